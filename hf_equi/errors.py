@@ -1,0 +1,42 @@
+"""The exceptions of `hf_equi`: each is a `ValueError`, so callers that catch that one need no import from here.
+
+A message names what was required, what was received, and the way out.
+"""
+
+__all__ = [
+    "ActionError",
+    "ConfigurationError",
+    "EquivarianceError",
+    "GroupError",
+    "HfEquiError",
+    "HfEquiWarning",
+    "UnsupportedModelError",
+]
+
+
+class HfEquiError(ValueError):
+    """Base of all exceptions that `hf_equi` raises on purpose."""
+
+
+class GroupError(HfEquiError):
+    """A set of elements or of words that is no group, or names elements that a group does not have."""
+
+
+class ActionError(HfEquiError):
+    """A group that cannot act on this data: unknown words, colliding tokens, unfit shapes."""
+
+
+class ConfigurationError(HfEquiError):
+    """A setting, a stored config or a tokenizer that does not fit the rest."""
+
+
+class EquivarianceError(HfEquiError):
+    """A model that was required to be equivariant and is not."""
+
+
+class UnsupportedModelError(HfEquiError):
+    """A model family, cache or decoding strategy that cannot be wrapped."""
+
+
+class HfEquiWarning(UserWarning):
+    """Something that the user asked for was left out; the message lists it."""
