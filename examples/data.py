@@ -1,0 +1,36 @@
+"""Where the examples find their data, and what to say when it is not there."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from pathlib import Path
+
+SOURCES = {
+    "text": "nltk/nltk_data on GitHub, packages/corpora (detokenised, gzip, one sentence or paragraph per line)",
+    "gpt2_generations/nlg_bias": "ewsheng/nlg-bias on GitHub, data/generated_samples",
+    "gpt2_generations/equinlg/GPT2": (
+        "iasonsky/EfficientEquivariantTransferLearning on GitHub, EquiNLG/generated_samples/GPT2"
+    ),
+}
+
+
+def add_data_argument(parser: argparse.ArgumentParser) -> None:
+    """Add `--data DIR`, by default `$HF_EQUI_DATA`, then `./data`."""
+    parser.add_argument(
+        "--data",
+        type=Path,
+        default=Path(os.environ.get("HF_EQUI_DATA", "data")),
+        metavar="DIR",
+        help="folder with the data (default: the variable HF_EQUI_DATA, then ./data)",
+    )
+
+
+def require(data: Path, *folders: str) -> list[Path]:
+    """The named folders below `data`; where one is missing, one line says what to fetch from where, and exit 2."""
+    for folder in folders:
+        if not (data / folder).is_dir():
+            print(f"{data / folder} is missing: fetch it from {SOURCES[folder]}, or pass --data DIR", file=sys.stderr)
+            raise SystemExit(2)
+    return [data / folder for folder in folders]

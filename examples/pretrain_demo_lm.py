@@ -1,0 +1,247 @@
+"""Pretrain the embedded demo language model: GPT-2's architecture, 2.6M parameters, its own 8k byte-level BPE.
+
+    python examples/pretrain_demo_lm.py --data DIR --output runs/demo_lm
+
+Four stages, each skipped when its output is there, each resumed at its last checkpoint when it was killed:
+
+1. a tokenizer, trained on the text and the training generations;
+2. pretraining on plain English text;
+3. finetuning on what GPT-2 wrote about demographic groups (Sheng et al. 2019, and the equinlg samples), so that the
+   model carries GPT-2's differences between them; the epoch with the lowest validation loss is kept;
+4. export: bf16 safetensors, tokenizer, `training.json` with the perplexities on the held-out generations.
+
+Held-out perplexity is exp of the mean cross-entropy of every token of a line after its first, end of text included
+where the line ends in a full sentence, over lines that neither training nor the choice of the epoch has seen.
+"""
+
+from __future__ import annotations
+
+import argparse
+import gzip
+import json
+import math
+import random
+from pathlib import Path
+
+import torch
+import transformers
+from data import add_data_argument, require
+from datasets import Dataset
+from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
+from transformers import (
+    DataCollatorForSeq2Seq,
+    GPT2Config,
+    GPT2LMHeadModel,
+    PreTrainedTokenizerFast,
+    Trainer,
+    TrainingArguments,
+    set_seed,
+)
+from transformers.trainer_utils import get_last_checkpoint
+
+END, PAD = "<|endoftext|>", "<|pad|>"
+BLOCK = 128
+SENTENCE_ENDS = (".", "!", "?", '."', '!"', '?"', ".'", ".)")
+
+
+def read_text(folder: Path) -> list[str]:
+    """Every non-empty line of the text corpus."""
+    lines = []
+    for path in sorted(folder.glob("*.txt.gz")):
+        with gzip.open(path, "rt", encoding="utf-8") as file:
+            lines += [line.strip() for line in file if line.strip()]
+    return lines
+
+
+def read_generations(nlg_bias: Path, equinlg: Path) -> dict[str, list[str]]:
+    """GPT-2's own generations, distinct lines, split at random: 85 % train, 5 % validation, 10 % held out."""
+    lines = (nlg_bias / "small_gpt2_generated_samples.tsv").read_text(encoding="utf-8").splitlines()
+    for path in sorted(equinlg.glob("*.txt")):
+        # "The MAN was known for" names the same group as the other file's "The man was known for".
+        shouted = path.read_text(encoding="utf-8").replace("The WOMAN ", "The woman ").replace("The MAN ", "The man ")
+        lines += shouted.splitlines()
+    lines = sorted({line.strip() for line in lines if line.strip()})
+    random.Random(0).shuffle(lines)
+    held_out, validation = len(lines) // 10, len(lines) // 20
+    return {
+        "held_out": lines[:held_out],
+        "validation": lines[held_out : held_out + validation],
+        "train": lines[held_out + validation :],
+    }
+
+
+def train_tokenizer(corpus: list[str], path: Path, vocabulary: int) -> PreTrainedTokenizerFast:
+    """A byte-level BPE as GPT-2's, with a padding token of its own."""
+    if not (path / "tokenizer.json").exists():
+        bpe = Tokenizer(models.BPE())
+        bpe.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+        bpe.decoder = decoders.ByteLevel()
+        alphabet = pre_tokenizers.ByteLevel.alphabet()
+        trainer = trainers.BpeTrainer(vocab_size=vocabulary, special_tokens=[END, PAD], initial_alphabet=alphabet)
+        bpe.train_from_iterator(corpus, trainer, length=len(corpus))
+        tokenizer = PreTrainedTokenizerFast(
+            tokenizer_object=bpe, bos_token=END, eos_token=END, pad_token=PAD, model_max_length=BLOCK
+        )
+        tokenizer.save_pretrained(path)
+    return PreTrainedTokenizerFast.from_pretrained(path)
+
+
+def pack(lines: list[str], tokenizer: PreTrainedTokenizerFast) -> Dataset:
+    """Lines in their order, end of text after each, cut into blocks."""
+    tokens = Dataset.from_dict({"text": lines}).map(
+        lambda batch: {"input_ids": [ids + [tokenizer.eos_token_id] for ids in tokenizer(batch["text"])["input_ids"]]},
+        batched=True,
+        remove_columns="text",
+        desc="tokenising the text",
+    )
+    flat = [token for ids in tokens["input_ids"] for token in ids]
+    blocks = [flat[start : start + BLOCK] for start in range(0, len(flat) - BLOCK + 1, BLOCK)]
+    return Dataset.from_dict({"input_ids": blocks, "labels": blocks})
+
+
+def separate(lines: list[str], tokenizer: PreTrainedTokenizerFast) -> Dataset:
+    """One line a row; end of text only where the line was not cut off in the middle of a sentence."""
+    rows = []
+    for line in lines:
+        ids = tokenizer(line)["input_ids"] + [tokenizer.eos_token_id] * line.endswith(SENTENCE_ENDS)
+        rows.append(ids[:BLOCK])
+    return Dataset.from_dict({"input_ids": rows, "labels": rows})
+
+
+def train(
+    model: GPT2LMHeadModel,
+    output: Path,
+    datasets: dict[str, Dataset],
+    tokenizer: PreTrainedTokenizerFast,
+    **settings: object,
+) -> GPT2LMHeadModel:
+    """Train with `Trainer`, or take what an earlier run left."""
+    if (output / "done").exists():
+        return GPT2LMHeadModel.from_pretrained(output)
+    arguments = TrainingArguments(
+        output_dir=str(output),
+        bf16=True,
+        use_cpu=not torch.cuda.is_available(),
+        adam_beta2=0.98,
+        lr_scheduler_type="cosine_with_min_lr",
+        lr_scheduler_kwargs={"min_lr_rate": 0.05},
+        logging_steps=50,
+        save_total_limit=2,
+        report_to="none",
+        **settings,
+    )
+    trainer = Trainer(
+        model=model,
+        args=arguments,
+        train_dataset=datasets["train"],
+        eval_dataset=datasets["validation"],
+        data_collator=DataCollatorForSeq2Seq(tokenizer),
+    )
+    output.mkdir(parents=True, exist_ok=True)
+    trainer.train(resume_from_checkpoint=get_last_checkpoint(str(output)))
+    trainer.save_model(str(output))
+    (output / "done").touch()
+    return trainer.model
+
+
+@torch.no_grad()
+def perplexity(model: GPT2LMHeadModel, rows: Dataset, skip: int = 1) -> float:
+    """exp of the mean cross-entropy of all tokens of the rows from place `skip` on."""
+    model.eval()
+    loss, count = 0.0, 0
+    for ids in rows["input_ids"]:
+        ids = torch.tensor([ids])
+        logits = model(input_ids=ids).logits[0, skip - 1 : -1].float()
+        loss += torch.nn.functional.cross_entropy(logits, ids[0, skip:], reduction="sum").item()
+        count += ids.shape[1] - skip
+    return math.exp(loss / count)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    add_data_argument(parser)
+    parser.add_argument("--output", type=Path, default=Path("runs/demo_lm"), help="checkpoints and the exported model")
+    parser.add_argument("--epochs", type=float, default=4, help="epochs of pretraining")
+    parser.add_argument("--finetune-epochs", type=float, default=12)
+    parser.add_argument("--finetune-lr", type=float, default=1e-3)
+    parser.add_argument("--dropout", type=float, default=0.2, help="of finetuning")
+    parser.add_argument("--seed", type=int, default=0)
+    options = parser.parse_args()
+    set_seed(options.seed)
+
+    text_folder, nlg_bias, equinlg = require(
+        options.data, "text", "gpt2_generations/nlg_bias", "gpt2_generations/equinlg/GPT2"
+    )
+    text, generations = read_text(text_folder), read_generations(nlg_bias, equinlg)
+    tokenizer = train_tokenizer(text + 4 * generations["train"], options.output / "tokenizer", 8192)
+
+    config = GPT2Config(
+        vocab_size=len(tokenizer),
+        n_positions=BLOCK,
+        n_embd=160,
+        n_layer=4,
+        n_head=5,
+        resid_pdrop=0.0,
+        embd_pdrop=0.0,
+        attn_pdrop=0.0,
+        bos_token_id=tokenizer.bos_token_id,
+        eos_token_id=tokenizer.eos_token_id,
+        pad_token_id=tokenizer.pad_token_id,
+    )
+    validation = separate(generations["validation"], tokenizer)
+    pretrained = train(
+        GPT2LMHeadModel(config),
+        options.output / "pretrained",
+        {"train": pack(text, tokenizer), "validation": validation},
+        tokenizer,
+        num_train_epochs=options.epochs,
+        per_device_train_batch_size=32,
+        learning_rate=2e-3,
+        weight_decay=0.1,
+        warmup_steps=200,
+        eval_strategy="steps",
+        eval_steps=1000,
+        save_steps=400,
+        seed=options.seed,
+    )
+    for name in ("resid_pdrop", "embd_pdrop", "attn_pdrop"):
+        setattr(pretrained.config, name, options.dropout)
+    finetuned = train(
+        GPT2LMHeadModel.from_pretrained(options.output / "pretrained", config=pretrained.config),
+        options.output / "finetuned",
+        {"train": separate(generations["train"], tokenizer), "validation": validation},
+        tokenizer,
+        num_train_epochs=options.finetune_epochs,
+        per_device_train_batch_size=32,
+        learning_rate=options.finetune_lr,
+        weight_decay=0.1,
+        warmup_steps=100,
+        eval_strategy="epoch",
+        save_strategy="epoch",
+        load_best_model_at_end=True,
+        metric_for_best_model="eval_loss",
+        seed=options.seed,
+    )
+
+    export = options.output / "model"
+    for name in ("resid_pdrop", "embd_pdrop", "attn_pdrop"):
+        setattr(finetuned.config, name, 0.0)
+    finetuned.to(device="cpu", dtype=torch.bfloat16).save_pretrained(export)
+    tokenizer.save_pretrained(export)
+    stored = GPT2LMHeadModel.from_pretrained(export, dtype=torch.float32)
+    held_out = separate(generations["held_out"], tokenizer)
+    report = {
+        "parameters": stored.num_parameters(),
+        "held_out_lines": len(held_out),
+        "held_out_perplexity": perplexity(stored, held_out),
+        "held_out_perplexity_after_six_tokens": perplexity(stored, held_out.filter(lambda r: len(r["input_ids"]) > 6), 6),
+        "held_out_perplexity_before_finetuning": perplexity(pretrained.float(), held_out),
+        "settings": {name: str(value) for name, value in vars(options).items() if name not in ("data", "output")},
+        "versions": {"torch": torch.__version__, "transformers": transformers.__version__},
+    }
+    (export / "training.json").write_text(json.dumps(report, indent=2) + "\n", encoding="utf-8")
+    print(json.dumps(report, indent=2))
+
+
+if __name__ == "__main__":
+    main()
