@@ -1,0 +1,55 @@
+# All that this needs is Python 3.11 or newer and make. `make demo` and `make test` set up what they use in .venv.
+
+PYTHON ?= $(shell for p in python3.11 python3; do $$p -c pass 2>/dev/null && echo $$p && break; done)
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.stamp
+
+# What the demo runs, and how the tests are spread: override with `make demo DEMO=…`, `make test PYTEST_ARGS=…`.
+DEMO ?= hf-equi generate --prompt-set sheng2019 --model demo --group gender
+PYTEST_ARGS ?= -n 2
+BENCHMARK ?= benchmarks/causal_lm.py
+
+# Neither the demo nor the tests load anything from a network.
+OFFLINE := HF_HUB_OFFLINE=1 TOKENIZERS_PARALLELISM=false
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test check style benchmark clean
+.DELETE_ON_ERROR:
+
+help:  ## Show this list.
+	@echo "make TARGET, where TARGET is one of"
+	@sed -n 's/^\([a-z]*\):.*##/  \1 #/p' $(firstword $(MAKEFILE_LIST)) | awk -F' # ' '{printf "%-12s%s\n", $$1, $$2}'
+
+demo: $(STAMP)  ## Complete ten prompts with a language model before and after symmetrizing it.
+	@$(OFFLINE) $(BIN)/$(DEMO)
+
+test: check  ## Check style and types, then run all tests.
+	$(OFFLINE) OMP_NUM_THREADS=1 $(BIN)/python -m pytest $(PYTEST_ARGS)
+
+check: $(STAMP)  ## Check format, lint and types, and change nothing.
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+
+style: $(STAMP)  ## Format the code and repair what the linter can.
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+benchmark: $(STAMP)  ## Time the library against plain transformers, as ratios.
+	$(OFFLINE) $(BIN)/python $(BENCHMARK)
+
+clean:  ## Remove the environment and all caches.
+	rm -rf $(VENV) dist .hypothesis .mypy_cache .pytest_cache .ruff_cache
+	find hf_equi tests examples benchmarks -name __pycache__ -prune -exec rm -rf {} +
+
+# torch comes first and alone: pip then takes the build that suits the machine, a CPU one where there is one to choose,
+# and the dependencies of the rest find it installed.
+$(STAMP): pyproject.toml constraints.txt
+	@"$(PYTHON)" -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
+	    || { echo 'Python 3.11 or newer is needed; name one with: make PYTHON=/path/to/python3.11' >&2; exit 1; }
+	@echo 'Setting up $(VENV). This takes a minute or two, once.'
+	@"$(PYTHON)" -m venv $(VENV)
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt torch
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev]'
+	@touch $@
