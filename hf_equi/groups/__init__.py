@@ -1,0 +1,15 @@
+"""Groups: what acts.
+
+Every group of this library acts from the left. Element 0 is the identity, and `product[g, h]` is the element gh, which
+acts as g after h:
+
+    permutations[product[g, h]] == permutations[g][permutations[h]],        permutations[g, v] = g(v).
+"""
+
+from hf_equi.groups.demographic import DemographicGroup
+from hf_equi.groups.equality import EqualityFactor
+from hf_equi.groups.explanation import Explanation, Move
+from hf_equi.groups.finite import MAX_ORDER, FiniteGroup
+from hf_equi.groups.forms import FormRow
+
+__all__ = ["MAX_ORDER", "DemographicGroup", "EqualityFactor", "Explanation", "FiniteGroup", "FormRow", "Move"]

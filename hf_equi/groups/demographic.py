@@ -1,0 +1,287 @@
+"""Groups of demographics, given by the words that stand for them."""
+
+from __future__ import annotations
+
+import itertools
+import json
+import math
+import operator
+from collections.abc import Mapping, Sequence
+from functools import cached_property, reduce
+from importlib import resources
+from typing import Any, Literal, overload
+
+from hf_equi.errors import GroupError
+from hf_equi.groups.equality import EqualityFactor
+from hf_equi.groups.explanation import Explanation, explain_words
+from hf_equi.groups.finite import FiniteGroup, require_order
+from hf_equi.groups.forms import FormRow, derive_rows
+
+__all__ = ["DemographicGroup"]
+
+_FACTOR_KEYS = ("equality", "neutral", "general", "names")
+
+
+class DemographicGroup(FiniteGroup):
+    r"""The cyclic group that exchanges demographics, or a direct product of such groups.
+
+    All equality sets of one factor have the same length d, and element k sends the word at place i of each set to the
+    word at place (i + k) mod d. Words outside the sets never move. They are all *neutral* unless one of the two lists
+    is given, which makes the group *relaxed*: with `neutral` all words outside it are *general*, with `general` all
+    words outside it are neutral. Of general words a relaxed method claims no symmetry.
+
+    Groups multiply: element $(k_1, k_2)$ of `gender * race` has index $k_1 d_2 + k_2$ and moves the words of each
+    factor by that factor's own shift.
+
+    Args:
+        equality (`Sequence[Sequence[str]]`):
+            The equality sets. A word stands for its forms too, see `forms`.
+        neutral (`Sequence[str]`, *optional*):
+            The neutral words; the rest is general.
+        general (`Sequence[str]`, *optional*):
+            The general words; the rest is neutral.
+        names (`Sequence[str]`, *optional*):
+            One name a place; the words of the first set by default.
+
+    Raises:
+        GroupError: If the lists are malformed, contradict each other or describe no permutation; the message names
+            the offending item. In particular a word may stand in one set only: "her" can be the counterpart of "his"
+            or of "him", not of both.
+
+    Example:
+        ```python
+        >>> from hf_equi import DemographicGroup
+        >>> gender = DemographicGroup([["man", "woman"], ["he", "she"]])
+        >>> gender
+        DemographicGroup([man, woman] × 2 sets)
+        >>> both = gender * DemographicGroup([["Black", "White", "Asian"]])
+        >>> both.order, both.names[5], both.coordinates[5]
+        (6, 'woman Asian', (1, 2))
+
+        ```
+    """
+
+    factors: tuple[EqualityFactor, ...]
+    """The factors of the direct product, in order."""
+
+    coordinates: tuple[tuple[int, ...], ...]
+    """For each element its shift in each factor."""
+
+    def __init__(
+        self,
+        equality: Sequence[Sequence[str]],
+        *,
+        neutral: Sequence[str] | None = None,
+        general: Sequence[str] | None = None,
+        names: Sequence[str] | None = None,
+    ) -> None:
+        self._build((EqualityFactor.from_lists(equality, neutral=neutral, general=general, names=names),))
+
+    @classmethod
+    def preset(cls, name: str, elements: Sequence[str] | None = None) -> DemographicGroup:
+        """Return a group whose equality sets come with the library.
+
+        Presets are `"gender"`, `"race"` and `"sexuality"`; the words of any two differ, so they can be multiplied.
+
+        In `"gender"` "her" is the counterpart of "his", so "him" has none and stays as it is: a permutation cannot
+        send "her" to two words, and English spells both with one. Where the object form matters more, write an own
+        group with `["him", "her"]` instead of `["his", "her"]`; where "him" must make no claim of symmetry, list it
+        in `general`. In `"race"` and `"sexuality"` some words have further meanings, such as the colours black and
+        white; they move wherever they stand.
+
+        Args:
+            name (`str`):
+                Name of the preset.
+            elements (`Sequence[str]`, *optional*):
+                The members to keep, in this order, by name or by word of the first set; all by default.
+
+        Raises:
+            GroupError: If the preset or an element is unknown; the message lists the known ones.
+
+        Example:
+            ```python
+            >>> from hf_equi import DemographicGroup
+            >>> DemographicGroup.preset("race", elements=["Black", "White"]).names
+            ('Black', 'White')
+
+            ```
+        """
+        folder = resources.files("hf_equi.groups").joinpath("presets")
+        known = sorted(item.name.removesuffix(".json") for item in folder.iterdir() if item.name.endswith(".json"))
+        if name not in known:
+            raise GroupError(f"No preset {name!r}: the presets are {', '.join(known)}.")
+        content = json.loads(folder.joinpath(f"{name}.json").read_text(encoding="utf-8"))
+        columns = _columns(content["names"], content["equality"][0], elements)
+        return cls(
+            [[words[i] for i in columns] for words in content["equality"]],
+            names=[content["names"][i] for i in columns],
+        )
+
+    @property
+    def relaxed(self) -> bool:
+        """Whether a factor has a list of neutral or of general words."""
+        return any(factor.neutral is not None or factor.general is not None for factor in self.factors)
+
+    def forms(self) -> tuple[FormRow, ...]:
+        """Return the surface forms that move: each set as written, then in lower, Capitalised and UPPER case.
+
+        Sets as written win over derived forms of other sets, equal mappings merge, and each string stands in exactly
+        one row. Methods on tokens add the form with a leading space to each.
+        """
+        return self._rows
+
+    def role(self, word: str) -> Literal["equality", "neutral", "general"]:
+        """Return what a word is to the group, in whichever of its surface forms it stands.
+
+        A word is equality if it is so in some factor, else general if it is so in some factor, else neutral.
+        """
+        if word in self._owners:
+            return "equality"
+        return "general" if any(factor.role(word) == "general" for factor in self.factors) else "neutral"
+
+    def is_general(self, word: str) -> bool:
+        """Return whether a word is general: so in some factor, and equality in none."""
+        return self.role(word) == "general"
+
+    def explain(self, text: str) -> Explanation:
+        """Return which words of a text move, in which form and to what, which do not and why.
+
+        Args:
+            text (`str`):
+                Any text.
+
+        Returns:
+            [`Explanation`]: Its `str` is a readable list.
+
+        Example:
+            ```python
+            >>> from hf_equi import DemographicGroup
+            >>> print(DemographicGroup([["man", "woman"], ["he", "she"]]).explain("The man said hE left"))
+            'The man said hE left'
+            moves:
+              'man' becomes 'woman': [man, woman], as written
+            stays, though an equality word is meant:
+              'hE': spelled in none of the forms of [he, she], which are 'he', 'He', 'HE'
+
+            ```
+        """
+        return explain_words(text, self)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the group as JSON scalars, lists and dictionaries, as configs store it."""
+        return {"factors": [factor.to_dict() for factor in self.factors]}
+
+    @classmethod
+    def from_dict(cls, content: Mapping[str, Any]) -> DemographicGroup:
+        """Return the group that `to_dict` described.
+
+        Raises:
+            GroupError: If the description has missing or unknown keys, or describes no group.
+        """
+        factors = content.get("factors") if isinstance(content, dict) and len(content) == 1 else None
+        if not isinstance(factors, list) or not factors:
+            raise GroupError(f'A group is described by {{"factors": [...]}} with at least one; received {content!r}.')
+        return cls._from_factors(tuple(map(_factor_from_dict, factors)))
+
+    def to_json(self) -> str:
+        """Return `to_dict` as a JSON string."""
+        return json.dumps(self.to_dict(), ensure_ascii=False)
+
+    @classmethod
+    def from_json(cls, text: str) -> DemographicGroup:
+        """Return the group that `to_json` described.
+
+        Raises:
+            GroupError: If the text is no JSON, or `from_dict` does not accept its content.
+        """
+        try:
+            content = json.loads(text)
+        except json.JSONDecodeError as error:
+            raise GroupError(f"A group must be described by JSON text; received {text!r}: {error}.") from error
+        return cls.from_dict(content)
+
+    @overload
+    def __mul__(self, other: DemographicGroup) -> DemographicGroup: ...
+
+    @overload
+    def __mul__(self, other: FiniteGroup) -> FiniteGroup: ...
+
+    def __mul__(self, other: FiniteGroup) -> FiniteGroup:
+        """Return the direct product; that of two demographic groups is one again, with the factors of both."""
+        if isinstance(other, DemographicGroup):
+            return self._from_factors(self.factors + other.factors)
+        return super().__mul__(other)
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, DemographicGroup):
+            return NotImplemented
+        return self.factors == other.factors
+
+    def __hash__(self) -> int:
+        return hash(self.factors)
+
+    def __repr__(self) -> str:
+        return f"DemographicGroup({' * '.join(map(_describe, self.factors))})"
+
+    @classmethod
+    def _from_factors(cls, factors: tuple[EqualityFactor, ...]) -> DemographicGroup:
+        group = cls.__new__(cls)
+        group._build(factors)
+        return group
+
+    def _build(self, factors: tuple[EqualityFactor, ...]) -> None:
+        _check_disjoint(factors)
+        sizes = [factor.size for factor in factors]
+        require_order(math.prod(sizes), f"a product of factors with {sizes} members")
+        self.factors = factors
+        self.coordinates = tuple(itertools.product(*map(range, sizes)))
+        self._rows = derive_rows([factor.sets for factor in factors])
+        table = reduce(operator.mul, map(FiniteGroup.cyclic, sizes))
+        names = [" ".join(parts) for parts in itertools.product(*(factor.names for factor in factors))]
+        super().__init__(table.product, names=names, permutations=table.permutations)
+
+    @cached_property
+    def _owners(self) -> dict[str, FormRow]:
+        return {word: row for row in self._rows for word in row.words}
+
+
+def _check_disjoint(factors: tuple[EqualityFactor, ...]) -> None:
+    owner: dict[str, int] = {}
+    for i, factor in enumerate(factors):
+        for word in itertools.chain.from_iterable(factor.sets):
+            if owner.setdefault(word, i) != i:
+                raise GroupError(
+                    f"{word!r} is in two factors of the product, {_describe(factors[owner[word]])} and "
+                    f"{_describe(factor)}: factors must move disjoint words. Remove it from one."
+                )
+
+
+def _describe(factor: EqualityFactor) -> str:
+    sets = "1 set" if len(factor.sets) == 1 else f"{len(factor.sets)} sets"
+    lists = (("neutral", factor.neutral), ("general", factor.general))
+    extra = "".join(f", {len(words)} {kind}" for kind, words in lists if words is not None)
+    return f"[{', '.join(factor.names)}] × {sets}{extra}"
+
+
+def _columns(names: list[str], first: list[str], elements: Sequence[str] | None) -> list[int]:
+    if elements is None:
+        return list(range(len(names)))
+    if isinstance(elements, str):
+        raise GroupError(f"elements needs a list of names; received the string {elements!r}.")
+    columns = []
+    for element in elements:
+        if element not in names and element not in first:
+            raise GroupError(f"No element {element!r} in this preset: its elements are {', '.join(names)}.")
+        columns.append(names.index(element) if element in names else first.index(element))
+    if len(set(columns)) < max(2, len(columns)):
+        raise GroupError(f"elements needs at least two different elements; received {list(elements)}.")
+    return columns
+
+
+def _factor_from_dict(content: Any) -> EqualityFactor:
+    if not isinstance(content, dict) or not {"equality"} <= set(content) <= set(_FACTOR_KEYS):
+        raise GroupError(
+            f"A factor is described by the keys {', '.join(_FACTOR_KEYS)}, of which equality is required; received "
+            f"{content!r}."
+        )
+    return EqualityFactor.from_lists(**content)

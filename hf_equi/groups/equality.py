@@ -1,0 +1,187 @@
+"""One factor of a demographic group: aligned equality sets, their names and the words outside them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any, Literal
+
+from hf_equi.errors import GroupError
+from hf_equi.groups.forms import derive_rows, surface_forms
+
+__all__ = ["EqualityFactor"]
+
+
+@dataclass(frozen=True)
+class EqualityFactor:
+    """Equality sets of one length d, on which the cyclic group of order d acts.
+
+    Make one with `EqualityFactor.from_lists`, which checks it.
+
+    Args:
+        sets (`tuple[tuple[str, ...], ...]`):
+            The equality sets; element k sends the word at place i to the word at place (i + k) mod d.
+        neutral (`tuple[str, ...]`, *optional*):
+            The neutral words, where all others are general.
+        general (`tuple[str, ...]`, *optional*):
+            The general words, where all others are neutral.
+        names (`tuple[str, ...]`):
+            One name an element.
+
+    Example:
+        ```python
+        >>> from hf_equi.groups import EqualityFactor
+        >>> factor = EqualityFactor.from_lists([["man", "woman"], ["he", "she"]], general=["pregnant"])
+        >>> factor.size, factor.names
+        (2, ('man', 'woman'))
+        >>> [factor.role(word) for word in ("He", "Pregnant", "doctor")]
+        ['equality', 'general', 'neutral']
+
+        ```
+    """
+
+    sets: tuple[tuple[str, ...], ...]
+    neutral: tuple[str, ...] | None
+    general: tuple[str, ...] | None
+    names: tuple[str, ...]
+
+    @classmethod
+    def from_lists(
+        cls,
+        equality: Sequence[Sequence[str]],
+        *,
+        neutral: Sequence[str] | None = None,
+        general: Sequence[str] | None = None,
+        names: Sequence[str] | None = None,
+    ) -> EqualityFactor:
+        """Check the lists and return the factor; words are stripped of white space around them.
+
+        Raises:
+            GroupError: If the lists are malformed, contradict each other or describe no permutation; the message
+                names the offending item.
+        """
+        sets = _checked_sets(equality)
+        if neutral is not None and general is not None:
+            raise GroupError(
+                "Give neutral= or general=, not both: the words outside the equality sets and outside the one list "
+                "are those of the other."
+            )
+        factor = cls(
+            sets=sets,
+            neutral=None if neutral is None else _checked_list(neutral, "neutral"),
+            general=None if general is None else _checked_list(general, "general"),
+            names=sets[0] if names is None else _checked_names(names, sets[0]),
+        )
+        factor._check_outside()
+        return factor
+
+    @property
+    def size(self) -> int:
+        """The length d of the equality sets, which is the order of the cyclic group."""
+        return len(self.sets[0])
+
+    def role(self, word: str) -> Literal["equality", "neutral", "general"]:
+        """Return what a word is to this factor, in whichever of its surface forms it stands."""
+        if word in self._owners:
+            return "equality"
+        listed = word in self._listed
+        if self.neutral is not None:
+            return "neutral" if listed else "general"
+        return "general" if listed else "neutral"
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the factor as JSON scalars and lists."""
+        return {
+            "equality": [list(words) for words in self.sets],
+            "neutral": None if self.neutral is None else list(self.neutral),
+            "general": None if self.general is None else list(self.general),
+            "names": list(self.names),
+        }
+
+    @cached_property
+    def _owners(self) -> dict[str, tuple[str, ...]]:
+        return {word: row.source for row in derive_rows([self.sets]) for word in row.words}
+
+    @cached_property
+    def _listed(self) -> dict[str, str]:
+        words = self.neutral if self.neutral is not None else self.general or ()
+        return {form: word for word in words for form in surface_forms(word)}
+
+    def _check_outside(self) -> None:
+        kind = "neutral" if self.neutral is not None else "general"
+        for form, word in self._listed.items():
+            if form in self._owners:
+                raise GroupError(
+                    f"{word!r} is listed as {kind}, but {form!r} is a form of the equality set "
+                    f"{list(self._owners[form])}: remove it from one of the two."
+                )
+
+
+def _checked_sets(equality: Sequence[Sequence[str]]) -> tuple[tuple[str, ...], ...]:
+    if isinstance(equality, str) or not isinstance(equality, Sequence):
+        raise GroupError(
+            f'equality needs a list of sets such as [["man", "woman"], ["he", "she"]]; received {equality!r}.'
+        )
+    if not equality:
+        raise GroupError('equality needs at least one set such as ["man", "woman"]; received an empty list.')
+    sets = tuple(_checked_set(words) for words in equality)
+    _check_lengths(sets)
+    _check_repeated(sets)
+    return sets
+
+
+def _checked_set(words: Sequence[str]) -> tuple[str, ...]:
+    if isinstance(words, str) or not isinstance(words, Sequence):
+        raise GroupError(
+            f"Each equality set must be a list of words, as in equality=[[...], [...]]; received {words!r} as a set."
+        )
+    if len(words) < 2:
+        raise GroupError(f"An equality set needs at least two words, one a group member; received {list(words)}.")
+    return tuple(_checked_word(word, f"the equality set {list(words)}") for word in words)
+
+
+def _checked_word(word: object, where: str) -> str:
+    if not isinstance(word, str):
+        raise GroupError(f"Words must be strings; received {word!r} in {where}.")
+    if not word.strip():
+        raise GroupError(f"Empty word {word!r} in {where}: remove it, or write the word that is missing.")
+    return word.strip()
+
+
+def _check_lengths(sets: tuple[tuple[str, ...], ...]) -> None:
+    for words in sets[1:]:
+        if len(words) != len(sets[0]):
+            raise GroupError(
+                f"All equality sets of one factor need the same length: {list(sets[0])} has {len(sets[0])} words, "
+                f"{list(words)} has {len(words)}. Fill it up, drop it, or use a product of two groups."
+            )
+
+
+def _check_repeated(sets: tuple[tuple[str, ...], ...]) -> None:
+    seen: dict[str, tuple[str, ...]] = {}
+    for words in sets:
+        for word in words:
+            if word in seen:
+                raise GroupError(
+                    f"{word!r} is twice in the equality sets, in {list(seen[word])} and in {list(words)}: a "
+                    "permutation cannot send one word to two. Keep one of the two."
+                )
+            seen[word] = words
+
+
+def _checked_list(words: Sequence[str], name: str) -> tuple[str, ...]:
+    if isinstance(words, str) or not isinstance(words, Sequence):
+        raise GroupError(f"{name} needs a list of words; received {words!r}. Write {name}=[...].")
+    return tuple(dict.fromkeys(_checked_word(word, name) for word in words))
+
+
+def _checked_names(names: Sequence[str], first: tuple[str, ...]) -> tuple[str, ...]:
+    checked = _checked_list(names, "names")
+    if len(names) != len(first):
+        raise GroupError(
+            f"names needs {len(first)} names, one for each place of {list(first)}; received {list(names)}."
+        )
+    if len(checked) < len(names):
+        raise GroupError(f"names must differ from each other; received {list(names)}.")
+    return checked

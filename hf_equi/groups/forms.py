@@ -1,0 +1,102 @@
+"""Surface forms: in which spellings the words of an equality set are found and replaced."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from hf_equi.errors import GroupError
+
+__all__ = ["FormRow", "derive_rows", "surface_forms"]
+
+
+@dataclass(frozen=True)
+class FormRow:
+    """Aligned surface forms of one equality set, one a place; element k of the factor sends place i to place i + k.
+
+    Args:
+        factor (`int`):
+            The factor of the group that moves these words.
+        words (`tuple[str, ...]`):
+            The surface forms.
+        source (`tuple[str, ...]`):
+            The equality set as the user wrote it.
+        explicit (`bool`):
+            Whether the row is the set as written (`True`) or a change of its case (`False`).
+
+    Example:
+        ```python
+        >>> from hf_equi import DemographicGroup
+        >>> [row.words for row in DemographicGroup([["he", "she"]]).forms()]
+        [('he', 'she'), ('He', 'She'), ('HE', 'SHE')]
+
+        ```
+    """
+
+    factor: int
+    words: tuple[str, ...]
+    source: tuple[str, ...]
+    explicit: bool
+
+    def same_mapping(self, other: FormRow) -> bool:
+        """Whether both rows send the same strings to the same targets: rotations of each other in one factor."""
+        if self.factor != other.factor or len(self.words) != len(other.words):
+            return False
+        return any(self.words[i:] + self.words[:i] == other.words for i in range(len(self.words)))
+
+
+def surface_forms(word: str) -> tuple[str, ...]:
+    """Return the distinct spellings of a word: as written, lower, Capitalised (first letter only), UPPER."""
+    lower = word.lower()
+    return tuple(dict.fromkeys((word, lower, lower[:1].upper() + lower[1:], word.upper())))
+
+
+def derive_rows(factors: Sequence[Sequence[tuple[str, ...]]]) -> tuple[FormRow, ...]:
+    """Return the rows by which the equality sets of all factors move words; each string is in exactly one of them.
+
+    A set as written wins over changes of case of another set; equal mappings merge; a change of case is left out where
+    two words of the set fall together in it, or where it contradicts an earlier change of case of the same set (the
+    upper case of "a" and "an" would send "A" to "AN", but Capitalised it goes to "An").
+
+    Args:
+        factors (`Sequence[Sequence[tuple[str, ...]]]`):
+            For each factor its equality sets.
+
+    Returns:
+        `tuple[FormRow, ...]`: The sets as written, each followed by its derived rows.
+
+    Raises:
+        GroupError: If changes of case of two sets send one string to two targets.
+    """
+    explicit = {word for sets in factors for words in sets for word in words}
+    owner: dict[str, FormRow] = {}
+    rows: list[FormRow] = []
+    for row in _candidates(factors):
+        if not row.explicit and not explicit.isdisjoint(row.words):
+            continue
+        shared = next((word for word in row.words if word in owner), None)
+        if shared is None:
+            rows.append(row)
+            owner.update(dict.fromkeys(row.words, row))
+        elif not row.same_mapping(owner[shared]) and row.source != owner[shared].source:
+            _raise_collision(shared, owner[shared], row)
+    return tuple(rows)
+
+
+def _candidates(factors: Sequence[Sequence[tuple[str, ...]]]) -> Iterator[FormRow]:
+    for factor, sets in enumerate(factors):
+        for words in sets:
+            lower = tuple(word.lower() for word in words)
+            capitalised = tuple(word[:1].upper() + word[1:] for word in lower)
+            yield FormRow(factor, words, words, explicit=True)
+            for form in (lower, capitalised, tuple(word.upper() for word in words)):
+                if len(set(form)) == len(form):
+                    yield FormRow(factor, form, words, explicit=False)
+
+
+def _raise_collision(shared: str, first: FormRow, second: FormRow) -> None:
+    sets = " and ".join(f"{list(row.source)} (factor {row.factor})" for row in (first, second))
+    raise GroupError(
+        f"Changes of case of two equality sets send {shared!r} to different words: {sets}. "
+        "Drop one of the sets, or write the form out as a set of its own, which then wins over derived ones."
+    )

@@ -1,0 +1,71 @@
+import pytest
+
+from hf_equi.errors import GroupError
+from hf_equi.groups import EqualityFactor
+
+MAN = ["man", "woman"]
+
+
+@pytest.mark.parametrize(
+    ("equality", "message"),
+    [
+        ("man", "equality needs a list of sets.*received 'man'"),
+        (None, "equality needs a list of sets.*received None"),
+        (["man", "woman"], "must be a list of words.*received 'man' as a set"),
+        ([], "at least one set"),
+        ([[]], r"at least two words.*received \[\]"),
+        ([["man"]], r"at least two words.*received \['man'\]"),
+        ([["man", ""]], r"Empty word '' in the equality set \['man', ''\]"),
+        ([["man", " \t"]], r"Empty word ' \\t'"),
+        ([["man", 3]], "Words must be strings; received 3"),
+        ([MAN, ["he", "she", "it"]], r"\['man', 'woman'\] has 2 words, \['he', 'she', 'it'\] has 3"),
+        (
+            [["his", "her"], ["him", " her"]],
+            r"'her' is twice.*in \['his', 'her'\] and in \['him', 'her'\].*cannot send one word to two",
+        ),
+        ([["man", "man "]], "'man' is twice in the equality sets"),
+    ],
+)
+def test_equality_is_checked(equality, message):
+    with pytest.raises(GroupError, match=message):
+        EqualityFactor.from_lists(equality)
+
+
+@pytest.mark.parametrize(
+    ("lists", "message"),
+    [
+        ({"neutral": [], "general": []}, "neutral= or general=, not both"),
+        ({"neutral": "the"}, "neutral needs a list of words; received 'the'"),
+        ({"general": "the"}, "general needs a list of words; received 'the'"),
+        ({"neutral": ["the", " "]}, "Empty word ' ' in neutral"),
+        ({"neutral": ["the", "Woman"]}, r"'Woman' is listed as neutral, but 'Woman' is a form of.*\['man', 'woman'\]"),
+        ({"general": ["man"]}, "'man' is listed as general"),
+        ({"names": ["a"]}, r"names needs 2 names, one for each place of \['man', 'woman'\]"),
+        ({"names": ["a", "a "]}, "names must differ"),
+        ({"names": "ab"}, "names needs a list"),
+    ],
+)
+def test_lists_are_checked(lists, message):
+    with pytest.raises(GroupError, match=message):
+        EqualityFactor.from_lists([MAN], **lists)
+
+
+def test_words_are_stripped_and_lists_lose_repetitions():
+    factor = EqualityFactor.from_lists([[" man", "woman "]], neutral=["the", " the"], names=["male ", "female"])
+    assert factor == EqualityFactor(sets=(("man", "woman"),), neutral=("the",), general=None, names=("male", "female"))
+    assert factor.size == 2
+
+
+@pytest.mark.parametrize(
+    ("lists", "roles"),
+    [
+        ({}, ["equality", "neutral", "neutral"]),
+        ({"neutral": ["the"]}, ["equality", "neutral", "general"]),
+        ({"neutral": []}, ["equality", "general", "general"]),
+        ({"general": ["the"]}, ["equality", "general", "neutral"]),
+        ({"general": []}, ["equality", "neutral", "neutral"]),
+    ],
+)
+def test_roles(lists, roles):
+    factor = EqualityFactor.from_lists([MAN], **lists)
+    assert [factor.role(word) for word in ("WOMAN", "The", "doctor")] == roles
