@@ -1,0 +1,16 @@
+"""A kit to test groups, actions and equivariant functions with, one's own as well as this library's.
+
+```python
+>>> from hf_equi.groups import FiniteGroup
+>>> from hf_equi.testing import assert_group
+>>> assert_group(FiniteGroup.dihedral(4))
+
+```
+"""
+
+from hf_equi.testing.actions import Action, assert_action
+from hf_equi.testing.equivariance import assert_equivariant, equivariance_error
+from hf_equi.testing.groups import assert_group
+from hf_equi.testing.tolerances import TOLERANCES
+
+__all__ = ["TOLERANCES", "Action", "assert_action", "assert_equivariant", "assert_group", "equivariance_error"]

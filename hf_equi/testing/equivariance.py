@@ -1,0 +1,155 @@
+"""Measuring how equivariant a function is."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import Any
+
+import torch
+
+from hf_equi.errors import EquivarianceError
+from hf_equi.testing.actions import Action
+from hf_equi.testing.tolerances import tolerance_of
+
+__all__ = ["assert_equivariant", "equivariance_error"]
+
+
+def equivariance_error(
+    function: Callable[[Any], torch.Tensor],
+    x: Any,
+    input_action: Action,
+    output_action: Action | None = None,
+    elements: Iterable[int] | None = None,
+) -> torch.Tensor:
+    r"""Return how far a function is from being equivariant, for each element.
+
+    $$\text{error}_g = \max \left| g^{-1} f(g x) - f(x) \right|$$
+
+    Args:
+        function (`Callable`):
+            f, from what `input_action` acts on to one tensor. It must be deterministic, so no dropout.
+        x (`Any`):
+            One input, or a batch of them.
+        input_action (`Action`):
+            The action on inputs.
+        output_action (`Action`, *optional*):
+            The action of the same group on outputs; the trivial one by default, so that invariance is measured. Where
+            it has a method `pull_back(g, scores)`, as actions on token ids have for scores over the vocabulary,
+            floating outputs go through that instead of `invert`.
+        elements (`Iterable[int]`, *optional*):
+            The elements to try; all by default.
+
+    Returns:
+        `torch.Tensor` of shape `(G,)`, or `(len(elements),)`, and dtype float64, on the CPU: largest absolute
+        difference; NaN where an output is NaN. Equal infinities differ by 0. Costs one call of f for each element,
+        and one more.
+
+    Raises:
+        EquivarianceError: If the groups differ, or f does not return tensors of one shape.
+
+    Example:
+        ```python
+        >>> import torch
+        >>> from hf_equi import DemographicGroup, WordAction
+        >>> words = WordAction(DemographicGroup([["man", "woman"]]))
+        >>> length = lambda text: torch.tensor(float(len(text)))
+        >>> equivariance_error(length, "A man.", words)
+        tensor([0., 2.], dtype=torch.float64)
+
+        ```
+    """
+    return _errors(function, x, input_action, output_action, elements)[0]
+
+
+def assert_equivariant(
+    function: Callable[[Any], torch.Tensor],
+    x: Any,
+    input_action: Action,
+    output_action: Action | None = None,
+    elements: Iterable[int] | None = None,
+    *,
+    tolerance: float | None = None,
+) -> None:
+    """Check that a function is equivariant on an input.
+
+    Args:
+        function (`Callable`): See `equivariance_error`.
+        x (`Any`): See `equivariance_error`.
+        input_action (`Action`): See `equivariance_error`.
+        output_action (`Action`, *optional*): See `equivariance_error`.
+        elements (`Iterable[int]`, *optional*): See `equivariance_error`.
+        tolerance (`float`, *optional*):
+            Largest error that is accepted; by default that of the output's dtype in `TOLERANCES`, 0 for integers.
+
+    Raises:
+        EquivarianceError: If the error of an element is above the tolerance, or NaN. The message names the worst.
+
+    Example:
+        ```python
+        >>> import torch
+        >>> from hf_equi import DemographicGroup, WordAction
+        >>> words = WordAction(DemographicGroup([["man", "woman"]]))
+        >>> assert_equivariant(lambda text: torch.tensor(text.count(" ")), "A man.", words)
+
+        ```
+    """
+    tried = list(range(input_action.group.order) if elements is None else elements)
+    errors, dtype = _errors(function, x, input_action, output_action, tried)
+    limit = tolerance_of(dtype) if tolerance is None else tolerance
+    if bool((errors <= limit).all()):
+        return
+    worst = int(errors.nan_to_num(nan=torch.inf).argmax())
+    g = tried[worst]
+    raise EquivarianceError(
+        f"The function is not equivariant: for element {g} ({input_action.group.names[g]}) the largest difference "
+        f"between g⁻¹f(gx) and f(x) is {float(errors[worst]):.3g}, and at most {limit:.3g} was allowed for {dtype}. "
+        "Switch off dropout, check the two actions, or pass tolerance=."
+    )
+
+
+def _errors(
+    function: Callable[[Any], torch.Tensor],
+    x: Any,
+    input_action: Action,
+    output_action: Action | None,
+    elements: Iterable[int] | None,
+) -> tuple[torch.Tensor, torch.dtype]:
+    group = input_action.group
+    if output_action is not None and not torch.equal(output_action.group.product, group.product):
+        raise EquivarianceError(
+            f"Both actions must be of one group; received {group!r} for inputs, {output_action.group!r} for outputs."
+        )
+    tried = range(group.order) if elements is None else elements
+    with torch.no_grad():
+        required = _tensor(function(x))
+        errors = []
+        for g in tried:
+            received = _tensor(function(input_action.apply(g, x)))
+            errors.append(_difference(_pull_back(output_action, g, received), required))
+    return torch.tensor(errors, dtype=torch.float64, device="cpu"), required.dtype
+
+
+def _tensor(output: object) -> torch.Tensor:
+    if not isinstance(output, torch.Tensor):
+        raise EquivarianceError(
+            f"The function must return one tensor; received {type(output).__name__}. Pick one, as in "
+            "lambda x: model(x).logits."
+        )
+    return output
+
+
+def _pull_back(action: Action | None, g: int, output: torch.Tensor) -> torch.Tensor:
+    if action is None:
+        return output
+    pull_back = getattr(action, "pull_back", None)
+    return _tensor(pull_back(g, output) if pull_back and output.is_floating_point() else action.invert(g, output))
+
+
+def _difference(received: torch.Tensor, required: torch.Tensor) -> float:
+    if received.shape != required.shape:
+        raise EquivarianceError(
+            f"g⁻¹f(gx) and f(x) must have one shape; received {tuple(received.shape)} and {tuple(required.shape)}."
+        )
+    # The dtype's own arithmetic would round the difference of half precision outputs; MPS has no float64.
+    a, b = received.cpu().double(), required.cpu().double()
+    return float(torch.where(a == b, 0.0, (a - b).abs()).max()) if a.numel() else 0.0

@@ -1,0 +1,93 @@
+import pytest
+import torch
+
+from hf_equi.actions.words import WordAction
+from hf_equi.errors import ActionError
+from hf_equi.groups import DemographicGroup, FiniteGroup
+from hf_equi.testing import assert_action
+
+
+class Points:
+    """The left action on functions of the points, broken in a way that a test names."""
+
+    def __init__(self, group, fault=None):
+        self.group = group
+        self.fault = fault
+
+    def apply(self, g, x):
+        if self.fault == "identity" and g == 0:
+            return x + 1
+        if self.fault == "right":
+            return x[self.group.permutations[g]]
+        return x[self.group.permutations[self.group.inverse[g]]]
+
+    def invert(self, g, x):
+        return self.apply(g if self.fault == "inverse" else int(self.group.inverse[g]), x)
+
+
+SAMPLES = [torch.arange(3), torch.tensor([0.5, -1.0, 2.0])]
+S3 = FiniteGroup.symmetric(3)
+
+
+def test_actions_pass():
+    assert_action(Points(S3), SAMPLES)
+    assert_action(WordAction(DemographicGroup([["a", "b", "c"]])), ["a b, C", ""])
+
+
+@pytest.mark.parametrize(
+    ("fault", "message"),
+    [
+        ("identity", "the identity 0 must not move"),
+        ("right", r"apply\(\d, apply\(\d, x\)\) must be apply\(\d, x\)"),
+        ("inverse", r"invert\(\d, apply\(\d, x\)\) must be x"),
+    ],
+)
+def test_broken_actions_fail(fault, message):
+    with pytest.raises(ActionError, match=message):
+        assert_action(Points(S3, fault), SAMPLES)
+
+
+def test_an_action_on_words_that_forgets_one_fails():
+    action = WordAction(DemographicGroup([["a", "b", "c"]]))
+    del action._rows["c"]
+    with pytest.raises(ActionError, match="No action"):
+        assert_action(action, ["a b c"])
+
+
+def test_no_sample_is_no_check():
+    with pytest.raises(ActionError, match="at least one sample"):
+        assert_action(Points(S3), [])
+
+
+class Turns:
+    """Quarter turns of the plane by floating matrices, on dictionaries and tuples of points."""
+
+    group = FiniteGroup.cyclic(4)
+
+    def __init__(self, angle=torch.pi / 2):
+        self.angle = torch.tensor(angle, dtype=torch.float64)
+
+    def apply(self, g, x):
+        c, s = torch.cos(g * self.angle), torch.sin(g * self.angle)
+        matrix = torch.stack([torch.stack([c, -s]), torch.stack([s, c])])
+        return {name: (points @ matrix.T,) for name, (points,) in x.items()}
+
+    def invert(self, g, x):
+        return self.apply(-g, x)
+
+
+def test_floats_are_compared_up_to_rounding():
+    sample = {"points": (torch.tensor([[1.0, 2.0]], dtype=torch.float64),)}
+    assert_action(Turns(), [sample])
+    with pytest.raises(ActionError, match="must be apply"):
+        assert_action(Turns(angle=torch.pi / 2 + 1e-6), [sample])
+
+
+class Reshaping(Points):
+    def apply(self, g, x):
+        return x.double() if g else x
+
+
+def test_a_changed_dtype_fails():
+    with pytest.raises(ActionError, match="must be x"):
+        assert_action(Reshaping(S3), [torch.zeros(3)])

@@ -1,0 +1,92 @@
+import pytest
+import torch
+
+from hf_equi.errors import EquivarianceError
+from hf_equi.groups import FiniteGroup
+from hf_equi.testing import TOLERANCES, assert_equivariant, equivariance_error
+
+
+class Rolled:
+    def __init__(self, n):
+        self.group = FiniteGroup.cyclic(n)
+
+    def apply(self, g, x):
+        return x.roll(g, dims=-1)
+
+    def invert(self, g, x):
+        return x.roll(-g, dims=-1)
+
+
+class Scored(Rolled):
+    def pull_back(self, g, scores):
+        return scores.roll(-g, dims=-1)
+
+    def invert(self, g, x):
+        raise AssertionError("floating outputs are pulled back")
+
+
+ROLLED = Rolled(4)
+X = torch.tensor([[1.0, 2.0, 4.0, 8.0]])
+
+
+def test_equivariant_functions_have_no_error():
+    errors = equivariance_error(lambda x: 2 * x, X, ROLLED, ROLLED)
+    assert errors.tolist() == [0, 0, 0, 0]
+    assert errors.dtype == torch.float64
+    assert_equivariant(lambda x: 2 * x, X, ROLLED, ROLLED)
+    assert_equivariant(lambda x: x.sum(), X, ROLLED)
+    assert_equivariant(lambda x: 2 * x, X, ROLLED, Scored(4))
+
+
+def test_errors_are_the_largest_differences():
+    weights = torch.arange(4.0)
+    # The function is f(x) = x * w, so the error of g is the largest of x_v |w_{v+g} - w_v|.
+    required = [max(float(X[0, v]) * abs((v + g) % 4 - v) for v in range(4)) for g in range(4)]
+    assert equivariance_error(lambda x: x * weights, X, ROLLED, ROLLED).tolist() == required
+    assert equivariance_error(lambda x: x * weights, X, ROLLED, ROLLED, elements=[3, 1]).tolist() == [
+        required[3],
+        required[1],
+    ]
+
+
+def test_the_worst_element_is_named():
+    with pytest.raises(EquivarianceError, match=r"element 1 \(r\).* is 24, and at most 1e-05 .*torch.float32"):
+        assert_equivariant(lambda x: x * torch.arange(4.0), X, ROLLED, ROLLED)
+    assert_equivariant(lambda x: x * torch.arange(4.0), X, ROLLED, ROLLED, elements=[0])
+    assert_equivariant(lambda x: x * torch.arange(4.0), X, ROLLED, ROLLED, tolerance=24)
+
+
+@pytest.mark.parametrize("dtype", TOLERANCES)
+def test_tolerance_follows_the_dtype(dtype):
+    def biased(by):
+        return lambda x: torch.zeros_like(x) + by * (x[..., :1] != 1).to(x.dtype)
+
+    x = X.to(dtype)
+    assert_equivariant(biased(TOLERANCES[dtype] / 2), x, ROLLED, ROLLED)
+    with pytest.raises(EquivarianceError, match=str(dtype)):
+        assert_equivariant(biased(TOLERANCES[dtype] * 2), x, ROLLED, ROLLED)
+
+
+def test_integers_must_be_equal():
+    with pytest.raises(EquivarianceError, match="at most 0 was allowed"):
+        assert_equivariant(lambda x: x.argmax(), X, ROLLED)
+
+
+def test_nan_fails_and_equal_infinities_pass():
+    with pytest.raises(EquivarianceError, match="is nan"):
+        assert_equivariant(lambda x: x * torch.nan, X, ROLLED, ROLLED)
+    assert_equivariant(lambda x: x / 0, X, ROLLED, ROLLED)
+    assert_equivariant(lambda x: x[:0], X, ROLLED, ROLLED)
+
+
+@pytest.mark.parametrize(
+    ("function", "output_action", "message"),
+    [
+        (lambda x: [x], ROLLED, "must return one tensor; received list"),
+        (lambda x: x[:, : int(x[0, 0])], ROLLED, r"must have one shape; received \(1, 4\) and \(1, 1\)"),
+        (lambda x: x, Rolled(3), "Both actions must be of one group"),
+    ],
+)
+def test_misuse_raises(function, output_action, message):
+    with pytest.raises(EquivarianceError, match=message):
+        equivariance_error(function, X, ROLLED, output_action)
