@@ -1,0 +1,164 @@
+"""Which tokens of a tokenizer stand for the words of a group."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from hf_equi.actions.tokens import TokenMap
+from hf_equi.errors import ActionError, ConfigurationError, HfEquiWarning
+from hf_equi.groups import DemographicGroup, FormRow
+from hf_equi.groups.forms import surface_forms
+
+__all__ = ["MULTI_TOKEN", "TokenRow", "resolve_tokens", "single_token_rows"]
+
+MULTI_TOKEN = ("error", "skip")
+# A form is looked up at the start of a text, after a space, and after a bracket: tokenizers that put a mark before
+# the first word of a text (SentencePiece) show its form without the mark only in the last.
+_CONTEXTS = ("", "x ", "(")
+
+
+@dataclass(frozen=True)
+class TokenRow:
+    """One set of tokens that stand for the aligned forms of one set of words."""
+
+    form: FormRow
+    tokens: tuple[int, ...]
+
+
+def resolve_tokens(
+    group: DemographicGroup, tokenizer: Any, vocab_size: int | None = None, multi_token: str = "error"
+) -> TokenMap:
+    """Find the token permutations of a group.
+
+    Each word stands for its surface forms (with and without leading space, as written, lower, Capitalised, UPPER)
+    that are one known token on every side of its set. Explicit forms win over derived ones; two derivations of one
+    mapping merge.
+
+    Args:
+        group: The words.
+        tokenizer: A tokenizer of `transformers`.
+        vocab_size: Rows of the model's embedding, by default the number of the tokenizer's tokens.
+        multi_token: What to do with a set that has no form of one token: `"error"`, or `"skip"` with a warning.
+
+    Raises:
+        ActionError: For such a set; for two words whose forms are one token with different targets.
+        ConfigurationError: For a tokenizer with more tokens than `vocab_size`, or an unknown `multi_token`.
+    """
+    if multi_token not in MULTI_TOKEN:
+        raise ConfigurationError(f"multi_token={multi_token!r} is not known: use one of {', '.join(MULTI_TOKEN)}")
+    highest = max(tokenizer.get_vocab().values())
+    vocab_size = highest + 1 if vocab_size is None else vocab_size
+    if highest >= vocab_size:
+        raise ConfigurationError(
+            f"The tokenizer has tokens up to {highest}, the model's embedding has {vocab_size} rows: they do not belong "
+            "together. Pass the tokenizer that the model was trained with, or resize the base model's embedding first."
+        )
+    rows, missing = single_token_rows(group, tokenizer)
+    _report_missing(missing, multi_token)
+    encode = _encoder(tokenizer)
+    return TokenMap(
+        vocab_size=vocab_size,
+        sets=tuple(
+            tuple(row.tokens for row in rows if row.form.factor == index) for index in range(len(group.factors))
+        ),
+        neutral=tuple(_listed_tokens(factor.neutral, encode, multi_token) for factor in group.factors),
+        general=tuple(_listed_tokens(factor.general, encode, multi_token) for factor in group.factors),
+    )
+
+
+def single_token_rows(group: DemographicGroup, tokenizer: Any) -> tuple[list[TokenRow], list[tuple[str, ...]]]:
+    """The token rows of a group, and the sets of words that have none."""
+    encode = _encoder(tokenizer)
+    rows: list[TokenRow] = []
+    owner: dict[int, TokenRow] = {}
+    # Explicit forms come first, so a derived one that collides with them is the one left out.
+    for form in sorted(group.forms(), key=lambda form: not form.explicit):
+        for context in _CONTEXTS:
+            tokens = [encode(context, word) for word in form.words]
+            if None in tokens:
+                continue
+            row = TokenRow(form, tuple(token for token in tokens if token is not None))
+            if _is_new(row, owner):
+                rows.append(row)
+                owner.update(dict.fromkeys(row.tokens, row))
+    found = {row.form.source for row in rows}
+    return rows, [words for factor in group.factors for words in factor.sets if words not in found]
+
+
+def _is_new(row: TokenRow, owner: dict[int, TokenRow]) -> bool:
+    """Whether the row adds a mapping; raises where it contradicts one."""
+    if len(set(row.tokens)) < len(row.tokens):
+        raise ActionError(
+            f"The tokenizer writes two of {', '.join(map(repr, row.form.words))} with the same token, so no permutation "
+            "can tell them apart. Leave that set out or write it otherwise."
+        )
+    for token in row.tokens:
+        other = owner.get(token)
+        if other is None or _same_mapping(row, other):
+            continue
+        if other.form.explicit and not row.form.explicit:
+            return False
+        raise ActionError(
+            f"{'/'.join(row.form.words)} and {'/'.join(other.form.words)} share a token with this tokenizer but map it "
+            "to different words. Leave one of the sets out, or write the forms that you mean explicitly."
+        )
+    return not all(token in owner for token in row.tokens)
+
+
+def _same_mapping(row: TokenRow, other: TokenRow) -> bool:
+    doubled = other.tokens * 2
+    size = len(row.tokens)
+    return row.form.factor == other.form.factor and any(
+        row.tokens == doubled[start : start + size] for start in range(size)
+    )
+
+
+def _encoder(tokenizer: Any) -> Callable[[str, str], int | None]:
+    """The one known token of a word in a context, or `None`."""
+    known: dict[str, list[int]] = {}
+
+    def ids(text: str) -> list[int]:
+        if text not in known:
+            known[text] = tokenizer(text, add_special_tokens=False)["input_ids"] if text else []
+        return known[text]
+
+    def encode(context: str, word: str) -> int | None:
+        before = ids(context.strip())
+        tokens = ids(context + word)
+        if len(tokens) != len(before) + 1 or tokens[: len(before)] != before:
+            return None
+        return None if tokens[-1] == tokenizer.unk_token_id else tokens[-1]
+
+    return encode
+
+
+def _listed_tokens(
+    words: Sequence[str] | None, encode: Callable[[str, str], int | None], multi_token: str
+) -> tuple[int, ...] | None:
+    """The tokens of neutral or general words, in all their forms."""
+    if words is None:
+        return None
+    found: set[int] = set()
+    missing = []
+    for word in words:
+        tokens = {encode(context, form) for form in (word, *surface_forms(word)) for context in _CONTEXTS} - {None}
+        found |= {token for token in tokens if token is not None}
+        if not tokens:
+            missing.append((word,))
+    _report_missing(missing, multi_token)
+    return tuple(sorted(found))
+
+
+def _report_missing(missing: Iterable[tuple[str, ...]], multi_token: str) -> None:
+    names = "; ".join("/".join(words) for words in missing)
+    if not names:
+        return
+    if multi_token == "error":
+        raise ActionError(
+            f"No form of these words is one token of the tokenizer (on every side of the set): {names}. Leave them out, "
+            'pass multi_token="skip" to go on without them, or use a method that acts on words.'
+        )
+    warnings.warn(f"Left out, no form is one token: {names}", HfEquiWarning, stacklevel=4)

@@ -1,0 +1,214 @@
+"""A demographic group on token ids: one permutation of the vocabulary for each element."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+
+from hf_equi.errors import ActionError
+from hf_equi.groups import DemographicGroup
+
+__all__ = ["TokenAction", "TokenMap"]
+
+
+@dataclass(frozen=True)
+class TokenMap:
+    """Which tokens stand for the words of a group: plain numbers, as a config stores them.
+
+    Args:
+        vocab_size: Rows of the model's embedding.
+        sets: For each factor of the group its token sets; the token at place i of a set goes to place (i + k) mod d.
+        neutral: For each factor the neutral tokens where the factor lists them (all others are general), or `None`.
+        general: For each factor the general tokens where the factor lists them (all others are neutral), or `None`.
+
+    Raises:
+        ActionError: If the sets make no permutation: a token twice, sets of unequal length, an id outside of the
+            vocabulary.
+    """
+
+    vocab_size: int
+    sets: tuple[tuple[tuple[int, ...], ...], ...]
+    neutral: tuple[tuple[int, ...] | None, ...] = ()
+    general: tuple[tuple[int, ...] | None, ...] = ()
+
+    def __post_init__(self) -> None:
+        seen: dict[int, tuple[int, ...]] = {}
+        for factor in self.sets:
+            for tokens in factor:
+                if len(tokens) != len(factor[0]):
+                    raise ActionError(
+                        f"The token sets {list(factor[0])} and {list(tokens)} of one factor differ in length, so no "
+                        "permutation maps one word to the next. Symmetrize the base model again to rebuild the map."
+                    )
+                for token in tokens:
+                    self._check_token(token, tokens, seen)
+                    seen[token] = tokens
+
+    def _check_token(self, token: int, tokens: tuple[int, ...], seen: dict[int, tuple[int, ...]]) -> None:
+        if not 0 <= token < self.vocab_size:
+            raise ActionError(
+                f"The token {token} of the set {list(tokens)} is outside of the vocabulary of {self.vocab_size} tokens. "
+                "The map belongs to another tokenizer or model: symmetrize the base model again."
+            )
+        if token in seen or tokens.count(token) > 1:
+            raise ActionError(
+                f"The stored map is no permutation: the token {token} stands in {list(tokens)} and in "
+                f"{list(seen.get(token, tokens))}. Symmetrize the base model again to rebuild the map."
+            )
+
+    @property
+    def moved(self) -> tuple[int, ...]:
+        """The tokens that some element moves, ascending."""
+        return tuple(sorted(token for factor in self.sets for tokens in factor for token in tokens))
+
+    def to_dict(self) -> dict[str, Any]:
+        """Lists and numbers alone, for a config."""
+        return {
+            "vocab_size": self.vocab_size,
+            "sets": [[list(tokens) for tokens in factor] for factor in self.sets],
+            "neutral": [None if ids is None else list(ids) for ids in self.neutral],
+            "general": [None if ids is None else list(ids) for ids in self.general],
+        }
+
+    @classmethod
+    def from_dict(cls, stored: dict[str, Any]) -> TokenMap:
+        """The inverse of `to_dict`."""
+        return cls(
+            vocab_size=stored["vocab_size"],
+            sets=tuple(tuple(tuple(tokens) for tokens in factor) for factor in stored["sets"]),
+            neutral=tuple(None if ids is None else tuple(ids) for ids in stored["neutral"]),
+            general=tuple(None if ids is None else tuple(ids) for ids in stored["general"]),
+        )
+
+
+class TokenAction:
+    r"""A group on token ids and on scores over the vocabulary.
+
+    $$ g(v) = \text{permutations}[g, v], \qquad (g^{-1} y)[v] = y[g(v)] $$
+
+    Args:
+        group: The group that acts.
+        token_map: Which tokens stand for its words (see `hf_equi.actions.resolution.resolve_tokens`).
+
+    Attributes:
+        permutations: `(group, vocab)` int64.
+        moved: `(moved,)` int64, the tokens that some element moves, ascending.
+        images: `(group, moved)` int64, where each element sends them.
+        general: `(vocab,)` bool, the general tokens of a relaxed group; `None` for a group that is not relaxed.
+
+    Raises:
+        ActionError: If the map does not fit the group.
+
+    Example:
+        >>> from hf_equi.groups import DemographicGroup
+        >>> action = TokenAction(DemographicGroup([["man", "woman"]]), TokenMap(vocab_size=4, sets=(((1, 2),),)))
+        >>> action.apply(1, torch.tensor([0, 1, 3])).tolist()
+        [0, 2, 3]
+    """
+
+    def __init__(
+        self, group: DemographicGroup, token_map: TokenMap, device: torch.device | str | None = "cpu"
+    ) -> None:
+        sizes = [len(factor[0]) if factor else None for factor in token_map.sets]
+        if len(sizes) != len(group.factors) or any(
+            size not in (None, factor.size) for size, factor in zip(sizes, group.factors, strict=True)
+        ):
+            raise ActionError(
+                f"The token map has sets of {sizes} tokens, the group has factors of "
+                f"{[factor.size for factor in group.factors]} words. Resolve the tokens again for this group."
+            )
+        self.group = group
+        self.token_map = token_map
+        self.device = torch.device(device or "cpu")
+        self.permutations = _permutations(group, token_map).to(self.device)
+        self.inverse = group.inverse.to(self.device)
+        self.moved = torch.tensor(token_map.moved, dtype=torch.long, device=self.device)
+        self.images = self.permutations[:, self.moved]
+        self.is_moved = torch.zeros(token_map.vocab_size, dtype=torch.bool, device=self.device)
+        self.is_moved[self.moved] = True
+        self.general = _general(group, token_map, self.is_moved)
+
+    def to(self, device: torch.device | str) -> TokenAction:
+        """The same action with its tables on a device."""
+        if torch.device(device) == self.device:
+            return self
+        return TokenAction(self.group, self.token_map, device=device)
+
+    def apply(self, g: int | torch.Tensor, ids: torch.Tensor) -> torch.Tensor:
+        """Act on token ids.
+
+        Args:
+            g: One element, or elements of a shape that broadcasts with `ids` after a last axis is added, as
+                `(batch,)` for ids of shape `(batch, tokens)`.
+            ids: `(..., tokens)` int64.
+
+        Returns:
+            `(..., tokens)` int64.
+        """
+        if isinstance(g, torch.Tensor) and g.dim():
+            return self.permutations[g.unsqueeze(-1), ids]
+        return self.permutations[g][ids]
+
+    def invert(self, g: int | torch.Tensor, ids: torch.Tensor) -> torch.Tensor:
+        """Act with the inverse of `g`."""
+        return self.apply(self.inverse[g], ids)
+
+    def pull_back(self, g: int, scores: torch.Tensor) -> torch.Tensor:
+        """`g⁻¹y` for scores `y` of shape `(..., vocab)`: the value at v is `y[g(v)]`."""
+        return scores[..., self.permutations[g]]
+
+    def orbit(self, ids: torch.Tensor) -> torch.Tensor:
+        """All members: `(batch, tokens)` to `(batch, group, tokens)`."""
+        return self.permutations[:, ids].transpose(0, 1)
+
+    def canonical_element(self, ids: torch.Tensor, mask: torch.Tensor | None = None) -> torch.Tensor:
+        """k(x): the first element that takes each sequence to the smallest member of its orbit, `(batch,)`.
+
+        Members are compared token by token from the left; places where `mask` is 0 are passed over.
+        """
+        moves = self.is_moved[ids] if mask is None else self.is_moved[ids] & mask.bool()
+        smallest = torch.ones(ids.shape[0], self.group.order, dtype=torch.bool, device=ids.device)
+        for place in moves.any(0).nonzero().flatten().tolist():
+            images = self.permutations[:, ids[:, place]].T  # (batch, group)
+            images = images.where(moves[:, place, None], ids[:, place, None])
+            least = images.masked_fill(~smallest, self.token_map.vocab_size).min(1, keepdim=True).values
+            smallest &= images == least
+        return smallest.int().argmax(1)
+
+    def __repr__(self) -> str:
+        return f"TokenAction({self.group!r}, {len(self.moved)} of {self.token_map.vocab_size} tokens moved)"
+
+
+def _permutations(group: DemographicGroup, token_map: TokenMap) -> torch.Tensor:
+    tables = torch.arange(token_map.vocab_size, device="cpu").repeat(group.order, 1)
+    shifts = torch.tensor(group.coordinates, dtype=torch.long, device="cpu")  # (group, factors)
+    for index, factor in enumerate(token_map.sets):
+        if not factor:
+            continue
+        tokens = torch.tensor(factor, dtype=torch.long, device="cpu")  # (sets, places)
+        places = torch.arange(tokens.shape[1], device="cpu")
+        for g in range(group.order):
+            tables[g, tokens] = tokens[:, (places + shifts[g, index]) % tokens.shape[1]]
+    return tables
+
+
+def _general(group: DemographicGroup, token_map: TokenMap, is_moved: torch.Tensor) -> torch.Tensor | None:
+    """General in some factor and equality in none."""
+    if not group.relaxed:
+        return None
+    general = torch.zeros_like(is_moved)
+    for neutral, listed in zip(token_map.neutral, token_map.general, strict=True):
+        if neutral is not None:
+            others = torch.ones_like(is_moved)
+            others[_ids(neutral, is_moved)] = False
+            general |= others
+        if listed is not None:
+            general[_ids(listed, is_moved)] = True
+    return general & ~is_moved
+
+
+def _ids(ids: Sequence[int], like: torch.Tensor) -> torch.Tensor:
+    return torch.tensor(list(ids), dtype=torch.long, device=like.device)

@@ -1,0 +1,119 @@
+"""A demographic group on text: whole words and phrases, case kept."""
+
+from __future__ import annotations
+
+import re
+
+from hf_equi.errors import ActionError
+from hf_equi.groups import DemographicGroup, FormRow
+from hf_equi.groups.matching import compile_words, letters
+
+__all__ = ["WordAction"]
+
+
+class WordAction:
+    r"""The action of a group on text by its words.
+
+    Every whole word or phrase that is one of `group.forms()` is replaced by its image, so case is kept; all other text
+    stays as it is. Words are bounded by non-letters, to which apostrophes, hyphens and digits belong. It is exact:
+
+    $$gh \cdot x = g \cdot (h \cdot x), \qquad g^{-1} \cdot (g \cdot x) = x.$$
+
+    Args:
+        group (`DemographicGroup`):
+            The group.
+
+    Raises:
+        ActionError: If the action could not be undone: a word begins or ends with a non-letter, is contained in
+            another as a whole word, or one ends with the words that another begins with. The message names both.
+
+    Example:
+        ```python
+        >>> from hf_equi import DemographicGroup, WordAction
+        >>> action = WordAction(DemographicGroup([["man", "woman"], ["he", "she"]]))
+        >>> action.apply(1, "THE MAN says he can't; his manhood stays.")
+        "THE WOMAN says she can't; his manhood stays."
+
+        ```
+    """
+
+    def __init__(self, group: DemographicGroup) -> None:
+        self.group = group
+        self._rows = {word: row for row in group.forms() for word in row.words}
+        _check_invertible(list(self._rows))
+        self._pattern = compile_words(self._rows)
+
+    def apply(self, g: int, text: str) -> str:
+        """Return the text that element g makes of a text.
+
+        Args:
+            g (`int`):
+                An element of the group.
+            text (`str`):
+                The text.
+
+        Raises:
+            GroupError: If the group has no such element.
+            ActionError: If `text` is no string.
+        """
+        shifts = self.group.coordinates[self.group.element(g)]
+
+        def image(match: re.Match[str]) -> str:
+            word = match[0]
+            row = self._rows.get(word)
+            return word if row is None else _image(row, word, shifts[row.factor])
+
+        return self._pattern.sub(image, _checked(text))
+
+    def invert(self, g: int, text: str) -> str:
+        """Return the text of which element g makes this one: `apply` with the inverse of g."""
+        return self.apply(int(self.group.inverse[self.group.element(g)]), text)
+
+    def orbit(self, text: str) -> list[str]:
+        """Return what each element makes of a text, in the order of the elements; entry 0 is the text itself."""
+        return [self.apply(g, text) for g in range(self.group.order)]
+
+    def moves(self, text: str) -> bool:
+        """Return whether some element changes a text."""
+        return any(match[0] in self._rows for match in self._pattern.finditer(_checked(text)))
+
+
+def _image(row: FormRow, word: str, shift: int) -> str:
+    return row.words[(row.words.index(word) + shift) % len(row.words)]
+
+
+def _checked(text: str) -> str:
+    if not isinstance(text, str):
+        raise ActionError(f"WordAction acts on one string; received {text!r}. Call it once for each text.")
+    return text
+
+
+def _check_invertible(words: list[str]) -> None:
+    # After a replacement the text is searched again to undo it. The same places are found if every word begins and
+    # ends with a letter, so that no two matches touch, and no word shares whole words with another, so that no match
+    # appears inside a replaced one or across its edge.
+    runs = {word: _letter_runs(word) for word in words}
+    begins = {word[:end]: word for word, (_, ends) in runs.items() for end in ends[:-1]}
+    for word, (starts, ends) in runs.items():
+        for part in (word[i:j] for i in starts for j in ends if i < j and j - i < len(word)):
+            if part in runs:
+                raise ActionError(
+                    f"{part!r} is contained in {word!r} as a whole word, so replacements could not be undone: leave "
+                    "one of the two out."
+                )
+        for rest in (word[i:] for i in starts[1:]):
+            if rest in begins:
+                raise ActionError(
+                    f"{word!r} ends with {rest!r}, with which {begins[rest]!r} begins, so replacements could not be "
+                    "undone where the two overlap: leave one of them out."
+                )
+
+
+def _letter_runs(word: str) -> tuple[list[int], list[int]]:
+    spans = [match.span() for match in re.finditer(f"{letters()}+", word)]
+    if not spans or spans[0][0] > 0 or spans[-1][1] < len(word):
+        raise ActionError(
+            f"{word!r} must begin and end with a letter to be found as a whole word in text: write it without the "
+            "other characters around it."
+        )
+    return [start for start, _ in spans], [end for _, end in spans]

@@ -1,0 +1,243 @@
+from __future__ import annotations
+
+import pytest
+from small_models import BOTH, tokenizer
+from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers
+from transformers import PreTrainedTokenizerFast
+
+from hf_equi import DemographicGroup, TokenAction
+from hf_equi.actions.resolution import resolve_tokens, single_token_rows
+from hf_equi.errors import ActionError, ConfigurationError, HfEquiWarning
+
+GENDER = DemographicGroup([["man", "woman"], ["he", "she"]])
+
+
+def words_tokenizer(words: str, normalizer: normalizers.Normalizer | None = None) -> PreTrainedTokenizerFast:
+    """Each of these words is one token; any other is unknown."""
+    vocabulary = {word: index for index, word in enumerate(["<unk>", "x", "(", *words.split()])}
+    model = Tokenizer(models.WordLevel(vocabulary, unk_token="<unk>"))
+    model.pre_tokenizer = pre_tokenizers.Whitespace()
+    if normalizer is not None:
+        model.normalizer = normalizer
+    return PreTrainedTokenizerFast(tokenizer_object=model, unk_token="<unk>")
+
+
+def bytes_tokenizer(tokens: str) -> PreTrainedTokenizerFast:
+    """Byte-level words, as GPT-2 writes them: `Ġ` for a leading space."""
+    vocabulary = {token: index for index, token in enumerate(["<unk>", "x", "(", "Ġ", *tokens.split()])}
+    model = Tokenizer(models.WordLevel(vocabulary, unk_token="<unk>"))
+    model.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    model.decoder = decoders.ByteLevel()
+    return PreTrainedTokenizerFast(tokenizer_object=model, unk_token="<unk>")
+
+
+def marked_tokenizer(scheme: str) -> PreTrainedTokenizerFast:
+    """Marked words, as SentencePiece writes them: `▁` for a leading space, and before the first word of a text."""
+    pieces = ["▁", "(", "x", "▁he", "▁she", "he", "she", "▁He", "▁She", "He", "man", "▁woman", "▁man"]
+    model = Tokenizer(models.Unigram([("<unk>", -20.0), *((piece, -1.0) for piece in pieces)], unk_id=0))
+    model.pre_tokenizer = pre_tokenizers.Metaspace(prepend_scheme=scheme)
+    model.decoder = decoders.Metaspace(prepend_scheme=scheme)
+    return PreTrainedTokenizerFast(tokenizer_object=model, unk_token="<unk>")
+
+
+def resolved(group, tokens, **settings):
+    """The token sets of the first factor as strings."""
+    (sets,) = resolve_tokens(group, tokens, **settings).sets
+    return {tuple(tokens.convert_ids_to_tokens(list(ids))) for ids in sets}
+
+
+def test_forms_with_and_without_space_in_all_cases():
+    tokens = bytes_tokenizer("he she Ġhe Ġshe He She ĠHe ĠShe HE SHE ĠHE ĠSHE the Ġthe hE sHE")
+    pairs = [("he", "she"), ("He", "She"), ("HE", "SHE")]
+    expected = {*pairs, *((f"Ġ{a}", f"Ġ{b}") for a, b in pairs)}
+    assert resolved(DemographicGroup([["he", "she"]]), tokens) == expected
+
+
+def test_forms_as_written_are_found():
+    tokens = words_tokenizer("McDonald MacDonald mcdonald macdonald")
+    expected = {("McDonald", "MacDonald"), ("mcdonald", "macdonald")}
+    assert resolved(DemographicGroup([["McDonald", "MacDonald"]]), tokens) == expected
+
+
+def test_order_of_the_set_is_kept():
+    token_map = resolve_tokens(BOTH, tokenizer())
+    action = TokenAction(BOTH, token_map)
+    ids = tokenizer()("x the black woman said she", return_tensors="pt")["input_ids"]
+    text = tokenizer().decode(action.apply(BOTH.element("woman white"), ids)[0])
+    assert text == "x the white man said he"
+
+
+@pytest.mark.parametrize("unknown", ["She", "He"])
+def test_unknown_form_leaves_out_the_whole_row(unknown):
+    words = "he she He She".replace(f" {unknown}", "")
+    assert resolved(DemographicGroup([["he", "she"]]), words_tokenizer(words)) == {("he", "she")}
+
+
+def test_two_unknown_words_are_no_row():
+    with pytest.raises(ActionError, match="No form of these words is one token"):
+        resolve_tokens(DemographicGroup([["he", "she"]]), words_tokenizer("it"))
+
+
+GROUP = DemographicGroup([["man", "woman"], ["he", "she"], ["king", "queen"]])
+
+
+def test_sets_without_a_form_of_one_token_raise_and_are_listed():
+    with pytest.raises(ActionError, match=r"\(on every side of the set\): man/woman; king/queen\. Leave them out"):
+        resolve_tokens(GROUP, words_tokenizer("he she man king"))
+
+
+def test_sets_without_a_form_of_one_token_are_skipped_with_a_warning():
+    tokens = words_tokenizer("he she man king")
+    with pytest.warns(HfEquiWarning, match="Left out, no form is one token: man/woman; king/queen$"):
+        assert resolved(GROUP, tokens, multi_token="skip") == {("he", "she")}
+    with pytest.warns(HfEquiWarning, match="man/woman; he/she; king/queen"):
+        assert resolved(GROUP, words_tokenizer("it"), multi_token="skip") == set()
+    rows, missing = single_token_rows(GROUP, tokens)
+    assert [row.form.words for row in rows] == [("he", "she")]
+    assert missing == [("man", "woman"), ("king", "queen")]
+
+
+def test_words_of_several_tokens_are_no_form():
+    tokens = bytes_tokenizer("he she young Ġlad Ġlass Ġyoung")
+    with pytest.raises(ActionError, match="young lad/young lass"):
+        resolve_tokens(DemographicGroup([["he", "she"], ["young lad", "young lass"]]), tokens)
+
+
+def test_two_derivations_of_one_mapping_merge():
+    tokens = words_tokenizer("man woman he she", normalizers.Lowercase())
+    assert resolved(GENDER, tokens) == {("man", "woman"), ("he", "she")}
+    assert len(resolve_tokens(GENDER, tokens).sets[0]) == 2
+
+
+# A normalizer that writes "US" as "usa" makes a derived form of one set collide with the forms of another.
+RENAMES = normalizers.Replace("US", "usa")
+PLAIN = normalizers.Sequence([normalizers.NFD(), normalizers.StripAccents()])
+
+
+def test_explicit_forms_win_over_derived_ones():
+    tokens = words_tokenizer("us them usa uk Us Them THEM", RENAMES)
+    expected = {("us", "them"), ("Us", "Them"), ("usa", "uk")}
+    for sets in ([["us", "them"], ["usa", "uk"]], [["usa", "uk"], ["us", "them"]]):
+        assert resolved(DemographicGroup(sets), tokens) == expected
+
+
+@pytest.mark.parametrize(
+    ("group", "tokens", "message"),
+    [
+        # Two explicit forms, in one factor and in two.
+        (
+            DemographicGroup([["papa", "mama"], ["papá", "tata"]]),
+            words_tokenizer("papa mama tata", PLAIN),
+            "papá/tata and papa/mama share a token",
+        ),
+        (
+            DemographicGroup([["papa", "mama"]]) * DemographicGroup([["papá", "mamá"]]),
+            words_tokenizer("papa mama", PLAIN),
+            "papá/mamá and papa/mama share a token",
+        ),
+        # Two derived forms.
+        (
+            DemographicGroup([["us", "them"], ["Usa", "Uk"]]),
+            words_tokenizer("us them usa uk Usa Uk THEM", RENAMES),
+            "usa/uk and US/THEM share a token",
+        ),
+        # The same words in another order.
+        (
+            DemographicGroup([["a", "e", "i"], ["á", "í", "é"]]),
+            words_tokenizer("a e i", PLAIN),
+            "á/í/é and a/e/i share a token",
+        ),
+    ],
+)
+def test_collisions_raise_and_name_both(group, tokens, message):
+    with pytest.raises(ActionError, match=message):
+        resolve_tokens(group, tokens)
+
+
+def test_two_words_with_one_token_raise():
+    tokens = words_tokenizer("jose joan", PLAIN)
+    with pytest.raises(ActionError, match="two of 'jose', 'josé' with the same token"):
+        resolve_tokens(DemographicGroup([["jose", "josé"]]), tokens)
+
+
+def test_vocabulary_must_fit_the_embedding():
+    tokens = words_tokenizer("man woman he she")
+    assert resolve_tokens(GENDER, tokens).vocab_size == len(tokens) == 7
+    assert resolve_tokens(GENDER, tokens, vocab_size=7).vocab_size == 7
+    assert resolve_tokens(GENDER, tokens, vocab_size=64).vocab_size == 64
+    with pytest.raises(ConfigurationError, match="tokens up to 6, the model's embedding has 6 rows"):
+        resolve_tokens(GENDER, tokens, vocab_size=6)
+
+
+def test_tokens_that_are_added_later_count():
+    tokens = words_tokenizer("man woman he she")
+    tokens.add_tokens(["person"])
+    with pytest.raises(ConfigurationError, match="tokens up to 7"):
+        resolve_tokens(GENDER, tokens, vocab_size=7)
+
+
+@pytest.mark.parametrize("scheme", ["first", "always"])
+def test_marked_words_are_found_with_and_without_their_mark(scheme):
+    group = DemographicGroup([["he", "she"]])
+    # "She" is known with the mark alone, so "He" without the mark stays where it is.
+    assert resolved(group, marked_tokenizer(scheme)) == {("▁he", "▁she"), ("he", "she"), ("▁He", "▁She")}
+
+
+def test_marked_words_must_be_known_on_every_side():
+    assert resolved(DemographicGroup([["man", "woman"]]), marked_tokenizer("first")) == {("▁man", "▁woman")}
+
+
+@pytest.mark.parametrize("value", ["ignore", "", "Error"])
+def test_unknown_multi_token_raises(value):
+    with pytest.raises(ConfigurationError, match=f"multi_token={value!r} is not known: use one of error, skip"):
+        resolve_tokens(GENDER, tokenizer(), multi_token=value)
+
+
+@pytest.mark.parametrize("kind", ["neutral", "general"])
+def test_listed_words_stand_for_all_their_forms(kind):
+    group = DemographicGroup([["he", "she"]], **{kind: ["doctor", "Nurse"]})
+    tokens = bytes_tokenizer("he she doctor Ġdoctor Doctor ĠDOCTOR Nurse Ġnurse the")
+    token_map = resolve_tokens(group, tokens)
+    (listed,), (other,) = getattr(token_map, kind), getattr(token_map, "general" if kind == "neutral" else "neutral")
+    assert set(tokens.convert_ids_to_tokens(list(listed))) == {
+        "doctor",
+        "Ġdoctor",
+        "Doctor",
+        "ĠDOCTOR",
+        "Nurse",
+        "Ġnurse",
+    }
+    assert other is None
+
+
+def test_lists_belong_to_their_factors():
+    group = DemographicGroup([["he", "she"]], general=["pope"]) * DemographicGroup([["a", "b"]], neutral=["it"])
+    tokens = words_tokenizer("he she pope a b it")
+    token_map = resolve_tokens(group, tokens)
+    ids = tokens.convert_tokens_to_ids
+    assert token_map.sets == (((ids("he"), ids("she")),), ((ids("a"), ids("b")),))
+    assert token_map.general == ((ids("pope"),), None)
+    assert token_map.neutral == (None, (ids("it"),))
+
+
+def test_listed_words_without_a_token_raise_or_are_skipped():
+    group = DemographicGroup([["he", "she"]], general=["pope", "pontiff"])
+    tokens = words_tokenizer("he she pope")
+    with pytest.raises(ActionError, match=r"of the set\): pontiff\. Leave"):
+        resolve_tokens(group, tokens)
+    with pytest.warns(HfEquiWarning, match="Left out, no form is one token: pontiff$"):
+        token_map = resolve_tokens(group, tokens, multi_token="skip")
+    assert token_map.general == ((tokens.convert_tokens_to_ids("pope"),),)
+
+
+@pytest.mark.parametrize(
+    ("sets", "normalizer"),
+    [
+        ([["papa", "mama"], ["papá", "mamá"]], PLAIN),
+        ([["a", "e", "i"], ["é", "í", "á"]], PLAIN),
+        ([["papa", "mama"], ["Papa", "Mama"]], normalizers.Lowercase()),
+    ],
+)
+def test_two_sets_of_one_mapping_merge(sets, normalizer):
+    tokens = words_tokenizer(" ".join(sets[0]), normalizer)
+    assert resolved(DemographicGroup(sets), tokens) == {tuple(sets[0])}

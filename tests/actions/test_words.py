@@ -1,0 +1,96 @@
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from hf_equi.actions.words import WordAction
+from hf_equi.errors import ActionError, GroupError
+from hf_equi.groups import DemographicGroup
+from hf_equi.testing import assert_action
+
+GENDER = DemographicGroup([["man", "woman"], ["he", "she"], ["young lad", "young lass"]])
+RACE = DemographicGroup([["Black", "White", "Asian"]])
+ACTION = WordAction(GENDER * RACE)
+WORDS = [word for row in ACTION.group.forms() for word in row.words]
+pieces = st.sampled_from([*WORDS, " ", "  ", "\n", ", ", "'s", "-", "3", "_", "human", "young", "The", "é", "̃", "²"])
+texts = st.one_of(st.lists(pieces, max_size=12).map("".join), st.lists(pieces, max_size=12).map(" ".join))
+
+
+@settings(max_examples=60, deadline=None)
+@given(texts)
+def test_it_is_an_action(text):
+    assert_action(ACTION, [text])
+    orbit = ACTION.orbit(text)
+    assert orbit[0] == text
+    assert ACTION.moves(text) == (len(set(orbit)) > 1)
+
+
+@pytest.mark.parametrize("name", ["gender", "race", "sexuality"])
+def test_presets_act(name):
+    action = WordAction(DemographicGroup.preset(name))
+    assert_action(action, [" ".join(row.words) for row in action.group.forms()])
+
+
+@pytest.mark.parametrize(
+    ("text", "image"),
+    [
+        ("The man said he left.", "The woman said she left."),
+        ("MAN Man man mAn", "WOMAN Woman woman mAn"),
+        ("The man's dog; man-made, man2, (man)_man!", "The woman's dog; woman-made, woman2, (woman)_woman!"),
+        ("human manly Romanman", "human manly Romanman"),
+        ("A Young lad, a young  lad", "A Young lass, a young  lad"),
+        ("mañana señor", "mañana señor"),
+        ("mañana man²", "mañana woman²"),
+        ("", ""),
+    ],
+)
+def test_whole_words_in_their_case(text, image):
+    action = WordAction(GENDER)
+    assert action.apply(1, text) == image
+    assert action.invert(1, image) == text
+    assert action.orbit(text) == [text, image]
+    assert action.moves(text) == (text != image)
+
+
+def test_products_move_both_factors():
+    g = ACTION.group.element("woman Asian")
+    assert ACTION.apply(g, "A white man, a BLACK woman") == "A black woman, a ASIAN man"
+    assert ACTION.invert(g, "A black woman, a ASIAN man") == "A white man, a BLACK woman"
+
+
+@pytest.mark.parametrize(
+    ("equality", "message"),
+    [
+        ([["girlfriend", "boyfriend"], ["ex-girlfriend", "ex-boyfriend"]], "'girlfriend' is contained in 'ex-girl"),
+        ([["man", "woman"], ["man of war", "ship"]], "'man' is contained in 'man of war'"),
+        ([["new man", "x"], ["man alive", "y"]], "'new man' ends with 'man', with which 'man alive' begins"),
+        ([["new old man", "x"], ["old man alive", "y"]], "'new old man' ends with 'old man'"),
+        ([["bon bon", "x"]], "'bon bon' ends with 'bon', with which 'bon bon' begins"),
+        ([["Mr.", "Mrs."]], r"'Mr\.' must begin and end with a letter"),
+        ([["70s", "80s"]], "'70s' must begin and end with a letter"),
+        ([["1", "2"]], "'1' must begin and end with a letter"),
+    ],
+)
+def test_actions_that_cannot_be_undone_raise(equality, message):
+    with pytest.raises(ActionError, match=message):
+        WordAction(DemographicGroup(equality))
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    st.lists(st.lists(st.sampled_from("abc"), min_size=1, max_size=3).map(" ".join), min_size=2, unique=True),
+    st.lists(st.sampled_from(["a", "b", "c", "d", ","]), max_size=8).map(" ".join),
+)
+def test_whatever_is_accepted_can_be_undone(words, text):
+    try:
+        action = WordAction(DemographicGroup([words[:4], words[4:8]] if len(words) >= 8 else [words]))
+    except ActionError:
+        return
+    assert_action(action, [text])
+
+
+def test_only_elements_and_strings_are_accepted():
+    with pytest.raises(GroupError, match="No element 9"):
+        ACTION.apply(9, "man")
+    for call in (lambda: ACTION.apply(0, ["man"]), lambda: ACTION.moves(None)):
+        with pytest.raises(ActionError, match="acts on one string"):
+            call()
