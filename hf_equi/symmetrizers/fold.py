@@ -1,0 +1,127 @@
+r"""Fold the scores of an orbit's rows into one: pull back and combine, a few rows at a time.
+
+The pull back moves few columns of a vocabulary. All others have the same value in every frame, so they are combined row
+by row; the moved ones are gathered for each member. Tied values of a moved orbit ("he" and "she" after a text that
+both members share) come out equal to the bit, since members are summed in the order of their values.
+"""
+
+from __future__ import annotations
+
+import math
+
+import torch
+
+from hf_equi.actions.tokens import TokenAction
+from hf_equi.symmetrizers.base import Symmetrizer
+from hf_equi.symmetrizers.orbit import Orbit
+
+__all__ = ["OrbitFold"]
+
+
+class OrbitFold:
+    r"""The combination of pulled back log-probabilities, renormalised.
+
+    $$ \log p_G = \text{normalise}\Big(\text{combine}_{g}\; \log p_M(\cdot \mid gx)[g(v)]\Big) $$
+
+    Rows come in slices (`add`), so that not more than a slice of full scores is in memory at a time.
+
+    Args:
+        orbit: The rows.
+        action: How the group acts on the vocabulary.
+        method: How members are combined.
+
+    Example:
+        >>> from hf_equi.actions.tokens import TokenMap
+        >>> from hf_equi.groups import DemographicGroup
+        >>> from hf_equi.symmetrizers import Equitune
+        >>> action = TokenAction(DemographicGroup([["he", "she"]]), TokenMap(vocab_size=3, sets=(((1, 2),),)))
+        >>> fold = OrbitFold(Orbit.start(torch.tensor([[0, 1]])), action, Equitune("probabilities"))
+        >>> fold.add(0, torch.tensor([[0.2, 0.6, 0.2]]).log())
+        >>> fold.result().exp()
+        tensor([[0.2000, 0.4000, 0.4000]])
+    """
+
+    def __init__(self, orbit: Orbit, action: TokenAction, method: Symmetrizer) -> None:
+        self.orbit = orbit
+        self.action = action
+        self.method = method
+        self.total: torch.Tensor | None = None
+        self.identity: list[torch.Tensor] = []
+        self.moved: list[torch.Tensor] = []
+        self.log_weights: list[torch.Tensor] = []
+
+    def add(self, start: int, scores: torch.Tensor, log_weights: torch.Tensor | None = None) -> None:
+        """Add the rows from `start` on.
+
+        Args:
+            start: The first row of the slice.
+            scores: `(rows, ..., V)` log-probabilities in the frame of each row.
+            log_weights: `(rows, ...)` log weights of the rows, or `None` for equal ones.
+        """
+        stop = start + len(scores)
+        batch, rank = self.orbit.batch_of_row[start:stop], self.orbit.rank_of_row[start:stop]
+        share = self.orbit.counts.double().log().neg()[batch].to(scores.dtype)
+        weights = share.view(-1, *[1] * (scores.dim() - 1))
+        if log_weights is not None:
+            weights = weights + log_weights.unsqueeze(-1)
+            self.log_weights.append(log_weights)
+        for place in range(int(rank.min()), int(rank.max()) + 1):
+            self._accumulate(batch, rank == place, scores, weights)
+        self.moved.append(scores[..., self.action.moved])
+        if self.action.general is not None:
+            is_identity = self.orbit.element_of_row[start:stop] == 0
+            self.identity.append(scores[is_identity][..., self.action.general])
+
+    def _accumulate(
+        self, batch: torch.Tensor, chosen: torch.Tensor, scores: torch.Tensor, weights: torch.Tensor
+    ) -> None:
+        """Add the rows of one rank, at most one an orbit."""
+        if not bool(chosen.all()):
+            batch, scores, weights = batch[chosen], scores[chosen], weights[chosen]
+        whole = len(batch) == len(self.orbit.counts)
+        if whole and self.orbit.most == 1 and not self.log_weights:
+            self.total = scores
+        elif whole:
+            self.total = self.method.accumulate(self.total, scores, weights)
+        elif len(batch):
+            self._accumulate_some(batch, scores, weights)
+
+    def _accumulate_some(self, batch: torch.Tensor, scores: torch.Tensor, weights: torch.Tensor) -> None:
+        if self.total is None:
+            self.total = scores.new_full((len(self.orbit.counts), *scores.shape[1:]), self.method.empty)
+        updated = self.method.accumulate(self.total[batch], scores, weights)
+        self.total = self.total.index_copy(0, batch, updated)
+
+    def result(self) -> torch.Tensor:
+        """The combined log-probabilities, `(B, ..., V)`."""
+        if self.total is None:
+            raise RuntimeError("no rows were added")
+        combined = self.total.index_copy(-1, self.action.moved, self._combine_moved())
+        if self.action.general is not None:
+            general = self.action.general.nonzero().flatten()
+            combined = combined.index_copy(-1, general, torch.cat(self.identity))
+        return combined.log_softmax(-1)
+
+    def _combine_moved(self) -> torch.Tensor:
+        """Pull back and combine the moved columns of all members, `(B, ..., moved)`."""
+        members = self._pull_back_moved()  # (B, K, ..., moved)
+        size = members.shape[1]
+        if not self.log_weights:
+            members = members.sort(dim=1).values
+            log_weights = [-math.log(size)] * size
+        else:
+            weights = torch.cat(self.log_weights)[self.orbit.row_of].unsqueeze(-1) - math.log(size)
+            log_weights = list(weights.unbind(1))
+        total = None
+        for slot in range(size):
+            total = self.method.accumulate(total, members[:, slot], log_weights[slot])
+        return total
+
+    def _pull_back_moved(self) -> torch.Tensor:
+        """`(g⁻¹y)[v] = y[g(v)]` for the moved v, `(B, K, ..., moved)`."""
+        rows = torch.cat(self.moved)  # (R, ..., moved)
+        members = rows[self.orbit.row_of]  # (B, K, ..., moved)
+        # Images of moved tokens are moved tokens: their places in the block.
+        places = torch.searchsorted(self.action.moved, self.action.images)[self.orbit.elements]  # (B, K, moved)
+        places = places.view(*places.shape[:2], *[1] * (members.dim() - 3), -1).expand_as(members)
+        return members.gather(-1, places)

@@ -1,0 +1,138 @@
+r"""Orbits of a batch whose equal members share one physical row.
+
+Letters: B batch, K members asked for (all of the group, or the ones that a method has chosen), R physical rows.
+
+Logically an orbit is `(B, K, ...)`. Physically the distinct members of each orbit lie side by side, batch-major, in
+lexicographic order of their tokens. That order does not depend on which member of the orbit came in, so neither do sums
+that run through the rows. By orbit-stabiliser every distinct member stands for the same number of group elements.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cached_property
+
+import torch
+
+__all__ = ["Orbit"]
+
+
+@dataclass(frozen=True, eq=False)
+class Orbit:
+    """Which members the orbits of a batch have, and which physical row each lies in.
+
+    Args:
+        elements: `(B, K)` int64, the group elements whose members are asked for.
+        rank: `(B, K)` int64, the place of each member among the distinct ones of its orbit, from 0 without gaps.
+        shared: Whether equal members share a row. Caches of fixed size cannot; there every member has its own.
+
+    Example:
+        >>> orbit = Orbit.start(torch.tensor([[0, 1], [0, 1]]))
+        >>> orbit.rows
+        2
+        >>> tokens = torch.tensor([[[5], [6]], [[7], [7]]])  # the first text is moved, the second is not
+        >>> fork, parents = orbit.extend(tokens)
+        >>> fork.rows, parents.tolist(), fork.row_of.tolist()
+        (3, [0, 0, 1], [[0, 1], [2, 2]])
+    """
+
+    elements: torch.Tensor
+    rank: torch.Tensor
+    shared: bool = True
+
+    @classmethod
+    def start(cls, elements: torch.Tensor, shared: bool = True) -> Orbit:
+        """The orbits of empty texts: one row each, or one a member where rows are not shared."""
+        if shared:
+            return cls(elements, torch.zeros_like(elements))
+        return cls(elements, torch.arange(elements.shape[1], device=elements.device).expand_as(elements), shared)
+
+    @cached_property
+    def counts(self) -> torch.Tensor:
+        """Distinct members of each orbit, `(B,)`."""
+        return self.rank.amax(1) + 1
+
+    @cached_property
+    def rows(self) -> int:
+        """Physical rows of the batch."""
+        return int(self.counts.sum())
+
+    @cached_property
+    def most(self) -> int:
+        """The largest number of distinct members of one orbit."""
+        return int(self.counts.max())
+
+    @cached_property
+    def offsets(self) -> torch.Tensor:
+        """The first row of each orbit, `(B,)`."""
+        return self.counts.cumsum(0) - self.counts
+
+    @cached_property
+    def row_of(self) -> torch.Tensor:
+        """The physical row of each member, `(B, K)`."""
+        return self.offsets[:, None] + self.rank
+
+    @cached_property
+    def batch_of_row(self) -> torch.Tensor:
+        """The batch index of each row, `(R,)`."""
+        return torch.arange(len(self.counts), device=self.rank.device).repeat_interleave(self.counts)
+
+    @cached_property
+    def slot_of_row(self) -> torch.Tensor:
+        """The first member that lies in each row, `(R,)`, as an index into K."""
+        members = self.row_of.shape[1]
+        slots = torch.arange(members, device=self.rank.device).expand_as(self.row_of)
+        first = torch.full((self.rows,), members, device=self.rank.device)
+        return first.scatter_reduce(0, self.row_of.flatten(), slots.flatten(), "amin")
+
+    @cached_property
+    def element_of_row(self) -> torch.Tensor:
+        """The group element of that member, `(R,)`."""
+        return self.elements[self.batch_of_row, self.slot_of_row]
+
+    @cached_property
+    def rank_of_row(self) -> torch.Tensor:
+        """The rank of each row in its orbit, `(R,)`."""
+        return torch.arange(self.rows, device=self.rank.device) - self.offsets[self.batch_of_row]
+
+    def extend(self, tokens: torch.Tensor) -> tuple[Orbit, torch.Tensor]:
+        """Orbits of the texts after more tokens.
+
+        Args:
+            tokens: `(B, K, tokens)`, what each member reads next.
+
+        Returns:
+            The new orbit, and for each of its rows the row that it continues, `(R,)`.
+        """
+        new = self
+        for _, new in self.forks(tokens):
+            pass
+        parents = self.row_of[new.batch_of_row, new.slot_of_row]
+        return new, parents
+
+    def forks(self, tokens: torch.Tensor) -> Iterator[tuple[int, Orbit]]:
+        """The places at which rows fork while the tokens are read, each with the orbit after that place."""
+        if not self.shared:
+            return
+        orbit = self
+        for place in (tokens != tokens[:, :1]).any(1).any(0).nonzero().flatten().tolist():
+            rank = _dense_rank(orbit.rank, tokens[:, :, place])
+            if not torch.equal(rank, orbit.rank):
+                orbit = Orbit(self.elements, rank)
+                yield place, orbit
+
+    def select(self, indices: torch.Tensor) -> tuple[Orbit, torch.Tensor]:
+        """The orbits of some batch members, repeated or left out; and the row that each new row copies, `(R,)`."""
+        new = Orbit(self.elements[indices], self.rank[indices], self.shared)
+        parents = self.offsets[indices][new.batch_of_row] + new.rank_of_row
+        return new, parents
+
+
+def _dense_rank(rank: torch.Tensor, tokens: torch.Tensor) -> torch.Tensor:
+    """The rank by (rank, token) within each orbit, `(B, K)`."""
+    keys = (rank << 32) + tokens
+    ordered, order = keys.sort(dim=1)
+    steps = torch.zeros_like(rank)
+    steps[:, 1:] = (ordered[:, 1:] != ordered[:, :-1]).cumsum(1)
+    return torch.empty_like(rank).scatter(1, order, steps)
