@@ -1,0 +1,157 @@
+r"""Coupled sampling: one source of noise for all members of an orbit.
+
+A token is drawn by Gumbel-max,
+
+$$ y_t = \arg\max_v \; s_t(v) + \gamma\big(s, k(x) x, i, t, k(x) v\big), $$
+
+where s is the seed, i the number of the sample of this prompt, t the step, and k(x) the first element that takes the
+prompt x to the smallest member of its orbit. The noise of a text is therefore that of its canonical prompt, pulled back:
+it depends neither on the neighbours in the batch nor on the number of processes, and texts of g x are those of x moved
+by g (by g without its components that fix x, since those leave k(x) as it is).
+
+γ is a hash of its arguments (a 64-bit SplitMix stream keyed by BLAKE2), so it is the same on all devices.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import struct
+
+import torch
+from transformers import LogitsProcessor
+
+from hf_equi.actions import TokenAction
+from hf_equi.symmetrizers import Draws
+
+__all__ = ["CoupledDraws", "CoupledNoise", "Prompts"]
+
+_STREAM_STEP = -0x61C8864680B583EB  # 2^64 / golden ratio, odd, as a signed number
+_MIX = ((30, -0x40A7B892E31B1A47), (27, -0x6B2FB644ECCEEE15))
+# Beam search adds up scores and then compares them, so an exact tie is broken by a nudge rather than by a choice.
+BEAM_NUDGE = 1e-5
+"""Nats added at most to the score of a moved token in beam search."""
+
+
+class Prompts:
+    """What the noise has to know of the prompts of one call.
+
+    Args:
+        action: The group on tokens.
+        ids: `(B, T)` the prompts.
+        mask: `(B, T)`, 0 at padding, or `None`.
+        seed: Of the noise.
+    """
+
+    def __init__(self, action: TokenAction, ids: torch.Tensor, mask: torch.Tensor | None, seed: int) -> None:
+        self.action = action
+        self.count, self.length = ids.shape
+        self.elements = action.canonical_element(ids, mask)
+        canonical = action.apply(self.elements, ids).tolist()
+        kept = [[True] * self.length] * self.count if mask is None else mask.bool().tolist()
+        self.digests = [
+            _digest(seed, *(token for token, keep in zip(tokens, keeps, strict=True) if keep))
+            for tokens, keeps in zip(canonical, kept, strict=True)
+        ]
+
+    def keys(self, rows: int, *numbers: int, sample: bool = True) -> torch.Tensor:
+        """One key a row, `(rows,)`: of its prompt, the number of its sample (unless all share one), and the numbers."""
+        each = rows // self.count
+        keys = [
+            struct.unpack("<q", _digest(row % each if sample else 0, *numbers, salt=self.digests[row // each])[:8])[0]
+            for row in range(rows)
+        ]
+        return torch.tensor(keys, dtype=torch.long, device=self.elements.device)
+
+    def row_elements(self, rows: int) -> torch.Tensor:
+        """k(x) of each row, `(rows,)`."""
+        return self.elements.repeat_interleave(rows // self.count)
+
+
+class CoupledDraws(Draws):
+    """Group elements drawn from the seed: h k(x) for an element h that the canonical prompt decides."""
+
+    def __init__(self, prompts: Prompts, samples: int) -> None:
+        self.prompts = prompts
+        self.samples = samples
+
+    def elements(self, action: TokenAction, prompt: torch.Tensor, mask: torch.Tensor | None) -> torch.Tensor:
+        """One element for each sample of each prompt, `(B,)`."""
+        rows = self.prompts.count * self.samples
+        drawn = self.prompts.keys(rows, -1) % action.group.order
+        return action.group.product.to(drawn.device)[drawn, self.prompts.row_elements(rows)]
+
+
+class CoupledNoise(LogitsProcessor):
+    """The last logits processor of a coupled `generate`: chooses the token by the noise, or breaks ties by it.
+
+    Sampling: the chosen token alone keeps a finite score, so that `generate` draws it. Greedy decoding: of several best
+    tokens the one with the most noise is raised by the smallest possible step. Beam search: moved tokens are nudged by
+    at most `BEAM_NUDGE` nats.
+
+    Args:
+        prompts: Of this call.
+        mode: `"sample"`, `"greedy"` or `"beams"`.
+        record: Whether to keep the scores as they were before the choice, in `recorded`.
+    """
+
+    runs_last = True
+
+    def __init__(self, prompts: Prompts, mode: str, record: bool = False) -> None:
+        self.prompts = prompts
+        self.choose = {"sample": self._sample, "greedy": self._greedy, "beams": self._nudge}[mode]
+        self.recorded: list[torch.Tensor] | None = [] if record else None
+
+    def __call__(self, input_ids: torch.LongTensor, scores: torch.FloatTensor) -> torch.Tensor:
+        """Choose among `scores`, `(rows, V)`."""
+        if self.recorded is not None:
+            self.recorded.append(scores)
+        return self.choose(scores, input_ids.shape[1] - self.prompts.length)
+
+    def _sample(self, scores: torch.Tensor, step: int) -> torch.Tensor:
+        rows, tokens = torch.isfinite(scores).nonzero(as_tuple=True)
+        noise = -(-self._uniform(rows, tokens, self.prompts.keys(len(scores), step)).log()).log()
+        noisy = torch.full(scores.shape, -torch.inf, dtype=torch.float64, device=scores.device)
+        noisy[rows, tokens] = scores[rows, tokens].double() + noise
+        chosen = noisy.argmax(-1, keepdim=True)
+        return torch.full_like(scores, -torch.inf).scatter(-1, chosen, 0.0)
+
+    def _greedy(self, scores: torch.Tensor, step: int) -> torch.Tensor:
+        best = scores == scores.amax(-1, keepdim=True)
+        if int(best.sum()) == len(scores):
+            return scores
+        rows, tokens = best.nonzero(as_tuple=True)
+        noise = torch.zeros(scores.shape, dtype=torch.float64, device=scores.device)
+        noise[rows, tokens] = self._uniform(rows, tokens, self.prompts.keys(len(scores), step, sample=False))
+        chosen = noise.argmax(-1, keepdim=True)
+        raised = torch.nextafter(scores.gather(-1, chosen), scores.new_tensor(torch.inf))
+        return scores.scatter(-1, chosen, raised)
+
+    def _nudge(self, scores: torch.Tensor, step: int) -> torch.Tensor:
+        moved = self.prompts.action.moved
+        rows = torch.arange(len(scores), device=scores.device).repeat_interleave(len(moved))
+        noise = self._uniform(rows, moved.repeat(len(scores)), self.prompts.keys(len(scores), step, sample=False))
+        return scores.index_add(-1, moved, (BEAM_NUDGE * noise).view(len(scores), -1).to(scores.dtype))
+
+    def _uniform(self, rows: torch.Tensor, tokens: torch.Tensor, keys: torch.Tensor) -> torch.Tensor:
+        """Uniform numbers in (0, 1) for some (row, token), float64."""
+        elements = self.prompts.row_elements(len(keys))
+        canonical = self.prompts.action.permutations[elements[rows], tokens]
+        return uniform(keys[rows], canonical)
+
+
+def uniform(keys: torch.Tensor, counters: torch.Tensor) -> torch.Tensor:
+    """Number `counters` of the SplitMix stream `keys`, in (0, 1), float64 of the arguments' common shape."""
+    mixed = keys + (counters + 1) * _STREAM_STEP
+    for shift, factor in _MIX:
+        mixed = (mixed ^ _shift_right(mixed, shift)) * factor
+    mixed = mixed ^ _shift_right(mixed, 31)
+    return (_shift_right(mixed, 11).double() + 0.5) * 2.0**-53
+
+
+def _shift_right(numbers: torch.Tensor, bits: int) -> torch.Tensor:
+    """Shift as unsigned: torch's own shift of int64 repeats the sign."""
+    return (numbers >> bits) & ((1 << (64 - bits)) - 1)
+
+
+def _digest(*numbers: int, salt: bytes = b"") -> bytes:
+    return hashlib.blake2b(struct.pack(f"<{len(numbers)}q", *numbers), key=salt, digest_size=16).digest()

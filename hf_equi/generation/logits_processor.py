@@ -1,0 +1,113 @@
+"""EquiLM as a logits processor, for an unmodified model."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from transformers import LogitsProcessor, PreTrainedModel
+
+from hf_equi.actions import TokenAction
+from hf_equi.actions.resolution import resolve_tokens
+from hf_equi.generation.orbit_cache import OrbitCache
+from hf_equi.generation.orbit_forward import OrbitInputs, check_base, forward_orbit
+from hf_equi.groups import DemographicGroup
+from hf_equi.symmetrizers import Draws, Equitune
+
+__all__ = ["EquiLogitsProcessor"]
+
+
+class EquiLogitsProcessor(LogitsProcessor):
+    r"""Turn the scores of a base model into those of its EquiLM.
+
+    $$ s'(v) = s(v) + \log p_G(v) - \log p_M(v) $$
+
+    What stands in the scores before it (bans, penalties) stays. The processor keeps an orbit cache of its own and
+    follows beams by matching rows, so one object serves one `generate` at a time; the next call may be of another text.
+
+    Args:
+        model: The base model whose `generate` it is passed to.
+        group: The group.
+        tokenizer: The model's tokenizer.
+        average: As `Equitune`.
+        multi_token: As `hf_equi.actions.resolution.resolve_tokens`.
+        attention_mask: `(batch, tokens)` of the prompts; by default leading padding tokens are padding.
+
+    Raises:
+        ActionError: As `resolve_tokens`.
+        UnsupportedModelError: For a model without a key-value cache.
+
+    Cost: one base forward of the distinct members a step, beside the one of `generate` itself.
+    """
+
+    def __init__(
+        self,
+        model: PreTrainedModel,
+        group: DemographicGroup,
+        tokenizer: Any,
+        *,
+        average: str = "logits",
+        multi_token: str = "error",
+        attention_mask: torch.Tensor | None = None,
+    ) -> None:
+        check_base(model)
+        vocab_size = model.config.get_text_config().vocab_size
+        self.model = model
+        self.action = TokenAction(group, resolve_tokens(group, tokenizer, vocab_size, multi_token))
+        self.method = Equitune(average)
+        self.pad_token_id = tokenizer.pad_token_id
+        self.attention_mask = attention_mask
+        self._ids: torch.Tensor | None = None
+        self._mask: torch.Tensor | None = None
+        self._cache: OrbitCache | None = None
+
+    @torch.no_grad()
+    def __call__(self, input_ids: torch.LongTensor, scores: torch.FloatTensor) -> torch.Tensor:
+        """Correct `scores`, `(rows, V)`, of the next token after `input_ids`, `(rows, T)`."""
+        parents = self._parents(input_ids)
+        if parents is None:
+            self._cache, self._mask = None, self._prompt_mask(input_ids)
+            new = input_ids
+        else:
+            self._cache.reorder_cache(parents)
+            if self._mask is not None:
+                self._mask = torch.nn.functional.pad(self._mask[parents], (0, 1), value=1)
+            new = input_ids[:, -1:]
+        self._ids = input_ids
+        out = self._forward(new)
+        self._cache = out.cache
+        change = (out.combined - out.identity)[:, -1].nan_to_num(nan=0.0, posinf=0.0, neginf=0.0)
+        return scores + change.to(scores.device, scores.dtype)
+
+    def _forward(self, new: torch.Tensor) -> Any:
+        action = self.action.to(self.model.device)
+        self.action = action
+        new = new.to(self.model.device)
+        positions = None
+        if self._mask is not None:
+            positions = (self._mask.long().cumsum(-1) - 1).clamp(min=0)[:, -new.shape[1] :]
+        inputs = OrbitInputs(new, self._mask, positions, self._cache, use_cache=True, logits_to_keep=1)
+        elements = self.method.draw(action, new, None, Draws())
+        return forward_orbit(self.model, action, self.method, elements, inputs, keep_identity=True)
+
+    def _parents(self, input_ids: torch.Tensor) -> torch.Tensor | None:
+        """For each row the row of the last call that it continues, `(rows,)`; `None` where the texts are new."""
+        known = self._ids
+        if known is None or input_ids.shape[1] != known.shape[1] + 1 or input_ids.device != known.device:
+            return None
+        before = input_ids[:, :-1]
+        if torch.equal(before, known):
+            return torch.arange(len(before), device=before.device)
+        same = (before[:, None] == known[None]).all(-1)  # (rows, known rows)
+        return same.int().argmax(1) if bool(same.any(1).all()) else None
+
+    def _prompt_mask(self, input_ids: torch.Tensor) -> torch.Tensor | None:
+        """The mask of the prompts, repeated for beams and samples; `None` without padding."""
+        if self.attention_mask is not None:
+            mask = self.attention_mask.to(self.model.device)
+            mask = mask.repeat_interleave(len(input_ids) // len(mask), dim=0)
+            grown = input_ids.shape[1] - mask.shape[1]
+            mask = torch.nn.functional.pad(mask, (0, grown), value=1)
+        else:
+            mask = (input_ids != self.pad_token_id).cumsum(-1).clamp(max=1).to(self.model.device)
+        return None if bool((mask == 1).all()) else mask

@@ -1,0 +1,82 @@
+"""The forking orbit cache: the key-value cache of a whole orbit, seen from outside as that of B texts.
+
+The base model's own cache lies inside and holds the distinct rows of the orbits. All members of an orbit share one row
+until the first token that separates them, where the row forks. `generate` and beam search reorder, repeat and select
+texts; each of those acts on whole orbits. Every row operation is the inner cache's own `reorder_cache`, the one that
+all layers of transformers have, sliding, static and recurrent ones too.
+"""
+
+from __future__ import annotations
+
+import torch
+from transformers.cache_utils import Cache
+
+from hf_equi.errors import UnsupportedModelError
+from hf_equi.symmetrizers import Orbit
+
+__all__ = ["OrbitCache"]
+
+
+class OrbitCache(Cache):
+    """A cache of B texts that holds the rows of their orbits.
+
+    Args:
+        inner: The base model's cache.
+        orbit: Which row holds which member.
+
+    Raises:
+        UnsupportedModelError: If `inner` holds rows already, or has room for another number of rows.
+    """
+
+    def __init__(self, inner: Cache, orbit: Orbit) -> None:
+        super().__init__(layers=inner.layers)
+        if inner.is_compileable and inner.is_initialized and inner.batch_size != orbit.rows:
+            raise UnsupportedModelError(
+                f"The static cache has room for {inner.batch_size} rows, the orbits need {orbit.rows} (texts times group "
+                "elements). Let generate() make the cache: pass cache_implementation='static' without a prefill chunk."
+            )
+        self.inner = inner
+        self.orbit = orbit
+
+    @property
+    def is_compileable(self) -> bool:
+        """Rows fork while text is generated, so no graph of fixed size exists."""
+        return False
+
+    def get_seq_length(self, layer_idx: int = 0) -> int:
+        """Tokens of each text that are cached."""
+        return int(self.inner.get_seq_length(layer_idx))
+
+    def extend(self, tokens: torch.Tensor) -> None:
+        """Fork rows where the next tokens of their members differ.
+
+        Args:
+            tokens: `(B, K, tokens)` what each member reads next.
+        """
+        orbit, parents = self.orbit.extend(tokens)
+        if orbit.rows != self.orbit.rows and self.get_seq_length() > 0:
+            self.inner.reorder_cache(parents)
+        self.orbit = orbit
+
+    def reorder_cache(self, beam_idx: torch.Tensor) -> None:
+        """Take the orbits of the texts `beam_idx`, `(B,)`, in their order."""
+        self.orbit, parents = self.orbit.select(beam_idx.to(self.orbit.rank.device))
+        self.inner.reorder_cache(parents)
+
+    def batch_select_indices(self, indices: torch.Tensor) -> None:
+        """Keep the orbits of some texts."""
+        self.reorder_cache(torch.arange(len(self.orbit.rank), device=indices.device)[indices])
+
+    def batch_repeat_interleave(self, repeats: int) -> None:
+        """Repeat each text with its orbit."""
+        texts = torch.arange(len(self.orbit.rank), device=self.orbit.rank.device)
+        self.reorder_cache(texts.repeat_interleave(repeats))
+
+    def crop(self, tokens_to_remove: int) -> None:
+        """Forget the last tokens of all texts. Rows that they had forked stay apart."""
+        self.inner.crop(tokens_to_remove)
+
+    def reset(self) -> None:
+        """Forget all texts."""
+        self.inner.reset()
+        self.orbit = Orbit.start(self.orbit.elements, self.orbit.shared)

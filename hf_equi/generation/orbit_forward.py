@@ -1,0 +1,262 @@
+r"""The one place where a base language model meets an orbit.
+
+    token ids ── orbit, equal members shared ──► rows ── base model ──► log-probabilities ── pull back, combine ──► (B, ...)
+
+Everything that needs a symmetrised language model (`EquiLM.forward`, `EquiLogitsProcessor`) calls `forward_orbit`.
+
+Letters: B texts, K members of each, R distinct rows, T new tokens, V vocabulary.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from functools import lru_cache
+from typing import Any
+
+import torch
+from transformers import PreTrainedModel
+from transformers.cache_utils import Cache
+
+from hf_equi.actions import TokenAction
+from hf_equi.errors import UnsupportedModelError
+from hf_equi.generation.orbit_cache import OrbitCache
+from hf_equi.symmetrizers import Orbit, OrbitFold, Symmetrizer
+
+__all__ = ["OrbitInputs", "OrbitScores", "check_base", "forward_orbit"]
+
+# A second call of the base costs about as much as this many rows times tokens (the weights are read once more), so a
+# shared prefix is fed on its own only where it saves more.
+MINIMUM_SAVING = 256
+
+
+@dataclass(frozen=True)
+class OrbitInputs:
+    """What a symmetrised forward reads.
+
+    Args:
+        input_ids: `(B, T)` new tokens, in the user's frame.
+        attention_mask: `(B, past + T)`, 0 at padding, or `None`.
+        position_ids: `(B, T)` or `None`.
+        cache: What is cached already: `None`, an empty cache of the base, or an `OrbitCache`.
+        use_cache: Whether to return a cache.
+        logits_to_keep: As in transformers: the last so many places, 0 for all.
+        prompt_length: Places that are prompt, `(B,)`, for methods that weigh what comes after; `None`: all.
+        chunk: Members of each orbit that go through the base at once; `None`: all.
+        extras: Passed on to the base.
+    """
+
+    input_ids: torch.Tensor
+    attention_mask: torch.Tensor | None = None
+    position_ids: torch.Tensor | None = None
+    cache: Cache | None = None
+    use_cache: bool = False
+    logits_to_keep: int = 0
+    prompt_length: torch.Tensor | None = None
+    chunk: int | None = None
+    extras: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class OrbitScores:
+    """What a symmetrised forward gives: log-probabilities `(B, T', V)`, those of the identity's row, and the cache."""
+
+    combined: torch.Tensor
+    identity: torch.Tensor | None
+    cache: OrbitCache | None
+
+
+def check_base(base: PreTrainedModel | type[PreTrainedModel]) -> None:
+    """Refuse a base whose cache cannot hold orbits.
+
+    Raises:
+        UnsupportedModelError: For models that take no `past_key_values`.
+    """
+    if "past_key_values" not in _parameters(base if isinstance(base, type) else type(base)):
+        name = (base if isinstance(base, type) else type(base)).__name__
+        raise UnsupportedModelError(
+            f"{name} takes no `past_key_values`: its state cannot be forked (purely recurrent models such as Mamba). "
+            "Decoder-only models with a key-value cache can be wrapped (GPT-2, Llama, Mistral, Gemma, Qwen, OPT, Falcon, "
+            "BLOOM and their like), and hybrids that keep their state in it (Jamba)."
+        )
+
+
+def forward_orbit(
+    base: PreTrainedModel,
+    action: TokenAction,
+    method: Symmetrizer,
+    elements: torch.Tensor,
+    inputs: OrbitInputs,
+    keep_identity: bool = False,
+) -> OrbitScores:
+    r"""Run the base on the orbits of some texts, pull back and combine.
+
+    $$ \log p_G(v) = \text{normalise}\big(\text{combine}_g \log p_M(g(v) \mid gx)\big) $$
+
+    Args:
+        base: The base model.
+        action: The group on its tokens.
+        method: How members are combined.
+        elements: `(B, K)` the members to run; the cache's own where there is one.
+        inputs: The texts.
+        keep_identity: Whether to return the scores of the identity's row too.
+
+    Returns:
+        Float32 log-probabilities (float64 for a float64 base) and, with `use_cache`, the cache.
+
+    Raises:
+        UnsupportedModelError: For a cache that another model has filled.
+
+    Cost: one base forward of the distinct members; two where a long shared prefix is fed on its own.
+    """
+    cache = _open_cache(elements, inputs)
+    if cache is None and not inputs.use_cache:
+        return _uncached(base, action, method, elements, inputs)
+    elements = elements if cache is None else cache.orbit.elements
+    members = action.permutations[elements.unsqueeze(-1), inputs.input_ids.unsqueeze(1)]  # (B, K, T)
+    for start, stop in _segments(base, members, cache, inputs):
+        logits, cache = _cached_call(base, members, cache, elements, inputs, (start, stop))
+    scores = _log_probabilities(logits)
+    fold = OrbitFold(cache.orbit, action, method)
+    fold.add(0, scores)
+    return OrbitScores(fold.result(), scores[cache.orbit.row_of[:, 0]] if keep_identity else None, cache)
+
+
+def _open_cache(elements: torch.Tensor, inputs: OrbitInputs) -> OrbitCache | None:
+    """The orbit cache of the inputs: theirs, or a new one around an empty cache of the base."""
+    cache = inputs.cache
+    if cache is None or isinstance(cache, OrbitCache):
+        return cache
+    if int(cache.get_seq_length()) > 0:
+        raise UnsupportedModelError(
+            "This cache was filled by another model, so it does not hold the orbits of its texts. Pass the "
+            "`past_key_values` that this model returned, or none."
+        )
+    return OrbitCache(cache, Orbit.start(elements, shared=not cache.is_compileable))
+
+
+def _uncached(
+    base: PreTrainedModel, action: TokenAction, method: Symmetrizer, elements: torch.Tensor, inputs: OrbitInputs
+) -> OrbitScores:
+    """All places of whole texts, a chunk of rows at a time."""
+    ids = inputs.input_ids
+    members = action.permutations[elements.unsqueeze(-1), ids.unsqueeze(1)]  # (B, K, T)
+    orbit, _ = Orbit.start(elements).extend(members)
+    tokens = members[orbit.batch_of_row, orbit.slot_of_row]  # (R, T)
+    fold = OrbitFold(orbit, action, method)
+    weighs = method.weighs_history and inputs.prompt_length is not None
+    keep = 0 if weighs else inputs.logits_to_keep
+    size = orbit.rows if inputs.chunk is None else len(ids) * inputs.chunk
+    for start in range(0, orbit.rows, size):
+        batch = orbit.batch_of_row[start : start + size]
+        kwargs = _rows(inputs.attention_mask, inputs.position_ids, batch)
+        logits = _call(base, {"input_ids": tokens[start : start + size], **kwargs, **inputs.extras}, keep).logits
+        scores = _log_probabilities(logits)
+        weights = _history(method, scores, tokens[start : start + size], batch, inputs) if weighs else None
+        if weighs and inputs.logits_to_keep:
+            scores, weights = scores[:, -inputs.logits_to_keep :], weights[:, -inputs.logits_to_keep :]
+        fold.add(start, scores, weights)
+    return OrbitScores(fold.result(), None, None)
+
+
+def _history(
+    method: Symmetrizer, scores: torch.Tensor, tokens: torch.Tensor, batch: torch.Tensor, inputs: OrbitInputs
+) -> torch.Tensor:
+    """Log weights of the rows after each place, `(rows, T)`."""
+    taken = torch.zeros_like(scores[..., 0])
+    taken[:, 1:] = scores[:, :-1].gather(-1, tokens[:, 1:, None]).squeeze(-1)
+    places = torch.arange(tokens.shape[1], device=tokens.device)
+    after_prompt = places >= inputs.prompt_length[batch, None]
+    if inputs.attention_mask is not None:
+        after_prompt &= inputs.attention_mask[batch].bool()
+    return method.history_log_weights(taken.where(after_prompt, 0.0))
+
+
+def _segments(
+    base: PreTrainedModel, members: torch.Tensor, cache: OrbitCache | None, inputs: OrbitInputs
+) -> Iterator[tuple[int, int]]:
+    """How the new tokens are cut into calls: a long prefix that members share first, and no call above the chunk."""
+    tokens = members.shape[-1]
+    # A recurrent layer reads several tokens rightly only where it starts; other places need the logits of every call.
+    if tokens == 1 or inputs.logits_to_keep != 1 or base._is_stateful:
+        yield 0, tokens
+        return
+    orbit = Orbit.start(members[..., 0]) if cache is None else cache.orbit
+    first, rows = orbit.rows, [(place, fork.rows) for place, fork in orbit.forks(members)]
+    last = rows[-1][1] if rows else first
+    split, saved = 0, 0
+    for place, before in zip([place for place, _ in rows], [first, *(count for _, count in rows)], strict=False):
+        if place * (last - before) > max(saved, MINIMUM_SAVING):
+            split, saved, first = place, place * (last - before), before
+    for start, stop, width in ((0, split, first), (split, tokens, last)):
+        limit = stop - start
+        if inputs.chunk is not None:
+            limit = max(1, len(members) * inputs.chunk * tokens // width)
+        for place in range(start, stop, max(limit, 1)):
+            yield place, min(place + limit, stop)
+
+
+def _cached_call(
+    base: PreTrainedModel,
+    members: torch.Tensor,
+    cache: OrbitCache | None,
+    elements: torch.Tensor,
+    inputs: OrbitInputs,
+    segment: tuple[int, int],
+) -> tuple[torch.Tensor, OrbitCache]:
+    """Feed one segment of the new tokens to the rows of the cache, as `generate` would feed them to the base."""
+    start, stop = segment
+    tokens = members[..., start:stop]
+    if cache is None:
+        orbit, _ = Orbit.start(elements).extend(tokens)
+    else:
+        cache.extend(tokens)
+        orbit = cache.orbit
+    past = 0 if cache is None else cache.get_seq_length()
+    mask = inputs.attention_mask
+    if mask is not None:
+        mask = mask[:, : mask.shape[1] - members.shape[-1] + stop]
+    positions = None if inputs.position_ids is None else inputs.position_ids[:, start:stop]
+    arguments = base.prepare_inputs_for_generation(
+        tokens[orbit.batch_of_row, orbit.slot_of_row],
+        past_key_values=None if cache is None else cache.inner,
+        is_first_iteration=past == 0,
+        use_cache=True,
+        **_rows(mask, positions, orbit.batch_of_row),
+        **inputs.extras,
+    )
+    out = _call(base, arguments, inputs.logits_to_keep)
+    return out.logits, OrbitCache(out.past_key_values, orbit) if cache is None else cache
+
+
+def _call(base: PreTrainedModel, arguments: dict[str, Any], logits_to_keep: int) -> Any:
+    """Call the base with what it accepts."""
+    accepted = _parameters(type(base))
+    if "position_ids" not in accepted:
+        arguments.pop("position_ids", None)
+    if "logits_to_keep" in accepted:
+        return base(**arguments, logits_to_keep=logits_to_keep, return_dict=True)
+    out = base(**arguments, return_dict=True)
+    out.logits = out.logits[:, -logits_to_keep:]
+    return out
+
+
+@lru_cache(maxsize=64)
+def _parameters(model_class: type[PreTrainedModel]) -> frozenset[str]:
+    return frozenset(inspect.signature(model_class.forward).parameters)
+
+
+def _rows(mask: torch.Tensor | None, positions: torch.Tensor | None, batch: torch.Tensor) -> dict[str, torch.Tensor]:
+    """The mask and positions of each row."""
+    rows = {}
+    if mask is not None:
+        rows["attention_mask"] = mask[batch]
+    if positions is not None:
+        rows["position_ids"] = positions[batch] if len(positions) > 1 else positions.expand(len(batch), -1)
+    return rows
+
+
+def _log_probabilities(logits: torch.Tensor) -> torch.Tensor:
+    """Normalised in float32 at least."""
+    return logits.to(torch.promote_types(logits.dtype, torch.float32)).log_softmax(-1)

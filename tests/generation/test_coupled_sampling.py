@@ -1,0 +1,174 @@
+"""Coupled sampling: the law is right, neighbours do not matter, and orbits are coupled."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from small_models import BOTH, GENDER, base_model, tokenizer
+
+import hf_equi
+from hf_equi.actions import TokenAction
+from hf_equi.actions.tokens import TokenMap
+from hf_equi.errors import ConfigurationError
+from hf_equi.generation import CoupledDraws, CoupledNoise, Prompts
+from hf_equi.generation.coupled_sampling import BEAM_NUDGE, uniform
+
+# The 0.9999 quantile of chi-square with 5 degrees of freedom: a right law fails once in 10,000 seeds, and the seeds
+# are fixed.
+CHI_SQUARE_5 = 25.74
+TOY = TokenAction(GENDER, TokenMap(vocab_size=6, sets=(((1, 2), (3, 4)),)))
+
+
+def chi_square(counts, probabilities):
+    expected = probabilities * counts.sum()
+    return float(((counts - expected) ** 2 / expected).sum())
+
+
+def test_law_is_that_of_the_scores():
+    scores = torch.tensor([[0.1, 0.25, 0.05, 0.3, 0.2, 0.1]]).log()
+    counts = torch.zeros(6, dtype=torch.float64)
+    for seed in range(4000):
+        noise = CoupledNoise(Prompts(TOY, torch.tensor([[0, 1]]), None, seed), "sample")
+        counts[noise(torch.tensor([[0, 1]]), scores).argmax()] += 1
+    assert chi_square(counts, scores[0].double().exp()) < CHI_SQUARE_5
+
+
+def test_samples_and_steps_of_one_seed_are_independent():
+    scores = torch.tensor([0.1, 0.25, 0.05, 0.3, 0.2, 0.1]).log().repeat(20, 1)
+    noise = CoupledNoise(Prompts(TOY, torch.tensor([[0, 1]]), None, 11), "sample")
+    counts = torch.zeros(6, dtype=torch.float64)
+    pairs = torch.zeros(6, 6, dtype=torch.float64)
+    before = None
+    for step in range(200):
+        chosen = noise(torch.zeros(20, 2 + step, dtype=torch.long), scores).argmax(-1)
+        counts += chosen.bincount(minlength=6)
+        if before is not None:
+            pairs.index_put_((before, chosen), torch.ones(20, dtype=torch.float64), accumulate=True)
+        before = chosen
+    law = scores[0].double().exp()
+    assert chi_square(counts, law) < CHI_SQUARE_5
+    assert chi_square(pairs.flatten(), torch.outer(law, law).flatten()) < 76.0  # 0.9999, 35 degrees of freedom
+
+
+def test_banned_tokens_are_never_drawn():
+    scores = torch.tensor([[0.5, -torch.inf, 0.5, -torch.inf, 0.1, 0.1]])
+    drawn = {
+        int(
+            CoupledNoise(Prompts(TOY, torch.tensor([[0]]), None, seed), "sample")(torch.tensor([[0]]), scores).argmax()
+        )
+        for seed in range(200)
+    }
+    assert drawn == {0, 2, 4, 5}
+
+
+def test_uniform_is_splitmix():
+    # The first numbers of the reference SplitMix64 with seed 1234567.
+    reference = [6457827717110365317, 3203168211198807973, 9817491932198370423]
+    ours = uniform(torch.tensor([1234567] * 3), torch.arange(3))
+    assert ours.tolist() == pytest.approx([number / 2**64 for number in reference], abs=2**-52)
+
+
+def texts(lm, prompts, seed=1, **settings):
+    encoded = tokenizer()(prompts, return_tensors="pt", padding=True)
+    out = lm.generate(**encoded, max_new_tokens=10, do_sample=True, seed=seed, **settings)
+    return [row.tolist() for row in out[:, encoded["input_ids"].shape[1] :]]
+
+
+@pytest.fixture(params=["equitune", "mixture", "canonical"])
+def lm(request):
+    return hf_equi.symmetrize(base_model(), BOTH, request.param, tokenizer=tokenizer())
+
+
+def test_text_does_not_depend_on_neighbours(lm):
+    prompts = ["the man worked as a", "an asian person", "person", "the white woman was known for"]
+    together = texts(lm, prompts, num_return_sequences=2)
+    alone = [text for prompt in prompts for text in texts(lm, [prompt], num_return_sequences=2)]
+    trim = [text[: text.index(0) + 1] if 0 in text else text for text in alone]
+    assert [text[: len(short)] for text, short in zip(together, trim, strict=True)] == trim
+
+
+def test_samples_of_one_prompt_differ_and_seeds_differ(lm):
+    first, second = texts(lm, ["the man worked as a"], num_return_sequences=2)
+    assert first != second
+    assert first != texts(lm, ["the man worked as a"], seed=2)[0]
+    assert first == texts(lm, ["the man worked as a"])[0]
+
+
+@pytest.mark.parametrize("prompt", ["the black man worked as a", "the man said", "an asian", "person"])
+def test_texts_of_an_orbit_are_the_orbit_of_the_text(lm, prompt):
+    """Gen(gx) = g' Gen(x), where g' is g without its components that fix x."""
+    action, group = lm.action, BOTH
+    ids = tokenizer()(prompt, return_tensors="pt")["input_ids"]
+    text = texts(lm, [prompt])[0]
+    for g, shifts in enumerate(group.coordinates):
+        moved = action.apply(g, ids)
+        reduced = next(
+            h
+            for h, other in enumerate(group.coordinates)
+            if torch.equal(action.apply(h, ids), moved)
+            and all(o in (0, s) for o, s in zip(other, shifts, strict=True))
+        )
+        out = lm.generate(moved, max_new_tokens=10, do_sample=True, seed=1)[0, ids.shape[1] :]
+        assert out.tolist() == action.apply(reduced, torch.tensor(text)).tolist()
+
+
+@pytest.mark.parametrize("settings", [{}, {"num_beams": 2}])
+def test_ties_do_not_go_to_the_lower_token(settings):
+    """After a prompt that names nobody "man" and "woman" tie exactly; both win, over seeds."""
+    lm = hf_equi.symmetrize(base_model(), GENDER, tokenizer=tokenizer())
+    man, woman = (tokenizer()(word)["input_ids"][0] for word in (" man", " woman"))
+    encoded = tokenizer()("person", return_tensors="pt")
+    others = [[token] for token in range(lm.config.vocab_size) if token not in (man, woman)]
+    firsts = {
+        int(
+            lm.generate(**encoded, max_new_tokens=1, min_new_tokens=1, bad_words_ids=others, seed=seed, **settings)[
+                0, -1
+            ]
+        )
+        for seed in range(12)
+    }
+    assert firsts == {man, woman}
+
+
+def test_greedy_tie_break_keeps_scores():
+    scores = torch.tensor([[0.1, 0.7, 0.7, 0.0, 0.2, 0.3]])
+    noise = CoupledNoise(Prompts(TOY, torch.tensor([[0, 5]]), None, 0), "greedy")
+    raised = noise(torch.tensor([[0, 5]]), scores)
+    assert (raised - scores).abs().max() < 1e-6
+    assert int((raised == raised.max()).sum()) == 1
+
+
+def test_beam_nudge_is_small():
+    scores = torch.randn(4, 6)
+    noise = CoupledNoise(Prompts(TOY, torch.tensor([[0, 5], [0, 1]]), None, 0), "beams")
+    nudge = noise(torch.zeros(4, 3, dtype=torch.long), scores) - scores
+    assert 0 < nudge.max() <= BEAM_NUDGE * 1.1
+    assert (nudge[:, [0, 5]] == 0).all()
+    torch.testing.assert_close(nudge[0], nudge[1], atol=1e-6, rtol=0)
+
+
+def test_scores_are_those_before_the_choice():
+    lm = hf_equi.symmetrize(base_model(), GENDER, tokenizer=tokenizer())
+    encoded = tokenizer()("the man worked as", return_tensors="pt")
+    out = lm.generate(
+        **encoded, max_new_tokens=3, do_sample=True, top_k=5, seed=0, output_scores=True, return_dict_in_generate=True
+    )
+    assert [int(step.isfinite().sum()) for step in out.scores] == [5, 5, 5]
+
+
+def test_draws_are_uniform_and_coupled():
+    action = TokenAction(GENDER, TokenMap(vocab_size=6, sets=(((1, 2), (3, 4)),)))
+    drawn = []
+    for seed in range(300):
+        prompts = Prompts(action, torch.tensor([[0, 1], [0, 2]]), None, seed)
+        first, second = CoupledDraws(prompts, 1).elements(action, torch.tensor([[0, 1], [0, 2]]), None).tolist()
+        assert first != second  # the two prompts are decoded as the same text
+        drawn.append(first)
+    assert 110 < sum(drawn) < 190
+
+
+def test_sampled_beams_cannot_be_coupled():
+    lm = hf_equi.symmetrize(base_model(), GENDER, tokenizer=tokenizer())
+    encoded = tokenizer()("the man", return_tensors="pt")
+    with pytest.raises(ConfigurationError, match="beam search with do_sample=True"):
+        lm.generate(**encoded, do_sample=True, num_beams=2, seed=1)

@@ -1,0 +1,88 @@
+"""EquiLogitsProcessor on an unmodified model: the same texts as EquiLM."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from small_models import BOTH, GENDER, base_model, tokenizer
+from transformers import MambaConfig, MambaForCausalLM
+
+import hf_equi
+from hf_equi.errors import UnsupportedModelError
+from hf_equi.generation import EquiLogitsProcessor
+
+PROMPTS = ["the man met a person and", "person", "the black woman worked"]
+
+
+def both(prompts=PROMPTS, mask=False, **settings):
+    """New tokens of EquiLM, and of the base with the processor."""
+    base, encoded = base_model(), tokenizer()(prompts, return_tensors="pt", padding=True)
+    lm = hf_equi.symmetrize(base, BOTH, tokenizer=tokenizer())
+    processor = EquiLogitsProcessor(
+        base, BOTH, tokenizer(), attention_mask=encoded["attention_mask"] if mask else None
+    )
+    length = encoded["input_ids"].shape[1]
+    ours = lm.generate(**encoded, max_new_tokens=10, **settings)[:, length:]
+    theirs = base.generate(**encoded, max_new_tokens=10, logits_processor=[processor], **settings)[:, length:]
+    return ours.tolist(), theirs.tolist()
+
+
+@pytest.mark.parametrize("mask", [False, True])
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {},
+        {"num_beams": 3},
+        {"num_beams": 4, "num_return_sequences": 2},
+        {"min_new_tokens": 8},
+        {"num_beams": 3, "min_new_tokens": 10},
+        {"use_cache": False},
+        {"cache_implementation": "static", "num_beams": 2},
+    ],
+)
+def test_texts_are_those_of_equilm(settings, mask):
+    ours, theirs = both(mask=mask, **settings)
+    assert theirs == ours
+
+
+@pytest.mark.parametrize("beams", [1, 3])
+def test_bans_keep_their_effect(beams):
+    free, _ = both(num_beams=beams)
+    banned = [[token] for token in sorted({token for text in free for token in text} - {0, 1})]
+    ours, theirs = both(num_beams=beams, bad_words_ids=banned)
+    assert theirs == ours
+    assert not {token for text in theirs for token in text} & {token for (token,) in banned}
+
+
+def test_sampling_has_the_law_of_equilm():
+    base, encoded = base_model(), tokenizer()("the man", return_tensors="pt")
+    lm = hf_equi.symmetrize(base, GENDER, tokenizer=tokenizer())
+    with torch.no_grad():
+        plain = base(**encoded).logits[:, -1].log_softmax(-1)
+        corrected = EquiLogitsProcessor(base, GENDER, tokenizer())(encoded["input_ids"], plain)
+        torch.testing.assert_close(corrected, lm(**encoded).logits[:, -1], atol=1e-5, rtol=0)
+
+
+def test_one_processor_serves_one_call_after_another():
+    base = base_model()
+    processor = EquiLogitsProcessor(base, GENDER, tokenizer())
+    for prompt in (PROMPTS[0], PROMPTS[1], PROMPTS[0]):
+        encoded = tokenizer()(prompt, return_tensors="pt")
+        fresh = EquiLogitsProcessor(base, GENDER, tokenizer())
+        used = base.generate(**encoded, max_new_tokens=5, logits_processor=[processor])
+        assert torch.equal(used, base.generate(**encoded, max_new_tokens=5, logits_processor=[fresh]))
+
+
+def test_minus_infinity_stays():
+    base, ids = base_model(), torch.tensor([[5, 6, 7]])
+    scores = torch.zeros(1, base.config.vocab_size)
+    scores[0, 9] = -torch.inf
+    out = EquiLogitsProcessor(base, GENDER, tokenizer())(ids, scores)
+    assert out[0, 9] == -torch.inf
+    assert out.isfinite().sum() == base.config.vocab_size - 1
+
+
+def test_recurrent_models_are_refused():
+    mamba = MambaForCausalLM(MambaConfig(vocab_size=len(tokenizer()), hidden_size=8, num_hidden_layers=1))
+    with pytest.raises(UnsupportedModelError, match=r"MambaForCausalLM takes no `past_key_values`.*can be wrapped"):
+        EquiLogitsProcessor(mamba, GENDER, tokenizer())

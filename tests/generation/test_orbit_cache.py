@@ -1,0 +1,101 @@
+"""The forking cache, against whole texts without a cache."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from small_models import BOTH, GENDER, base_model, tokenizer
+from transformers import DynamicCache, StaticCache
+
+import hf_equi
+from hf_equi.errors import UnsupportedModelError
+from hf_equi.generation import OrbitCache
+from hf_equi.symmetrizers import Orbit
+
+
+@pytest.fixture
+def lm():
+    return hf_equi.symmetrize(base_model("llama"), BOTH, tokenizer=tokenizer())
+
+
+def ids(*texts):
+    return tokenizer()(list(texts), return_tensors="pt")["input_ids"]
+
+
+@torch.no_grad()
+def step(lm, tokens, cache):
+    return lm(tokens, past_key_values=cache, use_cache=True, logits_to_keep=1)
+
+
+def assert_same(lm, cached, whole):
+    with torch.no_grad():
+        torch.testing.assert_close(cached.logits[:, -1], lm(whole).logits[:, -1], atol=1e-5, rtol=1e-5)
+
+
+def test_rows_fork_at_the_first_token_that_separates_members(lm):
+    texts = ids(" person person", " man person")
+    out = lm(texts[:, :1], use_cache=True)
+    assert out.past_key_values.orbit.counts.tolist() == [1, 2]
+    rows = [out.past_key_values.orbit.rows]
+    woman, white = ids(" woman").item(), ids(" white").item()
+    whole = texts[:, :1]
+    for token in (texts[:, 1:2], torch.tensor([[woman], [white]]), torch.tensor([[white], [woman]])):
+        out = step(lm, token, out.past_key_values)
+        whole = torch.cat([whole, token], dim=1)
+        rows.append(out.past_key_values.orbit.rows)
+        assert_same(lm, out, whole)
+    assert rows == [3, 3, 8, 12]
+
+
+def test_reorder_repeat_and_select_act_on_whole_orbits(lm):
+    texts = ids(" man person", " person person", " white man")
+    next_token = ids(" woman", " man", " white")
+    for change, expected in (
+        (lambda cache: cache.reorder_cache(torch.tensor([2, 2, 0])), [2, 2, 0]),
+        (lambda cache: cache.batch_repeat_interleave(2), [0, 0, 1, 1, 2, 2]),
+        (lambda cache: cache.batch_select_indices(torch.tensor([1])), [1]),
+        (lambda cache: cache.batch_select_indices(torch.tensor([True, False, True])), [0, 2]),
+    ):
+        cache = step(lm, texts, None).past_key_values
+        change(cache)
+        tokens = next_token[expected]
+        assert_same(lm, step(lm, tokens, cache), torch.cat([texts[expected], tokens], dim=1))
+
+
+def test_crop_forgets_tokens(lm):
+    texts, extra = ids(" person person"), ids(" man white")
+    cache = step(lm, torch.cat([texts, extra], dim=1), None).past_key_values
+    cache.crop(-extra.shape[1])
+    assert cache.get_seq_length() == texts.shape[1]
+    assert_same(lm, step(lm, extra, cache), torch.cat([texts, extra], dim=1))
+
+
+def test_reset_starts_again(lm):
+    cache = step(lm, ids(" man white"), None).past_key_values
+    cache.reset()
+    assert cache.get_seq_length() == 0
+    assert cache.orbit.rows == 1
+    assert_same(lm, step(lm, ids(" person"), cache), ids(" person"))
+
+
+def test_several_tokens_after_a_cache(lm):
+    texts = ids(" man person person white", " person person man black")
+    out = lm(texts[:, :1], use_cache=True)
+    with torch.no_grad():
+        rest = lm(texts[:, 1:], past_key_values=out.past_key_values)
+        torch.testing.assert_close(rest.logits, lm(texts).logits[:, 1:], atol=1e-5, rtol=1e-5)
+
+
+def test_cache_of_another_model_is_refused(lm):
+    cache = DynamicCache(config=lm.base.config)
+    lm.base(ids(" man"), past_key_values=cache, use_cache=True)
+    with pytest.raises(UnsupportedModelError, match="filled by another model"):
+        lm(ids(" man"), past_key_values=cache)
+
+
+def test_static_cache_of_another_size_is_refused():
+    config = base_model("llama").config
+    cache = StaticCache(config, max_cache_len=8)
+    cache.early_initialization(2, config.num_key_value_heads, config.head_dim, torch.float32, torch.device("cpu"))
+    with pytest.raises(UnsupportedModelError, match="room for 2 rows, the orbits need 4"):
+        OrbitCache(cache, Orbit.start(torch.arange(GENDER.order).expand(2, -1), shared=False))
