@@ -1,0 +1,110 @@
+"""How the Auto classes of transformers come to know this library without `import hf_equi` loading them.
+
+The Auto classes import torch and most of transformers, and a model class imports the Auto classes. Registering at
+import would therefore make `import hf_equi` slow, and registering inside the import of an Auto class would run into
+half-loaded modules. So what is registered as soon as `AutoConfig` exists is a stand-in, which needs nothing. The first
+checkpoint read through it loads and registers the real classes, at a time when no import is in progress.
+"""
+
+from __future__ import annotations
+
+import sys
+from importlib.abc import MetaPathFinder
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+    from importlib.machinery import ModuleSpec
+    from types import ModuleType
+
+    from hf_equi.models.causal_lm import EquiLMConfig
+
+__all__ = ["install", "when_imported"]
+
+
+def install() -> None:
+    """Make the Auto classes know this library's model types, whichever of the two is imported first."""
+    when_imported("transformers.models.auto.configuration_auto", _register_stand_in)
+    # For configs made by hand: they reach `AutoModelForCausalLM.from_config` without passing the stand-in.
+    when_imported("hf_equi.models.causal_lm", _register_classes)
+
+
+def when_imported(name: str, action: Callable[[], None]) -> None:
+    """Call `action` once module `name` has run: now if it has already, else right after its first import.
+
+    Args:
+        name: Full name of a module.
+        action: Called without arguments, with the module in `sys.modules`. It must not need modules that may import
+            `name` themselves, for these are only half loaded by then.
+    """
+    if name in sys.modules:
+        action()
+    else:
+        sys.meta_path.insert(0, _ImportWatcher(name, action))
+
+
+class _ImportWatcher(MetaPathFinder):
+    """Finds one module by asking all other finders, and adds a call to its loading."""
+
+    def __init__(self, name: str, action: Callable[[], None]) -> None:
+        self.name = name
+        self.action = action
+
+    def find_spec(
+        self, fullname: str, path: Sequence[str] | None, target: ModuleType | None = None
+    ) -> ModuleSpec | None:
+        if fullname != self.name:
+            return None
+        others = (finder for finder in list(sys.meta_path) if finder is not self)
+        spec = next(filter(None, (finder.find_spec(fullname, path, target) for finder in others)), None)
+        if spec is not None and spec.loader is not None:
+            self._extend(spec.loader)
+        return spec
+
+    def _extend(self, loader: Any) -> None:
+        # Set on the instance: a loader of another class would hide `get_source` and its like from inspect.
+        run_module = loader.exec_module
+
+        def exec_module(module: ModuleType) -> None:
+            run_module(module)
+            if self in sys.meta_path:
+                sys.meta_path.remove(self)
+            self.action()
+
+        loader.exec_module = exec_module
+
+
+class _EquiLMConfigStandIn:
+    """What `AutoConfig` holds for `equi_lm` until it is used: each use is passed on to the real class."""
+
+    model_type = "equi_lm"
+
+    def __new__(cls, *args: Any, **kwargs: Any) -> EquiLMConfig:  # type: ignore[misc]  # stands in for that class
+        return _real_config_class()(*args, **kwargs)
+
+    @classmethod
+    def from_dict(cls, config_dict: dict[str, Any], **kwargs: Any) -> EquiLMConfig:
+        return _real_config_class().from_dict(config_dict, **kwargs)
+
+    @classmethod
+    def from_pretrained(cls, *args: Any, **kwargs: Any) -> EquiLMConfig:
+        return _real_config_class().from_pretrained(*args, **kwargs)
+
+
+def _register_stand_in() -> None:
+    from transformers.models.auto.configuration_auto import AutoConfig
+
+    AutoConfig.register(_EquiLMConfigStandIn.model_type, _EquiLMConfigStandIn, exist_ok=True)
+
+
+def _register_classes() -> None:
+    from hf_equi.models import register
+
+    register()
+
+
+def _real_config_class() -> type[EquiLMConfig]:
+    from hf_equi.models.causal_lm import EquiLMConfig
+
+    _register_classes()
+    return EquiLMConfig

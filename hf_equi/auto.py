@@ -1,0 +1,141 @@
+"""One call that makes a model equivariant."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer, PreTrainedConfig, PreTrainedModel
+from transformers.models.auto.modeling_auto import MODEL_FOR_CAUSAL_LM_MAPPING
+
+from hf_equi.actions.resolution import resolve_tokens
+from hf_equi.errors import ConfigurationError, UnsupportedModelError
+from hf_equi.generation import check_base
+from hf_equi.groups import DemographicGroup, FiniteGroup
+from hf_equi.models.causal_lm import EquiLM, EquiLMConfig
+from hf_equi.models.causal_lm.checkpoints import hub_name
+from hf_equi.models.causal_lm.fingerprint import fingerprint
+
+__all__ = ["DEMO", "TASKS", "symmetrize"]
+
+TASKS = ("causal_lm",)
+DEMO = "demo"
+"""The name of the embedded demo model."""
+
+
+def symmetrize(
+    model: str | Path | PreTrainedModel,
+    group: FiniteGroup,
+    method: str = "equitune",
+    *,
+    task: str | None = None,
+    tokenizer: Any = None,
+    average: str = "logits",
+    multi_token: str = "error",
+    orbit_chunk_size: int | None = None,
+    **from_pretrained_kwargs: Any,
+) -> EquiLM:
+    r"""Make a pretrained model equivariant to a group, without retraining: `M_G(gx) = g M_G(x)` for all g.
+
+    Args:
+        model: A model, or a name on the Hub, a folder, or `"demo"` for the embedded demo model.
+        group: The group. A `DemographicGroup` acts on causal language models.
+        method: How an orbit becomes one output: `"equitune"`, `"mixture"` or `"canonical"`.
+        task: `"causal_lm"`; by default found from the model.
+        tokenizer: The model's tokenizer, for a `model` that is an object.
+        average: What equi-tuning averages: `"logits"` or `"probabilities"`.
+        multi_token: What to do with a set of words that has no form of one token: `"error"` or `"skip"`.
+        orbit_chunk_size: Members of each orbit that go through the base at once (bounds memory); by default all.
+        **from_pretrained_kwargs: dtype, device_map, revision, trust_remote_code and what else `from_pretrained` takes.
+
+    Returns:
+        An `EquiLM`, with its tokenizer at `.tokenizer`. A model passed as an object is shared, not copied.
+
+    Raises:
+        ActionError: For words that the tokenizer cannot move.
+        ConfigurationError: For an unknown method, task or setting, or a missing tokenizer.
+        UnsupportedModelError: For a model family that cannot be wrapped.
+
+    All checks run before weights are loaded.
+    """
+    _check_request(task, group)
+    base_config, tokenizer = _describe(model, tokenizer, from_pretrained_kwargs)
+    vocab_size = base_config.get_text_config().vocab_size
+    name, revision = hub_name(base_config, **from_pretrained_kwargs)
+    config = EquiLMConfig(
+        base_config=base_config,
+        group=group.to_dict(),
+        token_map=resolve_tokens(group, tokenizer, vocab_size, multi_token).to_dict(),
+        tokenizer_fingerprint=fingerprint(tokenizer),
+        method=method,
+        average=average,
+        multi_token=multi_token,
+        orbit_chunk_size=orbit_chunk_size,
+        base_name=name,
+        base_revision=revision,
+    )
+    if not isinstance(model, PreTrainedModel):
+        model = AutoModelForCausalLM.from_pretrained(_resolve_name(model), **from_pretrained_kwargs)
+    lm = EquiLM(config, model)
+    lm.tokenizer = tokenizer
+    return lm.train(model.training)
+
+
+def _check_request(task: str | None, group: FiniteGroup) -> None:
+    if task not in (None, *TASKS):
+        raise ConfigurationError(f"task={task!r} is not known: use one of {', '.join(map(repr, TASKS))}, or none")
+    if not isinstance(group, DemographicGroup):
+        raise ConfigurationError(
+            f"A causal language model is acted on by a DemographicGroup, not by a {type(group).__name__}. Make one: "
+            'hf_equi.DemographicGroup([["man", "woman"]]) or DemographicGroup.preset("gender").'
+        )
+
+
+def _resolve_name(model: str | Path) -> str:
+    """A folder or Hub name; `"demo"` is the embedded model."""
+    if str(model) == DEMO:
+        return str(Path(__file__).parent / "assets" / "demo_lm")
+    return str(model)
+
+
+def _describe(model: str | Path | PreTrainedModel, tokenizer: Any, kwargs: dict[str, Any]) -> tuple[Any, Any]:
+    """The config and tokenizer of a base, checked, before any weights are loaded."""
+    if isinstance(model, PreTrainedModel):
+        if isinstance(model, EquiLM):
+            raise ConfigurationError(
+                "This model is symmetrised already: unwrap it first, symmetrize(lm.unwrap(), group)"
+            )
+        if kwargs:
+            raise ConfigurationError(f"{', '.join(sorted(kwargs))}: only used where a model is loaded by its name")
+        if tokenizer is None:
+            raise ConfigurationError(
+                "A model passed as an object needs its tokenizer: symmetrize(model, group, tokenizer=...)"
+            )
+        if not model.can_generate():
+            raise UnsupportedModelError(
+                f"{type(model).__name__} does not generate text: load the model with AutoModelForCausalLM"
+            )
+        check_base(model)
+        return model.config, tokenizer
+    name = _resolve_name(model)
+    shared = {
+        key: kwargs[key]
+        for key in ("revision", "trust_remote_code", "token", "cache_dir", "subfolder")
+        if key in kwargs
+    }
+    config = AutoConfig.from_pretrained(name, **shared)
+    _check_family(config)
+    if tokenizer is None:
+        tokenizer = AutoTokenizer.from_pretrained(name, **shared)
+    return config, tokenizer
+
+
+def _check_family(config: PreTrainedConfig) -> None:
+    """Refuse a config that is no causal language model's; code from the Hub is checked when its class is known."""
+    if type(config) in MODEL_FOR_CAUSAL_LM_MAPPING:
+        check_base(MODEL_FOR_CAUSAL_LM_MAPPING[type(config)])
+    elif "AutoModelForCausalLM" not in (getattr(config, "auto_map", None) or {}):
+        raise UnsupportedModelError(
+            f"A {config.model_type!r} model is no causal language model, the one task that there is: "
+            f"{', '.join(map(repr, TASKS))}."
+        )

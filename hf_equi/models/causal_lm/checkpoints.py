@@ -1,0 +1,176 @@
+"""Saving and loading a wrapped model: with its tokenizer, with or without the base's weights."""
+
+from __future__ import annotations
+
+import copy
+import os
+from pathlib import Path
+from typing import Any
+
+from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedModel
+from transformers.utils import CONFIG_NAME, cached_file
+from transformers.utils.hub import extract_commit_hash
+
+from hf_equi.errors import ConfigurationError
+from hf_equi.models.causal_lm.fingerprint import check_tokenizer
+
+__all__ = ["CheckpointMixin", "hub_name"]
+
+LOADER = "import_hf_equi.py"
+"""The module that lets the Auto classes load a checkpoint before `import hf_equi`, with `trust_remote_code=True`."""
+_LOADER_TEXT = '''"""This checkpoint needs the package hf_equi: `pip install hf_equi`, then `import hf_equi` before loading it."""
+
+from hf_equi import EquiLM, EquiLMConfig
+
+__all__ = ["EquiLM", "EquiLMConfig"]
+'''
+_HUB_ARGUMENTS = ("cache_dir", "force_download", "local_files_only", "token", "revision", "subfolder")
+
+
+def hub_name(config: Any, **hub: Any) -> tuple[str | None, str | None]:
+    """The name under which a model was loaded from the Hub and the commit, or nothing for other models.
+
+    Args:
+        config: The model's config.
+        **hub: The `revision` and `cache_dir` that it was loaded with, where they are known.
+    """
+    name = getattr(config, "_name_or_path", "") or ""
+    if not name or Path(name).exists():
+        return None, None
+    cached = {key: hub[key] for key in ("revision", "cache_dir") if key in hub}
+    try:
+        return name, extract_commit_hash(cached_file(name, CONFIG_NAME, local_files_only=True, **cached), None)
+    except OSError:  # no name of the Hub after all, or gone from the cache
+        return None, None
+
+
+class CheckpointMixin:
+    """What `EquiLM` adds to `PreTrainedModel` for its tokenizer and its base."""
+
+    base: PreTrainedModel
+    config: Any
+
+    @property
+    def tokenizer(self) -> Any:
+        """The tokenizer that the token permutation belongs to.
+
+        Raises:
+            ConfigurationError: If the checkpoint had none; on setting one that disagrees with the stored permutation.
+        """
+        if self._tokenizer is None:
+            raise ConfigurationError(
+                "This model was saved without its tokenizer. Set it: lm.tokenizer = AutoTokenizer.from_pretrained(...)"
+            )
+        return self._tokenizer
+
+    @tokenizer.setter
+    def tokenizer(self, tokenizer: Any) -> None:
+        check_tokenizer(
+            tokenizer, self.config.tokenizer_fingerprint, getattr(tokenizer, "name_or_path", "") or "the call"
+        )
+        self._tokenizer = tokenizer
+
+    def unwrap(self) -> PreTrainedModel:
+        """The base model, the same object."""
+        return self.base
+
+    def save_base_pretrained(self, save_directory: str | os.PathLike[str], **kwargs: Any) -> None:
+        """Save the base alone, as a checkpoint of its own class, with the tokenizer."""
+        self.base.save_pretrained(save_directory, **kwargs)
+        if self._tokenizer is not None:
+            self._tokenizer.save_pretrained(save_directory)
+
+    def save_pretrained(
+        self, save_directory: str | os.PathLike[str], *args: Any, save_base: bool = True, **kwargs: Any
+    ) -> None:
+        """Save weights, config, generation config and tokenizer.
+
+        Args:
+            save_directory: Where to.
+            *args: As in transformers.
+            save_base: `False` stores no weights, only the base's name and revision on the Hub, from where
+                `from_pretrained` loads them.
+            **kwargs: As in transformers.
+
+        Raises:
+            ConfigurationError: For `save_base=False` and a base that was not loaded from the Hub.
+        """
+        if not save_base:
+            self._require_hub_base()
+        folder = Path(save_directory)
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / LOADER).write_text(_LOADER_TEXT, encoding="utf-8")
+        self.config.auto_map = {
+            "AutoConfig": f"{Path(LOADER).stem}.{type(self.config).__name__}",
+            "AutoModelForCausalLM": f"{Path(LOADER).stem}.{type(self).__name__}",
+        }
+        if save_base:
+            super().save_pretrained(save_directory, *args, **kwargs)  # type: ignore[misc]
+        else:
+            self._save_without_base(folder)
+        if self._tokenizer is not None:
+            self._tokenizer.save_pretrained(save_directory)
+
+    def _require_hub_base(self) -> None:
+        if self.config.base_name is None:
+            raise ConfigurationError(
+                "save_base=False stores the base by its name on the Hub, but this base was not loaded from there "
+                f"(name_or_path={getattr(self.base.config, '_name_or_path', '')!r}). Save it whole, or publish the base first."
+            )
+
+    def _save_without_base(self, folder: Path) -> None:
+        config = copy.deepcopy(self.config)
+        config.stores_base = False
+        config.architectures = [type(self).__name__]
+        config.save_pretrained(folder)
+        self.generation_config.save_pretrained(folder)
+
+    @classmethod
+    def from_pretrained(cls, pretrained_model_name_or_path: Any, *args: Any, config: Any = None, **kwargs: Any) -> Any:
+        """Load a model with its tokenizer; the weights from the base's own repository where the checkpoint has none.
+
+        Raises:
+            ConfigurationError: If the checkpoint is no EquiLM, or its tokenizer disagrees with the stored permutation.
+        """
+        hub = {name: kwargs[name] for name in _HUB_ARGUMENTS if name in kwargs}
+        config = cls._read_config(pretrained_model_name_or_path, config, hub)
+        tokenizer = _load_tokenizer(pretrained_model_name_or_path, hub)
+        if tokenizer is not None:
+            check_tokenizer(tokenizer, config.tokenizer_fingerprint, str(pretrained_model_name_or_path))
+        if config.stores_base:
+            model = super().from_pretrained(pretrained_model_name_or_path, *args, config=config, **kwargs)  # type: ignore[misc]
+        else:
+            model = cls._load_through_base(pretrained_model_name_or_path, config, kwargs)
+        loaded, information = model if isinstance(model, tuple) else (model, None)
+        loaded._tokenizer = tokenizer
+        return loaded if information is None else (loaded, information)
+
+    @classmethod
+    def _read_config(cls, path: Any, config: Any, hub: dict[str, Any]) -> Any:
+        if not isinstance(config, cls.config_class):  # type: ignore[attr-defined]
+            stored, _ = cls.config_class.get_config_dict(config or path, **hub)  # type: ignore[attr-defined]
+            if stored.get("model_type") != cls.config_class.model_type:  # type: ignore[attr-defined]
+                raise ConfigurationError(
+                    f"{path} holds a {stored.get('model_type')!r} model, not an "
+                    f"{cls.config_class.model_type!r} one. Wrap it: hf_equi.symmetrize({str(path)!r}, group)."  # type: ignore[attr-defined]
+                )
+            config = cls.config_class.from_pretrained(config or path, **hub)  # type: ignore[attr-defined]
+        return config
+
+    @classmethod
+    def _load_through_base(cls, path: Any, config: Any, kwargs: dict[str, Any]) -> Any:
+        # The revision of the checkpoint is not that of the base.
+        passed = {name: value for name, value in kwargs.items() if name not in ("revision", "subfolder")}
+        base = AutoModelForCausalLM.from_pretrained(config.base_name, revision=config.base_revision, **passed)
+        config.stores_base = True  # of the model in memory; `save_base=False` asks for it again
+        model = cls(config, base)  # type: ignore[call-arg]
+        model.generation_config = type(model.generation_config).from_pretrained(path)  # type: ignore[attr-defined]
+        return model.eval()  # type: ignore[attr-defined]
+
+
+def _load_tokenizer(path: Any, hub: dict[str, Any]) -> Any:
+    """The tokenizer beside a checkpoint, or `None`."""
+    try:
+        return AutoTokenizer.from_pretrained(path, **hub)
+    except (OSError, ValueError, KeyError):
+        return None

@@ -1,0 +1,129 @@
+"""The configuration of EquiLM."""
+
+from __future__ import annotations
+
+import copy
+from typing import Any
+
+from huggingface_hub.dataclasses import strict
+from transformers import AutoConfig, PreTrainedConfig
+from transformers.configuration_utils import SubConfigSpec
+
+from hf_equi.actions.tokens import TokenMap
+from hf_equi.errors import ConfigurationError
+from hf_equi.groups import DemographicGroup
+from hf_equi.models.causal_lm.methods import create
+from hf_equi.symmetrizers import Symmetrizer
+
+__all__ = ["EquiLMConfig"]
+
+
+@strict
+class EquiLMConfig(PreTrainedConfig):
+    r"""Configuration of `EquiLM`: a base config, a group in words, and the tokens that stand for them.
+
+    Args:
+        base_config (`PreTrainedConfig` or `dict`, *optional*):
+            Configuration of the base model; by default that of GPT-2.
+        group (`dict`, *optional*):
+            The group, as `DemographicGroup.to_dict` gives it.
+        token_map (`dict`, *optional*):
+            The tokens that the group moves, as `TokenMap.to_dict` gives them. Permutation tables are rebuilt from it.
+        tokenizer_fingerprint (`str`, *optional*):
+            Of the tokenizer that the map was made with (`hf_equi.models.causal_lm.fingerprint`).
+        method (`str`, *optional*, defaults to `"equitune"`):
+            `"equitune"`, `"mixture"` or `"canonical"`.
+        average (`str`, *optional*, defaults to `"logits"`):
+            What equi-tuning averages: `"logits"` or `"probabilities"`.
+        multi_token (`str`, *optional*, defaults to `"error"`):
+            What to do with words that are not one token, also for `generate(group=...)`: `"error"` or `"skip"`.
+        orbit_chunk_size (`int`, *optional*):
+            Members of each orbit that go through the base at once; by default all.
+        stores_base (`bool`, *optional*, defaults to `True`):
+            Whether the checkpoint holds the base's weights. Otherwise they are loaded from `base_name`.
+        base_name (`str`, *optional*):
+            The base's name on the Hub.
+        base_revision (`str`, *optional*):
+            The base's revision there.
+
+    Raises:
+        ConfigurationError: For an unknown method or average, a chunk below 1, a relaxed group with a method that has
+            no relaxed variant, a map for another vocabulary.
+        ActionError: For a map that is no permutation.
+
+    Example:
+        >>> EquiLMConfig(method="mixture").get_text_config().model_type
+        'gpt2'
+    """
+
+    model_type = "equi_lm"
+    sub_configs_defaults = {"base_config": SubConfigSpec(config_class=AutoConfig, model_type="gpt2")}
+
+    base_config: PreTrainedConfig | dict[str, Any] | None = None
+    group: dict[str, Any] | None = None
+    token_map: dict[str, Any] | None = None
+    tokenizer_fingerprint: str | None = None
+    method: str = "equitune"
+    average: str = "logits"
+    multi_token: str = "error"
+    orbit_chunk_size: int | None = None
+    stores_base: bool = True
+    base_name: str | None = None
+    base_revision: str | None = None
+    vocab_size: int | None = None
+    bos_token_id: int | None = None
+    eos_token_id: int | list[int] | None = None
+    pad_token_id: int | None = None
+    tie_word_embeddings: bool = True
+
+    def __post_init__(self, **kwargs: Any) -> None:
+        if isinstance(self.base_config, PreTrainedConfig):
+            # A config resets the attention of its parts; the base's own must stay as it is.
+            self.base_config = copy.deepcopy(self.base_config)
+            kwargs.setdefault("attn_implementation", self.base_config._attn_implementation)
+        super().__post_init__(**kwargs)
+        text = self.base_config.get_text_config()
+        self.vocab_size = text.vocab_size
+        for name in ("bos_token_id", "eos_token_id", "pad_token_id", "tie_word_embeddings"):
+            setattr(self, name, getattr(text, name, None) if name != "tie_word_embeddings" else _is_tied(text))
+        self._check()
+
+    def _check(self) -> None:
+        method = self.create_method()
+        if self.orbit_chunk_size is not None and self.orbit_chunk_size < 1:
+            raise ConfigurationError(
+                f"orbit_chunk_size={self.orbit_chunk_size} is no number of orbit members: use 1 or more, or None for all"
+            )
+        if self.group is None:
+            return
+        if DemographicGroup.from_dict(self.group).relaxed and not method.relaxable:
+            raise ConfigurationError(
+                f"The method {self.method!r} has no relaxed variant: it moves whole texts, so neutral and general words "
+                'make no difference to it. Use method="equitune", or a group without neutral= and general=.'
+            )
+        if self.token_map is not None and TokenMap.from_dict(self.token_map).vocab_size != self.vocab_size:
+            raise ConfigurationError(
+                f"The token map was made for {self.token_map['vocab_size']} tokens, the base has {self.vocab_size}. "
+                "Symmetrize the resized base again: symmetrize(base, group, tokenizer=tokenizer)."
+            )
+
+    def create_method(self) -> Symmetrizer:
+        """The method with its settings.
+
+        Raises:
+            ConfigurationError: For an unknown method (the message lists the known ones) or setting.
+        """
+        return create(self.method, self.average)
+
+    def get_text_config(self, decoder: bool | None = None, encoder: bool | None = None) -> PreTrainedConfig:
+        """The base's, where `generate` and caches look for layers and heads."""
+        return self.base_config.get_text_config(decoder=decoder, encoder=encoder)
+
+    @property
+    def max_position_embeddings(self) -> int | None:
+        """The base's."""
+        return getattr(self.get_text_config(), "max_position_embeddings", None)
+
+
+def _is_tied(config: PreTrainedConfig) -> bool:
+    return bool(getattr(config, "tie_word_embeddings", False))

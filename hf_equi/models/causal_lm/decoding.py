@@ -1,0 +1,117 @@
+"""Decoding with a symmetrised language model: what `EquiLM` adds to `generate`."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import torch
+from transformers import LogitsProcessorList
+from transformers.cache_utils import Cache
+
+from hf_equi.errors import ConfigurationError
+from hf_equi.generation.coupled_sampling import CoupledDraws, CoupledNoise, Prompts
+from hf_equi.models.causal_lm.generation_settings import GenerationSettings
+from hf_equi.symmetrizers import Draws
+
+if TYPE_CHECKING:
+    from hf_equi.actions import TokenAction
+    from hf_equi.groups import DemographicGroup
+
+__all__ = ["DecodingMixin"]
+
+
+class DecodingMixin:
+    """`generate` with a seed and a group. Comes before `GenerationMixin` in the bases of a model."""
+
+    config: Any
+    device: torch.device
+    generation_config: Any
+    resolve: Any
+
+    def generate(
+        self,
+        inputs: torch.Tensor | None = None,
+        generation_config: Any = None,
+        logits_processor: LogitsProcessorList | None = None,
+        *args: Any,
+        group: DemographicGroup | TokenAction | None = None,
+        seed: int | None = None,
+        **kwargs: Any,
+    ) -> Any:
+        """Generate text, as `GenerationMixin.generate` with all its settings.
+
+        Args:
+            inputs: `(batch, tokens)` prompts, or `input_ids=`.
+            generation_config: As in transformers.
+            logits_processor: As in transformers; acts in the user's own frame.
+            *args: As in transformers.
+            group: Another group, for this call alone.
+            seed: Couples sampling: the text of a prompt is a function of the seed and the prompt alone, and texts of
+                prompts that the group maps to each other are mapped to each other. Draw several samples of a prompt
+                with `num_return_sequences`. Without a seed, texts are drawn from torch's global generator.
+            **kwargs: As in transformers.
+
+        Returns:
+            As in transformers.
+
+        Raises:
+            ConfigurationError: Without token ids; for a seed with sampled beams.
+        """
+        ids = kwargs.pop("input_ids", None) if inputs is None else inputs
+        if ids is None or kwargs.get("inputs_embeds") is not None:
+            raise ConfigurationError("A group acts on tokens: pass the prompts as input_ids, not as inputs_embeds")
+        settings = GenerationSettings.read(self.generation_config, generation_config, kwargs)
+        settings.check_seed(seed)
+        action = self.resolve(group)
+        mask = kwargs.get("attention_mask")
+        prompts = Prompts(action, ids.to(self.device), None if mask is None else mask.to(self.device), seed or 0)
+        ids, kwargs = self._choose_elements(action, ids, kwargs, settings, None if seed is None else prompts)
+        processors, mode = LogitsProcessorList(logits_processor or []), settings.noise_mode(seed)
+        if mode is not None:
+            noise = CoupledNoise(prompts, mode, record=settings.keeps_scores)
+            processors.append(noise)
+        # Rows fork while text is generated, so a compiled graph of fixed shapes does not fit.
+        kwargs.setdefault("disable_compile", True)
+        out = super().generate(ids, generation_config, processors, *args, group=action, **kwargs)  # type: ignore[misc]
+        if mode == "sample" and settings.keeps_scores:
+            out.scores = tuple(noise.recorded or ())
+        return out
+
+    def _choose_elements(
+        self,
+        action: TokenAction,
+        ids: torch.Tensor,
+        kwargs: dict[str, Any],
+        settings: GenerationSettings,
+        prompts: Prompts | None,
+    ) -> tuple[torch.Tensor, dict[str, Any]]:
+        """Where the method decodes one member of the orbit: which one, for each sample of each prompt."""
+        method = self.config.create_method()
+        if not method.one_row:
+            return ids, kwargs
+        ids, kwargs = settings.expand_samples(ids, kwargs)
+        mask = kwargs.get("attention_mask")
+        mask = None if mask is None else mask.to(self.device)
+        draws = Draws() if prompts is None else CoupledDraws(prompts, settings.samples)
+        kwargs["elements"] = method.draw(action, ids.to(self.device), mask, draws)[:, 0]
+        return ids, kwargs
+
+    def prepare_inputs_for_generation(
+        self,
+        input_ids: torch.Tensor,
+        next_sequence_length: int | None = None,
+        past_key_values: Cache | None = None,
+        attention_mask: torch.Tensor | None = None,
+        is_first_iteration: bool | None = False,
+        **kwargs: Any,
+    ) -> dict[str, Any]:
+        """The new tokens of the B texts; the base prepares the inputs of their orbits itself."""
+        ids = input_ids if next_sequence_length is None else input_ids[:, -next_sequence_length:]
+        if (positions := kwargs.get("position_ids")) is not None:
+            kwargs["position_ids"] = positions[..., -ids.shape[1] :]
+        return {"input_ids": ids, "past_key_values": past_key_values, "attention_mask": attention_mask, **kwargs}
+
+    def _get_logits_processor(self, *args: Any, **kwargs: Any) -> LogitsProcessorList:
+        """The processors of a call, those that choose the token last: after temperature, top-k and top-p."""
+        processors = super()._get_logits_processor(*args, **kwargs)  # type: ignore[misc]
+        return LogitsProcessorList(sorted(processors, key=lambda processor: getattr(processor, "runs_last", False)))

@@ -1,0 +1,82 @@
+"""What a call of `generate` asks for, read before it runs."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from transformers import GenerationConfig
+
+from hf_equi.errors import ConfigurationError
+
+__all__ = ["GenerationSettings"]
+
+
+@dataclass(frozen=True)
+class GenerationSettings:
+    """The settings that coupling depends on.
+
+    Args:
+        do_sample: Whether tokens are drawn.
+        num_beams: Beams a prompt.
+        num_return_sequences: Texts a prompt.
+        keeps_scores: Whether the call returns the scores of each step.
+    """
+
+    do_sample: bool
+    num_beams: int
+    num_return_sequences: int
+    keeps_scores: bool
+
+    @classmethod
+    def read(cls, own: GenerationConfig, given: GenerationConfig | None, kwargs: dict[str, Any]) -> GenerationSettings:
+        """From the arguments of the call, then the config given to it, then the model's own."""
+
+        def setting(name: str, default: Any) -> Any:
+            for value in (kwargs.get(name), getattr(given, name, None), getattr(own, name, None)):
+                if value is not None:
+                    return value
+            return default
+
+        return cls(
+            do_sample=bool(setting("do_sample", False)),
+            num_beams=int(setting("num_beams", 1)),
+            num_return_sequences=int(setting("num_return_sequences", 1)),
+            keeps_scores=bool(setting("output_scores", False) and setting("return_dict_in_generate", False)),
+        )
+
+    @property
+    def samples(self) -> int:
+        """Independent texts that are decoded for each prompt."""
+        return 1 if self.num_beams > 1 else self.num_return_sequences
+
+    def check_seed(self, seed: int | None) -> None:
+        """Refuse what a seed cannot couple.
+
+        Raises:
+            ConfigurationError: For a seed with sampled beams.
+        """
+        if seed is not None and self.do_sample and self.num_beams > 1:
+            raise ConfigurationError(
+                f"seed={seed} couples sampling token by token; beam search with do_sample=True draws whole beams. Use "
+                "num_beams=1, or do_sample=False."
+            )
+
+    def noise_mode(self, seed: int | None) -> str | None:
+        """How the coupled noise acts; `None` where tokens are drawn from torch's own generator."""
+        if self.do_sample:
+            return None if seed is None else "sample"
+        return "beams" if self.num_beams > 1 else "greedy"
+
+    def expand_samples(self, ids: torch.Tensor, kwargs: dict[str, Any]) -> tuple[torch.Tensor, dict[str, Any]]:
+        """Repeat each prompt for its samples, so that each can have a group element of its own."""
+        if self.samples == 1:
+            return ids, dict(kwargs)
+        expanded = {
+            name: value.repeat_interleave(self.samples, dim=0)
+            if isinstance(value, torch.Tensor) and value.shape[:1] == ids.shape[:1]
+            else value
+            for name, value in kwargs.items()
+        }
+        return ids.repeat_interleave(self.samples, dim=0), {**expanded, "num_return_sequences": 1}

@@ -1,0 +1,24 @@
+"""The methods that a causal language model can be symmetrised with, by name."""
+
+from __future__ import annotations
+
+from hf_equi.registry import create_method, register_method
+from hf_equi.symmetrizers import Canonical, Equitune, Mixture, Symmetrizer
+
+__all__ = ["TASK", "create"]
+
+TASK = "causal_lm"
+
+register_method(task=TASK, name="equitune", factory=Equitune)
+register_method(task=TASK, name="mixture", factory=lambda average: Mixture())
+register_method(task=TASK, name="canonical", factory=lambda average: Canonical())
+
+
+def create(name: str, average: str) -> Symmetrizer:
+    """The method of that name.
+
+    Raises:
+        ConfigurationError: If there is none, or the setting is not one of its own.
+    """
+    method: Symmetrizer = create_method(TASK, name, average=average)
+    return method

@@ -1,0 +1,264 @@
+"""EquiLM: a causal language model made equivariant to a demographic group."""
+
+from __future__ import annotations
+
+import copy
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import nn
+from transformers import AutoModelForCausalLM, GenerationMixin, PreTrainedModel
+from transformers.cache_utils import Cache
+from transformers.utils import ModelOutput
+
+from hf_equi.actions import TokenAction
+from hf_equi.actions.resolution import resolve_tokens
+from hf_equi.actions.tokens import TokenMap
+from hf_equi.errors import ConfigurationError
+from hf_equi.generation.orbit_forward import OrbitInputs, check_base, forward_orbit
+from hf_equi.groups import DemographicGroup
+from hf_equi.models.causal_lm.checkpoints import CheckpointMixin
+from hf_equi.models.causal_lm.configuration_equi_lm import EquiLMConfig
+from hf_equi.models.causal_lm.decoding import DecodingMixin
+from hf_equi.models.causal_lm.explanation import TokenExplanation, explain_tokens
+from hf_equi.symmetrizers import Draws
+
+__all__ = ["EquiCausalLMOutput", "EquiLM"]
+
+
+@dataclass
+class EquiCausalLMOutput(ModelOutput):
+    """Output of `EquiLM`.
+
+    Args:
+        loss: `()` shifted cross-entropy in nats a token, with `labels`.
+        logits: `(batch, tokens, vocab)` float32 log-probabilities of the symmetrised model.
+        past_key_values: The orbit cache, with `use_cache`.
+        chosen_element: `(batch,)` the group element that a method of one row has decoded with.
+    """
+
+    loss: torch.Tensor | None = None
+    logits: torch.Tensor | None = None
+    past_key_values: Cache | None = None
+    chosen_element: torch.Tensor | None = None
+
+
+class EquiLM(CheckpointMixin, DecodingMixin, PreTrainedModel, GenerationMixin):
+    r"""A causal language model made equivariant to a demographic group, without retraining.
+
+    $$ \log p_G(v \mid x) = \text{normalise} \frac{1}{|G|} \sum_{g \in G} \log p_M(g(v) \mid gx) $$
+
+    so that $p_G(gy \mid gx) = p_G(y \mid x)$ for every g: exact in tokens, in float32 to 1e-5. A group with neutral or
+    general words makes it R-EquiLM: general words keep the base model's scores, and equivariance holds for the odds
+    among equality and neutral tokens alone. Other methods: `"mixture"`, `"canonical"`.
+
+    Args:
+        config: Its configuration.
+        base: The base model, shared and not copied; by default a new one from the configuration.
+
+    Raises:
+        UnsupportedModelError: For a base whose cache cannot hold orbits.
+        ConfigurationError: For a configuration without a group.
+
+    Cost: one base forward of the distinct members of the orbit: one row for a text without moved words, at most |G|.
+
+    References:
+        arXiv 2210.06475, equation 5 and §4 (EquiLM, R-EquiLM).
+
+    Example:
+        >>> import hf_equi
+        >>> lm = hf_equi.symmetrize("demo", hf_equi.DemographicGroup([["man", "woman"], ["he", "she"]]))
+        >>> prompts = lm.tokenizer(["The man worked as", "The woman worked as"], return_tensors="pt")
+        >>> texts = lm.tokenizer.batch_decode(lm.generate(**prompts, max_new_tokens=5))
+        >>> texts[0].replace("man", "woman") == texts[1]
+        True
+    """
+
+    config_class = EquiLMConfig
+    base_model_prefix = "base"
+    main_input_name = "input_ids"
+    supports_gradient_checkpointing = True
+    _supports_sdpa = True
+    _supports_flash_attn = True
+    _supports_flex_attn = True
+    _supports_attention_backend = True
+    _keys_to_ignore_at_inference = ("past_key_values", "chosen_element")
+
+    def __init__(self, config: EquiLMConfig, base: PreTrainedModel | None = None) -> None:
+        if config.group is None or config.token_map is None:
+            raise ConfigurationError(
+                "An EquiLM needs a group and its tokens: make one with hf_equi.symmetrize(model, group)."
+            )
+        if base is not None:
+            config._attn_implementation = base.config._attn_implementation
+        super().__init__(config)
+        if base is None:
+            base = AutoModelForCausalLM.from_config(config.base_config)
+        check_base(base)
+        self.base = base
+        # One config object, so that edits to either model's are seen by both.
+        config.base_config = base.config
+        self.loss_type = "ForCausalLM"
+        self._is_stateful = base._is_stateful
+        if base.generation_config is not None:
+            self.generation_config = copy.deepcopy(base.generation_config)
+        self._tokenizer: Any = None
+        self._action: TokenAction | None = None
+        self.post_init()
+
+    @property
+    def group(self) -> DemographicGroup:
+        """The group that the model is equivariant to."""
+        return self.action.group
+
+    @property
+    def action(self) -> TokenAction:
+        """How the group acts on the vocabulary: rebuilt from the config, never from stored tables."""
+        if self._action is None:
+            group = DemographicGroup.from_dict(self.config.group)
+            self._action = TokenAction(group, TokenMap.from_dict(self.config.token_map))
+        if self._action.device != self.device:
+            self._action = self._action.to(self.device)
+        return self._action
+
+    def resolve(self, group: DemographicGroup | TokenAction | None) -> TokenAction:
+        """The action of a group for one call; of the model's own for `None`.
+
+        Raises:
+            ActionError: If the tokenizer does not know the group's words.
+            ConfigurationError: If the model has no tokenizer, or its method no variant for the group.
+        """
+        if isinstance(group, TokenAction):
+            return group.to(self.device)
+        if group is None or group == self.group:
+            return self.action
+        if group.relaxed and not self.config.create_method().relaxable:
+            raise ConfigurationError(
+                f"The method {self.config.method!r} has no relaxed variant for the group {group!r}"
+            )
+        token_map = resolve_tokens(group, self.tokenizer, self.config.vocab_size, self.config.multi_token)
+        return TokenAction(group, token_map, device=self.device)
+
+    def forward(  # noqa: PLR0913, PLR0917  the signature that transformers expects
+        self,
+        input_ids: torch.Tensor | None = None,
+        attention_mask: torch.Tensor | None = None,
+        position_ids: torch.Tensor | None = None,
+        past_key_values: Cache | None = None,
+        inputs_embeds: torch.Tensor | None = None,
+        labels: torch.Tensor | None = None,
+        use_cache: bool | None = None,
+        logits_to_keep: int = 0,
+        group: DemographicGroup | TokenAction | None = None,
+        elements: torch.Tensor | None = None,
+        return_dict: bool | None = None,
+        **kwargs: Any,
+    ) -> EquiCausalLMOutput | tuple[Any, ...]:
+        r"""Score texts: float32 log-probabilities of each next token, `(batch, tokens, vocab)`.
+
+        Args:
+            input_ids: `(batch, tokens)` int64.
+            attention_mask: `(batch, past + tokens)`, 0 at padding.
+            position_ids: `(batch, tokens)`.
+            past_key_values: What a call before this one returned, or an empty cache of the base.
+            inputs_embeds: Refused: a group acts on tokens.
+            labels: `(batch, tokens)`; −100 and padding are left out of the loss. The method `"mixture"` takes leading
+                −100 for the prompt; without labels the whole text is the prompt.
+            use_cache: Whether to return a cache; by default where one was passed.
+            logits_to_keep: The last so many places alone, 0 for all.
+            group: Another group, for this call alone.
+            elements: `(batch,)` run these elements alone, as `generate` does for methods of one row.
+            return_dict: `False` for a tuple.
+            **kwargs: `num_items_in_batch` goes to the loss, all else to the base.
+
+        Raises:
+            ConfigurationError: For `inputs_embeds`, or without `input_ids`.
+        """
+        if input_ids is None or inputs_embeds is not None:
+            raise ConfigurationError("A group acts on tokens, so EquiLM needs input_ids and cannot read inputs_embeds")
+        items = kwargs.pop("num_items_in_batch", None)
+        inputs = OrbitInputs(
+            input_ids=input_ids,
+            attention_mask=attention_mask,
+            position_ids=position_ids,
+            cache=past_key_values,
+            use_cache=past_key_values is not None if use_cache is None else use_cache,
+            logits_to_keep=logits_to_keep,
+            prompt_length=_prompt_length(input_ids, labels),
+            chunk=self.config.orbit_chunk_size,
+            extras={key: value for key, value in kwargs.items() if value is not None},
+        )
+        action = self.resolve(group)
+        members = self._members(action, inputs) if elements is None else elements[:, None]
+        out = forward_orbit(self.base, action, self.config.create_method(), members, inputs)
+        loss = None if labels is None else self._loss(out.combined, labels, attention_mask, items)
+        chosen = members[:, 0] if members.shape[1] == 1 else None
+        result = EquiCausalLMOutput(loss=loss, logits=out.combined, past_key_values=out.cache, chosen_element=chosen)
+        return result.to_tuple() if return_dict is False else result
+
+    def _members(self, action: TokenAction, inputs: OrbitInputs) -> torch.Tensor:
+        """The elements to run, `(batch, members)`: to decode with where a cache is kept, else to score with."""
+        method = self.config.create_method()
+        places = torch.arange(inputs.input_ids.shape[1], device=inputs.input_ids.device)
+        prompt = places < inputs.prompt_length[:, None]
+        if inputs.attention_mask is not None:
+            prompt &= inputs.attention_mask[:, -len(places) :].bool()
+        if inputs.use_cache:
+            return method.draw(action, inputs.input_ids, prompt, Draws())
+        return method.score_elements(action, inputs.input_ids, prompt)
+
+    def _loss(
+        self, scores: torch.Tensor, labels: torch.Tensor, mask: torch.Tensor | None, items: torch.Tensor | int | None
+    ) -> torch.Tensor:
+        """Shifted cross-entropy in nats a token."""
+        if mask is not None:
+            labels = labels.masked_fill(mask[:, -labels.shape[1] :] == 0, -100)
+        loss: torch.Tensor = self.loss_function(
+            logits=scores, labels=labels, vocab_size=self.config.vocab_size, num_items_in_batch=items
+        )
+        return loss
+
+    def explain(self, text: str, group: DemographicGroup | None = None) -> TokenExplanation:
+        """Which tokens of a text the group moves, in which forms, and which of its words it does not."""
+        return explain_tokens(text, self.resolve(group), self.tokenizer)
+
+    def get_input_embeddings(self) -> nn.Module:
+        """The base's."""
+        return self.base.get_input_embeddings()
+
+    def set_input_embeddings(self, value: nn.Module) -> None:
+        """Set the base's."""
+        self.base.set_input_embeddings(value)
+
+    def get_output_embeddings(self) -> nn.Module | None:
+        """The base's."""
+        return self.base.get_output_embeddings()
+
+    def set_output_embeddings(self, new_embeddings: nn.Module) -> None:
+        """Set the base's."""
+        self.base.set_output_embeddings(new_embeddings)
+
+    def resize_token_embeddings(self, new_num_tokens: int | None = None, *args: Any, **kwargs: Any) -> nn.Embedding:
+        """Refused, unless the size stays: the stored token map belongs to this vocabulary.
+
+        Raises:
+            ConfigurationError: For another size.
+        """
+        if new_num_tokens not in (None, self.config.vocab_size):
+            raise ConfigurationError(
+                f"The token permutation was made for {self.config.vocab_size} tokens, not for {new_num_tokens}. Resize "
+                "the base, then wrap it again: base = lm.unwrap(); base.resize_token_embeddings(n); symmetrize(base, ...)"
+            )
+        return self.base.resize_token_embeddings(new_num_tokens, *args, **kwargs)
+
+    def _init_weights(self, module: nn.Module) -> None:
+        """Weights that a checkpoint lacks are initialised as the base initialises them."""
+        self.base._init_weights(module)
+
+
+def _prompt_length(input_ids: torch.Tensor, labels: torch.Tensor | None) -> torch.Tensor:
+    """Leading places without a label, `(batch,)`: all of them without labels."""
+    if labels is None:
+        return torch.full((len(input_ids),), input_ids.shape[1], device=input_ids.device)
+    return (labels != -100).cumsum(-1).eq(0).sum(-1)

@@ -1,0 +1,214 @@
+"""Saving and loading."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+import sys
+
+import pytest
+import torch
+from safetensors.torch import load_file, save_file
+from small_models import BOTH, GENDER, base_model, tokenizer
+from tokenizers import Tokenizer
+from transformers import AutoConfig, AutoModelForCausalLM, PreTrainedTokenizerFast
+
+import hf_equi
+from hf_equi import EquiLM
+from hf_equi.errors import ConfigurationError
+
+PROMPT = "the black man met"
+
+
+def wrap(family="gpt2", **settings):
+    return hf_equi.symmetrize(base_model(family), BOTH, tokenizer=tokenizer(), **settings)
+
+
+def scores(model):
+    with torch.no_grad():
+        return model(**tokenizer()(PROMPT, return_tensors="pt")).logits
+
+
+@pytest.mark.parametrize("loader", [EquiLM, AutoModelForCausalLM])
+@pytest.mark.parametrize("family", ["gpt2", "llama", "gemma3"])
+def test_save_and_load_to_the_bit(tmp_path, family, loader):
+    lm = wrap(family, average="probabilities", orbit_chunk_size=3)
+    lm.generation_config.max_new_tokens = 7
+    lm.save_pretrained(tmp_path)
+    loaded, information = loader.from_pretrained(tmp_path, output_loading_info=True)
+    assert not any(information.values())
+    assert torch.equal(scores(loaded), scores(lm))
+    assert loaded.group == lm.group
+    assert loaded.config.average == "probabilities"
+    assert loaded.config.orbit_chunk_size == 3
+    assert loaded.generation_config.max_new_tokens == 7
+    assert loaded.tokenizer(PROMPT)["input_ids"] == tokenizer()(PROMPT)["input_ids"]
+    assert not list(tmp_path.glob("*.bin"))
+
+
+def test_tied_weights_stay_tied(tmp_path):
+    lm = wrap()
+    assert lm.base.lm_head.weight is lm.base.transformer.wte.weight
+    lm.save_pretrained(tmp_path)
+    assert "base.lm_head.weight" not in load_file(tmp_path / "model.safetensors")
+    loaded = EquiLM.from_pretrained(tmp_path)
+    assert loaded.base.lm_head.weight is loaded.base.transformer.wte.weight
+
+
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
+def test_dtype_and_device_map(tmp_path, dtype):
+    wrap().save_pretrained(tmp_path)
+    loaded = AutoModelForCausalLM.from_pretrained(tmp_path, dtype=dtype, device_map={"": "cpu"})
+    assert loaded.base.dtype == dtype
+    assert scores(loaded).dtype == torch.float32
+
+
+def test_base_comes_out_again(tmp_path):
+    lm = wrap()
+    assert lm.unwrap() is base_model()
+    lm.save_base_pretrained(tmp_path)
+    plain = AutoModelForCausalLM.from_pretrained(tmp_path)
+    assert type(plain) is type(base_model())
+    assert torch.equal(scores(plain), scores(base_model()))
+
+
+def test_base_checkpoint_is_symmetrised_by_its_folder(tmp_path):
+    base_model().save_pretrained(tmp_path)
+    tokenizer().save_pretrained(tmp_path)
+    lm = hf_equi.symmetrize(tmp_path, BOTH, dtype=torch.float32)
+    assert torch.equal(scores(lm), scores(wrap()))
+
+
+def test_plain_checkpoint_is_refused(tmp_path):
+    base_model().save_pretrained(tmp_path)
+    with pytest.raises(ConfigurationError, match=r"holds a 'gpt2' model.*symmetrize"):
+        EquiLM.from_pretrained(tmp_path)
+
+
+def other_tokenizer():
+    inner = Tokenizer.from_str(tokenizer().backend_tokenizer.to_str())
+    inner.add_tokens(["sunshine"])
+    return PreTrainedTokenizerFast(tokenizer_object=inner)
+
+
+def test_another_tokenizer_is_refused(tmp_path):
+    lm = wrap()
+    with pytest.raises(ConfigurationError, match="not the one that the stored token permutation was made with"):
+        lm.tokenizer = other_tokenizer()
+    lm.save_pretrained(tmp_path)
+    other_tokenizer().save_pretrained(tmp_path)
+    with pytest.raises(ConfigurationError, match="not the one that the stored token permutation was made with"):
+        AutoModelForCausalLM.from_pretrained(tmp_path)
+
+
+def test_checkpoint_without_a_tokenizer(tmp_path):
+    wrap().save_pretrained(tmp_path)
+    for name in ("tokenizer.json", "tokenizer_config.json"):
+        (tmp_path / name).unlink()
+    loaded = EquiLM.from_pretrained(tmp_path)
+    with pytest.raises(ConfigurationError, match=r"Set it: lm\.tokenizer"):
+        loaded.tokenizer  # noqa: B018
+    loaded.tokenizer = tokenizer()
+    assert torch.equal(scores(loaded), scores(wrap()))
+
+
+def tamper(folder, change):
+    path = folder / "config.json"
+    stored = json.loads(path.read_text())
+    change(stored)
+    path.write_text(json.dumps(stored))
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda c: c["token_map"]["sets"][0][0].__setitem__(1, c["token_map"]["sets"][0][0][0]), "is no permutation"),
+        (lambda c: c["token_map"]["sets"][0][0].__setitem__(1, 9999), "outside of the vocabulary"),
+        (lambda c: c["token_map"]["sets"][1][0].pop(), "the group has factors of"),
+        (lambda c: c["token_map"].__setitem__("vocab_size", 500), "made for 500 tokens, the base has 343"),
+        (lambda c: c.__setitem__("method", "magic"), "no method 'magic'.*'canonical', 'equitune', 'mixture'"),
+    ],
+)
+def test_tampered_config_is_refused(tmp_path, change, message):
+    wrap().save_pretrained(tmp_path)
+    tamper(tmp_path, change)
+    with pytest.raises(Exception, match=message):
+        AutoModelForCausalLM.from_pretrained(tmp_path).action  # noqa: B018
+
+
+def test_tables_are_never_read_from_the_checkpoint(tmp_path):
+    lm = wrap()
+    assert not list(lm.buffers()) or all("permutation" not in name for name, _ in lm.named_buffers())
+    lm.save_pretrained(tmp_path)
+    weights = load_file(tmp_path / "model.safetensors")
+    weights["permutations"] = torch.zeros(6, 343, dtype=torch.long)
+    save_file(weights, tmp_path / "model.safetensors", metadata={"format": "pt"})
+    assert torch.equal(scores(EquiLM.from_pretrained(tmp_path)), scores(lm))
+
+
+def hub_cache(folder, name, revision):
+    """A cache in which `name` lies as if it had been downloaded."""
+    snapshot = folder / f"models--{name.replace('/', '--')}" / "snapshots" / revision
+    base_model().save_pretrained(snapshot)
+    tokenizer().save_pretrained(snapshot)
+    references = snapshot.parents[1] / "refs"
+    references.mkdir()
+    (references / "main").write_text(revision)
+
+
+def test_without_weights_it_loads_through_its_base(tmp_path):
+    cache, saved = tmp_path / "cache", tmp_path / "saved"
+    revision = "a" * 40
+    hub_cache(cache, "someone/small", revision)
+    lm = hf_equi.symmetrize("someone/small", BOTH, cache_dir=cache)
+    lm.save_pretrained(saved, save_base=False)
+    assert not list(saved.glob("*.safetensors"))
+    stored = json.loads((saved / "config.json").read_text())
+    assert (stored["base_name"], stored["base_revision"]) == ("someone/small", revision)
+    loaded = AutoModelForCausalLM.from_pretrained(saved, cache_dir=cache)
+    assert torch.equal(scores(loaded), scores(lm))
+    whole = tmp_path / "whole"
+    loaded.save_pretrained(whole)
+    shutil.rmtree(cache)
+    assert torch.equal(scores(AutoModelForCausalLM.from_pretrained(whole)), scores(lm))
+
+
+def test_without_weights_needs_a_base_on_the_hub(tmp_path):
+    folder = tmp_path / "base"
+    base_model().save_pretrained(folder)
+    tokenizer().save_pretrained(folder)
+    for lm in (wrap(), hf_equi.symmetrize(folder, BOTH)):
+        with pytest.raises(ConfigurationError, match="was not loaded from there"):
+            lm.save_pretrained(tmp_path / "saved", save_base=False)
+    assert not (tmp_path / "saved").exists()
+
+
+@pytest.mark.slow
+def test_before_the_import_the_checkpoint_brings_its_own(tmp_path):
+    """Without `import hf_equi`: refused without leave to run code, loaded with it."""
+    wrap().save_pretrained(tmp_path / "saved")
+    call = "from transformers import AutoModelForCausalLM as A; print(type(A.from_pretrained({!r}{})).__name__)"
+    environment = {"HF_HOME": str(tmp_path / "home"), "HF_HUB_OFFLINE": "1", "PYTHONPATH": ":".join(sys.path)}
+    for leave, expected in (("", "trust_remote_code=True"), (", trust_remote_code=True", "EquiLM")):
+        code = call.format(str(tmp_path / "saved"), "LEAVE").replace("LEAVE", leave)
+        run = subprocess.run(
+            [sys.executable, "-c", code], capture_output=True, text=True, env=environment, stdin=subprocess.DEVNULL
+        )
+        assert expected in run.stdout + run.stderr
+    assert "hf_equi" in (tmp_path / "saved" / "import_hf_equi.py").read_text()
+
+
+def test_config_round_trip(tmp_path):
+    lm = wrap()
+    lm.config.save_pretrained(tmp_path)
+    loaded = AutoConfig.from_pretrained(tmp_path)
+    assert loaded.to_diff_dict() | {"_name_or_path": ""} == lm.config.to_diff_dict() | {"_name_or_path": ""}
+    assert loaded.base_config.n_layer == 2
+
+
+def test_smaller_group_of_a_loaded_model(tmp_path):
+    wrap().save_pretrained(tmp_path)
+    loaded = EquiLM.from_pretrained(tmp_path)
+    encoded = tokenizer()(PROMPT, return_tensors="pt")
+    assert loaded.generate(**encoded, group=GENDER, max_new_tokens=3).shape[1] == encoded["input_ids"].shape[1] + 3

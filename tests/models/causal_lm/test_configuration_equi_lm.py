@@ -1,0 +1,50 @@
+"""The configuration alone."""
+
+from __future__ import annotations
+
+import pytest
+from small_models import GENDER, base_model, configs, tokenizer
+
+import hf_equi
+from hf_equi import DemographicGroup, EquiLMConfig
+from hf_equi.errors import ConfigurationError
+
+
+def test_defaults_make_a_config():
+    config = EquiLMConfig()
+    assert config.get_text_config().model_type == "gpt2"
+    assert config.vocab_size == config.base_config.vocab_size
+
+
+def test_what_tools_look_for_is_the_base_s():
+    config = EquiLMConfig(base_config=configs()["llama"])
+    assert (config.vocab_size, config.eos_token_id, config.pad_token_id) == (len(tokenizer()), 0, 1)
+    assert config.max_position_embeddings == 128
+    assert config.get_text_config(decoder=True).num_hidden_layers == 2
+    assert config.tie_word_embeddings is False
+
+
+def test_wrapping_leaves_the_config_of_the_base_as_it_is():
+    base = base_model("llama")
+    before, attention = base.config.to_dict(), base.config._attn_implementation
+    lm = hf_equi.symmetrize(base, GENDER, tokenizer=tokenizer())
+    assert base.config.to_dict() == before
+    assert base.config._attn_implementation == attention
+    assert lm.config.base_config is base.config
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"method": "magic"}, "no method 'magic': use one of 'canonical', 'equitune', 'mixture'"),
+        ({"average": "medians"}, "average='medians' is not known: use one of logits, probabilities"),
+        ({"orbit_chunk_size": 0}, "orbit_chunk_size=0 is no number of orbit members"),
+        (
+            {"method": "canonical", "group": DemographicGroup([["a", "b"]], neutral=["c"]).to_dict()},
+            "'canonical' has no relaxed variant",
+        ),
+    ],
+)
+def test_bad_settings_are_refused(settings, message):
+    with pytest.raises(ConfigurationError, match=message):
+        EquiLMConfig(**settings)

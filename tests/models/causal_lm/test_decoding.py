@@ -1,0 +1,126 @@
+"""`generate` as users call it: streamers, chat templates, methods of one row, settings."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from small_models import BOTH, GENDER, base_model, calls_of, tokenizer
+from transformers import GenerationConfig, TextIteratorStreamer, TextStreamer, pipeline
+
+import hf_equi
+
+
+def wrap(method="equitune", group=BOTH, **settings):
+    return hf_equi.symmetrize(base_model(), group, method, tokenizer=tokenizer(), **settings)
+
+
+def encode(*texts):
+    return tokenizer()(list(texts), return_tensors="pt", padding=True)
+
+
+def test_streamer_prints_the_text(capsys):
+    lm = wrap()
+    out = lm.generate(
+        **encode("the man"), max_new_tokens=6, min_new_tokens=6, streamer=TextStreamer(tokenizer(), skip_prompt=True)
+    )
+    assert tokenizer().decode(out[0, 2:]) in capsys.readouterr().out
+
+
+def test_iterating_streamer():
+    streamer = TextIteratorStreamer(tokenizer(), skip_prompt=True)
+    out = wrap().generate(**encode("the man"), max_new_tokens=6, do_sample=True, seed=2, streamer=streamer)
+    assert "".join(streamer) == tokenizer().decode(out[0, 2:])
+
+
+def test_pipeline():
+    lm = wrap()
+    pipe = pipeline("text-generation", model=lm, tokenizer=lm.tokenizer)
+    texts = [
+        out[0]["generated_text"]
+        for out in pipe(["the man", "person"], max_new_tokens=5, do_sample=False, batch_size=2)
+    ]
+    expected = lm.generate(**encode("the man", "person"), max_new_tokens=5)
+    assert texts == tokenizer().batch_decode(expected, skip_special_tokens=True)
+
+
+def test_chat_template():
+    import copy
+
+    chat = copy.deepcopy(tokenizer())
+    chat.chat_template = "{% for m in messages %}{{ m.role }}: {{ m.content }}\n{% endfor %}"
+    lm = hf_equi.symmetrize(base_model(), BOTH, tokenizer=chat)
+    texts = [
+        lm.tokenizer.apply_chat_template([{"role": "user", "content": f"the {name} said"}], return_tensors="pt")
+        for name in ("man", "woman")
+    ]
+    man, woman = (lm.generate(**ids, max_new_tokens=8)[0] for ids in texts)
+    assert lm.action.apply(BOTH.coordinates.index((1, 0)), man).tolist() == woman.tolist()
+
+
+def test_settings_act_in_the_users_frame():
+    lm = wrap("canonical")
+    prompt = encode("the woman")
+    free = lm.generate(**prompt, max_new_tokens=8, min_new_tokens=8)
+    banned = [[token] for token in free[0, 2:].unique().tolist() if token > 1]
+    out = lm.generate(**prompt, max_new_tokens=8, min_new_tokens=8, bad_words_ids=banned)
+    assert not set(out[0, 2:].tolist()) & {token for (token,) in banned}
+
+
+@pytest.mark.parametrize("method", ["mixture", "canonical"])
+def test_one_row_methods_run_one_row(method):
+    lm = wrap(method)
+    with calls_of(lm.base) as shapes:
+        lm.generate(**encode("the black man", "person"), max_new_tokens=3, do_sample=True, num_return_sequences=2)
+    assert {shape[0] for shape in shapes} == {4}
+
+
+def test_mixture_decodes_moved_prompts_with_the_base():
+    """For every seed the text is g⁻¹ of the base's greedy text of g x, and all g occur."""
+    lm, prompt = wrap("mixture"), encode("the black man")["input_ids"]
+    plain = {}
+    for g in range(BOTH.order):
+        text = base_model().generate(lm.action.apply(g, prompt), max_new_tokens=6)
+        plain[g] = lm.action.invert(g, text).tolist()
+    found = [lm.generate(prompt, max_new_tokens=6, seed=seed).tolist() for seed in range(40)]
+    assert all(text in plain.values() for text in found)
+    assert len({str(text) for text in found}) == len({str(text) for text in plain.values()})
+
+
+def test_mixture_draws_an_element_for_each_sample():
+    lm, prompt = wrap("mixture"), encode("the black man")
+    torch.manual_seed(1)
+    out = lm.generate(**prompt, max_new_tokens=6, do_sample=True, top_k=1, num_return_sequences=12)
+    assert len({str(row) for row in out.tolist()}) > 2
+
+
+@pytest.mark.parametrize("method", ["mixture", "canonical"])
+@pytest.mark.parametrize("settings", [{"num_beams": 3}, {"cache_implementation": "static"}, {"use_cache": False}])
+def test_one_row_methods_with_every_cache(method, settings):
+    lm, prompts = wrap(method), encode("the black man", "person")
+    plain = {key: value for key, value in settings.items() if key == "num_beams"}
+    assert (
+        lm.generate(**prompts, max_new_tokens=8, seed=4, **settings).tolist()
+        == lm.generate(**prompts, max_new_tokens=8, seed=4, **plain).tolist()
+    )
+
+
+def test_generation_config_is_read():
+    lm = wrap()
+    config = GenerationConfig(do_sample=True, num_return_sequences=3, max_new_tokens=5, pad_token_id=1)
+    assert lm.generate(**encode("the man"), generation_config=config, seed=1).shape[0] == 3
+
+
+def test_prompt_lookup_decoding():
+    lm = wrap()
+    prompt = encode("the man met the man met the man met the")
+    plain = lm.generate(**prompt, max_new_tokens=10)
+    assert lm.generate(**prompt, max_new_tokens=10, prompt_lookup_num_tokens=3).tolist() == plain.tolist()
+
+
+def test_continuing_from_a_returned_cache():
+    lm = wrap(group=GENDER)
+    prompt = encode("the man met")
+    first = lm.generate(**prompt, max_new_tokens=4, min_new_tokens=4, return_dict_in_generate=True)
+    mask = torch.ones_like(first.sequences)
+    more = lm.generate(first.sequences, attention_mask=mask, past_key_values=first.past_key_values, max_new_tokens=4)
+    assert more.tolist() == lm.generate(first.sequences, attention_mask=mask, max_new_tokens=4).tolist()

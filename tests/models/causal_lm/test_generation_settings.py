@@ -1,0 +1,50 @@
+"""What a call of `generate` asks for."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from transformers import GenerationConfig
+
+from hf_equi.errors import ConfigurationError
+from hf_equi.models.causal_lm.generation_settings import GenerationSettings
+
+
+def read(own=None, given=None, **kwargs):
+    return GenerationSettings.read(GenerationConfig(**(own or {})), given, kwargs)
+
+
+def test_arguments_win_over_the_config_of_the_call_and_that_over_the_models():
+    given = GenerationConfig(num_beams=3)
+    assert read({"num_beams": 2}).num_beams == 2
+    assert read({"num_beams": 2}, given).num_beams == 3
+    assert read({"num_beams": 2}, given, num_beams=4).num_beams == 4
+
+
+@pytest.mark.parametrize(
+    ("kwargs", "seed", "mode"),
+    [
+        ({}, None, "greedy"),
+        ({"num_beams": 2}, 1, "beams"),
+        ({"do_sample": True}, 1, "sample"),
+        ({"do_sample": True}, None, None),
+    ],
+)
+def test_noise_mode(kwargs, seed, mode):
+    assert read(**kwargs).noise_mode(seed) == mode
+
+
+def test_sampled_beams_have_no_seed():
+    read(do_sample=True, num_beams=2).check_seed(None)
+    with pytest.raises(ConfigurationError, match="num_beams=1"):
+        read(do_sample=True, num_beams=2).check_seed(0)
+
+
+def test_samples_are_expanded():
+    ids, mask = torch.arange(4).view(2, 2), torch.ones(2, 2)
+    expanded, kwargs = read(num_return_sequences=2, do_sample=True).expand_samples(
+        ids, {"attention_mask": mask, "num_return_sequences": 2, "top_k": 3}
+    )
+    assert expanded[:, 0].tolist() == [0, 0, 2, 2]
+    assert kwargs["attention_mask"].shape == (4, 2)
+    assert (kwargs["num_return_sequences"], kwargs["top_k"]) == (1, 3)

@@ -1,0 +1,40 @@
+from __future__ import annotations
+
+import pytest
+
+from hf_equi.errors import ConfigurationError
+from hf_equi.models.causal_lm.methods import TASK, create
+from hf_equi.registry import method_names
+from hf_equi.symmetrizers import Canonical, Equitune, Mixture
+
+
+def test_the_task_has_three_methods():
+    assert TASK == "causal_lm"
+    assert method_names(TASK) == ["canonical", "equitune", "mixture"]
+
+
+@pytest.mark.parametrize(("name", "kind"), [("equitune", Equitune), ("mixture", Mixture), ("canonical", Canonical)])
+@pytest.mark.parametrize("average", ["logits", "probabilities"])
+def test_names_make_their_methods(name, kind, average):
+    method = create(name, average)
+    assert type(method) is kind
+    assert method.name == name
+
+
+def test_average_is_passed_on():
+    assert create("equitune", "logits").average == "logits"
+    assert create("equitune", "probabilities").average == "probabilities"
+    # These two combine in one way alone.
+    assert create("mixture", "logits").average == "probabilities"
+    assert create("canonical", "probabilities").average == "logits"
+
+
+@pytest.mark.parametrize("name", ["equizero", "lambda", "EquiTune", ""])
+def test_unknown_method_raises_and_lists_the_known(name):
+    with pytest.raises(ConfigurationError, match=f"no method {name!r}: use one of 'canonical', 'equitune', 'mixture'"):
+        create(name, "logits")
+
+
+def test_unknown_average_raises():
+    with pytest.raises(ConfigurationError, match="average='median' is not known: use one of logits, probabilities"):
+        create("equitune", "median")
