@@ -58,7 +58,7 @@ def symmetrize(
 
     All checks run before weights are loaded.
     """
-    _check_request(task, group)
+    group = _check_request(task, group)
     base_config, tokenizer = _describe(model, tokenizer, from_pretrained_kwargs)
     vocab_size = base_config.get_text_config().vocab_size
     name, revision = hub_name(base_config, **from_pretrained_kwargs)
@@ -78,10 +78,11 @@ def symmetrize(
         model = AutoModelForCausalLM.from_pretrained(_resolve_name(model), **from_pretrained_kwargs)
     lm = EquiLM(config, model)
     lm.tokenizer = tokenizer
-    return lm.train(model.training)
+    lm.train(model.training)
+    return lm
 
 
-def _check_request(task: str | None, group: FiniteGroup) -> None:
+def _check_request(task: str | None, group: FiniteGroup) -> DemographicGroup:
     if task not in (None, *TASKS):
         raise ConfigurationError(f"task={task!r} is not known: use one of {', '.join(map(repr, TASKS))}, or none")
     if not isinstance(group, DemographicGroup):
@@ -89,6 +90,7 @@ def _check_request(task: str | None, group: FiniteGroup) -> None:
             f"A causal language model is acted on by a DemographicGroup, not by a {type(group).__name__}. Make one: "
             'hf_equi.DemographicGroup([["man", "woman"]]) or DemographicGroup.preset("gender").'
         )
+    return group
 
 
 def _resolve_name(model: str | Path) -> str:
@@ -133,7 +135,8 @@ def _describe(model: str | Path | PreTrainedModel, tokenizer: Any, kwargs: dict[
 def _check_family(config: PreTrainedConfig) -> None:
     """Refuse a config that is no causal language model's; code from the Hub is checked when its class is known."""
     if type(config) in MODEL_FOR_CAUSAL_LM_MAPPING:
-        check_base(MODEL_FOR_CAUSAL_LM_MAPPING[type(config)])
+        model_class: Any = MODEL_FOR_CAUSAL_LM_MAPPING[type(config)]
+        check_base(model_class)
     elif "AutoModelForCausalLM" not in (getattr(config, "auto_map", None) or {}):
         raise UnsupportedModelError(
             f"A {config.model_type!r} model is no causal language model, the one task that there is: "

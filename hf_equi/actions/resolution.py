@@ -53,19 +53,23 @@ def resolve_tokens(
     vocab_size = highest + 1 if vocab_size is None else vocab_size
     if highest >= vocab_size:
         raise ConfigurationError(
-            f"The tokenizer has tokens up to {highest}, the model's embedding has {vocab_size} rows: they do not belong "
-            "together. Pass the tokenizer that the model was trained with, or resize the base model's embedding first."
+            f"The tokenizer has tokens up to {highest}, the model's embedding has {vocab_size} rows: they do not "
+            "belong together. Pass the tokenizer that the model was trained with, or resize the base model's "
+            "embedding first."
         )
     rows, missing = single_token_rows(group, tokenizer)
-    _report_missing(missing, multi_token)
     encode = _encoder(tokenizer)
+    listed = [word for factor in group.factors for word in (*(factor.neutral or ()), *(factor.general or ()))]
+    missing += [(word,) for word in listed if not _tokens_of(word, encode)]
+    if missing:
+        _report_missing(missing, multi_token)
     return TokenMap(
         vocab_size=vocab_size,
         sets=tuple(
             tuple(row.tokens for row in rows if row.form.factor == index) for index in range(len(group.factors))
         ),
-        neutral=tuple(_listed_tokens(factor.neutral, encode, multi_token) for factor in group.factors),
-        general=tuple(_listed_tokens(factor.general, encode, multi_token) for factor in group.factors),
+        neutral=tuple(_listed_tokens(factor.neutral, encode) for factor in group.factors),
+        general=tuple(_listed_tokens(factor.general, encode) for factor in group.factors),
     )
 
 
@@ -74,6 +78,7 @@ def single_token_rows(group: DemographicGroup, tokenizer: Any) -> tuple[list[Tok
     encode = _encoder(tokenizer)
     rows: list[TokenRow] = []
     owner: dict[int, TokenRow] = {}
+    found: set[tuple[str, ...]] = set()
     # Explicit forms come first, so a derived one that collides with them is the one left out.
     for form in sorted(group.forms(), key=lambda form: not form.explicit):
         for context in _CONTEXTS:
@@ -84,7 +89,8 @@ def single_token_rows(group: DemographicGroup, tokenizer: Any) -> tuple[list[Tok
             if _is_new(row, owner):
                 rows.append(row)
                 owner.update(dict.fromkeys(row.tokens, row))
-    found = {row.form.source for row in rows}
+            if _same_mapping(row, owner[row.tokens[0]]):
+                found.add(form.source)
     return rows, [words for factor in group.factors for words in factor.sets if words not in found]
 
 
@@ -92,8 +98,8 @@ def _is_new(row: TokenRow, owner: dict[int, TokenRow]) -> bool:
     """Whether the row adds a mapping; raises where it contradicts one."""
     if len(set(row.tokens)) < len(row.tokens):
         raise ActionError(
-            f"The tokenizer writes two of {', '.join(map(repr, row.form.words))} with the same token, so no permutation "
-            "can tell them apart. Leave that set out or write it otherwise."
+            f"The tokenizer writes two of {', '.join(map(repr, row.form.words))} with the same token, so no "
+            "permutation can tell them apart. Leave that set out or write it otherwise."
         )
     for token in row.tokens:
         other = owner.get(token)
@@ -102,8 +108,8 @@ def _is_new(row: TokenRow, owner: dict[int, TokenRow]) -> bool:
         if other.form.explicit and not row.form.explicit:
             return False
         raise ActionError(
-            f"{'/'.join(row.form.words)} and {'/'.join(other.form.words)} share a token with this tokenizer but map it "
-            "to different words. Leave one of the sets out, or write the forms that you mean explicitly."
+            f"{'/'.join(row.form.words)} and {'/'.join(other.form.words)} share a token with this tokenizer but map "
+            "it to different words. Leave one of the sets out, or write the forms that you mean explicitly."
         )
     return not all(token in owner for token in row.tokens)
 
@@ -135,30 +141,21 @@ def _encoder(tokenizer: Any) -> Callable[[str, str], int | None]:
     return encode
 
 
-def _listed_tokens(
-    words: Sequence[str] | None, encode: Callable[[str, str], int | None], multi_token: str
-) -> tuple[int, ...] | None:
+def _listed_tokens(words: Sequence[str] | None, encode: Callable[[str, str], int | None]) -> tuple[int, ...] | None:
     """The tokens of neutral or general words, in all their forms."""
-    if words is None:
-        return None
-    found: set[int] = set()
-    missing = []
-    for word in words:
-        tokens = {encode(context, form) for form in (word, *surface_forms(word)) for context in _CONTEXTS} - {None}
-        found |= {token for token in tokens if token is not None}
-        if not tokens:
-            missing.append((word,))
-    _report_missing(missing, multi_token)
-    return tuple(sorted(found))
+    return None if words is None else tuple(sorted({token for word in words for token in _tokens_of(word, encode)}))
+
+
+def _tokens_of(word: str, encode: Callable[[str, str], int | None]) -> set[int]:
+    found = {encode(context, form) for form in surface_forms(word) for context in _CONTEXTS}
+    return {token for token in found if token is not None}
 
 
 def _report_missing(missing: Iterable[tuple[str, ...]], multi_token: str) -> None:
     names = "; ".join("/".join(words) for words in missing)
-    if not names:
-        return
     if multi_token == "error":
         raise ActionError(
-            f"No form of these words is one token of the tokenizer (on every side of the set): {names}. Leave them out, "
-            'pass multi_token="skip" to go on without them, or use a method that acts on words.'
+            f"No form of these words is one token of the tokenizer (on every side of the set): {names}. Leave them "
+            'out, pass multi_token="skip" to go on without them, or use a method that acts on words.'
         )
     warnings.warn(f"Left out, no form is one token: {names}", HfEquiWarning, stacklevel=4)

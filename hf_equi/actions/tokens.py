@@ -46,12 +46,18 @@ class TokenMap:
                 for token in tokens:
                     self._check_token(token, tokens, seen)
                     seen[token] = tokens
+        for listed in (*self.neutral, *self.general):
+            if listed and not 0 <= min(listed) <= max(listed) < self.vocab_size:
+                raise ActionError(
+                    f"Neutral or general tokens lie between {min(listed)} and {max(listed)}, the vocabulary has "
+                    f"{self.vocab_size}. The map belongs to another tokenizer: symmetrize the base model again."
+                )
 
     def _check_token(self, token: int, tokens: tuple[int, ...], seen: dict[int, tuple[int, ...]]) -> None:
         if not 0 <= token < self.vocab_size:
             raise ActionError(
-                f"The token {token} of the set {list(tokens)} is outside of the vocabulary of {self.vocab_size} tokens. "
-                "The map belongs to another tokenizer or model: symmetrize the base model again."
+                f"The token {token} of the set {list(tokens)} is outside of the vocabulary of {self.vocab_size} "
+                "tokens. The map belongs to another tokenizer or model: symmetrize the base model again."
             )
         if token in seen or tokens.count(token) > 1:
             raise ActionError(
@@ -120,6 +126,13 @@ class TokenAction:
                 f"The token map has sets of {sizes} tokens, the group has factors of "
                 f"{[factor.size for factor in group.factors]} words. Resolve the tokens again for this group."
             )
+        kinds = [(factor.neutral is None, factor.general is None) for factor in group.factors]
+        stored = [(n is None, g is None) for n, g in zip(token_map.neutral, token_map.general, strict=False)]
+        if group.relaxed and stored != kinds:
+            raise ActionError(
+                "The token map does not list the neutral or general tokens that the factors of the relaxed group "
+                "have. Resolve the tokens again for this group."
+            )
         self.group = group
         self.token_map = token_map
         self.device = torch.device(device or "cpu")
@@ -150,7 +163,7 @@ class TokenAction:
         """
         if isinstance(g, torch.Tensor) and g.dim():
             return self.permutations[g.unsqueeze(-1), ids]
-        return self.permutations[g][ids]
+        return self.permutations[self.group.element(int(g))][ids]
 
     def invert(self, g: int | torch.Tensor, ids: torch.Tensor) -> torch.Tensor:
         """Act with the inverse of `g`."""

@@ -5,9 +5,9 @@ A token is drawn by Gumbel-max,
 $$ y_t = \arg\max_v \; s_t(v) + \gamma\big(s, k(x) x, i, t, k(x) v\big), $$
 
 where s is the seed, i the number of the sample of this prompt, t the step, and k(x) the first element that takes the
-prompt x to the smallest member of its orbit. The noise of a text is therefore that of its canonical prompt, pulled back:
-it depends neither on the neighbours in the batch nor on the number of processes, and texts of g x are those of x moved
-by g (by g without its components that fix x, since those leave k(x) as it is).
+prompt x to the smallest member of its orbit. The noise of a text is therefore that of its canonical prompt, pulled
+back: it depends neither on the neighbours in the batch nor on the number of processes, and texts of g x are those of x
+moved by g (by g without its components that fix x, since those leave k(x) as it is).
 
 γ is a hash of its arguments (a 64-bit SplitMix stream keyed by BLAKE2), so it is the same on all devices.
 """
@@ -54,7 +54,7 @@ class Prompts:
         ]
 
     def keys(self, rows: int, *numbers: int, sample: bool = True) -> torch.Tensor:
-        """One key a row, `(rows,)`: of its prompt, the number of its sample (unless all share one), and the numbers."""
+        """One key a row, `(rows,)`: of its prompt, the number of its sample (unless shared), and the numbers."""
         each = rows // self.count
         keys = [
             struct.unpack("<q", _digest(row % each if sample else 0, *numbers, salt=self.digests[row // each])[:8])[0]
@@ -84,9 +84,9 @@ class CoupledDraws(Draws):
 class CoupledNoise(LogitsProcessor):
     """The last logits processor of a coupled `generate`: chooses the token by the noise, or breaks ties by it.
 
-    Sampling: the chosen token alone keeps a finite score, so that `generate` draws it. Greedy decoding: of several best
-    tokens the one with the most noise is raised by the smallest possible step. Beam search: moved tokens are nudged by
-    at most `BEAM_NUDGE` nats.
+    Sampling: the chosen token alone keeps a finite score, so that `generate` draws it. Greedy decoding: of several
+    best tokens the one with the most noise is raised by the smallest possible step. Beam search: moved tokens are
+    nudged by at most `BEAM_NUDGE` nats.
 
     Args:
         prompts: Of this call.

@@ -22,8 +22,8 @@ class EquiLogitsProcessor(LogitsProcessor):
 
     $$ s'(v) = s(v) + \log p_G(v) - \log p_M(v) $$
 
-    What stands in the scores before it (bans, penalties) stays. The processor keeps an orbit cache of its own and
-    follows beams by matching rows, so one object serves one `generate` at a time; the next call may be of another text.
+    What stands in the scores before it (bans, penalties) stays. It keeps an orbit cache of its own and
+    follows beams by matching rows, so one object serves one `generate` at a time; the next may be of another text.
 
     Args:
         model: The base model whose `generate` it is passed to.
@@ -65,9 +65,9 @@ class EquiLogitsProcessor(LogitsProcessor):
     def __call__(self, input_ids: torch.LongTensor, scores: torch.FloatTensor) -> torch.Tensor:
         """Correct `scores`, `(rows, V)`, of the next token after `input_ids`, `(rows, T)`."""
         parents = self._parents(input_ids)
-        if parents is None:
+        new: torch.Tensor = input_ids
+        if parents is None or self._cache is None:
             self._cache, self._mask = None, self._prompt_mask(input_ids)
-            new = input_ids
         else:
             self._cache.reorder_cache(parents)
             if self._mask is not None:
@@ -77,7 +77,8 @@ class EquiLogitsProcessor(LogitsProcessor):
         out = self._forward(new)
         self._cache = out.cache
         change = (out.combined - out.identity)[:, -1].nan_to_num(nan=0.0, posinf=0.0, neginf=0.0)
-        return scores + change.to(scores.device, scores.dtype)
+        corrected: torch.Tensor = scores + change.to(scores.device, scores.dtype)
+        return corrected
 
     def _forward(self, new: torch.Tensor) -> Any:
         action = self.action.to(self.model.device)

@@ -32,8 +32,9 @@ class OrbitCache(Cache):
         super().__init__(layers=inner.layers)
         if inner.is_compileable and inner.is_initialized and inner.batch_size != orbit.rows:
             raise UnsupportedModelError(
-                f"The static cache has room for {inner.batch_size} rows, the orbits need {orbit.rows} (texts times group "
-                "elements). Let generate() make the cache: pass cache_implementation='static' without a prefill chunk."
+                f"The static cache has room for {inner.batch_size} rows, the orbits need {orbit.rows} (texts "
+                "times group elements). Let generate() make the cache: pass cache_implementation='static' without a "
+                "prefill chunk."
             )
         self.inner = inner
         self.orbit = orbit
@@ -55,13 +56,16 @@ class OrbitCache(Cache):
         """
         orbit, parents = self.orbit.extend(tokens)
         if orbit.rows != self.orbit.rows and self.get_seq_length() > 0:
-            self.inner.reorder_cache(parents)
+            self._take_rows(parents)
         self.orbit = orbit
 
     def reorder_cache(self, beam_idx: torch.Tensor) -> None:
         """Take the orbits of the texts `beam_idx`, `(B,)`, in their order."""
         self.orbit, parents = self.orbit.select(beam_idx.to(self.orbit.rank.device))
-        self.inner.reorder_cache(parents)
+        self._take_rows(parents)
+
+    def _take_rows(self, rows: torch.Tensor) -> None:
+        self.inner.reorder_cache(rows)  # type: ignore[arg-type]  # any int64 tensor serves
 
     def batch_select_indices(self, indices: torch.Tensor) -> None:
         """Keep the orbits of some texts."""

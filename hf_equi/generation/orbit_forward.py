@@ -1,6 +1,6 @@
 r"""The one place where a base language model meets an orbit.
 
-    token ids ── orbit, equal members shared ──► rows ── base model ──► log-probabilities ── pull back, combine ──► (B, ...)
+    token ids ── orbit, equal members shared ──► rows ── base ──► log-probabilities ── pull back, combine ──► (B, ...)
 
 Everything that needs a symmetrised language model (`EquiLM.forward`, `EquiLogitsProcessor`) calls `forward_orbit`.
 
@@ -10,7 +10,7 @@ Letters: B texts, K members of each, R distinct rows, T new tokens, V vocabulary
 from __future__ import annotations
 
 import inspect
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any
@@ -73,12 +73,12 @@ def check_base(base: PreTrainedModel | type[PreTrainedModel]) -> None:
     Raises:
         UnsupportedModelError: For models that take no `past_key_values`.
     """
-    if "past_key_values" not in _parameters(base if isinstance(base, type) else type(base)):
-        name = (base if isinstance(base, type) else type(base)).__name__
+    model_class = base if isinstance(base, type) else type(base)
+    if "past_key_values" not in _parameters(model_class.forward):
         raise UnsupportedModelError(
-            f"{name} takes no `past_key_values`: its state cannot be forked (purely recurrent models such as Mamba). "
-            "Decoder-only models with a key-value cache can be wrapped (GPT-2, Llama, Mistral, Gemma, Qwen, OPT, Falcon, "
-            "BLOOM and their like), and hybrids that keep their state in it (Jamba)."
+            f"{model_class.__name__} takes no `past_key_values`, so its state cannot be forked: purely recurrent "
+            "models such as Mamba cannot be wrapped. Decoder-only models with a key-value cache can be (GPT-2, Llama, "
+            "Mistral, Gemma, Qwen, OPT, Falcon, BLOOM and the like), and hybrids that keep their state in it (Jamba)."
         )
 
 
@@ -115,8 +115,10 @@ def forward_orbit(
         return _uncached(base, action, method, elements, inputs)
     elements = elements if cache is None else cache.orbit.elements
     members = action.permutations[elements.unsqueeze(-1), inputs.input_ids.unsqueeze(1)]  # (B, K, T)
-    for start, stop in _segments(base, members, cache, inputs):
-        logits, cache = _cached_call(base, members, cache, elements, inputs, (start, stop))
+    *prefix, last = _segments(base, members, cache, inputs)
+    for segment in prefix:
+        _, cache = _cached_call(base, members, cache, elements, inputs, segment)
+    logits, cache = _cached_call(base, members, cache, elements, inputs, last)
     scores = _log_probabilities(logits)
     fold = OrbitFold(cache.orbit, action, method)
     fold.add(0, scores)
@@ -145,16 +147,15 @@ def _uncached(
     orbit, _ = Orbit.start(elements).extend(members)
     tokens = members[orbit.batch_of_row, orbit.slot_of_row]  # (R, T)
     fold = OrbitFold(orbit, action, method)
-    weighs = method.weighs_history and inputs.prompt_length is not None
-    keep = 0 if weighs else inputs.logits_to_keep
+    keep = 0 if method.weighs_history else inputs.logits_to_keep
     size = orbit.rows if inputs.chunk is None else len(ids) * inputs.chunk
     for start in range(0, orbit.rows, size):
         batch = orbit.batch_of_row[start : start + size]
         kwargs = _rows(inputs.attention_mask, inputs.position_ids, batch)
         logits = _call(base, {"input_ids": tokens[start : start + size], **kwargs, **inputs.extras}, keep).logits
         scores = _log_probabilities(logits)
-        weights = _history(method, scores, tokens[start : start + size], batch, inputs) if weighs else None
-        if weighs and inputs.logits_to_keep:
+        weights = _history(method, scores, tokens[start : start + size], batch, inputs)
+        if weights is not None:
             scores, weights = scores[:, -inputs.logits_to_keep :], weights[:, -inputs.logits_to_keep :]
         fold.add(start, scores, weights)
     return OrbitScores(fold.result(), None, None)
@@ -162,8 +163,10 @@ def _uncached(
 
 def _history(
     method: Symmetrizer, scores: torch.Tensor, tokens: torch.Tensor, batch: torch.Tensor, inputs: OrbitInputs
-) -> torch.Tensor:
-    """Log weights of the rows after each place, `(rows, T)`."""
+) -> torch.Tensor | None:
+    """Log weights of the rows after each place, `(rows, T)`; `None` where all members weigh the same."""
+    if not method.weighs_history or inputs.prompt_length is None:
+        return None
     taken = torch.zeros_like(scores[..., 0])
     taken[:, 1:] = scores[:, :-1].gather(-1, tokens[:, 1:, None]).squeeze(-1)
     places = torch.arange(tokens.shape[1], device=tokens.device)
@@ -218,7 +221,7 @@ def _cached_call(
     if mask is not None:
         mask = mask[:, : mask.shape[1] - members.shape[-1] + stop]
     positions = None if inputs.position_ids is None else inputs.position_ids[:, start:stop]
-    arguments = base.prepare_inputs_for_generation(
+    arguments = base.prepare_inputs_for_generation(  # type: ignore[operator]  # from GenerationMixin
         tokens[orbit.batch_of_row, orbit.slot_of_row],
         past_key_values=None if cache is None else cache.inner,
         is_first_iteration=past == 0,
@@ -232,7 +235,7 @@ def _cached_call(
 
 def _call(base: PreTrainedModel, arguments: dict[str, Any], logits_to_keep: int) -> Any:
     """Call the base with what it accepts."""
-    accepted = _parameters(type(base))
+    accepted = _parameters(type(base).forward)
     if "position_ids" not in accepted:
         arguments.pop("position_ids", None)
     if "logits_to_keep" in accepted:
@@ -243,8 +246,8 @@ def _call(base: PreTrainedModel, arguments: dict[str, Any], logits_to_keep: int)
 
 
 @lru_cache(maxsize=64)
-def _parameters(model_class: type[PreTrainedModel]) -> frozenset[str]:
-    return frozenset(inspect.signature(model_class.forward).parameters)
+def _parameters(function: Callable[..., Any]) -> frozenset[str]:
+    return frozenset(inspect.signature(function).parameters)
 
 
 def _rows(mask: torch.Tensor | None, positions: torch.Tensor | None, batch: torch.Tensor) -> dict[str, torch.Tensor]:

@@ -9,9 +9,15 @@ import torch
 from hf_equi.errors import ConfigurationError
 from hf_equi.symmetrizers.base import Symmetrizer
 
-__all__ = ["AVERAGES", "Equitune"]
+__all__ = ["AVERAGES", "Equitune", "check_average"]
 
 AVERAGES = ("logits", "probabilities")
+
+
+def check_average(average: str) -> None:
+    """Raise `ConfigurationError` for an average that is not in `AVERAGES`."""
+    if average not in AVERAGES:
+        raise ConfigurationError(f"average={average!r} is not known: use one of {', '.join(AVERAGES)}")
 
 
 class Equitune(Symmetrizer):
@@ -44,8 +50,7 @@ class Equitune(Symmetrizer):
     relaxable = True
 
     def __init__(self, average: str = "logits") -> None:
-        if average not in AVERAGES:
-            raise ConfigurationError(f"average={average!r} is not known: use one of {', '.join(AVERAGES)}")
+        check_average(average)
         self.average = average
         self.empty = 0.0 if average == "logits" else -math.inf
 

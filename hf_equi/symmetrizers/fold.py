@@ -1,13 +1,14 @@
 r"""Fold the scores of an orbit's rows into one: pull back and combine, a few rows at a time.
 
-The pull back moves few columns of a vocabulary. All others have the same value in every frame, so they are combined row
-by row; the moved ones are gathered for each member. Tied values of a moved orbit ("he" and "she" after a text that
-both members share) come out equal to the bit, since members are summed in the order of their values.
+The pull back moves few columns of a vocabulary. All others have the same value in every frame, so they are combined
+row by row; the moved ones are gathered for each member. Tied values of a moved orbit ("he" and "she" after a text
+that both members share) come out equal to the bit, since members are summed in the order of their values.
 """
 
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 import torch
 
@@ -106,14 +107,15 @@ class OrbitFold:
         """Pull back and combine the moved columns of all members, `(B, ..., moved)`."""
         members = self._pull_back_moved()  # (B, K, ..., moved)
         size = members.shape[1]
+        log_weights: Sequence[torch.Tensor | float]
         if not self.log_weights:
             members = members.sort(dim=1).values
             log_weights = [-math.log(size)] * size
         else:
             weights = torch.cat(self.log_weights)[self.orbit.row_of].unsqueeze(-1) - math.log(size)
-            log_weights = list(weights.unbind(1))
-        total = None
-        for slot in range(size):
+            log_weights = weights.unbind(1)
+        total = self.method.accumulate(None, members[:, 0], log_weights[0])
+        for slot in range(1, size):
             total = self.method.accumulate(total, members[:, slot], log_weights[slot])
         return total
 

@@ -3,8 +3,8 @@ r"""Orbits of a batch whose equal members share one physical row.
 Letters: B batch, K members asked for (all of the group, or the ones that a method has chosen), R physical rows.
 
 Logically an orbit is `(B, K, ...)`. Physically the distinct members of each orbit lie side by side, batch-major, in
-lexicographic order of their tokens. That order does not depend on which member of the orbit came in, so neither do sums
-that run through the rows. By orbit-stabiliser every distinct member stands for the same number of group elements.
+lexicographic order of their tokens. That order does not depend on which member of the orbit came in, so neither do
+sums that run through the rows. By orbit-stabiliser every distinct member stands for the same number of elements.
 """
 
 from __future__ import annotations
@@ -105,9 +105,7 @@ class Orbit:
         Returns:
             The new orbit, and for each of its rows the row that it continues, `(R,)`.
         """
-        new = self
-        for _, new in self.forks(tokens):
-            pass
+        new = [self, *(orbit for _, orbit in self.forks(tokens))][-1]
         parents = self.row_of[new.batch_of_row, new.slot_of_row]
         return new, parents
 

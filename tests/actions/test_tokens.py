@@ -10,7 +10,7 @@ from token_actions import action_of, image, texts, token_actions
 
 from hf_equi import DemographicGroup, TokenAction
 from hf_equi.actions.tokens import TokenMap
-from hf_equi.errors import ActionError
+from hf_equi.errors import ActionError, GroupError
 from hf_equi.testing import assert_action
 
 GENDER = DemographicGroup([["man", "woman"], ["he", "she"]])
@@ -174,3 +174,23 @@ def test_general_is_general_in_some_factor_and_moved_by_none(first, second, neut
 def test_same_device_is_the_same_action():
     assert PRODUCT.to("cpu") is PRODUCT
     assert "7 of 9 tokens moved" in repr(action_of(9, [[5, 1], [2, 7]], [[6, 3, 4]]))
+
+
+@pytest.mark.parametrize(
+    ("neutral", "general", "message"),
+    [
+        ((), (), "does not list the neutral or general tokens"),
+        ((None, None), (None, (3,)), "does not list the neutral or general tokens"),
+        ((None,), ((9,),), "lie between 9 and 9, the vocabulary has 5"),
+    ],
+)
+def test_relaxed_map_has_to_fit_the_group(neutral, general, message):
+    group = DemographicGroup([["man", "woman"]], general=["x"])
+    with pytest.raises(ActionError, match=message):
+        TokenAction(group, TokenMap(5, (((1, 2),),), neutral=neutral, general=general))
+
+
+def test_unknown_element_is_refused():
+    action = TokenAction(DemographicGroup([["man", "woman"]]), TokenMap(5, (((1, 2),),)))
+    with pytest.raises(GroupError, match="99"):
+        action.apply(99, torch.tensor([1]))

@@ -29,7 +29,7 @@ def test_a_method_runs_the_whole_group_unless_it_says_otherwise():
     assert method.draw(ACTION, prompts, None, Draws()).tolist() == everyone
     assert method.score_elements(ACTION, prompts, torch.ones(2, 3)).tolist() == everyone
     assert method.history_log_weights(torch.zeros(2, 3)) is None
-    assert not (method.one_row or method.relaxable or method.weighs_history)
+    assert not any((method.one_row, method.relaxable, method.weighs_history))
 
 
 def test_what_is_scored_is_what_is_drawn():

@@ -18,7 +18,8 @@ __all__ = ["CheckpointMixin", "hub_name"]
 
 LOADER = "import_hf_equi.py"
 """The module that lets the Auto classes load a checkpoint before `import hf_equi`, with `trust_remote_code=True`."""
-_LOADER_TEXT = '''"""This checkpoint needs the package hf_equi: `pip install hf_equi`, then `import hf_equi` before loading it."""
+_LOADER_TEXT = '''\
+"""This checkpoint needs the package hf_equi: `pip install hf_equi`, then `import hf_equi` first."""
 
 from hf_equi import EquiLM, EquiLMConfig
 
@@ -49,6 +50,7 @@ class CheckpointMixin:
 
     base: PreTrainedModel
     config: Any
+    generation_config: Any
 
     @property
     def tokenizer(self) -> Any:
@@ -115,7 +117,8 @@ class CheckpointMixin:
         if self.config.base_name is None:
             raise ConfigurationError(
                 "save_base=False stores the base by its name on the Hub, but this base was not loaded from there "
-                f"(name_or_path={getattr(self.base.config, '_name_or_path', '')!r}). Save it whole, or publish the base first."
+                f"(name_or_path={getattr(self.base.config, '_name_or_path', '')!r}). Save it whole, or publish the "
+                "base first."
             )
 
     def _save_without_base(self, folder: Path) -> None:
@@ -164,7 +167,7 @@ class CheckpointMixin:
         base = AutoModelForCausalLM.from_pretrained(config.base_name, revision=config.base_revision, **passed)
         config.stores_base = True  # of the model in memory; `save_base=False` asks for it again
         model = cls(config, base)  # type: ignore[call-arg]
-        model.generation_config = type(model.generation_config).from_pretrained(path)  # type: ignore[attr-defined]
+        model.generation_config = type(model.generation_config).from_pretrained(path)
         return model.eval()  # type: ignore[attr-defined]
 
 

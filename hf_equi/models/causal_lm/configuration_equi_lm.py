@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from typing import Any
+from typing import Any, ClassVar
 
 from huggingface_hub.dataclasses import strict
 from transformers import AutoConfig, PreTrainedConfig
@@ -57,7 +57,9 @@ class EquiLMConfig(PreTrainedConfig):
     """
 
     model_type = "equi_lm"
-    sub_configs_defaults = {"base_config": SubConfigSpec(config_class=AutoConfig, model_type="gpt2")}
+    sub_configs_defaults: ClassVar[dict[str, SubConfigSpec]] = {
+        "base_config": SubConfigSpec(config_class=AutoConfig, model_type="gpt2")
+    }
 
     base_config: PreTrainedConfig | dict[str, Any] | None = None
     group: dict[str, Any] | None = None
@@ -81,25 +83,27 @@ class EquiLMConfig(PreTrainedConfig):
             # A config resets the attention of its parts; the base's own must stay as it is.
             self.base_config = copy.deepcopy(self.base_config)
             kwargs.setdefault("attn_implementation", self.base_config._attn_implementation)
-        super().__post_init__(**kwargs)
-        text = self.base_config.get_text_config()
+        super().__post_init__(**kwargs)  # type: ignore[no-untyped-call]
+        text = self.get_text_config()
         self.vocab_size = text.vocab_size
-        for name in ("bos_token_id", "eos_token_id", "pad_token_id", "tie_word_embeddings"):
-            setattr(self, name, getattr(text, name, None) if name != "tie_word_embeddings" else _is_tied(text))
+        self.tie_word_embeddings = bool(getattr(text, "tie_word_embeddings", False))
+        for name in ("bos_token_id", "eos_token_id", "pad_token_id"):
+            setattr(self, name, getattr(text, name, None))
         self._check()
 
     def _check(self) -> None:
         method = self.create_method()
         if self.orbit_chunk_size is not None and self.orbit_chunk_size < 1:
             raise ConfigurationError(
-                f"orbit_chunk_size={self.orbit_chunk_size} is no number of orbit members: use 1 or more, or None for all"
+                f"orbit_chunk_size={self.orbit_chunk_size} is no number of orbit members: use 1 or more, or None for "
+                "all"
             )
         if self.group is None:
             return
         if DemographicGroup.from_dict(self.group).relaxed and not method.relaxable:
             raise ConfigurationError(
-                f"The method {self.method!r} has no relaxed variant: it moves whole texts, so neutral and general words "
-                'make no difference to it. Use method="equitune", or a group without neutral= and general=.'
+                f"The method {self.method!r} has no relaxed variant: it moves whole texts, so neutral and general "
+                'words make no difference to it. Use method="equitune", or a group without neutral= and general=.'
             )
         if self.token_map is not None and TokenMap.from_dict(self.token_map).vocab_size != self.vocab_size:
             raise ConfigurationError(
@@ -117,13 +121,11 @@ class EquiLMConfig(PreTrainedConfig):
 
     def get_text_config(self, decoder: bool | None = None, encoder: bool | None = None) -> PreTrainedConfig:
         """The base's, where `generate` and caches look for layers and heads."""
-        return self.base_config.get_text_config(decoder=decoder, encoder=encoder)
+        base: Any = self.base_config
+        text: PreTrainedConfig = base.get_text_config(decoder=decoder, encoder=encoder)
+        return text
 
     @property
     def max_position_embeddings(self) -> int | None:
         """The base's."""
         return getattr(self.get_text_config(), "max_position_embeddings", None)
-
-
-def _is_tied(config: PreTrainedConfig) -> bool:
-    return bool(getattr(config, "tie_word_embeddings", False))

@@ -32,6 +32,6 @@ def check_tokenizer(tokenizer: Any, expected: str | None, source: str) -> None:
     """
     if expected is not None and fingerprint(tokenizer) != expected:
         raise ConfigurationError(
-            f"The tokenizer of {source} is not the one that the stored token permutation was made with, so it would move "
-            "the wrong words. Use the tokenizer that was saved with the model, or symmetrize the base model again."
+            f"The tokenizer of {source} is not the one that the stored token permutation was made with, so it would "
+            "move the wrong words. Use the tokenizer that was saved with the model, or symmetrize the base again."
         )

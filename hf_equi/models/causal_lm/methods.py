@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from hf_equi.registry import create_method, register_method
 from hf_equi.symmetrizers import Canonical, Equitune, Mixture, Symmetrizer
+from hf_equi.symmetrizers.equitune import check_average
 
 __all__ = ["TASK", "create"]
 
@@ -20,5 +21,6 @@ def create(name: str, average: str) -> Symmetrizer:
     Raises:
         ConfigurationError: If there is none, or the setting is not one of its own.
     """
+    check_average(average)
     method: Symmetrizer = create_method(TASK, name, average=average)
     return method

@@ -22,7 +22,7 @@ from hf_equi.models.causal_lm.checkpoints import CheckpointMixin
 from hf_equi.models.causal_lm.configuration_equi_lm import EquiLMConfig
 from hf_equi.models.causal_lm.decoding import DecodingMixin
 from hf_equi.models.causal_lm.explanation import TokenExplanation, explain_tokens
-from hf_equi.symmetrizers import Draws
+from hf_equi.symmetrizers import Draws, Symmetrizer
 
 __all__ = ["EquiCausalLMOutput", "EquiLM"]
 
@@ -44,7 +44,7 @@ class EquiCausalLMOutput(ModelOutput):
     chosen_element: torch.Tensor | None = None
 
 
-class EquiLM(CheckpointMixin, DecodingMixin, PreTrainedModel, GenerationMixin):
+class EquiLM(CheckpointMixin, DecodingMixin, PreTrainedModel, GenerationMixin):  # type: ignore[misc]
     r"""A causal language model made equivariant to a demographic group, without retraining.
 
     $$ \log p_G(v \mid x) = \text{normalise} \frac{1}{|G|} \sum_{g \in G} \log p_M(g(v) \mid gx) $$
@@ -105,7 +105,7 @@ class EquiLM(CheckpointMixin, DecodingMixin, PreTrainedModel, GenerationMixin):
             self.generation_config = copy.deepcopy(base.generation_config)
         self._tokenizer: Any = None
         self._action: TokenAction | None = None
-        self.post_init()
+        self.post_init()  # type: ignore[no-untyped-call]
 
     @property
     def group(self) -> DemographicGroup:
@@ -199,9 +199,11 @@ class EquiLM(CheckpointMixin, DecodingMixin, PreTrainedModel, GenerationMixin):
 
     def _members(self, action: TokenAction, inputs: OrbitInputs) -> torch.Tensor:
         """The elements to run, `(batch, members)`: to decode with where a cache is kept, else to score with."""
-        method = self.config.create_method()
+        method: Symmetrizer = self.config.create_method()
         places = torch.arange(inputs.input_ids.shape[1], device=inputs.input_ids.device)
-        prompt = places < inputs.prompt_length[:, None]
+        prompt = torch.ones_like(inputs.input_ids, dtype=torch.bool)
+        if inputs.prompt_length is not None:
+            prompt = places < inputs.prompt_length[:, None]
         if inputs.attention_mask is not None:
             prompt &= inputs.attention_mask[:, -len(places) :].bool()
         if inputs.use_cache:
@@ -233,7 +235,8 @@ class EquiLM(CheckpointMixin, DecodingMixin, PreTrainedModel, GenerationMixin):
 
     def get_output_embeddings(self) -> nn.Module | None:
         """The base's."""
-        return self.base.get_output_embeddings()
+        head: nn.Module | None = self.base.get_output_embeddings()
+        return head
 
     def set_output_embeddings(self, new_embeddings: nn.Module) -> None:
         """Set the base's."""
@@ -247,8 +250,9 @@ class EquiLM(CheckpointMixin, DecodingMixin, PreTrainedModel, GenerationMixin):
         """
         if new_num_tokens not in (None, self.config.vocab_size):
             raise ConfigurationError(
-                f"The token permutation was made for {self.config.vocab_size} tokens, not for {new_num_tokens}. Resize "
-                "the base, then wrap it again: base = lm.unwrap(); base.resize_token_embeddings(n); symmetrize(base, ...)"
+                f"The token permutation was made for {self.config.vocab_size} tokens, not for {new_num_tokens}. "
+                "Resize the base, then wrap it again: base = lm.unwrap(), base.resize_token_embeddings(n), "
+                "symmetrize(base, group)"
             )
         return self.base.resize_token_embeddings(new_num_tokens, *args, **kwargs)
 
