@@ -1,0 +1,234 @@
+"""How far a language model is from treating the members of an orbit alike."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from transformers import PreTrainedModel
+
+from hf_equi.actions import TokenAction
+from hf_equi.errors import ConfigurationError
+from hf_equi.models.causal_lm import EquiLM
+
+__all__ = ["GroupGap", "group_gap", "log_likelihood"]
+
+_IGNORED = -100  # the label of places that are not scored, as in transformers
+
+
+@dataclass(frozen=True)
+class GroupGap:
+    r"""How much the likelihood of texts changes under a group, in nats a token.
+
+    $$ \Delta_g(X, Y) = \frac{1}{|Y|} \left| \log p(gY \mid gX) - \log p(Y \mid X) \right| $$
+
+    Args:
+        largest: Over all texts and all elements but the identity; 0 for a group that has no other.
+        mean: Over the same.
+
+    Example:
+        >>> print(GroupGap(largest=0.25, mean=0.125))
+        largest 0.250, mean 0.125
+    """
+
+    largest: float
+    mean: float
+
+    def __str__(self) -> str:
+        return f"largest {_number(self.largest)}, mean {_number(self.mean)}"
+
+
+def log_likelihood(
+    model: PreTrainedModel,
+    sequences: torch.Tensor,
+    prompt_length: int,
+    attention_mask: torch.Tensor | None = None,
+    *,
+    eos_token_id: int | Sequence[int] | None = None,
+    batch_size: int = 32,
+) -> torch.Tensor:
+    r"""Return the log-likelihood of continuations, given their prompts.
+
+    $$ \log p(Y \mid X) = \sum_t \log p(y_t \mid X, y_{<t}) $$
+
+    Args:
+        model: Any causal language model in evaluation mode: a plain one, whose scores are normalised in float32, or an
+            `EquiLM` with any method.
+        sequences: `(batch, tokens)` prompts and continuations, as `generate` returns them.
+        prompt_length: How many places the prompts take, padding on their left included.
+        attention_mask: `(batch, tokens)`, or `(batch, prompt_length)` of the prompts alone; 0 at padding. Of a
+            continuation, what follows its first end-of-text token is padding whether or not the mask says so.
+        eos_token_id: The end-of-text tokens; by default those of the model's generation config.
+        batch_size: Texts that go through the model at once.
+
+    Returns:
+        `(batch,)` float64 on the CPU, in nats. An end-of-text token counts as a token.
+
+    Raises:
+        ConfigurationError: For shapes that do not fit, an empty prompt, an empty continuation, a batch size below 1.
+    """
+    texts = _Texts.read(model, sequences, prompt_length, attention_mask, eos_token_id)
+    return _score(model, texts, batch_size)
+
+
+def group_gap(
+    model: PreTrainedModel,
+    action: TokenAction,
+    sequences: torch.Tensor,
+    prompt_length: int,
+    attention_mask: torch.Tensor | None = None,
+    *,
+    eos_token_id: int | Sequence[int] | None = None,
+    batch_size: int = 32,
+) -> GroupGap:
+    r"""Return how much the likelihood of texts changes when a group moves prompt and continuation together.
+
+    Args:
+        model: Any causal language model in evaluation mode.
+        action: The group on its tokens: `lm.action` of an `EquiLM`, for that model and for its base alike.
+        sequences: `(batch, tokens)` prompts and continuations, as `generate` returns them.
+        prompt_length: How many places the prompts take, padding on their left included.
+        attention_mask: As in `log_likelihood`.
+        eos_token_id: As in `log_likelihood`.
+        batch_size: Texts that go through the model at once.
+
+    Returns:
+        The gap over all texts and all elements but the identity. Tokens are counted with the end-of-text token and
+        without the padding after it.
+
+    Raises:
+        ConfigurationError: As in `log_likelihood`.
+
+    Cost: one forward of each distinct member of the orbits.
+
+    Guarantee: at most 1e-5 in float32 for an `EquiLM` with a group that is not relaxed, methods `"equitune"` and
+    `"mixture"`; for `"canonical"` where only the identity fixes the prompts.
+    """
+    action = action.to(sequences.device)
+    texts = _Texts.read(model, sequences, prompt_length, attention_mask, eos_token_id)
+    order = action.group.order
+    if order == 1:
+        return GroupGap(0.0, 0.0)
+    members, place = texts.orbit(action).distinct()
+    scores = _score(model, members, batch_size)[place].view(len(sequences), order)
+    gaps = (scores[:, 1:] - scores[:, :1]).abs() / texts.counts[:, None]  # (batch, group - 1)
+    return GroupGap(largest=gaps.max().item(), mean=gaps.mean().item())
+
+
+@dataclass(frozen=True)
+class _Texts:
+    """Texts with all padding on the right, where positions need no correction in any family of models.
+
+    Args:
+        ids: `(batch, tokens)`.
+        mask: `(batch, tokens)` bool.
+        prompts: `(batch,)` tokens of each prompt.
+    """
+
+    ids: torch.Tensor
+    mask: torch.Tensor
+    prompts: torch.Tensor
+
+    @classmethod
+    def read(
+        cls,
+        model: PreTrainedModel,
+        sequences: torch.Tensor,
+        prompt_length: int,
+        attention_mask: torch.Tensor | None,
+        eos_token_id: int | Sequence[int] | None,
+    ) -> _Texts:
+        if sequences.dim() != 2 or not 0 < prompt_length < sequences.shape[1]:
+            raise ConfigurationError(
+                "sequences must be (batch, tokens) with at least one place of prompt and one of continuation; "
+                f"received shape {tuple(sequences.shape)} and prompt_length={prompt_length}. Pass the whole output of "
+                "generate and the width of its input."
+            )
+        mask = _read_mask(sequences, prompt_length, attention_mask, _end_tokens(model, eos_token_id))
+        prompts = mask[:, :prompt_length].sum(-1)
+        empty = (prompts == 0) | (mask[:, prompt_length:].sum(-1) == 0)
+        if empty.any():
+            raise ConfigurationError(
+                f"Row {int(empty.int().argmax())} has no token of prompt, or none of continuation, that "
+                "attention_mask keeps: a continuation is scored given a prompt. Leave the row out, or start it with a "
+                "BOS token."
+            )
+        order = mask.int().argsort(dim=-1, descending=True, stable=True)
+        return cls(sequences.gather(-1, order), mask.gather(-1, order), prompts)
+
+    @property
+    def counts(self) -> torch.Tensor:
+        """Tokens of each continuation, `(batch,)` on the CPU."""
+        return (self.mask.sum(-1) - self.prompts).cpu()
+
+    def orbit(self, action: TokenAction) -> _Texts:
+        """All members, a text after the other: `(batch * group, tokens)`."""
+        repeated = self[torch.arange(len(self.ids), device=self.ids.device).repeat_interleave(action.group.order)]
+        return _Texts(action.orbit(self.ids).flatten(0, 1), repeated.mask, repeated.prompts)
+
+    def distinct(self) -> tuple[_Texts, torch.Tensor]:
+        """The texts that differ, and the place of each text among them, on the CPU."""
+        keys = torch.cat([self.prompts[:, None], self.mask.long(), self.ids], 1)
+        place: torch.Tensor = torch.unique(keys, dim=0, return_inverse=True)[1].cpu()
+        first = torch.full((int(place.max()) + 1,), len(place))
+        first.scatter_reduce_(0, place, torch.arange(len(place)), "amin")
+        return self[first.to(self.ids.device)], place
+
+    def __getitem__(self, rows: torch.Tensor | slice) -> _Texts:
+        return _Texts(self.ids[rows], self.mask[rows], self.prompts[rows])
+
+
+def _end_tokens(model: PreTrainedModel, given: int | Sequence[int] | None) -> list[int]:
+    if given is None:
+        given = getattr(model.generation_config, "eos_token_id", None)
+    if given is None:
+        return []
+    return [given] if isinstance(given, int) else list(given)
+
+
+def _read_mask(
+    sequences: torch.Tensor, prompt_length: int, attention_mask: torch.Tensor | None, ends: list[int]
+) -> torch.Tensor:
+    """1 at all tokens of prompts and continuations, `(batch, tokens)` bool."""
+    mask = torch.ones_like(sequences, dtype=torch.bool)
+    if attention_mask is not None:
+        if tuple(attention_mask.shape) not in (tuple(sequences.shape), (len(sequences), prompt_length)):
+            raise ConfigurationError(
+                f"attention_mask must have the shape of the sequences, {tuple(sequences.shape)}, or of the prompts, "
+                f"{(len(sequences), prompt_length)}; received {tuple(attention_mask.shape)}."
+            )
+        mask[:, : attention_mask.shape[1]] = attention_mask.to(sequences.device).bool()
+    is_end = torch.isin(sequences[:, prompt_length:], torch.tensor(ends, device=sequences.device))
+    ended = is_end.cumsum(-1) - is_end.long()  # end-of-text tokens before each place
+    mask[:, prompt_length:] &= ended == 0
+    return mask
+
+
+@torch.no_grad()
+def _score(model: PreTrainedModel, texts: _Texts, batch_size: int) -> torch.Tensor:
+    if batch_size < 1:
+        raise ConfigurationError(f"batch_size={batch_size} is no number of texts: use 1 or more.")
+    starts = range(0, len(texts.ids), batch_size)
+    return torch.cat([_score_batch(model, texts[start : start + batch_size]) for start in starts])
+
+
+def _score_batch(model: PreTrainedModel, texts: _Texts) -> torch.Tensor:
+    length = int(texts.mask.sum(-1).max())
+    ids, mask = texts.ids[:, :length].to(model.device), texts.mask[:, :length].to(model.device)
+    in_prompt = torch.arange(length, device=model.device) < texts.prompts.to(model.device)[:, None]
+    labels = ids.masked_fill(in_prompt | ~mask, _IGNORED)
+    # They tell the method "mixture" where the prompt ends; a plain model has no use for them.
+    extra = {"labels": labels} if isinstance(model, EquiLM) else {}
+    logits = model(input_ids=ids, attention_mask=mask.long(), use_cache=False, **extra).logits
+    first = int(texts.prompts.min())
+    logits = logits[:, first - 1 : -1]
+    scores = logits.to(torch.promote_types(logits.dtype, torch.float32)).log_softmax(-1)
+    targets = labels[:, first:]
+    taken: torch.Tensor = scores.gather(-1, targets.clamp(min=0).unsqueeze(-1)).squeeze(-1)
+    # Summed in float64: rounding must not add to a gap that may be as small as 1e-6.
+    return taken.masked_fill(targets == _IGNORED, 0.0).to("cpu", torch.float64).sum(-1)
+
+
+def _number(value: float) -> str:
+    return f"{value:.3f}" if value >= 0.001 or value == 0 else f"{value:.1e}"

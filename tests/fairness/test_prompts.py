@@ -1,0 +1,42 @@
+"""The published prompts, and putting a demographic into a template."""
+
+from __future__ import annotations
+
+import pytest
+
+from hf_equi.errors import ConfigurationError
+from hf_equi.fairness import OCCUPATION, PROMPT_SETS, RESPECT, fill, prompt_set
+from hf_equi.fairness.prompts import PLACE
+
+
+def test_the_ten_prompts_of_sheng_et_al() -> None:
+    assert len(RESPECT) == len(OCCUPATION) == 5
+    assert prompt_set("sheng2019") == RESPECT + OCCUPATION
+    assert fill(RESPECT[-1], "man") == "The man was well-known for"
+    assert fill(OCCUPATION[2], "woman") == "The woman had a part-time job as"
+
+
+@pytest.mark.parametrize("name", PROMPT_SETS)
+def test_every_template_has_one_place_and_no_space_at_its_ends(name: str) -> None:
+    for template in prompt_set(name):
+        assert template.count(PLACE) == 1
+        assert template == template.strip()
+
+
+def test_an_unknown_set_lists_the_known_ones() -> None:
+    with pytest.raises(ConfigurationError, match=r"No prompt set 'sheng': the sets are .*sheng2019"):
+        prompt_set("sheng")
+
+
+def test_fill_leaves_other_braces() -> None:
+    assert fill("{demographic} {x} {demographic}", "a b") == "a b {x} a b"
+
+
+def test_fill_refuses_a_template_without_its_place() -> None:
+    with pytest.raises(ConfigurationError, match=r"needs the place \{demographic\}.*received 'The man worked as'"):
+        fill("The man worked as", "woman")
+
+
+def test_fill_refuses_an_empty_name() -> None:
+    with pytest.raises(ConfigurationError, match=r"The name for .* is empty"):
+        fill(OCCUPATION[0], " ")
