@@ -1,0 +1,183 @@
+"""The commands and their options.
+
+What they do loads inside them, so that `hf-equi --help` need not wait for torch and transformers.
+"""
+
+from __future__ import annotations
+
+import io
+import os
+import sys
+from collections.abc import Sequence
+from typing import Annotated, cast
+
+import typer
+
+from hf_equi.errors import HfEquiError
+
+__all__ = ["app", "main"]
+
+app = typer.Typer(
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+# Some versions of typer depend on click, others carry it: this name is the one way to its exceptions that all have.
+_ClickError = cast("type[Exception]", typer.BadParameter.__mro__[2])
+
+_MODEL = "A folder, a name on the Hub, or 'demo' for the embedded model."
+_GROUP = (
+    "A preset (gender, race, sexuality), the path of a group's JSON file, or a product such as 'gender*race'. "
+    "[default: gender; for a model saved as an EquiLM, its own]"
+)
+
+Model = Annotated[str, typer.Option("--model", "-m", metavar="MODEL", help=_MODEL)]
+Group = Annotated[str | None, typer.Option("--group", "-g", metavar="GROUP", help=_GROUP, show_default=False)]
+AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON document, and nothing else, on stdout.")]
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command line.
+
+    Args:
+        arguments: What follows the program's name; by default that of this process.
+
+    Returns:
+        The exit status: 0, 2 after a line on stderr that names what is wrong with the arguments, 1 if the
+        reader of stdout has gone, 130 after Ctrl-C.
+    """
+    if isinstance(sys.stdout, io.TextIOWrapper):  # generated text may hold what a narrow encoding cannot write
+        sys.stdout.reconfigure(errors="backslashreplace")
+    try:
+        status = app(args=arguments, prog_name="hf-equi", standalone_mode=False)
+        sys.stdout.flush()
+    except BrokenPipeError:  # the reader has seen enough, as in `hf-equi inspect | head`
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
+    except _ClickError as error:
+        return _refuse(error.format_message())  # type: ignore[attr-defined]  # of click's own exceptions
+    except (HfEquiError, OSError) as error:
+        return _refuse(str(error))
+    except (KeyboardInterrupt, typer.Abort):
+        return 130
+    return status if isinstance(status, int) else 0
+
+
+def _refuse(problem: str) -> int:
+    sys.stderr.write(f"hf-equi: error: {' '.join(problem.split())}\n")
+    return 2
+
+
+def _show_version(wanted: bool) -> None:
+    if wanted:
+        from hf_equi import __version__  # noqa: PLC0415
+
+        typer.echo(f"hf-equi {__version__}")
+        raise typer.Exit
+
+
+@app.callback(invoke_without_command=True)
+def start(
+    context: typer.Context,
+    version: Annotated[
+        bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Show the version and exit.")
+    ] = False,
+) -> None:
+    """Language models that treat demographic groups alike.
+
+    \b
+    hf-equi generate --prompt "The man worked as"       completions before and after
+    hf-equi inspect --model openai-community/gpt2       which tokens a group moves
+    """  # noqa: D301  the escape \b keeps the lines that follow as they are
+    if context.invoked_subcommand is None:
+        typer.echo(context.get_help())
+
+
+@app.command()
+def generate(  # noqa: PLR0913, PLR0917  a command has as many parameters as options
+    model: Model = "demo",
+    group: Group = None,
+    prompts: Annotated[
+        list[str] | None,
+        typer.Option("--prompt", "-p", metavar="TEXT", help="A prompt; repeat it for more.", show_default=False),
+    ] = None,
+    prompt_sets: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--prompt-set",
+            metavar="NAME",
+            help="Published prompts: sheng2019, or its halves respect and occupation.",
+            show_default=False,
+        ),
+    ] = None,
+    method: Annotated[
+        str | None, typer.Option(metavar="NAME", help="equitune, mixture or canonical.", show_default="equitune")
+    ] = None,
+    average: Annotated[
+        str | None,
+        typer.Option(metavar="NAME", help="What equitune averages: logits or probabilities.", show_default="logits"),
+    ] = None,
+    samples: Annotated[
+        int, typer.Option("--samples", "-n", metavar="N", min=1, help="Completions of each prompt.")
+    ] = 1,
+    max_new_tokens: Annotated[int, typer.Option(metavar="N", min=1, help="Tokens of each completion at most.")] = 20,
+    temperature: Annotated[float | None, typer.Option(metavar="X", help="Of sampling.", show_default="1.0")] = None,
+    top_k: Annotated[
+        int | None, typer.Option(metavar="N", min=0, help="Sample from so many tokens; 0: all.", show_default="40")
+    ] = None,
+    top_p: Annotated[
+        float | None,
+        typer.Option(metavar="X", help="Sample from the most probable tokens of this mass.", show_default="1.0"),
+    ] = None,
+    greedy: Annotated[bool, typer.Option("--greedy", help="Take the most probable token.")] = False,
+    beams: Annotated[int | None, typer.Option(metavar="N", min=2, help="Beam search with so many beams.")] = None,
+    seed: Annotated[int, typer.Option(metavar="N", min=0, help="Of sampling.")] = 0,
+    as_json: AsJson = False,
+) -> None:
+    """Complete prompts with a model and with its EquiLM, side by side.
+
+    Each prompt stands beside its images under the group, and each completion of the model beside that of its EquiLM.
+    Below stands how much the likelihood of the texts changes when the group moves prompt and completion together.
+
+    \b
+    Examples:
+      hf-equi generate --prompt "The man worked as"
+      hf-equi generate --prompt-set sheng2019 -n 3 --seed 7
+      hf-equi generate -m openai-community/gpt2 -g "gender*race" -p "The Black man was known for"
+      hf-equi generate -p "The man said" -p "The {demographic} said" --method mixture --json > texts.json
+    """  # noqa: D301  the escape \b keeps the lines that follow as they are
+    from hf_equi.cli.decoding import Decoding  # noqa: PLC0415
+    from hf_equi.cli.generate import run_generate  # noqa: PLC0415
+
+    decoding = Decoding(samples, max_new_tokens, temperature, top_k, top_p, greedy, beams, seed)
+    run_generate(model, group, (prompts or [], prompt_sets or []), (method, average), decoding, as_json)
+
+
+@app.command()
+def inspect(
+    model: Model = "demo",
+    group: Group = None,
+    texts: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--text", "-t", metavar="TEXT", help="Explain this text; repeat it for more.", show_default=False
+        ),
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Show what a group moves in a model's vocabulary, in which forms, and what it does not.
+
+    A word moves in the forms (with and without a leading space; as written, lower, Capitalised, UPPER) that are one
+    token on every side of its set. Only the tokenizer and the config are loaded.
+
+    \b
+    Examples:
+      hf-equi inspect --model openai-community/gpt2 --group gender
+      hf-equi inspect --group groups/my_group.json --json
+      hf-equi inspect --text "The waitress said he would be back"
+    """  # noqa: D301  the escape \b keeps the lines that follow as they are
+    from hf_equi.cli.inspect import run_inspect  # noqa: PLC0415
+
+    run_inspect(model, group, texts or [], as_json)

@@ -1,0 +1,272 @@
+"""Completions of the orbits of prompts, by a model and by its EquiLM."""
+
+from __future__ import annotations
+
+import math
+import textwrap
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from transformers import PreTrainedModel, StoppingCriteria, StoppingCriteriaList
+
+from hf_equi.actions import TokenAction
+from hf_equi.cli.decoding import Decoding
+from hf_equi.cli.display import Pieces
+from hf_equi.errors import ConfigurationError
+from hf_equi.fairness import GroupGap, group_gap
+from hf_equi.models.causal_lm import EquiLM
+
+__all__ = ["Comparison", "Member", "Orbit", "compare", "steps"]
+
+BATCH_ROWS = 64
+"""Texts that are decoded at once."""
+
+
+@dataclass(frozen=True)
+class Member:
+    """One member of the orbit of a prompt.
+
+    Args:
+        elements: The elements of the group that give it.
+        prompt: Its text.
+        base: Its completions by the base model.
+        equi: Its completions by the EquiLM.
+    """
+
+    elements: tuple[str, ...]
+    prompt: Pieces
+    base: tuple[Pieces, ...]
+    equi: tuple[Pieces, ...]
+
+
+@dataclass(frozen=True)
+class Orbit:
+    """A prompt and the members of its orbit, itself first."""
+
+    prompt: str
+    members: tuple[Member, ...]
+
+    @property
+    def moves(self) -> bool:
+        """Whether an element changes the prompt."""
+        return len(self.members) > 1
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """What `compare` returns: the orbits, and the gap of each model over its own texts."""
+
+    orbits: tuple[Orbit, ...]
+    base_gap: GroupGap
+    equi_gap: GroupGap
+
+    @property
+    def texts(self) -> int:
+        """Completions of each model."""
+        return sum(len(member.base) for orbit in self.orbits for member in orbit.members)
+
+
+@dataclass(frozen=True)
+class _Row:
+    """A member before decoding."""
+
+    elements: tuple[str, ...]
+    tokens: tuple[int, ...]
+
+
+def steps(lm: EquiLM, prompts: Sequence[str], decoding: Decoding) -> int:
+    """How many times `compare` will report at most, two models taken together."""
+    rows = sum(len(_orbit_rows(lm, prompt)) for prompt in prompts)
+    return 2 * math.ceil(rows / _rows_at_once(decoding)) * decoding.max_new_tokens
+
+
+def compare(
+    lm: EquiLM, prompts: Sequence[str], decoding: Decoding, report: Callable[[], None] = lambda: None
+) -> Comparison:
+    """Complete the orbits of prompts with the base model and with the EquiLM, and measure the gap of each.
+
+    Args:
+        lm: The EquiLM, with its base and its tokenizer.
+        prompts: The prompts.
+        decoding: How to decode. The base draws from torch's generator, seeded, the EquiLM with coupled sampling;
+            the generator's state is left as it was.
+        report: Called after each decoded token of a batch.
+
+    Raises:
+        ConfigurationError: For a prompt without tokens, or one too long for the model's positions.
+    """
+    orbits = [_orbit_rows(lm, prompt) for prompt in prompts]
+    for prompt, rows in zip(prompts, orbits, strict=True):
+        _check_length(lm, prompt, len(rows[0].tokens), decoding)
+    ids, mask = _pad_left([row.tokens for rows in orbits for row in rows], _pad_token(lm))
+    with torch.random.fork_rng():
+        torch.manual_seed(decoding.seed)
+        base = _decode(lm.base, lm, ids, mask, decoding, report)
+        equi = _decode(lm, lm, ids, mask, decoding, report, seed=decoding.seed if decoding.sampled else None)
+    texts = {name: _cut(lm, out, ids.shape[1], decoding.samples) for name, out in (("base", base), ("equi", equi))}
+    return Comparison(
+        orbits=_assemble(lm, prompts, orbits, texts["base"], texts["equi"]),
+        base_gap=_gap(lm.base, lm.action, base, mask),
+        equi_gap=_gap(lm, lm.action, equi, mask),
+    )
+
+
+def _orbit_rows(lm: EquiLM, prompt: str) -> list[_Row]:
+    """The distinct members of the orbit of a prompt, in the order of the elements."""
+    ids = torch.tensor(lm.tokenizer(prompt)["input_ids"], dtype=torch.long, device=lm.device)
+    if not len(ids):
+        raise ConfigurationError(f"The prompt {prompt!r} has no tokens: write some text.")
+    members: dict[tuple[int, ...], list[str]] = {}
+    for name, member in zip(lm.group.names, lm.action.permutations[:, ids].tolist(), strict=True):
+        members.setdefault(tuple(member), []).append(name)
+    return [_Row(tuple(names), tokens) for tokens, names in members.items()]
+
+
+def _check_length(lm: EquiLM, prompt: str, tokens: int, decoding: Decoding) -> None:
+    limit = lm.config.max_position_embeddings or math.inf
+    if tokens + decoding.max_new_tokens > limit:
+        raise ConfigurationError(
+            f"The prompt {textwrap.shorten(prompt, 60, placeholder=' ...')!r} has {tokens} tokens, and "
+            f"--max-new-tokens {decoding.max_new_tokens} goes beyond the {limit} positions of the model: shorten one."
+        )
+
+
+def _pad_token(lm: EquiLM) -> int:
+    """The token that fills the batch; hidden by the mask, so any will do."""
+    for token in (lm.tokenizer.pad_token_id, lm.tokenizer.eos_token_id):
+        if token is not None:
+            return int(token)
+    return 0
+
+
+def _pad_left(rows: Sequence[tuple[int, ...]], pad: int) -> tuple[torch.Tensor, torch.Tensor]:
+    width = max(map(len, rows))
+    ids = [[pad] * (width - len(row)) + list(row) for row in rows]
+    mask = [[0] * (width - len(row)) + [1] * len(row) for row in rows]
+    return torch.tensor(ids), torch.tensor(mask)
+
+
+def _rows_at_once(decoding: Decoding) -> int:
+    return max(1, BATCH_ROWS // max(decoding.samples, decoding.beams or 1))
+
+
+def _decode(
+    model: PreTrainedModel,
+    lm: EquiLM,
+    ids: torch.Tensor,
+    mask: torch.Tensor,
+    decoding: Decoding,
+    report: Callable[[], None],
+    **settings: Any,
+) -> torch.Tensor:
+    """Prompts and completions, `(rows * samples, tokens)`, padded on both sides."""
+    pad, width = _pad_token(lm), ids.shape[1] + decoding.max_new_tokens
+    size, parts = _rows_at_once(decoding), []
+    for start in range(0, len(ids), size):
+        part = model.generate(  # type: ignore[operator]  # of GenerationMixin
+            input_ids=ids[start : start + size].to(lm.device),
+            attention_mask=mask[start : start + size].to(lm.device),
+            pad_token_id=pad,
+            stopping_criteria=StoppingCriteriaList([_Report(report)]),
+            **decoding.settings(),
+            **settings,
+        )
+        parts.append(torch.nn.functional.pad(part, (0, width - part.shape[1]), value=pad))
+    return torch.cat(parts)
+
+
+class _Report(StoppingCriteria):
+    """Stops nothing: says that a token is there."""
+
+    def __init__(self, report: Callable[[], None]) -> None:
+        self.report = report
+
+    def __call__(self, input_ids: torch.Tensor, scores: Any, **kwargs: Any) -> torch.Tensor:
+        self.report()
+        return torch.zeros(len(input_ids), dtype=torch.bool, device=input_ids.device)
+
+
+def _gap(model: PreTrainedModel, action: TokenAction, out: torch.Tensor, mask: torch.Tensor) -> GroupGap:
+    repeated = mask.repeat_interleave(len(out) // len(mask), 0)
+    return group_gap(model, action, out, mask.shape[1], repeated)
+
+
+def _cut(lm: EquiLM, out: torch.Tensor, width: int, samples: int) -> list[list[list[int]]]:
+    """The new tokens of each sample of each row, up to the end of text."""
+    rows = [_until_end(lm, row) for row in out[:, width:].tolist()]
+    return [rows[start : start + samples] for start in range(0, len(rows), samples)]
+
+
+def _until_end(lm: EquiLM, tokens: list[int]) -> list[int]:
+    ends = lm.generation_config.eos_token_id
+    ends = {ends} if isinstance(ends, int) else set(ends or ())
+    return next((tokens[:place] for place, token in enumerate(tokens) if token in ends), tokens)
+
+
+def _assemble(
+    lm: EquiLM,
+    prompts: Sequence[str],
+    orbits: Sequence[Sequence[_Row]],
+    base: Sequence[Sequence[list[int]]],
+    equi: Sequence[Sequence[list[int]]],
+) -> tuple[Orbit, ...]:
+    texts = iter(zip(base, equi, strict=True))
+    return tuple(
+        Orbit(prompt, tuple(_member(lm, row, *next(texts)) for row in rows))
+        for prompt, rows in zip(prompts, orbits, strict=True)
+    )
+
+
+def _member(lm: EquiLM, row: _Row, base: Sequence[list[int]], equi: Sequence[list[int]]) -> Member:
+    prompt = list(row.tokens)
+    return Member(
+        elements=row.elements,
+        prompt=_pieces(lm, [], prompt),
+        base=tuple(_pieces(lm, prompt, tokens) for tokens in base),
+        equi=tuple(_pieces(lm, prompt, tokens) for tokens in equi),
+    )
+
+
+def _pieces(lm: EquiLM, before: list[int], tokens: list[int]) -> Pieces:
+    """The text of tokens that follow others, in pieces that move or do not.
+
+    Tokens are decoded with all that stand before them: on their own, some tokenizers would drop their space.
+    """
+    moves, read = lm.action.is_moved.tolist(), _Reader(lm, before)
+    pieces: list[tuple[str, bool]] = []
+    for place, token in enumerate(tokens):
+        piece = read.until(tokens[: place + 1])
+        if pieces and pieces[-1][1] == moves[token]:
+            pieces[-1] = (pieces[-1][0] + piece, moves[token])
+        else:
+            pieces.append((piece, moves[token]))
+    rest = read.rest(tokens)
+    return (*pieces, (rest, False)) if rest else tuple(pieces)
+
+
+class _Reader:
+    """Decodes a growing text, piece by piece."""
+
+    def __init__(self, lm: EquiLM, before: list[int]) -> None:
+        self.lm, self.before = lm, before
+        self.done = len(self._decode([]))
+
+    def until(self, tokens: list[int]) -> str:
+        # A character whose last bytes are still to come is decoded as U+FFFD: it belongs to a later piece.
+        return self._advance(self._decode(tokens).rstrip("\ufffd"))
+
+    def rest(self, tokens: list[int]) -> str:
+        return self._advance(self._decode(tokens))
+
+    def _advance(self, text: str) -> str:
+        piece = text[self.done :]
+        self.done = max(self.done, len(text))
+        return piece
+
+    def _decode(self, tokens: list[int]) -> str:
+        text: str = self.lm.tokenizer.decode(
+            self.before + tokens, skip_special_tokens=True, clean_up_tokenization_spaces=False
+        )
+        return text

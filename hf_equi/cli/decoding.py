@@ -1,0 +1,85 @@
+"""How the command line decodes: its options, checked, as `generate` takes them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from hf_equi.errors import ConfigurationError
+
+__all__ = ["Decoding"]
+
+TOP_K = 40
+"""As the published experiments decode (Sheng et al. 2019; Basu et al. 2023)."""
+
+
+@dataclass(frozen=True)
+class Decoding:
+    """The options of decoding.
+
+    Args:
+        samples: Completions of each prompt.
+        max_new_tokens: Tokens of each at most.
+        temperature: Of sampling; `None` for 1.
+        top_k: Of sampling; `None` for 40, 0 for all tokens.
+        top_p: Of sampling; `None` for 1.
+        greedy: Whether to take the most probable token.
+        beams: Width of a beam search, or `None`.
+        seed: Of sampling.
+
+    Raises:
+        ConfigurationError: For values out of range, and for options that contradict each other.
+
+    Example:
+        >>> Decoding(samples=2).settings()["num_return_sequences"]
+        2
+    """
+
+    samples: int = 1
+    max_new_tokens: int = 20
+    temperature: float | None = None
+    top_k: int | None = None
+    top_p: float | None = None
+    greedy: bool = False
+    beams: int | None = None
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        if self.temperature is not None and not 0 < self.temperature < float("inf"):
+            raise ConfigurationError(f"--temperature must be above 0, not {self.temperature}. Did you mean --greedy?")
+        if self.top_p is not None and not 0 < self.top_p <= 1:
+            raise ConfigurationError(f"--top-p is a probability above 0 and at most 1, not {self.top_p}.")
+        if self.greedy and self.beams:
+            raise ConfigurationError("--greedy and --beams exclude each other: choose one.")
+        if self.samples > (self.beams or 1) and not self.sampled:
+            raise ConfigurationError(
+                f"-n {self.samples} is more than the {self.beams or 1} that {self.name} gives: lower it, or sample."
+            )
+        given = [f"--{name.replace('_', '-')}" for name in ("temperature", "top_k", "top_p") if getattr(self, name)]
+        if given and not self.sampled:
+            raise ConfigurationError(f"{' and '.join(given)} would have no effect with {self.name}: choose one.")
+
+    @property
+    def sampled(self) -> bool:
+        """Whether tokens are drawn."""
+        return not self.greedy and self.beams is None
+
+    @property
+    def name(self) -> str:
+        """The option that says how."""
+        return "--greedy" if self.greedy else f"--beams {self.beams}" if self.beams else "sampling"
+
+    def settings(self) -> dict[str, Any]:
+        """The arguments of `generate`, but for the seed."""
+        sampling = {
+            "temperature": 1.0 if self.temperature is None else self.temperature,
+            "top_k": TOP_K if self.top_k is None else self.top_k,
+            "top_p": 1.0 if self.top_p is None else self.top_p,
+        }
+        return {
+            "max_new_tokens": self.max_new_tokens,
+            "num_return_sequences": self.samples,
+            "do_sample": self.sampled,
+            "num_beams": self.beams or 1,
+            **(sampling if self.sampled else {}),
+        }

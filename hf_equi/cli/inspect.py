@@ -1,0 +1,134 @@
+"""The command `hf-equi inspect`."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict
+from typing import Any
+
+from rich import box
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+from transformers import PreTrainedConfig
+
+from hf_equi.actions import TokenAction
+from hf_equi.actions.resolution import resolve_tokens
+from hf_equi.cli.coverage import Coverage, measure_coverage
+from hf_equi.cli.display import MOVED, terminal, write_json, write_line
+from hf_equi.cli.loading import DEFAULT_GROUP, load_description, quiet, read_group
+from hf_equi.groups import DemographicGroup
+from hf_equi.models.causal_lm import EquiLMConfig
+from hf_equi.models.causal_lm.explanation import TokenExplanation, explain_tokens
+
+__all__ = ["run_inspect"]
+
+ARROW = " -> "
+
+
+def run_inspect(model: str, group: str | None, texts: Sequence[str], as_json: bool) -> None:
+    """Show what a group moves in the vocabulary of a model, or in texts.
+
+    Args:
+        model: As on the command line.
+        group: As on the command line.
+        texts: Texts to explain; without any the vocabulary is shown.
+        as_json: Whether to print JSON.
+
+    Raises:
+        HfEquiError: For whatever is wrong with these.
+    """
+    chosen = None if group is None else read_group(group)
+    with quiet(notes=False):
+        config, tokenizer = load_description(model)
+        chosen = chosen or _own_group(config)
+        token_map = resolve_tokens(chosen, tokenizer, config.get_text_config().vocab_size, multi_token="skip")
+        action = TokenAction(chosen, token_map)
+        explanations = [explain_tokens(text, action, tokenizer) for text in texts]
+        coverage = measure_coverage(action, tokenizer)
+    if as_json:
+        write_json(_document(model, chosen, coverage, explanations))
+    elif explanations:
+        for explanation in explanations:
+            _print_explanation(explanation)
+    elif (console := terminal()) is not None:
+        _print_table(console, coverage)
+    else:
+        _print_lines(coverage)
+
+
+def _own_group(config: PreTrainedConfig) -> DemographicGroup:
+    if isinstance(config, EquiLMConfig) and config.group is not None:
+        return DemographicGroup.from_dict(config.group)
+    return read_group(DEFAULT_GROUP)
+
+
+def _print_explanation(explanation: TokenExplanation) -> None:
+    for line in str(explanation).splitlines():
+        write_line(line)
+
+
+def _print_table(console: Console, coverage: Coverage) -> None:
+    table = Table(box=box.SIMPLE_HEAD, expand=True, pad_edge=False)
+    table.add_column("set", ratio=2)
+    table.add_column("tokens that move", ratio=4)
+    table.add_column("forms that stay", ratio=4)
+    for one in coverage.sets:
+        if one.moves:
+            moves, stays = "\n".join(map(_chain, one.moves)), "\n".join(map(_cut, one.stays))
+            table.add_row(Text("/".join(one.words)), Text(moves, style=MOVED), Text(stays))
+    console.print(table)
+    for line in _summary(coverage):
+        console.print(line, markup=False, highlight=False)
+
+
+def _print_lines(coverage: Coverage) -> None:
+    for one in coverage.sets:
+        name = "/".join(one.words)
+        for row in one.moves:
+            write_line("moves", name, _chain(row))
+        for form in one.stays if one.moves else ():
+            write_line("stays", name, _cut(form))
+    for words in coverage.missing:
+        write_line("missing", "/".join(words))
+    for line in _summary(coverage):
+        write_line(line)
+
+
+def _chain(tokens: tuple[str, ...]) -> str:
+    return ARROW.join(map(repr, tokens))
+
+
+def _cut(form: tuple[tuple[str, ...], ...]) -> str:
+    """A form that stays: each word, and its pieces where it has several."""
+    return ", ".join("+".join(map(repr, pieces)) for pieces in form)
+
+
+def _summary(coverage: Coverage) -> list[str]:
+    found = len(coverage.sets) - len(coverage.missing)
+    lines = [f"{coverage.moved} of {coverage.vocab_size} tokens move, by {found} of {len(coverage.sets)} sets"]
+    if coverage.missing:
+        names = ", ".join("/".join(words) for words in coverage.missing)
+        lines.append(f"sets that do not move, as none of their forms is one token on every side: {names}")
+    if coverage.unknown:
+        lines.append(f"neutral or general words of which no form is one token: {', '.join(coverage.unknown)}")
+    if coverage.general is not None:
+        lines.append(f"relaxed: {coverage.neutral} neutral tokens, {coverage.general} general ones")
+    return lines
+
+
+def _document(
+    model: str, group: DemographicGroup, coverage: Coverage, explanations: Sequence[TokenExplanation]
+) -> dict[str, Any]:
+    return {
+        "model": model,
+        "group": {"elements": list(group.names), **group.to_dict()},
+        "vocab_size": coverage.vocab_size,
+        "tokens_moved": coverage.moved,
+        "sets": [asdict(one) for one in coverage.sets],
+        "sets_missing": [list(words) for words in coverage.missing],
+        "listed_words_missing": list(coverage.unknown),
+        "neutral_tokens": coverage.neutral,
+        "general_tokens": coverage.general,
+        "texts": [asdict(explanation) for explanation in explanations],
+    }

@@ -1,0 +1,186 @@
+"""From what stands on the command line to groups, tokenizers and models."""
+
+from __future__ import annotations
+
+import json
+import operator
+import os
+import sys
+import textwrap
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import reduce
+from pathlib import Path
+from typing import Any
+
+import torch
+from transformers import AutoConfig, AutoTokenizer, PreTrainedConfig
+from transformers.utils import logging
+
+from hf_equi.auto import DEMO, symmetrize
+from hf_equi.errors import ActionError, ConfigurationError, GroupError, HfEquiError, HfEquiWarning
+from hf_equi.groups import DemographicGroup
+from hf_equi.models.causal_lm import EquiLM, EquiLMConfig
+
+__all__ = ["DEFAULT_GROUP", "load_description", "load_lm", "note", "quiet", "read_group"]
+
+DEFAULT_GROUP = "gender"
+_DEMO_FOLDER = Path(__file__).parents[1] / "assets" / "demo_lm"
+
+
+def note(text: str) -> None:
+    """Say something on stderr, in one line."""
+    sys.stderr.write(f"hf-equi: note: {' '.join(text.split())}\n")
+
+
+@contextmanager
+def quiet(notes: bool = True) -> Iterator[None]:
+    """Silence the advice that transformers gives to programmers.
+
+    Args:
+        notes: Whether to note this library's own warnings on stderr, each once, if all goes well.
+    """
+    level, bars = logging.get_verbosity(), logging.is_progress_bar_enabled()
+    logging.set_verbosity_error()
+    logging.disable_progress_bar()
+    try:
+        with warnings.catch_warnings(record=True) as caught:
+            warnings.simplefilter("always")
+            yield
+    finally:
+        logging.set_verbosity(level)
+        if bars:
+            logging.enable_progress_bar()
+    messages = [str(one.message) for one in caught if notes and issubclass(one.category, HfEquiWarning)]
+    for message in dict.fromkeys(messages):
+        note(textwrap.shorten(message, 200, placeholder=" ... (hf-equi inspect lists all)"))
+
+
+def read_group(text: str) -> DemographicGroup:
+    """Read a preset's name, the path of a JSON file, or a product of such with `*`.
+
+    Raises:
+        GroupError: For an unknown preset, a file that cannot be read, or one that holds no group.
+    """
+    return reduce(operator.mul, [_read_factor(part.strip()) for part in text.split("*")])
+
+
+def _read_factor(name: str) -> DemographicGroup:
+    if name.endswith(".json") or "/" in name or os.sep in name:
+        return _read_file(Path(name).expanduser())
+    try:
+        return DemographicGroup.preset(name)
+    except GroupError as error:
+        raise GroupError(f"{error} Or pass the path of a group's JSON file, which ends with .json.") from error
+
+
+def _read_file(path: Path) -> DemographicGroup:
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise GroupError(f"The group's file {path} cannot be read: {error.strerror}.") from error
+    except ValueError as error:
+        raise GroupError(f"The group's file {path} is no JSON: {error}.") from error
+    if isinstance(content, dict) and "equality" in content:  # a group of one factor, as people write it
+        content = {"factors": [content]}
+    try:
+        return DemographicGroup.from_dict(content)
+    except GroupError as error:
+        raise GroupError(f"The file {path} holds no group: {textwrap.shorten(str(error), 400)}") from error
+
+
+def load_description(model: str) -> tuple[PreTrainedConfig, Any]:
+    """Load the config and the tokenizer of a model, without its weights.
+
+    Raises:
+        ConfigurationError: If there is no such model, or it has no tokenizer.
+    """
+    name = _locate(model)
+    with _loading(model):
+        config = AutoConfig.from_pretrained(name, trust_remote_code=False)
+        return config, AutoTokenizer.from_pretrained(name, trust_remote_code=False)
+
+
+def load_lm(model: str, group: DemographicGroup | None, method: str | None, average: str | None) -> EquiLM:
+    """Load a model as an EquiLM in float32, with the base beside it at `.base`.
+
+    Args:
+        model: A folder, a name on the Hub, or `"demo"`.
+        group: The group; by default gender, and for a model saved as an EquiLM its own.
+        method: As in `symmetrize`, by default `"equitune"` or the saved model's own.
+        average: As in `symmetrize`, by default `"logits"` or the saved model's own.
+
+    Raises:
+        ActionError: If no word of the group is one token, so that nothing would move.
+        ConfigurationError: If there is no such model; for an unknown method or average.
+        UnsupportedModelError: For a model that cannot be wrapped.
+    """
+    name = _locate(model)
+    with _loading(model):
+        config = AutoConfig.from_pretrained(name, trust_remote_code=False)
+        if isinstance(config, EquiLMConfig):
+            lm = _load_equi_lm(name, group, method, average)
+        else:
+            lm = symmetrize(
+                name,
+                group or read_group(DEFAULT_GROUP),
+                method or "equitune",
+                average=average or "logits",
+                multi_token="skip",
+                dtype=torch.float32,
+            )
+    if not len(lm.action.moved):
+        raise ActionError(
+            f"No word of the group is one token of the tokenizer of {model}, so nothing would move. Choose other "
+            "words or another model; hf-equi inspect shows how they are cut."
+        )
+    return lm
+
+
+def _load_equi_lm(name: str, group: DemographicGroup | None, method: str | None, average: str | None) -> EquiLM:
+    lm: EquiLM = EquiLM.from_pretrained(name, dtype=torch.float32)
+    if group is None and method is None and average is None:
+        return lm
+    return symmetrize(
+        lm.unwrap(),
+        group or lm.group,
+        method or lm.config.method,
+        tokenizer=lm.tokenizer,
+        average=average or lm.config.average,
+        multi_token="skip",
+    )
+
+
+def _locate(model: str) -> str:
+    """A folder, or a name to look for on the Hub."""
+    path = _DEMO_FOLDER if model == DEMO else Path(model).expanduser()
+    if path.is_dir():
+        if not (path / "config.json").is_file():
+            raise ConfigurationError(
+                f"The folder {model} holds no config.json, so no model that transformers can load."
+            )
+        return str(path)
+    if model == DEMO:
+        raise ConfigurationError(
+            f"The embedded model is not installed: {path} is missing. Reinstall hf_equi, or name --model."
+        )
+    if path.exists():
+        raise ConfigurationError(f"{model} is a file: name the folder that holds config.json and the weights.")
+    if not model.strip() or path.is_absolute() or model[0] in ".~" or model.count("/") > 1 or model.endswith("/"):
+        raise ConfigurationError(f"There is no folder {model!r}: pass a model's folder, its name on the Hub, or demo.")
+    return model
+
+
+@contextmanager
+def _loading(model: str) -> Iterator[None]:
+    """Whatever goes wrong here is due to what `model` names, so it is an error of the arguments."""
+    try:
+        yield
+    except HfEquiError:
+        raise
+    except Exception as error:
+        reason = textwrap.shorten((str(error).splitlines() or [type(error).__name__])[0], 240, placeholder=" ...")
+        raise ConfigurationError(
+            f"The model {model!r} could not be loaded: {reason} Pass a model's folder, its name on the Hub, or demo."
+        ) from error

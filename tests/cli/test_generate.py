@@ -1,0 +1,103 @@
+"""`hf-equi generate`."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+import hf_equi
+
+SHORT = ("--max-new-tokens", "4")
+DEMO = Path(hf_equi.__file__).parent / "assets" / "demo_lm"
+
+
+def test_a_pipe_gets_plain_lines(run, folder) -> None:
+    result = run("generate", "-m", folder, "-p", "the man worked as", "-n", "2", *SHORT)
+    lines = [line.split("\t") for line in result.out.splitlines()]
+    assert result.status == 0
+    assert lines[0] == ["sample", "model", "prompt", "completion"]
+    assert [line[:3] for line in lines[1:5]] == [
+        ["1", "base", "the man worked as"],
+        ["1", "EquiLM", "the man worked as"],
+        ["1", "base", "the woman worked as"],
+        ["1", "EquiLM", "the woman worked as"],
+    ]
+    assert lines[9][0].startswith("|log p(gY|gX) − log p(Y|X)| in nats a token")
+    assert [line[0] for line in lines[10:]] == ["base", "EquiLM"]
+    assert not set("─│┃━┏┌") & set(result.out)
+    assert result.err.startswith("hf-equi: note: Left out, no form is one token: ")
+    assert result.err.count("\n") == 1
+
+
+def test_a_terminal_gets_a_table_with_moved_words_highlighted(run, folder, monkeypatch) -> None:
+    monkeypatch.setenv("FORCE_COLOR", "1")
+    monkeypatch.setenv("COLUMNS", "100")
+    result = run("generate", "-m", folder, "-p", "the man worked as", *SHORT)
+    assert "─────" in result.out
+    assert "\x1b[1;35m man\x1b[0m worked as" in result.out
+    assert "EquiLM (equitune)" in result.out
+
+
+def test_json_is_one_document(run, folder) -> None:
+    result = run("generate", "-m", folder, "-p", "the man worked as", "-p", "and she was", "-n", "3", "--json", *SHORT)
+    document = json.loads(result.out)
+    first, second = document["prompts"]
+    assert (first["prompt"], second["prompt"]) == ("the man worked as", "and she was")
+    assert first["orbit"][1]["elements"] == ["woman"]
+    assert first["orbit"][1]["prompt"] == "the woman worked as"
+    assert first["orbit"][1]["moved"] == [" woman"]
+    assert len(first["orbit"][0]["base"]) == len(first["orbit"][0]["equi_lm"]) == 3
+    assert document["gap"]["equi_lm"]["largest"] <= 1e-5 < document["gap"]["base"]["mean"]
+    assert document["gap"]["texts"] == 12
+
+
+def test_templates_are_filled_with_the_first_member(run, folder) -> None:
+    result = run("generate", "-m", folder, "--prompt-set", "respect", "-p", "{demographic} said", "--json", *SHORT)
+    prompts = [one["prompt"] for one in json.loads(result.out)["prompts"]]
+    assert prompts[:2] == ["man said", "The man was known for"]
+    assert len(prompts) == 6
+
+
+def test_a_product_shows_the_whole_orbit(run, equi_folder) -> None:
+    result = run("generate", "-m", equi_folder, "-p", "the black man", "--json", *SHORT)
+    document = json.loads(result.out)
+    assert document["method"] == "mixture"
+    assert [one["prompt"] for one in document["prompts"][0]["orbit"]] == [
+        f"the {race} {gender}" for gender in ("man", "woman") for race in ("black", "white", "asian")
+    ]
+
+
+def test_the_seed_decides(run, folder) -> None:
+    first, again, other = (
+        run("generate", "-m", folder, "-p", "the man", "--seed", seed, *SHORT).out for seed in ("1", "1", "2")
+    )
+    assert first == again != other
+
+
+@pytest.mark.parametrize("options", [["--greedy"], ["--beams", "2", "-n", "2"], ["--top-p", "0.8", "--top-k", "0"]])
+def test_other_decodings(run, folder, options) -> None:
+    assert run("generate", "-m", folder, "-p", "the man", *options, *SHORT).status == 0
+
+
+def test_what_does_not_move_is_noted(run, equi_folder) -> None:
+    result = run("generate", "-m", equi_folder, "-p", "known for", *SHORT)
+    assert "note: nothing moves in 'known for'; hf-equi inspect --text shows why" in result.err
+    result = run("generate", "-m", equi_folder, "-p", "the man", "--method", "canonical", *SHORT)
+    assert "note: canonical does not symmetrise what fixes a prompt" in result.err
+
+
+def test_a_relaxed_group_is_noted(run, folder, tmp_path) -> None:
+    path = tmp_path / "relaxed.json"
+    path.write_text(json.dumps({"equality": [["man", "woman"]], "general": ["nurse"]}))
+    result = run("generate", "-m", folder, "-g", path, "-p", "the man", *SHORT)
+    assert "note: the group is relaxed" in result.err
+
+
+@pytest.mark.skipif(not DEMO.is_dir(), reason="the embedded model is not there")
+def test_the_main_job_on_the_embedded_model(run) -> None:
+    document = json.loads(run("generate", "--prompt-set", "sheng2019", "--json").out)
+    assert [len(one["orbit"]) for one in document["prompts"]] == [2] * 10
+    assert document["gap"]["equi_lm"]["largest"] <= 1e-5
+    assert document["gap"]["base"]["mean"] > 0.01

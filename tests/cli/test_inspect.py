@@ -1,0 +1,52 @@
+"""`hf-equi inspect`."""
+
+from __future__ import annotations
+
+import json
+
+
+def test_a_pipe_gets_plain_lines(run, folder) -> None:
+    result = run("inspect", "-m", folder, "-g", "race")
+    lines = result.out.splitlines()
+    assert (result.status, result.err) == (0, "")
+    assert "moves\tBlack/White/Asian\t' black' -> ' white' -> ' asian'" in lines
+    assert any(line.startswith("stays\tBlack/White/Asian\t") and "+" in line for line in lines)
+    assert "missing\tBlacks/Whites/Asians" in lines
+    assert any(line.endswith("tokens move, by 1 of 2 sets") for line in lines)
+
+
+def test_a_terminal_gets_a_table(run, folder, monkeypatch) -> None:
+    monkeypatch.setenv("FORCE_COLOR", "1")
+    monkeypatch.setenv("COLUMNS", "120")
+    result = run("inspect", "-m", folder, "-g", "race")
+    assert "tokens that move" in result.out
+    assert "\x1b[1;35m' black' -> ' white' -> ' asian'" in result.out
+
+
+def test_json_is_one_document(run, folder) -> None:
+    result = run("inspect", "-m", folder, "--json", "--text", "the woman said")
+    document = json.loads(result.out)
+    moved = {tuple(row) for one in document["sets"] for row in one["moves"]}
+    assert (" man", " woman") in moved
+    assert ["stepfather", "stepmother"] in document["sets_missing"]
+    assert document["texts"][0]["orbit"] == ["the woman said", "the man said"]
+    assert document["general_tokens"] is None
+
+
+def test_a_text_is_explained(run, folder) -> None:
+    result = run("inspect", "-m", folder, "-t", "the woman said", "-t", "nothing")
+    assert "moves: ' woman' -> ' woman', ' man'" in result.out
+    assert "text: nothing\nmoves: nothing" in result.out
+
+
+def test_a_saved_equilm_has_its_own_group(run, equi_folder) -> None:
+    document = json.loads(run("inspect", "-m", equi_folder, "--json").out)
+    assert document["group"]["elements"] == [f"{a} {b}" for a in ("man", "woman") for b in ("black", "white", "asian")]
+
+
+def test_a_relaxed_group_counts_its_tokens(run, folder, tmp_path) -> None:
+    path = tmp_path / "relaxed.json"
+    path.write_text(json.dumps({"equality": [["man", "woman"]], "neutral": ["nurse", "stepfather"]}))
+    result = run("inspect", "-m", folder, "-g", path)
+    assert "neutral or general words of which no form is one token: stepfather" in result.out
+    assert "relaxed: " in result.out

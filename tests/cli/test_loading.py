@@ -1,0 +1,101 @@
+"""Groups, tokenizers and models from the command line."""
+
+from __future__ import annotations
+
+import json
+import warnings
+
+import pytest
+import torch
+from small_models import BOTH, GENDER
+from transformers.utils import logging
+
+import hf_equi.cli.loading
+from hf_equi import DemographicGroup
+from hf_equi.cli.loading import load_description, load_lm, quiet, read_group
+from hf_equi.errors import ConfigurationError, GroupError, HfEquiWarning
+
+
+def test_a_group_is_a_preset_a_file_or_a_product(tmp_path) -> None:
+    whole, factor = tmp_path / "both.json", tmp_path / "gender.json"
+    whole.write_text(BOTH.to_json())
+    factor.write_text(json.dumps({"equality": [["man", "woman"], ["he", "she"]]}))
+    assert read_group("race") == DemographicGroup.preset("race")
+    assert read_group("gender * race") == DemographicGroup.preset("gender") * DemographicGroup.preset("race")
+    assert read_group(str(whole)) == BOTH
+    assert read_group(str(factor)) == GENDER
+    assert read_group(f"{factor}*race") == GENDER * DemographicGroup.preset("race")
+
+
+@pytest.mark.parametrize(
+    ("content", "problem"),
+    [("{", "is no JSON"), ("[1]", "holds no group.*factors"), ('{"equality": [["man"]]}', "at least two words")],
+)
+def test_a_file_that_is_no_group_is_named(tmp_path, content, problem) -> None:
+    path = tmp_path / "group.json"
+    path.write_text(content)
+    with pytest.raises(GroupError, match=rf"{path}.*{problem}"):
+        read_group(str(path))
+
+
+def test_a_file_of_bytes_is_named(tmp_path) -> None:
+    (tmp_path / "group.json").write_bytes(b"\xff\xfe")
+    with pytest.raises(GroupError, match="is no JSON"):
+        read_group(str(tmp_path / "group.json"))
+
+
+def test_a_model_is_loaded_in_float32_with_its_base(folder) -> None:
+    lm = load_lm(folder, GENDER, None, "probabilities")
+    assert (lm.config.method, lm.config.average, lm.dtype) == ("equitune", "probabilities", torch.float32)
+    assert not lm.training
+
+
+def test_an_equilm_keeps_its_own_group_and_method_unless_others_are_given(equi_folder) -> None:
+    own, other = load_lm(equi_folder, None, None, None), load_lm(equi_folder, GENDER, None, None)
+    assert (own.group, own.config.method) == (BOTH, "mixture")
+    assert (other.group, other.config.method) == (GENDER, "mixture")
+    assert load_lm(equi_folder, None, "canonical", None).group == BOTH
+
+
+def test_a_description_needs_no_weights(folder, tmp_path) -> None:
+    from shutil import copytree, ignore_patterns
+
+    copy = copytree(folder, tmp_path / "copy", ignore=ignore_patterns("*.safetensors"))
+    config, tokenizer = load_description(str(copy))
+    assert config.model_type == "gpt2"
+    assert tokenizer.encode("man")
+    with pytest.raises(ConfigurationError, match="could not be loaded"):
+        load_lm(str(copy), GENDER, None, None)
+
+
+def test_a_folder_without_a_model_is_named(tmp_path) -> None:
+    with pytest.raises(ConfigurationError, match=r"holds no config\.json"):
+        load_description(str(tmp_path))
+
+
+def test_a_missing_embedded_model_is_named(monkeypatch, tmp_path) -> None:
+    monkeypatch.setattr(hf_equi.cli.loading, "_DEMO_FOLDER", tmp_path / "none")
+    with pytest.raises(ConfigurationError, match="embedded model is not installed"):
+        load_description("demo")
+
+
+def test_silence_is_kept_but_for_this_librarys_warnings_and_ends(capsys) -> None:
+    level = logging.get_verbosity()
+    with quiet():
+        assert logging.get_verbosity() == logging.ERROR
+        warnings.warn("advice", FutureWarning, stacklevel=1)
+        for _ in range(2):
+            warnings.warn("left out: x", HfEquiWarning, stacklevel=1)
+    assert capsys.readouterr().err == "hf-equi: note: left out: x\n"
+    assert logging.get_verbosity() == level
+
+
+def test_an_error_comes_alone(capsys) -> None:
+    def fail() -> None:
+        with quiet():
+            warnings.warn("left out: x", HfEquiWarning, stacklevel=1)
+            raise GroupError("bad")
+
+    with pytest.raises(GroupError, match="bad"):
+        fail()
+    assert capsys.readouterr().err == ""
