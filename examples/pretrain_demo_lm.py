@@ -41,6 +41,7 @@ from transformers.trainer_utils import get_last_checkpoint
 
 END, PAD = "<|endoftext|>", "<|pad|>"
 BLOCK = 128
+DROPOUTS = ("resid_pdrop", "embd_pdrop", "attn_pdrop")
 SENTENCE_ENDS = (".", "!", "?", '."', '!"', '?"', ".'", ".)")
 
 
@@ -89,7 +90,7 @@ def train_tokenizer(corpus: list[str], path: Path, vocabulary: int) -> PreTraine
 def pack(lines: list[str], tokenizer: PreTrainedTokenizerFast) -> Dataset:
     """Lines in their order, end of text after each, cut into blocks."""
     tokens = Dataset.from_dict({"text": lines}).map(
-        lambda batch: {"input_ids": [ids + [tokenizer.eos_token_id] for ids in tokenizer(batch["text"])["input_ids"]]},
+        lambda batch: {"input_ids": [[*ids, tokenizer.eos_token_id] for ids in tokenizer(batch["text"])["input_ids"]]},
         batched=True,
         remove_columns="text",
         desc="tokenising the text",
@@ -149,15 +150,15 @@ def perplexity(model: GPT2LMHeadModel, rows: Dataset, skip: int = 1) -> float:
     """exp of the mean cross-entropy of all tokens of the rows from place `skip` on."""
     model.eval()
     loss, count = 0.0, 0
-    for ids in rows["input_ids"]:
-        ids = torch.tensor([ids])
+    for row in rows["input_ids"]:
+        ids = torch.tensor([row])
         logits = model(input_ids=ids).logits[0, skip - 1 : -1].float()
         loss += torch.nn.functional.cross_entropy(logits, ids[0, skip:], reduction="sum").item()
         count += ids.shape[1] - skip
     return math.exp(loss / count)
 
 
-def main() -> None:
+def read_options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     add_data_argument(parser)
     parser.add_argument("--output", type=Path, default=Path("runs/demo_lm"), help="checkpoints and the exported model")
@@ -166,30 +167,24 @@ def main() -> None:
     parser.add_argument("--finetune-lr", type=float, default=1e-3)
     parser.add_argument("--dropout", type=float, default=0.2, help="of finetuning")
     parser.add_argument("--seed", type=int, default=0)
-    options = parser.parse_args()
-    set_seed(options.seed)
+    return parser.parse_args()
 
-    text_folder, nlg_bias, equinlg = require(
-        options.data, "text", "gpt2_generations/nlg_bias", "gpt2_generations/equinlg/GPT2"
-    )
-    text, generations = read_text(text_folder), read_generations(nlg_bias, equinlg)
-    tokenizer = train_tokenizer(text + 4 * generations["train"], options.output / "tokenizer", 8192)
 
+def pretrain(
+    options: argparse.Namespace, tokenizer: PreTrainedTokenizerFast, text: list[str], validation: Dataset
+) -> GPT2LMHeadModel:
     config = GPT2Config(
         vocab_size=len(tokenizer),
         n_positions=BLOCK,
         n_embd=160,
         n_layer=4,
         n_head=5,
-        resid_pdrop=0.0,
-        embd_pdrop=0.0,
-        attn_pdrop=0.0,
         bos_token_id=tokenizer.bos_token_id,
         eos_token_id=tokenizer.eos_token_id,
         pad_token_id=tokenizer.pad_token_id,
+        **dict.fromkeys(DROPOUTS, 0.0),
     )
-    validation = separate(generations["validation"], tokenizer)
-    pretrained = train(
+    return train(
         GPT2LMHeadModel(config),
         options.output / "pretrained",
         {"train": pack(text, tokenizer), "validation": validation},
@@ -204,12 +199,16 @@ def main() -> None:
         save_steps=400,
         seed=options.seed,
     )
-    for name in ("resid_pdrop", "embd_pdrop", "attn_pdrop"):
-        setattr(pretrained.config, name, options.dropout)
-    finetuned = train(
-        GPT2LMHeadModel.from_pretrained(options.output / "pretrained", config=pretrained.config),
+
+
+def finetune(
+    options: argparse.Namespace, tokenizer: PreTrainedTokenizerFast, generations: list[str], validation: Dataset
+) -> GPT2LMHeadModel:
+    model = GPT2LMHeadModel.from_pretrained(options.output / "pretrained", **dict.fromkeys(DROPOUTS, options.dropout))
+    return train(
+        model,
         options.output / "finetuned",
-        {"train": separate(generations["train"], tokenizer), "validation": validation},
+        {"train": separate(generations, tokenizer), "validation": validation},
         tokenizer,
         num_train_epochs=options.finetune_epochs,
         per_device_train_batch_size=32,
@@ -223,24 +222,44 @@ def main() -> None:
         seed=options.seed,
     )
 
-    export = options.output / "model"
-    for name in ("resid_pdrop", "embd_pdrop", "attn_pdrop"):
-        setattr(finetuned.config, name, 0.0)
-    finetuned.to(device="cpu", dtype=torch.bfloat16).save_pretrained(export)
-    tokenizer.save_pretrained(export)
-    stored = GPT2LMHeadModel.from_pretrained(export, dtype=torch.float32)
-    held_out = separate(generations["held_out"], tokenizer)
+
+def export(
+    options: argparse.Namespace, model: GPT2LMHeadModel, tokenizer: PreTrainedTokenizerFast, held_out: Dataset
+) -> None:
+    """Store the model in bf16, and measure what was stored."""
+    folder = options.output / "model"
+    for name in DROPOUTS:
+        setattr(model.config, name, 0.0)
+    model.to(device="cpu", dtype=torch.bfloat16).save_pretrained(folder)
+    tokenizer.save_pretrained(folder)
+    stored = GPT2LMHeadModel.from_pretrained(folder, dtype=torch.float32)
+    pretrained = GPT2LMHeadModel.from_pretrained(options.output / "pretrained", dtype=torch.float32)
+    longer = held_out.filter(lambda row: len(row["input_ids"]) > 6)
     report = {
         "parameters": stored.num_parameters(),
         "held_out_lines": len(held_out),
         "held_out_perplexity": perplexity(stored, held_out),
-        "held_out_perplexity_after_six_tokens": perplexity(stored, held_out.filter(lambda r: len(r["input_ids"]) > 6), 6),
-        "held_out_perplexity_before_finetuning": perplexity(pretrained.float(), held_out),
+        "held_out_perplexity_after_six_tokens": perplexity(stored, longer, 6),
+        "held_out_perplexity_before_finetuning": perplexity(pretrained, held_out),
         "settings": {name: str(value) for name, value in vars(options).items() if name not in ("data", "output")},
         "versions": {"torch": torch.__version__, "transformers": transformers.__version__},
     }
-    (export / "training.json").write_text(json.dumps(report, indent=2) + "\n", encoding="utf-8")
+    (folder / "training.json").write_text(json.dumps(report, indent=2) + "\n", encoding="utf-8")
     print(json.dumps(report, indent=2))
+
+
+def main() -> None:
+    options = read_options()
+    set_seed(options.seed)
+    text_folder, nlg_bias, equinlg = require(
+        options.data, "text", "gpt2_generations/nlg_bias", "gpt2_generations/equinlg/GPT2"
+    )
+    text, generations = read_text(text_folder), read_generations(nlg_bias, equinlg)
+    tokenizer = train_tokenizer(text + 4 * generations["train"], options.output / "tokenizer", 8192)
+    validation = separate(generations["validation"], tokenizer)
+    pretrain(options, tokenizer, text, validation)
+    model = finetune(options, tokenizer, generations["train"], validation)
+    export(options, model, tokenizer, separate(generations["held_out"], tokenizer))
 
 
 if __name__ == "__main__":

@@ -16,11 +16,12 @@ from hf_equi.models.causal_lm import EquiLM, EquiLMConfig
 from hf_equi.models.causal_lm.checkpoints import hub_name
 from hf_equi.models.causal_lm.fingerprint import fingerprint
 
-__all__ = ["DEMO", "TASKS", "symmetrize"]
+__all__ = ["DEMO", "DEMO_FOLDER", "TASKS", "symmetrize"]
 
 TASKS = ("causal_lm",)
 DEMO = "demo"
 """The name of the embedded demo model."""
+DEMO_FOLDER = Path(__file__).parent / "assets" / "demo_lm"
 
 
 def symmetrize(
@@ -96,7 +97,7 @@ def _check_request(task: str | None, group: FiniteGroup) -> DemographicGroup:
 def _resolve_name(model: str | Path) -> str:
     """A folder or Hub name; `"demo"` is the embedded model."""
     if str(model) == DEMO:
-        return str(Path(__file__).parent / "assets" / "demo_lm")
+        return str(DEMO_FOLDER)
     return str(model)
 
 

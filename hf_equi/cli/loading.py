@@ -18,7 +18,7 @@ import torch
 from transformers import AutoConfig, AutoTokenizer, PreTrainedConfig
 from transformers.utils import logging
 
-from hf_equi.auto import DEMO, symmetrize
+from hf_equi.auto import DEMO, DEMO_FOLDER, symmetrize
 from hf_equi.errors import ActionError, ConfigurationError, GroupError, HfEquiError, HfEquiWarning
 from hf_equi.groups import DemographicGroup
 from hf_equi.models.causal_lm import EquiLM, EquiLMConfig
@@ -26,7 +26,6 @@ from hf_equi.models.causal_lm import EquiLM, EquiLMConfig
 __all__ = ["DEFAULT_GROUP", "load_description", "load_lm", "note", "quiet", "read_group"]
 
 DEFAULT_GROUP = "gender"
-_DEMO_FOLDER = Path(__file__).parents[1] / "assets" / "demo_lm"
 
 
 def note(text: str) -> None:
@@ -154,7 +153,7 @@ def _load_equi_lm(name: str, group: DemographicGroup | None, method: str | None,
 
 def _locate(model: str) -> str:
     """A folder, or a name to look for on the Hub."""
-    path = _DEMO_FOLDER if model == DEMO else Path(model).expanduser()
+    path = DEMO_FOLDER if model == DEMO else Path(model).expanduser()
     if path.is_dir():
         if not (path / "config.json").is_file():
             raise ConfigurationError(
