@@ -74,7 +74,7 @@ def test_a_folder_without_a_model_is_named(tmp_path) -> None:
 
 
 def test_a_missing_embedded_model_is_named(monkeypatch, tmp_path) -> None:
-    monkeypatch.setattr(hf_equi.cli.loading, "_DEMO_FOLDER", tmp_path / "none")
+    monkeypatch.setattr(hf_equi.cli.loading, "DEMO_FOLDER", tmp_path / "none")
     with pytest.raises(ConfigurationError, match="embedded model is not installed"):
         load_description("demo")
 

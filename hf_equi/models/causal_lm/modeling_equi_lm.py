@@ -99,6 +99,7 @@ class EquiLM(CheckpointMixin, DecodingMixin, PreTrainedModel, GenerationMixin): 
         self.base = base
         # One config object, so that edits to either model's are seen by both.
         config.base_config = base.config
+        self._share_quantization(base)
         self.loss_type = "ForCausalLM"
         self._is_stateful = base._is_stateful
         if base.generation_config is not None:
@@ -106,6 +107,14 @@ class EquiLM(CheckpointMixin, DecodingMixin, PreTrainedModel, GenerationMixin): 
         self._tokenizer: Any = None
         self._action: TokenAction | None = None
         self.post_init()  # type: ignore[no-untyped-call]
+
+    def _share_quantization(self, base: PreTrainedModel) -> None:
+        """Let saving and loading know that the weights are quantised: they look at the outer config and model."""
+        if getattr(base.config, "quantization_config", None) is not None:
+            self.config.quantization_config = base.config.quantization_config
+        if getattr(base, "hf_quantizer", None) is not None:
+            self.hf_quantizer = base.hf_quantizer
+            self.is_quantized = True
 
     @property
     def group(self) -> DemographicGroup:

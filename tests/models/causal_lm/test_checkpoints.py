@@ -12,7 +12,7 @@ import torch
 from safetensors.torch import load_file, save_file
 from small_models import BOTH, GENDER, base_model, tokenizer
 from tokenizers import Tokenizer
-from transformers import AutoConfig, AutoModelForCausalLM, PreTrainedTokenizerFast
+from transformers import AutoConfig, AutoModelForCausalLM, BitsAndBytesConfig, PreTrainedTokenizerFast
 
 import hf_equi
 from hf_equi import EquiLM
@@ -212,3 +212,21 @@ def test_smaller_group_of_a_loaded_model(tmp_path):
     loaded = EquiLM.from_pretrained(tmp_path)
     encoded = tokenizer()(PROMPT, return_tensors="pt")
     assert loaded.generate(**encoded, group=GENDER, max_new_tokens=3).shape[1] == encoded["input_ids"].shape[1] + 3
+
+
+@pytest.mark.filterwarnings("default")  # those of the backend are not ours
+def test_quantised_base(tmp_path):
+    """Runs where bitsandbytes is installed: it is no dependency."""
+    pytest.importorskip("bitsandbytes", reason="needs bitsandbytes, the quantisation backend")
+    base, saved = tmp_path / "base", tmp_path / "saved"
+    base_model("llama").save_pretrained(base)
+    tokenizer().save_pretrained(base)
+    quantised = BitsAndBytesConfig(load_in_8bit=True)
+    lm = hf_equi.symmetrize(base, BOTH, quantization_config=quantised, device_map="cpu")
+    ids = tokenizer()(PROMPT, return_tensors="pt")["input_ids"]
+    with torch.no_grad():
+        for g in range(BOTH.order):
+            moved = lm.action.pull_back(g, lm(lm.action.apply(g, ids)).logits)
+            torch.testing.assert_close(moved, scores(lm), atol=1e-2, rtol=0)
+    lm.save_pretrained(saved)
+    assert torch.equal(scores(AutoModelForCausalLM.from_pretrained(saved, device_map="cpu")), scores(lm))
