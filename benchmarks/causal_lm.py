@@ -1,0 +1,246 @@
+"""Time EquiLM against plain transformers, as ratios.
+
+    python benchmarks/causal_lm.py --output docs/benchmarks.md
+
+GPT-2-small's configuration (124M parameters) with random weights. Every ratio comes from one run in which the two
+sides take turns.
+"""
+
+from __future__ import annotations
+
+import argparse
+import shlex
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import memory
+import torch
+from report import page
+from timing import Claim, Measure, timed
+from transformers import GenerationMixin
+from workload import ALL_FACTORS, GENDER, Workload
+
+from hf_equi import EquiLM
+
+DESCRIPTION = """\
+GPT-2-small's configuration (124M parameters, 50257 tokens) with random weights; batches of 8 prompts of 8 tokens, of
+which 20 tokens are sampled, unless a row says otherwise. The group of order 2 exchanges words of gender, that of order
+12 is gender × race × sexuality. *plain* is `generate` of the unwrapped model with the same settings; on 16 or 96 rows
+it continues all members of the same orbits. The *published decoding* takes one prompt at a time and calls the model on
+the whole text, without a cache, for every token and every group element. Sampled tokens of random weights are hardly
+ever words of the group, so prompts decide how many members an orbit has. The rows about memory compare peaks of
+resident memory, less what the process held before the work (program and weights), each in a new process; they take no
+more than five rounds.
+"""
+SMOKE = "A run with a tiny model and one round: it shows that the code runs, its figures mean nothing."
+
+MEMORY_ROUNDS = 5
+NAMES = (
+    "orbit-2",
+    "rows-8",
+    "gender-alone",
+    "unmoved",
+    "orbit-12",
+    "prefill-one",
+    "prefill-batch",
+    "mixture",
+    "canonical",
+    "published",
+    "memory-score-1",
+    "memory-score-4",
+    "memory-generate-1",
+)
+
+
+def equitune_claims(workload: Workload) -> Iterator[Claim]:
+    """EquiLM at |G| = 2 and 12 against the plain model."""
+    two, twelve = workload.symmetrize(GENDER), workload.symmetrize(ALL_FACTORS)
+    gender, unmoved, moved = workload.ids("gender"), workload.ids("none"), workload.ids("all")
+    new = workload.new_tokens
+    plain = generates(workload.base, gender, new)
+    count = workload.prompts
+    yield Claim(
+        "orbit-2",
+        f"order 2 vs plain on {2 * count} rows",
+        generates(two, gender, new),
+        generates(workload.base, orbit(two, gender), new),
+        1.05,
+    )
+    yield Claim("rows-8", f"order 2 vs plain on {count} rows", generates(two, gender, new), plain, 1.20)
+    yield Claim(
+        "gender-alone",
+        "order 12, prompts with a gender word alone, vs order 2",
+        generates(twelve, gender, new),
+        generates(two, gender, new),
+        1.10,
+    )
+    yield Claim(
+        "unmoved",
+        f"order 12, prompts without moved words, vs plain on {count} rows",
+        generates(twelve, unmoved, new),
+        generates(workload.base, unmoved, new),
+        1.10,
+    )
+    yield Claim(
+        "orbit-12",
+        f"order 12, prompts moved by all factors, vs plain on {12 * count} rows",
+        generates(twelve, moved, new),
+        generates(workload.base, orbit(twelve, moved), new),
+        1.10,
+    )
+
+
+def prefill_claims(workload: Workload) -> Iterator[Claim]:
+    """One new token after long prompts whose only moved word is the last."""
+    two = workload.symmetrize(GENDER)
+    for prompts in (1, workload.prompts):
+        ids = workload.ids("last", workload.prefill_tokens, prompts)
+        number = "a prompt" if prompts == 1 else f"{prompts} prompts"
+        yield Claim(
+            "prefill-one" if prompts == 1 else "prefill-batch",
+            f"order 2, prefill of {number} of {workload.prefill_tokens} tokens, the last one moved, vs plain",
+            generates(two, ids, 1),
+            generates(workload.base, ids, 1),
+            1.15,
+        )
+
+
+def one_row_claims(workload: Workload) -> Iterator[Claim]:
+    """The methods that decode one member of the orbit."""
+    ids = workload.ids("gender")
+    for method in ("mixture", "canonical"):
+        yield Claim(
+            method,
+            f"order 2, `{method}`, vs plain on {workload.prompts} rows",
+            generates(workload.symmetrize(GENDER, method), ids, workload.new_tokens),
+            generates(workload.base, ids, workload.new_tokens),
+            1.05,
+        )
+
+
+def published_claims(workload: Workload) -> Iterator[Claim]:
+    """Against the way the published code decodes."""
+    lm, ids = workload.symmetrize(GENDER), workload.ids("gender")
+    yield Claim(
+        "published",
+        "order 2, tokens a second, vs the published decoding",
+        generates(lm, ids, workload.new_tokens),
+        timed(lambda: published_decoding(lm, ids, workload.new_tokens)),
+        15,
+        speedup=True,
+    )
+
+
+def memory_claims(workload: Workload, smoke: bool) -> Iterator[Claim]:
+    """`orbit_chunk_size` against none."""
+    if not memory.is_available():
+        print("Peak memory is left out: it is read from /proc, which this system does not have.", file=sys.stderr)
+        return
+
+    def peak(task: str, chunk: int | None) -> Measure:
+        return lambda: memory.peak(task, chunk, smoke, torch.get_num_threads())
+
+    shape = f"{workload.prompts} × {workload.scored_tokens} tokens moved by all factors"
+    for task, chunk in (("generate", 1),) if smoke else (("score", 1), ("score", 4), ("generate", 1)):
+        text = f"order 12, peak memory of `{'forward' if task == 'score' else 'generate'}`, {shape}"
+        yield Claim(
+            f"memory-{task}-{chunk}",
+            f"{text}, `orbit_chunk_size={chunk}` vs none",
+            peak(task, chunk),
+            peak(task, None),
+            1,
+            unit="MiB",
+            repeats=MEMORY_ROUNDS,
+        )
+
+
+def generates(model: GenerationMixin, ids: torch.Tensor, new_tokens: int) -> Measure:
+    """The seconds that sampling takes; a text of another length would make ratios void."""
+
+    def run() -> None:
+        mask = torch.ones_like(ids)
+        texts = model.generate(ids, attention_mask=mask, do_sample=True, max_new_tokens=new_tokens)
+        if texts.shape != (len(ids), ids.shape[1] + new_tokens):
+            raise RuntimeError(f"generate returned texts of shape {tuple(texts.shape)}, not {new_tokens} new tokens")
+
+    return timed(run)
+
+
+def orbit(lm: EquiLM, ids: torch.Tensor) -> torch.Tensor:
+    """All members of the orbits, as rows for the plain model."""
+    return lm.action.orbit(ids).flatten(0, 1)
+
+
+def published_decoding(lm: EquiLM, ids: torch.Tensor, new_tokens: int) -> torch.Tensor:
+    """Equi-tuning as its first publications decode: for each prompt, token and element the model reads the whole text.
+
+    As there, the symmetrised model gives the logits of all places and the last are used. Their code also rebuilds its
+    tables in Python, sorts the vocabulary and prints for every token; that is left out here.
+    """
+    action, base = lm.action, lm.unwrap()
+    texts = []
+    for prompt in ids:
+        text = prompt[None]
+        for _ in range(new_tokens):
+            scores = [
+                action.pull_back(g, base(input_ids=action.apply(g, text), use_cache=False).logits)
+                for g in range(action.group.order)
+            ]
+            law = torch.stack(scores).mean(0)[:, -1].softmax(-1)
+            text = torch.cat([text, law.multinomial(1)], dim=1)
+        texts.append(text)
+    return torch.cat(texts)
+
+
+def claims(workload: Workload, smoke: bool) -> list[Claim]:
+    """All of them, in the order of the table."""
+    groups = (equitune_claims, prefill_claims, one_row_claims, published_claims)
+    return [claim for group in groups for claim in group(workload)] + list(memory_claims(workload, smoke))
+
+
+def parse() -> argparse.Namespace:
+    """The command line."""
+    parser = argparse.ArgumentParser(description="Time EquiLM against plain transformers, as ratios.")
+    parser.add_argument("--repeats", type=int, default=7, metavar="N", help="counted rounds a claim (default: 7)")
+    parser.add_argument(
+        "--only",
+        action="append",
+        choices=NAMES,
+        metavar="NAME",
+        help=f"this claim alone, again for more: {', '.join(NAMES)}",
+    )
+    parser.add_argument("--threads", type=int, default=2, metavar="N", help="threads of torch (default: 2)")
+    parser.add_argument("--seed", type=int, default=0, help="of weights, prompts and samples (default: 0)")
+    parser.add_argument("--smoke", action="store_true", help="a tiny model and one round: shows that all of it runs")
+    parser.add_argument("--output", type=Path, metavar="FILE", help="the page to write (default: standard output)")
+    arguments = parser.parse_args()
+    if arguments.repeats < 1 or arguments.threads < 1:
+        parser.error("--repeats and --threads take 1 or more")
+    return arguments
+
+
+def main() -> None:
+    """Measure and write the page."""
+    arguments = parse()
+    torch.set_num_threads(arguments.threads)
+    workload = Workload.smoke(arguments.seed) if arguments.smoke else Workload(arguments.seed)
+    results = []
+    for claim in claims(workload, arguments.smoke):
+        if arguments.only and claim.name not in arguments.only:
+            continue
+        result = claim.measure(1 if arguments.smoke else arguments.repeats, arguments.seed)
+        low, high = result.spread
+        print(f"{claim.name}: {result.ratio:.2f} ({low:.2f}–{high:.2f}), bound {claim.bound:.2f}", file=sys.stderr)
+        results.append(result)
+    command = shlex.join(["python", "benchmarks/causal_lm.py", *sys.argv[1:]])
+    text = page("Benchmarks", SMOKE if arguments.smoke else DESCRIPTION, command, arguments.seed, results)
+    if arguments.output is None:
+        print(text, end="")
+    else:
+        arguments.output.parent.mkdir(parents=True, exist_ok=True)
+        arguments.output.write_text(text, encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,70 @@
+"""Peak memory of one piece of work, measured in a process of its own.
+
+    python benchmarks/memory.py score|generate [--chunk N] [--smoke]
+
+prints the largest resident memory while the work runs less that before it (program and weights), in MiB.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import subprocess
+import sys
+from pathlib import Path
+
+STATUS = Path("/proc/self/status")
+TASKS = ("score", "generate")
+
+
+def peak(task: str, chunk: int | None, smoke: bool, threads: int) -> float:
+    """Run this file in a new process, MiB."""
+    command = [sys.executable, __file__, task, "--threads", str(threads)]
+    command += [] if chunk is None else ["--chunk", str(chunk)]
+    command += ["--smoke"] if smoke else []
+    return float(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
+
+
+def is_available() -> bool:
+    """Whether the system tells the peak of a process: `ru_maxrss` starts at that of the parent on Linux."""
+    return STATUS.is_file()
+
+
+def main() -> None:
+    """Do the work and print its peak."""
+    import torch
+    from workload import ALL_FACTORS, Workload
+
+    arguments = _parse()
+    torch.set_num_threads(arguments.threads)
+    workload = Workload.smoke() if arguments.smoke else Workload()
+    lm = workload.symmetrize(ALL_FACTORS, orbit_chunk_size=arguments.chunk)
+    ids = workload.ids("all", workload.scored_tokens)
+    before = _resident("VmRSS")
+    with contextlib.suppress(OSError):
+        Path("/proc/self/clear_refs").write_text("5", encoding="ascii")  # starts VmHWM anew
+    with torch.no_grad():
+        if arguments.task == "score":
+            lm(input_ids=ids, use_cache=False)
+        else:
+            lm.generate(ids, attention_mask=torch.ones_like(ids), do_sample=True, max_new_tokens=2)
+    print(_resident("VmHWM") - before)
+
+
+def _resident(name: str) -> float:
+    """A field of the process's status, MiB."""
+    lines = STATUS.read_text(encoding="utf-8").splitlines()
+    return next(int(line.split()[1]) for line in lines if line.startswith(name)) / 1024
+
+
+def _parse() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description="Peak memory of one piece of work, in MiB.")
+    parser.add_argument("task", choices=TASKS, help="score texts without a cache, or generate two tokens from prompts")
+    parser.add_argument("--chunk", type=int, metavar="N", help="orbit_chunk_size (default: none)")
+    parser.add_argument("--threads", type=int, default=2, metavar="N", help="threads of torch (default: 2)")
+    parser.add_argument("--smoke", action="store_true", help="a tiny model")
+    return parser.parse_args()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,80 @@
+"""The page that a benchmark writes: its table, how it was measured, and on what."""
+
+from __future__ import annotations
+
+import os
+import platform
+import statistics
+from collections.abc import Sequence
+from pathlib import Path
+
+import torch
+import transformers
+from timing import Result
+
+HEADER = ("claim", "ours", "the other", "ratio", "bound", "spread", "rounds", "verdict")
+
+HOW = """\
+Every row is a ratio from one run: its two sides took turns (ours, the other, ours, the other, …) after a round that is
+not counted. *ours* and *the other* are medians, *ratio* is their quotient, *spread* the smallest and the largest ratio
+of a single round. Bare times depend on the machine; the ratios are what is claimed.
+"""
+
+
+def table(results: Sequence[Result]) -> str:
+    """The results as a Markdown table."""
+    lines = [HEADER, tuple("---" for _ in HEADER), *map(_cells, results)]
+    return "\n".join(f"| {' | '.join(cells)} |" for cells in lines)
+
+
+def page(title: str, description: str, command: str, seed: int, results: Sequence[Result]) -> str:
+    """A whole Markdown page."""
+    parts = (
+        f"# {title}",
+        description.strip(),
+        "Reproduce with",
+        f"    {command}",
+        HOW.strip(),
+        table(results),
+        "Measured with",
+        "\n".join(f"- {line}" for line in (f"seed {seed}", *_machine())),
+    )
+    return "\n\n".join(parts) + "\n"
+
+
+def _cells(result: Result) -> tuple[str, ...]:
+    claim = result.claim
+    low, high = result.spread
+    sign, times = ("≥", "×") if claim.speedup else ("≤", "")
+    return (
+        claim.text,
+        f"{_figure(statistics.median(result.ours))} {claim.unit}",
+        f"{_figure(statistics.median(result.other))} {claim.unit}",
+        f"{result.ratio:.2f}{times}",
+        f"{sign} {claim.bound:.2f}{times}",
+        f"{low:.2f}–{high:.2f}",
+        str(len(result.ours)),
+        "met" if result.met else "missed",
+    )
+
+
+def _figure(value: float) -> str:
+    return f"{value:.3f}" if value < 10 else f"{value:.1f}" if value < 100 else f"{value:.0f}"
+
+
+def _machine() -> tuple[str, ...]:
+    load = f"{os.getloadavg()[0]:.1f}" if hasattr(os, "getloadavg") else "unknown"
+    return (
+        f"Python {platform.python_version()}, torch {torch.__version__}, transformers {transformers.__version__}",
+        f"{_processor()}, cores: {os.cpu_count()}, threads: {torch.get_num_threads()}, {platform.system()}",
+        f"load average of the last minute, the benchmark included: {load}",
+    )
+
+
+def _processor() -> str:
+    info = Path("/proc/cpuinfo")
+    if info.is_file():
+        for line in info.read_text(encoding="utf-8").splitlines():
+            if line.startswith("model name"):
+                return line.split(":", 1)[1].strip()
+    return platform.processor() or platform.machine()

@@ -1,0 +1,114 @@
+"""What the benchmarks of causal language models run on: a model, a tokenizer, groups and prompts."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+
+import torch
+from tokenizers import Tokenizer, models, pre_tokenizers
+from transformers import GPT2Config, GPT2LMHeadModel, PreTrainedTokenizerFast
+
+import hf_equi
+from hf_equi import DemographicGroup, EquiLM
+
+GENDER = DemographicGroup([["man", "woman"], ["he", "she"]])
+ALL_FACTORS = GENDER * DemographicGroup([["black", "white", "asian"]]) * DemographicGroup([["gay", "straight"]])
+
+FILLERS = 300
+WORDS = ("[UNK]", "man", "woman", "he", "she", "black", "white", "asian", "gay", "straight")
+# The words of a prompt that the groups move, and the place of the first of them.
+MOVED = {"none": (), "gender": ("man",), "all": ("asian", "gay", "man"), "last": ("man",)}
+PLACE = 1
+
+
+@dataclass(frozen=True)
+class Workload:
+    """Sizes, and what is made from them.
+
+    Args:
+        seed: Of the random weights and prompts.
+        layers: Of the GPT-2 architecture.
+        width: Of its hidden states, 64 a head.
+        vocab_size: Rows of its embedding.
+        prompts: Prompts a batch.
+        prompt_tokens: Tokens a prompt.
+        new_tokens: Tokens that `generate` adds to each.
+        prefill_tokens: Tokens of a long prompt.
+        scored_tokens: Tokens of the texts of the memory claims.
+    """
+
+    seed: int = 0
+    layers: int = 12
+    width: int = 768
+    vocab_size: int = 50257
+    prompts: int = 8
+    prompt_tokens: int = 8
+    new_tokens: int = 20
+    prefill_tokens: int = 512
+    scored_tokens: int = 128
+
+    @classmethod
+    def smoke(cls, seed: int = 0) -> Workload:
+        """Sizes that show that the code runs, and nothing about its speed."""
+        return cls(
+            seed=seed,
+            layers=2,
+            width=64,
+            vocab_size=400,
+            prompts=2,
+            new_tokens=4,
+            prefill_tokens=16,
+            scored_tokens=16,
+        )
+
+    @cached_property
+    def base(self) -> GPT2LMHeadModel:
+        """The plain model, which never ends a text before its last token."""
+        torch.manual_seed(self.seed)
+        config = GPT2Config(
+            vocab_size=self.vocab_size,
+            n_embd=self.width,
+            n_layer=self.layers,
+            n_head=self.width // 64,
+            bos_token_id=self.vocab_size - 1,
+            eos_token_id=self.vocab_size - 1,
+        )
+        model = GPT2LMHeadModel(config).eval()
+        model.generation_config.eos_token_id = None
+        model.generation_config.pad_token_id = 0
+        return model
+
+    @cached_property
+    def tokenizer(self) -> PreTrainedTokenizerFast:
+        """A stand-in with one token a word; GPT-2's own would need a download."""
+        words = (*WORDS, *(f"w{index}" for index in range(FILLERS)))
+        tokenizer = Tokenizer(models.WordLevel({word: index for index, word in enumerate(words)}, unk_token="[UNK]"))
+        tokenizer.pre_tokenizer = pre_tokenizers.Whitespace()
+        return PreTrainedTokenizerFast(tokenizer_object=tokenizer, unk_token="[UNK]")
+
+    def symmetrize(
+        self, group: DemographicGroup, method: str = "equitune", orbit_chunk_size: int | None = None
+    ) -> EquiLM:
+        """The base model made equivariant; all share its weights."""
+        return hf_equi.symmetrize(
+            self.base, group, method, tokenizer=self.tokenizer, orbit_chunk_size=orbit_chunk_size
+        )
+
+    def ids(self, moved: str, tokens: int | None = None, prompts: int | None = None) -> torch.Tensor:
+        """Prompts of filler words with some that the groups move, `(prompts, tokens)`.
+
+        Args:
+            moved: A key of `MOVED`; `"last"` has its one moved word at the end.
+            tokens: Tokens a prompt.
+            prompts: Prompts.
+        """
+        shape = (prompts or self.prompts, tokens or self.prompt_tokens)
+        generator = torch.Generator().manual_seed(self.seed)
+        ids = torch.randint(len(WORDS), len(WORDS) + FILLERS, shape, generator=generator)
+        words = torch.tensor([WORDS.index(word) for word in MOVED[moved]], dtype=torch.long)
+        place = shape[1] - 1 if moved == "last" else PLACE
+        ids[:, place : place + len(words)] = words
+        # Every other prompt is about a woman.
+        ids[1::2] = ids[1::2].where(ids[1::2] != WORDS.index("man"), WORDS.index("woman"))
+        return ids
