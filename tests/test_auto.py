@@ -55,7 +55,7 @@ def test_symmetrised_twice_is_refused():
 
 def test_other_models_are_refused():
     bert = BertModel(BertConfig(hidden_size=8, num_hidden_layers=1, num_attention_heads=1, intermediate_size=8))
-    with pytest.raises(UnsupportedModelError, match="BertModel does not generate.*AutoModelForCausalLM"):
+    with pytest.raises(UnsupportedModelError, match=r"BertModel does not generate.*AutoModelForCausalLM"):
         hf_equi.symmetrize(bert, GENDER, tokenizer=tokenizer())
 
 

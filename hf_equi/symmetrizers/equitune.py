@@ -59,7 +59,9 @@ class Equitune(Symmetrizer):
     ) -> torch.Tensor:
         """Add one member's log-probabilities, weighted."""
         if self.average == "logits":
+            if total is not None and not isinstance(log_weight, torch.Tensor):
+                return torch.add(total, scores, alpha=math.exp(log_weight))
             weight = log_weight.exp() if isinstance(log_weight, torch.Tensor) else math.exp(log_weight)
-            return scores * weight if total is None else torch.add(total, scores * weight)
+            return scores * weight if total is None else total + scores * weight
         weighted = scores + log_weight
         return weighted if total is None else torch.logaddexp(total, weighted)

@@ -59,6 +59,27 @@ class OrbitFold:
             scores: `(rows, ..., V)` log-probabilities in the frame of each row.
             log_weights: `(rows, ...)` log weights of the rows, or `None` for equal ones.
         """
+        if len(scores) == self.orbit.rows == self.orbit.most * len(self.orbit.counts) and log_weights is None:
+            self._add_all(scores)
+        else:
+            self._add_slice(start, scores, log_weights)
+        self.moved.append(scores[..., self.action.moved])
+        if self.action.general is not None:
+            is_identity = self.orbit.element_of_row[start : start + len(scores)] == 0
+            self.identity.append(scores[is_identity][..., self.action.general])
+
+    def _add_all(self, scores: torch.Tensor) -> None:
+        """Add all rows at once, as many of each orbit, without copying them."""
+        size = self.orbit.most
+        if size == 1:
+            self.total = scores
+            return
+        members = scores.view(-1, size, *scores.shape[1:])  # (B, D, ..., V)
+        for place in range(size):
+            self.total = self.method.accumulate(self.total, members[:, place], -math.log(size))
+
+    def _add_slice(self, start: int, scores: torch.Tensor, log_weights: torch.Tensor | None) -> None:
+        """Add any rows: as many of an orbit as come, weighted."""
         stop = start + len(scores)
         batch, rank = self.orbit.batch_of_row[start:stop], self.orbit.rank_of_row[start:stop]
         share = self.orbit.counts.double().log().neg()[batch].to(scores.dtype)
@@ -68,10 +89,6 @@ class OrbitFold:
             self.log_weights.append(log_weights)
         for place in range(int(rank.min()), int(rank.max()) + 1):
             self._accumulate(batch, rank == place, scores, weights)
-        self.moved.append(scores[..., self.action.moved])
-        if self.action.general is not None:
-            is_identity = self.orbit.element_of_row[start:stop] == 0
-            self.identity.append(scores[is_identity][..., self.action.general])
 
     def _accumulate(
         self, batch: torch.Tensor, chosen: torch.Tensor, scores: torch.Tensor, weights: torch.Tensor
@@ -79,10 +96,7 @@ class OrbitFold:
         """Add the rows of one rank, at most one an orbit."""
         if not bool(chosen.all()):
             batch, scores, weights = batch[chosen], scores[chosen], weights[chosen]
-        whole = len(batch) == len(self.orbit.counts)
-        if whole and self.orbit.most == 1 and not self.log_weights:
-            self.total = scores
-        elif whole:
+        if len(batch) == len(self.orbit.counts):
             self.total = self.method.accumulate(self.total, scores, weights)
         elif len(batch):
             self._accumulate_some(batch, scores, weights)
