@@ -230,6 +230,7 @@ def export(
     folder = options.output / "model"
     for name in DROPOUTS:
         setattr(model.config, name, 0.0)
+    model.config.use_cache = True  # Trainer turns it off
     model.to(device="cpu", dtype=torch.bfloat16).save_pretrained(folder)
     tokenizer.save_pretrained(folder)
     stored = GPT2LMHeadModel.from_pretrained(folder, dtype=torch.float32)
