@@ -39,18 +39,22 @@ class Prompts:
         action: The group on tokens.
         ids: `(B, T)` the prompts.
         mask: `(B, T)`, 0 at padding, or `None`.
-        seed: Of the noise.
+        seed: Of the noise; `None` takes one from torch's global generator and gives each row noise of its own, as
+            users of `generate` without a seed expect of equal prompts.
     """
 
-    def __init__(self, action: TokenAction, ids: torch.Tensor, mask: torch.Tensor | None, seed: int) -> None:
+    def __init__(self, action: TokenAction, ids: torch.Tensor, mask: torch.Tensor | None, seed: int | None) -> None:
         self.action = action
         self.count, self.length = ids.shape
         self.elements = action.canonical_element(ids, mask)
         canonical = action.apply(self.elements, ids).tolist()
         kept = [[True] * self.length] * self.count if mask is None else mask.bool().tolist()
+        # Without a seed the number of the row keeps equal prompts apart.
+        start = int(torch.randint(2**62, ())) if seed is None else seed
+        origins = [(start, row if seed is None else -1) for row in range(self.count)]
         self.digests = [
-            _digest(seed, *(token for token, keep in zip(tokens, keeps, strict=True) if keep))
-            for tokens, keeps in zip(canonical, kept, strict=True)
+            _digest(*origin, *(token for token, keep in zip(tokens, keeps, strict=True) if keep))
+            for origin, tokens, keeps in zip(origins, canonical, kept, strict=True)
         ]
 
     def keys(self, rows: int, *numbers: int, sample: bool = True) -> torch.Tensor:
@@ -84,7 +88,7 @@ class CoupledDraws(Draws):
 class CoupledNoise(LogitsProcessor):
     """The last logits processor of a coupled `generate`: chooses the token by the noise, or breaks ties by it.
 
-    Sampling: the chosen token alone keeps a finite score, so that `generate` draws it. Greedy decoding: of several
+    Sampling: the drawn token alone keeps a finite score, so that `generate` takes it. Greedy decoding: of several
     best tokens the one with the most noise is raised by the smallest possible step. Beam search: moved tokens are
     nudged by at most `BEAM_NUDGE` nats.
 
@@ -98,6 +102,7 @@ class CoupledNoise(LogitsProcessor):
 
     def __init__(self, prompts: Prompts, mode: str, record: bool = False) -> None:
         self.prompts = prompts
+        self.draws = mode == "sample"
         self.choose = {"sample": self._sample, "greedy": self._greedy, "beams": self._nudge}[mode]
         self.recorded: list[torch.Tensor] | None = [] if record else None
 
@@ -108,12 +113,14 @@ class CoupledNoise(LogitsProcessor):
         return self.choose(scores, input_ids.shape[1] - self.prompts.length)
 
     def _sample(self, scores: torch.Tensor, step: int) -> torch.Tensor:
-        rows, tokens = torch.isfinite(scores).nonzero(as_tuple=True)
+        # Few tokens are left after top-k or top-p, so only those get noise.
+        rows, tokens = (scores > -torch.inf).nonzero(as_tuple=True)
         noise = -(-self._uniform(rows, tokens, self.prompts.keys(len(scores), step)).log()).log()
-        noisy = torch.full(scores.shape, -torch.inf, dtype=torch.float64, device=scores.device)
-        noisy[rows, tokens] = scores[rows, tokens].double() + noise
-        chosen = noisy.argmax(-1, keepdim=True)
-        return torch.full_like(scores, -torch.inf).scatter(-1, chosen, 0.0)
+        noisy = scores[rows, tokens].double() + noise
+        best = noisy.new_full((len(scores),), -torch.inf).scatter_reduce(0, rows, noisy, "amax")
+        drawn = tokens.new_full((len(scores),), scores.shape[-1])
+        drawn = drawn.scatter_reduce(0, rows, tokens.where(noisy == best[rows], scores.shape[-1]), "amin")
+        return torch.full_like(scores, -torch.inf).scatter_(-1, drawn[:, None], 0.0)
 
     def _greedy(self, scores: torch.Tensor, step: int) -> torch.Tensor:
         best = scores == scores.amax(-1, keepdim=True)

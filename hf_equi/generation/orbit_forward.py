@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any
@@ -106,21 +107,52 @@ def forward_orbit(
         Float32 log-probabilities (float64 for a float64 base) and, with `use_cache`, the cache.
 
     Raises:
-        UnsupportedModelError: For a cache that another model has filled.
+        UnsupportedModelError: For a cache that another model has filled; where memory does not suffice, with advice.
 
     Cost: one base forward of the distinct members; two where a long shared prefix is fed on its own.
     """
+    with _advice_on_memory(elements, inputs):
+        if inputs.cache is None and not inputs.use_cache:
+            return _uncached(base, action, method, elements, inputs)
+        return _cached(base, action, method, elements, inputs, keep_identity)
+
+
+@contextmanager
+def _advice_on_memory(elements: torch.Tensor, inputs: OrbitInputs) -> Iterator[None]:
+    """Say how to make a forward smaller that does not fit into memory."""
+    try:
+        yield
+    except RuntimeError as error:
+        # CUDA raises its own class; on the CPU only the text of the message tells.
+        if not isinstance(error, torch.OutOfMemoryError) and "can't allocate memory" not in str(error):
+            raise
+        texts, members = elements.shape
+        raise UnsupportedModelError(
+            f"The orbits of {texts} texts of {inputs.input_ids.shape[1]} tokens make up to {texts * members} rows; "
+            f"{inputs.chunk or members} members of each at once are too many for the memory of "
+            f"{inputs.input_ids.device}. Set orbit_chunk_size (symmetrize(..., orbit_chunk_size=1) runs one member of "
+            "each at a time, in as many calls), or pass fewer texts."
+        ) from error
+
+
+def _cached(
+    base: PreTrainedModel,
+    action: TokenAction,
+    method: Symmetrizer,
+    elements: torch.Tensor,
+    inputs: OrbitInputs,
+    keep_identity: bool,
+) -> OrbitScores:
+    """New tokens after what is cached, segment by segment."""
     cache = _open_cache(elements, inputs)
-    if cache is None and not inputs.use_cache:
-        return _uncached(base, action, method, elements, inputs)
     elements = elements if cache is None else cache.orbit.elements
     members = action.permutations[elements.unsqueeze(-1), inputs.input_ids.unsqueeze(1)]  # (B, K, T)
     *prefix, last = _segments(base, members, cache, inputs)
     for segment in prefix:
         _, cache = _cached_call(base, members, cache, elements, inputs, segment)
     logits, cache = _cached_call(base, members, cache, elements, inputs, last)
-    scores = _log_probabilities(logits)
     fold = OrbitFold(cache.orbit, action, method)
+    scores = _normalise(logits, needed=keep_identity or not fold.takes_logits)
     fold.add(0, scores)
     return OrbitScores(fold.result(), scores[cache.orbit.row_of[:, 0]] if keep_identity else None, cache)
 
@@ -153,7 +185,7 @@ def _uncached(
         batch = orbit.batch_of_row[start : start + size]
         kwargs = _rows(inputs.attention_mask, inputs.position_ids, batch)
         logits = _call(base, {"input_ids": tokens[start : start + size], **kwargs, **inputs.extras}, keep).logits
-        scores = _log_probabilities(logits)
+        scores = _normalise(logits, needed=not fold.takes_logits)
         weights = _history(method, scores, tokens[start : start + size], batch, inputs)
         if weights is not None:
             scores, weights = scores[:, -inputs.logits_to_keep :], weights[:, -inputs.logits_to_keep :]
@@ -260,6 +292,7 @@ def _rows(mask: torch.Tensor | None, positions: torch.Tensor | None, batch: torc
     return rows
 
 
-def _log_probabilities(logits: torch.Tensor) -> torch.Tensor:
-    """Normalised in float32 at least."""
-    return logits.to(torch.promote_types(logits.dtype, torch.float32)).log_softmax(-1)
+def _normalise(logits: torch.Tensor, needed: bool) -> torch.Tensor:
+    """Scores in float32 at least; log-probabilities where those are needed."""
+    scores = logits.to(torch.promote_types(logits.dtype, torch.float32))
+    return scores.log_softmax(-1) if needed else scores

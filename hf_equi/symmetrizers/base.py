@@ -28,6 +28,8 @@ class Symmetrizer(ABC):
     weighs_history: ClassVar[bool] = False
     """Whether members weigh by what they said of the tokens after the prompt."""
 
+    takes_logits: bool = False
+    """Whether scores may lack the normalisation of their row."""
     empty: float
     """The value of the running combination before the first member."""
 
@@ -59,7 +61,10 @@ class Symmetrizer(ABC):
     def accumulate(
         self, total: torch.Tensor | None, scores: torch.Tensor, log_weight: torch.Tensor | float
     ) -> torch.Tensor:
-        """Add one member's log-probabilities to the running combination; `None` stands for one full of `empty`."""
+        """Add one member's log-probabilities to the running combination; `None` stands for one full of `empty`.
+
+        The combination passed in belongs to the callee, which may write into it.
+        """
 
 
 class Draws:

@@ -53,6 +53,8 @@ class Equitune(Symmetrizer):
         check_average(average)
         self.average = average
         self.empty = 0.0 if average == "logits" else -math.inf
+        # A row's normaliser is the same for all its tokens, so in a mean of logits it goes with the renormalisation.
+        self.takes_logits = average == "logits"
 
     def accumulate(
         self, total: torch.Tensor | None, scores: torch.Tensor, log_weight: torch.Tensor | float
@@ -60,8 +62,8 @@ class Equitune(Symmetrizer):
         """Add one member's log-probabilities, weighted."""
         if self.average == "logits":
             if total is not None and not isinstance(log_weight, torch.Tensor):
-                return torch.add(total, scores, alpha=math.exp(log_weight))
+                return total.add_(scores, alpha=math.exp(log_weight))
             weight = log_weight.exp() if isinstance(log_weight, torch.Tensor) else math.exp(log_weight)
-            return scores * weight if total is None else total + scores * weight
+            return scores * weight if total is None else total.add_(scores * weight)
         weighted = scores + log_weight
         return weighted if total is None else torch.logaddexp(total, weighted)

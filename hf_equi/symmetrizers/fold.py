@@ -46,6 +46,7 @@ class OrbitFold:
         self.orbit = orbit
         self.action = action
         self.method = method
+        self.takes_logits = method.takes_logits and action.general is None
         self.total: torch.Tensor | None = None
         self.identity: list[torch.Tensor] = []
         self.moved: list[torch.Tensor] = []
@@ -56,7 +57,7 @@ class OrbitFold:
 
         Args:
             start: The first row of the slice.
-            scores: `(rows, ..., V)` log-probabilities in the frame of each row.
+            scores: `(rows, ..., V)` log-probabilities in the frame of each row; logits serve where `takes_logits`.
             log_weights: `(rows, ...)` log weights of the rows, or `None` for equal ones.
         """
         if len(scores) == self.orbit.rows == self.orbit.most * len(self.orbit.counts) and log_weights is None:
@@ -111,10 +112,12 @@ class OrbitFold:
         """The combined log-probabilities, `(B, ..., V)`."""
         if self.total is None:
             raise RuntimeError("no rows were added")
-        combined = self.total.index_copy(-1, self.action.moved, self._combine_moved())
+        # With one row an orbit the total is the scores themselves, which belong to the caller.
+        combined = self.total.clone() if self.orbit.most == 1 else self.total
+        combined.index_copy_(-1, self.action.moved, self._combine_moved())
         if self.action.general is not None:
             general = self.action.general.nonzero().flatten()
-            combined = combined.index_copy(-1, general, torch.cat(self.identity))
+            combined.index_copy_(-1, general, torch.cat(self.identity))
         return combined.log_softmax(-1)
 
     def _combine_moved(self) -> torch.Tensor:

@@ -50,6 +50,30 @@ def test_samples_and_steps_of_one_seed_are_independent():
     assert chi_square(pairs.flatten(), torch.outer(law, law).flatten()) < 76.0  # 0.9999, 35 degrees of freedom
 
 
+def test_without_a_seed_each_row_draws_for_itself():
+    lm = hf_equi.symmetrize(base_model(), GENDER, tokenizer=tokenizer())
+    encoded = tokenizer()(["the man worked as a"] * 3, return_tensors="pt")
+    torch.manual_seed(3)
+    first = lm.generate(**encoded, max_new_tokens=10, do_sample=True).tolist()
+    assert len({str(row) for row in first}) == 3
+    assert lm.generate(**encoded, max_new_tokens=10, do_sample=True).tolist() != first
+    torch.manual_seed(3)
+    assert lm.generate(**encoded, max_new_tokens=10, do_sample=True).tolist() == first
+
+
+def test_texts_have_the_law_of_the_model():
+    """First tokens that `generate` draws, against the probabilities of the forward: chi-square."""
+    lm = hf_equi.symmetrize(base_model(), GENDER, tokenizer=tokenizer())
+    encoded = tokenizer()(["the man worked as a"], return_tensors="pt")
+    torch.manual_seed(0)
+    out = lm.generate(**encoded, max_new_tokens=1, do_sample=True, top_k=6, temperature=2.0, num_return_sequences=3000)
+    with torch.no_grad():
+        best = (lm(**encoded).logits[0, -1].double() / 2.0).topk(6)
+    counts = torch.stack([(out[:, -1] == token).sum() for token in best.indices]).double()
+    assert counts.sum() == 3000
+    assert chi_square(counts, best.values.softmax(-1)) < CHI_SQUARE_5
+
+
 def test_banned_tokens_are_never_drawn():
     scores = torch.tensor([[0.5, -torch.inf, 0.5, -torch.inf, 0.1, 0.1]])
     drawn = {
@@ -71,7 +95,12 @@ def test_uniform_is_splitmix():
 def texts(lm, prompts, seed=1, **settings):
     encoded = tokenizer()(prompts, return_tensors="pt", padding=True)
     out = lm.generate(**encoded, max_new_tokens=10, do_sample=True, seed=seed, **settings)
-    return [row.tolist() for row in out[:, encoded["input_ids"].shape[1] :]]
+    return [to_end(row.tolist()) for row in out[:, encoded["input_ids"].shape[1] :]]
+
+
+def to_end(text):
+    """Without the padding after the end of a text."""
+    return text[: text.index(0) + 1] if 0 in text else text
 
 
 @pytest.fixture(params=["equitune", "mixture", "canonical"])
@@ -83,8 +112,7 @@ def test_text_does_not_depend_on_neighbours(lm):
     prompts = ["the man worked as a", "an asian person", "person", "the white woman was known for"]
     together = texts(lm, prompts, num_return_sequences=2)
     alone = [text for prompt in prompts for text in texts(lm, [prompt], num_return_sequences=2)]
-    trim = [text[: text.index(0) + 1] if 0 in text else text for text in alone]
-    assert [text[: len(short)] for text, short in zip(together, trim, strict=True)] == trim
+    assert together == alone
 
 
 def test_samples_of_one_prompt_differ_and_seeds_differ(lm):
@@ -109,7 +137,7 @@ def test_texts_of_an_orbit_are_the_orbit_of_the_text(lm, prompt):
             and all(o in (0, s) for o, s in zip(other, shifts, strict=True))
         )
         out = lm.generate(moved, max_new_tokens=10, do_sample=True, seed=1)[0, ids.shape[1] :]
-        assert out.tolist() == action.apply(reduced, torch.tensor(text)).tolist()
+        assert to_end(out.tolist()) == action.apply(reduced, torch.tensor(text)).tolist()
 
 
 @pytest.mark.parametrize("settings", [{}, {"num_beams": 2}])

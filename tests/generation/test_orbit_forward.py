@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import inspect
+
 import pytest
 import torch
 from small_models import BOTH, GENDER, base_model, calls_of, tokenizer
@@ -86,3 +88,27 @@ def test_purely_recurrent_models_are_refused():
     with pytest.raises(UnsupportedModelError, match="MambaForCausalLM"):
         check_base(MambaForCausalLM(MambaConfig(vocab_size=5, hidden_size=8, num_hidden_layers=1)))
     check_base(base_model("jamba"))
+
+
+@pytest.mark.parametrize("use_cache", [False, True])
+def test_out_of_memory_says_what_chunks_would_do(lm, monkeypatch, use_cache):
+    """A base that has memory for 2 rows of the prompt."""
+    ids = tokenizer()("the black man said", return_tensors="pt")["input_ids"]
+    forward = type(lm.base).forward
+
+    def small(self, input_ids=None, **kwargs):
+        if input_ids.numel() > 2 * ids.numel():
+            raise torch.OutOfMemoryError("out of memory")
+        return forward(self, input_ids=input_ids, **kwargs)
+
+    small.__signature__ = inspect.signature(forward)
+    monkeypatch.setattr(type(lm.base), "forward", small)
+    with pytest.raises(UnsupportedModelError, match=r"up to 6 rows; 6 members.*orbit_chunk_size=1"):
+        lm(ids, use_cache=use_cache, logits_to_keep=1)
+    lm.config.orbit_chunk_size = 2
+    assert lm(ids, use_cache=use_cache, logits_to_keep=1).logits.shape == (1, 1, lm.config.vocab_size)
+
+
+def test_other_errors_pass(lm):
+    with pytest.raises(IndexError):
+        lm(torch.tensor([[10**6]]))

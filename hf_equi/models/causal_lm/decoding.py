@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -64,9 +65,12 @@ class DecodingMixin:
         settings.check_seed(seed)
         action = self.resolve(group)
         mask = kwargs.get("attention_mask")
-        prompts = Prompts(action, ids.to(self.device), None if mask is None else mask.to(self.device), seed or 0)
+        # Ties are broken alike in every call; texts are drawn anew unless a seed is given.
+        noise_seed = seed if settings.do_sample else seed or 0
+        mask = None if mask is None else mask.to(self.device)
+        prompts = Prompts(action, ids.to(self.device), mask, noise_seed)
         ids, kwargs = self._choose_elements(action, ids, kwargs, settings, None if seed is None else prompts)
-        processors, mode = LogitsProcessorList(logits_processor or []), settings.noise_mode(seed)
+        processors, mode = LogitsProcessorList(logits_processor or []), settings.noise_mode
         if mode is not None:
             noise = CoupledNoise(prompts, mode, record=settings.keeps_scores)
             processors.append(noise)
@@ -110,6 +114,13 @@ class DecodingMixin:
         if (positions := kwargs.get("position_ids")) is not None:
             kwargs["position_ids"] = positions[..., -ids.shape[1] :]
         return {"input_ids": ids, "past_key_values": past_key_values, "attention_mask": attention_mask, **kwargs}
+
+    def _sample(self, input_ids: torch.Tensor, *, logits_processor: Any, **kwargs: Any) -> Any:
+        """Decode token by token; where the last processor has drawn the token already, take its choice."""
+        if any(getattr(processor, "draws", False) for processor in logits_processor):
+            kwargs["generation_config"] = copy.copy(kwargs["generation_config"])
+            kwargs["generation_config"].do_sample = False
+        return super()._sample(input_ids, logits_processor=logits_processor, **kwargs)  # type: ignore[misc]
 
     def _get_logits_processor(self, *args: Any, **kwargs: Any) -> LogitsProcessorList:
         """The processors of a call, those that choose the token last: after temperature, top-k and top-p."""

@@ -63,10 +63,11 @@ class GenerationSettings:
                 "num_beams=1, or do_sample=False."
             )
 
-    def noise_mode(self, seed: int | None) -> str | None:
-        """How the coupled noise acts; `None` where tokens are drawn from torch's own generator."""
+    @property
+    def noise_mode(self) -> str | None:
+        """How the noise acts; `None` for sampled beams, which `generate` draws itself."""
         if self.do_sample:
-            return None if seed is None else "sample"
+            return "sample" if self.num_beams == 1 else None
         return "beams" if self.num_beams > 1 else "greedy"
 
     def expand_samples(self, ids: torch.Tensor, kwargs: dict[str, Any]) -> tuple[torch.Tensor, dict[str, Any]]:
