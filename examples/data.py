@@ -8,7 +8,8 @@ import sys
 from pathlib import Path
 
 SOURCES = {
-    "text": "nltk/nltk_data on GitHub, packages/corpora (detokenised, gzip, one sentence or paragraph per line)",
+    "text": "any plain English text as *.txt.gz, a sentence or paragraph a line "
+    "(ours: nltk/nltk_data on GitHub, packages/corpora)",
     "gpt2_generations/nlg_bias": "ewsheng/nlg-bias on GitHub, data/generated_samples",
     "gpt2_generations/equinlg/GPT2": (
         "iasonsky/EfficientEquivariantTransferLearning on GitHub, EquiNLG/generated_samples/GPT2"
@@ -21,7 +22,7 @@ def add_data_argument(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--data",
         type=Path,
-        default=Path(os.environ.get("HF_EQUI_DATA", "data")),
+        default=Path(os.environ.get("HF_EQUI_DATA") or "data"),
         metavar="DIR",
         help="folder with the data (default: the variable HF_EQUI_DATA, then ./data)",
     )
@@ -29,8 +30,9 @@ def add_data_argument(parser: argparse.ArgumentParser) -> None:
 
 def require(data: Path, *folders: str) -> list[Path]:
     """The named folders below `data`; where one is missing, one line says what to fetch from where, and exit 2."""
-    for folder in folders:
-        if not (data / folder).is_dir():
-            print(f"{data / folder} is missing: fetch it from {SOURCES[folder]}, or pass --data DIR", file=sys.stderr)
-            raise SystemExit(2)
+    missing = [folder for folder in folders if not (data / folder).is_dir()]
+    if missing:
+        what = "; ".join(f"{data / folder}, from {SOURCES[folder]}" for folder in missing)
+        print(f"Data are missing; fetch them or pass --data DIR: {what}", file=sys.stderr)
+        raise SystemExit(2)
     return [data / folder for folder in folders]

@@ -81,7 +81,12 @@ def train_tokenizer(corpus: list[str], path: Path, vocabulary: int) -> PreTraine
         trainer = trainers.BpeTrainer(vocab_size=vocabulary, special_tokens=[END, PAD], initial_alphabet=alphabet)
         bpe.train_from_iterator(corpus, trainer, length=len(corpus))
         tokenizer = PreTrainedTokenizerFast(
-            tokenizer_object=bpe, bos_token=END, eos_token=END, pad_token=PAD, model_max_length=BLOCK
+            tokenizer_object=bpe,
+            bos_token=END,
+            eos_token=END,
+            pad_token=PAD,
+            model_max_length=BLOCK,
+            padding_side="left",
         )
         tokenizer.save_pretrained(path)
     return PreTrainedTokenizerFast.from_pretrained(path)
@@ -167,6 +172,7 @@ def read_options() -> argparse.Namespace:
     parser.add_argument("--finetune-lr", type=float, default=1e-3)
     parser.add_argument("--dropout", type=float, default=0.2, help="of finetuning")
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--smoke", action="store_true", help="a minute on a little of the data, to see that it runs")
     return parser.parse_args()
 
 
@@ -256,6 +262,9 @@ def main() -> None:
         options.data, "text", "gpt2_generations/nlg_bias", "gpt2_generations/equinlg/GPT2"
     )
     text, generations = read_text(text_folder), read_generations(nlg_bias, equinlg)
+    if options.smoke:
+        text, options.epochs, options.finetune_epochs = text[:4000], 1, 1
+        generations = {name: lines[:300] for name, lines in generations.items()}
     tokenizer = train_tokenizer(text + 4 * generations["train"], options.output / "tokenizer", 8192)
     validation = separate(generations["validation"], tokenizer)
     pretrain(options, tokenizer, text, validation)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer, PreTrainedConfig, PreTrainedModel
+from transformers import AutoConfig, AutoTokenizer, PreTrainedConfig, PreTrainedModel, PreTrainedTokenizerBase
 from transformers.models.auto.modeling_auto import MODEL_FOR_CAUSAL_LM_MAPPING
 
 from hf_equi.actions.resolution import resolve_tokens
@@ -13,8 +13,9 @@ from hf_equi.errors import ConfigurationError, UnsupportedModelError
 from hf_equi.generation import check_base
 from hf_equi.groups import DemographicGroup, FiniteGroup
 from hf_equi.models.causal_lm import EquiLM, EquiLMConfig
-from hf_equi.models.causal_lm.checkpoints import hub_name
+from hf_equi.models.causal_lm.checkpoints import hub_name, load_base
 from hf_equi.models.causal_lm.fingerprint import fingerprint
+from hf_equi.models.causal_lm.methods import create
 
 __all__ = ["DEMO", "DEMO_FOLDER", "TASKS", "symmetrize"]
 
@@ -46,23 +47,25 @@ def symmetrize(
         tokenizer: The model's tokenizer, for a `model` that is an object.
         average: What equi-tuning averages: `"logits"` or `"probabilities"`.
         multi_token: What to do with a set of words that has no form of one token: `"error"` or `"skip"`.
-        orbit_chunk_size: Members of each orbit that go through the base at once (bounds memory); by default all.
+        orbit_chunk_size: Members of each orbit that go through the base at once, to save memory; by default all.
         **from_pretrained_kwargs: dtype, device_map, revision, trust_remote_code and what else `from_pretrained` takes.
 
     Returns:
-        An `EquiLM`, with its tokenizer at `.tokenizer`. A model passed as an object is shared, not copied.
+        An `EquiLM`, with its tokenizer. A model passed as an object is shared, not copied.
 
     Raises:
         ActionError: For words that the tokenizer cannot move.
-        ConfigurationError: For an unknown method, task or setting, or a missing tokenizer.
+        ConfigurationError: For an unknown method, task or setting, a missing tokenizer, a model that is symmetrised
+            already, a checkpoint without safetensors. All checks but the last run before weights are loaded.
+        OSError: For a name without a model, as in transformers.
         UnsupportedModelError: For a model family that cannot be wrapped.
-
-    All checks run before weights are loaded.
     """
     group = _check_request(task, group)
+    create(method, average)
     base_config, tokenizer = _describe(model, tokenizer, from_pretrained_kwargs)
     vocab_size = base_config.get_text_config().vocab_size
-    name, revision = hub_name(base_config, **from_pretrained_kwargs)
+    by_name = not isinstance(model, PreTrainedModel)  # of an object nobody knows the revision
+    name, revision = hub_name(base_config, **from_pretrained_kwargs) if by_name else (None, None)
     config = EquiLMConfig(
         base_config=base_config,
         group=group.to_dict(),
@@ -75,11 +78,12 @@ def symmetrize(
         base_name=name,
         base_revision=revision,
     )
-    if not isinstance(model, PreTrainedModel):
-        model = AutoModelForCausalLM.from_pretrained(_resolve_name(model), **from_pretrained_kwargs)
-    lm = EquiLM(config, model)
+    base = model if isinstance(model, PreTrainedModel) else load_base(_resolve_name(model), **from_pretrained_kwargs)
+    lm = EquiLM(config, base)
     lm.tokenizer = tokenizer
-    lm.train(model.training)
+    lm.train(base.training)
+    if by_name:
+        lm.remember_base()
     return lm
 
 
@@ -114,12 +118,18 @@ def _describe(model: str | Path | PreTrainedModel, tokenizer: Any, kwargs: dict[
             raise ConfigurationError(
                 "A model passed as an object needs its tokenizer: symmetrize(model, group, tokenizer=...)"
             )
-        if not model.can_generate():
+        _check_tokenizer(tokenizer)
+        if not model.can_generate() or model.config.is_encoder_decoder or _reads_both_ways(model.config):
             raise UnsupportedModelError(
-                f"{type(model).__name__} does not generate text: load the model with AutoModelForCausalLM"
+                f"{type(model).__name__} is no model that reads from left to right and generates text: load one with "
+                "AutoModelForCausalLM"
             )
         check_base(model)
         return model.config, tokenizer
+    if not isinstance(model, (str, Path)):
+        raise ConfigurationError(
+            f"A {type(model).__name__} is no PreTrainedModel of transformers, no folder and no name on the Hub"
+        )
     name = _resolve_name(model)
     shared = {
         key: kwargs[key]
@@ -127,10 +137,28 @@ def _describe(model: str | Path | PreTrainedModel, tokenizer: Any, kwargs: dict[
         if key in kwargs
     }
     config = AutoConfig.from_pretrained(name, **shared)
+    if isinstance(config, EquiLMConfig):
+        raise ConfigurationError(
+            f"{name} is symmetrised already: load it with EquiLM.from_pretrained, then symmetrize(lm.unwrap(), group, "
+            "tokenizer=lm.tokenizer)"
+        )
     _check_family(config)
     if tokenizer is None:
         tokenizer = AutoTokenizer.from_pretrained(name, **shared)
+    _check_tokenizer(tokenizer)
     return config, tokenizer
+
+
+def _reads_both_ways(config: PreTrainedConfig) -> bool:
+    """Whether it is an encoder of the kind that is a decoder too, on request."""
+    return hasattr(config, "add_cross_attention") and getattr(config, "is_decoder", True) is False
+
+
+def _check_tokenizer(tokenizer: Any) -> None:
+    if not isinstance(tokenizer, PreTrainedTokenizerBase):
+        raise ConfigurationError(
+            f"tokenizer={tokenizer!r} is no tokenizer of transformers: pass AutoTokenizer.from_pretrained(...)"
+        )
 
 
 def _check_family(config: PreTrainedConfig) -> None:

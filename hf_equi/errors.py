@@ -35,7 +35,7 @@ class EquivarianceError(HfEquiError):
 
 
 class UnsupportedModelError(HfEquiError):
-    """A model family, cache or decoding strategy that cannot be wrapped."""
+    """A model family or cache that cannot be wrapped, or a model too large for the memory."""
 
 
 class HfEquiWarning(UserWarning):

@@ -5,7 +5,14 @@ from __future__ import annotations
 import pytest
 import torch
 from small_models import GENDER, base_model, tokenizer
-from transformers import AutoModelForCausalLM, BertConfig, BertModel
+from transformers import (
+    AutoModelForCausalLM,
+    BertConfig,
+    BertLMHeadModel,
+    BertModel,
+    T5Config,
+    T5ForConditionalGeneration,
+)
 
 import hf_equi
 from hf_equi import DemographicGroup, FiniteGroup
@@ -53,9 +60,33 @@ def test_symmetrised_twice_is_refused():
         hf_equi.symmetrize(lm, GENDER, tokenizer=tokenizer())
 
 
+def test_symmetrised_folder_is_refused(tmp_path):
+    hf_equi.symmetrize(base_model(), GENDER, tokenizer=tokenizer()).save_pretrained(tmp_path)
+    with pytest.raises(ConfigurationError, match=r"symmetrised already: load it with EquiLM\.from_pretrained"):
+        hf_equi.symmetrize(tmp_path, GENDER)
+
+
+@pytest.mark.parametrize(
+    "model",
+    [
+        T5ForConditionalGeneration(T5Config(vocab_size=9, d_model=8, d_ff=8, num_layers=1, num_heads=1, d_kv=8)),
+        BertLMHeadModel(BertConfig(vocab_size=9, hidden_size=8, num_hidden_layers=1, num_attention_heads=1)),
+    ],
+    ids=["encoder-decoder", "reads both ways"],
+)
+def test_models_that_are_not_causal_are_refused(model):
+    with pytest.raises(UnsupportedModelError, match="no model that reads from left to right"):
+        hf_equi.symmetrize(model, GENDER, tokenizer=tokenizer())
+
+
+def test_what_is_no_tokenizer_is_refused():
+    with pytest.raises(ConfigurationError, match="tokenizer='x' is no tokenizer"):
+        hf_equi.symmetrize(base_model(), GENDER, tokenizer="x")
+
+
 def test_other_models_are_refused():
     bert = BertModel(BertConfig(hidden_size=8, num_hidden_layers=1, num_attention_heads=1, intermediate_size=8))
-    with pytest.raises(UnsupportedModelError, match=r"BertModel does not generate.*AutoModelForCausalLM"):
+    with pytest.raises(UnsupportedModelError, match=r"BertModel is no model that reads.*AutoModelForCausalLM"):
         hf_equi.symmetrize(bert, GENDER, tokenizer=tokenizer())
 
 

@@ -86,7 +86,7 @@ def single_token_rows(group: DemographicGroup, tokenizer: Any) -> tuple[list[Tok
             if None in tokens:
                 continue
             row = TokenRow(form, tuple(token for token in tokens if token is not None))
-            if _is_new(row, owner):
+            if _is_new(row, owner, set(tokenizer.all_special_ids)):
                 rows.append(row)
                 owner.update(dict.fromkeys(row.tokens, row))
             if _same_mapping(row, owner[row.tokens[0]]):
@@ -94,7 +94,7 @@ def single_token_rows(group: DemographicGroup, tokenizer: Any) -> tuple[list[Tok
     return rows, [words for factor in group.factors for words in factor.sets if words not in found]
 
 
-def _is_new(row: TokenRow, owner: dict[int, TokenRow]) -> bool:
+def _is_new(row: TokenRow, owner: dict[int, TokenRow], special: set[int]) -> bool:
     """Whether the row adds a mapping; raises where it contradicts one."""
     if len(set(row.tokens)) < len(row.tokens):
         raise ActionError(
@@ -102,6 +102,11 @@ def _is_new(row: TokenRow, owner: dict[int, TokenRow]) -> bool:
             "permutation can tell them apart. Leave that set out or write it otherwise."
         )
     for token in row.tokens:
+        if token in special:
+            raise ActionError(
+                f"One of {', '.join(map(repr, row.form.words))} is a special token of the tokenizer, which has to "
+                "stay where it is. Leave that set out."
+            )
         other = owner.get(token)
         if other is None or _same_mapping(row, other):
             continue
@@ -156,6 +161,6 @@ def _report_missing(missing: Iterable[tuple[str, ...]], multi_token: str) -> Non
     if multi_token == "error":
         raise ActionError(
             f"No form of these words is one token of the tokenizer (on every side of the set): {names}. Leave them "
-            'out, pass multi_token="skip" to go on without them, or use a method that acts on words.'
+            'out, or pass multi_token="skip" to go on without them.'
         )
     warnings.warn(f"Left out, no form is one token: {names}", HfEquiWarning, stacklevel=4)

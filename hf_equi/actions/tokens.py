@@ -24,6 +24,10 @@ class TokenMap:
         neutral: For each factor the neutral tokens where the factor lists them (all others are general), or `None`.
         general: For each factor the general tokens where the factor lists them (all others are neutral), or `None`.
 
+    Example:
+        >>> TokenMap(vocab_size=5, sets=(((1, 2),), ((4, 3),))).moved
+        (1, 2, 3, 4)
+
     Raises:
         ActionError: If the sets make no permutation: a token twice, sets of unequal length, an id outside of the
             vocabulary.
@@ -81,13 +85,44 @@ class TokenMap:
 
     @classmethod
     def from_dict(cls, stored: dict[str, Any]) -> TokenMap:
-        """The inverse of `to_dict`."""
-        return cls(
-            vocab_size=stored["vocab_size"],
-            sets=tuple(tuple(tuple(tokens) for tokens in factor) for factor in stored["sets"]),
-            neutral=tuple(None if ids is None else tuple(ids) for ids in stored["neutral"]),
-            general=tuple(None if ids is None else tuple(ids) for ids in stored["general"]),
-        )
+        """The inverse of `to_dict`.
+
+        Raises:
+            ActionError: If something is missing or of another type.
+        """
+        try:
+            return cls(
+                vocab_size=int(stored["vocab_size"]),
+                sets=tuple(tuple(tuple(map(int, tokens)) for tokens in factor) for factor in stored["sets"]),
+                neutral=tuple(None if ids is None else tuple(map(int, ids)) for ids in stored["neutral"]),
+                general=tuple(None if ids is None else tuple(map(int, ids)) for ids in stored["general"]),
+            )
+        except (KeyError, TypeError) as error:
+            raise ActionError(
+                f"The stored token map is damaged ({error!r}). Symmetrize the base model again to rebuild it."
+            ) from error
+
+    def check_group(self, group: DemographicGroup) -> None:
+        """Refuse a group that this map was not made for.
+
+        Raises:
+            ActionError: If the factors differ in number, in the size of their sets, or in what they list.
+        """
+        sizes = [len(factor[0]) if factor else None for factor in self.sets]
+        if len(sizes) != len(group.factors) or any(
+            size not in (None, factor.size) for size, factor in zip(sizes, group.factors, strict=True)
+        ):
+            raise ActionError(
+                f"The token map has sets of {sizes} tokens, the group has factors of "
+                f"{[factor.size for factor in group.factors]} words. Resolve the tokens again for this group."
+            )
+        kinds = [(factor.neutral is None, factor.general is None) for factor in group.factors]
+        stored = [(n is None, g is None) for n, g in zip(self.neutral, self.general, strict=False)]
+        if group.relaxed and stored != kinds:
+            raise ActionError(
+                "The token map does not list the neutral or general tokens that the factors of the relaxed group "
+                "have. Resolve the tokens again for this group."
+            )
 
 
 class TokenAction:
@@ -118,21 +153,7 @@ class TokenAction:
     def __init__(
         self, group: DemographicGroup, token_map: TokenMap, device: torch.device | str | None = "cpu"
     ) -> None:
-        sizes = [len(factor[0]) if factor else None for factor in token_map.sets]
-        if len(sizes) != len(group.factors) or any(
-            size not in (None, factor.size) for size, factor in zip(sizes, group.factors, strict=True)
-        ):
-            raise ActionError(
-                f"The token map has sets of {sizes} tokens, the group has factors of "
-                f"{[factor.size for factor in group.factors]} words. Resolve the tokens again for this group."
-            )
-        kinds = [(factor.neutral is None, factor.general is None) for factor in group.factors]
-        stored = [(n is None, g is None) for n, g in zip(token_map.neutral, token_map.general, strict=False)]
-        if group.relaxed and stored != kinds:
-            raise ActionError(
-                "The token map does not list the neutral or general tokens that the factors of the relaxed group "
-                "have. Resolve the tokens again for this group."
-            )
+        token_map.check_group(group)
         self.group = group
         self.token_map = token_map
         self.device = torch.device(device or "cpu")
@@ -173,6 +194,10 @@ class TokenAction:
         """`g⁻¹y` for scores `y` of shape `(..., vocab)`: the value at v is `y[g(v)]`."""
         return scores[..., self.permutations[g]]
 
+    def members(self, elements: torch.Tensor, ids: torch.Tensor) -> torch.Tensor:
+        """Some members of each orbit: elements `(batch, K)` and ids `(batch, tokens)` to `(batch, K, tokens)`."""
+        return self.permutations[elements.unsqueeze(-1), ids.unsqueeze(1)]
+
     def orbit(self, ids: torch.Tensor) -> torch.Tensor:
         """All members: `(batch, tokens)` to `(batch, group, tokens)`."""
         return self.permutations[:, ids].transpose(0, 1)
@@ -190,6 +215,10 @@ class TokenAction:
             least = images.masked_fill(~smallest, self.token_map.vocab_size).min(1, keepdim=True).values
             smallest &= images == least
         return smallest.int().argmax(1)
+
+    def same_as(self, other: TokenAction) -> bool:
+        """Whether both move the same tokens alike, on whatever device."""
+        return self is other or (self.group == other.group and self.token_map == other.token_map)
 
     def __repr__(self) -> str:
         return f"TokenAction({self.group!r}, {len(self.moved)} of {self.token_map.vocab_size} tokens moved)"

@@ -133,7 +133,7 @@ def generate(  # noqa: PLR0913, PLR0917  a command has as many parameters as opt
     ] = None,
     greedy: Annotated[bool, typer.Option("--greedy", help="Take the most probable token.")] = False,
     beams: Annotated[int | None, typer.Option(metavar="N", min=2, help="Beam search with so many beams.")] = None,
-    seed: Annotated[int, typer.Option(metavar="N", min=0, help="Of sampling.")] = 0,
+    seed: Annotated[int, typer.Option(metavar="N", min=0, max=2**63 - 1, help="Of sampling.")] = 0,
     as_json: AsJson = False,
 ) -> None:
     """Complete prompts with a model and with its EquiLM, side by side.

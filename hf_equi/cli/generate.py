@@ -47,6 +47,8 @@ def run_generate(
     Raises:
         HfEquiError: For whatever is wrong with these.
     """
+    if method[1] is not None and method[0] not in (None, "equitune"):
+        raise ConfigurationError(f"--average has no effect on --method {method[0]}: leave it out.")
     chosen = None if group is None else read_group(group)
     texts = _collect(*prompts)
     with quiet(), _progress() as bar:

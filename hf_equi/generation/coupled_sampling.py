@@ -27,9 +27,9 @@ __all__ = ["CoupledDraws", "CoupledNoise", "Prompts"]
 
 _STREAM_STEP = -0x61C8864680B583EB  # 2^64 / golden ratio, odd, as a signed number
 _MIX = ((30, -0x40A7B892E31B1A47), (27, -0x6B2FB644ECCEEE15))
-# Beam search adds up scores and then compares them, so an exact tie is broken by a nudge rather than by a choice.
+# Beam search and top-p rank tokens before one is chosen, so there an exact tie is broken by a nudge.
 BEAM_NUDGE = 1e-5
-"""Nats added at most to the score of a moved token in beam search."""
+"""Nats added at most to the score of a moved token in beam search, and before top-p and its like."""
 
 
 class Prompts:
@@ -94,16 +94,20 @@ class CoupledNoise(LogitsProcessor):
 
     Args:
         prompts: Of this call.
-        mode: `"sample"`, `"greedy"` or `"beams"`.
+        mode: `"sample"`, `"greedy"`, `"beams"`, or `"nudge"` for the nudge of beams before others rank tokens.
         record: Whether to keep the scores as they were before the choice, in `recorded`.
     """
-
-    runs_last = True
 
     def __init__(self, prompts: Prompts, mode: str, record: bool = False) -> None:
         self.prompts = prompts
         self.draws = mode == "sample"
-        self.choose = {"sample": self._sample, "greedy": self._greedy, "beams": self._nudge}[mode]
+        self.runs_last = mode != "nudge"
+        self.choose = {
+            "sample": self._sample,
+            "greedy": self._greedy,
+            "beams": self._nudge,
+            "nudge": self._nudge,
+        }[mode]
         self.recorded: list[torch.Tensor] | None = [] if record else None
 
     def __call__(self, input_ids: torch.LongTensor, scores: torch.FloatTensor) -> torch.Tensor:

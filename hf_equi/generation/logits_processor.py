@@ -9,8 +9,10 @@ from transformers import LogitsProcessor, PreTrainedModel
 
 from hf_equi.actions import TokenAction
 from hf_equi.actions.resolution import resolve_tokens
+from hf_equi.errors import ConfigurationError
 from hf_equi.generation.orbit_cache import OrbitCache
 from hf_equi.generation.orbit_forward import OrbitInputs, check_base, forward_orbit
+from hf_equi.generation.padding import leading_mask
 from hf_equi.groups import DemographicGroup
 from hf_equi.symmetrizers import Draws, Equitune
 
@@ -31,13 +33,25 @@ class EquiLogitsProcessor(LogitsProcessor):
         tokenizer: The model's tokenizer.
         average: As `Equitune`.
         multi_token: As `hf_equi.actions.resolution.resolve_tokens`.
-        attention_mask: `(batch, tokens)` of the prompts; by default leading padding tokens are padding.
+        attention_mask: `(batch, tokens)` of the prompts; by default leading padding tokens are padding, but for as
+            many as all prompts begin with where that token also begins or ends texts.
 
     Raises:
         ActionError: As `resolve_tokens`.
+        ConfigurationError: For anything but a `DemographicGroup`.
         UnsupportedModelError: For a model without a key-value cache.
 
     Cost: one base forward of the distinct members a step, beside the one of `generate` itself.
+
+    Example:
+        >>> import hf_equi
+        >>> group = hf_equi.DemographicGroup([["man", "woman"], ["he", "she"]])
+        >>> lm = hf_equi.symmetrize("demo", group)
+        >>> prompt = lm.tokenizer("The woman worked as", return_tensors="pt")
+        >>> processor = EquiLogitsProcessor(lm.unwrap(), group, lm.tokenizer)
+        >>> ours = lm.unwrap().generate(**prompt, max_new_tokens=5, logits_processor=[processor])
+        >>> bool((ours == lm.generate(**prompt, max_new_tokens=5)).all())
+        True
     """
 
     def __init__(
@@ -51,11 +65,14 @@ class EquiLogitsProcessor(LogitsProcessor):
         attention_mask: torch.Tensor | None = None,
     ) -> None:
         check_base(model)
+        if not isinstance(group, DemographicGroup):
+            raise ConfigurationError(f"group={group!r} is no DemographicGroup: make one, or take a preset")
         vocab_size = model.config.get_text_config().vocab_size
         self.model = model
         self.action = TokenAction(group, resolve_tokens(group, tokenizer, vocab_size, multi_token))
         self.method = Equitune(average)
         self.pad_token_id = tokenizer.pad_token_id
+        self.pad_ends_texts = self.pad_token_id in (tokenizer.eos_token_id, tokenizer.bos_token_id)
         self.attention_mask = attention_mask
         self._ids: torch.Tensor | None = None
         self._mask: torch.Tensor | None = None
@@ -109,6 +126,5 @@ class EquiLogitsProcessor(LogitsProcessor):
             mask = mask.repeat_interleave(len(input_ids) // len(mask), dim=0)
             grown = input_ids.shape[1] - mask.shape[1]
             mask = torch.nn.functional.pad(mask, (0, grown), value=1)
-        else:
-            mask = (input_ids != self.pad_token_id).cumsum(-1).clamp(max=1).to(self.model.device)
-        return None if bool((mask == 1).all()) else mask
+            return None if bool((mask == 1).all()) else mask
+        return leading_mask(input_ids.to(self.model.device), self.pad_token_id, self.pad_ends_texts)

@@ -11,6 +11,7 @@ from __future__ import annotations
 import torch
 from transformers.cache_utils import Cache
 
+from hf_equi.actions import TokenAction
 from hf_equi.errors import UnsupportedModelError
 from hf_equi.symmetrizers import Orbit
 
@@ -23,12 +24,13 @@ class OrbitCache(Cache):
     Args:
         inner: The base model's cache.
         orbit: Which row holds which member.
+        action: Whose orbits they are.
 
     Raises:
         UnsupportedModelError: If `inner` holds rows already, or has room for another number of rows.
     """
 
-    def __init__(self, inner: Cache, orbit: Orbit) -> None:
+    def __init__(self, inner: Cache, orbit: Orbit, action: TokenAction) -> None:
         super().__init__(layers=inner.layers)
         if inner.is_compileable and inner.is_initialized and inner.batch_size != orbit.rows:
             raise UnsupportedModelError(
@@ -38,6 +40,7 @@ class OrbitCache(Cache):
             )
         self.inner = inner
         self.orbit = orbit
+        self.action = action
 
     @property
     def is_compileable(self) -> bool:
@@ -48,8 +51,8 @@ class OrbitCache(Cache):
         """Tokens of each text that are cached."""
         return int(self.inner.get_seq_length(layer_idx))
 
-    def extend(self, tokens: torch.Tensor) -> None:
-        """Fork rows where the next tokens of their members differ.
+    def extend(self, tokens: torch.Tensor) -> Orbit:
+        """Fork rows where the next tokens of their members differ, and return the orbit after them.
 
         Args:
             tokens: `(B, K, tokens)` what each member reads next.
@@ -58,6 +61,7 @@ class OrbitCache(Cache):
         if orbit.rows != self.orbit.rows and self.get_seq_length() > 0:
             self._take_rows(parents)
         self.orbit = orbit
+        return orbit
 
     def reorder_cache(self, beam_idx: torch.Tensor) -> None:
         """Take the orbits of the texts `beam_idx`, `(B,)`, in their order."""

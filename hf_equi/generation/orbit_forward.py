@@ -72,14 +72,16 @@ def check_base(base: PreTrainedModel | type[PreTrainedModel]) -> None:
     """Refuse a base whose cache cannot hold orbits.
 
     Raises:
-        UnsupportedModelError: For models that take no `past_key_values`.
+        UnsupportedModelError: For models that take no cache of transformers as `past_key_values`.
     """
     model_class = base if isinstance(base, type) else type(base)
-    if "past_key_values" not in _parameters(model_class.forward):
+    supports = getattr(model_class, "_supports_default_dynamic_cache", None)
+    if "past_key_values" not in _parameters(model_class.forward) or (supports is not None and not supports()):
         raise UnsupportedModelError(
-            f"{model_class.__name__} takes no `past_key_values`, so its state cannot be forked: purely recurrent "
-            "models such as Mamba cannot be wrapped. Decoder-only models with a key-value cache can be (GPT-2, Llama, "
-            "Mistral, Gemma, Qwen, OPT, Falcon, BLOOM and the like), and hybrids that keep their state in it (Jamba)."
+            f"{model_class.__name__} takes no cache of transformers as `past_key_values`, so its state cannot be "
+            "forked: purely recurrent models such as Mamba, and those with a cache of their own, cannot be wrapped. "
+            "Decoder-only models with a key-value cache can be (GPT-2, Llama, Mistral, Gemma, Qwen, OPT, Falcon, "
+            "BLOOM and the like), and hybrids that keep their state in it (Jamba)."
         )
 
 
@@ -107,7 +109,8 @@ def forward_orbit(
         Float32 log-probabilities (float64 for a float64 base) and, with `use_cache`, the cache.
 
     Raises:
-        UnsupportedModelError: For a cache that another model has filled; where memory does not suffice, with advice.
+        UnsupportedModelError: For a cache that another model or group has filled; where memory does not suffice, with
+            advice; for scores of several tokens after a cache from a model with recurrent layers.
 
     Cost: one base forward of the distinct members; two where a long shared prefix is fed on its own.
     """
@@ -144,30 +147,45 @@ def _cached(
     keep_identity: bool,
 ) -> OrbitScores:
     """New tokens after what is cached, segment by segment."""
-    cache = _open_cache(elements, inputs)
-    elements = elements if cache is None else cache.orbit.elements
-    members = action.permutations[elements.unsqueeze(-1), inputs.input_ids.unsqueeze(1)]  # (B, K, T)
-    *prefix, last = _segments(base, members, cache, inputs)
-    for segment in prefix:
-        _, cache = _cached_call(base, members, cache, elements, inputs, segment)
-    logits, cache = _cached_call(base, members, cache, elements, inputs, last)
-    fold = OrbitFold(cache.orbit, action, method)
-    scores = _normalise(logits, needed=keep_identity or not fold.takes_logits)
-    fold.add(0, scores)
-    return OrbitScores(fold.result(), scores[cache.orbit.row_of[:, 0]] if keep_identity else None, cache)
+    cache = _open_cache(action, elements, inputs)
+    orbit = Orbit.start(elements) if cache is None else cache.orbit
+    members = action.members(orbit.elements, inputs.input_ids)
+    for start, stop in _segments(base, members, orbit, cache, inputs):
+        tokens = members[..., start:stop]
+        if cache is None:
+            orbit, _ = orbit.extend(tokens)
+        else:
+            orbit = cache.extend(tokens)
+        out = _cached_call(base, members, orbit, cache, inputs, (start, stop))
+        if cache is None and out.past_key_values is not None:
+            cache = OrbitCache(out.past_key_values, orbit, action)
+    fold = OrbitFold(orbit, action, method)
+    scores = _normalise(out.logits, needed=keep_identity or not fold.takes_logits)
+    weights = None
+    if members.shape[1] > 1 and scores.shape[1] == members.shape[-1]:
+        weights = _history(method, scores, members[orbit.batch_of_row, orbit.slot_of_row], orbit.batch_of_row, inputs)
+    fold.add(0, scores, weights)
+    return OrbitScores(fold.result(), scores[orbit.row_of[:, 0]] if keep_identity else None, cache)
 
 
-def _open_cache(elements: torch.Tensor, inputs: OrbitInputs) -> OrbitCache | None:
+def _open_cache(action: TokenAction, elements: torch.Tensor, inputs: OrbitInputs) -> OrbitCache | None:
     """The orbit cache of the inputs: theirs, or a new one around an empty cache of the base."""
     cache = inputs.cache
-    if cache is None or isinstance(cache, OrbitCache):
+    if cache is None:
+        return None
+    if isinstance(cache, OrbitCache):
+        if not action.same_as(cache.action):
+            raise UnsupportedModelError(
+                f"This cache holds orbits of {cache.action.group!r}, so it cannot be continued with {action.group!r}. "
+                "Pass the same group=, or start without past_key_values."
+            )
         return cache
     if int(cache.get_seq_length()) > 0:
         raise UnsupportedModelError(
             "This cache was filled by another model, so it does not hold the orbits of its texts. Pass the "
             "`past_key_values` that this model returned, or none."
         )
-    return OrbitCache(cache, Orbit.start(elements, shared=not cache.is_compileable))
+    return OrbitCache(cache, Orbit.start(elements, shared=not cache.is_compileable), action)
 
 
 def _uncached(
@@ -175,7 +193,7 @@ def _uncached(
 ) -> OrbitScores:
     """All places of whole texts, a chunk of rows at a time."""
     ids = inputs.input_ids
-    members = action.permutations[elements.unsqueeze(-1), ids.unsqueeze(1)]  # (B, K, T)
+    members = action.members(elements, ids)
     orbit, _ = Orbit.start(elements).extend(members)
     tokens = members[orbit.batch_of_row, orbit.slot_of_row]  # (R, T)
     fold = OrbitFold(orbit, action, method)
@@ -184,7 +202,9 @@ def _uncached(
     for start in range(0, orbit.rows, size):
         batch = orbit.batch_of_row[start : start + size]
         kwargs = _rows(inputs.attention_mask, inputs.position_ids, batch)
-        logits = _call(base, {"input_ids": tokens[start : start + size], **kwargs, **inputs.extras}, keep).logits
+        logits = _call(
+            base, {"input_ids": tokens[start : start + size], **kwargs, **_extras(inputs, batch)}, keep
+        ).logits
         scores = _normalise(logits, needed=not fold.takes_logits)
         weights = _history(method, scores, tokens[start : start + size], batch, inputs)
         if weights is not None:
@@ -209,60 +229,66 @@ def _history(
 
 
 def _segments(
-    base: PreTrainedModel, members: torch.Tensor, cache: OrbitCache | None, inputs: OrbitInputs
-) -> Iterator[tuple[int, int]]:
+    base: PreTrainedModel, members: torch.Tensor, orbit: Orbit, cache: OrbitCache | None, inputs: OrbitInputs
+) -> list[tuple[int, int]]:
     """How the new tokens are cut into calls: a long prefix that members share first, and no call above the chunk."""
     tokens = members.shape[-1]
-    # A recurrent layer reads several tokens rightly only where it starts; other places need the logits of every call.
-    if tokens == 1 or inputs.logits_to_keep != 1 or base._is_stateful:
-        yield 0, tokens
-        return
-    orbit = Orbit.start(members[..., 0]) if cache is None else cache.orbit
+    if base._is_stateful:
+        return _recurrent_segments(tokens, cache, inputs)
+    if tokens == 1 or inputs.logits_to_keep != 1:  # other places need the logits of every call
+        return [(0, tokens)]
     first, rows = orbit.rows, [(place, fork.rows) for place, fork in orbit.forks(members)]
     last = rows[-1][1] if rows else first
     split, saved = 0, 0
     for place, before in zip([place for place, _ in rows], [first, *(count for _, count in rows)], strict=False):
         if place * (last - before) > max(saved, MINIMUM_SAVING):
             split, saved, first = place, place * (last - before), before
+    segments = []
     for start, stop, width in ((0, split, first), (split, tokens, last)):
         limit = stop - start
         if inputs.chunk is not None:
             limit = max(1, len(members) * inputs.chunk * tokens // width)
-        for place in range(start, stop, max(limit, 1)):
-            yield place, min(place + limit, stop)
+        segments += [(place, min(place + limit, stop)) for place in range(start, stop, max(limit, 1))]
+    return segments
+
+
+def _recurrent_segments(tokens: int, cache: OrbitCache | None, inputs: OrbitInputs) -> list[tuple[int, int]]:
+    """A recurrent layer reads several tokens rightly only where it starts; after that, one at a time."""
+    if tokens == 1 or cache is None or cache.get_seq_length() == 0:
+        return [(0, tokens)]
+    if inputs.logits_to_keep != 1:
+        raise UnsupportedModelError(
+            f"A model with recurrent layers cannot score {tokens} tokens at once after a cache. Pass them one at a "
+            "time, logits_to_keep=1 for the last alone, or the whole text without a cache."
+        )
+    return [(place, place + 1) for place in range(tokens)]
 
 
 def _cached_call(
     base: PreTrainedModel,
     members: torch.Tensor,
+    orbit: Orbit,
     cache: OrbitCache | None,
-    elements: torch.Tensor,
     inputs: OrbitInputs,
     segment: tuple[int, int],
-) -> tuple[torch.Tensor, OrbitCache]:
+) -> Any:
     """Feed one segment of the new tokens to the rows of the cache, as `generate` would feed them to the base."""
     start, stop = segment
-    tokens = members[..., start:stop]
-    if cache is None:
-        orbit, _ = Orbit.start(elements).extend(tokens)
-    else:
-        cache.extend(tokens)
-        orbit = cache.orbit
+    batch = orbit.batch_of_row
     past = 0 if cache is None else cache.get_seq_length()
     mask = inputs.attention_mask
     if mask is not None:
         mask = mask[:, : mask.shape[1] - members.shape[-1] + stop]
     positions = None if inputs.position_ids is None else inputs.position_ids[:, start:stop]
     arguments = base.prepare_inputs_for_generation(  # type: ignore[operator]  # from GenerationMixin
-        tokens[orbit.batch_of_row, orbit.slot_of_row],
+        members[..., start:stop][batch, orbit.slot_of_row],
         past_key_values=None if cache is None else cache.inner,
         is_first_iteration=past == 0,
         use_cache=True,
-        **_rows(mask, positions, orbit.batch_of_row),
-        **inputs.extras,
+        **_rows(mask, positions, batch),
+        **_extras(inputs, batch),
     )
-    out = _call(base, arguments, inputs.logits_to_keep)
-    return out.logits, OrbitCache(out.past_key_values, orbit) if cache is None else cache
+    return _call(base, arguments, inputs.logits_to_keep)
 
 
 def _call(base: PreTrainedModel, arguments: dict[str, Any], logits_to_keep: int) -> Any:
@@ -270,9 +296,12 @@ def _call(base: PreTrainedModel, arguments: dict[str, Any], logits_to_keep: int)
     accepted = _parameters(type(base).forward)
     if "position_ids" not in accepted:
         arguments.pop("position_ids", None)
+    arguments["return_dict"] = True
     if "logits_to_keep" in accepted:
-        return base(**arguments, logits_to_keep=logits_to_keep, return_dict=True)
-    out = base(**arguments, return_dict=True)
+        arguments["logits_to_keep"] = logits_to_keep
+        return base(**arguments)
+    arguments.pop("logits_to_keep", None)
+    out = base(**arguments)
     out.logits = out.logits[:, -logits_to_keep:]
     return out
 
@@ -290,6 +319,15 @@ def _rows(mask: torch.Tensor | None, positions: torch.Tensor | None, batch: torc
     if positions is not None:
         rows["position_ids"] = positions[batch] if len(positions) > 1 else positions.expand(len(batch), -1)
     return rows
+
+
+def _extras(inputs: OrbitInputs, batch: torch.Tensor) -> dict[str, Any]:
+    """What else the base is given: one entry a text becomes one a row."""
+    texts = inputs.input_ids.shape[:1]
+    return {
+        name: value[batch] if isinstance(value, torch.Tensor) and value.shape[:1] == texts else value
+        for name, value in inputs.extras.items()
+    }
 
 
 def _normalise(logits: torch.Tensor, needed: bool) -> torch.Tensor:

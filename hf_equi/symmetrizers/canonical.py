@@ -26,6 +26,14 @@ class Canonical(Equitune):
 
     Cost: 1 base forward.
 
+    Example:
+        >>> from hf_equi.actions.tokens import TokenAction, TokenMap
+        >>> from hf_equi.groups import DemographicGroup
+        >>> action = TokenAction(DemographicGroup([["he", "she"]]), TokenMap(vocab_size=3, sets=(((1, 2),),)))
+        >>> Canonical().draw(action, torch.tensor([[0, 1], [0, 2]]), None, Draws())
+        tensor([[0],
+                [1]])
+
     References:
         arXiv 2211.06489, with a fixed rule in the place of the learned network.
     """

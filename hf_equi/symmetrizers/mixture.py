@@ -24,6 +24,10 @@ class Mixture(Equitune):
     the probabilities that they gave to those tokens, so the next-token law is that of the mixture of whole texts.
 
     Cost: 1 base forward a sample, |G| a scored text.
+
+    Example:
+        >>> Mixture().history_log_weights(torch.tensor([[0.0, -1.0, -2.0]]))
+        tensor([[ 0., -1., -3.]])
     """
 
     name = "mixture"

@@ -84,5 +84,5 @@ def test_minus_infinity_stays():
 
 def test_recurrent_models_are_refused():
     mamba = MambaForCausalLM(MambaConfig(vocab_size=len(tokenizer()), hidden_size=8, num_hidden_layers=1))
-    with pytest.raises(UnsupportedModelError, match=r"MambaForCausalLM takes no `past_key_values`.*Jamba"):
+    with pytest.raises(UnsupportedModelError, match=r"MambaForCausalLM takes no cache.*Jamba"):
         EquiLogitsProcessor(mamba, GENDER, tokenizer())

@@ -98,4 +98,4 @@ def test_static_cache_of_another_size_is_refused():
     cache = StaticCache(config, max_cache_len=8)
     cache.early_initialization(2, config.num_key_value_heads, config.head_dim, torch.float32, torch.device("cpu"))
     with pytest.raises(UnsupportedModelError, match="room for 2 rows, the orbits need 4"):
-        OrbitCache(cache, Orbit.start(torch.arange(GENDER.order).expand(2, -1), shared=False))
+        OrbitCache(cache, Orbit.start(torch.arange(GENDER.order).expand(2, -1), shared=False), None)

@@ -14,7 +14,7 @@ from transformers.utils.hub import extract_commit_hash
 from hf_equi.errors import ConfigurationError
 from hf_equi.models.causal_lm.fingerprint import check_tokenizer
 
-__all__ = ["CheckpointMixin", "hub_name"]
+__all__ = ["CheckpointMixin", "embedding_rows", "hub_name", "load_base"]
 
 LOADER = "import_hf_equi.py"
 """The module that lets the Auto classes load a checkpoint before `import hf_equi`, with `trust_remote_code=True`."""
@@ -26,6 +26,30 @@ from hf_equi import EquiLM, EquiLMConfig
 __all__ = ["EquiLM", "EquiLMConfig"]
 '''
 _HUB_ARGUMENTS = ("cache_dir", "force_download", "local_files_only", "token", "revision", "subfolder")
+
+
+def load_base(name: str, **kwargs: Any) -> PreTrainedModel:
+    """Load a base model from safetensors alone.
+
+    Raises:
+        ConfigurationError: If the checkpoint holds no safetensors.
+    """
+    try:
+        base: PreTrainedModel = AutoModelForCausalLM.from_pretrained(name, **{**kwargs, "use_safetensors": True})
+    except OSError as error:
+        if "safetensors" not in str(error):
+            raise
+        raise ConfigurationError(
+            f"{name} holds no safetensors, and hf_equi loads no pickle. Convert it once: load the model with "
+            "transformers, call its save_pretrained, and use that folder."
+        ) from error
+    return base
+
+
+def embedding_rows(model: PreTrainedModel) -> int:
+    """Tokens that a model's embedding has rows for."""
+    weight: Any = model.get_input_embeddings().weight
+    return int(weight.shape[0])
 
 
 def hub_name(config: Any, **hub: Any) -> tuple[str | None, str | None]:
@@ -51,6 +75,7 @@ class CheckpointMixin:
     base: PreTrainedModel
     config: Any
     generation_config: Any
+    _loaded_base: list[int] | None
 
     @property
     def tokenizer(self) -> Any:
@@ -91,14 +116,18 @@ class CheckpointMixin:
             save_directory: Where to.
             *args: As in transformers.
             save_base: `False` stores no weights, only the base's name and revision on the Hub, from where
-                `from_pretrained` loads them.
+                `from_pretrained` loads them. It is for bases as they were loaded, by name, through `symmetrize`.
             **kwargs: As in transformers.
 
         Raises:
-            ConfigurationError: For `save_base=False` and a base that was not loaded from the Hub.
+            ConfigurationError: For `save_base=False` and a base that `symmetrize` has not loaded from the Hub, or
+                that was trained since.
         """
         if not save_base:
             self._require_hub_base()
+            if kwargs.get("push_to_hub"):
+                raise ConfigurationError("save_base=False saves to a folder: save, then upload the folder")
+        self._check_unchanged()
         folder = Path(save_directory)
         folder.mkdir(parents=True, exist_ok=True)
         (folder / LOADER).write_text(_LOADER_TEXT, encoding="utf-8")
@@ -106,20 +135,41 @@ class CheckpointMixin:
             "AutoConfig": f"{Path(LOADER).stem}.{type(self.config).__name__}",
             "AutoModelForCausalLM": f"{Path(LOADER).stem}.{type(self).__name__}",
         }
+        # Before the weights: with push_to_hub the whole folder goes out at the end of their saving.
+        if self._tokenizer is not None:
+            self._tokenizer.save_pretrained(save_directory)
         if save_base:
             super().save_pretrained(save_directory, *args, **kwargs)  # type: ignore[misc]
         else:
             self._save_without_base(folder)
+
+    def _check_unchanged(self) -> None:
+        """Refuse to write a checkpoint that could not be loaded again."""
+        rows = embedding_rows(self.base)
+        if rows != self.config.vocab_size:
+            raise ConfigurationError(
+                f"The base's embedding was resized to {rows} rows, the token permutation was made for "
+                f"{self.config.vocab_size}. Wrap the base again: symmetrize(lm.unwrap(), group, tokenizer=tokenizer)."
+            )
         if self._tokenizer is not None:
-            self._tokenizer.save_pretrained(save_directory)
+            check_tokenizer(self._tokenizer, self.config.tokenizer_fingerprint, "this model, changed since,")
 
     def _require_hub_base(self) -> None:
         if self.config.base_name is None:
             raise ConfigurationError(
-                "save_base=False stores the base by its name on the Hub, but this base was not loaded from there "
-                f"(name_or_path={getattr(self.base.config, '_name_or_path', '')!r}). Save it whole, or publish the "
-                "base first."
+                "save_base=False stores the base by its name and revision on the Hub, but this base was not loaded "
+                f"from there by symmetrize (name_or_path={getattr(self.base.config, '_name_or_path', '')!r}). Save it "
+                "whole, or wrap it by its name: symmetrize(name, group)."
             )
+        if self._loaded_base != _versions(self.base):
+            raise ConfigurationError(
+                f"save_base=False stores the base by its name, {self.config.base_name!r}, but its weights have "
+                "changed since they were loaded. Save it whole."
+            )
+
+    def remember_base(self) -> None:
+        """Note that the base is as it was loaded from the Hub."""
+        self._loaded_base = _versions(self.base)
 
     def _save_without_base(self, folder: Path) -> None:
         config = copy.deepcopy(self.config)
@@ -137,10 +187,14 @@ class CheckpointMixin:
         """
         hub = {name: kwargs[name] for name in _HUB_ARGUMENTS if name in kwargs}
         config = cls._read_config(pretrained_model_name_or_path, config, hub)
+        for name in [name for name in kwargs if name in config.to_dict() and name != "dtype"]:
+            setattr(config, name, kwargs.pop(name))
+        config._check()
         tokenizer = _load_tokenizer(pretrained_model_name_or_path, hub)
         if tokenizer is not None:
             check_tokenizer(tokenizer, config.tokenizer_fingerprint, str(pretrained_model_name_or_path))
         if config.stores_base:
+            kwargs["use_safetensors"] = True  # no pickle is ever loaded
             model = super().from_pretrained(pretrained_model_name_or_path, *args, config=config, **kwargs)  # type: ignore[misc]
         else:
             model = cls._load_through_base(pretrained_model_name_or_path, config, kwargs)
@@ -158,17 +212,25 @@ class CheckpointMixin:
                     f"{cls.config_class.model_type!r} one. Wrap it: hf_equi.symmetrize({str(path)!r}, group)."  # type: ignore[attr-defined]
                 )
             config = cls.config_class.from_pretrained(config or path, **hub)  # type: ignore[attr-defined]
+        if config.group is None or config.token_map is None:
+            raise ConfigurationError(f"{path} holds no group: make a model with hf_equi.symmetrize(model, group)")
         return config
 
     @classmethod
     def _load_through_base(cls, path: Any, config: Any, kwargs: dict[str, Any]) -> Any:
         # The revision of the checkpoint is not that of the base.
         passed = {name: value for name, value in kwargs.items() if name not in ("revision", "subfolder")}
-        base = AutoModelForCausalLM.from_pretrained(config.base_name, revision=config.base_revision, **passed)
+        base = load_base(config.base_name, revision=config.base_revision, **passed)
         config.stores_base = True  # of the model in memory; `save_base=False` asks for it again
         model = cls(config, base)  # type: ignore[call-arg]
+        model.remember_base()
         model.generation_config = type(model.generation_config).from_pretrained(path)
         return model.eval()  # type: ignore[attr-defined]
+
+
+def _versions(base: PreTrainedModel) -> list[int]:
+    """How often each weight was written to, as torch counts."""
+    return [parameter._version for parameter in base.parameters()]
 
 
 def _load_tokenizer(path: Any, hub: dict[str, Any]) -> Any:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from importlib.metadata import version
 from typing import Any, ClassVar
 
 from huggingface_hub.dataclasses import strict
@@ -39,6 +40,8 @@ class EquiLMConfig(PreTrainedConfig):
             What to do with words that are not one token, also for `generate(group=...)`: `"error"` or `"skip"`.
         orbit_chunk_size (`int`, *optional*):
             Members of each orbit that go through the base at once; by default all.
+        hf_equi_version (`str`, *optional*):
+            The version that wrote the config; by default this one.
         stores_base (`bool`, *optional*, defaults to `True`):
             Whether the checkpoint holds the base's weights. Otherwise they are loaded from `base_name`.
         base_name (`str`, *optional*):
@@ -57,6 +60,7 @@ class EquiLMConfig(PreTrainedConfig):
     """
 
     model_type = "equi_lm"
+    keys_to_ignore_at_inference: ClassVar[list[str]] = ["past_key_values", "chosen_element"]
     sub_configs_defaults: ClassVar[dict[str, SubConfigSpec]] = {
         "base_config": SubConfigSpec(config_class=AutoConfig, model_type="gpt2")
     }
@@ -69,6 +73,7 @@ class EquiLMConfig(PreTrainedConfig):
     average: str = "logits"
     multi_token: str = "error"
     orbit_chunk_size: int | None = None
+    hf_equi_version: str | None = None
     stores_base: bool = True
     base_name: str | None = None
     base_revision: str | None = None
@@ -84,6 +89,7 @@ class EquiLMConfig(PreTrainedConfig):
             self.base_config = copy.deepcopy(self.base_config)
             kwargs.setdefault("attn_implementation", self.base_config._attn_implementation)
         super().__post_init__(**kwargs)  # type: ignore[no-untyped-call]
+        self.hf_equi_version = self.hf_equi_version or version("hf_equi")
         text = self.get_text_config()
         self.vocab_size = text.vocab_size
         self.tie_word_embeddings = bool(getattr(text, "tie_word_embeddings", False))
@@ -93,7 +99,8 @@ class EquiLMConfig(PreTrainedConfig):
 
     def _check(self) -> None:
         method = self.create_method()
-        if self.orbit_chunk_size is not None and self.orbit_chunk_size < 1:
+        chunk = self.orbit_chunk_size
+        if chunk is not None and chunk < 1:
             raise ConfigurationError(
                 f"orbit_chunk_size={self.orbit_chunk_size} is no number of orbit members: use 1 or more, or None for "
                 "all"
@@ -105,9 +112,13 @@ class EquiLMConfig(PreTrainedConfig):
                 f"The method {self.method!r} has no relaxed variant: it moves whole texts, so neutral and general "
                 'words make no difference to it. Use method="equitune", or a group without neutral= and general=.'
             )
-        if self.token_map is not None and TokenMap.from_dict(self.token_map).vocab_size != self.vocab_size:
+        if self.token_map is None:
+            return
+        token_map = TokenMap.from_dict(self.token_map)
+        token_map.check_group(DemographicGroup.from_dict(self.group))
+        if token_map.vocab_size != self.vocab_size:
             raise ConfigurationError(
-                f"The token map was made for {self.token_map['vocab_size']} tokens, the base has {self.vocab_size}. "
+                f"The token map was made for {token_map.vocab_size} tokens, the base has {self.vocab_size}. "
                 "Symmetrize the resized base again: symmetrize(base, group, tokenizer=tokenizer)."
             )
 

@@ -8,9 +8,11 @@ from typing import TYPE_CHECKING, Any
 import torch
 from transformers import LogitsProcessorList
 from transformers.cache_utils import Cache
+from transformers.utils import ModelOutput
 
 from hf_equi.errors import ConfigurationError
 from hf_equi.generation.coupled_sampling import CoupledDraws, CoupledNoise, Prompts
+from hf_equi.generation.padding import infer_mask
 from hf_equi.models.causal_lm.generation_settings import GenerationSettings
 from hf_equi.symmetrizers import Draws
 
@@ -47,39 +49,62 @@ class DecodingMixin:
             logits_processor: As in transformers; acts in the user's own frame.
             *args: As in transformers.
             group: Another group, for this call alone.
-            seed: Couples sampling: the text of a prompt is a function of the seed and the prompt alone, and texts of
-                prompts that the group maps to each other are mapped to each other. Draw several samples of a prompt
-                with `num_return_sequences`. Without a seed, texts are drawn from torch's global generator.
+            seed: Couples sampling (without `do_sample` it only breaks exact ties): the text of a prompt is a function
+                of the seed and the prompt alone, and texts of prompts that the group maps to each other are mapped to
+                each other. Draw several samples of a prompt with `num_return_sequences`. Without a seed, texts are
+                drawn from torch's global generator.
             **kwargs: As in transformers.
 
         Returns:
-            As in transformers.
+            As in transformers; with `return_dict_in_generate`, methods of one row add `chosen_element`,
+            `(texts,)`.
 
         Raises:
-            ConfigurationError: Without token ids; for a seed with sampled beams.
+            ConfigurationError: Without token ids; for a seed that is no number, or with sampled beams.
         """
-        ids = kwargs.pop("input_ids", None) if inputs is None else inputs
-        if ids is None or kwargs.get("inputs_embeds") is not None:
-            raise ConfigurationError("A group acts on tokens: pass the prompts as input_ids, not as inputs_embeds")
+        ids = self._read_prompts(inputs, kwargs)
         settings = GenerationSettings.read(self.generation_config, generation_config, kwargs)
         settings.check_seed(seed)
         action = self.resolve(group)
         mask = kwargs.get("attention_mask")
+        if mask is None:
+            mask = kwargs["attention_mask"] = infer_mask(ids, settings.pad_token_id, settings.eos_token_ids)
         # Ties are broken alike in every call; texts are drawn anew unless a seed is given.
         noise_seed = seed if settings.do_sample else seed or 0
         mask = None if mask is None else mask.to(self.device)
         prompts = Prompts(action, ids.to(self.device), mask, noise_seed)
         ids, kwargs = self._choose_elements(action, ids, kwargs, settings, None if seed is None else prompts)
         processors, mode = LogitsProcessorList(logits_processor or []), settings.noise_mode
+        if mode == "sample" and settings.cuts_ties:
+            processors.append(CoupledNoise(prompts, "nudge"))
         if mode is not None:
             noise = CoupledNoise(prompts, mode, record=settings.keeps_scores)
             processors.append(noise)
         # Rows fork while text is generated, so a compiled graph of fixed shapes does not fit.
         kwargs.setdefault("disable_compile", True)
         out = super().generate(ids, generation_config, processors, *args, group=action, **kwargs)  # type: ignore[misc]
-        if mode == "sample" and settings.keeps_scores:
+        if mode == "sample" and settings.keeps_scores and len(out.scores) == len(noise.recorded or ()):
             out.scores = tuple(noise.recorded or ())
+        if isinstance(out, ModelOutput) and "elements" in kwargs:
+            out.chosen_element = kwargs["elements"]
         return out
+
+    def _read_prompts(self, inputs: torch.Tensor | None, kwargs: dict[str, Any]) -> torch.Tensor:
+        """The token ids of a call, checked."""
+        ids = kwargs.pop("input_ids", None) if inputs is None else inputs
+        if ids is None or kwargs.get("inputs_embeds") is not None:
+            raise ConfigurationError("A group acts on tokens: pass the prompts as input_ids, not as inputs_embeds")
+        if not isinstance(ids, torch.Tensor) or ids.dim() != 2:
+            raise ConfigurationError(
+                "Prompts are token ids of shape (batch, tokens); received "
+                f"{getattr(ids, 'shape', type(ids).__name__)}. "
+                'Use lm.tokenizer(texts, return_tensors="pt", padding=True).'
+            )
+        if kwargs.get("assistant_model") is not None and not isinstance(kwargs["assistant_model"], DecodingMixin):
+            raise ConfigurationError(
+                "The assistant has to be symmetrised too: symmetrize(assistant, group, tokenizer=...)"
+            )
+        return ids
 
     def _choose_elements(
         self,

@@ -22,12 +22,18 @@ class GenerationSettings:
         num_beams: Beams a prompt.
         num_return_sequences: Texts a prompt.
         keeps_scores: Whether the call returns the scores of each step.
+        cuts_ties: Whether tokens are left out by their rank, which takes one of two tied tokens and leaves the other.
+        pad_token_id: The padding token, if any.
+        eos_token_ids: The tokens that end a text.
     """
 
     do_sample: bool
     num_beams: int
     num_return_sequences: int
     keeps_scores: bool
+    cuts_ties: bool = False
+    pad_token_id: int | None = None
+    eos_token_ids: tuple[int, ...] = ()
 
     @classmethod
     def read(cls, own: GenerationConfig, given: GenerationConfig | None, kwargs: dict[str, Any]) -> GenerationSettings:
@@ -44,6 +50,9 @@ class GenerationSettings:
             num_beams=int(setting("num_beams", 1)),
             num_return_sequences=int(setting("num_return_sequences", 1)),
             keeps_scores=bool(setting("output_scores", False) and setting("return_dict_in_generate", False)),
+            cuts_ties=any(setting(name, 1.0) < 1.0 for name in ("top_p", "typical_p", "top_h")),
+            pad_token_id=setting("pad_token_id", None),
+            eos_token_ids=tuple(_as_list(setting("eos_token_id", []))),
         )
 
     @property
@@ -52,11 +61,13 @@ class GenerationSettings:
         return 1 if self.num_beams > 1 else self.num_return_sequences
 
     def check_seed(self, seed: int | None) -> None:
-        """Refuse what a seed cannot couple.
+        """Refuse what is no seed, and what a seed cannot couple.
 
         Raises:
-            ConfigurationError: For a seed with sampled beams.
+            ConfigurationError: For anything but a whole number of 64 bits; for a seed with sampled beams.
         """
+        if seed is not None and (not _is_whole(seed) or not -(2**63) <= seed < 2**63):
+            raise ConfigurationError(f"seed={seed!r} is no whole number of 64 bits: use one from 0 to 2**63 - 1")
         if seed is not None and self.do_sample and self.num_beams > 1:
             raise ConfigurationError(
                 f"seed={seed} couples sampling token by token; beam search with do_sample=True draws whole beams. Use "
@@ -81,3 +92,11 @@ class GenerationSettings:
             for name, value in kwargs.items()
         }
         return ids.repeat_interleave(self.samples, dim=0), {**expanded, "num_return_sequences": 1}
+
+
+def _as_list(tokens: int | list[int]) -> list[int]:
+    return [tokens] if isinstance(tokens, int) else list(tokens)
+
+
+def _is_whole(value: object) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool)

@@ -16,9 +16,10 @@ from hf_equi.actions import TokenAction
 from hf_equi.actions.resolution import resolve_tokens
 from hf_equi.actions.tokens import TokenMap
 from hf_equi.errors import ConfigurationError
+from hf_equi.generation.orbit_cache import OrbitCache
 from hf_equi.generation.orbit_forward import OrbitInputs, check_base, forward_orbit
 from hf_equi.groups import DemographicGroup
-from hf_equi.models.causal_lm.checkpoints import CheckpointMixin
+from hf_equi.models.causal_lm.checkpoints import CheckpointMixin, embedding_rows
 from hf_equi.models.causal_lm.configuration_equi_lm import EquiLMConfig
 from hf_equi.models.causal_lm.decoding import DecodingMixin
 from hf_equi.models.causal_lm.explanation import TokenExplanation, explain_tokens
@@ -83,7 +84,6 @@ class EquiLM(CheckpointMixin, DecodingMixin, PreTrainedModel, GenerationMixin): 
     _supports_flash_attn = True
     _supports_flex_attn = True
     _supports_attention_backend = True
-    _keys_to_ignore_at_inference = ("past_key_values", "chosen_element")
 
     def __init__(self, config: EquiLMConfig, base: PreTrainedModel | None = None) -> None:
         if config.group is None or config.token_map is None:
@@ -93,6 +93,7 @@ class EquiLM(CheckpointMixin, DecodingMixin, PreTrainedModel, GenerationMixin): 
         if base is not None:
             config._attn_implementation = base.config._attn_implementation
         super().__init__(config)
+        base_is_new = base is None
         if base is None:
             base = AutoModelForCausalLM.from_config(config.base_config)
         check_base(base)
@@ -105,6 +106,8 @@ class EquiLM(CheckpointMixin, DecodingMixin, PreTrainedModel, GenerationMixin): 
         if base.generation_config is not None:
             self.generation_config = copy.deepcopy(base.generation_config)
         self._tokenizer: Any = None
+        self._loaded_base = None
+        self._owns_weights = base_is_new
         self._action: TokenAction | None = None
         self.post_init()  # type: ignore[no-untyped-call]
 
@@ -127,7 +130,8 @@ class EquiLM(CheckpointMixin, DecodingMixin, PreTrainedModel, GenerationMixin): 
         if self._action is None:
             group = DemographicGroup.from_dict(self.config.group)
             self._action = TokenAction(group, TokenMap.from_dict(self.config.token_map))
-        if self._action.device != self.device:
+        # Offloaded weights are on no device while they are not needed.
+        if self.device.type != "meta" and self._action.device != self.device:
             self._action = self._action.to(self.device)
         return self._action
 
@@ -139,7 +143,11 @@ class EquiLM(CheckpointMixin, DecodingMixin, PreTrainedModel, GenerationMixin): 
             ConfigurationError: If the model has no tokenizer, or its method no variant for the group.
         """
         if isinstance(group, TokenAction):
-            return group.to(self.device)
+            return group
+        if group is not None and not isinstance(group, DemographicGroup):
+            raise ConfigurationError(
+                f"group={group!r} is no DemographicGroup: make one, or take DemographicGroup.preset"
+            )
         if group is None or group == self.group:
             return self.action
         if group.relaxed and not self.config.create_method().relaxable:
@@ -147,7 +155,7 @@ class EquiLM(CheckpointMixin, DecodingMixin, PreTrainedModel, GenerationMixin): 
                 f"The method {self.config.method!r} has no relaxed variant for the group {group!r}"
             )
         token_map = resolve_tokens(group, self.tokenizer, self.config.vocab_size, self.config.multi_token)
-        return TokenAction(group, token_map, device=self.device)
+        return TokenAction(group, token_map, device=self.action.device)
 
     def forward(  # noqa: PLR0913, PLR0917  the signature that transformers expects
         self,
@@ -179,10 +187,12 @@ class EquiLM(CheckpointMixin, DecodingMixin, PreTrainedModel, GenerationMixin): 
             group: Another group, for this call alone.
             elements: `(batch,)` run these elements alone, as `generate` does for methods of one row.
             return_dict: `False` for a tuple.
-            **kwargs: `num_items_in_batch` goes to the loss, all else to the base.
+            **kwargs: `num_items_in_batch` goes to the loss, all else to the base, of whose outputs only the scores
+                are used.
 
         Raises:
-            ConfigurationError: For `inputs_embeds`, or without `input_ids`.
+            ConfigurationError: For `inputs_embeds`, without `input_ids`, for hidden states or attentions.
+            UnsupportedModelError: For a cache of another model; where memory does not suffice, with advice.
         """
         if input_ids is None or inputs_embeds is not None:
             raise ConfigurationError("A group acts on tokens, so EquiLM needs input_ids and cannot read inputs_embeds")
@@ -196,18 +206,20 @@ class EquiLM(CheckpointMixin, DecodingMixin, PreTrainedModel, GenerationMixin): 
             logits_to_keep=logits_to_keep,
             prompt_length=_prompt_length(input_ids, labels),
             chunk=self.config.orbit_chunk_size,
-            extras={key: value for key, value in kwargs.items() if value is not None},
+            extras=_extras(kwargs),
         )
         action = self.resolve(group)
-        members = self._members(action, inputs) if elements is None else elements[:, None]
+        members = self._members(action, inputs, labels is not None) if elements is None else elements[:, None]
         out = forward_orbit(self.base, action, self.config.create_method(), members, inputs)
         loss = None if labels is None else self._loss(out.combined, labels, attention_mask, items)
         chosen = members[:, 0] if members.shape[1] == 1 else None
         result = EquiCausalLMOutput(loss=loss, logits=out.combined, past_key_values=out.cache, chosen_element=chosen)
         return result.to_tuple() if return_dict is False else result
 
-    def _members(self, action: TokenAction, inputs: OrbitInputs) -> torch.Tensor:
+    def _members(self, action: TokenAction, inputs: OrbitInputs, scores_labels: bool) -> torch.Tensor:
         """The elements to run, `(batch, members)`: to decode with where a cache is kept, else to score with."""
+        if isinstance(inputs.cache, OrbitCache):
+            return inputs.cache.orbit.elements
         method: Symmetrizer = self.config.create_method()
         places = torch.arange(inputs.input_ids.shape[1], device=inputs.input_ids.device)
         prompt = torch.ones_like(inputs.input_ids, dtype=torch.bool)
@@ -215,7 +227,7 @@ class EquiLM(CheckpointMixin, DecodingMixin, PreTrainedModel, GenerationMixin): 
             prompt = places < inputs.prompt_length[:, None]
         if inputs.attention_mask is not None:
             prompt &= inputs.attention_mask[:, -len(places) :].bool()
-        if inputs.use_cache:
+        if inputs.use_cache and not scores_labels:
             return method.draw(action, inputs.input_ids, prompt, Draws())
         return method.score_elements(action, inputs.input_ids, prompt)
 
@@ -257,17 +269,33 @@ class EquiLM(CheckpointMixin, DecodingMixin, PreTrainedModel, GenerationMixin): 
         Raises:
             ConfigurationError: For another size.
         """
-        if new_num_tokens not in (None, self.config.vocab_size):
+        size = new_num_tokens or embedding_rows(self.base)
+        if size != self.config.vocab_size or args or kwargs.get("pad_to_multiple_of"):
             raise ConfigurationError(
-                f"The token permutation was made for {self.config.vocab_size} tokens, not for {new_num_tokens}. "
+                f"The token permutation was made for {self.config.vocab_size} tokens, not for another size. "
                 "Resize the base, then wrap it again: base = lm.unwrap(), base.resize_token_embeddings(n), "
                 "symmetrize(base, group)"
             )
         return self.base.resize_token_embeddings(new_num_tokens, *args, **kwargs)
 
+    def init_weights(self) -> None:
+        """Initialise and tie the weights of a new base; one that was passed in stays to the bit as it is."""
+        if self._owns_weights:
+            super().init_weights()  # type: ignore[no-untyped-call]
+
     def _init_weights(self, module: nn.Module) -> None:
         """Weights that a checkpoint lacks are initialised as the base initialises them."""
         self.base._init_weights(module)
+
+
+def _extras(kwargs: dict[str, Any]) -> dict[str, Any]:
+    """What the base is given beside texts."""
+    if kwargs.pop("output_hidden_states", None) or kwargs.pop("output_attentions", None):
+        raise ConfigurationError(
+            "An EquiLM has scores alone: hidden states and attentions are those of the rows of an orbit. Ask the base "
+            "for them: lm.unwrap()."
+        )
+    return {key: value for key, value in kwargs.items() if value is not None}
 
 
 def _prompt_length(input_ids: torch.Tensor, labels: torch.Tensor | None) -> torch.Tensor:

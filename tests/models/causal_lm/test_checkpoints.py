@@ -174,12 +174,44 @@ def test_without_weights_it_loads_through_its_base(tmp_path):
     assert torch.equal(scores(AutoModelForCausalLM.from_pretrained(whole)), scores(lm))
 
 
+def test_without_weights_needs_the_revision_of_the_base(tmp_path):
+    """Of an object from the Hub nobody knows the revision, so its name alone would bring other weights."""
+    hub_cache(tmp_path / "cache", "someone/small", "a" * 40)
+    base = AutoModelForCausalLM.from_pretrained("someone/small", cache_dir=tmp_path / "cache")
+    lm = hf_equi.symmetrize(base, BOTH, tokenizer=tokenizer())
+    with pytest.raises(ConfigurationError, match="wrap it by its name"):
+        lm.save_pretrained(tmp_path / "saved", save_base=False)
+
+
+def test_without_weights_needs_the_weights_of_the_base(tmp_path):
+    hub_cache(tmp_path / "cache", "someone/small", "a" * 40)
+    lm = hf_equi.symmetrize("someone/small", BOTH, cache_dir=tmp_path / "cache")
+    with torch.no_grad():
+        lm.get_input_embeddings().weight.add_(1.0)
+    with pytest.raises(ConfigurationError, match="weights have changed"):
+        lm.save_pretrained(tmp_path / "saved", save_base=False)
+
+
+def test_pickles_are_never_loaded(tmp_path):
+    torch.save(base_model().state_dict(), tmp_path / "pytorch_model.bin")
+    base_model().config.save_pretrained(tmp_path)
+    tokenizer().save_pretrained(tmp_path)
+    with pytest.raises(ConfigurationError, match="holds no safetensors, and hf_equi loads no pickle"):
+        hf_equi.symmetrize(tmp_path, BOTH)
+    wrap().save_pretrained(tmp_path / "lm")
+    weights = load_file(tmp_path / "lm" / "model.safetensors")
+    torch.save(weights, tmp_path / "lm" / "pytorch_model.bin")
+    (tmp_path / "lm" / "model.safetensors").unlink()
+    with pytest.raises(OSError, match="safetensors"):
+        EquiLM.from_pretrained(tmp_path / "lm")
+
+
 def test_without_weights_needs_a_base_on_the_hub(tmp_path):
     folder = tmp_path / "base"
     base_model().save_pretrained(folder)
     tokenizer().save_pretrained(folder)
     for lm in (wrap(), hf_equi.symmetrize(folder, BOTH)):
-        with pytest.raises(ConfigurationError, match="was not loaded from there"):
+        with pytest.raises(ConfigurationError, match="was not loaded from there by symmetrize"):
             lm.save_pretrained(tmp_path / "saved", save_base=False)
     assert not (tmp_path / "saved").exists()
 

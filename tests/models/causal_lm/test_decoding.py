@@ -8,6 +8,7 @@ from small_models import BOTH, GENDER, base_model, calls_of, tokenizer
 from transformers import GenerationConfig, TextIteratorStreamer, TextStreamer, pipeline
 
 import hf_equi
+from hf_equi.errors import ConfigurationError
 
 
 def wrap(method="equitune", group=BOTH, **settings):
@@ -124,3 +125,28 @@ def test_continuing_from_a_returned_cache():
     mask = torch.ones_like(first.sequences)
     more = lm.generate(first.sequences, attention_mask=mask, past_key_values=first.past_key_values, max_new_tokens=4)
     assert more.tolist() == lm.generate(first.sequences, attention_mask=mask, max_new_tokens=4).tolist()
+
+
+def test_chosen_elements_come_back():
+    lm = wrap("mixture")
+    out = lm.generate(
+        **encode("the black man"), max_new_tokens=4, seed=1, num_return_sequences=3, do_sample=True,
+        return_dict_in_generate=True,
+    )  # fmt: skip
+    assert out.chosen_element.shape == (3,)
+    for element, text in zip(out.chosen_element.tolist(), out.sequences, strict=True):
+        assert 0 <= element < BOTH.order
+        assert text.shape == (7,)
+
+
+@pytest.mark.parametrize("prompts", [[[1, 2]], torch.tensor([1, 2])])
+def test_prompts_of_another_shape_are_refused(prompts):
+    with pytest.raises(ConfigurationError, match=r"token ids of shape \(batch, tokens\)"):
+        wrap().generate(prompts)
+
+
+def test_group_has_to_be_one():
+    with pytest.raises(ConfigurationError, match="'gender' is no DemographicGroup"):
+        wrap().generate(**encode("the man"), group="gender")
+    with pytest.raises(ConfigurationError, match="'gender' is no DemographicGroup"):
+        hf_equi.EquiLogitsProcessor(base_model(), "gender", tokenizer())

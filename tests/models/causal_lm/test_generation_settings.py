@@ -48,3 +48,9 @@ def test_samples_are_expanded():
     assert expanded[:, 0].tolist() == [0, 0, 2, 2]
     assert kwargs["attention_mask"].shape == (4, 2)
     assert (kwargs["num_return_sequences"], kwargs["top_k"]) == (1, 3)
+
+
+@pytest.mark.parametrize("seed", ["a", 1.5, 2**63])
+def test_what_is_no_seed_is_refused(seed):
+    with pytest.raises(ConfigurationError, match="no whole number of 64 bits"):
+        read(do_sample=True).check_seed(seed)
