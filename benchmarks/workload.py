@@ -46,7 +46,7 @@ class Workload:
     prompt_tokens: int = 8
     new_tokens: int = 20
     prefill_tokens: int = 512
-    scored_tokens: int = 128
+    scored_tokens: int = 32
 
     @classmethod
     def smoke(cls, seed: int = 0) -> Workload:
