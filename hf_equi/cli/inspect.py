@@ -17,6 +17,7 @@ from hf_equi.actions.resolution import resolve_tokens
 from hf_equi.cli.coverage import Coverage, measure_coverage
 from hf_equi.cli.display import MOVED, terminal, write_json, write_line
 from hf_equi.cli.loading import DEFAULT_GROUP, load_description, quiet, read_group
+from hf_equi.errors import ConfigurationError
 from hf_equi.groups import DemographicGroup
 from hf_equi.models.causal_lm import EquiLMConfig
 from hf_equi.models.causal_lm.explanation import TokenExplanation, explain_tokens
@@ -38,6 +39,8 @@ def run_inspect(model: str, group: str | None, texts: Sequence[str], as_json: bo
     Raises:
         HfEquiError: For whatever is wrong with these.
     """
+    if not all(text.strip() for text in texts):
+        raise ConfigurationError('A --text is empty: write some, such as "The waitress said he would be back".')
     chosen = None if group is None else read_group(group)
     with quiet(notes=False):
         config, tokenizer = load_description(model)

@@ -50,3 +50,9 @@ def test_a_relaxed_group_counts_its_tokens(run, folder, tmp_path) -> None:
     result = run("inspect", "-m", folder, "-g", path)
     assert "neutral or general words of which no form is one token: stepfather" in result.out
     assert "relaxed: " in result.out
+
+
+def test_an_empty_text_is_refused(run, folder) -> None:
+    result = run("inspect", "-m", folder, "--text", " ")
+    assert result.status == 2
+    assert "A --text is empty" in result.err
