@@ -26,6 +26,7 @@ __all__ = ["DecodingMixin"]
 class DecodingMixin:
     """`generate` with a seed and a group. Comes before `GenerationMixin` in the bases of a model."""
 
+    base: Any
     config: Any
     device: torch.device
     generation_config: Any
@@ -71,8 +72,8 @@ class DecodingMixin:
             mask = kwargs["attention_mask"] = infer_mask(ids, settings.pad_token_id, settings.eos_token_ids)
         # Ties are broken alike in every call; texts are drawn anew unless a seed is given.
         noise_seed = seed if settings.do_sample else seed or 0
-        mask = None if mask is None else mask.to(self.device)
-        prompts = Prompts(action, ids.to(self.device), mask, noise_seed)
+        ids, mask = ids.to(action.device), None if mask is None else mask.to(action.device)
+        prompts = Prompts(action, ids, mask, noise_seed)
         ids, kwargs = self._choose_elements(action, ids, kwargs, settings, None if seed is None else prompts)
         processors, mode = LogitsProcessorList(logits_processor or []), settings.noise_mode
         if mode == "sample" and settings.cuts_ties:
@@ -120,9 +121,9 @@ class DecodingMixin:
             return ids, kwargs
         ids, kwargs = settings.expand_samples(ids, kwargs)
         mask = kwargs.get("attention_mask")
-        mask = None if mask is None else mask.to(self.device)
+        mask = None if mask is None else mask.to(action.device)
         draws = Draws() if prompts is None else CoupledDraws(prompts, settings.samples)
-        kwargs["elements"] = method.draw(action, ids.to(self.device), mask, draws)[:, 0]
+        kwargs["elements"] = method.draw(action, ids, mask, draws)[:, 0]
         return ids, kwargs
 
     def prepare_inputs_for_generation(
@@ -139,6 +140,11 @@ class DecodingMixin:
         if (positions := kwargs.get("position_ids")) is not None:
             kwargs["position_ids"] = positions[..., -ids.shape[1] :]
         return {"input_ids": ids, "past_key_values": past_key_values, "attention_mask": attention_mask, **kwargs}
+
+    def _validate_model_kwargs(self, model_kwargs: dict[str, Any]) -> None:
+        """What is passed on to the base has to be known to it."""
+        own = ("elements", "group")
+        self.base._validate_model_kwargs({key: value for key, value in model_kwargs.items() if key not in own})
 
     def _sample(self, input_ids: torch.Tensor, *, logits_processor: Any, **kwargs: Any) -> Any:
         """Decode token by token; where the last processor has drawn the token already, take its choice."""

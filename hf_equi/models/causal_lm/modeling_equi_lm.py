@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 from torch import nn
@@ -77,6 +77,8 @@ class EquiLM(CheckpointMixin, DecodingMixin, PreTrainedModel, GenerationMixin): 
     """
 
     config_class = EquiLMConfig
+    tractable: ClassVar[bool] = True
+    """Whether `forward` gives the law of the texts that are generated."""
     base_model_prefix = "base"
     main_input_name = "input_ids"
     supports_gradient_checkpointing = True
@@ -203,7 +205,7 @@ class EquiLM(CheckpointMixin, DecodingMixin, PreTrainedModel, GenerationMixin): 
             position_ids=position_ids,
             cache=past_key_values,
             use_cache=past_key_values is not None if use_cache is None else use_cache,
-            logits_to_keep=logits_to_keep,
+            logits_to_keep=logits_to_keep if labels is None else 0,  # the loss needs all places
             prompt_length=_prompt_length(input_ids, labels),
             chunk=self.config.orbit_chunk_size,
             extras=_extras(kwargs),
@@ -213,7 +215,8 @@ class EquiLM(CheckpointMixin, DecodingMixin, PreTrainedModel, GenerationMixin): 
         out = forward_orbit(self.base, action, self.config.create_method(), members, inputs)
         loss = None if labels is None else self._loss(out.combined, labels, attention_mask, items)
         chosen = members[:, 0] if members.shape[1] == 1 else None
-        result = EquiCausalLMOutput(loss=loss, logits=out.combined, past_key_values=out.cache, chosen_element=chosen)
+        logits = out.combined if labels is None else out.combined[:, -logits_to_keep:]
+        result = EquiCausalLMOutput(loss=loss, logits=logits, past_key_values=out.cache, chosen_element=chosen)
         return result.to_tuple() if return_dict is False else result
 
     def _members(self, action: TokenAction, inputs: OrbitInputs, scores_labels: bool) -> torch.Tensor:

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import copy
 import json
+import os
 
 import pytest
 import torch
+from accelerate import cpu_offload
 from small_models import BOTH, GENDER, RACE, base_model, configs, tokenizer
 from torch import nn
-from transformers import AutoModelForCausalLM
+from transformers import AutoModelForCausalLM, PreTrainedModel
 
 import hf_equi
 from hf_equi import DemographicGroup, EquiLM
@@ -208,3 +210,62 @@ def test_families_whose_inputs_name_the_kept_logits():
         == wrap("llama").generate(text, max_new_tokens=4).tolist()
     )
     assert configs()["llama"].vocab_size == base.config.vocab_size
+
+
+@pytest.mark.parametrize("method", ["equitune", "mixture"])
+def test_offloaded_weights_are_on_no_device(method):
+    """What the group acts with follows the prompts where the weights have no place of their own."""
+    base = copy.deepcopy(base_model())
+    lm = wrap(method=method, base=base)
+    settings = {"max_new_tokens": 4, "do_sample": True, "seed": 3}
+    expected = lm.generate(ids("the man", "the woman"), **settings)
+    cpu_offload(base, execution_device=torch.device("cpu"))
+    assert lm.device.type == "meta"
+    assert torch.equal(lm.generate(ids("the man", "the woman"), **settings), expected)
+
+
+def test_scores_of_sampled_text_with_prompt_lookup():
+    """There the noise is asked about several tokens in one step, so steps and scores are not one to one."""
+    settings = {
+        "max_new_tokens": 6,
+        "do_sample": True,
+        "seed": 3,
+        "return_dict_in_generate": True,
+        "output_scores": True,
+    }
+    out = wrap().generate(ids("the man the man the man"), prompt_lookup_num_tokens=2, **settings)
+    new = out.sequences.shape[1] - ids("the man the man the man").shape[1]
+    assert len(out.scores) == new
+    # Each token is one that its scores allow.
+    for score, token in zip(out.scores, out.sequences[0, -new:], strict=True):
+        assert score[0, token] > -torch.inf
+
+
+def test_the_tokenizer_is_there_before_the_weights_go_out(tmp_path, monkeypatch):
+    """`push_to_hub=True` uploads the folder when the weights are saved, so all else has to be in it by then."""
+    found = []
+    monkeypatch.setattr(
+        PreTrainedModel, "save_pretrained", lambda self, folder, *args, **kwargs: found.extend(os.listdir(folder))
+    )
+    wrap().save_pretrained(tmp_path)
+    assert {"tokenizer.json", "import_hf_equi.py"} <= set(found)
+
+
+def test_labels_with_few_logits_kept():
+    texts = ids("the man met a person")
+    whole = wrap()(texts, labels=texts)
+    cut = wrap()(texts, labels=texts, logits_to_keep=2)
+    assert torch.equal(cut.loss, whole.loss)
+    assert torch.equal(cut.logits, whole.logits[:, -2:])
+
+
+def test_token_types_reach_the_base_and_unknown_arguments_do_not():
+    prompts = ids("the man", "the woman")
+    settings = {"max_new_tokens": 4, "min_new_tokens": 4, "do_sample": False}
+    types = torch.full_like(prompts, 7)
+    base = base_model().generate(prompts, attention_mask=torch.ones_like(prompts), token_type_ids=types, **settings)
+    lm = wrap(method="identity")
+    assert torch.equal(lm.generate(prompts, token_type_ids=types, **settings), base)
+    assert not torch.equal(lm.generate(prompts, **settings), base)
+    with pytest.raises(ValueError, match="no_such_argument"):
+        lm.generate(prompts, no_such_argument=1, **settings)
