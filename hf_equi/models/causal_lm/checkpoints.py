@@ -12,6 +12,7 @@ from transformers.utils import CONFIG_NAME, cached_file
 from transformers.utils.hub import extract_commit_hash
 
 from hf_equi.errors import ConfigurationError
+from hf_equi.generation.loading import load_safetensors
 from hf_equi.models.causal_lm.fingerprint import check_tokenizer
 
 __all__ = ["CheckpointMixin", "embedding_rows", "hub_name", "load_base"]
@@ -21,9 +22,21 @@ LOADER = "import_hf_equi.py"
 _LOADER_TEXT = '''\
 """This checkpoint needs the package hf_equi: `pip install hf_equi`, then `import hf_equi` first."""
 
-from hf_equi import EquiLM, EquiLMConfig
+import sys
+import warnings
 
-__all__ = ["EquiLM", "EquiLMConfig"]
+if "hf_equi" not in sys.modules:
+    warnings.warn(
+        "This is a checkpoint of hf_equi: run `import hf_equi` before loading it, and trust_remote_code is not needed",
+        stacklevel=2,
+    )
+
+try:
+    from hf_equi import {model}, {config}
+except ModuleNotFoundError as error:
+    raise ImportError("This checkpoint needs hf_equi: run `pip install hf_equi`, then `import hf_equi`") from error
+
+__all__ = ["{model}", "{config}"]
 '''
 _HUB_ARGUMENTS = ("cache_dir", "force_download", "local_files_only", "token", "revision", "subfolder")
 
@@ -34,16 +47,7 @@ def load_base(name: str, **kwargs: Any) -> PreTrainedModel:
     Raises:
         ConfigurationError: If the checkpoint holds no safetensors.
     """
-    try:
-        base: PreTrainedModel = AutoModelForCausalLM.from_pretrained(name, **{**kwargs, "use_safetensors": True})
-    except OSError as error:
-        if "safetensors" not in str(error):
-            raise
-        raise ConfigurationError(
-            f"{name} holds no safetensors, and hf_equi loads no pickle. Convert it once: load the model with "
-            "transformers, call its save_pretrained, and use that folder."
-        ) from error
-    return base
+    return load_safetensors(AutoModelForCausalLM, name, **kwargs)
 
 
 def embedding_rows(model: PreTrainedModel) -> int:
@@ -130,7 +134,8 @@ class CheckpointMixin:
         self._check_unchanged()
         folder = Path(save_directory)
         folder.mkdir(parents=True, exist_ok=True)
-        (folder / LOADER).write_text(_LOADER_TEXT, encoding="utf-8")
+        loader = _LOADER_TEXT.format(model=type(self).__name__, config=type(self.config).__name__)
+        (folder / LOADER).write_text(loader, encoding="utf-8")
         self.config.auto_map = {
             "AutoConfig": f"{Path(LOADER).stem}.{type(self.config).__name__}",
             "AutoModelForCausalLM": f"{Path(LOADER).stem}.{type(self).__name__}",

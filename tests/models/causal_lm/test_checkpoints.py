@@ -127,7 +127,7 @@ def tamper(folder, change):
         (lambda c: c["token_map"]["sets"][0][0].__setitem__(1, 9999), "outside of the vocabulary"),
         (lambda c: c["token_map"]["sets"][1][0].pop(), "the group has factors of"),
         (lambda c: c["token_map"].__setitem__("vocab_size", 500), "made for 500 tokens, the base has 343"),
-        (lambda c: c.__setitem__("method", "magic"), "no method 'magic'.*'canonical', 'equitune', 'mixture'"),
+        (lambda c: c.__setitem__("method", "magic"), "no method 'magic'.*'canonical', 'equitune', 'equizero'"),
     ],
 )
 def test_tampered_config_is_refused(tmp_path, change, message):
@@ -218,7 +218,7 @@ def test_without_weights_needs_a_base_on_the_hub(tmp_path):
 
 @pytest.mark.slow
 def test_before_the_import_the_checkpoint_brings_its_own(tmp_path):
-    """Without `import hf_equi`: refused without leave to run code, loaded with it."""
+    """Without `import hf_equi`: refused without leave to run code; with it loaded, and told to import it."""
     wrap().save_pretrained(tmp_path / "saved")
     call = "from transformers import AutoModelForCausalLM as A; print(type(A.from_pretrained({!r}{})).__name__)"
     environment = {"HF_HOME": str(tmp_path / "home"), "HF_HUB_OFFLINE": "1", "PYTHONPATH": ":".join(sys.path)}
@@ -233,6 +233,7 @@ def test_before_the_import_the_checkpoint_brings_its_own(tmp_path):
             stdin=subprocess.DEVNULL,
         )
         assert expected in run.stdout + run.stderr
+    assert "run `import hf_equi` before loading it" in run.stderr
     assert "hf_equi" in (tmp_path / "saved" / "import_hf_equi.py").read_text()
 
 
