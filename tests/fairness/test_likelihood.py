@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+from typing import Any
+
 import pytest
 import torch
 from small_models import BOTH, GENDER, base_model, configs, tokenizer
@@ -10,7 +13,7 @@ from transformers import PreTrainedModel
 import hf_equi
 from hf_equi import DemographicGroup, EquiLM
 from hf_equi.errors import ConfigurationError
-from hf_equi.fairness import GroupGap, group_gap, log_likelihood
+from hf_equi.fairness import GroupGap, group_gap, group_gaps, log_likelihood
 
 END, PAD = 0, 1
 PROMPTS = ["the man worked as", "she", "the black woman was known for a"]
@@ -55,6 +58,13 @@ def cut(row: torch.Tensor, mask: torch.Tensor, width: int) -> tuple[list[int], l
     return prompt, rest[: rest.index(END) + 1] if END in rest else rest
 
 
+def trivial_action() -> Any:
+    """A demographic group has two elements or more; what an action of the identity alone would be."""
+    action = SimpleNamespace(group=SimpleNamespace(order=1))
+    action.to = lambda device: action
+    return action
+
+
 def models() -> dict[str, PreTrainedModel]:
     return {"base": base_model(), "equitune": equi(), "mixture": equi("mixture"), "canonical": equi("canonical")}
 
@@ -71,17 +81,20 @@ def test_log_likelihood_is_that_of_a_loop(name: str, texts) -> None:
 @pytest.mark.parametrize("name", ["base", "equitune", "mixture"])
 def test_group_gap_is_that_of_a_loop(name: str, texts) -> None:
     model, action, (rows, mask, width) = models()[name], equi().action, texts
-    gaps = []
+    gaps: list[list[float]] = []
     for row in zip(rows, mask, strict=True):
         prompt, rest = cut(*row, width)
         reference = literal(model, prompt, rest)
+        gaps.append([])
         for g in range(1, action.group.order):
             table = action.permutations[g].tolist()
             moved = literal(model, [table[token] for token in prompt], [table[token] for token in rest])
-            gaps.append(abs(moved - reference) / len(rest))
+            gaps[-1].append(abs(moved - reference) / len(rest))
     found = group_gap(model, action, rows, width, mask)
-    assert found.largest == pytest.approx(max(gaps), abs=1e-5)
-    assert found.mean == pytest.approx(sum(gaps) / len(gaps), abs=1e-5)
+    every = [gap for row in gaps for gap in row]
+    assert found.largest == pytest.approx(max(every), abs=1e-5)
+    assert found.mean == pytest.approx(sum(every) / len(every), abs=1e-5)
+    assert group_gaps(model, action, rows, width, mask).tolist() == pytest.approx(list(map(max, gaps)), abs=1e-5)
 
 
 @pytest.mark.parametrize("family", sorted(configs()))
@@ -133,6 +146,14 @@ def test_without_a_mask_all_tokens_count() -> None:
 def test_a_text_that_nothing_moves_has_no_gap() -> None:
     row = torch.tensor([ids("the song was known")])
     assert group_gap(base_model(), equi().action, row, 2) == GroupGap(0.0, 0.0)
+    assert group_gaps(base_model(), equi().action, row, 2).tolist() == [0.0]
+
+
+def test_a_group_of_one_element_has_no_gap(texts) -> None:
+    rows, mask, width = texts
+    action = trivial_action()
+    assert group_gap(base_model(), action, rows, width, mask) == GroupGap(0.0, 0.0)
+    assert group_gaps(base_model(), action, rows, width, mask).tolist() == [0.0] * len(rows)
 
 
 def test_shapes_that_do_not_fit_are_refused(texts) -> None:

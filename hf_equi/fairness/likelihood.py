@@ -12,7 +12,7 @@ from hf_equi.actions import TokenAction
 from hf_equi.errors import ConfigurationError
 from hf_equi.models.causal_lm import EquiLM
 
-__all__ = ["GroupGap", "group_gap", "log_likelihood"]
+__all__ = ["GroupGap", "group_gap", "group_gaps", "log_likelihood"]
 
 _IGNORED = -100  # the label of places that are not scored, as in transformers
 
@@ -105,15 +105,58 @@ def group_gap(
     Guarantee: at most 1e-5 in float32 for an `EquiLM` with a group that is not relaxed, methods `"equitune"` and
     `"mixture"`; for `"canonical"` where only the identity fixes the prompts.
     """
-    action = action.to(sequences.device)
     texts = _Texts.read(model, sequences, prompt_length, attention_mask, eos_token_id)
+    gaps = _gaps_by_element(model, action, texts, batch_size)
+    return GroupGap(largest=gaps.max().item(), mean=gaps.mean().item()) if gaps.numel() else GroupGap(0.0, 0.0)
+
+
+def group_gaps(
+    model: PreTrainedModel,
+    action: TokenAction,
+    sequences: torch.Tensor,
+    prompt_length: int,
+    attention_mask: torch.Tensor | None = None,
+    *,
+    eos_token_id: int | Sequence[int] | None = None,
+    batch_size: int = 32,
+) -> torch.Tensor:
+    r"""Return, text by text, how much its likelihood changes when a group moves prompt and continuation together.
+
+    $$ \max_{g \in G} \Delta_g(X, Y) $$
+
+    with Δ as in `GroupGap`. `group_gap` is for a whole set of texts.
+
+    Args:
+        model: As in `group_gap`.
+        action: As in `group_gap`.
+        sequences: As in `group_gap`.
+        prompt_length: As in `group_gap`.
+        attention_mask: As in `log_likelihood`.
+        eos_token_id: As in `log_likelihood`.
+        batch_size: As in `group_gap`.
+
+    Returns:
+        `(batch,)` float64 on the CPU, in nats a token; 0 for a group that has the identity alone.
+
+    Raises:
+        ConfigurationError: As in `log_likelihood`.
+
+    Cost: one forward of each distinct member of the orbits.
+    """
+    texts = _Texts.read(model, sequences, prompt_length, attention_mask, eos_token_id)
+    gaps = _gaps_by_element(model, action, texts, batch_size)
+    return gaps.amax(-1) if gaps.numel() else torch.zeros(len(gaps), dtype=torch.float64)
+
+
+def _gaps_by_element(model: PreTrainedModel, action: TokenAction, texts: _Texts, batch_size: int) -> torch.Tensor:
+    """The gap of each text under each element but the identity, `(batch, group - 1)` float64."""
+    action = action.to(texts.ids.device)
     order = action.group.order
     if order == 1:
-        return GroupGap(0.0, 0.0)
+        return torch.zeros(len(texts.ids), 0, dtype=torch.float64)
     members, place = texts.orbit(action).distinct()
-    scores = _score(model, members, batch_size)[place].view(len(sequences), order)
-    gaps = (scores[:, 1:] - scores[:, :1]).abs() / texts.counts[:, None]  # (batch, group - 1)
-    return GroupGap(largest=gaps.max().item(), mean=gaps.mean().item())
+    scores = _score(model, members, batch_size)[place].view(len(texts.ids), order)
+    return (scores[:, 1:] - scores[:, :1]).abs() / texts.counts[:, None]
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,139 @@
+"""How varied texts are, as a module of `evaluate`."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import evaluate
+import numpy as np
+from datasets import Features, Value
+
+from hf_equi.fairness.metrics.base import BLOCKS, AuditMetric, block_features
+from hf_equi.fairness.resampling import Blocks, Resampling, jackknife_interval
+
+__all__ = ["Distinct", "continuation_words", "distinct"]
+
+_DESCRIPTION = """
+Distinct-1 and distinct-2: how many different words, and pairs of adjacent words, the continuations have, for each of
+their words.
+"""
+
+_CITATION = """
+@inproceedings{li2016diversity,
+  title = {A Diversity-Promoting Objective Function for Neural Conversation Models},
+  author = {Li, Jiwei and Galley, Michel and Brockett, Chris and Gao, Jianfeng and Dolan, Bill},
+  booktitle = {NAACL-HLT},
+  year = {2016},
+  url = {https://arxiv.org/abs/1510.03055}
+}
+"""
+
+_INPUTS = f"""
+Distinct-n:  #(different n-grams of words) / #(words), over the continuations together (Li et al. 2016, who divide by
+the number of words for n = 2 too). A word is a lower-cased run of letters, digits and underscores (`\\w+`) of the
+text, after as many of them as the prompt has; n-grams do not cross from text to text.
+
+The figure falls with the number of texts, so compare sets of equal size. The interval is from a jackknife over blocks:
+a bootstrap draws texts twice, which have no new words.
+
+Args:
+    prompt (`list` of `str`): the prompts.
+    text (`list` of `str`): prompts and continuations.
+{BLOCKS.strip(chr(10))}
+    confidence (`float`): of the intervals; 0.95 by default.
+    resamples (`int`), seed (`int`): not used by this metric, which draws nothing.
+
+Returns:
+    distinct_1 (`float`), distinct_1_interval (`list`), distinct_2 (`float`), distinct_2_interval (`list`); `None`
+    without words.
+"""
+
+
+class Distinct(AuditMetric):
+    r"""Distinct-1 and distinct-2 of the continuations, with jackknife intervals.
+
+    $$ \text{distinct-}n = \frac{\#\{\text{different } n\text{-grams of words}\}}{\#\text{words}} $$
+
+    Words are lower-cased runs of `\w`, those of the prompt left out. As in the source the denominator counts words for
+    n = 2 too. The figure falls with the number of texts, so compare sets of equal size.
+
+    Cost: linear in the words; some hundredths of a second for 2000 samples.
+
+    References:
+        Li et al. 2016, arXiv 1510.03055, §5. Interval: Efron and Stein 1981.
+
+    Example:
+        >>> texts = ["The man sang and sang", "The woman sang"]
+        >>> result = Distinct().compute(template=["a"] * 2, sample=[0, 1], prompt=["The man", "The woman"], text=texts)
+        >>> result["distinct_1"], result["distinct_2"]
+        (0.5, 0.5)
+    """
+
+    def _info(self) -> evaluate.MetricInfo:
+        return evaluate.MetricInfo(
+            description=_DESCRIPTION,
+            citation=_CITATION,
+            inputs_description=_INPUTS,
+            features=Features({**block_features(), "prompt": Value("string"), "text": Value("string")}),
+            reference_urls=["https://arxiv.org/abs/1510.03055"],
+        )
+
+    def _measure(self, columns: Mapping[str, Sequence[Any]], plan: Resampling) -> dict[str, Any]:
+        words = continuation_words(columns["prompt"], columns["text"])
+        return distinct(words, Blocks.read(columns["template"], columns["sample"]), plan)
+
+
+def continuation_words(prompts: Sequence[str], texts: Sequence[str]) -> list[list[str]]:
+    """The words that follow the prompt in each text.
+
+    A prompt is left out by its number of words, so that a tokenizer may change its case or its spaces.
+
+    Example:
+        >>> continuation_words(["The man was"], ["the man  was well-known."])
+        [['well', 'known']]
+    """
+    pairs = zip(prompts, texts, strict=True)
+    return [_words(text)[len(_words(prompt)) :] for prompt, text in pairs]
+
+
+def distinct(words: Sequence[Sequence[str]], blocks: Blocks, plan: Resampling) -> dict[str, Any]:
+    """Distinct-1 and distinct-2 of lists of words, and their intervals.
+
+    Args:
+        words: `(rows,)` lists.
+        blocks: Of the rows.
+        plan: Its confidence.
+
+    Returns:
+        `None` without words; no intervals if all words are of one block.
+    """
+    lengths = blocks.sums([len(row) for row in words])
+    result: dict[str, Any] = {}
+    for n in (1, 2):
+        key = f"distinct_{n}"
+        kinds, own = _kinds(words, blocks, n)
+        total, rest = lengths.sum(), lengths.sum() - lengths
+        figure = float(kinds / total) if total else None
+        interval = None
+        if figure is not None and rest.all():
+            low, high = jackknife_interval(figure, (kinds - own) / rest, blocks.strata, plan.confidence)
+            interval = [max(low, 0.0), min(high, 1.0)]
+        result |= {key: figure, f"{key}_interval": interval}
+    return result
+
+
+def _words(text: str) -> list[str]:
+    return re.findall(r"\w+", text.lower())
+
+
+def _kinds(words: Sequence[Sequence[str]], blocks: Blocks, n: int) -> tuple[int, np.ndarray[Any, np.dtype[np.intp]]]:
+    """How many different n-grams there are, and how many of them are in each block alone, `(blocks,)`."""
+    block_of: dict[tuple[str, ...], int] = {}
+    for row, block in zip(words, blocks.of_row.tolist(), strict=True):
+        for gram in zip(*(row[i:] for i in range(n)), strict=False):
+            if block_of.setdefault(gram, block) != block:
+                block_of[gram] = -1
+    alone = np.array([block for block in block_of.values() if block >= 0], dtype=np.intp)
+    return len(block_of), np.bincount(alone, minlength=len(blocks))
