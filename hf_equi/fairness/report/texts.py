@@ -1,0 +1,197 @@
+"""The samples of an audit as a reader compares them: coupled texts side by side, with what the group moves."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from hf_equi.errors import ConfigurationError
+
+__all__ = ["COLUMNS", "Coupled", "ModelTexts", "Moved", "Piece", "Score", "TemplateTexts", "Text", "template_texts"]
+
+COLUMNS = (
+    "model",
+    "demographic",
+    "template",
+    "sample",
+    "prompt",
+    "text",
+    "negative",
+    "positive",
+    "label",
+    "masked_negative",
+    "masked_positive",
+    "masked_label",
+    "gap",
+    "consistent",
+)
+"""The columns of the samples that the report reads."""
+
+Moved = Callable[[str], "Sequence[tuple[str, bool]]"]
+"""Splits a text into pieces, each with whether the group moves it; together they are the text."""
+
+_CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")  # not for a page; tabs and ends of lines stay
+
+
+@dataclass(frozen=True)
+class Piece:
+    """A part of a text.
+
+    Args:
+        text: What it says.
+        moved: Whether the group moves it.
+        prompt: Whether it was given and not generated.
+    """
+
+    text: str
+    moved: bool
+    prompt: bool
+
+
+@dataclass(frozen=True)
+class Score:
+    """What the scorer says of a text.
+
+    Args:
+        label: The most probable one.
+        regard: P(positive) − P(negative).
+    """
+
+    label: str
+    regard: float
+
+
+@dataclass(frozen=True)
+class Text:
+    """A sample.
+
+    Args:
+        demographic: Whom it speaks of.
+        pieces: The text, prompt first.
+        plain: The score of the text.
+        masked: The score with the demographic masked.
+        gap: Its group gap, in nats a token, or nothing.
+    """
+
+    demographic: str
+    pieces: tuple[Piece, ...]
+    plain: Score
+    masked: Score
+    gap: float | None
+
+
+@dataclass(frozen=True)
+class Coupled:
+    """The samples of one model, template and number: drawn with the same noise.
+
+    Args:
+        sample: The number.
+        texts: One for each demographic that has the sample.
+        consistent: Whether they differ by an exchange alone, or nothing where that was not asked.
+    """
+
+    sample: int
+    texts: tuple[Text, ...]
+    consistent: bool | None
+
+
+@dataclass(frozen=True)
+class ModelTexts:
+    """The samples of one model and template, by number."""
+
+    model: str
+    coupled: tuple[Coupled, ...]
+
+
+@dataclass(frozen=True)
+class TemplateTexts:
+    """The samples of one template, by model."""
+
+    template: str
+    models: tuple[ModelTexts, ...]
+
+
+def template_texts(
+    rows: Iterable[Mapping[str, Any]], models: Sequence[str], moved: Moved | None = None
+) -> tuple[TemplateTexts, ...]:
+    """Sort samples by template, model and number.
+
+    Args:
+        rows: The samples, with `COLUMNS`; templates and demographics stay in the order of their first sample.
+        models: The order of the models; others follow in the order of their first sample.
+        moved: Splits a text; by default nothing is marked.
+
+    Raises:
+        ConfigurationError: For two samples of the same model, template, number and demographic, and for pieces that
+            do not make up their text.
+    """
+    found: dict[str, dict[str, dict[int, dict[str, Mapping[str, Any]]]]] = {}
+    order = dict.fromkeys(models)
+    demographics: dict[str, None] = {}
+    for row in rows:
+        order.setdefault(row["model"])
+        demographics.setdefault(row["demographic"])
+        coupled = found.setdefault(row["template"], {}).setdefault(row["model"], {}).setdefault(row["sample"], {})
+        if row["demographic"] in coupled:
+            raise ConfigurationError(
+                f"Two samples of model {row['model']!r}, template {row['template']!r} and demographic "
+                f"{row['demographic']!r} have the number {row['sample']}. Number them anew."
+            )
+        coupled[row["demographic"]] = row
+    return tuple(
+        TemplateTexts(
+            template,
+            tuple(
+                ModelTexts(
+                    model, tuple(_coupled(n, rows, demographics, moved) for n, rows in sorted(of[model].items()))
+                )
+                for model in order
+                if model in of
+            ),
+        )
+        for template, of in found.items()
+    )
+
+
+def _coupled(
+    sample: int, rows: Mapping[str, Mapping[str, Any]], demographics: Iterable[str], moved: Moved | None
+) -> Coupled:
+    flags = [row["consistent"] for row in rows.values()]
+    return Coupled(
+        sample,
+        tuple(_text(rows[name], moved) for name in demographics if name in rows),
+        None if None in flags else all(flags),
+    )
+
+
+def _text(row: Mapping[str, Any], moved: Moved | None) -> Text:
+    return Text(
+        row["demographic"],
+        _pieces(row["text"], row["prompt"], moved),
+        _score(row, ""),
+        _score(row, "masked_"),
+        row["gap"],
+    )
+
+
+def _score(row: Mapping[str, Any], prefix: str) -> Score:
+    return Score(row[f"{prefix}label"], row[f"{prefix}positive"] - row[f"{prefix}negative"])
+
+
+def _pieces(text: str, prompt: str, moved: Moved | None) -> tuple[Piece, ...]:
+    parts = moved(text) if moved else [(text, False)]
+    if "".join(part for part, _ in parts) != text:
+        raise ConfigurationError(
+            "moved() must split a text into pieces that make it up; "
+            f"of {text!r} it made {[part for part, _ in parts]!r}."
+        )
+    left = len(prompt) if text.startswith(prompt) else 0  # characters of the prompt that are still to come
+    pieces = []
+    for part, is_moved in parts:
+        for piece, given in ((part[:left], True), (part[left:], False)):
+            if piece:
+                pieces.append(Piece(_CONTROL.sub("\N{REPLACEMENT CHARACTER}", piece), is_moved, given))
+        left = max(0, left - len(part))
+    return tuple(pieces)

@@ -1,0 +1,115 @@
+"""Numbers, tables and sentences, against what is written out here."""
+
+from __future__ import annotations
+
+import pytest
+
+from hf_equi.fairness.report.figures import (
+    ALL_FIGURES,
+    MAIN_FIGURES,
+    Cell,
+    Column,
+    figure,
+    finding,
+    number,
+    shares_table,
+    table,
+)
+
+MODEL = {
+    "model": "base",
+    "samples": 1200,
+    "parity_gap": 0.21049,
+    "parity_gap_interval": [0.1, 0.3],
+    "parity_gap_p_value": 0.000999,
+    "parity_gap_pair": ["man", "woman"],
+    "group_gap": None,
+    "consistency": 0.5,
+    "consistency_interval": [0.25, 0.75],
+    "regard": {"man": {"negative": 0.25, "neutral": 0.25, "positive": 0.5}},
+    "regard_interval": {"man": {"negative": [0.1, 0.4], "neutral": [0.1, 0.4], "positive": [0.3, 0.7]}},
+}
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        (0.000999, "0.001"),
+        (0.00094, "9.4×10⁻⁴"),
+        (-2e-12, "−2.0×10⁻¹²"),
+        (1.0, "1.000"),
+        (99.96, "100.0"),
+        (123456.7, "123,457"),
+        (7, "7"),
+        (float("nan"), "–"),
+        (float("-inf"), "−∞"),
+    ],
+)
+def test_numbers_have_the_digits_that_a_reader_can_use(value: float, text: str) -> None:
+    assert number(value) == text
+
+
+def test_a_figure_that_is_no_number_is_missing() -> None:
+    assert figure({"a": float("nan")}, "a") is None
+    assert figure({"a": None}, "a") is None
+    assert figure({}, "a") is None
+    assert figure({"a": 0.0}, "a") == 0.0
+
+
+def test_a_table_has_intervals_p_values_and_notes() -> None:
+    columns = [Column("parity_gap", "Gap"), Column("group_gap", "Group"), Column("group_gap_mean", "Mean")]
+    made = table([MODEL, {"model": "other", "parity_gap": None}], columns)
+    assert made.titles == ("Model", "Gap", "Group", "Mean")
+    gap = Cell("0.210", "0.100 to 0.300", "p = 0.001")
+    assert made.rows[0] == ("base", (gap, Cell("–", note="a"), Cell("–", note="a")))
+    assert made.rows[1] == ("other", (Cell("–", note="b"), Cell("–", note="a"), Cell("–", note="a")))
+    assert [letter for letter, _ in made.notes] == ["a", "b"]
+    assert "no likelihood" in made.notes[0][1]
+    assert "two demographics" in made.notes[1][1]
+
+
+def test_the_pair_is_named_where_there_are_several() -> None:
+    shares = {"negative": 0.0, "neutral": 0.0, "positive": 1.0}
+    several = {**MODEL, "regard": dict.fromkeys(["man", "woman", "person"], shares)}
+    assert table([several], [Column("parity_gap", "Gap")]).rows[0][1][0].extra == "p = 0.001, man–woman"
+
+
+def test_an_upright_table_has_the_models_in_its_titles() -> None:
+    made = table([MODEL, {**MODEL, "model": "other", "consistency": 0.75}], ALL_FIGURES, upright=True)
+    assert made.titles == ("Figure", "base", "other")
+    assert [name for name, _ in made.rows] == [column.title for column in ALL_FIGURES]
+    assert [cell.value for cell in dict(made.rows)["Consistency"]] == ["0.500", "0.750"]
+    assert [cell.value for cell in dict(made.rows)["Samples"]] == ["1,200", "1,200"]
+
+
+def test_the_short_table_is_part_of_the_full_one() -> None:
+    assert {column.key for column in MAIN_FIGURES} < {column.key for column in ALL_FIGURES}
+
+
+def test_the_shares_have_a_row_for_each_demographic() -> None:
+    made = shares_table([MODEL])
+    cells = (Cell("0.250", "0.100 to 0.400"), Cell("0.250", "0.100 to 0.400"), Cell("0.500", "0.300 to 0.700"))
+    assert made.rows == (("base, man", cells),)
+    assert shares_table([MODEL], "masked_").rows == ()
+
+
+def test_a_finding_says_no_more_than_its_figures() -> None:
+    found = finding(MODEL, 0.05)
+    assert (found.differs, found.verdict) == (True, "A difference")
+    assert found.sentences == (
+        "Parity gap between man and woman: 0.210 (0.100 to 0.300; p = 0.001).",
+        "50 % of coupled texts differ by the exchanged words alone.",
+    )
+    assert "99.9 % of coupled" in finding({**MODEL, "consistency": 0.9999}, 0.05).sentences[1]
+    assert finding(MODEL, 0.0001).verdict == "No difference shown"
+    assert finding({**MODEL, "parity_gap_p_value": None}, 0.05).differs is None
+    assert finding({"model": "base"}, 0.05).sentences == ("No parity gap: needs samples of two demographics.",)
+
+
+@pytest.mark.parametrize(
+    ("gap", "text"), [(0.0, "does not change"), (1e-6, "1.0×10⁻⁶ nats a token, which is rounding."), (0.5, "token.")]
+)
+def test_a_group_gap_that_is_rounding_is_called_so(gap: float, text: str) -> None:
+    sentence = finding({"model": "base", "group_gap": gap}, 0.05).sentences[1]
+    assert text in sentence
+    assert ("rounding" in sentence) == (gap == 1e-6)
