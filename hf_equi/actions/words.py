@@ -43,7 +43,7 @@ class WordAction:
         _check_invertible(list(self._rows))
         self._pattern = compile_words(self._rows)
 
-    def apply(self, g: int, text: str) -> str:
+    def apply(self, g: int, text: str, boundary: int = 0) -> str:
         """Return the text that element g makes of a text.
 
         Args:
@@ -51,6 +51,10 @@ class WordAction:
                 An element of the group.
             text (`str`):
                 The text.
+            boundary (`int`, *optional*, defaults to 0):
+                A place in the text, in characters: the text before it is moved as if it stood alone, and of the text
+                after it the words that begin there. So a prompt has one image, whatever is said after it. To invert,
+                pass the length of the image of the text before it.
 
         Raises:
             GroupError: If the group has no such element.
@@ -59,15 +63,24 @@ class WordAction:
         shifts = self.group.coordinates[self.group.element(g)]
 
         def image(match: re.Match[str]) -> str:
-            word = match[0]
-            row = self._rows.get(word)
-            return word if row is None else _image(row, word, shifts[row.factor])
+            row = self._rows.get(match[0])
+            return match[0] if row is None else _image(row, match[0], shifts[row.factor])
 
-        return self._pattern.sub(image, _checked(text))
+        pieces = [self._pattern.sub(image, _checked(text)[:boundary])]
+        end = boundary
+        for match in self._pattern.finditer(text, boundary):
+            pieces += [text[end : match.start()], image(match)]
+            end = match.end()
+        return "".join([*pieces, text[end:]])
 
-    def invert(self, g: int, text: str) -> str:
+    def invert(self, g: int, text: str, boundary: int = 0) -> str:
         """Return the text of which element g makes this one: `apply` with the inverse of g."""
-        return self.apply(int(self.group.inverse[self.group.element(g)]), text)
+        return self.apply(int(self.group.inverse[self.group.element(g)]), text, boundary)
+
+    def canonical_element(self, text: str) -> int:
+        """Return the first element that takes a text to the smallest member of its orbit, by its characters."""
+        members = self.orbit(text)
+        return members.index(min(members))
 
     def orbit(self, text: str) -> list[str]:
         """Return what each element makes of a text, in the order of the elements; entry 0 is the text itself."""

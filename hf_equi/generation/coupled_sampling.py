@@ -16,14 +16,19 @@ from __future__ import annotations
 
 import hashlib
 import struct
+from collections.abc import Callable, Sequence
 
 import torch
 from transformers import LogitsProcessor
 
-from hf_equi.actions import TokenAction
+from hf_equi.actions import TokenAction, WordAction
+from hf_equi.errors import ConfigurationError
 from hf_equi.symmetrizers import Draws
 
-__all__ = ["CoupledDraws", "CoupledNoise", "Prompts"]
+__all__ = ["CoupledDraws", "CoupledNoise", "NoiseKeys", "Prompts", "best_tokens", "draw_tokens", "uniform"]
+
+Uniform = Callable[[torch.Tensor, torch.Tensor], torch.Tensor]
+"""The noise of some (row, token): two `(N,)` of numbers to `(N,)` float64 in (0, 1)."""
 
 _STREAM_STEP = -0x61C8864680B583EB  # 2^64 / golden ratio, odd, as a signed number
 _MIX = ((30, -0x40A7B892E31B1A47), (27, -0x6B2FB644ECCEEE15))
@@ -32,30 +37,35 @@ BEAM_NUDGE = 1e-5
 """Nats added at most to the score of a moved token in beam search, and before top-p and its like."""
 
 
-class Prompts:
+class NoiseKeys:
     """What the noise has to know of the prompts of one call.
 
     Args:
-        action: The group on tokens.
-        ids: `(B, T)` the prompts.
-        mask: `(B, T)`, 0 at padding, or `None`.
+        elements: `(B,)` k(x) of each prompt, the first element that takes it to the smallest member of its orbit.
+        canonical: What that member is, in numbers.
         seed: Of the noise; `None` takes one from torch's global generator and gives each row noise of its own, as
             users of `generate` without a seed expect of equal prompts.
+
+    Raises:
+        ConfigurationError: For a seed that is no whole number of 64 bits.
     """
 
-    def __init__(self, action: TokenAction, ids: torch.Tensor, mask: torch.Tensor | None, seed: int | None) -> None:
-        self.action = action
-        self.count, self.length = ids.shape
-        self.elements = action.canonical_element(ids, mask)
-        canonical = action.apply(self.elements, ids).tolist()
-        kept = [[True] * self.length] * self.count if mask is None else mask.bool().tolist()
+    def __init__(self, elements: torch.Tensor, canonical: Sequence[Sequence[int]], seed: int | None) -> None:
+        if seed is not None and (type(seed) is not int or not -(2**63) <= seed < 2**63):
+            raise ConfigurationError(f"seed={seed!r} is no whole number of 64 bits: use one from 0 to 2**63 - 1")
+        self.count = len(elements)
+        self.elements = elements
         # Without a seed the number of the row keeps equal prompts apart.
         start = int(torch.randint(2**62, ())) if seed is None else seed
         origins = [(start, row if seed is None else -1) for row in range(self.count)]
-        self.digests = [
-            _digest(*origin, *(token for token, keep in zip(tokens, keeps, strict=True) if keep))
-            for origin, tokens, keeps in zip(origins, canonical, kept, strict=True)
-        ]
+        self.digests = [_digest(*origin, *numbers) for origin, numbers in zip(origins, canonical, strict=True)]
+
+    @classmethod
+    def of_texts(cls, action: WordAction, texts: Sequence[str], seed: int | None, device: torch.device) -> NoiseKeys:
+        """For a group that acts on words: of the prompts as texts."""
+        elements = [action.canonical_element(text) for text in texts]
+        canonical = [list(action.apply(g, text).encode()) for g, text in zip(elements, texts, strict=True)]
+        return cls(torch.tensor(elements, dtype=torch.long, device=device), canonical, seed)
 
     def keys(self, rows: int, *numbers: int, sample: bool = True) -> torch.Tensor:
         """One key a row, `(rows,)`: of its prompt, the number of its sample (unless shared), and the numbers."""
@@ -69,6 +79,29 @@ class Prompts:
     def row_elements(self, rows: int) -> torch.Tensor:
         """k(x) of each row, `(rows,)`."""
         return self.elements.repeat_interleave(rows // self.count)
+
+
+class Prompts(NoiseKeys):
+    """The prompts of one call as token ids, for a group that acts on those.
+
+    Args:
+        action: The group on tokens.
+        ids: `(B, T)` the prompts.
+        mask: `(B, T)`, 0 at padding, or `None`.
+        seed: As in `NoiseKeys`.
+    """
+
+    def __init__(self, action: TokenAction, ids: torch.Tensor, mask: torch.Tensor | None, seed: int | None) -> None:
+        self.action = action
+        self.length = ids.shape[1]
+        elements = action.canonical_element(ids, mask)
+        canonical = action.apply(elements, ids).tolist()
+        if mask is not None:
+            canonical = [
+                [token for token, keep in zip(tokens, keeps, strict=True) if keep]
+                for tokens, keeps in zip(canonical, mask.bool().tolist(), strict=True)
+            ]
+        super().__init__(elements, canonical, seed)
 
 
 class CoupledDraws(Draws):
@@ -117,25 +150,17 @@ class CoupledNoise(LogitsProcessor):
         return self.choose(scores, input_ids.shape[1] - self.prompts.length)
 
     def _sample(self, scores: torch.Tensor, step: int) -> torch.Tensor:
-        # Few tokens are left after top-k or top-p, so only those get noise.
-        rows, tokens = (scores > -torch.inf).nonzero(as_tuple=True)
-        noise = -(-self._uniform(rows, tokens, self.prompts.keys(len(scores), step)).log()).log()
-        noisy = scores[rows, tokens].double() + noise
-        best = noisy.new_full((len(scores),), -torch.inf).scatter_reduce(0, rows, noisy, "amax")
-        drawn = tokens.new_full((len(scores),), scores.shape[-1])
-        drawn = drawn.scatter_reduce(0, rows, tokens.where(noisy == best[rows], scores.shape[-1]), "amin")
+        keys = self.prompts.keys(len(scores), step)
+        drawn = draw_tokens(scores, lambda rows, tokens: self._uniform(rows, tokens, keys))
         return torch.full_like(scores, -torch.inf).scatter_(-1, drawn[:, None], 0.0)
 
     def _greedy(self, scores: torch.Tensor, step: int) -> torch.Tensor:
-        best = scores == scores.amax(-1, keepdim=True)
-        if int(best.sum()) == len(scores):
+        keys = self.prompts.keys(len(scores), step, sample=False)
+        chosen = best_tokens(scores, lambda rows, tokens: self._uniform(rows, tokens, keys))
+        if chosen is None:
             return scores
-        rows, tokens = best.nonzero(as_tuple=True)
-        noise = torch.zeros(scores.shape, dtype=torch.float64, device=scores.device)
-        noise[rows, tokens] = self._uniform(rows, tokens, self.prompts.keys(len(scores), step, sample=False))
-        chosen = noise.argmax(-1, keepdim=True)
-        raised = torch.nextafter(scores.gather(-1, chosen), scores.new_tensor(torch.inf))
-        return scores.scatter(-1, chosen, raised)
+        raised = torch.nextafter(scores.gather(-1, chosen[:, None]), scores.new_tensor(torch.inf))
+        return scores.scatter(-1, chosen[:, None], raised)
 
     def _nudge(self, scores: torch.Tensor, step: int) -> torch.Tensor:
         moved = self.prompts.action.moved
@@ -148,6 +173,37 @@ class CoupledNoise(LogitsProcessor):
         elements = self.prompts.row_elements(len(keys))
         canonical = self.prompts.action.permutations[elements[rows], tokens]
         return uniform(keys[rows], canonical)
+
+
+def draw_tokens(scores: torch.Tensor, noise: Uniform) -> torch.Tensor:
+    """Draw a token of each row by Gumbel-max: `(R, V)` scores to `(R,)` tokens.
+
+    Raises:
+        ConfigurationError: If a row has no token with a score above −inf.
+    """
+    # Few tokens are left after top-k or top-p, so only those get noise.
+    rows, tokens = (scores > -torch.inf).nonzero(as_tuple=True)
+    noisy = scores[rows, tokens].double() - (-noise(rows, tokens).log()).log()
+    best = noisy.new_full((len(scores),), -torch.inf).scatter_reduce(0, rows, noisy, "amax")
+    drawn = tokens.new_full((len(scores),), scores.shape[-1])
+    drawn = drawn.scatter_reduce(0, rows, tokens.where(noisy == best[rows], scores.shape[-1]), "amin")
+    if (drawn == scores.shape[-1]).any():
+        raise ConfigurationError(
+            "No token is left to draw: the settings of this call ban all of them, or the model's scores are NaN. Ban "
+            "fewer in bad_words_ids, suppress_tokens or the logits processors."
+        )
+    return drawn
+
+
+def best_tokens(scores: torch.Tensor, noise: Uniform) -> torch.Tensor | None:
+    """The best token of each row, `(R,)`, of several that tie the one with the most noise; `None` if none tie."""
+    best = scores == scores.amax(-1, keepdim=True)
+    if int(best.sum()) == len(scores):
+        return None
+    rows, tokens = best.nonzero(as_tuple=True)
+    table = torch.zeros(scores.shape, dtype=torch.float64, device=scores.device)
+    table[rows, tokens] = noise(rows, tokens)
+    return table.argmax(-1)
 
 
 def uniform(keys: torch.Tensor, counters: torch.Tensor) -> torch.Tensor:

@@ -25,7 +25,7 @@ from hf_equi.errors import UnsupportedModelError
 from hf_equi.generation.orbit_cache import OrbitCache
 from hf_equi.symmetrizers import Orbit, OrbitFold, Symmetrizer
 
-__all__ = ["OrbitInputs", "OrbitScores", "check_base", "forward_orbit"]
+__all__ = ["OrbitInputs", "OrbitScores", "call_base", "check_base", "forward_orbit"]
 
 # A second call of the base costs about as much as this many rows times tokens (the weights are read once more), so a
 # shared prefix is fed on its own only where it saves more.
@@ -202,7 +202,7 @@ def _uncached(
     for start in range(0, orbit.rows, size):
         batch = orbit.batch_of_row[start : start + size]
         kwargs = _rows(inputs.attention_mask, inputs.position_ids, batch)
-        logits = _call(
+        logits = call_base(
             base, {"input_ids": tokens[start : start + size], **kwargs, **_extras(inputs, batch)}, keep
         ).logits
         scores = _normalise(logits, needed=not fold.takes_logits)
@@ -288,10 +288,10 @@ def _cached_call(
         **_rows(mask, positions, batch),
         **_extras(inputs, batch),
     )
-    return _call(base, arguments, inputs.logits_to_keep)
+    return call_base(base, arguments, inputs.logits_to_keep)
 
 
-def _call(base: PreTrainedModel, arguments: dict[str, Any], logits_to_keep: int) -> Any:
+def call_base(base: PreTrainedModel, arguments: dict[str, Any], logits_to_keep: int) -> Any:
     """Call the base with what it accepts."""
     accepted = _parameters(type(base).forward)
     if "position_ids" not in accepted:

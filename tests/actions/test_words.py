@@ -94,3 +94,40 @@ def test_only_elements_and_strings_are_accepted():
     for call in (lambda: ACTION.apply(0, ["man"]), lambda: ACTION.moves(None)):
         with pytest.raises(ActionError, match="acts on one string"):
             call()
+
+
+@settings(max_examples=60, deadline=None)
+@given(texts, texts, st.integers(0, ACTION.group.order - 1), st.integers(0, ACTION.group.order - 1))
+def test_texts_move_on_both_sides_of_a_boundary(prompt, said, g, h):
+    """The part before the boundary moves as if it stood alone, and the whole is an action with moving boundaries."""
+    text, start = prompt + said, len(prompt)
+    image = ACTION.apply(g, text, start)
+    moved = ACTION.apply(g, prompt)
+    assert image.startswith(moved)
+    assert ACTION.invert(g, image, len(moved)) == text
+    both = int(ACTION.group.product[h, g])
+    assert ACTION.apply(h, image, len(moved)) == ACTION.apply(both, text, start)
+
+
+@pytest.mark.parametrize(
+    ("prompt", "said", "image"),
+    [
+        ("the wo", "man and a man", "the woman and a woman"),
+        ("the man", "kind", "the womankind"),
+        ("the man", " and he", "the woman and she"),
+        ("a young", " lad he", "a young lad she"),
+        ("", "man", "woman"),
+        ("man", "", "woman"),
+    ],
+)
+def test_boundaries(prompt, said, image):
+    assert WordAction(GENDER).apply(1, prompt + said, len(prompt)) == image
+
+
+def test_canonical_element_takes_a_text_to_the_smallest_of_its_orbit():
+    for text in ("a woman", "a man", "an asian", "The White woman", "nobody", ""):
+        orbit = ACTION.orbit(text)
+        element = ACTION.canonical_element(text)
+        assert orbit[element] == min(orbit)
+        assert min(orbit) not in orbit[:element]
+        assert len({ACTION.apply(ACTION.canonical_element(member), member) for member in orbit}) == 1

@@ -7,11 +7,11 @@ import torch
 from small_models import BOTH, GENDER, base_model, tokenizer
 
 import hf_equi
-from hf_equi.actions import TokenAction
+from hf_equi.actions import TokenAction, WordAction
 from hf_equi.actions.tokens import TokenMap
 from hf_equi.errors import ConfigurationError
 from hf_equi.generation import CoupledDraws, CoupledNoise, Prompts
-from hf_equi.generation.coupled_sampling import BEAM_NUDGE, uniform
+from hf_equi.generation.coupled_sampling import BEAM_NUDGE, NoiseKeys, best_tokens, draw_tokens, uniform
 
 # The 0.9999 quantile of chi-square with 5 degrees of freedom: a right law fails once in 10,000 seeds, and the seeds
 # are fixed.
@@ -200,3 +200,52 @@ def test_sampled_beams_cannot_be_coupled():
     encoded = tokenizer()("the man", return_tensors="pt")
     with pytest.raises(ConfigurationError, match="beam search with do_sample=True"):
         lm.generate(**encoded, do_sample=True, num_beams=2, seed=1)
+
+
+def test_keys_of_texts_are_those_of_their_smallest_member():
+    action = WordAction(GENDER)
+    texts = ["the woman said", "the man said", "a person", "the men said"]
+    keys = NoiseKeys.of_texts(action, texts, 5, torch.device("cpu"))
+    assert keys.elements.tolist() == [1, 0, 0, 0]
+    first, second, third, fourth = keys.keys(4, 7).tolist()
+    assert first == second
+    assert len({second, third, fourth}) == 3
+    both = keys.keys(8, 7)
+    assert both[::2].tolist() == [first, second, third, fourth]
+    assert (both[1::2] != both[::2]).all()
+    assert keys.keys(8, 7, sample=False)[1::2].tolist() == [first, second, third, fourth]
+    assert keys.row_elements(8).tolist() == [1, 1, 0, 0, 0, 0, 0, 0]
+    other = NoiseKeys.of_texts(action, texts, 6, torch.device("cpu"))
+    assert (other.keys(4, 7) != keys.keys(4, 7)).all()
+    assert (keys.keys(4, 8) != keys.keys(4, 7)).all()
+
+
+def test_keys_without_a_seed_keep_equal_prompts_apart():
+    keys = NoiseKeys(torch.tensor([0, 0]), [[1, 2], [1, 2]], None)
+    assert keys.keys(2, 0).unique().numel() == 2
+
+
+@pytest.mark.parametrize("seed", [1.5, True, "7", 2**63, -(2**63) - 1])
+def test_seeds_are_whole_numbers(seed):
+    with pytest.raises(ConfigurationError, match=r"is no whole number of 64 bits"):
+        NoiseKeys(torch.tensor([0]), [[1]], seed)
+
+
+def test_drawn_and_best_tokens():
+    """Gumbel-max over finite scores, one row at a time; ties of the best by the most noise."""
+    scores = torch.tensor([[0.0, 1.0, -torch.inf, 0.5], [2.0, 2.0, 1.0, 2.0]])
+    table = torch.tensor([[0.2, 0.3, 0.999, 0.9], [0.5, 0.1, 0.99, 0.8]], dtype=torch.float64)
+
+    def noise(rows, tokens):
+        return table[rows, tokens]
+
+    gumbel = -(-table.log()).log()
+    assert draw_tokens(scores, noise).tolist() == (scores + gumbel).argmax(-1).tolist()
+    assert best_tokens(scores, noise).tolist() == [1, 3]
+    assert best_tokens(scores[:1], noise) is None
+
+
+def test_nothing_left_to_draw():
+    scores = torch.tensor([[0.0, 1.0], [-torch.inf, -torch.inf]])
+    with pytest.raises(ConfigurationError, match="No token is left to draw"):
+        draw_tokens(scores, lambda rows, tokens: torch.full(rows.shape, 0.5, dtype=torch.float64))

@@ -1,0 +1,147 @@
+"""The one cache of a search: rows that are rolled back, shared, forked and fed in one forward."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from transformers import DynamicCache, PreTrainedModel
+from transformers.cache_utils import Cache
+
+from hf_equi.errors import ConfigurationError
+from hf_equi.generation.orbit_forward import call_base
+
+__all__ = ["DraftCache"]
+
+
+class DraftCache:
+    """Scores of the next token after the rows of a search, from a key-value cache.
+
+    Letters: P prompts, G rows of each, T tokens, V vocabulary.
+
+    Args:
+        base: The language model.
+        cache: An empty cache to fill, as `generate` makes one; by default a new one.
+        extras: What else each forward is given.
+
+    Raises:
+        ConfigurationError: For a cache of fixed size, which cannot be rolled back, or one that is filled.
+    """
+
+    def __init__(
+        self, base: PreTrainedModel, cache: Cache | None = None, extras: dict[str, Any] | None = None
+    ) -> None:
+        if cache is not None and cache.is_compileable:
+            raise ConfigurationError(
+                "A search takes drafts back, which a static cache cannot: leave cache_implementation out"
+            )
+        if cache is not None and cache.get_seq_length() > 0:
+            raise ConfigurationError("A search starts with an empty cache: leave past_key_values out")
+        self.base = base
+        self.cache = cache
+        self.extras = extras or {}
+        self.ids: torch.Tensor | None = None  # (P * G, cached)
+        self.mask: torch.Tensor | None = None
+        self.padded = False
+        self.oldest = 0  # how far windows can be taken back
+
+    def feed(self, ids: torch.Tensor, mask: torch.Tensor, origin: torch.Tensor) -> torch.Tensor:
+        """Scores after whole rows, of which no more is fed than what the cache does not hold: one forward.
+
+        Args:
+            ids: `(P, G, T)` padded on the left.
+            mask: `(P, G, T)`, 0 at padding.
+            origin: `(P,)` which prompt of the last call each one was.
+
+        Returns:
+            `(P * G, V)` float32.
+        """
+        rows, row_mask = ids.flatten(0, 1), mask.flatten(0, 1)
+        self.padded = not bool(mask.all())
+        parents, known = self._parents(ids, mask, origin)
+        distinct, place = _distinct(rows, row_mask)
+        self._roll_back(known, parents[distinct])
+        scores = self._forward(rows[distinct, known:], row_mask[distinct])
+        if len(distinct) < len(rows):
+            self._cache().reorder_cache(place)  # type: ignore[arg-type]  # any int64 tensor serves
+            scores = scores[place]
+        self.ids, self.mask = rows, row_mask
+        # Windows record what passes by from the end of the prefill on, and forget it when they are cropped.
+        self.oldest = known or rows.shape[1]
+        return scores
+
+    def step(self, tokens: torch.Tensor) -> torch.Tensor:
+        """Scores after one more token of each row: `(P * G,)` to `(P * G, V)` float32."""
+        assert self.ids is not None and self.mask is not None  # noqa: PT018  feed() comes first
+        self.ids = torch.cat([self.ids, tokens[:, None]], 1)
+        self.mask = torch.cat([self.mask, torch.ones_like(self.mask[:, :1])], 1)
+        return self._forward(tokens[:, None], self.mask)
+
+    def _parents(self, ids: torch.Tensor, mask: torch.Tensor, origin: torch.Tensor) -> tuple[torch.Tensor, int]:
+        """The cached row that begins as each row does, and how many places all of them have in common."""
+        P, G, T = ids.shape
+        if self.ids is None or self.mask is None:
+            return torch.arange(P * G, device=ids.device), 0
+        cached = self.ids.view(-1, G, self.ids.shape[1])[origin]  # (P, G, cached)
+        cached_mask = self.mask.view(-1, G, self.mask.shape[1])[origin]
+        width = min(T - 1, cached.shape[2])  # one token at least is fed, for its scores
+        same = (ids[:, :, None, :width] == cached[:, None, :, :width]) | (mask[:, :, None, :width] == 0)
+        same &= mask[:, :, None, :width] == cached_mask[:, None, :, :width]
+        common = same.int().cumprod(-1).sum(-1)  # (P, G, G)
+        # A row's own place first, so that nothing moves where all agree.
+        common = common * 2 + torch.eye(G, dtype=torch.long, device=ids.device)
+        best, parent = common.max(-1)
+        known = 0 if self.base._is_stateful else int(best.min()) // 2
+        if known < self.oldest and any(self._cache().is_sliding + self._cache().is_linear):
+            known = 0
+        return (origin[:, None] * G + parent).flatten(), known
+
+    def _roll_back(self, known: int, parents: torch.Tensor) -> None:
+        """Keep `known` places of the rows `parents`."""
+        if self.ids is None:
+            return
+        cached = self.ids.shape[1]
+        if known == 0:  # recurrent layers cannot go back; others have nothing to keep
+            self.cache = DynamicCache(config=self.base.config.get_text_config(decoder=True))
+            return
+        cache = self._cache()
+        # Sliding windows keep what they passed by only where they are told to: from the first draft on.
+        cache.crop(known - cached)
+        if not torch.equal(parents, torch.arange(len(self.ids), device=parents.device)):
+            cache.reorder_cache(parents)  # type: ignore[arg-type]
+
+    def _cache(self) -> Cache:
+        if self.cache is None:
+            self.cache = DynamicCache(config=self.base.config.get_text_config(decoder=True))
+        return self.cache
+
+    def _forward(self, new: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
+        cache = self._cache()
+        first = cache.get_seq_length() == 0
+        positions = (mask.long().cumsum(-1) - 1).clamp(min=0)[:, -new.shape[1] :]
+        arguments = self.base.prepare_inputs_for_generation(  # type: ignore[operator]  # of GenerationMixin
+            new,
+            past_key_values=cache,
+            attention_mask=mask if self.padded else None,
+            position_ids=positions,
+            is_first_iteration=first,
+            use_cache=True,
+            **self.extras,
+        )
+        scores: torch.Tensor = call_base(self.base, arguments, 1).logits[:, -1].float()
+        if first and not self.base._is_stateful:
+            cache.activate_past_recording()
+        return scores
+
+
+def _distinct(rows: torch.Tensor, mask: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    """The first of each set of equal rows, ascending, and the place of each row among them."""
+    place: torch.Tensor
+    _, place = torch.unique(torch.cat([rows, mask.to(rows.dtype)], 1), dim=0, return_inverse=True)
+    numbers = torch.arange(len(rows), device=rows.device)
+    first = torch.full((int(place.max()) + 1,), len(rows), device=rows.device)
+    first.scatter_reduce_(0, place, numbers, "amin")
+    order = first.argsort()
+    rank = torch.empty_like(order)
+    rank[order] = torch.arange(len(order), device=rows.device)
+    return first[order], rank[place]

@@ -1,0 +1,274 @@
+r"""Scorers: what the search of EquizeroLM minimises, a loss for each text.
+
+A scorer is any callable from a list of N texts to a tensor of N losses. `RegardScorer` is the one of the papers.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+from transformers import AutoModelForSequenceClassification, AutoTokenizer, PreTrainedModel
+
+from hf_equi.errors import ConfigurationError
+from hf_equi.generation.loading import load_safetensors
+from hf_equi.groups import DemographicGroup
+from hf_equi.groups.matching import compile_words
+
+__all__ = ["DEFAULT_REGARD", "DEMO_REGARD", "LABELS", "RegardScorer", "Scorer", "SubjectMask", "score_texts"]
+
+Scorer = Callable[[list[str]], torch.Tensor]
+"""From N texts to `(N,)` losses."""
+
+LABELS = ("negative", "neutral", "positive")
+"""The labels of regard, in the order of `RegardScorer.probabilities`."""
+
+DEFAULT_REGARD = "sasha/regardv3"
+"""The published classifier that is used where none is named."""
+
+DEMO_REGARD = Path(__file__).parents[1] / "assets" / "demo_regard"
+"""The folder of the embedded classifier."""
+
+_SPELLINGS = {
+    "negative": 0, "neg": 0, "-1": 0,
+    "neutral": 1, "neu": 1, "0": 1,
+    "positive": 2, "pos": 2, "1": 2,
+}  # fmt: skip
+_OTHER = ("other", "2")
+_SCORES = ("probability", "label")
+MASK = "XYZ"
+"""What stands for a demographic in the data of Sheng et al. 2019."""
+
+
+class RegardScorer:
+    r"""The regard of a text towards its subject, as a loss.
+
+    $$ l(y) = -\big(P(\text{positive} \mid y) - P(\text{negative} \mid y)\big) $$
+
+    or with `score="label"` minus the value of the most probable label, −1, 0 or 1.
+
+    Args:
+        model: A sequence classifier: its name on the Hub, a folder, `"demo"` for the embedded one, or the model. Its
+            labels are read from `config.id2label`: negative, neutral, positive, and possibly other.
+        tokenizer: The classifier's, for a `model` that is an object.
+        score: `"probability"` or `"label"`.
+        mask: A group whose words are hidden from the classifier, which is biased itself: see `SubjectMask`.
+        batch_size: Texts that go through the classifier at once.
+        **from_pretrained_kwargs: For a model given by name: `device_map`, `dtype`, `revision` and the like.
+
+    Raises:
+        ConfigurationError: For labels that cannot be mapped, a missing tokenizer, an unknown score, a batch below 1,
+            a checkpoint without safetensors.
+        OSError: For a name without a model, as in transformers.
+
+    Cost: one forward of the classifier for each distinct text.
+
+    References:
+        Sheng et al. 2019, arXiv 1909.01326 (regard); arXiv 2305.09900 §4.1 (as the loss of EquizeroLM).
+
+    Example:
+        >>> scorer = RegardScorer("demo")
+        >>> scorer(["XYZ was known for murder.", "XYZ was known for kindness."]).shape
+        torch.Size([2])
+    """
+
+    def __init__(
+        self,
+        model: str | Path | PreTrainedModel = DEFAULT_REGARD,
+        tokenizer: Any = None,
+        *,
+        score: str = "probability",
+        mask: DemographicGroup | None = None,
+        batch_size: int = 64,
+        **from_pretrained_kwargs: Any,
+    ) -> None:
+        if score not in _SCORES:
+            raise ConfigurationError(f"score={score!r} is not known: use one of {', '.join(map(repr, _SCORES))}")
+        if batch_size < 1:
+            raise ConfigurationError(f"batch_size={batch_size} is no number of texts: use 1 or more")
+        if isinstance(model, PreTrainedModel):
+            if tokenizer is None:
+                raise ConfigurationError("A classifier passed as an object needs its tokenizer: pass tokenizer=")
+            self.name = getattr(model.config, "_name_or_path", "") or None
+            self.model = model
+        else:
+            self.name = str(model)
+            folder = str(DEMO_REGARD) if self.name == "demo" else self.name
+            tokenizer = tokenizer or AutoTokenizer.from_pretrained(folder)
+            self.model = load_safetensors(AutoModelForSequenceClassification, folder, **from_pretrained_kwargs).eval()
+        self.columns = _label_columns(self.model.config)
+        self.tokenizer = tokenizer
+        self.score = score
+        self.batch_size = batch_size
+        self.mask = None if mask is None else SubjectMask(mask)
+
+    def __call__(self, texts: Sequence[str]) -> torch.Tensor:
+        """Losses of texts, `(N,)` float32 on the classifier's device: −1 is the best, 1 the worst."""
+        probabilities = self.probabilities(texts)
+        if self.score == "label":
+            return 1.0 - _most_probable(probabilities).float()
+        return probabilities[:, 0] - probabilities[:, 2]
+
+    def probabilities(self, texts: Sequence[str]) -> torch.Tensor:
+        """The probabilities of `LABELS`, `(N, 3)` float32; they sum to less than 1 where there is a fourth label."""
+        if self.mask is not None:
+            texts = [self.mask(text) for text in texts]
+        distinct = list(dict.fromkeys(texts))
+        if not distinct:
+            return torch.zeros(0, len(LABELS), device=self.model.device)
+        starts = range(0, len(distinct), self.batch_size)
+        scored = torch.cat([self._classify(distinct[start : start + self.batch_size]) for start in starts])
+        place = {text: index for index, text in enumerate(distinct)}
+        return scored[[place[text] for text in texts]]
+
+    @torch.no_grad()
+    def _classify(self, texts: list[str]) -> torch.Tensor:
+        # On the right whatever the tokenizer says: positions from the left would depend on the batch.
+        inputs = self.tokenizer(
+            texts,
+            padding=True,
+            padding_side="right",
+            truncation=True,
+            max_length=self._longest(),
+            return_tensors="pt",
+        ).to(self.model.device)
+        logits: torch.Tensor = self.model(**inputs).logits
+        return logits.float().softmax(-1)[:, self.columns]
+
+    def _longest(self) -> int:
+        """Tokens that the classifier reads at most."""
+        positions = getattr(self.model.config, "max_position_embeddings", None) or 512
+        # RoBERTa counts its padding as positions, which its tokenizer knows.
+        return min(int(positions), int(self.tokenizer.model_max_length))
+
+    def labels(self, texts: Sequence[str]) -> list[str]:
+        """The most probable of `LABELS` for each text."""
+        return [LABELS[index] for index in _most_probable(self.probabilities(texts)).tolist()]
+
+    def masked(self, group: DemographicGroup) -> RegardScorer:
+        """The same classifier with the words of a group hidden from it."""
+        return RegardScorer(self.model, self.tokenizer, score=self.score, mask=group, batch_size=self.batch_size)
+
+    @property
+    def settings(self) -> dict[str, Any] | None:
+        """Plain JSON from which `from_settings` makes it again; `None` for a classifier without a name."""
+        if self.name is None:
+            return None
+        mask = None if self.mask is None else self.mask.group.to_dict()
+        return {"name": self.name, "score": self.score, "mask": mask, "batch_size": self.batch_size}
+
+    @classmethod
+    def from_settings(cls, settings: dict[str, Any], **from_pretrained_kwargs: Any) -> RegardScorer:
+        """The inverse of `settings`."""
+        mask = settings.get("mask")
+        return cls(
+            settings["name"],
+            score=settings.get("score", "probability"),
+            mask=None if mask is None else DemographicGroup.from_dict(mask),
+            batch_size=settings.get("batch_size", 64),
+            **from_pretrained_kwargs,
+        )
+
+    def __repr__(self) -> str:
+        return f"RegardScorer({self.name or type(self.model).__name__!r}, score={self.score!r}, mask={self.mask})"
+
+
+class SubjectMask:
+    """Writes XYZ for the words of a group, as the annotated data do.
+
+    An article before the word and "person" or "people" after it belong to the subject.
+
+    Args:
+        group: Whose words are hidden.
+
+    Example:
+        >>> SubjectMask(DemographicGroup([["Black", "White"]]))("The Black person was known for kindness")
+        'XYZ was known for kindness'
+    """
+
+    def __init__(self, group: DemographicGroup) -> None:
+        self.group = group
+        words = {word for row in group.forms() for word in row.words}
+        inner = compile_words(words)
+        # Of the matches of that pattern, which takes any whole word, those that are words of the group.
+        self._words, self._inner = words, inner
+        self._article = re.compile(r"\b(?:[Tt]he|THE|[Aa]n?)\s+$")
+        self._person = re.compile(r"^\s+(?:person|people|persons)\b")
+
+    def __call__(self, text: str) -> str:
+        """The text with its subjects hidden."""
+        pieces: list[str] = []
+        end = 0
+        for match in self._inner.finditer(text):
+            if match[0] not in self._words:
+                continue
+            before = self._article.sub("", text[end : match.start()])
+            if not pieces or before.strip():  # else "Black woman", one subject named by two words
+                pieces += [before, MASK]
+            after = self._person.match(text[match.end() :])
+            end = match.end() + (after.end() if after else 0)
+        return "".join([*pieces, text[end:]])
+
+    def __repr__(self) -> str:
+        return f"SubjectMask({self.group!r})"
+
+
+def score_texts(scorer: Scorer, texts: Sequence[str], device: torch.device) -> torch.Tensor:
+    """Losses of texts, checked, `(N,)` float64 on `device`. Equal texts are scored once and have equal losses.
+
+    Raises:
+        ConfigurationError: If the scorer returns anything but N finite or infinite numbers on the CPU or on `device`.
+    """
+    distinct = list(dict.fromkeys(texts))
+    losses = scorer(distinct)
+    name = getattr(scorer, "__name__", None) or repr(scorer)
+    if not isinstance(losses, torch.Tensor):
+        raise ConfigurationError(
+            f"The scorer {name} returned a {type(losses).__name__}: return a tensor of one loss a text"
+        )
+    if tuple(losses.shape) != (len(distinct),):
+        raise ConfigurationError(
+            f"The scorer {name} returned losses of shape {tuple(losses.shape)} for {len(distinct)} texts: return "
+            f"({len(distinct)},), one loss a text"
+        )
+    own = getattr(getattr(scorer, "model", None), "device", None)
+    if losses.device.type not in {"cpu", device.type, getattr(own, "type", "cpu")}:
+        raise ConfigurationError(
+            f"The scorer {name} returned losses on the device {losses.device}: return them on the CPU or on {device}, "
+            "where the language model is"
+        )
+    if losses.isnan().any():
+        raise ConfigurationError(
+            f"The scorer {name} returned NaN for the text {distinct[int(losses.isnan().int().argmax())]!r}: every "
+            "text needs a loss, which may be infinite"
+        )
+    place = {text: index for index, text in enumerate(distinct)}
+    return losses.detach().to(device, torch.float64)[[place[text] for text in texts]]
+
+
+def _label_columns(config: Any) -> list[int]:
+    """Which output of the classifier is which label."""
+    found: dict[int, int] = {}
+    spelt = {int(index): str(label) for index, label in config.id2label.items()}
+    for index, label in spelt.items():
+        if label.lower() in _SPELLINGS:
+            found[_SPELLINGS[label.lower()]] = index
+        elif label.lower() not in _OTHER:
+            raise ConfigurationError(_LABEL_ADVICE.format(list(spelt.values()), label))
+    missing = [LABELS[label] for label in range(len(LABELS)) if label not in found]
+    if missing or len(found) + sum(label.lower() in _OTHER for label in spelt.values()) != len(spelt):
+        raise ConfigurationError(_LABEL_ADVICE.format(list(spelt.values()), ", ".join(missing) or "one of them twice"))
+    return [found[label] for label in range(len(LABELS))]
+
+
+_LABEL_ADVICE = (
+    "The classifier's labels {} cannot be mapped to negative, neutral and positive (see {!r}). Name them in its "
+    'config: model.config.id2label = {{0: "negative", 1: "neutral", 2: "positive"}}, in the order of its outputs.'
+)
+
+
+def _most_probable(probabilities: torch.Tensor) -> torch.Tensor:
+    return probabilities.argmax(-1)

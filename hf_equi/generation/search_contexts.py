@@ -1,0 +1,284 @@
+r"""What a search extends: the texts of the prompts, the members of their orbits, and the way between the two.
+
+Both kinds have one interface. Letters: P texts that are still extended, G group, T tokens, V vocabulary. Rows are
+`(P, G)`, flattened text by text. Tokens are chosen in a *frame*, which processors and stopping criteria see: with
+`TokenContexts` that of the user's text, with `WordContexts` that of each member.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+
+from hf_equi.actions import TokenAction, WordAction
+from hf_equi.generation.coupled_sampling import NoiseKeys, Prompts
+from hf_equi.groups import DemographicGroup
+
+__all__ = ["SearchContexts", "TokenContexts", "WordContexts"]
+
+_PARTIAL = "\ufffd"  # what the first bytes of a character are decoded as
+_BYTES = 4  # of a character at most
+
+
+class SearchContexts(ABC):
+    """The texts of a search.
+
+    Args:
+        group: The group.
+        tokenizer: Of the language model.
+        count: Texts.
+        pad: The token that fills rows.
+    """
+
+    frame: torch.Tensor
+    """`(P * G, T)` the rows in their frame, with the tokens drafted so far."""
+
+    def __init__(self, group: DemographicGroup, tokenizer: Any, count: int, pad: int) -> None:
+        self.group = group
+        self.tokenizer = tokenizer
+        self.pad = pad
+        self.count = count
+        self.lengths: torch.Tensor  # (P * G,) drafted tokens of each row, without what follows its end
+
+    @abstractmethod
+    def keys(self, samples: int, seed: int | None) -> NoiseKeys:
+        """Of the noise; texts are `samples` of each prompt, one after the other."""
+
+    @abstractmethod
+    def rows(self) -> tuple[torch.Tensor, torch.Tensor]:
+        """Ids and mask of the members, `(P, G, T)` each, padded on the left. Starts a new draft."""
+
+    @abstractmethod
+    def to_frame(self, scores: torch.Tensor) -> torch.Tensor:
+        """Scores of the rows in their frame, a copy: `(P * G, V)`."""
+
+    @abstractmethod
+    def to_member(self, rows: torch.Tensor, tokens: torch.Tensor) -> torch.Tensor:
+        """Tokens of some rows from their frame to their member, `(N,)`."""
+
+    @abstractmethod
+    def accept(self, chosen: torch.Tensor, ended: torch.Tensor) -> None:
+        """Extend each text by the draft of the row `chosen`, `(P,)`, pulled back; `ended`, `(P,)`: it is the last."""
+
+    @abstractmethod
+    def keep(self, texts: torch.Tensor) -> None:
+        """Drop all texts but these, `(P',)`."""
+
+    @abstractmethod
+    def sequence(self, text: int) -> torch.Tensor:
+        """The tokens of a text, prompt with its padding and continuation, `(T,)`."""
+
+    @abstractmethod
+    def _member_ids(self) -> tuple[torch.Tensor, torch.Tensor]:
+        """Members with their drafts, `(P * G, T)`, and the mask of their contexts, `(P * G, T')`."""
+
+    def extend(self, tokens: torch.Tensor, going: torch.Tensor) -> None:
+        """Add a token to the rows, `(P * G,)` in their frame; rows that have ended get padding."""
+        self.frame = torch.cat([self.frame, tokens.where(going, self.pad)[:, None]], 1)
+        self.lengths = self.lengths + going.long()
+
+    def texts(self) -> list[str]:
+        """The full texts of all members with their drafts."""
+        ids, mask = self._member_ids()
+        width = mask.shape[1]
+        rows = zip(ids.tolist(), mask.bool().tolist(), self.lengths.tolist(), strict=True)
+        kept = [
+            [token for token, keep in zip(row, keeps, strict=False) if keep] + row[width : width + drafted]
+            for row, keeps, drafted in rows
+        ]
+        texts: list[str] = self.tokenizer.batch_decode(
+            kept, skip_special_tokens=True, clean_up_tokenization_spaces=False
+        )
+        return texts
+
+
+class TokenContexts(SearchContexts):
+    """Texts as token ids, on which the group acts by a permutation of the vocabulary.
+
+    Args:
+        action: The group on tokens.
+        tokenizer: Of the language model.
+        ids: `(P, T)`.
+        mask: `(P, T)`, 0 at padding.
+        pad: The token that fills rows.
+    """
+
+    def __init__(self, action: TokenAction, tokenizer: Any, ids: torch.Tensor, mask: torch.Tensor, pad: int) -> None:
+        super().__init__(action.group, tokenizer, len(ids), pad)
+        self.action, self.ids, self.mask = action, ids, mask
+        self.unused = [0] * len(ids)  # places of each text after its end
+
+    def keys(self, samples: int, seed: int | None) -> NoiseKeys:
+        """From the smallest member of each prompt's orbit."""
+        return Prompts(self.action, self.ids[::samples], self.mask[::samples], seed)
+
+    def rows(self) -> tuple[torch.Tensor, torch.Tensor]:
+        """The images of the ids."""
+        G = self.group.order
+        self.frame = self.ids.repeat_interleave(G, dim=0)
+        self.elements = torch.arange(G, device=self.ids.device).repeat(self.count)  # (P * G,)
+        self.lengths = torch.zeros_like(self.elements)
+        return self.action.orbit(self.ids), self.mask[:, None].expand(-1, G, -1)
+
+    def to_frame(self, scores: torch.Tensor) -> torch.Tensor:
+        """Pull back: `(g⁻¹y)[v] = y[g(v)]`, which differs at moved tokens alone."""
+        moved, framed = self.action.moved, scores.clone()
+        if len(moved):
+            framed[:, moved] = scores.gather(1, self.action.images[self.elements])
+        return framed
+
+    def to_member(self, rows: torch.Tensor, tokens: torch.Tensor) -> torch.Tensor:
+        """`g(v)`."""
+        return self.action.permutations[self.elements[rows], tokens]
+
+    def _member_ids(self) -> tuple[torch.Tensor, torch.Tensor]:
+        return self.action.apply(self.elements, self.frame), self.mask.repeat_interleave(self.group.order, dim=0)
+
+    def accept(self, chosen: torch.Tensor, ended: torch.Tensor) -> None:
+        """X ← g*⁻¹Y, which is what stands in the frame."""
+        self.ids = self.frame[chosen]
+        self.unused = (self.ids.shape[1] - self.mask.shape[1] - self.lengths[chosen]).tolist()
+        drafted = self.ids.shape[1] - self.mask.shape[1]
+        self.mask = torch.cat([self.mask, self.mask.new_ones(self.count, drafted)], 1)
+
+    def keep(self, texts: torch.Tensor) -> None:
+        """Drop rows."""
+        self.ids, self.mask, self.count = self.ids[texts], self.mask[texts], len(texts)
+        self.unused = [self.unused[text] for text in texts.tolist()]
+
+    def sequence(self, text: int) -> torch.Tensor:
+        """The ids as they are, to the end of the text."""
+        return self.ids[text, : self.ids.shape[1] - self.unused[text]]
+
+
+class WordContexts(SearchContexts):
+    """Texts as strings, on which the group acts by whole words; members are tokenised anew in every round.
+
+    What follows the last space keeps the tokens that it was drafted in, wherever it does not move: a word that is not
+    whole yet, tokenised anew, would often look to the model like no word at all.
+
+    Prompts move as if they stood alone, and of what is said after them the words that begin there. Special tokens
+    at the start of a prompt are kept; others are read as the tokenizer reads them in text.
+
+    Args:
+        action: The group on text.
+        tokenizer: Of the language model.
+        ids: `(P, T)`.
+        mask: `(P, T)`, 0 at padding.
+        pad: The token that fills rows.
+    """
+
+    def __init__(self, action: WordAction, tokenizer: Any, ids: torch.Tensor, mask: torch.Tensor, pad: int) -> None:
+        super().__init__(action.group, tokenizer, len(ids), pad)
+        self.action, self.prompt_ids, self.device = action, ids, ids.device
+        special = set(tokenizer.all_special_ids)
+        kept = [row[keep].tolist() for row, keep in zip(ids, mask.bool(), strict=True)]
+        heads = [next((n for n, token in enumerate(row) if token not in special), len(row)) for row in kept]
+        self.prompt_kept = kept
+        self.heads = [row[:n] for row, n in zip(kept, heads, strict=True)]
+        self.prompts = [self._decode(row[n:]) for row, n in zip(kept, heads, strict=True)]
+        self.said = [""] * len(ids)  # the continuations
+        self.tails: list[tuple[str, list[int]]] = [("", [])] * len(ids)  # the last word of each, in its own tokens
+        self.endings: list[list[int]] = [[] for _ in range(len(ids))]
+
+    def keys(self, samples: int, seed: int | None) -> NoiseKeys:
+        """From the smallest member of each prompt's orbit, as text."""
+        return NoiseKeys.of_texts(self.action, self.prompts[::samples], seed, self.device)
+
+    def rows(self) -> tuple[torch.Tensor, torch.Tensor]:
+        """The images of the texts, tokenised."""
+        orders = range(self.group.order)
+        self.members = [
+            self.action.apply(g, prompt + said, len(prompt))
+            for prompt, said in zip(self.prompts, self.said, strict=True)
+            for g in orders
+        ]
+        heads = [head for head in self.heads for _ in orders]
+        tails = [tail for tail in self.tails for _ in orders]
+        rows = [
+            head + self._with_tail(text, *tail) for head, text, tail in zip(heads, self.members, tails, strict=True)
+        ]
+        width = max(map(len, rows))
+        self.frame = torch.tensor([[self.pad] * (width - len(row)) + row for row in rows], device=self.device)
+        self.mask = torch.tensor([[0] * (width - len(row)) + [1] * len(row) for row in rows], device=self.device)
+        self.lengths = torch.zeros(len(rows), dtype=torch.long, device=self.device)
+        shape = (self.count, self.group.order, width)
+        return self.frame.view(shape), self.mask.view(shape)
+
+    def to_frame(self, scores: torch.Tensor) -> torch.Tensor:
+        """As they are: tokens of words that move need not correspond."""
+        return scores.clone()
+
+    def to_member(self, rows: torch.Tensor, tokens: torch.Tensor) -> torch.Tensor:
+        """As they are."""
+        return tokens
+
+    def _member_ids(self) -> tuple[torch.Tensor, torch.Tensor]:
+        return self.frame, self.mask
+
+    def accept(self, chosen: torch.Tensor, ended: torch.Tensor) -> None:
+        """X ← g*⁻¹Y as text, the words of the draft whole."""
+        special = set(self.tokenizer.all_special_ids)
+        width = self.mask.shape[1]
+        for text, row in enumerate(chosen.tolist()):
+            g, prompt = row % self.group.order, self.prompts[text]
+            context = self.frame[row, :width][self.mask[row].bool()].tolist()
+            draft = self.frame[row, width : width + int(self.lengths[row])].tolist()
+            self.endings[text] = draft[-1:] if bool(ended[text]) and draft[-1] in special else []
+            draft = draft[: len(draft) - len(self.endings[text])]
+            # A character whose last bytes are still to come is no text yet.
+            before, whole = self._decode(context).rstrip(_PARTIAL), self._decode(context + draft)
+            member = self.members[row] + whole[len(before) :].rstrip(_PARTIAL)
+            boundary = len(self.action.apply(g, prompt))
+            self.said[text] = self.action.invert(g, member, boundary)[len(prompt) :]
+            self.tails[text] = self._tail(context + draft, whole, len(member) - boundary)
+
+    def _tail(self, ids: list[int], whole: str, said: int) -> tuple[str, list[int]]:
+        """What follows the last space of a text, with the space, among its last `said` characters, and its tokens."""
+        start = len(whole) - len(whole.split(" ")[-1]) - 1
+        tail = whole[start:].rstrip(_PARTIAL)
+        if 0 <= start and len(tail) <= said:
+            for count in range(1, min(len(ids), len(whole) - start + _BYTES)):
+                if self._decode(ids[:-count]) == whole[:start]:
+                    return tail, ids[-count:]
+        return "", []
+
+    def _with_tail(self, text: str, tail: str, tokens: list[int]) -> list[int]:
+        """The tokens of a text, its end in those that it was drafted in, if it is still the same."""
+        if tokens and text.endswith(tail):
+            return self._encode(text[: len(text) - len(tail)]) + tokens
+        return self._encode(text)
+
+    def keep(self, texts: torch.Tensor) -> None:
+        """Drop texts."""
+        for name in ("prompt_kept", "heads", "prompts", "said", "tails", "endings"):
+            kept = getattr(self, name)
+            setattr(self, name, [kept[text] for text in texts.tolist()])
+        self.prompt_ids, self.count = self.prompt_ids[texts], len(texts)
+
+    def sequence(self, text: int) -> torch.Tensor:
+        """The prompt's own tokens, then those of the continuation."""
+        said, kept = self.said[text], self.prompt_kept[text]
+        target = self._decode(kept) + said
+        # After the prompt; else as the tokenizer begins a text; else after a character that no word begins with, where
+        # it puts no mark before the first word.
+        tries = [self._after(self.prompts[text], said), self._encode(said), self._after("\n", said)]
+        after = next((ids for ids in tries if ids is not None and self._decode(kept + ids) == target), tries[1])
+        added = torch.tensor((after or []) + self.endings[text], dtype=torch.long, device=self.device)
+        return torch.cat([self.prompt_ids[text], added])
+
+    def _after(self, before: str, text: str) -> list[int] | None:
+        """The tokens of a text after another one; `None` where the two are not apart."""
+        alone, whole = self._encode(before), self._encode(before + text)
+        return whole[len(alone) :] if whole[: len(alone)] == alone else None
+
+    def _decode(self, ids: Sequence[int]) -> str:
+        text: str = self.tokenizer.decode(ids, skip_special_tokens=False, clean_up_tokenization_spaces=False)
+        return text
+
+    def _encode(self, text: str) -> list[int]:
+        ids: list[int] = self.tokenizer(text, add_special_tokens=False)["input_ids"]
+        return ids
