@@ -24,9 +24,9 @@ if TYPE_CHECKING:
 
     from hf_equi.actions import TokenAction, WordAction
     from hf_equi.auto import symmetrize
-    from hf_equi.generation import EquiLogitsProcessor
+    from hf_equi.generation import EquiLogitsProcessor, EquizeroSearch, RegardScorer
     from hf_equi.groups import DemographicGroup, FiniteGroup
-    from hf_equi.models.causal_lm import EquiLM, EquiLMConfig
+    from hf_equi.models.causal_lm import EquiLM, EquiLMConfig, EquizeroLM, EquizeroLMConfig
 
     __version__ = version("hf_equi")
 
@@ -35,7 +35,11 @@ __all__ = [
     "EquiLM",
     "EquiLMConfig",
     "EquiLogitsProcessor",
+    "EquizeroLM",
+    "EquizeroLMConfig",
+    "EquizeroSearch",
     "FiniteGroup",
+    "RegardScorer",
     "TokenAction",
     "WordAction",
     "__version__",
@@ -47,13 +51,17 @@ _MODULE_OF_NAME = {
     "EquiLM": "hf_equi.models.causal_lm",
     "EquiLMConfig": "hf_equi.models.causal_lm",
     "EquiLogitsProcessor": "hf_equi.generation",
+    "EquizeroLM": "hf_equi.models.causal_lm",
+    "EquizeroLMConfig": "hf_equi.models.causal_lm",
+    "EquizeroSearch": "hf_equi.generation",
     "FiniteGroup": "hf_equi.groups",
+    "RegardScorer": "hf_equi.generation",
     "TokenAction": "hf_equi.actions",
     "WordAction": "hf_equi.actions",
     "symmetrize": "hf_equi.auto",
 }
 _SUBMODULES = frozenset(
-    {"actions", "auto", "errors", "fairness", "generation", "groups", "models", "symmetrizers", "testing"}
+    {"actions", "auto", "errors", "fairness", "generation", "groups", "hub", "models", "symmetrizers", "testing"}
 )
 
 

@@ -17,14 +17,12 @@ if TYPE_CHECKING:
     from importlib.machinery import ModuleSpec
     from types import ModuleType
 
-    from hf_equi.models.causal_lm import EquiLMConfig
-
 __all__ = ["install", "when_imported"]
 
 
 def install() -> None:
     """Make the Auto classes know this library's model types, whichever of the two is imported first."""
-    when_imported("transformers.models.auto.configuration_auto", _register_stand_in)
+    when_imported("transformers.models.auto.configuration_auto", _register_stand_ins)
     # For configs made by hand: they reach `AutoModelForCausalLM.from_config` without passing the stand-in.
     when_imported("hf_equi.models.causal_lm", _register_classes)
 
@@ -74,37 +72,42 @@ class _ImportWatcher(MetaPathFinder):
         loader.exec_module = exec_module
 
 
-class _EquiLMConfigStandIn:
-    """What `AutoConfig` holds for `equi_lm` until it is used: each use is passed on to the real class."""
+_CONFIGS = {"equi_lm": "EquiLMConfig", "equizero_lm": "EquizeroLMConfig"}
+"""The model types of this library, and the public names of their configs."""
 
-    model_type = "equi_lm"
 
-    def __new__(cls, *args: Any, **kwargs: Any) -> EquiLMConfig:  # type: ignore[misc]  # stands in for that class
-        return _real_config_class()(*args, **kwargs)
+class _StandIn:
+    """What `AutoConfig` holds for a model type until it is used: each use is passed on to the real class."""
+
+    model_type: str
+
+    def __new__(cls, *args: Any, **kwargs: Any) -> Any:
+        return cls.real()(*args, **kwargs)
 
     @classmethod
-    def from_dict(cls, config_dict: dict[str, Any], **kwargs: Any) -> EquiLMConfig:
-        return _real_config_class().from_dict(config_dict, **kwargs)
+    def from_dict(cls, config_dict: dict[str, Any], **kwargs: Any) -> Any:
+        return cls.real().from_dict(config_dict, **kwargs)
 
     @classmethod
-    def from_pretrained(cls, *args: Any, **kwargs: Any) -> EquiLMConfig:
-        return _real_config_class().from_pretrained(*args, **kwargs)
+    def from_pretrained(cls, *args: Any, **kwargs: Any) -> Any:
+        return cls.real().from_pretrained(*args, **kwargs)
+
+    @classmethod
+    def real(cls) -> Any:
+        import hf_equi
+
+        _register_classes()
+        return getattr(hf_equi, _CONFIGS[cls.model_type])
 
 
-def _register_stand_in() -> None:
+def _register_stand_ins() -> None:
     from transformers.models.auto.configuration_auto import AutoConfig
 
-    AutoConfig.register(_EquiLMConfigStandIn.model_type, _EquiLMConfigStandIn, exist_ok=True)
+    for model_type, name in _CONFIGS.items():
+        AutoConfig.register(model_type, type(name, (_StandIn,), {"model_type": model_type}), exist_ok=True)
 
 
 def _register_classes() -> None:
     from hf_equi.models import register
 
     register()
-
-
-def _real_config_class() -> type[EquiLMConfig]:
-    from hf_equi.models.causal_lm import EquiLMConfig
-
-    _register_classes()
-    return EquiLMConfig

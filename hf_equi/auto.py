@@ -11,8 +11,10 @@ from transformers.models.auto.modeling_auto import MODEL_FOR_CAUSAL_LM_MAPPING
 from hf_equi.actions.resolution import resolve_tokens
 from hf_equi.errors import ConfigurationError, UnsupportedModelError
 from hf_equi.generation import check_base
+from hf_equi.generation.equizero_search import check_search
+from hf_equi.generation.scorers import DEFAULT_REGARD, Scorer
 from hf_equi.groups import DemographicGroup, FiniteGroup
-from hf_equi.models.causal_lm import EquiLM, EquiLMConfig
+from hf_equi.models.causal_lm import EquiLM, EquiLMConfig, EquizeroLM, EquizeroLMConfig
 from hf_equi.models.causal_lm.checkpoints import hub_name, load_base
 from hf_equi.models.causal_lm.fingerprint import fingerprint
 from hf_equi.models.causal_lm.methods import create
@@ -25,7 +27,7 @@ DEMO = "demo"
 DEMO_FOLDER = Path(__file__).parent / "assets" / "demo_lm"
 
 
-def symmetrize(
+def symmetrize(  # noqa: PLR0913  all that methods can be told
     model: str | Path | PreTrainedModel,
     group: FiniteGroup,
     method: str = "equitune",
@@ -35,6 +37,9 @@ def symmetrize(
     average: str = "logits",
     multi_token: str = "error",
     orbit_chunk_size: int | None = None,
+    scorer: Scorer | None = None,
+    beam_length: int | None = None,
+    action: str | None = None,
     **from_pretrained_kwargs: Any,
 ) -> EquiLM:
     r"""Make a pretrained model equivariant to a group, without retraining: `M_G(gx) = g M_G(x)` for all g.
@@ -42,16 +47,21 @@ def symmetrize(
     Args:
         model: A model, or a name on the Hub, a folder, or `"demo"` for the embedded demo model.
         group: The group. A `DemographicGroup` acts on causal language models.
-        method: How an orbit becomes one output: `"equitune"`, `"mixture"` or `"canonical"`.
+        method: How an orbit becomes one output: `"equitune"`, `"equizero"`, `"mixture"`, `"canonical"`, or
+            `"identity"` for the base as it is, to compare with.
         task: `"causal_lm"`; by default found from the model.
         tokenizer: The model's tokenizer, for a `model` that is an object.
         average: What equi-tuning averages: `"logits"` or `"probabilities"`.
         multi_token: What to do with a set of words that has no form of one token: `"error"` or `"skip"`.
-        orbit_chunk_size: Members of each orbit that go through the base at once, to save memory; by default all.
+        orbit_chunk_size: Members of each orbit that go through the base at once; by default all.
+        scorer: What `"equizero"` minimises: a `RegardScorer`, by default of `sasha/regardv3`, or any callable from a
+            list of texts to a tensor of losses.
+        beam_length: Tokens that each member drafts in a round of `"equizero"`; 5 by default.
+        action: What `"equizero"` acts on: `"tokens"`, the default, or `"words"`.
         **from_pretrained_kwargs: dtype, device_map, revision, trust_remote_code and what else `from_pretrained` takes.
 
     Returns:
-        An `EquiLM`, with its tokenizer. A model passed as an object is shared, not copied.
+        An `EquiLM` (`"equizero"`: an `EquizeroLM`) with its tokenizer. A model passed as an object is not copied.
 
     Raises:
         ActionError: For words that the tokenizer cannot move.
@@ -62,29 +72,73 @@ def symmetrize(
     """
     group = _check_request(task, group)
     create(method, average)
+    search = _search_settings(method, scorer, beam_length, action)
     base_config, tokenizer = _describe(model, tokenizer, from_pretrained_kwargs)
-    vocab_size = base_config.get_text_config().vocab_size
-    by_name = not isinstance(model, PreTrainedModel)  # of an object nobody knows the revision
-    name, revision = hub_name(base_config, **from_pretrained_kwargs) if by_name else (None, None)
-    config = EquiLMConfig(
+    config = _make_config(
+        group,
+        tokenizer,
+        search,
+        # Of an object nobody knows the revision.
+        hub=None if isinstance(model, PreTrainedModel) else from_pretrained_kwargs,
         base_config=base_config,
-        group=group.to_dict(),
-        token_map=resolve_tokens(group, tokenizer, vocab_size, multi_token).to_dict(),
-        tokenizer_fingerprint=fingerprint(tokenizer),
         method=method,
         average=average,
-        multi_token=multi_token,
+        multi_token="skip" if action == "words" else multi_token,  # there tokens serve to score with alone
         orbit_chunk_size=orbit_chunk_size,
-        base_name=name,
-        base_revision=revision,
     )
-    base = model if isinstance(model, PreTrainedModel) else load_base(_resolve_name(model), **from_pretrained_kwargs)
-    lm = EquiLM(config, base)
+    return _wrap(model, config, tokenizer, scorer, from_pretrained_kwargs)
+
+
+def _make_config(
+    group: DemographicGroup,
+    tokenizer: Any,
+    search: dict[str, Any] | None,
+    hub: dict[str, Any] | None,
+    **settings: Any,
+) -> EquiLMConfig:
+    """The config, with the tokens that stand for the group's words, and the base's name on the Hub."""
+    vocab_size = settings["base_config"].get_text_config().vocab_size
+    settings["group"] = group.to_dict()
+    settings["token_map"] = resolve_tokens(group, tokenizer, vocab_size, settings["multi_token"]).to_dict()
+    settings["tokenizer_fingerprint"] = fingerprint(tokenizer)
+    if hub is not None:
+        settings["base_name"], settings["base_revision"] = hub_name(settings["base_config"], **hub)
+    return EquiLMConfig(**settings) if search is None else EquizeroLMConfig(**settings, **search)
+
+
+def _wrap(
+    model: str | Path | PreTrainedModel,
+    config: EquiLMConfig,
+    tokenizer: Any,
+    scorer: Scorer | None,
+    kwargs: dict[str, Any],
+) -> EquiLM:
+    """The base, loaded where it is given by name, in its wrapper."""
+    base = model if isinstance(model, PreTrainedModel) else load_base(_resolve_name(model), **kwargs)
+    lm = EquizeroLM(config, base, scorer) if isinstance(config, EquizeroLMConfig) else EquiLM(config, base)
     lm.tokenizer = tokenizer
     lm.train(base.training)
-    if by_name:
+    if base is not model:
         lm.remember_base()
     return lm
+
+
+def _search_settings(
+    method: str, scorer: Scorer | None, beam_length: int | None, action: str | None
+) -> dict[str, Any] | None:
+    """What the config of a search holds, checked; `None` for methods that do not search."""
+    given = {"scorer": scorer, "beam_length": beam_length, "action": action}
+    names = [name for name, value in given.items() if value is not None]
+    if method != "equizero":
+        if names:
+            raise ConfigurationError(
+                f"{', '.join(names)}: only method='equizero' has a search, {method!r} has no use for them"
+            )
+        return None
+    beam_length, action = 5 if beam_length is None else beam_length, action or "tokens"
+    check_search(scorer, beam_length, action)
+    default = None if scorer is not None else {"name": DEFAULT_REGARD}
+    return {"beam_length": beam_length, "action": action, "scorer_settings": default}
 
 
 def _check_request(task: str | None, group: FiniteGroup) -> DemographicGroup:

@@ -12,7 +12,8 @@ def register() -> None:
     """
     from transformers import AutoConfig, AutoModelForCausalLM
 
-    from hf_equi.models.causal_lm import EquiLM, EquiLMConfig
+    from hf_equi.models.causal_lm import EquiLM, EquiLMConfig, EquizeroLM, EquizeroLMConfig
 
-    AutoConfig.register(EquiLMConfig.model_type, EquiLMConfig, exist_ok=True)
-    AutoModelForCausalLM.register(EquiLMConfig, EquiLM, exist_ok=True)
+    for config, model in ((EquiLMConfig, EquiLM), (EquizeroLMConfig, EquizeroLM)):
+        AutoConfig.register(config.model_type, config, exist_ok=True)
+        AutoModelForCausalLM.register(config, model, exist_ok=True)

@@ -33,7 +33,7 @@ class EquiLMConfig(PreTrainedConfig):
         tokenizer_fingerprint (`str`, *optional*):
             Of the tokenizer that the map was made with (`hf_equi.models.causal_lm.fingerprint`).
         method (`str`, *optional*, defaults to `"equitune"`):
-            `"equitune"`, `"mixture"` or `"canonical"`.
+            `"equitune"`, `"mixture"`, `"canonical"` or `"identity"`.
         average (`str`, *optional*, defaults to `"logits"`):
             What equi-tuning averages: `"logits"` or `"probabilities"`.
         multi_token (`str`, *optional*, defaults to `"error"`):
@@ -64,6 +64,9 @@ class EquiLMConfig(PreTrainedConfig):
     sub_configs_defaults: ClassVar[dict[str, SubConfigSpec]] = {
         "base_config": SubConfigSpec(config_class=AutoConfig, model_type="gpt2")
     }
+
+    searches: ClassVar[bool] = False
+    """Whether texts come from a search over the orbit."""
 
     base_config: PreTrainedConfig | dict[str, Any] | None = None
     group: dict[str, Any] | None = None
@@ -99,6 +102,11 @@ class EquiLMConfig(PreTrainedConfig):
 
     def _check(self) -> None:
         method = self.create_method()
+        if self.searches != (self.method == "equizero"):
+            raise ConfigurationError(
+                f"The method {self.method!r} is not that of an {self.model_type!r} model: equizero has a model type "
+                f"of its own. Make the right one: symmetrize(base, group, method={self.method!r})"
+            )
         chunk = self.orbit_chunk_size
         if chunk is not None and chunk < 1:
             raise ConfigurationError(

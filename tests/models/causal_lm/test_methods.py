@@ -5,15 +5,17 @@ import pytest
 from hf_equi.errors import ConfigurationError
 from hf_equi.models.causal_lm.methods import TASK, create
 from hf_equi.registry import method_names
-from hf_equi.symmetrizers import Canonical, Equitune, Mixture
+from hf_equi.symmetrizers import Canonical, Equitune, Identity, Mixture
 
 
-def test_the_task_has_three_methods():
+def test_the_task_has_its_methods():
     assert TASK == "causal_lm"
-    assert method_names(TASK) == ["canonical", "equitune", "mixture"]
+    assert method_names(TASK) == ["canonical", "equitune", "equizero", "identity", "mixture"]
 
 
-@pytest.mark.parametrize(("name", "kind"), [("equitune", Equitune), ("mixture", Mixture), ("canonical", Canonical)])
+@pytest.mark.parametrize(
+    ("name", "kind"), [("equitune", Equitune), ("mixture", Mixture), ("canonical", Canonical), ("identity", Identity)]
+)
 @pytest.mark.parametrize("average", ["logits", "probabilities"])
 def test_names_make_their_methods(name, kind, average):
     method = create(name, average)
@@ -24,14 +26,18 @@ def test_names_make_their_methods(name, kind, average):
 def test_average_is_passed_on():
     assert create("equitune", "logits").average == "logits"
     assert create("equitune", "probabilities").average == "probabilities"
-    # These two combine in one way alone.
+    # The search is for texts; it scores as equi-tuning does.
+    assert type(create("equizero", "probabilities")) is Equitune
+    # These combine in one way alone.
     assert create("mixture", "logits").average == "probabilities"
     assert create("canonical", "probabilities").average == "logits"
 
 
-@pytest.mark.parametrize("name", ["equizero", "lambda", "EquiTune", ""])
+@pytest.mark.parametrize("name", ["attention", "lambda", "EquiTune", ""])
 def test_unknown_method_raises_and_lists_the_known(name):
-    with pytest.raises(ConfigurationError, match=f"no method {name!r}: use one of 'canonical', 'equitune', 'mixture'"):
+    with pytest.raises(
+        ConfigurationError, match=f"no method {name!r}: use one of 'canonical', 'equitune', 'equizero'"
+    ):
         create(name, "logits")
 
 

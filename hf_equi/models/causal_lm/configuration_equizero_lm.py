@@ -1,0 +1,49 @@
+"""The configuration of EquizeroLM."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+from huggingface_hub.dataclasses import strict
+
+from hf_equi.generation.equizero_search import check_search
+from hf_equi.models.causal_lm.configuration_equi_lm import EquiLMConfig
+
+__all__ = ["EquizeroLMConfig"]
+
+
+@strict
+class EquizeroLMConfig(EquiLMConfig):
+    r"""Configuration of `EquizeroLM`: that of an `EquiLM`, and the settings of the search.
+
+    Args:
+        method (`str`, *optional*, defaults to `"equizero"`):
+            `"equizero"`, which scores texts as equi-tuning does.
+        beam_length (`int`, *optional*, defaults to 5):
+            The tokens that each member drafts in a round.
+        action (`str`, *optional*, defaults to `"tokens"`):
+            What the search acts on: `"tokens"` or `"words"`.
+        scorer_settings (`dict`, *optional*):
+            Of a `RegardScorer`, as `RegardScorer.settings` gives them. Other scorers are not stored.
+
+    Raises:
+        ConfigurationError: As `EquiLMConfig`, and for a beam length below 1, another action or another method.
+
+    Example:
+        >>> EquizeroLMConfig(beam_length=3).action
+        'tokens'
+    """
+
+    model_type = "equizero_lm"
+    keys_to_ignore_at_inference: ClassVar[list[str]] = ["past_key_values", "chosen_element"]
+
+    searches: ClassVar[bool] = True
+
+    method: str = "equizero"
+    beam_length: int = 5
+    action: str = "tokens"
+    scorer_settings: dict[str, Any] | None = None
+
+    def _check(self) -> None:
+        check_search(None, self.beam_length, self.action)
+        super()._check()

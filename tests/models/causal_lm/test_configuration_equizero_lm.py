@@ -1,0 +1,35 @@
+from __future__ import annotations
+
+import pytest
+from transformers import AutoConfig
+
+from hf_equi.errors import ConfigurationError
+from hf_equi.models.causal_lm import EquiLMConfig, EquizeroLMConfig
+
+
+def test_round_trip_through_the_auto_class(tmp_path):
+    scorer = {"name": "demo", "score": "label", "mask": None, "batch_size": 8}
+    config = EquizeroLMConfig(beam_length=3, action="words", scorer_settings=scorer)
+    config.save_pretrained(tmp_path)
+    loaded = AutoConfig.from_pretrained(tmp_path)
+    assert type(loaded) is EquizeroLMConfig
+    assert (loaded.beam_length, loaded.action, loaded.scorer_settings) == (3, "words", scorer)
+    assert loaded.method == "equizero"
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"beam_length": 0}, "beam_length=0 is no number of tokens"),
+        ({"action": "letters"}, "action='letters' is not known: use one of 'tokens', 'words'"),
+        ({"method": "mixture"}, "method 'mixture' is not that of an 'equizero_lm' model"),
+    ],
+)
+def test_settings_are_checked(settings, message):
+    with pytest.raises(ConfigurationError, match=message):
+        EquizeroLMConfig(**settings)
+
+
+def test_an_equi_lm_does_not_search():
+    with pytest.raises(ConfigurationError, match="method 'equizero' is not that of an 'equi_lm' model"):
+        EquiLMConfig(method="equizero")

@@ -1,0 +1,163 @@
+from __future__ import annotations
+
+import copy
+
+import pytest
+import torch
+from small_models import BOTH, GENDER, base_model, tokenizer
+from transformers import AutoModelForCausalLM, TextIteratorStreamer, pipeline
+
+import hf_equi
+from hf_equi import EquizeroLM, EquizeroSearch, RegardScorer
+from hf_equi.errors import ConfigurationError, HfEquiWarning
+
+SETTINGS = {"do_sample": True, "max_new_tokens": 7, "seed": 5, "top_k": 0}
+
+
+def lengths(texts: list[str]) -> torch.Tensor:
+    return torch.tensor([float(sum(map(ord, text)) % 97) for text in texts])
+
+
+def wrap(**settings) -> EquizeroLM:
+    return hf_equi.symmetrize(
+        base_model(), BOTH, "equizero", tokenizer=tokenizer(), **{"scorer": lengths, "beam_length": 3, **settings}
+    )
+
+
+def prompts():
+    return tokenizer()(["The man worked as", "The woman worked as"], return_tensors="pt")
+
+
+def test_it_decodes_as_the_search_does_on_the_base():
+    lm = wrap()
+    assert type(lm) is EquizeroLM
+    search = EquizeroSearch(BOTH, tokenizer(), lengths, beam_length=3)
+    expected = base_model().generate(**prompts(), custom_generate=search, **SETTINGS)
+    assert torch.equal(lm.generate(**prompts(), **SETTINGS), expected)
+
+
+def test_forward_is_that_of_equi_lm():
+    equi = hf_equi.symmetrize(base_model(), BOTH, tokenizer=tokenizer())
+    labels = prompts()["input_ids"]
+    ours, other = wrap()(**prompts(), labels=labels), equi(**prompts(), labels=labels)
+    assert torch.equal(ours.logits, other.logits)
+    assert torch.equal(ours.loss, other.loss)
+    assert not EquizeroLM.tractable
+    assert hf_equi.EquiLM.tractable
+
+
+def test_settings_for_one_call():
+    lm = wrap()
+    smaller = hf_equi.symmetrize(
+        base_model(), GENDER, "equizero", tokenizer=tokenizer(), scorer=lambda texts: -lengths(texts), beam_length=2
+    )
+    texts = lm.generate(**prompts(), **SETTINGS, group=GENDER, scorer=lambda texts: -lengths(texts), beam_length=2)
+    assert torch.equal(texts, smaller.generate(**prompts(), **SETTINGS))
+    assert lm.config.beam_length == 3
+    with pytest.raises(ConfigurationError, match="beam_length=0"):
+        lm.generate(**prompts(), beam_length=0)
+
+
+def test_its_own_generation_config_holds():
+    lm = wrap()
+    lm.generation_config = copy.deepcopy(lm.generation_config)
+    lm.generation_config.max_new_tokens = 4
+    assert lm.generate(**prompts()).shape[1] == prompts()["input_ids"].shape[1] + 4
+    assert base_model().generation_config.max_new_tokens is None
+
+
+def test_stop_strings_and_streamer():
+    lm = wrap()
+    one = tokenizer()(["The man worked as"], return_tensors="pt")
+    whole = lm.generate(**one, **SETTINGS)
+    new = [tokenizer().decode(token) for token in whole[0, one["input_ids"].shape[1] :]]
+    stop = next(text for text in new[:-1] if text.isascii() and text.isprintable())
+    stopped = lm.generate(
+        **one,
+        **SETTINGS,
+        stop_strings=[stop],
+        scorer=lambda texts: torch.tensor([float(stop not in t) for t in texts]),
+    )
+    assert stopped.shape[1] < whole.shape[1]
+    assert tokenizer().decode(stopped[0]).endswith(stop)
+    streamer = TextIteratorStreamer(tokenizer(), timeout=5)
+    lm.generate(**one, **SETTINGS, streamer=streamer)
+    assert "".join(streamer) == tokenizer().decode(whole[0])
+
+
+def test_pipeline():
+    lm = wrap()
+    made = pipeline("text-generation", model=lm, tokenizer=tokenizer())
+    text = made("The man worked as", max_new_tokens=4, do_sample=False)[0]["generated_text"]
+    assert text.startswith("The man worked as")
+
+
+def test_a_scorer_without_a_name_is_asked_for_when_loading(tmp_path):
+    lm = wrap()
+    expected = lm.generate(**prompts(), **SETTINGS)
+    lm.save_pretrained(tmp_path)
+    with pytest.warns(HfEquiWarning, match="pass scorer= to from_pretrained"):
+        bare = AutoModelForCausalLM.from_pretrained(tmp_path)
+    with pytest.raises(ConfigurationError, match="has no scorer"):
+        bare.generate(**prompts(), **SETTINGS)
+    assert torch.equal(bare(**prompts()).logits, lm(**prompts()).logits)
+    loaded = AutoModelForCausalLM.from_pretrained(tmp_path, scorer=lengths)
+    assert type(loaded) is EquizeroLM
+    assert torch.equal(loaded.generate(**prompts(), **SETTINGS), expected)
+
+
+def test_a_named_scorer_is_saved_with_its_settings(tmp_path):
+    lm = wrap(scorer=RegardScorer("demo", score="label", mask=GENDER, batch_size=8), action="words")
+    expected = lm.generate(**prompts(), **SETTINGS)
+    lm.save_pretrained(tmp_path)
+    loaded = EquizeroLM.from_pretrained(tmp_path)
+    assert loaded.config.scorer_settings == {
+        "name": "demo", "score": "label", "mask": GENDER.to_dict(), "batch_size": 8,
+    }  # fmt: skip
+    assert (loaded.config.beam_length, loaded.config.action) == (3, "words")
+    assert torch.equal(loaded.generate(**prompts(), **SETTINGS), expected)
+
+
+def test_without_a_scorer_the_published_one_is_named_and_not_yet_loaded():
+    lm = hf_equi.symmetrize(base_model(), GENDER, "equizero", tokenizer=tokenizer())
+    assert lm.config.scorer_settings == {"name": "sasha/regardv3"}
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"scorer": "regard"}, "scorer='regard' cannot be called"),
+        ({"beam_length": True}, "beam_length=True"),
+        ({"action": "letters"}, "action='letters'"),
+        ({"method": "equitune"}, "scorer, beam_length: only method='equizero' has a search"),
+    ],
+)
+def test_settings_are_checked(settings, message):
+    given = {"method": "equizero", "scorer": lengths, "beam_length": 3, **settings}
+    with pytest.raises(ConfigurationError, match=message):
+        hf_equi.symmetrize(base_model(), GENDER, tokenizer=tokenizer(), **given)
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"num_beams": 2}, "leave num_beams out"),
+        ({"seed": 1.5}, "seed=1.5 is no whole number"),
+        ({"scorer": 3}, "scorer=3 cannot be called"),
+        ({"cache_implementation": "static"}, "leave cache_implementation out"),
+    ],
+)
+def test_calls_are_checked(settings, message):
+    with pytest.raises(ConfigurationError, match=message):
+        wrap().generate(**prompts(), max_new_tokens=3, **settings)
+
+
+def test_words_need_no_single_tokens():
+    group = hf_equi.DemographicGroup([["fire fighter", "police officer"]])
+    with pytest.warns(HfEquiWarning):
+        lm = hf_equi.symmetrize(
+            base_model(), group, "equizero", tokenizer=tokenizer(), scorer=lengths, action="words", beam_length=3
+        )
+    given = tokenizer()(["The fire fighter said", "The police officer said"], return_tensors="pt", padding=True)
+    first, second = tokenizer().batch_decode(lm.generate(**given, **SETTINGS), skip_special_tokens=True)
+    assert first.replace("fire fighter", "police officer") == second
