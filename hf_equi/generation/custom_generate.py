@@ -1,0 +1,61 @@
+"""What a `custom_generate` repository runs: the search of EquizeroLM, from the arguments of `generate` alone."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from transformers import PreTrainedModel
+
+from hf_equi.errors import ConfigurationError
+from hf_equi.generation.equizero_search import EquizeroSearch
+from hf_equi.generation.scorers import DEFAULT_REGARD, RegardScorer, Scorer
+from hf_equi.groups import DemographicGroup
+
+__all__ = ["generate"]
+
+
+def generate(  # noqa: PLR0913  the arguments of a call of `generate`
+    model: PreTrainedModel,
+    *,
+    group: DemographicGroup | str | None = None,
+    tokenizer: Any = None,
+    scorer: Scorer | str = DEFAULT_REGARD,
+    beam_length: int = 5,
+    action: str = "tokens",
+    multi_token: str = "error",
+    seed: int | None = None,
+    streamer: Any = None,
+    **kwargs: Any,
+) -> Any:
+    """Complete prompts by the search.
+
+    Args:
+        model: Any causal language model, not changed.
+        group: The group, or the name of a preset, of which words that are no single token are left out.
+        tokenizer: The model's.
+        scorer: The loss of texts, or the name of a regard classifier.
+        beam_length: Tokens of a draft.
+        action: `"tokens"` or `"words"`.
+        multi_token: As in `EquizeroSearch`.
+        seed: Couples sampling.
+        streamer: Gets the tokens of each round.
+        **kwargs: All other arguments of `generate`.
+
+    Returns:
+        As `EquizeroSearch`.
+
+    Raises:
+        ConfigurationError: Without a group or a tokenizer, and as `EquizeroSearch`.
+    """
+    if group is None or tokenizer is None:
+        raise ConfigurationError(
+            "The search of EquizeroLM needs a group and the model's tokenizer: generate(..., group=DemographicGroup("
+            '[["man", "woman"]]), tokenizer=tokenizer)'
+        )
+    if isinstance(group, str):
+        group, multi_token = DemographicGroup.preset(group), "skip"
+    if isinstance(scorer, str):
+        scorer = RegardScorer(scorer)
+    search = EquizeroSearch(group, tokenizer, scorer, beam_length, action, multi_token=multi_token, streamer=streamer)
+    given = {name: value for name, value in kwargs.items() if value is not None}
+    return model.generate(custom_generate=search, seed=seed, streamer=streamer, **given)  # type: ignore[operator]
