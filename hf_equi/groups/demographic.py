@@ -17,7 +17,7 @@ from hf_equi.groups.explanation import Explanation, explain_words
 from hf_equi.groups.finite import FiniteGroup, require_order
 from hf_equi.groups.forms import FormRow, derive_rows
 
-__all__ = ["DemographicGroup"]
+__all__ = ["DemographicGroup", "occupations"]
 
 _FACTOR_KEYS = ("equality", "neutral", "general", "names")
 
@@ -78,7 +78,7 @@ class DemographicGroup(FiniteGroup):
         self._build((EqualityFactor.from_lists(equality, neutral=neutral, general=general, names=names),))
 
     @classmethod
-    def preset(cls, name: str, elements: Sequence[str] | None = None) -> DemographicGroup:
+    def preset(cls, name: str, elements: Sequence[str] | None = None, *, relaxed: bool = False) -> DemographicGroup:
         """Return a group whose equality sets come with the library.
 
         Presets are `"gender"`, `"race"` and `"sexuality"`; the words of any two differ, so they can be multiplied.
@@ -94,6 +94,9 @@ class DemographicGroup(FiniteGroup):
                 Name of the preset.
             elements (`Sequence[str]`, *optional*):
                 The members to keep, in this order, by name or by word of the first set; all by default.
+            relaxed (`bool`):
+                Whether to relax the group as R-EquiLM does (arXiv 2210.06475, 2305.09900): the occupations of
+                `occupations()` are neutral and all other words are general.
 
         Raises:
             GroupError: If the preset or an element is unknown; the message lists the known ones.
@@ -114,6 +117,7 @@ class DemographicGroup(FiniteGroup):
         columns = _columns(content["names"], content["equality"][0], elements)
         return cls(
             [[words[i] for i in columns] for words in content["equality"]],
+            neutral=occupations() if relaxed else None,
             names=[content["names"][i] for i in columns],
         )
 
@@ -121,6 +125,37 @@ class DemographicGroup(FiniteGroup):
     def relaxed(self) -> bool:
         """Whether a factor has a list of neutral or of general words."""
         return any(factor.neutral is not None or factor.general is not None for factor in self.factors)
+
+    def relax(self, neutral: Sequence[str] | None = None, general: Sequence[str] | None = None) -> DemographicGroup:
+        """Return the same group with a list of neutral or of general words, which makes it relaxed.
+
+        Each factor of a product gets the list, in the place of any that it has. So with `neutral` a word is neutral
+        if it is in the list, equality if a factor moves it, and general otherwise.
+
+        Args:
+            neutral (`Sequence[str]`, *optional*):
+                The neutral words; the rest is general.
+            general (`Sequence[str]`, *optional*):
+                The general words; the rest is neutral.
+
+        Raises:
+            GroupError: Without a list, with both, or for a word that is in an equality set of a factor.
+
+        Example:
+            ```python
+            >>> from hf_equi import DemographicGroup
+            >>> group = DemographicGroup([["man", "woman"]]).relax(neutral=["doctor"])
+            >>> [group.role(word) for word in ("man", "doctor", "pregnant")]
+            ['equality', 'neutral', 'general']
+
+            ```
+        """
+        if neutral is None and general is None:
+            raise GroupError("To relax a group takes a list of words: pass neutral=[...] or general=[...].")
+        lists = {"neutral": neutral, "general": general}
+        return self._from_factors(
+            tuple(EqualityFactor.from_lists(one.sets, **lists, names=one.names) for one in self.factors)
+        )
 
     def forms(self) -> tuple[FormRow, ...]:
         """Return the surface forms that move: each set as written, then in lower, Capitalised and UPPER case.
@@ -243,6 +278,20 @@ class DemographicGroup(FiniteGroup):
     @cached_property
     def _owners(self) -> dict[str, FormRow]:
         return {word: row for row in self._rows for word in row.words}
+
+
+def occupations() -> tuple[str, ...]:
+    """Return occupations that are of no gender by definition, in alphabetical order.
+
+    They are what R-EquiLM takes for neutral unless told otherwise. From Bolukbasi et al. 2016 (arXiv 1607.06520): the
+    professions of one word whose definitional score is 0.
+
+    Example:
+        >>> occupations()[:3]
+        ('accountant', 'acquaintance', 'administrator')
+    """
+    file = resources.files("hf_equi.groups").joinpath("word_lists", "occupations.json")
+    return tuple(json.loads(file.read_text(encoding="utf-8"))["words"])
 
 
 def _check_disjoint(factors: tuple[EqualityFactor, ...]) -> None:

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from hf_equi.errors import GroupError
 from hf_equi.groups import DemographicGroup, FiniteGroup
+from hf_equi.groups.demographic import occupations
 from hf_equi.testing import assert_group
 
 GENDER = DemographicGroup([["man", "woman"], ["he", "she"]])
@@ -191,3 +192,48 @@ def test_elements_pick_members_in_order():
 def test_unknown_presets_and_elements_raise(arguments, message):
     with pytest.raises(GroupError, match=message):
         DemographicGroup.preset(*arguments)
+
+
+def test_a_relaxed_group_moves_the_same_and_claims_less():
+    relaxed = (GENDER * RACE).relax(neutral=["doctor"])
+    assert relaxed.relaxed
+    assert relaxed.names == (GENDER * RACE).names
+    assert relaxed.forms() == (GENDER * RACE).forms()
+    roles = {word: relaxed.role(word) for word in ("She", "black", "Doctor", "pregnant")}
+    assert roles == {"She": "equality", "black": "equality", "Doctor": "neutral", "pregnant": "general"}
+    assert GENDER.relax(general=["pregnant"]) == DemographicGroup(
+        [["man", "woman"], ["he", "she"]], general=["pregnant"]
+    )
+    assert relaxed.relax(general=["pregnant"]).role("doctor") == "neutral"
+    named = DemographicGroup([["he", "she"]], names=["male", "female"])
+    assert named.relax(neutral=[]).names == ("male", "female")
+
+
+@pytest.mark.parametrize(
+    ("lists", "message"),
+    [
+        ({}, r"pass neutral=\[...\] or general=\[...\]"),
+        ({"neutral": ["a"], "general": ["b"]}, "not both"),
+        ({"neutral": ["White"]}, "'White' is listed as neutral"),
+        ({"general": "pregnant"}, "general needs a list of words"),
+    ],
+)
+def test_relaxing_takes_one_list_of_other_words(lists, message):
+    with pytest.raises(GroupError, match=message):
+        (GENDER * RACE).relax(**lists)
+
+
+@pytest.mark.parametrize("name", PRESETS)
+def test_relaxed_presets_take_occupations_for_neutral(name):
+    group, relaxed = DemographicGroup.preset(name), DemographicGroup.preset(name, relaxed=True)
+    assert relaxed == group.relax(neutral=occupations())
+    assert (relaxed.role("nurse"), relaxed.role("Doctor"), group.role("table")) == ("general", "neutral", "neutral")
+    assert relaxed.names == group.names
+
+
+def test_occupations_are_single_words_in_order():
+    words = occupations()
+    assert len(words) > 100
+    assert list(words) == sorted(set(words))
+    assert all(word.isalpha() and word.islower() for word in words)
+    assert not {"actor", "nun", "confesses"} & set(words)
