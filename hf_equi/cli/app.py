@@ -9,6 +9,7 @@ import io
 import os
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Annotated, cast
 
 import typer
@@ -90,6 +91,7 @@ def start(
     \b
     hf-equi generate --prompt "The man worked as"       completions before and after
     hf-equi inspect --model openai-community/gpt2       which tokens a group moves
+    hf-equi audit --model openai-community/gpt2         how biased it is, and what each method changes
     """  # noqa: D301  the escape \b keeps the lines that follow as they are
     if context.invoked_subcommand is None:
         typer.echo(context.get_help())
@@ -113,8 +115,12 @@ def generate(  # noqa: PLR0913, PLR0917  a command has as many parameters as opt
         ),
     ] = None,
     method: Annotated[
-        str | None, typer.Option(metavar="NAME", help="equitune, mixture or canonical.", show_default="equitune")
+        str | None,
+        typer.Option(metavar="NAME", help="equitune, equizero, mixture or canonical.", show_default="equitune"),
     ] = None,
+    scorer: Annotated[
+        str, typer.Option(metavar="NAME", help="What equizero minimises: a regard classifier, or 'demo'.")
+    ] = "demo",
     average: Annotated[
         str | None,
         typer.Option(metavar="NAME", help="What equitune averages: logits or probabilities.", show_default="logits"),
@@ -152,7 +158,7 @@ def generate(  # noqa: PLR0913, PLR0917  a command has as many parameters as opt
     from hf_equi.cli.generate import run_generate  # noqa: PLC0415
 
     decoding = Decoding(samples, max_new_tokens, temperature, top_k, top_p, greedy, beams, seed)
-    run_generate(model, group, (prompts or [], prompt_sets or []), (method, average), decoding, as_json)
+    run_generate(model, group, (prompts or [], prompt_sets or []), (method, average), decoding, as_json, scorer)
 
 
 @app.command()
@@ -181,3 +187,86 @@ def inspect(
     from hf_equi.cli.inspect import run_inspect  # noqa: PLC0415
 
     run_inspect(model, group, texts or [], as_json)
+
+
+Templates = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--prompt",
+        "-p",
+        metavar="TEMPLATE",
+        help="A prompt with the place {demographic}; repeat it for more. Without the place it is neutral: its texts "
+        "are kept, and no figure counts them.",
+        show_default=False,
+    ),
+]
+TemplateSets = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--prompt-set",
+        metavar="NAME",
+        help="Published prompts: sheng2019, or its halves respect and occupation. [default: sheng2019]",
+        show_default=False,
+    ),
+]
+Neutral = Annotated[
+    Path | None,
+    typer.Option(
+        metavar="FILE",
+        help="Neutral words of the R- methods, one a line. [default: occupations of no gender]",
+        show_default=False,
+    ),
+]
+Out = Annotated[
+    Path | None,
+    typer.Option(
+        metavar="FOLDER",
+        help="Where samples, figures and report go. [default: audit-GROUP-SEED here]",
+        show_default=False,
+    ),
+]
+
+
+@app.command()
+def audit(  # noqa: PLR0913, PLR0917  a command has as many parameters as options
+    model: Model = "demo",
+    group: Group = None,
+    prompts: Templates = None,
+    prompt_sets: TemplateSets = None,
+    samples: Annotated[
+        int, typer.Option("--samples", "-n", metavar="N", min=1, help="Texts for each prompt and demographic.")
+    ] = 20,
+    seed: Annotated[int, typer.Option(metavar="N", min=0, max=2**63 - 1, help="Of sampling.")] = 7,
+    max_new_tokens: Annotated[int, typer.Option(metavar="N", min=1, help="Tokens of each continuation at most.")] = 15,
+    methods: Annotated[
+        str, typer.Option(metavar="NAMES", help="What to audit, with commas between.")
+    ] = "base,EquiLM,R-EquiLM,EquizeroLM,R-EquizeroLM",
+    neutral: Neutral = None,
+    scorer: Annotated[
+        str, typer.Option(metavar="NAME", help="A classifier of regard: a folder, a name on the Hub, or 'demo'.")
+    ] = "demo",
+    beam_length: Annotated[int, typer.Option(metavar="N", min=1, help="Tokens of each draft of EquizeroLM.")] = 5,
+    action: Annotated[str, typer.Option(metavar="NAME", help="What EquizeroLM moves: tokens or words.")] = "tokens",
+    out: Out = None,
+    as_json: AsJson = False,
+) -> None:
+    """Measure how differently a model speaks of demographics, and what each method changes.
+
+    Every model continues the same prompts for every demographic. A classifier scores the texts for regard, as they are
+    and with the demographic hidden. Printed are the figures with their intervals; the folder gets a report to read in
+    a browser, its plots, and each text with its scores. An audit that was stopped continues when it is started again.
+
+    \b
+    Examples:
+      hf-equi audit
+      hf-equi audit --model openai-community/gpt2 --scorer sasha/regardv3 --samples 50
+      hf-equi audit -g race --methods base,EquiLM --out race --json > race.json
+      accelerate launch --num_processes 2 -m hf_equi.cli audit --model openai-community/gpt2     on GPUs
+      torchrun --nproc_per_node 2 -m hf_equi.cli audit --model openai-community/gpt2             on CPUs
+    """  # noqa: D301  the escape \b keeps the lines that follow as they are
+    from hf_equi.cli.audit import Search, run_audit  # noqa: PLC0415
+    from hf_equi.fairness.auditing import Sampling  # noqa: PLC0415
+
+    sampling = Sampling(samples, seed, max_new_tokens)
+    search = Search(scorer, beam_length, action)
+    run_audit(model, group, (prompts or [], prompt_sets or []), (methods, neutral), search, sampling, (out, as_json))

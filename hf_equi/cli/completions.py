@@ -60,7 +60,7 @@ class Comparison:
 
     orbits: tuple[Orbit, ...]
     base_gap: GroupGap
-    equi_gap: GroupGap
+    equi_gap: GroupGap | None  # None: the law of the texts is not tractable
 
     @property
     def texts(self) -> int:
@@ -109,7 +109,7 @@ def compare(
     return Comparison(
         orbits=_assemble(lm, prompts, orbits, texts["base"], texts["equi"]),
         base_gap=_gap(lm.base, lm.action, base, mask),
-        equi_gap=_gap(lm, lm.action, equi, mask),
+        equi_gap=_gap(lm, lm.action, equi, mask) if lm.tractable else None,
     )
 
 

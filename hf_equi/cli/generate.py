@@ -12,6 +12,7 @@ from rich.progress import Progress
 from rich.table import Table
 from rich.text import Text
 
+from hf_equi.auto import DEMO
 from hf_equi.cli.completions import Comparison, Member, Orbit, compare, steps
 from hf_equi.cli.decoding import Decoding
 from hf_equi.cli.display import MOVED, Pieces, plain, styled, terminal, write_json, write_line
@@ -23,6 +24,7 @@ from hf_equi.models.causal_lm import EquiLM
 
 __all__ = ["run_generate"]
 
+INTRACTABLE = "– (a search has no tractable likelihood; hf-equi audit measures its consistency)"
 GAP = "|log p(gY|gX) − log p(Y|X)| in nats a token, largest and mean over {} texts of each model:"
 
 
@@ -33,6 +35,7 @@ def run_generate(
     method: tuple[str | None, str | None],
     decoding: Decoding,
     as_json: bool,
+    scorer: str = DEMO,
 ) -> None:
     """Complete prompts and print them.
 
@@ -43,6 +46,7 @@ def run_generate(
         method: The method, and what it averages.
         decoding: How to decode.
         as_json: Whether to print JSON.
+        scorer: What `equizero` minimises, as on the command line.
 
     Raises:
         HfEquiError: For whatever is wrong with these.
@@ -53,7 +57,7 @@ def run_generate(
     texts = _collect(*prompts)
     with quiet(), _progress() as bar:
         task = bar.add_task("loading", total=None)
-        lm = load_lm(model, chosen, *method)
+        lm = load_lm(model, chosen, *method, scorer=scorer)
         texts = [fill(text, lm.group.names[0]) if PLACE in text else text for text in texts]
         bar.update(task, description="decoding", total=steps(lm, texts, decoding))
         comparison = compare(lm, texts, decoding, lambda: bar.advance(task))
@@ -93,7 +97,7 @@ def _note_limits(lm: EquiLM, comparison: Comparison) -> None:
 
 
 def _name(lm: EquiLM) -> str:
-    return f"{'R-' if lm.group.relaxed else ''}EquiLM ({lm.config.method})"
+    return f"{'R-' if lm.group.relaxed else ''}{type(lm).__name__} ({lm.config.method})"
 
 
 def _print_table(console: Console, lm: EquiLM, comparison: Comparison) -> None:
@@ -110,7 +114,7 @@ def _print_table(console: Console, lm: EquiLM, comparison: Comparison) -> None:
     console.print("highlighted: words that the group moves", style=MOVED)
     console.print(GAP.format(comparison.texts), markup=False, highlight=False)
     for name, gap in (("base model", comparison.base_gap), (_name(lm), comparison.equi_gap)):
-        console.print(f"  {name:<24}{gap}", markup=False, highlight=False)
+        console.print(f"  {name:<24}{gap or INTRACTABLE}", markup=False, highlight=False)
 
 
 def _cell(pieces: Pieces) -> Text:
@@ -127,7 +131,7 @@ def _print_lines(lm: EquiLM, comparison: Comparison) -> None:
                     write_line(str(sample + 1), model, plain(member.prompt), plain(pieces))
     write_line(GAP.format(comparison.texts))
     for model, gap in (("base", comparison.base_gap), ("EquiLM", comparison.equi_gap)):
-        write_line(model, str(gap))
+        write_line(model, str(gap or INTRACTABLE))
 
 
 def _document(model: str, lm: EquiLM, decoding: Decoding, comparison: Comparison) -> dict[str, Any]:
@@ -143,7 +147,7 @@ def _document(model: str, lm: EquiLM, decoding: Decoding, comparison: Comparison
             "unit": "nats a token",
             "texts": comparison.texts,
             "base": asdict(comparison.base_gap),
-            "equi_lm": asdict(comparison.equi_gap),
+            "equi_lm": None if comparison.equi_gap is None else asdict(comparison.equi_gap),
         },
     }
 

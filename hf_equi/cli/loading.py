@@ -20,10 +20,11 @@ from transformers.utils import logging
 
 from hf_equi.auto import DEMO, DEMO_FOLDER, symmetrize
 from hf_equi.errors import ActionError, ConfigurationError, GroupError, HfEquiError, HfEquiWarning
+from hf_equi.generation.scorers import RegardScorer
 from hf_equi.groups import DemographicGroup
-from hf_equi.models.causal_lm import EquiLM, EquiLMConfig
+from hf_equi.models.causal_lm import EquiLM, EquiLMConfig, EquizeroLM, EquizeroLMConfig
 
-__all__ = ["DEFAULT_GROUP", "load_description", "load_lm", "note", "quiet", "read_group"]
+__all__ = ["DEFAULT_GROUP", "load_description", "load_lm", "note", "quiet", "read_group", "read_scorer"]
 
 DEFAULT_GROUP = "gender"
 
@@ -52,8 +53,9 @@ def quiet(notes: bool = True) -> Iterator[None]:
         if bars:
             logging.enable_progress_bar()
     messages = [str(one.message) for one in caught if notes and issubclass(one.category, HfEquiWarning)]
-    for message in dict.fromkeys(messages):
-        note(textwrap.shorten(message, 200, placeholder=" ... (hf-equi inspect lists all)"))
+    shown = [textwrap.shorten(message, 200, placeholder=" ... (hf-equi inspect lists all)") for message in messages]
+    for message in dict.fromkeys(shown):
+        note(message)
 
 
 def read_group(text: str) -> DemographicGroup:
@@ -101,7 +103,15 @@ def load_description(model: str) -> tuple[PreTrainedConfig, Any]:
         return config, AutoTokenizer.from_pretrained(name, trust_remote_code=False)
 
 
-def load_lm(model: str, group: DemographicGroup | None, method: str | None, average: str | None) -> EquiLM:
+def load_lm(
+    model: str,
+    group: DemographicGroup | None,
+    method: str | None,
+    average: str | None,
+    *,
+    needs_tokens: bool = True,
+    scorer: str = DEMO,
+) -> EquiLM:
     """Load a model as an EquiLM in float32, with the base beside it at `.base`.
 
     Args:
@@ -109,9 +119,11 @@ def load_lm(model: str, group: DemographicGroup | None, method: str | None, aver
         group: The group; by default gender, and for a model saved as an EquiLM its own.
         method: As in `symmetrize`, by default `"equitune"` or the saved model's own.
         average: As in `symmetrize`, by default `"logits"` or the saved model's own.
+        needs_tokens: Whether a word of the group has to be one token.
+        scorer: What the method `"equizero"` minimises: a classifier's folder or name on the Hub, or `"demo"`.
 
     Raises:
-        ActionError: If no word of the group is one token, so that nothing would move.
+        ActionError: If no word of the group is one token, so that nothing would move, and it has to be.
         ConfigurationError: If there is no such model; for an unknown method or average.
         UnsupportedModelError: For a model that cannot be wrapped.
     """
@@ -119,7 +131,7 @@ def load_lm(model: str, group: DemographicGroup | None, method: str | None, aver
     with _loading(model):
         config = AutoConfig.from_pretrained(name, trust_remote_code=False)
         if isinstance(config, EquiLMConfig):
-            lm = _load_equi_lm(name, group, method, average)
+            lm = _load_equi_lm(config, name, (group, method, average), scorer)
         else:
             lm = symmetrize(
                 name,
@@ -128,8 +140,9 @@ def load_lm(model: str, group: DemographicGroup | None, method: str | None, aver
                 average=average or "logits",
                 multi_token="skip",
                 dtype=torch.float32,
+                **_search(method, scorer),
             )
-    if not len(lm.action.moved):
+    if needs_tokens and not len(lm.action.moved):
         raise ActionError(
             f"No word of the group is one token of the tokenizer of {model}, so nothing would move. Choose other "
             "words or another model; hf-equi inspect shows how they are cut."
@@ -137,18 +150,53 @@ def load_lm(model: str, group: DemographicGroup | None, method: str | None, aver
     return lm
 
 
-def _load_equi_lm(name: str, group: DemographicGroup | None, method: str | None, average: str | None) -> EquiLM:
-    lm: EquiLM = EquiLM.from_pretrained(name, dtype=torch.float32)
-    if group is None and method is None and average is None:
+def read_scorer(name: str) -> RegardScorer:
+    """Load a classifier of regard.
+
+    Args:
+        name: A folder, a name on the Hub, or `"demo"`.
+
+    Raises:
+        ConfigurationError: If there is no such classifier, or its labels are not those of regard.
+    """
+    try:
+        return RegardScorer(name)
+    except HfEquiError:
+        raise
+    except Exception as error:
+        reason = textwrap.shorten((str(error).splitlines() or [type(error).__name__])[0], 240, placeholder=" ...")
+        raise ConfigurationError(
+            f"The scorer {name!r} could not be loaded: {reason} Pass a classifier's folder, its name on the Hub, or "
+            "demo."
+        ) from error
+
+
+def _load_equi_lm(
+    config: EquiLMConfig,
+    name: str,
+    wanted: tuple[DemographicGroup | None, str | None, str | None],
+    scorer: str,
+) -> EquiLM:
+    model_class = EquizeroLM if isinstance(config, EquizeroLMConfig) else EquiLM
+    lm: EquiLM = model_class.from_pretrained(name, dtype=torch.float32)
+    if wanted == (None, None, None):
         return lm
+    group, method, average = wanted
+    method = method or lm.config.method
     return symmetrize(
         lm.unwrap(),
         group or lm.group,
-        method or lm.config.method,
+        method,
         tokenizer=lm.tokenizer,
         average=average or lm.config.average,
         multi_token="skip",
+        **_search(method, scorer),
     )
+
+
+def _search(method: str | None, scorer: str) -> dict[str, Any]:
+    """What a method that searches needs."""
+    return {"scorer": read_scorer(scorer)} if method == "equizero" else {}
 
 
 def _locate(model: str) -> str:

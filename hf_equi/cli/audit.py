@@ -1,0 +1,262 @@
+"""The command `hf-equi audit`."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+import typer
+from accelerate import PartialState
+from accelerate.utils import gather_object
+from rich import box
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+from transformers import PreTrainedModel
+
+from hf_equi.auto import symmetrize
+from hf_equi.cli.display import terminal, write_json, write_line
+from hf_equi.cli.loading import DEFAULT_GROUP, load_lm, note, quiet, read_group, read_scorer
+from hf_equi.errors import ConfigurationError, GroupError, HfEquiError
+from hf_equi.fairness import prompt_set
+from hf_equi.fairness.auditing import Audit, AuditResult, Sampling
+from hf_equi.fairness.auditing.run import process_state
+from hf_equi.fairness.auditing.subjects import unrelaxed
+from hf_equi.groups import DemographicGroup
+from hf_equi.groups.demographic import occupations
+
+__all__ = ["METHODS", "Search", "run_audit"]
+
+METHODS = ("base", "EquiLM", "R-EquiLM", "EquizeroLM", "R-EquizeroLM")
+"""What can be audited, as the papers name it."""
+
+ACTIONS = ("tokens", "words")
+DEFAULT_PROMPTS = "sheng2019"
+# Long names of figures, in the order of the table; the parity gaps stand beside their noise floor.
+FIGURES = {
+    "mean_regard": "mean regard",
+    "parity_gap": "parity gap",
+    "masked_parity_gap": "parity gap, masked",
+    "control_parity_gap": "no-effect control",
+    "group_gap": "group gap (nats a token)",
+    "consistency": "consistency",
+    "perplexity": "perplexity",
+}
+NONE = "–"
+
+
+@dataclass(frozen=True)
+class Search:
+    """How EquizeroLM searches.
+
+    Args:
+        scorer: A classifier's name or folder, or "demo".
+        beam_length: Tokens of each draft.
+        action: What the group acts on, tokens or words.
+    """
+
+    scorer: str = "demo"
+    beam_length: int = 5
+    action: str = "tokens"
+
+
+def run_audit(
+    model: str,
+    group: str | None,
+    prompts: tuple[Sequence[str], Sequence[str]],
+    methods: tuple[str, Path | None],
+    search: Search,
+    sampling: Sampling,
+    output: tuple[Path | None, bool],
+) -> None:
+    """Audit a model and what the methods make of it, and print the figures.
+
+    Args:
+        model: As on the command line.
+        group: As on the command line.
+        prompts: Single templates, and names of prompt sets.
+        methods: The methods, with commas between them, and the file of neutral words.
+        search: How EquizeroLM searches.
+        sampling: How texts are drawn.
+        output: The folder of the audit, and whether to print JSON.
+
+    Raises:
+        HfEquiError: For whatever is wrong with these.
+    """
+    state = process_state()
+    out, as_json = output
+    with _one_voice(state), quiet(notes=state.is_main_process):
+        names, templates = _read_methods(methods[0]), _collect(*prompts)
+        chosen = None if group is None else read_group(group)
+        neutral = None if methods[1] is None else _read_words(methods[1])
+        scorer = read_scorer(search.scorer)
+        lm = load_lm(model, chosen, None, None, needs_tokens=search.action == "tokens")
+        base, tokenizer, chosen = lm.unwrap(), lm.tokenizer, lm.group
+        if torch.cuda.is_available():  # other accelerators lack the float64 of the noise
+            base.to(state.device)
+            scorer.model.to(state.device)
+        models = _build(names, base, tokenizer, (unrelaxed(chosen), _relax(chosen, neutral)), search, scorer)
+        folder = out or Path(f"audit-{_slug(group or DEFAULT_GROUP)}-{sampling.seed}")
+        audit = Audit(models, tokenizer, chosen, templates, scorer, sampling, out=folder)
+    try:
+        with quiet(notes=False):
+            result = audit.run()
+    except KeyboardInterrupt:
+        if state.is_main_process:
+            note(f"stopped; {folder} holds what is done, and the same command continues from there")
+        raise
+    if state.is_main_process:
+        _print(result, as_json)
+
+
+@contextmanager
+def _one_voice(state: PartialState) -> Iterator[None]:
+    """Processes tell each other what fault they found in the arguments, which is mostly the same, and one says it."""
+    fault: Exception | None = None
+    try:
+        yield
+    except (HfEquiError, OSError) as error:
+        fault = error
+    found = [message for message in gather_object([None if fault is None else str(fault)]) if message is not None]
+    if found and not state.is_main_process:
+        # The launcher ends all processes with the first that fails: let that be the one that speaks.
+        with suppress(RuntimeError):
+            state.wait_for_everyone()
+        raise typer.Exit(2)
+    if found:
+        raise fault or ConfigurationError(found[0])
+
+
+def _read_methods(text: str) -> list[str]:
+    names = list(dict.fromkeys(name.strip() for name in text.split(",") if name.strip()))
+    unknown = [name for name in names if name not in METHODS]
+    if unknown or not names:
+        raise ConfigurationError(
+            f"--methods {text!r} names {repr(unknown[0]) if unknown else 'nothing'}: choose among "
+            f"{', '.join(METHODS)}, with commas between them."
+        )
+    return names
+
+
+def _collect(prompts: Sequence[str], sets: Sequence[str]) -> list[str]:
+    """All templates, in order, each once."""
+    sets = sets if sets or prompts else [DEFAULT_PROMPTS]
+    return list(dict.fromkeys([*prompts, *(template for name in sets for template in prompt_set(name))]))
+
+
+def _read_words(path: Path) -> list[str]:
+    try:
+        words = [line.strip() for line in path.expanduser().read_text(encoding="utf-8").splitlines()]
+    except (OSError, ValueError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "it is no UTF-8 text"
+        raise GroupError(f"The neutral words {path} cannot be read: {reason}.") from error
+    words = [word for word in words if word]
+    if not words:
+        raise GroupError(f"The file {path} holds no words: write the neutral words, one a line.")
+    return words
+
+
+def _relax(group: DemographicGroup, neutral: list[str] | None) -> DemographicGroup:
+    """The group of the R- methods: with the words given, its own lists, or the occupations."""
+    if neutral is None and group.relaxed:
+        return group
+    return group.relax(neutral=occupations() if neutral is None else neutral)
+
+
+def _build(
+    names: Sequence[str],
+    base: PreTrainedModel,
+    tokenizer: Any,
+    groups: tuple[DemographicGroup, DemographicGroup],
+    search: Search,
+    scorer: Any,
+) -> dict[str, PreTrainedModel]:
+    """The models by name, all around one base."""
+    if search.action not in ACTIONS:
+        raise ConfigurationError(f"--action {search.action!r} is not known: choose {' or '.join(ACTIONS)}.")
+    equizero: dict[str, Any] = {"method": "equizero", "scorer": scorer, "beam_length": search.beam_length}
+    if search.action == "words":
+        equizero["action"] = "words"
+    models: dict[str, PreTrainedModel] = {}
+    for name in names:
+        group = groups[name.startswith("R-")]
+        settings = equizero if "zero" in name else {}
+        if name == "base":
+            models[name] = base
+        else:
+            models[name] = symmetrize(base, group, tokenizer=tokenizer, multi_token="skip", **settings)
+    return models
+
+
+def _slug(group: str) -> str:
+    """A group as part of a folder's name."""
+    stem = Path(group).stem if group.endswith(".json") else group
+    return re.sub(r"[^\w.-]+", "-", stem).strip("-") or "group"
+
+
+def _print(result: AuditResult, as_json: bool) -> None:
+    if result.drawn:
+        rate = result.drawn / result.seconds
+        note(f"{result.drawn} texts drawn and scored in {result.seconds:.1f} s by this process, {rate:.1f} a second")
+    if as_json:
+        write_json(result.summary)
+    elif (console := terminal()) is not None:
+        _print_table(console, result)
+    else:
+        _print_lines(result)
+    if as_json and result.report is not None:
+        note(f"the report is at {result.report}")
+
+
+def _print_table(console: Console, result: AuditResult) -> None:
+    models = result.summary["models"]
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    table.add_column("")
+    for entry in models:
+        table.add_column(entry["model"], justify="right", min_width=len(entry["model"]))
+    for key, title in FIGURES.items():
+        table.add_row(title, *(_cell(entry, key) for entry in models))
+        if key.endswith("parity_gap") and not key.startswith("control"):
+            table.add_row(Text("  p-value", style="dim"), *(_number(entry.get(f"{key}_p_value")) for entry in models))
+    console.print(table)
+    confidence = f"{100 * result.summary['confidence']:g} %"
+    lines = [f"{len(result.samples)} texts; in brackets {confidence} intervals"]
+    if result.report is not None:
+        lines.append(f"report: {result.report}")
+    for line in lines:
+        console.print(line, markup=False, highlight=False, soft_wrap=True)
+
+
+def _cell(entry: Mapping[str, Any], key: str) -> Text:
+    interval = entry.get(f"{key}_interval")
+    bounds = "" if interval is None else f"\n[{_short(interval[0])}, {_short(interval[1])}]"
+    return Text.assemble(_number(entry.get(key)), (bounds, "dim"))
+
+
+def _short(value: float) -> str:
+    """A bound in few letters: five columns have to fit."""
+    return f"{value:.0e}" if 0 < abs(value) < 0.001 else f"{value:.3f}" if 0 < abs(value) < 0.01 else f"{value:.2f}"
+
+
+def _print_lines(result: AuditResult) -> None:
+    write_line("model", "figure", "value", "low", "high")
+    for entry in result.summary["models"]:
+        for key, value in entry.items():
+            if f"{key}_interval" in entry and not isinstance(value, Mapping):
+                low, high = entry[f"{key}_interval"] or (None, None)
+                write_line(entry["model"], key, _number(value), _number(low), _number(high))
+            elif key.endswith("_p_value"):
+                write_line(entry["model"], key, _number(value), NONE, NONE)
+    if result.report is not None:
+        write_line("report", str(result.report))
+
+
+def _number(value: float | None) -> str:
+    if value is None:
+        return NONE
+    return f"{value:.1e}" if 0 < abs(value) < 0.001 else f"{value:.3f}" if abs(value) < 100 else f"{value:.1f}"

@@ -1,0 +1,107 @@
+"""Descriptions of models and scorers that tell whether they are the same, by their weights and not by their names."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+from transformers import PreTrainedModel
+
+from hf_equi.groups import DemographicGroup
+from hf_equi.models.causal_lm import EquiLM
+
+__all__ = ["describe_model", "describe_scorer", "weights_fingerprint"]
+
+# Where a model lies and who wrote its config say nothing about what it does.
+_VOLATILE = ("_name_or_path", "name_or_path", "transformers_version", "base_name", "base_revision", "_commit_hash")
+_SETTINGS = ("method", "average", "beam_length", "action")
+
+
+def weights_fingerprint(model: torch.nn.Module) -> str:
+    """A hash of all weights and buffers with their names, types and shapes.
+
+    Weights that are on no device, as those of an offloaded model, count by name, type and shape alone.
+
+    Returns:
+        32 hexadecimal digits.
+
+    Cost: reads the weights once, about a second a gigabyte.
+    """
+    digest = hashlib.blake2b(digest_size=16)
+    for name, tensor in sorted(model.state_dict().items()):
+        if isinstance(tensor, torch.Tensor):
+            digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}".encode())
+            if tensor.device.type != "meta":
+                digest.update(tensor.detach().cpu().contiguous().view(-1).view(torch.uint8).numpy().data)
+    return digest.hexdigest()
+
+
+def describe_model(model: PreTrainedModel, known: dict[int, str]) -> dict[str, Any]:
+    """Plain JSON that differs between models that may generate different texts.
+
+    Args:
+        model: A plain causal language model, or an `EquiLM` of any method.
+        known: Fingerprints of weights by the id of their model, so that a base that several models share is read
+            once; this function adds to it.
+    """
+    base = model.unwrap() if isinstance(model, EquiLM) else model
+    if id(base) not in known:
+        known[id(base)] = weights_fingerprint(base)
+    settings = {
+        name: getattr(model.config, name)
+        for name in _SETTINGS
+        if isinstance(model, EquiLM) and getattr(model.config, name, None) is not None
+    }
+    described = {
+        "class": type(model).__name__,
+        **settings,
+        "base_class": type(base).__name__,
+        "dtype": str(base.dtype).removeprefix("torch."),
+        "device": base.device.type,
+        "weights": known[id(base)],
+        "config": _config_digest(model.config),
+        "generation_config": _config_digest(model.generation_config),
+    }
+    scorer = getattr(model, "scorer", None)
+    return described if scorer is None else {**described, "scorer": describe_scorer(scorer, known)}
+
+
+def describe_scorer(scorer: Any, known: dict[int, str]) -> dict[str, Any]:
+    """Plain JSON that differs between scorers that may give different numbers.
+
+    Args:
+        scorer: A `RegardScorer`, or any other callable: then its name alone is known.
+        known: As in `describe_model`.
+    """
+    described: dict[str, Any] = {"class": getattr(scorer, "__qualname__", type(scorer).__qualname__)}
+    for name in ("name", "score", "batch_size"):
+        value = getattr(scorer, name, None)
+        if isinstance(value, str | int | float):
+            described[name] = value
+    group = getattr(getattr(scorer, "mask", None), "group", None)
+    if isinstance(group, DemographicGroup):
+        described["mask"] = group.to_dict()
+    model = getattr(scorer, "model", None)
+    if isinstance(model, torch.nn.Module):
+        if id(model) not in known:
+            known[id(model)] = weights_fingerprint(model)
+        described["weights"] = known[id(model)]
+        described["config"] = _config_digest(getattr(model, "config", None))
+    return described
+
+
+def _config_digest(config: Any) -> str:
+    content = config.to_dict() if hasattr(config, "to_dict") else None
+    text = json.dumps(_stable(content), sort_keys=True, default=str)
+    return hashlib.blake2b(text.encode(), digest_size=16).hexdigest()
+
+
+def _stable(content: Any) -> Any:
+    if isinstance(content, Mapping):
+        return {str(key): _stable(value) for key, value in content.items() if key not in _VOLATILE}
+    if isinstance(content, list | tuple):
+        return [_stable(item) for item in content]
+    return content

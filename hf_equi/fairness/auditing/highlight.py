@@ -1,0 +1,35 @@
+"""Which words of a text a group moves, for whoever shows texts."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from hf_equi.groups import DemographicGroup
+from hf_equi.groups.matching import compile_words
+
+__all__ = ["moved_words"]
+
+
+def moved_words(group: DemographicGroup) -> Callable[[str], list[tuple[str, bool]]]:
+    """Return a function that cuts a text into pieces and says of each whether the group moves it.
+
+    Args:
+        group: The group, on whole words.
+
+    Example:
+        >>> moved_words(DemographicGroup([["man", "woman"]]))("The man left")
+        [('The ', False), ('man', True), (' left', False)]
+    """
+    words = {word for row in group.forms() for word in row.words}
+    pattern = compile_words(words)
+
+    def pieces(text: str) -> list[tuple[str, bool]]:
+        found: list[tuple[str, bool]] = []
+        end = 0
+        for match in pattern.finditer(text):
+            if match[0] in words:
+                found += [(text[end : match.start()], False), (match[0], True)]
+                end = match.end()
+        return [piece for piece in [*found, (text[end:], False)] if piece[0]]
+
+    return pieces

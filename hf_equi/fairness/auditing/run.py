@@ -1,0 +1,291 @@
+"""The audit: texts of several models, drawn, measured and summed up."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import torch
+from accelerate import PartialState
+from accelerate.utils import broadcast_object_list, parse_flag_from_env
+from rich.console import Console
+from rich.progress import Progress
+from transformers import PreTrainedModel, PreTrainedTokenizerBase
+
+from hf_equi.errors import ConfigurationError
+from hf_equi.fairness.auditing.blocks import make_blocks
+from hf_equi.fairness.auditing.fingerprints import describe_model, describe_scorer
+from hf_equi.fairness.auditing.highlight import moved_words
+from hf_equi.fairness.auditing.samples import make_dataset, write_parquet
+from hf_equi.fairness.auditing.settings import Sampling, Statistics, versions
+from hf_equi.fairness.auditing.store import FolderStore, MemoryStore, Rows, Unit, write_json
+from hf_equi.fairness.auditing.subjects import make_subjects, unrelaxed
+from hf_equi.fairness.auditing.units import Measures, run_unit
+from hf_equi.groups import DemographicGroup
+from hf_equi.models.causal_lm.fingerprint import fingerprint
+
+if TYPE_CHECKING:
+    from datasets import Dataset
+
+__all__ = ["SAMPLES", "SUMMARY", "Audit", "AuditResult", "audit", "process_state"]
+
+SUMMARY = "summary.json"
+SAMPLES = "samples.parquet"
+
+
+@dataclass(frozen=True)
+class AuditResult:
+    """What an audit gives, the same in every process.
+
+    The samples have the columns `model`, `demographic`, `template`, `sample` (texts with equal model, template and
+    number are coupled), `prompt`, `text` (prompt and continuation), `tokens` (of both, with the end-of-text token),
+    `prompt_tokens` (how many are the prompt's); `negative`, `neutral`, `positive` (probabilities) and `label` (the
+    largest); the same four with the prefix `masked_`; `nll` (nats, of the continuation under the model's own base
+    model), `scored_tokens` (of the continuation); `gap` (nats a token, as of `hf_equi.fairness.group_gaps`; `None`
+    without a tractable likelihood); `consistent` (whether the coupled texts of all demographics differ by the group
+    alone, in tokens, or in words where the model acts on those or the prompts are no images of each other in tokens).
+
+    A neutral template, without the place for a demographic, has one prompt, whose samples have the demographic `""`.
+    They have no part in the summary, in the report and in `consistent`.
+
+    Args:
+        samples: One row a text.
+        summary: Plain JSON: `{"models": [...], "confidence": ..., "resamples": ..., "seed": ..., "settings": ...,
+            "versions": ...}`, with the figures of each model and their intervals, as of
+            `hf_equi.fairness.summary.summarise`. Texts after neutral prompts have no part in it.
+        report: The page of the report, if the audit has a folder and a prompt that names demographics.
+        seconds: How long the units of this process took.
+        drawn: How many texts this process drew; the others were there from an earlier run, or are other processes'.
+    """
+
+    samples: Dataset
+    summary: dict[str, Any]
+    report: Path | None
+    seconds: float
+    drawn: int
+
+
+class Audit:
+    """An audit, checked and ready to run; `audit` is this in one call.
+
+    Pairs of model and template are shared out among processes. The texts are the same whatever their number, and each
+    process returns all. Figures may differ in their last digits if the number of threads does, as sums are then taken
+    in another order.
+
+    The folder holds `settings.json`, `samples-<n>.jsonl` (the work of process n, a line a pair, as it comes), and in
+    the end `samples.parquet`, `summary.json` and the report. An audit with equal settings continues from what is
+    there, with any number of processes and with the same result.
+
+    Args:
+        models: Models by name.
+        tokenizer: Of all models.
+        group: The group.
+        prompts: The templates.
+        scorer: A `RegardScorer`.
+        sampling: How texts are drawn.
+        statistics: How intervals are made.
+        out: The folder, if any.
+
+    Raises:
+        HfEquiError: As at `audit`; here, before any text is drawn.
+    """
+
+    def __init__(
+        self,
+        models: Mapping[str, PreTrainedModel],
+        tokenizer: Any,
+        group: DemographicGroup,
+        prompts: Sequence[str],
+        scorer: Any,
+        sampling: Sampling,
+        statistics: Statistics | None = None,
+        out: str | Path | None = None,
+    ) -> None:
+        if not isinstance(group, DemographicGroup):
+            raise ConfigurationError(f"group={group!r} is no DemographicGroup: make one, or take a preset.")
+        if not isinstance(tokenizer, PreTrainedTokenizerBase):
+            raise ConfigurationError(
+                f"tokenizer={tokenizer!r} is no tokenizer of transformers: pass that of the models."
+            )
+        self.state = process_state()
+        self.group = unrelaxed(group)
+        self.tokenizer, self.sampling, self.statistics = tokenizer, sampling, statistics or Statistics()
+        self.measures = Measures(scorer, self.group)
+        self.blocks = make_blocks(prompts, self.group, tokenizer)
+        self.subjects = make_subjects(models, self.group, tokenizer, self.blocks, sampling.max_new_tokens)
+        self.settings = self._describe(models, scorer)
+        self.versions = versions()
+        self.out = None if out is None else Path(out)
+        self.store: FolderStore | MemoryStore = MemoryStore()
+        if self.out is not None:
+            about = {**self.settings, "versions": self.versions}
+            self.store = FolderStore(self.out, about, self.state.process_index)
+
+    def _describe(self, models: Mapping[str, PreTrainedModel], scorer: Any) -> dict[str, Any]:
+        known: dict[int, str] = {}
+        return {
+            "demographics": list(self.group.names),
+            "prompts": [block.template for block in self.blocks],
+            "samples_per_prompt": self.sampling.samples,
+            "seed": self.sampling.seed,
+            "decoding": self.sampling.describe(),
+            "models": [{"name": name, **describe_model(model, known)} for name, model in models.items()],
+            "scorer": describe_scorer(scorer, known),
+            "tokenizer": fingerprint(self.tokenizer),
+            "group": self.group.to_dict(),
+        }
+
+    def run(self, progress: bool = True) -> AuditResult:
+        """Draw what is missing, and sum up.
+
+        Cost: for each model, template and demographic, `generate` of all samples; for each text two forwards of the
+        classifier, one of the base model and, with a tractable likelihood, one of each member of its orbit.
+
+        Args:
+            progress: Whether the main process shows a bar on stderr, where that is a terminal.
+        """
+        units = {
+            (subject.name, block.template): (subject, block) for subject in self.subjects for block in self.blocks
+        }
+        done = self.store.read()
+        # All have read before one writes, so all agree on what is missing and who does it.
+        self.state.wait_for_everyone()
+        missing = [unit for unit in units if unit not in done]
+        own = missing[self.state.process_index :: self.state.num_processes]
+        start, drawn = time.perf_counter(), 0
+        with _bar(progress and self.state.is_main_process, len(own)) as advance:
+            for unit in own:
+                advance(unit[0], 0)
+                rows = run_unit(*units[unit], self.measures, self.sampling, self.tokenizer)
+                self.store.append(unit, rows)
+                drawn += len(rows)
+                advance(unit[0], 1)
+        seconds = time.perf_counter() - start
+        self.state.wait_for_everyone()
+        done = self.store.collect()
+        samples = make_dataset(_in_order(units, done, self.out))
+        summary, report = self._finish(samples)
+        return AuditResult(samples, summary, report, seconds, drawn)
+
+    def _finish(self, samples: Dataset) -> tuple[dict[str, Any], Path | None]:
+        """Sum up in the main process, and tell the others."""
+        shared: list[Any] = [None, None]
+        if self.state.is_main_process:
+            named = [place for place, name in enumerate(samples["demographic"]) if name in self.group.names]
+            compared = samples.select(named)
+            summary = self._summarise(compared)
+            shared[0] = summary
+            if self.out is not None:
+                write_json(self.out / SUMMARY, summary)
+                write_parquet(samples, self.out / SAMPLES)
+                shared[1] = self._report(self.out, compared, summary)
+        broadcast_object_list(shared)
+        return shared[0], shared[1]
+
+    def _summarise(self, compared: Dataset) -> dict[str, Any]:
+        from hf_equi.fairness.summary import summarise  # noqa: PLC0415  loads evaluate, which takes seconds
+
+        how: dict[str, Any] = {"seed": self.sampling.seed, **asdict(self.statistics)}
+        return {
+            "models": summarise(compared, **how) if len(compared) else [],
+            **how,
+            "settings": self.settings,
+            "versions": self.versions,
+        }
+
+    def _report(self, folder: Path, compared: Dataset, summary: dict[str, Any]) -> Path | None:
+        if not len(compared):
+            return None
+        from hf_equi.fairness.report import write_report  # noqa: PLC0415  loads matplotlib
+
+        return write_report(folder, compared, summary, moved_words(self.group))
+
+
+def audit(  # noqa: PLR0913  all of it is the user's to choose
+    models: Mapping[str, PreTrainedModel],
+    tokenizer: Any,
+    group: DemographicGroup,
+    prompts: Sequence[str],
+    scorer: Any,
+    samples_per_prompt: int,
+    *,
+    seed: int = 0,
+    max_new_tokens: int = 15,
+    temperature: float = 1.0,
+    top_k: int = 40,
+    top_p: float = 1.0,
+    batch_size: int = 256,
+    out: str | Path | None = None,
+    resamples: int = 1000,
+    confidence: float = 0.95,
+    progress: bool = True,
+) -> AuditResult:
+    """Measure how differently models speak of demographics.
+
+    Each model continues each template, filled with each name of the group, `samples_per_prompt` times. Each text is
+    scored as it is and with the demographic hidden, as classifiers of regard are biased themselves. Sample i of a
+    template is drawn for all demographics from the same noise, so texts differ by what a model makes of them.
+
+    Works in one process, and in several under `accelerate launch` (on CPUs, `torchrun`): see `Audit`.
+
+    Args:
+        models: Models by name, in evaluation mode and on their device: plain causal language models, and `EquiLM`s of
+            any method. Plain ones draw from the same coupled noise, by the method `"identity"`.
+        tokenizer: The tokenizer of all models.
+        group: Whose names fill the templates and whose words are hidden, and what the group gap and consistency are
+            measured by. Its neutral and general words play no part; those of a model do in that model.
+        prompts: Templates with the place `{demographic}`. One without it is neutral: see `AuditResult`.
+        scorer: A `RegardScorer`.
+        samples_per_prompt: Texts for each prompt.
+        seed: Of the noise, and of the resampling.
+        max_new_tokens: As the next four, see `Sampling`.
+        temperature: Of the models' scores.
+        top_k: Tokens that are drawn from; 0 for all.
+        top_p: The most probable tokens of this mass are drawn from.
+        batch_size: Texts that are decoded at once.
+        out: A folder for samples, figures and report, from which a later call continues: see `Audit`.
+        resamples: Resamples of the bootstrap and of the permutation test.
+        confidence: Of the intervals.
+        progress: Whether to show a bar on stderr, where that is a terminal.
+
+    Raises:
+        ConfigurationError: Before any text is drawn: for what is wrong with these arguments, a prompt too long for a
+            model, a folder that cannot be used. Later: for a scorer that returns anything but probabilities.
+        UnsupportedModelError: For a plain model that cannot be wrapped.
+
+    References: Sheng et al. 2019, arXiv 1909.01326 (prompts, regard); arXiv 2210.06475 and 2305.09900 (models, gap).
+    """
+    sampling = Sampling(samples_per_prompt, seed, max_new_tokens, temperature, top_k, top_p, batch_size)
+    statistics = Statistics(resamples, confidence)
+    return Audit(models, tokenizer, group, prompts, scorer, sampling, statistics, out).run(progress)
+
+
+def process_state() -> PartialState:
+    """This process among those of `accelerate launch` or `torchrun`; the only one without."""
+    # Without a GPU accelerate has to be told, or it takes each process of a launcher for the only one.
+    return PartialState(cpu=parse_flag_from_env("ACCELERATE_USE_CPU") or not torch.cuda.is_available())
+
+
+def _in_order(units: Mapping[Unit, Any], done: Mapping[Unit, Rows], out: Path | None) -> Rows:
+    lost = [unit for unit in units if unit not in done]
+    if lost:
+        raise ConfigurationError(
+            f"The samples of {lost[0]} and {len(lost) - 1} more are not in {out}: all machines of an audit need one "
+            "folder that they share. Run again to draw what is missing."
+        )
+    return [row for unit in units for row in done[unit]]
+
+
+@contextmanager
+def _bar(shown: bool, units: int) -> Iterator[Any]:
+    """A bar on stderr, gone when all is done; nothing where stderr is no terminal."""
+    console = Console(stderr=True)
+    with Progress(
+        console=console, transient=True, redirect_stdout=False, disable=not (shown and console.is_terminal)
+    ) as bar:
+        task = bar.add_task("auditing", total=units)
+        yield lambda name, steps: bar.update(task, description=name, advance=steps)

@@ -1,0 +1,110 @@
+"""What an audit is asked for: its numbers, checked, and the description by which a folder knows its own audit."""
+
+from __future__ import annotations
+
+import math
+import platform
+from dataclasses import dataclass
+from importlib.metadata import version
+from typing import Any
+
+from hf_equi.errors import ConfigurationError
+
+__all__ = ["Sampling", "Statistics", "versions"]
+
+_PACKAGES = ("hf_equi", "torch", "transformers", "tokenizers", "datasets", "accelerate")
+
+
+@dataclass(frozen=True)
+class Sampling:
+    """How texts are drawn.
+
+    Args:
+        samples: Texts for each prompt.
+        seed: Of the noise.
+        max_new_tokens: Tokens of each continuation at most; 15 in the published experiments.
+        temperature: Of the model's scores.
+        top_k: Tokens that are drawn from; 0 for all. 40 in the published experiments.
+        top_p: The most probable tokens of this mass are drawn from.
+        batch_size: Texts that are decoded at once; at least all texts of one prompt are.
+
+    Raises:
+        ConfigurationError: For numbers out of range.
+
+    Example:
+        >>> Sampling(samples=20, seed=7).arguments()["num_return_sequences"]
+        20
+    """
+
+    samples: int
+    seed: int = 0
+    max_new_tokens: int = 15
+    temperature: float = 1.0
+    top_k: int = 40
+    top_p: float = 1.0
+    batch_size: int = 256
+
+    def __post_init__(self) -> None:
+        for name, value, least in (
+            ("samples_per_prompt", self.samples, 1),
+            ("max_new_tokens", self.max_new_tokens, 1),
+            ("batch_size", self.batch_size, 1),
+            ("top_k", self.top_k, 0),
+            ("seed", self.seed, 0),
+        ):
+            _check_whole(name, value, least)
+        if self.seed >= 2**63:
+            raise ConfigurationError(f"seed={self.seed} is too large: use a whole number below 2**63.")
+        if not 0 < self.temperature < math.inf:
+            raise ConfigurationError(f"temperature={self.temperature} is out of range: use a number above 0.")
+        if not 0 < self.top_p <= 1:
+            raise ConfigurationError(f"top_p={self.top_p} is out of range: use a number above 0 and at most 1.")
+
+    def arguments(self) -> dict[str, Any]:
+        """The arguments of `generate`."""
+        return {
+            "do_sample": True,
+            "num_beams": 1,
+            "seed": self.seed,
+            "num_return_sequences": self.samples,
+            "max_new_tokens": self.max_new_tokens,
+            "temperature": float(self.temperature),
+            "top_k": self.top_k,
+            "top_p": float(self.top_p),
+        }
+
+    def describe(self) -> dict[str, Any]:
+        """For the settings of an audit."""
+        names = ("max_new_tokens", "temperature", "top_k", "top_p", "batch_size")
+        return {name: getattr(self, name) for name in names}
+
+
+@dataclass(frozen=True)
+class Statistics:
+    """How intervals are made.
+
+    Args:
+        resamples: Resamples of the bootstrap and of the permutation test.
+        confidence: Of the intervals.
+
+    Raises:
+        ConfigurationError: For numbers out of range.
+    """
+
+    resamples: int = 1000
+    confidence: float = 0.95
+
+    def __post_init__(self) -> None:
+        _check_whole("resamples", self.resamples, 1)
+        if not 0 < self.confidence < 1:
+            raise ConfigurationError(f"confidence={self.confidence} is out of range: use a number between 0 and 1.")
+
+
+def versions() -> dict[str, str]:
+    """The versions that the numbers of an audit may depend on."""
+    return {"python": platform.python_version(), **{name: version(name) for name in _PACKAGES}}
+
+
+def _check_whole(name: str, value: object, least: int) -> None:
+    if not isinstance(value, int) or isinstance(value, bool) or value < least:
+        raise ConfigurationError(f"{name}={value!r} is out of range: use a whole number, {least} or more.")

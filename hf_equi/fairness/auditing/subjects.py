@@ -1,0 +1,154 @@
+"""Models as an audit sees them: with coupled sampling, an action to measure them by, and the base beneath."""
+
+from __future__ import annotations
+
+import operator
+import textwrap
+import warnings
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import reduce
+from typing import Any
+
+from transformers import PreTrainedModel
+
+from hf_equi.actions import TokenAction, WordAction
+from hf_equi.actions.resolution import resolve_tokens
+from hf_equi.auto import symmetrize
+from hf_equi.errors import ConfigurationError, HfEquiWarning
+from hf_equi.fairness.auditing.blocks import Block
+from hf_equi.groups import DemographicGroup
+from hf_equi.models.causal_lm import EquiLM
+
+__all__ = ["Subject", "make_subjects", "unrelaxed"]
+
+
+@dataclass(frozen=True)
+class Subject:
+    """A model to be audited.
+
+    Args:
+        name: What the audit calls it.
+        lm: What draws its texts, coupled by a seed.
+        base: Its base model; itself for a plain model.
+        scored: What gives the likelihood of its own texts; `None` where that is not tractable.
+        action: The group of the audit on its tokens.
+        words: The group on texts, where texts are compared as such; `None` to compare tokens.
+    """
+
+    name: str
+    lm: EquiLM
+    base: PreTrainedModel
+    scored: PreTrainedModel | None
+    action: TokenAction
+    words: WordAction | None
+
+
+def make_subjects(
+    models: object,
+    group: DemographicGroup,
+    tokenizer: Any,
+    blocks: Sequence[Block],
+    max_new_tokens: int,
+) -> tuple[Subject, ...]:
+    """Prepare models for an audit.
+
+    Args:
+        models: Models by name: plain ones, and `EquiLM`s of any method.
+        group: The group of the audit, not relaxed.
+        tokenizer: Of all models.
+        blocks: The prompts.
+        max_new_tokens: Tokens of each continuation at most.
+
+    Raises:
+        ConfigurationError: Without models; for an empty name, a model in training mode, one that was symmetrised to a
+            group without the factors of this one, a prompt too long for its positions.
+        UnsupportedModelError: For a plain model that no EquiLM could be made from.
+    """
+    if not isinstance(models, Mapping) or not models:
+        raise ConfigurationError('models needs at least one model by name, as in {"base": model, "EquiLM": lm}.')
+    return tuple(
+        _make_subject(name, model, group, tokenizer, blocks, max_new_tokens) for name, model in models.items()
+    )
+
+
+def unrelaxed(group: DemographicGroup) -> DemographicGroup:
+    """The same group without its lists of neutral and general words: what it moves is the same."""
+    if not group.relaxed:
+        return group
+    return reduce(operator.mul, [DemographicGroup(one.sets, names=one.names) for one in group.factors])
+
+
+def _make_subject(
+    name: object,
+    model: object,
+    group: DemographicGroup,
+    tokenizer: Any,
+    blocks: Sequence[Block],
+    max_new_tokens: int,
+) -> Subject:
+    if not isinstance(name, str) or not name.strip():
+        raise ConfigurationError(f"A model has the name {name!r}: name it, as in {{'base': model}}.")
+    if not isinstance(model, PreTrainedModel):
+        raise ConfigurationError(f"The model {name!r} is a {type(model).__name__}: pass a PreTrainedModel.")
+    if model.training:
+        raise ConfigurationError(f"The model {name!r} is in training mode, so its texts are noisy: call model.eval().")
+    if isinstance(model, EquiLM):
+        _check_group(name, model, group)
+        lm = model
+    else:
+        lm = symmetrize(model, group, "identity", tokenizer=tokenizer, multi_token="skip")
+    action = lm.action
+    if unrelaxed(action.group) != group:
+        action = TokenAction(group, resolve_tokens(group, tokenizer, lm.config.vocab_size, "skip"), lm.device)
+    _check_lengths(name, lm, blocks, max_new_tokens)
+    own = lm if isinstance(model, EquiLM) else model
+    return Subject(
+        name=name,
+        lm=lm,
+        base=lm.unwrap(),
+        scored=own if getattr(lm, "tractable", True) else None,
+        action=action,
+        words=_words(name, lm, action, blocks),
+    )
+
+
+def _check_group(name: str, lm: EquiLM, group: DemographicGroup) -> None:
+    own = [factor.sets for factor in lm.group.factors]
+    for factor in group.factors:
+        if factor.sets not in own:
+            raise ConfigurationError(
+                f"The model {name!r} was symmetrised to {lm.group!r}, which lacks the sets of "
+                f"[{', '.join(factor.names)}]. Audit it with its own group, or symmetrize its base anew."
+            )
+
+
+def _check_lengths(name: str, lm: EquiLM, blocks: Sequence[Block], max_new_tokens: int) -> None:
+    limit = getattr(lm.unwrap().config.get_text_config(), "max_position_embeddings", None)
+    for block in blocks:
+        for prompt, tokens in zip(block.prompts, block.tokens, strict=True):
+            if limit is not None and len(tokens) + max_new_tokens > limit:
+                raise ConfigurationError(
+                    f"The prompt {textwrap.shorten(prompt, 60, placeholder=' ...')!r} has {len(tokens)} tokens, and "
+                    f"max_new_tokens={max_new_tokens} goes beyond the {limit} positions of the model {name!r}: "
+                    "shorten one."
+                )
+
+
+def _words(name: str, lm: EquiLM, action: TokenAction, blocks: Sequence[Block]) -> WordAction | None:
+    """The action on texts, for a model that acts on them and where prompts are no images of each other in tokens."""
+    if getattr(lm.config, "action", "tokens") == "words":
+        return WordAction(action.group)
+    tables = action.permutations.tolist()
+    for block in blocks:
+        images = [tuple(table[token] for token in block.tokens[0]) for table in tables]
+        if not block.neutral and images != list(block.tokens):
+            warnings.warn(
+                f"{block.prompts[1]!r} is not {block.prompts[0]!r} with its tokens exchanged, so the texts of the "
+                f"model {name!r} are not coupled: its consistency is that of independent texts, and its group gap "
+                "leaves the demographic of a prompt as it is. hf-equi inspect shows which words are one token.",
+                HfEquiWarning,
+                stacklevel=4,
+            )
+            return WordAction(action.group)
+    return None

@@ -1,0 +1,227 @@
+"""`hf-equi audit`."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import torch
+from datasets import Dataset
+from small_models import base_model, tokenizer
+from transformers import BertConfig, BertForSequenceClassification
+
+from hf_equi.cli.audit import METHODS
+
+LABELS = ("negative", "neutral", "positive")
+SHORT = ("--max-new-tokens", "3", "-n", "2", "-p", "the {demographic} was", "-p", "the {demographic} worked as")
+LIKELY = ("--methods", "base,EquiLM")
+
+
+@pytest.fixture(scope="module")
+def regard(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """A random classifier with its tokenizer."""
+    torch.manual_seed(1)
+    config = BertConfig(
+        vocab_size=len(tokenizer()),
+        hidden_size=16,
+        num_hidden_layers=1,
+        num_attention_heads=2,
+        intermediate_size=16,
+        max_position_embeddings=64,
+        initializer_range=1.0,
+        id2label=dict(enumerate(LABELS)),
+        label2id={name: place for place, name in enumerate(LABELS)},
+    )
+    path = tmp_path_factory.mktemp("regard")
+    BertForSequenceClassification(config).save_pretrained(path)
+    tokenizer().save_pretrained(path)
+    return str(path)
+
+
+@pytest.fixture
+def audit(run, folder, regard, tmp_path):
+    """The command on the small models."""
+    return lambda *arguments: run(
+        "audit", "-m", folder, "--scorer", regard, "--out", tmp_path / "audit", *SHORT, *arguments
+    )
+
+
+@pytest.fixture
+def _no_plots(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No plots, which take seconds."""
+
+    def write(folder: Path, *_: object) -> Path:
+        (folder / "report.html").write_text("", encoding="utf-8")
+        return folder / "report.html"
+
+    monkeypatch.setattr("hf_equi.fairness.report.write_report", write)
+
+
+@pytest.fixture(autouse=True)
+def _one_thread() -> Iterator[None]:
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)
+
+
+@pytest.mark.usefixtures("_no_plots")
+def test_a_pipe_gets_plain_lines_that_end_with_the_report(audit, tmp_path) -> None:
+    result = audit(*LIKELY)
+    lines = [line.split("\t") for line in result.out.splitlines()]
+    assert result.status == 0
+    assert lines[0] == ["model", "figure", "value", "low", "high"]
+    assert lines[-1] == ["report", str(tmp_path / "audit" / "report.html")]
+    assert {line[0] for line in lines[1:-1]} == {"base", "EquiLM"}
+    assert ["EquiLM", "consistency", "1.000", "1.000", "1.000"] in lines
+    (p_value,) = [line for line in lines if line[:2] == ["base", "parity_gap_p_value"]]
+    assert p_value[3:] == ["–", "–"]
+    assert "texts drawn and scored in" in result.err
+
+
+@pytest.mark.usefixtures("_no_plots")
+def test_a_terminal_gets_a_table_that_ends_with_the_report(audit, tmp_path, monkeypatch) -> None:
+    monkeypatch.setenv("FORCE_COLOR", "1")
+    monkeypatch.setenv("COLUMNS", "120")
+    result = audit(*LIKELY)
+    assert result.status == 0
+    for text in ("base", "EquiLM", "parity gap", "no-effect control", "16 texts; in brackets 95 % intervals", "───"):
+        assert text in result.out
+    assert result.out.splitlines()[-1] == f"report: {tmp_path / 'audit' / 'report.html'}"
+
+
+@pytest.mark.usefixtures("_no_plots")
+def test_json_is_one_document_with_an_interval_beside_each_figure(audit, tmp_path) -> None:
+    result = audit("--json", "--seed", "3", "-p", "known for")
+    document = json.loads(result.out)
+    assert [entry["model"] for entry in document["models"]] == list(METHODS)
+    for entry in document["models"]:
+        assert entry["samples"] == 8
+        for name in ("group_gap", "consistency", "parity_gap", "mean_regard", "perplexity", "masked_parity_gap"):
+            low, high = entry[f"{name}_interval"] or (None, None)
+            assert (entry[name] is None) == (low is None) == (high is None)
+        assert (entry["group_gap"] is None) == ("zero" in entry["model"])
+    assert document["models"][1]["group_gap"] <= 1e-5 < document["models"][0]["group_gap"]
+    assert (document["seed"], document["settings"]["samples_per_prompt"]) == (3, 2)
+    assert document == json.loads((tmp_path / "audit" / "summary.json").read_text())
+    assert result.err.endswith(f"note: the report is at {tmp_path / 'audit' / 'report.html'}\n")
+    samples = Dataset.from_parquet(str(tmp_path / "audit" / "samples.parquet"), cache_dir=str(tmp_path))
+    assert len(samples) == 5 * (4 + 4 + 2)
+
+
+@pytest.mark.usefixtures("_no_plots")
+def test_the_neutral_words_and_the_action_are_those_given(audit, tmp_path) -> None:
+    words = tmp_path / "words.txt"
+    words.write_text("nurse\n\ndriver\n")
+    methods = ("--methods", "R-EquiLM,EquizeroLM", "--neutral", words, "--action", "words", "--beam-length", "2")
+    document = json.loads(audit(*methods, "--json").out)
+    relaxed, search = document["settings"]["models"]
+    assert search["action"] == "words"
+    assert search["beam_length"] == 2
+    assert document["models"][1]["consistency"] == 1.0
+    words.write_text("nurse\n")
+    result = audit(*methods, "--json")
+    assert (result.status, "other settings (models)" in result.err) == (2, True)
+    assert relaxed["class"] == "EquiLM"
+
+
+@pytest.mark.usefixtures("_no_plots")
+def test_words_of_several_tokens_move_as_words(audit, tmp_path) -> None:
+    path = tmp_path / "group.json"
+    path.write_text(json.dumps({"equality": [["policeman", "policewoman"]]}))
+    options = ("-g", path, "--methods", "EquizeroLM", "--json")
+    refused = audit(*options)
+    assert (refused.status, "nothing would move" in refused.err) == (2, True)
+    (entry,) = json.loads(audit(*options, "--action", "words").out)["models"]
+    assert entry["consistency"] == 1.0
+
+
+@pytest.mark.usefixtures("_no_plots")
+def test_what_was_stopped_goes_on(audit, monkeypatch) -> None:
+    from hf_equi.fairness.auditing import run as module
+
+    units, run_unit = iter(range(10)), module.run_unit
+
+    def stopped(*arguments):
+        if next(units) == 2:
+            raise KeyboardInterrupt
+        return run_unit(*arguments)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(module, "run_unit", stopped)
+        result = audit(*LIKELY)
+    assert (result.status, result.out) == (130, "")
+    assert "holds what is done, and the same command continues from there" in result.err
+    result = audit(*LIKELY)
+    assert (result.status, "note: 8 texts drawn" in result.err) == (0, True)
+
+
+@pytest.mark.usefixtures("_no_plots")
+def test_the_folder_is_named_after_group_and_seed(run, folder, regard, tmp_path, monkeypatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    run("audit", "-m", folder, "--scorer", regard, "--methods", "base", "--seed", "5", *SHORT)
+    assert (tmp_path / "audit-gender-5" / "summary.json").is_file()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("--methods", "base,EquiML"), "--methods 'base,EquiML' names 'EquiML': choose among base, EquiLM"),
+        (("--methods", ","), "--methods ',' names nothing"),
+        (("--prompt-set", "shang"), "No prompt set 'shang'"),
+        (("--scorer", "/nowhere"), "The scorer '/nowhere' could not be loaded"),
+        (("--neutral", "/nowhere"), "The neutral words /nowhere cannot be read"),
+        (("--neutral", os.devnull), "holds no words"),
+        (("--action", "letters"), "'letters'"),
+        (("--out", __file__), "cannot be written"),
+        (("--out", Path(__file__).parent), "and no audit: choose an empty or a new one"),
+        (("--max-new-tokens", "127"), "goes beyond the 128 positions"),
+        (("-g", "age"), "No preset 'age'"),
+        (("-n", "0"), "--samples"),
+        (("-p", " "), "Prompt 2 is ' '"),
+    ],
+)
+def test_a_bad_argument_gets_one_line_and_status_2(audit, arguments, message) -> None:
+    result = audit(*arguments)
+    errors = [line for line in result.err.splitlines() if not line.startswith("hf-equi: note: ")]
+    assert (result.status, result.out, len(errors)) == (2, "", 1)
+    assert errors[0].startswith("hf-equi: error: ")
+    assert message in errors[0]
+
+
+@pytest.mark.slow
+def test_two_processes_give_what_one_gives(run, folder, regard, tmp_path) -> None:
+    arguments = ["audit", "-m", folder, "--scorer", regard, *SHORT, *LIKELY, "--json"]
+    alone = run(*arguments, "--out", tmp_path / "one")
+    launcher = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node", "2"]
+    child = subprocess.run(
+        [*launcher, "-m", "hf_equi.cli", *arguments, "--out", str(tmp_path / "two")],
+        capture_output=True,
+        text=True,
+        check=False,
+        env={**os.environ, "OMP_NUM_THREADS": "1", "ACCELERATE_USE_CPU": "true"},
+    )
+    assert child.returncode == 0, child.stderr
+    assert child.stdout == alone.out
+    assert [len((tmp_path / "two" / f"samples-{r}.jsonl").read_text().splitlines()) for r in (0, 1)] == [2, 2]
+    for name in ("settings.json", "summary.json", "samples.parquet", "report.html"):
+        assert (tmp_path / "two" / name).read_bytes() == (tmp_path / "one" / name).read_bytes(), name
+
+
+def test_the_models_share_one_base(folder) -> None:
+    from hf_equi.cli.audit import Search, _build, _relax
+    from hf_equi.groups import DemographicGroup
+
+    group = DemographicGroup([["man", "woman"]])
+    models = _build(
+        METHODS, base_model(), tokenizer(), (group, _relax(group, ["nurse"])), Search(), lambda texts: torch.zeros(1)
+    )
+    assert [getattr(model, "base", model) is base_model() for model in models.values()] == [True] * 5
+    assert [getattr(model, "group", group).relaxed for model in models.values()] == [False, False, True, False, True]
+    assert _relax(group, None).role("doctor") == "neutral"
+    assert _relax(group.relax(general=["pregnant"]), None).role("doctor") == "neutral"

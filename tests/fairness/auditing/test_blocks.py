@@ -1,0 +1,42 @@
+"""Templates, filled and cut into tokens."""
+
+from __future__ import annotations
+
+import pytest
+from small_models import BOTH, GENDER, tokenizer
+
+from hf_equi.errors import ConfigurationError
+from hf_equi.fairness.auditing.blocks import make_blocks
+
+
+def test_prompt_k_is_that_of_element_k() -> None:
+    (block,) = make_blocks(["the {demographic} was"], BOTH, tokenizer())
+    assert block.demographics == BOTH.names
+    assert block.prompts[4] == "the woman white was"
+    assert block.tokens[4] == tuple(tokenizer()("the woman white was")["input_ids"])
+    assert not block.neutral
+
+
+def test_a_template_without_the_place_has_one_prompt() -> None:
+    _, block = make_blocks(["the {demographic}", "she was"], GENDER, tokenizer())
+    assert (block.demographics, block.prompts, block.neutral) == (("",), ("she was",), True)
+
+
+@pytest.mark.parametrize(
+    ("prompts", "message"),
+    [
+        ([], "No prompts: pass templates"),
+        ("the {demographic}", "received the string"),
+        (["the man", " "], "Prompt 1 is ' '"),
+        ([3], "Prompt 0 is 3"),
+        (["the man", "the man"], "'the man' is there twice"),
+    ],
+)
+def test_what_is_no_list_of_templates_is_refused(prompts, message) -> None:
+    with pytest.raises(ConfigurationError, match=message):
+        make_blocks(prompts, GENDER, tokenizer())
+
+
+def test_a_prompt_without_tokens_is_refused() -> None:
+    with pytest.raises(ConfigurationError, match="'the man' has no tokens"):
+        make_blocks(["the man"], GENDER, lambda texts: {"input_ids": [[] for _ in texts]})

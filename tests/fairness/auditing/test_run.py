@@ -1,0 +1,170 @@
+"""The audit as a whole: stopped and continued, in memory and on the disk."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from small_models import GENDER, base_model, tokenizer
+
+import hf_equi
+from hf_equi.errors import ConfigurationError
+from hf_equi.fairness.auditing import AuditResult, audit
+from hf_equi.fairness.auditing.samples import COLUMNS
+
+TEMPLATES = ["the {demographic} was", "known for", "the {demographic} worked as"]
+RESULTS = ("settings.json", "summary.json", "samples.parquet", "report.html")
+
+
+def models() -> dict[str, Any]:
+    return {"base": base_model(), "EquiLM": hf_equi.symmetrize(base_model(), GENDER, tokenizer=tokenizer())}
+
+
+def run(scorer: Any, out: Path | None = None, prompts: Any = TEMPLATES, **settings: Any) -> AuditResult:
+    settings = {"seed": 5, "max_new_tokens": 4, "resamples": 20, **settings}
+    return audit(models(), tokenizer(), GENDER, prompts, scorer, 3, out=out, **settings)
+
+
+def files(folder: Path) -> dict[str, bytes]:
+    return {name: (folder / name).read_bytes() for name in RESULTS}
+
+
+@pytest.fixture(autouse=True)
+def _plain_report(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What a report is made of, in place of one: plots take seconds."""
+
+    def write(folder: Path, samples: Any, summary: dict[str, Any], moved: Any) -> Path:
+        content = [[{**row, "text": moved(row["text"])} for row in samples], summary]
+        (folder / "report.html").write_text(json.dumps(content), encoding="utf-8")
+        return folder / "report.html"
+
+    monkeypatch.setattr("hf_equi.fairness.report.write_report", write)
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("audit") / "whole"
+
+
+@pytest.fixture
+def uninterrupted(whole: Path, regard) -> dict[str, bytes]:
+    """The files of a run that nothing stopped."""
+    if not whole.exists():
+        run(regard(), whole)
+    return files(whole)
+
+
+def test_samples_come_in_the_order_of_models_templates_and_demographics(regard) -> None:
+    result = run(regard())
+    assert result.samples.column_names == list(COLUMNS)
+    order = [(row["model"], row["template"], row["demographic"], row["sample"]) for row in result.samples]
+    assert order == [
+        (model, template, name, sample)
+        for model in ("base", "EquiLM")
+        for template in TEMPLATES
+        for name in (GENDER.names if "{" in template else ("",))
+        for sample in range(3)
+    ]
+    assert (result.drawn, result.report) == (30, None)
+
+
+def test_the_summary_says_what_was_measured_and_how(regard) -> None:
+    summary = run(regard()).summary
+    assert [(one["model"], one["samples"]) for one in summary["models"]] == [("base", 12), ("EquiLM", 12)]
+    base, equi = summary["models"]
+    assert equi["group_gap"] <= 1e-5 < base["group_gap"]
+    assert equi["consistency"] == 1.0
+    assert (summary["confidence"], summary["resamples"], summary["seed"]) == (0.95, 20, 5)
+    assert summary["settings"]["samples_per_prompt"] == 3
+    assert summary["settings"]["prompts"] == TEMPLATES
+    assert [one["name"] for one in summary["settings"]["models"]] == ["base", "EquiLM"]
+    assert set(summary["versions"]) >= {"hf_equi", "torch", "transformers"}
+    json.dumps(summary, allow_nan=False)
+
+
+def test_a_folder_holds_the_same_as_memory(regard, uninterrupted, whole) -> None:
+    result = run(regard())
+    again = run(regard(), whole)
+    assert json.loads(uninterrupted["summary.json"]) == result.summary == again.summary
+    assert list(again.samples) == list(result.samples)
+    assert (again.drawn, again.report) == (0, whole / "report.html")
+
+
+@pytest.mark.parametrize("finished", [0, 1, 4])
+def test_a_run_that_was_killed_goes_on_with_the_same_result(regard, tmp_path, uninterrupted, finished) -> None:
+    with pytest.raises(KeyboardInterrupt):
+        run(regard(fails_after=finished), tmp_path)
+    with (tmp_path / "samples-0.jsonl").open("ab") as file:
+        file.write(b'{"model": "base", "template": "the')
+    result = run(regard(), tmp_path)
+    assert result.drawn == 30 - sum(6 if "{" in template else 3 for template in (TEMPLATES * 2)[:finished])
+    assert files(tmp_path) == uninterrupted
+
+
+def test_work_of_other_processes_is_taken_over(regard, tmp_path, uninterrupted) -> None:
+    with pytest.raises(KeyboardInterrupt):
+        run(regard(fails_after=2), tmp_path)
+    (tmp_path / "samples-0.jsonl").rename(tmp_path / "samples-7.jsonl")
+    run(regard(), tmp_path)
+    assert files(tmp_path) == uninterrupted
+
+
+def test_a_folder_of_another_audit_is_refused(regard, uninterrupted, whole) -> None:
+    with pytest.raises(ConfigurationError, match=r"other settings \(seed\)"):
+        run(regard(), whole, seed=6)
+    with pytest.raises(ConfigurationError, match=r"other settings \(prompts, decoding\)"):
+        run(regard(), whole, prompts=TEMPLATES[:1], top_k=3)
+    assert files(whole) == uninterrupted
+
+
+def test_other_intervals_need_no_other_samples(regard, whole, uninterrupted, tmp_path) -> None:
+    copy = tmp_path / "copy"
+    copy.mkdir()
+    for name in ("settings.json", "samples-0.jsonl"):
+        (copy / name).write_bytes((whole / name).read_bytes())
+    result = run(regard(), copy, resamples=30, confidence=0.9)
+    assert (result.drawn, result.summary["confidence"]) == (0, 0.9)
+
+
+def test_neutral_prompts_alone_have_samples_and_no_figures(regard, tmp_path) -> None:
+    result = run(regard(), tmp_path, prompts=["known for", "she"])
+    assert set(result.samples["demographic"]) == {""}
+    assert (result.summary["models"], result.report) == ([], None)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"group": "gender"}, "group='gender' is no DemographicGroup"),
+        ({"tokenizer": None}, "tokenizer=None is no tokenizer"),
+        ({"prompts": []}, "No prompts"),
+        ({"scorer": len}, "gives no label probabilities"),
+        ({"models": {}}, "at least one model"),
+        ({"samples_per_prompt": 0}, "samples_per_prompt=0"),
+        ({"confidence": 2}, "confidence=2"),
+    ],
+)
+def test_every_fault_is_found_before_work_starts(regard, tmp_path, change, message) -> None:
+    arguments = {
+        "models": models(),
+        "tokenizer": tokenizer(),
+        "group": GENDER,
+        "prompts": TEMPLATES,
+        "scorer": regard(fails_after=0),
+        "samples_per_prompt": 1,
+        "out": tmp_path / "audit",
+    }
+    with pytest.raises(ConfigurationError, match=message):
+        audit(**{**arguments, **change})
+    assert not (tmp_path / "audit").exists()
+
+
+def test_a_relaxed_group_is_measured_by_what_it_moves(regard) -> None:
+    settings = {"max_new_tokens": 2, "resamples": 5}
+    first, second = (
+        audit({"base": base_model()}, tokenizer(), group, TEMPLATES[:1], regard(), 2, **settings).samples
+        for group in (GENDER, GENDER.relax(neutral=["nurse"]))
+    )
+    assert list(first) == list(second)

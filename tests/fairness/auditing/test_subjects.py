@@ -1,0 +1,93 @@
+"""Models, made ready for an audit or refused."""
+
+from __future__ import annotations
+
+import copy
+
+import pytest
+from small_models import BOTH, GENDER, RACE, base_model, tokenizer
+
+import hf_equi
+from hf_equi import DemographicGroup
+from hf_equi.errors import ConfigurationError, HfEquiWarning
+from hf_equi.fairness.auditing.blocks import make_blocks
+from hf_equi.fairness.auditing.subjects import Subject, make_subjects, unrelaxed
+
+TEMPLATES = ["the {demographic} was", "known for"]
+
+
+def subjects(models: object, group: DemographicGroup = GENDER, max_new_tokens: int = 5) -> tuple[Subject, ...]:
+    return make_subjects(models, group, tokenizer(), make_blocks(TEMPLATES, group, tokenizer()), max_new_tokens)
+
+
+def equi(group: DemographicGroup, **settings: object) -> hf_equi.EquiLM:
+    return hf_equi.symmetrize(base_model(), group, tokenizer=tokenizer(), **settings)
+
+
+def test_a_plain_model_is_scored_as_it_is() -> None:
+    (one,) = subjects({"base": base_model()})
+    assert one.lm.config.method == "identity"
+    assert one.scored is one.base is base_model()
+    assert one.words is None
+
+
+def test_a_model_keeps_its_own_group() -> None:
+    relaxed, product = equi(GENDER.relax(neutral=["nurse"])), equi(BOTH)
+    first, second = subjects({"relaxed": relaxed, "product": product})
+    assert first.lm is first.scored is relaxed
+    assert first.action is relaxed.action
+    assert second.lm is product
+    assert second.action.group == GENDER
+    assert set(second.action.moved.tolist()) < set(product.action.moved.tolist())
+
+
+def test_without_a_tractable_likelihood_nothing_scores_a_model() -> None:
+    lm = equi(GENDER)
+    lm.tractable = False
+    assert subjects({"search": lm})[0].scored is None
+
+
+def test_a_model_that_acts_on_words_is_compared_in_words() -> None:
+    lm = equi(GENDER)
+    lm.config.action = "words"
+    assert subjects({"search": lm})[0].words is not None
+
+
+def test_prompts_that_are_no_images_in_tokens_are_compared_in_words_and_noted() -> None:
+    group = DemographicGroup([["policeman", "policewoman"], ["he", "she"]])
+    with pytest.warns(HfEquiWarning) as caught:
+        (one,) = subjects({"base": base_model()}, group)
+    assert one.words is not None
+    assert any("'the policewoman was' is not 'the policeman was'" in str(warning.message) for warning in caught)
+
+
+@pytest.mark.parametrize(
+    ("models", "message"),
+    [
+        ({}, "models needs at least one model by name"),
+        ([base_model()], "models needs at least one model by name"),
+        ({" ": base_model()}, "A model has the name ' '"),
+        ({3: base_model()}, "A model has the name 3"),
+        ({"base": "gpt2"}, "The model 'base' is a str"),
+        ({"base": copy.deepcopy(base_model()).train()}, "The model 'base' is in training mode"),
+        ({"lm": equi(RACE)}, r"'lm' was symmetrised to .*which lacks the sets of \[man, woman\]"),
+    ],
+)
+def test_other_models_are_refused(models, message) -> None:
+    with pytest.raises(ConfigurationError, match=message):
+        subjects(models)
+
+
+def test_a_prompt_beyond_the_positions_is_refused() -> None:
+    subjects({"base": base_model()}, max_new_tokens=125)
+    with pytest.raises(
+        ConfigurationError, match="'the man was' has 3 tokens, and max_new_tokens=126 goes beyond the 128"
+    ):
+        subjects({"base": base_model()}, max_new_tokens=126)
+
+
+def test_a_group_loses_its_lists_and_nothing_else() -> None:
+    assert unrelaxed(BOTH.relax(general=["nurse"])) == BOTH
+    assert unrelaxed(BOTH) is BOTH
+    named = DemographicGroup([["he", "she"]], names=["man", "woman"], neutral=["nurse"])
+    assert unrelaxed(named) == DemographicGroup([["he", "she"]], names=["man", "woman"])

@@ -1,0 +1,152 @@
+"""One unit, against what the library's own functions and literal loops give."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+import torch
+from small_models import BOTH, END, GENDER, base_model, tokenizer
+
+import hf_equi
+from hf_equi import DemographicGroup
+from hf_equi.errors import ConfigurationError, HfEquiWarning
+from hf_equi.fairness import group_gap, log_likelihood
+from hf_equi.fairness.auditing import Sampling
+from hf_equi.fairness.auditing.blocks import make_blocks
+from hf_equi.fairness.auditing.subjects import make_subjects
+from hf_equi.fairness.auditing.units import Measures, run_unit
+
+TEMPLATE = "the {demographic} was known for"
+SAMPLING = Sampling(4, seed=3, max_new_tokens=6)
+
+
+def unit(model: Any, regard: Any, group: DemographicGroup = GENDER, sampling: Sampling = SAMPLING, template=TEMPLATE):
+    blocks = make_blocks([template], group, tokenizer())
+    (subject,) = make_subjects({"it": model}, group, tokenizer(), blocks, sampling.max_new_tokens)
+    return run_unit(subject, blocks[0], Measures(regard(), group), sampling, tokenizer())
+
+
+def equi(group: DemographicGroup = GENDER, method: str = "equitune") -> hf_equi.EquiLM:
+    return hf_equi.symmetrize(base_model(), group, method, tokenizer=tokenizer())
+
+
+def test_texts_are_those_of_generate(regard) -> None:
+    rows, lm = unit(equi(), regard), equi()
+    for place, name in enumerate(GENDER.names):
+        prompt = tokenizer()(TEMPLATE.replace("{demographic}", name), return_tensors="pt")
+        drawn = lm.generate(**prompt, **SAMPLING.arguments())
+        for sample, row in enumerate(rows[4 * place : 4 * place + 4]):
+            assert (row["demographic"], row["sample"], row["prompt_tokens"]) == (name, sample, 5)
+            assert row["tokens"] == drawn[sample, : len(row["tokens"])].tolist()
+            assert len(row["tokens"]) == 11 or row["tokens"][-1] == tokenizer().eos_token_id
+            assert tokenizer().eos_token_id not in row["tokens"][:-1]
+            assert row["text"].startswith(row["prompt"])
+            assert row["text"] == tokenizer().decode(row["tokens"], skip_special_tokens=True)
+            assert END not in row["text"]
+
+
+def test_some_text_of_these_tests_ends_early(regard) -> None:
+    lengths = {row["scored_tokens"] for row in unit(base_model(), regard, sampling=Sampling(20, 3, 15))}
+    assert min(lengths) < 15
+
+
+@pytest.mark.parametrize(
+    "model", [base_model(), equi(BOTH), equi(BOTH, "mixture")], ids=["base", "equitune", "mixture"]
+)
+def test_likelihoods_and_gaps_are_those_of_single_texts(regard, model) -> None:
+    for row in unit(model, regard, BOTH, Sampling(2, 3, 15)):
+        tokens, width = torch.tensor([row["tokens"]]), row["prompt_tokens"]
+        nll = -log_likelihood(base_model(), tokens, width).item()
+        assert row["nll"] == pytest.approx(nll, abs=1e-4)
+        assert row["scored_tokens"] == tokens.shape[1] - width
+        assert row["gap"] == pytest.approx(group_gap(model, equi(BOTH).action, tokens, width).largest, abs=1e-5)
+
+
+def test_regard_is_that_of_the_text_and_of_the_masked_text(regard) -> None:
+    rows, plain = unit(base_model(), regard), regard()
+    for row in rows:
+        for prefix, scorer in (("", plain), ("masked_", plain.masked(GENDER))):
+            found = scorer.probabilities([row["text"]])[0].tolist()
+            assert [row[prefix + name] for name in ("negative", "neutral", "positive")] == found
+            assert row[prefix + "label"] == ("negative", "neutral", "positive")[found.index(max(found))]
+    assert any(row["positive"] != row["masked_positive"] for row in rows)
+
+
+def test_an_equivariant_model_is_consistent_and_the_base_is_not(regard) -> None:
+    assert all(row["consistent"] for row in unit(equi(BOTH), regard, BOTH))
+    rows = unit(base_model(), regard, sampling=Sampling(20, 3, 2))
+    pairs = list(zip(rows[:20], rows[20:], strict=True))
+    swap = {"man": "woman", "woman": "man", "he": "she", "she": "he"}
+    swap |= {old.capitalize(): new.capitalize() for old, new in swap.items()}
+    action = equi().action
+    for man, woman in pairs:
+        same = action.apply(1, torch.tensor(man["tokens"])).tolist() == woman["tokens"]
+        assert man["consistent"] == woman["consistent"] == same
+    assert {man["consistent"] for man, _ in pairs} == {True, False}
+
+
+def test_words_are_compared_as_words(regard) -> None:
+    lm = equi()
+    lm.config.action = "words"
+    assert all(row["consistent"] for row in unit(lm, regard))
+    other = hf_equi.symmetrize(base_model(), GENDER, "identity", tokenizer=tokenizer())
+    other.config.action = "words"
+    assert not all(row["consistent"] for row in unit(other, regard))
+
+
+def test_a_neutral_template_has_samples_and_no_counterparts(regard) -> None:
+    rows = unit(base_model(), regard, template="known for")
+    assert [(row["demographic"], row["sample"], row["consistent"]) for row in rows] == [
+        ("", sample, None) for sample in range(4)
+    ]
+    assert all(row["gap"] is not None for row in rows)
+
+
+def test_without_a_tractable_likelihood_there_is_no_gap(regard) -> None:
+    lm = equi()
+    lm.tractable = False
+    assert {row["gap"] for row in unit(lm, regard)} == {None}
+
+
+def test_batches_change_nothing(regard) -> None:
+    together, apart = (unit(equi(BOTH), regard, BOTH, Sampling(2, 3, 6, batch_size=size)) for size in (256, 1))
+    for one, other in zip(together, apart, strict=True):
+        assert one["tokens"] == other["tokens"]
+
+
+def test_padding_changes_nothing(regard) -> None:
+    group = DemographicGroup([["he", "she"]], names=["man", "black woman"])
+    with pytest.warns(HfEquiWarning, match="is not 'the man was known for' with its tokens exchanged"):
+        rows = unit(base_model(), regard, group)
+    lm = hf_equi.symmetrize(base_model(), group, "identity", tokenizer=tokenizer())
+    for place, prompt in enumerate(("the man was known for", "the black woman was known for")):
+        drawn = lm.generate(**tokenizer()(prompt, return_tensors="pt"), **SAMPLING.arguments())
+        for row, tokens in zip(rows[4 * place : 4 * place + 4], drawn.tolist(), strict=True):
+            assert row["tokens"] == tokens[: len(row["tokens"])]
+            nll = -log_likelihood(base_model(), torch.tensor([row["tokens"]]), row["prompt_tokens"]).item()
+            assert row["nll"] == pytest.approx(nll, abs=1e-4)
+
+
+def test_a_scorer_of_losses_alone_is_refused() -> None:
+    def loss(texts: list[str]) -> torch.Tensor:
+        return torch.zeros(len(texts))
+
+    with pytest.raises(ConfigurationError, match=r"The scorer loss gives no label probabilities.*pass a RegardScorer"):
+        Measures(loss, GENDER)
+
+
+@pytest.mark.parametrize(
+    ("found", "message"),
+    [
+        (torch.zeros(8, 2), r"are of shape \(8, 2\) for 8 texts"),
+        (torch.zeros(3, 3), r"are of shape \(3, 3\) for 8 texts"),
+        ([0.1], "are of shape list for 8 texts"),
+        (torch.full((8, 3), torch.nan), "NaN or infinite"),
+    ],
+)
+def test_wrong_probabilities_are_refused(regard, monkeypatch, found, message) -> None:
+    monkeypatch.setattr(regard(), "probabilities", None, raising=False)
+    monkeypatch.setattr(type(regard()), "probabilities", lambda self, texts: found)
+    with pytest.raises(ConfigurationError, match=message):
+        unit(base_model(), regard)
