@@ -8,15 +8,12 @@ sides take turns.
 
 from __future__ import annotations
 
-import argparse
-import shlex
 import sys
 from collections.abc import Iterator
-from pathlib import Path
 
 import memory
 import torch
-from report import page
+from command import Benchmark
 from timing import Claim, Measure, timed
 from transformers import GenerationMixin
 from workload import ALL_FACTORS, GENDER, Workload
@@ -33,8 +30,6 @@ ever words of the group, so prompts decide how many members an orbit has. The ro
 resident memory, less what the process held before the work (program and weights), each in a new process; they take no
 more than five rounds.
 """
-SMOKE = "A run with a tiny model and one round: it shows that the code runs, its figures mean nothing."
-
 MEMORY_ROUNDS = 5
 NAMES = (
     "orbit-2",
@@ -199,47 +194,12 @@ def claims(workload: Workload, smoke: bool) -> list[Claim]:
     return [claim for group in groups for claim in group(workload)] + list(memory_claims(workload, smoke))
 
 
-def parse() -> argparse.Namespace:
-    """The command line."""
-    parser = argparse.ArgumentParser(description="Time EquiLM against plain transformers, as ratios.")
-    parser.add_argument("--repeats", type=int, default=7, metavar="N", help="counted rounds a claim (default: 7)")
-    parser.add_argument(
-        "--only",
-        action="append",
-        choices=NAMES,
-        metavar="NAME",
-        help=f"this claim alone, again for more: {', '.join(NAMES)}",
-    )
-    parser.add_argument("--threads", type=int, default=2, metavar="N", help="threads of torch (default: 2)")
-    parser.add_argument("--seed", type=int, default=0, help="of weights, prompts and samples (default: 0)")
-    parser.add_argument("--smoke", action="store_true", help="a tiny model and one round: shows that all of it runs")
-    parser.add_argument("--output", type=Path, metavar="FILE", help="the page to write (default: standard output)")
-    arguments = parser.parse_args()
-    if arguments.repeats < 1 or arguments.threads < 1:
-        parser.error("--repeats and --threads take 1 or more")
-    return arguments
-
-
 def main() -> None:
     """Measure and write the page."""
-    arguments = parse()
-    torch.set_num_threads(arguments.threads)
-    workload = Workload.smoke(arguments.seed) if arguments.smoke else Workload(arguments.seed)
-    results = []
-    for claim in claims(workload, arguments.smoke):
-        if arguments.only and claim.name not in arguments.only:
-            continue
-        result = claim.measure(1 if arguments.smoke else arguments.repeats, arguments.seed)
-        low, high = result.spread
-        print(f"{claim.name}: {result.ratio:.2f} ({low:.2f}–{high:.2f}), bound {claim.bound:.2f}", file=sys.stderr)
-        results.append(result)
-    command = shlex.join(["python", "benchmarks/causal_lm.py", *sys.argv[1:]])
-    text = page("Benchmarks", SMOKE if arguments.smoke else DESCRIPTION, command, arguments.seed, results)
-    if arguments.output is None:
-        print(text, end="")
-    else:
-        arguments.output.parent.mkdir(parents=True, exist_ok=True)
-        arguments.output.write_text(text, encoding="utf-8")
+    benchmark = Benchmark(
+        "Benchmarks", DESCRIPTION, "Time EquiLM against plain transformers, as ratios.", NAMES, claims
+    )
+    benchmark.run()
 
 
 if __name__ == "__main__":

@@ -46,15 +46,16 @@ def _cells(result: Result) -> tuple[str, ...]:
     claim = result.claim
     low, high = result.spread
     sign, times = ("≥", "×") if claim.speedup else ("≤", "")
+    bound = "–" if claim.bound is None else f"{sign} {claim.bound:.2f}{times}"
     return (
         claim.text,
         f"{_figure(statistics.median(result.ours))} {claim.unit}",
         f"{_figure(statistics.median(result.other))} {claim.unit}",
         f"{result.ratio:.2f}{times}",
-        f"{sign} {claim.bound:.2f}{times}",
+        bound,
         f"{low:.2f}–{high:.2f}",
         str(len(result.ours)),
-        "met" if result.met else "missed",
+        {True: "met", False: "missed", None: "–"}[result.met],
     )
 
 

@@ -22,7 +22,8 @@ class Claim:
         text: What is compared, for the table.
         ours: The library.
         other: What it is compared with.
-        bound: The largest ratio ours / other; the smallest ratio other / ours for a `speedup`.
+        bound: The largest ratio ours / other; the smallest ratio other / ours for a `speedup`. `None` for a ratio that
+            is shown and not claimed.
         speedup: Whether the ratio says how many times as fast the library is.
         unit: What the measures return.
         repeats: The most rounds that this claim needs, where one takes long.
@@ -32,7 +33,7 @@ class Claim:
     text: str
     ours: Measure
     other: Measure
-    bound: float
+    bound: float | None
     speedup: bool = False
     unit: str = "s"
     repeats: int | None = None
@@ -72,8 +73,10 @@ class Result:
         return min(ratios), max(ratios)
 
     @property
-    def met(self) -> bool:
-        """Whether the ratio keeps the bound."""
+    def met(self) -> bool | None:
+        """Whether the ratio keeps the bound, if there is one."""
+        if self.claim.bound is None:
+            return None
         return self.ratio >= self.claim.bound if self.claim.speedup else self.ratio <= self.claim.bound
 
     def _ratio(self, ours: float, other: float) -> float:

@@ -4,13 +4,20 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Any
 
 import torch
 from tokenizers import Tokenizer, models, pre_tokenizers
-from transformers import GPT2Config, GPT2LMHeadModel, PreTrainedTokenizerFast
+from transformers import (
+    BertConfig,
+    BertForSequenceClassification,
+    GPT2Config,
+    GPT2LMHeadModel,
+    PreTrainedTokenizerFast,
+)
 
 import hf_equi
-from hf_equi import DemographicGroup, EquiLM
+from hf_equi import DemographicGroup, EquiLM, RegardScorer
 
 GENDER = DemographicGroup([["man", "woman"], ["he", "she"]])
 ALL_FACTORS = GENDER * DemographicGroup([["black", "white", "asian"]]) * DemographicGroup([["gay", "straight"]])
@@ -82,18 +89,32 @@ class Workload:
     @cached_property
     def tokenizer(self) -> PreTrainedTokenizerFast:
         """A stand-in with one token a word; GPT-2's own would need a download."""
-        words = (*WORDS, *(f"w{index}" for index in range(FILLERS)))
+        words = (*WORDS, *(f"w{index}" for index in range(self.vocab_size - len(WORDS))))
         tokenizer = Tokenizer(models.WordLevel({word: index for index, word in enumerate(words)}, unk_token="[UNK]"))
         tokenizer.pre_tokenizer = pre_tokenizers.Whitespace()
-        return PreTrainedTokenizerFast(tokenizer_object=tokenizer, unk_token="[UNK]")
+        return PreTrainedTokenizerFast(tokenizer_object=tokenizer, unk_token="[UNK]", pad_token="[UNK]")
 
     def symmetrize(
-        self, group: DemographicGroup, method: str = "equitune", orbit_chunk_size: int | None = None
+        self, group: DemographicGroup, method: str = "equitune", orbit_chunk_size: int | None = None, **search: Any
     ) -> EquiLM:
         """The base model made equivariant; all share its weights."""
         return hf_equi.symmetrize(
-            self.base, group, method, tokenizer=self.tokenizer, orbit_chunk_size=orbit_chunk_size
+            self.base, group, method, tokenizer=self.tokenizer, orbit_chunk_size=orbit_chunk_size, **search
         )
+
+    @cached_property
+    def scorer(self) -> RegardScorer:
+        """A regard classifier of BERT's architecture with random weights, six layers at the full size."""
+        torch.manual_seed(self.seed + 1)
+        config = BertConfig(
+            vocab_size=len(self.tokenizer),
+            hidden_size=self.width,
+            num_hidden_layers=max(self.layers // 2, 1),
+            num_attention_heads=self.width // 64,
+            intermediate_size=4 * self.width,
+            id2label={0: "negative", 1: "neutral", 2: "positive"},
+        )
+        return RegardScorer(BertForSequenceClassification(config).eval(), self.tokenizer)
 
     def ids(self, moved: str, tokens: int | None = None, prompts: int | None = None) -> torch.Tensor:
         """Prompts of filler words with some that the groups move, `(prompts, tokens)`.
