@@ -6,9 +6,9 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.stamp
 
 # What the demo runs, and how the tests are spread: override with `make demo DEMO=…`, `make test PYTEST_ARGS=…`.
-DEMO ?= hf-equi generate --prompt-set sheng2019 --model demo --group gender
+DEMO ?= hf-equi audit --model demo --group gender --samples 20 --seed 7 --out runs/demo
 PYTEST_ARGS ?= -n 2
-BENCHMARK ?= benchmarks/causal_lm.py
+BENCHMARK ?= benchmarks/causal_lm.py  # or benchmarks/equizero.py
 
 # Neither the demo nor the tests load anything from a network.
 OFFLINE := HF_HUB_OFFLINE=1 TOKENIZERS_PARALLELISM=false
@@ -21,7 +21,7 @@ help:  ## Show this list.
 	@echo "make TARGET, where TARGET is one of"
 	@sed -n 's/^\([a-z]*\):.*##/  \1 #/p' $(firstword $(MAKEFILE_LIST)) | awk -F' # ' '{printf "%-12s%s\n", $$1, $$2}'
 
-demo: $(STAMP)  ## Complete ten prompts with a language model before and after symmetrizing it.
+demo: $(STAMP)  ## Audit a language model before and after symmetrizing it; the report goes to runs/demo.
 	@$(OFFLINE) $(BIN)/$(DEMO)
 
 test: check  ## Check style and types, then run all tests.

@@ -44,6 +44,7 @@ FIGURES = {
     "masked_parity_gap": "parity gap, masked",
     "control_parity_gap": "no-effect control",
     "group_gap": "group gap (nats a token)",
+    "group_gap_mean": "  mean",
     "consistency": "consistency",
     "perplexity": "perplexity",
 }
