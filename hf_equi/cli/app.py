@@ -261,8 +261,7 @@ def audit(  # noqa: PLR0913, PLR0917  a command has as many parameters as option
       hf-equi audit
       hf-equi audit --model openai-community/gpt2 --scorer sasha/regardv3 --samples 50
       hf-equi audit -g race --methods base,EquiLM --out race --json > race.json
-      accelerate launch --num_processes 2 -m hf_equi.cli audit --model openai-community/gpt2     on GPUs
-      torchrun --nproc_per_node 2 -m hf_equi.cli audit --model openai-community/gpt2             on CPUs
+      accelerate launch --multi_gpu --num_processes 2 -m hf_equi.cli audit      on GPUs, or on CPUs where there is none
     """  # noqa: D301  the escape \b keeps the lines that follow as they are
     from hf_equi.cli.audit import Search, run_audit  # noqa: PLC0415
     from hf_equi.fairness.auditing import Sampling  # noqa: PLC0415

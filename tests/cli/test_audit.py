@@ -198,13 +198,14 @@ def test_a_bad_argument_gets_one_line_and_status_2(audit, arguments, message) ->
 def test_two_processes_give_what_one_gives(run, folder, regard, tmp_path) -> None:
     arguments = ["audit", "-m", folder, "--scorer", regard, *SHORT, *LIKELY, "--json"]
     alone = run(*arguments, "--out", tmp_path / "one")
-    launcher = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node", "2"]
+    settings = ["--multi_gpu", "--num_processes", "2", "--num_machines", "1", "--mixed_precision", "no"]
+    launcher = [sys.executable, "-m", "accelerate.commands.launch", *settings, "--dynamo_backend", "no"]
     child = subprocess.run(
-        [*launcher, "-m", "hf_equi.cli", *arguments, "--out", str(tmp_path / "two")],
+        [*launcher, "--main_process_port", "0", "-m", "hf_equi.cli", *arguments, "--out", str(tmp_path / "two")],
         capture_output=True,
         text=True,
         check=False,
-        env={**os.environ, "OMP_NUM_THREADS": "1", "ACCELERATE_USE_CPU": "true"},
+        env={**os.environ, "OMP_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": ""},
     )
     assert child.returncode == 0, child.stderr
     assert child.stdout == alone.out

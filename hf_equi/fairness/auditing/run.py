@@ -230,7 +230,7 @@ def audit(  # noqa: PLR0913  all of it is the user's to choose
     scored as it is and with the demographic hidden, as classifiers of regard are biased themselves. Sample i of a
     template is drawn for all demographics from the same noise, so texts differ by what a model makes of them.
 
-    Works in one process, and in several under `accelerate launch` (on CPUs, `torchrun`): see `Audit`.
+    Works in one process, and in several under `accelerate launch` (`--multi_gpu`, on CPUs too): see `Audit`.
 
     Args:
         models: Models by name, in evaluation mode and on their device: plain causal language models, and `EquiLM`s of
