@@ -238,9 +238,9 @@ class WordContexts(SearchContexts):
 
     def _tail(self, ids: list[int], whole: str, said: int) -> tuple[str, list[int]]:
         """What follows the last space of a text, with the space, among its last `said` characters, and its tokens."""
-        start = len(whole) - len(whole.split(" ")[-1]) - 1
+        start = len(whole) - len(whole.rsplit(" ", maxsplit=1)[-1]) - 1
         tail = whole[start:].rstrip(_PARTIAL)
-        if 0 <= start and len(tail) <= said:
+        if start >= 0 and len(tail) <= said:
             for count in range(1, min(len(ids), len(whole) - start + _BYTES)):
                 if self._decode(ids[:-count]) == whole[:start]:
                     return tail, ids[-count:]

@@ -85,7 +85,9 @@ def search_tokens(
             return found
 
 
-def search_words(base: Any, action: WordAction, tokenizer: Any, prompt: str, scorer: Any, how: Drafts) -> Found:
+def search_words(  # noqa: PLR0915  as long as the rule is
+    base: Any, action: WordAction, tokenizer: Any, prompt: str, scorer: Any, how: Drafts
+) -> Found:
     """The search of one prompt without special tokens, with the group on words."""
     group = action.group
     orbit = [action.apply(g, prompt) for g in range(group.order)]
