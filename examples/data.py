@@ -10,7 +10,14 @@ from pathlib import Path
 SOURCES = {
     "text": "any plain English text as *.txt.gz, a sentence or paragraph a line "
     "(ours: nltk/nltk_data on GitHub, packages/corpora)",
+    "regard": "ewsheng/nlg-bias on GitHub, data/regard (train.tsv, dev.tsv, test.tsv)",
+    "regard/classifier_predictions": (
+        "iasonsky/EfficientEquivariantTransferLearning on GitHub, the *_preds.tsv of EquiNLG/generated_samples"
+    ),
     "gpt2_generations/nlg_bias": "ewsheng/nlg-bias on GitHub, data/generated_samples",
+    "gpt2_generations/equinlg": (
+        "iasonsky/EfficientEquivariantTransferLearning on GitHub, EquiNLG/generated_samples with its folders"
+    ),
     "gpt2_generations/equinlg/GPT2": (
         "iasonsky/EfficientEquivariantTransferLearning on GitHub, EquiNLG/generated_samples/GPT2"
     ),

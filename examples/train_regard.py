@@ -1,0 +1,389 @@
+"""Train a regard classifier: is a sentence negative, neutral or positive towards its subject (Sheng et al. 2019)?
+
+    python examples/train_regard.py --data DIR --encoder NAME_OR_FOLDER --output runs/regard_teacher
+    python examples/train_regard.py --data DIR --distill-from runs/regard_teacher/model --output runs/demo_regard
+
+The first line finetunes an encoder on the human labels of `train.tsv` and on the labels that the authors' own large
+classifier gave to generations, with the subject masked as XYZ; a tenth of those labels is held out. It trains once for
+each seed and keeps, of those models and of the mean of their weights, the one with the highest accuracy on dev (ties:
+the lower loss there). Test is only reported.
+
+The second line teaches a BERT of two layers, with its own WordPiece vocabulary, to give the probabilities of the first
+one on generations without labels: masked, as they are, about another subject, and cut short; and on the human labels.
+
+Nothing trains on dev or test, nor on a text whose first words are those of one of theirs. A killed run resumes at its
+last checkpoint.
+"""
+
+from __future__ import annotations
+
+import argparse
+import copy
+import json
+import random
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+import transformers
+from data import add_data_argument, require
+from datasets import Dataset
+from regard_data import (
+    LABELS,
+    MASK,
+    evaluation_keys,
+    hold_out,
+    human_labels,
+    key,
+    prefix,
+    put_subject,
+    read_labelled,
+    split_generations,
+    wilson,
+)
+from tokenizers import BertWordPieceTokenizer
+from torch import Tensor
+from torch.nn.functional import cross_entropy, one_hot
+from transformers import (
+    AutoConfig,
+    AutoModelForSequenceClassification,
+    AutoTokenizer,
+    BertConfig,
+    BertForSequenceClassification,
+    BertTokenizer,
+    DataCollatorWithPadding,
+    PreTrainedModel,
+    PreTrainedTokenizerBase,
+    Trainer,
+    TrainingArguments,
+    set_seed,
+)
+from transformers.trainer_utils import get_last_checkpoint
+
+LENGTH = 128
+NAMES = {"id2label": dict(enumerate(LABELS)), "label2id": {name: i for i, name in enumerate(LABELS)}}
+PUBLISHED = {"regard2": {"dev": 0.92, "test": 0.80}, "v2": {"dev": 0.80, "test": 0.84}}
+
+
+def rows_of(texts: Sequence[str], targets: Tensor, tokenizer: PreTrainedTokenizerBase) -> Dataset:
+    """One row a text: its tokens, and the probabilities to be learnt."""
+    tokens = tokenizer(list(texts), truncation=True, max_length=LENGTH, return_token_type_ids=False)
+    return Dataset.from_dict({**tokens, "labels": targets.tolist()})
+
+
+def smooth(labels: Sequence[int], amount: float) -> Tensor:
+    """Labels as probabilities, of which `amount` is spread over all classes: many of them are disputable."""
+    return (1 - amount) * one_hot(torch.tensor(labels), len(LABELS)).float() + amount / len(LABELS)
+
+
+def soft_loss(outputs: Any, labels: Tensor, num_items_in_batch: Any = None) -> Tensor:
+    """Cross-entropy with probabilities as the target."""
+    return cross_entropy(outputs.logits.float(), labels)
+
+
+def fit(
+    model: PreTrainedModel,
+    tokenizer: PreTrainedTokenizerBase,
+    rows: Dataset,
+    output: Path,
+    head_rate: float | None = None,
+    **settings: Any,
+) -> PreTrainedModel:
+    """Train with `Trainer`, or take what an earlier run left."""
+    if not (output / "done").exists():
+        arguments = TrainingArguments(
+            output_dir=str(output),
+            bf16=True,
+            use_cpu=not torch.cuda.is_available(),
+            warmup_steps=0.1,
+            lr_scheduler_type="cosine",
+            save_strategy="epoch",
+            save_total_limit=1,
+            train_sampling_strategy="group_by_length",
+            logging_steps=50,
+            report_to="none",
+            **settings,
+        )
+        output.mkdir(parents=True, exist_ok=True)
+        groups = [{"params": model.classifier.parameters(), "lr": head_rate or arguments.learning_rate}]
+        groups += [{"params": [p for n, p in model.named_parameters() if not n.startswith("classifier.")]}]
+        trainer = Trainer(
+            model,
+            arguments,
+            DataCollatorWithPadding(tokenizer),
+            rows,
+            compute_loss_func=soft_loss,
+            optimizers=(torch.optim.AdamW(groups, lr=arguments.learning_rate, weight_decay=0.01), None),
+        )
+        trainer.train(resume_from_checkpoint=get_last_checkpoint(str(output)))
+        trainer.save_model(str(output))
+        tokenizer.save_pretrained(output)
+        (output / "done").touch()
+    return AutoModelForSequenceClassification.from_pretrained(output, dtype=torch.float32)
+
+
+@torch.inference_mode()
+def probabilities(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, texts: Sequence[str]) -> Tensor:
+    """Probabilities in the order of LABELS, (texts, 3)."""
+    model.eval()
+    order = sorted(range(len(texts)), key=lambda i: len(texts[i]))
+    found = torch.empty(len(texts), 3)
+    for start in range(0, len(texts), 64):
+        places = order[start : start + 64]
+        batch = tokenizer(
+            [texts[i] for i in places], padding=True, truncation=True, max_length=LENGTH, return_tensors="pt"
+        )
+        found[places] = model(**batch).logits.float().softmax(-1)
+    return found
+
+
+def share(found: Tensor, right: Tensor) -> dict[str, Any]:
+    """How many argmax labels are right, with the interval."""
+    count = int((found.argmax(-1) == right).sum())
+    return {
+        "share": round(count / len(right), 4),
+        "interval": [round(x, 4) for x in wilson(count, len(right))],
+        "count": len(right),
+    }
+
+
+def on_human_labels(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, folder: Path) -> dict[str, Any]:
+    report: dict[str, Any] = {}
+    for split in ("dev", "test"):
+        texts, labels = zip(*read_labelled(folder / f"{split}.tsv"), strict=True)
+        found, right = probabilities(model, tokenizer, texts), torch.tensor(labels)
+        report[split] = {**share(found, right), "loss": round(float(cross_entropy(found.log(), right)), 4)}
+    return report
+
+
+def write_report(path: Path, report: dict[str, Any], options: argparse.Namespace) -> None:
+    hidden = ("data", "output", "encoder", "distill_from")
+    report |= {
+        "settings": {name: value for name, value in vars(options).items() if name not in hidden},
+        "versions": {"torch": torch.__version__, "transformers": transformers.__version__},
+    }
+    path.write_text(json.dumps(report, indent=2) + "\n", encoding="utf-8")
+    print(json.dumps(report, indent=2))
+
+
+@torch.no_grad()
+def read_encoder(name: str, mean_pooling: bool) -> PreTrainedModel:
+    """The encoder with a fresh head.
+
+    Sentence encoders were trained to be read at the mean of their tokens, sequence classifiers read the first token. A
+    further layer that attends to all tokens alike brings the mean there: to LN(3 mean + first).
+    """
+    config = AutoConfig.from_pretrained(name, num_labels=3, **NAMES)
+    if mean_pooling and config.model_type != "bert":
+        raise SystemExit(
+            f"--mean-pooling knows the layers of BERT alone, not those of {config.model_type}: leave it out."
+        )
+    config.num_hidden_layers += mean_pooling
+    model = AutoModelForSequenceClassification.from_pretrained(name, config=config)
+    if mean_pooling:
+        layer, one = model.bert.encoder.layer[-1], torch.eye(config.hidden_size)
+        for part in (layer.attention.self.query, layer.attention.self.key, layer.output.dense):
+            part.weight.zero_()
+        layer.attention.self.value.weight.copy_(one)
+        layer.attention.output.dense.weight.copy_(3 * one)
+        model.bert.pooler.dense.weight.copy_(one / 2)
+        model.bert.pooler.dense.bias.zero_()
+    # A few thousand sentences hold few of the words: the others must keep their place beside them.
+    model.get_input_embeddings().requires_grad_(False)
+    return model
+
+
+def mean_of(models: Sequence[PreTrainedModel]) -> PreTrainedModel:
+    """The model with the mean of the weights (Wortsman et al. 2022)."""
+    states = [model.state_dict() for model in models]
+    mean = copy.deepcopy(models[0])
+    mean.load_state_dict({name: sum(state[name] for state in states) / len(states) for name in states[0]})
+    return mean
+
+
+def teach(options: argparse.Namespace) -> None:
+    """Finetune an encoder, once for each seed."""
+    regard, predictions = require(options.data, "regard", "regard/classifier_predictions")
+    human, evaluation = human_labels(regard), evaluation_keys(regard)
+    labelled = [pair for path in sorted(predictions.glob("*.tsv")) for pair in read_labelled(path)]
+    labelled = [(text, label) for text, label in dict.fromkeys(labelled) if key(text) not in evaluation]
+    out = hold_out(
+        [(key(text), label) for text, label in labelled],
+        options.hold_out,
+        options.split_seed,
+        {key(text) for text, _ in human},
+    )
+    held_out = [pair for pair in labelled if key(pair[0]) in out]
+    labelled = [pair for pair in labelled if key(pair[0]) not in out]
+    if options.smoke:
+        human, labelled = human[:64], labelled[:64]
+    pairs = labelled + options.human_repeats * human
+    tokenizer = AutoTokenizer.from_pretrained(options.encoder, model_max_length=LENGTH, padding_side="right")
+    rows = rows_of([text for text, _ in pairs], smooth([label for _, label in pairs], options.smoothing), tokenizer)
+    models = {}
+    for seed in options.seeds:
+        set_seed(0)  # one head for all seeds, so that the mean of their weights is a model too
+        fresh = read_encoder(options.encoder, options.mean_pooling)
+        models[str(seed)] = fit(
+            fresh,
+            tokenizer,
+            rows,
+            options.output / f"seed_{seed}",
+            head_rate=20 * options.learning_rate,
+            num_train_epochs=options.epochs,
+            per_device_train_batch_size=32,
+            learning_rate=options.learning_rate,
+            seed=seed,
+        )
+    if len(models) > 1:
+        models["mean"] = mean_of(list(models.values()))
+    texts, labels = zip(*held_out, strict=True)
+    found = {
+        name: {
+            **on_human_labels(model, tokenizer, regard),
+            "held_out_teacher_labels": share(probabilities(model, tokenizer, texts), torch.tensor(labels)),
+        }
+        for name, model in models.items()
+    }
+    best = max(found, key=lambda name: (found[name]["dev"]["share"], -found[name]["dev"]["loss"]))
+    models[best].save_pretrained(options.output / "model")
+    tokenizer.save_pretrained(options.output / "model")
+    counts = {"human": len(human), "teacher_labels": len(labelled), "human_repeats": options.human_repeats}
+    report = {"training_texts": counts, "seeds": found, "kept": best, "published": PUBLISHED}
+    write_report(options.output / "model" / "training.json", report, options)
+
+
+def train_vocabulary(texts: Sequence[str], size: int, folder: Path) -> BertTokenizer:
+    """A lower-case WordPiece vocabulary, with XYZ as a word of its own."""
+    if not (folder / "tokenizer.json").exists():
+        pieces = BertWordPieceTokenizer(lowercase=True)
+        pieces.train_from_iterator([*texts, *[MASK] * 100], vocab_size=size, min_frequency=2, show_progress=False)
+        BertTokenizer(
+            vocab=pieces.get_vocab(), do_lower_case=True, model_max_length=LENGTH, padding_side="right"
+        ).save_pretrained(folder)
+    return BertTokenizer.from_pretrained(folder)
+
+
+@torch.no_grad()
+def small_model(tokenizer: BertTokenizer, teacher: PreTrainedModel, teacher_tokenizer: Any, width: int) -> Any:
+    """Two layers; a word starts at the mean of the teacher's embeddings of its pieces, in their principal axes."""
+    config = BertConfig(
+        vocab_size=len(tokenizer),
+        hidden_size=width,
+        num_hidden_layers=2,
+        num_attention_heads=4,
+        intermediate_size=2 * width,
+        max_position_embeddings=LENGTH,
+        pad_token_id=tokenizer.pad_token_id,
+        hidden_dropout_prob=0.1,
+        num_labels=3,
+        **NAMES,
+    )
+    model = BertForSequenceClassification(config)
+    table = teacher.get_input_embeddings().weight.float()
+    names = tokenizer.convert_ids_to_tokens(list(range(len(tokenizer))))
+    ids = [teacher_tokenizer(name.removeprefix("##"), add_special_tokens=False)["input_ids"] for name in names]
+    means = torch.stack([table[i].mean(0) if i else torch.zeros(table.shape[1]) for i in ids])
+    axes = torch.linalg.svd(means - means.mean(0), full_matrices=False).Vh[:width]
+    start = (means - means.mean(0)) @ axes.T
+    model.get_input_embeddings().weight.copy_(start * (config.initializer_range * 2 / start.std()))
+    return model
+
+
+def agreement(teacher: tuple[Any, Any], student: tuple[Any, Any], held_out: Sequence[str]) -> dict[str, Any]:
+    """How often two pairs of model and tokenizer give the same label to texts in several forms."""
+    generator = random.Random(1)
+    masked = [put_subject(text) for text in held_out]
+    forms = {
+        "masked": masked,
+        "plain": list(held_out),
+        "masked_and_cut_short": [prefix(text, generator) for text in masked],
+    }
+    return {
+        name: share(probabilities(*student, form), probabilities(*teacher, form).argmax(-1))
+        for name, form in forms.items()
+    }
+
+
+def distil(options: argparse.Namespace) -> None:
+    """Teach a small model what the larger one says."""
+    options.seeds = options.seeds[:1]
+    regard, _, _ = require(options.data, "regard", "gpt2_generations/nlg_bias", "gpt2_generations/equinlg")
+    human = human_labels(regard)
+    training, held_out = split_generations(
+        options.data, options.hold_out, options.split_seed, every=50 if options.smoke else 1
+    )
+    teacher_tokenizer = AutoTokenizer.from_pretrained(options.distill_from)
+    teacher = AutoModelForSequenceClassification.from_pretrained(options.distill_from, dtype=torch.float32)
+    options.output.mkdir(parents=True, exist_ok=True)
+    cache = options.output / "targets.pt"
+    if not cache.exists():
+        with torch.autocast("cpu", torch.bfloat16):
+            torch.save(probabilities(teacher, teacher_tokenizer, training), cache)
+    human_targets = smooth([label for _, label in human], options.smoothing)
+    targets = torch.cat([torch.load(cache, weights_only=True), *[human_targets] * options.human_repeats])
+    tokenizer = train_vocabulary(training, options.vocabulary, options.output / "tokenizer")
+    set_seed(options.seeds[0])
+    model = fit(
+        small_model(tokenizer, teacher, teacher_tokenizer, options.width),
+        tokenizer,
+        rows_of(training + options.human_repeats * [text for text, _ in human], targets, tokenizer),
+        options.output / "trained",
+        num_train_epochs=options.epochs,
+        per_device_train_batch_size=64,
+        learning_rate=options.learning_rate,
+        seed=options.seeds[0],
+    )
+    folder = options.output / "model"
+    model.half().save_pretrained(folder)
+    # Stored in half precision, but computed in full one, unless the reader asks for something else.
+    config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+    text = json.dumps({**config, "dtype": "float32"}, indent=2) + "\n"
+    (folder / "config.json").write_text(text, encoding="utf-8")
+    tokenizer.save_pretrained(folder)
+    model = AutoModelForSequenceClassification.from_pretrained(folder)
+    readers = ((teacher, teacher_tokenizer), (model, tokenizer))
+    report = {
+        "parameters": model.num_parameters(),
+        "bytes": (folder / "model.safetensors").stat().st_size,
+        "training_texts": {"generations": len(training), "human": len(human), "human_repeats": options.human_repeats},
+        "held_out_agreement_with_the_teacher": agreement(*readers, held_out),
+        **on_human_labels(model, tokenizer, regard),
+    }
+    write_report(folder / "training.json", report, options)
+
+
+def read_options() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    add_data_argument(parser)
+    what = parser.add_mutually_exclusive_group(required=True)
+    what.add_argument("--encoder", help="name or folder of the encoder to finetune")
+    what.add_argument(
+        "--distill-from", type=Path, metavar="FOLDER", help="a regard classifier that teaches a small one"
+    )
+    parser.add_argument("--output", type=Path, default=Path("runs/regard"), help="checkpoints and the model kept")
+    parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2], help="--distill-from takes the first one")
+    parser.add_argument("--epochs", type=float, help="default: 3, or 6 with --distill-from")
+    parser.add_argument("--learning-rate", type=float, help="default: 5e-5, or 1e-3 with --distill-from")
+    parser.add_argument("--human-repeats", type=int, default=3, help="times that a human label counts")
+    parser.add_argument("--hold-out", type=float, default=0.1, help="share of the texts held out")
+    parser.add_argument("--split-seed", type=int, default=0, help="of the choice of the texts held out")
+    parser.add_argument(
+        "--smoothing", type=float, default=0.1, help="share of a label that all classes have in common"
+    )
+    parser.add_argument("--mean-pooling", action="store_true", help="for sentence encoders that were trained with it")
+    parser.add_argument("--vocabulary", type=int, default=5000, help="of the small model")
+    parser.add_argument("--width", type=int, default=128, help="of the small model")
+    parser.add_argument("--smoke", action="store_true", help="a minute on a little of the data, to see that it runs")
+    options = parser.parse_args()
+    if options.smoke:
+        options.seeds, options.epochs = options.seeds[:1], 1
+    options.epochs = options.epochs or (6 if options.distill_from else 3)
+    options.learning_rate = options.learning_rate or (1e-3 if options.distill_from else 5e-5)
+    return options
+
+
+if __name__ == "__main__":
+    options = read_options()
+    (distil if options.distill_from else teach)(options)
