@@ -130,14 +130,17 @@ def _draw(subject: Subject, block: Block, sampling: Sampling, pad: int) -> list[
             pad_token_id=pad,
             **sampling.arguments(),
         )
-        rests += [_until_end(row, ends) for row in drawn[:, width:].tolist()]
+        rests += [_until_end(row, ends, pad) for row in drawn[:, width:].tolist()]
     return rests
 
 
-def _until_end(row: list[int], ends: set[int]) -> list[int]:
+def _until_end(row: list[int], ends: set[int], pad: int) -> list[int]:
     for place, token in enumerate(row):
         if token in ends:
             return row[: place + 1]
+    # A search on words gives texts of unequal lengths, so padding may follow a text that has no end.
+    while len(row) > 1 and row[-1] == pad:
+        row = row[:-1]
     return row
 
 

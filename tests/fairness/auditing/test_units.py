@@ -150,3 +150,17 @@ def test_wrong_probabilities_are_refused(regard, monkeypatch, found, message) ->
     monkeypatch.setattr(type(regard()), "probabilities", lambda self, texts: found)
     with pytest.raises(ConfigurationError, match=message):
         unit(base_model(), regard)
+
+
+def test_padding_after_texts_without_an_end_is_no_part_of_them(regard) -> None:
+    """A search on words tokenises texts anew, so those of one batch differ in length."""
+
+    def longer(texts: list[str]) -> torch.Tensor:
+        return torch.tensor([-float(len(text)) for text in texts])
+
+    lm = hf_equi.symmetrize(
+        base_model(), GENDER, "equizero", tokenizer=tokenizer(), scorer=longer, action="words", beam_length=2
+    )
+    rows = unit(lm, regard, sampling=Sampling(20, 3, 9))
+    assert len({row["scored_tokens"] for row in rows if row["tokens"][-1] != tokenizer().eos_token_id}) > 1
+    assert all(row["tokens"][-1] != tokenizer().pad_token_id for row in rows)
