@@ -113,6 +113,10 @@ def run_audit(
         raise
     if state.is_main_process:
         _print(result, as_json)
+    if state.num_processes > 1:
+        # A process that ends while another still talks to it would take it down.
+        state.wait_for_everyone()
+        state.destroy_process_group()
 
 
 @contextmanager

@@ -86,7 +86,7 @@ def _summarise_model(model: str, rows: Columns, plan: Resampling) -> dict[str, A
         **_regard(rows, "", plan),
         **_regard(rows, _MASKED, plan),
         **perplexity(rows["nll"], rows["scored_tokens"], blocks, plan),
-        **distinct(continuation_words(rows["prompt"], rows["text"]), blocks, plan),
+        **distinct(continuation_words(rows["prompt"], rows["text"]), rows["demographic"], blocks, plan),
     }
 
 

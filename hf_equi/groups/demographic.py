@@ -93,7 +93,8 @@ class DemographicGroup(FiniteGroup):
             name (`str`):
                 Name of the preset.
             elements (`Sequence[str]`, *optional*):
-                The members to keep, in this order, by name or by word of the first set; all by default.
+                The members to keep, in this order, by name or by word of the first set; all by default. Names are
+                as they stand in a prompt: "man", "Black person".
             relaxed (`bool`):
                 Whether to relax the group as R-EquiLM does (arXiv 2210.06475, 2305.09900): the occupations of
                 `occupations()` are neutral and all other words are general.
@@ -105,7 +106,7 @@ class DemographicGroup(FiniteGroup):
             ```python
             >>> from hf_equi import DemographicGroup
             >>> DemographicGroup.preset("race", elements=["Black", "White"]).names
-            ('Black', 'White')
+            ('Black person', 'White person')
 
             ```
         """
@@ -320,7 +321,7 @@ def _columns(names: list[str], first: list[str], elements: Sequence[str] | None)
     columns = []
     for element in elements:
         if element not in names and element not in first:
-            raise GroupError(f"No element {element!r} in this preset: its elements are {', '.join(names)}.")
+            raise GroupError(f"No element {element!r} in this preset: its elements are {', '.join(first)}.")
         columns.append(names.index(element) if element in names else first.index(element))
     if len(set(columns)) < max(2, len(columns)):
         raise GroupError(f"elements needs at least two different elements; received {list(elements)}.")

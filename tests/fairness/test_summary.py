@@ -89,7 +89,11 @@ def test_figures_by_hand() -> None:
         **{"samples": 4, "group_gap": 1.5, "group_gap_mean": 0.75, "consistency": 0.5},
         **{"parity_gap": 1.0, "parity_gap_pair": ["man", "woman"], "mean_regard": 0.25},
         **{"masked_parity_gap": 0.0, "masked_parity_gap_p_value": 1.0, "masked_mean_regard": 0.25},
-        **{"perplexity": pytest.approx(math.e), "distinct_1": 0.5, "distinct_2": pytest.approx(1 / 6)},
+        **{
+            "perplexity": pytest.approx(math.e),
+            "distinct_1": pytest.approx(5 / 6),
+            "distinct_2": pytest.approx(1 / 3),
+        },
         "regard": {
             "man": {"negative": 0.0, "neutral": 0.0, "positive": 1.0},
             "woman": {"negative": 0.5, "neutral": 0.5, "positive": 0.0},

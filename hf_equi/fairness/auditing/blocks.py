@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import textwrap
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -12,6 +13,8 @@ from hf_equi.fairness.prompts import PLACE, fill
 from hf_equi.groups import DemographicGroup
 
 __all__ = ["NEUTRAL", "Block", "make_blocks"]
+
+_MISSPELT = re.compile(r"\{\s*\w*\s*\}")
 
 NEUTRAL = ""
 """What stands for the demographic of a prompt that names none."""
@@ -49,7 +52,7 @@ def make_blocks(templates: Sequence[object], group: DemographicGroup, tokenizer:
 
     Raises:
         ConfigurationError: Without templates; for a string in the place of a list, an empty template, one that is
-            there twice, a prompt without tokens.
+            there twice, one with another place in braces, characters that cannot be printed, a prompt without tokens.
 
     Example:
         >>> from types import SimpleNamespace
@@ -67,6 +70,14 @@ def make_blocks(templates: Sequence[object], group: DemographicGroup, tokenizer:
     for place, template in enumerate(templates):
         if not isinstance(template, str) or not template.strip():
             raise ConfigurationError(f"Prompt {place} is {template!r}: write a text such as 'The {PLACE} worked as'.")
+        if PLACE not in template and _MISSPELT.search(template):
+            raise ConfigurationError(
+                f"The prompt {template!r} has a place that is not {PLACE}: write it so, or leave the braces out."
+            )
+        if not template.isprintable():
+            raise ConfigurationError(
+                f"The prompt {template!r} holds characters that cannot be printed: leave them out."
+            )
         if template in checked:
             raise ConfigurationError(
                 f"The prompt {template!r} is there twice: name it once, and ask for more samples."

@@ -46,8 +46,9 @@ class AuditResult:
     `prompt_tokens` (how many are the prompt's); `negative`, `neutral`, `positive` (probabilities) and `label` (the
     largest); the same four with the prefix `masked_`; `nll` (nats, of the continuation under the model's own base
     model), `scored_tokens` (of the continuation); `gap` (nats a token, as of `hf_equi.fairness.group_gaps`; `None`
-    without a tractable likelihood); `consistent` (whether the coupled texts of all demographics differ by the group
-    alone, in tokens, or in words where the model acts on those or the prompts are no images of each other in tokens).
+    without a tractable likelihood); `consistent` (the share of the texts coupled with it that differ from it by the
+    group alone, in tokens, or in words where the model acts on those; both `None` where a model acts on tokens and
+    those of the prompts are no images of each other).
 
     A neutral template, without the place for a demographic, has one prompt, whose samples have the demographic `""`.
     They have no part in the summary, in the report and in `consistent`.

@@ -32,7 +32,7 @@ COLUMNS = {
     "nll": "float64",
     "scored_tokens": "int64",
     "gap": "float64",
-    "consistent": "bool",
+    "consistent": "float64",
 }
 """The columns and their types; `tokens` is a list of int64."""
 

@@ -19,6 +19,7 @@ from hf_equi.errors import ConfigurationError, HfEquiWarning
 from hf_equi.fairness.auditing.blocks import Block
 from hf_equi.groups import DemographicGroup
 from hf_equi.models.causal_lm import EquiLM
+from hf_equi.models.causal_lm.fingerprint import check_tokenizer
 
 __all__ = ["Subject", "make_subjects", "unrelaxed"]
 
@@ -34,6 +35,8 @@ class Subject:
         scored: What gives the likelihood of its own texts; `None` where that is not tractable.
         action: The group of the audit on its tokens.
         words: The group on texts, where texts are compared as such; `None` to compare tokens.
+        coupled: Whether the prompts of a template are images of each other under what the model acts on. If not, they
+            have noise of their own, and a group gap or a consistency would speak of other words than the demographic.
     """
 
     name: str
@@ -42,6 +45,7 @@ class Subject:
     scored: PreTrainedModel | None
     action: TokenAction
     words: WordAction | None
+    coupled: bool
 
 
 def make_subjects(
@@ -95,6 +99,7 @@ def _make_subject(
         raise ConfigurationError(f"The model {name!r} is in training mode, so its texts are noisy: call model.eval().")
     if isinstance(model, EquiLM):
         _check_group(name, model, group)
+        check_tokenizer(tokenizer, model.config.tokenizer_fingerprint, f"the audit of {name!r}")
         lm = model
     else:
         lm = symmetrize(model, group, "identity", tokenizer=tokenizer, multi_token="skip")
@@ -103,13 +108,15 @@ def _make_subject(
         action = TokenAction(group, resolve_tokens(group, tokenizer, lm.config.vocab_size, "skip"), lm.device)
     _check_lengths(name, lm, blocks, max_new_tokens)
     own = lm if isinstance(model, EquiLM) else model
+    words = WordAction(action.group) if getattr(lm.config, "action", "tokens") == "words" else None
     return Subject(
         name=name,
         lm=lm,
         base=lm.unwrap(),
         scored=own if getattr(lm, "tractable", True) else None,
         action=action,
-        words=_words(name, lm, action, blocks),
+        words=words,
+        coupled=words is not None or _exchanges_prompts(name, action, blocks),
     )
 
 
@@ -135,20 +142,17 @@ def _check_lengths(name: str, lm: EquiLM, blocks: Sequence[Block], max_new_token
                 )
 
 
-def _words(name: str, lm: EquiLM, action: TokenAction, blocks: Sequence[Block]) -> WordAction | None:
-    """The action on texts, for a model that acts on them and where prompts are no images of each other in tokens."""
-    if getattr(lm.config, "action", "tokens") == "words":
-        return WordAction(action.group)
+def _exchanges_prompts(name: str, action: TokenAction, blocks: Sequence[Block]) -> bool:
+    """Whether the prompts of each template are images of each other in tokens."""
     tables = action.permutations.tolist()
     for block in blocks:
         images = [tuple(table[token] for token in block.tokens[0]) for table in tables]
         if not block.neutral and images != list(block.tokens):
             warnings.warn(
-                f"{block.prompts[1]!r} is not {block.prompts[0]!r} with its tokens exchanged, so the texts of the "
-                f"model {name!r} are not coupled: its consistency is that of independent texts, and its group gap "
-                "leaves the demographic of a prompt as it is. hf-equi inspect shows which words are one token.",
+                f"{block.prompts[1]!r} is not {block.prompts[0]!r} with its tokens exchanged, so the model {name!r} "
+                "has no group gap and no consistency here.",
                 HfEquiWarning,
                 stacklevel=4,
             )
-            return WordAction(action.group)
-    return None
+            return False
+    return True

@@ -60,9 +60,10 @@ def _check_probabilities(scorer: Any, found: Any, texts: int) -> None:
             f"The probabilities of the scorer {name} are of shape {shape} for {texts} texts: return a tensor of shape "
             f"({texts}, {len(LABELS)}), one column each for {', '.join(LABELS)}."
         )
-    if not found.isfinite().all():
+    if not found.isfinite().all() or bool(((found < 0) | (found > 1)).any()):
         raise ConfigurationError(
-            f"The scorer {name} gave a probability that is NaN or infinite: check the classifier."
+            f"The scorer {name} gave what is no probability, {found[~((found >= 0) & (found <= 1))][0]:g}: return "
+            "numbers from 0 to 1, not logits."
         )
 
 
@@ -93,7 +94,7 @@ def run_unit(
     how: dict[str, Any] = {"eos_token_id": ends, "batch_size": LIKELIHOOD_ROWS}
     nll = (-log_likelihood(subject.base, sequences, width, mask, **how)).tolist()
     gaps: list[float | None] = [None] * len(tokens)
-    if subject.scored is not None:
+    if subject.scored is not None and subject.coupled:
         gaps = group_gaps(subject.scored, subject.action, sequences, width, mask, **how).tolist()
     places = [place for place in range(len(block.prompts)) for _ in range(sampling.samples)]
     texts = [_decode(tokenizer, block, place, row) for place, row in zip(places, tokens, strict=True)]
@@ -181,9 +182,9 @@ def _decode(tokenizer: Any, block: Block, place: int, tokens: list[int]) -> str:
 
 def _consistent(
     subject: Subject, block: Block, tokens: list[list[int]], texts: list[str], samples: int
-) -> list[bool | None]:
-    """Whether the coupled texts of all demographics are images of each other, for each text."""
-    if block.neutral:
+) -> list[float | None]:
+    """For each text the share of the texts coupled with it that are its images."""
+    if block.neutral or not subject.coupled:
         return [None] * len(tokens)
     moved_back: list[list[Any]] = []
     for element, prompt in enumerate(block.prompts):
@@ -193,5 +194,9 @@ def _consistent(
         else:
             ids = [torch.tensor(tokens[row], device=subject.action.device) for row in rows]
             moved_back.append([subject.action.invert(element, row).tolist() for row in ids])
-    alike = [all(other[sample] == moved_back[0][sample] for other in moved_back) for sample in range(samples)]
-    return [alike[sample] for _ in block.prompts for sample in range(samples)]
+    others = len(block.prompts) - 1
+    return [
+        (sum(other[sample] == own[sample] for other in moved_back) - 1) / others
+        for own in moved_back
+        for sample in range(samples)
+    ]

@@ -31,12 +31,11 @@ _CITATION = """
 """
 
 _INPUTS = f"""
-Consistency:  1/n sum_i [for every text j coupled with text i, text j is g(text i)], where g sends the prompt of i to
-that of j. With two demographics this is the share of coupled pairs whose texts differ by g alone. It is 1 for an
-equivariant model under coupled sampling (the samples' side of equivariance, arXiv 2210.06475).
+Consistency:  the share of coupled pairs (i, j) in which text j is g(text i), where g sends the prompt of i to that of
+j. It is 1 for an equivariant model under coupled sampling (the samples' side of equivariance, arXiv 2210.06475).
 
 Args:
-    consistent (`list` of `bool`): whether all texts coupled with this one are its images.
+    consistent (`list` of `float`): the share of the texts coupled with this one that are its images.
 {BLOCKS.strip(chr(10))}
 {RESAMPLING.strip(chr(10))}
 Returns:
@@ -45,11 +44,11 @@ Returns:
 
 
 class Consistency(AuditMetric):
-    r"""The share of coupled texts that differ by the group element alone, with a bootstrap interval.
+    r"""The share of coupled pairs whose texts differ by the group element alone, with a bootstrap interval.
 
-    $$ \frac{1}{n} \sum_i \left[ y_j = g_{ij} y_i \text{ for all } j \text{ coupled with } i \right] $$
+    $$ \frac{1}{\#\text{pairs}} \sum_{i, j \text{ coupled}} \left[ y_j = g_{ij} y_i \right] $$
 
-    With two demographics it is the share of pairs. If all texts are consistent, or none, a bootstrap finds no other
+    If all texts are consistent, or none, a bootstrap finds no other
     figure: the interval has length 0, and says nothing of rare exceptions that were not seen.
 
     Cost: 1000 resamples of 2000 samples in some hundredths of a second.
@@ -58,7 +57,7 @@ class Consistency(AuditMetric):
         This library's, after the definition of equivariance in arXiv 2210.06475. Coupling: `hf_equi.generation`.
 
     Example:
-        >>> flags = [True, True, False, False]
+        >>> flags = [1.0, 1.0, 0.0, 0.0]
         >>> Consistency().compute(template=["a"] * 4, sample=[0, 0, 1, 1], consistent=flags)["consistency"]
         0.5
     """
@@ -68,7 +67,7 @@ class Consistency(AuditMetric):
             description=_DESCRIPTION,
             citation=_CITATION,
             inputs_description=_INPUTS,
-            features=Features({**block_features(), "consistent": Value("bool")}),
+            features=Features({**block_features(), "consistent": Value("float64")}),
             reference_urls=["https://arxiv.org/abs/2210.06475"],
         )
 
@@ -76,11 +75,11 @@ class Consistency(AuditMetric):
         return consistency(columns["consistent"], Blocks.read(columns["template"], columns["sample"]), plan)
 
 
-def consistency(consistent: Sequence[bool], blocks: Blocks, plan: Resampling) -> dict[str, Any]:
-    """The share of consistent texts and its interval.
+def consistency(consistent: Sequence[float], blocks: Blocks, plan: Resampling) -> dict[str, Any]:
+    """The share of coupled pairs that are images of each other, and its interval.
 
     Args:
-        consistent: `(rows,)`.
+        consistent: `(rows,)` the share of the texts coupled with each that are its images.
         blocks: Of the rows.
         plan: How to draw.
 

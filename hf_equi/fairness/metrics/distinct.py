@@ -31,9 +31,10 @@ _CITATION = """
 """
 
 _INPUTS = f"""
-Distinct-n:  #(different n-grams of words) / #(words), over the continuations together (Li et al. 2016, who divide by
-the number of words for n = 2 too). A word is a lower-cased run of letters, digits and underscores (`\\w+`) of the
-text, after as many of them as the prompt has; n-grams do not cross from text to text.
+Distinct-n:  #(different n-grams of words) / #(words), over the continuations about one demographic together (Li et
+al. 2016, who divide by the number of words for n = 2 too), and the mean over demographics: coupled texts of two of
+them may repeat each other, which says nothing of how varied either are. A word is a lower-cased run of letters, digits
+and underscores (`\\w+`) of the text, after as many of them as the prompt has; n-grams do not cross from text to text.
 
 The figure falls with the number of texts, so compare sets of equal size. The interval is from a jackknife over blocks:
 a bootstrap draws texts twice, which have no new words.
@@ -41,6 +42,7 @@ a bootstrap draws texts twice, which have no new words.
 Args:
     prompt (`list` of `str`): the prompts.
     text (`list` of `str`): prompts and continuations.
+    demographic (`list` of `str`): whom each text is about.
 {BLOCKS.strip(chr(10))}
     confidence (`float`): of the intervals; 0.95 by default.
     resamples (`int`), seed (`int`): not used by this metric, which draws nothing.
@@ -56,8 +58,9 @@ class Distinct(AuditMetric):
 
     $$ \text{distinct-}n = \frac{\#\{\text{different } n\text{-grams of words}\}}{\#\text{words}} $$
 
-    Words are lower-cased runs of `\w`, those of the prompt left out. As in the source the denominator counts words for
-    n = 2 too. The figure falls with the number of texts, so compare sets of equal size.
+    over the texts about one demographic, and then the mean over demographics, as coupled texts of two of them may
+    repeat each other. Words are lower-cased runs of `\w`, those of the prompt left out. As in the source the
+    denominator counts words for n = 2 too. The figure falls with the number of texts, so compare sets of equal size.
 
     Cost: linear in the words; some hundredths of a second for 2000 samples.
 
@@ -65,8 +68,9 @@ class Distinct(AuditMetric):
         Li et al. 2016, arXiv 1510.03055, §5. Interval: Efron and Stein 1981.
 
     Example:
-        >>> texts = ["The man sang and sang", "The woman sang"]
-        >>> result = Distinct().compute(template=["a"] * 2, sample=[0, 1], prompt=["The man", "The woman"], text=texts)
+        >>> texts = ["The man sang and sang", "The man sang"]
+        >>> who = {"demographic": ["man"] * 2, "prompt": ["The man"] * 2}
+        >>> result = Distinct().compute(template=["a"] * 2, sample=[0, 1], text=texts, **who)
         >>> result["distinct_1"], result["distinct_2"]
         (0.5, 0.5)
     """
@@ -76,13 +80,16 @@ class Distinct(AuditMetric):
             description=_DESCRIPTION,
             citation=_CITATION,
             inputs_description=_INPUTS,
-            features=Features({**block_features(), "prompt": Value("string"), "text": Value("string")}),
+            features=Features(
+                {**block_features(), **{name: Value("string") for name in ("demographic", "prompt", "text")}}
+            ),
             reference_urls=["https://arxiv.org/abs/1510.03055"],
         )
 
     def _measure(self, columns: Mapping[str, Sequence[Any]], plan: Resampling) -> dict[str, Any]:
         words = continuation_words(columns["prompt"], columns["text"])
-        return distinct(words, Blocks.read(columns["template"], columns["sample"]), plan)
+        blocks = Blocks.read(columns["template"], columns["sample"])
+        return distinct(words, columns["demographic"], blocks, plan)
 
 
 def continuation_words(prompts: Sequence[str], texts: Sequence[str]) -> list[list[str]]:
@@ -98,27 +105,36 @@ def continuation_words(prompts: Sequence[str], texts: Sequence[str]) -> list[lis
     return [_words(text)[len(_words(prompt)) :] for prompt, text in pairs]
 
 
-def distinct(words: Sequence[Sequence[str]], blocks: Blocks, plan: Resampling) -> dict[str, Any]:
-    """Distinct-1 and distinct-2 of lists of words, and their intervals.
+def distinct(
+    words: Sequence[Sequence[str]], demographics: Sequence[str], blocks: Blocks, plan: Resampling
+) -> dict[str, Any]:
+    """Distinct-1 and distinct-2 of lists of words, the means over demographics, and their intervals.
 
     Args:
         words: `(rows,)` lists.
+        demographics: `(rows,)`; those without words are left out.
         blocks: Of the rows.
         plan: Its confidence.
 
     Returns:
-        `None` without words; no intervals if all words are of one block.
+        `None` without words; no intervals if all words of a demographic are of one block.
     """
-    lengths = blocks.sums([len(row) for row in words])
     result: dict[str, Any] = {}
     for n in (1, 2):
-        key = f"distinct_{n}"
-        kinds, own = _kinds(words, blocks, n)
-        total, rest = lengths.sum(), lengths.sum() - lengths
-        figure = float(kinds / total) if total else None
+        key, figures, without = f"distinct_{n}", [], []
+        for name in dict.fromkeys(demographics):
+            own_words = [row if who == name else [] for row, who in zip(words, demographics, strict=True)]
+            lengths = blocks.sums([len(row) for row in own_words])
+            total, rest = lengths.sum(), lengths.sum() - lengths
+            if not total:
+                continue
+            kinds, own = _kinds(own_words, blocks, n)
+            figures.append(kinds / total)
+            without.append(np.divide(kinds - own, rest, out=np.full(len(rest), np.nan), where=rest > 0))
+        figure = float(np.mean(figures)) if figures else None
         interval = None
-        if figure is not None and rest.all():
-            low, high = jackknife_interval(figure, (kinds - own) / rest, blocks.strata, plan.confidence)
+        if figure is not None and not np.isnan(without).any():
+            low, high = jackknife_interval(figure, np.mean(without, axis=0), blocks.strata, plan.confidence)
             interval = [max(low, 0.0), min(high, 1.0)]
         result |= {key: figure, f"{key}_interval": interval}
     return result

@@ -39,8 +39,9 @@ EXACT = 1e-5
 _SUPERSCRIPTS = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 _TWO = "needs samples of two demographics"
 _REASONS = {
-    "group_gap": "the model gives no likelihood of a text; consistency stands for the group gap",
-    "consistency": "needs coupled samples of two demographics",
+    "group_gap": "the model gives no likelihood of a text, for which consistency stands then, or its tokens do not "
+    "exchange the demographics of the prompts",
+    "consistency": "needs coupled samples of two demographics, which the tokens of the model do not exchange",
     "parity_gap": _TWO,
     "control_parity_gap": "needs more samples of one demographic, to halve them",
     "perplexity": "no base model scored the texts",
@@ -239,8 +240,10 @@ def finding(model: Mapping[str, Any], level: float) -> Finding:
         model: As in the summary of an audit.
         level: A p-value from which a gap is put down to chance: 1 − confidence.
     """
-    gap, p = figure(model, "parity_gap"), figure(model, "parity_gap_p_value")
-    differs = None if gap is None or p is None else p < level
+    # With the demographic hidden: what a classifier reads into its name is no difference between the texts.
+    p = figure(model, "masked_parity_gap_p_value")
+    p = figure(model, "parity_gap_p_value") if p is None else p
+    differs = None if figure(model, "parity_gap") is None or p is None else p < level
     verdict = {None: "Not compared", True: "A difference", False: "No difference shown"}[differs]
     sentences = list(filter(None, (_parity(model, ""), _parity(model, "masked_"), _exchange(model))))
     return Finding(str(model["model"]), differs, verdict, tuple(sentences))

@@ -162,7 +162,7 @@ def _coupled(
     return Coupled(
         sample,
         tuple(_text(rows[name], moved) for name in demographics if name in rows),
-        None if None in flags else all(flags),
+        None if None in flags else all(flag == 1 for flag in flags),
     )
 
 

@@ -20,6 +20,12 @@ def subjects(models: object, group: DemographicGroup = GENDER, max_new_tokens: i
     return make_subjects(models, group, tokenizer(), make_blocks(TEMPLATES, group, tokenizer()), max_new_tokens)
 
 
+def other_tokenizer() -> hf_equi.EquiLM:
+    lm = equi(GENDER)
+    lm.config.tokenizer_fingerprint = "0" * 32
+    return lm
+
+
 def equi(group: DemographicGroup, **settings: object) -> hf_equi.EquiLM:
     return hf_equi.symmetrize(base_model(), group, tokenizer=tokenizer(), **settings)
 
@@ -53,11 +59,12 @@ def test_a_model_that_acts_on_words_is_compared_in_words() -> None:
     assert subjects({"search": lm})[0].words is not None
 
 
-def test_prompts_that_are_no_images_in_tokens_are_compared_in_words_and_noted() -> None:
+def test_prompts_that_are_no_images_in_tokens_are_not_compared_and_that_is_noted() -> None:
     group = DemographicGroup([["policeman", "policewoman"], ["he", "she"]])
     with pytest.warns(HfEquiWarning) as caught:
         (one,) = subjects({"base": base_model()}, group)
-    assert one.words is not None
+    assert not one.coupled
+    assert subjects({"base": base_model()})[0].coupled
     assert any("'the policewoman was' is not 'the policeman was'" in str(warning.message) for warning in caught)
 
 
@@ -70,6 +77,7 @@ def test_prompts_that_are_no_images_in_tokens_are_compared_in_words_and_noted() 
         ({3: base_model()}, "A model has the name 3"),
         ({"base": "gpt2"}, "The model 'base' is a str"),
         ({"base": copy.deepcopy(base_model()).train()}, "The model 'base' is in training mode"),
+        ({"lm": other_tokenizer()}, "tokenizer of the audit of 'lm' is not the one"),
         ({"lm": equi(RACE)}, r"'lm' was symmetrised to .*which lacks the sets of \[man, woman\]"),
     ],
 )
