@@ -36,12 +36,11 @@ _GROUP = (
 
 Model = Annotated[str, typer.Option("--model", "-m", metavar="MODEL", help=_MODEL)]
 Group = Annotated[str | None, typer.Option("--group", "-g", metavar="GROUP", help=_GROUP, show_default=False)]
-Scorer = Annotated[
-    str,
-    typer.Option(
-        metavar="NAME", help="A classifier of regard, which equizero minimises: a folder, a Hub name or 'demo'."
-    ),
-]
+SCORER = typer.Option(
+    metavar="NAME",
+    help="A classifier of regard, which equizero minimises: a folder, a Hub name or 'demo'.",
+    show_default="demo",
+)
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON document, and nothing else, on stdout.")]
 
 
@@ -124,7 +123,7 @@ def generate(  # noqa: PLR0913, PLR0917  a command has as many parameters as opt
         str | None,
         typer.Option(metavar="NAME", help="equitune, equizero, mixture or canonical.", show_default="equitune"),
     ] = None,
-    scorer: Scorer = "demo",
+    scorer: Annotated[str | None, SCORER] = None,
     average: Annotated[
         str | None,
         typer.Option(metavar="NAME", help="What equitune averages: logits or probabilities.", show_default="logits"),
@@ -246,7 +245,7 @@ def audit(  # noqa: PLR0913, PLR0917  a command has as many parameters as option
         str, typer.Option(metavar="NAMES", help="What to audit, with commas between.")
     ] = "base,EquiLM,R-EquiLM,EquizeroLM,R-EquizeroLM",
     neutral: Neutral = None,
-    scorer: Scorer = "demo",
+    scorer: Annotated[str, SCORER] = "demo",
     beam_length: Annotated[int, typer.Option(metavar="N", min=1, help="Tokens of each draft of EquizeroLM.")] = 5,
     action: Annotated[str, typer.Option(metavar="NAME", help="What EquizeroLM moves: tokens or words.")] = "tokens",
     out: Out = None,

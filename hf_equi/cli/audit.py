@@ -25,8 +25,9 @@ from hf_equi.cli.loading import DEFAULT_GROUP, load_lm, note, quiet, read_group,
 from hf_equi.errors import ConfigurationError, GroupError, HfEquiError
 from hf_equi.fairness import prompt_set
 from hf_equi.fairness.auditing import Audit, AuditResult, Sampling
-from hf_equi.fairness.auditing.run import process_state
+from hf_equi.fairness.auditing.run import SAMPLES, process_state
 from hf_equi.fairness.auditing.subjects import unrelaxed
+from hf_equi.fairness.prompts import PLACE
 from hf_equi.groups import DemographicGroup
 from hf_equi.groups.demographic import occupations
 
@@ -214,6 +215,8 @@ def _print(result: AuditResult, as_json: bool) -> None:
         _print_table(console, result)
     else:
         _print_lines(result)
+    if not result.summary["models"]:
+        note(f"no prompt has the place {PLACE}, so there is nothing to compare: the texts are in {SAMPLES}")
     if as_json and result.report is not None:
         note(f"the report is at {result.report}")
 

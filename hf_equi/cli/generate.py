@@ -12,7 +12,6 @@ from rich.progress import Progress
 from rich.table import Table
 from rich.text import Text
 
-from hf_equi.auto import DEMO
 from hf_equi.cli.completions import Comparison, Member, Orbit, compare, steps
 from hf_equi.cli.decoding import Decoding
 from hf_equi.cli.display import MOVED, Pieces, plain, styled, terminal, write_json, write_line
@@ -35,7 +34,7 @@ def run_generate(
     method: tuple[str | None, str | None],
     decoding: Decoding,
     as_json: bool,
-    scorer: str = DEMO,
+    scorer: str | None = None,
 ) -> None:
     """Complete prompts and print them.
 
@@ -58,6 +57,7 @@ def run_generate(
     with quiet(), _progress() as bar:
         task = bar.add_task("loading", total=None)
         lm = load_lm(model, chosen, *method, scorer=scorer)
+        _check_method(lm, decoding)
         texts = [fill(text, lm.group.names[0]) if PLACE in text else text for text in texts]
         bar.update(task, description="decoding", total=steps(lm, texts, decoding))
         comparison = compare(lm, texts, decoding, lambda: bar.advance(task))
@@ -68,6 +68,18 @@ def run_generate(
         _print_table(console, lm, comparison)
     else:
         _print_lines(lm, comparison)
+
+
+def _check_method(lm: EquiLM, decoding: Decoding) -> None:
+    if lm.tractable:
+        return
+    if decoding.beams:
+        raise ConfigurationError("--beams has no effect on equizero, which is a search of its own: leave it out.")
+    if lm.config.action == "words":
+        raise ConfigurationError(
+            "This model searches on words, and the orbits shown here are those of tokens: use hf-equi audit --action "
+            "words, or lm.generate in Python."
+        )
 
 
 def _progress() -> Progress:
@@ -127,10 +139,10 @@ def _print_lines(lm: EquiLM, comparison: Comparison) -> None:
     for orbit in comparison.orbits:
         for sample in range(len(orbit.members[0].base)):
             for member in orbit.members:
-                for model, pieces in (("base", member.base[sample]), ("EquiLM", member.equi[sample])):
+                for model, pieces in (("base", member.base[sample]), (type(lm).__name__, member.equi[sample])):
                     write_line(str(sample + 1), model, plain(member.prompt), plain(pieces))
     write_line(GAP.format(comparison.texts))
-    for model, gap in (("base", comparison.base_gap), ("EquiLM", comparison.equi_gap)):
+    for model, gap in (("base", comparison.base_gap), (type(lm).__name__, comparison.equi_gap)):
         write_line(model, str(gap or INTRACTABLE))
 
 

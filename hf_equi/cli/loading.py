@@ -110,7 +110,7 @@ def load_lm(
     average: str | None,
     *,
     needs_tokens: bool = True,
-    scorer: str = DEMO,
+    scorer: str | None = None,
 ) -> EquiLM:
     """Load a model as an EquiLM in float32, with the base beside it at `.base`.
 
@@ -120,7 +120,8 @@ def load_lm(
         method: As in `symmetrize`, by default `"equitune"` or the saved model's own.
         average: As in `symmetrize`, by default `"logits"` or the saved model's own.
         needs_tokens: Whether a word of the group has to be one token.
-        scorer: What the method `"equizero"` minimises: a classifier's folder or name on the Hub, or `"demo"`.
+        scorer: What the method `"equizero"` minimises: a classifier's folder or name on the Hub, or `"demo"`; by
+            default the saved model's own, or `"demo"`.
 
     Raises:
         ActionError: If no word of the group is one token, so that nothing would move, and it has to be.
@@ -140,7 +141,7 @@ def load_lm(
                 average=average or "logits",
                 multi_token="skip",
                 dtype=torch.float32,
-                **_search(method, scorer),
+                scorer=read_scorer(scorer or DEMO) if method == "equizero" else None,
             )
     if needs_tokens and not len(lm.action.moved):
         raise ActionError(
@@ -175,14 +176,22 @@ def _load_equi_lm(
     config: EquiLMConfig,
     name: str,
     wanted: tuple[DemographicGroup | None, str | None, str | None],
-    scorer: str,
+    scorer: str | None,
 ) -> EquiLM:
-    model_class = EquizeroLM if isinstance(config, EquizeroLMConfig) else EquiLM
-    lm: EquiLM = model_class.from_pretrained(name, dtype=torch.float32)
+    """A saved model; where another group, method or average is wanted, made anew from its base."""
+    group, method, average = wanted
+    method = method or config.method
+    search: dict[str, Any] = {}
+    if isinstance(config, EquizeroLMConfig):
+        search = {"beam_length": config.beam_length, "action": config.action}
+    if method == "equizero":
+        search["scorer"] = _own_scorer(config) if scorer is None else read_scorer(scorer)
+    if isinstance(config, EquizeroLMConfig):
+        lm: EquiLM = EquizeroLM.from_pretrained(name, dtype=torch.float32, scorer=search.get("scorer"))
+    else:
+        lm = EquiLM.from_pretrained(name, dtype=torch.float32)
     if wanted == (None, None, None):
         return lm
-    group, method, average = wanted
-    method = method or lm.config.method
     return symmetrize(
         lm.unwrap(),
         group or lm.group,
@@ -190,13 +199,17 @@ def _load_equi_lm(
         tokenizer=lm.tokenizer,
         average=average or lm.config.average,
         multi_token="skip",
-        **_search(method, scorer),
+        **(search if method == "equizero" else {}),
     )
 
 
-def _search(method: str | None, scorer: str) -> dict[str, Any]:
-    """What a method that searches needs."""
-    return {"scorer": read_scorer(scorer)} if method == "equizero" else {}
+def _own_scorer(config: EquiLMConfig) -> RegardScorer:
+    """The scorer that was saved with a model; the embedded one for a model that has none."""
+    if not isinstance(config, EquizeroLMConfig):
+        return read_scorer(DEMO)
+    if config.scorer_settings is None:
+        raise ConfigurationError("This EquizeroLM was saved without its scorer: name one with --scorer.")
+    return RegardScorer.from_settings(config.scorer_settings)
 
 
 def _locate(model: str) -> str:

@@ -6,8 +6,12 @@ import json
 from pathlib import Path
 
 import pytest
+import torch
+from small_models import GENDER, base_model, tokenizer
 
 import hf_equi
+from hf_equi import RegardScorer
+from hf_equi.cli.loading import load_lm
 
 SHORT = ("--max-new-tokens", "4")
 DEMO = Path(hf_equi.__file__).parent / "assets" / "demo_lm"
@@ -101,3 +105,53 @@ def test_the_main_job_on_the_embedded_model(run) -> None:
     assert [len(one["orbit"]) for one in document["prompts"]] == [2] * 10
     assert document["gap"]["equi_lm"]["largest"] <= 1e-5
     assert document["gap"]["base"]["mean"] > 0.01
+
+
+def test_a_search_has_no_likelihood_to_compare(run, folder) -> None:
+    settings = ("generate", "-m", folder, "-p", "the man worked as", "--method", "equizero", *SHORT)
+    lines = [line.split("\t") for line in run(*settings).out.splitlines()]
+    assert [line[1] for line in lines[1:5]] == ["base", "EquizeroLM"] * 2
+    assert lines[-1][0] == "EquizeroLM"
+    assert lines[-1][1].startswith("– (a search has no tractable likelihood")
+    document = json.loads(run(*settings, "--json").out)
+    assert document["gap"]["equi_lm"] is None
+    assert document["method"] == "equizero"
+
+
+@pytest.fixture(scope="session")
+def searches(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    """Saved searches: with a named scorer, without one, and on words."""
+    made = {name: tmp_path_factory.mktemp(name) for name in ("named", "nameless", "words")}
+    for name, path in made.items():
+        named = RegardScorer("demo", score="label")
+        hf_equi.symmetrize(
+            base_model(), GENDER, "equizero", tokenizer=tokenizer(), beam_length=3,
+            scorer=(lambda texts: torch.zeros(len(texts))) if name == "nameless" else named,
+            action="words" if name == "words" else "tokens",
+        ).save_pretrained(path)  # fmt: skip
+    return made
+
+
+def test_a_saved_search_keeps_its_settings(searches) -> None:
+    for group in (None, GENDER):
+        lm = load_lm(str(searches["named"]), group, None, None)
+        assert (lm.config.beam_length, lm.config.action, lm.scorer.score) == (3, "tokens", "label")
+
+
+@pytest.mark.parametrize(
+    ("name", "arguments", "message"),
+    [
+        ("nameless", (), "was saved without its scorer: name one with --scorer"),
+        ("named", ("--scorer", "/nowhere"), "The scorer '/nowhere' could not be loaded"),
+        ("named", ("--beams", "3"), "--beams has no effect on equizero"),
+        ("words", (), "searches on words"),
+    ],
+)
+def test_what_a_saved_search_cannot_do(run, searches, name, arguments, message) -> None:
+    result = run("generate", "-m", searches[name], "-p", "the man", *SHORT, *arguments)
+    assert (result.status, result.out) == (2, "")
+    assert message in result.err
+
+
+def test_a_saved_search_takes_another_scorer(run, searches) -> None:
+    assert run("generate", "-m", searches["nameless"], "-p", "the man", "--scorer", "demo", *SHORT).status == 0
