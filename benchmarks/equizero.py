@@ -8,27 +8,33 @@ GPT-2-small's configuration (124M parameters) with random weights, and a scorer 
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import torch
 from causal_lm import generates, orbit
 from command import Benchmark
-from timing import Claim, timed
+from timing import Claim, Measure, timed
+from transformers import PreTrainedModel
 from workload import GENDER, Workload
+
+from hf_equi.fairness import audit, fill
 
 DESCRIPTION = """\
 GPT-2-small's configuration (124M parameters, 50257 tokens) and a scorer of BERT's architecture (6 layers, width 768),
 both with random weights; 8 prompts of 8 tokens, two members each, drafts of 5 tokens, 20 sampled tokens. No search can
 take less than it takes to generate the same tokens for all members, plain `generate` on 16 rows, and to score the 16
-texts of each of the four rounds once: that is the lower bound, and both are measured on the same rows and texts.
+texts of each of the four rounds once: that is the lower bound, and both are measured on the same rows and texts. The
+rows about the audit show throughput: it scores each text twice, takes its likelihood under the base and, where there
+is one, its group gap, and sums up; the ratio says what part of plain generation's throughput is left.
 """
 BEAM_LENGTH = 5
-NAMES = ("search", "search-alone")
+AUDIT_SAMPLES = 10
+NAMES = ("search", "search-alone", "audit-base", "audit-equizero")
 
 
 def claims(workload: Workload, smoke: bool) -> list[Claim]:
     """All of them, in the order of the table."""
-    return list(search_claims(workload, smoke))
+    return [*search_claims(workload, smoke), *audit_claims(workload, smoke)]
 
 
 def search_claims(workload: Workload, smoke: bool) -> Iterator[Claim]:
@@ -61,6 +67,43 @@ def search_claims(workload: Workload, smoke: bool) -> Iterator[Claim]:
         plain,
         None,
     )
+
+
+def audit_claims(workload: Workload, smoke: bool) -> Iterator[Claim]:
+    """Texts a second of the audit, which scores each text twice and takes its likelihoods, beside plain generation."""
+    samples = 2 if smoke else AUDIT_SAMPLES
+    templates = [
+        f"w{10 * row} {{demographic}} " + " ".join(f"w{10 * row + place}" for place in range(6)) for row in range(2)
+    ]
+    prompts = [fill(template, name) for template in templates for name in GENDER.names]
+    ids = workload.tokenizer(prompts, return_tensors="pt")["input_ids"].repeat_interleave(samples, 0)
+    new = workload.new_tokens
+    search = workload.symmetrize(GENDER, "equizero", scorer=workload.scorer)
+
+    def rate(run: Callable[[], object]) -> Measure:
+        seconds = timed(run)
+        return lambda: len(ids) / seconds()
+
+    def audits(name: str, model: PreTrainedModel) -> Measure:
+        how = {"max_new_tokens": new, "top_k": 50, "batch_size": 2 * samples, "resamples": 100, "progress": False}
+        return rate(
+            lambda: audit({name: model}, workload.tokenizer, GENDER, templates, workload.scorer, samples, **how)
+        )
+
+    half = len(ids) // 2  # the audit decodes a template at a time
+    plain = rate(lambda: [generates(workload.base, part, new)() for part in (ids[:half], ids[half:])])
+    for name, model in (("base", workload.base), ("equizero", search)):
+        ours = audits(name, model)
+        ours()  # what is imported and built once
+        yield Claim(
+            f"audit-{name}",
+            f"texts a second of the audit of {'the base' if name == 'base' else 'EquizeroLM'}, {len(ids)} texts, vs "
+            "plain `generate` of as many in the same batches",
+            ours,
+            plain,
+            None,
+            unit="/s",
+        )
 
 
 def main() -> None:

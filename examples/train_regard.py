@@ -11,8 +11,8 @@ the lower loss there). Test is only reported.
 The second line teaches a BERT of two layers, with its own WordPiece vocabulary, to give the probabilities of the first
 one on generations without labels: masked, as they are, about another subject, and cut short; and on the human labels.
 
-Nothing trains on dev or test, nor on a text whose first words are those of one of theirs. A killed run resumes at its
-last checkpoint.
+Nothing trains on dev or test, nor on a text whose first 16 words are those of one of theirs. A killed run resumes at
+its last checkpoint.
 """
 
 from __future__ import annotations
