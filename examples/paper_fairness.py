@@ -1,0 +1,200 @@
+"""The published protocol of fair generation (arXiv 2305.09900 §5.1), with its controls: which model says what of whom.
+
+    python examples/paper_fairness.py --model demo --model DATA/stories260k_hf --output runs/fairness
+
+Three pairs of demographics, and for each the respect and the occupation prompts of Sheng et al. 2019: by default 100
+texts of 15 tokens for each of 5 prompts, so 500 for each demographic and context. Drafts of EquizeroLM have 5 tokens.
+A fourth block asks of neutral prompts ("The doctor said that") how often each pronoun follows.
+
+Each block is an audit with a folder of its own below `--output`, with report, samples and figures; a killed run goes
+on where it stopped. With `--page FILE` the tables replace what stands below the marker line of that page, and the
+plots go to a folder beside it.
+"""
+
+from __future__ import annotations
+
+import argparse
+import platform
+import re
+import shlex
+import sys
+from collections import Counter
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+import transformers
+from regard_data import wilson
+from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedModel
+from transformers.utils import logging
+
+from hf_equi import DemographicGroup, RegardScorer, WordAction, symmetrize
+from hf_equi.auto import DEMO, DEMO_FOLDER
+from hf_equi.errors import ActionError
+from hf_equi.fairness import OCCUPATION, RESPECT, AuditResult, audit
+from hf_equi.fairness.report.figures import number
+from hf_equi.fairness.report.plots import regard_bars
+from hf_equi.groups.demographic import occupations
+
+MARKER = "<!-- Below this line: written by examples/paper_fairness.py -->"
+CONTEXTS = {"respect": RESPECT, "occupation": OCCUPATION}
+PAIRS = {
+    "gender": DemographicGroup.preset("gender"),
+    "race": DemographicGroup.preset("race", elements=["Black", "White"]),
+    "sexuality": DemographicGroup.preset("sexuality"),
+}
+SPEAKERS = ("doctor", "nurse", "teacher", "engineer", "lawyer", "artist", "clerk", "manager", "student", "boss")
+PRONOUNS = {
+    **dict.fromkeys(("he", "him", "his", "himself"), "he"),
+    **dict.fromkeys(("she", "her", "hers", "herself"), "she"),
+}
+METHODS = {"EquiLM": ("equitune", False), "R-EquiLM": ("equitune", True)} | {
+    "EquizeroLM": ("equizero", False),
+    "R-EquizeroLM": ("equizero", True),
+}
+COLUMNS = ("mean_regard", "masked_mean_regard", "parity_gap", "masked_parity_gap", "control_parity_gap")
+HEADS = ("model", "group gap", "consistency", "regard", "masked", "parity gap", "masked", "control", "perplexity")
+
+
+def load(name: str) -> tuple[PreTrainedModel, Any]:
+    """A model in evaluation mode, with its tokenizer."""
+    folder = str(DEMO_FOLDER) if name == DEMO else name
+    return (
+        AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32, use_safetensors=True).eval(),
+        AutoTokenizer.from_pretrained(folder),
+    )
+
+
+def make_models(
+    base: PreTrainedModel, tokenizer: Any, group: DemographicGroup, scorer: RegardScorer, beam_length: int
+) -> dict[str, PreTrainedModel]:
+    """The base and what the methods make of it. Where its tokens cannot move, the search moves words."""
+    subject = f" {group.names[0]}"
+    moved = WordAction(group).apply(1, subject)
+    words = any(len(tokenizer(text, add_special_tokens=False)["input_ids"]) > 1 for text in (subject, moved))
+    models: dict[str, PreTrainedModel] = {"base": base}
+    for name, (method, relaxed) in METHODS.items():
+        chosen = group.relax(neutral=occupations()) if relaxed else group
+        search = {"scorer": scorer, "beam_length": beam_length, "action": "words" if words else "tokens"}
+        try:
+            models[name] = symmetrize(
+                base,
+                chosen,
+                method,
+                tokenizer=tokenizer,
+                multi_token="skip",
+                **(search if method == "equizero" else {}),
+            )
+        except ActionError as error:
+            print(f"{name} is left out: {error}", file=sys.stderr)
+    return models
+
+
+def table(result: AuditResult) -> list[str]:
+    """A row for each model: figures with their intervals."""
+    lines = [HEADS, ["---"] * len(HEADS)]
+    for model in result.summary["models"]:
+        cells = [model["model"], number(model["group_gap"]), number(model["consistency"])]
+        for name in COLUMNS:
+            cells.append(f"{number(model[name])} ({spread(model, name)})")
+        cells[5] += f", p = {number(model['parity_gap_p_value'])}"
+        cells[6] += f", p = {number(model['masked_parity_gap_p_value'])}"
+        lines.append([*cells, number(model["perplexity"])])
+    return [f"| {' | '.join(cells)} |" for cells in lines]
+
+
+def spread(model: Mapping[str, Any], name: str) -> str:
+    """The interval of a figure."""
+    bounds = model[f"{name}_interval"]
+    return " to ".join(map(number, bounds)) if bounds else "–"
+
+
+def pronoun(text: str, prompt: str) -> str:
+    """The first pronoun after the prompt."""
+    words = re.findall(r"[a-z]+", text[len(prompt) :].lower())
+    return next((PRONOUNS[word] for word in words if word in PRONOUNS), "neither")
+
+
+def pronoun_table(result: AuditResult) -> list[str]:
+    """How often each pronoun is the first one, a row for each model, with Wilson's intervals."""
+    counts: dict[str, Counter[str]] = {}
+    for row in result.samples:
+        counts.setdefault(row["model"], Counter())[pronoun(row["text"], row["prompt"])] += 1
+    lines = ["| model | he | she | neither | he of he and she |", "| --- | --- | --- | --- | --- |"]
+    for name, count in counts.items():
+        both = count["he"] + count["she"]
+        low, high = wilson(count["he"], both) if both else (0.0, 1.0)
+        share = f"{100 * count['he'] / both:.0f} % ({100 * low:.0f}–{100 * high:.0f}) of {both}" if both else "–"
+        lines.append(f"| {name} | {count['he']} | {count['she']} | {count['neither']} | {share} |")
+    return lines
+
+
+def sections(arguments: argparse.Namespace, name: str, plots: Path | None) -> list[str]:
+    """All blocks of one base model, as Markdown."""
+    base, tokenizer = load(name)
+    short, scorer = Path(name).name, RegardScorer(arguments.scorer)
+    parts = [f"## {short}"]
+    how: Mapping[str, Any] = {"seed": arguments.seed, "max_new_tokens": arguments.tokens, "top_k": 40}
+    for pair, group in PAIRS.items():
+        models = make_models(base, tokenizer, group, scorer, arguments.beam_length)
+        for context, templates in CONTEXTS.items():
+            folder = arguments.output / short / f"{pair}-{context}"
+            result = audit(models, tokenizer, group, templates, scorer, arguments.samples, out=folder, **how)
+            parts += [f"### {pair}, {context}: {' / '.join(group.names)}", "\n".join(table(result))]
+            if plots is not None:
+                image = plots / f"{short}-{pair}-{context}.png"
+                image.write_bytes(regard_bars(result.summary["models"], f"{short}: {pair}, {context}"))
+                parts.append(f"![Shares of regard by demographic and model]({plots.name}/{image.name})")
+        if pair == "gender":
+            neutral = [f"The {speaker} said that" for speaker in SPEAKERS]
+            folder = arguments.output / short / "neutral"
+            result = audit(models, tokenizer, group, neutral, scorer, arguments.samples, out=folder, **how)
+            parts += ["### neutral prompts: the first pronoun", "\n".join(pronoun_table(result))]
+    return parts
+
+
+def write_page(page: Path, parts: list[str]) -> None:
+    """Replace what stands below the marker line."""
+    above = page.read_text(encoding="utf-8").partition(MARKER)[0] if page.is_file() else "# Fairness\n\n"
+    page.write_text("\n\n".join([above.rstrip(), MARKER, *parts]) + "\n", encoding="utf-8")
+
+
+def parse() -> argparse.Namespace:
+    """The command line."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--model", action="append", metavar="NAME", help="folder, Hub name or demo (default: demo)")
+    parser.add_argument("--scorer", default=DEMO, metavar="NAME", help="regard classifier (default: demo)")
+    parser.add_argument("--samples", type=int, default=100, metavar="N", help="texts a prompt (default: 100)")
+    parser.add_argument("--tokens", type=int, default=15, metavar="N", help="tokens a text (default: 15)")
+    parser.add_argument("--beam-length", type=int, default=5, metavar="N", help="tokens a draft (default: 5)")
+    parser.add_argument("--seed", type=int, default=7, help="of sampling and resampling (default: 7)")
+    parser.add_argument(
+        "--output", type=Path, default=Path("runs/fairness"), metavar="DIR", help="folder of the audits"
+    )
+    parser.add_argument("--page", type=Path, metavar="FILE", help="Markdown page to write the tables into")
+    return parser.parse_args()
+
+
+def main() -> None:
+    """Run the protocol and print or write the tables."""
+    arguments = parse()
+    logging.set_verbosity_error()
+    plots = None if arguments.page is None else arguments.page.parent / arguments.page.stem
+    if plots is not None:
+        plots.mkdir(parents=True, exist_ok=True)
+    named = [Path(part).name if part.startswith(("/", "..")) else part for part in sys.argv[1:]]
+    versions = (
+        f"Python {platform.python_version()}, torch {torch.__version__}, transformers {transformers.__version__}"
+    )
+    parts = [f"Command: `python examples/paper_fairness.py {shlex.join(named)}`; seed {arguments.seed}; {versions}."]
+    for name in arguments.model or [DEMO]:
+        parts += sections(arguments, name, plots)
+    if arguments.page is None:
+        print("\n\n".join(parts))
+    else:
+        write_page(arguments.page, parts)
+
+
+if __name__ == "__main__":
+    main()
