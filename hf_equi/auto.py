@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +10,7 @@ from transformers import AutoConfig, AutoTokenizer, PreTrainedConfig, PreTrained
 from transformers.models.auto.modeling_auto import MODEL_FOR_CAUSAL_LM_MAPPING
 
 from hf_equi.actions.resolution import resolve_tokens
-from hf_equi.errors import ConfigurationError, UnsupportedModelError
+from hf_equi.errors import ConfigurationError, HfEquiWarning, UnsupportedModelError
 from hf_equi.generation import check_base
 from hf_equi.generation.equizero_search import check_search
 from hf_equi.generation.scorers import DEFAULT_REGARD, Scorer
@@ -99,7 +100,10 @@ def _make_config(
     """The config, with the tokens that stand for the group's words, and the base's name on the Hub."""
     vocab_size = settings["base_config"].get_text_config().vocab_size
     settings["group"] = group.to_dict()
-    settings["token_map"] = resolve_tokens(group, tokenizer, vocab_size, settings["multi_token"]).to_dict()
+    with warnings.catch_warnings():
+        if search is not None and search["action"] == "words":  # which move without tokens of their own
+            warnings.simplefilter("ignore", HfEquiWarning)
+        settings["token_map"] = resolve_tokens(group, tokenizer, vocab_size, settings["multi_token"]).to_dict()
     settings["tokenizer_fingerprint"] = fingerprint(tokenizer)
     if hub is not None:
         settings["base_name"], settings["base_revision"] = hub_name(settings["base_config"], **hub)

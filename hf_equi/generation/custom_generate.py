@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import copy
+import inspect
 from typing import Any
 
-from transformers import PreTrainedModel
+from transformers import GenerationMixin, PreTrainedModel, StoppingCriteriaList
+from transformers.generation import StopStringCriteria
 
 from hf_equi.errors import ConfigurationError
 from hf_equi.generation.equizero_search import EquizeroSearch
@@ -39,7 +42,8 @@ def generate(  # noqa: PLR0913  the arguments of a call of `generate`
         multi_token: As in `EquizeroSearch`.
         seed: Couples sampling.
         streamer: Gets the tokens of each round.
-        **kwargs: All other arguments of `generate`.
+        **kwargs: All other arguments of `generate`. Stop strings are read from here, from `generation_config` or from
+            the model's own, and need no other tokenizer.
 
     Returns:
         As `EquizeroSearch`.
@@ -57,5 +61,23 @@ def generate(  # noqa: PLR0913  the arguments of a call of `generate`
     if isinstance(scorer, str):
         scorer = RegardScorer(scorer)
     search = EquizeroSearch(group, tokenizer, scorer, beam_length, action, multi_token=multi_token, streamer=streamer)
-    given = {name: value for name, value in kwargs.items() if value is not None}
+    # generate() hands over its own arguments whether they were given or not.
+    own = inspect.signature(GenerationMixin.generate).parameters
+    given = {name: value for name, value in kwargs.items() if value is not None or name not in own}
+    given |= _stopping(model, tokenizer, given)
     return model.generate(custom_generate=search, seed=seed, streamer=streamer, **given)  # type: ignore[operator]
+
+
+def _stopping(model: PreTrainedModel, tokenizer: Any, given: dict[str, Any]) -> dict[str, Any]:
+    """Stop strings as criteria: `generate` finds no tokenizer for them where the decoding method is a callable."""
+    config, own = given.get("generation_config"), model.generation_config
+    asked = (given.get("stop_strings"), getattr(config, "stop_strings", None), getattr(own, "stop_strings", None))
+    strings = next((strings for strings in asked if strings), None)
+    if not strings:
+        return {}
+    criteria = StoppingCriteriaList([*(given.get("stopping_criteria") or []), StopStringCriteria(tokenizer, strings)])
+    changed: dict[str, Any] = {"stopping_criteria": criteria, "stop_strings": None}
+    if config is not None:
+        changed["generation_config"] = copy.deepcopy(config)
+        changed["generation_config"].stop_strings = None
+    return changed

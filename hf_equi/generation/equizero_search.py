@@ -5,7 +5,6 @@ X ── orbit ──► {gX} ── m tokens each ──► {Y_g} ── scorer
 
 from __future__ import annotations
 
-from copy import copy
 from dataclasses import dataclass
 from typing import Any
 
@@ -20,15 +19,23 @@ from hf_equi.actions.resolution import resolve_tokens
 from hf_equi.errors import ConfigurationError
 from hf_equi.generation.coupled_sampling import NoiseKeys, best_tokens, draw_tokens, uniform
 from hf_equi.generation.draft_cache import DraftCache
-from hf_equi.generation.orbit_forward import check_base
 from hf_equi.generation.padding import infer_mask
 from hf_equi.generation.scorers import Scorer, score_texts
+from hf_equi.generation.search_checks import (
+    ACTIONS,
+    check_call,
+    check_extras,
+    check_length,
+    check_model,
+    check_parts,
+    check_search,
+    position_limit,
+    processors_of_rows,
+)
 from hf_equi.generation.search_contexts import SearchContexts, TokenContexts, WordContexts
 from hf_equi.groups import DemographicGroup
 
 __all__ = ["ACTIONS", "EquizeroOutput", "EquizeroSearch", "check_search"]
-
-ACTIONS = ("tokens", "words")
 
 
 @dataclass
@@ -51,23 +58,6 @@ class EquizeroOutput(ModelOutput):
     losses: torch.Tensor | None = None
 
 
-def check_search(scorer: object, beam_length: int, action: str) -> None:
-    """Refuse settings that no search can have.
-
-    Raises:
-        ConfigurationError: For a scorer that cannot be called, a beam length below 1, an unknown action.
-    """
-    if scorer is not None and not callable(scorer):
-        raise ConfigurationError(
-            f"scorer={scorer!r} cannot be called: pass a RegardScorer, or a function from a list of texts to a tensor "
-            "of losses"
-        )
-    if type(beam_length) is not int or beam_length < 1:
-        raise ConfigurationError(f"beam_length={beam_length!r} is no number of tokens: use 1 or more")
-    if action not in ACTIONS:
-        raise ConfigurationError(f"action={action!r} is not known: use one of {', '.join(map(repr, ACTIONS))}")
-
-
 class EquizeroSearch:
     r"""Decode with EquizeroLM's rule, on a model that is not changed: pass it to `generate(custom_generate=...)`.
 
@@ -78,6 +68,7 @@ class EquizeroSearch:
     and again, until all texts have ended. Members whose contexts are equal share their prefill, and each draws a
     draft of its own. Ties go to the higher sum of the draft's log-probabilities in its own row, then to the lowest
     canonical index g k(x)⁻¹. Drafts that end stop growing and still compete; the text ends when one of them wins.
+    Without `do_sample` ties of tokens are broken by the noise of seed 0, alike in every call.
 
     The noise of a draft is a function of the seed, the canonical prompt, the number of the sample, the step, the
     canonical index and the token as its member reads it. So Gen(gx) = g'Gen(x), exact up to the margin of each
@@ -93,13 +84,20 @@ class EquizeroSearch:
             every round; processors and criteria act on each member's own tokens, and the text may have a few tokens
             more or less than were drafted.
         multi_token: With `"tokens"`, what to do with a set that has no form of one token: `"error"` or `"skip"`.
-        streamer: Gets the tokens of each round. `generate` does not pass on its own to a callable.
+        streamer: Gets the tokens of each round; with `"words"` once no later word can change them. `generate` does not
+            pass on its own to a callable.
+
+    `generate` passes no tokenizer on to a callable, so stop strings go in as
+    `stopping_criteria=[StopStringCriteria(tokenizer, strings)]`; `EquizeroLM.generate` takes `stop_strings`. The
+    `batch_id` of a `prefix_allowed_tokens_fn` is the number of the prompt.
 
     Raises:
-        ConfigurationError: As `check_search` does; in a call for beams, a static or filled cache, inputs without
-            ids, a scorer that returns no usable losses.
+        ConfigurationError: As `check_search` does, for a group that is no `DemographicGroup`, without a tokenizer or
+            a scorer; in a call for another search (beams, prompt lookup, contrastive), a static or filled cache,
+            inputs without ids, processors that keep a state of rows (`guidance_scale`, SynthID, those of the
+            encoder), texts longer than the model's positions, a scorer that returns no usable losses.
         ActionError: For words that cannot be moved.
-        UnsupportedModelError: For a model whose cache cannot hold orbits.
+        UnsupportedModelError: For a model whose cache cannot hold orbits, or with an encoder.
 
     Cost: for each round of m tokens one base forward of at most m new tokens and m − 1 of one token, on the |G| rows
     of each text (distinct ones in the first of them), and one call of the scorer. Recurrent layers, and `"words"`
@@ -131,8 +129,7 @@ class EquizeroSearch:
         multi_token: str = "error",
         streamer: Any = None,
     ) -> None:
-        if scorer is None:
-            raise ConfigurationError("The search needs a scorer: pass scorer=, for example hf_equi.RegardScorer()")
+        check_parts(group, tokenizer, scorer)
         check_search(scorer, beam_length, action)
         self.tokenizer = tokenizer
         self.scorer = scorer
@@ -155,9 +152,8 @@ class EquizeroSearch:
         **model_kwargs: Any,
     ) -> torch.Tensor | EquizeroOutput:
         """Called by `generate`, with everything prepared; `seed` is an argument of `generate`."""
-        check_base(model)
-        if generation_config.num_beams > 1:
-            raise ConfigurationError("EquizeroLM is a search of its own: leave num_beams out")
+        check_model(model)
+        check_call(generation_config, logits_processor)
         if "inputs_embeds" in model_kwargs or not input_ids.numel():
             raise ConfigurationError(
                 "The search moves token ids: pass input_ids with at least one token, no embeddings"
@@ -204,11 +200,14 @@ class _Run:
         mask = torch.ones_like(input_ids) if mask is None else mask.to(input_ids.device)
         cache: Cache | None = model_kwargs.pop("past_key_values", None)
         extras = {name: value for name, value in model_kwargs.items() if name not in _OF_GENERATE}
-        _check_extras(extras)
+        check_extras(extras)
+        self.limit = position_limit(model)
         self.cache = DraftCache(model, cache, extras)
         self.contexts = search.contexts(model, input_ids, mask, self.pad)
         self.samples = max(config.num_return_sequences, 1)
-        self.keys: NoiseKeys = self.contexts.keys(self.samples, seed)
+        # Ties are broken alike in every call; texts are drawn anew unless a seed is given.
+        noise_seed = 0 if seed is None and not config.do_sample else seed
+        self.keys: NoiseKeys = self.contexts.keys(self.samples, noise_seed)
         self.device, self.total = input_ids.device, len(input_ids)
         group = search.group
         # The canonical index of each member: g k(x)⁻¹.
@@ -237,8 +236,10 @@ class _Run:
                 self.sequences[int(self.active[text])] = self.contexts.sequence(text)
             if self.search.streamer is not None:
                 tokens = self.contexts.sequence(0)
-                self.search.streamer.put(tokens[streamed:].cpu())
-                streamed = max(streamed, len(tokens))
+                tokens = tokens[: self.contexts.settled(0)] if bool(grows[0]) else tokens
+                if len(tokens) > streamed:
+                    self.search.streamer.put(tokens[streamed:].cpu())
+                    streamed = len(tokens)
             origin = grows.nonzero().flatten()
             self.contexts.keep(origin)
             self.active = self.active[origin]
@@ -249,8 +250,10 @@ class _Run:
         """Draft tokens for all members: which rows go on, and the log-probability of each draft, `(P * G,)` both."""
         contexts = self.contexts
         ids, mask = contexts.rows()
+        check_length(mask, count, self.limit)
         scores = self.cache.feed(ids, mask, origin)
-        processors = _of_rows(processors, (mask != 0).int().argmax(-1).flatten())
+        prompts = (self.active // self.samples).repeat_interleave(self.search.group.order).tolist()
+        processors = processors_of_rows(processors, (mask != 0).int().argmax(-1).flatten(), prompts)
         going = torch.ones(len(scores), dtype=torch.bool, device=self.device)
         logs = torch.zeros(len(scores), dtype=torch.float64, device=self.device)
         self.round_scores: list[torch.Tensor] = []
@@ -344,23 +347,6 @@ class _Run:
 
 # What generate() hands to a decoding method and the base's forward does not take.
 _OF_GENERATE = ("use_cache", "position_ids", "logits_to_keep", "synced_gpus", "streamer")
-
-
-def _of_rows(processors: LogitsProcessorList, padding: torch.Tensor) -> LogitsProcessorList:
-    """The processors for the rows of a search, where `generate` told them the padding of each prompt."""
-    own = LogitsProcessorList(processors)
-    for place, processor in enumerate(own):
-        if isinstance(getattr(processor, "prompt_ignore_length", None), torch.Tensor):
-            own[place] = copy(processor)
-            own[place].prompt_ignore_length = padding
-    return own
-
-
-def _check_extras(extras: dict[str, Any]) -> None:
-    """Refuse what belongs to the tokens of the prompts, which are not those that the base reads."""
-    for name, value in extras.items():
-        if isinstance(value, torch.Tensor):
-            raise ConfigurationError(f"The search does not pass {name} on to the model: leave it out of the call")
 
 
 def _margin(losses: torch.Tensor) -> torch.Tensor:

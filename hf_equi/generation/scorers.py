@@ -6,11 +6,14 @@ A scorer is any callable from a list of N texts to a tensor of N losses. `Regard
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from copy import copy
 from pathlib import Path
 from typing import Any
 
 import torch
+from torch import nn
 from transformers import AutoModelForSequenceClassification, AutoTokenizer, PreTrainedModel
 
 from hf_equi.errors import ConfigurationError
@@ -39,6 +42,10 @@ _SPELLINGS = {
 }  # fmt: skip
 _OTHER = ("other", "2")
 _SCORES = ("probability", "label")
+# Of the arguments of from_pretrained, those that the tokenizer takes too, and those that settings keep: not the token,
+# not the place of a cache, and no leave to run code, which a checkpoint must not give itself.
+_OF_THE_TOKENIZER = ("revision", "subfolder", "trust_remote_code", "token", "cache_dir", "local_files_only")
+_STORED = ("revision", "subfolder", "variant", "dtype", "torch_dtype")
 MASK = "XYZ"
 """What stands for a demographic in the data of Sheng et al. 2019."""
 
@@ -48,20 +55,22 @@ class RegardScorer:
 
     $$ l(y) = -\big(P(\text{positive} \mid y) - P(\text{negative} \mid y)\big) $$
 
-    or with `score="label"` minus the value of the most probable label, −1, 0 or 1.
+    or with `score="label"` minus the value of the most probable label, −1, 0 or 1. Of a text that is longer than the
+    classifier reads its end is scored, where drafts differ. The classifier scores in eval mode and is left as it was.
 
     Args:
         model: A sequence classifier: its name on the Hub, a folder, `"demo"` for the embedded one, or the model. Its
             labels are read from `config.id2label`: negative, neutral, positive, and possibly other.
-        tokenizer: The classifier's, for a `model` that is an object.
+        tokenizer: The classifier's, for a `model` that is an object. It has to have a padding token.
         score: `"probability"` or `"label"`.
         mask: A group whose words are hidden from the classifier, which is biased itself: see `SubjectMask`.
         batch_size: Texts that go through the classifier at once.
         **from_pretrained_kwargs: For a model given by name: `device_map`, `dtype`, `revision` and the like.
 
     Raises:
-        ConfigurationError: For labels that cannot be mapped, a missing tokenizer, an unknown score, a batch below 1,
-            a checkpoint without safetensors.
+        ConfigurationError: For labels that cannot be mapped, a missing tokenizer or one without padding, an unknown
+            score, a batch below 1, a mask that is no `DemographicGroup`, a checkpoint without safetensors; for one
+            text in place of a list.
         OSError: For a name without a model, as in transformers.
 
     Cost: one forward of the classifier for each distinct text.
@@ -85,25 +94,39 @@ class RegardScorer:
         batch_size: int = 64,
         **from_pretrained_kwargs: Any,
     ) -> None:
-        if score not in _SCORES:
-            raise ConfigurationError(f"score={score!r} is not known: use one of {', '.join(map(repr, _SCORES))}")
-        if batch_size < 1:
-            raise ConfigurationError(f"batch_size={batch_size} is no number of texts: use 1 or more")
+        _check_settings(score, mask, batch_size)
+        self.name: str | None = None
+        self.stored: dict[str, Any] = {}
         if isinstance(model, PreTrainedModel):
             if tokenizer is None:
                 raise ConfigurationError("A classifier passed as an object needs its tokenizer: pass tokenizer=")
-            self.name = getattr(model.config, "_name_or_path", "") or None
+            if from_pretrained_kwargs:
+                names = ", ".join(sorted(from_pretrained_kwargs))
+                raise ConfigurationError(f"{names}: only used where a classifier is loaded by its name")
             self.model = model
         else:
-            self.name = str(model)
-            folder = str(DEMO_REGARD) if self.name == "demo" else self.name
-            tokenizer = tokenizer or AutoTokenizer.from_pretrained(folder)
+            name = str(model)
+            # A folder is found again from any other one.
+            self.name = str(Path(name).absolute()) if name != "demo" and Path(name).is_dir() else name
+            self.stored = _plain(from_pretrained_kwargs)
+            folder = str(DEMO_REGARD) if name == "demo" else name
+            if tokenizer is None:
+                shared = {
+                    key: from_pretrained_kwargs[key] for key in _OF_THE_TOKENIZER if key in from_pretrained_kwargs
+                }
+                tokenizer = AutoTokenizer.from_pretrained(folder, **shared)
             self.model = load_safetensors(AutoModelForSequenceClassification, folder, **from_pretrained_kwargs).eval()
+        if getattr(tokenizer, "pad_token_id", 0) is None:
+            raise ConfigurationError(
+                "The classifier's tokenizer has no padding token, so texts of several lengths cannot be read at once: "
+                "set tokenizer.pad_token (its eos_token serves) and model.config.pad_token_id"
+            )
         self.columns = _label_columns(self.model.config)
         self.tokenizer = tokenizer
         self.score = score
         self.batch_size = batch_size
         self.mask = None if mask is None else SubjectMask(mask)
+        self._versions = _versions(self.model)
 
     def __call__(self, texts: Sequence[str]) -> torch.Tensor:
         """Losses of texts, `(N,)` float32 on the classifier's device: −1 is the best, 1 the worst."""
@@ -114,35 +137,43 @@ class RegardScorer:
 
     def probabilities(self, texts: Sequence[str]) -> torch.Tensor:
         """The probabilities of `LABELS`, `(N, 3)` float32; they sum to less than 1 where there is a fourth label."""
+        if isinstance(texts, str):
+            raise ConfigurationError(f"A scorer reads a list of texts, not one text: pass [{texts[:40]!r}]")
         if self.mask is not None:
             texts = [self.mask(text) for text in texts]
         distinct = list(dict.fromkeys(texts))
         if not distinct:
             return torch.zeros(0, len(LABELS), device=self.model.device)
         starts = range(0, len(distinct), self.batch_size)
-        scored = torch.cat([self._classify(distinct[start : start + self.batch_size]) for start in starts])
+        with _evaluating(self.model):
+            scored = torch.cat([self._classify(distinct[start : start + self.batch_size]) for start in starts])
         place = {text: index for index, text in enumerate(distinct)}
         return scored[[place[text] for text in texts]]
 
     @torch.no_grad()
     def _classify(self, texts: list[str]) -> torch.Tensor:
-        # On the right whatever the tokenizer says: positions from the left would depend on the batch.
-        inputs = self.tokenizer(
-            texts,
-            padding=True,
-            padding_side="right",
-            truncation=True,
-            max_length=self._longest(),
-            return_tensors="pt",
-        ).to(self.model.device)
+        # Padding on the right whatever the tokenizer says: positions from the left would depend on the batch.
+        with _cut_on_the_left(self.tokenizer):
+            inputs = self.tokenizer(
+                texts,
+                padding=True,
+                padding_side="right",
+                truncation=True,
+                max_length=self._longest(),
+                return_tensors="pt",
+            ).to(self.model.device)
         logits: torch.Tensor = self.model(**inputs).logits
         return logits.float().softmax(-1)[:, self.columns]
 
     def _longest(self) -> int:
         """Tokens that the classifier reads at most."""
-        positions = getattr(self.model.config, "max_position_embeddings", None) or 512
-        # RoBERTa counts its padding as positions, which its tokenizer knows.
-        return min(int(positions), int(self.tokenizer.model_max_length))
+        positions = int(getattr(self.model.config, "max_position_embeddings", None) or 512)
+        for name, module in self.model.named_modules():
+            # RoBERTa and its like count from the padding token on.
+            if name.endswith("position_embeddings") and getattr(module, "padding_idx", None) is not None:
+                positions -= int(module.padding_idx) + 1
+                break
+        return min(positions, int(self.tokenizer.model_max_length))
 
     def labels(self, texts: Sequence[str]) -> list[str]:
         """The most probable of `LABELS` for each text."""
@@ -150,15 +181,24 @@ class RegardScorer:
 
     def masked(self, group: DemographicGroup) -> RegardScorer:
         """The same classifier with the words of a group hidden from it."""
-        return RegardScorer(self.model, self.tokenizer, score=self.score, mask=group, batch_size=self.batch_size)
+        _check_settings(self.score, group, self.batch_size)
+        masked = copy(self)
+        masked.mask = SubjectMask(group)
+        return masked
 
     @property
     def settings(self) -> dict[str, Any] | None:
-        """Plain JSON from which `from_settings` makes it again; `None` for a classifier without a name."""
-        if self.name is None:
+        """Plain JSON from which `from_settings` makes it again.
+
+        `None` for a classifier that was passed as an object, or whose weights have changed since it was loaded: no
+        name leads back to it. Of the arguments of `from_pretrained`, `revision`, `subfolder`, `variant` and `dtype`
+        are kept; leave to run code (`trust_remote_code`) has to be given again.
+        """
+        if self.name is None or self._versions != _versions(self.model):
             return None
         mask = None if self.mask is None else self.mask.group.to_dict()
-        return {"name": self.name, "score": self.score, "mask": mask, "batch_size": self.batch_size}
+        settings = {"name": self.name, "score": self.score, "mask": mask, "batch_size": self.batch_size}
+        return {**settings, "from_pretrained": dict(self.stored)} if self.stored else settings
 
     @classmethod
     def from_settings(cls, settings: dict[str, Any], **from_pretrained_kwargs: Any) -> RegardScorer:
@@ -169,7 +209,7 @@ class RegardScorer:
             score=settings.get("score", "probability"),
             mask=None if mask is None else DemographicGroup.from_dict(mask),
             batch_size=settings.get("batch_size", 64),
-            **from_pretrained_kwargs,
+            **{**_plain(settings.get("from_pretrained") or {}), **from_pretrained_kwargs},
         )
 
     def __repr__(self) -> str:
@@ -220,11 +260,14 @@ def score_texts(scorer: Scorer, texts: Sequence[str], device: torch.device) -> t
     """Losses of texts, checked, `(N,)` float64 on `device`. Equal texts are scored once and have equal losses.
 
     Raises:
-        ConfigurationError: If the scorer returns anything but N finite or infinite numbers on the CPU or on `device`.
+        ConfigurationError: If the scorer returns anything but N finite or infinite real numbers on the CPU or on
+            `device`.
     """
     distinct = list(dict.fromkeys(texts))
-    losses = scorer(distinct)
-    name = getattr(scorer, "__name__", None) or repr(scorer)
+    losses = scorer(list(distinct))  # a copy: what the scorer does to its list is its own affair
+    name = (
+        type(scorer).__name__ if isinstance(scorer, nn.Module) else getattr(scorer, "__name__", None) or repr(scorer)
+    )
     if not isinstance(losses, torch.Tensor):
         raise ConfigurationError(
             f"The scorer {name} returned a {type(losses).__name__}: return a tensor of one loss a text"
@@ -234,6 +277,8 @@ def score_texts(scorer: Scorer, texts: Sequence[str], device: torch.device) -> t
             f"The scorer {name} returned losses of shape {tuple(losses.shape)} for {len(distinct)} texts: return "
             f"({len(distinct)},), one loss a text"
         )
+    if losses.is_complex():
+        raise ConfigurationError(f"The scorer {name} returned complex losses: return real numbers")
     own = getattr(getattr(scorer, "model", None), "device", None)
     if losses.device.type not in {"cpu", device.type, getattr(own, "type", "cpu")}:
         raise ConfigurationError(
@@ -247,6 +292,56 @@ def score_texts(scorer: Scorer, texts: Sequence[str], device: torch.device) -> t
         )
     place = {text: index for index, text in enumerate(distinct)}
     return losses.detach().to(device, torch.float64)[[place[text] for text in texts]]
+
+
+def _check_settings(score: str, mask: object, batch_size: object) -> None:
+    if score not in _SCORES:
+        raise ConfigurationError(f"score={score!r} is not known: use one of {', '.join(map(repr, _SCORES))}")
+    if type(batch_size) is not int or batch_size < 1:
+        raise ConfigurationError(f"batch_size={batch_size!r} is no number of texts: use 1 or more")
+    if mask is not None and not isinstance(mask, DemographicGroup):
+        raise ConfigurationError(
+            f"mask={mask!r} is no DemographicGroup: make one, or take DemographicGroup.preset(name)"
+        )
+
+
+def _plain(kwargs: dict[str, Any]) -> dict[str, Any]:
+    """The arguments of `from_pretrained` that settings keep, as plain JSON."""
+    kept = {name: kwargs[name] for name in _STORED if kwargs.get(name) is not None}
+    return {
+        name: str(value).removeprefix("torch.") if isinstance(value, torch.dtype) else value
+        for name, value in kept.items()
+        if isinstance(value, str | torch.dtype)
+    }
+
+
+def _versions(model: nn.Module) -> list[int]:
+    """How often each weight was written to, as torch counts."""
+    return [parameter._version for parameter in model.parameters()]
+
+
+@contextmanager
+def _evaluating(model: nn.Module) -> Iterator[None]:
+    """All modules in eval mode; each one's own mode comes back."""
+    training = [module for module in model.modules() if module.training]
+    try:
+        for module in training:
+            module.training = False
+        yield
+    finally:
+        for module in training:
+            module.training = True
+
+
+@contextmanager
+def _cut_on_the_left(tokenizer: Any) -> Iterator[None]:
+    """Truncation keeps the ends of texts; the tokenizer's own side comes back."""
+    side = tokenizer.truncation_side
+    tokenizer.truncation_side = "left"
+    try:
+        yield
+    finally:
+        tokenizer.truncation_side = side
 
 
 def _label_columns(config: Any) -> list[int]:

@@ -72,6 +72,10 @@ class SearchContexts(ABC):
         """The tokens of a text, prompt with its padding and continuation, `(T,)`."""
 
     @abstractmethod
+    def settled(self, text: int) -> int:
+        """The places of `sequence(text)`, from its start, that later rounds do not change."""
+
+    @abstractmethod
     def _member_ids(self) -> tuple[torch.Tensor, torch.Tensor]:
         """Members with their drafts, `(P * G, T)`, and the mask of their contexts, `(P * G, T')`."""
 
@@ -153,6 +157,10 @@ class TokenContexts(SearchContexts):
         """The ids as they are, to the end of the text."""
         return self.ids[text, : self.ids.shape[1] - self.unused[text]]
 
+    def settled(self, text: int) -> int:
+        """All of them."""
+        return len(self.sequence(text))
+
 
 class WordContexts(SearchContexts):
     """Texts as strings, on which the group acts by whole words; members are tokenised anew in every round.
@@ -183,6 +191,8 @@ class WordContexts(SearchContexts):
         self.said = [""] * len(ids)  # the continuations
         self.tails: list[tuple[str, list[int]]] = [("", [])] * len(ids)  # the last word of each, in its own tokens
         self.endings: list[list[int]] = [[] for _ in range(len(ids))]
+        words = (word for row in action.group.forms() for word in row.words)
+        self.held = max((len(word.split()) for word in words), default=1)  # words of the longest phrase
 
     def keys(self, samples: int, seed: int | None) -> NoiseKeys:
         """From the smallest member of each prompt's orbit, as text."""
@@ -269,6 +279,19 @@ class WordContexts(SearchContexts):
         after = next((ids for ids in tries if ids is not None and self._decode(kept + ids) == target), tries[1])
         added = torch.tensor((after or []) + self.endings[text], dtype=torch.long, device=self.device)
         return torch.cat([self.prompt_ids[text], added])
+
+    def settled(self, text: int) -> int:
+        """Those before the last words, as many as the longest phrase has, which may still become one that moves."""
+        kept = self.prompt_kept[text]
+        pieces = self.said[text].rsplit(" ", self.held)
+        settled = len(pieces[0]) if len(pieces) > self.held else 0
+        start = self.prompt_ids.shape[1]
+        added = self.sequence(text)[start:].tolist()
+        limit = len(self._decode(kept)) + settled
+        count = len(added)
+        while count and len(self._decode(kept + added[:count])) > limit:
+            count -= 1
+        return start + count
 
     def _after(self, before: str, text: str) -> list[int] | None:
         """The tokens of a text after another one; `None` where the two are not apart."""

@@ -1,9 +1,11 @@
 from __future__ import annotations
 
+import copy
+
 import pytest
 import torch
 from small_models import BOTH, GENDER, base_model, tokenizer
-from transformers import TextIteratorStreamer
+from transformers import GenerationConfig, TextIteratorStreamer
 
 from hf_equi.errors import ConfigurationError
 from hf_equi.generation.custom_generate import generate
@@ -45,3 +47,36 @@ def test_the_streamer_gets_the_prompt_and_every_round():
         **prompts, **SETTINGS,
     )  # fmt: skip
     assert "".join(streamer) == tokenizer().decode(texts[0])
+
+
+@pytest.mark.parametrize("where", ["call", "given", "own"])
+def test_stop_strings_are_read_from_everywhere(where):
+    model = copy.deepcopy(base_model())
+    prompts = tokenizer()(["The man worked as"], return_tensors="pt")
+    width = prompts["input_ids"].shape[1]
+    # One token a draft, so that the end of a draft changes no choice.
+    call = {"group": GENDER, "tokenizer": tokenizer(), "scorer": lengths, "beam_length": 1, **prompts}
+    whole = generate(model, **call, max_new_tokens=6)[0]
+    assert len(whole) == width + 6
+    stop = tokenizer().decode(whole[: width + 2])[len(tokenizer().decode(whole[:width])) :]
+    given = {"max_new_tokens": 6}
+    if where == "call":
+        given["stop_strings"] = [stop]
+    elif where == "given":
+        given = {"generation_config": GenerationConfig(stop_strings=[stop], max_new_tokens=6)}
+    else:
+        model.generation_config.stop_strings = [stop]
+    assert generate(model, **call, **given).shape[1] <= width + 2
+    if where == "given":
+        assert given["generation_config"].stop_strings == [stop]
+
+
+def test_no_end_of_texts_is_a_setting():
+    """`None` for what is no argument of `generate` says that there is none."""
+    model = copy.deepcopy(base_model())
+    prompts = tokenizer()(["The man worked as"], return_tensors="pt")
+    call = {"group": GENDER, "tokenizer": tokenizer(), "scorer": lengths, "beam_length": 1, **prompts}
+    free = generate(model, **call, max_new_tokens=6, eos_token_id=None)
+    model.generation_config.eos_token_id = int(free[0, prompts["input_ids"].shape[1]])
+    assert generate(model, **call, max_new_tokens=6).shape[1] < free.shape[1]
+    assert torch.equal(generate(model, **call, max_new_tokens=6, eos_token_id=None), free)

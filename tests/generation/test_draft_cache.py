@@ -196,4 +196,9 @@ def test_caches_that_cannot_be_taken_back_are_refused():
     with pytest.raises(ConfigurationError, match="leave past_key_values out"):
         DraftCache(base, filled)
     with pytest.raises(ConfigurationError, match="leave cache_implementation out"):
-        calls_of_search(["the man"], GENDER, 2, 4, cache_implementation="static")
+        base.generate(
+            random_ids(1, 4),
+            custom_generate=EquizeroSearch(GENDER, tokenizer(), hashed, 2),
+            max_new_tokens=4,
+            cache_implementation="static",
+        )

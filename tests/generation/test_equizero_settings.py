@@ -8,6 +8,7 @@ from searches import OFTEN, PROMPTS, Bias, action_of, continuations, hashed, run
 from small_models import BOTH, GENDER, base_model, tokenizer
 from transformers import StoppingCriteria
 
+from hf_equi import DemographicGroup
 from hf_equi.errors import ConfigurationError
 from hf_equi.generation import EquizeroSearch
 from hf_equi.generation.equizero_search import EquizeroOutput, check_search
@@ -118,6 +119,26 @@ def test_streamers_get_the_tokens_of_each_round(bias):
     assert recorder.ended
     with pytest.raises(ConfigurationError, match="A streamer shows one text, of 2"):
         base_model().generate(ids.repeat(2, 1), custom_generate=search, max_new_tokens=2)
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_what_is_streamed_in_words_is_what_is_returned(seed):
+    """Though the tokens of the last words change while they grow, and phrases only move when they are whole."""
+    words = [tokenizer()(word)["input_ids"] for word in (" man", " woman", " black", " nurse", " s", "ai", "d")]
+    group = DemographicGroup([["man", "woman"], ["black nurse said", "white driver"]])
+    recorder = Recorder()
+    ids = tokenizer()("the man worked", return_tensors="pt")["input_ids"]
+    out = base_model().generate(
+        ids,
+        custom_generate=EquizeroSearch(group, tokenizer(), hashed, 2, "words", streamer=recorder),
+        logits_processor=[Bias({token: 40.0 for tokens in words for token in tokens})],
+        do_sample=True,
+        temperature=30.0,
+        max_new_tokens=24,
+        seed=seed,
+    )
+    assert len(recorder.pieces) > 1
+    assert [token for piece in recorder.pieces for token in piece] == out[0, ids.shape[1] :].tolist()
 
 
 def test_what_comes_back():

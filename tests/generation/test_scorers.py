@@ -2,12 +2,20 @@
 
 from __future__ import annotations
 
+import copy
+import json
 from functools import lru_cache
 
 import pytest
 import torch
 from small_models import GENDER, tokenizer
-from transformers import DistilBertConfig, DistilBertForSequenceClassification
+from tokenizers import processors
+from transformers import (
+    DistilBertConfig,
+    DistilBertForSequenceClassification,
+    RobertaConfig,
+    RobertaForSequenceClassification,
+)
 
 from hf_equi import DemographicGroup
 from hf_equi.errors import ConfigurationError
@@ -111,9 +119,19 @@ def test_score_by_label():
 def test_settings_are_checked():
     with pytest.raises(ConfigurationError, match="score='logits' is not known: use one of 'probability', 'label'"):
         regard(score="logits")
-    for size in (0, -1):
-        with pytest.raises(ConfigurationError, match=f"batch_size={size}"):
+    for size in (0, -1, 2.0, True, "8"):
+        with pytest.raises(ConfigurationError, match=f"batch_size={size!r}"):
             regard(batch_size=size)
+    for mask in ("gender", [["man", "woman"]]):
+        with pytest.raises(ConfigurationError, match="is no DemographicGroup"):
+            regard(mask=mask)
+        with pytest.raises(ConfigurationError, match="is no DemographicGroup"):
+            regard().masked(mask)
+    with pytest.raises(ConfigurationError, match="revision: only used where a classifier is loaded by its name"):
+        regard(revision="main")
+    for call in (regard(), regard().probabilities, regard(mask=GENDER)):
+        with pytest.raises(ConfigurationError, match=r"not one text: pass \['the man'\]"):
+            call("the man")
     with pytest.raises(ConfigurationError, match="needs its tokenizer: pass tokenizer="):
         RegardScorer(classifier())
 
@@ -136,9 +154,71 @@ def test_no_text_has_no_loss():
     assert regard().probabilities([]).shape == (0, 3)
 
 
-def test_long_texts_are_cut():
+def special_tokenizer():
+    """Of the tests, with a special token on both sides of a text."""
+    made = copy.deepcopy(tokenizer())
+    made.backend_tokenizer.post_processor = processors.TemplateProcessing(
+        single="<end> $A <pad>", special_tokens=[("<end>", 0), ("<pad>", 1)]
+    )
+    return made
+
+
+def test_of_long_texts_the_end_is_read():
     """The classifier has 24 positions."""
-    assert regard()(["the man " * 40]).isfinite().all()
+    head = "the man " * 40
+    scorer = regard()
+    losses = scorer([head + "he was black .", head + "she was a nurse .", "driver " + head + "he was black ."])
+    assert losses[0] != losses[1]
+    assert losses[0] == losses[2]
+    ids = tokenizer()(head + "he was black .")["input_ids"]
+    with torch.no_grad():
+        p = classifier()(input_ids=torch.tensor([ids[-24:]])).logits[0].softmax(-1)
+    assert losses[0].item() == pytest.approx((p[0] - p[2]).item(), abs=1e-5)
+    assert tokenizer().truncation_side == "right"
+    seen = []
+    hook = classifier().register_forward_pre_hook(
+        lambda module, args, kwargs: seen.append(kwargs["input_ids"].tolist()), with_kwargs=True
+    )
+    RegardScorer(classifier(), special_tokenizer())([head + "he was black ."])
+    hook.remove()
+    assert seen == [[[0, *ids[-22:], 1]]]
+
+
+def test_positions_that_count_from_the_padding_on():
+    """RoBERTa with 20 positions reads 18 tokens: those of the padding token and before it are not used."""
+    torch.manual_seed(2)
+    config = RobertaConfig(
+        vocab_size=len(tokenizer()),
+        hidden_size=32,
+        intermediate_size=32,
+        num_hidden_layers=1,
+        num_attention_heads=2,
+        max_position_embeddings=20,
+        pad_token_id=1,
+        num_labels=3,
+        id2label=dict(enumerate(LABELS)),
+    )
+    scorer = RegardScorer(RobertaForSequenceClassification(config), tokenizer())
+    assert scorer._longest() == 18
+    assert scorer(["the man " * 40]).isfinite().all()
+
+
+def test_a_classifier_scores_in_eval_mode_and_keeps_its_own():
+    model = copy.deepcopy(classifier())
+    model.train()
+    model.distilbert.embeddings.eval()
+    modes = [module.training for module in model.modules()]
+    scorer = RegardScorer(model, tokenizer())
+    assert torch.equal(scorer(TEXTS), regard()(TEXTS))
+    assert [module.training for module in model.modules()] == modes
+    assert len(set(modes)) == 2
+
+
+def test_a_tokenizer_without_padding_is_refused():
+    bare = copy.deepcopy(tokenizer())
+    bare.pad_token = None
+    with pytest.raises(ConfigurationError, match=r"has no padding token.*set tokenizer\.pad_token"):
+        RegardScorer(classifier(), bare)
 
 
 def test_a_classifier_of_a_folder(tmp_path):
@@ -154,6 +234,46 @@ def test_a_classifier_of_a_folder(tmp_path):
     plain = RegardScorer(tmp_path, dtype=torch.float64)
     assert plain.model.dtype == torch.float64
     assert plain.settings["mask"] is None
+    assert plain.settings["from_pretrained"] == {"dtype": "float64"}
+    assert json.loads(json.dumps(plain.settings)) == plain.settings
+    again = RegardScorer.from_settings(plain.settings)
+    assert again.model.dtype == torch.float64
+    assert again.settings == plain.settings
+
+
+def test_settings_lead_back_to_the_classifier_or_are_none(tmp_path, monkeypatch):
+    (tmp_path / "outer" / "inner").mkdir(parents=True)
+    classifier().save_pretrained(tmp_path / "outer" / "inner")
+    tokenizer().save_pretrained(tmp_path / "outer" / "inner")
+    monkeypatch.chdir(tmp_path)
+    scorer = RegardScorer("outer", subfolder="inner", trust_remote_code=True, cache_dir=str(tmp_path))
+    assert scorer.settings["name"] == str(tmp_path / "outer")
+    assert scorer.settings["from_pretrained"] == {"subfolder": "inner"}
+    monkeypatch.chdir("/")
+    again = RegardScorer.from_settings(scorer.settings)
+    assert torch.equal(again(TEXTS), scorer(TEXTS))
+    with torch.no_grad():
+        next(again.model.parameters()).mul_(1.5)
+    assert again.settings is None
+    assert RegardScorer(scorer.model, scorer.tokenizer).settings is None  # whoever made it may have trained it
+    assert scorer.masked(GENDER).settings == {**scorer.settings, "mask": GENDER.to_dict()}
+    assert RegardScorer("demo").masked(GENDER).settings["name"] == "demo"
+
+
+def test_settings_of_a_checkpoint_run_no_code(monkeypatch):
+    """What is stored beside a model gives no leave to run code, whoever wrote it."""
+    seen = {}
+
+    def load(auto_class, name, **kwargs):
+        seen.update(kwargs)
+        return classifier()
+
+    monkeypatch.setattr("hf_equi.generation.scorers.load_safetensors", load)
+    stored = {"name": "demo", "from_pretrained": {"trust_remote_code": True, "revision": "main", "token": "secret"}}
+    RegardScorer.from_settings(stored)
+    assert seen == {"revision": "main"}
+    RegardScorer.from_settings(stored, trust_remote_code=True)
+    assert seen == {"revision": "main", "trust_remote_code": True}
 
 
 def test_a_pickled_classifier_is_refused(tmp_path):
@@ -224,6 +344,7 @@ def named(losses):
         (torch.zeros(2, 1), r"shape \(2, 1\) for 2 texts"),
         (torch.tensor(0.0), r"shape \(\) for 2 texts"),
         (torch.zeros(2, device="meta"), "on the device meta: return them on the CPU or on cpu"),
+        (torch.zeros(2, dtype=torch.complex64), "toy_scorer returned complex losses: return real numbers"),
         (torch.tensor([0.0, torch.nan]), "returned NaN for the text 'b'"),
     ],
 )
@@ -244,4 +365,11 @@ def test_scorers_see_each_text_once_and_may_return_any_number():
     assert losses.tolist() == [1.0, -torch.inf, 1.0]
     assert losses.dtype == torch.float64
     assert not losses.requires_grad
+
+    def greedy_hands(texts):
+        found = torch.arange(len(texts)).float()
+        texts.clear()
+        return found
+
+    assert score_texts(greedy_hands, ["a", "b", "a"], CPU).tolist() == [0.0, 1.0, 0.0]
     assert score_texts(named(torch.tensor([3, 4])), ["a", "b"], CPU).tolist() == [3.0, 4.0]

@@ -138,8 +138,10 @@ def calls_of(base: PreTrainedModel) -> Iterator[list[tuple[int, ...]]]:
     hook = base.register_forward_pre_hook(
         lambda module, args, kwargs: shapes.append(tuple(kwargs["input_ids"].shape)), with_kwargs=True
     )
-    yield shapes
-    hook.remove()
+    try:
+        yield shapes
+    finally:
+        hook.remove()
 
 
 @lru_cache

@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import os
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedModel
 from transformers.utils import CONFIG_NAME, cached_file
@@ -80,6 +80,8 @@ class CheckpointMixin:
     config: Any
     generation_config: Any
     _loaded_base: list[int] | None
+    own_arguments: ClassVar[tuple[str, ...]] = ()
+    """What `from_pretrained` hands to the model itself, and not to its base."""
 
     @property
     def tokenizer(self) -> Any:
@@ -225,9 +227,10 @@ class CheckpointMixin:
     def _load_through_base(cls, path: Any, config: Any, kwargs: dict[str, Any]) -> Any:
         # The revision of the checkpoint is not that of the base.
         passed = {name: value for name, value in kwargs.items() if name not in ("revision", "subfolder")}
+        own = {name: passed.pop(name) for name in cls.own_arguments if name in passed}
         base = load_base(config.base_name, revision=config.base_revision, **passed)
         config.stores_base = True  # of the model in memory; `save_base=False` asks for it again
-        model = cls(config, base)  # type: ignore[call-arg]
+        model = cls(config, base, **own)  # type: ignore[call-arg]
         model.remember_base()
         model.generation_config = type(model.generation_config).from_pretrained(path)
         return model.eval()  # type: ignore[attr-defined]

@@ -6,7 +6,7 @@ from typing import Any, ClassVar
 
 from huggingface_hub.dataclasses import strict
 
-from hf_equi.generation.equizero_search import check_search
+from hf_equi.generation.search_checks import check_search
 from hf_equi.models.causal_lm.configuration_equi_lm import EquiLMConfig
 
 __all__ = ["EquizeroLMConfig"]

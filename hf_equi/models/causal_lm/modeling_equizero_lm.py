@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import copy
+import os
 import warnings
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import torch
-from transformers import LogitsProcessorList, PreTrainedModel, StoppingCriteriaList
+from transformers import GenerationConfig, LogitsProcessorList, PreTrainedModel, StoppingCriteriaList
 from transformers.generation import StopStringCriteria
 
 from hf_equi.errors import ConfigurationError, HfEquiWarning
-from hf_equi.generation.equizero_search import EquizeroSearch, check_search
+from hf_equi.generation.equizero_search import EquizeroSearch
 from hf_equi.generation.scorers import RegardScorer, Scorer
+from hf_equi.generation.search_checks import check_search
 from hf_equi.models.causal_lm.configuration_equizero_lm import EquizeroLMConfig
 from hf_equi.models.causal_lm.generation_settings import GenerationSettings
 from hf_equi.models.causal_lm.modeling_equi_lm import EquiLM
@@ -35,7 +37,9 @@ class EquizeroLM(EquiLM):
     Args:
         config: Its configuration.
         base: The base model, shared and not copied; by default a new one from the configuration.
-        scorer: The loss l. By default the `RegardScorer` that the configuration names, loaded with the first text.
+        scorer: The loss l. By default the `RegardScorer` that the configuration names, loaded with the first text. It
+            is no part of the model: an `nn.Module` is neither among its parameters nor in its checkpoint, and stays
+            in the mode and on the device that it is in.
 
     Raises:
         ConfigurationError: As `EquiLM`, and for a scorer that cannot be called.
@@ -57,6 +61,7 @@ class EquizeroLM(EquiLM):
 
     config_class = EquizeroLMConfig
     tractable: ClassVar[bool] = False
+    own_arguments: ClassVar[tuple[str, ...]] = ("scorer",)
 
     def __init__(
         self, config: EquizeroLMConfig, base: PreTrainedModel | None = None, scorer: Scorer | None = None
@@ -73,6 +78,13 @@ class EquizeroLM(EquiLM):
                 HfEquiWarning,
                 stacklevel=2,
             )
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        """A scorer that is a module is not registered as a part of the model."""
+        if name in ("scorer", "_scorer"):
+            object.__setattr__(self, name, value)
+        else:
+            super().__setattr__(name, value)
 
     @property
     def scorer(self) -> Scorer:
@@ -96,6 +108,12 @@ class EquizeroLM(EquiLM):
         self._scorer = scorer
         self.config.scorer_settings = scorer.settings if isinstance(scorer, RegardScorer) else None
 
+    def save_pretrained(self, save_directory: str | os.PathLike[str], *args: Any, **kwargs: Any) -> None:
+        """As `EquiLM.save_pretrained`, with the settings of a `RegardScorer` that a name leads back to."""
+        if isinstance(self._scorer, RegardScorer):  # whose classifier may have been trained since it was set
+            self.config.scorer_settings = self._scorer.settings
+        super().save_pretrained(save_directory, *args, **kwargs)
+
     def generate(
         self,
         inputs: torch.Tensor | None = None,
@@ -112,7 +130,7 @@ class EquizeroLM(EquiLM):
 
         Args:
             inputs: `(batch, tokens)` prompts, or `input_ids=`.
-            generation_config: As in transformers.
+            generation_config: As in transformers; what it leaves open is read from the model's own.
             logits_processor: As in transformers.
             *args: As in transformers.
             group: Another group, for this call alone.
@@ -120,13 +138,18 @@ class EquizeroLM(EquiLM):
             scorer: Another scorer, for this call alone.
             beam_length: Another length of drafts, for this call alone.
             **kwargs: As in transformers. `use_cache=False` and `cache_implementation` have no effect or are refused.
+                `stop_strings` need no tokenizer.
 
         Returns:
             `(batch * num_return_sequences, tokens)`, or an `EquizeroOutput` with `return_dict_in_generate`.
 
         Raises:
-            ConfigurationError: Without token ids; for a seed that is no number; with beams; without a scorer.
+            ConfigurationError: Without token ids; for a seed that is no number; for another search (`num_beams`,
+                `assistant_model`, `custom_generate`); without a scorer; and as `EquizeroSearch`.
         """
+        for name in ("custom_generate", "assistant_model"):
+            if kwargs.get(name) is not None:
+                raise ConfigurationError(f"EquizeroLM is a search of its own: leave {name} out, or call lm.unwrap()")
         ids = self._read_prompts(inputs, kwargs)
         settings = GenerationSettings.read(self.generation_config, generation_config, kwargs)
         settings.check_seed(seed)
@@ -141,18 +164,39 @@ class EquizeroLM(EquiLM):
             self.config.action,
             streamer=kwargs.get("streamer"),
         )
-        self._pass_stop_strings(generation_config, kwargs)
-        # One config, this model's own: generate() takes a config or settings, not both, and would take the base's.
-        config = copy.deepcopy(generation_config or self.generation_config)
-        kwargs = config.update(**kwargs)
+        config, kwargs = self._own_settings(generation_config, kwargs)
+        args, kwargs = self._pass_stop_strings(config, args, kwargs)
         return self.base.generate(  # type: ignore[operator]  # of GenerationMixin
             ids, config, logits_processor, *args, custom_generate=search, seed=seed, **kwargs
         )
 
-    def _pass_stop_strings(self, generation_config: Any, kwargs: dict[str, Any]) -> None:
+    def _own_settings(
+        self, given: GenerationConfig | None, kwargs: dict[str, Any]
+    ) -> tuple[GenerationConfig, dict[str, Any]]:
+        """One config of the call, with gaps filled from this model's own, and what else the base is to be told."""
+        config = copy.deepcopy(given or self.generation_config)
+        if given is not None:
+            config.update(**self.generation_config.to_dict(), defaults_only=True, allow_custom_entries=True)
+        rest = config.update(**kwargs)
+        # The base fills what is left with its own settings, unless it is told that there are none.
+        usual = config._get_default_generation_params()
+        for name, value in self.base.generation_config.to_dict().items():
+            if value is not None and getattr(config, name, None) is None:
+                setattr(config, name, usual.get(name))
+                if usual.get(name) is None:
+                    rest[name] = None
+        return config, rest
+
+    def _pass_stop_strings(
+        self, config: GenerationConfig, args: tuple[Any, ...], kwargs: dict[str, Any]
+    ) -> tuple[tuple[Any, ...], dict[str, Any]]:
         """As criteria: `generate` finds no tokenizer for them where the decoding method is a callable."""
-        strings = kwargs.pop("stop_strings", None) or getattr(generation_config, "stop_strings", None)
-        tokenizer = kwargs.pop("tokenizer", None) or self._tokenizer
-        if strings:
-            given = kwargs.get("stopping_criteria") or []
-            kwargs["stopping_criteria"] = StoppingCriteriaList([*given, StopStringCriteria(tokenizer, strings)])
+        tokenizer = kwargs.pop("tokenizer", None) or self.tokenizer
+        strings, config.stop_strings = config.stop_strings, None
+        if not strings:
+            return args, kwargs
+        if getattr(self.base.generation_config, "stop_strings", None):
+            kwargs["stop_strings"] = None
+        given = args[0] if args else kwargs.pop("stopping_criteria", None)
+        criteria = StoppingCriteriaList([*(given or []), StopStringCriteria(tokenizer, strings)])
+        return (criteria, *args[1:]), kwargs

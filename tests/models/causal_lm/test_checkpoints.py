@@ -174,6 +174,22 @@ def test_without_weights_it_loads_through_its_base(tmp_path):
     assert torch.equal(scores(AutoModelForCausalLM.from_pretrained(whole)), scores(lm))
 
 
+def losses(texts):
+    return torch.tensor([float(len(text) % 7) for text in texts])
+
+
+def test_without_weights_the_scorer_goes_to_the_wrapper(tmp_path):
+    cache, saved = tmp_path / "cache", tmp_path / "saved"
+    hub_cache(cache, "someone/small", "a" * 40)
+    lm = hf_equi.symmetrize("someone/small", BOTH, "equizero", scorer=losses, cache_dir=cache)
+    lm.save_pretrained(saved, save_base=False)
+    loaded = AutoModelForCausalLM.from_pretrained(saved, scorer=losses, cache_dir=cache)
+    assert loaded.scorer is losses
+    prompt = tokenizer()(PROMPT, return_tensors="pt")
+    texts = [model.generate(**prompt, max_new_tokens=4, do_sample=True, seed=3) for model in (lm, loaded)]
+    assert torch.equal(*texts)
+
+
 def test_without_weights_needs_the_revision_of_the_base(tmp_path):
     """Of an object from the Hub nobody knows the revision, so its name alone would bring other weights."""
     hub_cache(tmp_path / "cache", "someone/small", "a" * 40)

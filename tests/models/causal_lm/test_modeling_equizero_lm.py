@@ -1,11 +1,13 @@
 from __future__ import annotations
 
 import copy
+import warnings
 
 import pytest
 import torch
 from small_models import BOTH, GENDER, base_model, tokenizer
-from transformers import AutoModelForCausalLM, TextIteratorStreamer, pipeline
+from torch import nn
+from transformers import AutoModelForCausalLM, GenerationConfig, TextIteratorStreamer, pipeline
 
 import hf_equi
 from hf_equi import EquizeroLM, EquizeroSearch, RegardScorer
@@ -145,6 +147,9 @@ def test_settings_are_checked(settings, message):
         ({"seed": 1.5}, "seed=1.5 is no whole number"),
         ({"scorer": 3}, "scorer=3 cannot be called"),
         ({"cache_implementation": "static"}, "leave cache_implementation out"),
+        ({"custom_generate": "some/repository"}, "leave custom_generate out"),
+        ({"assistant_model": base_model()}, "assistant"),
+        ({"group": "gender"}, "group='gender' is no DemographicGroup"),
     ],
 )
 def test_calls_are_checked(settings, message):
@@ -154,10 +159,120 @@ def test_calls_are_checked(settings, message):
 
 def test_words_need_no_single_tokens():
     group = hf_equi.DemographicGroup([["fire fighter", "police officer"]])
-    with pytest.warns(HfEquiWarning):
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", HfEquiWarning)  # of sets without tokens, which words do not need
         lm = hf_equi.symmetrize(
             base_model(), group, "equizero", tokenizer=tokenizer(), scorer=lengths, action="words", beam_length=3
         )
     given = tokenizer()(["The fire fighter said", "The police officer said"], return_tensors="pt", padding=True)
     first, second = tokenizer().batch_decode(lm.generate(**given, **SETTINGS), skip_special_tokens=True)
     assert first.replace("fire fighter", "police officer") == second
+
+
+class Classifier(nn.Module):
+    """A scorer that is a module, with a weight of its own."""
+
+    def __init__(self):
+        super().__init__()
+        self.weight = nn.Parameter(torch.ones(3))
+
+    def forward(self, texts):
+        return lengths(texts) * self.weight[0]
+
+
+@pytest.mark.parametrize("how", ["symmetrize", "attribute", "from_pretrained"])
+def test_a_scorer_that_is_a_module_is_no_part_of_the_model(how, tmp_path):
+    plain, scorer = wrap(), Classifier()
+    expected = plain.generate(**prompts(), **SETTINGS)
+    if how == "symmetrize":
+        lm = wrap(scorer=scorer)
+    elif how == "attribute":
+        lm = wrap(scorer=lambda texts: -lengths(texts))
+        lm.scorer = scorer
+    else:
+        plain.save_pretrained(tmp_path / "plain")
+        lm = EquizeroLM.from_pretrained(tmp_path / "plain", scorer=scorer)
+    assert lm.scorer is scorer
+    assert torch.equal(lm.generate(**prompts(), **SETTINGS), expected)
+    assert set(lm.state_dict()) == set(plain.state_dict())
+    assert not any(module is scorer for module in lm.modules())
+    assert not any(weight is scorer.weight for weight in lm.parameters())
+    lm.eval()
+    assert scorer.training
+    lm.save_pretrained(tmp_path / "saved")
+    loaded = EquizeroLM.from_pretrained(tmp_path / "saved", scorer=lengths)
+    assert torch.equal(loaded.generate(**prompts(), **SETTINGS), expected)
+
+
+def fresh(**settings) -> EquizeroLM:
+    """A wrapper whose base is its own, so that its settings can be changed."""
+    return hf_equi.symmetrize(
+        copy.deepcopy(base_model()), BOTH, "equizero", tokenizer=tokenizer(), scorer=lengths, beam_length=3, **settings
+    )
+
+
+def test_gaps_of_a_given_config_are_filled_from_its_own():
+    lm = fresh()
+    lm.base.generation_config.eos_token_id = None
+    lm.base.generation_config.max_new_tokens = 2
+    ids = prompts()["input_ids"]
+    free = lm.generate(**prompts(), max_new_tokens=6, eos_token_id=None)
+    end = int(free[0, ids.shape[1] + 1])
+    lm.generation_config.eos_token_id = end
+    lm.generation_config.max_new_tokens = 6
+    for given in ({"generation_config": GenerationConfig(do_sample=False)}, {}):
+        out = lm.generate(**prompts(), **given)
+        row = out[0, ids.shape[1] :].tolist()
+        assert row[: row.index(end) + 1] == free[0, ids.shape[1] :].tolist()[: row.index(end) + 1]
+        assert set(row[row.index(end) + 1 :]) <= {tokenizer().pad_token_id}
+    lm.generation_config.eos_token_id = None
+    assert torch.equal(lm.generate(**prompts(), generation_config=GenerationConfig(do_sample=False)), free)
+    other = GenerationConfig(do_sample=False, max_new_tokens=1)
+    assert lm.generate(**prompts(), generation_config=other).shape[1] == ids.shape[1] + 1
+    assert lm.base.generation_config.max_new_tokens == 2
+
+
+def test_settings_that_its_own_config_has_not_are_not_those_of_the_base():
+    lm = fresh()
+    ids = prompts()["input_ids"]
+    end = int(lm.generate(**prompts(), max_new_tokens=6, eos_token_id=None)[0, ids.shape[1]])
+    lm.base.generation_config.eos_token_id = end
+    lm.generation_config.eos_token_id = None
+    for given in ({}, {"generation_config": GenerationConfig(max_new_tokens=6)}):
+        row = lm.generate(**prompts(), **(given or {"max_new_tokens": 6}))[0, ids.shape[1] :].tolist()
+        assert row[0] == end
+        assert tokenizer().pad_token_id not in row[1:]
+
+
+@pytest.mark.parametrize("where", ["call", "given", "own", "base"])
+def test_stop_strings_are_read_from_everywhere(where):
+    lm = fresh()
+    lm.generation_config.eos_token_id = None
+    one = tokenizer()(["The man worked as"], return_tensors="pt")
+    width = one["input_ids"].shape[1]
+    # One token a draft, so that the end of a draft changes no choice.
+    whole = lm.generate(**one, beam_length=1, max_new_tokens=6)[0]
+    stop = tokenizer().decode(whole[: width + 2])[len(tokenizer().decode(whole[:width])) :]
+    given = {}
+    if where == "call":
+        given["stop_strings"] = [stop]
+    elif where == "given":
+        given["generation_config"] = GenerationConfig(stop_strings=[stop], max_new_tokens=6)
+    elif where == "own":
+        lm.generation_config.stop_strings = [stop]
+    else:
+        lm.base.generation_config.stop_strings = [stop]  # not this model's: it does not stop
+    if where != "given":
+        given["max_new_tokens"] = 6
+    length = lm.generate(**one, **given, beam_length=1).shape[1] - width
+    assert length <= 2 if where != "base" else length == 6
+
+
+def test_the_settings_of_a_classifier_that_was_trained_since_are_not_saved(tmp_path):
+    lm = wrap(scorer=RegardScorer("demo"))
+    assert lm.config.scorer_settings["name"] == "demo"
+    with torch.no_grad():
+        next(lm.scorer.model.parameters()).add_(1.0)
+    lm.save_pretrained(tmp_path)
+    with pytest.warns(HfEquiWarning, match="saved without its scorer"):
+        assert EquizeroLM.from_pretrained(tmp_path).config.scorer_settings is None

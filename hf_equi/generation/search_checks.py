@@ -1,0 +1,194 @@
+"""What the search of EquizeroLM refuses before it drafts, and how processors are told its rows."""
+
+from __future__ import annotations
+
+from copy import copy
+from typing import Any
+
+import torch
+from torch import nn
+from transformers import GenerationConfig, LogitsProcessorList, PreTrainedModel
+from transformers.generation import (
+    EncoderNoRepeatNGramLogitsProcessor,
+    EncoderRepetitionPenaltyLogitsProcessor,
+    PrefixConstrainedLogitsProcessor,
+    SynthIDTextWatermarkLogitsProcessor,
+    UnbatchedClassifierFreeGuidanceLogitsProcessor,
+)
+
+from hf_equi.actions import TokenAction
+from hf_equi.errors import ConfigurationError, UnsupportedModelError
+from hf_equi.generation.orbit_forward import check_base
+from hf_equi.groups import DemographicGroup
+
+__all__ = [
+    "ACTIONS",
+    "check_call",
+    "check_extras",
+    "check_length",
+    "check_model",
+    "check_parts",
+    "check_search",
+    "position_limit",
+    "processors_of_rows",
+]
+
+ACTIONS = ("tokens", "words")
+
+# Each keeps a state or a table for the rows of the prompts, which are not the rows of a search.
+_REFUSED_PROCESSORS: tuple[tuple[type, str], ...] = (
+    (UnbatchedClassifierFreeGuidanceLogitsProcessor, "guidance_scale"),
+    (SynthIDTextWatermarkLogitsProcessor, "watermarking_config=SynthIDTextWatermarkingConfig"),
+    (EncoderRepetitionPenaltyLogitsProcessor, "encoder_repetition_penalty"),
+    (EncoderNoRepeatNGramLogitsProcessor, "encoder_no_repeat_ngram_size"),
+)
+_OTHER_SEARCHES = ("prompt_lookup_num_tokens", "penalty_alpha", "assistant_early_exit", "dola_layers")
+_NOT_RETURNED = ("output_logits", "output_hidden_states", "output_attentions")
+_LEARNT_POSITIONS = ("wpe", "embed_positions", "position_embeddings", "position_embedding")
+
+
+def check_search(scorer: object, beam_length: int, action: str) -> None:
+    """Refuse settings that no search can have.
+
+    Raises:
+        ConfigurationError: For a scorer that cannot be called, a beam length below 1, an unknown action.
+    """
+    if scorer is not None and not callable(scorer):
+        raise ConfigurationError(
+            f"scorer={scorer!r} cannot be called: pass a RegardScorer, or a function from a list of texts to a tensor "
+            "of losses"
+        )
+    if type(beam_length) is not int or beam_length < 1:
+        raise ConfigurationError(f"beam_length={beam_length!r} is no number of tokens: use 1 or more")
+    if action not in ACTIONS:
+        raise ConfigurationError(f"action={action!r} is not known: use one of {', '.join(map(repr, ACTIONS))}")
+
+
+def check_parts(group: object, tokenizer: object, scorer: object) -> None:
+    """Refuse what a search cannot be made of.
+
+    Raises:
+        ConfigurationError: For anything but a group of words, without a tokenizer, without a scorer.
+    """
+    if not isinstance(group, DemographicGroup | TokenAction):
+        raise ConfigurationError(
+            f"group={group!r} is no DemographicGroup: make one, or take DemographicGroup.preset(name)"
+        )
+    if tokenizer is None:
+        raise ConfigurationError("The search reads and writes texts: pass the model's tokenizer, tokenizer=")
+    if scorer is None:
+        raise ConfigurationError("The search needs a scorer: pass scorer=, for example hf_equi.RegardScorer()")
+
+
+def check_model(model: PreTrainedModel) -> None:
+    """Refuse a model whose orbits cannot be searched.
+
+    Raises:
+        ConfigurationError: For a model that is symmetrised already.
+        UnsupportedModelError: For an encoder-decoder model, or one whose cache cannot hold orbits.
+    """
+    if hasattr(model, "unwrap"):
+        raise ConfigurationError(
+            f"The search runs on a base model, not on the wrapper {type(model).__name__}: pass it to "
+            'lm.unwrap().generate, or make the model with hf_equi.symmetrize(model, group, method="equizero")'
+        )
+    if model.config.is_encoder_decoder:
+        raise UnsupportedModelError(
+            f"{type(model).__name__} is an encoder-decoder model, and the search moves texts that are read from left "
+            "to right: load one with AutoModelForCausalLM"
+        )
+    check_base(model)
+
+
+def check_call(config: GenerationConfig, processors: LogitsProcessorList) -> None:
+    """Refuse settings of `generate` that the search cannot keep.
+
+    Raises:
+        ConfigurationError: For another search, for outputs that there are not, for processors with a state of rows.
+    """
+    if config.num_beams > 1:
+        raise ConfigurationError("EquizeroLM is a search of its own: leave num_beams out")
+    for name in _OTHER_SEARCHES:
+        if getattr(config, name, None) is not None:
+            raise ConfigurationError(f"{name} asks for another search, and EquizeroLM is one of its own: leave it out")
+    for name in _NOT_RETURNED:
+        if config.return_dict_in_generate and getattr(config, name, None):
+            raise ConfigurationError(
+                f"The search does not return what {name} asks for: there are sequences, scores (output_scores=True), "
+                "chosen_element, margin and losses. Leave it out."
+            )
+    for processor in processors:
+        for refused, name in _REFUSED_PROCESSORS:
+            if isinstance(processor, refused):
+                raise ConfigurationError(
+                    f"{name} keeps a state for the rows of the prompts, and the search takes drafts back and drops "
+                    f"rows: leave it out ({type(processor).__name__})"
+                )
+
+
+def check_extras(extras: dict[str, Any]) -> None:
+    """Refuse what belongs to the tokens of the prompts, which are not those that the base reads.
+
+    Raises:
+        ConfigurationError: For a tensor.
+    """
+    for name, value in extras.items():
+        if isinstance(value, torch.Tensor):
+            raise ConfigurationError(f"The search does not pass {name} on to the model: leave it out of the call")
+
+
+def position_limit(model: PreTrainedModel) -> int | None:
+    """The positions that a model has learnt, past which it cannot read; `None` where it can count on."""
+    learnt = any(
+        isinstance(module, nn.Embedding) and name.rsplit(".", 1)[-1] in _LEARNT_POSITIONS
+        for name, module in model.named_modules()
+    )
+    limit = getattr(model.config.get_text_config(), "max_position_embeddings", None)
+    return int(limit) if learnt and limit else None
+
+
+def check_length(mask: torch.Tensor, drafted: int, limit: int | None) -> None:
+    """Refuse rows that a model cannot read.
+
+    Args:
+        mask: `(..., T)`, 0 at padding.
+        drafted: Tokens that are drafted after them.
+        limit: As `position_limit` gives it.
+
+    Raises:
+        ConfigurationError: For a row that is longer with its draft.
+    """
+    if limit is None:
+        return
+    longest = int((mask != 0).sum(-1).max())
+    if longest + drafted - 1 > limit:  # the last drafted token is read in the next round
+        raise ConfigurationError(
+            f"A member of an orbit has {longest} tokens, and with a draft of {drafted} it passes the {limit} "
+            "positions of the model: shorten the prompts, or use a smaller max_new_tokens"
+        )
+
+
+def processors_of_rows(
+    processors: LogitsProcessorList, padding: torch.Tensor, prompts: list[int]
+) -> LogitsProcessorList:
+    """The processors for the rows of a search, where `generate` made them for those of the prompts.
+
+    Args:
+        processors: Of `generate`; those that are changed are copied.
+        padding: `(R,)` the places of padding of each row.
+        prompts: The number of the prompt of each row.
+    """
+    own = LogitsProcessorList(processors)
+    for place, processor in enumerate(own):
+        if isinstance(getattr(processor, "prompt_ignore_length", None), torch.Tensor):
+            own[place] = copy(processor)
+            own[place].prompt_ignore_length = padding
+        if isinstance(processor, PrefixConstrainedLogitsProcessor):
+            own[place] = _constrained(processor, prompts)
+    return own
+
+
+def _constrained(processor: Any, prompts: list[int]) -> PrefixConstrainedLogitsProcessor:
+    """The same constraint, asked for the prompt of each row and not for the number of the row."""
+    allowed = processor._prefix_allowed_tokens_fn
+    return PrefixConstrainedLogitsProcessor(lambda row, sent: allowed(prompts[row], sent), num_beams=1)
