@@ -16,7 +16,10 @@ from hf_equi.models.causal_lm import EquiLM
 __all__ = ["describe_model", "describe_scorer", "weights_fingerprint"]
 
 # Where a model lies and who wrote its config say nothing about what it does.
-_VOLATILE = ("_name_or_path", "name_or_path", "transformers_version", "base_name", "base_revision", "_commit_hash")
+_VOLATILE = (
+    *("_name_or_path", "name_or_path", "_commit_hash", "transformers_version", "base_name", "base_revision"),
+    "architectures",  # set when a model is saved
+)
 _SETTINGS = ("method", "average", "beam_length", "action")
 
 

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import signal
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -101,6 +104,39 @@ def test_a_run_that_was_killed_goes_on_with_the_same_result(regard, tmp_path, un
     result = run(regard(), tmp_path)
     assert result.drawn == 30 - sum(6 if "{" in template else 3 for template in (TEMPLATES * 2)[:finished])
     assert files(tmp_path) == uninterrupted
+
+
+DEADLY = """
+import os, signal, sys
+from pathlib import Path
+sys.path[:0] = {paths!r}
+import torch
+torch.set_num_threads(1)
+import conftest, test_run
+calls, score = [], conftest.FakeRegard.probabilities
+def probabilities(self, texts):
+    calls.append(texts)
+    if len(calls) > {calls}:
+        os.kill(os.getpid(), signal.SIGKILL)
+    return score(self, texts)
+conftest.FakeRegard.probabilities = probabilities
+test_run.run(conftest.FakeRegard(), Path({out!r}))
+"""
+
+
+@pytest.mark.slow
+def test_a_process_that_is_killed_leaves_what_it_has_done(regard, tmp_path, uninterrupted) -> None:
+    paths = [str(Path(__file__).parent), str(Path(__file__).parents[2] / "support")]
+
+    def audit_in_a_process(calls: float) -> int:
+        code = DEADLY.format(paths=paths, out=str(tmp_path), calls=calls)
+        return subprocess.run([sys.executable, "-c", code], capture_output=True, check=False).returncode
+
+    assert audit_in_a_process(calls=5) == -signal.SIGKILL  # within the third unit
+    assert len((tmp_path / "samples-0.jsonl").read_text().splitlines()) == 2
+    assert audit_in_a_process(calls=10**9) == 0
+    assert len((tmp_path / "samples-0.jsonl").read_text().splitlines()) == 6
+    assert (tmp_path / "samples.parquet").read_bytes() == uninterrupted["samples.parquet"]
 
 
 def test_work_of_other_processes_is_taken_over(regard, tmp_path, uninterrupted) -> None:

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 import torch
-from small_models import BOTH, END, GENDER, base_model, tokenizer
+from small_models import BOTH, END, GENDER, RACE, base_model, tokenizer
 
 import hf_equi
 from hf_equi import DemographicGroup
@@ -15,7 +15,7 @@ from hf_equi.fairness import group_gap, log_likelihood
 from hf_equi.fairness.auditing import Sampling
 from hf_equi.fairness.auditing.blocks import make_blocks
 from hf_equi.fairness.auditing.subjects import make_subjects
-from hf_equi.fairness.auditing.units import Measures, run_unit
+from hf_equi.fairness.auditing.units import Measures, _consistent, run_unit
 
 TEMPLATE = "the {demographic} was known for"
 SAMPLING = Sampling(4, seed=3, max_new_tokens=6)
@@ -165,3 +165,13 @@ def test_padding_after_texts_without_an_end_is_no_part_of_them(regard) -> None:
     rows = unit(lm, regard, sampling=Sampling(20, 3, 9))
     assert len({row["scored_tokens"] for row in rows if row["tokens"][-1] != tokenizer().eos_token_id}) > 1
     assert all(row["tokens"][-1] != tokenizer().pad_token_id for row in rows)
+
+
+def test_consistency_of_three_demographics_counts_pairs() -> None:
+    """Of three coupled texts two are images of each other: one pair of three."""
+    blocks = make_blocks(["the {demographic} was"], RACE, tokenizer())
+    (subject,) = make_subjects({"base": base_model()}, RACE, tokenizer(), blocks, 3)
+    tokens = [[*row, 7 if place < 2 else 9] for place, row in enumerate(blocks[0].tokens)]
+    found = _consistent(subject, blocks[0], tokens, [""] * 3, 1)
+    assert found == [0.5, 0.5, 0.0]
+    assert sum(found) / 3 == pytest.approx(1 / 3)
