@@ -19,6 +19,7 @@ from hf_equi.models.causal_lm import EquiLM, EquiLMConfig, EquizeroLM, EquizeroL
 from hf_equi.models.causal_lm.checkpoints import hub_name, load_base
 from hf_equi.models.causal_lm.fingerprint import fingerprint
 from hf_equi.models.causal_lm.methods import create
+from hf_equi.symmetrizers import Symmetrizer
 
 __all__ = ["DEMO", "DEMO_FOLDER", "TASKS", "symmetrize"]
 
@@ -72,8 +73,7 @@ def symmetrize(  # noqa: PLR0913  all that methods can be told
         UnsupportedModelError: For a model family that cannot be wrapped.
     """
     group = _check_request(task, group)
-    create(method, average)
-    search = _search_settings(method, scorer, beam_length, action)
+    search = _search_settings(create(method, average), scorer, beam_length, action)
     base_config, tokenizer = _describe(model, tokenizer, from_pretrained_kwargs)
     config = _make_config(
         group,
@@ -128,15 +128,15 @@ def _wrap(
 
 
 def _search_settings(
-    method: str, scorer: Scorer | None, beam_length: int | None, action: str | None
+    method: Symmetrizer, scorer: Scorer | None, beam_length: int | None, action: str | None
 ) -> dict[str, Any] | None:
     """What the config of a search holds, checked; `None` for methods that do not search."""
     given = {"scorer": scorer, "beam_length": beam_length, "action": action}
     names = [name for name, value in given.items() if value is not None]
-    if method != "equizero":
+    if not method.searches:
         if names:
             raise ConfigurationError(
-                f"{', '.join(names)}: only method='equizero' has a search, {method!r} has no use for them"
+                f"{', '.join(names)}: only method='equizero' has a search, {method.name!r} has no use for them"
             )
         return None
     beam_length, action = 5 if beam_length is None else beam_length, action or "tokens"

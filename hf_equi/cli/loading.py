@@ -23,6 +23,7 @@ from hf_equi.errors import ActionError, ConfigurationError, GroupError, HfEquiEr
 from hf_equi.generation.scorers import RegardScorer
 from hf_equi.groups import DemographicGroup
 from hf_equi.models.causal_lm import EquiLM, EquiLMConfig, EquizeroLM, EquizeroLMConfig
+from hf_equi.models.causal_lm.methods import create
 
 __all__ = ["DEFAULT_GROUP", "load_description", "load_lm", "note", "quiet", "read_group", "read_scorer"]
 
@@ -141,7 +142,7 @@ def load_lm(
                 average=average or "logits",
                 multi_token="skip",
                 dtype=torch.float32,
-                scorer=read_scorer(scorer or DEMO) if method == "equizero" else None,
+                scorer=read_scorer(scorer or DEMO) if _searches(method) else None,
             )
     if needs_tokens and not len(lm.action.moved):
         raise ActionError(
@@ -184,7 +185,7 @@ def _load_equi_lm(
     search: dict[str, Any] = {}
     if isinstance(config, EquizeroLMConfig):
         search = {"beam_length": config.beam_length, "action": config.action}
-    if method == "equizero":
+    if _searches(method):
         search["scorer"] = _own_scorer(config) if scorer is None else read_scorer(scorer)
     if isinstance(config, EquizeroLMConfig):
         lm: EquiLM = EquizeroLM.from_pretrained(name, dtype=torch.float32, scorer=search.get("scorer"))
@@ -199,8 +200,13 @@ def _load_equi_lm(
         tokenizer=lm.tokenizer,
         average=average or lm.config.average,
         multi_token="skip",
-        **(search if method == "equizero" else {}),
+        **(search if _searches(method) else {}),
     )
+
+
+def _searches(method: str | None) -> bool:
+    """Whether a method needs a scorer."""
+    return method is not None and create(method, "logits").searches
 
 
 def _own_scorer(config: EquiLMConfig) -> RegardScorer:

@@ -10,6 +10,7 @@ from transformers import PreTrainedModel
 
 from hf_equi.actions import TokenAction
 from hf_equi.errors import ConfigurationError
+from hf_equi.generation.draft_cache import distinct_rows
 from hf_equi.models.causal_lm import EquiLM
 
 __all__ = ["GroupGap", "group_gap", "group_gaps", "log_likelihood"]
@@ -212,11 +213,8 @@ class _Texts:
 
     def distinct(self) -> tuple[_Texts, torch.Tensor]:
         """The texts that differ, and the place of each text among them, on the CPU."""
-        keys = torch.cat([self.prompts[:, None], self.mask.long(), self.ids], 1)
-        place: torch.Tensor = torch.unique(keys, dim=0, return_inverse=True)[1].cpu()
-        first = torch.full((int(place.max()) + 1,), len(place))
-        first.scatter_reduce_(0, place, torch.arange(len(place)), "amin")
-        return self[first.to(self.ids.device)], place
+        first, place = distinct_rows(torch.cat([self.prompts[:, None], self.mask.long(), self.ids], 1))
+        return self[first], place.cpu()
 
     def __getitem__(self, rows: torch.Tensor | slice) -> _Texts:
         return _Texts(self.ids[rows], self.mask[rows], self.prompts[rows])

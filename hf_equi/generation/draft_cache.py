@@ -11,7 +11,7 @@ from transformers.cache_utils import Cache
 from hf_equi.errors import ConfigurationError
 from hf_equi.generation.orbit_forward import call_base
 
-__all__ = ["DraftCache"]
+__all__ = ["DraftCache", "distinct_rows"]
 
 
 class DraftCache:
@@ -59,7 +59,7 @@ class DraftCache:
         rows, row_mask = ids.flatten(0, 1), mask.flatten(0, 1)
         self.padded = not bool(mask.all())
         parents, known = self._parents(ids, mask, origin)
-        distinct, place = _distinct(rows, row_mask)
+        distinct, place = distinct_rows(torch.cat([rows, row_mask.to(rows.dtype)], 1))
         self._roll_back(known, parents[distinct])
         scores = self._forward(rows[distinct, known:], row_mask[distinct])
         if len(distinct) < len(rows):
@@ -134,14 +134,22 @@ class DraftCache:
         return scores
 
 
-def _distinct(rows: torch.Tensor, mask: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-    """The first of each set of equal rows, ascending, and the place of each row among them."""
+def distinct_rows(keys: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    """The first of each set of equal rows, ascending, and the place of each row among them.
+
+    Args:
+        keys: `(R, N)` whole numbers, where equal rows are equal in all of them.
+
+    Example:
+        >>> [found.tolist() for found in distinct_rows(torch.tensor([[3], [1], [3]]))]
+        [[0, 1], [0, 1, 0]]
+    """
     place: torch.Tensor
-    _, place = torch.unique(torch.cat([rows, mask.to(rows.dtype)], 1), dim=0, return_inverse=True)
-    numbers = torch.arange(len(rows), device=rows.device)
-    first = torch.full((int(place.max()) + 1,), len(rows), device=rows.device)
+    _, place = torch.unique(keys, dim=0, return_inverse=True)
+    numbers = torch.arange(len(keys), device=keys.device)
+    first = torch.full((int(place.max()) + 1,), len(keys), device=keys.device)
     first.scatter_reduce_(0, place, numbers, "amin")
     order = first.argsort()
     rank = torch.empty_like(order)
-    rank[order] = torch.arange(len(order), device=rows.device)
+    rank[order] = torch.arange(len(order), device=keys.device)
     return first[order], rank[place]

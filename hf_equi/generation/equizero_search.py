@@ -172,10 +172,11 @@ class EquizeroSearch:
         if self.word_action is not None:
             return WordContexts(self.word_action, self.tokenizer, ids, mask, pad)
         vocab_size = model.config.get_text_config().vocab_size
-        if self.token_action is None or self.token_action.token_map.vocab_size != vocab_size:
+        action = self.token_action  # of the last call; threads may search with several models
+        if action is None or action.token_map.vocab_size != vocab_size:
             token_map = resolve_tokens(self.group, self.tokenizer, vocab_size, self.multi_token)
-            self.token_action = TokenAction(self.group, token_map)
-        return TokenContexts(self.token_action.to(ids.device), self.tokenizer, ids, mask, pad)
+            action = self.token_action = TokenAction(self.group, token_map)
+        return TokenContexts(action.to(ids.device), self.tokenizer, ids, mask, pad)
 
 
 class _Run:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from copy import copy
+from copy import copy, deepcopy
 from pathlib import Path
 from typing import Any
 
@@ -122,7 +122,10 @@ class RegardScorer:
                 "set tokenizer.pad_token (its eos_token serves) and model.config.pad_token_id"
             )
         self.columns = _label_columns(self.model.config)
-        self.tokenizer = tokenizer
+        # A copy, as it reads texts in its own way: their ends, where they are too long, and padded on the right, as
+        # positions from the left would depend on the batch.
+        self.tokenizer = deepcopy(tokenizer)
+        self.tokenizer.truncation_side, self.tokenizer.padding_side = "left", "right"
         self.score = score
         self.batch_size = batch_size
         self.mask = None if mask is None else SubjectMask(mask)
@@ -152,16 +155,9 @@ class RegardScorer:
 
     @torch.no_grad()
     def _classify(self, texts: list[str]) -> torch.Tensor:
-        # Padding on the right whatever the tokenizer says: positions from the left would depend on the batch.
-        with _cut_on_the_left(self.tokenizer):
-            inputs = self.tokenizer(
-                texts,
-                padding=True,
-                padding_side="right",
-                truncation=True,
-                max_length=self._longest(),
-                return_tensors="pt",
-            ).to(self.model.device)
+        inputs = self.tokenizer(
+            texts, padding=True, truncation=True, max_length=self._longest(), return_tensors="pt"
+        ).to(self.model.device)
         logits: torch.Tensor = self.model(**inputs).logits
         return logits.float().softmax(-1)[:, self.columns]
 
@@ -331,17 +327,6 @@ def _evaluating(model: nn.Module) -> Iterator[None]:
     finally:
         for module in training:
             module.training = True
-
-
-@contextmanager
-def _cut_on_the_left(tokenizer: Any) -> Iterator[None]:
-    """Truncation keeps the ends of texts; the tokenizer's own side comes back."""
-    side = tokenizer.truncation_side
-    tokenizer.truncation_side = "left"
-    try:
-        yield
-    finally:
-        tokenizer.truncation_side = side
 
 
 def _label_columns(config: Any) -> list[int]:

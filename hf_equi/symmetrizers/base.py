@@ -28,6 +28,9 @@ class Symmetrizer(ABC):
     weighs_history: ClassVar[bool] = False
     """Whether members weigh by what they said of the tokens after the prompt."""
 
+    searches: ClassVar[bool] = False
+    """Whether texts come from a search over drafts, and not from the scores of a forward."""
+
     takes_logits: bool = False
     """Whether scores may lack the normalisation of their row."""
     empty: float

@@ -102,10 +102,10 @@ class EquiLMConfig(PreTrainedConfig):
 
     def _check(self) -> None:
         method = self.create_method()
-        if self.searches != (self.method == "equizero"):
+        if self.searches != method.searches:
             raise ConfigurationError(
-                f"The method {self.method!r} is not that of an {self.model_type!r} model: equizero has a model type "
-                f"of its own. Make the right one: symmetrize(base, group, method={self.method!r})"
+                f"The method {self.method!r} is not that of an {self.model_type!r} model: what searches has a model "
+                f"type of its own. Make the right one: symmetrize(base, group, method={self.method!r})"
             )
         chunk = self.orbit_chunk_size
         if chunk is not None and chunk < 1:

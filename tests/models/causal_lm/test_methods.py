@@ -5,7 +5,7 @@ import pytest
 from hf_equi.errors import ConfigurationError
 from hf_equi.models.causal_lm.methods import TASK, create
 from hf_equi.registry import method_names
-from hf_equi.symmetrizers import Canonical, Equitune, Identity, Mixture
+from hf_equi.symmetrizers import Canonical, Equitune, Equizero, Identity, Mixture
 
 
 def test_the_task_has_its_methods():
@@ -14,7 +14,14 @@ def test_the_task_has_its_methods():
 
 
 @pytest.mark.parametrize(
-    ("name", "kind"), [("equitune", Equitune), ("mixture", Mixture), ("canonical", Canonical), ("identity", Identity)]
+    ("name", "kind"),
+    [
+        ("equitune", Equitune),
+        ("equizero", Equizero),
+        ("mixture", Mixture),
+        ("canonical", Canonical),
+        ("identity", Identity),
+    ],
 )
 @pytest.mark.parametrize("average", ["logits", "probabilities"])
 def test_names_make_their_methods(name, kind, average):
@@ -26,8 +33,7 @@ def test_names_make_their_methods(name, kind, average):
 def test_average_is_passed_on():
     assert create("equitune", "logits").average == "logits"
     assert create("equitune", "probabilities").average == "probabilities"
-    # The search is for texts; it scores as equi-tuning does.
-    assert type(create("equizero", "probabilities")) is Equitune
+    assert create("equizero", "probabilities").average == "probabilities"
     # These combine in one way alone.
     assert create("mixture", "logits").average == "probabilities"
     assert create("canonical", "probabilities").average == "logits"
