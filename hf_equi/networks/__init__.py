@@ -1,0 +1,19 @@
+"""Base networks that transformers lacks, as models of transformers."""
+
+from __future__ import annotations
+
+from hf_equi.networks.recurrent_seq2seq import (
+    GroupRecurrentSeq2Seq,
+    GroupRecurrentSeq2SeqConfig,
+    RecurrentSeq2Seq,
+    RecurrentSeq2SeqConfig,
+)
+from hf_equi.networks.scheduled_sampling import ScheduledSampling
+
+__all__ = [
+    "GroupRecurrentSeq2Seq",
+    "GroupRecurrentSeq2SeqConfig",
+    "RecurrentSeq2Seq",
+    "RecurrentSeq2SeqConfig",
+    "ScheduledSampling",
+]

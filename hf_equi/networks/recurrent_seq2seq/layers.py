@@ -1,0 +1,157 @@
+"""The layers of an encoder-decoder, as functions of weights: of a plain network here, of a group elsewhere.
+
+Features of a layer over a group of G elements lie as `(..., G * width)`, element by element. A plain network is the
+case of one element, so encoder and decoder are written once.
+
+Letters: B sentences, T tokens, G group elements, S parts of a state (2 for LSTM: hidden and cell), H units.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Sequence
+from typing import Protocol
+
+import torch
+from torch import nn
+from torch.nn.utils.rnn import PackedSequence
+
+__all__ = [
+    "CELLS",
+    "GATES",
+    "LayerFactory",
+    "PlainLayers",
+    "RecurrentWeights",
+    "SharingLayer",
+    "join",
+    "prepare",
+    "run_packed",
+    "run_step",
+]
+
+CELLS = ("rnn", "gru", "lstm")
+GATES = {"rnn": 1, "gru": 3, "lstm": 4}
+STATES = {"rnn": 1, "gru": 1, "lstm": 2}
+
+
+class LayerFactory(Protocol):
+    """What makes the layers of a network, all of `order` times the width that they are asked for."""
+
+    order: int
+
+    def embedding(self, side: str, vocab_size: int, width: int) -> nn.Module:
+        """Ids `(...)` to `(..., order * width)`; `side` is `"source"` or `"target"`."""
+
+    def linear(self, inputs: int, outputs: int) -> nn.Module:
+        """`(..., order * inputs)` to `(..., order * outputs)`."""
+
+    def recurrent(self, cell: str, inputs: int, units: int) -> nn.Module:
+        """A module without arguments that gives the four weights of a cell, as torch orders them."""
+
+    def head(self, width: int, vocab_size: int) -> nn.Module:
+        """`(..., order * width)` to scores `(..., vocab_size)` over the target vocabulary."""
+
+
+class PlainLayers:
+    """Layers without a symmetry."""
+
+    order = 1
+
+    def embedding(self, side: str, vocab_size: int, width: int) -> nn.Embedding:
+        """One vector a word."""
+        return nn.Embedding(vocab_size, width)
+
+    def linear(self, inputs: int, outputs: int) -> nn.Linear:
+        """An affine map."""
+        return nn.Linear(inputs, outputs)
+
+    def recurrent(self, cell: str, inputs: int, units: int) -> RecurrentWeights:
+        """The weights of a cell."""
+        return RecurrentWeights(cell, inputs, units)
+
+    def head(self, width: int, vocab_size: int) -> nn.Linear:
+        """An affine map."""
+        return nn.Linear(width, vocab_size)
+
+
+class RecurrentWeights(nn.Module):
+    """The weights of one recurrent cell: what `nn.LSTMCell` holds, for kernels that take weights as arguments.
+
+    Args:
+        cell: `"rnn"`, `"gru"` or `"lstm"`.
+        inputs: Size of the input.
+        units: Size of the hidden state.
+    """
+
+    def __init__(self, cell: str, inputs: int, units: int) -> None:
+        super().__init__()
+        rows = GATES[cell] * units
+        self.weight_ih = nn.Parameter(torch.empty(rows, inputs))
+        self.weight_hh = nn.Parameter(torch.empty(rows, units))
+        self.bias_ih = nn.Parameter(torch.empty(rows))
+        self.bias_hh = nn.Parameter(torch.empty(rows))
+        self.init_bound = units**-0.5
+
+    def forward(self) -> list[torch.Tensor]:
+        """The four weights, in torch's order."""
+        return [self.weight_ih, self.weight_hh, self.bias_ih, self.bias_hh]
+
+
+class SharingLayer(nn.Module, ABC):
+    """A layer whose weights are put together from fewer, which `prepare` does once for many calls."""
+
+    @abstractmethod
+    def expand(self) -> Callable[[torch.Tensor], torch.Tensor]:
+        """The layer as a function, with all its weights."""
+
+    def forward(self, features: torch.Tensor) -> torch.Tensor:
+        """Apply it once."""
+        return self.expand()(features)
+
+
+def prepare(layer: nn.Module) -> Callable[[torch.Tensor], torch.Tensor]:
+    """A layer for many calls with the same weights; others than `SharingLayer` stay modules, hooks and all."""
+    return layer.expand() if isinstance(layer, SharingLayer) else layer
+
+
+def join(parts: Sequence[torch.Tensor], order: int) -> torch.Tensor:
+    """Put features over a group side by side, element by element: each `(..., order * width)`."""
+    if order == 1:
+        return torch.cat(list(parts), -1)
+    split = [part.view(*part.shape[:-1], order, -1) for part in parts]
+    return torch.cat(split, -1).flatten(-2)
+
+
+def run_packed(
+    cell: str, inputs: PackedSequence, weights: list[torch.Tensor], directions: int
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """Run a cell over packed sequences, from the zero state.
+
+    Args:
+        cell: Its name.
+        inputs: Packed inputs of B sentences.
+        weights: Four weights a direction.
+        directions: 1 or 2.
+
+    Returns:
+        The packed outputs `(tokens, directions * H)` and the final states `(S, directions, B, H)`, in packed order.
+    """
+    sentences = int(inputs.batch_sizes[0])
+    zero = inputs.data.new_zeros(directions, sentences, weights[1].shape[1])
+    settings = (True, 1, 0.0, False, directions == 2)  # biases, layers, dropout, training, directions
+    if cell == "lstm":
+        data, *states = torch.lstm(inputs.data, inputs.batch_sizes, [zero, zero], weights, *settings)
+        return data, torch.stack(states)
+    run = torch.gru if cell == "gru" else torch.rnn_tanh
+    data, state = run(inputs.data, inputs.batch_sizes, zero, weights, *settings)
+    return data, state.unsqueeze(0)
+
+
+def run_step(
+    cell: str, inputs: torch.Tensor, states: Sequence[torch.Tensor], weights: list[torch.Tensor]
+) -> tuple[torch.Tensor, ...]:
+    """One step of a cell: inputs `(B, I)` and S states `(B, H)` to the next S states; the first is the output."""
+    if cell == "lstm":
+        return torch.lstm_cell(inputs, list(states), *weights)
+    run = torch.gru_cell if cell == "gru" else torch.rnn_tanh_cell
+    return (run(inputs, states[0], *weights),)

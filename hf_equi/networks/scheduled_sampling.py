@@ -1,0 +1,98 @@
+"""Training a decoder on its own tokens for a share of the sentences."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+
+from hf_equi.errors import ConfigurationError
+
+__all__ = ["ScheduledSampling"]
+
+
+@dataclass(frozen=True)
+class ScheduledSampling:
+    """Which sentences of a batch read the target, and what they read.
+
+    Args:
+        inputs: `(B, T)` the target behind the start token, padding filled.
+        labels: `(B, T)`, −100 where nothing is to be learnt.
+        forced: `(B,)` bool, the sentences that read the target; the others read their own best tokens.
+        ends: The tokens that end a sentence.
+
+    References:
+        Bengio et al. 2015, "Scheduled sampling for sequence prediction with recurrent neural networks", with one coin
+        a sentence, as arXiv 2305.09900 trains.
+    """
+
+    inputs: torch.Tensor
+    labels: torch.Tensor
+    forced: torch.Tensor
+    ends: tuple[int, ...]
+
+    @classmethod
+    def draw(cls, config: Any, labels: torch.Tensor, training: bool) -> ScheduledSampling:
+        """Toss a coin for each sentence, by the config's `teacher_forcing_ratio`; outside of training all are forced.
+
+        Args:
+            config: With `teacher_forcing_ratio`, `decoder_start_token_id`, `pad_token_id`, `eos_token_id`.
+            labels: `(B, T)`.
+            training: Whether the model trains.
+        """
+        forced = torch.ones(len(labels), dtype=torch.bool)
+        if training and config.teacher_forcing_ratio < 1:
+            forced = torch.rand(len(labels)) < config.teacher_forcing_ratio
+        ends = config.eos_token_id
+        ends = () if ends is None else tuple(ends) if isinstance(ends, list) else (ends,)
+        return cls(cls.shift(config, labels), labels, forced.to(labels.device), ends)
+
+    @staticmethod
+    def shift(config: Any, labels: torch.Tensor) -> torch.Tensor:
+        """Labels behind the start token, `(B, T)`.
+
+        Raises:
+            ConfigurationError: If the config names no start or padding token.
+        """
+        if config.decoder_start_token_id is None or config.pad_token_id is None:
+            raise ConfigurationError(
+                "Labels are read behind decoder_start_token_id and padded with pad_token_id: set both"
+            )
+        start = labels.new_full((len(labels), 1), config.decoder_start_token_id)
+        return torch.cat([start, labels[:, :-1]], 1).masked_fill(_right(labels), config.pad_token_id)
+
+    def run(self, read: Callable[[torch.Tensor], torch.Tensor]) -> tuple[torch.Tensor, torch.Tensor]:
+        """Decode all places.
+
+        Args:
+            read: Reads one token a sentence, `(B,)`, and scores the next, `(B, V)`.
+
+        Returns:
+            The scores `(B, T, V)`, and the labels without the places after an end that a sentence chose for itself.
+        """
+        tokens, scores, labels = self.inputs[:, 0], [], self.labels
+        ended = torch.zeros_like(self.forced)
+        lost = []
+        for place in range(self.labels.shape[1]):
+            scores.append(read(tokens))
+            lost.append(ended)
+            if place + 1 < self.labels.shape[1]:
+                own = scores[-1].detach().argmax(-1)
+                ended = ended | (~self.forced & _is_in(own, self.ends))
+                tokens = torch.where(self.forced, self.inputs[:, place + 1], own)
+        return torch.stack(scores, 1), labels.masked_fill(torch.stack(lost, 1), -100)
+
+
+def _right(labels: torch.Tensor) -> torch.Tensor:
+    """Where shifted labels have nothing to read."""
+    ignored = labels == -100
+    return torch.cat([torch.zeros_like(ignored[:, :1]), ignored[:, :-1]], 1)
+
+
+def _is_in(tokens: torch.Tensor, known: tuple[int, ...]) -> torch.Tensor:
+    found = torch.zeros_like(tokens, dtype=torch.bool)
+    for token in known:
+        found |= tokens == token
+    return found
