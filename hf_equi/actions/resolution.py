@@ -12,7 +12,7 @@ from hf_equi.errors import ActionError, ConfigurationError, HfEquiWarning
 from hf_equi.groups import DemographicGroup, FormRow
 from hf_equi.groups.forms import surface_forms
 
-__all__ = ["MULTI_TOKEN", "TokenRow", "resolve_tokens", "single_token_rows"]
+__all__ = ["MULTI_TOKEN", "TokenRow", "resolve_pair", "resolve_tokens", "single_token_rows"]
 
 MULTI_TOKEN = ("error", "skip")
 # A form is looked up at the start of a text, after a space, and after a bracket: tokenizers that put a mark before
@@ -47,8 +47,56 @@ def resolve_tokens(
         ActionError: For such a set; for two words whose forms are one token with different targets.
         ConfigurationError: For a tokenizer with more tokens than `vocab_size`, or an unknown `multi_token`.
     """
+    _check_multi_token(multi_token)
+    token_map, missing = _resolve(group, tokenizer, vocab_size)
+    if missing:
+        _report_missing(missing, multi_token, "the tokenizer")
+    return token_map
+
+
+def resolve_pair(
+    group: DemographicGroup,
+    source_tokenizer: Any,
+    target_tokenizer: Any,
+    source_size: int | None = None,
+    target_size: int | None = None,
+    multi_token: str = "error",
+) -> tuple[TokenMap, TokenMap]:
+    """Find the token permutations of one group in a source and in a target language.
+
+    Each side moves the sets of words that its tokenizer knows, by the same element: a group of `["jump", "run"]` and
+    `["I_JUMP", "I_RUN"]` moves the commands on one side and the actions on the other.
+
+    Args:
+        group: The words of both sides.
+        source_tokenizer: The tokenizer of what the model reads.
+        target_tokenizer: The tokenizer of what it writes; may be the same.
+        source_size: Rows of the model's source embedding, by default the number of the tokenizer's tokens.
+        target_size: The same of its target side.
+        multi_token: What to do with a set that has no form of one token on either side: `"error"`, or `"skip"` with a
+            warning.
+
+    Raises:
+        ActionError: For such a set; for two words whose forms are one token with different targets.
+        ConfigurationError: For a tokenizer with more tokens than its side has rows, or an unknown `multi_token`.
+    """
+    _check_multi_token(multi_token)
+    source, missing = _resolve(group, source_tokenizer, source_size)
+    target, also_missing = _resolve(group, target_tokenizer, target_size)
+    if lost := [words for words in missing if words in also_missing]:
+        _report_missing(lost, multi_token, "the source or the target tokenizer")
+    return source, target
+
+
+def _check_multi_token(multi_token: str) -> None:
     if multi_token not in MULTI_TOKEN:
         raise ConfigurationError(f"multi_token={multi_token!r} is not known: use one of {', '.join(MULTI_TOKEN)}")
+
+
+def _resolve(
+    group: DemographicGroup, tokenizer: Any, vocab_size: int | None
+) -> tuple[TokenMap, list[tuple[str, ...]]]:
+    """The tokens of a group, and the sets of words that have no form of one token."""
     highest = max(tokenizer.get_vocab().values())
     vocab_size = highest + 1 if vocab_size is None else vocab_size
     if highest >= vocab_size:
@@ -61,9 +109,7 @@ def resolve_tokens(
     encode = _encoder(tokenizer)
     listed = [word for factor in group.factors for word in (*(factor.neutral or ()), *(factor.general or ()))]
     missing += [(word,) for word in listed if not _tokens_of(word, encode)]
-    if missing:
-        _report_missing(missing, multi_token)
-    return TokenMap(
+    token_map = TokenMap(
         vocab_size=vocab_size,
         sets=tuple(
             tuple(row.tokens for row in rows if row.form.factor == index) for index in range(len(group.factors))
@@ -71,6 +117,7 @@ def resolve_tokens(
         neutral=tuple(_listed_tokens(factor.neutral, encode) for factor in group.factors),
         general=tuple(_listed_tokens(factor.general, encode) for factor in group.factors),
     )
+    return token_map, missing
 
 
 def single_token_rows(group: DemographicGroup, tokenizer: Any) -> tuple[list[TokenRow], list[tuple[str, ...]]]:
@@ -156,11 +203,11 @@ def _tokens_of(word: str, encode: Callable[[str, str], int | None]) -> set[int]:
     return {token for token in found if token is not None}
 
 
-def _report_missing(missing: Iterable[tuple[str, ...]], multi_token: str) -> None:
+def _report_missing(missing: Iterable[tuple[str, ...]], multi_token: str, whose: str) -> None:
     names = "; ".join("/".join(words) for words in missing)
     if multi_token == "error":
         raise ActionError(
-            f"No form of these words is one token of the tokenizer (on every side of the set): {names}. Leave them "
+            f"No form of these words is one token of {whose} (on every side of the set): {names}. Leave them "
             'out, or pass multi_token="skip" to go on without them.'
         )
     warnings.warn(f"Left out, no form is one token: {names}", HfEquiWarning, stacklevel=4)

@@ -6,7 +6,7 @@ from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers
 from transformers import PreTrainedTokenizerFast
 
 from hf_equi import DemographicGroup, TokenAction
-from hf_equi.actions.resolution import resolve_tokens, single_token_rows
+from hf_equi.actions.resolution import resolve_pair, resolve_tokens, single_token_rows
 from hf_equi.errors import ActionError, ConfigurationError, HfEquiWarning
 
 GENDER = DemographicGroup([["man", "woman"], ["he", "she"]])
@@ -241,3 +241,77 @@ def test_listed_words_without_a_token_raise_or_are_skipped():
 def test_two_sets_of_one_mapping_merge(sets, normalizer):
     tokens = words_tokenizer(" ".join(sets[0]), normalizer)
     assert resolved(DemographicGroup(sets), tokens) == {tuple(sets[0])}
+
+
+COMMANDS = DemographicGroup([["jump", "run"], ["JUMPS", "RUNS"]])
+
+
+def strings(tokens, token_map):
+    """The token sets of the first factor as strings."""
+    return {tuple(tokens.convert_ids_to_tokens(list(ids))) for ids in token_map.sets[0]}
+
+
+def test_each_side_moves_the_words_that_it_knows():
+    source, target = words_tokenizer("and run jump Jump Run"), words_tokenizer("RUNS WALKS JUMPS")
+    maps = resolve_pair(COMMANDS, source, target)
+    assert strings(source, maps[0]) == {("jump", "run"), ("Jump", "Run")}
+    assert strings(target, maps[1]) == {("JUMPS", "RUNS")}
+    assert [each.vocab_size for each in maps] == [len(source), len(target)]
+    assert [each.vocab_size for each in resolve_pair(COMMANDS, source, target, 64, 32)] == [64, 32]
+
+
+def test_words_that_both_sides_know_move_on_both():
+    source, target = words_tokenizer("jump run RUNS JUMPS"), words_tokenizer("RUNS JUMPS")
+    maps = resolve_pair(COMMANDS, source, target)
+    assert strings(source, maps[0]) == {("jump", "run"), ("JUMPS", "RUNS")}
+    assert strings(target, maps[1]) == {("JUMPS", "RUNS")}
+
+
+def test_a_shared_tokenizer_gives_one_map_twice():
+    tokens = words_tokenizer("jump run RUNS JUMPS")
+    source, target = resolve_pair(COMMANDS, tokens, tokens)
+    assert source == target == resolve_tokens(COMMANDS, tokens)
+
+
+def test_words_that_neither_side_knows_raise_or_are_skipped():
+    group = DemographicGroup([["jump", "run"], ["JUMPS", "RUNS"], ["look", "walk"]])
+    # Each side knows one word of the last set, which moves on neither.
+    source, target = words_tokenizer("jump run look"), words_tokenizer("RUNS JUMPS walk")
+    message = r"one token of the source or the target tokenizer \(on every side of the set\): look/walk\. Leave"
+    with pytest.raises(ActionError, match=message):
+        resolve_pair(group, source, target)
+    with pytest.warns(HfEquiWarning, match="Left out, no form is one token: look/walk$"):
+        maps = resolve_pair(group, source, target, multi_token="skip")
+    assert [strings(*side) for side in zip((source, target), maps, strict=True)] == [
+        {("jump", "run")},
+        {("JUMPS", "RUNS")},
+    ]
+
+
+def test_listed_words_need_one_side_alone():
+    group = DemographicGroup([["he", "she"]], general=["pope"])
+    source, target = words_tokenizer("he she"), words_tokenizer("pope")
+    maps = resolve_pair(group, source, target)
+    assert [each.general for each in maps] == [((),), ((target.convert_tokens_to_ids("pope"),),)]
+    with pytest.raises(ActionError, match=r"of the set\): pope\. Leave"):
+        resolve_pair(group, source, source)
+
+
+@pytest.mark.parametrize(("sizes", "highest"), [((6, 64), 6), ((64, 5), 5)])
+def test_vocabularies_must_fit_their_sides(sizes, highest):
+    source, target = words_tokenizer("jump run and look"), words_tokenizer("JUMPS RUNS A")
+    with pytest.raises(ConfigurationError, match=f"tokens up to {highest}, the model's embedding has {highest} rows"):
+        resolve_pair(COMMANDS, source, target, *sizes)
+
+
+def test_collisions_on_either_side_raise():
+    plain, accents = words_tokenizer("jump run júmp rún papa"), words_tokenizer("jump run papa", PLAIN)
+    group = DemographicGroup([["jump", "run"], ["júmp", "papa"]])
+    for sides in ((plain, accents), (accents, plain)):
+        with pytest.raises(ActionError, match="júmp/papa and jump/run share a token"):
+            resolve_pair(group, *sides)
+
+
+def test_unknown_multi_token_of_a_pair_raises():
+    with pytest.raises(ConfigurationError, match="multi_token='drop' is not known: use one of error, skip"):
+        resolve_pair(COMMANDS, tokenizer(), tokenizer(), multi_token="drop")
