@@ -7,8 +7,11 @@ from typing import TYPE_CHECKING, ClassVar
 
 import torch
 
+from hf_equi.symmetrizers.fold import Fold, OrbitFold
+
 if TYPE_CHECKING:
     from hf_equi.actions import TokenAction
+    from hf_equi.symmetrizers.orbit import Orbit
 
 __all__ = ["Draws", "Symmetrizer"]
 
@@ -30,6 +33,12 @@ class Symmetrizer(ABC):
 
     searches: ClassVar[bool] = False
     """Whether texts come from a search over drafts, and not from the scores of a forward."""
+
+    chooses: ClassVar[bool] = False
+    """Whether one member of each orbit is taken, by a loss of what the model says of it."""
+
+    weighs_members: ClassVar[bool] = False
+    """Whether members weigh by what a network says of their features."""
 
     takes_logits: bool = False
     """Whether scores may lack the normalisation of their row."""
@@ -59,6 +68,10 @@ class Symmetrizer(ABC):
             taken: `(R, T)` the log-probability that each row gave to the token it read at each place, 0 in the prompt.
         """
         return None
+
+    def fold(self, orbit: Orbit, action: TokenAction, normalised: bool = True) -> Fold:
+        """What takes the scores of the orbit's rows and gives the one output, renormalised or not."""
+        return OrbitFold(orbit, action, self, normalised)
 
     @abstractmethod
     def accumulate(

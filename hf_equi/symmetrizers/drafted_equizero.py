@@ -6,10 +6,10 @@ from typing import ClassVar
 
 from hf_equi.symmetrizers.equitune import Equitune
 
-__all__ = ["Equizero"]
+__all__ = ["DraftedEquizero"]
 
 
-class Equizero(Equitune):
+class DraftedEquizero(Equitune):
     r"""Score texts by the mean over the orbit; their text is that of the least loss.
 
     $$ g^* = \arg\min_g \; l(Y_g) $$
@@ -20,7 +20,7 @@ class Equizero(Equitune):
     Cost: |G| rows.
 
     Example:
-        >>> Equizero().searches, Equitune().searches
+        >>> DraftedEquizero().searches, Equitune().searches
         (True, False)
 
     References:

@@ -8,18 +8,68 @@ that both members share) come out equal to the bit, since members are summed in 
 from __future__ import annotations
 
 import math
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import torch
 
 from hf_equi.actions.tokens import TokenAction
-from hf_equi.symmetrizers.base import Symmetrizer
 from hf_equi.symmetrizers.orbit import Orbit
 
-__all__ = ["OrbitFold"]
+if TYPE_CHECKING:
+    from hf_equi.symmetrizers.base import Symmetrizer
+
+__all__ = ["Decision", "Fold", "OrbitFold"]
 
 
-class OrbitFold:
+@dataclass(frozen=True)
+class Decision:
+    """What a fold has decided of each orbit.
+
+    Args:
+        chosen_element: `(B,)` the one element that it took, of methods that take one.
+        margin: `(B,)` by how much its loss is below that of the next member; infinite where there is no other.
+    """
+
+    chosen_element: torch.Tensor | None = None
+    margin: torch.Tensor | None = None
+
+
+class Fold(ABC):
+    """Takes the scores of an orbit's rows, a slice at a time, and gives the one output."""
+
+    takes_logits: bool
+    """Whether scores may lack the normalisation of their row."""
+
+    @abstractmethod
+    def add(
+        self,
+        start: int,
+        scores: torch.Tensor,
+        log_weights: torch.Tensor | None = None,
+        counted: torch.Tensor | None = None,
+    ) -> None:
+        """Add the rows from `start` on.
+
+        Args:
+            start: The first row of the slice.
+            scores: `(rows, ..., V)` log-probabilities in the frame of each row; logits serve where `takes_logits`.
+            log_weights: `(rows, ...)` log weights of the rows, or `None` for equal ones.
+            counted: `(rows, ...)` bool, the places that a choice between rows goes by; `None` for all.
+        """
+
+    @abstractmethod
+    def result(self) -> torch.Tensor:
+        """The log-probabilities in the user's frame, `(B, ..., V)`."""
+
+    def decision(self) -> Decision:
+        """What was decided: nothing, by default."""
+        return Decision()
+
+
+class OrbitFold(Fold):
     r"""The combination of pulled back log-probabilities, renormalised.
 
     $$ \log p_G = \text{normalise}\Big(\text{combine}_{g}\; \log p_M(\cdot \mid gx)[g(v)]\Big) $$
@@ -30,6 +80,7 @@ class OrbitFold:
         orbit: The rows.
         action: How the group acts on the vocabulary.
         method: How members are combined.
+        normalised: Whether the result is renormalised. Without, the score of a token is the mean of the members' own.
 
     Example:
         >>> from hf_equi.actions.tokens import TokenMap
@@ -42,24 +93,25 @@ class OrbitFold:
         tensor([[0.2000, 0.4000, 0.4000]])
     """
 
-    def __init__(self, orbit: Orbit, action: TokenAction, method: Symmetrizer) -> None:
+    def __init__(self, orbit: Orbit, action: TokenAction, method: Symmetrizer, normalised: bool = True) -> None:
         self.orbit = orbit
         self.action = action
         self.method = method
-        self.takes_logits = method.takes_logits and action.general is None
+        self.normalised = normalised
+        self.takes_logits = method.takes_logits and action.general is None and normalised
         self.total: torch.Tensor | None = None
         self.identity: list[torch.Tensor] = []
         self.moved: list[torch.Tensor] = []
         self.log_weights: list[torch.Tensor] = []
 
-    def add(self, start: int, scores: torch.Tensor, log_weights: torch.Tensor | None = None) -> None:
-        """Add the rows from `start` on.
-
-        Args:
-            start: The first row of the slice.
-            scores: `(rows, ..., V)` log-probabilities in the frame of each row; logits serve where `takes_logits`.
-            log_weights: `(rows, ...)` log weights of the rows, or `None` for equal ones.
-        """
+    def add(
+        self,
+        start: int,
+        scores: torch.Tensor,
+        log_weights: torch.Tensor | None = None,
+        counted: torch.Tensor | None = None,
+    ) -> None:
+        """Add the rows from `start` on; all places count."""
         if len(scores) == self.orbit.rows == self.orbit.most * len(self.orbit.counts) and log_weights is None:
             self._add_all(scores)
         else:
@@ -118,7 +170,7 @@ class OrbitFold:
         if self.action.general is not None:
             general = self.action.general.nonzero().flatten()
             combined.index_copy_(-1, general, torch.cat(self.identity))
-        return combined.log_softmax(-1)
+        return combined.log_softmax(-1) if self.normalised else combined
 
     def _combine_moved(self) -> torch.Tensor:
         """Pull back and combine the moved columns of all members, `(B, ..., moved)`."""

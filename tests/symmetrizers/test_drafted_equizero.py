@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import torch
 
-from hf_equi.symmetrizers import Canonical, Equitune, Equizero, Identity, Mixture
+from hf_equi.symmetrizers import Canonical, DraftedEquizero, Equitune, Equizero, Identity, LambdaEquitune, Mixture
 
 
 def test_it_scores_as_equi_tuning_does():
@@ -11,11 +11,13 @@ def test_it_scores_as_equi_tuning_does():
     for member in scores:
         totals = [
             method.accumulate(None if total is None else total.clone(), member, 0.0)
-            for method, total in zip((Equitune(), Equizero()), totals, strict=True)
+            for method, total in zip((Equitune(), DraftedEquizero()), totals, strict=True)
         ]
     assert torch.equal(*totals)
-    assert Equizero.relaxable
+    assert DraftedEquizero.relaxable
 
 
 def test_it_alone_searches():
-    assert [kind.name for kind in (Canonical, Equitune, Equizero, Identity, Mixture) if kind.searches] == ["equizero"]
+    kinds = (Canonical, DraftedEquizero, Equitune, Equizero, Identity, LambdaEquitune, Mixture)
+    assert [kind for kind in kinds if kind.searches] == [DraftedEquizero]
+    assert not DraftedEquizero.chooses

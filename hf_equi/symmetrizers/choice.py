@@ -1,0 +1,115 @@
+r"""Choose one member of each orbit by a proxy loss, and pull its scores back: the fold of equizero."""
+
+from __future__ import annotations
+
+import torch
+
+from hf_equi.actions.tokens import TokenAction
+from hf_equi.symmetrizers.fold import Decision, Fold, OrbitFold
+from hf_equi.symmetrizers.losses import ProxyLoss
+from hf_equi.symmetrizers.orbit import Orbit
+
+__all__ = ["OrbitChoice", "decide"]
+
+
+class OrbitChoice(Fold):
+    r"""The scores of the member with the least loss.
+
+    $$ g^* = \arg\min_g l(M(gx)), \qquad M_G(x) = g^{*-1} M(g^* x) $$
+
+    Ties go to the smallest member of the orbit, whichever member came in. Where gradients are wanted, those of the
+    mean are passed on (straight-through): $M_G + (M^0 - M_G)_{\text{detached}}$.
+
+    Args:
+        orbit: The rows.
+        action: How the group acts on the vocabulary.
+        loss: The proxy loss.
+        mean: The fold whose gradient is passed on.
+
+    References:
+        arXiv 2305.09900, equation 2 and §3.3.
+
+    Example:
+        >>> from hf_equi.actions.tokens import TokenMap
+        >>> from hf_equi.groups import DemographicGroup
+        >>> from hf_equi.symmetrizers import Equitune, MaxProbability
+        >>> action = TokenAction(DemographicGroup([["he", "she"]]), TokenMap(vocab_size=3, sets=(((1, 2),),)))
+        >>> orbit = Orbit.start(torch.tensor([[0, 1]]), shared=False)
+        >>> choice = OrbitChoice(orbit, action, MaxProbability(), OrbitFold(orbit, action, Equitune()))
+        >>> choice.add(0, torch.tensor([[[0.4, 0.3, 0.3]], [[0.1, 0.1, 0.8]]]).log())
+        >>> choice.result().exp(), choice.decision().chosen_element
+        (tensor([[[0.1000, 0.8000, 0.1000]]]), tensor([1]))
+    """
+
+    takes_logits = False
+
+    def __init__(self, orbit: Orbit, action: TokenAction, loss: ProxyLoss, mean: OrbitFold) -> None:
+        self.orbit = orbit
+        self.action = action
+        self.loss = loss
+        self.mean = mean
+        self.follows_mean = False
+        self.losses: list[torch.Tensor] = []
+        self.best: torch.Tensor | None = None
+        self.best_loss: torch.Tensor | None = None
+
+    def add(
+        self,
+        start: int,
+        scores: torch.Tensor,
+        log_weights: torch.Tensor | None = None,
+        counted: torch.Tensor | None = None,
+    ) -> None:
+        """Add the rows from `start` on: `(rows, T, V)` log-probabilities; `counted`: the steps that the loss reads."""
+        if scores.requires_grad:
+            self.follows_mean = True
+            self.mean.add(start, scores, log_weights)
+        scores = scores.detach()
+        losses = self.loss(scores, counted)
+        self.losses.append(losses)
+        texts = len(self.orbit.counts)
+        if self.best is None or self.best_loss is None:
+            self.best = scores.new_empty(texts, *scores.shape[1:])
+            self.best_loss = losses.new_full((texts,), torch.inf)
+        stop = start + len(scores)
+        batch, rank = self.orbit.batch_of_row[start:stop], self.orbit.rank_of_row[start:stop]
+        for place in range(int(rank.min()), int(rank.max()) + 1):
+            better = (rank == place) & ((losses < self.best_loss[batch]) | (rank == 0))
+            self.best[batch[better]] = scores[better]
+            self.best_loss[batch[better]] = losses[better]
+
+    def result(self) -> torch.Tensor:
+        """The chosen log-probabilities in the user's frame, `(B, T, V)`."""
+        if self.best is None:
+            raise RuntimeError("no rows were added")
+        columns = self.action.permutations[self.decision().chosen_element]  # (B, V)
+        chosen = self.best.gather(-1, columns[:, None].expand_as(self.best))
+        if not self.follows_mean:
+            return chosen
+        mean = self.mean.result()
+        return mean + (chosen - mean).detach()
+
+    def decision(self) -> Decision:
+        """Which element was chosen, and by how much."""
+        return decide(self.orbit, torch.cat(self.losses))[1]
+
+
+def decide(orbit: Orbit, losses: torch.Tensor) -> tuple[torch.Tensor, Decision]:
+    """The row of the least loss in each orbit; ties go to the smallest member.
+
+    Args:
+        orbit: The rows.
+        losses: `(R,)` of each.
+
+    Returns:
+        The chosen rows, `(B,)`, and the decision.
+    """
+    table = losses.new_full((len(orbit.counts), orbit.most), torch.inf)
+    table[orbit.batch_of_row, orbit.rank_of_row] = losses
+    best = table.min(1, keepdim=True).values
+    chosen = orbit.offsets + (table == best).int().argmax(1)
+    margin = losses.new_full((len(table),), torch.inf)
+    if orbit.most > 1:
+        two = table.sort(1).values
+        margin = two[:, 1] - two[:, 0]
+    return chosen, Decision(chosen_element=orbit.element_of_row[chosen], margin=margin)
