@@ -70,11 +70,14 @@ class NoiseKeys:
     def keys(self, rows: int, *numbers: int, sample: bool = True) -> torch.Tensor:
         """One key a row, `(rows,)`: of its prompt, the number of its sample (unless shared), and the numbers."""
         each = rows // self.count
+        samples = range(each) if sample else (0,)
         keys = [
-            struct.unpack("<q", _digest(row % each if sample else 0, *numbers, salt=self.digests[row // each])[:8])[0]
-            for row in range(rows)
+            struct.unpack("<q", _digest(number, *numbers, salt=digest)[:8])[0]
+            for digest in self.digests
+            for number in samples
         ]
-        return torch.tensor(keys, dtype=torch.long, device=self.elements.device)
+        table = torch.tensor(keys, dtype=torch.long, device=self.elements.device)
+        return table if sample else table.repeat_interleave(each)
 
     def row_elements(self, rows: int) -> torch.Tensor:
         """k(x) of each row, `(rows,)`."""
@@ -89,11 +92,21 @@ class Prompts(NoiseKeys):
         ids: `(B, T)` the prompts.
         mask: `(B, T)`, 0 at padding, or `None`.
         seed: As in `NoiseKeys`.
+        written: The group on the tokens that are drawn, where those are of another vocabulary; by default `action`.
+        length: Tokens that are there before the first is drawn; by default those of the prompts.
     """
 
-    def __init__(self, action: TokenAction, ids: torch.Tensor, mask: torch.Tensor | None, seed: int | None) -> None:
-        self.action = action
-        self.length = ids.shape[1]
+    def __init__(
+        self,
+        action: TokenAction,
+        ids: torch.Tensor,
+        mask: torch.Tensor | None,
+        seed: int | None,
+        written: TokenAction | None = None,
+        length: int | None = None,
+    ) -> None:
+        self.written = action if written is None else written
+        self.length = ids.shape[1] if length is None else length
         elements = action.canonical_element(ids, mask)
         canonical = action.apply(elements, ids).tolist()
         if mask is not None:
@@ -155,15 +168,18 @@ class CoupledNoise(LogitsProcessor):
         return torch.full_like(scores, -torch.inf).scatter_(-1, drawn[:, None], 0.0)
 
     def _greedy(self, scores: torch.Tensor, step: int) -> torch.Tensor:
-        keys = self.prompts.keys(len(scores), step, sample=False)
-        chosen = best_tokens(scores, lambda rows, tokens: self._uniform(rows, tokens, keys))
+        # Ties are rare, and only they need keys.
+        chosen = best_tokens(
+            scores,
+            lambda rows, tokens: self._uniform(rows, tokens, self.prompts.keys(len(scores), step, sample=False)),
+        )
         if chosen is None:
             return scores
         raised = torch.nextafter(scores.gather(-1, chosen[:, None]), scores.new_tensor(torch.inf))
         return scores.scatter(-1, chosen[:, None], raised)
 
     def _nudge(self, scores: torch.Tensor, step: int) -> torch.Tensor:
-        moved = self.prompts.action.moved
+        moved = self.prompts.written.moved
         rows = torch.arange(len(scores), device=scores.device).repeat_interleave(len(moved))
         noise = self._uniform(rows, moved.repeat(len(scores)), self.prompts.keys(len(scores), step, sample=False))
         return scores.index_add(-1, moved, (BEAM_NUDGE * noise).view(len(scores), -1).to(scores.dtype))
@@ -171,7 +187,7 @@ class CoupledNoise(LogitsProcessor):
     def _uniform(self, rows: torch.Tensor, tokens: torch.Tensor, keys: torch.Tensor) -> torch.Tensor:
         """Uniform numbers in (0, 1) for some (row, token), float64."""
         elements = self.prompts.row_elements(len(keys))
-        canonical = self.prompts.action.permutations[elements[rows], tokens]
+        canonical = self.prompts.written.permutations[elements[rows], tokens]
         return uniform(keys[rows], canonical)
 
 

@@ -9,7 +9,7 @@ from transformers import DynamicCache, PreTrainedModel
 from transformers.cache_utils import Cache
 
 from hf_equi.errors import ConfigurationError
-from hf_equi.generation.orbit_forward import call_base
+from hf_equi.generation.base_call import call_base
 
 __all__ = ["DraftCache", "distinct_rows"]
 

@@ -10,8 +10,9 @@ from transformers import LogitsProcessor, PreTrainedModel
 from hf_equi.actions import TokenAction
 from hf_equi.actions.resolution import resolve_tokens
 from hf_equi.errors import ConfigurationError
+from hf_equi.generation.base_call import check_base
 from hf_equi.generation.orbit_cache import OrbitCache
-from hf_equi.generation.orbit_forward import OrbitInputs, check_base, forward_orbit
+from hf_equi.generation.orbit_forward import OrbitInputs, forward_orbit
 from hf_equi.generation.padding import leading_mask
 from hf_equi.groups import DemographicGroup
 from hf_equi.symmetrizers import Draws, Equitune

@@ -8,6 +8,9 @@ all layers of transformers have, sliding, static and recurrent ones too.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Any
+
 import torch
 from transformers.cache_utils import Cache
 
@@ -31,16 +34,25 @@ class OrbitCache(Cache):
     """
 
     def __init__(self, inner: Cache, orbit: Orbit, action: TokenAction) -> None:
-        super().__init__(layers=inner.layers)
-        if inner.is_compileable and inner.is_initialized and inner.batch_size != orbit.rows:
+        # The cache of an encoder-decoder is a pair, and the first of it holds what was decoded.
+        decoded = getattr(inner, "self_attention_cache", inner)
+        super().__init__(layers=decoded.layers)
+        if decoded.is_compileable and decoded.is_initialized and decoded.batch_size != orbit.rows:
             raise UnsupportedModelError(
-                f"The static cache has room for {inner.batch_size} rows, the orbits need {orbit.rows} (texts "
+                f"The static cache has room for {decoded.batch_size} rows, the orbits need {orbit.rows} (texts "
                 "times group elements). Let generate() make the cache: pass cache_implementation='static' without a "
                 "prefill chunk."
             )
         self.inner = inner
         self.orbit = orbit
         self.action = action
+        self._noted: tuple[Orbit, object, Any] | None = None
+
+    def note(self, origin: object, make: Callable[[], Any]) -> Any:
+        """What was made of `origin` for the rows as they lie now; made anew once rows fork or move."""
+        if self._noted is None or self._noted[0] is not self.orbit or self._noted[1] is not origin:
+            self._noted = (self.orbit, origin, make())
+        return self._noted[2]
 
     @property
     def is_compileable(self) -> bool:

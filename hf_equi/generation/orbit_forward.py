@@ -1,19 +1,19 @@
-r"""The one place where a base language model meets an orbit.
+r"""The one place where a base model that writes tokens meets an orbit.
 
     token ids ── orbit, equal members shared ──► rows ── base ──► log-probabilities ── pull back, combine ──► (B, ...)
 
-Everything that needs a symmetrised language model (`EquiLM.forward`, `EquiLogitsProcessor`) calls `forward_orbit`.
+Everything that needs a symmetrised model of token sequences (`EquiLM.forward`, `EquiForSeq2SeqLM.forward`,
+`EquiLogitsProcessor`) calls `forward_orbit`. Of a sequence-to-sequence model these are the target's tokens; what the
+encoder said of the members of the source comes along as `OrbitInputs.source`.
 
 Letters: B texts, K members of each, R distinct rows, T new tokens, V vocabulary.
 """
 
 from __future__ import annotations
 
-import inspect
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from functools import lru_cache
 from typing import Any
 
 import torch
@@ -22,10 +22,12 @@ from transformers.cache_utils import Cache
 
 from hf_equi.actions import TokenAction
 from hf_equi.errors import UnsupportedModelError
+from hf_equi.generation.base_call import call_base
+from hf_equi.generation.encoded_source import EncodedSource
 from hf_equi.generation.orbit_cache import OrbitCache
-from hf_equi.symmetrizers import Orbit, OrbitFold, Symmetrizer
+from hf_equi.symmetrizers import Decision, Orbit, Symmetrizer
 
-__all__ = ["OrbitInputs", "OrbitScores", "call_base", "check_base", "forward_orbit"]
+__all__ = ["OrbitInputs", "OrbitScores", "forward_orbit"]
 
 # A second call of the base costs about as much as this many rows times tokens (the weights are read once more), so a
 # shared prefix is fed on its own only where it saves more.
@@ -46,6 +48,9 @@ class OrbitInputs:
         prompt_length: Places that are prompt, `(B,)`, for methods that weigh what comes after; `None`: all.
         chunk: Members of each orbit that go through the base at once; `None`: all.
         extras: Passed on to the base.
+        source: The encoded orbits of the sources, for a base with an encoder.
+        counted: `(B, T)` bool, the places that a choice between members goes by; `None`: all.
+        normalised: Whether the combination is renormalised, as a law has to be; a training objective need not.
     """
 
     input_ids: torch.Tensor
@@ -57,6 +62,13 @@ class OrbitInputs:
     prompt_length: torch.Tensor | None = None
     chunk: int | None = None
     extras: dict[str, Any] = field(default_factory=dict)
+    source: EncodedSource | None = None
+    counted: torch.Tensor | None = None
+    normalised: bool = True
+
+    def start(self, elements: torch.Tensor, shared: bool = True) -> Orbit:
+        """The orbits before the first token: of empty texts, or of the sources."""
+        return Orbit.start(elements, shared) if self.source is None else self.source.start(shared)
 
 
 @dataclass(frozen=True)
@@ -66,23 +78,7 @@ class OrbitScores:
     combined: torch.Tensor
     identity: torch.Tensor | None
     cache: OrbitCache | None
-
-
-def check_base(base: PreTrainedModel | type[PreTrainedModel]) -> None:
-    """Refuse a base whose cache cannot hold orbits.
-
-    Raises:
-        UnsupportedModelError: For models that take no cache of transformers as `past_key_values`.
-    """
-    model_class = base if isinstance(base, type) else type(base)
-    supports = getattr(model_class, "_supports_default_dynamic_cache", None)
-    if "past_key_values" not in _parameters(model_class.forward) or (supports is not None and not supports()):
-        raise UnsupportedModelError(
-            f"{model_class.__name__} takes no cache of transformers as `past_key_values`, so its state cannot be "
-            "forked: purely recurrent models such as Mamba, and those with a cache of their own, cannot be wrapped. "
-            "Decoder-only models with a key-value cache can be (GPT-2, Llama, Mistral, Gemma, Qwen, OPT, Falcon, "
-            "BLOOM and the like), and hybrids that keep their state in it (Jamba)."
-        )
+    decision: Decision = field(default_factory=Decision)
 
 
 def forward_orbit(
@@ -148,7 +144,7 @@ def _cached(
 ) -> OrbitScores:
     """New tokens after what is cached, segment by segment."""
     cache = _open_cache(action, elements, inputs)
-    orbit = Orbit.start(elements) if cache is None else cache.orbit
+    orbit = inputs.start(elements) if cache is None else cache.orbit
     members = action.members(orbit.elements, inputs.input_ids)
     for start, stop in _segments(base, members, orbit, cache, inputs):
         tokens = members[..., start:stop]
@@ -159,13 +155,14 @@ def _cached(
         out = _cached_call(base, members, orbit, cache, inputs, (start, stop))
         if cache is None and out.past_key_values is not None:
             cache = OrbitCache(out.past_key_values, orbit, action)
-    fold = OrbitFold(orbit, action, method)
+    fold = method.fold(orbit, action, inputs.normalised)
     scores = _normalise(out.logits, needed=keep_identity or not fold.takes_logits)
-    weights = None
-    if members.shape[1] > 1 and scores.shape[1] == members.shape[-1]:
-        weights = _history(method, scores, members[orbit.batch_of_row, orbit.slot_of_row], orbit.batch_of_row, inputs)
-    fold.add(0, scores, weights)
-    return OrbitScores(fold.result(), scores[orbit.row_of[:, 0]] if keep_identity else None, cache)
+    whole = members.shape[1] > 1 and scores.shape[1] == members.shape[-1]
+    rows = slice(0, orbit.rows)
+    weights = _weights(method, scores, members, orbit, rows, inputs) if whole or inputs.source is not None else None
+    fold.add(0, scores, weights, _counted(inputs, orbit, rows, scores.shape[1]))
+    identity = scores[orbit.row_of[:, 0]] if keep_identity else None
+    return OrbitScores(fold.result(), identity, cache, fold.decision())
 
 
 def _open_cache(action: TokenAction, elements: torch.Tensor, inputs: OrbitInputs) -> OrbitCache | None:
@@ -185,32 +182,50 @@ def _open_cache(action: TokenAction, elements: torch.Tensor, inputs: OrbitInputs
             "This cache was filled by another model, so it does not hold the orbits of its texts. Pass the "
             "`past_key_values` that this model returned, or none."
         )
-    return OrbitCache(cache, Orbit.start(elements, shared=not cache.is_compileable), action)
+    return OrbitCache(cache, inputs.start(elements, shared=not cache.is_compileable), action)
 
 
 def _uncached(
     base: PreTrainedModel, action: TokenAction, method: Symmetrizer, elements: torch.Tensor, inputs: OrbitInputs
 ) -> OrbitScores:
     """All places of whole texts, a chunk of rows at a time."""
-    ids = inputs.input_ids
-    members = action.members(elements, ids)
-    orbit, _ = Orbit.start(elements).extend(members)
-    tokens = members[orbit.batch_of_row, orbit.slot_of_row]  # (R, T)
-    fold = OrbitFold(orbit, action, method)
+    members = action.members(elements, inputs.input_ids)
+    orbit, _ = inputs.start(elements).extend(members)
+    fold = method.fold(orbit, action, inputs.normalised)
     keep = 0 if method.weighs_history else inputs.logits_to_keep
-    size = orbit.rows if inputs.chunk is None else len(ids) * inputs.chunk
+    size = orbit.rows if inputs.chunk is None else len(members) * inputs.chunk
     for start in range(0, orbit.rows, size):
-        batch = orbit.batch_of_row[start : start + size]
-        kwargs = _rows(inputs.attention_mask, inputs.position_ids, batch)
-        logits = call_base(
-            base, {"input_ids": tokens[start : start + size], **kwargs, **_extras(inputs, batch)}, keep
-        ).logits
+        rows = slice(start, start + size)
+        batch, slots = orbit.batch_of_row[rows], orbit.slot_of_row[rows]
+        name = "input_ids" if inputs.source is None else "decoder_input_ids"
+        arguments = {name: members[batch, slots], **_rows(inputs, inputs.attention_mask, None, batch, slots)}
+        logits = call_base(base, arguments, keep).logits
         scores = _normalise(logits, needed=not fold.takes_logits)
-        weights = _history(method, scores, tokens[start : start + size], batch, inputs)
-        if weights is not None:
+        weights = _weights(method, scores, members, orbit, rows, inputs)
+        if method.weighs_history and weights is not None:
             scores, weights = scores[:, -inputs.logits_to_keep :], weights[:, -inputs.logits_to_keep :]
-        fold.add(start, scores, weights)
-    return OrbitScores(fold.result(), None, None)
+        fold.add(start, scores, weights, _counted(inputs, orbit, rows, scores.shape[1]))
+    return OrbitScores(fold.result(), None, None, fold.decision())
+
+
+def _weights(
+    method: Symmetrizer,
+    scores: torch.Tensor,
+    members: torch.Tensor,
+    orbit: Orbit,
+    rows: slice,
+    inputs: OrbitInputs,
+) -> torch.Tensor | None:
+    """Log weights of some rows, `(rows, T)`: of their sources, or of their texts so far; `None` for equal ones."""
+    batch, slots = orbit.batch_of_row[rows], orbit.slot_of_row[rows]
+    if inputs.source is not None:
+        return inputs.source.log_weights(batch, slots, scores.shape[1])
+    return _history(method, scores, members[batch, slots], batch, inputs)
+
+
+def _counted(inputs: OrbitInputs, orbit: Orbit, rows: slice, places: int) -> torch.Tensor | None:
+    """Which of the last places of some rows count, `(rows, places)`."""
+    return None if inputs.counted is None else inputs.counted[orbit.batch_of_row[rows], -places:]
 
 
 def _history(
@@ -233,7 +248,7 @@ def _segments(
 ) -> list[tuple[int, int]]:
     """How the new tokens are cut into calls: a long prefix that members share first, and no call above the chunk."""
     tokens = members.shape[-1]
-    if base._is_stateful:
+    if base._is_stateful and inputs.source is None:
         return _recurrent_segments(tokens, cache, inputs)
     if tokens == 1 or inputs.logits_to_keep != 1:  # other places need the logits of every call
         return [(0, tokens)]
@@ -274,51 +289,43 @@ def _cached_call(
 ) -> Any:
     """Feed one segment of the new tokens to the rows of the cache, as `generate` would feed them to the base."""
     start, stop = segment
-    batch = orbit.batch_of_row
+    batch, slots = orbit.batch_of_row, orbit.slot_of_row
     past = 0 if cache is None else cache.get_seq_length()
     mask = inputs.attention_mask
     if mask is not None:
         mask = mask[:, : mask.shape[1] - members.shape[-1] + stop]
     positions = None if inputs.position_ids is None else inputs.position_ids[:, start:stop]
     arguments = base.prepare_inputs_for_generation(  # type: ignore[operator]  # from GenerationMixin
-        members[..., start:stop][batch, orbit.slot_of_row],
+        members[..., start:stop][batch, slots],
         past_key_values=None if cache is None else cache.inner,
         is_first_iteration=past == 0,
         use_cache=True,
-        **_rows(mask, positions, batch),
-        **_extras(inputs, batch),
+        **_rows(inputs, mask, positions, batch, slots),
     )
     return call_base(base, arguments, inputs.logits_to_keep)
 
 
-def call_base(base: PreTrainedModel, arguments: dict[str, Any], logits_to_keep: int) -> Any:
-    """Call the base with what it accepts."""
-    accepted = _parameters(type(base).forward)
-    if "position_ids" not in accepted:
-        arguments.pop("position_ids", None)
-    arguments["return_dict"] = True
-    if "logits_to_keep" in accepted:
-        arguments["logits_to_keep"] = logits_to_keep
-        return base(**arguments)
-    arguments.pop("logits_to_keep", None)
-    out = base(**arguments)
-    out.logits = out.logits[:, -logits_to_keep:]
-    return out
-
-
-@lru_cache(maxsize=64)
-def _parameters(function: Callable[..., Any]) -> frozenset[str]:
-    return frozenset(inspect.signature(function).parameters)
-
-
-def _rows(mask: torch.Tensor | None, positions: torch.Tensor | None, batch: torch.Tensor) -> dict[str, torch.Tensor]:
-    """The mask and positions of each row."""
-    rows = {}
+def _rows(
+    inputs: OrbitInputs,
+    mask: torch.Tensor | None,
+    positions: torch.Tensor | None,
+    batch: torch.Tensor,
+    slots: torch.Tensor,
+) -> dict[str, Any]:
+    """What the base is given beside the tokens of some rows: masks, positions, sources, extras."""
+    positions = inputs.position_ids if positions is None else positions
+    rows: dict[str, Any] = {}
     if mask is not None:
-        rows["attention_mask"] = mask[batch]
+        rows["attention_mask" if inputs.source is None else "decoder_attention_mask"] = mask[batch]
     if positions is not None:
         rows["position_ids"] = positions[batch] if len(positions) > 1 else positions.expand(len(batch), -1)
-    return rows
+    if (source := inputs.source) is not None:
+        cache = inputs.cache
+        if isinstance(cache, OrbitCache) and len(batch) == cache.orbit.rows:
+            rows |= cache.note(source.encoded, lambda: source.rows(batch, slots))
+        else:
+            rows |= source.rows(batch, slots)
+    return {**rows, **_extras(inputs, batch)}
 
 
 def _extras(inputs: OrbitInputs, batch: torch.Tensor) -> dict[str, Any]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 from small_models import BOTH, GENDER, base_model, tokenizer
+from token_actions import action_of
 
 import hf_equi
 from hf_equi.actions import TokenAction, WordAction
@@ -249,3 +250,60 @@ def test_nothing_left_to_draw():
     scores = torch.tensor([[0.0, 1.0], [-torch.inf, -torch.inf]])
     with pytest.raises(ConfigurationError, match="No token is left to draw"):
         draw_tokens(scores, lambda rows, tokens: torch.full(rows.shape, 0.5, dtype=torch.float64))
+
+
+# Prompts, and tokens that are drawn from another vocabulary: 3 in a circle, so that an element is not its inverse.
+READ, WRITTEN = action_of(6, [[5, 1, 3]]), action_of(5, [[2, 0, 4]])
+ORBIT = torch.tensor([[0, 5], [0, 1], [0, 3]])  # x, gx, ggx
+
+
+@pytest.mark.parametrize("mode", ["sample", "beams", "nudge"])
+def test_noise_of_another_vocabulary_is_pulled_back_there(mode):
+    """Scores of gx are those of x moved by g, and so is its choice."""
+    scores = torch.tensor([0.2, 0.1, 0.3, 0.25, 0.15]).log()
+    moved = torch.stack([WRITTEN.pull_back(g, scores) for g in (0, 2, 1)])  # g y is the pull back by the inverse of g
+    for seed in range(20):
+        noise = CoupledNoise(Prompts(READ, ORBIT, None, seed, written=WRITTEN, length=1), mode)
+        chosen = noise(torch.zeros(3, 1, dtype=torch.long), moved)
+        for g in range(3):
+            assert torch.equal(WRITTEN.pull_back(g, chosen[g]), chosen[0])
+
+
+def test_ties_of_another_vocabulary_are_broken_alike():
+    scores = torch.tensor([[0.7, 0.1, 0.7, 0.0, 0.7]] * 3)  # 0, 2 and 4 tie
+    firsts = set()
+    for seed in range(20):
+        noise = CoupledNoise(Prompts(READ, ORBIT, None, seed, written=WRITTEN, length=1), "greedy")
+        chosen = noise(torch.zeros(3, 1, dtype=torch.long), scores).argmax(-1)
+        assert [WRITTEN.apply(g, chosen[:1]).item() for g in range(3)] == chosen.tolist()
+        firsts.add(int(chosen[0]))
+    assert firsts == {0, 2, 4}
+
+
+def test_steps_are_counted_from_the_length_that_is_given():
+    """The prompts are sources of four tokens; what is decoded starts with one of its own."""
+    ids, scores = torch.tensor([[0, 1, 5, 5]]), torch.zeros(1, 6)
+
+    def drawn(length, tokens):
+        prompts = Prompts(TOY, ids, None, 3, length=length)
+        assert prompts.length == (4 if length is None else length)
+        noise = CoupledNoise(prompts, "sample")
+        return [int(noise(torch.zeros(1, count, dtype=torch.long), scores).argmax()) for count in tokens]
+
+    assert drawn(1, range(1, 13)) == drawn(None, range(4, 16))
+    assert drawn(1, range(1, 13)) != drawn(1, range(4, 16))
+
+
+def test_by_default_what_is_drawn_is_of_the_prompts_vocabulary():
+    assert Prompts(READ, ORBIT, None, 0).written is READ
+    assert Prompts(READ, ORBIT, None, 0, written=WRITTEN).written is WRITTEN
+
+
+def test_draws_read_the_action_of_the_prompts_alone():
+    """The second action decides what is written, not which element is drawn."""
+    for seed in range(5):
+        drawn = [
+            CoupledDraws(Prompts(READ, ORBIT, None, seed, written=written), 2).elements(READ, ORBIT, None).tolist()
+            for written in (None, WRITTEN)
+        ]
+        assert drawn[0] == drawn[1]

@@ -99,3 +99,23 @@ def test_static_cache_of_another_size_is_refused():
     cache.early_initialization(2, config.num_key_value_heads, config.head_dim, torch.float32, torch.device("cpu"))
     with pytest.raises(UnsupportedModelError, match="room for 2 rows, the orbits need 4"):
         OrbitCache(cache, Orbit.start(torch.arange(GENDER.order).expand(2, -1), shared=False), None)
+
+
+def test_what_was_made_for_the_rows_is_made_anew_where_they_change(lm):
+    cache = step(lm, ids(" person person", " person person")[:, :1], None).past_key_values
+    made = []
+
+    def note(origin):
+        return cache.note(origin, lambda: made.append(origin) or len(made))
+
+    first, second = object(), object()
+    assert [note(first), note(first)] == [1, 1]
+    person = ids(" person").repeat(2, 1)
+    step(lm, person, cache)  # separates nothing
+    assert note(first) == 1
+    step(lm, torch.cat([ids(" man"), ids(" person")]), cache)
+    assert [note(first), note(first)] == [2, 2]
+    cache.reorder_cache(torch.tensor([1, 0]))
+    assert note(first) == 3
+    assert [note(second), note(second)] == [4, 4]
+    assert made == [first, first, first, second]

@@ -1,0 +1,68 @@
+"""Calling a base model with what it accepts."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable
+from functools import lru_cache
+from typing import Any
+
+from transformers import PreTrainedModel
+
+from hf_equi.errors import UnsupportedModelError
+
+__all__ = ["call_base", "check_base", "check_seq2seq_base", "parameters"]
+
+
+def check_base(base: PreTrainedModel | type[PreTrainedModel]) -> None:
+    """Refuse a base whose cache cannot hold orbits.
+
+    Raises:
+        UnsupportedModelError: For models that take no cache of transformers as `past_key_values`.
+    """
+    model_class = base if isinstance(base, type) else type(base)
+    supports = getattr(model_class, "_supports_default_dynamic_cache", None)
+    if "past_key_values" not in parameters(model_class.forward) or (supports is not None and not supports()):
+        raise UnsupportedModelError(
+            f"{model_class.__name__} takes no cache of transformers as `past_key_values`, so its state cannot be "
+            "forked: purely recurrent models such as Mamba, and those with a cache of their own, cannot be wrapped. "
+            "Decoder-only models with a key-value cache can be (GPT-2, Llama, Mistral, Gemma, Qwen, OPT, Falcon, "
+            "BLOOM and the like), and hybrids that keep their state in it (Jamba)."
+        )
+
+
+def check_seq2seq_base(base: PreTrainedModel | type[PreTrainedModel]) -> None:
+    """Refuse a base that does not turn texts into texts.
+
+    Raises:
+        UnsupportedModelError: For models without a text encoder and a decoder of their own.
+    """
+    model_class = base if isinstance(base, type) else type(base)
+    needed = {"input_ids", "decoder_input_ids", "encoder_outputs", "past_key_values", "labels"}
+    if missing := sorted(needed - parameters(model_class.forward)):
+        raise UnsupportedModelError(
+            f"{model_class.__name__} takes no {', '.join(missing)}, so it is no model from text to text. Load one "
+            "with AutoModelForSeq2SeqLM (T5, BART, Marian, mBART, Pegasus, Blenderbot, M2M100 and the like), or take "
+            "a hf_equi.RecurrentSeq2Seq."
+        )
+
+
+def call_base(base: PreTrainedModel, arguments: dict[str, Any], logits_to_keep: int) -> Any:
+    """Call the base with what it accepts."""
+    accepted = parameters(type(base).forward)
+    if "position_ids" not in accepted:
+        arguments.pop("position_ids", None)
+    arguments["return_dict"] = True
+    if "logits_to_keep" in accepted:
+        arguments["logits_to_keep"] = logits_to_keep
+        return base(**arguments)
+    arguments.pop("logits_to_keep", None)
+    out = base(**arguments)
+    out.logits = out.logits[:, -logits_to_keep:]
+    return out
+
+
+@lru_cache(maxsize=64)
+def parameters(function: Callable[..., Any]) -> frozenset[str]:
+    """The names of what a function takes."""
+    return frozenset(inspect.signature(function).parameters)

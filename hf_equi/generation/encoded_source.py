@@ -1,0 +1,128 @@
+"""What the encoder of a sequence-to-sequence model says of the orbits of its sources."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from transformers import PreTrainedModel
+from transformers.modeling_outputs import BaseModelOutput
+from transformers.utils import ModelOutput
+
+from hf_equi.actions import TokenAction
+from hf_equi.errors import ConfigurationError
+from hf_equi.symmetrizers import Orbit
+
+__all__ = ["EncodedSource", "OrbitEncoderOutput", "encode_orbit"]
+
+
+@dataclass
+class OrbitEncoderOutput(ModelOutput):
+    """The orbits of B encoded sources: every entry has the batch first, so that beams repeat it alone.
+
+    Args:
+        last_hidden_state: `(B, K, length, width)` of each member.
+        encoder_state: `(B, K, ...)` what else an encoder hands to its decoder, or `None`.
+        elements: `(B, K)` the group elements of the members.
+        rank: `(B, K)` which members are equal, as in `hf_equi.symmetrizers.Orbit`.
+        log_weights: `(B, K)` log weights of the members, or `None` for equal ones.
+    """
+
+    last_hidden_state: torch.Tensor | None = None
+    encoder_state: torch.Tensor | None = None
+    elements: torch.Tensor | None = None
+    rank: torch.Tensor | None = None
+    log_weights: torch.Tensor | None = None
+
+
+@dataclass(frozen=True)
+class EncodedSource:
+    """Encoded orbits beside the mask of their sources.
+
+    Args:
+        encoded: What the encoder said.
+        mask: `(B, length)`, 0 where the source is padded, or `None`.
+    """
+
+    encoded: OrbitEncoderOutput
+    mask: torch.Tensor | None = None
+
+    @property
+    def elements(self) -> torch.Tensor:
+        """The group elements of the members, `(B, K)`."""
+        return _entry(self.encoded, "elements")
+
+    def start(self, shared: bool = True) -> Orbit:
+        """The orbits before the first target token."""
+        if not shared:
+            return Orbit.start(self.elements, shared=False)
+        return Orbit(self.elements, _entry(self.encoded, "rank"))
+
+    def rows(self, batch: torch.Tensor, slots: torch.Tensor) -> dict[str, Any]:
+        """What the base's decoder is given for some rows: `(R,)` texts and members."""
+        hidden, state, mask = _entry(self.encoded, "last_hidden_state"), self.encoded.encoder_state, self.mask
+        if self.elements.shape[1] == 1 and len(batch) == len(hidden):  # a row a text, in order: nothing to copy
+            hidden, state = hidden[:, 0], None if state is None else state[:, 0]
+        else:
+            hidden, state = hidden[batch, slots], None if state is None else state[batch, slots]
+            mask = None if mask is None else mask[batch]
+        outputs: ModelOutput = BaseModelOutput(last_hidden_state=hidden)
+        if state is not None:
+            outputs = OrbitEncoderOutput(hidden, state)
+        rows: dict[str, Any] = {"encoder_outputs": outputs}
+        return rows if mask is None else {**rows, "attention_mask": mask}
+
+    def log_weights(self, batch: torch.Tensor, slots: torch.Tensor, places: int) -> torch.Tensor | None:
+        """Log weights of some rows, `(R, places)`, or `None` for equal ones."""
+        if self.encoded.log_weights is None:
+            return None
+        return self.encoded.log_weights[batch, slots].unsqueeze(-1).expand(-1, places)
+
+
+def encode_orbit(
+    base: PreTrainedModel,
+    action: TokenAction,
+    elements: torch.Tensor,
+    input_ids: torch.Tensor,
+    mask: torch.Tensor | None,
+    chunk: int | None = None,
+) -> OrbitEncoderOutput:
+    """Run the base's encoder once a distinct member of each source's orbit.
+
+    Args:
+        base: The base model.
+        action: The group on source tokens.
+        elements: `(B, K)` the members to run.
+        input_ids: `(B, length)`.
+        mask: `(B, length)`, 0 at padding, or `None`.
+        chunk: Members of each orbit that go through the encoder at once; `None`: all.
+
+    Cost: one forward of the encoder on at most |G| rows a source; one row where nothing moves.
+    """
+    members = action.members(elements, input_ids)
+    orbit, _ = Orbit.start(elements).extend(members)
+    tokens = members[orbit.batch_of_row, orbit.slot_of_row]  # (R, length)
+    size = orbit.rows if chunk is None else len(input_ids) * chunk
+    encoder = base.get_encoder()
+    slices = []
+    for start in range(0, orbit.rows, size):
+        rows = {"input_ids": tokens[start : start + size]}
+        if mask is not None:
+            rows["attention_mask"] = mask[orbit.batch_of_row[start : start + size]]
+        slices.append(encoder(**rows, return_dict=True))
+    state = None
+    if slices[0].get("encoder_state") is not None:
+        state = torch.cat([part["encoder_state"] for part in slices])[orbit.row_of]
+    hidden = torch.cat([part["last_hidden_state"] for part in slices])
+    return OrbitEncoderOutput(hidden[orbit.row_of], state, elements, orbit.rank)
+
+
+def _entry(encoded: Any, name: str) -> torch.Tensor:
+    """An entry that the base's own encoder would not have given."""
+    value: torch.Tensor | None = getattr(encoded, name, None)
+    if value is None:
+        raise ConfigurationError(
+            "encoder_outputs have to be those of this model's encoder, model.get_encoder(): they hold whole orbits"
+        )
+    return value

@@ -1,0 +1,55 @@
+"""The proxy loss of texts while they are decoded."""
+
+from __future__ import annotations
+
+import torch
+from transformers import LogitsProcessor
+
+from hf_equi.generation.stop_watch import StopWatch
+from hf_equi.symmetrizers import ProxyLoss
+
+__all__ = ["StepLosses"]
+
+
+class StepLosses(LogitsProcessor):
+    """A logits processor that changes nothing: it notes how unsure the model is at each step of each text.
+
+    It reads the log-probabilities of a symmetrised model, before any other processor has changed them. Steps behind
+    the end of a text do not count.
+
+    Args:
+        loss: The proxy loss.
+        watch: Which texts have ended; a stopping criterion of the same call.
+
+    Example:
+        >>> from hf_equi.symmetrizers import MaxProbability
+        >>> watch = StopWatch()
+        >>> steps = StepLosses(MaxProbability(), watch)
+        >>> for ended in (True, True):
+        ...     scores = steps(torch.tensor([[1]]), torch.tensor([[0.5, 0.25, 0.25]]).log())
+        ...     watch.note(torch.tensor([ended]))
+        >>> steps.losses(), steps.lengths()
+        (tensor([-0.5000]), tensor([1]))
+    """
+
+    runs_first = True
+
+    def __init__(self, loss: ProxyLoss, watch: StopWatch) -> None:
+        self.loss = loss
+        self.watch = watch
+        self.steps: list[torch.Tensor] = []
+        self.live: list[torch.Tensor] = []
+
+    def __call__(self, input_ids: torch.LongTensor, scores: torch.FloatTensor) -> torch.FloatTensor:
+        """Note a step: `(rows, tokens)` ids and `(rows, V)` log-probabilities, which are returned as they are."""
+        self.steps.append(self.loss.of_steps(scores))
+        self.live.append(self.watch.live(len(scores), scores.device))
+        return scores
+
+    def losses(self) -> torch.Tensor:
+        """The loss of each text, `(rows,)`."""
+        return self.loss.reduce(torch.stack(self.steps, 1), torch.stack(self.live, 1))
+
+    def lengths(self) -> torch.Tensor:
+        """Decoded tokens of each text with its end, `(rows,)`."""
+        return torch.stack(self.live, 1).sum(1)
