@@ -7,15 +7,15 @@ import os
 from pathlib import Path
 from typing import Any, ClassVar
 
-from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedModel
+from transformers import AutoTokenizer, PreTrainedModel
 from transformers.utils import CONFIG_NAME, cached_file
 from transformers.utils.hub import extract_commit_hash
 
 from hf_equi.errors import ConfigurationError
 from hf_equi.generation.loading import load_safetensors
-from hf_equi.models.causal_lm.fingerprint import check_tokenizer
+from hf_equi.models.fingerprint import check_tokenizer
 
-__all__ = ["CheckpointMixin", "embedding_rows", "hub_name", "load_base"]
+__all__ = ["CheckpointMixin", "embedding_rows", "hub_name", "load_tokenizer"]
 
 LOADER = "import_hf_equi.py"
 """The module that lets the Auto classes load a checkpoint before `import hf_equi`, with `trust_remote_code=True`."""
@@ -39,15 +39,6 @@ except ModuleNotFoundError as error:
 __all__ = ["{model}", "{config}"]
 '''
 _HUB_ARGUMENTS = ("cache_dir", "force_download", "local_files_only", "token", "revision", "subfolder")
-
-
-def load_base(name: str, **kwargs: Any) -> PreTrainedModel:
-    """Load a base model from safetensors alone.
-
-    Raises:
-        ConfigurationError: If the checkpoint holds no safetensors.
-    """
-    return load_safetensors(AutoModelForCausalLM, name, **kwargs)
 
 
 def embedding_rows(model: PreTrainedModel) -> int:
@@ -74,8 +65,9 @@ def hub_name(config: Any, **hub: Any) -> tuple[str | None, str | None]:
 
 
 class CheckpointMixin:
-    """What `EquiLM` adds to `PreTrainedModel` for its tokenizer and its base."""
+    """What wrapped models add to `PreTrainedModel` for their tokenizer and their base."""
 
+    auto_class: ClassVar[Any]
     base: PreTrainedModel
     config: Any
     generation_config: Any
@@ -110,8 +102,12 @@ class CheckpointMixin:
     def save_base_pretrained(self, save_directory: str | os.PathLike[str], **kwargs: Any) -> None:
         """Save the base alone, as a checkpoint of its own class, with the tokenizer."""
         self.base.save_pretrained(save_directory, **kwargs)
+        self._save_tokenizers(Path(save_directory))
+
+    def _save_tokenizers(self, folder: Path) -> None:
+        """Save what turns texts into the tokens that the group moves."""
         if self._tokenizer is not None:
-            self._tokenizer.save_pretrained(save_directory)
+            self._tokenizer.save_pretrained(folder)
 
     def save_pretrained(
         self, save_directory: str | os.PathLike[str], *args: Any, save_base: bool = True, **kwargs: Any
@@ -140,11 +136,10 @@ class CheckpointMixin:
         (folder / LOADER).write_text(loader, encoding="utf-8")
         self.config.auto_map = {
             "AutoConfig": f"{Path(LOADER).stem}.{type(self.config).__name__}",
-            "AutoModelForCausalLM": f"{Path(LOADER).stem}.{type(self).__name__}",
+            self.auto_class.__name__: f"{Path(LOADER).stem}.{type(self).__name__}",
         }
         # Before the weights: with push_to_hub the whole folder goes out at the end of their saving.
-        if self._tokenizer is not None:
-            self._tokenizer.save_pretrained(save_directory)
+        self._save_tokenizers(folder)
         if save_base:
             super().save_pretrained(save_directory, *args, **kwargs)  # type: ignore[misc]
         else:
@@ -197,17 +192,24 @@ class CheckpointMixin:
         for name in [name for name in kwargs if name in config.to_dict() and name != "dtype"]:
             setattr(config, name, kwargs.pop(name))
         config._check()
-        tokenizer = _load_tokenizer(pretrained_model_name_or_path, hub)
-        if tokenizer is not None:
-            check_tokenizer(tokenizer, config.tokenizer_fingerprint, str(pretrained_model_name_or_path))
+        tokenizers = cls._load_tokenizers(pretrained_model_name_or_path, config, hub)
         if config.stores_base:
             kwargs["use_safetensors"] = True  # no pickle is ever loaded
             model = super().from_pretrained(pretrained_model_name_or_path, *args, config=config, **kwargs)  # type: ignore[misc]
         else:
             model = cls._load_through_base(pretrained_model_name_or_path, config, kwargs)
         loaded, information = model if isinstance(model, tuple) else (model, None)
-        loaded._tokenizer = tokenizer
+        for name, tokenizer in tokenizers.items():
+            setattr(loaded, name, tokenizer)
         return loaded if information is None else (loaded, information)
+
+    @classmethod
+    def _load_tokenizers(cls, path: Any, config: Any, hub: dict[str, Any]) -> dict[str, Any]:
+        """The tokenizers of a checkpoint, checked, by the attributes that hold them."""
+        tokenizer = load_tokenizer(path, hub)
+        if tokenizer is not None:
+            check_tokenizer(tokenizer, config.tokenizer_fingerprint, str(path))
+        return {"_tokenizer": tokenizer}
 
     @classmethod
     def _read_config(cls, path: Any, config: Any, hub: dict[str, Any]) -> Any:
@@ -219,7 +221,7 @@ class CheckpointMixin:
                     f"{cls.config_class.model_type!r} one. Wrap it: hf_equi.symmetrize({str(path)!r}, group)."  # type: ignore[attr-defined]
                 )
             config = cls.config_class.from_pretrained(config or path, **hub)  # type: ignore[attr-defined]
-        if config.group is None or config.token_map is None:
+        if not config.has_group:
             raise ConfigurationError(f"{path} holds no group: make a model with hf_equi.symmetrize(model, group)")
         return config
 
@@ -228,7 +230,7 @@ class CheckpointMixin:
         # The revision of the checkpoint is not that of the base.
         passed = {name: value for name, value in kwargs.items() if name not in ("revision", "subfolder")}
         own = {name: passed.pop(name) for name in cls.own_arguments if name in passed}
-        base = load_base(config.base_name, revision=config.base_revision, **passed)
+        base = load_safetensors(cls.auto_class, config.base_name, revision=config.base_revision, **passed)
         config.stores_base = True  # of the model in memory; `save_base=False` asks for it again
         model = cls(config, base, **own)  # type: ignore[call-arg]
         model.remember_base()
@@ -241,7 +243,7 @@ def _versions(base: PreTrainedModel) -> list[int]:
     return [parameter._version for parameter in base.parameters()]
 
 
-def _load_tokenizer(path: Any, hub: dict[str, Any]) -> Any:
+def load_tokenizer(path: Any, hub: dict[str, Any]) -> Any:
     """The tokenizer beside a checkpoint, or `None`."""
     try:
         return AutoTokenizer.from_pretrained(path, **hub)

@@ -13,11 +13,11 @@ from transformers.utils import ModelOutput
 from hf_equi.errors import ConfigurationError
 from hf_equi.generation.coupled_sampling import CoupledDraws, CoupledNoise, Prompts
 from hf_equi.generation.padding import infer_mask
-from hf_equi.models.causal_lm.generation_settings import GenerationSettings
+from hf_equi.models.generation_settings import GenerationSettings
 from hf_equi.symmetrizers import Draws
 
 if TYPE_CHECKING:
-    from hf_equi.actions import TokenAction
+    from hf_equi.actions import TokenAction, TokenPairAction
     from hf_equi.groups import DemographicGroup
 
 __all__ = ["DecodingMixin"]
@@ -38,7 +38,7 @@ class DecodingMixin:
         generation_config: Any = None,
         logits_processor: LogitsProcessorList | None = None,
         *args: Any,
-        group: DemographicGroup | TokenAction | None = None,
+        group: DemographicGroup | TokenAction | TokenPairAction | None = None,
         seed: int | None = None,
         **kwargs: Any,
     ) -> Any:
@@ -73,7 +73,7 @@ class DecodingMixin:
         # Ties are broken alike in every call; texts are drawn anew unless a seed is given.
         noise_seed = seed if settings.do_sample else seed or 0
         ids, mask = ids.to(action.device), None if mask is None else mask.to(action.device)
-        prompts = Prompts(action, ids, mask, noise_seed)
+        prompts = self._describe_prompts(action, ids, mask, noise_seed, kwargs)
         ids, kwargs = self._choose_elements(action, ids, kwargs, settings, None if seed is None else prompts)
         processors, mode = LogitsProcessorList(logits_processor or []), settings.noise_mode
         if mode == "sample" and settings.cuts_ties:
@@ -81,14 +81,24 @@ class DecodingMixin:
         if mode is not None:
             noise = CoupledNoise(prompts, mode, record=settings.keeps_scores)
             processors.append(noise)
-        # Rows fork while text is generated, so a compiled graph of fixed shapes does not fit.
-        kwargs.setdefault("disable_compile", True)
+        generation_config = _without_compilation(generation_config, kwargs)
         out = super().generate(ids, generation_config, processors, *args, group=action, **kwargs)  # type: ignore[misc]
         if mode == "sample" and settings.keeps_scores and len(out.scores) == len(noise.recorded or ()):
             out.scores = tuple(noise.recorded or ())
         if isinstance(out, ModelOutput) and "elements" in kwargs:
             out.chosen_element = kwargs["elements"]
         return out
+
+    def _describe_prompts(
+        self, action: Any, ids: torch.Tensor, mask: torch.Tensor | None, seed: int | None, kwargs: dict[str, Any]
+    ) -> Prompts:
+        """What the noise has to know of the prompts."""
+        return Prompts(action, ids, mask, seed)
+
+    def _prompt_action(self, action: Any) -> TokenAction:
+        """How the group acts on the prompts."""
+        own: TokenAction = action
+        return own
 
     def _read_prompts(self, inputs: torch.Tensor | None, kwargs: dict[str, Any]) -> torch.Tensor:
         """The token ids of a call, checked."""
@@ -117,13 +127,13 @@ class DecodingMixin:
     ) -> tuple[torch.Tensor, dict[str, Any]]:
         """Where the method decodes one member of the orbit: which one, for each sample of each prompt."""
         method = self.config.create_method()
-        if not method.one_row:
+        if not method.one_row or "elements" in kwargs:
             return ids, kwargs
         ids, kwargs = settings.expand_samples(ids, kwargs)
         mask = kwargs.get("attention_mask")
         mask = None if mask is None else mask.to(action.device)
         draws = Draws() if prompts is None else CoupledDraws(prompts, settings.samples)
-        kwargs["elements"] = method.draw(action, ids, mask, draws)[:, 0]
+        kwargs["elements"] = method.draw(self._prompt_action(action), ids, mask, draws)[:, 0]
         return ids, kwargs
 
     def prepare_inputs_for_generation(
@@ -154,6 +164,20 @@ class DecodingMixin:
         return super()._sample(input_ids, logits_processor=logits_processor, **kwargs)  # type: ignore[misc]
 
     def _get_logits_processor(self, *args: Any, **kwargs: Any) -> LogitsProcessorList:
-        """The processors of a call, those that choose the token last: after temperature, top-k and top-p."""
+        """The processors of a call: first those that watch, last those that choose, after temperature and top-p."""
         processors = super()._get_logits_processor(*args, **kwargs)  # type: ignore[misc]
-        return LogitsProcessorList(sorted(processors, key=lambda processor: getattr(processor, "runs_last", False)))
+
+        def place(processor: Any) -> tuple[bool, bool]:
+            return not getattr(processor, "runs_first", False), getattr(processor, "runs_last", False)
+
+        return LogitsProcessorList(sorted(processors, key=place))
+
+
+def _without_compilation(config: Any, kwargs: dict[str, Any]) -> Any:
+    """Rows fork while text is generated, so a compiled graph of fixed shapes does not fit."""
+    if config is None:
+        kwargs.setdefault("disable_compile", True)
+        return None
+    config = copy.copy(config)
+    config.disable_compile = True
+    return config

@@ -8,7 +8,7 @@ from tokenizers import Tokenizer, models
 from transformers import AutoTokenizer, PreTrainedTokenizerFast
 
 from hf_equi.errors import ConfigurationError
-from hf_equi.models.causal_lm.fingerprint import check_tokenizer, fingerprint
+from hf_equi.models.fingerprint import check_tokenizer, fingerprint
 
 
 def words_tokenizer(vocabulary: dict[str, int]) -> PreTrainedTokenizerFast:

@@ -2,25 +2,24 @@
 
 from __future__ import annotations
 
-import copy
-from importlib.metadata import version
 from typing import Any, ClassVar
 
 from huggingface_hub.dataclasses import strict
-from transformers import AutoConfig, PreTrainedConfig
+from transformers import AutoConfig
 from transformers.configuration_utils import SubConfigSpec
 
 from hf_equi.actions.tokens import TokenMap
 from hf_equi.errors import ConfigurationError
 from hf_equi.groups import DemographicGroup
 from hf_equi.models.causal_lm.methods import create
+from hf_equi.models.configuration_equi import EquiConfig
 from hf_equi.symmetrizers import Symmetrizer
 
 __all__ = ["EquiLMConfig"]
 
 
 @strict
-class EquiLMConfig(PreTrainedConfig):
+class EquiLMConfig(EquiConfig):
     r"""Configuration of `EquiLM`: a base config, a group in words, and the tokens that stand for them.
 
     Args:
@@ -31,7 +30,7 @@ class EquiLMConfig(PreTrainedConfig):
         token_map (`dict`, *optional*):
             The tokens that the group moves, as `TokenMap.to_dict` gives them. Permutation tables are rebuilt from it.
         tokenizer_fingerprint (`str`, *optional*):
-            Of the tokenizer that the map was made with (`hf_equi.models.causal_lm.fingerprint`).
+            Of the tokenizer that the map was made with (`hf_equi.models.fingerprint`).
         method (`str`, *optional*, defaults to `"equitune"`):
             `"equitune"`, `"mixture"`, `"canonical"` or `"identity"`.
         average (`str`, *optional*, defaults to `"logits"`):
@@ -65,40 +64,11 @@ class EquiLMConfig(PreTrainedConfig):
         "base_config": SubConfigSpec(config_class=AutoConfig, model_type="gpt2")
     }
 
+    map_names: ClassVar[tuple[str, ...]] = ("token_map",)
     searches: ClassVar[bool] = False
     """Whether texts come from a search over the orbit."""
 
-    base_config: PreTrainedConfig | dict[str, Any] | None = None
-    group: dict[str, Any] | None = None
     token_map: dict[str, Any] | None = None
-    tokenizer_fingerprint: str | None = None
-    method: str = "equitune"
-    average: str = "logits"
-    multi_token: str = "error"
-    orbit_chunk_size: int | None = None
-    hf_equi_version: str | None = None
-    stores_base: bool = True
-    base_name: str | None = None
-    base_revision: str | None = None
-    vocab_size: int | None = None
-    bos_token_id: int | None = None
-    eos_token_id: int | list[int] | None = None
-    pad_token_id: int | None = None
-    tie_word_embeddings: bool = True
-
-    def __post_init__(self, **kwargs: Any) -> None:
-        if isinstance(self.base_config, PreTrainedConfig):
-            # A config resets the attention of its parts; the base's own must stay as it is.
-            self.base_config = copy.deepcopy(self.base_config)
-            kwargs.setdefault("attn_implementation", self.base_config._attn_implementation)
-        super().__post_init__(**kwargs)  # type: ignore[no-untyped-call]
-        self.hf_equi_version = self.hf_equi_version or version("hf_equi")
-        text = self.get_text_config()
-        self.vocab_size = text.vocab_size
-        self.tie_word_embeddings = bool(getattr(text, "tie_word_embeddings", False))
-        for name in ("bos_token_id", "eos_token_id", "pad_token_id"):
-            setattr(self, name, getattr(text, name, None))
-        self._check()
 
     def _check(self) -> None:
         method = self.create_method()
@@ -107,23 +77,11 @@ class EquiLMConfig(PreTrainedConfig):
                 f"The method {self.method!r} is not that of an {self.model_type!r} model: what searches has a model "
                 f"type of its own. Make the right one: symmetrize(base, group, method={self.method!r})"
             )
-        chunk = self.orbit_chunk_size
-        if chunk is not None and chunk < 1:
-            raise ConfigurationError(
-                f"orbit_chunk_size={self.orbit_chunk_size} is no number of orbit members: use 1 or more, or None for "
-                "all"
-            )
-        if self.group is None:
-            return
-        if DemographicGroup.from_dict(self.group).relaxed and not method.relaxable:
-            raise ConfigurationError(
-                f"The method {self.method!r} has no relaxed variant: it moves whole texts, so neutral and general "
-                'words make no difference to it. Use method="equitune", or a group without neutral= and general=.'
-            )
-        if self.token_map is None:
-            return
-        token_map = TokenMap.from_dict(self.token_map)
-        token_map.check_group(DemographicGroup.from_dict(self.group))
+        super()._check()
+
+    def _check_maps(self, group: DemographicGroup) -> None:
+        token_map = TokenMap.from_dict(self.token_map or {})
+        token_map.check_group(group)
         if token_map.vocab_size != self.vocab_size:
             raise ConfigurationError(
                 f"The token map was made for {token_map.vocab_size} tokens, the base has {self.vocab_size}. "
@@ -137,14 +95,3 @@ class EquiLMConfig(PreTrainedConfig):
             ConfigurationError: For an unknown method (the message lists the known ones) or setting.
         """
         return create(self.method, self.average)
-
-    def get_text_config(self, decoder: bool | None = None, encoder: bool | None = None) -> PreTrainedConfig:
-        """The base's, where `generate` and caches look for layers and heads."""
-        base: Any = self.base_config
-        text: PreTrainedConfig = base.get_text_config(decoder=decoder, encoder=encoder)
-        return text
-
-    @property
-    def max_position_embeddings(self) -> int | None:
-        """The base's."""
-        return getattr(self.get_text_config(), "max_position_embeddings", None)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from hf_equi.registry import create_method, register_method
-from hf_equi.symmetrizers import Canonical, Equitune, Equizero, Identity, Mixture, Symmetrizer
+from hf_equi.symmetrizers import Canonical, DraftedEquizero, Equitune, Identity, Mixture, Symmetrizer
 from hf_equi.symmetrizers.equitune import check_average
 
 __all__ = ["TASK", "create"]
@@ -11,7 +11,7 @@ __all__ = ["TASK", "create"]
 TASK = "causal_lm"
 
 register_method(task=TASK, name="equitune", factory=Equitune)
-register_method(task=TASK, name="equizero", factory=Equizero)
+register_method(task=TASK, name="equizero", factory=DraftedEquizero)
 register_method(task=TASK, name="mixture", factory=lambda average: Mixture())
 register_method(task=TASK, name="canonical", factory=lambda average: Canonical())
 register_method(task=TASK, name="identity", factory=lambda average: Identity())

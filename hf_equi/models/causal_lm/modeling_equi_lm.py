@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import copy
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
 import torch
-from torch import nn
 from transformers import AutoModelForCausalLM, GenerationMixin, PreTrainedModel
 from transformers.cache_utils import Cache
 from transformers.utils import ModelOutput
@@ -16,13 +14,15 @@ from hf_equi.actions import TokenAction
 from hf_equi.actions.resolution import resolve_tokens
 from hf_equi.actions.tokens import TokenMap
 from hf_equi.errors import ConfigurationError
+from hf_equi.generation.base_call import check_base
 from hf_equi.generation.orbit_cache import OrbitCache
-from hf_equi.generation.orbit_forward import OrbitInputs, check_base, forward_orbit
+from hf_equi.generation.orbit_forward import OrbitInputs, forward_orbit
 from hf_equi.groups import DemographicGroup
-from hf_equi.models.causal_lm.checkpoints import CheckpointMixin, embedding_rows
 from hf_equi.models.causal_lm.configuration_equi_lm import EquiLMConfig
-from hf_equi.models.causal_lm.decoding import DecodingMixin
 from hf_equi.models.causal_lm.explanation import TokenExplanation, explain_tokens
+from hf_equi.models.checkpoints import CheckpointMixin
+from hf_equi.models.decoding import DecodingMixin
+from hf_equi.models.wrapping import WrapperMixin
 from hf_equi.symmetrizers import Draws, Symmetrizer
 
 __all__ = ["EquiCausalLMOutput", "EquiLM"]
@@ -45,7 +45,7 @@ class EquiCausalLMOutput(ModelOutput):
     chosen_element: torch.Tensor | None = None
 
 
-class EquiLM(CheckpointMixin, DecodingMixin, PreTrainedModel, GenerationMixin):  # type: ignore[misc]
+class EquiLM(WrapperMixin, CheckpointMixin, DecodingMixin, PreTrainedModel, GenerationMixin):  # type: ignore[misc]
     r"""A causal language model made equivariant to a demographic group, without retraining.
 
     $$ \log p_G(v \mid x) = \text{normalise} \frac{1}{|G|} \sum_{g \in G} \log p_M(g(v) \mid gx) $$
@@ -77,49 +77,24 @@ class EquiLM(CheckpointMixin, DecodingMixin, PreTrainedModel, GenerationMixin): 
     """
 
     config_class = EquiLMConfig
+    auto_class: ClassVar[Any] = AutoModelForCausalLM
     tractable: ClassVar[bool] = True
     """Whether `forward` gives the law of the texts that are generated."""
     base_model_prefix = "base"
     main_input_name = "input_ids"
-    supports_gradient_checkpointing = True
-    _supports_sdpa = True
-    _supports_flash_attn = True
-    _supports_flex_attn = True
-    _supports_attention_backend = True
 
     def __init__(self, config: EquiLMConfig, base: PreTrainedModel | None = None) -> None:
-        if config.group is None or config.token_map is None:
+        if not config.has_group:
             raise ConfigurationError(
                 "An EquiLM needs a group and its tokens: make one with hf_equi.symmetrize(model, group)."
             )
         if base is not None:
             config._attn_implementation = base.config._attn_implementation
         super().__init__(config)
-        base_is_new = base is None
-        if base is None:
-            base = AutoModelForCausalLM.from_config(config.base_config)
-        check_base(base)
-        self.base = base
-        # One config object, so that edits to either model's are seen by both.
-        config.base_config = base.config
-        self._share_quantization(base)
+        self._wrap(base, check_base)
         self.loss_type = "ForCausalLM"
-        self._is_stateful = base._is_stateful
-        if base.generation_config is not None:
-            self.generation_config = copy.deepcopy(base.generation_config)
-        self._tokenizer: Any = None
-        self._loaded_base = None
-        self._owns_weights = base_is_new
         self._action: TokenAction | None = None
         self.post_init()  # type: ignore[no-untyped-call]
-
-    def _share_quantization(self, base: PreTrainedModel) -> None:
-        """Let saving and loading know that the weights are quantised: they look at the outer config and model."""
-        if getattr(base.config, "quantization_config", None) is not None:
-            self.config.quantization_config = base.config.quantization_config
-        if getattr(base, "hf_quantizer", None) is not None:
-            self.hf_quantizer = base.hf_quantizer
-            self.is_quantized = True
 
     @property
     def group(self) -> DemographicGroup:
@@ -248,47 +223,6 @@ class EquiLM(CheckpointMixin, DecodingMixin, PreTrainedModel, GenerationMixin): 
     def explain(self, text: str, group: DemographicGroup | None = None) -> TokenExplanation:
         """Which tokens of a text the group moves, in which forms, and which of its words it does not."""
         return explain_tokens(text, self.resolve(group), self.tokenizer)
-
-    def get_input_embeddings(self) -> nn.Module:
-        """The base's."""
-        return self.base.get_input_embeddings()
-
-    def set_input_embeddings(self, value: nn.Module) -> None:
-        """Set the base's."""
-        self.base.set_input_embeddings(value)
-
-    def get_output_embeddings(self) -> nn.Module | None:
-        """The base's."""
-        head: nn.Module | None = self.base.get_output_embeddings()
-        return head
-
-    def set_output_embeddings(self, new_embeddings: nn.Module) -> None:
-        """Set the base's."""
-        self.base.set_output_embeddings(new_embeddings)
-
-    def resize_token_embeddings(self, new_num_tokens: int | None = None, *args: Any, **kwargs: Any) -> nn.Embedding:
-        """Refused, unless the size stays: the stored token map belongs to this vocabulary.
-
-        Raises:
-            ConfigurationError: For another size.
-        """
-        size = new_num_tokens or embedding_rows(self.base)
-        if size != self.config.vocab_size or args or kwargs.get("pad_to_multiple_of"):
-            raise ConfigurationError(
-                f"The token permutation was made for {self.config.vocab_size} tokens, not for another size. "
-                "Resize the base, then wrap it again: base = lm.unwrap(), base.resize_token_embeddings(n), "
-                "symmetrize(base, group)"
-            )
-        return self.base.resize_token_embeddings(new_num_tokens, *args, **kwargs)
-
-    def init_weights(self) -> None:
-        """Initialise and tie the weights of a new base; one that was passed in stays to the bit as it is."""
-        if self._owns_weights:
-            super().init_weights()  # type: ignore[no-untyped-call]
-
-    def _init_weights(self, module: nn.Module) -> None:
-        """Weights that a checkpoint lacks are initialised as the base initialises them."""
-        self.base._init_weights(module)
 
 
 def _extras(kwargs: dict[str, Any]) -> dict[str, Any]:

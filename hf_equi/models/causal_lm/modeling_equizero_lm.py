@@ -16,11 +16,11 @@ from hf_equi.generation.equizero_search import EquizeroSearch
 from hf_equi.generation.scorers import RegardScorer, Scorer
 from hf_equi.generation.search_checks import check_search
 from hf_equi.models.causal_lm.configuration_equizero_lm import EquizeroLMConfig
-from hf_equi.models.causal_lm.generation_settings import GenerationSettings
 from hf_equi.models.causal_lm.modeling_equi_lm import EquiLM
+from hf_equi.models.generation_settings import GenerationSettings
 
 if TYPE_CHECKING:
-    from hf_equi.actions import TokenAction
+    from hf_equi.actions import TokenAction, TokenPairAction
     from hf_equi.groups import DemographicGroup
 
 __all__ = ["EquizeroLM"]
@@ -120,7 +120,7 @@ class EquizeroLM(EquiLM):
         generation_config: Any = None,
         logits_processor: LogitsProcessorList | None = None,
         *args: Any,
-        group: DemographicGroup | TokenAction | None = None,
+        group: DemographicGroup | TokenAction | TokenPairAction | None = None,
         seed: int | None = None,
         scorer: Scorer | None = None,
         beam_length: int | None = None,
@@ -157,7 +157,7 @@ class EquizeroLM(EquiLM):
             raise ConfigurationError("EquizeroLM is a search of its own: leave num_beams out")
         words = self.config.action == "words"
         search = EquizeroSearch(
-            (group or self.group) if words else self.resolve(group),
+            (group or self.group) if words else self.resolve(group),  # type: ignore[arg-type]  # checks it itself
             self.tokenizer,
             self.scorer if scorer is None else scorer,
             self.config.beam_length if beam_length is None else beam_length,

@@ -5,7 +5,7 @@ import pytest
 from hf_equi.errors import ConfigurationError
 from hf_equi.models.causal_lm.methods import TASK, create
 from hf_equi.registry import method_names
-from hf_equi.symmetrizers import Canonical, Equitune, Equizero, Identity, Mixture
+from hf_equi.symmetrizers import Canonical, DraftedEquizero, Equitune, Identity, Mixture
 
 
 def test_the_task_has_its_methods():
@@ -17,7 +17,7 @@ def test_the_task_has_its_methods():
     ("name", "kind"),
     [
         ("equitune", Equitune),
-        ("equizero", Equizero),
+        ("equizero", DraftedEquizero),
         ("mixture", Mixture),
         ("canonical", Canonical),
         ("identity", Identity),

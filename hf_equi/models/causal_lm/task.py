@@ -1,0 +1,99 @@
+"""How `symmetrize` makes an EquiLM or an EquizeroLM."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Mapping
+from typing import Any, ClassVar
+
+from transformers import AutoModelForCausalLM, PreTrainedConfig, PreTrainedModel
+from transformers.models.auto.modeling_auto import MODEL_FOR_CAUSAL_LM_MAPPING
+
+from hf_equi.actions.resolution import resolve_tokens
+from hf_equi.errors import ConfigurationError, HfEquiWarning
+from hf_equi.generation.base_call import check_base
+from hf_equi.generation.scorers import DEFAULT_REGARD
+from hf_equi.generation.search_checks import check_search
+from hf_equi.models.causal_lm.configuration_equi_lm import EquiLMConfig
+from hf_equi.models.causal_lm.configuration_equizero_lm import EquizeroLMConfig
+from hf_equi.models.causal_lm.methods import create
+from hf_equi.models.causal_lm.modeling_equi_lm import EquiLM
+from hf_equi.models.causal_lm.modeling_equizero_lm import EquizeroLM
+from hf_equi.models.configuration_equi import EquiConfig
+from hf_equi.models.fingerprint import fingerprint
+from hf_equi.models.task import Request, Task
+from hf_equi.symmetrizers import Symmetrizer
+
+__all__ = ["CausalLMTask"]
+
+SEARCH = ("scorer", "beam_length", "action")
+
+
+class CausalLMTask(Task):
+    """Causal language models."""
+
+    name = "causal_lm"
+    what = "model that reads from left to right and generates text"
+    auto_class = AutoModelForCausalLM
+    settings: ClassVar[frozenset[str]] = frozenset({"average", "multi_token", "orbit_chunk_size", *SEARCH})
+
+    @property
+    def mapping(self) -> Mapping[Any, Any]:
+        """The base classes by their configs."""
+        known: Mapping[Any, Any] = MODEL_FOR_CAUSAL_LM_MAPPING
+        return known
+
+    def check_base(self, base: PreTrainedModel | type[PreTrainedModel]) -> None:
+        """Refuse a base whose cache cannot hold orbits."""
+        check_base(base)
+
+    def owns(self, model: PreTrainedModel) -> bool:
+        """Whether it generates text from left to right."""
+        reads_on = not model.config.is_encoder_decoder and not _reads_both_ways(model.config)
+        return model.can_generate() and reads_on
+
+    def make_config(self, request: Request) -> EquiConfig:
+        """The config, with the tokens that stand for the group's words."""
+        given = request.settings
+        search = _search_settings(create(request.method, given.get("average", "logits")), given)
+        entries = request.common("average", "multi_token", "orbit_chunk_size")
+        words = given.get("action") == "words"  # there tokens serve to score with alone
+        if words:
+            entries["multi_token"] = "skip"
+        vocab_size = request.base_config.get_text_config().vocab_size
+        with warnings.catch_warnings():
+            if words:  # which move without tokens of their own
+                warnings.simplefilter("ignore", HfEquiWarning)
+            multi_token = entries.get("multi_token", "error")
+            entries["token_map"] = resolve_tokens(request.group, request.tokenizer, vocab_size, multi_token).to_dict()
+        entries["tokenizer_fingerprint"] = fingerprint(request.tokenizer)
+        return EquiLMConfig(**entries) if search is None else EquizeroLMConfig(**entries, **search)
+
+    def wrap(self, config: EquiConfig, base: PreTrainedModel, request: Request) -> EquiLM:
+        """The base in its wrapper, with its tokenizer."""
+        if isinstance(config, EquizeroLMConfig):
+            lm: EquiLM = EquizeroLM(config, base, request.settings.get("scorer"))
+        else:
+            lm = EquiLM(config, base)  # type: ignore[arg-type]
+        lm.tokenizer = request.tokenizer
+        return lm
+
+
+def _search_settings(method: Symmetrizer, given: dict[str, Any]) -> dict[str, Any] | None:
+    """What the config of a search holds, checked; `None` for methods that do not search."""
+    names = [name for name in SEARCH if name in given]
+    if not method.searches:
+        if names:
+            raise ConfigurationError(
+                f"{', '.join(names)}: only method='equizero' has a search, {method.name!r} has no use for them"
+            )
+        return None
+    scorer, beam_length, action = given.get("scorer"), given.get("beam_length", 5), given.get("action", "tokens")
+    check_search(scorer, beam_length, action)
+    default = None if scorer is not None else {"name": DEFAULT_REGARD}
+    return {"beam_length": beam_length, "action": action, "scorer_settings": default}
+
+
+def _reads_both_ways(config: PreTrainedConfig) -> bool:
+    """Whether it is an encoder of the kind that is a decoder too, on request."""
+    return hasattr(config, "add_cross_attention") and getattr(config, "is_decoder", True) is False
