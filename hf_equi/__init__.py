@@ -22,25 +22,39 @@ from hf_equi import _registration
 if TYPE_CHECKING:
     from importlib.metadata import version
 
-    from hf_equi.actions import TokenAction, WordAction
+    from hf_equi.actions import TokenAction, TokenPairAction, WordAction
     from hf_equi.auto import symmetrize
     from hf_equi.generation import EquiLogitsProcessor, EquizeroSearch, RegardScorer
     from hf_equi.groups import DemographicGroup, FiniteGroup
     from hf_equi.models.causal_lm import EquiLM, EquiLMConfig, EquizeroLM, EquizeroLMConfig
+    from hf_equi.models.seq2seq import EquiForSeq2SeqLM, EquiSeq2SeqConfig
+    from hf_equi.networks.recurrent_seq2seq import (
+        GroupRecurrentSeq2Seq,
+        GroupRecurrentSeq2SeqConfig,
+        RecurrentSeq2Seq,
+        RecurrentSeq2SeqConfig,
+    )
 
     __version__ = version("hf_equi")
 
 __all__ = [
     "DemographicGroup",
+    "EquiForSeq2SeqLM",
     "EquiLM",
     "EquiLMConfig",
     "EquiLogitsProcessor",
+    "EquiSeq2SeqConfig",
     "EquizeroLM",
     "EquizeroLMConfig",
     "EquizeroSearch",
     "FiniteGroup",
+    "GroupRecurrentSeq2Seq",
+    "GroupRecurrentSeq2SeqConfig",
+    "RecurrentSeq2Seq",
+    "RecurrentSeq2SeqConfig",
     "RegardScorer",
     "TokenAction",
+    "TokenPairAction",
     "WordAction",
     "__version__",
     "symmetrize",
@@ -48,20 +62,39 @@ __all__ = [
 
 _MODULE_OF_NAME = {
     "DemographicGroup": "hf_equi.groups",
+    "EquiForSeq2SeqLM": "hf_equi.models.seq2seq",
     "EquiLM": "hf_equi.models.causal_lm",
     "EquiLMConfig": "hf_equi.models.causal_lm",
     "EquiLogitsProcessor": "hf_equi.generation",
+    "EquiSeq2SeqConfig": "hf_equi.models.seq2seq",
     "EquizeroLM": "hf_equi.models.causal_lm",
     "EquizeroLMConfig": "hf_equi.models.causal_lm",
     "EquizeroSearch": "hf_equi.generation",
     "FiniteGroup": "hf_equi.groups",
+    "GroupRecurrentSeq2Seq": "hf_equi.networks.recurrent_seq2seq",
+    "GroupRecurrentSeq2SeqConfig": "hf_equi.networks.recurrent_seq2seq",
+    "RecurrentSeq2Seq": "hf_equi.networks.recurrent_seq2seq",
+    "RecurrentSeq2SeqConfig": "hf_equi.networks.recurrent_seq2seq",
     "RegardScorer": "hf_equi.generation",
     "TokenAction": "hf_equi.actions",
+    "TokenPairAction": "hf_equi.actions",
     "WordAction": "hf_equi.actions",
     "symmetrize": "hf_equi.auto",
 }
 _SUBMODULES = frozenset(
-    {"actions", "auto", "errors", "fairness", "generation", "groups", "hub", "models", "symmetrizers", "testing"}
+    {
+        "actions",
+        "auto",
+        "errors",
+        "fairness",
+        "generation",
+        "groups",
+        "hub",
+        "models",
+        "networks",
+        "symmetrizers",
+        "testing",
+    }
 )
 
 

@@ -9,8 +9,10 @@ checkpoint read through it loads and registers the real classes, at a time when 
 from __future__ import annotations
 
 import sys
+from functools import partial
+from importlib import import_module
 from importlib.abc import MetaPathFinder
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -23,8 +25,9 @@ __all__ = ["install", "when_imported"]
 def install() -> None:
     """Make the Auto classes know this library's model types, whichever of the two is imported first."""
     when_imported("transformers.models.auto.configuration_auto", _register_stand_ins)
-    # For configs made by hand: they reach `AutoModelForCausalLM.from_config` without passing the stand-in.
-    when_imported("hf_equi.models.causal_lm", _register_classes)
+    # For configs made by hand: they reach `AutoModelFor….from_config` without passing the stand-in.
+    for package in {registered.package for registered in _MODELS.values()}:
+        when_imported(package, partial(_register_package, package))
 
 
 def when_imported(name: str, action: Callable[[], None]) -> None:
@@ -72,8 +75,27 @@ class _ImportWatcher(MetaPathFinder):
         loader.exec_module = exec_module
 
 
-_CONFIGS = {"equi_lm": "EquiLMConfig", "equizero_lm": "EquizeroLMConfig"}
-"""The model types of this library, and the public names of their configs."""
+class _Model(NamedTuple):
+    """Where a model type's classes are, and which Auto class makes its models."""
+
+    package: str
+    config: str
+    model: str
+    auto_class: str
+
+
+_CAUSAL_LM, _SEQ2SEQ = "hf_equi.models.causal_lm", "hf_equi.models.seq2seq"
+_RECURRENT = "hf_equi.networks.recurrent_seq2seq"
+_MODELS = {
+    "equi_lm": _Model(_CAUSAL_LM, "EquiLMConfig", "EquiLM", "AutoModelForCausalLM"),
+    "equizero_lm": _Model(_CAUSAL_LM, "EquizeroLMConfig", "EquizeroLM", "AutoModelForCausalLM"),
+    "equi_seq2seq": _Model(_SEQ2SEQ, "EquiSeq2SeqConfig", "EquiForSeq2SeqLM", "AutoModelForSeq2SeqLM"),
+    "recurrent_seq2seq": _Model(_RECURRENT, "RecurrentSeq2SeqConfig", "RecurrentSeq2Seq", "AutoModelForSeq2SeqLM"),
+    "group_recurrent_seq2seq": _Model(
+        _RECURRENT, "GroupRecurrentSeq2SeqConfig", "GroupRecurrentSeq2Seq", "AutoModelForSeq2SeqLM"
+    ),
+}
+"""The model types of this library."""
 
 
 class _StandIn:
@@ -94,20 +116,26 @@ class _StandIn:
 
     @classmethod
     def real(cls) -> Any:
-        import hf_equi
-
-        _register_classes()
-        return getattr(hf_equi, _CONFIGS[cls.model_type])
+        registered = _MODELS[cls.model_type]
+        _register_package(registered.package)
+        return getattr(import_module(registered.package), registered.config)
 
 
 def _register_stand_ins() -> None:
     from transformers.models.auto.configuration_auto import AutoConfig
 
-    for model_type, name in _CONFIGS.items():
-        AutoConfig.register(model_type, type(name, (_StandIn,), {"model_type": model_type}), exist_ok=True)
+    for model_type, registered in _MODELS.items():
+        stand_in = type(registered.config, (_StandIn,), {"model_type": model_type})
+        AutoConfig.register(model_type, stand_in, exist_ok=True)
 
 
-def _register_classes() -> None:
-    from hf_equi.models import register
+def _register_package(package: str) -> None:
+    """Make `AutoConfig` and the `AutoModelFor…` classes know the models of a package."""
+    import transformers
 
-    register()
+    for model_type, registered in _MODELS.items():
+        if registered.package == package:
+            module = import_module(package)
+            config, model = getattr(module, registered.config), getattr(module, registered.model)
+            transformers.AutoConfig.register(model_type, config, exist_ok=True)
+            getattr(transformers, registered.auto_class).register(config, model, exist_ok=True)

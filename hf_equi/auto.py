@@ -2,28 +2,24 @@
 
 from __future__ import annotations
 
-import warnings
 from pathlib import Path
 from typing import Any
 
 from transformers import AutoConfig, AutoTokenizer, PreTrainedConfig, PreTrainedModel, PreTrainedTokenizerBase
-from transformers.models.auto.modeling_auto import MODEL_FOR_CAUSAL_LM_MAPPING
 
-from hf_equi.actions.resolution import resolve_tokens
-from hf_equi.errors import ConfigurationError, HfEquiWarning, UnsupportedModelError
-from hf_equi.generation import check_base
-from hf_equi.generation.equizero_search import check_search
-from hf_equi.generation.scorers import DEFAULT_REGARD, Scorer
+from hf_equi.errors import ConfigurationError, UnsupportedModelError
+from hf_equi.generation.loading import load_safetensors
+from hf_equi.generation.scorers import Scorer
 from hf_equi.groups import DemographicGroup, FiniteGroup
-from hf_equi.models.causal_lm import EquiLM, EquiLMConfig, EquizeroLM, EquizeroLMConfig
-from hf_equi.models.causal_lm.checkpoints import hub_name, load_base
-from hf_equi.models.causal_lm.fingerprint import fingerprint
-from hf_equi.models.causal_lm.methods import create
-from hf_equi.symmetrizers import Symmetrizer
+from hf_equi.models.causal_lm.task import CausalLMTask
+from hf_equi.models.configuration_equi import EquiConfig
+from hf_equi.models.seq2seq.task import Seq2SeqTask
+from hf_equi.models.task import Request, Task
 
 __all__ = ["DEMO", "DEMO_FOLDER", "TASKS", "symmetrize"]
 
-TASKS = ("causal_lm",)
+TASKS: dict[str, Task] = {task.name: task for task in (CausalLMTask(), Seq2SeqTask())}
+"""The tasks by name."""
 DEMO = "demo"
 """The name of the embedded demo model."""
 DEMO_FOLDER = Path(__file__).parent / "assets" / "demo_lm"
@@ -36,34 +32,40 @@ def symmetrize(  # noqa: PLR0913  all that methods can be told
     *,
     task: str | None = None,
     tokenizer: Any = None,
-    average: str = "logits",
-    multi_token: str = "error",
+    target_tokenizer: Any = None,
+    average: str | None = None,
+    multi_token: str | None = None,
     orbit_chunk_size: int | None = None,
     scorer: Scorer | None = None,
     beam_length: int | None = None,
     action: str | None = None,
+    loss: str | None = None,
+    decoding: str | None = None,
     **from_pretrained_kwargs: Any,
-) -> EquiLM:
+) -> Any:
     r"""Make a pretrained model equivariant to a group, without retraining: `M_G(gx) = g M_G(x)` for all g.
 
     Args:
         model: A model, or a name on the Hub, a folder, or `"demo"` for the embedded demo model.
-        group: The group. A `DemographicGroup` acts on causal language models.
-        method: How an orbit becomes one output: `"equitune"`, `"equizero"`, `"mixture"`, `"canonical"`, or
-            `"identity"` for the base as it is, to compare with.
-        task: `"causal_lm"`; by default found from the model.
+        group: The group. A `DemographicGroup` acts on language models, of sequence-to-sequence ones on both sides.
+        method: How an orbit becomes one output: `"equitune"`, `"equizero"`, `"lambda"` (seq2seq), `"mixture"`
+            (causal), `"canonical"`, or `"identity"` for the base as it is, to compare with.
+        task: `"causal_lm"` or `"seq2seq"`; by default found from the model.
         tokenizer: The model's tokenizer, for a `model` that is an object.
-        average: What equi-tuning averages: `"logits"` or `"probabilities"`.
-        multi_token: What to do with a set of words that has no form of one token: `"error"` or `"skip"`.
+        target_tokenizer: Seq2seq: that of what it writes, where it is another.
+        average: What equi-tuning averages: `"logits"`, the default, or `"probabilities"`.
+        multi_token: For a set of words that has no form of one token: `"error"`, the default, or `"skip"`.
         orbit_chunk_size: Members of each orbit that go through the base at once; by default all.
-        scorer: What `"equizero"` minimises: a `RegardScorer`, by default of `sasha/regardv3`, or any callable from a
-            list of texts to a tensor of losses.
-        beam_length: Tokens that each member drafts in a round of `"equizero"`; 5 by default.
-        action: What `"equizero"` acts on: `"tokens"`, the default, or `"words"`.
+        scorer: Causal: what `"equizero"` minimises: a `RegardScorer`, by default of `sasha/regardv3`, or any callable
+            from a list of texts to a tensor of losses.
+        beam_length: Causal: tokens that each member drafts in a round of `"equizero"`; 5 by default.
+        action: Causal: what `"equizero"` acts on: `"tokens"`, the default, or `"words"`.
+        loss: Seq2seq: what `"equizero"` minimises: `"max_probability"`, the default, or `"entropy"`.
+        decoding: Seq2seq: `"synchronised"`, the default, or `"independent"` (see `EquiSeq2SeqConfig`).
         **from_pretrained_kwargs: dtype, device_map, revision, trust_remote_code and what else `from_pretrained` takes.
 
     Returns:
-        An `EquiLM` (`"equizero"`: an `EquizeroLM`) with its tokenizer. A model passed as an object is not copied.
+        An `EquiLM`, `EquizeroLM` or `EquiForSeq2SeqLM` with its tokenizer. An object passed as `model` is not copied.
 
     Raises:
         ActionError: For words that the tokenizer cannot move.
@@ -72,77 +74,42 @@ def symmetrize(  # noqa: PLR0913  all that methods can be told
         OSError: For a name without a model, as in transformers.
         UnsupportedModelError: For a model family that cannot be wrapped.
     """
-    group = _check_request(task, group)
-    search = _search_settings(create(method, average), scorer, beam_length, action)
-    base_config, tokenizer = _describe(model, tokenizer, from_pretrained_kwargs)
-    config = _make_config(
-        group,
-        tokenizer,
-        search,
-        # Of an object nobody knows the revision.
-        hub=None if isinstance(model, PreTrainedModel) else from_pretrained_kwargs,
-        base_config=base_config,
-        method=method,
-        average=average,
-        multi_token="skip" if action == "words" else multi_token,  # there tokens serve to score with alone
-        orbit_chunk_size=orbit_chunk_size,
-    )
-    return _wrap(model, config, tokenizer, scorer, from_pretrained_kwargs)
+    given = {name: value for name, value in locals().items() if name in _SETTINGS and value is not None}
+    return _symmetrize(model, _check_request(task, group), method, task, tokenizer, given, from_pretrained_kwargs)
 
 
-def _make_config(
-    group: DemographicGroup,
-    tokenizer: Any,
-    search: dict[str, Any] | None,
-    hub: dict[str, Any] | None,
-    **settings: Any,
-) -> EquiLMConfig:
-    """The config, with the tokens that stand for the group's words, and the base's name on the Hub."""
-    vocab_size = settings["base_config"].get_text_config().vocab_size
-    settings["group"] = group.to_dict()
-    with warnings.catch_warnings():
-        if search is not None and search["action"] == "words":  # which move without tokens of their own
-            warnings.simplefilter("ignore", HfEquiWarning)
-        settings["token_map"] = resolve_tokens(group, tokenizer, vocab_size, settings["multi_token"]).to_dict()
-    settings["tokenizer_fingerprint"] = fingerprint(tokenizer)
-    if hub is not None:
-        settings["base_name"], settings["base_revision"] = hub_name(settings["base_config"], **hub)
-    return EquiLMConfig(**settings) if search is None else EquizeroLMConfig(**settings, **search)
+_SETTINGS = frozenset().union(*(task.settings for task in TASKS.values()))
 
 
-def _wrap(
+def _symmetrize(
     model: str | Path | PreTrainedModel,
-    config: EquiLMConfig,
+    group: DemographicGroup,
+    method: str,
+    task_name: str | None,
     tokenizer: Any,
-    scorer: Scorer | None,
+    given: dict[str, Any],
     kwargs: dict[str, Any],
-) -> EquiLM:
-    """The base, loaded where it is given by name, in its wrapper."""
-    base = model if isinstance(model, PreTrainedModel) else load_base(_resolve_name(model), **kwargs)
-    lm = EquizeroLM(config, base, scorer) if isinstance(config, EquizeroLMConfig) else EquiLM(config, base)
-    lm.tokenizer = tokenizer
-    lm.train(base.training)
+) -> Any:
+    is_object = isinstance(model, PreTrainedModel)
+    base_config = _read_config(model, tokenizer, kwargs)
+    task = TASKS[task_name] if task_name is not None else _find_task(model, base_config)
+    task.check_settings(given)
+    if isinstance(model, PreTrainedModel):
+        task.check_model(model)
+    else:
+        task.check_config(base_config)
+        if tokenizer is None:
+            tokenizer = AutoTokenizer.from_pretrained(_resolve_name(model), **_shared(kwargs))
+    for each in (tokenizer, given.get("target_tokenizer", tokenizer)):
+        _check_tokenizer(each)
+    request = Request(base_config, group, method, tokenizer, given, None if is_object else kwargs)
+    config = task.make_config(request)
+    base: Any = model if is_object else load_safetensors(task.auto_class, _resolve_name(model), **kwargs)
+    wrapped = task.wrap(config, base, request)
+    wrapped.train(base.training)
     if base is not model:
-        lm.remember_base()
-    return lm
-
-
-def _search_settings(
-    method: Symmetrizer, scorer: Scorer | None, beam_length: int | None, action: str | None
-) -> dict[str, Any] | None:
-    """What the config of a search holds, checked; `None` for methods that do not search."""
-    given = {"scorer": scorer, "beam_length": beam_length, "action": action}
-    names = [name for name, value in given.items() if value is not None]
-    if not method.searches:
-        if names:
-            raise ConfigurationError(
-                f"{', '.join(names)}: only method='equizero' has a search, {method.name!r} has no use for them"
-            )
-        return None
-    beam_length, action = 5 if beam_length is None else beam_length, action or "tokens"
-    check_search(scorer, beam_length, action)
-    default = None if scorer is not None else {"name": DEFAULT_REGARD}
-    return {"beam_length": beam_length, "action": action, "scorer_settings": default}
+        wrapped.remember_base()
+    return wrapped
 
 
 def _check_request(task: str | None, group: FiniteGroup) -> DemographicGroup:
@@ -150,23 +117,29 @@ def _check_request(task: str | None, group: FiniteGroup) -> DemographicGroup:
         raise ConfigurationError(f"task={task!r} is not known: use one of {', '.join(map(repr, TASKS))}, or none")
     if not isinstance(group, DemographicGroup):
         raise ConfigurationError(
-            f"A causal language model is acted on by a DemographicGroup, not by a {type(group).__name__}. Make one: "
+            f"A language model is acted on by a DemographicGroup, not by a {type(group).__name__}. Make one: "
             'hf_equi.DemographicGroup([["man", "woman"]]) or DemographicGroup.preset("gender").'
         )
     return group
 
 
-def _resolve_name(model: str | Path) -> str:
+def _resolve_name(model: Any) -> str:
     """A folder or Hub name; `"demo"` is the embedded model."""
     if str(model) == DEMO:
         return str(DEMO_FOLDER)
     return str(model)
 
 
-def _describe(model: str | Path | PreTrainedModel, tokenizer: Any, kwargs: dict[str, Any]) -> tuple[Any, Any]:
-    """The config and tokenizer of a base, checked, before any weights are loaded."""
+def _shared(kwargs: dict[str, Any]) -> dict[str, Any]:
+    """What configs and tokenizers are loaded with as well."""
+    names = ("revision", "trust_remote_code", "token", "cache_dir", "subfolder")
+    return {key: kwargs[key] for key in names if key in kwargs}
+
+
+def _read_config(model: Any, tokenizer: Any, kwargs: dict[str, Any]) -> PreTrainedConfig:
+    """The config of a base, before any weights are loaded."""
     if isinstance(model, PreTrainedModel):
-        if isinstance(model, EquiLM):
+        if isinstance(model.config, EquiConfig):
             raise ConfigurationError(
                 "This model is symmetrised already: unwrap it first, symmetrize(lm.unwrap(), group)"
             )
@@ -176,56 +149,44 @@ def _describe(model: str | Path | PreTrainedModel, tokenizer: Any, kwargs: dict[
             raise ConfigurationError(
                 "A model passed as an object needs its tokenizer: symmetrize(model, group, tokenizer=...)"
             )
-        _check_tokenizer(tokenizer)
-        if not model.can_generate() or model.config.is_encoder_decoder or _reads_both_ways(model.config):
-            raise UnsupportedModelError(
-                f"{type(model).__name__} is no model that reads from left to right and generates text: load one with "
-                "AutoModelForCausalLM"
-            )
-        check_base(model)
-        return model.config, tokenizer
+        return model.config
     if not isinstance(model, (str, Path)):
         raise ConfigurationError(
             f"A {type(model).__name__} is no PreTrainedModel of transformers, no folder and no name on the Hub"
         )
     name = _resolve_name(model)
-    shared = {
-        key: kwargs[key]
-        for key in ("revision", "trust_remote_code", "token", "cache_dir", "subfolder")
-        if key in kwargs
-    }
-    config = AutoConfig.from_pretrained(name, **shared)
-    if isinstance(config, EquiLMConfig):
+    config: PreTrainedConfig = AutoConfig.from_pretrained(name, **_shared(kwargs))
+    if isinstance(config, EquiConfig):
         raise ConfigurationError(
             f"{name} is symmetrised already: load it with EquiLM.from_pretrained, then symmetrize(lm.unwrap(), group, "
             "tokenizer=lm.tokenizer)"
         )
-    _check_family(config)
-    if tokenizer is None:
-        tokenizer = AutoTokenizer.from_pretrained(name, **shared)
-    _check_tokenizer(tokenizer)
-    return config, tokenizer
+    return config
 
 
-def _reads_both_ways(config: PreTrainedConfig) -> bool:
-    """Whether it is an encoder of the kind that is a decoder too, on request."""
-    return hasattr(config, "add_cross_attention") and getattr(config, "is_decoder", True) is False
+def _find_task(model: Any, config: PreTrainedConfig) -> Task:
+    """The one task that a model serves."""
+    if isinstance(model, PreTrainedModel):
+        owners = [task for task in TASKS.values() if task.owns(model)]
+        if not owners:
+            whats = " and no ".join(task.what for task in TASKS.values())
+            autos = " or ".join(task.auto_class.__name__ for task in TASKS.values())
+            raise UnsupportedModelError(f"{type(model).__name__} is no {whats}: load one with {autos}")
+        return owners[0]
+    known = [task for task in TASKS.values() if task.knows(config)]
+    if not known:
+        raise UnsupportedModelError(
+            f"A {config.model_type!r} model serves none of the tasks that there are: {', '.join(map(repr, TASKS))}."
+        )
+    named = [task for task in known if task.names_architecture(config)] or known
+    if len(named) > 1:
+        names = " or ".join(f"task={task.name!r}" for task in named)
+        raise ConfigurationError(f"A {config.model_type!r} model serves several tasks: say which, {names}")
+    return named[0]
 
 
 def _check_tokenizer(tokenizer: Any) -> None:
     if not isinstance(tokenizer, PreTrainedTokenizerBase):
         raise ConfigurationError(
             f"tokenizer={tokenizer!r} is no tokenizer of transformers: pass AutoTokenizer.from_pretrained(...)"
-        )
-
-
-def _check_family(config: PreTrainedConfig) -> None:
-    """Refuse a config that is no causal language model's; code from the Hub is checked when its class is known."""
-    if type(config) in MODEL_FOR_CAUSAL_LM_MAPPING:
-        model_class: Any = MODEL_FOR_CAUSAL_LM_MAPPING[type(config)]
-        check_base(model_class)
-    elif "AutoModelForCausalLM" not in (getattr(config, "auto_map", None) or {}):
-        raise UnsupportedModelError(
-            f"A {config.model_type!r} model is no causal language model, the one task that there is: "
-            f"{', '.join(map(repr, TASKS))}."
         )

@@ -5,17 +5,18 @@ from __future__ import annotations
 import pytest
 import torch
 from small_models import GENDER, base_model, tokenizer
+from small_seq2seq import TWO, base, fresh, tokenizers
 from transformers import (
     AutoModelForCausalLM,
+    AutoModelForSeq2SeqLM,
     BertConfig,
     BertLMHeadModel,
     BertModel,
-    T5Config,
-    T5ForConditionalGeneration,
+    ViTConfig,
 )
 
 import hf_equi
-from hf_equi import DemographicGroup, FiniteGroup
+from hf_equi import DemographicGroup, EquiForSeq2SeqLM, FiniteGroup
 from hf_equi.errors import ActionError, ConfigurationError, UnsupportedModelError
 
 
@@ -30,7 +31,7 @@ def folder(tmp_path):
     ("arguments", "error", "message"),
     [
         ({"group": FiniteGroup.cyclic(2)}, ConfigurationError, "by a DemographicGroup, not by a FiniteGroup"),
-        ({"task": "vision"}, ConfigurationError, "task='vision' is not known: use one of 'causal_lm'"),
+        ({"task": "vision"}, ConfigurationError, "task='vision' is not known: use one of 'causal_lm', 'seq2seq', or"),
         ({"method": "magic"}, ConfigurationError, "no method 'magic': use one of"),
         ({"group": DemographicGroup([["zebra", "giraffe"]])}, ActionError, "zebra/giraffe"),
         ({"average": "medians"}, ConfigurationError, "average='medians'"),
@@ -66,17 +67,10 @@ def test_symmetrised_folder_is_refused(tmp_path):
         hf_equi.symmetrize(tmp_path, GENDER)
 
 
-@pytest.mark.parametrize(
-    "model",
-    [
-        T5ForConditionalGeneration(T5Config(vocab_size=9, d_model=8, d_ff=8, num_layers=1, num_heads=1, d_kv=8)),
-        BertLMHeadModel(BertConfig(vocab_size=9, hidden_size=8, num_hidden_layers=1, num_attention_heads=1)),
-    ],
-    ids=["encoder-decoder", "reads both ways"],
-)
-def test_models_that_are_not_causal_are_refused(model):
-    with pytest.raises(UnsupportedModelError, match="no model that reads from left to right"):
-        hf_equi.symmetrize(model, GENDER, tokenizer=tokenizer())
+def test_models_that_read_both_ways_are_refused():
+    bert = BertLMHeadModel(BertConfig(vocab_size=9, hidden_size=8, num_hidden_layers=1, num_attention_heads=1))
+    with pytest.raises(UnsupportedModelError, match="BertLMHeadModel is no model that reads from left to right"):
+        hf_equi.symmetrize(bert, GENDER, tokenizer=tokenizer())
 
 
 def test_what_is_no_tokenizer_is_refused():
@@ -84,10 +78,27 @@ def test_what_is_no_tokenizer_is_refused():
         hf_equi.symmetrize(base_model(), GENDER, tokenizer="x")
 
 
-def test_other_models_are_refused():
+def test_models_of_no_task_are_told_what_there_is():
     bert = BertModel(BertConfig(hidden_size=8, num_hidden_layers=1, num_attention_heads=1, intermediate_size=8))
-    with pytest.raises(UnsupportedModelError, match=r"BertModel is no model that reads.*AutoModelForCausalLM"):
+    message = (
+        r"BertModel is no model that reads from left to right and generates text and no sequence-to-sequence model "
+        r"from text to text: load one with AutoModelForCausalLM or AutoModelForSeq2SeqLM"
+    )
+    with pytest.raises(UnsupportedModelError, match=message):
         hf_equi.symmetrize(bert, GENDER, tokenizer=tokenizer())
+
+
+def test_configs_of_no_task_are_told_what_there_is(tmp_path):
+    ViTConfig().save_pretrained(tmp_path)
+    with pytest.raises(UnsupportedModelError, match=r"'vit' model serves none .*: 'causal_lm', 'seq2seq'\."):
+        hf_equi.symmetrize(tmp_path, GENDER)
+
+
+def test_what_is_no_model_and_no_name_is_refused():
+    with pytest.raises(
+        ConfigurationError, match="A dict is no PreTrainedModel of transformers, no folder and no name"
+    ):
+        hf_equi.symmetrize({}, GENDER)
 
 
 def test_tokenizer_larger_than_the_embedding_is_refused():
@@ -101,3 +112,105 @@ def test_tokenizer_larger_than_the_embedding_is_refused():
 
 def test_training_mode_stays():
     assert hf_equi.symmetrize(base_model(), GENDER, tokenizer=tokenizer()).training is False
+
+
+@pytest.fixture(params=["t5", "bart", "marian-pair", "lstm"])
+def family(request):
+    return request.param
+
+
+def test_an_encoder_decoder_becomes_one_that_is_equivariant_on_both_sides(family):
+    model, (source, target) = fresh(family), tokenizers(family)
+    lm = hf_equi.symmetrize(model, TWO, tokenizer=source, target_tokenizer=target)
+    assert type(lm) is EquiForSeq2SeqLM
+    assert lm.base is model
+    assert lm.tokenizer is source
+    assert lm.target_tokenizer is target
+    assert [len(side.moved) for side in (lm.action.source, lm.action.target)] == [2 if source is not target else 4] * 2
+    assert hf_equi.symmetrize(model, TWO, task="seq2seq", tokenizer=source, target_tokenizer=target).base is model
+
+
+def test_settings_reach_the_task_that_knows_them():
+    source, target = tokenizers("lstm")
+    lm = hf_equi.symmetrize(
+        base("lstm"), TWO, "equizero", loss="entropy", tokenizer=source, target_tokenizer=target, orbit_chunk_size=1
+    )
+    assert (lm.config.method, lm.config.loss, lm.config.decoding) == ("equizero", "entropy", "independent")
+    assert lm.config.orbit_chunk_size == 1
+    lm = hf_equi.symmetrize(base("t5"), TWO, decoding="independent", tokenizer=tokenizers("t5")[0])
+    assert lm.config.decoding == "independent"
+
+
+def test_an_encoder_decoder_is_no_causal_model():
+    with pytest.raises(UnsupportedModelError, match="T5ForConditionalGeneration is no model that reads from left"):
+        hf_equi.symmetrize(base("t5"), TWO, task="causal_lm", tokenizer=tokenizers("t5")[0])
+    with pytest.raises(UnsupportedModelError, match="GPT2LMHeadModel is no sequence-to-sequence model"):
+        hf_equi.symmetrize(base_model(), GENDER, task="seq2seq", tokenizer=tokenizer())
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"beam_length": 3, "action": "words"}, r"^action, beam_length: a sequence-to-sequence .*\(task='seq2seq'\)"),
+        ({"scorer": len}, "^scorer: a sequence-to-sequence"),
+    ],
+)
+def test_settings_of_the_causal_task_are_refused_by_name(settings, message):
+    with pytest.raises(ConfigurationError, match=message):
+        hf_equi.symmetrize(base("t5"), TWO, tokenizer=tokenizers("t5")[0], **settings)
+
+
+@pytest.mark.parametrize("name", ["loss", "decoding", "target_tokenizer"])
+def test_settings_of_the_other_task_are_refused_by_name(folder, name):
+    with pytest.raises(ConfigurationError, match=rf"^{name}: a model that reads from .* \(task='causal_lm'\)"):
+        hf_equi.symmetrize(folder, GENDER, **{name: "entropy"})
+
+
+def test_what_is_no_target_tokenizer_is_refused():
+    with pytest.raises(ConfigurationError, match="tokenizer='x' is no tokenizer"):
+        hf_equi.symmetrize(base("t5"), TWO, tokenizer=tokenizers("t5")[0], target_tokenizer="x")
+
+
+def saved(family, path, **config):
+    """The folder of a base with its tokenizer."""
+    model = fresh(family)
+    model.save_pretrained(path)
+    tokenizers(family)[0].save_pretrained(path)
+    if config:
+        for name, value in config.items():
+            setattr(model.config, name, value)
+        model.config.save_pretrained(path)
+    return path
+
+
+@pytest.mark.parametrize(
+    ("family", "settings"), [("t5", {}), ("bart", {}), ("lstm", {}), ("bart", {"task": "seq2seq"})]
+)
+def test_a_folder_is_loaded_by_the_class_that_it_was_saved_from(tmp_path, family, settings):
+    settings |= {"target_tokenizer": tokenizers(family)[1]} if family == "lstm" else {}
+    lm = hf_equi.symmetrize(saved(family, tmp_path), TWO, **settings)
+    assert type(lm) is EquiForSeq2SeqLM
+    assert type(lm.base) is type(base(family))
+    assert all(torch.equal(value, base(family).state_dict()[name]) for name, value in lm.base.state_dict().items())
+    assert not lm.training
+
+
+@pytest.mark.parametrize("architectures", [[], ["BartModel"]])
+def test_a_family_of_several_tasks_has_to_be_told_which(tmp_path, monkeypatch, architectures):
+    folder = saved("bart", tmp_path, architectures=architectures)
+    for auto in (AutoModelForCausalLM, AutoModelForSeq2SeqLM):
+        monkeypatch.setattr(auto, "from_pretrained", lambda *_, **__: pytest.fail("weights were loaded"))
+    message = r"A 'bart' model serves several tasks: say which, task='causal_lm' or task='seq2seq'"
+    with pytest.raises(ConfigurationError, match=message):
+        hf_equi.symmetrize(folder, TWO)
+
+
+def test_the_told_task_decides(tmp_path):
+    folder = saved("bart", tmp_path, architectures=["BartModel"])
+    assert type(hf_equi.symmetrize(folder, TWO, task="seq2seq")) is EquiForSeq2SeqLM
+
+
+def test_a_symmetrised_encoder_decoder_is_refused_twice():
+    lm = hf_equi.symmetrize(base("t5"), TWO, tokenizer=tokenizers("t5")[0])
+    with pytest.raises(ConfigurationError, match="unwrap it first"):
+        hf_equi.symmetrize(lm, TWO, tokenizer=tokenizers("t5")[0])

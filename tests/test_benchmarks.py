@@ -20,7 +20,7 @@ def run(script: str, *arguments: str) -> subprocess.CompletedProcess[str]:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("script", "least"), [("causal_lm.py", 10), ("equizero.py", 4)])
+@pytest.mark.parametrize(("script", "least"), [("causal_lm.py", 10), ("equizero.py", 4), ("seq2seq.py", 9)])
 def test_the_smoke_run_writes_a_page_with_every_claim(script: str, least: int, tmp_path: Path) -> None:
     output = tmp_path / "docs" / "benchmarks.md"
     result = run(script, "--smoke", "--threads", "1", "--output", str(output))
@@ -34,3 +34,37 @@ def test_an_unknown_claim_is_refused() -> None:
     result = run("causal_lm.py", "--smoke", "--only", "nothing")
     assert result.returncode == 2
     assert "orbit-2" in result.stderr
+
+
+@pytest.mark.slow
+def test_the_seq2seq_benchmark_asks_for_a_trained_base(tmp_path: Path) -> None:
+    result = run("seq2seq.py", "--data", str(tmp_path), "--model", str(tmp_path / "base"))
+    assert result.returncode == 2
+    assert "Pass --model DIR" in result.stderr
+
+
+@pytest.mark.slow
+def test_the_page_does_not_name_folders_of_this_machine(tmp_path: Path) -> None:
+    folders = ("--model", str(tmp_path), f"--data={tmp_path}")
+    result = run("seq2seq.py", "--smoke", "--threads", "1", "--only", "unmoved", *folders)
+    assert result.returncode == 0, result.stderr
+    assert "--only unmoved --model DIR --data=DIR\n" in result.stdout
+    assert str(tmp_path) not in result.stdout
+
+
+@pytest.mark.slow
+def test_other_answers_than_those_wanted_void_a_ratio() -> None:
+    code = "import seq2seq, torch; seq2seq.check(torch.tensor([[1, 5, 2, 0]]), torch.tensor([[1, {}, 2]]))"
+    path = os.pathsep.join([str(ROOT), str(ROOT / "benchmarks")])
+    equal, other = (
+        subprocess.run(
+            [sys.executable, "-c", code.format(token)],
+            env={**ENVIRONMENT, "PYTHONPATH": path},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        for token in (5, 6)
+    )
+    assert equal.returncode == 0, equal.stderr
+    assert "1 of 1 answers differ" in other.stderr

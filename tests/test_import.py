@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import os
 import statistics
 import subprocess
 import sys
 from importlib.metadata import version
+from pathlib import Path
 
 import pytest
 
@@ -43,7 +45,20 @@ def test_public_names_resolve_and_are_listed(name: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "name", ["actions", "auto", "errors", "fairness", "generation", "groups", "models", "symmetrizers", "testing"]
+    "name",
+    [
+        "actions",
+        "auto",
+        "errors",
+        "fairness",
+        "generation",
+        "groups",
+        "hub",
+        "models",
+        "networks",
+        "symmetrizers",
+        "testing",
+    ],
 )
 def test_submodules_need_no_import_of_their_own(name: str) -> None:
     assert getattr(hf_equi, name).__name__ == f"hf_equi.{name}"
@@ -96,14 +111,49 @@ def test_auto_classes_know_the_model_type_in_every_order_of_imports(imports: str
     assert printed.split() == ["EquiLMConfig", "EquiLM"]
 
 
-def test_a_config_made_by_hand_is_known_too_and_the_watch_on_imports_has_ended() -> None:
+def test_configs_made_by_hand_are_known_too_and_what_was_imported_is_watched_no_more() -> None:
     code = """
 import inspect, sys, hf_equi
-config = hf_equi.EquiLMConfig()
-print([finder for finder in sys.meta_path if type(finder).__module__.startswith("hf_equi")])
+from transformers.models.auto import modeling_auto as auto
+
+def watched():
+    return {finder.name for finder in sys.meta_path if type(finder).__module__.startswith("hf_equi")}
+
+packages = {"hf_equi.models.causal_lm", "hf_equi.models.seq2seq", "hf_equi.networks.recurrent_seq2seq"}
+assert watched() == packages, watched()
+causal = [hf_equi.EquiLMConfig(), hf_equi.EquizeroLMConfig()]
+print(*(auto.MODEL_FOR_CAUSAL_LM_MAPPING[type(config)].__name__ for config in causal))
+assert watched() == packages - {"hf_equi.models.causal_lm"}, watched()
+names = "EquiSeq2Seq", "RecurrentSeq2Seq", "GroupRecurrentSeq2Seq"
+kinds = [type(getattr(hf_equi, name + "Config")()) for name in names]
+print(*(auto.MODEL_FOR_SEQ_TO_SEQ_CAUSAL_LM_MAPPING[kind].__name__ for kind in kinds))
+assert watched() == set(), watched()
 print(inspect.getsource(sys.modules["transformers.models.auto.configuration_auto"]).count("class AutoConfig"))
 """
-    assert python(code + FIND_MODEL).split() == ["[]", "1", "EquiLM"]
+    assert python(code).splitlines() == [
+        "EquiLM EquizeroLM",
+        "EquiForSeq2SeqLM RecurrentSeq2Seq GroupRecurrentSeq2Seq",
+        "1",
+    ]
+
+
+def test_auto_classes_know_the_other_model_types(tmp_path: Path) -> None:
+    types = ("equi_seq2seq", "recurrent_seq2seq", "group_recurrent_seq2seq")
+    for model_type in types:
+        (tmp_path / model_type).mkdir()
+        (tmp_path / model_type / "config.json").write_text(json.dumps({"model_type": model_type}))
+    code = f"""
+import hf_equi
+from transformers import AutoConfig, AutoModelForSeq2SeqLM
+for model_type in {types}:
+    config = AutoConfig.from_pretrained({str(tmp_path)!r} + "/" + model_type)
+    print(type(config).__name__, AutoModelForSeq2SeqLM._model_mapping[type(config)].__name__)
+"""
+    assert python(code).splitlines() == [
+        "EquiSeq2SeqConfig EquiForSeq2SeqLM",
+        "RecurrentSeq2SeqConfig RecurrentSeq2Seq",
+        "GroupRecurrentSeq2SeqConfig GroupRecurrentSeq2Seq",
+    ]
 
 
 def test_auto_tokenizer_reads_the_directory_of_an_equilm(checkpoint: str) -> None:

@@ -193,7 +193,7 @@ def _load_equi_lm(
         lm = EquiLM.from_pretrained(name, dtype=torch.float32)
     if wanted == (None, None, None):
         return lm
-    return symmetrize(
+    changed: EquiLM = symmetrize(
         lm.unwrap(),
         group or lm.group,
         method,
@@ -202,6 +202,7 @@ def _load_equi_lm(
         multi_token="skip",
         **(search if _searches(method) else {}),
     )
+    return changed
 
 
 def _searches(method: str | None) -> bool:

@@ -1,0 +1,66 @@
+"""Saving and loading a model with a tokenizer for its source and one for its target."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from hf_equi.errors import ConfigurationError
+from hf_equi.models.checkpoints import CheckpointMixin, load_tokenizer
+from hf_equi.models.fingerprint import check_tokenizer, fingerprint
+
+__all__ = ["PairCheckpointMixin"]
+
+TARGET_FOLDER = "target_tokenizer"
+"""Where the target's tokenizer lies in a checkpoint; it is left out where one tokenizer serves both sides."""
+
+
+class PairCheckpointMixin(CheckpointMixin):
+    """What `EquiForSeq2SeqLM` adds to `CheckpointMixin`: the target's tokenizer."""
+
+    _target_tokenizer: Any
+
+    @property
+    def target_tokenizer(self) -> Any:
+        """The tokenizer of what the model writes: that of what it reads, unless another was given.
+
+        Raises:
+            ConfigurationError: If the checkpoint had none; on setting one that disagrees with the stored permutation.
+        """
+        if self._target_tokenizer is not None:
+            return self._target_tokenizer
+        if self.config.target_tokenizer_fingerprint not in (None, self.config.tokenizer_fingerprint):
+            raise ConfigurationError(
+                "This model was saved without its target's tokenizer. Set it: model.target_tokenizer = "
+                "AutoTokenizer.from_pretrained(...)"
+            )
+        return self.tokenizer
+
+    @target_tokenizer.setter
+    def target_tokenizer(self, tokenizer: Any) -> None:
+        name = getattr(tokenizer, "name_or_path", "") or "the call"
+        check_tokenizer(tokenizer, self.config.target_tokenizer_fingerprint, name)
+        self._target_tokenizer = tokenizer
+
+    def _save_tokenizers(self, folder: Path) -> None:
+        super()._save_tokenizers(folder)
+        tokenizer = self._target_tokenizer
+        if tokenizer is not None and fingerprint(tokenizer) != self.config.tokenizer_fingerprint:
+            tokenizer.save_pretrained(folder / TARGET_FOLDER)
+
+    def _check_unchanged(self) -> None:
+        super()._check_unchanged()
+        if self._target_tokenizer is not None:
+            expected = self.config.target_tokenizer_fingerprint
+            check_tokenizer(self._target_tokenizer, expected, "this model's target, changed since,")
+
+    @classmethod
+    def _load_tokenizers(cls, path: Any, config: Any, hub: dict[str, Any]) -> dict[str, Any]:
+        found = super()._load_tokenizers(path, config, hub)
+        if config.target_tokenizer_fingerprint == config.tokenizer_fingerprint:
+            return found
+        inside = "/".join(filter(None, [hub.get("subfolder"), TARGET_FOLDER]))
+        target = load_tokenizer(path, {**hub, "subfolder": inside})
+        if target is not None:
+            check_tokenizer(target, config.target_tokenizer_fingerprint, f"{path}/{TARGET_FOLDER}")
+        return {**found, "_target_tokenizer": target}

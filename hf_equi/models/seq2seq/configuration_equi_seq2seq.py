@@ -1,0 +1,142 @@
+"""The configuration of EquiForSeq2SeqLM."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+from huggingface_hub.dataclasses import strict
+from transformers import AutoConfig
+from transformers.configuration_utils import SubConfigSpec
+
+from hf_equi.actions.tokens import TokenMap
+from hf_equi.errors import ConfigurationError
+from hf_equi.groups import DemographicGroup
+from hf_equi.models.configuration_equi import EquiConfig
+from hf_equi.models.seq2seq.methods import create
+from hf_equi.symmetrizers import Symmetrizer
+
+__all__ = ["DECODINGS", "OBJECTIVES", "EquiSeq2SeqConfig"]
+
+DECODINGS = ("synchronised", "independent")
+OBJECTIVES = ("combination", "members")
+
+
+@strict
+class EquiSeq2SeqConfig(EquiConfig):
+    r"""Configuration of `EquiForSeq2SeqLM`: a base config, a group, and its tokens in source and target.
+
+    Args:
+        source_map (`dict`, *optional*):
+            The source tokens that the group moves, as `TokenMap.to_dict` gives them.
+        target_map (`dict`, *optional*):
+            The target tokens that it moves.
+        target_tokenizer_fingerprint (`str`, *optional*):
+            Of the tokenizer that the target's map was made with.
+        method (`str`, *optional*, defaults to `"equitune"`):
+            `"equitune"`, `"equizero"`, `"lambda"`, `"canonical"` or `"identity"`.
+        loss (`str`, *optional*, defaults to `"max_probability"`):
+            What equizero minimises: `"max_probability"`, `"entropy"`, or `"published_entropy"` to compare with.
+        decoding (`str`, *optional*):
+            `"synchronised"` combines the members at every step, and all of them read the same text, each in its frame.
+            `"independent"` decodes each member alone and combines whole outputs. By default synchronised; equizero
+            picks one member by its whole output, so its members are always independent.
+        teacher_forcing_ratio (`float`, *optional*, defaults to 1.0):
+            In training, the share of sentences whose decoder reads the target. The others read their own best
+            tokens: of the combination where decoding is synchronised, of each member where it is independent.
+        objective (`str`, *optional*, defaults to `"combination"`):
+            What training minimises: `"combination"`, the cross-entropy of the combined law, or `"members"`, the mean
+            of the cross-entropies of the members, as the authors' code does. The latter is never lower, and reaches a
+            member that the others outweigh.
+        lambda_units (`int`, *optional*, defaults to 100):
+            Units of each hidden layer of the network of `"lambda"`.
+        lambda_dropout (`float`, *optional*, defaults to 0.0):
+            Its dropout.
+        base_config, group, tokenizer_fingerprint, average, multi_token, orbit_chunk_size, hf_equi_version,
+        stores_base, base_name, base_revision:
+            As in `EquiConfig`.
+
+    Raises:
+        ConfigurationError: As `EquiConfig`, and for an unknown loss or decoding, a ratio or dropout outside of 0 to 1,
+            and equizero with synchronised decoding.
+
+    Example:
+        >>> EquiSeq2SeqConfig(method="equizero").decoding
+        'independent'
+    """
+
+    model_type = "equi_seq2seq"
+    keys_to_ignore_at_inference: ClassVar[list[str]] = [
+        "past_key_values",
+        "encoder_outputs",
+        "chosen_element",
+        "margin",
+        "group_weights",
+    ]
+    sub_configs_defaults: ClassVar[dict[str, SubConfigSpec]] = {
+        "base_config": SubConfigSpec(config_class=AutoConfig, model_type="t5")
+    }
+    map_names: ClassVar[tuple[str, ...]] = ("source_map", "target_map")
+
+    source_map: dict[str, Any] | None = None
+    target_map: dict[str, Any] | None = None
+    target_tokenizer_fingerprint: str | None = None
+    loss: str = "max_probability"
+    decoding: str | None = None
+    teacher_forcing_ratio: float = 1.0
+    objective: str = "combination"
+    lambda_units: int = 100
+    lambda_dropout: float = 0.0
+    decoder_vocab_size: int | None = None
+    decoder_start_token_id: int | None = None
+    is_encoder_decoder: bool = True
+
+    def _read_base(self) -> None:
+        super()._read_base()
+        base = self.get_text_config()
+        self.decoder_vocab_size = getattr(base, "decoder_vocab_size", None) or base.vocab_size
+        self.decoder_start_token_id = getattr(base, "decoder_start_token_id", None)
+
+    def _check(self) -> None:
+        for name in ("teacher_forcing_ratio", "lambda_dropout"):
+            if not 0 <= getattr(self, name) <= 1:
+                raise ConfigurationError(f"{name}={getattr(self, name)} is no share: use a number from 0 to 1")
+        if self.objective not in OBJECTIVES:
+            raise ConfigurationError(
+                f"objective={self.objective!r} is not known: use one of {', '.join(map(repr, OBJECTIVES))}"
+            )
+        if self.lambda_units < 1:
+            raise ConfigurationError(f"lambda_units={self.lambda_units} is no size: use 1 or more")
+        self._check_decoding(self.create_method())
+        super()._check()
+
+    def _check_decoding(self, method: Symmetrizer) -> None:
+        if self.decoding is None:
+            self.decoding = "independent" if method.chooses else "synchronised"
+        if self.decoding not in DECODINGS:
+            raise ConfigurationError(
+                f"decoding={self.decoding!r} is not known: use one of {', '.join(map(repr, DECODINGS))}"
+            )
+        if method.chooses and self.decoding == "synchronised":
+            raise ConfigurationError(
+                f"The method {self.method!r} picks one member by its whole output, so its members are decoded each "
+                'alone: use decoding="independent", or none.'
+            )
+
+    def _check_maps(self, group: DemographicGroup) -> None:
+        sizes = {"source": self.vocab_size, "target": self.decoder_vocab_size}
+        for side, size in sizes.items():
+            token_map = TokenMap.from_dict(getattr(self, f"{side}_map"))
+            token_map.check_group(group)
+            if token_map.vocab_size != size:
+                raise ConfigurationError(
+                    f"The {side}'s token map was made for {token_map.vocab_size} tokens, the base has {size}. "
+                    "Symmetrize the base again: symmetrize(base, group, tokenizer=tokenizer)."
+                )
+
+    def create_method(self) -> Symmetrizer:
+        """The method with its settings.
+
+        Raises:
+            ConfigurationError: For an unknown method (the message lists the known ones) or setting.
+        """
+        return create(self.method, self.average, self.loss)

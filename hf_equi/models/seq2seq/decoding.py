@@ -1,0 +1,293 @@
+"""Decoding with a symmetrised sequence-to-sequence model: synchronised, by one member, or each member alone."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import torch
+from transformers import LogitsProcessorList, StoppingCriteriaList
+from transformers.cache_utils import Cache
+from transformers.modeling_outputs import BaseModelOutput
+
+from hf_equi.errors import ConfigurationError
+from hf_equi.generation.coupled_sampling import Prompts
+from hf_equi.generation.padding import infer_mask
+from hf_equi.generation.step_losses import StepLosses
+from hf_equi.generation.stop_watch import StopWatch, watch_criteria
+from hf_equi.models.decoding import DecodingMixin
+from hf_equi.models.generation_settings import GenerationSettings
+from hf_equi.models.seq2seq.outputs import Combination, ForcedTexts, as_greedy, take_rows, write_to
+from hf_equi.symmetrizers import Draws, Orbit
+from hf_equi.symmetrizers.choice import decide
+
+if TYPE_CHECKING:
+    from hf_equi.actions import TokenAction, TokenPairAction
+    from hf_equi.groups import DemographicGroup
+
+__all__ = ["PairDecodingMixin"]
+
+
+class PairDecodingMixin(DecodingMixin):
+    """`generate` for a group that acts on source and target. Comes before `GenerationMixin` among a model's bases."""
+
+    def generate(
+        self,
+        inputs: torch.Tensor | None = None,
+        generation_config: Any = None,
+        logits_processor: LogitsProcessorList | None = None,
+        *args: Any,
+        group: DemographicGroup | TokenAction | TokenPairAction | None = None,
+        seed: int | None = None,
+        **kwargs: Any,
+    ) -> Any:
+        """Write targets, as `GenerationMixin.generate` with all its settings.
+
+        Synchronised decoding runs the strategy on the combined scores of each step. With independent decoding each
+        member is decoded alone by the strategy, and the text is the best token of the combined outputs at each place.
+        Equizero decodes every member greedily and takes the one with the least loss; other strategies than greedy
+        then decode once more, with that member alone.
+
+        Args:
+            inputs: `(batch, length)` sources, or `input_ids=`.
+            generation_config: As in transformers.
+            logits_processor: As in transformers; acts in the user's own frame.
+            *args: As in transformers.
+            group: Another group, for this call alone.
+            seed: Couples sampling: a text is a function of the seed and its source alone, and texts of sources that
+                the group maps to each other are mapped to each other. Without a seed, texts are drawn from torch's
+                global generator.
+            **kwargs: As in transformers.
+
+        Returns:
+            As in transformers; with `return_dict_in_generate`, methods of one member add `chosen_element`, and
+            equizero `margin`, `(texts,)`.
+
+        Raises:
+            ConfigurationError: Without token ids; for a seed that is no number, or with sampled beams; for another
+                decoding method where members are decoded alone.
+        """
+        ids, action = self._read_prompts(inputs, kwargs), self.resolve(group)
+        call = (generation_config, logits_processor, *args)
+        method = self.config.create_method()
+        if method.one_row or (self.config.decoding == "synchronised" and not method.chooses):
+            return super().generate(ids, *call, group=action, seed=seed, **kwargs)
+        for name in ("custom_generate", "assistant_model", "prompt_lookup_num_tokens"):
+            if kwargs.get(name) is not None:
+                raise ConfigurationError(
+                    f"The members of {self.config.method!r} are decoded each alone: leave {name} out, or take "
+                    'method="equitune" with decoding="synchronised"'
+                )
+        ids = ids.to(action.device)
+        if method.chooses:
+            return self._generate_chosen(ids, call, action, seed, kwargs)
+        return self._generate_independent(ids, call, action, seed, kwargs)
+
+    def _generate_chosen(
+        self,
+        ids: torch.Tensor,
+        call: tuple[Any, ...],
+        action: TokenPairAction,
+        seed: int | None,
+        kwargs: dict[str, Any],
+    ) -> Any:
+        """Decode every member greedily, and take the one that the model is surest of."""
+        config, processors, *args = call
+        settings = GenerationSettings.read(self.generation_config, config, kwargs)
+        settings.check_seed(seed)
+        greedy = not settings.do_sample and settings.num_beams == 1
+        orbit, rows = self._members(action, ids, kwargs)
+        start, watch = self._start_length(config, kwargs), StopWatch()
+        steps = StepLosses(self.config.create_method().loss, watch)
+        draft, streamer = _with_criterion(rows, args, watch), kwargs.get("streamer")
+        draft.pop("streamer", None)
+        if not greedy:
+            config, draft = as_greedy(config or self.generation_config, draft)
+        watched = LogitsProcessorList([*(processors or []), steps])
+        drafts = super().generate(draft.pop("input_ids"), config, watched, group=action, **draft)
+        chosen, decision = decide(orbit, steps.losses())
+        if greedy:
+            out = take_rows(drafts, chosen, start + int(steps.lengths()[chosen].max()))
+            if streamer is not None:
+                write_to(streamer, out, start)
+        else:
+            kwargs["elements"] = decision.chosen_element
+            out = super().generate(ids, *call, group=action, seed=seed, **kwargs)
+        if not isinstance(out, torch.Tensor):
+            samples = len(out.sequences) // len(ids)
+            out.chosen_element = orbit.element_of_row[chosen].repeat_interleave(samples)
+            out.margin = None if decision.margin is None else decision.margin.repeat_interleave(samples)
+        return out
+
+    def _generate_independent(
+        self,
+        ids: torch.Tensor,
+        call: tuple[Any, ...],
+        action: TokenPairAction,
+        seed: int | None,
+        kwargs: dict[str, Any],
+    ) -> Any:
+        """Decode each member alone by the strategy, and combine whole outputs."""
+        config, processors, *args = call
+        settings = GenerationSettings.read(self.generation_config, config, kwargs)
+        settings.check_seed(seed)
+        if kwargs.get("attention_mask") is None:
+            kwargs["attention_mask"] = infer_mask(ids, settings.pad_token_id, settings.eos_token_ids)
+        wants_dict = kwargs.pop("return_dict_in_generate", getattr(config, "return_dict_in_generate", False))
+        streamer = kwargs.pop("streamer", None)
+        orbit, rows = self._members(action, ids, kwargs, settings.samples)
+        start, watch = self._start_length(config, kwargs), StopWatch()
+        rows |= {"return_dict_in_generate": True, "output_scores": True}
+        draft = _with_criterion(rows, args, watch) if settings.num_beams == 1 else _with_criterion(rows, args)
+        out = super().generate(draft.pop("input_ids"), config, processors, group=action, seed=seed, **draft)
+        samples = len(out.sequences) // orbit.rows
+        combination = Combination(orbit, self.config.create_method(), settings.eos_token_ids, settings.pad_token_id)
+        if settings.num_beams == 1:
+            inside, scores = watch.inside(), torch.stack(out.scores, 1).log_softmax(-1)
+        else:
+            inside = combination.inside(out.sequences[:, start:])
+            scores = self._score(out.sequences, start, (config, processors), action, samples, rows)
+        combined = combination.combine(inside, scores, samples, self._log_weights(ids, action, kwargs))
+        prompts = self._describe_prompts(action, ids, kwargs.get("attention_mask"), seed or 0, kwargs)
+        first = out.sequences[:, :start].view(-1, samples, start)[orbit.offsets].flatten(0, 1)
+        sequences = torch.cat([first, combination.write(combined, combination.live(inside, samples), prompts)], 1)
+        if streamer is not None:
+            write_to(streamer, sequences, start)
+        return type(out)(sequences=sequences) if wants_dict else sequences
+
+    def _score(
+        self,
+        sequences: torch.Tensor,
+        start: int,
+        call: tuple[Any, Any],
+        action: TokenPairAction,
+        samples: int,
+        rows: dict[str, Any],
+    ) -> torch.Tensor:
+        """Log-probabilities that each member gives to the places of its own text, `(texts, tokens, V)`.
+
+        The texts are written once more, so that processors have their say as they had it in the beams.
+        """
+        count = len(sequences) // samples
+        again = {
+            name: value.repeat_interleave(samples, 0)
+            if isinstance(value, torch.Tensor) and value.shape[:1] == (count,)
+            else value
+            for name, value in rows.items()
+        }
+        if (allowed := rows.get("prefix_allowed_tokens_fn")) is not None:
+            again["prefix_allowed_tokens_fn"] = lambda row, tokens: allowed(row // samples, tokens)
+        forced = ForcedTexts(sequences, start)
+        limit = {"max_new_tokens": sequences.shape[1] - start, "max_length": None, "max_time": None}
+        config, again = as_greedy(call[0] or self.generation_config, {**again, **limit, "stop_strings": None})
+        for name, value in limit.items():
+            setattr(config, name, value)
+        processors = LogitsProcessorList([*(call[1] or []), forced])
+        super().generate(again.pop("input_ids"), config, processors, group=action, **again)
+        scores = forced.scores()
+        missing = sequences.shape[1] - start - scores.shape[1]  # all have ended, and nothing more counts
+        return torch.nn.functional.pad(scores, (0, 0, 0, missing))
+
+    def _members(
+        self, action: TokenPairAction, ids: torch.Tensor, kwargs: dict[str, Any], samples: int = 1
+    ) -> tuple[Orbit, dict[str, Any]]:
+        """The distinct members of each source's orbit, and the arguments of a call that decodes each alone."""
+        method = self.config.create_method()
+        elements = method.draw(action.source, ids, None, Draws())
+        orbit, _ = Orbit.start(elements).extend(action.source.members(elements, ids))
+        prompt = kwargs.get("decoder_input_ids")
+        if prompt is not None:
+            orbit, _ = orbit.extend(action.target.members(elements, prompt.to(ids.device)))
+        batch = orbit.batch_of_row
+        rows = {
+            name: value.to(batch.device)[batch]
+            if isinstance(value, torch.Tensor) and value.shape[:1] == ids.shape[:1]
+            else value
+            for name, value in kwargs.items()
+        }
+        if (allowed := kwargs.get("prefix_allowed_tokens_fn")) is not None:
+            texts = batch.tolist()
+            rows["prefix_allowed_tokens_fn"] = lambda row, tokens: allowed(
+                texts[row // samples] * samples + row % samples, tokens
+            )
+        return orbit, {**rows, "input_ids": ids[batch], "elements": orbit.element_of_row}
+
+    def _log_weights(self, ids: torch.Tensor, action: TokenPairAction, kwargs: dict[str, Any]) -> torch.Tensor | None:
+        """Log weights of the members, `(B, K)`, where the method weighs them."""
+        if not self.config.create_method().weighs_members:
+            return None
+        encoded = self.get_encoder()(ids, kwargs.get("attention_mask"), action)  # type: ignore[attr-defined]
+        weights: torch.Tensor = encoded.log_weights
+        return weights
+
+    def _start_length(self, given: Any, kwargs: dict[str, Any]) -> int:
+        """Target tokens that are there before the first is decoded: those given, behind the start token."""
+        prompt = kwargs.get("decoder_input_ids")
+        if prompt is None:
+            return 1
+        sources = (given, self.generation_config, self.config)
+        named = (
+            kwargs.get("decoder_start_token_id"),
+            *(getattr(each, "decoder_start_token_id", None) for each in sources),
+        )
+        start = next((token for token in named if token is not None), None)
+        return int(prompt.shape[1]) + int(start is not None and not bool((prompt[:, 0] == start).any()))
+
+    def _describe_prompts(
+        self, action: Any, ids: torch.Tensor, mask: torch.Tensor | None, seed: int | None, kwargs: dict[str, Any]
+    ) -> Prompts:
+        """Source and what is there of the target decide which noise a text has."""
+        prompt = kwargs.get("decoder_input_ids")
+        written = ids[:, :0] if prompt is None else prompt.to(ids.device)
+        joint = action.join(ids, written)
+        if mask is not None:
+            inside = kwargs.get("decoder_attention_mask")
+            inside = torch.ones_like(written) if inside is None else inside.to(ids.device)
+            mask = torch.cat([mask.to(ids.device), inside], 1)
+        length = self._start_length(kwargs.get("generation_config"), kwargs)
+        return Prompts(action.joint, joint, mask, seed, written=action.target, length=length)
+
+    def _prompt_action(self, action: Any) -> TokenAction:
+        """The source's."""
+        source: TokenAction = action.source
+        return source
+
+    def _get_stopping_criteria(self, *args: Any, **kwargs: Any) -> StoppingCriteriaList:
+        """The criteria of a call, those that watch told of what all decide."""
+        criteria: StoppingCriteriaList = super()._get_stopping_criteria(*args, **kwargs)  # type: ignore[misc]
+        return watch_criteria(criteria)
+
+    def _prepare_static_cache(self, *args: Any, model_kwargs: dict[str, Any], **kwargs: Any) -> Cache:
+        """A cache of fixed size reads the length of the source from encoded sources of one member."""
+        one = BaseModelOutput(last_hidden_state=model_kwargs["encoder_outputs"].last_hidden_state[:, 0])
+        cache: Cache = super()._prepare_static_cache(  # type: ignore[misc]
+            *args, model_kwargs={**model_kwargs, "encoder_outputs": one}, **kwargs
+        )
+        return cache
+
+    def prepare_inputs_for_generation(
+        self,
+        input_ids: torch.Tensor,
+        next_sequence_length: int | None = None,
+        past_key_values: Cache | None = None,
+        attention_mask: torch.Tensor | None = None,
+        is_first_iteration: bool | None = False,
+        **kwargs: Any,
+    ) -> dict[str, Any]:
+        """The new target tokens of the B texts; the base prepares the inputs of their orbits itself."""
+        ids = input_ids if next_sequence_length is None else input_ids[:, -next_sequence_length:]
+        kwargs.pop("labels", None)  # which trainers leave among the inputs
+        return {
+            "decoder_input_ids": ids,
+            "past_key_values": past_key_values,
+            "attention_mask": attention_mask,
+            **kwargs,
+        }
+
+
+def _with_criterion(rows: dict[str, Any], args: Sequence[Any], *criteria: StopWatch) -> dict[str, Any]:
+    """The arguments of a call by name, with criteria beside the user's; `args` begins with those."""
+    names = ("stopping_criteria", "prefix_allowed_tokens_fn", "synced_gpus", "assistant_model", "streamer")
+    call = {**dict(zip(names, args, strict=False)), **rows}
+    given = call.pop("stopping_criteria", None) or []
+    return {**call, "stopping_criteria": StoppingCriteriaList([*given, *criteria])}

@@ -1,0 +1,84 @@
+"""The encoder of a symmetrised model: orbits of sources, each member once."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import nn
+
+from hf_equi.errors import ConfigurationError
+from hf_equi.generation.encoded_source import OrbitEncoderOutput, encode_orbit
+from hf_equi.symmetrizers import Draws
+from hf_equi.symmetrizers.lambda_equitune import normalise_log_weights
+
+if TYPE_CHECKING:
+    from hf_equi.actions import TokenPairAction
+    from hf_equi.groups import DemographicGroup
+    from hf_equi.models.seq2seq.modeling_equi_seq2seq import EquiForSeq2SeqLM
+
+__all__ = ["OrbitEncoder"]
+
+
+class OrbitEncoder(nn.Module):
+    """What `EquiForSeq2SeqLM.get_encoder` gives: the base's encoder, run once a distinct member of each orbit.
+
+    Args:
+        model: The symmetrised model, which is not a part of this module.
+    """
+
+    main_input_name = "input_ids"
+
+    def __init__(self, model: EquiForSeq2SeqLM) -> None:
+        super().__init__()
+        # Held in a tuple, so that the model does not become its own grandchild.
+        self._model = (model,)
+
+    def forward(
+        self,
+        input_ids: torch.Tensor,
+        attention_mask: torch.Tensor | None = None,
+        group: DemographicGroup | TokenPairAction | None = None,
+        elements: torch.Tensor | None = None,
+        **kwargs: Any,
+    ) -> OrbitEncoderOutput:
+        """Encode the orbits of sources.
+
+        Args:
+            input_ids: `(B, length)` int64, in the user's frame.
+            attention_mask: `(B, length)`, 0 at padding.
+            group: Another group, for this call alone.
+            elements: `(B,)` run these elements alone.
+            **kwargs: What `generate` passes to encoders; hidden states and attentions are refused.
+
+        Returns:
+            Orbits with the batch first: hidden states `(B, K, length, width)`.
+
+        Raises:
+            ConfigurationError: Where hidden states or attentions are asked for.
+        """
+        (model,) = self._model
+        if kwargs.get("output_hidden_states") or kwargs.get("output_attentions"):
+            raise ConfigurationError(
+                "An EquiForSeq2SeqLM has scores alone: hidden states and attentions are those of the rows of an "
+                "orbit. Ask the base for them: model.unwrap()."
+            )
+        action, method = model.resolve(group), model.config.create_method()
+        if elements is None:
+            chosen = method.draw(action.source, input_ids, attention_mask, Draws())
+        else:
+            chosen = elements[:, None]
+        encoded = encode_orbit(
+            model.base, action.source, chosen, input_ids, attention_mask, model.config.orbit_chunk_size
+        )
+        if method.weighs_members and chosen.shape[1] > 1:
+            encoded.log_weights = normalise_log_weights(model.lambda_network(_pool(encoded, attention_mask)))
+        return encoded
+
+
+def _pool(encoded: OrbitEncoderOutput, mask: torch.Tensor | None) -> torch.Tensor:
+    """The mean of each member's hidden states, `(B, K, width)`."""
+    hidden: Any = encoded.last_hidden_state  # (B, K, length, width)
+    weights = torch.ones_like(hidden[:, :1, :, :1]) if mask is None else mask[:, None, :, None].to(hidden.dtype)
+    mean: torch.Tensor = (hidden * weights).sum(2) / weights.sum(2).clamp(min=1)
+    return mean

@@ -1,0 +1,29 @@
+"""The methods that a sequence-to-sequence model can be symmetrised with, by name."""
+
+from __future__ import annotations
+
+from hf_equi.registry import create_method, register_method
+from hf_equi.symmetrizers import Canonical, Equitune, Equizero, Identity, LambdaEquitune, Symmetrizer, create_loss
+from hf_equi.symmetrizers.equitune import check_average
+
+__all__ = ["TASK", "create"]
+
+TASK = "seq2seq"
+
+register_method(task=TASK, name="equitune", factory=lambda average, loss: Equitune(average))
+register_method(task=TASK, name="equizero", factory=lambda average, loss: Equizero(create_loss(loss)))
+register_method(task=TASK, name="lambda", factory=lambda average, loss: LambdaEquitune(average))
+register_method(task=TASK, name="canonical", factory=lambda average, loss: Canonical())
+register_method(task=TASK, name="identity", factory=lambda average, loss: Identity())
+
+
+def create(name: str, average: str, loss: str) -> Symmetrizer:
+    """The method of that name.
+
+    Raises:
+        ConfigurationError: If there is none, or a setting is not one of its own.
+    """
+    check_average(average)
+    create_loss(loss)
+    method: Symmetrizer = create_method(TASK, name, average=average, loss=loss)
+    return method

@@ -1,0 +1,303 @@
+"""EquiForSeq2SeqLM: a sequence-to-sequence model made equivariant to a group that acts on source and target."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import torch
+from torch import nn
+from torch.nn.functional import nll_loss
+from transformers import AutoModelForSeq2SeqLM, GenerationMixin, PreTrainedModel
+from transformers.cache_utils import Cache
+from transformers.utils import ModelOutput
+
+from hf_equi.actions import TokenPairAction
+from hf_equi.actions.resolution import resolve_pair
+from hf_equi.actions.tokens import TokenMap
+from hf_equi.errors import ConfigurationError
+from hf_equi.generation.base_call import check_seq2seq_base
+from hf_equi.generation.encoded_source import EncodedSource, OrbitEncoderOutput
+from hf_equi.generation.orbit_forward import OrbitInputs, forward_orbit
+from hf_equi.groups import DemographicGroup
+from hf_equi.models.seq2seq.checkpoints import PairCheckpointMixin
+from hf_equi.models.seq2seq.configuration_equi_seq2seq import EquiSeq2SeqConfig
+from hf_equi.models.seq2seq.decoding import PairDecodingMixin
+from hf_equi.models.seq2seq.encoder import OrbitEncoder
+from hf_equi.models.seq2seq.rollout import Rollout, roll_out_independent, roll_out_synchronised
+from hf_equi.models.wrapping import WrapperMixin
+from hf_equi.networks.scheduled_sampling import ScheduledSampling
+from hf_equi.symmetrizers import LambdaNetwork
+
+__all__ = ["EquiForSeq2SeqLM", "EquiSeq2SeqLMOutput"]
+
+
+@dataclass
+class EquiSeq2SeqLMOutput(ModelOutput):
+    """Output of `EquiForSeq2SeqLM`.
+
+    Args:
+        loss: `()` cross-entropy in nats a token, with `labels`.
+        logits: `(batch, tokens, vocab)` float32 log-probabilities of the symmetrised model.
+        past_key_values: The orbit cache, with `use_cache`.
+        encoder_outputs: The encoded orbits, to pass on.
+        chosen_element: `(batch,)` the element that equizero took.
+        margin: `(batch,)` by how much its loss was below that of the next member.
+        group_weights: `(batch, group)` the weights of λ-equitune, which add up to 1.
+    """
+
+    loss: torch.Tensor | None = None
+    logits: torch.Tensor | None = None
+    past_key_values: Cache | None = None
+    encoder_outputs: OrbitEncoderOutput | None = None
+    chosen_element: torch.Tensor | None = None
+    margin: torch.Tensor | None = None
+    group_weights: torch.Tensor | None = None
+
+
+class EquiForSeq2SeqLM(  # type: ignore[misc]
+    WrapperMixin, PairCheckpointMixin, PairDecodingMixin, PreTrainedModel, GenerationMixin
+):
+    r"""A sequence-to-sequence model made equivariant to a group, without retraining.
+
+    $$ M_G(gx) = g M_G(x) $$
+
+    One group acts on the source vocabulary and on the target vocabulary, by two permutations of each element. The
+    methods are equi-tuning (the mean of the pulled back log-probabilities), equizero (the member that the base is
+    surest of) and λ-equitune (a weighted mean). Given a prefix of the target, `forward` scores the next token; it is
+    exact in float32 to 1e-5, equizero up to its margin.
+
+    Args:
+        config: Its configuration.
+        base: The base model, shared and not copied; by default a new one from the configuration.
+
+    Raises:
+        UnsupportedModelError: For a base that is no text-to-text model.
+        ConfigurationError: For a configuration without a group.
+
+    Cost: the encoder once a distinct member of the source's orbit, and the decoder once a distinct member of source
+        and target together: at most |G| rows, one where nothing moves.
+
+    References:
+        arXiv 2210.06475, equation 5; arXiv 2305.09900, equations 1 to 4 and §5.1.3.
+    """
+
+    config_class = EquiSeq2SeqConfig
+    auto_class: ClassVar[Any] = AutoModelForSeq2SeqLM
+    base_model_prefix = "base"
+    main_input_name = "input_ids"
+
+    def __init__(self, config: EquiSeq2SeqConfig, base: PreTrainedModel | None = None) -> None:
+        if not config.has_group:
+            raise ConfigurationError(
+                "An EquiForSeq2SeqLM needs a group and its tokens: make one with hf_equi.symmetrize(model, group)."
+            )
+        if base is not None:
+            config._attn_implementation = base.config._attn_implementation
+        super().__init__(config)
+        self._wrap(base, check_seq2seq_base)
+        # Of a base with a cache of its own, `generate` must not make one of keys and values.
+        self.__dict__["_supports_default_dynamic_cache"] = self.base._supports_default_dynamic_cache
+        self._target_tokenizer: Any = None
+        self._action: TokenPairAction | None = None
+        if config.create_method().weighs_members:
+            width = getattr(self.base.config, "encoder_width", None) or self.base.config.hidden_size
+            network = LambdaNetwork(width, config.lambda_units, config.lambda_dropout)
+            self.lambda_network = network.to(torch.promote_types(self.base.dtype, torch.float32))
+        self.post_init()  # type: ignore[no-untyped-call]
+
+    @property
+    def group(self) -> DemographicGroup:
+        """The group that the model is equivariant to."""
+        return self.action.group
+
+    @property
+    def action(self) -> TokenPairAction:
+        """How the group acts on both vocabularies: rebuilt from the config, never from stored tables."""
+        if self._action is None:
+            group = DemographicGroup.from_dict(self.config.group)
+            maps = (TokenMap.from_dict(self.config.source_map), TokenMap.from_dict(self.config.target_map))
+            self._action = TokenPairAction.of_maps(group, *maps)
+        # Offloaded weights are on no device while they are not needed.
+        if self.device.type != "meta" and self._action.device != self.device:
+            self._action = self._action.to(self.device)
+        return self._action
+
+    def resolve(self, group: DemographicGroup | TokenPairAction | None) -> TokenPairAction:
+        """The action of a group for one call; of the model's own for `None`.
+
+        Raises:
+            ActionError: If neither tokenizer knows the group's words.
+            ConfigurationError: If the model has no tokenizers, or its method no variant for the group.
+        """
+        if isinstance(group, TokenPairAction):
+            return group
+        if group is not None and not isinstance(group, DemographicGroup):
+            raise ConfigurationError(
+                f"group={group!r} is no DemographicGroup: make one, or take DemographicGroup.preset"
+            )
+        if group is None or group == self.group:
+            return self.action
+        if group.relaxed and not self.config.create_method().relaxable:
+            raise ConfigurationError(
+                f"The method {self.config.method!r} has no relaxed variant for the group {group!r}"
+            )
+        sizes = (self.config.vocab_size, self.config.decoder_vocab_size)
+        maps = resolve_pair(group, self.tokenizer, self.target_tokenizer, *sizes, self.config.multi_token)
+        return TokenPairAction.of_maps(group, *maps, device=self.action.device)
+
+    def get_encoder(self, modality: str | None = None) -> OrbitEncoder:
+        """What encodes the orbits of sources: `(batch, group, length, hidden)`."""
+        return OrbitEncoder(self)
+
+    def forward(  # noqa: PLR0913, PLR0917  the signature that transformers expects
+        self,
+        input_ids: torch.Tensor | None = None,
+        attention_mask: torch.Tensor | None = None,
+        decoder_input_ids: torch.Tensor | None = None,
+        decoder_attention_mask: torch.Tensor | None = None,
+        encoder_outputs: OrbitEncoderOutput | None = None,
+        past_key_values: Cache | None = None,
+        labels: torch.Tensor | None = None,
+        use_cache: bool | None = None,
+        logits_to_keep: int = 0,
+        group: DemographicGroup | TokenPairAction | None = None,
+        elements: torch.Tensor | None = None,
+        return_dict: bool | None = None,
+        **kwargs: Any,
+    ) -> EquiSeq2SeqLMOutput | tuple[Any, ...]:
+        r"""Score targets: float32 log-probabilities of each next token, `(batch, tokens, vocab)`.
+
+        Args:
+            input_ids: `(batch, length)` int64 source tokens.
+            attention_mask: `(batch, length)`, 0 where the source is padded.
+            decoder_input_ids: `(batch, tokens)` what was written so far; by default the labels, shifted.
+            decoder_attention_mask: `(batch, past + tokens)`, 0 at padding.
+            encoder_outputs: Of this model's encoder, in the place of `input_ids`.
+            past_key_values: Of a call before this one, or an empty cache of the base.
+            labels: `(batch, tokens)`; −100 is left out of the loss. See `config.teacher_forcing_ratio` for training.
+            use_cache: Whether to return a cache; by default where one was passed.
+            logits_to_keep: The last so many places alone, 0 for all.
+            group: Another group, for this call alone.
+            elements: `(batch,)` run these elements alone, as `generate` does for methods of one row.
+            return_dict: `False` for a tuple.
+            **kwargs: `num_items_in_batch` goes to the loss, all else to the base.
+
+        Raises:
+            ConfigurationError: Without source or target; for embeddings, hidden states, attentions; for sentences
+                that read their own tokens under activation checkpointing.
+            UnsupportedModelError: For a cache of another model; where memory does not suffice, with advice.
+        """
+        items = kwargs.pop("num_items_in_batch", None)
+        action, extras = self.resolve(group), _extras(kwargs)
+        source = self._encode(input_ids, attention_mask, encoder_outputs, action, elements)
+        if labels is not None and decoder_input_ids is None:
+            sampling = ScheduledSampling.draw(self.config, labels, self.training)
+            if not bool(sampling.forced.all()):
+                return self._finish(self._roll_out(action, source, sampling), None, source, items, return_dict)
+            decoder_input_ids = sampling.inputs
+        inputs = OrbitInputs(
+            input_ids=_required(decoder_input_ids),
+            attention_mask=decoder_attention_mask,
+            cache=past_key_values,
+            use_cache=past_key_values is not None if use_cache is None else use_cache,
+            logits_to_keep=logits_to_keep if labels is None else 0,  # the loss needs all places
+            chunk=self.config.orbit_chunk_size,
+            extras=extras,
+            source=source,
+            counted=_counted(labels, decoder_attention_mask),
+            normalised=self._normalised,
+        )
+        out = forward_orbit(self.base, action.target, self.config.create_method(), source.elements, inputs)
+        rollout = Rollout(out.combined, labels, out.decision)
+        return self._finish(rollout, out.cache, source, items, return_dict)
+
+    def _encode(
+        self,
+        input_ids: torch.Tensor | None,
+        mask: torch.Tensor | None,
+        encoded: OrbitEncoderOutput | None,
+        action: TokenPairAction,
+        elements: torch.Tensor | None,
+    ) -> EncodedSource:
+        """The encoded orbits of the sources, where they are not there already."""
+        if encoded is None:
+            if input_ids is None:
+                raise ConfigurationError("EquiForSeq2SeqLM needs input_ids, or what its encoder made of them")
+            encoded = self.get_encoder()(input_ids, mask, action, elements)
+        return EncodedSource(encoded, mask)
+
+    def _roll_out(self, action: TokenPairAction, source: EncodedSource, sampling: ScheduledSampling) -> Rollout:
+        """Decode sentences of which some read what they say."""
+        if self.base.is_activation_checkpointing:
+            raise ConfigurationError(
+                "Sentences that read their own tokens need the decoder's cache, which activation checkpointing takes "
+                "away: switch it off, or set config.teacher_forcing_ratio = 1.0"
+            )
+        roll_out = roll_out_independent if self.config.decoding == "independent" else roll_out_synchronised
+        method = self.config.create_method()
+        return roll_out(self.base, action.target, method, source, sampling, self._normalised)
+
+    @property
+    def _normalised(self) -> bool:
+        """Whether scores are those of a law: always but in training for the mean of the members' losses."""
+        return not (self.training and self.config.objective == "members")
+
+    def _finish(
+        self,
+        rollout: Rollout,
+        cache: Cache | None,
+        source: EncodedSource,
+        items: torch.Tensor | int | None,
+        return_dict: bool | None,
+    ) -> EquiSeq2SeqLMOutput | tuple[Any, ...]:
+        """The output, with the loss where there are labels."""
+        loss = None
+        if rollout.labels is not None:
+            reduction = "mean" if items is None else "sum"
+            loss = nll_loss(rollout.scores.flatten(0, 1), rollout.labels.flatten(), reduction=reduction)
+            loss = loss if items is None else loss / items
+        chosen = rollout.decision.chosen_element
+        encoded = source.encoded
+        if chosen is None and source.elements.shape[1] == 1:
+            chosen = source.elements[:, 0]
+        weights = None if encoded.log_weights is None else encoded.log_weights.softmax(1)
+        scores = rollout.scores if self._normalised else rollout.scores.log_softmax(-1)
+        result = EquiSeq2SeqLMOutput(loss, scores, cache, encoded, chosen, rollout.decision.margin, weights)
+        return result.to_tuple() if return_dict is False else result
+
+    def prepare_decoder_input_ids_from_labels(self, labels: torch.Tensor) -> torch.Tensor:
+        """The labels, shifted to the right behind the start token."""
+        return ScheduledSampling.shift(self.config, labels)
+
+    def _init_weights(self, module: nn.Module) -> None:
+        """The network of λ as torch initialises it; all else as the base initialises it."""
+        if not any(module is part for part in getattr(self, "lambda_network", nn.Module()).modules()):
+            super()._init_weights(module)
+        elif isinstance(module, nn.Linear):  # of a checkpoint that lacks it
+            module.reset_parameters()
+
+
+def _counted(labels: torch.Tensor | None, mask: torch.Tensor | None) -> torch.Tensor | None:
+    """The places that a choice between members goes by."""
+    if labels is not None:
+        return labels != -100
+    return None if mask is None else mask.bool()
+
+
+def _required(ids: torch.Tensor | None) -> torch.Tensor:
+    if ids is None:
+        raise ConfigurationError("EquiForSeq2SeqLM needs decoder_input_ids or labels")
+    return ids
+
+
+def _extras(kwargs: dict[str, Any]) -> dict[str, Any]:
+    """What the base is given beside source and target."""
+    if kwargs.get("inputs_embeds") is not None or kwargs.get("decoder_inputs_embeds") is not None:
+        raise ConfigurationError("A group acts on tokens, so EquiForSeq2SeqLM cannot read embeddings: pass token ids")
+    if kwargs.pop("output_hidden_states", None) or kwargs.pop("output_attentions", None):
+        raise ConfigurationError(
+            "An EquiForSeq2SeqLM has scores alone: hidden states and attentions are those of the rows of an orbit. "
+            "Ask the base for them: model.unwrap()."
+        )
+    return {key: value for key, value in kwargs.items() if value is not None}

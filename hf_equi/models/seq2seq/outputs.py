@@ -1,0 +1,186 @@
+"""Whole outputs of the members of an orbit: choosing among them, and combining them."""
+
+from __future__ import annotations
+
+import copy
+from typing import Any
+
+import torch
+from transformers import GenerationConfig, LogitsProcessor
+from transformers.utils import ModelOutput
+
+from hf_equi.generation.coupled_sampling import CoupledNoise, Prompts
+from hf_equi.symmetrizers import Equitune, Orbit, Symmetrizer
+
+__all__ = ["Combination", "ForcedTexts", "as_greedy", "take_rows", "write_to"]
+
+_STRATEGY = {"do_sample": False, "num_beams": 1, "num_return_sequences": 1, "return_dict_in_generate": False}
+_SAMPLING = (
+    "temperature",
+    "top_k",
+    "top_p",
+    "top_h",
+    "min_p",
+    "typical_p",
+    "epsilon_cutoff",
+    "eta_cutoff",
+    "early_stopping",
+    "length_penalty",
+    "output_scores",
+    "output_logits",
+)
+
+
+class Combination:
+    """Outputs that the members of an orbit have written each alone, combined place by place.
+
+    A member that has ended has no opinion on the places behind its end.
+
+    Args:
+        orbit: The members, one row each.
+        method: How scores are combined.
+        ends: The tokens that end a text.
+        pad: What stands behind an end.
+    """
+
+    def __init__(self, orbit: Orbit, method: Symmetrizer, ends: tuple[int, ...], pad: int | None) -> None:
+        self.orbit = orbit
+        self.method = method
+        self.ends = torch.tensor(ends, dtype=torch.long, device=orbit.rank.device)
+        self.pad = pad if pad is not None else int(self.ends[0]) if len(self.ends) else 0
+
+    def inside(self, texts: torch.Tensor) -> torch.Tensor:
+        """Which places are a part of each text, its end included: `(..., T)` ids to `(..., T)` bool."""
+        ends = torch.isin(texts, self.ends)
+        return ends.cumsum(-1) - ends.long() == 0
+
+    def combine(
+        self, inside: torch.Tensor, scores: torch.Tensor, samples: int, log_weights: torch.Tensor | None
+    ) -> torch.Tensor:
+        """Combine the scores of all members.
+
+        Args:
+            inside: `(R * samples, T)` bool, the places that are a part of what each member wrote.
+            scores: `(R * samples, T, V)` its log-probabilities there, in the user's frame.
+            samples: Texts of each member.
+            log_weights: `(B, K)` of the members, or `None` for equal ones.
+
+        Returns:
+            `(B * samples, T, V)`.
+        """
+        scores = scores.where(inside.unsqueeze(-1), 0.0)
+        scores = scores.view(-1, samples, *scores.shape[1:])
+        combined = self._fold(self.method, scores, log_weights)
+        empty = (combined == -torch.inf).all(-1, keepdim=True)
+        if bool(empty.any()):  # top-k and its like have left no token to all members: then one that is left to some
+            combined = combined.where(~empty, self._fold(Equitune("probabilities"), scores, log_weights))
+        return combined.flatten(0, 1)
+
+    def _fold(self, method: Symmetrizer, scores: torch.Tensor, log_weights: torch.Tensor | None) -> torch.Tensor:
+        """The members' scores `(R, samples, T, V)`, combined to `(B, samples, T, V)`."""
+        orbit, total = self.orbit, None
+        for place in range(orbit.most):
+            there = place < orbit.counts  # (B,)
+            rows = orbit.offsets + place * there
+            weights = -orbit.counts.to(scores.dtype).log()
+            if log_weights is not None:
+                weights = weights + log_weights[torch.arange(len(rows), device=rows.device), orbit.slot_of_row[rows]]
+            weights = weights.masked_fill(~there, -torch.inf).view(-1, 1, 1, 1)
+            member = scores[rows].where(there.view(-1, 1, 1, 1), 0.0)  # a weight of 0 must not meet −inf
+            total = method.accumulate(total, member, weights)
+        if total is None:
+            raise RuntimeError("an orbit has no members")
+        return total
+
+    def live(self, inside: torch.Tensor, samples: int) -> torch.Tensor:
+        """Where some member has not ended yet: `(R * samples, T)` to `(B * samples, T)`."""
+        rows = inside.long().view(-1, samples, inside.shape[1])
+        members = rows.new_zeros(len(self.orbit.counts), *rows.shape[1:]).index_add(0, self.orbit.batch_of_row, rows)
+        return members.flatten(0, 1) > 0
+
+    def write(self, scores: torch.Tensor, live: torch.Tensor, prompts: Prompts) -> torch.Tensor:
+        """The best token of each place up to the first end; ties are broken by the noise.
+
+        Args:
+            scores: `(B * samples, T, V)` what `combine` gives.
+            live: `(B * samples, T)` what `live` gives: a text ends where all members have ended, at the latest.
+            prompts: What the noise has to know.
+
+        Returns:
+            `(B * samples, longest)`, padded.
+        """
+        noise = CoupledNoise(prompts, "greedy")
+        tokens = torch.stack([noise.choose(scores[:, place], place).argmax(-1) for place in range(scores.shape[1])], 1)
+        inside = live & self.inside(tokens)
+        return tokens.masked_fill(~inside, self.pad)[:, : int(inside.sum(1).max())]
+
+
+class ForcedTexts(LogitsProcessor):
+    """Writes texts that are there already, and notes the scores that each token was chosen from.
+
+    Args:
+        texts: `(rows, T)` what is to be written.
+        start: Tokens that are there before the first is decoded.
+    """
+
+    runs_last = True
+
+    def __init__(self, texts: torch.Tensor, start: int) -> None:
+        self.texts = texts
+        self.start = start
+        self.noted: list[torch.Tensor] = []
+
+    def __call__(self, input_ids: torch.LongTensor, scores: torch.FloatTensor) -> torch.Tensor:
+        """Note `(rows, V)` scores, and leave one token."""
+        self.noted.append(scores)
+        token = self.texts[:, self.start + len(self.noted) - 1, None]
+        return torch.full_like(scores, -torch.inf).scatter_(-1, token, 0.0)
+
+    def scores(self) -> torch.Tensor:
+        """The log-probabilities of all places, `(rows, T, V)`."""
+        return torch.stack(self.noted, 1).log_softmax(-1)
+
+
+def as_greedy(config: GenerationConfig, kwargs: dict[str, Any]) -> tuple[GenerationConfig, dict[str, Any]]:
+    """The settings of a call with greedy decoding in the place of its strategy."""
+    config = copy.deepcopy(config)
+    for name in _SAMPLING:
+        setattr(config, name, None)
+    for name, value in _STRATEGY.items():
+        setattr(config, name, value)
+    rest = {name: value for name, value in kwargs.items() if name not in (*_SAMPLING, *_STRATEGY)}
+    # All in the config: `generate` does not like both a config and settings beside it.
+    return config, config.update(**rest)
+
+
+def take_rows(out: Any, rows: torch.Tensor, length: int) -> Any:
+    """Some texts of an output of `generate`, cut to a length.
+
+    Args:
+        out: Token ids `(R, T)`, or a `ModelOutput` with `sequences`.
+        rows: `(B,)` which.
+        length: Tokens of the longest of them.
+    """
+    if isinstance(out, torch.Tensor):
+        return out[rows, :length]
+    steps = length - (out.sequences.shape[1] - len(out.scores)) if out.get("scores") is not None else None
+    taken = {name: _take(value, rows, steps) for name, value in out.items() if name != "past_key_values"}
+    return type(out)(**{**taken, "sequences": out.sequences[rows, :length]})
+
+
+def _take(value: Any, rows: torch.Tensor, steps: int | None) -> Any:
+    """The rows of a tensor, or of each tensor of a tuple with one a step."""
+    if isinstance(value, ModelOutput):
+        return type(value)(**{name: _take(part, rows, None) for name, part in value.items()})
+    if isinstance(value, tuple):
+        return tuple(_take(part, rows, None) for part in value[:steps])
+    return value[rows] if isinstance(value, torch.Tensor) else value
+
+
+def write_to(streamer: Any, out: Any, start: int) -> None:
+    """Hand a finished text to a streamer, as `generate` does while it writes."""
+    sequences = out if isinstance(out, torch.Tensor) else out.sequences
+    streamer.put(sequences[:, :start].cpu())
+    for place in range(start, sequences.shape[1]):
+        streamer.put(sequences[:, place].cpu())
+    streamer.end()

@@ -1,0 +1,124 @@
+"""Training a symmetrised decoder on its own tokens."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from transformers import PreTrainedModel
+
+from hf_equi.actions import TokenAction
+from hf_equi.generation.base_call import call_base
+from hf_equi.generation.encoded_source import EncodedSource
+from hf_equi.generation.orbit_forward import OrbitInputs, forward_orbit
+from hf_equi.networks.scheduled_sampling import ScheduledSampling
+from hf_equi.symmetrizers import Decision, Symmetrizer
+
+__all__ = ["Rollout", "roll_out_independent", "roll_out_synchronised"]
+
+
+@dataclass(frozen=True)
+class Rollout:
+    """What came of a rollout.
+
+    Args:
+        scores: `(B, T, V)` combined scores: log-probabilities, or what training takes for them.
+        labels: `(B, T)`, −100 also after an end that a sentence chose for itself; `None` where there are none.
+        decision: What the method decided.
+    """
+
+    scores: torch.Tensor
+    labels: torch.Tensor | None
+    decision: Decision
+
+
+def roll_out_synchronised(
+    base: PreTrainedModel,
+    action: TokenAction,
+    method: Symmetrizer,
+    source: EncodedSource,
+    sampling: ScheduledSampling,
+    normalised: bool = True,
+) -> Rollout:
+    """Combine the members at every step; sentences that are not forced read the best token of the combination.
+
+    Args:
+        base: The base model.
+        action: The group on target tokens.
+        method: How members are combined.
+        source: The encoded orbits.
+        sampling: Which sentences read the target.
+        normalised: Whether the scores are renormalised (see `EquiSeq2SeqConfig.objective`).
+
+    Cost: one decoder step of the distinct members a token.
+    """
+    cache: Any = None
+
+    def read(tokens: torch.Tensor) -> torch.Tensor:
+        nonlocal cache
+        inputs = OrbitInputs(tokens[:, None], cache=cache, use_cache=True, source=source, normalised=normalised)
+        out = forward_orbit(base, action, method, source.elements, inputs)
+        cache = out.cache
+        return out.combined[:, -1]
+
+    scores, labels = sampling.run(read)
+    return Rollout(scores, labels, Decision())
+
+
+def roll_out_independent(
+    base: PreTrainedModel,
+    action: TokenAction,
+    method: Symmetrizer,
+    source: EncodedSource,
+    sampling: ScheduledSampling,
+    normalised: bool = True,
+) -> Rollout:
+    """Decode each member alone and combine whole outputs; members of sentences that are not forced read their own.
+
+    A member that has ended has no opinion on the places after its end. The loss of a sentence ends where the
+    combination does.
+
+    Args:
+        base: The base model.
+        action: The group on target tokens.
+        method: How outputs are combined.
+        source: The encoded orbits.
+        sampling: Which sentences read the target.
+        normalised: Whether the scores are renormalised (see `EquiSeq2SeqConfig.objective`).
+
+    Cost: one decoder step of the distinct members a token.
+    """
+    members = action.members(source.elements, sampling.inputs)  # (B, K, T)
+    orbit, _ = source.start().extend(members)
+    batch, slots = orbit.batch_of_row, orbit.slot_of_row
+    encoded = source.rows(batch, slots)
+    cache: Any = None
+
+    def read(tokens: torch.Tensor) -> torch.Tensor:
+        nonlocal cache
+        step = {"decoder_input_ids": tokens[:, None], "past_key_values": cache, "use_cache": True, **encoded}
+        out = call_base(base, step, 1)
+        cache = out.past_key_values
+        logits = out.logits[:, -1]
+        row_scores: torch.Tensor = logits.to(torch.promote_types(logits.dtype, torch.float32)).log_softmax(-1)
+        return row_scores
+
+    # Every place of a member has a label here, so that what its rollout leaves out is what lies behind its end.
+    rows = ScheduledSampling(
+        members[batch, slots], torch.zeros_like(members[batch, slots]), sampling.forced[batch], sampling.ends
+    )
+    scores, lived = rows.run(read)
+    live = lived != -100  # (R, T)
+    fold = method.fold(orbit, action, normalised)
+    fold.add(0, scores.where(live.unsqueeze(-1), 0.0), source.log_weights(batch, slots, scores.shape[1]), live)
+    combined = fold.result()
+    return Rollout(combined, _until_end(combined, sampling), fold.decision())
+
+
+def _until_end(scores: torch.Tensor, sampling: ScheduledSampling) -> torch.Tensor:
+    """The labels without the places after the end of what a sentence says itself."""
+    own = scores.detach().argmax(-1)
+    ends = torch.isin(own, torch.tensor(sampling.ends, device=own.device))
+    behind = ends.cumsum(1) - ends.long() > 0
+    return sampling.labels.masked_fill(behind & ~sampling.forced[:, None], -100)

@@ -1,0 +1,70 @@
+"""How `symmetrize` makes an EquiForSeq2SeqLM."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, ClassVar
+
+from transformers import AutoModelForSeq2SeqLM, PreTrainedModel
+from transformers.models.auto.modeling_auto import MODEL_FOR_SEQ_TO_SEQ_CAUSAL_LM_MAPPING
+
+from hf_equi.actions.resolution import resolve_pair
+from hf_equi.generation.base_call import check_seq2seq_base
+from hf_equi.models.configuration_equi import EquiConfig
+from hf_equi.models.fingerprint import fingerprint
+from hf_equi.models.seq2seq.configuration_equi_seq2seq import EquiSeq2SeqConfig
+from hf_equi.models.seq2seq.methods import create
+from hf_equi.models.seq2seq.modeling_equi_seq2seq import EquiForSeq2SeqLM
+from hf_equi.models.task import Request, Task
+
+__all__ = ["Seq2SeqTask"]
+
+ENTRIES = ("average", "multi_token", "orbit_chunk_size", "loss", "decoding")
+
+
+class Seq2SeqTask(Task):
+    """Sequence-to-sequence models from text to text."""
+
+    name = "seq2seq"
+    what = "sequence-to-sequence model from text to text"
+    auto_class = AutoModelForSeq2SeqLM
+    settings: ClassVar[frozenset[str]] = frozenset({*ENTRIES, "target_tokenizer"})
+
+    @property
+    def mapping(self) -> Mapping[Any, Any]:
+        """The base classes by their configs."""
+        known: Mapping[Any, Any] = MODEL_FOR_SEQ_TO_SEQ_CAUSAL_LM_MAPPING
+        return known
+
+    def check_base(self, base: PreTrainedModel | type[PreTrainedModel]) -> None:
+        """Refuse a base that does not turn texts into texts."""
+        check_seq2seq_base(base)
+
+    def owns(self, model: PreTrainedModel) -> bool:
+        """Whether it has an encoder and a decoder, and generates."""
+        return model.can_generate() and bool(model.config.is_encoder_decoder)
+
+    def make_config(self, request: Request) -> EquiConfig:
+        """The config, with the tokens that stand for the group's words on either side."""
+        given = request.settings
+        create(request.method, given.get("average", "logits"), given.get("loss", "max_probability"))
+        base = request.base_config.get_text_config()
+        sizes = (base.vocab_size, getattr(base, "decoder_vocab_size", None) or base.vocab_size)
+        target = given.get("target_tokenizer", request.tokenizer)
+        multi_token = given.get("multi_token", "error")
+        maps = resolve_pair(request.group, request.tokenizer, target, *sizes, multi_token)
+        return EquiSeq2SeqConfig(
+            **request.common(*ENTRIES),
+            source_map=maps[0].to_dict(),
+            target_map=maps[1].to_dict(),
+            tokenizer_fingerprint=fingerprint(request.tokenizer),
+            target_tokenizer_fingerprint=fingerprint(target),
+        )
+
+    def wrap(self, config: EquiConfig, base: PreTrainedModel, request: Request) -> EquiForSeq2SeqLM:
+        """The base in its wrapper, with its tokenizers."""
+        model = EquiForSeq2SeqLM(config, base)  # type: ignore[arg-type]
+        model.tokenizer = request.tokenizer
+        if "target_tokenizer" in request.settings:
+            model.target_tokenizer = request.settings["target_tokenizer"]
+        return model
