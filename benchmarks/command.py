@@ -8,6 +8,7 @@ import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import torch
 from report import page
@@ -15,6 +16,11 @@ from timing import Claim
 from workload import Workload
 
 SMOKE = "A run with a tiny model and one round: it shows that the code runs, its figures mean nothing."
+
+
+def language_models(arguments: argparse.Namespace) -> Workload:
+    """The workload of causal language models."""
+    return Workload.smoke(arguments.seed) if arguments.smoke else Workload(arguments.seed)
 
 
 @dataclass(frozen=True)
@@ -27,19 +33,23 @@ class Benchmark:
         summary: One line for `--help`.
         names: Of the claims, for `--only`.
         claims: Makes the claims of a workload; the second argument says whether it is a smoke run.
+        create: Makes the workload of a command line.
+        add_arguments: Adds options to the command line.
     """
 
     title: str
     description: str
     summary: str
     names: Sequence[str]
-    claims: Callable[[Workload, bool], list[Claim]]
+    claims: Callable[[Any, bool], list[Claim]]
+    create: Callable[[argparse.Namespace], Any] = language_models
+    add_arguments: Callable[[argparse.ArgumentParser], None] | None = None
 
     def run(self) -> None:
         """Read the command line, measure, and write the page."""
         arguments = self._parse()
         torch.set_num_threads(arguments.threads)
-        workload = Workload.smoke(arguments.seed) if arguments.smoke else Workload(arguments.seed)
+        workload = self.create(arguments)
         results = []
         for claim in self.claims(workload, arguments.smoke):
             if arguments.only and claim.name not in arguments.only:
@@ -49,8 +59,7 @@ class Benchmark:
             bound = "" if claim.bound is None else f", bound {claim.bound:.2f}"
             print(f"{claim.name}: {result.ratio:.2f} ({low:.2f}–{high:.2f}){bound}", file=sys.stderr)
             results.append(result)
-        script = Path(sys.argv[0]).name
-        command = shlex.join(["python", f"benchmarks/{script}", *sys.argv[1:]])
+        command = _command(arguments)
         text = page(self.title, SMOKE if arguments.smoke else self.description, command, arguments.seed, results)
         if arguments.output is None:
             print(text, end="")
@@ -74,7 +83,19 @@ class Benchmark:
             "--smoke", action="store_true", help="a tiny model and one round: shows that all of it runs"
         )
         parser.add_argument("--output", type=Path, metavar="FILE", help="the page to write (default: standard output)")
+        if self.add_arguments is not None:
+            self.add_arguments(parser)
         arguments = parser.parse_args()
         if arguments.repeats < 1 or arguments.threads < 1:
             parser.error("--repeats and --threads take 1 or more")
         return arguments
+
+
+def _command(arguments: argparse.Namespace) -> str:
+    """The command line, with `DIR` for folders, which are elsewhere on another machine."""
+    folders = [path for name, path in vars(arguments).items() if isinstance(path, Path) and name != "output"]
+    words = []
+    for word in sys.argv[1:]:
+        option, equals, value = word.rpartition("=")
+        words.append(f"{option}{equals}DIR" if Path(value) in folders else word)
+    return shlex.join(["python", f"benchmarks/{Path(sys.argv[0]).name}", *words])
