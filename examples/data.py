@@ -14,6 +14,10 @@ SOURCES = {
     "regard/classifier_predictions": (
         "iasonsky/EfficientEquivariantTransferLearning on GitHub, the *_preds.tsv of EquiNLG/generated_samples"
     ),
+    "scan": (
+        "brendenlake/SCAN on GitHub: add_prim_split/tasks_{train,test}_addprim_jump.txt as add_jump_{train,test}.txt, "
+        "template_split/tasks_{train,test}_template_around_right.txt as around_right_{train,test}.txt"
+    ),
     "gpt2_generations/nlg_bias": "ewsheng/nlg-bias on GitHub, data/generated_samples",
     "gpt2_generations/equinlg": (
         "iasonsky/EfficientEquivariantTransferLearning on GitHub, EquiNLG/generated_samples with its folders"

@@ -1,0 +1,163 @@
+"""The stages of one SCAN experiment: a split, a cell and a seed."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from datasets import DatasetDict
+from scan_data import ACTIONS, COMMANDS, CYCLIC_GROUPS, GROUPS, MAX_ACTIONS, SPECIAL, load_split, make_tokenizer
+from scan_training import AccuracyCurve, accuracy, train
+from transformers import PreTrainedModel, set_seed
+
+from hf_equi import (
+    EquiForSeq2SeqLM,
+    GroupRecurrentSeq2Seq,
+    RecurrentSeq2Seq,
+    RecurrentSeq2SeqConfig,
+    symmetrize,
+)
+
+# Batches of 64 sentences at 1e-3 in the place of the published 200,000 single sentences at 1e-4.
+PRETRAINING = {"max_steps": 5000, "per_device_train_batch_size": 64, "learning_rate": 1e-3, "eval_steps": 1000}
+# And in the place of 10,000 single sentences at 2e-5 and 5e-5 for finetuning; all of it teacher-forced.
+FINETUNING = {"max_steps": 1600, "per_device_train_batch_size": 64, "learning_rate": 1e-4, "eval_steps": 1600}
+SIZES = {"vocab_size": len(SPECIAL) + len(COMMANDS), "decoder_vocab_size": len(SPECIAL) + len(ACTIONS)}
+ZERO_SHOT: dict[str, dict[str, Any]] = {
+    "equitune, independent": {"method": "equitune", "decoding": "independent"},
+    "equitune, synchronised": {"method": "equitune", "decoding": "synchronised"},
+    "equizero": {"method": "equizero"},
+    "equizero, published max": {"method": "equizero", "loss": "published_max_probability"},
+    "equizero, entropy": {"method": "equizero", "loss": "entropy"},
+    "equizero, published entropy": {"method": "equizero", "loss": "published_entropy"},
+}
+FINETUNED = {name: ZERO_SHOT[name] for name in ("equitune, independent", "equitune, synchronised", "equizero")}
+PARTS = ("validation", "test")
+
+
+@dataclass
+class Run:
+    """One split, cell and seed, with its folder.
+
+    Args:
+        data: The folder of the SCAN files.
+        output: The folder of all runs.
+        split: `"add_jump"` or `"around_right"`.
+        cell: `"lstm"`, `"gru"` or `"rnn"`.
+        seed: Of the split, the initial weights and the order of the batches.
+    """
+
+    data: Path
+    output: Path
+    split: str
+    cell: str
+    seed: int
+
+    @property
+    def folder(self) -> Path:
+        """Where everything of this run lies."""
+        return self.output / self.split / self.cell / f"seed{self.seed}"
+
+    @cached_property
+    def parts(self) -> DatasetDict:
+        """Train, validation and test."""
+        return load_split(self.data, self.split, self.seed)
+
+    def results(self, stage: str) -> dict[str, Any] | None:
+        """The results of a finished stage."""
+        path = self.folder / f"{stage}.json"
+        return json.loads(path.read_text(encoding="utf-8")) if path.is_file() else None
+
+    def finish(self, stage: str, results: dict[str, Any]) -> None:
+        """Write the results of a stage, all at once."""
+        self.folder.mkdir(parents=True, exist_ok=True)
+        draft = self.folder / f"{stage}.json.part"
+        draft.write_text(json.dumps(results, indent=1) + "\n", encoding="utf-8")
+        draft.replace(self.folder / f"{stage}.json")
+
+    def base(self, name: str = "base") -> RecurrentSeq2Seq:
+        """A trained base."""
+        if not (self.folder / name).is_dir():
+            raise SystemExit(f"{self.folder / name} is missing: run the stage that trains it first")
+        model: RecurrentSeq2Seq = RecurrentSeq2Seq.from_pretrained(self.folder / name)
+        return model.eval()
+
+    def symmetrize(self, base: RecurrentSeq2Seq, **settings: Any) -> EquiForSeq2SeqLM:
+        """A base made equivariant to the group of the split."""
+        tokenizers = {"tokenizer": make_tokenizer(COMMANDS), "target_tokenizer": make_tokenizer(ACTIONS)}
+        model: EquiForSeq2SeqLM = symmetrize(base, GROUPS[self.split], **tokenizers, **settings)
+        return model
+
+
+def pretrain(run: Run) -> dict[str, Any]:
+    """Train the base, and measure it."""
+    set_seed(run.seed)
+    config = RecurrentSeq2SeqConfig(**SIZES, cell=run.cell, teacher_forcing_ratio=0.5)
+    return _train_network(run, RecurrentSeq2Seq(config), "base")
+
+
+def equivariant(run: Run) -> dict[str, Any]:
+    """Train the network that is equivariant by construction (Gordon et al. 2019), and measure it."""
+    set_seed(run.seed)
+    model = GroupRecurrentSeq2Seq.from_group(
+        CYCLIC_GROUPS[run.split],
+        make_tokenizer(COMMANDS),
+        make_tokenizer(ACTIONS),
+        cell=run.cell,
+        teacher_forcing_ratio=0.5,
+    )
+    return _train_network(run, model, "equivariant")
+
+
+def _train_network(run: Run, model: PreTrainedModel, name: str) -> dict[str, Any]:
+    model.generation_config.max_length, model.generation_config.max_new_tokens = None, MAX_ACTIONS
+    begin = time.perf_counter()
+    train(model, run.parts, run.folder / f"{name}_checkpoints", seed=run.seed, **PRETRAINING)
+    model.save_pretrained(run.folder / name)
+    seconds = round(time.perf_counter() - begin)
+    return {"seconds": seconds, "accuracy": {part: accuracy(model, run.parts[part]) for part in PARTS}}
+
+
+def zero_shot(run: Run) -> dict[str, Any]:
+    """Measure the base symmetrised, without training."""
+    return {"accuracy": _measure(run, run.base(), ZERO_SHOT)}
+
+
+def finetune(run: Run) -> dict[str, Any]:
+    """Train the base symmetrised, and measure it.
+
+    Equizero passes on the gradient of the mean, so with all sentences teacher-forced and the members' objective it
+    takes the steps of equi-tuning: one training serves both.
+    """
+    set_seed(run.seed)
+    base = run.base()
+    model = run.symmetrize(base, method="equitune", decoding="independent")
+    model.config.objective = "members"
+    watched = run.parts["test"].shuffle(seed=0).select(range(1000)).sort("length", reverse=True)
+    curves = [AccuracyCurve(name, run.symmetrize(base, **ZERO_SHOT[name]), watched) for name in FINETUNED]
+    begin = time.perf_counter()
+    train(model, run.parts, run.folder / "finetune_checkpoints", callbacks=curves, seed=run.seed, **FINETUNING)
+    base.save_pretrained(run.folder / "finetuned")
+    return {
+        "seconds": round(time.perf_counter() - begin),
+        "accuracy": _measure(run, base.eval(), FINETUNED),
+        "curves": {curve.name: curve.read(run.folder / "finetune_checkpoints") for curve in curves},
+    }
+
+
+def _measure(run: Run, base: RecurrentSeq2Seq, methods: dict[str, dict[str, Any]]) -> dict[str, dict[str, float]]:
+    models = {name: run.symmetrize(base, **settings).eval() for name, settings in methods.items()}
+    return {name: {part: accuracy(model, run.parts[part]) for part in PARTS} for name, model in models.items()}
+
+
+STAGES: dict[str, Callable[[Run], dict[str, Any]]] = {
+    "pretrain": pretrain,
+    "zero_shot": zero_shot,
+    "finetune": finetune,
+    "equivariant": equivariant,
+}

@@ -1,0 +1,198 @@
+"""Train one model on SCAN with `Trainer`, resumable, and measure its exact-match accuracy."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Sequence
+from functools import cached_property
+from pathlib import Path
+from statistics import mean
+from typing import Any
+
+import torch
+from datasets import Dataset, DatasetDict
+from scan_data import COMMANDS, END, PAD, make_tokenizer
+from torch.utils.data import DataLoader, Sampler
+from transformers import (
+    DataCollatorForSeq2Seq,
+    EvalPrediction,
+    PreTrainedModel,
+    Seq2SeqTrainer,
+    Seq2SeqTrainingArguments,
+    TrainerCallback,
+)
+from transformers.trainer_utils import get_last_checkpoint
+
+COLUMNS = ("input_ids", "attention_mask", "labels")
+CURVE_STEPS = (25, 50, 100, 200, 400, 800, 1200, 1600)
+
+
+class Collator(DataCollatorForSeq2Seq):
+    """Pads commands and actions, and leaves out the lengths that the sampler sorts by."""
+
+    def __init__(self) -> None:
+        super().__init__(make_tokenizer(COMMANDS), return_tensors="pt")
+
+    def __call__(self, features: list[dict[str, Any]], return_tensors: str | None = None) -> Any:
+        """A batch."""
+        return super().__call__([{name: row[name] for name in COLUMNS} for row in features], return_tensors)
+
+
+class AccuracyCurve(TrainerCallback):
+    """Measures a model while the base that it shares is trained; a file keeps the points for a run that resumes.
+
+    Args:
+        name: Of the curve.
+        model: The model that is measured.
+        part: What it is measured on.
+    """
+
+    def __init__(self, name: str, model: PreTrainedModel, part: Dataset) -> None:
+        self.name = name
+        self.model = model
+        self.part = part
+
+    def on_train_begin(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
+        """Measure it before the first step."""
+        if state.global_step == 0:
+            self._note(Path(args.output_dir), 0)
+
+    def on_step_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
+        """Measure it at the steps of the curve."""
+        if state.global_step in CURVE_STEPS:
+            self._note(Path(args.output_dir), state.global_step)
+
+    def _note(self, folder: Path, step: int) -> None:
+        training = self.model.training
+        points = {**self.read(folder), str(step): accuracy(self.model.eval(), self.part)}
+        self.model.train(training)
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / f"{self.name}.curve").write_text(json.dumps(points), encoding="utf-8")
+
+    def read(self, folder: Path) -> dict[str, float]:
+        """Accuracy in per cent by step, as far as it was measured."""
+        path = folder / f"{self.name}.curve"
+        points: dict[str, float] = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
+        return points
+
+
+class LengthSampler(Sampler[int]):
+    """Sentences of like length side by side, so that little is padded, and batches in random order.
+
+    Args:
+        lengths: Of the sentences.
+        batch_size: Sentences a batch.
+        pool: Batches that are drawn together, and sorted.
+    """
+
+    def __init__(self, lengths: Sequence[int], batch_size: int, pool: int = 16) -> None:
+        self.lengths = lengths
+        self.batch_size = batch_size
+        self.pool = pool
+
+    def __len__(self) -> int:
+        return len(self.lengths)
+
+    def __iter__(self) -> Iterator[int]:
+        order = torch.randperm(len(self.lengths)).tolist()
+        size = self.batch_size * self.pool
+        drawn = [sorted(order[i : i + size], key=self.lengths.__getitem__) for i in range(0, len(order), size)]
+        batches = [part[i : i + self.batch_size] for part in drawn for i in range(0, len(part), self.batch_size)]
+        # The last batch of all may be short, and has to come last.
+        shuffled = [batches[i] for i in torch.randperm(len(batches) - 1).tolist()] + batches[-1:]
+        return iter([index for batch in shuffled for index in batch])
+
+
+class SentenceTrainer(Seq2SeqTrainer):
+    """Batches of like length, in which each token counts alike, as in the published sum over single sentences.
+
+    A mean over the tokens of each batch would make a token of a short sentence count more.
+    """
+
+    def _get_train_sampler(self, train_dataset: Dataset | None = None) -> LengthSampler:
+        return LengthSampler(self.train_dataset["length"], self.args.train_batch_size)
+
+    def compute_loss(self, model: Any, inputs: dict[str, Any], *args: Any, **kwargs: Any) -> Any:
+        """The loss of a batch, by its share of the tokens that an average batch has."""
+        loss = super().compute_loss(model, inputs, *args, **kwargs)
+        if not self.model.training:
+            return loss
+        share = float((inputs["labels"] != -100).sum()) / (len(inputs["labels"]) * self.tokens_a_sentence)
+        return loss * share
+
+    @cached_property
+    def tokens_a_sentence(self) -> float:
+        """The mean length of the training sentences."""
+        return mean(self.train_dataset["length"])
+
+
+def train(
+    model: PreTrainedModel,
+    data: DatasetDict,
+    folder: Path,
+    callbacks: list[AccuracyCurve] | None = None,
+    **settings: Any,
+) -> None:
+    """Train a model, going on at the last checkpoint in `folder`, and leave it at its best on validation.
+
+    Args:
+        model: The model, with `teacher_forcing_ratio` in its config.
+        data: Train and validation.
+        folder: Where the checkpoints lie.
+        callbacks: What watches.
+        **settings: Of `Seq2SeqTrainingArguments`: steps, batch, learning rate.
+    """
+    arguments = Seq2SeqTrainingArguments(
+        output_dir=str(folder),
+        use_cpu=True,
+        optim="adamw_torch",  # Adam, as no weight decays
+        max_grad_norm=5.0,
+        remove_unused_columns=False,
+        per_device_eval_batch_size=256,
+        eval_strategy="steps",
+        save_strategy="steps",
+        save_steps=settings["eval_steps"],
+        save_total_limit=1,
+        load_best_model_at_end=True,
+        metric_for_best_model="exact_match",
+        predict_with_generate=True,
+        logging_steps=100,
+        report_to=[],
+        disable_tqdm=True,
+        **settings,
+    )
+    trainer = SentenceTrainer(
+        model,
+        arguments,
+        data_collator=Collator(),
+        train_dataset=data["train"].select_columns([*COLUMNS, "length"]),
+        eval_dataset=data["validation"].select_columns(list(COLUMNS)),
+        compute_metrics=_exact_match,
+        callbacks=callbacks,
+    )
+    trainer.train(resume_from_checkpoint=get_last_checkpoint(str(folder)) if folder.exists() else None)
+    model.eval()
+
+
+def _exact_match(prediction: EvalPrediction) -> dict[str, float]:
+    found, wanted = torch.as_tensor(prediction.predictions)[:, 1:], torch.as_tensor(prediction.label_ids)
+    return {"exact_match": matches(found, wanted).double().mean().item()}
+
+
+def matches(found: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
+    """Whether each answer `(B, T)`, up to its first end, is the one wanted `(B, T')`, padded with −100."""
+    width = max(found.shape[1], labels.shape[1])
+    found = torch.nn.functional.pad(found.masked_fill(found == -100, PAD), (0, width - found.shape[1]), value=PAD)
+    labels = torch.nn.functional.pad(labels.masked_fill(labels == -100, PAD), (0, width - labels.shape[1]), value=PAD)
+    after_end = (found == END).cumsum(1) - (found == END).long() > 0
+    return (found.masked_fill(after_end, PAD) == labels).all(1)
+
+
+@torch.no_grad()
+def accuracy(model: PreTrainedModel, part: Dataset, batch_size: int = 256) -> float:
+    """Exact-match accuracy in per cent."""
+    right = 0
+    for batch in DataLoader(part.select_columns(list(COLUMNS)), batch_size=batch_size, collate_fn=Collator()):
+        labels = batch.pop("labels")
+        right += int(matches(model.generate(**batch)[:, 1:], labels).sum())
+    return 100 * right / len(part)
