@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import platform
 from collections.abc import Sequence
 from io import BytesIO
@@ -13,7 +14,9 @@ import torch
 import transformers
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
-from scan_stages import Run
+from scan_data import GROUPS
+from scan_stages import STAGES, Run
+from scan_training import write_json
 
 MARKER = "<!-- Below this line: written by examples/scan.py -->"
 CELLS = ("lstm", "gru", "rnn")
@@ -33,39 +36,62 @@ HEADER = "| split | model | validation | test | published test | bound |\n|---|-
 
 
 def write_page(page: Path, runs: Sequence[Run], command: str) -> None:
-    """Replace what stands below the marker line of a page, and write the plot into a folder beside it."""
+    """Replace what stands below the marker line of a page; plot and raw results go into a folder beside it.
+
+    Results of an earlier page stay where the runs that made them are gone.
+    """
     above = page.read_text(encoding="utf-8").partition(MARKER)[0] if page.is_file() else "# SCAN\n\n"
     plot = page.parent / page.stem / "few_shot.png"
     plot.parent.mkdir(parents=True, exist_ok=True)
-    plot.write_bytes(draw_few_shot(runs))
+    found = gather(runs, plot.with_name("results.json"))
+    write_json(plot.with_name("results.json"), found)
+    plot.write_bytes(draw_few_shot(found))
     image = f"![Test accuracy while finetuning]({page.stem}/{plot.name})"
-    parts = [above.rstrip(), MARKER, _versions(runs, command)]
+    parts = [above.rstrip(), MARKER, _versions(found, command)]
     for place, stage in enumerate(("zero_shot", "finetune")):
         for cell in CELLS:
             title = f"## {'Zero-shot' if stage == 'zero_shot' else 'Finetuned'}, {cell.upper()}"
-            parts.append(f"{title} (Table {TABLES[cell][place]})\n\n{_table(runs, cell, stage)}")
+            parts.append(f"{title} (Table {TABLES[cell][place]})\n\n{_table(found, cell, stage)}")
     parts.append(f"## While finetuning (Figure 10)\n\n{image}")
     page.write_text("\n\n".join(parts) + "\n", encoding="utf-8")
 
 
-def _versions(runs: Sequence[Run], command: str) -> str:
-    seeds = sorted({run.seed for run in runs})
+Found = dict[str, dict[str, Any]]
+"""Results of stages by run: `"split/cell/seed0"`, then the stage."""
+
+
+def gather(runs: Sequence[Run], earlier: Path) -> Found:
+    """The results of all finished stages, and those of an earlier page."""
+    found: Found = json.loads(earlier.read_text(encoding="utf-8")) if earlier.is_file() else {}
+    for run in runs:
+        stages = {stage: results for stage in STAGES if (results := run.results(stage)) is not None}
+        name = f"{run.split}/{run.cell}/seed{run.seed}"
+        found[name] = {**found.get(name, {}), **stages}
+    return found
+
+
+def _of(found: Found, split: str, cell: str, stage: str) -> list[dict[str, Any]]:
+    """The results of a stage, a seed each."""
+    own = [found[name] for name in sorted(found) if name.startswith(f"{split}/{cell}/")]
+    return [stages[stage] for stages in own if stage in stages]
+
+
+def _versions(found: Found, command: str) -> str:
+    seeds = sorted({name.rpartition("seed")[2] for name in found})
     libraries = (
         f"Python {platform.python_version()}, torch {torch.__version__}, transformers {transformers.__version__}"
     )
-    numbers = f"Seeds {', '.join(map(str, seeds))}; {libraries}."
+    numbers = f"Seeds {', '.join(seeds)}; {libraries}."
     return f"    {command}\n\n{numbers} Exact matches in per cent: mean (standard deviation)."
 
 
-def _table(runs: Sequence[Run], cell: str, stage: str) -> str:
+def _table(found: Found, cell: str, stage: str) -> str:
     """One table: the networks as they are, then the methods."""
     rows = [HEADER]
-    for split in sorted({run.split for run in runs}):
-        chosen = [run for run in runs if (run.split, run.cell) == (split, cell)]
+    for split in sorted(GROUPS):
         for network, name in NETWORKS:
-            found = [results["accuracy"] for run in chosen if (results := run.results(network))]
-            rows += _row(split, name, found, None)
-        done = [results["accuracy"] for run in chosen if (results := run.results(stage))]
+            rows += _row(split, name, [results["accuracy"] for results in _of(found, split, cell, network)], None)
+        done = [results["accuracy"] for results in _of(found, split, cell, stage)]
         for name in done[0] if done else ():
             published = PUBLISHED.get((split, stage, name), {}).get(cell)
             rows += _row(split, name, [accuracies[name] for accuracies in done], published)
@@ -94,18 +120,14 @@ def _deviation(values: Sequence[float]) -> float:
     return stdev(values) if len(values) > 1 else 0.0
 
 
-def draw_few_shot(runs: Sequence[Run]) -> bytes:
+def draw_few_shot(found: Found) -> bytes:
     """Figure 10: accuracy on add_jump by the number of steps, as a PNG."""
     figure = Figure(figsize=(7, 4.2), dpi=160, layout="constrained")
     FigureCanvasAgg(figure)
     axes = figure.subplots()
     for cell in CELLS:
         for name, style in STYLES.items():
-            curves = [
-                results["curves"][name]
-                for run in runs
-                if (run.split, run.cell) == ("add_jump", cell) and (results := run.results("finetune"))
-            ]
+            curves = [results["curves"][name] for results in _of(found, "add_jump", cell, "finetune")]
             if curves:
                 _draw(axes, curves, f"{cell.upper()}, {name}", COLOURS[cell], style)
     axes.set_xscale("symlog", linthresh=25)

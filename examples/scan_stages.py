@@ -12,7 +12,7 @@ from typing import Any
 
 from datasets import DatasetDict
 from scan_data import ACTIONS, COMMANDS, CYCLIC_GROUPS, GROUPS, MAX_ACTIONS, SPECIAL, load_split, make_tokenizer
-from scan_training import AccuracyCurve, accuracy, train
+from scan_training import AccuracyCurve, accuracy, train, write_json
 from transformers import PreTrainedModel, set_seed
 
 from hf_equi import (
@@ -25,8 +25,9 @@ from hf_equi import (
 
 # Batches of 64 sentences at 1e-3 in the place of the published 200,000 single sentences at 1e-4.
 PRETRAINING = {"max_steps": 5000, "per_device_train_batch_size": 64, "learning_rate": 1e-3, "eval_steps": 1000}
+EQUIVARIANT = {**PRETRAINING, "max_steps": 2500, "eval_steps": 500}
 # And in the place of 10,000 single sentences at 2e-5 and 5e-5 for finetuning; all of it teacher-forced.
-FINETUNING = {"max_steps": 1600, "per_device_train_batch_size": 64, "learning_rate": 1e-4, "eval_steps": 1600}
+FINETUNING = {"max_steps": 1600, "per_device_train_batch_size": 64, "learning_rate": 1e-4, "eval_steps": 400}
 SIZES = {"vocab_size": len(SPECIAL) + len(COMMANDS), "decoder_vocab_size": len(SPECIAL) + len(ACTIONS)}
 ZERO_SHOT: dict[str, dict[str, Any]] = {
     "equitune, independent": {"method": "equitune", "decoding": "independent"},
@@ -76,9 +77,7 @@ class Run:
     def finish(self, stage: str, results: dict[str, Any]) -> None:
         """Write the results of a stage, all at once."""
         self.folder.mkdir(parents=True, exist_ok=True)
-        draft = self.folder / f"{stage}.json.part"
-        draft.write_text(json.dumps(results, indent=1) + "\n", encoding="utf-8")
-        draft.replace(self.folder / f"{stage}.json")
+        write_json(self.folder / f"{stage}.json", results)
 
     def base(self, name: str = "base") -> RecurrentSeq2Seq:
         """A trained base."""
@@ -98,7 +97,7 @@ def pretrain(run: Run) -> dict[str, Any]:
     """Train the base, and measure it."""
     set_seed(run.seed)
     config = RecurrentSeq2SeqConfig(**SIZES, cell=run.cell, teacher_forcing_ratio=0.5)
-    return _train_network(run, RecurrentSeq2Seq(config), "base")
+    return _train_network(run, RecurrentSeq2Seq(config), "base", PRETRAINING)
 
 
 def equivariant(run: Run) -> dict[str, Any]:
@@ -109,15 +108,16 @@ def equivariant(run: Run) -> dict[str, Any]:
         make_tokenizer(COMMANDS),
         make_tokenizer(ACTIONS),
         cell=run.cell,
+        hidden_size=32,  # for each element
         teacher_forcing_ratio=0.5,
     )
-    return _train_network(run, model, "equivariant")
+    return _train_network(run, model, "equivariant", EQUIVARIANT)
 
 
-def _train_network(run: Run, model: PreTrainedModel, name: str) -> dict[str, Any]:
+def _train_network(run: Run, model: PreTrainedModel, name: str, settings: dict[str, Any]) -> dict[str, Any]:
     model.generation_config.max_length, model.generation_config.max_new_tokens = None, MAX_ACTIONS
     begin = time.perf_counter()
-    train(model, run.parts, run.folder / f"{name}_checkpoints", seed=run.seed, **PRETRAINING)
+    train(model, run.parts, run.folder / f"{name}_checkpoints", seed=run.seed, **settings)
     model.save_pretrained(run.folder / name)
     seconds = round(time.perf_counter() - begin)
     return {"seconds": seconds, "accuracy": {part: accuracy(model, run.parts[part]) for part in PARTS}}
@@ -141,7 +141,15 @@ def finetune(run: Run) -> dict[str, Any]:
     watched = run.parts["test"].shuffle(seed=0).select(range(1000)).sort("length", reverse=True)
     curves = [AccuracyCurve(name, run.symmetrize(base, **ZERO_SHOT[name]), watched) for name in FINETUNED]
     begin = time.perf_counter()
-    train(model, run.parts, run.folder / "finetune_checkpoints", callbacks=curves, seed=run.seed, **FINETUNING)
+    train(
+        model,
+        run.parts,
+        run.folder / "finetune_checkpoints",
+        callbacks=curves,
+        keep_best=False,
+        seed=run.seed,
+        **FINETUNING,
+    )
     base.save_pretrained(run.folder / "finetuned")
     return {
         "seconds": round(time.perf_counter() - begin),

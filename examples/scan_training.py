@@ -67,7 +67,7 @@ class AccuracyCurve(TrainerCallback):
         points = {**self.read(folder), str(step): accuracy(self.model.eval(), self.part)}
         self.model.train(training)
         folder.mkdir(parents=True, exist_ok=True)
-        (folder / f"{self.name}.curve").write_text(json.dumps(points), encoding="utf-8")
+        write_json(folder / f"{self.name}.curve", points)
 
     def read(self, folder: Path) -> dict[str, float]:
         """Accuracy in per cent by step, as far as it was measured."""
@@ -126,20 +126,29 @@ class SentenceTrainer(Seq2SeqTrainer):
         return mean(self.train_dataset["length"])
 
 
+def write_json(path: Path, content: Any) -> None:
+    """Write a file all at once: a killed run leaves the old one or the new one."""
+    draft = path.with_name(f"{path.name}.part")
+    draft.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
+    draft.replace(path)
+
+
 def train(
     model: PreTrainedModel,
     data: DatasetDict,
     folder: Path,
     callbacks: list[AccuracyCurve] | None = None,
+    keep_best: bool = True,
     **settings: Any,
 ) -> None:
-    """Train a model, going on at the last checkpoint in `folder`, and leave it at its best on validation.
+    """Train a model, going on at the last checkpoint in `folder`.
 
     Args:
         model: The model, with `teacher_forcing_ratio` in its config.
         data: Train and validation.
         folder: Where the checkpoints lie.
         callbacks: What watches.
+        keep_best: Whether to leave the model at its best on validation, measured every `eval_steps`.
         **settings: Of `Seq2SeqTrainingArguments`: steps, batch, learning rate.
     """
     arguments = Seq2SeqTrainingArguments(
@@ -149,11 +158,11 @@ def train(
         max_grad_norm=5.0,
         remove_unused_columns=False,
         per_device_eval_batch_size=256,
-        eval_strategy="steps",
+        eval_strategy="steps" if keep_best else "no",
         save_strategy="steps",
         save_steps=settings["eval_steps"],
         save_total_limit=1,
-        load_best_model_at_end=True,
+        load_best_model_at_end=keep_best,
         metric_for_best_model="exact_match",
         predict_with_generate=True,
         logging_steps=100,

@@ -62,7 +62,8 @@ def symmetrize(  # noqa: PLR0913  all that methods can be told
         action: Causal: what `"equizero"` acts on: `"tokens"`, the default, or `"words"`.
         loss: Seq2seq: what `"equizero"` minimises: `"max_probability"`, the default, or `"entropy"`.
         decoding: Seq2seq: `"synchronised"`, the default, or `"independent"` (see `EquiSeq2SeqConfig`).
-        **from_pretrained_kwargs: dtype, device_map, revision, trust_remote_code and what else `from_pretrained` takes.
+        **from_pretrained_kwargs: dtype, device_map, revision, trust_remote_code and what else `from_pretrained` takes;
+            seq2seq: `objective`, `teacher_forcing_ratio`, `lambda_units`, `lambda_dropout` (see `EquiSeq2SeqConfig`).
 
     Returns:
         An `EquiLM`, `EquizeroLM` or `EquiForSeq2SeqLM` with its tokenizer. An object passed as `model` is not copied.
@@ -74,7 +75,9 @@ def symmetrize(  # noqa: PLR0913  all that methods can be told
         OSError: For a name without a model, as in transformers.
         UnsupportedModelError: For a model family that cannot be wrapped.
     """
-    given = {name: value for name, value in locals().items() if name in _SETTINGS and value is not None}
+    settings = {**locals(), **from_pretrained_kwargs}
+    given = {name: value for name, value in settings.items() if name in _SETTINGS and value is not None}
+    from_pretrained_kwargs = {name: value for name, value in from_pretrained_kwargs.items() if name not in _SETTINGS}
     return _symmetrize(model, _check_request(task, group), method, task, tokenizer, given, from_pretrained_kwargs)
 
 

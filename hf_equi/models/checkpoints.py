@@ -163,6 +163,12 @@ class CheckpointMixin:
                 f"from there by symmetrize (name_or_path={getattr(self.base.config, '_name_or_path', '')!r}). Save it "
                 "whole, or wrap it by its name: symmetrize(name, group)."
             )
+        inside = {id(parameter) for parameter in self.base.parameters()}
+        if any(id(parameter) not in inside for parameter in self.parameters()):  # type: ignore[attr-defined]
+            raise ConfigurationError(
+                f"save_base=False stores no weights, but this model has some beside its base's, those of the method "
+                f"{self.config.method!r}. Save it whole."
+            )
         if self._loaded_base != _versions(self.base):
             raise ConfigurationError(
                 f"save_base=False stores the base by its name, {self.config.base_name!r}, but its weights have "

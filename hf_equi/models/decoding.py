@@ -73,7 +73,7 @@ class DecodingMixin:
         # Ties are broken alike in every call; texts are drawn anew unless a seed is given.
         noise_seed = seed if settings.do_sample else seed or 0
         ids, mask = ids.to(action.device), None if mask is None else mask.to(action.device)
-        prompts = self._describe_prompts(action, ids, mask, noise_seed, kwargs)
+        prompts = self._describe_prompts(action, ids, mask, noise_seed, generation_config, kwargs)
         ids, kwargs = self._choose_elements(action, ids, kwargs, settings, None if seed is None else prompts)
         processors, mode = LogitsProcessorList(logits_processor or []), settings.noise_mode
         if mode == "sample" and settings.cuts_ties:
@@ -90,7 +90,13 @@ class DecodingMixin:
         return out
 
     def _describe_prompts(
-        self, action: Any, ids: torch.Tensor, mask: torch.Tensor | None, seed: int | None, kwargs: dict[str, Any]
+        self,
+        action: Any,
+        ids: torch.Tensor,
+        mask: torch.Tensor | None,
+        seed: int | None,
+        given: Any,
+        kwargs: dict[str, Any],
     ) -> Prompts:
         """What the noise has to know of the prompts."""
         return Prompts(action, ids, mask, seed)

@@ -25,6 +25,7 @@ class GenerationSettings:
         cuts_ties: Whether tokens are left out by their rank, which takes one of two tied tokens and leaves the other.
         pad_token_id: The padding token, if any.
         eos_token_ids: The tokens that end a text.
+        returns_dict: Whether the call returns more than token ids.
     """
 
     do_sample: bool
@@ -34,6 +35,7 @@ class GenerationSettings:
     cuts_ties: bool = False
     pad_token_id: int | None = None
     eos_token_ids: tuple[int, ...] = ()
+    returns_dict: bool = False
 
     @classmethod
     def read(cls, own: GenerationConfig, given: GenerationConfig | None, kwargs: dict[str, Any]) -> GenerationSettings:
@@ -53,6 +55,7 @@ class GenerationSettings:
             cuts_ties=any(setting(name, 1.0) < 1.0 for name in ("top_p", "typical_p", "top_h")),
             pad_token_id=setting("pad_token_id", None),
             eos_token_ids=tuple(_as_list(setting("eos_token_id", []))),
+            returns_dict=bool(setting("return_dict_in_generate", False)),
         )
 
     @property

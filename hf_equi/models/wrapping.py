@@ -6,6 +6,7 @@ import copy
 from collections.abc import Callable
 from typing import Any, ClassVar
 
+import torch
 from torch import nn
 from transformers import PreTrainedModel
 
@@ -51,6 +52,13 @@ class WrapperMixin:
         if getattr(base, "hf_quantizer", None) is not None:
             self.hf_quantizer = base.hf_quantizer
             self.is_quantized = True
+
+    @property
+    def _weights_device(self) -> torch.device:
+        """Where the weights are; replicas of `DataParallel` have no parameters to ask."""
+        weight: Any = self.get_input_embeddings().weight
+        device: torch.device = weight.device
+        return device
 
     def get_input_embeddings(self) -> nn.Module:
         """The base's."""

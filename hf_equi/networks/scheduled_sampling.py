@@ -34,20 +34,23 @@ class ScheduledSampling:
     ends: tuple[int, ...]
 
     @classmethod
-    def draw(cls, config: Any, labels: torch.Tensor, training: bool) -> ScheduledSampling:
+    def draw(
+        cls, config: Any, labels: torch.Tensor, training: bool, inputs: torch.Tensor | None = None
+    ) -> ScheduledSampling:
         """Toss a coin for each sentence, by the config's `teacher_forcing_ratio`; outside of training all are forced.
 
         Args:
             config: With `teacher_forcing_ratio`, `decoder_start_token_id`, `pad_token_id`, `eos_token_id`.
             labels: `(B, T)`.
             training: Whether the model trains.
+            inputs: `(B, T)` what forced sentences read; by default the labels behind the start token.
         """
         forced = torch.ones(len(labels), dtype=torch.bool)
         if training and config.teacher_forcing_ratio < 1:
             forced = torch.rand(len(labels)) < config.teacher_forcing_ratio
         ends = config.eos_token_id
         ends = () if ends is None else tuple(ends) if isinstance(ends, list) else (ends,)
-        return cls(cls.shift(config, labels), labels, forced.to(labels.device), ends)
+        return cls(cls.shift(config, labels) if inputs is None else inputs, labels, forced.to(labels.device), ends)
 
     @staticmethod
     def shift(config: Any, labels: torch.Tensor) -> torch.Tensor:

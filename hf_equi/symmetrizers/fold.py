@@ -182,7 +182,8 @@ class OrbitFold(Fold):
             log_weights = [-math.log(size)] * size
         else:
             weights = torch.cat(self.log_weights)[self.orbit.row_of].unsqueeze(-1) - math.log(size)
-            log_weights = weights.unbind(1)
+            members, order = members.sort(dim=1)
+            log_weights = weights.expand_as(members).gather(1, order).unbind(1)
         total = self.method.accumulate(None, members[:, 0], log_weights[0])
         for slot in range(1, size):
             total = self.method.accumulate(total, members[:, slot], log_weights[slot])

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 from torch import nn
 from torch.nn.functional import softplus
@@ -43,7 +45,8 @@ class LambdaNetwork(nn.Module):
 
     def forward(self, features: torch.Tensor) -> torch.Tensor:
         """Log λ of features: `(..., features)` to `(...)`, in float32 at least."""
-        raw = self.layers(features.to(next(self.parameters()).dtype)).squeeze(-1)
+        weight: Any = self.layers[0].weight  # asked for by name: replicas of `DataParallel` have no parameters
+        raw = self.layers(features.to(weight.dtype)).squeeze(-1)
         raw = raw.to(torch.promote_types(raw.dtype, torch.float32))
         # softplus(x) tends to exp(x) and underflows; its logarithm must not.
         return torch.where(raw < -20, raw, softplus(raw.clamp(min=-20)).log())

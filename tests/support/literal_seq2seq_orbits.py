@@ -167,12 +167,12 @@ def greedy(model: Any, source: torch.Tensor, steps: int, prompt: tuple[int, ...]
     return decode(model, source, steps, prompt, least)
 
 
-def roll_out(model: Any, source: torch.Tensor, length: int) -> torch.Tensor:
-    """The scores of a sentence that reads what it says itself, `(length, V)`."""
+def roll_out(model: Any, source: torch.Tensor, length: int, labelled: int) -> torch.Tensor:
+    """The scores of a sentence that reads what it says itself, `(length, V)`; equizero goes by labelled places."""
     if model.config.decoding == "independent":
         alone = [scores for _, scores in drafts(model, source, length)]
         if model.config.method == "equizero":
-            return fill(alone[pick(model, alone)[0]], length)
+            return fill(alone[pick(model, [scores[:labelled] for scores in alone])[0]], length)
         return combine(model, source, alone, length)
     prefix, rows = begin(model, ()), []
     for _ in range(length):

@@ -108,8 +108,9 @@ class EquiLM(WrapperMixin, CheckpointMixin, DecodingMixin, PreTrainedModel, Gene
             group = DemographicGroup.from_dict(self.config.group)
             self._action = TokenAction(group, TokenMap.from_dict(self.config.token_map))
         # Offloaded weights are on no device while they are not needed.
-        if self.device.type != "meta" and self._action.device != self.device:
-            self._action = self._action.to(self.device)
+        device = self._weights_device
+        if device.type != "meta" and self._action.device != device:
+            self._action = self._action.to(device)
         return self._action
 
     def resolve(self, group: DemographicGroup | TokenAction | None) -> TokenAction:

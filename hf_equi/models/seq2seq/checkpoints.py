@@ -7,7 +7,7 @@ from typing import Any
 
 from hf_equi.errors import ConfigurationError
 from hf_equi.models.checkpoints import CheckpointMixin, load_tokenizer
-from hf_equi.models.fingerprint import check_tokenizer, fingerprint
+from hf_equi.models.fingerprint import check_tokenizer
 
 __all__ = ["PairCheckpointMixin"]
 
@@ -44,9 +44,8 @@ class PairCheckpointMixin(CheckpointMixin):
 
     def _save_tokenizers(self, folder: Path) -> None:
         super()._save_tokenizers(folder)
-        tokenizer = self._target_tokenizer
-        if tokenizer is not None and fingerprint(tokenizer) != self.config.tokenizer_fingerprint:
-            tokenizer.save_pretrained(folder / TARGET_FOLDER)
+        if self._target_tokenizer is not None and self._target_tokenizer is not self._tokenizer:
+            self._target_tokenizer.save_pretrained(folder / TARGET_FOLDER)
 
     def _check_unchanged(self) -> None:
         super()._check_unchanged()
@@ -57,8 +56,6 @@ class PairCheckpointMixin(CheckpointMixin):
     @classmethod
     def _load_tokenizers(cls, path: Any, config: Any, hub: dict[str, Any]) -> dict[str, Any]:
         found = super()._load_tokenizers(path, config, hub)
-        if config.target_tokenizer_fingerprint == config.tokenizer_fingerprint:
-            return found
         inside = "/".join(filter(None, [hub.get("subfolder"), TARGET_FOLDER]))
         target = load_tokenizer(path, {**hub, "subfolder": inside})
         if target is not None:

@@ -35,7 +35,8 @@ class EquiSeq2SeqConfig(EquiConfig):
         method (`str`, *optional*, defaults to `"equitune"`):
             `"equitune"`, `"equizero"`, `"lambda"`, `"canonical"` or `"identity"`.
         loss (`str`, *optional*, defaults to `"max_probability"`):
-            What equizero minimises: `"max_probability"`, `"entropy"`, or `"published_entropy"` to compare with.
+            What equizero minimises: `"max_probability"`, `"entropy"`; to compare with what the authors' code
+            computes, `"published_max_probability"` and `"published_entropy"`.
         decoding (`str`, *optional*):
             `"synchronised"` combines the members at every step, and all of them read the same text, each in its frame.
             `"independent"` decodes each member alone and combines whole outputs. By default synchronised; equizero
@@ -120,6 +121,24 @@ class EquiSeq2SeqConfig(EquiConfig):
             raise ConfigurationError(
                 f"The method {self.method!r} picks one member by its whole output, so its members are decoded each "
                 'alone: use decoding="independent", or none.'
+            )
+        if self.objective == "members" and self.average == "probabilities":
+            raise ConfigurationError(
+                'average="probabilities" has no mean of the members\' losses: use objective="combination"'
+            )
+        if self.group is not None and method.relaxable:
+            self.check_relaxed(DemographicGroup.from_dict(self.group))
+
+    def check_relaxed(self, group: DemographicGroup) -> None:
+        """Refuse a relaxed group whose members would be decoded each alone: general words belong to the identity's.
+
+        Raises:
+            ConfigurationError: For such a group.
+        """
+        if group.relaxed and self.decoding == "independent":
+            raise ConfigurationError(
+                f"General words of {group!r} keep the scores of the given text, which members that are decoded each "
+                'alone do not have: use decoding="synchronised"'
             )
 
     def _check_maps(self, group: DemographicGroup) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -26,6 +25,9 @@ if TYPE_CHECKING:
     from hf_equi.groups import DemographicGroup
 
 __all__ = ["PairDecodingMixin"]
+
+# What `GenerationMixin.generate` takes by position behind the logits processors.
+_POSITIONAL = ("stopping_criteria", "prefix_allowed_tokens_fn", "synced_gpus", "assistant_model", "streamer")
 
 
 class PairDecodingMixin(DecodingMixin):
@@ -67,13 +69,14 @@ class PairDecodingMixin(DecodingMixin):
             ConfigurationError: Without token ids; for a seed that is no number, or with sampled beams; for another
                 decoding method where members are decoded alone.
         """
+        kwargs = {**dict(zip(_POSITIONAL, args, strict=False)), **kwargs}
         ids, action = self._read_prompts(inputs, kwargs), self.resolve(group)
-        call = (generation_config, logits_processor, *args)
+        call = (generation_config, logits_processor)
         method = self.config.create_method()
         if method.one_row or (self.config.decoding == "synchronised" and not method.chooses):
             return super().generate(ids, *call, group=action, seed=seed, **kwargs)
-        for name in ("custom_generate", "assistant_model", "prompt_lookup_num_tokens"):
-            if kwargs.get(name) is not None:
+        for name in ("custom_generate", "assistant_model", "prompt_lookup_num_tokens", "encoder_outputs"):
+            if kwargs.get(name) is not None or getattr(generation_config, name, None) is not None:
                 raise ConfigurationError(
                     f"The members of {self.config.method!r} are decoded each alone: leave {name} out, or take "
                     'method="equitune" with decoding="synchronised"'
@@ -86,20 +89,20 @@ class PairDecodingMixin(DecodingMixin):
     def _generate_chosen(
         self,
         ids: torch.Tensor,
-        call: tuple[Any, ...],
+        call: tuple[Any, Any],
         action: TokenPairAction,
         seed: int | None,
         kwargs: dict[str, Any],
     ) -> Any:
         """Decode every member greedily, and take the one that the model is surest of."""
-        config, processors, *args = call
+        config, processors = call
         settings = GenerationSettings.read(self.generation_config, config, kwargs)
         settings.check_seed(seed)
         greedy = not settings.do_sample and settings.num_beams == 1
         orbit, rows = self._members(action, ids, kwargs)
         start, watch = self._start_length(config, kwargs), StopWatch()
         steps = StepLosses(self.config.create_method().loss, watch)
-        draft, streamer = _with_criterion(rows, args, watch), kwargs.get("streamer")
+        draft, streamer = _with_criteria(rows, watch), kwargs.get("streamer")
         draft.pop("streamer", None)
         if not greedy:
             config, draft = as_greedy(config or self.generation_config, draft)
@@ -122,23 +125,23 @@ class PairDecodingMixin(DecodingMixin):
     def _generate_independent(
         self,
         ids: torch.Tensor,
-        call: tuple[Any, ...],
+        call: tuple[Any, Any],
         action: TokenPairAction,
         seed: int | None,
         kwargs: dict[str, Any],
     ) -> Any:
         """Decode each member alone by the strategy, and combine whole outputs."""
-        config, processors, *args = call
+        config, processors = call
         settings = GenerationSettings.read(self.generation_config, config, kwargs)
         settings.check_seed(seed)
         if kwargs.get("attention_mask") is None:
             kwargs["attention_mask"] = infer_mask(ids, settings.pad_token_id, settings.eos_token_ids)
-        wants_dict = kwargs.pop("return_dict_in_generate", getattr(config, "return_dict_in_generate", False))
+        kwargs.pop("return_dict_in_generate", None)
         streamer = kwargs.pop("streamer", None)
         orbit, rows = self._members(action, ids, kwargs, settings.samples)
         start, watch = self._start_length(config, kwargs), StopWatch()
         rows |= {"return_dict_in_generate": True, "output_scores": True}
-        draft = _with_criterion(rows, args, watch) if settings.num_beams == 1 else _with_criterion(rows, args)
+        draft = _with_criteria(rows, watch) if settings.num_beams == 1 else dict(rows)
         out = super().generate(draft.pop("input_ids"), config, processors, group=action, seed=seed, **draft)
         samples = len(out.sequences) // orbit.rows
         combination = Combination(orbit, self.config.create_method(), settings.eos_token_ids, settings.pad_token_id)
@@ -148,12 +151,12 @@ class PairDecodingMixin(DecodingMixin):
             inside = combination.inside(out.sequences[:, start:])
             scores = self._score(out.sequences, start, (config, processors), action, samples, rows)
         combined = combination.combine(inside, scores, samples, self._log_weights(ids, action, kwargs))
-        prompts = self._describe_prompts(action, ids, kwargs.get("attention_mask"), seed or 0, kwargs)
+        prompts = self._describe_prompts(action, ids, kwargs.get("attention_mask"), seed or 0, config, kwargs)
         first = out.sequences[:, :start].view(-1, samples, start)[orbit.offsets].flatten(0, 1)
         sequences = torch.cat([first, combination.write(combined, combination.live(inside, samples), prompts)], 1)
         if streamer is not None:
             write_to(streamer, sequences, start)
-        return type(out)(sequences=sequences) if wants_dict else sequences
+        return type(out)(sequences=sequences) if settings.returns_dict else sequences
 
     def _score(
         self,
@@ -225,16 +228,21 @@ class PairDecodingMixin(DecodingMixin):
         prompt = kwargs.get("decoder_input_ids")
         if prompt is None:
             return 1
-        sources = (given, self.generation_config, self.config)
-        named = (
-            kwargs.get("decoder_start_token_id"),
-            *(getattr(each, "decoder_start_token_id", None) for each in sources),
-        )
+        sources = [each for each in (given, self.generation_config, self.config) if each is not None]
+        named = [kwargs.get("decoder_start_token_id")]
+        for name in ("decoder_start_token_id", "bos_token_id"):  # the latter in the place of the former
+            named += [getattr(each, name, None) for each in sources]
         start = next((token for token in named if token is not None), None)
         return int(prompt.shape[1]) + int(start is not None and not bool((prompt[:, 0] == start).any()))
 
     def _describe_prompts(
-        self, action: Any, ids: torch.Tensor, mask: torch.Tensor | None, seed: int | None, kwargs: dict[str, Any]
+        self,
+        action: Any,
+        ids: torch.Tensor,
+        mask: torch.Tensor | None,
+        seed: int | None,
+        given: Any,
+        kwargs: dict[str, Any],
     ) -> Prompts:
         """Source and what is there of the target decide which noise a text has."""
         prompt = kwargs.get("decoder_input_ids")
@@ -244,7 +252,7 @@ class PairDecodingMixin(DecodingMixin):
             inside = kwargs.get("decoder_attention_mask")
             inside = torch.ones_like(written) if inside is None else inside.to(ids.device)
             mask = torch.cat([mask.to(ids.device), inside], 1)
-        length = self._start_length(kwargs.get("generation_config"), kwargs)
+        length = self._start_length(given, kwargs)
         return Prompts(action.joint, joint, mask, seed, written=action.target, length=length)
 
     def _prompt_action(self, action: Any) -> TokenAction:
@@ -285,9 +293,6 @@ class PairDecodingMixin(DecodingMixin):
         }
 
 
-def _with_criterion(rows: dict[str, Any], args: Sequence[Any], *criteria: StopWatch) -> dict[str, Any]:
-    """The arguments of a call by name, with criteria beside the user's; `args` begins with those."""
-    names = ("stopping_criteria", "prefix_allowed_tokens_fn", "synced_gpus", "assistant_model", "streamer")
-    call = {**dict(zip(names, args, strict=False)), **rows}
-    given = call.pop("stopping_criteria", None) or []
-    return {**call, "stopping_criteria": StoppingCriteriaList([*given, *criteria])}
+def _with_criteria(rows: dict[str, Any], watch: StopWatch) -> dict[str, Any]:
+    """The arguments of a call, with a watch beside the user's stopping criteria."""
+    return {**rows, "stopping_criteria": StoppingCriteriaList([*(rows.get("stopping_criteria") or []), watch])}

@@ -49,13 +49,13 @@ class OrbitEncoder(nn.Module):
             attention_mask: `(B, length)`, 0 at padding.
             group: Another group, for this call alone.
             elements: `(B,)` run these elements alone.
-            **kwargs: What `generate` passes to encoders; hidden states and attentions are refused.
+            **kwargs: What `generate` passes to encoders; hidden states, attentions and other tensors are refused.
 
         Returns:
             Orbits with the batch first: hidden states `(B, K, length, width)`.
 
         Raises:
-            ConfigurationError: Where hidden states or attentions are asked for.
+            ConfigurationError: Where hidden states or attentions are asked for, or other inputs than ids are given.
         """
         (model,) = self._model
         if kwargs.get("output_hidden_states") or kwargs.get("output_attentions"):
@@ -63,6 +63,8 @@ class OrbitEncoder(nn.Module):
                 "An EquiForSeq2SeqLM has scores alone: hidden states and attentions are those of the rows of an "
                 "orbit. Ask the base for them: model.unwrap()."
             )
+        if unknown := sorted(name for name, value in kwargs.items() if isinstance(value, torch.Tensor)):
+            raise ConfigurationError(f"{', '.join(unknown)}: the orbits of a source are made of input_ids alone")
         action, method = model.resolve(group), model.config.create_method()
         if elements is None:
             chosen = method.draw(action.source, input_ids, attention_mask, Draws())

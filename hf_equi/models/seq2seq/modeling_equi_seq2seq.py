@@ -119,8 +119,9 @@ class EquiForSeq2SeqLM(  # type: ignore[misc]
             maps = (TokenMap.from_dict(self.config.source_map), TokenMap.from_dict(self.config.target_map))
             self._action = TokenPairAction.of_maps(group, *maps)
         # Offloaded weights are on no device while they are not needed.
-        if self.device.type != "meta" and self._action.device != self.device:
-            self._action = self._action.to(self.device)
+        device = self._weights_device
+        if device.type != "meta" and self._action.device != device:
+            self._action = self._action.to(device)
         return self._action
 
     def resolve(self, group: DemographicGroup | TokenPairAction | None) -> TokenPairAction:
@@ -142,6 +143,7 @@ class EquiForSeq2SeqLM(  # type: ignore[misc]
             raise ConfigurationError(
                 f"The method {self.config.method!r} has no relaxed variant for the group {group!r}"
             )
+        self.config.check_relaxed(group)
         sizes = (self.config.vocab_size, self.config.decoder_vocab_size)
         maps = resolve_pair(group, self.tokenizer, self.target_tokenizer, *sizes, self.config.multi_token)
         return TokenPairAction.of_maps(group, *maps, device=self.action.device)
@@ -179,24 +181,24 @@ class EquiForSeq2SeqLM(  # type: ignore[misc]
             use_cache: Whether to return a cache; by default where one was passed.
             logits_to_keep: The last so many places alone, 0 for all.
             group: Another group, for this call alone.
-            elements: `(batch,)` run these elements alone, as `generate` does for methods of one row.
+            elements: `(batch,)` run these elements alone.
             return_dict: `False` for a tuple.
             **kwargs: `num_items_in_batch` goes to the loss, all else to the base.
 
         Raises:
-            ConfigurationError: Without source or target; for embeddings, hidden states, attentions; for sentences
-                that read their own tokens under activation checkpointing.
+            ConfigurationError: Without source or target; for embeddings, hidden states, attentions.
             UnsupportedModelError: For a cache of another model; where memory does not suffice, with advice.
         """
         items = kwargs.pop("num_items_in_batch", None)
         action, extras = self.resolve(group), _extras(kwargs)
         source = self._encode(input_ids, attention_mask, encoder_outputs, action, elements)
-        if labels is not None and decoder_input_ids is None:
-            sampling = ScheduledSampling.draw(self.config, labels, self.training)
+        if labels is not None and (decoder_input_ids is None or self._draws(decoder_input_ids, labels)):
+            inputs = self.prepare_decoder_input_ids_from_labels(labels)
+            sampling = ScheduledSampling.draw(self.config, labels, self.training, inputs)
             if not bool(sampling.forced.all()):
                 return self._finish(self._roll_out(action, source, sampling), None, source, items, return_dict)
             decoder_input_ids = sampling.inputs
-        inputs = OrbitInputs(
+        orbit_inputs = OrbitInputs(
             input_ids=_required(decoder_input_ids),
             attention_mask=decoder_attention_mask,
             cache=past_key_values,
@@ -208,7 +210,7 @@ class EquiForSeq2SeqLM(  # type: ignore[misc]
             counted=_counted(labels, decoder_attention_mask),
             normalised=self._normalised,
         )
-        out = forward_orbit(self.base, action.target, self.config.create_method(), source.elements, inputs)
+        out = forward_orbit(self.base, action.target, self.config.create_method(), source.elements, orbit_inputs)
         rollout = Rollout(out.combined, labels, out.decision)
         return self._finish(rollout, out.cache, source, items, return_dict)
 
@@ -228,7 +230,7 @@ class EquiForSeq2SeqLM(  # type: ignore[misc]
         return EncodedSource(encoded, mask)
 
     def _roll_out(self, action: TokenPairAction, source: EncodedSource, sampling: ScheduledSampling) -> Rollout:
-        """Decode sentences of which some read what they say."""
+        """Decode sentences of which some read what they say; refused under activation checkpointing."""
         if self.base.is_activation_checkpointing:
             raise ConfigurationError(
                 "Sentences that read their own tokens need the decoder's cache, which activation checkpointing takes "
@@ -267,8 +269,15 @@ class EquiForSeq2SeqLM(  # type: ignore[misc]
         return result.to_tuple() if return_dict is False else result
 
     def prepare_decoder_input_ids_from_labels(self, labels: torch.Tensor) -> torch.Tensor:
-        """The labels, shifted to the right behind the start token."""
-        return ScheduledSampling.shift(self.config, labels)
+        """The labels behind the start token, as the base shifts them."""
+        shift = getattr(self.base, "prepare_decoder_input_ids_from_labels", None)
+        shifted: torch.Tensor = ScheduledSampling.shift(self.config, labels) if shift is None else shift(labels)
+        return shifted
+
+    def _draws(self, inputs: torch.Tensor, labels: torch.Tensor) -> bool:
+        """Whether inputs are the labels, shifted, and some sentences are to read their own tokens in their place."""
+        draws = self.training and self.config.teacher_forcing_ratio < 1
+        return draws and torch.equal(inputs, self.prepare_decoder_input_ids_from_labels(labels))
 
     def _init_weights(self, module: nn.Module) -> None:
         """The network of λ as torch initialises it; all else as the base initialises it."""

@@ -110,8 +110,13 @@ def roll_out_independent(
     )
     scores, lived = rows.run(read)
     live = lived != -100  # (R, T)
+    # In a mean of logits nothing is said by zeros, in one of probabilities by −inf, as long as some member speaks.
+    speaks = torch.zeros_like(sampling.labels).index_add(0, batch, live.long())[batch] > 0
+    silence = torch.where(speaks, method.empty, 0.0)
+    counted = live & (sampling.labels[batch] != -100)
     fold = method.fold(orbit, action, normalised)
-    fold.add(0, scores.where(live.unsqueeze(-1), 0.0), source.log_weights(batch, slots, scores.shape[1]), live)
+    scores = scores.where(live.unsqueeze(-1), silence.unsqueeze(-1).to(scores.dtype))
+    fold.add(0, scores, source.log_weights(batch, slots, scores.shape[1]), counted)
     combined = fold.result()
     return Rollout(combined, _until_end(combined, sampling), fold.decision())
 

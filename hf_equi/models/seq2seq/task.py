@@ -19,7 +19,8 @@ from hf_equi.models.task import Request, Task
 
 __all__ = ["Seq2SeqTask"]
 
-ENTRIES = ("average", "multi_token", "orbit_chunk_size", "loss", "decoding")
+CONFIG_ONLY = ("objective", "teacher_forcing_ratio", "lambda_units", "lambda_dropout")
+ENTRIES = ("average", "multi_token", "orbit_chunk_size", "loss", "decoding", *CONFIG_ONLY)
 
 
 class Seq2SeqTask(Task):

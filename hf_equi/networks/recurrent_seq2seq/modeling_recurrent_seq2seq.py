@@ -118,7 +118,8 @@ class RecurrentSeq2Seq(PreTrainedModel, GenerationMixin):
         encoded = _read_encoder(encoder_outputs)
         cache = past_key_values if past_key_values is not None else RecurrentCache()
         cell = _Steps(self.decoder, encoded, cache.state, attention_mask)
-        if labels is not None and decoder_input_ids is None:
+        # Collators that know the model shift the labels themselves; with a mask the inputs are somebody's own.
+        if labels is not None and (decoder_input_ids is None or self._draws(decoder_input_ids, labels)):
             sampling = ScheduledSampling.draw(self.config, labels, self.training)
             logits, labels = sampling.run(cell.read)
         elif decoder_input_ids is None:
@@ -137,6 +138,11 @@ class RecurrentSeq2Seq(PreTrainedModel, GenerationMixin):
             encoder_state=encoded.encoder_state,
         )
         return result.to_tuple() if return_dict is False else result
+
+    def _draws(self, inputs: torch.Tensor, labels: torch.Tensor) -> bool:
+        """Whether inputs are the labels, shifted, and some sentences are to read their own tokens in their place."""
+        draws = self.training and self.config.teacher_forcing_ratio < 1
+        return draws and torch.equal(inputs, self.prepare_decoder_input_ids_from_labels(labels))
 
     def prepare_decoder_input_ids_from_labels(self, labels: torch.Tensor) -> torch.Tensor:
         """The labels, shifted to the right behind the start token, as collators ask for them."""

@@ -44,7 +44,8 @@ def test_rollouts_are_those_of_the_loops(family, method, settings):
     labels[2, 4:] = -100
     out = model(**encode(model), labels=labels)
     model.eval()
-    expected = [literal.roll_out(model, source, 6) for source in rows(model)]
+    labelled = (labels != -100).sum(1).tolist()
+    expected = [literal.roll_out(model, source, 6, count) for source, count in zip(rows(model), labelled, strict=True)]
     kept = torch.stack([mask_behind_end(scores, own) for scores, own in zip(expected, labels, strict=True)])
     for found, scores, own in zip(out.logits, expected, kept, strict=True):
         live = own != -100
@@ -75,7 +76,7 @@ def test_some_sentences_are_forced(method, settings, monkeypatch):
     total = []
     for index, source in enumerate(rows(model)):
         forced = bool(coins[index] < 0.5)
-        scores = literal.forward(model, source, inputs[index]) if forced else literal.roll_out(model, source, 6)
+        scores = literal.forward(model, source, inputs[index]) if forced else literal.roll_out(model, source, 6, 6)
         own = labels[index] if forced else mask_behind_end(scores, labels[index])
         live = own != -100
         torch.testing.assert_close(out.logits[index][live], scores[live], atol=1e-5, rtol=5e-5)
