@@ -193,8 +193,7 @@ class EquiForSeq2SeqLM(  # type: ignore[misc]
         action, extras = self.resolve(group), _extras(kwargs)
         source = self._encode(input_ids, attention_mask, encoder_outputs, action, elements)
         if labels is not None and (decoder_input_ids is None or self._draws(decoder_input_ids, labels)):
-            inputs = self.prepare_decoder_input_ids_from_labels(labels)
-            sampling = ScheduledSampling.draw(self.config, labels, self.training, inputs)
+            sampling = self._toss(labels)
             if not bool(sampling.forced.all()):
                 return self._finish(self._roll_out(action, source, sampling), None, source, items, return_dict)
             decoder_input_ids = sampling.inputs
@@ -273,6 +272,11 @@ class EquiForSeq2SeqLM(  # type: ignore[misc]
         shift = getattr(self.base, "prepare_decoder_input_ids_from_labels", None)
         shifted: torch.Tensor = ScheduledSampling.shift(self.config, labels) if shift is None else shift(labels)
         return shifted
+
+    def _toss(self, labels: torch.Tensor) -> ScheduledSampling:
+        """Which sentences read the labels, as the base shifts them."""
+        inputs = self.prepare_decoder_input_ids_from_labels(labels)
+        return ScheduledSampling.draw(self.config, labels, self.training, inputs)
 
     def _draws(self, inputs: torch.Tensor, labels: torch.Tensor) -> bool:
         """Whether inputs are the labels, shifted, and some sentences are to read their own tokens in their place."""
