@@ -139,7 +139,8 @@ def finetune(run: Run) -> dict[str, Any]:
     model = run.symmetrize(base, method="equitune", decoding="independent")
     model.config.objective = "members"
     watched = run.parts["test"].shuffle(seed=0).select(range(1000)).sort("length", reverse=True)
-    curves = [AccuracyCurve(name, run.symmetrize(base, **ZERO_SHOT[name]), watched) for name in FINETUNED]
+    shown = FINETUNED if run.split == "add_jump" else ()  # the figure is of add_jump alone
+    curves = [AccuracyCurve(name, run.symmetrize(base, **ZERO_SHOT[name]), watched) for name in shown]
     begin = time.perf_counter()
     train(
         model,

@@ -1,0 +1,99 @@
+"""The SCAN example: what can be checked without its data."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+
+sys.path.append(str(Path(__file__).parents[1] / "examples"))
+import scan_results
+import scan_stages
+import scan_training
+from scan_data import END, PAD, read_pairs
+
+SCRIPT = str(Path(__file__).parents[1] / "examples" / "scan.py")
+
+
+def test_smoke_shows_the_effect() -> None:
+    done = subprocess.run([sys.executable, SCRIPT, "--smoke"], capture_output=True, text=True, check=True, timeout=300)
+    answers = dict(line.split(' "jump twice" -> ') for line in done.stdout.splitlines() if "->" in line)
+    answers = {name.strip(): answer.strip() for name, answer in answers.items()}
+    assert answers["equizero"] == "I_JUMP I_JUMP"
+    assert answers["base"] != "I_JUMP I_JUMP"
+
+
+def test_missing_data_are_named(tmp_path: Path) -> None:
+    command = [sys.executable, SCRIPT, "--data", str(tmp_path), "--output", str(tmp_path / "runs")]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 2
+    assert "brendenlake/SCAN" in done.stderr
+
+
+def test_answers_match_up_to_their_first_end() -> None:
+    labels = torch.tensor([[5, 6, END, -100], [5, END, -100, -100], [5, 6, 7, END], [5, 6, END, -100]])
+    found = torch.tensor([[5, 6, END, 9, 9], [5, 6, END, PAD, PAD], [5, 6, 7, PAD, PAD], [5, 6, END, PAD, PAD]])
+    assert scan_training.matches(found, labels).tolist() == [True, False, False, True]
+    assert scan_training.matches(found[3:, :3], labels[3:]).tolist() == [True]
+
+
+def test_batches_hold_sentences_of_like_length_each_once() -> None:
+    lengths = torch.randint(1, 50, (1000,)).tolist()
+    order = list(scan_training.LengthSampler(lengths, 10, pool=5))
+    assert sorted(order) == list(range(1000))
+    spread = [
+        max(lengths[i] for i in order[k : k + 10]) - min(lengths[i] for i in order[k : k + 10])
+        for k in range(0, 1000, 10)
+    ]
+    assert sum(spread) / len(spread) < 20  # of 49 where batches are drawn at random
+
+
+def test_pairs_are_read(tmp_path: Path) -> None:
+    (tmp_path / "pairs.txt").write_text("IN: jump twice OUT: I_JUMP I_JUMP\n", encoding="utf-8")
+    assert read_pairs(tmp_path / "pairs.txt")[0] == {"command": "jump twice", "actions": "I_JUMP I_JUMP"}
+
+
+@pytest.fixture
+def runs(tmp_path: Path) -> list[scan_stages.Run]:
+    """Results of two seeds, made up."""
+    made = [scan_stages.Run(tmp_path, tmp_path / "runs", "add_jump", "lstm", seed) for seed in range(2)]
+    for run, test in zip(made, (70.0, 80.0), strict=True):
+        run.finish("pretrain", {"accuracy": {"validation": 99.0, "test": 0.0}})
+        run.finish("zero_shot", {"accuracy": {"equizero": {"validation": 98.0, "test": test}}})
+        points = {"0": 10.0, "25": test}
+        run.finish(
+            "finetune",
+            {
+                "accuracy": {"equizero": {"validation": 98.0, "test": test}},
+                "curves": dict.fromkeys(scan_results.STYLES, points),
+            },
+        )
+    return made
+
+
+def test_page_holds_means_deviations_and_bounds(runs: list[scan_stages.Run], tmp_path: Path) -> None:
+    page = tmp_path / "page.md"
+    page.write_text(f"# By hand\n\n{scan_results.MARKER}\n\nold", encoding="utf-8")
+    scan_results.write_page(page, runs, "the command")
+    text = page.read_text(encoding="utf-8")
+    assert text.startswith("# By hand")
+    assert "old" not in text
+    assert "    the command" in text
+    # 75.2 less twice the deviation of 70 and 80
+    assert "| add_jump | equizero | 98.0 (0.0, 2 of 3 seeds) | 75.0 (7.1, 2 of 3 seeds) | 75.2 | met (61.1) |" in text
+    assert (tmp_path / "page" / "few_shot.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_page_keeps_results_whose_runs_are_gone(runs: list[scan_stages.Run], tmp_path: Path) -> None:
+    page = tmp_path / "page.md"
+    scan_results.write_page(page, runs, "x")
+    before = page.read_text(encoding="utf-8")
+    gone = [scan_stages.Run(tmp_path, tmp_path / "elsewhere", run.split, run.cell, run.seed) for run in runs]
+    scan_results.write_page(page, gone, "x")
+    assert page.read_text(encoding="utf-8") == before
+    stored = json.loads((tmp_path / "page" / "results.json").read_text(encoding="utf-8"))
+    assert sorted(stored) == ["add_jump/lstm/seed0", "add_jump/lstm/seed1"]
