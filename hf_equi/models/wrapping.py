@@ -11,6 +11,7 @@ from torch import nn
 from transformers import PreTrainedModel
 
 from hf_equi.errors import ConfigurationError
+from hf_equi.groups import DemographicGroup
 from hf_equi.models.checkpoints import embedding_rows
 
 __all__ = ["WrapperMixin"]
@@ -21,6 +22,8 @@ class WrapperMixin:
 
     auto_class: ClassVar[Any]
     """The Auto class of the bases."""
+    action_class: ClassVar[type]
+    """How groups act on the tokens of such models."""
     base: PreTrainedModel
     config: Any
     supports_gradient_checkpointing = True
@@ -44,6 +47,7 @@ class WrapperMixin:
             self.generation_config = copy.deepcopy(base.generation_config)
         self._tokenizer: Any = None
         self._loaded_base = None
+        self._action: Any = None
 
     def _share_quantization(self, base: PreTrainedModel) -> None:
         """Let saving and loading know that the weights are quantised: they look at the outer config and model."""
@@ -52,6 +56,52 @@ class WrapperMixin:
         if getattr(base, "hf_quantizer", None) is not None:
             self.hf_quantizer = base.hf_quantizer
             self.is_quantized = True
+
+    @property
+    def group(self) -> DemographicGroup:
+        """The group that the model is equivariant to."""
+        group: DemographicGroup = self.action.group
+        return group
+
+    @property
+    def action(self) -> Any:
+        """How the group acts on tokens: rebuilt from the config, never from stored tables."""
+        if self._action is None:
+            self._action = self._stored_action(DemographicGroup.from_dict(self.config.group))
+        # Offloaded weights are on no device while they are not needed.
+        device = self._weights_device
+        if device.type != "meta" and self._action.device != device:
+            self._action = self._action.to(device)
+        return self._action
+
+    def resolve(self, group: Any) -> Any:
+        """The action of a group for one call; of the model's own for `None`.
+
+        Raises:
+            ActionError: If no tokenizer knows the group's words.
+            ConfigurationError: If the model has no tokenizer, or its method no variant for the group.
+        """
+        if isinstance(group, self.action_class):
+            return group
+        if group is not None and not isinstance(group, DemographicGroup):
+            raise ConfigurationError(
+                f"group={group!r} is no DemographicGroup: make one, or take DemographicGroup.preset"
+            )
+        if group is None or group == self.group:
+            return self.action
+        if group.relaxed and not self.config.create_method().relaxable:
+            raise ConfigurationError(
+                f"The method {self.config.method!r} has no relaxed variant for the group {group!r}"
+            )
+        return self._new_action(group)
+
+    def _stored_action(self, group: DemographicGroup) -> Any:
+        """The action of the config's token maps."""
+        raise NotImplementedError
+
+    def _new_action(self, group: DemographicGroup) -> Any:
+        """The action of another group, by the model's tokenizers."""
+        raise NotImplementedError
 
     @property
     def _weights_device(self) -> torch.device:

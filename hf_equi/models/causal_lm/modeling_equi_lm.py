@@ -78,6 +78,7 @@ class EquiLM(WrapperMixin, CheckpointMixin, DecodingMixin, PreTrainedModel, Gene
 
     config_class = EquiLMConfig
     auto_class: ClassVar[Any] = AutoModelForCausalLM
+    action_class: ClassVar[type] = TokenAction
     tractable: ClassVar[bool] = True
     """Whether `forward` gives the law of the texts that are generated."""
     base_model_prefix = "base"
@@ -93,45 +94,12 @@ class EquiLM(WrapperMixin, CheckpointMixin, DecodingMixin, PreTrainedModel, Gene
         super().__init__(config)
         self._wrap(base, check_base)
         self.loss_type = "ForCausalLM"
-        self._action: TokenAction | None = None
         self.post_init()  # type: ignore[no-untyped-call]
 
-    @property
-    def group(self) -> DemographicGroup:
-        """The group that the model is equivariant to."""
-        return self.action.group
+    def _stored_action(self, group: DemographicGroup) -> TokenAction:
+        return TokenAction(group, TokenMap.from_dict(self.config.token_map))
 
-    @property
-    def action(self) -> TokenAction:
-        """How the group acts on the vocabulary: rebuilt from the config, never from stored tables."""
-        if self._action is None:
-            group = DemographicGroup.from_dict(self.config.group)
-            self._action = TokenAction(group, TokenMap.from_dict(self.config.token_map))
-        # Offloaded weights are on no device while they are not needed.
-        device = self._weights_device
-        if device.type != "meta" and self._action.device != device:
-            self._action = self._action.to(device)
-        return self._action
-
-    def resolve(self, group: DemographicGroup | TokenAction | None) -> TokenAction:
-        """The action of a group for one call; of the model's own for `None`.
-
-        Raises:
-            ActionError: If the tokenizer does not know the group's words.
-            ConfigurationError: If the model has no tokenizer, or its method no variant for the group.
-        """
-        if isinstance(group, TokenAction):
-            return group
-        if group is not None and not isinstance(group, DemographicGroup):
-            raise ConfigurationError(
-                f"group={group!r} is no DemographicGroup: make one, or take DemographicGroup.preset"
-            )
-        if group is None or group == self.group:
-            return self.action
-        if group.relaxed and not self.config.create_method().relaxable:
-            raise ConfigurationError(
-                f"The method {self.config.method!r} has no relaxed variant for the group {group!r}"
-            )
+    def _new_action(self, group: DemographicGroup) -> TokenAction:
         token_map = resolve_tokens(group, self.tokenizer, self.config.vocab_size, self.config.multi_token)
         return TokenAction(group, token_map, device=self.action.device)
 

@@ -84,6 +84,7 @@ class EquiForSeq2SeqLM(  # type: ignore[misc]
 
     config_class = EquiSeq2SeqConfig
     auto_class: ClassVar[Any] = AutoModelForSeq2SeqLM
+    action_class: ClassVar[type] = TokenPairAction
     base_model_prefix = "base"
     main_input_name = "input_ids"
 
@@ -99,50 +100,17 @@ class EquiForSeq2SeqLM(  # type: ignore[misc]
         # Of a base with a cache of its own, `generate` must not make one of keys and values.
         self.__dict__["_supports_default_dynamic_cache"] = self.base._supports_default_dynamic_cache
         self._target_tokenizer: Any = None
-        self._action: TokenPairAction | None = None
         if config.create_method().weighs_members:
             width = getattr(self.base.config, "encoder_width", None) or self.base.config.hidden_size
             network = LambdaNetwork(width, config.lambda_units, config.lambda_dropout)
             self.lambda_network = network.to(torch.promote_types(self.base.dtype, torch.float32))
         self.post_init()  # type: ignore[no-untyped-call]
 
-    @property
-    def group(self) -> DemographicGroup:
-        """The group that the model is equivariant to."""
-        return self.action.group
+    def _stored_action(self, group: DemographicGroup) -> TokenPairAction:
+        maps = (TokenMap.from_dict(self.config.source_map), TokenMap.from_dict(self.config.target_map))
+        return TokenPairAction.of_maps(group, *maps)
 
-    @property
-    def action(self) -> TokenPairAction:
-        """How the group acts on both vocabularies: rebuilt from the config, never from stored tables."""
-        if self._action is None:
-            group = DemographicGroup.from_dict(self.config.group)
-            maps = (TokenMap.from_dict(self.config.source_map), TokenMap.from_dict(self.config.target_map))
-            self._action = TokenPairAction.of_maps(group, *maps)
-        # Offloaded weights are on no device while they are not needed.
-        device = self._weights_device
-        if device.type != "meta" and self._action.device != device:
-            self._action = self._action.to(device)
-        return self._action
-
-    def resolve(self, group: DemographicGroup | TokenPairAction | None) -> TokenPairAction:
-        """The action of a group for one call; of the model's own for `None`.
-
-        Raises:
-            ActionError: If neither tokenizer knows the group's words.
-            ConfigurationError: If the model has no tokenizers, or its method no variant for the group.
-        """
-        if isinstance(group, TokenPairAction):
-            return group
-        if group is not None and not isinstance(group, DemographicGroup):
-            raise ConfigurationError(
-                f"group={group!r} is no DemographicGroup: make one, or take DemographicGroup.preset"
-            )
-        if group is None or group == self.group:
-            return self.action
-        if group.relaxed and not self.config.create_method().relaxable:
-            raise ConfigurationError(
-                f"The method {self.config.method!r} has no relaxed variant for the group {group!r}"
-            )
+    def _new_action(self, group: DemographicGroup) -> TokenPairAction:
         self.config.check_relaxed(group)
         sizes = (self.config.vocab_size, self.config.decoder_vocab_size)
         maps = resolve_pair(group, self.tokenizer, self.target_tokenizer, *sizes, self.config.multi_token)
