@@ -273,24 +273,11 @@ class PairDecodingMixin(DecodingMixin):
         )
         return cache
 
-    def prepare_inputs_for_generation(
-        self,
-        input_ids: torch.Tensor,
-        next_sequence_length: int | None = None,
-        past_key_values: Cache | None = None,
-        attention_mask: torch.Tensor | None = None,
-        is_first_iteration: bool | None = False,
-        **kwargs: Any,
-    ) -> dict[str, Any]:
+    def prepare_inputs_for_generation(self, *args: Any, **kwargs: Any) -> dict[str, Any]:
         """The new target tokens of the B texts; the base prepares the inputs of their orbits itself."""
-        ids = input_ids if next_sequence_length is None else input_ids[:, -next_sequence_length:]
         kwargs.pop("labels", None)  # which trainers leave among the inputs
-        return {
-            "decoder_input_ids": ids,
-            "past_key_values": past_key_values,
-            "attention_mask": attention_mask,
-            **kwargs,
-        }
+        inputs = super().prepare_inputs_for_generation(*args, **kwargs)
+        return {"decoder_input_ids": inputs.pop("input_ids"), **inputs}
 
 
 def _with_criteria(rows: dict[str, Any], watch: StopWatch) -> dict[str, Any]:
