@@ -22,10 +22,10 @@ from hf_equi import _registration
 if TYPE_CHECKING:
     from importlib.metadata import version
 
-    from hf_equi.actions import TokenAction, TokenPairAction, WordAction
+    from hf_equi.actions import GridAction, PixelAction, TokenAction, TokenPairAction, WordAction
     from hf_equi.auto import symmetrize
     from hf_equi.generation import EquiLogitsProcessor, EquizeroSearch, RegardScorer
-    from hf_equi.groups import DemographicGroup, FiniteGroup
+    from hf_equi.groups import DemographicGroup, FiniteGroup, ImageGroup
     from hf_equi.models.causal_lm import EquiLM, EquiLMConfig, EquizeroLM, EquizeroLMConfig
     from hf_equi.models.seq2seq import EquiForSeq2SeqLM, EquiSeq2SeqConfig
     from hf_equi.networks.recurrent_seq2seq import (
@@ -48,8 +48,11 @@ __all__ = [
     "EquizeroLMConfig",
     "EquizeroSearch",
     "FiniteGroup",
+    "GridAction",
     "GroupRecurrentSeq2Seq",
     "GroupRecurrentSeq2SeqConfig",
+    "ImageGroup",
+    "PixelAction",
     "RecurrentSeq2Seq",
     "RecurrentSeq2SeqConfig",
     "RegardScorer",
@@ -71,8 +74,11 @@ _MODULE_OF_NAME = {
     "EquizeroLMConfig": "hf_equi.models.causal_lm",
     "EquizeroSearch": "hf_equi.generation",
     "FiniteGroup": "hf_equi.groups",
+    "GridAction": "hf_equi.actions",
     "GroupRecurrentSeq2Seq": "hf_equi.networks.recurrent_seq2seq",
     "GroupRecurrentSeq2SeqConfig": "hf_equi.networks.recurrent_seq2seq",
+    "ImageGroup": "hf_equi.groups",
+    "PixelAction": "hf_equi.actions",
     "RecurrentSeq2Seq": "hf_equi.networks.recurrent_seq2seq",
     "RecurrentSeq2SeqConfig": "hf_equi.networks.recurrent_seq2seq",
     "RegardScorer": "hf_equi.generation",

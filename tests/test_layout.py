@@ -35,7 +35,7 @@ RANK = {name: rank for rank, names in enumerate(LAYERS) for name in names}
 THIRD_PARTIES = {
     "errors": set(),
     "groups": {"sympy", "torch"},
-    "actions": {"sympy", "torch"},
+    "actions": {"kornia", "sympy", "torch"},
     "symmetrizers": {"torch"},
 }
 # The package's own __init__ and its private files tie the layers together, by imports inside functions.

@@ -11,5 +11,15 @@ from hf_equi.groups.equality import EqualityFactor
 from hf_equi.groups.explanation import Explanation, Move
 from hf_equi.groups.finite import MAX_ORDER, FiniteGroup
 from hf_equi.groups.forms import FormRow
+from hf_equi.groups.spatial import ImageGroup
 
-__all__ = ["MAX_ORDER", "DemographicGroup", "EqualityFactor", "Explanation", "FiniteGroup", "FormRow", "Move"]
+__all__ = [
+    "MAX_ORDER",
+    "DemographicGroup",
+    "EqualityFactor",
+    "Explanation",
+    "FiniteGroup",
+    "FormRow",
+    "ImageGroup",
+    "Move",
+]
