@@ -190,9 +190,13 @@ class TokenAction:
         """Act with the inverse of `g`."""
         return self.apply(self.inverse[g], ids)
 
-    def pull_back(self, g: int, scores: torch.Tensor) -> torch.Tensor:
-        """`g⁻¹y` for scores `y` of shape `(..., vocab)`: the value at v is `y[g(v)]`."""
-        return scores[..., self.permutations[g]]
+    def pull_back(self, g: int | torch.Tensor, scores: torch.Tensor) -> torch.Tensor:
+        """`g⁻¹y` for scores `y` of shape `(..., vocab)`: the value at v is `y[g(v)]`; g may be one each, `(B,)`."""
+        columns = self.permutations[g]
+        if columns.dim() == 1:
+            return scores[..., columns]
+        columns = columns.view(len(columns), *[1] * (scores.dim() - 2), -1)
+        return scores.gather(-1, columns.expand_as(scores))
 
     def members(self, elements: torch.Tensor, ids: torch.Tensor) -> torch.Tensor:
         """Some members of each orbit: elements `(batch, K)` and ids `(batch, tokens)` to `(batch, K, tokens)`."""

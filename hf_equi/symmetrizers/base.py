@@ -6,11 +6,12 @@ from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING, ClassVar
 
 import torch
+from torch import nn
 
 from hf_equi.symmetrizers.fold import Fold, OrbitFold
 
 if TYPE_CHECKING:
-    from hf_equi.actions import TokenAction
+    from hf_equi.actions import TokenAction, TrivialAction
     from hf_equi.symmetrizers.orbit import Orbit
 
 __all__ = ["Draws", "Symmetrizer"]
@@ -69,7 +70,19 @@ class Symmetrizer(ABC):
         """
         return None
 
-    def fold(self, orbit: Orbit, action: TokenAction, normalised: bool = True) -> Fold:
+    def create_network(self, features: int, units: int, dropout: float) -> nn.Module | None:
+        """A new network that weighs members, or `None` of a method without one.
+
+        It maps features of whole orbits, `(B, K, features)`, to log weights, `(B, K)`.
+
+        Args:
+            features: Size of the features of a member.
+            units: Of its hidden layers.
+            dropout: Of its hidden layers, in training.
+        """
+        return None
+
+    def fold(self, orbit: Orbit, action: TokenAction | TrivialAction, normalised: bool = True) -> Fold:
         """What takes the scores of the orbit's rows and gives the one output, renormalised or not."""
         return OrbitFold(orbit, action, self, normalised)
 

@@ -2,12 +2,16 @@ r"""Choose one member of each orbit by a proxy loss, and pull its scores back: t
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING, Any
+
 import torch
 
-from hf_equi.actions.tokens import TokenAction
 from hf_equi.symmetrizers.fold import Decision, Fold, OrbitFold
 from hf_equi.symmetrizers.losses import ProxyLoss
 from hf_equi.symmetrizers.orbit import Orbit
+
+if TYPE_CHECKING:
+    from hf_equi.actions import TokenAction, TrivialAction
 
 __all__ = ["OrbitChoice", "decide"]
 
@@ -30,7 +34,7 @@ class OrbitChoice(Fold):
         arXiv 2305.09900, equation 2 and §3.3.
 
     Example:
-        >>> from hf_equi.actions.tokens import TokenMap
+        >>> from hf_equi.actions.tokens import TokenAction, TokenMap
         >>> from hf_equi.groups import DemographicGroup
         >>> from hf_equi.symmetrizers import Equitune, MaxProbability
         >>> action = TokenAction(DemographicGroup([["he", "she"]]), TokenMap(vocab_size=3, sets=(((1, 2),),)))
@@ -43,7 +47,7 @@ class OrbitChoice(Fold):
 
     takes_logits = False
 
-    def __init__(self, orbit: Orbit, action: TokenAction, loss: ProxyLoss, mean: OrbitFold) -> None:
+    def __init__(self, orbit: Orbit, action: TokenAction | TrivialAction, loss: ProxyLoss, mean: OrbitFold) -> None:
         self.orbit = orbit
         self.action = action
         self.loss = loss
@@ -59,13 +63,17 @@ class OrbitChoice(Fold):
         scores: torch.Tensor,
         log_weights: torch.Tensor | None = None,
         counted: torch.Tensor | None = None,
+        losses: torch.Tensor | None = None,
     ) -> None:
-        """Add the rows from `start` on: `(rows, T, V)` log-probabilities; `counted`: the steps that the loss reads."""
+        """Add the rows from `start` on: `(rows, T, V)` log-probabilities; `counted`: the steps that the loss reads.
+
+        With `losses` the rows may be anything, as features `(rows, F)`.
+        """
         if scores.requires_grad:
             self.follows_mean = True
             self.mean.add(start, scores, log_weights)
         scores = scores.detach()
-        losses = self.loss(scores, counted)
+        losses = self.loss(scores, counted) if losses is None else losses.detach()
         self.losses.append(losses)
         texts = len(self.orbit.counts)
         if self.best is None or self.best_loss is None:
@@ -79,11 +87,11 @@ class OrbitChoice(Fold):
             self.best_loss[batch[better]] = losses[better]
 
     def result(self) -> torch.Tensor:
-        """The chosen log-probabilities in the user's frame, `(B, T, V)`."""
+        """What was chosen in the user's frame, `(B, T, V)`."""
         if self.best is None:
             raise RuntimeError("no rows were added")
-        columns = self.action.permutations[self.decision().chosen_element]  # (B, V)
-        chosen = self.best.gather(-1, columns[:, None].expand_as(self.best))
+        element: Any = self.decision().chosen_element
+        chosen = self.action.pull_back(element, self.best)
         if not self.follows_mean:
             return chosen
         mean = self.mean.result()

@@ -15,10 +15,10 @@ from typing import TYPE_CHECKING
 
 import torch
 
-from hf_equi.actions.tokens import TokenAction
 from hf_equi.symmetrizers.orbit import Orbit
 
 if TYPE_CHECKING:
+    from hf_equi.actions import TokenAction, TrivialAction
     from hf_equi.symmetrizers.base import Symmetrizer
 
 __all__ = ["Decision", "Fold", "OrbitFold"]
@@ -50,6 +50,7 @@ class Fold(ABC):
         scores: torch.Tensor,
         log_weights: torch.Tensor | None = None,
         counted: torch.Tensor | None = None,
+        losses: torch.Tensor | None = None,
     ) -> None:
         """Add the rows from `start` on.
 
@@ -58,6 +59,7 @@ class Fold(ABC):
             scores: `(rows, ..., V)` log-probabilities in the frame of each row; logits serve where `takes_logits`.
             log_weights: `(rows, ...)` log weights of the rows, or `None` for equal ones.
             counted: `(rows, ...)` bool, the places that a choice between rows goes by; `None` for all.
+            losses: `(rows,)` what a choice between rows goes by; by default it reads it off the scores.
         """
 
     @abstractmethod
@@ -78,12 +80,12 @@ class OrbitFold(Fold):
 
     Args:
         orbit: The rows.
-        action: How the group acts on the vocabulary.
+        action: How the group acts on the scores: on a vocabulary, or not at all.
         method: How members are combined.
         normalised: Whether the result is renormalised. Without, the score of a token is the mean of the members' own.
 
     Example:
-        >>> from hf_equi.actions.tokens import TokenMap
+        >>> from hf_equi.actions.tokens import TokenAction, TokenMap
         >>> from hf_equi.groups import DemographicGroup
         >>> from hf_equi.symmetrizers import Equitune
         >>> action = TokenAction(DemographicGroup([["he", "she"]]), TokenMap(vocab_size=3, sets=(((1, 2),),)))
@@ -93,7 +95,9 @@ class OrbitFold(Fold):
         tensor([[0.2000, 0.4000, 0.4000]])
     """
 
-    def __init__(self, orbit: Orbit, action: TokenAction, method: Symmetrizer, normalised: bool = True) -> None:
+    def __init__(
+        self, orbit: Orbit, action: TokenAction | TrivialAction, method: Symmetrizer, normalised: bool = True
+    ) -> None:
         self.orbit = orbit
         self.action = action
         self.method = method
@@ -110,6 +114,7 @@ class OrbitFold(Fold):
         scores: torch.Tensor,
         log_weights: torch.Tensor | None = None,
         counted: torch.Tensor | None = None,
+        losses: torch.Tensor | None = None,
     ) -> None:
         """Add the rows from `start` on; all places count."""
         if len(scores) == self.orbit.rows == self.orbit.most * len(self.orbit.counts) and log_weights is None:
@@ -166,7 +171,8 @@ class OrbitFold(Fold):
             raise RuntimeError("no rows were added")
         # With one row an orbit the total is the scores themselves, which belong to the caller.
         combined = self.total.clone() if self.orbit.most == 1 else self.total
-        combined.index_copy_(-1, self.action.moved, self._combine_moved())
+        if len(self.action.moved):
+            combined.index_copy_(-1, self.action.moved, self._combine_moved())
         if self.action.general is not None:
             general = self.action.general.nonzero().flatten()
             combined.index_copy_(-1, general, torch.cat(self.identity))

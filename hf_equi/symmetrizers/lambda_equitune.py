@@ -5,8 +5,10 @@ from __future__ import annotations
 import math
 
 import torch
+from torch import nn
 
 from hf_equi.symmetrizers.equitune import Equitune
+from hf_equi.symmetrizers.lambda_networks import LambdaNetwork
 
 __all__ = ["LambdaEquitune", "normalise_log_weights"]
 
@@ -35,6 +37,10 @@ class LambdaEquitune(Equitune):
     name = "lambda"
     weighs_members = True
     relaxable = False
+
+    def create_network(self, features: int, units: int, dropout: float) -> nn.Module | None:
+        """The network of λ, which reads each member alone."""
+        return LambdaNetwork(features, units, dropout)
 
 
 def normalise_log_weights(log_weights: torch.Tensor) -> torch.Tensor:

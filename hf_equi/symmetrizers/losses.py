@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Collection
 from typing import ClassVar
 
 import torch
@@ -13,8 +14,10 @@ __all__ = [
     "LOSSES",
     "Entropy",
     "MaxProbability",
+    "MaxSimilarity",
     "ProxyLoss",
     "PublishedEntropy",
+    "PublishedLeastConfident",
     "PublishedMaxProbability",
     "create_loss",
 ]
@@ -30,9 +33,12 @@ class ProxyLoss(ABC):
     adds_up: ClassVar[bool] = False
     """Whether steps are summed, and not averaged."""
 
+    of_logits: ClassVar[bool] = False
+    """Whether it reads logits as the base gives them, and not log-probabilities."""
+
     @abstractmethod
     def of_steps(self, log_probabilities: torch.Tensor) -> torch.Tensor:
-        """The loss of each step: `(..., V)` to `(...)`."""
+        """The loss of each step: `(..., V)` to `(...)`; where `of_logits`, of logits."""
 
     def reduce(self, steps: torch.Tensor, counted: torch.Tensor | None = None) -> torch.Tensor:
         """The loss of sequences from that of their steps: `(..., T)` to `(...)`.
@@ -134,16 +140,69 @@ class PublishedEntropy(ProxyLoss):
         return -(log_probabilities * log_probabilities / torch.log(log_probabilities.new_tensor(2.0))).sum(-1)
 
 
-LOSSES = {kind.name: kind for kind in (MaxProbability, Entropy, PublishedMaxProbability, PublishedEntropy)}
+class MaxSimilarity(ProxyLoss):
+    r"""Minus the largest logit: of a model that compares images with texts, the best similarity, as it scales it.
+
+    $$ l = -\frac{1}{T} \sum_t \max_v y_t(v) $$
+
+    It reads logits y. Of log-probabilities it would be minus that of the best class, a choice as `MaxProbability`
+    makes it and not by similarity: a normaliser differs from member to member, and says how all classes fare.
+
+    Example:
+        >>> MaxSimilarity()(torch.tensor([[25.0, 24.0], [21.0, 20.0]]))
+        tensor(-23.)
+    """
+
+    name = "max_similarity"
+    of_logits = True
+
+    def of_steps(self, log_probabilities: torch.Tensor) -> torch.Tensor:
+        """Minus the largest of what are logits here."""
+        return -log_probabilities.amax(-1)
+
+
+class PublishedLeastConfident(ProxyLoss):
+    r"""What the authors' code for image classifiers minimises, to compare with.
+
+    $$ l = \frac{1}{T} \sum_t \max_v p_t(v) $$
+
+    It takes the argmin of the largest probability without the minus sign, so it chooses the member that the model is
+    least sure of.
+
+    Example:
+        >>> PublishedLeastConfident()(torch.tensor([[0.5, 0.5], [0.25, 0.75]]).log())
+        tensor(0.6250)
+    """
+
+    name = "published_least_confident"
+
+    def of_steps(self, log_probabilities: torch.Tensor) -> torch.Tensor:
+        """The largest probability."""
+        return log_probabilities.amax(-1).exp()
+
+
+_KINDS: tuple[type[ProxyLoss], ...] = (
+    MaxProbability,
+    Entropy,
+    PublishedMaxProbability,
+    PublishedEntropy,
+    MaxSimilarity,
+    PublishedLeastConfident,
+)
+LOSSES = {kind.name: kind for kind in _KINDS}
 """The losses by name."""
 
 
-def create_loss(name: str) -> ProxyLoss:
+def create_loss(name: str, known: Collection[str] = tuple(LOSSES)) -> ProxyLoss:
     """The loss of that name.
 
+    Args:
+        name: As in `LOSSES`.
+        known: The names that a task has a use for; all of them by default.
+
     Raises:
-        ConfigurationError: If there is none; the message lists those there are.
+        ConfigurationError: If it is not one of them; the message lists those there are.
     """
-    if name not in LOSSES:
-        raise ConfigurationError(f"loss={name!r} is not known: use one of {', '.join(map(repr, LOSSES))}")
+    if name not in known:
+        raise ConfigurationError(f"loss={name!r} is not known: use one of {', '.join(map(repr, known))}")
     return LOSSES[name]()

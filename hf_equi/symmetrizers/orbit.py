@@ -48,6 +48,23 @@ class Orbit:
             return cls(elements, torch.zeros_like(elements))
         return cls(elements, torch.arange(elements.shape[1], device=elements.device).expand_as(elements), shared)
 
+    @classmethod
+    def of_keys(cls, elements: torch.Tensor, keys: torch.Tensor, shared: bool = True) -> Orbit:
+        """The orbits of members that are known by their keys, in the order of these.
+
+        Args:
+            elements: `(B, K)` the elements whose members are asked for.
+            keys: `(B, K)` int64, the same for equal members, and for no others.
+            shared: Whether equal members share a row.
+
+        Example:
+            >>> Orbit.of_keys(torch.tensor([[0, 1, 2, 3]]), torch.tensor([[7, -3, 7, 5]])).row_of
+            tensor([[2, 0, 2, 1]])
+        """
+        if shared:
+            return cls(elements, _dense_rank(torch.zeros_like(keys), keys))
+        return cls(elements, keys.argsort(dim=1, stable=True).argsort(dim=1), shared)
+
     @cached_property
     def counts(self) -> torch.Tensor:
         """Distinct members of each orbit, `(B,)`."""

@@ -6,9 +6,20 @@ import math
 
 import pytest
 import torch
+from token_actions import action_of
 
 from hf_equi.errors import ConfigurationError
-from hf_equi.symmetrizers import Entropy, MaxProbability, PublishedEntropy, create_loss
+from hf_equi.models.seq2seq.configuration_equi_seq2seq import EquiSeq2SeqConfig
+from hf_equi.symmetrizers import (
+    Entropy,
+    Equizero,
+    MaxProbability,
+    MaxSimilarity,
+    Orbit,
+    PublishedEntropy,
+    PublishedLeastConfident,
+    create_loss,
+)
 from hf_equi.symmetrizers.losses import LOSSES, PublishedMaxProbability
 
 # Two sequences of three steps over four classes.
@@ -31,7 +42,11 @@ PUBLISHED = [
     -(math.log(0.7) ** 2 + 3 * math.log(0.1) ** 2) / LN2,
 ]
 MAXIMA = [[-0.5, -0.25, -0.7], [-1.0, -0.5, -0.75]]
-BY_HAND = {"max_probability": MAXIMA, "entropy": ENTROPIES}
+BY_HAND = {
+    "max_probability": MAXIMA,
+    "entropy": ENTROPIES,
+    "published_least_confident": [[-step for step in steps] for steps in MAXIMA],
+}
 
 
 @pytest.mark.parametrize("name", BY_HAND)
@@ -92,17 +107,61 @@ def test_leading_axes_stay(name):
     torch.testing.assert_close(loss(scores)[1, 2], loss(scores[1, 2]))
 
 
-def test_the_surest_step_has_the_least_loss():
+def test_the_surest_step_has_the_least_loss_of_all_but_one():
     sure, unsure = torch.tensor([[0.9, 0.05, 0.05]]).log(), torch.tensor([[0.4, 0.3, 0.3]]).log()
-    assert all(create_loss(name)(sure) < create_loss(name)(unsure) for name in LOSSES)
+    wrong = [name for name in LOSSES if create_loss(name)(sure) >= create_loss(name)(unsure)]
+    assert wrong == ["published_least_confident"]
+
+
+def test_max_similarity_reads_logits():
+    logits = torch.tensor([[[3.0, -1.0], [0.5, 2.0]], [[-4.0, -5.0], [7.0, 7.0]]], dtype=torch.float64)
+    loss = MaxSimilarity()
+    assert loss.of_steps(logits).tolist() == [[-3.0, -2.0], [4.0, -7.0]]
+    assert loss(logits).tolist() == [-2.5, -1.5]
+    assert [name for name in LOSSES if LOSSES[name].of_logits] == ["max_similarity"]
+
+
+def test_similarity_and_probability_may_disagree():
+    """A row of large logits that are close to each other, and one of small ones that are not."""
+    logits = torch.tensor([[9.0, 8.9, 8.8], [2.0, -9.0, -9.0]])
+    assert MaxSimilarity()(logits[:1]) < MaxSimilarity()(logits[1:])
+    for loss in (MaxSimilarity(), MaxProbability()):  # of log-probabilities the two go by the same order
+        assert loss(logits[:1].log_softmax(-1)) > loss(logits[1:].log_softmax(-1))
+
+
+def test_each_loss_of_images_chooses_its_member():
+    action, orbit = action_of(4, [[0, 1]]), Orbit.start(torch.tensor([[0, 1]]), shared=False)
+    logits = torch.tensor([[[9.0, 8.9, 8.8, 8.7]], [[2.0, -9.0, -9.0, -9.0]]])
+    chosen = {}
+    for name in ("max_similarity", "max_probability", "published_least_confident"):
+        loss = create_loss(name)
+        fold = Equizero(loss).fold(orbit, action)
+        fold.add(0, logits if loss.of_logits else logits.log_softmax(-1))
+        chosen[name] = fold.decision().chosen_element.tolist()
+    assert chosen == {"max_similarity": [0], "max_probability": [1], "published_least_confident": [0]}
+
+
+@pytest.mark.parametrize("name", LOSSES)
+def test_gradients_are_finite_differences(name):
+    leaf = torch.randn(2, 3, 5, dtype=torch.float64, requires_grad=True)
+    loss = create_loss(name)
+    assert torch.autograd.gradcheck(lambda logits: loss(logits if loss.of_logits else logits.log_softmax(-1)), leaf)
 
 
 def test_names_make_their_losses():
-    kinds = (MaxProbability, Entropy, PublishedMaxProbability, PublishedEntropy)
-    assert list(LOSSES) == ["max_probability", "entropy", "published_max_probability", "published_entropy"]
+    kinds = (
+        MaxProbability,
+        Entropy,
+        PublishedMaxProbability,
+        PublishedEntropy,
+        MaxSimilarity,
+        PublishedLeastConfident,
+    )
+    names = ["max_probability", "entropy", "published_max_probability", "published_entropy"]
+    assert list(LOSSES) == [*names, "max_similarity", "published_least_confident"]
     assert list(LOSSES.values()) == list(kinds)
     assert [type(create_loss(name)) for name in LOSSES] == list(kinds)
-    assert [kind.adds_up for kind in kinds] == [False, False, True, True]
+    assert [kind.adds_up for kind in kinds] == [False, False, True, True, False, False]
 
 
 def test_unknown_loss_raises_and_lists_the_known():
@@ -111,3 +170,18 @@ def test_unknown_loss_raises_and_lists_the_known():
         match="loss='regard' is not known: use one of 'max_probability', 'entropy', 'published_max_probability', 'pub",
     ):
         create_loss("regard")
+
+
+def test_a_task_may_know_fewer_losses():
+    known = ("entropy", "max_similarity")
+    assert [type(create_loss(name, known=known)) for name in known] == [Entropy, MaxSimilarity]
+    with pytest.raises(ConfigurationError, match="'max_probability' is not known: use one of 'entropy', 'max_simila"):
+        create_loss("max_probability", known=known)
+
+
+@pytest.mark.parametrize("name", ["max_similarity", "published_least_confident"])
+@pytest.mark.parametrize("method", ["equizero", "equitune"])
+def test_losses_of_images_are_refused_for_texts(method, name):
+    message = f"loss='{name}' is not known: use one of .*'published_entropy'$"
+    with pytest.raises(ConfigurationError, match=message):
+        EquiSeq2SeqConfig(method=method, loss=name)

@@ -9,6 +9,8 @@ from hf_equi.symmetrizers.equitune import check_average
 __all__ = ["TASK", "create"]
 
 TASK = "seq2seq"
+# Losses of images are left out: one reads logits, and what is folded here is log-probabilities.
+_LOSSES = ("max_probability", "entropy", "published_max_probability", "published_entropy")
 
 register_method(task=TASK, name="equitune", factory=lambda average, loss: Equitune(average))
 register_method(task=TASK, name="equizero", factory=lambda average, loss: Equizero(create_loss(loss)))
@@ -24,6 +26,6 @@ def create(name: str, average: str, loss: str) -> Symmetrizer:
         ConfigurationError: If there is none, or a setting is not one of its own.
     """
     check_average(average)
-    create_loss(loss)
+    create_loss(loss, known=_LOSSES)
     method: Symmetrizer = create_method(TASK, name, average=average, loss=loss)
     return method
