@@ -5,12 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from transformers import AutoConfig, AutoTokenizer, PreTrainedConfig, PreTrainedModel, PreTrainedTokenizerBase
+from transformers import AutoConfig, PreTrainedConfig, PreTrainedModel
 
 from hf_equi.errors import ConfigurationError, UnsupportedModelError
 from hf_equi.generation.loading import load_safetensors
 from hf_equi.generation.scorers import Scorer
-from hf_equi.groups import DemographicGroup, FiniteGroup
+from hf_equi.groups import FiniteGroup
 from hf_equi.models.causal_lm.task import CausalLMTask
 from hf_equi.models.configuration_equi import EquiConfig
 from hf_equi.models.seq2seq.task import Seq2SeqTask
@@ -78,7 +78,7 @@ def symmetrize(  # noqa: PLR0913  all that methods can be told
     settings = {**locals(), **from_pretrained_kwargs}
     given = {name: value for name, value in settings.items() if name in _SETTINGS and value is not None}
     from_pretrained_kwargs = {name: value for name, value in from_pretrained_kwargs.items() if name not in _SETTINGS}
-    return _symmetrize(model, _check_request(task, group), method, task, tokenizer, given, from_pretrained_kwargs)
+    return _symmetrize(model, group, method, task, given, from_pretrained_kwargs)
 
 
 _SETTINGS = frozenset().union(*(task.settings for task in TASKS.values()))
@@ -86,44 +86,32 @@ _SETTINGS = frozenset().union(*(task.settings for task in TASKS.values()))
 
 def _symmetrize(
     model: str | Path | PreTrainedModel,
-    group: DemographicGroup,
+    group: FiniteGroup,
     method: str,
     task_name: str | None,
-    tokenizer: Any,
     given: dict[str, Any],
     kwargs: dict[str, Any],
 ) -> Any:
-    is_object = isinstance(model, PreTrainedModel)
-    base_config = _read_config(model, tokenizer, kwargs)
+    if task_name not in (None, *TASKS):
+        raise ConfigurationError(f"task={task_name!r} is not known: use one of {', '.join(map(repr, TASKS))}, or none")
+    name = None if isinstance(model, PreTrainedModel) else _resolve_name(model)
+    base_config = _read_config(model, kwargs)
     task = TASKS[task_name] if task_name is not None else _find_task(model, base_config)
+    task.check_group(group)
     task.check_settings(given)
     if isinstance(model, PreTrainedModel):
         task.check_model(model)
     else:
         task.check_config(base_config)
-        if tokenizer is None:
-            tokenizer = AutoTokenizer.from_pretrained(_resolve_name(model), **_shared(kwargs))
-    for each in (tokenizer, given.get("target_tokenizer", tokenizer)):
-        _check_tokenizer(each)
-    request = Request(base_config, group, method, tokenizer, given, None if is_object else kwargs)
+    companion = task.prepare(name, given, _shared(kwargs))
+    request = Request(base_config, group, method, companion, given, None if name is None else kwargs)
     config = task.make_config(request)
-    base: Any = model if is_object else load_safetensors(task.auto_class, _resolve_name(model), **kwargs)
+    base: Any = model if name is None else load_safetensors(task.auto_class, name, **kwargs)
     wrapped = task.wrap(config, base, request)
     wrapped.train(base.training)
     if base is not model:
         wrapped.remember_base()
     return wrapped
-
-
-def _check_request(task: str | None, group: FiniteGroup) -> DemographicGroup:
-    if task not in (None, *TASKS):
-        raise ConfigurationError(f"task={task!r} is not known: use one of {', '.join(map(repr, TASKS))}, or none")
-    if not isinstance(group, DemographicGroup):
-        raise ConfigurationError(
-            f"A language model is acted on by a DemographicGroup, not by a {type(group).__name__}. Make one: "
-            'hf_equi.DemographicGroup([["man", "woman"]]) or DemographicGroup.preset("gender").'
-        )
-    return group
 
 
 def _resolve_name(model: Any) -> str:
@@ -139,7 +127,7 @@ def _shared(kwargs: dict[str, Any]) -> dict[str, Any]:
     return {key: kwargs[key] for key in names if key in kwargs}
 
 
-def _read_config(model: Any, tokenizer: Any, kwargs: dict[str, Any]) -> PreTrainedConfig:
+def _read_config(model: Any, kwargs: dict[str, Any]) -> PreTrainedConfig:
     """The config of a base, before any weights are loaded."""
     if isinstance(model, PreTrainedModel):
         if isinstance(model.config, EquiConfig):
@@ -148,10 +136,6 @@ def _read_config(model: Any, tokenizer: Any, kwargs: dict[str, Any]) -> PreTrain
             )
         if kwargs:
             raise ConfigurationError(f"{', '.join(sorted(kwargs))}: only used where a model is loaded by its name")
-        if tokenizer is None:
-            raise ConfigurationError(
-                "A model passed as an object needs its tokenizer: symmetrize(model, group, tokenizer=...)"
-            )
         return model.config
     if not isinstance(model, (str, Path)):
         raise ConfigurationError(
@@ -186,10 +170,3 @@ def _find_task(model: Any, config: PreTrainedConfig) -> Task:
         names = " or ".join(f"task={task.name!r}" for task in named)
         raise ConfigurationError(f"A {config.model_type!r} model serves several tasks: say which, {names}")
     return named[0]
-
-
-def _check_tokenizer(tokenizer: Any) -> None:
-    if not isinstance(tokenizer, PreTrainedTokenizerBase):
-        raise ConfigurationError(
-            f"tokenizer={tokenizer!r} is no tokenizer of transformers: pass AutoTokenizer.from_pretrained(...)"
-        )

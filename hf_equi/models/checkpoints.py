@@ -1,4 +1,4 @@
-"""Saving and loading a wrapped model: with its tokenizer, with or without the base's weights."""
+"""Saving and loading a wrapped model: with what prepares its inputs, with or without the base's weights."""
 
 from __future__ import annotations
 
@@ -7,15 +7,14 @@ import os
 from pathlib import Path
 from typing import Any, ClassVar
 
-from transformers import AutoTokenizer, PreTrainedModel
+from transformers import PreTrainedModel
 from transformers.utils import CONFIG_NAME, cached_file
 from transformers.utils.hub import extract_commit_hash
 
 from hf_equi.errors import ConfigurationError
 from hf_equi.generation.loading import load_safetensors
-from hf_equi.models.fingerprint import check_tokenizer
 
-__all__ = ["CheckpointMixin", "embedding_rows", "hub_name", "load_tokenizer"]
+__all__ = ["CheckpointMixin", "hub_name"]
 
 LOADER = "import_hf_equi.py"
 """The module that lets the Auto classes load a checkpoint before `import hf_equi`, with `trust_remote_code=True`."""
@@ -41,12 +40,6 @@ __all__ = ["{model}", "{config}"]
 _HUB_ARGUMENTS = ("cache_dir", "force_download", "local_files_only", "token", "revision", "subfolder")
 
 
-def embedding_rows(model: PreTrainedModel) -> int:
-    """Tokens that a model's embedding has rows for."""
-    weight: Any = model.get_input_embeddings().weight
-    return int(weight.shape[0])
-
-
 def hub_name(config: Any, **hub: Any) -> tuple[str | None, str | None]:
     """The name under which a model was loaded from the Hub and the commit, or nothing for other models.
 
@@ -65,7 +58,7 @@ def hub_name(config: Any, **hub: Any) -> tuple[str | None, str | None]:
 
 
 class CheckpointMixin:
-    """What wrapped models add to `PreTrainedModel` for their tokenizer and their base."""
+    """What wrapped models add to `PreTrainedModel` for their base and for what prepares their inputs."""
 
     auto_class: ClassVar[Any]
     base: PreTrainedModel
@@ -75,44 +68,23 @@ class CheckpointMixin:
     own_arguments: ClassVar[tuple[str, ...]] = ()
     """What `from_pretrained` hands to the model itself, and not to its base."""
 
-    @property
-    def tokenizer(self) -> Any:
-        """The tokenizer that the token permutation belongs to.
-
-        Raises:
-            ConfigurationError: If the checkpoint had none; on setting one that disagrees with the stored permutation.
-        """
-        if self._tokenizer is None:
-            raise ConfigurationError(
-                "This model was saved without its tokenizer. Set it: lm.tokenizer = AutoTokenizer.from_pretrained(...)"
-            )
-        return self._tokenizer
-
-    @tokenizer.setter
-    def tokenizer(self, tokenizer: Any) -> None:
-        check_tokenizer(
-            tokenizer, self.config.tokenizer_fingerprint, getattr(tokenizer, "name_or_path", "") or "the call"
-        )
-        self._tokenizer = tokenizer
-
     def unwrap(self) -> PreTrainedModel:
         """The base model, the same object."""
         return self.base
 
     def save_base_pretrained(self, save_directory: str | os.PathLike[str], **kwargs: Any) -> None:
-        """Save the base alone, as a checkpoint of its own class, with the tokenizer."""
+        """Save the base alone, as a checkpoint of its own class, with what prepares its inputs."""
         self.base.save_pretrained(save_directory, **kwargs)
-        self._save_tokenizers(Path(save_directory))
+        self._save_companions(Path(save_directory))
 
-    def _save_tokenizers(self, folder: Path) -> None:
-        """Save what turns texts into the tokens that the group moves."""
-        if self._tokenizer is not None:
-            self._tokenizer.save_pretrained(folder)
+    def _save_companions(self, folder: Path) -> None:
+        """Save what prepares the inputs of the model."""
+        raise NotImplementedError
 
     def save_pretrained(
         self, save_directory: str | os.PathLike[str], *args: Any, save_base: bool = True, **kwargs: Any
     ) -> None:
-        """Save weights, config, generation config and tokenizer.
+        """Save weights, config, generation config and what prepares inputs.
 
         Args:
             save_directory: Where to.
@@ -139,7 +111,7 @@ class CheckpointMixin:
             self.auto_class.__name__: f"{Path(LOADER).stem}.{type(self).__name__}",
         }
         # Before the weights: with push_to_hub the whole folder goes out at the end of their saving.
-        self._save_tokenizers(folder)
+        self._save_companions(folder)
         if save_base:
             super().save_pretrained(save_directory, *args, **kwargs)  # type: ignore[misc]
         else:
@@ -147,14 +119,6 @@ class CheckpointMixin:
 
     def _check_unchanged(self) -> None:
         """Refuse to write a checkpoint that could not be loaded again."""
-        rows = embedding_rows(self.base)
-        if rows != self.config.vocab_size:
-            raise ConfigurationError(
-                f"The base's embedding was resized to {rows} rows, the token permutation was made for "
-                f"{self.config.vocab_size}. Wrap the base again: symmetrize(lm.unwrap(), group, tokenizer=tokenizer)."
-            )
-        if self._tokenizer is not None:
-            check_tokenizer(self._tokenizer, self.config.tokenizer_fingerprint, "this model, changed since,")
 
     def _require_hub_base(self) -> None:
         if self.config.base_name is None:
@@ -184,38 +148,37 @@ class CheckpointMixin:
         config.stores_base = False
         config.architectures = [type(self).__name__]
         config.save_pretrained(folder)
-        self.generation_config.save_pretrained(folder)
+        if self.can_generate():  # type: ignore[attr-defined]
+            self.generation_config.save_pretrained(folder)
 
     @classmethod
     def from_pretrained(cls, pretrained_model_name_or_path: Any, *args: Any, config: Any = None, **kwargs: Any) -> Any:
-        """Load a model with its tokenizer; the weights from the base's own repository where the checkpoint has none.
+        """Load a model with what prepares its inputs; the weights from the base's own repository where it has none.
 
         Raises:
-            ConfigurationError: If the checkpoint is no EquiLM, or its tokenizer disagrees with the stored permutation.
+            ConfigurationError: If the checkpoint is of another model type, or its tokenizer disagrees with the stored
+                permutation.
         """
         hub = {name: kwargs[name] for name in _HUB_ARGUMENTS if name in kwargs}
         config = cls._read_config(pretrained_model_name_or_path, config, hub)
         for name in [name for name in kwargs if name in config.to_dict() and name != "dtype"]:
             setattr(config, name, kwargs.pop(name))
         config._check()
-        tokenizers = cls._load_tokenizers(pretrained_model_name_or_path, config, hub)
+        companions = cls._load_companions(pretrained_model_name_or_path, config, hub)
         if config.stores_base:
             kwargs["use_safetensors"] = True  # no pickle is ever loaded
             model = super().from_pretrained(pretrained_model_name_or_path, *args, config=config, **kwargs)  # type: ignore[misc]
         else:
             model = cls._load_through_base(pretrained_model_name_or_path, config, kwargs)
         loaded, information = model if isinstance(model, tuple) else (model, None)
-        for name, tokenizer in tokenizers.items():
-            setattr(loaded, name, tokenizer)
+        for name, companion in companions.items():
+            setattr(loaded, name, companion)
         return loaded if information is None else (loaded, information)
 
     @classmethod
-    def _load_tokenizers(cls, path: Any, config: Any, hub: dict[str, Any]) -> dict[str, Any]:
-        """The tokenizers of a checkpoint, checked, by the attributes that hold them."""
-        tokenizer = load_tokenizer(path, hub)
-        if tokenizer is not None:
-            check_tokenizer(tokenizer, config.tokenizer_fingerprint, str(path))
-        return {"_tokenizer": tokenizer}
+    def _load_companions(cls, path: Any, config: Any, hub: dict[str, Any]) -> dict[str, Any]:
+        """What prepares inputs, checked, by the attributes that hold it."""
+        raise NotImplementedError
 
     @classmethod
     def _read_config(cls, path: Any, config: Any, hub: dict[str, Any]) -> Any:
@@ -240,18 +203,11 @@ class CheckpointMixin:
         config.stores_base = True  # of the model in memory; `save_base=False` asks for it again
         model = cls(config, base, **own)  # type: ignore[call-arg]
         model.remember_base()
-        model.generation_config = type(model.generation_config).from_pretrained(path)
+        if model.can_generate():  # type: ignore[attr-defined]
+            model.generation_config = type(model.generation_config).from_pretrained(path)
         return model.eval()  # type: ignore[attr-defined]
 
 
 def _versions(base: PreTrainedModel) -> list[int]:
     """How often each weight was written to, as torch counts."""
     return [parameter._version for parameter in base.parameters()]
-
-
-def load_tokenizer(path: Any, hub: dict[str, Any]) -> Any:
-    """The tokenizer beside a checkpoint, or `None`."""
-    try:
-        return AutoTokenizer.from_pretrained(path, **hub)
-    except (OSError, ValueError, KeyError):
-        return None

@@ -10,7 +10,7 @@ from typing import Any, ClassVar
 from transformers import PreTrainedConfig, PreTrainedModel
 
 from hf_equi.errors import ConfigurationError, UnsupportedModelError
-from hf_equi.groups import DemographicGroup
+from hf_equi.groups import FiniteGroup
 from hf_equi.models.checkpoints import hub_name
 from hf_equi.models.configuration_equi import EquiConfig
 
@@ -25,15 +25,15 @@ class Request:
         base_config: Of the base.
         group: The group.
         method: The method's name.
-        tokenizer: The base's tokenizer.
+        companion: What prepares the base's inputs: its tokenizer, or its processor; `None` where there is none.
         settings: What else was given: settings of the method and of the task, those that are not `None`.
         hub: What the base is loaded with by its name, or `None` for a base that is an object.
     """
 
     base_config: PreTrainedConfig
-    group: DemographicGroup
+    group: Any
     method: str
-    tokenizer: Any
+    companion: Any
     settings: dict[str, Any] = field(default_factory=dict)
     hub: dict[str, Any] | None = None
 
@@ -61,6 +61,11 @@ class Task(ABC):
     settings: ClassVar[frozenset[str]]
     """The settings of `symmetrize` that it takes."""
 
+    group_class: ClassVar[type[FiniteGroup]]
+    """The groups that act on its inputs."""
+    group_example: ClassVar[str]
+    """How to make one, for messages."""
+
     @property
     @abstractmethod
     def mapping(self) -> Mapping[Any, Any]:
@@ -70,9 +75,9 @@ class Task(ABC):
     def check_base(self, base: PreTrainedModel | type[PreTrainedModel]) -> None:
         """Refuse a base that cannot be wrapped."""
 
-    @abstractmethod
     def owns(self, model: PreTrainedModel) -> bool:
-        """Whether a model is one of this task's."""
+        """Whether a model is one of this task's: by its class."""
+        return isinstance(model, self.classes(model.config))
 
     @abstractmethod
     def make_config(self, request: Request) -> EquiConfig:
@@ -87,6 +92,27 @@ class Task(ABC):
     def wrap(self, config: EquiConfig, base: PreTrainedModel, request: Request) -> Any:
         """The base in its wrapper, with its tokenizer."""
 
+    @abstractmethod
+    def prepare(self, name: str | None, given: dict[str, Any], hub: dict[str, Any]) -> Any:
+        """What prepares the base's inputs: what was given, or what lies beside the weights.
+
+        Args:
+            name: A folder or Hub name, or `None` for a base that is an object.
+            given: The settings of the call.
+            hub: What it is loaded with.
+
+        Raises:
+            ConfigurationError: If there is none and the task needs one, or it is of another kind.
+        """
+
+    def check_group(self, group: Any) -> None:
+        """Refuse a group that does not act on this task's inputs."""
+        if not isinstance(group, self.group_class):
+            raise ConfigurationError(
+                f"A {self.what} is acted on by a {self.group_class.__name__}, not by a {type(group).__name__}. "
+                f"Make one: {self.group_example}."
+            )
+
     def knows(self, config: PreTrainedConfig) -> bool:
         """Whether a config may be that of a base; code from the Hub says so itself."""
         remote = getattr(config, "auto_map", None) or {}
@@ -95,12 +121,19 @@ class Task(ABC):
     def names_architecture(self, config: PreTrainedConfig) -> bool:
         """Whether the class that a checkpoint was saved from is one of this task's."""
         known = getattr(config, "architectures", None) or []
-        return type(config) in self.mapping and self.mapping[type(config)].__name__ in known
+        return any(model.__name__ in known for model in self.classes(config))
+
+    def classes(self, config: PreTrainedConfig) -> tuple[type[PreTrainedModel], ...]:
+        """The base classes of a config: mostly one, or none."""
+        if type(config) not in self.mapping:
+            return ()
+        found = self.mapping[type(config)]
+        return found if isinstance(found, tuple) else (found,)
 
     def check_config(self, config: PreTrainedConfig) -> None:
         """Refuse a config whose model cannot be wrapped; code from the Hub is checked when its class is known."""
-        if type(config) in self.mapping:
-            self.check_base(self.mapping[type(config)])
+        for model in self.classes(config):
+            self.check_base(model)
 
     def check_model(self, model: PreTrainedModel) -> None:
         """Refuse a model of another task."""

@@ -6,13 +6,10 @@ import copy
 from collections.abc import Callable
 from typing import Any, ClassVar
 
-import torch
 from torch import nn
 from transformers import PreTrainedModel
 
-from hf_equi.errors import ConfigurationError
-from hf_equi.groups import DemographicGroup
-from hf_equi.models.checkpoints import embedding_rows
+from hf_equi.groups import FiniteGroup
 
 __all__ = ["WrapperMixin"]
 
@@ -22,8 +19,6 @@ class WrapperMixin:
 
     auto_class: ClassVar[Any]
     """The Auto class of the bases."""
-    action_class: ClassVar[type]
-    """How groups act on the tokens of such models."""
     base: PreTrainedModel
     config: Any
     supports_gradient_checkpointing = True
@@ -43,9 +38,8 @@ class WrapperMixin:
         self.config.base_config = base.config
         self._share_quantization(base)
         self._is_stateful = base._is_stateful
-        if base.generation_config is not None:
+        if base.can_generate() and base.generation_config is not None:
             self.generation_config = copy.deepcopy(base.generation_config)
-        self._tokenizer: Any = None
         self._loaded_base = None
         self._action: Any = None
 
@@ -58,57 +52,21 @@ class WrapperMixin:
             self.is_quantized = True
 
     @property
-    def group(self) -> DemographicGroup:
+    def group(self) -> FiniteGroup:
         """The group that the model is equivariant to."""
-        group: DemographicGroup = self.action.group
+        group: FiniteGroup = self.action.group
         return group
 
     @property
     def action(self) -> Any:
-        """How the group acts on tokens: rebuilt from the config, never from stored tables."""
+        """How the group acts on what the model reads: rebuilt from the config, never from stored tables."""
         if self._action is None:
-            self._action = self._stored_action(DemographicGroup.from_dict(self.config.group))
-        # Offloaded weights are on no device while they are not needed.
-        device = self._weights_device
-        if device.type != "meta" and self._action.device != device:
-            self._action = self._action.to(device)
+            self._action = self._stored_action(self.config.read_group())
         return self._action
 
-    def resolve(self, group: Any) -> Any:
-        """The action of a group for one call; of the model's own for `None`.
-
-        Raises:
-            ActionError: If no tokenizer knows the group's words.
-            ConfigurationError: If the model has no tokenizer, or its method no variant for the group.
-        """
-        if isinstance(group, self.action_class):
-            return group
-        if group is not None and not isinstance(group, DemographicGroup):
-            raise ConfigurationError(
-                f"group={group!r} is no DemographicGroup: make one, or take DemographicGroup.preset"
-            )
-        if group is None or group == self.group:
-            return self.action
-        if group.relaxed and not self.config.create_method().relaxable:
-            raise ConfigurationError(
-                f"The method {self.config.method!r} has no relaxed variant for the group {group!r}"
-            )
-        return self._new_action(group)
-
-    def _stored_action(self, group: DemographicGroup) -> Any:
-        """The action of the config's token maps."""
+    def _stored_action(self, group: Any) -> Any:
+        """The action of the config's group."""
         raise NotImplementedError
-
-    def _new_action(self, group: DemographicGroup) -> Any:
-        """The action of another group, by the model's tokenizers."""
-        raise NotImplementedError
-
-    @property
-    def _weights_device(self) -> torch.device:
-        """Where the weights are; replicas of `DataParallel` have no parameters to ask."""
-        weight: Any = self.get_input_embeddings().weight
-        device: torch.device = weight.device
-        return device
 
     def get_input_embeddings(self) -> nn.Module:
         """The base's."""
@@ -126,23 +84,6 @@ class WrapperMixin:
     def set_output_embeddings(self, new_embeddings: nn.Module) -> None:
         """Set the base's."""
         self.base.set_output_embeddings(new_embeddings)
-
-    def resize_token_embeddings(self, new_num_tokens: int | None = None, *args: Any, **kwargs: Any) -> Any:
-        """Refused, unless the size stays: the stored token map belongs to this vocabulary.
-
-        Raises:
-            ConfigurationError: For another size.
-        """
-        size = new_num_tokens or embedding_rows(self.base)
-        if size != self.config.vocab_size or args or kwargs.get("pad_to_multiple_of"):
-            raise ConfigurationError(
-                f"The token permutation was made for {self.config.vocab_size} tokens, not for another size. "
-                "Resize the base, then wrap it again: base = lm.unwrap(), base.resize_token_embeddings(n), "
-                "symmetrize(base, group)"
-            )
-        if size == embedding_rows(self.base):
-            return self.get_input_embeddings()  # a base with two vocabularies refuses to be asked
-        return self.base.resize_token_embeddings(new_num_tokens, *args, **kwargs)
 
     def init_weights(self) -> None:
         """Initialise and tie the weights of a new base; one that was passed in stays to the bit as it is."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from importlib.metadata import version
 
 import pytest
 from small_models import configs
@@ -12,7 +11,7 @@ from transformers import AutoConfig
 
 from hf_equi import DemographicGroup, EquiLMConfig, EquiSeq2SeqConfig
 from hf_equi.actions.tokens import TokenMap
-from hf_equi.errors import ActionError, ConfigurationError
+from hf_equi.errors import ConfigurationError
 
 GROUP = DemographicGroup([["a", "b"]])
 RELAXED = DemographicGroup([["a", "b"]], neutral=["c"])
@@ -44,38 +43,11 @@ def kind(request):
     return request.param
 
 
-def test_there_is_a_map_for_each_vocabulary():
-    assert EquiLMConfig.map_names == ("token_map",)
-    assert EquiSeq2SeqConfig.map_names == ("source_map", "target_map")
-    assert sizes(EquiSeq2SeqConfig)["source_map"] != sizes(EquiSeq2SeqConfig)["target_map"]
-
-
-def test_what_tools_look_for_is_the_base_s(kind):
-    config, own = make(kind), base_config(kind)
-    assert config.vocab_size == own.vocab_size
-    assert (config.bos_token_id, config.eos_token_id, config.pad_token_id) == (
-        own.bos_token_id,
-        own.eos_token_id,
-        own.pad_token_id,
-    )
-    assert config.tie_word_embeddings == own.tie_word_embeddings
-    assert config.max_position_embeddings == own.max_position_embeddings
-    assert config.get_text_config().model_type == own.model_type
-    assert config.hf_equi_version == version("hf_equi")
-
-
 def test_defaults_make_a_config_without_a_group(kind):
     config = kind()
     assert not config.has_group
     assert config.method == "equitune"
     assert config.stores_base
-
-
-def test_a_group_needs_all_its_maps(kind):
-    assert make(kind).has_group
-    assert not make(kind, group=None).has_group
-    for name in kind.map_names:
-        assert not make(kind, **{name: None}).has_group
 
 
 def test_the_base_s_config_is_copied_and_left_as_it_is(kind):
@@ -118,31 +90,3 @@ def test_stored_as_plain_json_and_read_again(kind, tmp_path):
 def test_bad_settings_are_refused(kind, settings, message):
     with pytest.raises(ConfigurationError, match=message):
         make(kind, **settings)
-
-
-def test_a_relaxed_group_needs_maps_that_list_its_words(kind):
-    with pytest.raises(ActionError, match="does not list the neutral or general tokens"):
-        make(kind, group=RELAXED.to_dict())
-    config = make(kind, group=RELAXED.to_dict(), **maps(kind, neutral=[[3]]))
-    assert config.has_group
-
-
-def test_maps_have_to_fit_their_vocabulary(kind):
-    for name, size in sizes(kind).items():
-        other = {**maps(kind)[name], "vocab_size": size + 1}
-        with pytest.raises(ConfigurationError, match=f"made for {size + 1} tokens, the base has {size}"):
-            make(kind, **{name: other})
-
-
-def test_maps_have_to_fit_their_group(kind):
-    for name in kind.map_names:
-        with pytest.raises(ActionError, match=r"sets of \[3\] tokens, the group has factors of \[2\] words"):
-            make(kind, **{name: maps(kind, (1, 2, 3))[name]})
-
-
-def test_damaged_maps_are_refused(kind):
-    for name in kind.map_names:
-        with pytest.raises(ActionError, match="The stored map is no permutation: the token 1"):
-            make(kind, **{name: {**maps(kind)[name], "sets": [[[1, 2], [1, 3]]]}})
-        with pytest.raises(ActionError, match="The stored token map is damaged"):
-            make(kind, **{name: {"vocab_size": 3}})

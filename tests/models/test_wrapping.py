@@ -11,7 +11,7 @@ from small_seq2seq import SIX, fresh, tokenizers
 from transformers import MambaConfig, MambaForCausalLM
 
 import hf_equi
-from hf_equi.errors import ConfigurationError, UnsupportedModelError
+from hf_equi.errors import UnsupportedModelError
 from hf_equi.generation.base_call import check_base
 
 
@@ -45,22 +45,6 @@ def test_embeddings_are_the_base_s(lm):
     lm.set_output_embeddings(new_head)
     assert lm.base.get_input_embeddings() is new
     assert lm.base.get_output_embeddings() is new_head
-
-
-def test_embeddings_keep_their_size(lm):
-    rows = lm.config.vocab_size
-    for arguments in ({"new_num_tokens": rows + 1}, {"new_num_tokens": rows, "pad_to_multiple_of": 64}):
-        with pytest.raises(ConfigurationError, match=f"was made for {rows} tokens, not for another size"):
-            lm.resize_token_embeddings(**arguments)
-    assert lm.resize_token_embeddings(rows) is lm.base.get_input_embeddings()
-    assert lm.resize_token_embeddings() is lm.base.get_input_embeddings()
-
-
-def test_a_base_that_was_resized_is_brought_back():
-    lm = hf_equi.symmetrize(copy.deepcopy(base_model()), GENDER, tokenizer=tokenizer())
-    rows = lm.config.vocab_size
-    lm.base.resize_token_embeddings(rows + 2, mean_resizing=False)
-    assert len(lm.resize_token_embeddings(rows).weight) == rows
 
 
 def test_weights_of_a_base_that_was_passed_stay_to_the_bit(lm):

@@ -12,14 +12,14 @@ from hf_equi.actions.tokens import TokenMap
 from hf_equi.errors import ConfigurationError
 from hf_equi.groups import DemographicGroup
 from hf_equi.models.causal_lm.methods import create
-from hf_equi.models.configuration_equi import EquiConfig
+from hf_equi.models.configuration_equi_text import EquiTextConfig
 from hf_equi.symmetrizers import Symmetrizer
 
 __all__ = ["EquiLMConfig"]
 
 
 @strict
-class EquiLMConfig(EquiConfig):
+class EquiLMConfig(EquiTextConfig):
     r"""Configuration of `EquiLM`: a base config, a group in words, and the tokens that stand for them.
 
     Args:

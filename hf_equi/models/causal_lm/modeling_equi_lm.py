@@ -20,9 +20,9 @@ from hf_equi.generation.orbit_forward import OrbitInputs, forward_orbit
 from hf_equi.groups import DemographicGroup
 from hf_equi.models.causal_lm.configuration_equi_lm import EquiLMConfig
 from hf_equi.models.causal_lm.explanation import TokenExplanation, explain_tokens
-from hf_equi.models.checkpoints import CheckpointMixin
 from hf_equi.models.decoding import DecodingMixin
-from hf_equi.models.wrapping import WrapperMixin
+from hf_equi.models.text_checkpoints import TextCheckpointMixin
+from hf_equi.models.text_wrapping import TextWrapperMixin
 from hf_equi.symmetrizers import Draws, Symmetrizer
 
 __all__ = ["EquiCausalLMOutput", "EquiLM"]
@@ -45,7 +45,7 @@ class EquiCausalLMOutput(ModelOutput):
     chosen_element: torch.Tensor | None = None
 
 
-class EquiLM(WrapperMixin, CheckpointMixin, DecodingMixin, PreTrainedModel, GenerationMixin):  # type: ignore[misc]
+class EquiLM(TextWrapperMixin, TextCheckpointMixin, DecodingMixin, PreTrainedModel, GenerationMixin):  # type: ignore[misc]
     r"""A causal language model made equivariant to a demographic group, without retraining.
 
     $$ \log p_G(v \mid x) = \text{normalise} \frac{1}{|G|} \sum_{g \in G} \log p_M(g(v) \mid gx) $$

@@ -21,7 +21,8 @@ from hf_equi.models.causal_lm.modeling_equi_lm import EquiLM
 from hf_equi.models.causal_lm.modeling_equizero_lm import EquizeroLM
 from hf_equi.models.configuration_equi import EquiConfig
 from hf_equi.models.fingerprint import fingerprint
-from hf_equi.models.task import Request, Task
+from hf_equi.models.task import Request
+from hf_equi.models.text_task import TextTask
 from hf_equi.symmetrizers import Symmetrizer
 
 __all__ = ["CausalLMTask"]
@@ -29,13 +30,15 @@ __all__ = ["CausalLMTask"]
 SEARCH = ("scorer", "beam_length", "action")
 
 
-class CausalLMTask(Task):
+class CausalLMTask(TextTask):
     """Causal language models."""
 
     name = "causal_lm"
     what = "model that reads from left to right and generates text"
     auto_class = AutoModelForCausalLM
-    settings: ClassVar[frozenset[str]] = frozenset({"average", "multi_token", "orbit_chunk_size", *SEARCH})
+    settings: ClassVar[frozenset[str]] = frozenset(
+        {"average", "multi_token", "orbit_chunk_size", "tokenizer", *SEARCH}
+    )
 
     @property
     def mapping(self) -> Mapping[Any, Any]:
@@ -65,8 +68,8 @@ class CausalLMTask(Task):
             if words:  # which move without tokens of their own
                 warnings.simplefilter("ignore", HfEquiWarning)
             multi_token = entries.get("multi_token", "error")
-            entries["token_map"] = resolve_tokens(request.group, request.tokenizer, vocab_size, multi_token).to_dict()
-        entries["tokenizer_fingerprint"] = fingerprint(request.tokenizer)
+            entries["token_map"] = resolve_tokens(request.group, request.companion, vocab_size, multi_token).to_dict()
+        entries["tokenizer_fingerprint"] = fingerprint(request.companion)
         return EquiLMConfig(**entries) if search is None else EquizeroLMConfig(**entries, **search)
 
     def wrap(self, config: EquiConfig, base: PreTrainedModel, request: Request) -> EquiLM:
@@ -75,7 +78,7 @@ class CausalLMTask(Task):
             lm: EquiLM = EquizeroLM(config, base, request.settings.get("scorer"))
         else:
             lm = EquiLM(config, base)  # type: ignore[arg-type]
-        lm.tokenizer = request.tokenizer
+        lm.tokenizer = request.companion
         return lm
 
 

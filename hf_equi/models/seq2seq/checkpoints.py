@@ -6,8 +6,8 @@ from pathlib import Path
 from typing import Any
 
 from hf_equi.errors import ConfigurationError
-from hf_equi.models.checkpoints import CheckpointMixin, load_tokenizer
 from hf_equi.models.fingerprint import check_tokenizer
+from hf_equi.models.text_checkpoints import TextCheckpointMixin, load_tokenizer
 
 __all__ = ["PairCheckpointMixin"]
 
@@ -15,10 +15,10 @@ TARGET_FOLDER = "target_tokenizer"
 """Where the target's tokenizer lies in a checkpoint; it is left out where one tokenizer serves both sides."""
 
 
-class PairCheckpointMixin(CheckpointMixin):
-    """What `EquiForSeq2SeqLM` adds to `CheckpointMixin`: the target's tokenizer."""
+class PairCheckpointMixin(TextCheckpointMixin):
+    """What `EquiForSeq2SeqLM` adds to `TextCheckpointMixin`: the target's tokenizer."""
 
-    _target_tokenizer: Any
+    _target_tokenizer: Any = None
 
     @property
     def target_tokenizer(self) -> Any:
@@ -42,8 +42,8 @@ class PairCheckpointMixin(CheckpointMixin):
         check_tokenizer(tokenizer, self.config.target_tokenizer_fingerprint, name)
         self._target_tokenizer = tokenizer
 
-    def _save_tokenizers(self, folder: Path) -> None:
-        super()._save_tokenizers(folder)
+    def _save_companions(self, folder: Path) -> None:
+        super()._save_companions(folder)
         if self._target_tokenizer is not None and self._target_tokenizer is not self._tokenizer:
             self._target_tokenizer.save_pretrained(folder / TARGET_FOLDER)
 
@@ -54,8 +54,8 @@ class PairCheckpointMixin(CheckpointMixin):
             check_tokenizer(self._target_tokenizer, expected, "this model's target, changed since,")
 
     @classmethod
-    def _load_tokenizers(cls, path: Any, config: Any, hub: dict[str, Any]) -> dict[str, Any]:
-        found = super()._load_tokenizers(path, config, hub)
+    def _load_companions(cls, path: Any, config: Any, hub: dict[str, Any]) -> dict[str, Any]:
+        found = super()._load_companions(path, config, hub)
         inside = "/".join(filter(None, [hub.get("subfolder"), TARGET_FOLDER]))
         target = load_tokenizer(path, {**hub, "subfolder": inside})
         if target is not None:

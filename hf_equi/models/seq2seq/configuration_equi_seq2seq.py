@@ -11,7 +11,7 @@ from transformers.configuration_utils import SubConfigSpec
 from hf_equi.actions.tokens import TokenMap
 from hf_equi.errors import ConfigurationError
 from hf_equi.groups import DemographicGroup
-from hf_equi.models.configuration_equi import EquiConfig
+from hf_equi.models.configuration_equi_text import EquiTextConfig
 from hf_equi.models.seq2seq.methods import create
 from hf_equi.symmetrizers import Symmetrizer
 
@@ -22,7 +22,7 @@ OBJECTIVES = ("combination", "members")
 
 
 @strict
-class EquiSeq2SeqConfig(EquiConfig):
+class EquiSeq2SeqConfig(EquiTextConfig):
     r"""Configuration of `EquiForSeq2SeqLM`: a base config, a group, and its tokens in source and target.
 
     Args:
@@ -54,11 +54,11 @@ class EquiSeq2SeqConfig(EquiConfig):
             Its dropout.
         base_config, group, tokenizer_fingerprint, average, multi_token, orbit_chunk_size, hf_equi_version,
         stores_base, base_name, base_revision:
-            As in `EquiConfig`.
+            As in `EquiTextConfig`.
 
     Raises:
-        ConfigurationError: As `EquiConfig`, and for an unknown loss or decoding, a ratio or dropout outside of 0 to 1,
-            and equizero with synchronised decoding.
+        ConfigurationError: As `EquiTextConfig`, and for an unknown loss or decoding, a ratio or dropout outside of 0
+            to 1, and equizero with synchronised decoding.
 
     Example:
         >>> EquiSeq2SeqConfig(method="equizero").decoding

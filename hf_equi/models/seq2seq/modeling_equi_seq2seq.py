@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from typing import Any, ClassVar
 
 import torch
-from torch import nn
 from torch.nn.functional import nll_loss
 from transformers import AutoModelForSeq2SeqLM, GenerationMixin, PreTrainedModel
 from transformers.cache_utils import Cache
@@ -25,9 +24,9 @@ from hf_equi.models.seq2seq.configuration_equi_seq2seq import EquiSeq2SeqConfig
 from hf_equi.models.seq2seq.decoding import PairDecodingMixin
 from hf_equi.models.seq2seq.encoder import OrbitEncoder
 from hf_equi.models.seq2seq.rollout import Rollout, roll_out_independent, roll_out_synchronised
-from hf_equi.models.wrapping import WrapperMixin
+from hf_equi.models.text_wrapping import TextWrapperMixin
+from hf_equi.models.weighing import WeighingMixin
 from hf_equi.networks.scheduled_sampling import ScheduledSampling
-from hf_equi.symmetrizers import LambdaNetwork
 
 __all__ = ["EquiForSeq2SeqLM", "EquiSeq2SeqLMOutput"]
 
@@ -56,7 +55,7 @@ class EquiSeq2SeqLMOutput(ModelOutput):
 
 
 class EquiForSeq2SeqLM(  # type: ignore[misc]
-    WrapperMixin, PairCheckpointMixin, PairDecodingMixin, PreTrainedModel, GenerationMixin
+    WeighingMixin, TextWrapperMixin, PairCheckpointMixin, PairDecodingMixin, PreTrainedModel, GenerationMixin
 ):
     r"""A sequence-to-sequence model made equivariant to a group, without retraining.
 
@@ -99,11 +98,10 @@ class EquiForSeq2SeqLM(  # type: ignore[misc]
         self._wrap(base, check_seq2seq_base)
         # Of a base with a cache of its own, `generate` must not make one of keys and values.
         self.__dict__["_supports_default_dynamic_cache"] = self.base._supports_default_dynamic_cache
-        self._target_tokenizer: Any = None
-        if config.create_method().weighs_members:
+        method = config.create_method()
+        if method.weighs_members:
             width = getattr(self.base.config, "encoder_width", None) or self.base.config.hidden_size
-            network = LambdaNetwork(width, config.lambda_units, config.lambda_dropout)
-            self.lambda_network = network.to(torch.promote_types(self.base.dtype, torch.float32))
+            self._add_network(method, width)
         self.post_init()  # type: ignore[no-untyped-call]
 
     def _stored_action(self, group: DemographicGroup) -> TokenPairAction:
@@ -250,13 +248,6 @@ class EquiForSeq2SeqLM(  # type: ignore[misc]
         """Whether inputs are the labels, shifted, and some sentences are to read their own tokens in their place."""
         draws = self.training and self.config.teacher_forcing_ratio < 1
         return draws and torch.equal(inputs, self.prepare_decoder_input_ids_from_labels(labels))
-
-    def _init_weights(self, module: nn.Module) -> None:
-        """The network of λ as torch initialises it; all else as the base initialises it."""
-        if not any(module is part for part in getattr(self, "lambda_network", nn.Module()).modules()):
-            super()._init_weights(module)
-        elif isinstance(module, nn.Linear):  # of a checkpoint that lacks it
-            module.reset_parameters()
 
 
 def _counted(labels: torch.Tensor | None, mask: torch.Tensor | None) -> torch.Tensor | None:

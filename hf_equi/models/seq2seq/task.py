@@ -15,7 +15,8 @@ from hf_equi.models.fingerprint import fingerprint
 from hf_equi.models.seq2seq.configuration_equi_seq2seq import EquiSeq2SeqConfig
 from hf_equi.models.seq2seq.methods import create
 from hf_equi.models.seq2seq.modeling_equi_seq2seq import EquiForSeq2SeqLM
-from hf_equi.models.task import Request, Task
+from hf_equi.models.task import Request
+from hf_equi.models.text_task import TextTask
 
 __all__ = ["Seq2SeqTask"]
 
@@ -23,13 +24,13 @@ CONFIG_ONLY = ("objective", "teacher_forcing_ratio", "lambda_units", "lambda_dro
 ENTRIES = ("average", "multi_token", "orbit_chunk_size", "loss", "decoding", *CONFIG_ONLY)
 
 
-class Seq2SeqTask(Task):
+class Seq2SeqTask(TextTask):
     """Sequence-to-sequence models from text to text."""
 
     name = "seq2seq"
     what = "sequence-to-sequence model from text to text"
     auto_class = AutoModelForSeq2SeqLM
-    settings: ClassVar[frozenset[str]] = frozenset({*ENTRIES, "target_tokenizer"})
+    settings: ClassVar[frozenset[str]] = frozenset({*ENTRIES, "tokenizer", "target_tokenizer"})
 
     @property
     def mapping(self) -> Mapping[Any, Any]:
@@ -51,21 +52,21 @@ class Seq2SeqTask(Task):
         create(request.method, given.get("average", "logits"), given.get("loss", "max_probability"))
         base = request.base_config.get_text_config()
         sizes = (base.vocab_size, getattr(base, "decoder_vocab_size", None) or base.vocab_size)
-        target = given.get("target_tokenizer", request.tokenizer)
+        target = given.get("target_tokenizer", request.companion)
         multi_token = given.get("multi_token", "error")
-        maps = resolve_pair(request.group, request.tokenizer, target, *sizes, multi_token)
+        maps = resolve_pair(request.group, request.companion, target, *sizes, multi_token)
         return EquiSeq2SeqConfig(
             **request.common(*ENTRIES),
             source_map=maps[0].to_dict(),
             target_map=maps[1].to_dict(),
-            tokenizer_fingerprint=fingerprint(request.tokenizer),
+            tokenizer_fingerprint=fingerprint(request.companion),
             target_tokenizer_fingerprint=fingerprint(target),
         )
 
     def wrap(self, config: EquiConfig, base: PreTrainedModel, request: Request) -> EquiForSeq2SeqLM:
         """The base in its wrapper, with its tokenizers."""
         model = EquiForSeq2SeqLM(config, base)  # type: ignore[arg-type]
-        model.tokenizer = request.tokenizer
+        model.tokenizer = request.companion
         if "target_tokenizer" in request.settings:
             model.target_tokenizer = request.settings["target_tokenizer"]
         return model

@@ -1,0 +1,97 @@
+"""What the configurations of symmetrised models of text have in common."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from typing import Any, ClassVar
+
+from huggingface_hub.dataclasses import strict
+from transformers import PreTrainedConfig
+
+from hf_equi.errors import ConfigurationError
+from hf_equi.groups import DemographicGroup
+from hf_equi.models.configuration_equi import EquiConfig
+
+__all__ = ["EquiTextConfig"]
+
+
+@strict
+class EquiTextConfig(EquiConfig):
+    r"""A base config, a group in words, the tokens that stand for them, and a method.
+
+    Args:
+        tokenizer_fingerprint (`str`, *optional*):
+            Of the tokenizer that the map was made with (`hf_equi.models.fingerprint`).
+        average (`str`, *optional*, defaults to `"logits"`):
+            What equi-tuning averages: `"logits"` or `"probabilities"`.
+        multi_token (`str`, *optional*, defaults to `"error"`):
+            What to do with words that are not one token, also for `generate(group=...)`: `"error"` or `"skip"`.
+        base_config, group, method, orbit_chunk_size, hf_equi_version, stores_base, base_name, base_revision:
+            As in `EquiConfig`; the group as `DemographicGroup.to_dict` gives it.
+
+    Raises:
+        ConfigurationError: As `EquiConfig`, and for a relaxed group with a method that has no relaxed variant, a map
+            for another vocabulary.
+        ActionError: For a map that is no permutation.
+    """
+
+    map_names: ClassVar[tuple[str, ...]] = ()
+    """The entries that hold token maps."""
+
+    tokenizer_fingerprint: str | None = None
+    average: str = "logits"
+    multi_token: str = "error"
+    vocab_size: int | None = None
+    bos_token_id: int | None = None
+    eos_token_id: int | list[int] | None = None
+    pad_token_id: int | None = None
+    tie_word_embeddings: bool = True
+
+    def _read_base(self) -> None:
+        """Take over what tools look for in the outer config."""
+        text = self.get_text_config()
+        self.vocab_size = text.vocab_size
+        self.tie_word_embeddings = bool(getattr(text, "tie_word_embeddings", False))
+        for name in ("bos_token_id", "eos_token_id", "pad_token_id"):
+            setattr(self, name, getattr(text, name, None))
+
+    @property
+    def has_group(self) -> bool:
+        """Whether there is a group with its tokens: a config without is one that was made by hand."""
+        return self.group is not None and all(getattr(self, name) is not None for name in self.map_names)
+
+    def read_group(self) -> DemographicGroup:
+        """The group.
+
+        Raises:
+            GroupError: For a stored group that is none.
+        """
+        return DemographicGroup.from_dict(self.group or {})
+
+    def _check(self) -> None:
+        super()._check()
+        if self.group is None:
+            return
+        group = self.read_group()
+        if group.relaxed and not self.create_method().relaxable:
+            raise ConfigurationError(
+                f"The method {self.method!r} has no relaxed variant: it moves whole texts, so neutral and general "
+                'words make no difference to it. Use method="equitune", or a group without neutral= and general=.'
+            )
+        if self.has_group:
+            self._check_maps(group)
+
+    @abstractmethod
+    def _check_maps(self, group: DemographicGroup) -> None:
+        """Refuse token maps that do not fit the group or the base."""
+
+    def get_text_config(self, decoder: bool | None = None, encoder: bool | None = None) -> PreTrainedConfig:
+        """The base's, where `generate` and caches look for layers and heads."""
+        base: Any = self.base_config
+        text: PreTrainedConfig = base.get_text_config(decoder=decoder, encoder=encoder)
+        return text
+
+    @property
+    def max_position_embeddings(self) -> int | None:
+        """The base's."""
+        return getattr(self.get_text_config(), "max_position_embeddings", None)

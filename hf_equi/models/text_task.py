@@ -1,0 +1,40 @@
+"""What the tasks of text have in common: words act on them, and a tokenizer prepares their inputs."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+from transformers import AutoTokenizer, PreTrainedTokenizerBase
+
+from hf_equi.errors import ConfigurationError
+from hf_equi.groups import DemographicGroup, FiniteGroup
+from hf_equi.models.task import Task
+
+__all__ = ["TextTask"]
+
+
+class TextTask(Task):
+    """A kind of language model that `symmetrize` wraps."""
+
+    group_class: ClassVar[type[FiniteGroup]] = DemographicGroup
+    group_example = 'hf_equi.DemographicGroup([["man", "woman"]]) or DemographicGroup.preset("gender")'
+
+    def prepare(self, name: str | None, given: dict[str, Any], hub: dict[str, Any]) -> Any:
+        """The tokenizer.
+
+        Raises:
+            ConfigurationError: For an object without a tokenizer, or one that is none of transformers.
+        """
+        tokenizer = given.get("tokenizer")
+        if tokenizer is None and name is None:
+            raise ConfigurationError(
+                "A model passed as an object needs its tokenizer: symmetrize(model, group, tokenizer=...)"
+            )
+        if tokenizer is None:
+            tokenizer = AutoTokenizer.from_pretrained(name, **hub)
+        for each in (tokenizer, given.get("target_tokenizer", tokenizer)):
+            if not isinstance(each, PreTrainedTokenizerBase):
+                raise ConfigurationError(
+                    f"tokenizer={each!r} is no tokenizer of transformers: pass AutoTokenizer.from_pretrained(...)"
+                )
+        return tokenizer

@@ -1,0 +1,86 @@
+"""What every wrapped model of text does beside: act on tokens, and keep the vocabulary that the group moves."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+import torch
+
+from hf_equi.errors import ConfigurationError
+from hf_equi.groups import DemographicGroup
+from hf_equi.models.text_checkpoints import embedding_rows
+from hf_equi.models.wrapping import WrapperMixin
+
+__all__ = ["TextWrapperMixin"]
+
+
+class TextWrapperMixin(WrapperMixin):
+    """The base of a language model inside a `PreTrainedModel`. Comes before it in the bases of a model."""
+
+    action_class: ClassVar[type]
+    """How groups act on the tokens of such models."""
+
+    @property
+    def group(self) -> DemographicGroup:
+        """The group that the model is equivariant to."""
+        group: DemographicGroup = self.action.group
+        return group
+
+    @property
+    def action(self) -> Any:
+        """How the group acts on tokens: rebuilt from the config, never from stored tables."""
+        action = super().action
+        # Offloaded weights are on no device while they are not needed.
+        device = self._weights_device
+        if device.type != "meta" and action.device != device:
+            action = self._action = action.to(device)
+        return action
+
+    def resolve(self, group: Any) -> Any:
+        """The action of a group for one call; of the model's own for `None`.
+
+        Raises:
+            ActionError: If no tokenizer knows the group's words.
+            ConfigurationError: If the model has no tokenizer, or its method no variant for the group.
+        """
+        if isinstance(group, self.action_class):
+            return group
+        if group is not None and not isinstance(group, DemographicGroup):
+            raise ConfigurationError(
+                f"group={group!r} is no DemographicGroup: make one, or take DemographicGroup.preset"
+            )
+        if group is None or group == self.group:
+            return self.action
+        if group.relaxed and not self.config.create_method().relaxable:
+            raise ConfigurationError(
+                f"The method {self.config.method!r} has no relaxed variant for the group {group!r}"
+            )
+        return self._new_action(group)
+
+    def _new_action(self, group: DemographicGroup) -> Any:
+        """The action of another group, by the model's tokenizers."""
+        raise NotImplementedError
+
+    @property
+    def _weights_device(self) -> torch.device:
+        """Where the weights are; replicas of `DataParallel` have no parameters to ask."""
+        weight: Any = self.get_input_embeddings().weight
+        device: torch.device = weight.device
+        return device
+
+    def resize_token_embeddings(self, new_num_tokens: int | None = None, *args: Any, **kwargs: Any) -> Any:
+        """Refused, unless the size stays: the stored token map belongs to this vocabulary.
+
+        Raises:
+            ConfigurationError: For another size.
+        """
+        size = new_num_tokens or embedding_rows(self.base)
+        if size != self.config.vocab_size or args or kwargs.get("pad_to_multiple_of"):
+            raise ConfigurationError(
+                f"The token permutation was made for {self.config.vocab_size} tokens, not for another size. "
+                "Resize the base, then wrap it again: base = lm.unwrap(), base.resize_token_embeddings(n), "
+                "symmetrize(base, group)"
+            )
+        if size == embedding_rows(self.base):
+            return self.get_input_embeddings()  # a base with two vocabularies refuses to be asked
+        return self.base.resize_token_embeddings(new_num_tokens, *args, **kwargs)

@@ -1,0 +1,102 @@
+"""Saving and loading with the tokenizer that the stored permutation belongs to."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+import torch
+from safetensors.torch import load_file, save_file
+from small_models import BOTH, base_model, tokenizer
+from tokenizers import Tokenizer
+from transformers import AutoModelForCausalLM, PreTrainedTokenizerFast
+
+import hf_equi
+from hf_equi import EquiLM
+from hf_equi.errors import ConfigurationError
+
+PROMPT = "the black man met"
+
+
+def wrap(family="gpt2", **settings):
+    return hf_equi.symmetrize(base_model(family), BOTH, tokenizer=tokenizer(), **settings)
+
+
+def scores(model):
+    with torch.no_grad():
+        return model(**tokenizer()(PROMPT, return_tensors="pt")).logits
+
+
+def hub_cache(folder, name, revision):
+    """A cache in which `name` lies as if it had been downloaded."""
+    snapshot = folder / f"models--{name.replace('/', '--')}" / "snapshots" / revision
+    base_model().save_pretrained(snapshot)
+    tokenizer().save_pretrained(snapshot)
+    references = snapshot.parents[1] / "refs"
+    references.mkdir()
+    (references / "main").write_text(revision)
+
+
+def losses(texts):
+    return torch.tensor([float(len(text) % 7) for text in texts])
+
+
+def other_tokenizer():
+    inner = Tokenizer.from_str(tokenizer().backend_tokenizer.to_str())
+    inner.add_tokens(["sunshine"])
+    return PreTrainedTokenizerFast(tokenizer_object=inner)
+
+
+def test_another_tokenizer_is_refused(tmp_path):
+    lm = wrap()
+    with pytest.raises(ConfigurationError, match="not the one that the stored token permutation was made with"):
+        lm.tokenizer = other_tokenizer()
+    lm.save_pretrained(tmp_path)
+    other_tokenizer().save_pretrained(tmp_path)
+    with pytest.raises(ConfigurationError, match="not the one that the stored token permutation was made with"):
+        AutoModelForCausalLM.from_pretrained(tmp_path)
+
+
+def test_checkpoint_without_a_tokenizer(tmp_path):
+    wrap().save_pretrained(tmp_path)
+    for name in ("tokenizer.json", "tokenizer_config.json"):
+        (tmp_path / name).unlink()
+    loaded = EquiLM.from_pretrained(tmp_path)
+    with pytest.raises(ConfigurationError, match=r"Set it: lm\.tokenizer"):
+        loaded.tokenizer  # noqa: B018
+    loaded.tokenizer = tokenizer()
+    assert torch.equal(scores(loaded), scores(wrap()))
+
+
+def tamper(folder, change):
+    path = folder / "config.json"
+    stored = json.loads(path.read_text())
+    change(stored)
+    path.write_text(json.dumps(stored))
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda c: c["token_map"]["sets"][0][0].__setitem__(1, c["token_map"]["sets"][0][0][0]), "is no permutation"),
+        (lambda c: c["token_map"]["sets"][0][0].__setitem__(1, 9999), "outside of the vocabulary"),
+        (lambda c: c["token_map"]["sets"][1][0].pop(), "the group has factors of"),
+        (lambda c: c["token_map"].__setitem__("vocab_size", 500), "made for 500 tokens, the base has 343"),
+        (lambda c: c.__setitem__("method", "magic"), "no method 'magic'.*'canonical', 'equitune', 'equizero'"),
+    ],
+)
+def test_tampered_config_is_refused(tmp_path, change, message):
+    wrap().save_pretrained(tmp_path)
+    tamper(tmp_path, change)
+    with pytest.raises(Exception, match=message):
+        AutoModelForCausalLM.from_pretrained(tmp_path).action  # noqa: B018
+
+
+def test_tables_are_never_read_from_the_checkpoint(tmp_path):
+    lm = wrap()
+    assert not list(lm.buffers()) or all("permutation" not in name for name, _ in lm.named_buffers())
+    lm.save_pretrained(tmp_path)
+    weights = load_file(tmp_path / "model.safetensors")
+    weights["permutations"] = torch.zeros(6, 343, dtype=torch.long)
+    save_file(weights, tmp_path / "model.safetensors", metadata={"format": "pt"})
+    assert torch.equal(scores(EquiLM.from_pretrained(tmp_path)), scores(lm))
