@@ -27,6 +27,8 @@ if TYPE_CHECKING:
     from hf_equi.generation import EquiLogitsProcessor, EquizeroSearch, RegardScorer
     from hf_equi.groups import DemographicGroup, FiniteGroup, ImageGroup
     from hf_equi.models.causal_lm import EquiLM, EquiLMConfig, EquizeroLM, EquizeroLMConfig
+    from hf_equi.models.clip import EquiCLIPConfig, EquiCLIPModel, EquiSiglipConfig, EquiSiglipModel
+    from hf_equi.models.image_classification import EquiForImageClassification, EquiImageClassificationConfig
     from hf_equi.models.seq2seq import EquiForSeq2SeqLM, EquiSeq2SeqConfig
     from hf_equi.networks.recurrent_seq2seq import (
         GroupRecurrentSeq2Seq,
@@ -39,11 +41,17 @@ if TYPE_CHECKING:
 
 __all__ = [
     "DemographicGroup",
+    "EquiCLIPConfig",
+    "EquiCLIPModel",
+    "EquiForImageClassification",
     "EquiForSeq2SeqLM",
+    "EquiImageClassificationConfig",
     "EquiLM",
     "EquiLMConfig",
     "EquiLogitsProcessor",
     "EquiSeq2SeqConfig",
+    "EquiSiglipConfig",
+    "EquiSiglipModel",
     "EquizeroLM",
     "EquizeroLMConfig",
     "EquizeroSearch",
@@ -65,11 +73,17 @@ __all__ = [
 
 _MODULE_OF_NAME = {
     "DemographicGroup": "hf_equi.groups",
+    "EquiCLIPConfig": "hf_equi.models.clip",
+    "EquiCLIPModel": "hf_equi.models.clip",
+    "EquiForImageClassification": "hf_equi.models.image_classification",
     "EquiForSeq2SeqLM": "hf_equi.models.seq2seq",
+    "EquiImageClassificationConfig": "hf_equi.models.image_classification",
     "EquiLM": "hf_equi.models.causal_lm",
     "EquiLMConfig": "hf_equi.models.causal_lm",
     "EquiLogitsProcessor": "hf_equi.generation",
     "EquiSeq2SeqConfig": "hf_equi.models.seq2seq",
+    "EquiSiglipConfig": "hf_equi.models.clip",
+    "EquiSiglipModel": "hf_equi.models.clip",
     "EquizeroLM": "hf_equi.models.causal_lm",
     "EquizeroLMConfig": "hf_equi.models.causal_lm",
     "EquizeroSearch": "hf_equi.generation",
@@ -100,6 +114,7 @@ _SUBMODULES = frozenset(
         "networks",
         "symmetrizers",
         "testing",
+        "training",
     }
 )
 

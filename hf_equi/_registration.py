@@ -86,10 +86,19 @@ class _Model(NamedTuple):
 
 _CAUSAL_LM, _SEQ2SEQ = "hf_equi.models.causal_lm", "hf_equi.models.seq2seq"
 _RECURRENT = "hf_equi.networks.recurrent_seq2seq"
+_CLIP, _CLASSIFICATION = "hf_equi.models.clip", "hf_equi.models.image_classification"
 _MODELS = {
     "equi_lm": _Model(_CAUSAL_LM, "EquiLMConfig", "EquiLM", "AutoModelForCausalLM"),
     "equizero_lm": _Model(_CAUSAL_LM, "EquizeroLMConfig", "EquizeroLM", "AutoModelForCausalLM"),
     "equi_seq2seq": _Model(_SEQ2SEQ, "EquiSeq2SeqConfig", "EquiForSeq2SeqLM", "AutoModelForSeq2SeqLM"),
+    "equi_clip": _Model(_CLIP, "EquiCLIPConfig", "EquiCLIPModel", "AutoModelForZeroShotImageClassification"),
+    "equi_siglip": _Model(_CLIP, "EquiSiglipConfig", "EquiSiglipModel", "AutoModelForZeroShotImageClassification"),
+    "equi_image_classification": _Model(
+        _CLASSIFICATION,
+        "EquiImageClassificationConfig",
+        "EquiForImageClassification",
+        "AutoModelForImageClassification",
+    ),
     "recurrent_seq2seq": _Model(_RECURRENT, "RecurrentSeq2SeqConfig", "RecurrentSeq2Seq", "AutoModelForSeq2SeqLM"),
     "group_recurrent_seq2seq": _Model(
         _RECURRENT, "GroupRecurrentSeq2SeqConfig", "GroupRecurrentSeq2Seq", "AutoModelForSeq2SeqLM"

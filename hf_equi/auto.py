@@ -9,64 +9,62 @@ from transformers import AutoConfig, PreTrainedConfig, PreTrainedModel
 
 from hf_equi.errors import ConfigurationError, UnsupportedModelError
 from hf_equi.generation.loading import load_safetensors
-from hf_equi.generation.scorers import Scorer
 from hf_equi.groups import FiniteGroup
 from hf_equi.models.causal_lm.task import CausalLMTask
+from hf_equi.models.clip.task import CLIPTask
 from hf_equi.models.configuration_equi import EquiConfig
+from hf_equi.models.image_classification.task import ImageClassificationTask
 from hf_equi.models.seq2seq.task import Seq2SeqTask
 from hf_equi.models.task import Request, Task
 
 __all__ = ["DEMO", "DEMO_FOLDER", "TASKS", "symmetrize"]
 
-TASKS: dict[str, Task] = {task.name: task for task in (CausalLMTask(), Seq2SeqTask())}
+TASKS: dict[str, Task] = {
+    task.name: task for task in (CausalLMTask(), Seq2SeqTask(), CLIPTask(), ImageClassificationTask())
+}
 """The tasks by name."""
 DEMO = "demo"
 """The name of the embedded demo model."""
 DEMO_FOLDER = Path(__file__).parent / "assets" / "demo_lm"
 
 
-def symmetrize(  # noqa: PLR0913  all that methods can be told
+def symmetrize(
     model: str | Path | PreTrainedModel,
     group: FiniteGroup,
     method: str = "equitune",
     *,
     task: str | None = None,
     tokenizer: Any = None,
-    target_tokenizer: Any = None,
-    average: str | None = None,
-    multi_token: str | None = None,
+    processor: Any = None,
     orbit_chunk_size: int | None = None,
-    scorer: Scorer | None = None,
-    beam_length: int | None = None,
-    action: str | None = None,
-    loss: str | None = None,
-    decoding: str | None = None,
-    **from_pretrained_kwargs: Any,
+    **settings: Any,
 ) -> Any:
     r"""Make a pretrained model equivariant to a group, without retraining: `M_G(gx) = g M_G(x)` for all g.
 
     Args:
         model: A model, or a name on the Hub, a folder, or `"demo"` for the embedded demo model.
-        group: The group. A `DemographicGroup` acts on language models, of sequence-to-sequence ones on both sides.
-        method: How an orbit becomes one output: `"equitune"`, `"equizero"`, `"lambda"` (seq2seq), `"mixture"`
-            (causal), `"canonical"`, or `"identity"` for the base as it is, to compare with.
-        task: `"causal_lm"` or `"seq2seq"`; by default found from the model.
-        tokenizer: The model's tokenizer, for a `model` that is an object.
-        target_tokenizer: Seq2seq: that of what it writes, where it is another.
-        average: What equi-tuning averages: `"logits"`, the default, or `"probabilities"`.
-        multi_token: For a set of words that has no form of one token: `"error"`, the default, or `"skip"`.
+        group: The group. A `DemographicGroup` acts on language models, of sequence-to-sequence ones on both sides; an
+            `ImageGroup` on models of images.
+        method: How an orbit becomes one output: `"equitune"`, `"equizero"`, `"lambda"` (all but causal), `"attention"`
+            (images), `"mixture"` (causal), `"canonical"` (text), or `"identity"` for the base, to compare with.
+        task: `"causal_lm"`, `"seq2seq"`, `"clip"` or `"image_classification"`; by default found from the model.
+        tokenizer: Text: the model's tokenizer, for a `model` that is an object.
+        processor: Images: what prepares them, to be saved with the model; by default the one beside the weights.
         orbit_chunk_size: Members of each orbit that go through the base at once; by default all.
-        scorer: Causal: what `"equizero"` minimises: a `RegardScorer`, by default of `sasha/regardv3`, or any callable
-            from a list of texts to a tensor of losses.
-        beam_length: Causal: tokens that each member drafts in a round of `"equizero"`; 5 by default.
-        action: Causal: what `"equizero"` acts on: `"tokens"`, the default, or `"words"`.
-        loss: Seq2seq: what `"equizero"` minimises: `"max_probability"`, the default, or `"entropy"`.
-        decoding: Seq2seq: `"synchronised"`, the default, or `"independent"` (see `EquiSeq2SeqConfig`).
-        **from_pretrained_kwargs: dtype, device_map, revision, trust_remote_code and what else `from_pretrained` takes;
-            seq2seq: `objective`, `teacher_forcing_ratio`, `lambda_units`, `lambda_dropout` (see `EquiSeq2SeqConfig`).
+        **settings: Of the method, as the configs document them (`EquiLMConfig`, `EquizeroLMConfig`,
+            `EquiSeq2SeqConfig`, `EquiVisionConfig`), and what `from_pretrained` takes: dtype, device_map, revision,
+            trust_remote_code and so on. `None` stands for the default.
+
+            - text: `average`, `multi_token`;
+            - causal: `scorer`, what `"equizero"` minimises: a `RegardScorer`, by default of `sasha/regardv3`, or any
+              callable from a list of texts to a tensor of losses; `beam_length`, `action`;
+            - seq2seq: `target_tokenizer` of what it writes, where it is another, `decoding`, `teacher_forcing_ratio`;
+            - seq2seq and images: `loss` of `"equizero"`, `objective`, `lambda_units`, `lambda_dropout`;
+            - images: `level`, `padding`, `lambda_features`; CLIP: `selection`.
 
     Returns:
-        An `EquiLM`, `EquizeroLM` or `EquiForSeq2SeqLM` with its tokenizer. An object passed as `model` is not copied.
+        An `EquiLM`, `EquizeroLM` or `EquiForSeq2SeqLM` with its tokenizer, an `EquiCLIPModel` or an
+        `EquiForImageClassification` with its processor. An object passed as `model` is not copied.
 
     Raises:
         ActionError: For words that the tokenizer cannot move.
@@ -75,10 +73,10 @@ def symmetrize(  # noqa: PLR0913  all that methods can be told
         OSError: For a name without a model, as in transformers.
         UnsupportedModelError: For a model family that cannot be wrapped.
     """
-    settings = {**locals(), **from_pretrained_kwargs}
+    settings |= {"tokenizer": tokenizer, "processor": processor, "orbit_chunk_size": orbit_chunk_size}
     given = {name: value for name, value in settings.items() if name in _SETTINGS and value is not None}
-    from_pretrained_kwargs = {name: value for name, value in from_pretrained_kwargs.items() if name not in _SETTINGS}
-    return _symmetrize(model, group, method, task, given, from_pretrained_kwargs)
+    hub = {name: value for name, value in settings.items() if name not in _SETTINGS}
+    return _symmetrize(model, group, method, task, given, hub)
 
 
 _SETTINGS = frozenset().union(*(task.settings for task in TASKS.values()))
@@ -145,8 +143,8 @@ def _read_config(model: Any, kwargs: dict[str, Any]) -> PreTrainedConfig:
     config: PreTrainedConfig = AutoConfig.from_pretrained(name, **_shared(kwargs))
     if isinstance(config, EquiConfig):
         raise ConfigurationError(
-            f"{name} is symmetrised already: load it with EquiLM.from_pretrained, then symmetrize(lm.unwrap(), group, "
-            "tokenizer=lm.tokenizer)"
+            f"{name} is symmetrised already ({config.model_type!r}): load it with from_pretrained of its class, then "
+            "symmetrize(model.unwrap(), group), with tokenizer=model.tokenizer where it has one"
         )
     return config
 
@@ -156,9 +154,11 @@ def _find_task(model: Any, config: PreTrainedConfig) -> Task:
     if isinstance(model, PreTrainedModel):
         owners = [task for task in TASKS.values() if task.owns(model)]
         if not owners:
-            whats = " and no ".join(task.what for task in TASKS.values())
-            autos = " or ".join(task.auto_class.__name__ for task in TASKS.values())
-            raise UnsupportedModelError(f"{type(model).__name__} is no {whats}: load one with {autos}")
+            *others, last = (f"{task.auto_class.__name__} (a {task.what})" for task in TASKS.values())
+            raise UnsupportedModelError(
+                f"{type(model).__name__} serves none of the tasks that there are: load a model with "
+                f"{', '.join(others)} or {last}"
+            )
         return owners[0]
     known = [task for task in TASKS.values() if task.knows(config)]
     if not known:

@@ -58,6 +58,7 @@ def test_public_names_resolve_and_are_listed(name: str) -> None:
         "networks",
         "symmetrizers",
         "testing",
+        "training",
     ],
 )
 def test_submodules_need_no_import_of_their_own(name: str) -> None:
@@ -119,7 +120,8 @@ from transformers.models.auto import modeling_auto as auto
 def watched():
     return {finder.name for finder in sys.meta_path if type(finder).__module__.startswith("hf_equi")}
 
-packages = {"hf_equi.models.causal_lm", "hf_equi.models.seq2seq", "hf_equi.networks.recurrent_seq2seq"}
+packages = {f"hf_equi.models.{name}" for name in ("causal_lm", "seq2seq", "clip", "image_classification")}
+packages.add("hf_equi.networks.recurrent_seq2seq")
 assert watched() == packages, watched()
 causal = [hf_equi.EquiLMConfig(), hf_equi.EquizeroLMConfig()]
 print(*(auto.MODEL_FOR_CAUSAL_LM_MAPPING[type(config)].__name__ for config in causal))
@@ -127,12 +129,17 @@ assert watched() == packages - {"hf_equi.models.causal_lm"}, watched()
 names = "EquiSeq2Seq", "RecurrentSeq2Seq", "GroupRecurrentSeq2Seq"
 kinds = [type(getattr(hf_equi, name + "Config")()) for name in names]
 print(*(auto.MODEL_FOR_SEQ_TO_SEQ_CAUSAL_LM_MAPPING[kind].__name__ for kind in kinds))
+images = [type(getattr(hf_equi, name + "Config")()) for name in ("EquiCLIP", "EquiSiglip", "EquiImageClassification")]
+print(*(auto.MODEL_FOR_ZERO_SHOT_IMAGE_CLASSIFICATION_MAPPING[kind].__name__ for kind in images[:2]))
+print(auto.MODEL_FOR_IMAGE_CLASSIFICATION_MAPPING[images[2]].__name__)
 assert watched() == set(), watched()
 print(inspect.getsource(sys.modules["transformers.models.auto.configuration_auto"]).count("class AutoConfig"))
 """
     assert python(code).splitlines() == [
         "EquiLM EquizeroLM",
         "EquiForSeq2SeqLM RecurrentSeq2Seq GroupRecurrentSeq2Seq",
+        "EquiCLIPModel EquiSiglipModel",
+        "EquiForImageClassification",
         "1",
     ]
 

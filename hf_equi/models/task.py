@@ -109,7 +109,8 @@ class Task(ABC):
         """Refuse a group that does not act on this task's inputs."""
         if not isinstance(group, self.group_class):
             raise ConfigurationError(
-                f"A {self.what} is acted on by a {self.group_class.__name__}, not by a {type(group).__name__}. "
+                f"A group that acts on a {self.what} is of the kind {self.group_class.__name__}, not "
+                f"{type(group).__name__}. "
                 f"Make one: {self.group_example}."
             )
 

@@ -9,11 +9,13 @@ from transformers import (
     BartConfig,
     BertConfig,
     BertModel,
+    CLIPConfig,
     GPT2Config,
     MambaConfig,
     PreTrainedConfig,
     T5Config,
     ViTConfig,
+    ViTMAEConfig,
     WhisperConfig,
     WhisperForConditionalGeneration,
 )
@@ -31,7 +33,8 @@ def test_a_task_has_to_say_all_there_is_to_say():
 
 
 def test_tasks_are_known_by_their_names():
-    assert [task.name for task in TASKS.values()] == list(TASKS) == ["causal_lm", "seq2seq"]
+    assert [task.name for task in TASKS.values()] == list(TASKS)
+    assert list(TASKS) == ["causal_lm", "seq2seq", "clip", "image_classification"]
 
 
 @pytest.mark.parametrize(
@@ -41,7 +44,9 @@ def test_tasks_are_known_by_their_names():
         (T5Config(), [SEQ2SEQ]),
         (BartConfig(), [CAUSAL, SEQ2SEQ]),
         (base("lstm").config, [SEQ2SEQ]),
-        (ViTConfig(), []),
+        (ViTConfig(), [TASKS["image_classification"]]),
+        (CLIPConfig(), [TASKS["clip"], TASKS["image_classification"]]),
+        (ViTMAEConfig(), []),
         (PreTrainedConfig(auto_map={"AutoModelForCausalLM": "code.Model"}), [CAUSAL]),
         (PreTrainedConfig(auto_map={"AutoModelForSeq2SeqLM": "code.Model"}), [SEQ2SEQ]),
         (PreTrainedConfig(auto_map={"AutoModel": "code.Model"}), []),

@@ -8,6 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from token_actions import action_of, texts, token_actions
 
+from hf_equi.actions import TrivialAction
+from hf_equi.groups import ImageGroup
 from hf_equi.symmetrizers import Entropy, Equitune, Equizero, MaxProbability, Orbit, OrbitFold, create_loss
 from hf_equi.symmetrizers.choice import decide
 from hf_equi.symmetrizers.losses import LOSSES
@@ -171,3 +173,38 @@ def test_no_gradient_is_kept_where_none_is_wanted():
 def test_no_rows_raise():
     with pytest.raises(RuntimeError, match="no rows were added"):
         Equizero().fold(orbit_of(ACTION, RAGGED), ACTION).result()
+
+
+def features_of_images(dtype=torch.float64):
+    """Rows that are no scores, `(R, F)`, of orbits of 2, 4 and 1 members, with what a choice goes by."""
+    group = ImageGroup.rotations(4)
+    keys = torch.tensor([[5, 3, 5, 3], [9, 1, 4, 2], [8, 8, 8, 8]])
+    orbit = Orbit.of_keys(torch.arange(4).expand(3, -1), keys)
+    losses = torch.tensor([0.5, 0.25, 3.0, -1.0, 2.0, -1.0, 7.0], dtype=dtype)
+    return orbit, TrivialAction(group), torch.randn(7, 5, dtype=dtype), losses
+
+
+@pytest.mark.parametrize("size", [1, 2, 3, 7])
+def test_choices_by_losses_that_are_given(size):
+    orbit, action, rows, losses = features_of_images()
+    fold = Equizero(Entropy()).fold(orbit, action, normalised=False)
+    for begin in range(0, 7, size):
+        part = slice(begin, begin + size)
+        fold.add(begin, rows[part], losses=losses[part])
+    # Rows by their keys: of 3 and 5; of 1, 2, 4 and 9, where a tie goes to the smaller; of 8.
+    assert torch.equal(fold.result(), rows[[1, 3, 6]])
+    assert fold.decision().chosen_element.tolist() == [0, 3, 0]
+    assert fold.decision().margin.tolist() == [0.25, 0.0, float("inf")]
+
+
+def test_given_losses_are_not_trained_and_rows_are_by_the_mean():
+    orbit, action, rows, losses = features_of_images()
+    rows, losses = rows.requires_grad_(), losses.requires_grad_()
+    fold = Equizero(Entropy()).fold(orbit, action, normalised=False)
+    fold.add(0, rows, losses=losses)
+    result = fold.result()
+    torch.testing.assert_close(result, rows[[1, 3, 6]])
+    result.sum().backward()
+    assert losses.grad is None
+    share = torch.tensor([1 / 2] * 2 + [1 / 4] * 4 + [1.0], dtype=torch.float64)
+    torch.testing.assert_close(rows.grad, share[:, None].expand(7, 5))

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from token_actions import action_of, texts, token_actions
 
 from hf_equi import DemographicGroup, TokenAction
+from hf_equi.actions import TrivialAction
 from hf_equi.actions.tokens import TokenMap
 from hf_equi.symmetrizers import Equitune, Mixture, Orbit, OrbitFold
 from hf_equi.symmetrizers.equitune import AVERAGES
@@ -211,3 +212,37 @@ def test_group_that_moves_nothing_changes_nothing():
 def test_no_rows_raise():
     with pytest.raises(RuntimeError, match="no rows were added"):
         OrbitFold(orbit_of(ACTION, RAGGED), ACTION, Equitune()).result()
+
+
+@pytest.mark.parametrize("shared", [True, False])
+@pytest.mark.parametrize("average", AVERAGES)
+def test_outputs_that_a_group_leaves_as_they_are(average, shared):
+    """Rows of any shape, neither moved nor renormalised: the plain mean over the elements."""
+    orbit = orbit_of(ACTION, RAGGED, shared)
+    for shape in ((4,), (4, 2), (3, 2, 2)):
+        rows = torch.randn(orbit.rows, *shape, dtype=torch.float64)
+        weights = torch.randn(orbit.rows, *shape[:-1], dtype=torch.float64)
+        kept = rows.clone()
+        for log_weights in (None, weights):
+            members = rows[orbit.row_of]
+            extra = 0 if log_weights is None else log_weights[orbit.row_of].unsqueeze(-1)
+            if average == "logits":
+                required = (members * (extra.exp() if log_weights is not None else 1)).mean(1)
+            else:
+                required = (members + extra).logsumexp(1) - math.log(6)
+            for size in (1, 3, orbit.rows):
+                fold = Equitune(average).fold(orbit, TrivialAction(ACTION.group), normalised=False)
+                for begin in range(0, orbit.rows, size):
+                    part = slice(begin, begin + size)
+                    fold.add(begin, rows[part], None if log_weights is None else log_weights[part])
+                assert close(fold.result(), required)
+        assert torch.equal(rows, kept)
+
+
+def test_the_result_of_one_member_is_not_what_came_in():
+    orbit = orbit_of(ACTION, RAGGED[:1])
+    rows = torch.randn(1, 4)
+    fold = Equitune().fold(orbit, TrivialAction(ACTION.group), normalised=False)
+    fold.add(0, rows)
+    assert torch.equal(fold.result(), rows)
+    assert fold.result().data_ptr() != rows.data_ptr()

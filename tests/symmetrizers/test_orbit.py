@@ -131,3 +131,35 @@ def test_unshared_rows_stay_one_a_member(tokens, data):
         assert each.slot_of_row.tolist() == list(range(members)) * size
         assert each.rank_of_row.tolist() == list(range(members)) * size
     assert copied.tolist() == [b * members + k for b in indices.tolist() for k in range(members)]
+
+
+@settings(max_examples=60, deadline=None)
+@given(token_tensors())
+def test_orbits_of_keys_are_those_of_texts_of_one_token(tokens):
+    keys = tokens.sum(-1) * (1 << 40) - 7  # large and below zero, as checksums are
+    elements = 10 + torch.arange(tokens.shape[1]).expand(tokens.shape[:2])
+    check(Orbit.of_keys(elements, keys), keys.unsqueeze(-1))
+
+
+@settings(max_examples=60, deadline=None)
+@given(token_tensors())
+def test_unshared_rows_lie_in_the_order_of_their_keys(tokens):
+    keys = tokens.sum(-1)
+    batch, members = keys.shape
+    elements = torch.arange(members).expand(batch, -1)
+    orbit = Orbit.of_keys(elements, keys, shared=False)
+    assert not orbit.shared
+    assert orbit.counts.tolist() == [members] * batch
+    for text in range(batch):
+        # Equal ones in the order of their slots.
+        order = sorted(range(members), key=lambda slot: (keys[text, slot].item(), slot))
+        assert orbit.slot_of_row.view(batch, members)[text].tolist() == order
+        assert orbit.element_of_row.view(batch, members)[text].tolist() == order
+    assert orbit.batch_of_row.tolist() == [text for text in range(batch) for _ in range(members)]
+
+
+def test_keys_of_the_whole_range():
+    smallest, largest = torch.iinfo(torch.int64).min, torch.iinfo(torch.int64).max
+    keys = torch.tensor([[largest, smallest, 0, largest]])
+    assert Orbit.of_keys(torch.arange(4)[None], keys).row_of.tolist() == [[2, 0, 1, 2]]
+    assert Orbit.of_keys(torch.arange(4)[None], keys, shared=False).row_of.tolist() == [[2, 0, 1, 3]]

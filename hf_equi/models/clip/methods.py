@@ -1,0 +1,56 @@
+"""The methods that a CLIP-like model can be symmetrised with, by name."""
+
+from __future__ import annotations
+
+from hf_equi.errors import ConfigurationError
+from hf_equi.registry import create_method, register_method
+from hf_equi.symmetrizers import (
+    Attention,
+    ClassMaximum,
+    Equitune,
+    Equizero,
+    Identity,
+    LambdaEquitune,
+    MaxSimilarity,
+    Symmetrizer,
+)
+
+__all__ = ["SELECTIONS", "TASK", "create"]
+
+TASK = "clip"
+SELECTIONS = ("image", "class")
+
+
+def _equizero(average: str, selection: str) -> Symmetrizer:
+    return ClassMaximum() if selection == "class" else Equizero(MaxSimilarity())
+
+
+register_method(task=TASK, name="equitune", factory=lambda average, selection: Equitune(average))
+register_method(task=TASK, name="equizero", factory=_equizero)
+register_method(task=TASK, name="lambda", factory=lambda average, selection: LambdaEquitune(average))
+register_method(task=TASK, name="attention", factory=lambda average, selection: Attention(average))
+register_method(task=TASK, name="identity", factory=lambda average, selection: Identity())
+
+
+def create(name: str, average: str, selection: str) -> Symmetrizer:
+    """The method of that name.
+
+    Args:
+        name: The name.
+        average: What its level averages.
+        selection: What equizero takes from one member: all of an `"image"`, or each `"class"`.
+
+    Raises:
+        ConfigurationError: If there is none, or a setting is not one of its own.
+    """
+    if selection not in SELECTIONS:
+        raise ConfigurationError(
+            f"selection={selection!r} is not known: use one of {', '.join(map(repr, SELECTIONS))}"
+        )
+    if selection == "class" and (name != "equizero" or average != "probabilities"):
+        raise ConfigurationError(
+            'selection="class" takes the largest probability of each class among the members: use it with '
+            'method="equizero" and level="probabilities"'
+        )
+    method: Symmetrizer = create_method(TASK, name, average=average, selection=selection)
+    return method

@@ -1,0 +1,232 @@
+"""EquiCLIPModel: a model that compares images with texts, made equivariant to a group of the image plane."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import partial
+from typing import Any, ClassVar
+
+import torch
+from torch.nn.functional import cross_entropy, normalize
+from transformers import AutoModelForZeroShotImageClassification, AutoProcessor, PreTrainedModel
+from transformers.modeling_outputs import BaseModelOutputWithPooling
+from transformers.utils import ModelOutput
+
+from hf_equi.errors import ConfigurationError
+from hf_equi.models.clip.configuration_equi_clip import EquiCLIPConfig, EquiSiglipConfig
+from hf_equi.models.vision.checkpoints import VisionCheckpointMixin
+from hf_equi.models.vision.clip_cuts import ClipCut, check_clip, find_clip_cut
+from hf_equi.models.vision.levels import LINKS, Head, Level, create_level
+from hf_equi.models.vision.losses import labelled_loss
+from hf_equi.models.vision.orbit_forward import Combination, combine
+from hf_equi.models.vision.wrapping import VisionWrapperMixin, checked_extras
+
+__all__ = ["EquiCLIPModel", "EquiCLIPOutput", "EquiSiglipModel"]
+
+
+@dataclass
+class EquiCLIPOutput(ModelOutput):
+    """Output of `EquiCLIPModel`.
+
+    Args:
+        loss: `()`, with `return_loss` the base's contrastive loss, with `labels` the cross-entropy of the texts.
+        logits_per_image: `(batch, texts)`; log-probabilities at the level of probabilities.
+        logits_per_text: `(texts, batch)`.
+        text_embeds: `(texts, dim)` of length 1.
+        image_embeds: `(batch, dim)` of length 1, at the levels of features and of feature maps.
+        chosen_element: `(batch,)` the element that equizero took.
+        margin: `(batch,)` by how much its similarity was above that of the next member.
+        group_weights: `(batch, group)` the weights of λ-equitune and of attention, which add up to 1.
+    """
+
+    loss: torch.Tensor | None = None
+    logits_per_image: torch.Tensor | None = None
+    logits_per_text: torch.Tensor | None = None
+    text_embeds: torch.Tensor | None = None
+    image_embeds: torch.Tensor | None = None
+    chosen_element: torch.Tensor | None = None
+    margin: torch.Tensor | None = None
+    group_weights: torch.Tensor | None = None
+
+
+class EquiCLIPModel(VisionWrapperMixin, VisionCheckpointMixin, PreTrainedModel):  # type: ignore[misc]
+    r"""A model that compares images with texts and does not care how an image is turned, without retraining.
+
+    $$ f_G(gx) = f_G(x), \qquad f_G(x) = \text{combine}_g\; f(gx) $$
+
+    with features f of images. Methods: equi-tuning (the mean), equizero (the member that is most similar to one of the
+    texts), λ-equitune and attention (weighted means). Exact in float32 to 1e-5 for rotations by multiples of 90° and
+    flips, equizero up to its margin; other rotations resample, see `PixelAction`. Texts are left to the base.
+
+    Args:
+        config: Its configuration.
+        base: The base model, shared and not copied: CLIP, SigLIP, ALIGN or Chinese-CLIP; by default a new one from
+            the configuration.
+
+    Raises:
+        UnsupportedModelError: For a base of another family.
+        ConfigurationError: For a configuration without a group.
+
+    Cost: the image tower once a distinct member of the orbit, at most |G|; the text tower once.
+
+    References:
+        arXiv 2305.09900, equations 1 to 4, §4.2, §5.2 and §D.1.
+
+    Example:
+        >>> from transformers import CLIPConfig, CLIPModel
+        >>> from hf_equi import ImageGroup, symmetrize
+        >>> sizes = {"hidden_size": 8, "intermediate_size": 8, "num_hidden_layers": 1, "num_attention_heads": 2}
+        >>> vision = {**sizes, "image_size": 16, "patch_size": 8}
+        >>> base = CLIPModel(CLIPConfig(text_config=sizes, vision_config=vision, projection_dim=6)).eval()
+        >>> clip, image = symmetrize(base, ImageGroup.rotations(4)), torch.rand(1, 3, 16, 16)
+        >>> features = [clip.get_image_features(x).pooler_output for x in (image, image.rot90(1, (2, 3)))]
+        >>> torch.allclose(*features, atol=1e-5)
+        True
+    """
+
+    config_class = EquiCLIPConfig
+    auto_class: ClassVar[Any] = AutoModelForZeroShotImageClassification
+    processor_class: ClassVar[Any] = AutoProcessor
+    base_model_prefix = "base"
+    accepts_loss_kwargs = False
+    _cut: ClipCut
+
+    def __init__(self, config: EquiCLIPConfig, base: PreTrainedModel | None = None) -> None:
+        if not config.has_group:
+            raise ConfigurationError("An EquiCLIPModel needs a group: make one with hf_equi.symmetrize(model, group).")
+        if base is not None:
+            config._attn_implementation = base.config._attn_implementation
+        super().__init__(config)
+        self._wrap_images(base, check_clip, find_clip_cut)
+        self.post_init()  # type: ignore[no-untyped-call]
+
+    def get_text_features(self, *args: Any, **kwargs: Any) -> Any:
+        """The base's."""
+        return self.base.get_text_features(*args, **kwargs)
+
+    def get_image_features(
+        self,
+        pixel_values: torch.Tensor | None = None,
+        text_features: torch.Tensor | None = None,
+        orbit_features: torch.Tensor | None = None,
+        **kwargs: Any,
+    ) -> BaseModelOutputWithPooling:
+        """Invariant features of images.
+
+        Args:
+            pixel_values: `(batch, channels, height, width)`.
+            text_features: `(texts, dim)` that equizero chooses by.
+            orbit_features: `(batch, group, dim)` of `get_orbit_features`, in the place of images.
+            **kwargs: What the base takes beside.
+
+        Returns:
+            With `pooler_output`, `(batch, dim)`, not normalised.
+
+        Raises:
+            ConfigurationError: At a level that combines what is said of texts; of equizero without texts.
+        """
+        method = self.config.create_method()
+        if method.chooses and text_features is None:
+            raise ConfigurationError(
+                "Equizero chooses an image's member by its similarity to texts: pass text_features=, or call the model"
+            )
+        orbits = self._read_orbits(pixel_values, orbit_features, checked_extras(kwargs))
+        out = combine(orbits, self._head(text_features), method, self._level(), self._network, features_only=True)
+        if out.features is None:
+            raise ConfigurationError(
+                f"At level={self.config.level!r} what is said of texts is combined, and images have no features: use "
+                'level="features" or call the model'
+            )
+        return BaseModelOutputWithPooling(pooler_output=out.features)
+
+    def forward(
+        self,
+        input_ids: torch.Tensor | None = None,
+        pixel_values: torch.Tensor | None = None,
+        attention_mask: torch.Tensor | None = None,
+        text_features: torch.Tensor | None = None,
+        labels: torch.Tensor | None = None,
+        orbit_features: torch.Tensor | None = None,
+        return_loss: bool | None = None,
+        return_dict: bool | None = None,
+        **kwargs: Any,
+    ) -> EquiCLIPOutput | tuple[Any, ...]:
+        """Compare images with texts.
+
+        Args:
+            input_ids: `(texts, length)`.
+            pixel_values: `(batch, channels, height, width)`, square for groups with rotations by 90°.
+            attention_mask: `(texts, length)`.
+            text_features: `(texts, dim)` of `get_text_features`, in the place of `input_ids`.
+            labels: `(batch,)` the right text of each image, for the cross-entropy.
+            orbit_features: `(batch, group, dim)` of `get_orbit_features`, in the place of `pixel_values`.
+            return_loss: Whether to compute the base's contrastive loss, of as many texts as images.
+            return_dict: `False` for a tuple.
+            **kwargs: What the base takes beside, as `interpolate_pos_encoding` or `token_type_ids`.
+
+        Raises:
+            ActionError: For images that the group does not act on.
+            ConfigurationError: Without images or texts; for features at the spatial level; for both losses at once;
+                for hidden states or attentions.
+        """
+        extras = checked_extras(kwargs)
+        texts = self._texts(input_ids, attention_mask, text_features, extras)
+        orbits = self._read_orbits(pixel_values, orbit_features, extras)
+        out = combine(orbits, self._head(texts), self.config.create_method(), self._level(), self._network)
+        result = self._output(out, texts, labels, bool(return_loss))
+        return result.to_tuple() if return_dict is False else result
+
+    def _texts(
+        self, ids: torch.Tensor | None, mask: torch.Tensor | None, features: Any, extras: dict[str, Any]
+    ) -> torch.Tensor:
+        """The features of the texts, where they are not there already."""
+        if features is not None:
+            given: torch.Tensor = features
+            return given
+        if ids is None:
+            raise ConfigurationError("EquiCLIPModel needs input_ids, or text_features of them")
+        return self._cut.text_features(self.base, ids, mask, **extras)
+
+    def _level(self) -> Level:
+        """Where members are combined. A largest sigmoid is that of the largest logit, and has one complement."""
+        by_class = self.config.selection == "class" and self._cut.links == "sigmoid"
+        return create_level("logits") if by_class else self.config.create_level()
+
+    def _head(self, texts: torch.Tensor | None) -> Head:
+        """What follows the features: the similarity to these texts."""
+
+        def logits(features: torch.Tensor) -> torch.Tensor:
+            if texts is None:
+                raise ConfigurationError("EquiCLIPModel compares images with texts: pass text_features=")
+            return self._cut.similarity(self.base, features, texts)
+
+        return Head(logits, partial(self._cut.pool, self.base), LINKS[self._cut.links])
+
+    def _output(
+        self, out: Combination, texts: torch.Tensor, labels: torch.Tensor | None, contrastive: bool
+    ) -> EquiCLIPOutput:
+        logits: Any = out.logits
+        if labels is not None and contrastive:
+            raise ConfigurationError("labels= and return_loss= ask for two losses: pass one of them")
+        loss = None
+        if contrastive:
+            loss = self._cut.contrastive_loss(self.base, logits.T)
+        elif labels is not None:
+            loss = labelled_loss(partial(cross_entropy, target=labels), logits, self.config.objective)
+        images = None if out.features is None else normalize(out.features, dim=-1)
+        weights = None if out.log_weights is None else out.log_weights.softmax(1)
+        decision = out.decision
+        return EquiCLIPOutput(
+            loss, logits, logits.T, normalize(texts, dim=-1), images, decision.chosen_element, decision.margin, weights
+        )
+
+
+class EquiSiglipModel(EquiCLIPModel):
+    """An `EquiCLIPModel` of SigLIP, whose pipelines read its logits as answers to a question for each text.
+
+    Example:
+        >>> EquiSiglipModel.config_class.model_type
+        'equi_siglip'
+    """
+
+    config_class = EquiSiglipConfig

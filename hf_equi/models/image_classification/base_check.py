@@ -1,0 +1,24 @@
+"""Which models are image classifiers."""
+
+from __future__ import annotations
+
+from transformers import PreTrainedModel
+
+from hf_equi.errors import UnsupportedModelError
+from hf_equi.generation.base_call import parameters
+
+__all__ = ["check_classifier"]
+
+
+def check_classifier(base: PreTrainedModel | type[PreTrainedModel]) -> None:
+    """Refuse a base that does not turn images into classes.
+
+    Raises:
+        UnsupportedModelError: For such a base.
+    """
+    kind = base if isinstance(base, type) else type(base)
+    if "pixel_values" not in parameters(kind.forward):
+        raise UnsupportedModelError(
+            f"{kind.__name__} takes no pixel_values, so it is no image classifier: load one with "
+            "AutoModelForImageClassification"
+        )

@@ -1,0 +1,138 @@
+"""EquiForImageClassification: an image classifier made equivariant to a group of the image plane."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import partial
+from typing import Any, ClassVar
+
+import torch
+from transformers import AutoImageProcessor, AutoModelForImageClassification, PreTrainedModel
+from transformers.utils import ModelOutput
+
+from hf_equi.errors import ConfigurationError
+from hf_equi.models.image_classification.base_check import check_classifier
+from hf_equi.models.image_classification.configuration_equi_image_classification import EquiImageClassificationConfig
+from hf_equi.models.vision.checkpoints import VisionCheckpointMixin
+from hf_equi.models.vision.classification_cuts import find_classification_cut
+from hf_equi.models.vision.levels import LINKS, Head
+from hf_equi.models.vision.logits_cut import LogitsCut
+from hf_equi.models.vision.losses import labelled_loss
+from hf_equi.models.vision.orbit_forward import combine
+from hf_equi.models.vision.wrapping import VisionWrapperMixin, checked_extras
+
+__all__ = ["EquiForImageClassification", "EquiImageClassifierOutput"]
+
+
+@dataclass
+class EquiImageClassifierOutput(ModelOutput):
+    """Output of `EquiForImageClassification`.
+
+    Args:
+        loss: `()`, with `labels`: the base's own loss of the combined logits.
+        logits: `(batch, classes)`; log-probabilities at the level of probabilities.
+        image_features: `(batch, features)` invariant features, at the levels of features and of feature maps.
+        chosen_element: `(batch,)` the element that equizero took.
+        margin: `(batch,)` by how much its loss was below that of the next member.
+        group_weights: `(batch, group)` the weights of λ-equitune and of attention, which add up to 1.
+    """
+
+    loss: torch.Tensor | None = None
+    logits: torch.Tensor | None = None
+    image_features: torch.Tensor | None = None
+    chosen_element: torch.Tensor | None = None
+    margin: torch.Tensor | None = None
+    group_weights: torch.Tensor | None = None
+
+
+class EquiForImageClassification(VisionWrapperMixin, VisionCheckpointMixin, PreTrainedModel):  # type: ignore[misc]
+    r"""An image classifier that does not care how an image is turned or mirrored, without retraining.
+
+    $$ M_G(gx) = M_G(x), \qquad M_G(x) = h\Big(\text{combine}_g\; g^{-1} f(gx)\Big) $$
+
+    with features f and head h of the base. Methods: equi-tuning (the mean), equizero (the member that the base is
+    surest of), λ-equitune and attention (weighted means). Exact in float32 to 1e-5 for rotations by multiples of 90°
+    and flips, equizero up to its margin; other rotations resample, see `PixelAction`.
+
+    Where it is not known how a family comes from features to logits, its logits are taken for its features.
+
+    Args:
+        config: Its configuration.
+        base: The base model, shared and not copied; by default a new one from the configuration.
+
+    Raises:
+        UnsupportedModelError: For a base that is no image classifier.
+        ConfigurationError: For a configuration without a group; the spatial level of a base without known maps.
+
+    Cost: one base forward a distinct member of the orbit, at most |G|; with `lambda_features="frozen"` twice that.
+
+    References:
+        arXiv 2210.06475, equation 5; arXiv 2305.09900, equations 1 to 4, §5.2 and §D.4.
+
+    Example:
+        >>> from transformers import ResNetConfig, ResNetForImageClassification
+        >>> from hf_equi import ImageGroup, symmetrize
+        >>> sizes = {"embedding_size": 8, "hidden_sizes": [8, 16], "depths": [1, 1], "layer_type": "basic"}
+        >>> base = ResNetForImageClassification(ResNetConfig(**sizes)).eval()
+        >>> model, image = symmetrize(base, ImageGroup.rotations(4)), torch.rand(1, 3, 32, 32)
+        >>> torch.allclose(model(image).logits, model(image.rot90(1, (2, 3))).logits, atol=1e-5)
+        True
+    """
+
+    config_class = EquiImageClassificationConfig
+    auto_class: ClassVar[Any] = AutoModelForImageClassification
+    processor_class: ClassVar[Any] = AutoImageProcessor
+    base_model_prefix = "base"
+    accepts_loss_kwargs = False
+
+    def __init__(self, config: EquiImageClassificationConfig, base: PreTrainedModel | None = None) -> None:
+        if not config.has_group:
+            raise ConfigurationError(
+                "An EquiForImageClassification needs a group: make one with hf_equi.symmetrize(model, group)."
+            )
+        if base is not None:
+            config._attn_implementation = base.config._attn_implementation
+        super().__init__(config)
+        self._wrap_images(base, check_classifier, lambda base: find_classification_cut(base) or LogitsCut())
+        self.post_init()  # type: ignore[no-untyped-call]
+
+    def forward(
+        self,
+        pixel_values: torch.Tensor | None = None,
+        labels: torch.Tensor | None = None,
+        orbit_features: torch.Tensor | None = None,
+        return_dict: bool | None = None,
+        **kwargs: Any,
+    ) -> EquiImageClassifierOutput | tuple[Any, ...]:
+        """Classify images.
+
+        Args:
+            pixel_values: `(batch, channels, height, width)`, square for groups with rotations by 90°.
+            labels: `(batch,)` classes, for the loss; as the base takes them.
+            orbit_features: `(batch, group, features)` of `get_orbit_features`, in the place of images.
+            return_dict: `False` for a tuple.
+            **kwargs: What the base takes beside, as `interpolate_pos_encoding`.
+
+        Raises:
+            ActionError: For images that the group does not act on.
+            ConfigurationError: Without images; for features at the spatial level; for hidden states or attentions.
+        """
+        orbits = self._read_orbits(pixel_values, orbit_features, checked_extras(kwargs))
+        method, level = self.config.create_method(), self.config.create_level()
+        out = combine(orbits, self._head(), method, level, self._network)
+        loss = None
+        if labels is not None and out.logits is not None:
+            own = partial(self.base.loss_function, labels, config=self.base.config)
+            loss = labelled_loss(own, out.logits, self.config.objective)
+        weights = None if out.log_weights is None else out.log_weights.softmax(1)
+        result = EquiImageClassifierOutput(
+            loss, out.logits, out.features, out.decision.chosen_element, out.decision.margin, weights
+        )
+        return result.to_tuple() if return_dict is False else result
+
+    def _head(self) -> Head:
+        """What follows the features."""
+        multi = self.base.config.problem_type == "multi_label_classification"
+        link = LINKS["sigmoid" if multi else "softmax"]
+        cut: Any = self._cut
+        return Head(partial(cut.head, self.base), partial(cut.pool, self.base), link)

@@ -1,0 +1,52 @@
+"""How `symmetrize` makes an EquiForImageClassification."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, ClassVar
+
+from transformers import AutoImageProcessor, AutoModelForImageClassification, PreTrainedModel
+from transformers.models.auto.modeling_auto import MODEL_FOR_IMAGE_CLASSIFICATION_MAPPING
+
+from hf_equi.models.configuration_equi import EquiConfig
+from hf_equi.models.image_classification.base_check import check_classifier
+from hf_equi.models.image_classification.configuration_equi_image_classification import EquiImageClassificationConfig
+from hf_equi.models.image_classification.modeling_equi_image_classification import EquiForImageClassification
+from hf_equi.models.task import Request
+from hf_equi.models.vision.task import SETTINGS, VisionTask
+
+__all__ = ["ImageClassificationTask"]
+
+
+class ImageClassificationTask(VisionTask):
+    """Image classifiers."""
+
+    name = "image_classification"
+    what = "model that classifies images"
+    auto_class = AutoModelForImageClassification
+    processor_class = AutoImageProcessor
+    settings: ClassVar[frozenset[str]] = frozenset({*SETTINGS, "loss", "processor"})
+
+    @property
+    def mapping(self) -> Mapping[Any, Any]:
+        """The base classes by their configs."""
+        known: Mapping[Any, Any] = MODEL_FOR_IMAGE_CLASSIFICATION_MAPPING
+        return known
+
+    def check_base(self, base: PreTrainedModel | type[PreTrainedModel]) -> None:
+        """Refuse a base that does not turn images into classes."""
+        check_classifier(base)
+
+    def owns(self, model: PreTrainedModel) -> bool:
+        """Whether its class is listed as one, or named like one of those."""
+        return super().owns(model) or type(model).__name__.endswith("ForImageClassification")
+
+    def make_config(self, request: Request) -> EquiConfig:
+        """The config, checked."""
+        return EquiImageClassificationConfig(**request.common(*SETTINGS, "loss"))
+
+    def wrap(self, config: EquiConfig, base: PreTrainedModel, request: Request) -> EquiForImageClassification:
+        """The base in its wrapper, with its processor."""
+        model = EquiForImageClassification(config, base)  # type: ignore[arg-type]
+        model.processor = request.companion
+        return model

@@ -1,0 +1,5 @@
+"""What wrapped models of images share: where they are cut, how their orbits are read and combined."""
+
+from __future__ import annotations
+
+__all__ = []

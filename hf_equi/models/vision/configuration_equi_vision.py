@@ -1,0 +1,95 @@
+"""What the configurations of symmetrised models of images have in common."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+from huggingface_hub.dataclasses import strict
+
+from hf_equi.errors import ConfigurationError
+from hf_equi.groups import ImageGroup
+from hf_equi.models.configuration_equi import EquiConfig
+from hf_equi.models.vision.levels import Level, create_level
+
+__all__ = ["LAMBDA_FEATURES", "OBJECTIVES", "EquiVisionConfig"]
+
+LAMBDA_FEATURES = ("shared", "frozen")
+OBJECTIVES = ("cross_entropy", "published_double_softmax")
+
+
+@strict
+class EquiVisionConfig(EquiConfig):
+    r"""A base config, a group of the image plane, a method, and the level at which it combines.
+
+    Args:
+        level (`str`, *optional*, defaults to `"features"`):
+            Where members are combined: `"features"`, before the head; `"logits"`; `"probabilities"`; or `"spatial"`,
+            feature maps pulled back before they are pooled.
+        padding (`str`, *optional*, defaults to `"reflect"`):
+            How images continue beyond their edges where a group resamples them: `"reflect"` or `"circular"`.
+        lambda_units (`int`, *optional*, defaults to 100):
+            Units of the hidden layers of the network of `"lambda"` and `"attention"`.
+        lambda_dropout (`float`, *optional*, defaults to 0.0):
+            Its dropout; 0.5 in the authors' code.
+        lambda_features (`str`, *optional*, defaults to `"shared"`):
+            What that network reads: `"shared"`, the features of the same forward pass, or `"frozen"`, those of a
+            frozen copy of the base, as in the paper: one more forward of every member.
+        objective (`str`, *optional*, defaults to `"cross_entropy"`):
+            The loss of labels. `"published_double_softmax"` takes the softmax twice, as the authors' code does.
+        base_config, group, method, orbit_chunk_size, hf_equi_version, stores_base, base_name, base_revision:
+            As in `EquiConfig`; the group as `ImageGroup.to_dict` gives it.
+
+    Raises:
+        ConfigurationError: As `EquiConfig`, and for an unknown level, padding, objective or source of features, a
+            dropout outside of 0 to 1, less than one unit.
+    """
+
+    keys_to_ignore_at_inference: ClassVar[list[str]] = ["chosen_element", "margin", "group_weights", "image_features"]
+
+    level: str = "features"
+    padding: str = "reflect"
+    lambda_units: int = 100
+    lambda_dropout: float = 0.0
+    lambda_features: str = "shared"
+    objective: str = "cross_entropy"
+
+    def read_group(self) -> ImageGroup:
+        """The group.
+
+        Raises:
+            GroupError: For a stored group that is none.
+        """
+        return ImageGroup.from_dict(self.group or {})
+
+    def create_level(self) -> Level:
+        """The level.
+
+        Raises:
+            ConfigurationError: For an unknown one.
+        """
+        return create_level(self.level)
+
+    def _check(self) -> None:
+        self.create_level()
+        super()._check()
+        if not 0 <= self.lambda_dropout <= 1:
+            raise ConfigurationError(f"lambda_dropout={self.lambda_dropout} is no share: use a number from 0 to 1")
+        if self.lambda_units < 1:
+            raise ConfigurationError(f"lambda_units={self.lambda_units} is no size: use 1 or more")
+        choices: dict[str, tuple[str, ...]] = {
+            "lambda_features": LAMBDA_FEATURES,
+            "objective": OBJECTIVES,
+            "padding": ("reflect", "circular"),
+        }
+        for name, known in choices.items():
+            if getattr(self, name) not in known:
+                raise ConfigurationError(
+                    f"{name}={getattr(self, name)!r} is not known: use one of {', '.join(map(repr, known))}"
+                )
+        if self.group is not None:
+            self.read_group()
+
+    def get_text_config(self, decoder: bool | None = None, encoder: bool | None = None) -> Any:
+        """The base's, where it has one."""
+        base: Any = self.base_config
+        return base.get_text_config(decoder=decoder, encoder=encoder)

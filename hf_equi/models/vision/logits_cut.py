@@ -1,0 +1,30 @@
+"""The cut behind the last layer, for families that are not known from within."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from transformers import PreTrainedModel
+
+from hf_equi.models.vision.cuts import Cut, taken_by
+
+__all__ = ["LogitsCut"]
+
+
+class LogitsCut(Cut):
+    """Takes the logits of any image classifier for its features.
+
+    Example:
+        >>> LogitsCut().has_maps
+        False
+    """
+
+    def features(self, base: PreTrainedModel, pixel_values: torch.Tensor, **kwargs: Any) -> torch.Tensor:
+        """The logits, `(R, classes)`."""
+        logits: torch.Tensor = base(pixel_values, return_dict=True, **taken_by(base.forward, kwargs)).logits
+        return logits
+
+    def head(self, base: PreTrainedModel, features: torch.Tensor) -> torch.Tensor:
+        """The features themselves."""
+        return features

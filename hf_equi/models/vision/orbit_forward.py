@@ -1,0 +1,207 @@
+r"""Run a vision model on the orbits of images, and combine: the one place where images meet an orbit.
+
+Letters: B batch, G group, K members asked for, R rows, F features, C classes or texts.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+
+from hf_equi.actions import PixelAction, TrivialAction
+from hf_equi.errors import ActionError
+from hf_equi.groups import FiniteGroup
+from hf_equi.models.vision.cuts import Cut
+from hf_equi.models.vision.levels import Head, Level, Members
+from hf_equi.symmetrizers import Decision, Draws, Orbit, Symmetrizer
+from hf_equi.symmetrizers.lambda_equitune import normalise_log_weights
+
+__all__ = ["Combination", "ImageOrbits", "OrbitReader", "combine"]
+
+
+@dataclass(frozen=True)
+class ImageOrbits:
+    """What a base says of the orbits of a batch.
+
+    Args:
+        group: The group.
+        orbit: The rows.
+        features: `(R, F)`.
+        maps: `(R, ...)` feature maps, pulled back, where they were asked for.
+        frozen: `(R, F)` features of the frozen copy, where weights are read off one.
+    """
+
+    group: FiniteGroup
+    orbit: Orbit
+    features: torch.Tensor
+    maps: torch.Tensor | None = None
+    frozen: torch.Tensor | None = None
+
+    @classmethod
+    def of_features(cls, group: FiniteGroup, features: torch.Tensor, method: Symmetrizer) -> ImageOrbits:
+        """Orbits whose features `(B, G, F)` are known, of which the method takes the members that it asks for.
+
+        Raises:
+            ActionError: If there is not one member for each element.
+        """
+        if features.dim() != 3 or features.shape[1] != group.order:
+            raise ActionError(
+                f"Features of orbits have the shape (batch, {group.order}, features) for {group!r}; received "
+                f"{tuple(features.shape)}."
+            )
+        whole: Any = method  # which reads no more of an action than its group
+        elements = whole.draw(TrivialAction(group), features, None, Draws())
+        members = features.gather(1, elements.unsqueeze(-1).expand(-1, -1, features.shape[-1]))
+        return cls(group, Orbit.start(elements, shared=False), members.flatten(0, 1))
+
+    def by_member(self) -> torch.Tensor:
+        """Features of all members, `(B, K, F)`: of the frozen copy where there is one."""
+        features = self.features if self.frozen is None else self.frozen
+        return features[self.orbit.row_of]
+
+
+@dataclass(frozen=True)
+class OrbitReader:
+    """How orbits are read.
+
+    Args:
+        action: The group on pixels.
+        method: Decides which members are asked for.
+        level: Decides what is read.
+        cut: Where the base is cut.
+        chunk: Members of each orbit that go through the base at once; `None` for all.
+        extras: What the base is given beside the images.
+    """
+
+    action: PixelAction
+    method: Symmetrizer
+    level: Level
+    cut: Cut
+    chunk: int | None = None
+    extras: dict[str, Any] = field(default_factory=dict)
+
+    def read(self, base: Any, images: torch.Tensor, frozen: Any = None) -> ImageOrbits:
+        """Run a base on the distinct members of the orbits of images, `(B, C, H, W)`.
+
+        Args:
+            base: The base.
+            images: The images.
+            frozen: Another model of the same kind, whose features are read as well.
+
+        Raises:
+            ActionError: For images that the group does not act on.
+        """
+        orbit = self._orbits(images)
+        size = orbit.rows if self.chunk is None else self.chunk * len(images)
+        parts = [
+            self._read_rows(base, images, orbit, slice(start, min(start + size, orbit.rows)), frozen)
+            for start in range(0, orbit.rows, size)
+        ]
+        features, maps, others = map(_join, zip(*parts, strict=True))
+        return ImageOrbits(self.action.group, orbit, features, maps, others)
+
+    def _orbits(self, images: torch.Tensor) -> Orbit:
+        """Rows for the members that the method asks for, in an order that does not depend on which came in."""
+        method: Any = self.method  # which reads no more of an action than its group
+        elements = method.draw(self.action, images, None, Draws())
+        shared = not self.level.reads_maps
+        if elements.shape[1] == 1:  # nothing to order, nothing to share
+            return Orbit.start(elements, shared)
+        with torch.no_grad():
+            keys = self.action.keys(images)
+        return Orbit.of_keys(elements, keys.gather(1, elements), shared)
+
+    def _read_rows(
+        self, base: Any, images: torch.Tensor, orbit: Orbit, rows: slice, frozen: Any
+    ) -> tuple[Any, Any, Any]:
+        """Features, feature maps and frozen features of some rows."""
+        elements = orbit.element_of_row[rows]
+        members = self.action.apply_each(elements, images[orbit.batch_of_row[rows]])
+        other = None
+        if frozen is not None:
+            with torch.no_grad():
+                other = self.cut.features(frozen, members, **self.extras)
+        if not self.level.reads_maps:
+            return self.cut.features(base, members, **self.extras), None, other
+        maps = self.cut.maps(base, members, **self.extras)
+        features = self.cut.pool(base, maps)
+        height, width = images.shape[-2:]
+        action = self.cut.map_action(self.action.group, base, (height, width))
+        return features, action.invert_each(elements, maps), other
+
+
+@dataclass(frozen=True)
+class Combination:
+    """One output an orbit.
+
+    Args:
+        logits: `(B, C)`, or `None` where only features were asked for.
+        features: `(B, F)` invariant features, at levels that have some.
+        log_weights: `(B, K)` of the members, of methods that weigh them.
+        decision: Which member was taken, of methods that take one.
+    """
+
+    logits: torch.Tensor | None
+    features: torch.Tensor | None
+    log_weights: torch.Tensor | None
+    decision: Decision
+
+
+def combine(
+    orbits: ImageOrbits,
+    head: Head,
+    method: Symmetrizer,
+    level: Level,
+    network: Callable[[torch.Tensor], torch.Tensor] | None = None,
+    *,
+    features_only: bool = False,
+) -> Combination:
+    r"""Combine the members of each orbit.
+
+    $$ M_G(x) = \text{head}\Big(\text{combine}_g\; g^{-1} F(gx)\Big) $$
+
+    Args:
+        orbits: What the base said.
+        head: What follows the features.
+        method: How members are combined.
+        level: What of them is combined.
+        network: Features of orbits `(B, K, F)` to log weights `(B, K)`, for methods that weigh members.
+        features_only: Whether to stop before the head; for levels that have features.
+    """
+    orbit = orbits.orbit
+    members = Members(orbits.features, head, orbits.maps)
+    log_weights = None
+    if network is not None:
+        log_weights = normalise_log_weights(network(orbits.by_member()))
+    values = level.values(members)
+    fold = method.fold(orbit, TrivialAction(orbits.group, values.device), normalised=False)
+    losses = _losses(method, members) if method.chooses else None
+    fold.add(0, values, _of_rows(orbit, log_weights, values), losses=losses)
+    combined = fold.result()
+    features = level.features(combined, head)
+    logits = None if features_only else level.logits(combined, head)
+    return Combination(logits, features, log_weights, fold.decision())
+
+
+def _join(parts: tuple[Any, ...]) -> Any:
+    """The rows of all chunks, or nothing."""
+    return parts[0] if len(parts) == 1 or parts[0] is None else torch.cat(parts)
+
+
+def _of_rows(orbit: Orbit, log_weights: torch.Tensor | None, values: torch.Tensor) -> torch.Tensor | None:
+    """Log weights `(B, K)` of the rows, with the axes of all but the last of their values."""
+    if log_weights is None:
+        return None
+    rows = log_weights[orbit.batch_of_row, orbit.slot_of_row].to(values.dtype)
+    return rows.view(-1, *[1] * (values.dim() - 2))
+
+
+def _losses(method: Any, members: Members) -> torch.Tensor:
+    """What a choice goes by, `(R,)`."""
+    logits = members.logits.detach()
+    scores = logits if method.loss.of_logits else members.head.link.log_probabilities(logits).flatten(1)
+    losses: torch.Tensor = method.loss.of_steps(scores)
+    return losses

@@ -1,0 +1,59 @@
+"""What can be known of a model without running it."""
+
+from __future__ import annotations
+
+from itertools import chain
+from typing import Any
+
+import torch
+from torch import nn
+from torch.func import functional_call
+from transformers import PreTrainedModel
+
+from hf_equi.models.vision.cuts import Cut
+
+__all__ = ["feature_size", "image_shape"]
+
+
+def image_shape(config: Any) -> tuple[int, int, int]:
+    """Channels, height and width of the images that a model of a config reads; 3 and 224 where it does not say.
+
+    Example:
+        >>> from transformers import ResNetConfig, ViTConfig
+        >>> image_shape(ViTConfig(image_size=32)), image_shape(ResNetConfig(num_channels=1))
+        ((3, 32, 32), (1, 224, 224))
+    """
+    vision = getattr(config, "vision_config", config)
+    size = getattr(vision, "image_size", None) or 224
+    height, width = (size, size) if isinstance(size, int) else tuple(size)
+    return getattr(vision, "num_channels", None) or 3, height, width
+
+
+def feature_size(cut: Cut, base: PreTrainedModel) -> int:
+    """How many features a cut gives, from shapes alone: nothing is computed, no weight is read.
+
+    Cost: the overhead of one base forward, without its arithmetic.
+    """
+    tensors = chain(base.named_parameters(), base.named_buffers())
+    shapes = {f"base.{name}": torch.empty_like(tensor, device="meta") for name, tensor in tensors}
+    image = torch.empty(1, *image_shape(base.config), device="meta", dtype=base.dtype)
+    mode = base.training
+    base.eval()  # normalisation over a batch of one is refused in training
+    try:
+        with torch.no_grad(), torch.device("meta"):
+            features: torch.Tensor = functional_call(_Features(cut, base), shapes, (image,))
+    finally:
+        base.train(mode)
+    return features.shape[-1]
+
+
+class _Features(nn.Module):
+    """A cut of a base as a module, whose tensors can be replaced for one call."""
+
+    def __init__(self, cut: Cut, base: PreTrainedModel) -> None:
+        super().__init__()
+        self.cut = cut
+        self.base = base
+
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        return self.cut.features(self.base, images)

@@ -1,0 +1,134 @@
+"""What every wrapped model of images does: run its base on orbits, and combine."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any, ClassVar
+
+import torch
+from torch import nn
+from transformers import PreTrainedModel
+
+from hf_equi.actions import PixelAction
+from hf_equi.errors import ConfigurationError
+from hf_equi.groups import ImageGroup
+from hf_equi.models.vision.cuts import Cut
+from hf_equi.models.vision.levels import create_level
+from hf_equi.models.vision.orbit_forward import ImageOrbits, OrbitReader
+from hf_equi.models.vision.probing import feature_size
+from hf_equi.models.weighing import WeighingMixin
+from hf_equi.models.wrapping import WrapperMixin
+from hf_equi.symmetrizers import Equitune
+
+__all__ = ["VisionWrapperMixin", "checked_extras"]
+
+
+class VisionWrapperMixin(WeighingMixin, WrapperMixin):
+    """The base of a model of images inside a `PreTrainedModel`. Comes before it in the bases of a model."""
+
+    frozen_base: PreTrainedModel
+    _cut: Cut
+    _owns_weights: bool
+    main_input_name: ClassVar[str] = "pixel_values"
+
+    def _wrap_images(
+        self, base: PreTrainedModel | None, check: Callable[[PreTrainedModel], None], cut: Callable[[Any], Cut]
+    ) -> None:
+        """Hold a base, find where to cut it, and make the network of the method.
+
+        Raises:
+            ConfigurationError: For the spatial level of a base whose feature maps are not known.
+        """
+        self._wrap(base, check)
+        self._cut = cut(self.base)
+        if self.config.create_level().reads_maps and not self._cut.has_maps:
+            raise ConfigurationError(
+                f"It is not known how {type(self.base).__name__} pools its feature maps, so it has no spatial level: "
+                'use level="features"'
+            )
+        method = self.config.create_method()
+        if method.weighs_members:
+            self._add_network(method, feature_size(self._cut, self.base))
+            if self.config.lambda_features == "frozen":
+                self.frozen_base = copy.deepcopy(self.base).requires_grad_(False).eval()
+
+    def train(self, mode: bool = True) -> Any:
+        """Set the mode. What is frozen evaluates all the same, so that no dropout or batch statistic changes it."""
+        super().train(mode)  # type: ignore[misc]
+        if mode:
+            _evaluate_frozen(self.base)
+        if hasattr(self, "frozen_base"):  # loading has let its weights loose
+            self.frozen_base.requires_grad_(False).eval()
+        return self
+
+    def _stored_action(self, group: ImageGroup) -> PixelAction:
+        return PixelAction(group, self.config.padding)
+
+    def _read_orbits(
+        self, pixel_values: torch.Tensor | None, orbit_features: Any, extras: dict[str, Any]
+    ) -> ImageOrbits:
+        """What the base says of the orbits of images, or what it said of them before.
+
+        Raises:
+            ConfigurationError: Without images, or for features of orbits at a level that needs more than them.
+        """
+        if orbit_features is not None:
+            if self.config.create_level().reads_maps:
+                raise ConfigurationError(
+                    "orbit_features are features, and the spatial level combines feature maps: pass pixel_values"
+                )
+            features = orbit_features.to(self.base.dtype)
+            return ImageOrbits.of_features(self.action.group, features, self.config.create_method())
+        if pixel_values is None:
+            raise ConfigurationError(f"{type(self).__name__} needs pixel_values, or orbit_features of them")
+        return self._reader(extras).read(self.base, pixel_values, getattr(self, "frozen_base", None))
+
+    def _reader(self, extras: dict[str, Any]) -> OrbitReader:
+        method, level = self.config.create_method(), self.config.create_level()
+        return OrbitReader(self.action, method, level, self._cut, self.config.orbit_chunk_size, extras)
+
+    def get_orbit_features(self, pixel_values: torch.Tensor, **kwargs: Any) -> torch.Tensor:
+        """The features of every member, to train a head or λ on without running the base again.
+
+        Weights are read off these features then, with `lambda_features="frozen"` too: a base that was trained since it
+        was wrapped gives others than its frozen copy.
+
+        Args:
+            pixel_values: `(batch, channels, height, width)`.
+            **kwargs: What the base takes beside.
+
+        Returns:
+            `(batch, group, features)`: what `forward` takes as `orbit_features`.
+
+        Cost: one base forward a distinct member of the orbit.
+        """
+        # Of every member, whatever the method asks for, and no maps.
+        reader = replace(self._reader(kwargs), method=Equitune(), level=create_level("features"))
+        orbits = reader.read(self.base, pixel_values)
+        return orbits.features[orbits.orbit.row_of]
+
+
+def _evaluate_frozen(module: nn.Module) -> None:
+    """Let the largest parts of a module that have weights, none of them trained, evaluate."""
+    trained = [parameter.requires_grad for parameter in module.parameters()]
+    if trained and not any(trained):
+        module.eval()
+    elif not all(trained):
+        for child in module.children():
+            _evaluate_frozen(child)
+
+
+def checked_extras(kwargs: dict[str, Any]) -> dict[str, Any]:
+    """What the base is given beside images.
+
+    Raises:
+        ConfigurationError: For hidden states or attentions.
+    """
+    if kwargs.pop("output_hidden_states", None) or kwargs.pop("output_attentions", None):
+        raise ConfigurationError(
+            "A symmetrised model has logits alone: hidden states and attentions are those of the members of an orbit. "
+            "Ask the base for them: model.unwrap()."
+        )
+    return {key: value for key, value in kwargs.items() if value is not None}

@@ -1,0 +1,205 @@
+"""Symmetrised models that compare images with texts: invariance, outputs, losses, what is refused."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from small_models import base_model
+from small_vision import CLIPS, clip, images, side, texts
+from torch.nn.functional import cross_entropy, normalize
+from wrapped_vision import CLIP_METHODS, LEVELS, SQUARE, TURNS, ragged, wrap_clip
+
+from hf_equi import EquiCLIPConfig, EquiCLIPModel, EquiSiglipConfig, EquiSiglipModel, ImageGroup, PixelAction
+from hf_equi.errors import ActionError, ConfigurationError, UnsupportedModelError
+from hf_equi.testing import assert_equivariant
+
+CLASS = {"method": "equizero", "level": "probabilities", "selection": "class"}
+
+
+def pictures(family, count=2, seed=1):
+    return images(count, (side(family),) * 2, seed)
+
+
+@pytest.mark.parametrize("family", CLIPS)
+@torch.no_grad()
+def test_no_method_at_any_level_sees_how_an_image_is_turned(family):
+    base, decided = clip(family), 0
+    turned, words = PixelAction(TURNS).orbit(pictures(family, 1))[0], texts()
+    alone = base(pixel_values=turned, **words).logits_per_image
+    assert (alone - alone[:1]).abs().amax(1)[1:].min() > 1e-3
+    every = [{"level": level, **settings} for settings in CLIP_METHODS.values() for level in LEVELS]
+    for settings in (*every, CLASS):
+        out = wrap_clip(base, TURNS, **settings)(pixel_values=turned, **words)
+        assert out.logits_per_image.shape == (4, 3)
+        assert torch.equal(out.logits_per_text, out.logits_per_image.T)
+        assert (out.image_embeds is None) == (settings["level"] in ("logits", "probabilities"))
+        if out.margin is not None and out.margin.min() < 1e-4:
+            continue
+        decided += out.margin is not None
+        first = out.logits_per_image[:1].expand_as(out.logits_per_image)
+        torch.testing.assert_close(out.logits_per_image, first, atol=1e-5, rtol=1e-5)
+        if out.image_embeds is not None:
+            torch.testing.assert_close(out.image_embeds.norm(dim=-1), torch.ones(4))
+            torch.testing.assert_close(out.image_embeds, out.image_embeds[:1].expand(4, -1), atol=1e-5, rtol=1e-5)
+    assert decided == 4
+
+
+@pytest.mark.parametrize("family", CLIPS)
+def test_features_of_images_are_invariant(family):
+    for name, settings in CLIP_METHODS.items():
+        model = wrap_clip(family, SQUARE if family == "clip" else TURNS, **settings)
+        known = {"text_features": model.get_text_features(**texts()).pooler_output} if name == "similarity" else {}
+        assert_equivariant(
+            lambda x: model.get_image_features(x, **known).pooler_output,  # noqa: B023
+            pictures(family, 1),
+            model.action,
+            tolerance=1e-5,
+        )
+
+
+@pytest.mark.parametrize("family", CLIPS)
+@torch.no_grad()
+def test_without_a_group_the_base_is_left_as_it_is(family):
+    base, x, words = clip(family), pictures(family, 3), texts()
+    required = base(pixel_values=x, return_loss=True, **words)
+    for group, settings in ((ImageGroup.trivial(), CLIP_METHODS), (TURNS, {"identity": {"method": "identity"}})):
+        for each in settings.values():
+            for level in ("features", "logits", "spatial"):
+                out = wrap_clip(base, group, level=level, **each)(pixel_values=x, return_loss=True, **words)
+                torch.testing.assert_close(out.logits_per_image, required.logits_per_image, atol=2e-6, rtol=1e-5)
+                torch.testing.assert_close(out.loss, required.loss, atol=1e-6, rtol=1e-5)
+                torch.testing.assert_close(out.text_embeds, required.text_embeds, atol=1e-6, rtol=1e-5)
+                if out.image_embeds is not None:
+                    torch.testing.assert_close(out.image_embeds, required.image_embeds, atol=1e-6, rtol=1e-5)
+    out = wrap_clip(base, ImageGroup.trivial(), level="probabilities")(pixel_values=x, **words).logits_per_image
+    link = torch.sigmoid if family == "siglip" else lambda y: y.softmax(-1)
+    torch.testing.assert_close(link(out), link(required.logits_per_image), atol=1e-6, rtol=1e-5)
+
+
+@pytest.mark.parametrize("family", ["clip", "siglip"])
+@torch.no_grad()
+def test_losses_are_those_of_the_combined_logits(family):
+    model, x, words = wrap_clip(family), pictures(family, 3), texts()
+    out = model(pixel_values=x, return_loss=True, **words)
+    logits = out.logits_per_image
+    if family == "clip":
+        pairs = torch.arange(3)
+        expected = (cross_entropy(logits, pairs) + cross_entropy(logits.T, pairs)) / 2
+    else:
+        signs = 2 * torch.eye(3) - 1
+        expected = -torch.nn.functional.logsigmoid(signs * logits).sum() / 3
+    torch.testing.assert_close(out.loss, expected)
+    right = torch.tensor([2, 0, 1])
+    labelled = model(pixel_values=x, labels=right, **words)
+    torch.testing.assert_close(labelled.loss, cross_entropy(logits, right))
+    twice = wrap_clip(family, objective="published_double_softmax")(pixel_values=x, labels=right, **words)
+    torch.testing.assert_close(twice.loss, cross_entropy(logits.softmax(-1), right))
+    with pytest.raises(ConfigurationError, match="ask for two losses: pass one"):
+        model(pixel_values=x, labels=right, return_loss=True, **words)
+    assert torch.equal(model(pixel_values=x, return_dict=False, **words)[0], logits)
+
+
+@pytest.mark.parametrize("family", CLIPS)
+@torch.no_grad()
+def test_known_features_stand_for_images_and_texts(family):
+    base, words = clip(family), texts()
+    x = ragged(side(family))
+    for settings in (*CLIP_METHODS.values(), {"method": "identity"}, CLASS):
+        for level in {settings.get("level", level) for level in ("features", "logits", "probabilities")}:
+            model = wrap_clip(base, TURNS, **{**settings, "level": level})
+            features = model.get_orbit_features(x)
+            assert features.shape[:2] == (3, 4)
+            known = model.get_text_features(**words).pooler_output
+            received = model(orbit_features=features, text_features=known)
+            required = model(pixel_values=x, **words)
+            torch.testing.assert_close(received.logits_per_image, required.logits_per_image, atol=1e-5, rtol=1e-5)
+            if level == "features" and settings["method"] != "equizero":
+                of_images = model.get_image_features(orbit_features=features).pooler_output
+                torch.testing.assert_close(normalize(of_images, dim=-1), required.image_embeds, atol=1e-5, rtol=1e-5)
+
+
+@torch.no_grad()
+def test_neither_chunks_nor_neighbours_change_an_answer():
+    base, x, words = clip("clip"), ragged(), texts()
+    for settings in (*CLIP_METHODS.values(), CLASS):
+        together = wrap_clip(base, SQUARE, **settings)(pixel_values=x, **words).logits_per_image
+        for size in (1, 2, 3):
+            parts = wrap_clip(base, SQUARE, orbit_chunk_size=size, **settings)(pixel_values=x, **words)
+            torch.testing.assert_close(parts.logits_per_image, together, atol=1e-5, rtol=1e-5)
+        model = wrap_clip(base, SQUARE, **settings)
+        alone = torch.cat([model(pixel_values=image[None], **words).logits_per_image for image in x])
+        torch.testing.assert_close(alone, together, atol=1e-5, rtol=1e-5)
+
+
+def test_equal_members_share_a_row():
+    model, rows = wrap_clip("clip", SQUARE), []
+    model.unwrap().vision_model.register_forward_pre_hook(
+        lambda module, inputs, named: rows.append(len(named["pixel_values"] if not inputs else inputs[0])),
+        with_kwargs=True,
+    )
+    with torch.no_grad():
+        model(pixel_values=ragged(), **texts())
+    assert rows == [8 + 1 + 4]
+
+
+def test_equizero_learns_by_the_mean_of_features():
+    model = wrap_clip("clip", TURNS, "equizero")
+    features = torch.randn(2, 4, 12, requires_grad=True)
+    words, direction = torch.randn(3, 12), torch.randn(12)
+    out = model.get_image_features(orbit_features=features, text_features=words).pooler_output
+    (received,) = torch.autograd.grad((out @ direction).sum(), features)
+    torch.testing.assert_close(received, (direction / 4).expand(2, 4, 12))
+    for row in range(2):
+        assert min((out[row] - features[row, g]).abs().max() for g in range(4)) < 1e-6
+
+
+@pytest.mark.parametrize("method", ["lambda", "attention"])
+def test_contrastive_training_reaches_all_weights(method):
+    model = wrap_clip("clip", TURNS, method, lambda_units=4)
+    model(pixel_values=images(3), return_loss=True, **texts()).loss.backward()
+    unused = [name for name, weight in model.named_parameters() if weight.grad is None or not weight.grad.any()]
+    # A bias of keys moves all scores of a query alike, which a softmax does not see.
+    assert [name for name in unused if "k_proj.bias" not in name] == []
+
+
+def test_siglip_has_a_type_of_its_own():
+    model = wrap_clip("siglip")
+    assert type(model) is EquiSiglipModel
+    assert type(model.config) is EquiSiglipConfig
+    assert type(wrap_clip("clip")) is EquiCLIPModel
+
+
+def test_what_such_a_model_does_not_do():
+    model, x, words = wrap_clip("clip"), images(2), texts()
+    with pytest.raises(ConfigurationError, match="needs pixel_values, or orbit_features"):
+        model(**words)
+    with pytest.raises(ConfigurationError, match="needs input_ids, or text_features"):
+        model(pixel_values=x)
+    for asked in ("output_hidden_states", "output_attentions"):
+        with pytest.raises(ConfigurationError, match=r"model\.unwrap"):
+            model(pixel_values=x, **words, **{asked: True})
+    with pytest.raises(ConfigurationError, match="chooses an image's member by its similarity to texts"):
+        wrap_clip("clip", TURNS, "equizero").get_image_features(x)
+    for settings in ({"level": "logits"}, {"level": "probabilities"}, CLASS):
+        refused, known = wrap_clip("clip", **settings), torch.randn(3, 12)
+        with pytest.raises(ConfigurationError, match="images have no features"):
+            refused.get_image_features(x, text_features=known)
+    with pytest.raises(ConfigurationError, match="compares images with texts"):
+        wrap_clip("clip", level="logits").get_image_features(x)
+    with pytest.raises(ActionError, match="have to be square; received H = 32, W = 40"):
+        model(pixel_values=images(1, (32, 40)), **words)
+    spatial = wrap_clip("clip", level="spatial")
+    with pytest.raises(ConfigurationError, match="the spatial level combines feature maps"):
+        spatial(orbit_features=spatial.get_orbit_features(x), **words)
+    with pytest.raises(ActionError, match=r"have the shape \(batch, 4, features\)"):
+        model(orbit_features=torch.randn(2, 8, 12), **words)
+
+
+def test_which_bases_there_are():
+    config = EquiCLIPConfig(base_config=clip("clip").config, group=TURNS.to_dict())
+    with pytest.raises(UnsupportedModelError, match="Known are CLIPModel, SiglipModel, AlignModel, ChineseCLIPModel"):
+        EquiCLIPModel(config, base_model())
+    with pytest.raises(ConfigurationError, match="needs a group"):
+        EquiCLIPModel(EquiCLIPConfig())
+    new = EquiSiglipModel(EquiSiglipConfig(base_config=clip("siglip").config, group=TURNS.to_dict()))
+    assert new(pixel_values=images(2), **texts()).logits_per_image.shape == (2, 3)

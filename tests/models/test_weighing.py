@@ -1,0 +1,54 @@
+"""The network of a wrapped model: its precision, and how a checkpoint that lacks it starts it."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from safetensors.torch import load_file, save_file
+from small_seq2seq import TWO
+from small_seq2seq import wrap as wrap_texts
+from small_vision import classifier, images
+from wrapped_vision import TURNS, wrap
+
+from hf_equi import EquiForImageClassification
+from hf_equi.symmetrizers import LambdaNetwork, OrbitAttention
+
+
+@pytest.mark.parametrize(("method", "kind"), [("lambda", LambdaNetwork), ("attention", OrbitAttention)])
+def test_methods_that_weigh_have_a_network(method, kind):
+    model = wrap("resnet-basic", TURNS, method)
+    assert type(model._network) is kind
+    assert model._network is model.lambda_network
+    assert wrap("resnet-basic", TURNS)._network is None
+
+
+def test_texts_are_weighed_in_the_same_way():
+    assert type(wrap_texts("t5", TWO, "lambda")._network) is LambdaNetwork
+    assert wrap_texts("t5", TWO)._network is None
+
+
+@pytest.mark.parametrize(
+    ("dtype", "expected"),
+    [(torch.bfloat16, torch.float32), (torch.float32, torch.float32), (torch.float64, torch.float64)],
+)
+def test_networks_are_not_less_precise_than_float32(dtype, expected):
+    model = wrap(classifier("resnet-basic").to(dtype), TURNS, "lambda")
+    assert {weight.dtype for weight in model.lambda_network.parameters()} == {expected}
+    assert {weight.dtype for weight in model.base.parameters()} == {dtype}
+
+
+def test_a_checkpoint_without_the_network_starts_one(tmp_path):
+    model = wrap("resnet-basic", TURNS, "lambda")
+    model.save_pretrained(tmp_path)
+    path = tmp_path / "model.safetensors"
+    weights = {name: value for name, value in load_file(path).items() if not name.startswith("lambda_network")}
+    save_file(weights, path, metadata={"format": "pt"})
+    loaded = EquiForImageClassification.from_pretrained(tmp_path)
+    for name, value in loaded.base.state_dict().items():
+        assert torch.equal(value, model.base.state_dict()[name])
+    for layer in (loaded.lambda_network.layers[place] for place in (0, 3, 6)):
+        bound = layer.in_features**-0.5  # of torch's own initialisation
+        assert 0.3 * bound < layer.weight.abs().max() <= bound
+        assert layer.bias.abs().max() <= bound
+    with torch.no_grad():
+        assert loaded(images(1)).logits.isfinite().all()

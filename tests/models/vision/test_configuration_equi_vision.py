@@ -1,0 +1,71 @@
+"""What the configs of images have in common: what they refuse, and how they round trip."""
+
+from __future__ import annotations
+
+import pytest
+from wrapped_vision import LEVELS, SQUARE
+
+from hf_equi import EquiCLIPConfig, EquiImageClassificationConfig, ImageGroup
+from hf_equi.errors import ConfigurationError, GroupError
+from hf_equi.groups import DemographicGroup
+
+KINDS = (EquiImageClassificationConfig, EquiCLIPConfig)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"level": "middle"}, "level='middle' is not known: use one of 'features', 'logits', 'prob"),
+        ({"padding": "zeros"}, "padding='zeros' is not known: use one of 'reflect', 'circular'"),
+        ({"objective": "hinge"}, "'cross_entropy', 'published_double_softmax'"),
+        ({"lambda_features": "copied"}, "lambda_features='copied' is not known: use one of 'shared', 'frozen'"),
+        ({"lambda_units": 0}, "lambda_units=0 is no size: use 1 or more"),
+        ({"lambda_dropout": 2.0}, "lambda_dropout=2.0 is no share"),
+        ({"lambda_dropout": -0.1}, "from 0 to 1"),
+        ({"orbit_chunk_size": 0}, "orbit_chunk_size=0"),
+        ({"method": "canonical"}, "'attention', 'equitune', 'equizero', 'identity', 'lambda'"),
+    ],
+)
+def test_what_is_refused(kind, settings, message):
+    with pytest.raises(ConfigurationError, match=message):
+        kind(**settings)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_groups_are_those_of_images(kind):
+    for group in (SQUARE, ImageGroup.flips("vertical"), ImageGroup.trivial(), ImageGroup.rotations(8)):
+        assert kind(group=group.to_dict()).read_group() == group
+    with pytest.raises(GroupError, match="group of images is described by"):
+        kind(group=DemographicGroup([["man", "woman"]]).to_dict())
+    with pytest.raises(GroupError, match="needs a kind"):
+        kind(group={"type": "image"})
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("level", LEVELS)
+def test_levels_by_name(kind, level):
+    assert kind(level=level).create_level().name == level
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_entries_survive(kind):
+    entries = {
+        "level": "logits",
+        "padding": "circular",
+        "lambda_units": 7,
+        "lambda_dropout": 0.5,
+        "lambda_features": "frozen",
+        "objective": "published_double_softmax",
+        "orbit_chunk_size": 3,
+        "method": "attention",
+    }
+    again = kind.from_dict(kind(group=SQUARE.to_dict(), **entries).to_dict())
+    assert {name: getattr(again, name) for name in entries} == entries
+    assert again.read_group() == SQUARE
+
+
+def test_outputs_that_trainers_leave_out():
+    common = {"chosen_element", "margin", "group_weights", "image_features"}
+    assert common <= set(EquiImageClassificationConfig.keys_to_ignore_at_inference)
+    assert common | {"text_embeds", "image_embeds"} <= set(EquiCLIPConfig.keys_to_ignore_at_inference)
