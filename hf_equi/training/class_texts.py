@@ -1,0 +1,94 @@
+"""Class names as texts, for models that compare images with texts."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch.nn.functional import normalize
+from transformers import default_data_collator
+
+from hf_equi.errors import ConfigurationError
+
+__all__ = ["ClassTexts", "class_text_features"]
+
+
+@torch.no_grad()
+def class_text_features(
+    model: Any, processor: Any, class_names: Sequence[str], templates: Sequence[str] = ("a photo of a {}.",)
+) -> torch.Tensor:
+    r"""One text feature a class: the mean over templates, as in Radford et al. 2021.
+
+    $$ t_c = \frac{\bar{t}_c}{\lVert \bar{t}_c \rVert}, \qquad
+    \bar{t}_c = \frac{1}{K} \sum_k \frac{h(\tau_k(c))}{\lVert h(\tau_k(c)) \rVert} $$
+
+    Args:
+        model: An `EquiCLIPModel`, or its base.
+        processor: Its processor or tokenizer.
+        class_names: C names.
+        templates: K texts with `{}` in the place of the name.
+
+    Returns:
+        `(C, D)`, of length 1, without gradients.
+
+    Raises:
+        ConfigurationError: Without names or templates, or for a template without `{}`.
+
+    Cost: C·K texts through the text tower, K at a time.
+
+    References:
+        Radford et al. 2021, arXiv 2103.00020, §3.1.4.
+    """
+    if isinstance(class_names, str) or isinstance(templates, str) or not class_names or not templates:
+        raise ConfigurationError(
+            f"Class texts are made of a list of names and a list of templates; received {class_names!r} and "
+            f"{templates!r}"
+        )
+    without = [template for template in templates if "{}" not in template]
+    if without:
+        raise ConfigurationError(f"{without[0]!r} has no place for the name of a class: write {{}} there")
+    tokenize = getattr(processor, "tokenizer", processor)
+    # SigLIP has seen its texts padded to the full length, and has no mask.
+    padding = "max_length" if "siglip" in getattr(model.config, "base_config", model.config).model_type else True
+    mode = model.training
+    model.eval()
+    try:
+        rows = []
+        for name in class_names:
+            texts = [template.format(name) for template in templates]
+            tokens = tokenize(texts, padding=padding, truncation=True, return_tensors="pt").to(model.device)
+            features = model.get_text_features(**tokens, return_dict=True).pooler_output
+            rows.append(normalize(normalize(features, dim=-1).mean(0), dim=-1))
+    finally:
+        model.train(mode)
+    return torch.stack(rows)
+
+
+@dataclass(frozen=True)
+class ClassTexts:
+    """A data collator that gives each batch the features of the class texts, beside its images and labels.
+
+    One process a device: `torch.nn.DataParallel` would deal the texts out with the images.
+
+    Args:
+        text_features: `(C, D)` of `class_text_features`; kept on the CPU, so that workers can hand them on.
+        collate: What makes a batch of examples.
+
+    Example:
+        >>> batch = ClassTexts(torch.eye(3))([{"pixel_values": torch.zeros(3, 8, 8), "label": 2}])
+        >>> {name: tuple(tensor.shape) for name, tensor in batch.items()}
+        {'labels': (1,), 'pixel_values': (1, 3, 8, 8), 'text_features': (3, 3)}
+    """
+
+    text_features: torch.Tensor
+    collate: Callable[[list[Any]], dict[str, Any]] = default_data_collator
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "text_features", self.text_features.detach().cpu())
+
+    def __call__(self, examples: list[Any]) -> dict[str, Any]:
+        """A batch of examples, and the texts."""
+        # Last, as the size of a batch is read off its first tensor.
+        return {**self.collate(examples), "text_features": self.text_features}

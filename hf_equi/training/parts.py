@@ -1,0 +1,92 @@
+"""Which weights of a symmetrised model are which part of it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from torch import nn
+
+from hf_equi.errors import ConfigurationError
+from hf_equi.models.image_classification import EquiForImageClassification
+from hf_equi.models.wrapping import WrapperMixin
+
+__all__ = ["PARTS", "parameters_of", "require_wrapper"]
+
+PARTS = ("lambda", "base", "last_layers", "all")
+"""The parts by name."""
+
+
+def parameters_of(model: Any, part: str) -> list[nn.Parameter]:
+    """The weights of a part of a model.
+
+    Args:
+        model: A symmetrised model.
+        part: `"lambda"`, the network that weighs the members of an orbit; `"base"`; `"last_layers"`, the last two
+            layers of a classifier's base, with all that is registered behind the first of them: the head, with the
+            last linear layer or convolution before it; `"all"`, the base and λ where there is one.
+
+    Raises:
+        ConfigurationError: For an unknown part, one that the model lacks, or a model that is not symmetrised.
+
+    Example:
+        >>> from transformers import ViTConfig, ViTForImageClassification
+        >>> from hf_equi import ImageGroup, symmetrize
+        >>> sizes = {"hidden_size": 8, "num_hidden_layers": 1, "num_attention_heads": 2, "intermediate_size": 16}
+        >>> base = ViTForImageClassification(ViTConfig(image_size=16, patch_size=8, num_labels=3, **sizes))
+        >>> model = symmetrize(base, ImageGroup.rotations(4))
+        >>> [tuple(weight.shape) for weight in parameters_of(model, "last_layers") if weight.dim() > 1]
+        [(8, 16), (3, 8)]
+    """
+    require_wrapper(model)
+    if part == "base":
+        return list(model.base.parameters())
+    if part == "last_layers":
+        return _last_layers(model)
+    network = getattr(model, "lambda_network", None)
+    weights = [] if network is None else list(network.parameters())
+    if part == "all":
+        return [*model.base.parameters(), *weights]
+    if part != "lambda":
+        raise ConfigurationError(f"trains={part!r} is not known: use one of {', '.join(map(repr, PARTS))}")
+    if network is None:
+        raise ConfigurationError(
+            f"method={model.config.method!r} has no λ to train: symmetrize the base with method='lambda' or "
+            "'attention', or train the base"
+        )
+    return weights
+
+
+def require_wrapper(model: Any) -> None:
+    """Refuse a model that is not symmetrised.
+
+    Raises:
+        ConfigurationError: For such a model.
+    """
+    if not isinstance(model, WrapperMixin):
+        raise ConfigurationError(
+            f"A {type(model).__name__} has no phases: make a model with hf_equi.symmetrize(model, group). Of one that "
+            "peft has wrapped, peft says what is trained."
+        )
+
+
+def _last_layers(model: Any) -> list[nn.Parameter]:
+    """The head, and the body from its last layer on."""
+    if not isinstance(model, EquiForImageClassification):
+        raise ConfigurationError(
+            f"The last layers are those of a classifier, and {type(model).__name__} is none: train 'base', or "
+            "adapters of peft"
+        )
+    base: Any = model.base
+    body = base.base_model  # the base itself, where it has no body of its own
+    inside = set() if body is base else set(body.modules())
+    layers = [module for module in base.modules() if getattr(module, "weight", None) is not None]
+    layers = [module for module in layers if module.weight.dim() > 1]
+    # Heads stand side by side: those of a class token and of a distillation token are one layer.
+    heads = [layer for layer in layers if layer not in inside] if inside else layers[-1:]
+    before = [layer for layer in layers if layer not in heads]
+    weights = list(base.parameters())
+    if not before:
+        return weights
+    start = next(i for i, weight in enumerate(weights) if weight is before[-1].weight)
+    of_body = {id(weight) for weight in body.parameters()} if inside else {id(weight) for weight in weights}
+    return [weight for i, weight in enumerate(weights) if i >= start or id(weight) not in of_body]

@@ -1,0 +1,68 @@
+"""The parts of models, family by family."""
+
+from __future__ import annotations
+
+import pytest
+from small_training import classification, comparison
+from small_vision import FAMILIES, classifier
+
+from hf_equi.errors import ConfigurationError
+from hf_equi.training.parts import parameters_of, require_wrapper
+
+# What stands before the head, of each family: everything from its weight on is trained.
+LAST = {
+    "resnet-basic": "resnet.encoder.stages.1.layers.0.layer.1.convolution.weight",
+    "resnet": "resnet.encoder.stages.1.layers.0.layer.2.convolution.weight",
+    "vit": "vit.layers.1.mlp.fc2.weight",
+    "mobilenet_v2": "mobilenet_v2.conv_1x1.convolution.weight",
+    "deit-teacher": "deit.layers.1.mlp.fc2.weight",
+}
+
+
+def names(model, part):
+    inside = {id(parameter) for parameter in parameters_of(model, part)}
+    return [name for name, parameter in model.named_parameters() if id(parameter) in inside]
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_last_layers_are_the_head_and_one_layer_before(family):
+    model = classification("equitune", family)
+    trained = names(model, "last_layers")
+    everything = [name for name, _ in model.named_parameters()]
+    assert trained == everything[-len(trained) :]  # all that follows, without gaps
+    body = [name for name in trained if name.startswith(f"base.{model.base.base_model_prefix}.")]
+    matrices = [name for name in body if model.get_parameter(name).dim() > 1]
+    assert len(matrices) == 1
+    assert matrices[0] == body[0]
+    assert len(trained) > len(body)
+    if family in LAST:
+        assert matrices[0] == f"base.{LAST[family]}"
+
+
+def test_last_layers_of_a_base_without_a_body_of_its_own_are_its_last_two():
+    model = classification("equitune", "siglip")
+    matrices = [name for name in names(model, "last_layers") if model.get_parameter(name).dim() > 1]
+    assert matrices[-1] == "base.classifier.weight"
+    assert len(matrices) == 2
+
+
+def test_base_and_lambda_are_all():
+    model = classification("lambda", lambda_features="frozen")
+    weights, base = names(model, "lambda"), names(model, "base")
+    assert all(name.startswith("lambda_network.") for name in weights)
+    assert weights
+    assert all(name.startswith("base.") for name in base)
+    assert set(names(model, "all")) == {*weights, *base}  # and not the frozen copy
+    plain = classification("equizero")
+    assert names(plain, "all") == names(plain, "base") == [name for name, _ in plain.named_parameters()]
+
+
+def test_what_a_model_lacks_is_refused():
+    with pytest.raises(ConfigurationError, match="method='equizero' has no λ"):
+        parameters_of(classification("equizero"), "lambda")
+    with pytest.raises(ConfigurationError, match="EquiCLIPModel is none"):
+        parameters_of(comparison(), "last_layers")
+    with pytest.raises(ConfigurationError, match="'head' is not known: use one of 'lambda', 'base'"):
+        parameters_of(classification(), "head")
+    with pytest.raises(ConfigurationError, match="ResNetForImageClassification has no phases"):
+        require_wrapper(classifier("resnet"))
