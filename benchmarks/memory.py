@@ -11,6 +11,7 @@ import argparse
 import contextlib
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 STATUS = Path("/proc/self/status")
@@ -19,9 +20,15 @@ TASKS = ("score", "generate")
 
 def peak(task: str, chunk: int | None, smoke: bool, threads: int) -> float:
     """Run this file in a new process, MiB."""
-    command = [sys.executable, __file__, task, "--threads", str(threads)]
-    command += [] if chunk is None else ["--chunk", str(chunk)]
-    command += ["--smoke"] if smoke else []
+    arguments = [task, "--threads", str(threads)]
+    arguments += [] if chunk is None else ["--chunk", str(chunk)]
+    arguments += ["--smoke"] if smoke else []
+    return peak_of(__file__, *arguments)
+
+
+def peak_of(script: str, *arguments: str) -> float:
+    """Run a script that prints its peak in a new process, MiB."""
+    command = [sys.executable, script, *arguments]
     return float(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
 
 
@@ -40,15 +47,24 @@ def main() -> None:
     workload = Workload.smoke() if arguments.smoke else Workload()
     lm = workload.symmetrize(ALL_FACTORS, orbit_chunk_size=arguments.chunk)
     ids = workload.ids("all", workload.scored_tokens)
-    before = _resident("VmRSS")
-    with contextlib.suppress(OSError):
-        Path("/proc/self/clear_refs").write_text("5", encoding="ascii")  # starts VmHWM anew
-    with torch.no_grad():
+
+    def run() -> None:
         if arguments.task == "score":
             lm(input_ids=ids, use_cache=False)
         else:
             lm.generate(ids, attention_mask=torch.ones_like(ids), do_sample=True, max_new_tokens=2)
-    print(_resident("VmHWM") - before)
+
+    with torch.no_grad():
+        print(growth(run))
+
+
+def growth(run: Callable[[], object]) -> float:
+    """The largest resident memory while this runs, less that before, MiB."""
+    before = _resident("VmRSS")
+    with contextlib.suppress(OSError):
+        Path("/proc/self/clear_refs").write_text("5", encoding="ascii")  # starts VmHWM anew
+    run()
+    return _resident("VmHWM") - before
 
 
 def _resident(name: str) -> float:

@@ -1,0 +1,105 @@
+"""Time symmetrised vision models against plain ones, and measure their memory, as ratios.
+
+python benchmarks/vision.py --output docs/benchmarks_vision.md
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Iterator
+from pathlib import Path
+
+import memory
+import torch
+from command import Benchmark
+from timing import Claim, timed
+from vision_workload import EIGHT, FOUR, MODELS, VisionWorkload
+
+DESCRIPTION = """\
+Random weights of the shapes of known models, and random images of 224 by 224 pixels in batches of 32: *vit* is a CLIP
+with the image tower of ViT-B/32 and a small text tower, which reads ten texts; *resnet* is an image classifier of the
+shape of RN50. The group of order 4 is that of the rotations by 90°, that of order 8 has the mirrored ones too. *plain*
+is the unwrapped base on as many images as there are members of the orbits: the same arithmetic without a symmetrizer.
+*lambda* and *attention* read the features of the same pass. The actions are what the library does to pixels: telling
+the members of an orbit apart, and rotating them. Memory is what a pass needs beside program and weights.
+"""
+SUMMARY = "Time symmetrised vision models against plain ones, and measure their memory, as ratios."
+CLAIMS = ("equitune", "equizero", "lambda", "attention", "order-8", "actions", "memory")
+NAMES = tuple(f"{model}-{claim}" for model in MODELS for claim in CLAIMS)
+REPEATS = 3
+
+
+def model_claims(workload: VisionWorkload, smoke: bool, threads: int) -> Iterator[Claim]:
+    """What is claimed of one model."""
+    name, batch = workload.model, workload.batch
+    images, all_members = workload.images(batch), workload.images(4 * batch)
+    plain = timed(lambda: workload.base(pixel_values=all_members, **workload.texts))
+    for method in ("equitune", "equizero"):
+        text = f"{name}: {method}, {batch} images and 4 elements, vs plain on {4 * batch} images"
+        yield Claim(f"{name}-{method}", text, passes(workload, method, images), plain, 1.05)
+    equitune = passes(workload, "equitune", images)
+    for method in ("lambda", "attention"):
+        text = f"{name}: {method} vs equitune"
+        yield Claim(f"{name}-{method}", text, passes(workload, method, images), equitune, 1.05)
+    eight = timed(lambda: larger(pixel_values=images, **workload.texts))
+    larger = workload.symmetrize("equitune", EIGHT)
+    yield Claim(f"{name}-order-8", f"{name}: equitune, 8 elements vs 4", eight, equitune, 2.05)
+    yield Claim(
+        f"{name}-actions", f"{name}: the actions alone vs all of equitune", actions(workload, images), equitune, 0.02
+    )
+    if memory.is_available():
+        yield memory_claim(workload, smoke, threads)
+
+
+def passes(workload: VisionWorkload, method: str, images: torch.Tensor):
+    """The seconds that a symmetrised model takes for a batch."""
+    model = workload.symmetrize(method)
+    return timed(lambda: model(pixel_values=images, **workload.texts))
+
+
+def actions(workload: VisionWorkload, images: torch.Tensor):
+    """The seconds that it takes to tell members apart and to rotate them."""
+    action = workload.symmetrize("equitune").action
+    elements = torch.arange(FOUR.order).repeat(len(images))
+
+    def run() -> None:
+        action.keys(images)
+        action.apply_each(elements, images.repeat_interleave(FOUR.order, 0))
+
+    return timed(run)
+
+
+def memory_claim(workload: VisionWorkload, smoke: bool, threads: int) -> Claim:
+    """A pass in chunks of one member beside one of the base."""
+    script = str(Path(__file__).with_name("vision_memory.py"))
+    options = ["--threads", str(threads), "--seed", str(workload.seed), *(["--smoke"] if smoke else [])]
+    chunked = ("--method", "equitune", "--chunk", "1")
+    return Claim(
+        f"{workload.model}-memory",
+        f"{workload.model}: peak memory of equitune with orbit_chunk_size=1 vs plain, {workload.batch} images",
+        lambda: memory.peak_of(script, workload.model, *chunked, *options),
+        lambda: memory.peak_of(script, workload.model, *options),
+        1.2,
+        unit="MiB",
+        repeats=REPEATS,
+    )
+
+
+def create(arguments: argparse.Namespace) -> list[VisionWorkload]:
+    """Both models."""
+    return [VisionWorkload.of_arguments(model, arguments) for model in MODELS]
+
+
+def claims(workloads: list[VisionWorkload], smoke: bool) -> list[Claim]:
+    """All of them, in the order of the table."""
+    threads = torch.get_num_threads()
+    return [claim for workload in workloads for claim in model_claims(workload, smoke, threads)]
+
+
+def main() -> None:
+    """Measure and write the page."""
+    Benchmark("Benchmarks of vision models", DESCRIPTION, SUMMARY, NAMES, claims, create).run()
+
+
+if __name__ == "__main__":
+    main()
