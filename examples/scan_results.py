@@ -12,11 +12,11 @@ from typing import Any
 
 import torch
 import transformers
+from data import write_json
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from scan_data import GROUPS
 from scan_stages import STAGES, Run
-from scan_training import write_json
 
 MARKER = "<!-- Below this line: written by examples/scan.py -->"
 CELLS = ("lstm", "gru", "rnn")

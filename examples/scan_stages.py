@@ -10,9 +10,10 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from data import write_json
 from datasets import DatasetDict
 from scan_data import ACTIONS, COMMANDS, CYCLIC_GROUPS, GROUPS, MAX_ACTIONS, SPECIAL, load_split, make_tokenizer
-from scan_training import AccuracyCurve, accuracy, train, write_json
+from scan_training import AccuracyCurve, accuracy, train
 from transformers import PreTrainedModel, set_seed
 
 from hf_equi import (

@@ -10,6 +10,7 @@ from statistics import mean
 from typing import Any
 
 import torch
+from data import write_json
 from datasets import Dataset, DatasetDict
 from scan_data import COMMANDS, END, PAD, make_tokenizer
 from torch.utils.data import DataLoader, Sampler
@@ -124,13 +125,6 @@ class SentenceTrainer(Seq2SeqTrainer):
     def tokens_a_sentence(self) -> float:
         """The mean length of the training sentences."""
         return mean(self.train_dataset["length"])
-
-
-def write_json(path: Path, content: Any) -> None:
-    """Write a file all at once: a killed run leaves the old one or the new one."""
-    draft = path.with_name(f"{path.name}.part")
-    draft.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
-    draft.replace(path)
 
 
 def train(
