@@ -1,4 +1,4 @@
-"""The SCAN example: what can be checked without its data."""
+"""The examples of SCAN and of images: what can be checked without their data."""
 
 from __future__ import annotations
 
@@ -14,7 +14,13 @@ sys.path.append(str(Path(__file__).parents[1] / "examples"))
 import scan_results
 import scan_stages
 import scan_training
+import vision_results
+import vision_smoke
+import vision_stages
+from cifar import CifarImages
 from scan_data import END, PAD, read_pairs
+
+from hf_equi.actions import PixelAction
 
 SCRIPT = str(Path(__file__).parents[1] / "examples" / "scan.py")
 
@@ -97,3 +103,54 @@ def test_page_keeps_results_whose_runs_are_gone(runs: list[scan_stages.Run], tmp
     assert page.read_text(encoding="utf-8") == before
     stored = json.loads((tmp_path / "page" / "results.json").read_text(encoding="utf-8"))
     assert sorted(stored) == ["add_jump/lstm/seed0", "add_jump/lstm/seed1"]
+
+
+def test_smoke_of_images_runs_all_stages(capsys: pytest.CaptureFixture[str]) -> None:
+    vision_smoke.show()
+    lines = [line for line in capsys.readouterr().out.splitlines() if line.endswith(" %")]
+    found = {name: float(share.removesuffix(" %")) for name, share in (line.rsplit(": ", 1) for line in lines)}
+    assert found["base, upright shapes"] > 95
+    assert found["base, turned shapes"] < 60
+    assert found["equizero, finetuned, turned shapes"] > found["base, turned shapes"] + 15
+
+
+@pytest.mark.parametrize("transform", ["rot90", "flip"])
+def test_upright_views_are_the_upright_members(transform: str) -> None:
+    upright = CifarImages(torch.randint(0, 256, (20, 3, 8, 8), dtype=torch.uint8), torch.zeros(20).long())
+    moved = upright.moved(transform, seed=3)
+    everything = torch.arange(20)
+    action = PixelAction(vision_stages.GROUPS[transform])
+    found = action.apply_each(vision_stages.upright_views(moved, transform), moved.batch(everything))
+    assert torch.equal(found, upright.batch(everything))
+
+
+@pytest.fixture
+def image_runs(tmp_path: Path) -> list[vision_stages.Run]:
+    """Results of two seeds, made up; the second has not finished finetuning."""
+    made = [vision_stages.Run(tmp_path, tmp_path / "runs", "resnet", seed) for seed in range(2)]
+    for run, moved, stage in zip(made, (60.0, 70.0), ("finetune", "finetune_part"), strict=True):
+        run.folder.mkdir(parents=True)
+        accuracy = {group: {"equitune": {"moved": moved}} for group in vision_stages.GROUPS}
+        scan_training.write_json(run.folder / "zero_shot.json", {"upright": 80.0, "accuracy": accuracy})
+        seconds = {"method_seconds": {"equitune": 9}, "training_seconds": {"equitune": 5}}
+        scan_training.write_json(
+            run.folder / f"{stage}.json", {"accuracy": {"equitune": {"moved": moved + 5}}, **seconds}
+        )
+    return made
+
+
+def test_page_of_images_shows_what_is_there(image_runs: list[vision_stages.Run], tmp_path: Path) -> None:
+    page = tmp_path / "page.md"
+    page.write_text(f"# By hand\n\n{vision_results.MARKER}\n\nold", encoding="utf-8")
+    vision_results.write_page(page, image_runs, "the command")
+    text = page.read_text(encoding="utf-8")
+    assert text.startswith("# By hand")
+    assert "old" not in text
+    assert "| ResNet | equitune | 65.0 (7.1, 2 of 3 seeds) | 65.0 (7.1, 2 of 3 seeds) |  |  |" in text
+    assert "| ResNet | equitune | 70.0 (7.1, 2 of 3 seeds) | as moved |  | 5 (0, 2 of 3 seeds) |" in text
+    assert "No run has come this far." in text  # of the stage of weights
+    assert (tmp_path / "page" / "rot90.png").read_bytes().startswith(b"\x89PNG")
+    assert not (tmp_path / "page" / "weights.png").exists()
+    gone = [vision_stages.Run(tmp_path, tmp_path / "elsewhere", run.architecture, run.seed) for run in image_runs]
+    vision_results.write_page(page, gone, "the command")
+    assert page.read_text(encoding="utf-8") == text

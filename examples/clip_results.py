@@ -1,0 +1,83 @@
+"""The table and the bars of zero-shot accuracies, beside those published."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from statistics import mean, stdev
+from typing import Any
+
+import matplotlib as mpl
+from rich.console import Console
+from rich.table import Table
+
+# Figures 4 and 8 of arXiv 2305.09900, as its code plots them: CLIP on upright images, then on moved ones CLIP,
+# equitune and equizero. Their flip is a half turn.
+PUBLISHED = {
+    ("openai/clip-vit-base-patch32", "cifar100", "rot90"): (65.02, 43.91, 54.88, 63.03),
+    ("openai/clip-vit-base-patch32", "cifar100", "flip"): (65.02, 49.76, 61.16, 63.95),
+    ("openai/clip-vit-base-patch16", "cifar100", "rot90"): (68.25, 46.49, 57.35, 66.44),
+    ("openai/clip-vit-base-patch16", "cifar100", "flip"): (68.25, 52.80, 64.17, 66.87),
+    ("openai/clip-vit-base-patch32", "imagenet-v2", "rot90"): (55.89, 44.61, 51.27, 54.08),
+    ("openai/clip-vit-base-patch32", "imagenet-v2", "flip"): (55.89, 46.69, 52.69, 54.91),
+    ("openai/clip-vit-base-patch16", "imagenet-v2", "rot90"): (61.89, 52.78, 58.54, 60.20),
+    ("openai/clip-vit-base-patch16", "imagenet-v2", "flip"): (61.89, 53.56, 59.64, 60.67),
+}
+PUBLISHED_ROWS = ("base, upright", "base", "equitune", "equizero, by class (published)")
+
+
+def published(results: dict[str, Any]) -> dict[str, float]:
+    """The published figure of each row, where the model and the data are among theirs."""
+    found = [
+        figures
+        for (model, data, transform), figures in PUBLISHED.items()
+        if results["model"] == model and data in results["dataset"].lower() and transform == results["transform"]
+    ]
+    return dict(zip(PUBLISHED_ROWS, found[0], strict=True)) if found else {}
+
+
+def rows(results: dict[str, Any]) -> dict[str, list[float]]:
+    """The accuracies of each row of the table, a seed each."""
+    moved = {name: values for name, values in results["moved"].items() if values}
+    return {"base, upright": [results["upright"]["base"]], **moved}
+
+
+def print_table(results: dict[str, Any]) -> None:
+    """Means and standard deviations over the seeds."""
+    others = published(results)
+    what = (results["model"], results["dataset"], f"{results['images']} images", results["transform"])
+    table = Table(title=", ".join(what))
+    table.add_column("model")
+    for name in ("top-1, per cent", *(["published"] if others else [])):
+        table.add_column(name, justify="right")
+    for name, values in rows(results).items():
+        cells = [name, spread(values)]
+        if others:
+            cells.append(f"{others[name]:.2f}" if name in others else "")
+        table.add_row(*cells)
+    Console().print(table)
+
+
+def spread(values: list[float]) -> str:
+    """Mean and standard deviation."""
+    return f"{mean(values):.1f} ({stdev(values):.1f})" if len(values) > 1 else f"{mean(values):.1f}"
+
+
+def write_plot(path: Path, results: dict[str, Any]) -> None:
+    """A bar for each row."""
+    mpl.use("Agg")
+    from matplotlib import pyplot as plt
+
+    bars = rows(results)
+    figure, axes = plt.subplots(figsize=(7, 0.5 * len(bars) + 1.2), layout="constrained")
+    names = list(bars)
+    errors = [stdev(values) if len(values) > 1 else 0.0 for values in bars.values()]
+    colours = ["#b0b0b0" if name.startswith("base") else "#3b6ea5" for name in names]
+    drawn = axes.barh(names, [mean(values) for values in bars.values()], xerr=errors, color=colours)
+    axes.bar_label(drawn, labels=[f"{mean(values):.1f}" for values in bars.values()], padding=4)
+    axes.invert_yaxis()
+    axes.set_xlim(0, 100)
+    axes.set_xlabel("top-1 accuracy, per cent")
+    axes.set_title(f"Zero-shot, images moved by {results['transform']}", loc="left")
+    axes.spines[["top", "right"]].set_visible(False)
+    figure.savefig(path, dpi=150)
+    plt.close(figure)

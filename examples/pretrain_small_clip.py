@@ -1,0 +1,152 @@
+"""Train a small CLIP on upright CIFAR-10, with captions made of class names and the 18 templates of CIFAR-10.
+
+    python examples/pretrain_small_clip.py --data DIR --output runs/small_clip
+
+About ten minutes of one core; a killed run goes on at its last checkpoint, and a finished one is not run again. The
+checkpoint lies in OUTPUT/seedN/model, for `CLIPModel.from_pretrained` and `AutoProcessor.from_pretrained`, its
+zero-shot accuracies in OUTPUT/seedN/model.json.
+
+An image's caption is drawn anew at every visit. With ten classes a batch holds many captions that fit an image as well
+as its own does, which CLIP's loss would push away from it. So the target of an image is uniform over the captions of
+its class in the batch, and that of a caption over the images of its class (Yang et al. 2022, "Unified contrastive
+learning in image-text-label space"); where each class is there once, this is CLIP's loss.
+
+The tokenizer knows the words of these captions and no others. The images are shifted at random, and never mirrored.
+
+With `--smoke` it learns for a few steps from a little of the data, to see that everything runs.
+"""
+
+from __future__ import annotations
+
+import argparse
+import time
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import torch
+from cifar import CifarImages, load_cifar10, load_prompts
+from cifar_bases import TEST_SEED, shorten, train
+from data import add_data_argument, write_json
+from small_clip import captions, class_embeddings, encode_captions, make_model, make_processor, zero_shot_accuracy
+from torch.nn import functional as F
+from transformers import CLIPModel, CLIPProcessor, Trainer, set_seed
+
+TRAINING: dict[str, Any] = {
+    "num_train_epochs": 8,
+    "per_device_train_batch_size": 128,
+    "learning_rate": 1e-3,
+    "weight_decay": 0.1,
+    "dataloader_drop_last": True,
+}
+
+
+class ContrastiveTrainer(Trainer):
+    """Draws a caption for each image, makes those of one class attract each other, and measures zero-shot accuracy.
+
+    Args:
+        captions: The inputs of every caption, from `encode_captions`.
+        **settings: Of `Trainer`.
+    """
+
+    def __init__(self, captions: dict[str, torch.Tensor], **settings: Any) -> None:
+        super().__init__(**settings)
+        self.captions = captions
+
+    def compute_loss(self, model: Any, inputs: dict[str, Any], *args: Any, **kwargs: Any) -> Any:
+        """The mean of the losses of images and of captions."""
+        labels = inputs["labels"]
+        templates = torch.randint(self.captions["input_ids"].shape[1], labels.shape)
+        drawn = {name: rows[labels, templates] for name, rows in self.captions.items()}
+        scores = model(pixel_values=inputs["pixel_values"], **drawn).logits_per_image.float()
+        return matching_loss(scores, labels)
+
+    def evaluate(self, *args: Any, **kwargs: Any) -> dict[str, float]:
+        """Zero-shot accuracy on the validation images, in per cent."""
+        embeddings = class_embeddings(self.model, self.captions)
+        metrics = {"eval_zero_shot_accuracy": zero_shot_accuracy(self.model, embeddings, self.eval_dataset)}
+        self.log(metrics)
+        return metrics
+
+
+def matching_loss(scores: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
+    """Cross-entropy of the scores `(B, B)`, images × captions, both ways, all of one class being right alike."""
+    same = (labels[:, None] == labels).float()
+    targets = same / same.sum(1, keepdim=True)
+    return (F.cross_entropy(scores, targets) + F.cross_entropy(scores.T, targets)) / 2
+
+
+def measure(
+    folder: Path, parts: dict[str, CifarImages], classes: tuple[str, ...], templates: tuple[str, ...]
+) -> dict[str, float]:
+    """Zero-shot accuracies of the stored checkpoint, in per cent."""
+    model, processor = CLIPModel.from_pretrained(folder).eval(), CLIPProcessor.from_pretrained(folder)
+    embeddings = class_embeddings(model, encode_captions(processor.tokenizer, classes, templates))
+    tests = {name: parts["test"].moved(name, TEST_SEED) for name in ("rot90", "flip")}
+    shown = {"validation": parts["validation"], "upright": parts["test"], **tests}
+    return {name: zero_shot_accuracy(model, embeddings, images) for name, images in shown.items()}
+
+
+def pretrain(data: Path, parts: dict[str, CifarImages], folder: Path, seed: int, **settings: Any) -> None:
+    """Train, store and measure.
+
+    Args:
+        data: The folder with all data.
+        parts: Of `load_cifar10`.
+        folder: Where everything of this seed lies.
+        seed: Of the initial weights, the order of the batches, the shifts and the captions.
+        **settings: In the place of those of `TRAINING`.
+    """
+    set_seed(seed)
+    classes, templates = load_prompts(data)
+    processor = make_processor(captions(classes, templates))
+    trainer = partial(ContrastiveTrainer, encode_captions(processor.tokenizer, classes, templates))
+    model = make_model(processor.tokenizer)
+    settings = {**TRAINING, **settings}
+    begin, begin_cpu = time.perf_counter(), time.process_time()
+    resumed = train(model, parts, folder / "checkpoints", trainer, seed=seed, **settings)
+    seconds = {"wall": round(time.perf_counter() - begin), "cpu": round(time.process_time() - begin_cpu)}
+    model.save_pretrained(folder / "model")
+    processor.save_pretrained(folder / "model")
+    results = {
+        "parameters": model.num_parameters(),
+        "training": {**settings, "images": len(parts["train"])},
+        "seconds": seconds,  # since `resumed_at_step`
+        "resumed_at_step": resumed,
+        "threads": torch.get_num_threads(),
+        "zero_shot_accuracy": measure(folder / "model", parts, classes, templates),
+    }
+    write_json(folder / "model.json", results)
+    print(f"{folder}: {results['zero_shot_accuracy']}, {seconds}", flush=True)
+
+
+def parse() -> argparse.Namespace:
+    """The command line."""
+    summary, _, details = (__doc__ or "").partition("\n\n")
+    parser = argparse.ArgumentParser(
+        description=summary, epilog=details, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    add_data_argument(parser)
+    parser.add_argument("--output", type=Path, default=Path("runs/small_clip"), metavar="DIR", help="where all lies")
+    parser.add_argument("--cache", type=Path, metavar="DIR", help="of the decoded images (default: that of --output)")
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--smoke", action="store_true", help="a few steps, to see that it runs")
+    return parser.parse_args()
+
+
+def main() -> None:
+    """Train it where it is not finished."""
+    arguments = parse()
+    # Gradients of sure answers sink below the normal numbers, on which a CPU is many times slower.
+    torch.set_flush_denormal(True)
+    folder, settings = arguments.output / f"seed{arguments.seed}", {}
+    parts = load_cifar10(arguments.data, arguments.cache or arguments.output, arguments.seed)
+    if arguments.smoke:
+        folder, settings = arguments.output / "smoke", {"num_train_epochs": 1}
+        parts = shorten(parts, 640)
+    if not (folder / "model.json").is_file():
+        pretrain(arguments.data, parts, folder, arguments.seed, **settings)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,367 @@
+"""The stages of one experiment on moved CIFAR-10: an architecture and a seed."""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, replace
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import torch
+from cifar import CifarImages, load_cifar10
+from cifar_bases import TEST_SEED, accuracy, base_folder, collate, load_base
+from data import write_json
+from datasets import Dataset, load_from_disk
+from safetensors.torch import load_file, save_file
+from torch.utils.data import DataLoader
+from transformers import Trainer, default_data_collator, set_seed
+
+from hf_equi import EquiForImageClassification, ImageGroup, symmetrize
+from hf_equi.training import Phase, cache_features
+
+GROUPS = {"rot90": ImageGroup.rotations(4), "flip": ImageGroup.flips("both")}
+ZERO_SHOT: dict[str, dict[str, Any]] = {
+    "base": {"method": "identity"},
+    "equitune": {"method": "equitune"},
+    "equitune, probabilities": {"method": "equitune", "level": "probabilities"},
+    "equizero": {"method": "equizero"},
+    "equizero, entropy": {"method": "equizero", "loss": "entropy"},
+    "equizero, published rule": {"method": "equizero", "loss": "published_least_confident"},
+}
+# Adam in the place of plain gradient descent on four images at a time: 25 times fewer steps.
+ADAM = Phase("lambda", "lambda", 1e-3, max_steps=1000, batch_size=128, optimizer="adamw_torch")
+PUBLISHED_CLIP = Phase("lambda", "lambda", 0.3, max_steps=1000, batch_size=32)
+WEIGHED: dict[str, tuple[dict[str, Any], Phase]] = {
+    "λ-equitune": ({"method": "lambda"}, ADAM),
+    "λ-equitune, dropout": ({"method": "lambda", "lambda_dropout": 0.5}, ADAM),
+    "λ-equitune, rate 0.3": ({"method": "lambda"}, PUBLISHED_CLIP),
+    "attention": ({"method": "attention"}, ADAM),
+    "attention, dropout": ({"method": "attention", "lambda_dropout": 0.5}, ADAM),
+}
+ALL = Phase("finetune", "all", 2e-4, epochs=1, optimizer="adamw_torch")
+LAST = Phase("probe", "last_layers", 1e-3, epochs=1)
+FINETUNED: dict[str, tuple[dict[str, Any], Phase]] = {
+    "augmentation": ({"method": "identity"}, ALL),
+    "augmentation, 4 epochs": ({"method": "identity"}, replace(ALL, epochs=4)),  # the computation of four views
+    "equitune": ({"method": "equitune"}, ALL),
+    "equizero": ({"method": "equizero"}, ALL),
+    "equizero, entropy": ({"method": "equizero", "loss": "entropy"}, ALL),
+    "λ-equitune": ({"method": "lambda"}, ALL),
+    "attention": ({"method": "attention"}, ALL),
+    "equitune, last two layers": ({"method": "equitune"}, LAST),
+    "λ-equitune, last two layers": ({"method": "lambda"}, LAST),
+    "equizero, published rule": ({"method": "equizero", "loss": "published_least_confident"}, ALL),
+}
+NETWORKS = ("λ-equitune", "attention")  # that finetuning begins with
+QUIET: dict[str, Any] = {
+    "use_cpu": True,
+    "save_strategy": "no",
+    "logging_steps": 50,
+    "report_to": [],
+    "disable_tqdm": True,
+    "remove_unused_columns": False,
+}
+BATCH = 250  # images, of four members each
+
+
+@dataclass(frozen=True)
+class Sizes:
+    """How much is measured and trained; less than this is a trial.
+
+    Args:
+        checked: Test images on which what should agree is compared.
+        weights: Training images for the networks that weigh members.
+        finetune: Training images for finetuning.
+        shown: Test images whose weights are written down.
+        steps: The most steps of any phase.
+    """
+
+    checked: int = 2000
+    weights: int = 10000
+    finetune: int = 5000
+    shown: int = 20
+    steps: int = -1
+
+
+@dataclass
+class Run:
+    """One architecture and seed, with its folder.
+
+    Args:
+        data: The folder of all data.
+        output: The folder of all runs, with the bases of examples/cifar_bases.py.
+        architecture: `"resnet"` or `"vit"`.
+        seed: Of the base, and of all that is drawn here.
+        sizes: How much is measured and trained.
+    """
+
+    data: Path
+    output: Path
+    architecture: str
+    seed: int
+    sizes: Sizes = Sizes()
+
+    @property
+    def folder(self) -> Path:
+        """Where everything of this run lies."""
+        return base_folder(self.output, self.architecture, self.seed)
+
+    @cached_property
+    def parts(self) -> dict[str, CifarImages]:
+        """Train, validation and test, upright."""
+        return load_cifar10(self.data, self.output, self.seed)
+
+    @property
+    def ready(self) -> bool:
+        """Whether the base is there, and measured."""
+        return (self.folder / "base.json").is_file()
+
+    def results(self, stage: str) -> dict[str, Any] | None:
+        """The results of a finished stage."""
+        path = self.folder / f"{stage}.json"
+        return json.loads(path.read_text(encoding="utf-8")) if path.is_file() else None
+
+    def progress(self, stage: str) -> dict[str, Any] | None:
+        """The results of a stage that is finished or, of one that keeps what it has, under way."""
+        return self.results(stage) or self.results(f"{stage}_part")
+
+    def finish(self, stage: str) -> None:
+        """Run a stage, and write its results all at once."""
+        begin, begin_cpu = time.perf_counter(), time.process_time()
+        results = STAGES[stage](self)
+        seconds = {"wall": round(time.perf_counter() - begin), "cpu": round(time.process_time() - begin_cpu)}
+        write_json(self.folder / f"{stage}.json", {**results, "seconds": seconds})
+
+    def symmetrize(self, transform: str, **settings: Any) -> EquiForImageClassification:
+        """The base, read anew and made invariant."""
+        base = load_base(self.output, self.architecture, self.seed).to(memory_format=torch.channels_last)
+        if self.architecture == "vit":  # trains twice as fast on a CPU at 65 tokens
+            base.set_attn_implementation("eager")
+        set_seed(self.seed)  # of the network that weighs members
+        model: EquiForImageClassification = symmetrize(base, GROUPS[transform], **settings)
+        return model
+
+    def moved_test(self, transform: str) -> CifarImages:
+        """All test images, each moved by an element of its own: the same for every architecture, seed and method."""
+        return self.parts["test"].moved(transform, TEST_SEED)
+
+    def test_features(self, transform: str) -> Dataset:
+        """Features of the orbits of the moved test images under the base, kept in the folder of the run."""
+        folder = self.folder / "features" / transform
+        if not folder.is_dir():
+            read_features(self.symmetrize(transform), self.moved_test(transform)).save_to_disk(folder)
+        return load_from_disk(str(folder)).with_format("torch")
+
+
+class InMemory(torch.utils.data.Dataset[dict[str, torch.Tensor]]):
+    """The rows of a dataset, read once: λ trains faster than rows are read from disk."""
+
+    def __init__(self, dataset: Dataset) -> None:
+        self.columns: dict[str, torch.Tensor] = dataset[:]
+        self.rows = len(dataset)
+
+    def __len__(self) -> int:
+        return self.rows
+
+    def __getitem__(self, index: int) -> dict[str, torch.Tensor]:
+        """One row."""
+        return {name: column[index] for name, column in self.columns.items()}
+
+
+def read_features(model: EquiForImageClassification, images: CifarImages) -> Dataset:
+    """Features of the orbits of images, with their labels."""
+    numbers = Dataset.from_dict({"number": list(range(len(images))), "labels": images.labels.tolist()})
+
+    def load(rows: dict[str, list[int]]) -> dict[str, Any]:
+        pixels = images.batch(torch.as_tensor(rows["number"])).contiguous(memory_format=torch.channels_last)
+        return {**rows, "pixel_values": list(pixels)}
+
+    model.base.requires_grad_(False)
+    features = cache_features(model, numbers.with_transform(load), batch_size=BATCH)
+    return features.remove_columns("number")
+
+
+def read_out(model: EquiForImageClassification, features: Dataset) -> dict[str, torch.Tensor]:
+    """What a model says, given features of the orbits of images."""
+    batches = (features[start : start + 500]["orbit_features"] for start in range(0, len(features), 500))
+    return _outputs(model, ({"orbit_features": batch} for batch in batches))
+
+
+def run_on(model: EquiForImageClassification, images: CifarImages) -> dict[str, torch.Tensor]:
+    """What a model says, given images."""
+    batches = DataLoader(images, batch_size=BATCH, collate_fn=collate)
+    return _outputs(model, ({"pixel_values": batch["pixel_values"]} for batch in batches))
+
+
+@torch.no_grad()
+def _outputs(model: EquiForImageClassification, batches: Iterable[dict[str, Any]]) -> dict[str, torch.Tensor]:
+    parts = [model.eval()(**batch) for batch in batches]
+    return {name: torch.cat([part[name] for part in parts]) for name in parts[0]}
+
+
+def share_right(logits: torch.Tensor, labels: torch.Tensor) -> float:
+    """Accuracy in per cent."""
+    return 100 * (logits.argmax(-1) == labels).double().mean().item()
+
+
+def upright_views(images: CifarImages, transform: str) -> torch.Tensor:
+    """Which member of the orbit of each moved image stands upright, `(N,)`."""
+    assert images.elements is not None  # drawn once for all
+    views: torch.Tensor = GROUPS[transform].inverse[images.elements]
+    return views
+
+
+def zero_shot(run: Run) -> dict[str, Any]:
+    """Measure the base as it is and symmetrised, without training."""
+    accuracies: dict[str, dict[str, dict[str, float]]] = {}
+    upright_taken: dict[str, dict[str, float]] = {}
+    for transform in GROUPS:
+        features, images = run.test_features(transform), run.moved_test(transform)
+        found, taken = accuracies.setdefault(transform, {}), upright_taken.setdefault(transform, {})
+        for name, settings in ZERO_SHOT.items():
+            model = run.symmetrize(transform, **settings)
+            out = read_out(model, features)
+            found[name] = {"moved": share_right(out["logits"], images.labels)}
+            if name.startswith("equizero"):
+                upright = out["chosen_element"] == upright_views(images, transform)
+                taken[name] = 100 * upright.double().mean().item()
+    base = run.symmetrize("rot90").unwrap()
+    return {
+        "upright": accuracy(base, run.parts["test"]),
+        "accuracy": accuracies,
+        "upright_taken": upright_taken,
+        "checks": {transform: _check(run, transform) for transform in GROUPS},
+    }
+
+
+def _check(run: Run, transform: str) -> dict[str, dict[str, float]]:
+    """From pixels: what agrees with what, on the first test images."""
+    first = torch.arange(run.sizes.checked)
+    upright, moved = run.parts["test"].select(first), run.moved_test(transform).select(first)
+    found: dict[str, dict[str, float]] = {}
+    for name in ("equitune", "equizero"):
+        outputs = {
+            (level, part): run_on(run.symmetrize(transform, method=name, level=level), images)["logits"]
+            for level in ("features", "spatial")
+            for part, images in (("upright", upright), ("moved", moved))
+            if level == "features" or part == "moved"
+        }
+        features, spatial = outputs["features", "moved"], outputs["spatial", "moved"]
+        found[name] = {
+            "features, upright": share_right(outputs["features", "upright"], upright.labels),
+            "features, moved": share_right(features, moved.labels),
+            "spatial, moved": share_right(spatial, moved.labels),
+            "largest difference, upright and moved": (outputs["features", "upright"] - features).abs().max().item(),
+            "largest difference, features and spatial": (features - spatial).abs().max().item(),
+        }
+        gap = abs(found[name]["features, upright"] - found[name]["features, moved"])
+        if gap > 0.05:
+            raise SystemExit(f"{name} is not invariant under {transform}: accuracies differ by {gap:.2f} points")
+    return found
+
+
+def weights(run: Run) -> dict[str, Any]:
+    """Train the networks that weigh the members, on features of a frozen base, and measure them."""
+    accuracies: dict[str, dict[str, dict[str, float]]] = {}
+    shown: dict[str, list[list[float]]] = {}
+    test = run.parts["test"].select(torch.arange(run.sizes.shown))
+    for transform in GROUPS:
+        images = run.parts["train"].select(torch.arange(run.sizes.weights)).moved(transform, 1000 + run.seed)
+        train, found = InMemory(read_features(run.symmetrize(transform), images)), accuracies.setdefault(transform, {})
+        for name, (settings, phase) in WEIGHED.items():
+            model = run.symmetrize(transform, **settings)
+            fit(run, model, phase, train_dataset=train, data_collator=default_data_collator)
+            found[name] = _measure_weights(run, model, transform)
+            if transform == "rot90" and name in NETWORKS:
+                save_file(model.lambda_network.state_dict(), run.folder / f"{settings['method']}.safetensors")
+                shown[name] = run_on(model, test)["group_weights"].tolist()
+    return {"accuracy": accuracies, "shown": shown}
+
+
+def _measure_weights(run: Run, model: EquiForImageClassification, transform: str) -> dict[str, float]:
+    features, images = run.test_features(transform), run.moved_test(transform)
+    out = read_out(model, features)
+    views = upright_views(images, transform)
+    return {"moved": share_right(out["logits"], images.labels), **_of_weights(out["group_weights"], views)}
+
+
+def _of_weights(found: torch.Tensor, views: torch.Tensor) -> dict[str, float]:
+    """How weights `(N, 4)` treat the members `(N,)` that stand upright."""
+    return {
+        "weight_upright": found.gather(1, views[:, None]).mean().item(),
+        "largest_elsewhere": 100 * (found.argmax(1) != views).double().mean().item(),
+    }
+
+
+def fit(run: Run, model: EquiForImageClassification, phase: Phase, **data: Any) -> float:
+    """Train what a phase trains, and nothing else; the seconds of CPU that it took."""
+    settings: dict[str, Any] = {"seed": run.seed, **QUIET}
+    if run.sizes.steps > 0:
+        settings["max_steps"] = run.sizes.steps
+    if phase.trains != "lambda":
+        settings["bf16"] = True
+    if phase.trains == "all":
+        settings.update(lr_scheduler_type="cosine", warmup_steps=20, max_grad_norm=1.0)
+    begin = time.process_time()
+    with phase.applied(model.train()):
+        Trainer(model=model, args=phase.arguments(run.folder / "trainer", **settings), **data).train()
+    model.eval()
+    return round(time.process_time() - begin)
+
+
+def finetune(run: Run) -> dict[str, Any]:
+    """Train all weights, or those of the last two layers, and measure: with every method on the same images.
+
+    Methods that a killed run has finished are not trained again.
+    """
+    part = run.results("finetune_part") or {"accuracy": {}, "training_seconds": {}, "method_seconds": {}}
+    for name in FINETUNED:
+        if name not in part["accuracy"]:
+            begin = time.process_time()
+            part["training_seconds"][name], part["accuracy"][name] = _finetune(run, name)
+            part["method_seconds"][name] = round(time.process_time() - begin)
+            write_json(run.folder / "finetune_part.json", part)
+            print(f"  {name}: {part['accuracy'][name]}", file=sys.stderr, flush=True)
+    return part
+
+
+def _finetune(run: Run, name: str) -> tuple[float, dict[str, float]]:
+    """The seconds that it took, and how good it is."""
+    settings, phase = FINETUNED[name]
+    model = run.symmetrize("rot90", **settings)
+    if hasattr(model, "lambda_network"):
+        model.lambda_network.load_state_dict(load_file(run.folder / f"{settings['method']}.safetensors"))
+    images = run.parts["train"].select(torch.arange(run.sizes.finetune)).shifted()
+    if name.startswith("augmentation"):
+        images = images.moved("rot90", None)
+    seconds = fit(run, model, phase, train_dataset=images, data_collator=collate)
+    with torch.autocast("cpu", torch.bfloat16):  # as it was trained
+        return seconds, _measure(run, model)
+
+
+def _measure(run: Run, model: EquiForImageClassification) -> dict[str, float]:
+    """Accuracy on moved test images; of models that are not invariant, on upright ones as well."""
+    images = run.moved_test("rot90")
+    if model.config.method == "identity":
+        return {"moved": accuracy(model, images), "upright": accuracy(model, run.parts["test"])}
+    first = torch.arange(run.sizes.checked)
+    upright, moved = run_on(model, run.parts["test"].select(first)), run_on(model, images)
+    agree = upright["logits"].argmax(-1) == moved["logits"][first].argmax(-1)
+    found = {
+        "moved": share_right(moved["logits"], images.labels),
+        "disagreeing": 100 * (~agree).double().mean().item(),
+    }
+    if "group_weights" in moved:
+        found.update(_of_weights(moved["group_weights"], upright_views(images, "rot90")))
+    return found
+
+
+STAGES: dict[str, Callable[[Run], dict[str, Any]]] = {
+    "zero_shot": zero_shot,
+    "weights": weights,
+    "finetune": finetune,
+}
