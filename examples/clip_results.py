@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import json
+import platform
+import shutil
 from pathlib import Path
 from statistics import mean, stdev
 from typing import Any
 
 import matplotlib as mpl
+import torch
+import transformers
 from rich.console import Console
 from rich.table import Table
 
+MARKER = "<!-- Below this line: written by examples/clip_zero_shot.py -->"
 # Figures 4 and 8 of arXiv 2305.09900, as its code plots them: CLIP on upright images, then on moved ones CLIP,
 # equitune and equizero. Their flip is a half turn.
 PUBLISHED = {
@@ -39,6 +45,34 @@ def rows(results: dict[str, Any]) -> dict[str, list[float]]:
     """The accuracies of each row of the table, a seed each."""
     moved = {name: values for name, values in results["moved"].items() if values}
     return {"base, upright": [results["upright"]["base"]], **moved}
+
+
+def write_page(page: Path, output: Path) -> None:
+    """Replace what stands below the marker line of a page; results and plots are kept in a folder beside it."""
+    above = page.read_text(encoding="utf-8").partition(MARKER)[0] if page.is_file() else "# CLIP\n\n"
+    folder = page.parent / page.stem
+    folder.mkdir(parents=True, exist_ok=True)
+    for path in [*output.glob("*.json"), *output.glob("*.png")]:
+        shutil.copy(path, folder)
+    versions = (
+        f"Python {platform.python_version()}, torch {torch.__version__}, transformers {transformers.__version__}"
+    )
+    parts = [above.rstrip(), MARKER, f"{versions}; threads: {torch.get_num_threads()}. Mean (standard deviation)."]
+    for path in sorted(folder.glob("*.json")):
+        results = json.loads(path.read_text(encoding="utf-8"))
+        seeds = ", ".join(map(str, results["seeds"]))
+        what = f"{results['model']}, {results['dataset']}, {results['transform']}"
+        parts.append(f"## {what}")
+        parts.append(f"{results['images']} images; seeds {seeds}; {results['seconds']} seconds of CPU for all of it.")
+        others = published(results)
+        head = ["model", "top-1, per cent", *(["published"] if others else [])]
+        lines = [head, ["---"] * len(head)]
+        for name, values in rows(results).items():
+            figure = [f"{others[name]:.2f}" if name in others else ""] if others else []
+            lines.append([name, spread(values), *figure])
+        parts.append("\n".join(f"| {' | '.join(cells)} |" for cells in lines))
+        parts.append(f"![{what}]({page.stem}/{path.stem}.png)")
+    page.write_text("\n\n".join(parts) + "\n", encoding="utf-8")
 
 
 def print_table(results: dict[str, Any]) -> None:

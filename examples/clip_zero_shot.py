@@ -4,6 +4,7 @@
     python examples/clip_zero_shot.py --data DIR --model openai/clip-vit-base-patch32 --dataset uoft-cs/cifar100 \\
         --image-column img --label-column fine_label --prompts cifar100
     python examples/clip_zero_shot.py --model NAME --dataset imagefolder --data-dir PHOTOS --prompts my_prompts.json
+    python examples/clip_zero_shot.py --output runs/clip_zero_shot --page docs/results/clip.md
 
 Every image is moved by an element drawn for it alone (the published code draws one for a whole batch, and its "flip"
 is a half turn): --transform rot90 draws from the four rotations, flip from the mirrors and both. Classes and templates
@@ -17,13 +18,14 @@ from __future__ import annotations
 import argparse
 import json
 import sys
+import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
 from cifar import TRANSFORMS, move
-from clip_results import print_table, write_plot
+from clip_results import print_table, write_page, write_plot
 from data import add_data_argument, require, write_json
 from datasets import ClassLabel, Dataset, Image, load_dataset
 from tqdm import tqdm
@@ -192,7 +194,7 @@ def parse() -> argparse.Namespace:
     )
     add_data_argument(parser)
     add = parser.add_argument
-    add("--model", required=True, metavar="NAME", help="a CLIP: a folder, or a name on the Hub")
+    add("--model", metavar="NAME", help="a CLIP: a folder, or a name on the Hub")
     add("--dataset", default="cifar10", metavar="NAME", help="cifar10 of the data, or what load_dataset takes")
     add("--data-dir", metavar="DIR", help="of load_dataset, as for imagefolder")
     add("--split", default="test", help="that is classified (default: test)")
@@ -208,13 +210,21 @@ def parse() -> argparse.Namespace:
     add("--batch-size", type=int, default=250, metavar="N")
     add("--seed", type=int, action="append", metavar="N", help="of moves and λ (default: 0, 1 and 2)")
     add("--output", type=Path, default=Path("runs/clip_zero_shot"), metavar="DIR", help="for results and the plot")
+    add("--page", type=Path, metavar="FILE", help="write the results in --output into a page, and run nothing")
     return parser.parse_args()
 
 
 def main() -> None:
     """Measure, print and plot."""
     arguments = parse()
+    if arguments.page is not None:
+        write_page(arguments.page, arguments.output)
+        return
+    if arguments.model is None:
+        raise SystemExit("--model NAME is needed: a folder of a CLIP, or its name on the Hub")
+    begin = time.process_time()
     results = measure(arguments)
+    results["seconds"] = round(time.process_time() - begin)
     arguments.output.mkdir(parents=True, exist_ok=True)
     name = f"{Path(results['model']).name}-{Path(results['dataset']).name}-{results['transform']}"
     write_json(arguments.output / f"{name}.json", results)

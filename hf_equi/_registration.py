@@ -148,3 +148,5 @@ def _register_package(package: str) -> None:
             config, model = getattr(module, registered.config), getattr(module, registered.model)
             transformers.AutoConfig.register(model_type, config, exist_ok=True)
             getattr(transformers, registered.auto_class).register(config, model, exist_ok=True)
+            if registered.package == _CLIP:  # which transformers loads through both
+                transformers.AutoModel.register(config, model, exist_ok=True)

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from functools import lru_cache
+from typing import Any
 
 import torch
 from torch.nn import functional as F
@@ -342,7 +344,7 @@ def _resample(x: torch.Tensor, angle: float, padding: str) -> torch.Tensor:
     """Square images `(..., C, S, S)` turned by an angle between 0 and 90 degrees; the one place that interpolates.
 
     The images are continued as far as their corners turn, turned bilinearly, and cropped. Half precision is computed
-    in float32.
+    in float32, under autocast too: rounded to bfloat16 the points of a large image lie a pixel beside their places.
     """
     rotate = _kornia_rotate()
     side = x.shape[-1]
@@ -352,10 +354,17 @@ def _resample(x: torch.Tensor, angle: float, padding: str) -> torch.Tensor:
     flat = wide.reshape(-1, *x.shape[-3:])  # (R, C, S, S)
     padded = F.pad(flat, (beyond,) * 4, mode=padding)
     angles = torch.full((len(flat),), angle, dtype=flat.dtype, device=flat.device)
-    # The border is met by rounding alone: the padding reaches as far as the corners.
-    turned = rotate(padded, angles, mode="bilinear", padding_mode="border", align_corners=True)
+    with _full_precision(x.device):
+        # The border is met by rounding alone: the padding reaches as far as the corners.
+        turned = rotate(padded, angles, mode="bilinear", padding_mode="border", align_corners=True)
     inner = slice(beyond, beyond + side)
     return turned[..., inner, inner].reshape(x.shape).to(x.dtype)
+
+
+def _full_precision(device: torch.device) -> AbstractContextManager[Any]:
+    """No autocast, on devices that have one."""
+    available = torch.amp.is_autocast_available(device.type)
+    return torch.autocast(device.type, enabled=False) if available else nullcontext()
 
 
 def _kornia_rotate() -> Callable[..., torch.Tensor]:

@@ -11,8 +11,6 @@ Letters: B texts, K members of each, R distinct rows, T new tokens, V vocabulary
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -24,6 +22,7 @@ from hf_equi.actions import TokenAction
 from hf_equi.errors import UnsupportedModelError
 from hf_equi.generation.base_call import call_base
 from hf_equi.generation.encoded_source import EncodedSource
+from hf_equi.generation.memory import advice_on_memory
 from hf_equi.generation.orbit_cache import OrbitCache
 from hf_equi.symmetrizers import Decision, Orbit, Symmetrizer
 
@@ -110,28 +109,11 @@ def forward_orbit(
 
     Cost: one base forward of the distinct members; two where a long shared prefix is fed on its own.
     """
-    with _advice_on_memory(elements, inputs):
+    ids = inputs.input_ids
+    with advice_on_memory(f"{len(ids)} texts of {ids.shape[1]} tokens", elements, inputs.chunk, ids.device):
         if inputs.cache is None and not inputs.use_cache:
             return _uncached(base, action, method, elements, inputs)
         return _cached(base, action, method, elements, inputs, keep_identity)
-
-
-@contextmanager
-def _advice_on_memory(elements: torch.Tensor, inputs: OrbitInputs) -> Iterator[None]:
-    """Say how to make a forward smaller that does not fit into memory."""
-    try:
-        yield
-    except RuntimeError as error:
-        # CUDA raises its own class; on the CPU only the text of the message tells.
-        if not isinstance(error, torch.OutOfMemoryError) and "can't allocate memory" not in str(error):
-            raise
-        texts, members = elements.shape
-        raise UnsupportedModelError(
-            f"The orbits of {texts} texts of {inputs.input_ids.shape[1]} tokens make up to {texts * members} rows; "
-            f"{inputs.chunk or members} members of each at once are too many for the memory of "
-            f"{inputs.input_ids.device}. Set orbit_chunk_size (symmetrize(..., orbit_chunk_size=1) runs one member of "
-            "each at a time, in as many calls), or pass fewer texts."
-        ) from error
 
 
 def _cached(

@@ -161,7 +161,8 @@ class CheckpointMixin:
         """
         hub = {name: kwargs[name] for name in _HUB_ARGUMENTS if name in kwargs}
         config = cls._read_config(pretrained_model_name_or_path, config, hub)
-        for name in [name for name in kwargs if name in config.to_dict() and name != "dtype"]:
+        settings = {*config.to_dict(), "num_labels"} - {"dtype", "group"}
+        for name in [name for name in kwargs if name in settings]:
             setattr(config, name, kwargs.pop(name))
         config._check()
         companions = cls._load_companions(pretrained_model_name_or_path, config, hub)
@@ -185,10 +186,13 @@ class CheckpointMixin:
         if not isinstance(config, cls.config_class):  # type: ignore[attr-defined]
             stored, _ = cls.config_class.get_config_dict(config or path, **hub)  # type: ignore[attr-defined]
             if stored.get("model_type") != cls.config_class.model_type:  # type: ignore[attr-defined]
-                raise ConfigurationError(
-                    f"{path} holds a {stored.get('model_type')!r} model, not an "
-                    f"{cls.config_class.model_type!r} one. Wrap it: hf_equi.symmetrize({str(path)!r}, group)."  # type: ignore[attr-defined]
+                found, own = stored.get("model_type"), cls.config_class.model_type  # type: ignore[attr-defined]
+                way = (
+                    f"Load it with {cls.auto_class.__name__}, or the class of that type."
+                    if str(found).startswith("equi")
+                    else f"Wrap it: hf_equi.symmetrize({str(path)!r}, group)."
                 )
+                raise ConfigurationError(f"{path} holds a {found!r} model, not an {own!r} one. {way}")
             config = cls.config_class.from_pretrained(config or path, **hub)  # type: ignore[attr-defined]
         if not config.has_group:
             raise ConfigurationError(f"{path} holds no group: make a model with hf_equi.symmetrize(model, group)")

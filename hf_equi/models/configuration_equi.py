@@ -65,6 +65,12 @@ class EquiConfig(PreTrainedConfig):
     def _read_base(self) -> None:
         """Take over what tools look for in the outer config: nothing, by default."""
 
+    def name_classes(self) -> None:
+        """Let the base's config have what tools set in the outer one: nothing, by default."""
+
+    def follow_base(self) -> None:
+        """Take over what a base that was given has of its own: nothing, by default."""
+
     @property
     def has_group(self) -> bool:
         """Whether there is a group: a config without is one that was made by hand."""

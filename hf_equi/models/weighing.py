@@ -7,6 +7,7 @@ from typing import Any
 import torch
 from torch import nn
 
+from hf_equi.models.offloading import computing_device
 from hf_equi.symmetrizers import Symmetrizer
 
 __all__ = ["WeighingMixin"]
@@ -20,10 +21,16 @@ class WeighingMixin:
     lambda_network: nn.Module
 
     def _add_network(self, method: Symmetrizer, features: int) -> None:
-        """Make the method's network for features of a size, in float32 at least; of a method without, none."""
+        """Make the method's network for features of a size, where the base computes; of a method without, none.
+
+        It is in float32 at least.
+        """
         network = method.create_network(features, self.config.lambda_units, self.config.lambda_dropout)
         if network is not None:
-            self.lambda_network = network.to(torch.promote_types(self.base.dtype, torch.float32))
+            # While a checkpoint is loaded all weights are made without numbers, and get a device with them.
+            empty = any(weight.is_meta for weight in network.parameters())
+            device = None if empty else computing_device(self.base)
+            self.lambda_network = network.to(device=device, dtype=torch.promote_types(self.base.dtype, torch.float32))
 
     @property
     def _network(self) -> Any:

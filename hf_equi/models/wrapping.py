@@ -31,6 +31,7 @@ class WrapperMixin:
         """Hold a base, or a new one from the config, if `check` does not refuse it."""
         self._owns_weights = base is None
         if base is None:
+            self.config.name_classes()
             base = self.auto_class.from_config(self.config.base_config)
         check(base)
         self.base = base
@@ -38,6 +39,8 @@ class WrapperMixin:
             base.config.architectures = [type(base).__name__]
         # One config object, so that edits to either model's are seen by both.
         self.config.base_config = base.config
+        if not self._owns_weights:
+            self.config.follow_base()
         self._share_quantization(base)
         self._is_stateful = base._is_stateful
         if base.can_generate() and base.generation_config is not None:

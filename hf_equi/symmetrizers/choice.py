@@ -22,7 +22,7 @@ class OrbitChoice(Fold):
     $$ g^* = \arg\min_g l(M(gx)), \qquad M_G(x) = g^{*-1} M(g^* x) $$
 
     Ties go to the smallest member of the orbit, whichever member came in. Where gradients are wanted, those of the
-    mean are passed on (straight-through): $M_G + (M^0 - M_G)_{\text{detached}}$.
+    mean are passed on (straight-through): $M^0 + M_G - (M_G)_{\text{detached}}$.
 
     Args:
         orbit: The rows.
@@ -95,7 +95,8 @@ class OrbitChoice(Fold):
         if not self.follows_mean:
             return chosen
         mean = self.mean.result()
-        return mean + (chosen - mean).detach()
+        # In this order, as the value is that of the chosen member to the bit: the mean takes itself away.
+        return chosen + (mean - mean.detach())
 
     def decision(self) -> Decision:
         """Which element was chosen, and by how much."""

@@ -26,6 +26,10 @@ class Equizero(Equitune):
 
     Args:
         loss: The proxy loss, by default `MaxProbability`.
+        average: The mean whose gradient is passed on, `"logits"` or `"probabilities"`, as in `Equitune`.
+
+    Raises:
+        ConfigurationError: For another average.
 
     Cost: one base forward a distinct member of the orbit, at most |G|.
 
@@ -41,13 +45,13 @@ class Equizero(Equitune):
     chooses = True
     relaxable = False
 
-    def __init__(self, loss: ProxyLoss | None = None) -> None:
-        super().__init__("logits")
+    def __init__(self, loss: ProxyLoss | None = None, average: str = "logits") -> None:
+        super().__init__(average)
         self.takes_logits = False
         self.loss = loss or MaxProbability()
 
     def fold(self, orbit: Orbit, action: TokenAction | TrivialAction, normalised: bool = True) -> Fold:
         """What takes the rows of an orbit; the mean whose gradient is passed on is renormalised or not."""
-        mean = OrbitFold(orbit, action, Equitune(), normalised)
+        mean = OrbitFold(orbit, action, Equitune(self.average), normalised)
         # Of one member that was asked for there is nothing to choose.
         return mean if orbit.elements.shape[1] == 1 else OrbitChoice(orbit, action, self.loss, mean)

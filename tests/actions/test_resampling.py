@@ -182,3 +182,19 @@ def test_leading_axes_are_kept():
     torch.testing.assert_close(C8.apply(3, x)[1, 2], C8.apply(3, x[1, 2]))
     assert C8.apply(3, x[0, 0]).shape == (4, 6, 6)
     assert C8.apply_each(torch.tensor([], dtype=torch.long), x[0][:0]).shape == (0, 4, 6, 6)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+def test_autocast_moves_no_pixel_elsewhere(dtype):
+    """Rounded to bfloat16 the points of a large image are up to a pixel away."""
+    x = noise(96).to(dtype)
+    plain, keys = C8.orbit(x), C8.keys(x)
+    with torch.autocast("cpu", torch.bfloat16):
+        received = C8.orbit(x)
+        assert torch.equal(C8.keys(x), keys)
+    assert received.dtype == dtype
+    assert torch.equal(received, plain)
+
+
+def test_devices_without_autocast_resample():
+    assert C8.apply(1, torch.empty(1, 3, 8, 8, device="meta")).shape == (1, 3, 8, 8)

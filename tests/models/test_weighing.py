@@ -11,6 +11,7 @@ from small_vision import classifier, images
 from wrapped_vision import TURNS, wrap
 
 from hf_equi import EquiForImageClassification
+from hf_equi.models import weighing
 from hf_equi.symmetrizers import LambdaNetwork, OrbitAttention
 
 
@@ -52,3 +53,25 @@ def test_a_checkpoint_without_the_network_starts_one(tmp_path):
         assert layer.bias.abs().max() <= bound
     with torch.no_grad():
         assert loaded(images(1)).logits.isfinite().all()
+
+
+@pytest.mark.parametrize(("place", "expected"), [("cuda:3", torch.device("cuda:3")), ("meta", None)])
+def test_networks_are_made_where_the_base_computes(place, expected, monkeypatch):
+    """Without a second device here, by what the network is asked for."""
+    asked = []
+    monkeypatch.setattr(weighing, "computing_device", lambda base: None if place == "meta" else torch.device(place))
+    monkeypatch.setattr(LambdaNetwork, "to", lambda self, **where: asked.append(where) or self)
+    wrap("resnet-basic", TURNS, "lambda")
+    assert asked == [{"device": expected, "dtype": torch.float32}]
+
+
+def test_a_base_without_numbers_has_a_network_with_some():
+    model = wrap(classifier("resnet-basic").to("meta"), TURNS, "lambda")
+    assert {weight.device.type for weight in model.base.parameters()} == {"meta"}
+    assert {weight.device.type for weight in model.lambda_network.parameters()} == {"cpu"}
+
+
+def test_on_meta_both_are_on_meta():
+    with torch.device("meta"):
+        model = EquiForImageClassification(wrap("resnet-basic", TURNS, "lambda").config)
+    assert {weight.device.type for weight in model.parameters()} == {"meta"}

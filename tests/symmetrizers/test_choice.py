@@ -208,3 +208,26 @@ def test_given_losses_are_not_trained_and_rows_are_by_the_mean():
     assert losses.grad is None
     share = torch.tensor([1 / 2] * 2 + [1 / 4] * 4 + [1.0], dtype=torch.float64)
     torch.testing.assert_close(rows.grad, share[:, None].expand(7, 5))
+
+
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16, torch.float32])
+def test_values_are_those_of_the_chosen_to_the_bit_where_they_are_trained(dtype):
+    orbit, action, rows, losses = features_of_images(dtype)
+    rows = (rows * torch.tensor([1e-3, 1e3] * 3 + [1.0], dtype=dtype)[:, None]).requires_grad_()
+    fold = Equizero(Entropy()).fold(orbit, action, normalised=False)
+    fold.add(0, rows, losses=losses)
+    result = fold.result()
+    assert result.requires_grad
+    assert torch.equal(result, rows[[1, 3, 6]])
+
+
+@pytest.mark.parametrize("average", ["logits", "probabilities"])
+def test_gradients_are_those_of_the_mean_that_was_asked_for(average):
+    orbit = orbit_of(ACTION, RAGGED)
+    leaf, probe = random_rows(orbit, 2, 9).requires_grad_(), torch.randn(5, 2, 9, dtype=torch.float64)
+    received = []
+    for method in (Equizero(Entropy(), average), Equitune(average)):
+        fold = method.fold(orbit, ACTION)
+        fold.add(0, leaf)
+        received += torch.autograd.grad((fold.result() * probe).sum(), leaf)
+    torch.testing.assert_close(*received, rtol=0, atol=1e-12)

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import pytest
 import torch
 from token_actions import action_of
 
+from hf_equi.errors import ConfigurationError
 from hf_equi.symmetrizers import (
     Canonical,
     Entropy,
@@ -51,3 +53,10 @@ def test_losses_may_disagree():
         fold.add(0, rows)
         chosen += fold.decision().chosen_element.tolist()
     assert chosen == [1, 0]
+
+
+def test_the_mean_that_is_learned_by_is_named():
+    assert Equizero().average == "logits"
+    assert Equizero(average="probabilities").fold(ORBIT, ACTION).mean.method.average == "probabilities"
+    with pytest.raises(ConfigurationError, match="average='median' is not known"):
+        Equizero(average="median")

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from small_training import QUIET, rows, tokenizer
+from small_training import NAMES, QUIET, rows, tokenizer
 from small_vision import classifier, clip, images
 
 from hf_equi.training import Phase
@@ -25,14 +25,18 @@ def test_recipes_run(tmp_path, monkeypatch, capsys):
 
     monkeypatch.setattr(Phase, "arguments", short)
     names = {"base": classifier("vit"), "clip": clip("clip"), "processor": tokenizer(), "data": rows()}
+    names["pairs"] = [
+        {"pixel_values": row["pixel_values"], "caption": f"a {name}"} for row, name in zip(rows(), NAMES, strict=True)
+    ]
     blocks = re.findall(r"```python\n(.*?)```", PAGE.read_text(encoding="utf-8"), flags=re.DOTALL)
-    assert len(blocks) == 3
+    assert len(blocks) == 4
     for block in blocks:
         assert len([line for line in block.splitlines() if line and "import" not in line]) <= 10
         exec(compile(block, str(PAGE), "exec"), names)
-    assert re.findall(r"^(lambda|end_to_end) \d", capsys.readouterr().out, flags=re.MULTILINE) == [
+    assert re.findall(r"^(lambda|end_to_end|pairs) \d", capsys.readouterr().out, flags=re.MULTILINE) == [
         "lambda",
         "end_to_end",
+        "pairs",
     ]
     assert {path.parent.name for path in tmp_path.glob("*/model.safetensors")} == {"rotation-invariant", "adapted"}
     from hf_equi import EquiForImageClassification

@@ -5,7 +5,11 @@ from __future__ import annotations
 import pytest
 from small_training import classification, comparison
 from small_vision import FAMILIES, classifier
+from torch import nn
+from transformers import PreTrainedModel, ResNetConfig
+from transformers.modeling_outputs import ImageClassifierOutput
 
+from hf_equi import EquiForImageClassification, EquiImageClassificationConfig, ImageGroup
 from hf_equi.errors import ConfigurationError
 from hf_equi.training.parts import parameters_of, require_wrapper
 
@@ -66,3 +70,29 @@ def test_what_a_model_lacks_is_refused():
         parameters_of(classification(), "head")
     with pytest.raises(ConfigurationError, match="ResNetForImageClassification has no phases"):
         require_wrapper(classifier("resnet"))
+
+
+class Adapter(PreTrainedModel):
+    """A whole network of another library: what it names as its body holds the head, too."""
+
+    config_class = ResNetConfig
+    base_model_prefix = "network"
+    main_input_name = "pixel_values"
+
+    def __init__(self, config):
+        super().__init__(config)
+        layers = nn.Conv2d(3, 4, 3), nn.Conv2d(4, 5, 3), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(5, 2)
+        self.network = nn.Sequential(*layers)
+        self.post_init()
+
+    def forward(self, pixel_values, return_dict=True):
+        return ImageClassifierOutput(logits=self.network(pixel_values))
+
+
+def test_last_layers_of_a_body_that_holds_the_head_are_its_last_two():
+    base = Adapter(ResNetConfig(num_labels=2))
+    config = EquiImageClassificationConfig(base_config=base.config, group=ImageGroup.rotations(4).to_dict())
+    model = EquiForImageClassification(config, base)
+    assert model.base.base_model is model.base.network
+    ends = [f"base.network.{name}" for name in ("1.weight", "1.bias", "4.weight", "4.bias")]
+    assert names(model, "last_layers") == ends

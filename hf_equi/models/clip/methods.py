@@ -22,7 +22,7 @@ SELECTIONS = ("image", "class")
 
 
 def _equizero(average: str, selection: str) -> Symmetrizer:
-    return ClassMaximum() if selection == "class" else Equizero(MaxSimilarity())
+    return ClassMaximum() if selection == "class" else Equizero(MaxSimilarity(), average)
 
 
 register_method(task=TASK, name="equitune", factory=lambda average, selection: Equitune(average))

@@ -166,9 +166,11 @@ class EquiCLIPModel(VisionWrapperMixin, VisionCheckpointMixin, PreTrainedModel):
 
         Raises:
             ActionError: For images that the group does not act on.
-            ConfigurationError: Without images or texts; for features at the spatial level; for both losses at once;
-                for hidden states or attentions.
+            ConfigurationError: Without images or texts, or with two kinds of them; for features at the spatial level
+                or of a wrong size; for both losses at once, or the contrastive one of combined probabilities; for
+                hidden states or attentions.
         """
+        self._check_losses(labels, return_loss)
         extras = checked_extras(kwargs)
         texts = self._texts(input_ids, attention_mask, text_features, extras)
         orbits = self._read_orbits(pixel_values, orbit_features, extras)
@@ -181,6 +183,10 @@ class EquiCLIPModel(VisionWrapperMixin, VisionCheckpointMixin, PreTrainedModel):
     ) -> torch.Tensor:
         """The features of the texts, where they are not there already."""
         if features is not None:
+            if ids is not None:
+                raise ConfigurationError(
+                    "input_ids= and text_features= are two kinds of the same texts: pass one of them"
+                )
             given: torch.Tensor = features
             return given
         if ids is None:
@@ -202,12 +208,20 @@ class EquiCLIPModel(VisionWrapperMixin, VisionCheckpointMixin, PreTrainedModel):
 
         return Head(logits, partial(self._cut.pool, self.base), LINKS[self._cut.links])
 
+    def _check_losses(self, labels: torch.Tensor | None, contrastive: bool | None) -> None:
+        """Refuse losses that there are not."""
+        if labels is not None and contrastive:
+            raise ConfigurationError("labels= and return_loss= ask for two losses: pass one of them")
+        if contrastive and self._cut.links == "softmax" and self._level().name == "probabilities":
+            raise ConfigurationError(
+                'At level="probabilities" logits are normalised over the texts, and the contrastive loss of '
+                'return_loss= compares images as well: use level="features" or level="logits", or pass labels='
+            )
+
     def _output(
         self, out: Combination, texts: torch.Tensor, labels: torch.Tensor | None, contrastive: bool
     ) -> EquiCLIPOutput:
         logits: Any = out.logits
-        if labels is not None and contrastive:
-            raise ConfigurationError("labels= and return_loss= ask for two losses: pass one of them")
         loss = None
         if contrastive:
             loss = self._cut.contrastive_loss(self.base, logits.T)

@@ -12,7 +12,8 @@ from hf_equi.models.clip.configuration_equi_clip import EquiCLIPConfig, EquiSigl
 from hf_equi.models.clip.modeling_equi_clip import EquiCLIPModel, EquiSiglipModel
 from hf_equi.models.configuration_equi import EquiConfig
 from hf_equi.models.task import Request
-from hf_equi.models.vision.clip_cuts import check_clip
+from hf_equi.models.vision.clip_cuts import check_clip, known_clip_cut
+from hf_equi.models.vision.map_check import check_maps
 from hf_equi.models.vision.task import SETTINGS, VisionTask
 
 __all__ = ["CLIPTask"]
@@ -43,7 +44,11 @@ class CLIPTask(VisionTask):
         if entries.get("selection") == "class":
             entries.setdefault("level", "probabilities")
         kind = EquiSiglipConfig if isinstance(request.base_config, SiglipConfig) else EquiCLIPConfig
-        return kind(**entries)
+        config = kind(**entries)
+        self.check_request(request, config.create_method())
+        for model in self.classes(request.base_config) if config.create_level().reads_maps else ():
+            check_maps(known_clip_cut(model), model, request.group, request.base_config)
+        return config
 
     def wrap(self, config: EquiConfig, base: PreTrainedModel, request: Request) -> EquiCLIPModel:
         """The base in its wrapper, with its processor."""

@@ -8,6 +8,7 @@ from huggingface_hub.dataclasses import strict
 from transformers import AutoConfig
 from transformers.configuration_utils import SubConfigSpec
 
+from hf_equi.errors import ConfigurationError
 from hf_equi.models.image_classification.methods import create
 from hf_equi.models.vision.configuration_equi_vision import EquiVisionConfig
 from hf_equi.symmetrizers import Symmetrizer
@@ -48,13 +49,57 @@ class EquiImageClassificationConfig(EquiVisionConfig):
     image_size: Any = None
     num_channels: int | None = None
 
+    def __post_init__(self, **kwargs: Any) -> None:
+        if self.id2label is None and kwargs.get("num_labels") is None:
+            self.id2label, self.label2id = _entry(self.base_config, "id2label"), _entry(self.base_config, "label2id")
+        if self.problem_type is None:
+            self.problem_type = _entry(self.base_config, "problem_type")
+        super().__post_init__(**kwargs)
+
     def _read_base(self) -> None:
-        """Take over the classes, and what pipelines look for."""
+        """Give the base these classes, and take over what pipelines look for."""
         base: Any = self.base_config
-        self.id2label, self.label2id = dict(base.id2label), dict(base.label2id)
-        self.problem_type = getattr(base, "problem_type", None)
         self.image_size = getattr(base, "image_size", None)
         self.num_channels = getattr(base, "num_channels", None)
+        self.name_classes()
+
+    def name_classes(self) -> None:
+        """Let the base's config have the classes and the kind of problem of this one."""
+        base: Any = self.base_config
+        base.id2label, base.label2id = dict(self.id2label or {}), dict(self.label2id or {})
+        base.problem_type = self.problem_type
+
+    def follow_base(self) -> None:
+        """Take over the classes and the kind of problem of a base that was made otherwise than by this config."""
+        base: Any = self.base_config
+        self.id2label, self.label2id = dict(base.id2label), dict(base.label2id)
+        self.problem_type = base.problem_type
+        self._read_base()
+        self._check()
+
+    def _check(self) -> None:
+        super()._check()
+        self.check_problem()
+
+    def check_problem(self) -> None:
+        """Refuse settings that mean nothing for a kind of problem.
+
+        Raises:
+            ConfigurationError: For probabilities, equizero or a second softmax of regression, and a second softmax of
+                multi-label classification.
+        """
+        regression = self.problem_type == "regression" or self.num_labels == 1
+        unfit = {
+            'level="probabilities"': regression and self.create_level().average == "probabilities",
+            'method="equizero"': regression and self.create_method().chooses,
+            f"objective={self.objective!r}": self.objective != "cross_entropy"
+            and (regression or self.problem_type == "multi_label_classification"),
+        }
+        if wrong := [name for name, is_unfit in unfit.items() if is_unfit]:
+            raise ConfigurationError(
+                f"{', '.join(wrong)}: this base does {'regression' if regression else self.problem_type}, which has "
+                "no probabilities over classes. Use another setting."
+            )
 
     def create_method(self) -> Symmetrizer:
         """The method with its settings.
@@ -63,3 +108,9 @@ class EquiImageClassificationConfig(EquiVisionConfig):
             ConfigurationError: For an unknown method (the message lists the known ones) or setting.
         """
         return create(self.method, self.create_level().average, self.loss)
+
+
+def _entry(config: Any, name: str) -> Any:
+    """An entry of a config, or of what was stored of one."""
+    value = config.get(name) if isinstance(config, dict) else getattr(config, name, None)
+    return dict(value) if isinstance(value, dict) else value

@@ -19,7 +19,7 @@ TASK = "image_classification"
 LOSSES = ("max_probability", "entropy", "published_least_confident")
 
 register_method(task=TASK, name="equitune", factory=lambda average, loss: Equitune(average))
-register_method(task=TASK, name="equizero", factory=lambda average, loss: Equizero(create_loss(loss)))
+register_method(task=TASK, name="equizero", factory=lambda average, loss: Equizero(create_loss(loss), average))
 register_method(task=TASK, name="lambda", factory=lambda average, loss: LambdaEquitune(average))
 register_method(task=TASK, name="attention", factory=lambda average, loss: Attention(average))
 register_method(task=TASK, name="identity", factory=lambda average, loss: Identity())

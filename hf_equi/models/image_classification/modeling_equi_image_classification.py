@@ -8,6 +8,7 @@ from typing import Any, ClassVar
 
 import torch
 from transformers import AutoImageProcessor, AutoModelForImageClassification, PreTrainedModel
+from transformers.loss.loss_utils import LOSS_MAPPING
 from transformers.utils import ModelOutput
 
 from hf_equi.errors import ConfigurationError
@@ -117,22 +118,39 @@ class EquiForImageClassification(VisionWrapperMixin, VisionCheckpointMixin, PreT
             ActionError: For images that the group does not act on.
             ConfigurationError: Without images; for features at the spatial level; for hidden states or attentions.
         """
+        self._settle_problem(labels)
         orbits = self._read_orbits(pixel_values, orbit_features, checked_extras(kwargs))
         method, level = self.config.create_method(), self.config.create_level()
         out = combine(orbits, self._head(), method, level, self._network)
         loss = None
         if labels is not None and out.logits is not None:
-            own = partial(self.base.loss_function, labels, config=self.base.config)
-            loss = labelled_loss(own, out.logits, self.config.objective)
+            loss = labelled_loss(partial(self._loss, labels), out.logits, self.config.objective)
         weights = None if out.log_weights is None else out.log_weights.softmax(1)
         result = EquiImageClassifierOutput(
             loss, out.logits, out.features, out.decision.chosen_element, out.decision.margin, weights
         )
         return result.to_tuple() if return_dict is False else result
 
+    def _settle_problem(self, labels: torch.Tensor | None) -> None:
+        """Find the kind of problem before anything is combined, as transformers finds it: from the first labels."""
+        config = self.config
+        if config.problem_type is None and labels is not None:
+            integers = not labels.is_floating_point()
+            several = "single_label_classification" if integers else "multi_label_classification"
+            config.problem_type = "regression" if config.num_labels == 1 else several
+            config.check_problem()
+        self.base.config.problem_type = config.problem_type
+
+    def _loss(self, labels: torch.Tensor, logits: torch.Tensor) -> torch.Tensor:
+        """The base's own, or that of image classifiers for a class that has not said which."""
+        known = hasattr(self.base, "_loss_function") or getattr(self.base, "loss_type", None) in LOSS_MAPPING
+        function: Any = self.base.loss_function if known else LOSS_MAPPING["ForImageClassification"]
+        loss: torch.Tensor = function(labels, logits, config=self.base.config)
+        return loss
+
     def _head(self) -> Head:
         """What follows the features."""
-        multi = self.base.config.problem_type == "multi_label_classification"
+        multi = self.config.problem_type == "multi_label_classification"
         link = LINKS["sigmoid" if multi else "softmax"]
         cut: Any = self._cut
         return Head(partial(cut.head, self.base), partial(cut.pool, self.base), link)

@@ -13,6 +13,8 @@ from hf_equi.models.image_classification.base_check import check_classifier
 from hf_equi.models.image_classification.configuration_equi_image_classification import EquiImageClassificationConfig
 from hf_equi.models.image_classification.modeling_equi_image_classification import EquiForImageClassification
 from hf_equi.models.task import Request
+from hf_equi.models.vision.classification_cuts import known_cut
+from hf_equi.models.vision.map_check import check_maps
 from hf_equi.models.vision.task import SETTINGS, VisionTask
 
 __all__ = ["ImageClassificationTask"]
@@ -43,7 +45,14 @@ class ImageClassificationTask(VisionTask):
 
     def make_config(self, request: Request) -> EquiConfig:
         """The config, checked."""
-        return EquiImageClassificationConfig(**request.common(*SETTINGS, "loss"))
+        config = EquiImageClassificationConfig(**request.common(*SETTINGS, "loss"))
+        self.check_request(request, config.create_method())
+        kinds = self.classes(request.base_config)
+        named = [kind for kind in kinds if kind.__name__ in (request.base_config.architectures or [])]
+        if kinds and config.create_level().reads_maps:
+            cut = known_cut((named or [*kinds])[0], request.base_config)
+            check_maps(cut, (named or [*kinds])[0], request.group, request.base_config)
+        return config
 
     def wrap(self, config: EquiConfig, base: PreTrainedModel, request: Request) -> EquiForImageClassification:
         """The base in its wrapper, with its processor."""

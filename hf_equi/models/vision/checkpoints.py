@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import warnings
 from pathlib import Path
 from typing import Any, ClassVar
 
+from transformers.utils import cached_file
+
+from hf_equi.errors import ConfigurationError, HfEquiWarning
 from hf_equi.models.checkpoints import CheckpointMixin
 
 __all__ = ["VisionCheckpointMixin", "load_processor"]
+
+_FILES = ("preprocessor_config.json", "processor_config.json")
 
 
 class VisionCheckpointMixin(CheckpointMixin):
@@ -15,6 +21,7 @@ class VisionCheckpointMixin(CheckpointMixin):
 
     processor_class: ClassVar[Any]
     """The Auto class that loads what prepares images."""
+    base: Any
     processor: Any = None
     """What turns images (and texts) into tensors, or `None` for a base that came without."""
 
@@ -23,14 +30,66 @@ class VisionCheckpointMixin(CheckpointMixin):
         if self.processor is not None:
             self.processor.save_pretrained(folder)
 
+    def _check_unchanged(self) -> None:
+        """Refuse to write a checkpoint whose config was edited into that of another model."""
+        method, model = self.config.create_method(), self
+        if method.weighs_members != hasattr(model, "lambda_network"):
+            raise ConfigurationError(
+                f"config.method={self.config.method!r} was set after the model was made: its weights are those of "
+                "another method. Make a new model: symmetrize(model.unwrap(), group, method)."
+            )
+        if model.group != self.config.read_group():  # type: ignore[attr-defined]
+            raise ConfigurationError(
+                "config.group was set after the model was made, which goes by the one before. Make a new model: "
+                "symmetrize(model.unwrap(), group, method)."
+            )
+
+    @classmethod
+    def from_pretrained(cls, *args: Any, output_loading_info: bool = False, **kwargs: Any) -> Any:
+        """Load a model with its processor; as in `CheckpointMixin`."""
+        loaded, information = super().from_pretrained(*args, output_loading_info=True, **kwargs)
+        loaded.fill_frozen_base(information["missing_keys"])
+        return (loaded, information) if output_loading_info else loaded
+
+    def fill_frozen_base(self, missing: Any) -> None:
+        """Copy the base into the frozen copy, where a checkpoint has none.
+
+        Raises:
+            ConfigurationError: For a checkpoint that has part of one.
+        """
+        absent = {name for name in missing if name.startswith("frozen_base.")}
+        if not absent:
+            return
+        frozen: Any = self.frozen_base  # type: ignore[attr-defined]
+        if len(absent) < len(frozen.state_dict()):
+            raise ConfigurationError(
+                f"The checkpoint has a part of the frozen copy of its base and lacks {min(absent)!r}: it is damaged"
+            )
+        frozen.load_state_dict(self.base.state_dict())
+        missing -= absent
+
     @classmethod
     def _load_companions(cls, path: Any, config: Any, hub: dict[str, Any]) -> dict[str, Any]:
         return {"processor": load_processor(cls.processor_class, path, hub)}
 
 
 def load_processor(auto_class: Any, path: Any, hub: dict[str, Any]) -> Any:
-    """The processor beside a checkpoint, or `None`."""
+    """The processor beside a checkpoint, or `None` where there is none; one that cannot be read gives a warning."""
+    known = {name: hub[name] for name in hub if name != "trust_remote_code"}
+    missing = {"_raise_exceptions_for_missing_entries": False, "_raise_exceptions_for_connection_errors": False}
+    try:
+        found = [name for name in _FILES if cached_file(path, name, **known, **missing) is not None]
+    except OSError:  # no such repository: that of the weights says so
+        return None
+    if not found:
+        return None
     try:
         return auto_class.from_pretrained(path, **hub)
-    except (OSError, ValueError, KeyError, ImportError):
+    except (OSError, ValueError, KeyError, ImportError, TypeError) as error:
+        warnings.warn(
+            f"The processor of {path} ({', '.join(found)}) cannot be loaded, so the model has none: {error}. Set it: "
+            "model.processor = ...",
+            HfEquiWarning,
+            stacklevel=2,
+        )
         return None

@@ -21,7 +21,7 @@ from transformers.models.auto.modeling_auto import MODEL_FOR_IMAGE_CLASSIFICATIO
 
 from hf_equi.models.vision.cuts import BodyCut, Cut, TokenMaps, merged_grid, taken_by
 
-__all__ = ["ClassificationCut", "TimmCut", "find_classification_cut"]
+__all__ = ["ClassificationCut", "TimmCut", "find_classification_cut", "known_cut"]
 
 Head = Callable[[Any, Tensor], Tensor]
 """From a base and features to logits."""
@@ -217,9 +217,14 @@ def find_classification_cut(base: PreTrainedModel) -> ClassificationCut | TimmCu
         model: Any = base.get_submodule("timm_model")
         # Distilled models have two classifiers, and a few a convolution.
         return TimmCut() if isinstance(model.get_classifier(), nn.Linear) else None
-    if base.config.model_type == "segformer" and not base.config.reshape_last_stage:
+    return known_cut(type(base), base.config)
+
+
+def known_cut(kind: type, config: Any) -> ClassificationCut | None:
+    """The cut of a class of transformers, before there is a model of it; none of those that wrap timm."""
+    if config.model_type == "segformer" and not config.reshape_last_stage:
         return None  # its maps are tokens then
-    return _CUTS_BY_CLASS.get(type(base).__name__) or _CUTS.get(base.config.model_type)
+    return _CUTS_BY_CLASS.get(kind.__name__) or _CUTS.get(config.model_type)
 
 
 def _classes(base: PreTrainedModel) -> tuple[type, ...]:

@@ -24,10 +24,11 @@ from transformers.models.align.modeling_align import align_loss
 from transformers.models.chinese_clip import modeling_chinese_clip
 from transformers.models.clip import modeling_clip
 
-from hf_equi.errors import UnsupportedModelError
+from hf_equi.errors import ConfigurationError, UnsupportedModelError
+from hf_equi.models.offloading import tensor_of
 from hf_equi.models.vision.cuts import BodyCut, PixelMaps, TokenMaps, taken_by
 
-__all__ = ["ClipCut", "check_clip", "find_clip_cut"]
+__all__ = ["ClipCut", "check_clip", "find_clip_cut", "known_clip_cut"]
 
 Scaling = Callable[[Any, Tensor], Tensor]
 """From a base and cosines to logits."""
@@ -101,10 +102,19 @@ class ClipCut(BodyCut):
 
         Returns:
             Logits, `(..., T)`.
+
+        Raises:
+            ConfigurationError: For features of different sizes.
         """
+        sizes = image_features.shape[-1], text_features.shape[-1]
+        if sizes[0] != sizes[1]:
+            raise ConfigurationError(
+                f"Features of images and of texts have one size; received {sizes[0]} numbers an image and {sizes[1]} "
+                f"a text. Take both from this {type(base).__name__}: get_orbit_features and get_text_features."
+            )
         images = image_features / image_features.norm(dim=-1, keepdim=True)
         texts = text_features / text_features.norm(dim=-1, keepdim=True)
-        return self.scaling(base, images @ texts.to(images.device).mT)
+        return self.scaling(base, images @ texts.to(images.device, images.dtype).mT)
 
     def contrastive_loss(self, base: PreTrainedModel, logits_per_text: Tensor) -> Tensor:
         """The loss that the base is trained by: its own function, of the logits `(T, R)` of T = R pairs."""
@@ -118,7 +128,12 @@ def find_clip_cut(base: PreTrainedModel) -> ClipCut:
         UnsupportedModelError: For any other model.
     """
     check_clip(base)
-    return next(cut for model_class, cut in _CUTS.items() if isinstance(base, model_class))
+    return known_clip_cut(type(base))
+
+
+def known_clip_cut(kind: type) -> ClipCut:
+    """The cut of a class of the four families, before there is a model of it."""
+    return next(cut for model_class, cut in _CUTS.items() if issubclass(kind, model_class))
 
 
 def check_clip(base: PreTrainedModel | type[PreTrainedModel]) -> None:
@@ -152,17 +167,17 @@ def _pooler(base: Any, body: Any, maps: Tensor) -> Tensor:
 
 
 def _by_logit_scale(base: Any, cosines: Tensor) -> Tensor:
-    scale: Tensor = base.logit_scale.exp().to(cosines.device)
+    scale: Tensor = tensor_of(base, "logit_scale").exp().to(cosines.device)
     return cosines * scale
 
 
 def _by_logit_scale_and_bias(base: Any, cosines: Tensor) -> Tensor:
-    bias: Tensor = base.logit_bias.to(cosines.device)
+    bias: Tensor = tensor_of(base, "logit_bias").to(cosines.device)
     return _by_logit_scale(base, cosines) + bias
 
 
 def _by_temperature(base: Any, cosines: Tensor) -> Tensor:
-    temperature: Tensor = base.temperature.to(cosines.device)
+    temperature: Tensor = tensor_of(base, "temperature").to(cosines.device)
     return cosines / temperature
 
 

@@ -22,7 +22,9 @@ class LogitsCut(Cut):
 
     def features(self, base: PreTrainedModel, pixel_values: torch.Tensor, **kwargs: Any) -> torch.Tensor:
         """The logits, `(R, classes)`."""
-        logits: torch.Tensor = base(pixel_values, return_dict=True, **taken_by(base.forward, kwargs)).logits
+        known = taken_by(type(base).forward, {**kwargs, "return_dict": True})
+        out: Any = base(pixel_values=pixel_values, **known)
+        logits: torch.Tensor = out[0] if isinstance(out, tuple) else dict(out)["logits"]
         return logits
 
     def head(self, base: PreTrainedModel, features: torch.Tensor) -> torch.Tensor:

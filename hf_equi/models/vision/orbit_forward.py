@@ -12,7 +12,8 @@ from typing import Any
 import torch
 
 from hf_equi.actions import PixelAction, TrivialAction
-from hf_equi.errors import ActionError
+from hf_equi.errors import ActionError, ConfigurationError
+from hf_equi.generation.memory import advice_on_memory
 from hf_equi.groups import FiniteGroup
 from hf_equi.models.vision.cuts import Cut
 from hf_equi.models.vision.levels import Head, Level, Members
@@ -45,8 +46,9 @@ class ImageOrbits:
         """Orbits whose features `(B, G, F)` are known, of which the method takes the members that it asks for.
 
         Raises:
-            ActionError: If there is not one member for each element.
+            ActionError: If there is not one member for each element, or no image.
         """
+        _check_batch(features, "orbit_features")
         if features.dim() != 3 or features.shape[1] != group.order:
             raise ActionError(
                 f"Features of orbits have the shape (batch, {group.order}, features) for {group!r}; received "
@@ -92,15 +94,19 @@ class OrbitReader:
             frozen: Another model of the same kind, whose features are read as well.
 
         Raises:
-            ActionError: For images that the group does not act on.
+            ActionError: For images that the group does not act on, or none.
+            UnsupportedModelError: Where memory does not suffice, with advice.
         """
+        _check_batch(images, "pixel_values")
         orbit = self._orbits(images)
         size = orbit.rows if self.chunk is None else self.chunk * len(images)
-        parts = [
-            self._read_rows(base, images, orbit, slice(start, min(start + size, orbit.rows)), frozen)
-            for start in range(0, orbit.rows, size)
-        ]
-        features, maps, others = map(_join, zip(*parts, strict=True))
+        what = f"{len(images)} images of {' × '.join(map(str, images.shape[1:]))}"
+        with advice_on_memory(what, orbit.elements, self.chunk, images.device):
+            parts = [
+                self._read_rows(base, images, orbit, slice(start, min(start + size, orbit.rows)), frozen)
+                for start in range(0, orbit.rows, size)
+            ]
+            features, maps, others = map(_join, zip(*parts, strict=True))
         return ImageOrbits(self.action.group, orbit, features, maps, others)
 
     def _orbits(self, images: torch.Tensor) -> Orbit:
@@ -170,20 +176,47 @@ def combine(
         level: What of them is combined.
         network: Features of orbits `(B, K, F)` to log weights `(B, K)`, for methods that weigh members.
         features_only: Whether to stop before the head; for levels that have features.
+
+    Raises:
+        ConfigurationError: For a method that weighs members, without a network.
     """
     orbit = orbits.orbit
     members = Members(orbits.features, head, orbits.maps)
-    log_weights = None
-    if network is not None:
-        log_weights = normalise_log_weights(network(orbits.by_member()))
-    values = level.values(members)
+    log_weights = _log_weights(orbits, method, network) if method.weighs_members else None
+    narrow = level.values(members)
+    # In half precision weights would not add up to 1.
+    values = _wide(narrow)
     fold = method.fold(orbit, TrivialAction(orbits.group, values.device), normalised=False)
     losses = _losses(method, members) if method.chooses else None
     fold.add(0, values, _of_rows(orbit, log_weights, values), losses=losses)
-    combined = fold.result()
+    combined = fold.result().to(narrow.dtype)
     features = level.features(combined, head)
     logits = None if features_only else level.logits(combined, head)
     return Combination(logits, features, log_weights, fold.decision())
+
+
+def _check_batch(images: torch.Tensor, name: str) -> None:
+    """Refuse a batch of nothing."""
+    if images.shape[:1] == (0,):
+        raise ActionError(f"There are no images: {name} has the shape {tuple(images.shape)}. Pass one or more.")
+
+
+def _log_weights(
+    orbits: ImageOrbits, method: Symmetrizer, network: Callable[[torch.Tensor], torch.Tensor] | None
+) -> torch.Tensor:
+    """Log weights of the members, `(B, K)`, whose mean is 1."""
+    if network is None:
+        raise ConfigurationError(
+            f"method={method.name!r} weighs members by a network, and this model has none: config.method was changed "
+            "after the model was made. Symmetrize the base anew: hf_equi.symmetrize(model.unwrap(), group, "
+            f"method={method.name!r})."
+        )
+    return normalise_log_weights(network(orbits.by_member()))
+
+
+def _wide(values: torch.Tensor) -> torch.Tensor:
+    """In float32 at least."""
+    return values.to(torch.promote_types(values.dtype, torch.float32))
 
 
 def _join(parts: tuple[Any, ...]) -> Any:
@@ -201,7 +234,7 @@ def _of_rows(orbit: Orbit, log_weights: torch.Tensor | None, values: torch.Tenso
 
 def _losses(method: Any, members: Members) -> torch.Tensor:
     """What a choice goes by, `(R,)`."""
-    logits = members.logits.detach()
+    logits = _wide(members.logits.detach())  # a choice in half precision is one between rounded losses
     scores = logits if method.loss.of_logits else members.head.link.log_probabilities(logits).flatten(1)
     losses: torch.Tensor = method.loss.of_steps(scores)
     return losses

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from itertools import chain
 from typing import Any
 
@@ -32,8 +33,34 @@ def image_shape(config: Any) -> tuple[int, int, int]:
 def feature_size(cut: Cut, base: PreTrainedModel) -> int:
     """How many features a cut gives, from shapes alone: nothing is computed, no weight is read.
 
-    Cost: the overhead of one base forward, without its arithmetic.
+    What runs is an empty copy of the base, made from its config: hooks that others have put on the base stay quiet.
+    Only of a base that its config does not describe the base itself is called, with empty weights.
+
+    Cost: the overhead of making a model and of one forward, without their arithmetic.
     """
+    empty = _empty_copy(base)
+    if empty is None:
+        return _size_by_given_base(cut, base)
+    with torch.no_grad(), torch.device("meta"):
+        return cut.features(empty, torch.empty(1, *image_shape(base.config), dtype=empty.dtype)).shape[-1]
+
+
+def _empty_copy(base: PreTrainedModel) -> PreTrainedModel | None:
+    """A model of the same class and config, without numbers; `None` where there is none with the same weights."""
+    try:
+        with torch.device("meta"):
+            empty = type(base)(copy.deepcopy(base.config)).eval()
+    except Exception:  # of a foreign class, which may fail in any way where it needs more than a config
+        return None
+    return empty if _shapes(empty) == _shapes(base) else None
+
+
+def _shapes(model: nn.Module) -> dict[str, torch.Size]:
+    return {name: parameter.shape for name, parameter in model.named_parameters()}
+
+
+def _size_by_given_base(cut: Cut, base: PreTrainedModel) -> int:
+    """What the base itself gives with empty weights."""
     tensors = chain(base.named_parameters(), base.named_buffers())
     shapes = {f"base.{name}": torch.empty_like(tensor, device="meta") for name, tensor in tensors}
     image = torch.empty(1, *image_shape(base.config), device="meta", dtype=base.dtype)

@@ -4,9 +4,15 @@ from __future__ import annotations
 
 from typing import Any, ClassVar
 
+import torch
+
+from hf_equi.actions import PixelAction
+from hf_equi.errors import ConfigurationError
 from hf_equi.groups import FiniteGroup, ImageGroup
-from hf_equi.models.task import Task
+from hf_equi.models.task import Request, Task
 from hf_equi.models.vision.checkpoints import load_processor
+from hf_equi.models.vision.probing import image_shape
+from hf_equi.symmetrizers import Symmetrizer
 
 __all__ = ["SETTINGS", "VisionTask"]
 
@@ -35,3 +41,28 @@ class VisionTask(Task):
         if "processor" in given or name is None:
             return given.get("processor")
         return load_processor(self.processor_class, name, hub)
+
+    def check_request(self, request: Request, method: Symmetrizer) -> None:
+        """Refuse, before weights are loaded, what could not run.
+
+        Raises:
+            ActionError: For images that the group does not act on, as far as the base's config tells their size; for
+                a group that resamples where kornia is missing.
+            ConfigurationError: For settings that the method does not read.
+        """
+        given, group = set(request.settings), request.group
+        unread = set() if method.weighs_members else given & _OF_WEIGHTS
+        unread |= set() if method.name == "equizero" else given & _OF_EQUIZERO
+        if unread:
+            raise ConfigurationError(
+                f"{', '.join(sorted(unread))}: the method {request.method!r} has no use for them. Settings of weights "
+                "go with 'lambda' and 'attention', those of a choice with 'equizero'."
+            )
+        action = PixelAction(group)
+        action.apply(0, torch.empty(image_shape(request.base_config), device="meta"))  # checks the shape
+        if not group.exact:
+            action.apply(1, torch.zeros(1, 8, 8))  # checks that there is something to resample with
+
+
+_OF_WEIGHTS = {"lambda_units", "lambda_dropout", "lambda_features"}
+_OF_EQUIZERO = {"loss", "selection"}

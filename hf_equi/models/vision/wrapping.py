@@ -49,8 +49,10 @@ class VisionWrapperMixin(WeighingMixin, WrapperMixin):
                 'use level="features"'
             )
         method = self.config.create_method()
+        self._features: int | None = None
         if method.weighs_members:
-            self._add_network(method, feature_size(self._cut, self.base))
+            self._features = feature_size(self._cut, self.base)
+            self._add_network(method, self._features)
             if self.config.lambda_features == "frozen":
                 self.frozen_base = copy.deepcopy(self.base).requires_grad_(False).eval()
 
@@ -72,18 +74,32 @@ class VisionWrapperMixin(WeighingMixin, WrapperMixin):
         """What the base says of the orbits of images, or what it said of them before.
 
         Raises:
-            ConfigurationError: Without images, or for features of orbits at a level that needs more than them.
+            ActionError: Without an image in the batch.
+            ConfigurationError: Without images, or with two kinds of them; for features of orbits of another size than
+                the network reads, or at a level that needs more than them.
         """
         if orbit_features is not None:
-            if self.config.create_level().reads_maps:
+            if pixel_values is not None:
                 raise ConfigurationError(
-                    "orbit_features are features, and the spatial level combines feature maps: pass pixel_values"
+                    "pixel_values= and orbit_features= are two kinds of the same images: pass one of them"
                 )
-            features = orbit_features.to(self.base.dtype)
+            self._check_features(orbit_features)
+            features = orbit_features.to(_weight_dtype(self.base, orbit_features.dtype))
             return ImageOrbits.of_features(self.action.group, features, self.config.create_method())
         if pixel_values is None:
             raise ConfigurationError(f"{type(self).__name__} needs pixel_values, or orbit_features of them")
         return self._reader(extras).read(self.base, pixel_values, getattr(self, "frozen_base", None))
+
+    def _check_features(self, features: torch.Tensor) -> None:
+        if self.config.create_level().reads_maps:
+            raise ConfigurationError(
+                "orbit_features are features, and the spatial level combines feature maps: pass pixel_values"
+            )
+        if self._features not in (None, features.shape[-1]):
+            raise ConfigurationError(
+                f"orbit_features= has {features.shape[-1]} numbers a member, and the network of this model reads "
+                f"{self._features}: pass those of its own get_orbit_features"
+            )
 
     def _reader(self, extras: dict[str, Any]) -> OrbitReader:
         method, level = self.config.create_method(), self.config.create_level()
@@ -108,6 +124,11 @@ class VisionWrapperMixin(WeighingMixin, WrapperMixin):
         reader = replace(self._reader(kwargs), method=Equitune(), level=create_level("features"))
         orbits = reader.read(self.base, pixel_values)
         return orbits.features[orbits.orbit.row_of]
+
+
+def _weight_dtype(base: nn.Module, default: torch.dtype) -> torch.dtype:
+    """That of the weights of a base; replicas of `DataParallel` have none."""
+    return next((weight.dtype for weight in base.parameters() if weight.is_floating_point()), default)
 
 
 def _evaluate_frozen(module: nn.Module) -> None:

@@ -203,3 +203,18 @@ def test_which_bases_there_are():
         EquiCLIPModel(EquiCLIPConfig())
     new = EquiSiglipModel(EquiSiglipConfig(base_config=clip("siglip").config, group=TURNS.to_dict()))
     assert new(pixel_values=images(2), **texts()).logits_per_image.shape == (2, 3)
+
+
+def test_probabilities_over_texts_have_no_contrastive_loss():
+    inputs = {"pixel_values": images(3), "return_loss": True, **texts()}
+    for settings in ({"level": "probabilities"}, CLASS):
+        with pytest.raises(ConfigurationError, match='use level="features" or level="logits", or pass labels='):
+            wrap_clip("clip", TURNS, **settings)(**inputs)
+    pairs = wrap_clip("siglip", level="probabilities")(**inputs)  # each pair is a question of its own
+    signs = 2 * torch.eye(3) - 1
+    torch.testing.assert_close(pairs.loss, -torch.nn.functional.logsigmoid(signs * pairs.logits_per_image).sum() / 3)
+
+
+def test_texts_and_features_of_them_are_not_both_read():
+    with pytest.raises(ConfigurationError, match="input_ids= and text_features= are two kinds"):
+        wrap_clip("clip")(pixel_values=images(2), text_features=torch.randn(3, 12), **texts())

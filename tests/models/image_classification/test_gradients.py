@@ -61,7 +61,8 @@ def test_straight_through_features_by_hand():
 @pytest.mark.parametrize("method", ["lambda", "attention", "equitune"])
 @pytest.mark.parametrize("level", ["features", "probabilities"])
 def test_gradients_of_features_by_finite_differences(method, level):
-    model = wrap("resnet-basic", TURNS, method, level=level, lambda_units=3).double()
+    units = {"lambda_units": 3} if method in {"lambda", "attention"} else {}
+    model = wrap("resnet-basic", TURNS, method, level=level, **units).double()
     features = torch.randn(1, 4, 16, dtype=torch.float64, requires_grad=True)
     assert torch.autograd.gradcheck(lambda f: model(orbit_features=f).logits, features)
 

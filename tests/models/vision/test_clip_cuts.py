@@ -11,7 +11,7 @@ from transformers import CLIPSegConfig, CLIPSegModel
 
 from hf_equi import ImageGroup
 from hf_equi.actions.images import GridAction, PixelAction
-from hf_equi.errors import UnsupportedModelError
+from hf_equi.errors import ConfigurationError, UnsupportedModelError
 from hf_equi.models.vision.clip_cuts import check_clip, find_clip_cut
 
 SQUARE = ImageGroup.dihedral(4)
@@ -189,3 +189,21 @@ def test_other_models_are_refused_with_the_names_of_the_four(model):
 @pytest.mark.parametrize("family", CLIPS)
 def test_the_four_pass_as_models_and_as_classes(family):
     assert check_clip(cut_of(family)[0]) is check_clip(type(cut_of(family)[0])) is None
+
+
+@torch.no_grad()
+def test_texts_in_another_precision_are_compared():
+    base, cut, x, _ = cut_of("clip")
+    features, words = cut.features(base, x), cut.text_features(base, **texts())
+    required = cut.similarity(base, features, words)
+    torch.testing.assert_close(cut.similarity(base, features, words.double()), required)
+    for one, other in ((features.bfloat16(), words), (features, words.bfloat16())):
+        received = cut.similarity(base, one, other)
+        assert received.dtype == one.dtype
+        torch.testing.assert_close(received.float(), required, atol=0.1, rtol=0.1)
+
+
+def test_features_of_different_sizes_are_named():
+    base, cut, _, _ = cut_of("clip")
+    with pytest.raises(ConfigurationError, match="received 7 numbers an image and 12 a text"):
+        cut.similarity(base, torch.zeros(2, 7), torch.zeros(3, 12))

@@ -48,3 +48,30 @@ def test_images_that_a_config_is_for():
     assert image_shape(ViTConfig(image_size=(16, 48), num_channels=1)) == (1, 16, 48)
     assert image_shape(ResNetConfig()) == (3, 224, 224)
     assert image_shape(CLIPConfig(vision_config={"image_size": 48})) == (3, 48, 48)
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_the_base_itself_is_not_run(family):
+    base = classifier(family)
+
+    def refuse(*arguments):
+        raise AssertionError
+
+    for module in base.modules():
+        module.register_forward_pre_hook(refuse)
+    with torch.no_grad():
+        required = find_classification_cut(base).features(classifier(family), images(1)).shape[-1]
+    assert feature_size(find_classification_cut(base), base) == required
+
+
+def test_a_base_that_its_config_does_not_describe_is_asked_itself():
+    base = classifier("resnet")
+    base.classifier = torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(16, 9))
+    assert feature_size(LogitsCut(), base) == 9
+
+    class Own(type(base)):
+        def __init__(self):
+            raise AssertionError
+
+    base.__class__ = Own
+    assert feature_size(LogitsCut(), base) == 9

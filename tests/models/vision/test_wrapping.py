@@ -23,7 +23,7 @@ def test_the_action_is_that_of_the_config():
 def test_networks_and_copies_are_there_where_they_are_read(make):
     family = "vit" if make is wrap else "clip"
     for method in ("equitune", "equizero", "identity"):
-        model = make(family, TURNS, method, lambda_features="frozen")
+        model = make(family, TURNS, method)
         assert not hasattr(model, "lambda_network")
         assert not hasattr(model, "frozen_base")
     for method in ("lambda", "attention"):

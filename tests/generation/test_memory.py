@@ -1,0 +1,43 @@
+"""What is said of orbits that do not fit into memory."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+from hf_equi.errors import UnsupportedModelError
+from hf_equi.generation.memory import advice_on_memory
+
+FULL = (
+    torch.OutOfMemoryError("CUDA out of memory"),
+    RuntimeError("[enforce fail] DefaultCPUAllocator: can't allocate memory: you tried to allocate 1 bytes"),
+)
+
+
+@pytest.mark.parametrize(("chunk", "at_once"), [(None, 5), (2, 2)])
+@pytest.mark.parametrize("error", FULL)
+def test_the_way_out_is_named(error, chunk, at_once):
+    message = (
+        rf"The orbits of 3 texts make up to 15 rows; {at_once} members of each at once .* of cuda:0\. "
+        r"Set orbit_chunk_size"
+    )
+    with (
+        pytest.raises(UnsupportedModelError, match=message) as raised,
+        advice_on_memory("3 texts", torch.zeros(3, 5), chunk, torch.device("cuda:0")),
+    ):
+        raise error
+    assert raised.value.__cause__ is error
+
+
+@pytest.mark.parametrize("error", [RuntimeError("shapes do not fit"), ValueError("can't allocate memory")])
+def test_other_errors_are_left_as_they_are(error):
+    with pytest.raises(type(error), match=str(error)), advice_on_memory("3 texts", torch.zeros(3, 5), None, "cpu"):
+        raise error
+
+
+def test_a_real_allocation_that_fails():
+    with (
+        pytest.raises(UnsupportedModelError, match="make up to 2 rows"),
+        advice_on_memory("1 text", torch.zeros(1, 2), None, "cpu"),
+    ):
+        torch.empty(2**60, dtype=torch.uint8)
