@@ -110,6 +110,8 @@ class CheckpointMixin:
             "AutoConfig": f"{Path(LOADER).stem}.{type(self.config).__name__}",
             self.auto_class.__name__: f"{Path(LOADER).stem}.{type(self).__name__}",
         }
+        if not self.base.config.architectures:  # as saving the base notes it: some configs have two classes
+            self.base.config.architectures = [type(self.base).__name__]
         # Before the weights: with push_to_hub the whole folder goes out at the end of their saving.
         self._save_companions(folder)
         if save_base:

@@ -35,8 +35,6 @@ class WrapperMixin:
             base = self.auto_class.from_config(self.config.base_config)
         check(base)
         self.base = base
-        if not base.config.architectures:  # as saving notes it: some configs have two classes
-            base.config.architectures = [type(base).__name__]
         # One config object, so that edits to either model's are seen by both.
         self.config.base_config = base.config
         if not self._owns_weights:
