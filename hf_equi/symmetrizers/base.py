@@ -38,6 +38,9 @@ class Symmetrizer(ABC):
     chooses: ClassVar[bool] = False
     """Whether one member of each orbit is taken, by a loss of what the model says of it."""
 
+    takes_one: ClassVar[bool] = False
+    """Whether what it takes is one member's, of a whole or of each class: then settings of a choice mean something."""
+
     weighs_members: ClassVar[bool] = False
     """Whether members weigh by what a network says of their features."""
 

@@ -37,6 +37,7 @@ class ClassMaximum(Symmetrizer):
     """
 
     name = "equizero"
+    takes_one = True
     selection: ClassVar[str] = "class"
     """What has a maximum of its own: each class, and not a member as a whole."""
 

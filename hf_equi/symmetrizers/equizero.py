@@ -43,6 +43,7 @@ class Equizero(Equitune):
 
     name = "equizero"
     chooses = True
+    takes_one = True
     relaxable = False
 
     def __init__(self, loss: ProxyLoss | None = None, average: str = "logits") -> None:

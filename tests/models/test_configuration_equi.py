@@ -5,37 +5,11 @@ from __future__ import annotations
 import json
 
 import pytest
-from small_models import configs
-from small_seq2seq import base
+from text_configs import GROUP, RELAXED, base_config, make, maps
 from transformers import AutoConfig
 
-from hf_equi import DemographicGroup, EquiLMConfig, EquiSeq2SeqConfig
-from hf_equi.actions.tokens import TokenMap
+from hf_equi import EquiLMConfig, EquiSeq2SeqConfig
 from hf_equi.errors import ConfigurationError
-
-GROUP = DemographicGroup([["a", "b"]])
-RELAXED = DemographicGroup([["a", "b"]], neutral=["c"])
-
-
-def base_config(kind):
-    return configs()["llama"] if kind is EquiLMConfig else base("marian-pair").config
-
-
-def sizes(kind):
-    """The vocabulary of each map."""
-    config = base_config(kind)
-    return dict(zip(kind.map_names, (config.vocab_size, getattr(config, "decoder_vocab_size", None)), strict=False))
-
-
-def maps(kind, *sets, **changes):
-    return {
-        name: {**TokenMap(size, (sets or ((1, 2),),), (None,), (None,)).to_dict(), **changes}
-        for name, size in sizes(kind).items()
-    }
-
-
-def make(kind, **settings):
-    return kind(**{"base_config": base_config(kind), "group": GROUP.to_dict(), **maps(kind), **settings})
 
 
 @pytest.fixture(params=[EquiLMConfig, EquiSeq2SeqConfig])

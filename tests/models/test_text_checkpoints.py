@@ -27,20 +27,6 @@ def scores(model):
         return model(**tokenizer()(PROMPT, return_tensors="pt")).logits
 
 
-def hub_cache(folder, name, revision):
-    """A cache in which `name` lies as if it had been downloaded."""
-    snapshot = folder / f"models--{name.replace('/', '--')}" / "snapshots" / revision
-    base_model().save_pretrained(snapshot)
-    tokenizer().save_pretrained(snapshot)
-    references = snapshot.parents[1] / "refs"
-    references.mkdir()
-    (references / "main").write_text(revision)
-
-
-def losses(texts):
-    return torch.tensor([float(len(text) % 7) for text in texts])
-
-
 def other_tokenizer():
     inner = Tokenizer.from_str(tokenizer().backend_tokenizer.to_str())
     inner.add_tokens(["sunshine"])

@@ -52,7 +52,7 @@ class VisionTask(Task):
         """
         given, group = set(request.settings), request.group
         unread = set() if method.weighs_members else given & _OF_WEIGHTS
-        unread |= set() if method.name == "equizero" else given & _OF_EQUIZERO
+        unread |= set() if method.takes_one else given & _OF_CHOICE
         if unread:
             raise ConfigurationError(
                 f"{', '.join(sorted(unread))}: the method {request.method!r} has no use for them. Settings of weights "
@@ -65,4 +65,4 @@ class VisionTask(Task):
 
 
 _OF_WEIGHTS = {"lambda_units", "lambda_dropout", "lambda_features"}
-_OF_EQUIZERO = {"loss", "selection"}
+_OF_CHOICE = {"loss", "selection"}
