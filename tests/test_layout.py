@@ -23,11 +23,11 @@ LAYERS = (
     {"errors"},
     {"groups"},
     {"actions"},
-    {"symmetrizers", "registry"},
+    {"symmetrizers", "registry", "testing"},
     {"canonicalization", "generation", "networks"},
     {"models"},
     {"auto"},
-    {"fairness", "hub", "testing", "training"},
+    {"fairness", "hub", "training"},
     {"cli"},
 )
 RANK = {name: rank for rank, names in enumerate(LAYERS) for name in names}
@@ -37,6 +37,7 @@ THIRD_PARTIES = {
     "groups": {"sympy", "torch"},
     "actions": {"kornia", "sympy", "torch"},
     "symmetrizers": {"torch"},
+    "testing": {"torch"},
 }
 # The package's own __init__ and its private files tie the layers together, by imports inside functions.
 LAYERED = [path for path in MODULES if not (path.parent == PACKAGE and path.name.startswith("_"))]
