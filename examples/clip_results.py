@@ -44,7 +44,7 @@ def published(results: dict[str, Any]) -> dict[str, float]:
 def rows(results: dict[str, Any]) -> dict[str, list[float]]:
     """The accuracies of each row of the table, a seed each."""
     moved = {name: values for name, values in results["moved"].items() if values}
-    return {"base, upright": [results["upright"]["base"]], **moved}
+    return {"base, upright": results["upright"]["base"], **moved}
 
 
 def write_page(page: Path, output: Path) -> None:

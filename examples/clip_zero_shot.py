@@ -1,6 +1,7 @@
 """Zero-shot classification with a CLIP, plain and symmetrised: Figures 4 and 8 of arXiv 2305.09900.
 
-    python examples/clip_zero_shot.py --data DIR --model runs/small_clip/seed0/model
+    python examples/clip_zero_shot.py --data DIR --name small-clip --model runs/small_clip/seed0/model \\
+        --model runs/small_clip/seed1/model --model runs/small_clip/seed2/model
     python examples/clip_zero_shot.py --data DIR --model openai/clip-vit-base-patch32 --dataset uoft-cs/cifar100 \\
         --image-column img --label-column fine_label --prompts cifar100
     python examples/clip_zero_shot.py --model NAME --dataset imagefolder --data-dir PHOTOS --prompts my_prompts.json
@@ -136,38 +137,81 @@ def train_weights(
     model.eval()
 
 
-def measure(arguments: argparse.Namespace) -> dict[str, Any]:
-    """Every method on images upright and moved, over the seeds."""
-    processor, base = AutoProcessor.from_pretrained(arguments.model), AutoModel.from_pretrained(arguments.model).eval()
-    classes, templates = load_prompts(arguments.prompts, arguments.data)
-    images = load_images(arguments, arguments.split, arguments.limit)
-    check_classes(images, classes)
-    group, texts = GROUPS[arguments.transform], class_text_features(base, processor, classes, templates)
-    reader = hf_equi.symmetrize(base, group, "equitune", processor=processor)
-    upright = read_orbits(reader, processor, images, "none", 0, arguments.batch_size)
-    results: dict[str, Any] = {"upright": {}, "moved": {name: [] for name in METHODS}}
-    results["upright"]["base"] = accuracy(symmetrized(base, group, "base"), upright, texts)
-    for seed in arguments.seed or (0, 1, 2):
+@dataclass(frozen=True)
+class Setting:
+    """A base with its images and texts.
+
+    Args:
+        base: The base.
+        processor: Its processor.
+        images: That are classified.
+        texts: The features of the texts of the classes.
+        arguments: The command line.
+    """
+
+    base: PreTrainedModel
+    processor: Any
+    images: Dataset
+    texts: torch.Tensor
+    arguments: argparse.Namespace
+
+    @classmethod
+    def load(cls, name: str, arguments: argparse.Namespace) -> Setting:
+        """A base by its name."""
+        processor, base = AutoProcessor.from_pretrained(name), AutoModel.from_pretrained(name).eval()
+        classes, templates = load_prompts(arguments.prompts, arguments.data)
+        images = load_images(arguments, arguments.split, arguments.limit)
+        check_classes(images, classes)
+        return cls(base, processor, images, class_text_features(base, processor, classes, templates), arguments)
+
+    @property
+    def group(self) -> ImageGroup:
+        """That the images are moved by."""
+        return GROUPS[self.arguments.transform]
+
+    def read(self, images: Dataset, transform: str, seed: int) -> Orbits:
+        """The features of the orbits of images, each moved by an element of its own."""
+        reader = hf_equi.symmetrize(self.base, self.group, "equitune", processor=self.processor)
+        return read_orbits(reader, self.processor, images, transform, seed, self.arguments.batch_size)
+
+    def upright(self) -> float:
+        """The accuracy of the base on images that are not moved."""
+        return accuracy(symmetrized(self.base, self.group, "base"), self.read(self.images, "none", 0), self.texts)
+
+    def moved(self, seed: int) -> dict[str, float]:
+        """The accuracy of every method on images that are moved."""
+        transform = self.arguments.transform
         set_seed(seed)
-        moved = read_orbits(reader, processor, images, arguments.transform, seed, arguments.batch_size)
+        orbits, found = self.read(self.images, transform, seed), {}
         for name in METHODS:
-            if name == "λ-equitune" and not arguments.lambda_images:
+            if name == "λ-equitune" and not self.arguments.lambda_images:
                 continue
-            model = symmetrized(base, group, name)
+            model = symmetrized(self.base, self.group, name)
             if name == "λ-equitune":
-                training = load_images(arguments, arguments.training_split, arguments.lambda_images)
-                known = read_orbits(
-                    reader, processor, training, arguments.transform, 1000 + seed, arguments.batch_size
-                )
-                train_weights(model, known, texts, arguments, seed)
-            results["moved"][name].append(accuracy(model, moved, texts))
+                training = load_images(self.arguments, self.arguments.training_split, self.arguments.lambda_images)
+                known = self.read(training, transform, 1000 + seed)
+                train_weights(model, known, self.texts, self.arguments, seed)
+            found[name] = accuracy(model, orbits, self.texts)
+        return found
+
+
+def measure(arguments: argparse.Namespace) -> dict[str, Any]:
+    """Every method on images upright and moved, over the seeds: of one base, or of a base each."""
+    settings = [Setting.load(name, arguments) for name in arguments.model]
+    of_seed = settings * (len(arguments.seed) if len(settings) == 1 else 1)
+    moved: dict[str, list[float]] = {name: [] for name in METHODS}
+    for seed, setting in zip(arguments.seed, of_seed, strict=True):
+        for name, value in setting.moved(seed).items():
+            moved[name].append(value)
+    first = arguments.model[0]
     return {
-        **results,
-        "images": len(images),
-        "seeds": list(arguments.seed or (0, 1, 2)),
+        "upright": {"base": [setting.upright() for setting in settings]},
+        "moved": moved,
+        "images": len(settings[0].images),
+        "seeds": list(arguments.seed),
         "transform": arguments.transform,
         "dataset": arguments.dataset,
-        "model": Path(arguments.model).name if Path(arguments.model).exists() else arguments.model,
+        "model": arguments.name or (Path(first).name if Path(first).exists() else first),
         "lambda": {"images": arguments.lambda_images, "steps": arguments.lambda_steps, "rate": arguments.lambda_rate},
     }
 
@@ -194,7 +238,8 @@ def parse() -> argparse.Namespace:
     )
     add_data_argument(parser)
     add = parser.add_argument
-    add("--model", metavar="NAME", help="a CLIP: a folder, or a name on the Hub")
+    add("--model", action="append", metavar="NAME", help="a CLIP: a folder, or a name on the Hub; one for each seed")
+    add("--name", metavar="NAME", help="of the model in results (default: that of --model)")
     add("--dataset", default="cifar10", metavar="NAME", help="cifar10 of the data, or what load_dataset takes")
     add("--data-dir", metavar="DIR", help="of load_dataset, as for imagefolder")
     add("--split", default="test", help="that is classified (default: test)")
@@ -220,8 +265,11 @@ def main() -> None:
     if arguments.page is not None:
         write_page(arguments.page, arguments.output)
         return
+    arguments.seed = arguments.seed or [0, 1, 2]
     if arguments.model is None:
         raise SystemExit("--model NAME is needed: a folder of a CLIP, or its name on the Hub")
+    if len(arguments.model) not in (1, len(arguments.seed)):
+        raise SystemExit(f"There are {len(arguments.model)} of --model and {len(arguments.seed)} seeds: one for each")
     begin = time.process_time()
     results = measure(arguments)
     results["seconds"] = round(time.process_time() - begin)
