@@ -197,7 +197,7 @@ def claims(workload: Workload, smoke: bool) -> list[Claim]:
 def main() -> None:
     """Measure and write the page."""
     benchmark = Benchmark(
-        "Benchmarks", DESCRIPTION, "Time EquiLM against plain transformers, as ratios.", NAMES, claims
+        "Causal language models", DESCRIPTION, "Time EquiLM against plain transformers, as ratios.", NAMES, claims
     )
     benchmark.run()
 

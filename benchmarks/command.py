@@ -1,4 +1,4 @@
-"""The command line of every benchmark: what it measures, how often, and the page that it writes."""
+"""The command line of every benchmark: what it measures, how often, and the section of the page that it writes."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from report import page
+from report import place, section
 from timing import Claim
 from workload import Workload
 
@@ -25,10 +25,10 @@ def language_models(arguments: argparse.Namespace) -> Workload:
 
 @dataclass(frozen=True)
 class Benchmark:
-    """A page of claims.
+    """A section of claims.
 
     Args:
-        title: Of the page.
+        title: Of the section.
         description: What is measured, in Markdown.
         summary: One line for `--help`.
         names: Of the claims, for `--only`.
@@ -46,7 +46,7 @@ class Benchmark:
     add_arguments: Callable[[argparse.ArgumentParser], None] | None = None
 
     def run(self) -> None:
-        """Read the command line, measure, and write the page."""
+        """Read the command line, measure, and write the section."""
         arguments = self._parse()
         torch.set_num_threads(arguments.threads)
         workload = self.create(arguments)
@@ -60,12 +60,13 @@ class Benchmark:
             print(f"{claim.name}: {result.ratio:.2f} ({low:.2f}–{high:.2f}){bound}", file=sys.stderr)
             results.append(result)
         command = _command(arguments)
-        text = page(self.title, SMOKE if arguments.smoke else self.description, command, arguments.seed, results)
+        text = section(self.title, SMOKE if arguments.smoke else self.description, command, arguments.seed, results)
         if arguments.output is None:
             print(text, end="")
         else:
             arguments.output.parent.mkdir(parents=True, exist_ok=True)
-            arguments.output.write_text(text, encoding="utf-8")
+            before = arguments.output.read_text(encoding="utf-8") if arguments.output.is_file() else ""
+            arguments.output.write_text(place(before, text), encoding="utf-8")
 
     def _parse(self) -> argparse.Namespace:
         parser = argparse.ArgumentParser(description=self.summary)
@@ -82,7 +83,12 @@ class Benchmark:
         parser.add_argument(
             "--smoke", action="store_true", help="a tiny model and one round: shows that all of it runs"
         )
-        parser.add_argument("--output", type=Path, metavar="FILE", help="the page to write (default: standard output)")
+        parser.add_argument(
+            "--output",
+            type=Path,
+            metavar="FILE",
+            help="the page that the section is written into (default: standard output)",
+        )
         if self.add_arguments is not None:
             self.add_arguments(parser)
         arguments = parser.parse_args()

@@ -1,6 +1,6 @@
 """Time the search of EquizeroLM and the audit, as ratios.
 
-    python benchmarks/equizero.py --output docs/benchmarks_equizero.md
+    python benchmarks/equizero.py --output docs/benchmarks.md
 
 GPT-2-small's configuration (124M parameters) with random weights, and a scorer of BERT's architecture (6 layers, width
 768), random too. Every ratio comes from one run in which the two sides take turns.
@@ -109,7 +109,7 @@ def audit_claims(workload: Workload, smoke: bool) -> Iterator[Claim]:
 def main() -> None:
     """Measure and write the page."""
     summary = "Time the search of EquizeroLM and the audit, as ratios."
-    Benchmark("Benchmarks of EquizeroLM and of the audit", DESCRIPTION, summary, NAMES, claims).run()
+    Benchmark("EquizeroLM and the audit", DESCRIPTION, summary, NAMES, claims).run()
 
 
 if __name__ == "__main__":

@@ -1,9 +1,10 @@
-"""The page that a benchmark writes: its table, how it was measured, and on what."""
+"""What a benchmark writes: its section of the page, with its table, how it was measured, and on what."""
 
 from __future__ import annotations
 
 import os
 import platform
+import re
 import statistics
 from collections.abc import Sequence
 from pathlib import Path
@@ -27,19 +28,30 @@ def table(results: Sequence[Result]) -> str:
     return "\n".join(f"| {' | '.join(cells)} |" for cells in lines)
 
 
-def page(title: str, description: str, command: str, seed: int, results: Sequence[Result]) -> str:
-    """A whole Markdown page."""
+def section(title: str, description: str, command: str, seed: int, results: Sequence[Result]) -> str:
+    """A section of the page, in Markdown."""
     parts = (
-        f"# {title}",
+        f"## {title}",
         description.strip(),
         "Reproduce with",
         f"    {command}",
-        HOW.strip(),
         table(results),
         "Measured with",
         "\n".join(f"- {line}" for line in (f"seed {seed}", *_machine())),
     )
     return "\n\n".join(parts) + "\n"
+
+
+def place(page: str, written: str) -> str:
+    """A page with a section in it: in the place of the one of its title, or at the end."""
+    title = written.partition("\n")[0]
+    head, *sections = re.split(r"^(?=## )", page or f"# Benchmarks\n\n{HOW}", flags=re.MULTILINE)
+    titles = [text.partition("\n")[0] for text in sections]
+    if title in titles:
+        sections[titles.index(title)] = written
+    else:
+        sections.append(written)
+    return "\n".join(text.rstrip() + "\n" for text in (head, *sections))
 
 
 def _cells(result: Result) -> tuple[str, ...]:

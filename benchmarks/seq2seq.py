@@ -1,6 +1,6 @@
 """Time the exact-match evaluation of SCAN with a symmetrised LSTM, as ratios.
 
-    python benchmarks/seq2seq.py --data DIR --model DIR --output docs/benchmarks_seq2seq.md
+    python benchmarks/seq2seq.py --data DIR --model DIR --output docs/benchmarks.md
 
 1,000 test sentences of the add_jump split, and a base that `examples/scan.py` has trained. Every ratio comes from one
 run in which the two sides take turns; the answers of both are checked.
@@ -362,7 +362,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def main() -> None:
     """Measure and write the page."""
-    title = "Benchmarks of sequence-to-sequence models"
+    title = "Sequence-to-sequence models"
     Benchmark(title, DESCRIPTION, SUMMARY, NAMES, claims, Workload.of_arguments, add_arguments).run()
 
 

@@ -1,6 +1,6 @@
 """Time symmetrised vision models against plain ones, and measure their memory, as ratios.
 
-python benchmarks/vision.py --output docs/benchmarks_vision.md
+python benchmarks/vision.py --output docs/benchmarks.md
 """
 
 from __future__ import annotations
@@ -98,7 +98,7 @@ def claims(workloads: list[VisionWorkload], smoke: bool) -> list[Claim]:
 
 def main() -> None:
     """Measure and write the page."""
-    Benchmark("Benchmarks of vision models", DESCRIPTION, SUMMARY, NAMES, claims, create).run()
+    Benchmark("Images", DESCRIPTION, SUMMARY, NAMES, claims, create).run()
 
 
 if __name__ == "__main__":

@@ -21,7 +21,8 @@ def run(script: str, *arguments: str) -> subprocess.CompletedProcess[str]:
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    ("script", "least"), [("causal_lm.py", 10), ("equizero.py", 4), ("seq2seq.py", 9), ("vision.py", 12)]
+    ("script", "least"),
+    [("causal_lm.py", 10), ("equizero.py", 4), ("seq2seq.py", 9), ("training.py", 5), ("vision.py", 12)],
 )
 def test_the_smoke_run_writes_a_page_with_every_claim(script: str, least: int, tmp_path: Path) -> None:
     output = tmp_path / "docs" / "benchmarks.md"
@@ -30,6 +31,22 @@ def test_the_smoke_run_writes_a_page_with_every_claim(script: str, least: int, t
     rows = re.findall(r"^\| .* \| (?:met|missed|–) \|$", output.read_text(encoding="utf-8"), re.MULTILINE)
     claims = re.findall(r"^[\w-]+: [\d.]+ \(", result.stderr, re.MULTILINE)
     assert len(rows) == len(claims) >= least
+
+
+def test_a_section_is_written_in_the_place_of_the_one_before() -> None:
+    code = (
+        "from report import place\n"
+        "page = place(place('', '## A\\n\\nold\\n'), '## B\\n\\nother\\n')\n"
+        "print(place(page, '## A\\n\\nnew\\n'))"
+    )
+    path = os.pathsep.join([str(ROOT), str(ROOT / "benchmarks")])
+    command = [sys.executable, "-c", code]
+    result = subprocess.run(
+        command, env={**ENVIRONMENT, "PYTHONPATH": path}, capture_output=True, text=True, check=True
+    )
+    head, a, b = result.stdout.split("\n## ")
+    assert head.startswith("# Benchmarks\n\nEvery row is a ratio")
+    assert (a, b.strip()) == ("A\n\nnew\n", "B\n\nother")
 
 
 def test_an_unknown_claim_is_refused() -> None:
