@@ -10,6 +10,7 @@ __all__ = [
     "GroupError",
     "HfEquiError",
     "HfEquiWarning",
+    "PublishingError",
     "UnsupportedModelError",
 ]
 
@@ -32,6 +33,10 @@ class ConfigurationError(HfEquiError):
 
 class EquivarianceError(HfEquiError):
     """A model that was required to be equivariant and is not."""
+
+
+class PublishingError(HfEquiError):
+    """An upload to the Hub that did not go through."""
 
 
 class UnsupportedModelError(HfEquiError):

@@ -5,10 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 from transformers import PreTrainedModel
+from transformers.utils import SAFE_WEIGHTS_INDEX_NAME, SAFE_WEIGHTS_NAME, cached_file
 
 from hf_equi.errors import ConfigurationError
 
-__all__ = ["load_safetensors"]
+__all__ = ["load_safetensors", "require_safetensors"]
 
 
 def load_safetensors(auto_class: Any, name: str, **kwargs: Any) -> PreTrainedModel:
@@ -33,3 +34,28 @@ def load_safetensors(auto_class: Any, name: str, **kwargs: Any) -> PreTrainedMod
             "transformers, call its save_pretrained, and use that folder."
         ) from error
     return model
+
+
+def require_safetensors(name: Any, variant: str | None = None, **hub: Any) -> None:
+    """Refuse a checkpoint without safetensors.
+
+    Asked to load one, transformers would have a service convert the pickle, and send it the user's token.
+
+    Args:
+        name: A folder or a name on the Hub.
+        variant: Of the weights, as `from_pretrained` takes it.
+        **hub: What `from_pretrained` takes of the repository: `revision`, `subfolder`, `token` and so on.
+
+    Raises:
+        ConfigurationError: If there are none.
+        OSError: For a name without a repository, as in transformers.
+    """
+    for file in (SAFE_WEIGHTS_NAME, SAFE_WEIGHTS_INDEX_NAME):
+        stem, ending = file.rsplit(".", 1)
+        wanted = file if variant is None else f"{stem}.{variant}.{ending}"
+        if cached_file(name, wanted, _raise_exceptions_for_missing_entries=False, **hub) is not None:
+            return
+    raise ConfigurationError(
+        f"{name} holds no safetensors, and hf_equi loads no pickle such as pytorch_model.bin, which may run code when "
+        "it is read. Have the model saved again, by its save_pretrained, and publish that folder."
+    )

@@ -18,6 +18,7 @@ from transformers import AutoModelForSequenceClassification, AutoTokenizer, PreT
 
 from hf_equi.errors import ConfigurationError
 from hf_equi.generation.loading import load_safetensors
+from hf_equi.generation.weight_marks import mark_weights, weights_changed
 from hf_equi.groups import DemographicGroup
 from hf_equi.groups.matching import compile_words
 
@@ -129,7 +130,7 @@ class RegardScorer:
         self.score = score
         self.batch_size = batch_size
         self.mask = None if mask is None else SubjectMask(mask)
-        self._versions = _versions(self.model)
+        self._loaded = mark_weights(self.model)
 
     def __call__(self, texts: Sequence[str]) -> torch.Tensor:
         """Losses of texts, `(N,)` float32 on the classifier's device: −1 is the best, 1 the worst."""
@@ -190,7 +191,7 @@ class RegardScorer:
         name leads back to it. Of the arguments of `from_pretrained`, `revision`, `subfolder`, `variant` and `dtype`
         are kept; leave to run code (`trust_remote_code`) has to be given again.
         """
-        if self.name is None or self._versions != _versions(self.model):
+        if self.name is None or weights_changed(self.model, self._loaded):
             return None
         mask = None if self.mask is None else self.mask.group.to_dict()
         settings = {"name": self.name, "score": self.score, "mask": mask, "batch_size": self.batch_size}
@@ -309,11 +310,6 @@ def _plain(kwargs: dict[str, Any]) -> dict[str, Any]:
         for name, value in kept.items()
         if isinstance(value, str | torch.dtype)
     }
-
-
-def _versions(model: nn.Module) -> list[int]:
-    """How often each weight was written to, as torch counts."""
-    return [parameter._version for parameter in model.parameters()]
 
 
 @contextmanager

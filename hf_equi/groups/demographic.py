@@ -9,6 +9,7 @@ import operator
 from collections.abc import Mapping, Sequence
 from functools import cached_property, reduce
 from importlib import resources
+from importlib.resources.abc import Traversable
 from typing import Any, Literal, overload
 
 from hf_equi.errors import GroupError
@@ -17,7 +18,7 @@ from hf_equi.groups.explanation import Explanation, explain_words
 from hf_equi.groups.finite import FiniteGroup, require_order
 from hf_equi.groups.forms import FormRow, derive_rows
 
-__all__ = ["DemographicGroup", "occupations"]
+__all__ = ["DemographicGroup", "occupations", "preset_names"]
 
 _FACTOR_KEYS = ("equality", "neutral", "general", "names")
 
@@ -110,11 +111,9 @@ class DemographicGroup(FiniteGroup):
 
             ```
         """
-        folder = resources.files("hf_equi.groups").joinpath("presets")
-        known = sorted(item.name.removesuffix(".json") for item in folder.iterdir() if item.name.endswith(".json"))
-        if name not in known:
-            raise GroupError(f"No preset {name!r}: the presets are {', '.join(known)}.")
-        content = json.loads(folder.joinpath(f"{name}.json").read_text(encoding="utf-8"))
+        if name not in preset_names():
+            raise GroupError(f"No preset {name!r}: the presets are {', '.join(preset_names())}.")
+        content = json.loads(_preset_folder().joinpath(f"{name}.json").read_text(encoding="utf-8"))
         columns = _columns(content["names"], content["equality"][0], elements)
         return cls(
             [[words[i] for i in columns] for words in content["equality"]],
@@ -281,6 +280,17 @@ class DemographicGroup(FiniteGroup):
         return {word: row for row in self._rows for word in row.words}
 
 
+def preset_names() -> tuple[str, ...]:
+    """Return the names that `DemographicGroup.preset` knows, in alphabetical order.
+
+    Example:
+        >>> preset_names()
+        ('gender', 'race', 'sexuality')
+    """
+    files = (item.name for item in _preset_folder().iterdir())
+    return tuple(sorted(name.removesuffix(".json") for name in files if name.endswith(".json")))
+
+
 def occupations() -> tuple[str, ...]:
     """Return occupations that are of no gender by definition, in alphabetical order.
 
@@ -293,6 +303,10 @@ def occupations() -> tuple[str, ...]:
     """
     file = resources.files("hf_equi.groups").joinpath("word_lists", "occupations.json")
     return tuple(json.loads(file.read_text(encoding="utf-8"))["words"])
+
+
+def _preset_folder() -> Traversable:
+    return resources.files("hf_equi.groups").joinpath("presets")
 
 
 def _check_disjoint(factors: tuple[EqualityFactor, ...]) -> None:

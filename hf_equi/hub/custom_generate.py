@@ -1,4 +1,4 @@
-"""What goes to the Hub beside models: decoding rules that `generate` loads by name."""
+"""A decoding rule as a repository of the Hub, that `generate` loads by name."""
 
 from __future__ import annotations
 

@@ -3,18 +3,25 @@
 from __future__ import annotations
 
 import copy
+import inspect
 import os
+import tempfile
 from pathlib import Path
 from typing import Any, ClassVar
 
+from huggingface_hub import CommitInfo
+from huggingface_hub.constants import REPOCARD_NAME
 from transformers import PreTrainedModel
-from transformers.utils import CONFIG_NAME, cached_file
-from transformers.utils.hub import extract_commit_hash
 
 from hf_equi.errors import ConfigurationError
-from hf_equi.generation.loading import load_safetensors
+from hf_equi.generation.loading import load_safetensors, require_safetensors
+from hf_equi.generation.weight_marks import mark_weights, weights_changed
+from hf_equi.models.cards.kinds import CardKind
+from hf_equi.models.cards.writing import TAGS, make_card, read_previous
+from hf_equi.models.peft_bases import describe_adapter
+from hf_equi.models.uploading import HUB_KEYWORDS, list_files, upload
 
-__all__ = ["CheckpointMixin", "hub_name"]
+__all__ = ["CheckpointMixin"]
 
 LOADER = "import_hf_equi.py"
 """The module that lets the Auto classes load a checkpoint before `import hf_equi`, with `trust_remote_code=True`."""
@@ -37,44 +44,44 @@ except ModuleNotFoundError as error:
 
 __all__ = ["{model}", "{config}"]
 '''
+# The second is what older versions of transformers chose a pickle by; safetensors are written whatever it says.
+_SAVE_KEYWORDS = {"save_base", "safe_serialization", *inspect.signature(PreTrainedModel.save_pretrained).parameters}
 _HUB_ARGUMENTS = ("cache_dir", "force_download", "local_files_only", "token", "revision", "subfolder")
-
-
-def hub_name(config: Any, **hub: Any) -> tuple[str | None, str | None]:
-    """The name under which a model was loaded from the Hub and the commit, or nothing for other models.
-
-    Args:
-        config: The model's config.
-        **hub: The `revision` and `cache_dir` that it was loaded with, where they are known.
-    """
-    name = getattr(config, "_name_or_path", "") or ""
-    if not name or Path(name).exists():
-        return None, None
-    cached = {key: hub[key] for key in ("revision", "cache_dir") if key in hub}
-    try:
-        return name, extract_commit_hash(cached_file(name, CONFIG_NAME, local_files_only=True, **cached), None)
-    except OSError:  # no name of the Hub after all, or gone from the cache
-        return None, None
+# What names a place in the repository of the checkpoint, and would be looked for in vain in that of its base; the Auto
+# classes put the checkpoint's commit into those for adapters too.
+_OF_ONE_REPOSITORY = ("_commit_hash", "adapter_kwargs", "revision", "subfolder")
 
 
 class CheckpointMixin:
     """What wrapped models add to `PreTrainedModel` for their base and for what prepares their inputs."""
 
     auto_class: ClassVar[Any]
+    card_kind: ClassVar[CardKind]
+    """What its model card says that depends on the task."""
+    model_tags: ClassVar[list[str]] = [*TAGS]
+    """Those that a `Trainer` gives its draft of a card."""
     base: PreTrainedModel
     config: Any
     generation_config: Any
-    _loaded_base: list[int] | None
+    _loaded_base: dict[str, Any] | None
+    _peft_base: tuple[Any, ...]
     own_arguments: ClassVar[tuple[str, ...]] = ()
     """What `from_pretrained` hands to the model itself, and not to its base."""
 
-    def unwrap(self) -> PreTrainedModel:
-        """The base model, the same object."""
-        return self.base
+    def unwrap(self) -> Any:
+        """The base model, the same object; of a model that was made of a `PeftModel`, that one."""
+        return self._peft_base[0] if self._peft_base else self.base
 
     def save_base_pretrained(self, save_directory: str | os.PathLike[str], **kwargs: Any) -> None:
-        """Save the base alone, as a checkpoint of its own class, with what prepares its inputs."""
-        self.base.save_pretrained(save_directory, **kwargs)
+        """Save the base alone, as a checkpoint of its own class, with what prepares its inputs.
+
+        Of a `PeftModel` its adapter is saved, as peft does.
+
+        Raises:
+            ConfigurationError: For an adapter that was put on the symmetrised model and not merged.
+        """
+        describe_adapter(self)
+        self.unwrap().save_pretrained(save_directory, **kwargs)
         self._save_companions(Path(save_directory))
 
     def _save_companions(self, folder: Path) -> None:
@@ -91,18 +98,95 @@ class CheckpointMixin:
             *args: As in transformers.
             save_base: `False` stores no weights, only the base's name and revision on the Hub, from where
                 `from_pretrained` loads them. It is for bases as they were loaded, by name, through `symmetrize`.
-            **kwargs: As in transformers.
+            **kwargs: As in transformers. With `push_to_hub=True` what `push_to_hub` takes too, and `repo_id`, by
+                default the folder's name; the folder gets the card, and all of it that is a checkpoint's goes out.
 
         Raises:
             ConfigurationError: For `save_base=False` and a base that `symmetrize` has not loaded from the Hub, or
-                that was trained since.
+                that was trained since; with `push_to_hub=True` as `push_to_hub`.
+            PublishingError: As `push_to_hub`.
         """
+        if kwargs.pop("push_to_hub", False) and kwargs.get("is_main_process", True):
+            self._save_and_push(Path(save_directory), *args, save_base=save_base, **kwargs)
+        else:
+            self._save(Path(save_directory), *args, save_base=save_base, **kwargs)
+
+    def push_to_hub(
+        self,
+        repo_id: str,
+        *,
+        audit: str | os.PathLike[str] | dict[str, Any] | None = None,
+        license: str | None = None,
+        tags: list[str] | str | None = None,
+        **kwargs: Any,
+    ) -> CommitInfo:
+        """Upload the model with what prepares its inputs and a card, by one commit.
+
+        The card's facts are measured or read (see `hf_equi.hub.write_card`). Everything is checked and written before
+        the Hub is asked for anything.
+
+        Args:
+            repo_id: The repository, `user/name`, or `name` for one's own; made where there is none.
+            audit: The folder of an audit of this model, whose figures go into the card.
+            license: The licence, as the Hub spells it; by default that of the base's own card.
+            tags: More tags of the card.
+            **kwargs: As in transformers: `commit_message`, `commit_description`, `private`, `token`, `revision`,
+                `create_pr`, and what `save_pretrained` takes, as `max_shard_size` and `save_base=False`.
+
+        Returns:
+            The commit, as text its URL.
+
+        Raises:
+            ConfigurationError: For an audit of something else, a model without its tokenizer, and as
+                `save_pretrained`.
+            TypeError: For an argument that there is not: a misspelt `private` would publish to all.
+            PublishingError: If the upload does not go through. The message says what state the repository is in.
+        """
+        with tempfile.TemporaryDirectory() as folder:
+            about: dict[str, Any] = {"audit": audit, "license": license, "tags": tags}
+            return self._save_and_push(Path(folder), repo_id=repo_id, **about, **kwargs)
+
+    def _save_and_push(self, folder: Path, *args: Any, repo_id: str | None = None, **kwargs: Any) -> CommitInfo:
+        """Save to a folder, with a card, and upload it."""
+        if folder.is_file():
+            raise ConfigurationError(f"{folder} is a file: name a folder to save to")
+        hub = {name: kwargs.pop(name) for name in HUB_KEYWORDS if name in kwargs}
+        about: dict[str, Any] = {name: kwargs.pop(name) for name in ("audit", "license", "tags") if name in kwargs}
+        if unknown := sorted(kwargs.keys() - _SAVE_KEYWORDS):
+            raise TypeError(f"Nothing is published: there are no arguments {', '.join(unknown)}")
+        repo_id = repo_id or folder.absolute().name
+        save_base = kwargs.get("save_base", True)
         if not save_base:
             self._require_hub_base()
-            if kwargs.get("push_to_hub"):
-                raise ConfigurationError("save_base=False saves to a folder: save, then upload the folder")
         self._check_unchanged()
-        folder = Path(save_directory)
+        about["token"] = hub.get("token")
+        card = self.make_card(folder / REPOCARD_NAME, save_base, repo_id=repo_id, **about)
+        self._save(folder, *args, **kwargs)
+        (folder / REPOCARD_NAME).write_text(card, encoding="utf-8")
+        return upload(folder, list_files(folder), repo_id, **hub)
+
+    def make_card(self, before: Path, save_base: bool = True, **about: Any) -> str:
+        """The text of the model's card.
+
+        Args:
+            before: The card that is there, if any, of which what a `Trainer` wrote and the licence are kept.
+            save_base: Whether the checkpoint has the base's weights.
+            **about: As `hf_equi.models.cards.writing.make_card`.
+
+        Raises:
+            ConfigurationError: For a card that is there and that others wrote; for an audit of something else; for a
+                model without its tokenizer; for a model that names what others cannot load.
+        """
+        self._update_config()
+        if about.get("repo_id") is not None:
+            self._check_public()
+        return make_card(self, previous=read_previous(before), stores_base=save_base, **about)
+
+    def _save(self, folder: Path, *args: Any, save_base: bool = True, **kwargs: Any) -> None:
+        if not save_base:
+            self._require_hub_base()
+        self._check_unchanged()
+        self._update_config()
         folder.mkdir(parents=True, exist_ok=True)
         loader = _LOADER_TEXT.format(model=type(self).__name__, config=type(self.config).__name__)
         (folder / LOADER).write_text(loader, encoding="utf-8")
@@ -112,15 +196,23 @@ class CheckpointMixin:
         }
         if not self.base.config.architectures:  # as saving the base notes it: some configs have two classes
             self.base.config.architectures = [type(self.base).__name__]
-        # Before the weights: with push_to_hub the whole folder goes out at the end of their saving.
         self._save_companions(folder)
         if save_base:
-            super().save_pretrained(save_directory, *args, **kwargs)  # type: ignore[misc]
+            # In the model's own names: a Trainer that resumes knows no older ones, which transformers would write.
+            kwargs = {"save_original_format": False, **kwargs}
+            super().save_pretrained(folder, *args, **kwargs)  # type: ignore[misc]
         else:
             self._save_without_base(folder)
 
+    def _update_config(self) -> None:
+        """Note in the config what may have changed since the model was made."""
+        self.config.adapter = describe_adapter(self)
+
     def _check_unchanged(self) -> None:
         """Refuse to write a checkpoint that could not be loaded again."""
+
+    def _check_public(self) -> None:
+        """Refuse to publish what could not be loaded elsewhere."""
 
     def _require_hub_base(self) -> None:
         if self.config.base_name is None:
@@ -135,7 +227,7 @@ class CheckpointMixin:
                 f"save_base=False stores no weights, but this model has some beside its base's, those of the method "
                 f"{self.config.method!r}. Save it whole."
             )
-        if self._loaded_base != _versions(self.base):
+        if self._loaded_base is None or weights_changed(self.base, self._loaded_base):
             raise ConfigurationError(
                 f"save_base=False stores the base by its name, {self.config.base_name!r}, but its weights have "
                 "changed since they were loaded. Save it whole."
@@ -143,7 +235,7 @@ class CheckpointMixin:
 
     def remember_base(self) -> None:
         """Note that the base is as it was loaded from the Hub."""
-        self._loaded_base = _versions(self.base)
+        self._loaded_base = mark_weights(self.base)
 
     def _save_without_base(self, folder: Path) -> None:
         config = copy.deepcopy(self.config)
@@ -158,8 +250,8 @@ class CheckpointMixin:
         """Load a model with what prepares its inputs; the weights from the base's own repository where it has none.
 
         Raises:
-            ConfigurationError: If the checkpoint is of another model type, or its tokenizer disagrees with the stored
-                permutation.
+            ConfigurationError: If the checkpoint is of another model type, or holds no safetensors; if its tokenizer
+                or the words of its group disagree with the stored permutation.
         """
         hub = {name: kwargs[name] for name in _HUB_ARGUMENTS if name in kwargs}
         config = cls._read_config(pretrained_model_name_or_path, config, hub)
@@ -170,10 +262,13 @@ class CheckpointMixin:
         companions = cls._load_companions(pretrained_model_name_or_path, config, hub)
         if config.stores_base:
             kwargs["use_safetensors"] = True  # no pickle is ever loaded
+            if pretrained_model_name_or_path is not None:  # otherwise the weights are an argument
+                require_safetensors(pretrained_model_name_or_path, kwargs.get("variant"), **hub)
             model = super().from_pretrained(pretrained_model_name_or_path, *args, config=config, **kwargs)  # type: ignore[misc]
         else:
             model = cls._load_through_base(pretrained_model_name_or_path, config, kwargs)
         loaded, information = model if isinstance(model, tuple) else (model, None)
+        loaded.freeze_again()
         for name, companion in companions.items():
             setattr(loaded, name, companion)
         return loaded if information is None else (loaded, information)
@@ -202,18 +297,13 @@ class CheckpointMixin:
 
     @classmethod
     def _load_through_base(cls, path: Any, config: Any, kwargs: dict[str, Any]) -> Any:
-        # The revision of the checkpoint is not that of the base.
-        passed = {name: value for name, value in kwargs.items() if name not in ("revision", "subfolder")}
+        passed = {name: value for name, value in kwargs.items() if name not in _OF_ONE_REPOSITORY}
         own = {name: passed.pop(name) for name in cls.own_arguments if name in passed}
+        hub = {name: kwargs[name] for name in _HUB_ARGUMENTS if name in kwargs}
         base = load_safetensors(cls.auto_class, config.base_name, revision=config.base_revision, **passed)
         config.stores_base = True  # of the model in memory; `save_base=False` asks for it again
         model = cls(config, base, **own)  # type: ignore[call-arg]
         model.remember_base()
         if model.can_generate():  # type: ignore[attr-defined]
-            model.generation_config = type(model.generation_config).from_pretrained(path)
+            model.generation_config = type(model.generation_config).from_pretrained(path, **hub)
         return model.eval()  # type: ignore[attr-defined]
-
-
-def _versions(base: PreTrainedModel) -> list[int]:
-    """How often each weight was written to, as torch counts."""
-    return [parameter._version for parameter in base.parameters()]

@@ -3,18 +3,23 @@
 from __future__ import annotations
 
 import copy
+import warnings
 from abc import abstractmethod
 from importlib.metadata import version
+from pathlib import Path
 from typing import Any
 
 from huggingface_hub.dataclasses import strict
 from transformers import PreTrainedConfig
 
-from hf_equi.errors import ConfigurationError
+from hf_equi.errors import ConfigurationError, HfEquiWarning
 from hf_equi.groups import FiniteGroup
 from hf_equi.symmetrizers import Symmetrizer
 
-__all__ = ["EquiConfig"]
+__all__ = ["FORMAT", "EquiConfig"]
+
+FORMAT = 1
+"""Of the configs that this version writes. It counts up where an older version would read a new config wrongly."""
 
 
 @strict
@@ -32,12 +37,16 @@ class EquiConfig(PreTrainedConfig):
             Members of each orbit that go through the base at once; by default all.
         hf_equi_version (`str`, *optional*):
             The version that wrote the config; by default this one.
+        format_version (`int`, *optional*, defaults to 1):
+            Of the config itself. Older formats are read as they are, newer ones with a warning.
         stores_base (`bool`, *optional*, defaults to `True`):
             Whether the checkpoint holds the base's weights. Otherwise they are loaded from `base_name`.
         base_name (`str`, *optional*):
             The base's name on the Hub.
         base_revision (`str`, *optional*):
             The base's revision there.
+        adapter (`dict`, *optional*):
+            The adapter of peft in the base, by name and settings; noted when the model is saved.
 
     Raises:
         ConfigurationError: For an unknown method or setting, a chunk below 1.
@@ -48,9 +57,11 @@ class EquiConfig(PreTrainedConfig):
     method: str = "equitune"
     orbit_chunk_size: int | None = None
     hf_equi_version: str | None = None
+    format_version: int = FORMAT
     stores_base: bool = True
     base_name: str | None = None
     base_revision: str | None = None
+    adapter: dict[str, Any] | None = None
 
     def __post_init__(self, **kwargs: Any) -> None:
         if isinstance(self.base_config, PreTrainedConfig):
@@ -59,8 +70,19 @@ class EquiConfig(PreTrainedConfig):
             kwargs.setdefault("attn_implementation", self.base_config._attn_implementation)
         super().__post_init__(**kwargs)  # type: ignore[no-untyped-call]
         self.hf_equi_version = self.hf_equi_version or version("hf_equi")
+        self._check_format()
         self._read_base()
         self._check()
+
+    def _check_format(self) -> None:
+        if self.format_version > FORMAT:
+            warnings.warn(
+                f"The config of this {self.model_type!r} model has format {self.format_version}, written by hf_equi "
+                f"{self.hf_equi_version}. This is hf_equi {version('hf_equi')}, which knows formats up to {FORMAT}: "
+                "what is new in it has no effect, and outputs may differ. Upgrade: pip install --upgrade hf_equi",
+                HfEquiWarning,
+                stacklevel=2,
+            )
 
     def _read_base(self) -> None:
         """Take over what tools look for in the outer config: nothing, by default."""
@@ -70,6 +92,14 @@ class EquiConfig(PreTrainedConfig):
 
     def follow_base(self) -> None:
         """Take over what a base that was given has of its own: nothing, by default."""
+
+    def to_diff_dict(self) -> dict[str, Any]:
+        """What is stored. A base that was loaded from a folder is not known by its place on this machine."""
+        stored: dict[str, Any] = super().to_diff_dict()
+        base = stored.get("base_config") or {}
+        if (name := base.get("_name_or_path")) and Path(name).exists():
+            base["_name_or_path"] = ""
+        return stored
 
     @property
     def has_group(self) -> bool:

@@ -2,16 +2,24 @@
 
 from __future__ import annotations
 
+import warnings
 from pathlib import Path
 from typing import Any
 
 from transformers import AutoTokenizer, PreTrainedModel
 
-from hf_equi.errors import ConfigurationError
+from hf_equi.actions.resolution import resolve_tokens
+from hf_equi.actions.tokens import TokenMap
+from hf_equi.errors import ConfigurationError, HfEquiWarning
 from hf_equi.models.checkpoints import CheckpointMixin
 from hf_equi.models.fingerprint import check_tokenizer
 
-__all__ = ["TextCheckpointMixin", "embedding_rows", "load_tokenizer"]
+__all__ = ["TextCheckpointMixin", "check_map", "embedding_rows", "load_tokenizer"]
+
+_WAY_OUT = (
+    "Its config was edited, or its tokenizer is another. Take the checkpoint as it was published, or symmetrize the "
+    "base again."
+)
 
 
 def embedding_rows(model: PreTrainedModel) -> int:
@@ -67,6 +75,7 @@ class TextCheckpointMixin(CheckpointMixin):
         tokenizer = load_tokenizer(path, hub)
         if tokenizer is not None:
             check_tokenizer(tokenizer, config.tokenizer_fingerprint, str(path))
+            check_map(config, config.map_names[0], tokenizer, str(path))
         return {"_tokenizer": tokenizer}
 
 
@@ -76,3 +85,44 @@ def load_tokenizer(path: Any, hub: dict[str, Any]) -> Any:
         return AutoTokenizer.from_pretrained(path, **hub)
     except (OSError, ValueError, KeyError):
         return None
+
+
+def check_map(config: Any, name: str, tokenizer: Any, source: str) -> None:
+    """Refuse a stored permutation that does not move the words of the group.
+
+    Args:
+        config: The config with the map and the group.
+        name: The entry that holds the map.
+        tokenizer: The tokenizer that the map belongs to.
+        source: Where the map is from, for the message.
+
+    Raises:
+        ConfigurationError: If the group's words, cut by the tokenizer, give another permutation.
+    """
+    stored = TokenMap.from_dict(getattr(config, name))
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", HfEquiWarning)  # what is left out was said when the model was made
+        expected = resolve_tokens(config.read_group(), tokenizer, stored.vocab_size, multi_token="skip")
+    if (moves := _moves(stored)) != (due := _moves(expected)):
+        token = min(token for token in {**moves, **due} if moves.get(token) != due.get(token))
+        was, will = (found.get(token, (0, token))[1] for found in (moves, due))
+        word, was, will = tokenizer.convert_ids_to_tokens([token, was, will])
+        raise ConfigurationError(
+            f"The {name} of {source} does not move the words of its group: it takes the token {word!r} to {was!r}, "
+            f"the words take it to {will!r}. {_WAY_OUT}"
+        )
+    if (stored.neutral, stored.general) != (expected.neutral, expected.general):
+        raise ConfigurationError(
+            f"The {name} of {source} lists other neutral or general tokens than the words of its group give. "
+            f"{_WAY_OUT}"
+        )
+
+
+def _moves(token_map: TokenMap) -> dict[int, tuple[int, int]]:
+    """The factor that moves each token, and where its generator takes the token."""
+    return {
+        token: (factor, tokens[(place + 1) % len(tokens)])
+        for factor, sets in enumerate(token_map.sets)
+        for tokens in sets
+        for place, token in enumerate(tokens)
+    }

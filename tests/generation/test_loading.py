@@ -8,7 +8,7 @@ from small_models import base_model
 from transformers import AutoModelForCausalLM
 
 from hf_equi.errors import ConfigurationError
-from hf_equi.generation.loading import load_safetensors
+from hf_equi.generation.loading import load_safetensors, require_safetensors
 
 
 def test_safetensors_are_loaded_and_settings_passed_on(tmp_path):
@@ -30,3 +30,12 @@ def test_a_pickle_is_never_read(tmp_path, settings):
 def test_a_name_without_a_model_raises_as_in_transformers():
     with pytest.raises(OSError, match="offline mode"):
         load_safetensors(AutoModelForCausalLM, "nobody/nothing")
+
+
+@pytest.mark.parametrize("variant", [None, "fp16"])
+@pytest.mark.parametrize("size", ["1GB", "50KB"])
+def test_safetensors_are_found_whole_and_in_parts(tmp_path, variant, size):
+    base_model().save_pretrained(tmp_path, variant=variant, max_shard_size=size)
+    require_safetensors(str(tmp_path), variant)
+    with pytest.raises(ConfigurationError, match="holds no safetensors"):
+        require_safetensors(str(tmp_path), "fp8")

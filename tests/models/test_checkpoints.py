@@ -9,7 +9,9 @@ import sys
 
 import pytest
 import torch
+from peft import get_peft_model
 from safetensors.torch import load_file
+from small_adapters import layers
 from small_models import BOTH, GENDER, base_model, tokenizer
 from transformers import AutoConfig, AutoModelForCausalLM, BitsAndBytesConfig
 
@@ -17,6 +19,10 @@ import hf_equi
 from hf_equi import EquiLM
 from hf_equi.errors import ConfigurationError
 
+pytestmark = [
+    pytest.mark.filterwarnings("ignore:.is_gradient_checkpointing. is deprecated:FutureWarning"),  # by peft
+    pytest.mark.filterwarnings("ignore:fan_in_fan_out is set to False:UserWarning"),  # peft mends it for GPT-2
+]
 PROMPT = "the black man met"
 
 
@@ -146,6 +152,26 @@ def test_without_weights_needs_the_weights_of_the_base(tmp_path):
         lm.save_pretrained(tmp_path / "saved", save_base=False)
 
 
+def test_without_weights_an_adapter_may_not_be_merged(tmp_path):
+    hub_cache(tmp_path / "cache", "someone/small", "a" * 40)
+    lm = hf_equi.symmetrize("someone/small", BOTH, cache_dir=tmp_path / "cache")
+    get_peft_model(lm.base, layers("lora", target_modules=["c_attn"], init_lora_weights=False)).merge_and_unload()
+    with pytest.raises(ConfigurationError, match="weights have changed"):
+        lm.save_pretrained(tmp_path / "saved", save_base=False)
+
+
+@pytest.mark.parametrize("adapted", [False, True])
+def test_the_place_of_a_base_on_this_machine_is_not_stored(tmp_path, adapted):
+    base_model().save_pretrained(tmp_path / "base")
+    base = AutoModelForCausalLM.from_pretrained(tmp_path / "base")
+    if adapted:
+        base = get_peft_model(base, layers("lora", target_modules=["c_attn"]))
+    lm = hf_equi.symmetrize(base, BOTH, tokenizer=tokenizer())
+    lm.save_pretrained(tmp_path / "saved")
+    assert lm.base.config._name_or_path == str(tmp_path / "base")
+    assert str(tmp_path) not in (tmp_path / "saved" / "config.json").read_text()
+
+
 def test_pickles_are_never_loaded(tmp_path):
     torch.save(base_model().state_dict(), tmp_path / "pytorch_model.bin")
     base_model().config.save_pretrained(tmp_path)
@@ -156,7 +182,7 @@ def test_pickles_are_never_loaded(tmp_path):
     weights = load_file(tmp_path / "lm" / "model.safetensors")
     torch.save(weights, tmp_path / "lm" / "pytorch_model.bin")
     (tmp_path / "lm" / "model.safetensors").unlink()
-    with pytest.raises(OSError, match="safetensors"):
+    with pytest.raises(ConfigurationError, match=r"holds no safetensors.*saved again, by its save_pretrained"):
         EquiLM.from_pretrained(tmp_path / "lm")
 
 

@@ -14,6 +14,7 @@ from transformers import AutoModelForCausalLM, PreTrainedTokenizerFast
 import hf_equi
 from hf_equi import EquiLM
 from hf_equi.errors import ConfigurationError
+from hf_equi.models.text_checkpoints import check_map
 
 PROMPT = "the black man met"
 
@@ -86,3 +87,20 @@ def test_tables_are_never_read_from_the_checkpoint(tmp_path):
     weights["permutations"] = torch.zeros(6, 343, dtype=torch.long)
     save_file(weights, tmp_path / "model.safetensors", metadata={"format": "pt"})
     assert torch.equal(scores(EquiLM.from_pretrained(tmp_path)), scores(lm))
+
+
+def test_a_map_has_to_be_that_of_the_words():
+    relaxed = hf_equi.DemographicGroup([["man", "woman"]], neutral=["nurse", "driver"])
+    config = hf_equi.symmetrize(base_model(), relaxed, tokenizer=tokenizer()).config
+    check_map(config, "token_map", tokenizer(), "here")
+    config.token_map = {**config.token_map, "neutral": [config.token_map["neutral"][0][:-1]]}
+    with pytest.raises(ConfigurationError, match="token_map of here lists other neutral or general tokens"):
+        check_map(config, "token_map", tokenizer(), "here")
+
+
+def test_a_map_has_to_move_each_token_by_the_factor_of_its_word():
+    group = hf_equi.DemographicGroup([["man", "woman"]]) * hf_equi.DemographicGroup([["he", "she"]])
+    config = hf_equi.symmetrize(base_model(), group, tokenizer=tokenizer()).config
+    config.token_map = {**config.token_map, "sets": config.token_map["sets"][::-1]}
+    with pytest.raises(ConfigurationError, match="does not move the words of its group"):
+        check_map(config, "token_map", tokenizer(), "here")

@@ -12,8 +12,9 @@ from transformers import PreTrainedModel
 
 from hf_equi.groups import DemographicGroup
 from hf_equi.models.causal_lm import EquiLM
+from hf_equi.models.fingerprint import weights_fingerprint
 
-__all__ = ["describe_model", "describe_scorer", "weights_fingerprint"]
+__all__ = ["describe_model", "describe_scorer"]
 
 # Where a model lies and who wrote its config say nothing about what it does.
 _VOLATILE = (
@@ -21,25 +22,6 @@ _VOLATILE = (
     "architectures",  # set when a model is saved
 )
 _SETTINGS = ("method", "average", "beam_length", "action")
-
-
-def weights_fingerprint(model: torch.nn.Module) -> str:
-    """A hash of all weights and buffers with their names, types and shapes.
-
-    Weights that are on no device, as those of an offloaded model, count by name, type and shape alone.
-
-    Returns:
-        32 hexadecimal digits.
-
-    Cost: reads the weights once, about a second a gigabyte.
-    """
-    digest = hashlib.blake2b(digest_size=16)
-    for name, tensor in sorted(model.state_dict().items()):
-        if isinstance(tensor, torch.Tensor):
-            digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}".encode())
-            if tensor.device.type != "meta":
-                digest.update(tensor.detach().cpu().contiguous().view(-1).view(torch.uint8).numpy().data)
-    return digest.hexdigest()
 
 
 def describe_model(model: PreTrainedModel, known: dict[int, str]) -> dict[str, Any]:
@@ -50,7 +32,7 @@ def describe_model(model: PreTrainedModel, known: dict[int, str]) -> dict[str, A
         known: Fingerprints of weights by the id of their model, so that a base that several models share is read
             once; this function adds to it.
     """
-    base = model.unwrap() if isinstance(model, EquiLM) else model
+    base = model.base if isinstance(model, EquiLM) else model
     if id(base) not in known:
         known[id(base)] = weights_fingerprint(base)
     settings = {
@@ -61,6 +43,7 @@ def describe_model(model: PreTrainedModel, known: dict[int, str]) -> dict[str, A
     described = {
         "class": type(model).__name__,
         **settings,
+        **({"group": model.group.to_dict()} if isinstance(model, EquiLM) else {}),
         "base_class": type(base).__name__,
         "dtype": str(base.dtype).removeprefix("torch."),
         "device": base.device.type,

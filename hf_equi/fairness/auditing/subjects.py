@@ -112,7 +112,7 @@ def _make_subject(
     return Subject(
         name=name,
         lm=lm,
-        base=lm.unwrap(),
+        base=lm.base,
         scored=own if getattr(lm, "tractable", True) else None,
         action=action,
         words=words,
@@ -131,7 +131,7 @@ def _check_group(name: str, lm: EquiLM, group: DemographicGroup) -> None:
 
 
 def _check_lengths(name: str, lm: EquiLM, blocks: Sequence[Block], max_new_tokens: int) -> None:
-    limit = getattr(lm.unwrap().config.get_text_config(), "max_position_embeddings", None)
+    limit = getattr(lm.base.config.get_text_config(), "max_position_embeddings", None)
     for block in blocks:
         for prompt, tokens in zip(block.prompts, block.tokens, strict=True):
             if limit is not None and len(tokens) + max_new_tokens > limit:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import copy
-import os
 import warnings
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import torch
@@ -15,6 +15,8 @@ from hf_equi.errors import ConfigurationError, HfEquiWarning
 from hf_equi.generation.equizero_search import EquizeroSearch
 from hf_equi.generation.scorers import RegardScorer, Scorer
 from hf_equi.generation.search_checks import check_search
+from hf_equi.models.cards.kinds import CardKind
+from hf_equi.models.cards.text_kinds import EquizeroLMCard
 from hf_equi.models.causal_lm.configuration_equizero_lm import EquizeroLMConfig
 from hf_equi.models.causal_lm.modeling_equi_lm import EquiLM
 from hf_equi.models.generation_settings import GenerationSettings
@@ -60,6 +62,7 @@ class EquizeroLM(EquiLM):
     """
 
     config_class = EquizeroLMConfig
+    card_kind: ClassVar[CardKind] = EquizeroLMCard()
     tractable: ClassVar[bool] = False
     own_arguments: ClassVar[tuple[str, ...]] = ("scorer",)
 
@@ -108,11 +111,19 @@ class EquizeroLM(EquiLM):
         self._scorer = scorer
         self.config.scorer_settings = scorer.settings if isinstance(scorer, RegardScorer) else None
 
-    def save_pretrained(self, save_directory: str | os.PathLike[str], *args: Any, **kwargs: Any) -> None:
-        """As `EquiLM.save_pretrained`, with the settings of a `RegardScorer` that a name leads back to."""
+    def _update_config(self) -> None:
+        super()._update_config()
         if isinstance(self._scorer, RegardScorer):  # whose classifier may have been trained since it was set
             self.config.scorer_settings = self._scorer.settings
-        super().save_pretrained(save_directory, *args, **kwargs)
+
+    def _check_public(self) -> None:
+        name = (self.config.scorer_settings or {}).get("name", "")
+        if Path(name).is_absolute():
+            raise ConfigurationError(
+                f"The scorer is the folder {name}, which nobody else has, and the config would name it. Put it on the "
+                'Hub and load it from there, lm.scorer = RegardScorer("me/scorer"), or set a function, which is not '
+                "stored: who loads the model passes scorer="
+            )
 
     def generate(
         self,

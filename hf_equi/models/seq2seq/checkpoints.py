@@ -7,7 +7,7 @@ from typing import Any
 
 from hf_equi.errors import ConfigurationError
 from hf_equi.models.fingerprint import check_tokenizer
-from hf_equi.models.text_checkpoints import TextCheckpointMixin, load_tokenizer
+from hf_equi.models.text_checkpoints import TextCheckpointMixin, check_map, load_tokenizer
 
 __all__ = ["PairCheckpointMixin"]
 
@@ -60,4 +60,8 @@ class PairCheckpointMixin(TextCheckpointMixin):
         target = load_tokenizer(path, {**hub, "subfolder": inside})
         if target is not None:
             check_tokenizer(target, config.target_tokenizer_fingerprint, f"{path}/{TARGET_FOLDER}")
+        one_for_both = config.target_tokenizer_fingerprint in (None, config.tokenizer_fingerprint)
+        writer = found["_tokenizer"] if target is None and one_for_both else target
+        if writer is not None:
+            check_map(config, config.map_names[1], writer, str(path))
         return {**found, "_target_tokenizer": target}

@@ -1,0 +1,8 @@
+"""The way to the Hub: converting a checkpoint, its model card, publishing it, and decoding rules to load by name."""
+
+from hf_equi.hub.cards import write_card
+from hf_equi.hub.conversion import convert
+from hf_equi.hub.custom_generate import export_custom_generate
+from hf_equi.hub.publishing import Publication, prepare, publish
+
+__all__ = ["Publication", "convert", "export_custom_generate", "prepare", "publish", "write_card"]

@@ -1,0 +1,89 @@
+"""Loading a symmetrised checkpoint from a folder, with every check that comes before publishing it."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+from safetensors import SafetensorError
+from transformers import AutoConfig
+from transformers.utils import CONFIG_NAME, SAFE_WEIGHTS_INDEX_NAME, SAFE_WEIGHTS_NAME
+
+from hf_equi.auto import TASKS
+from hf_equi.errors import ConfigurationError
+from hf_equi.models.configuration_equi import EquiConfig
+
+__all__ = ["load_checkpoint"]
+
+_WEIGHTS = re.compile(r"model(-\d+-of-\d+)?\.safetensors(\.index\.json)?")
+
+
+def load_checkpoint(folder: Path) -> tuple[Any, bool]:
+    """Load a checkpoint of this library.
+
+    Args:
+        folder: Where `save_pretrained` wrote it.
+
+    Returns:
+        The model, and whether the folder has its base's weights.
+
+    Raises:
+        ConfigurationError: For a folder without such a checkpoint; for one whose weights, tokenizer or group do not
+            fit the rest, or that lacks or holds files that its config does not name.
+    """
+    if not (folder / CONFIG_NAME).is_file():
+        raise ConfigurationError(
+            f"{folder} holds no {CONFIG_NAME}, so no checkpoint: make one with hf-equi convert, or with "
+            "save_pretrained of a symmetrised model."
+        )
+    try:
+        config = AutoConfig.from_pretrained(folder)
+    except (OSError, ValueError) as error:
+        raise ConfigurationError(
+            f"The {CONFIG_NAME} in {folder} cannot be read: {error} Save the model anew."
+        ) from error
+    if not isinstance(config, EquiConfig):
+        raise ConfigurationError(
+            f"{folder} holds a {config.model_type!r} model, which is not symmetrised: make one of it with hf-equi "
+            f"convert {folder} OUT, and publish that."
+        )
+    _check_files(folder, config)
+    known = next(task.auto_class for task in TASKS.values() if type(config) in task.auto_class._model_mapping)
+    if not config.stores_base:
+        return known.from_pretrained(folder), False
+    try:
+        model, information = known.from_pretrained(folder, output_loading_info=True)
+    except (OSError, SafetensorError) as error:
+        raise ConfigurationError(f"The weights in {folder} cannot be loaded: {error} Save the model anew.") from error
+    wrong = {kind: sorted(map(str, names)) for kind, names in information.items() if names}
+    if wrong:
+        kind, names = next(iter(wrong.items()))
+        raise ConfigurationError(
+            f"The weights in {folder} do not fit its config: {kind.replace('_', ' ')} {', '.join(names[:3])}. Save "
+            "the model anew."
+        )
+    return model, True
+
+
+def _check_files(folder: Path, config: EquiConfig) -> None:
+    """Refuse weights that nobody would load, as of a save before this one, and a config whose module is gone."""
+    there = {path.name for path in folder.iterdir() if _WEIGHTS.fullmatch(path.name)}
+    loaded = set()
+    if config.stores_base and SAFE_WEIGHTS_NAME in there:
+        loaded = {SAFE_WEIGHTS_NAME}
+    elif config.stores_base and SAFE_WEIGHTS_INDEX_NAME in there:
+        index = json.loads((folder / SAFE_WEIGHTS_INDEX_NAME).read_text(encoding="utf-8"))
+        loaded = {SAFE_WEIGHTS_INDEX_NAME, *index["weight_map"].values()}
+    if stray := sorted(there - loaded):
+        raise ConfigurationError(
+            f"{folder} holds {', '.join(stray[:3])}, which its config does not load: of a save before this one. "
+            "Delete them, or save the model to a new folder."
+        )
+    modules = {f"{name.split('.')[0]}.py" for name in (getattr(config, "auto_map", None) or {}).values()}
+    if missing := sorted(name for name in modules if not (folder / name).is_file()):
+        raise ConfigurationError(
+            f"{folder} lacks {', '.join(missing)}, by which trust_remote_code=True loads the model. Save the model "
+            "anew."
+        )

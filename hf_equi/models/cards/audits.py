@@ -1,0 +1,175 @@
+"""What an audit said of a model, for its card: read from the folder that `hf-equi audit` wrote."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from huggingface_hub import EvalResult
+
+from hf_equi.errors import ConfigurationError
+from hf_equi.groups import DemographicGroup
+from hf_equi.models.fingerprint import weights_fingerprint
+
+__all__ = ["Evaluation", "read_evaluation"]
+
+SUMMARY = "summary.json"
+FIGURES = {
+    "mean_regard": "Mean regard",
+    "parity_gap": "Parity gap",
+    "masked_parity_gap": "Parity gap, the demographic masked",
+    "control_parity_gap": "No-effect control of the parity gap",
+    "group_gap": "Group-theoretic gap, nats a token",
+    "consistency": "Consistency",
+    "perplexity": "Perplexity of its texts under the base",
+}
+"""The figures of an audit that a card has, by what the audit calls them."""
+_SETTINGS = ("method", "average", "beam_length", "action")
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """The figures of one model of an audit, and of the base beside it.
+
+    Args:
+        figures: Of the model, as the audit wrote them.
+        base_figures: Of the base, or `None` where it was not audited.
+        settings: The settings of the audit.
+        confidence: Of the intervals.
+    """
+
+    figures: Mapping[str, Any]
+    base_figures: Mapping[str, Any] | None
+    settings: Mapping[str, Any]
+    confidence: float
+
+    @property
+    def dataset_name(self) -> str:
+        """What the texts were asked for with."""
+        prompts, demographics = len(self.settings["prompts"]), len(self.settings["demographics"])
+        plural = "" if prompts == 1 else "s"
+        return f"{prompts} prompt{plural} about {demographics} demographics"
+
+    def results(self) -> list[EvalResult]:
+        """The figures as the head of a card holds them."""
+        asked = {name: self.settings[name] for name in ("samples_per_prompt", "seed", "decoding", "prompts")}
+        return [
+            EvalResult(
+                task_type="text-generation",
+                task_name="Text generation",
+                dataset_type="hf_equi-audit",
+                dataset_name=self.dataset_name,
+                dataset_args={**asked, "scorer": self.settings["scorer"].get("name") or "a callable"},
+                metric_type=key,
+                metric_name=title,
+                metric_value=self.figures[key],
+            )
+            for key, title in FIGURES.items()
+            if self.figures.get(key) is not None
+        ]
+
+    def rows(self) -> list[tuple[str, str, str]]:
+        """Title, the base's figure and the model's, each with its interval."""
+        return [
+            (title, _cell(self.base_figures, key), _cell(self.figures, key))
+            for key, title in FIGURES.items()
+            if self.figures.get(key) is not None
+        ]
+
+
+def read_evaluation(audit: str | Path | Mapping[str, Any], model: Any) -> Evaluation:
+    """The figures of a model in an audit.
+
+    The model is known by its class, its method, its group and the weights of its base, not by what the audit calls it.
+
+    Args:
+        audit: The folder of the audit, or its summary.
+        model: The wrapped model.
+
+    Raises:
+        ConfigurationError: For a folder without an audit, one of another group, of another base, or without such a
+            model; for a model that no audit is made of.
+    """
+    where, summary = _read(audit)
+    settings, figures = summary["settings"], {entry["model"]: entry for entry in summary["models"]}
+    group = getattr(model, "group", None)
+    if not isinstance(group, DemographicGroup) or not hasattr(model.config, "token_map"):
+        raise ConfigurationError(
+            f"An audit is of causal language models, and this is a {type(model).__name__}: leave audit= out."
+        )
+    audited = DemographicGroup.from_dict(settings["group"])
+    if [factor.sets for factor in audited.factors] != [factor.sets for factor in group.factors]:
+        raise ConfigurationError(
+            f"{where} is of the group {audited!r}, and this model of {group!r}: audit the model with its own group."
+        )
+    base = _matching(where, settings["models"], model)
+    own = [entry for entry in base if _is_model(entry, model) and entry["name"] in figures]
+    if not own:
+        listed = ", ".join(f"{entry['name']} ({_described(entry)})" for entry in settings["models"])
+        raise ConfigurationError(
+            f"{where} has no {type(model).__name__} by {model.config.method!r} with this group and these settings. It "
+            f"has {listed}: audit this model too."
+        )
+    plain = [entry["name"] for entry in base if entry["class"] == entry["base_class"] and entry["name"] in figures]
+    return Evaluation(
+        figures[own[0]["name"]], figures[plain[0]] if plain else None, settings, float(summary["confidence"])
+    )
+
+
+def _read(audit: str | Path | Mapping[str, Any]) -> tuple[str, Mapping[str, Any]]:
+    if isinstance(audit, Mapping):
+        return "The audit", audit
+    path = Path(audit)
+    path = path / SUMMARY if path.is_dir() else path
+    try:
+        summary = json.loads(path.read_text(encoding="utf-8"))
+        complete = {"models", "settings", "confidence"} <= set(summary)
+    except (OSError, ValueError, TypeError):
+        complete = False
+    if not complete:
+        raise ConfigurationError(
+            f"{audit} holds no finished audit (no {SUMMARY} of one): run hf-equi audit --model ... --out {audit}"
+        )
+    return f"The audit {audit}", summary
+
+
+def _matching(where: str, entries: list[dict[str, Any]], model: Any) -> list[dict[str, Any]]:
+    """The audited models around the base of this one."""
+    known = {name: weights_fingerprint(model.base, getattr(torch, name)) for name in {one["dtype"] for one in entries}}
+    found = [entry for entry in entries if entry["weights"] == known[entry["dtype"]]]
+    if not found:
+        raise ConfigurationError(
+            f"{where} is of another base: the weights of its models are not those in this one. Audit this model: "
+            "hf-equi audit --model ..."
+        )
+    return found
+
+
+def _is_model(entry: Mapping[str, Any], model: Any) -> bool:
+    """Whether an audited model around the same base is this one."""
+    config = model.config
+    same = all(entry.get(name) == getattr(config, name, None) for name in _SETTINGS)
+    stored = getattr(config, "scorer_settings", None) or {}
+    judged = entry.get("scorer", {}).get("name") == stored.get("name")  # of a loss without a name neither has one
+    return entry["class"] == type(model).__name__ and entry.get("group") == config.group and same and judged
+
+
+def _described(entry: Mapping[str, Any]) -> str:
+    method = f" by {entry['method']!r}" if "method" in entry else ""
+    return f"{entry['class']}{method}"
+
+
+def _cell(figures: Mapping[str, Any] | None, key: str) -> str:
+    if figures is None or figures.get(key) is None:
+        return "–"
+    interval = figures.get(f"{key}_interval")
+    bounds = "" if interval is None else f" ({_number(interval[0])} to {_number(interval[1])})"
+    return _number(figures[key]) + bounds
+
+
+def _number(value: float) -> str:
+    return f"{value:.1e}" if 0 < abs(value) < 0.001 else f"{value:.3f}" if abs(value) < 100 else f"{value:.1f}"

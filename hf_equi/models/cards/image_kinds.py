@@ -1,0 +1,142 @@
+"""The cards of models of images."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+from hf_equi.models.cards.kinds import CardKind
+from hf_equi.models.cards.measuring import Probe
+from hf_equi.models.cards.probes import image_probe, random_ids
+from hf_equi.models.vision.probing import image_shape
+
+__all__ = ["CLIPCard", "ImageClassifierCard"]
+
+_WEIGHTS = ("lambda_units", "lambda_dropout", "lambda_features")
+
+
+class ImageCard(CardKind):
+    """What the cards of models of images have in common."""
+
+    settings: ClassVar[tuple[str, ...]] = ("level", "padding", *_WEIGHTS, "loss", "selection", "objective")
+
+    def config_settings(self, model: Any) -> dict[str, Any]:
+        """Those that the method and the group read."""
+        method, found = model.config.create_method(), super().config_settings(model)
+        unread = set() if method.weighs_members else set(_WEIGHTS)
+        unread |= set() if method.takes_one else {"loss", "selection"}
+        unread |= {"padding"} if model.group.exact else set()
+        return {name: value for name, value in found.items() if name not in unread}
+
+    def group_tags(self, model: Any) -> list[str]:
+        """Such as `rotations-4`."""
+        group = model.group
+        return ["-".join(str(part) for part in (group.kind, group.n, group.axes) if part is not None)]
+
+    def group_text(self, model: Any) -> str:
+        """The motions of the image plane."""
+        group = model.group
+        return (
+            f"`{group!r}`, {group.order} elements: {', '.join(group.names)}. Angles are counter-clockwise; what is "
+            "mirrored is mirrored left-right first."
+        )
+
+    def guarantee(self, model: Any) -> str:
+        """By the method and the group."""
+        if model.config.method == "identity":
+            return "No symmetry is claimed: this is the base, to compare with."
+        about = "" if model.group.exact else ", up to what resampling an image changes"
+        return f"Move an image by an element of the group, and what is said of it stays{about}: $M_G(gx) = M_G(x)$."
+
+    def limits(self, model: Any) -> list[str]:
+        """By the method and the group."""
+        found = [
+            "**From pixels on.** The model is symmetric in the pixels that it is given. A processor that crops to a "
+            "part of an image, or resizes one that is not square, is not symmetrised.",
+        ]
+        if not model.group.exact:
+            found.append(
+                "**Resampling.** Rotations by other angles than multiples of 90° resample the image and make up its "
+                "corners, so the symmetry is approximate."
+            )
+        if model.config.create_method().takes_one:
+            found.append(
+                "**A choice.** Where two members of an orbit have the same loss to within rounding, the two sides may "
+                "take different ones: invariance is exact up to that margin, which the output holds."
+            )
+        return [
+            *found,
+            "**No direction is left.** What tells an image from its turned one, a six from a nine, this model cannot "
+            "see.",
+            "**The base is the base.** What it confuses and whom it serves worse is unchanged; it costs one forward "
+            "of the base for each distinct member of an orbit.",
+        ]
+
+    def _imports(self, model: Any) -> str:
+        return "import torch" if model.processor is None else "from PIL import Image"
+
+    def _pixels(self, model: Any) -> str:
+        """Images, as the base wants them."""
+        return f"torch.rand(1, {', '.join(map(str, image_shape(model.config.base_config)))})"
+
+
+IMAGE = 'Image.new("RGB", (256, 256))'
+"""What stands for an image of the reader's."""
+
+
+class ImageClassifierCard(ImageCard):
+    """The card of an EquiForImageClassification."""
+
+    pipeline_tag = "image-classification"
+    what = "An image classifier that does not care how an image is turned or mirrored"
+    use = (
+        "Classifying images that have no right way up, as those from above or under a microscope. Not for anything "
+        "that its base is not fit for."
+    )
+
+    def probe(self, model: Any) -> Probe:
+        """Random images."""
+        return image_probe(model)
+
+    def usage(self, model: Any, place: str) -> str:
+        """The class of an image."""
+        asked = f'**model.processor(images={IMAGE}, return_tensors="pt")'
+        return "\n".join(
+            [
+                self._imports(model),
+                "from transformers import AutoModelForImageClassification",
+                f"model = AutoModelForImageClassification.from_pretrained({place})",
+                f"print(model({self._pixels(model) if model.processor is None else asked}).logits.argmax(-1))",
+            ]
+        )
+
+
+class CLIPCard(ImageCard):
+    """The card of an EquiCLIPModel."""
+
+    pipeline_tag = "zero-shot-image-classification"
+    what = "A model that compares images with texts and does not care how an image is turned or mirrored"
+    use = (
+        "Finding the text that fits an image, or the image that fits a text, where images have no right way up. Not "
+        "for telling people apart; not for anything that its base is not fit for."
+    )
+
+    def probe(self, model: Any) -> Probe:
+        """Random images and texts."""
+        texts = model.config.base_config.text_config
+        return image_probe(model, random_ids(3, 8, texts.vocab_size))
+
+    def usage(self, model: Any, place: str) -> str:
+        """The text that fits an image."""
+        texts = 'text=["a photo of a cat", "a photo of a dog"]'
+        padding = '"max_length"' if model.config.model_type == "equi_siglip" else "True"
+        asked = f'**model.processor({texts}, images={IMAGE}, padding={padding}, return_tensors="pt")'
+        if model.processor is None:
+            asked = f"input_ids=torch.tensor([[1, 2, 3], [1, 4, 3]]), pixel_values={self._pixels(model)}"
+        return "\n".join(
+            [
+                self._imports(model),
+                "from transformers import AutoModelForZeroShotImageClassification",
+                f"model = AutoModelForZeroShotImageClassification.from_pretrained({place})",
+                f"print(model({asked}).logits_per_image.argmax(-1))",
+            ]
+        )

@@ -1,0 +1,70 @@
+"""What the card of a kind of model says: each class of models has an object of these as its `card_kind`."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from typing import Any, ClassVar
+
+from hf_equi.models.cards.measuring import Probe
+from hf_equi.models.cards.methods import METHODS, MethodText
+
+__all__ = ["PLACE", "CardKind"]
+
+PLACE = "PATH_OR_ID_OF_THIS_REPOSITORY"
+"""What stands for a repository whose name is not known yet."""
+
+
+class CardKind(ABC):
+    """The words and numbers of a card that depend on the task."""
+
+    pipeline_tag: ClassVar[str]
+    settings: ClassVar[tuple[str, ...]]
+    """The entries of a config that the card lists."""
+    tags: ClassVar[tuple[str, ...]] = ()
+    what: ClassVar[str]
+    """What such a model is."""
+    use: ClassVar[str]
+    """What it is for."""
+    methods: ClassVar[Mapping[str, MethodText]] = METHODS
+
+    def method(self, model: Any) -> MethodText:
+        """What the card says of the model's method."""
+        return self.methods[model.config.method]
+
+    def config_settings(self, model: Any) -> dict[str, Any]:
+        """The settings that the card lists, by name."""
+        names = ("method", *self.settings, "orbit_chunk_size")
+        found = {name: getattr(model.config, name, None) for name in names}
+        if model.config.adapter is not None:
+            found["adapter"] = model.config.adapter["settings"]["peft_type"]
+        return {name: value for name, value in found.items() if value is not None}
+
+    @abstractmethod
+    def probe(self, model: Any) -> Probe:
+        """What the model is measured with."""
+
+    @abstractmethod
+    def group_tags(self, model: Any) -> list[str]:
+        """The name of the group, for the Hub to filter by."""
+
+    @abstractmethod
+    def group_text(self, model: Any) -> str:
+        """The group, in Markdown."""
+
+    @abstractmethod
+    def guarantee(self, model: Any) -> str:
+        """What the model is equivariant to, in a sentence or two."""
+
+    @abstractmethod
+    def limits(self, model: Any) -> list[str]:
+        """What it is not, a paragraph each."""
+
+    @abstractmethod
+    def usage(self, model: Any, place: str) -> str:
+        """Lines of Python that load the model and ask it something, after `import hf_equi`.
+
+        Args:
+            model: The model.
+            place: The repository, in quotation marks, and what else `from_pretrained` is told.
+        """

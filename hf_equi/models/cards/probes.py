@@ -1,0 +1,132 @@
+"""The inputs that models are measured with: random texts that a group moves, and random images."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+import torch
+
+from hf_equi.actions import TokenAction
+from hf_equi.models.cards.measuring import Probe
+from hf_equi.models.vision.probing import image_shape
+
+__all__ = ["image_probe", "pair_probe", "random_ids", "text_probe"]
+
+TEXTS, LENGTH, IMAGES = 4, 16, 2
+
+
+def text_probe(model: Any) -> Probe:
+    """Random texts, each with a token of every factor, and the law of the next token at each place."""
+    action = model.action
+    texts = _texts(action, model.config.vocab_size, model.tokenizer.all_special_ids)
+
+    def run(lm: Any, ids: torch.Tensor) -> torch.Tensor:
+        return _law(lm(input_ids=ids, use_cache=False).logits, action)
+
+    return Probe(
+        texts.to(action.device),
+        action,
+        action,
+        run,
+        f"{TEXTS} texts of {LENGTH} random tokens, each with {_movable(action)}",
+        _said(action),
+    )
+
+
+def pair_probe(model: Any) -> Probe:
+    """Random sources and targets, each with a token of every factor, and the law of the next target token."""
+    action, config = model.action, model.config
+    sources = _texts(action.source, config.vocab_size, model.tokenizer.all_special_ids)
+    targets = _texts(action.target, config.decoder_vocab_size, model.target_tokenizer.all_special_ids)
+    targets = targets.roll(1, 0)  # the same places would hold the moved tokens of both
+    length, rows = sources.shape[1], config.vocab_size
+    start = 0 if config.decoder_start_token_id is None else config.decoder_start_token_id
+
+    def run(model: Any, ids: torch.Tensor) -> torch.Tensor:
+        source, target = ids[:, :length], ids[:, length:] - rows
+        begun = torch.cat([torch.full_like(target[:, :1], start), target], 1)
+        return _law(model(input_ids=source, decoder_input_ids=begun, use_cache=False).logits, action.target)
+
+    return Probe(
+        action.join(sources.to(action.device), targets.to(action.device)),
+        action.joint,
+        action.target,
+        run,
+        f"{TEXTS} pairs of {LENGTH} random source and {LENGTH} random target tokens, each side with "
+        "a token of each factor that moves there",
+        _said(action.target),
+    )
+
+
+def image_probe(model: Any, text_ids: torch.Tensor | None = None) -> Probe:
+    """Random images of the size that the base's config names, and what the model says of them.
+
+    Args:
+        model: The model.
+        text_ids: `(texts, length)` for a model that compares images with texts.
+    """
+    weight = next(weight for weight in model.base.parameters() if weight.is_floating_point())
+    shape = image_shape(model.config.base_config)
+    pixels = torch.randn(IMAGES, *shape, generator=_generator()).to(weight.device, weight.dtype)
+    texts = {} if text_ids is None else {"input_ids": text_ids.to(weight.device)}
+    link = model._head(None).link if texts else model._head().link
+
+    def run(model: Any, images: torch.Tensor) -> torch.Tensor:
+        out = model(pixel_values=images, **texts)
+        scores: torch.Tensor = link.log_probabilities((out.logits_per_image if texts else out.logits).float())
+        return scores
+
+    size = "×".join(map(str, shape[1:]))
+    beside = f", compared with {len(texts['input_ids'])} random texts" if texts else ""
+    return Probe(
+        pixels,
+        model.action,
+        None,
+        run,
+        f"{IMAGES} images of {size} random pixels{beside}",
+        "log-probabilities",
+        exact=model.group.exact,
+    )
+
+
+def random_ids(count: int, length: int, vocab_size: int, taken: Iterable[int] = ()) -> torch.Tensor:
+    """Random token ids, `(count, length)`, without those that are taken."""
+    free = torch.ones(vocab_size)
+    free[[token for token in taken if token < vocab_size]] = 0
+    return torch.multinomial(free, count * length, replacement=True, generator=_generator()).view(count, length)
+
+
+def _texts(action: TokenAction, vocab_size: int, special: list[int]) -> torch.Tensor:
+    ids = random_ids(TEXTS, LENGTH, vocab_size, special)
+    generator = _generator()
+    for text in ids:
+        places = torch.randperm(LENGTH, generator=generator)
+        for place, factor in zip(places.tolist(), filter(None, action.token_map.sets), strict=False):
+            tokens = factor[int(torch.randint(len(factor), (1,), generator=generator))]
+            text[place] = tokens[int(torch.randint(len(tokens), (1,), generator=generator))]
+    return ids
+
+
+def _law(logits: torch.Tensor, action: TokenAction) -> torch.Tensor:
+    """Log-probabilities; under a relaxed group those among the tokens that a symmetry is claimed of."""
+    scores = logits.float()
+    if action.general is not None:
+        scores = scores.masked_fill(action.general.to(scores.device), -torch.inf)
+    return scores.log_softmax(-1)
+
+
+def _said(action: TokenAction) -> str:
+    among = "" if action.general is None else ", among equality and neutral tokens alone"
+    return f"log-probabilities of the next token{among}"
+
+
+def _movable(action: TokenAction) -> str:
+    """In words what each text holds: nothing of a factor whose words are not tokens."""
+    if len(action.token_map.sets) == 1:
+        return "a token that the group moves"
+    return "a token of each factor" + ("" if all(action.token_map.sets) else " that has one")
+
+
+def _generator() -> torch.Generator:
+    return torch.Generator().manual_seed(0)

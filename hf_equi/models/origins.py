@@ -1,0 +1,96 @@
+"""Where a base came from: its name on the Hub, and what its own card says."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from huggingface_hub import ModelCard
+from huggingface_hub.constants import REPOCARD_NAME
+from transformers.utils import CONFIG_NAME, cached_file
+from transformers.utils.hub import extract_commit_hash
+
+__all__ = ["Origin", "hub_name", "read_card", "read_origin"]
+
+
+@dataclass(frozen=True)
+class Origin:
+    """Where a base came from.
+
+    Args:
+        name: Its name on the Hub, or `None` where nobody knows one.
+        revision: The commit that it was loaded at, if that is known.
+        metadata: What the head of its own card says, empty where there is none to read.
+    """
+
+    name: str | None = None
+    revision: str | None = None
+    metadata: Mapping[str, Any] = field(default_factory=dict)
+
+
+def hub_name(config: Any, **hub: Any) -> tuple[str | None, str | None]:
+    """The name under which a model was loaded from the Hub and the commit, or nothing for other models.
+
+    Args:
+        config: The model's config.
+        **hub: The `revision` and `cache_dir` that it was loaded with, where they are known.
+    """
+    name = getattr(config, "_name_or_path", "") or ""
+    if not name or Path(name).exists():
+        return None, None
+    cached = {key: hub[key] for key in ("revision", "cache_dir") if key in hub}
+    try:
+        return name, extract_commit_hash(cached_file(name, CONFIG_NAME, local_files_only=True, **cached), None)
+    except OSError:  # no name of the Hub after all, or gone from the cache
+        return None, None
+
+
+def read_origin(model: Any, token: str | bool | None = None) -> Origin:
+    """Where the base of a wrapped model came from.
+
+    Its card is read from the cache, from the Hub where that can be reached, or from the folder that it was loaded
+    from.
+
+    Args:
+        model: The wrapped model.
+        token: For the Hub.
+    """
+    config = model.base.config
+    name, revision = model.config.base_name, model.config.base_revision
+    if name is None:
+        name, revision = hub_name(config)
+    if name is not None:
+        return Origin(name, revision, _hub_metadata(name, revision, token))
+    folder = Path(getattr(config, "_name_or_path", "") or "nowhere")
+    return Origin(metadata=read_card(folder / REPOCARD_NAME)[0])
+
+
+def read_card(path: Path) -> tuple[dict[str, Any], str]:
+    """The metadata and the text of a card; both empty where there is none that can be read.
+
+    Args:
+        path: The file.
+    """
+    if not path.is_file():
+        return {}, ""
+    try:
+        card = ModelCard(path.read_text(encoding="utf-8-sig"), ignore_metadata_errors=True)
+        metadata: dict[str, Any] = card.data.to_dict()  # type: ignore[no-untyped-call]
+        return metadata, card.text
+    except Exception:  # of whatever kind: a head that is none, and cards are written by people
+        return {}, path.read_text(encoding="utf-8", errors="replace")
+
+
+def _hub_metadata(name: str, revision: str | None, token: str | bool | None) -> dict[str, Any]:
+    quietly = {
+        "_raise_exceptions_for_gated_repo": False,
+        "_raise_exceptions_for_missing_entries": False,
+        "_raise_exceptions_for_connection_errors": False,
+    }
+    try:
+        path = cached_file(name, REPOCARD_NAME, revision=revision, token=token, **quietly)
+    except OSError:  # gone from the Hub
+        return {}
+    return {} if path is None else read_card(Path(path))[0]

@@ -1,0 +1,50 @@
+from __future__ import annotations
+
+import json
+
+import pytest
+import torch
+from small_models import BOTH, base_model, tokenizer
+from transformers import AutoModelForCausalLM
+
+from hf_equi.errors import ConfigurationError
+from hf_equi.hub import convert, publish
+
+
+def test_a_base_becomes_a_checkpoint_with_a_card(tmp_path):
+    base_model().save_pretrained(tmp_path / "base")
+    tokenizer().save_pretrained(tmp_path / "base")
+    (tmp_path / "base" / "README.md").write_text("---\nlicense: cc-by-4.0\n---\n")
+    lm = convert(tmp_path / "base", tmp_path / "out", BOTH, "mixture", orbit_chunk_size=2)
+    loaded = AutoModelForCausalLM.from_pretrained(tmp_path / "out")
+    prompts = tokenizer()("the man met", return_tensors="pt")
+    with torch.no_grad():
+        assert torch.equal(loaded(**prompts).logits, lm(**prompts).logits)
+    assert (loaded.config.method, loaded.config.orbit_chunk_size) == ("mixture", 2)
+    card = (tmp_path / "out" / "README.md").read_text()
+    assert "license: cc-by-4.0" in card
+    assert "| method | mixture |" in card
+
+
+def test_nothing_is_overwritten_or_left_half_done(tmp_path):
+    (tmp_path / "mine.txt").write_text("mine")
+    with pytest.raises(ConfigurationError, match="not empty: name a new folder"):
+        convert("no such/model", tmp_path, BOTH)  # before anything is looked for
+    with pytest.raises(ConfigurationError, match="was not loaded from there"):
+        convert(base_model(), tmp_path / "out", BOTH, save_base=False, tokenizer=tokenizer())
+    assert [path.name for path in tmp_path.iterdir()] == ["mine.txt"]
+
+
+def test_without_weights_the_base_is_named(hub, tmp_path):
+    base_model().push_to_hub("me/base")
+    tokenizer().push_to_hub("me/base")
+    convert("me/base", tmp_path / "out", BOTH, save_base=False)
+    revision = hub.repositories["me/base"].branches["main"]
+    assert json.loads((tmp_path / "out" / "config.json").read_text())["base_revision"] == revision
+    publish(tmp_path / "out", "me/light")
+    there = hub.repositories["me/light"].find("main").files
+    assert not [name for name in there if name.endswith(".safetensors")]
+    card = there["README.md"].content.decode()
+    assert "base_model: me/base" in card
+    assert f"[me/base](https://huggingface.co/me/base) at revision `{revision}`" in card
+    assert "holds no weights" in card

@@ -1,0 +1,203 @@
+"""Checks come first, then one commit."""
+
+from __future__ import annotations
+
+import copy
+import json
+import shutil
+
+import pytest
+import torch
+from huggingface_hub import ModelCard
+from safetensors.torch import load_file, save_file
+from small_models import BOTH, base_model, tokenizer
+from transformers import Trainer, TrainingArguments
+
+import hf_equi
+from hf_equi.errors import ConfigurationError
+from hf_equi.generation.scorers import DEMO_REGARD
+from hf_equi.hub import prepare, publish
+
+
+def wrap(base=None):
+    return hf_equi.symmetrize(base or base_model(), BOTH, tokenizer=tokenizer())
+
+
+@pytest.fixture(scope="module")
+def saved(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("saved")
+    wrap().save_pretrained(folder)
+    return folder
+
+
+@pytest.fixture
+def folder(saved, tmp_path):
+    return shutil.copytree(saved, tmp_path / "model")
+
+
+def files(hub, name):
+    return {path: stored.content for path, stored in hub.repositories[name].find("main").files.items()}
+
+
+def test_the_folder_is_what_is_in_the_repository(hub, folder):
+    prepared = prepare(folder, "me/fair", license="mit")
+    assert not hub.repositories
+    assert not (folder / "README.md").exists()
+    url = publish(folder, "me/fair", license="mit", commit_message="Hello")
+    assert url.startswith(f"{hub.url}/me/fair/commit/")
+    there = files(hub, "me/fair")
+    assert there.pop(".gitattributes")
+    assert there == {path.name: path.read_bytes() for path in folder.iterdir()}
+    assert set(there) == set(prepared.files)
+    assert there["README.md"].decode() == prepared.card
+    assert {"config.json", "generation_config.json", "model.safetensors", "tokenizer.json"} <= set(there)
+    assert len(hub.repositories["me/fair"].commits) == 2  # the one that the Hub makes, and ours
+    assert 'from_pretrained("me/fair")' in prepared.card
+    assert ModelCard(prepared.card).data.license == "mit"
+
+
+def test_a_model_goes_out_as_a_folder_does(hub, tmp_path):
+    lm = wrap()
+    lm.push_to_hub("fair", license="mit", tags=["mine"], commit_description="why")
+    lm.save_pretrained(tmp_path / "saved", push_to_hub=True, repo_id="me/again", private=True, license="mit")
+    pushed, saved = files(hub, "me/fair"), files(hub, "me/again")
+    assert set(pushed) == set(saved) > {"model.safetensors", "tokenizer.json", "import_hf_equi.py", "README.md"}
+    assert hub.repositories["me/again"].private
+    assert {"mine", "hf_equi"} <= set(ModelCard(pushed["README.md"].decode()).data.tags)
+    assert (
+        pushed["model.safetensors"]
+        == saved["model.safetensors"]
+        == (tmp_path / "saved" / "model.safetensors").read_bytes()
+    )
+
+
+def test_a_scorer_that_nobody_else_has_is_not_named(hub, tmp_path):
+    classifier = shutil.copytree(DEMO_REGARD, tmp_path / "regard")
+    settings = {"tokenizer": tokenizer(), "method": "equizero"}
+    lm = hf_equi.symmetrize(base_model(), BOTH, scorer=hf_equi.RegardScorer(str(classifier)), **settings)
+    lm.save_pretrained(tmp_path / "model")
+    for attempt in (lambda: lm.push_to_hub("me/fair"), lambda: publish(tmp_path / "model", "me/fair")):
+        with pytest.raises(ConfigurationError, match="which nobody else has"):
+            attempt()
+    assert not hub.repositories
+    lm.scorer = hf_equi.RegardScorer("demo")
+    lm.push_to_hub("me/fair")
+    assert str(tmp_path) not in files(hub, "me/fair")["config.json"].decode()
+
+
+def _refuse_pickle(folder):
+    torch.save({}, folder / "pytorch_model.bin")
+
+
+def _refuse_plain(folder):
+    base_model().save_pretrained(folder)
+
+
+def _refuse_tokenizer(folder):
+    for path in folder.glob("tokenizer*"):
+        path.unlink()
+
+
+def _refuse_weights(folder):
+    weights = load_file(folder / "model.safetensors")
+    weights.pop("base.transformer.h.0.attn.c_attn.weight")
+    save_file(weights, folder / "model.safetensors", metadata={"format": "pt"})
+
+
+def _refuse_damage(folder):
+    (folder / "model.safetensors").unlink()
+
+
+def _refuse_half_a_file(folder):
+    weights = folder / "model.safetensors"
+    weights.write_bytes(weights.read_bytes()[:-100])
+
+
+def _refuse_half_a_config(folder):
+    config = folder / "config.json"
+    config.write_text(config.read_text()[:200])
+
+
+def _refuse_shards_of_before(folder):
+    shutil.copy(folder / "model.safetensors", folder / "model-00001-of-00002.safetensors")
+
+
+def _refuse_weights_beside_a_name(folder):
+    config = json.loads((folder / "config.json").read_text())
+    (folder / "config.json").write_text(json.dumps({**config, "stores_base": False, "base_name": "me/base"}))
+
+
+def _refuse_lost_module(folder):
+    (folder / "import_hf_equi.py").unlink()
+
+
+def _refuse_card(folder):
+    (folder / "README.md").write_text("# mine\n")
+
+
+@pytest.mark.filterwarnings("ignore:.*newly initialized")
+@pytest.mark.parametrize(
+    ("spoil", "message"),
+    [
+        (_refuse_pickle, "pytorch_model.bin: files of this kind may run code"),
+        (_refuse_plain, "holds a 'gpt2' model, which is not symmetrised"),
+        (_refuse_tokenizer, "saved without its tokenizer"),
+        (_refuse_weights, "do not fit its config: missing keys base.transformer.h.0.attn.c_attn.weight"),
+        (_refuse_damage, "safetensors"),
+        (_refuse_half_a_file, "cannot be loaded: Error while deserializing header.*Save the model anew"),
+        (_refuse_half_a_config, r"config.json in .* cannot be read.*Save the model anew"),
+        (_refuse_shards_of_before, "holds model-00001-of-00002.safetensors, which its config does not load"),
+        (_refuse_weights_beside_a_name, "holds model.safetensors, which its config does not load"),
+        (_refuse_lost_module, "lacks import_hf_equi.py, by which trust_remote_code=True loads"),
+        (_refuse_card, "was not written by hf_equi"),
+        (shutil.rmtree, "There is no folder"),
+    ],
+)
+def test_what_is_not_right_is_refused_before_the_hub_is_asked(hub, folder, spoil, message):
+    spoil(folder)
+    with pytest.raises(ConfigurationError, match=message):
+        publish(folder, "me/fair")
+    assert not hub.requests
+
+
+def test_an_argument_that_is_none_is_refused(hub, folder):
+    with pytest.raises(TypeError, match="publish has no arguments privat: it takes private"):
+        publish(folder, "me/fair", privat=True)
+    with pytest.raises(TypeError, match="Nothing is published: there are no arguments privat"):
+        wrap().push_to_hub("me/fair", privat=True)
+    assert not hub.requests
+
+
+def test_shards_go_out_as_they_are(hub, tmp_path):
+    wrap().save_pretrained(tmp_path / "model", max_shard_size="50KB")
+    publish(tmp_path / "model", "me/fair")
+    there = files(hub, "me/fair")
+    assert {"model-00001-of-00004.safetensors", "model.safetensors.index.json"} <= set(there)
+    wrap().push_to_hub("me/fair")  # whole, in their place
+    assert [name for name in sorted(files(hub, "me/fair")) if "safetensors" in name] == ["model.safetensors"]
+
+
+def test_a_name_that_is_none_is_refused(hub, folder):
+    with pytest.raises(ConfigurationError, match="is no name of a repository"):
+        publish(folder, "me/fair/model")
+    assert not hub.requests
+
+
+def test_a_trainer_leaves_its_draft_and_publishing_the_facts(hub, tmp_path):
+    """A `Trainer` pushes a card of its own; publishing its folder adds the facts, and keeps what it wrote."""
+    ids = tokenizer()("the man met the woman", return_tensors="pt")["input_ids"][0]
+    settings = {"max_steps": 1, "report_to": [], "save_strategy": "no", "use_cpu": True, "disable_tqdm": True}
+    arguments = TrainingArguments(str(tmp_path / "run"), push_to_hub=True, hub_model_id="me/run", **settings)
+    trainer = Trainer(
+        wrap(copy.deepcopy(base_model())), arguments, train_dataset=[{"input_ids": ids, "labels": ids}] * 8
+    )
+    trainer.train()
+    trainer.push_to_hub()
+    draft = ModelCard(files(hub, "me/run")["README.md"].decode())
+    assert {"hf_equi", "generated_from_trainer"} <= set(draft.data.tags)
+    assert "Equivariance error" not in draft.text
+    publish(tmp_path / "run", "me/run")
+    card = files(hub, "me/run")["README.md"].decode()
+    assert "## Equivariance error" in card
+    assert "## Training procedure" in card
+    assert "- seed: 42" in card

@@ -1,0 +1,122 @@
+"""An audit's figures go into the card of the model that they are of, and into no other."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+import torch
+from huggingface_hub import ModelCard
+
+import hf_equi
+from hf_equi import DemographicGroup, RegardScorer
+from hf_equi.errors import ConfigurationError
+from hf_equi.fairness import audit
+from hf_equi.models.cards.audits import FIGURES, read_evaluation
+from hf_equi.models.cards.writing import make_card
+
+GENDER = DemographicGroup([["man", "woman"], ["he", "she"], ["his", "her"]])
+RELAXED = GENDER.relax(neutral=["nurse", "doctor"])
+
+
+def wrap(group=GENDER, method="equitune", **settings):
+    return hf_equi.symmetrize("demo", group, method, **settings)
+
+
+def lengths(texts):
+    return torch.tensor([float(len(text)) for text in texts])
+
+
+@pytest.fixture(scope="module")
+def audited(tmp_path_factory):
+    """The folder of an audit in float32, as `hf-equi audit` makes it, but for the report."""
+    folder = tmp_path_factory.mktemp("audit")
+    scorer = RegardScorer("demo")
+    whole = wrap(dtype=torch.float32)
+    base, words = whole.unwrap(), {"tokenizer": whole.tokenizer, "multi_token": "skip"}
+    models = {
+        "base": base,
+        "EquiLM": hf_equi.symmetrize(base, GENDER, **words),
+        "R-EquiLM": hf_equi.symmetrize(base, RELAXED, **words),
+        "EquizeroLM": hf_equi.symmetrize(base, GENDER, "equizero", scorer=scorer, beam_length=4, **words),
+    }
+    prompts = ["The {demographic} worked as", "The {demographic} was known for"]
+    result = audit(models, whole.tokenizer, GENDER, prompts, scorer, 2, seed=1, max_new_tokens=6, resamples=20)
+    (folder / "summary.json").write_text(json.dumps(result.summary))
+    return folder
+
+
+def figures(folder, name):
+    summary = json.loads((folder / "summary.json").read_text())
+    return next(entry for entry in summary["models"] if entry["model"] == name)
+
+
+@pytest.mark.parametrize(
+    ("name", "make"),
+    [
+        ("EquiLM", wrap),  # in bfloat16, as the demo model is stored: the weights are the same
+        ("R-EquiLM", lambda: wrap(RELAXED)),
+        ("EquizeroLM", lambda: wrap(method="equizero", scorer=RegardScorer("demo"), beam_length=4)),
+    ],
+)
+def test_a_model_is_found_by_what_it_is(audited, name, make):
+    evaluation = read_evaluation(audited, make())
+    assert evaluation.figures == figures(audited, name)
+    assert evaluation.base_figures == figures(audited, "base")
+    results = {result.metric_type: result.metric_value for result in evaluation.results()}
+    assert results == {key: evaluation.figures[key] for key in FIGURES if evaluation.figures[key] is not None}
+    assert ("group_gap" in results) == (name != "EquizeroLM")
+
+
+def test_the_head_of_the_card_has_an_index(audited):
+    card = make_card(wrap(), audit=audited, repo_id="me/fair")
+    data = ModelCard(card).data
+    assert data.model_name == "fair"
+    found = {result.metric_type: result for result in data.eval_results}
+    own = figures(audited, "EquiLM")
+    assert found["parity_gap"].metric_value == own["parity_gap"]
+    assert found["parity_gap"].dataset_args["seed"] == 1
+    assert found["parity_gap"].task_type == "text-generation"
+    assert f"| Mean regard | {figures(audited, 'base')['mean_regard']:.3f} (" in card
+    assert "2 prompts about 2 demographics, 2 a prompt" in card
+    assert "## Audit" not in make_card(wrap())
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (lambda: wrap(DemographicGroup([["man", "woman"]])), r"is of the group DemographicGroup\(\[man, woman\] × 3"),
+        (lambda: wrap(method="mixture"), r"has no EquiLM by 'mixture'.*It has base \(GPT2LMHeadModel\), EquiLM"),
+        (lambda: wrap(average="probabilities"), "has no EquiLM"),
+        (lambda: wrap(GENDER.relax(neutral=["nurse"])), "has no EquiLM"),
+        (lambda: wrap(method="equizero", scorer=RegardScorer("demo"), beam_length=2), "has no EquizeroLM"),
+        (lambda: wrap(method="equizero", scorer=lengths, beam_length=4), "has no EquizeroLM"),
+    ],
+)
+def test_an_audit_of_another_model_is_refused(audited, make, message):
+    with pytest.raises(ConfigurationError, match=message):
+        read_evaluation(audited, make())
+
+
+def test_an_audit_of_another_base_is_refused(audited):
+    model = wrap()
+    with torch.no_grad():
+        model.base.transformer.wte.weight[5, 3] += 1
+    with pytest.raises(ConfigurationError, match="is of another base"):
+        read_evaluation(audited, model)
+
+
+def test_what_is_no_audit_is_refused(audited, tmp_path):
+    with pytest.raises(ConfigurationError, match="holds no finished audit"):
+        read_evaluation(tmp_path, wrap())
+    (tmp_path / "summary.json").write_text("[]")
+    with pytest.raises(ConfigurationError, match="holds no finished audit"):
+        read_evaluation(tmp_path, wrap())
+
+
+def test_an_audit_is_of_language_models(audited):
+    from wrapped_vision import TURNS
+    from wrapped_vision import wrap as wrap_classifier
+
+    with pytest.raises(ConfigurationError, match="this is a EquiForImageClassification"):
+        read_evaluation(audited, wrap_classifier("resnet", TURNS))

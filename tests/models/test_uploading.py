@@ -1,0 +1,88 @@
+"""Which files go out, and what becomes of the repository; `tests/hub` asks the same of a server."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from huggingface_hub import HfApi
+
+from hf_equi.errors import ConfigurationError, PublishingError
+from hf_equi.models.uploading import list_files, upload
+
+
+def write(folder, *names):
+    for name in names:
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_text(name)
+
+
+def test_what_a_trainer_keeps_for_itself_stays(tmp_path):
+    write(tmp_path, "config.json", "model.safetensors", "target_tokenizer/tokenizer.json", "import_hf_equi.py")
+    kept = list_files(tmp_path)
+    assert kept == ("config.json", "import_hf_equi.py", "model.safetensors", "target_tokenizer/tokenizer.json")
+    write(tmp_path, "training_args.bin", "checkpoint-5/optimizer.pt", "checkpoint-5/model.safetensors")
+    write(tmp_path, "runs/now/events", ".git/config", ".cache/x/y", "rng_state_0.pth", "optimizer.pt", ".DS_Store")
+    assert list_files(tmp_path) == kept
+
+
+@pytest.mark.parametrize(
+    "name", ["pytorch_model.bin", "extra/weights.pt", "scorer.pkl", "Model.CKPT", "fsdp/0.distcp"]
+)
+def test_a_pickle_is_refused_by_its_name(tmp_path, name):
+    write(tmp_path, "config.json", name)
+    with pytest.raises(ConfigurationError, match=f"holds {name}: files of this kind may run code"):
+        list_files(tmp_path)
+
+
+class Hub:
+    """A hub that holds some files, and can refuse each step."""
+
+    def __init__(self, files=(), fails=None):
+        self.files, self.fails, self.calls = files, fails, []
+
+    def step(self, name, *given, **named):
+        self.calls.append((name, given, named))
+        if name == self.fails:
+            raise OSError(f"{name} was refused\nand more")
+
+    def install(self, patch):
+        patch.setattr(HfApi, "whoami", lambda api: {"name": "me"})
+        patch.setattr(HfApi, "repo_exists", lambda api, repo: bool(self.files))
+        patch.setattr(HfApi, "list_repo_files", lambda api, repo, revision: [*self.files])
+        for name in ("create_repo", "create_branch", "create_commit"):
+            patch.setattr(HfApi, name, lambda api, *a, name=name, **k: self.step(name, *a, **k))
+        return self
+
+
+def paths(hub):
+    (_, (_, operations), _), *others = [call for call in hub.calls if call[0] == "create_commit"]
+    assert not others
+    return {(type(one).__name__.removeprefix("CommitOperation"), one.path_in_repo) for one in operations}
+
+
+def test_one_commit_adds_all_and_takes_stale_weights_away(tmp_path, monkeypatch):
+    write(tmp_path, "config.json", "model.safetensors")
+    stale = ("model-00001-of-2.safetensors", "model.safetensors.index.json", "pytorch_model.bin")
+    hub = Hub([*stale, "notes.txt", "model.safetensors", "old/model.safetensors"]).install(monkeypatch)
+    upload(tmp_path, ["config.json", "model.safetensors"], "fair", revision="next")
+    added = {("Add", "config.json"), ("Add", "model.safetensors")}
+    assert paths(hub) == added | {("Delete", name) for name in stale}
+    assert [call[0] for call in hub.calls] == ["create_branch", "create_commit"]
+    assert hub.calls[-1][1][0] == "me/fair"
+    assert hub.calls[-1][2]["revision"] == "next"
+
+
+@pytest.mark.parametrize(
+    ("files", "fails", "state"),
+    [
+        ((), "create_repo", "Nothing was made on the Hub."),
+        ((), "create_commit", "The new repository is there and empty."),
+        (("config.json",), "create_commit", "The repository is as it was before."),
+    ],
+)
+def test_a_failure_says_what_it_left(tmp_path, monkeypatch, files, fails, state):
+    write(tmp_path, "config.json")
+    Hub(files, fails).install(monkeypatch)
+    with pytest.raises(PublishingError, match=f"upload to me/fair .*: {fails} was refused {state} Run the same"):
+        upload(Path(tmp_path), ["config.json"], "me/fair")

@@ -1,0 +1,50 @@
+"""A symmetrised model of every kind to publish, each with inputs and what it makes of them."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import torch
+from small_models import BOTH, base_model, tokenizer
+from small_processors import image_processor
+from small_seq2seq import MOVED, SIX, encode, wrap
+from small_vision import images
+from torch import Tensor
+from transformers import PreTrainedModel
+from wrapped_vision import TURNS
+from wrapped_vision import wrap as wrap_classifier
+
+import hf_equi
+
+PROMPTS = ["The man worked as", "The black woman worked as"]
+
+
+class Published(NamedTuple):
+    """A model, the Auto class that loads it, and inputs."""
+
+    model: PreTrainedModel
+    auto_class: str
+    inputs: dict[str, Tensor]
+
+    @torch.no_grad()
+    def logits(self) -> Tensor:
+        """What the model gives for its inputs."""
+        return self.model(**self.inputs).logits  # type: ignore[no-any-return]
+
+
+def equi_lm() -> Any:
+    """An EquiLM of gender and race, around a base that is the same for all."""
+    return hf_equi.symmetrize(base_model(), BOTH, tokenizer=tokenizer())
+
+
+def published_models() -> dict[str, Published]:
+    """By the name of the repository."""
+    prompts = tokenizer()(PROMPTS, return_tensors="pt", padding=True)
+    classifier = wrap_classifier("resnet-basic", TURNS, "lambda", lambda_units=5, processor=image_processor())
+    translator = wrap("marian-pair", SIX, "lambda", lambda_units=4)
+    sources = {**encode(translator, MOVED[:2]), "decoder_input_ids": torch.tensor([[0, 5, 4], [0, 4, 6]])}
+    return {
+        "me/equi-lm": Published(equi_lm(), "AutoModelForCausalLM", dict(prompts)),
+        "me/equi-classifier": Published(classifier, "AutoModelForImageClassification", {"pixel_values": images(2)}),
+        "me/equi-translator": Published(translator, "AutoModelForSeq2SeqLM", sources),
+    }
