@@ -97,6 +97,8 @@ def start(
     hf-equi generate --prompt "The man worked as"       completions before and after
     hf-equi inspect --model openai-community/gpt2       which tokens a group moves
     hf-equi audit --model openai-community/gpt2         how biased it is, and what each method changes
+    hf-equi convert BASE OUT --group gender             a model made equivariant, as a folder to load or to publish
+    hf-equi publish OUT USER/NAME                       that folder, checked, with a model card, on the Hub
     """  # noqa: D301  the escape \b keeps the lines that follow as they are
     if context.invoked_subcommand is None:
         typer.echo(context.get_help())
@@ -270,3 +272,112 @@ def audit(  # noqa: PLR0913, PLR0917  a command has as many parameters as option
     sampling = Sampling(samples, seed, max_new_tokens)
     search = Search(scorer, beam_length, action)
     run_audit(model, group, (prompts or [], prompt_sets or []), (methods, neutral), search, sampling, (out, as_json))
+
+
+_ANY_GROUP = (
+    "Words: a preset (gender, race, sexuality), the path of a group's JSON file, or a product such as 'gender*race'. "
+    "Images: rotations:4, dihedral:4, flips:horizontal and the like."
+)
+License = Annotated[
+    str | None,
+    typer.Option(
+        "--license",
+        metavar="NAME",
+        help="The licence for the card, as the Hub spells it. [default: that of the base's own card]",
+        show_default=False,
+    ),
+]
+
+
+@app.command()
+def convert(  # noqa: PLR0913, PLR0917  a command has as many parameters as options
+    base: Annotated[str, typer.Argument(metavar="BASE", help=_MODEL)],
+    folder: Annotated[Path, typer.Argument(metavar="OUT", help="The folder to write, new or empty.")],
+    group: Annotated[str, typer.Option("--group", "-g", metavar="GROUP", help=_ANY_GROUP)],
+    method: Annotated[
+        str,
+        typer.Option(metavar="NAME", help="equitune, equizero, lambda, attention, mixture or canonical."),
+    ] = "equitune",
+    task: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME",
+            help="causal_lm, seq2seq, clip or image_classification. [default: found from the model]",
+            show_default=False,
+        ),
+    ] = None,
+    scorer: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME",
+            help="A classifier of regard, which equizero of a causal model minimises: a Hub name, a folder or 'demo'. "
+            "[default: sasha/regardv3, when it is first used]",
+            show_default=False,
+        ),
+    ] = None,
+    settings: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--set",
+            metavar="NAME=VALUE",
+            help="A setting of the method or of loading, as hf_equi.symmetrize takes it; repeat it for more.",
+            show_default=False,
+        ),
+    ] = None,
+    no_base: Annotated[
+        bool,
+        typer.Option("--no-base", help="Store no weights, but the base's name and revision on the Hub."),
+    ] = False,
+    license: License = None,
+    as_json: AsJson = False,
+) -> None:
+    """Make a pretrained model equivariant and save it, with its model card, as a folder to load or to publish.
+
+    \b
+    Examples:
+      hf-equi convert openai-community/gpt2 equi-gpt2 --group "gender*race"
+      hf-equi convert openai-community/gpt2 equi-gpt2 --group gender --no-base
+      hf-equi convert demo equizero-demo -g gender --method equizero --scorer demo --set beam_length=3
+      hf-equi convert microsoft/resnet-18 equi-resnet --group rotations:4 --method lambda
+    """  # noqa: D301  the escape \b keeps the lines that follow as they are
+    from hf_equi.cli.convert import Conversion, run_convert  # noqa: PLC0415
+
+    conversion = Conversion(group, method, task, scorer, settings or [])
+    run_convert(base, folder, conversion, not no_base, license, as_json)
+
+
+@app.command()
+def publish(  # noqa: PLR0913, PLR0917  a command has as many parameters as options
+    folder: Annotated[Path, typer.Argument(metavar="DIR", help="What hf-equi convert or save_pretrained wrote.")],
+    repo_id: Annotated[str, typer.Argument(metavar="REPO", help="USER/NAME, made where there is none.")],
+    audit: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FOLDER",
+            help="What hf-equi audit wrote of this model: its figures go into the card.",
+            show_default=False,
+        ),
+    ] = None,
+    license: License = None,
+    private: Annotated[bool, typer.Option("--private", help="Make a new repository private.")] = False,
+    revision: Annotated[
+        str | None, typer.Option(metavar="BRANCH", help="The branch to commit to.", show_default="main")
+    ] = None,
+    create_pr: Annotated[bool, typer.Option("--create-pr", help="Open a pull request.")] = False,
+    message: Annotated[str | None, typer.Option(metavar="TEXT", help="Of the commit.", show_default=False)] = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Show the card and the files, upload nothing.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Check a symmetrised model, measure its equivariance error, and upload it with a model card, by one commit.
+
+    Log in before, with `hf auth login`. Nothing is made on the Hub until all checks have passed.
+
+    \b
+    Examples:
+      hf-equi publish equi-gpt2 me/equi-gpt2 --dry-run
+      hf-equi publish equi-gpt2 me/equi-gpt2 --audit audit-gender-7 --license mit
+    """  # noqa: D301  the escape \b keeps the lines that follow as they are
+    from hf_equi.cli.publish import Destination, run_publish  # noqa: PLC0415
+
+    destination = Destination(repo_id, private or None, revision, create_pr, message)
+    run_publish(folder, destination, (audit, license), dry_run, as_json)

@@ -98,7 +98,7 @@ def run_audit(
         neutral = None if methods[1] is None else _read_words(methods[1])
         scorer = read_scorer(search.scorer)
         lm = load_lm(model, chosen, None, None, needs_tokens=search.action == "tokens")
-        base, tokenizer, chosen = lm.unwrap(), lm.tokenizer, lm.group
+        base, tokenizer, chosen = lm.base, lm.tokenizer, lm.group
         if torch.cuda.is_available():  # other accelerators lack the float64 of the noise
             base.to(state.device)
             scorer.model.to(state.device)

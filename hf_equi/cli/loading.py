@@ -21,13 +21,26 @@ from transformers.utils import logging
 from hf_equi.auto import DEMO, DEMO_FOLDER, symmetrize
 from hf_equi.errors import ActionError, ConfigurationError, GroupError, HfEquiError, HfEquiWarning
 from hf_equi.generation.scorers import RegardScorer
-from hf_equi.groups import DemographicGroup
+from hf_equi.groups import DemographicGroup, FiniteGroup, ImageGroup
 from hf_equi.models.causal_lm import EquiLM, EquiLMConfig, EquizeroLM, EquizeroLMConfig
 from hf_equi.models.causal_lm.methods import create
 
-__all__ = ["DEFAULT_GROUP", "load_description", "load_lm", "note", "quiet", "read_group", "read_scorer"]
+__all__ = [
+    "DEFAULT_GROUP",
+    "load_description",
+    "load_lm",
+    "loading",
+    "locate",
+    "note",
+    "quiet",
+    "read_any_group",
+    "read_group",
+    "read_scorer",
+]
 
 DEFAULT_GROUP = "gender"
+IMAGE_KINDS = {"rotations": "n", "dihedral": "n", "flips": "axes"}
+"""The groups of images by name, and what stands behind the colon."""
 
 
 def note(text: str) -> None:
@@ -57,6 +70,27 @@ def quiet(notes: bool = True) -> Iterator[None]:
     shown = [textwrap.shorten(message, 200, placeholder=" ... (hf-equi inspect lists all)") for message in messages]
     for message in dict.fromkeys(shown):
         note(message)
+
+
+def read_any_group(text: str) -> FiniteGroup:
+    """Read a group of words as `read_group` does, or one of images: `rotations:4`, `dihedral:4`, `flips:horizontal`.
+
+    Raises:
+        GroupError: If it is neither.
+    """
+    kind, _, value = text.strip().partition(":")
+    if kind not in IMAGE_KINDS:
+        try:
+            return read_group(text)
+        except GroupError as error:
+            kinds = "rotations:4, dihedral:4, flips:horizontal"
+            raise GroupError(f"{error} Groups of images are {kinds} and the like.") from error
+    parameter = IMAGE_KINDS[kind]
+    if not value:
+        raise GroupError(
+            f"The group {kind} needs {parameter} behind a colon: {kind}:{'4' if parameter == 'n' else 'both'}."
+        )
+    return ImageGroup.from_dict({"type": "image", "kind": kind, parameter: int(value) if value.isdecimal() else value})
 
 
 def read_group(text: str) -> DemographicGroup:
@@ -98,8 +132,8 @@ def load_description(model: str) -> tuple[PreTrainedConfig, Any]:
     Raises:
         ConfigurationError: If there is no such model, or it has no tokenizer.
     """
-    name = _locate(model)
-    with _loading(model):
+    name = locate(model)
+    with loading(model):
         config = AutoConfig.from_pretrained(name, trust_remote_code=False)
         return config, AutoTokenizer.from_pretrained(name, trust_remote_code=False)
 
@@ -129,8 +163,8 @@ def load_lm(
         ConfigurationError: If there is no such model; for an unknown method or average.
         UnsupportedModelError: For a model that cannot be wrapped.
     """
-    name = _locate(model)
-    with _loading(model):
+    name = locate(model)
+    with loading(model):
         config = AutoConfig.from_pretrained(name, trust_remote_code=False)
         if isinstance(config, EquiLMConfig):
             lm = _load_equi_lm(config, name, (group, method, average), scorer)
@@ -219,8 +253,12 @@ def _own_scorer(config: EquiLMConfig) -> RegardScorer:
     return RegardScorer.from_settings(config.scorer_settings)
 
 
-def _locate(model: str) -> str:
-    """A folder, or a name to look for on the Hub."""
+def locate(model: str) -> str:
+    """A folder, or a name to look for on the Hub.
+
+    Raises:
+        ConfigurationError: If it can be neither.
+    """
     path = DEMO_FOLDER if model == DEMO else Path(model).expanduser()
     if path.is_dir():
         if not (path / "config.json").is_file():
@@ -240,7 +278,7 @@ def _locate(model: str) -> str:
 
 
 @contextmanager
-def _loading(model: str) -> Iterator[None]:
+def loading(model: str, what: str = "loaded") -> Iterator[None]:
     """Whatever goes wrong here is due to what `model` names, so it is an error of the arguments."""
     try:
         yield
@@ -249,5 +287,5 @@ def _loading(model: str) -> Iterator[None]:
     except Exception as error:
         reason = textwrap.shorten((str(error).splitlines() or [type(error).__name__])[0], 240, placeholder=" ...")
         raise ConfigurationError(
-            f"The model {model!r} could not be loaded: {reason} Pass a model's folder, its name on the Hub, or demo."
+            f"The model {model!r} could not be {what}: {reason} Pass a model's folder, its name on the Hub, or demo."
         ) from error

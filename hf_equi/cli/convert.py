@@ -1,0 +1,114 @@
+"""The command `hf-equi convert`."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from hf_equi.cli.display import write_json, write_line
+from hf_equi.cli.loading import loading, locate, quiet, read_any_group, read_scorer
+from hf_equi.errors import ConfigurationError
+from hf_equi.groups import DemographicGroup, FiniteGroup
+from hf_equi.hub import convert
+
+__all__ = ["Conversion", "run_convert"]
+
+_OPTIONS = frozenset({"base", "output", "group", "method", "task", "scorer", "save_base", "license"})
+"""What `--set` does not set."""
+
+
+@dataclass(frozen=True)
+class Conversion:
+    """How a model is symmetrised.
+
+    Args:
+        group: As on the command line.
+        method: As in `symmetrize`.
+        task: As in `symmetrize`; by default found from the model.
+        scorer: A classifier's name or folder, or "demo"; by default the library's.
+        settings: Further settings, `NAME=VALUE` each.
+    """
+
+    group: str
+    method: str = "equitune"
+    task: str | None = None
+    scorer: str | None = None
+    settings: Sequence[str] = ()
+
+
+def run_convert(
+    base: str, folder: Path, conversion: Conversion, save_base: bool, license: str | None, as_json: bool
+) -> None:
+    """Symmetrise a model, save it to a folder with its card, and say what the folder holds.
+
+    Args:
+        base: A model's folder, its name on the Hub, or "demo".
+        folder: Where to, new or empty.
+        conversion: How.
+        save_base: Whether the base's weights are saved too, or its name and revision alone.
+        license: As the Hub spells it.
+        as_json: Whether to print JSON.
+
+    Raises:
+        HfEquiError: For whatever is wrong with these.
+    """
+    group = read_any_group(conversion.group)
+    settings = _read_settings(conversion, group)
+    with quiet(), loading(base, "converted"):
+        model = convert(
+            locate(base),
+            folder,
+            group,
+            conversion.method,
+            task=conversion.task,
+            save_base=save_base,
+            license=license,
+            **settings,
+        )
+    if as_json:
+        files = sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file())
+        write_json(
+            {
+                "folder": str(folder),
+                "class": type(model).__name__,
+                "auto_class": model.auto_class.__name__,
+                "method": model.config.method,
+                "group_order": group.order,
+                "stores_base": save_base,
+                "files": files,
+            }
+        )
+        return
+    write_line("wrote", str(folder), type(model).__name__)
+    write_line("load", f'{model.auto_class.__name__}.from_pretrained("{folder}"), after import hf_equi')
+    write_line("publish", f"hf-equi publish {folder} USER/NAME")
+
+
+def _read_settings(conversion: Conversion, group: FiniteGroup) -> dict[str, Any]:
+    """What goes to `symmetrize` beside group and method."""
+    settings: dict[str, Any] = {}
+    if isinstance(group, DemographicGroup):
+        settings["multi_token"] = "skip"  # with a note
+    for text in conversion.settings:
+        name, equals, value = text.partition("=")
+        if not (name.isidentifier() and equals):
+            raise ConfigurationError(
+                f"--set {text!r} is no setting: write NAME=VALUE, for example --set level=spatial."
+            )
+        if name in _OPTIONS:
+            raise ConfigurationError(f"--set {text!r} is an option of its own: see hf-equi convert --help.")
+        settings[name] = _read_value(value)
+    if conversion.scorer is not None:
+        settings["scorer"] = read_scorer(conversion.scorer)
+    return settings
+
+
+def _read_value(text: str) -> Any:
+    """A number, `true`, `false` or `null` as JSON writes them; any other text as it is."""
+    try:
+        return json.loads(text)
+    except ValueError:
+        return text

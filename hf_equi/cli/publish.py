@@ -1,0 +1,81 @@
+"""The command `hf-equi publish`."""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+from hf_equi.cli.display import write_json, write_line
+from hf_equi.cli.loading import note, quiet
+from hf_equi.hub import Publication, prepare, publish
+
+__all__ = ["Destination", "run_publish"]
+
+
+@dataclass(frozen=True)
+class Destination:
+    """Where a model goes on the Hub.
+
+    Args:
+        repo_id: The repository.
+        private: Whether a new repository is private; by default as the account says.
+        revision: A branch; by default main.
+        create_pr: Whether to open a pull request.
+        message: Of the commit.
+    """
+
+    repo_id: str
+    private: bool | None = None
+    revision: str | None = None
+    create_pr: bool = False
+    message: str | None = None
+
+
+def run_publish(
+    folder: Path, destination: Destination, about: tuple[Path | None, str | None], dry_run: bool, as_json: bool
+) -> None:
+    """Upload a checkpoint with its card, or show what would be uploaded.
+
+    Args:
+        folder: The checkpoint.
+        destination: Where it goes.
+        about: The folder of an audit, and the licence, for the card.
+        dry_run: Whether to upload nothing.
+        as_json: Whether to print JSON.
+
+    Raises:
+        HfEquiError: For whatever is wrong with the checkpoint, the audit or the upload.
+    """
+    audit, license = about
+    if dry_run:
+        with quiet():
+            publication = prepare(folder, destination.repo_id, audit=audit, license=license)
+        _show(publication, as_json)
+        return
+    with quiet():
+        url = publish(
+            folder,
+            destination.repo_id,
+            audit=audit,
+            license=license,
+            private=destination.private,
+            revision=destination.revision,
+            create_pr=destination.create_pr,
+            commit_message=destination.message,
+        )
+    if as_json:
+        write_json({"repository": destination.repo_id, "url": url})
+    else:
+        write_line("published", url)
+
+
+def _show(publication: Publication, as_json: bool) -> None:
+    if as_json:
+        files = list(publication.files)
+        write_json({"repository": publication.repo_id, "url": None, "files": files, "card": publication.card})
+        return
+    for name in publication.files:
+        write_line("file", name)
+    sys.stdout.write(f"\n{publication.card.rstrip()}\n\n")
+    note(f"nothing was uploaded to {publication.repo_id}")
