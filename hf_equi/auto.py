@@ -14,6 +14,7 @@ from hf_equi.models.causal_lm.task import CausalLMTask
 from hf_equi.models.clip.task import CLIPTask
 from hf_equi.models.configuration_equi import EquiConfig
 from hf_equi.models.image_classification.task import ImageClassificationTask
+from hf_equi.models.peft_bases import bare_base
 from hf_equi.models.seq2seq.task import Seq2SeqTask
 from hf_equi.models.task import Request, Task
 
@@ -92,6 +93,7 @@ def _symmetrize(
 ) -> Any:
     if task_name not in (None, *TASKS):
         raise ConfigurationError(f"task={task_name!r} is not known: use one of {', '.join(map(repr, TASKS))}, or none")
+    given_model, model = model, bare_base(model)
     name = None if isinstance(model, PreTrainedModel) else _resolve_name(model)
     base_config = _read_config(model, kwargs)
     task = TASKS[task_name] if task_name is not None else _find_task(model, base_config)
@@ -106,6 +108,8 @@ def _symmetrize(
     config = task.make_config(request)
     base: Any = model if name is None else load_safetensors(task.auto_class, name, **kwargs)
     wrapped = task.wrap(config, base, request)
+    if given_model is not model:
+        wrapped.hold_peft_base(given_model)
     wrapped.train(base.training)
     if base is not model:
         wrapped.remember_base()

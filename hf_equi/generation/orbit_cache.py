@@ -60,8 +60,9 @@ class OrbitCache(Cache):
         return False
 
     def get_seq_length(self, layer_idx: int = 0) -> int:
-        """Tokens of each text that are cached."""
-        return int(self.inner.get_seq_length(layer_idx))
+        """Tokens of each text that are cached; virtual ones, which a prompt of peft puts before it, do not count."""
+        length = int(self.inner.get_seq_length(layer_idx))
+        return length - min(length, getattr(self.inner, "virtual_tokens", 0))
 
     def extend(self, tokens: torch.Tensor) -> Orbit:
         """Fork rows where the next tokens of their members differ, and return the orbit after them.

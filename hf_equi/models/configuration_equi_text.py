@@ -26,7 +26,8 @@ class EquiTextConfig(EquiConfig):
             What equi-tuning averages: `"logits"` or `"probabilities"`.
         multi_token (`str`, *optional*, defaults to `"error"`):
             What to do with words that are not one token, also for `generate(group=...)`: `"error"` or `"skip"`.
-        base_config, group, method, orbit_chunk_size, hf_equi_version, stores_base, base_name, base_revision:
+        base_config, group, method, orbit_chunk_size, hf_equi_version, format_version, stores_base,
+        base_name, base_revision, adapter:
             As in `EquiConfig`; the group as `DemographicGroup.to_dict` gives it.
 
     Raises:
@@ -45,6 +46,9 @@ class EquiTextConfig(EquiConfig):
     bos_token_id: int | None = None
     eos_token_id: int | list[int] | None = None
     pad_token_id: int | None = None
+    hidden_size: int | None = None
+    num_hidden_layers: int | None = None
+    num_attention_heads: int | None = None
     tie_word_embeddings: bool = True
 
     def _read_base(self) -> None:
@@ -52,7 +56,8 @@ class EquiTextConfig(EquiConfig):
         text = self.get_text_config()
         self.vocab_size = text.vocab_size
         self.tie_word_embeddings = bool(getattr(text, "tie_word_embeddings", False))
-        for name in ("bos_token_id", "eos_token_id", "pad_token_id"):
+        sizes = ("hidden_size", "num_hidden_layers", "num_attention_heads")
+        for name in ("bos_token_id", "eos_token_id", "pad_token_id", *sizes):
             setattr(self, name, getattr(text, name, None))
 
     @property

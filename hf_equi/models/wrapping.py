@@ -10,6 +10,7 @@ from torch import nn
 from transformers import PreTrainedModel
 
 from hf_equi.groups import FiniteGroup
+from hf_equi.models.peft_bases import attach_adapter, bare_base, refused_prompts
 
 __all__ = ["WrapperMixin"]
 
@@ -21,7 +22,7 @@ class WrapperMixin:
     """The Auto class of the bases."""
     base: PreTrainedModel
     config: Any
-    supports_gradient_checkpointing = True
+    supports_gradient_checkpointing: bool
     _supports_sdpa = True
     _supports_flash_attn = True
     _supports_flex_attn = True
@@ -30,9 +31,11 @@ class WrapperMixin:
     def _wrap(self, base: PreTrainedModel | None, check: Callable[[PreTrainedModel], None]) -> None:
         """Hold a base, or a new one from the config, if `check` does not refuse it."""
         self._owns_weights = base is None
+        self._peft_base: tuple[Any, ...] = ()
+        self._frozen: tuple[str, ...] = ()
         if base is None:
             self.config.name_classes()
-            base = self.auto_class.from_config(self.config.base_config)
+            base = self._new_base()
         check(base)
         self.base = base
         # One config object, so that edits to either model's are seen by both.
@@ -41,10 +44,30 @@ class WrapperMixin:
             self.config.follow_base()
         self._share_quantization(base)
         self._is_stateful = base._is_stateful
+        self.supports_gradient_checkpointing = base.supports_gradient_checkpointing
         if base.can_generate() and base.generation_config is not None:
             self.generation_config = copy.deepcopy(base.generation_config)
         self._loaded_base = None
         self._action: Any = None
+
+    def _new_base(self) -> Any:
+        """A base from the config, with the adapter that it had."""
+        base = self.auto_class.from_config(self.config.base_config)
+        if self.config.adapter is not None:
+            adapted = attach_adapter(base, self.config.adapter)
+            self.hold_peft_base(adapted)
+            base = bare_base(adapted)
+            self._frozen = tuple(name for name, weight in base.named_parameters() if not weight.requires_grad)
+        return base
+
+    def freeze_again(self) -> None:
+        """Freeze what the adapter of a new base had frozen: loading lets all weights loose."""
+        for name in self._frozen:
+            self.base.get_parameter(name).requires_grad_(False)
+
+    def hold_peft_base(self, model: Any) -> None:
+        """Note the `PeftModel` that `unwrap` gives: the base is its model, or stands for it."""
+        self._peft_base = (model,)  # in a tuple: its weights are those of the base, and no second set
 
     def _share_quantization(self, base: PreTrainedModel) -> None:
         """Let saving and loading know that the weights are quantised: they look at the outer config and model."""
@@ -87,6 +110,17 @@ class WrapperMixin:
     def set_output_embeddings(self, new_embeddings: nn.Module) -> None:
         """Set the base's."""
         self.base.set_output_embeddings(new_embeddings)
+
+    def get_submodule(self, target: str) -> nn.Module:
+        """A part of the model by its name.
+
+        Raises:
+            ConfigurationError: Where peft looks for the embeddings that its prompts would stand before.
+        """
+        if target == "embeddings.word_embeddings":  # no model has it that keeps all but its networks in `base`
+            raise refused_prompts(type(self).__name__)
+        part: nn.Module = super().get_submodule(target)  # type: ignore[misc]  # from nn.Module
+        return part
 
     def init_weights(self) -> None:
         """Initialise and tie the weights of a new base; one that was passed in stays to the bit as it is."""

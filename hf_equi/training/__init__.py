@@ -1,4 +1,4 @@
-"""Training of symmetrised models of images with the `Trainer` of transformers: phases, cached features, class texts.
+"""Training of symmetrised models with the `Trainer` of transformers: phases, cached features, class texts, adapters.
 
 ```python
 >>> from hf_equi.training import Phase
@@ -9,6 +9,7 @@
 ```
 """
 
+from hf_equi.training.adapters import adapter_config, load_adapter, save_adapter
 from hf_equi.training.class_texts import ClassTexts, class_text_features
 from hf_equi.training.feature_cache import cache_features
 from hf_equi.training.phases import Phase
@@ -17,8 +18,11 @@ from hf_equi.training.recipes import corrected_phases, published_phases
 __all__ = [
     "ClassTexts",
     "Phase",
+    "adapter_config",
     "cache_features",
     "class_text_features",
     "corrected_phases",
+    "load_adapter",
     "published_phases",
+    "save_adapter",
 ]

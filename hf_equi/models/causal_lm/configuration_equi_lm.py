@@ -41,6 +41,8 @@ class EquiLMConfig(EquiTextConfig):
             Members of each orbit that go through the base at once; by default all.
         hf_equi_version (`str`, *optional*):
             The version that wrote the config; by default this one.
+        format_version (`int`, *optional*, defaults to 1):
+            Of the config itself. Older formats are read as they are, newer ones with a warning.
         stores_base (`bool`, *optional*, defaults to `True`):
             Whether the checkpoint holds the base's weights. Otherwise they are loaded from `base_name`.
         base_name (`str`, *optional*):

@@ -53,7 +53,7 @@ class EquiSeq2SeqConfig(EquiTextConfig):
         lambda_dropout (`float`, *optional*, defaults to 0.0):
             Its dropout.
         base_config, group, tokenizer_fingerprint, average, multi_token, orbit_chunk_size, hf_equi_version,
-        stores_base, base_name, base_revision:
+        format_version, stores_base, base_name, base_revision, adapter:
             As in `EquiTextConfig`.
 
     Raises:

@@ -36,7 +36,8 @@ class EquiVisionConfig(EquiConfig):
             frozen copy of the base, as in the paper: one more forward of every member.
         objective (`str`, *optional*, defaults to `"cross_entropy"`):
             The loss of labels. `"published_double_softmax"` takes the softmax twice, as the authors' code does.
-        base_config, group, method, orbit_chunk_size, hf_equi_version, stores_base, base_name, base_revision:
+        base_config, group, method, orbit_chunk_size, hf_equi_version, format_version, stores_base,
+        base_name, base_revision, adapter:
             As in `EquiConfig`; the group as `ImageGroup.to_dict` gives it.
 
     Raises:

@@ -1,0 +1,159 @@
+"""Bases that peft has adapted: how they are wrapped, and made again when their wrapper is loaded."""
+
+from __future__ import annotations
+
+import json
+import sys
+import warnings
+from typing import Any
+
+import torch
+from torch import nn
+from transformers import PreTrainedModel
+
+from hf_equi.errors import ConfigurationError, UnsupportedModelError
+from hf_equi.models.prompt_tuned_lm import PromptTunedLM
+
+__all__ = [
+    "attach_adapter",
+    "bare_base",
+    "check_acts_in_layers",
+    "describe_adapter",
+    "has_adapter_layers",
+    "refused_prompts",
+]
+
+# Where an adapter starts from is read off the weights of its base or from texts, and a stored one has its numbers.
+# peft itself notes the base's name, which may be a folder of this machine.
+_FORGOTTEN = {"init_lora_weights": True, "prompt_tuning_init": "RANDOM", "base_model_name_or_path": None}
+
+
+def bare_base(model: Any) -> Any:
+    """The model of transformers that stands for a base.
+
+    Args:
+        model: A `PeftModel`, or anything else.
+
+    Returns:
+        Of a `PeftModel` whose adapters are layers the model that holds them; of one with prompts a `PromptTunedLM`;
+        anything else as it is.
+
+    Raises:
+        UnsupportedModelError: For adapters that act in the forward of the `PeftModel` itself, for prompts of a model
+            that is no causal language model.
+    """
+    peft = sys.modules.get("peft")  # a model of peft exists where peft was imported
+    if peft is None or not isinstance(model, peft.PeftModel):
+        return model
+    if model.active_peft_config.is_prompt_learning:
+        return PromptTunedLM(model)
+    for config in model.peft_config.values():
+        check_acts_in_layers(config)
+    return model.get_base_model()
+
+
+def check_acts_in_layers(config: Any) -> None:
+    """Refuse an adapter that is more than layers: what a `PeftModel` computes from texts does not know their orbits.
+
+    Raises:
+        UnsupportedModelError: For X-LoRA, Poly, adaption prompts and activated LoRA.
+    """
+    if config.peft_type in ("XLORA", "POLY", "ADAPTION_PROMPT") or getattr(config, "alora_invocation_tokens", None):
+        name = "activated LoRA" if config.peft_type == "LORA" else str(config.peft_type.value)
+        raise UnsupportedModelError(
+            f"An adapter of the kind {name} is more than layers beside those of the base: it reads the texts of a "
+            "call, where the base reads the rows of their orbits, or replaces layers. Use one that is layers alone, "
+            "as LoRA or IA³."
+        )
+
+
+def refused_prompts(name: str) -> ConfigurationError:
+    """What to say where virtual tokens would stand before the texts of a symmetrised model.
+
+    Args:
+        name: The class of the model.
+    """
+    return ConfigurationError(
+        f"A group acts on tokens, and the virtual tokens of prompt tuning, prefix tuning and p-tuning are none, so "
+        f"{name} cannot read them. They go inside the base of a causal language model: "
+        "symmetrize(get_peft_model(base, config), group). Elsewhere use LoRA or IA³."
+    )
+
+
+def has_adapter_layers(model: nn.Module) -> bool:
+    """Whether a model holds layers of peft.
+
+    Example:
+        >>> has_adapter_layers(nn.Linear(2, 2))
+        False
+    """
+    if "peft" not in sys.modules:
+        return False
+    from peft.tuners.tuners_utils import BaseTunerLayer  # noqa: PLC0415  imported already
+
+    return any(isinstance(module, BaseTunerLayer) for module in model.modules())
+
+
+def describe_adapter(model: Any) -> dict[str, Any] | None:
+    """What a symmetrised model has to store of the adapter of its base.
+
+    Args:
+        model: A symmetrised model.
+
+    Returns:
+        The name and the settings of the adapter, as JSON can hold them, or `None` where there is none.
+
+    Raises:
+        ConfigurationError: For several adapters, or for one that was put on the symmetrised model itself.
+    """
+    base = model.base
+    if not isinstance(base, PromptTunedLM) and not has_adapter_layers(base):
+        return None
+    if getattr(model, "_hf_peft_config_loaded", False):  # by model.add_adapter: transformers saves the adapter alone
+        return None
+    adapters = getattr(base, "peft_config", None)
+    if adapters is None or getattr(model, "peft_config", None) is not None:
+        raise ConfigurationError(
+            "This model holds an adapter that peft saves alone: adapted.save_pretrained(folder). To save it whole, "
+            "merge the adapter first: adapted.merge_and_unload().save_pretrained(folder)."
+        )
+    if len(adapters) > 1:
+        raise ConfigurationError(
+            f"A checkpoint holds one adapter, and the base has {', '.join(map(repr, adapters))}: delete the others "
+            "with unwrap().delete_adapter(name), or merge them with unwrap().merge_and_unload()"
+        )
+    ((name, config),) = adapters.items()
+    settings = {key: _FORGOTTEN.get(key, value) for key, value in config.to_dict().items()}
+    stored: dict[str, Any] = json.loads(json.dumps({"name": name, "settings": settings}, default=sorted))
+    return stored
+
+
+def attach_adapter(base: PreTrainedModel, stored: dict[str, Any]) -> Any:
+    """A new adapter on a base, as `describe_adapter` has noted it; its weights come with those of the checkpoint.
+
+    Args:
+        base: The model, which peft changes in place.
+        stored: The name and the settings of the adapter.
+
+    Returns:
+        The `PeftModel`.
+
+    Raises:
+        ConfigurationError: For settings that the installed peft does not know.
+    """
+    from peft import PeftConfig, get_peft_model  # noqa: PLC0415  a second of import, which most models do without
+
+    try:
+        config = PeftConfig.from_peft_type(**stored["settings"])
+        with warnings.catch_warnings():  # of layers that are noted as they are, and of what peft calls in transformers
+            warnings.simplefilter("ignore")
+            model = get_peft_model(base, config, adapter_name=stored["name"])
+    except (KeyError, TypeError, ValueError) as error:
+        raise ConfigurationError(
+            f"adapter={stored!r} is no adapter that the installed peft can make: use the version that it was saved "
+            "with"
+        ) from error
+    for name, tokens in getattr(model, "prompt_tokens", {}).items():
+        # Neither parameter nor buffer: made on `meta` while a checkpoint is loaded, nothing would bring it back.
+        model.prompt_tokens[name] = torch.arange(len(tokens), device="cpu")
+    return model

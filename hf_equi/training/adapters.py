@@ -1,0 +1,316 @@
+r"""Adapters of peft on symmetrised models: which layers they go to, and how they move between a model and its base.
+
+peft finds the layers that it adapts by the ends of their names, and knows the usual ones by the `model_type` of a
+model. A symmetrised model has a `model_type` of its own, and may hold further layers of such names: those of a text
+tower, those of a frozen copy. In its base, `base.`, every adapter leaves it equivariant.
+
+    base_model.model.base.transformer.h.0.attn.c_attn.lora_A.weight    an adapter of the symmetrised model
+    base_model.model.transformer.h.0.attn.c_attn.lora_A.weight         the same adapter of its base
+"""
+
+from __future__ import annotations
+
+import copy
+import os
+import re
+import warnings
+from pathlib import Path
+from typing import Any
+
+from huggingface_hub import hf_hub_download
+from huggingface_hub.errors import EntryNotFoundError
+from peft import PeftConfig, PeftModel, get_peft_model_state_dict
+from peft.mapping import PEFT_TYPE_TO_TUNER_MAPPING
+from peft.tuners.tuners_utils import BaseTunerLayer, _maybe_include_all_linear_layers, check_target_module_exists
+from peft.utils.other import ModulesToSaveWrapper
+from safetensors import safe_open
+from safetensors.torch import save_file
+
+from hf_equi.errors import ConfigurationError, HfEquiWarning
+from hf_equi.models.clip import EquiCLIPModel
+from hf_equi.models.peft_bases import check_acts_in_layers, refused_prompts
+from hf_equi.models.wrapping import WrapperMixin
+
+__all__ = ["adapter_config", "load_adapter", "save_adapter"]
+
+_ROOT = "base_model.model."
+"""What the keys of an adapter file begin with."""
+_INSIDE = "base."
+_OUTSIDE = r"(?!base\.).*"
+_TEXT_TOWER = "text_.*"
+_WEIGHTS = "adapter_model.safetensors"
+
+
+def adapter_config(model: Any, config: PeftConfig) -> PeftConfig:
+    r"""The settings of an adapter that goes to the base of a symmetrised model, and nowhere else.
+
+    Args:
+        model: A symmetrised model.
+        config: `LoraConfig`, `IA3Config` or any other of peft that adapts layers. Without `target_modules` they are
+            those that peft has for the `model_type` of the base (of IA³ the `feedforward_modules` as well); with a
+            list, the layers of the base that end so, of a CLIP those of its image tower; with a regular expression,
+            those of the base that it matches, by their names in the base or in the model.
+
+    Returns:
+        A copy, for `peft.get_peft_model(model, ...)`. λ is trained beside with `modules_to_save=["lambda_network"]`.
+
+    Raises:
+        ConfigurationError: For a base of a type that peft does not know, prompts, which nothing could act on, a model
+            that is not symmetrised, or `modules_to_save` and `bias="all"` that would train a frozen copy of the base.
+        UnsupportedModelError: For adapters that are more than layers.
+
+    Example:
+        >>> import hf_equi
+        >>> from peft import LoraConfig, get_peft_model
+        >>> lm = hf_equi.symmetrize("demo", hf_equi.DemographicGroup([["man", "woman"]]))
+        >>> config = adapter_config(lm, LoraConfig(r=2, task_type="CAUSAL_LM"))
+        >>> sorted(config.target_modules), config.exclude_modules
+        (['c_attn'], '(?!base\\.).*')
+    """
+    _require_wrapper(model)
+    if config.is_prompt_learning:
+        raise refused_prompts(type(model).__name__)
+    check_acts_in_layers(config)
+    _check_frozen_copy(model, config)
+    filled: Any = _fill_targets(model, copy.deepcopy(config))
+    towers = isinstance(model, EquiCLIPModel) and not isinstance(filled.target_modules, str)
+    own = [name for name, _ in model.named_modules()]
+    if isinstance(filled.target_modules, str) and any(re.fullmatch(filled.target_modules, name) for name in own):
+        settings: PeftConfig = filled  # written for this model
+        return settings
+    return _moved_inside(filled, _TEXT_TOWER if towers else None)
+
+
+def save_adapter(model: Any, folder: str | os.PathLike[str]) -> None:
+    """Save the adapter of a symmetrised model as one of its base, which `PeftModel.from_pretrained` loads there.
+
+    Args:
+        model: What `peft.get_peft_model` made of a symmetrised model. Its active adapter is saved.
+        folder: Where to.
+
+    Raises:
+        ConfigurationError: For another model, none or several active adapters.
+
+    Warns:
+        HfEquiWarning: Where the adapter holds weights that are not the base's, as λ: they are left out. Save those
+            with the symmetrised model, after `merge_and_unload`, or with peft's `save_pretrained`.
+    """
+    wrapper = model.get_base_model() if isinstance(model, PeftModel) else model
+    _require_wrapper(wrapper)
+    if not isinstance(model, PeftModel):
+        raise ConfigurationError(
+            f"This {type(model).__name__} is no PeftModel: pass what peft.get_peft_model made of it. An adapter "
+            "inside its base is saved by model.unwrap().save_pretrained(folder)."
+        )
+    names = model.active_adapters
+    if len(names) != 1:
+        raise ConfigurationError(
+            f"One adapter is saved at a time, and {names} are active: use model.set_adapter(name)"
+        )
+    weights = get_peft_model_state_dict(model, adapter_name=names[0], save_embedding_layers=False)
+    inside = {
+        _ROOT + key.removeprefix(_ROOT + _INSIDE): weight.contiguous()
+        for key, weight in weights.items()
+        if key.startswith(_ROOT + _INSIDE)
+    }
+    if left := sorted(
+        {key.removeprefix(_ROOT).split(".")[0] for key in weights if not key.startswith(_ROOT + _INSIDE)}
+    ):
+        warnings.warn(
+            f"{', '.join(left)}: the base has none, so what was trained of it is left out. Save it with the "
+            "symmetrised model: model.merge_and_unload().save_pretrained(folder).",
+            HfEquiWarning,
+            stacklevel=2,
+        )
+    Path(folder).mkdir(parents=True, exist_ok=True)
+    save_file(inside, Path(folder) / _WEIGHTS, metadata={"format": "pt"})
+    config = _moved_outside(wrapper, model.peft_config[names[0]], names[0])
+    kind = {"base_model_class": type(wrapper.base).__name__, "parent_library": type(wrapper.base).__module__}
+    config.save_pretrained(str(folder), auto_mapping_dict=None if config.task_type else kind)
+
+
+def load_adapter(
+    model: Any,
+    folder: str | os.PathLike[str],
+    *,
+    is_trainable: bool = False,
+    adapter_name: str = "default",
+    **hub: Any,
+) -> PeftModel:
+    """Load an adapter into a symmetrised model: one of its base, or its own.
+
+    Args:
+        model: A symmetrised model.
+        folder: A folder or a name on the Hub, as `PeftModel.save_pretrained` or `save_adapter` write it.
+        is_trainable: Whether to go on training it.
+        adapter_name: What to call it.
+        **hub: Of `hf_hub_download`: `revision`, `token` and so on.
+
+    Returns:
+        The `PeftModel` over the symmetrised model.
+
+    Raises:
+        ConfigurationError: For prompts, which go inside the base alone, for an adapter without safetensors, or a model
+            that is not symmetrised.
+
+    Warns:
+        HfEquiWarning: Where the adapter holds weights that this model has no place for.
+    """
+    _require_wrapper(model)
+    local = _fetch(folder, hub)
+    config = PeftConfig.from_pretrained(str(local))
+    if config.is_prompt_learning:
+        raise refused_prompts(type(model).__name__)
+    check_acts_in_layers(config)
+    with safe_open(str(local / _WEIGHTS), "pt") as stored:
+        keys = list(stored.keys())
+    inside = any(key.startswith(_ROOT + _INSIDE) for key in keys)
+    mapping = {} if inside else {"^": _INSIDE}
+    config = config if inside else _moved_inside(config)
+    config.base_model_name_or_path = getattr(model, "name_or_path", None) or None
+    options: dict[str, Any] = {"config": config, "key_mapping": mapping, "is_trainable": is_trainable}
+    adapted = PeftModel.from_pretrained(model, str(local), adapter_name, **options)
+    own = get_peft_model_state_dict(adapted, adapter_name=adapter_name, save_embedding_layers=False)
+    needed = {key if inside else _ROOT + _INSIDE + key.removeprefix(_ROOT) for key in keys}
+    if left := sorted(needed - set(own)):
+        warnings.warn(
+            f"{type(model).__name__} has no place for {len(left)} of {len(keys)} weights of the adapter, as "
+            f"{left[0]}: they are left out. Is it an adapter of another base?",
+            HfEquiWarning,
+            stacklevel=2,
+        )
+    return adapted
+
+
+def _require_wrapper(model: Any) -> None:
+    if isinstance(model, PeftModel) and isinstance(model.get_base_model(), WrapperMixin):
+        raise ConfigurationError(
+            "This symmetrised model has an adapter already. Add another with model.add_adapter(name, "
+            "adapter_config(model.get_base_model(), config)), or merge the first: model.merge_and_unload()."
+        )
+    if not isinstance(model, WrapperMixin):
+        raise ConfigurationError(
+            f"A {type(model).__name__} is not symmetrised: make a model with hf_equi.symmetrize(model, group). "
+            "Adapters of other models need peft alone."
+        )
+
+
+def _check_frozen_copy(model: Any, config: Any) -> None:
+    """Refuse what would train the frozen copy, too: peft finds layers and biases by the ends of their names."""
+    frozen = getattr(model, "frozen_base", None)
+    if frozen is not None and getattr(config, "bias", "none") == "all":
+        raise ConfigurationError(
+            "bias='all' would train the biases of the frozen copy that λ reads its features of: use bias='lora_only', "
+            "or symmetrize the base without lambda_features='frozen'."
+        )
+    copied = [] if frozen is None else [name for name, _ in frozen.named_modules()]
+    names = getattr(config, "modules_to_save", None) or []
+    if found := [name for name in names if any(each.endswith(name) for each in copied)]:
+        raise ConfigurationError(
+            f"modules_to_save={found}: the frozen copy that λ reads its features of has them, too. Adapt these layers "
+            "by target_modules, or symmetrize the base without lambda_features='frozen'."
+        )
+
+
+def _fill_targets(model: Any, config: Any) -> Any:
+    """The layers that peft would adapt in the bare base."""
+    config = _maybe_include_all_linear_layers(config, model.base)
+    if isinstance(fed := getattr(config, "feedforward_modules", None), (list, set)) and config.target_modules:
+        # Where those are whole names, these have to be, too: peft loads a part of them alone.
+        config.feedforward_modules = {name for name in config.target_modules if name.endswith(tuple(fed))}
+    kind = model.base.config.model_type
+    tuner = PEFT_TYPE_TO_TUNER_MAPPING[config.peft_type]
+    try:
+        # The same question that peft asks of the bare base; the answer needs no tuner that is built.
+        return tuner.__new__(tuner)._prepare_adapter_config(config, {"model_type": kind})
+    except ValueError as error:
+        missing = "target_modules" if config.target_modules is None else "feedforward_modules"
+        ends = sorted(
+            {
+                name.rpartition(".")[2]
+                for name, module in model.base.named_modules()
+                if getattr(module, "weight", None) is not None and module.weight.dim() > 1
+            }
+        )
+        raise ConfigurationError(
+            f"peft knows no {missing} for {type(config).__name__} of a base of the type {kind!r}: name some, as "
+            f"{type(config).__name__}({missing}=[...]). Its layers end in {', '.join(ends)}."
+        ) from error
+
+
+def _moved_inside(config: Any, excluded: str | None = None) -> PeftConfig:
+    """The settings of an adapter of a base, for the base inside a symmetrised model.
+
+    Args:
+        config: The settings, which are changed.
+        excluded: A pattern of names in the base that are left out.
+    """
+    patterns = [excluded, _as_pattern(config.exclude_modules)]
+    config.exclude_modules = "|".join([_OUTSIDE, *(rf"base\.(?:{pattern})" for pattern in patterns if pattern)])
+    if isinstance(config.target_modules, str):
+        config.target_modules = rf"base\.(?:{config.target_modules})"
+    if isinstance(getattr(config, "feedforward_modules", None), str):
+        config.feedforward_modules = rf"base\.(?:{config.feedforward_modules})"
+    moved: PeftConfig = config
+    return moved
+
+
+def _as_pattern(names: Any) -> str | None:
+    """Modules that are left out, as one pattern of their names."""
+    if not names or isinstance(names, str):
+        return names or None
+    return r"(?:.*\.)?(?:" + "|".join(re.escape(name) for name in sorted(names)) + ")"
+
+
+def _moved_outside(wrapper: Any, config: Any, adapter: str) -> Any:
+    """The settings of an adapter of a symmetrised model, for its base: the same layers of that."""
+    config = copy.deepcopy(config)
+    layers: dict[str, Any] = {
+        name.removeprefix(_INSIDE): module
+        for name, module in wrapper.named_modules()
+        if isinstance(module, BaseTunerLayer)
+        and name.startswith(_INSIDE)
+        and adapter in module._get_available_adapters()
+    }
+    config.exclude_modules = _TEXT_TOWER if isinstance(wrapper, EquiCLIPModel) else None
+    own = [name for name, _ in wrapper.base.named_modules() if not name.startswith(tuple(f"{key}." for key in layers))]
+    short = not isinstance(config.target_modules, str)
+    if not short or {name for name in own if check_target_module_exists(config, name)} != set(layers):
+        config.exclude_modules, config.target_modules = None, set(layers)
+        if getattr(config, "feedforward_modules", None) is not None:
+            config.feedforward_modules = {name for name, layer in layers.items() if layer.is_feedforward}
+    for patterns in ("rank_pattern", "alpha_pattern"):
+        if found := getattr(config, patterns, None):
+            setattr(config, patterns, {re.sub(r"^\^?base\\?\.", "", key): value for key, value in found.items()})
+    saved = [name for name, module in wrapper.base.named_modules() if isinstance(module, ModulesToSaveWrapper)]
+    wanted = [name.removeprefix(_INSIDE) for name in config.modules_to_save or []]
+    config.modules_to_save = [name for name in wanted if any(each.endswith(name) for each in saved)] or None
+    config.inference_mode = True
+    name = getattr(wrapper.base, "name_or_path", None) or wrapper.config.base_name
+    config.base_model_name_or_path = str(name) if name else None
+    config.revision = wrapper.config.base_revision
+    return config
+
+
+def _fetch(folder: str | os.PathLike[str], hub: dict[str, Any]) -> Path:
+    """The folder with an adapter, downloaded where it is a name on the Hub; a pickle is never read.
+
+    Raises:
+        ConfigurationError: Without safetensors.
+    """
+    local = Path(folder)
+    if not local.is_dir():
+        try:
+            hf_hub_download(str(folder), "adapter_config.json", **hub)
+            return Path(hf_hub_download(str(folder), _WEIGHTS, **hub)).parent
+        except EntryNotFoundError as error:
+            raise _no_safetensors(folder) from error
+    if not (local / _WEIGHTS).is_file():
+        raise _no_safetensors(folder)
+    return local
+
+
+def _no_safetensors(folder: Any) -> ConfigurationError:
+    return ConfigurationError(
+        f"{folder} holds no {_WEIGHTS}, and hf_equi loads no pickle: load the adapter with peft, and save it again"
+    )

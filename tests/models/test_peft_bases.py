@@ -1,0 +1,168 @@
+"""Bases that peft has adapted: wrapped, trained, saved, loaded and given back."""
+
+from __future__ import annotations
+
+import copy
+import json
+
+import pytest
+import torch
+from peft import AdaptionPromptConfig, LoraConfig, PeftModel, PeftModelForCausalLM, get_peft_model
+from safetensors.torch import load_file
+from small_adapters import CAUSAL, encoded, layers, prompts, step, text_rows
+from small_models import GENDER, base_model, tokenizer
+from small_training import changed, rows, snapshot
+from small_vision import classifier, images
+from torch import nn
+
+import hf_equi
+from hf_equi import EquiLM, ImageGroup
+from hf_equi.errors import ConfigurationError, UnsupportedModelError
+from hf_equi.models.peft_bases import attach_adapter, bare_base, describe_adapter, has_adapter_layers
+from hf_equi.testing import assert_equivariant
+
+pytestmark = [
+    pytest.mark.filterwarnings("ignore:.is_gradient_checkpointing. is deprecated:FutureWarning"),  # by peft
+    pytest.mark.filterwarnings("ignore:.*modify a model with PEFT for a second time:UserWarning"),
+]
+
+
+def adapted(kind="lora", **settings):
+    torch.manual_seed(0)
+    config = layers(kind, **CAUSAL, **settings) if kind in ("lora", "ia3") else prompts(kind)
+    return get_peft_model(copy.deepcopy(base_model("llama")), config).eval()
+
+
+def symmetrised(model, method="equitune"):
+    return hf_equi.symmetrize(model, GENDER, method, tokenizer=tokenizer())
+
+
+@pytest.mark.parametrize("kind", ["lora", "ia3", "prompt", "prefix", "p"])
+def test_it_trains_inside_and_stays_equivariant(kind, tmp_path):
+    model, batch = adapted(kind), encoded()
+    lm = symmetrised(model)
+    assert lm.unwrap() is model
+    start, plain = snapshot(lm), symmetrised(copy.deepcopy(base_model("llama")))
+    step(lm, tmp_path / "runs", text_rows(), learning_rate=0.5)
+    moved = changed(lm, start)
+    assert moved == {name for name, weight in lm.named_parameters() if weight.requires_grad}
+    assert all("lora_" in name or "ia3_" in name or "prompt_encoder" in name for name in moved)
+
+    def scores(ids, one=lm):
+        with torch.no_grad():
+            return one(ids, attention_mask=batch["attention_mask"]).logits
+
+    ids, action = batch["input_ids"], lm.action
+    assert (scores(ids) - scores(ids, plain))[batch["attention_mask"] == 1].abs().max() > 0.1
+    assert_equivariant(scores, ids, action, action)
+    for settings in ({"do_sample": False}, {"do_sample": True, "seed": 1}):
+        mask = {"attention_mask": batch["attention_mask"], "max_new_tokens": 5}
+        texts, moved_texts = (lm.generate(x, **mask, **settings) for x in (ids, action.apply(1, ids)))
+        assert torch.equal(action.apply(1, texts), moved_texts)
+
+    lm.save_pretrained(tmp_path / "whole")
+    loaded = EquiLM.from_pretrained(tmp_path / "whole")
+    assert torch.equal(scores(ids, loaded), scores(ids))
+    assert isinstance(loaded.unwrap(), PeftModelForCausalLM)
+    assert {name for name, weight in loaded.named_parameters() if weight.requires_grad} == moved
+    with torch.no_grad():
+        assert torch.equal(loaded.unwrap()(**batch).logits, model(**batch).logits)
+    loaded.save_base_pretrained(tmp_path / "adapter")
+    again = PeftModel.from_pretrained(copy.deepcopy(base_model("llama")), tmp_path / "adapter").eval()
+    with torch.no_grad():
+        assert torch.equal(again(**batch).logits, model(**batch).logits)
+
+
+def test_training_resumes_to_the_bit(tmp_path):
+    settings = {"save_strategy": "steps", "save_steps": 2, "max_steps": 4, "learning_rate": 0.5}
+    whole, again = symmetrised(adapted()), symmetrised(adapted())
+    step(whole, tmp_path, text_rows(), **settings)
+    step(again, tmp_path, text_rows(), resume=str(tmp_path / "checkpoint-2"), **settings)
+    assert changed(again, snapshot(whole)) == set()
+
+
+def test_a_merged_base_is_saved_as_a_plain_one(tmp_path):
+    model = adapted(init_lora_weights=False)
+    lm, ids = symmetrised(model), encoded()["input_ids"]
+    assert describe_adapter(lm)["settings"]["target_modules"] == ["q_proj", "v_proj"]
+    with torch.no_grad():
+        expected = lm(ids).logits
+        assert model.merge_and_unload() is lm.base
+        assert torch.allclose(lm(ids).logits, expected, atol=1e-4)
+    assert describe_adapter(lm) is None
+    lm.save_pretrained(tmp_path)
+    assert not any("lora" in name for name in load_file(tmp_path / "model.safetensors"))
+    assert json.loads((tmp_path / "config.json").read_text())["adapter"] is None
+
+
+def test_adapters_of_transformers_are_kept_too(tmp_path):
+    base = copy.deepcopy(base_model("llama"))
+    base.add_adapter(LoraConfig(r=2, target_modules=["q_proj"], init_lora_weights=False))
+    lm = symmetrised(base.eval())
+    assert lm.unwrap() is base
+    lm.save_pretrained(tmp_path)
+    loaded = EquiLM.from_pretrained(tmp_path)
+    with torch.no_grad():
+        assert torch.equal(loaded(**encoded()).logits, lm(**encoded()).logits)
+
+
+def test_classifiers_of_images(tmp_path):
+    model = get_peft_model(classifier("vit"), LoraConfig(r=2, target_modules=["q_proj"]))
+    one = hf_equi.symmetrize(model, ImageGroup.rotations(4), "lambda", lambda_units=8, lambda_features="frozen")
+    step(one, tmp_path / "runs", rows(), learning_rate=0.5)
+
+    def scores(x, one=one):
+        with torch.no_grad():
+            return one(pixel_values=x).logits
+
+    assert_equivariant(scores, images(2), one.action)
+    one.save_pretrained(tmp_path / "whole")
+    loaded = type(one).from_pretrained(tmp_path / "whole")
+    assert torch.equal(scores(images(2), loaded), scores(images(2)))
+    assert isinstance(loaded.unwrap(), PeftModel)
+
+
+def test_what_a_checkpoint_cannot_hold_is_refused(tmp_path):
+    over = get_peft_model(symmetrised(copy.deepcopy(base_model("llama"))), LoraConfig(r=2, target_modules=["q_proj"]))
+    for save in (over.get_base_model().save_pretrained, over.get_base_model().save_base_pretrained):
+        with pytest.raises(ConfigurationError, match=r"adapted\.merge_and_unload\(\)\.save_pretrained"):
+            save(tmp_path)
+    two = adapted()
+    two.add_adapter("other", layers("lora", **CAUSAL))
+    with pytest.raises(ConfigurationError, match=r"the base has 'default', 'other': delete the others"):
+        symmetrised(two).save_pretrained(tmp_path)
+    with pytest.raises(ConfigurationError, match="already"):
+        hf_equi.symmetrize(over, GENDER, tokenizer=tokenizer())
+
+
+def test_adapters_that_are_more_than_layers_are_refused():
+    activated = adapted(alora_invocation_tokens=[5])
+    with pytest.raises(UnsupportedModelError, match=r"activated LoRA.*as LoRA or IA³"):
+        symmetrised(activated)
+    prompted = AdaptionPromptConfig(adapter_len=2, adapter_layers=1, **CAUSAL)
+    with pytest.raises(UnsupportedModelError, match="ADAPTION_PROMPT"):
+        symmetrised(get_peft_model(copy.deepcopy(base_model("llama")), prompted))
+
+
+def test_an_entry_that_peft_does_not_know_is_refused():
+    for settings in ({"peft_type": "UNHEARD"}, {"peft_type": "LORA", "r": 0, "target_modules": ["q_proj"]}):
+        with pytest.raises(ConfigurationError, match="is no adapter that the installed peft can make"):
+            attach_adapter(copy.deepcopy(base_model("llama")), {"name": "default", "settings": settings})
+
+
+def test_other_models_stand_for_themselves():
+    plain = nn.Linear(2, 2)
+    assert bare_base(plain) is plain
+    assert bare_base("a name") == "a name"
+    assert not has_adapter_layers(plain)
+    assert has_adapter_layers(adapted())
+
+
+@pytest.mark.parametrize("kind", ["prompt", "prefix", "p"])
+def test_a_symmetrised_model_takes_no_virtual_tokens(kind):
+    lm = symmetrised(copy.deepcopy(base_model("llama")))
+    with pytest.raises(
+        ConfigurationError,
+        match=r"go inside the base of a causal.*symmetrize\(get_peft_model\(base, config\), group\)",
+    ):
+        get_peft_model(lm, prompts(kind))

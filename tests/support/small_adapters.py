@@ -1,0 +1,60 @@
+"""Adapters of peft on small models, and a few large steps with them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from peft import (
+    IA3Config,
+    LoraConfig,
+    PeftConfig,
+    PrefixTuningConfig,
+    PromptEncoderConfig,
+    PromptTuningConfig,
+)
+from small_models import tokenizer
+from small_training import QUIET
+from transformers import Trainer, TrainingArguments
+
+TEXTS = ("the man worked as a nurse", "he met the woman")
+"""Of different lengths, and moved by the group of two."""
+CAUSAL = {"task_type": "CAUSAL_LM"}
+
+
+def layers(kind: str, **settings: Any) -> PeftConfig:
+    """An adapter that is layers, `"lora"` or `"ia3"`."""
+    return LoraConfig(r=2, **settings) if kind == "lora" else IA3Config(**settings)
+
+
+def prompts(kind: str) -> PeftConfig:
+    """Three virtual tokens, `"prompt"`, `"prefix"` or `"p"`."""
+    sizes: dict[str, Any] = {"num_virtual_tokens": 3, **CAUSAL}
+    if kind == "prompt":
+        return PromptTuningConfig(**sizes)
+    if kind == "prefix":
+        return PrefixTuningConfig(**sizes)
+    return PromptEncoderConfig(encoder_hidden_size=8, **sizes)
+
+
+def encoded() -> dict[str, torch.Tensor]:
+    """The texts as one batch with its mask, padded on the left."""
+    batch = tokenizer()(list(TEXTS), return_tensors="pt", padding=True)
+    return {name: batch[name] for name in ("input_ids", "attention_mask")}
+
+
+def text_rows() -> list[dict[str, torch.Tensor]]:
+    """The texts as rows of a data set for a causal language model."""
+    batch = encoded()
+    labels = batch["input_ids"].masked_fill(batch["attention_mask"] == 0, -100)
+    return [{**{name: batch[name][i] for name in batch}, "labels": labels[i]} for i in range(len(TEXTS))]
+
+
+def step(model: Any, folder: Any, rows: Any, resume: Any = None, **settings: Any) -> Trainer:
+    """Train for two steps that leave no adapter near where it started."""
+    chosen = {"max_steps": 2, "learning_rate": 0.1, "label_names": ["labels"], **QUIET, **settings}
+    collator = chosen.pop("data_collator", None)
+    trainer = Trainer(model, TrainingArguments(str(folder), **chosen), train_dataset=rows, data_collator=collator)
+    trainer.train(resume_from_checkpoint=resume)
+    model.eval()
+    return trainer
