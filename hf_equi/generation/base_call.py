@@ -50,8 +50,8 @@ def check_seq2seq_base(base: PreTrainedModel | type[PreTrainedModel]) -> None:
 def call_base(base: PreTrainedModel, arguments: dict[str, Any], logits_to_keep: int) -> Any:
     """Call the base with what it accepts."""
     accepted = parameters(type(base).forward)
-    if "position_ids" not in accepted:
-        arguments.pop("position_ids", None)
+    for name in {"position_ids", "use_cache"} - accepted:
+        arguments.pop(name, None)
     arguments["return_dict"] = True
     if "logits_to_keep" in accepted:
         arguments["logits_to_keep"] = logits_to_keep

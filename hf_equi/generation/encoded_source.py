@@ -12,6 +12,7 @@ from transformers.utils import ModelOutput
 
 from hf_equi.actions import TokenAction
 from hf_equi.errors import ConfigurationError
+from hf_equi.generation.chunks import in_chunks, shares_rows
 from hf_equi.symmetrizers import Orbit
 
 __all__ = ["EncodedSource", "OrbitEncoderOutput", "encode_orbit"]
@@ -101,16 +102,18 @@ def encode_orbit(
     Cost: one forward of the encoder on at most |G| rows a source; one row where nothing moves.
     """
     members = action.members(elements, input_ids)
-    orbit, _ = Orbit.start(elements).extend(members)
+    orbit, _ = Orbit.start(elements, shares_rows(base, chunk)).extend(members)
     tokens = members[orbit.batch_of_row, orbit.slot_of_row]  # (R, length)
-    size = orbit.rows if chunk is None else len(input_ids) * chunk
+    size = None if chunk is None else len(input_ids) * chunk
     encoder = base.get_encoder()
-    slices = []
-    for start in range(0, orbit.rows, size):
-        rows = {"input_ids": tokens[start : start + size]}
+
+    def encode(part: slice) -> Any:
+        rows = {"input_ids": tokens[part]}
         if mask is not None:
-            rows["attention_mask"] = mask[orbit.batch_of_row[start : start + size]]
-        slices.append(encoder(**rows, return_dict=True))
+            rows["attention_mask"] = mask[orbit.batch_of_row[part]]
+        return encoder(**rows, return_dict=True)
+
+    slices = [encoded for _, encoded in in_chunks(base, orbit.rows, size, encode)]
     state = None
     if slices[0].get("encoder_state") is not None:
         state = torch.cat([part["encoder_state"] for part in slices])[orbit.row_of]

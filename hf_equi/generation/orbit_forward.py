@@ -21,6 +21,7 @@ from transformers.cache_utils import Cache
 from hf_equi.actions import TokenAction
 from hf_equi.errors import UnsupportedModelError
 from hf_equi.generation.base_call import call_base
+from hf_equi.generation.chunks import in_chunks, shares_rows
 from hf_equi.generation.encoded_source import EncodedSource
 from hf_equi.generation.memory import advice_on_memory
 from hf_equi.generation.orbit_cache import OrbitCache
@@ -172,21 +173,24 @@ def _uncached(
 ) -> OrbitScores:
     """All places of whole texts, a chunk of rows at a time."""
     members = action.members(elements, inputs.input_ids)
-    orbit, _ = inputs.start(elements).extend(members)
+    orbit, _ = inputs.start(elements, shares_rows(base, inputs.chunk)).extend(members)
     fold = method.fold(orbit, action, inputs.normalised)
     keep = 0 if method.weighs_history else inputs.logits_to_keep
-    size = orbit.rows if inputs.chunk is None else len(members) * inputs.chunk
-    for start in range(0, orbit.rows, size):
-        rows = slice(start, start + size)
+    size = None if inputs.chunk is None else len(members) * inputs.chunk
+
+    def score(rows: slice) -> tuple[torch.Tensor, torch.Tensor | None]:
         batch, slots = orbit.batch_of_row[rows], orbit.slot_of_row[rows]
         name = "input_ids" if inputs.source is None else "decoder_input_ids"
         arguments = {name: members[batch, slots], **_rows(inputs, inputs.attention_mask, None, batch, slots)}
-        logits = call_base(base, arguments, keep).logits
+        logits = call_base(base, {**arguments, "use_cache": False}, keep).logits
         scores = _normalise(logits, needed=not fold.takes_logits)
         weights = _weights(method, scores, members, orbit, rows, inputs)
         if method.weighs_history and weights is not None:
             scores, weights = scores[:, -inputs.logits_to_keep :], weights[:, -inputs.logits_to_keep :]
-        fold.add(start, scores, weights, _counted(inputs, orbit, rows, scores.shape[1]))
+        return scores, weights
+
+    for rows, (scores, weights) in in_chunks(base, orbit.rows, size, score):
+        fold.add(rows.start, scores, weights, _counted(inputs, orbit, rows, scores.shape[1]))
     return OrbitScores(fold.result(), None, None, fold.decision())
 
 

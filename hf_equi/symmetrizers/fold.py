@@ -104,6 +104,7 @@ class OrbitFold(Fold):
         self.normalised = normalised
         self.takes_logits = method.takes_logits and action.general is None and normalised
         self.total: torch.Tensor | None = None
+        self.totals: dict[int, torch.Tensor] = {}  # of single texts, where rows come in slices
         self.identity: list[torch.Tensor] = []
         self.moved: list[torch.Tensor] = []
         self.log_weights: list[torch.Tensor] = []
@@ -133,8 +134,8 @@ class OrbitFold(Fold):
             self.total = scores
             return
         members = scores.view(-1, size, *scores.shape[1:])  # (B, D, ..., V)
-        for place in range(size):
-            self.total = self.method.accumulate(self.total, members[:, place], -math.log(size))
+        for member in members.unbind(1):  # whose gradient is one tensor, not one a member
+            self.total = self.method.accumulate(self.total, member, -math.log(size))
 
     def _add_slice(self, start: int, scores: torch.Tensor, log_weights: torch.Tensor | None) -> None:
         """Add any rows: as many of an orbit as come, weighted."""
@@ -145,8 +146,16 @@ class OrbitFold(Fold):
         if log_weights is not None:
             weights = weights + log_weights.unsqueeze(-1)
             self.log_weights.append(log_weights)
+        if scores.requires_grad or len(scores) < self.orbit.rows:
+            self._accumulate_texts(batch.tolist(), scores, weights)
+            return
         for place in range(int(rank.min()), int(rank.max()) + 1):
             self._accumulate(batch, rank == place, scores, weights)
+
+    def _accumulate_texts(self, batch: list[int], scores: torch.Tensor, weights: torch.Tensor) -> None:
+        """Add rows to the sums of their texts, one by one: neither is the whole sum copied, nor are scores kept."""
+        for text, score, weight in zip(batch, scores.unbind(), weights.unbind(), strict=True):
+            self.totals[text] = self.method.accumulate(self.totals.get(text), score, weight)
 
     def _accumulate(
         self, batch: torch.Tensor, chosen: torch.Tensor, scores: torch.Tensor, weights: torch.Tensor
@@ -167,6 +176,9 @@ class OrbitFold(Fold):
 
     def result(self) -> torch.Tensor:
         """The combined log-probabilities, `(B, ..., V)`."""
+        if self.totals:
+            self.total = torch.stack([self.totals[text] for text in range(len(self.orbit.counts))])
+            self.totals = {}
         if self.total is None:
             raise RuntimeError("no rows were added")
         # With one row an orbit the total is the scores themselves, which belong to the caller.

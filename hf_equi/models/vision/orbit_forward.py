@@ -7,12 +7,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 import torch
 
 from hf_equi.actions import PixelAction, TrivialAction
 from hf_equi.errors import ActionError, ConfigurationError
+from hf_equi.generation.chunks import in_chunks, shares_rows
 from hf_equi.generation.memory import advice_on_memory
 from hf_equi.groups import FiniteGroup
 from hf_equi.models.vision.cuts import Cut
@@ -21,6 +23,8 @@ from hf_equi.symmetrizers import Decision, Draws, Orbit, Symmetrizer
 from hf_equi.symmetrizers.lambda_equitune import normalise_log_weights
 
 __all__ = ["Combination", "ImageOrbits", "OrbitReader", "combine"]
+
+_PIXELS_AT_ONCE = 2**20  # 20 images of 224 by 224, whose feature maps a CPU reads and writes faster than larger ones
 
 
 @dataclass(frozen=True)
@@ -74,7 +78,8 @@ class OrbitReader:
         method: Decides which members are asked for.
         level: Decides what is read.
         cut: Where the base is cut.
-        chunk: Members of each orbit that go through the base at once; `None` for all.
+        chunk: Members of each orbit that go through the base at once; `None` for all. A CPU that evaluates
+            takes pieces of a million pixels at most.
         extras: What the base is given beside the images.
     """
 
@@ -98,22 +103,30 @@ class OrbitReader:
             UnsupportedModelError: Where memory does not suffice, with advice.
         """
         _check_batch(images, "pixel_values")
-        orbit = self._orbits(images)
-        size = orbit.rows if self.chunk is None else self.chunk * len(images)
+        size = self._rows_at_once(base, images)
+        orbit = self._orbits(images, shares_rows(base, size))
         what = f"{len(images)} images of {' × '.join(map(str, images.shape[1:]))}"
         with advice_on_memory(what, orbit.elements, self.chunk, images.device):
-            parts = [
-                self._read_rows(base, images, orbit, slice(start, min(start + size, orbit.rows)), frozen)
-                for start in range(0, orbit.rows, size)
-            ]
+            run = partial(self._read_rows, base, images, orbit, frozen)
+            parts = [part for _, part in in_chunks(base, orbit.rows, size, run)]
             features, maps, others = map(_join, zip(*parts, strict=True))
         return ImageOrbits(self.action.group, orbit, features, maps, others)
 
-    def _orbits(self, images: torch.Tensor) -> Orbit:
+    def _rows_at_once(self, base: Any, images: torch.Tensor) -> int | None:
+        """Rows that go through the base together; `None` for all."""
+        size = None if self.chunk is None else self.chunk * len(images)
+        height, width = images.shape[-2:]
+        # In training a batch norm reads all rows, and autograd keeps what pieces would let go.
+        if images.device.type != "cpu" or torch.is_grad_enabled() or base.training:
+            return size
+        piece = max(_PIXELS_AT_ONCE // (height * width), 1)
+        return piece if size is None else min(piece, size)
+
+    def _orbits(self, images: torch.Tensor, shared: bool) -> Orbit:
         """Rows for the members that the method asks for, in an order that does not depend on which came in."""
         method: Any = self.method  # which reads no more of an action than its group
         elements = method.draw(self.action, images, None, Draws())
-        shared = not self.level.reads_maps
+        shared = shared and not self.level.reads_maps
         if elements.shape[1] == 1:  # nothing to order, nothing to share
             return Orbit.start(elements, shared)
         with torch.no_grad():
@@ -121,22 +134,24 @@ class OrbitReader:
         return Orbit.of_keys(elements, keys.gather(1, elements), shared)
 
     def _read_rows(
-        self, base: Any, images: torch.Tensor, orbit: Orbit, rows: slice, frozen: Any
+        self, base: Any, images: torch.Tensor, orbit: Orbit, frozen: Any, rows: slice
     ) -> tuple[Any, Any, Any]:
         """Features, feature maps and frozen features of some rows."""
         elements = orbit.element_of_row[rows]
         members = self.action.apply_each(elements, images[orbit.batch_of_row[rows]])
-        other = None
-        if frozen is not None:
-            with torch.no_grad():
-                other = self.cut.features(frozen, members, **self.extras)
-        if not self.level.reads_maps:
-            return self.cut.features(base, members, **self.extras), None, other
-        maps = self.cut.maps(base, members, **self.extras)
-        features = self.cut.pool(base, maps)
-        height, width = images.shape[-2:]
-        action = self.cut.map_action(self.action.group, base, (height, width))
-        return features, action.invert_each(elements, maps), other
+        maps = None
+        if self.level.reads_maps:
+            maps = self.cut.maps(base, members, **self.extras)
+            features = self.cut.pool(base, maps)
+            height, width = images.shape[-2:]
+            action = self.cut.map_action(self.action.group, base, (height, width))
+            maps = action.invert_each(elements, maps)
+        else:
+            features = self.cut.features(base, members, **self.extras)
+        if frozen is None:
+            return features, maps, None
+        with torch.no_grad():  # the last, so that what is computed again for a backward pass ends before it
+            return features, maps, self.cut.features(frozen, members, **self.extras)
 
 
 @dataclass(frozen=True)

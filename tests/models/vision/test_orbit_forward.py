@@ -54,6 +54,22 @@ def test_rows_are_the_distinct_members():
     assert orbits.frozen is None
 
 
+@pytest.mark.parametrize("chunk", [None, 1, 2])
+def test_a_cpu_that_evaluates_reads_large_images_in_pieces(chunk):
+    large = torch.randn(2, 1, 1024, 512, generator=torch.Generator().manual_seed(0))  # two make a million pixels
+    flips, frozen = ImageGroup.flips("both"), nn.Identity().eval()
+    cut = Pixels()
+    with torch.no_grad():
+        pieces = read(large, flips, cut=cut, chunk=chunk, base=frozen)
+    assert [count for count, _ in cut.calls] == [2, 2, 2, 2]
+    for learning in (nn.Identity().train(), frozen):  # batch norms read all rows, and so does autograd
+        whole = Pixels()
+        with torch.set_grad_enabled(learning is frozen):
+            members = read(large, flips, cut=whole, base=learning)
+        assert [count for count, _ in whole.calls] == [8]
+        assert torch.equal(members.features, pieces.features)
+
+
 def test_the_order_of_rows_does_not_depend_on_what_came_in():
     for group in GROUPS.values():
         first = read(small(), group).features

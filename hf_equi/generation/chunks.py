@@ -1,0 +1,76 @@
+"""Run the rows of orbits through a base a chunk at a time, and keep of each chunk no more than training needs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import TypeVar
+
+import torch
+from torch import nn
+from torch.utils.checkpoint import checkpoint
+
+if torch.distributed.is_available():
+    from torch.distributed.fsdp import FSDPModule, FullyShardedDataParallel
+
+    _SHARDED: tuple[type, ...] = (FSDPModule, FullyShardedDataParallel)
+else:
+    _SHARDED = ()
+
+__all__ = ["in_chunks", "is_sharded", "shares_rows"]
+
+Part = TypeVar("Part")
+
+
+def in_chunks(
+    base: nn.Module, rows: int, size: int | None, run: Callable[[slice], Part]
+) -> Iterator[tuple[slice, Part]]:
+    """Run rows in chunks, in order.
+
+    In training, autograd would keep the activations of all chunks until the backward pass. Where the base checkpoints
+    its activations, those of a chunk are computed again in the backward pass instead, and go before the next chunk's
+    come; the last chunk, whose backward pass is the first, keeps its own.
+
+    Args:
+        base: The base that `run` calls.
+        rows: How many.
+        size: Of a chunk; `None` for all at once.
+        run: What to do with some rows.
+
+    Yields:
+        The rows of a chunk, and what `run` made of them.
+
+    Cost: where activations are checkpointed, one forward more of all chunks but the last.
+
+    Example:
+        >>> from transformers import GPT2Config, GPT2LMHeadModel
+        >>> base = GPT2LMHeadModel(GPT2Config(vocab_size=9, n_embd=4, n_layer=1, n_head=1))
+        >>> [part for _, part in in_chunks(base, 5, 2, lambda chunk: chunk.stop - chunk.start)]
+        [2, 2, 1]
+    """
+    step = max(rows if size is None else size, 1)
+    trains = step < rows and torch.is_grad_enabled() and base.training
+    recomputes = trains and getattr(base, "is_activation_checkpointing", False)
+    for start in range(0, rows, step):
+        chunk = slice(start, min(start + step, rows))
+        if recomputes and chunk.stop < rows:
+            yield chunk, checkpoint(run, chunk, use_reentrant=False)
+        else:
+            yield chunk, run(chunk)
+
+
+def shares_rows(base: nn.Module, size: int | None) -> bool:
+    """Whether equal members of an orbit may share a row.
+
+    Not where processes hold parts of the weights (FSDP) and rows come in chunks: each call of the base gathers the
+    parts, so that all processes have to make as many calls, whatever they read. Else one would wait for ever.
+
+    Args:
+        base: The base.
+        size: Of a chunk; `None` for all rows at once, which is one call everywhere.
+    """
+    return size is None or not is_sharded(base)
+
+
+def is_sharded(base: nn.Module) -> bool:
+    """Whether processes hold parts of the weights (FSDP), so that all have to call the base equally often."""
+    return any(isinstance(module, _SHARDED) for module in base.modules())
