@@ -150,3 +150,12 @@ def _register_package(package: str) -> None:
             getattr(transformers, registered.auto_class).register(config, model, exist_ok=True)
             if registered.package == _CLIP:  # which transformers loads through both
                 transformers.AutoModel.register(config, model, exist_ok=True)
+            if registered.auto_class == "AutoModelForCausalLM":
+                _note_causal(model_type, registered.model)
+
+
+def _note_causal(model_type: str, model: str) -> None:
+    """Add to the names by which `Trainer` knows that labels are to be shifted before they are smoothed."""
+    from transformers.models.auto.modeling_auto import MODEL_FOR_CAUSAL_LM_MAPPING_NAMES
+
+    MODEL_FOR_CAUSAL_LM_MAPPING_NAMES[model_type] = model

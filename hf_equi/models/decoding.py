@@ -108,6 +108,7 @@ class DecodingMixin:
 
     def _read_prompts(self, inputs: torch.Tensor | None, kwargs: dict[str, Any]) -> torch.Tensor:
         """The token ids of a call, checked."""
+        kwargs.pop("labels", None)  # which Seq2SeqTrainer passes, and other models ignore too
         ids = kwargs.pop("input_ids", None) if inputs is None else inputs
         if ids is None or kwargs.get("inputs_embeds") is not None:
             raise ConfigurationError("A group acts on tokens: pass the prompts as input_ids, not as inputs_embeds")

@@ -10,7 +10,12 @@ import torch
 
 from hf_equi.errors import ConfigurationError
 
-__all__ = ["ScheduledSampling"]
+__all__ = ["COLLATE", "OWN_TOKENS", "ScheduledSampling"]
+
+OWN_TOKENS = "config.teacher_forcing_ratio is below 1, so some sentences read their own tokens while it trains"
+"""Why a loss of logits is not that of scheduled sampling."""
+COLLATE = "DataCollatorForSeq2Seq(tokenizer, model=model) makes the inputs, where the Trainer smooths labels too."
+"""Where a target comes from that did not come with labels."""
 
 
 @dataclass(frozen=True)

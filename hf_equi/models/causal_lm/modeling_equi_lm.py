@@ -18,14 +18,24 @@ from hf_equi.generation.base_call import check_base
 from hf_equi.generation.orbit_cache import OrbitCache
 from hf_equi.generation.orbit_forward import OrbitInputs, forward_orbit
 from hf_equi.groups import DemographicGroup
+from hf_equi.models.cards.kinds import CardKind
+from hf_equi.models.cards.text_kinds import CausalLMCard
 from hf_equi.models.causal_lm.configuration_equi_lm import EquiLMConfig
 from hf_equi.models.causal_lm.explanation import TokenExplanation, explain_tokens
 from hf_equi.models.decoding import DecodingMixin
 from hf_equi.models.text_checkpoints import TextCheckpointMixin
 from hf_equi.models.text_wrapping import TextWrapperMixin
 from hf_equi.symmetrizers import Draws, Symmetrizer
+from hf_equi.symmetrizers.outside_loss import check_outside_loss
 
 __all__ = ["EquiCausalLMOutput", "EquiLM"]
+
+# Why the loss of an EquiLM may be another than that of its logits, with labels that the caller shifts.
+_WEIGHS = 'method="mixture" weighs members by the tokens that have labels, and the others are its prompt'
+_COMPILED = (
+    "around a compiled model the Trainer does not find its name, and shifts no labels; with model.base.compile() in "
+    "the place of torch_compile=True it does"
+)
 
 
 @dataclass
@@ -78,6 +88,7 @@ class EquiLM(TextWrapperMixin, TextCheckpointMixin, DecodingMixin, PreTrainedMod
 
     config_class = EquiLMConfig
     auto_class: ClassVar[Any] = AutoModelForCausalLM
+    card_kind: ClassVar[CardKind] = CausalLMCard()
     action_class: ClassVar[type] = TokenAction
     tractable: ClassVar[bool] = True
     """Whether `forward` gives the law of the texts that are generated."""
@@ -137,12 +148,13 @@ class EquiLM(TextWrapperMixin, TextCheckpointMixin, DecodingMixin, PreTrainedMod
                 are used.
 
         Raises:
-            ConfigurationError: For `inputs_embeds`, without `input_ids`, for hidden states or attentions.
+            ConfigurationError: For `inputs_embeds`, without `input_ids`, for hidden states or attentions; for a loss
+                outside of the model that would be another.
             UnsupportedModelError: For a cache of another model; where memory does not suffice, with advice.
         """
         if input_ids is None or inputs_embeds is not None:
             raise ConfigurationError("A group acts on tokens, so EquiLM needs input_ids and cannot read inputs_embeds")
-        items = kwargs.pop("num_items_in_batch", None)
+        items, method = self._count(labels, kwargs), self.config.create_method()
         inputs = OrbitInputs(
             input_ids=input_ids,
             attention_mask=attention_mask,
@@ -156,12 +168,19 @@ class EquiLM(TextWrapperMixin, TextCheckpointMixin, DecodingMixin, PreTrainedMod
         )
         action = self.resolve(group)
         members = self._members(action, inputs, labels is not None) if elements is None else elements[:, None]
-        out = forward_orbit(self.base, action, self.config.create_method(), members, inputs)
+        out = forward_orbit(self.base, action, method, members, inputs)
         loss = None if labels is None else self._loss(out.combined, labels, attention_mask, items)
         chosen = members[:, 0] if members.shape[1] == 1 else None
         logits = out.combined if labels is None else out.combined[:, -logits_to_keep:]
         result = EquiCausalLMOutput(loss=loss, logits=logits, past_key_values=out.cache, chosen_element=chosen)
         return result.to_tuple() if return_dict is False else result
+
+    def _count(self, labels: torch.Tensor | None, kwargs: dict[str, Any]) -> torch.Tensor | int | None:
+        """How many labels there are in all, where that is told; refused to those who would compute another loss."""
+        items: torch.Tensor | int | None = kwargs.pop("num_items_in_batch", None)
+        weighs, compiled = self.config.create_method().weighs_history, torch.compiler.is_compiling()
+        check_outside_loss(labels, items, {_WEIGHS: weighs, _COMPILED: compiled})
+        return items
 
     def _members(self, action: TokenAction, inputs: OrbitInputs, scores_labels: bool) -> torch.Tensor:
         """The elements to run, `(batch, members)`: to decode with where a cache is kept, else to score with."""

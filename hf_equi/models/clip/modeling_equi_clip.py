@@ -13,6 +13,8 @@ from transformers.modeling_outputs import BaseModelOutputWithPooling
 from transformers.utils import ModelOutput
 
 from hf_equi.errors import ConfigurationError
+from hf_equi.models.cards.image_kinds import CLIPCard
+from hf_equi.models.cards.kinds import CardKind
 from hf_equi.models.clip.configuration_equi_clip import EquiCLIPConfig, EquiSiglipConfig
 from hf_equi.models.vision.checkpoints import VisionCheckpointMixin
 from hf_equi.models.vision.clip_cuts import ClipCut, check_clip, find_clip_cut
@@ -47,6 +49,10 @@ class EquiCLIPOutput(ModelOutput):
     chosen_element: torch.Tensor | None = None
     margin: torch.Tensor | None = None
     group_weights: torch.Tensor | None = None
+
+    def __getitem__(self, k: str | int | slice) -> Any:
+        """An entry; `"logits"`, by which the Trainer smooths labels, is that of images, which labels are of."""
+        return super().__getitem__("logits_per_image" if k == "logits" else k)  # type: ignore[no-untyped-call]
 
 
 class EquiCLIPModel(VisionWrapperMixin, VisionCheckpointMixin, PreTrainedModel):  # type: ignore[misc]
@@ -86,6 +92,7 @@ class EquiCLIPModel(VisionWrapperMixin, VisionCheckpointMixin, PreTrainedModel):
 
     config_class = EquiCLIPConfig
     auto_class: ClassVar[Any] = AutoModelForZeroShotImageClassification
+    card_kind: ClassVar[CardKind] = CLIPCard()
     processor_class: ClassVar[Any] = AutoProcessor
     base_model_prefix = "base"
     accepts_loss_kwargs = False
@@ -168,7 +175,7 @@ class EquiCLIPModel(VisionWrapperMixin, VisionCheckpointMixin, PreTrainedModel):
             ActionError: For images that the group does not act on.
             ConfigurationError: Without images or texts, or with two kinds of them; for features at the spatial level
                 or of a wrong size; for both losses at once, or the contrastive one of combined probabilities; for
-                hidden states or attentions.
+                hidden states or attentions; in training for the published objective, without a loss.
         """
         self._check_losses(labels, return_loss)
         extras = checked_extras(kwargs)
@@ -210,6 +217,8 @@ class EquiCLIPModel(VisionWrapperMixin, VisionCheckpointMixin, PreTrainedModel):
 
     def _check_losses(self, labels: torch.Tensor | None, contrastive: bool | None) -> None:
         """Refuse losses that there are not."""
+        if not contrastive:
+            self._check_objective(labels)
         if labels is not None and contrastive:
             raise ConfigurationError("labels= and return_loss= ask for two losses: pass one of them")
         if contrastive and self._cut.links == "softmax" and self._level().name == "probabilities":

@@ -12,6 +12,8 @@ from transformers.loss.loss_utils import LOSS_MAPPING
 from transformers.utils import ModelOutput
 
 from hf_equi.errors import ConfigurationError
+from hf_equi.models.cards.image_kinds import ImageClassifierCard
+from hf_equi.models.cards.kinds import CardKind
 from hf_equi.models.image_classification.base_check import check_classifier
 from hf_equi.models.image_classification.configuration_equi_image_classification import EquiImageClassificationConfig
 from hf_equi.models.vision.checkpoints import VisionCheckpointMixin
@@ -82,6 +84,7 @@ class EquiForImageClassification(VisionWrapperMixin, VisionCheckpointMixin, PreT
 
     config_class = EquiImageClassificationConfig
     auto_class: ClassVar[Any] = AutoModelForImageClassification
+    card_kind: ClassVar[CardKind] = ImageClassifierCard()
     processor_class: ClassVar[Any] = AutoImageProcessor
     base_model_prefix = "base"
     accepts_loss_kwargs = False
@@ -116,8 +119,10 @@ class EquiForImageClassification(VisionWrapperMixin, VisionCheckpointMixin, PreT
 
         Raises:
             ActionError: For images that the group does not act on.
-            ConfigurationError: Without images; for features at the spatial level; for hidden states or attentions.
+            ConfigurationError: Without images; for features at the spatial level; for hidden states or attentions; in
+                training for the published objective, without labels.
         """
+        self._check_objective(labels)
         self._settle_problem(labels)
         orbits = self._read_orbits(pixel_values, orbit_features, checked_extras(kwargs))
         method, level = self.config.create_method(), self.config.create_level()

@@ -16,9 +16,12 @@ from hf_equi.actions.resolution import resolve_pair
 from hf_equi.actions.tokens import TokenMap
 from hf_equi.errors import ConfigurationError
 from hf_equi.generation.base_call import check_seq2seq_base
+from hf_equi.generation.chunks import is_sharded
 from hf_equi.generation.encoded_source import EncodedSource, OrbitEncoderOutput
 from hf_equi.generation.orbit_forward import OrbitInputs, forward_orbit
 from hf_equi.groups import DemographicGroup
+from hf_equi.models.cards.kinds import CardKind
+from hf_equi.models.cards.text_kinds import Seq2SeqCard
 from hf_equi.models.seq2seq.checkpoints import PairCheckpointMixin
 from hf_equi.models.seq2seq.configuration_equi_seq2seq import EquiSeq2SeqConfig
 from hf_equi.models.seq2seq.decoding import PairDecodingMixin
@@ -26,7 +29,8 @@ from hf_equi.models.seq2seq.encoder import OrbitEncoder
 from hf_equi.models.seq2seq.rollout import Rollout, roll_out_independent, roll_out_synchronised
 from hf_equi.models.text_wrapping import TextWrapperMixin
 from hf_equi.models.weighing import WeighingMixin
-from hf_equi.networks.scheduled_sampling import ScheduledSampling
+from hf_equi.networks.scheduled_sampling import COLLATE, OWN_TOKENS, ScheduledSampling
+from hf_equi.symmetrizers.outside_loss import check_outside_loss
 
 __all__ = ["EquiForSeq2SeqLM", "EquiSeq2SeqLMOutput"]
 
@@ -83,6 +87,7 @@ class EquiForSeq2SeqLM(  # type: ignore[misc]
 
     config_class = EquiSeq2SeqConfig
     auto_class: ClassVar[Any] = AutoModelForSeq2SeqLM
+    card_kind: ClassVar[CardKind] = Seq2SeqCard()
     action_class: ClassVar[type] = TokenPairAction
     base_model_prefix = "base"
     main_input_name = "input_ids"
@@ -152,10 +157,10 @@ class EquiForSeq2SeqLM(  # type: ignore[misc]
             **kwargs: `num_items_in_batch` goes to the loss, all else to the base.
 
         Raises:
-            ConfigurationError: Without source or target; for embeddings, hidden states, attentions.
+            ConfigurationError: Without source or target; for embeddings, hidden states, attentions, another's loss.
             UnsupportedModelError: For a cache of another model; where memory does not suffice, with advice.
         """
-        items = kwargs.pop("num_items_in_batch", None)
+        items = self._count(labels, kwargs)
         action, extras = self.resolve(group), _extras(kwargs)
         source = self._encode(input_ids, attention_mask, encoder_outputs, action, elements)
         if labels is not None and (decoder_input_ids is None or self._draws(decoder_input_ids, labels)):
@@ -179,6 +184,17 @@ class EquiForSeq2SeqLM(  # type: ignore[misc]
         rollout = Rollout(out.combined, labels, out.decision)
         return self._finish(rollout, out.cache, source, items, return_dict)
 
+    def _count(self, labels: torch.Tensor | None, kwargs: dict[str, Any]) -> torch.Tensor | int | None:
+        """How many labels there are in all, where that is told; refused to those who would compute another loss."""
+        items: torch.Tensor | int | None = kwargs.pop("num_items_in_batch", None)
+        reasons = {
+            OWN_TOKENS: self.training and self.config.teacher_forcing_ratio < 1,
+            'config.objective="members" is the mean of the losses of members': not self._normalised,
+            'method="equizero" chooses by the places that have labels': self.config.create_method().chooses,
+        }
+        check_outside_loss(labels, items, reasons)
+        return items
+
     def _encode(
         self,
         input_ids: torch.Tensor | None,
@@ -195,8 +211,8 @@ class EquiForSeq2SeqLM(  # type: ignore[misc]
         return EncodedSource(encoded, mask)
 
     def _roll_out(self, action: TokenPairAction, source: EncodedSource, sampling: ScheduledSampling) -> Rollout:
-        """Decode sentences of which some read what they say; refused under activation checkpointing."""
-        if self.base.is_activation_checkpointing:
+        """Decode sentences of which some read what they say; refused where checkpointing takes the cache."""
+        if self.base.is_activation_checkpointing and not self.base._is_stateful:  # recurrent states are kept
             raise ConfigurationError(
                 "Sentences that read their own tokens need the decoder's cache, which activation checkpointing takes "
                 "away: switch it off, or set config.teacher_forcing_ratio = 1.0"
@@ -240,7 +256,13 @@ class EquiForSeq2SeqLM(  # type: ignore[misc]
         return shifted
 
     def _toss(self, labels: torch.Tensor) -> ScheduledSampling:
-        """Which sentences read the labels, as the base shifts them."""
+        """Which sentences read the labels, as the base shifts them; refused where processes would wait for others."""
+        if self.training and self.config.teacher_forcing_ratio < 1 and is_sharded(self.base):
+            raise ConfigurationError(
+                "Sentences that read their own tokens call the base once a token, and others call it once, but "
+                "processes that share its weights (FSDP) have to call it equally often: set "
+                "config.teacher_forcing_ratio = 1.0, or train by DistributedDataParallel"
+            )
         inputs = self.prepare_decoder_input_ids_from_labels(labels)
         return ScheduledSampling.draw(self.config, labels, self.training, inputs)
 
@@ -259,7 +281,7 @@ def _counted(labels: torch.Tensor | None, mask: torch.Tensor | None) -> torch.Te
 
 def _required(ids: torch.Tensor | None) -> torch.Tensor:
     if ids is None:
-        raise ConfigurationError("EquiForSeq2SeqLM needs decoder_input_ids or labels")
+        raise ConfigurationError(f"EquiForSeq2SeqLM needs decoder_input_ids or labels. {COLLATE}")
     return ids
 
 

@@ -21,6 +21,7 @@ from hf_equi.models.vision.probing import feature_size
 from hf_equi.models.weighing import WeighingMixin
 from hf_equi.models.wrapping import WrapperMixin
 from hf_equi.symmetrizers import Equitune
+from hf_equi.symmetrizers.outside_loss import refuse_outside_loss
 
 __all__ = ["VisionWrapperMixin", "checked_extras"]
 
@@ -67,6 +68,15 @@ class VisionWrapperMixin(WeighingMixin, WrapperMixin):
 
     def _stored_action(self, group: ImageGroup) -> PixelAction:
         return PixelAction(group, self.config.padding)
+
+    def _check_objective(self, labels: torch.Tensor | None) -> None:
+        """Refuse to train for an objective without the labels that it is one of.
+
+        Raises:
+            ConfigurationError: In training, for another objective than the cross-entropy of the logits.
+        """
+        if self.training and labels is None and self.config.objective != "cross_entropy":  # type: ignore[attr-defined]
+            refuse_outside_loss(f"config.objective={self.config.objective!r} takes the softmax twice")
 
     def _read_orbits(
         self, pixel_values: torch.Tensor | None, orbit_features: Any, extras: dict[str, Any]

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
+from typing import Any
 
 import torch
 from torch import nn
@@ -43,6 +45,10 @@ class RecurrentDecoder(nn.Module):
         Gordon et al. 2019; the attention is that of Luong et al. 2015 (dot product), on the state before the step.
     """
 
+    _gradient_checkpointing_func: Any
+    gradient_checkpointing = False
+    """Whether backward passes compute each step again; transformers sets it, and the function that does so."""
+
     def __init__(self, config: RecurrentSeq2SeqConfig, layers: LayerFactory) -> None:
         super().__init__()
         width, vocab_size = config.decoder_size, int(config.decoder_vocab_size or config.vocab_size)
@@ -77,6 +83,20 @@ class RecurrentDecoder(nn.Module):
         Returns:
             The next S states; the first is the output.
         """
+        read = self._read
+        if self.gradient_checkpointing and self.training:
+            # States and weights come in sequences, of which the reentrant kind sees no gradient.
+            read = partial(self._gradient_checkpointing_func, read, use_reentrant=False)
+        return read(tokens, states, memory, bias, weights)
+
+    def _read(
+        self,
+        tokens: torch.Tensor,
+        states: Sequence[torch.Tensor],
+        memory: torch.Tensor,
+        bias: torch.Tensor | None,
+        weights: DecoderWeights,
+    ) -> tuple[torch.Tensor, ...]:
         scores = states[0].unsqueeze(1) @ memory.transpose(1, 2)  # (B, 1, length)
         attention = (scores if bias is None else scores + bias).softmax(-1)
         context = (attention @ memory).squeeze(1)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import torch
@@ -38,6 +39,9 @@ class RecurrentEncoder(nn.Module):
     """
 
     main_input_name = "input_ids"
+    _gradient_checkpointing_func: Any
+    gradient_checkpointing = False
+    """Whether backward passes run the layer again; transformers sets it, and the function that does so."""
 
     def __init__(self, config: RecurrentSeq2SeqConfig, layers: LayerFactory) -> None:
         super().__init__()
@@ -71,7 +75,11 @@ class RecurrentEncoder(nn.Module):
         embedded = self.embedding(input_ids.gather(1, order))
         packed = pack_padded_sequence(embedded, lengths, batch_first=True, enforce_sorted=False)
         weights = [weight for direction in self.directions for weight in direction()]
-        data, states = run_packed(self.cell, packed, weights, len(self.directions))
+        run = run_packed
+        if self.gradient_checkpointing and self.training:
+            # Weights come in a list, of which the reentrant kind sees no gradient.
+            run = partial(self._gradient_checkpointing_func, run, use_reentrant=False)
+        data, states = run(self.cell, packed, weights, len(self.directions))
         outputs, _ = pad_packed_sequence(
             PackedSequence(data, packed.batch_sizes, packed.sorted_indices, packed.unsorted_indices),
             batch_first=True,

@@ -17,7 +17,8 @@ from hf_equi.networks.recurrent_seq2seq.decoder import RecurrentDecoder
 from hf_equi.networks.recurrent_seq2seq.encoder import RecurrentEncoder, RecurrentEncoderOutput
 from hf_equi.networks.recurrent_seq2seq.layers import LayerFactory, PlainLayers
 from hf_equi.networks.recurrent_seq2seq.recurrent_cache import RecurrentCache
-from hf_equi.networks.scheduled_sampling import ScheduledSampling
+from hf_equi.networks.scheduled_sampling import COLLATE, OWN_TOKENS, ScheduledSampling
+from hf_equi.symmetrizers.outside_loss import check_outside_loss
 
 __all__ = ["RecurrentSeq2Seq", "RecurrentSeq2SeqOutput"]
 
@@ -66,6 +67,7 @@ class RecurrentSeq2Seq(PreTrainedModel, GenerationMixin):
     config_class = RecurrentSeq2SeqConfig
     base_model_prefix = "model"
     main_input_name = "input_ids"
+    supports_gradient_checkpointing = True
     _is_stateful = True  # a state cannot forget tokens, so `generate` refuses assistants
 
     def __init__(self, config: RecurrentSeq2SeqConfig) -> None:
@@ -109,8 +111,9 @@ class RecurrentSeq2Seq(PreTrainedModel, GenerationMixin):
             **kwargs: `num_items_in_batch` goes to the loss.
 
         Raises:
-            ConfigurationError: Without a source, or without target tokens.
+            ConfigurationError: Without a source, or without target tokens; for a loss outside that would be another.
         """
+        items = self._count(labels, kwargs.get("num_items_in_batch"))
         if encoder_outputs is None:
             if input_ids is None:
                 raise ConfigurationError("RecurrentSeq2Seq needs input_ids or encoder_outputs")
@@ -123,10 +126,10 @@ class RecurrentSeq2Seq(PreTrainedModel, GenerationMixin):
             sampling = ScheduledSampling.draw(self.config, labels, self.training)
             logits, labels = sampling.run(cell.read)
         elif decoder_input_ids is None:
-            raise ConfigurationError("RecurrentSeq2Seq needs decoder_input_ids or labels")
+            raise ConfigurationError(f"RecurrentSeq2Seq needs decoder_input_ids or labels. {COLLATE}")
         else:
             logits = cell.read_all(decoder_input_ids, decoder_attention_mask)
-        loss = None if labels is None else _loss(logits, labels, kwargs.get("num_items_in_batch"))
+        loss = None if labels is None else _loss(logits, labels, items)
         keeps = self.config.use_cache if use_cache is None else use_cache
         if keeps:
             cache.advance(torch.stack(list(cell.states), 1), logits.shape[1])
@@ -138,6 +141,11 @@ class RecurrentSeq2Seq(PreTrainedModel, GenerationMixin):
             encoder_state=encoded.encoder_state,
         )
         return result.to_tuple() if return_dict is False else result
+
+    def _count(self, labels: torch.Tensor | None, items: torch.Tensor | int | None) -> torch.Tensor | int | None:
+        """How many labels there are in all, where that is told; refused to those who would compute another loss."""
+        check_outside_loss(labels, items, {OWN_TOKENS: self.training and self.config.teacher_forcing_ratio < 1})
+        return items
 
     def _draws(self, inputs: torch.Tensor, labels: torch.Tensor) -> bool:
         """Whether inputs are the labels, shifted, and some sentences are to read their own tokens in their place."""
