@@ -8,7 +8,7 @@ STAMP := $(VENV)/.stamp
 # What the demo runs, and how the tests are spread: override with `make demo DEMO=…`, `make test PYTEST_ARGS=…`.
 DEMO ?= hf-equi audit --model demo --group gender --samples 20 --seed 7 --out runs/demo
 PYTEST_ARGS ?= -n 2
-BENCHMARK ?= benchmarks/causal_lm.py  # or benchmarks/equizero.py, benchmarks/seq2seq.py, benchmarks/vision.py
+BENCHMARK ?= benchmarks/causal_lm.py  # or equizero.py, seq2seq.py, training.py, vision.py beside it
 
 # Neither the demo nor the tests load anything from a network.
 OFFLINE := HF_HUB_OFFLINE=1 TOKENIZERS_PARALLELISM=false

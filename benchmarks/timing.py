@@ -83,11 +83,11 @@ class Result:
         return other / ours if self.claim.speedup else ours / other
 
 
-def timed(run: Callable[[], object]) -> Measure:
-    """The seconds that a call takes, without gradients."""
+def timed(run: Callable[[], object], gradients: bool = False) -> Measure:
+    """The seconds that a call takes, with gradients or without."""
 
     def measure() -> float:
-        with torch.no_grad():
+        with torch.set_grad_enabled(gradients):
             start = time.perf_counter()
             run()
             return time.perf_counter() - start

@@ -1,0 +1,116 @@
+"""Time a step of training a symmetrised model against one of its base, and measure its memory, as ratios.
+
+python benchmarks/training.py --output docs/benchmarks.md
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import memory
+import torch
+from command import Benchmark
+from timing import Claim, Measure, timed
+from training_workload import KINDS, TrainingWorkload
+
+DESCRIPTION = """\
+One step of training with AdamW: forward, backward and update. *texts* is a language model of GPT-2's architecture with
+6 layers of width 512 and 16384 tokens, on 4 texts of 64 tokens; its groups are gender (order 2) and gender × sexuality
+(order 4), and every text has words of all factors. *images* is a ViT with 6 layers of width 384 and patches of 32 by
+32, on 16 images of 224 by 224 pixels; its group is that of the rotations by 90°. All have random weights and the
+dropout of their families. The other side is the unwrapped base on the same batch, so that a step of the symmetrised
+model is that of |G| times as many rows: the bound on time is 1.05 × |G|.
+
+The rows about memory compare peaks of resident memory during two steps, less what the process held before (program and
+weights): activations, gradients and the optimiser's state. Each is measured in a new process. *Checkpointed* is
+with activation checkpointing; *chunks* are `orbit_chunk_size=1`, one member of each orbit at a time, all but the last
+of which are computed once more in the backward pass.
+"""
+SUMMARY = "Time a step of training against one of the base, and measure its memory, as ratios."
+CHUNKED = ("texts-4", "images-4")
+CLAIMS = ("checkpointed", "memory-chunked", "memory-checkpointed", "memory-whole")
+NAMES = (*KINDS, *(f"{kind}-{claim}" for kind in CHUNKED for claim in CLAIMS))
+MEMORY_ROUNDS = 3
+TIME, MEMORY = 1.05, 1.25
+
+
+def time_claim(workload: TrainingWorkload) -> Claim:
+    """A step of whole orbits against |G| steps of the base."""
+    return Claim(
+        workload.kind,
+        f"{workload.kind}: a step of order {workload.order} vs one of the base",
+        trains(workload),
+        timed(workload.steps(workload.base), gradients=True),
+        TIME * workload.order,
+    )
+
+
+def checkpointed_claim(workload: TrainingWorkload) -> Claim:
+    """What chunks cost in time."""
+    return Claim(
+        f"{workload.kind}-checkpointed",
+        f"{workload.kind}: a checkpointed step in chunks of one member vs a checkpointed step of the base",
+        trains(workload, 1, checkpointed=True),
+        timed(workload.steps(workload.base, checkpointed=True), gradients=True),
+        None,
+    )
+
+
+def trains(workload: TrainingWorkload, chunk: int | None = None, checkpointed: bool = False) -> Measure:
+    """The seconds that a step of the symmetrised model takes."""
+    return timed(workload.steps(workload.symmetrize(chunk), checkpointed), gradients=True)
+
+
+def memory_claims(workload: TrainingWorkload, threads: int) -> Iterator[Claim]:
+    """Peaks with chunks and without."""
+    script = str(Path(__file__).with_name("training_memory.py"))
+    common = ["--threads", str(threads), "--seed", str(workload.seed), *(["--smoke"] if workload.small else [])]
+
+    def peak(*options: str) -> Measure:
+        return lambda: memory.peak_of(script, workload.kind, *options, *common)
+
+    chunked = peak("--symmetrized", "--chunk", "1", "--checkpointed")
+    rows = [
+        ("chunked", "checkpointed in chunks vs the base", chunked, peak(), MEMORY),
+        ("checkpointed", "checkpointed in chunks vs the checkpointed base", chunked, peak("--checkpointed"), MEMORY),
+        ("whole", "whole orbits vs the base", peak("--symmetrized"), peak(), None),
+    ]
+    for name, text, ours, base, bound in rows[:1] if workload.small else rows:
+        yield Claim(
+            f"{workload.kind}-memory-{name}",
+            f"{workload.kind}: peak memory of training, {text}",
+            ours,
+            base,
+            bound,
+            unit="MiB",
+            repeats=MEMORY_ROUNDS,
+        )
+
+
+def create(arguments: argparse.Namespace) -> list[TrainingWorkload]:
+    """All models."""
+    return [TrainingWorkload(kind, arguments.seed, arguments.smoke) for kind in KINDS]
+
+
+def claims(workloads: list[TrainingWorkload], smoke: bool) -> list[Claim]:
+    """All of them, in the order of the table."""
+    found = [time_claim(workload) for workload in workloads]
+    chunked = [workload for workload in workloads if workload.kind in CHUNKED]
+    found += [checkpointed_claim(workload) for workload in chunked]
+    if memory.is_available():
+        measured = chunked[:1] if smoke else chunked
+        return found + [claim for workload in measured for claim in memory_claims(workload, torch.get_num_threads())]
+    print("Peak memory is left out: it is read from /proc, which this system does not have.", file=sys.stderr)
+    return found
+
+
+def main() -> None:
+    """Measure and write the page."""
+    Benchmark("Training", DESCRIPTION, SUMMARY, NAMES, claims, create).run()
+
+
+if __name__ == "__main__":
+    main()
