@@ -1,16 +1,22 @@
-"""The examples of SCAN and of images: what can be checked without their data."""
+"""The examples of SCAN, of images and of finetuning: what can be checked without their data."""
 
 from __future__ import annotations
 
+import itertools
 import json
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import torch
 
 sys.path.append(str(Path(__file__).parents[1] / "examples"))
+import finetune_data
+import finetune_equilm
+import finetune_results
+import finetune_stages
 import scan_results
 import scan_stages
 import scan_training
@@ -153,4 +159,97 @@ def test_page_of_images_shows_what_is_there(image_runs: list[vision_stages.Run],
     assert not (tmp_path / "page" / "weights.png").exists()
     gone = [vision_stages.Run(tmp_path, tmp_path / "elsewhere", run.architecture, run.seed) for run in image_runs]
     vision_results.write_page(page, gone, "the command")
+    assert page.read_text(encoding="utf-8") == text
+
+
+@pytest.fixture(scope="module")
+def finetuning(tmp_path_factory: pytest.TempPathFactory) -> finetune_stages.Experiment:
+    """A small experiment on made-up lines."""
+    folder = tmp_path_factory.mktemp("finetuning")
+    finetune_equilm.write_lines(folder / "text")
+    yardstick = finetune_stages.Yardstick(folder / "text", finetune_equilm.SMALL)
+    return finetune_stages.Experiment(yardstick, folder / "runs")
+
+
+def test_finetuned_equilm_has_no_gap(
+    finetuning: finetune_stages.Experiment, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ways = tuple(finetune_stages.WAYS)
+    finetune_equilm.run(finetuning, (0,), ways)
+    stages = finetune_results.gather(finetuning, (0,), tmp_path / "none")
+    rows = {row: stage["figures"][row] for stage in stages.values() for row in stage["figures"]}
+    assert set(rows) == set(finetune_stages.ROWS)
+    for row, figures in rows.items():
+        exact = "EquiLM" in row
+        assert (figures["gap_largest"] <= 1e-5) is exact
+        assert (figures["prompted_gap_largest"] <= 1e-5) is exact
+        assert (abs(figures["perplexity_written"] / figures["perplexity_exchanged"] - 1) <= 1e-5) is exact
+        assert figures["control_gap"] > 1e-3  # an EquiLM is equivariant to its own group alone
+        assert row.startswith("base") or figures["perplexity"] < rows["base"]["perplexity"] / 10
+    # What is finished is not run again, and not taken for the result of other settings.
+    monkeypatch.setattr(finetune_stages, "Trainer", None)
+    assert finetuning.run(0, "equilm") == stages["seed0/equilm"]
+    with pytest.raises(SystemExit, match="of other settings"):
+        replace(finetuning, streaming=True).run(0, "equilm")
+
+
+def test_streamed_texts_are_those_of_the_data_set(finetuning: finetune_stages.Experiment, tmp_path: Path) -> None:
+    encoder = finetune_data.Encoder(finetune_data.load_tokenizer())
+    augmenter = finetune_data.Augmenter(finetuning.yardstick.action)
+    folder = finetuning.yardstick.texts
+    held_out = finetune_data.held_out_texts(folder, encoder)
+    found: dict[tuple[bool, bool], list[list[int]]] = {}
+    for augmented, streaming in itertools.product((False, True), repeat=2):
+        texts = finetune_data.training_texts(
+            folder,
+            encoder,
+            augmenter if augmented else None,
+            count=1000,
+            seed=0,
+            cache=tmp_path,
+            streaming=streaming,
+        )
+        found[augmented, streaming] = [row["input_ids"] for row in texts]
+    for augmented in (False, True):
+        assert found[augmented, True] != found[augmented, False]  # in another order
+        assert sorted(found[augmented, True]) == sorted(found[augmented, False])
+    plain, joined = sorted(found[False, False]), sorted(found[True, False])
+    assert len(plain) + len(held_out) == 180
+    assert held_out
+    assert not [ids for ids in held_out if ids in plain]
+    moved = [ids for ids in plain if finetuning.yardstick.action.is_moved[ids].any()]
+    images = [finetuning.yardstick.action.apply(1, torch.tensor(ids)).tolist() for ids in moved]
+    assert 0 < len(moved) < len(plain)
+    assert sorted(plain + images) == joined
+
+
+def test_equilm_is_finetuned_from_a_stream(finetuning: finetune_stages.Experiment, tmp_path: Path) -> None:
+    figures = replace(finetuning, output=tmp_path, streaming=True).run(0, "equilm")["figures"]["finetuned as EquiLM"]
+    assert figures["gap_largest"] <= 1e-5
+    assert figures["perplexity"] < 1000  # of thousands before
+
+
+def test_page_of_finetuning_shows_what_is_there(finetuning: finetune_stages.Experiment, tmp_path: Path) -> None:
+    """Of two seeds, made up."""
+    names = ("perplexity_exchanged", "perplexity_written", *finetune_results.GAPS)
+    settings = {**vars(finetune_equilm.SMALL), "streaming": False}
+    for seed, value in enumerate((20.0, 30.0)):
+        figures = {"perplexity": value, **dict.fromkeys(names, 0.5)}
+        folder = tmp_path / f"seed{seed}" / "plain"
+        folder.mkdir(parents=True)
+        content = {"figures": {"finetuned": figures}, "seconds": 9.0, "settings": settings}
+        scan_training.write_json(folder / "results.json", content)
+    page = tmp_path / "page.md"
+    page.write_text(f"# By hand\n\n{finetune_results.MARKER}\n\nold", encoding="utf-8")
+    results = tmp_path / "page" / "results.json"
+    finetune_results.write_page(
+        page, finetune_results.gather(replace(finetuning, output=tmp_path), (0, 1), results), "the command"
+    )
+    text = page.read_text(encoding="utf-8")
+    assert text.startswith("# By hand")
+    assert "old" not in text
+    assert "| finetuned | 25.0 (7.1) | 0.500 (0.000) | 0.500 (0.000) | 9.000 (0.000) | 1.00 |" in text
+    assert (tmp_path / "page" / "gaps.png").read_bytes().startswith(b"\x89PNG")
+    gone = finetune_results.gather(replace(finetuning, output=tmp_path / "elsewhere"), (0, 1), results)
+    finetune_results.write_page(page, gone, "the command")
     assert page.read_text(encoding="utf-8") == text
