@@ -66,7 +66,7 @@ class Benchmark:
         else:
             arguments.output.parent.mkdir(parents=True, exist_ok=True)
             before = arguments.output.read_text(encoding="utf-8") if arguments.output.is_file() else ""
-            arguments.output.write_text(place(before, text), encoding="utf-8")
+            arguments.output.write_text(place(before, text, bool(arguments.only)), encoding="utf-8")
 
     def _parse(self) -> argparse.Namespace:
         parser = argparse.ArgumentParser(description=self.summary)

@@ -42,16 +42,35 @@ def section(title: str, description: str, command: str, seed: int, results: Sequ
     return "\n\n".join(parts) + "\n"
 
 
-def place(page: str, written: str) -> str:
-    """A page with a section in it: in the place of the one of its title, or at the end."""
+def place(page: str, written: str, rows_only: bool = False) -> str:
+    """A page with a section in it: in the place of the one of its title, or at the end.
+
+    Args:
+        page: The page, or nothing.
+        written: The section.
+        rows_only: Whether all but its rows stays as it was: of a run of a part of the claims.
+    """
     title = written.partition("\n")[0]
     head, *sections = re.split(r"^(?=## )", page or f"# Benchmarks\n\n{HOW}", flags=re.MULTILINE)
     titles = [text.partition("\n")[0] for text in sections]
-    if title in titles:
-        sections[titles.index(title)] = written
-    else:
+    if title not in titles:
         sections.append(written)
+    else:
+        index = titles.index(title)
+        sections[index] = _renew(sections[index], written) if rows_only else written
     return "\n".join(text.rstrip() + "\n" for text in (head, *sections))
+
+
+def _renew(section: str, written: str) -> str:
+    """A section with the rows and the command of another, and all of its own that the other does not have."""
+    rows = {line.split(" | ")[0]: line for line in written.splitlines() if line.startswith("| ")}
+    lines = [rows.pop(line.split(" | ")[0], line) for line in section.splitlines()]
+    last = max(place for place, line in enumerate(lines) if line.startswith("| "))
+    lines[last + 1 : last + 1] = rows.values()
+    commands = [place for place, line in enumerate(lines) if line.startswith("    python ")]
+    added = [line for line in written.splitlines() if line.startswith("    python ") and line not in lines]
+    lines[commands[-1] + 1 : commands[-1] + 1] = added
+    return "\n".join(lines)
 
 
 def _cells(result: Result) -> tuple[str, ...]:

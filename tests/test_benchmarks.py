@@ -34,19 +34,22 @@ def test_the_smoke_run_writes_a_page_with_every_claim(script: str, least: int, t
 
 
 def test_a_section_is_written_in_the_place_of_the_one_before() -> None:
-    code = (
-        "from report import place\n"
-        "page = place(place('', '## A\\n\\nold\\n'), '## B\\n\\nother\\n')\n"
-        "print(place(page, '## A\\n\\nnew\\n'))"
-    )
+    code = """
+from report import place
+text = "## A\\n\\n    python a.py\\n\\n| claim | ratio |\\n| --- | --- |\\n| one | 1 |\\n| two | 2 |\\n\\nseed 0\\n"
+page = place(place("", text.replace("one", "old")), "## B\\n\\nother\\n")
+page = place(page, text)
+part = text.replace("| one | 1 |\\n", "").replace("2 |", "3 |\\n| new | 4 |").replace("a.py", "a.py --only two")
+print(place(page, part, rows_only=True))
+"""
     path = os.pathsep.join([str(ROOT), str(ROOT / "benchmarks")])
-    command = [sys.executable, "-c", code]
-    result = subprocess.run(
-        command, env={**ENVIRONMENT, "PYTHONPATH": path}, capture_output=True, text=True, check=True
-    )
+    command, environment = [sys.executable, "-c", code], {**ENVIRONMENT, "PYTHONPATH": path}
+    result = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
     head, a, b = result.stdout.split("\n## ")
     assert head.startswith("# Benchmarks\n\nEvery row is a ratio")
-    assert (a, b.strip()) == ("A\n\nnew\n", "B\n\nother")
+    commands = "    python a.py\n    python a.py --only two\n"
+    rows = "| claim | ratio |\n| --- | --- |\n| one | 1 |\n| two | 3 |\n| new | 4 |\n"
+    assert (a, b.strip()) == (f"A\n\n{commands}\n{rows}\nseed 0\n", "B\n\nother")
 
 
 def test_an_unknown_claim_is_refused() -> None:
