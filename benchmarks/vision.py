@@ -21,8 +21,9 @@ with the image tower of ViT-B/32 and a small text tower, which reads ten texts; 
 shape of RN50. The group of order 4 is that of the rotations by 90°, that of order 8 has the mirrored ones too. *plain*
 is the unwrapped base on as many images as there are members of the orbits: the same arithmetic without a symmetrizer.
 *lambda* and *attention* read the features of the same pass. The actions are what the library does to pixels: telling
-the members of an orbit apart, and rotating them. Memory is what a pass needs beside program and weights. *plain* reads all of its images at once; the library, as always on
-a CPU that evaluates, reads members in pieces of a million pixels, which is why it can take less.
+the members of an orbit apart, and rotating them. Memory is what a pass needs beside program and weights. *plain* reads
+all of its images at once; the library, as always on a CPU that evaluates, reads members in pieces of a million pixels,
+which is why it can take less.
 """
 SUMMARY = "Time symmetrised vision models against plain ones, and measure their memory, as ratios."
 CLAIMS = ("equitune", "equizero", "lambda", "attention", "order-8", "actions", "memory")
