@@ -9,7 +9,7 @@ from hf_equi.models.cards.measuring import Probe
 from hf_equi.models.cards.probes import image_probe, random_ids
 from hf_equi.models.vision.probing import image_shape
 
-__all__ = ["CLIPCard", "ImageClassifierCard"]
+__all__ = ["CLIPCard", "ImageClassifierCard", "SiglipCard"]
 
 _WEIGHTS = ("lambda_units", "lambda_dropout", "lambda_features")
 
@@ -42,8 +42,8 @@ class ImageCard(CardKind):
 
     def guarantee(self, model: Any) -> str:
         """By the method and the group."""
-        if model.config.method == "identity":
-            return "No symmetry is claimed: this is the base, to compare with."
+        if (claim := self.method(model).claim) is not None:
+            return claim
         about = "" if model.group.exact else ", up to what resampling an image changes"
         return f"Move an image by an element of the group, and what is said of it stays{about}: $M_G(gx) = M_G(x)$."
 
@@ -113,6 +113,8 @@ class ImageClassifierCard(ImageCard):
 class CLIPCard(ImageCard):
     """The card of an EquiCLIPModel."""
 
+    text_padding = "True"
+    """How the processor pads texts, as it is written."""
     pipeline_tag = "zero-shot-image-classification"
     what = "A model that compares images with texts and does not care how an image is turned or mirrored"
     use = (
@@ -128,8 +130,7 @@ class CLIPCard(ImageCard):
     def usage(self, model: Any, place: str) -> str:
         """The text that fits an image."""
         texts = 'text=["a photo of a cat", "a photo of a dog"]'
-        padding = '"max_length"' if model.config.model_type == "equi_siglip" else "True"
-        asked = f'**model.processor({texts}, images={IMAGE}, padding={padding}, return_tensors="pt")'
+        asked = f'**model.processor({texts}, images={IMAGE}, padding={self.text_padding}, return_tensors="pt")'
         if model.processor is None:
             asked = f"input_ids=torch.tensor([[1, 2, 3], [1, 4, 3]]), pixel_values={self._pixels(model)}"
         return "\n".join(
@@ -140,3 +141,9 @@ class CLIPCard(ImageCard):
                 f"print(model({asked}).logits_per_image.argmax(-1))",
             ]
         )
+
+
+class SiglipCard(CLIPCard):
+    """The card of an EquiSiglipModel, which learnt from texts of one length."""
+
+    text_padding = '"max_length"'

@@ -21,12 +21,16 @@ class MethodText:
         words: What it does, in a sentence.
         sources: Keys of the papers to cite, beside those that the library rests on.
         exact: Whether it is equivariant whatever the input.
+        claim: What stands in the place of a guarantee, of a method without one.
+        limits: Of its texts.
     """
 
     equation: str
     words: str
     sources: tuple[str, ...] = ()
     exact: bool = True
+    claim: str | None = None
+    limits: tuple[str, ...] = ()
 
 
 _WEIGHTED = r"M_G(x) = \frac{\sum_{g \in G} w(gx)\, g^{-1} M(gx)}{\sum_{g \in G} w(gx)}"
@@ -54,6 +58,10 @@ METHODS: Mapping[str, MethodText] = {
     "mixture": MethodText(
         r"p_G(y \mid x) = \frac{1}{|G|} \sum_{g \in G} p_M(gy \mid gx)",
         "For each text one member of the orbit is drawn from the seed, decoded by the base, and mapped back.",
+        limits=(
+            "**In law.** Texts are draws: their law over seeds is equivariant, a single text is one member's. With "
+            "one seed, the texts of an input and of its image are images of each other.",
+        ),
     ),
     "canonical": MethodText(
         r"M_G(x) = k(x)^{-1} M(k(x)\, x)",
@@ -61,7 +69,12 @@ METHODS: Mapping[str, MethodText] = {
         ("kaba2023", "mondal2023"),
         exact=False,
     ),
-    "identity": MethodText("M_G(x) = M(x)", "The base as it is, to compare with.", exact=False),
+    "identity": MethodText(
+        "M_G(x) = M(x)",
+        "The base as it is, to compare with.",
+        exact=False,
+        claim="No symmetry is claimed: this is the base, to compare with.",
+    ),
 }
 """The methods by name."""
 

@@ -102,8 +102,8 @@ class TextCard(CardKind):
 
     def guarantee(self, model: Any) -> str:
         """By the method and the group."""
-        if model.config.method == "identity":
-            return "No symmetry is claimed: this is the base, to compare with."
+        if (claim := self.method(model).claim) is not None:
+            return claim
         if model.group.relaxed:
             return (
                 "Exchange the words below in the text it reads, and the odds of what it says are exchanged likewise."
@@ -116,7 +116,8 @@ class TextCard(CardKind):
     def limits(self, model: Any) -> list[str]:
         """By the method and the group."""
         found = [_LEXICAL, *([_RELAXED] if model.group.relaxed else []), self._moves(model)]
-        if not self.method(model).exact and model.config.method != "identity":
+        method = self.method(model)
+        if method.claim is None and not method.exact:
             found.append(
                 "**Texts that name nobody.** An element that leaves an input as it is has no say: after a text "
                 "without words of the group the model is the base, with whatever it prefers there."
@@ -149,12 +150,7 @@ class CausalLMCard(TextCard):
         return [("tokens", model.action, model.tokenizer)]
 
     def _own_limits(self, model: Any) -> list[str]:
-        if model.config.method != "mixture":
-            return []
-        return [
-            "**In law.** Texts are draws: their law over seeds is equivariant, a single text is one member's. With "
-            "one seed, the texts of an input and of its image are images of each other."
-        ]
+        return [*self.method(model).limits]
 
     def usage(self, model: Any, place: str) -> str:
         """Texts after a prompt that names a demographic."""

@@ -13,7 +13,7 @@ from transformers.modeling_outputs import BaseModelOutputWithPooling
 from transformers.utils import ModelOutput
 
 from hf_equi.errors import ConfigurationError
-from hf_equi.models.cards.image_kinds import CLIPCard
+from hf_equi.models.cards.image_kinds import CLIPCard, SiglipCard
 from hf_equi.models.cards.kinds import CardKind
 from hf_equi.models.clip.configuration_equi_clip import EquiCLIPConfig, EquiSiglipConfig
 from hf_equi.models.vision.checkpoints import VisionCheckpointMixin
@@ -253,3 +253,4 @@ class EquiSiglipModel(EquiCLIPModel):
     """
 
     config_class = EquiSiglipConfig
+    card_kind: ClassVar[CardKind] = SiglipCard()
