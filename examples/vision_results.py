@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import platform
 from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from io import BytesIO
 from pathlib import Path
 from statistics import mean, stdev
@@ -18,9 +19,10 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 from scan_training import write_json
-from vision_stages import FINETUNED, GROUPS, STAGES, WEIGHED, ZERO_SHOT, Run
+from vision_stages import FINETUNED, GROUPS, STAGES, WEIGHED, ZERO_SHOT, Run, finetune_stage
 
 MARKER = "<!-- Below this line: written by examples/rot90_cifar10.py -->"
+MOVED = {"rot90": "turned", "flip": "mirrored"}
 ARCHITECTURES = {"resnet": "ResNet", "vit": "ViT"}
 SEEDS = 3
 BLUE, ORANGE, INK, FAINT = "#0072b2", "#d55e00", "#1b1f24", "#d5d9de"
@@ -59,7 +61,7 @@ def write_page(page: Path, runs: Sequence[Run], command: str) -> None:
     parts.append(f"## Zero-shot\n\n{_zero_shot(found)}")
     parts.append(f"## Invariance and the spatial level, from pixels\n\n{_checks(found)}")
     parts.append(f"## λ and attention on a frozen base\n\n{_weights(found)}")
-    parts.append(f"## Finetuned, rot90\n\n{_finetuned(found)}")
+    parts += [f"## Finetuned, {transform}\n\n{_finetuned(found, transform)}" for transform in GROUPS]
     parts.append(f"## Beside the published figures of a ResNet (Figure 5b)\n\n{_beside_published(found)}")
     for name, (title, draw) in PLOTS.items():
         image = draw(found, runs)
@@ -129,7 +131,9 @@ def _runs(found: Found) -> str:
             whole = [
                 of_stage(found, architecture, stage, "seconds", "cpu") for stage in ("base", "zero_shot", "weights")
             ]
-            whole.append([sum(own.values()) for own in of_stage(found, architecture, "finetune", "method_seconds")])
+            for transform in GROUPS:
+                seconds = of_stage(found, architecture, finetune_stage(transform), "method_seconds")
+                whole.append([sum(own.values()) for own in seconds])
             yield [title, ", ".join(size), *(spread(seconds, 0) for seconds in whole)]
 
     return _table(["base", "parameters", *(f"{stage}, CPU s" for stage in ("training", *STAGES))], rows())
@@ -202,14 +206,14 @@ def _weights(found: Found) -> str:
     return _table(head, rows())
 
 
-def _finetuned(found: Found) -> str:
+def _finetuned(found: Found, transform: str) -> str:
     def rows() -> Iterator[list[str]]:
         for architecture, title in ARCHITECTURES.items():
             for name in FINETUNED:
-                own = of_stage(found, architecture, "finetune", "accuracy", name)
+                own = of_stage(found, architecture, finetune_stage(transform), "accuracy", name)
                 upright = [result["upright"] for result in own if "upright" in result]
                 elsewhere = [result["largest_elsewhere"] for result in own if "largest_elsewhere" in result]
-                seconds = of_stage(found, architecture, "finetune", "training_seconds", name)
+                seconds = of_stage(found, architecture, finetune_stage(transform), "training_seconds", name)
                 yield [
                     title,
                     name,
@@ -226,29 +230,29 @@ def _finetuned(found: Found) -> str:
 def _beside_published(found: Found) -> str:
     def rows() -> Iterator[list[str]]:
         for name, published in PUBLISHED.items():
-            ours = [spread(_values(found, "resnet", name, title, "moved")) for title in BARS]
+            ours = [spread(_values(found, "resnet", "rot90", name, title, "moved")) for title in BARS]
             yield [name, published, *ours]
 
     return _table(["model", "published: epoch 1 → 10", *BARS], rows())
 
 
-def _values(found: Found, architecture: str, name: str, title: str, part: str) -> list[float]:
+def _values(found: Found, architecture: str, transform: str, name: str, title: str, part: str) -> list[float]:
     """Accuracies that a bar shows: of a frozen base, or finetuned; on moved or upright images."""
     if name == "base":
-        keys = ("upright",) if part == "upright" else ("accuracy", "rot90", "base", "moved")
+        keys = ("upright",) if part == "upright" else ("accuracy", transform, "base", "moved")
         return of_stage(found, architecture, "zero_shot", *keys)
     if title == "finetuned":
-        own = of_stage(found, architecture, "finetune", "accuracy", name)
+        own = of_stage(found, architecture, finetune_stage(transform), "accuracy", name)
     else:
         own = [
-            *of_stage(found, architecture, "zero_shot", "accuracy", "rot90", name),
-            *of_stage(found, architecture, "weights", "accuracy", "rot90", name),
+            *of_stage(found, architecture, "zero_shot", "accuracy", transform, name),
+            *of_stage(found, architecture, "weights", "accuracy", transform, name),
         ]
     return [result.get(part, result["moved"]) for result in own]  # what is invariant knows upright images as well
 
 
-def draw_bars(found: Found, runs: Sequence[Run]) -> bytes | None:
-    """Accuracies on upright and turned images: of frozen bases above, finetuned below."""
+def draw_bars(found: Found, runs: Sequence[Run], transform: str) -> bytes | None:
+    """Accuracies on upright and moved images: of frozen bases above, finetuned below."""
     shown = [name for name in ARCHITECTURES if of_stage(found, name, "zero_shot")]
     if not shown:
         return None
@@ -258,7 +262,7 @@ def draw_bars(found: Found, runs: Sequence[Run]) -> bytes | None:
     for row, (title, names) in zip(rows, BARS.items(), strict=True):
         for axes, architecture in zip(row, shown, strict=True):
             for shift, part in ((-0.2, "upright"), (0.2, "moved")):
-                _draw_bars(axes, [_values(found, architecture, name, title, part) for name in names], shift)
+                _draw_bars(axes, [_values(found, architecture, transform, name, title, part) for name in names], shift)
             axes.set_xticks(range(len(names)), names, rotation=30, ha="right", rotation_mode="anchor")
             axes.set_title(f"{ARCHITECTURES[architecture]}, {title}")
             axes.set_xlim(-0.6, len(names) - 0.4)
@@ -268,7 +272,7 @@ def draw_bars(found: Found, runs: Sequence[Run]) -> bytes | None:
         row[0].set_ylabel("accuracy, per cent")
     handles = [
         Patch(facecolor="white", edgecolor=ORANGE, hatch="////", label="upright"),
-        Patch(facecolor=BLUE, edgecolor=BLUE, label="turned at random"),
+        Patch(facecolor=BLUE, edgecolor=BLUE, label=f"{MOVED[transform]} at random"),
     ]
     figure.legend(handles=handles, loc="outside lower center", ncols=2, frameon=False)
     return _png(figure)
@@ -327,6 +331,7 @@ def _png(figure: Figure) -> bytes:
 
 
 PLOTS: dict[str, tuple[str, Callable[[Found, Sequence[Run]], bytes | None]]] = {
-    "rot90.png": ("Accuracy on upright and turned images (Figures 5b and 11b)", draw_bars),
+    "rot90.png": ("Accuracy on upright and turned images (Figures 5b and 11b)", partial(draw_bars, transform="rot90")),
+    "flip.png": ("Accuracy on upright and mirrored images", partial(draw_bars, transform="flip")),
     "weights.png": ("Weights of the four rotations of an image (Figure 12)", draw_views),
 }

@@ -12,8 +12,8 @@ import torch
 from cifar import SIDE, CifarImages
 from scan_training import write_json
 from transformers import ResNetConfig, ResNetForImageClassification, set_seed
-from vision_results import gather, write_page
-from vision_stages import STAGES, Run, Sizes
+from vision_results import MOVED, gather, write_page
+from vision_stages import STAGES, Run, Sizes, finetune_stage
 
 SHAPES = {
     "T": ("xxx", ".x.", ".x."),
@@ -76,9 +76,11 @@ def show() -> None:
     finally:
         gc.unfreeze()
     print(f"base, upright shapes: {found['zero_shot']['upright']:.0f} %")
-    print(f"base, turned shapes: {found['zero_shot']['accuracy']['rot90']['base']['moved']:.0f} %")
-    for name in ("equitune", "equizero"):
-        print(f"{name}, finetuned, turned shapes: {found['finetune']['accuracy'][name]['moved']:.0f} %")
+    for transform, moved in MOVED.items():
+        print(f"base, {moved} shapes: {found['zero_shot']['accuracy'][transform]['base']['moved']:.0f} %")
+        for name in ("equitune", "equizero"):
+            finetuned = found[finetune_stage(transform)]["accuracy"][name]
+            print(f"{name}, finetuned, {moved} shapes: {finetuned['moved']:.0f} %")
 
 
 def _run_all(run: Run) -> dict[str, Any]:

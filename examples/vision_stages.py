@@ -7,7 +7,7 @@ import sys
 import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
 
@@ -114,6 +114,10 @@ class Run:
     def parts(self) -> dict[str, CifarImages]:
         """Train, validation and test, upright."""
         return load_cifar10(self.data, self.output, self.seed)
+
+    def network(self, transform: str, method: str) -> Path:
+        """Where the network that weighs members lies, after the stage `weights`."""
+        return self.folder / f"{method}_{transform}.safetensors"
 
     @property
     def ready(self) -> bool:
@@ -276,9 +280,10 @@ def weights(run: Run) -> dict[str, Any]:
             model = run.symmetrize(transform, **settings)
             fit(run, model, phase, train_dataset=train, data_collator=default_data_collator)
             found[name] = _measure_weights(run, model, transform)
-            if transform == "rot90" and name in NETWORKS:
-                save_file(model.lambda_network.state_dict(), run.folder / f"{settings['method']}.safetensors")
-                shown[name] = run_on(model, test)["group_weights"].tolist()
+            if name in NETWORKS:
+                save_file(model.lambda_network.state_dict(), run.network(transform, settings["method"]))
+                if transform == "rot90":
+                    shown[name] = run_on(model, test)["group_weights"].tolist()
     return {"accuracy": accuracies, "shown": shown}
 
 
@@ -313,39 +318,45 @@ def fit(run: Run, model: EquiForImageClassification, phase: Phase, **data: Any) 
     return round(time.process_time() - begin)
 
 
-def finetune(run: Run) -> dict[str, Any]:
+def finetune(run: Run, transform: str) -> dict[str, Any]:
     """Train all weights, or those of the last two layers, and measure: with every method on the same images.
 
     Methods that a killed run has finished are not trained again.
     """
-    part = run.results("finetune_part") or {"accuracy": {}, "training_seconds": {}, "method_seconds": {}}
+    kept = f"{finetune_stage(transform)}_part"
+    part = run.results(kept) or {"accuracy": {}, "training_seconds": {}, "method_seconds": {}}
     for name in FINETUNED:
         if name not in part["accuracy"]:
             begin = time.process_time()
-            part["training_seconds"][name], part["accuracy"][name] = _finetune(run, name)
+            part["training_seconds"][name], part["accuracy"][name] = _finetune(run, transform, name)
             part["method_seconds"][name] = round(time.process_time() - begin)
-            write_json(run.folder / "finetune_part.json", part)
+            write_json(run.folder / f"{kept}.json", part)
             print(f"  {name}: {part['accuracy'][name]}", file=sys.stderr, flush=True)
     return part
 
 
-def _finetune(run: Run, name: str) -> tuple[float, dict[str, float]]:
+def finetune_stage(transform: str) -> str:
+    """The stage that finetunes for one group."""
+    return f"finetune_{transform}"
+
+
+def _finetune(run: Run, transform: str, name: str) -> tuple[float, dict[str, float]]:
     """The seconds that it took, and how good it is."""
     settings, phase = FINETUNED[name]
-    model = run.symmetrize("rot90", **settings)
+    model = run.symmetrize(transform, **settings)
     if hasattr(model, "lambda_network"):
-        model.lambda_network.load_state_dict(load_file(run.folder / f"{settings['method']}.safetensors"))
+        model.lambda_network.load_state_dict(load_file(run.network(transform, settings["method"])))
     images = run.parts["train"].select(torch.arange(run.sizes.finetune)).shifted()
     if name.startswith("augmentation"):
-        images = images.moved("rot90", None)
+        images = images.moved(transform, None)
     seconds = fit(run, model, phase, train_dataset=images, data_collator=collate)
     with torch.autocast("cpu", torch.bfloat16):  # as it was trained
-        return seconds, _measure(run, model)
+        return seconds, _measure(run, transform, model)
 
 
-def _measure(run: Run, model: EquiForImageClassification) -> dict[str, float]:
+def _measure(run: Run, transform: str, model: EquiForImageClassification) -> dict[str, float]:
     """Accuracy on moved test images; of models that are not invariant, on upright ones as well."""
-    images = run.moved_test("rot90")
+    images = run.moved_test(transform)
     if model.config.method == "identity":
         return {"moved": accuracy(model, images), "upright": accuracy(model, run.parts["test"])}
     first = torch.arange(run.sizes.checked)
@@ -356,12 +367,12 @@ def _measure(run: Run, model: EquiForImageClassification) -> dict[str, float]:
         "disagreeing": 100 * (~agree).double().mean().item(),
     }
     if "group_weights" in moved:
-        found.update(_of_weights(moved["group_weights"], upright_views(images, "rot90")))
+        found.update(_of_weights(moved["group_weights"], upright_views(images, transform)))
     return found
 
 
 STAGES: dict[str, Callable[[Run], dict[str, Any]]] = {
     "zero_shot": zero_shot,
     "weights": weights,
-    "finetune": finetune,
+    **{finetune_stage(transform): partial(finetune, transform=transform) for transform in GROUPS},
 }
