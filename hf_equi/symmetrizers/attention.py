@@ -36,6 +36,7 @@ class Attention(Equitune):
 
     name = "attention"
     weighs_members = True
+    weighs_jointly = True
     relaxable = False
 
     def create_network(self, features: int, units: int, dropout: float) -> nn.Module | None:

@@ -44,6 +44,9 @@ class Symmetrizer(ABC):
     weighs_members: ClassVar[bool] = False
     """Whether members weigh by what a network says of their features."""
 
+    weighs_jointly: ClassVar[bool] = False
+    """Whether the weight of a member depends on the features of all members, and not on its own alone."""
+
     takes_logits: bool = False
     """Whether scores may lack the normalisation of their row."""
     empty: float

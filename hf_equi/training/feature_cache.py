@@ -88,8 +88,10 @@ def _check_model(model: Any) -> None:
             "The spatial level combines feature maps, and a cache holds features: use level='features', or train on "
             "pixel_values"
         )
-    if wrapped.config.method == "identity":
-        raise ConfigurationError("method='identity' reads one member of each orbit: there are no orbits to cache")
+    if wrapped.config.create_method().one_row:
+        raise ConfigurationError(
+            f"method={wrapped.config.method!r} reads one member of each orbit: there are no orbits to cache"
+        )
     frozen = getattr(wrapped, "frozen_base", None)
     if frozen is not None and not _equal(frozen, wrapped.base):
         raise ConfigurationError(

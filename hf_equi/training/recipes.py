@@ -83,18 +83,23 @@ def corrected_phases(model: Any) -> list[Phase]:
 
 
 def _clip_lambda(model: Any, objective: str) -> Phase:
-    rate, optimizer = (1e-2, "adamw_torch") if model.config.method == "attention" else (0.3, "sgd")
+    rate, optimizer = (1e-2, "adamw_torch") if _weighs_jointly(model) else (0.3, "sgd")
     return Phase("lambda", "lambda", rate, max_steps=1000, optimizer=optimizer, objective=objective)
 
 
 def _classifier_lambda(model: Any) -> Phase:
-    optimizer = "adamw_torch" if model.config.method == "attention" else "sgd"
+    optimizer = "adamw_torch" if _weighs_jointly(model) else "sgd"
     return Phase("lambda", "lambda", 1e-3, epochs=10, batch_size=4, optimizer=optimizer, objective=_ONCE)
 
 
 def _weighs(model: Any) -> bool:
     weighs: bool = model.config.create_method().weighs_members
     return weighs
+
+
+def _weighs_jointly(model: Any) -> bool:
+    jointly: bool = model.config.create_method().weighs_jointly
+    return jointly
 
 
 def _is_clip(model: Any) -> bool:
