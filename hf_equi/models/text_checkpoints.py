@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from transformers import AutoTokenizer, PreTrainedModel
+from transformers.utils import cached_file
 
 from hf_equi.actions.resolution import resolve_tokens
 from hf_equi.actions.tokens import TokenMap
@@ -16,6 +17,7 @@ from hf_equi.models.fingerprint import check_tokenizer
 
 __all__ = ["TextCheckpointMixin", "check_map", "embedding_rows", "load_tokenizer"]
 
+_TOKENIZER_FILES = ("tokenizer.json", "tokenizer_config.json")
 _WAY_OUT = (
     "Its config was edited, or its tokenizer is another. Take the checkpoint as it was published, or symmetrize the "
     "base again."
@@ -80,10 +82,22 @@ class TextCheckpointMixin(CheckpointMixin):
 
 
 def load_tokenizer(path: Any, hub: dict[str, Any]) -> Any:
-    """The tokenizer beside a checkpoint, or `None`."""
+    """The tokenizer beside a checkpoint, or `None`.
+
+    Warns:
+        HfEquiWarning: For one that is there and cannot be read.
+    """
     try:
         return AutoTokenizer.from_pretrained(path, **hub)
-    except (OSError, ValueError, KeyError):
+    except (OSError, ValueError, KeyError) as error:
+        quietly = {"_raise_exceptions_for_missing_entries": False, "_raise_exceptions_for_connection_errors": False}
+        if any(cached_file(path, name, **hub, **quietly) is not None for name in _TOKENIZER_FILES):
+            warnings.warn(
+                f"{path} holds a tokenizer that cannot be read ({type(error).__name__}: {error}): the model is loaded "
+                "without it. Take the checkpoint as it was published, or set lm.tokenizer.",
+                HfEquiWarning,
+                stacklevel=2,
+            )
         return None
 
 

@@ -13,7 +13,7 @@ from transformers import AutoModelForCausalLM, PreTrainedTokenizerFast
 
 import hf_equi
 from hf_equi import EquiLM
-from hf_equi.errors import ConfigurationError
+from hf_equi.errors import ConfigurationError, HfEquiWarning
 from hf_equi.models.text_checkpoints import check_map
 
 PROMPT = "the black man met"
@@ -53,6 +53,17 @@ def test_checkpoint_without_a_tokenizer(tmp_path):
         loaded.tokenizer  # noqa: B018
     loaded.tokenizer = tokenizer()
     assert torch.equal(scores(loaded), scores(wrap()))
+
+
+@pytest.mark.parametrize("text", ["{", "{}"])
+def test_a_tokenizer_that_cannot_be_read_is_named(tmp_path, text):
+    lm = wrap()
+    lm.save_pretrained(tmp_path)
+    (tmp_path / "tokenizer.json").write_text(text)
+    with pytest.warns(HfEquiWarning, match="holds a tokenizer that cannot be read.*set lm.tokenizer"):
+        loaded = EquiLM.from_pretrained(tmp_path)
+    loaded.tokenizer = lm.tokenizer
+    assert torch.equal(scores(loaded), scores(lm))
 
 
 def tamper(folder, change):
