@@ -14,6 +14,7 @@ from huggingface_hub.constants import REPOCARD_NAME
 from transformers import PreTrainedModel
 
 from hf_equi.errors import ConfigurationError
+from hf_equi.generation.chunks import is_sharded
 from hf_equi.generation.loading import load_safetensors, require_safetensors
 from hf_equi.generation.weight_marks import mark_weights, weights_changed
 from hf_equi.models.cards.kinds import CardKind
@@ -103,7 +104,8 @@ class CheckpointMixin:
 
         Raises:
             ConfigurationError: For `save_base=False` and a base that `symmetrize` has not loaded from the Hub, or
-                that was trained since; with `push_to_hub=True` as `push_to_hub`.
+                that was trained since; for weights of which each process holds a part (FSDP), without `state_dict`;
+                with `push_to_hub=True` as `push_to_hub`.
             PublishingError: As `push_to_hub`.
         """
         if kwargs.pop("push_to_hub", False) and kwargs.get("is_main_process", True):
@@ -156,6 +158,7 @@ class CheckpointMixin:
             raise TypeError(f"Nothing is published: there are no arguments {', '.join(unknown)}")
         repo_id = repo_id or folder.absolute().name
         save_base = kwargs.get("save_base", True)
+        self._check_whole(kwargs)
         if not save_base:
             self._require_hub_base()
         self._check_unchanged()
@@ -183,6 +186,7 @@ class CheckpointMixin:
         return make_card(self, previous=read_previous(before), stores_base=save_base, **about)
 
     def _save(self, folder: Path, *args: Any, save_base: bool = True, **kwargs: Any) -> None:
+        self._check_whole(kwargs)
         if not save_base:
             self._require_hub_base()
         self._check_unchanged()
@@ -210,6 +214,15 @@ class CheckpointMixin:
 
     def _check_unchanged(self) -> None:
         """Refuse to write a checkpoint that could not be loaded again."""
+
+    def _check_whole(self, kwargs: dict[str, Any]) -> None:
+        """Refuse to save weights of which each process holds a part."""
+        if kwargs.get("state_dict") is None and is_sharded(self):  # type: ignore[arg-type]
+            raise ConfigurationError(
+                "Each process holds a part of the weights (FSDP), so none can save them alone: use "
+                "trainer.save_model(folder), or model.save_pretrained(folder, "
+                "is_main_process=accelerator.is_main_process, state_dict=accelerator.get_state_dict(model))"
+            )
 
     def _check_public(self) -> None:
         """Refuse to publish what could not be loaded elsewhere."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -12,10 +12,7 @@ from small_models import BOTH, RACE, base_model, calls_of, tokenizer
 from small_seq2seq import SIX, encode, fresh, targets
 from small_seq2seq import wrap as wrap_pair
 from small_vision import images
-from torch import distributed
 from torch.autograd.graph import saved_tensors_hooks
-from torch.distributed.device_mesh import init_device_mesh
-from torch.distributed.fsdp import fully_shard
 from transformers import GPT2Config, GPT2LMHeadModel
 from wrapped_vision import wrap as wrap_images
 
@@ -159,15 +156,6 @@ def test_nothing_is_computed_again_without_need(mode: str) -> None:
         if loss.requires_grad:
             loss.backward()
     assert len(calls) == 6
-
-
-@pytest.fixture
-def shard() -> Iterator[Callable[[torch.nn.Module], Any]]:
-    """What shards a model between processes, of which this is the only one."""
-    distributed.init_process_group("gloo", store=distributed.HashStore(), rank=0, world_size=1)
-    mesh = init_device_mesh("cpu", (1,))
-    yield lambda model: fully_shard(model, mesh=mesh)
-    distributed.destroy_process_group()
 
 
 def test_processes_that_share_weights_call_the_base_equally_often(shard: Callable[[torch.nn.Module], Any]) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import json
 import shutil
 import subprocess
@@ -248,3 +249,14 @@ def test_quantised_base(tmp_path):
             torch.testing.assert_close(moved, scores(lm), atol=1e-2, rtol=0)
     lm.save_pretrained(saved)
     assert torch.equal(scores(AutoModelForCausalLM.from_pretrained(saved, device_map="cpu")), scores(lm))
+
+
+def test_parts_of_weights_are_not_saved(tmp_path, shard):
+    lm = hf_equi.symmetrize(copy.deepcopy(base_model()), BOTH, tokenizer=tokenizer())
+    whole = {name: weight.clone() for name, weight in lm.state_dict().items()}
+    shard(lm.base.transformer.h[0])
+    with pytest.raises(ConfigurationError, match=r"holds a part of the weights \(FSDP\).*trainer.save_model"):
+        lm.save_pretrained(tmp_path / "parts")
+    assert not (tmp_path / "parts").exists()
+    lm.save_pretrained(tmp_path / "whole", state_dict=whole)
+    assert torch.equal(scores(EquiLM.from_pretrained(tmp_path / "whole")), scores(wrap()))
