@@ -12,7 +12,9 @@ from torch import nn
 from transformers import PreTrainedModel
 
 from hf_equi.errors import ConfigurationError, UnsupportedModelError
+from hf_equi.models.prompt_tuned import PromptTunedModel
 from hf_equi.models.prompt_tuned_lm import PromptTunedLM
+from hf_equi.models.prompt_tuned_seq2seq_lm import PromptTunedSeq2SeqLM
 
 __all__ = [
     "attach_adapter",
@@ -26,6 +28,7 @@ __all__ = [
 # Where an adapter starts from is read off the weights of its base or from texts, and a stored one has its numbers.
 # peft itself notes the base's name, which may be a folder of this machine.
 _FORGOTTEN = {"init_lora_weights": True, "prompt_tuning_init": "RANDOM", "base_model_name_or_path": None}
+_PROMPT_TUNED: tuple[type[PromptTunedModel], ...] = (PromptTunedLM, PromptTunedSeq2SeqLM)
 
 
 def bare_base(model: Any) -> Any:
@@ -35,21 +38,33 @@ def bare_base(model: Any) -> Any:
         model: A `PeftModel`, or anything else.
 
     Returns:
-        Of a `PeftModel` whose adapters are layers the model that holds them; of one with prompts a `PromptTunedLM`;
-        anything else as it is.
+        Of a `PeftModel` whose adapters are layers the model that holds them; of one with prompts a `PromptTunedLM` or
+        a `PromptTunedSeq2SeqLM`; anything else as it is.
 
     Raises:
         UnsupportedModelError: For adapters that act in the forward of the `PeftModel` itself, for prompts of a model
-            that is no causal language model.
+            that is no language model, and as those classes.
     """
     peft = sys.modules.get("peft")  # a model of peft exists where peft was imported
     if peft is None or not isinstance(model, peft.PeftModel):
         return model
     if model.active_peft_config.is_prompt_learning:
-        return PromptTunedLM(model)
+        return _with_prompts(model, peft)
     for config in model.peft_config.values():
         check_acts_in_layers(config)
     return model.get_base_model()
+
+
+def _with_prompts(model: Any, peft: Any) -> PromptTunedModel:
+    """What stands for a `PeftModel` with prompts, by its class."""
+    for kind in _PROMPT_TUNED:
+        if isinstance(model, getattr(peft, kind.peft_class)):
+            return kind(model)
+    raise UnsupportedModelError(
+        f"A {type(model).__name__} with the prompts of {model.peft_type.value} cannot be symmetrised: only language "
+        'models can, causal ones with task_type="CAUSAL_LM", those from text to text with "SEQ_2_SEQ_LM". Use LoRA or '
+        "IA³, in the base or in the symmetrised model."
+    )
 
 
 def check_acts_in_layers(config: Any) -> None:
@@ -75,7 +90,7 @@ def refused_prompts(name: str) -> ConfigurationError:
     """
     return ConfigurationError(
         f"A group acts on tokens, and the virtual tokens of prompt tuning, prefix tuning and p-tuning are none, so "
-        f"{name} cannot read them. They go inside the base of a causal language model: "
+        f"{name} cannot read them. They go inside the base of a language model, causal or from text to text: "
         "symmetrize(get_peft_model(base, config), group). Elsewhere use LoRA or IA³."
     )
 
@@ -107,7 +122,7 @@ def describe_adapter(model: Any) -> dict[str, Any] | None:
         ConfigurationError: For several adapters, or for one that was put on the symmetrised model itself.
     """
     base = model.base
-    if not isinstance(base, PromptTunedLM) and not has_adapter_layers(base):
+    if not isinstance(base, PromptTunedModel) and not has_adapter_layers(base):
         return None
     if getattr(model, "_hf_peft_config_loaded", False):  # by model.add_adapter: transformers saves the adapter alone
         return None

@@ -144,6 +144,15 @@ def test_adapters_that_are_more_than_layers_are_refused():
         symmetrised(get_peft_model(copy.deepcopy(base_model("llama")), prompted))
 
 
+def test_prompts_of_other_models_are_refused():
+    features = get_peft_model(
+        copy.deepcopy(base_model("llama")).model, prompts("prompt", task_type="FEATURE_EXTRACTION")
+    )
+    ways = r"A PeftModelForFeatureExtraction with.*PROMPT_TUNING.*\"CAUSAL_LM\".*\"SEQ_2_SEQ_LM\"\. Use LoRA or IA³"
+    with pytest.raises(UnsupportedModelError, match=ways):
+        symmetrised(features)
+
+
 def test_an_entry_that_peft_does_not_know_is_refused():
     for settings in ({"peft_type": "UNHEARD"}, {"peft_type": "LORA", "r": 0, "target_modules": ["q_proj"]}):
         with pytest.raises(ConfigurationError, match="is no adapter that the installed peft can make"):
@@ -163,6 +172,6 @@ def test_a_symmetrised_model_takes_no_virtual_tokens(kind):
     lm = symmetrised(copy.deepcopy(base_model("llama")))
     with pytest.raises(
         ConfigurationError,
-        match=r"go inside the base of a causal.*symmetrize\(get_peft_model\(base, config\), group\)",
+        match=r"go inside the base of a language model.*symmetrize\(get_peft_model\(base, config\), group\)",
     ):
         get_peft_model(lm, prompts(kind))

@@ -6,6 +6,7 @@ from typing import Any
 
 import torch
 from peft import (
+    CartridgeConfig,
     IA3Config,
     LoraConfig,
     PeftConfig,
@@ -20,6 +21,7 @@ from transformers import Trainer, TrainingArguments
 TEXTS = ("the man worked as a nurse", "he met the woman")
 """Of different lengths, and moved by the group of two."""
 CAUSAL = {"task_type": "CAUSAL_LM"}
+PAIRS = {"task_type": "SEQ_2_SEQ_LM"}
 
 
 def layers(kind: str, **settings: Any) -> PeftConfig:
@@ -27,14 +29,24 @@ def layers(kind: str, **settings: Any) -> PeftConfig:
     return LoraConfig(r=2, **settings) if kind == "lora" else IA3Config(**settings)
 
 
-def prompts(kind: str) -> PeftConfig:
-    """Three virtual tokens, `"prompt"`, `"prefix"` or `"p"`."""
-    sizes: dict[str, Any] = {"num_virtual_tokens": 3, **CAUSAL}
+def prompts(kind: str, **settings: Any) -> PeftConfig:
+    """Three virtual tokens, `"prompt"`, `"prefix"`, `"cartridge"` or `"p"`; for a causal model, unless told."""
+    sizes: dict[str, Any] = {"num_virtual_tokens": 3, **CAUSAL, **settings}
     if kind == "prompt":
         return PromptTuningConfig(**sizes)
     if kind == "prefix":
         return PrefixTuningConfig(**sizes)
+    if kind == "cartridge":
+        return CartridgeConfig(**sizes)
     return PromptEncoderConfig(encoder_hidden_size=8, **sizes)
+
+
+@torch.no_grad()
+def stirred(model: Any) -> Any:
+    """A model of peft with virtual tokens far from where they start, so that they change what the base says."""
+    for weight in model.prompt_encoder.parameters():
+        weight.add_(torch.randn_like(weight))
+    return model.eval()
 
 
 def encoded() -> dict[str, torch.Tensor]:

@@ -74,13 +74,15 @@ class OrbitEncoder(nn.Module):
             model.base, action.source, chosen, input_ids, attention_mask, model.config.orbit_chunk_size
         )
         if method.weighs_members and chosen.shape[1] > 1:
-            encoded.log_weights = normalise_log_weights(model.lambda_network(_pool(encoded, attention_mask)))
+            features = _pool(encoded, input_ids.shape[1], attention_mask)
+            encoded.log_weights = normalise_log_weights(model.lambda_network(features))
         return encoded
 
 
-def _pool(encoded: OrbitEncoderOutput, mask: torch.Tensor | None) -> torch.Tensor:
+def _pool(encoded: OrbitEncoderOutput, length: int, mask: torch.Tensor | None) -> torch.Tensor:
     """The mean of each member's hidden states, `(B, K, width)`."""
-    hidden: Any = encoded.last_hidden_state  # (B, K, length, width)
+    states: Any = encoded.last_hidden_state  # the virtual tokens of peft stand before those of a source
+    hidden = states[:, :, -length:]  # (B, K, length, width)
     weights = torch.ones_like(hidden[:, :1, :, :1]) if mask is None else mask[:, None, :, None].to(hidden.dtype)
     mean: torch.Tensor = (hidden * weights).sum(2) / weights.sum(2).clamp(min=1)
     return mean
