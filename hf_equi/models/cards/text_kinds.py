@@ -241,7 +241,7 @@ class Seq2SeqCard(TextCard):
         chooses = model.config.create_method().chooses
         return [
             *([_CHOICE] if chooses else []),
-            *([independent] if model.config.decoding == "independent" else []),
+            *([independent] if model.config.decodes_alone else []),
         ]
 
     def usage(self, model: Any, place: str) -> str:

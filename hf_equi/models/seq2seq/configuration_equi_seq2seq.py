@@ -117,12 +117,12 @@ class EquiSeq2SeqConfig(EquiTextConfig):
             raise ConfigurationError(
                 f"decoding={self.decoding!r} is not known: use one of {', '.join(map(repr, DECODINGS))}"
             )
-        if method.chooses and self.decoding == "synchronised":
+        if method.chooses and not self.decodes_alone:
             raise ConfigurationError(
                 f"The method {self.method!r} picks one member by its whole output, so its members are decoded each "
                 'alone: use decoding="independent", or none.'
             )
-        if self.objective == "members" and self.average == "probabilities":
+        if self.trains_members and self.average == "probabilities":
             raise ConfigurationError(
                 'average="probabilities" has no mean of the members\' losses: use objective="combination"'
             )
@@ -135,11 +135,21 @@ class EquiSeq2SeqConfig(EquiTextConfig):
         Raises:
             ConfigurationError: For such a group.
         """
-        if group.relaxed and self.decoding == "independent":
+        if group.relaxed and self.decodes_alone:
             raise ConfigurationError(
                 f"General words of {group!r} keep the scores of the given text, which members that are decoded each "
                 'alone do not have: use decoding="synchronised"'
             )
+
+    @property
+    def decodes_alone(self) -> bool:
+        """Whether each member of an orbit is decoded alone, and not in step with the others."""
+        return self.decoding == "independent"
+
+    @property
+    def trains_members(self) -> bool:
+        """Whether training takes the mean of the members' losses, and not the loss of their combination."""
+        return self.objective == "members"
 
     def _check_maps(self, group: DemographicGroup) -> None:
         sizes = {"source": self.vocab_size, "target": self.decoder_vocab_size}

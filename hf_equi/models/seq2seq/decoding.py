@@ -73,7 +73,7 @@ class PairDecodingMixin(DecodingMixin):
         ids, action = self._read_prompts(inputs, kwargs), self.resolve(group)
         call = (generation_config, logits_processor)
         method = self.config.create_method()
-        if method.one_row or (self.config.decoding == "synchronised" and not method.chooses):
+        if method.one_row or not (self.config.decodes_alone or method.chooses):
             return super().generate(ids, *call, group=action, seed=seed, **kwargs)
         for name in ("custom_generate", "assistant_model", "prompt_lookup_num_tokens", "encoder_outputs"):
             if kwargs.get(name) is not None or getattr(generation_config, name, None) is not None:

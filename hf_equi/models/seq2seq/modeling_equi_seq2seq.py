@@ -217,14 +217,14 @@ class EquiForSeq2SeqLM(  # type: ignore[misc]
                 "Sentences that read their own tokens need the decoder's cache, which activation checkpointing takes "
                 "away: switch it off, or set config.teacher_forcing_ratio = 1.0"
             )
-        roll_out = roll_out_independent if self.config.decoding == "independent" else roll_out_synchronised
+        roll_out = roll_out_independent if self.config.decodes_alone else roll_out_synchronised
         method = self.config.create_method()
         return roll_out(self.base, action.target, method, source, sampling, self._normalised)
 
     @property
     def _normalised(self) -> bool:
         """Whether scores are those of a law: always but in training for the mean of the members' losses."""
-        return not (self.training and self.config.objective == "members")
+        return not (self.training and self.config.trains_members)
 
     def _finish(
         self,
