@@ -6,10 +6,10 @@
     python examples/rot90_cifar10.py --output runs/cifar --page docs/results/vision.md
 
 The first line trains the bases, on upright images. The second line measures each of them as it is and symmetrised
-without training (zero_shot), trains the networks that weigh the views of an image on a frozen base (weights), and
-finetunes every method on the same images (finetune_rot90, finetune_flip). The third line runs one of them, so that
-several can run side by side. What is finished is not run again, and bases that are not there are left out. The fourth
-line writes the page from what is there.
+without training (zero_shot), trains the networks that weigh the views of an image on a frozen base (weights), measures
+them at the spatial level too (spatial), and finetunes every method on the same images (finetune_rot90, finetune_flip).
+The third line runs one of them, so that several can run side by side. What is finished is not run again, and bases
+that are not there are left out. The fourth line writes the page from what is there.
 
 With `--smoke` a small ResNet learns four upright shapes, and all stages run on it, in less than a minute and without
 data: shown the shapes turned or mirrored, it fails, and equizero, finetuned on upright ones, recognises them.

@@ -19,7 +19,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 from scan_training import write_json
-from vision_stages import FINETUNED, GROUPS, STAGES, WEIGHED, ZERO_SHOT, Run, finetune_stage
+from vision_stages import FINETUNED, GROUPS, NETWORKS, STAGES, WEIGHED, ZERO_SHOT, Run, finetune_stage
 
 MARKER = "<!-- Below this line: written by examples/rot90_cifar10.py -->"
 MOVED = {"rot90": "turned", "flip": "mirrored"}
@@ -129,7 +129,8 @@ def _runs(found: Found) -> str:
         for architecture, title in ARCHITECTURES.items():
             size = {f"{count:,}" for count in of_stage(found, architecture, "base", "parameters")}
             whole = [
-                of_stage(found, architecture, stage, "seconds", "cpu") for stage in ("base", "zero_shot", "weights")
+                of_stage(found, architecture, stage, "seconds", "cpu")
+                for stage in ("base", "zero_shot", "weights", "spatial")
             ]
             for transform in GROUPS:
                 seconds = of_stage(found, architecture, finetune_stage(transform), "method_seconds")
@@ -165,8 +166,9 @@ def _checks(found: Found) -> str:
     def rows() -> Iterator[list[str]]:
         for architecture, title in ARCHITECTURES.items():
             for group in GROUPS:
-                for name in ("equitune", "equizero"):
-                    own = of_stage(found, architecture, "zero_shot", "checks", group, name)
+                for name in ("equitune", "equizero", *NETWORKS):
+                    stage = "spatial" if name in NETWORKS else "zero_shot"
+                    own = of_stage(found, architecture, stage, "checks", group, name)
                     yield [title, f"{group}, {name}", *(_check(own, key) for key in CHECKED)]
 
     return _table(["base", "group and method", *CHECKED], rows())

@@ -52,6 +52,8 @@ FINETUNED: dict[str, tuple[dict[str, Any], Phase]] = {
     "equizero, entropy": ({"method": "equizero", "loss": "entropy"}, ALL),
     "λ-equitune": ({"method": "lambda"}, ALL),
     "attention": ({"method": "attention"}, ALL),
+    "equitune, spatial": ({"method": "equitune", "level": "spatial"}, ALL),
+    "λ-equitune, spatial": ({"method": "lambda", "level": "spatial"}, ALL),
     "equitune, last two layers": ({"method": "equitune"}, LAST),
     "λ-equitune, last two layers": ({"method": "lambda"}, LAST),
     "equizero, published rule": ({"method": "equizero", "loss": "published_least_confident"}, ALL),
@@ -149,6 +151,13 @@ class Run:
         model: EquiForImageClassification = symmetrize(base, GROUPS[transform], **settings)
         return model
 
+    def weighed(self, transform: str, **settings: Any) -> EquiForImageClassification:
+        """As `symmetrize`, with the network that the stage `weights` has trained, where the method has one."""
+        model = self.symmetrize(transform, **settings)
+        if hasattr(model, "lambda_network"):
+            model.lambda_network.load_state_dict(load_file(self.network(transform, settings["method"])))
+        return model
+
     def moved_test(self, transform: str) -> CifarImages:
         """All test images, each moved by an element of its own: the same for every architecture, seed and method."""
         return self.parts["test"].moved(transform, TEST_SEED)
@@ -238,18 +247,24 @@ def zero_shot(run: Run) -> dict[str, Any]:
         "upright": accuracy(base, run.parts["test"]),
         "accuracy": accuracies,
         "upright_taken": upright_taken,
-        "checks": {transform: _check(run, transform) for transform in GROUPS},
+        "checks": {transform: _checks(run, transform, ("equitune", "equizero")) for transform in GROUPS},
     }
 
 
-def _check(run: Run, transform: str) -> dict[str, dict[str, float]]:
+def spatial(run: Run) -> dict[str, Any]:
+    """Measure what the stage `weights` has trained, at the spatial level too."""
+    return {"checks": {transform: _checks(run, transform, NETWORKS) for transform in GROUPS}}
+
+
+def _checks(run: Run, transform: str, names: Iterable[str]) -> dict[str, dict[str, float]]:
     """From pixels: what agrees with what, on the first test images."""
     first = torch.arange(run.sizes.checked)
     upright, moved = run.parts["test"].select(first), run.moved_test(transform).select(first)
     found: dict[str, dict[str, float]] = {}
-    for name in ("equitune", "equizero"):
+    for name in names:
+        settings = {**ZERO_SHOT, **{name: settings for name, (settings, _) in WEIGHED.items()}}[name]
         outputs = {
-            (level, part): run_on(run.symmetrize(transform, method=name, level=level), images)["logits"]
+            (level, part): run_on(run.weighed(transform, **settings, level=level), images)["logits"]
             for level in ("features", "spatial")
             for part, images in (("upright", upright), ("moved", moved))
             if level == "features" or part == "moved"
@@ -343,9 +358,7 @@ def finetune_stage(transform: str) -> str:
 def _finetune(run: Run, transform: str, name: str) -> tuple[float, dict[str, float]]:
     """The seconds that it took, and how good it is."""
     settings, phase = FINETUNED[name]
-    model = run.symmetrize(transform, **settings)
-    if hasattr(model, "lambda_network"):
-        model.lambda_network.load_state_dict(load_file(run.network(transform, settings["method"])))
+    model = run.weighed(transform, **settings)
     images = run.parts["train"].select(torch.arange(run.sizes.finetune)).shifted()
     if name.startswith("augmentation"):
         images = images.moved(transform, None)
@@ -374,5 +387,6 @@ def _measure(run: Run, transform: str, model: EquiForImageClassification) -> dic
 STAGES: dict[str, Callable[[Run], dict[str, Any]]] = {
     "zero_shot": zero_shot,
     "weights": weights,
+    "spatial": spatial,
     **{finetune_stage(transform): partial(finetune, transform=transform) for transform in GROUPS},
 }
