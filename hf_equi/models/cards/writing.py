@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -132,7 +133,12 @@ def render(template: str, **facts: Any) -> str:
         template: The name of its file.
         **facts: What it names.
     """
-    environment = Environment(
+    return _environment().get_template(template).render(**facts)
+
+
+@cache  # and with it the templates that it has compiled
+def _environment() -> Environment:
+    return Environment(
         loader=PackageLoader("hf_equi", "assets/cards"),
         autoescape=False,  # of Markdown there is nothing to escape
         undefined=StrictUndefined,
@@ -140,7 +146,6 @@ def render(template: str, **facts: Any) -> str:
         lstrip_blocks=True,
         keep_trailing_newline=True,
     )
-    return environment.get_template(template).render(**facts)
 
 
 def _render(model: Any, data: ModelCardData, origin: Origin, context: _Context) -> str:
