@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -11,11 +12,30 @@ os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
 
 import pytest
 import torch
+from children import STARTUP
 
 
 @pytest.fixture(autouse=True)
 def _fixed_seed() -> None:
     torch.manual_seed(0)
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _quick_children() -> Iterator[None]:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("PYTHONPATH", str(STARTUP), prepend=os.pathsep)
+        yield
+
+
+def pytest_collection() -> None:
+    """Look for no garbage while all is imported: see tests/support/startup/sitecustomize.py."""
+    gc.disable()
+
+
+def pytest_collection_finish() -> None:
+    """Look for garbage again, but not among what has been imported."""
+    gc.freeze()
+    gc.enable()
 
 
 @pytest.fixture

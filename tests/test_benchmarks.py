@@ -2,21 +2,26 @@
 
 from __future__ import annotations
 
-import os
 import re
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+from children import environment
 
 ROOT = Path(__file__).parents[1]
-ENVIRONMENT = {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
+BENCHMARKS = ROOT / "benchmarks"
+
+
+def python(*arguments: str) -> subprocess.CompletedProcess[str]:
+    """Python where the modules of the benchmarks can be imported."""
+    variables = environment(ROOT, BENCHMARKS, OMP_NUM_THREADS="1")
+    return subprocess.run([sys.executable, *arguments], env=variables, capture_output=True, text=True, check=False)
 
 
 def run(script: str, *arguments: str) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, str(ROOT / "benchmarks" / script), *arguments]
-    return subprocess.run(command, env=ENVIRONMENT, capture_output=True, text=True, check=False)
+    return python(str(BENCHMARKS / script), *arguments)
 
 
 @pytest.mark.slow
@@ -42,9 +47,8 @@ page = place(page, text)
 part = text.replace("| one | 1 |\\n", "").replace("2 |", "3 |\\n| new | 4 |").replace("a.py", "a.py --only two")
 print(place(page, part, rows_only=True))
 """
-    path = os.pathsep.join([str(ROOT), str(ROOT / "benchmarks")])
-    command, environment = [sys.executable, "-c", code], {**ENVIRONMENT, "PYTHONPATH": path}
-    result = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
+    result = python("-c", code)
+    assert result.returncode == 0, result.stderr
     head, a, b = result.stdout.split("\n## ")
     assert head.startswith("# Benchmarks\n\nEvery row is a ratio")
     commands = "    python a.py\n    python a.py --only two\n"
@@ -77,16 +81,6 @@ def test_the_page_does_not_name_folders_of_this_machine(tmp_path: Path) -> None:
 @pytest.mark.slow
 def test_other_answers_than_those_wanted_void_a_ratio() -> None:
     code = "import seq2seq, torch; seq2seq.check(torch.tensor([[1, 5, 2, 0]]), torch.tensor([[1, {}, 2]]))"
-    path = os.pathsep.join([str(ROOT), str(ROOT / "benchmarks")])
-    equal, other = (
-        subprocess.run(
-            [sys.executable, "-c", code.format(token)],
-            env={**ENVIRONMENT, "PYTHONPATH": path},
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-        for token in (5, 6)
-    )
+    equal, other = (python("-c", code.format(token)) for token in (5, 6))
     assert equal.returncode == 0, equal.stderr
     assert "1 of 1 answers differ" in other.stderr

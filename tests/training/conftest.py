@@ -2,19 +2,10 @@
 
 from __future__ import annotations
 
-import gc
 from collections.abc import Iterator
 
 import pytest
 from accelerate.state import AcceleratorState
-
-
-@pytest.fixture(autouse=True, scope="module")
-def _fast_collection() -> Iterator[None]:
-    """Each run ends by collecting garbage, of which what was imported is none."""
-    gc.freeze()
-    yield
-    gc.unfreeze()
 
 
 @pytest.fixture

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import subprocess
 import sys
 from pathlib import Path
@@ -14,6 +13,7 @@ import pytest
 import torch
 import train_worker
 from accelerate.commands.config.config_args import load_config_from_file
+from children import environment
 
 from hf_equi import EquiForImageClassification, EquiForSeq2SeqLM, EquiLM
 
@@ -31,14 +31,13 @@ CLASSES = {
 def launch(name: str, folder: Path) -> None:
     """Train all models in the processes of a configuration of the examples."""
     launcher = [sys.executable, "-m", "accelerate.commands.launch", "--config_file", str(CONFIGS / f"{name}.yaml")]
-    paths = [str(ROOT), str(ROOT / "tests" / "support")]
     child = subprocess.Popen(
         [*launcher, str(ROOT / "tests" / "support" / "train_worker.py"), str(folder)],
         stdout=subprocess.DEVNULL,
         stderr=subprocess.PIPE,
         text=True,
         start_new_session=True,
-        env={**os.environ, "PYTHONPATH": os.pathsep.join(paths), "OMP_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": ""},
+        env=environment(ROOT, ROOT / "tests" / "support", OMP_NUM_THREADS="1", CUDA_VISIBLE_DEVICES=""),
     )
     try:
         _, errors = child.communicate(timeout=TIMEOUT)
