@@ -6,6 +6,7 @@ accelerate launch --config_file FILE tests/support/train_worker.py FOLDER
 from __future__ import annotations
 
 import copy
+import gc
 import json
 import os
 import sys
@@ -117,6 +118,7 @@ def sharded(kind: str) -> dict[str, Any]:
 
 def main() -> None:
     """Train all kinds."""
+    gc.freeze()  # each run ends by collecting garbage, of which what was imported is none
     for kind in KINDS:
         train(kind, Path(sys.argv[1]) / kind, **sharded(kind))
 
