@@ -18,6 +18,7 @@ data: shown the shapes turned or mirrored, it fails, and equizero, finetuned on 
 from __future__ import annotations
 
 import argparse
+import gc
 import shlex
 import sys
 from pathlib import Path
@@ -51,6 +52,7 @@ def main() -> None:
     arguments = parse()
     # Gradients of sure answers sink below the normal numbers, on which a CPU is many times slower.
     torch.set_flush_denormal(True)
+    gc.freeze()  # every Trainer collects garbage, and would walk through all that is imported
     if arguments.smoke:
         show()
         return

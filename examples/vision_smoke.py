@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 import tempfile
 from functools import cached_property
 from pathlib import Path
@@ -69,12 +68,8 @@ def train_base(run: Run) -> None:
 
 def show() -> None:
     """Train a base, run all stages, and print what the base and its symmetrised versions recognise."""
-    gc.freeze()  # every Trainer collects garbage, and would walk through all that is imported
-    try:
-        with tempfile.TemporaryDirectory() as folder:
-            found = _run_all(ShapesRun(Path(folder), Path(folder), "resnet", 0, SIZES))
-    finally:
-        gc.unfreeze()
+    with tempfile.TemporaryDirectory() as folder:
+        found = _run_all(ShapesRun(Path(folder), Path(folder), "resnet", 0, SIZES))
     print(f"base, upright shapes: {found['zero_shot']['upright']:.0f} %")
     for transform, moved in MOVED.items():
         print(f"base, {moved} shapes: {found['zero_shot']['accuracy'][transform]['base']['moved']:.0f} %")
