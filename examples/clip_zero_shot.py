@@ -5,30 +5,37 @@
     python examples/clip_zero_shot.py --data DIR --model openai/clip-vit-base-patch32 --dataset uoft-cs/cifar100 \\
         --image-column img --label-column fine_label --prompts cifar100
     python examples/clip_zero_shot.py --model NAME --dataset imagefolder --data-dir PHOTOS --prompts my_prompts.json
+    python examples/clip_zero_shot.py --data DIR --model openai/clip-vit-base-patch32 --prompts imagenet \\
+        --dataset imagefolder --data-dir IMAGENET_V2 --split train --lambda-images 0
     python examples/clip_zero_shot.py --output runs/clip_zero_shot --page docs/results/clip.md
+
+The third line takes images in PHOTOS/test/CLASS and PHOTOS/train/CLASS, the latter for λ; the fourth takes them in
+IMAGENET_V2/CLASS, which datasets calls the split train, and leaves λ-equitune out.
 
 Every image is moved by an element drawn for it alone (the published code draws one for a whole batch, and its "flip"
 is a half turn): --transform rot90 draws from the four rotations, flip from the mirrors and both. Classes and templates
 are those of Radford et al. 2021 (cifar10, cifar100, imagenet in the data's clip_prompts), or a JSON file
-{"classes": [...], "templates": [...]} with {} for the name. The base reads every member of the orbits once; all
-methods go on from its features. λ-equitune is trained on features of as many training images as --lambda-images says.
+{"classes": [...], "templates": [...]} with {} for the name. Labels find their classes by name, or by number where
+they are named 0, 1, 2 and so on. The base reads every member of the orbits once; all methods go on from its features.
+λ-equitune is trained on features of as many training images as --lambda-images says.
 """
 
 from __future__ import annotations
 
 import argparse
-import json
 import sys
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
 from cifar import TRANSFORMS, move
+from clip_data import PROMPTS, ZeroShotData, first_line
 from clip_results import print_table, write_page, write_plot
-from data import add_data_argument, require, write_json
-from datasets import ClassLabel, Dataset, Image, load_dataset
+from data import add_data_argument, write_json
+from datasets import Dataset
 from tqdm import tqdm
 from transformers import AutoModel, AutoProcessor, PreTrainedModel, Trainer, set_seed
 
@@ -44,7 +51,6 @@ METHODS: dict[str, dict[str, Any]] = {
     "equizero, by class (published)": {"method": "equizero", "selection": "class"},
     "λ-equitune": {"method": "lambda"},
 }
-PROMPTS = ("cifar10", "cifar100", "imagenet")
 
 
 @dataclass(frozen=True)
@@ -58,37 +64,6 @@ class Orbits:
 
     features: torch.Tensor
     labels: torch.Tensor
-
-
-def load_prompts(name: str, data: Path) -> tuple[list[str], list[str]]:
-    """Class names and templates, by a name of the data or from a file."""
-    if name not in PROMPTS:
-        content = json.loads(Path(name).read_text(encoding="utf-8"))
-        return content["classes"], content["templates"]
-    (folder,) = require(data, "clip_prompts")
-    if name != "imagenet":
-        content = json.loads((folder / f"{name}.json").read_text(encoding="utf-8"))
-        return content["classes"], content["templates"]
-    parts = (json.loads((folder / f"imagenet_{part}.json").read_text("utf-8")) for part in ("classes", "templates"))
-    classes, templates = parts
-    return classes, templates
-
-
-def load_images(arguments: argparse.Namespace, split: str, limit: int | None) -> Dataset:
-    """Images with their labels, as columns "image" and "label"."""
-    if arguments.dataset == "cifar10":
-        (folder,) = require(arguments.data, "cifar10")
-        images = load_dataset("parquet", data_files={split: str(folder / f"{split}.parquet")}, split=split)
-        names = {"img": "image", "label": "label"}
-    else:
-        images = load_dataset(arguments.dataset, data_dir=arguments.data_dir, split=split)
-        names = {arguments.image_column: "image", arguments.label_column: "label"}
-    missing = sorted(set(names) - set(images.column_names))
-    if missing:
-        raise SystemExit(f"The dataset has no column {', '.join(missing)}, but {', '.join(images.column_names)}")
-    images = images.select_columns(list(names)).rename_columns({a: b for a, b in names.items() if a != b})
-    count = len(images) if limit is None else min(limit, len(images))
-    return images.shuffle(seed=0).select(range(count)).cast_column("image", Image(mode="RGB"))
 
 
 @torch.no_grad()
@@ -144,25 +119,29 @@ class Setting:
     Args:
         base: The base.
         processor: Its processor.
-        images: That are classified.
+        data: The images.
         texts: The features of the texts of the classes.
         arguments: The command line.
     """
 
     base: PreTrainedModel
     processor: Any
-    images: Dataset
+    data: ZeroShotData
     texts: torch.Tensor
     arguments: argparse.Namespace
 
     @classmethod
-    def load(cls, name: str, arguments: argparse.Namespace) -> Setting:
+    def load(cls, name: str, data: ZeroShotData, arguments: argparse.Namespace) -> Setting:
         """A base by its name."""
-        processor, base = AutoProcessor.from_pretrained(name), AutoModel.from_pretrained(name).eval()
-        classes, templates = load_prompts(arguments.prompts, arguments.data)
-        images = load_images(arguments, arguments.split, arguments.limit)
-        check_classes(images, classes)
-        return cls(base, processor, images, class_text_features(base, processor, classes, templates), arguments)
+        try:
+            processor, base = AutoProcessor.from_pretrained(name), AutoModel.from_pretrained(name).eval()
+            hf_equi.symmetrize(base, GROUPS[arguments.transform], task="clip")
+        except (OSError, ValueError) as error:
+            raise SystemExit(f"--model {name}: {first_line(error)}") from None
+        if not all(hasattr(processor, part) for part in ("image_processor", "tokenizer")):
+            raise SystemExit(f"--model {name}: there is no processor of images and texts beside the weights")
+        texts = class_text_features(base, processor, data.classes, data.templates)
+        return cls(base, processor, data, texts, arguments)
 
     @property
     def group(self) -> ImageGroup:
@@ -176,44 +155,23 @@ class Setting:
 
     def upright(self) -> float:
         """The accuracy of the base on images that are not moved."""
-        return accuracy(symmetrized(self.base, self.group, "base"), self.read(self.images, "none", 0), self.texts)
+        orbits = self.read(self.data.images, "none", 0)
+        return accuracy(symmetrized(self.base, self.group, "base"), orbits, self.texts)
 
     def moved(self, seed: int) -> dict[str, float]:
         """The accuracy of every method on images that are moved."""
         transform = self.arguments.transform
         set_seed(seed)
-        orbits, found = self.read(self.images, transform, seed), {}
+        orbits, found = self.read(self.data.images, transform, seed), {}
         for name in METHODS:
-            if name == "λ-equitune" and not self.arguments.lambda_images:
+            if name == "λ-equitune" and self.data.training is None:
                 continue
             model = symmetrized(self.base, self.group, name)
             if name == "λ-equitune":
-                training = load_images(self.arguments, self.arguments.training_split, self.arguments.lambda_images)
-                known = self.read(training, transform, 1000 + seed)
+                known = self.read(self.data.training, transform, 1000 + seed)
                 train_weights(model, known, self.texts, self.arguments, seed)
             found[name] = accuracy(model, orbits, self.texts)
         return found
-
-
-def measure(arguments: argparse.Namespace) -> dict[str, Any]:
-    """Every method on images upright and moved, over the seeds: of one base, or of a base each."""
-    settings = [Setting.load(name, arguments) for name in arguments.model]
-    of_seed = settings * (len(arguments.seed) if len(settings) == 1 else 1)
-    moved: dict[str, list[float]] = {name: [] for name in METHODS}
-    for seed, setting in zip(arguments.seed, of_seed, strict=True):
-        for name, value in setting.moved(seed).items():
-            moved[name].append(value)
-    first = arguments.model[0]
-    return {
-        "upright": {"base": [setting.upright() for setting in settings]},
-        "moved": moved,
-        "images": len(settings[0].images),
-        "seeds": list(arguments.seed),
-        "transform": arguments.transform,
-        "dataset": arguments.dataset,
-        "model": arguments.name or (Path(first).name if Path(first).exists() else first),
-        "lambda": {"images": arguments.lambda_images, "steps": arguments.lambda_steps, "rate": arguments.lambda_rate},
-    }
 
 
 def symmetrized(base: PreTrainedModel, group: ImageGroup, name: str) -> PreTrainedModel:
@@ -222,12 +180,51 @@ def symmetrized(base: PreTrainedModel, group: ImageGroup, name: str) -> PreTrain
     return model.eval()
 
 
-def check_classes(images: Dataset, classes: list[str]) -> None:
-    """Refuse prompts that have not a class for each label."""
-    label = images.features["label"]
-    count = label.num_classes if isinstance(label, ClassLabel) else max(images["label"]) + 1
-    if count != len(classes):
-        raise SystemExit(f"The dataset has {count} classes and the prompts have {len(classes)}: pass --prompts FILE")
+def describe(arguments: argparse.Namespace) -> dict[str, Any]:
+    """Results in which nothing is measured yet."""
+    first, folder = arguments.model[0], arguments.data_dir if arguments.dataset == "imagefolder" else None
+    return {
+        "upright": {"base": []},
+        "moved": {name: [] for name in METHODS},
+        "seeds": [],
+        "seconds": 0,
+        "transform": arguments.transform,
+        "dataset": Path(folder).resolve().name if folder else arguments.dataset,
+        "model": arguments.name or (Path(first).resolve().name if Path(first).exists() else first),
+        "lambda": {"images": arguments.lambda_images, "steps": arguments.lambda_steps, "rate": arguments.lambda_rate},
+    }
+
+
+def measure(arguments: argparse.Namespace, results: dict[str, Any]) -> None:
+    """Every method on images upright and moved, over the seeds: of one base, or of a base each.
+
+    Args:
+        arguments: The command line.
+        results: From `describe`; what is found is added.
+    """
+    begin = time.process_time()
+    data = ZeroShotData.load(arguments)
+    settings = [Setting.load(name, data, arguments) for name in arguments.model]
+    results["images"] = len(data.images)
+    of_seed = settings * (len(arguments.seed) if len(settings) == 1 else 1)
+    for k, (seed, setting) in enumerate(zip(arguments.seed, of_seed, strict=True)):
+        found, upright = setting.moved(seed), [setting.upright()] if k < len(settings) else []
+        results["upright"]["base"] += upright
+        for name, value in found.items():
+            results["moved"][name].append(value)
+        results["seeds"].append(seed)
+        results["seconds"] = round(time.process_time() - begin)
+
+
+def at_least(least: int) -> Callable[[str], int]:
+    """What reads an integer of the command line, from `least` on."""
+
+    def read(text: str) -> int:
+        if not text.isdecimal() or int(text) < least:
+            raise argparse.ArgumentTypeError(f"{text!r} is no integer from {least} on")
+        return int(text)
+
+    return read
 
 
 def parse() -> argparse.Namespace:
@@ -242,18 +239,26 @@ def parse() -> argparse.Namespace:
     add("--name", metavar="NAME", help="of the model in results (default: that of --model)")
     add("--dataset", default="cifar10", metavar="NAME", help="cifar10 of the data, or what load_dataset takes")
     add("--data-dir", metavar="DIR", help="of load_dataset, as for imagefolder")
-    add("--split", default="test", help="that is classified (default: test)")
-    add("--training-split", default="train", help="that λ is trained on (default: train)")
-    add("--image-column", default="image", metavar="NAME")
-    add("--label-column", default="label", metavar="NAME")
+    add("--split", metavar="NAME", default="test", help="that is classified (default: test)")
+    add("--training-split", metavar="NAME", default="train", help="that λ is trained on (default: train)")
+    add("--image-column", default="image", metavar="NAME", help="of the images (default: image)")
+    add("--label-column", default="label", metavar="NAME", help="of their classes (default: label)")
     add("--prompts", default="cifar10", metavar="NAME", help=f"{', '.join(PROMPTS)}, or a JSON file")
+    add("--labels-in-order", action="store_true", help="label k is class k of the prompts, whatever its name")
     add("--transform", choices=sorted(GROUPS), default="rot90", help="how images are moved (default: rot90)")
-    add("--limit", type=int, metavar="N", help="images that are classified (default: all)")
-    add("--lambda-images", type=int, default=5000, metavar="N", help="that train λ; 0 for none (default: 5000)")
-    add("--lambda-steps", type=int, default=1000, metavar="N", help="batches of 32 (default: 1000)")
-    add("--lambda-rate", type=float, default=1e-3, help="learning rate of λ (default: 1e-3; published: 0.3)")
-    add("--batch-size", type=int, default=250, metavar="N")
-    add("--seed", type=int, action="append", metavar="N", help="of moves and λ (default: 0, 1 and 2)")
+    positive = at_least(1)
+    add("--limit", type=positive, metavar="N", help="images that are classified (default: all)")
+    add("--lambda-images", type=at_least(0), default=5000, metavar="N", help="that train λ; 0: none (default: 5000)")
+    add("--lambda-steps", type=positive, default=1000, metavar="N", help="batches of 32 (default: 1000)")
+    add(
+        "--lambda-rate",
+        metavar="RATE",
+        type=float,
+        default=1e-3,
+        help="learning rate of λ (default: 1e-3; published: 0.3)",
+    )
+    add("--batch-size", type=positive, default=250, metavar="N", help="images at a time (default: 250)")
+    add("--seed", type=at_least(0), action="append", metavar="N", help="of moves and λ (default: 0, 1 and 2)")
     add("--output", type=Path, default=Path("runs/clip_zero_shot"), metavar="DIR", help="for results and the plot")
     add("--page", type=Path, metavar="FILE", help="write the results in --output into a page, and run nothing")
     return parser.parse_args()
@@ -270,11 +275,10 @@ def main() -> None:
         raise SystemExit("--model NAME is needed: a folder of a CLIP, or its name on the Hub")
     if len(arguments.model) not in (1, len(arguments.seed)):
         raise SystemExit(f"There are {len(arguments.model)} of --model and {len(arguments.seed)} seeds: one for each")
-    begin = time.process_time()
-    results = measure(arguments)
-    results["seconds"] = round(time.process_time() - begin)
+    results = describe(arguments)
     arguments.output.mkdir(parents=True, exist_ok=True)
     name = f"{Path(results['model']).name}-{Path(results['dataset']).name}-{results['transform']}"
+    measure(arguments, results)
     write_json(arguments.output / f"{name}.json", results)
     write_plot(arguments.output / f"{name}.png", results)
     print_table(results)
