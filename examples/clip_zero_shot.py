@@ -18,11 +18,14 @@ are those of Radford et al. 2021 (cifar10, cifar100, imagenet in the data's clip
 {"classes": [...], "templates": [...]} with {} for the name. Labels find their classes by name, or by number where
 they are named 0, 1, 2 and so on. The base reads every member of the orbits once; all methods go on from its features.
 λ-equitune is trained on features of as many training images as --lambda-images says.
+
+A killed run goes on after the last seed that it finished; a finished one is run anew.
 """
 
 from __future__ import annotations
 
 import argparse
+import json
 import sys
 import time
 from collections.abc import Callable
@@ -148,6 +151,12 @@ class Setting:
         """That the images are moved by."""
         return GROUPS[self.arguments.transform]
 
+    @property
+    def checksum(self) -> float:
+        """Of the weights and the prompts, to know them by."""
+        weights = sum(float(weight.detach().double().abs().sum()) for weight in self.base.parameters())
+        return weights + float(self.texts.double().abs().sum())
+
     def read(self, images: Dataset, transform: str, seed: int) -> Orbits:
         """The features of the orbits of images, each moved by an element of its own."""
         reader = hf_equi.symmetrize(self.base, self.group, "equitune", processor=self.processor)
@@ -195,25 +204,37 @@ def describe(arguments: argparse.Namespace) -> dict[str, Any]:
     }
 
 
-def measure(arguments: argparse.Namespace, results: dict[str, Any]) -> None:
+def measure(arguments: argparse.Namespace, results: dict[str, Any], draft: Path) -> None:
     """Every method on images upright and moved, over the seeds: of one base, or of a base each.
 
     Args:
         arguments: The command line.
         results: From `describe`; what is found is added.
+        draft: Where results lie after each seed, to go on from.
     """
     begin = time.process_time()
     data = ZeroShotData.load(arguments)
     settings = [Setting.load(name, data, arguments) for name in arguments.model]
     results["images"] = len(data.images)
+    # A draft of other settings, weights or prompts is not gone on from.
+    known = {name: str(value) for name, value in vars(arguments).items() if name != "output"}
+    known |= {"images": len(data.images), "checksums": [setting.checksum for setting in settings]}
+    before = json.loads(draft.read_text(encoding="utf-8")) if draft.is_file() else {}
+    if before.get("known") == known:
+        results.update(before["results"])
+        print(f"goes on after {len(results['seeds'])} of {len(arguments.seed)} seeds", file=sys.stderr)
+    spent = results["seconds"]
     of_seed = settings * (len(arguments.seed) if len(settings) == 1 else 1)
     for k, (seed, setting) in enumerate(zip(arguments.seed, of_seed, strict=True)):
+        if k < len(results["seeds"]):
+            continue
         found, upright = setting.moved(seed), [setting.upright()] if k < len(settings) else []
         results["upright"]["base"] += upright
         for name, value in found.items():
             results["moved"][name].append(value)
         results["seeds"].append(seed)
-        results["seconds"] = round(time.process_time() - begin)
+        results["seconds"] = round(spent + time.process_time() - begin)
+        write_json(draft, {"known": known, "results": results})
 
 
 def at_least(least: int) -> Callable[[str], int]:
@@ -278,8 +299,10 @@ def main() -> None:
     results = describe(arguments)
     arguments.output.mkdir(parents=True, exist_ok=True)
     name = f"{Path(results['model']).name}-{Path(results['dataset']).name}-{results['transform']}"
-    measure(arguments, results)
+    draft = arguments.output / f"{name}.unfinished"
+    measure(arguments, results, draft)
     write_json(arguments.output / f"{name}.json", results)
+    draft.unlink()
     write_plot(arguments.output / f"{name}.png", results)
     print_table(results)
     print(f"results and plot: {arguments.output / name}.*", file=sys.stderr)

@@ -96,6 +96,7 @@ def test_table_and_page_are_made_of_a_trained_clip(
     shown = capsys.readouterr().out
     assert re.search(rf"base, upright\W+{trained['upright']:.1f}\b", shown)
     assert "published" not in shown.lower().replace("by class (published)", "")
+    assert not list((tmp_path / "runs").glob("*.unfinished"))
 
     page = tmp_path / "page.md"
     page.write_text(f"# By hand\n\n{clip_results.MARKER}\n\nold", encoding="utf-8")
@@ -132,6 +133,29 @@ def test_images_are_moved_each_by_itself(transform: str, elements: list[Any]) ->
     assert all(sum(rows) > 0 for rows in zip(*drawn[:20], strict=True))  # all elements in one batch
     again = clip_zero_shot.read_orbits(reader, processor, images, transform, 0, 7).features
     assert torch.equal(again, found)
+
+
+def test_killed_run_goes_on_with_the_same_settings(run: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    seen: list[int] = []
+
+    def dying(setting: clip_zero_shot.Setting, seed: int) -> dict[str, float]:
+        seen.append(seed)
+        if len(seen) == 2:
+            raise KeyboardInterrupt
+        return {"base": 10.0 * seed}
+
+    monkeypatch.setattr(clip_zero_shot.Setting, "moved", dying)
+    monkeypatch.setattr(clip_zero_shot.Setting, "upright", lambda _: 70.0)
+    monkeypatch.setattr(clip_zero_shot, "write_plot", lambda *_: None)
+    seeds = ("--seed", "1", "--seed", "2")
+    for limit, expected in ((8, [1, 2, 2]), (9, [1, 2, 1, 2])):
+        seen.clear()  # what is finished is run anew
+        with pytest.raises(KeyboardInterrupt):
+            run(*seeds, limit=8)
+        results = run(*seeds, limit=limit)
+        assert seen == expected
+        assert (results["seeds"], results["moved"]["base"]) == ([1, 2], [10.0, 20.0])
+        assert (results["upright"]["base"], results["images"]) == ([70.0], limit)
 
 
 @pytest.mark.parametrize(
