@@ -6,7 +6,7 @@
         --image-column img --label-column fine_label --prompts cifar100
     python examples/clip_zero_shot.py --model NAME --dataset imagefolder --data-dir PHOTOS --prompts my_prompts.json
     python examples/clip_zero_shot.py --data DIR --model openai/clip-vit-base-patch32 --prompts imagenet \\
-        --dataset imagefolder --data-dir IMAGENET_V2 --split train --lambda-images 0
+        --dataset imagefolder --data-dir IMAGENET_V2 --published imagenet-v2 --split train --lambda-images 0
     python examples/clip_zero_shot.py --output runs/clip_zero_shot --page docs/results/clip.md
 
 The third line takes images in PHOTOS/test/CLASS and PHOTOS/train/CLASS, the latter for λ; the fourth takes them in
@@ -19,7 +19,9 @@ are those of Radford et al. 2021 (cifar10, cifar100, imagenet in the data's clip
 they are named 0, 1, 2 and so on. The base reads every member of the orbits once; all methods go on from its features.
 λ-equitune is trained on features of as many training images as --lambda-images says.
 
-A killed run goes on after the last seed that it finished; a finished one is run anew.
+A killed run goes on after the last seed that it finished; a finished one is run anew. The published figures are
+printed beside results of the same checkpoint and images: openai's ViT-B/32 and ViT-B/16, known by name, or by that of
+their folder, on CIFAR-100 and ImageNet-V2, known by name or --published.
 """
 
 from __future__ import annotations
@@ -36,7 +38,7 @@ from typing import Any
 import torch
 from cifar import TRANSFORMS, move
 from clip_data import PROMPTS, ZeroShotData, first_line
-from clip_results import print_table, write_page, write_plot
+from clip_results import PUBLISHED_DATA, print_table, write_page, write_plot
 from data import add_data_argument, write_json
 from datasets import Dataset
 from tqdm import tqdm
@@ -199,6 +201,7 @@ def describe(arguments: argparse.Namespace) -> dict[str, Any]:
         "seconds": 0,
         "transform": arguments.transform,
         "dataset": Path(folder).resolve().name if folder else arguments.dataset,
+        "published": arguments.published,
         "model": arguments.name or (Path(first).resolve().name if Path(first).exists() else first),
         "lambda": {"images": arguments.lambda_images, "steps": arguments.lambda_steps, "rate": arguments.lambda_rate},
     }
@@ -260,6 +263,7 @@ def parse() -> argparse.Namespace:
     add("--name", metavar="NAME", help="of the model in results (default: that of --model)")
     add("--dataset", default="cifar10", metavar="NAME", help="cifar10 of the data, or what load_dataset takes")
     add("--data-dir", metavar="DIR", help="of load_dataset, as for imagefolder")
+    add("--published", choices=sorted(PUBLISHED_DATA), help="what the images are of, for the published figures")
     add("--split", metavar="NAME", default="test", help="that is classified (default: test)")
     add("--training-split", metavar="NAME", default="train", help="that λ is trained on (default: train)")
     add("--image-column", default="image", metavar="NAME", help="of the images (default: image)")

@@ -276,6 +276,55 @@ def test_labels_without_names_are_counted(labels: list[Any], said: str) -> None:
         clip_data.place_labels(datasets.Dataset.from_dict({"label": labels}), ["a", "b"], False)
 
 
+def made_up(model: str, dataset: str, transform: str = "rot90", told: str | None = None) -> dict[str, Any]:
+    moved = {name: [50.0] for name in clip_zero_shot.METHODS}
+    about = {"model": model, "dataset": dataset, "transform": transform, "published": told}
+    return {**about, "upright": {"base": [60.0]}, "moved": moved, "images": 9, "seeds": [0], "seconds": 1}
+
+
+B32 = "openai/clip-vit-base-patch32"
+
+
+@pytest.mark.parametrize(
+    ("results", "figure"),
+    [
+        (made_up(B32, "uoft-cs/cifar100"), 54.88),
+        (made_up("clip-vit-base-patch32", "vaishaal/ImageNetV2", "flip"), 52.69),
+        (made_up("openai/clip-vit-base-patch16", "imagenetv2-matched-frequency"), 58.54),
+        (made_up(B32, "my photos", told="imagenet-v2"), 51.27),
+        (made_up(B32, "uoft-cs/cifar100", told="imagenet-v2"), 51.27),
+        (made_up(B32, "my photos"), None),
+        (made_up(B32, "imagenetv2-top-images"), None),
+        (made_up("other/clip-vit-base-patch32", "uoft-cs/cifar100"), None),
+        (made_up("openai/clip-vit-large-patch14", "uoft-cs/cifar100"), None),
+    ],
+)
+def test_published_figures_are_found(results: dict[str, Any], figure: float | None) -> None:
+    assert clip_results.published(results).get("equitune") == figure
+    before = {name: value for name, value in results.items() if name != "published"}  # results of earlier versions
+    if results["published"] is None:
+        assert clip_results.published(before).get("equitune") == figure
+
+
+@pytest.mark.parametrize(
+    ("patch", "transform", "lambda_figure"), [("32", "rot90", "56.45"), ("16", "rot90", "61.95"), ("32", "flip", "")]
+)
+def test_published_figures_are_shown(
+    patch: str, transform: str, lambda_figure: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    results = made_up(f"openai/clip-vit-base-patch{patch}", "uoft-cs/cifar100", transform)
+    clip_results.print_table(results)
+    shown = " ".join(capsys.readouterr().out.split())
+    assert {"32": "65.02", "16": "68.25"}[patch] in shown
+    assert ("half turn, drawn once a batch" in shown) is (transform == "flip")
+    (tmp_path / "runs").mkdir()
+    (tmp_path / "runs" / "results.json").write_text(json.dumps(results), encoding="utf-8")
+    clip_results.write_page(tmp_path / "page.md", tmp_path / "runs")
+    page = (tmp_path / "page.md").read_text(encoding="utf-8")
+    assert f"| λ-equitune | 50.0 | {lambda_figure} |" in page
+    assert clip_results.PUBLISHED_MOVES[transform] in page
+
+
 def test_captions_of_one_class_attract_each_other() -> None:
     scores = torch.randn(5, 5)
     distinct = pretrain_small_clip.matching_loss(scores, torch.arange(5))
