@@ -19,7 +19,17 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 from scan_training import write_json
-from vision_stages import FINETUNED, GROUPS, NETWORKS, STAGES, WEIGHED, ZERO_SHOT, Run, finetune_stage
+from vision_stages import (
+    FINETUNED,
+    FINETUNED_SPATIAL,
+    GROUPS,
+    NETWORKS,
+    STAGES,
+    WEIGHED,
+    ZERO_SHOT,
+    Run,
+    finetune_stage,
+)
 
 MARKER = "<!-- Below this line: written by examples/rot90_cifar10.py -->"
 MOVED = {"rot90": "turned", "flip": "mirrored"}
@@ -212,7 +222,7 @@ def _weights(found: Found) -> str:
 def _finetuned(found: Found, transform: str) -> str:
     def rows() -> Iterator[list[str]]:
         for architecture, title in ARCHITECTURES.items():
-            for name in FINETUNED:
+            for name in (*FINETUNED, *FINETUNED_SPATIAL):
                 own = of_stage(found, architecture, finetune_stage(transform), "accuracy", name)
                 upright = [result["upright"] for result in own if "upright" in result]
                 elsewhere = [result["largest_elsewhere"] for result in own if "largest_elsewhere" in result]

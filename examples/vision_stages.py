@@ -52,11 +52,14 @@ FINETUNED: dict[str, tuple[dict[str, Any], Phase]] = {
     "equizero, entropy": ({"method": "equizero", "loss": "entropy"}, ALL),
     "λ-equitune": ({"method": "lambda"}, ALL),
     "attention": ({"method": "attention"}, ALL),
-    "equitune, spatial": ({"method": "equitune", "level": "spatial"}, ALL),
-    "λ-equitune, spatial": ({"method": "lambda", "level": "spatial"}, ALL),
     "equitune, last two layers": ({"method": "equitune"}, LAST),
     "λ-equitune, last two layers": ({"method": "lambda"}, LAST),
     "equizero, published rule": ({"method": "equizero", "loss": "published_least_confident"}, ALL),
+}
+# For rotations of the ResNet: its features are the mean of its maps, those of the ViT a token that both levels read.
+FINETUNED_SPATIAL: dict[str, tuple[dict[str, Any], Phase]] = {
+    "equitune, spatial": ({"method": "equitune", "level": "spatial"}, ALL),
+    "λ-equitune, spatial": ({"method": "lambda", "level": "spatial"}, ALL),
 }
 NETWORKS = ("λ-equitune", "attention")  # that finetuning begins with
 QUIET: dict[str, Any] = {
@@ -340,10 +343,11 @@ def finetune(run: Run, transform: str) -> dict[str, Any]:
     """
     kept = f"{finetune_stage(transform)}_part"
     part = run.results(kept) or {"accuracy": {}, "training_seconds": {}, "method_seconds": {}}
-    for name in FINETUNED:
+    spatial_too = run.architecture == "resnet" and transform == "rot90"
+    for name, how in {**FINETUNED, **(FINETUNED_SPATIAL if spatial_too else {})}.items():
         if name not in part["accuracy"]:
             begin = time.process_time()
-            part["training_seconds"][name], part["accuracy"][name] = _finetune(run, transform, name)
+            part["training_seconds"][name], part["accuracy"][name] = _finetune(run, transform, name, *how)
             part["method_seconds"][name] = round(time.process_time() - begin)
             write_json(run.folder / f"{kept}.json", part)
             print(f"  {name}: {part['accuracy'][name]}", file=sys.stderr, flush=True)
@@ -355,9 +359,10 @@ def finetune_stage(transform: str) -> str:
     return f"finetune_{transform}"
 
 
-def _finetune(run: Run, transform: str, name: str) -> tuple[float, dict[str, float]]:
+def _finetune(
+    run: Run, transform: str, name: str, settings: dict[str, Any], phase: Phase
+) -> tuple[float, dict[str, float]]:
     """The seconds that it took, and how good it is."""
-    settings, phase = FINETUNED[name]
     model = run.weighed(transform, **settings)
     images = run.parts["train"].select(torch.arange(run.sizes.finetune)).shifted()
     if name.startswith("augmentation"):
