@@ -22,6 +22,7 @@ __all__ = [
     "check_acts_in_layers",
     "describe_adapter",
     "has_adapter_layers",
+    "is_adapted",
     "refused_prompts",
 ]
 
@@ -109,6 +110,16 @@ def has_adapter_layers(model: nn.Module) -> bool:
     return any(isinstance(module, BaseTunerLayer) for module in model.modules())
 
 
+def is_adapted(base: nn.Module) -> bool:
+    """Whether peft has adapted a base, with layers or with prompts.
+
+    Example:
+        >>> is_adapted(nn.Linear(2, 2))
+        False
+    """
+    return isinstance(base, PromptTunedModel) or has_adapter_layers(base)
+
+
 def describe_adapter(model: Any) -> dict[str, Any] | None:
     """What a symmetrised model has to store of the adapter of its base.
 
@@ -122,7 +133,7 @@ def describe_adapter(model: Any) -> dict[str, Any] | None:
         ConfigurationError: For several adapters, or for one that was put on the symmetrised model itself.
     """
     base = model.base
-    if not isinstance(base, PromptTunedModel) and not has_adapter_layers(base):
+    if not is_adapted(base):
         return None
     if getattr(model, "_hf_peft_config_loaded", False):  # by model.add_adapter: transformers saves the adapter alone
         return None

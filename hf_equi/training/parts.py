@@ -8,6 +8,7 @@ from torch import nn
 
 from hf_equi.errors import ConfigurationError
 from hf_equi.models.image_classification import EquiForImageClassification
+from hf_equi.models.peft_bases import is_adapted
 from hf_equi.models.wrapping import WrapperMixin
 
 __all__ = ["PARTS", "parameters_of", "require_wrapper"]
@@ -23,10 +24,12 @@ def parameters_of(model: Any, part: str) -> list[nn.Parameter]:
         model: A symmetrised model.
         part: `"lambda"`, the network that weighs the members of an orbit; `"base"`; `"last_layers"`, the last two
             layers of a classifier's base, with all that is registered behind the first of them: the head, with the
-            last linear layer or convolution before it; `"all"`, the base and λ where there is one.
+            last linear layer or convolution before it; `"all"`, the base and λ where there is one. Of a base that
+            peft has adapted, `"base"` is what is trained of it now: what peft has frozen stays frozen.
 
     Raises:
-        ConfigurationError: For an unknown part, one that the model lacks, or a model that is not symmetrised.
+        ConfigurationError: For an unknown part, one that the model lacks, or a model that is not symmetrised; for the
+            last layers of a base that peft has adapted, and for such a base that is frozen altogether.
 
     Example:
         >>> from transformers import ViTConfig, ViTForImageClassification
@@ -39,13 +42,13 @@ def parameters_of(model: Any, part: str) -> list[nn.Parameter]:
     """
     require_wrapper(model)
     if part == "base":
-        return list(model.base.parameters())
+        return _base_weights(model.base)
     if part == "last_layers":
         return _last_layers(model)
     network = getattr(model, "lambda_network", None)
     weights = [] if network is None else list(network.parameters())
     if part == "all":
-        return [*model.base.parameters(), *weights]
+        return [*_base_weights(model.base), *weights]
     if part != "lambda":
         raise ConfigurationError(f"trains={part!r} is not known: use one of {', '.join(map(repr, PARTS))}")
     if network is None:
@@ -69,6 +72,21 @@ def require_wrapper(model: Any) -> None:
         )
 
 
+def _base_weights(base: Any) -> list[nn.Parameter]:
+    """All of them, or what peft lets train."""
+    weights = list(base.parameters())
+    if not is_adapted(base):
+        return weights
+    trained = [weight for weight in weights if weight.requires_grad]
+    if not trained:
+        raise ConfigurationError(
+            "peft has adapted this base, and nothing of it is trained: let its adapter train again, by "
+            "model.unwrap().set_adapter(name), or load it with is_trainable=True. `Phase.applied` leaves it as it was "
+            "found, `Phase.prepare` does not."
+        )
+    return trained
+
+
 def _last_layers(model: Any) -> list[nn.Parameter]:
     """The head, and the body from its last layer on."""
     if not isinstance(model, EquiForImageClassification):
@@ -77,6 +95,11 @@ def _last_layers(model: Any) -> list[nn.Parameter]:
             "adapters of peft"
         )
     base: Any = model.base
+    if is_adapted(base):
+        raise ConfigurationError(
+            "peft has adapted this base, and its last layers are frozen: train 'base' or 'all', which is what peft "
+            "trains of it, or merge the adapter first: symmetrize(model.unwrap().merge_and_unload(), group)"
+        )
     body = base.base_model  # the base itself, where it has none
     layers = [module for module in base.modules() if getattr(module, "weight", None) is not None]
     layers = [module for module in layers if module.weight.dim() > 1]

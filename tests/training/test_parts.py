@@ -2,16 +2,24 @@
 
 from __future__ import annotations
 
+import copy
+
 import pytest
+from peft import LoraConfig, PromptTuningConfig, get_peft_model
+from small_adapters import CAUSAL
+from small_models import GENDER, base_model, tokenizer
 from small_training import classification, comparison
 from small_vision import FAMILIES, classifier
 from torch import nn
 from transformers import PreTrainedModel, ResNetConfig
 from transformers.modeling_outputs import ImageClassifierOutput
 
-from hf_equi import EquiForImageClassification, EquiImageClassificationConfig, ImageGroup
+from hf_equi import EquiForImageClassification, EquiImageClassificationConfig, ImageGroup, symmetrize
 from hf_equi.errors import ConfigurationError
+from hf_equi.training import Phase, corrected_phases
 from hf_equi.training.parts import parameters_of, require_wrapper
+
+pytestmark = pytest.mark.filterwarnings("ignore:.is_gradient_checkpointing. is deprecated:FutureWarning")  # by peft
 
 # What stands before the head, of each family: everything from its weight on is trained.
 LAST = {
@@ -96,3 +104,46 @@ def test_last_layers_of_a_body_that_holds_the_head_are_its_last_two():
     assert model.base.base_model is model.base.network
     ends = [f"base.network.{name}" for name in ("1.weight", "1.bias", "4.weight", "4.bias")]
     assert names(model, "last_layers") == ends
+
+
+@pytest.fixture
+def adapted():
+    """λ over a base with an adapter, and its new head."""
+    config = LoraConfig(r=2, target_modules=["q_proj", "v_proj"], modules_to_save=["classifier"])
+    return symmetrize(get_peft_model(classifier("vit"), config), ImageGroup.rotations(4), "lambda", lambda_units=5)
+
+
+def test_phases_leave_frozen_what_peft_has_frozen(adapted):
+    def trained():
+        return [name for name, weight in adapted.named_parameters() if weight.requires_grad]
+
+    by_peft = [name for name in trained() if name.startswith("base.")]
+    assert all("lora_" in name or "modules_to_save" in name for name in by_peft)
+    assert {name.split(".")[1] for name in by_peft} == {"vit", "classifier"}
+    weights, last = corrected_phases(adapted)
+    with weights.applied(adapted):
+        assert all(name.startswith("lambda_network.") for name in trained())
+    with last.applied(adapted) as count:
+        assert [name for name in trained() if not name.startswith("lambda_network.")] == by_peft
+        assert count == sum(adapted.get_parameter(name).numel() for name in trained())
+    with Phase("base", "base", 0.1, epochs=1).applied(adapted):
+        assert trained() == by_peft
+    assert names(adapted, "base") == by_peft
+
+
+def test_of_prompts_the_base_is_what_peft_trains():
+    prompted = get_peft_model(copy.deepcopy(base_model("gpt2")), PromptTuningConfig(num_virtual_tokens=2, **CAUSAL))
+    lm = symmetrize(prompted, GENDER, tokenizer=tokenizer())
+    (name,) = names(lm, "base")
+    assert "prompt_encoder" in name
+
+
+def test_what_peft_has_frozen_is_no_part(adapted):
+    with pytest.raises(ConfigurationError, match=r"its last layers are frozen.*merge_and_unload"):
+        parameters_of(adapted, "last_layers")
+    by_peft = names(adapted, "base")
+    Phase("λ", "lambda", 0.1, epochs=1).prepare(adapted)
+    with pytest.raises(ConfigurationError, match="nothing of it is trained"):
+        parameters_of(adapted, "all")
+    adapted.unwrap().set_adapter("default")
+    assert names(adapted, "base") == by_peft
