@@ -37,8 +37,9 @@ def cache_features(model: Any, dataset: Dataset, *, column: str = "pixel_values"
         the format of torch.
 
     Raises:
-        ConfigurationError: For anything but a dataset with that column; a base that is trained; a level or method that
-            does not combine features of all members; λ on a frozen copy that the base is no longer equal to.
+        ConfigurationError: For anything but a dataset with that column, pictures that no processor has read, as those
+            of an `Image` column; a base that is trained; a level or method that does not combine features of all
+            members; λ on a frozen copy that the base is no longer equal to.
 
     Cost: one base forward a distinct member of each orbit; |G|·F·4 bytes an image on disk.
     """
@@ -112,7 +113,21 @@ def _check_dataset(model: Any, dataset: Any, column: str) -> int:
             f"The dataset has no images in a column {column!r}, but {columns}: name it with column=, or make it with "
             "dataset.with_transform"
         )
+    if not _is_prepared(dataset[0][column]):
+        raise ConfigurationError(
+            f"The column {column!r} holds pictures as they are, and a model reads what its processor makes of them: "
+            "dataset.with_transform(lambda batch: processor([image.convert('RGB') for image in "
+            f"batch[{column!r}]], return_tensors='pt')), with column='pixel_values'"
+        )
     return feature_size(model._cut, model.base)
+
+
+def _is_prepared(image: Any) -> bool:
+    """Whether an image is numbers as models read them, and not a picture or its values from 0 to 255."""
+    try:
+        return torch.as_tensor(image).is_floating_point()
+    except (TypeError, ValueError, RuntimeError):
+        return False
 
 
 def _equal(copy: torch.nn.Module, base: torch.nn.Module) -> bool:

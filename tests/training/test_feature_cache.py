@@ -6,7 +6,8 @@ import copy
 
 import pytest
 import torch
-from datasets import Dataset, DatasetDict, load_from_disk
+from datasets import Dataset, DatasetDict, Features, Image, load_from_disk
+from small_processors import image_processor, picture
 from small_training import NAMES, Calls, classification, comparison, rows, snapshot, tokenizer, train
 
 from hf_equi import ImageGroup, symmetrize
@@ -99,6 +100,24 @@ def test_images_may_come_from_a_transform():
     expected = cache_features(model, plain)[:]["orbit_features"]
     assert torch.equal(cached[:]["orbit_features"], expected)
     assert cached[:]["label"].tolist() == plain["label"][:].tolist()
+
+
+def test_pictures_that_no_processor_has_read_are_refused():
+    model = classification("lambda")
+    model.base.requires_grad_(False)
+    pictures = Dataset.from_dict({"image": [picture()] * 2}, features=Features({"image": Image()}))
+    numbers = Dataset.from_dict({"image": [[[[0, 255], [7, 9]]] * 3]})
+    untouched = pictures.with_transform(lambda batch: {"image": batch["image"]})
+    words = Dataset.from_dict({"image": ["a cat"]})
+    for raw in (pictures, pictures.with_format("torch"), numbers, numbers.with_format("torch"), untouched, words):
+        with pytest.raises(ConfigurationError, match=r"'image' holds pictures as they are.*with_transform"):
+            cache_features(model, raw, column="image")
+    read = pictures.with_transform(lambda batch: image_processor()(batch["image"], return_tensors="pt"))
+    cached = cache_features(model, read)
+    assert cached.column_names == ["orbit_features"]
+    with torch.no_grad():
+        expected = model.get_orbit_features(image_processor()([picture()], return_tensors="pt")["pixel_values"])
+    assert torch.allclose(cached[0]["orbit_features"], expected[0], atol=1e-5)
 
 
 def test_what_would_be_wrong_is_refused():
