@@ -36,6 +36,9 @@ class ProxyLoss(ABC):
     of_logits: ClassVar[bool] = False
     """Whether it reads logits as the base gives them, and not log-probabilities."""
 
+    of_absences: ClassVar[bool] = False
+    """Whether, where each class is there or not, it reads how probable its absence is as well."""
+
     @abstractmethod
     def of_steps(self, log_probabilities: torch.Tensor) -> torch.Tensor:
         """The loss of each step: `(..., V)` to `(...)`; where `of_logits`, of logits."""
@@ -61,6 +64,9 @@ class MaxProbability(ProxyLoss):
     r"""Minus the probability of the best class.
 
     $$ l = -\frac{1}{T} \sum_t \max_v p_t(v) $$
+
+    Where each class is there or not (multi-label classification), that is the class that is surest to be there. Most
+    are absent from most images, so being sure of absences would say little.
 
     Example:
         >>> MaxProbability()(torch.tensor([[0.5, 0.5], [0.25, 0.75]]).log())
@@ -103,6 +109,8 @@ class Entropy(ProxyLoss):
 
     $$ l = -\frac{1}{T} \sum_t \sum_v p_t(v) \log p_t(v) $$
 
+    Where each class is there or not (multi-label classification), that is the sum of their binary entropies.
+
     Example:
         >>> Entropy()(torch.tensor([[0.5, 0.5], [0.0, 1.0]]).log())
         tensor(0.3466)
@@ -112,6 +120,7 @@ class Entropy(ProxyLoss):
     """
 
     name = "entropy"
+    of_absences = True
 
     def of_steps(self, log_probabilities: torch.Tensor) -> torch.Tensor:
         """The entropy of each step."""

@@ -23,7 +23,8 @@ class EquiImageClassificationConfig(EquiVisionConfig):
     Args:
         loss (`str`, *optional*, defaults to `"max_probability"`):
             What equizero minimises: `"max_probability"` (minus the largest probability), `"entropy"`; to compare with
-            what the authors' code computes, `"published_least_confident"`.
+            what the authors' code computes, `"published_least_confident"`. Of multi-label classifiers the largest
+            probability is that of a class that is there, and the entropy the sum of those of all classes.
         method (`str`, *optional*, defaults to `"equitune"`):
             `"equitune"`, `"equizero"`, `"lambda"`, `"attention"` or `"identity"`.
         level, padding, lambda_units, lambda_dropout, lambda_features, objective:

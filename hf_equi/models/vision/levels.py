@@ -27,6 +27,10 @@ class Link(ABC):
     def logits(self, log_probabilities: torch.Tensor) -> torch.Tensor:
         """Logits of these log-probabilities, `(..., C)`."""
 
+    def of_classes(self, log_probabilities: torch.Tensor) -> torch.Tensor:
+        """Those that the classes are there, `(..., C)`: here all of them."""
+        return log_probabilities
+
 
 class Softmax(Link):
     """One class of several.
@@ -60,6 +64,10 @@ class Sigmoid(Link):
     def logits(self, log_probabilities: torch.Tensor) -> torch.Tensor:
         """The log-odds of each class."""
         return log_probabilities[..., 0] - log_probabilities[..., 1]
+
+    def of_classes(self, log_probabilities: torch.Tensor) -> torch.Tensor:
+        """Of each class, without its absence."""
+        return log_probabilities[..., 0]
 
 
 LINKS: dict[str, Link] = {"softmax": Softmax(), "sigmoid": Sigmoid()}

@@ -249,7 +249,10 @@ def _of_rows(orbit: Orbit, log_weights: torch.Tensor | None, values: torch.Tenso
 
 def _losses(method: Any, members: Members) -> torch.Tensor:
     """What a choice goes by, `(R,)`."""
-    logits = _wide(members.logits.detach())  # a choice in half precision is one between rounded losses
-    scores = logits if method.loss.of_logits else members.head.link.log_probabilities(logits).flatten(1)
-    losses: torch.Tensor = method.loss.of_steps(scores)
+    scores = _wide(members.logits.detach())  # a choice in half precision is one between rounded losses
+    loss, link = method.loss, members.head.link
+    if not loss.of_logits:
+        scores = link.log_probabilities(scores)
+        scores = scores.flatten(1) if loss.of_absences else link.of_classes(scores)
+    losses: torch.Tensor = loss.of_steps(scores)
     return losses

@@ -22,6 +22,7 @@ def test_links_there_and_back(link):
     there = LINKS[link].log_probabilities(LOGITS)
     back = LINKS[link].logits(there)
     assert torch.isfinite(there).all()
+    assert torch.equal(LINKS[link].of_classes(there), there if link == "softmax" else there[..., 0])
     if link == "softmax":
         torch.testing.assert_close(back, LOGITS.log_softmax(-1))
         torch.testing.assert_close(there.exp().sum(-1), torch.ones(2))

@@ -15,7 +15,7 @@ from hf_equi.models.vision.classification_cuts import find_classification_cut
 from hf_equi.models.vision.cuts import Cut
 from hf_equi.models.vision.levels import LEVELS, LINKS, Head
 from hf_equi.models.vision.orbit_forward import ImageOrbits, OrbitReader, combine
-from hf_equi.symmetrizers import Entropy, Equitune, Equizero, Identity, LambdaEquitune
+from hf_equi.symmetrizers import Entropy, Equitune, Equizero, Identity, LambdaEquitune, create_loss
 from hf_equi.testing import assert_equivariant
 
 GROUPS = {"C4": TURNS, "D4": SQUARE}
@@ -160,6 +160,21 @@ def test_combine_by_hand():
     sure = combine(orbits, PLAIN, Equizero(Entropy()), LEVELS["features"])
     assert sure.logits.tolist() == [[4, 0], [3, 7]]
     assert sure.decision.chosen_element.tolist() == [1, 1]
+
+
+@pytest.mark.parametrize(
+    ("loss", "chosen", "margin"),
+    [("max_probability", 0, 0.4526), ("published_least_confident", 1, 0.4526), ("entropy", 1, 0.1736)],
+)
+def test_where_each_class_is_there_or_not(loss, chosen, margin):
+    """One member is sure of a class, the other is surer still of an absence."""
+    features = torch.tensor([[[3.0, 0, 0, 0], [0, -6, 0, 0]]])
+    orbits = ImageOrbits.of_features(ImageGroup.flips("horizontal"), features, Equitune())
+    head = Head(PLAIN.logits, PLAIN.pool, LINKS["sigmoid"])
+    out = combine(orbits, head, Equizero(create_loss(loss)), LEVELS["features"])
+    assert out.decision.chosen_element.tolist() == [chosen]
+    torch.testing.assert_close(out.logits, features[:, chosen])
+    torch.testing.assert_close(out.decision.margin, torch.tensor([margin]), atol=1e-4, rtol=0)
 
 
 def test_features_alone_need_no_head():
