@@ -56,8 +56,15 @@ def test_stored_as_plain_json_and_read_again(kind, tmp_path):
     [
         ({"method": "magic"}, "no method 'magic': use one of 'canonical', 'equitune', 'equizero'"),
         ({"average": "medians"}, "average='medians' is not known: use one of logits, probabilities"),
-        ({"orbit_chunk_size": 0}, "orbit_chunk_size=0 is no number of orbit members: use 1 or more, or None for all"),
+        (
+            {"orbit_chunk_size": 0},
+            "orbit_chunk_size=0 is no number of orbit members: use an int, 1 or more, or None for all",
+        ),
         ({"orbit_chunk_size": -2}, "orbit_chunk_size=-2 is no number"),
+        ({"orbit_chunk_size": "1"}, "orbit_chunk_size='1' is no number of orbit members: use an int"),
+        ({"orbit_chunk_size": 1.0}, r"orbit_chunk_size=1\.0 is no number"),
+        ({"orbit_chunk_size": True}, "orbit_chunk_size=True is no number"),
+        ({"method": ["equitune"]}, r"no method \['equitune'\]: use one of 'canonical', 'equitune'"),
         ({"method": "canonical", "group": RELAXED.to_dict()}, "The method 'canonical' has no relaxed variant"),
     ],
 )

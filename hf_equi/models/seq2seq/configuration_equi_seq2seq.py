@@ -11,6 +11,7 @@ from transformers.configuration_utils import SubConfigSpec
 from hf_equi.actions.tokens import TokenMap
 from hf_equi.errors import ConfigurationError
 from hf_equi.groups import DemographicGroup
+from hf_equi.models.configuration_equi import check_count, check_share
 from hf_equi.models.configuration_equi_text import EquiTextConfig
 from hf_equi.models.seq2seq.methods import create
 from hf_equi.symmetrizers import Symmetrizer
@@ -99,14 +100,12 @@ class EquiSeq2SeqConfig(EquiTextConfig):
 
     def _check(self) -> None:
         for name in ("teacher_forcing_ratio", "lambda_dropout"):
-            if not 0 <= getattr(self, name) <= 1:
-                raise ConfigurationError(f"{name}={getattr(self, name)} is no share: use a number from 0 to 1")
+            check_share(name, getattr(self, name))
         if self.objective not in OBJECTIVES:
             raise ConfigurationError(
                 f"objective={self.objective!r} is not known: use one of {', '.join(map(repr, OBJECTIVES))}"
             )
-        if self.lambda_units < 1:
-            raise ConfigurationError(f"lambda_units={self.lambda_units} is no size: use 1 or more")
+        check_count("lambda_units", self.lambda_units, "size")
         self._check_decoding(self.create_method())
         super()._check()
 

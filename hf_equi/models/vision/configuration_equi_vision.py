@@ -8,7 +8,7 @@ from huggingface_hub.dataclasses import strict
 
 from hf_equi.errors import ConfigurationError
 from hf_equi.groups import ImageGroup
-from hf_equi.models.configuration_equi import EquiConfig
+from hf_equi.models.configuration_equi import EquiConfig, check_count, check_share
 from hf_equi.models.vision.levels import Level, create_level
 
 __all__ = ["LAMBDA_FEATURES", "OBJECTIVES", "EquiVisionConfig"]
@@ -73,10 +73,8 @@ class EquiVisionConfig(EquiConfig):
     def _check(self) -> None:
         self.create_level()
         super()._check()
-        if not 0 <= self.lambda_dropout <= 1:
-            raise ConfigurationError(f"lambda_dropout={self.lambda_dropout} is no share: use a number from 0 to 1")
-        if self.lambda_units < 1:
-            raise ConfigurationError(f"lambda_units={self.lambda_units} is no size: use 1 or more")
+        check_share("lambda_dropout", self.lambda_dropout)
+        check_count("lambda_units", self.lambda_units, "size")
         choices: dict[str, tuple[str, ...]] = {
             "lambda_features": LAMBDA_FEATURES,
             "objective": OBJECTIVES,

@@ -217,6 +217,6 @@ def create_level(name: str) -> Level:
     Raises:
         ConfigurationError: If there is none; the message lists those there are.
     """
-    if name not in LEVELS:
+    if name not in list(LEVELS):  # a list, as what was given need not be hashable
         raise ConfigurationError(f"level={name!r} is not known: use one of {', '.join(map(repr, LEVELS))}")
     return LEVELS[name]

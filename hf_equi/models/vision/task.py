@@ -37,9 +37,19 @@ class VisionTask(Task):
     """The Auto class that loads what prepares images."""
 
     def prepare(self, name: str | None, given: dict[str, Any], hub: dict[str, Any]) -> Any:
-        """The processor: the one given, or the one beside the weights, or none."""
-        if "processor" in given or name is None:
-            return given.get("processor")
+        """The processor: the one given, or the one beside the weights, or none.
+
+        Raises:
+            ConfigurationError: For one that is none.
+        """
+        processor = given.get("processor")
+        if processor is not None and not (callable(processor) and hasattr(processor, "save_pretrained")):
+            raise ConfigurationError(
+                f"processor={processor!r} is no processor of transformers: pass "
+                f"{self.processor_class.__name__}.from_pretrained(...)"
+            )
+        if processor is not None or name is None:
+            return processor
         return load_processor(self.processor_class, name, hub)
 
     def check_request(self, request: Request, method: Symmetrizer) -> None:

@@ -54,6 +54,8 @@ def test_decodings():
         ({"teacher_forcing_ratio": 1.5}, r"teacher_forcing_ratio=1.5 is no share"),
         ({"lambda_dropout": -0.5}, r"lambda_dropout=-0.5 is no share"),
         ({"lambda_units": 0}, r"lambda_units=0 is no size"),
+        ({"lambda_units": "8"}, r"lambda_units='8' is no size: use an int"),
+        ({"teacher_forcing_ratio": "1"}, r"teacher_forcing_ratio='1' is no share"),
         ({"orbit_chunk_size": 0}, r"orbit_chunk_size=0 is no number of orbit members"),
     ],
 )

@@ -42,3 +42,8 @@ def test_the_processor_is_the_one_given_or_the_one_beside_the_weights(tmp_path):
     given.save_pretrained(tmp_path)
     assert task.prepare(str(tmp_path), {}, {}).to_dict() == given.to_dict()
     assert task.prepare(str(tmp_path), {"processor": given}, {}) is given
+    for other in ("x", tmp_path, object()):
+        with pytest.raises(
+            ConfigurationError, match=r"is no processor of transformers: pass AutoImageProcessor\.from"
+        ):
+            task.prepare(None, {"processor": other}, {})
