@@ -4,13 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from string import Formatter
 from typing import Any
 
 import torch
 from torch.nn.functional import normalize
-from transformers import default_data_collator
+from transformers import ImageProcessingMixin, default_data_collator
 
 from hf_equi.errors import ConfigurationError
+from hf_equi.models.clip import EquiCLIPModel
+from hf_equi.models.peft_bases import bare_base
+from hf_equi.models.vision.clip_cuts import check_clip
 
 __all__ = ["ClassTexts", "class_text_features"]
 
@@ -28,13 +32,15 @@ def class_text_features(
         model: An `EquiCLIPModel`, or its base.
         processor: Its processor or tokenizer.
         class_names: C names.
-        templates: K texts with `{}` in the place of the name.
+        templates: K texts with one `{}` in the place of the name.
 
     Returns:
         `(C, D)`, of length 1, without gradients.
 
     Raises:
-        ConfigurationError: Without names or templates, or for a template without `{}`.
+        ConfigurationError: Without names or templates, for a template without `{}` or with several, or for what is no
+            tokenizer.
+        UnsupportedModelError: For a model that compares no images with texts.
 
     Cost: C·K texts through the text tower, K at a time.
 
@@ -46,24 +52,45 @@ def class_text_features(
             f"Class texts are made of a list of names and a list of templates; received {class_names!r} and "
             f"{templates!r}"
         )
-    without = [template for template in templates if "{}" not in template]
-    if without:
-        raise ConfigurationError(f"{without[0]!r} has no place for the name of a class: write {{}} there")
+    if unfit := [template for template in templates if not _has_one_place(template)]:
+        raise ConfigurationError(f"{unfit[0]!r} has no place for the name of a class, or several: write {{}} once")
+    base = _base_of(model)
     tokenize = getattr(processor, "tokenizer", processor)
-    # SigLIP has seen its texts padded to the full length, and has no mask.
-    padding = "max_length" if "siglip" in getattr(model.config, "base_config", model.config).model_type else True
+    if not callable(tokenize) or isinstance(tokenize, ImageProcessingMixin):
+        raise ConfigurationError(
+            f"A {type(processor).__name__} reads no texts: pass the model's tokenizer, or the processor that has it"
+        )
+    length: dict[str, Any] = {"padding": True}
+    if "siglip" in base.config.model_type:  # which has seen its texts padded to the full length, and has no mask
+        length = {"padding": "max_length", "max_length": base.config.text_config.max_position_embeddings}
     mode = model.training
     model.eval()
     try:
         rows = []
         for name in class_names:
             texts = [template.format(name) for template in templates]
-            tokens = tokenize(texts, padding=padding, truncation=True, return_tensors="pt").to(model.device)
+            tokens = tokenize(texts, **length, truncation=True, return_tensors="pt").to(model.device)
             features = model.get_text_features(**tokens, return_dict=True).pooler_output
             rows.append(normalize(normalize(features, dim=-1).mean(0), dim=-1))
     finally:
         model.train(mode)
     return torch.stack(rows)
+
+
+def _has_one_place(template: str) -> bool:
+    """Whether a text has one `{}`, and no other."""
+    try:
+        return [field for _, field, _, _ in Formatter().parse(template) if field is not None] == [""]
+    except ValueError:  # of a brace that is never closed
+        return False
+
+
+def _base_of(model: Any) -> Any:
+    """The CLIP-like model that is given, or lies in a symmetrised one."""
+    model = bare_base(model)
+    base = model.base if isinstance(model, EquiCLIPModel) else model
+    check_clip(base)
+    return base
 
 
 @dataclass(frozen=True)

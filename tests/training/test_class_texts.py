@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 import torch
-from small_training import NAMES, comparison, rows, tokenizer
+from small_processors import image_processor
+from small_training import NAMES, classification, comparison, rows, tokenizer
 from small_vision import clip
 from torch.nn.functional import normalize
+from transformers.tokenization_utils_base import VERY_LARGE_INTEGER
 
-from hf_equi.errors import ConfigurationError
+from hf_equi import ImageGroup, symmetrize
+from hf_equi.errors import ConfigurationError, UnsupportedModelError
 from hf_equi.training import ClassTexts, class_text_features
 
 TEMPLATES = ("a photo of a {}", "a sketch of an {} photo")
@@ -36,19 +41,21 @@ def test_features_are_normalised_means_over_templates():
 
 
 def test_texts_of_siglip_are_padded_to_the_full_length():
+    """That of the model: a tokenizer need not say how long its texts may be."""
     seen = []
 
     def tokenize(texts, **settings):
-        seen.append(settings["padding"])
-        return tokenizer()(texts, return_token_type_ids=False, **settings)
-
-    from hf_equi import ImageGroup, symmetrize
+        endless = tokenizer()
+        endless.model_max_length = VERY_LARGE_INTEGER
+        tokens = endless(texts, return_token_type_ids=False, **settings)
+        seen.append((settings["padding"], tokens["input_ids"].shape[1]))
+        return tokens
 
     model = symmetrize(clip("siglip"), ImageGroup.rotations(4))
     for one in (model, model.base):
         class_text_features(one, tokenize, NAMES[:1])
     class_text_features(comparison(), tokenize, NAMES[:1])
-    assert seen == ["max_length", "max_length", True]
+    assert seen == [("max_length", 16), ("max_length", 16), (True, 7)]
 
 
 def test_batches_carry_texts_last():
@@ -67,5 +74,17 @@ def test_senseless_texts_are_refused():
     for names, templates in [([], TEMPLATES), (NAMES, []), ("cat", TEMPLATES), (NAMES, "a {}")]:
         with pytest.raises(ConfigurationError, match="a list of names and a list of templates"):
             class_text_features(comparison(), tokenizer(), names, templates)
-    with pytest.raises(ConfigurationError, match="'a photo' has no place for the name"):
-        class_text_features(comparison(), tokenizer(), NAMES, ["a {}", "a photo"])
+    for template in ("a photo", "a {} of a {}", "a {name}", "a {0}", "a { photo"):
+        with pytest.raises(
+            ConfigurationError, match=f"^'{re.escape(template)}' has no place for the name of a class,"
+        ):
+            class_text_features(comparison(), tokenizer(), NAMES, ["a {}", template])
+
+
+def test_what_has_no_texts_is_refused():
+    for model in (classification(), classification().base):
+        with pytest.raises(UnsupportedModelError, match="is no CLIP-like model"):
+            class_text_features(model, tokenizer(), NAMES)
+    for processor, name in [(image_processor(), "ViTImageProcessorPil"), (None, "NoneType")]:
+        with pytest.raises(ConfigurationError, match=f"A {name} reads no texts: pass the model's tokenizer"):
+            class_text_features(comparison(), processor, NAMES)
