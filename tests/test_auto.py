@@ -16,7 +16,7 @@ from transformers import (
 )
 
 import hf_equi
-from hf_equi import DemographicGroup, EquiForSeq2SeqLM, FiniteGroup
+from hf_equi import DemographicGroup, EquiForSeq2SeqLM, FiniteGroup, ImageGroup
 from hf_equi.errors import ActionError, ConfigurationError, UnsupportedModelError
 
 
@@ -35,6 +35,11 @@ def folder(tmp_path):
             {"task": "vision"},
             ConfigurationError,
             "task='vision' is not known: use one of 'causal_lm', 'seq2seq', 'clip', ",
+        ),
+        (
+            {"task": "image_classification", "group": ImageGroup.rotations(4)},
+            UnsupportedModelError,
+            r"'gpt2' model is no model that classifies images \(task='image_classification'\): leave task= out",
         ),
         ({"method": "magic"}, ConfigurationError, "no method 'magic': use one of"),
         ({"group": DemographicGroup([["zebra", "giraffe"]])}, ActionError, "zebra/giraffe"),

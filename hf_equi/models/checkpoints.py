@@ -264,8 +264,13 @@ class CheckpointMixin:
 
         Raises:
             ConfigurationError: If the checkpoint is of another model type, or holds no safetensors; if its tokenizer
-                or the words of its group disagree with the stored permutation.
+                or the words of its group disagree with the stored permutation; for a group beside its own.
         """
+        if "group" in kwargs:
+            raise ConfigurationError(
+                "group=: a checkpoint has a group of its own. Load it without, and symmetrize its base for another: "
+                "hf_equi.symmetrize(model.unwrap(), group)."
+            )
         hub = {name: kwargs[name] for name in _HUB_ARGUMENTS if name in kwargs}
         config = cls._read_config(pretrained_model_name_or_path, config, hub)
         settings = {*config.to_dict(), "num_labels"} - {"dtype", "group"}

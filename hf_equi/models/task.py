@@ -132,7 +132,16 @@ class Task(ABC):
         return found if isinstance(found, tuple) else (found,)
 
     def check_config(self, config: PreTrainedConfig) -> None:
-        """Refuse a config whose model cannot be wrapped; code from the Hub is checked when its class is known."""
+        """Refuse a config whose model cannot be wrapped; code from the Hub is checked when its class is known.
+
+        Raises:
+            UnsupportedModelError: For such a config, and for one of another task.
+        """
+        if not self.knows(config):
+            raise UnsupportedModelError(
+                f"A {config.model_type!r} model is no {self.what} (task={self.name!r}): leave task= out, and it is "
+                "found from the model"
+            )
         for model in self.classes(config):
             self.check_base(model)
 

@@ -102,6 +102,12 @@ def hub_cache(folder, name, revision):
     (references / "main").write_text(revision)
 
 
+@pytest.mark.parametrize("group", [GENDER, GENDER.to_dict()])
+def test_a_group_beside_the_stored_one_is_refused(tmp_path, group):
+    with pytest.raises(ConfigurationError, match=r"has a group of its own.*symmetrize\(model\.unwrap"):
+        EquiLM.from_pretrained(tmp_path, group=group)
+
+
 def test_without_weights_it_loads_through_its_base(tmp_path):
     cache, saved = tmp_path / "cache", tmp_path / "saved"
     revision = "a" * 40

@@ -77,9 +77,15 @@ def test_an_architecture_of_another_family_names_nothing():
 def test_configs_are_checked_by_their_class():
     CAUSAL.check_config(GPT2Config())
     SEQ2SEQ.check_config(T5Config())
-    CAUSAL.check_config(PreTrainedConfig())  # of unknown classes nothing can be said yet
+    code = {"AutoModelForCausalLM": "code.Model"}
+    CAUSAL.check_config(PreTrainedConfig(auto_map=code))  # of unknown classes nothing can be said yet
     with pytest.raises(UnsupportedModelError, match="MambaForCausalLM takes no cache"):
         CAUSAL.check_config(MambaConfig())
+    for task, config in ((CAUSAL, T5Config()), (TASKS["clip"], ViTConfig()), (SEQ2SEQ, PreTrainedConfig())):
+        with pytest.raises(
+            UnsupportedModelError, match=rf"'{config.model_type}' model is no .*{task.name!r}\): leave"
+        ):
+            task.check_config(config)
 
 
 def whisper():

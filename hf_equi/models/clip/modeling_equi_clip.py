@@ -116,41 +116,47 @@ class EquiCLIPModel(VisionWrapperMixin, VisionCheckpointMixin, PreTrainedModel):
         pixel_values: torch.Tensor | None = None,
         text_features: torch.Tensor | None = None,
         orbit_features: torch.Tensor | None = None,
+        return_dict: bool | None = None,
         **kwargs: Any,
-    ) -> BaseModelOutputWithPooling:
+    ) -> BaseModelOutputWithPooling | tuple[Any, ...]:
         """Invariant features of images.
 
         Args:
             pixel_values: `(batch, channels, height, width)`.
             text_features: `(texts, dim)` that equizero chooses by.
             orbit_features: `(batch, group, dim)` of `get_orbit_features`, in the place of images.
+            return_dict: `False` for a tuple; by default as the config says.
             **kwargs: What the base takes beside.
 
         Returns:
             With `pooler_output`, `(batch, dim)`, not normalised.
 
         Raises:
-            ConfigurationError: At a level that combines what is said of texts; of equizero without texts.
+            ActionError: As `forward`.
+            ConfigurationError: At a level that combines what is said of texts; of equizero without texts; for texts
+                that are no features.
         """
         method = self.config.create_method()
         if method.chooses and text_features is None:
             raise ConfigurationError(
                 "Equizero chooses an image's member by its similarity to texts: pass text_features=, or call the model"
             )
+        head = self._head(text_features)
         orbits = self._read_orbits(pixel_values, orbit_features, checked_extras(kwargs))
-        out = combine(orbits, self._head(text_features), method, self._level(), self._network, features_only=True)
+        out = combine(orbits, head, method, self._level(), self._network, features_only=True)
         if out.features is None:
             raise ConfigurationError(
                 f"At level={self.config.level!r} what is said of texts is combined, and images have no features: use "
                 'level="features" or call the model'
             )
-        return BaseModelOutputWithPooling(pooler_output=out.features)
+        return self._returned(BaseModelOutputWithPooling(pooler_output=out.features), return_dict)
 
     def forward(
         self,
         input_ids: torch.Tensor | None = None,
         pixel_values: torch.Tensor | None = None,
         attention_mask: torch.Tensor | None = None,
+        *,
         text_features: torch.Tensor | None = None,
         labels: torch.Tensor | None = None,
         orbit_features: torch.Tensor | None = None,
@@ -163,27 +169,28 @@ class EquiCLIPModel(VisionWrapperMixin, VisionCheckpointMixin, PreTrainedModel):
         Args:
             input_ids: `(texts, length)`.
             pixel_values: `(batch, channels, height, width)`, square for groups with rotations by 90°.
-            attention_mask: `(texts, length)`.
+            attention_mask: `(texts, length)`. What follows has no place, as it differs among the families.
             text_features: `(texts, dim)` of `get_text_features`, in the place of `input_ids`.
             labels: `(batch,)` the right text of each image, for the cross-entropy.
             orbit_features: `(batch, group, dim)` of `get_orbit_features`, in the place of `pixel_values`.
             return_loss: Whether to compute the base's contrastive loss, of as many texts as images.
-            return_dict: `False` for a tuple.
+            return_dict: `False` for a tuple; by default as the config says.
             **kwargs: What the base takes beside, as `interpolate_pos_encoding` or `token_type_ids`.
 
         Raises:
-            ActionError: For images that the group does not act on.
+            ActionError: For images that the group does not act on, or that are no tensor.
             ConfigurationError: Without images or texts, or with two kinds of them; for features at the spatial level
-                or of a wrong size; for both losses at once, or the contrastive one of combined probabilities; for
-                hidden states or attentions; in training for the published objective, without a loss.
+                or of a wrong size; for both losses at once, or the contrastive one of combined probabilities or of
+                more texts than images, or fewer; for hidden states or attentions; in training for the published
+                objective, without a loss.
         """
         self._check_losses(labels, return_loss)
         extras = checked_extras(kwargs)
         texts = self._texts(input_ids, attention_mask, text_features, extras)
+        head = self._head(texts)
         orbits = self._read_orbits(pixel_values, orbit_features, extras)
-        out = combine(orbits, self._head(texts), self.config.create_method(), self._level(), self._network)
-        result = self._output(out, texts, labels, bool(return_loss))
-        return result.to_tuple() if return_dict is False else result
+        out = combine(orbits, head, self.config.create_method(), self._level(), self._network)
+        return self._returned(self._output(out, texts, labels, bool(return_loss)), return_dict)
 
     def _texts(
         self, ids: torch.Tensor | None, mask: torch.Tensor | None, features: Any, extras: dict[str, Any]
@@ -206,7 +213,13 @@ class EquiCLIPModel(VisionWrapperMixin, VisionCheckpointMixin, PreTrainedModel):
         return create_level("logits") if by_class else self.config.create_level()
 
     def _head(self, texts: torch.Tensor | None) -> Head:
-        """What follows the features: the similarity to these texts."""
+        """What follows the features: the similarity to these texts.
+
+        Raises:
+            ConfigurationError: For texts that are no features.
+        """
+        if texts is not None:
+            _check_texts(texts)
 
         def logits(features: torch.Tensor) -> torch.Tensor:
             if texts is None:
@@ -233,6 +246,11 @@ class EquiCLIPModel(VisionWrapperMixin, VisionCheckpointMixin, PreTrainedModel):
         logits: Any = out.logits
         loss = None
         if contrastive:
+            if logits.shape[0] != logits.shape[1]:
+                raise ConfigurationError(
+                    f"return_loss= compares pairs; received {logits.shape[0]} images and {logits.shape[1]} texts. "
+                    "Pass a text for each image, or labels= in its place."
+                )
             loss = self._cut.contrastive_loss(self.base, logits.T)
         elif labels is not None:
             loss = labelled_loss(partial(cross_entropy, target=labels), logits, self.config.objective)
@@ -241,6 +259,17 @@ class EquiCLIPModel(VisionWrapperMixin, VisionCheckpointMixin, PreTrainedModel):
         decision = out.decision
         return EquiCLIPOutput(
             loss, logits, logits.T, normalize(texts, dim=-1), images, decision.chosen_element, decision.margin, weights
+        )
+
+
+def _check_texts(features: Any) -> None:
+    """Refuse what is no batch of features."""
+    unfit = not torch.is_tensor(features) or features.dim() != 2 or not len(features)
+    if unfit or not features.is_floating_point():
+        shape = f" of {features.dtype} {tuple(features.shape)}" if torch.is_tensor(features) else ""
+        raise ConfigurationError(
+            f"text_features= is a {type(features).__name__}{shape}, and features of texts are a tensor of floats "
+            "(texts, dim): pass get_text_features(...).pooler_output, or input_ids="
         )
 
 

@@ -114,11 +114,11 @@ class EquiForImageClassification(VisionWrapperMixin, VisionCheckpointMixin, PreT
             pixel_values: `(batch, channels, height, width)`, square for groups with rotations by 90°.
             labels: `(batch,)` classes, for the loss; as the base takes them.
             orbit_features: `(batch, group, features)` of `get_orbit_features`, in the place of images.
-            return_dict: `False` for a tuple.
+            return_dict: `False` for a tuple; by default as the config says.
             **kwargs: What the base takes beside, as `interpolate_pos_encoding`.
 
         Raises:
-            ActionError: For images that the group does not act on.
+            ActionError: For images that the group does not act on, or that are no tensor.
             ConfigurationError: Without images; for features at the spatial level; for hidden states or attentions; in
                 training for the published objective, without labels.
         """
@@ -134,7 +134,7 @@ class EquiForImageClassification(VisionWrapperMixin, VisionCheckpointMixin, PreT
         result = EquiImageClassifierOutput(
             loss, out.logits, out.features, out.decision.chosen_element, out.decision.margin, weights
         )
-        return result.to_tuple() if return_dict is False else result
+        return self._returned(result, return_dict)
 
     def _settle_problem(self, labels: torch.Tensor | None) -> None:
         """Find the kind of problem before anything is combined, as transformers finds it: from the first labels."""

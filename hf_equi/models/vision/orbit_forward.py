@@ -22,7 +22,7 @@ from hf_equi.models.vision.levels import Head, Level, Members
 from hf_equi.symmetrizers import Decision, Draws, Orbit, Symmetrizer
 from hf_equi.symmetrizers.lambda_equitune import normalise_log_weights
 
-__all__ = ["Combination", "ImageOrbits", "OrbitReader", "combine"]
+__all__ = ["Combination", "ImageOrbits", "OrbitReader", "check_batch", "combine"]
 
 _PIXELS_AT_ONCE = 2**20  # 20 images of 224 by 224, whose feature maps a CPU reads and writes faster than larger ones
 
@@ -52,7 +52,7 @@ class ImageOrbits:
         Raises:
             ActionError: If there is not one member for each element, or no image.
         """
-        _check_batch(features, "orbit_features")
+        check_batch(features, "orbit_features")
         if features.dim() != 3 or features.shape[1] != group.order:
             raise ActionError(
                 f"Features of orbits have the shape (batch, {group.order}, features) for {group!r}; received "
@@ -102,7 +102,7 @@ class OrbitReader:
             ActionError: For images that the group does not act on, or none.
             UnsupportedModelError: Where memory does not suffice, with advice.
         """
-        _check_batch(images, "pixel_values")
+        check_batch(images, "pixel_values")
         size = self._rows_at_once(base, images)
         orbit = self._orbits(images, shares_rows(base, size))
         what = f"{len(images)} images of {' × '.join(map(str, images.shape[1:]))}"
@@ -210,9 +210,22 @@ def combine(
     return Combination(logits, features, log_weights, fold.decision())
 
 
-def _check_batch(images: torch.Tensor, name: str) -> None:
-    """Refuse a batch of nothing."""
-    if images.shape[:1] == (0,):
+def check_batch(images: object, name: str) -> None:
+    """Refuse a batch of nothing, or what is no batch.
+
+    Args:
+        images: What was given.
+        name: As which argument.
+
+    Raises:
+        ActionError: For anything but a tensor with numbers in it.
+    """
+    if not isinstance(images, torch.Tensor):
+        raise ActionError(
+            f"{name}= is a {type(images).__name__}, and the group acts on tensors: pass what a processor makes, with "
+            "return_tensors='pt'."
+        )
+    if images.numel() == 0:
         raise ActionError(f"There are no images: {name} has the shape {tuple(images.shape)}. Pass one or more.")
 
 

@@ -5,18 +5,19 @@ from __future__ import annotations
 import copy
 from collections.abc import Callable
 from dataclasses import replace
-from typing import Any, ClassVar
+from typing import Any, ClassVar, TypeVar
 
 import torch
 from torch import nn
 from transformers import PreTrainedModel
+from transformers.utils import ModelOutput
 
 from hf_equi.actions import PixelAction
 from hf_equi.errors import ConfigurationError
 from hf_equi.groups import ImageGroup
 from hf_equi.models.vision.cuts import Cut
 from hf_equi.models.vision.levels import create_level
-from hf_equi.models.vision.orbit_forward import ImageOrbits, OrbitReader
+from hf_equi.models.vision.orbit_forward import ImageOrbits, OrbitReader, check_batch
 from hf_equi.models.vision.probing import feature_size
 from hf_equi.models.weighing import WeighingMixin
 from hf_equi.models.wrapping import WrapperMixin
@@ -24,6 +25,9 @@ from hf_equi.symmetrizers import Equitune
 from hf_equi.symmetrizers.outside_loss import refuse_outside_loss
 
 __all__ = ["VisionWrapperMixin", "checked_extras"]
+
+
+_Output = TypeVar("_Output", bound=ModelOutput)
 
 
 class VisionWrapperMixin(WeighingMixin, WrapperMixin):
@@ -84,11 +88,12 @@ class VisionWrapperMixin(WeighingMixin, WrapperMixin):
         """What the base says of the orbits of images, or what it said of them before.
 
         Raises:
-            ActionError: Without an image in the batch.
+            ActionError: For anything but a tensor with numbers in it.
             ConfigurationError: Without images, or with two kinds of them; for features of orbits of another size than
                 the network reads, or at a level that needs more than them.
         """
         if orbit_features is not None:
+            check_batch(orbit_features, "orbit_features")
             if pixel_values is not None:
                 raise ConfigurationError(
                     "pixel_values= and orbit_features= are two kinds of the same images: pass one of them"
@@ -111,6 +116,11 @@ class VisionWrapperMixin(WeighingMixin, WrapperMixin):
                 f"{self._features}: pass those of its own get_orbit_features"
             )
 
+    def _returned(self, result: _Output, return_dict: bool | None) -> _Output | tuple[Any, ...]:
+        """The output, or a tuple of it where the call asks for one or else the config, as in transformers."""
+        wanted = self.config.return_dict if return_dict is None else return_dict
+        return result if wanted else result.to_tuple()
+
     def _reader(self, extras: dict[str, Any]) -> OrbitReader:
         method, level = self.config.create_method(), self.config.create_level()
         return OrbitReader(self.action, method, level, self._cut, self.config.orbit_chunk_size, extras)
@@ -128,10 +138,14 @@ class VisionWrapperMixin(WeighingMixin, WrapperMixin):
         Returns:
             `(batch, group, features)`: what `forward` takes as `orbit_features`.
 
+        Raises:
+            ActionError: For images that the group does not act on, or that are no tensor.
+            ConfigurationError: For hidden states or attentions.
+
         Cost: one base forward a distinct member of the orbit.
         """
         # Of every member, whatever the method asks for, and no maps.
-        reader = replace(self._reader(kwargs), method=Equitune(), level=create_level("features"))
+        reader = replace(self._reader(checked_extras(kwargs)), method=Equitune(), level=create_level("features"))
         orbits = reader.read(self.base, pixel_values)
         return orbits.features[orbits.orbit.row_of]
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numpy
 import pytest
 import torch
 from small_models import base_model
@@ -218,3 +219,57 @@ def test_probabilities_over_texts_have_no_contrastive_loss():
 def test_texts_and_features_of_them_are_not_both_read():
     with pytest.raises(ConfigurationError, match="input_ids= and text_features= are two kinds"):
         wrap_clip("clip")(pixel_values=images(2), text_features=torch.randn(3, 12), **texts())
+
+
+@pytest.mark.parametrize("family", ["clip", "siglip"])
+def test_the_contrastive_loss_is_of_pairs(family):
+    model = wrap_clip(family)
+    for images_, texts_ in ((2, 3), (3, 2), (3, 1)):
+        with pytest.raises(ConfigurationError, match=f"received {images_} images and {texts_} texts"):
+            model(pixel_values=images(images_), return_loss=True, **texts(texts_))
+    assert model(pixel_values=images(2), return_loss=True, **texts(2)).loss.shape == ()
+
+
+@pytest.mark.parametrize(
+    ("given", "named"),
+    [
+        (torch.ones(12), r"Tensor of torch\.float32 \(12,\)"),
+        (torch.ones(1, 2, 12), r"\(1, 2, 12\), and features of texts are a tensor of floats"),
+        (torch.ones(2, 12).long(), r"torch\.int64 \(2, 12\)"),
+        (torch.ones(0, 12), r"\(0, 12\)"),
+        (numpy.ones((2, 12)), "ndarray, and"),
+    ],
+)
+def test_what_are_no_features_of_texts(given, named):
+    for ask in (wrap_clip("clip"), wrap_clip("clip", TURNS, "equizero").get_image_features):
+        with pytest.raises(ConfigurationError, match=f"text_features= is a .*{named}"):
+            ask(pixel_values=images(2), text_features=given)
+
+
+def test_only_what_all_families_take_has_a_place():
+    model, words = wrap_clip("clip"), texts()
+    ids, mask = words["input_ids"], words["attention_mask"]
+    placed = model(ids, images(2), mask).logits_per_image
+    assert torch.equal(placed, model(pixel_values=images(2), **words).logits_per_image)
+    with pytest.raises(TypeError, match="positional arguments"):
+        model(ids, images(2), mask, torch.arange(6)[None])  # the positions of CLIPModel
+    moved = torch.arange(6)[None] + 3
+    received = model(ids, images(2), mask, position_ids=moved).text_embeds
+    required = normalize(model.base.get_text_features(ids, mask, position_ids=moved).pooler_output, dim=-1)
+    torch.testing.assert_close(received, required)
+    assert (received - model(ids, images(2), mask).text_embeds).abs().max() > 1e-3
+
+
+def test_tuples_are_given_where_the_base_gives_them():
+    base, x, words = clip("clip"), images(2), texts()
+    model = wrap_clip(base)
+    for by_config in (True, False):
+        base.config.return_dict = model.config.return_dict = by_config
+        for asked in ({}, {"return_dict": None}, {"return_dict": False}, {"return_dict": True}):
+            given, received = base.get_image_features(x, **asked), model.get_image_features(x, **asked)
+            assert isinstance(received, tuple) == isinstance(given, tuple)
+            # The forward of the base itself does not run where its config asks for tuples.
+            assert isinstance(model(pixel_values=x, **words, **asked), tuple) == isinstance(given, tuple)
+    model.config.return_dict = True
+    (features,) = model.get_image_features(x, return_dict=False)
+    assert torch.equal(features, model.get_image_features(x).pooler_output)

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from functools import partial
+
+import numpy
 import pytest
 import torch
-from small_vision import classifier, images
+from small_vision import classifier, images, texts
 from wrapped_vision import LEVELS, SQUARE, TURNS, ragged, wrap, wrap_clip
 
 from hf_equi import ImageGroup, PixelAction
-from hf_equi.errors import ConfigurationError
+from hf_equi.errors import ActionError, ConfigurationError
 from hf_equi.models.vision.wrapping import checked_extras
 
 
@@ -95,3 +98,30 @@ def test_extras():
     for name in ("output_hidden_states", "output_attentions"):
         with pytest.raises(ConfigurationError, match="has logits alone"):
             checked_extras({name: True})
+    for make, family in ((wrap, "vit"), (wrap_clip, "clip")):
+        with pytest.raises(ConfigurationError, match="has logits alone"):
+            make(family, TURNS).get_orbit_features(images(1), output_hidden_states=True)
+
+
+@pytest.mark.parametrize("given", [numpy.ones((2, 3, 32, 32)), [torch.ones(3, 32, 32)], torch.ones(2, 3, 0, 0)])
+def test_what_is_no_batch_of_images(given):
+    message = "has the shape" if torch.is_tensor(given) else "is a (ndarray|list), and the group acts on tensors"
+    for make, family in ((wrap, "vit"), (wrap_clip, "clip")):
+        model = make(family, TURNS)
+        words = {} if make is wrap else texts()
+        for ask in (partial(model, **words), model.get_orbit_features):
+            with pytest.raises(ActionError, match=f"pixel_values.* {message}"):
+                ask(pixel_values=given)
+        with pytest.raises(ActionError, match=f"orbit_features.* {message}"):
+            model(orbit_features=given, **words)
+
+
+@torch.no_grad()
+def test_a_config_may_ask_for_tuples():
+    model, x = wrap("vit", TURNS), images(1)
+    required = model(x).logits
+    assert torch.equal(model(x, return_dict=False)[0], required)
+    model.config.return_dict = False
+    assert torch.equal(model(x)[0], required)
+    assert isinstance(model(x), tuple)
+    assert torch.equal(model(x, return_dict=True).logits, required)
