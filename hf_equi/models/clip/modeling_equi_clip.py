@@ -73,7 +73,8 @@ class EquiCLIPModel(VisionWrapperMixin, VisionCheckpointMixin, PreTrainedModel):
         UnsupportedModelError: For a base of another family.
         ConfigurationError: For a configuration without a group.
 
-    Cost: the image tower once a distinct member of the orbit, at most |G|; the text tower once.
+    Cost: the image tower once a distinct member of the orbit, at most |G|, and at the spatial level |G|, as maps of
+    equal members are moved differently; with `lambda_features="frozen"` twice that. The text tower once.
 
     References:
         arXiv 2305.09900, equations 1 to 4, §4.2, §5.2 and §D.1.

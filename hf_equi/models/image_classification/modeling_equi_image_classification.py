@@ -67,7 +67,8 @@ class EquiForImageClassification(VisionWrapperMixin, VisionCheckpointMixin, PreT
         UnsupportedModelError: For a base that is no image classifier.
         ConfigurationError: For a configuration without a group; the spatial level of a base without known maps.
 
-    Cost: one base forward a distinct member of the orbit, at most |G|; with `lambda_features="frozen"` twice that.
+    Cost: one base forward a distinct member of the orbit, at most |G|, and at the spatial level |G|, as maps of equal
+    members are moved differently; with `lambda_features="frozen"` twice that.
 
     References:
         arXiv 2210.06475, equation 5; arXiv 2305.09900, equations 1 to 4, §5.2 and §D.4.
