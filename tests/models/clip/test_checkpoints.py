@@ -75,7 +75,7 @@ def test_weights_beside_the_base_are_saved_with_it(tmp_path):
         model.save_pretrained(tmp_path, save_base=False)
 
 
-@pytest.mark.parametrize("family", ["clip", "siglip"])
+@pytest.mark.parametrize("family", CLIPS)
 @torch.no_grad()
 def test_pipelines_of_an_object_and_of_a_folder(tmp_path, family):
     """Of SigLIP each score is a sigmoid, and texts are padded to 64 tokens: its model type says so."""
