@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import copy
+from types import SimpleNamespace
 
 import pytest
 import torch
 from small_training import (
     NAMES,
+    Calls,
     changed,
     classification,
     comparison,
@@ -72,6 +74,18 @@ def test_two_published_phases_of_a_clip(tmp_path):
     # The texts are given, so their tower has no gradient.
     assert all(name.startswith(("base.vis", "base.logit_scale")) for name in moved)
     check_invariant(lambda x: model(pixel_values=x, text_features=texts.text_features).logits_per_image, model)
+
+
+@pytest.mark.parametrize(("features", "forwards"), [("shared", 1), ("frozen", 2)])
+@pytest.mark.parametrize("place", [0, -1], ids=["lambda alone", "end to end"])
+def test_a_step_of_lambda_runs_the_base_as_often_as_it_reads_features(features, forwards, place, tmp_path):
+    model = classification("lambda", lambda_features=features)
+    phase = corrected_phases(model)[place]
+    models = [model, *([SimpleNamespace(base=model.frozen_base)] if features == "frozen" else [])]
+    calls = [Calls(each) for each in models]
+    with phase.applied(model):
+        train(model, phase, tmp_path, rows(), max_steps=3)
+    assert [each.count for each in calls] == [3] * forwards
 
 
 @pytest.mark.parametrize("method", ["equitune", "equizero", "lambda"])
