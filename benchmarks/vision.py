@@ -15,18 +15,21 @@ from command import Benchmark
 from timing import Claim, timed
 from vision_workload import EIGHT, FOUR, MODELS, VisionWorkload
 
+from hf_equi import ImageGroup, PixelAction
+
 DESCRIPTION = """\
 Random weights of the shapes of known models, and random images of 224 by 224 pixels in batches of 32: *vit* is a CLIP
 with the image tower of ViT-B/32 and a small text tower, which reads ten texts; *resnet* is an image classifier of the
 shape of RN50. The group of order 4 is that of the rotations by 90°, that of order 8 has the mirrored ones too. *plain*
 is the unwrapped base on as many images as there are members of the orbits: the same arithmetic without a symmetrizer.
 *lambda* and *attention* read the features of the same pass. The actions are what the library does to pixels: telling
-the members of an orbit apart, and rotating them. Memory is what a pass needs beside program and weights. *plain* reads
-all of its images at once; the library, as always on a CPU that evaluates, reads members in pieces of a million pixels,
-which is why it can take less.
+the members of an orbit apart, and rotating them, or mirroring them by the four flips. Memory is what a pass needs
+beside program and weights. *plain* reads all of its images at once; the library, as always on a CPU that evaluates,
+reads members in pieces of a million pixels, which is why it can take less.
 """
 SUMMARY = "Time symmetrised vision models against plain ones, and measure their memory, as ratios."
-CLAIMS = ("equitune", "equizero", "lambda", "attention", "order-8", "actions", "memory")
+FLIPS = ImageGroup.flips("both")
+CLAIMS = ("equitune", "equizero", "lambda", "attention", "order-8", "actions", "flips", "memory")
 NAMES = tuple(f"{model}-{claim}" for model in MODELS for claim in CLAIMS)
 REPEATS = 3
 
@@ -46,9 +49,9 @@ def model_claims(workload: VisionWorkload, smoke: bool, threads: int) -> Iterato
     eight = timed(lambda: larger(pixel_values=images, **workload.texts))
     larger = workload.symmetrize("equitune", EIGHT)
     yield Claim(f"{name}-order-8", f"{name}: equitune, 8 elements vs 4", eight, equitune, 2.05)
-    yield Claim(
-        f"{name}-actions", f"{name}: the actions alone vs all of equitune", actions(workload, images), equitune, 0.02
-    )
+    for claim, what, group in (("actions", "actions", FOUR), ("flips", "actions of flips", FLIPS)):
+        text = f"{name}: the {what} alone vs all of equitune"
+        yield Claim(f"{name}-{claim}", text, actions(group, images), equitune, 0.02)
     if memory.is_available():
         yield memory_claim(workload, smoke, threads)
 
@@ -59,14 +62,14 @@ def passes(workload: VisionWorkload, method: str, images: torch.Tensor):
     return timed(lambda: model(pixel_values=images, **workload.texts))
 
 
-def actions(workload: VisionWorkload, images: torch.Tensor):
-    """The seconds that it takes to tell members apart and to rotate them."""
-    action = workload.symmetrize("equitune").action
-    elements = torch.arange(FOUR.order).repeat(len(images))
+def actions(group: ImageGroup, images: torch.Tensor):
+    """The seconds that it takes to tell members apart and to move them."""
+    action = PixelAction(group)
+    elements = torch.arange(group.order).repeat(len(images))
 
     def run() -> None:
         action.keys(images)
-        action.apply_each(elements, images.repeat_interleave(FOUR.order, 0))
+        action.apply_each(elements, images.repeat_interleave(group.order, 0))
 
     return timed(run)
 
