@@ -139,16 +139,20 @@ def _runs(found: Found) -> str:
     def rows() -> Iterator[list[str]]:
         for architecture, title in ARCHITECTURES.items():
             size = {f"{count:,}" for count in of_stage(found, architecture, "base", "parameters")}
-            whole = [
-                of_stage(found, architecture, stage, "seconds", "cpu")
-                for stage in ("base", "zero_shot", "weights", "spatial")
-            ]
-            for transform in GROUPS:
-                seconds = of_stage(found, architecture, finetune_stage(transform), "method_seconds")
-                whole.append([sum(own.values()) for own in seconds])
+            stages = (of_stage(found, architecture, stage) for stage in ("base", *STAGES))
+            whole = [[_seconds(results) for results in own] for own in stages]
             yield [title, ", ".join(size), *(spread(seconds, 0) for seconds in whole)]
 
-    return _table(["base", "parameters", *(f"{stage}, CPU s" for stage in ("training", *STAGES))], rows())
+    seconds = sum(_seconds(results) for own in found.values() for results in own.values())
+    table = _table(["base", "parameters", *(f"{stage}, CPU s" for stage in ("training", *STAGES))], rows())
+    return f"{table}\n\nIn all {seconds / 3600:.1f} hours of CPU."
+
+
+def _seconds(results: dict[str, Any]) -> float:
+    """Of CPU. What finetunes goes on where it was killed, and counts by method."""
+    methods = results.get("method_seconds")
+    own: float = results.get("seconds", {}).get("cpu", 0) if methods is None else sum(methods.values())
+    return own
 
 
 def _zero_shot(found: Found) -> str:
