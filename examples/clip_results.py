@@ -78,13 +78,15 @@ def write_page(page: Path, output: Path) -> None:
     versions = (
         f"Python {platform.python_version()}, torch {torch.__version__}, transformers {transformers.__version__}"
     )
-    parts = [above.rstrip(), MARKER, f"{versions}; threads: {torch.get_num_threads()}. Mean (standard deviation)."]
+    parts = [above.rstrip(), MARKER, f"{versions}. Mean (standard deviation)."]
     for path in sorted(folder.glob("*.json")):
         results = json.loads(path.read_text(encoding="utf-8"))
         seeds = ", ".join(map(str, results["seeds"]))
         what = f"{results['model']}, {results['dataset']}, {results['transform']}"
         parts.append(f"## {what}")
-        parts.append(f"{results['images']} images; seeds {seeds}; {results['seconds']} seconds of CPU for all of it.")
+        threads = "1 thread" if results["threads"] == 1 else f"{results['threads']} threads"
+        spent = f"{results['seconds']} seconds of CPU for all of it, {threads}"
+        parts.append(f"{results['images']} images; seeds {seeds}; {spent}.")
         others = published(results)
         head = ["model", "top-1, per cent", *(["published"] if others else [])]
         lines = [head, ["---"] * len(head)]

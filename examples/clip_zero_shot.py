@@ -199,6 +199,7 @@ def describe(arguments: argparse.Namespace) -> dict[str, Any]:
         "moved": {name: [] for name in METHODS},
         "seeds": [],
         "seconds": 0,
+        "threads": torch.get_num_threads(),
         "transform": arguments.transform,
         "dataset": Path(folder).resolve().name if folder else arguments.dataset,
         "published": arguments.published,

@@ -279,7 +279,15 @@ def test_labels_without_names_are_counted(labels: list[Any], said: str) -> None:
 def made_up(model: str, dataset: str, transform: str = "rot90", told: str | None = None) -> dict[str, Any]:
     moved = {name: [50.0] for name in clip_zero_shot.METHODS}
     about = {"model": model, "dataset": dataset, "transform": transform, "published": told}
-    return {**about, "upright": {"base": [60.0]}, "moved": moved, "images": 9, "seeds": [0], "seconds": 1}
+    return {
+        **about,
+        "upright": {"base": [60.0]},
+        "moved": moved,
+        "images": 9,
+        "seeds": [0],
+        "seconds": 1,
+        "threads": 1,
+    }
 
 
 B32 = "openai/clip-vit-base-patch32"
