@@ -29,7 +29,7 @@ class PromptTunedSeq2SeqLM(PromptTunedModel):
 
     Raises:
         UnsupportedModelError: As `PromptTunedModel`; for another method; for a base without embeddings or keys that
-            virtual tokens could stand among; for a prefix that does not reach every layer of the decoder.
+            virtual tokens could stand among; for a prefix of other layers or keys than the decoder's.
     """
 
     peft_class = "PeftModelForSeq2SeqLM"
@@ -49,7 +49,7 @@ class PromptTunedSeq2SeqLM(PromptTunedModel):
                 "prefix tuning."
             )
         if self.has_prefix:
-            _check_reaches_all(settings, self.config)
+            _check_fits(settings, self.config)
         # In a tuple: it has no weights of its own, and its owner is no part of it.
         self._encoder = (_PromptedEncoder(self),)
 
@@ -153,8 +153,8 @@ def _check_reads_embeddings(inner: Any) -> None:
         )
 
 
-def _check_reaches_all(settings: Any, config: Any) -> None:
-    """Refuse a prefix that leaves out layers of the decoder: peft counts those of the encoder, unless it is told."""
+def _check_fits(settings: Any, config: Any) -> None:
+    """Refuse a prefix of other layers or keys than the decoder's: peft reads them off elsewhere, unless it is told."""
     layers = getattr(config, "num_decoder_layers", None) or config.get_text_config(decoder=True).num_hidden_layers
     if settings.num_layers != layers or settings.num_transformer_submodules != 2:
         raise UnsupportedModelError(
@@ -162,4 +162,12 @@ def _check_reaches_all(settings: Any, config: Any) -> None:
             f"{settings.num_transformer_submodules}, where the decoder has {layers} layers with two attentions each, "
             f"so peft itself cannot run it: use {type(settings).__name__}(num_layers={layers}, "
             "num_transformer_submodules=2, ...)"
+        )
+    heads = getattr(config, "num_heads", None)  # of T5, whose keys need not be as wide as its tokens
+    width = None if heads is None else heads * config.d_kv
+    if width is not None and (settings.token_dim, settings.num_attention_heads) != (width, heads):
+        raise UnsupportedModelError(
+            f"The prefix was made for {settings.num_attention_heads} heads of {settings.token_dim} numbers together, "
+            f"where the decoder has {heads} of {width}, so peft itself cannot run it: use "
+            f"{type(settings).__name__}(token_dim={width}, num_attention_heads={heads}, ...)"
         )

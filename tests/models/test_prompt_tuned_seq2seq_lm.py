@@ -12,7 +12,13 @@ from peft import MultitaskPromptTuningConfig, PeftModel, PeftModelForSeq2SeqLM, 
 from small_adapters import PAIRS, prompts, stirred
 from small_seq2seq import MOVED, SIX, TWO, base, encode, fresh, targets, wrap
 from small_training import QUIET, changed, snapshot
-from transformers import DataCollatorForSeq2Seq, Seq2SeqTrainer, Seq2SeqTrainingArguments
+from transformers import (
+    DataCollatorForSeq2Seq,
+    Seq2SeqTrainer,
+    Seq2SeqTrainingArguments,
+    T5Config,
+    T5ForConditionalGeneration,
+)
 
 from hf_equi import EquiForSeq2SeqLM
 from hf_equi.errors import ConfigurationError, UnsupportedModelError
@@ -254,6 +260,11 @@ def test_what_peft_cannot_run_is_refused():
         bare_base(get_peft_model(fresh("bart"), prompts("prefix", **PAIRS)))
     with pytest.raises(UnsupportedModelError, match=r"num_transformer_submodules=1, where.*two attentions each"):
         bare_base(tuned("prefix", num_transformer_submodules=1))
+    narrow = T5Config(vocab_size=8, d_model=16, d_kv=4, num_heads=2, d_ff=4, num_layers=1)
+    base = T5ForConditionalGeneration(narrow)
+    with pytest.raises(UnsupportedModelError, match=r"heads of 16 numbers.*has 2 of 8.*token_dim=8"):
+        bare_base(get_peft_model(base, prompts("prefix", **PAIRS)))
+    bare_base(get_peft_model(T5ForConditionalGeneration(narrow), prompts("prefix", token_dim=8, **PAIRS)))
     several = MultitaskPromptTuningConfig(num_virtual_tokens=3, num_tasks=2, **PAIRS)
     with pytest.raises(UnsupportedModelError, match=r"MULTITASK_PROMPT_TUNING do not go.*Use prompt tuning"):
         bare_base(get_peft_model(fresh("t5"), several))
