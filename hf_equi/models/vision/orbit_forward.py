@@ -5,6 +5,7 @@ Letters: B batch, G group, K members asked for, R rows, F features, C classes or
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import partial
@@ -115,11 +116,10 @@ class OrbitReader:
     def _rows_at_once(self, base: Any, images: torch.Tensor) -> int | None:
         """Rows that go through the base together; `None` for all."""
         size = None if self.chunk is None else self.chunk * len(images)
-        height, width = images.shape[-2:]
         # In training a batch norm reads all rows, and autograd keeps what pieces would let go.
         if images.device.type != "cpu" or torch.is_grad_enabled() or base.training:
             return size
-        piece = max(_PIXELS_AT_ONCE // (height * width), 1)
+        piece = max(_PIXELS_AT_ONCE // math.prod(images.shape[-2:]), 1)
         return piece if size is None else min(piece, size)
 
     def _orbits(self, images: torch.Tensor, shared: bool) -> Orbit:

@@ -113,6 +113,13 @@ def test_empty_batches_are_refused(chunk):
         model(orbit_features=torch.zeros(0, 4, 16))
 
 
+@pytest.mark.parametrize("shape", [(32,), (32, 32), (1, 32, 32)])
+@torch.no_grad()
+def test_images_without_all_axes_are_refused(shape):
+    with pytest.raises(ActionError, match=r"axes.*received shape"):
+        wrap("resnet-basic", TURNS)(torch.zeros(shape))
+
+
 @pytest.mark.parametrize("make", [wrap, wrap_clip])
 def test_images_and_features_of_them_are_not_both_read(make):
     family, known = ("vit", {}) if make is wrap else ("clip", {"text_features": torch.randn(3, 12)})
