@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable
-from typing import Any, ClassVar
+from typing import Any, ClassVar, TypeVar
 
 from torch import nn
 from transformers import PreTrainedModel
+from transformers.utils import ModelOutput
 
 from hf_equi.groups import FiniteGroup
 from hf_equi.models.peft_bases import attach_adapter, bare_base, refused_prompts
 
 __all__ = ["WrapperMixin"]
+
+_Output = TypeVar("_Output", bound=ModelOutput)
 
 
 class WrapperMixin:
@@ -49,6 +52,11 @@ class WrapperMixin:
             self.generation_config = copy.deepcopy(base.generation_config)
         self._loaded_base = None
         self._action: Any = None
+
+    def _returned(self, result: _Output, return_dict: bool | None) -> _Output | tuple[Any, ...]:
+        """The output, or a tuple of it where the call asks for one or else the config, as in transformers."""
+        wanted = self.config.return_dict if return_dict is None else return_dict
+        return result if wanted else result.to_tuple()
 
     def _new_base(self) -> Any:
         """A base from the config, with the adapter that it had."""

@@ -90,3 +90,16 @@ def test_quantised_bases_say_so(lm):
     assert again.hf_quantizer == "the quantiser"
     assert again.config.quantization_config == {"bits": 4}
     assert not getattr(lm, "is_quantized", False)
+
+
+@torch.no_grad()
+def test_outputs_are_tuples_where_the_config_says_so(lm):
+    ids = torch.tensor([[3, 4]])
+    batch = {"input_ids": ids, **({"decoder_input_ids": ids} if lm.config.is_encoder_decoder else {})}
+    named, texts = lm(**batch), lm.generate(ids, max_new_tokens=3)
+    lm.config.return_dict = False
+    plain = lm(**batch)
+    assert isinstance(plain, tuple)
+    assert torch.equal(plain[0], named.logits)
+    assert torch.equal(lm(**batch, return_dict=True).logits, named.logits)
+    assert torch.equal(lm.generate(ids, max_new_tokens=3), texts)

@@ -143,7 +143,7 @@ class EquiLM(TextWrapperMixin, TextCheckpointMixin, DecodingMixin, PreTrainedMod
             logits_to_keep: The last so many places alone, 0 for all.
             group: Another group, for this call alone.
             elements: `(batch,)` run these elements alone, as `generate` does for methods of one row.
-            return_dict: `False` for a tuple.
+            return_dict: `False` for a tuple; by default as the config says.
             **kwargs: `num_items_in_batch` goes to the loss, all else to the base, of whose outputs only the scores
                 are used.
 
@@ -173,7 +173,7 @@ class EquiLM(TextWrapperMixin, TextCheckpointMixin, DecodingMixin, PreTrainedMod
         chosen = members[:, 0] if members.shape[1] == 1 else None
         logits = out.combined if labels is None else out.combined[:, -logits_to_keep:]
         result = EquiCausalLMOutput(loss=loss, logits=logits, past_key_values=out.cache, chosen_element=chosen)
-        return result.to_tuple() if return_dict is False else result
+        return self._returned(result, return_dict)
 
     def _count(self, labels: torch.Tensor | None, kwargs: dict[str, Any]) -> torch.Tensor | int | None:
         """How many labels there are in all, where that is told; refused to those who would compute another loss."""

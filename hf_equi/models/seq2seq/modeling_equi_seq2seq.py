@@ -153,7 +153,7 @@ class EquiForSeq2SeqLM(  # type: ignore[misc]
             logits_to_keep: The last so many places alone, 0 for all.
             group: Another group, for this call alone.
             elements: `(batch,)` run these elements alone.
-            return_dict: `False` for a tuple.
+            return_dict: `False` for a tuple; by default as the config says.
             **kwargs: `num_items_in_batch` goes to the loss, all else to the base.
 
         Raises:
@@ -247,7 +247,7 @@ class EquiForSeq2SeqLM(  # type: ignore[misc]
         weights = None if encoded.log_weights is None else encoded.log_weights.softmax(1)
         scores = rollout.scores if self._normalised else rollout.scores.log_softmax(-1)
         result = EquiSeq2SeqLMOutput(loss, scores, cache, encoded, chosen, rollout.decision.margin, weights)
-        return result.to_tuple() if return_dict is False else result
+        return self._returned(result, return_dict)
 
     def prepare_decoder_input_ids_from_labels(self, labels: torch.Tensor) -> torch.Tensor:
         """The labels behind the start token, as the base shifts them."""

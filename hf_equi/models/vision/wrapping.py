@@ -5,12 +5,11 @@ from __future__ import annotations
 import copy
 from collections.abc import Callable
 from dataclasses import replace
-from typing import Any, ClassVar, TypeVar
+from typing import Any, ClassVar
 
 import torch
 from torch import nn
 from transformers import PreTrainedModel
-from transformers.utils import ModelOutput
 
 from hf_equi.actions import PixelAction
 from hf_equi.errors import ConfigurationError
@@ -25,9 +24,6 @@ from hf_equi.symmetrizers import Equitune
 from hf_equi.symmetrizers.outside_loss import refuse_outside_loss
 
 __all__ = ["VisionWrapperMixin", "checked_extras"]
-
-
-_Output = TypeVar("_Output", bound=ModelOutput)
 
 
 class VisionWrapperMixin(WeighingMixin, WrapperMixin):
@@ -115,11 +111,6 @@ class VisionWrapperMixin(WeighingMixin, WrapperMixin):
                 f"orbit_features= has {features.shape[-1]} numbers a member, and the network of this model reads "
                 f"{self._features}: pass those of its own get_orbit_features"
             )
-
-    def _returned(self, result: _Output, return_dict: bool | None) -> _Output | tuple[Any, ...]:
-        """The output, or a tuple of it where the call asks for one or else the config, as in transformers."""
-        wanted = self.config.return_dict if return_dict is None else return_dict
-        return result if wanted else result.to_tuple()
 
     def _reader(self, extras: dict[str, Any]) -> OrbitReader:
         method, level = self.config.create_method(), self.config.create_level()
