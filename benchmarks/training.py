@@ -22,7 +22,8 @@ One step of training with AdamW: forward, backward and update. *texts* is a lang
 (order 4), and every text has words of all factors. *images* is a ViT with 6 layers of width 384 and patches of 32 by
 32, on 16 images of 224 by 224 pixels; its group is that of the rotations by 90°. All have random weights and the
 dropout of their families. The other side is the unwrapped base on the same batch, so that a step of the symmetrised
-model is that of |G| times as many rows: the bound on time is 1.05 × |G|.
+model is that of |G| times as many rows: the bound on time is 1.05 × |G|. It is a bound on whole orbits; checkpointed
+chunks, which bound the memory, cost one more forward, and their rows say how much.
 
 The rows about memory compare peaks of resident memory during two steps, less what the process held before (program and
 weights): activations, gradients and the optimiser's state. Each is measured in a new process. *Checkpointed* is

