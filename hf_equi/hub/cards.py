@@ -46,7 +46,7 @@ def write_card(
 
     Raises:
         ConfigurationError: For a model that is not symmetrised; an audit of another group or base; a text model
-            without its tokenizer; a card that is there and that others wrote.
+            without its tokenizer; an error that is not finite; a card that is there and that others wrote.
 
     Cost: |G| calls of the model and |G| of its base, on a few short texts or two images.
 

@@ -104,6 +104,12 @@ def _refuse_weights(folder):
     save_file(weights, folder / "model.safetensors", metadata={"format": "pt"})
 
 
+def _refuse_what_is_no_number(folder):
+    weights = load_file(folder / "model.safetensors")
+    weights["base.transformer.ln_f.weight"][:] = torch.nan
+    save_file(weights, folder / "model.safetensors", metadata={"format": "pt"})
+
+
 def _refuse_damage(folder):
     (folder / "model.safetensors").unlink()
 
@@ -143,6 +149,7 @@ def _refuse_card(folder):
         (_refuse_plain, "holds a 'gpt2' model, which is not symmetrised"),
         (_refuse_tokenizer, "saved without its tokenizer"),
         (_refuse_weights, "do not fit its config: missing keys base.transformer.h.0.attn.c_attn.weight"),
+        (_refuse_what_is_no_number, "error of the EquiLM is nan, no finite number"),
         (_refuse_damage, "safetensors"),
         (_refuse_half_a_file, "cannot be loaded: Error while deserializing header.*Save the model anew"),
         (_refuse_half_a_config, r"config.json in .* cannot be read.*Save the model anew"),

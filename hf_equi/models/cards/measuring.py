@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import math
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -10,6 +11,7 @@ from typing import Any
 
 import torch
 
+from hf_equi.errors import ConfigurationError
 from hf_equi.testing import Action, equivariance_error
 from hf_equi.testing.tolerances import tolerance_of
 
@@ -93,6 +95,9 @@ def measure(model: Any) -> Measurement:
     Args:
         model: A wrapped model.
 
+    Raises:
+        ConfigurationError: For an error that is not finite; that of the base may be infinite.
+
     Cost: |G| calls of the model and |G| of its base, for at most 16 elements g.
     """
     measured = _in_float32(model)
@@ -102,6 +107,7 @@ def measure(model: Any) -> Measurement:
     if elements:
         with _evaluating(measured):
             error, base_error = (_error(each, probe, elements) for each in (measured, measured.base))
+        _check_finite(model, error, base_error)
     return Measurement(error, base_error, len(elements), _weight_dtype(measured), _weight_dtype(model), probe)
 
 
@@ -111,6 +117,17 @@ def _error(model: Any, probe: Probe, elements: list[int]) -> float:
 
     errors = equivariance_error(function, probe.inputs, probe.input_action, probe.output_action, elements)
     return float(errors.max())
+
+
+def _check_finite(model: Any, error: float, base_error: float) -> None:
+    """Refuse figures that say nothing. A base may rule out one word of a set, which is an infinite difference."""
+    if math.isfinite(error) and not math.isnan(base_error):
+        return
+    name, value = (type(model.base).__name__, base_error) if math.isfinite(error) else (type(model).__name__, error)
+    raise ConfigurationError(
+        f"The equivariance error of the {name} is {value}, no finite number: its outputs hold NaN or infinities. "
+        "Look for weights that are not finite (torch.isfinite), or take an earlier checkpoint."
+    )
 
 
 def _moving(probe: Probe) -> list[int]:

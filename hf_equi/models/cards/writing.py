@@ -79,7 +79,8 @@ def make_card(
         Markdown with a head.
 
     Raises:
-        ConfigurationError: For an audit of something else; for a model without its tokenizer.
+        ConfigurationError: For an audit of something else; for a model without its tokenizer, or with an error that is
+            not finite.
     """
     previous = previous or Previous()
     evaluation = None if audit is None else read_evaluation(audit, model)

@@ -12,7 +12,7 @@ from wrapped_vision import wrap as wrap_classifier
 
 import hf_equi
 from hf_equi import DemographicGroup, ImageGroup
-from hf_equi.errors import HfEquiWarning
+from hf_equi.errors import ConfigurationError, HfEquiWarning
 from hf_equi.models.cards.measuring import MOST_ELEMENTS, _elements, measure
 from hf_equi.testing import TOLERANCES
 
@@ -73,6 +73,23 @@ def test_a_group_that_moves_nothing_has_no_error():
     with pytest.warns(HfEquiWarning, match="Left out"):
         lm = wrap(group=DemographicGroup([["grandfatherly", "grandmotherly"]]), multi_token="skip")
     assert measure(lm).error is None  # which would be 0, of the base too
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf")])
+def test_an_error_that_is_not_finite_is_refused(value):
+    base = copy.deepcopy(base_model())
+    base.lm_head.weight.data.fill_(value)
+    with pytest.raises(ConfigurationError, match=r"error of the EquiLM is nan.*weights that are not finite"):
+        measure(wrap(base))
+
+
+def test_a_base_may_rule_a_word_out_and_may_not_give_nan(monkeypatch):
+    model, of_base = wrap(), float("inf")
+    monkeypatch.setattr("hf_equi.models.cards.measuring._error", lambda each, *_: of_base if each is model.base else 0)
+    assert measure(model).base_bound == "inf"
+    of_base = float("nan")
+    with pytest.raises(ConfigurationError, match="error of the GPT2LMHeadModel is nan"):
+        measure(model)
 
 
 def test_of_large_groups_some_elements_are_tried():
