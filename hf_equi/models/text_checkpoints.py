@@ -89,7 +89,7 @@ def load_tokenizer(path: Any, hub: dict[str, Any]) -> Any:
     """
     try:
         return AutoTokenizer.from_pretrained(path, **hub)
-    except (OSError, ValueError, KeyError) as error:
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         quietly = {"_raise_exceptions_for_missing_entries": False, "_raise_exceptions_for_connection_errors": False}
         if any(cached_file(path, name, **hub, **quietly) is not None for name in _TOKENIZER_FILES):
             warnings.warn(

@@ -55,11 +55,20 @@ def test_checkpoint_without_a_tokenizer(tmp_path):
     assert torch.equal(scores(loaded), scores(wrap()))
 
 
-@pytest.mark.parametrize("text", ["{", "{}"])
-def test_a_tokenizer_that_cannot_be_read_is_named(tmp_path, text):
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("tokenizer.json", "{"),
+        ("tokenizer.json", "{}"),
+        ("tokenizer.json", "[]"),
+        ("tokenizer_config.json", "[]"),
+        ("tokenizer_config.json", '{"tokenizer_class": 3}'),
+    ],
+)
+def test_a_tokenizer_that_cannot_be_read_is_named(tmp_path, name, text):
     lm = wrap()
     lm.save_pretrained(tmp_path)
-    (tmp_path / "tokenizer.json").write_text(text)
+    (tmp_path / name).write_text(text)
     with pytest.warns(HfEquiWarning, match="holds a tokenizer that cannot be read.*set lm.tokenizer"):
         loaded = EquiLM.from_pretrained(tmp_path)
     loaded.tokenizer = lm.tokenizer
