@@ -19,8 +19,19 @@ from small_models import BOTH, base_model, tokenizer
 
 import hf_equi
 
+pytestmark = pytest.mark.filterwarnings("ignore:.is_gradient_checkpointing. is deprecated:FutureWarning")  # by peft
+
 WORKER = Path(__file__).parents[1] / "support" / "loading_worker.py"
 BASE, BY_NAME = "me/base", "me/equi-by-name"
+CLASSES = {
+    "me/equi-lm": "EquiLM",
+    "me/equi-classifier": "EquiForImageClassification",
+    "me/equi-translator": "EquiForSeq2SeqLM",
+    "me/equizero-lm": "EquizeroLM",
+    "me/equi-siglip": "EquiSiglipModel",
+    "me/equi-adapted-lm": "EquiLM",
+    BY_NAME: "EquiLM",
+}
 
 
 class Shelf(NamedTuple):
@@ -82,14 +93,12 @@ def in_a_fresh_process(shelf: Shelf, how: str, home: Path) -> dict[str, Any]:
 
 
 def check_models(found: dict[str, Any], base_revision: str, hub: LoopbackHub) -> None:
-    assert {name: found[name]["equal"] for name in found if name.startswith("me/")} == {
-        "me/equi-lm": True,
-        "me/equi-classifier": True,
-        "me/equi-translator": True,
-        BY_NAME: True,
-    }
+    loaded = {name: one for name, one in found.items() if name.startswith("me/")}
+    assert {name: one["class"].rpartition(".")[2] for name, one in loaded.items()} == CLASSES
+    assert [name for name, one in loaded.items() if not one["equal"]] == []
     assert found["me/equi-lm"]["companion"] == type(tokenizer()).__name__
     assert found["me/equi-classifier"]["companion"].startswith("ViTImageProcessor")
+    assert found["me/equi-siglip"]["companion"] == "SiglipProcessor"
     assert found[BY_NAME]["base"] == BASE
     weights = {path for _, path in hub.requests if path.endswith("/model.safetensors") and f"{BASE}/" in path}
     assert weights == {f"/{BASE}/resolve/{base_revision}/model.safetensors"}

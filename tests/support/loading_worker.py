@@ -38,7 +38,12 @@ def compare(model: Any, path: Path) -> bool:
     tensors = load_file(path)
     logits = tensors.pop("logits")
     with torch.no_grad():
-        return torch.equal(model(**tensors).logits, logits)
+        return torch.equal(scores(model(**tensors)), logits)
+
+
+def scores(output: Any) -> Any:
+    """Of an output, what a model of its kind gives: logits, or those of images over texts."""
+    return output.logits_per_image if hasattr(output, "logits_per_image") else output.logits
 
 
 def describe(model: Any, path: Path) -> dict[str, Any]:
