@@ -18,7 +18,7 @@ from hf_equi.models.peft_bases import bare_base
 from hf_equi.models.seq2seq.task import Seq2SeqTask
 from hf_equi.models.task import Request, Task
 
-__all__ = ["DEMO", "DEMO_FOLDER", "TASKS", "symmetrize"]
+__all__ = ["DEMO", "DEMO_FOLDER", "TASKS", "refuse_adapter", "symmetrize"]
 
 TASKS: dict[str, Task] = {
     task.name: task for task in (CausalLMTask(), Seq2SeqTask(), CLIPTask(), ImageClassificationTask())
@@ -70,7 +70,8 @@ def symmetrize(
     Raises:
         ActionError: For words that the tokenizer cannot move.
         ConfigurationError: For an unknown method, task or setting, a missing tokenizer, a model that is symmetrised
-            already, a checkpoint without safetensors. All checks but the last run before weights are loaded.
+            already, the folder of an adapter alone, a checkpoint without safetensors. All checks but the last run
+            before weights are loaded.
         OSError: For a name without a model, as in transformers.
         UnsupportedModelError: For a model family that cannot be wrapped.
     """
@@ -116,6 +117,22 @@ def _symmetrize(
     return wrapped
 
 
+def refuse_adapter(folder: Path) -> None:
+    """Refuse a folder that peft wrote, which holds an adapter without the model that it adapts.
+
+    Args:
+        folder: The folder, or what may be a name on the Hub.
+
+    Raises:
+        ConfigurationError: For such a folder.
+    """
+    if (folder / "adapter_config.json").is_file() and not (folder / "config.json").is_file():
+        raise ConfigurationError(
+            f"The folder {folder} holds an adapter of peft without its base. Load both and pass the model: "
+            f"symmetrize(PeftModel.from_pretrained(base, {str(folder)!r}), group)"
+        )
+
+
 def _resolve_name(model: Any) -> str:
     """A folder or Hub name; `"demo"` is the embedded model."""
     if str(model) == DEMO:
@@ -144,6 +161,7 @@ def _read_config(model: Any, kwargs: dict[str, Any]) -> PreTrainedConfig:
             f"A {type(model).__name__} is no PreTrainedModel of transformers, no folder and no name on the Hub"
         )
     name = _resolve_name(model)
+    refuse_adapter(Path(name, kwargs.get("subfolder") or ""))
     config: PreTrainedConfig = AutoConfig.from_pretrained(name, **_shared(kwargs))
     if isinstance(config, EquiConfig):
         raise ConfigurationError(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 import torch
+from peft import LoraConfig
 from small_models import GENDER, base_model, tokenizer
 from small_seq2seq import TWO, base, fresh, tokenizers
 from transformers import (
@@ -17,6 +18,7 @@ from transformers import (
 
 import hf_equi
 from hf_equi import DemographicGroup, EquiForSeq2SeqLM, FiniteGroup, ImageGroup
+from hf_equi.auto import refuse_adapter
 from hf_equi.errors import ActionError, ConfigurationError, UnsupportedModelError
 
 
@@ -74,6 +76,17 @@ def test_symmetrised_folder_is_refused(tmp_path):
     hf_equi.symmetrize(base_model(), GENDER, tokenizer=tokenizer()).save_pretrained(tmp_path)
     with pytest.raises(ConfigurationError, match=r"symmetrised already \('equi_lm'\): load it with from_pretrained"):
         hf_equi.symmetrize(tmp_path, GENDER)
+
+
+def test_the_folder_of_an_adapter_says_how_to_load_it(tmp_path):
+    LoraConfig(base_model_name_or_path="gpt2", task_type="CAUSAL_LM").save_pretrained(tmp_path / "adapter")
+    for arguments in ({"model": tmp_path / "adapter"}, {"model": str(tmp_path), "subfolder": "adapter"}):
+        with pytest.raises(
+            ConfigurationError, match=r"its base.*symmetrize\(PeftModel.from_pretrained\(base, '.*adapter'"
+        ):
+            hf_equi.symmetrize(group=GENDER, **arguments)
+    base_model().config.save_pretrained(tmp_path / "adapter")
+    refuse_adapter(tmp_path / "adapter")  # transformers loads the base that is there, too
 
 
 def test_models_that_read_both_ways_are_refused():

@@ -18,7 +18,7 @@ import torch
 from transformers import AutoConfig, AutoTokenizer, PreTrainedConfig
 from transformers.utils import logging
 
-from hf_equi.auto import DEMO, DEMO_FOLDER, symmetrize
+from hf_equi.auto import DEMO, DEMO_FOLDER, refuse_adapter, symmetrize
 from hf_equi.errors import ActionError, ConfigurationError, GroupError, HfEquiError, HfEquiWarning
 from hf_equi.generation.scorers import RegardScorer
 from hf_equi.groups import DemographicGroup, FiniteGroup, ImageGroup
@@ -261,6 +261,7 @@ def locate(model: str) -> str:
     """
     path = DEMO_FOLDER if model == DEMO else Path(model).expanduser()
     if path.is_dir():
+        refuse_adapter(path)
         if not (path / "config.json").is_file():
             raise ConfigurationError(
                 f"The folder {model} holds no config.json, so no model that transformers can load."

@@ -73,6 +73,12 @@ def test_a_folder_without_a_model_is_named(tmp_path) -> None:
         load_description(str(tmp_path))
 
 
+def test_the_folder_of_an_adapter_says_how_to_load_it(tmp_path) -> None:
+    (tmp_path / "adapter_config.json").write_text("{}")
+    with pytest.raises(ConfigurationError, match=r"adapter of peft without its base.*PeftModel\.from_pretrained"):
+        load_description(str(tmp_path))
+
+
 def test_a_missing_embedded_model_is_named(monkeypatch, tmp_path) -> None:
     monkeypatch.setattr(hf_equi.cli.loading, "DEMO_FOLDER", tmp_path / "none")
     with pytest.raises(ConfigurationError, match="embedded model is not installed"):
