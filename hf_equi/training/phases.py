@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from numbers import Real
 from pathlib import Path
 from typing import Any
 
 from transformers import TrainingArguments
 
 from hf_equi.errors import ConfigurationError
+from hf_equi.models.configuration_equi import check_count
 from hf_equi.training.parts import PARTS, parameters_of
 
 __all__ = ["Phase"]
@@ -73,10 +76,12 @@ class Phase:
                 f"A phase ends after some steps or some epochs: pass one of max_steps={self.max_steps} and "
                 f"epochs={self.epochs}"
             )
-        for name in ("learning_rate", "max_steps", "epochs", "batch_size"):
-            value = getattr(self, name)
-            if value is not None and not value > 0:
-                raise ConfigurationError(f"{name}={value} trains nothing: use a number above 0")
+        _check_above_zero("learning_rate", self.learning_rate)
+        if self.max_steps is None:
+            _check_above_zero("epochs", self.epochs)
+        else:
+            check_count("max_steps", self.max_steps, "number of steps")
+        check_count("batch_size", self.batch_size, "number of examples")
 
     def prepare(self, model: Any) -> int:
         """Set which weights are trained, and the objective where the phase has one.
@@ -161,3 +166,9 @@ class Phase:
         except ConfigurationError:
             model.config.objective = before
             raise
+
+
+def _check_above_zero(name: str, value: object) -> None:
+    """Refuse a rate or a length that trains nothing, or never ends."""
+    if isinstance(value, bool) or not isinstance(value, Real) or not 0 < float(value) < math.inf:
+        raise ConfigurationError(f"{name}={value!r} trains nothing: use a number above 0")

@@ -200,12 +200,26 @@ def test_senseless_phases_are_refused():
         ({"trains": "base"}, "pass one of max_steps=None and epochs=None"),
         ({"trains": "base", "max_steps": 1, "epochs": 1}, "pass one of max_steps=1 and epochs=1"),
         ({"trains": "base", "epochs": 0}, "epochs=0 trains nothing"),
-        ({"trains": "base", "max_steps": 1, "batch_size": -1}, "batch_size=-1 trains nothing"),
+        ({"trains": "base", "max_steps": 1, "batch_size": -1}, "batch_size=-1 is no number of examples"),
     ]:
         with pytest.raises(ConfigurationError, match=message):
             Phase("phase", learning_rate=0.1, **settings)
-    with pytest.raises(ConfigurationError, match="learning_rate=nan"):
-        Phase("phase", "base", float("nan"), max_steps=1)
+
+
+@pytest.mark.parametrize(
+    ("name", "values"),
+    [
+        ("learning_rate", ("x", None, True, float("nan"), float("inf"))),
+        ("epochs", ("1", True, float("inf"))),
+        ("max_steps", ("3", 2.5, True, 0)),
+        ("batch_size", ("4", 1.5, None, True)),
+    ],
+)
+def test_settings_that_are_no_numbers_are_refused(name, values):
+    length = {} if name in {"epochs", "max_steps"} else {"max_steps": 1}
+    for value in values:
+        with pytest.raises(ConfigurationError, match=f"{name}={value!r}.*: use"):
+            Phase("phase", "base", **{"learning_rate": 0.1, **length, name: value})
 
 
 def test_a_refused_model_is_left_as_it_was():
