@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,6 +19,7 @@ from hf_equi.models.fingerprint import weights_fingerprint
 __all__ = ["Evaluation", "read_evaluation"]
 
 SUMMARY = "summary.json"
+_PARTS = {"models", "settings", "confidence"}
 FIGURES = {
     "mean_regard": "Mean regard",
     "parity_gap": "Parity gap",
@@ -91,7 +93,7 @@ def read_evaluation(audit: str | Path | Mapping[str, Any], model: Any) -> Evalua
         model: The wrapped model.
 
     Raises:
-        ConfigurationError: For a folder without an audit, one of another group, of another base, or without such a
+        ConfigurationError: For what holds no audit, one of another group, of another base, or without such a
             model; for a model that no audit is made of.
     """
     where, summary = _read(audit)
@@ -122,12 +124,18 @@ def read_evaluation(audit: str | Path | Mapping[str, Any], model: Any) -> Evalua
 
 def _read(audit: str | Path | Mapping[str, Any]) -> tuple[str, Mapping[str, Any]]:
     if isinstance(audit, Mapping):
+        if missing := sorted(_PARTS - set(audit)):
+            raise ConfigurationError(f"audit= is no summary of an audit: it lacks {', '.join(missing)}")
         return "The audit", audit
+    if not isinstance(audit, str | os.PathLike):
+        raise ConfigurationError(
+            f"audit={audit!r} is no audit: pass the folder that hf-equi audit wrote, or its summary"
+        )
     path = Path(audit)
     path = path / SUMMARY if path.is_dir() else path
     try:
         summary = json.loads(path.read_text(encoding="utf-8"))
-        complete = {"models", "settings", "confidence"} <= set(summary)
+        complete = isinstance(summary, dict) and set(summary) >= _PARTS
     except (OSError, ValueError, TypeError):
         complete = False
     if not complete:

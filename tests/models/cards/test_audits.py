@@ -114,6 +114,13 @@ def test_what_is_no_audit_is_refused(audited, tmp_path):
         read_evaluation(tmp_path, wrap())
 
 
+def test_an_argument_that_is_no_audit_is_refused():
+    with pytest.raises(ConfigurationError, match="lacks confidence, models, settings"):
+        read_evaluation({"x": 1}, wrap())
+    with pytest.raises(ConfigurationError, match="audit=3 is no audit: pass the folder"):
+        read_evaluation(3, wrap())
+
+
 def test_an_audit_is_of_language_models(audited):
     from wrapped_vision import TURNS
     from wrapped_vision import wrap as wrap_classifier
