@@ -16,8 +16,10 @@ from hf_equi.hub import convert
 
 __all__ = ["Conversion", "run_convert"]
 
-_OPTIONS = frozenset({"base", "output", "group", "method", "task", "scorer", "save_base", "license"})
-"""What `--set` does not set."""
+_OPTIONS = frozenset(
+    {"base", "config", "group", "license", "method", "model", "output", "save_base", "scorer", "task"}
+)
+"""What `--set` does not set: the command line has it, or `symmetrize` makes it."""
 
 
 @dataclass(frozen=True)
@@ -99,7 +101,7 @@ def _read_settings(conversion: Conversion, group: FiniteGroup) -> dict[str, Any]
                 f"--set {text!r} is no setting: write NAME=VALUE, for example --set level=spatial."
             )
         if name in _OPTIONS:
-            raise ConfigurationError(f"--set {text!r} is an option of its own: see hf-equi convert --help.")
+            raise ConfigurationError(f"--set {text!r} is not for --set: see hf-equi convert --help.")
         settings[name] = _read_value(value)
     if conversion.scorer is not None:
         settings["scorer"] = read_scorer(conversion.scorer)
