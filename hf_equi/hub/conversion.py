@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -41,8 +42,8 @@ def convert(
         The symmetrised model.
 
     Raises:
-        ConfigurationError: For a folder that is not empty, before anything is loaded; for `save_base=False` and a
-            base that is not on the Hub, or a method with weights of its own.
+        ConfigurationError: For a folder that is not empty or cannot be written, before anything is loaded; for
+            `save_base=False` and a base that is not on the Hub, or a method with weights of its own.
         HfEquiError: As `symmetrize`.
 
     Example:
@@ -54,11 +55,26 @@ def convert(
         ...     sorted(path.name for path in Path(folder).iterdir())[:2]
         ['README.md', 'config.json']
     """
+    if not isinstance(save_base, bool):
+        raise ConfigurationError(f"save_base={save_base!r} says neither yes nor no: use True or False")
     folder = Path(output)
-    if folder.is_file() or (folder.is_dir() and any(folder.iterdir())):
-        raise ConfigurationError(f"{folder} is there already and not empty: name a new folder to write to")
+    _check_output(folder)
     model = symmetrize(base, group, method, **settings)
     card = model.make_card(folder / REPOCARD_NAME, save_base, license=license)
     model.save_pretrained(folder, save_base=save_base)
     (folder / REPOCARD_NAME).write_text(card, encoding="utf-8")
     return model
+
+
+def _check_output(folder: Path) -> None:
+    """Refuse a folder that is in use, or where none can be made, which is tried."""
+    if folder.is_file() or (folder.is_dir() and any(folder.iterdir())):
+        raise ConfigurationError(f"{folder} is there already and not empty: name a new folder to write to")
+    there = next(path for path in (folder, *folder.absolute().parents) if path.exists())
+    try:
+        with tempfile.TemporaryDirectory(dir=there):
+            pass
+    except OSError as error:
+        raise ConfigurationError(
+            f"The folder {folder} cannot be written in {there} ({error.strerror}): name another to write to"
+        ) from error

@@ -94,6 +94,15 @@ def test_what_does_not_fit_costs_one_line_and_writes_nothing(run, folder, group_
     assert not (tmp_path / "equi").exists()
 
 
+def test_an_output_that_cannot_be_written_is_named(run, tmp_path):
+    (tmp_path / "note.txt").write_text("mine")
+    result = run("convert", "demo", tmp_path / "note.txt" / "equi", "-g", "gender")
+    assert (result.status, result.out) == (2, "")
+    assert (
+        f"The folder {tmp_path}/note.txt/equi cannot be written in {tmp_path}/note.txt (Not a directory)" in result.err
+    )
+
+
 def test_a_folder_that_is_there_is_left_alone(run, tmp_path):
     (tmp_path / "note.txt").write_text("mine")
     result = run("convert", "demo", tmp_path, "-g", "gender")

@@ -35,6 +35,16 @@ def test_nothing_is_overwritten_or_left_half_done(tmp_path):
     assert [path.name for path in tmp_path.iterdir()] == ["mine.txt"]
 
 
+def test_what_would_fail_in_the_end_is_refused_first(tmp_path):
+    file = tmp_path / "note.txt"
+    file.write_text("mine")
+    with pytest.raises(ConfigurationError, match=r"equi cannot be written in .*note\.txt \(Not a directory\)"):
+        convert("no such/model", file / "new" / "equi", BOTH)
+    with pytest.raises(ConfigurationError, match="save_base='no' says neither yes nor no"):
+        convert("no such/model", tmp_path / "out", BOTH, save_base="no")
+    assert [path.name for path in tmp_path.iterdir()] == ["note.txt"]
+
+
 def test_without_weights_the_base_is_named(hub, tmp_path):
     base_model().push_to_hub("me/base")
     tokenizer().push_to_hub("me/base")
