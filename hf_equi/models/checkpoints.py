@@ -19,7 +19,7 @@ from hf_equi.generation.loading import load_safetensors, require_safetensors
 from hf_equi.generation.weight_marks import mark_weights, weights_changed
 from hf_equi.models.cards.kinds import CardKind
 from hf_equi.models.cards.writing import TAGS, make_card, read_previous
-from hf_equi.models.peft_bases import describe_adapter
+from hf_equi.models.peft_bases import describe_adapter, noted_adapters
 from hf_equi.models.uploading import HUB_KEYWORDS, list_files, upload
 
 __all__ = ["CheckpointMixin"]
@@ -81,7 +81,7 @@ class CheckpointMixin:
         Raises:
             ConfigurationError: For an adapter that was put on the symmetrised model and not merged.
         """
-        describe_adapter(self)
+        noted_adapters(self)
         self.unwrap().save_pretrained(save_directory, **kwargs)
         self._save_companions(Path(save_directory))
 

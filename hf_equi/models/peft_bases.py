@@ -23,12 +23,15 @@ __all__ = [
     "describe_adapter",
     "has_adapter_layers",
     "is_adapted",
+    "noted_adapters",
+    "on_tied_weights",
     "refused_prompts",
 ]
 
 # Where an adapter starts from is read off the weights of its base or from texts, and a stored one has its numbers.
 # peft itself notes the base's name, which may be a folder of this machine.
 _FORGOTTEN = {"init_lora_weights": True, "prompt_tuning_init": "RANDOM", "base_model_name_or_path": None}
+_ALONE = "model.unwrap().save_pretrained(folder)"
 _PROMPT_TUNED: tuple[type[PromptTunedModel], ...] = (PromptTunedLM, PromptTunedSeq2SeqLM)
 
 
@@ -120,6 +123,32 @@ def is_adapted(base: nn.Module) -> bool:
     return isinstance(base, PromptTunedModel) or has_adapter_layers(base)
 
 
+def noted_adapters(model: Any) -> dict[str, Any] | None:
+    """The settings of the adapters in the base of a symmetrised model, by their names.
+
+    Args:
+        model: A symmetrised model.
+
+    Returns:
+        Those settings, or `None` where there is no adapter, or one that transformers saves alone.
+
+    Raises:
+        ConfigurationError: For an adapter that was put on the symmetrised model itself.
+    """
+    base = model.base
+    if not is_adapted(base):
+        return None
+    if getattr(model, "_hf_peft_config_loaded", False):  # by model.add_adapter: transformers saves the adapter alone
+        return None
+    adapters: dict[str, Any] | None = getattr(base, "peft_config", None)
+    if adapters is None or getattr(model, "peft_config", None) is not None:
+        raise ConfigurationError(
+            "This model holds an adapter that peft saves alone: adapted.save_pretrained(folder). To save it whole, "
+            "merge the adapter first: adapted.merge_and_unload().save_pretrained(folder)."
+        )
+    return adapters
+
+
 def describe_adapter(model: Any) -> dict[str, Any] | None:
     """What a symmetrised model has to store of the adapter of its base.
 
@@ -130,28 +159,53 @@ def describe_adapter(model: Any) -> dict[str, Any] | None:
         The name and the settings of the adapter, as JSON can hold them, or `None` where there is none.
 
     Raises:
-        ConfigurationError: For several adapters, or for one that was put on the symmetrised model itself.
+        ConfigurationError: For several adapters, for one that was put on the symmetrised model itself, and for one on
+            weights that the base ties.
     """
-    base = model.base
-    if not is_adapted(base):
+    adapters = noted_adapters(model)
+    if adapters is None:
         return None
-    if getattr(model, "_hf_peft_config_loaded", False):  # by model.add_adapter: transformers saves the adapter alone
-        return None
-    adapters = getattr(base, "peft_config", None)
-    if adapters is None or getattr(model, "peft_config", None) is not None:
-        raise ConfigurationError(
-            "This model holds an adapter that peft saves alone: adapted.save_pretrained(folder). To save it whole, "
-            "merge the adapter first: adapted.merge_and_unload().save_pretrained(folder)."
-        )
     if len(adapters) > 1:
         raise ConfigurationError(
             f"A checkpoint holds one adapter, and the base has {', '.join(map(repr, adapters))}: delete the others "
             "with unwrap().delete_adapter(name), or merge them with unwrap().merge_and_unload()"
         )
     ((name, config),) = adapters.items()
+    _check_loadable(model.base)
     settings = {key: _FORGOTTEN.get(key, value) for key, value in config.to_dict().items()}
     stored: dict[str, Any] = json.loads(json.dumps({"name": name, "settings": settings}, default=sorted))
     return stored
+
+
+def _check_loadable(base: nn.Module) -> None:
+    """Refuse an adapter whose checkpoint would load with other numbers, or not at all."""
+    if tied := on_tied_weights(base):
+        raise ConfigurationError(
+            f"peft has adapted {', '.join(tied)}, where the base ties its embeddings: a checkpoint would load with "
+            f"other numbers. Save the adapter alone, {_ALONE}, or adapt other layers."
+        )
+
+
+def on_tied_weights(base: nn.Module) -> list[str]:
+    """The parts of a base that peft has wrapped though the base ties weights of theirs, as embeddings to a head.
+
+    Example:
+        >>> on_tied_weights(nn.Linear(2, 2))
+        []
+    """
+    if "peft" not in sys.modules:
+        return []
+    from peft.tuners.tuners_utils import BaseTunerLayer  # noqa: PLC0415  imported already
+    from peft.utils.other import AuxiliaryTrainingWrapper  # noqa: PLC0415
+
+    ties: dict[str, str] = getattr(base, "all_tied_weights_keys", None) or {}
+    tied = {*ties, *ties.values()}
+    return [
+        name
+        for name, part in base.named_modules()
+        if isinstance(part, (BaseTunerLayer, AuxiliaryTrainingWrapper))
+        and any(weight.startswith(f"{name}.") for weight in tied)
+    ]
 
 
 def attach_adapter(base: PreTrainedModel, stored: dict[str, Any]) -> Any:

@@ -9,8 +9,9 @@ import pytest
 import torch
 from peft import AdaptionPromptConfig, LoraConfig, PeftModel, PeftModelForCausalLM, get_peft_model
 from safetensors.torch import load_file
-from small_adapters import CAUSAL, encoded, layers, prompts, step, text_rows
+from small_adapters import CAUSAL, PAIRS, encoded, layers, prompts, step, text_rows
 from small_models import GENDER, base_model, tokenizer
+from small_seq2seq import fresh, wrap
 from small_training import changed, rows, snapshot
 from small_vision import classifier, images
 from torch import nn
@@ -31,6 +32,15 @@ def adapted(kind="lora", **settings):
     torch.manual_seed(0)
     config = layers(kind, **CAUSAL, **settings) if kind in ("lora", "ia3") else prompts(kind)
     return get_peft_model(copy.deepcopy(base_model("llama")), config).eval()
+
+
+@torch.no_grad()
+def loosened(model):
+    """A model of peft whose trainable weights are far from where they start."""
+    for weight in model.parameters():
+        if weight.requires_grad:
+            weight.add_(torch.randn_like(weight))
+    return model.eval()
 
 
 def symmetrised(model, method="equitune"):
@@ -133,6 +143,45 @@ def test_what_a_checkpoint_cannot_hold_is_refused(tmp_path):
         symmetrised(two).save_pretrained(tmp_path)
     with pytest.raises(ConfigurationError, match="already"):
         hf_equi.symmetrize(over, GENDER, tokenizer=tokenizer())
+
+
+@pytest.mark.filterwarnings("ignore:Model has `tie_word_embeddings=True`:UserWarning")
+@pytest.mark.filterwarnings("ignore:Setting `save_embedding_layers` to `True`:UserWarning")
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"target_modules": ["c_attn"], "modules_to_save": ["wte"]},
+        {"target_modules": ["c_attn"], "modules_to_save": ["lm_head"]},
+        {"target_modules": ["lm_head"]},
+        {"target_modules": ["c_attn"], "trainable_token_indices": [5]},
+    ],
+)
+def test_adapters_of_tied_embeddings_are_saved_alone(settings, tmp_path):
+    config = LoraConfig(r=2, fan_in_fan_out="lm_head" not in settings["target_modules"], **CAUSAL, **settings)
+    lm = symmetrised(loosened(get_peft_model(copy.deepcopy(base_model("gpt2")), config)))
+    with pytest.raises(ConfigurationError, match=r"ties its embeddings.*model\.unwrap\(\)\.save_pretrained\(folder\)"):
+        lm.save_pretrained(tmp_path / "whole")
+    lm.save_base_pretrained(tmp_path / "adapter")
+    again = symmetrised(PeftModel.from_pretrained(copy.deepcopy(base_model("gpt2")), tmp_path / "adapter").eval())
+    with torch.no_grad():
+        assert torch.equal(again(**encoded()).logits, lm(**encoded()).logits)
+
+
+def test_those_of_a_t5_are_too(tmp_path):
+    config = LoraConfig(r=2, target_modules=["q"], modules_to_save=["shared"], **PAIRS)
+    with pytest.raises(ConfigurationError, match=r"peft has adapted shared, where the base ties its embeddings"):
+        wrap(get_peft_model(fresh("t5"), config)).save_pretrained(tmp_path)
+
+
+@pytest.mark.parametrize(
+    "settings", [{"modules_to_save": ["embed_tokens", "lm_head"]}, {"trainable_token_indices": [5]}]
+)
+def test_those_of_untied_ones_are_kept_whole(settings, tmp_path):
+    lm = symmetrised(loosened(adapted(**settings)))
+    assert not lm.base.config.tie_word_embeddings
+    lm.save_pretrained(tmp_path)
+    with torch.no_grad():
+        assert torch.equal(EquiLM.from_pretrained(tmp_path)(**encoded()).logits, lm(**encoded()).logits)
 
 
 def test_adapters_that_are_more_than_layers_are_refused():
