@@ -31,6 +31,22 @@ __all__ = [
 # Where an adapter starts from is read off the weights of its base or from texts, and a stored one has its numbers.
 # peft itself notes the base's name, which may be a folder of this machine.
 _FORGOTTEN = {"init_lora_weights": True, "prompt_tuning_init": "RANDOM", "base_model_name_or_path": None}
+# The kinds of layers that come back to the bit. Others hold indices or projections that are neither parameters nor
+# buffers that are stored, and are lost where a checkpoint is loaded.
+_WHOLE = (
+    "ADALORA",
+    "C3A",
+    "DELORA",
+    "GRALORA",
+    "HRA",
+    "IA3",
+    "LN_TUNING",
+    "LOHA",
+    "LOKR",
+    "LORA",
+    "MISS",
+    "ROAD",
+)
 _ALONE = "model.unwrap().save_pretrained(folder)"
 _PROMPT_TUNED: tuple[type[PromptTunedModel], ...] = (PromptTunedLM, PromptTunedSeq2SeqLM)
 
@@ -159,8 +175,8 @@ def describe_adapter(model: Any) -> dict[str, Any] | None:
         The name and the settings of the adapter, as JSON can hold them, or `None` where there is none.
 
     Raises:
-        ConfigurationError: For several adapters, for one that was put on the symmetrised model itself, and for one on
-            weights that the base ties.
+        ConfigurationError: For several adapters, for one that was put on the symmetrised model itself, for one of a
+            kind that would not load as it was, and for one on weights that the base ties.
     """
     adapters = noted_adapters(model)
     if adapters is None:
@@ -171,18 +187,24 @@ def describe_adapter(model: Any) -> dict[str, Any] | None:
             "with unwrap().delete_adapter(name), or merge them with unwrap().merge_and_unload()"
         )
     ((name, config),) = adapters.items()
-    _check_loadable(model.base)
+    _check_loadable(model.base, config)
     settings = {key: _FORGOTTEN.get(key, value) for key, value in config.to_dict().items()}
     stored: dict[str, Any] = json.loads(json.dumps({"name": name, "settings": settings}, default=sorted))
     return stored
 
 
-def _check_loadable(base: nn.Module) -> None:
+def _check_loadable(base: nn.Module, config: Any) -> None:
     """Refuse an adapter whose checkpoint would load with other numbers, or not at all."""
     if tied := on_tied_weights(base):
         raise ConfigurationError(
             f"peft has adapted {', '.join(tied)}, where the base ties its embeddings: a checkpoint would load with "
             f"other numbers. Save the adapter alone, {_ALONE}, or adapt other layers."
+        )
+    if config.peft_type not in _WHOLE and not config.is_prompt_learning:
+        raise ConfigurationError(
+            f"A checkpoint cannot hold an adapter of the kind {config.peft_type.value} whole: it is not known to load "
+            "with the same numbers. Merge it first, model.unwrap().merge_and_unload(), and symmetrize what that "
+            f"gives, or save the adapter alone: {_ALONE}."
         )
 
 

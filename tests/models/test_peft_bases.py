@@ -7,7 +7,17 @@ import json
 
 import pytest
 import torch
-from peft import AdaptionPromptConfig, LoraConfig, PeftModel, PeftModelForCausalLM, get_peft_model
+from peft import (
+    AdaptionPromptConfig,
+    C3AConfig,
+    FourierFTConfig,
+    HRAConfig,
+    LoraConfig,
+    PeftModel,
+    PeftModelForCausalLM,
+    VeraConfig,
+    get_peft_model,
+)
 from safetensors.torch import load_file
 from small_adapters import CAUSAL, PAIRS, encoded, layers, prompts, step, text_rows
 from small_models import GENDER, base_model, tokenizer
@@ -179,6 +189,35 @@ def test_those_of_a_t5_are_too(tmp_path):
 def test_those_of_untied_ones_are_kept_whole(settings, tmp_path):
     lm = symmetrised(loosened(adapted(**settings)))
     assert not lm.base.config.tie_word_embeddings
+    lm.save_pretrained(tmp_path)
+    with torch.no_grad():
+        assert torch.equal(EquiLM.from_pretrained(tmp_path)(**encoded()).logits, lm(**encoded()).logits)
+
+
+@pytest.mark.parametrize(
+    "config", [VeraConfig(r=2, target_modules=["q_proj"]), FourierFTConfig(n_frequency=4, target_modules=["q_proj"])]
+)
+def test_kinds_that_would_not_load_as_they_were_are_merged_or_saved_alone(config, tmp_path):
+    model = loosened(get_peft_model(copy.deepcopy(base_model("llama")), config))
+    lm, batch = symmetrised(model), encoded()
+    ways = rf"the kind {config.peft_type.value} whole.*unwrap\(\)\.merge_and_unload\(\).*unwrap\(\)\.save_pretrained"
+    with pytest.raises(ConfigurationError, match=ways):
+        lm.save_pretrained(tmp_path / "whole")
+    lm.save_base_pretrained(tmp_path / "adapter")
+    again = PeftModel.from_pretrained(copy.deepcopy(base_model("llama")), tmp_path / "adapter").eval()
+    with torch.no_grad():
+        assert torch.equal(again(**batch).logits, model(**batch).logits)
+        merged = symmetrised(lm.unwrap().merge_and_unload())
+        merged.save_pretrained(tmp_path / "merged")
+        assert torch.equal(EquiLM.from_pretrained(tmp_path / "merged")(**batch).logits, merged(**batch).logits)
+
+
+@pytest.mark.parametrize(
+    "config",
+    [HRAConfig(r=2, target_modules=["q_proj"]), C3AConfig(block_size=4, target_modules=["q_proj"])],
+)
+def test_other_kinds_come_back_to_the_bit(config, tmp_path):
+    lm = symmetrised(loosened(get_peft_model(copy.deepcopy(base_model("llama")), config)))
     lm.save_pretrained(tmp_path)
     with torch.no_grad():
         assert torch.equal(EquiLM.from_pretrained(tmp_path)(**encoded()).logits, lm(**encoded()).logits)
