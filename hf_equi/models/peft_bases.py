@@ -255,6 +255,9 @@ def attach_adapter(base: PreTrainedModel, stored: dict[str, Any]) -> Any:
             f"adapter={stored!r} is no adapter that the installed peft can make: use the version that it was saved "
             "with"
         ) from error
+    if prompts := getattr(model, "prompt_encoder", None):
+        # Over a base in half precision peft makes them in float32; here the default is the base's own dtype.
+        prompts.to(torch.promote_types(base.dtype, torch.float32))
     for name, tokens in getattr(model, "prompt_tokens", {}).items():
         # Neither parameter nor buffer: made on `meta` while a checkpoint is loaded, nothing would bring it back.
         model.prompt_tokens[name] = torch.arange(len(tokens), device="cpu")

@@ -7,10 +7,11 @@ import copy
 import pytest
 import torch
 from peft import get_peft_model
-from small_adapters import PAIRS, prompts
-from small_models import base_model
-from small_seq2seq import fresh
+from small_adapters import PAIRS, encoded, prompts, stirred
+from small_models import GENDER, base_model, tokenizer
+from small_seq2seq import encode, fresh, targets, wrap
 
+from hf_equi import symmetrize
 from hf_equi.errors import UnsupportedModelError
 from hf_equi.models.peft_bases import bare_base
 from hf_equi.models.prompt_tuned import PromptTunedModel
@@ -70,3 +71,18 @@ def test_an_adapter_for_another_task_is_refused():
     wrong = get_peft_model(copy.deepcopy(base_model("llama")), prompts("prompt", **PAIRS))
     with pytest.raises(UnsupportedModelError, match="task_type='SEQ_2_SEQ_LM' does not fit a LlamaForCausalLM"):
         bare_base(wrong)
+
+
+@pytest.mark.parametrize("kind", ["prompt", "prefix", "p"])
+@torch.no_grad()
+def test_over_a_base_in_half_precision_they_stay_in_float32(kind, tmp_path):
+    base = copy.deepcopy(base_model("gpt2")).bfloat16()
+    lm = symmetrize(stirred(get_peft_model(base, prompts(kind))), GENDER, tokenizer=tokenizer())
+    seq2seq = wrap(stirred(get_peft_model(fresh("bart").bfloat16(), prompts(kind, num_layers=2, **PAIRS))))
+    for model, batch in ((lm, encoded()), (seq2seq, {**encode(seq2seq), "decoder_input_ids": targets(seq2seq)})):
+        folder = tmp_path / type(model).__name__
+        model.save_pretrained(folder)
+        loaded = type(model).from_pretrained(folder)
+        assert loaded.base.model.dtype == torch.bfloat16
+        assert {weight.dtype for weight in loaded.base.prompt_encoder.parameters()} == {torch.float32}
+        assert torch.equal(loaded(**batch).logits, model(**batch).logits)
