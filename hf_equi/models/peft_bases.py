@@ -29,8 +29,15 @@ __all__ = [
 ]
 
 # Where an adapter starts from is read off the weights of its base or from texts, and a stored one has its numbers.
-# peft itself notes the base's name, which may be a folder of this machine.
-_FORGOTTEN = {"init_lora_weights": True, "prompt_tuning_init": "RANDOM", "base_model_name_or_path": None}
+# The names of the base and of its tokenizer may be folders of this machine.
+_FORGOTTEN = {
+    "base_model_name_or_path": None,
+    "init_lora_weights": True,
+    "prompt_tuning_init": "RANDOM",
+    "prompt_tuning_init_text": None,
+    "tokenizer_kwargs": None,
+    "tokenizer_name_or_path": None,
+}
 # The kinds of layers that come back to the bit. Others hold indices or projections that are neither parameters nor
 # buffers that are stored, and are lost where a checkpoint is loaded.
 _WHOLE = (

@@ -223,6 +223,19 @@ def test_other_kinds_come_back_to_the_bit(config, tmp_path):
         assert torch.equal(EquiLM.from_pretrained(tmp_path)(**encoded()).logits, lm(**encoded()).logits)
 
 
+def test_no_folder_of_this_machine_is_stored(tmp_path):
+    tokenizer().save_pretrained(tmp_path / "private")
+    where = {"tokenizer_name_or_path": str(tmp_path / "private"), "tokenizer_kwargs": {"revision": "mine"}}
+    config = prompts("prompt", prompt_tuning_init="TEXT", prompt_tuning_init_text="he met the man", **where)
+    lm = symmetrised(get_peft_model(copy.deepcopy(base_model("llama")), config).eval())
+    lm.save_pretrained(tmp_path / "whole")
+    stored = (tmp_path / "whole" / "config.json").read_text()
+    assert not any(word in stored for word in (str(tmp_path), "he met the man", "mine"))
+    with torch.no_grad():
+        loaded = EquiLM.from_pretrained(tmp_path / "whole")
+        assert torch.equal(loaded(**encoded()).logits, lm(**encoded()).logits)
+
+
 def test_adapters_that_are_more_than_layers_are_refused():
     activated = adapted(alora_invocation_tokens=[5])
     with pytest.raises(UnsupportedModelError, match=r"activated LoRA.*as LoRA or IA³"):
