@@ -28,16 +28,18 @@ __all__ = [
     "refused_prompts",
 ]
 
-# Where an adapter starts from is read off the weights of its base or from texts, and a stored one has its numbers.
-# The names of the base and of its tokenizer may be folders of this machine.
+# Where prompts start from is read off texts, and stored ones have their numbers. The names of the base and of its
+# tokenizer may be folders of this machine.
 _FORGOTTEN = {
     "base_model_name_or_path": None,
-    "init_lora_weights": True,
     "prompt_tuning_init": "RANDOM",
     "prompt_tuning_init_text": None,
     "tokenizer_kwargs": None,
     "tokenizer_name_or_path": None,
 }
+# Some LoRA starts from the weights of its base, as PiSSA does; here the base and the adapter have their numbers. peft
+# asks for the true value when it loads the adapter alone.
+_BEGINNING = "init_lora_weights"
 # The kinds of layers that come back to the bit. Others hold indices or projections that are neither parameters nor
 # buffers that are stored, and are lost where a checkpoint is loaded.
 _WHOLE = (
@@ -253,7 +255,9 @@ def attach_adapter(base: PreTrainedModel, stored: dict[str, Any]) -> Any:
     from peft import PeftConfig, get_peft_model  # noqa: PLC0415  a second of import, which most models do without
 
     try:
-        config = PeftConfig.from_peft_type(**stored["settings"])
+        settings = dict(stored["settings"])
+        beginning = {_BEGINNING: settings[_BEGINNING]} if _BEGINNING in settings else {}
+        config = PeftConfig.from_peft_type(**{**settings, **dict.fromkeys(beginning, True)})
         with warnings.catch_warnings():  # of layers that are noted as they are, and of what peft calls in transformers
             warnings.simplefilter("ignore")
             model = get_peft_model(base, config, adapter_name=stored["name"])
@@ -262,6 +266,8 @@ def attach_adapter(base: PreTrainedModel, stored: dict[str, Any]) -> Any:
             f"adapter={stored!r} is no adapter that the installed peft can make: use the version that it was saved "
             "with"
         ) from error
+    for setting, value in beginning.items():
+        setattr(model.peft_config[stored["name"]], setting, value)
     if prompts := getattr(model, "prompt_encoder", None):
         # Over a base in half precision peft makes them in float32; here the default is the base's own dtype.
         prompts.to(torch.promote_types(base.dtype, torch.float32))

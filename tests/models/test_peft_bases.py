@@ -223,6 +223,21 @@ def test_other_kinds_come_back_to_the_bit(config, tmp_path):
         assert torch.equal(EquiLM.from_pretrained(tmp_path)(**encoded()).logits, lm(**encoded()).logits)
 
 
+@pytest.mark.parametrize("beginning", ["pissa", "olora"])
+def test_an_adapter_that_began_at_the_weights_of_its_base_goes_back_there(beginning, tmp_path):
+    model = loosened(adapted(init_lora_weights=beginning))
+    symmetrised(model).save_pretrained(tmp_path / "whole")
+    loaded = EquiLM.from_pretrained(tmp_path / "whole")
+    loaded.save_pretrained(tmp_path / "again")
+    loaded = EquiLM.from_pretrained(tmp_path / "again")
+    loaded.unwrap().save_pretrained(tmp_path / "adapter")
+    back = PeftModel.from_pretrained(copy.deepcopy(base_model("llama")), tmp_path / "adapter").eval()
+    with torch.no_grad():
+        expected = model(**encoded()).logits
+        assert torch.equal(loaded.unwrap()(**encoded()).logits, expected)
+        assert torch.equal(back(**encoded()).logits, expected)
+
+
 def test_no_folder_of_this_machine_is_stored(tmp_path):
     tokenizer().save_pretrained(tmp_path / "private")
     where = {"tokenizer_name_or_path": str(tmp_path / "private"), "tokenizer_kwargs": {"revision": "mine"}}
