@@ -56,7 +56,8 @@ def adapter_config(model: Any, config: PeftConfig) -> PeftConfig:
 
     Raises:
         ConfigurationError: For a base of a type that peft does not know, prompts, which nothing could act on, a model
-            that is not symmetrised, or `modules_to_save` and `bias="all"` that would train a frozen copy of the base.
+            that is not symmetrised, single tokens of tied embeddings, or `modules_to_save` and `bias="all"` that would
+            train a frozen copy of the base.
         UnsupportedModelError: For adapters that are more than layers.
 
     Example:
@@ -71,6 +72,7 @@ def adapter_config(model: Any, config: PeftConfig) -> PeftConfig:
     if config.is_prompt_learning:
         raise refused_prompts(type(model).__name__)
     check_acts_in_layers(config)
+    _check_tokens(model, config)
     _check_frozen_copy(model, config)
     filled: Any = _fill_targets(model, copy.deepcopy(config))
     towers = isinstance(model, EquiCLIPModel) and not isinstance(filled.target_modules, str)
@@ -150,8 +152,8 @@ def load_adapter(
         The `PeftModel` over the symmetrised model.
 
     Raises:
-        ConfigurationError: For prompts, which go inside the base alone, for an adapter without safetensors, or a model
-            that is not symmetrised.
+        ConfigurationError: For prompts, which go inside the base alone, for single tokens of tied embeddings, for an
+            adapter without safetensors, or a model that is not symmetrised.
 
     Warns:
         HfEquiWarning: Where the adapter holds weights that this model has no place for.
@@ -162,6 +164,7 @@ def load_adapter(
     if config.is_prompt_learning:
         raise refused_prompts(type(model).__name__)
     check_acts_in_layers(config)
+    _check_tokens(model, config)
     with safe_open(str(local / _WEIGHTS), "pt") as stored:
         keys = list(stored.keys())
     inside = any(key.startswith(_ROOT + _INSIDE) for key in keys)
@@ -192,6 +195,17 @@ def _require_wrapper(model: Any) -> None:
         raise ConfigurationError(
             f"A {type(model).__name__} is not symmetrised: make a model with hf_equi.symmetrize(model, group). "
             "Adapters of other models need peft alone."
+        )
+
+
+def _check_tokens(model: Any, config: Any) -> None:
+    """Refuse to train some tokens of tied embeddings: peft looks for the ties in the model that it gets."""
+    trained = config.peft_type == "TRAINABLE_TOKENS" or getattr(config, "trainable_token_indices", None)
+    if trained and getattr(model.base, "all_tied_weights_keys", None):
+        raise ConfigurationError(
+            f"{type(config).__name__} trains embeddings of single tokens, which the base ties: on the symmetrised "
+            "model peft would train those that are read, and leave the others. Adapt the base and symmetrize that, "
+            "symmetrize(get_peft_model(base, config), group), or adapt layers alone."
         )
 
 

@@ -13,6 +13,7 @@ from peft import (
     LoraConfig,
     PeftModel,
     PromptTuningConfig,
+    TrainableTokensConfig,
     get_peft_model,
 )
 from safetensors.torch import load_file
@@ -284,6 +285,31 @@ def test_what_no_adapter_can_do_is_refused(tmp_path):
         adapter_config(frozen, LoraConfig(target_modules=["q_proj"], bias="all"))
     with pytest.raises(ConfigurationError, match="This EquiLM is no PeftModel"):
         save_adapter(lm, tmp_path)
+
+
+def test_single_tokens_of_tied_embeddings_are_refused(tmp_path):
+    tokens = LoraConfig(r=2, target_modules=["c_attn"], trainable_token_indices=[5], **CAUSAL)
+    for config in (tokens, TrainableTokensConfig(token_indices=[5], target_modules=["wte"])):
+        with pytest.raises(
+            ConfigurationError, match=r"which the base ties.*symmetrize\(get_peft_model\(base, config\)"
+        ):
+            adapter_config(language("gpt2"), config)
+    get_peft_model(copy.deepcopy(base_model("gpt2")), tokens).save_pretrained(tmp_path)
+    with pytest.raises(ConfigurationError, match="which the base ties"):
+        load_adapter(language("gpt2"), tmp_path)
+
+
+def test_single_tokens_of_others_are_trained(tmp_path):
+    lm = language().eval()
+    tokens = LoraConfig(r=2, target_modules=["q_proj"], trainable_token_indices=[5], **CAUSAL)
+    adapted = get_peft_model(lm, adapter_config(lm, tokens)).eval()
+    with torch.no_grad():
+        for weight in adapted.parameters():
+            weight.add_(torch.randn_like(weight) if weight.requires_grad else 0)
+        save_adapter(adapted, tmp_path)
+        on_base = PeftModel.from_pretrained(copy.deepcopy(base_model("llama")), tmp_path)
+        assert any("trainable_tokens" in name for name in load_file(tmp_path / "adapter_model.safetensors"))
+        assert torch.equal(on_base(**encoded()).logits, lm.base(**encoded()).logits)
 
 
 def test_a_second_adapter_goes_beside_the_first_and_is_saved_alone(tmp_path):
