@@ -39,6 +39,35 @@ _INSIDE = "base."
 _OUTSIDE = r"(?!base\.).*"
 _TEXT_TOWER = "text_.*"
 _WEIGHTS = "adapter_model.safetensors"
+# The kinds that were tried. VeRA, VB-LoRA and others share weights between layers, and peft keeps those outside of the
+# base.
+_MOVING = (
+    "ADALORA",
+    "ADAMSS",
+    "BOFT",
+    "C3A",
+    "DEFT",
+    "DELORA",
+    "FOURIERFT",
+    "GLORA",
+    "GRALORA",
+    "HIRA",
+    "HRA",
+    "IA3",
+    "LN_TUNING",
+    "LOHA",
+    "LOKR",
+    "LORA",
+    "MISS",
+    "OFT",
+    "OSF",
+    "PEANUT",
+    "PSOFT",
+    "ROAD",
+    "SHIRA",
+    "SUPERTUNING",
+    "WAVEFT",
+)
 
 
 def adapter_config(model: Any, config: PeftConfig) -> PeftConfig:
@@ -46,7 +75,7 @@ def adapter_config(model: Any, config: PeftConfig) -> PeftConfig:
 
     Args:
         model: A symmetrised model.
-        config: `LoraConfig`, `IA3Config` or any other of peft that adapts layers. Without `target_modules` they are
+        config: `LoraConfig`, `IA3Config` or another that docs/finetuning.md lists. Without `target_modules` they are
             those that peft has for the `model_type` of the base (of IA³ the `feedforward_modules` as well); with a
             list, the layers of the base that end so, of a CLIP those of its image tower; with a regular expression,
             those of the base that it matches, by their names in the base or in the model.
@@ -55,9 +84,9 @@ def adapter_config(model: Any, config: PeftConfig) -> PeftConfig:
         A copy, for `peft.get_peft_model(model, ...)`. λ is trained beside with `modules_to_save=["lambda_network"]`.
 
     Raises:
-        ConfigurationError: For a base of a type that peft does not know, prompts, which nothing could act on, a model
-            that is not symmetrised, single tokens of tied embeddings, or `modules_to_save` and `bias="all"` that would
-            train a frozen copy of the base.
+        ConfigurationError: For a base of a type that peft does not know, a kind of adapter that was not tried,
+            prompts, which nothing could act on, a model that is not symmetrised, single tokens of tied embeddings, or
+            `modules_to_save` and `bias="all"` that would train a frozen copy of the base.
         UnsupportedModelError: For adapters that are more than layers.
 
     Example:
@@ -71,8 +100,7 @@ def adapter_config(model: Any, config: PeftConfig) -> PeftConfig:
     _require_wrapper(model)
     if config.is_prompt_learning:
         raise refused_prompts(type(model).__name__)
-    check_acts_in_layers(config)
-    _check_tokens(model, config)
+    _check_kind(model, config)
     _check_frozen_copy(model, config)
     filled: Any = _fill_targets(model, copy.deepcopy(config))
     towers = isinstance(model, EquiCLIPModel) and not isinstance(filled.target_modules, str)
@@ -80,7 +108,7 @@ def adapter_config(model: Any, config: PeftConfig) -> PeftConfig:
     if isinstance(filled.target_modules, str) and any(re.fullmatch(filled.target_modules, name) for name in own):
         settings: PeftConfig = filled  # written for this model
         return settings
-    return _moved_inside(filled, _TEXT_TOWER if towers else None)
+    return _moved_inside(model.base, filled, _TEXT_TOWER if towers else None)
 
 
 def save_adapter(model: Any, folder: str | os.PathLike[str]) -> None:
@@ -152,8 +180,8 @@ def load_adapter(
         The `PeftModel` over the symmetrised model.
 
     Raises:
-        ConfigurationError: For prompts, which go inside the base alone, for single tokens of tied embeddings, for an
-            adapter without safetensors, or a model that is not symmetrised.
+        ConfigurationError: For prompts, which go inside the base alone, for single tokens of tied embeddings, for a
+            kind that was not tried, for an adapter without safetensors, or a model that is not symmetrised.
 
     Warns:
         HfEquiWarning: Where the adapter holds weights that this model has no place for.
@@ -163,13 +191,12 @@ def load_adapter(
     config = PeftConfig.from_pretrained(str(local))
     if config.is_prompt_learning:
         raise refused_prompts(type(model).__name__)
-    check_acts_in_layers(config)
-    _check_tokens(model, config)
+    _check_kind(model, config)
     with safe_open(str(local / _WEIGHTS), "pt") as stored:
         keys = list(stored.keys())
     inside = any(key.startswith(_ROOT + _INSIDE) for key in keys)
     mapping = {} if inside else {"^": _INSIDE}
-    config = config if inside else _moved_inside(config)
+    config = config if inside else _moved_inside(model.base, config)
     config.base_model_name_or_path = getattr(model, "name_or_path", None) or None
     options: dict[str, Any] = {"config": config, "key_mapping": mapping, "is_trainable": is_trainable}
     adapted = PeftModel.from_pretrained(model, str(local), adapter_name, **options)
@@ -198,14 +225,20 @@ def _require_wrapper(model: Any) -> None:
         )
 
 
-def _check_tokens(model: Any, config: Any) -> None:
-    """Refuse to train some tokens of tied embeddings: peft looks for the ties in the model that it gets."""
-    trained = config.peft_type == "TRAINABLE_TOKENS" or getattr(config, "trainable_token_indices", None)
-    if trained and getattr(model.base, "all_tied_weights_keys", None):
+def _check_kind(model: Any, config: Any) -> None:
+    """Refuse adapters that would not move between a symmetrised model and its base, or learn something else there."""
+    check_acts_in_layers(config)
+    inside = "Adapt the base and symmetrize that: symmetrize(get_peft_model(base, config), group)."
+    if config.peft_type not in _MOVING:
         raise ConfigurationError(
-            f"{type(config).__name__} trains embeddings of single tokens, which the base ties: on the symmetrised "
-            "model peft would train those that are read, and leave the others. Adapt the base and symmetrize that, "
-            "symmetrize(get_peft_model(base, config), group), or adapt layers alone."
+            f"{type(config).__name__}: adapters of the kind {config.peft_type.value} are not known to move between a "
+            f"symmetrised model and its base with the same numbers. {inside}"
+        )
+    # peft looks for the ties in the model that it gets.
+    if getattr(config, "trainable_token_indices", None) and getattr(model.base, "all_tied_weights_keys", None):
+        raise ConfigurationError(
+            "trainable_token_indices trains single tokens of embeddings, which the base ties to its head: on the "
+            f"symmetrised model peft would train the one and leave the other. {inside}"
         )
 
 
@@ -252,15 +285,21 @@ def _fill_targets(model: Any, config: Any) -> Any:
         ) from error
 
 
-def _moved_inside(config: Any, excluded: str | None = None) -> PeftConfig:
+def _moved_inside(base: Any, config: Any, excluded: str | None = None) -> PeftConfig:
     """The settings of an adapter of a base, for the base inside a symmetrised model.
 
     Args:
+        base: The base.
         config: The settings, which are changed.
         excluded: A pattern of names in the base that are left out.
     """
-    patterns = [excluded, _as_pattern(config.exclude_modules)]
-    config.exclude_modules = "|".join([_OUTSIDE, *(rf"base\.(?:{pattern})" for pattern in patterns if pattern)])
+    if hasattr(config, "exclude_modules"):
+        patterns = [excluded, _as_pattern(config.exclude_modules)]
+        config.exclude_modules = "|".join([_OUTSIDE, *(rf"base\.(?:{pattern})" for pattern in patterns if pattern)])
+    elif not isinstance(config.target_modules, str):
+        # Whole names, as there is no other way to leave out what is not the base's.
+        names = [name for name, _ in base.named_modules() if not re.fullmatch(excluded or "", name)]
+        config.target_modules = {_INSIDE + name for name in names if check_target_module_exists(config, name)}
     if isinstance(config.target_modules, str):
         config.target_modules = rf"base\.(?:{config.target_modules})"
     if isinstance(getattr(config, "feedforward_modules", None), str):
@@ -286,11 +325,15 @@ def _moved_outside(wrapper: Any, config: Any, adapter: str) -> Any:
         and name.startswith(_INSIDE)
         and adapter in module._get_available_adapters()
     }
-    config.exclude_modules = _TEXT_TOWER if isinstance(wrapper, EquiCLIPModel) else None
+    excludes = hasattr(config, "exclude_modules")
+    if excludes:
+        config.exclude_modules = _TEXT_TOWER if isinstance(wrapper, EquiCLIPModel) else None
     own = [name for name, _ in wrapper.base.named_modules() if not name.startswith(tuple(f"{key}." for key in layers))]
     short = not isinstance(config.target_modules, str)
     if not short or {name for name in own if check_target_module_exists(config, name)} != set(layers):
-        config.exclude_modules, config.target_modules = None, set(layers)
+        config.target_modules = set(layers)
+        if excludes:
+            config.exclude_modules = None
         if getattr(config, "feedforward_modules", None) is not None:
             config.feedforward_modules = {name for name, layer in layers.items() if layer.is_feedforward}
     for patterns in ("rank_pattern", "alpha_pattern"):

@@ -9,11 +9,16 @@ from typing import ClassVar
 import pytest
 import torch
 from peft import (
+    C3AConfig,
+    GraloraConfig,
     IA3Config,
     LoraConfig,
     PeftModel,
     PromptTuningConfig,
+    RoadConfig,
     TrainableTokensConfig,
+    VBLoRAConfig,
+    VeraConfig,
     get_peft_model,
 )
 from safetensors.torch import load_file
@@ -231,6 +236,49 @@ def test_a_text_tower_is_adapted_on_request():
     assert towers == {"text_model", "vision_model"}
 
 
+@pytest.mark.parametrize(
+    "config",
+    [
+        C3AConfig(block_size=4, target_modules=["q_proj", "v_proj"], layers_to_transform=[1]),
+        RoadConfig(group_size=4, target_modules=["q_proj", "v_proj"]),
+        RoadConfig(group_size=4, target_modules=r".*\.1\..*\.q_proj"),
+        GraloraConfig(r=4, gralora_k=2, target_modules=["q_proj", "v_proj"]),
+    ],
+)
+@torch.no_grad()
+def test_kinds_that_cannot_leave_layers_out_name_them(config, tmp_path):
+    lm, base = language().eval(), copy.deepcopy(base_model("llama"))
+    adapted = get_peft_model(lm, adapter_config(lm, config)).eval()
+    for weight in adapted.parameters():
+        weight.add_(torch.randn_like(weight) if weight.requires_grad else 0)
+    save_adapter(adapted, tmp_path)
+    on_base, back = PeftModel.from_pretrained(base, tmp_path).eval(), load_adapter(language().eval(), tmp_path)
+    theirs = get_peft_model(copy.deepcopy(base_model("llama")), config)
+    assert adapted_layers(adapted) == [f"base.{layer}" for layer in adapted_layers(theirs)]
+    assert torch.equal(on_base(**encoded()).logits, lm.base(**encoded()).logits)
+    assert torch.equal(back(**encoded()).logits, adapted(**encoded()).logits)
+
+
+def test_they_leave_frozen_copies_and_text_towers_alone():
+    for model in (classification("lambda", "vit", lambda_features="frozen"), comparison("equitune")):
+        adapted = get_peft_model(model, adapter_config(model, RoadConfig(group_size=4, target_modules=["q_proj"])))
+        found = adapted_layers(adapted)
+        assert found
+        assert all(layer.startswith("base.") and ".text_model." not in layer for layer in found)
+
+
+def test_kinds_that_do_not_move_are_refused():
+    kinds = (
+        VBLoRAConfig(target_modules=["q_proj"]),
+        VeraConfig(target_modules=["q_proj"]),
+        TrainableTokensConfig(token_indices=[5], target_modules=["embed_tokens"]),
+    )
+    for config in kinds:
+        kind = config.peft_type.value
+        with pytest.raises(ConfigurationError, match=rf"the kind {kind} are not known to move.*get_peft_model\(base"):
+            adapter_config(language(), config)
+
+
 def test_lambda_trains_beside_and_stays_behind(tmp_path):
     model = classification("lambda", "vit")
     config = LoraConfig(r=2, target_modules=["q_proj"], modules_to_save=["lambda_network", "classifier"])
@@ -289,11 +337,8 @@ def test_what_no_adapter_can_do_is_refused(tmp_path):
 
 def test_single_tokens_of_tied_embeddings_are_refused(tmp_path):
     tokens = LoraConfig(r=2, target_modules=["c_attn"], trainable_token_indices=[5], **CAUSAL)
-    for config in (tokens, TrainableTokensConfig(token_indices=[5], target_modules=["wte"])):
-        with pytest.raises(
-            ConfigurationError, match=r"which the base ties.*symmetrize\(get_peft_model\(base, config\)"
-        ):
-            adapter_config(language("gpt2"), config)
+    with pytest.raises(ConfigurationError, match=r"which the base ties.*symmetrize\(get_peft_model\(base, config\)"):
+        adapter_config(language("gpt2"), tokens)
     get_peft_model(copy.deepcopy(base_model("gpt2")), tokens).save_pretrained(tmp_path)
     with pytest.raises(ConfigurationError, match="which the base ties"):
         load_adapter(language("gpt2"), tmp_path)
