@@ -191,9 +191,11 @@ def describe_adapter(model: Any) -> dict[str, Any] | None:
     if adapters is None:
         return None
     if len(adapters) > 1:
+        prompted = isinstance(model.base, PromptTunedModel)
         raise ConfigurationError(
             f"A checkpoint holds one adapter, and the base has {', '.join(map(repr, adapters))}: delete the others "
-            "with unwrap().delete_adapter(name), or merge them with unwrap().merge_and_unload()"
+            "with unwrap().delete_adapter(name)"
+            + ("" if prompted else ", or merge them with unwrap().merge_and_unload()")
         )
     ((name, config),) = adapters.items()
     _check_loadable(model.base, config)

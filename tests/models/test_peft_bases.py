@@ -149,8 +149,12 @@ def test_what_a_checkpoint_cannot_hold_is_refused(tmp_path):
             save(tmp_path)
     two = adapted()
     two.add_adapter("other", layers("lora", **CAUSAL))
-    with pytest.raises(ConfigurationError, match=r"the base has 'default', 'other': delete the others"):
+    with pytest.raises(ConfigurationError, match=r"the base has 'default', 'other': delete.*merge_and_unload"):
         symmetrised(two).save_pretrained(tmp_path)
+    prompted = adapted("prompt")
+    prompted.add_adapter("other", prompts("prompt"))
+    with pytest.raises(ConfigurationError, match=r"delete the others with unwrap\(\)\.delete_adapter\(name\)$"):
+        symmetrised(prompted).save_pretrained(tmp_path)
     with pytest.raises(ConfigurationError, match="already"):
         hf_equi.symmetrize(over, GENDER, tokenizer=tokenizer())
 
