@@ -24,7 +24,6 @@ __all__ = [
     "has_adapter_layers",
     "is_adapted",
     "noted_adapters",
-    "on_tied_weights",
     "refused_prompts",
 ]
 
@@ -206,7 +205,7 @@ def describe_adapter(model: Any) -> dict[str, Any] | None:
 
 def _check_loadable(base: nn.Module, config: Any) -> None:
     """Refuse an adapter whose checkpoint would load with other numbers, or not at all."""
-    if tied := on_tied_weights(base):
+    if tied := _on_tied_weights(base):
         raise ConfigurationError(
             f"peft has adapted {', '.join(tied)}, where the base ties its embeddings: a checkpoint would load with "
             f"other numbers. Save the adapter alone, {_ALONE}, or adapt other layers."
@@ -219,15 +218,8 @@ def _check_loadable(base: nn.Module, config: Any) -> None:
         )
 
 
-def on_tied_weights(base: nn.Module) -> list[str]:
-    """The parts of a base that peft has wrapped though the base ties weights of theirs, as embeddings to a head.
-
-    Example:
-        >>> on_tied_weights(nn.Linear(2, 2))
-        []
-    """
-    if "peft" not in sys.modules:
-        return []
+def _on_tied_weights(base: nn.Module) -> list[str]:
+    """The parts of a base that peft has wrapped though the base ties weights of theirs, as embeddings to a head."""
     from peft.tuners.tuners_utils import BaseTunerLayer  # noqa: PLC0415  imported already
     from peft.utils.other import AuxiliaryTrainingWrapper  # noqa: PLC0415
 
