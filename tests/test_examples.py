@@ -24,7 +24,9 @@ import vision_results
 import vision_smoke
 import vision_stages
 from cifar import CifarImages
+from safetensors.torch import save_file
 from scan_data import END, PAD, read_pairs
+from transformers import ResNetConfig, ResNetForImageClassification
 
 from hf_equi.actions import PixelAction
 
@@ -119,6 +121,26 @@ def test_smoke_of_images_runs_all_stages(capsys: pytest.CaptureFixture[str]) -> 
     for moved in ("turned", "mirrored"):
         assert found[f"base, {moved} shapes"] < 65
         assert found[f"equizero, finetuned, {moved} shapes"] > found[f"base, {moved} shapes"] + 15
+
+
+def test_finetuning_begins_with_the_trained_networks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    run, begun = vision_smoke.ShapesRun(tmp_path, tmp_path, "resnet", 0, vision_smoke.SIZES), []
+    sizes = {"embedding_size": 8, "hidden_sizes": [8], "depths": [1], "layer_type": "basic"}
+    ResNetForImageClassification(ResNetConfig(**sizes, num_labels=4)).save_pretrained(run.folder / "base")
+    trained = {name: weight + 1 for name, weight in run.symmetrize("flip", method="lambda").state_dict().items()}
+    network = {name.removeprefix("lambda_network."): trained[name] for name in trained if "lambda_network" in name}
+    save_file(network, run.network("flip", "lambda"))
+
+    def keep(run: object, model: torch.nn.Module, *_: object, **__: object) -> float:
+        begun.append({name: weight.clone() for name, weight in model.state_dict().items() if "lambda_network" in name})
+        return 0.0
+
+    monkeypatch.setattr(vision_stages, "fit", keep)
+    monkeypatch.setattr(vision_stages, "_measure", lambda *_: {"moved": 0.0})
+    vision_stages._finetune(run, "flip", "λ-equitune", *vision_stages.FINETUNED["λ-equitune"])
+    (found,) = begun
+    assert len(found) == len(network) > 0
+    assert all(torch.equal(weight, trained[name]) for name, weight in found.items())
 
 
 @pytest.mark.parametrize("transform", ["rot90", "flip"])
