@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from huggingface_hub import hf_hub_download
-from huggingface_hub.errors import EntryNotFoundError
+from huggingface_hub.errors import EntryNotFoundError, HFValidationError
 from peft import PeftConfig, PeftModel, get_peft_model_state_dict
 from peft.mapping import PEFT_TYPE_TO_TUNER_MAPPING
 from peft.tuners.tuners_utils import BaseTunerLayer, _maybe_include_all_linear_layers, check_target_module_exists
@@ -84,9 +84,9 @@ def adapter_config(model: Any, config: PeftConfig) -> PeftConfig:
         A copy, for `peft.get_peft_model(model, ...)`. λ is trained beside with `modules_to_save=["lambda_network"]`.
 
     Raises:
-        ConfigurationError: For a base of a type that peft does not know, a kind of adapter that was not tried,
-            prompts, which nothing could act on, a model that is not symmetrised, single tokens of tied embeddings, or
-            `modules_to_save` and `bias="all"` that would train a frozen copy of the base.
+        ConfigurationError: For what is no configuration, a base of a type that peft does not know, a kind of adapter
+            that was not tried, prompts, which nothing could act on, a model that is not symmetrised, single tokens of
+            tied embeddings, or `modules_to_save` and `bias="all"` that would train a frozen copy of the base.
         UnsupportedModelError: For adapters that are more than layers.
 
     Example:
@@ -98,6 +98,8 @@ def adapter_config(model: Any, config: PeftConfig) -> PeftConfig:
         (['c_attn'], '(?!base\\.).*')
     """
     _require_wrapper(model)
+    if not isinstance(config, PeftConfig):
+        raise ConfigurationError(f"{config!r} is no configuration of peft: pass one, as LoraConfig(r=8)")
     if config.is_prompt_learning:
         raise refused_prompts(type(model).__name__)
     _check_kind(model, config)
@@ -362,6 +364,10 @@ def _fetch(folder: str | os.PathLike[str], hub: dict[str, Any]) -> Path:
             return Path(hf_hub_download(str(folder), _WEIGHTS, **hub)).parent
         except EntryNotFoundError as error:
             raise _no_safetensors(folder) from error
+        except HFValidationError as error:
+            raise ConfigurationError(
+                f"{folder} is no folder, and no name on the Hub: name one with an adapter"
+            ) from error
     if not (local / _WEIGHTS).is_file():
         raise _no_safetensors(folder)
     return local

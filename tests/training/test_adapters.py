@@ -333,6 +333,11 @@ def test_what_no_adapter_can_do_is_refused(tmp_path):
         adapter_config(frozen, LoraConfig(target_modules=["q_proj"], bias="all"))
     with pytest.raises(ConfigurationError, match="This EquiLM is no PeftModel"):
         save_adapter(lm, tmp_path)
+    for config in ("lora", None, {}):
+        with pytest.raises(ConfigurationError, match="is no configuration of peft"):
+            adapter_config(lm, config)
+    with pytest.raises(ConfigurationError, match="is no folder, and no name on the Hub"):
+        load_adapter(lm, tmp_path / "none")
 
 
 def test_single_tokens_of_tied_embeddings_are_refused(tmp_path):
