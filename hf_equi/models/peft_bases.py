@@ -17,6 +17,7 @@ from hf_equi.models.prompt_tuned_lm import PromptTunedLM
 from hf_equi.models.prompt_tuned_seq2seq_lm import PromptTunedSeq2SeqLM
 
 __all__ = [
+    "WHOLE_KINDS",
     "attach_adapter",
     "bare_base",
     "check_acts_in_layers",
@@ -41,7 +42,7 @@ _FORGOTTEN = {
 _BEGINNING = "init_lora_weights"
 # The kinds of layers that come back to the bit. Others hold indices or projections that are neither parameters nor
 # buffers that are stored, and are lost where a checkpoint is loaded.
-_WHOLE = (
+WHOLE_KINDS = (
     "ADALORA",
     "C3A",
     "DELORA",
@@ -210,7 +211,7 @@ def _check_loadable(base: nn.Module, config: Any) -> None:
             f"peft has adapted {', '.join(tied)}, where the base ties its embeddings: a checkpoint would load with "
             f"other numbers. Save the adapter alone, {_ALONE}, or adapt other layers."
         )
-    if config.peft_type not in _WHOLE and not config.is_prompt_learning:
+    if config.peft_type not in WHOLE_KINDS and not config.is_prompt_learning:
         raise ConfigurationError(
             f"A checkpoint cannot hold an adapter of the kind {config.peft_type.value} whole: it is not known to load "
             "with the same numbers. Merge it first, model.unwrap().merge_and_unload(), and symmetrize what that "

@@ -28,7 +28,7 @@ from safetensors.torch import save_file
 
 from hf_equi.errors import ConfigurationError, HfEquiWarning
 from hf_equi.models.clip import EquiCLIPModel
-from hf_equi.models.peft_bases import check_acts_in_layers, refused_prompts
+from hf_equi.models.peft_bases import WHOLE_KINDS, check_acts_in_layers, refused_prompts
 from hf_equi.models.wrapping import WrapperMixin
 
 __all__ = ["adapter_config", "load_adapter", "save_adapter"]
@@ -42,28 +42,17 @@ _WEIGHTS = "adapter_model.safetensors"
 # The kinds that were tried. VeRA, VB-LoRA and others share weights between layers, and peft keeps those outside of the
 # base.
 _MOVING = (
-    "ADALORA",
+    *WHOLE_KINDS,
     "ADAMSS",
     "BOFT",
-    "C3A",
     "DEFT",
-    "DELORA",
     "FOURIERFT",
     "GLORA",
-    "GRALORA",
     "HIRA",
-    "HRA",
-    "IA3",
-    "LN_TUNING",
-    "LOHA",
-    "LOKR",
-    "LORA",
-    "MISS",
     "OFT",
     "OSF",
     "PEANUT",
     "PSOFT",
-    "ROAD",
     "SHIRA",
     "SUPERTUNING",
     "WAVEFT",

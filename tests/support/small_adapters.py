@@ -14,6 +14,8 @@ from peft import (
     PromptEncoderConfig,
     PromptTuningConfig,
 )
+from peft.mapping import PEFT_TYPE_TO_CONFIG_MAPPING
+from peft.utils import PeftType
 from small_models import tokenizer
 from small_training import QUIET
 from transformers import Trainer, TrainingArguments
@@ -27,6 +29,31 @@ PAIRS = {"task_type": "SEQ_2_SEQ_LM"}
 def layers(kind: str, **settings: Any) -> PeftConfig:
     """An adapter that is layers, `"lora"` or `"ia3"`."""
     return LoraConfig(r=2, **settings) if kind == "lora" else IA3Config(**settings)
+
+
+# What some kinds need beside the layers, on a small model.
+SIZES: dict[str, dict[str, Any]] = {
+    "ADALORA": {"total_step": 10},
+    "BOFT": {"boft_block_size": 4},
+    "C3A": {"block_size": 4},
+    "FOURIERFT": {"n_frequency": 10},
+    "GRALORA": {"r": 4, "gralora_k": 2},
+    "IA3": {"feedforward_modules": []},
+    "LN_TUNING": {"target_modules": ["input_layernorm"]},
+    "MISS": {"r": 4},
+    "OFT": {"oft_block_size": 4, "r": 0},
+    "PSOFT": {"r": 4},
+    "ROAD": {"group_size": 4},
+    "SHIRA": {"r": 2},
+    "WAVEFT": {"n_frequency": 10},
+}
+
+
+def of_kind(kind: str) -> PeftConfig:
+    """An adapter for a small Llama, by what peft calls its kind."""
+    settings = {"target_modules": ["q_proj", "v_proj"], **SIZES.get(kind, {})}
+    config: PeftConfig = PEFT_TYPE_TO_CONFIG_MAPPING[PeftType(kind)](**settings)
+    return config
 
 
 def prompts(kind: str, **settings: Any) -> PeftConfig:
