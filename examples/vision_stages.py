@@ -56,7 +56,7 @@ FINETUNED: dict[str, tuple[dict[str, Any], Phase]] = {
     "λ-equitune, last two layers": ({"method": "lambda"}, LAST),
     "equizero, published rule": ({"method": "equizero", "loss": "published_least_confident"}, ALL),
 }
-# For rotations of the ResNet: its features are the mean of its maps, those of the ViT a token that both levels read.
+# For the ResNet: its features are the mean of its maps, those of the ViT a token that both levels read.
 FINETUNED_SPATIAL: dict[str, tuple[dict[str, Any], Phase]] = {
     "equitune, spatial": ({"method": "equitune", "level": "spatial"}, ALL),
     "λ-equitune, spatial": ({"method": "lambda", "level": "spatial"}, ALL),
@@ -343,7 +343,7 @@ def finetune(run: Run, transform: str) -> dict[str, Any]:
     """
     kept = f"{finetune_stage(transform)}_part"
     part = run.results(kept) or {"accuracy": {}, "training_seconds": {}, "method_seconds": {}}
-    spatial_too = run.architecture == "resnet" and transform == "rot90"
+    spatial_too = run.architecture == "resnet"
     for name, how in {**FINETUNED, **(FINETUNED_SPATIAL if spatial_too else {})}.items():
         if name not in part["accuracy"]:
             begin = time.process_time()
