@@ -22,6 +22,7 @@ from transformers import PreTrainedModel, PreTrainedTokenizerFast
 
 import hf_equi
 from hf_equi import EquiForSeq2SeqLM
+from hf_equi.bases.compat import cache_of, cached
 from hf_equi.networks.recurrent_seq2seq import RecurrentSeq2Seq, RecurrentSeq2SeqConfig
 
 sys.path.append(str(Path(__file__).parents[1] / "examples"))
@@ -340,8 +341,8 @@ def greedy(base: RecurrentSeq2Seq, source: torch.Tensor) -> tuple[list[int], flo
     tokens, surety = [START], 0.0
     while len(tokens) <= MAX_ACTIONS and tokens[-1] != END:
         last = torch.tensor([tokens[-1:]])
-        out = base(encoder_outputs=encoded, decoder_input_ids=last, past_key_values=cache, use_cache=True)
-        cache = out.past_key_values
+        out = base(encoder_outputs=encoded, decoder_input_ids=last, use_cache=True, **cached(cache))
+        cache = cache_of(out)
         best = out.logits[0, -1].softmax(-1).max(-1)
         tokens.append(int(best.indices))
         surety += float(best.values)

@@ -105,6 +105,7 @@ _SUBMODULES = frozenset(
     {
         "actions",
         "auto",
+        "bases",
         "errors",
         "fairness",
         "generation",

@@ -49,6 +49,7 @@ def test_public_names_resolve_and_are_listed(name: str) -> None:
     [
         "actions",
         "auto",
+        "bases",
         "errors",
         "fairness",
         "generation",

@@ -24,6 +24,7 @@ LAYERS = (
     {"groups"},
     {"actions"},
     {"symmetrizers", "registry", "testing"},
+    {"bases"},
     {"canonicalization", "generation", "networks"},
     {"models"},
     {"auto"},

@@ -2,33 +2,48 @@
 
 from __future__ import annotations
 
-import inspect
-from collections.abc import Callable
-from functools import lru_cache
 from typing import Any
 
-from transformers import PreTrainedModel
+from transformers import PreTrainedConfig, PreTrainedModel
 
+from hf_equi.bases.compat import is_recurrent, renamed_cache, takes_cache
+from hf_equi.bases.signatures import parameters
 from hf_equi.errors import UnsupportedModelError
 
-__all__ = ["call_base", "check_base", "check_seq2seq_base", "parameters"]
+__all__ = ["call_base", "check_base", "check_seq2seq_base", "check_states"]
 
 
 def check_base(base: PreTrainedModel | type[PreTrainedModel]) -> None:
     """Refuse a base whose cache cannot hold orbits.
 
     Raises:
-        UnsupportedModelError: For models that take no cache of transformers as `past_key_values`.
+        UnsupportedModelError: For models that take no cache of transformers, or keep only recurrent states in it.
     """
     model_class = base if isinstance(base, type) else type(base)
     supports = getattr(model_class, "_supports_default_dynamic_cache", None)
-    if "past_key_values" not in parameters(model_class.forward) or (supports is not None and not supports()):
-        raise UnsupportedModelError(
-            f"{model_class.__name__} takes no cache of transformers as `past_key_values`, so its state cannot be "
-            "forked: purely recurrent models such as Mamba, and those with a cache of their own, cannot be wrapped. "
-            "Decoder-only models with a key-value cache can be (GPT-2, Llama, Mistral, Gemma, Qwen, OPT, Falcon, "
-            "BLOOM and the like), and hybrids that keep their state in it (Jamba)."
-        )
+    if not takes_cache(model_class.forward) or (supports is not None and not supports()):
+        raise _no_cache(model_class)
+    if isinstance(base, PreTrainedModel):
+        check_states(model_class, base.config)
+
+
+def check_states(model_class: type[PreTrainedModel], config: PreTrainedConfig) -> None:
+    """Refuse a config of which a model would keep only recurrent states.
+
+    Raises:
+        UnsupportedModelError: For such a config.
+    """
+    if is_recurrent(config):
+        raise _no_cache(model_class)
+
+
+def _no_cache(model_class: type[PreTrainedModel]) -> UnsupportedModelError:
+    return UnsupportedModelError(
+        f"{model_class.__name__} takes no cache of keys and values, so its state cannot be forked: purely recurrent "
+        "models such as Mamba, and those with a cache of their own, cannot be wrapped. Decoder-only models with a "
+        "key-value cache can be (GPT-2, Llama, Mistral, Gemma, Qwen, OPT, Falcon, BLOOM and the like), and hybrids "
+        "that keep their state in it (Jamba)."
+    )
 
 
 def check_seq2seq_base(base: PreTrainedModel | type[PreTrainedModel]) -> None:
@@ -38,8 +53,11 @@ def check_seq2seq_base(base: PreTrainedModel | type[PreTrainedModel]) -> None:
         UnsupportedModelError: For models without a text encoder and a decoder of their own.
     """
     model_class = base if isinstance(base, type) else type(base)
-    needed = {"input_ids", "decoder_input_ids", "encoder_outputs", "past_key_values", "labels"}
-    if missing := sorted(needed - parameters(model_class.forward)):
+    needed = {"input_ids", "decoder_input_ids", "encoder_outputs", "labels"}
+    missing = sorted(needed - parameters(model_class.forward))
+    if not takes_cache(model_class.forward):
+        missing.append("cache")
+    if missing:
         raise UnsupportedModelError(
             f"{model_class.__name__} takes no {', '.join(missing)}, so it is no model from text to text. Load one "
             "with AutoModelForSeq2SeqLM (T5, BART, Marian, mBART, Pegasus, Blenderbot, M2M100 and the like), or take "
@@ -50,6 +68,7 @@ def check_seq2seq_base(base: PreTrainedModel | type[PreTrainedModel]) -> None:
 def call_base(base: PreTrainedModel, arguments: dict[str, Any], logits_to_keep: int) -> Any:
     """Call the base with what it accepts."""
     accepted = parameters(type(base).forward)
+    arguments = renamed_cache(arguments, accepted)
     for name in {"position_ids", "use_cache"} - accepted:
         arguments.pop(name, None)
     arguments["return_dict"] = True
@@ -60,9 +79,3 @@ def call_base(base: PreTrainedModel, arguments: dict[str, Any], logits_to_keep: 
     out = base(**arguments)
     out.logits = out.logits[:, -logits_to_keep:]
     return out
-
-
-@lru_cache(maxsize=64)
-def parameters(function: Callable[..., Any]) -> frozenset[str]:
-    """The names of what a function takes."""
-    return frozenset(inspect.signature(function).parameters)

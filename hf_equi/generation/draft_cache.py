@@ -8,6 +8,7 @@ import torch
 from transformers import DynamicCache, PreTrainedModel
 from transformers.cache_utils import Cache
 
+from hf_equi.bases.compat import CACHE, cached
 from hf_equi.errors import ConfigurationError
 from hf_equi.generation.base_call import call_base
 
@@ -36,7 +37,7 @@ class DraftCache:
                 "A search takes drafts back, which a static cache cannot: leave cache_implementation out"
             )
         if cache is not None and cache.get_seq_length() > 0:
-            raise ConfigurationError("A search starts with an empty cache: leave past_key_values out")
+            raise ConfigurationError(f"A search starts with an empty cache: leave {CACHE}= out")
         self.base = base
         self.cache = cache
         self.extras = extras or {}
@@ -121,11 +122,11 @@ class DraftCache:
         positions = (mask.long().cumsum(-1) - 1).clamp(min=0)[:, -new.shape[1] :]
         arguments = self.base.prepare_inputs_for_generation(  # type: ignore[operator]  # of GenerationMixin
             new,
-            past_key_values=cache,
             attention_mask=mask if self.padded else None,
             position_ids=positions,
             is_first_iteration=first,
             use_cache=True,
+            **cached(cache),
             **self.extras,
         )
         scores: torch.Tensor = call_base(self.base, arguments, 1).logits[:, -1].float()

@@ -16,6 +16,7 @@ from transformers.utils import ModelOutput
 
 from hf_equi.actions import TokenAction, WordAction
 from hf_equi.actions.resolution import resolve_tokens
+from hf_equi.bases.compat import CACHE
 from hf_equi.errors import ConfigurationError
 from hf_equi.generation.coupled_sampling import NoiseKeys, best_tokens, draw_tokens, uniform
 from hf_equi.generation.draft_cache import DraftCache
@@ -199,7 +200,7 @@ class _Run:
         mask = model_kwargs.pop("attention_mask", None)
         mask = infer_mask(input_ids, config.pad_token_id, self.ends) if mask is None else mask
         mask = torch.ones_like(input_ids) if mask is None else mask.to(input_ids.device)
-        cache: Cache | None = model_kwargs.pop("past_key_values", None)
+        cache: Cache | None = model_kwargs.pop(CACHE, None)
         extras = {name: value for name, value in model_kwargs.items() if name not in _OF_GENERATE}
         check_extras(extras)
         self.limit = position_limit(model)

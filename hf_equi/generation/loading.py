@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 from transformers import PreTrainedModel
-from transformers.utils import SAFE_WEIGHTS_INDEX_NAME, SAFE_WEIGHTS_NAME, cached_file
+from transformers.utils import SAFE_WEIGHTS_INDEX_NAME, SAFE_WEIGHTS_NAME
 
+from hf_equi.bases.compat import find_file
 from hf_equi.errors import ConfigurationError
 
 __all__ = ["load_safetensors", "require_safetensors"]
@@ -53,7 +54,7 @@ def require_safetensors(name: Any, variant: str | None = None, **hub: Any) -> No
     for file in (SAFE_WEIGHTS_NAME, SAFE_WEIGHTS_INDEX_NAME):
         stem, ending = file.rsplit(".", 1)
         wanted = file if variant is None else f"{stem}.{variant}.{ending}"
-        if cached_file(name, wanted, _raise_exceptions_for_missing_entries=False, **hub) is not None:
+        if find_file(name, wanted, **hub) is not None:
             return
     raise ConfigurationError(
         f"{name} holds no safetensors, and hf_equi loads no pickle such as pytorch_model.bin, which may run code when "

@@ -59,6 +59,17 @@ class OrbitCache(Cache):
         """Rows fork while text is generated, so no graph of fixed size exists."""
         return False
 
+    @property
+    def is_linear(self) -> list[bool]:
+        """As the inner cache says it, layer by layer."""
+        layers: list[bool] = self.inner.is_linear
+        return layers
+
+    @property
+    def is_croppable(self) -> bool:
+        """As the inner cache says it."""
+        return bool(self.inner.is_croppable)
+
     def get_seq_length(self, layer_idx: int = 0) -> int:
         """Tokens of each text that are cached; virtual ones, which a prompt of peft puts before it, do not count."""
         length = int(self.inner.get_seq_length(layer_idx))

@@ -19,6 +19,7 @@ from transformers import PreTrainedModel
 from transformers.cache_utils import Cache
 
 from hf_equi.actions import TokenAction
+from hf_equi.bases.compat import CACHE, cache_of, cached
 from hf_equi.errors import UnsupportedModelError
 from hf_equi.generation.base_call import call_base
 from hf_equi.generation.chunks import in_chunks, shares_rows
@@ -136,8 +137,8 @@ def _cached(
         else:
             orbit = cache.extend(tokens)
         out = _cached_call(base, members, orbit, cache, inputs, (start, stop))
-        if cache is None and out.past_key_values is not None:
-            cache = OrbitCache(out.past_key_values, orbit, action)
+        if cache is None and (inner := cache_of(out)) is not None:
+            cache = OrbitCache(inner, orbit, action)
     fold = method.fold(orbit, action, inputs.normalised)
     scores = _normalise(out.logits, needed=keep_identity or not fold.takes_logits)
     whole = members.shape[1] > 1 and scores.shape[1] == members.shape[-1]
@@ -157,13 +158,13 @@ def _open_cache(action: TokenAction, elements: torch.Tensor, inputs: OrbitInputs
         if not action.same_as(cache.action):
             raise UnsupportedModelError(
                 f"This cache holds orbits of {cache.action.group!r}, so it cannot be continued with {action.group!r}. "
-                "Pass the same group=, or start without past_key_values."
+                f"Pass the same group=, or start without {CACHE}=."
             )
         return cache
     if int(cache.get_seq_length()) > 0:
         raise UnsupportedModelError(
-            "This cache was filled by another model, so it does not hold the orbits of its texts. Pass the "
-            "`past_key_values` that this model returned, or none."
+            "This cache was filled by another model, so it does not hold the orbits of its texts. Pass the one that "
+            f"this model returned as {CACHE}=, or none."
         )
     return OrbitCache(cache, inputs.start(elements, shared=not cache.is_compileable), action)
 
@@ -283,9 +284,9 @@ def _cached_call(
     positions = None if inputs.position_ids is None else inputs.position_ids[:, start:stop]
     arguments = base.prepare_inputs_for_generation(  # type: ignore[operator]  # from GenerationMixin
         members[..., start:stop][batch, slots],
-        past_key_values=None if cache is None else cache.inner,
         is_first_iteration=past == 0,
         use_cache=True,
+        **cached(None if cache is None else cache.inner),
         **_rows(inputs, mask, positions, batch, slots),
     )
     return call_base(base, arguments, inputs.logits_to_keep)

@@ -11,7 +11,6 @@ from transformers import GenerationConfig, LogitsProcessorList, PreTrainedModel
 from transformers.generation import (
     EncoderNoRepeatNGramLogitsProcessor,
     EncoderRepetitionPenaltyLogitsProcessor,
-    PrefixConstrainedLogitsProcessor,
     SynthIDTextWatermarkLogitsProcessor,
     UnbatchedClassifierFreeGuidanceLogitsProcessor,
 )
@@ -19,6 +18,7 @@ from transformers.generation import (
 from hf_equi.actions import TokenAction
 from hf_equi.errors import ConfigurationError, UnsupportedModelError
 from hf_equi.generation.base_call import check_base
+from hf_equi.generation.constraints import asked_by_prompt
 from hf_equi.groups import DemographicGroup
 
 __all__ = [
@@ -183,12 +183,4 @@ def processors_of_rows(
         if isinstance(getattr(processor, "prompt_ignore_length", None), torch.Tensor):
             own[place] = copy(processor)
             own[place].prompt_ignore_length = padding
-        if isinstance(processor, PrefixConstrainedLogitsProcessor):
-            own[place] = _constrained(processor, prompts)
-    return own
-
-
-def _constrained(processor: Any, prompts: list[int]) -> PrefixConstrainedLogitsProcessor:
-    """The same constraint, asked for the prompt of each row and not for the number of the row."""
-    allowed = processor._prefix_allowed_tokens_fn
-    return PrefixConstrainedLogitsProcessor(lambda row, sent: allowed(prompts[row], sent), num_beams=1)
+    return asked_by_prompt(own, prompts.__getitem__)

@@ -10,7 +10,9 @@ from transformers import LogitsProcessorList
 from transformers.cache_utils import Cache
 from transformers.utils import ModelOutput
 
+from hf_equi.bases.compat import accepts_cache, cached, named_arguments
 from hf_equi.errors import ConfigurationError
+from hf_equi.generation.constraints import asked_by_prompt
 from hf_equi.generation.coupled_sampling import CoupledDraws, CoupledNoise, Prompts
 from hf_equi.generation.padding import infer_mask
 from hf_equi.models.generation_settings import GenerationSettings
@@ -32,6 +34,7 @@ class DecodingMixin:
     generation_config: Any
     resolve: Any
 
+    @accepts_cache(removed="6.0.0")
     def generate(
         self,
         inputs: torch.Tensor | None = None,
@@ -63,6 +66,7 @@ class DecodingMixin:
         Raises:
             ConfigurationError: Without token ids; for a seed that is no number, or with sampled beams.
         """
+        kwargs = {**named_arguments(args), **kwargs}
         ids = self._read_prompts(inputs, kwargs)
         settings = GenerationSettings.read(self.generation_config, generation_config, kwargs)
         settings.check_seed(seed)
@@ -82,7 +86,7 @@ class DecodingMixin:
             noise = CoupledNoise(prompts, mode, record=settings.keeps_scores)
             processors.append(noise)
         generation_config = _without_compilation(generation_config, kwargs)
-        out = super().generate(ids, generation_config, processors, *args, group=action, **kwargs)  # type: ignore[misc]
+        out = super().generate(ids, generation_config, processors, group=action, **kwargs)  # type: ignore[misc]
         if mode == "sample" and settings.keeps_scores and len(out.scores) == len(noise.recorded or ()):
             out.scores = tuple(noise.recorded or ())
         if isinstance(out, ModelOutput) and "elements" in kwargs:
@@ -143,11 +147,12 @@ class DecodingMixin:
         kwargs["elements"] = method.draw(self._prompt_action(action), ids, mask, draws)[:, 0]
         return ids, kwargs
 
+    @accepts_cache()
     def prepare_inputs_for_generation(
         self,
         input_ids: torch.Tensor,
         next_sequence_length: int | None = None,
-        past_key_values: Cache | None = None,
+        cache: Cache | None = None,
         attention_mask: torch.Tensor | None = None,
         is_first_iteration: bool | None = False,
         **kwargs: Any,
@@ -156,7 +161,7 @@ class DecodingMixin:
         ids = input_ids if next_sequence_length is None else input_ids[:, -next_sequence_length:]
         if (positions := kwargs.get("position_ids")) is not None:
             kwargs["position_ids"] = positions[..., -ids.shape[1] :]
-        return {"input_ids": ids, "past_key_values": past_key_values, "attention_mask": attention_mask, **kwargs}
+        return {"input_ids": ids, **cached(cache), "attention_mask": attention_mask, **kwargs}
 
     def _validate_model_kwargs(self, model_kwargs: dict[str, Any]) -> None:
         """What is passed on to the base has to be known to it."""
@@ -173,6 +178,9 @@ class DecodingMixin:
     def _get_logits_processor(self, *args: Any, **kwargs: Any) -> LogitsProcessorList:
         """The processors of a call: first those that watch, last those that choose, after temperature and top-p."""
         processors = super()._get_logits_processor(*args, **kwargs)  # type: ignore[misc]
+        config = args[0] if args else kwargs["generation_config"]
+        rows = max(config.num_beams or 1, config.num_return_sequences or 1)  # of each prompt
+        processors = asked_by_prompt(processors, lambda row: row // rows)
 
         def place(processor: Any) -> tuple[bool, bool]:
             return not getattr(processor, "runs_first", False), getattr(processor, "runs_last", False)

@@ -94,6 +94,8 @@ class GenerationSettings:
             else value
             for name, value in kwargs.items()
         }
+        if (allowed := kwargs.get("prefix_allowed_tokens_fn")) is not None:
+            expanded["prefix_allowed_tokens_fn"] = lambda row, tokens: allowed(row // self.samples, tokens)
         return ids.repeat_interleave(self.samples, dim=0), {**expanded, "num_return_sequences": 1}
 
 

@@ -12,6 +12,8 @@ from huggingface_hub.constants import REPOCARD_NAME
 from transformers.utils import CONFIG_NAME, cached_file
 from transformers.utils.hub import extract_commit_hash
 
+from hf_equi.bases.compat import find_file
+
 __all__ = ["Origin", "hub_name", "read_card", "read_origin"]
 
 
@@ -84,13 +86,8 @@ def read_card(path: Path) -> tuple[dict[str, Any], str]:
 
 
 def _hub_metadata(name: str, revision: str | None, token: str | bool | None) -> dict[str, Any]:
-    quietly = {
-        "_raise_exceptions_for_gated_repo": False,
-        "_raise_exceptions_for_missing_entries": False,
-        "_raise_exceptions_for_connection_errors": False,
-    }
     try:
-        path = cached_file(name, REPOCARD_NAME, revision=revision, token=token, **quietly)
+        path = find_file(name, REPOCARD_NAME, unreachable=True, gated=True, revision=revision, token=token)
     except OSError:  # gone from the Hub
         return {}
     return {} if path is None else read_card(Path(path))[0]

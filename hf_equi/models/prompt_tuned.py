@@ -9,6 +9,7 @@ from torch import nn
 from transformers import GenerationMixin, PreTrainedModel
 from transformers.cache_utils import Cache
 
+from hf_equi.bases.compat import CACHE
 from hf_equi.errors import UnsupportedModelError
 
 __all__ = ["PromptTunedModel"]
@@ -30,6 +31,7 @@ class PromptTunedModel(PreTrainedModel, GenerationMixin):
 
     base_model_prefix = "model"
     supports_gradient_checkpointing = True
+    _skip_keys_device_placement = [CACHE]  # noqa: RUF012  as transformers declares it
     _supports_sdpa = True
     _supports_flash_attn = True
     _supports_flex_attn = True

@@ -7,6 +7,7 @@ from typing import Any
 import torch
 from transformers.cache_utils import Cache
 
+from hf_equi.bases.compat import accepts_cache, cache_of, cached
 from hf_equi.generation.base_call import call_base
 from hf_equi.models.prompt_tuned import PromptTunedModel
 
@@ -35,12 +36,13 @@ class PromptTunedLM(PromptTunedModel):
     task_type = "CAUSAL_LM"
     encodes = False
 
+    @accepts_cache()
     def forward(
         self,
         input_ids: torch.Tensor,
         attention_mask: torch.Tensor | None = None,
         position_ids: torch.Tensor | None = None,
-        past_key_values: Cache | None = None,
+        cache: Cache | None = None,
         use_cache: bool | None = None,
         logits_to_keep: int = 0,
         **kwargs: Any,
@@ -51,7 +53,7 @@ class PromptTunedLM(PromptTunedModel):
             input_ids: `(batch, tokens)` int64.
             attention_mask: `(batch, past + tokens)`, 0 at padding.
             position_ids: `(batch, tokens)`, without the virtual tokens.
-            past_key_values: Of a call before this one, or an empty cache.
+            cache: Of a call before this one, or an empty cache.
             use_cache: Whether to return a cache.
             logits_to_keep: The last so many places alone, 0 for all.
             **kwargs: Passed on.
@@ -60,24 +62,24 @@ class PromptTunedLM(PromptTunedModel):
             UnsupportedModelError: For a cache of fixed size, which has no room for virtual tokens; for a prefix under
                 activation checkpointing, which takes caches away.
         """
-        self.check_cache(past_key_values)
-        starts, keys = self.begins(past_key_values), self.has_prefix
-        inputs: dict[str, Any] = {"input_ids": input_ids, "past_key_values": past_key_values, "use_cache": use_cache}
+        self.check_cache(cache)
+        starts, keys = self.begins(cache), self.has_prefix
+        inputs: dict[str, Any] = {"input_ids": input_ids, "use_cache": use_cache, **cached(cache)}
         if attention_mask is not None:
             inputs["attention_mask"] = self.lengthened(attention_mask)
         if keys and position_ids is not None:
             inputs["position_ids"] = position_ids + self.virtual_tokens
         if starts and keys:
-            inputs["past_key_values"] = self.prefixed(len(input_ids), past_key_values)
+            inputs |= cached(self.prefixed(len(input_ids), cache))
         elif starts:
             inputs["inputs_embeds"] = self.prompted(input_ids, kwargs.pop("task_ids", None))
             inputs["input_ids"] = None
         out = call_base(self.model, {**inputs, **kwargs}, logits_to_keep or input_ids.shape[1])
-        if getattr(out, "past_key_values", None) is not None:
-            out.past_key_values.virtual_tokens = self.virtual_tokens
+        if (filled := cache_of(out)) is not None:
+            filled.virtual_tokens = self.virtual_tokens
         return out
 
-    def prepare_inputs_for_generation(  # type: ignore[override]  # called by hf_equi.generation, by these names
+    def prepare_inputs_for_generation(  # called by hf_equi.generation, by these names
         self, input_ids: torch.Tensor, **kwargs: Any
     ) -> dict[str, Any]:
         """The inputs as they are: `forward` knows what has to stand before them."""

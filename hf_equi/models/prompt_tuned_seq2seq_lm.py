@@ -8,8 +8,10 @@ import torch
 from torch import nn
 from transformers.cache_utils import Cache
 
+from hf_equi.bases.compat import accepts_cache, cache_of, cached
+from hf_equi.bases.signatures import parameters
 from hf_equi.errors import UnsupportedModelError
-from hf_equi.generation.base_call import call_base, parameters
+from hf_equi.generation.base_call import call_base
 from hf_equi.models.prompt_tuned import PromptTunedModel
 
 __all__ = ["PromptTunedSeq2SeqLM"]
@@ -57,6 +59,7 @@ class PromptTunedSeq2SeqLM(PromptTunedModel):
         """The encoder behind the virtual tokens, which reads token ids and masks of the sources alone."""
         return self._encoder[0]
 
+    @accepts_cache()
     def forward(
         self,
         input_ids: torch.Tensor | None = None,
@@ -64,7 +67,7 @@ class PromptTunedSeq2SeqLM(PromptTunedModel):
         decoder_input_ids: torch.Tensor | None = None,
         decoder_attention_mask: torch.Tensor | None = None,
         encoder_outputs: Any = None,
-        past_key_values: Cache | None = None,
+        cache: Cache | None = None,
         labels: torch.Tensor | None = None,
         use_cache: bool | None = None,
         **kwargs: Any,
@@ -77,7 +80,7 @@ class PromptTunedSeq2SeqLM(PromptTunedModel):
             decoder_input_ids: `(batch, tokens)`.
             decoder_attention_mask: `(batch, past + tokens)`, 0 at padding, without the virtual tokens.
             encoder_outputs: Of `get_encoder`, in the place of `input_ids`.
-            past_key_values: Of a call before this one, or an empty cache.
+            cache: Of a call before this one, or an empty cache.
             labels: `(batch, tokens)`, for the base's own loss.
             use_cache: Whether to return a cache.
             **kwargs: Passed on.
@@ -93,20 +96,20 @@ class PromptTunedSeq2SeqLM(PromptTunedModel):
             "attention_mask": attention_mask,
             "decoder_input_ids": decoder_input_ids,
             "decoder_attention_mask": decoder_attention_mask,
-            "past_key_values": past_key_values,
             "labels": labels,
             "use_cache": use_cache,
+            **cached(cache),
         }
         if not self.has_prefix:
             inputs["attention_mask"] = self.lengthened(attention_mask)
             return call_base(self.model, {**inputs, **kwargs}, 0)
-        self.check_cache(past_key_values)
+        self.check_cache(cache)
         inputs["decoder_attention_mask"] = self.lengthened(decoder_attention_mask)
-        if self.begins(past_key_values):
-            inputs["past_key_values"] = self.prefixed(len(encoder_outputs[0]), past_key_values)
+        if self.begins(cache):
+            inputs |= cached(self.prefixed(len(encoder_outputs[0]), cache))
         out = call_base(self.model, {**inputs, **kwargs}, 0)
-        if out.past_key_values is not None:
-            out.past_key_values.virtual_tokens = self.virtual_tokens
+        if (filled := cache_of(out)) is not None:
+            filled.virtual_tokens = self.virtual_tokens
         return out
 
     def prepare_inputs_for_generation(self, *args: Any, **kwargs: Any) -> dict[str, Any]:

@@ -7,10 +7,10 @@ from pathlib import Path
 from typing import Any
 
 from transformers import AutoTokenizer, PreTrainedModel
-from transformers.utils import cached_file
 
 from hf_equi.actions.resolution import resolve_tokens
 from hf_equi.actions.tokens import TokenMap
+from hf_equi.bases.compat import find_file
 from hf_equi.errors import ConfigurationError, HfEquiWarning
 from hf_equi.models.checkpoints import CheckpointMixin
 from hf_equi.models.fingerprint import check_tokenizer
@@ -90,8 +90,7 @@ def load_tokenizer(path: Any, hub: dict[str, Any]) -> Any:
     try:
         return AutoTokenizer.from_pretrained(path, **hub)
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-        quietly = {"_raise_exceptions_for_missing_entries": False, "_raise_exceptions_for_connection_errors": False}
-        if any(cached_file(path, name, **hub, **quietly) is not None for name in _TOKENIZER_FILES):
+        if any(find_file(path, name, unreachable=True, **hub) is not None for name in _TOKENIZER_FILES):
             warnings.warn(
                 f"{path} holds a tokenizer that cannot be read ({type(error).__name__}: {error}): the model is loaded "
                 "without it. Take the checkpoint as it was published, or set lm.tokenizer.",

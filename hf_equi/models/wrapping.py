@@ -10,6 +10,7 @@ from torch import nn
 from transformers import PreTrainedModel
 from transformers.utils import ModelOutput
 
+from hf_equi.bases.compat import CACHE
 from hf_equi.groups import FiniteGroup
 from hf_equi.models.peft_bases import attach_adapter, bare_base, refused_prompts
 
@@ -26,6 +27,7 @@ class WrapperMixin:
     base: PreTrainedModel
     config: Any
     supports_gradient_checkpointing: bool
+    _skip_keys_device_placement: ClassVar[list[str]] = [CACHE]
     _supports_sdpa = True
     _supports_flash_attn = True
     _supports_flex_attn = True

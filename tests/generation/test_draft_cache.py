@@ -9,6 +9,7 @@ from small_models import BOTH, GENDER, base_model, calls_of, configs, tokenizer
 from transformers import DynamicCache, StaticCache
 
 from hf_equi import DemographicGroup
+from hf_equi.bases.compat import CACHE, cached
 from hf_equi.errors import ConfigurationError
 from hf_equi.generation import EquizeroSearch
 from hf_equi.generation.draft_cache import DraftCache
@@ -192,8 +193,8 @@ def test_caches_that_cannot_be_taken_back_are_refused():
     with pytest.raises(ConfigurationError, match="leave cache_implementation out"):
         DraftCache(base, static)
     filled = DynamicCache(config=base.config)
-    base(input_ids=random_ids(1, 4), past_key_values=filled)
-    with pytest.raises(ConfigurationError, match="leave past_key_values out"):
+    base(input_ids=random_ids(1, 4), **cached(filled))
+    with pytest.raises(ConfigurationError, match=f"leave {CACHE}= out"):
         DraftCache(base, filled)
     with pytest.raises(ConfigurationError, match="leave cache_implementation out"):
         base.generate(

@@ -8,6 +8,7 @@ from small_models import BOTH, GENDER, base_model, tokenizer
 from transformers import DynamicCache, StaticCache
 
 import hf_equi
+from hf_equi.bases.compat import cached
 from hf_equi.errors import UnsupportedModelError
 from hf_equi.generation import OrbitCache
 from hf_equi.symmetrizers import Orbit
@@ -24,7 +25,7 @@ def ids(*texts):
 
 @torch.no_grad()
 def step(lm, tokens, cache):
-    return lm(tokens, past_key_values=cache, use_cache=True, logits_to_keep=1)
+    return lm(tokens, cache=cache, use_cache=True, logits_to_keep=1)
 
 
 def assert_same(lm, cached, whole):
@@ -35,14 +36,14 @@ def assert_same(lm, cached, whole):
 def test_rows_fork_at_the_first_token_that_separates_members(lm):
     texts = ids(" person person", " man person")
     out = lm(texts[:, :1], use_cache=True)
-    assert out.past_key_values.orbit.counts.tolist() == [1, 2]
-    rows = [out.past_key_values.orbit.rows]
+    assert out.cache.orbit.counts.tolist() == [1, 2]
+    rows = [out.cache.orbit.rows]
     woman, white = ids(" woman").item(), ids(" white").item()
     whole = texts[:, :1]
     for token in (texts[:, 1:2], torch.tensor([[woman], [white]]), torch.tensor([[white], [woman]])):
-        out = step(lm, token, out.past_key_values)
+        out = step(lm, token, out.cache)
         whole = torch.cat([whole, token], dim=1)
-        rows.append(out.past_key_values.orbit.rows)
+        rows.append(out.cache.orbit.rows)
         assert_same(lm, out, whole)
     assert rows == [3, 3, 8, 12]
 
@@ -56,7 +57,7 @@ def test_reorder_repeat_and_select_act_on_whole_orbits(lm):
         (lambda cache: cache.batch_select_indices(torch.tensor([1])), [1]),
         (lambda cache: cache.batch_select_indices(torch.tensor([True, False, True])), [0, 2]),
     ):
-        cache = step(lm, texts, None).past_key_values
+        cache = step(lm, texts, None).cache
         change(cache)
         tokens = next_token[expected]
         assert_same(lm, step(lm, tokens, cache), torch.cat([texts[expected], tokens], dim=1))
@@ -64,14 +65,14 @@ def test_reorder_repeat_and_select_act_on_whole_orbits(lm):
 
 def test_crop_forgets_tokens(lm):
     texts, extra = ids(" person person"), ids(" man white")
-    cache = step(lm, torch.cat([texts, extra], dim=1), None).past_key_values
+    cache = step(lm, torch.cat([texts, extra], dim=1), None).cache
     cache.crop(-extra.shape[1])
     assert cache.get_seq_length() == texts.shape[1]
     assert_same(lm, step(lm, extra, cache), torch.cat([texts, extra], dim=1))
 
 
 def test_reset_starts_again(lm):
-    cache = step(lm, ids(" man white"), None).past_key_values
+    cache = step(lm, ids(" man white"), None).cache
     cache.reset()
     assert cache.get_seq_length() == 0
     assert cache.orbit.rows == 1
@@ -82,15 +83,15 @@ def test_several_tokens_after_a_cache(lm):
     texts = ids(" man person person white", " person person man black")
     out = lm(texts[:, :1], use_cache=True)
     with torch.no_grad():
-        rest = lm(texts[:, 1:], past_key_values=out.past_key_values)
+        rest = lm(texts[:, 1:], cache=out.cache)
         torch.testing.assert_close(rest.logits, lm(texts).logits[:, 1:], atol=1e-5, rtol=1e-5)
 
 
 def test_cache_of_another_model_is_refused(lm):
     cache = DynamicCache(config=lm.base.config)
-    lm.base(ids(" man"), past_key_values=cache, use_cache=True)
+    lm.base(ids(" man"), use_cache=True, **cached(cache))
     with pytest.raises(UnsupportedModelError, match="filled by another model"):
-        lm(ids(" man"), past_key_values=cache)
+        lm(ids(" man"), cache=cache)
 
 
 def test_static_cache_of_another_size_is_refused():
@@ -102,7 +103,7 @@ def test_static_cache_of_another_size_is_refused():
 
 
 def test_what_was_made_for_the_rows_is_made_anew_where_they_change(lm):
-    cache = step(lm, ids(" person person", " person person")[:, :1], None).past_key_values
+    cache = step(lm, ids(" person person", " person person")[:, :1], None).cache
     made = []
 
     def note(origin):

@@ -8,6 +8,7 @@ from small_models import BOTH, GENDER, base_model, calls_of, tokenizer
 from transformers import GenerationConfig, TextIteratorStreamer, TextStreamer, pipeline
 
 import hf_equi
+from hf_equi.bases.compat import cache_of
 from hf_equi.errors import ConfigurationError
 
 
@@ -123,7 +124,7 @@ def test_continuing_from_a_returned_cache():
     prompt = encode("the man met")
     first = lm.generate(**prompt, max_new_tokens=4, min_new_tokens=4, return_dict_in_generate=True)
     mask = torch.ones_like(first.sequences)
-    more = lm.generate(first.sequences, attention_mask=mask, past_key_values=first.past_key_values, max_new_tokens=4)
+    more = lm.generate(first.sequences, attention_mask=mask, cache=cache_of(first), max_new_tokens=4)
     assert more.tolist() == lm.generate(first.sequences, attention_mask=mask, max_new_tokens=4).tolist()
 
 

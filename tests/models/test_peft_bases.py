@@ -17,7 +17,7 @@ from peft import (
     get_peft_model,
 )
 from safetensors.torch import load_file
-from small_adapters import CAUSAL, PAIRS, encoded, layers, of_kind, prompts, step, text_rows
+from small_adapters import CAUSAL, OF_PEFT, PAIRS, PEFT_FITS, encoded, layers, of_kind, prompts, step, text_rows
 from small_models import GENDER, base_model, tokenizer
 from small_seq2seq import fresh, wrap
 from small_training import changed, rows, snapshot
@@ -32,6 +32,7 @@ from hf_equi.testing import assert_equivariant
 
 pytestmark = [
     pytest.mark.filterwarnings("ignore:.is_gradient_checkpointing. is deprecated:FutureWarning"),  # by peft
+    pytest.mark.filterwarnings(OF_PEFT),
     pytest.mark.filterwarnings("ignore:.*modify a model with PEFT for a second time:UserWarning"),
 ]
 
@@ -113,6 +114,7 @@ def test_a_merged_base_is_saved_as_a_plain_one(tmp_path):
     assert json.loads((tmp_path / "config.json").read_text())["adapter"] is None
 
 
+@pytest.mark.skipif(not PEFT_FITS, reason="transformers refuses the installed peft")
 def test_adapters_of_transformers_are_kept_too(tmp_path):
     base = copy.deepcopy(base_model("llama"))
     base.add_adapter(LoraConfig(r=2, target_modules=["q_proj"], init_lora_weights=False))

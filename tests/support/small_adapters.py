@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from importlib.metadata import version
 from typing import Any
 
 import torch
+from packaging.version import Version
 from peft import (
     CartridgeConfig,
     IA3Config,
@@ -19,6 +21,13 @@ from peft.utils import PeftType
 from small_models import tokenizer
 from small_training import QUIET
 from transformers import Trainer, TrainingArguments
+from transformers.integrations.peft import MIN_PEFT_VERSION
+
+PEFT_FITS = Version(version("peft")) >= Version(MIN_PEFT_VERSION)
+"""Whether this peft knows this transformers. Where it does not, transformers refuses adapters of its own, and peft's
+`generate` loses track of virtual tokens: peft 0.21 does not look for a cache by the name that transformers 5.24 has."""
+OF_PEFT = "ignore:.*`past_key_values` (is deprecated|and `cache` are set):FutureWarning"
+"""A filter for what such a peft calls in transformers."""
 
 TEXTS = ("the man worked as a nurse", "he met the woman")
 """Of different lengths, and moved by the group of two."""
@@ -80,6 +89,28 @@ def encoded() -> dict[str, torch.Tensor]:
     """The texts as one batch with its mask, padded on the left."""
     batch = tokenizer()(list(TEXTS), return_tensors="pt", padding=True)
     return {name: batch[name] for name in ("input_ids", "attention_mask")}
+
+
+@torch.no_grad()
+def greedily(model: Any, tokens: int, **batch: torch.Tensor) -> torch.Tensor:
+    """What a model writes, by its `forward` alone: the whole text at every step, no cache, no `generate`.
+
+    Args:
+        model: A causal model, or one from text to text for a batch with `decoder_input_ids`.
+        tokens: How many to write.
+        **batch: `input_ids`, `attention_mask`.
+    """
+    grows = "decoder_input_ids" if "decoder_input_ids" in batch else "input_ids"
+    settings = model.generation_config
+    ended = torch.zeros(len(batch[grows]), dtype=torch.bool)
+    for _ in range(tokens):
+        best = model(**batch).logits[:, -1].argmax(-1).masked_fill(ended, settings.pad_token_id or 0)
+        ended |= best == settings.eos_token_id
+        batch[grows] = torch.cat([batch[grows], best[:, None]], 1)
+        if grows == "input_ids":
+            mask = batch["attention_mask"]
+            batch["attention_mask"] = torch.cat([mask, torch.ones_like(mask[:, :1])], 1)
+    return batch[grows]
 
 
 def text_rows() -> list[dict[str, torch.Tensor]]:

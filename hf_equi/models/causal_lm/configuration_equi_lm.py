@@ -9,6 +9,7 @@ from transformers import AutoConfig
 from transformers.configuration_utils import SubConfigSpec
 
 from hf_equi.actions.tokens import TokenMap
+from hf_equi.bases.compat import CACHE
 from hf_equi.errors import ConfigurationError
 from hf_equi.groups import DemographicGroup
 from hf_equi.models.causal_lm.methods import create
@@ -61,7 +62,7 @@ class EquiLMConfig(EquiTextConfig):
     """
 
     model_type = "equi_lm"
-    keys_to_ignore_at_inference: ClassVar[list[str]] = ["past_key_values", "chosen_element"]
+    keys_to_ignore_at_inference: ClassVar[list[str]] = [CACHE, "chosen_element"]
     sub_configs_defaults: ClassVar[dict[str, SubConfigSpec]] = {
         "base_config": SubConfigSpec(config_class=AutoConfig, model_type="gpt2")
     }

@@ -6,6 +6,7 @@ from typing import Any, ClassVar
 
 from huggingface_hub.dataclasses import strict
 
+from hf_equi.bases.compat import CACHE
 from hf_equi.generation.search_checks import check_search
 from hf_equi.models.causal_lm.configuration_equi_lm import EquiLMConfig
 
@@ -35,7 +36,7 @@ class EquizeroLMConfig(EquiLMConfig):
     """
 
     model_type = "equizero_lm"
-    keys_to_ignore_at_inference: ClassVar[list[str]] = ["past_key_values", "chosen_element"]
+    keys_to_ignore_at_inference: ClassVar[list[str]] = [CACHE, "chosen_element"]
 
     searches: ClassVar[bool] = True
 

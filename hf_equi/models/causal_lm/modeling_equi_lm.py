@@ -8,11 +8,11 @@ from typing import Any, ClassVar
 import torch
 from transformers import AutoModelForCausalLM, GenerationMixin, PreTrainedModel
 from transformers.cache_utils import Cache
-from transformers.utils import ModelOutput
 
 from hf_equi.actions import TokenAction
 from hf_equi.actions.resolution import resolve_tokens
 from hf_equi.actions.tokens import TokenMap
+from hf_equi.bases.compat import CachedOutput, accepts_cache, cached
 from hf_equi.errors import ConfigurationError
 from hf_equi.generation.base_call import check_base
 from hf_equi.generation.orbit_cache import OrbitCache
@@ -39,19 +39,16 @@ _COMPILED = (
 
 
 @dataclass
-class EquiCausalLMOutput(ModelOutput):
+class EquiCausalLMOutput(CachedOutput):
     """Output of `EquiLM`.
 
     Args:
         loss: `()` shifted cross-entropy in nats a token, with `labels`.
         logits: `(batch, tokens, vocab)` float32 log-probabilities of the symmetrised model.
-        past_key_values: The orbit cache, with `use_cache`.
+        cache: The orbit cache, with `use_cache`; also under the older name for it.
         chosen_element: `(batch,)` the group element that a method of one row has decoded with.
     """
 
-    loss: torch.Tensor | None = None
-    logits: torch.Tensor | None = None
-    past_key_values: Cache | None = None
     chosen_element: torch.Tensor | None = None
 
 
@@ -114,12 +111,13 @@ class EquiLM(TextWrapperMixin, TextCheckpointMixin, DecodingMixin, PreTrainedMod
         token_map = resolve_tokens(group, self.tokenizer, self.config.vocab_size, self.config.multi_token)
         return TokenAction(group, token_map, device=self.action.device)
 
+    @accepts_cache()
     def forward(  # noqa: PLR0913, PLR0917  the signature that transformers expects
         self,
         input_ids: torch.Tensor | None = None,
         attention_mask: torch.Tensor | None = None,
         position_ids: torch.Tensor | None = None,
-        past_key_values: Cache | None = None,
+        cache: Cache | None = None,
         inputs_embeds: torch.Tensor | None = None,
         labels: torch.Tensor | None = None,
         use_cache: bool | None = None,
@@ -135,7 +133,7 @@ class EquiLM(TextWrapperMixin, TextCheckpointMixin, DecodingMixin, PreTrainedMod
             input_ids: `(batch, tokens)` int64.
             attention_mask: `(batch, past + tokens)`, 0 at padding.
             position_ids: `(batch, tokens)`.
-            past_key_values: What a call before this one returned, or an empty cache of the base.
+            cache: What a call before this one returned, or an empty cache of the base.
             inputs_embeds: Refused: a group acts on tokens.
             labels: `(batch, tokens)`; −100 and padding are left out of the loss. The method `"mixture"` takes leading
                 −100 for the prompt; without labels the whole text is the prompt.
@@ -159,8 +157,8 @@ class EquiLM(TextWrapperMixin, TextCheckpointMixin, DecodingMixin, PreTrainedMod
             input_ids=input_ids,
             attention_mask=attention_mask,
             position_ids=position_ids,
-            cache=past_key_values,
-            use_cache=past_key_values is not None if use_cache is None else use_cache,
+            cache=cache,
+            use_cache=cache is not None if use_cache is None else use_cache,
             logits_to_keep=logits_to_keep if labels is None else 0,  # the loss needs all places
             prompt_length=_prompt_length(input_ids, labels),
             chunk=self.config.orbit_chunk_size,
@@ -172,7 +170,7 @@ class EquiLM(TextWrapperMixin, TextCheckpointMixin, DecodingMixin, PreTrainedMod
         loss = None if labels is None else self._loss(out.combined, labels, attention_mask, items)
         chosen = members[:, 0] if members.shape[1] == 1 else None
         logits = out.combined if labels is None else out.combined[:, -logits_to_keep:]
-        result = EquiCausalLMOutput(loss=loss, logits=logits, past_key_values=out.cache, chosen_element=chosen)
+        result = EquiCausalLMOutput(loss=loss, logits=logits, chosen_element=chosen, **cached(out.cache))
         return self._returned(result, return_dict)
 
     def _count(self, labels: torch.Tensor | None, kwargs: dict[str, Any]) -> torch.Tensor | int | None:

@@ -11,6 +11,7 @@ import torch
 from transformers import GenerationConfig, LogitsProcessorList, PreTrainedModel, StoppingCriteriaList
 from transformers.generation import StopStringCriteria
 
+from hf_equi.bases.compat import accepts_cache
 from hf_equi.errors import ConfigurationError, HfEquiWarning
 from hf_equi.generation.equizero_search import EquizeroSearch
 from hf_equi.generation.scorers import RegardScorer, Scorer
@@ -125,6 +126,7 @@ class EquizeroLM(EquiLM):
                 "stored: who loads the model passes scorer="
             )
 
+    @accepts_cache(removed="6.0.0")
     def generate(
         self,
         inputs: torch.Tensor | None = None,

@@ -11,7 +11,7 @@ from transformers.models.auto.modeling_auto import MODEL_FOR_CAUSAL_LM_MAPPING
 
 from hf_equi.actions.resolution import resolve_tokens
 from hf_equi.errors import ConfigurationError, HfEquiWarning
-from hf_equi.generation.base_call import check_base
+from hf_equi.generation.base_call import check_base, check_states
 from hf_equi.generation.scorers import DEFAULT_REGARD
 from hf_equi.generation.search_checks import check_search
 from hf_equi.models.causal_lm.configuration_equi_lm import EquiLMConfig
@@ -49,6 +49,12 @@ class CausalLMTask(TextTask):
     def check_base(self, base: PreTrainedModel | type[PreTrainedModel]) -> None:
         """Refuse a base whose cache cannot hold orbits."""
         check_base(base)
+
+    def check_config(self, config: PreTrainedConfig) -> None:
+        """Refuse a config whose model cannot be wrapped, as one that keeps only recurrent states."""
+        super().check_config(config)
+        for model in self.classes(config):
+            check_states(model, config)
 
     def owns(self, model: PreTrainedModel) -> bool:
         """Whether it generates text from left to right."""

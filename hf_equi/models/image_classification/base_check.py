@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from transformers import PreTrainedModel
 
+from hf_equi.bases.signatures import parameters
 from hf_equi.errors import UnsupportedModelError
-from hf_equi.generation.base_call import parameters
 
 __all__ = ["check_classifier"]
 

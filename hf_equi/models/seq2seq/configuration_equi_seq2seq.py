@@ -9,6 +9,7 @@ from transformers import AutoConfig
 from transformers.configuration_utils import SubConfigSpec
 
 from hf_equi.actions.tokens import TokenMap
+from hf_equi.bases.compat import CACHE
 from hf_equi.errors import ConfigurationError
 from hf_equi.groups import DemographicGroup
 from hf_equi.models.configuration_equi import check_count, check_share
@@ -68,7 +69,7 @@ class EquiSeq2SeqConfig(EquiTextConfig):
 
     model_type = "equi_seq2seq"
     keys_to_ignore_at_inference: ClassVar[list[str]] = [
-        "past_key_values",
+        CACHE,
         "encoder_outputs",
         "chosen_element",
         "margin",

@@ -9,6 +9,7 @@ from transformers import LogitsProcessorList, StoppingCriteriaList
 from transformers.cache_utils import Cache
 from transformers.modeling_outputs import BaseModelOutput
 
+from hf_equi.bases.compat import accepts_cache, named_arguments
 from hf_equi.errors import ConfigurationError
 from hf_equi.generation.coupled_sampling import Prompts
 from hf_equi.generation.padding import infer_mask
@@ -26,13 +27,11 @@ if TYPE_CHECKING:
 
 __all__ = ["PairDecodingMixin"]
 
-# What `GenerationMixin.generate` takes by position behind the logits processors.
-_POSITIONAL = ("stopping_criteria", "prefix_allowed_tokens_fn", "synced_gpus", "assistant_model", "streamer")
-
 
 class PairDecodingMixin(DecodingMixin):
     """`generate` for a group that acts on source and target. Comes before `GenerationMixin` among a model's bases."""
 
+    @accepts_cache(removed="6.0.0")
     def generate(
         self,
         inputs: torch.Tensor | None = None,
@@ -69,7 +68,7 @@ class PairDecodingMixin(DecodingMixin):
             ConfigurationError: Without token ids; for a seed that is no number, or with sampled beams; for another
                 decoding method where members are decoded alone.
         """
-        kwargs = {**dict(zip(_POSITIONAL, args, strict=False)), **kwargs}
+        kwargs = {**named_arguments(args), **kwargs}
         ids, action = self._read_prompts(inputs, kwargs), self.resolve(group)
         call = (generation_config, logits_processor)
         method = self.config.create_method()
@@ -210,9 +209,7 @@ class PairDecodingMixin(DecodingMixin):
         }
         if (allowed := kwargs.get("prefix_allowed_tokens_fn")) is not None:
             texts = batch.tolist()
-            rows["prefix_allowed_tokens_fn"] = lambda row, tokens: allowed(
-                texts[row // samples] * samples + row % samples, tokens
-            )
+            rows["prefix_allowed_tokens_fn"] = lambda row, tokens: allowed(texts[row], tokens)
         return orbit, {**rows, "input_ids": ids[batch], "elements": orbit.element_of_row}
 
     def _log_weights(self, ids: torch.Tensor, action: TokenPairAction, kwargs: dict[str, Any]) -> torch.Tensor | None:

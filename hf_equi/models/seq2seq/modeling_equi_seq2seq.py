@@ -9,11 +9,11 @@ import torch
 from torch.nn.functional import nll_loss
 from transformers import AutoModelForSeq2SeqLM, GenerationMixin, PreTrainedModel
 from transformers.cache_utils import Cache
-from transformers.utils import ModelOutput
 
 from hf_equi.actions import TokenPairAction
 from hf_equi.actions.resolution import resolve_pair
 from hf_equi.actions.tokens import TokenMap
+from hf_equi.bases.compat import CachedOutput, accepts_cache
 from hf_equi.errors import ConfigurationError
 from hf_equi.generation.base_call import check_seq2seq_base
 from hf_equi.generation.chunks import is_sharded
@@ -36,22 +36,19 @@ __all__ = ["EquiForSeq2SeqLM", "EquiSeq2SeqLMOutput"]
 
 
 @dataclass
-class EquiSeq2SeqLMOutput(ModelOutput):
+class EquiSeq2SeqLMOutput(CachedOutput):
     """Output of `EquiForSeq2SeqLM`.
 
     Args:
         loss: `()` cross-entropy in nats a token, with `labels`.
         logits: `(batch, tokens, vocab)` float32 log-probabilities of the symmetrised model.
-        past_key_values: The orbit cache, with `use_cache`.
+        cache: The orbit cache, with `use_cache`; also under the older name for it.
         encoder_outputs: The encoded orbits, to pass on.
         chosen_element: `(batch,)` the element that equizero took.
         margin: `(batch,)` by how much its loss was below that of the next member.
         group_weights: `(batch, group)` the weights of λ-equitune, which add up to 1.
     """
 
-    loss: torch.Tensor | None = None
-    logits: torch.Tensor | None = None
-    past_key_values: Cache | None = None
     encoder_outputs: OrbitEncoderOutput | None = None
     chosen_element: torch.Tensor | None = None
     margin: torch.Tensor | None = None
@@ -123,6 +120,7 @@ class EquiForSeq2SeqLM(  # type: ignore[misc]
         """What encodes the orbits of sources: `(batch, group, length, hidden)`."""
         return OrbitEncoder(self)
 
+    @accepts_cache()
     def forward(  # noqa: PLR0913, PLR0917  the signature that transformers expects
         self,
         input_ids: torch.Tensor | None = None,
@@ -130,7 +128,7 @@ class EquiForSeq2SeqLM(  # type: ignore[misc]
         decoder_input_ids: torch.Tensor | None = None,
         decoder_attention_mask: torch.Tensor | None = None,
         encoder_outputs: OrbitEncoderOutput | None = None,
-        past_key_values: Cache | None = None,
+        cache: Cache | None = None,
         labels: torch.Tensor | None = None,
         use_cache: bool | None = None,
         logits_to_keep: int = 0,
@@ -147,7 +145,7 @@ class EquiForSeq2SeqLM(  # type: ignore[misc]
             decoder_input_ids: `(batch, tokens)` what was written so far; by default the labels, shifted.
             decoder_attention_mask: `(batch, past + tokens)`, 0 at padding.
             encoder_outputs: Of this model's encoder, in the place of `input_ids`.
-            past_key_values: Of a call before this one, or an empty cache of the base.
+            cache: Of a call before this one, or an empty cache of the base.
             labels: `(batch, tokens)`; −100 is left out of the loss. See `config.teacher_forcing_ratio` for training.
             use_cache: Whether to return a cache; by default where one was passed.
             logits_to_keep: The last so many places alone, 0 for all.
@@ -171,8 +169,8 @@ class EquiForSeq2SeqLM(  # type: ignore[misc]
         orbit_inputs = OrbitInputs(
             input_ids=_required(decoder_input_ids),
             attention_mask=decoder_attention_mask,
-            cache=past_key_values,
-            use_cache=past_key_values is not None if use_cache is None else use_cache,
+            cache=cache,
+            use_cache=cache is not None if use_cache is None else use_cache,
             logits_to_keep=logits_to_keep if labels is None else 0,  # the loss needs all places
             chunk=self.config.orbit_chunk_size,
             extras=extras,

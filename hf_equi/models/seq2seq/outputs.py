@@ -9,6 +9,7 @@ import torch
 from transformers import GenerationConfig, LogitsProcessor
 from transformers.utils import ModelOutput
 
+from hf_equi.bases.compat import CACHE
 from hf_equi.generation.coupled_sampling import CoupledNoise, Prompts
 from hf_equi.symmetrizers import Equitune, Orbit, Symmetrizer
 
@@ -164,7 +165,7 @@ def take_rows(out: Any, rows: torch.Tensor, length: int) -> Any:
     if isinstance(out, torch.Tensor):
         return out[rows, :length]
     steps = length - (out.sequences.shape[1] - len(out.scores)) if out.get("scores") is not None else None
-    taken = {name: _take(value, rows, steps) for name, value in out.items() if name != "past_key_values"}
+    taken = {name: _take(value, rows, steps) for name, value in out.items() if name != CACHE}
     return type(out)(**{**taken, "sequences": out.sequences[rows, :length]})
 
 

@@ -9,6 +9,7 @@ import torch
 from transformers import PreTrainedModel
 
 from hf_equi.actions import TokenAction
+from hf_equi.bases.compat import cache_of, cached
 from hf_equi.generation.base_call import call_base
 from hf_equi.generation.encoded_source import EncodedSource
 from hf_equi.generation.orbit_forward import OrbitInputs, forward_orbit
@@ -97,9 +98,9 @@ def roll_out_independent(
 
     def read(tokens: torch.Tensor) -> torch.Tensor:
         nonlocal cache
-        step = {"decoder_input_ids": tokens[:, None], "past_key_values": cache, "use_cache": True, **encoded}
+        step = {"decoder_input_ids": tokens[:, None], "use_cache": True, **cached(cache), **encoded}
         out = call_base(base, step, 1)
-        cache = out.past_key_values
+        cache = cache_of(out)
         logits = out.logits[:, -1]
         row_scores: torch.Tensor = logits.to(torch.promote_types(logits.dtype, torch.float32)).log_softmax(-1)
         return row_scores

@@ -6,8 +6,7 @@ import warnings
 from pathlib import Path
 from typing import Any, ClassVar
 
-from transformers.utils import cached_file
-
+from hf_equi.bases.compat import find_file
 from hf_equi.errors import ConfigurationError, HfEquiWarning
 from hf_equi.models.checkpoints import CheckpointMixin
 
@@ -76,9 +75,8 @@ class VisionCheckpointMixin(CheckpointMixin):
 def load_processor(auto_class: Any, path: Any, hub: dict[str, Any]) -> Any:
     """The processor beside a checkpoint, or `None` where there is none; one that cannot be read gives a warning."""
     known = {name: hub[name] for name in hub if name != "trust_remote_code"}
-    missing = {"_raise_exceptions_for_missing_entries": False, "_raise_exceptions_for_connection_errors": False}
     try:
-        found = [name for name in _FILES if cached_file(path, name, **known, **missing) is not None]
+        found = [name for name in _FILES if find_file(path, name, unreachable=True, **known) is not None]
     except OSError:  # no such repository: that of the weights says so
         return None
     if not found:

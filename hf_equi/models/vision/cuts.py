@@ -17,8 +17,8 @@ from torch import Tensor, nn
 from transformers import PreTrainedModel
 
 from hf_equi.actions.images import GridAction, PixelAction
+from hf_equi.bases.signatures import parameters
 from hf_equi.errors import UnsupportedModelError
-from hf_equi.generation.base_call import parameters
 from hf_equi.groups.spatial import ImageGroup
 
 __all__ = [

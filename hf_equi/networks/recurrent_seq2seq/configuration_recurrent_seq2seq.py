@@ -7,6 +7,7 @@ from typing import Any, ClassVar
 from huggingface_hub.dataclasses import strict
 from transformers import PreTrainedConfig
 
+from hf_equi.bases.compat import CACHE
 from hf_equi.errors import ConfigurationError
 from hf_equi.networks.recurrent_seq2seq.layers import CELLS
 
@@ -46,7 +47,7 @@ class RecurrentSeq2SeqConfig(PreTrainedConfig):
     """
 
     model_type = "recurrent_seq2seq"
-    keys_to_ignore_at_inference: ClassVar[list[str]] = ["past_key_values", "encoder_state"]
+    keys_to_ignore_at_inference: ClassVar[list[str]] = [CACHE, "encoder_state"]
 
     vocab_size: int = 32
     decoder_vocab_size: int | None = None

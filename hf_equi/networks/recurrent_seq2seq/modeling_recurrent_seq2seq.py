@@ -11,6 +11,7 @@ from transformers import GenerationMixin, PreTrainedModel
 from transformers import initialization as init
 from transformers.utils import ModelOutput
 
+from hf_equi.bases.compat import CachedOutput, accepts_cache, cached
 from hf_equi.errors import ConfigurationError
 from hf_equi.networks.recurrent_seq2seq.configuration_recurrent_seq2seq import RecurrentSeq2SeqConfig
 from hf_equi.networks.recurrent_seq2seq.decoder import RecurrentDecoder
@@ -24,20 +25,17 @@ __all__ = ["RecurrentSeq2Seq", "RecurrentSeq2SeqOutput"]
 
 
 @dataclass
-class RecurrentSeq2SeqOutput(ModelOutput):
+class RecurrentSeq2SeqOutput(CachedOutput):
     """Output of `RecurrentSeq2Seq`.
 
     Args:
         loss: `()` cross-entropy in nats a token, with `labels`.
         logits: `(B, T, V)` scores of each next token.
-        past_key_values: The decoder's state, with `use_cache`.
+        cache: The decoder's state, with `use_cache`; also under the older name for it.
         encoder_last_hidden_state: `(B, length, width)`.
         encoder_state: `(B, S, width)`, the state that the decoder starts with.
     """
 
-    loss: torch.Tensor | None = None
-    logits: torch.Tensor | None = None
-    past_key_values: RecurrentCache | None = None
     encoder_last_hidden_state: torch.Tensor | None = None
     encoder_state: torch.Tensor | None = None
 
@@ -46,7 +44,7 @@ class RecurrentSeq2Seq(PreTrainedModel, GenerationMixin):
     r"""A recurrent encoder-decoder with attention: RNN, GRU or LSTM, one hidden layer, a bidirectional encoder.
 
     The networks of the compositional generalisation experiments. Sentences of any length run in one batch; the
-    decoder's hidden state travels as `past_key_values`, so `generate` decodes in all its ways but with assistants,
+    decoder's hidden state travels as the cache, so `generate` decodes in all its ways but with assistants,
     which would have to take tokens back.
 
     Args:
@@ -81,6 +79,7 @@ class RecurrentSeq2Seq(PreTrainedModel, GenerationMixin):
         """What makes the layers."""
         return PlainLayers()
 
+    @accepts_cache()
     def forward(  # noqa: PLR0913, PLR0917  the signature that transformers expects
         self,
         input_ids: torch.Tensor | None = None,
@@ -88,7 +87,7 @@ class RecurrentSeq2Seq(PreTrainedModel, GenerationMixin):
         decoder_input_ids: torch.Tensor | None = None,
         decoder_attention_mask: torch.Tensor | None = None,
         encoder_outputs: Any = None,
-        past_key_values: RecurrentCache | None = None,
+        cache: RecurrentCache | None = None,
         labels: torch.Tensor | None = None,
         use_cache: bool | None = None,
         return_dict: bool | None = None,
@@ -102,7 +101,7 @@ class RecurrentSeq2Seq(PreTrainedModel, GenerationMixin):
             decoder_input_ids: `(B, T)` target tokens read so far; by default the labels, shifted.
             decoder_attention_mask: `(B, past + T)`, 0 at padding, which leaves the state as it is.
             encoder_outputs: What the encoder returned, in the place of `input_ids`.
-            past_key_values: The state after the tokens before these.
+            cache: The state after the tokens before these.
             labels: `(B, T)`; −100 is left out of the loss. In training, `config.teacher_forcing_ratio` of the
                 sentences read the labels and the others their own best tokens; the loss of those ends at the
                 end-of-sequence token that they choose.
@@ -119,7 +118,7 @@ class RecurrentSeq2Seq(PreTrainedModel, GenerationMixin):
                 raise ConfigurationError("RecurrentSeq2Seq needs input_ids or encoder_outputs")
             encoder_outputs = self.encoder(input_ids, attention_mask)
         encoded = _read_encoder(encoder_outputs)
-        cache = past_key_values if past_key_values is not None else RecurrentCache()
+        cache = RecurrentCache() if cache is None else cache
         cell = _Steps(self.decoder, encoded, cache.state, attention_mask)
         # Collators that know the model shift the labels themselves; with a mask the inputs are somebody's own.
         if labels is not None and (decoder_input_ids is None or self._draws(decoder_input_ids, labels)):
@@ -136,9 +135,9 @@ class RecurrentSeq2Seq(PreTrainedModel, GenerationMixin):
         result = RecurrentSeq2SeqOutput(
             loss=loss,
             logits=logits,
-            past_key_values=cache if keeps else None,
             encoder_last_hidden_state=encoded.last_hidden_state,
             encoder_state=encoded.encoder_state,
+            **cached(cache if keeps else None),
         )
         return result.to_tuple() if return_dict is False else result
 

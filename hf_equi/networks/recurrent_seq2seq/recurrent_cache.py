@@ -51,6 +51,16 @@ class RecurrentCache(Cache):
         """Whether a token was read."""
         return self.state is not None
 
+    @property
+    def is_linear(self) -> list[bool]:
+        """`[False]`: the state grows token by token, so `generate` feeds the new tokens alone."""
+        return [False]
+
+    @property
+    def is_croppable(self) -> bool:
+        """`False`: a state does not remember the states before it."""
+        return False
+
     def reorder_cache(self, beam_idx: torch.Tensor) -> None:
         """Take the sentences `beam_idx`, `(B,)`, in their order."""
         self.batch_select_indices(beam_idx)

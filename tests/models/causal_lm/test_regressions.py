@@ -15,6 +15,7 @@ from transformers import AutoModelForCausalLM, PreTrainedModel
 
 import hf_equi
 from hf_equi import DemographicGroup, EquiLM
+from hf_equi.bases.compat import CACHE
 from hf_equi.errors import ActionError, ConfigurationError, UnsupportedModelError
 from hf_equi.generation import EquiLogitsProcessor
 
@@ -67,9 +68,9 @@ def test_padding_is_inferred_as_generate_infers_it():
 @pytest.mark.parametrize("other", [RACE, DemographicGroup([["nurse", "driver"], ["song", "person"]])])
 def test_a_cache_is_not_continued_with_another_group(other):
     lm = hf_equi.symmetrize(base_model(), GENDER, tokenizer=tokenizer(), multi_token="skip")
-    cache = lm(ids("the man"), use_cache=True).past_key_values
+    cache = lm(ids("the man"), use_cache=True).cache
     with pytest.raises(UnsupportedModelError, match="cannot be continued with"):
-        lm(ids(" person"), past_key_values=cache, group=other)
+        lm(ids(" person"), cache=cache, group=other)
 
 
 def test_recurrent_layers_read_one_token_at_a_time_after_a_cache():
@@ -77,13 +78,13 @@ def test_recurrent_layers_read_one_token_at_a_time_after_a_cache():
     text = ids("the black man met a white woman and he")
     with torch.no_grad():
         whole = lm(text).logits[:, -1]
-        cache = lm(text[:, :3], use_cache=True).past_key_values
+        cache = lm(text[:, :3], use_cache=True).cache
         torch.testing.assert_close(
-            lm(text[:, 3:], past_key_values=cache, logits_to_keep=1).logits[:, -1], whole, atol=1e-5, rtol=1e-5
+            lm(text[:, 3:], cache=cache, logits_to_keep=1).logits[:, -1], whole, atol=1e-5, rtol=1e-5
         )
-        cache = lm(text[:, :3], use_cache=True).past_key_values
+        cache = lm(text[:, :3], use_cache=True).cache
         with pytest.raises(UnsupportedModelError, match="cannot score"):
-            lm(text[:, 3:], past_key_values=cache)
+            lm(text[:, 3:], cache=cache)
     plain = lm.generate(text, max_new_tokens=5)
     assert lm.generate(text, max_new_tokens=5, prefill_chunk_size=3).tolist() == plain.tolist()
 
@@ -174,9 +175,9 @@ def test_settings_can_be_changed_on_loading(tmp_path, loader):
 def test_chosen_element_is_that_of_the_cache():
     lm = wrap(method="canonical")
     out = lm(ids("the woman was white"), use_cache=True)
-    again = lm(ids(" person"), past_key_values=out.past_key_values)
+    again = lm(ids(" person"), cache=out.cache)
     assert again.chosen_element.tolist() == out.chosen_element.tolist() != [0]
-    assert lm.config.keys_to_ignore_at_inference == ["past_key_values", "chosen_element"]
+    assert lm.config.keys_to_ignore_at_inference == [CACHE, "chosen_element"]
 
 
 def test_loss_of_a_mixture_does_not_depend_on_a_cache():

@@ -10,6 +10,7 @@ from torch.nn.functional import cross_entropy
 from transformers.utils.generic import find_labels
 
 from hf_equi import DemographicGroup, EquiForSeq2SeqLM
+from hf_equi.bases.compat import cache_of
 from hf_equi.errors import ActionError, ConfigurationError, UnsupportedModelError
 from hf_equi.models.seq2seq import EquiSeq2SeqConfig
 from hf_equi.testing import assert_equivariant
@@ -170,10 +171,10 @@ def test_tokens_one_at_a_time(family, method):
             attention_mask=batch["attention_mask"],
             encoder_outputs=encoded,
             decoder_input_ids=prefix[:, place : place + 1],
-            past_key_values=cache,
+            cache=cache,
             use_cache=True,
         )
-        cache = out.past_key_values
+        cache = out.cache
         torch.testing.assert_close(out.logits[:, 0], whole[:, place], atol=1e-5, rtol=1e-5)
     last = model(**batch, decoder_input_ids=prefix, logits_to_keep=2).logits
     torch.testing.assert_close(last, whole[:, -2:], atol=1e-5, rtol=0)
@@ -197,7 +198,7 @@ def test_outputs_as_a_tuple():
     assert torch.equal(plain[0], named.loss)
     assert torch.equal(plain[1], named.logits)
     assert named.group_weights is None
-    assert named.past_key_values is None
+    assert named.cache is None
 
 
 def test_labels_are_found():
@@ -233,12 +234,12 @@ def test_encoder_outputs_of_the_base_are_refused():
 def test_other_caches_are_refused(family):
     model = wrap(family, TWO)
     batch, prefix = encode(model), targets(model)
-    plain = model.base(**batch, decoder_input_ids=prefix, use_cache=True).past_key_values
+    plain = cache_of(model.base(**batch, decoder_input_ids=prefix, use_cache=True))
     with pytest.raises(UnsupportedModelError, match="filled by another model"):
-        model(**batch, decoder_input_ids=prefix, past_key_values=plain)
-    own = model(**batch, decoder_input_ids=prefix, use_cache=True).past_key_values
+        model(**batch, decoder_input_ids=prefix, cache=plain)
+    own = model(**batch, decoder_input_ids=prefix, use_cache=True).cache
     with pytest.raises(UnsupportedModelError, match="holds orbits of"):
-        model(**batch, decoder_input_ids=prefix, past_key_values=own, group=SIX)
+        model(**batch, decoder_input_ids=prefix, cache=own, group=SIX)
 
 
 def test_a_config_without_a_group_is_refused():

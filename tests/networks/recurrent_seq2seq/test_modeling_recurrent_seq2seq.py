@@ -53,17 +53,17 @@ def test_decoding_in_pieces_is_decoding_at_once(cell):
     model = network(cell)
     source, mask = pad(sentences())
     whole = model(source, mask, decoder_input_ids=TARGETS, use_cache=False)
-    assert whole.past_key_values is None
+    assert whole.cache is None
     encoded = model.encoder(source, mask)
     first = model(attention_mask=mask, encoder_outputs=encoded, decoder_input_ids=TARGETS[:, :1])
-    assert first.past_key_values.get_seq_length() == 1
+    assert first.cache.get_seq_length() == 1
     rest = model(
         attention_mask=mask,
         encoder_outputs=tuple(encoded.values()),
         decoder_input_ids=TARGETS[:, 1:],
-        past_key_values=first.past_key_values,
+        cache=first.cache,
     )
-    assert rest.past_key_values.get_seq_length() == 4
+    assert rest.cache.get_seq_length() == 4
     found = torch.cat([first.logits, rest.logits], 1)
     torch.testing.assert_close(found, whole.logits, atol=1e-6, rtol=0)
     assert torch.equal(first.encoder_last_hidden_state, encoded.last_hidden_state)
@@ -80,9 +80,7 @@ def test_padding_of_the_decoder_is_passed_over():
         torch.testing.assert_close(logits[index, mask[index] == 1], wanted, atol=1e-6, rtol=0)
     # After a cache, the mask is that of all tokens so far.
     first = model(source, decoder_input_ids=ids[:, :2], decoder_attention_mask=mask[:, :2])
-    last = model(
-        source, decoder_input_ids=ids[:, 2:], decoder_attention_mask=mask, past_key_values=first.past_key_values
-    )
+    last = model(source, decoder_input_ids=ids[:, 2:], decoder_attention_mask=mask, cache=first.cache)
     torch.testing.assert_close(last.logits[:, 0], logits[:, 2], atol=1e-6, rtol=0)
 
 

@@ -1,0 +1,277 @@
+"""The one border with the releases of other packages: all that differs between those that this library works with.
+
+transformers 5.24 renamed the cache. Up to 5.23 forwards, `prepare_inputs_for_generation`, `generate` and outputs call
+it `past_key_values`, and since then `cache`. Nothing outside this module depends on which it is. What the installed
+packages can do is read off them, not off their version numbers.
+
+A private name of another package that this library reads or overrides is listed in `PRIVATE_NAMES`, which the tests
+compare with the installed release: an override of a method that no longer exists would do nothing, and say nothing.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable
+from dataclasses import dataclass, fields
+from functools import wraps
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import torch
+from transformers import DynamicCache, GenerationMixin, PrefixConstrainedLogitsProcessor, PreTrainedConfig
+from transformers.cache_utils import Cache
+from transformers.modeling_outputs import CausalLMOutputWithPast
+from transformers.utils import ModelOutput, cached_file
+
+from hf_equi.bases.signatures import parameters
+from hf_equi.errors import ConfigurationError
+
+__all__ = [
+    "CACHE",
+    "PRIVATE_NAMES",
+    "CachedOutput",
+    "accepts_cache",
+    "allowed_tokens",
+    "cache_of",
+    "cached",
+    "find_file",
+    "is_recurrent",
+    "named_arguments",
+    "renamed_cache",
+    "takes_cache",
+]
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+_NEW, _OLD = "cache", "past_key_values"
+
+CACHE: str = _NEW if _NEW in {field.name for field in fields(CausalLMOutputWithPast)} else _OLD
+"""What the installed transformers calls a cache: as an argument, and as a field of an output."""
+
+PRIVATE_NAMES: dict[str, tuple[str, ...]] = {
+    "transformers.GenerationMixin": (
+        "_get_logits_processor",
+        "_get_stopping_criteria",
+        "_prepare_static_cache",
+        "_sample",
+        "_supports_default_dynamic_cache",
+        "_validate_model_kwargs",
+    ),
+    "transformers.PreTrainedModel": (
+        "_hf_peft_config_loaded",
+        "_init_weights",
+        "_is_stateful",
+        "_skip_keys_device_placement",
+        "_supports_attention_backend",
+        "_supports_flash_attn",
+        "_supports_flex_attn",
+        "_supports_sdpa",
+    ),
+    "transformers.PreTrainedConfig": ("_attn_implementation",),
+    "transformers.GenerationConfig": ("_get_default_generation_params",),
+    "transformers.AutoModel": ("_model_mapping",),
+    "transformers.PrefixConstrainedLogitsProcessor": ("_prefix_allowed_tokens_fn",),
+    "peft.tuners.tuners_utils": ("_maybe_include_all_linear_layers",),
+}
+"""The private names that this library leans on, by owner. What for, and what could take their place, is in
+docs/compatibility.md."""
+
+
+def cached(cache: Cache | None) -> dict[str, Cache | None]:
+    """A cache as an argument of a forward, or as a field of an output, by the name that the release has for it.
+
+    Example:
+        >>> list(cached(None)) == [CACHE]
+        True
+    """
+    return {CACHE: cache}
+
+
+def cache_of(output: Any) -> Any:
+    """The cache that an output holds, or `None`."""
+    return getattr(output, CACHE, None)
+
+
+def takes_cache(function: Callable[..., Any]) -> bool:
+    """Whether a forward takes a cache of transformers. Code from the Hub may still call it by the older name."""
+    return not {_NEW, _OLD}.isdisjoint(parameters(function))
+
+
+def renamed_cache(arguments: dict[str, Any], accepted: frozenset[str]) -> dict[str, Any]:
+    """The arguments of a forward, with the cache under the name that this forward has for it.
+
+    Args:
+        arguments: What it is to be called with.
+        accepted: The names of what it takes.
+
+    Example:
+        >>> renamed_cache(cached(None), frozenset({"input_ids", "cache"}))
+        {'cache': None}
+    """
+    own = next((name for name in (_NEW, _OLD) if name in accepted), CACHE)
+    return {own if name in {_NEW, _OLD} else name: value for name, value in arguments.items()}
+
+
+def accepts_cache(removed: str = "5.40.0") -> Callable[[F], F]:
+    """Let a method be called with `cache=` or `past_key_values=`, as methods of transformers are.
+
+    The method itself has a parameter `cache`, or passes on what it is given by the name of the release. Where
+    transformers deprecates the older name, this one warns as transformers does.
+
+    Args:
+        removed: The release of transformers in which the older name goes.
+
+    Raises:
+        ConfigurationError: In a call with both, where both are current.
+
+    Example:
+        >>> @accepts_cache()
+        ... def forward(cache=None):
+        ...     return cache
+        >>> forward(cache=3)
+        3
+    """
+
+    def decorate(function: F) -> F:
+        if CACHE == _NEW:
+            from transformers.utils.deprecation import deprecate_kwarg  # noqa: PLC0415  for this release alone
+
+            renamed: F = deprecate_kwarg(_OLD, removed, new_name=_NEW)(function)
+            return renamed
+        return _with_both_names(function)
+
+    return decorate
+
+
+def _with_both_names(function: F) -> F:
+    """For releases that call a cache `past_key_values`: seen from outside, so does the method."""
+    signature = inspect.signature(function)
+    inner = _NEW if _NEW in signature.parameters else _OLD
+    outer = _OLD if inner == _NEW else _NEW
+
+    @wraps(function)
+    def call(*args: Any, **kwargs: Any) -> Any:
+        if outer in kwargs:
+            if kwargs.get(inner) is not None:
+                raise ConfigurationError(f"{_NEW} and {_OLD} are two names of one argument: pass one of them")
+            kwargs[inner] = kwargs.pop(outer)
+        return function(*args, **kwargs)
+
+    named = [each.replace(name=_OLD) if each.name == _NEW else each for each in signature.parameters.values()]
+    call.__signature__ = signature.replace(parameters=named)  # type: ignore[attr-defined]
+    return call  # type: ignore[return-value]
+
+
+if TYPE_CHECKING or CACHE == _NEW:
+
+    @dataclass
+    class CachedOutput(ModelOutput):
+        """What outputs of models with a cache begin with; subclasses add fields.
+
+        `output.cache` and `output.past_key_values` are the same, whichever of them the release knows.
+
+        Args:
+            loss: `()`, with `labels`.
+            logits: `(batch, tokens, vocab)` scores.
+            cache: The cache, with `use_cache`.
+        """
+
+        loss: torch.Tensor | None = None
+        logits: torch.Tensor | None = None
+        cache: Any = None
+
+else:
+
+    @dataclass
+    class CachedOutput(ModelOutput):
+        """What outputs of models with a cache begin with: as above, for releases that know the older name."""
+
+        loss: torch.Tensor | None = None
+        logits: torch.Tensor | None = None
+        past_key_values: Any = None
+
+        @property
+        def cache(self):
+            """The cache."""
+            return self.past_key_values
+
+        def __getitem__(self, key):
+            return super().__getitem__(_older(key))
+
+        def __setitem__(self, key, value):
+            super().__setitem__(_older(key), value)
+
+        def __setattr__(self, name, value):
+            super().__setattr__(_older(name), value)
+
+        def __contains__(self, key):
+            return super().__contains__(_older(key))
+
+        def get(self, key, default=None):
+            """As of a dictionary."""
+            return super().get(_older(key), default)
+
+
+def _older(key: Any) -> Any:
+    return _OLD if key == _NEW else key
+
+
+def allowed_tokens(constraint: PrefixConstrainedLogitsProcessor) -> Callable[[int, torch.Tensor], list[int]]:
+    """The function that a constraint asks: the tokens that may follow, of a number and what was written so far."""
+    allowed: Callable[[int, torch.Tensor], list[int]] = constraint._prefix_allowed_tokens_fn
+    return allowed
+
+
+def named_arguments(args: tuple[Any, ...]) -> dict[str, Any]:
+    """What stands behind `logits_processor` in a call of `generate`, by name.
+
+    Raises:
+        TypeError: For more than there are names.
+
+    Example:
+        >>> named_arguments((None, max))
+        {'stopping_criteria': None, 'prefix_allowed_tokens_fn': <built-in function max>}
+    """
+    names = list(inspect.signature(GenerationMixin.generate).parameters)
+    names = [name for name in names[names.index("logits_processor") + 1 :] if name != "kwargs"]
+    if len(args) > len(names):
+        raise TypeError(f"generate() takes {len(names)} arguments behind logits_processor, and {len(args)} were given")
+    return dict(zip(names, args, strict=False))
+
+
+def is_recurrent(config: PreTrainedConfig) -> bool:
+    """Whether all that a model keeps of a text are recurrent states, which no layer of attention goes with.
+
+    Example:
+        >>> from transformers import GPT2Config, MambaConfig
+        >>> is_recurrent(MambaConfig()), is_recurrent(GPT2Config())
+        (True, False)
+    """
+    try:
+        layers = DynamicCache(config=config).is_linear
+    except (AttributeError, ValueError):  # a config that does not say what its layers are
+        return False
+    return bool(layers) and all(layers)
+
+
+def find_file(folder: Any, name: str, *, unreachable: bool = False, gated: bool = False, **hub: Any) -> str | None:
+    """Where a file of a folder or repository lies, from the cache or the Hub, or `None` where there is none.
+
+    Args:
+        folder: A folder, or the name of a repository.
+        name: The file's name.
+        unreachable: Whether the answer is `None`, too, where the Hub cannot be reached.
+        gated: Whether it is, too, for a repository that may not be read.
+        **hub: `revision`, `token`, `cache_dir` and the like.
+
+    Raises:
+        OSError: For a repository that does not exist; for what was not allowed for.
+    """
+    found: str | None = cached_file(
+        folder,
+        name,
+        _raise_exceptions_for_missing_entries=False,
+        _raise_exceptions_for_connection_errors=not unreachable,
+        _raise_exceptions_for_gated_repo=not gated,
+        **hub,
+    )
+    return found
