@@ -1,0 +1,65 @@
+"""Which releases of the packages beneath this library were tested, and a word about all others."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Iterable
+from importlib.metadata import PackageNotFoundError, requires, version
+
+from packaging.requirements import Requirement
+
+from hf_equi.errors import HfEquiWarning
+
+__all__ = ["untested", "warn_of_untested"]
+
+
+def untested(requirements: Iterable[str] | None = None) -> dict[str, Requirement]:
+    """The installed packages whose release lies outside the tested range.
+
+    Args:
+        requirements: Names and ranges, as `"torch>=2.6,<2.15"`; by default what this package depends on. The bounds
+            in its metadata are the releases that its tests have passed with.
+
+    Returns:
+        The installed release of each such package, in words, and the requirement that it does not meet.
+
+    Example:
+        >>> list(untested(["packaging>=1000"]).values())
+        [<Requirement('packaging>=1000')>]
+        >>> untested(["packaging>=1", "a-package-that-is-not-installed>=1"])
+        {}
+    """
+    found = {}
+    for requirement in map(Requirement, _own() if requirements is None else requirements):
+        if requirement.marker is not None and not requirement.marker.evaluate({"extra": ""}):
+            continue
+        try:
+            installed = version(requirement.name)
+        except PackageNotFoundError:
+            continue  # the import that needs it says so
+        if not requirement.specifier.contains(installed, prereleases=True):
+            found[f"{requirement.name} {installed}"] = requirement
+    return found
+
+
+def warn_of_untested() -> None:
+    """Say in one line which of the installed releases were not tested, and which were.
+
+    Warns:
+        HfEquiWarning: If there are any. Everything goes on all the same.
+    """
+    if found := untested():
+        tested = " ".join(f'"{requirement.name}{requirement.specifier}"' for requirement in found.values())
+        warnings.warn(
+            f"hf_equi was not tested with {', '.join(found)}. If something fails, install releases that it was tested "
+            f"with: pip install {tested}",
+            HfEquiWarning,
+            stacklevel=3,
+        )
+
+
+def _own() -> list[str]:
+    try:
+        return requires("hf_equi") or []
+    except PackageNotFoundError:  # run from a folder, without being installed
+        return []
