@@ -4,28 +4,41 @@ PYTHON ?= $(shell for p in python3.11 python3; do $$p -c pass 2>/dev/null && ech
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.stamp
+OLDEST := .venv-oldest
+NEWEST := .venv-newest
+QUIETLY := --quiet --disable-pip-version-check
 
 # What the demo runs, and how the tests are spread: override with `make demo DEMO=…`, `make test PYTEST_ARGS=…`.
 DEMO ?= hf-equi audit --model demo --group gender --samples 20 --seed 7 --out runs/demo
 PYTEST_ARGS ?= -n 2
+COMPATIBILITY_ARGS ?=  # --write puts the table into docs/compatibility.md
 BENCHMARK ?= benchmarks/causal_lm.py  # or equizero.py, seq2seq.py, training.py, vision.py beside it
 
 # Neither the demo nor the tests load anything from a network.
 OFFLINE := HF_HUB_OFFLINE=1 TOKENIZERS_PARALLELISM=false
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check style benchmark clean
+.PHONY: help demo test test-oldest test-newest check style benchmark clean
 .DELETE_ON_ERROR:
 
 help:  ## Show this list.
 	@echo "make TARGET, where TARGET is one of"
-	@sed -n 's/^\([a-z]*\):.*##/  \1 #/p' $(firstword $(MAKEFILE_LIST)) | awk -F' # ' '{printf "%-12s%s\n", $$1, $$2}'
+	@sed -n 's/^\([a-z-]*\):.*##/  \1 #/p' $(firstword $(MAKEFILE_LIST)) | awk -F' # ' '{printf "%-14s%s\n", $$1, $$2}'
 
 demo: $(STAMP)  ## Audit a language model before and after symmetrizing it; the report goes to runs/demo.
 	@$(OFFLINE) $(BIN)/$(DEMO)
 
 test: check  ## Check style and types, then run all tests.
 	$(OFFLINE) OMP_NUM_THREADS=1 $(BIN)/python -m pytest $(PYTEST_ARGS)
+
+test-oldest: $(OLDEST)/.stamp  ## Run what a release can break with the oldest releases that are allowed.
+	$(OFFLINE) OMP_NUM_THREADS=1 $(OLDEST)/bin/python tests/compatibility.py oldest $(COMPATIBILITY_ARGS)
+
+test-newest: $(NEWEST)/.stamp  ## Run the same with whatever the package index serves, bounds ignored.
+	@names=$$($(NEWEST)/bin/python tests/compatibility.py dependencies) \
+	    && $(NEWEST)/bin/python -m pip install $(QUIETLY) --upgrade --upgrade-strategy eager $$names
+	@$(NEWEST)/bin/python -m pip install $(QUIETLY) --no-deps -e .
+	$(OFFLINE) OMP_NUM_THREADS=1 $(NEWEST)/bin/python tests/compatibility.py newest $(COMPATIBILITY_ARGS)
 
 check: $(STAMP)  ## Check format, lint and types, and change nothing.
 	$(BIN)/ruff format --check .
@@ -40,16 +53,31 @@ benchmark: $(STAMP)  ## Time the library against plain transformers, as ratios.
 	$(OFFLINE) $(BIN)/python $(BENCHMARK)
 
 clean:  ## Remove the environment and all caches.
-	rm -rf $(VENV) dist .hypothesis .mypy_cache .pytest_cache .ruff_cache
+	rm -rf $(VENV) $(OLDEST) $(NEWEST) dist .hypothesis .mypy_cache .pytest_cache .ruff_cache
 	find hf_equi tests examples benchmarks -name __pycache__ -prune -exec rm -rf {} +
 
 # torch comes first and alone: pip then takes the build that suits the machine, a CPU one where there is one to choose,
 # and the dependencies of the rest find it installed.
 $(STAMP): pyproject.toml constraints.txt
+	$(call make-venv,$(VENV))
+	@$(BIN)/python -m pip install $(QUIETLY) -c constraints.txt torch
+	@$(BIN)/python -m pip install $(QUIETLY) -c constraints.txt -e '.[dev]'
+	@touch $@
+
+$(OLDEST)/.stamp: pyproject.toml constraints-oldest.txt
+	$(call make-venv,$(OLDEST))
+	@$(OLDEST)/bin/python -m pip install $(QUIETLY) -c constraints-oldest.txt torch
+	@$(OLDEST)/bin/python -m pip install $(QUIETLY) -c constraints-oldest.txt -e '.[test]'
+	@touch $@
+
+$(NEWEST)/.stamp:
+	$(call make-venv,$(NEWEST))
+	@$(NEWEST)/bin/python -m pip install $(QUIETLY) torch
+	@touch $@
+
+define make-venv
 	@"$(PYTHON)" -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
 	    || { echo 'Python 3.11 or newer is needed; name one with: make PYTHON=/path/to/python3.11' >&2; exit 1; }
-	@echo 'Setting up $(VENV). This takes a minute or two, once.'
-	@"$(PYTHON)" -m venv $(VENV)
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt torch
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev]'
-	@touch $@
+	@echo 'Setting up $(1). This takes a minute or two, once.'
+	@"$(PYTHON)" -m venv $(1)
+endef
