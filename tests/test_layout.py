@@ -12,7 +12,10 @@ ROOT = Path(__file__).parents[1]
 PACKAGE = ROOT / "hf_equi"
 MODULES = sorted(PACKAGE.rglob("*.py"))
 SOURCES = MODULES + sorted(
-    path for name in ("tests", "examples", "benchmarks") for path in (ROOT / name).rglob("*.py")
+    path
+    for name in ("tests", "examples", "benchmarks")
+    for path in (ROOT / name).rglob("*.py")
+    if ROOT / "tests" / "data" not in path.parents
 )
 
 MAX_FILE_LINES = 400

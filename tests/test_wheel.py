@@ -51,7 +51,7 @@ def test_the_wheel_runs_the_first_example_in_a_new_environment(tmp_path):
     (wheel,) = tmp_path.glob("hf_equi-*.whl")
     venv.create(tmp_path / "new", with_pip=True)
     python = tmp_path / "new" / ("Scripts" if os.name == "nt" else "bin") / "python"
-    # The build of torch is the reader's choice; it takes gigabytes where a GPU is assumed, so it is the one of this run.
+    # Which build of torch it is, is the reader's choice, and gigabytes where a GPU is assumed: here that of this run.
     pip(python, "install", f"torch=={version('torch').partition('+')[0]}", folder=tmp_path)
     pip(python, "install", wheel, folder=tmp_path)
     found = run(python, "-m", "pip", "check", folder=tmp_path)

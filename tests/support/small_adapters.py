@@ -24,8 +24,8 @@ from transformers import Trainer, TrainingArguments
 from transformers.integrations.peft import MIN_PEFT_VERSION
 
 PEFT_FITS = Version(version("peft")) >= Version(MIN_PEFT_VERSION)
-"""Whether this peft knows this transformers. Where it does not, transformers refuses adapters of its own, and peft's
-`generate` loses track of virtual tokens: peft 0.21 does not look for a cache by the name that transformers 5.24 has."""
+"""Whether this peft knows this transformers. Where it does not, transformers refuses to add adapters itself, and
+`generate` of peft loses track of virtual tokens: peft 0.21 looks for a cache by the name that it had until 5.23."""
 OF_PEFT = "ignore:.*`past_key_values` (is deprecated|and `cache` are set):FutureWarning"
 """A filter for what such a peft calls in transformers."""
 

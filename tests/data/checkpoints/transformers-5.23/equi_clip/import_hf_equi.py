@@ -10,8 +10,8 @@ if "hf_equi" not in sys.modules:
     )
 
 try:
-    from hf_equi import EquiCLIPConfig, EquiCLIPModel
+    from hf_equi import EquiCLIPModel, EquiCLIPConfig
 except ModuleNotFoundError as error:
     raise ImportError("This checkpoint needs hf_equi: run `pip install hf_equi`, then `import hf_equi`") from error
 
-__all__ = ["EquiCLIPConfig", "EquiCLIPModel"]
+__all__ = ["EquiCLIPModel", "EquiCLIPConfig"]
