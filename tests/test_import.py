@@ -26,6 +26,7 @@ def python(code: str) -> str:
     return child.stdout.strip()
 
 
+@pytest.mark.slow
 def test_import_is_no_slower_than_that_of_transformers() -> None:
     seconds: dict[str, list[float]] = {"transformers": [], "hf_equi": []}
     for _ in range(5):
@@ -97,6 +98,7 @@ def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> str:
     return path
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "imports",
     [
@@ -164,6 +166,7 @@ for model_type in {types}:
     ]
 
 
+@pytest.mark.slow
 def test_auto_tokenizer_reads_the_directory_of_an_equilm(checkpoint: str) -> None:
     code = (
         f"import hf_equi\nfrom transformers import AutoTokenizer\nt = AutoTokenizer.from_pretrained({checkpoint!r})\n"

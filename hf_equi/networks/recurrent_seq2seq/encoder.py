@@ -79,7 +79,7 @@ class RecurrentEncoder(nn.Module):
         if self.gradient_checkpointing and self.training:
             # Weights come in a list, of which the reentrant kind sees no gradient.
             run = partial(self._gradient_checkpointing_func, run, use_reentrant=False)
-        data, states = run(self.cell, packed, weights, len(self.directions))
+        data, states = run(self.cell, packed.data, packed.batch_sizes, weights, len(self.directions))
         outputs, _ = pad_packed_sequence(
             PackedSequence(data, packed.batch_sizes, packed.sorted_indices, packed.unsorted_indices),
             batch_first=True,

@@ -14,7 +14,6 @@ from typing import Protocol
 
 import torch
 from torch import nn
-from torch.nn.utils.rnn import PackedSequence
 
 __all__ = [
     "CELLS",
@@ -123,27 +122,29 @@ def join(parts: Sequence[torch.Tensor], order: int) -> torch.Tensor:
 
 
 def run_packed(
-    cell: str, inputs: PackedSequence, weights: list[torch.Tensor], directions: int
+    cell: str, inputs: torch.Tensor, batch_sizes: torch.Tensor, weights: list[torch.Tensor], directions: int
 ) -> tuple[torch.Tensor, torch.Tensor]:
     """Run a cell over packed sequences, from the zero state.
 
     Args:
         cell: Its name.
-        inputs: Packed inputs of B sentences.
+        inputs: `(tokens, I)` packed inputs of B sentences: the data of a `PackedSequence`, which activation
+            checkpointing of torch 2.8 to 2.10 cannot take whole.
+        batch_sizes: Its batch sizes.
         weights: Four weights a direction.
         directions: 1 or 2.
 
     Returns:
         The packed outputs `(tokens, directions * H)` and the final states `(S, directions, B, H)`, in packed order.
     """
-    sentences = int(inputs.batch_sizes[0])
-    zero = inputs.data.new_zeros(directions, sentences, weights[1].shape[1])
+    sentences = int(batch_sizes[0])
+    zero = inputs.new_zeros(directions, sentences, weights[1].shape[1])
     settings = (True, 1, 0.0, False, directions == 2)  # biases, layers, dropout, training, directions
     if cell == "lstm":
-        data, *states = torch.lstm(inputs.data, inputs.batch_sizes, [zero, zero], weights, *settings)
+        data, *states = torch.lstm(inputs, batch_sizes, [zero, zero], weights, *settings)
         return data, torch.stack(states)
     run = torch.gru if cell == "gru" else torch.rnn_tanh
-    data, state = run(inputs.data, inputs.batch_sizes, zero, weights, *settings)
+    data, state = run(inputs, batch_sizes, zero, weights, *settings)
     return data, state.unsqueeze(0)
 
 

@@ -36,7 +36,7 @@ def test_packed_runs_are_those_of_torch(cell, directions):
     for parameter, weight in zip(network.parameters(), weights, strict=True):
         parameter.data = weight.detach()
     packed = pack_padded_sequence(torch.randn(3, 4, 3), torch.tensor([2, 4, 1]), True, enforce_sorted=False)
-    data, states = run_packed(cell, packed, weights, directions)
+    data, states = run_packed(cell, packed.data, packed.batch_sizes, weights, directions)
     found, _ = pad_packed_sequence(
         PackedSequence(data, packed.batch_sizes, packed.sorted_indices, packed.unsorted_indices), True
     )
