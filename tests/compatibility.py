@@ -39,8 +39,9 @@ REST = ("actions", "cli", "fairness", "groups", "symmetrizers", "testing", "test
 # Arithmetic of our own, and pages: what no release breaks without breaking something else here.
 LEFT_OUT = (
     *("cli/test_audit.py", "fairness/auditing", "fairness/report", "generation/test_coupled_sampling.py"),
-    *("hub/test_refusals.py", "models/cards", "models/clip/test_literal.py"),
-    *("models/image_classification/test_literal.py", "training/test_trainer_smoothing.py"),
+    *("hub/test_interrupted.py", "hub/test_refusals.py", "models/cards", "models/clip/test_literal.py"),
+    *("models/image_classification/test_gradients.py", "models/image_classification/test_literal.py"),
+    *("models/seq2seq/test_rollout.py", "training/test_trainer_resume.py", "training/test_trainer_smoothing.py"),
 )
 
 
