@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable
+from copy import copy
 from dataclasses import dataclass, fields
 from functools import wraps
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -31,8 +32,10 @@ __all__ = [
     "CachedOutput",
     "accepts_cache",
     "allowed_tokens",
+    "answering_to_both",
     "cache_of",
     "cached",
+    "constrained_by",
     "find_file",
     "is_recurrent",
     "named_arguments",
@@ -57,33 +60,55 @@ PRIVATE_NAMES: dict[str, tuple[str, ...]] = {
         "_validate_model_kwargs",
     ),
     "transformers.PreTrainedModel": (
+        "_gradient_checkpointing_func",
         "_hf_peft_config_loaded",
         "_init_weights",
         "_is_stateful",
+        "_loss_function",
         "_skip_keys_device_placement",
         "_supports_attention_backend",
         "_supports_flash_attn",
         "_supports_flex_attn",
         "_supports_sdpa",
     ),
-    "transformers.PreTrainedConfig": ("_attn_implementation",),
+    "transformers.PreTrainedConfig": ("_attn_implementation", "_commit_hash", "_name_or_path"),
     "transformers.GenerationConfig": ("_get_default_generation_params",),
     "transformers.AutoModel": ("_model_mapping",),
-    "transformers.PrefixConstrainedLogitsProcessor": ("_prefix_allowed_tokens_fn",),
-    "peft.tuners.tuners_utils": ("_maybe_include_all_linear_layers",),
+    "transformers.PrefixConstrainedLogitsProcessor": ("_num_beams", "_prefix_allowed_tokens_fn"),
+    "transformers.utils.hub": (
+        "_raise_exceptions_for_connection_errors",
+        "_raise_exceptions_for_gated_repo",
+        "_raise_exceptions_for_missing_entries",
+    ),
+    "accelerate.hooks": ("_hf_hook",),
+    "peft.tuners.tuners_utils": (
+        "_get_available_adapters",
+        "_maybe_include_all_linear_layers",
+        "_prepare_adapter_config",
+    ),
 }
 """The private names that this library leans on, by owner. What for, and what could take their place, is in
 docs/compatibility.md."""
 
 
-def cached(cache: Cache | None) -> dict[str, Cache | None]:
-    """A cache as an argument of a forward, or as a field of an output, by the name that the release has for it.
+def cached(cache: Cache | None, function: Callable[..., Any] | None = None) -> dict[str, Cache | None]:
+    """A cache as an argument or as a field of an output.
+
+    Args:
+        cache: The cache.
+        function: What it is an argument of. Code from the Hub may have the older name for it, with any release. By
+            default the name is the one of the release.
 
     Example:
         >>> list(cached(None)) == [CACHE]
         True
     """
-    return {CACHE: cache}
+    return {CACHE if function is None else _name_in(parameters(function)): cache}
+
+
+def _name_in(accepted: frozenset[str]) -> str:
+    """The name among some that is one of a cache; the release's where there is none."""
+    return next((name for name in (_NEW, _OLD) if name in accepted), CACHE)
 
 
 def cache_of(output: Any) -> Any:
@@ -107,8 +132,11 @@ def renamed_cache(arguments: dict[str, Any], accepted: frozenset[str]) -> dict[s
         >>> renamed_cache(cached(None), frozenset({"input_ids", "cache"}))
         {'cache': None}
     """
-    own = next((name for name in (_NEW, _OLD) if name in accepted), CACHE)
-    return {own if name in {_NEW, _OLD} else name: value for name, value in arguments.items()}
+    rest = {name: value for name, value in arguments.items() if name not in {_NEW, _OLD}}
+    given = [arguments[name] for name in (_NEW, _OLD) if name in arguments]
+    if given:
+        rest[_name_in(accepted)] = next((cache for cache in given if cache is not None), None)
+    return rest
 
 
 def accepts_cache(removed: str = "5.40.0") -> Callable[[F], F]:
@@ -150,10 +178,10 @@ def _with_both_names(function: F) -> F:
 
     @wraps(function)
     def call(*args: Any, **kwargs: Any) -> Any:
-        if outer in kwargs:
+        if (cache := kwargs.pop(outer, None)) is not None:
             if kwargs.get(inner) is not None:
                 raise ConfigurationError(f"{_NEW} and {_OLD} are two names of one argument: pass one of them")
-            kwargs[inner] = kwargs.pop(outer)
+            kwargs[inner] = cache
         return function(*args, **kwargs)
 
     named = [each.replace(name=_OLD) if each.name == _NEW else each for each in signature.parameters.values()]
@@ -221,21 +249,45 @@ def allowed_tokens(constraint: PrefixConstrainedLogitsProcessor) -> Callable[[in
     return allowed
 
 
-def named_arguments(args: tuple[Any, ...]) -> dict[str, Any]:
-    """What stands behind `logits_processor` in a call of `generate`, by name.
+def constrained_by(
+    constraint: PrefixConstrainedLogitsProcessor, allowed: Callable[[int, torch.Tensor], list[int]]
+) -> PrefixConstrainedLogitsProcessor:
+    """A copy of a constraint that asks another function, for the number of each row."""
+    own = copy(constraint)
+    own._prefix_allowed_tokens_fn = allowed
+    own._num_beams = 1
+    return own
+
+
+def answering_to_both(output: Any) -> Any:
+    """What `generate` returns, with its cache under both names also where transformers knows the older alone."""
+    if CACHE == _OLD and isinstance(output, ModelOutput) and hasattr(output, _OLD):
+        output.cache = getattr(output, _OLD)
+    return output
+
+
+def named_arguments(args: tuple[Any, ...], kwargs: dict[str, Any]) -> dict[str, Any]:
+    """The arguments of a call of `generate` behind `logits_processor`, all by name.
+
+    Args:
+        args: Those by position.
+        kwargs: Those by name.
 
     Raises:
-        TypeError: For more than there are names.
+        TypeError: For more than there are names; for one that is given twice.
 
     Example:
-        >>> named_arguments((None, max))
-        {'stopping_criteria': None, 'prefix_allowed_tokens_fn': <built-in function max>}
+        >>> named_arguments((None, max), {"max_new_tokens": 3})
+        {'stopping_criteria': None, 'prefix_allowed_tokens_fn': <built-in function max>, 'max_new_tokens': 3}
     """
     names = list(inspect.signature(GenerationMixin.generate).parameters)
     names = [name for name in names[names.index("logits_processor") + 1 :] if name != "kwargs"]
     if len(args) > len(names):
         raise TypeError(f"generate() takes {len(names)} arguments behind logits_processor, and {len(args)} were given")
-    return dict(zip(names, args, strict=False))
+    named = dict(zip(names, args, strict=False))
+    if twice := named.keys() & kwargs.keys():
+        raise TypeError(f"generate() got multiple values for argument {min(twice)!r}")
+    return {**named, **kwargs}
 
 
 def is_recurrent(config: PreTrainedConfig) -> bool:
@@ -248,7 +300,7 @@ def is_recurrent(config: PreTrainedConfig) -> bool:
     """
     try:
         layers = DynamicCache(config=config).is_linear
-    except (AttributeError, ValueError):  # a config that does not say what its layers are
+    except (AttributeError, KeyError, TypeError, ValueError):  # a config that does not say what its layers are
         return False
     return bool(layers) and all(layers)
 

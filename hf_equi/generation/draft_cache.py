@@ -126,7 +126,7 @@ class DraftCache:
             position_ids=positions,
             is_first_iteration=first,
             use_cache=True,
-            **cached(cache),
+            **cached(cache, type(self.base).prepare_inputs_for_generation),  # type: ignore[attr-defined]
             **self.extras,
         )
         scores: torch.Tensor = call_base(self.base, arguments, 1).logits[:, -1].float()

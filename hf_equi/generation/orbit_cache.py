@@ -67,8 +67,8 @@ class OrbitCache(Cache):
 
     @property
     def is_croppable(self) -> bool:
-        """As the inner cache says it."""
-        return bool(self.inner.is_croppable)
+        """As the inner cache says it. One of fixed size is not: its rows fork while drafts are taken back."""
+        return bool(self.inner.is_croppable) and not self.inner.is_compileable
 
     def get_seq_length(self, layer_idx: int = 0) -> int:
         """Tokens of each text that are cached; virtual ones, which a prompt of peft puts before it, do not count."""

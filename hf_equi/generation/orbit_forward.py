@@ -286,7 +286,7 @@ def _cached_call(
         members[..., start:stop][batch, slots],
         is_first_iteration=past == 0,
         use_cache=True,
-        **cached(None if cache is None else cache.inner),
+        **cached(None if cache is None else cache.inner, type(base).prepare_inputs_for_generation),  # type: ignore[attr-defined]
         **_rows(inputs, mask, positions, batch, slots),
     )
     return call_base(base, arguments, inputs.logits_to_keep)

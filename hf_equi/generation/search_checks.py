@@ -16,9 +16,9 @@ from transformers.generation import (
 )
 
 from hf_equi.actions import TokenAction
+from hf_equi.bases.constraints import asked_by_prompt
 from hf_equi.errors import ConfigurationError, UnsupportedModelError
 from hf_equi.generation.base_call import check_base
-from hf_equi.generation.constraints import asked_by_prompt
 from hf_equi.groups import DemographicGroup
 
 __all__ = [

@@ -12,7 +12,6 @@ from transformers.utils import ModelOutput
 
 from hf_equi.bases.compat import accepts_cache, cached, named_arguments
 from hf_equi.errors import ConfigurationError
-from hf_equi.generation.constraints import asked_by_prompt
 from hf_equi.generation.coupled_sampling import CoupledDraws, CoupledNoise, Prompts
 from hf_equi.generation.padding import infer_mask
 from hf_equi.models.generation_settings import GenerationSettings
@@ -66,7 +65,7 @@ class DecodingMixin:
         Raises:
             ConfigurationError: Without token ids; for a seed that is no number, or with sampled beams.
         """
-        kwargs = {**named_arguments(args), **kwargs}
+        kwargs = named_arguments(args, kwargs)
         ids = self._read_prompts(inputs, kwargs)
         settings = GenerationSettings.read(self.generation_config, generation_config, kwargs)
         settings.check_seed(seed)
@@ -178,9 +177,6 @@ class DecodingMixin:
     def _get_logits_processor(self, *args: Any, **kwargs: Any) -> LogitsProcessorList:
         """The processors of a call: first those that watch, last those that choose, after temperature and top-p."""
         processors = super()._get_logits_processor(*args, **kwargs)  # type: ignore[misc]
-        config = args[0] if args else kwargs["generation_config"]
-        rows = max(config.num_beams or 1, config.num_return_sequences or 1)  # of each prompt
-        processors = asked_by_prompt(processors, lambda row: row // rows)
 
         def place(processor: Any) -> tuple[bool, bool]:
             return not getattr(processor, "runs_first", False), getattr(processor, "runs_last", False)

@@ -6,16 +6,17 @@ from typing import Any, ClassVar
 
 import torch
 from torch import nn
-from transformers import GenerationMixin, PreTrainedModel
+from transformers import PreTrainedModel
 from transformers.cache_utils import Cache
 
 from hf_equi.bases.compat import CACHE
+from hf_equi.bases.decoding import AnyReleaseGenerationMixin
 from hf_equi.errors import UnsupportedModelError
 
 __all__ = ["PromptTunedModel"]
 
 
-class PromptTunedModel(PreTrainedModel, GenerationMixin):
+class PromptTunedModel(PreTrainedModel, AnyReleaseGenerationMixin):
     """A `PeftModel` with prompts or a prefix, in the form of a model of transformers.
 
     Virtual tokens stand before a text: their embeddings (prompt tuning, p-tuning), or their keys and values (prefix

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import ast
 import copy
 import inspect
 import re
 import warnings
+from collections.abc import Iterator
 from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
@@ -41,7 +43,6 @@ pytestmark = pytest.mark.filterwarnings("ignore:.is_gradient_checkpointing. is d
 
 ROOT = Path(__file__).parents[2]
 OLD = "past_key_values"
-# A string or a name that spells the older one, and an attribute, a key or an argument of it.
 STRAY = re.compile(rf"{OLD}|cache_params")
 
 
@@ -100,11 +101,28 @@ def test_models_answer_to_both_names_as_those_of_transformers_do(make):
     assert CACHE in model.config.keys_to_ignore_at_inference
 
 
+@pytest.fixture
+def said(monkeypatch):
+    """What transformers writes into its log of names that it has renamed, which it does once a process."""
+    lines = []
+    monkeypatch.setattr(generic.logger, "warning_once", lines.append)
+    return lines
+
+
+@pytest.mark.filterwarnings("error")
+def test_no_other_way_of_decoding_calls_what_is_deprecated(said):
+    base, more = base_model("gpt2"), {"max_new_tokens": 4, "do_sample": True, "pad_token_id": 0}
+    processor = hf_equi.EquiLogitsProcessor(base, GENDER, tokenizer())
+    base.generate(**texts(), **more, logits_processor=[processor])
+    for action in ("tokens", "words"):
+        settings = {"tokenizer": tokenizer(), "scorer": lambda texts: torch.arange(len(texts)), "action": action}
+        hf_equi.symmetrize(base, GENDER, "equizero", **settings).generate(**texts(), **more, seed=1)
+    wrap("t5", TWO, decoding="independent").generate(**encode_pairs(wrap("t5", TWO)), max_new_tokens=3)
+    assert said == []
+
+
 @pytest.mark.parametrize("make", MODELS)
-def test_nothing_that_we_call_is_deprecated(make, monkeypatch):
-    """Neither a warning nor a line in a log, of which transformers writes some once a process."""
-    said = []
-    monkeypatch.setattr(generic.logger, "warning_once", said.append)
+def test_nothing_that_we_call_is_deprecated(make, said):
     model, first = make()
     first.pop("decoder_input_ids", None)
     with warnings.catch_warnings():
@@ -112,17 +130,6 @@ def test_nothing_that_we_call_is_deprecated(make, monkeypatch):
         for settings in ({}, {"num_beams": 2}, {"do_sample": True}):
             model.generate(**first, max_new_tokens=3, pad_token_id=0, **settings)
     assert [line for line in said if OLD in line] == []
-
-
-def test_generate_takes_the_cache_by_both_names():
-    lm, first = causal()
-    more = {"max_new_tokens": 3, "do_sample": False}
-    out = lm.generate(**first, **more, return_dict_in_generate=True)
-    texts, cache = out.sequences, cache_of(out)
-    mask = {"attention_mask": torch.ones_like(texts)}
-    expected = lm.generate(texts, **mask, **more, cache=copy.deepcopy(cache))
-    with deprecated():
-        assert torch.equal(lm.generate(texts, **mask, **more, **{OLD: cache}), expected)
 
 
 def test_a_method_with_a_cache_is_called_by_either_name():
@@ -143,6 +150,8 @@ def test_a_method_with_a_cache_is_called_by_either_name():
     with deprecated():
         assert model.generate(**{OLD: 2}) == {CACHE: 2}
     if CACHE == OLD:
+        assert model.forward(1, cache=2, **{OLD: None}) == model.forward(1, cache=None, **{OLD: 2}) == (1, 2)
+        assert model.generate(cache=None, **{OLD: 2}) == {OLD: 2}
         with pytest.raises(ConfigurationError, match="two names of one argument"):
             model.forward(1, cache=2, **{OLD: 3})
     else:
@@ -181,6 +190,9 @@ def test_a_forward_of_code_from_the_hub_may_have_the_older_name():
     assert renamed_cache({"input_ids": 1, **cached("a")}, frozenset({"input_ids", OLD})) == {"input_ids": 1, OLD: "a"}
     assert renamed_cache({"cache": "a"}, frozenset({"input_ids", "cache"})) == {"cache": "a"}
     assert renamed_cache({"cache": "a"}, frozenset({"kwargs"})) == {CACHE: "a"}
+    assert renamed_cache({"cache": "a", OLD: None}, frozenset({OLD})) == {OLD: "a"}
+    assert cached("a", Remote.forward) == {OLD: "a"}
+    assert cached("a", Plain.forward) == cached("a") == {CACHE: "a"}
 
 
 def test_what_keeps_only_recurrent_states_is_known_by_its_config():
@@ -191,13 +203,18 @@ def test_what_keeps_only_recurrent_states_is_known_by_its_config():
     assert not is_recurrent(JambaConfig())
     assert not is_recurrent(GPT2Config())
     assert not is_recurrent(network().config)
+    odd = GPT2Config()
+    odd.layer_types = ["of a release to come"] * odd.num_hidden_layers
+    assert not is_recurrent(odd)
 
 
 def test_arguments_of_generate_by_position():
-    assert named_arguments(()) == {}
-    assert list(named_arguments((1, 2, 3))) == ["stopping_criteria", "prefix_allowed_tokens_fn", "synced_gpus"]
+    assert named_arguments((), {"seed": 1}) == {"seed": 1}
+    assert list(named_arguments((1, 2, 3), {})) == ["stopping_criteria", "prefix_allowed_tokens_fn", "synced_gpus"]
     with pytest.raises(TypeError, match="arguments behind logits_processor, and 30 were given"):
-        named_arguments((None,) * 30)
+        named_arguments((None,) * 30, {})
+    with pytest.raises(TypeError, match="multiple values for argument 'stopping_criteria'"):
+        named_arguments((1,), {"stopping_criteria": 2})
 
 
 def test_files_are_found_or_are_not_there(tmp_path):
@@ -207,43 +224,70 @@ def test_files_are_found_or_are_not_there(tmp_path):
     assert find_file("no-such-owner/no-such-model", "config.json", unreachable=True) is None
 
 
+def owner_of(name):
+    """A module, a class, or a module for what stands in its functions."""
+    try:
+        return import_module(name)
+    except ImportError:
+        module, _, attribute = name.rpartition(".")
+        return getattr(import_module(module), attribute)
+
+
 @pytest.mark.parametrize("owner", PRIVATE_NAMES)
 def test_private_names_that_we_lean_on_are_there(owner):
     """An override of what no longer exists would do nothing."""
-    module, _, name = owner.rpartition(".")
-    try:
-        found = import_module(owner)
-    except ImportError:
-        found = getattr(import_module(module), name)
-    instance = {"transformers.PrefixConstrainedLogitsProcessor": lambda: found(lambda row, sent: [0], 1)}
-    found = instance[owner]() if owner in instance else found
-    assert [name for name in PRIVATE_NAMES[owner] if not hasattr(found, name)] == []
+    found = owner_of(owner)
+    module = found if inspect.ismodule(found) else import_module(found.__module__)
+    source = inspect.getsource(module)  # for arguments, and for attributes that only instances have
+    there = [name for name in PRIVATE_NAMES[owner] if hasattr(found, name) or re.search(rf"\b{name}\b", source)]
+    assert there == list(PRIVATE_NAMES[owner])
 
 
-def private_names(path: Path) -> set[str]:
-    """Names with a leading underscore that a file reads of something else than `self`, or gives to it as a keyword."""
-    return set(re.findall(r"(?<!self)\.(_[a-z]\w*)", path.read_text(encoding="utf-8")))
+def ours() -> Iterator[type]:
+    """All classes that build on those of other packages."""
+    for path in sorted((ROOT / "hf_equi").rglob("*.py")):
+        module = import_module(".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__"))
+        yield from (one for one in vars(module).values() if inspect.isclass(one) and one.__module__ == module.__name__)
 
 
-def test_all_private_names_that_we_read_of_transformers_are_listed():
-    import transformers
+def overridden() -> set[str]:
+    """Private names that our classes define, where a class of transformers does, too."""
+    found = set()
+    for one in ours():
+        own = [each for each in one.__mro__ if each.__module__.startswith("hf_equi.")]
+        others = [each for each in one.__mro__ if each.__module__.startswith("transformers.")]
+        names = {name for each in own for name in vars(each) if re.match(r"_[a-z]", name)}
+        found |= {name for name in names if any(name in vars(each) for each in others)}
+    return found
 
+
+def read() -> set[str]:
+    """Private names that are read of something else than `self`, asked for as strings, or given as keywords."""
+    found = set()
+    for path in (ROOT / "hf_equi").rglob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.Attribute) and not (isinstance(node.value, ast.Name) and node.value.id == "self"):
+                found.add(node.attr)
+            elif isinstance(node, ast.Call) and ast.unparse(node.func) in {"getattr", "hasattr"}:
+                found |= {arg.value for arg in node.args[1:2] if isinstance(arg, ast.Constant)}
+            elif isinstance(node, ast.keyword | ast.alias):
+                found.add(node.arg if isinstance(node, ast.keyword) else node.name)
+    return {name for name in found if isinstance(name, str) and re.match(r"_[a-z]", name)}
+
+
+def test_no_other_private_names_are_leant_on():
+    sources = [path.read_text(encoding="utf-8") for path in (ROOT / "hf_equi").rglob("*.py")]
+    own = {name for text in sources for name in re.findall(r"(?:def |self\.|^)(_[a-z]\w*)", text, re.MULTILINE)}
     listed = {name for names in PRIVATE_NAMES.values() for name in names}
-    folder = Path(transformers.__file__).parent
-    sources = [folder / "modeling_utils.py", folder / "configuration_utils.py", *(folder / "generation").glob("*.py")]
-    theirs = {name for path in sources for name in re.findall(r"\b(_[a-z]\w*)\b", path.read_text(encoding="utf-8"))}
-    read = {name for path in (ROOT / "hf_equi").rglob("*.py") for name in private_names(path)}
-    ours = {
-        name
-        for path in (ROOT / "hf_equi").rglob("*.py")
-        for name in re.findall(r"(?:def |self\.|cls\.)(_[a-z]\w*)", path.read_text(encoding="utf-8"))
-    }
-    assert (read & theirs) - ours - listed == set()
+    elsewhere = {"_abc_impl", "_version"}  # of Python, and of torch
+    assert (overridden() | (read() - own)) - listed - elsewhere == set()
 
 
 def test_no_other_file_spells_the_name_of_the_cache():
-    """Docstrings may, where they say what an output answers to; code does not."""
-    own = {ROOT / "hf_equi" / "bases" / "compat.py", Path(__file__), ROOT / "tests" / "support" / "small_adapters.py"}
+    own = {
+        *(ROOT / "hf_equi" / "bases" / "compat.py", ROOT / "tests" / "support" / "small_adapters.py"),
+        *(Path(__file__), Path(__file__).with_name("test_decoding.py")),
+    }
     strays = []
     for folder in ("hf_equi", "tests", "benchmarks", "examples"):
         for path in sorted(set((ROOT / folder).rglob("*.py")) - own):

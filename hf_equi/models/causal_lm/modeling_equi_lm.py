@@ -6,13 +6,14 @@ from dataclasses import dataclass
 from typing import Any, ClassVar
 
 import torch
-from transformers import AutoModelForCausalLM, GenerationMixin, PreTrainedModel
+from transformers import AutoModelForCausalLM, PreTrainedModel
 from transformers.cache_utils import Cache
 
 from hf_equi.actions import TokenAction
 from hf_equi.actions.resolution import resolve_tokens
 from hf_equi.actions.tokens import TokenMap
 from hf_equi.bases.compat import CachedOutput, accepts_cache, cached
+from hf_equi.bases.decoding import AnyReleaseGenerationMixin
 from hf_equi.errors import ConfigurationError
 from hf_equi.generation.base_call import check_base
 from hf_equi.generation.orbit_cache import OrbitCache
@@ -52,7 +53,9 @@ class EquiCausalLMOutput(CachedOutput):
     chosen_element: torch.Tensor | None = None
 
 
-class EquiLM(TextWrapperMixin, TextCheckpointMixin, DecodingMixin, PreTrainedModel, GenerationMixin):  # type: ignore[misc]
+class EquiLM(  # type: ignore[misc]
+    TextWrapperMixin, TextCheckpointMixin, DecodingMixin, PreTrainedModel, AnyReleaseGenerationMixin
+):
     r"""A causal language model made equivariant to a demographic group, without retraining.
 
     $$ \log p_G(v \mid x) = \text{normalise} \frac{1}{|G|} \sum_{g \in G} \log p_M(g(v) \mid gx) $$

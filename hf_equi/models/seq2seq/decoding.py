@@ -68,7 +68,7 @@ class PairDecodingMixin(DecodingMixin):
             ConfigurationError: Without token ids; for a seed that is no number, or with sampled beams; for another
                 decoding method where members are decoded alone.
         """
-        kwargs = {**named_arguments(args), **kwargs}
+        kwargs = named_arguments(args, kwargs)
         ids, action = self._read_prompts(inputs, kwargs), self.resolve(group)
         call = (generation_config, logits_processor)
         method = self.config.create_method()

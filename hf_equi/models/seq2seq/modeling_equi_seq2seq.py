@@ -7,13 +7,14 @@ from typing import Any, ClassVar
 
 import torch
 from torch.nn.functional import nll_loss
-from transformers import AutoModelForSeq2SeqLM, GenerationMixin, PreTrainedModel
+from transformers import AutoModelForSeq2SeqLM, PreTrainedModel
 from transformers.cache_utils import Cache
 
 from hf_equi.actions import TokenPairAction
 from hf_equi.actions.resolution import resolve_pair
 from hf_equi.actions.tokens import TokenMap
 from hf_equi.bases.compat import CachedOutput, accepts_cache
+from hf_equi.bases.decoding import AnyReleaseGenerationMixin
 from hf_equi.errors import ConfigurationError
 from hf_equi.generation.base_call import check_seq2seq_base
 from hf_equi.generation.chunks import is_sharded
@@ -56,7 +57,7 @@ class EquiSeq2SeqLMOutput(CachedOutput):
 
 
 class EquiForSeq2SeqLM(  # type: ignore[misc]
-    WeighingMixin, TextWrapperMixin, PairCheckpointMixin, PairDecodingMixin, PreTrainedModel, GenerationMixin
+    WeighingMixin, TextWrapperMixin, PairCheckpointMixin, PairDecodingMixin, PreTrainedModel, AnyReleaseGenerationMixin
 ):
     r"""A sequence-to-sequence model made equivariant to a group, without retraining.
 

@@ -7,11 +7,12 @@ from typing import Any
 
 import torch
 from torch import nn
-from transformers import GenerationMixin, PreTrainedModel
+from transformers import PreTrainedModel
 from transformers import initialization as init
 from transformers.utils import ModelOutput
 
 from hf_equi.bases.compat import CachedOutput, accepts_cache, cached
+from hf_equi.bases.decoding import AnyReleaseGenerationMixin
 from hf_equi.errors import ConfigurationError
 from hf_equi.networks.recurrent_seq2seq.configuration_recurrent_seq2seq import RecurrentSeq2SeqConfig
 from hf_equi.networks.recurrent_seq2seq.decoder import RecurrentDecoder
@@ -40,7 +41,7 @@ class RecurrentSeq2SeqOutput(CachedOutput):
     encoder_state: torch.Tensor | None = None
 
 
-class RecurrentSeq2Seq(PreTrainedModel, GenerationMixin):
+class RecurrentSeq2Seq(PreTrainedModel, AnyReleaseGenerationMixin):
     r"""A recurrent encoder-decoder with attention: RNN, GRU or LSTM, one hidden layer, a bidirectional encoder.
 
     The networks of the compositional generalisation experiments. Sentences of any length run in one batch; the

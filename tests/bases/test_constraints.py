@@ -8,7 +8,7 @@ from small_models import GENDER, base_model, tokenizer
 from transformers import LogitsProcessorList, PrefixConstrainedLogitsProcessor, TopKLogitsWarper
 
 import hf_equi
-from hf_equi.generation.constraints import asked_by_prompt
+from hf_equi.bases.constraints import asked_by_prompt
 
 PROMPTS = ["the man met", "he met the woman", "the nurse"]
 

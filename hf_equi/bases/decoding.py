@@ -1,0 +1,34 @@
+"""`GenerationMixin`, the same with every release of transformers."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from transformers import GenerationMixin, LogitsProcessorList
+
+from hf_equi.bases.compat import accepts_cache, answering_to_both
+from hf_equi.bases.constraints import asked_by_prompt
+
+__all__ = ["AnyReleaseGenerationMixin"]
+
+
+class AnyReleaseGenerationMixin(GenerationMixin):
+    """`generate` that takes a cache by either name, and numbers prompts in a `prefix_allowed_tokens_fn`.
+
+    It takes the place of `GenerationMixin` among the bases of a model.
+    """
+
+    @accepts_cache(removed="6.0.0")
+    def generate(self, *args: Any, **kwargs: Any) -> Any:
+        """As in transformers. With `return_dict_in_generate` the output answers to both names of its cache."""
+        return answering_to_both(super().generate(*args, **kwargs))
+
+    def _get_logits_processor(self, *args: Any, **kwargs: Any) -> LogitsProcessorList:
+        """The processors of a call; a constraint of its own is asked for the prompt of a row."""
+        processors = super()._get_logits_processor(*args, **kwargs)  # type: ignore[misc]
+        function = kwargs.get("prefix_allowed_tokens_fn")
+        if function is None:
+            return processors
+        config = kwargs["generation_config"]
+        rows = max(config.num_beams or 1, config.num_return_sequences or 1)  # of each prompt
+        return asked_by_prompt(processors, lambda row: row // rows, function)
