@@ -31,10 +31,10 @@ demo: $(STAMP)  ## Audit a language model before and after symmetrizing it; the 
 test: check  ## Check style and types, then run all tests.
 	$(OFFLINE) OMP_NUM_THREADS=1 $(BIN)/python -m pytest $(PYTEST_ARGS)
 
-test-oldest: $(OLDEST)/.stamp  ## Run what a release can break with the oldest releases that are allowed.
+test-oldest: $(OLDEST)/.stamp  ## Run what a release can break, with the oldest releases allowed (three minutes, in .venv-oldest).
 	$(OFFLINE) OMP_NUM_THREADS=1 $(OLDEST)/bin/python tests/compatibility.py oldest $(COMPATIBILITY_ARGS)
 
-test-newest: $(NEWEST)/.stamp  ## Run the same with whatever the package index serves, bounds ignored.
+test-newest: $(NEWEST)/.stamp  ## Run the same, with whatever the package index serves, bounds ignored (in .venv-newest).
 	@names=$$($(NEWEST)/bin/python tests/compatibility.py dependencies) \
 	    && $(NEWEST)/bin/python -m pip install $(QUIETLY) --upgrade --upgrade-strategy eager $$names
 	@$(NEWEST)/bin/python -m pip install $(QUIETLY) --no-deps -e .

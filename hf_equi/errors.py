@@ -44,4 +44,4 @@ class UnsupportedModelError(HfEquiError):
 
 
 class HfEquiWarning(UserWarning):
-    """Something that the user asked for was left out; the message lists it."""
+    """Something to know that stops nothing: what was left out, or a release that was not tested."""

@@ -49,13 +49,20 @@ def warn_of_untested() -> None:
         HfEquiWarning: If there are any. Everything goes on all the same.
     """
     if found := untested():
-        tested = " ".join(f'"{requirement.name}{requirement.specifier}"' for requirement in found.values())
-        warnings.warn(
+        tested = " ".join(f'"{requirement.name}{_range(requirement)}"' for requirement in found.values())
+        # No place in a file: whichever import came first is not the reader's, and its source would be a second line.
+        warnings.warn_explicit(
             f"hf_equi was not tested with {', '.join(found)}. If something fails, install releases that it was tested "
             f"with: pip install {tested}",
             HfEquiWarning,
-            stacklevel=3,
+            filename="hf_equi",
+            lineno=0,
         )
+
+
+def _range(requirement: Requirement) -> str:
+    """The bounds, the lower one first."""
+    return ",".join(sorted(map(str, requirement.specifier), reverse=True))
 
 
 def _own() -> list[str]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import io
 import os
 import sys
+import warnings
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, cast
@@ -56,6 +57,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """
     if isinstance(sys.stdout, io.TextIOWrapper):  # generated text may hold what a narrow encoding cannot write
         sys.stdout.reconfigure(errors="backslashreplace")
+    _note_untested()
     try:
         status = app(args=arguments, prog_name="hf-equi", standalone_mode=False)
         sys.stdout.flush()
@@ -69,6 +71,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except (KeyboardInterrupt, typer.Abort):
         return 130
     return status if isinstance(status, int) else 0
+
+
+def _note_untested() -> None:
+    """Say in one line with which releases nothing was tested, once a process."""
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        import hf_equi.bases  # noqa: F401, PLC0415  which warns when it is first imported
+    for one in caught:
+        sys.stderr.write(f"hf-equi: note: {one.message}\n")
 
 
 def _refuse(problem: str) -> int:

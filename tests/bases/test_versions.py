@@ -37,7 +37,7 @@ def test_the_warning_is_one_line_and_says_the_way_out(monkeypatch):
     (message,) = [str(one.message) for one in caught]
     assert "\n" not in message
     assert f"not tested with transformers {version('transformers')}" in message
-    assert 'pip install "transformers<100,>=99"' in message
+    assert 'pip install "transformers>=99,<100"' in message
     monkeypatch.setattr(versions, "_own", lambda: ["numpy>=1"])
     with warnings.catch_warnings():
         warnings.simplefilter("error")
@@ -59,3 +59,16 @@ print(sum("was not tested with transformers" in str(one.message) for one in caug
     child = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert child.returncode == 0, child.stderr
     assert child.stdout.strip() == "1"
+
+
+def test_it_is_one_line_on_a_terminal_and_a_note_of_the_command_line():
+    patch = 'import importlib.metadata; importlib.metadata.requires = lambda name: ["transformers<1"]; '
+    said = f"hf_equi was not tested with transformers {version('transformers')}. If something fails, install"
+    for code, start in (
+        ("import hf_equi.bases", "hf_equi:0: HfEquiWarning: "),
+        ("from hf_equi.cli import main; main(['--version'])", "hf-equi: note: "),
+    ):
+        child = subprocess.run([sys.executable, "-c", patch + code], capture_output=True, text=True, check=False)
+        assert child.returncode == 0
+        assert child.stderr.count("\n") == 1
+        assert child.stderr.startswith(start + said)
