@@ -70,17 +70,21 @@ def test_a_constraint_is_given_the_number_of_the_prompt(make):
 
 
 def test_a_constraint_of_the_users_own_stays_as_it_is():
-    class Counting(PrefixConstrainedLogitsProcessor):
-        calls = 0
+    """Of its class, and asked for what it counts itself, also beside one of `generate`."""
+    calls, seen = [], set()
 
+    class Counting(PrefixConstrainedLogitsProcessor):
         def __call__(self, input_ids, scores):
-            Counting.calls += 1
+            calls.append(len(input_ids))
             return super().__call__(input_ids, scores)
 
-    own = LogitsProcessorList([Counting(lambda number, sent: [5 + number], 1)])
-    texts = causal().generate(SOURCES, logits_processor=own, max_new_tokens=2)
-    assert Counting.calls == 2
-    assert texts[:, -1].tolist() == [5, 6, 7]
+    own = LogitsProcessorList([Counting(lambda number, sent: seen.add(number) or [5, 6, 7], 1)])
+    settings = {"do_sample": True, "num_return_sequences": 2, "max_new_tokens": 2}
+    other = {"prefix_allowed_tokens_fn": lambda number, sent: [5 + number]}
+    texts = causal().generate(SOURCES, logits_processor=own, **settings, **other)
+    assert calls == [6, 6]
+    assert seen == {0, 1, 2, 3, 4, 5}
+    assert texts[:, -1].tolist() == [5, 5, 6, 6, 7, 7]
 
 
 def test_code_from_the_hub_that_prepares_its_inputs_by_the_older_name_writes_the_same():

@@ -137,7 +137,7 @@ class PairDecodingMixin(DecodingMixin):
             kwargs["attention_mask"] = infer_mask(ids, settings.pad_token_id, settings.eos_token_ids)
         kwargs.pop("return_dict_in_generate", None)
         streamer = kwargs.pop("streamer", None)
-        orbit, rows = self._members(action, ids, kwargs, settings.samples)
+        orbit, rows = self._members(action, ids, kwargs)
         start, watch = self._start_length(config, kwargs), StopWatch()
         rows |= {"return_dict_in_generate": True, "output_scores": True}
         draft = _with_criteria(rows, watch) if settings.num_beams == 1 else dict(rows)
@@ -191,7 +191,7 @@ class PairDecodingMixin(DecodingMixin):
         return torch.nn.functional.pad(scores, (0, 0, 0, missing))
 
     def _members(
-        self, action: TokenPairAction, ids: torch.Tensor, kwargs: dict[str, Any], samples: int = 1
+        self, action: TokenPairAction, ids: torch.Tensor, kwargs: dict[str, Any]
     ) -> tuple[Orbit, dict[str, Any]]:
         """The distinct members of each source's orbit, and the arguments of a call that decodes each alone."""
         method = self.config.create_method()
