@@ -227,7 +227,7 @@ def share_right(logits: torch.Tensor, labels: torch.Tensor) -> float:
 def upright_views(images: CifarImages, transform: str) -> torch.Tensor:
     """Which member of the orbit of each moved image stands upright, `(N,)`."""
     assert images.elements is not None  # drawn once for all
-    views: torch.Tensor = GROUPS[transform].inverse[images.elements]
+    views: torch.Tensor = GROUPS[transform].inverses[images.elements]
     return views
 
 

@@ -77,7 +77,7 @@ class PixelAction:
         self._motions: list[tuple[bool, int, float]] = list(
             zip(group.mirrored.tolist(), group.quarters.tolist(), group.rests.tolist(), strict=True)
         )
-        self._inverse: list[int] = group.inverse.tolist()
+        self._inverse: list[int] = group.inverses.tolist()
 
     def apply(self, g: int, x: torch.Tensor) -> torch.Tensor:
         """Return g x for one element and images of any number of leading axes.
@@ -132,7 +132,7 @@ class PixelAction:
         """Return g⁻¹x for one element a sample: `apply_each` with the inverses."""
         self._check(x, axes=4)
         elements = checked_elements(self.group, elements, x)
-        return self.apply_each(self.group.inverse.to(x.device)[elements], x)
+        return self.apply_each(self.group.inverses.to(x.device)[elements], x)
 
     def orbit(self, x: torch.Tensor) -> torch.Tensor:
         """Return all members: `(B, C, H, W)` to `(B, G, C, H, W)`, of which `[:, 0]` is the images themselves.
@@ -290,7 +290,7 @@ class GridAction:
 
     def invert(self, g: int, x: torch.Tensor) -> torch.Tensor:
         """Return g⁻¹x: `apply` with the inverse of g."""
-        return self.apply(int(self.group.inverse[checked_element(self.group, g)]), x)
+        return self.apply(int(self.group.inverses[checked_element(self.group, g)]), x)
 
     def apply_each(self, elements: torch.Tensor, x: torch.Tensor) -> torch.Tensor:
         """Return g x for one element a sample: elements `(R,)` and tokens `(R, special + N, D)`.
@@ -305,7 +305,7 @@ class GridAction:
 
     def invert_each(self, elements: torch.Tensor, x: torch.Tensor) -> torch.Tensor:
         """Return g⁻¹x for one element a sample: `apply_each` with the inverses."""
-        return self.apply_each(self.group.inverse.to(x.device)[checked_elements(self.group, elements, x)], x)
+        return self.apply_each(self.group.inverses.to(x.device)[checked_elements(self.group, elements, x)], x)
 
     def __repr__(self) -> str:
         return f"GridAction({self.group!r}, special={self.special}, size={self.size})"

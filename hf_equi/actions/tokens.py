@@ -158,7 +158,7 @@ class TokenAction:
         self.token_map = token_map
         self.device = torch.device(device or "cpu")
         self.permutations = _permutations(group, token_map).to(self.device)
-        self.inverse = group.inverse.to(self.device)
+        self.inverse = group.inverses.to(self.device)
         self.moved = torch.tensor(token_map.moved, dtype=torch.long, device=self.device)
         self.images = self.permutations[:, self.moved]
         self.is_moved = torch.zeros(token_map.vocab_size, dtype=torch.bool, device=self.device)

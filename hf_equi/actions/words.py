@@ -75,7 +75,7 @@ class WordAction:
 
     def invert(self, g: int, text: str, boundary: int = 0) -> str:
         """Return the text of which element g makes this one: `apply` with the inverse of g."""
-        return self.apply(int(self.group.inverse[self.group.element(g)]), text, boundary)
+        return self.apply(int(self.group.inverses[self.group.element(g)]), text, boundary)
 
     def canonical_element(self, text: str) -> int:
         """Return the first element that takes a text to the smallest member of its orbit, by its characters."""

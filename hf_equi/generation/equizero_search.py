@@ -213,7 +213,7 @@ class _Run:
         self.device, self.total = input_ids.device, len(input_ids)
         group = search.group
         # The canonical index of each member: g k(x)⁻¹.
-        back = group.inverse.to(self.device)[self.keys.row_elements(self.total)]  # (B,)
+        back = group.inverses.to(self.device)[self.keys.row_elements(self.total)]  # (B,)
         self.canonical = group.product.to(self.device)[:, back].T  # (B, G)
         self.active = torch.arange(self.total, device=self.device)  # (P,) which of the B texts
         self.sequences: list[torch.Tensor] = [torch.empty(0)] * self.total

@@ -6,11 +6,13 @@ acts as g after h:
     permutations[product[g, h]] == permutations[g][permutations[h]],        permutations[g, v] = g(v).
 """
 
+from hf_equi.groups.base import Group
 from hf_equi.groups.demographic import DemographicGroup
 from hf_equi.groups.equality import EqualityFactor
 from hf_equi.groups.explanation import Explanation, Move
 from hf_equi.groups.finite import MAX_ORDER, FiniteGroup
 from hf_equi.groups.forms import FormRow
+from hf_equi.groups.registry import group_kinds, read_group, register_group
 from hf_equi.groups.spatial import ImageGroup
 
 __all__ = [
@@ -20,6 +22,14 @@ __all__ = [
     "Explanation",
     "FiniteGroup",
     "FormRow",
+    "Group",
     "ImageGroup",
     "Move",
+    "group_kinds",
+    "read_group",
+    "register_group",
 ]
+
+register_group("finite", FiniteGroup)
+register_group("demographic", DemographicGroup)
+register_group("image", ImageGroup)

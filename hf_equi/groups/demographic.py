@@ -13,10 +13,12 @@ from importlib.resources.abc import Traversable
 from typing import Any, Literal, overload
 
 from hf_equi.errors import GroupError
+from hf_equi.groups._axioms import require_order
 from hf_equi.groups.equality import EqualityFactor
 from hf_equi.groups.explanation import Explanation, explain_words
-from hf_equi.groups.finite import FiniteGroup, require_order
+from hf_equi.groups.finite import FiniteGroup
 from hf_equi.groups.forms import FormRow, derive_rows
+from hf_equi.groups.registry import TYPE, without_type
 
 __all__ = ["DemographicGroup", "occupations", "preset_names"]
 
@@ -204,18 +206,20 @@ class DemographicGroup(FiniteGroup):
 
     def to_dict(self) -> dict[str, Any]:
         """Return the group as JSON scalars, lists and dictionaries, as configs store it."""
-        return {"factors": [factor.to_dict() for factor in self.factors]}
+        return {TYPE: "demographic", "factors": [factor.to_dict() for factor in self.factors]}
 
     @classmethod
     def from_dict(cls, content: Mapping[str, Any]) -> DemographicGroup:
-        """Return the group that `to_dict` described.
+        """Return the group that `to_dict` described; hf_equi 0.1 wrote no `"type"`.
 
         Raises:
-            GroupError: If the description has missing or unknown keys, or describes no group.
+            GroupError: If the description is of another kind, has missing or unknown keys, or describes no group.
         """
-        factors = content.get("factors") if isinstance(content, dict) and len(content) == 1 else None
+        what = 'A group is described by {"type": "demographic", "factors": [...]} with at least one factor'
+        stored = without_type(content, "demographic", what)
+        factors = stored.get("factors") if len(stored) == 1 else None
         if not isinstance(factors, list) or not factors:
-            raise GroupError(f'A group is described by {{"factors": [...]}} with at least one; received {content!r}.')
+            raise GroupError(f"{what}; received {content!r}.")
         return cls._from_factors(tuple(map(_factor_from_dict, factors)))
 
     def to_json(self) -> str:

@@ -3,15 +3,26 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import Protocol
 
+from hf_equi.groups.equality import EqualityFactor
 from hf_equi.groups.forms import FormRow, surface_forms
 from hf_equi.groups.matching import compile_words
 
-if TYPE_CHECKING:
-    from hf_equi.groups.demographic import DemographicGroup
-
 __all__ = ["Explanation", "Move", "explain_words"]
+
+
+class Words(Protocol):
+    """What is asked of a group to explain it: a `DemographicGroup` has it."""
+
+    factors: tuple[EqualityFactor, ...]
+
+    @property
+    def relaxed(self) -> bool: ...
+
+    def forms(self) -> tuple[FormRow, ...]: ...
+
+    def is_general(self, word: str, /) -> bool: ...
 
 
 @dataclass(frozen=True)
@@ -85,7 +96,7 @@ class Explanation:
         return "\n".join(lines)
 
 
-def explain_words(text: str, group: DemographicGroup) -> Explanation:
+def explain_words(text: str, group: Words) -> Explanation:
     """Return the explanation of a text under a group, see `DemographicGroup.explain`."""
     rows = {word: row for row in group.forms() for word in row.words}
     folded = {word.casefold(): row for word, row in reversed(rows.items())}
@@ -102,7 +113,7 @@ def explain_words(text: str, group: DemographicGroup) -> Explanation:
     )
 
 
-def _words(text: str, group: DemographicGroup, rows: dict[str, FormRow]) -> list[str]:
+def _words(text: str, group: Words, rows: dict[str, FormRow]) -> list[str]:
     listed = [word for factor in group.factors for word in (*(factor.neutral or ()), *(factor.general or ()))]
     return compile_words([*rows, *(form for word in listed for form in surface_forms(word))]).findall(text)
 
@@ -112,7 +123,7 @@ def _move(word: str, row: FormRow) -> Move:
     return Move(word=word, row=row, images=row.words[place:] + row.words[:place])
 
 
-def _reason(word: str, row: FormRow, group: DemographicGroup) -> str:
+def _reason(word: str, row: FormRow, group: Words) -> str:
     source = row.source
     own = [other for other in group.forms() if other.source == source and other.factor == row.factor]
     place = next(i for i, other in enumerate(row.words) if other.casefold() == word.casefold())

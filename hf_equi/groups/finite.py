@@ -4,16 +4,27 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any, overload
 
 import torch
 
 from hf_equi.errors import GroupError
+from hf_equi.groups._axioms import (
+    MAX_ORDER,
+    arange,
+    associative_generators,
+    check_generators,
+    check_identity,
+    checked_names,
+    inverse_table,
+    long_tensor,
+    require_order,
+    square_table,
+)
+from hf_equi.groups.registry import TYPE, without_type
 
 __all__ = ["MAX_ORDER", "FiniteGroup"]
-
-MAX_ORDER = 1024
-"""The largest order that is materialised: tables grow with its square, an orbit's batch with the order itself."""
 
 
 class FiniteGroup:
@@ -58,12 +69,12 @@ class FiniteGroup:
         names: Sequence[str] | None = None,
         permutations: torch.Tensor | Sequence[Sequence[int]] | None = None,
     ) -> None:
-        self._product = _square_table(product_table)
-        _check_identity(self._product)
-        self._generators = _associative_generators(self._product)
-        self._inverse = _inverses(self._product)
-        self._names = _checked_names(names, self.order)
-        self._permutations = self._product.clone() if permutations is None else self._checked(permutations)
+        self._product = square_table(product_table)
+        check_identity(self._product)
+        self._generators = associative_generators(self._product)
+        self._inverses = inverse_table(self._product)
+        self._names = checked_names(names, self.order)
+        self._permutations = self._product.clone() if permutations is None else self.check_permutations(permutations)
 
     @property
     def order(self) -> int:
@@ -76,9 +87,43 @@ class FiniteGroup:
         return self._product
 
     @property
-    def inverse(self) -> torch.Tensor:
+    def inverses(self) -> torch.Tensor:
         """`torch.LongTensor` of shape `(G,)`; entry g is the inverse of g."""
-        return self._inverse
+        return self._inverses
+
+    @property
+    def identity(self) -> int:
+        """The identity, 0."""
+        return 0
+
+    @overload
+    def compose(self, g: int, h: int) -> int: ...
+
+    @overload
+    def compose(self, g: torch.Tensor, h: torch.Tensor | int) -> torch.Tensor: ...
+
+    @overload
+    def compose(self, g: int, h: torch.Tensor) -> torch.Tensor: ...
+
+    def compose(self, g: torch.Tensor | int, h: torch.Tensor | int) -> torch.Tensor | int:
+        """Return gh, which acts as g after h: of two elements, or of tensors of them whose shapes broadcast."""
+        found: torch.Tensor | int = _looked_up(self._product, g, h)
+        return found
+
+    @overload
+    def inverse(self, g: int) -> int: ...
+
+    @overload
+    def inverse(self, g: torch.Tensor) -> torch.Tensor: ...
+
+    def inverse(self, g: torch.Tensor | int) -> torch.Tensor | int:
+        """Return g⁻¹: of an element, or of each of a tensor."""
+        found: torch.Tensor | int = _looked_up(self._inverses, g)
+        return found
+
+    def sample(self, count: int, generator: torch.Generator | None = None) -> torch.Tensor:
+        """Draw elements uniformly: `(count,)` int64, on the CPU."""
+        return torch.randint(self.order, (count,), generator=generator, device="cpu")
 
     @property
     def permutations(self) -> torch.Tensor:
@@ -132,7 +177,7 @@ class FiniteGroup:
         """
         _require_size(n, "cyclic")
         require_order(n, f"cyclic({n})")
-        k = _arange(n)
+        k = arange(n)
         table = (k[:, None] + k[None, :]) % n
         return FiniteGroup(table, names=[_power("r", i) or "e" for i in range(n)])
 
@@ -148,11 +193,11 @@ class FiniteGroup:
         """
         _require_size(n, "dihedral")
         require_order(2 * n, f"dihedral({n})")
-        element = _arange(2 * n)
+        element = arange(2 * n)
         k, s = element % n, element // n
         sign = 1 - 2 * s
         table = (k[:, None] + sign[:, None] * k[None, :]) % n + n * ((s[:, None] + s[None, :]) % 2)
-        corners = (k[:, None] + sign[:, None] * _arange(n)[None, :]) % n
+        corners = (k[:, None] + sign[:, None] * arange(n)[None, :]) % n
         names = [_power("r", i % n) + "s" * (i // n) or "e" for i in range(2 * n)]
         return FiniteGroup(table, names=names, permutations=corners if n > 2 else None)
 
@@ -193,12 +238,35 @@ class FiniteGroup:
         from sympy.combinatorics import Permutation, PermutationGroup  # noqa: PLC0415 - heavy, and needed here alone
 
         rows = [[int(point) for point in generator] for generator in generators]
-        _check_generators(rows)
+        check_generators(rows)
         closure = PermutationGroup([Permutation(row) for row in rows])
         require_order(int(closure.order()), "the group of these generators")
         # sympy multiplies from left to right. The set of elements is the same either way, so only that is taken from
         # it; products are formed by `_from_permutations`, in this library's order.
         return _from_permutations(sorted(tuple(row) for row in closure.generate(af=True)))
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the group as JSON scalars, lists and dictionaries, as configs store it: its tables."""
+        return {
+            TYPE: "finite",
+            "product": self._product.tolist(),
+            "names": list(self._names),
+            "permutations": self._permutations.tolist(),
+        }
+
+    @classmethod
+    def from_dict(cls, content: Mapping[str, Any]) -> FiniteGroup:
+        """Return the group that `to_dict` described.
+
+        Raises:
+            GroupError: If the description is of another kind, has missing or unknown keys, or describes no group.
+        """
+        what = 'A finite group is described by {"type": "finite", "product": ..., "names": ..., "permutations": ...}'
+        tables = without_type(content, "finite", what)
+        if tables.keys() != {"product", "names", "permutations"}:
+            raise GroupError(f"{what}; received the keys {sorted(map(str, content))}.")
+        product, names, permutations = tables["product"], tables["names"], tables["permutations"]
+        return FiniteGroup(product, names=names, permutations=permutations)
 
     def __mul__(self, other: FiniteGroup) -> FiniteGroup:
         """Return the direct product: (g, h) has index g * other.order + h, and `permutations` act side by side."""
@@ -206,7 +274,7 @@ class FiniteGroup:
             return NotImplemented
         order = self.order * other.order
         require_order(order, f"the product of groups of orders {self.order} and {other.order}")
-        g, h = _arange(order) // other.order, _arange(order) % other.order
+        g, h = arange(order) // other.order, arange(order) % other.order
         table = self.product[g[:, None], g[None, :]] * other.order + other.product[h[:, None], h[None, :]]
         points = torch.cat([self.permutations[g], other.permutations[h] + self.permutations.shape[1]], dim=1)
         names = [f"{a} {b}" for a, b in itertools.product(self.names, other.names)]
@@ -228,13 +296,22 @@ class FiniteGroup:
         shown = ", ".join(self._names[:8]) + (", ..." if self.order > 8 else "")
         return f"{type(self).__name__}(order={self.order}, names=[{shown}])"
 
-    def _checked(self, permutations: torch.Tensor | Sequence[Sequence[int]]) -> torch.Tensor:
-        rows = _long(permutations, "permutations")
+    def check_permutations(self, permutations: torch.Tensor | Sequence[Sequence[int]]) -> torch.Tensor:
+        """Return a permutation representation of the group as a `(G, degree)` int64 tensor on the CPU, checked.
+
+        Args:
+            permutations (`torch.Tensor` or nested sequence of `int`, shape `(G, degree)`):
+                Row g is the permutation by which g acts.
+
+        Raises:
+            GroupError: If a row is not a permutation, or the rows do not multiply as the elements do.
+        """
+        rows = long_tensor(permutations, "permutations")
         if rows.dim() != 2 or rows.shape[0] != self.order:
             raise GroupError(
                 f"permutations needs one row an element, shape ({self.order}, degree); received {tuple(rows.shape)}."
             )
-        wrong = (rows.sort(dim=1).values != _arange(rows.shape[1])).any(dim=1).nonzero()
+        wrong = (rows.sort(dim=1).values != arange(rows.shape[1])).any(dim=1).nonzero()
         if len(wrong):
             raise GroupError(
                 f"Row {int(wrong[0])} of permutations is no permutation of 0..{rows.shape[1] - 1}: each point must "
@@ -244,7 +321,7 @@ class FiniteGroup:
         return rows
 
     def _check_representation(self, rows: torch.Tensor) -> None:
-        if not torch.equal(rows[0], _arange(rows.shape[1])):
+        if not torch.equal(rows[0], arange(rows.shape[1])):
             raise GroupError("Row 0 of permutations must be the identity 0, 1, 2, ...: element 0 moves nothing.")
         # A map that respects the product with each generator respects all products.
         for g in self._generators:
@@ -257,28 +334,12 @@ class FiniteGroup:
                 )
 
 
-def require_order(order: int, what: str) -> None:
-    """Raise `GroupError` if a group of this order would be too large to materialise."""
-    if order > MAX_ORDER:
-        raise GroupError(
-            f"A group may have at most {MAX_ORDER} elements, and {what} would have more (at least {order}): "
-            "use fewer or smaller factors."
-        )
-
-
-def _arange(n: int) -> torch.Tensor:
-    # The device is explicit here and below because models are also built under torch.device("meta").
-    return torch.arange(n, device="cpu")
-
-
-def _long(values: torch.Tensor | Sequence[Sequence[int]], what: str) -> torch.Tensor:
-    try:
-        tensor = torch.as_tensor(values, device="cpu")
-    except (TypeError, ValueError, RuntimeError) as error:
-        raise GroupError(f"{what} must be a rectangular array of integers; received {values!r}.") from error
-    if tensor.numel() and (tensor.is_floating_point() or tensor.is_complex() or tensor.dtype == torch.bool):
-        raise GroupError(f"{what} must hold integers; received entries of type {tensor.dtype}.")
-    return tensor.detach().to(torch.long).clone()
+def _looked_up(table: torch.Tensor, *elements: torch.Tensor | int) -> Any:
+    """Entries of a table by elements: an int of ints, else a tensor on the device of the elements."""
+    device = next((each.device for each in elements if isinstance(each, torch.Tensor)), None)
+    if device is None:
+        return int(table[elements])
+    return table.to(device)[elements]
 
 
 def _require_size(n: object, constructor: str) -> None:
@@ -288,95 +349,6 @@ def _require_size(n: object, constructor: str) -> None:
 
 def _power(letter: str, exponent: int) -> str:
     return "" if exponent == 0 else letter if exponent == 1 else f"{letter}{exponent}"
-
-
-def _square_table(product_table: torch.Tensor | Sequence[Sequence[int]]) -> torch.Tensor:
-    require_order(len(product_table), "a table of this many rows")
-    table = _long(product_table, "A product table")
-    if table.dim() != 2 or table.shape[0] != table.shape[1] or table.shape[0] == 0:
-        raise GroupError(f"A product table must be square, (G, G) with G >= 1; received shape {tuple(table.shape)}.")
-    order = table.shape[0]
-    outside = ((table < 0) | (table >= order)).nonzero()
-    if len(outside):
-        g, h = outside[0].tolist()
-        raise GroupError(
-            f"Closure fails: product[{g}, {h}] is {int(table[g, h])}, which is none of the elements 0..{order - 1}."
-        )
-    return table
-
-
-def _check_identity(table: torch.Tensor) -> None:
-    elements = _arange(table.shape[0])
-    wrong = ((table[0] != elements) | (table[:, 0] != elements)).nonzero()
-    if len(wrong):
-        g = int(wrong[0])
-        raise GroupError(
-            f"Element 0 must be the identity, but product[0, {g}] is {int(table[0, g])} and product[{g}, 0] is "
-            f"{int(table[g, 0])}: both must be {g}. Number the identity 0."
-        )
-
-
-def _associative_generators(table: torch.Tensor) -> tuple[int, ...]:
-    """Check associativity and return generators: Light's test.
-
-    The elements s with (g s) h = g (s h) for all g, h are closed under products, so testing generators suffices.
-    """
-    generators: list[int] = []
-    tested = torch.zeros(table.shape[0], dtype=torch.bool, device="cpu")
-    tested[0] = True
-    while not tested.all():
-        s = int((~tested).nonzero()[0])
-        wrong = (table[table[:, s]] != table[:, table[s]]).nonzero()
-        if len(wrong):
-            g, h = wrong[0].tolist()
-            raise GroupError(
-                f"Associativity fails: ({g} * {s}) * {h} is {int(table[table[g, s], h])}, but {g} * ({s} * {h}) is "
-                f"{int(table[g, table[s, h]])}."
-            )
-        generators.append(s)
-        tested = _closure(table, tested, s)
-    return tuple(generators)
-
-
-def _closure(table: torch.Tensor, members: torch.Tensor, new: int) -> torch.Tensor:
-    members = members.clone()
-    members[new] = True
-    size = 0
-    while size < (size := int(members.sum())):
-        inside = members.nonzero().flatten()
-        members[table[inside][:, inside].flatten()] = True
-    return members
-
-
-def _inverses(table: torch.Tensor) -> torch.Tensor:
-    found = table == 0
-    missing = (~(found & found.T).any(dim=1)).nonzero()
-    if len(missing):
-        g = int(missing[0])
-        raise GroupError(f"Element {g} has no inverse: no h gives both product[{g}, h] = 0 and product[h, {g}] = 0.")
-    return found.long().argmax(dim=1)
-
-
-def _checked_names(names: Sequence[str] | None, order: int) -> tuple[str, ...]:
-    if names is None:
-        return ("e", *(f"g{i}" for i in range(1, order)))
-    if isinstance(names, str) or len(names) != order:
-        raise GroupError(f"names needs a list of {order} names, one an element; received {names!r}.")
-    repeated = [name for i, name in enumerate(names) if name in set(names[:i])] if len(set(names)) < order else []
-    if repeated:
-        raise GroupError(f"Two elements are named {repeated[0]!r}: give each element a name of its own.")
-    return tuple(names)
-
-
-def _check_generators(rows: list[list[int]]) -> None:
-    if not rows or not rows[0]:
-        raise GroupError(f"At least one generator of at least one point is needed; received {rows!r}.")
-    for i, row in enumerate(rows):
-        if sorted(row) != list(range(len(rows[0]))):
-            raise GroupError(
-                f"Generator {i} must hold each of 0..{len(rows[0]) - 1} once, as entry v is the point that v is sent "
-                f"to; received {row!r}. Write fixed points out."
-            )
 
 
 def _from_permutations(rows: Sequence[tuple[int, ...]]) -> FiniteGroup:

@@ -9,6 +9,7 @@ import torch
 
 from hf_equi.errors import GroupError
 from hf_equi.groups.finite import FiniteGroup
+from hf_equi.groups.registry import TYPE, without_type
 
 __all__ = ["ImageGroup"]
 
@@ -157,7 +158,7 @@ class ImageGroup(FiniteGroup):
     def to_dict(self) -> dict[str, Any]:
         """Return the group as a dictionary of JSON scalars, as configs store it."""
         parameter = _PARAMETERS[self.kind]
-        return {"type": "image", "kind": self.kind} | ({parameter: getattr(self, parameter)} if parameter else {})
+        return {TYPE: "image", "kind": self.kind} | ({parameter: getattr(self, parameter)} if parameter else {})
 
     @classmethod
     def from_dict(cls, content: Mapping[str, Any]) -> ImageGroup:
@@ -167,16 +168,13 @@ class ImageGroup(FiniteGroup):
             GroupError: If the description is of another type of group, has missing or unknown keys, or describes no
                 group.
         """
-        if (content.get("type") if isinstance(content, dict) else None) != "image":
-            raise GroupError(
-                f'A group of images is described by {{"type": "image", "kind": ...}}; received {content!r}.'
-            )
-        unknown = sorted(map(str, content.keys() - {"type", "kind", "n", "axes"}))
+        stored = without_type(content, "image", 'A group of images is described by {"type": "image", "kind": ...}')
+        unknown = sorted(map(str, stored.keys() - {"kind", "n", "axes"}))
         if unknown:
             raise GroupError(f"No key {unknown[0]!r} in a group of images: remove it from {dict(content)!r}.")
-        if "kind" not in content:
+        if "kind" not in stored:
             raise GroupError(f"A group of images needs a kind, one of {_kinds()}; received {dict(content)!r}.")
-        return cls(content["kind"], n=content.get("n"), axes=content.get("axes"))
+        return cls(stored["kind"], n=stored.get("n"), axes=stored.get("axes"))
 
     def __mul__(self, other: FiniteGroup) -> FiniteGroup:
         """Refuse the product of two groups of images; that with any other group is their direct product."""

@@ -31,17 +31,17 @@ def assert_group(group: FiniteGroup) -> None:
         ```
     """
     _check_shapes(group)
-    _check_units(group.product.tolist(), group.inverse.tolist())
+    _check_units(group.product.tolist(), group.inverses.tolist())
     _check_associativity(group.product)
     _check_permutations(group)
 
 
 def _check_shapes(group: FiniteGroup) -> None:
     order = group.order
-    if order < 1 or tuple(group.product.shape) != (order, order) or tuple(group.inverse.shape) != (order,):
+    if order < 1 or tuple(group.product.shape) != (order, order) or tuple(group.inverses.shape) != (order,):
         raise GroupError(
             f"A group of order {order} needs a product of shape {(order, order)} and an inverse of shape {(order,)}; "
-            f"received {tuple(group.product.shape)} and {tuple(group.inverse.shape)}."
+            f"received {tuple(group.product.shape)} and {tuple(group.inverses.shape)}."
         )
     for g, row in enumerate(group.product.tolist()):
         for h, gh in enumerate(row):

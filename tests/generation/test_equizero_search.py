@@ -223,7 +223,7 @@ def test_equal_log_probabilities_go_to_the_lowest_canonical_index():
     for prompt in ("person", "the man", "the white woman"):
         ids = torch.tensor([tokenizer()(prompt)["input_ids"]])
         k = int(action_of(BOTH).canonical_element(ids)[0])
-        lowest = [int(BOTH.product[g, BOTH.inverse[k]]) for g in range(6)].index(0)
+        lowest = [int(BOTH.product[g, BOTH.inverses[k]]) for g in range(6)].index(0)
         assert (k, lowest) != (0, 0) or prompt in ("person", "the man")
         for settings in ({}, {"do_sample": False, "top_k": None}):
             out = run([prompt], BOTH, flat, constant, m=2, max_new_tokens=2, eos_token_id=None, **settings)

@@ -99,7 +99,7 @@ def test_tables_are_real_under_the_meta_device():
     with torch.device("meta"):
         groups = [FiniteGroup.dihedral(3) * FiniteGroup.cyclic(2), FiniteGroup.from_generators([[1, 0]])]
     for group in groups:
-        assert {group.product.device.type, group.inverse.device.type, group.permutations.device.type} == {"cpu"}
+        assert {group.product.device.type, group.inverses.device.type, group.permutations.device.type} == {"cpu"}
         assert_group(group)
 
 

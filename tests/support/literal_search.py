@@ -125,7 +125,7 @@ def search_words(  # noqa: PLR0915  as long as the rule is
         found.losses.append(losses)
         found.drafts.append(drafts)
         whole = wholes[best].rstrip("\ufffd")  # a character that is not whole yet
-        said = action.apply(int(group.inverse[best]), whole, len(orbit[best]))[len(prompt) :]
+        said = action.apply(int(group.inverses[best]), whole, len(orbit[best]))[len(prompt) :]
         word, word_ids = "", []
         space = wholes[best].rfind(" ")
         if space >= len(orbit[best]):
@@ -140,7 +140,7 @@ def search_words(  # noqa: PLR0915  as long as the rule is
 
 def canonical_order(group: Any, k: int) -> list[int]:
     """g k⁻¹ for each g."""
-    return [int(group.product[g, group.inverse[k]]) for g in range(group.order)]
+    return [int(group.product[g, group.inverses[k]]) for g in range(group.order)]
 
 
 def noise_key(keys: NoiseKeys, how: Drafts, step: int, canonical: int) -> Tensor:

@@ -19,10 +19,10 @@ class Points:
             return x + 1
         if self.fault == "right":
             return x[self.group.permutations[g]]
-        return x[self.group.permutations[self.group.inverse[g]]]
+        return x[self.group.permutations[self.group.inverses[g]]]
 
     def invert(self, g, x):
-        return self.apply(g if self.fault == "inverse" else int(self.group.inverse[g]), x)
+        return self.apply(g if self.fault == "inverse" else int(self.group.inverses[g]), x)
 
 
 SAMPLES = [torch.arange(3), torch.tensor([0.5, -1.0, 2.0])]

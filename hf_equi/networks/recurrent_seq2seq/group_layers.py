@@ -49,8 +49,8 @@ class GroupLayers:
         self.order = group.order
         actions = {"source": source, "target": target}
         checked = {side: FiniteGroup(group.product, permutations=rows).permutations for side, rows in actions.items()}
-        self._quotients = group.product[group.inverse]  # (G, G): g⁻¹h
-        self._preimages = {side: rows[group.inverse].T.contiguous() for side, rows in checked.items()}  # (V, G): g⁻¹v
+        self._quotients = group.product[group.inverses]  # (G, G): g⁻¹h
+        self._preimages = {side: rows[group.inverses].T.contiguous() for side, rows in checked.items()}  # (V, G): g⁻¹v
 
     def embedding(self, side: str, vocab_size: int, width: int) -> GroupEmbedding:
         """One vector a word and element."""

@@ -31,7 +31,7 @@ def filled(layer: nn.Module) -> nn.Module:
 def moved(features: torch.Tensor, group, g: int) -> torch.Tensor:
     """`[gf](h) = f(g⁻¹h)` of features `(..., G * width)`."""
     parts = features.unflatten(-1, (group.order, -1))
-    return parts[..., group.product[group.inverse[g]], :].flatten(-2)
+    return parts[..., group.product[group.inverses[g]], :].flatten(-2)
 
 
 @pytest.mark.parametrize("name", GROUPS)
@@ -43,7 +43,7 @@ def test_a_convolution_is_its_triple_loop(name):
     for g in range(group.order):
         for h in range(group.order):
             for o in range(3):
-                quotient = group.product[group.inverse[g], h]
+                quotient = group.product[group.inverses[g], h]
                 wanted[g, o] += (layer.weight[quotient, o] * features[h]).sum()
     torch.testing.assert_close(layer(features.flatten()), wanted.flatten())
 
@@ -87,7 +87,7 @@ def test_the_weights_of_a_cell_lie_gate_by_gate(cell):
         for gate in range(gates):
             for g in range(6):
                 for h in range(6):
-                    quotient = group.product[group.inverse[g], h]
+                    quotient = group.product[group.inverses[g], h]
                     assert torch.equal(blocks[gate, g, :, h], kernel[quotient, gate])
     for bias, own in zip(weights[2:], (layer.bias_ih, layer.bias_hh), strict=True):
         assert all(torch.equal(bias.view(gates, 6, 3)[:, g], own) for g in range(6))
@@ -164,7 +164,7 @@ def test_an_element_in_the_place_of_its_inverse_is_noticed(place):
 def test_factors_in_the_wrong_order_are_noticed():
     group, *_ = actions("S3")
     model = network_over("S3")
-    model.decoder.combine._quotients = _Table(group.product[:, group.inverse].T)  # hg⁻¹ for g⁻¹h
+    model.decoder.combine._quotients = _Table(group.product[:, group.inverses].T)  # hg⁻¹ for g⁻¹h
     assert largest_error(model, "S3") > 1e-3
 
 
@@ -179,7 +179,7 @@ def test_a_free_bias_over_words_is_noticed():
 def test_what_is_no_action_of_the_group_is_refused():
     group, source, target = actions("S3")
     with pytest.raises(GroupError, match="permutations is no representation"):
-        GroupLayers(group, source[group.inverse], target)
+        GroupLayers(group, source[group.inverses], target)
     with pytest.raises(GroupError, match="one row an element"):
         GroupLayers(group, source, target[:2])
 
