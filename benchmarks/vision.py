@@ -69,7 +69,7 @@ def actions(group: ImageGroup, images: torch.Tensor):
 
     def run() -> None:
         action.keys(images)
-        action.apply_each(elements, images.repeat_interleave(group.order, 0))
+        action.apply(elements, images.repeat_interleave(group.order, 0))
 
     return timed(run)
 

@@ -149,7 +149,7 @@ def test_upright_views_are_the_upright_members(transform: str) -> None:
     moved = upright.moved(transform, seed=3)
     everything = torch.arange(20)
     action = PixelAction(vision_stages.GROUPS[transform])
-    found = action.apply_each(vision_stages.upright_views(moved, transform), moved.batch(everything))
+    found = action.apply(vision_stages.upright_views(moved, transform), moved.batch(everything))
     assert torch.equal(found, upright.batch(everything))
 
 

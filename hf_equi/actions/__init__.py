@@ -1,9 +1,19 @@
 """How groups act: of demographics on token ids, pairs of vocabularies and words; of the plane on images and grids."""
 
+from hf_equi.actions.base import Action, ColumnAction
 from hf_equi.actions.images import GridAction, PixelAction
 from hf_equi.actions.pairs import TokenPairAction
 from hf_equi.actions.tokens import TokenAction
 from hf_equi.actions.trivial import TrivialAction
 from hf_equi.actions.words import WordAction
 
-__all__ = ["GridAction", "PixelAction", "TokenAction", "TokenPairAction", "TrivialAction", "WordAction"]
+__all__ = [
+    "Action",
+    "ColumnAction",
+    "GridAction",
+    "PixelAction",
+    "TokenAction",
+    "TokenPairAction",
+    "TrivialAction",
+    "WordAction",
+]

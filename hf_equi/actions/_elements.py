@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import operator
+from typing import Any
 
 import torch
 
 from hf_equi.errors import ActionError
 from hf_equi.groups import FiniteGroup
 
-__all__ = ["checked_element", "checked_elements"]
+__all__ = ["checked_element", "read_elements"]
 
 
-def checked_element(group: FiniteGroup, g: int) -> int:
+def checked_element(group: FiniteGroup, g: Any) -> int:
     """The element as an index; raises `ActionError` if the group has no such element."""
     try:
         index = operator.index(g)
@@ -23,15 +24,28 @@ def checked_element(group: FiniteGroup, g: int) -> int:
     return index
 
 
-def checked_elements(group: FiniteGroup, elements: torch.Tensor, x: torch.Tensor) -> torch.Tensor:
-    """One element a sample, `(R,)` on the device of the samples; raises `ActionError` for anything else."""
-    if elements.dtype != torch.long or elements.shape != x.shape[:1]:
+def read_elements(group: Any, elements: Any, x: Any) -> Any:
+    """Elements of a finite group, checked: one as an int, or one a sample as `(R,)` on the device of the samples.
+
+    Those of other groups are passed on as they are.
+
+    Raises:
+        ActionError: If the group has no such element, or there is not one for each sample.
+    """
+    if not isinstance(group, FiniteGroup):
+        return elements
+    if not isinstance(elements, torch.Tensor) or elements.dim() == 0:
+        return checked_element(group, elements)
+    first = x
+    while isinstance(first, (tuple, dict)):  # samples of several parts
+        first = next(iter(first.values() if isinstance(first, dict) else first))
+    samples = first.shape[:1] if isinstance(first, torch.Tensor) else (len(first),)
+    if elements.dtype != torch.long or elements.shape != samples:
         raise ActionError(
-            f"One element a sample is needed, int64 of shape {tuple(x.shape[:1])}; received {elements.dtype} of shape "
+            f"One element a sample is needed, int64 of shape {tuple(samples)}; received {elements.dtype} of shape "
             f"{tuple(elements.shape)}."
         )
     if elements.numel():
-        lowest, highest = (int(bound) for bound in elements.aminmax())
-        checked_element(group, lowest)
-        checked_element(group, highest)
-    return elements.to(x.device)
+        for bound in elements.aminmax():
+            checked_element(group, int(bound))
+    return elements.to(first.device) if isinstance(first, torch.Tensor) else elements

@@ -12,7 +12,8 @@ import torch
 from torch.nn import functional as F
 
 from hf_equi.actions._checksums import checksums, position_weights
-from hf_equi.actions._elements import checked_element, checked_elements
+from hf_equi.actions._elements import read_elements
+from hf_equi.actions.base import Action
 from hf_equi.errors import ActionError
 from hf_equi.groups import ImageGroup
 
@@ -21,7 +22,7 @@ __all__ = ["GridAction", "PixelAction"]
 _PADDINGS = ("circular", "reflect")
 
 
-class PixelAction:
+class PixelAction(Action):
     r"""A group on images and on feature maps, by moving their pixels.
 
     $$ (g x)(p) = x(g^{-1} p), \qquad gh \cdot x = g \cdot (h \cdot x) $$
@@ -77,62 +78,28 @@ class PixelAction:
         self._motions: list[tuple[bool, int, float]] = list(
             zip(group.mirrored.tolist(), group.quarters.tolist(), group.rests.tolist(), strict=True)
         )
-        self._inverse: list[int] = group.inverses.tolist()
 
-    def apply(self, g: int, x: torch.Tensor) -> torch.Tensor:
-        """Return g x for one element and images of any number of leading axes.
+    def apply(self, elements: int | torch.Tensor, x: torch.Tensor, /) -> torch.Tensor:
+        """Return g x.
 
         Args:
-            g (`int`):
-                An element of the group.
-            x (`torch.Tensor` of shape `(..., C, H, W)`):
+            elements (`int` or `torch.LongTensor` of shape `(R,)`):
+                One element for images of any number of leading axes, or one a sample.
+            x (`torch.Tensor` of shape `(..., C, H, W)`, or `(R, C, H, W)` with one element a sample):
                 Images or feature maps, of any dtype; floating where the group resamples.
-
-        Returns:
-            `torch.Tensor` of the same shape and dtype, contiguous. It may be `x` itself.
-
-        Raises:
-            ActionError: If the group has no such element, the images are not square and the group needs that, there
-                are fewer than three axes, integers would be resampled, or kornia is needed and is not installed.
-        """
-        self._check(x)
-        return self._moved(checked_element(self.group, g), x)
-
-    def invert(self, g: int, x: torch.Tensor) -> torch.Tensor:
-        """Return g⁻¹x: `apply` with the inverse of g."""
-        return self.apply(self._inverse[checked_element(self.group, g)], x)
-
-    def apply_each(self, elements: torch.Tensor, x: torch.Tensor) -> torch.Tensor:
-        """Return g x for one element a sample.
-
-        Args:
-            elements (`torch.LongTensor` of shape `(R,)`):
-                Elements of the group.
-            x (`torch.Tensor` of shape `(R, C, H, W)`):
-                Images or feature maps.
 
         Returns:
             `torch.Tensor` of the same shape and dtype, contiguous. It may be `x` itself. Gradients flow to `x`.
 
         Raises:
-            ActionError: As `apply`, and if the elements are not one for each sample.
+            ActionError: If the group has no such element, or there is not one for each sample; if the images are not
+                square and the group needs that; for too few axes; where integers would be resampled, or kornia is
+                needed and is not installed.
         """
-        self._check(x, axes=4)
-        elements = checked_elements(self.group, elements, x)
-        result = torch.empty_like(x, memory_format=torch.contiguous_format)
-        # A copy in place, one for each element: copies out of place would be of all samples each time.
-        for g in sorted(set(elements.tolist())):
-            rows = (elements == g).nonzero().flatten()
-            if len(rows) == len(x):
-                return self._moved(g, x)
-            result.index_copy_(0, rows, self._moved(g, x.index_select(0, rows)))
-        return result
-
-    def invert_each(self, elements: torch.Tensor, x: torch.Tensor) -> torch.Tensor:
-        """Return g⁻¹x for one element a sample: `apply_each` with the inverses."""
-        self._check(x, axes=4)
-        elements = checked_elements(self.group, elements, x)
-        return self.apply_each(self.group.inverses.to(x.device)[elements], x)
+        each = isinstance(elements, torch.Tensor) and elements.dim() > 0
+        self._check(x, axes=4 if each else None)
+        g = read_elements(self.group, elements, x)
+        return self._moved_each(g, x) if isinstance(g, torch.Tensor) else self._moved(g, x)
 
     def orbit(self, x: torch.Tensor) -> torch.Tensor:
         """Return all members: `(B, C, H, W)` to `(B, G, C, H, W)`, of which `[:, 0]` is the images themselves.
@@ -143,7 +110,7 @@ class PixelAction:
         self._check(x, axes=4)
         return torch.stack([self._moved(g, x) for g in range(self.group.order)], dim=1)
 
-    def keys(self, x: torch.Tensor) -> torch.Tensor:
+    def keys(self, x: torch.Tensor, /) -> torch.Tensor:
         r"""Return a checksum of every member of each image's orbit.
 
         Members whose pixels are equal, where -0.0 equals 0.0, have equal keys, whatever batch they are in:
@@ -167,7 +134,7 @@ class PixelAction:
         weights = position_weights(x.shape[1:], x.device)
         if self.group.exact:
             # The sum of weights times moved pixels is that of weights moved back times pixels.
-            back = [self._moved(self._inverse[g], weights) for g in range(self.group.order)]
+            back = [self._moved(self.group.inverse(g), weights) for g in range(self.group.order)]
             return checksums(x, torch.stack(back))
         with torch.no_grad():
             members = (self._moved(g, x) for g in range(self.group.order))
@@ -175,6 +142,16 @@ class PixelAction:
 
     def __repr__(self) -> str:
         return f"PixelAction({self.group!r}, padding={self.padding!r})"
+
+    def _moved_each(self, elements: torch.Tensor, x: torch.Tensor) -> torch.Tensor:
+        result = torch.empty_like(x, memory_format=torch.contiguous_format)
+        # A copy in place, one for each element: copies out of place would be of all samples each time.
+        for g in sorted(set(elements.tolist())):
+            rows = (elements == g).nonzero().flatten()
+            if len(rows) == len(x):
+                return self._moved(g, x)
+            result.index_copy_(0, rows, self._moved(g, x.index_select(0, rows)))
+        return result
 
     def _moved(self, g: int, x: torch.Tensor) -> torch.Tensor:
         # The rest comes last. So gr x and g(r x) are the same numbers for every r that is exact.
@@ -205,7 +182,7 @@ class PixelAction:
             )
 
 
-class GridAction:
+class GridAction(Action):
     r"""A group on grids of tokens, as vision transformers make of images: patches move as an image's pixels do.
 
     $$ (g x)_{i} = x_{s_g(i)}, \qquad s_g(i) = \text{sources}[g, i] $$
@@ -271,41 +248,27 @@ class GridAction:
         """
         return _sources(self.group, *self._grid(patches)).clone()
 
-    def apply(self, g: int, x: torch.Tensor) -> torch.Tensor:
-        """Return g x for one element.
+    def apply(self, elements: int | torch.Tensor, x: torch.Tensor, /) -> torch.Tensor:
+        """Return g x.
 
         Args:
-            g (`int`):
-                An element of the group.
-            x (`torch.Tensor` of shape `(..., special + N, D)`):
+            elements (`int` or `torch.LongTensor` of shape `(R,)`):
+                One element for tokens of any number of leading axes, or one a sample.
+            x (`torch.Tensor` of shape `(..., special + N, D)`, or `(R, special + N, D)` with one element a sample):
                 Tokens, of any dtype.
 
         Returns:
             `torch.Tensor` of the same shape and dtype, contiguous.
 
         Raises:
-            ActionError: If the group has no such element, there are fewer than two axes, or the tokens are no grid.
+            ActionError: If the group has no such element, or there is not one for each sample; for too few axes, or
+                tokens that are not a grid.
         """
-        return x.index_select(-2, self._order(x)[checked_element(self.group, g)])
-
-    def invert(self, g: int, x: torch.Tensor) -> torch.Tensor:
-        """Return g⁻¹x: `apply` with the inverse of g."""
-        return self.apply(int(self.group.inverses[checked_element(self.group, g)]), x)
-
-    def apply_each(self, elements: torch.Tensor, x: torch.Tensor) -> torch.Tensor:
-        """Return g x for one element a sample: elements `(R,)` and tokens `(R, special + N, D)`.
-
-        Raises:
-            ActionError: As `apply`, and if the elements are not one for each sample.
-        """
-        if x.dim() != 3:
+        each = isinstance(elements, torch.Tensor) and elements.dim() > 0
+        if each and x.dim() != 3:
             raise ActionError(f"Samples of tokens need three axes, (R, tokens, D); received shape {tuple(x.shape)}.")
-        order = self._order(x)[checked_elements(self.group, elements, x)]  # (R, special + N)
-        return x.gather(1, order.unsqueeze(-1).expand_as(x))
-
-    def invert_each(self, elements: torch.Tensor, x: torch.Tensor) -> torch.Tensor:
-        """Return g⁻¹x for one element a sample: `apply_each` with the inverses."""
-        return self.apply_each(self.group.inverses.to(x.device)[checked_elements(self.group, elements, x)], x)
+        order = self._order(x)[read_elements(self.group, elements, x)]  # (special + N,), or one row a sample
+        return x.gather(1, order.unsqueeze(-1).expand_as(x)) if each else x.index_select(-2, order)
 
     def __repr__(self) -> str:
         return f"GridAction({self.group!r}, special={self.special}, size={self.size})"

@@ -7,6 +7,7 @@ from functools import cached_property
 
 import torch
 
+from hf_equi.actions.base import Action
 from hf_equi.actions.tokens import TokenAction, TokenMap
 from hf_equi.errors import ActionError
 from hf_equi.groups import DemographicGroup
@@ -15,7 +16,7 @@ __all__ = ["TokenPairAction"]
 
 
 @dataclass(frozen=True)
-class TokenPairAction:
+class TokenPairAction(Action):
     r"""A group on source and target token ids, by two permutations of one element.
 
     $$ g(x, y) = (g x, g y) $$
@@ -31,8 +32,8 @@ class TokenPairAction:
         >>> group = DemographicGroup([["jump", "run"], ["JUMP", "RUN"]])
         >>> source, target = TokenMap(4, (((1, 2),),)), TokenMap(3, (((0, 2),),))
         >>> pair = TokenPairAction(TokenAction(group, source), TokenAction(group, target))
-        >>> pair.source.apply(1, torch.tensor([1, 3])).tolist(), pair.target.apply(1, torch.tensor([0, 1])).tolist()
-        ([2, 3], [2, 1])
+        >>> pair.apply(1, (torch.tensor([[1, 3]]), torch.tensor([[0, 1]])))
+        (tensor([[2, 3]]), tensor([[2, 1]]))
     """
 
     source: TokenAction
@@ -60,6 +61,17 @@ class TokenPairAction:
     def group(self) -> DemographicGroup:
         """The group that acts on both."""
         return self.source.group
+
+    def apply(
+        self, elements: int | torch.Tensor, x: tuple[torch.Tensor, torch.Tensor], /
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """Return g x for pairs of source and target ids, `(R, S)` and `(R, T)`; one element, or `(R,)` one a pair."""
+        source, target = x
+        return self.source.apply(elements, source), self.target.apply(elements, target)
+
+    def keys(self, x: tuple[torch.Tensor, torch.Tensor], /) -> torch.Tensor:
+        """Return a key of every member of each pair's orbit, `(B, G)`, as in `Action`."""
+        return self.joint.keys(self.join(*x))
 
     @property
     def device(self) -> torch.device:

@@ -8,6 +8,7 @@ from typing import Any
 
 import torch
 
+from hf_equi.actions.base import ColumnAction
 from hf_equi.errors import ActionError
 from hf_equi.groups import DemographicGroup
 
@@ -125,7 +126,7 @@ class TokenMap:
             )
 
 
-class TokenAction:
+class TokenAction(ColumnAction):
     r"""A group on token ids and on scores over the vocabulary.
 
     $$ g(v) = \text{permutations}[g, v], \qquad (g^{-1} y)[v] = y[g(v)] $$
@@ -150,17 +151,16 @@ class TokenAction:
         [0, 2, 3]
     """
 
+    group: DemographicGroup
+
     def __init__(
         self, group: DemographicGroup, token_map: TokenMap, device: torch.device | str | None = "cpu"
     ) -> None:
         token_map.check_group(group)
         self.group = group
         self.token_map = token_map
-        self.device = torch.device(device or "cpu")
-        self.permutations = _permutations(group, token_map).to(self.device)
-        self.inverse = group.inverses.to(self.device)
-        self.moved = torch.tensor(token_map.moved, dtype=torch.long, device=self.device)
-        self.images = self.permutations[:, self.moved]
+        moved = torch.tensor(token_map.moved, dtype=torch.long, device="cpu")
+        self._set_tables(_permutations(group, token_map), moved, device)
         self.is_moved = torch.zeros(token_map.vocab_size, dtype=torch.bool, device=self.device)
         self.is_moved[self.moved] = True
         self.general = _general(group, token_map, self.is_moved)
@@ -170,33 +170,6 @@ class TokenAction:
         if torch.device(device) == self.device:
             return self
         return TokenAction(self.group, self.token_map, device=device)
-
-    def apply(self, g: int | torch.Tensor, ids: torch.Tensor) -> torch.Tensor:
-        """Act on token ids.
-
-        Args:
-            g: One element, or elements of a shape that broadcasts with `ids` after a last axis is added, as
-                `(batch,)` for ids of shape `(batch, tokens)`.
-            ids: `(..., tokens)` int64.
-
-        Returns:
-            `(..., tokens)` int64.
-        """
-        if isinstance(g, torch.Tensor) and g.dim():
-            return self.permutations[g.unsqueeze(-1), ids]
-        return self.permutations[self.group.element(int(g))][ids]
-
-    def invert(self, g: int | torch.Tensor, ids: torch.Tensor) -> torch.Tensor:
-        """Act with the inverse of `g`."""
-        return self.apply(self.inverse[g], ids)
-
-    def pull_back(self, g: int | torch.Tensor, scores: torch.Tensor) -> torch.Tensor:
-        """`g⁻¹y` for scores `y` of shape `(..., vocab)`: the value at v is `y[g(v)]`; g may be one each, `(B,)`."""
-        columns = self.permutations[g]
-        if columns.dim() == 1:
-            return scores[..., columns]
-        columns = columns.view(len(columns), *[1] * (scores.dim() - 2), -1)
-        return scores.gather(-1, columns.expand_as(scores))
 
     def members(self, elements: torch.Tensor, ids: torch.Tensor) -> torch.Tensor:
         """Some members of each orbit: elements `(batch, K)` and ids `(batch, tokens)` to `(batch, K, tokens)`."""

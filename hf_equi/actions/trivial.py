@@ -2,29 +2,27 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 
-from hf_equi.actions._elements import checked_element, checked_elements
+from hf_equi.actions._elements import read_elements
+from hf_equi.actions.base import ColumnAction
 from hf_equi.groups import FiniteGroup
 
 __all__ = ["TrivialAction"]
 
 
-class TrivialAction:
-    r"""A group on outputs that it leaves as they are, such as the class of an image.
+class TrivialAction(ColumnAction):
+    r"""A group on what it leaves as it is, such as the class of an image.
 
     $$ g y = y $$
 
-    It has the tables of a `TokenAction` that moves no token, so scores over classes fold as scores over a vocabulary.
+    It is a `ColumnAction` that moves no column, however many there are.
 
     Args:
         group: The group.
         device: Where the tables are.
-
-    Attributes:
-        moved: `(0,)` int64.
-        images: `(group, 0)` int64.
-        general: `None`, as no class is left out of the symmetry.
 
     Example:
         >>> from hf_equi.groups import ImageGroup
@@ -33,47 +31,25 @@ class TrivialAction:
         (tensor([0.1000, 0.9000]), torch.Size([4, 0]))
     """
 
-    general: None = None
-
     def __init__(self, group: FiniteGroup, device: torch.device | str | None = "cpu") -> None:
-        self.group = group
-        self.device = torch.device(device or "cpu")
-        self.moved = torch.empty(0, dtype=torch.long, device=self.device)
-        self.images = torch.empty(group.order, 0, dtype=torch.long, device=self.device)
+        super().__init__(group, torch.empty(group.order, 0, dtype=torch.long, device="cpu"), device)
 
     def to(self, device: torch.device | str) -> TrivialAction:
         """The same action with its tables on a device."""
         return self if torch.device(device) == self.device else TrivialAction(self.group, device)
 
-    def apply(self, g: int, x: torch.Tensor) -> torch.Tensor:
+    def apply(self, elements: int | torch.Tensor, x: Any, /) -> Any:
         """`g x`, which is x.
 
         Raises:
-            ActionError: If the group has no such element.
+            ActionError: If the group has no such element, or there is not one for each sample.
         """
-        checked_element(self.group, g)
+        read_elements(self.group, elements, x)
         return x
 
-    def invert(self, g: int, x: torch.Tensor) -> torch.Tensor:
-        """`g⁻¹x`, which is x."""
-        return self.apply(g, x)
-
-    def apply_each(self, elements: torch.Tensor, x: torch.Tensor) -> torch.Tensor:
-        """`gx` for samples `(R, ...)` and one element each, `(R,)`: the samples.
-
-        Raises:
-            ActionError: If the elements are not one of the group for each sample.
-        """
-        checked_elements(self.group, elements, x)
-        return x
-
-    def invert_each(self, elements: torch.Tensor, x: torch.Tensor) -> torch.Tensor:
-        """`g⁻¹x` for samples and one element each: the samples."""
-        return self.apply_each(elements, x)
-
-    def pull_back(self, elements: int | torch.Tensor, x: torch.Tensor) -> torch.Tensor:
-        """`g⁻¹y` for scores over classes, for whichever elements: the scores."""
-        return x
+    def pull_back(self, elements: int | torch.Tensor, scores: Any, /) -> Any:
+        """`g⁻¹y`, which is y, for whichever elements."""
+        return scores
 
     def __repr__(self) -> str:
         return f"TrivialAction({self.group!r})"

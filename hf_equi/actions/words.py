@@ -2,8 +2,14 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
+from typing import Any, overload
 
+import torch
+
+from hf_equi.actions._elements import checked_element, read_elements
+from hf_equi.actions.base import Action
 from hf_equi.errors import ActionError
 from hf_equi.groups import DemographicGroup, FormRow
 from hf_equi.groups.matching import compile_words, letters
@@ -11,7 +17,7 @@ from hf_equi.groups.matching import compile_words, letters
 __all__ = ["WordAction"]
 
 
-class WordAction:
+class WordAction(Action):
     r"""The action of a group on text by its words.
 
     Every whole word or phrase that is one of `group.forms()` is replaced by its image, so case is kept; all other text
@@ -43,39 +49,64 @@ class WordAction:
         _check_invertible(list(self._rows))
         self._pattern = compile_words(self._rows)
 
-    def apply(self, g: int, text: str, boundary: int = 0) -> str:
-        """Return the text that element g makes of a text.
+    @overload
+    def apply(self, elements: Any, x: str, /, boundary: int = 0) -> str: ...
+
+    @overload
+    def apply(self, elements: Any, x: list[str], /, boundary: int = 0) -> list[str]: ...
+
+    def apply(self, elements: Any, x: str | list[str], /, boundary: int = 0) -> str | list[str]:
+        """Return what an element makes of a text.
 
         Args:
-            g (`int`):
-                An element of the group.
-            text (`str`):
-                The text.
+            elements (`int` or `torch.LongTensor` of shape `(R,)`):
+                One element, or of a list one a text.
+            x (`str` or `list[str]`):
+                One text, or several.
             boundary (`int`, *optional*, defaults to 0):
                 A place in the text, in characters: the text before it is moved as if it stood alone, and of the text
                 after it the words that begin there. So a prompt has one image, whatever is said after it. To invert,
                 pass the length of the image of the text before it.
 
         Raises:
-            GroupError: If the group has no such element.
-            ActionError: If `text` is no string.
+            ActionError: If the group has no such element, there is not one for each text, or `x` is neither a string
+                nor a list of strings.
         """
-        shifts = self.group.coordinates[self.group.element(g)]
+        if not isinstance(x, list):
+            return self._moved(checked_element(self.group, elements), _checked(x), boundary)
+        g = read_elements(self.group, elements, x)
+        each = g.tolist() if isinstance(g, torch.Tensor) else [g] * len(x)
+        return [self._moved(h, _checked(text), boundary) for h, text in zip(each, x, strict=True)]
+
+    @overload
+    def invert(self, elements: Any, x: str, /, boundary: int = 0) -> str: ...
+
+    @overload
+    def invert(self, elements: Any, x: list[str], /, boundary: int = 0) -> list[str]: ...
+
+    def invert(self, elements: Any, x: str | list[str], /, boundary: int = 0) -> str | list[str]:
+        """Return the text of which an element makes this one: `apply` with the inverse."""
+        g = read_elements(self.group, elements, x) if isinstance(x, list) else checked_element(self.group, elements)
+        return self.apply(self.group.inverse(g), x, boundary)
+
+    def keys(self, x: list[str], /) -> torch.Tensor:
+        """Return a key of every member of each text's orbit, `(B, G)`, as in `Action`."""
+        rows = [[_key(member) for member in self.orbit(text)] for text in x]
+        return torch.tensor(rows, dtype=torch.long).view(len(x), self.group.order)
+
+    def _moved(self, g: int, text: str, boundary: int) -> str:
+        shifts = self.group.coordinates[g]
 
         def image(match: re.Match[str]) -> str:
             row = self._rows.get(match[0])
             return match[0] if row is None else _image(row, match[0], shifts[row.factor])
 
-        pieces = [self._pattern.sub(image, _checked(text)[:boundary])]
+        pieces = [self._pattern.sub(image, text[:boundary])]
         end = boundary
         for match in self._pattern.finditer(text, boundary):
             pieces += [text[end : match.start()], image(match)]
             end = match.end()
         return "".join([*pieces, text[end:]])
-
-    def invert(self, g: int, text: str, boundary: int = 0) -> str:
-        """Return the text of which element g makes this one: `apply` with the inverse of g."""
-        return self.apply(int(self.group.inverses[self.group.element(g)]), text, boundary)
 
     def canonical_element(self, text: str) -> int:
         """Return the first element that takes a text to the smallest member of its orbit, by its characters."""
@@ -95,10 +126,14 @@ def _image(row: FormRow, word: str, shift: int) -> str:
     return row.words[(row.words.index(word) + shift) % len(row.words)]
 
 
-def _checked(text: str) -> str:
+def _checked(text: object) -> str:
     if not isinstance(text, str):
-        raise ActionError(f"WordAction acts on one string; received {text!r}. Call it once for each text.")
+        raise ActionError(f"WordAction acts on a string or a list of strings; received {text!r}.")
     return text
+
+
+def _key(text: str) -> int:
+    return int.from_bytes(hashlib.blake2b(text.encode(), digest_size=8).digest(), signed=True)
 
 
 def _check_invertible(words: list[str]) -> None:

@@ -11,7 +11,7 @@ from torch import nn
 from hf_equi.symmetrizers.fold import Fold, OrbitFold
 
 if TYPE_CHECKING:
-    from hf_equi.actions import TokenAction, TrivialAction
+    from hf_equi.actions import ColumnAction, TokenAction
     from hf_equi.symmetrizers.orbit import Orbit
 
 __all__ = ["Draws", "Symmetrizer"]
@@ -88,7 +88,7 @@ class Symmetrizer(ABC):
         """
         return None
 
-    def fold(self, orbit: Orbit, action: TokenAction | TrivialAction, normalised: bool = True) -> Fold:
+    def fold(self, orbit: Orbit, action: ColumnAction, normalised: bool = True) -> Fold:
         """What takes the scores of the orbit's rows and gives the one output, renormalised or not."""
         return OrbitFold(orbit, action, self, normalised)
 

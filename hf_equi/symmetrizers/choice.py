@@ -11,7 +11,7 @@ from hf_equi.symmetrizers.losses import ProxyLoss
 from hf_equi.symmetrizers.orbit import Orbit
 
 if TYPE_CHECKING:
-    from hf_equi.actions import TokenAction, TrivialAction
+    from hf_equi.actions import ColumnAction
 
 __all__ = ["OrbitChoice", "decide"]
 
@@ -47,7 +47,7 @@ class OrbitChoice(Fold):
 
     takes_logits = False
 
-    def __init__(self, orbit: Orbit, action: TokenAction | TrivialAction, loss: ProxyLoss, mean: OrbitFold) -> None:
+    def __init__(self, orbit: Orbit, action: ColumnAction, loss: ProxyLoss, mean: OrbitFold) -> None:
         self.orbit = orbit
         self.action = action
         self.loss = loss

@@ -10,7 +10,7 @@ from hf_equi.symmetrizers.fold import Fold, OrbitFold
 from hf_equi.symmetrizers.losses import MaxProbability, ProxyLoss
 
 if TYPE_CHECKING:
-    from hf_equi.actions import TokenAction, TrivialAction
+    from hf_equi.actions import ColumnAction
     from hf_equi.symmetrizers.orbit import Orbit
 
 __all__ = ["Equizero"]
@@ -51,7 +51,7 @@ class Equizero(Equitune):
         self.takes_logits = False
         self.loss = loss or MaxProbability()
 
-    def fold(self, orbit: Orbit, action: TokenAction | TrivialAction, normalised: bool = True) -> Fold:
+    def fold(self, orbit: Orbit, action: ColumnAction, normalised: bool = True) -> Fold:
         """What takes the rows of an orbit; the mean whose gradient is passed on is renormalised or not."""
         mean = OrbitFold(orbit, action, Equitune(self.average), normalised)
         # Of one member that was asked for there is nothing to choose.

@@ -18,7 +18,7 @@ import torch
 from hf_equi.symmetrizers.orbit import Orbit
 
 if TYPE_CHECKING:
-    from hf_equi.actions import TokenAction, TrivialAction
+    from hf_equi.actions import ColumnAction
     from hf_equi.symmetrizers.base import Symmetrizer
 
 __all__ = ["Decision", "Fold", "OrbitFold"]
@@ -95,9 +95,7 @@ class OrbitFold(Fold):
         tensor([[0.2000, 0.4000, 0.4000]])
     """
 
-    def __init__(
-        self, orbit: Orbit, action: TokenAction | TrivialAction, method: Symmetrizer, normalised: bool = True
-    ) -> None:
+    def __init__(self, orbit: Orbit, action: ColumnAction, method: Symmetrizer, normalised: bool = True) -> None:
         self.orbit = orbit
         self.action = action
         self.method = method

@@ -3,33 +3,30 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any, Protocol
+from typing import Any
 
 import torch
 
+from hf_equi.actions import Action
 from hf_equi.errors import ActionError
-from hf_equi.groups import FiniteGroup
+from hf_equi.groups import FiniteGroup, Group
 from hf_equi.testing.tolerances import tolerance_of
 
-__all__ = ["Action", "assert_action"]
+__all__ = ["Action", "assert_action", "elements_of"]
+
+DRAWN = 5
+"""Elements of a continuous group that are tried beside the identity."""
 
 
-class Action(Protocol):
-    """What the kit needs of an action: a group, `apply(g, x)` and `invert(g, x)` for one element g."""
-
-    @property
-    def group(self) -> FiniteGroup:
-        """The group that acts."""
-
-    def apply(self, g: int, x: Any, /) -> Any:
-        """Return g x."""
-
-    def invert(self, g: int, x: Any, /) -> Any:
-        """Return g⁻¹x."""
+def elements_of(group: Group) -> list[Any]:
+    """The elements that are tried: all of a finite group, else the identity and a few that are drawn from a seed."""
+    if isinstance(group, FiniteGroup):
+        return list(range(group.order))
+    return [group.identity, *group.sample(DRAWN, torch.Generator().manual_seed(0))]
 
 
 def assert_action(action: Action, samples: Iterable[Any]) -> None:
-    r"""Check on samples that an action is a left action of its group.
+    r"""Check on samples that an action is a left action of its group, with one element for all and with one each.
 
     $$e x = x, \qquad (gh) x = g (h x), \qquad g^{-1} (g x) = x = g (g^{-1} x)$$
 
@@ -37,9 +34,10 @@ def assert_action(action: Action, samples: Iterable[Any]) -> None:
 
     Args:
         action (`Action`):
-            Any object with `group`, `apply(g, x)` and `invert(g, x)`.
+            The action.
         samples (`Iterable`):
-            Strings, tensors, or whatever else the action acts on and `==` compares.
+            Batches of what the action acts on: tensors with one sample a row, lists, tuples and dictionaries of such.
+            Anything else, such as a string, is one sample.
 
     Raises:
         ActionError: If an equation fails; the message gives elements and sample. Also if there is no sample.
@@ -47,27 +45,61 @@ def assert_action(action: Action, samples: Iterable[Any]) -> None:
     Example:
         ```python
         >>> from hf_equi import DemographicGroup, WordAction
-        >>> assert_action(WordAction(DemographicGroup([["man", "woman"]])), ["The man, a Woman.", ""])
+        >>> assert_action(WordAction(DemographicGroup([["man", "woman"]])), [["The man, a Woman.", ""], "One man"])
 
         ```
     """
     samples = list(samples)
     if not samples:
         raise ActionError("assert_action needs at least one sample: without any it would check nothing.")
+    elements = elements_of(action.group)
     for x in samples:
-        _require(action.apply(0, x), x, "the identity 0 must not move a sample", x)
-        _check_products(action, x)
+        _require(action.apply(elements[0], x), x, "the identity 0 must not move a sample", x)
+        _check_products(action, elements, x)
+        _check_each(action, elements, x)
 
 
-def _check_products(action: Action, x: Any) -> None:
-    product = action.group.product.tolist()
-    orbit = [action.apply(g, x) for g in range(len(product))]
-    for g, row in enumerate(product):
-        _require(action.invert(g, orbit[g]), x, f"invert({g}, apply({g}, x)) must be x", x)
+def _check_products(action: Action, elements: list[Any], x: Any) -> None:
+    orbit = [action.apply(g, x) for g in elements]
+    for i, g in enumerate(elements):
+        _require(action.invert(g, orbit[i]), x, f"invert({g}, apply({g}, x)) must be x", x)
         _require(action.apply(g, action.invert(g, x)), x, f"apply({g}, invert({g}, x)) must be x", x)
-        for h, gh in enumerate(row):
+        for j, h in enumerate(elements):
+            gh = action.group.compose(g, h)
             equation = f"apply({g}, apply({h}, x)) must be apply({gh}, x), as product[{g}, {h}] is {gh}"
-            _require(action.apply(g, orbit[h]), orbit[gh], equation, x)
+            _require(action.apply(g, orbit[j]), action.apply(gh, x), equation, x)
+
+
+def _check_each(action: Action, elements: list[Any], x: Any) -> None:
+    """One element a sample does to each what it does to that sample alone."""
+    count = _count(x)
+    for start in range(len(elements) if count else 0):
+        each = [elements[(start + row) % len(elements)] for row in range(count)]
+        together = torch.stack(list(map(torch.as_tensor, each)))
+        moved = action.apply(together, x)
+        equation = f"invert(elements, apply(elements, x)) must be x, with elements = {each}"
+        _require(action.invert(together, moved), x, equation, x)
+        for row, g in enumerate(each):
+            equation = f"with elements = {each}, row {row} of apply(elements, x) must be apply({g}, x[{row}])"
+            _require(_row(moved, row), action.apply(g, _row(x, row)), equation, x)
+
+
+def _count(x: Any) -> int:
+    """Samples of a batch; 0 of what is no batch."""
+    if isinstance(x, (tuple, dict)):
+        return _count(next(iter(x.values() if isinstance(x, dict) else x)))
+    if isinstance(x, torch.Tensor):
+        return len(x) if x.dim() else 0
+    return len(x) if isinstance(x, list) else 0
+
+
+def _row(x: Any, row: int) -> Any:
+    """A batch of one sample."""
+    if isinstance(x, dict):
+        return {name: _row(part, row) for name, part in x.items()}
+    if isinstance(x, tuple):
+        return tuple(_row(part, row) for part in x)
+    return x[row : row + 1]
 
 
 def _require(received: Any, required: Any, equation: str, sample: Any) -> None:

@@ -7,8 +7,8 @@ from typing import Any
 
 import torch
 
+from hf_equi.actions import Action
 from hf_equi.errors import EquivarianceError
-from hf_equi.testing.actions import Action
 from hf_equi.testing.tolerances import tolerance_of
 
 __all__ = ["assert_equivariant", "equivariance_error"]
@@ -33,9 +33,7 @@ def equivariance_error(
         input_action (`Action`):
             The action on inputs.
         output_action (`Action`, *optional*):
-            The action of the same group on outputs; the trivial one by default, so that invariance is measured. Where
-            it has a method `pull_back(g, scores)`, as actions on token ids have for scores over the vocabulary,
-            floating outputs go through that instead of `invert`.
+            The action of the same group on outputs; the trivial one by default, so that invariance is measured.
         elements (`Iterable[int]`, *optional*):
             The elements to try; all by default.
 
@@ -141,8 +139,7 @@ def _tensor(output: object) -> torch.Tensor:
 def _pull_back(action: Action | None, g: int, output: torch.Tensor) -> torch.Tensor:
     if action is None:
         return output
-    pull_back = getattr(action, "pull_back", None)
-    return _tensor(pull_back(g, output) if pull_back and output.is_floating_point() else action.invert(g, output))
+    return _tensor(action.invert(g, output))
 
 
 def _difference(received: torch.Tensor, required: torch.Tensor) -> float:

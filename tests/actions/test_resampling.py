@@ -162,17 +162,17 @@ def test_each_sample_moves_by_its_own_element_with_gradients():
     pytest.importorskip("kornia")
     x = torch.rand(6, 2, 5, 5).transpose(-1, -2).requires_grad_()
     elements = torch.tensor([0, 3, 9, 3, 15, 8])
-    received = D8.apply_each(elements, x)
+    received = D8.apply(elements, x)
     torch.testing.assert_close(
         received, torch.stack([D8.apply(g, image) for g, image in zip(elements.tolist(), x, strict=True)])
     )
     torch.testing.assert_close(
-        D8.invert_each(elements, x), torch.stack([D8.invert(g, y) for g, y in zip(elements.tolist(), x, strict=True)])
+        D8.invert(elements, x), torch.stack([D8.invert(g, y) for g, y in zip(elements.tolist(), x, strict=True)])
     )
     # The map is linear, so its gradient against y is what it makes of any z against y.
     y, z = torch.rand(2, 6, 2, 5, 5)
     (received * y).sum().backward()
-    torch.testing.assert_close((x.grad * z).sum(), (D8.apply_each(elements, z) * y).sum())
+    torch.testing.assert_close((x.grad * z).sum(), (D8.apply(elements, z) * y).sum())
     assert received.is_contiguous()
 
 
@@ -181,7 +181,7 @@ def test_leading_axes_are_kept():
     x = torch.rand(2, 3, 4, 6, 6)
     torch.testing.assert_close(C8.apply(3, x)[1, 2], C8.apply(3, x[1, 2]))
     assert C8.apply(3, x[0, 0]).shape == (4, 6, 6)
-    assert C8.apply_each(torch.tensor([], dtype=torch.long), x[0][:0]).shape == (0, 4, 6, 6)
+    assert C8.apply(torch.tensor([], dtype=torch.long), x[0][:0]).shape == (0, 4, 6, 6)
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])

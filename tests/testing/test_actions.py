@@ -1,13 +1,14 @@
 import pytest
 import torch
 
+from hf_equi.actions import Action
 from hf_equi.actions.words import WordAction
 from hf_equi.errors import ActionError
 from hf_equi.groups import DemographicGroup, FiniteGroup
 from hf_equi.testing import assert_action
 
 
-class Points:
+class Points(Action):
     """The left action on functions of the points, broken in a way that a test names."""
 
     def __init__(self, group, fault=None):
@@ -15,23 +16,24 @@ class Points:
         self.fault = fault
 
     def apply(self, g, x):
-        if self.fault == "identity" and g == 0:
+        if self.fault == "identity" and isinstance(g, int) and g == 0:
             return x + 1
-        if self.fault == "right":
-            return x[self.group.permutations[g]]
-        return x[self.group.permutations[self.group.inverses[g]]]
+        if self.fault == "each" and isinstance(g, torch.Tensor):
+            g = g.flip(0)
+        places = self.group.permutations[g if self.fault == "right" else self.group.inverse(g)]
+        return x.gather(1, places.expand_as(x))
 
     def invert(self, g, x):
-        return self.apply(g if self.fault == "inverse" else int(self.group.inverses[g]), x)
+        return self.apply(g if self.fault == "inverse" else self.group.inverse(g), x)
 
 
-SAMPLES = [torch.arange(3), torch.tensor([0.5, -1.0, 2.0])]
+SAMPLES = [torch.arange(3)[None], torch.tensor([[0.5, -1.0, 2.0], [3.0, 7.0, 8.0]])]
 S3 = FiniteGroup.symmetric(3)
 
 
 def test_actions_pass():
     assert_action(Points(S3), SAMPLES)
-    assert_action(WordAction(DemographicGroup([["a", "b", "c"]])), ["a b, C", ""])
+    assert_action(WordAction(DemographicGroup([["a", "b", "c"]])), [["a b, C", ""], "a b, C", ""])
 
 
 @pytest.mark.parametrize(
@@ -40,6 +42,7 @@ def test_actions_pass():
         ("identity", "the identity 0 must not move"),
         ("right", r"apply\(\d, apply\(\d, x\)\) must be apply\(\d, x\)"),
         ("inverse", r"invert\(\d, apply\(\d, x\)\) must be x"),
+        ("each", r"with elements = \[\d, \d\], row \d of apply\(elements, x\) must be apply\(\d, x\[\d\]\)"),
     ],
 )
 def test_broken_actions_fail(fault, message):
@@ -59,7 +62,7 @@ def test_no_sample_is_no_check():
         assert_action(Points(S3), [])
 
 
-class Turns:
+class Turns(Action):
     """Quarter turns of the plane by floating matrices, on dictionaries and tuples of points."""
 
     group = FiniteGroup.cyclic(4)
@@ -69,8 +72,8 @@ class Turns:
 
     def apply(self, g, x):
         c, s = torch.cos(g * self.angle), torch.sin(g * self.angle)
-        matrix = torch.stack([torch.stack([c, -s]), torch.stack([s, c])])
-        return {name: (points @ matrix.T,) for name, (points,) in x.items()}
+        matrix = torch.stack([torch.stack([c, -s], -1), torch.stack([s, c], -1)], -2)
+        return {name: ((matrix @ points.unsqueeze(-1)).squeeze(-1),) for name, (points,) in x.items()}
 
     def invert(self, g, x):
         return self.apply(-g, x)
@@ -90,4 +93,4 @@ class Reshaping(Points):
 
 def test_a_changed_dtype_fails():
     with pytest.raises(ActionError, match="must be x"):
-        assert_action(Reshaping(S3), [torch.zeros(3)])
+        assert_action(Reshaping(S3), [torch.zeros(1, 3)])

@@ -1,12 +1,13 @@
 import pytest
 import torch
 
+from hf_equi.actions import Action, ColumnAction
 from hf_equi.errors import EquivarianceError
 from hf_equi.groups import FiniteGroup
 from hf_equi.testing import TOLERANCES, assert_equivariant, equivariance_error
 
 
-class Rolled:
+class Rolled(Action):
     def __init__(self, n):
         self.group = FiniteGroup.cyclic(n)
 
@@ -15,14 +16,6 @@ class Rolled:
 
     def invert(self, g, x):
         return x.roll(-g, dims=-1)
-
-
-class Scored(Rolled):
-    def pull_back(self, g, scores):
-        return scores.roll(-g, dims=-1)
-
-    def invert(self, g, x):
-        raise AssertionError("floating outputs are pulled back")
 
 
 ROLLED = Rolled(4)
@@ -35,7 +28,9 @@ def test_equivariant_functions_have_no_error():
     assert errors.dtype == torch.float64
     assert_equivariant(lambda x: 2 * x, X, ROLLED, ROLLED)
     assert_equivariant(lambda x: x.sum(), X, ROLLED)
-    assert_equivariant(lambda x: 2 * x, X, ROLLED, Scored(4))
+    columns = ColumnAction(ROLLED.group, ROLLED.group.permutations)
+    assert_equivariant(lambda x: 2 * x, X, ROLLED, columns)
+    assert_equivariant(lambda x: x.argmax(-1), X, ROLLED, columns)  # labels
 
 
 def test_errors_are_the_largest_differences():

@@ -138,14 +138,14 @@ class OrbitReader:
     ) -> tuple[Any, Any, Any]:
         """Features, feature maps and frozen features of some rows."""
         elements = orbit.element_of_row[rows]
-        members = self.action.apply_each(elements, images[orbit.batch_of_row[rows]])
+        members = self.action.apply(elements, images[orbit.batch_of_row[rows]])
         maps = None
         if self.level.reads_maps:
             maps = self.cut.maps(base, members, **self.extras)
             features = self.cut.pool(base, maps)
             height, width = images.shape[-2:]
             action = self.cut.map_action(self.action.group, base, (height, width))
-            maps = action.invert_each(elements, maps)
+            maps = action.invert(elements, maps)
         else:
             features = self.cut.features(base, members, **self.extras)
         if frozen is None:

@@ -1,0 +1,147 @@
+"""What every action is: how a group moves data, one element a sample; and actions that permute columns."""
+
+from __future__ import annotations
+
+import math
+from abc import ABC, abstractmethod
+from typing import Any
+
+import torch
+
+from hf_equi.actions._checksums import checksums, position_weights
+from hf_equi.actions._elements import read_elements
+from hf_equi.errors import ActionError, GroupError
+from hf_equi.groups import FiniteGroup
+
+__all__ = ["Action", "ColumnAction"]
+
+
+class Action(ABC):
+    r"""A left action of a group on one kind of data.
+
+    $$ e x = x, \qquad (gh) x = g (h x) $$
+
+    A subclass sets `group` and writes `apply`; the rest follows. `hf_equi.testing.assert_action` checks it.
+
+    Data is a batch, with one sample a row. Elements are one for all samples, or a tensor with one a sample: of a
+    finite group an integer or `(R,)` int64, of a continuous one a matrix or `(R, d, d)`.
+    """
+
+    group: Any
+    """The group that acts, a `hf_equi.groups.Group`."""
+
+    @abstractmethod
+    def apply(self, elements: Any, x: Any, /) -> Any:
+        """Return g x.
+
+        Args:
+            elements: One element for all samples, or one a sample.
+            x: The samples.
+
+        Raises:
+            ActionError: For elements that the group does not have, as many as there are no samples, or data that the
+                group cannot act on.
+        """
+
+    def invert(self, elements: Any, x: Any, /) -> Any:
+        """Return g⁻¹x: `apply` with the inverses; with the same arguments."""
+        return self.apply(self.group.inverse(read_elements(self.group, elements, x)), x)
+
+    def keys(self, x: Any, /) -> torch.Tensor:
+        r"""Return a key of every member of each sample's orbit, for finite groups.
+
+        $$ \text{key}_g(h x) = \text{key}_{gh}(x) $$
+
+        Equal members have equal keys, whatever batch they are in. Members that differ have different keys, up to an
+        accident of 64-bit sums.
+
+        Args:
+            x: A tensor of samples, `(B, ...)`.
+
+        Returns:
+            `(B, G)` int64; entry g is the key of gx. Costs |G| times `apply`.
+        """
+        size = math.prod(x.shape[1:])
+        weights = position_weights(torch.Size([1, size]), x.device)
+        with torch.no_grad():
+            members = (self.apply(g, x).reshape(len(x), size) for g in range(self.group.order))
+            return torch.cat([checksums(member, weights) for member in members], dim=1)
+
+
+class ColumnAction(Action):
+    r"""A group that permutes columns: tokens of a vocabulary, classes, Q-values, key points.
+
+    $$ g(v) = \text{permutations}[g, v], \qquad (g y)[g(v)] = y[v], \qquad (g^{-1} y)[v] = y[g(v)] $$
+
+    for columns v and scores y over the columns. `apply` takes either: integers are numbers of columns, such as token
+    ids or labels; floating numbers are scores, with the columns in the last axis.
+
+    Args:
+        group: The group.
+        permutations: `(G, V)` where each element sends each column.
+        device: Where the tables are.
+
+    Attributes:
+        permutations: `(G, V)` int64.
+        moved: `(moved,)` int64, the columns that some element moves, ascending.
+        images: `(G, moved)` int64, where each element sends them.
+        general: `(V,)` bool, columns that keep the identity's scores, without a symmetry; `None` for none.
+
+    Raises:
+        ActionError: If the permutations are not a representation of the group.
+
+    Example:
+        >>> left_and_right = ColumnAction(FiniteGroup.cyclic(2), [[0, 1, 2], [0, 2, 1]])
+        >>> left_and_right.apply(1, torch.tensor([[0.5, 0.1, 0.4]])), left_and_right.apply(1, torch.tensor([1]))
+        (tensor([[0.5000, 0.4000, 0.1000]]), tensor([2]))
+    """
+
+    group: FiniteGroup
+    general: torch.Tensor | None = None
+
+    def __init__(self, group: FiniteGroup, permutations: Any, device: torch.device | str | None = "cpu") -> None:
+        try:
+            rows = group.check_permutations(permutations)
+        except GroupError as error:
+            raise ActionError(f"The columns do not move as the elements of {group!r} do. {error}") from error
+        self.group = group
+        self._set_tables(rows, (rows != rows[0]).any(0).nonzero().flatten(), device)
+
+    def _set_tables(self, permutations: torch.Tensor, moved: torch.Tensor, device: torch.device | str | None) -> None:
+        """Hold the tables on a device."""
+        self.device = torch.device(device or "cpu")
+        self.permutations = permutations.to(self.device)
+        self.moved = moved.to(self.device)
+        self.images = self.permutations[:, self.moved]
+
+    def to(self, device: torch.device | str) -> Any:
+        """The same action with its tables on a device."""
+        return self if torch.device(device) == self.device else type(self)(self.group, self.permutations, device)
+
+    def apply(self, elements: int | torch.Tensor, x: torch.Tensor, /) -> torch.Tensor:
+        """Return g x.
+
+        Args:
+            elements: One element, or `(R,)` with one a sample.
+            x: `(R, ...)` integers, numbers of columns, or `(R, ..., V)` floating scores over the columns.
+
+        Raises:
+            ActionError: If the group has no such element, or there is not one for each sample.
+        """
+        g = read_elements(self.group, elements, x)
+        if x.is_floating_point():
+            return self.pull_back(self.group.inverse(g), x)
+        if isinstance(g, torch.Tensor):
+            return self.permutations[g.view(-1, *[1] * (x.dim() - 1)), x]
+        return self.permutations[g][x]
+
+    def pull_back(self, elements: int | torch.Tensor, scores: torch.Tensor, /) -> torch.Tensor:
+        """`g⁻¹y` for scores `y`, `(R, ..., V)` of any dtype: the value at v is `y[g(v)]`. Elements are not checked."""
+        columns = self.permutations[elements]
+        if columns.dim() == 1:
+            return scores[..., columns]
+        columns = columns.view(len(columns), *[1] * (scores.dim() - 2), -1)
+        return scores.gather(-1, columns.expand_as(scores))
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({self.group!r}, {len(self.moved)} of {self.permutations.shape[1]} moved)"
