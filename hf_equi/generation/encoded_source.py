@@ -28,6 +28,7 @@ class OrbitEncoderOutput(ModelOutput):
         elements: `(B, K)` the group elements of the members.
         rank: `(B, K)` which members are equal, as in `hf_equi.symmetrizers.Orbit`.
         log_weights: `(B, K)` log weights of the members, or `None` for equal ones.
+        penalty: `(B,)` what selecting these members adds to the loss, or `None`.
     """
 
     last_hidden_state: torch.Tensor | None = None
@@ -35,6 +36,7 @@ class OrbitEncoderOutput(ModelOutput):
     elements: torch.Tensor | None = None
     rank: torch.Tensor | None = None
     log_weights: torch.Tensor | None = None
+    penalty: torch.Tensor | None = None
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,7 @@ from hf_equi.generation.orbit_cache import OrbitCache
 from hf_equi.generation.orbit_forward import OrbitInputs, forward_orbit
 from hf_equi.generation.padding import leading_mask
 from hf_equi.groups import DemographicGroup
-from hf_equi.symmetrizers import Draws, Equitune
+from hf_equi.symmetrizers import Equitune
 
 __all__ = ["EquiLogitsProcessor"]
 
@@ -106,7 +106,7 @@ class EquiLogitsProcessor(LogitsProcessor):
         if self._mask is not None:
             positions = (self._mask.long().cumsum(-1) - 1).clamp(min=0)[:, -new.shape[1] :]
         inputs = OrbitInputs(new, self._mask, positions, self._cache, use_cache=True, logits_to_keep=1)
-        elements = self.method.draw(action, new, None, Draws())
+        elements = self.method.select(action, new).elements
         return forward_orbit(self.model, action, self.method, elements, inputs, keep_identity=True)
 
     def _parents(self, input_ids: torch.Tensor) -> torch.Tensor | None:

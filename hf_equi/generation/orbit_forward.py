@@ -26,7 +26,7 @@ from hf_equi.generation.chunks import in_chunks, shares_rows
 from hf_equi.generation.encoded_source import EncodedSource
 from hf_equi.generation.memory import advice_on_memory
 from hf_equi.generation.orbit_cache import OrbitCache
-from hf_equi.symmetrizers import Decision, Orbit, Symmetrizer
+from hf_equi.symmetrizers import Decision, Method, Orbit
 
 __all__ = ["OrbitInputs", "OrbitScores", "forward_orbit"]
 
@@ -85,7 +85,7 @@ class OrbitScores:
 def forward_orbit(
     base: PreTrainedModel,
     action: TokenAction,
-    method: Symmetrizer,
+    method: Method,
     elements: torch.Tensor,
     inputs: OrbitInputs,
     keep_identity: bool = False,
@@ -121,7 +121,7 @@ def forward_orbit(
 def _cached(
     base: PreTrainedModel,
     action: TokenAction,
-    method: Symmetrizer,
+    method: Method,
     elements: torch.Tensor,
     inputs: OrbitInputs,
     keep_identity: bool,
@@ -139,7 +139,7 @@ def _cached(
         out = _cached_call(base, members, orbit, cache, inputs, (start, stop))
         if cache is None and (inner := cache_of(out)) is not None:
             cache = OrbitCache(inner, orbit, action)
-    fold = method.fold(orbit, action, inputs.normalised)
+    fold = method.combine.fold(orbit, action, inputs.normalised)
     scores = _normalise(out.logits, needed=keep_identity or not fold.takes_logits)
     whole = members.shape[1] > 1 and scores.shape[1] == members.shape[-1]
     rows = slice(0, orbit.rows)
@@ -170,13 +170,14 @@ def _open_cache(action: TokenAction, elements: torch.Tensor, inputs: OrbitInputs
 
 
 def _uncached(
-    base: PreTrainedModel, action: TokenAction, method: Symmetrizer, elements: torch.Tensor, inputs: OrbitInputs
+    base: PreTrainedModel, action: TokenAction, method: Method, elements: torch.Tensor, inputs: OrbitInputs
 ) -> OrbitScores:
     """All places of whole texts, a chunk of rows at a time."""
     members = action.members(elements, inputs.input_ids)
     orbit, _ = inputs.start(elements, shares_rows(base, inputs.chunk)).extend(members)
-    fold = method.fold(orbit, action, inputs.normalised)
-    keep = 0 if method.weighs_history else inputs.logits_to_keep
+    fold = method.combine.fold(orbit, action, inputs.normalised)
+    history = method.history_weights is not None
+    keep = 0 if history else inputs.logits_to_keep
     size = None if inputs.chunk is None else len(members) * inputs.chunk
 
     def score(rows: slice) -> tuple[torch.Tensor, torch.Tensor | None]:
@@ -186,7 +187,7 @@ def _uncached(
         logits = call_base(base, {**arguments, "use_cache": False}, keep).logits
         scores = _normalise(logits, needed=not fold.takes_logits)
         weights = _weights(method, scores, members, orbit, rows, inputs)
-        if method.weighs_history and weights is not None:
+        if history and weights is not None:
             scores, weights = scores[:, -inputs.logits_to_keep :], weights[:, -inputs.logits_to_keep :]
         return scores, weights
 
@@ -196,7 +197,7 @@ def _uncached(
 
 
 def _weights(
-    method: Symmetrizer,
+    method: Method,
     scores: torch.Tensor,
     members: torch.Tensor,
     orbit: Orbit,
@@ -216,10 +217,10 @@ def _counted(inputs: OrbitInputs, orbit: Orbit, rows: slice, places: int) -> tor
 
 
 def _history(
-    method: Symmetrizer, scores: torch.Tensor, tokens: torch.Tensor, batch: torch.Tensor, inputs: OrbitInputs
+    method: Method, scores: torch.Tensor, tokens: torch.Tensor, batch: torch.Tensor, inputs: OrbitInputs
 ) -> torch.Tensor | None:
     """Log weights of the rows after each place, `(rows, T)`; `None` where all members weigh the same."""
-    if not method.weighs_history or inputs.prompt_length is None:
+    if method.history_weights is None or inputs.prompt_length is None:
         return None
     taken = torch.zeros_like(scores[..., 0])
     taken[:, 1:] = scores[:, :-1].gather(-1, tokens[:, 1:, None]).squeeze(-1)
@@ -227,7 +228,7 @@ def _history(
     after_prompt = places >= inputs.prompt_length[batch, None]
     if inputs.attention_mask is not None:
         after_prompt &= inputs.attention_mask[batch].bool()
-    return method.history_log_weights(taken.where(after_prompt, 0.0))
+    return method.history_weights.log_weights(taken.where(after_prompt, 0.0))
 
 
 def _segments(

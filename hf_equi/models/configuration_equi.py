@@ -7,14 +7,14 @@ import warnings
 from abc import abstractmethod
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 from huggingface_hub.dataclasses import strict
 from transformers import PreTrainedConfig
 
 from hf_equi.errors import ConfigurationError, HfEquiWarning
 from hf_equi.groups import FiniteGroup
-from hf_equi.symmetrizers import Symmetrizer
+from hf_equi.symmetrizers import Method
 
 __all__ = ["FORMAT", "EquiConfig", "check_count", "check_share"]
 
@@ -81,6 +81,9 @@ class EquiConfig(PreTrainedConfig):
     Raises:
         ConfigurationError: For an unknown method or setting, a chunk that is no integer of 1 or more.
     """
+
+    method_settings: ClassVar[tuple[str, ...]] = ("method",)
+    """The entries that make the method."""
 
     base_config: PreTrainedConfig | dict[str, Any] | None = None
     group: dict[str, Any] | None = None
@@ -149,8 +152,13 @@ class EquiConfig(PreTrainedConfig):
         if self.orbit_chunk_size is not None:
             check_count("orbit_chunk_size", self.orbit_chunk_size, "number of orbit members", ", or None for all")
 
+    @property
+    def method_key(self) -> tuple[Any, ...]:
+        """What the method is made of."""
+        return tuple(getattr(self, name) for name in self.method_settings)
+
     @abstractmethod
-    def create_method(self) -> Symmetrizer:
+    def create_method(self) -> Method:
         """The method with its settings.
 
         Raises:

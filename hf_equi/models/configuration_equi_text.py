@@ -39,6 +39,8 @@ class EquiTextConfig(EquiConfig):
     map_names: ClassVar[tuple[str, ...]] = ()
     """The entries that hold token maps."""
 
+    method_settings: ClassVar[tuple[str, ...]] = ("method", "average")
+
     tokenizer_fingerprint: str | None = None
     average: str = "logits"
     multi_token: str = "error"

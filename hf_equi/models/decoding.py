@@ -20,6 +20,7 @@ from hf_equi.symmetrizers import Draws
 if TYPE_CHECKING:
     from hf_equi.actions import TokenAction, TokenPairAction
     from hf_equi.groups import DemographicGroup
+    from hf_equi.symmetrizers import Method
 
 __all__ = ["DecodingMixin"]
 
@@ -32,6 +33,12 @@ class DecodingMixin:
     device: torch.device
     generation_config: Any
     resolve: Any
+
+    if TYPE_CHECKING:
+
+        @property
+        def method(self) -> Method:  # noqa: D102  of the model
+            ...
 
     @accepts_cache(removed="6.0.0")
     def generate(
@@ -136,14 +143,16 @@ class DecodingMixin:
         prompts: Prompts | None,
     ) -> tuple[torch.Tensor, dict[str, Any]]:
         """Where the method decodes one member of the orbit: which one, for each sample of each prompt."""
-        method = self.config.create_method()
-        if not method.one_row or "elements" in kwargs:
+        select = self.method.select
+        if not select.selects_one or "elements" in kwargs:
             return ids, kwargs
         ids, kwargs = settings.expand_samples(ids, kwargs)
         mask = kwargs.get("attention_mask")
         mask = None if mask is None else mask.to(action.device)
         draws = Draws() if prompts is None else CoupledDraws(prompts, settings.samples)
-        kwargs["elements"] = method.draw(self._prompt_action(action), ids, mask, draws)[:, 0]
+        kwargs["elements"] = select(
+            self._prompt_action(action), ids, mask, draws, getattr(self, "select_network", None)
+        ).elements[:, 0]
         return ids, kwargs
 
     @accepts_cache()

@@ -51,7 +51,7 @@ class TextWrapperMixin(WrapperMixin):
             )
         if group is None or group == self.group:
             return self.action
-        if group.relaxed and not self.config.create_method().relaxable:
+        if group.relaxed and not self.method.relaxable:
             raise ConfigurationError(
                 f"The method {self.config.method!r} has no relaxed variant for the group {group!r}"
             )

@@ -6,15 +6,18 @@ import copy
 from collections.abc import Callable
 from typing import Any, ClassVar, TypeVar
 
+import torch
 from torch import nn
 from transformers import PreTrainedModel
 from transformers.utils import ModelOutput
 
 from hf_equi.bases.compat import CACHE
 from hf_equi.groups import FiniteGroup
+from hf_equi.models.offloading import computing_device
 from hf_equi.models.peft_bases import attach_adapter, bare_base, refused_prompts
+from hf_equi.symmetrizers import Method, Selection
 
-__all__ = ["WrapperMixin"]
+__all__ = ["WrapperMixin", "penalised"]
 
 _Output = TypeVar("_Output", bound=ModelOutput)
 
@@ -27,6 +30,7 @@ class WrapperMixin:
     base: PreTrainedModel
     config: Any
     supports_gradient_checkpointing: bool
+    _made: tuple[tuple[Any, ...], Method]
     _skip_keys_device_placement: ClassVar[list[str]] = [CACHE]
     _supports_sdpa = True
     _supports_flash_attn = True
@@ -48,6 +52,10 @@ class WrapperMixin:
         if not self._owns_weights:
             self.config.follow_base()
         self._share_quantization(base)
+        self._made = (self.config.method_key, self.config.create_method())
+        network = self.method.select.create_network(self.config.read_group(), self._input_shape())
+        if network is not None:
+            self.select_network = self._placed(network)
         self._is_stateful = base._is_stateful
         self.supports_gradient_checkpointing = base.supports_gradient_checkpointing
         if base.can_generate() and base.generation_config is not None:
@@ -94,6 +102,47 @@ class WrapperMixin:
         return group
 
     @property
+    def method(self) -> Method:
+        """How an orbit becomes one output: made with the model, and anew where its settings in the config change."""
+        key, method = self._made
+        if key != self.config.method_key:
+            key, method = self._made = (self.config.method_key, self.config.create_method())
+        return method
+
+    def _select(
+        self, action: Any, x: torch.Tensor, mask: torch.Tensor | None = None, to_score: bool = False
+    ) -> Selection:
+        """The members that the method asks for; with `to_score` those to score a known output with."""
+        network = getattr(self, "select_network", None)
+        select = self.method.select
+        if to_score:
+            return select.to_score(action, x, mask, network=network)
+        return select(action, x, mask, network=network)
+
+    def _input_shape(self) -> tuple[int, ...] | None:
+        """The shape of one input; `None` for texts."""
+        return None
+
+    def _placed(self, network: nn.Module) -> nn.Module:
+        """A network of the method where the base computes, in float32 at least."""
+        # While a checkpoint is loaded all weights are made without numbers, and get a device with them.
+        empty = any(weight.is_meta for weight in network.parameters())
+        device = None if empty else computing_device(self.base)
+        return network.to(device=device, dtype=torch.promote_types(self.base.dtype, torch.float32))
+
+    def _add_network(self, features: int) -> None:
+        """Make the network by which the method weighs members, for features of a size."""
+        weigh = self.method.network_weights
+        if weigh is not None:
+            network = weigh.create_network(features, self.config.lambda_units, self.config.lambda_dropout)
+            self.lambda_network = self._placed(network)
+
+    @property
+    def _network(self) -> Any:
+        """The network that weighs members, or `None`."""
+        return getattr(self, "lambda_network", None)
+
+    @property
     def action(self) -> Any:
         """How the group acts on what the model reads: rebuilt from the config, never from stored tables."""
         if self._action is None:
@@ -138,5 +187,21 @@ class WrapperMixin:
             super().init_weights()  # type: ignore[misc]  # from PreTrainedModel
 
     def _init_weights(self, module: nn.Module) -> None:
-        """Weights that a checkpoint lacks are initialised as the base initialises them."""
-        self.base._init_weights(module)
+        """Weights that a checkpoint lacks: of the method's networks as torch does, of the base as the base does."""
+        own = (getattr(self, name, None) for name in ("lambda_network", "select_network"))
+        if not any(module is part for network in own if network is not None for part in network.modules()):
+            self.base._init_weights(module)
+        elif callable(reset := getattr(module, "reset_parameters", None)):
+            reset()
+
+
+def penalised(loss: torch.Tensor | None, selection: Selection) -> torch.Tensor | None:
+    """A loss with what the selection of members adds to it, such as a prior.
+
+    Args:
+        loss: `()` of the task; `None` without labels.
+        selection: Of the members.
+    """
+    if loss is None or selection.penalty is None:
+        return loss
+    return loss + selection.penalty.mean()

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from torch import nn
-
 from hf_equi.symmetrizers.attention_networks import OrbitAttention
-from hf_equi.symmetrizers.equitune import Equitune
+from hf_equi.symmetrizers.combine import Mean
+from hf_equi.symmetrizers.method import Method, MethodText
+from hf_equi.symmetrizers.select import WholeGroup
+from hf_equi.symmetrizers.weigh import NetworkWeights
 
 __all__ = ["Attention"]
 
 
-class Attention(Equitune):
+class Attention(Method):
     r"""The group average, weighted by attention over the orbit.
 
     $$ M_G(x) = \sum_{g \in G} a_g\, g^{-1} M(gx), \qquad
@@ -28,17 +29,17 @@ class Attention(Equitune):
         Vlasenko et al. 2024, "equiattention": https://github.com/iasonsky/EfficientEquivariantTransferLearning.
 
     Example:
-        >>> Attention().weighs_members
-        True
-        >>> type(Attention().create_network(8, units=4, dropout=0.0)).__name__
+        >>> type(Attention().network_weights.create_network(8, units=4, dropout=0.0)).__name__
         'OrbitAttention'
     """
 
     name = "attention"
-    weighs_members = True
-    weighs_jointly = True
-    relaxable = False
+    text = MethodText(
+        r"M_G(x) = \frac{\sum_{g \in G} w(gx)\, g^{-1} M(gx)}{\sum_{g \in G} w(gx)}",
+        "The base reads every member of the orbit, and what it says of them is averaged, with weights w by how much "
+        "the others attend to a member.",
+        ("vlasenko2024",),
+    )
 
-    def create_network(self, features: int, units: int, dropout: float) -> nn.Module | None:
-        """Attention over the features of an orbit's members."""
-        return OrbitAttention(features, units, dropout)
+    def __init__(self, average: str = "logits") -> None:
+        super().__init__(WholeGroup(), NetworkWeights(OrbitAttention), Mean(average))

@@ -2,20 +2,15 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
-import torch
-
-from hf_equi.symmetrizers.base import Draws
-from hf_equi.symmetrizers.equitune import Equitune
-
-if TYPE_CHECKING:
-    from hf_equi.actions import TokenAction
+from hf_equi.symmetrizers.combine import Mean
+from hf_equi.symmetrizers.method import Method, MethodText
+from hf_equi.symmetrizers.select import SmallestMember
+from hf_equi.symmetrizers.weigh import EqualWeights
 
 __all__ = ["Canonical"]
 
 
-class Canonical(Equitune):
+class Canonical(Method):
     r"""Decode the representative of the prompt's orbit and map the text back.
 
     $$ M_G(x) = k(x)^{-1} M(k(x) x) $$
@@ -27,10 +22,11 @@ class Canonical(Equitune):
     Cost: 1 base forward.
 
     Example:
+        >>> import torch
         >>> from hf_equi.actions.tokens import TokenAction, TokenMap
         >>> from hf_equi.groups import DemographicGroup
         >>> action = TokenAction(DemographicGroup([["he", "she"]]), TokenMap(vocab_size=3, sets=(((1, 2),),)))
-        >>> Canonical().draw(action, torch.tensor([[0, 1], [0, 2]]), None, Draws())
+        >>> Canonical().select(action, torch.tensor([[0, 1], [0, 2]])).elements
         tensor([[0],
                 [1]])
 
@@ -39,12 +35,12 @@ class Canonical(Equitune):
     """
 
     name = "canonical"
-    one_row = True
-    relaxable = False
+    text = MethodText(
+        r"M_G(x) = k(x)^{-1} M(k(x)\, x)",
+        "The base reads one member of the orbit, the smallest, whichever came in, and what it says is mapped back.",
+        ("kaba2023", "mondal2023"),
+        exact=False,
+    )
 
     def __init__(self) -> None:
-        super().__init__("logits")
-
-    def draw(self, action: TokenAction, prompt: torch.Tensor, mask: torch.Tensor | None, draws: Draws) -> torch.Tensor:
-        """k(x) of each prompt, `(B, 1)`."""
-        return action.canonical_element(prompt, mask)[:, None]
+        super().__init__(SmallestMember(), EqualWeights(), Mean())

@@ -36,10 +36,10 @@ class OrbitChoice(Fold):
     Example:
         >>> from hf_equi.actions.tokens import TokenAction, TokenMap
         >>> from hf_equi.groups import DemographicGroup
-        >>> from hf_equi.symmetrizers import Equitune, MaxProbability
+        >>> from hf_equi.symmetrizers import MaxProbability, Mean
         >>> action = TokenAction(DemographicGroup([["he", "she"]]), TokenMap(vocab_size=3, sets=(((1, 2),),)))
         >>> orbit = Orbit.start(torch.tensor([[0, 1]]), shared=False)
-        >>> choice = OrbitChoice(orbit, action, MaxProbability(), OrbitFold(orbit, action, Equitune()))
+        >>> choice = OrbitChoice(orbit, action, MaxProbability(), OrbitFold(orbit, action, Mean()))
         >>> choice.add(0, torch.tensor([[[0.4, 0.3, 0.3]], [[0.1, 0.1, 0.8]]]).log())
         >>> choice.result().exp(), choice.decision().chosen_element
         (tensor([[[0.1000, 0.8000, 0.1000]]]), tensor([1]))

@@ -2,25 +2,15 @@
 
 from __future__ import annotations
 
-import math
+from hf_equi.symmetrizers.combine import Mean
+from hf_equi.symmetrizers.method import Method, MethodText
+from hf_equi.symmetrizers.select import WholeGroup
+from hf_equi.symmetrizers.weigh import EqualWeights
 
-import torch
-
-from hf_equi.errors import ConfigurationError
-from hf_equi.symmetrizers.base import Symmetrizer
-
-__all__ = ["AVERAGES", "Equitune", "check_average"]
-
-AVERAGES = ("logits", "probabilities")
+__all__ = ["Equitune"]
 
 
-def check_average(average: str) -> None:
-    """Raise `ConfigurationError` for an average that is not in `AVERAGES`."""
-    if average not in AVERAGES:
-        raise ConfigurationError(f"average={average!r} is not known: use one of {', '.join(AVERAGES)}")
-
-
-class Equitune(Symmetrizer):
+class Equitune(Method):
     r"""The group average of equi-tuning.
 
     $$ M_G(x) = \frac{1}{|G|} \sum_{g \in G} g^{-1} M(gx) $$
@@ -40,30 +30,15 @@ class Equitune(Symmetrizer):
         arXiv 2210.06475, equation 5; arXiv 2305.09900, equation 1.
 
     Example:
-        >>> scores = torch.tensor([0.25, 0.75]).log()
-        >>> total = Equitune("probabilities").accumulate(None, scores, math.log(0.5))
-        >>> Equitune("probabilities").accumulate(total, scores.flip(0), math.log(0.5)).exp()
-        tensor([0.5000, 0.5000])
+        >>> Equitune().relaxable, Equitune("probabilities").combine.average
+        (True, 'probabilities')
     """
 
     name = "equitune"
-    relaxable = True
+    text = MethodText(
+        r"M_G(x) = \frac{1}{|G|} \sum_{g \in G} g^{-1} M(gx)",
+        "The base reads every member of the orbit of an input, and what it says of them is mapped back and averaged.",
+    )
 
     def __init__(self, average: str = "logits") -> None:
-        check_average(average)
-        self.average = average
-        self.empty = 0.0 if average == "logits" else -math.inf
-        # A row's normaliser is the same for all its tokens, so in a mean of logits it goes with the renormalisation.
-        self.takes_logits = average == "logits"
-
-    def accumulate(
-        self, total: torch.Tensor | None, scores: torch.Tensor, log_weight: torch.Tensor | float
-    ) -> torch.Tensor:
-        """Add one member's log-probabilities, weighted."""
-        if self.average == "logits":
-            if total is not None and not isinstance(log_weight, torch.Tensor):
-                return total.add_(scores, alpha=math.exp(log_weight))
-            weight = log_weight.exp() if isinstance(log_weight, torch.Tensor) else math.exp(log_weight)
-            return scores * weight if total is None else total.add_(scores * weight)
-        weighted = scores + log_weight
-        return weighted if total is None else torch.logaddexp(total, weighted)
+        super().__init__(WholeGroup(), EqualWeights(), Mean(average))

@@ -2,21 +2,16 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
-from hf_equi.symmetrizers.choice import OrbitChoice
-from hf_equi.symmetrizers.equitune import Equitune
-from hf_equi.symmetrizers.fold import Fold, OrbitFold
+from hf_equi.symmetrizers.combine import LeastLoss
 from hf_equi.symmetrizers.losses import MaxProbability, ProxyLoss
-
-if TYPE_CHECKING:
-    from hf_equi.actions import ColumnAction
-    from hf_equi.symmetrizers.orbit import Orbit
+from hf_equi.symmetrizers.method import Method, MethodText
+from hf_equi.symmetrizers.select import WholeGroup
+from hf_equi.symmetrizers.weigh import EqualWeights
 
 __all__ = ["Equizero"]
 
 
-class Equizero(Equitune):
+class Equizero(Method):
     r"""Take the one member of the orbit with the least proxy loss.
 
     $$ M^0_G(x) = g^{*-1} M(g^* x), \qquad g^* = \arg\min_g \; l(M(gx)) $$
@@ -42,17 +37,10 @@ class Equizero(Equitune):
     """
 
     name = "equizero"
-    chooses = True
-    takes_one = True
-    relaxable = False
+    text = MethodText(
+        r"M_G(x) = g_*^{-1} M(g_* x), \qquad g_* = \arg\min_{g \in G}\, l(M(gx))",
+        "The base reads every member of the orbit, and the one of least loss is taken and mapped back.",
+    )
 
     def __init__(self, loss: ProxyLoss | None = None, average: str = "logits") -> None:
-        super().__init__(average)
-        self.takes_logits = False
-        self.loss = loss or MaxProbability()
-
-    def fold(self, orbit: Orbit, action: ColumnAction, normalised: bool = True) -> Fold:
-        """What takes the rows of an orbit; the mean whose gradient is passed on is renormalised or not."""
-        mean = OrbitFold(orbit, action, Equitune(self.average), normalised)
-        # Of one member that was asked for there is nothing to choose.
-        return mean if orbit.elements.shape[1] == 1 else OrbitChoice(orbit, action, self.loss, mean)
+        super().__init__(WholeGroup(), EqualWeights(), LeastLoss(loss or MaxProbability(), average))

@@ -19,9 +19,8 @@ from hf_equi.symmetrizers.orbit import Orbit
 
 if TYPE_CHECKING:
     from hf_equi.actions import ColumnAction
-    from hf_equi.symmetrizers.base import Symmetrizer
 
-__all__ = ["Decision", "Fold", "OrbitFold"]
+__all__ = ["Accumulator", "Decision", "Fold", "OrbitFold"]
 
 
 @dataclass(frozen=True)
@@ -35,6 +34,24 @@ class Decision:
 
     chosen_element: torch.Tensor | None = None
     margin: torch.Tensor | None = None
+
+
+class Accumulator(ABC):
+    """How the scores of members are taken in one after the other."""
+
+    takes_logits: bool
+    """Whether scores may lack the normalisation of their row."""
+    empty: float
+    """The value of the running combination before the first member."""
+
+    @abstractmethod
+    def accumulate(
+        self, total: torch.Tensor | None, scores: torch.Tensor, log_weight: torch.Tensor | float
+    ) -> torch.Tensor:
+        """Add one member's log-probabilities to the running combination; `None` stands for one full of `empty`.
+
+        The combination passed in belongs to the callee, which may write into it.
+        """
 
 
 class Fold(ABC):
@@ -81,26 +98,26 @@ class OrbitFold(Fold):
     Args:
         orbit: The rows.
         action: How the group acts on the scores: on a vocabulary, or not at all.
-        method: How members are combined.
+        accumulator: How members are taken in.
         normalised: Whether the result is renormalised. Without, the score of a token is the mean of the members' own.
 
     Example:
         >>> from hf_equi.actions.tokens import TokenAction, TokenMap
         >>> from hf_equi.groups import DemographicGroup
-        >>> from hf_equi.symmetrizers import Equitune
+        >>> from hf_equi.symmetrizers import Mean
         >>> action = TokenAction(DemographicGroup([["he", "she"]]), TokenMap(vocab_size=3, sets=(((1, 2),),)))
-        >>> fold = OrbitFold(Orbit.start(torch.tensor([[0, 1]])), action, Equitune("probabilities"))
+        >>> fold = OrbitFold(Orbit.start(torch.tensor([[0, 1]])), action, Mean("probabilities"))
         >>> fold.add(0, torch.tensor([[0.2, 0.6, 0.2]]).log())
         >>> fold.result().exp()
         tensor([[0.2000, 0.4000, 0.4000]])
     """
 
-    def __init__(self, orbit: Orbit, action: ColumnAction, method: Symmetrizer, normalised: bool = True) -> None:
+    def __init__(self, orbit: Orbit, action: ColumnAction, accumulator: Accumulator, normalised: bool = True) -> None:
         self.orbit = orbit
         self.action = action
-        self.method = method
+        self.accumulator = accumulator
         self.normalised = normalised
-        self.takes_logits = method.takes_logits and action.general is None and normalised
+        self.takes_logits = accumulator.takes_logits and action.general is None and normalised
         self.total: torch.Tensor | None = None
         self.totals: dict[int, torch.Tensor] = {}  # of single texts, where rows come in slices
         self.identity: list[torch.Tensor] = []
@@ -133,7 +150,7 @@ class OrbitFold(Fold):
             return
         members = scores.view(-1, size, *scores.shape[1:])  # (B, D, ..., V)
         for member in members.unbind(1):  # whose gradient is one tensor, not one a member
-            self.total = self.method.accumulate(self.total, member, -math.log(size))
+            self.total = self.accumulator.accumulate(self.total, member, -math.log(size))
 
     def _add_slice(self, start: int, scores: torch.Tensor, log_weights: torch.Tensor | None) -> None:
         """Add any rows: as many of an orbit as come, weighted."""
@@ -153,7 +170,7 @@ class OrbitFold(Fold):
     def _accumulate_texts(self, batch: list[int], scores: torch.Tensor, weights: torch.Tensor) -> None:
         """Add rows to the sums of their texts, one by one: neither is the whole sum copied, nor are scores kept."""
         for text, score, weight in zip(batch, scores.unbind(), weights.unbind(), strict=True):
-            self.totals[text] = self.method.accumulate(self.totals.get(text), score, weight)
+            self.totals[text] = self.accumulator.accumulate(self.totals.get(text), score, weight)
 
     def _accumulate(
         self, batch: torch.Tensor, chosen: torch.Tensor, scores: torch.Tensor, weights: torch.Tensor
@@ -162,14 +179,14 @@ class OrbitFold(Fold):
         if not bool(chosen.all()):
             batch, scores, weights = batch[chosen], scores[chosen], weights[chosen]
         if len(batch) == len(self.orbit.counts):
-            self.total = self.method.accumulate(self.total, scores, weights)
+            self.total = self.accumulator.accumulate(self.total, scores, weights)
         elif len(batch):
             self._accumulate_some(batch, scores, weights)
 
     def _accumulate_some(self, batch: torch.Tensor, scores: torch.Tensor, weights: torch.Tensor) -> None:
         if self.total is None:
-            self.total = scores.new_full((len(self.orbit.counts), *scores.shape[1:]), self.method.empty)
-        updated = self.method.accumulate(self.total[batch], scores, weights)
+            self.total = scores.new_full((len(self.orbit.counts), *scores.shape[1:]), self.accumulator.empty)
+        updated = self.accumulator.accumulate(self.total[batch], scores, weights)
         self.total = self.total.index_copy(0, batch, updated)
 
     def result(self) -> torch.Tensor:
@@ -200,9 +217,9 @@ class OrbitFold(Fold):
             weights = torch.cat(self.log_weights)[self.orbit.row_of].unsqueeze(-1) - math.log(size)
             members, order = members.sort(dim=1)
             log_weights = weights.expand_as(members).gather(1, order).unbind(1)
-        total = self.method.accumulate(None, members[:, 0], log_weights[0])
+        total = self.accumulator.accumulate(None, members[:, 0], log_weights[0])
         for slot in range(1, size):
-            total = self.method.accumulate(total, members[:, slot], log_weights[slot])
+            total = self.accumulator.accumulate(total, members[:, slot], log_weights[slot])
         return total
 
     def _pull_back_moved(self) -> torch.Tensor:

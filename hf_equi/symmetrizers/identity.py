@@ -2,20 +2,15 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
-import torch
-
-from hf_equi.symmetrizers.base import Draws
-from hf_equi.symmetrizers.equitune import Equitune
-
-if TYPE_CHECKING:
-    from hf_equi.actions import TokenAction
+from hf_equi.symmetrizers.combine import Mean
+from hf_equi.symmetrizers.method import Method, MethodText
+from hf_equi.symmetrizers.select import IdentityMember
+from hf_equi.symmetrizers.weigh import EqualWeights
 
 __all__ = ["Identity"]
 
 
-class Identity(Equitune):
+class Identity(Method):
     r"""Decode the prompt alone: nothing is symmetrised.
 
     $$ M_G(x) = M(x) $$
@@ -26,21 +21,22 @@ class Identity(Equitune):
     Cost: 1 base forward.
 
     Example:
+        >>> import torch
         >>> from hf_equi.actions.tokens import TokenAction, TokenMap
         >>> from hf_equi.groups import DemographicGroup
         >>> action = TokenAction(DemographicGroup([["he", "she"]]), TokenMap(vocab_size=3, sets=(((1, 2),),)))
-        >>> Identity().draw(action, torch.tensor([[0, 1], [0, 2]]), None, Draws())
+        >>> Identity().select(action, torch.tensor([[0, 1], [0, 2]])).elements
         tensor([[0],
                 [0]])
     """
 
     name = "identity"
-    one_row = True
-    relaxable = False
+    text = MethodText(
+        "M_G(x) = M(x)",
+        "The base as it is, to compare with.",
+        exact=False,
+        claim="No symmetry is claimed: this is the base, to compare with.",
+    )
 
     def __init__(self) -> None:
-        super().__init__("logits")
-
-    def draw(self, action: TokenAction, prompt: torch.Tensor, mask: torch.Tensor | None, draws: Draws) -> torch.Tensor:
-        """The identity for each prompt, `(B, 1)`."""
-        return torch.zeros(len(prompt), 1, dtype=torch.long, device=prompt.device)
+        super().__init__(IdentityMember(), EqualWeights(), Mean())

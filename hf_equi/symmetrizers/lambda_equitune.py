@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import math
-
-import torch
-from torch import nn
-
-from hf_equi.symmetrizers.equitune import Equitune
+from hf_equi.symmetrizers.combine import Mean
 from hf_equi.symmetrizers.lambda_networks import LambdaNetwork
+from hf_equi.symmetrizers.method import Method, MethodText
+from hf_equi.symmetrizers.select import WholeGroup
+from hf_equi.symmetrizers.weigh import NetworkWeights
 
-__all__ = ["LambdaEquitune", "normalise_log_weights"]
+__all__ = ["LambdaEquitune"]
 
 
-class LambdaEquitune(Equitune):
+class LambdaEquitune(Method):
     r"""The weighted group average of λ-equitune.
 
     $$ M^\lambda_G(x) = \frac{1}{\sum_g \lambda(gx)} \sum_{g \in G} \lambda(gx)\, g^{-1} M(gx), \qquad \lambda > 0 $$
@@ -30,24 +28,16 @@ class LambdaEquitune(Equitune):
         arXiv 2305.09900, equation 4.
 
     Example:
-        >>> LambdaEquitune().weighs_members
-        True
+        >>> type(LambdaEquitune().network_weights.create_network(8, units=4, dropout=0.0)).__name__
+        'LambdaNetwork'
     """
 
     name = "lambda"
-    weighs_members = True
-    relaxable = False
+    text = MethodText(
+        r"M_G(x) = \frac{\sum_{g \in G} \lambda(gx)\, g^{-1} M(gx)}{\sum_{g \in G} \lambda(gx)}",
+        "The base reads every member of the orbit, and what it says of them is mapped back and averaged, with weights "
+        "that a small network reads off the member's features.",
+    )
 
-    def create_network(self, features: int, units: int, dropout: float) -> nn.Module | None:
-        """The network of λ, which reads each member alone."""
-        return LambdaNetwork(features, units, dropout)
-
-
-def normalise_log_weights(log_weights: torch.Tensor) -> torch.Tensor:
-    """Shift log λ of whole orbits, `(B, K)`, so that the mean of λ over each orbit is 1.
-
-    Example:
-        >>> normalise_log_weights(torch.tensor([[1.0, 3.0]]).log()).exp()
-        tensor([[0.5000, 1.5000]])
-    """
-    return log_weights.log_softmax(1) + math.log(log_weights.shape[1])
+    def __init__(self, average: str = "logits") -> None:
+        super().__init__(WholeGroup(), NetworkWeights(LambdaNetwork), Mean(average))

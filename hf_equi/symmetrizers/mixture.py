@@ -2,20 +2,15 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
-import torch
-
-from hf_equi.symmetrizers.base import Draws, Symmetrizer
-from hf_equi.symmetrizers.equitune import Equitune
-
-if TYPE_CHECKING:
-    from hf_equi.actions import TokenAction
+from hf_equi.symmetrizers.combine import Mean
+from hf_equi.symmetrizers.method import Method, MethodText
+from hf_equi.symmetrizers.select import DrawnMember
+from hf_equi.symmetrizers.weigh import HistoryWeights
 
 __all__ = ["Mixture"]
 
 
-class Mixture(Equitune):
+class Mixture(Method):
     r"""Decode g x for one g drawn at random and map the text back.
 
     $$ p_G(y \mid x) = \frac{1}{|G|} \sum_{g \in G} p_M(gy \mid gx) $$
@@ -26,26 +21,19 @@ class Mixture(Equitune):
     Cost: 1 base forward a sample, |G| a scored text.
 
     Example:
-        >>> Mixture().history_log_weights(torch.tensor([[0.0, -1.0, -2.0]]))
-        tensor([[ 0., -1., -3.]])
+        >>> Mixture().select.selects_one, Mixture().relaxable
+        (True, False)
     """
 
     name = "mixture"
-    one_row = True
-    relaxable = False
-    weighs_history = True
+    text = MethodText(
+        r"p_G(y \mid x) = \frac{1}{|G|} \sum_{g \in G} p_M(gy \mid gx)",
+        "For each text one member of the orbit is drawn from the seed, decoded by the base, and mapped back.",
+        limits=(
+            "**In law.** Texts are draws: their law over seeds is equivariant, a single text is one member's. With "
+            "one seed, the texts of an input and of its image are images of each other.",
+        ),
+    )
 
     def __init__(self) -> None:
-        super().__init__("probabilities")
-
-    def draw(self, action: TokenAction, prompt: torch.Tensor, mask: torch.Tensor | None, draws: Draws) -> torch.Tensor:
-        """One element a prompt, `(B, 1)`."""
-        return draws.elements(action, prompt, mask)[:, None]
-
-    def score_elements(self, action: TokenAction, prompt: torch.Tensor, mask: torch.Tensor | None) -> torch.Tensor:
-        """The whole group."""
-        return Symmetrizer.draw(self, action, prompt, mask, Draws())
-
-    def history_log_weights(self, taken: torch.Tensor) -> torch.Tensor:
-        """The log-probability of all tokens read so far after the prompt."""
-        return taken.cumsum(-1)
+        super().__init__(DrawnMember(), HistoryWeights(), Mean("probabilities"))

@@ -7,6 +7,7 @@ from typing import Any
 from hf_equi.errors import ConfigurationError
 from hf_equi.models.clip import EquiCLIPModel
 from hf_equi.models.image_classification import EquiForImageClassification
+from hf_equi.symmetrizers import OrbitAttention
 from hf_equi.training.phases import Phase
 
 __all__ = ["corrected_phases", "published_phases"]
@@ -83,23 +84,21 @@ def corrected_phases(model: Any) -> list[Phase]:
 
 
 def _clip_lambda(model: Any, objective: str) -> Phase:
-    rate, optimizer = (1e-2, "adamw_torch") if _weighs_jointly(model) else (0.3, "sgd")
+    rate, optimizer = (1e-2, "adamw_torch") if _attends(model) else (0.3, "sgd")
     return Phase("lambda", "lambda", rate, max_steps=1000, optimizer=optimizer, objective=objective)
 
 
 def _classifier_lambda(model: Any) -> Phase:
-    optimizer = "adamw_torch" if _weighs_jointly(model) else "sgd"
+    optimizer = "adamw_torch" if _attends(model) else "sgd"
     return Phase("lambda", "lambda", 1e-3, epochs=10, batch_size=4, optimizer=optimizer, objective=_ONCE)
 
 
 def _weighs(model: Any) -> bool:
-    weighs: bool = model.config.create_method().weighs_members
-    return weighs
+    return model.method.network_weights is not None
 
 
-def _weighs_jointly(model: Any) -> bool:
-    jointly: bool = model.config.create_method().weighs_jointly
-    return jointly
+def _attends(model: Any) -> bool:
+    return isinstance(model.lambda_network, OrbitAttention)
 
 
 def _is_clip(model: Any) -> bool:

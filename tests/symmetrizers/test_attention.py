@@ -6,23 +6,9 @@ import pytest
 import torch
 from token_actions import action_of
 
-from hf_equi.errors import ConfigurationError
-from hf_equi.symmetrizers import (
-    Attention,
-    Canonical,
-    ClassMaximum,
-    DraftedEquizero,
-    Equitune,
-    Equizero,
-    Identity,
-    LambdaEquitune,
-    LambdaNetwork,
-    Mixture,
-    Orbit,
-    OrbitAttention,
-)
-from hf_equi.symmetrizers.equitune import AVERAGES
-from hf_equi.symmetrizers.lambda_equitune import normalise_log_weights
+from hf_equi.symmetrizers import Attention, Equitune, Orbit
+from hf_equi.symmetrizers.combine import AVERAGES
+from hf_equi.symmetrizers.weigh import normalise_log_weights
 
 ACTION = action_of(9, [[5, 1], [2, 7]], [[6, 3, 4]])
 # 2, 1, 3 and 6 distinct members.
@@ -39,7 +25,7 @@ def random_case(shared=True):
     orbit = orbit_of(IDS, shared)
     rows = torch.randn(orbit.rows, 2, 9, dtype=torch.float64).log_softmax(-1)
     features = torch.randn(orbit.rows, 4, dtype=torch.float64)
-    network = Attention().create_network(4, units=3, dropout=0.0).double()
+    network = Attention().network_weights.create_network(4, units=3, dropout=0.0).double()
     with torch.no_grad():
         for parameter in network.parameters():
             parameter.copy_(2 * torch.randn_like(parameter))
@@ -51,7 +37,7 @@ def folded(orbit, average, rows, features, network, size=None):
     method = Attention(average)
     weights = normalise_log_weights(network(features[orbit.row_of]))
     by_row = weights[orbit.batch_of_row, orbit.slot_of_row].unsqueeze(-1).expand(-1, rows.shape[1])
-    fold = method.fold(orbit, ACTION)
+    fold = method.combine.fold(orbit, ACTION)
     size = size or len(rows)
     for begin in range(0, len(rows), size):
         fold.add(begin, rows[begin : begin + size], by_row[begin : begin + size])
@@ -77,7 +63,7 @@ def test_weighted_mean_is_the_equation(average, shared):
     required = literal(orbit, average, *case)
     for size in range(1, orbit.rows + 1):
         torch.testing.assert_close(folded(orbit, average, *case, size), required, rtol=0, atol=1e-12)
-    fold = Equitune(average).fold(orbit, ACTION)
+    fold = Equitune(average).combine.fold(orbit, ACTION)
     fold.add(0, case[0])
     # The second text has one distinct member, whose weight is that of all.
     differences = (fold.result() - required).abs().amax((1, 2))
@@ -105,25 +91,3 @@ def test_gradients_reach_scores_features_and_network(average):
     for received, required in zip(*gradients, strict=True):
         torch.testing.assert_close(received, required, rtol=1e-9, atol=1e-10)
         assert required.abs().max() > 1e-3
-
-
-def test_methods_that_weigh_members_make_their_network_and_no_others():
-    weighing = {LambdaEquitune: LambdaNetwork, Attention: OrbitAttention}
-    others = (Canonical, ClassMaximum, DraftedEquizero, Equitune, Equizero, Identity, Mixture)
-    for kind, network_kind in weighing.items():
-        network = kind().create_network(7, units=5, dropout=0.25)
-        assert type(network) is network_kind
-        assert network(torch.zeros(2, 3, 7)).shape == (2, 3)
-        assert {tuple(parameter.shape) for parameter in network.parameters()} >= {(5, 7)}
-        assert {module.p for module in network.modules() if isinstance(module, torch.nn.Dropout)} == {0.25}
-        assert kind.weighs_members
-    assert [kind().create_network(7, 5, 0.0) for kind in others] == [None] * len(others)
-    assert not any(kind.weighs_members for kind in others)
-
-
-def test_what_it_says_of_itself():
-    assert Attention.name == "attention"
-    assert not any((Attention.relaxable, Attention.chooses, Attention.one_row, Attention.weighs_history))
-    assert [Attention(average).takes_logits for average in AVERAGES] == [True, False]
-    with pytest.raises(ConfigurationError, match="average='median' is not known: use one of logits, probabilities"):
-        Attention("median")

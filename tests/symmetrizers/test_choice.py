@@ -10,7 +10,7 @@ from token_actions import action_of, texts, token_actions
 
 from hf_equi.actions import TrivialAction
 from hf_equi.groups import ImageGroup
-from hf_equi.symmetrizers import Entropy, Equitune, Equizero, MaxProbability, Orbit, OrbitFold, create_loss
+from hf_equi.symmetrizers import Entropy, Equitune, Equizero, MaxProbability, Mean, Orbit, OrbitFold, create_loss
 from hf_equi.symmetrizers.choice import decide
 from hf_equi.symmetrizers.losses import LOSSES
 
@@ -30,7 +30,7 @@ def random_rows(orbit, *shape):
 
 def chosen(orbit, action, loss, rows, counted=None, size=None):
     """The fold, fed in slices of a size."""
-    fold = Equizero(loss).fold(orbit, action)
+    fold = Equizero(loss).combine.fold(orbit, action)
     size = size or len(rows)
     for begin in range(0, len(rows), size):
         part = slice(begin, begin + size)
@@ -137,7 +137,7 @@ def test_gradients_are_those_of_the_mean(size):
     required, _, _ = literal(orbit, ACTION, MaxProbability(), rows)
     torch.testing.assert_close(result.detach(), required, rtol=0, atol=1e-12)
     (received,) = torch.autograd.grad((result * probe).sum(), leaf)
-    mean = OrbitFold(orbit, ACTION, Equitune())
+    mean = OrbitFold(orbit, ACTION, Mean())
     leaf = rows.clone().requires_grad_()
     mean.add(0, leaf)
     (expected,) = torch.autograd.grad((mean.result() * probe).sum(), leaf)
@@ -172,7 +172,7 @@ def test_no_gradient_is_kept_where_none_is_wanted():
 
 def test_no_rows_raise():
     with pytest.raises(RuntimeError, match="no rows were added"):
-        Equizero().fold(orbit_of(ACTION, RAGGED), ACTION).result()
+        Equizero().combine.fold(orbit_of(ACTION, RAGGED), ACTION).result()
 
 
 def features_of_images(dtype=torch.float64):
@@ -187,7 +187,7 @@ def features_of_images(dtype=torch.float64):
 @pytest.mark.parametrize("size", [1, 2, 3, 7])
 def test_choices_by_losses_that_are_given(size):
     orbit, action, rows, losses = features_of_images()
-    fold = Equizero(Entropy()).fold(orbit, action, normalised=False)
+    fold = Equizero(Entropy()).combine.fold(orbit, action, normalised=False)
     for begin in range(0, 7, size):
         part = slice(begin, begin + size)
         fold.add(begin, rows[part], losses=losses[part])
@@ -200,7 +200,7 @@ def test_choices_by_losses_that_are_given(size):
 def test_given_losses_are_not_trained_and_rows_are_by_the_mean():
     orbit, action, rows, losses = features_of_images()
     rows, losses = rows.requires_grad_(), losses.requires_grad_()
-    fold = Equizero(Entropy()).fold(orbit, action, normalised=False)
+    fold = Equizero(Entropy()).combine.fold(orbit, action, normalised=False)
     fold.add(0, rows, losses=losses)
     result = fold.result()
     torch.testing.assert_close(result, rows[[1, 3, 6]])
@@ -214,7 +214,7 @@ def test_given_losses_are_not_trained_and_rows_are_by_the_mean():
 def test_values_are_those_of_the_chosen_to_the_bit_where_they_are_trained(dtype):
     orbit, action, rows, losses = features_of_images(dtype)
     rows = (rows * torch.tensor([1e-3, 1e3] * 3 + [1.0], dtype=dtype)[:, None]).requires_grad_()
-    fold = Equizero(Entropy()).fold(orbit, action, normalised=False)
+    fold = Equizero(Entropy()).combine.fold(orbit, action, normalised=False)
     fold.add(0, rows, losses=losses)
     result = fold.result()
     assert result.requires_grad
@@ -227,7 +227,7 @@ def test_gradients_are_those_of_the_mean_that_was_asked_for(average):
     leaf, probe = random_rows(orbit, 2, 9).requires_grad_(), torch.randn(5, 2, 9, dtype=torch.float64)
     received = []
     for method in (Equizero(Entropy(), average), Equitune(average)):
-        fold = method.fold(orbit, ACTION)
+        fold = method.combine.fold(orbit, ACTION)
         fold.add(0, leaf)
         received += torch.autograd.grad((fold.result() * probe).sum(), leaf)
     torch.testing.assert_close(*received, rtol=0, atol=1e-12)

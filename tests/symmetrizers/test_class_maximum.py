@@ -30,7 +30,7 @@ def random_rows(orbit, *shape):
 
 
 def folded(orbit, action, rows, size=None, log_weights=None, normalised=False):
-    fold = ClassMaximum().fold(orbit, action, normalised)
+    fold = ClassMaximum().combine.fold(orbit, action, normalised)
     size = size or len(rows)
     for begin in range(0, len(rows), size):
         part = slice(begin, begin + size)
@@ -71,7 +71,7 @@ def test_best_class_is_that_of_the_most_confident_member(action):
     followed = []
     for _ in range(20):
         rows = random_rows(orbit, 1)
-        choice = Equizero(MaxProbability()).fold(orbit, action)
+        choice = Equizero(MaxProbability()).combine.fold(orbit, action)
         choice.add(0, rows)
         maxima, chosen = folded(orbit, action, rows), choice.result()
         best = chosen.argmax(-1, keepdim=True)
@@ -146,8 +146,7 @@ def test_maximum_keeps_the_precision_of_its_scores(dtype):
 def test_what_it_says_of_itself():
     method = ClassMaximum()
     assert (method.name, method.selection) == ("equizero", "class")
-    assert not any((method.chooses, method.relaxable, method.weighs_members, method.takes_logits, method.one_row))
     scores = torch.randn(3, 4)
-    empty = torch.full((3, 4), method.empty)
-    assert torch.equal(method.accumulate(empty, scores, 0.0), method.accumulate(None, scores, 1.0))
-    assert not ClassMaximum().fold(orbit_of(STILL), STILL).takes_logits
+    empty = torch.full((3, 4), method.combine.empty)
+    assert torch.equal(method.combine.accumulate(empty, scores, 0.0), method.combine.accumulate(None, scores, 1.0))
+    assert not ClassMaximum().combine.fold(orbit_of(STILL), STILL).takes_logits

@@ -11,8 +11,8 @@ from token_actions import action_of, texts, token_actions
 from hf_equi import DemographicGroup, TokenAction
 from hf_equi.actions import TrivialAction
 from hf_equi.actions.tokens import TokenMap
-from hf_equi.symmetrizers import Equitune, Mixture, Orbit, OrbitFold
-from hf_equi.symmetrizers.equitune import AVERAGES
+from hf_equi.symmetrizers import Mean, Orbit, OrbitFold
+from hf_equi.symmetrizers.combine import AVERAGES
 
 # Order 6; the ids of a set are not in their order, and 0 and 8 never move.
 SETS = ([[5, 1], [2, 7]], [[6, 3, 4]])
@@ -73,7 +73,7 @@ def test_ragged_orbits_in_slices_of_any_size(average, action, shared):
         rows = random_rows(orbit, *shape)
         required = dense(orbit, action, average, rows)
         for size in range(1, orbit.rows + 1):
-            assert close(folded(orbit, action, Equitune(average), rows, size=size), required)
+            assert close(folded(orbit, action, Mean(average), rows, size=size), required)
 
 
 @settings(max_examples=60, deadline=None)
@@ -83,7 +83,7 @@ def test_any_group_is_the_dense_formula(data, average):
     orbit = orbit_of(action, data.draw(texts(action.token_map.vocab_size)))
     rows = random_rows(orbit, action.token_map.vocab_size)
     size = data.draw(st.integers(1, orbit.rows))
-    assert close(folded(orbit, action, Equitune(average), rows, size=size), dense(orbit, action, average, rows))
+    assert close(folded(orbit, action, Mean(average), rows, size=size), dense(orbit, action, average, rows))
 
 
 @pytest.mark.parametrize("shape", [(9,), (3, 9)])
@@ -93,22 +93,24 @@ def test_members_weigh_by_their_history(shape):
     weights = -40 * torch.rand(orbit.rows, *shape[:-1], dtype=torch.float64)
     required = dense(orbit, ACTION, "probabilities", rows, weights)
     for size in range(1, orbit.rows + 1):
-        assert close(folded(orbit, ACTION, Mixture(), rows, weights, size), required)
+        assert close(folded(orbit, ACTION, Mean("probabilities"), rows, weights, size), required)
 
 
 def test_history_of_improbable_texts_does_not_underflow():
     orbit = orbit_of(ACTION, RAGGED)
     rows = random_rows(orbit, 9)
     weights = torch.randn(orbit.rows, dtype=torch.float64)
-    required = folded(orbit, ACTION, Mixture(), rows, weights)
-    assert torch.allclose(folded(orbit, ACTION, Mixture(), rows, weights - 5000), required, atol=1e-9)
+    required = folded(orbit, ACTION, Mean("probabilities"), rows, weights)
+    assert torch.allclose(folded(orbit, ACTION, Mean("probabilities"), rows, weights - 5000), required, atol=1e-9)
 
 
 def test_texts_of_one_row_weigh_as_before():
     orbit = orbit_of(ACTION, RAGGED[:1])
     rows = random_rows(orbit, 9)
     weights = torch.tensor([-3.0], dtype=torch.float64)
-    assert close(folded(orbit, ACTION, Mixture(), rows, weights), dense(orbit, ACTION, "probabilities", rows))
+    assert close(
+        folded(orbit, ACTION, Mean("probabilities"), rows, weights), dense(orbit, ACTION, "probabilities", rows)
+    )
 
 
 def test_general_tokens_keep_the_odds_of_the_identity():
@@ -118,7 +120,7 @@ def test_general_tokens_keep_the_odds_of_the_identity():
     assert orbit.row_of[0, 0] == 5
     rows = random_rows(orbit, 9)
     general = TokenAction(RELAXED.group, TokenMap(9, RELAXED.token_map.sets, (None, None), ((8, 0), None)))
-    scores = folded(orbit, general, Equitune(), rows, size=2)
+    scores = folded(orbit, general, Mean(), rows, size=2)
     assert torch.isclose(scores[0, 8] - scores[0, 0], rows[5, 8] - rows[5, 0])
 
 
@@ -130,7 +132,7 @@ def test_ties_of_a_moved_orbit_are_equal_to_the_bit(average):
     fixed = next(token for token in range(vocab) if token not in action.token_map.moved)
     orbit = orbit_of(action, torch.tensor([[fixed], [sets[0, 0]]]))
     rows = random_rows(orbit, vocab, dtype=torch.float32)
-    tied = folded(orbit, action, Equitune(average), rows)[0][sets]
+    tied = folded(orbit, action, Mean(average), rows)[0][sets]
     assert torch.equal(tied, tied[:, :1].expand(-1, 3))
     assert len(tied[:, 0].unique()) > 100
 
@@ -143,7 +145,7 @@ def test_sums_do_not_depend_on_the_member_that_came_in(average):
         orbit = orbit_of(ACTION, member[None])
         read = ACTION.permutations[orbit.element_of_row][:, member].tolist()
         rows = torch.stack([scores.setdefault(tuple(text), torch.randn(9)) for text in read])
-        fold = OrbitFold(orbit, ACTION, Equitune(average))
+        fold = OrbitFold(orbit, ACTION, Mean(average))
         fold.add(0, rows)
         totals.append(fold.total)
     assert len(scores) == 6
@@ -155,9 +157,9 @@ def test_symmetrised_scores_are_equivariant(average):
     ids = torch.tensor([[5, 6]])
     orbit = orbit_of(ACTION, ids)
     rows = random_rows(orbit, 9)
-    scores = folded(orbit, ACTION, Equitune(average), rows)
+    scores = folded(orbit, ACTION, Mean(average), rows)
     for g in range(6):
-        moved = folded(orbit_of(ACTION, ACTION.apply(g, ids)), ACTION, Equitune(average), rows)
+        moved = folded(orbit_of(ACTION, ACTION.apply(g, ids)), ACTION, Mean(average), rows)
         assert close(ACTION.pull_back(g, moved), scores)
 
 
@@ -172,7 +174,7 @@ def gradients(function, *inputs):
 def test_gradients_are_those_of_the_dense_formula(average, action, size):
     orbit = orbit_of(action, RAGGED)
     rows = random_rows(orbit, 2, 9).requires_grad_()
-    (received,) = gradients(lambda rows: folded(orbit, action, Equitune(average), rows, size=size), rows)
+    (received,) = gradients(lambda rows: folded(orbit, action, Mean(average), rows, size=size), rows)
     (required,) = gradients(lambda rows: dense(orbit, action, average, rows), rows)
     assert close(received, required)
 
@@ -180,7 +182,9 @@ def test_gradients_are_those_of_the_dense_formula(average, action, size):
 def test_gradients_reach_the_history():
     orbit = orbit_of(ACTION, RAGGED)
     inputs = random_rows(orbit, 2, 9).requires_grad_(), torch.randn(orbit.rows, 2).double().requires_grad_()
-    received = gradients(lambda rows, weights: folded(orbit, ACTION, Mixture(), rows, weights, size=4), *inputs)
+    received = gradients(
+        lambda rows, weights: folded(orbit, ACTION, Mean("probabilities"), rows, weights, size=4), *inputs
+    )
     required = gradients(lambda rows, weights: dense(orbit, ACTION, "probabilities", rows, weights), *inputs)
     assert all(map(close, received, required))
 
@@ -189,7 +193,7 @@ def test_impossible_tokens_stay_impossible():
     orbit = orbit_of(ACTION, RAGGED)
     rows = torch.randn(orbit.rows, 9).index_fill(1, torch.tensor([0, 1, 5]), -math.inf).log_softmax(-1)
     for average in AVERAGES:
-        scores = folded(orbit, ACTION, Equitune(average), rows, size=2)
+        scores = folded(orbit, ACTION, Mean(average), rows, size=2)
         assert (scores[:, [0, 1, 5]] == -math.inf).all()
         assert torch.allclose(scores.exp().sum(-1), torch.ones(5))
 
@@ -199,19 +203,19 @@ def test_one_member_alone_is_pulled_back():
     orbit, _ = Orbit.start(g).extend(ACTION.apply(g[:, 0], ids)[:, None])
     rows = random_rows(orbit, 9)
     required = torch.stack([ACTION.pull_back(4, rows[0]), ACTION.pull_back(1, rows[1])])
-    assert close(folded(orbit, ACTION, Equitune(), rows), required)
+    assert close(folded(orbit, ACTION, Mean(), rows), required)
 
 
 def test_group_that_moves_nothing_changes_nothing():
     action = TokenAction(DemographicGroup([["a", "b"]]), TokenMap(9, ((),)))
     orbit = orbit_of(action, RAGGED)
     rows = random_rows(orbit, 9)
-    assert close(folded(orbit, action, Equitune(), rows), rows)
+    assert close(folded(orbit, action, Mean(), rows), rows)
 
 
 def test_no_rows_raise():
     with pytest.raises(RuntimeError, match="no rows were added"):
-        OrbitFold(orbit_of(ACTION, RAGGED), ACTION, Equitune()).result()
+        OrbitFold(orbit_of(ACTION, RAGGED), ACTION, Mean()).result()
 
 
 @pytest.mark.parametrize("shared", [True, False])
@@ -231,7 +235,7 @@ def test_outputs_that_a_group_leaves_as_they_are(average, shared):
             else:
                 required = (members + extra).logsumexp(1) - math.log(6)
             for size in (1, 3, orbit.rows):
-                fold = Equitune(average).fold(orbit, TrivialAction(ACTION.group), normalised=False)
+                fold = Mean(average).fold(orbit, TrivialAction(ACTION.group), normalised=False)
                 for begin in range(0, orbit.rows, size):
                     part = slice(begin, begin + size)
                     fold.add(begin, rows[part], None if log_weights is None else log_weights[part])
@@ -242,7 +246,7 @@ def test_outputs_that_a_group_leaves_as_they_are(average, shared):
 def test_the_result_of_one_member_is_not_what_came_in():
     orbit = orbit_of(ACTION, RAGGED[:1])
     rows = torch.randn(1, 4)
-    fold = Equitune().fold(orbit, TrivialAction(ACTION.group), normalised=False)
+    fold = Mean().fold(orbit, TrivialAction(ACTION.group), normalised=False)
     fold.add(0, rows)
     assert torch.equal(fold.result(), rows)
     assert fold.result().data_ptr() != rows.data_ptr()

@@ -3,19 +3,16 @@ from __future__ import annotations
 import torch
 from token_actions import action_of
 
-from hf_equi.symmetrizers import Draws, Identity
+from hf_equi.symmetrizers import Identity, Orbit
 
 ACTION = action_of(9, [[5, 1], [2, 7]], [[6, 3, 4]])
 
 
-def test_every_member_of_an_orbit_runs_as_it_is():
-    for member in ACTION.orbit(torch.tensor([[5, 6, 7], [8, 4, 0]])).unbind(1):
-        assert Identity().draw(ACTION, member, None, Draws()).tolist() == [[0], [0]]
-        assert Identity().score_elements(ACTION, member, None).tolist() == [[0], [0]]
-
-
-def test_it_runs_one_row_and_has_no_relaxed_variant():
-    assert Identity.one_row
-    assert not Identity.relaxable
-    scores = torch.tensor([0.25, 0.75]).log()
-    assert torch.equal(Identity().accumulate(None, scores, 0.0), scores)
+def test_one_member_is_read_and_mapped_back():
+    ids = torch.tensor([[5, 6, 7], [8, 4, 0]])
+    method, scores = Identity(), torch.randn(2, 9, dtype=torch.float64).log_softmax(-1)
+    elements = method.select(ACTION, ids).elements
+    fold = method.combine.fold(Orbit.start(elements, shared=False), ACTION)
+    fold.add(0, scores)
+    torch.testing.assert_close(fold.result(), ACTION.pull_back(elements[:, 0], scores), rtol=0, atol=1e-12)
+    assert bool((elements == 0).all())

@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import math
-
 import pytest
 import torch
 from token_actions import action_of
 
-from hf_equi.errors import ConfigurationError
-from hf_equi.symmetrizers import Canonical, Equitune, Equizero, Identity, LambdaEquitune, Mixture, Orbit, OrbitFold
-from hf_equi.symmetrizers.equitune import AVERAGES
-from hf_equi.symmetrizers.lambda_equitune import normalise_log_weights
+from hf_equi.symmetrizers import LambdaEquitune, Mean, Orbit, OrbitFold
+from hf_equi.symmetrizers.combine import AVERAGES
+from hf_equi.symmetrizers.weigh import normalise_log_weights
 
 # Each: an action, and texts whose members meet in rows.
 THREE = action_of(7, [[6, 3, 4]]), torch.tensor([[0, 1], [4, 0], [3, 6]])
@@ -36,7 +33,7 @@ def folded(orbit, action, average, rows, log_lambda, size=None):
     weights = normalise_log_weights(log_lambda[orbit.row_of])
     slots = orbit.slot_of_row
     by_row = weights[orbit.batch_of_row, slots].unsqueeze(-1).expand(-1, rows.shape[1])
-    fold = LambdaEquitune(average).fold(orbit, action)
+    fold = LambdaEquitune(average).combine.fold(orbit, action)
     size = size or len(rows)
     for begin in range(0, len(rows), size):
         fold.add(begin, rows[begin : begin + size], by_row[begin : begin + size])
@@ -71,7 +68,7 @@ def test_weighted_mean_is_the_equation(action, ids, average, shared):
 @CASES
 def test_constant_weight_is_equitune(action, ids, average):
     orbit, rows, _ = random_case(action, ids)
-    fold = OrbitFold(orbit, action, Equitune(average))
+    fold = OrbitFold(orbit, action, Mean(average))
     fold.add(0, rows)
     received = folded(orbit, action, average, rows, torch.full((orbit.rows,), -7.0, dtype=torch.float64))
     torch.testing.assert_close(received, fold.result(), rtol=0, atol=1e-12)
@@ -111,19 +108,3 @@ def test_gradients_reach_scores_and_weights(average):
     for received, required in zip(*gradients, strict=True):
         torch.testing.assert_close(received, required, rtol=0, atol=1e-10)
     assert gradients[0][1][orbit.counts[orbit.batch_of_row] > 1].abs().min() > 0
-
-
-def test_weights_are_shifted_to_a_mean_of_one():
-    log_weights = torch.tensor([[0.0, math.log(3.0)], [-5000.0, -5000.0], [900.0, 0.0]])
-    shifted = normalise_log_weights(log_weights)
-    torch.testing.assert_close(shifted.exp(), torch.tensor([[0.5, 1.5], [1.0, 1.0], [2.0, 0.0]]))
-    torch.testing.assert_close(shifted.diff(dim=1), log_weights.diff(dim=1))
-
-
-def test_it_alone_weighs_members():
-    kinds = (Canonical, Equitune, Equizero, Identity, LambdaEquitune, Mixture)
-    assert [kind for kind in kinds if kind.weighs_members] == [LambdaEquitune]
-    assert not LambdaEquitune.relaxable
-    assert [LambdaEquitune(average).average for average in AVERAGES] == list(AVERAGES)
-    with pytest.raises(ConfigurationError, match="average='median' is not known: use one of logits, probabilities"):
-        LambdaEquitune("median")

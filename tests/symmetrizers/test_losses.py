@@ -135,7 +135,7 @@ def test_each_loss_of_images_chooses_its_member():
     chosen = {}
     for name in ("max_similarity", "max_probability", "published_least_confident"):
         loss = create_loss(name)
-        fold = Equizero(loss).fold(orbit, action)
+        fold = Equizero(loss).combine.fold(orbit, action)
         fold.add(0, logits if loss.of_logits else logits.log_softmax(-1))
         chosen[name] = fold.decision().chosen_element.tolist()
     assert chosen == {"max_similarity": [0], "max_probability": [1], "published_least_confident": [0]}

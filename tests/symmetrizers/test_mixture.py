@@ -4,10 +4,8 @@ import pytest
 import torch
 from literal import members
 from small_models import BOTH, base_model, tokenizer
-from token_actions import action_of
 
 import hf_equi
-from hf_equi.symmetrizers import Draws, Mixture
 
 PROMPTS = ["the man met a person", "person", "the black woman and"]
 ANSWERS = [" and she was a black nurse", " worked for the white man", " he met the asian man"]
@@ -16,26 +14,6 @@ ANSWERS = [" and she was a black nurse", " worked for the white man", " he met t
 @pytest.fixture(scope="module")
 def lm():
     return hf_equi.symmetrize(base_model(), BOTH, tokenizer=tokenizer(), method="mixture")
-
-
-def test_one_element_a_prompt_is_drawn():
-    class Fixed(Draws):
-        def elements(self, action, prompt, mask):
-            assert mask is None
-            return prompt[:, 0] % action.group.order
-
-    action = action_of(9, [[5, 1]], [[6, 3, 4]])
-    assert Mixture().draw(action, torch.tensor([[8, 0], [3, 0]]), None, Fixed()).tolist() == [[2], [3]]
-    assert Mixture().score_elements(action, torch.zeros(2, 1), None).tolist() == [[*range(6)]] * 2
-
-
-def test_history_is_the_probability_of_all_tokens_so_far():
-    taken = torch.tensor([[0.0, -1.0, -2.0], [0.0, 0.0, -4.0]])
-    assert Mixture().history_log_weights(taken).tolist() == [[0.0, -1.0, -3.0], [0.0, 0.0, -4.0]]
-    assert Mixture.weighs_history
-    assert Mixture.one_row
-    assert not Mixture.relaxable
-    assert Mixture().average == "probabilities"
 
 
 def joint(scores: torch.Tensor, ids: torch.Tensor, prompt: int) -> torch.Tensor:

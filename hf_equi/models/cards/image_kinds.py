@@ -21,9 +21,9 @@ class ImageCard(CardKind):
 
     def config_settings(self, model: Any) -> dict[str, Any]:
         """Those that the method and the group read."""
-        method, found = model.config.create_method(), super().config_settings(model)
-        unread = set() if method.weighs_members else set(_WEIGHTS)
-        unread |= set() if method.takes_one else {"loss", "selection"}
+        method, found = model.method, super().config_settings(model)
+        unread = set() if method.network_weights is not None else set(_WEIGHTS)
+        unread |= set() if method.takes_best else {"loss", "selection"}
         unread |= {"padding"} if model.group.exact else set()
         return {name: value for name, value in found.items() if name not in unread}
 
@@ -58,7 +58,7 @@ class ImageCard(CardKind):
                 "**Resampling.** Rotations by other angles than multiples of 90° resample the image and make up its "
                 "corners, so the symmetry is approximate."
             )
-        if model.config.create_method().takes_one:
+        if model.method.takes_best:
             found.append(
                 "**A choice.** Where two members of an orbit have the same loss to within rounding, the two sides may "
                 "take different ones: invariance is exact up to that margin, which the output holds."

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
 from typing import Any, ClassVar
 
 from hf_equi.models.cards.measuring import Probe
-from hf_equi.models.cards.methods import METHODS, MethodText
+from hf_equi.symmetrizers import MethodText
 
 __all__ = ["PLACE", "CardKind"]
 
@@ -26,11 +25,11 @@ class CardKind(ABC):
     """What such a model is."""
     use: ClassVar[str]
     """What it is for."""
-    methods: ClassVar[Mapping[str, MethodText]] = METHODS
 
     def method(self, model: Any) -> MethodText:
         """What the card says of the model's method."""
-        return self.methods[model.config.method]
+        text: MethodText = model.method.text
+        return text
 
     def config_settings(self, model: Any) -> dict[str, Any]:
         """The settings that the card lists, by name."""

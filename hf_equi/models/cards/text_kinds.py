@@ -6,7 +6,7 @@ import dataclasses
 import json
 import re
 from abc import abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from functools import cache
 from typing import Any, ClassVar
 
@@ -16,7 +16,6 @@ from hf_equi.groups.demographic import preset_names
 from hf_equi.groups.equality import EqualityFactor
 from hf_equi.models.cards.kinds import CardKind
 from hf_equi.models.cards.measuring import Probe
-from hf_equi.models.cards.methods import METHODS, SEARCH, MethodText
 from hf_equi.models.cards.probes import pair_probe, text_probe
 
 __all__ = ["CausalLMCard", "EquizeroLMCard", "Seq2SeqCard"]
@@ -168,7 +167,6 @@ class EquizeroLMCard(CausalLMCard):
 
     settings: ClassVar[tuple[str, ...]] = (*CausalLMCard.settings, "beam_length", "action")
     what = "A causal language model that writes, of the texts for all words of a group, the one of least loss"
-    methods: ClassVar[Mapping[str, MethodText]] = {**METHODS, "equizero": SEARCH}
 
     def config_settings(self, model: Any) -> dict[str, Any]:
         """With the loss, where it has a name."""
@@ -219,7 +217,7 @@ class Seq2SeqCard(TextCard):
     def config_settings(self, model: Any) -> dict[str, Any]:
         """The loss only where a member is chosen by it."""
         found = super().config_settings(model)
-        if not model.config.create_method().chooses:
+        if model.method.loss is None:
             del found["loss"]
         return found
 
@@ -238,7 +236,7 @@ class Seq2SeqCard(TextCard):
             "**Each member alone.** Members are decoded each alone, so texts are not drawn from the law that scores a "
             "given target, which all members read."
         )
-        chooses = model.config.create_method().chooses
+        chooses = model.method.loss is not None
         return [
             *([_CHOICE] if chooses else []),
             *([independent] if model.config.decodes_alone else []),

@@ -14,9 +14,9 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from hf_equi.errors import ConfigurationError
 from hf_equi.models.cards.audits import Evaluation, read_evaluation
+from hf_equi.models.cards.citations import citations
 from hf_equi.models.cards.kinds import PLACE
 from hf_equi.models.cards.measuring import measure
-from hf_equi.models.cards.methods import citations
 from hf_equi.models.origins import Origin, read_card, read_origin
 
 __all__ = ["MARK", "TAGS", "Previous", "make_card", "read_previous", "render"]

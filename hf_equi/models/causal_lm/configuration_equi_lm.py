@@ -14,7 +14,7 @@ from hf_equi.errors import ConfigurationError
 from hf_equi.groups import DemographicGroup
 from hf_equi.models.causal_lm.methods import create
 from hf_equi.models.configuration_equi_text import EquiTextConfig
-from hf_equi.symmetrizers import Symmetrizer
+from hf_equi.symmetrizers import Method
 
 __all__ = ["EquiLMConfig"]
 
@@ -91,7 +91,7 @@ class EquiLMConfig(EquiTextConfig):
                 "Symmetrize the resized base again: symmetrize(base, group, tokenizer=tokenizer)."
             )
 
-    def create_method(self) -> Symmetrizer:
+    def create_method(self) -> Method:
         """The method with its settings.
 
         Raises:

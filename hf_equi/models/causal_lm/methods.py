@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from hf_equi.registry import create_method, register_method
-from hf_equi.symmetrizers import Canonical, DraftedEquizero, Equitune, Identity, Mixture, Symmetrizer
-from hf_equi.symmetrizers.equitune import check_average
+from hf_equi.symmetrizers import Canonical, DraftedEquizero, Equitune, Identity, Method, Mixture
+from hf_equi.symmetrizers.combine import check_average
 
 __all__ = ["TASK", "create"]
 
@@ -17,12 +17,12 @@ register_method(task=TASK, name="canonical", factory=lambda average: Canonical()
 register_method(task=TASK, name="identity", factory=lambda average: Identity())
 
 
-def create(name: str, average: str) -> Symmetrizer:
+def create(name: str, average: str) -> Method:
     """The method of that name.
 
     Raises:
         ConfigurationError: If there is none, or the setting is not one of its own.
     """
     check_average(average)
-    method: Symmetrizer = create_method(TASK, name, average=average)
+    method: Method = create_method(TASK, name, average=average)
     return method

@@ -26,7 +26,8 @@ from hf_equi.models.causal_lm.explanation import TokenExplanation, explain_token
 from hf_equi.models.decoding import DecodingMixin
 from hf_equi.models.text_checkpoints import TextCheckpointMixin
 from hf_equi.models.text_wrapping import TextWrapperMixin
-from hf_equi.symmetrizers import Draws, Symmetrizer
+from hf_equi.models.wrapping import penalised
+from hf_equi.symmetrizers import Selection
 from hf_equi.symmetrizers.outside_loss import check_outside_loss
 
 __all__ = ["EquiCausalLMOutput", "EquiLM"]
@@ -155,7 +156,7 @@ class EquiLM(  # type: ignore[misc]
         """
         if input_ids is None or inputs_embeds is not None:
             raise ConfigurationError("A group acts on tokens, so EquiLM needs input_ids and cannot read inputs_embeds")
-        items, method = self._count(labels, kwargs), self.config.create_method()
+        items = self._count(labels, kwargs)
         inputs = OrbitInputs(
             input_ids=input_ids,
             attention_mask=attention_mask,
@@ -168,35 +169,36 @@ class EquiLM(  # type: ignore[misc]
             extras=_extras(kwargs),
         )
         action = self.resolve(group)
-        members = self._members(action, inputs, labels is not None) if elements is None else elements[:, None]
-        out = forward_orbit(self.base, action, method, members, inputs)
+        chosen = Selection(elements[:, None]) if elements is not None else None
+        selection = chosen or self._members(action, inputs, labels is not None)
+        members = selection.elements
+        out = forward_orbit(self.base, action, self.method, members, inputs)
         loss = None if labels is None else self._loss(out.combined, labels, attention_mask, items)
-        chosen = members[:, 0] if members.shape[1] == 1 else None
+        one = members[:, 0] if members.shape[1] == 1 else None
         logits = out.combined if labels is None else out.combined[:, -logits_to_keep:]
-        result = EquiCausalLMOutput(loss=loss, logits=logits, chosen_element=chosen, **cached(out.cache))
+        result = EquiCausalLMOutput(
+            loss=penalised(loss, selection), logits=logits, chosen_element=one, **cached(out.cache)
+        )
         return self._returned(result, return_dict)
 
     def _count(self, labels: torch.Tensor | None, kwargs: dict[str, Any]) -> torch.Tensor | int | None:
         """How many labels there are in all, where that is told; refused to those who would compute another loss."""
         items: torch.Tensor | int | None = kwargs.pop("num_items_in_batch", None)
-        weighs, compiled = self.config.create_method().weighs_history, torch.compiler.is_compiling()
+        weighs, compiled = self.method.history_weights is not None, torch.compiler.is_compiling()
         check_outside_loss(labels, items, {_WEIGHS: weighs, _COMPILED: compiled})
         return items
 
-    def _members(self, action: TokenAction, inputs: OrbitInputs, scores_labels: bool) -> torch.Tensor:
+    def _members(self, action: TokenAction, inputs: OrbitInputs, scores_labels: bool) -> Selection:
         """The elements to run, `(batch, members)`: to decode with where a cache is kept, else to score with."""
         if isinstance(inputs.cache, OrbitCache):
-            return inputs.cache.orbit.elements
-        method: Symmetrizer = self.config.create_method()
+            return Selection(inputs.cache.orbit.elements)
         places = torch.arange(inputs.input_ids.shape[1], device=inputs.input_ids.device)
         prompt = torch.ones_like(inputs.input_ids, dtype=torch.bool)
         if inputs.prompt_length is not None:
             prompt = places < inputs.prompt_length[:, None]
         if inputs.attention_mask is not None:
             prompt &= inputs.attention_mask[:, -len(places) :].bool()
-        if inputs.use_cache and not scores_labels:
-            return method.draw(action, inputs.input_ids, prompt, Draws())
-        return method.score_elements(action, inputs.input_ids, prompt)
+        return self._select(action, inputs.input_ids, prompt, to_score=scores_labels or not inputs.use_cache)
 
     def _loss(
         self, scores: torch.Tensor, labels: torch.Tensor, mask: torch.Tensor | None, items: torch.Tensor | int | None

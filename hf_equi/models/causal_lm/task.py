@@ -23,7 +23,7 @@ from hf_equi.models.configuration_equi import EquiConfig
 from hf_equi.models.fingerprint import fingerprint
 from hf_equi.models.task import Request
 from hf_equi.models.text_task import TextTask
-from hf_equi.symmetrizers import Symmetrizer
+from hf_equi.symmetrizers import Method
 
 __all__ = ["CausalLMTask"]
 
@@ -88,7 +88,7 @@ class CausalLMTask(TextTask):
         return lm
 
 
-def _search_settings(method: Symmetrizer, given: dict[str, Any]) -> dict[str, Any] | None:
+def _search_settings(method: Method, given: dict[str, Any]) -> dict[str, Any] | None:
     """What the config of a search holds, checked; `None` for methods that do not search."""
     names = [name for name in SEARCH if name in given]
     if not method.searches:

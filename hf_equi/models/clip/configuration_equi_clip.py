@@ -10,7 +10,7 @@ from transformers.configuration_utils import SubConfigSpec
 
 from hf_equi.models.clip.methods import create
 from hf_equi.models.vision.configuration_equi_vision import EquiVisionConfig
-from hf_equi.symmetrizers import Symmetrizer
+from hf_equi.symmetrizers import Method
 
 __all__ = ["EquiCLIPConfig", "EquiSiglipConfig"]
 
@@ -51,6 +51,8 @@ class EquiCLIPConfig(EquiVisionConfig):
         "base_config": SubConfigSpec(config_class=AutoConfig, model_type="clip")
     }
 
+    method_settings: ClassVar[tuple[str, ...]] = ("method", "level", "selection")
+
     selection: str = "image"
     projection_dim: int | None = None
 
@@ -63,7 +65,7 @@ class EquiCLIPConfig(EquiVisionConfig):
         """The base's."""
         return getattr(self.base_config, "vision_config", None)
 
-    def create_method(self) -> Symmetrizer:
+    def create_method(self) -> Method:
         """The method with its settings.
 
         Raises:

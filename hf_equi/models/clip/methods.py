@@ -12,7 +12,7 @@ from hf_equi.symmetrizers import (
     Identity,
     LambdaEquitune,
     MaxSimilarity,
-    Symmetrizer,
+    Method,
 )
 
 __all__ = ["SELECTIONS", "TASK", "create"]
@@ -21,7 +21,7 @@ TASK = "clip"
 SELECTIONS = ("image", "class")
 
 
-def _equizero(average: str, selection: str) -> Symmetrizer:
+def _equizero(average: str, selection: str) -> Method:
     return ClassMaximum() if selection == "class" else Equizero(MaxSimilarity(), average)
 
 
@@ -32,7 +32,7 @@ register_method(task=TASK, name="attention", factory=lambda average, selection: 
 register_method(task=TASK, name="identity", factory=lambda average, selection: Identity())
 
 
-def create(name: str, average: str, selection: str) -> Symmetrizer:
+def create(name: str, average: str, selection: str) -> Method:
     """The method of that name.
 
     Args:
@@ -52,5 +52,5 @@ def create(name: str, average: str, selection: str) -> Symmetrizer:
             'selection="class" takes the largest probability of each class among the members: use it with '
             'method="equizero" and level="probabilities"'
         )
-    method: Symmetrizer = create_method(TASK, name, average=average, selection=selection)
+    method: Method = create_method(TASK, name, average=average, selection=selection)
     return method

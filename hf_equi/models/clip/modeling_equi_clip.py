@@ -137,14 +137,13 @@ class EquiCLIPModel(VisionWrapperMixin, VisionCheckpointMixin, PreTrainedModel):
             ConfigurationError: At a level that combines what is said of texts; of equizero without texts; for texts
                 that are no features.
         """
-        method = self.config.create_method()
-        if method.chooses and text_features is None:
+        if self.method.loss is not None and text_features is None:
             raise ConfigurationError(
                 "Equizero chooses an image's member by its similarity to texts: pass text_features=, or call the model"
             )
         head = self._head(text_features)
         orbits = self._read_orbits(pixel_values, orbit_features, checked_extras(kwargs))
-        out = combine(orbits, head, method, self._level(), self._network, features_only=True)
+        out = combine(orbits, head, self.method, self._level(), self._network, features_only=True)
         if out.features is None:
             raise ConfigurationError(
                 f"At level={self.config.level!r} what is said of texts is combined, and images have no features: use "
@@ -190,7 +189,7 @@ class EquiCLIPModel(VisionWrapperMixin, VisionCheckpointMixin, PreTrainedModel):
         texts = self._texts(input_ids, attention_mask, text_features, extras)
         head = self._head(texts)
         orbits = self._read_orbits(pixel_values, orbit_features, extras)
-        out = combine(orbits, head, self.config.create_method(), self._level(), self._network)
+        out = combine(orbits, head, self.method, self._level(), self._network)
         return self._returned(self._output(out, texts, labels, bool(return_loss)), return_dict)
 
     def _texts(

@@ -11,7 +11,7 @@ from transformers.configuration_utils import SubConfigSpec
 from hf_equi.errors import ConfigurationError
 from hf_equi.models.image_classification.methods import create
 from hf_equi.models.vision.configuration_equi_vision import EquiVisionConfig
-from hf_equi.symmetrizers import Symmetrizer
+from hf_equi.symmetrizers import Method
 
 __all__ = ["EquiImageClassificationConfig"]
 
@@ -45,6 +45,8 @@ class EquiImageClassificationConfig(EquiVisionConfig):
     sub_configs_defaults: ClassVar[dict[str, SubConfigSpec]] = {
         "base_config": SubConfigSpec(config_class=AutoConfig, model_type="vit")
     }
+
+    method_settings: ClassVar[tuple[str, ...]] = ("method", "level", "loss")
 
     loss: str = "max_probability"
     problem_type: Literal["regression", "single_label_classification", "multi_label_classification"] | None = None
@@ -93,7 +95,7 @@ class EquiImageClassificationConfig(EquiVisionConfig):
         regression = self.problem_type == "regression" or self.num_labels == 1
         unfit = {
             'level="probabilities"': regression and self.create_level().average == "probabilities",
-            'method="equizero"': regression and self.create_method().chooses,
+            'method="equizero"': regression and self.create_method().loss is not None,
             f"objective={self.objective!r}": self.objective != "cross_entropy"
             and (regression or self.problem_type == "multi_label_classification"),
         }
@@ -103,7 +105,7 @@ class EquiImageClassificationConfig(EquiVisionConfig):
                 "no probabilities over classes. Use another setting."
             )
 
-    def create_method(self) -> Symmetrizer:
+    def create_method(self) -> Method:
         """The method with its settings.
 
         Raises:

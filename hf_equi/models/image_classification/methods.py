@@ -9,7 +9,7 @@ from hf_equi.symmetrizers import (
     Equizero,
     Identity,
     LambdaEquitune,
-    Symmetrizer,
+    Method,
     create_loss,
 )
 
@@ -25,7 +25,7 @@ register_method(task=TASK, name="attention", factory=lambda average, loss: Atten
 register_method(task=TASK, name="identity", factory=lambda average, loss: Identity())
 
 
-def create(name: str, average: str, loss: str) -> Symmetrizer:
+def create(name: str, average: str, loss: str) -> Method:
     """The method of that name.
 
     Args:
@@ -37,5 +37,5 @@ def create(name: str, average: str, loss: str) -> Symmetrizer:
         ConfigurationError: If there is none, or a setting is not one of its own.
     """
     create_loss(loss, known=LOSSES)
-    method: Symmetrizer = create_method(TASK, name, average=average, loss=loss)
+    method: Method = create_method(TASK, name, average=average, loss=loss)
     return method

@@ -126,8 +126,7 @@ class EquiForImageClassification(VisionWrapperMixin, VisionCheckpointMixin, PreT
         self._check_objective(labels)
         self._settle_problem(labels)
         orbits = self._read_orbits(pixel_values, orbit_features, checked_extras(kwargs))
-        method, level = self.config.create_method(), self.config.create_level()
-        out = combine(orbits, self._head(), method, level, self._network)
+        out = combine(orbits, self._head(), self.method, self.config.create_level(), self._network)
         loss = None
         if labels is not None and out.logits is not None:
             loss = labelled_loss(partial(self._loss, labels), out.logits, self.config.objective)

@@ -15,7 +15,7 @@ from hf_equi.groups import DemographicGroup
 from hf_equi.models.configuration_equi import check_count, check_share
 from hf_equi.models.configuration_equi_text import EquiTextConfig
 from hf_equi.models.seq2seq.methods import create
-from hf_equi.symmetrizers import Symmetrizer
+from hf_equi.symmetrizers import Method
 
 __all__ = ["DECODINGS", "OBJECTIVES", "EquiSeq2SeqConfig"]
 
@@ -80,6 +80,8 @@ class EquiSeq2SeqConfig(EquiTextConfig):
     }
     map_names: ClassVar[tuple[str, ...]] = ("source_map", "target_map")
 
+    method_settings: ClassVar[tuple[str, ...]] = ("method", "average", "loss")
+
     source_map: dict[str, Any] | None = None
     target_map: dict[str, Any] | None = None
     target_tokenizer_fingerprint: str | None = None
@@ -110,14 +112,14 @@ class EquiSeq2SeqConfig(EquiTextConfig):
         self._check_decoding(self.create_method())
         super()._check()
 
-    def _check_decoding(self, method: Symmetrizer) -> None:
+    def _check_decoding(self, method: Method) -> None:
         if self.decoding is None:
-            self.decoding = "independent" if method.chooses else "synchronised"
+            self.decoding = "independent" if method.loss is not None else "synchronised"
         if self.decoding not in DECODINGS:
             raise ConfigurationError(
                 f"decoding={self.decoding!r} is not known: use one of {', '.join(map(repr, DECODINGS))}"
             )
-        if method.chooses and not self.decodes_alone:
+        if method.loss is not None and not self.decodes_alone:
             raise ConfigurationError(
                 f"The method {self.method!r} picks one member by its whole output, so its members are decoded each "
                 'alone: use decoding="independent", or none.'
@@ -162,7 +164,7 @@ class EquiSeq2SeqConfig(EquiTextConfig):
                     "Symmetrize the base again: symmetrize(base, group, tokenizer=tokenizer)."
                 )
 
-    def create_method(self) -> Symmetrizer:
+    def create_method(self) -> Method:
         """The method with its settings.
 
         Raises:

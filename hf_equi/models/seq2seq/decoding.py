@@ -17,8 +17,8 @@ from hf_equi.generation.step_losses import StepLosses
 from hf_equi.generation.stop_watch import StopWatch, watch_criteria
 from hf_equi.models.decoding import DecodingMixin
 from hf_equi.models.generation_settings import GenerationSettings
-from hf_equi.models.seq2seq.outputs import Combination, ForcedTexts, as_greedy, take_rows, write_to
-from hf_equi.symmetrizers import Draws, Orbit
+from hf_equi.models.seq2seq.outputs import ForcedTexts, WholeOutputs, as_greedy, take_rows, write_to
+from hf_equi.symmetrizers import Orbit, ProxyLoss
 from hf_equi.symmetrizers.choice import decide
 
 if TYPE_CHECKING:
@@ -71,8 +71,8 @@ class PairDecodingMixin(DecodingMixin):
         kwargs = named_arguments(args, kwargs)
         ids, action = self._read_prompts(inputs, kwargs), self.resolve(group)
         call = (generation_config, logits_processor)
-        method = self.config.create_method()
-        if method.one_row or not (self.config.decodes_alone or method.chooses):
+        loss = self.method.loss
+        if self.method.select.selects_one or not (self.config.decodes_alone or loss is not None):
             return super().generate(ids, *call, group=action, seed=seed, **kwargs)
         for name in ("custom_generate", "assistant_model", "prompt_lookup_num_tokens", "encoder_outputs"):
             if kwargs.get(name) is not None or getattr(generation_config, name, None) is not None:
@@ -81,12 +81,13 @@ class PairDecodingMixin(DecodingMixin):
                     'method="equitune" with decoding="synchronised"'
                 )
         ids = ids.to(action.device)
-        if method.chooses:
-            return self._generate_chosen(ids, call, action, seed, kwargs)
+        if loss is not None:
+            return self._generate_chosen(loss, ids, call, action, seed, kwargs)
         return self._generate_independent(ids, call, action, seed, kwargs)
 
     def _generate_chosen(
         self,
+        loss: ProxyLoss,
         ids: torch.Tensor,
         call: tuple[Any, Any],
         action: TokenPairAction,
@@ -100,7 +101,7 @@ class PairDecodingMixin(DecodingMixin):
         greedy = not settings.do_sample and settings.num_beams == 1
         orbit, rows = self._members(action, ids, kwargs)
         start, watch = self._start_length(config, kwargs), StopWatch()
-        steps = StepLosses(self.config.create_method().loss, watch)
+        steps = StepLosses(loss, watch)
         draft, streamer = _with_criteria(rows, watch), kwargs.get("streamer")
         draft.pop("streamer", None)
         if not greedy:
@@ -143,7 +144,7 @@ class PairDecodingMixin(DecodingMixin):
         draft = _with_criteria(rows, watch) if settings.num_beams == 1 else dict(rows)
         out = super().generate(draft.pop("input_ids"), config, processors, group=action, seed=seed, **draft)
         samples = len(out.sequences) // orbit.rows
-        combination = Combination(orbit, self.config.create_method(), settings.eos_token_ids, settings.pad_token_id)
+        combination = WholeOutputs(action.group, orbit, self.method, settings.eos_token_ids, settings.pad_token_id)
         if settings.num_beams == 1:
             inside, scores = watch.inside(), torch.stack(out.scores, 1).log_softmax(-1)
         else:
@@ -194,8 +195,7 @@ class PairDecodingMixin(DecodingMixin):
         self, action: TokenPairAction, ids: torch.Tensor, kwargs: dict[str, Any]
     ) -> tuple[Orbit, dict[str, Any]]:
         """The distinct members of each source's orbit, and the arguments of a call that decodes each alone."""
-        method = self.config.create_method()
-        elements = method.draw(action.source, ids, None, Draws())
+        elements = self.method.select(action.source, ids, network=getattr(self, "select_network", None)).elements
         orbit, _ = Orbit.start(elements).extend(action.source.members(elements, ids))
         prompt = kwargs.get("decoder_input_ids")
         if prompt is not None:
@@ -214,7 +214,7 @@ class PairDecodingMixin(DecodingMixin):
 
     def _log_weights(self, ids: torch.Tensor, action: TokenPairAction, kwargs: dict[str, Any]) -> torch.Tensor | None:
         """Log weights of the members, `(B, K)`, where the method weighs them."""
-        if not self.config.create_method().weighs_members:
+        if self.method.network_weights is None:
             return None
         encoded = self.get_encoder()(ids, kwargs.get("attention_mask"), action)  # type: ignore[attr-defined]
         weights: torch.Tensor = encoded.log_weights

@@ -9,8 +9,8 @@ from torch import nn
 
 from hf_equi.errors import ConfigurationError
 from hf_equi.generation.encoded_source import OrbitEncoderOutput, encode_orbit
-from hf_equi.symmetrizers import Draws
-from hf_equi.symmetrizers.lambda_equitune import normalise_log_weights
+from hf_equi.symmetrizers import Selection
+from hf_equi.symmetrizers.weigh import normalise_log_weights
 
 if TYPE_CHECKING:
     from hf_equi.actions import TokenPairAction
@@ -65,15 +65,15 @@ class OrbitEncoder(nn.Module):
             )
         if unknown := sorted(name for name, value in kwargs.items() if isinstance(value, torch.Tensor)):
             raise ConfigurationError(f"{', '.join(unknown)}: the orbits of a source are made of input_ids alone")
-        action, method = model.resolve(group), model.config.create_method()
+        action = model.resolve(group)
         if elements is None:
-            chosen = method.draw(action.source, input_ids, attention_mask, Draws())
+            selection = model._select(action.source, input_ids, attention_mask)
         else:
-            chosen = elements[:, None]
-        encoded = encode_orbit(
-            model.base, action.source, chosen, input_ids, attention_mask, model.config.orbit_chunk_size
-        )
-        if method.weighs_members and chosen.shape[1] > 1:
+            selection = Selection(elements[:, None])
+        chosen, chunk = selection.elements, model.config.orbit_chunk_size
+        encoded = encode_orbit(model.base, action.source, chosen, input_ids, attention_mask, chunk)
+        encoded.penalty = selection.penalty
+        if model.method.network_weights is not None and chosen.shape[1] > 1:
             features = _pool(encoded, input_ids.shape[1], attention_mask)
             encoded.log_weights = normalise_log_weights(model.lambda_network(features))
         return encoded

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from hf_equi.registry import create_method, register_method
-from hf_equi.symmetrizers import Canonical, Equitune, Equizero, Identity, LambdaEquitune, Symmetrizer, create_loss
-from hf_equi.symmetrizers.equitune import check_average
+from hf_equi.symmetrizers import Canonical, Equitune, Equizero, Identity, LambdaEquitune, Method, create_loss
+from hf_equi.symmetrizers.combine import check_average
 
 __all__ = ["TASK", "create"]
 
@@ -19,7 +19,7 @@ register_method(task=TASK, name="canonical", factory=lambda average, loss: Canon
 register_method(task=TASK, name="identity", factory=lambda average, loss: Identity())
 
 
-def create(name: str, average: str, loss: str) -> Symmetrizer:
+def create(name: str, average: str, loss: str) -> Method:
     """The method of that name.
 
     Raises:
@@ -27,5 +27,5 @@ def create(name: str, average: str, loss: str) -> Symmetrizer:
     """
     check_average(average)
     create_loss(loss, known=_LOSSES)
-    method: Symmetrizer = create_method(TASK, name, average=average, loss=loss)
+    method: Method = create_method(TASK, name, average=average, loss=loss)
     return method

@@ -29,8 +29,9 @@ from hf_equi.models.seq2seq.decoding import PairDecodingMixin
 from hf_equi.models.seq2seq.encoder import OrbitEncoder
 from hf_equi.models.seq2seq.rollout import Rollout, roll_out_independent, roll_out_synchronised
 from hf_equi.models.text_wrapping import TextWrapperMixin
-from hf_equi.models.weighing import WeighingMixin
+from hf_equi.models.wrapping import penalised
 from hf_equi.networks.scheduled_sampling import COLLATE, OWN_TOKENS, ScheduledSampling
+from hf_equi.symmetrizers import Selection
 from hf_equi.symmetrizers.outside_loss import check_outside_loss
 
 __all__ = ["EquiForSeq2SeqLM", "EquiSeq2SeqLMOutput"]
@@ -57,7 +58,7 @@ class EquiSeq2SeqLMOutput(CachedOutput):
 
 
 class EquiForSeq2SeqLM(  # type: ignore[misc]
-    WeighingMixin, TextWrapperMixin, PairCheckpointMixin, PairDecodingMixin, PreTrainedModel, AnyReleaseGenerationMixin
+    TextWrapperMixin, PairCheckpointMixin, PairDecodingMixin, PreTrainedModel, AnyReleaseGenerationMixin
 ):
     r"""A sequence-to-sequence model made equivariant to a group, without retraining.
 
@@ -101,10 +102,7 @@ class EquiForSeq2SeqLM(  # type: ignore[misc]
         self._wrap(base, check_seq2seq_base)
         # Of a base with a cache of its own, `generate` must not make one of keys and values.
         self.__dict__["_supports_default_dynamic_cache"] = self.base._supports_default_dynamic_cache
-        method = config.create_method()
-        if method.weighs_members:
-            width = getattr(self.base.config, "encoder_width", None) or self.base.config.hidden_size
-            self._add_network(method, width)
+        self._add_network(getattr(self.base.config, "encoder_width", None) or self.base.config.hidden_size)
         self.post_init()  # type: ignore[no-untyped-call]
 
     def _stored_action(self, group: DemographicGroup) -> TokenPairAction:
@@ -179,7 +177,7 @@ class EquiForSeq2SeqLM(  # type: ignore[misc]
             counted=_counted(labels, decoder_attention_mask),
             normalised=self._normalised,
         )
-        out = forward_orbit(self.base, action.target, self.config.create_method(), source.elements, orbit_inputs)
+        out = forward_orbit(self.base, action.target, self.method, source.elements, orbit_inputs)
         rollout = Rollout(out.combined, labels, out.decision)
         return self._finish(rollout, out.cache, source, items, return_dict)
 
@@ -189,7 +187,7 @@ class EquiForSeq2SeqLM(  # type: ignore[misc]
         reasons = {
             OWN_TOKENS: self.training and self.config.teacher_forcing_ratio < 1,
             'config.objective="members" is the mean of the losses of members': not self._normalised,
-            'method="equizero" chooses by the places that have labels': self.config.create_method().chooses,
+            'method="equizero" chooses by the places that have labels': self.method.loss is not None,
         }
         check_outside_loss(labels, items, reasons)
         return items
@@ -217,8 +215,7 @@ class EquiForSeq2SeqLM(  # type: ignore[misc]
                 "away: switch it off, or set config.teacher_forcing_ratio = 1.0"
             )
         roll_out = roll_out_independent if self.config.decodes_alone else roll_out_synchronised
-        method = self.config.create_method()
-        return roll_out(self.base, action.target, method, source, sampling, self._normalised)
+        return roll_out(self.base, action.target, self.method, source, sampling, self._normalised)
 
     @property
     def _normalised(self) -> bool:
@@ -239,6 +236,7 @@ class EquiForSeq2SeqLM(  # type: ignore[misc]
             reduction = "mean" if items is None else "sum"
             loss = nll_loss(rollout.scores.flatten(0, 1), rollout.labels.flatten(), reduction=reduction)
             loss = loss if items is None else loss / items
+            loss = penalised(loss, Selection(source.elements, source.encoded.penalty))
         chosen = rollout.decision.chosen_element
         encoded = source.encoded
         if chosen is None and source.elements.shape[1] == 1:

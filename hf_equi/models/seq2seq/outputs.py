@@ -9,11 +9,13 @@ import torch
 from transformers import GenerationConfig, LogitsProcessor
 from transformers.utils import ModelOutput
 
+from hf_equi.actions import TrivialAction
 from hf_equi.bases.compat import CACHE
 from hf_equi.generation.coupled_sampling import CoupledNoise, Prompts
-from hf_equi.symmetrizers import Equitune, Orbit, Symmetrizer
+from hf_equi.groups import FiniteGroup
+from hf_equi.symmetrizers import Combine, Mean, Method, Orbit
 
-__all__ = ["Combination", "ForcedTexts", "as_greedy", "take_rows", "write_to"]
+__all__ = ["ForcedTexts", "WholeOutputs", "as_greedy", "take_rows", "write_to"]
 
 _STRATEGY = {"do_sample": False, "num_beams": 1, "num_return_sequences": 1, "return_dict_in_generate": False}
 _SAMPLING = (
@@ -32,19 +34,23 @@ _SAMPLING = (
 )
 
 
-class Combination:
+class WholeOutputs:
     """Outputs that the members of an orbit have written each alone, combined place by place.
 
     A member that has ended has no opinion on the places behind its end.
 
     Args:
+        group: Whose members they are.
         orbit: The members, one row each.
         method: How scores are combined.
         ends: The tokens that end a text.
         pad: What stands behind an end.
     """
 
-    def __init__(self, orbit: Orbit, method: Symmetrizer, ends: tuple[int, ...], pad: int | None) -> None:
+    def __init__(
+        self, group: FiniteGroup, orbit: Orbit, method: Method, ends: tuple[int, ...], pad: int | None
+    ) -> None:
+        self.group = group
         self.orbit = orbit
         self.method = method
         self.ends = torch.tensor(ends, dtype=torch.long, device=orbit.rank.device)
@@ -71,27 +77,19 @@ class Combination:
         """
         scores = scores.where(inside.unsqueeze(-1), 0.0)
         scores = scores.view(-1, samples, *scores.shape[1:])
-        combined = self._fold(self.method, scores, log_weights)
+        combined = self._fold(self.method.combine, scores, log_weights)
         empty = (combined == -torch.inf).all(-1, keepdim=True)
         if bool(empty.any()):  # top-k and its like have left no token to all members: then one that is left to some
-            combined = combined.where(~empty, self._fold(Equitune("probabilities"), scores, log_weights))
+            combined = combined.where(~empty, self._fold(Mean("probabilities"), scores, log_weights))
         return combined.flatten(0, 1)
 
-    def _fold(self, method: Symmetrizer, scores: torch.Tensor, log_weights: torch.Tensor | None) -> torch.Tensor:
+    def _fold(self, combine: Combine, scores: torch.Tensor, log_weights: torch.Tensor | None) -> torch.Tensor:
         """The members' scores `(R, samples, T, V)`, combined to `(B, samples, T, V)`."""
-        orbit, total = self.orbit, None
-        for place in range(orbit.most):
-            there = place < orbit.counts  # (B,)
-            rows = orbit.offsets + place * there
-            weights = -orbit.counts.to(scores.dtype).log()
-            if log_weights is not None:
-                weights = weights + log_weights[torch.arange(len(rows), device=rows.device), orbit.slot_of_row[rows]]
-            weights = weights.masked_fill(~there, -torch.inf).view(-1, 1, 1, 1)
-            member = scores[rows].where(there.view(-1, 1, 1, 1), 0.0)  # a weight of 0 must not meet −inf
-            total = method.accumulate(total, member, weights)
-        if total is None:
-            raise RuntimeError("an orbit has no members")
-        return total
+        orbit = self.orbit
+        fold = combine.fold(orbit, TrivialAction(self.group, scores.device), normalised=False)
+        weights = None if log_weights is None else log_weights[orbit.batch_of_row, orbit.slot_of_row]
+        fold.add(0, scores, None if weights is None else weights.to(scores.dtype).view(-1, 1, 1))
+        return fold.result()
 
     def live(self, inside: torch.Tensor, samples: int) -> torch.Tensor:
         """Where some member has not ended yet: `(R * samples, T)` to `(B * samples, T)`."""

@@ -14,7 +14,7 @@ from hf_equi.generation.base_call import call_base
 from hf_equi.generation.encoded_source import EncodedSource
 from hf_equi.generation.orbit_forward import OrbitInputs, forward_orbit
 from hf_equi.networks.scheduled_sampling import ScheduledSampling
-from hf_equi.symmetrizers import Decision, Symmetrizer
+from hf_equi.symmetrizers import Decision, Method
 
 __all__ = ["Rollout", "roll_out_independent", "roll_out_synchronised"]
 
@@ -37,7 +37,7 @@ class Rollout:
 def roll_out_synchronised(
     base: PreTrainedModel,
     action: TokenAction,
-    method: Symmetrizer,
+    method: Method,
     source: EncodedSource,
     sampling: ScheduledSampling,
     normalised: bool = True,
@@ -70,7 +70,7 @@ def roll_out_synchronised(
 def roll_out_independent(
     base: PreTrainedModel,
     action: TokenAction,
-    method: Symmetrizer,
+    method: Method,
     source: EncodedSource,
     sampling: ScheduledSampling,
     normalised: bool = True,
@@ -113,9 +113,9 @@ def roll_out_independent(
     live = lived != -100  # (R, T)
     # In a mean of logits nothing is said by zeros, in one of probabilities by −inf, as long as some member speaks.
     speaks = torch.zeros_like(sampling.labels).index_add(0, batch, live.long())[batch] > 0
-    silence = torch.where(speaks, method.empty, 0.0)
+    silence = torch.where(speaks, method.combine.empty, 0.0)
     counted = live & (sampling.labels[batch] != -100)
-    fold = method.fold(orbit, action, normalised)
+    fold = method.combine.fold(orbit, action, normalised)
     scores = scores.where(live.unsqueeze(-1), silence.unsqueeze(-1).to(scores.dtype))
     fold.add(0, scores, source.log_weights(batch, slots, scores.shape[1]), counted)
     combined = fold.result()

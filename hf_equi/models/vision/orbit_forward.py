@@ -20,8 +20,8 @@ from hf_equi.generation.memory import advice_on_memory
 from hf_equi.groups import FiniteGroup
 from hf_equi.models.vision.cuts import Cut
 from hf_equi.models.vision.levels import Head, Level, Members
-from hf_equi.symmetrizers import Decision, Draws, Orbit, Symmetrizer
-from hf_equi.symmetrizers.lambda_equitune import normalise_log_weights
+from hf_equi.symmetrizers import Decision, Method, Orbit, ProxyLoss
+from hf_equi.symmetrizers.weigh import normalise_log_weights
 
 __all__ = ["Combination", "ImageOrbits", "OrbitReader", "check_batch", "combine"]
 
@@ -47,7 +47,7 @@ class ImageOrbits:
     frozen: torch.Tensor | None = None
 
     @classmethod
-    def of_features(cls, group: FiniteGroup, features: torch.Tensor, method: Symmetrizer) -> ImageOrbits:
+    def of_features(cls, group: FiniteGroup, features: torch.Tensor, method: Method) -> ImageOrbits:
         """Orbits whose features `(B, G, F)` are known, of which the method takes the members that it asks for.
 
         Raises:
@@ -59,8 +59,7 @@ class ImageOrbits:
                 f"Features of orbits have the shape (batch, {group.order}, features) for {group!r}; received "
                 f"{tuple(features.shape)}."
             )
-        whole: Any = method  # which reads no more of an action than its group
-        elements = whole.draw(TrivialAction(group), features, None, Draws())
+        elements = method.select(TrivialAction(group), features).elements
         members = features.gather(1, elements.unsqueeze(-1).expand(-1, -1, features.shape[-1]))
         return cls(group, Orbit.start(elements, shared=False), members.flatten(0, 1))
 
@@ -85,7 +84,7 @@ class OrbitReader:
     """
 
     action: PixelAction
-    method: Symmetrizer
+    method: Method
     level: Level
     cut: Cut
     chunk: int | None = None
@@ -124,8 +123,7 @@ class OrbitReader:
 
     def _orbits(self, images: torch.Tensor, shared: bool) -> Orbit:
         """Rows for the members that the method asks for, in an order that does not depend on which came in."""
-        method: Any = self.method  # which reads no more of an action than its group
-        elements = method.draw(self.action, images, None, Draws())
+        elements = self.method.select(self.action, images).elements
         shared = shared and not self.level.reads_maps
         if elements.shape[1] == 1:  # nothing to order, nothing to share
             return Orbit.start(elements, shared)
@@ -174,7 +172,7 @@ class Combination:
 def combine(
     orbits: ImageOrbits,
     head: Head,
-    method: Symmetrizer,
+    method: Method,
     level: Level,
     network: Callable[[torch.Tensor], torch.Tensor] | None = None,
     *,
@@ -197,12 +195,12 @@ def combine(
     """
     orbit = orbits.orbit
     members = Members(orbits.features, head, orbits.maps)
-    log_weights = _log_weights(orbits, method, network) if method.weighs_members else None
+    log_weights = _log_weights(orbits, method, network) if method.network_weights is not None else None
     narrow = level.values(members)
     # In half precision weights would not add up to 1.
     values = _wide(narrow)
-    fold = method.fold(orbit, TrivialAction(orbits.group, values.device), normalised=False)
-    losses = _losses(method, members) if method.chooses else None
+    fold = method.combine.fold(orbit, TrivialAction(orbits.group, values.device), normalised=False)
+    losses = None if method.loss is None else _losses(method.loss, members)
     fold.add(0, values, _of_rows(orbit, log_weights, values), losses=losses)
     combined = fold.result().to(narrow.dtype)
     features = level.features(combined, head)
@@ -230,7 +228,7 @@ def check_batch(images: object, name: str) -> None:
 
 
 def _log_weights(
-    orbits: ImageOrbits, method: Symmetrizer, network: Callable[[torch.Tensor], torch.Tensor] | None
+    orbits: ImageOrbits, method: Method, network: Callable[[torch.Tensor], torch.Tensor] | None
 ) -> torch.Tensor:
     """Log weights of the members, `(B, K)`, whose mean is 1."""
     if network is None:
@@ -260,12 +258,11 @@ def _of_rows(orbit: Orbit, log_weights: torch.Tensor | None, values: torch.Tenso
     return rows.view(-1, *[1] * (values.dim() - 2))
 
 
-def _losses(method: Any, members: Members) -> torch.Tensor:
+def _losses(loss: ProxyLoss, members: Members) -> torch.Tensor:
     """What a choice goes by, `(R,)`."""
     scores = _wide(members.logits.detach())  # a choice in half precision is one between rounded losses
-    loss, link = method.loss, members.head.link
+    link = members.head.link
     if not loss.of_logits:
         scores = link.log_probabilities(scores)
         scores = scores.flatten(1) if loss.of_absences else link.of_classes(scores)
-    losses: torch.Tensor = loss.of_steps(scores)
-    return losses
+    return loss.of_steps(scores)

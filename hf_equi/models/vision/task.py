@@ -12,7 +12,7 @@ from hf_equi.groups import FiniteGroup, ImageGroup
 from hf_equi.models.task import Request, Task
 from hf_equi.models.vision.checkpoints import load_processor
 from hf_equi.models.vision.probing import image_shape
-from hf_equi.symmetrizers import Symmetrizer
+from hf_equi.symmetrizers import Method
 
 __all__ = ["SETTINGS", "VisionTask"]
 
@@ -52,7 +52,7 @@ class VisionTask(Task):
             return processor
         return load_processor(self.processor_class, name, hub)
 
-    def check_request(self, request: Request, method: Symmetrizer) -> None:
+    def check_request(self, request: Request, method: Method) -> None:
         """Refuse, before weights are loaded, what could not run.
 
         Raises:
@@ -61,8 +61,8 @@ class VisionTask(Task):
             ConfigurationError: For settings that the method does not read.
         """
         given, group = set(request.settings), request.group
-        unread = set() if method.weighs_members else given & _OF_WEIGHTS
-        unread |= set() if method.takes_one else given & _OF_CHOICE
+        unread = set() if method.network_weights is not None else given & _OF_WEIGHTS
+        unread |= set() if method.takes_best else given & _OF_CHOICE
         if unread:
             raise ConfigurationError(
                 f"{', '.join(sorted(unread))}: the method {request.method!r} has no use for them. Settings of weights "

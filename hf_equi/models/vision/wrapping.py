@@ -17,8 +17,7 @@ from hf_equi.groups import ImageGroup
 from hf_equi.models.vision.cuts import Cut
 from hf_equi.models.vision.levels import create_level
 from hf_equi.models.vision.orbit_forward import ImageOrbits, OrbitReader, check_batch
-from hf_equi.models.vision.probing import feature_size
-from hf_equi.models.weighing import WeighingMixin
+from hf_equi.models.vision.probing import feature_size, image_shape
 from hf_equi.models.wrapping import WrapperMixin
 from hf_equi.symmetrizers import Equitune
 from hf_equi.symmetrizers.outside_loss import refuse_outside_loss
@@ -26,9 +25,10 @@ from hf_equi.symmetrizers.outside_loss import refuse_outside_loss
 __all__ = ["VisionWrapperMixin", "checked_extras"]
 
 
-class VisionWrapperMixin(WeighingMixin, WrapperMixin):
+class VisionWrapperMixin(WrapperMixin):
     """The base of a model of images inside a `PreTrainedModel`. Comes before it in the bases of a model."""
 
+    base: Any
     frozen_base: PreTrainedModel
     _cut: Cut
     _owns_weights: bool
@@ -49,11 +49,10 @@ class VisionWrapperMixin(WeighingMixin, WrapperMixin):
                 f"It is not known how {type(self.base).__name__} pools its feature maps, so it has no spatial level: "
                 'use level="features"'
             )
-        method = self.config.create_method()
         self._features: int | None = None
-        if method.weighs_members:
+        if self.method.network_weights is not None:
             self._features = feature_size(self._cut, self.base)
-            self._add_network(method, self._features)
+            self._add_network(self._features)
             if self.config.lambda_features == "frozen":
                 self.frozen_base = copy.deepcopy(self.base).requires_grad_(False).eval()
 
@@ -65,6 +64,9 @@ class VisionWrapperMixin(WeighingMixin, WrapperMixin):
         if hasattr(self, "frozen_base"):  # loading has let its weights loose
             self.frozen_base.requires_grad_(False).eval()
         return self
+
+    def _input_shape(self) -> tuple[int, ...]:
+        return image_shape(self.base.config)
 
     def _stored_action(self, group: ImageGroup) -> PixelAction:
         return PixelAction(group, self.config.padding)
@@ -96,7 +98,7 @@ class VisionWrapperMixin(WeighingMixin, WrapperMixin):
                 )
             self._check_features(orbit_features)
             features = orbit_features.to(_weight_dtype(self.base, orbit_features.dtype))
-            return ImageOrbits.of_features(self.action.group, features, self.config.create_method())
+            return ImageOrbits.of_features(self.action.group, features, self.method)
         if pixel_values is None:
             raise ConfigurationError(f"{type(self).__name__} needs pixel_values, or orbit_features of them")
         return self._reader(extras).read(self.base, pixel_values, getattr(self, "frozen_base", None))
@@ -113,7 +115,7 @@ class VisionWrapperMixin(WeighingMixin, WrapperMixin):
             )
 
     def _reader(self, extras: dict[str, Any]) -> OrbitReader:
-        method, level = self.config.create_method(), self.config.create_level()
+        method, level = self.method, self.config.create_level()
         return OrbitReader(self.action, method, level, self._cut, self.config.orbit_chunk_size, extras)
 
     def get_orbit_features(self, pixel_values: torch.Tensor, **kwargs: Any) -> torch.Tensor:

@@ -31,12 +31,12 @@ def test_names_make_their_methods(name, kind, average):
 
 
 def test_average_is_passed_on():
-    assert create("equitune", "logits").average == "logits"
-    assert create("equitune", "probabilities").average == "probabilities"
-    assert create("equizero", "probabilities").average == "probabilities"
+    assert create("equitune", "logits").combine.average == "logits"
+    assert create("equitune", "probabilities").combine.average == "probabilities"
+    assert create("equizero", "probabilities").combine.average == "probabilities"
     # These combine in one way alone.
-    assert create("mixture", "logits").average == "probabilities"
-    assert create("canonical", "probabilities").average == "logits"
+    assert create("mixture", "logits").combine.average == "probabilities"
+    assert create("canonical", "probabilities").combine.average == "logits"
 
 
 @pytest.mark.parametrize("name", ["attention", "lambda", "EquiTune", ""])

@@ -47,7 +47,7 @@ def test_defaults():
 @pytest.mark.parametrize("level", ["features", "logits", "probabilities", "spatial"])
 def test_levels_say_what_is_averaged(level):
     expected = "probabilities" if level == "probabilities" else "logits"
-    assert config(level=level).create_method().average == expected
+    assert config(level=level).create_method().combine.average == expected
 
 
 def test_what_is_not_known_is_refused():

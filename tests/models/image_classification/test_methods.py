@@ -20,7 +20,7 @@ from hf_equi.symmetrizers import Attention, Equitune, Equizero, Identity, Lambda
 def test_methods_by_name(name, kind):
     assert type(create(name, "logits", "entropy")) is kind
     if name in ("equitune", "lambda", "attention"):
-        assert create(name, "probabilities", "entropy").average == "probabilities"
+        assert create(name, "probabilities", "entropy").combine.average == "probabilities"
 
 
 @pytest.mark.parametrize("loss", LOSSES)

@@ -26,8 +26,8 @@ def test_methods_by_name(name):
 
 
 def test_settings_reach_the_method():
-    assert create("equitune", "probabilities", "entropy").average == "probabilities"
-    assert create("lambda", "probabilities", "entropy").average == "probabilities"
+    assert create("equitune", "probabilities", "entropy").combine.average == "probabilities"
+    assert create("lambda", "probabilities", "entropy").combine.average == "probabilities"
     assert create("equizero", "logits", "entropy").loss.name == "entropy"
 
 

@@ -11,7 +11,7 @@ from hf_equi.actions import TokenAction
 from hf_equi.actions.tokens import TokenMap
 from hf_equi.generation.coupled_sampling import Prompts
 from hf_equi.groups import DemographicGroup
-from hf_equi.models.seq2seq.outputs import Combination, as_greedy, take_rows, write_to
+from hf_equi.models.seq2seq.outputs import WholeOutputs, as_greedy, take_rows, write_to
 from hf_equi.symmetrizers import Equitune, Orbit
 
 END = 2
@@ -31,7 +31,7 @@ def prompts(texts):
 
 
 def test_places_behind_an_end_have_no_opinion():
-    combination = Combination(PAIR, Equitune(), (END,), 3)
+    combination = WholeOutputs(GROUP, PAIR, Equitune(), (END,), 3)
     texts = torch.tensor([[END, 3], [0, 0], [1, END]])
     sure = [0.1, 0.2, 0.6, 0.1]
     scores = laws([sure, [0.7, 0.1, 0.1, 0.1]], [[0.4, 0.3, 0.2, 0.1], [0.1, 0.2, 0.3, 0.4]], [sure, sure])
@@ -43,7 +43,7 @@ def test_places_behind_an_end_have_no_opinion():
 
 
 def test_weights_count():
-    combination = Combination(PAIR, Equitune("probabilities"), (), 3)
+    combination = WholeOutputs(GROUP, PAIR, Equitune("probabilities"), (), 3)
     scores = laws([[0.1, 0.2, 0.6, 0.1]], [[0.4, 0.3, 0.2, 0.1]], [[0.25, 0.25, 0.25, 0.25]])
     weights = torch.tensor([[0.5, 1.5], [1.0, 1.0]]).log()
     out = combination.combine(torch.ones(3, 1, dtype=torch.bool), scores, 1, weights)
@@ -55,7 +55,7 @@ def test_samples_are_combined_one_with_one():
     """The second texts of all members make the second text."""
     orbit = Orbit.start(torch.tensor([[0, 1]]), shared=False)
     scores = torch.randn(4, 3, 4).log_softmax(-1)
-    out = Combination(orbit, Equitune(), (), 3).combine(torch.ones(4, 3, dtype=torch.bool), scores, 2, None)
+    out = WholeOutputs(GROUP, orbit, Equitune(), (), 3).combine(torch.ones(4, 3, dtype=torch.bool), scores, 2, None)
     torch.testing.assert_close(out, torch.stack([(scores[0] + scores[2]) / 2, (scores[1] + scores[3]) / 2]))
 
 
@@ -63,14 +63,14 @@ def test_members_that_have_no_token_in_common():
     """Top-k may leave other tokens to each member: one of those is taken, and none that nobody may write."""
     orbit = Orbit.start(torch.tensor([[0, 1]]), shared=False)
     scores = laws([[0.0, 1.0, 0.0, 0.0]], [[0.6, 0.0, 0.0, 0.4]])
-    combination = Combination(orbit, Equitune(), (), 3)
+    combination = WholeOutputs(GROUP, orbit, Equitune(), (), 3)
     texts = torch.tensor([[1], [0]])
     out = combination.combine(combination.inside(texts), scores, 1, None)
     torch.testing.assert_close(out[0, 0].exp(), torch.tensor([0.3, 0.5, 0.0, 0.2]))
 
 
 def test_texts_are_cut_at_their_first_end():
-    combination = Combination(PAIR, Equitune(), (END,), 3)
+    combination = WholeOutputs(GROUP, PAIR, Equitune(), (END,), 3)
     tokens = torch.tensor([[0, END, 1, 1], [END, 0, 0, 0]])
     scores = torch.nn.functional.one_hot(tokens, 4).float()
     live = torch.ones(2, 4, dtype=torch.bool)
@@ -78,7 +78,7 @@ def test_texts_are_cut_at_their_first_end():
 
 
 def test_texts_end_where_all_members_have_ended():
-    combination = Combination(PAIR, Equitune(), (END,), 3)
+    combination = WholeOutputs(GROUP, PAIR, Equitune(), (END,), 3)
     texts = torch.tensor([[0, END, 3], [END, 3, 3], [1, 1, END]])
     live = combination.live(combination.inside(texts), 1)
     assert live.tolist() == [[True, True, False], [True, True, True]]
@@ -88,7 +88,7 @@ def test_texts_end_where_all_members_have_ended():
 
 def test_ties_are_broken_alike_for_all_members():
     """Of two best words that g exchanges, x and gx get words that g exchanges."""
-    combination, written = Combination(PAIR, Equitune(), (END,), 3), []
+    combination, written = WholeOutputs(GROUP, PAIR, Equitune(), (END,), 3), []
     action = TokenAction(GROUP, TokenMap(vocab_size=4, sets=(((0, 1),),)))
     for ids in (torch.tensor([[0]]), torch.tensor([[1]])):
         known = Prompts(action, ids, None, 0)
@@ -105,7 +105,7 @@ def test_ties_are_broken_alike_for_all_members():
 
 @pytest.mark.parametrize(("ends", "pad", "expected"), [((END,), 3, 3), ((END,), None, END), ((), None, 0)])
 def test_padding_of_texts(ends, pad, expected):
-    assert Combination(PAIR, Equitune(), ends, pad).pad == expected
+    assert WholeOutputs(GROUP, PAIR, Equitune(), ends, pad).pad == expected
 
 
 def test_as_greedy_leaves_the_config_alone():

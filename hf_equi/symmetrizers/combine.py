@@ -1,0 +1,135 @@
+"""How the members of an orbit become one output: the third part of a method."""
+
+from __future__ import annotations
+
+import math
+from abc import ABC, abstractmethod
+from typing import TYPE_CHECKING
+
+import torch
+
+from hf_equi.errors import ConfigurationError
+from hf_equi.symmetrizers.choice import OrbitChoice
+from hf_equi.symmetrizers.fold import Accumulator, Fold, OrbitFold
+
+if TYPE_CHECKING:
+    from hf_equi.actions import ColumnAction
+    from hf_equi.symmetrizers.losses import ProxyLoss
+    from hf_equi.symmetrizers.orbit import Orbit
+
+__all__ = ["AVERAGES", "Combine", "Drafts", "LargestOfEach", "LeastLoss", "Mean", "check_average"]
+
+AVERAGES = ("logits", "probabilities")
+
+
+def check_average(average: str) -> None:
+    """Raise `ConfigurationError` for an average that is not in `AVERAGES`."""
+    if average not in AVERAGES:
+        raise ConfigurationError(f"average={average!r} is not known: use one of {', '.join(AVERAGES)}")
+
+
+class Combine(ABC):
+    """How pulled back members become one."""
+
+    loss: ProxyLoss | None = None
+    """What it takes one member of each orbit by, if it takes one."""
+    empty: float
+    """What a member says that says nothing: it changes no other's part in the combination."""
+
+    @abstractmethod
+    def fold(self, orbit: Orbit, action: ColumnAction, normalised: bool = True) -> Fold:
+        """What takes the scores of the orbit's rows and gives the one output, renormalised or not."""
+
+
+class Mean(Combine, Accumulator):
+    """The mean over the members, weighted where they have weights; of a single member, that member.
+
+    Args:
+        average: `"logits"` for the mean of log-probabilities, which is renormalised: the same law as the mean of
+            logits. `"probabilities"` for the mean of probabilities, computed in log space.
+
+    Raises:
+        ConfigurationError: For another average.
+
+    Example:
+        >>> scores, mean = torch.tensor([0.25, 0.75]).log(), Mean("probabilities")
+        >>> mean.accumulate(mean.accumulate(None, scores, math.log(0.5)), scores.flip(0), math.log(0.5)).exp()
+        tensor([0.5000, 0.5000])
+    """
+
+    def __init__(self, average: str = "logits") -> None:
+        check_average(average)
+        self.average = average
+        self.empty = 0.0 if average == "logits" else -math.inf
+        # A row's normaliser is the same for all its tokens, so in a mean of logits it goes with the renormalisation.
+        self.takes_logits = average == "logits"
+
+    def fold(self, orbit: Orbit, action: ColumnAction, normalised: bool = True) -> Fold:
+        """The sum of the rows, as they come."""
+        return OrbitFold(orbit, action, self, normalised)
+
+    def accumulate(
+        self, total: torch.Tensor | None, scores: torch.Tensor, log_weight: torch.Tensor | float
+    ) -> torch.Tensor:
+        """Add one member's log-probabilities, weighted."""
+        if self.average == "logits":
+            if total is not None and not isinstance(log_weight, torch.Tensor):
+                return total.add_(scores, alpha=math.exp(log_weight))
+            weight = log_weight.exp() if isinstance(log_weight, torch.Tensor) else math.exp(log_weight)
+            return scores * weight if total is None else total.add_(scores * weight)
+        weighted = scores + log_weight
+        return weighted if total is None else torch.logaddexp(total, weighted)
+
+
+class Drafts(Mean):
+    """The mean to score a text with; texts are written by a search that keeps the draft of least loss."""
+
+
+class LeastLoss(Combine):
+    """The one member with the least proxy loss; its gradient is the mean's (straight-through).
+
+    Args:
+        loss: The proxy loss.
+        average: The mean whose gradient is passed on, as in `Mean`.
+
+    Raises:
+        ConfigurationError: For another average.
+    """
+
+    def __init__(self, loss: ProxyLoss, average: str = "logits") -> None:
+        self.loss: ProxyLoss = loss
+        self.mean = Mean(average)
+        self.empty = self.mean.empty
+
+    def fold(self, orbit: Orbit, action: ColumnAction, normalised: bool = True) -> Fold:
+        """The choice; the mean whose gradient is passed on is renormalised or not."""
+        mean = OrbitFold(orbit, action, self.mean, normalised)
+        # Of one member that was asked for there is nothing to choose.
+        return mean if orbit.elements.shape[1] == 1 else OrbitChoice(orbit, action, self.loss, mean)
+
+
+class LargestOfEach(Combine, Accumulator):
+    """The largest score of each column among the members. Weights are not read, as none of them are averaged.
+
+    Its gradient goes to the member that has the maximum. Where two members have it they share the gradient in halves,
+    of which a third takes half in its turn.
+
+    Example:
+        >>> first, second = torch.tensor([0.5, 0.3, 0.2]).log(), torch.tensor([0.1, 0.2, 0.7]).log()
+        >>> LargestOfEach().accumulate(LargestOfEach().accumulate(None, first, 0.0), second, 0.0).exp()
+        tensor([0.5000, 0.3000, 0.7000])
+    """
+
+    # Logits of two members compare only once each row has its normaliser.
+    takes_logits = False
+    empty = -math.inf
+
+    def fold(self, orbit: Orbit, action: ColumnAction, normalised: bool = True) -> Fold:
+        """The maximum of the rows, as they come."""
+        return OrbitFold(orbit, action, self, normalised)
+
+    def accumulate(
+        self, total: torch.Tensor | None, scores: torch.Tensor, log_weight: torch.Tensor | float
+    ) -> torch.Tensor:
+        """The larger score of each column; the weight is not read."""
+        return scores if total is None else torch.maximum(total, scores)

@@ -1,0 +1,96 @@
+"""What a method is: which members it selects, how it weighs them, and how it combines them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, ClassVar
+
+from hf_equi.symmetrizers.combine import Combine, Drafts, LargestOfEach, Mean
+from hf_equi.symmetrizers.select import Select, WholeGroup
+from hf_equi.symmetrizers.weigh import EqualWeights, HistoryWeights, NetworkWeights, Weigh
+
+if TYPE_CHECKING:
+    from hf_equi.symmetrizers.losses import ProxyLoss
+
+__all__ = ["Method", "MethodText"]
+
+
+@dataclass(frozen=True)
+class MethodText:
+    """What is said of a method where it is published.
+
+    Args:
+        equation: In LaTeX.
+        words: What it does, in a sentence.
+        sources: The papers to cite beside those that the library rests on: keys of its own entries, or BibTeX.
+        exact: Whether it is equivariant whatever the input.
+        claim: What stands in the place of a guarantee, of a method without one.
+        limits: Of its texts.
+    """
+
+    equation: str
+    words: str
+    sources: tuple[str, ...] = ()
+    exact: bool = True
+    claim: str | None = None
+    limits: tuple[str, ...] = ()
+
+
+class Method:
+    r"""One way to make a model equivariant, in three parts.
+
+    $$ x \;\to\; \{gx\}_{g \in \text{select}(x)} \;\to\; \{g^{-1} M(gx)\} \;\to\; \text{combine}(\text{weigh}) $$
+
+    What a method can do is asked of its parts.
+
+    Args:
+        select: Which members are asked for.
+        weigh: How much each counts.
+        combine: How they become one.
+
+    Example:
+        >>> from hf_equi.symmetrizers import LambdaEquitune
+        >>> method = LambdaEquitune()
+        >>> type(method.select).__name__, type(method.weigh).__name__, type(method.combine).__name__
+        ('WholeGroup', 'NetworkWeights', 'Mean')
+    """
+
+    name: ClassVar[str]
+    text: ClassVar[MethodText]
+    """What its cards say of it."""
+
+    def __init__(self, select: Select, weigh: Weigh, combine: Combine) -> None:
+        self.select = select
+        self.weigh = weigh
+        self.combine = combine
+
+    @property
+    def loss(self) -> ProxyLoss | None:
+        """The loss by which it takes one member of each orbit, if it takes one."""
+        return self.combine.loss
+
+    @property
+    def takes_best(self) -> bool:
+        """Whether it takes what is best of the members, as a whole or for each class."""
+        return self.loss is not None or isinstance(self.combine, LargestOfEach)
+
+    @property
+    def searches(self) -> bool:
+        """Whether its texts come from a search over drafts, and not from the scores of a forward."""
+        return isinstance(self.combine, Drafts)
+
+    @property
+    def network_weights(self) -> NetworkWeights | None:
+        """The part that weighs members by a network, if it has one."""
+        return self.weigh if isinstance(self.weigh, NetworkWeights) else None
+
+    @property
+    def history_weights(self) -> HistoryWeights | None:
+        """The part that weighs members by what they said of the tokens after the prompt, if it has one."""
+        return self.weigh if isinstance(self.weigh, HistoryWeights) else None
+
+    @property
+    def relaxable(self) -> bool:
+        """Whether general words can keep the scores of the identity: where all members are averaged alike."""
+        parts = isinstance(self.select, WholeGroup), isinstance(self.weigh, EqualWeights)
+        return all(parts) and isinstance(self.combine, Mean)

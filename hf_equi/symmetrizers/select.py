@@ -1,0 +1,168 @@
+"""Which members of an orbit a method asks for: its first part."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import nn
+
+__all__ = ["DrawnMember", "Draws", "IdentityMember", "Select", "Selection", "SmallestMember", "WholeGroup"]
+
+
+@dataclass(frozen=True)
+class Selection:
+    """The members that were selected.
+
+    Args:
+        elements: `(B, K)` int64 group elements.
+        penalty: `(B,)` what the loss of each sample gets beside the task's own, such as a prior; `None` for nothing.
+    """
+
+    elements: torch.Tensor
+    penalty: torch.Tensor | None = None
+
+
+class Draws:
+    """A source of random group elements: the global generator of torch.
+
+    `hf_equi.generation.CoupledDraws` draws the same elements for equal seeds and prompts instead.
+    """
+
+    def elements(self, action: Any, x: torch.Tensor, mask: torch.Tensor | None) -> torch.Tensor:
+        """One uniform element a sample, `(B,)`."""
+        return torch.randint(action.group.order, (len(x),)).to(x.device)
+
+
+class Select(ABC):
+    """Which elements the base is asked about, given an input.
+
+    Letters: B batch, G group, K members asked for.
+    """
+
+    selects_one = False
+    """Whether it selects one member of each orbit: then a text costs one row of the base."""
+
+    @abstractmethod
+    def __call__(
+        self,
+        action: Any,
+        x: torch.Tensor,
+        mask: torch.Tensor | None = None,
+        draws: Draws | None = None,
+        network: nn.Module | None = None,
+    ) -> Selection:
+        """Select the elements.
+
+        Args:
+            action: How the group acts on the inputs.
+            x: `(B, ...)` inputs: token ids, images, states.
+            mask: `(B, T)`, 0 where a text is padded; `None` for no padding.
+            draws: Where random elements come from; the global generator of torch by default.
+            network: What `create_network` made, with its trained weights.
+        """
+
+    def to_score(
+        self, action: Any, x: torch.Tensor, mask: torch.Tensor | None = None, network: nn.Module | None = None
+    ) -> Selection:
+        """Select the elements to score an output with that is known; by default those that it would be made with."""
+        return self(action, x, mask, network=network)
+
+    def create_network(self, group: Any, shape: tuple[int, ...] | None) -> nn.Module | None:
+        """Make the network that selects, before the base runs; `None` for a part without one.
+
+        The model registers it as `select_network`, trains it and saves it.
+
+        Args:
+            group: The group.
+            shape: Of one input, such as `(3, 224, 224)`; `None` for texts.
+        """
+        return None
+
+
+class WholeGroup(Select):
+    """All elements.
+
+    Example:
+        >>> from hf_equi.actions import TrivialAction
+        >>> from hf_equi.groups import FiniteGroup
+        >>> WholeGroup()(TrivialAction(FiniteGroup.cyclic(3)), torch.zeros(2, 5)).elements
+        tensor([[0, 1, 2],
+                [0, 1, 2]])
+    """
+
+    def __call__(
+        self,
+        action: Any,
+        x: torch.Tensor,
+        mask: torch.Tensor | None = None,
+        draws: Draws | None = None,
+        network: nn.Module | None = None,
+    ) -> Selection:
+        """All elements, `(B, G)`."""
+        order = torch.arange(action.group.order, device=x.device)
+        return Selection(order.expand(len(x), -1))
+
+
+class IdentityMember(Select):
+    """The identity, so that the base reads what came in."""
+
+    selects_one = True
+
+    def __call__(
+        self,
+        action: Any,
+        x: torch.Tensor,
+        mask: torch.Tensor | None = None,
+        draws: Draws | None = None,
+        network: nn.Module | None = None,
+    ) -> Selection:
+        """The identity of each sample, `(B, 1)`."""
+        return Selection(torch.zeros(len(x), 1, dtype=torch.long, device=x.device))
+
+
+class DrawnMember(Select):
+    """One element, drawn uniformly; the whole group to score with."""
+
+    selects_one = True
+
+    def __call__(
+        self,
+        action: Any,
+        x: torch.Tensor,
+        mask: torch.Tensor | None = None,
+        draws: Draws | None = None,
+        network: nn.Module | None = None,
+    ) -> Selection:
+        """One element a sample, `(B, 1)`."""
+        return Selection((draws or Draws()).elements(action, x, mask)[:, None])
+
+    def to_score(
+        self, action: Any, x: torch.Tensor, mask: torch.Tensor | None = None, network: nn.Module | None = None
+    ) -> Selection:
+        """The whole group."""
+        return WholeGroup()(action, x, mask)
+
+
+class SmallestMember(Select):
+    r"""The first element k(x) that takes an input to the smallest member of its orbit, by the rule of its action.
+
+    $$ k(gx) = k(x) g^{-1} $$
+
+    up to elements that fix x.
+    """
+
+    selects_one = True
+
+    def __call__(
+        self,
+        action: Any,
+        x: torch.Tensor,
+        mask: torch.Tensor | None = None,
+        draws: Draws | None = None,
+        network: nn.Module | None = None,
+    ) -> Selection:
+        """k(x) of each sample, `(B, 1)`."""
+        return Selection(action.canonical_element(x, mask)[:, None])
