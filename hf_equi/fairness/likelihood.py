@@ -9,6 +9,7 @@ import torch
 from transformers import PreTrainedModel
 
 from hf_equi.actions import TokenAction
+from hf_equi.bases.end_tokens import end_tokens
 from hf_equi.errors import ConfigurationError
 from hf_equi.generation.draft_cache import distinct_rows
 from hf_equi.models.causal_lm import EquiLM
@@ -189,7 +190,9 @@ class _Texts:
                 f"received shape {tuple(sequences.shape)} and prompt_length={prompt_length}. Pass the whole output of "
                 "generate and the width of its input."
             )
-        mask = _read_mask(sequences, prompt_length, attention_mask, _end_tokens(model, eos_token_id))
+        own = getattr(model.generation_config, "eos_token_id", None)
+        ends = end_tokens(own if eos_token_id is None else eos_token_id)
+        mask = _read_mask(sequences, prompt_length, attention_mask, ends)
         prompts = mask[:, :prompt_length].sum(-1)
         empty = (prompts == 0) | (mask[:, prompt_length:].sum(-1) == 0)
         if empty.any():
@@ -220,16 +223,8 @@ class _Texts:
         return _Texts(self.ids[rows], self.mask[rows], self.prompts[rows])
 
 
-def _end_tokens(model: PreTrainedModel, given: int | Sequence[int] | None) -> list[int]:
-    if given is None:
-        given = getattr(model.generation_config, "eos_token_id", None)
-    if given is None:
-        return []
-    return [given] if isinstance(given, int) else list(given)
-
-
 def _read_mask(
-    sequences: torch.Tensor, prompt_length: int, attention_mask: torch.Tensor | None, ends: list[int]
+    sequences: torch.Tensor, prompt_length: int, attention_mask: torch.Tensor | None, ends: tuple[int, ...]
 ) -> torch.Tensor:
     """1 at all tokens of prompts and continuations, `(batch, tokens)` bool."""
     mask = torch.ones_like(sequences, dtype=torch.bool)
