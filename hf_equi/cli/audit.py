@@ -20,6 +20,7 @@ from rich.text import Text
 from transformers import PreTrainedModel
 
 from hf_equi.auto import symmetrize
+from hf_equi.checks import check_choice
 from hf_equi.cli.display import terminal, write_json, write_line
 from hf_equi.cli.loading import DEFAULT_GROUP, load_lm, note, quiet, read_group, read_scorer
 from hf_equi.errors import ConfigurationError, GroupError, HfEquiError
@@ -28,6 +29,7 @@ from hf_equi.fairness.auditing import Audit, AuditResult, Sampling
 from hf_equi.fairness.auditing.run import SAMPLES, process_state
 from hf_equi.fairness.auditing.subjects import unrelaxed
 from hf_equi.fairness.prompts import PLACE
+from hf_equi.generation.search_checks import ACTIONS
 from hf_equi.groups import DemographicGroup
 from hf_equi.groups.demographic import occupations
 
@@ -36,7 +38,6 @@ __all__ = ["METHODS", "Search", "run_audit"]
 METHODS = ("base", "EquiLM", "R-EquiLM", "EquizeroLM", "R-EquizeroLM")
 """What can be audited, as the papers name it."""
 
-ACTIONS = ("tokens", "words")
 DEFAULT_PROMPTS = "sheng2019"
 # Long names of figures, in the order of the table; the parity gaps stand beside their noise floor.
 FIGURES = {
@@ -183,8 +184,7 @@ def _build(
     scorer: Any,
 ) -> dict[str, PreTrainedModel]:
     """The models by name, all around one base."""
-    if search.action not in ACTIONS:
-        raise ConfigurationError(f"--action {search.action!r} is not known: choose {' or '.join(ACTIONS)}.")
+    check_choice("--action", search.action, ACTIONS)
     equizero: dict[str, Any] = {"method": "equizero", "scorer": scorer, "beam_length": search.beam_length}
     if search.action == "words":
         equizero["action"] = "words"

@@ -10,6 +10,7 @@ from transformers import PreTrainedModel
 
 from hf_equi.actions import TokenAction
 from hf_equi.bases.end_tokens import end_tokens
+from hf_equi.checks import check_count
 from hf_equi.errors import ConfigurationError
 from hf_equi.generation.draft_cache import distinct_rows
 from hf_equi.models.causal_lm import EquiLM
@@ -243,8 +244,7 @@ def _read_mask(
 
 @torch.no_grad()
 def _score(model: PreTrainedModel, texts: _Texts, batch_size: int) -> torch.Tensor:
-    if batch_size < 1:
-        raise ConfigurationError(f"batch_size={batch_size} is no number of texts: use 1 or more.")
+    check_count("batch_size", batch_size, "number of texts")
     starts = range(0, len(texts.ids), batch_size)
     return torch.cat([_score_batch(model, texts[start : start + batch_size]) for start in starts])
 

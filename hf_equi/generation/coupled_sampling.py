@@ -23,6 +23,7 @@ from transformers import LogitsProcessor
 
 from hf_equi.actions import TokenAction, WordAction
 from hf_equi.actions._splitmix import shift_right, splitmix
+from hf_equi.checks import check_seed
 from hf_equi.errors import ConfigurationError
 from hf_equi.symmetrizers import Draws
 
@@ -46,12 +47,11 @@ class NoiseKeys:
             users of `generate` without a seed expect of equal prompts.
 
     Raises:
-        ConfigurationError: For a seed that is no whole number of 64 bits.
+        ConfigurationError: For a seed that is not a whole number of 64 bits.
     """
 
     def __init__(self, elements: torch.Tensor, canonical: Sequence[Sequence[int]], seed: int | None) -> None:
-        if seed is not None and (type(seed) is not int or not -(2**63) <= seed < 2**63):
-            raise ConfigurationError(f"seed={seed!r} is no whole number of 64 bits: use one from 0 to 2**63 - 1")
+        check_seed(seed)
         self.count = len(elements)
         self.elements = elements
         # Without a seed the number of the row keeps equal prompts apart.

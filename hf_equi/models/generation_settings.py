@@ -9,6 +9,7 @@ import torch
 from transformers import GenerationConfig
 
 from hf_equi.bases.end_tokens import end_tokens
+from hf_equi.checks import check_seed
 from hf_equi.errors import ConfigurationError
 
 __all__ = ["GenerationSettings"]
@@ -70,8 +71,7 @@ class GenerationSettings:
         Raises:
             ConfigurationError: For anything but a whole number of 64 bits; for a seed with sampled beams.
         """
-        if seed is not None and (not _is_whole(seed) or not -(2**63) <= seed < 2**63):
-            raise ConfigurationError(f"seed={seed!r} is no whole number of 64 bits: use one from 0 to 2**63 - 1")
+        check_seed(seed)
         if seed is not None and self.do_sample and self.num_beams > 1:
             raise ConfigurationError(
                 f"seed={seed} couples sampling token by token; beam search with do_sample=True draws whole beams. Use "
@@ -98,7 +98,3 @@ class GenerationSettings:
         if (allowed := kwargs.get("prefix_allowed_tokens_fn")) is not None:
             expanded["prefix_allowed_tokens_fn"] = lambda row, tokens: allowed(row // self.samples, tokens)
         return ids.repeat_interleave(self.samples, dim=0), {**expanded, "num_return_sequences": 1}
-
-
-def _is_whole(value: object) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool)

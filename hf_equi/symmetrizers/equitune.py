@@ -6,18 +6,12 @@ import math
 
 import torch
 
-from hf_equi.errors import ConfigurationError
+from hf_equi.checks import check_choice
 from hf_equi.symmetrizers.base import Symmetrizer
 
-__all__ = ["AVERAGES", "Equitune", "check_average"]
+__all__ = ["AVERAGES", "Equitune"]
 
 AVERAGES = ("logits", "probabilities")
-
-
-def check_average(average: str) -> None:
-    """Raise `ConfigurationError` for an average that is not in `AVERAGES`."""
-    if average not in AVERAGES:
-        raise ConfigurationError(f"average={average!r} is not known: use one of {', '.join(AVERAGES)}")
 
 
 class Equitune(Symmetrizer):
@@ -50,7 +44,7 @@ class Equitune(Symmetrizer):
     relaxable = True
 
     def __init__(self, average: str = "logits") -> None:
-        check_average(average)
+        check_choice("average", average, AVERAGES)
         self.average = average
         self.empty = 0.0 if average == "logits" else -math.inf
         # A row's normaliser is the same for all its tokens, so in a mean of logits it goes with the renormalisation.

@@ -242,7 +242,7 @@ def test_keys_without_a_seed_keep_equal_prompts_apart():
 
 @pytest.mark.parametrize("seed", [1.5, True, "7", 2**63, -(2**63) - 1])
 def test_seeds_are_whole_numbers(seed):
-    with pytest.raises(ConfigurationError, match=r"is no whole number of 64 bits"):
+    with pytest.raises(ConfigurationError, match=r"is not a whole number of 64 bits"):
         NoiseKeys(torch.tensor([0]), [[1]], seed)
 
 

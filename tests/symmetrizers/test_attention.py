@@ -125,5 +125,7 @@ def test_what_it_says_of_itself():
     assert Attention.name == "attention"
     assert not any((Attention.relaxable, Attention.chooses, Attention.one_row, Attention.weighs_history))
     assert [Attention(average).takes_logits for average in AVERAGES] == [True, False]
-    with pytest.raises(ConfigurationError, match="average='median' is not known: use one of logits, probabilities"):
+    with pytest.raises(
+        ConfigurationError, match="average='median' is not known: use one of 'logits', 'probabilities'"
+    ):
         Attention("median")

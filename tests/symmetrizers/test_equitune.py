@@ -59,6 +59,6 @@ def test_default_is_the_mean_of_logits_over_the_whole_group():
 @pytest.mark.parametrize("average", ["mean", "", None])
 def test_unknown_average_raises(average):
     with pytest.raises(
-        ConfigurationError, match=f"average={average!r} is not known: use one of logits, probabilities"
+        ConfigurationError, match=f"average={average!r} is not known: use one of 'logits', 'probabilities'"
     ):
         Equitune(average)

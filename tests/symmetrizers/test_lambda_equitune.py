@@ -125,5 +125,7 @@ def test_it_alone_weighs_members():
     assert [kind for kind in kinds if kind.weighs_members] == [LambdaEquitune]
     assert not LambdaEquitune.relaxable
     assert [LambdaEquitune(average).average for average in AVERAGES] == list(AVERAGES)
-    with pytest.raises(ConfigurationError, match="average='median' is not known: use one of logits, probabilities"):
+    with pytest.raises(
+        ConfigurationError, match="average='median' is not known: use one of 'logits', 'probabilities'"
+    ):
         LambdaEquitune("median")
