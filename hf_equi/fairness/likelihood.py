@@ -12,6 +12,7 @@ from hf_equi.actions import TokenAction
 from hf_equi.bases.end_tokens import end_tokens
 from hf_equi.checks import check_count
 from hf_equi.errors import ConfigurationError
+from hf_equi.fairness.figures import plain_number
 from hf_equi.generation.draft_cache import distinct_rows
 from hf_equi.models.causal_lm import EquiLM
 
@@ -39,7 +40,7 @@ class GroupGap:
     mean: float
 
     def __str__(self) -> str:
-        return f"largest {_number(self.largest)}, mean {_number(self.mean)}"
+        return f"largest {plain_number(self.largest)}, mean {plain_number(self.mean)}"
 
 
 def log_likelihood(
@@ -264,7 +265,3 @@ def _score_batch(model: PreTrainedModel, texts: _Texts) -> torch.Tensor:
     taken: torch.Tensor = scores.gather(-1, targets.clamp(min=0).unsqueeze(-1)).squeeze(-1)
     # Summed in float64: rounding must not add to a gap that may be as small as 1e-6.
     return taken.masked_fill(targets == _IGNORED, 0.0).to("cpu", torch.float64).sum(-1)
-
-
-def _number(value: float) -> str:
-    return f"{value:.3f}" if value >= 0.001 or value == 0 else f"{value:.1e}"
