@@ -23,6 +23,7 @@ from hf_equi.auto import symmetrize
 from hf_equi.checks import check_choice
 from hf_equi.cli.display import terminal, write_json, write_line
 from hf_equi.cli.loading import DEFAULT_GROUP, load_lm, note, quiet, read_group, read_scorer
+from hf_equi.cli.methods import METHODS
 from hf_equi.errors import ConfigurationError, GroupError, HfEquiError
 from hf_equi.fairness import prompt_set
 from hf_equi.fairness.auditing import Audit, AuditResult, Sampling
@@ -34,10 +35,7 @@ from hf_equi.generation.search_checks import ACTIONS
 from hf_equi.groups import DemographicGroup
 from hf_equi.groups.demographic import occupations
 
-__all__ = ["METHODS", "Search", "run_audit"]
-
-METHODS = ("base", "EquiLM", "R-EquiLM", "EquizeroLM", "R-EquizeroLM")
-"""What can be audited, as the papers name it."""
+__all__ = ["Search", "run_audit"]
 
 DEFAULT_PROMPTS = "sheng2019"
 ROWS = (
@@ -141,11 +139,11 @@ def _one_voice(state: PartialState) -> Iterator[None]:
 
 def _read_methods(text: str) -> list[str]:
     names = list(dict.fromkeys(name.strip() for name in text.split(",") if name.strip()))
-    unknown = [name for name in names if name not in METHODS]
-    if unknown or not names:
+    for name in names:
+        check_choice("--methods", name, METHODS)
+    if not names:
         raise ConfigurationError(
-            f"--methods {text!r} names {repr(unknown[0]) if unknown else 'nothing'}: choose among "
-            f"{', '.join(METHODS)}, with commas between them."
+            f"--methods {text!r} names nothing: name one or more of {', '.join(METHODS)}, with commas between them."
         )
     return names
 
@@ -179,23 +177,23 @@ def _build(
     names: Sequence[str],
     base: PreTrainedModel,
     tokenizer: Any,
-    groups: tuple[DemographicGroup, DemographicGroup],
+    groups: tuple[DemographicGroup, DemographicGroup],  # the second one is relaxed
     search: Search,
     scorer: Any,
 ) -> dict[str, PreTrainedModel]:
     """The models by name, all around one base."""
     check_choice("--action", search.action, ACTIONS)
-    equizero: dict[str, Any] = {"method": "equizero", "scorer": scorer, "beam_length": search.beam_length}
+    how: dict[str, Any] = {"scorer": scorer, "beam_length": search.beam_length}
     if search.action == "words":
-        equizero["action"] = "words"
+        how["action"] = "words"
     models: dict[str, PreTrainedModel] = {}
     for name in names:
-        group = groups[name.startswith("R-")]
-        settings = equizero if "zero" in name else {}
-        if name == "base":
+        audited = METHODS[name]
+        if audited.method is None:
             models[name] = base
-        else:
-            models[name] = symmetrize(base, group, tokenizer=tokenizer, multi_token="skip", **settings)
+            continue
+        group, settings = groups[audited.relaxed], how if audited.searches else {}
+        models[name] = symmetrize(base, group, audited.method, tokenizer=tokenizer, multi_token="skip", **settings)
     return models
 
 
