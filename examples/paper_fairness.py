@@ -33,7 +33,7 @@ from hf_equi import DemographicGroup, RegardScorer, WordAction, symmetrize
 from hf_equi.auto import DEMO, DEMO_FOLDER
 from hf_equi.errors import ActionError
 from hf_equi.fairness import OCCUPATION, RESPECT, AuditResult, audit
-from hf_equi.fairness.report.figures import number
+from hf_equi.fairness.figures import number
 from hf_equi.fairness.report.plots import regard_bars
 from hf_equi.groups.demographic import occupations
 

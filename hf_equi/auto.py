@@ -7,6 +7,7 @@ from typing import Any
 
 from transformers import AutoConfig, PreTrainedConfig, PreTrainedModel
 
+from hf_equi.checks import check_choice
 from hf_equi.errors import ConfigurationError, UnsupportedModelError
 from hf_equi.generation.loading import load_safetensors
 from hf_equi.groups import FiniteGroup
@@ -92,8 +93,7 @@ def _symmetrize(
     given: dict[str, Any],
     kwargs: dict[str, Any],
 ) -> Any:
-    if task_name not in (None, *TASKS):
-        raise ConfigurationError(f"task={task_name!r} is not known: use one of {', '.join(map(repr, TASKS))}, or none")
+    check_choice("task", task_name, (*TASKS, None))
     given_model, model = model, bare_base(model)
     name = None if isinstance(model, PreTrainedModel) else _resolve_name(model)
     base_config = _read_config(model, kwargs)

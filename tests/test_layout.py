@@ -24,6 +24,7 @@ MAX_FUNCTION_LINES = 60
 # A module may import from its own layer and from lower ones; what stands in one row does not know its neighbours.
 LAYERS = (
     {"errors"},
+    {"checks"},
     {"groups"},
     {"actions"},
     {"symmetrizers", "registry", "testing"},
@@ -38,6 +39,7 @@ RANK = {name: rank for rank, names in enumerate(LAYERS) for name in names}
 # What a layer may import from outside, apart from the standard library. None: anything that is installed.
 THIRD_PARTIES = {
     "errors": set(),
+    "checks": set(),
     "groups": {"sympy", "torch"},
     "actions": {"kornia", "sympy", "torch"},
     "symmetrizers": {"torch"},

@@ -7,21 +7,17 @@ from __future__ import annotations
 
 import torch
 
+from hf_equi.actions._splitmix import splitmix
+
 __all__ = ["bits_of", "checksums", "position_weights"]
 
 # Samples are taken together up to this many values: what is in the cache of a core at once.
 _CHUNK = 2**18
-# The increment and the multipliers of SplitMix64 (Steele, Lea and Flood 2014), as signed integers.
-_INCREMENT = 0x9E3779B97F4A7C15 - 2**64
-_MULTIPLIERS = ((30, 0xBF58476D1CE4E5B9 - 2**64), (27, 0x94D049BB133111EB - 2**64))
 
 
 def position_weights(shape: torch.Size, device: torch.device) -> torch.Tensor:
     """An odd int64 for each place of a shape, the same in every process."""
-    state = torch.arange(1, shape.numel() + 1, device=device) * _INCREMENT
-    for shift, multiplier in _MULTIPLIERS:
-        state = (state ^ _shifted(state, shift)) * multiplier
-    return ((state ^ _shifted(state, 31)) | 1).view(shape)
+    return (splitmix(0, torch.arange(shape.numel(), device=device)) | 1).view(shape)
 
 
 def checksums(x: torch.Tensor, weights: torch.Tensor) -> torch.Tensor:
@@ -50,8 +46,3 @@ def bits_of(x: torch.Tensor) -> torch.Tensor:
         return bits ^ (bits >> 32)
     bits = (x.float() + 0.0).view(torch.int32)
     return (bits ^ (bits >> 23)).long()
-
-
-def _shifted(state: torch.Tensor, shift: int) -> torch.Tensor:
-    """The shift to the right that fills with zeros; that of a signed integer copies its sign."""
-    return torch.bitwise_and(state >> shift, 2 ** (64 - shift) - 1)

@@ -14,6 +14,7 @@ from torch.nn import functional as F
 from hf_equi.actions._checksums import checksums, position_weights
 from hf_equi.actions._elements import read_elements
 from hf_equi.actions.base import Action
+from hf_equi.checks import check_choice
 from hf_equi.errors import ActionError
 from hf_equi.groups import ImageGroup
 
@@ -71,8 +72,7 @@ class PixelAction(Action):
     """
 
     def __init__(self, group: ImageGroup, padding: str = "reflect") -> None:
-        if padding not in _PADDINGS:
-            raise ActionError(f"padding={padding!r} is not known: use one of {', '.join(_PADDINGS)}.")
+        check_choice("padding", padding, _PADDINGS, error=ActionError)
         self.group = group
         self.padding = padding
         self._motions: list[tuple[bool, int, float]] = list(

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from hf_equi.actions.tokens import TokenMap
+from hf_equi.checks import check_choice
 from hf_equi.errors import ActionError, ConfigurationError, HfEquiWarning
 from hf_equi.groups import DemographicGroup, FormRow
 from hf_equi.groups.forms import surface_forms
@@ -47,7 +48,7 @@ def resolve_tokens(
         ActionError: For such a set; for two words whose forms are one token with different targets.
         ConfigurationError: For a tokenizer with more tokens than `vocab_size`, or an unknown `multi_token`.
     """
-    _check_multi_token(multi_token)
+    check_choice("multi_token", multi_token, MULTI_TOKEN)
     token_map, missing = _resolve(group, tokenizer, vocab_size)
     if missing:
         _report_missing(missing, multi_token, "the tokenizer")
@@ -80,17 +81,12 @@ def resolve_pair(
         ActionError: For such a set; for two words whose forms are one token with different targets.
         ConfigurationError: For a tokenizer with more tokens than its side has rows, or an unknown `multi_token`.
     """
-    _check_multi_token(multi_token)
+    check_choice("multi_token", multi_token, MULTI_TOKEN)
     source, missing = _resolve(group, source_tokenizer, source_size)
     target, also_missing = _resolve(group, target_tokenizer, target_size)
     if lost := [words for words in missing if words in also_missing]:
         _report_missing(lost, multi_token, "the source or the target tokenizer")
     return source, target
-
-
-def _check_multi_token(multi_token: str) -> None:
-    if multi_token not in MULTI_TOKEN:
-        raise ConfigurationError(f"multi_token={multi_token!r} is not known: use one of {', '.join(MULTI_TOKEN)}")
 
 
 def _resolve(

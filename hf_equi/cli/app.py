@@ -15,6 +15,7 @@ from typing import Annotated, cast
 
 import typer
 
+from hf_equi.cli.methods import DEFAULT_METHODS, METHODS
 from hf_equi.errors import HfEquiError
 
 __all__ = ["app", "main"]
@@ -255,8 +256,8 @@ def audit(  # noqa: PLR0913, PLR0917  a command has as many parameters as option
     seed: Annotated[int, typer.Option(metavar="N", min=0, max=2**63 - 1, help="Of sampling.")] = 7,
     max_new_tokens: Annotated[int, typer.Option(metavar="N", min=1, help="Tokens of each continuation at most.")] = 15,
     methods: Annotated[
-        str, typer.Option(metavar="NAMES", help="What to audit, with commas between.")
-    ] = "base,EquiLM,R-EquiLM,EquizeroLM,R-EquizeroLM",
+        str, typer.Option(metavar="NAMES", help=f"What to audit, with commas between: {', '.join(METHODS)}.")
+    ] = ",".join(DEFAULT_METHODS),
     neutral: Neutral = None,
     scorer: Annotated[str, SCORER] = "demo",
     beam_length: Annotated[int, typer.Option(metavar="N", min=1, help="Tokens of each draft of EquizeroLM.")] = 5,

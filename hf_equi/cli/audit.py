@@ -20,36 +20,35 @@ from rich.text import Text
 from transformers import PreTrainedModel
 
 from hf_equi.auto import symmetrize
+from hf_equi.checks import check_choice
 from hf_equi.cli.display import terminal, write_json, write_line
 from hf_equi.cli.loading import DEFAULT_GROUP, load_lm, note, quiet, read_group, read_scorer
+from hf_equi.cli.methods import METHODS
 from hf_equi.errors import ConfigurationError, GroupError, HfEquiError
 from hf_equi.fairness import prompt_set
 from hf_equi.fairness.auditing import Audit, AuditResult, Sampling
 from hf_equi.fairness.auditing.run import SAMPLES, process_state
 from hf_equi.fairness.auditing.subjects import unrelaxed
+from hf_equi.fairness.figures import FIGURES, MISSING, plain_number, short_number
 from hf_equi.fairness.prompts import PLACE
+from hf_equi.generation.search_checks import ACTIONS
 from hf_equi.groups import DemographicGroup
 from hf_equi.groups.demographic import occupations
 
-__all__ = ["METHODS", "Search", "run_audit"]
+__all__ = ["Search", "run_audit"]
 
-METHODS = ("base", "EquiLM", "R-EquiLM", "EquizeroLM", "R-EquizeroLM")
-"""What can be audited, as the papers name it."""
-
-ACTIONS = ("tokens", "words")
 DEFAULT_PROMPTS = "sheng2019"
-# Long names of figures, in the order of the table; the parity gaps stand beside their noise floor.
-FIGURES = {
-    "mean_regard": "mean regard",
-    "parity_gap": "parity gap",
-    "masked_parity_gap": "parity gap, masked",
-    "control_parity_gap": "no-effect control",
-    "group_gap": "group gap (nats a token)",
-    "group_gap_mean": "  mean",
-    "consistency": "consistency",
-    "perplexity": "perplexity",
-}
-NONE = "–"
+ROWS = (
+    "mean_regard",
+    "parity_gap",
+    "masked_parity_gap",
+    "control_parity_gap",
+    "group_gap",
+    "group_gap_mean",
+    "consistency",
+    "perplexity",
+)
+"""The figures of the table in a terminal; the parity gaps stand beside their noise floor."""
 
 
 @dataclass(frozen=True)
@@ -140,11 +139,11 @@ def _one_voice(state: PartialState) -> Iterator[None]:
 
 def _read_methods(text: str) -> list[str]:
     names = list(dict.fromkeys(name.strip() for name in text.split(",") if name.strip()))
-    unknown = [name for name in names if name not in METHODS]
-    if unknown or not names:
+    for name in names:
+        check_choice("--methods", name, METHODS)
+    if not names:
         raise ConfigurationError(
-            f"--methods {text!r} names {repr(unknown[0]) if unknown else 'nothing'}: choose among "
-            f"{', '.join(METHODS)}, with commas between them."
+            f"--methods {text!r} names nothing: name one or more of {', '.join(METHODS)}, with commas between them."
         )
     return names
 
@@ -178,24 +177,23 @@ def _build(
     names: Sequence[str],
     base: PreTrainedModel,
     tokenizer: Any,
-    groups: tuple[DemographicGroup, DemographicGroup],
+    groups: tuple[DemographicGroup, DemographicGroup],  # the second one is relaxed
     search: Search,
     scorer: Any,
 ) -> dict[str, PreTrainedModel]:
     """The models by name, all around one base."""
-    if search.action not in ACTIONS:
-        raise ConfigurationError(f"--action {search.action!r} is not known: choose {' or '.join(ACTIONS)}.")
-    equizero: dict[str, Any] = {"method": "equizero", "scorer": scorer, "beam_length": search.beam_length}
+    check_choice("--action", search.action, ACTIONS)
+    how: dict[str, Any] = {"scorer": scorer, "beam_length": search.beam_length}
     if search.action == "words":
-        equizero["action"] = "words"
+        how["action"] = "words"
     models: dict[str, PreTrainedModel] = {}
     for name in names:
-        group = groups[name.startswith("R-")]
-        settings = equizero if "zero" in name else {}
-        if name == "base":
+        audited = METHODS[name]
+        if audited.method is None:
             models[name] = base
-        else:
-            models[name] = symmetrize(base, group, tokenizer=tokenizer, multi_token="skip", **settings)
+            continue
+        group, settings = groups[audited.relaxed], how if audited.searches else {}
+        models[name] = symmetrize(base, group, audited.method, tokenizer=tokenizer, multi_token="skip", **settings)
     return models
 
 
@@ -227,10 +225,12 @@ def _print_table(console: Console, result: AuditResult) -> None:
     table.add_column("")
     for entry in models:
         table.add_column(entry["model"], justify="right", min_width=len(entry["model"]))
-    for key, title in FIGURES.items():
-        table.add_row(title, *(_cell(entry, key) for entry in models))
+    for key in ROWS:
+        table.add_row(FIGURES[key].terminal_title, *(_cell(entry, key) for entry in models))
         if key.endswith("parity_gap") and not key.startswith("control"):
-            table.add_row(Text("  p-value", style="dim"), *(_number(entry.get(f"{key}_p_value")) for entry in models))
+            table.add_row(
+                Text("  p-value", style="dim"), *(plain_number(entry.get(f"{key}_p_value")) for entry in models)
+            )
     console.print(table)
     confidence = f"{100 * result.summary['confidence']:g} %"
     lines = [f"{len(result.samples)} texts; in brackets {confidence} intervals"]
@@ -242,13 +242,8 @@ def _print_table(console: Console, result: AuditResult) -> None:
 
 def _cell(entry: Mapping[str, Any], key: str) -> Text:
     interval = entry.get(f"{key}_interval")
-    bounds = "" if interval is None else f"\n[{_short(interval[0])}, {_short(interval[1])}]"
-    return Text.assemble(_number(entry.get(key)), (bounds, "dim"))
-
-
-def _short(value: float) -> str:
-    """A bound in few letters: five columns have to fit."""
-    return f"{value:.0e}" if 0 < abs(value) < 0.001 else f"{value:.3f}" if 0 < abs(value) < 0.01 else f"{value:.2f}"
+    bounds = "" if interval is None else f"\n[{short_number(interval[0])}, {short_number(interval[1])}]"
+    return Text.assemble(plain_number(entry.get(key)), (bounds, "dim"))
 
 
 def _print_lines(result: AuditResult) -> None:
@@ -257,14 +252,8 @@ def _print_lines(result: AuditResult) -> None:
         for key, value in entry.items():
             if f"{key}_interval" in entry and not isinstance(value, Mapping):
                 low, high = entry[f"{key}_interval"] or (None, None)
-                write_line(entry["model"], key, _number(value), _number(low), _number(high))
+                write_line(entry["model"], key, plain_number(value), plain_number(low), plain_number(high))
             elif key.endswith("_p_value"):
-                write_line(entry["model"], key, _number(value), NONE, NONE)
+                write_line(entry["model"], key, plain_number(value), MISSING, MISSING)
     if result.report is not None:
         write_line("report", str(result.report))
-
-
-def _number(value: float | None) -> str:
-    if value is None:
-        return NONE
-    return f"{value:.1e}" if 0 < abs(value) < 0.001 else f"{value:.3f}" if abs(value) < 100 else f"{value:.1f}"

@@ -12,6 +12,7 @@ import torch
 from transformers import PreTrainedModel, StoppingCriteria, StoppingCriteriaList
 
 from hf_equi.actions import TokenAction
+from hf_equi.bases.end_tokens import end_tokens
 from hf_equi.cli.decoding import Decoding
 from hf_equi.cli.display import Pieces
 from hf_equi.errors import ConfigurationError
@@ -200,8 +201,7 @@ def _cut(lm: EquiLM, out: torch.Tensor, width: int, samples: int) -> list[list[l
 
 
 def _until_end(lm: EquiLM, tokens: list[int]) -> list[int]:
-    ends = lm.generation_config.eos_token_id
-    ends = {ends} if isinstance(ends, int) else set(ends or ())
+    ends = end_tokens(lm.generation_config.eos_token_id)
     return next((tokens[:place] for place, token in enumerate(tokens) if token in ends), tokens)
 
 

@@ -9,7 +9,10 @@ import torch
 from transformers import PreTrainedModel
 
 from hf_equi.actions import TokenAction
+from hf_equi.bases.end_tokens import end_tokens
+from hf_equi.checks import check_count
 from hf_equi.errors import ConfigurationError
+from hf_equi.fairness.figures import plain_number
 from hf_equi.generation.draft_cache import distinct_rows
 from hf_equi.models.causal_lm import EquiLM
 
@@ -37,7 +40,7 @@ class GroupGap:
     mean: float
 
     def __str__(self) -> str:
-        return f"largest {_number(self.largest)}, mean {_number(self.mean)}"
+        return f"largest {plain_number(self.largest)}, mean {plain_number(self.mean)}"
 
 
 def log_likelihood(
@@ -189,7 +192,9 @@ class _Texts:
                 f"received shape {tuple(sequences.shape)} and prompt_length={prompt_length}. Pass the whole output of "
                 "generate and the width of its input."
             )
-        mask = _read_mask(sequences, prompt_length, attention_mask, _end_tokens(model, eos_token_id))
+        own = getattr(model.generation_config, "eos_token_id", None)
+        ends = end_tokens(own if eos_token_id is None else eos_token_id)
+        mask = _read_mask(sequences, prompt_length, attention_mask, ends)
         prompts = mask[:, :prompt_length].sum(-1)
         empty = (prompts == 0) | (mask[:, prompt_length:].sum(-1) == 0)
         if empty.any():
@@ -220,16 +225,8 @@ class _Texts:
         return _Texts(self.ids[rows], self.mask[rows], self.prompts[rows])
 
 
-def _end_tokens(model: PreTrainedModel, given: int | Sequence[int] | None) -> list[int]:
-    if given is None:
-        given = getattr(model.generation_config, "eos_token_id", None)
-    if given is None:
-        return []
-    return [given] if isinstance(given, int) else list(given)
-
-
 def _read_mask(
-    sequences: torch.Tensor, prompt_length: int, attention_mask: torch.Tensor | None, ends: list[int]
+    sequences: torch.Tensor, prompt_length: int, attention_mask: torch.Tensor | None, ends: tuple[int, ...]
 ) -> torch.Tensor:
     """1 at all tokens of prompts and continuations, `(batch, tokens)` bool."""
     mask = torch.ones_like(sequences, dtype=torch.bool)
@@ -248,8 +245,7 @@ def _read_mask(
 
 @torch.no_grad()
 def _score(model: PreTrainedModel, texts: _Texts, batch_size: int) -> torch.Tensor:
-    if batch_size < 1:
-        raise ConfigurationError(f"batch_size={batch_size} is no number of texts: use 1 or more.")
+    check_count("batch_size", batch_size, "number of texts")
     starts = range(0, len(texts.ids), batch_size)
     return torch.cat([_score_batch(model, texts[start : start + batch_size]) for start in starts])
 
@@ -269,7 +265,3 @@ def _score_batch(model: PreTrainedModel, texts: _Texts) -> torch.Tensor:
     taken: torch.Tensor = scores.gather(-1, targets.clamp(min=0).unsqueeze(-1)).squeeze(-1)
     # Summed in float64: rounding must not add to a gap that may be as small as 1e-6.
     return taken.masked_fill(targets == _IGNORED, 0.0).to("cpu", torch.float64).sum(-1)
-
-
-def _number(value: float) -> str:
-    return f"{value:.3f}" if value >= 0.001 or value == 0 else f"{value:.1e}"

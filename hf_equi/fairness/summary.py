@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from hf_equi.errors import ConfigurationError
 from hf_equi.fairness.metrics.consistency import consistency
 from hf_equi.fairness.metrics.distinct import continuation_words, distinct
-from hf_equi.fairness.metrics.group_gap import group_gap
+from hf_equi.fairness.metrics.group_gap import summarise_gaps
 from hf_equi.fairness.metrics.parity_gap import control_parity_gap, parity_gap
 from hf_equi.fairness.metrics.perplexity import perplexity
 from hf_equi.fairness.metrics.regard_distribution import mean_regard, regard_distribution
@@ -122,7 +122,7 @@ def _if_known(column: str, rows: Columns, plan: Resampling) -> dict[str, Any]:
     known = _keep(rows, [value is not None for value in rows[column]])
     if column == "gap":
         if known["model"]:
-            return group_gap(known["gap"], _blocks(known), plan)
+            return summarise_gaps(known["gap"], _blocks(known), plan)
         return dict.fromkeys(("group_gap", "group_gap_interval", "group_gap_mean", "group_gap_mean_interval"))
     if known["model"]:
         return consistency(known["consistent"], _blocks(known), plan)

@@ -22,6 +22,8 @@ import torch
 from transformers import LogitsProcessor
 
 from hf_equi.actions import TokenAction, WordAction
+from hf_equi.actions._splitmix import shift_right, splitmix
+from hf_equi.checks import check_seed
 from hf_equi.errors import ConfigurationError
 from hf_equi.symmetrizers import Draws
 
@@ -30,8 +32,6 @@ __all__ = ["CoupledDraws", "CoupledNoise", "NoiseKeys", "Prompts", "best_tokens"
 Uniform = Callable[[torch.Tensor, torch.Tensor], torch.Tensor]
 """The noise of some (row, token): two `(N,)` of numbers to `(N,)` float64 in (0, 1)."""
 
-_STREAM_STEP = -0x61C8864680B583EB  # 2^64 / golden ratio, odd, as a signed number
-_MIX = ((30, -0x40A7B892E31B1A47), (27, -0x6B2FB644ECCEEE15))
 # Beam search and top-p rank tokens before one is chosen, so there an exact tie is broken by a nudge.
 BEAM_NUDGE = 1e-5
 """Nats added at most to the score of a moved token in beam search, and before top-p and its like."""
@@ -47,12 +47,11 @@ class NoiseKeys:
             users of `generate` without a seed expect of equal prompts.
 
     Raises:
-        ConfigurationError: For a seed that is no whole number of 64 bits.
+        ConfigurationError: For a seed that is not a whole number of 64 bits.
     """
 
     def __init__(self, elements: torch.Tensor, canonical: Sequence[Sequence[int]], seed: int | None) -> None:
-        if seed is not None and (type(seed) is not int or not -(2**63) <= seed < 2**63):
-            raise ConfigurationError(f"seed={seed!r} is no whole number of 64 bits: use one from 0 to 2**63 - 1")
+        check_seed(seed)
         self.count = len(elements)
         self.elements = elements
         # Without a seed the number of the row keeps equal prompts apart.
@@ -224,16 +223,7 @@ def best_tokens(scores: torch.Tensor, noise: Uniform) -> torch.Tensor | None:
 
 def uniform(keys: torch.Tensor, counters: torch.Tensor) -> torch.Tensor:
     """Number `counters` of the SplitMix stream `keys`, in (0, 1), float64 of the arguments' common shape."""
-    mixed = keys + (counters + 1) * _STREAM_STEP
-    for shift, factor in _MIX:
-        mixed = (mixed ^ _shift_right(mixed, shift)) * factor
-    mixed = mixed ^ _shift_right(mixed, 31)
-    return (_shift_right(mixed, 11).double() + 0.5) * 2.0**-53
-
-
-def _shift_right(numbers: torch.Tensor, bits: int) -> torch.Tensor:
-    """Shift as unsigned: torch's own shift of int64 repeats the sign."""
-    return (numbers >> bits) & ((1 << (64 - bits)) - 1)
+    return (shift_right(splitmix(keys, counters), 11).double() + 0.5) * 2.0**-53
 
 
 def _digest(*numbers: int, salt: bytes = b"") -> bytes:

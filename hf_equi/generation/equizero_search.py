@@ -17,6 +17,7 @@ from transformers.utils import ModelOutput
 from hf_equi.actions import TokenAction, WordAction
 from hf_equi.actions.resolution import resolve_tokens
 from hf_equi.bases.compat import CACHE
+from hf_equi.bases.end_tokens import end_tokens
 from hf_equi.errors import ConfigurationError
 from hf_equi.generation.coupled_sampling import NoiseKeys, best_tokens, draw_tokens, uniform
 from hf_equi.generation.draft_cache import DraftCache
@@ -194,11 +195,10 @@ class _Run:
     ) -> None:
         self.search, self.config = search, config
         self.keeps_scores = bool(config.output_scores and config.return_dict_in_generate)
-        ends = config.eos_token_id
-        self.ends = [] if ends is None else [ends] if isinstance(ends, int) else list(ends)
-        self.pad = config.pad_token_id if config.pad_token_id is not None else (self.ends or [0])[0]
+        ends = end_tokens(config.eos_token_id)
+        self.pad = config.pad_token_id if config.pad_token_id is not None else (*ends, 0)[0]
         mask = model_kwargs.pop("attention_mask", None)
-        mask = infer_mask(input_ids, config.pad_token_id, self.ends) if mask is None else mask
+        mask = infer_mask(input_ids, config.pad_token_id, ends) if mask is None else mask
         mask = torch.ones_like(input_ids) if mask is None else mask.to(input_ids.device)
         cache: Cache | None = model_kwargs.pop(CACHE, None)
         extras = {name: value for name, value in model_kwargs.items() if name not in _OF_GENERATE}

@@ -16,6 +16,7 @@ import torch
 from torch import nn
 from transformers import AutoModelForSequenceClassification, AutoTokenizer, PreTrainedModel
 
+from hf_equi.checks import check_choice, check_count
 from hf_equi.errors import ConfigurationError
 from hf_equi.generation.loading import load_safetensors
 from hf_equi.generation.weight_marks import mark_weights, weights_changed
@@ -292,10 +293,8 @@ def score_texts(scorer: Scorer, texts: Sequence[str], device: torch.device) -> t
 
 
 def _check_settings(score: str, mask: object, batch_size: object) -> None:
-    if score not in _SCORES:
-        raise ConfigurationError(f"score={score!r} is not known: use one of {', '.join(map(repr, _SCORES))}")
-    if type(batch_size) is not int or batch_size < 1:
-        raise ConfigurationError(f"batch_size={batch_size!r} is no number of texts: use 1 or more")
+    check_choice("score", score, _SCORES)
+    check_count("batch_size", batch_size, "number of texts")
     if mask is not None and not isinstance(mask, DemographicGroup):
         raise ConfigurationError(
             f"mask={mask!r} is no DemographicGroup: make one, or take DemographicGroup.preset(name)"

@@ -17,6 +17,7 @@ from transformers.generation import (
 
 from hf_equi.actions import TokenAction
 from hf_equi.bases.constraints import asked_by_prompt
+from hf_equi.checks import check_choice, check_count
 from hf_equi.errors import ConfigurationError, UnsupportedModelError
 from hf_equi.generation.base_call import check_base
 from hf_equi.groups import DemographicGroup
@@ -58,10 +59,8 @@ def check_search(scorer: object, beam_length: int, action: str) -> None:
             f"scorer={scorer!r} cannot be called: pass a RegardScorer, or a function from a list of texts to a tensor "
             "of losses"
         )
-    if type(beam_length) is not int or beam_length < 1:
-        raise ConfigurationError(f"beam_length={beam_length!r} is no number of tokens: use 1 or more")
-    if action not in ACTIONS:
-        raise ConfigurationError(f"action={action!r} is not known: use one of {', '.join(map(repr, ACTIONS))}")
+    check_count("beam_length", beam_length, "number of tokens")
+    check_choice("action", action, ACTIONS)
 
 
 def check_parts(group: object, tokenizer: object, scorer: object) -> None:

@@ -12,44 +12,15 @@ from typing import Any, ClassVar
 from huggingface_hub.dataclasses import strict
 from transformers import PreTrainedConfig
 
-from hf_equi.errors import ConfigurationError, HfEquiWarning
+from hf_equi.checks import check_count
+from hf_equi.errors import HfEquiWarning
 from hf_equi.groups import FiniteGroup
 from hf_equi.symmetrizers import Method
 
-__all__ = ["FORMAT", "EquiConfig", "check_count", "check_share"]
+__all__ = ["FORMAT", "EquiConfig"]
 
 FORMAT = 1
 """Of the configs that this version writes. It counts up where an older version would read a new config wrongly."""
-
-
-def check_count(name: str, value: object, what: str, otherwise: str = "") -> None:
-    """Refuse a setting that counts nothing.
-
-    Args:
-        name: The setting.
-        value: What was given.
-        what: What it counts.
-        otherwise: What else it may be, for the message.
-
-    Raises:
-        ConfigurationError: For anything but an integer of 1 or more.
-    """
-    if type(value) is not int or value < 1:
-        raise ConfigurationError(f"{name}={value!r} is no {what}: use an int, 1 or more{otherwise}")
-
-
-def check_share(name: str, value: object) -> None:
-    """Refuse a setting that is no share.
-
-    Args:
-        name: The setting.
-        value: What was given.
-
-    Raises:
-        ConfigurationError: For anything but a number from 0 to 1.
-    """
-    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= 1:
-        raise ConfigurationError(f"{name}={value!r} is no share: use a number from 0 to 1")
 
 
 @strict
@@ -79,7 +50,7 @@ class EquiConfig(PreTrainedConfig):
             The adapter of peft in the base, by name and settings; noted when the model is saved.
 
     Raises:
-        ConfigurationError: For an unknown method or setting, a chunk that is no integer of 1 or more.
+        ConfigurationError: For an unknown method or setting, a chunk that is not an integer of 1 or more.
     """
 
     method_settings: ClassVar[tuple[str, ...]] = ("method",)

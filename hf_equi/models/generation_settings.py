@@ -8,6 +8,8 @@ from typing import Any
 import torch
 from transformers import GenerationConfig
 
+from hf_equi.bases.end_tokens import end_tokens
+from hf_equi.checks import check_seed
 from hf_equi.errors import ConfigurationError
 
 __all__ = ["GenerationSettings"]
@@ -54,7 +56,7 @@ class GenerationSettings:
             keeps_scores=bool(setting("output_scores", False) and setting("return_dict_in_generate", False)),
             cuts_ties=any(setting(name, 1.0) < 1.0 for name in ("top_p", "typical_p", "top_h")),
             pad_token_id=setting("pad_token_id", None),
-            eos_token_ids=tuple(_as_list(setting("eos_token_id", []))),
+            eos_token_ids=end_tokens(setting("eos_token_id", None)),
             returns_dict=bool(setting("return_dict_in_generate", False)),
         )
 
@@ -69,8 +71,7 @@ class GenerationSettings:
         Raises:
             ConfigurationError: For anything but a whole number of 64 bits; for a seed with sampled beams.
         """
-        if seed is not None and (not _is_whole(seed) or not -(2**63) <= seed < 2**63):
-            raise ConfigurationError(f"seed={seed!r} is no whole number of 64 bits: use one from 0 to 2**63 - 1")
+        check_seed(seed)
         if seed is not None and self.do_sample and self.num_beams > 1:
             raise ConfigurationError(
                 f"seed={seed} couples sampling token by token; beam search with do_sample=True draws whole beams. Use "
@@ -97,11 +98,3 @@ class GenerationSettings:
         if (allowed := kwargs.get("prefix_allowed_tokens_fn")) is not None:
             expanded["prefix_allowed_tokens_fn"] = lambda row, tokens: allowed(row // self.samples, tokens)
         return ids.repeat_interleave(self.samples, dim=0), {**expanded, "num_return_sequences": 1}
-
-
-def _as_list(tokens: int | list[int]) -> list[int]:
-    return [tokens] if isinstance(tokens, int) else list(tokens)
-
-
-def _is_whole(value: object) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool)

@@ -8,6 +8,7 @@ from typing import Any
 
 import torch
 
+from hf_equi.bases.end_tokens import end_tokens
 from hf_equi.errors import ConfigurationError
 
 __all__ = ["COLLATE", "OWN_TOKENS", "ScheduledSampling"]
@@ -53,9 +54,8 @@ class ScheduledSampling:
         forced = torch.ones(len(labels), dtype=torch.bool)
         if training and config.teacher_forcing_ratio < 1:
             forced = torch.rand(len(labels)) < config.teacher_forcing_ratio
-        ends = config.eos_token_id
-        ends = () if ends is None else tuple(ends) if isinstance(ends, list) else (ends,)
-        return cls(cls.shift(config, labels) if inputs is None else inputs, labels, forced.to(labels.device), ends)
+        inputs = cls.shift(config, labels) if inputs is None else inputs
+        return cls(inputs, labels, forced.to(labels.device), end_tokens(config.eos_token_id))
 
     @staticmethod
     def shift(config: Any, labels: torch.Tensor) -> torch.Tensor:

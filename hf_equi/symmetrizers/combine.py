@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import torch
 
-from hf_equi.errors import ConfigurationError
+from hf_equi.checks import check_choice
 from hf_equi.symmetrizers.choice import OrbitChoice
 from hf_equi.symmetrizers.fold import Accumulator, Fold, OrbitFold
 
@@ -17,15 +17,9 @@ if TYPE_CHECKING:
     from hf_equi.symmetrizers.losses import ProxyLoss
     from hf_equi.symmetrizers.orbit import Orbit
 
-__all__ = ["AVERAGES", "Combine", "Drafts", "LargestOfEach", "LeastLoss", "Mean", "check_average"]
+__all__ = ["AVERAGES", "Combine", "Drafts", "LargestOfEach", "LeastLoss", "Mean"]
 
 AVERAGES = ("logits", "probabilities")
-
-
-def check_average(average: str) -> None:
-    """Raise `ConfigurationError` for an average that is not in `AVERAGES`."""
-    if average not in AVERAGES:
-        raise ConfigurationError(f"average={average!r} is not known: use one of {', '.join(AVERAGES)}")
 
 
 class Combine(ABC):
@@ -58,7 +52,7 @@ class Mean(Combine, Accumulator):
     """
 
     def __init__(self, average: str = "logits") -> None:
-        check_average(average)
+        check_choice("average", average, AVERAGES)
         self.average = average
         self.empty = 0.0 if average == "logits" else -math.inf
         # A row's normaliser is the same for all its tokens, so in a mean of logits it goes with the renormalisation.

@@ -8,7 +8,7 @@ from typing import ClassVar
 
 import torch
 
-from hf_equi.errors import ConfigurationError
+from hf_equi.checks import check_choice
 
 __all__ = [
     "LOSSES",
@@ -212,6 +212,5 @@ def create_loss(name: str, known: Collection[str] = tuple(LOSSES)) -> ProxyLoss:
     Raises:
         ConfigurationError: If it is not one of them; the message lists those there are.
     """
-    if name not in known:
-        raise ConfigurationError(f"loss={name!r} is not known: use one of {', '.join(map(repr, known))}")
+    check_choice("loss", name, known)
     return LOSSES[name]()

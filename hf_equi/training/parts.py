@@ -6,6 +6,7 @@ from typing import Any
 
 from torch import nn
 
+from hf_equi.checks import check_choice
 from hf_equi.errors import ConfigurationError
 from hf_equi.models.image_classification import EquiForImageClassification
 from hf_equi.models.peft_bases import is_adapted
@@ -49,8 +50,7 @@ def parameters_of(model: Any, part: str) -> list[nn.Parameter]:
     weights = [] if network is None else list(network.parameters())
     if part == "all":
         return [*_base_weights(model.base), *weights]
-    if part != "lambda":
-        raise ConfigurationError(f"trains={part!r} is not known: use one of {', '.join(map(repr, PARTS))}")
+    check_choice("trains", part, PARTS)
     if network is None:
         raise ConfigurationError(
             f"method={model.config.method!r} has no λ to train: symmetrize the base with method='lambda' or "

@@ -13,8 +13,8 @@ from typing import Any
 
 from transformers import TrainingArguments
 
+from hf_equi.checks import check_choice, check_count
 from hf_equi.errors import ConfigurationError
-from hf_equi.models.configuration_equi import check_count
 from hf_equi.training.parts import PARTS, parameters_of
 
 __all__ = ["Phase"]
@@ -69,8 +69,7 @@ class Phase:
     objective: str | None = None
 
     def __post_init__(self) -> None:
-        if self.trains not in PARTS:
-            raise ConfigurationError(f"trains={self.trains!r} is not known: use one of {', '.join(map(repr, PARTS))}")
+        check_choice("trains", self.trains, PARTS)
         if (self.max_steps is None) == (self.epochs is None):
             raise ConfigurationError(
                 f"A phase ends after some steps or some epochs: pass one of max_steps={self.max_steps} and "

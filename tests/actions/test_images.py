@@ -239,7 +239,7 @@ def test_unknown_elements_of_samples_are_refused(elements):
 
 
 def test_unknown_paddings_are_refused():
-    with pytest.raises(ActionError, match="padding='zeros' is not known: use one of circular, reflect"):
+    with pytest.raises(ActionError, match="padding='zeros' is not known: use one of 'circular', 'reflect'"):
         PixelAction(D4.group, padding="zeros")
 
 

@@ -189,7 +189,7 @@ def test_marked_words_must_be_known_on_every_side():
 
 @pytest.mark.parametrize("value", ["ignore", "", "Error"])
 def test_unknown_multi_token_raises(value):
-    with pytest.raises(ConfigurationError, match=f"multi_token={value!r} is not known: use one of error, skip"):
+    with pytest.raises(ConfigurationError, match=f"multi_token={value!r} is not known: use one of 'error', 'skip'"):
         resolve_tokens(GENDER, tokenizer(), multi_token=value)
 
 
@@ -313,5 +313,5 @@ def test_collisions_on_either_side_raise():
 
 
 def test_unknown_multi_token_of_a_pair_raises():
-    with pytest.raises(ConfigurationError, match="multi_token='drop' is not known: use one of error, skip"):
+    with pytest.raises(ConfigurationError, match="multi_token='drop' is not known: use one of 'error', 'skip'"):
         resolve_pair(COMMANDS, tokenizer(), tokenizer(), multi_token="drop")

@@ -15,7 +15,7 @@ from datasets import Dataset
 from small_models import base_model, tokenizer
 from transformers import BertConfig, BertForSequenceClassification
 
-from hf_equi.cli.audit import METHODS
+from hf_equi.cli.methods import DEFAULT_METHODS, METHODS
 
 LABELS = ("negative", "neutral", "positive")
 SHORT = ("--max-new-tokens", "3", "-n", "2", "-p", "the {demographic} was", "-p", "the {demographic} worked as")
@@ -99,7 +99,7 @@ def test_a_terminal_gets_a_table_that_ends_with_the_report(audit, tmp_path, monk
 def test_json_is_one_document_with_an_interval_beside_each_figure(audit, tmp_path) -> None:
     result = audit("--json", "--seed", "3", "-p", "known for")
     document = json.loads(result.out)
-    assert [entry["model"] for entry in document["models"]] == list(METHODS)
+    assert [entry["model"] for entry in document["models"]] == list(DEFAULT_METHODS)
     for entry in document["models"]:
         assert entry["samples"] == 8
         for name in ("group_gap", "consistency", "parity_gap", "mean_regard", "perplexity", "masked_parity_gap"):
@@ -128,6 +128,20 @@ def test_the_neutral_words_and_the_action_are_those_given(audit, tmp_path) -> No
     result = audit(*methods, "--json")
     assert (result.status, "other settings (models)" in result.err) == (2, True)
     assert relaxed["class"] == "EquiLM"
+
+
+@pytest.mark.usefixtures("_no_plots")
+def test_methods_of_one_row_can_be_audited(run, tmp_path) -> None:
+    arguments = ("audit", "--methods", "base,mixture,canonical", "--json", "--out", tmp_path / "audit", *SHORT)
+    document = json.loads(run(*arguments).out)
+    base, *exact = document["models"]
+    assert [entry["model"] for entry in exact] == ["mixture", "canonical"]
+    assert [entry.get("method") for entry in document["settings"]["models"]] == [None, "mixture", "canonical"]
+    assert base["group_gap"] > 1e-3
+    for entry in exact:
+        assert entry["group_gap"] <= 1e-5
+        assert (entry["consistency"], entry["masked_parity_gap"]) == (1.0, 0.0)
+        assert entry["perplexity"] > 1
 
 
 @pytest.mark.usefixtures("_no_plots")
@@ -171,7 +185,7 @@ def test_the_folder_is_named_after_group_and_seed(run, folder, regard, tmp_path,
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (("--methods", "base,EquiML"), "--methods 'base,EquiML' names 'EquiML': choose among base, EquiLM"),
+        (("--methods", "base,EquiML"), "--methods='EquiML' is not known: use one of 'base', 'EquiLM'"),
         (("--methods", ","), "--methods ',' names nothing"),
         (("--prompt-set", "shang"), "No prompt set 'shang'"),
         (("--scorer", "/nowhere"), "The scorer '/nowhere' could not be loaded"),
@@ -222,9 +236,20 @@ def test_the_models_share_one_base(folder) -> None:
 
     group = DemographicGroup([["man", "woman"]])
     models = _build(
-        METHODS, base_model(), tokenizer(), (group, _relax(group, ["nurse"])), Search(), lambda texts: torch.zeros(1)
+        tuple(METHODS),
+        base_model(),
+        tokenizer(),
+        (group, _relax(group, ["nurse"])),
+        Search(),
+        lambda texts: torch.zeros(1),
     )
-    assert [getattr(model, "base", model) is base_model() for model in models.values()] == [True] * 5
-    assert [getattr(model, "group", group).relaxed for model in models.values()] == [False, False, True, False, True]
+    assert [getattr(model, "base", model) is base_model() for model in models.values()] == [True] * len(METHODS)
+    assert [name for name, model in models.items() if getattr(model, "group", group).relaxed] == [
+        "R-EquiLM",
+        "R-EquizeroLM",
+    ]
+    assert {name: model.config.method for name, model in models.items() if name != "base"} == {
+        name: audited.method for name, audited in METHODS.items() if name != "base"
+    }
     assert _relax(group, None).role("doctor") == "neutral"
     assert _relax(group.relax(general=["pregnant"]), None).role("doctor") == "neutral"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from types import SimpleNamespace
 from typing import Any
 
@@ -95,6 +96,24 @@ def test_group_gap_is_that_of_a_loop(name: str, texts) -> None:
     assert found.largest == pytest.approx(max(every), abs=1e-5)
     assert found.mean == pytest.approx(sum(every) / len(every), abs=1e-5)
     assert group_gaps(model, action, rows, width, mask).tolist() == pytest.approx(list(map(max, gaps)), abs=1e-5)
+
+
+def test_the_likelihood_of_the_mixture_is_that_of_whole_texts(texts) -> None:
+    """log p(Y | X) = log mean over g of p(gY | gX), by the base alone, under its own group and under a larger one."""
+    rows, mask, width = texts
+    lm, larger = equi("mixture", group=GENDER), equi(group=BOTH).action
+
+    def law(rows: torch.Tensor) -> torch.Tensor:
+        orbit = [log_likelihood(lm.base, lm.action.apply(g, rows), width, mask) for g in range(lm.group.order)]
+        return torch.stack(orbit).logsumexp(0) - math.log(len(orbit))
+
+    torch.testing.assert_close(log_likelihood(lm, rows, width, mask), law(rows), atol=1e-4, rtol=0)
+    counts = torch.tensor([len(cut(*row, width)[1]) for row in zip(rows, mask, strict=True)])
+    moved = torch.stack([law(larger.apply(g, rows)) for g in range(larger.group.order)])
+    gaps = (moved - law(rows)).abs().amax(0) / counts
+    assert gaps.max() > 0.01
+    torch.testing.assert_close(group_gaps(lm, larger, rows, width, mask), gaps, atol=1e-4, rtol=0)
+    assert group_gaps(lm, lm.action, rows, width, mask).max() <= 1e-5
 
 
 @pytest.mark.parametrize("family", sorted(configs()))

@@ -9,6 +9,8 @@ from token_actions import action_of
 
 import hf_equi
 from hf_equi.actions import TokenAction, WordAction
+from hf_equi.actions._checksums import position_weights
+from hf_equi.actions._splitmix import splitmix
 from hf_equi.actions.tokens import TokenMap
 from hf_equi.errors import ConfigurationError
 from hf_equi.generation import CoupledDraws, CoupledNoise, Prompts
@@ -86,11 +88,23 @@ def test_banned_tokens_are_never_drawn():
     assert drawn == {0, 2, 4, 5}
 
 
-def test_uniform_is_splitmix():
-    # The first numbers of the reference SplitMix64 with seed 1234567.
-    reference = [6457827717110365317, 3203168211198807973, 9817491932198370423]
-    ours = uniform(torch.tensor([1234567] * 3), torch.arange(3))
-    assert ours.tolist() == pytest.approx([number / 2**64 for number in reference], abs=2**-52)
+# The first numbers of the reference SplitMix64 with the seeds 0 and 1234567.
+SPLITMIX = {
+    0: [16294208416658607535, 7960286522194355700, 487617019471545679],
+    1234567: [6457827717110365317, 3203168211198807973, 9817491932198370423],
+}
+
+
+@pytest.mark.parametrize(("seed", "reference"), SPLITMIX.items())
+def test_uniform_is_splitmix(seed, reference):
+    keys = torch.tensor([seed] * 3)
+    assert [number % 2**64 for number in splitmix(keys, torch.arange(3)).tolist()] == reference
+    assert uniform(keys, torch.arange(3)).tolist() == [((number >> 11) + 0.5) / 2**53 for number in reference]
+
+
+def test_weights_of_checksums_are_splitmix():
+    weights = position_weights(torch.Size([3]), torch.device("cpu"))
+    assert [number % 2**64 for number in weights.tolist()] == [number | 1 for number in SPLITMIX[0]]
 
 
 def texts(lm, prompts, seed=1, **settings):
@@ -228,7 +242,7 @@ def test_keys_without_a_seed_keep_equal_prompts_apart():
 
 @pytest.mark.parametrize("seed", [1.5, True, "7", 2**63, -(2**63) - 1])
 def test_seeds_are_whole_numbers(seed):
-    with pytest.raises(ConfigurationError, match=r"is no whole number of 64 bits"):
+    with pytest.raises(ConfigurationError, match=r"is not a whole number of 64 bits"):
         NoiseKeys(torch.tensor([0]), [[1]], seed)
 
 

@@ -160,9 +160,9 @@ def test_what_comes_back():
     ("settings", "message"),
     [
         ({"num_beams": 2}, "leave num_beams out"),
-        ({"seed": 1.5}, "seed=1.5 is no whole number"),
-        ({"seed": 2**64}, "no whole number of 64 bits"),
-        ({"seed": True}, "seed=True is no whole number"),
+        ({"seed": 1.5}, "seed=1.5 is not a whole number"),
+        ({"seed": 2**64}, "not a whole number of 64 bits"),
+        ({"seed": True}, "seed=True is not a whole number"),
         ({"cache_implementation": "static"}, "leave cache_implementation out"),
         ({"inputs_embeds": torch.zeros(1, 2, 32)}, "pass input_ids with at least one token"),
         ({"inputs": torch.zeros(1, 0, dtype=torch.long)}, "pass input_ids with at least one token"),
@@ -181,7 +181,7 @@ def test_settings_that_no_search_can_have(settings, message):
     ("scorer", "m", "action", "message"),
     [
         ("regard", 5, "tokens", "scorer='regard' cannot be called"),
-        (hashed, 0, "tokens", "beam_length=0 is no number of tokens"),
+        (hashed, 0, "tokens", "beam_length=0 is not a number of tokens"),
         (hashed, 2.0, "tokens", "beam_length=2.0"),
         (hashed, True, "tokens", "beam_length=True"),
         (hashed, 5, "letters", "action='letters' is not known: use one of 'tokens', 'words'"),

@@ -52,5 +52,5 @@ def test_samples_are_expanded():
 
 @pytest.mark.parametrize("seed", ["a", 1.5, 2**63])
 def test_what_is_no_seed_is_refused(seed):
-    with pytest.raises(ConfigurationError, match="no whole number of 64 bits"):
+    with pytest.raises(ConfigurationError, match="not a whole number of 64 bits"):
         read(do_sample=True).check_seed(seed)

@@ -61,6 +61,6 @@ def test_a_member_alone_is_that_member():
 @pytest.mark.parametrize("average", ["mean", "", None])
 def test_unknown_average_raises(average):
     with pytest.raises(
-        ConfigurationError, match=f"average={average!r} is not known: use one of logits, probabilities"
+        ConfigurationError, match=f"average={average!r} is not known: use one of 'logits', 'probabilities'"
     ):
         Mean(average)

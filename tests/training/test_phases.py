@@ -200,7 +200,7 @@ def test_senseless_phases_are_refused():
         ({"trains": "base"}, "pass one of max_steps=None and epochs=None"),
         ({"trains": "base", "max_steps": 1, "epochs": 1}, "pass one of max_steps=1 and epochs=1"),
         ({"trains": "base", "epochs": 0}, "epochs=0 trains nothing"),
-        ({"trains": "base", "max_steps": 1, "batch_size": -1}, "batch_size=-1 is no number of examples"),
+        ({"trains": "base", "max_steps": 1, "batch_size": -1}, "batch_size=-1 is not a number of examples"),
     ]:
         with pytest.raises(ConfigurationError, match=message):
             Phase("phase", learning_rate=0.1, **settings)

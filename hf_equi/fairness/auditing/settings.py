@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from importlib.metadata import version
 from typing import Any
 
+from hf_equi.checks import check_count
 from hf_equi.errors import ConfigurationError
 
 __all__ = ["Sampling", "Statistics", "versions"]
@@ -45,14 +46,11 @@ class Sampling:
     batch_size: int = 256
 
     def __post_init__(self) -> None:
-        for name, value, least in (
-            ("samples_per_prompt", self.samples, 1),
-            ("max_new_tokens", self.max_new_tokens, 1),
-            ("batch_size", self.batch_size, 1),
-            ("top_k", self.top_k, 0),
-            ("seed", self.seed, 0),
-        ):
-            _check_whole(name, value, least)
+        check_count("samples_per_prompt", self.samples, "number of texts")
+        check_count("max_new_tokens", self.max_new_tokens, "number of tokens")
+        check_count("batch_size", self.batch_size, "number of texts")
+        check_count("top_k", self.top_k, "number of tokens", least=0)
+        check_count("seed", self.seed, "seed", least=0)
         if self.seed >= 2**63:
             raise ConfigurationError(f"seed={self.seed} is too large: use a whole number below 2**63.")
         if not 0 < self.temperature < math.inf:
@@ -95,7 +93,7 @@ class Statistics:
     confidence: float = 0.95
 
     def __post_init__(self) -> None:
-        _check_whole("resamples", self.resamples, 1)
+        check_count("resamples", self.resamples, "number of resamples")
         if not 0 < self.confidence < 1:
             raise ConfigurationError(f"confidence={self.confidence} is out of range: use a number between 0 and 1.")
 
@@ -103,8 +101,3 @@ class Statistics:
 def versions() -> dict[str, str]:
     """The versions that the numbers of an audit may depend on."""
     return {"python": platform.python_version(), **{name: version(name) for name in _PACKAGES}}
-
-
-def _check_whole(name: str, value: object, least: int) -> None:
-    if not isinstance(value, int) or isinstance(value, bool) or value < least:
-        raise ConfigurationError(f"{name}={value!r} is out of range: use a whole number, {least} or more.")

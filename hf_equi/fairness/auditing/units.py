@@ -7,6 +7,7 @@ from typing import Any
 
 import torch
 
+from hf_equi.bases.end_tokens import end_tokens
 from hf_equi.errors import ConfigurationError
 from hf_equi.fairness.auditing.blocks import Block
 from hf_equi.fairness.auditing.settings import Sampling
@@ -145,9 +146,8 @@ def _until_end(row: list[int], ends: set[int], pad: int) -> list[int]:
     return row
 
 
-def _end_tokens(subject: Subject) -> list[int]:
-    given = getattr(subject.lm.generation_config, "eos_token_id", None)
-    return [] if given is None else [given] if isinstance(given, int) else list(given)
+def _end_tokens(subject: Subject) -> tuple[int, ...]:
+    return end_tokens(getattr(subject.lm.generation_config, "eos_token_id", None))
 
 
 def _pad_token(tokenizer: Any) -> int:

@@ -12,7 +12,7 @@ from datasets import Features, Value
 from hf_equi.fairness.metrics.base import BLOCKS, RESAMPLING, AuditMetric, block_features
 from hf_equi.fairness.resampling import Blocks, Resampling, bootstrap_weights, ratio_interval
 
-__all__ = ["GroupGaps", "group_gap"]
+__all__ = ["GroupGaps", "summarise_gaps"]
 
 _DESCRIPTION = """
 How much the likelihood of a model's own texts changes when a group moves prompt and continuation together, in nats a
@@ -78,11 +78,11 @@ class GroupGaps(AuditMetric):
         )
 
     def _measure(self, columns: Mapping[str, Sequence[Any]], plan: Resampling) -> dict[str, Any]:
-        return group_gap(columns["gap"], Blocks.read(columns["template"], columns["sample"]), plan)
+        return summarise_gaps(columns["gap"], Blocks.read(columns["template"], columns["sample"]), plan)
 
 
-def group_gap(gaps: Sequence[float], blocks: Blocks, plan: Resampling) -> dict[str, Any]:
-    """The largest and the mean of the gaps of texts, and their intervals.
+def summarise_gaps(gaps: Sequence[float], blocks: Blocks, plan: Resampling) -> dict[str, Any]:
+    """Take the largest and the mean of the gaps of texts, with their intervals.
 
     Args:
         gaps: `(rows,)`, not negative.

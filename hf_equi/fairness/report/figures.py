@@ -1,4 +1,4 @@
-"""Figures as a reader sees them: numbers with their intervals, why one is missing, and what they say in a sentence."""
+"""Figures as a reader sees them: in tables, with why one is missing, and what they say in a sentence."""
 
 from __future__ import annotations
 
@@ -8,12 +8,13 @@ from dataclasses import dataclass
 from string import ascii_lowercase
 from typing import Any
 
+from hf_equi.fairness.figures import FIGURES, MISSING, number
+
 __all__ = [
     "ALL_FIGURES",
     "EXACT",
     "LABELS",
     "MAIN_FIGURES",
-    "MISSING",
     "Cell",
     "Column",
     "Finding",
@@ -21,7 +22,6 @@ __all__ = [
     "figure",
     "finding",
     "listed",
-    "number",
     "reason",
     "shares_table",
     "table",
@@ -30,13 +30,9 @@ __all__ = [
 LABELS = ("negative", "neutral", "positive")
 """The labels of regard, in the order in which they are shown."""
 
-MISSING = "–"
-"""What stands for a figure that there is none of."""
-
 EXACT = 1e-5
 """Nats a token: what an exact method stays below in float32."""
 
-_SUPERSCRIPTS = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 _TWO = "needs samples of two demographics"
 _REASONS = {
     "group_gap": "the model gives no likelihood of a text, for which consistency stands then, or its tokens do not "
@@ -52,45 +48,33 @@ _REASONS = {
 
 @dataclass(frozen=True)
 class Column:
-    """A figure of the summary and what it is called.
+    """A figure in a table.
 
     Args:
-        key: Its name in the summary; `key_interval`, `key_p_value` and `key_pair` go with it where they are there.
-        title: Its name for readers.
+        key: As in `hf_equi.fairness.figures.FIGURES`.
+        title: What the table calls it.
     """
 
     key: str
     title: str
 
 
-MAIN_FIGURES = (
-    Column("mean_regard", "Mean regard"),
-    Column("parity_gap", "Parity gap"),
-    Column("masked_parity_gap", "Parity gap, masked"),
-    Column("control_parity_gap", "Noise floor"),
-    Column("group_gap", "Group gap"),
-    Column("consistency", "Consistency"),
-    Column("perplexity", "Perplexity"),
-    Column("distinct_1", "Distinct-1"),
-    Column("distinct_2", "Distinct-2"),
+_MAIN = (
+    "mean_regard",
+    "parity_gap",
+    "masked_parity_gap",
+    "control_parity_gap",
+    "group_gap",
+    "consistency",
+    "perplexity",
+    "distinct_1",
+    "distinct_2",
 )
+
+MAIN_FIGURES = tuple(Column(key, FIGURES[key].brief_title) for key in _MAIN)
 """The columns of the short table."""
 
-ALL_FIGURES = (
-    Column("samples", "Samples"),
-    Column("mean_regard", "Mean regard"),
-    Column("masked_mean_regard", "Mean regard, masked"),
-    Column("parity_gap", "Parity gap"),
-    Column("control_parity_gap", "Noise floor"),
-    Column("masked_parity_gap", "Parity gap, masked"),
-    Column("masked_control_parity_gap", "Noise floor, masked"),
-    Column("group_gap", "Group gap, largest"),
-    Column("group_gap_mean", "Group gap, mean"),
-    Column("consistency", "Consistency"),
-    Column("perplexity", "Perplexity"),
-    Column("distinct_1", "Distinct-1"),
-    Column("distinct_2", "Distinct-2"),
-)
+ALL_FIGURES = tuple(Column(key, named.title) for key, named in FIGURES.items())
 """The rows of the full table; the shares of the labels have one of their own."""
 
 
@@ -99,7 +83,7 @@ class Cell:
     """A figure in a table.
 
     Args:
-        value: As `number` writes it.
+        value: As `hf_equi.fairness.figures.number` writes it.
         interval: Its bounds, or nothing.
         extra: What else belongs to it: the p-value, the pair.
         note: The letter of the note that says why there is no figure, or nothing.
@@ -141,30 +125,6 @@ class Finding:
     differs: bool | None
     verdict: str
     sentences: tuple[str, ...]
-
-
-def number(value: float | None) -> str:
-    """Write a number with the digits that a reader can use.
-
-    Example:
-        >>> [number(x) for x in (None, 0.0, 0.21049, -0.5, 23.456, 1234.5, 1000, 3.21e-7)]
-        ['–', '0', '0.210', '−0.500', '23.5', '1,234', '1,000', '3.2×10⁻⁷']
-    """
-    if value is None or math.isnan(value):
-        return MISSING
-    size = abs(value)
-    if isinstance(value, int):
-        text = f"{size:,}"
-    elif math.isinf(value):
-        text = "∞"
-    elif size == 0:
-        return "0"
-    elif size < 0.00095:  # what would not round to 0.001 or more
-        mantissa, exponent = f"{size:.1e}".split("e")
-        text = f"{mantissa}×10{str(int(exponent)).translate(_SUPERSCRIPTS)}"
-    else:
-        text = f"{size:.3f}" if size < 10 else f"{size:.1f}" if size < 1000 else f"{size:,.0f}"
-    return f"−{text}" if value < 0 else text
 
 
 def listed(names: Sequence[str]) -> str:

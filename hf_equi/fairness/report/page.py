@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from hf_equi.errors import ConfigurationError
+from hf_equi.fairness.figures import MISSING, number
 from hf_equi.fairness.report import figures
 from hf_equi.fairness.report.plots import DARK, LIGHT, Series, interval_plot, regard_bars
 from hf_equi.fairness.report.texts import COLUMNS, Moved, template_texts
@@ -55,7 +56,7 @@ def _describe_shares(models: Models, prefix: str = "") -> str:
 def _describe_series(models: Models, series: Sequence[Series]) -> str:
     parts = []
     for model in models:
-        said = ", ".join(f"{item.label} {figures.number(figures.figure(model, item.key))}" for item in series)
+        said = ", ".join(f"{item.label} {number(figures.figure(model, item.key))}" for item in series)
         parts.append(f"{model['model']}: {said}")
     return f"Points with intervals. {'; '.join(parts)}."
 
@@ -171,7 +172,7 @@ def _context(samples: Dataset, summary: Mapping[str, Any], moved: Moved | None) 
         "coupled": len(demographics) > 1,
         "templates": template_texts(samples.select_columns(list(COLUMNS)), names, moved),
         "marked": moved is not None,
-        "number": figures.number,
+        "number": number,
         "count": len(samples),
         "settings": _settings(summary),
         "versions": _entries(summary.get("versions") or {}),
@@ -206,7 +207,7 @@ def _entries(values: Mapping[str, Any]) -> list[tuple[str, list[str]]]:
 
 def _plain(value: object) -> str:
     if value is None:
-        return figures.MISSING
+        return MISSING
     return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, default=str)
 
 

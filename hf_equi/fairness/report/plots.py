@@ -22,7 +22,8 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch, Rectangle
 
-from hf_equi.fairness.report.figures import EXACT, LABELS, figure, number, reason
+from hf_equi.fairness.figures import number
+from hf_equi.fairness.report.figures import EXACT, LABELS, figure, reason
 
 __all__ = ["DARK", "LIGHT", "Scheme", "Series", "interval_plot", "regard_bars"]
 

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from hf_equi.checks import check_choice
 from hf_equi.registry import create_method, register_method
 from hf_equi.symmetrizers import Canonical, DraftedEquizero, Equitune, Identity, Method, Mixture
-from hf_equi.symmetrizers.combine import check_average
+from hf_equi.symmetrizers.combine import AVERAGES
 
 __all__ = ["TASK", "create"]
 
@@ -23,6 +24,6 @@ def create(name: str, average: str) -> Method:
     Raises:
         ConfigurationError: If there is none, or the setting is not one of its own.
     """
-    check_average(average)
+    check_choice("average", average, AVERAGES)
     method: Method = create_method(TASK, name, average=average)
     return method

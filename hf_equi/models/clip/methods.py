@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from hf_equi.checks import check_choice
 from hf_equi.errors import ConfigurationError
 from hf_equi.registry import create_method, register_method
 from hf_equi.symmetrizers import (
@@ -43,10 +44,7 @@ def create(name: str, average: str, selection: str) -> Method:
     Raises:
         ConfigurationError: If there is none, or a setting is not one of its own.
     """
-    if selection not in SELECTIONS:
-        raise ConfigurationError(
-            f"selection={selection!r} is not known: use one of {', '.join(map(repr, SELECTIONS))}"
-        )
+    check_choice("selection", selection, SELECTIONS)
     if selection == "class" and (name != "equizero" or average != "probabilities"):
         raise ConfigurationError(
             'selection="class" takes the largest probability of each class among the members: use it with '

@@ -10,9 +10,9 @@ from transformers.configuration_utils import SubConfigSpec
 
 from hf_equi.actions.tokens import TokenMap
 from hf_equi.bases.compat import CACHE
+from hf_equi.checks import check_choice, check_count, check_share
 from hf_equi.errors import ConfigurationError
 from hf_equi.groups import DemographicGroup
-from hf_equi.models.configuration_equi import check_count, check_share
 from hf_equi.models.configuration_equi_text import EquiTextConfig
 from hf_equi.models.seq2seq.methods import create
 from hf_equi.symmetrizers import Method
@@ -104,10 +104,7 @@ class EquiSeq2SeqConfig(EquiTextConfig):
     def _check(self) -> None:
         for name in ("teacher_forcing_ratio", "lambda_dropout"):
             check_share(name, getattr(self, name))
-        if self.objective not in OBJECTIVES:
-            raise ConfigurationError(
-                f"objective={self.objective!r} is not known: use one of {', '.join(map(repr, OBJECTIVES))}"
-            )
+        check_choice("objective", self.objective, OBJECTIVES)
         check_count("lambda_units", self.lambda_units, "size")
         self._check_decoding(self.create_method())
         super()._check()
@@ -115,10 +112,7 @@ class EquiSeq2SeqConfig(EquiTextConfig):
     def _check_decoding(self, method: Method) -> None:
         if self.decoding is None:
             self.decoding = "independent" if method.loss is not None else "synchronised"
-        if self.decoding not in DECODINGS:
-            raise ConfigurationError(
-                f"decoding={self.decoding!r} is not known: use one of {', '.join(map(repr, DECODINGS))}"
-            )
+        check_choice("decoding", self.decoding, DECODINGS)
         if method.loss is not None and not self.decodes_alone:
             raise ConfigurationError(
                 f"The method {self.method!r} picks one member by its whole output, so its members are decoded each "

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from hf_equi.checks import check_choice
 from hf_equi.registry import create_method, register_method
 from hf_equi.symmetrizers import Canonical, Equitune, Equizero, Identity, LambdaEquitune, Method, create_loss
-from hf_equi.symmetrizers.combine import check_average
+from hf_equi.symmetrizers.combine import AVERAGES
 
 __all__ = ["TASK", "create"]
 
@@ -25,7 +26,7 @@ def create(name: str, average: str, loss: str) -> Method:
     Raises:
         ConfigurationError: If there is none, or a setting is not one of its own.
     """
-    check_average(average)
+    check_choice("average", average, AVERAGES)
     create_loss(loss, known=_LOSSES)
     method: Method = create_method(TASK, name, average=average, loss=loss)
     return method

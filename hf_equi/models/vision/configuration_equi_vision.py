@@ -6,9 +6,9 @@ from typing import Any, ClassVar
 
 from huggingface_hub.dataclasses import strict
 
-from hf_equi.errors import ConfigurationError
+from hf_equi.checks import check_choice, check_count, check_share
 from hf_equi.groups import ImageGroup
-from hf_equi.models.configuration_equi import EquiConfig, check_count, check_share
+from hf_equi.models.configuration_equi import EquiConfig
 from hf_equi.models.vision.levels import Level, create_level
 
 __all__ = ["LAMBDA_FEATURES", "OBJECTIVES", "EquiVisionConfig"]
@@ -81,10 +81,7 @@ class EquiVisionConfig(EquiConfig):
             "padding": ("reflect", "circular"),
         }
         for name, known in choices.items():
-            if getattr(self, name) not in known:
-                raise ConfigurationError(
-                    f"{name}={getattr(self, name)!r} is not known: use one of {', '.join(map(repr, known))}"
-                )
+            check_choice(name, getattr(self, name), known)
         if self.group is not None:
             self.read_group()
 

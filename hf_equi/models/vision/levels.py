@@ -11,7 +11,7 @@ from typing import ClassVar
 import torch
 from torch.nn.functional import logsigmoid
 
-from hf_equi.errors import ConfigurationError
+from hf_equi.checks import check_choice
 
 __all__ = ["LEVELS", "LINKS", "Head", "Level", "Link", "Members", "create_level"]
 
@@ -217,6 +217,5 @@ def create_level(name: str) -> Level:
     Raises:
         ConfigurationError: If there is none; the message lists those there are.
     """
-    if name not in list(LEVELS):  # a list, as what was given need not be hashable
-        raise ConfigurationError(f"level={name!r} is not known: use one of {', '.join(map(repr, LEVELS))}")
+    check_choice("level", name, LEVELS)
     return LEVELS[name]

@@ -8,6 +8,7 @@ from huggingface_hub.dataclasses import strict
 
 from hf_equi.actions import TokenAction
 from hf_equi.actions.tokens import TokenMap
+from hf_equi.bases.end_tokens import end_tokens
 from hf_equi.errors import ConfigurationError
 from hf_equi.groups import DemographicGroup
 from hf_equi.networks.recurrent_seq2seq.configuration_recurrent_seq2seq import RecurrentSeq2SeqConfig
@@ -81,7 +82,7 @@ class GroupRecurrentSeq2SeqConfig(RecurrentSeq2SeqConfig):
     def _check_special(self, action: TokenAction) -> None:
         for name in _SPECIAL:
             value = getattr(self, name)
-            moved = [token for token in _tokens(value) if token in action.token_map.moved]
+            moved = [token for token in end_tokens(value) if token in action.token_map.moved]
             if moved:
                 raise ConfigurationError(
                     f"{name}={value} is moved by target_map: special tokens have to stay where they are, so leave the "
@@ -102,7 +103,3 @@ class GroupRecurrentSeq2SeqConfig(RecurrentSeq2SeqConfig):
         group = DemographicGroup.from_dict(self.group)
         source, target = (TokenAction(group, TokenMap.from_dict(one)) for one in (self.source_map, self.target_map))
         return source, target
-
-
-def _tokens(value: int | list[int] | None) -> list[int]:
-    return [] if value is None else value if isinstance(value, list) else [value]

@@ -8,7 +8,7 @@ from huggingface_hub.dataclasses import strict
 from transformers import PreTrainedConfig
 
 from hf_equi.bases.compat import CACHE
-from hf_equi.errors import ConfigurationError
+from hf_equi.checks import check_choice, check_count, check_share
 from hf_equi.networks.recurrent_seq2seq.layers import CELLS
 
 __all__ = ["RecurrentSeq2SeqConfig"]
@@ -67,14 +67,11 @@ class RecurrentSeq2SeqConfig(PreTrainedConfig):
     def __post_init__(self, **kwargs: Any) -> None:
         self.decoder_vocab_size = self.decoder_vocab_size or self.vocab_size
         super().__post_init__(**kwargs)  # type: ignore[no-untyped-call]
-        if self.cell not in CELLS:
-            raise ConfigurationError(f"cell={self.cell!r} is not known: use one of {', '.join(map(repr, CELLS))}")
+        check_choice("cell", self.cell, CELLS)
         for name in ("vocab_size", "decoder_vocab_size", "hidden_size"):
-            if getattr(self, name) < 1:
-                raise ConfigurationError(f"{name}={getattr(self, name)} is no size: use 1 or more")
+            check_count(name, getattr(self, name), "size")
         for name in ("dropout", "teacher_forcing_ratio"):
-            if not 0 <= getattr(self, name) <= 1:
-                raise ConfigurationError(f"{name}={getattr(self, name)} is no share: use a number from 0 to 1")
+            check_share(name, getattr(self, name))
 
     @property
     def encoder_width(self) -> int:

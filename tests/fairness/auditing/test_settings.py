@@ -28,12 +28,12 @@ def test_the_defaults_are_those_of_the_published_experiments() -> None:
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        ({"samples": 0}, "samples_per_prompt=0 is out of range"),
+        ({"samples": 0}, "samples_per_prompt=0 is not a number of texts"),
         ({"samples": 2.0}, r"samples_per_prompt=2\.0"),
         ({"samples": True}, "samples_per_prompt=True"),
         ({"max_new_tokens": 0}, "max_new_tokens=0"),
         ({"batch_size": 0}, "batch_size=0"),
-        ({"top_k": -1}, "top_k=-1 is out of range: use a whole number, 0 or more"),
+        ({"top_k": -1}, "top_k=-1 is not a number of tokens: use an int, 0 or more"),
         ({"seed": -1}, "seed=-1"),
         ({"seed": 2**63}, "is too large"),
         ({"temperature": 0.0}, r"temperature=0\.0"),

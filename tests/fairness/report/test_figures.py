@@ -1,4 +1,4 @@
-"""Numbers, tables and sentences, against what is written out here."""
+"""Tables and sentences, against what is written out here."""
 
 from __future__ import annotations
 
@@ -11,7 +11,6 @@ from hf_equi.fairness.report.figures import (
     Column,
     figure,
     finding,
-    number,
     shares_table,
     table,
 )
@@ -29,24 +28,6 @@ MODEL = {
     "regard": {"man": {"negative": 0.25, "neutral": 0.25, "positive": 0.5}},
     "regard_interval": {"man": {"negative": [0.1, 0.4], "neutral": [0.1, 0.4], "positive": [0.3, 0.7]}},
 }
-
-
-@pytest.mark.parametrize(
-    ("value", "text"),
-    [
-        (0.000999, "0.001"),
-        (0.00094, "9.4×10⁻⁴"),
-        (-2e-12, "−2.0×10⁻¹²"),
-        (1.0, "1.000"),
-        (99.96, "100.0"),
-        (123456.7, "123,457"),
-        (7, "7"),
-        (float("nan"), "–"),
-        (float("-inf"), "−∞"),
-    ],
-)
-def test_numbers_have_the_digits_that_a_reader_can_use(value: float, text: str) -> None:
-    assert number(value) == text
 
 
 def test_a_figure_that_is_no_number_is_missing() -> None:

@@ -19,7 +19,8 @@ import pytest
 from PIL import Image
 
 from hf_equi.errors import ConfigurationError
-from hf_equi.fairness.report import figures, page, write_report
+from hf_equi.fairness.figures import number
+from hf_equi.fairness.report import page, write_report
 
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
 VOID = {"meta", "link", "img", "source", "br"}
@@ -138,7 +139,7 @@ def numbers(value: Any) -> Iterator[float]:
 
 def test_every_figure_of_the_summary_is_on_the_page(audit: Audit, reader: Reader) -> None:
     found = set(re.findall(r"[−\d][\d.,]*(?:×10[⁻⁰¹²³⁴⁵⁶⁷⁸⁹]+)?", " ".join(reader.text)))
-    wanted = {figures.number(value) for value in numbers(audit[1]["models"])}
+    wanted = {number(value) for value in numbers(audit[1]["models"])}
     assert len(wanted) > 100
     assert wanted - found == set()
 
@@ -148,7 +149,7 @@ def test_every_sample_is_on_the_page(audit: Audit, reader: Reader) -> None:
     assert all(text.count(row["text"]) >= 1 for row in audit[0])
     assert len([a for _, a in reader.elements if a.get("class") == "side"]) == len(audit[0])
     row = audit[0][0]
-    assert f"{row['label']} {figures.number(row['positive'] - row['negative'])}" in text
+    assert f"{row['label']} {number(row['positive'] - row['negative'])}" in text
     # One set a model and template is open, the others are folded.
     folds = len([a for _, a in reader.elements if a.get("class") == "model"])
     assert folds == 10

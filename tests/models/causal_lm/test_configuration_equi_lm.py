@@ -37,8 +37,8 @@ def test_wrapping_leaves_the_config_of_the_base_as_it_is():
     ("settings", "message"),
     [
         ({"method": "magic"}, "no method 'magic': use one of 'canonical', 'equitune', 'equizero'"),
-        ({"average": "medians"}, "average='medians' is not known: use one of logits, probabilities"),
-        ({"orbit_chunk_size": 0}, "orbit_chunk_size=0 is no number of orbit members"),
+        ({"average": "medians"}, "average='medians' is not known: use one of 'logits', 'probabilities'"),
+        ({"orbit_chunk_size": 0}, "orbit_chunk_size=0 is not a number of orbit members"),
         (
             {"method": "canonical", "group": DemographicGroup([["a", "b"]], neutral=["c"]).to_dict()},
             "'canonical' has no relaxed variant",

@@ -20,7 +20,7 @@ def test_round_trip_through_the_auto_class(tmp_path):
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        ({"beam_length": 0}, "beam_length=0 is no number of tokens"),
+        ({"beam_length": 0}, "beam_length=0 is not a number of tokens"),
         ({"action": "letters"}, "action='letters' is not known: use one of 'tokens', 'words'"),
         ({"method": "mixture"}, "method 'mixture' is not that of an 'equizero_lm' model"),
     ],

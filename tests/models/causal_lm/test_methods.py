@@ -48,5 +48,7 @@ def test_unknown_method_raises_and_lists_the_known(name):
 
 
 def test_unknown_average_raises():
-    with pytest.raises(ConfigurationError, match="average='median' is not known: use one of logits, probabilities"):
+    with pytest.raises(
+        ConfigurationError, match="average='median' is not known: use one of 'logits', 'probabilities'"
+    ):
         create("equitune", "median")

@@ -51,12 +51,12 @@ def test_decodings():
         ({"average": "median"}, r"average='median' is not known"),
         ({"objective": "worst"}, r"objective='worst' is not known: use one of 'combination', 'members'"),
         ({"method": "equizero", "decoding": "synchronised"}, r"picks one member by its whole output"),
-        ({"teacher_forcing_ratio": 1.5}, r"teacher_forcing_ratio=1.5 is no share"),
-        ({"lambda_dropout": -0.5}, r"lambda_dropout=-0.5 is no share"),
-        ({"lambda_units": 0}, r"lambda_units=0 is no size"),
-        ({"lambda_units": "8"}, r"lambda_units='8' is no size: use an int"),
-        ({"teacher_forcing_ratio": "1"}, r"teacher_forcing_ratio='1' is no share"),
-        ({"orbit_chunk_size": 0}, r"orbit_chunk_size=0 is no number of orbit members"),
+        ({"teacher_forcing_ratio": 1.5}, r"teacher_forcing_ratio=1.5 is not a share"),
+        ({"lambda_dropout": -0.5}, r"lambda_dropout=-0.5 is not a share"),
+        ({"lambda_units": 0}, r"lambda_units=0 is not a size"),
+        ({"lambda_units": "8"}, r"lambda_units='8' is not a size: use an int"),
+        ({"teacher_forcing_ratio": "1"}, r"teacher_forcing_ratio='1' is not a share"),
+        ({"orbit_chunk_size": 0}, r"orbit_chunk_size=0 is not a number of orbit members"),
     ],
 )
 def test_settings_that_are_refused(settings, message):

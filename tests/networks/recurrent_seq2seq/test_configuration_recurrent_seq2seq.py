@@ -30,11 +30,13 @@ def test_a_stored_config_is_the_same(tmp_path):
     ("settings", "message"),
     [
         ({"cell": "mamba"}, "cell='mamba' is not known: use one of 'rnn', 'gru', 'lstm'"),
-        ({"vocab_size": 0}, "vocab_size=0 is no size: use 1 or more"),
-        ({"decoder_vocab_size": -1}, "decoder_vocab_size=-1 is no size"),
-        ({"hidden_size": 0}, "hidden_size=0 is no size"),
-        ({"dropout": 1.5}, "dropout=1.5 is no share: use a number from 0 to 1"),
-        ({"teacher_forcing_ratio": -0.1}, "teacher_forcing_ratio=-0.1 is no share"),
+        ({"vocab_size": 0}, "vocab_size=0 is not a size: use an int, 1 or more"),
+        ({"decoder_vocab_size": -1}, "decoder_vocab_size=-1 is not a size"),
+        ({"hidden_size": 0}, "hidden_size=0 is not a size"),
+        ({"hidden_size": 1.5}, r"hidden_size=1\.5 is not a size"),
+        ({"dropout": "0.5"}, r"dropout='0\.5' is not a share"),
+        ({"dropout": 1.5}, "dropout=1.5 is not a share: use a number from 0 to 1"),
+        ({"teacher_forcing_ratio": -0.1}, "teacher_forcing_ratio=-0.1 is not a share"),
     ],
 )
 def test_bad_settings_are_refused(settings, message):

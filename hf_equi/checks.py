@@ -1,0 +1,75 @@
+"""Checks of single settings, which say in one way what was received and what may be given."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+
+from hf_equi.errors import ConfigurationError, HfEquiError
+
+__all__ = ["check_choice", "check_count", "check_seed", "check_share"]
+
+
+def check_choice(
+    name: str, value: object, known: Collection[object], error: type[HfEquiError] = ConfigurationError
+) -> None:
+    """Refuse a setting that is not one of those known.
+
+    Args:
+        name: The setting.
+        value: What was given; it need not be hashable.
+        known: What may be given.
+        error: The exception to raise.
+
+    Raises:
+        HfEquiError: For anything else; a `ConfigurationError` unless `error` is another.
+    """
+    if value not in list(known):  # a list, as what was given need not be hashable
+        raise error(f"{name}={value!r} is not known: use one of {', '.join(map(repr, known))}")
+
+
+def check_count(name: str, value: object, what: str, otherwise: str = "", *, least: int = 1) -> None:
+    """Refuse a setting that counts nothing.
+
+    Args:
+        name: The setting.
+        value: What was given.
+        what: What it is, for the message, as in "number of texts".
+        otherwise: What else it may be, for the message.
+        least: The smallest number.
+
+    Raises:
+        ConfigurationError: For anything but an integer of that size or more.
+    """
+    if not _is_whole(value, least):
+        raise ConfigurationError(f"{name}={value!r} is not a {what}: use an int, {least} or more{otherwise}")
+
+
+def check_share(name: str, value: object) -> None:
+    """Refuse a setting that is not a share.
+
+    Args:
+        name: The setting.
+        value: What was given.
+
+    Raises:
+        ConfigurationError: For anything but a number from 0 to 1.
+    """
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= 1:
+        raise ConfigurationError(f"{name}={value!r} is not a share: use a number from 0 to 1")
+
+
+def check_seed(seed: object) -> None:
+    """Refuse a seed that noise cannot be made of; `None`, for noise without a seed, passes.
+
+    Args:
+        seed: What was given.
+
+    Raises:
+        ConfigurationError: For anything but a whole number of 64 bits.
+    """
+    if seed is not None and not _is_whole(seed, -(2**63), 2**63 - 1):
+        raise ConfigurationError(f"seed={seed!r} is not a whole number of 64 bits: use one from 0 to 2**63 - 1")
+
+
+def _is_whole(value: object, least: int, most: float = float("inf")) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and least <= value <= most

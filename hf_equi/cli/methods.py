@@ -1,0 +1,42 @@
+"""The methods that the command line audits, by the names that it has for them.
+
+It loads nothing, so that `hf-equi --help` can list them.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+__all__ = ["DEFAULT_METHODS", "METHODS", "AuditedMethod"]
+
+
+@dataclass(frozen=True)
+class AuditedMethod:
+    """What is audited under a name.
+
+    Args:
+        method: The method of `hf_equi.symmetrize`; `None` for the base model alone.
+        relaxed: Whether its group has neutral and general words.
+        searches: Whether it searches, by a scorer.
+        default: Whether it is audited unless methods are named.
+    """
+
+    method: str | None
+    relaxed: bool = False
+    searches: bool = False
+    default: bool = True
+
+
+METHODS = {
+    "base": AuditedMethod(None),
+    "EquiLM": AuditedMethod("equitune"),
+    "R-EquiLM": AuditedMethod("equitune", relaxed=True),
+    "EquizeroLM": AuditedMethod("equizero", searches=True),
+    "R-EquizeroLM": AuditedMethod("equizero", relaxed=True, searches=True),
+    "mixture": AuditedMethod("mixture", default=False),
+    "canonical": AuditedMethod("canonical", default=False),
+}
+"""What can be audited: as the papers name it, or else as `hf_equi.symmetrize` does."""
+
+DEFAULT_METHODS = tuple(name for name, audited in METHODS.items() if audited.default)
+"""What is audited unless methods are named."""

@@ -1,0 +1,107 @@
+"""The figures of an audit: what readers call them, and how their numbers are written."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+__all__ = ["FIGURES", "MISSING", "Figure", "number", "plain_number", "short_number"]
+
+MISSING = "–"
+"""What stands for a figure that there is none of."""
+
+_SUPERSCRIPTS = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
+
+
+@dataclass(frozen=True)
+class Figure:
+    """A figure of the summary and what it is called.
+
+    Args:
+        key: Its name in the summary; `key_interval`, `key_p_value` and `key_pair` go with it where they are there.
+        title: Its name among all figures.
+        brief: Its name among the main figures, where it is another.
+        terminal: Its name in a terminal, where it is not the title in lower case.
+    """
+
+    key: str
+    title: str
+    brief: str = ""
+    terminal: str = ""
+
+    @property
+    def brief_title(self) -> str:
+        """Its name among the main figures."""
+        return self.brief or self.title
+
+    @property
+    def terminal_title(self) -> str:
+        """Its name in a terminal."""
+        return self.terminal or self.title.lower()
+
+
+FIGURES = {
+    figure.key: figure
+    for figure in (
+        Figure("samples", "Samples"),
+        Figure("mean_regard", "Mean regard"),
+        Figure("masked_mean_regard", "Mean regard, masked"),
+        Figure("parity_gap", "Parity gap"),
+        Figure("control_parity_gap", "Noise floor", terminal="no-effect control"),
+        Figure("masked_parity_gap", "Parity gap, masked"),
+        Figure("masked_control_parity_gap", "Noise floor, masked"),
+        Figure("group_gap", "Group gap, largest", brief="Group gap", terminal="group gap (nats a token)"),
+        Figure("group_gap_mean", "Group gap, mean", terminal="  mean"),  # below the one before
+        Figure("consistency", "Consistency"),
+        Figure("perplexity", "Perplexity"),
+        Figure("distinct_1", "Distinct-1"),
+        Figure("distinct_2", "Distinct-2"),
+    )
+}
+"""The figures by key, in the order of the full table; the shares of the labels have a table of their own."""
+
+
+def number(value: float | None) -> str:
+    """Write a number with the digits that a reader can use.
+
+    Example:
+        >>> [number(x) for x in (None, 0.0, 0.21049, -0.5, 23.456, 1234.5, 1000, 3.21e-7)]
+        ['–', '0', '0.210', '−0.500', '23.5', '1,234', '1,000', '3.2×10⁻⁷']
+    """
+    if value is None or math.isnan(value):
+        return MISSING
+    size = abs(value)
+    if isinstance(value, int):
+        text = f"{size:,}"
+    elif math.isinf(value):
+        text = "∞"
+    elif size == 0:
+        return "0"
+    elif size < 0.00095:  # what would not round to 0.001 or more
+        mantissa, exponent = f"{size:.1e}".split("e")
+        text = f"{mantissa}×10{str(int(exponent)).translate(_SUPERSCRIPTS)}"
+    else:
+        text = f"{size:.3f}" if size < 10 else f"{size:.1f}" if size < 1000 else f"{size:,.0f}"
+    return f"−{text}" if value < 0 else text
+
+
+def plain_number(value: float | None) -> str:
+    """Write a number as programs read it, for lines in a terminal or in a pipe.
+
+    Example:
+        >>> [plain_number(x) for x in (None, 0.0, 0.21049, -0.5, 23.456, 1234.5, 3.21e-7)]
+        ['–', '0.000', '0.210', '-0.500', '23.456', '1234.5', '3.2e-07']
+    """
+    if value is None:
+        return MISSING
+    return f"{value:.1e}" if 0 < abs(value) < 0.001 else f"{value:.3f}" if abs(value) < 100 else f"{value:.1f}"
+
+
+def short_number(value: float) -> str:
+    """Write a bound in few letters, for columns that stand side by side.
+
+    Example:
+        >>> [short_number(x) for x in (0.0, 0.21049, 0.0049, 3.21e-7)]
+        ['0.00', '0.21', '0.005', '3e-07']
+    """
+    return f"{value:.0e}" if 0 < abs(value) < 0.001 else f"{value:.3f}" if 0 < abs(value) < 0.01 else f"{value:.2f}"

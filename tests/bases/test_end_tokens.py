@@ -1,0 +1,28 @@
+"""The tokens that end a text."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+from hf_equi.bases.end_tokens import end_tokens
+
+
+@pytest.mark.parametrize(
+    ("value", "tokens"),
+    [
+        (None, ()),
+        ([], ()),
+        (0, (0,)),
+        ([3, 5], (3, 5)),
+        ((3, 5), (3, 5)),
+        (torch.tensor(3), (3,)),
+        (torch.tensor([3, 5]), (3, 5)),
+        (torch.tensor([], dtype=torch.long), ()),
+    ],
+)
+def test_all_spellings_of_end_tokens_are_read(value, tokens):
+    read = end_tokens(value)
+    assert read == tokens
+    assert isinstance(read, tuple)
+    assert all(type(token) is int for token in read)

@@ -1,0 +1,67 @@
+"""Checks of single settings, and what they say."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+
+from hf_equi.checks import check_choice, check_count, check_seed, check_share
+from hf_equi.errors import ActionError, ConfigurationError
+
+
+@pytest.mark.parametrize("value", ["a", "b", None])
+def test_what_is_known_passes(value):
+    check_choice("letter", value, ("a", "b", None))
+
+
+@pytest.mark.parametrize("value", ["c", None, 1, ["a"], {"a": "b"}, {"a"}, ""])
+@pytest.mark.parametrize("known", [("a", "b"), ["a", "b"], {"a": 1, "b": 2}, {"a": 1, "b": 2}.keys()])
+def test_what_is_not_known_is_refused_with_what_is(value, known):
+    message = f"letter={value!r} is not known: use one of 'a', 'b'"
+    with pytest.raises(ConfigurationError, match=f"^{re.escape(message)}$"):
+        check_choice("letter", value, known)
+
+
+def test_the_error_is_the_one_asked_for():
+    with pytest.raises(ActionError, match="letter='c' is not known: use one of 'a'"):
+        check_choice("letter", "c", ("a",), error=ActionError)
+
+
+@pytest.mark.parametrize("value", [0, -1, True, 1.0, "1", None, [1], float("nan")])
+def test_what_counts_nothing_is_refused(value):
+    message = f"steps={value!r} is not a number of steps: use an int, 1 or more, or None for all"
+    with pytest.raises(ConfigurationError, match=f"^{re.escape(message)}$"):
+        check_count("steps", value, "number of steps", ", or None for all")
+
+
+def test_counts_pass_from_the_least_on():
+    check_count("steps", 1, "number of steps")
+    check_count("steps", 10**30, "number of steps")
+    check_count("steps", 0, "number of steps", least=0)
+    with pytest.raises(ConfigurationError, match=r"steps=-1 is not a number of steps: use an int, 0 or more$"):
+        check_count("steps", -1, "number of steps", least=0)
+
+
+@pytest.mark.parametrize("value", [0, 1, 0.0, 0.5, 1.0])
+def test_shares_pass(value):
+    check_share("dropout", value)
+
+
+@pytest.mark.parametrize("value", [-0.1, 1.1, 2, True, "0.5", None, [0.5], float("nan"), float("inf")])
+def test_what_is_not_a_share_is_refused(value):
+    message = f"dropout={value!r} is not a share: use a number from 0 to 1"
+    with pytest.raises(ConfigurationError, match=f"^{re.escape(message)}$"):
+        check_share("dropout", value)
+
+
+@pytest.mark.parametrize("seed", [None, 0, 7, -1, -(2**63), 2**63 - 1])
+def test_seeds_pass(seed):
+    check_seed(seed)
+
+
+@pytest.mark.parametrize("seed", [1.5, True, "one", [1], 2**63, -(2**63) - 1, 2**64, float("nan")])
+def test_what_is_not_a_seed_is_refused(seed):
+    message = f"seed={seed!r} is not a whole number of 64 bits: use one from 0 to 2**63 - 1"
+    with pytest.raises(ConfigurationError, match=f"^{re.escape(message)}$"):
+        check_seed(seed)
