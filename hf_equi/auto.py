@@ -7,15 +7,15 @@ from typing import Any
 
 from transformers import AutoConfig, PreTrainedConfig, PreTrainedModel
 
+from hf_equi.bases.loading import load_safetensors
 from hf_equi.checks import check_choice
 from hf_equi.errors import ConfigurationError, UnsupportedModelError
-from hf_equi.generation.loading import load_safetensors
 from hf_equi.groups import FiniteGroup
 from hf_equi.models.causal_lm.task import CausalLMTask
 from hf_equi.models.clip.task import CLIPTask
 from hf_equi.models.configuration_equi import EquiConfig
 from hf_equi.models.image_classification.task import ImageClassificationTask
-from hf_equi.models.peft_bases import bare_base
+from hf_equi.models.peft.bases import bare_base
 from hf_equi.models.seq2seq.task import Seq2SeqTask
 from hf_equi.models.task import Request, Task
 

@@ -11,8 +11,8 @@ from transformers.modeling_outputs import BaseModelOutput
 from transformers.utils import ModelOutput
 
 from hf_equi.actions import TokenAction
+from hf_equi.bases.chunks import in_chunks, shares_rows
 from hf_equi.errors import ConfigurationError
-from hf_equi.generation.chunks import in_chunks, shares_rows
 from hf_equi.symmetrizers import Orbit
 
 __all__ = ["EncodedSource", "OrbitEncoderOutput", "encode_orbit"]

@@ -19,12 +19,12 @@ from transformers import PreTrainedModel
 from transformers.cache_utils import Cache
 
 from hf_equi.actions import TokenAction
+from hf_equi.bases.chunks import in_chunks, shares_rows
 from hf_equi.bases.compat import CACHE, cache_of, cached
+from hf_equi.bases.memory import advice_on_memory
 from hf_equi.errors import UnsupportedModelError
 from hf_equi.generation.base_call import call_base
-from hf_equi.generation.chunks import in_chunks, shares_rows
 from hf_equi.generation.encoded_source import EncodedSource
-from hf_equi.generation.memory import advice_on_memory
 from hf_equi.generation.orbit_cache import OrbitCache
 from hf_equi.symmetrizers import Decision, Method, Orbit
 

@@ -16,10 +16,10 @@ import torch
 from torch import nn
 from transformers import AutoModelForSequenceClassification, AutoTokenizer, PreTrainedModel
 
+from hf_equi.bases.loading import load_safetensors
+from hf_equi.bases.weight_marks import mark_weights, weights_changed
 from hf_equi.checks import check_choice, check_count
 from hf_equi.errors import ConfigurationError
-from hf_equi.generation.loading import load_safetensors
-from hf_equi.generation.weight_marks import mark_weights, weights_changed
 from hf_equi.groups import DemographicGroup
 from hf_equi.groups.matching import compile_words
 

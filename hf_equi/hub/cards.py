@@ -11,7 +11,7 @@ from transformers import PreTrainedModel
 
 from hf_equi.errors import ConfigurationError
 from hf_equi.hub.checkpoints import load_checkpoint
-from hf_equi.models.checkpoints import CheckpointMixin
+from hf_equi.models.hub.checkpoints import CheckpointMixin
 
 __all__ = ["write_card"]
 

@@ -12,7 +12,7 @@ from huggingface_hub.utils import validate_repo_id  # type: ignore[attr-defined]
 
 from hf_equi.errors import ConfigurationError
 from hf_equi.hub.checkpoints import load_checkpoint
-from hf_equi.models.uploading import HUB_KEYWORDS, list_files, upload
+from hf_equi.models.hub.uploading import HUB_KEYWORDS, list_files, upload
 
 __all__ = ["Publication", "prepare", "publish"]
 

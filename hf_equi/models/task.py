@@ -12,7 +12,7 @@ from transformers import PreTrainedConfig, PreTrainedModel
 from hf_equi.errors import ConfigurationError, UnsupportedModelError
 from hf_equi.groups import FiniteGroup
 from hf_equi.models.configuration_equi import EquiConfig
-from hf_equi.models.origins import hub_name
+from hf_equi.models.hub.origins import hub_name
 
 __all__ = ["Request", "Task"]
 

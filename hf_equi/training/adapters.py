@@ -27,9 +27,9 @@ from safetensors import safe_open
 from safetensors.torch import save_file
 
 from hf_equi.errors import ConfigurationError, HfEquiWarning
+from hf_equi.models.base import WrapperMixin
 from hf_equi.models.clip import EquiCLIPModel
-from hf_equi.models.peft_bases import WHOLE_KINDS, check_acts_in_layers, refused_prompts
-from hf_equi.models.wrapping import WrapperMixin
+from hf_equi.models.peft.bases import WHOLE_KINDS, check_acts_in_layers, refused_prompts
 
 __all__ = ["adapter_config", "load_adapter", "save_adapter"]
 

@@ -13,7 +13,7 @@ from transformers import ImageProcessingMixin, default_data_collator
 
 from hf_equi.errors import ConfigurationError
 from hf_equi.models.clip import EquiCLIPModel
-from hf_equi.models.peft_bases import bare_base
+from hf_equi.models.peft.bases import bare_base
 from hf_equi.models.vision.clip_cuts import check_clip
 
 __all__ = ["ClassTexts", "class_text_features"]

@@ -10,8 +10,8 @@ import torch
 from datasets import Array2D, Dataset, Features, Image
 
 from hf_equi.errors import ConfigurationError
+from hf_equi.models.vision.model import VisionWrapperMixin
 from hf_equi.models.vision.probing import feature_size
-from hf_equi.models.vision.wrapping import VisionWrapperMixin
 
 __all__ = ["FEATURES_COLUMN", "cache_features"]
 

@@ -8,9 +8,9 @@ from torch import nn
 
 from hf_equi.checks import check_choice
 from hf_equi.errors import ConfigurationError
+from hf_equi.models.base import WrapperMixin
 from hf_equi.models.image_classification import EquiForImageClassification
-from hf_equi.models.peft_bases import is_adapted
-from hf_equi.models.wrapping import WrapperMixin
+from hf_equi.models.peft.bases import is_adapted
 
 __all__ = ["PARTS", "parameters_of", "require_wrapper"]
 

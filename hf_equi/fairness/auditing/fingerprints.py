@@ -12,7 +12,7 @@ from transformers import PreTrainedModel
 
 from hf_equi.groups import DemographicGroup
 from hf_equi.models.causal_lm import EquiLM
-from hf_equi.models.fingerprint import weights_fingerprint
+from hf_equi.models.text.fingerprint import weights_fingerprint
 
 __all__ = ["describe_model", "describe_scorer"]
 

@@ -26,7 +26,7 @@ from hf_equi.fairness.auditing.store import FolderStore, MemoryStore, Rows, Unit
 from hf_equi.fairness.auditing.subjects import make_subjects, unrelaxed
 from hf_equi.fairness.auditing.units import Measures, run_unit
 from hf_equi.groups import DemographicGroup
-from hf_equi.models.fingerprint import fingerprint
+from hf_equi.models.text.fingerprint import fingerprint
 
 if TYPE_CHECKING:
     from datasets import Dataset

@@ -19,7 +19,7 @@ from hf_equi.errors import ConfigurationError, HfEquiWarning
 from hf_equi.fairness.auditing.blocks import Block
 from hf_equi.groups import DemographicGroup
 from hf_equi.models.causal_lm import EquiLM
-from hf_equi.models.fingerprint import check_tokenizer
+from hf_equi.models.text.fingerprint import check_tokenizer
 
 __all__ = ["Subject", "make_subjects", "unrelaxed"]
 

@@ -14,7 +14,7 @@ from huggingface_hub import EvalResult
 
 from hf_equi.errors import ConfigurationError
 from hf_equi.groups import DemographicGroup
-from hf_equi.models.fingerprint import weights_fingerprint
+from hf_equi.models.text.fingerprint import weights_fingerprint
 
 __all__ = ["Evaluation", "read_evaluation"]
 

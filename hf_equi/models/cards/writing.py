@@ -17,7 +17,7 @@ from hf_equi.models.cards.audits import Evaluation, read_evaluation
 from hf_equi.models.cards.citations import citations
 from hf_equi.models.cards.kinds import PLACE
 from hf_equi.models.cards.measuring import measure
-from hf_equi.models.origins import Origin, read_card, read_origin
+from hf_equi.models.hub.origins import Origin, read_card, read_origin
 
 __all__ = ["MARK", "TAGS", "Previous", "make_card", "read_previous", "render"]
 

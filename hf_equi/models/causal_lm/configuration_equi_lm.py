@@ -13,7 +13,7 @@ from hf_equi.bases.compat import CACHE
 from hf_equi.errors import ConfigurationError
 from hf_equi.groups import DemographicGroup
 from hf_equi.models.causal_lm.methods import create
-from hf_equi.models.configuration_equi_text import EquiTextConfig
+from hf_equi.models.text.configuration_equi_text import EquiTextConfig
 from hf_equi.symmetrizers import Method
 
 __all__ = ["EquiLMConfig"]
@@ -31,7 +31,7 @@ class EquiLMConfig(EquiTextConfig):
         token_map (`dict`, *optional*):
             The tokens that the group moves, as `TokenMap.to_dict` gives them. Permutation tables are rebuilt from it.
         tokenizer_fingerprint (`str`, *optional*):
-            Of the tokenizer that the map was made with (`hf_equi.models.fingerprint`).
+            Of the tokenizer that the map was made with (`hf_equi.models.text.fingerprint`).
         method (`str`, *optional*, defaults to `"equitune"`):
             `"equitune"`, `"mixture"`, `"canonical"` or `"identity"`.
         average (`str`, *optional*, defaults to `"logits"`):

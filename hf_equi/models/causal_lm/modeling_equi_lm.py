@@ -19,14 +19,14 @@ from hf_equi.generation.base_call import check_base
 from hf_equi.generation.orbit_cache import OrbitCache
 from hf_equi.generation.orbit_forward import OrbitInputs, forward_orbit
 from hf_equi.groups import DemographicGroup
+from hf_equi.models.base import penalised
 from hf_equi.models.cards.kinds import CardKind
 from hf_equi.models.cards.text_kinds import CausalLMCard
 from hf_equi.models.causal_lm.configuration_equi_lm import EquiLMConfig
 from hf_equi.models.causal_lm.explanation import TokenExplanation, explain_tokens
-from hf_equi.models.decoding import DecodingMixin
-from hf_equi.models.text_checkpoints import TextCheckpointMixin
-from hf_equi.models.text_wrapping import TextWrapperMixin
-from hf_equi.models.wrapping import penalised
+from hf_equi.models.text.checkpoints import TextCheckpointMixin
+from hf_equi.models.text.decoding import DecodingMixin
+from hf_equi.models.text.model import TextWrapperMixin
 from hf_equi.symmetrizers import Selection
 from hf_equi.symmetrizers.outside_loss import check_outside_loss
 

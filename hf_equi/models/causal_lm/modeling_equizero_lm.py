@@ -20,7 +20,7 @@ from hf_equi.models.cards.kinds import CardKind
 from hf_equi.models.cards.text_kinds import EquizeroLMCard
 from hf_equi.models.causal_lm.configuration_equizero_lm import EquizeroLMConfig
 from hf_equi.models.causal_lm.modeling_equi_lm import EquiLM
-from hf_equi.models.generation_settings import GenerationSettings
+from hf_equi.models.text.generation_settings import GenerationSettings
 
 if TYPE_CHECKING:
     from hf_equi.actions import TokenAction, TokenPairAction

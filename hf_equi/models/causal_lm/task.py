@@ -20,9 +20,9 @@ from hf_equi.models.causal_lm.methods import create
 from hf_equi.models.causal_lm.modeling_equi_lm import EquiLM
 from hf_equi.models.causal_lm.modeling_equizero_lm import EquizeroLM
 from hf_equi.models.configuration_equi import EquiConfig
-from hf_equi.models.fingerprint import fingerprint
 from hf_equi.models.task import Request
-from hf_equi.models.text_task import TextTask
+from hf_equi.models.text.fingerprint import fingerprint
+from hf_equi.models.text.task import TextTask
 from hf_equi.symmetrizers import Method
 
 __all__ = ["CausalLMTask"]

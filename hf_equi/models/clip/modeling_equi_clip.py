@@ -20,8 +20,8 @@ from hf_equi.models.vision.checkpoints import VisionCheckpointMixin
 from hf_equi.models.vision.clip_cuts import ClipCut, check_clip, find_clip_cut
 from hf_equi.models.vision.levels import LINKS, Head, Level, create_level
 from hf_equi.models.vision.losses import labelled_loss
+from hf_equi.models.vision.model import VisionWrapperMixin, checked_extras
 from hf_equi.models.vision.orbit_forward import Combination, combine
-from hf_equi.models.vision.wrapping import VisionWrapperMixin, checked_extras
 
 __all__ = ["EquiCLIPModel", "EquiCLIPOutput", "EquiSiglipModel"]
 

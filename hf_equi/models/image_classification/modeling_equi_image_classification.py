@@ -21,8 +21,8 @@ from hf_equi.models.vision.classification_cuts import find_classification_cut
 from hf_equi.models.vision.levels import LINKS, Head
 from hf_equi.models.vision.logits_cut import LogitsCut
 from hf_equi.models.vision.losses import labelled_loss
+from hf_equi.models.vision.model import VisionWrapperMixin, checked_extras
 from hf_equi.models.vision.orbit_forward import combine
-from hf_equi.models.vision.wrapping import VisionWrapperMixin, checked_extras
 
 __all__ = ["EquiForImageClassification", "EquiImageClassifierOutput"]
 

@@ -6,8 +6,8 @@ from pathlib import Path
 from typing import Any
 
 from hf_equi.errors import ConfigurationError
-from hf_equi.models.fingerprint import check_tokenizer
-from hf_equi.models.text_checkpoints import TextCheckpointMixin, check_map, load_tokenizer
+from hf_equi.models.text.checkpoints import TextCheckpointMixin, check_map, load_tokenizer
+from hf_equi.models.text.fingerprint import check_tokenizer
 
 __all__ = ["PairCheckpointMixin"]
 

@@ -13,8 +13,8 @@ from hf_equi.bases.compat import CACHE
 from hf_equi.checks import check_choice, check_count, check_share
 from hf_equi.errors import ConfigurationError
 from hf_equi.groups import DemographicGroup
-from hf_equi.models.configuration_equi_text import EquiTextConfig
 from hf_equi.models.seq2seq.methods import create
+from hf_equi.models.text.configuration_equi_text import EquiTextConfig
 from hf_equi.symmetrizers import Method
 
 __all__ = ["DECODINGS", "OBJECTIVES", "EquiSeq2SeqConfig"]

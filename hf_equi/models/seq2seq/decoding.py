@@ -15,9 +15,9 @@ from hf_equi.generation.coupled_sampling import Prompts
 from hf_equi.generation.padding import infer_mask
 from hf_equi.generation.step_losses import StepLosses
 from hf_equi.generation.stop_watch import StopWatch, watch_criteria
-from hf_equi.models.decoding import DecodingMixin
-from hf_equi.models.generation_settings import GenerationSettings
 from hf_equi.models.seq2seq.outputs import ForcedTexts, WholeOutputs, as_greedy, take_rows, write_to
+from hf_equi.models.text.decoding import DecodingMixin
+from hf_equi.models.text.generation_settings import GenerationSettings
 from hf_equi.symmetrizers import Orbit, ProxyLoss
 from hf_equi.symmetrizers.choice import decide
 

@@ -13,14 +13,15 @@ from transformers.cache_utils import Cache
 from hf_equi.actions import TokenPairAction
 from hf_equi.actions.resolution import resolve_pair
 from hf_equi.actions.tokens import TokenMap
+from hf_equi.bases.chunks import is_sharded
 from hf_equi.bases.compat import CachedOutput, accepts_cache
 from hf_equi.bases.decoding import AnyReleaseGenerationMixin
 from hf_equi.errors import ConfigurationError
 from hf_equi.generation.base_call import check_seq2seq_base
-from hf_equi.generation.chunks import is_sharded
 from hf_equi.generation.encoded_source import EncodedSource, OrbitEncoderOutput
 from hf_equi.generation.orbit_forward import OrbitInputs, forward_orbit
 from hf_equi.groups import DemographicGroup
+from hf_equi.models.base import penalised
 from hf_equi.models.cards.kinds import CardKind
 from hf_equi.models.cards.text_kinds import Seq2SeqCard
 from hf_equi.models.seq2seq.checkpoints import PairCheckpointMixin
@@ -28,8 +29,7 @@ from hf_equi.models.seq2seq.configuration_equi_seq2seq import EquiSeq2SeqConfig
 from hf_equi.models.seq2seq.decoding import PairDecodingMixin
 from hf_equi.models.seq2seq.encoder import OrbitEncoder
 from hf_equi.models.seq2seq.rollout import Rollout, roll_out_independent, roll_out_synchronised
-from hf_equi.models.text_wrapping import TextWrapperMixin
-from hf_equi.models.wrapping import penalised
+from hf_equi.models.text.model import TextWrapperMixin
 from hf_equi.networks.scheduled_sampling import COLLATE, OWN_TOKENS, ScheduledSampling
 from hf_equi.symmetrizers import Selection
 from hf_equi.symmetrizers.outside_loss import check_outside_loss

@@ -11,12 +11,12 @@ from transformers.models.auto.modeling_auto import MODEL_FOR_SEQ_TO_SEQ_CAUSAL_L
 from hf_equi.actions.resolution import resolve_pair
 from hf_equi.generation.base_call import check_seq2seq_base
 from hf_equi.models.configuration_equi import EquiConfig
-from hf_equi.models.fingerprint import fingerprint
 from hf_equi.models.seq2seq.configuration_equi_seq2seq import EquiSeq2SeqConfig
 from hf_equi.models.seq2seq.methods import create
 from hf_equi.models.seq2seq.modeling_equi_seq2seq import EquiForSeq2SeqLM
 from hf_equi.models.task import Request
-from hf_equi.models.text_task import TextTask
+from hf_equi.models.text.fingerprint import fingerprint
+from hf_equi.models.text.task import TextTask
 
 __all__ = ["Seq2SeqTask"]
 

@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 
 from hf_equi.bases.compat import find_file
 from hf_equi.errors import ConfigurationError, HfEquiWarning
-from hf_equi.models.checkpoints import CheckpointMixin
+from hf_equi.models.hub.checkpoints import CheckpointMixin
 
 __all__ = ["VisionCheckpointMixin", "load_processor"]
 

@@ -24,8 +24,8 @@ from transformers.models.align.modeling_align import align_loss
 from transformers.models.chinese_clip import modeling_chinese_clip
 from transformers.models.clip import modeling_clip
 
+from hf_equi.bases.offloading import tensor_of
 from hf_equi.errors import ConfigurationError, UnsupportedModelError
-from hf_equi.models.offloading import tensor_of
 from hf_equi.models.vision.cuts import BodyCut, PixelMaps, TokenMaps, taken_by
 
 __all__ = ["ClipCut", "check_clip", "find_clip_cut", "known_clip_cut"]

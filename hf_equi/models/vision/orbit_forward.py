@@ -14,9 +14,9 @@ from typing import Any
 import torch
 
 from hf_equi.actions import PixelAction, TrivialAction
+from hf_equi.bases.chunks import in_chunks, shares_rows
+from hf_equi.bases.memory import advice_on_memory
 from hf_equi.errors import ActionError, ConfigurationError
-from hf_equi.generation.chunks import in_chunks, shares_rows
-from hf_equi.generation.memory import advice_on_memory
 from hf_equi.groups import FiniteGroup
 from hf_equi.models.vision.cuts import Cut
 from hf_equi.models.vision.levels import Head, Level, Members

@@ -14,7 +14,7 @@ from small_models import BOTH, GENDER, base_model, tokenizer
 import hf_equi
 from hf_equi.fairness.auditing.fingerprints import describe_model, describe_scorer
 from hf_equi.generation.scorers import SubjectMask
-from hf_equi.models.fingerprint import weights_fingerprint
+from hf_equi.models.text.fingerprint import weights_fingerprint
 
 
 def test_a_model_is_known_by_what_it_does_and_not_by_where_it_lies(tmp_path) -> None:

@@ -13,8 +13,8 @@ from hf_equi.actions.resolution import resolve_tokens
 from hf_equi.errors import ActionError, ConfigurationError, HfEquiWarning
 from hf_equi.generation.scorers import DEFAULT_REGARD
 from hf_equi.models.causal_lm.task import CausalLMTask
-from hf_equi.models.fingerprint import fingerprint
 from hf_equi.models.task import Request
+from hf_equi.models.text.fingerprint import fingerprint
 
 TASK = CausalLMTask()
 UNKNOWN = DemographicGroup([["he", "she"], ["zebra", "giraffe"]])

@@ -8,7 +8,7 @@ import pytest
 from huggingface_hub import HfApi
 
 from hf_equi.errors import ConfigurationError, PublishingError
-from hf_equi.models.uploading import list_files, upload
+from hf_equi.models.hub.uploading import list_files, upload
 
 
 def write(folder, *names):

@@ -21,7 +21,7 @@ class EquiTextConfig(EquiConfig):
 
     Args:
         tokenizer_fingerprint (`str`, *optional*):
-            Of the tokenizer that the map was made with (`hf_equi.models.fingerprint`).
+            Of the tokenizer that the map was made with (`hf_equi.models.text.fingerprint`).
         average (`str`, *optional*, defaults to `"logits"`):
             What equi-tuning averages: `"logits"` or `"probabilities"`.
         multi_token (`str`, *optional*, defaults to `"error"`):

@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import nn
 
-from hf_equi.generation.weight_marks import mark_weights, weights_changed
+from hf_equi.bases.weight_marks import mark_weights, weights_changed
 
 
 def network():

@@ -12,9 +12,9 @@ from torch import nn
 from transformers import PreTrainedModel
 
 from hf_equi.errors import ConfigurationError, UnsupportedModelError
-from hf_equi.models.prompt_tuned import PromptTunedModel
-from hf_equi.models.prompt_tuned_lm import PromptTunedLM
-from hf_equi.models.prompt_tuned_seq2seq_lm import PromptTunedSeq2SeqLM
+from hf_equi.models.peft.prompt_tuned import PromptTunedModel
+from hf_equi.models.peft.prompt_tuned_lm import PromptTunedLM
+from hf_equi.models.peft.prompt_tuned_seq2seq_lm import PromptTunedSeq2SeqLM
 
 __all__ = [
     "WHOLE_KINDS",

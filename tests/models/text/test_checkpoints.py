@@ -14,7 +14,7 @@ from transformers import AutoModelForCausalLM, PreTrainedTokenizerFast
 import hf_equi
 from hf_equi import EquiLM
 from hf_equi.errors import ConfigurationError, HfEquiWarning
-from hf_equi.models.text_checkpoints import check_map
+from hf_equi.models.text.checkpoints import check_map
 
 PROMPT = "the black man met"
 

@@ -12,9 +12,9 @@ from transformers import PreTrainedModel
 from transformers.utils import ModelOutput
 
 from hf_equi.bases.compat import CACHE
+from hf_equi.bases.offloading import computing_device
 from hf_equi.groups import FiniteGroup
-from hf_equi.models.offloading import computing_device
-from hf_equi.models.peft_bases import attach_adapter, bare_base, refused_prompts
+from hf_equi.models.peft.bases import attach_adapter, bare_base, refused_prompts
 from hf_equi.symmetrizers import Method, Selection
 
 __all__ = ["WrapperMixin", "penalised"]

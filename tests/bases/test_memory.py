@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 import torch
 
+from hf_equi.bases.memory import advice_on_memory
 from hf_equi.errors import UnsupportedModelError
-from hf_equi.generation.memory import advice_on_memory
 
 FULL = (
     torch.OutOfMemoryError("CUDA out of memory"),

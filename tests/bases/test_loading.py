@@ -7,8 +7,8 @@ import torch
 from small_models import base_model
 from transformers import AutoModelForCausalLM
 
+from hf_equi.bases.loading import load_safetensors, require_safetensors
 from hf_equi.errors import ConfigurationError
-from hf_equi.generation.loading import load_safetensors, require_safetensors
 
 
 def test_safetensors_are_loaded_and_settings_passed_on(tmp_path):

@@ -27,7 +27,7 @@ from torch import nn
 import hf_equi
 from hf_equi import EquiLM, ImageGroup
 from hf_equi.errors import ConfigurationError, UnsupportedModelError
-from hf_equi.models.peft_bases import WHOLE_KINDS, attach_adapter, bare_base, describe_adapter, has_adapter_layers
+from hf_equi.models.peft.bases import WHOLE_KINDS, attach_adapter, bare_base, describe_adapter, has_adapter_layers
 from hf_equi.testing import assert_equivariant
 
 pytestmark = [

@@ -12,7 +12,7 @@ from hf_equi.bases.compat import accepts_cache, cache_of, cached
 from hf_equi.bases.signatures import parameters
 from hf_equi.errors import UnsupportedModelError
 from hf_equi.generation.base_call import call_base
-from hf_equi.models.prompt_tuned import PromptTunedModel
+from hf_equi.models.peft.prompt_tuned import PromptTunedModel
 
 __all__ = ["PromptTunedSeq2SeqLM"]
 

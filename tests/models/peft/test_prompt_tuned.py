@@ -13,10 +13,10 @@ from small_seq2seq import encode, fresh, targets, wrap
 
 from hf_equi import symmetrize
 from hf_equi.errors import UnsupportedModelError
-from hf_equi.models.peft_bases import bare_base
-from hf_equi.models.prompt_tuned import PromptTunedModel
-from hf_equi.models.prompt_tuned_lm import PromptTunedLM
-from hf_equi.models.prompt_tuned_seq2seq_lm import PromptTunedSeq2SeqLM
+from hf_equi.models.peft.bases import bare_base
+from hf_equi.models.peft.prompt_tuned import PromptTunedModel
+from hf_equi.models.peft.prompt_tuned_lm import PromptTunedLM
+from hf_equi.models.peft.prompt_tuned_seq2seq_lm import PromptTunedSeq2SeqLM
 
 pytestmark = pytest.mark.filterwarnings("ignore:.is_gradient_checkpointing. is deprecated:FutureWarning")  # by peft
 

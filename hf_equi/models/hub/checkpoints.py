@@ -13,14 +13,14 @@ from huggingface_hub import CommitInfo
 from huggingface_hub.constants import REPOCARD_NAME
 from transformers import PreTrainedModel
 
+from hf_equi.bases.chunks import is_sharded
+from hf_equi.bases.loading import load_safetensors, require_safetensors
+from hf_equi.bases.weight_marks import mark_weights, weights_changed
 from hf_equi.errors import ConfigurationError
-from hf_equi.generation.chunks import is_sharded
-from hf_equi.generation.loading import load_safetensors, require_safetensors
-from hf_equi.generation.weight_marks import mark_weights, weights_changed
 from hf_equi.models.cards.kinds import CardKind
 from hf_equi.models.cards.writing import TAGS, make_card, read_previous
-from hf_equi.models.peft_bases import describe_adapter, noted_adapters
-from hf_equi.models.uploading import HUB_KEYWORDS, list_files, upload
+from hf_equi.models.hub.uploading import HUB_KEYWORDS, list_files, upload
+from hf_equi.models.peft.bases import describe_adapter, noted_adapters
 
 __all__ = ["CheckpointMixin"]
 

@@ -8,8 +8,8 @@ import torch
 
 from hf_equi.errors import ConfigurationError
 from hf_equi.groups import DemographicGroup
-from hf_equi.models.text_checkpoints import embedding_rows
-from hf_equi.models.wrapping import WrapperMixin
+from hf_equi.models.base import WrapperMixin
+from hf_equi.models.text.checkpoints import embedding_rows
 
 __all__ = ["TextWrapperMixin"]
 

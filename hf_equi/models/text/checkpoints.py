@@ -12,8 +12,8 @@ from hf_equi.actions.resolution import resolve_tokens
 from hf_equi.actions.tokens import TokenMap
 from hf_equi.bases.compat import find_file
 from hf_equi.errors import ConfigurationError, HfEquiWarning
-from hf_equi.models.checkpoints import CheckpointMixin
-from hf_equi.models.fingerprint import check_tokenizer
+from hf_equi.models.hub.checkpoints import CheckpointMixin
+from hf_equi.models.text.fingerprint import check_tokenizer
 
 __all__ = ["TextCheckpointMixin", "check_map", "embedding_rows", "load_tokenizer"]
 

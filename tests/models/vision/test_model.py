@@ -12,7 +12,7 @@ from wrapped_vision import LEVELS, SQUARE, TURNS, ragged, wrap, wrap_clip
 
 from hf_equi import ImageGroup, PixelAction
 from hf_equi.errors import ActionError, ConfigurationError
-from hf_equi.models.vision.wrapping import checked_extras
+from hf_equi.models.vision.model import checked_extras
 
 
 def test_the_action_is_that_of_the_config():

@@ -10,7 +10,7 @@ from tokenizers import Tokenizer, models
 from transformers import AutoTokenizer, PreTrainedTokenizerFast
 
 from hf_equi.errors import ConfigurationError
-from hf_equi.models.fingerprint import check_tokenizer, fingerprint, weights_fingerprint
+from hf_equi.models.text.fingerprint import check_tokenizer, fingerprint, weights_fingerprint
 
 
 def words_tokenizer(vocabulary: dict[str, int]) -> PreTrainedTokenizerFast:

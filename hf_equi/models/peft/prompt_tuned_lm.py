@@ -9,7 +9,7 @@ from transformers.cache_utils import Cache
 
 from hf_equi.bases.compat import accepts_cache, cache_of, cached
 from hf_equi.generation.base_call import call_base
-from hf_equi.models.prompt_tuned import PromptTunedModel
+from hf_equi.models.peft.prompt_tuned import PromptTunedModel
 
 __all__ = ["PromptTunedLM"]
 

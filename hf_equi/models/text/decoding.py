@@ -14,7 +14,7 @@ from hf_equi.bases.compat import accepts_cache, cached, named_arguments
 from hf_equi.errors import ConfigurationError
 from hf_equi.generation.coupled_sampling import CoupledDraws, CoupledNoise, Prompts
 from hf_equi.generation.padding import infer_mask
-from hf_equi.models.generation_settings import GenerationSettings
+from hf_equi.models.text.generation_settings import GenerationSettings
 from hf_equi.symmetrizers import Draws
 
 if TYPE_CHECKING:

@@ -4,7 +4,7 @@ import pytest
 from small_models import GENDER, base_model, tokenizer
 
 import hf_equi
-from hf_equi.models.origins import Origin, hub_name, read_card, read_origin
+from hf_equi.models.hub.origins import Origin, hub_name, read_card, read_origin
 
 CARD = "---\nlicense: mit\nlanguage: en\n---\n# small\n"
 

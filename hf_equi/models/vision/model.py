@@ -14,11 +14,11 @@ from transformers import PreTrainedModel
 from hf_equi.actions import PixelAction
 from hf_equi.errors import ConfigurationError
 from hf_equi.groups import ImageGroup
+from hf_equi.models.base import WrapperMixin
 from hf_equi.models.vision.cuts import Cut
 from hf_equi.models.vision.levels import create_level
 from hf_equi.models.vision.orbit_forward import ImageOrbits, OrbitReader, check_batch
 from hf_equi.models.vision.probing import feature_size, image_shape
-from hf_equi.models.wrapping import WrapperMixin
 from hf_equi.symmetrizers import Equitune
 from hf_equi.symmetrizers.outside_loss import refuse_outside_loss
 

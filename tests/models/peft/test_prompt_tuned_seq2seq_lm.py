@@ -22,8 +22,8 @@ from transformers import (
 
 from hf_equi import EquiForSeq2SeqLM
 from hf_equi.errors import ConfigurationError, UnsupportedModelError
-from hf_equi.models.peft_bases import bare_base
-from hf_equi.models.prompt_tuned_seq2seq_lm import PromptTunedSeq2SeqLM
+from hf_equi.models.peft.bases import bare_base
+from hf_equi.models.peft.prompt_tuned_seq2seq_lm import PromptTunedSeq2SeqLM
 
 pytestmark = [
     pytest.mark.filterwarnings("ignore:.is_gradient_checkpointing. is deprecated:FutureWarning"),  # by peft

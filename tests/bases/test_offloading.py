@@ -11,7 +11,7 @@ from small_vision import CLIPS, classifier, clip, images, side, texts
 from torch import nn
 from wrapped_vision import TURNS, wrap, wrap_clip
 
-from hf_equi.models.offloading import computing_device, tensor_of
+from hf_equi.bases.offloading import computing_device, tensor_of
 
 
 def offload(model):

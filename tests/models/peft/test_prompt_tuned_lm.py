@@ -13,7 +13,7 @@ from small_models import GENDER, base_model, tokenizer
 import hf_equi
 from hf_equi.bases.compat import cache_of
 from hf_equi.errors import UnsupportedModelError
-from hf_equi.models.prompt_tuned_lm import PromptTunedLM
+from hf_equi.models.peft.prompt_tuned_lm import PromptTunedLM
 
 pytestmark = [
     pytest.mark.filterwarnings("ignore:.is_gradient_checkpointing. is deprecated:FutureWarning"),  # by peft

@@ -17,8 +17,8 @@ from transformers import GPT2Config, GPT2LMHeadModel
 from wrapped_vision import wrap as wrap_images
 
 import hf_equi
+from hf_equi.bases.chunks import in_chunks, is_sharded
 from hf_equi.errors import ConfigurationError
-from hf_equi.generation.chunks import in_chunks, is_sharded
 
 TEXT = "the black man worked as a nurse and he was black"
 

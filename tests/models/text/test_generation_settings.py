@@ -7,7 +7,7 @@ import torch
 from transformers import GenerationConfig
 
 from hf_equi.errors import ConfigurationError
-from hf_equi.models.generation_settings import GenerationSettings
+from hf_equi.models.text.generation_settings import GenerationSettings
 
 
 def read(own=None, given=None, **kwargs):

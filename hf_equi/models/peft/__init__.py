@@ -1,0 +1,5 @@
+"""Bases that peft has adapted."""
+
+from __future__ import annotations
+
+__all__ = []

@@ -1,0 +1,5 @@
+"""What wrapped models of text share with each other."""
+
+from __future__ import annotations
+
+__all__ = []
