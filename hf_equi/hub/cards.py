@@ -11,7 +11,7 @@ from transformers import PreTrainedModel
 
 from hf_equi.errors import ConfigurationError
 from hf_equi.hub.checkpoints import load_checkpoint
-from hf_equi.models.hub.checkpoints import CheckpointMixin
+from hf_equi.models.base import EquiPreTrainedModel
 
 __all__ = ["write_card"]
 
@@ -63,7 +63,7 @@ def write_card(
     stores_base = True
     if isinstance(model, str | os.PathLike):
         model, stores_base = load_checkpoint(Path(model))
-    if not isinstance(model, CheckpointMixin):
+    if not isinstance(model, EquiPreTrainedModel):
         raise ConfigurationError(
             f"A {type(model).__name__} is not symmetrised, so it has no such card: hf_equi.symmetrize(model, group)"
         )

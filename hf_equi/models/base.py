@@ -1,9 +1,8 @@
-"""What every wrapped model does with its base: hold it, share its config, pass on its embeddings."""
+"""What every wrapped model is: a base, an action and a method inside a `PreTrainedModel`."""
 
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable
 from typing import Any, ClassVar, TypeVar
 
 import torch
@@ -13,39 +12,90 @@ from transformers.utils import ModelOutput
 
 from hf_equi.bases.compat import CACHE
 from hf_equi.bases.offloading import computing_device
+from hf_equi.errors import ConfigurationError
 from hf_equi.groups import FiniteGroup
+from hf_equi.models.hub.checkpoints import CheckpointMixin
 from hf_equi.models.peft.bases import attach_adapter, bare_base, refused_prompts
 from hf_equi.symmetrizers import Method, Selection
 
-__all__ = ["WrapperMixin", "penalised"]
+__all__ = ["EquiPreTrainedModel", "penalised"]
 
 _Output = TypeVar("_Output", bound=ModelOutput)
 
 
-class WrapperMixin:
-    """The base inside a `PreTrainedModel`. Comes before it in the bases of a model."""
+class EquiPreTrainedModel(CheckpointMixin, PreTrainedModel):  # type: ignore[misc]
+    r"""A pretrained model made equivariant to a group: the part that all tasks share.
+
+    $$ M_G(gx) = g M_G(x) $$
+
+    A model of a task names its `config_class`, `auto_class` and `card_kind`, and writes `check_base`, `make_action`
+    and `forward`. It holds the base (`base`), how the group acts (`action`), how an orbit becomes one output
+    (`method`), and the networks of the method (`select_network`, `lambda_network`).
+
+    Args:
+        config: Its configuration.
+        base: The base model, shared and not copied; by default a new one from the configuration.
+
+    Raises:
+        UnsupportedModelError: For a base that cannot be wrapped.
+        ConfigurationError: For a configuration without a group.
+    """
 
     auto_class: ClassVar[Any]
-    """The Auto class of the bases."""
-    base: PreTrainedModel
+    """The Auto class of the bases, and of the model itself."""
+    base_model_prefix = "base"
+    base: Any
     config: Any
     supports_gradient_checkpointing: bool
     _made: tuple[tuple[Any, ...], Method]
-    _skip_keys_device_placement: ClassVar[list[str]] = [CACHE]
+    _skip_keys_device_placement = [CACHE]  # noqa: RUF012  as transformers declares it
     _supports_sdpa = True
     _supports_flash_attn = True
     _supports_flex_attn = True
     _supports_attention_backend = True
 
-    def _wrap(self, base: PreTrainedModel | None, check: Callable[[PreTrainedModel], None]) -> None:
-        """Hold a base, or a new one from the config, if `check` does not refuse it."""
+    def __init__(self, config: Any, base: PreTrainedModel | None = None) -> None:
+        if not config.has_group:
+            raise ConfigurationError(
+                f"An {type(self).__name__} needs a group, with all that its config stores of one: make one with "
+                "hf_equi.symmetrize(model, group)."
+            )
+        if base is not None:
+            config._attn_implementation = base.config._attn_implementation
+        super().__init__(config)
+        self._hold(base)
+        self.prepare()
+        self.post_init()  # type: ignore[no-untyped-call]
+
+    @classmethod
+    def check_base(cls, base: PreTrainedModel | type[PreTrainedModel]) -> None:
+        """Refuse a base that cannot be wrapped.
+
+        Raises:
+            UnsupportedModelError: For such a base; the message says which can be.
+        """
+        raise NotImplementedError
+
+    def make_action(self, group: Any) -> Any:
+        """How the config's group acts on what the model reads."""
+        raise NotImplementedError
+
+    def prepare(self) -> None:
+        """Make what else the model holds, once its base and its method are there: nothing, by default."""
+
+    def input_shape(self) -> tuple[int, ...] | None:
+        """The shape of one input, for a network that selects members; `None` for texts."""
+        return None
+
+    def _hold(self, base: PreTrainedModel | None) -> None:
+        """Hold a base, or a new one from the config, if `check_base` does not refuse it."""
         self._owns_weights = base is None
         self._peft_base: tuple[Any, ...] = ()
         self._frozen: tuple[str, ...] = ()
         if base is None:
             self.config.name_classes()
             base = self._new_base()
-        check(base)
+        self.check_base(base)
         self.base = base
         # One config object, so that edits to either model's are seen by both.
         self.config.base_config = base.config
@@ -53,7 +103,7 @@ class WrapperMixin:
             self.config.follow_base()
         self._share_quantization(base)
         self._made = (self.config.method_key, self.config.create_method())
-        network = self.method.select.create_network(self.config.read_group(), self._input_shape())
+        network = self.method.select.create_network(self.config.read_group(), self.input_shape())
         if network is not None:
             self.select_network = self._placed(network)
         self._is_stateful = base._is_stateful
@@ -63,7 +113,7 @@ class WrapperMixin:
         self._loaded_base = None
         self._action: Any = None
 
-    def _returned(self, result: _Output, return_dict: bool | None) -> _Output | tuple[Any, ...]:
+    def returned(self, result: _Output, return_dict: bool | None) -> _Output | tuple[Any, ...]:
         """The output, or a tuple of it where the call asks for one or else the config, as in transformers."""
         wanted = self.config.return_dict if return_dict is None else return_dict
         return result if wanted else result.to_tuple()
@@ -109,7 +159,7 @@ class WrapperMixin:
             key, method = self._made = (self.config.method_key, self.config.create_method())
         return method
 
-    def _select(
+    def select_members(
         self, action: Any, x: torch.Tensor, mask: torch.Tensor | None = None, to_score: bool = False
     ) -> Selection:
         """The members that the method asks for; with `to_score` those to score a known output with."""
@@ -119,10 +169,6 @@ class WrapperMixin:
             return select.to_score(action, x, mask, network=network)
         return select(action, x, mask, network=network)
 
-    def _input_shape(self) -> tuple[int, ...] | None:
-        """The shape of one input; `None` for texts."""
-        return None
-
     def _placed(self, network: nn.Module) -> nn.Module:
         """A network of the method where the base computes, in float32 at least."""
         # While a checkpoint is loaded all weights are made without numbers, and get a device with them.
@@ -130,7 +176,7 @@ class WrapperMixin:
         device = None if empty else computing_device(self.base)
         return network.to(device=device, dtype=torch.promote_types(self.base.dtype, torch.float32))
 
-    def _add_network(self, features: int) -> None:
+    def add_network(self, features: int) -> None:
         """Make the network by which the method weighs members, for features of a size."""
         weigh = self.method.network_weights
         if weigh is not None:
@@ -146,16 +192,26 @@ class WrapperMixin:
     def action(self) -> Any:
         """How the group acts on what the model reads: rebuilt from the config, never from stored tables."""
         if self._action is None:
-            self._action = self._stored_action(self.config.read_group())
+            self._action = self.make_action(self.config.read_group())
         return self._action
 
-    def _stored_action(self, group: Any) -> Any:
-        """The action of the config's group."""
-        raise NotImplementedError
+    def checked_extras(self, kwargs: dict[str, Any]) -> dict[str, Any]:
+        """What the base is given beside its inputs, which is what the caller gave and this model has not taken.
+
+        Raises:
+            ConfigurationError: For hidden states or attentions.
+        """
+        if kwargs.pop("output_hidden_states", None) or kwargs.pop("output_attentions", None):
+            raise ConfigurationError(
+                f"An {type(self).__name__} has scores alone: hidden states and attentions are those of the members of "
+                "an orbit. Ask the base for them: model.unwrap()."
+            )
+        return {key: value for key, value in kwargs.items() if value is not None}
 
     def get_input_embeddings(self) -> nn.Module:
         """The base's."""
-        return self.base.get_input_embeddings()
+        embeddings: nn.Module = self.base.get_input_embeddings()
+        return embeddings
 
     def set_input_embeddings(self, value: nn.Module) -> None:
         """Set the base's."""
@@ -178,13 +234,13 @@ class WrapperMixin:
         """
         if target == "embeddings.word_embeddings":  # no model has it that keeps all but its networks in `base`
             raise refused_prompts(type(self).__name__)
-        part: nn.Module = super().get_submodule(target)  # type: ignore[misc]  # from nn.Module
+        part: nn.Module = super().get_submodule(target)
         return part
 
     def init_weights(self) -> None:
         """Initialise and tie the weights of a new base; one that was passed in stays to the bit as it is."""
         if self._owns_weights:
-            super().init_weights()  # type: ignore[misc]  # from PreTrainedModel
+            super().init_weights()  # type: ignore[no-untyped-call]
 
     def _init_weights(self, module: nn.Module) -> None:
         """Weights that a checkpoint lacks: of the method's networks as torch does, of the base as the base does."""

@@ -24,6 +24,11 @@ class Selection:
     elements: torch.Tensor
     penalty: torch.Tensor | None = None
 
+    @property
+    def only(self) -> torch.Tensor | None:
+        """The one element of each sample, `(B,)`, where one was selected."""
+        return self.elements[:, 0] if self.elements.shape[1] == 1 else None
+
 
 class Draws:
     """A source of random group elements: the global generator of torch.

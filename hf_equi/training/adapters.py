@@ -27,7 +27,7 @@ from safetensors import safe_open
 from safetensors.torch import save_file
 
 from hf_equi.errors import ConfigurationError, HfEquiWarning
-from hf_equi.models.base import WrapperMixin
+from hf_equi.models.base import EquiPreTrainedModel
 from hf_equi.models.clip import EquiCLIPModel
 from hf_equi.models.peft.bases import WHOLE_KINDS, check_acts_in_layers, refused_prompts
 
@@ -204,12 +204,12 @@ def load_adapter(
 
 
 def _require_wrapper(model: Any) -> None:
-    if isinstance(model, PeftModel) and isinstance(model.get_base_model(), WrapperMixin):
+    if isinstance(model, PeftModel) and isinstance(model.get_base_model(), EquiPreTrainedModel):
         raise ConfigurationError(
             "This symmetrised model has an adapter already. Add another with model.add_adapter(name, "
             "adapter_config(model.get_base_model(), config)), or merge the first: model.merge_and_unload()."
         )
-    if not isinstance(model, WrapperMixin):
+    if not isinstance(model, EquiPreTrainedModel):
         raise ConfigurationError(
             f"A {type(model).__name__} is not symmetrised: make a model with hf_equi.symmetrize(model, group). "
             "Adapters of other models need peft alone."

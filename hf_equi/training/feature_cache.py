@@ -10,7 +10,7 @@ import torch
 from datasets import Array2D, Dataset, Features, Image
 
 from hf_equi.errors import ConfigurationError
-from hf_equi.models.vision.model import VisionWrapperMixin
+from hf_equi.models.vision.model import EquiVisionModel
 from hf_equi.models.vision.probing import feature_size
 
 __all__ = ["FEATURES_COLUMN", "cache_features"]
@@ -74,7 +74,7 @@ def cache_features(model: Any, dataset: Dataset, *, column: str = "pixel_values"
 
 
 def _check_model(model: Any) -> None:
-    if not isinstance(model, VisionWrapperMixin):
+    if not isinstance(model, EquiVisionModel):
         raise ConfigurationError(
             f"A {type(model).__name__} has no features of orbits: pass a model of images of hf_equi.symmetrize"
         )

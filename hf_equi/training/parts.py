@@ -8,7 +8,7 @@ from torch import nn
 
 from hf_equi.checks import check_choice
 from hf_equi.errors import ConfigurationError
-from hf_equi.models.base import WrapperMixin
+from hf_equi.models.base import EquiPreTrainedModel
 from hf_equi.models.image_classification import EquiForImageClassification
 from hf_equi.models.peft.bases import is_adapted
 
@@ -65,7 +65,7 @@ def require_wrapper(model: Any) -> None:
     Raises:
         ConfigurationError: For such a model.
     """
-    if not isinstance(model, WrapperMixin):
+    if not isinstance(model, EquiPreTrainedModel):
         raise ConfigurationError(
             f"A {type(model).__name__} has no phases: make a model with hf_equi.symmetrize(model, group). Of one that "
             "peft has wrapped, peft says what is trained."

@@ -21,12 +21,11 @@ from hf_equi.generation.orbit_forward import OrbitInputs, forward_orbit
 from hf_equi.groups import DemographicGroup
 from hf_equi.models.base import penalised
 from hf_equi.models.cards.kinds import CardKind
-from hf_equi.models.cards.text_kinds import CausalLMCard
+from hf_equi.models.causal_lm.card import CausalLMCard
 from hf_equi.models.causal_lm.configuration_equi_lm import EquiLMConfig
 from hf_equi.models.causal_lm.explanation import TokenExplanation, explain_tokens
-from hf_equi.models.text.checkpoints import TextCheckpointMixin
 from hf_equi.models.text.decoding import DecodingMixin
-from hf_equi.models.text.model import TextWrapperMixin
+from hf_equi.models.text.model import EquiTextModel
 from hf_equi.symmetrizers import Selection
 from hf_equi.symmetrizers.outside_loss import check_outside_loss
 
@@ -54,9 +53,7 @@ class EquiCausalLMOutput(CachedOutput):
     chosen_element: torch.Tensor | None = None
 
 
-class EquiLM(  # type: ignore[misc]
-    TextWrapperMixin, TextCheckpointMixin, DecodingMixin, PreTrainedModel, AnyReleaseGenerationMixin
-):
+class EquiLM(DecodingMixin, EquiTextModel, AnyReleaseGenerationMixin):  # type: ignore[misc]
     r"""A causal language model made equivariant to a demographic group, without retraining.
 
     $$ \log p_G(v \mid x) = \text{normalise} \frac{1}{|G|} \sum_{g \in G} \log p_M(g(v) \mid gx) $$
@@ -93,22 +90,19 @@ class EquiLM(  # type: ignore[misc]
     action_class: ClassVar[type] = TokenAction
     tractable: ClassVar[bool] = True
     """Whether `forward` gives the law of the texts that are generated."""
-    base_model_prefix = "base"
     main_input_name = "input_ids"
 
-    def __init__(self, config: EquiLMConfig, base: PreTrainedModel | None = None) -> None:
-        if not config.has_group:
-            raise ConfigurationError(
-                "An EquiLM needs a group and its tokens: make one with hf_equi.symmetrize(model, group)."
-            )
-        if base is not None:
-            config._attn_implementation = base.config._attn_implementation
-        super().__init__(config)
-        self._wrap(base, check_base)
-        self.loss_type = "ForCausalLM"
-        self.post_init()  # type: ignore[no-untyped-call]
+    @classmethod
+    def check_base(cls, base: PreTrainedModel | type[PreTrainedModel]) -> None:
+        """Refuse a base whose cache cannot hold orbits."""
+        check_base(base)
 
-    def _stored_action(self, group: DemographicGroup) -> TokenAction:
+    def prepare(self) -> None:
+        """Name the loss."""
+        self.loss_type = "ForCausalLM"
+
+    def make_action(self, group: DemographicGroup) -> TokenAction:
+        """The group on tokens."""
         return TokenAction(group, TokenMap.from_dict(self.config.token_map))
 
     def _new_action(self, group: DemographicGroup) -> TokenAction:
@@ -156,7 +150,7 @@ class EquiLM(  # type: ignore[misc]
         """
         if input_ids is None or inputs_embeds is not None:
             raise ConfigurationError("A group acts on tokens, so EquiLM needs input_ids and cannot read inputs_embeds")
-        items = self._count(labels, kwargs)
+        items, action = self._count(labels, kwargs), self.resolve(group)
         inputs = OrbitInputs(
             input_ids=input_ids,
             attention_mask=attention_mask,
@@ -166,20 +160,16 @@ class EquiLM(  # type: ignore[misc]
             logits_to_keep=logits_to_keep if labels is None else 0,  # the loss needs all places
             prompt_length=_prompt_length(input_ids, labels),
             chunk=self.config.orbit_chunk_size,
-            extras=_extras(kwargs),
+            extras=self.checked_extras(kwargs),
         )
-        action = self.resolve(group)
-        chosen = Selection(elements[:, None]) if elements is not None else None
-        selection = chosen or self._members(action, inputs, labels is not None)
-        members = selection.elements
-        out = forward_orbit(self.base, action, self.method, members, inputs)
+        selection = self._members(action, inputs, elements, labels is not None)
+        out = forward_orbit(self.base, action, self.method, selection.elements, inputs)
         loss = None if labels is None else self._loss(out.combined, labels, attention_mask, items)
-        one = members[:, 0] if members.shape[1] == 1 else None
         logits = out.combined if labels is None else out.combined[:, -logits_to_keep:]
         result = EquiCausalLMOutput(
-            loss=penalised(loss, selection), logits=logits, chosen_element=one, **cached(out.cache)
+            loss=penalised(loss, selection), logits=logits, chosen_element=selection.only, **cached(out.cache)
         )
-        return self._returned(result, return_dict)
+        return self.returned(result, return_dict)
 
     def _count(self, labels: torch.Tensor | None, kwargs: dict[str, Any]) -> torch.Tensor | int | None:
         """How many labels there are in all, where that is told; refused to those who would compute another loss."""
@@ -188,8 +178,12 @@ class EquiLM(  # type: ignore[misc]
         check_outside_loss(labels, items, {_WEIGHS: weighs, _COMPILED: compiled})
         return items
 
-    def _members(self, action: TokenAction, inputs: OrbitInputs, scores_labels: bool) -> Selection:
+    def _members(
+        self, action: TokenAction, inputs: OrbitInputs, elements: torch.Tensor | None, scores_labels: bool
+    ) -> Selection:
         """The elements to run, `(batch, members)`: to decode with where a cache is kept, else to score with."""
+        if elements is not None:
+            return Selection(elements[:, None])
         if isinstance(inputs.cache, OrbitCache):
             return Selection(inputs.cache.orbit.elements)
         places = torch.arange(inputs.input_ids.shape[1], device=inputs.input_ids.device)
@@ -198,7 +192,7 @@ class EquiLM(  # type: ignore[misc]
             prompt = places < inputs.prompt_length[:, None]
         if inputs.attention_mask is not None:
             prompt &= inputs.attention_mask[:, -len(places) :].bool()
-        return self._select(action, inputs.input_ids, prompt, to_score=scores_labels or not inputs.use_cache)
+        return self.select_members(action, inputs.input_ids, prompt, to_score=scores_labels or not inputs.use_cache)
 
     def _loss(
         self, scores: torch.Tensor, labels: torch.Tensor, mask: torch.Tensor | None, items: torch.Tensor | int | None
@@ -214,16 +208,6 @@ class EquiLM(  # type: ignore[misc]
     def explain(self, text: str, group: DemographicGroup | None = None) -> TokenExplanation:
         """Which tokens of a text the group moves, in which forms, and which of its words it does not."""
         return explain_tokens(text, self.resolve(group), self.tokenizer)
-
-
-def _extras(kwargs: dict[str, Any]) -> dict[str, Any]:
-    """What the base is given beside texts."""
-    if kwargs.pop("output_hidden_states", None) or kwargs.pop("output_attentions", None):
-        raise ConfigurationError(
-            "An EquiLM has scores alone: hidden states and attentions are those of the rows of an orbit. Ask the base "
-            "for them: lm.unwrap()."
-        )
-    return {key: value for key, value in kwargs.items() if value is not None}
 
 
 def _prompt_length(input_ids: torch.Tensor, labels: torch.Tensor | None) -> torch.Tensor:

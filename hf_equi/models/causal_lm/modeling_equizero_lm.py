@@ -8,23 +8,21 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import torch
-from transformers import GenerationConfig, LogitsProcessorList, PreTrainedModel, StoppingCriteriaList
+from transformers import GenerationConfig, PreTrainedModel, StoppingCriteriaList
 from transformers.generation import StopStringCriteria
 
-from hf_equi.bases.compat import accepts_cache
 from hf_equi.errors import ConfigurationError, HfEquiWarning
 from hf_equi.generation.equizero_search import EquizeroSearch
 from hf_equi.generation.scorers import RegardScorer, Scorer
 from hf_equi.generation.search_checks import check_search
 from hf_equi.models.cards.kinds import CardKind
-from hf_equi.models.cards.text_kinds import EquizeroLMCard
+from hf_equi.models.causal_lm.card import EquizeroLMCard
 from hf_equi.models.causal_lm.configuration_equizero_lm import EquizeroLMConfig
 from hf_equi.models.causal_lm.modeling_equi_lm import EquiLM
 from hf_equi.models.text.generation_settings import GenerationSettings
 
 if TYPE_CHECKING:
-    from hf_equi.actions import TokenAction, TokenPairAction
-    from hf_equi.groups import DemographicGroup
+    pass
 
 __all__ = ["EquizeroLM"]
 
@@ -126,51 +124,23 @@ class EquizeroLM(EquiLM):
                 "stored: who loads the model passes scorer="
             )
 
-    @accepts_cache(removed="6.0.0")
-    def generate(
-        self,
-        inputs: torch.Tensor | None = None,
-        generation_config: Any = None,
-        logits_processor: LogitsProcessorList | None = None,
-        *args: Any,
-        group: DemographicGroup | TokenAction | TokenPairAction | None = None,
-        seed: int | None = None,
-        scorer: Scorer | None = None,
-        beam_length: int | None = None,
-        **kwargs: Any,
-    ) -> Any:
-        """Generate text by the search, with the sampler settings of `generate` for the drafts.
-
-        Args:
-            inputs: `(batch, tokens)` prompts, or `input_ids=`.
-            generation_config: As in transformers; what it leaves open is read from the model's own.
-            logits_processor: As in transformers.
-            *args: As in transformers.
-            group: Another group, for this call alone.
-            seed: Couples sampling: texts are functions of seed and prompt alone, and the images of each other.
-            scorer: Another scorer, for this call alone.
-            beam_length: Another length of drafts, for this call alone.
-            **kwargs: As in transformers. `use_cache=False` and `cache_implementation` have no effect or are refused.
-                `stop_strings` need no tokenizer.
-
-        Returns:
-            `(batch * num_return_sequences, tokens)`, or an `EquizeroOutput` with `return_dict_in_generate`.
-
-        Raises:
-            ConfigurationError: Without token ids; for a seed that is no number; for another search (`num_beams`,
-                `assistant_model`, `custom_generate`); without a scorer; and as `EquizeroSearch`.
-        """
+    def _read_prompts(self, inputs: torch.Tensor | None, kwargs: dict[str, Any]) -> torch.Tensor:
         for name in ("custom_generate", "assistant_model"):
             if kwargs.get(name) is not None:
                 raise ConfigurationError(f"EquizeroLM is a search of its own: leave {name} out, or call lm.unwrap()")
-        ids = self._read_prompts(inputs, kwargs)
-        settings = GenerationSettings.read(self.generation_config, generation_config, kwargs)
-        settings.check_seed(seed)
-        if settings.num_beams > 1:
+        return super()._read_prompts(inputs, kwargs)
+
+    def _write_texts(
+        self, ids: torch.Tensor, call: tuple[Any, Any], group: Any, seed: int | None, kwargs: dict[str, Any]
+    ) -> Any:
+        """Write texts by the search."""
+        generation_config, logits_processor = call
+        scorer, beam_length = kwargs.pop("scorer", None), kwargs.pop("beam_length", None)
+        if GenerationSettings.read(self.generation_config, generation_config, kwargs).num_beams > 1:
             raise ConfigurationError("EquizeroLM is a search of its own: leave num_beams out")
         words = self.config.action == "words"
         search = EquizeroSearch(
-            (group or self.group) if words else self.resolve(group),  # type: ignore[arg-type]  # checks it itself
+            (group or self.group) if words else self.resolve(group),
             self.tokenizer,
             self.scorer if scorer is None else scorer,
             self.config.beam_length if beam_length is None else beam_length,
@@ -178,10 +148,8 @@ class EquizeroLM(EquiLM):
             streamer=kwargs.get("streamer"),
         )
         config, kwargs = self._own_settings(generation_config, kwargs)
-        args, kwargs = self._pass_stop_strings(config, args, kwargs)
-        return self.base.generate(  # type: ignore[operator]  # of GenerationMixin
-            ids, config, logits_processor, *args, custom_generate=search, seed=seed, **kwargs
-        )
+        kwargs = self._pass_stop_strings(config, kwargs)
+        return self.base.generate(ids, config, logits_processor, custom_generate=search, seed=seed, **kwargs)
 
     def _own_settings(
         self, given: GenerationConfig | None, kwargs: dict[str, Any]
@@ -200,16 +168,13 @@ class EquizeroLM(EquiLM):
                     rest[name] = None
         return config, rest
 
-    def _pass_stop_strings(
-        self, config: GenerationConfig, args: tuple[Any, ...], kwargs: dict[str, Any]
-    ) -> tuple[tuple[Any, ...], dict[str, Any]]:
+    def _pass_stop_strings(self, config: GenerationConfig, kwargs: dict[str, Any]) -> dict[str, Any]:
         """As criteria: `generate` finds no tokenizer for them where the decoding method is a callable."""
         tokenizer = kwargs.pop("tokenizer", None) or self.tokenizer
         strings, config.stop_strings = config.stop_strings, None
         if not strings:
-            return args, kwargs
+            return kwargs
         if getattr(self.base.generation_config, "stop_strings", None):
             kwargs["stop_strings"] = None
-        given = args[0] if args else kwargs.pop("stopping_criteria", None)
-        criteria = StoppingCriteriaList([*(given or []), StopStringCriteria(tokenizer, strings)])
-        return (criteria, *args[1:]), kwargs
+        criteria = [*(kwargs.get("stopping_criteria") or []), StopStringCriteria(tokenizer, strings)]
+        return {**kwargs, "stopping_criteria": StoppingCriteriaList(criteria)}

@@ -83,7 +83,7 @@ class CausalLMTask(TextTask):
         if isinstance(config, EquizeroLMConfig):
             lm: EquiLM = EquizeroLM(config, base, request.settings.get("scorer"))
         else:
-            lm = EquiLM(config, base)  # type: ignore[arg-type]
+            lm = EquiLM(config, base)
         lm.tokenizer = request.companion
         return lm
 

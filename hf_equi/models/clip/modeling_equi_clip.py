@@ -13,14 +13,13 @@ from transformers.modeling_outputs import BaseModelOutputWithPooling
 from transformers.utils import ModelOutput
 
 from hf_equi.errors import ConfigurationError
-from hf_equi.models.cards.image_kinds import CLIPCard, SiglipCard
 from hf_equi.models.cards.kinds import CardKind
+from hf_equi.models.clip.card import CLIPCard, SiglipCard
 from hf_equi.models.clip.configuration_equi_clip import EquiCLIPConfig, EquiSiglipConfig
-from hf_equi.models.vision.checkpoints import VisionCheckpointMixin
 from hf_equi.models.vision.clip_cuts import ClipCut, check_clip, find_clip_cut
 from hf_equi.models.vision.levels import LINKS, Head, Level, create_level
 from hf_equi.models.vision.losses import labelled_loss
-from hf_equi.models.vision.model import VisionWrapperMixin, checked_extras
+from hf_equi.models.vision.model import EquiVisionModel
 from hf_equi.models.vision.orbit_forward import Combination, combine
 
 __all__ = ["EquiCLIPModel", "EquiCLIPOutput", "EquiSiglipModel"]
@@ -55,7 +54,7 @@ class EquiCLIPOutput(ModelOutput):
         return super().__getitem__("logits_per_image" if k == "logits" else k)  # type: ignore[no-untyped-call]
 
 
-class EquiCLIPModel(VisionWrapperMixin, VisionCheckpointMixin, PreTrainedModel):  # type: ignore[misc]
+class EquiCLIPModel(EquiVisionModel):
     r"""A model that compares images with texts and does not care how an image is turned, without retraining.
 
     $$ f_G(gx) = f_G(x), \qquad f_G(x) = \text{combine}_g\; f(gx) $$
@@ -95,18 +94,18 @@ class EquiCLIPModel(VisionWrapperMixin, VisionCheckpointMixin, PreTrainedModel):
     auto_class: ClassVar[Any] = AutoModelForZeroShotImageClassification
     card_kind: ClassVar[CardKind] = CLIPCard()
     processor_class: ClassVar[Any] = AutoProcessor
-    base_model_prefix = "base"
     accepts_loss_kwargs = False
     _cut: ClipCut
 
-    def __init__(self, config: EquiCLIPConfig, base: PreTrainedModel | None = None) -> None:
-        if not config.has_group:
-            raise ConfigurationError("An EquiCLIPModel needs a group: make one with hf_equi.symmetrize(model, group).")
-        if base is not None:
-            config._attn_implementation = base.config._attn_implementation
-        super().__init__(config)
-        self._wrap_images(base, check_clip, find_clip_cut)
-        self.post_init()  # type: ignore[no-untyped-call]
+    @classmethod
+    def check_base(cls, base: PreTrainedModel | type[PreTrainedModel]) -> None:
+        """Refuse a base of a family that cannot be cut."""
+        check_clip(base)
+
+    @classmethod
+    def find_cut(cls, base: PreTrainedModel) -> ClipCut:
+        """Where the base is cut."""
+        return find_clip_cut(base)
 
     def get_text_features(self, *args: Any, **kwargs: Any) -> Any:
         """The base's."""
@@ -142,14 +141,14 @@ class EquiCLIPModel(VisionWrapperMixin, VisionCheckpointMixin, PreTrainedModel):
                 "Equizero chooses an image's member by its similarity to texts: pass text_features=, or call the model"
             )
         head = self._head(text_features)
-        orbits = self._read_orbits(pixel_values, orbit_features, checked_extras(kwargs))
+        orbits = self._read_orbits(pixel_values, orbit_features, self.checked_extras(kwargs))
         out = combine(orbits, head, self.method, self._level(), self._network, features_only=True)
         if out.features is None:
             raise ConfigurationError(
                 f"At level={self.config.level!r} what is said of texts is combined, and images have no features: use "
                 'level="features" or call the model'
             )
-        return self._returned(BaseModelOutputWithPooling(pooler_output=out.features), return_dict)
+        return self.returned(BaseModelOutputWithPooling(pooler_output=out.features), return_dict)
 
     def forward(
         self,
@@ -185,12 +184,12 @@ class EquiCLIPModel(VisionWrapperMixin, VisionCheckpointMixin, PreTrainedModel):
                 objective, without a loss.
         """
         self._check_losses(labels, return_loss)
-        extras = checked_extras(kwargs)
+        extras = self.checked_extras(kwargs)
         texts = self._texts(input_ids, attention_mask, text_features, extras)
         head = self._head(texts)
         orbits = self._read_orbits(pixel_values, orbit_features, extras)
         out = combine(orbits, head, self.method, self._level(), self._network)
-        return self._returned(self._output(out, texts, labels, bool(return_loss)), return_dict)
+        return self.returned(self._output(out, texts, labels, bool(return_loss)), return_dict)
 
     def _texts(
         self, ids: torch.Tensor | None, mask: torch.Tensor | None, features: Any, extras: dict[str, Any]

@@ -53,6 +53,6 @@ class CLIPTask(VisionTask):
     def wrap(self, config: EquiConfig, base: PreTrainedModel, request: Request) -> EquiCLIPModel:
         """The base in its wrapper, with its processor."""
         kind = EquiSiglipModel if isinstance(config, EquiSiglipConfig) else EquiCLIPModel
-        model = kind(config, base)  # type: ignore[arg-type]
+        model = kind(config, base)
         model.processor = request.companion
         return model

@@ -86,8 +86,7 @@ class CheckpointMixin:
         self._save_companions(Path(save_directory))
 
     def _save_companions(self, folder: Path) -> None:
-        """Save what prepares the inputs of the model."""
-        raise NotImplementedError
+        """Save what prepares the inputs of the model: nothing, by default."""
 
     def save_pretrained(
         self, save_directory: str | os.PathLike[str], *args: Any, save_base: bool = True, **kwargs: Any
@@ -293,8 +292,8 @@ class CheckpointMixin:
 
     @classmethod
     def _load_companions(cls, path: Any, config: Any, hub: dict[str, Any]) -> dict[str, Any]:
-        """What prepares inputs, checked, by the attributes that hold it."""
-        raise NotImplementedError
+        """What prepares inputs, checked, by the attributes that hold it: nothing, by default."""
+        return {}
 
     @classmethod
     def _read_config(cls, path: Any, config: Any, hub: dict[str, Any]) -> Any:

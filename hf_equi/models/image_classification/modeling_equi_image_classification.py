@@ -11,17 +11,16 @@ from transformers import AutoImageProcessor, AutoModelForImageClassification, Pr
 from transformers.loss.loss_utils import LOSS_MAPPING
 from transformers.utils import ModelOutput
 
-from hf_equi.errors import ConfigurationError
-from hf_equi.models.cards.image_kinds import ImageClassifierCard
 from hf_equi.models.cards.kinds import CardKind
 from hf_equi.models.image_classification.base_check import check_classifier
+from hf_equi.models.image_classification.card import ImageClassifierCard
 from hf_equi.models.image_classification.configuration_equi_image_classification import EquiImageClassificationConfig
-from hf_equi.models.vision.checkpoints import VisionCheckpointMixin
 from hf_equi.models.vision.classification_cuts import find_classification_cut
+from hf_equi.models.vision.cuts import Cut
 from hf_equi.models.vision.levels import LINKS, Head
 from hf_equi.models.vision.logits_cut import LogitsCut
 from hf_equi.models.vision.losses import labelled_loss
-from hf_equi.models.vision.model import VisionWrapperMixin, checked_extras
+from hf_equi.models.vision.model import EquiVisionModel
 from hf_equi.models.vision.orbit_forward import combine
 
 __all__ = ["EquiForImageClassification", "EquiImageClassifierOutput"]
@@ -48,7 +47,7 @@ class EquiImageClassifierOutput(ModelOutput):
     group_weights: torch.Tensor | None = None
 
 
-class EquiForImageClassification(VisionWrapperMixin, VisionCheckpointMixin, PreTrainedModel):  # type: ignore[misc]
+class EquiForImageClassification(EquiVisionModel):
     r"""An image classifier that does not care how an image is turned or mirrored, without retraining.
 
     $$ M_G(gx) = M_G(x), \qquad M_G(x) = h\Big(\text{combine}_g\; g^{-1} f(gx)\Big) $$
@@ -87,19 +86,17 @@ class EquiForImageClassification(VisionWrapperMixin, VisionCheckpointMixin, PreT
     auto_class: ClassVar[Any] = AutoModelForImageClassification
     card_kind: ClassVar[CardKind] = ImageClassifierCard()
     processor_class: ClassVar[Any] = AutoImageProcessor
-    base_model_prefix = "base"
     accepts_loss_kwargs = False
 
-    def __init__(self, config: EquiImageClassificationConfig, base: PreTrainedModel | None = None) -> None:
-        if not config.has_group:
-            raise ConfigurationError(
-                "An EquiForImageClassification needs a group: make one with hf_equi.symmetrize(model, group)."
-            )
-        if base is not None:
-            config._attn_implementation = base.config._attn_implementation
-        super().__init__(config)
-        self._wrap_images(base, check_classifier, lambda base: find_classification_cut(base) or LogitsCut())
-        self.post_init()  # type: ignore[no-untyped-call]
+    @classmethod
+    def check_base(cls, base: PreTrainedModel | type[PreTrainedModel]) -> None:
+        """Refuse a base that does not turn images into classes."""
+        check_classifier(base)
+
+    @classmethod
+    def find_cut(cls, base: PreTrainedModel) -> Cut:
+        """Before its head, or behind its logits where that is not known."""
+        return find_classification_cut(base) or LogitsCut()
 
     def forward(
         self,
@@ -125,7 +122,7 @@ class EquiForImageClassification(VisionWrapperMixin, VisionCheckpointMixin, PreT
         """
         self._check_objective(labels)
         self._settle_problem(labels)
-        orbits = self._read_orbits(pixel_values, orbit_features, checked_extras(kwargs))
+        orbits = self._read_orbits(pixel_values, orbit_features, self.checked_extras(kwargs))
         out = combine(orbits, self._head(), self.method, self.config.create_level(), self._network)
         loss = None
         if labels is not None and out.logits is not None:
@@ -134,7 +131,7 @@ class EquiForImageClassification(VisionWrapperMixin, VisionCheckpointMixin, PreT
         result = EquiImageClassifierOutput(
             loss, out.logits, out.features, out.decision.chosen_element, out.decision.margin, weights
         )
-        return self._returned(result, return_dict)
+        return self.returned(result, return_dict)
 
     def _settle_problem(self, labels: torch.Tensor | None) -> None:
         """Find the kind of problem before anything is combined, as transformers finds it: from the first labels."""

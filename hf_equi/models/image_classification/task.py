@@ -56,6 +56,6 @@ class ImageClassificationTask(VisionTask):
 
     def wrap(self, config: EquiConfig, base: PreTrainedModel, request: Request) -> EquiForImageClassification:
         """The base in its wrapper, with its processor."""
-        model = EquiForImageClassification(config, base)  # type: ignore[arg-type]
+        model = EquiForImageClassification(config, base)
         model.processor = request.companion
         return model

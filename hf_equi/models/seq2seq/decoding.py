@@ -9,7 +9,6 @@ from transformers import LogitsProcessorList, StoppingCriteriaList
 from transformers.cache_utils import Cache
 from transformers.modeling_outputs import BaseModelOutput
 
-from hf_equi.bases.compat import accepts_cache, named_arguments
 from hf_equi.errors import ConfigurationError
 from hf_equi.generation.coupled_sampling import Prompts
 from hf_equi.generation.padding import infer_mask
@@ -23,7 +22,6 @@ from hf_equi.symmetrizers.choice import decide
 
 if TYPE_CHECKING:
     from hf_equi.actions import TokenAction, TokenPairAction
-    from hf_equi.groups import DemographicGroup
 
 __all__ = ["PairDecodingMixin"]
 
@@ -31,51 +29,15 @@ __all__ = ["PairDecodingMixin"]
 class PairDecodingMixin(DecodingMixin):
     """`generate` for a group that acts on source and target. Comes before `GenerationMixin` among a model's bases."""
 
-    @accepts_cache(removed="6.0.0")
-    def generate(
-        self,
-        inputs: torch.Tensor | None = None,
-        generation_config: Any = None,
-        logits_processor: LogitsProcessorList | None = None,
-        *args: Any,
-        group: DemographicGroup | TokenAction | TokenPairAction | None = None,
-        seed: int | None = None,
-        **kwargs: Any,
+    def _write_texts(
+        self, ids: torch.Tensor, call: tuple[Any, Any], group: Any, seed: int | None, kwargs: dict[str, Any]
     ) -> Any:
-        """Write targets, as `GenerationMixin.generate` with all its settings.
-
-        Synchronised decoding runs the strategy on the combined scores of each step. With independent decoding each
-        member is decoded alone by the strategy, and the text is the best token of the combined outputs at each place.
-        Equizero decodes every member greedily and takes the one with the least loss; other strategies than greedy
-        then decode once more, with that member alone.
-
-        Args:
-            inputs: `(batch, length)` sources, or `input_ids=`.
-            generation_config: As in transformers.
-            logits_processor: As in transformers; acts in the user's own frame.
-            *args: As in transformers.
-            group: Another group, for this call alone.
-            seed: Couples sampling: a text is a function of the seed and its source alone, and texts of sources that
-                the group maps to each other are mapped to each other. Without a seed, texts are drawn from torch's
-                global generator.
-            **kwargs: As in transformers.
-
-        Returns:
-            As in transformers; with `return_dict_in_generate`, methods of one member add `chosen_element`, and
-            equizero `margin`, `(texts,)`.
-
-        Raises:
-            ConfigurationError: Without token ids; for a seed that is no number, or with sampled beams; for another
-                decoding method where members are decoded alone.
-        """
-        kwargs = named_arguments(args, kwargs)
-        ids, action = self._read_prompts(inputs, kwargs), self.resolve(group)
-        call = (generation_config, logits_processor)
-        loss = self.method.loss
+        """Write targets: by combined scores, by one member, or by each member alone."""
+        loss, action = self.method.loss, self.resolve(group)
         if self.method.select.selects_one or not (self.config.decodes_alone or loss is not None):
-            return super().generate(ids, *call, group=action, seed=seed, **kwargs)
+            return super()._write_texts(ids, call, action, seed, kwargs)
         for name in ("custom_generate", "assistant_model", "prompt_lookup_num_tokens", "encoder_outputs"):
-            if kwargs.get(name) is not None or getattr(generation_config, name, None) is not None:
+            if kwargs.get(name) is not None or getattr(call[0], name, None) is not None:
                 raise ConfigurationError(
                     f"The members of {self.config.method!r} are decoded each alone: leave {name} out, or take "
                     'method="equitune" with decoding="synchronised"'
@@ -97,7 +59,6 @@ class PairDecodingMixin(DecodingMixin):
         """Decode every member greedily, and take the one that the model is surest of."""
         config, processors = call
         settings = GenerationSettings.read(self.generation_config, config, kwargs)
-        settings.check_seed(seed)
         greedy = not settings.do_sample and settings.num_beams == 1
         orbit, rows = self._members(action, ids, kwargs)
         start, watch = self._start_length(config, kwargs), StopWatch()
@@ -107,7 +68,7 @@ class PairDecodingMixin(DecodingMixin):
         if not greedy:
             config, draft = as_greedy(config or self.generation_config, draft)
         watched = LogitsProcessorList([*(processors or []), steps])
-        drafts = super().generate(draft.pop("input_ids"), config, watched, group=action, **draft)
+        drafts = super()._write_texts(draft.pop("input_ids"), (config, watched), action, None, draft)
         chosen, decision = decide(orbit, steps.losses())
         if greedy:
             out = take_rows(drafts, chosen, start + int(steps.lengths()[chosen].max()))
@@ -115,7 +76,7 @@ class PairDecodingMixin(DecodingMixin):
                 write_to(streamer, out, start)
         else:
             kwargs["elements"] = decision.chosen_element
-            out = super().generate(ids, *call, group=action, seed=seed, **kwargs)
+            out = super()._write_texts(ids, call, action, seed, kwargs)
         if not isinstance(out, torch.Tensor):
             samples = len(out.sequences) // len(ids)
             out.chosen_element = orbit.element_of_row[chosen].repeat_interleave(samples)
@@ -133,7 +94,6 @@ class PairDecodingMixin(DecodingMixin):
         """Decode each member alone by the strategy, and combine whole outputs."""
         config, processors = call
         settings = GenerationSettings.read(self.generation_config, config, kwargs)
-        settings.check_seed(seed)
         if kwargs.get("attention_mask") is None:
             kwargs["attention_mask"] = infer_mask(ids, settings.pad_token_id, settings.eos_token_ids)
         kwargs.pop("return_dict_in_generate", None)
@@ -142,7 +102,7 @@ class PairDecodingMixin(DecodingMixin):
         start, watch = self._start_length(config, kwargs), StopWatch()
         rows |= {"return_dict_in_generate": True, "output_scores": True}
         draft = _with_criteria(rows, watch) if settings.num_beams == 1 else dict(rows)
-        out = super().generate(draft.pop("input_ids"), config, processors, group=action, seed=seed, **draft)
+        out = super()._write_texts(draft.pop("input_ids"), (config, processors), action, seed, draft)
         samples = len(out.sequences) // orbit.rows
         combination = WholeOutputs(action.group, orbit, self.method, settings.eos_token_ids, settings.pad_token_id)
         if settings.num_beams == 1:
@@ -186,7 +146,7 @@ class PairDecodingMixin(DecodingMixin):
         for name, value in limit.items():
             setattr(config, name, value)
         processors = LogitsProcessorList([*(call[1] or []), forced])
-        super().generate(again.pop("input_ids"), config, processors, group=action, **again)
+        super()._write_texts(again.pop("input_ids"), (config, processors), action, None, again)
         scores = forced.scores()
         missing = sequences.shape[1] - start - scores.shape[1]  # all have ended, and nothing more counts
         return torch.nn.functional.pad(scores, (0, 0, 0, missing))

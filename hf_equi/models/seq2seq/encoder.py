@@ -15,7 +15,7 @@ from hf_equi.symmetrizers.weigh import normalise_log_weights
 if TYPE_CHECKING:
     from hf_equi.actions import TokenPairAction
     from hf_equi.groups import DemographicGroup
-    from hf_equi.models.seq2seq.modeling_equi_seq2seq import EquiForSeq2SeqLM
+    from hf_equi.models.text.model import EquiTextModel
 
 __all__ = ["OrbitEncoder"]
 
@@ -29,7 +29,7 @@ class OrbitEncoder(nn.Module):
 
     main_input_name = "input_ids"
 
-    def __init__(self, model: EquiForSeq2SeqLM) -> None:
+    def __init__(self, model: EquiTextModel) -> None:
         super().__init__()
         # Held in a tuple, so that the model does not become its own grandchild.
         self._model = (model,)
@@ -58,16 +58,12 @@ class OrbitEncoder(nn.Module):
             ConfigurationError: Where hidden states or attentions are asked for, or other inputs than ids are given.
         """
         (model,) = self._model
-        if kwargs.get("output_hidden_states") or kwargs.get("output_attentions"):
-            raise ConfigurationError(
-                "An EquiForSeq2SeqLM has scores alone: hidden states and attentions are those of the rows of an "
-                "orbit. Ask the base for them: model.unwrap()."
-            )
+        model.checked_extras(kwargs)
         if unknown := sorted(name for name, value in kwargs.items() if isinstance(value, torch.Tensor)):
             raise ConfigurationError(f"{', '.join(unknown)}: the orbits of a source are made of input_ids alone")
         action = model.resolve(group)
         if elements is None:
-            selection = model._select(action.source, input_ids, attention_mask)
+            selection = model.select_members(action.source, input_ids, attention_mask)
         else:
             selection = Selection(elements[:, None])
         chosen, chunk = selection.elements, model.config.orbit_chunk_size

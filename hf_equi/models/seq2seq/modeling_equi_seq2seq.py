@@ -23,13 +23,13 @@ from hf_equi.generation.orbit_forward import OrbitInputs, forward_orbit
 from hf_equi.groups import DemographicGroup
 from hf_equi.models.base import penalised
 from hf_equi.models.cards.kinds import CardKind
-from hf_equi.models.cards.text_kinds import Seq2SeqCard
+from hf_equi.models.seq2seq.card import Seq2SeqCard
 from hf_equi.models.seq2seq.checkpoints import PairCheckpointMixin
 from hf_equi.models.seq2seq.configuration_equi_seq2seq import EquiSeq2SeqConfig
 from hf_equi.models.seq2seq.decoding import PairDecodingMixin
 from hf_equi.models.seq2seq.encoder import OrbitEncoder
 from hf_equi.models.seq2seq.rollout import Rollout, roll_out_independent, roll_out_synchronised
-from hf_equi.models.text.model import TextWrapperMixin
+from hf_equi.models.text.model import EquiTextModel
 from hf_equi.networks.scheduled_sampling import COLLATE, OWN_TOKENS, ScheduledSampling
 from hf_equi.symmetrizers import Selection
 from hf_equi.symmetrizers.outside_loss import check_outside_loss
@@ -58,7 +58,7 @@ class EquiSeq2SeqLMOutput(CachedOutput):
 
 
 class EquiForSeq2SeqLM(  # type: ignore[misc]
-    TextWrapperMixin, PairCheckpointMixin, PairDecodingMixin, PreTrainedModel, AnyReleaseGenerationMixin
+    PairCheckpointMixin, PairDecodingMixin, EquiTextModel, AnyReleaseGenerationMixin
 ):
     r"""A sequence-to-sequence model made equivariant to a group, without retraining.
 
@@ -88,24 +88,21 @@ class EquiForSeq2SeqLM(  # type: ignore[misc]
     auto_class: ClassVar[Any] = AutoModelForSeq2SeqLM
     card_kind: ClassVar[CardKind] = Seq2SeqCard()
     action_class: ClassVar[type] = TokenPairAction
-    base_model_prefix = "base"
     main_input_name = "input_ids"
 
-    def __init__(self, config: EquiSeq2SeqConfig, base: PreTrainedModel | None = None) -> None:
-        if not config.has_group:
-            raise ConfigurationError(
-                "An EquiForSeq2SeqLM needs a group and its tokens: make one with hf_equi.symmetrize(model, group)."
-            )
-        if base is not None:
-            config._attn_implementation = base.config._attn_implementation
-        super().__init__(config)
-        self._wrap(base, check_seq2seq_base)
+    @classmethod
+    def check_base(cls, base: PreTrainedModel | type[PreTrainedModel]) -> None:
+        """Refuse a base that does not turn texts into texts."""
+        check_seq2seq_base(base)
+
+    def prepare(self) -> None:
+        """Make the network of the method."""
         # Of a base with a cache of its own, `generate` must not make one of keys and values.
         self.__dict__["_supports_default_dynamic_cache"] = self.base._supports_default_dynamic_cache
-        self._add_network(getattr(self.base.config, "encoder_width", None) or self.base.config.hidden_size)
-        self.post_init()  # type: ignore[no-untyped-call]
+        self.add_network(getattr(self.base.config, "encoder_width", None) or self.base.config.hidden_size)
 
-    def _stored_action(self, group: DemographicGroup) -> TokenPairAction:
+    def make_action(self, group: DemographicGroup) -> TokenPairAction:
+        """The group on the tokens of both sides."""
         maps = (TokenMap.from_dict(self.config.source_map), TokenMap.from_dict(self.config.target_map))
         return TokenPairAction.of_maps(group, *maps)
 
@@ -158,7 +155,7 @@ class EquiForSeq2SeqLM(  # type: ignore[misc]
             UnsupportedModelError: For a cache of another model; where memory does not suffice, with advice.
         """
         items = self._count(labels, kwargs)
-        action, extras = self.resolve(group), _extras(kwargs)
+        action, extras = self.resolve(group), self.checked_extras(kwargs)
         source = self._encode(input_ids, attention_mask, encoder_outputs, action, elements)
         if labels is not None and (decoder_input_ids is None or self._draws(decoder_input_ids, labels)):
             sampling = self._toss(labels)
@@ -180,6 +177,18 @@ class EquiForSeq2SeqLM(  # type: ignore[misc]
         out = forward_orbit(self.base, action.target, self.method, source.elements, orbit_inputs)
         rollout = Rollout(out.combined, labels, out.decision)
         return self._finish(rollout, out.cache, source, items, return_dict)
+
+    def checked_extras(self, kwargs: dict[str, Any]) -> dict[str, Any]:
+        """What the base is given beside source and target.
+
+        Raises:
+            ConfigurationError: For embeddings, hidden states or attentions.
+        """
+        if kwargs.get("inputs_embeds") is not None or kwargs.get("decoder_inputs_embeds") is not None:
+            raise ConfigurationError(
+                "A group acts on tokens, so EquiForSeq2SeqLM cannot read embeddings: pass token ids"
+            )
+        return super().checked_extras(kwargs)
 
     def _count(self, labels: torch.Tensor | None, kwargs: dict[str, Any]) -> torch.Tensor | int | None:
         """How many labels there are in all, where that is told; refused to those who would compute another loss."""
@@ -244,7 +253,7 @@ class EquiForSeq2SeqLM(  # type: ignore[misc]
         weights = None if encoded.log_weights is None else encoded.log_weights.softmax(1)
         scores = rollout.scores if self._normalised else rollout.scores.log_softmax(-1)
         result = EquiSeq2SeqLMOutput(loss, scores, cache, encoded, chosen, rollout.decision.margin, weights)
-        return self._returned(result, return_dict)
+        return self.returned(result, return_dict)
 
     def prepare_decoder_input_ids_from_labels(self, labels: torch.Tensor) -> torch.Tensor:
         """The labels behind the start token, as the base shifts them."""
@@ -280,15 +289,3 @@ def _required(ids: torch.Tensor | None) -> torch.Tensor:
     if ids is None:
         raise ConfigurationError(f"EquiForSeq2SeqLM needs decoder_input_ids or labels. {COLLATE}")
     return ids
-
-
-def _extras(kwargs: dict[str, Any]) -> dict[str, Any]:
-    """What the base is given beside source and target."""
-    if kwargs.get("inputs_embeds") is not None or kwargs.get("decoder_inputs_embeds") is not None:
-        raise ConfigurationError("A group acts on tokens, so EquiForSeq2SeqLM cannot read embeddings: pass token ids")
-    if kwargs.pop("output_hidden_states", None) or kwargs.pop("output_attentions", None):
-        raise ConfigurationError(
-            "An EquiForSeq2SeqLM has scores alone: hidden states and attentions are those of the rows of an orbit. "
-            "Ask the base for them: model.unwrap()."
-        )
-    return {key: value for key, value in kwargs.items() if value is not None}

@@ -65,7 +65,7 @@ class Seq2SeqTask(TextTask):
 
     def wrap(self, config: EquiConfig, base: PreTrainedModel, request: Request) -> EquiForSeq2SeqLM:
         """The base in its wrapper, with its tokenizers."""
-        model = EquiForSeq2SeqLM(config, base)  # type: ignore[arg-type]
+        model = EquiForSeq2SeqLM(config, base)
         model.tokenizer = request.companion
         if "target_tokenizer" in request.settings:
             model.target_tokenizer = request.settings["target_tokenizer"]

@@ -53,9 +53,15 @@ class DecodingMixin:
     ) -> Any:
         """Generate text, as `GenerationMixin.generate` with all its settings.
 
+        An `EquiLM` and a synchronised `EquiForSeq2SeqLM` run the strategy on the combined scores of each step. With
+        independent decoding each member is decoded alone by the strategy, and the text is the best token of the
+        combined outputs at each place; equizero decodes every member greedily and takes the one with the least loss,
+        and other strategies than greedy then decode once more, with that member alone. An `EquizeroLM` writes by its
+        search, for whose drafts the settings are.
+
         Args:
-            inputs: `(batch, tokens)` prompts, or `input_ids=`.
-            generation_config: As in transformers.
+            inputs: `(batch, tokens)` prompts or sources, or `input_ids=`.
+            generation_config: As in transformers; what it leaves open is read from the model's own.
             logits_processor: As in transformers; acts in the user's own frame.
             *args: As in transformers.
             group: Another group, for this call alone.
@@ -63,19 +69,30 @@ class DecodingMixin:
                 of the seed and the prompt alone, and texts of prompts that the group maps to each other are mapped to
                 each other. Draw several samples of a prompt with `num_return_sequences`. Without a seed, texts are
                 drawn from torch's global generator.
-            **kwargs: As in transformers.
+            **kwargs: As in transformers. `EquizeroLM` takes `scorer` and `beam_length` too, other ones for this call
+                alone; there `use_cache=False` and `cache_implementation` have no effect or are refused, and
+                `stop_strings` need no tokenizer.
 
         Returns:
-            As in transformers; with `return_dict_in_generate`, methods of one row add `chosen_element`,
-            `(texts,)`.
+            As in transformers, `(texts, tokens)`; with `return_dict_in_generate`, methods of one member add
+            `chosen_element`, `(texts,)`, and equizero of a sequence-to-sequence model `margin` as well. `EquizeroLM`
+            gives an `EquizeroOutput` then.
 
         Raises:
-            ConfigurationError: Without token ids; for a seed that is no number, or with sampled beams.
+            ConfigurationError: Without token ids; for a seed that is no number, or with sampled beams; for another
+                decoding method where members are decoded alone, or by a search; as `EquizeroSearch`.
         """
         kwargs = named_arguments(args, kwargs)
         ids = self._read_prompts(inputs, kwargs)
+        GenerationSettings.read(self.generation_config, generation_config, kwargs).check_seed(seed)
+        return self._write_texts(ids, (generation_config, logits_processor), group, seed, kwargs)
+
+    def _write_texts(
+        self, ids: torch.Tensor, call: tuple[Any, Any], group: Any, seed: int | None, kwargs: dict[str, Any]
+    ) -> Any:
+        """Write texts by the scores of `forward`; the config and the processors of the call are two things in one."""
+        generation_config, logits_processor = call
         settings = GenerationSettings.read(self.generation_config, generation_config, kwargs)
-        settings.check_seed(seed)
         action = self.resolve(group)
         mask = kwargs.get("attention_mask")
         if mask is None:

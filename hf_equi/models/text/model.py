@@ -1,4 +1,4 @@
-"""What every wrapped model of text does beside: act on tokens, and keep the vocabulary that the group moves."""
+"""What every wrapped model of text is: its group acts on tokens, and its vocabulary stays as the group moves it."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ import torch
 
 from hf_equi.errors import ConfigurationError
 from hf_equi.groups import DemographicGroup
-from hf_equi.models.base import WrapperMixin
-from hf_equi.models.text.checkpoints import embedding_rows
+from hf_equi.models.base import EquiPreTrainedModel
+from hf_equi.models.text.checkpoints import TextCheckpointMixin, embedding_rows
 
-__all__ = ["TextWrapperMixin"]
+__all__ = ["EquiTextModel"]
 
 
-class TextWrapperMixin(WrapperMixin):
-    """The base of a language model inside a `PreTrainedModel`. Comes before it in the bases of a model."""
+class EquiTextModel(TextCheckpointMixin, EquiPreTrainedModel):  # type: ignore[misc]
+    """A language model made equivariant to a group that acts on its tokens."""
 
     action_class: ClassVar[type]
     """How groups act on the tokens of such models."""

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable
 from dataclasses import replace
-from typing import Any, ClassVar
+from typing import Any
 
 import torch
 from torch import nn
@@ -14,7 +13,8 @@ from transformers import PreTrainedModel
 from hf_equi.actions import PixelAction
 from hf_equi.errors import ConfigurationError
 from hf_equi.groups import ImageGroup
-from hf_equi.models.base import WrapperMixin
+from hf_equi.models.base import EquiPreTrainedModel
+from hf_equi.models.vision.checkpoints import VisionCheckpointMixin
 from hf_equi.models.vision.cuts import Cut
 from hf_equi.models.vision.levels import create_level
 from hf_equi.models.vision.orbit_forward import ImageOrbits, OrbitReader, check_batch
@@ -22,28 +22,28 @@ from hf_equi.models.vision.probing import feature_size, image_shape
 from hf_equi.symmetrizers import Equitune
 from hf_equi.symmetrizers.outside_loss import refuse_outside_loss
 
-__all__ = ["VisionWrapperMixin", "checked_extras"]
+__all__ = ["EquiVisionModel"]
 
 
-class VisionWrapperMixin(WrapperMixin):
-    """The base of a model of images inside a `PreTrainedModel`. Comes before it in the bases of a model."""
+class EquiVisionModel(VisionCheckpointMixin, EquiPreTrainedModel):  # type: ignore[misc]
+    """A model of images made equivariant to a group of the image plane."""
 
-    base: Any
     frozen_base: PreTrainedModel
     _cut: Cut
-    _owns_weights: bool
-    main_input_name: ClassVar[str] = "pixel_values"
+    main_input_name = "pixel_values"
 
-    def _wrap_images(
-        self, base: PreTrainedModel | None, check: Callable[[PreTrainedModel], None], cut: Callable[[Any], Cut]
-    ) -> None:
-        """Hold a base, find where to cut it, and make the network of the method.
+    @classmethod
+    def find_cut(cls, base: PreTrainedModel) -> Cut:
+        """Where the base is cut."""
+        raise NotImplementedError
+
+    def prepare(self) -> None:
+        """Find where to cut the base, and make the network of the method.
 
         Raises:
             ConfigurationError: For the spatial level of a base whose feature maps are not known.
         """
-        self._wrap(base, check)
-        self._cut = cut(self.base)
+        self._cut = self.find_cut(self.base)
         if self.config.create_level().reads_maps and not self._cut.has_maps:
             raise ConfigurationError(
                 f"It is not known how {type(self.base).__name__} pools its feature maps, so it has no spatial level: "
@@ -52,23 +52,25 @@ class VisionWrapperMixin(WrapperMixin):
         self._features: int | None = None
         if self.method.network_weights is not None:
             self._features = feature_size(self._cut, self.base)
-            self._add_network(self._features)
+            self.add_network(self._features)
             if self.config.lambda_features == "frozen":
                 self.frozen_base = copy.deepcopy(self.base).requires_grad_(False).eval()
 
     def train(self, mode: bool = True) -> Any:
         """Set the mode. What is frozen evaluates all the same, so that no dropout or batch statistic changes it."""
-        super().train(mode)  # type: ignore[misc]
+        super().train(mode)
         if mode:
             _evaluate_frozen(self.base)
         if hasattr(self, "frozen_base"):  # loading has let its weights loose
             self.frozen_base.requires_grad_(False).eval()
         return self
 
-    def _input_shape(self) -> tuple[int, ...]:
+    def input_shape(self) -> tuple[int, ...]:
+        """Channels, height and width of one image."""
         return image_shape(self.base.config)
 
-    def _stored_action(self, group: ImageGroup) -> PixelAction:
+    def make_action(self, group: ImageGroup) -> PixelAction:
+        """The group on pixels."""
         return PixelAction(group, self.config.padding)
 
     def _check_objective(self, labels: torch.Tensor | None) -> None:
@@ -77,7 +79,7 @@ class VisionWrapperMixin(WrapperMixin):
         Raises:
             ConfigurationError: In training, for another objective than the cross-entropy of the logits.
         """
-        if self.training and labels is None and self.config.objective != "cross_entropy":  # type: ignore[attr-defined]
+        if self.training and labels is None and self.config.objective != "cross_entropy":
             refuse_outside_loss(f"config.objective={self.config.objective!r} takes the softmax twice")
 
     def _read_orbits(
@@ -138,7 +140,7 @@ class VisionWrapperMixin(WrapperMixin):
         Cost: one base forward a distinct member of the orbit.
         """
         # Of every member, whatever the method asks for, and no maps.
-        reader = replace(self._reader(checked_extras(kwargs)), method=Equitune(), level=create_level("features"))
+        reader = replace(self._reader(self.checked_extras(kwargs)), method=Equitune(), level=create_level("features"))
         orbits = reader.read(self.base, pixel_values)
         return orbits.features[orbits.orbit.row_of]
 
@@ -156,17 +158,3 @@ def _evaluate_frozen(module: nn.Module) -> None:
     elif not all(trained):
         for child in module.children():
             _evaluate_frozen(child)
-
-
-def checked_extras(kwargs: dict[str, Any]) -> dict[str, Any]:
-    """What the base is given beside images.
-
-    Raises:
-        ConfigurationError: For hidden states or attentions.
-    """
-    if kwargs.pop("output_hidden_states", None) or kwargs.pop("output_attentions", None):
-        raise ConfigurationError(
-            "A symmetrised model has logits alone: hidden states and attentions are those of the members of an orbit. "
-            "Ask the base for them: model.unwrap()."
-        )
-    return {key: value for key, value in kwargs.items() if value is not None}

@@ -247,7 +247,7 @@ def test_what_a_classifier_does_not_do():
     with pytest.raises(ConfigurationError, match="needs pixel_values, or orbit_features"):
         model()
     for asked in ("output_hidden_states", "output_attentions"):
-        with pytest.raises(ConfigurationError, match=r"has logits alone.*model\.unwrap"):
+        with pytest.raises(ConfigurationError, match=r"has scores alone.*model\.unwrap"):
             model(images(1), **{asked: True})
     with pytest.raises(ConfigurationError, match="needs a group"):
         EquiForImageClassification(EquiImageClassificationConfig())

@@ -12,7 +12,6 @@ from wrapped_vision import LEVELS, SQUARE, TURNS, ragged, wrap, wrap_clip
 
 from hf_equi import ImageGroup, PixelAction
 from hf_equi.errors import ActionError, ConfigurationError
-from hf_equi.models.vision.model import checked_extras
 
 
 def test_the_action_is_that_of_the_config():
@@ -94,12 +93,15 @@ def test_new_networks_are_as_torch_makes_them():
 
 
 def test_extras():
-    assert checked_extras({"interpolate": True, "nothing": None, "output_attentions": False}) == {"interpolate": True}
+    model = wrap("vit")
+    assert model.checked_extras({"interpolate": True, "nothing": None, "output_attentions": False}) == {
+        "interpolate": True
+    }
     for name in ("output_hidden_states", "output_attentions"):
-        with pytest.raises(ConfigurationError, match="has logits alone"):
-            checked_extras({name: True})
+        with pytest.raises(ConfigurationError, match="has scores alone"):
+            model.checked_extras({name: True})
     for make, family in ((wrap, "vit"), (wrap_clip, "clip")):
-        with pytest.raises(ConfigurationError, match="has logits alone"):
+        with pytest.raises(ConfigurationError, match="has scores alone"):
             make(family, TURNS).get_orbit_features(images(1), output_hidden_states=True)
 
 

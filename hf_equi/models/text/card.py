@@ -1,8 +1,7 @@
-"""The cards of models of text."""
+"""What the cards of models of text have in common."""
 
 from __future__ import annotations
 
-import dataclasses
 import json
 import re
 from abc import abstractmethod
@@ -15,10 +14,8 @@ from hf_equi.groups import DemographicGroup
 from hf_equi.groups.demographic import preset_names
 from hf_equi.groups.equality import EqualityFactor
 from hf_equi.models.cards.kinds import CardKind
-from hf_equi.models.cards.measuring import Probe
-from hf_equi.models.cards.probes import pair_probe, text_probe
 
-__all__ = ["CausalLMCard", "EquizeroLMCard", "Seq2SeqCard"]
+__all__ = ["CHOICE", "SHOWN", "TOKENS", "TextCard", "code_lines", "quoted"]
 
 SHOWN = 12
 """Longer lists are folded."""
@@ -30,7 +27,7 @@ _LEXICAL = (
     "nothing of demographics that the group does not have, and nothing of whether a text is kind or true: a slur that "
     "the model says of one group it will now say of all alike."
 )
-_TOKENS = (
+TOKENS = (
     "**In tokens.** A word moves in the forms (with and without a space before it; as written, lower, Capitalised, "
     "UPPER) that are one token for every word of its set. A form of several tokens stays; a token that moves does so "
     "inside a longer word too."
@@ -45,7 +42,7 @@ _RELAXED = (
     "text, so it is equivariant in the odds among equality and neutral tokens only. The law as a whole is not "
     "symmetric."
 )
-_CHOICE = (
+CHOICE = (
     "**A choice.** Where two members of an orbit have the same loss to within rounding, the two sides may take "
     "different ones: equivariance is exact up to that margin, which the output holds."
 )
@@ -124,139 +121,19 @@ class TextCard(CardKind):
         return [*found, *self._own_limits(model), _PRECISION, _BASE]
 
     def _moves(self, model: Any) -> str:
-        return _TOKENS
+        return TOKENS
 
     def _own_limits(self, model: Any) -> list[str]:
         return []
 
 
-class CausalLMCard(TextCard):
-    """The card of an EquiLM."""
-
-    pipeline_tag = "text-generation"
-    settings: ClassVar[tuple[str, ...]] = ("average", "multi_token")
-    what = "A causal language model that treats the words of a group alike"
-    use = (
-        "Writing and scoring text where the demographic that a prompt names should not change what is said but for "
-        "its name, and research on that. Not for judging people; not for anything that its base is not fit for."
-    )
-
-    def probe(self, model: Any) -> Probe:
-        """Random texts."""
-        return text_probe(model)
-
-    def _sides(self, model: Any) -> list[tuple[str, Any, Any]]:
-        return [("tokens", model.action, model.tokenizer)]
-
-    def _own_limits(self, model: Any) -> list[str]:
-        return [*self.method(model).limits]
-
-    def usage(self, model: Any, place: str) -> str:
-        """Texts after a prompt that names a demographic."""
-        prompt = f"The {model.group.factors[0].names[0]} worked as"
-        return _lines(
-            "from transformers import AutoModelForCausalLM",
-            f"lm = AutoModelForCausalLM.from_pretrained({place})",
-            f'prompts = lm.tokenizer({_quoted(prompt)}, return_tensors="pt")',
-            "print(lm.tokenizer.batch_decode(lm.generate(**prompts, max_new_tokens=15, do_sample=True, seed=7)))",
-        )
-
-
-class EquizeroLMCard(CausalLMCard):
-    """The card of an EquizeroLM."""
-
-    settings: ClassVar[tuple[str, ...]] = (*CausalLMCard.settings, "beam_length", "action")
-    what = "A causal language model that writes, of the texts for all words of a group, the one of least loss"
-
-    def config_settings(self, model: Any) -> dict[str, Any]:
-        """With the loss, where it has a name."""
-        scorer = model.config.scorer_settings
-        loss = "a callable, not stored" if scorer is None else f"RegardScorer({scorer['name']!r})"
-        return {**super().config_settings(model), "loss": loss}
-
-    def probe(self, model: Any) -> Probe:
-        """Random texts that the model scores: those that it writes are not measured."""
-        found = super().probe(model)
-        return dataclasses.replace(found, said=f"{found.said}, by its scores of a given text")
-
-    def _moves(self, model: Any) -> str:
-        if model.config.action == "tokens":
-            return _TOKENS
-        return (
-            "**In words.** The search moves whole words and phrases of a text, whatever their tokens; scores of a "
-            "given text move the words that are one token alone."
-        )
-
-    def _own_limits(self, model: Any) -> list[str]:
-        return [
-            _CHOICE,
-            "**A judge with a bias of its own.** Texts look better by the loss that they were chosen by than by any "
-            "other. After a prompt that names nobody, the base's preference for one word of a set comes back.",
-            "**No likelihood.** The scores of the model are not the law of its texts, which has none that can be "
-            "computed.",
-        ]
-
-    def usage(self, model: Any, place: str) -> str:
-        """As of an EquiLM, with a loss where none is stored."""
-        if model.config.scorer_settings is None:  # any function from texts to a tensor of losses will do
-            place = f'{place}, scorer=hf_equi.RegardScorer("demo")'
-        return super().usage(model, place)
-
-
-class Seq2SeqCard(TextCard):
-    """The card of an EquiForSeq2SeqLM."""
-
-    pipeline_tag = "text2text-generation"
-    settings: ClassVar[tuple[str, ...]] = ("average", "multi_token", "loss", "decoding", "objective")
-    what = "A sequence-to-sequence model that treats the words of a group alike, in what it reads and what it writes"
-    use = (
-        "Turning texts into texts where exchanging the words of the group on one side should exchange them on the "
-        "other and change nothing else. Not for anything that its base is not fit for."
-    )
-
-    def config_settings(self, model: Any) -> dict[str, Any]:
-        """The loss only where a member is chosen by it."""
-        found = super().config_settings(model)
-        if model.method.loss is None:
-            del found["loss"]
-        return found
-
-    def probe(self, model: Any) -> Probe:
-        """Random sources and targets."""
-        return pair_probe(model)
-
-    def _sides(self, model: Any) -> list[tuple[str, Any, Any]]:
-        return [
-            ("source tokens", model.action.source, model.tokenizer),
-            ("target tokens", model.action.target, model.target_tokenizer),
-        ]
-
-    def _own_limits(self, model: Any) -> list[str]:
-        independent = (
-            "**Each member alone.** Members are decoded each alone, so texts are not drawn from the law that scores a "
-            "given target, which all members read."
-        )
-        chooses = model.method.loss is not None
-        return [
-            *([_CHOICE] if chooses else []),
-            *([independent] if model.config.decodes_alone else []),
-        ]
-
-    def usage(self, model: Any, place: str) -> str:
-        """The text for a word of the group."""
-        return _lines(
-            "from transformers import AutoModelForSeq2SeqLM",
-            f"model = AutoModelForSeq2SeqLM.from_pretrained({place})",
-            f'sources = model.tokenizer({_quoted(model.group.factors[0].sets[0][0])}, return_tensors="pt")',
-            'print(model.target_tokenizer.batch_decode(model.generate(sources["input_ids"], max_new_tokens=20)))',
-        )
-
-
-def _lines(*lines: str) -> str:
+def code_lines(*lines: str) -> str:
+    """Lines of Python."""
     return "\n".join(lines)
 
 
-def _quoted(text: str) -> str:
+def quoted(text: str) -> str:
+    """A string as Python and JSON write it."""
     return json.dumps(text, ensure_ascii=False)
 
 

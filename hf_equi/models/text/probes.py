@@ -1,19 +1,18 @@
-"""The inputs that models are measured with: random texts that a group moves, and random images."""
+"""The inputs that models of text are measured with: random texts that a group moves."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from typing import Any
 
 import torch
 
 from hf_equi.actions import TokenAction
 from hf_equi.models.cards.measuring import Probe
-from hf_equi.models.vision.probing import image_shape
+from hf_equi.models.cards.random_inputs import random_ids, seeded
 
-__all__ = ["image_probe", "pair_probe", "random_ids", "text_probe"]
+__all__ = ["pair_probe", "text_probe"]
 
-TEXTS, LENGTH, IMAGES = 4, 16, 2
+TEXTS, LENGTH = 4, 16
 
 
 def text_probe(model: Any) -> Probe:
@@ -59,47 +58,9 @@ def pair_probe(model: Any) -> Probe:
     )
 
 
-def image_probe(model: Any, text_ids: torch.Tensor | None = None) -> Probe:
-    """Random images of the size that the base's config names, and what the model says of them.
-
-    Args:
-        model: The model.
-        text_ids: `(texts, length)` for a model that compares images with texts.
-    """
-    weight = next(weight for weight in model.base.parameters() if weight.is_floating_point())
-    shape = image_shape(model.config.base_config)
-    pixels = torch.randn(IMAGES, *shape, generator=_generator()).to(weight.device, weight.dtype)
-    texts = {} if text_ids is None else {"input_ids": text_ids.to(weight.device)}
-    link = model._head(None).link if texts else model._head().link
-
-    def run(model: Any, images: torch.Tensor) -> torch.Tensor:
-        out = model(pixel_values=images, **texts)
-        scores: torch.Tensor = link.log_probabilities((out.logits_per_image if texts else out.logits).float())
-        return scores
-
-    size = "×".join(map(str, shape[1:]))
-    beside = f", compared with {len(texts['input_ids'])} random texts" if texts else ""
-    return Probe(
-        pixels,
-        model.action,
-        None,
-        run,
-        f"{IMAGES} images of {size} random pixels{beside}",
-        "log-probabilities",
-        exact=model.group.exact,
-    )
-
-
-def random_ids(count: int, length: int, vocab_size: int, taken: Iterable[int] = ()) -> torch.Tensor:
-    """Random token ids, `(count, length)`, without those that are taken."""
-    free = torch.ones(vocab_size)
-    free[[token for token in taken if token < vocab_size]] = 0
-    return torch.multinomial(free, count * length, replacement=True, generator=_generator()).view(count, length)
-
-
 def _texts(action: TokenAction, vocab_size: int, special: list[int]) -> torch.Tensor:
     ids = random_ids(TEXTS, LENGTH, vocab_size, special)
-    generator = _generator()
+    generator = seeded()
     for text in ids:
         places = torch.randperm(LENGTH, generator=generator)
         for place, factor in zip(places.tolist(), filter(None, action.token_map.sets), strict=False):
@@ -126,7 +87,3 @@ def _movable(action: TokenAction) -> str:
     if len(action.token_map.sets) == 1:
         return "a token that the group moves"
     return "a token of each factor" + ("" if all(action.token_map.sets) else " that has one")
-
-
-def _generator() -> torch.Generator:
-    return torch.Generator().manual_seed(0)

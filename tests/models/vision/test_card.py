@@ -32,10 +32,3 @@ def test_limits_go_by_method_and_group():
     assert any("Resampling" in limit for limit in turned.card_kind.limits(turned))
     assert "up to what resampling" in turned.card_kind.guarantee(turned)
     assert "padding" in turned.card_kind.config_settings(turned)
-
-
-def test_siglip_reads_texts_of_one_length():
-    for family, padding in (("clip", "True"), ("siglip", '"max_length"')):
-        model = wrap_clip(family, TURNS)
-        model.processor = object()
-        assert f"padding={padding}," in model.card_kind.usage(model, '"me/x"')

@@ -1,15 +1,16 @@
-"""The cards of models of images."""
+"""What the cards of models of images have in common."""
 
 from __future__ import annotations
 
 from typing import Any, ClassVar
 
 from hf_equi.models.cards.kinds import CardKind
-from hf_equi.models.cards.measuring import Probe
-from hf_equi.models.cards.probes import image_probe, random_ids
 from hf_equi.models.vision.probing import image_shape
 
-__all__ = ["CLIPCard", "ImageClassifierCard", "SiglipCard"]
+__all__ = ["IMAGE", "ImageCard"]
+
+IMAGE = 'Image.new("RGB", (256, 256))'
+"""What stands for an image of the reader's."""
 
 _WEIGHTS = ("lambda_units", "lambda_dropout", "lambda_features")
 
@@ -71,79 +72,10 @@ class ImageCard(CardKind):
             "of the base for each distinct member of an orbit.",
         ]
 
-    def _imports(self, model: Any) -> str:
+    def imports(self, model: Any) -> str:
+        """What the usage imports."""
         return "import torch" if model.processor is None else "from PIL import Image"
 
-    def _pixels(self, model: Any) -> str:
+    def pixels(self, model: Any) -> str:
         """Images, as the base wants them."""
         return f"torch.rand(1, {', '.join(map(str, image_shape(model.config.base_config)))})"
-
-
-IMAGE = 'Image.new("RGB", (256, 256))'
-"""What stands for an image of the reader's."""
-
-
-class ImageClassifierCard(ImageCard):
-    """The card of an EquiForImageClassification."""
-
-    pipeline_tag = "image-classification"
-    what = "An image classifier that does not care how an image is turned or mirrored"
-    use = (
-        "Classifying images that have no right way up, as those from above or under a microscope. Not for anything "
-        "that its base is not fit for."
-    )
-
-    def probe(self, model: Any) -> Probe:
-        """Random images."""
-        return image_probe(model)
-
-    def usage(self, model: Any, place: str) -> str:
-        """The class of an image."""
-        asked = f'**model.processor(images={IMAGE}, return_tensors="pt")'
-        return "\n".join(
-            [
-                self._imports(model),
-                "from transformers import AutoModelForImageClassification",
-                f"model = AutoModelForImageClassification.from_pretrained({place})",
-                f"print(model({self._pixels(model) if model.processor is None else asked}).logits.argmax(-1))",
-            ]
-        )
-
-
-class CLIPCard(ImageCard):
-    """The card of an EquiCLIPModel."""
-
-    text_padding = "True"
-    """How the processor pads texts, as it is written."""
-    pipeline_tag = "zero-shot-image-classification"
-    what = "A model that compares images with texts and does not care how an image is turned or mirrored"
-    use = (
-        "Finding the text that fits an image, or the image that fits a text, where images have no right way up. Not "
-        "for telling people apart; not for anything that its base is not fit for."
-    )
-
-    def probe(self, model: Any) -> Probe:
-        """Random images and texts."""
-        texts = model.config.base_config.text_config
-        return image_probe(model, random_ids(3, 8, texts.vocab_size))
-
-    def usage(self, model: Any, place: str) -> str:
-        """The text that fits an image."""
-        texts = 'text=["a photo of a cat", "a photo of a dog"]'
-        asked = f'**model.processor({texts}, images={IMAGE}, padding={self.text_padding}, return_tensors="pt")'
-        if model.processor is None:
-            asked = f"input_ids=torch.tensor([[1, 2, 3], [1, 4, 3]]), pixel_values={self._pixels(model)}"
-        return "\n".join(
-            [
-                self._imports(model),
-                "from transformers import AutoModelForZeroShotImageClassification",
-                f"model = AutoModelForZeroShotImageClassification.from_pretrained({place})",
-                f"print(model({asked}).logits_per_image.argmax(-1))",
-            ]
-        )
-
-
-class SiglipCard(CLIPCard):
-    """The card of an EquiSiglipModel, which learnt from texts of one length."""
-
-    text_padding = '"max_length"'

@@ -1,0 +1,85 @@
+"""The cards of EquiLM and EquizeroLM."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any, ClassVar
+
+from hf_equi.models.cards.measuring import Probe
+from hf_equi.models.text.card import CHOICE, TOKENS, TextCard, code_lines, quoted
+from hf_equi.models.text.probes import text_probe
+
+__all__ = ["CausalLMCard", "EquizeroLMCard"]
+
+
+class CausalLMCard(TextCard):
+    """The card of an EquiLM."""
+
+    pipeline_tag = "text-generation"
+    settings: ClassVar[tuple[str, ...]] = ("average", "multi_token")
+    what = "A causal language model that treats the words of a group alike"
+    use = (
+        "Writing and scoring text where the demographic that a prompt names should not change what is said but for "
+        "its name, and research on that. Not for judging people; not for anything that its base is not fit for."
+    )
+
+    def probe(self, model: Any) -> Probe:
+        """Random texts."""
+        return text_probe(model)
+
+    def _sides(self, model: Any) -> list[tuple[str, Any, Any]]:
+        return [("tokens", model.action, model.tokenizer)]
+
+    def _own_limits(self, model: Any) -> list[str]:
+        return [*self.method(model).limits]
+
+    def usage(self, model: Any, place: str) -> str:
+        """Texts after a prompt that names a demographic."""
+        prompt = f"The {model.group.factors[0].names[0]} worked as"
+        return code_lines(
+            "from transformers import AutoModelForCausalLM",
+            f"lm = AutoModelForCausalLM.from_pretrained({place})",
+            f'prompts = lm.tokenizer({quoted(prompt)}, return_tensors="pt")',
+            "print(lm.tokenizer.batch_decode(lm.generate(**prompts, max_new_tokens=15, do_sample=True, seed=7)))",
+        )
+
+
+class EquizeroLMCard(CausalLMCard):
+    """The card of an EquizeroLM."""
+
+    settings: ClassVar[tuple[str, ...]] = (*CausalLMCard.settings, "beam_length", "action")
+    what = "A causal language model that writes, of the texts for all words of a group, the one of least loss"
+
+    def config_settings(self, model: Any) -> dict[str, Any]:
+        """With the loss, where it has a name."""
+        scorer = model.config.scorer_settings
+        loss = "a callable, not stored" if scorer is None else f"RegardScorer({scorer['name']!r})"
+        return {**super().config_settings(model), "loss": loss}
+
+    def probe(self, model: Any) -> Probe:
+        """Random texts that the model scores: those that it writes are not measured."""
+        found = super().probe(model)
+        return dataclasses.replace(found, said=f"{found.said}, by its scores of a given text")
+
+    def _moves(self, model: Any) -> str:
+        if model.config.action == "tokens":
+            return TOKENS
+        return (
+            "**In words.** The search moves whole words and phrases of a text, whatever their tokens; scores of a "
+            "given text move the words that are one token alone."
+        )
+
+    def _own_limits(self, model: Any) -> list[str]:
+        return [
+            CHOICE,
+            "**A judge with a bias of its own.** Texts look better by the loss that they were chosen by than by any "
+            "other. After a prompt that names nobody, the base's preference for one word of a set comes back.",
+            "**No likelihood.** The scores of the model are not the law of its texts, which has none that can be "
+            "computed.",
+        ]
+
+    def usage(self, model: Any, place: str) -> str:
+        """As of an EquiLM, with a loss where none is stored."""
+        if model.config.scorer_settings is None:  # any function from texts to a tensor of losses will do
+            place = f'{place}, scorer=hf_equi.RegardScorer("demo")'
+        return super().usage(model, place)

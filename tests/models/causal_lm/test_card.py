@@ -1,0 +1,37 @@
+"""What the cards of causal language models say of their method."""
+
+from __future__ import annotations
+
+import pytest
+from small_models import GENDER, base_model, tokenizer
+
+import hf_equi
+from hf_equi import RegardScorer
+
+
+def wrap(group=GENDER, method="equitune", **settings):
+    return hf_equi.symmetrize(base_model(), group, method, tokenizer=tokenizer(), **settings)
+
+
+@pytest.mark.parametrize(
+    ("settings", "words"),
+    [
+        ({"method": "canonical"}, "Texts that name nobody"),
+        ({"method": "mixture"}, "In law"),
+        ({"method": "equizero", "scorer": RegardScorer("demo")}, "A judge with a bias"),
+        ({"method": "equizero", "scorer": RegardScorer("demo"), "action": "words"}, "In words"),
+    ],
+)
+def test_limits_go_by_the_method(settings, words):
+    limits = " ".join(wrap(**settings).card_kind.limits(wrap(**settings)))
+    assert words in limits
+    assert words not in " ".join(wrap().card_kind.limits(wrap()))
+    assert "not a causal one" in limits
+
+
+def test_settings_name_the_loss():
+    named = wrap(method="equizero", scorer=RegardScorer("demo"))
+    assert named.card_kind.config_settings(named)["loss"] == "RegardScorer('demo')"
+    other = wrap(method="equizero", scorer=len)
+    assert other.card_kind.config_settings(other)["loss"] == "a callable, not stored"
+    assert "No symmetry is claimed" in wrap(method="identity").card_kind.guarantee(wrap(method="identity"))
