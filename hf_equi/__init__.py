@@ -14,117 +14,32 @@ transformers know the model types of this library.
 
 from __future__ import annotations
 
+import ast
 from importlib import import_module
-from typing import TYPE_CHECKING
+from pathlib import Path
 
-from hf_equi import _registration
+from hf_equi.auto_classes import places
 
-if TYPE_CHECKING:
-    from importlib.metadata import version
+import_module("hf_equi._builtins")  # which registers what the library has
 
-    from hf_equi.actions import GridAction, PixelAction, TokenAction, TokenPairAction, WordAction
-    from hf_equi.auto import symmetrize
-    from hf_equi.generation import EquiLogitsProcessor, EquizeroSearch, RegardScorer
-    from hf_equi.groups import DemographicGroup, FiniteGroup, ImageGroup
-    from hf_equi.models.causal_lm import EquiLM, EquiLMConfig, EquizeroLM, EquizeroLMConfig
-    from hf_equi.models.clip import EquiCLIPConfig, EquiCLIPModel, EquiSiglipConfig, EquiSiglipModel
-    from hf_equi.models.image_classification import EquiForImageClassification, EquiImageClassificationConfig
-    from hf_equi.models.seq2seq import EquiForSeq2SeqLM, EquiSeq2SeqConfig
-    from hf_equi.networks.recurrent_seq2seq import (
-        GroupRecurrentSeq2Seq,
-        GroupRecurrentSeq2SeqConfig,
-        RecurrentSeq2Seq,
-        RecurrentSeq2SeqConfig,
-    )
 
-    __version__ = version("hf_equi")
+def _read_stub() -> dict[str, str]:
+    """The module of each public name."""
+    stub = ast.parse(Path(__file__).with_suffix(".pyi").read_text(encoding="utf-8"))
+    imports = [node for node in stub.body if isinstance(node, ast.ImportFrom)]
+    return {alias.name: node.module or "" for node in imports for alias in node.names}
 
-__all__ = [
-    "DemographicGroup",
-    "EquiCLIPConfig",
-    "EquiCLIPModel",
-    "EquiForImageClassification",
-    "EquiForSeq2SeqLM",
-    "EquiImageClassificationConfig",
-    "EquiLM",
-    "EquiLMConfig",
-    "EquiLogitsProcessor",
-    "EquiSeq2SeqConfig",
-    "EquiSiglipConfig",
-    "EquiSiglipModel",
-    "EquizeroLM",
-    "EquizeroLMConfig",
-    "EquizeroSearch",
-    "FiniteGroup",
-    "GridAction",
-    "GroupRecurrentSeq2Seq",
-    "GroupRecurrentSeq2SeqConfig",
-    "ImageGroup",
-    "PixelAction",
-    "RecurrentSeq2Seq",
-    "RecurrentSeq2SeqConfig",
-    "RegardScorer",
-    "TokenAction",
-    "TokenPairAction",
-    "WordAction",
-    "__version__",
-    "symmetrize",
-]
 
-_MODULE_OF_NAME = {
-    "DemographicGroup": "hf_equi.groups",
-    "EquiCLIPConfig": "hf_equi.models.clip",
-    "EquiCLIPModel": "hf_equi.models.clip",
-    "EquiForImageClassification": "hf_equi.models.image_classification",
-    "EquiForSeq2SeqLM": "hf_equi.models.seq2seq",
-    "EquiImageClassificationConfig": "hf_equi.models.image_classification",
-    "EquiLM": "hf_equi.models.causal_lm",
-    "EquiLMConfig": "hf_equi.models.causal_lm",
-    "EquiLogitsProcessor": "hf_equi.generation",
-    "EquiSeq2SeqConfig": "hf_equi.models.seq2seq",
-    "EquiSiglipConfig": "hf_equi.models.clip",
-    "EquiSiglipModel": "hf_equi.models.clip",
-    "EquizeroLM": "hf_equi.models.causal_lm",
-    "EquizeroLMConfig": "hf_equi.models.causal_lm",
-    "EquizeroSearch": "hf_equi.generation",
-    "FiniteGroup": "hf_equi.groups",
-    "GridAction": "hf_equi.actions",
-    "GroupRecurrentSeq2Seq": "hf_equi.networks.recurrent_seq2seq",
-    "GroupRecurrentSeq2SeqConfig": "hf_equi.networks.recurrent_seq2seq",
-    "ImageGroup": "hf_equi.groups",
-    "PixelAction": "hf_equi.actions",
-    "RecurrentSeq2Seq": "hf_equi.networks.recurrent_seq2seq",
-    "RecurrentSeq2SeqConfig": "hf_equi.networks.recurrent_seq2seq",
-    "RegardScorer": "hf_equi.generation",
-    "TokenAction": "hf_equi.actions",
-    "TokenPairAction": "hf_equi.actions",
-    "WordAction": "hf_equi.actions",
-    "symmetrize": "hf_equi.auto",
-}
-_SUBMODULES = frozenset(
-    {
-        "actions",
-        "auto",
-        "bases",
-        "errors",
-        "fairness",
-        "generation",
-        "groups",
-        "hub",
-        "models",
-        "networks",
-        "symmetrizers",
-        "testing",
-        "training",
-    }
-)
+_MODULE_OF_NAME = _read_stub() | {name: place.package for place in places() for name in (place.config, place.model)}
+_SUBMODULES = {name for name, module in _MODULE_OF_NAME.items() if module == __name__}
+__all__ = sorted({*_MODULE_OF_NAME, "__version__"} - _SUBMODULES)  # noqa: PLE0605  a list of names from elsewhere
 
 
 def __getattr__(name: str) -> object:
-    if name in _MODULE_OF_NAME:
+    if name in _SUBMODULES:
+        value: object = import_module(f"{__name__}.{name}")
+    elif name in _MODULE_OF_NAME:
         value = getattr(import_module(_MODULE_OF_NAME[name]), name)
-    elif name in _SUBMODULES:
-        value = import_module(f"hf_equi.{name}")
     elif name == "__version__":
         value = import_module("importlib.metadata").version("hf_equi")
     else:
@@ -135,6 +50,3 @@ def __getattr__(name: str) -> object:
 
 def __dir__() -> list[str]:
     return sorted({*globals(), *__all__, *_SUBMODULES})
-
-
-_registration.install()

@@ -11,20 +11,13 @@ from hf_equi.bases.loading import load_safetensors
 from hf_equi.checks import check_choice
 from hf_equi.errors import ConfigurationError, UnsupportedModelError
 from hf_equi.groups import FiniteGroup
-from hf_equi.models.causal_lm.task import CausalLMTask
-from hf_equi.models.clip.task import CLIPTask
 from hf_equi.models.configuration_equi import EquiConfig
-from hf_equi.models.image_classification.task import ImageClassificationTask
 from hf_equi.models.peft.bases import bare_base
-from hf_equi.models.seq2seq.task import Seq2SeqTask
 from hf_equi.models.task import Request, Task
+from hf_equi.registration import task_names, tasks
 
-__all__ = ["DEMO", "DEMO_FOLDER", "TASKS", "refuse_adapter", "symmetrize"]
+__all__ = ["DEMO", "DEMO_FOLDER", "refuse_adapter", "symmetrize"]
 
-TASKS: dict[str, Task] = {
-    task.name: task for task in (CausalLMTask(), Seq2SeqTask(), CLIPTask(), ImageClassificationTask())
-}
-"""The tasks by name."""
 DEMO = "demo"
 """The name of the embedded demo model."""
 DEMO_FOLDER = Path(__file__).parent / "assets" / "demo_lm"
@@ -77,12 +70,10 @@ def symmetrize(
         UnsupportedModelError: For a model family that cannot be wrapped.
     """
     settings |= {"tokenizer": tokenizer, "processor": processor, "orbit_chunk_size": orbit_chunk_size}
-    given = {name: value for name, value in settings.items() if name in _SETTINGS and value is not None}
-    hub = {name: value for name, value in settings.items() if name not in _SETTINGS}
+    known = frozenset().union(*(one.settings for one in tasks().values())) | {"tokenizer", "processor"}
+    given = {name: value for name, value in settings.items() if name in known and value is not None}
+    hub = {name: value for name, value in settings.items() if name not in known}
     return _symmetrize(model, group, method, task, given, hub)
-
-
-_SETTINGS = frozenset().union(*(task.settings for task in TASKS.values()))
 
 
 def _symmetrize(
@@ -93,11 +84,11 @@ def _symmetrize(
     given: dict[str, Any],
     kwargs: dict[str, Any],
 ) -> Any:
-    check_choice("task", task_name, (*TASKS, None))
+    check_choice("task", task_name, (*task_names(), None))
     given_model, model = model, bare_base(model)
     name = None if isinstance(model, PreTrainedModel) else _resolve_name(model)
     base_config = _read_config(model, kwargs)
-    task = TASKS[task_name] if task_name is not None else _find_task(model, base_config)
+    task = tasks()[task_name] if task_name is not None else _find_task(model, base_config)
     task.check_group(group)
     task.check_settings(given)
     if isinstance(model, PreTrainedModel):
@@ -173,19 +164,21 @@ def _read_config(model: Any, kwargs: dict[str, Any]) -> PreTrainedConfig:
 
 def _find_task(model: Any, config: PreTrainedConfig) -> Task:
     """The one task that a model serves."""
+    known: list[Task]
     if isinstance(model, PreTrainedModel):
-        owners = [task for task in TASKS.values() if task.owns(model)]
+        owners: list[Task] = [task for task in tasks().values() if task.owns(model)]
         if not owners:
-            *others, last = (f"{task.auto_class.__name__} (a {task.what})" for task in TASKS.values())
+            *others, last = (f"{task.auto_class.__name__} (a {task.what})" for task in tasks().values())
             raise UnsupportedModelError(
                 f"{type(model).__name__} serves none of the tasks that there are: load a model with "
                 f"{', '.join(others)} or {last}"
             )
         return owners[0]
-    known = [task for task in TASKS.values() if task.knows(config)]
+    known = [task for task in tasks().values() if task.knows(config)]
     if not known:
         raise UnsupportedModelError(
-            f"A {config.model_type!r} model serves none of the tasks that there are: {', '.join(map(repr, TASKS))}."
+            f"A {config.model_type!r} model serves none of the tasks that there are: "
+            f"{', '.join(map(repr, task_names()))}."
         )
     named = [task for task in known if task.names_architecture(config)] or known
     if len(named) > 1:

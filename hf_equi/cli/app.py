@@ -15,10 +15,12 @@ from typing import Annotated, cast
 
 import typer
 
-from hf_equi.cli.methods import DEFAULT_METHODS, METHODS
+from hf_equi.cli.methods import DEFAULT_METHODS, METHODS, any_of
 from hf_equi.errors import HfEquiError
+from hf_equi.registration import method_names, task_names
 
 __all__ = ["app", "main"]
+
 
 app = typer.Typer(
     add_completion=False,
@@ -135,7 +137,7 @@ def generate(  # noqa: PLR0913, PLR0917  a command has as many parameters as opt
     ] = None,
     method: Annotated[
         str | None,
-        typer.Option(metavar="NAME", help="equitune, equizero, mixture or canonical.", show_default="equitune"),
+        typer.Option(metavar="NAME", help=f"{any_of(method_names('causal_lm'))}.", show_default="equitune"),
     ] = None,
     scorer: Annotated[str | None, SCORER] = None,
     average: Annotated[
@@ -308,13 +310,13 @@ def convert(  # noqa: PLR0913, PLR0917  a command has as many parameters as opti
     group: Annotated[str, typer.Option("--group", "-g", metavar="GROUP", help=_ANY_GROUP)],
     method: Annotated[
         str,
-        typer.Option(metavar="NAME", help="equitune, equizero, lambda, attention, mixture or canonical."),
+        typer.Option(metavar="NAME", help=f"{any_of(method_names())}."),
     ] = "equitune",
     task: Annotated[
         str | None,
         typer.Option(
             metavar="NAME",
-            help="causal_lm, seq2seq, clip or image_classification. [default: found from the model]",
+            help=f"{any_of(task_names())}. [default: found from the model]",
             show_default=False,
         ),
     ] = None,

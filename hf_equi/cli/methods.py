@@ -5,9 +5,10 @@ It loads nothing, so that `hf-equi --help` can list them.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
-__all__ = ["DEFAULT_METHODS", "METHODS", "AuditedMethod"]
+__all__ = ["DEFAULT_METHODS", "METHODS", "AuditedMethod", "any_of"]
 
 
 @dataclass(frozen=True)
@@ -40,3 +41,8 @@ METHODS = {
 
 DEFAULT_METHODS = tuple(name for name, audited in METHODS.items() if audited.default)
 """What is audited unless methods are named."""
+
+
+def any_of(names: Sequence[str]) -> str:
+    """Some names as a sentence has them: `a, b or c`."""
+    return f"{', '.join(names[:-1])} or {names[-1]}"

@@ -11,9 +11,9 @@ from safetensors import SafetensorError
 from transformers import AutoConfig
 from transformers.utils import CONFIG_NAME, SAFE_WEIGHTS_INDEX_NAME, SAFE_WEIGHTS_NAME
 
-from hf_equi.auto import TASKS
 from hf_equi.errors import ConfigurationError
 from hf_equi.models.configuration_equi import EquiConfig
+from hf_equi.registration import tasks
 
 __all__ = ["load_checkpoint"]
 
@@ -50,7 +50,7 @@ def load_checkpoint(folder: Path) -> tuple[Any, bool]:
             f"convert {folder} OUT, and publish that."
         )
     _check_files(folder, config)
-    known = next(task.auto_class for task in TASKS.values() if type(config) in task.auto_class._model_mapping)
+    known = next(task.auto_class for task in tasks().values() if type(config) in task.auto_class._model_mapping)
     if not config.stores_base:
         return known.from_pretrained(folder), False
     try:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
@@ -50,36 +49,52 @@ class Request:
         return entries
 
 
-class Task(ABC):
-    """A kind of model that `symmetrize` wraps."""
+class Task:
+    """A kind of model that `symmetrize` wraps: which bases are its own, and how one is made equivariant.
 
-    name: ClassVar[str]
+    A subclass names its `model_class`, `what`, `group_class` and `group_example`, and the `entries` of its config that
+    `symmetrize` takes. `hf_equi.register_task` makes it known under a name.
+    """
+
+    name: str
+    """As in `symmetrize(task=...)`; given by the registration."""
     what: ClassVar[str]
     """What its models are called in messages."""
-    auto_class: ClassVar[Any]
-    """The Auto class that loads its bases."""
-    settings: ClassVar[frozenset[str]]
-    """The settings of `symmetrize` that it takes."""
-
+    model_class: ClassVar[Any]
+    """The subclass of `EquiPreTrainedModel` that wraps its bases; where there are several, the one for most."""
+    entries: ClassVar[tuple[str, ...]] = ("orbit_chunk_size",)
+    """The entries of the config that `symmetrize` takes as settings."""
+    companions: ClassVar[tuple[str, ...]] = ()
+    """What else it takes: what prepares inputs, and what is not stored."""
     group_class: ClassVar[type[FiniteGroup]]
     """The groups that act on its inputs."""
     group_example: ClassVar[str]
     """How to make one, for messages."""
 
     @property
-    @abstractmethod
+    def settings(self) -> frozenset[str]:
+        """The settings of `symmetrize` that it takes."""
+        return frozenset({*self.entries, *self.companions})
+
+    @property
+    def auto_class(self) -> Any:
+        """The Auto class that loads its bases."""
+        return self.model_class.auto_class
+
+    @property
     def mapping(self) -> Mapping[Any, Any]:
         """The base classes by their configs."""
+        known: Mapping[Any, Any] = self.auto_class._model_mapping
+        return known
 
-    @abstractmethod
     def check_base(self, base: PreTrainedModel | type[PreTrainedModel]) -> None:
         """Refuse a base that cannot be wrapped."""
+        self.model_class.check_base(base)
 
     def owns(self, model: PreTrainedModel) -> bool:
         """Whether a model is one of this task's: by its class."""
         return isinstance(model, self.classes(model.config))
 
-    @abstractmethod
     def make_config(self, request: Request) -> EquiConfig:
         """The config of the symmetrised model, checked.
 
@@ -87,14 +102,15 @@ class Task(ABC):
             ActionError: For words that the tokenizer cannot move.
             ConfigurationError: For an unknown method or setting.
         """
+        config: EquiConfig = self.model_class.config_class(**request.common(*self.entries))
+        return config
 
-    @abstractmethod
     def wrap(self, config: EquiConfig, base: PreTrainedModel, request: Request) -> Any:
-        """The base in its wrapper, with its tokenizer."""
+        """The base in its wrapper, with what prepares its inputs."""
+        return self.model_class(config, base)
 
-    @abstractmethod
     def prepare(self, name: str | None, given: dict[str, Any], hub: dict[str, Any]) -> Any:
-        """What prepares the base's inputs: what was given, or what lies beside the weights.
+        """What prepares the base's inputs, if anything does: what was given, or what lies beside the weights.
 
         Args:
             name: A folder or Hub name, or `None` for a base that is an object.
@@ -104,6 +120,7 @@ class Task(ABC):
         Raises:
             ConfigurationError: If there is none and the task needs one, or it is of another kind.
         """
+        return None
 
     def check_group(self, group: Any) -> None:
         """Refuse a group that does not act on this task's inputs."""

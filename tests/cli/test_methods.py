@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hf_equi.models.causal_lm.methods as causal
 from hf_equi.cli.methods import DEFAULT_METHODS, METHODS
-from hf_equi.registry import method_names
+from hf_equi.registration import method_names
 
 
 def test_each_name_stands_for_a_method_of_its_own():

@@ -3,19 +3,13 @@
 from __future__ import annotations
 
 from hf_equi.checks import check_choice
-from hf_equi.registry import create_method, register_method
-from hf_equi.symmetrizers import Canonical, DraftedEquizero, Equitune, Identity, Method, Mixture
+from hf_equi.registration import create_method
+from hf_equi.symmetrizers import Method
 from hf_equi.symmetrizers.combine import AVERAGES
 
 __all__ = ["TASK", "create"]
 
 TASK = "causal_lm"
-
-register_method(task=TASK, name="equitune", factory=Equitune)
-register_method(task=TASK, name="equizero", factory=DraftedEquizero)
-register_method(task=TASK, name="mixture", factory=lambda average: Mixture())
-register_method(task=TASK, name="canonical", factory=lambda average: Canonical())
-register_method(task=TASK, name="identity", factory=lambda average: Identity())
 
 
 def create(name: str, average: str) -> Method:

@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Mapping
 from typing import Any, ClassVar
 
-from transformers import AutoModelForCausalLM, PreTrainedConfig, PreTrainedModel
-from transformers.models.auto.modeling_auto import MODEL_FOR_CAUSAL_LM_MAPPING
+from transformers import PreTrainedConfig, PreTrainedModel
 
 from hf_equi.actions.resolution import resolve_tokens
 from hf_equi.errors import ConfigurationError, HfEquiWarning
-from hf_equi.generation.base_call import check_base, check_states
+from hf_equi.generation.base_call import check_states
 from hf_equi.generation.scorers import DEFAULT_REGARD
 from hf_equi.generation.search_checks import check_search
 from hf_equi.models.causal_lm.configuration_equi_lm import EquiLMConfig
@@ -33,22 +31,10 @@ SEARCH = ("scorer", "beam_length", "action")
 class CausalLMTask(TextTask):
     """Causal language models."""
 
-    name = "causal_lm"
     what = "model that reads from left to right and generates text"
-    auto_class = AutoModelForCausalLM
-    settings: ClassVar[frozenset[str]] = frozenset(
-        {"average", "multi_token", "orbit_chunk_size", "tokenizer", *SEARCH}
-    )
-
-    @property
-    def mapping(self) -> Mapping[Any, Any]:
-        """The base classes by their configs."""
-        known: Mapping[Any, Any] = MODEL_FOR_CAUSAL_LM_MAPPING
-        return known
-
-    def check_base(self, base: PreTrainedModel | type[PreTrainedModel]) -> None:
-        """Refuse a base whose cache cannot hold orbits."""
-        check_base(base)
+    model_class = EquiLM
+    entries: ClassVar[tuple[str, ...]] = ("average", "multi_token", "orbit_chunk_size")
+    companions: ClassVar[tuple[str, ...]] = ("tokenizer", *SEARCH)
 
     def check_config(self, config: PreTrainedConfig) -> None:
         """Refuse a config whose model cannot be wrapped, as one that keeps only recurrent states."""
@@ -65,7 +51,7 @@ class CausalLMTask(TextTask):
         """The config, with the tokens that stand for the group's words."""
         given = request.settings
         search = _search_settings(create(request.method, given.get("average", "logits")), given)
-        entries = request.common("average", "multi_token", "orbit_chunk_size")
+        entries = request.common(*self.entries)
         words = given.get("action") == "words"  # there tokens serve to score with alone
         if words:
             entries["multi_token"] = "skip"

@@ -4,33 +4,18 @@ from __future__ import annotations
 
 from hf_equi.checks import check_choice
 from hf_equi.errors import ConfigurationError
-from hf_equi.registry import create_method, register_method
-from hf_equi.symmetrizers import (
-    Attention,
-    ClassMaximum,
-    Equitune,
-    Equizero,
-    Identity,
-    LambdaEquitune,
-    MaxSimilarity,
-    Method,
-)
+from hf_equi.registration import create_method
+from hf_equi.symmetrizers import ClassMaximum, Equizero, MaxSimilarity, Method
 
-__all__ = ["SELECTIONS", "TASK", "create"]
+__all__ = ["SELECTIONS", "TASK", "create", "equizero"]
 
 TASK = "clip"
 SELECTIONS = ("image", "class")
 
 
-def _equizero(average: str, selection: str) -> Method:
+def equizero(average: str, selection: str) -> Method:
+    """Equizero by similarity, or the class-wise maximum."""
     return ClassMaximum() if selection == "class" else Equizero(MaxSimilarity(), average)
-
-
-register_method(task=TASK, name="equitune", factory=lambda average, selection: Equitune(average))
-register_method(task=TASK, name="equizero", factory=_equizero)
-register_method(task=TASK, name="lambda", factory=lambda average, selection: LambdaEquitune(average))
-register_method(task=TASK, name="attention", factory=lambda average, selection: Attention(average))
-register_method(task=TASK, name="identity", factory=lambda average, selection: Identity())
 
 
 def create(name: str, average: str, selection: str) -> Method:

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any, ClassVar
+from typing import ClassVar
 
-from transformers import AutoModelForZeroShotImageClassification, AutoProcessor, PreTrainedModel, SiglipConfig
-from transformers.models.auto.modeling_auto import MODEL_FOR_ZERO_SHOT_IMAGE_CLASSIFICATION_MAPPING
+from transformers import PreTrainedModel, SiglipConfig
 
 from hf_equi.models.clip.configuration_equi_clip import EquiCLIPConfig, EquiSiglipConfig
 from hf_equi.models.clip.modeling_equi_clip import EquiCLIPModel, EquiSiglipModel
 from hf_equi.models.configuration_equi import EquiConfig
 from hf_equi.models.task import Request
-from hf_equi.models.vision.clip_cuts import check_clip, known_clip_cut
+from hf_equi.models.vision.clip_cuts import known_clip_cut
 from hf_equi.models.vision.map_check import check_maps
 from hf_equi.models.vision.task import SETTINGS, VisionTask
 
@@ -22,25 +20,13 @@ __all__ = ["CLIPTask"]
 class CLIPTask(VisionTask):
     """Models that compare images with texts."""
 
-    name = "clip"
     what = "model that compares images with texts"
-    auto_class = AutoModelForZeroShotImageClassification
-    processor_class = AutoProcessor
-    settings: ClassVar[frozenset[str]] = frozenset({*SETTINGS, "selection", "processor"})
-
-    @property
-    def mapping(self) -> Mapping[Any, Any]:
-        """The base classes by their configs."""
-        known: Mapping[Any, Any] = MODEL_FOR_ZERO_SHOT_IMAGE_CLASSIFICATION_MAPPING
-        return known
-
-    def check_base(self, base: PreTrainedModel | type[PreTrainedModel]) -> None:
-        """Refuse a base of a family that cannot be cut."""
-        check_clip(base)
+    model_class = EquiCLIPModel
+    entries: ClassVar[tuple[str, ...]] = (*SETTINGS, "selection")
 
     def make_config(self, request: Request) -> EquiConfig:
         """The config, checked; by class means by their probabilities."""
-        entries = request.common(*SETTINGS, "selection")
+        entries = request.common(*self.entries)
         if entries.get("selection") == "class":
             entries.setdefault("level", "probabilities")
         kind = EquiSiglipConfig if isinstance(request.base_config, SiglipConfig) else EquiCLIPConfig

@@ -2,27 +2,18 @@
 
 from __future__ import annotations
 
-from hf_equi.registry import create_method, register_method
-from hf_equi.symmetrizers import (
-    Attention,
-    Equitune,
-    Equizero,
-    Identity,
-    LambdaEquitune,
-    Method,
-    create_loss,
-)
+from hf_equi.registration import create_method
+from hf_equi.symmetrizers import Equizero, Method, create_loss
 
-__all__ = ["LOSSES", "TASK", "create"]
+__all__ = ["LOSSES", "TASK", "create", "equizero"]
 
 TASK = "image_classification"
 LOSSES = ("max_probability", "entropy", "published_least_confident")
 
-register_method(task=TASK, name="equitune", factory=lambda average, loss: Equitune(average))
-register_method(task=TASK, name="equizero", factory=lambda average, loss: Equizero(create_loss(loss), average))
-register_method(task=TASK, name="lambda", factory=lambda average, loss: LambdaEquitune(average))
-register_method(task=TASK, name="attention", factory=lambda average, loss: Attention(average))
-register_method(task=TASK, name="identity", factory=lambda average, loss: Identity())
+
+def equizero(average: str, loss: str) -> Equizero:
+    """Equizero by a loss of that name."""
+    return Equizero(create_loss(loss), average)
 
 
 def create(name: str, average: str, loss: str) -> Method:

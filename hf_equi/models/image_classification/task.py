@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any, ClassVar
+from typing import ClassVar
 
-from transformers import AutoImageProcessor, AutoModelForImageClassification, PreTrainedModel
-from transformers.models.auto.modeling_auto import MODEL_FOR_IMAGE_CLASSIFICATION_MAPPING
+from transformers import PreTrainedModel
 
 from hf_equi.models.configuration_equi import EquiConfig
-from hf_equi.models.image_classification.base_check import check_classifier
 from hf_equi.models.image_classification.configuration_equi_image_classification import EquiImageClassificationConfig
 from hf_equi.models.image_classification.modeling_equi_image_classification import EquiForImageClassification
 from hf_equi.models.task import Request
@@ -23,21 +20,9 @@ __all__ = ["ImageClassificationTask"]
 class ImageClassificationTask(VisionTask):
     """Image classifiers."""
 
-    name = "image_classification"
     what = "model that classifies images"
-    auto_class = AutoModelForImageClassification
-    processor_class = AutoImageProcessor
-    settings: ClassVar[frozenset[str]] = frozenset({*SETTINGS, "loss", "processor"})
-
-    @property
-    def mapping(self) -> Mapping[Any, Any]:
-        """The base classes by their configs."""
-        known: Mapping[Any, Any] = MODEL_FOR_IMAGE_CLASSIFICATION_MAPPING
-        return known
-
-    def check_base(self, base: PreTrainedModel | type[PreTrainedModel]) -> None:
-        """Refuse a base that does not turn images into classes."""
-        check_classifier(base)
+    model_class = EquiForImageClassification
+    entries: ClassVar[tuple[str, ...]] = (*SETTINGS, "loss")
 
     def owns(self, model: PreTrainedModel) -> bool:
         """Whether its class is listed as one, or named like one of those."""
@@ -45,7 +30,7 @@ class ImageClassificationTask(VisionTask):
 
     def make_config(self, request: Request) -> EquiConfig:
         """The config, checked."""
-        config = EquiImageClassificationConfig(**request.common(*SETTINGS, "loss"))
+        config = EquiImageClassificationConfig(**request.common(*self.entries))
         self.check_request(request, config.create_method())
         kinds = self.classes(request.base_config)
         named = [kind for kind in kinds if kind.__name__ in (request.base_config.architectures or [])]

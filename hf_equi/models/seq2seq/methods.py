@@ -3,28 +3,27 @@
 from __future__ import annotations
 
 from hf_equi.checks import check_choice
-from hf_equi.registry import create_method, register_method
-from hf_equi.symmetrizers import Canonical, Equitune, Equizero, Identity, LambdaEquitune, Method, create_loss
+from hf_equi.registration import create_method
+from hf_equi.symmetrizers import Equizero, Method, create_loss
 from hf_equi.symmetrizers.combine import AVERAGES
 
-__all__ = ["TASK", "create"]
+__all__ = ["TASK", "create", "equizero"]
 
 TASK = "seq2seq"
 # Losses of images are left out: one reads logits, and what is folded here is log-probabilities.
 _LOSSES = ("max_probability", "entropy", "published_max_probability", "published_entropy")
 
-register_method(task=TASK, name="equitune", factory=lambda average, loss: Equitune(average))
-register_method(task=TASK, name="equizero", factory=lambda average, loss: Equizero(create_loss(loss)))
-register_method(task=TASK, name="lambda", factory=lambda average, loss: LambdaEquitune(average))
-register_method(task=TASK, name="canonical", factory=lambda average, loss: Canonical())
-register_method(task=TASK, name="identity", factory=lambda average, loss: Identity())
+
+def equizero(loss: str) -> Equizero:
+    """Equizero by a loss of that name; the gradient of the mean of log-probabilities is passed on."""
+    return Equizero(create_loss(loss))
 
 
 def create(name: str, average: str, loss: str) -> Method:
     """The method of that name.
 
     Raises:
-        ConfigurationError: If there is none, or a setting is not one of its own.
+        ConfigurationError: If there is none, or the setting is not one of its own.
     """
     check_choice("average", average, AVERAGES)
     create_loss(loss, known=_LOSSES)

@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any, ClassVar
+from typing import ClassVar
 
-from transformers import AutoModelForSeq2SeqLM, PreTrainedModel
-from transformers.models.auto.modeling_auto import MODEL_FOR_SEQ_TO_SEQ_CAUSAL_LM_MAPPING
+from transformers import PreTrainedModel
 
 from hf_equi.actions.resolution import resolve_pair
-from hf_equi.generation.base_call import check_seq2seq_base
 from hf_equi.models.configuration_equi import EquiConfig
 from hf_equi.models.seq2seq.configuration_equi_seq2seq import EquiSeq2SeqConfig
 from hf_equi.models.seq2seq.methods import create
@@ -20,27 +17,17 @@ from hf_equi.models.text.task import TextTask
 
 __all__ = ["Seq2SeqTask"]
 
-CONFIG_ONLY = ("objective", "teacher_forcing_ratio", "lambda_units", "lambda_dropout")
-ENTRIES = ("average", "multi_token", "orbit_chunk_size", "loss", "decoding", *CONFIG_ONLY)
-
 
 class Seq2SeqTask(TextTask):
     """Sequence-to-sequence models from text to text."""
 
-    name = "seq2seq"
     what = "sequence-to-sequence model from text to text"
-    auto_class = AutoModelForSeq2SeqLM
-    settings: ClassVar[frozenset[str]] = frozenset({*ENTRIES, "tokenizer", "target_tokenizer"})
-
-    @property
-    def mapping(self) -> Mapping[Any, Any]:
-        """The base classes by their configs."""
-        known: Mapping[Any, Any] = MODEL_FOR_SEQ_TO_SEQ_CAUSAL_LM_MAPPING
-        return known
-
-    def check_base(self, base: PreTrainedModel | type[PreTrainedModel]) -> None:
-        """Refuse a base that does not turn texts into texts."""
-        check_seq2seq_base(base)
+    model_class = EquiForSeq2SeqLM
+    entries: ClassVar[tuple[str, ...]] = (
+        *("average", "multi_token", "orbit_chunk_size", "loss", "decoding"),
+        *("objective", "teacher_forcing_ratio", "lambda_units", "lambda_dropout"),
+    )
+    companions: ClassVar[tuple[str, ...]] = ("tokenizer", "target_tokenizer")
 
     def owns(self, model: PreTrainedModel) -> bool:
         """Whether it has an encoder and a decoder, and generates."""
@@ -56,7 +43,7 @@ class Seq2SeqTask(TextTask):
         multi_token = given.get("multi_token", "error")
         maps = resolve_pair(request.group, request.companion, target, *sizes, multi_token)
         return EquiSeq2SeqConfig(
-            **request.common(*ENTRIES),
+            **request.common(*self.entries),
             source_map=maps[0].to_dict(),
             target_map=maps[1].to_dict(),
             tokenizer_fingerprint=fingerprint(request.companion),

@@ -33,8 +33,7 @@ class VisionTask(Task):
 
     group_class: ClassVar[type[FiniteGroup]] = ImageGroup
     group_example = "hf_equi.ImageGroup.rotations(4) or ImageGroup.dihedral(4)"
-    processor_class: ClassVar[Any]
-    """The Auto class that loads what prepares images."""
+    companions: ClassVar[tuple[str, ...]] = ("processor",)
 
     def prepare(self, name: str | None, given: dict[str, Any], hub: dict[str, Any]) -> Any:
         """The processor: the one given, or the one beside the weights, or none.
@@ -46,11 +45,11 @@ class VisionTask(Task):
         if processor is not None and not (callable(processor) and hasattr(processor, "save_pretrained")):
             raise ConfigurationError(
                 f"processor={processor!r} is no processor of transformers: pass "
-                f"{self.processor_class.__name__}.from_pretrained(...)"
+                f"{self.model_class.processor_class.__name__}.from_pretrained(...)"
             )
         if processor is not None or name is None:
             return processor
-        return load_processor(self.processor_class, name, hub)
+        return load_processor(self.model_class.processor_class, name, hub)
 
     def check_request(self, request: Request, method: Method) -> None:
         """Refuse, before weights are loaded, what could not run.

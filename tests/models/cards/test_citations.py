@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from hf_equi.models.cards.citations import citations
-from hf_equi.registry import method_names
+from hf_equi.registration import method_names
 from hf_equi.symmetrizers import Method, MethodText
 
 

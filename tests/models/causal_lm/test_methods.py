@@ -4,7 +4,7 @@ import pytest
 
 from hf_equi.errors import ConfigurationError
 from hf_equi.models.causal_lm.methods import TASK, create
-from hf_equi.registry import method_names
+from hf_equi.registration import method_names
 from hf_equi.symmetrizers import Canonical, DraftedEquizero, Equitune, Identity, Mixture
 
 

@@ -9,10 +9,10 @@ from wrapped_vision import TURNS
 
 import hf_equi
 from hf_equi import EquiCLIPModel, EquiSiglipModel
-from hf_equi.auto import TASKS
 from hf_equi.errors import ConfigurationError, UnsupportedModelError
+from hf_equi.registration import tasks
 
-TASK = TASKS["clip"]
+TASK = tasks()["clip"]
 
 
 @pytest.mark.parametrize("family", CLIPS)

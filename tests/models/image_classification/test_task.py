@@ -8,10 +8,10 @@ from transformers import ViTForImageClassification
 from wrapped_vision import SQUARE, TURNS
 
 import hf_equi
-from hf_equi.auto import TASKS
 from hf_equi.errors import ConfigurationError, UnsupportedModelError
+from hf_equi.registration import tasks
 
-TASK = TASKS["image_classification"]
+TASK = tasks()["image_classification"]
 
 
 class OwnForImageClassification(ViTForImageClassification):

@@ -6,10 +6,10 @@ import pytest
 from small_models import GENDER, tokenizer
 
 from hf_equi import FiniteGroup
-from hf_equi.auto import TASKS
 from hf_equi.errors import ConfigurationError
+from hf_equi.registration import tasks
 
-TEXT = [TASKS["causal_lm"], TASKS["seq2seq"]]
+TEXT = [tasks()["causal_lm"], tasks()["seq2seq"]]
 
 
 @pytest.fixture(params=TEXT, ids=lambda task: task.name)

@@ -5,18 +5,18 @@ from small_models import GENDER
 from small_processors import image_processor
 from wrapped_vision import TURNS
 
-from hf_equi.auto import TASKS
 from hf_equi.errors import ConfigurationError
 from hf_equi.groups import FiniteGroup
 from hf_equi.models.vision.configuration_equi_vision import EquiVisionConfig
 from hf_equi.models.vision.task import SETTINGS
+from hf_equi.registration import tasks
 
 TASK_NAMES = ("image_classification", "clip")
 
 
 @pytest.fixture(params=TASK_NAMES)
 def task(request):
-    return TASKS[request.param]
+    return tasks()[request.param]
 
 
 def test_the_plane_acts_and_nothing_else(task):
@@ -35,7 +35,7 @@ def test_settings_are_entries_of_the_config(task):
 
 
 def test_the_processor_is_the_one_given_or_the_one_beside_the_weights(tmp_path):
-    task, given = TASKS["image_classification"], image_processor()
+    task, given = tasks()["image_classification"], image_processor()
     assert task.prepare(None, {}, {}) is None
     assert task.prepare(None, {"processor": given}, {}) is given
     assert task.prepare(str(tmp_path), {}, {}) is None

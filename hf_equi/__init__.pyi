@@ -1,0 +1,107 @@
+"""The public names, once: for type checkers as they stand here, at run time as `__init__.py` reads them."""
+
+from hf_equi import actions as actions
+from hf_equi import auto as auto
+from hf_equi import bases as bases
+from hf_equi import errors as errors
+from hf_equi import fairness as fairness
+from hf_equi import generation as generation
+from hf_equi import groups as groups
+from hf_equi import hub as hub
+from hf_equi import models as models
+from hf_equi import networks as networks
+from hf_equi import registration as registration
+from hf_equi import symmetrizers as symmetrizers
+from hf_equi import testing as testing
+from hf_equi import training as training
+from hf_equi.actions import (
+    Action as Action,
+)
+from hf_equi.actions import (
+    ColumnAction as ColumnAction,
+)
+from hf_equi.actions import (
+    GridAction as GridAction,
+)
+from hf_equi.actions import (
+    PixelAction as PixelAction,
+)
+from hf_equi.actions import (
+    TokenAction as TokenAction,
+)
+from hf_equi.actions import (
+    TokenPairAction as TokenPairAction,
+)
+from hf_equi.actions import (
+    WordAction as WordAction,
+)
+from hf_equi.auto import symmetrize as symmetrize
+from hf_equi.generation import (
+    EquiLogitsProcessor as EquiLogitsProcessor,
+)
+from hf_equi.generation import (
+    EquizeroSearch as EquizeroSearch,
+)
+from hf_equi.generation import (
+    RegardScorer as RegardScorer,
+)
+from hf_equi.groups import (
+    DemographicGroup as DemographicGroup,
+)
+from hf_equi.groups import (
+    FiniteGroup as FiniteGroup,
+)
+from hf_equi.groups import (
+    ImageGroup as ImageGroup,
+)
+from hf_equi.groups import (
+    register_group as register_group,
+)
+from hf_equi.models.causal_lm import (
+    EquiLM as EquiLM,
+)
+from hf_equi.models.causal_lm import (
+    EquiLMConfig as EquiLMConfig,
+)
+from hf_equi.models.causal_lm import (
+    EquizeroLM as EquizeroLM,
+)
+from hf_equi.models.causal_lm import (
+    EquizeroLMConfig as EquizeroLMConfig,
+)
+from hf_equi.models.clip import (
+    EquiCLIPConfig as EquiCLIPConfig,
+)
+from hf_equi.models.clip import (
+    EquiCLIPModel as EquiCLIPModel,
+)
+from hf_equi.models.clip import (
+    EquiSiglipConfig as EquiSiglipConfig,
+)
+from hf_equi.models.clip import (
+    EquiSiglipModel as EquiSiglipModel,
+)
+from hf_equi.models.image_classification import (
+    EquiForImageClassification as EquiForImageClassification,
+)
+from hf_equi.models.image_classification import (
+    EquiImageClassificationConfig as EquiImageClassificationConfig,
+)
+from hf_equi.models.seq2seq import EquiForSeq2SeqLM as EquiForSeq2SeqLM
+from hf_equi.models.seq2seq import EquiSeq2SeqConfig as EquiSeq2SeqConfig
+from hf_equi.networks.recurrent_seq2seq import (
+    GroupRecurrentSeq2Seq as GroupRecurrentSeq2Seq,
+)
+from hf_equi.networks.recurrent_seq2seq import (
+    GroupRecurrentSeq2SeqConfig as GroupRecurrentSeq2SeqConfig,
+)
+from hf_equi.networks.recurrent_seq2seq import (
+    RecurrentSeq2Seq as RecurrentSeq2Seq,
+)
+from hf_equi.networks.recurrent_seq2seq import (
+    RecurrentSeq2SeqConfig as RecurrentSeq2SeqConfig,
+)
+from hf_equi.registration import register_method as register_method
+from hf_equi.registration import register_task as register_task
+
+__version__: str

@@ -1,0 +1,88 @@
+"""What the library registers itself: one call a task, and the networks that transformers lacks."""
+
+from __future__ import annotations
+
+from hf_equi.registration import ModelPlace, register_models, register_task
+
+__all__ = []
+
+_CAUSAL_LM, _SEQ2SEQ = "hf_equi.models.causal_lm", "hf_equi.models.seq2seq"
+_CLIP, _CLASSIFICATION = "hf_equi.models.clip", "hf_equi.models.image_classification"
+_RECURRENT = "hf_equi.networks.recurrent_seq2seq"
+_EQUITUNE, _IDENTITY = "hf_equi.symmetrizers:Equitune", "hf_equi.symmetrizers:Identity"
+_CANONICAL = "hf_equi.symmetrizers:Canonical"
+_LAMBDA, _ATTENTION = "hf_equi.symmetrizers:LambdaEquitune", "hf_equi.symmetrizers:Attention"
+
+register_task(
+    name="causal_lm",
+    task=f"{_CAUSAL_LM}.task:CausalLMTask",
+    models=[
+        ModelPlace("equi_lm", _CAUSAL_LM, "EquiLMConfig", "EquiLM", ("AutoModelForCausalLM",)),
+        ModelPlace("equizero_lm", _CAUSAL_LM, "EquizeroLMConfig", "EquizeroLM", ("AutoModelForCausalLM",)),
+    ],
+    methods={
+        "equitune": _EQUITUNE,
+        "equizero": "hf_equi.symmetrizers:DraftedEquizero",
+        "mixture": "hf_equi.symmetrizers:Mixture",
+        "canonical": _CANONICAL,
+        "identity": _IDENTITY,
+    },
+)
+register_task(
+    name="seq2seq",
+    task=f"{_SEQ2SEQ}.task:Seq2SeqTask",
+    models=[ModelPlace("equi_seq2seq", _SEQ2SEQ, "EquiSeq2SeqConfig", "EquiForSeq2SeqLM", ("AutoModelForSeq2SeqLM",))],
+    methods={
+        "equitune": _EQUITUNE,
+        "equizero": f"{_SEQ2SEQ}.methods:equizero",
+        "lambda": _LAMBDA,
+        "canonical": _CANONICAL,
+        "identity": _IDENTITY,
+    },
+)
+register_task(
+    name="clip",
+    task=f"{_CLIP}.task:CLIPTask",
+    models=[
+        # transformers loads them through both.
+        ModelPlace(model_type, _CLIP, config, model, ("AutoModelForZeroShotImageClassification", "AutoModel"))
+        for model_type, config, model in (
+            ("equi_clip", "EquiCLIPConfig", "EquiCLIPModel"),
+            ("equi_siglip", "EquiSiglipConfig", "EquiSiglipModel"),
+        )
+    ],
+    methods={
+        "equitune": _EQUITUNE,
+        "equizero": f"{_CLIP}.methods:equizero",
+        "lambda": _LAMBDA,
+        "attention": _ATTENTION,
+        "identity": _IDENTITY,
+    },
+)
+register_task(
+    name="image_classification",
+    task=f"{_CLASSIFICATION}.task:ImageClassificationTask",
+    models=[
+        ModelPlace(
+            "equi_image_classification",
+            _CLASSIFICATION,
+            "EquiImageClassificationConfig",
+            "EquiForImageClassification",
+            ("AutoModelForImageClassification",),
+        )
+    ],
+    methods={
+        "equitune": _EQUITUNE,
+        "equizero": f"{_CLASSIFICATION}.methods:equizero",
+        "lambda": _LAMBDA,
+        "attention": _ATTENTION,
+        "identity": _IDENTITY,
+    },
+)
+register_models(
+    ModelPlace(model_type, _RECURRENT, f"{model}Config", model, ("AutoModelForSeq2SeqLM",))
+    for model_type, model in (
+        ("recurrent_seq2seq", "RecurrentSeq2Seq"),
+        ("group_recurrent_seq2seq", "GroupRecurrentSeq2Seq"),
+    )
+)

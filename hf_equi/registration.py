@@ -1,0 +1,154 @@
+"""What `hf_equi` knows by name: tasks, their models and their methods, the library's own and those from elsewhere.
+
+Registering imports nothing. A name stands for a class by its place, `"package.module:Class"`, until it is used, so
+that `import hf_equi` costs next to nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from importlib import import_module
+from typing import Any, NamedTuple
+
+from hf_equi.auto_classes import ModelPlace, register_classes, watch
+from hf_equi.checks import check_choice
+from hf_equi.errors import ConfigurationError
+
+__all__ = [
+    "ModelPlace",
+    "create_method",
+    "method_names",
+    "register_method",
+    "register_models",
+    "register_task",
+    "task_names",
+    "tasks",
+]
+
+
+class _Task(NamedTuple):
+    task: Any
+    methods: dict[str, Any]
+
+
+_TASKS: dict[str, _Task] = {}
+_MADE: dict[str, Any] = {}
+
+
+def register_task(
+    *,
+    name: str,
+    task: str | type[Any],
+    models: Iterable[ModelPlace | type[Any]],
+    methods: Mapping[str, str | Callable[..., Any]],
+) -> None:
+    """Make a task known: `symmetrize` finds it, the Auto classes load its models, and errors list it.
+
+    Args:
+        name: As in `symmetrize(task=...)`.
+        task: Its subclass of `hf_equi.models.task.Task`, or the place of one.
+        models: Its models, subclasses of `hf_equi.models.base.EquiPreTrainedModel`, or their places.
+        methods: For each name of a method what makes it, or the place of that. It is called with those settings of the
+            method that it has arguments for.
+
+    Raises:
+        ConfigurationError: If a name is taken, or is not a lower-case identifier.
+    """
+    _check_name(name, "task")
+    if name in _TASKS:
+        raise ConfigurationError(f"There is a task {name!r} already: choose another name")
+    _TASKS[name] = _Task(task, {})
+    for method, factory in methods.items():
+        register_method(task=name, name=method, factory=factory)
+    register_models(models)
+
+
+def register_models(models: Iterable[ModelPlace | type[Any]]) -> None:
+    """Make the Auto classes of transformers know models.
+
+    Args:
+        models: The classes, with `config_class` and `auto_class`, or their places.
+    """
+    for model in models:
+        if isinstance(model, ModelPlace):
+            watch(model)
+        else:
+            register_classes(model.config_class, model, [model.auto_class])
+
+
+def register_method(*, task: str, name: str, factory: str | Callable[..., Any]) -> None:
+    """Make a method known to a task.
+
+    Args:
+        task: As in `symmetrize(task=...)`, for example `"causal_lm"`.
+        name: As in `symmetrize(method=...)`.
+        factory: What makes the method, a `hf_equi.symmetrizers.Method`, or its place. It is called with those settings
+            of the method that it has arguments for.
+
+    Raises:
+        ConfigurationError: For an unknown task, a name that is taken, or one that is not a lower-case identifier.
+    """
+    _check_name(name, "method")
+    check_choice("task", task, task_names())
+    if name in _TASKS[task].methods:
+        raise ConfigurationError(f"The task {task!r} has a method {name!r} already: choose another name")
+    _TASKS[task].methods[name] = factory
+
+
+def task_names() -> tuple[str, ...]:
+    """The names of the tasks, in the order in which they were registered."""
+    return tuple(_TASKS)
+
+
+def tasks() -> dict[str, Any]:
+    """The tasks by name, each made once."""
+    for name, registered in _TASKS.items():
+        if name not in _MADE:
+            _MADE[name] = _found(registered.task)()
+            _MADE[name].name = name
+    return {name: _MADE[name] for name in _TASKS}
+
+
+def method_names(task: str | None = None) -> list[str]:
+    """The methods of a task, sorted; of all tasks, each once, by default."""
+    if task is not None:
+        check_choice("task", task, task_names())
+    chosen = _TASKS.values() if task is None else [_TASKS[task]]
+    return sorted({name for registered in chosen for name in registered.methods})
+
+
+def create_method(task: str, name: str, **settings: Any) -> Any:
+    """The method of a task.
+
+    Args:
+        task: The task.
+        name: The method.
+        **settings: All that the task has for methods.
+
+    Raises:
+        ConfigurationError: If the task has no such method; the message lists those it has.
+    """
+    if name not in method_names(task):  # a list, as what was given need not be hashable
+        raise ConfigurationError(
+            f"The task {task!r} has no method {name!r}: use one of {', '.join(map(repr, method_names(task)))}"
+        )
+    import inspect  # noqa: PLC0415  slow, and needed here alone
+
+    factory = _found(_TASKS[task].methods[name])
+    taken = inspect.signature(factory).parameters.values()
+    if not any(parameter.kind is inspect.Parameter.VAR_KEYWORD for parameter in taken):
+        settings = {parameter.name: settings[parameter.name] for parameter in taken if parameter.name in settings}
+    return factory(**settings)
+
+
+def _found(place: Any) -> Any:
+    """What a place names; anything else as it is."""
+    if not isinstance(place, str):
+        return place
+    module, _, name = place.partition(":")
+    return getattr(import_module(module), name)
+
+
+def _check_name(name: str, what: str) -> None:
+    if not name.isidentifier() or name != name.lower():
+        raise ConfigurationError(f"{name!r} cannot name a {what}: use lower-case letters, digits and underscores")
