@@ -11,8 +11,9 @@ from transformers.cache_utils import Cache
 from hf_equi.bases.compat import CACHE, cached
 from hf_equi.errors import ConfigurationError
 from hf_equi.generation.base_call import call_base
+from hf_equi.symmetrizers.orbit import distinct_rows
 
-__all__ = ["DraftCache", "distinct_rows"]
+__all__ = ["DraftCache"]
 
 
 class DraftCache:
@@ -133,24 +134,3 @@ class DraftCache:
         if first and not self.base._is_stateful:
             cache.activate_past_recording()
         return scores
-
-
-def distinct_rows(keys: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-    """The first of each set of equal rows, ascending, and the place of each row among them.
-
-    Args:
-        keys: `(R, N)` whole numbers, where equal rows are equal in all of them.
-
-    Example:
-        >>> [found.tolist() for found in distinct_rows(torch.tensor([[3], [1], [3]]))]
-        [[0, 1], [0, 1, 0]]
-    """
-    place: torch.Tensor
-    _, place = torch.unique(keys, dim=0, return_inverse=True)
-    numbers = torch.arange(len(keys), device=keys.device)
-    first = torch.full((int(place.max()) + 1,), len(keys), device=keys.device)
-    first.scatter_reduce_(0, place, numbers, "amin")
-    order = first.argsort()
-    rank = torch.empty_like(order)
-    rank[order] = torch.arange(len(order), device=keys.device)
-    return first[order], rank[place]

@@ -22,6 +22,7 @@ from hf_equi.actions import TokenAction
 from hf_equi.bases.chunks import in_chunks, shares_rows
 from hf_equi.bases.compat import CACHE, cache_of, cached
 from hf_equi.bases.memory import advice_on_memory
+from hf_equi.bases.rows import repeat_rows
 from hf_equi.errors import UnsupportedModelError
 from hf_equi.generation.base_call import call_base
 from hf_equi.generation.encoded_source import EncodedSource
@@ -313,16 +314,7 @@ def _rows(
             rows |= cache.note(source.encoded, lambda: source.rows(batch, slots))
         else:
             rows |= source.rows(batch, slots)
-    return {**rows, **_extras(inputs, batch)}
-
-
-def _extras(inputs: OrbitInputs, batch: torch.Tensor) -> dict[str, Any]:
-    """What else the base is given: one entry a text becomes one a row."""
-    texts = inputs.input_ids.shape[:1]
-    return {
-        name: value[batch] if isinstance(value, torch.Tensor) and value.shape[:1] == texts else value
-        for name, value in inputs.extras.items()
-    }
+    return {**rows, **repeat_rows(inputs.extras, batch, len(inputs.input_ids))}
 
 
 def _normalise(logits: torch.Tensor, needed: bool) -> torch.Tensor:

@@ -251,13 +251,13 @@ class EquiPreTrainedModel(CheckpointMixin, PreTrainedModel):  # type: ignore[mis
             reset()
 
 
-def penalised(loss: torch.Tensor | None, selection: Selection) -> torch.Tensor | None:
+def penalised(loss: torch.Tensor | None, selection: Selection | None) -> torch.Tensor | None:
     """A loss with what the selection of members adds to it, such as a prior.
 
     Args:
         loss: `()` of the task; `None` without labels.
-        selection: Of the members.
+        selection: Of the members; `None` where they were selected before.
     """
-    if loss is None or selection.penalty is None:
+    if loss is None or selection is None or selection.penalty is None:
         return loss
     return loss + selection.penalty.mean()

@@ -15,7 +15,7 @@ from functools import cached_property
 
 import torch
 
-__all__ = ["Orbit"]
+__all__ = ["Orbit", "distinct_rows"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -142,6 +142,27 @@ class Orbit:
         new = Orbit(self.elements[indices], self.rank[indices], self.shared)
         parents = self.offsets[indices][new.batch_of_row] + new.rank_of_row
         return new, parents
+
+
+def distinct_rows(keys: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    """The first of each set of equal rows, ascending, and the place of each row among them.
+
+    Args:
+        keys: `(R, N)` whole numbers, where equal rows are equal in all of them.
+
+    Example:
+        >>> [found.tolist() for found in distinct_rows(torch.tensor([[3], [1], [3]]))]
+        [[0, 1], [0, 1, 0]]
+    """
+    place: torch.Tensor
+    _, place = torch.unique(keys, dim=0, return_inverse=True)
+    numbers = torch.arange(len(keys), device=keys.device)
+    first = torch.full((int(place.max()) + 1,), len(keys), device=keys.device)
+    first.scatter_reduce_(0, place, numbers, "amin")
+    order = first.argsort()
+    rank = torch.empty_like(order)
+    rank[order] = torch.arange(len(order), device=keys.device)
+    return first[order], rank[place]
 
 
 def _dense_rank(rank: torch.Tensor, tokens: torch.Tensor) -> torch.Tensor:

@@ -20,7 +20,7 @@ from hf_equi.generation import OrbitInputs, check_base, forward_orbit
 from hf_equi.generation.encoded_source import EncodedSource, encode_orbit
 from hf_equi.generation.orbit_forward import MINIMUM_SAVING
 from hf_equi.symmetrizers import Equitune, Equizero, LambdaEquitune, MaxProbability
-from hf_equi.symmetrizers.lambda_equitune import normalise_log_weights
+from hf_equi.symmetrizers.weigh import normalise_log_weights
 
 
 def shapes(lm, text, **settings):

@@ -13,6 +13,7 @@ from transformers.modeling_outputs import BaseModelOutputWithPooling
 from transformers.utils import ModelOutput
 
 from hf_equi.errors import ConfigurationError
+from hf_equi.models.base import penalised
 from hf_equi.models.cards.kinds import CardKind
 from hf_equi.models.clip.card import CLIPCard, SiglipCard
 from hf_equi.models.clip.configuration_equi_clip import EquiCLIPConfig, EquiSiglipConfig
@@ -20,7 +21,7 @@ from hf_equi.models.vision.clip_cuts import ClipCut, check_clip, find_clip_cut
 from hf_equi.models.vision.levels import LINKS, Head, Level, create_level
 from hf_equi.models.vision.losses import labelled_loss
 from hf_equi.models.vision.model import EquiVisionModel
-from hf_equi.models.vision.orbit_forward import Combination, combine
+from hf_equi.models.vision.orbits import CombinedImages, combine
 
 __all__ = ["EquiCLIPModel", "EquiCLIPOutput", "EquiSiglipModel"]
 
@@ -189,7 +190,9 @@ class EquiCLIPModel(EquiVisionModel):
         head = self._head(texts)
         orbits = self._read_orbits(pixel_values, orbit_features, extras)
         out = combine(orbits, head, self.method, self._level(), self._network)
-        return self.returned(self._output(out, texts, labels, bool(return_loss)), return_dict)
+        result = self._output(out, texts, labels, bool(return_loss))
+        result.loss = penalised(result.loss, orbits.selection)
+        return self.returned(result, return_dict)
 
     def _texts(
         self, ids: torch.Tensor | None, mask: torch.Tensor | None, features: Any, extras: dict[str, Any]
@@ -240,7 +243,7 @@ class EquiCLIPModel(EquiVisionModel):
             )
 
     def _output(
-        self, out: Combination, texts: torch.Tensor, labels: torch.Tensor | None, contrastive: bool
+        self, out: CombinedImages, texts: torch.Tensor, labels: torch.Tensor | None, contrastive: bool
     ) -> EquiCLIPOutput:
         logits: Any = out.logits
         loss = None

@@ -11,6 +11,7 @@ from transformers import AutoImageProcessor, AutoModelForImageClassification, Pr
 from transformers.loss.loss_utils import LOSS_MAPPING
 from transformers.utils import ModelOutput
 
+from hf_equi.models.base import penalised
 from hf_equi.models.cards.kinds import CardKind
 from hf_equi.models.image_classification.base_check import check_classifier
 from hf_equi.models.image_classification.card import ImageClassifierCard
@@ -21,7 +22,7 @@ from hf_equi.models.vision.levels import LINKS, Head
 from hf_equi.models.vision.logits_cut import LogitsCut
 from hf_equi.models.vision.losses import labelled_loss
 from hf_equi.models.vision.model import EquiVisionModel
-from hf_equi.models.vision.orbit_forward import combine
+from hf_equi.models.vision.orbits import combine
 
 __all__ = ["EquiForImageClassification", "EquiImageClassifierOutput"]
 
@@ -127,6 +128,7 @@ class EquiForImageClassification(EquiVisionModel):
         loss = None
         if labels is not None and out.logits is not None:
             loss = labelled_loss(partial(self._loss, labels), out.logits, self.config.objective)
+            loss = penalised(loss, orbits.selection)
         weights = None if out.log_weights is None else out.log_weights.softmax(1)
         result = EquiImageClassifierOutput(
             loss, out.logits, out.features, out.decision.chosen_element, out.decision.margin, weights

@@ -9,6 +9,7 @@ from transformers import LogitsProcessorList, StoppingCriteriaList
 from transformers.cache_utils import Cache
 from transformers.modeling_outputs import BaseModelOutput
 
+from hf_equi.bases.rows import repeat_rows
 from hf_equi.errors import ConfigurationError
 from hf_equi.generation.coupled_sampling import Prompts
 from hf_equi.generation.padding import infer_mask
@@ -132,12 +133,8 @@ class PairDecodingMixin(DecodingMixin):
         The texts are written once more, so that processors have their say as they had it in the beams.
         """
         count = len(sequences) // samples
-        again = {
-            name: value.repeat_interleave(samples, 0)
-            if isinstance(value, torch.Tensor) and value.shape[:1] == (count,)
-            else value
-            for name, value in rows.items()
-        }
+        each = torch.arange(count, device=sequences.device).repeat_interleave(samples)
+        again = repeat_rows(rows, each, count)
         if (allowed := rows.get("prefix_allowed_tokens_fn")) is not None:
             again["prefix_allowed_tokens_fn"] = lambda row, tokens: allowed(row // samples, tokens)
         forced = ForcedTexts(sequences, start)
@@ -161,12 +158,7 @@ class PairDecodingMixin(DecodingMixin):
         if prompt is not None:
             orbit, _ = orbit.extend(action.target.members(elements, prompt.to(ids.device)))
         batch = orbit.batch_of_row
-        rows = {
-            name: value.to(batch.device)[batch]
-            if isinstance(value, torch.Tensor) and value.shape[:1] == ids.shape[:1]
-            else value
-            for name, value in kwargs.items()
-        }
+        rows = repeat_rows(kwargs, batch, len(ids))
         if (allowed := kwargs.get("prefix_allowed_tokens_fn")) is not None:
             texts = batch.tolist()
             rows["prefix_allowed_tokens_fn"] = lambda row, tokens: allowed(texts[row], tokens)

@@ -11,6 +11,7 @@ from transformers.utils import ModelOutput
 
 from hf_equi.actions import TrivialAction
 from hf_equi.bases.compat import CACHE
+from hf_equi.bases.orbit_reader import fold_rows
 from hf_equi.generation.coupled_sampling import CoupledNoise, Prompts
 from hf_equi.groups import FiniteGroup
 from hf_equi.symmetrizers import Combine, Mean, Method, Orbit
@@ -85,11 +86,8 @@ class WholeOutputs:
 
     def _fold(self, combine: Combine, scores: torch.Tensor, log_weights: torch.Tensor | None) -> torch.Tensor:
         """The members' scores `(R, samples, T, V)`, combined to `(B, samples, T, V)`."""
-        orbit = self.orbit
-        fold = combine.fold(orbit, TrivialAction(self.group, scores.device), normalised=False)
-        weights = None if log_weights is None else log_weights[orbit.batch_of_row, orbit.slot_of_row]
-        fold.add(0, scores, None if weights is None else weights.to(scores.dtype).view(-1, 1, 1))
-        return fold.result()
+        still = TrivialAction(self.group, scores.device)
+        return fold_rows(self.orbit, still, combine, scores, log_weights)[0]
 
     def live(self, inside: torch.Tensor, samples: int) -> torch.Tensor:
         """Where some member has not ended yet: `(R * samples, T)` to `(B * samples, T)`."""

@@ -11,13 +11,14 @@ from torch import nn
 from transformers import PreTrainedModel
 
 from hf_equi.actions import PixelAction
+from hf_equi.bases.orbit_reader import check_batch
 from hf_equi.errors import ConfigurationError
 from hf_equi.groups import ImageGroup
 from hf_equi.models.base import EquiPreTrainedModel
 from hf_equi.models.vision.checkpoints import VisionCheckpointMixin
 from hf_equi.models.vision.cuts import Cut
 from hf_equi.models.vision.levels import create_level
-from hf_equi.models.vision.orbit_forward import ImageOrbits, OrbitReader, check_batch
+from hf_equi.models.vision.orbits import ImageOrbits, ImageReader
 from hf_equi.models.vision.probing import feature_size, image_shape
 from hf_equi.symmetrizers import Equitune
 from hf_equi.symmetrizers.outside_loss import refuse_outside_loss
@@ -93,10 +94,15 @@ class EquiVisionModel(VisionCheckpointMixin, EquiPreTrainedModel):  # type: igno
                 the network reads, or at a level that needs more than them.
         """
         if orbit_features is not None:
-            check_batch(orbit_features, "orbit_features")
+            check_batch(orbit_features, "orbit_features", "images")
             if pixel_values is not None:
                 raise ConfigurationError(
                     "pixel_values= and orbit_features= are two kinds of the same images: pass one of them"
+                )
+            if hasattr(self, "select_network"):
+                raise ConfigurationError(
+                    f"method={self.config.method!r} selects members by the images, which orbit_features= do not tell: "
+                    "pass pixel_values"
                 )
             self._check_features(orbit_features)
             features = orbit_features.to(_weight_dtype(self.base, orbit_features.dtype))
@@ -116,9 +122,10 @@ class EquiVisionModel(VisionCheckpointMixin, EquiPreTrainedModel):  # type: igno
                 f"{self._features}: pass those of its own get_orbit_features"
             )
 
-    def _reader(self, extras: dict[str, Any]) -> OrbitReader:
+    def _reader(self, extras: dict[str, Any]) -> ImageReader:
         method, level = self.method, self.config.create_level()
-        return OrbitReader(self.action, method, level, self._cut, self.config.orbit_chunk_size, extras)
+        network = getattr(self, "select_network", None)
+        return ImageReader(self.action, method, level, self._cut, self.config.orbit_chunk_size, extras, network)
 
     def get_orbit_features(self, pixel_values: torch.Tensor, **kwargs: Any) -> torch.Tensor:
         """The features of every member, to train a head or λ on without running the base again.

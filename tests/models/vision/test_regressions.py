@@ -15,7 +15,7 @@ from hf_equi.errors import ActionError, ConfigurationError, UnsupportedModelErro
 from hf_equi.models.vision.levels import LEVELS as PLACES
 from hf_equi.models.vision.levels import LINKS, Head
 from hf_equi.models.vision.logits_cut import LogitsCut
-from hf_equi.models.vision.orbit_forward import ImageOrbits, OrbitReader, combine
+from hf_equi.models.vision.orbits import ImageOrbits, ImageReader, combine
 from hf_equi.symmetrizers import Equitune, Equizero, LambdaEquitune, MaxProbability
 
 PLAIN = Head(lambda features: features, lambda maps: maps, LINKS["softmax"])
@@ -141,7 +141,7 @@ def test_orbits_that_do_not_fit_into_memory():
             raise torch.OutOfMemoryError
 
     for chunk, at_once in ((None, 4), (2, 2)):
-        reader = OrbitReader(PixelAction(TURNS), Equitune(), PLACES["features"], Large(), chunk)
+        reader = ImageReader(PixelAction(TURNS), Equitune(), PLACES["features"], Large(), chunk)
         message = rf"2 images of 3 × 32 × 32 make up to 8 rows; {at_once} members .* cpu\. Set orbit_chunk_size"
         with pytest.raises(UnsupportedModelError, match=message):
             reader.read(nn.Identity(), images(2))

@@ -14,7 +14,7 @@ from hf_equi.errors import ActionError
 from hf_equi.models.vision.classification_cuts import find_classification_cut
 from hf_equi.models.vision.cuts import Cut
 from hf_equi.models.vision.levels import LEVELS, LINKS, Head
-from hf_equi.models.vision.orbit_forward import ImageOrbits, OrbitReader, combine
+from hf_equi.models.vision.orbits import ImageOrbits, ImageReader, combine
 from hf_equi.symmetrizers import Entropy, Equitune, Equizero, Identity, LambdaEquitune, create_loss
 from hf_equi.testing import assert_equivariant
 
@@ -34,7 +34,7 @@ class Pixels(Cut):
 
 
 def read(images, group=TURNS, method=None, level="features", cut=None, chunk=None, base=None, **extras):
-    reader = OrbitReader(PixelAction(group), method or Equitune(), LEVELS[level], cut or Pixels(), chunk, extras)
+    reader = ImageReader(PixelAction(group), method or Equitune(), LEVELS[level], cut or Pixels(), chunk, extras)
     return reader.read(base or nn.Identity(), images)
 
 
@@ -95,7 +95,7 @@ def test_one_member_alone_is_read_of_the_identity():
 
 def test_a_frozen_copy_reads_the_same_rows():
     cut, frozen = Pixels(), nn.Linear(4, 2)
-    reader = OrbitReader(PixelAction(TURNS), LambdaEquitune(), LEVELS["features"], cut)
+    reader = ImageReader(PixelAction(TURNS), LambdaEquitune(), LEVELS["features"], cut)
     orbits = reader.read(nn.Identity(), small(), frozen)
     assert [count for count, _ in cut.calls] == [7, 7]
     assert torch.equal(orbits.frozen, frozen(orbits.features))

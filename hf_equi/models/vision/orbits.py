@@ -1,4 +1,4 @@
-r"""Run a vision model on the orbits of images, and combine: the one place where images meet an orbit.
+r"""Read the orbits of images by the reader of tensors, and combine them at a level.
 
 Letters: B batch, G group, K members asked for, R rows, F features, C classes or texts.
 """
@@ -8,22 +8,21 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from functools import partial
 from typing import Any
 
 import torch
+from torch import nn
 
-from hf_equi.actions import PixelAction, TrivialAction
-from hf_equi.bases.chunks import in_chunks, shares_rows
-from hf_equi.bases.memory import advice_on_memory
+from hf_equi.actions import Action, PixelAction, TrivialAction
+from hf_equi.bases.orbit_reader import OrbitReader, check_batch, fold_rows
 from hf_equi.errors import ActionError, ConfigurationError
 from hf_equi.groups import FiniteGroup
 from hf_equi.models.vision.cuts import Cut
 from hf_equi.models.vision.levels import Head, Level, Members
-from hf_equi.symmetrizers import Decision, Method, Orbit, ProxyLoss
+from hf_equi.symmetrizers import Decision, Method, Orbit, ProxyLoss, Selection
 from hf_equi.symmetrizers.weigh import normalise_log_weights
 
-__all__ = ["Combination", "ImageOrbits", "OrbitReader", "check_batch", "combine"]
+__all__ = ["CombinedImages", "ImageOrbits", "ImageReader", "combine"]
 
 _PIXELS_AT_ONCE = 2**20  # 20 images of 224 by 224, whose feature maps a CPU reads and writes faster than larger ones
 
@@ -38,6 +37,7 @@ class ImageOrbits:
         features: `(R, F)`.
         maps: `(R, ...)` feature maps, pulled back, where they were asked for.
         frozen: `(R, F)` features of the frozen copy, where weights are read off one.
+        selection: The members, and what selecting them adds to the loss.
     """
 
     group: FiniteGroup
@@ -45,6 +45,7 @@ class ImageOrbits:
     features: torch.Tensor
     maps: torch.Tensor | None = None
     frozen: torch.Tensor | None = None
+    selection: Selection | None = None
 
     @classmethod
     def of_features(cls, group: FiniteGroup, features: torch.Tensor, method: Method) -> ImageOrbits:
@@ -53,7 +54,7 @@ class ImageOrbits:
         Raises:
             ActionError: If there is not one member for each element, or no image.
         """
-        check_batch(features, "orbit_features")
+        check_batch(features, "orbit_features", "images")
         if features.dim() != 3 or features.shape[1] != group.order:
             raise ActionError(
                 f"Features of orbits have the shape (batch, {group.order}, features) for {group!r}; received "
@@ -70,8 +71,8 @@ class ImageOrbits:
 
 
 @dataclass(frozen=True)
-class OrbitReader:
-    """How orbits are read.
+class ImageReader:
+    """How orbits of images are read.
 
     Args:
         action: The group on pixels.
@@ -80,7 +81,8 @@ class OrbitReader:
         cut: Where the base is cut.
         chunk: Members of each orbit that go through the base at once; `None` for all. A CPU that evaluates
             takes pieces of a million pixels at most.
-        extras: What the base is given beside the images.
+        extras: What the base is given beside the images; what has one entry an image gets one a member.
+        network: By which the method selects members, if by any.
     """
 
     action: PixelAction
@@ -89,6 +91,7 @@ class OrbitReader:
     cut: Cut
     chunk: int | None = None
     extras: dict[str, Any] = field(default_factory=dict)
+    network: nn.Module | None = None
 
     def read(self, base: Any, images: torch.Tensor, frozen: Any = None) -> ImageOrbits:
         """Run a base on the distinct members of the orbits of images, `(B, C, H, W)`.
@@ -102,58 +105,38 @@ class OrbitReader:
             ActionError: For images that the group does not act on, or none.
             UnsupportedModelError: Where memory does not suffice, with advice.
         """
-        check_batch(images, "pixel_values")
-        size = self._rows_at_once(base, images)
-        orbit = self._orbits(images, shares_rows(base, size))
-        what = f"{len(images)} images of {' × '.join(map(str, images.shape[1:]))}"
-        with advice_on_memory(what, orbit.elements, self.chunk, images.device):
-            run = partial(self._read_rows, base, images, orbit, frozen)
-            parts = [part for _, part in in_chunks(base, orbit.rows, size, run)]
-            features, maps, others = map(_join, zip(*parts, strict=True))
-        return ImageOrbits(self.action.group, orbit, features, maps, others)
-
-    def _rows_at_once(self, base: Any, images: torch.Tensor) -> int | None:
-        """Rows that go through the base together; `None` for all."""
-        size = None if self.chunk is None else self.chunk * len(images)
-        # In training a batch norm reads all rows, and autograd keeps what pieces would let go.
-        if images.device.type != "cpu" or torch.is_grad_enabled() or base.training:
-            return size
+        check_batch(images, "pixel_values", "images")
+        moving: dict[str, Action] = {}
+        if self.level.reads_maps and images.dim() == 4:
+            height, width = images.shape[-2:]
+            moving["maps"] = self.cut.map_action(self.action.group, base, (height, width))
         piece = max(_PIXELS_AT_ONCE // math.prod(images.shape[-2:]), 1)
-        return piece if size is None else min(piece, size)
+        reader = OrbitReader({"pixel_values": self.action}, moving, self.chunk, piece)
 
-    def _orbits(self, images: torch.Tensor, shared: bool) -> Orbit:
-        """Rows for the members that the method asks for, in an order that does not depend on which came in."""
-        elements = self.method.select(self.action, images).elements
-        shared = shared and not self.level.reads_maps
-        if elements.shape[1] == 1:  # nothing to order, nothing to share
-            return Orbit.start(elements, shared)
-        with torch.no_grad():
-            keys = self.action.keys(images)
-        return Orbit.of_keys(elements, keys.gather(1, elements), shared)
+        def run(rows: dict[str, Any]) -> dict[str, Any]:
+            return self._read_rows(base, frozen, **rows)
 
-    def _read_rows(
-        self, base: Any, images: torch.Tensor, orbit: Orbit, frozen: Any, rows: slice
-    ) -> tuple[Any, Any, Any]:
+        selection = self.method.select(self.action, images, network=self.network)
+        what = f"images of {' × '.join(map(str, images.shape[1:]))}"
+        rows = reader.read(base, run, {"pixel_values": images, **self.extras}, selection, what)
+        return ImageOrbits(self.action.group, rows.orbit, **rows.outputs, selection=selection)
+
+    def _read_rows(self, base: Any, frozen: Any, pixel_values: torch.Tensor, **extras: Any) -> dict[str, Any]:
         """Features, feature maps and frozen features of some rows."""
-        elements = orbit.element_of_row[rows]
-        members = self.action.apply(elements, images[orbit.batch_of_row[rows]])
         maps = None
         if self.level.reads_maps:
-            maps = self.cut.maps(base, members, **self.extras)
+            maps = self.cut.maps(base, pixel_values, **extras)
             features = self.cut.pool(base, maps)
-            height, width = images.shape[-2:]
-            action = self.cut.map_action(self.action.group, base, (height, width))
-            maps = action.invert(elements, maps)
         else:
-            features = self.cut.features(base, members, **self.extras)
+            features = self.cut.features(base, pixel_values, **extras)
         if frozen is None:
-            return features, maps, None
+            return {"features": features, "maps": maps, "frozen": None}
         with torch.no_grad():  # the last, so that what is computed again for a backward pass ends before it
-            return features, maps, self.cut.features(frozen, members, **self.extras)
+            return {"features": features, "maps": maps, "frozen": self.cut.features(frozen, pixel_values, **extras)}
 
 
 @dataclass(frozen=True)
-class Combination:
+class CombinedImages:
     """One output an orbit.
 
     Args:
@@ -177,7 +160,7 @@ def combine(
     network: Callable[[torch.Tensor], torch.Tensor] | None = None,
     *,
     features_only: bool = False,
-) -> Combination:
+) -> CombinedImages:
     r"""Combine the members of each orbit.
 
     $$ M_G(x) = \text{head}\Big(\text{combine}_g\; g^{-1} F(gx)\Big) $$
@@ -196,35 +179,13 @@ def combine(
     orbit = orbits.orbit
     members = Members(orbits.features, head, orbits.maps)
     log_weights = _log_weights(orbits, method, network) if method.network_weights is not None else None
-    narrow = level.values(members)
-    # In half precision weights would not add up to 1.
-    values = _wide(narrow)
-    fold = method.combine.fold(orbit, TrivialAction(orbits.group, values.device), normalised=False)
     losses = None if method.loss is None else _losses(method.loss, members)
-    fold.add(0, values, _of_rows(orbit, log_weights, values), losses=losses)
-    combined = fold.result().to(narrow.dtype)
+    values = level.values(members)
+    still = TrivialAction(orbits.group, values.device)
+    combined, decision = fold_rows(orbit, still, method.combine, values, log_weights, losses)
     features = level.features(combined, head)
     logits = None if features_only else level.logits(combined, head)
-    return Combination(logits, features, log_weights, fold.decision())
-
-
-def check_batch(images: object, name: str) -> None:
-    """Refuse a batch of nothing, or what is no batch.
-
-    Args:
-        images: What was given.
-        name: As which argument.
-
-    Raises:
-        ActionError: For anything but a tensor with numbers in it.
-    """
-    if not isinstance(images, torch.Tensor):
-        raise ActionError(
-            f"{name}= is a {type(images).__name__}, and the group acts on tensors: pass what a processor makes, with "
-            "return_tensors='pt'."
-        )
-    if images.numel() == 0:
-        raise ActionError(f"There are no images: {name} has the shape {tuple(images.shape)}. Pass one or more.")
+    return CombinedImages(logits, features, log_weights, decision)
 
 
 def _log_weights(
@@ -243,19 +204,6 @@ def _log_weights(
 def _wide(values: torch.Tensor) -> torch.Tensor:
     """In float32 at least."""
     return values.to(torch.promote_types(values.dtype, torch.float32))
-
-
-def _join(parts: tuple[Any, ...]) -> Any:
-    """The rows of all chunks, or nothing."""
-    return parts[0] if len(parts) == 1 or parts[0] is None else torch.cat(parts)
-
-
-def _of_rows(orbit: Orbit, log_weights: torch.Tensor | None, values: torch.Tensor) -> torch.Tensor | None:
-    """Log weights `(B, K)` of the rows, with the axes of all but the last of their values."""
-    if log_weights is None:
-        return None
-    rows = log_weights[orbit.batch_of_row, orbit.slot_of_row].to(values.dtype)
-    return rows.view(-1, *[1] * (values.dim() - 2))
 
 
 def _losses(loss: ProxyLoss, members: Members) -> torch.Tensor:

@@ -1,0 +1,228 @@
+r"""Run a base on the orbits of tensors: images, states, point clouds, and whatever else comes as numbers.
+
+    x ── select ──► {gx}, equal ones shared ──► rows ── base ──► {M(gx)} ── pull back ──► {g⁻¹M(gx)} ── fold ──► M_G(x)
+
+It is one of two readers. Texts have the other, `hf_equi.generation.orbit_forward`, because of their cache.
+
+Letters: B batch, G group, K members asked for, R rows.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Any
+
+import torch
+
+from hf_equi.actions import Action, ColumnAction, TrivialAction
+from hf_equi.bases.chunks import in_chunks, shares_rows
+from hf_equi.bases.memory import advice_on_memory
+from hf_equi.bases.rows import repeat_rows
+from hf_equi.errors import ActionError
+from hf_equi.groups import FiniteGroup
+from hf_equi.symmetrizers import Combine, Decision, Orbit, Selection
+
+__all__ = ["OrbitReader", "OrbitRows", "check_batch", "fold_rows"]
+
+Outputs = Mapping[str, "torch.Tensor | None"]
+"""What a base says of some rows, by name, `(rows, ...)` each."""
+
+# Keys of several inputs are added up, each times an odd number of its own.
+_ODD = -0x61C8864680B583EB
+
+
+@dataclass(frozen=True)
+class OrbitRows:
+    """What a base says of the orbits of a batch.
+
+    Args:
+        group: The group.
+        orbit: The rows.
+        outputs: What the base says of each row, `(R, ...)`, pulled back unless its columns move.
+        actions: How the columns of outputs move; nothing moves in those that are not named.
+        selection: The members, and what selecting them adds to the loss.
+    """
+
+    group: FiniteGroup
+    orbit: Orbit
+    outputs: dict[str, Any]
+    actions: Mapping[str, ColumnAction]
+    selection: Selection
+
+    def by_member(self, name: str) -> torch.Tensor:
+        """An output of all members, `(B, K, ...)`, each in its own frame where its columns move."""
+        members: torch.Tensor = self.outputs[name][self.orbit.row_of]
+        return members
+
+    def combine(
+        self,
+        name: str,
+        combine: Combine,
+        log_weights: torch.Tensor | None = None,
+        losses: torch.Tensor | None = None,
+        normalised: bool = False,
+    ) -> tuple[torch.Tensor, Decision]:
+        r"""Combine an output of the members.
+
+        $$ M_G(x) = \text{combine}_g\; g^{-1} M(gx) $$
+
+        Args:
+            name: The output.
+            combine: How.
+            log_weights: `(B, K)` of the members, or `None` for equal ones.
+            losses: `(R,)` what a choice goes by.
+            normalised: Whether the output is log-probabilities, to be renormalised.
+
+        Returns:
+            `(B, ...)`, and what was decided.
+        """
+        values = self.outputs[name]
+        action = self.actions.get(name) or TrivialAction(self.group, values.device)
+        return fold_rows(self.orbit, action, combine, values, log_weights, losses, normalised)
+
+
+@dataclass(frozen=True)
+class OrbitReader:
+    """How the orbits of tensors are read.
+
+    Args:
+        inputs: How the group acts on each input that moves, by name. The first is the one that batches are counted by.
+        outputs: How it acts on each output, by name; those not named do not move. Columns are pulled back where they
+            are combined, all else as soon as it is read. Then equal members do not share a row, as different elements
+            pull them back.
+        chunk: Members of each orbit that go through the base at once; `None` for all.
+        piece: Rows that a CPU takes at once when it evaluates; `None` for all.
+    """
+
+    inputs: Mapping[str, Action]
+    outputs: Mapping[str, Action] = field(default_factory=dict)
+    chunk: int | None = None
+    piece: int | None = None
+
+    def read(
+        self,
+        base: Any,
+        run: Callable[[dict[str, Any]], Outputs],
+        given: Mapping[str, Any],
+        selection: Selection,
+        what: str = "samples",
+    ) -> OrbitRows:
+        """Run a base on the distinct members of the orbits of a batch.
+
+        Args:
+            base: The base.
+            run: Calls it on rows, given by name, and gives what it says by name.
+            given: What the base is given: the inputs that move, what has one entry a sample, and anything else.
+            selection: The members.
+            what: The samples in words, for a message.
+
+        Raises:
+            ActionError: For data that the group does not act on, or none.
+            UnsupportedModelError: Where memory does not suffice, with advice.
+
+        Cost: one base forward a distinct member.
+        """
+        for name in self.inputs:
+            check_batch(given[name], name)
+        first = given[next(iter(self.inputs))]
+        size = self._rows_at_once(base, first)
+        orbit = self._orbits(given, selection.elements, shares_rows(base, size))
+        with advice_on_memory(f"{len(first)} {what}", orbit.elements, self.chunk, first.device):
+            read = partial(self._read_rows, run, given, orbit)
+            parts = [part for _, part in in_chunks(base, orbit.rows, size, read)]
+            outputs = {name: _join([part[name] for part in parts]) for name in parts[0]}
+        columns = {name: action for name, action in self.outputs.items() if isinstance(action, ColumnAction)}
+        group = next(iter(self.inputs.values())).group
+        return OrbitRows(group, orbit, outputs, columns, selection)
+
+    def _rows_at_once(self, base: Any, first: torch.Tensor) -> int | None:
+        """Rows that go through the base together; `None` for all."""
+        size = None if self.chunk is None else self.chunk * len(first)
+        # In training a batch norm reads all rows, and autograd keeps what pieces would let go.
+        if self.piece is None or first.device.type != "cpu" or torch.is_grad_enabled() or base.training:
+            return size
+        return self.piece if size is None else min(self.piece, size)
+
+    def _orbits(self, given: Mapping[str, Any], elements: torch.Tensor, shared: bool) -> Orbit:
+        """Rows for some members, in an order that does not depend on which came in."""
+        shared = shared and all(isinstance(action, ColumnAction) for action in self.outputs.values())
+        if elements.shape[1] == 1:  # nothing to order, nothing to share
+            return Orbit.start(elements, shared)
+        with torch.no_grad():
+            keys = [action.keys(given[name]) for name, action in self.inputs.items()]
+        total = sum((key * (1 + place * _ODD) for place, key in enumerate(keys[1:], 1)), keys[0])
+        return Orbit.of_keys(elements, total.gather(1, elements), shared)
+
+    def _read_rows(
+        self, run: Callable[[dict[str, Any]], Outputs], given: Mapping[str, Any], orbit: Orbit, rows: slice
+    ) -> dict[str, Any]:
+        """What the base says of some rows, moved back."""
+        batch, elements = orbit.batch_of_row[rows], orbit.element_of_row[rows]
+        values = repeat_rows(given, batch, len(orbit.elements))
+        for name, action in self.inputs.items():
+            values[name] = action.apply(elements, values[name])
+        said = dict(run(values))
+        for name, action in self.outputs.items():
+            if not isinstance(action, ColumnAction) and said.get(name) is not None:
+                said[name] = action.invert(elements, said[name])
+        return said
+
+
+def fold_rows(
+    orbit: Orbit,
+    action: ColumnAction,
+    combine: Combine,
+    values: torch.Tensor,
+    log_weights: torch.Tensor | None = None,
+    losses: torch.Tensor | None = None,
+    normalised: bool = False,
+) -> tuple[torch.Tensor, Decision]:
+    """Combine what is known of the rows of orbits, in float32 at least: in half precision weights would not add up.
+
+    Args:
+        orbit: The rows.
+        action: How their columns move.
+        combine: How.
+        values: `(R, ...)`, with the columns in the last axis.
+        log_weights: `(B, K)` of the members, or `None` for equal ones.
+        losses: `(R,)` what a choice goes by; by default it is read off the values.
+        normalised: Whether the values are log-probabilities, to be renormalised.
+
+    Returns:
+        `(B, ...)` of the values' own dtype, and what was decided.
+    """
+    wide = values.to(torch.promote_types(values.dtype, torch.float32))
+    fold = combine.fold(orbit, action, normalised)
+    rows = None
+    if log_weights is not None:
+        rows = log_weights[orbit.batch_of_row, orbit.slot_of_row].to(wide.dtype)
+        rows = rows.view(-1, *[1] * (wide.dim() - 2))
+    fold.add(0, wide, rows, losses=losses)
+    return fold.result().to(values.dtype), fold.decision()
+
+
+def check_batch(value: object, name: str, what: str = "samples") -> None:
+    """Refuse a batch of nothing, or what is not a batch.
+
+    Args:
+        value: What was given.
+        name: As which argument.
+        what: What the batch is of.
+
+    Raises:
+        ActionError: For anything but a tensor with numbers in it.
+    """
+    if not isinstance(value, torch.Tensor):
+        raise ActionError(
+            f"{name}= is a {type(value).__name__}, and the group acts on tensors: pass what a processor makes, with "
+            "return_tensors='pt'."
+        )
+    if value.numel() == 0:
+        raise ActionError(f"There are no {what}: {name} has the shape {tuple(value.shape)}. Pass one or more.")
+
+
+def _join(parts: list[Any]) -> Any:
+    """The rows of all chunks, or nothing."""
+    return parts[0] if len(parts) == 1 or parts[0] is None else torch.cat(parts)

@@ -1,0 +1,184 @@
+"""The reader of tensors, against a loop over the group that is written as the equation reads."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from torch import nn
+
+from hf_equi.actions import Action, ColumnAction, PixelAction
+from hf_equi.bases.orbit_reader import OrbitReader, OrbitRows, check_batch, fold_rows
+from hf_equi.errors import ActionError
+from hf_equi.groups import ImageGroup
+from hf_equi.symmetrizers import Equitune, Equizero, Identity, MaxProbability, Mean, Orbit, Selection
+
+GROUP = ImageGroup.rotations(4)
+PIXELS = PixelAction(GROUP)
+COLUMNS = ColumnAction(GROUP, [[0, *((v + g) % 4 + 1 for v in range(4))] for g in range(4)])
+
+
+class Points(Action):
+    """Quarter turns of points `(B, 2)`."""
+
+    group = GROUP
+
+    def apply(self, elements, x):
+        turns = torch.tensor([[[1.0, 0], [0, 1]], [[0, -1], [1, 0]], [[-1, 0], [0, -1]], [[0, 1], [-1, 0]]])
+        matrices = turns.to(x.dtype)[elements]
+        return (matrices @ x.unsqueeze(-1)).squeeze(-1)
+
+
+class Base(nn.Module):
+    """Reads pixels, a point, a number for each sample and a scale; says columns, a map, a point and features."""
+
+    def __init__(self):
+        super().__init__()
+        self.layer = nn.Linear(9 + 2 + 1, 5 + 9 + 2 + 3)
+        self.calls = []
+
+    def forward(self, rows):
+        self.calls.append({name: getattr(value, "shape", value) for name, value in rows.items()})
+        pixels, point, number = rows["pixels"], rows["point"], rows["number"]
+        said = rows["scale"] * self.layer(torch.cat([pixels.flatten(1), point, number[:, None]], 1))
+        columns, maps, point, features = said.split([5, 9, 2, 3], 1)
+        said = {"columns": columns.log_softmax(-1), "map": maps.view(-1, 1, 3, 3), "point": point}
+        return {**said, "features": features, "nothing": None}
+
+
+OUTPUTS = {"columns": COLUMNS, "map": PIXELS, "point": Points()}
+
+
+def batch():
+    torch.manual_seed(0)
+    pixels, point = torch.randn(3, 1, 3, 3, dtype=torch.float64), torch.randn(3, 2, dtype=torch.float64)
+    pixels[1] = 1.0
+    point[1] = 0.0  # every element fixes the second sample
+    pixels[2] = pixels[2] + pixels[2].rot90(2, (-2, -1))  # the half turn fixes the pixels, and moves the point
+    number = torch.tensor([1.0, 2.0, 3.0], dtype=torch.float64)
+    return {"pixels": pixels, "point": point, "number": number, "scale": torch.tensor(2.0)}
+
+
+@pytest.fixture
+def base():
+    torch.manual_seed(1)
+    return Base().double().eval()
+
+
+def read(base, given, outputs=None, method=None, **settings) -> OrbitRows:
+    reader = OrbitReader({"pixels": PIXELS, "point": Points()}, OUTPUTS if outputs is None else outputs, **settings)
+    selection = (method or Equitune()).select(PIXELS, given["pixels"])
+    return reader.read(base, base, given, selection)
+
+
+def members(base, given):
+    """Of each output what every element says, pulled back: `(B, G, ...)`."""
+    found = []
+    for g in range(GROUP.order):
+        said = base({**given, "pixels": PIXELS.apply(g, given["pixels"]), "point": Points().apply(g, given["point"])})
+        found.append({name: OUTPUTS[name].invert(g, value) for name, value in said.items() if name in OUTPUTS})
+        found[-1]["features"] = said["features"]
+    return {name: torch.stack([one[name] for one in found], 1) for name in found[0]}
+
+
+@pytest.mark.parametrize("chunk", [None, 1, 3])
+def test_outputs_are_the_mean_of_what_the_members_say(base, chunk):
+    given, expected = batch(), members(base, batch())
+    rows = read(base, given, chunk=chunk)
+    for name in ("columns", "map", "point", "features"):
+        combined, _ = rows.combine(name, Mean())
+        torch.testing.assert_close(combined, expected[name].mean(1), rtol=0, atol=1e-12)
+    assert rows.outputs["nothing"] is None
+    laws, _ = rows.combine("columns", Mean(), normalised=True)
+    torch.testing.assert_close(laws, expected["columns"].mean(1).log_softmax(-1), rtol=0, atol=1e-12)
+
+
+def test_members_weigh_and_are_chosen(base):
+    given, expected = batch(), members(base, batch())
+    rows, weights = read(base, given), torch.rand(3, 4, dtype=torch.float64)
+    weights[1] = 1  # of equal members
+    shares = 4 * weights / weights.sum(1, keepdim=True)
+    for name in ("columns", "map", "point"):
+        combined, _ = rows.combine(name, Mean(), shares.log())
+        shaped = weights.view(3, 4, *[1] * (expected[name].dim() - 2))
+        torch.testing.assert_close(combined, (shaped * expected[name]).sum(1) / shaped.sum(1), rtol=0, atol=1e-12)
+    losses = MaxProbability().of_steps(rows.outputs["columns"])
+    chosen = -expected["columns"].exp().amax(-1)  # (B, G)
+    for name in ("columns", "point"):
+        combined, decision = rows.combine(name, Equizero().combine, losses=losses)
+        best = chosen.argmin(1)
+        torch.testing.assert_close(combined, expected[name][torch.arange(3), best], rtol=0, atol=1e-12)
+        assert decision.chosen_element[[0, 2]].tolist() == best[[0, 2]].tolist()
+
+
+def test_equal_members_share_a_row_unless_what_is_said_moves_otherwise(base):
+    given = batch()
+    rows = read(base, given, {"columns": COLUMNS})
+    assert rows.orbit.counts.tolist() == [4, 1, 4]  # the third by its point alone
+    assert base.calls[-1]["pixels"] == (9, 1, 3, 3)
+    assert base.calls[-1]["number"] == (9,)
+    assert base.calls[-1]["scale"] == ()
+    read(base, given)
+    assert base.calls[-1]["pixels"] == (12, 1, 3, 3)
+
+
+def test_what_comes_in_decides_nothing_but_its_frame(base):
+    given = batch()
+    rows = read(base, given)
+    for g in range(GROUP.order):
+        moved = {**given, "pixels": PIXELS.apply(g, given["pixels"]), "point": Points().apply(g, given["point"])}
+        again = read(base, moved)
+        for name in ("columns", "map", "point", "features"):
+            first, second = (each.combine(name, Mean())[0] for each in (rows, again))
+            required = OUTPUTS[name].apply(g, first) if name in OUTPUTS else first
+            torch.testing.assert_close(second, required, rtol=0, atol=1e-12)
+        kept = read(base, moved, {"columns": COLUMNS})
+        assert torch.equal(kept.outputs["features"], read(base, given, {"columns": COLUMNS}).outputs["features"])
+
+
+def test_gradients_reach_the_base(base):
+    given = batch()
+    loss, required = read(base, given).combine("point", Mean())[0].sum(), members(base, given)["point"].mean(1).sum()
+    ours = torch.autograd.grad(loss, list(base.parameters()))
+    for received, wanted in zip(ours, torch.autograd.grad(required, list(base.parameters())), strict=True):
+        torch.testing.assert_close(received, wanted, rtol=0, atol=1e-12)
+
+
+def test_a_cpu_that_evaluates_takes_pieces(base):
+    with torch.no_grad():
+        whole = read(base, batch()).outputs["point"]
+        base.calls.clear()
+        assert torch.equal(read(base, batch(), piece=5).outputs["point"], whole)
+    assert [call["pixels"][0] for call in base.calls] == [5, 5, 2]
+    base.calls.clear()
+    read(base, batch(), piece=5)  # autograd would keep what pieces let go
+    assert [call["pixels"][0] for call in base.calls] == [12]
+
+
+def test_one_member_is_read_as_it_is(base):
+    given = batch()
+    rows = read(base, given, method=Identity())
+    torch.testing.assert_close(rows.combine("map", Mean())[0], members(base, given)["map"][:, 0])
+    assert rows.by_member("columns").shape == (3, 1, 5)
+
+
+def test_halves_are_folded_in_float32():
+    orbit = Orbit.start(torch.arange(4)[None], shared=False)
+    values = torch.tensor([[1.0, 2, 3, 4]]).T.bfloat16().expand(4, 5)
+    combined, _ = fold_rows(orbit, COLUMNS, Mean(), values)
+    assert combined.dtype == torch.bfloat16
+    torch.testing.assert_close(combined.float(), torch.full((1, 5), 2.5))
+
+
+@pytest.mark.parametrize(
+    ("value", "message"),
+    [
+        ([1, 2], "pixels= is a list, and the group acts on tensors"),
+        (torch.zeros(0, 2), "There are no samples: pixels"),
+    ],
+)
+def test_what_is_no_batch_is_refused(base, value, message):
+    with pytest.raises(ActionError, match=message):
+        check_batch(value, "pixels")
+    reader = OrbitReader({"pixels": PIXELS})
+    with pytest.raises(ActionError, match=message):
+        reader.read(base, base, {"pixels": value}, Selection(torch.zeros(1, 1, dtype=torch.long)))
