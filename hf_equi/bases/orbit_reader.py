@@ -24,7 +24,7 @@ from hf_equi.errors import ActionError
 from hf_equi.groups import FiniteGroup
 from hf_equi.symmetrizers import Combine, Decision, Orbit, Selection
 
-__all__ = ["OrbitReader", "OrbitRows", "check_batch", "fold_rows"]
+__all__ = ["OrbitReader", "OrbitRows", "Outputs", "check_batch", "fold_rows"]
 
 Outputs = Mapping[str, "torch.Tensor | None"]
 """What a base says of some rows, by name, `(rows, ...)` each."""

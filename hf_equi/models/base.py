@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from collections.abc import Callable, Mapping
 from typing import Any, ClassVar, TypeVar
 
 import torch
@@ -12,6 +13,7 @@ from transformers.utils import ModelOutput
 
 from hf_equi.bases.compat import CACHE
 from hf_equi.bases.offloading import computing_device
+from hf_equi.bases.orbit_reader import OrbitReader, OrbitRows, Outputs, check_batch
 from hf_equi.errors import ConfigurationError
 from hf_equi.groups import FiniteGroup
 from hf_equi.models.hub.checkpoints import CheckpointMixin
@@ -86,6 +88,38 @@ class EquiPreTrainedModel(CheckpointMixin, PreTrainedModel):  # type: ignore[mis
     def input_shape(self) -> tuple[int, ...] | None:
         """The shape of one input, for a network that selects members; `None` for texts."""
         return None
+
+    def input_actions(self) -> dict[str, Any]:
+        """How the group acts on each input that moves, by name: on the main one, by default."""
+        return {self.main_input_name: self.action}
+
+    def read_orbits(
+        self,
+        given: Mapping[str, Any],
+        run: Callable[[dict[str, Any]], Outputs],
+        outputs: Mapping[str, Any] | None = None,
+        what: str = "samples",
+    ) -> OrbitRows:
+        """Run the base on the members of the orbits of tensors that the method asks for.
+
+        Args:
+            given: What the base is given, by name: what moves, what has one entry a sample, and anything else.
+            run: Calls the base on rows, given by name, and gives what it says by name.
+            outputs: How the group acts on each output; on those not named it does not.
+            what: The samples in words, for a message.
+
+        Raises:
+            ActionError: For data that the group does not act on, or none.
+            UnsupportedModelError: Where memory does not suffice, with advice.
+
+        Cost: one base forward a distinct member.
+        """
+        inputs = self.input_actions()
+        first = next(iter(inputs))
+        check_batch(given[first], first, what)
+        selection = self.select_members(inputs[first], given[first])
+        reader = OrbitReader(inputs, outputs or {}, self.config.orbit_chunk_size)
+        return reader.read(self.base, run, given, selection, what)
 
     def _hold(self, base: PreTrainedModel | None) -> None:
         """Hold a base, or a new one from the config, if `check_base` does not refuse it."""

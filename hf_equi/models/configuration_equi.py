@@ -13,8 +13,8 @@ from huggingface_hub.dataclasses import strict
 from transformers import PreTrainedConfig
 
 from hf_equi.checks import check_count
-from hf_equi.errors import HfEquiWarning
-from hf_equi.groups import FiniteGroup
+from hf_equi.errors import GroupError, HfEquiWarning
+from hf_equi.groups import FiniteGroup, read_group
 from hf_equi.symmetrizers import Method
 
 __all__ = ["FORMAT", "EquiConfig"]
@@ -53,6 +53,8 @@ class EquiConfig(PreTrainedConfig):
         ConfigurationError: For an unknown method or setting, a chunk that is not an integer of 1 or more.
     """
 
+    group_class: ClassVar[type] = FiniteGroup
+    """The groups that act on such models."""
     method_settings: ClassVar[tuple[str, ...]] = ("method",)
     """The entries that make the method."""
 
@@ -110,13 +112,19 @@ class EquiConfig(PreTrainedConfig):
         """Whether there is a group: a config without is one that was made by hand."""
         return self.group is not None
 
-    @abstractmethod
-    def read_group(self) -> FiniteGroup:
-        """The group.
+    def read_group(self) -> Any:
+        """The group, of whatever kind it is.
 
         Raises:
-            GroupError: For a stored group that is none.
+            GroupError: For a stored group that is none, or of a kind that does not act on such models.
         """
+        group = read_group(self.group or {})
+        if not isinstance(group, self.group_class):
+            raise GroupError(
+                f"The group of a model of the type {self.model_type!r} has to be of the kind "
+                f"{self.group_class.__name__}; the config holds {group!r}. Symmetrize the base again."
+            )
+        return group
 
     def _check(self) -> None:
         self.create_method()

@@ -8,17 +8,20 @@ from typing import Any, ClassVar
 from hf_equi.models.cards.measuring import Probe
 from hf_equi.symmetrizers import MethodText
 
-__all__ = ["PLACE", "CardKind"]
+__all__ = ["BASE", "PLACE", "CardKind"]
 
 PLACE = "PATH_OR_ID_OF_THIS_REPOSITORY"
 """What stands for a repository whose name is not known yet."""
+
+
+BASE = "**The base is the base.** What it knows, what it gets wrong and how it speaks otherwise is unchanged."
 
 
 class CardKind(ABC):
     """The words and numbers of a card that depend on the task."""
 
     pipeline_tag: ClassVar[str]
-    settings: ClassVar[tuple[str, ...]]
+    settings: ClassVar[tuple[str, ...]] = ()
     """The entries of a config that the card lists."""
     tags: ClassVar[tuple[str, ...]] = ()
     what: ClassVar[str]
@@ -43,23 +46,27 @@ class CardKind(ABC):
     def probe(self, model: Any) -> Probe:
         """What the model is measured with."""
 
-    @abstractmethod
     def group_tags(self, model: Any) -> list[str]:
-        """The name of the group, for the Hub to filter by."""
+        """The name of the group, for the Hub to filter by: none, by default."""
+        return []
 
-    @abstractmethod
     def group_text(self, model: Any) -> str:
         """The group, in Markdown."""
+        group = model.group
+        return f"`{group!r}`, {group.order} elements: {', '.join(group.names)}."
 
-    @abstractmethod
     def guarantee(self, model: Any) -> str:
         """What the model is equivariant to, in a sentence or two."""
+        claim = self.method(model).claim
+        return (
+            claim
+            or "Move an input by an element of the group, and what is said of it moves along: $M_G(gx) = g M_G(x)$."
+        )
 
-    @abstractmethod
     def limits(self, model: Any) -> list[str]:
         """What it is not, a paragraph each."""
+        return [*self.method(model).limits, BASE]
 
-    @abstractmethod
     def usage(self, model: Any, place: str) -> str:
         """Lines of Python that load the model and ask it something, after `import hf_equi`.
 
@@ -67,3 +74,5 @@ class CardKind(ABC):
             model: The model.
             place: The repository, in quotation marks, and what else `from_pretrained` is told.
         """
+        auto_class = model.auto_class.__name__
+        return f"from transformers import {auto_class}\nmodel = {auto_class}.from_pretrained({place})"

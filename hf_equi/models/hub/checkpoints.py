@@ -27,21 +27,21 @@ __all__ = ["CheckpointMixin"]
 LOADER = "import_hf_equi.py"
 """The module that lets the Auto classes load a checkpoint before `import hf_equi`, with `trust_remote_code=True`."""
 _LOADER_TEXT = '''\
-"""This checkpoint needs the package hf_equi: `pip install hf_equi`, then `import hf_equi` first."""
+"""This checkpoint needs the package {root}: `pip install {root}`, then `import {root}` first."""
 
 import sys
 import warnings
 
-if "hf_equi" not in sys.modules:
+if "{root}" not in sys.modules:
     warnings.warn(
-        "This is a checkpoint of hf_equi: run `import hf_equi` before loading it, and trust_remote_code is not needed",
+        "This is a checkpoint of {root}: run `import {root}` before loading it, and trust_remote_code is not needed",
         stacklevel=2,
     )
 
 try:
-    from hf_equi import {model}, {config}
+    from {package} import {model}, {config}
 except ModuleNotFoundError as error:
-    raise ImportError("This checkpoint needs hf_equi: run `pip install hf_equi`, then `import hf_equi`") from error
+    raise ImportError("This checkpoint needs {root}: run `pip install {root}`, then `import {root}`") from error
 
 __all__ = ["{model}", "{config}"]
 '''
@@ -191,7 +191,9 @@ class CheckpointMixin:
         self._check_unchanged()
         self._update_config()
         folder.mkdir(parents=True, exist_ok=True)
-        loader = _LOADER_TEXT.format(model=type(self).__name__, config=type(self.config).__name__)
+        package = type(self).__module__ if not type(self).__module__.startswith("hf_equi.") else "hf_equi"
+        names = {"package": package, "root": package.split(".")[0]}
+        loader = _LOADER_TEXT.format(model=type(self).__name__, config=type(self.config).__name__, **names)
         (folder / LOADER).write_text(loader, encoding="utf-8")
         self.config.auto_map = {
             "AutoConfig": f"{Path(LOADER).stem}.{type(self.config).__name__}",

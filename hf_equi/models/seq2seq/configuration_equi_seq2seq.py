@@ -123,7 +123,7 @@ class EquiSeq2SeqConfig(EquiTextConfig):
                 'average="probabilities" has no mean of the members\' losses: use objective="combination"'
             )
         if self.group is not None and method.relaxable:
-            self.check_relaxed(DemographicGroup.from_dict(self.group))
+            self.check_relaxed(self.read_group())
 
     def check_relaxed(self, group: DemographicGroup) -> None:
         """Refuse a relaxed group whose members would be decoded each alone: general words belong to the identity's.

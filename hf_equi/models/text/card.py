@@ -13,7 +13,7 @@ from hf_equi.actions.resolution import single_token_rows
 from hf_equi.groups import DemographicGroup
 from hf_equi.groups.demographic import preset_names
 from hf_equi.groups.equality import EqualityFactor
-from hf_equi.models.cards.kinds import CardKind
+from hf_equi.models.cards.kinds import BASE, CardKind
 
 __all__ = ["CHOICE", "SHOWN", "TOKENS", "TextCard", "code_lines", "quoted"]
 
@@ -32,7 +32,6 @@ TOKENS = (
     "UPPER) that are one token for every word of its set. A form of several tokens stays; a token that moves does so "
     "inside a longer word too."
 )
-_BASE = "**The base is the base.** What it knows, what it gets wrong and how it speaks otherwise is unchanged."
 _PRECISION = (
     "**Precision.** Exact means float32. In bfloat16 and float16 the rows of an orbit are rounded each on its own, "
     "and the two sides differ by as much as that."
@@ -118,7 +117,7 @@ class TextCard(CardKind):
                 "**Texts that name nobody.** An element that leaves an input as it is has no say: after a text "
                 "without words of the group the model is the base, with whatever it prefers there."
             )
-        return [*found, *self._own_limits(model), _PRECISION, _BASE]
+        return [*found, *self._own_limits(model), _PRECISION, BASE]
 
     def _moves(self, model: Any) -> str:
         return TOKENS

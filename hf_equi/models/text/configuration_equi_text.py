@@ -39,6 +39,7 @@ class EquiTextConfig(EquiConfig):
     map_names: ClassVar[tuple[str, ...]] = ()
     """The entries that hold token maps."""
 
+    group_class: ClassVar[type] = DemographicGroup
     method_settings: ClassVar[tuple[str, ...]] = ("method", "average")
 
     tokenizer_fingerprint: str | None = None
@@ -66,14 +67,6 @@ class EquiTextConfig(EquiConfig):
     def has_group(self) -> bool:
         """Whether there is a group with its tokens: a config without is one that was made by hand."""
         return self.group is not None and all(getattr(self, name) is not None for name in self.map_names)
-
-    def read_group(self) -> DemographicGroup:
-        """The group.
-
-        Raises:
-            GroupError: For a stored group that is none.
-        """
-        return DemographicGroup.from_dict(self.group or {})
 
     def _check(self) -> None:
         super()._check()

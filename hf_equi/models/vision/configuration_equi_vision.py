@@ -45,6 +45,7 @@ class EquiVisionConfig(EquiConfig):
             dropout outside of 0 to 1, less than one unit.
     """
 
+    group_class: ClassVar[type] = ImageGroup
     keys_to_ignore_at_inference: ClassVar[list[str]] = ["chosen_element", "margin", "group_weights", "image_features"]
 
     level: str = "features"
@@ -53,14 +54,6 @@ class EquiVisionConfig(EquiConfig):
     lambda_dropout: float = 0.0
     lambda_features: str = "shared"
     objective: str = "cross_entropy"
-
-    def read_group(self) -> ImageGroup:
-        """The group.
-
-        Raises:
-            GroupError: For a stored group that is none.
-        """
-        return ImageGroup.from_dict(self.group or {})
 
     def create_level(self) -> Level:
         """The level.
