@@ -10,9 +10,9 @@ from typing import Any
 os.environ.setdefault("HF_HUB_OFFLINE", "1")  # read by huggingface_hub when it is first imported
 os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
 
+import children
 import pytest
 import torch
-from children import STARTUP
 
 
 @pytest.fixture(autouse=True)
@@ -21,9 +21,11 @@ def _fixed_seed() -> None:
 
 
 @pytest.fixture(autouse=True, scope="session")
-def _quick_children() -> Iterator[None]:
+def _quick_children(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    own = tmp_path_factory.getbasetemp()
+    children.share(own.parent if "PYTEST_XDIST_WORKER" in os.environ else own)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("PYTHONPATH", str(STARTUP), prepend=os.pathsep)
+        patch.setenv("PYTHONPATH", str(children.STARTUP), prepend=os.pathsep)
         yield
 
 

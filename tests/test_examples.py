@@ -23,6 +23,7 @@ import scan_training
 import vision_results
 import vision_smoke
 import vision_stages
+from children import python_with_transformers
 from cifar import CifarImages
 from safetensors.torch import save_file
 from scan_data import END, PAD, read_pairs
@@ -34,7 +35,9 @@ SCRIPT = str(Path(__file__).parents[1] / "examples" / "scan.py")
 
 
 def test_smoke_shows_the_effect() -> None:
-    done = subprocess.run([sys.executable, SCRIPT, "--smoke"], capture_output=True, text=True, check=True, timeout=300)
+    done = subprocess.run(
+        [python_with_transformers(), SCRIPT, "--smoke"], capture_output=True, text=True, check=True, timeout=300
+    )
     answers = dict(line.split(' "jump twice" -> ') for line in done.stdout.splitlines() if "->" in line)
     answers = {name.strip(): answer.strip() for name, answer in answers.items()}
     assert answers["equizero"] == "I_JUMP I_JUMP"
@@ -42,7 +45,7 @@ def test_smoke_shows_the_effect() -> None:
 
 
 def test_missing_data_are_named(tmp_path: Path) -> None:
-    command = [sys.executable, SCRIPT, "--data", str(tmp_path), "--output", str(tmp_path / "runs")]
+    command = [python_with_transformers(), SCRIPT, "--data", str(tmp_path), "--output", str(tmp_path / "runs")]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 2
     assert "brendenlake/SCAN" in done.stderr
