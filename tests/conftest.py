@@ -40,6 +40,14 @@ def pytest_collection_finish() -> None:
     gc.enable()
 
 
+@pytest.hookimpl(trylast=True)
+def pytest_runtest_teardown(item: pytest.Item, nextitem: pytest.Item | None) -> None:
+    """Nor among what a file of tests leaves behind, imports and caches for the most part: each Trainer looks."""
+    if nextitem is not None and nextitem.path != item.path:
+        gc.collect()
+        gc.freeze()
+
+
 @pytest.fixture
 def shard() -> Iterator[Callable[[torch.nn.Module], Any]]:
     """What shards a model between processes, of which this is the only one."""
