@@ -10,7 +10,7 @@ QUIETLY := --quiet --disable-pip-version-check
 
 # What the demo runs, and how the tests are spread: override with `make demo DEMO=…`, `make test PYTEST_ARGS=…`.
 DEMO ?= hf-equi audit --model demo --group gender --samples 20 --seed 7 --out runs/demo
-PYTEST_ARGS ?= -n 2
+PYTEST_ARGS ?= -n 2 --dist worksteal  # which leaves the tests of a file, and what they share, together
 COMPATIBILITY_ARGS ?=  # --write puts the table into docs/compatibility.md
 BENCHMARK ?= benchmarks/causal_lm.py  # or equizero.py, seq2seq.py, training.py, vision.py beside it
 

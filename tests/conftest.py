@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import os
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 os.environ.setdefault("HF_HUB_OFFLINE", "1")  # read by huggingface_hub when it is first imported
@@ -62,7 +63,11 @@ def shard() -> Iterator[Callable[[torch.nn.Module], Any]]:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Skip `gpu` without a CUDA device, and `hub` unless HF_EQUI_HUB_TESTS is set."""
+    """Skip `gpu` without a CUDA device, and `hub` unless HF_EQUI_HUB_TESTS is set.
+
+    Examples and benchmarks come first, of which some take long: what comes last is short, and workers end together.
+    """
+    items.sort(key=lambda item: item.path.parent != Path(__file__).parent)
     absent = {
         "gpu": "" if torch.cuda.is_available() else "needs a CUDA device",
         "hub": "" if os.environ.get("HF_EQUI_HUB_TESTS") else "needs HF_EQUI_HUB_TESTS=1 and a model hub",
