@@ -10,7 +10,7 @@ QUIETLY := --quiet --disable-pip-version-check
 
 # What the demo runs, and how the tests are spread: override with `make demo DEMO=…`, `make test PYTEST_ARGS=…`.
 DEMO ?= hf-equi audit --model demo --group gender --samples 20 --seed 7 --out runs/demo
-PYTEST_ARGS ?= -n 2
+PYTEST_ARGS ?= -n 2 --dist worksteal  # which leaves the tests of a file, and what they share, together
 COMPATIBILITY_ARGS ?=  # --write puts the table into docs/compatibility.md
 BENCHMARK ?= benchmarks/causal_lm.py  # or equizero.py, seq2seq.py, training.py, vision.py beside it
 
@@ -18,7 +18,7 @@ BENCHMARK ?= benchmarks/causal_lm.py  # or equizero.py, seq2seq.py, training.py,
 OFFLINE := HF_HUB_OFFLINE=1 TOKENIZERS_PARALLELISM=false
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-oldest test-newest check style benchmark clean
+.PHONY: help demo test test-wheel test-oldest test-newest check style benchmark clean
 .DELETE_ON_ERROR:
 
 help:  ## Show this list.
@@ -28,8 +28,11 @@ help:  ## Show this list.
 demo: $(STAMP)  ## Audit a language model before and after symmetrizing it; the report goes to runs/demo.
 	@$(OFFLINE) $(BIN)/$(DEMO)
 
-test: check  ## Check style and types, then run all tests.
-	$(OFFLINE) OMP_NUM_THREADS=1 $(BIN)/python -m pytest $(PYTEST_ARGS)
+test: check  ## Check style and types, then run all tests but that of the wheel.
+	$(OFFLINE) OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m 'not index' $(PYTEST_ARGS)
+
+test-wheel: $(STAMP)  ## Build the wheel and run it in a new environment, without constraints (needs a package index).
+	$(OFFLINE) OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m index tests/test_wheel.py
 
 test-oldest: $(OLDEST)/.stamp  ## Run what a release can break, with the oldest releases allowed (three minutes, in .venv-oldest).
 	$(OFFLINE) OMP_NUM_THREADS=1 $(OLDEST)/bin/python tests/compatibility.py oldest $(COMPATIBILITY_ARGS)

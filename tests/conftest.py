@@ -5,14 +5,15 @@ from __future__ import annotations
 import gc
 import os
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 os.environ.setdefault("HF_HUB_OFFLINE", "1")  # read by huggingface_hub when it is first imported
 os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
 
+import children
 import pytest
 import torch
-from children import STARTUP
 
 
 @pytest.fixture(autouse=True)
@@ -21,9 +22,11 @@ def _fixed_seed() -> None:
 
 
 @pytest.fixture(autouse=True, scope="session")
-def _quick_children() -> Iterator[None]:
+def _quick_children(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    own = tmp_path_factory.getbasetemp()
+    children.share(own.parent if "PYTEST_XDIST_WORKER" in os.environ else own)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("PYTHONPATH", str(STARTUP), prepend=os.pathsep)
+        patch.setenv("PYTHONPATH", str(children.STARTUP), prepend=os.pathsep)
         yield
 
 
@@ -36,6 +39,14 @@ def pytest_collection_finish() -> None:
     """Look for garbage again, but not among what has been imported."""
     gc.freeze()
     gc.enable()
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_runtest_teardown(item: pytest.Item, nextitem: pytest.Item | None) -> None:
+    """Nor among what a file of tests leaves behind, imports and caches for the most part: each Trainer looks."""
+    if nextitem is not None and nextitem.path != item.path:
+        gc.collect()
+        gc.freeze()
 
 
 @pytest.fixture
@@ -52,7 +63,11 @@ def shard() -> Iterator[Callable[[torch.nn.Module], Any]]:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Skip `gpu` without a CUDA device, and `hub` unless HF_EQUI_HUB_TESTS is set."""
+    """Skip `gpu` without a CUDA device, and `hub` unless HF_EQUI_HUB_TESTS is set.
+
+    Examples and benchmarks come first, of which some take long: what comes last is short, and workers end together.
+    """
+    items.sort(key=lambda item: item.path.parent != Path(__file__).parent)
     absent = {
         "gpu": "" if torch.cuda.is_available() else "needs a CUDA device",
         "hub": "" if os.environ.get("HF_EQUI_HUB_TESTS") else "needs HF_EQUI_HUB_TESTS=1 and a model hub",

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import re
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
-from children import environment
+from children import environment, python_with_transformers
 
 ROOT = Path(__file__).parents[1]
 BENCHMARKS = ROOT / "benchmarks"
@@ -17,7 +16,8 @@ BENCHMARKS = ROOT / "benchmarks"
 def python(*arguments: str) -> subprocess.CompletedProcess[str]:
     """Python where the modules of the benchmarks can be imported."""
     variables = environment(ROOT, BENCHMARKS, OMP_NUM_THREADS="1")
-    return subprocess.run([sys.executable, *arguments], env=variables, capture_output=True, text=True, check=False)
+    command = [python_with_transformers(), *arguments]
+    return subprocess.run(command, env=variables, capture_output=True, text=True, check=False)
 
 
 def run(script: str, *arguments: str) -> subprocess.CompletedProcess[str]:

@@ -7,7 +7,9 @@ import json
 import subprocess
 import sys
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -23,6 +25,7 @@ import scan_training
 import vision_results
 import vision_smoke
 import vision_stages
+from children import python_with_transformers
 from cifar import CifarImages
 from safetensors.torch import save_file
 from scan_data import END, PAD, read_pairs
@@ -34,7 +37,9 @@ SCRIPT = str(Path(__file__).parents[1] / "examples" / "scan.py")
 
 
 def test_smoke_shows_the_effect() -> None:
-    done = subprocess.run([sys.executable, SCRIPT, "--smoke"], capture_output=True, text=True, check=True, timeout=300)
+    done = subprocess.run(
+        [python_with_transformers(), SCRIPT, "--smoke"], capture_output=True, text=True, check=True, timeout=300
+    )
     answers = dict(line.split(' "jump twice" -> ') for line in done.stdout.splitlines() if "->" in line)
     answers = {name.strip(): answer.strip() for name, answer in answers.items()}
     assert answers["equizero"] == "I_JUMP I_JUMP"
@@ -42,7 +47,7 @@ def test_smoke_shows_the_effect() -> None:
 
 
 def test_missing_data_are_named(tmp_path: Path) -> None:
-    command = [sys.executable, SCRIPT, "--data", str(tmp_path), "--output", str(tmp_path / "runs")]
+    command = [python_with_transformers(), SCRIPT, "--data", str(tmp_path), "--output", str(tmp_path / "runs")]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 2
     assert "brendenlake/SCAN" in done.stderr
@@ -113,7 +118,21 @@ def test_page_keeps_results_whose_runs_are_gone(runs: list[scan_stages.Run], tmp
     assert sorted(stored) == ["add_jump/lstm/seed0", "add_jump/lstm/seed1"]
 
 
-def test_smoke_of_images_runs_all_stages(capsys: pytest.CaptureFixture[str]) -> None:
+def test_smoke_of_images_runs_all_stages(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    """Finetuning goes every way for the rotations, and for the flips, which go the same ways, those that are shown."""
+    finetune = vision_stages.finetune
+
+    def shortened(run: vision_stages.Run, transform: str) -> dict[str, Any]:
+        if transform == "rot90":
+            return finetune(run, transform)
+        with monkeypatch.context() as patch:
+            patch.setattr(vision_stages, "FINETUNED", {name: vision_stages.FINETUNED[name] for name in shown})
+            patch.setattr(vision_stages, "FINETUNED_SPATIAL", {})
+            return finetune(run, transform)
+
+    shown = ("equitune", "equizero", "λ-equitune")
+    for transform in vision_stages.GROUPS:
+        monkeypatch.setitem(vision_stages.STAGES, f"finetune_{transform}", partial(shortened, transform=transform))
     vision_smoke.show()
     lines = [line for line in capsys.readouterr().out.splitlines() if line.endswith(" %")]
     found = {name: float(share.removesuffix(" %")) for name, share in (line.rsplit(": ", 1) for line in lines)}

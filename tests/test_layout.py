@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import ast
+import sys
 from collections.abc import Iterator
+from functools import cache
+from graphlib import TopologicalSorter
 from pathlib import Path
-
-import pytest
 
 ROOT = Path(__file__).parents[1]
 PACKAGE = ROOT / "hf_equi"
@@ -55,6 +56,16 @@ def relative(path: Path) -> str:
     return path.relative_to(ROOT).as_posix()
 
 
+@cache
+def text(path: Path) -> str:
+    return path.read_text(encoding="utf-8")
+
+
+@cache
+def parsed(path: Path) -> ast.Module:
+    return ast.parse(text(path))
+
+
 def layer(path: Path) -> str:
     return path.relative_to(PACKAGE).with_suffix("").parts[0]
 
@@ -71,7 +82,7 @@ def run_time_nodes(tree: ast.AST) -> Iterator[ast.AST]:
 def imported_modules(path: Path) -> list[str]:
     """Full names of what a module imports when it runs, inside functions too."""
     names = []
-    for node in run_time_nodes(ast.parse(path.read_text(encoding="utf-8"))):
+    for node in run_time_nodes(parsed(path)):
         if isinstance(node, ast.Import):
             names += [alias.name for alias in node.names]
         elif isinstance(node, ast.ImportFrom):
@@ -82,10 +93,21 @@ def imported_modules(path: Path) -> list[str]:
 
 
 def exports(path: Path) -> list[str] | None:
-    for node in ast.parse(path.read_text(encoding="utf-8")).body:
+    for node in parsed(path).body:
         if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == "__all__":
             return list(ast.literal_eval(node.value))
     return None
+
+
+def long_functions(name: str, source: str) -> list[str]:
+    """Where functions begin that are too long, of all that a file holds."""
+    functions = [n for n in ast.walk(ast.parse(source)) if isinstance(n, ast.FunctionDef | ast.AsyncFunctionDef)]
+    lengths = [(node.lineno, node.name, node.end_lineno - node.lineno + 1) for node in functions]
+    return [
+        f"{name}:{line}:{function} has {length} lines"
+        for line, function, length in sorted(lengths)
+        if length > MAX_FUNCTION_LINES
+    ]
 
 
 def export_order(name: str) -> tuple[int, str]:
@@ -99,39 +121,82 @@ def test_the_walk_found_the_package() -> None:
     assert set(map(layer, LAYERED)) <= set(RANK), "a new part of the package needs its place in LAYERS"
 
 
-@pytest.mark.parametrize("path", [path for path in MODULES if not path.name.startswith("_")], ids=relative)
-def test_module_has_its_twin_among_the_tests(path: Path) -> None:
-    twin = ROOT / "tests" / path.relative_to(PACKAGE).with_name(f"test_{path.name}")
-    assert twin.is_file(), f"{relative(path)} needs {relative(twin)}"
+def test_every_module_has_its_twin_among_the_tests() -> None:
+    twins = {
+        path: ROOT / "tests" / path.relative_to(PACKAGE).with_name(f"test_{path.name}")
+        for path in MODULES
+        if not path.name.startswith("_")
+    }
+    offenders = [f"{relative(path)} needs {relative(twin)}" for path, twin in twins.items() if not twin.is_file()]
+    assert not offenders, "\n".join(offenders)
 
 
-@pytest.mark.parametrize("path", [path for path in MODULES if path != PACKAGE / "__init__.py"], ids=relative)
-def test_module_lists_what_it_exports_in_order(path: Path) -> None:
-    names = exports(path)
-    assert names is not None, f"{relative(path)} needs a literal __all__"
-    assert names == sorted(set(names), key=export_order)
+def test_every_module_lists_what_it_exports_in_order() -> None:
+    offenders = []
+    for path in MODULES:
+        if path == PACKAGE / "__init__.py":  # whose names are those of its stub, and of what is registered
+            continue
+        names = exports(path)
+        if names is None:
+            offenders.append(f"{relative(path)} needs a literal __all__")
+        elif names != (ordered := sorted(set(names), key=export_order)):
+            offenders.append(f"{relative(path)} exports {names} in the place of {ordered}")
+    assert not offenders, "\n".join(offenders)
 
 
-@pytest.mark.parametrize("path", SOURCES, ids=relative)
-def test_files_and_functions_are_short(path: Path) -> None:
-    text = path.read_text(encoding="utf-8")
-    assert len(text.splitlines()) <= MAX_FILE_LINES
-    functions = [n for n in ast.walk(ast.parse(text)) if isinstance(n, ast.FunctionDef | ast.AsyncFunctionDef)]
-    lengths = {function.name: function.end_lineno - function.lineno + 1 for function in functions}
-    assert {name: length for name, length in lengths.items() if length > MAX_FUNCTION_LINES} == {}
+def test_files_are_short() -> None:
+    assert len(SOURCES) > len(MODULES)
+    lengths = {relative(path): len(text(path).splitlines()) for path in SOURCES}
+    offenders = [f"{name} has {length} lines" for name, length in lengths.items() if length > MAX_FILE_LINES]
+    assert not offenders, "\n".join(offenders)
 
 
-@pytest.mark.parametrize("path", LAYERED, ids=relative)
-def test_imports_run_one_way(path: Path) -> None:
-    own = layer(path)
-    inside = [name for name in imported_modules(path) if name.split(".")[0] == "hf_equi"]
-    parts = {name.split(".")[1] for name in inside} - {"__version__", own}
-    assert {part for part in parts if RANK.get(part, len(LAYERS)) >= RANK[own]} == set()
+def test_functions_are_short() -> None:
+    offenders = [line for path in SOURCES for line in long_functions(relative(path), text(path))]
+    assert not offenders, "\n".join(offenders)
 
 
-@pytest.mark.parametrize("path", [path for path in LAYERED if layer(path) in THIRD_PARTIES], ids=relative)
-def test_lower_layers_import_few_packages(path: Path) -> None:
-    import sys
+def test_of_functions_of_one_name_all_are_measured() -> None:
+    method = "    def run(self):\n" + "        pass\n" * MAX_FUNCTION_LINES
+    source = f"class A:\n{method}class B:\n    async def run(self):\n        pass\n"
+    length = MAX_FUNCTION_LINES + 1
+    assert long_functions("one.py", source) == [f"one.py:2:run has {length} lines"]
+    assert long_functions("one.py", source + f"class C:\n{method}".replace("def", "async def")) == [
+        f"one.py:2:run has {length} lines",
+        f"one.py:{length + 6}:run has {length} lines",
+    ]
 
-    packages = {name.split(".")[0] for name in imported_modules(path)} - set(sys.stdlib_module_names)
-    assert packages - {"hf_equi"} <= THIRD_PARTIES[layer(path)]
+
+def test_imports_run_one_way() -> None:
+    offenders = []
+    for path in LAYERED:
+        own = layer(path)
+        inside = [name for name in imported_modules(path) if name.split(".")[0] == "hf_equi"]
+        parts = {name.split(".")[1] for name in inside} - {"__version__", own}
+        upwards = sorted(part for part in parts if RANK.get(part, len(LAYERS)) >= RANK[own])
+        offenders += [f"{relative(path)} imports {part}" for part in upwards]
+    assert not offenders, "\n".join(offenders)
+
+
+def test_lower_layers_import_few_packages() -> None:
+    offenders = []
+    for path in LAYERED:
+        allowed = {"hf_equi", *sys.stdlib_module_names, *THIRD_PARTIES.get(layer(path), ())}
+        packages = {name.split(".")[0] for name in imported_modules(path)}
+        if layer(path) in THIRD_PARTIES:
+            offenders += [f"{relative(path)} imports {name}" for name in sorted(packages - allowed)]
+    assert not offenders, "\n".join(offenders)
+
+
+def test_no_files_import_each_other_in_a_circle() -> None:
+    """Not even for type checkers."""
+    dotted = {path: ".".join(path.relative_to(ROOT).with_suffix("").parts) for path in MODULES}
+    files = {name.removesuffix(".__init__"): path for path, name in dotted.items()}
+    graph: dict[str, set[str]] = {}
+    for name, path in files.items():
+        imports = [node for node in ast.walk(parsed(path)) if isinstance(node, ast.ImportFrom) and not node.level]
+        named = {(node.module or "", f"{node.module}.{alias.name}") for node in imports for alias in node.names}
+        found = {full if full in files else module for module, full in named}  # of a package, the module that it has
+        graph[name] = (found & files.keys()) - {name, "hf_equi"}
+    assert sum(map(len, graph.values())) > len(files)
+    list(TopologicalSorter(graph).static_order())  # which raises an error that names the circle

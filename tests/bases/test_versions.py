@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import re
 import subprocess
-import sys
 import warnings
 from importlib.metadata import version
 
 import pytest
+from children import python_with_torch
 
 from hf_equi.bases import versions
 from hf_equi.bases.versions import untested, warn_of_untested
@@ -56,7 +56,7 @@ with warnings.catch_warnings(record=True) as caught:
     hf_equi.symmetrize("demo", group)
 print(sum("was not tested with transformers" in str(one.message) for one in caught))
 """
-    child = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    child = subprocess.run([python_with_torch(), "-c", code], capture_output=True, text=True, check=False)
     assert child.returncode == 0, child.stderr
     assert child.stdout.strip() == "1"
 
@@ -68,7 +68,7 @@ def test_it_is_one_line_on_a_terminal_and_a_note_of_the_command_line():
         ("import hf_equi.bases", "hf_equi:0: HfEquiWarning: "),
         ("from hf_equi.cli import main; main(['--version'])", "hf-equi: note: "),
     ):
-        child = subprocess.run([sys.executable, "-c", patch + code], capture_output=True, text=True, check=False)
+        child = subprocess.run([python_with_torch(), "-c", patch + code], capture_output=True, text=True, check=False)
         assert child.returncode == 0
         assert child.stderr.count("\n") == 1
         assert child.stderr.startswith(start + said)

@@ -7,12 +7,12 @@ import os
 import re
 import shlex
 import subprocess
-import sys
 from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
 import torch
+from children import python_with_torch
 from hub_models import equi_lm
 
 from hf_equi import EquiLM
@@ -55,7 +55,7 @@ def test_a_task_of_two_examples(tmp_path: Path) -> None:
     program, *arguments = shlex.split(command.replace("\\\n", ""))
     assert program == "lm_eval"
     subprocess.run(
-        [sys.executable, "-c", MAIN, *arguments, "--device", "cpu"],
+        [python_with_torch(), "-c", MAIN, *arguments, "--device", "cpu"],
         cwd=tmp_path,
         env={**os.environ, "HF_HOME": str(tmp_path / "home"), "HF_HUB_OFFLINE": "1"},
         stdin=subprocess.DEVNULL,

@@ -5,12 +5,12 @@ from __future__ import annotations
 import json
 import os
 import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import pytest
+from children import python_with_torch
 from hub_client import connected
 from hub_models import PROMPTS, Published, published_models
 from loopback_hub import LoopbackHub
@@ -80,7 +80,7 @@ def in_a_fresh_process(shelf: Shelf, how: str, home: Path) -> dict[str, Any]:
     environment = {name: value for name, value in os.environ.items() if not name.startswith("HF_")}
     environment |= {"HF_HOME": str(home), "HF_ENDPOINT": shelf.hub.url, "HF_HUB_DISABLE_XET": "1"}
     child = subprocess.run(
-        [sys.executable, str(WORKER), how, str(shelf.folder)],
+        [python_with_torch(), str(WORKER), how, str(shelf.folder)],
         env=environment,
         stdin=subprocess.DEVNULL,
         capture_output=True,

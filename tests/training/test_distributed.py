@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +12,7 @@ import pytest
 import torch
 import train_worker
 from accelerate.commands.config.config_args import load_config_from_file
-from children import environment
+from children import environment, python_with_transformers
 
 from hf_equi import EquiForImageClassification, EquiForSeq2SeqLM, EquiLM
 
@@ -30,7 +29,13 @@ CLASSES = {
 
 def launch(name: str, folder: Path) -> None:
     """Train all models in the processes of a configuration of the examples."""
-    launcher = [sys.executable, "-m", "accelerate.commands.launch", "--config_file", str(CONFIGS / f"{name}.yaml")]
+    launcher = [
+        python_with_transformers(),
+        "-m",
+        "accelerate.commands.launch",
+        "--config_file",
+        str(CONFIGS / f"{name}.yaml"),
+    ]
     child = subprocess.Popen(
         [*launcher, str(ROOT / "tests" / "support" / "train_worker.py"), str(folder)],
         stdout=subprocess.DEVNULL,

@@ -10,6 +10,7 @@ import sys
 
 import pytest
 import torch
+from children import python_with_torch
 from peft import get_peft_model
 from safetensors.torch import load_file
 from small_adapters import layers
@@ -212,7 +213,7 @@ def test_before_the_import_the_checkpoint_brings_its_own(tmp_path):
     for leave, expected in (("", "trust_remote_code=True"), (", trust_remote_code=True", "EquiLM")):
         code = call.format(str(tmp_path / "saved"), "LEAVE").replace("LEAVE", leave)
         run = subprocess.run(
-            [sys.executable, "-c", code],
+            [python_with_torch(), "-c", code],
             check=False,
             capture_output=True,
             text=True,

@@ -10,7 +10,7 @@ from transformers import GenerationConfig
 
 from hf_equi.errors import ConfigurationError
 
-STEPS = 7
+STEPS = 5
 WAYS = {
     "synchronised": ("equitune", {}),
     "probabilities": ("equitune", {"average": "probabilities"}),
