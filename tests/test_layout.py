@@ -200,3 +200,14 @@ def test_no_files_import_each_other_in_a_circle() -> None:
         graph[name] = (found & files.keys()) - {name, "hf_equi"}
     assert sum(map(len, graph.values())) > len(files)
     list(TopologicalSorter(graph).static_order())  # which raises an error that names the circle
+
+
+def test_models_of_texts_and_of_images_do_not_know_each_other() -> None:
+    sides = ({"text", "causal_lm", "seq2seq"}, {"vision", "clip", "image_classification"})
+    offenders = []
+    for own, other in (sides, sides[::-1]):
+        for path in (path for folder in sorted(own) for path in (PACKAGE / "models" / folder).rglob("*.py")):
+            parts = [name.split(".") for name in imported_modules(path)]
+            strays = {name[2] for name in parts if name[:2] == ["hf_equi", "models"] and len(name) > 2} & other
+            offenders += [f"{relative(path)} imports {name}" for name in sorted(strays)]
+    assert not offenders, "\n".join(offenders)
