@@ -1,0 +1,122 @@
+"""A method whose first part is a network that runs before the base: in the models of every task."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from small_models import GENDER, base_model, tokenizer
+from small_seq2seq import TWO
+from small_seq2seq import wrap as wrap_texts
+from small_vision import classifier, clip, images
+from wrapped_vision import TURNS
+
+import hf_equi
+from hf_equi import registration
+from hf_equi.errors import ConfigurationError
+from hf_equi.symmetrizers import EqualWeights, Equitune, Mean, Method, Select, Selection
+
+
+class Picks(Select):
+    """The member with the largest of some numbers that a network reads off it, and a penalty for its size."""
+
+    selects_one = True
+
+    def create_network(self, group, shape):
+        return torch.nn.Linear(1, 1)
+
+    def __call__(self, action, x, mask=None, draws=None, network=None):
+        means = torch.stack([action.apply(g, x).float().flatten(1)[:, :1] for g in range(action.group.order)], 1)
+        scores = network(means).squeeze(-1)  # (B, G)
+        return Selection(scores.argmax(1, keepdim=True), scores.square().mean(1))
+
+
+class Picking(Method):
+    name = "picking"
+    text = Equitune.text
+
+    def __init__(self):
+        super().__init__(Picks(), EqualWeights(), Mean())
+
+
+def texts():
+    ids = torch.tensor(tokenizer()(["the man met a woman", "the nurse and he said"])["input_ids"])
+    return {"input_ids": ids, "labels": ids}
+
+
+def pairs():
+    return {"input_ids": torch.tensor([[3, 4, 5], [5, 4, 3]]), "labels": torch.tensor([[3, 4], [4, 2]])}
+
+
+CASES = {
+    "causal_lm": (lambda: hf_equi.symmetrize(base_model(), GENDER, "picking", tokenizer=tokenizer()), texts),
+    "seq2seq": (lambda: wrap_texts("t5", TWO, "picking"), pairs),
+    "image_classification": (
+        lambda: hf_equi.symmetrize(classifier("vit"), TURNS, "picking"),
+        lambda: {"pixel_values": images(2), "labels": torch.tensor([0, 1])},
+    ),
+    "clip": (
+        lambda: hf_equi.symmetrize(clip("clip"), TURNS, "picking"),
+        lambda: {"pixel_values": images(2), "text_features": torch.randn(3, 12), "labels": torch.tensor([0, 1])},
+    ),
+}
+
+
+@pytest.fixture(params=CASES)
+def case(request, monkeypatch):
+    """A model that picks, with inputs."""
+    tasks = {
+        name: one._replace(methods={**one.methods, "picking": Picking}) for name, one in registration._TASKS.items()
+    }
+    monkeypatch.setattr(registration, "_TASKS", tasks)
+    torch.manual_seed(0)
+    make, inputs = CASES[request.param]
+    return make().eval(), inputs()
+
+
+def test_the_penalty_is_in_the_loss_and_trains_the_network(case):
+    model, inputs = case
+    penalty = model.select_members(*first(model, inputs)).penalty
+    assert penalty.shape == (2,)
+    assert penalty.min() > 0
+    losses = []
+    for bias in (0.0, 0.5):  # which moves all scores alike, so that nothing but the penalty changes
+        with torch.no_grad():
+            model.select_network.weight.zero_()
+            model.select_network.bias.fill_(bias)
+            losses.append(model(**inputs).loss)
+    torch.testing.assert_close(losses[1], losses[0] + 0.25)
+    model.train()(**inputs).loss.backward()
+    assert model.select_network.bias.grad.abs() > 0
+
+
+def first(model, inputs):
+    """How the group acts on what members are selected by, and that."""
+    if "pixel_values" in inputs:
+        return model.action, inputs["pixel_values"]
+    return getattr(model.action, "source", model.action), inputs["input_ids"]
+
+
+def test_the_network_is_saved_with_the_model(case, tmp_path):
+    model, inputs = case
+    assert [name for name in model.state_dict() if not name.startswith("base.")] == [
+        "select_network.weight",
+        "select_network.bias",
+    ]
+    model.save_pretrained(tmp_path)
+    loaded = model.auto_class.from_pretrained(tmp_path)
+    with torch.no_grad():
+        assert torch.equal(loaded(**inputs).loss, model(**inputs).loss)
+    model.config.base_name = "me/base"
+    with pytest.raises(ConfigurationError, match="has some beside its base's"):
+        model.save_pretrained(tmp_path, save_base=False)
+
+
+def test_texts_are_written_with_the_member_that_is_selected(case):
+    model, inputs = case
+    if model.can_generate():
+        out = model.generate(inputs["input_ids"], max_new_tokens=3, return_dict_in_generate=True)
+        expected = model.select_members(*first(model, inputs)).elements[:, 0]
+        assert torch.equal(out.chosen_element, expected)
+    else:
+        with pytest.raises(ConfigurationError, match="selects members by the images"):
+            model(orbit_features=torch.zeros(2, 4, 8), **{k: v for k, v in inputs.items() if k != "pixel_values"})
