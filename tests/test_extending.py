@@ -46,9 +46,9 @@ class BestMember(Select):  # a method: a network picks the member to run, and is
     def create_network(self, group, shape):
         return torch.nn.Linear(shape[0], 1)
 
-    def __call__(self, action, x, mask=None, draws=None, network=None):
-        scores = torch.cat([network(action.apply(g, x)) for g in range(action.group.order)], dim=1)
-        prior = cross_entropy(scores, torch.zeros(len(x), dtype=torch.long), reduction="none")
+    def members(self, asked):
+        scores = torch.cat([asked.network(asked.action.apply(g, asked.x)) for g in (0, 1)], dim=1)
+        prior = cross_entropy(scores, torch.zeros(len(scores), dtype=torch.long), reduction="none")
         return Selection(scores.argmax(1, keepdim=True), prior)
 
 

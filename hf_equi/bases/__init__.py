@@ -1,4 +1,4 @@
-"""What lies beneath the models that are wrapped: the border with other packages, and which of their releases work."""
+"""How a base is called, whatever it reads; the border with other packages, and which of their releases work."""
 
 from hf_equi.bases.versions import untested, warn_of_untested
 

@@ -19,7 +19,7 @@ from hf_equi.errors import ConfigurationError
 from hf_equi.fairness import GroupGap, group_gap
 from hf_equi.models.causal_lm import EquiLM
 
-__all__ = ["Comparison", "Member", "Orbit", "compare", "steps"]
+__all__ = ["Comparison", "Member", "PromptOrbit", "compare", "steps"]
 
 BATCH_ROWS = 64
 """Texts that are decoded at once."""
@@ -43,7 +43,7 @@ class Member:
 
 
 @dataclass(frozen=True)
-class Orbit:
+class PromptOrbit:
     """A prompt and the members of its orbit, itself first."""
 
     prompt: str
@@ -59,7 +59,7 @@ class Orbit:
 class Comparison:
     """What `compare` returns: the orbits, and the gap of each model over its own texts."""
 
-    orbits: tuple[Orbit, ...]
+    orbits: tuple[PromptOrbit, ...]
     base_gap: GroupGap
     equi_gap: GroupGap | None  # None: the law of the texts is not tractable
 
@@ -211,10 +211,10 @@ def _assemble(
     orbits: Sequence[Sequence[_Row]],
     base: Sequence[Sequence[list[int]]],
     equi: Sequence[Sequence[list[int]]],
-) -> tuple[Orbit, ...]:
+) -> tuple[PromptOrbit, ...]:
     texts = iter(zip(base, equi, strict=True))
     return tuple(
-        Orbit(prompt, tuple(_member(lm, row, *next(texts)) for row in rows))
+        PromptOrbit(prompt, tuple(_member(lm, row, *next(texts)) for row in rows))
         for prompt, rows in zip(prompts, orbits, strict=True)
     )
 

@@ -12,7 +12,7 @@ from rich.progress import Progress
 from rich.table import Table
 from rich.text import Text
 
-from hf_equi.cli.completions import Comparison, Member, Orbit, compare, steps
+from hf_equi.cli.completions import Comparison, Member, PromptOrbit, compare, steps
 from hf_equi.cli.decoding import Decoding
 from hf_equi.cli.display import MOVED, Pieces, plain, styled, terminal, write_json, write_line
 from hf_equi.cli.loading import load_lm, note, quiet, read_group
@@ -164,7 +164,7 @@ def _document(model: str, lm: EquiLM, decoding: Decoding, comparison: Comparison
     }
 
 
-def _orbit_entry(orbit: Orbit) -> dict[str, Any]:
+def _orbit_entry(orbit: PromptOrbit) -> dict[str, Any]:
     return {"prompt": orbit.prompt, "orbit": [_member_entry(member) for member in orbit.members]}
 
 

@@ -198,10 +198,7 @@ class EquiPreTrainedModel(CheckpointMixin, PreTrainedModel):  # type: ignore[mis
     ) -> Selection:
         """The members that the method asks for; with `to_score` those to score a known output with."""
         network = getattr(self, "select_network", None)
-        select = self.method.select
-        if to_score:
-            return select.to_score(action, x, mask, network=network)
-        return select(action, x, mask, network=network)
+        return self.method.select(action, x, mask, network=network, to_score=to_score)
 
     def _placed(self, network: nn.Module) -> nn.Module:
         """A network of the method where the base computes, in float32 at least."""

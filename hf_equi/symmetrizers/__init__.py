@@ -26,6 +26,7 @@ from hf_equi.symmetrizers.method import Method, MethodText
 from hf_equi.symmetrizers.mixture import Mixture
 from hf_equi.symmetrizers.orbit import Orbit
 from hf_equi.symmetrizers.select import (
+    Asked,
     DrawnMember,
     Draws,
     IdentityMember,
@@ -38,6 +39,7 @@ from hf_equi.symmetrizers.weigh import EqualWeights, HistoryWeights, NetworkWeig
 
 __all__ = [
     "Accumulator",
+    "Asked",
     "Attention",
     "Canonical",
     "ClassMaximum",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import torch
@@ -41,6 +41,25 @@ class Draws:
         return torch.randint(action.group.order, (len(x),)).to(x.device)
 
 
+@dataclass(frozen=True)
+class Asked:
+    """What members are selected for.
+
+    Args:
+        action: How the group acts on the inputs.
+        x: `(B, ...)` inputs: token ids, images, states.
+        mask: `(B, T)`, 0 where a text is padded; `None` for no padding.
+        draws: Where random elements come from.
+        network: What `create_network` made, with its trained weights; `None` for a part without one.
+    """
+
+    action: Any
+    x: torch.Tensor
+    mask: torch.Tensor | None = None
+    draws: Draws = field(default_factory=Draws)
+    network: Any = None
+
+
 class Select(ABC):
     """Which elements the base is asked about, given an input.
 
@@ -51,29 +70,26 @@ class Select(ABC):
     """Whether it selects one member of each orbit: then a text costs one row of the base."""
 
     @abstractmethod
+    def members(self, asked: Asked) -> Selection:
+        """Select the members to make an output with."""
+
+    def members_to_score(self, asked: Asked) -> Selection:
+        """Select the members to score an output with that is known; by default those that it would be made with."""
+        return self.members(asked)
+
     def __call__(
         self,
         action: Any,
         x: torch.Tensor,
         mask: torch.Tensor | None = None,
         draws: Draws | None = None,
-        network: nn.Module | None = None,
+        network: Any = None,
+        *,
+        to_score: bool = False,
     ) -> Selection:
-        """Select the elements.
-
-        Args:
-            action: How the group acts on the inputs.
-            x: `(B, ...)` inputs: token ids, images, states.
-            mask: `(B, T)`, 0 where a text is padded; `None` for no padding.
-            draws: Where random elements come from; the global generator of torch by default.
-            network: What `create_network` made, with its trained weights.
-        """
-
-    def to_score(
-        self, action: Any, x: torch.Tensor, mask: torch.Tensor | None = None, network: nn.Module | None = None
-    ) -> Selection:
-        """Select the elements to score an output with that is known; by default those that it would be made with."""
-        return self(action, x, mask, network=network)
+        """Select the members, with the entries of `Asked`; with `to_score` those to score a known output with."""
+        asked = Asked(action, x, mask, draws or Draws(), network)
+        return self.members_to_score(asked) if to_score else self.members(asked)
 
     def create_network(self, group: Any, shape: tuple[int, ...] | None) -> nn.Module | None:
         """Make the network that selects, before the base runs; `None` for a part without one.
@@ -98,17 +114,10 @@ class WholeGroup(Select):
                 [0, 1, 2]])
     """
 
-    def __call__(
-        self,
-        action: Any,
-        x: torch.Tensor,
-        mask: torch.Tensor | None = None,
-        draws: Draws | None = None,
-        network: nn.Module | None = None,
-    ) -> Selection:
+    def members(self, asked: Asked) -> Selection:
         """All elements, `(B, G)`."""
-        order = torch.arange(action.group.order, device=x.device)
-        return Selection(order.expand(len(x), -1))
+        order = torch.arange(asked.action.group.order, device=asked.x.device)
+        return Selection(order.expand(len(asked.x), -1))
 
 
 class IdentityMember(Select):
@@ -116,16 +125,9 @@ class IdentityMember(Select):
 
     selects_one = True
 
-    def __call__(
-        self,
-        action: Any,
-        x: torch.Tensor,
-        mask: torch.Tensor | None = None,
-        draws: Draws | None = None,
-        network: nn.Module | None = None,
-    ) -> Selection:
+    def members(self, asked: Asked) -> Selection:
         """The identity of each sample, `(B, 1)`."""
-        return Selection(torch.zeros(len(x), 1, dtype=torch.long, device=x.device))
+        return Selection(torch.zeros(len(asked.x), 1, dtype=torch.long, device=asked.x.device))
 
 
 class DrawnMember(Select):
@@ -133,22 +135,13 @@ class DrawnMember(Select):
 
     selects_one = True
 
-    def __call__(
-        self,
-        action: Any,
-        x: torch.Tensor,
-        mask: torch.Tensor | None = None,
-        draws: Draws | None = None,
-        network: nn.Module | None = None,
-    ) -> Selection:
+    def members(self, asked: Asked) -> Selection:
         """One element a sample, `(B, 1)`."""
-        return Selection((draws or Draws()).elements(action, x, mask)[:, None])
+        return Selection(asked.draws.elements(asked.action, asked.x, asked.mask)[:, None])
 
-    def to_score(
-        self, action: Any, x: torch.Tensor, mask: torch.Tensor | None = None, network: nn.Module | None = None
-    ) -> Selection:
+    def members_to_score(self, asked: Asked) -> Selection:
         """The whole group."""
-        return WholeGroup()(action, x, mask)
+        return WholeGroup().members(asked)
 
 
 class SmallestMember(Select):
@@ -161,13 +154,6 @@ class SmallestMember(Select):
 
     selects_one = True
 
-    def __call__(
-        self,
-        action: Any,
-        x: torch.Tensor,
-        mask: torch.Tensor | None = None,
-        draws: Draws | None = None,
-        network: nn.Module | None = None,
-    ) -> Selection:
+    def members(self, asked: Asked) -> Selection:
         """k(x) of each sample, `(B, 1)`."""
-        return Selection(action.canonical_element(x, mask)[:, None])
+        return Selection(asked.action.canonical_element(asked.x, asked.mask)[:, None])

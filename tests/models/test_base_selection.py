@@ -24,9 +24,10 @@ class Picks(Select):
     def create_network(self, group, shape):
         return torch.nn.Linear(1, 1)
 
-    def __call__(self, action, x, mask=None, draws=None, network=None):
-        means = torch.stack([action.apply(g, x).float().flatten(1)[:, :1] for g in range(action.group.order)], 1)
-        scores = network(means).squeeze(-1)  # (B, G)
+    def members(self, asked):
+        orbit = [asked.action.apply(g, asked.x) for g in range(asked.action.group.order)]
+        means = torch.stack([member.float().flatten(1)[:, :1] for member in orbit], 1)
+        scores = asked.network(means).squeeze(-1)  # (B, G)
         return Selection(scores.argmax(1, keepdim=True), scores.square().mean(1))
 
 

@@ -12,20 +12,21 @@ EVERYONE = [[0, 1, 2, 3, 4, 5]] * 2
 class Masked(Select):
     """The element that the first token and its mask name, and a penalty."""
 
-    def __call__(self, action, x, mask=None, draws=None, network=None):
-        return Selection(x[:, :1] + mask[:, :1], x[:, 0].float() if network is None else network(x[:, 0].float()))
+    def members(self, asked):
+        first = asked.x[:, 0].float()
+        return Selection(asked.x[:, :1] + asked.mask[:, :1], first if asked.network is None else asked.network(first))
 
 
 def test_the_whole_group():
     prompts = torch.zeros(2, 3, dtype=torch.long)
     assert WholeGroup()(ACTION, prompts).elements.tolist() == EVERYONE
-    assert WholeGroup().to_score(ACTION, prompts, torch.ones(2, 3)).elements.tolist() == EVERYONE
+    assert WholeGroup()(ACTION, prompts, torch.ones(2, 3), to_score=True).elements.tolist() == EVERYONE
     assert not WholeGroup.selects_one
 
 
 def test_what_is_scored_is_what_is_selected_and_the_network_reaches_it():
     x, mask = torch.tensor([[1], [2]]), torch.tensor([[1], [0]])
-    selected = Masked().to_score(ACTION, x, mask, network=lambda numbers: 10 * numbers)
+    selected = Masked()(ACTION, x, mask, network=lambda numbers: 10 * numbers, to_score=True)
     assert selected.elements.tolist() == [[2], [2]]
     assert selected.penalty.tolist() == [10.0, 20.0]
     assert Masked().create_network(ACTION.group, (3, 4, 4)) is None
@@ -33,7 +34,7 @@ def test_what_is_scored_is_what_is_selected_and_the_network_reaches_it():
 
 def test_the_identity_of_every_member():
     for member in ACTION.orbit(torch.tensor([[5, 6, 7], [8, 4, 0]])).unbind(1):
-        for selection in (IdentityMember()(ACTION, member), IdentityMember().to_score(ACTION, member)):
+        for selection in (IdentityMember()(ACTION, member), IdentityMember()(ACTION, member, to_score=True)):
             assert selection.elements.tolist() == [[0], [0]]
     assert IdentityMember.selects_one
 
@@ -47,7 +48,7 @@ def test_one_element_a_prompt_is_drawn_and_all_are_scored_with():
     drawn = DrawnMember()(ACTION, torch.tensor([[8, 0], [3, 0]]), None, Fixed())
     assert drawn.elements.tolist() == [[2], [3]]
     assert drawn.penalty is None
-    assert DrawnMember().to_score(ACTION, torch.zeros(2, 1)).elements.tolist() == EVERYONE
+    assert DrawnMember()(ACTION, torch.zeros(2, 1), to_score=True).elements.tolist() == EVERYONE
     assert DrawnMember.selects_one
 
 
@@ -67,7 +68,7 @@ def test_padding_names_nobody():
     ids, mask = torch.tensor([[5, 6]]), torch.tensor([[0, 1]])
     (element,) = SmallestMember()(ACTION, ids, mask).elements.tolist()[0]
     assert ACTION.apply(element, ids).tolist() == [[5, 3]]
-    assert SmallestMember().to_score(ACTION, ids, mask).elements.tolist() == [[element]]
+    assert SmallestMember()(ACTION, ids, mask, to_score=True).elements.tolist() == [[element]]
 
 
 def test_draws_are_uniform_elements_one_a_prompt():
