@@ -54,6 +54,14 @@ def test_rows_are_the_distinct_members():
     assert orbits.frozen is None
 
 
+@pytest.mark.parametrize("chunk", [None, 2])
+def test_what_has_one_entry_an_image_gets_one_a_member(chunk):
+    cut = Pixels()
+    read(small(), cut=cut, chunk=chunk, which=torch.tensor([1, 2, 3]), scale=torch.tensor([5.0]), word="any")
+    assert torch.cat([kwargs["which"] for _, kwargs in cut.calls]).tolist() == [1, 1, 1, 1, 2, 3, 3]
+    assert {(kwargs["scale"].item(), kwargs["word"]) for _, kwargs in cut.calls} == {(5.0, "any")}
+
+
 @pytest.mark.parametrize("chunk", [None, 1, 2])
 def test_a_cpu_that_evaluates_reads_large_images_in_pieces(chunk):
     large = torch.randn(2, 1, 1024, 512, generator=torch.Generator().manual_seed(0))  # two make a million pixels
