@@ -15,8 +15,8 @@ transformers know the model types of this library.
 from __future__ import annotations
 
 import ast
+import pkgutil
 from importlib import import_module
-from pathlib import Path
 
 from hf_equi.auto_classes import places
 
@@ -25,7 +25,7 @@ import_module("hf_equi._builtins")  # which registers what the library has
 
 def _read_stub() -> dict[str, str]:
     """The module of each public name."""
-    stub = ast.parse(Path(__file__).with_suffix(".pyi").read_text(encoding="utf-8"))
+    stub = ast.parse(pkgutil.get_data(__name__, "__init__.pyi") or b"")  # which may be in an archive
     imports = [node for node in stub.body if isinstance(node, ast.ImportFrom)]
     return {alias.name: node.module or "" for node in imports for alias in node.names}
 
