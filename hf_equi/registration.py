@@ -23,6 +23,7 @@ __all__ = [
     "register_task",
     "task_names",
     "tasks",
+    "unregister_task",
 ]
 
 
@@ -61,6 +62,20 @@ def register_task(
     for method, factory in methods.items():
         register_method(task=name, name=method, factory=factory)
     register_models(models)
+
+
+def unregister_task(name: str) -> None:
+    """Forget a task and its methods, as a test does at its end; the Auto classes keep its models.
+
+    Args:
+        name: The task.
+
+    Raises:
+        ConfigurationError: For an unknown task.
+    """
+    check_choice("task", name, task_names())
+    del _TASKS[name]
+    _MADE.pop(name, None)
 
 
 def register_models(models: Iterable[ModelPlace | type[Any]]) -> None:

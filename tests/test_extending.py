@@ -5,7 +5,6 @@ from __future__ import annotations
 import pytest
 import torch
 from hub_client import DEPRECATED, connected
-from huggingface_hub.dataclasses import strict
 from loopback_hub import LoopbackHub
 from torch.nn.functional import cross_entropy, mse_loss
 from transformers import AutoModel, PreTrainedConfig, PreTrainedModel, Trainer, TrainingArguments
@@ -17,7 +16,7 @@ from hf_equi.models.cards.kinds import CardKind
 from hf_equi.models.cards.measuring import Probe
 from hf_equi.models.configuration_equi import EquiConfig
 from hf_equi.models.task import Task
-from hf_equi.registration import create_method
+from hf_equi.registration import create_method, unregister_task
 from hf_equi.symmetrizers import EqualWeights, Mean, Method, MethodText, Select, Selection
 from hf_equi.testing import assert_action, assert_equivariant
 
@@ -44,7 +43,7 @@ class BestMember(Select):  # a method: a network picks the member to run, and is
     selects_one = True
 
     def create_network(self, group, shape):
-        return torch.nn.Linear(shape[0], 1)
+        return torch.nn.Linear(4, 1)
 
     def members(self, asked):
         scores = torch.cat([asked.network(asked.action.apply(g, asked.x)) for g in (0, 1)], dim=1)
@@ -60,7 +59,6 @@ class Picked(Method):
         super().__init__(BestMember(), EqualWeights(), Mean())
 
 
-@strict
 class BalancerConfig(PreTrainedConfig):  # a network that transformers lacks
     model_type = "balancer"
 
@@ -88,7 +86,6 @@ class BalancerCard(CardKind):
         )
 
 
-@strict
 class EquiBalancerConfig(EquiConfig):  # a task: its config, its model, what symmetrize asks of it, its registration
     model_type = "equi_balancer"
     sub_configs_defaults = {"base_config": BalancerConfig}  # noqa: RUF012
@@ -109,24 +106,26 @@ class EquiBalancer(EquiPreTrainedModel):
     def values_action(self):
         return ColumnAction(self.group, [[0, 1], [1, 0]])
 
-    def input_shape(self):
-        return (4,)
-
-    def forward(self, states, labels=None, return_dict=None):
+    def forward(self, states, labels=None):
         rows = self.read_orbits({"states": states}, lambda given: self.base(**given), {"logits": self.values_action()})
         values = rows.combine("logits", self.method.combine)[0]
         loss = None if labels is None else penalised(mse_loss(values, labels), rows.selection)
-        return self.returned(ModelOutput(loss=loss, logits=values), return_dict)
+        return ModelOutput(loss=loss, logits=values)
 
 
 class Balancing(Task):
     what, model_class, group_class, group_example = "Q-network", EquiBalancer, Mirror, "Mirror()"
+    mapping = {BalancerConfig: Balancer}  # noqa: RUF012  of all that AutoModel knows, this one base
 
 
-register_group("mirror", Mirror)
-AutoModel.register(BalancerConfig, Balancer)
-methods = {"equitune": "hf_equi.symmetrizers:Equitune", "identity": "hf_equi.symmetrizers:Identity", "picked": Picked}
-register_task(name="balancing", task=Balancing, models=[EquiBalancer], methods=methods)
+@pytest.fixture(autouse=True)
+def registered():
+    register_group("mirror", Mirror)
+    AutoModel.register(BalancerConfig, Balancer, exist_ok=True)
+    methods = {"equitune": "hf_equi.symmetrizers:Equitune", "picked": Picked}
+    register_task(name="balancing", task=Balancing, models=[EquiBalancer], methods=methods)
+    yield
+    unregister_task("balancing")
 
 
 @pytest.mark.filterwarnings(DEPRECATED)

@@ -15,6 +15,7 @@ from hf_equi.registration import (
     register_task,
     task_names,
     tasks,
+    unregister_task,
 )
 
 
@@ -43,6 +44,12 @@ def test_tasks_are_made_once_and_know_their_name():
     assert isinstance(made, Speech)
     assert made.name == "speech"
     assert tasks()["speech"] is made
+    unregister_task("speech")
+    assert "speech" not in tasks()
+    with pytest.raises(ConfigurationError, match="task='speech' is not known"):
+        unregister_task("speech")
+    register()
+    assert tasks()["speech"] is not made
 
 
 def test_the_library_registers_its_own():
