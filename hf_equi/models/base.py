@@ -63,6 +63,7 @@ class EquiPreTrainedModel(CheckpointMixin, PreTrainedModel):  # type: ignore[mis
                 "hf_equi.symmetrize(model, group)."
             )
         if base is not None:
+            self.check_base(base)  # before anything of the config changes
             config._attn_implementation = base.config._attn_implementation
         super().__init__(config)
         self._hold(base)
@@ -122,14 +123,14 @@ class EquiPreTrainedModel(CheckpointMixin, PreTrainedModel):  # type: ignore[mis
         return reader.read(self.base, run, given, selection, what)
 
     def _hold(self, base: PreTrainedModel | None) -> None:
-        """Hold a base, or a new one from the config, if `check_base` does not refuse it."""
+        """Hold a base, or a new one from the config."""
         self._owns_weights = base is None
         self._peft_base: tuple[Any, ...] = ()
         self._frozen: tuple[str, ...] = ()
         if base is None:
             self.config.name_classes()
             base = self._new_base()
-        self.check_base(base)
+            self.check_base(base)
         self.base = base
         # One config object, so that edits to either model's are seen by both.
         self.config.base_config = base.config
