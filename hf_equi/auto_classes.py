@@ -14,6 +14,8 @@ from importlib import import_module
 from importlib.abc import MetaPathFinder
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from hf_equi.errors import ConfigurationError
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
     from importlib.machinery import ModuleSpec
@@ -46,7 +48,15 @@ _PLACES: dict[str, ModelPlace] = {}
 
 
 def watch(place: ModelPlace) -> None:
-    """Make the Auto classes know a model, whichever of it and transformers is imported first."""
+    """Make the Auto classes know a model, whichever of it and transformers is imported first.
+
+    Raises:
+        ConfigurationError: For a model type that another model has.
+    """
+    if _PLACES.get(place.model_type, place) != place:
+        raise ConfigurationError(
+            f"The model type {place.model_type!r} is that of {_PLACES[place.model_type]}: choose another one"
+        )
     _PLACES[place.model_type] = place
     when_imported(_AUTO_CONFIG, partial(_register_stand_in, place))
     # For configs made by hand: they reach `AutoModelFor….from_config` without passing the stand-in.

@@ -28,7 +28,7 @@ def check_choice(
 
 
 def check_count(name: str, value: object, what: str, otherwise: str = "", *, least: int = 1) -> None:
-    """Refuse a setting that counts nothing.
+    """Refuse a setting that is not a count.
 
     Args:
         name: The setting.

@@ -58,10 +58,12 @@ def register_task(
     _check_name(name, "task")
     if name in _TASKS:
         raise ConfigurationError(f"There is a task {name!r} already: choose another name")
-    _TASKS[name] = _Task(task, {})
-    for method, factory in methods.items():
-        register_method(task=name, name=method, factory=factory)
+    for method in methods:
+        _check_name(method, "method")
+    if isinstance(task, type):
+        task.check_complete()
     register_models(models)
+    _TASKS[name] = _Task(task, dict(methods))
 
 
 def unregister_task(name: str) -> None:
@@ -83,7 +85,16 @@ def register_models(models: Iterable[ModelPlace | type[Any]]) -> None:
 
     Args:
         models: The classes, with `config_class` and `auto_class`, or their places.
+
+    Raises:
+        ConfigurationError: For a class without these, or a model type that another model has.
     """
+    models = list(models)
+    for model in models:
+        if not isinstance(model, ModelPlace) and not (hasattr(model, "config_class") and hasattr(model, "auto_class")):
+            raise ConfigurationError(
+                f"{model!r} is not a model that can be registered: name its config_class and its auto_class"
+            )
     for model in models:
         if isinstance(model, ModelPlace):
             watch(model)
@@ -119,7 +130,13 @@ def tasks() -> dict[str, Any]:
     """The tasks by name, each made once."""
     for name, registered in _TASKS.items():
         if name not in _MADE:
-            _MADE[name] = _found(registered.task)()
+            try:
+                _MADE[name] = _found(registered.task)()
+            except (ImportError, AttributeError, TypeError) as error:
+                raise ConfigurationError(
+                    f"The task {name!r} cannot be made of {registered.task!r}: {error}. Mend its registration, or "
+                    f"leave it out: hf_equi.registration.unregister_task({name!r})"
+                ) from error
             _MADE[name].name = name
     return {name: _MADE[name] for name in _TASKS}
 
@@ -164,6 +181,6 @@ def _found(place: Any) -> Any:
     return getattr(import_module(module), name)
 
 
-def _check_name(name: str, what: str) -> None:
-    if not name.isidentifier() or name != name.lower():
+def _check_name(name: Any, what: str) -> None:
+    if not isinstance(name, str) or not name.isidentifier() or name != name.lower():
         raise ConfigurationError(f"{name!r} cannot name a {what}: use lower-case letters, digits and underscores")

@@ -41,7 +41,7 @@ def folder(tmp_path):
         (
             {"task": "image_classification", "group": ImageGroup.rotations(4)},
             UnsupportedModelError,
-            r"'gpt2' model is no model that classifies images \(task='image_classification'\): leave task= out",
+            r"'gpt2' model is not a model that classifies images \(task='image_classification'\): leave task= out",
         ),
         ({"method": "magic"}, ConfigurationError, "no method 'magic': use one of"),
         ({"group": DemographicGroup([["zebra", "giraffe"]])}, ActionError, "zebra/giraffe"),
@@ -164,9 +164,9 @@ def test_settings_reach_the_task_that_knows_them():
 
 
 def test_an_encoder_decoder_is_no_causal_model():
-    with pytest.raises(UnsupportedModelError, match="T5ForConditionalGeneration is no model that reads from left"):
+    with pytest.raises(UnsupportedModelError, match="T5ForConditionalGeneration is not a model that reads from left"):
         hf_equi.symmetrize(base("t5"), TWO, task="causal_lm", tokenizer=tokenizers("t5")[0])
-    with pytest.raises(UnsupportedModelError, match="GPT2LMHeadModel is no sequence-to-sequence model"):
+    with pytest.raises(UnsupportedModelError, match="GPT2LMHeadModel is not a sequence-to-sequence model"):
         hf_equi.symmetrize(base_model(), GENDER, task="seq2seq", tokenizer=tokenizer())
 
 

@@ -11,7 +11,7 @@ from transformers import AutoModel, PreTrainedConfig, PreTrainedModel, Trainer, 
 from transformers.utils import ModelOutput
 
 from hf_equi import Action, ColumnAction, FiniteGroup, register_group, register_task, symmetrize
-from hf_equi.models.base import EquiPreTrainedModel, penalised
+from hf_equi.models.base import EquiPreTrainedModel
 from hf_equi.models.cards.kinds import CardKind
 from hf_equi.models.cards.measuring import Probe
 from hf_equi.models.configuration_equi import EquiConfig
@@ -109,7 +109,7 @@ class EquiBalancer(EquiPreTrainedModel):
     def forward(self, states, labels=None):
         rows = self.read_orbits({"states": states}, lambda given: self.base(**given), {"logits": self.values_action()})
         values = rows.combine("logits", self.method.combine)[0]
-        loss = None if labels is None else penalised(mse_loss(values, labels), rows.selection)
+        loss = None if labels is None else self.penalised(mse_loss(values, labels), rows.selection)
         return ModelOutput(loss=loss, logits=values)
 
 

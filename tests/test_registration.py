@@ -1,12 +1,14 @@
 from __future__ import annotations
 
 import pytest
-from transformers import PreTrainedConfig, PreTrainedModel
+from transformers import AutoModel, PreTrainedConfig, PreTrainedModel
 
 import hf_equi
 from hf_equi import auto_classes, registration
 from hf_equi.errors import ConfigurationError
+from hf_equi.groups import FiniteGroup
 from hf_equi.models.base import EquiPreTrainedModel
+from hf_equi.models.task import Task
 from hf_equi.registration import (
     create_method,
     method_names,
@@ -31,6 +33,9 @@ def settings_of(**settings):
 
 class Speech:
     what = "model of speech"
+
+    @classmethod
+    def check_complete(cls): ...
 
 
 def register(name="speech", **methods):
@@ -121,3 +126,31 @@ def test_bad_names_are_refused(name):
 def test_a_place_that_is_watched_is_known_to_the_auto_classes():
     register_models([auto_classes.places()[0]])  # again, which changes nothing
     assert auto_classes.places()[0].model_type == "equi_lm"
+
+
+def test_what_cannot_be_registered_leaves_nothing_behind():
+    class Nothing(Task): ...
+
+    class All(Task):
+        what, group_class, group_example = "model", FiniteGroup, "..."
+        model_class = type("Model", (), {"auto_class": AutoModel})
+
+    for task, message in (
+        (Nothing, "has to name what, model_class, group_class, group_example"),
+        (All, "name its own"),
+    ):
+        with pytest.raises(ConfigurationError, match=message):
+            register_task(name="speech", task=task, models=[], methods={})
+    with pytest.raises(ConfigurationError, match="cannot name a method"):
+        register(**{"two words": settings_of})
+    with pytest.raises(ConfigurationError, match="is not a model that can be registered"):
+        register_task(name="speech", task=Speech, models=[int], methods={})
+    with pytest.raises(ConfigurationError, match="The model type 'equi_lm' is that of ModelPlace"):
+        register_models([auto_classes.ModelPlace("equi_lm", "elsewhere", "Config", "Model", ())])
+    assert "speech" not in task_names()
+
+
+def test_a_task_that_cannot_be_made_is_named():
+    register_task(name="speech", task="no_such_package:Task", models=[], methods={})
+    with pytest.raises(ConfigurationError, match=r"'speech' cannot be made of .*unregister_task\('speech'\)"):
+        tasks()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import math
 from abc import ABC, abstractmethod
 from typing import Any
@@ -39,8 +40,8 @@ class Action(ABC):
             x: The samples.
 
         Raises:
-            ActionError: For elements that the group does not have, as many as there are no samples, or data that the
-                group cannot act on.
+            ActionError: For elements that the group does not have, a number of elements that is not the number of
+                samples, or data that the group cannot act on.
         """
 
     def invert(self, elements: Any, x: Any, /) -> Any:
@@ -116,7 +117,11 @@ class ColumnAction(Action):
 
     def to(self, device: torch.device | str) -> Any:
         """The same action with its tables on a device."""
-        return self if torch.device(device) == self.device else type(self)(self.group, self.permutations, device)
+        if torch.device(device) == self.device:
+            return self
+        moved = copy.copy(self)
+        moved._set_tables(self.permutations, self.moved, device)
+        return moved
 
     def apply(self, elements: int | torch.Tensor, x: torch.Tensor, /) -> torch.Tensor:
         """Return g x.
@@ -129,15 +134,31 @@ class ColumnAction(Action):
             ActionError: If the group has no such element, or there is not one for each sample.
         """
         g = read_elements(self.group, elements, x)
+        tables = self.permutations.to(x.device)
         if x.is_floating_point():
+            self._check_width(x, tables.shape[1])
             return self.pull_back(self.group.inverse(g), x)
+        if x.dtype == torch.bool:
+            raise ActionError("Columns are integers or floating scores; received booleans. Convert them first.")
+        columns = x.long()
+        if columns.numel() and not 0 <= int(columns.min()) <= int(columns.max()) < tables.shape[1]:
+            raise ActionError(
+                f"The columns lie between {int(columns.min())} and {int(columns.max())}; there are {tables.shape[1]}, "
+                "numbered from 0."
+            )
         if isinstance(g, torch.Tensor):
-            return self.permutations[g.view(-1, *[1] * (x.dim() - 1)), x]
-        return self.permutations[g][x]
+            return tables[g.view(-1, *[1] * (x.dim() - 1)), columns].to(x.dtype)
+        return tables[g][columns].to(x.dtype)
+
+    def _check_width(self, scores: torch.Tensor, columns: int) -> None:
+        if scores.shape[-1:] != (columns,):
+            raise ActionError(
+                f"Scores over {columns} columns have them in the last axis; received the shape {tuple(scores.shape)}."
+            )
 
     def pull_back(self, elements: int | torch.Tensor, scores: torch.Tensor, /) -> torch.Tensor:
         """`g⁻¹y` for scores `y`, `(R, ..., V)` of any dtype: the value at v is `y[g(v)]`. Elements are not checked."""
-        columns = self.permutations[elements]
+        columns = self.permutations.to(scores.device)[elements]
         if columns.dim() == 1:
             return scores[..., columns]
         columns = columns.view(len(columns), *[1] * (scores.dim() - 2), -1)

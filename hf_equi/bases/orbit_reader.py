@@ -20,17 +20,17 @@ from hf_equi.actions import Action, ColumnAction, TrivialAction
 from hf_equi.bases.chunks import in_chunks, shares_rows
 from hf_equi.bases.memory import advice_on_memory
 from hf_equi.bases.rows import repeat_rows
-from hf_equi.errors import ActionError
+from hf_equi.errors import ActionError, ConfigurationError
 from hf_equi.groups import FiniteGroup
-from hf_equi.symmetrizers import Combine, Decision, Orbit, Selection
+from hf_equi.symmetrizers import Combine, Decision, Orbit, ProxyLoss, Selection
 
-__all__ = ["OrbitReader", "OrbitRows", "Outputs", "check_batch", "fold_rows"]
+__all__ = ["OrbitReader", "OrbitRows", "Outputs", "check_batch", "fold_rows", "losses_of"]
 
 Outputs = Mapping[str, "torch.Tensor | None"]
 """What a base says of some rows, by name, `(rows, ...)` each."""
 
 # Keys of several inputs are added up, each times an odd number of its own.
-_ODD = -0x61C8864680B583EB
+_STEP = -0x61C8864680B583EA
 
 
 @dataclass(frozen=True)
@@ -72,7 +72,8 @@ class OrbitRows:
             name: The output.
             combine: How.
             log_weights: `(B, K)` of the members, or `None` for equal ones.
-            losses: `(R,)` what a choice goes by.
+            losses: `(R,)` what a choice goes by; by default that of this output. Of several outputs pass the losses of
+                one (`losses_of`), so that all are those of one member.
             normalised: Whether the output is log-probabilities, to be renormalised.
 
         Returns:
@@ -152,7 +153,7 @@ class OrbitReader:
             return Orbit.start(elements, shared)
         with torch.no_grad():
             keys = [action.keys(given[name]) for name, action in self.inputs.items()]
-        total = sum((key * (1 + place * _ODD) for place, key in enumerate(keys[1:], 1)), keys[0])
+        total = sum((key * (1 + place * _STEP) for place, key in enumerate(keys[1:], 1)), keys[0])
         return Orbit.of_keys(elements, total.gather(1, elements), shared)
 
     def _read_rows(
@@ -164,6 +165,11 @@ class OrbitReader:
         for name, action in self.inputs.items():
             values[name] = action.apply(elements, values[name])
         said = dict(run(values))
+        if strays := sorted(self.outputs.keys() - said.keys()):
+            raise ActionError(
+                f"The group acts on the outputs {', '.join(map(repr, strays))}, and the base says "
+                f"{', '.join(map(repr, said))}: give each action the name of an output."
+            )
         for name, action in self.outputs.items():
             if not isinstance(action, ColumnAction) and said.get(name) is not None:
                 said[name] = action.invert(elements, said[name])
@@ -187,20 +193,55 @@ def fold_rows(
         combine: How.
         values: `(R, ...)`, with the columns in the last axis.
         log_weights: `(B, K)` of the members, or `None` for equal ones.
-        losses: `(R,)` what a choice goes by; by default it is read off the values.
+        losses: `(R,)` what a choice goes by; by default that of the values, which have to be scores then.
         normalised: Whether the values are log-probabilities, to be renormalised.
 
     Returns:
         `(B, ...)` of the values' own dtype, and what was decided.
+
+    Raises:
+        ActionError: For values without the columns that the group moves.
+        ConfigurationError: For a choice among values that are no scores, without `losses`.
     """
+    action = action.to(values.device)
+    if len(action.moved) and values.shape[-1] != (columns := action.permutations.shape[1]):
+        raise ActionError(
+            f"The group moves {columns} columns, and the output has the shape {tuple(values.shape)}: its last axis "
+            "has to be these columns."
+        )
     wide = values.to(torch.promote_types(values.dtype, torch.float32))
+    if values.dim() == 1:  # one number a row is one column
+        wide = wide.unsqueeze(-1)
+    if losses is None and combine.loss is not None:
+        losses = losses_of(combine.loss, wide)
     fold = combine.fold(orbit, action, normalised)
     rows = None
     if log_weights is not None:
         rows = log_weights[orbit.batch_of_row, orbit.slot_of_row].to(wide.dtype)
         rows = rows.view(-1, *[1] * (wide.dim() - 2))
     fold.add(0, wide, rows, losses=losses)
-    return fold.result().to(values.dtype), fold.decision()
+    combined = fold.result().to(values.dtype)
+    return combined.view(-1, *values.shape[1:]), fold.decision()
+
+
+def losses_of(loss: ProxyLoss, scores: torch.Tensor) -> torch.Tensor:
+    """The loss of each row, `(R,)`, by its scores over classes or actions.
+
+    Args:
+        loss: The loss.
+        scores: `(R, V)` or `(R, T, V)` logits.
+
+    Raises:
+        ConfigurationError: For other outputs, which are no scores: pass `losses=` of one that is.
+    """
+    if scores.dim() not in (2, 3):
+        raise ConfigurationError(
+            f"A member is chosen by scores, (rows, classes), and this output has the shape {tuple(scores.shape)}: "
+            "pass losses= of an output that is scores."
+        )
+    scores = scores.detach()
+    scores = scores if loss.of_logits else scores.log_softmax(-1)
+    return loss(scores.unsqueeze(1) if scores.dim() == 2 else scores)
 
 
 def check_batch(value: object, name: str, what: str = "samples") -> None:

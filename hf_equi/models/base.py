@@ -20,7 +20,7 @@ from hf_equi.models.hub.checkpoints import CheckpointMixin
 from hf_equi.models.peft.bases import attach_adapter, bare_base, refused_prompts
 from hf_equi.symmetrizers import Method, Selection
 
-__all__ = ["EquiPreTrainedModel", "penalised"]
+__all__ = ["EquiPreTrainedModel"]
 
 _Output = TypeVar("_Output", bound=ModelOutput)
 
@@ -77,11 +77,11 @@ class EquiPreTrainedModel(CheckpointMixin, PreTrainedModel):  # type: ignore[mis
         Raises:
             UnsupportedModelError: For such a base; the message says which can be.
         """
-        raise NotImplementedError
+        raise NotImplementedError(f"{cls.__name__} has to write check_base(base)")
 
     def make_action(self, group: Any) -> Any:
         """How the config's group acts on what the model reads."""
-        raise NotImplementedError
+        raise NotImplementedError(f"{type(self).__name__} has to write make_action(group)")
 
     def prepare(self) -> None:
         """Make what else the model holds, once its base and its method are there: nothing, by default."""
@@ -227,6 +227,21 @@ class EquiPreTrainedModel(CheckpointMixin, PreTrainedModel):  # type: ignore[mis
             self._action = self.make_action(self.config.read_group())
         return self._action
 
+    def penalised(
+        self, loss: torch.Tensor | None, selection: Selection | None, share: torch.Tensor | float = 1.0
+    ) -> torch.Tensor | None:
+        """The loss of the task, in training with what the selection of members adds to it, such as a prior.
+
+        Args:
+            loss: `()` of the task; `None` without labels.
+            selection: Of the members; `None` where they were selected before.
+            share: Of the batch, where a loss is a sum that is divided by the labels of several batches: labels of this
+                batch by labels of all. So what is added counts once for all of them.
+        """
+        if loss is None or selection is None or selection.penalty is None or not self.training:
+            return loss
+        return loss + share * selection.penalty.mean()
+
     def checked_extras(self, kwargs: dict[str, Any]) -> dict[str, Any]:
         """What the base is given beside its inputs, which is what the caller gave and this model has not taken.
 
@@ -281,15 +296,3 @@ class EquiPreTrainedModel(CheckpointMixin, PreTrainedModel):  # type: ignore[mis
             self.base._init_weights(module)
         elif callable(reset := getattr(module, "reset_parameters", None)):
             reset()
-
-
-def penalised(loss: torch.Tensor | None, selection: Selection | None) -> torch.Tensor | None:
-    """A loss with what the selection of members adds to it, such as a prior.
-
-    Args:
-        loss: `()` of the task; `None` without labels.
-        selection: Of the members; `None` where they were selected before.
-    """
-    if loss is None or selection is None or selection.penalty is None:
-        return loss
-    return loss + selection.penalty.mean()

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
-from transformers import PreTrainedConfig, PreTrainedModel
+from transformers import AutoModel, PreTrainedConfig, PreTrainedModel
 
 from hf_equi.errors import ConfigurationError, UnsupportedModelError
 from hf_equi.groups import FiniteGroup
@@ -70,6 +70,22 @@ class Task:
     """The groups that act on its inputs."""
     group_example: ClassVar[str]
     """How to make one, for messages."""
+
+    @classmethod
+    def check_complete(cls) -> None:
+        """Refuse a task that lacks what it has to name.
+
+        Raises:
+            ConfigurationError: For such a task, and for one that claims all that `AutoModel` knows.
+        """
+        missing = [name for name in ("what", "model_class", "group_class", "group_example") if not hasattr(cls, name)]
+        if missing:
+            raise ConfigurationError(f"The task {cls.__name__} has to name {', '.join(missing)}")
+        if cls.model_class.auto_class is AutoModel and cls.mapping is Task.mapping:
+            raise ConfigurationError(
+                f"AutoModel knows the models of all tasks, and {cls.__name__} would claim them: name its own bases, "
+                "mapping = {TheirConfig: TheirModel}"
+            )
 
     @property
     def settings(self) -> frozenset[str]:
@@ -156,7 +172,7 @@ class Task:
         """
         if not self.knows(config):
             raise UnsupportedModelError(
-                f"A {config.model_type!r} model is no {self.what} (task={self.name!r}): leave task= out, and it is "
+                f"A {config.model_type!r} model is not a {self.what} (task={self.name!r}): leave task= out, and it is "
                 "found from the model"
             )
         for model in self.classes(config):
@@ -166,11 +182,13 @@ class Task:
         """Refuse a model of another task."""
         if not self.owns(model):
             raise UnsupportedModelError(
-                f"{type(model).__name__} is no {self.what}: load one with {self.auto_class.__name__}"
+                f"{type(model).__name__} is not a {self.what}: load one with {self.auto_class.__name__}"
             )
         self.check_base(model)
 
     def check_settings(self, given: dict[str, Any]) -> None:
         """Refuse settings of other tasks."""
         if unknown := sorted(set(given) - self.settings):
-            raise ConfigurationError(f"{', '.join(unknown)}: a {self.what} has no use for them (task={self.name!r})")
+            raise ConfigurationError(
+                f"{', '.join(unknown)}: a {self.what} does not use these settings (task={self.name!r})"
+            )

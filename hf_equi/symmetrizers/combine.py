@@ -28,7 +28,7 @@ class Combine(ABC):
     loss: ProxyLoss | None = None
     """What it takes one member of each orbit by, if it takes one."""
     empty: float
-    """What a member says that says nothing: it changes no other's part in the combination."""
+    """The score of a member that has no opinion, such as behind the end of its text."""
 
     @abstractmethod
     def fold(self, orbit: Orbit, action: ColumnAction, normalised: bool = True) -> Fold:

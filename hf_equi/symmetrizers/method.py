@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
+from hf_equi.errors import ConfigurationError
 from hf_equi.symmetrizers.combine import Combine, Drafts, LargestOfEach, Mean
 from hf_equi.symmetrizers.select import Select, WholeGroup
 from hf_equi.symmetrizers.weigh import EqualWeights, HistoryWeights, NetworkWeights, Weigh
@@ -94,3 +95,26 @@ class Method:
         """Whether general words can keep the scores of the identity: where all members are averaged alike."""
         parts = isinstance(self.select, WholeGroup), isinstance(self.weigh, EqualWeights)
         return all(parts) and isinstance(self.combine, Mean)
+
+    def check_parts(self, weigh: tuple[type[Weigh], ...], chooses: bool, what: str) -> None:
+        """Refuse a method of which a task would leave a part out.
+
+        Args:
+            weigh: The kinds of weights that the task runs.
+            chooses: Whether it can take one member by a loss.
+            what: The models of the task in words.
+
+        Raises:
+            ConfigurationError: For another kind of weights, or a choice.
+        """
+        if not isinstance(self.weigh, weigh):
+            known = ", ".join(kind.__name__ for kind in weigh)
+            raise ConfigurationError(
+                f"The method {self.name!r} weighs members by {type(self.weigh).__name__}, which {what} do not run. "
+                f"They run {known}."
+            )
+        if self.loss is not None and not chooses:
+            raise ConfigurationError(
+                f"The method {self.name!r} takes one member by a loss of its scores. That is not a method of {what}, "
+                "whose members are combined token by token."
+            )

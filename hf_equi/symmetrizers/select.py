@@ -9,6 +9,8 @@ from typing import Any
 import torch
 from torch import nn
 
+from hf_equi.errors import ConfigurationError
+
 __all__ = ["DrawnMember", "Draws", "IdentityMember", "Select", "Selection", "SmallestMember", "WholeGroup"]
 
 
@@ -88,8 +90,19 @@ class Select(ABC):
         to_score: bool = False,
     ) -> Selection:
         """Select the members, with the entries of `Asked`; with `to_score` those to score a known output with."""
+        if self.has_network and network is None:
+            raise ConfigurationError(
+                f"{type(self).__name__} selects members by a network, and this model has none: config.method was "
+                "changed after the model was made. Symmetrize the base anew: "
+                "hf_equi.symmetrize(model.unwrap(), group, method)."
+            )
         asked = Asked(action, x, mask, draws or Draws(), network)
         return self.members_to_score(asked) if to_score else self.members(asked)
+
+    @property
+    def has_network(self) -> bool:
+        """Whether members are selected by a network, which `create_network` makes."""
+        return type(self).create_network is not Select.create_network
 
     def create_network(self, group: Any, shape: tuple[int, ...] | None) -> nn.Module | None:
         """Make the network that selects, before the base runs; `None` for a part without one.

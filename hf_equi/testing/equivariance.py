@@ -9,6 +9,8 @@ import torch
 
 from hf_equi.actions import Action
 from hf_equi.errors import EquivarianceError
+from hf_equi.groups import FiniteGroup
+from hf_equi.testing.actions import elements_of
 from hf_equi.testing.tolerances import tolerance_of
 
 __all__ = ["assert_equivariant", "equivariance_error"]
@@ -19,7 +21,7 @@ def equivariance_error(
     x: Any,
     input_action: Action,
     output_action: Action | None = None,
-    elements: Iterable[int] | None = None,
+    elements: Iterable[Any] | None = None,
 ) -> torch.Tensor:
     r"""Return how far a function is from being equivariant, for each element.
 
@@ -64,7 +66,7 @@ def assert_equivariant(
     x: Any,
     input_action: Action,
     output_action: Action | None = None,
-    elements: Iterable[int] | None = None,
+    elements: Iterable[Any] | None = None,
     *,
     tolerance: float | None = None,
 ) -> None:
@@ -91,7 +93,7 @@ def assert_equivariant(
 
         ```
     """
-    tried = list(range(input_action.group.order) if elements is None else elements)
+    tried = elements_of(input_action.group) if elements is None else list(elements)
     errors, dtype = _errors(function, x, input_action, output_action, tried)
     limit = tolerance_of(dtype) if tolerance is None else tolerance
     if bool((errors <= limit).all()):
@@ -99,7 +101,7 @@ def assert_equivariant(
     worst = int(errors.nan_to_num(nan=torch.inf).argmax())
     g = tried[worst]
     raise EquivarianceError(
-        f"The function is not equivariant: for element {g} ({input_action.group.names[g]}) the largest difference "
+        f"The function is not equivariant: for element {_name(input_action.group, g)} the largest difference "
         f"between g⁻¹f(gx) and f(x) is {float(errors[worst]):.3g}, and at most {limit:.3g} was allowed for {dtype}. "
         "Switch off dropout, check the two actions, or pass tolerance=."
     )
@@ -110,14 +112,14 @@ def _errors(
     x: Any,
     input_action: Action,
     output_action: Action | None,
-    elements: Iterable[int] | None,
+    elements: Iterable[Any] | None,
 ) -> tuple[torch.Tensor, torch.dtype]:
     group = input_action.group
-    if output_action is not None and not torch.equal(output_action.group.product, group.product):
+    if output_action is not None and not _same_group(output_action.group, group):
         raise EquivarianceError(
             f"Both actions must be of one group; received {group!r} for inputs, {output_action.group!r} for outputs."
         )
-    tried = range(group.order) if elements is None else elements
+    tried = elements_of(group) if elements is None else elements
     with torch.no_grad():
         required = _tensor(function(x))
         errors = []
@@ -125,6 +127,15 @@ def _errors(
             received = _tensor(function(input_action.apply(g, x)))
             errors.append(_difference(_pull_back(output_action, g, received), required))
     return torch.tensor(errors, dtype=torch.float64, device="cpu"), required.dtype
+
+
+def _same_group(one: Any, other: Any) -> bool:
+    finite = isinstance(one, FiniteGroup), isinstance(other, FiniteGroup)
+    return torch.equal(one.product, other.product) if all(finite) else not any(finite)
+
+
+def _name(group: Any, g: Any) -> str:
+    return f"{g} ({group.names[g]})" if isinstance(group, FiniteGroup) else f"{g}"
 
 
 def _tensor(output: object) -> torch.Tensor:

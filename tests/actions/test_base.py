@@ -144,3 +144,29 @@ def test_scores_go_where_their_columns_go():
 def test_what_is_no_representation_is_refused(permutations):
     with pytest.raises(ActionError, match="The columns do not move as the elements of"):
         ColumnAction(FiniteGroup.cyclic(2), permutations)
+
+
+@pytest.mark.parametrize(
+    ("x", "message"),
+    [
+        (torch.zeros(2, 7), r"over 4 columns have them in the last axis; received the shape \(2, 7\)"),
+        (torch.tensor([True, False]), "received booleans"),
+        (torch.tensor([[0, 4]]), "The columns lie between 0 and 4; there are 4"),
+        (torch.tensor([[0, -1]]), "The columns lie between -1 and 0"),
+    ],
+)
+def test_what_is_no_column_is_refused(x, message):
+    for act in (COLUMNS.apply, COLUMNS.invert):
+        with pytest.raises(ActionError, match=message):
+            act(1, x)
+    assert COLUMNS.apply(1, torch.tensor([1, 2], dtype=torch.uint8)).dtype == torch.uint8
+
+
+def test_tables_move_of_whatever_subclass():
+    class Own(ColumnAction):
+        def __init__(self, group):
+            super().__init__(group, group.permutations)
+
+    moved = Own(S3).to("meta")
+    assert type(moved) is Own
+    assert {table.device.type for table in (moved.permutations, moved.moved, moved.images)} == {"meta"}

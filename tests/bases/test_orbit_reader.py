@@ -7,8 +7,8 @@ import torch
 from torch import nn
 
 from hf_equi.actions import Action, ColumnAction, PixelAction
-from hf_equi.bases.orbit_reader import OrbitReader, OrbitRows, check_batch, fold_rows
-from hf_equi.errors import ActionError
+from hf_equi.bases.orbit_reader import OrbitReader, OrbitRows, check_batch, fold_rows, losses_of
+from hf_equi.errors import ActionError, ConfigurationError
 from hf_equi.groups import ImageGroup
 from hf_equi.symmetrizers import Equitune, Equizero, Identity, MaxProbability, Mean, Orbit, Selection
 
@@ -147,7 +147,8 @@ def test_a_cpu_that_evaluates_takes_pieces(base):
     with torch.no_grad():
         whole = read(base, batch()).outputs["point"]
         base.calls.clear()
-        assert torch.equal(read(base, batch(), piece=5).outputs["point"], whole)
+        pieces = read(base, batch(), piece=5).outputs["point"]
+    torch.testing.assert_close(pieces, whole, rtol=0, atol=1e-12)
     assert [call["pixels"][0] for call in base.calls] == [5, 5, 2]
     base.calls.clear()
     read(base, batch(), piece=5)  # autograd would keep what pieces let go
@@ -159,6 +160,38 @@ def test_one_member_is_read_as_it_is(base):
     rows = read(base, given, method=Identity())
     torch.testing.assert_close(rows.combine("map", Mean())[0], members(base, given)["map"][:, 0])
     assert rows.by_member("columns").shape == (3, 1, 5)
+
+
+def test_numbers_of_members_are_columns_of_their_own(base):
+    given, expected = batch(), members(base, batch())
+    rows = read(base, given)
+    rows.outputs["value"] = rows.outputs["features"][:, 0]
+    weights = torch.rand(3, 4, dtype=torch.float64)
+    weights[1] = 1
+    combined, _ = rows.combine("value", Mean(), (4 * weights / weights.sum(1, keepdim=True)).log())
+    required = (weights * expected["features"][..., 0]).sum(1) / weights.sum(1)
+    torch.testing.assert_close(combined, required, rtol=0, atol=1e-12)
+
+
+def test_scores_choose_by_their_own_losses_and_outputs_together_by_one(base):
+    rows, expected = read(base, batch()), members(base, batch())
+    loss = MaxProbability()
+    combined, decision = rows.combine("columns", Equizero(loss).combine)
+    best = (-expected["columns"].softmax(-1).amax(-1)).argmin(1)
+    torch.testing.assert_close(combined, expected["columns"][torch.arange(3), best], rtol=0, atol=1e-12)
+    assert (decision.margin >= 0).all()
+    point, _ = rows.combine("point", Equizero(loss).combine, losses=losses_of(loss, rows.outputs["columns"]))
+    torch.testing.assert_close(point, expected["point"][torch.arange(3), best], rtol=0, atol=1e-12)
+    with pytest.raises(ConfigurationError, match=r"this output has the shape \(12, 1, 3, 3\): pass losses="):
+        rows.combine("map", Equizero(loss).combine)
+
+
+def test_outputs_and_columns_that_there_are_not_are_named(base):
+    with pytest.raises(ActionError, match="acts on the outputs 'mapp', and the base says 'columns', 'map'"):
+        read(base, batch(), {"mapp": PIXELS})
+    rows = read(base, batch(), {"features": COLUMNS})
+    with pytest.raises(ActionError, match="The group moves 5 columns, and the output has the shape"):
+        rows.combine("features", Mean())
 
 
 def test_halves_are_folded_in_float32():

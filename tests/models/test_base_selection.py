@@ -79,15 +79,46 @@ def test_the_penalty_is_in_the_loss_and_trains_the_network(case):
     penalty = model.select_members(*first(model, inputs)).penalty
     assert penalty.shape == (2,)
     assert penalty.min() > 0
-    losses = []
+    losses, evaluated = [], []
     for bias in (0.0, 0.5):  # which moves all scores alike, so that nothing but the penalty changes
         with torch.no_grad():
             model.select_network.weight.zero_()
             model.select_network.bias.fill_(bias)
-            losses.append(model(**inputs).loss)
+        torch.manual_seed(1)  # of dropout
+        losses.append(model.train()(**inputs).loss)
+        evaluated.append(model.eval()(**inputs).loss)
     torch.testing.assert_close(losses[1], losses[0] + 0.25)
-    model.train()(**inputs).loss.backward()
+    assert torch.equal(*evaluated)  # which tells how well the task is done
+    losses[1].backward()
     assert model.select_network.bias.grad.abs() > 0
+
+
+def test_the_penalty_counts_once_for_the_batches_of_a_step(case):
+    model, inputs = case
+    if model.can_generate():  # images are told no number of items
+        torch.nn.init.zeros_(model.select_network.weight)
+        losses = []
+        for bias in (0.0, 2.0):
+            torch.nn.init.constant_(model.select_network.bias, bias)
+            torch.manual_seed(1)
+            halves = [{name: value[row : row + 1] for name, value in inputs.items()} for row in range(2)]
+            items = (
+                inputs["labels"][:, 1:].numel() if model.config.model_type == "equi_lm" else inputs["labels"].numel()
+            )
+            losses.append(sum(model.train()(**half, num_items_in_batch=items).loss for half in halves))
+        torch.testing.assert_close(losses[1], losses[0] + 4.0)
+
+
+def test_a_method_set_afterwards_lacks_its_network(case):
+    model, inputs = case
+    model.config.method = "identity"
+    model(**inputs)
+    del model.select_network
+    model.config.method = "picking"
+    with pytest.raises(
+        ConfigurationError, match=r"Picks selects members by a network, and this model has none: .*anew"
+    ):
+        model(**inputs)
 
 
 def first(model, inputs):

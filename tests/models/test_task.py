@@ -78,7 +78,7 @@ def test_configs_are_checked_by_their_class():
         CAUSAL.check_config(MambaConfig())
     for task, config in ((CAUSAL, T5Config()), (tasks()["clip"], ViTConfig()), (SEQ2SEQ, PreTrainedConfig())):
         with pytest.raises(
-            UnsupportedModelError, match=rf"'{config.model_type}' model is no .*{task.name!r}\): leave"
+            UnsupportedModelError, match=rf"'{config.model_type}' model is not a .*{task.name!r}\): leave"
         ):
             task.check_config(config)
 
@@ -101,12 +101,16 @@ def test_models_are_owned_by_what_they_do():
 @pytest.mark.parametrize(
     ("task", "model", "message"),
     [
-        (CAUSAL, lambda: base("t5"), r"T5\w+ is no model that reads from left .*: load one with AutoModelForCausalLM"),
-        (SEQ2SEQ, lambda: base_model("gpt2"), r"GPT2\w+ is no sequence-to-sequence .* with AutoModelForSeq2SeqLM"),
+        (
+            CAUSAL,
+            lambda: base("t5"),
+            r"T5\w+ is not a model that reads from left .*: load one with AutoModelForCausalLM",
+        ),
+        (SEQ2SEQ, lambda: base_model("gpt2"), r"GPT2\w+ is not a sequence-to-sequence .* with AutoModelForSeq2SeqLM"),
         (
             CAUSAL,
             lambda: BertModel(BertConfig(hidden_size=8, num_hidden_layers=1, num_attention_heads=1)),
-            "BertModel is no model that reads",
+            "BertModel is not a model that reads",
         ),
         (SEQ2SEQ, whisper, "WhisperForConditionalGeneration takes no input_ids, so it is no model from text to text"),
     ],
@@ -122,7 +126,9 @@ def test_settings_of_other_tasks_are_refused_by_name(task):
     others = set().union(*(other.settings for other in tasks().values())) - task.settings
     assert len(others) >= 3
     for name in others:
-        with pytest.raises(ConfigurationError, match=rf"^{name}: a .* has no use for them \(task='{task.name}'\)"):
+        with pytest.raises(
+            ConfigurationError, match=rf"^{name}: a .* does not use these settings \(task='{task.name}'\)"
+        ):
             task.check_settings({name: 1, "average": "logits"})
     with pytest.raises(ConfigurationError, match=f"^{', '.join(sorted(others))}: a "):
         task.check_settings(dict.fromkeys(others))

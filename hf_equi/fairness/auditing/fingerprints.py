@@ -11,17 +11,24 @@ import torch
 from transformers import PreTrainedModel
 
 from hf_equi.groups import DemographicGroup
+from hf_equi.groups.registry import TYPE
 from hf_equi.models.causal_lm import EquiLM
 from hf_equi.models.text.fingerprint import weights_fingerprint
 
-__all__ = ["describe_model", "describe_scorer"]
+__all__ = ["describe_group", "describe_model", "describe_scorer"]
 
 # Where a model lies and who wrote its config say nothing about what it does.
 _VOLATILE = (
     *("_name_or_path", "name_or_path", "_commit_hash", "transformers_version", "base_name", "base_revision"),
     "architectures",  # set when a model is saved
 )
+_TAG = (TYPE, "demographic")  # of a group, which hf_equi 0.1 did not write
 _SETTINGS = ("method", "average", "beam_length", "action")
+
+
+def describe_group(group: DemographicGroup) -> dict[str, Any]:
+    """Plain JSON that differs between groups of words: as stored, without the kind, which 0.1 did not write."""
+    return {key: value for key, value in group.to_dict().items() if key != TYPE}
 
 
 def describe_model(model: PreTrainedModel, known: dict[int, str]) -> dict[str, Any]:
@@ -43,7 +50,7 @@ def describe_model(model: PreTrainedModel, known: dict[int, str]) -> dict[str, A
     described = {
         "class": type(model).__name__,
         **settings,
-        **({"group": model.group.to_dict()} if isinstance(model, EquiLM) else {}),
+        **({"group": describe_group(model.group)} if isinstance(model, EquiLM) else {}),
         "base_class": type(base).__name__,
         "dtype": str(base.dtype).removeprefix("torch."),
         "device": base.device.type,
@@ -69,7 +76,7 @@ def describe_scorer(scorer: Any, known: dict[int, str]) -> dict[str, Any]:
             described[name] = value
     group = getattr(getattr(scorer, "mask", None), "group", None)
     if isinstance(group, DemographicGroup):
-        described["mask"] = group.to_dict()
+        described["mask"] = describe_group(group)
     model = getattr(scorer, "model", None)
     if isinstance(model, torch.nn.Module):
         if id(model) not in known:
@@ -87,7 +94,8 @@ def _config_digest(config: Any) -> str:
 
 def _stable(content: Any) -> Any:
     if isinstance(content, Mapping):
-        return {str(key): _stable(value) for key, value in content.items() if key not in _VOLATILE}
+        kept = {key: value for key, value in content.items() if key not in _VOLATILE and (key, value) != _TAG}
+        return {str(key): _stable(value) for key, value in kept.items()}
     if isinstance(content, list | tuple):
         return [_stable(item) for item in content]
     return content

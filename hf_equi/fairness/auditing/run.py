@@ -18,7 +18,7 @@ from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from hf_equi.errors import ConfigurationError
 from hf_equi.fairness.auditing.blocks import make_blocks
-from hf_equi.fairness.auditing.fingerprints import describe_model, describe_scorer
+from hf_equi.fairness.auditing.fingerprints import describe_group, describe_model, describe_scorer
 from hf_equi.fairness.auditing.highlight import moved_words
 from hf_equi.fairness.auditing.samples import make_dataset, write_parquet
 from hf_equi.fairness.auditing.settings import Sampling, Statistics, versions
@@ -137,7 +137,7 @@ class Audit:
             "models": [{"name": name, **describe_model(model, known)} for name, model in models.items()],
             "scorer": describe_scorer(scorer, known),
             "tokenizer": fingerprint(self.tokenizer),
-            "group": self.group.to_dict(),
+            "group": describe_group(self.group),
         }
 
     def run(self, progress: bool = True) -> AuditResult:

@@ -13,7 +13,7 @@ import torch
 from huggingface_hub import EvalResult
 
 from hf_equi.errors import ConfigurationError
-from hf_equi.groups import DemographicGroup
+from hf_equi.groups import DemographicGroup, read_group
 from hf_equi.models.text.fingerprint import weights_fingerprint
 
 __all__ = ["Evaluation", "read_evaluation"]
@@ -163,7 +163,12 @@ def _is_model(entry: Mapping[str, Any], model: Any) -> bool:
     same = all(entry.get(name) == getattr(config, name, None) for name in _SETTINGS)
     stored = getattr(config, "scorer_settings", None) or {}
     judged = entry.get("scorer", {}).get("name") == stored.get("name")  # of a loss without a name neither has one
-    return entry["class"] == type(model).__name__ and entry.get("group") == config.group and same and judged
+    return entry["class"] == type(model).__name__ and _same_group(entry.get("group"), config.group) and same and judged
+
+
+def _same_group(audited: Mapping[str, Any] | None, own: Mapping[str, Any]) -> bool:
+    """Whether two stored groups are one; hf_equi 0.1 wrote no kind with them."""
+    return audited is not None and read_group(audited) == read_group(own)
 
 
 def _described(entry: Mapping[str, Any]) -> str:

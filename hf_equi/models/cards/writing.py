@@ -157,6 +157,7 @@ def _render(model: Any, data: ModelCardData, origin: Origin, context: _Context) 
         "model_card.md.j2",
         metadata=data.to_yaml(),
         title=_title(model, repo_id),
+        package=type(model).__module__.split(".")[0],
         summary=f"{kind.what}: `{type(model).__name__}` of the package `{type(model).__module__.split('.')[0]}`.",
         guarantee=kind.guarantee(model),
         base=_base(model, data, origin),

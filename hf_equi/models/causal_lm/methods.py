@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from hf_equi.checks import check_choice
 from hf_equi.registration import create_method
-from hf_equi.symmetrizers import Method
+from hf_equi.symmetrizers import EqualWeights, HistoryWeights, Method
 from hf_equi.symmetrizers.combine import AVERAGES
 
 __all__ = ["TASK", "create"]
@@ -20,4 +20,5 @@ def create(name: str, average: str) -> Method:
     """
     check_choice("average", average, AVERAGES)
     method: Method = create_method(TASK, name, average=average)
+    method.check_parts((EqualWeights, HistoryWeights), chooses=False, what="causal language models")
     return method

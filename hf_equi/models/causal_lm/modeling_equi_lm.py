@@ -19,7 +19,6 @@ from hf_equi.generation.base_call import check_base
 from hf_equi.generation.orbit_cache import OrbitCache
 from hf_equi.generation.orbit_forward import OrbitInputs, forward_orbit
 from hf_equi.groups import DemographicGroup
-from hf_equi.models.base import penalised
 from hf_equi.models.cards.kinds import CardKind
 from hf_equi.models.causal_lm.card import CausalLMCard
 from hf_equi.models.causal_lm.configuration_equi_lm import EquiLMConfig
@@ -164,10 +163,13 @@ class EquiLM(DecodingMixin, EquiTextModel, AnyReleaseGenerationMixin):  # type: 
         )
         selection = self._members(action, inputs, elements, labels is not None)
         out = forward_orbit(self.base, action, self.method, selection.elements, inputs)
-        loss = None if labels is None else self._loss(out.combined, labels, attention_mask, items)
+        loss = self._loss(out.combined, labels, attention_mask, items, selection)
         logits = out.combined if labels is None else out.combined[:, -logits_to_keep:]
         result = EquiCausalLMOutput(
-            loss=penalised(loss, selection), logits=logits, chosen_element=selection.only, **cached(out.cache)
+            loss=loss,
+            logits=logits,
+            chosen_element=selection.only,
+            **cached(out.cache),
         )
         return self.returned(result, return_dict)
 
@@ -192,18 +194,28 @@ class EquiLM(DecodingMixin, EquiTextModel, AnyReleaseGenerationMixin):  # type: 
             prompt = places < inputs.prompt_length[:, None]
         if inputs.attention_mask is not None:
             prompt &= inputs.attention_mask[:, -len(places) :].bool()
-        return self.select_members(action, inputs.input_ids, prompt, to_score=scores_labels or not inputs.use_cache)
+        to_score = scores_labels or not inputs.use_cache
+        selection: Selection = self.select_members(action, inputs.input_ids, prompt, to_score=to_score)
+        return selection
 
     def _loss(
-        self, scores: torch.Tensor, labels: torch.Tensor, mask: torch.Tensor | None, items: torch.Tensor | int | None
-    ) -> torch.Tensor:
-        """Shifted cross-entropy in nats a token."""
+        self,
+        scores: torch.Tensor,
+        labels: torch.Tensor | None,
+        mask: torch.Tensor | None,
+        items: torch.Tensor | int | None,
+        selection: Selection,
+    ) -> torch.Tensor | None:
+        """Shifted cross-entropy in nats a token, and what the selection of members adds to it."""
+        if labels is None:
+            return None
         if mask is not None:
             labels = labels.masked_fill(mask[:, -labels.shape[1] :] == 0, -100)
         loss: torch.Tensor = self.loss_function(
             logits=scores, labels=labels, vocab_size=self.config.vocab_size, num_items_in_batch=items
         )
-        return loss
+        share = 1.0 if items is None else (labels[:, 1:] != -100).sum() / items
+        return self.penalised(loss, selection, share)
 
     def explain(self, text: str, group: DemographicGroup | None = None) -> TokenExplanation:
         """Which tokens of a text the group moves, in which forms, and which of its words it does not."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import warnings
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import Any, ClassVar
 
 import torch
 from transformers import GenerationConfig, PreTrainedModel, StoppingCriteriaList
@@ -20,9 +20,6 @@ from hf_equi.models.causal_lm.card import EquizeroLMCard
 from hf_equi.models.causal_lm.configuration_equizero_lm import EquizeroLMConfig
 from hf_equi.models.causal_lm.modeling_equi_lm import EquiLM
 from hf_equi.models.text.generation_settings import GenerationSettings
-
-if TYPE_CHECKING:
-    pass
 
 __all__ = ["EquizeroLM"]
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from hf_equi.checks import check_choice
 from hf_equi.errors import ConfigurationError
 from hf_equi.registration import create_method
-from hf_equi.symmetrizers import ClassMaximum, Equizero, MaxSimilarity, Method
+from hf_equi.symmetrizers import ClassMaximum, EqualWeights, Equizero, MaxSimilarity, Method, NetworkWeights
 
 __all__ = ["SELECTIONS", "TASK", "create", "equizero"]
 
@@ -36,4 +36,5 @@ def create(name: str, average: str, selection: str) -> Method:
             'method="equizero" and level="probabilities"'
         )
     method: Method = create_method(TASK, name, average=average, selection=selection)
+    method.check_parts((EqualWeights, NetworkWeights), chooses=True, what="models of images")
     return method

@@ -13,7 +13,6 @@ from transformers.modeling_outputs import BaseModelOutputWithPooling
 from transformers.utils import ModelOutput
 
 from hf_equi.errors import ConfigurationError
-from hf_equi.models.base import penalised
 from hf_equi.models.cards.kinds import CardKind
 from hf_equi.models.clip.card import CLIPCard, SiglipCard
 from hf_equi.models.clip.configuration_equi_clip import EquiCLIPConfig, EquiSiglipConfig
@@ -191,7 +190,7 @@ class EquiCLIPModel(EquiVisionModel):
         orbits = self._read_orbits(pixel_values, orbit_features, extras)
         out = combine(orbits, head, self.method, self._level(), self._network)
         result = self._output(out, texts, labels, bool(return_loss))
-        result.loss = penalised(result.loss, orbits.selection)
+        result.loss = self.penalised(result.loss, orbits.selection)
         return self.returned(result, return_dict)
 
     def _texts(

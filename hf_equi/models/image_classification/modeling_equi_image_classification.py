@@ -11,7 +11,6 @@ from transformers import AutoImageProcessor, AutoModelForImageClassification, Pr
 from transformers.loss.loss_utils import LOSS_MAPPING
 from transformers.utils import ModelOutput
 
-from hf_equi.models.base import penalised
 from hf_equi.models.cards.kinds import CardKind
 from hf_equi.models.image_classification.base_check import check_classifier
 from hf_equi.models.image_classification.card import ImageClassifierCard
@@ -128,7 +127,7 @@ class EquiForImageClassification(EquiVisionModel):
         loss = None
         if labels is not None and out.logits is not None:
             loss = labelled_loss(partial(self._loss, labels), out.logits, self.config.objective)
-            loss = penalised(loss, orbits.selection)
+            loss = self.penalised(loss, orbits.selection)
         weights = None if out.log_weights is None else out.log_weights.softmax(1)
         result = EquiImageClassifierOutput(
             loss, out.logits, out.features, out.decision.chosen_element, out.decision.margin, weights

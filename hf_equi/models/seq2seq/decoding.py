@@ -152,7 +152,7 @@ class PairDecodingMixin(DecodingMixin):
         self, action: TokenPairAction, ids: torch.Tensor, kwargs: dict[str, Any]
     ) -> tuple[Orbit, dict[str, Any]]:
         """The distinct members of each source's orbit, and the arguments of a call that decodes each alone."""
-        elements = self.method.select(action.source, ids, network=getattr(self, "select_network", None)).elements
+        elements = self.select_members(action.source, ids, kwargs.get("attention_mask")).elements
         orbit, _ = Orbit.start(elements).extend(action.source.members(elements, ids))
         prompt = kwargs.get("decoder_input_ids")
         if prompt is not None:

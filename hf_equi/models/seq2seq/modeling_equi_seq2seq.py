@@ -21,7 +21,6 @@ from hf_equi.generation.base_call import check_seq2seq_base
 from hf_equi.generation.encoded_source import EncodedSource, OrbitEncoderOutput
 from hf_equi.generation.orbit_forward import OrbitInputs, forward_orbit
 from hf_equi.groups import DemographicGroup
-from hf_equi.models.base import penalised
 from hf_equi.models.cards.kinds import CardKind
 from hf_equi.models.seq2seq.card import Seq2SeqCard
 from hf_equi.models.seq2seq.checkpoints import PairCheckpointMixin
@@ -245,7 +244,8 @@ class EquiForSeq2SeqLM(  # type: ignore[misc]
             reduction = "mean" if items is None else "sum"
             loss = nll_loss(rollout.scores.flatten(0, 1), rollout.labels.flatten(), reduction=reduction)
             loss = loss if items is None else loss / items
-            loss = penalised(loss, Selection(source.elements, source.encoded.penalty))
+            share = 1.0 if items is None else (rollout.labels != -100).sum() / items
+            loss = self.penalised(loss, Selection(source.elements, source.encoded.penalty), share)
         chosen = rollout.decision.chosen_element
         encoded = source.encoded
         if chosen is None and source.elements.shape[1] == 1:

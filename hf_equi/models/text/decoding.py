@@ -34,6 +34,8 @@ class DecodingMixin:
     generation_config: Any
     resolve: Any
 
+    select_members: Any
+
     if TYPE_CHECKING:
 
         @property

@@ -99,7 +99,7 @@ class EquiVisionModel(VisionCheckpointMixin, EquiPreTrainedModel):  # type: igno
                 raise ConfigurationError(
                     "pixel_values= and orbit_features= are two kinds of the same images: pass one of them"
                 )
-            if hasattr(self, "select_network"):
+            if self.method.select.has_network:
                 raise ConfigurationError(
                     f"method={self.config.method!r} selects members by the images, which orbit_features= do not tell: "
                     "pass pixel_values"

@@ -45,7 +45,7 @@ def test_what_is_no_clip_is_refused():
         BertConfig(hidden_size=8, num_hidden_layers=1, num_attention_heads=2, intermediate_size=8, vocab_size=9)
     )
     for base in (bert, base_model()):
-        with pytest.raises(UnsupportedModelError, match=f"{type(base).__name__} is no model that compares images"):
+        with pytest.raises(UnsupportedModelError, match=f"{type(base).__name__} is not a model that compares images"):
             hf_equi.symmetrize(base, TURNS, task="clip")
     with pytest.raises(UnsupportedModelError, match="BertModel serves none of the tasks"):
         hf_equi.symmetrize(bert, TURNS)
@@ -54,5 +54,5 @@ def test_what_is_no_clip_is_refused():
 def test_groups_and_settings_of_texts_are_refused():
     with pytest.raises(ConfigurationError, match=r"of the kind ImageGroup.*rotations\(4\)"):
         hf_equi.symmetrize(clip("clip"), GENDER)
-    with pytest.raises(ConfigurationError, match="loss: a model that compares images with texts has no use for"):
+    with pytest.raises(ConfigurationError, match="loss: a model that compares images with texts does not use"):
         hf_equi.symmetrize(clip("clip"), TURNS, "equizero", loss="entropy")

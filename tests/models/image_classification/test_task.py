@@ -49,12 +49,12 @@ def test_texts_and_images_have_their_own_groups():
 
 def test_settings_of_other_tasks_are_refused():
     for name, value in (("selection", "class"), ("tokenizer", tokenizer()), ("decoding", "independent")):
-        with pytest.raises(ConfigurationError, match=f"{name}: a model that classifies images has no use"):
+        with pytest.raises(ConfigurationError, match=f"{name}: a model that classifies images does not use"):
             hf_equi.symmetrize(classifier("vit"), TURNS, **{name: value})
 
 
 def test_a_model_of_another_kind_is_refused():
-    with pytest.raises(UnsupportedModelError, match="is no model that classifies images"):
+    with pytest.raises(UnsupportedModelError, match="is not a model that classifies images"):
         hf_equi.symmetrize(base_model(), TURNS, task="image_classification")
     with pytest.raises(UnsupportedModelError, match="AutoModelForImageClassification"):
         hf_equi.symmetrize(classifier("vit").vit, TURNS)

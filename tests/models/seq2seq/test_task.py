@@ -53,7 +53,7 @@ def test_the_task_by_name():
         ({"decoding": "alone"}, "decoding='alone' is not known"),
         ({"average": "median"}, "average='median' is not known"),
         ({"multi_token": "ignore"}, "multi_token='ignore' is not known"),
-        ({"beam_length": 3}, r"beam_length: a sequence-to-sequence model from text to text has no use"),
+        ({"beam_length": 3}, r"beam_length: a sequence-to-sequence model from text to text does not use"),
         ({"method": "equizero", "decoding": "synchronised"}, "picks one member by its whole output"),
     ],
 )
