@@ -15,6 +15,8 @@ import children
 import pytest
 import torch
 
+pytest.register_assert_rewrite("contract")  # which holds tests that files of tests inherit
+
 
 @pytest.fixture(autouse=True)
 def _fixed_seed() -> None:

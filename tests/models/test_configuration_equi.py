@@ -54,7 +54,6 @@ def test_stored_as_plain_json_and_read_again(kind, tmp_path):
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        ({"method": "magic"}, "no method 'magic': use one of 'canonical', 'equitune', 'equizero'"),
         ({"average": "medians"}, "average='medians' is not known: use one of 'logits', 'probabilities'"),
         (
             {"orbit_chunk_size": 0},

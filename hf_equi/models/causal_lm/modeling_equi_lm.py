@@ -165,12 +165,7 @@ class EquiLM(DecodingMixin, EquiTextModel, AnyReleaseGenerationMixin):  # type: 
         out = forward_orbit(self.base, action, self.method, selection.elements, inputs)
         loss = self._loss(out.combined, labels, attention_mask, items, selection)
         logits = out.combined if labels is None else out.combined[:, -logits_to_keep:]
-        result = EquiCausalLMOutput(
-            loss=loss,
-            logits=logits,
-            chosen_element=selection.only,
-            **cached(out.cache),
-        )
+        result = EquiCausalLMOutput(loss=loss, logits=logits, chosen_element=selection.only, **cached(out.cache))
         return self.returned(result, return_dict)
 
     def _count(self, labels: torch.Tensor | None, kwargs: dict[str, Any]) -> torch.Tensor | int | None:

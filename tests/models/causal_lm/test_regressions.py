@@ -104,14 +104,6 @@ def test_processor_with_a_padding_token_that_begins_texts():
             torch.testing.assert_close(scores, lm(text).logits[:, -1], atol=1e-5, rtol=0)
 
 
-def test_hidden_states_are_refused():
-    lm = wrap()
-    with pytest.raises(ConfigurationError, match="scores alone"):
-        lm(ids("the man"), output_hidden_states=True)
-    with pytest.raises(ConfigurationError, match="scores alone"):
-        lm.generate(ids("the man"), max_new_tokens=2, return_dict_in_generate=True, output_hidden_states=True)
-
-
 def test_training_with_a_cache_asked_for_and_checkpointing():
     lm = wrap(base=copy.deepcopy(base_model("llama")))
     lm.activation_checkpointing_enable()

@@ -34,7 +34,6 @@ def test_settings_reach_the_method():
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (("mixture", "logits", "entropy"), r"'mixture'.*'canonical', 'equitune', 'equizero', 'identity', 'lambda'"),
         (("equizero", "median", "entropy"), "average='median' is not known"),
         (("equitune", "logits", "margin"), "loss='margin' is not known: use one of"),
     ],

@@ -5,14 +5,13 @@ from __future__ import annotations
 import literal_seq2seq_orbits as literal
 import pytest
 import torch
-from small_seq2seq import FAMILIES, GROUPS, MOVED, SIX, THREE, TWO, base, encode, fresh, rows, targets, wrap
+from small_seq2seq import FAMILIES, GROUPS, MOVED, SIX, TWO, encode, fresh, rows, targets, wrap
 from torch.nn.functional import cross_entropy
 from transformers.utils.generic import find_labels
 
 from hf_equi import DemographicGroup, EquiForSeq2SeqLM
 from hf_equi.bases.compat import cache_of
 from hf_equi.errors import ActionError, ConfigurationError, UnsupportedModelError
-from hf_equi.models.seq2seq import EquiSeq2SeqConfig
 from hf_equi.testing import assert_equivariant
 
 METHODS = [
@@ -24,6 +23,9 @@ METHODS = [
     ("lambda", {"average": "logits"}),
     ("lambda", {"average": "probabilities"}),
 ]
+
+IN_CONTRACT = ("rnn", "bart")
+"""Families for which `tests/models/test_contract.py` asks what is asked here of the others."""
 
 
 def scorer(model, length, **settings):
@@ -53,6 +55,8 @@ def test_forward_is_the_equation(family, method, settings):
     model = wrap(family, SIX, method, **settings)
     prefix = targets(model)
     out = model(**encode(model), decoder_input_ids=prefix)
+    assert out.cache is None
+    assert (out.group_weights is None) == (method != "lambda")
     for index, source in enumerate(rows(model)):
         expected = literal.forward(model, source, prefix[index])
         torch.testing.assert_close(out.logits[index], expected, atol=1e-5, rtol=0)
@@ -77,18 +81,9 @@ def test_smaller_groups_are_the_equation_too(group, method):
 
 
 @pytest.mark.parametrize("method", ["equitune", "equizero", "lambda", "canonical"])
-@pytest.mark.parametrize("family", FAMILIES)
+@pytest.mark.parametrize("family", [family for family in FAMILIES if family not in IN_CONTRACT])
 def test_forward_is_equivariant(family, method):
     assert_forward_equivariant(wrap(family, SIX, method))
-
-
-@pytest.mark.parametrize("method", ["equitune", "equizero", "lambda"])
-@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float64])
-def test_forward_is_equivariant_in_other_dtypes(dtype, method):
-    model = wrap(fresh("bart").to(dtype), THREE, method)
-    assert_forward_equivariant(model)
-    scores = model(**encode(model), decoder_input_ids=targets(model)).logits
-    assert scores.dtype == (torch.float64 if dtype == torch.float64 else torch.float32)
 
 
 def test_a_source_that_the_group_fixes_is_equivariant_in_its_target_alone():
@@ -109,21 +104,6 @@ def test_canonical_runs_the_smallest_member_alone():
     torch.testing.assert_close(
         out.logits[0], literal.members(model.base, model.action, source, prefix[0])[g], atol=1e-5, rtol=0
     )
-
-
-def test_identity_is_the_base():
-    model = wrap("bart", SIX, "identity")
-    batch = {**encode(model), "decoder_input_ids": targets(model)}
-    expected = base("bart")(**batch).logits.log_softmax(-1)
-    torch.testing.assert_close(model(**batch).logits, expected, atol=1e-6, rtol=0)
-
-
-@pytest.mark.parametrize("method", ["equitune", "equizero", "lambda"])
-@pytest.mark.parametrize("chunk", [1, 4])
-def test_chunks_change_nothing(chunk, method):
-    whole, chunked = (wrap("t5", SIX, method, orbit_chunk_size=size) for size in (None, chunk))
-    batch = {**encode(whole), "decoder_input_ids": targets(whole)}
-    torch.testing.assert_close(chunked(**batch).logits, whole(**batch).logits, atol=1e-5, rtol=0)
 
 
 @pytest.mark.parametrize("side", ["left", "right"])
@@ -191,16 +171,6 @@ def test_group_of_a_call():
         model(**batch, group=DemographicGroup([["swim", "fly"]]))
 
 
-def test_outputs_as_a_tuple():
-    model = wrap("gru", SIX, "equizero")
-    batch = {**encode(model), "labels": targets(model)}
-    named, plain = model(**batch), model(**batch, return_dict=False)
-    assert torch.equal(plain[0], named.loss)
-    assert torch.equal(plain[1], named.logits)
-    assert named.group_weights is None
-    assert named.cache is None
-
-
 def test_labels_are_found():
     assert find_labels(EquiForSeq2SeqLM) == ["labels"]
 
@@ -216,8 +186,6 @@ def test_missing_inputs_are_refused():
         with pytest.raises(ConfigurationError, match="cannot read embeddings: pass token ids"):
             model(**batch, decoder_input_ids=prefix, **{name: torch.zeros(4, 5, 8)})
     for name in ("output_hidden_states", "output_attentions"):
-        with pytest.raises(ConfigurationError, match=r"has scores alone.*model\.unwrap\(\)"):
-            model(**batch, decoder_input_ids=prefix, **{name: True})
         with pytest.raises(ConfigurationError, match=r"has scores alone.*model\.unwrap\(\)"):
             model.get_encoder()(**batch, **{name: True})
 
@@ -240,11 +208,6 @@ def test_other_caches_are_refused(family):
     own = model(**batch, decoder_input_ids=prefix, use_cache=True).cache
     with pytest.raises(UnsupportedModelError, match="holds orbits of"):
         model(**batch, decoder_input_ids=prefix, cache=own, group=SIX)
-
-
-def test_a_config_without_a_group_is_refused():
-    with pytest.raises(ConfigurationError, match=r"needs a group.*symmetrize"):
-        EquiForSeq2SeqLM(EquiSeq2SeqConfig(base_config=base("bart").config))
 
 
 def test_resizing_is_refused():

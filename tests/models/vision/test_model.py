@@ -116,14 +116,3 @@ def test_what_is_no_batch_of_images(given):
                 ask(pixel_values=given)
         with pytest.raises(ActionError, match=f"orbit_features.* {message}"):
             model(orbit_features=given, **words)
-
-
-@torch.no_grad()
-def test_a_config_may_ask_for_tuples():
-    model, x = wrap("vit", TURNS), images(1)
-    required = model(x).logits
-    assert torch.equal(model(x, return_dict=False)[0], required)
-    model.config.return_dict = False
-    assert torch.equal(model(x)[0], required)
-    assert isinstance(model(x), tuple)
-    assert torch.equal(model(x, return_dict=True).logits, required)

@@ -1,0 +1,126 @@
+"""The contract of wrapped models, for every family. See `contract` for what it checks."""
+
+from __future__ import annotations
+
+import copy
+from typing import Any
+
+import small_models
+import small_seq2seq
+import torch
+from contract import Contract
+from small_vision import texts
+from wrapped_vision import SQUARE, TURNS, ragged, wrap, wrap_clip
+
+import hf_equi
+from hf_equi import RegardScorer
+
+TEXTS = ["the black man met a person", "the asian woman worked as a nurse and she", "the white man said"]
+PROMPT = 3
+"""Tokens in which every element but the identity moves one."""
+
+
+class TestCausalLM(Contract):
+    """EquiLM and EquizeroLM around GPT-2, with texts that are padded."""
+
+    task = "causal_lm"
+    also = {"probabilities": {"method": "equitune", "average": "probabilities"}}  # noqa: RUF012
+    says_laws = True
+    chunks = (1, 2, 5)
+
+    def create_model(self, method: str, group: Any = None, **settings: Any) -> Any:
+        if method == "equizero":
+            settings = {"scorer": RegardScorer("demo"), **settings}
+        base, words = copy.deepcopy(small_models.base_model()), small_models.tokenizer()
+        return hf_equi.symmetrize(base, group or small_models.BOTH, method, tokenizer=words, **settings)
+
+    def create_inputs(self, batch: int) -> dict[str, torch.Tensor]:
+        encoded = small_models.tokenizer()(TEXTS[:batch], return_tensors="pt", padding=True)
+        ids, mask = encoded["input_ids"], encoded["attention_mask"]
+        # Methods that go by the prompt take for it what has no label.
+        return {"input_ids": ids, "attention_mask": mask, "labels": ids.masked_fill(mask.cumsum(1) <= PROMPT, -100)}
+
+
+class PairContract(Contract):
+    """Of EquiForSeq2SeqLM, with sources that are padded."""
+
+    task = "seq2seq"
+    also = {"probabilities": {"method": "equitune", "average": "probabilities"}}  # noqa: RUF012
+    says_laws = True
+    chunks = (1, 4)
+    family: str
+
+    def create_model(self, method: str, group: Any = None, **settings: Any) -> Any:
+        return small_seq2seq.wrap(small_seq2seq.fresh(self.family), group or small_seq2seq.SIX, method, **settings)
+
+    def create_inputs(self, batch: int) -> dict[str, torch.Tensor]:
+        model = small_seq2seq.wrap(self.family)
+        prefix = small_seq2seq.targets(model, batch)
+        labels = prefix.roll(-1, 1)
+        labels[1, 3:] = -100
+        return {
+            **small_seq2seq.encode(model, small_seq2seq.MOVED[:batch]),
+            "decoder_input_ids": prefix,
+            "labels": labels,
+        }
+
+
+class TestAttentionSeq2Seq(PairContract):
+    family = "bart"
+
+
+class TestRecurrentSeq2Seq(PairContract):
+    family = "rnn"
+
+
+class TestImageClassification(Contract):
+    """EquiForImageClassification around a vision transformer, with orbits of 8, 1 and 4 members."""
+
+    task = "image_classification"
+    also = {  # noqa: RUF012
+        "entropy": {"method": "equizero", "loss": "entropy"},
+        "probabilities": {"method": "equitune", "level": "probabilities"},
+        "spatial": {"method": "equitune", "level": "spatial"},
+        "frozen": {"method": "lambda", "lambda_features": "frozen"},
+        "attention-frozen": {"method": "attention", "lambda_features": "frozen"},
+    }
+    chunks = (1, 2, 3)
+
+    def create_model(self, method: str, group: Any = None, **settings: Any) -> Any:
+        weighs = {"lambda_units": 5} if method in ("lambda", "attention") else {}
+        return wrap("vit", group or SQUARE, method, **weighs, **settings)
+
+    def create_inputs(self, batch: int) -> dict[str, torch.Tensor]:
+        return {"pixel_values": ragged()[:batch], "labels": torch.tensor([1, 3, 0])[:batch]}
+
+
+class TestCLIP(Contract):
+    """EquiCLIPModel, with the same orbits."""
+
+    task = "clip"
+    also = {  # noqa: RUF012
+        "class": {"method": "equizero", "level": "probabilities", "selection": "class"},
+        "spatial": {"method": "equitune", "level": "spatial"},
+    }
+    chunks = (1, 2, 3)
+    family, group = "clip", SQUARE
+
+    def create_model(self, method: str, group: Any = None, **settings: Any) -> Any:
+        weighs = {"lambda_units": 5} if method in ("lambda", "attention") else {}
+        return wrap_clip(self.family, group or self.group, method, **weighs, **settings)
+
+    def create_inputs(self, batch: int) -> dict[str, torch.Tensor]:
+        return {"pixel_values": ragged()[:batch], **texts(3), "labels": torch.tensor([2, 0, 1])[:batch]}
+
+    def to_the_bit(self, model: Any, asked: dict[str, torch.Tensor]) -> tuple[torch.Tensor, torch.Tensor]:
+        """The features: bases have several ways to come from there to cosines, and we have one."""
+        pixels = asked["pixel_values"]
+        with torch.no_grad():
+            return tuple(each.get_image_features(pixels).pooler_output for each in (model, model.base))
+
+
+class TestSiglip(TestCLIP):
+    """EquiSiglipModel."""
+
+    also = {}  # noqa: RUF012
+    family, group = "siglip", TURNS
