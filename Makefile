@@ -18,7 +18,7 @@ BENCHMARK ?= benchmarks/causal_lm.py  # or equizero.py, seq2seq.py, training.py,
 OFFLINE := HF_HUB_OFFLINE=1 TOKENIZERS_PARALLELISM=false
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-wheel test-oldest test-newest check style benchmark clean
+.PHONY: help demo test run-tests test-wheel test-oldest test-newest check style benchmark clean
 .DELETE_ON_ERROR:
 
 help:  ## Show this list.
@@ -28,7 +28,10 @@ help:  ## Show this list.
 demo: $(STAMP)  ## Audit a language model before and after symmetrizing it; the report goes to runs/demo.
 	@$(OFFLINE) $(BIN)/$(DEMO)
 
-test: check  ## Check style and types, then run all tests but that of the wheel.
+test: $(STAMP)  ## Check style and types, and run all tests but that of the wheel, side by side.
+	@$(MAKE) --no-print-directory -j 2 check run-tests
+
+run-tests: $(STAMP)
 	$(OFFLINE) OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m 'not index' $(PYTEST_ARGS)
 
 test-wheel: $(STAMP)  ## Build the wheel and run it in a new environment, without constraints (needs a package index).

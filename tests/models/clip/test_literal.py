@@ -36,15 +36,14 @@ def test_every_method_at_every_level_is_its_formula(family):
     orbits = [formula.members(image) for image in x]
     own = formula.base(pixel_values=x, **words).logits_per_image  # the base agrees on what logits are
     torch.testing.assert_close(torch.cat([orbit[0]["logits"] for orbit in orbits]), own, atol=1e-5, rtol=1e-5)
-    every = [(name, {"level": level, **each}) for name, each in CLIP_METHODS.items() for level in LEVELS]
-    for name, settings in (*every, ("class", CLASS)):
-        model = wrap_clip(formula.base, group, **settings)
+    models = {name: wrap_clip(formula.base, group, **each) for name, each in CLIP_METHODS.items()}
+    every = [(name, model, level) for name, model in models.items() for level in LEVELS]
+    for name, model, level in (*every, ("class", wrap_clip(formula.base, group, **CLASS), "probabilities")):
+        model.config.level = level
         out, choice = model(pixel_values=x, **words), literal_choice(model, name)
-        required = torch.stack([formula.logits(members, settings["level"], choice) for members in orbits])
+        required = torch.stack([formula.logits(members, level, choice) for members in orbits])
         decided = torch.ones(len(x), dtype=torch.bool) if out.margin is None else out.margin > 1e-4
-        assert decided[
-            : 1 if settings["level"] == "spatial" else 2
-        ].all()  # maps of equal members are rows of their own
+        assert decided[: 1 if level == "spatial" else 2].all()  # maps of equal members are rows of their own
         torch.testing.assert_close(out.logits_per_image[decided], required[decided], atol=2e-5, rtol=2e-5)
 
 

@@ -28,12 +28,14 @@ def test_no_method_at_any_level_sees_how_an_image_is_turned(family):
     turned, words = PixelAction(TURNS).orbit(pictures(family, 1))[0], texts()
     alone = base(pixel_values=turned, **words).logits_per_image
     assert (alone - alone[:1]).abs().amax(1)[1:].min() > 1e-3
-    every = [{"level": level, **settings} for settings in CLIP_METHODS.values() for level in LEVELS]
-    for settings in (*every, CLASS):
-        out = wrap_clip(base, TURNS, **settings)(pixel_values=turned, **words)
+    models = [wrap_clip(base, TURNS, **settings) for settings in CLIP_METHODS.values()]
+    every = [(model, level) for model in models for level in LEVELS]
+    for model, level in (*every, (wrap_clip(base, TURNS, **CLASS), "probabilities")):
+        model.config.level = level
+        out = model(pixel_values=turned, **words)
         assert out.logits_per_image.shape == (4, 3)
         assert torch.equal(out.logits_per_text, out.logits_per_image.T)
-        assert (out.image_embeds is None) == (settings["level"] in ("logits", "probabilities"))
+        assert (out.image_embeds is None) == (level in ("logits", "probabilities"))
         if out.margin is not None and out.margin.min() < 1e-4:
             continue
         decided += out.margin is not None

@@ -29,8 +29,9 @@ def test_every_method_at_every_level_is_its_formula(family, group):
     orbits = [formula.members(image) for image in x]
     differences = []
     for name, settings in METHODS.items():
+        model = wrap(formula.base, GROUPS[group], **settings)
         for level in LEVELS:
-            model = wrap(formula.base, GROUPS[group], level=level, **settings)
+            model.config.level = level
             out, choice = model(x), literal_choice(model, name)
             required = torch.stack([formula.logits(members, level, choice) for members in orbits])
             decided = torch.ones(len(x), dtype=torch.bool) if out.margin is None else out.margin > 1e-4

@@ -24,8 +24,10 @@ def test_no_method_at_any_level_sees_how_an_image_is_turned(family):
     alone, decided = base(turned).logits, 0
     assert (alone - alone[:1]).abs().amax(1)[1:].min() > 1e-3
     for settings in METHODS.values():
+        model = wrap(base, **settings)
         for level in LEVELS:
-            out = wrap(base, level=level, **settings)(turned)
+            model.config.level = level
+            out = model(turned)
             assert out.logits.shape == (8, LABELS)
             assert (out.image_features is None) == (level in ("logits", "probabilities"))
             if out.margin is not None and out.margin.min() < 1e-4:
