@@ -25,7 +25,7 @@ def pictures(family, count=2, seed=1):
 @torch.no_grad()
 def test_no_method_at_any_level_sees_how_an_image_is_turned(family):
     base, decided = clip(family), 0
-    turned, words = PixelAction(TURNS).orbit(pictures(family, 1))[0], texts()
+    turned, words = PixelAction(TURNS).orbit(pictures(family, 1))[0, :2], texts()  # by one turn, which generates all
     alone = base(pixel_values=turned, **words).logits_per_image
     assert (alone - alone[:1]).abs().amax(1)[1:].min() > 1e-3
     models = [wrap_clip(base, TURNS, **settings) for settings in CLIP_METHODS.values()]
@@ -33,7 +33,7 @@ def test_no_method_at_any_level_sees_how_an_image_is_turned(family):
     for model, level in (*every, (wrap_clip(base, TURNS, **CLASS), "probabilities")):
         model.config.level = level
         out = model(pixel_values=turned, **words)
-        assert out.logits_per_image.shape == (4, 3)
+        assert out.logits_per_image.shape == (2, 3)
         assert torch.equal(out.logits_per_text, out.logits_per_image.T)
         assert (out.image_embeds is None) == (level in ("logits", "probabilities"))
         if out.margin is not None and out.margin.min() < 1e-4:
@@ -42,8 +42,8 @@ def test_no_method_at_any_level_sees_how_an_image_is_turned(family):
         first = out.logits_per_image[:1].expand_as(out.logits_per_image)
         torch.testing.assert_close(out.logits_per_image, first, atol=1e-5, rtol=1e-5)
         if out.image_embeds is not None:
-            torch.testing.assert_close(out.image_embeds.norm(dim=-1), torch.ones(4))
-            torch.testing.assert_close(out.image_embeds, out.image_embeds[:1].expand(4, -1), atol=1e-5, rtol=1e-5)
+            torch.testing.assert_close(out.image_embeds.norm(dim=-1), torch.ones(2))
+            torch.testing.assert_close(out.image_embeds, out.image_embeds[:1].expand(2, -1), atol=1e-5, rtol=1e-5)
     assert decided == 4
 
 

@@ -15,12 +15,14 @@ from hf_equi.errors import ActionError, ConfigurationError, UnsupportedModelErro
 from hf_equi.models.vision.classification_cuts import TimmCut
 from hf_equi.testing import assert_equivariant, equivariance_error
 
+GENERATORS = (1, 4)  # of the square's symmetries: a turn and a mirror
+
 
 @pytest.mark.parametrize("family", FAMILIES)
 @torch.no_grad()
 def test_no_method_at_any_level_sees_how_an_image_is_turned(family):
     base = classifier(family)
-    turned = PixelAction(SQUARE).orbit(images(1))[0]  # a batch of the eight
+    turned = PixelAction(SQUARE).orbit(images(1))[0, [0, *GENERATORS]]
     alone, decided = base(turned).logits, 0
     assert (alone - alone[:1]).abs().amax(1)[1:].min() > 1e-3
     for settings in METHODS.values():
@@ -28,7 +30,7 @@ def test_no_method_at_any_level_sees_how_an_image_is_turned(family):
         for level in LEVELS:
             model.config.level = level
             out = model(turned)
-            assert out.logits.shape == (8, LABELS)
+            assert out.logits.shape == (3, LABELS)
             assert (out.image_features is None) == (level in ("logits", "probabilities"))
             if out.margin is not None and out.margin.min() < 1e-4:
                 continue  # either of the best two may be taken
