@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from typing import Any
+from weakref import WeakKeyDictionary
 
 import torch
 
@@ -11,8 +12,21 @@ from hf_equi import TokenPairAction
 END = 2
 
 
+_KNOWN: WeakKeyDictionary[Any, dict[Any, torch.Tensor]] = WeakKeyDictionary()
+
+
 def score(base: Any, source: torch.Tensor, prefix: torch.Tensor) -> torch.Tensor:
-    """The base's log-probabilities after each token of one prefix, `(T, V)`."""
+    """The base's log-probabilities after each token of one prefix, `(T, V)`; many tests ask for the same."""
+    if torch.is_grad_enabled() or base.training:
+        return _score(base, source, prefix)
+    weights = tuple(parameter._version for parameter in base.parameters())
+    known, key = _KNOWN.setdefault(base, {}), (weights, *source.tolist(), None, *prefix.tolist())
+    if key not in known:
+        known[key] = _score(base, source, prefix)
+    return known[key]
+
+
+def _score(base: Any, source: torch.Tensor, prefix: torch.Tensor) -> torch.Tensor:
     return base(input_ids=source[None], decoder_input_ids=prefix[None]).logits[0].log_softmax(-1)
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import cache
+
 import literal_seq2seq_orbits as literal
 import pytest
 import torch
@@ -32,9 +34,11 @@ STRATEGIES = {
 }
 
 
-def make(family, way, group=SIX, **settings):
+@cache
+def make(family, way, group=SIX):
+    """A symmetrised model that no test may change."""
     method, own = WAYS[way]
-    return wrap(family, group, method, **own, **settings)
+    return wrap(family, group, method, **own)
 
 
 def move(model, g, batch):
