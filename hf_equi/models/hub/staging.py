@@ -47,9 +47,9 @@ def leftovers(folder: Path) -> list[Path]:
     Args:
         folder: The place that it was written for.
     """
-    whole = folder.absolute()
-    places = [place for place in (whole, whole.parent) if place.is_dir()]
-    return sorted(path for place in places for path in place.glob(f"{glob.escape(whole.name + _MARK)}*"))
+    pattern = f"{glob.escape(folder.absolute().name + _MARK)}*"
+    places = [place for place in (folder, folder.absolute().parent) if place.is_dir()]
+    return sorted(path for place in places for path in place.glob(pattern))
 
 
 def _move(new: Path, folder: Path) -> None:
