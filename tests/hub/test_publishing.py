@@ -14,8 +14,8 @@ from small_models import BOTH, base_model, tokenizer
 from transformers import Trainer, TrainingArguments
 
 import hf_equi
+from hf_equi.bases.embedded import embedded_folder
 from hf_equi.errors import ConfigurationError, HfEquiWarning
-from hf_equi.generation.scorers import DEMO_REGARD
 from hf_equi.hub import prepare, publish
 
 
@@ -114,7 +114,7 @@ def test_a_checkpoint_goes_up_and_nothing_beside_it(hub, folder, tmp_path):
 
 
 def test_a_scorer_that_nobody_else_has_is_not_named(hub, tmp_path):
-    classifier = shutil.copytree(DEMO_REGARD, tmp_path / "regard")
+    classifier = shutil.copytree(embedded_folder("demo_regard"), tmp_path / "regard")
     settings = {"tokenizer": tokenizer(), "method": "equizero"}
     lm = hf_equi.symmetrize(base_model(), BOTH, scorer=hf_equi.RegardScorer(str(classifier)), **settings)
     lm.save_pretrained(tmp_path / "model")
