@@ -103,7 +103,8 @@ class EquiConfig(PreTrainedConfig):
         """What is stored. A base that was loaded from a folder is not known by its place on this machine."""
         stored: dict[str, Any] = super().to_diff_dict()
         base = stored.get("base_config") or {}
-        if (name := base.get("_name_or_path")) and Path(name).exists():
+        name = base.get("_name_or_path") or ""
+        if name.startswith((".", "~")) or Path(name).is_absolute() or Path(name).exists():  # it may be gone since
             base["_name_or_path"] = ""
         return stored
 

@@ -117,7 +117,10 @@ def test_a_scorer_that_nobody_else_has_is_not_named(hub, tmp_path):
     classifier = shutil.copytree(embedded_folder("demo_regard"), tmp_path / "regard")
     settings = {"tokenizer": tokenizer(), "method": "equizero"}
     lm = hf_equi.symmetrize(base_model(), BOTH, scorer=hf_equi.RegardScorer(str(classifier)), **settings)
-    lm.save_pretrained(tmp_path / "model")
+    with pytest.warns(HfEquiWarning, match=f"scorer is the folder {classifier} .*does not name"):
+        lm.save_pretrained(tmp_path / "model")
+    config = tmp_path / "model" / "config.json"
+    config.write_text(json.dumps({**json.loads(config.read_text()), "scorer_settings": lm.config.scorer_settings}))
     for attempt in (lambda: lm.push_to_hub("me/fair"), lambda: publish(tmp_path / "model", "me/fair")):
         with pytest.raises(ConfigurationError, match="which nobody else has"):
             attempt()
