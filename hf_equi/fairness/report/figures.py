@@ -35,8 +35,8 @@ EXACT = 1e-5
 
 _TWO = "needs samples of two demographics"
 _REASONS = {
-    "group_gap": "the model gives no likelihood of a text, for which consistency stands then, or its tokens do not "
-    "exchange the demographics of the prompts",
+    "group_gap": "the model gives no likelihood of a text (read consistency instead), or its tokens do not exchange "
+    "the demographics of the prompts",
     "consistency": "needs coupled samples of two demographics, which the tokens of the model do not exchange",
     "parity_gap": _TWO,
     "control_parity_gap": "needs more samples of one demographic, to halve them",

@@ -188,7 +188,7 @@ def test_figures_that_are_missing_are_explained(write: Write, audit: Audit) -> N
         model.update(dict.fromkeys([key for key in model if key not in {"model", "samples"}]))
     text = text_of(write(samples, summary))
     assert "No figure: needs samples of two demographics." in text
-    assert "No figure: the model gives no likelihood of a text, for which consistency stands then" in text
+    assert "No figure: the model gives no likelihood of a text (read consistency instead)" in text
     assert "No likelihood: base, EquiLM" in text
     assert "None" not in re.sub("None were recorded", "", text)
     assert "nan" not in text.split()
