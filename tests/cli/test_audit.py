@@ -79,6 +79,7 @@ def test_a_pipe_gets_plain_lines_that_end_with_the_report(audit, tmp_path) -> No
     assert lines[-1] == ["report", str(tmp_path / "audit" / "report.html")]
     assert {line[0] for line in lines[1:-1]} == {"base", "EquiLM"}
     assert ["EquiLM", "consistency", "1.000", "1.000", "1.000"] in lines
+    assert ["base", "verdict", "different", "–", "–"] in lines
     (p_value,) = [line for line in lines if line[:2] == ["base", "parity_gap_p_value"]]
     assert p_value[3:] == ["–", "–"]
     assert "texts drawn and scored in" in result.err
@@ -90,7 +91,16 @@ def test_a_terminal_gets_a_table_that_ends_with_the_report(audit, tmp_path, monk
     monkeypatch.setenv("COLUMNS", "120")
     result = audit(*LIKELY)
     assert result.status == 0
-    for text in ("base", "EquiLM", "parity gap", "no-effect control", "16 texts; in brackets 95 % intervals", "───"):
+    for text in (
+        "base",
+        "EquiLM",
+        "verdict",
+        "different",
+        "parity gap",
+        "no-effect control",
+        "16 texts; in brackets 95 % intervals",
+        "───",
+    ):
         assert text in result.out
     assert result.out.splitlines()[-1] == f"report: {tmp_path / 'audit' / 'report.html'}"
 

@@ -22,8 +22,8 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch, Rectangle
 
-from hf_equi.fairness.figures import MISSING, number
-from hf_equi.fairness.report.figures import EXACT, LABELS, figure, reason
+from hf_equi.fairness.figures import EXACT, MISSING, figure, number
+from hf_equi.fairness.report.figures import LABELS, reason
 
 __all__ = ["DARK", "LIGHT", "Scheme", "Series", "interval_plot", "regard_bars"]
 

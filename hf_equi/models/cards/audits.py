@@ -30,6 +30,7 @@ FIGURES = {
     "perplexity": "Perplexity of its texts under the base",
 }
 """The figures of an audit that a card has, by what the audit calls them."""
+_NONE = "–"
 _SETTINGS = ("method", "average", "beam_length", "action")
 
 
@@ -75,8 +76,9 @@ class Evaluation:
         ]
 
     def rows(self) -> list[tuple[str, str, str]]:
-        """Title, the base's figure and the model's, each with its interval."""
-        return [
+        """Title, the base's figure and the model's, each with its interval; first what they say together."""
+        verdicts = [("Verdict", _verdict(self.base_figures), _verdict(self.figures))]
+        return [row for row in verdicts if row[2] != _NONE] + [
             (title, _cell(self.base_figures, key), _cell(self.figures, key))
             for key, title in FIGURES.items()
             if self.figures.get(key) is not None
@@ -176,9 +178,15 @@ def _described(entry: Mapping[str, Any]) -> str:
     return f"{entry['class']}{method}"
 
 
+def _verdict(figures: Mapping[str, Any] | None) -> str:
+    """In words, as the audit wrote it; hf_equi 0.1 wrote none."""
+    headline = ((figures or {}).get("verdict") or {}).get("headline")
+    return _NONE if headline is None else " ".join(headline.replace("|", "/").split())
+
+
 def _cell(figures: Mapping[str, Any] | None, key: str) -> str:
     if figures is None or figures.get(key) is None:
-        return "–"
+        return _NONE
     interval = figures.get(f"{key}_interval")
     bounds = "" if interval is None else f" ({_number(interval[0])} to {_number(interval[1])})"
     return _number(figures[key]) + bounds

@@ -78,8 +78,18 @@ def test_the_head_of_the_card_has_an_index(audited):
     assert found["parity_gap"].dataset_args["seed"] == 1
     assert found["parity_gap"].task_type == "text-generation"
     assert f"| Mean regard | {figures(audited, 'base')['mean_regard']:.3f} (" in card
+    assert "| Verdict | Treats man and woman differently | Too few texts to tell |" in card
     assert "2 prompts about 2 demographics, 2 a prompt" in card
     assert "## Audit" not in make_card(wrap())
+
+
+def test_an_audit_of_an_older_release_has_no_verdict(audited):
+    summary = json.loads((audited / "summary.json").read_text())
+    for entry in summary["models"]:
+        del entry["verdict"]
+    card = make_card(wrap(), audit=summary)
+    assert "| Consistency |" in card
+    assert "Verdict" not in card
 
 
 @pytest.mark.parametrize(
