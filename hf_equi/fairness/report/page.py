@@ -15,6 +15,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from hf_equi.errors import ConfigurationError
 from hf_equi.fairness import verdicts
 from hf_equi.fairness.figures import MISSING, figure, listed, number
+from hf_equi.fairness.files import write_bytes
 from hf_equi.fairness.report import figures
 from hf_equi.fairness.report.plots import DARK, LIGHT, Series, interval_plot, regard_bars
 from hf_equi.fairness.report.texts import COLUMNS, Moved, template_texts
@@ -150,7 +151,7 @@ def write_report(folder: Path, samples: Dataset, summary: Mapping[str, Any], mov
     pictures = {}
     for plot in PLOTS:
         light = plot.draw(models, plot.title, scheme=LIGHT)
-        (folder / f"{plot.name}.png").write_bytes(light)
+        write_bytes(folder / f"{plot.name}.png", light)
         pictures[plot.name] = {
             "light": _data_uri(light),
             "dark": _data_uri(plot.draw(models, plot.title, scheme=DARK)),
@@ -159,7 +160,7 @@ def write_report(folder: Path, samples: Dataset, summary: Mapping[str, Any], mov
     context = _context(samples, summary, moved)
     page = _environment().get_template("page.html.j2").render(**context, pictures=pictures)
     path = folder / "report.html"
-    path.write_text(page, encoding="utf-8", newline="\n")
+    write_bytes(path, page.encode())
     return path
 
 

@@ -147,6 +147,39 @@ def test_work_of_other_processes_is_taken_over(regard, tmp_path, uninterrupted) 
     assert files(tmp_path) == uninterrupted
 
 
+def test_a_unit_that_was_cut_is_refused_by_its_line(regard, tmp_path) -> None:
+    run(regard(), tmp_path)
+    path = tmp_path / "samples-0.jsonl"
+    lines = path.read_text(encoding="utf-8").split("\n")
+    unit = json.loads(lines[2])
+    lines[2] = json.dumps({**unit, "samples": unit["samples"][:3]})
+    path.write_text("\n".join(lines), encoding="utf-8")
+    with pytest.raises(ConfigurationError, match=r"Line 3 of .*samples-0\.jsonl is damaged \(it has 3 samples of 6\)"):
+        run(regard(), tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("place", "safe"),
+    [
+        ("report.write_report", "figures"),
+        ("auditing.run.write_parquet", "figures"),
+        ("auditing.run.write_json", "texts"),
+    ],
+)
+def test_a_full_disk_leaves_what_is_done(regard, tmp_path, monkeypatch, uninterrupted, place, safe) -> None:
+    def full(*_: object, **__: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(f"hf_equi.fairness.{place}", full)
+        with pytest.raises(
+            ConfigurationError, match=rf"its {safe}.* safe in .*\(No space left on device\): make room"
+        ):
+            run(regard(), tmp_path)
+    result = run(regard(), tmp_path)
+    assert (result.drawn, files(tmp_path)) == (0, uninterrupted)
+
+
 def test_a_folder_of_another_audit_is_refused(regard, uninterrupted, whole) -> None:
     with pytest.raises(ConfigurationError, match=r"other settings \(seed\)"):
         run(regard(), whole, seed=6)
