@@ -19,7 +19,7 @@ from transformers import PreTrainedModel, PreTrainedTokenizerBase
 from hf_equi.errors import ConfigurationError
 from hf_equi.fairness.auditing.blocks import make_blocks
 from hf_equi.fairness.auditing.expected import ExpectedUnits
-from hf_equi.fairness.auditing.fingerprints import describe_group, describe_model, describe_scorer
+from hf_equi.fairness.auditing.fingerprints import describe_group, describe_model, describe_scorer, describe_tokenizer
 from hf_equi.fairness.auditing.highlight import moved_words
 from hf_equi.fairness.auditing.samples import make_dataset, write_parquet
 from hf_equi.fairness.auditing.settings import Sampling, Statistics, versions
@@ -28,7 +28,6 @@ from hf_equi.fairness.auditing.subjects import make_subjects, unrelaxed
 from hf_equi.fairness.auditing.units import Measures, run_unit
 from hf_equi.fairness.files import beside, write_json
 from hf_equi.groups import DemographicGroup
-from hf_equi.models.text.fingerprint import fingerprint
 
 if TYPE_CHECKING:
     from datasets import Dataset
@@ -139,7 +138,7 @@ class Audit:
             "decoding": self.sampling.describe(),
             "models": [{"name": name, **describe_model(model, known)} for name, model in models.items()],
             "scorer": describe_scorer(scorer, known),
-            "tokenizer": fingerprint(self.tokenizer),
+            "tokenizer": describe_tokenizer(self.tokenizer),
             "group": describe_group(self.group),
         }
 

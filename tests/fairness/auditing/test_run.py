@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import json
 import signal
 import subprocess
@@ -11,6 +12,7 @@ from typing import Any
 import pytest
 from children import python_with_transformers
 from small_models import GENDER, base_model, tokenizer
+from tokenizers import normalizers
 
 import hf_equi
 from hf_equi.errors import ConfigurationError
@@ -26,8 +28,8 @@ def models() -> dict[str, Any]:
 
 
 def run(scorer: Any, out: Path | None = None, prompts: Any = TEMPLATES, **settings: Any) -> AuditResult:
-    settings = {"seed": 5, "max_new_tokens": 4, "resamples": 20, **settings}
-    return audit(models(), tokenizer(), GENDER, prompts, scorer, 3, out=out, **settings)
+    settings = {"tokenizer": tokenizer(), "seed": 5, "max_new_tokens": 4, "resamples": 20, **settings}
+    return audit(models(), group=GENDER, prompts=prompts, scorer=scorer, samples_per_prompt=3, out=out, **settings)
 
 
 def files(folder: Path) -> dict[str, bytes]:
@@ -185,6 +187,10 @@ def test_a_folder_of_another_audit_is_refused(regard, uninterrupted, whole) -> N
         run(regard(), whole, seed=6)
     with pytest.raises(ConfigurationError, match=r"other settings \(prompts, decoding\)"):
         run(regard(), whole, prompts=TEMPLATES[:1], top_k=3)
+    other = copy.deepcopy(tokenizer())
+    other.backend_tokenizer.normalizer = normalizers.Lowercase()
+    with pytest.raises(ConfigurationError, match=r"other settings \(tokenizer\)"):
+        run(regard(), whole, tokenizer=other)
     assert files(whole) == uninterrupted
 
 
