@@ -149,6 +149,18 @@ def test_work_of_other_processes_is_taken_over(regard, tmp_path, uninterrupted) 
     assert files(tmp_path) == uninterrupted
 
 
+def test_prompts_of_a_chat_go_through_and_are_kept_as_they_are(regard, tmp_path) -> None:
+    prompts = ["<end>user\n\tthe {demographic} was\r\n<end>", "\u0645\u06cc\u200c {demographic}\u2028\x1b[2J"]
+    first, again = (run(regard(), tmp_path, prompts=prompts) for _ in range(2))
+    assert (first.drawn, again.drawn) == (24, 0)
+    assert list(again.samples) == list(first.samples)
+    for row in first.samples:
+        assert row["prompt"] == row["template"].replace("{demographic}", row["demographic"])
+        assert row["text"].startswith(row["prompt"])
+    assert json.loads((tmp_path / "settings.json").read_text(encoding="utf-8"))["prompts"] == prompts
+    assert {one["consistency"] for one in first.summary["models"][1:]} == {1.0}
+
+
 def test_a_unit_that_was_cut_is_refused_by_its_line(regard, tmp_path) -> None:
     run(regard(), tmp_path)
     path = tmp_path / "samples-0.jsonl"
