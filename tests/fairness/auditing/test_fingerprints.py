@@ -14,7 +14,7 @@ from tokenizers import decoders, normalizers, pre_tokenizers
 from transformers import AutoTokenizer, ByT5Tokenizer, PreTrainedTokenizerBase
 
 import hf_equi
-from hf_equi.auto import DEMO_FOLDER
+from hf_equi.bases.embedded import embedded_folder
 from hf_equi.fairness.auditing.fingerprints import describe_model, describe_scorer, describe_tokenizer
 from hf_equi.generation.scorers import SubjectMask
 from hf_equi.models.text.fingerprint import weights_fingerprint
@@ -91,7 +91,7 @@ def other_rules(part: str, value: object) -> PreTrainedTokenizerBase:
         lambda: other_rules("normalizer", normalizers.Lowercase()),
         lambda: other_rules("pre_tokenizer", pre_tokenizers.ByteLevel(add_prefix_space=True)),
         lambda: other_rules("decoder", decoders.Fuse()),
-        lambda: AutoTokenizer.from_pretrained(DEMO_FOLDER),
+        lambda: AutoTokenizer.from_pretrained(embedded_folder("demo_lm")),
     ],
     ids=["normalizer", "pre_tokenizer", "decoder", "vocabulary"],
 )
