@@ -13,7 +13,7 @@ from datasets import Dataset, IterableDataset, load_dataset
 from transformers import AutoTokenizer, PreTrainedTokenizerBase
 
 from hf_equi.actions import TokenAction
-from hf_equi.auto import DEMO_FOLDER
+from hf_equi.bases.embedded import embedded_folder
 
 FILES = ("movie_reviews.txt.gz", "sentence_polarity.txt.gz", "subjectivity.txt.gz")
 LENGTH = 64  # of a text; longer ones are cut
@@ -24,7 +24,7 @@ Texts = Dataset | IterableDataset
 
 def load_tokenizer() -> PreTrainedTokenizerBase:
     """That of the embedded model, with padding on the right: texts are read, not continued."""
-    return AutoTokenizer.from_pretrained(DEMO_FOLDER, padding_side="right")
+    return AutoTokenizer.from_pretrained(embedded_folder("demo_lm"), padding_side="right")
 
 
 def held_out(line: str) -> bool:

@@ -26,7 +26,7 @@ from transformers import (
 from hf_equi import DemographicGroup, EquiLM, symmetrize
 from hf_equi.actions import TokenAction
 from hf_equi.actions.resolution import resolve_tokens
-from hf_equi.auto import DEMO_FOLDER
+from hf_equi.bases.embedded import embedded_folder
 from hf_equi.errors import HfEquiWarning
 from hf_equi.fairness import PROMPT_SETS, fill, group_gap, log_likelihood
 
@@ -84,7 +84,7 @@ class Sizes:
 
 def load_base() -> PreTrainedModel:
     """The embedded model, in float32."""
-    return AutoModelForCausalLM.from_pretrained(DEMO_FOLDER, dtype=torch.float32)
+    return AutoModelForCausalLM.from_pretrained(embedded_folder("demo_lm"), dtype=torch.float32)
 
 
 def wrap(base: PreTrainedModel) -> EquiLM:

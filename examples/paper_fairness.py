@@ -30,7 +30,8 @@ from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedModel
 from transformers.utils import logging
 
 from hf_equi import DemographicGroup, RegardScorer, WordAction, symmetrize
-from hf_equi.auto import DEMO, DEMO_FOLDER
+from hf_equi.auto import DEMO
+from hf_equi.bases.embedded import embedded_folder
 from hf_equi.errors import ActionError
 from hf_equi.fairness import OCCUPATION, RESPECT, AuditResult, audit
 from hf_equi.fairness.figures import number
@@ -59,7 +60,7 @@ HEADS = ("model", "group gap", "consistency", "regard", "masked", "parity gap", 
 
 def load(name: str) -> tuple[PreTrainedModel, Any]:
     """A model in evaluation mode, with its tokenizer."""
-    folder = str(DEMO_FOLDER) if name == DEMO else name
+    folder = str(embedded_folder("demo_lm")) if name == DEMO else name
     return (
         AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32, use_safetensors=True).eval(),
         AutoTokenizer.from_pretrained(folder),

@@ -20,6 +20,7 @@ from importlib import import_module
 
 from hf_equi.auto_classes import places
 
+__version__ = "0.1.1"  # here, as a copy in an archive has no metadata; pyproject.toml reads it
 import_module("hf_equi._builtins")  # which registers what the library has
 
 
@@ -40,8 +41,6 @@ def __getattr__(name: str) -> object:
         value: object = import_module(f"{__name__}.{name}")
     elif name in _MODULE_OF_NAME:
         value = getattr(import_module(_MODULE_OF_NAME[name]), name)
-    elif name == "__version__":
-        value = import_module("importlib.metadata").version("hf_equi")
     else:
         raise AttributeError(f"module 'hf_equi' has no attribute {name!r}; it has {', '.join(__all__)}")
     globals()[name] = value

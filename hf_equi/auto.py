@@ -7,6 +7,7 @@ from typing import Any
 
 from transformers import AutoConfig, PreTrainedConfig, PreTrainedModel
 
+from hf_equi.bases.embedded import embedded_folder
 from hf_equi.bases.loading import AGAIN, load_to_train
 from hf_equi.bases.reading import reading
 from hf_equi.checks import check_choice
@@ -17,11 +18,10 @@ from hf_equi.models.peft.bases import bare_base
 from hf_equi.models.task import Request, Task
 from hf_equi.registration import task_names, tasks
 
-__all__ = ["DEMO", "DEMO_FOLDER", "refuse_adapter", "symmetrize"]
+__all__ = ["DEMO", "refuse_adapter", "symmetrize"]
 
 DEMO = "demo"
 """The name of the embedded demo model."""
-DEMO_FOLDER = Path(__file__).parent / "assets" / "demo_lm"
 
 
 def symmetrize(
@@ -131,7 +131,7 @@ def refuse_adapter(folder: Path) -> None:
 def _resolve_name(model: Any) -> str:
     """A folder or Hub name; `"demo"` is the embedded model."""
     if str(model) == DEMO:
-        return str(DEMO_FOLDER)
+        return str(embedded_folder("demo_lm"))
     return str(model)
 
 

@@ -12,12 +12,14 @@ import sys
 from functools import partial
 from importlib import import_module
 from importlib.abc import MetaPathFinder
-from typing import TYPE_CHECKING, Any, NamedTuple
+from threading import get_ident
+from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
 from hf_equi.errors import ConfigurationError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
+    from importlib.abc import Loader
     from importlib.machinery import ModuleSpec
     from types import ModuleType
 
@@ -69,52 +71,79 @@ def places() -> tuple[ModelPlace, ...]:
 
 
 def when_imported(name: str, action: Callable[[], None]) -> None:
-    """Call `action` once module `name` has run: now if it has already, else right after its first import.
+    """Call `action` each time that module `name` has run: after its import, after a reload, and now if it is there.
 
     Args:
         name: Full name of a module.
         action: Called without arguments, with the module in `sys.modules`. It must not need modules that may import
             `name` themselves, for these are only half loaded by then.
     """
+    if _WATCH not in sys.meta_path:
+        sys.meta_path.insert(0, _WATCH)
+    _WATCH.actions.setdefault(name, []).append(action)
     if name in sys.modules:
         action()
-        return
-    watching = next((one for one in sys.meta_path if isinstance(one, _ImportWatcher) and one.name == name), None)
-    if watching is None:
-        sys.meta_path.insert(0, watching := _ImportWatcher(name))
-    watching.actions.append(action)
 
 
-class _ImportWatcher(MetaPathFinder):
-    """Finds one module by asking all other finders, and adds some calls to its loading."""
+class _ImportWatch(MetaPathFinder):
+    """Finds some modules by asking all other finders, and adds calls to their loading."""
 
-    def __init__(self, name: str) -> None:
-        self.name = name
-        self.actions: list[Callable[[], None]] = []
+    def __init__(self) -> None:
+        self.actions: dict[str, list[Callable[[], None]]] = {}
+        self._asking: set[tuple[int, str]] = set()
 
     def find_spec(
         self, fullname: str, path: Sequence[str] | None, target: ModuleType | None = None
     ) -> ModuleSpec | None:
-        if fullname != self.name:
+        asked = (get_ident(), fullname)
+        if fullname not in self.actions or asked in self._asking:  # by a finder that asks all others too
             return None
-        others = (finder for finder in list(sys.meta_path) if finder is not self)
-        spec = next(filter(None, (finder.find_spec(fullname, path, target) for finder in others)), None)
-        if spec is not None and spec.loader is not None:
-            self._extend(spec.loader)
+        self._asking.add(asked)
+        try:
+            spec = self._ask_others(fullname, path, target)
+        finally:
+            self._asking.remove(asked)
+        if spec is not None and hasattr(spec.loader, "exec_module"):
+            spec.loader = cast("Loader", _WatchedLoader(spec, self.actions[fullname]))
         return spec
 
-    def _extend(self, loader: Any) -> None:
-        # Set on the instance: a loader of another class would hide `get_source` and its like from inspect.
-        run_module = loader.exec_module
+    def _ask_others(self, fullname: str, path: Sequence[str] | None, target: ModuleType | None) -> ModuleSpec | None:
+        for finder in list(sys.meta_path):
+            find_spec = getattr(finder, "find_spec", None)
+            if finder is not self and find_spec is not None:
+                spec: ModuleSpec | None = find_spec(fullname, path, target)
+                if spec is not None:
+                    return spec
+        return None
 
-        def exec_module(module: ModuleType) -> None:
-            run_module(module)
-            if self in sys.meta_path:
-                sys.meta_path.remove(self)
-            for action in self.actions:
-                action()
 
-        loader.exec_module = exec_module
+class _WatchedLoader:
+    """Stands in for the loader of one module until it runs, and leaves no trace.
+
+    The loader itself may serve many modules, or be a class, so nothing can be set on it.
+    """
+
+    def __init__(self, spec: ModuleSpec, actions: list[Callable[[], None]]) -> None:
+        self._spec, self._loader, self._actions = spec, spec.loader, actions
+
+    def __getattr__(self, name: str) -> Any:
+        if name == "_loader":  # of a copy that is being made
+            raise AttributeError(name)
+        return getattr(self._loader, name)
+
+    def create_module(self, spec: ModuleSpec) -> ModuleType | None:
+        create = getattr(self._loader, "create_module", None)
+        return None if create is None else create(spec)
+
+    def exec_module(self, module: ModuleType) -> None:
+        loader: Any = self._loader
+        self._spec.loader = module.__loader__ = loader
+        loader.exec_module(module)
+        for action in list(self._actions):
+            action()
+
+
+_WATCH = _ImportWatch()
 
 
 class _StandIn:

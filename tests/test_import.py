@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+import zipfile
 from importlib.metadata import version
 from pathlib import Path
 
@@ -92,36 +93,71 @@ def test_auto_classes_know_the_model_type_in_every_order_of_imports(imports: str
     assert printed.split() == ["EquiLMConfig", "EquiLM"]
 
 
-def test_configs_made_by_hand_are_known_too_and_what_was_imported_is_watched_no_more() -> None:
+def test_configs_made_by_hand_are_known_too_and_all_are_after_a_reload() -> None:
     code = """
-import inspect, sys, hf_equi
+import importlib, inspect, sys, hf_equi
 from transformers.models.auto import modeling_auto as auto
 
-def watched():
-    return {finder.name for finder in sys.meta_path if type(finder).__module__.startswith("hf_equi")}
-
-packages = {f"hf_equi.models.{name}" for name in ("causal_lm", "seq2seq", "clip", "image_classification")}
-packages.add("hf_equi.networks.recurrent_seq2seq")
-assert watched() == packages, watched()
 causal = [hf_equi.EquiLMConfig(), hf_equi.EquizeroLMConfig()]
 print(*(auto.MODEL_FOR_CAUSAL_LM_MAPPING[type(config)].__name__ for config in causal))
-assert watched() == packages - {"hf_equi.models.causal_lm"}, watched()
 names = "EquiSeq2Seq", "RecurrentSeq2Seq", "GroupRecurrentSeq2Seq"
 kinds = [type(getattr(hf_equi, name + "Config")()) for name in names]
 print(*(auto.MODEL_FOR_SEQ_TO_SEQ_CAUSAL_LM_MAPPING[kind].__name__ for kind in kinds))
 images = [type(getattr(hf_equi, name + "Config")()) for name in ("EquiCLIP", "EquiSiglip", "EquiImageClassification")]
 print(*(auto.MODEL_FOR_ZERO_SHOT_IMAGE_CLASSIFICATION_MAPPING[kind].__name__ for kind in images[:2]))
 print(auto.MODEL_FOR_IMAGE_CLASSIFICATION_MAPPING[images[2]].__name__)
-assert watched() == set(), watched()
-print(inspect.getsource(sys.modules["transformers.models.auto.configuration_auto"]).count("class AutoConfig"))
+module = sys.modules["transformers.models.auto.configuration_auto"]
+print(type(module.__loader__).__name__, inspect.getsource(module).count("class AutoConfig"))
+before, after = module.AutoConfig, importlib.reload(module).AutoConfig
+print(type(before.for_model("equi_lm")).__name__, type(after.for_model("equi_clip")).__name__)
 """
     assert python(code).splitlines() == [
         "EquiLM EquizeroLM",
         "EquiForSeq2SeqLM RecurrentSeq2Seq GroupRecurrentSeq2Seq",
         "EquiCLIPModel EquiSiglipModel",
         "EquiForImageClassification",
-        "1",
+        "SourceFileLoader 1",
+        "EquiLMConfig EquiCLIPConfig",
     ]
+
+
+FROM_AN_ARCHIVE = """
+import importlib.metadata, sys
+
+def distribution(name, find=importlib.metadata.distribution):
+    if name == "hf_equi":
+        raise importlib.metadata.PackageNotFoundError(name)
+    return find(name)
+
+importlib.metadata.distribution = distribution  # an archive brings no metadata
+sys.path.insert(0, {archive!r})
+import hf_equi
+from transformers import AutoConfig, AutoModelForCausalLM
+
+print(hf_equi.__file__, hf_equi.__version__)
+group = hf_equi.DemographicGroup([["man", "woman"], ["he", "she"]])
+lm = hf_equi.symmetrize("demo", group, "equizero", scorer=hf_equi.RegardScorer("demo"))
+lm.save_pretrained({saved!r})
+hf_equi.hub.write_card(lm, {saved!r})
+print(AutoConfig.from_pretrained({saved!r}).hf_equi_version, type(AutoModelForCausalLM.from_pretrained({saved!r})))
+print(lm.base.name_or_path, lm.generate(**lm.tokenizer("The man", return_tensors="pt"), max_new_tokens=2).shape[1])
+"""
+
+
+def test_all_works_from_an_archive(tmp_path: Path) -> None:
+    """As PySpark ships packages (--py-files) and zipapp does: one loader for all modules, no folder, no metadata."""
+    package = Path(hf_equi.__file__).parent
+    with zipfile.ZipFile(tmp_path / "all.zip", "w") as archive:
+        for path in package.rglob("*"):
+            if "__pycache__" not in path.parts:
+                archive.write(path, path.relative_to(package.parent))
+    code = FROM_AN_ARCHIVE.format(archive=str(tmp_path / "all.zip"), saved=str(tmp_path / "saved"))
+    imported, loaded, unpacked = python(code).splitlines()
+    assert imported == f"{tmp_path}/all.zip/hf_equi/__init__.py {hf_equi.__version__}"
+    assert loaded == f"{hf_equi.__version__} <class 'hf_equi.models.causal_lm.modeling_equizero_lm.EquizeroLM'>"
+    folder, length = unpacked.split()
+    assert (Path(folder).exists(), length) == (False, "4")  # the demo lives as long as the process
+    assert "## Equivariance error" in (tmp_path / "saved" / "README.md").read_text(encoding="utf-8")
 
 
 def test_auto_classes_know_the_other_model_types(tmp_path: Path) -> None:

@@ -225,6 +225,7 @@ def _print_table(console: Console, result: AuditResult) -> None:
     table.add_column("")
     for entry in models:
         table.add_column(entry["model"], justify="right", min_width=len(entry["model"]))
+    table.add_row("verdict", *(Text(entry["verdict"]["grade"], style="bold") for entry in models))
     for key in ROWS:
         table.add_row(FIGURES[key].terminal_title, *(_cell(entry, key) for entry in models))
         if key.endswith("parity_gap") and not key.startswith("control"):
@@ -249,6 +250,7 @@ def _cell(entry: Mapping[str, Any], key: str) -> Text:
 def _print_lines(result: AuditResult) -> None:
     write_line("model", "figure", "value", "low", "high")
     for entry in result.summary["models"]:
+        write_line(entry["model"], "verdict", entry["verdict"]["grade"], MISSING, MISSING)
         for key, value in entry.items():
             if f"{key}_interval" in entry and not isinstance(value, Mapping):
                 low, high = entry[f"{key}_interval"] or (None, None)

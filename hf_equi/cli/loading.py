@@ -18,7 +18,8 @@ import torch
 from transformers import AutoConfig, AutoTokenizer, PreTrainedConfig
 from transformers.utils import logging
 
-from hf_equi.auto import DEMO, DEMO_FOLDER, refuse_adapter, symmetrize
+from hf_equi.auto import DEMO, refuse_adapter, symmetrize
+from hf_equi.bases.embedded import embedded_folder
 from hf_equi.errors import ActionError, ConfigurationError, GroupError, HfEquiError, HfEquiWarning
 from hf_equi.generation.scorers import RegardScorer
 from hf_equi.groups import DemographicGroup, FiniteGroup, ImageGroup
@@ -259,7 +260,7 @@ def locate(model: str) -> str:
     Raises:
         ConfigurationError: If it can be neither.
     """
-    path = DEMO_FOLDER if model == DEMO else Path(model).expanduser()
+    path = embedded_folder("demo_lm") if model == DEMO else Path(model).expanduser()
     if path.is_dir():
         refuse_adapter(path)
         if not (path / "config.json").is_file():

@@ -5,10 +5,11 @@ from __future__ import annotations
 import sys
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from hf_equi.cli.display import write_json, write_line
 from hf_equi.cli.loading import note, quiet
-from hf_equi.hub import Publication, prepare, publish
+from hf_equi.hub import Publication, prepare, send
 
 __all__ = ["Destination", "run_publish"]
 
@@ -48,34 +49,46 @@ def run_publish(
         HfEquiError: For whatever is wrong with the checkpoint, the audit or the upload.
     """
     audit, license = about
+    with quiet():
+        publication = prepare(folder, destination.repo_id, audit=audit, license=license)
     if dry_run:
-        with quiet():
-            publication = prepare(folder, destination.repo_id, audit=audit, license=license)
         _show(publication, as_json)
         return
+    if as_json:  # whose one document comes in the end
+        note(f"uploading {', '.join(publication.files)}")
+    else:
+        _list(publication)
     with quiet():
-        url = publish(
-            folder,
-            destination.repo_id,
-            audit=audit,
-            license=license,
+        url = send(
+            publication,
             private=destination.private,
             revision=destination.revision,
             create_pr=destination.create_pr,
             commit_message=destination.message,
         )
     if as_json:
-        write_json({"repository": destination.repo_id, "url": url})
+        write_json({**_described(publication), "url": url})
     else:
         write_line("published", url)
 
 
 def _show(publication: Publication, as_json: bool) -> None:
     if as_json:
-        files = list(publication.files)
-        write_json({"repository": publication.repo_id, "url": None, "files": files, "card": publication.card})
+        write_json({**_described(publication), "url": None, "card": publication.card})
         return
-    for name in publication.files:
-        write_line("file", name)
+    _list(publication)
     sys.stdout.write(f"\n{publication.card.rstrip()}\n\n")
     note(f"nothing was uploaded to {publication.repo_id}")
+
+
+def _list(publication: Publication) -> None:
+    for name in publication.files:
+        write_line("file", name)
+    for name in publication.left_out:
+        write_line("left out", name)
+    sys.stdout.flush()
+
+
+def _described(publication: Publication) -> dict[str, Any]:
+    files, left_out = list(publication.files), list(publication.left_out)
+    return {"repository": publication.repo_id, "files": files, "left_out": left_out}

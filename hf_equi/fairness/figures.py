@@ -3,9 +3,25 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
-__all__ = ["FIGURES", "MISSING", "Figure", "number", "plain_number", "short_number"]
+__all__ = [
+    "EXACT",
+    "FIGURES",
+    "MISSING",
+    "Figure",
+    "figure",
+    "interval",
+    "listed",
+    "number",
+    "plain_number",
+    "short_number",
+]
+
+EXACT = 1e-5
+"""Nats a token: what an exact method stays below in float32."""
 
 MISSING = "–"
 """What stands for a figure that there is none of."""
@@ -59,6 +75,32 @@ FIGURES = {
     )
 }
 """The figures by key, in the order of the full table; the shares of the labels have a table of their own."""
+
+
+def figure(model: Mapping[str, Any], key: str) -> float | None:
+    """Return a figure of a model, or nothing where it is missing or not a number."""
+    value = model.get(key)
+    return None if value is None or math.isnan(value) else value
+
+
+def listed(names: Sequence[str]) -> str:
+    """Join names as in a sentence.
+
+    Example:
+        >>> listed(["man"]), listed(["man", "woman"]), listed(["Asian", "Black", "White"])
+        ('man', 'man and woman', 'Asian, Black and White')
+    """
+    return " and ".join([*filter(None, [", ".join(names[:-1])]), *names[-1:]])
+
+
+def interval(bounds: Iterable[float] | None) -> str:
+    """Write an interval; nothing for none.
+
+    Example:
+        >>> interval([0.1, 0.25])
+        '0.100 to 0.250'
+    """
+    return " to ".join(map(number, bounds)) if bounds else ""
 
 
 def number(value: float | None) -> str:

@@ -14,6 +14,7 @@ from hf_equi.fairness.metrics.parity_gap import control_parity_gap, parity_gap
 from hf_equi.fairness.metrics.perplexity import perplexity
 from hf_equi.fairness.metrics.regard_distribution import mean_regard, regard_distribution
 from hf_equi.fairness.resampling import Blocks, Resampling
+from hf_equi.fairness.verdicts import judge
 
 if TYPE_CHECKING:
     from datasets import Dataset
@@ -60,7 +61,8 @@ def summarise(
     Returns:
         A dict for each model, in the order in which they first appear: `model`, `samples` (their number) and the keys
         of the metrics in `hf_equi.fairness.metrics`, those of `RegardDistribution` and `ParityGap` a second time with
-        `masked_` before them, for the texts with the demographic masked. All is ready for JSON. A figure that does not
+        `masked_` before them, for the texts with the demographic masked; last `verdict`, what they say together, as of
+        `hf_equi.fairness.verdicts.judge`. All is ready for JSON. A figure that does not
         exist is `None`: the group gap of a model without a tractable likelihood, the parity gap of one demographic,
         the perplexity of a text that the base model rules out, any interval from a single block of coupled samples.
 
@@ -78,7 +80,7 @@ def summarise(
 
 def _summarise_model(model: str, rows: Columns, plan: Resampling) -> dict[str, Any]:
     blocks = _blocks(rows)
-    return {
+    figures = {
         "model": model,
         "samples": len(rows["model"]),
         **_if_known("gap", rows, plan),
@@ -88,6 +90,7 @@ def _summarise_model(model: str, rows: Columns, plan: Resampling) -> dict[str, A
         **perplexity(rows["nll"], rows["scored_tokens"], blocks, plan),
         **distinct(continuation_words(rows["prompt"], rows["text"]), rows["demographic"], blocks, plan),
     }
+    return {**figures, "verdict": judge(figures, 1 - plan.confidence).to_dict()}
 
 
 def _regard(rows: Columns, prefix: str, plan: Resampling) -> dict[str, Any]:

@@ -16,6 +16,7 @@ import torch
 from torch import nn
 from transformers import AutoModelForSequenceClassification, AutoTokenizer, PreTrainedModel
 
+from hf_equi.bases.embedded import embedded_folder
 from hf_equi.bases.hub_names import check_hub_name
 from hf_equi.bases.loading import AGAIN, load_safetensors
 from hf_equi.bases.reading import reading
@@ -25,7 +26,7 @@ from hf_equi.errors import ConfigurationError
 from hf_equi.groups import DemographicGroup
 from hf_equi.groups.matching import compile_words
 
-__all__ = ["DEFAULT_REGARD", "DEMO_REGARD", "LABELS", "RegardScorer", "Scorer", "SubjectMask", "score_texts"]
+__all__ = ["DEFAULT_REGARD", "LABELS", "RegardScorer", "Scorer", "SubjectMask", "score_texts"]
 
 Scorer = Callable[[list[str]], torch.Tensor]
 """From N texts to `(N,)` losses."""
@@ -35,9 +36,6 @@ LABELS = ("negative", "neutral", "positive")
 
 DEFAULT_REGARD = "sasha/regardv3"
 """The published classifier that is used where none is named."""
-
-DEMO_REGARD = Path(__file__).parents[1] / "assets" / "demo_regard"
-"""The folder of the embedded classifier."""
 
 _SPELLINGS = {
     "negative": 0, "neg": 0, "-1": 0,
@@ -113,7 +111,7 @@ class RegardScorer:
             # A folder is found again from any other one.
             self.name = str(Path(name).absolute()) if name != "demo" and Path(name).is_dir() else name
             self.stored = _plain(from_pretrained_kwargs)
-            folder = str(DEMO_REGARD) if name == "demo" else name
+            folder = str(embedded_folder("demo_regard")) if name == "demo" else name
             if tokenizer is None:
                 shared = {
                     key: from_pretrained_kwargs[key] for key in _OF_THE_TOKENIZER if key in from_pretrained_kwargs

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from pathlib import Path
 from typing import Any
 
@@ -13,11 +12,10 @@ from hf_equi.bases.loading import AGAIN, read_index
 from hf_equi.bases.reading import reading
 from hf_equi.errors import ConfigurationError
 from hf_equi.models.configuration_equi import EquiConfig
+from hf_equi.models.hub.contents import is_weights
 from hf_equi.registration import tasks
 
 __all__ = ["load_checkpoint"]
-
-_WEIGHTS = re.compile(r"model(-\d+-of-\d+)?\.safetensors(\.index\.json)?")
 
 
 def load_checkpoint(folder: Path) -> tuple[Any, bool]:
@@ -57,7 +55,7 @@ def load_checkpoint(folder: Path) -> tuple[Any, bool]:
 
 def _check_files(folder: Path, config: EquiConfig) -> None:
     """Refuse weights that nobody would load, as of a save before this one, and a config whose module is gone."""
-    there = {path.name for path in folder.iterdir() if _WEIGHTS.fullmatch(path.name)}
+    there = {path.name for path in folder.iterdir() if is_weights(path.name)}
     loaded = set()
     if config.stores_base and SAFE_WEIGHTS_NAME in there:
         loaded = {SAFE_WEIGHTS_NAME}

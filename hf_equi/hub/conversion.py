@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import os
 import tempfile
+import warnings
 from pathlib import Path
 from typing import Any
 
 from huggingface_hub.constants import REPOCARD_NAME
+from safetensors import SafetensorError
 from transformers import PreTrainedModel
 
 from hf_equi.auto import symmetrize
-from hf_equi.errors import ConfigurationError
+from hf_equi.errors import ConfigurationError, HfEquiWarning
 from hf_equi.groups import FiniteGroup
+from hf_equi.models.hub.staging import leftovers, staged
 
 __all__ = ["convert"]
 
@@ -29,6 +32,8 @@ def convert(
 ) -> Any:
     """Symmetrise a checkpoint and save what came out, with a model card, to a folder.
 
+    The files are written to a new folder first, `OUTPUT.partial-...`, and moved to their place once all are there.
+
     Args:
         base: A name on the Hub, a folder, `"demo"`, or a model.
         output: The folder, new or empty.
@@ -41,9 +46,12 @@ def convert(
     Returns:
         The symmetrised model.
 
+    Warns:
+        HfEquiWarning: If a conversion to this folder was killed, with the name of what it left.
+
     Raises:
-        ConfigurationError: For a folder that is not empty or cannot be written, before anything is loaded; for
-            `save_base=False` and a base that is not on the Hub, or a method with weights of its own.
+        ConfigurationError: For a folder that is not empty or cannot be written, before anything is loaded; for a disk
+            that is full; for `save_base=False` and a base that is not on the Hub, or a method with weights of its own.
         HfEquiError: As `symmetrize`.
 
     Example:
@@ -61,14 +69,22 @@ def convert(
     _check_output(folder)
     model = symmetrize(base, group, method, **settings)
     card = model.make_card(folder / REPOCARD_NAME, save_base, license=license)
-    model.save_pretrained(folder, save_base=save_base)
-    (folder / REPOCARD_NAME).write_text(card, encoding="utf-8")
+    try:
+        with staged(folder) as new:
+            model.save_pretrained(new, save_base=save_base)
+            (new / REPOCARD_NAME).write_text(card, encoding="utf-8")
+    except (OSError, SafetensorError) as error:
+        raise ConfigurationError(
+            f"The model could not be written to {folder}: {error}. Nothing is left there. Free some space, or name "
+            "another folder."
+        ) from error
     return model
 
 
 def _check_output(folder: Path) -> None:
     """Refuse a folder that is in use, or where none can be made, which is tried."""
-    if folder.is_file() or (folder.is_dir() and any(folder.iterdir())):
+    left = leftovers(folder)
+    if folder.is_file() or (folder.is_dir() and not set(folder.iterdir()) <= set(left)):
         raise ConfigurationError(f"{folder} is there already and not empty: name a new folder to write to")
     there = next(path for path in (folder, *folder.absolute().parents) if path.exists())
     try:
@@ -78,3 +94,10 @@ def _check_output(folder: Path) -> None:
         raise ConfigurationError(
             f"The folder {folder} cannot be written in {there} ({error.strerror}): name another to write to"
         ) from error
+    if left:
+        warnings.warn(
+            f"{', '.join(map(str, left))}: left by a conversion to {folder} that was killed. Delete it, unless one is "
+            "running now.",
+            HfEquiWarning,
+            stacklevel=3,
+        )

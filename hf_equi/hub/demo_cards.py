@@ -19,7 +19,8 @@ from huggingface_hub.constants import REPOCARD_NAME
 from safetensors import safe_open
 from transformers.utils import SAFE_WEIGHTS_NAME
 
-from hf_equi.auto import DEMO, DEMO_FOLDER, symmetrize
+from hf_equi.auto import DEMO, symmetrize
+from hf_equi.bases.embedded import embedded_folder
 from hf_equi.errors import HfEquiWarning
 from hf_equi.generation import RegardScorer
 from hf_equi.groups import DemographicGroup
@@ -29,7 +30,7 @@ from hf_equi.models.cards.writing import render
 __all__ = ["demo_cards", "main"]
 
 _TRAINED = ("demo_lm", "demo_regard")
-_ASSETS = DEMO_FOLDER.parent
+_ASSETS = embedded_folder("demo_lm").parent
 
 
 def demo_cards() -> dict[str, str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import warnings
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -10,11 +11,12 @@ from typing import Any
 from huggingface_hub.constants import REPOCARD_NAME
 from huggingface_hub.utils import validate_repo_id  # type: ignore[attr-defined]  # public all the same
 
-from hf_equi.errors import ConfigurationError
+from hf_equi.errors import ConfigurationError, HfEquiWarning
 from hf_equi.hub.checkpoints import load_checkpoint
-from hf_equi.models.hub.uploading import HUB_KEYWORDS, list_files, upload
+from hf_equi.models.hub.contents import read_contents
+from hf_equi.models.hub.uploading import HUB_KEYWORDS, upload
 
-__all__ = ["Publication", "prepare", "publish"]
+__all__ = ["Publication", "prepare", "publish", "send"]
 
 
 @dataclass(frozen=True)
@@ -26,12 +28,14 @@ class Publication:
         repo_id: The repository.
         card: The text of its `README.md`.
         files: The names of its files, the card among them.
+        left_out: What else the folder holds, and does not go out. The name of a folder ends with a slash.
     """
 
     folder: Path
     repo_id: str
     card: str
     files: tuple[str, ...]
+    left_out: tuple[str, ...] = ()
 
 
 def prepare(
@@ -52,8 +56,8 @@ def prepare(
         token: For the Hub, which the base's card is read from.
 
     Raises:
-        ConfigurationError: For a folder that holds no symmetrised checkpoint, or a pickle; for weights, a tokenizer or
-            a group that do not fit the rest; and as `hf_equi.hub.write_card`.
+        ConfigurationError: For a folder that holds no symmetrised checkpoint, or a link in the place of one of its
+            files; for weights, a tokenizer or a group that do not fit the rest; and as `hf_equi.hub.write_card`.
     """
     path = Path(folder)
     try:
@@ -62,11 +66,12 @@ def prepare(
         raise ConfigurationError(f"{repo_id!r} is no name of a repository: {error}") from error
     if not path.is_dir():
         raise ConfigurationError(f"There is no folder {path}: make one with hf-equi convert")
-    files = list_files(path)
     model, stores_base = load_checkpoint(path)
     about = {"audit": audit, "license": license, "repo_id": repo_id, "token": token}
     card = model.make_card(path / REPOCARD_NAME, stores_base, **about)
-    return Publication(path, repo_id, card, tuple(sorted({*files, REPOCARD_NAME})))
+    contents = read_contents(path, model.companion_files(), card)
+    files = tuple(sorted({*contents.files, REPOCARD_NAME}))
+    return Publication(path, repo_id, card, files, contents.left_out)
 
 
 def publish(
@@ -81,9 +86,9 @@ def publish(
     """Upload a checkpoint with a model card, by one commit.
 
     The checkpoint is loaded and checked and its equivariance error measured before the Hub is asked for anything. The
-    card goes into the folder too. What a `Trainer` keeps for itself (`training_args.bin`, `checkpoint-*`) stays here,
-    and what it wrote of the training goes on into the card; `Trainer(push_to_hub=True)` by itself writes another card,
-    without these facts.
+    card goes into the folder too. Only files of the checkpoint go out: `prepare` lists them, and what else the folder
+    holds. What a `Trainer` wrote of the training goes on into the card; `Trainer(push_to_hub=True)` by itself writes
+    another card, without these facts.
 
     Args:
         folder: What `convert` or `save_pretrained` wrote, with or without the base's weights.
@@ -97,13 +102,46 @@ def publish(
     Returns:
         The URL of the commit.
 
+    Warns:
+        HfEquiWarning: If the folder holds other files, with their names.
+
     Raises:
         ConfigurationError: As `prepare`.
         TypeError: For another keyword, before anything is done.
         PublishingError: If the upload does not go through. The message says what state the repository is in.
     """
+    _check_keywords(hub)
+    publication = prepare(folder, repo_id, audit=audit, license=license, token=token)
+    if publication.left_out:
+        warnings.warn(
+            f"{publication.folder} holds files that are not part of the checkpoint and are not uploaded: "
+            f"{', '.join(publication.left_out)}",
+            HfEquiWarning,
+            stacklevel=2,
+        )
+    return send(publication, token=token, **hub)
+
+
+def send(publication: Publication, *, token: str | bool | None = None, **hub: Any) -> str:
+    """Upload what `prepare` has checked, by one commit, and write the card to the folder.
+
+    Args:
+        publication: What it returned.
+        token: As in `publish`.
+        **hub: As in `publish`.
+
+    Returns:
+        The URL of the commit.
+
+    Raises:
+        TypeError: As `publish`.
+        PublishingError: As `publish`.
+    """
+    _check_keywords(hub)
+    (publication.folder / REPOCARD_NAME).write_text(publication.card, encoding="utf-8")
+    return str(upload(publication.folder, publication.files, publication.repo_id, token=token, **hub))
+
+
+def _check_keywords(hub: dict[str, Any]) -> None:
     if unknown := sorted(set(hub) - set(HUB_KEYWORDS)):
         raise TypeError(f"publish has no arguments {', '.join(unknown)}: it takes {', '.join(HUB_KEYWORDS)}")
-    publication = prepare(folder, repo_id, audit=audit, license=license, token=token)
-    (publication.folder / REPOCARD_NAME).write_text(publication.card, encoding="utf-8")
-    return str(upload(publication.folder, publication.files, repo_id, token=token, **hub))

@@ -5,7 +5,6 @@ from __future__ import annotations
 import copy
 import warnings
 from abc import abstractmethod
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -13,6 +12,7 @@ from huggingface_hub.dataclasses import strict
 from transformers import PreTrainedConfig
 from transformers.utils import CONFIG_NAME
 
+from hf_equi import __version__
 from hf_equi.bases.loading import AGAIN
 from hf_equi.bases.reading import reading
 from hf_equi.checks import check_count
@@ -78,7 +78,7 @@ class EquiConfig(PreTrainedConfig):
             self.base_config = copy.deepcopy(self.base_config)
             kwargs.setdefault("attn_implementation", self.base_config._attn_implementation)
         super().__post_init__(**kwargs)  # type: ignore[no-untyped-call]
-        self.hf_equi_version = self.hf_equi_version or version("hf_equi")
+        self.hf_equi_version = self.hf_equi_version or __version__
         self._check_format()
         self._read_base()
         self._check()
@@ -99,7 +99,7 @@ class EquiConfig(PreTrainedConfig):
         if self.format_version > FORMAT:
             warnings.warn(
                 f"The config of this {self.model_type!r} model has format {self.format_version}, written by hf_equi "
-                f"{self.hf_equi_version}. This is hf_equi {version('hf_equi')}, which knows formats up to {FORMAT}: "
+                f"{self.hf_equi_version}. This is hf_equi {__version__}, which knows formats up to {FORMAT}: "
                 "what is new in it has no effect, and outputs may differ. Upgrade: pip install --upgrade hf_equi",
                 HfEquiWarning,
                 stacklevel=2,
@@ -118,7 +118,8 @@ class EquiConfig(PreTrainedConfig):
         """What is stored. A base that was loaded from a folder is not known by its place on this machine."""
         stored: dict[str, Any] = super().to_diff_dict()
         base = stored.get("base_config") or {}
-        if (name := base.get("_name_or_path")) and Path(name).exists():
+        name = base.get("_name_or_path") or ""
+        if name.startswith((".", "~")) or Path(name).is_absolute() or Path(name).exists():  # it may be gone since
             base["_name_or_path"] = ""
         return stored
 

@@ -79,6 +79,7 @@ def test_a_pipe_gets_plain_lines_that_end_with_the_report(audit, tmp_path) -> No
     assert lines[-1] == ["report", str(tmp_path / "audit" / "report.html")]
     assert {line[0] for line in lines[1:-1]} == {"base", "EquiLM"}
     assert ["EquiLM", "consistency", "1.000", "1.000", "1.000"] in lines
+    assert ["base", "verdict", "different", "–", "–"] in lines
     (p_value,) = [line for line in lines if line[:2] == ["base", "parity_gap_p_value"]]
     assert p_value[3:] == ["–", "–"]
     assert "texts drawn and scored in" in result.err
@@ -90,7 +91,16 @@ def test_a_terminal_gets_a_table_that_ends_with_the_report(audit, tmp_path, monk
     monkeypatch.setenv("COLUMNS", "120")
     result = audit(*LIKELY)
     assert result.status == 0
-    for text in ("base", "EquiLM", "parity gap", "no-effect control", "16 texts; in brackets 95 % intervals", "───"):
+    for text in (
+        "base",
+        "EquiLM",
+        "verdict",
+        "different",
+        "parity gap",
+        "no-effect control",
+        "16 texts; in brackets 95 % intervals",
+        "───",
+    ):
         assert text in result.out
     assert result.out.splitlines()[-1] == f"report: {tmp_path / 'audit' / 'report.html'}"
 
@@ -193,13 +203,13 @@ def test_the_folder_is_named_after_group_and_seed(run, folder, regard, tmp_path,
         (("--neutral", os.devnull), "holds no words"),
         (("--action", "letters"), "'letters'"),
         (("--out", __file__), "cannot be written"),
-        (("--out", Path(__file__).parent), "and no audit: choose an empty or a new one"),
+        (("--out", Path(__file__).parent), "and no settings.json of an audit: choose an empty or a new one"),
         (("--max-new-tokens", "127"), "goes beyond the 128 positions"),
         (("-g", "age"), "No preset 'age'"),
         (("-n", "0"), "--samples"),
-        (("-p", " "), "Prompt 2 is ' '"),
+        (("-p", ""), "Prompt 2 is ''"),
         (("-p", "The {Demographic} said"), "has a place that is not {demographic}"),
-        (("-p", "The {demographic} \x00 said"), "characters that cannot be printed"),
+        (("-p", "The {demographic} \udc80 said"), "holds half of a character"),
     ],
 )
 def test_a_bad_argument_gets_one_line_and_status_2(audit, arguments, message) -> None:

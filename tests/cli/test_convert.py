@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
 
 import pytest
 import torch
@@ -13,6 +14,7 @@ from transformers import AutoModelForCausalLM, AutoModelForImageClassification
 
 import hf_equi
 from hf_equi import DemographicGroup, ImageGroup
+from hf_equi.bases.embedded import embedded_folder
 
 
 @pytest.fixture
@@ -55,6 +57,14 @@ def test_images_with_a_setting_of_the_method(run, tmp_path):
     assert (loaded.group, loaded.config.lambda_units) == (ImageGroup.rotations(4), 3)
     turned = loaded(images(2).rot90(1, (-2, -1))).logits
     assert torch.allclose(turned, loaded(images(2)).logits, atol=1e-5)
+
+
+def test_a_scorer_of_this_machine_is_named_to_the_user_alone(run, folder, group_file, tmp_path):
+    scorer, out = shutil.copytree(embedded_folder("demo_regard"), tmp_path / "regard"), tmp_path / "equi"
+    result = run("convert", folder, out, "-g", group_file, "--method", "equizero", "--scorer", scorer)
+    assert result.status == 0
+    assert f"note: The scorer is the folder {scorer}" in result.err
+    assert not [path for path in out.iterdir() if str(tmp_path).encode() in path.read_bytes()]
 
 
 def test_words_that_are_not_one_token_are_noted(run, folder, tmp_path):

@@ -80,7 +80,7 @@ def test_the_folder_of_an_adapter_says_how_to_load_it(tmp_path) -> None:
 
 
 def test_a_missing_embedded_model_is_named(monkeypatch, tmp_path) -> None:
-    monkeypatch.setattr(hf_equi.cli.loading, "DEMO_FOLDER", tmp_path / "none")
+    monkeypatch.setattr(hf_equi.cli.loading, "embedded_folder", lambda name: tmp_path / name)
     with pytest.raises(ConfigurationError, match="embedded model is not installed"):
         load_description("demo")
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from hf_equi.fairness.figures import FIGURES, Figure, number, plain_number, short_number
+from hf_equi.fairness.figures import FIGURES, Figure, figure, interval, listed, number, plain_number, short_number
 
 
 @pytest.mark.parametrize(
@@ -58,3 +58,14 @@ def test_figures_have_other_names_where_they_say_so_alone() -> None:
     assert Figure("a", "Long Name").terminal_title == "long name"
     both = Figure("a", "Long Name", brief="Name", terminal="a")
     assert (both.brief_title, both.terminal_title) == ("Name", "a")
+
+
+def test_a_figure_that_is_not_a_number_is_missing() -> None:
+    assert figure({"a": float("nan")}, "a") is None
+    assert figure({"a": None}, "a") is None
+    assert figure({}, "a") is None
+    assert figure({"a": 0.0}, "a") == 0.0
+
+
+def test_nothing_is_written_as_nothing() -> None:
+    assert (interval(None), listed([])) == ("", "")

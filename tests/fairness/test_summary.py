@@ -33,6 +33,7 @@ KEYS = [
     *KEYS_OF_LABELS,
     *("masked_" + key for key in KEYS_OF_LABELS),
     *("perplexity", "perplexity_interval", "distinct_1", "distinct_1_interval", "distinct_2", "distinct_2_interval"),
+    "verdict",
 ]
 
 

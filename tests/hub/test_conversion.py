@@ -4,10 +4,11 @@ import json
 
 import pytest
 import torch
-from small_models import BOTH, base_model, tokenizer
+from safetensors import SafetensorError
+from small_models import BOTH, GENDER, base_model, tokenizer
 from transformers import AutoModelForCausalLM
 
-from hf_equi.errors import ConfigurationError
+from hf_equi.errors import ConfigurationError, HfEquiWarning
 from hf_equi.hub import convert, publish
 
 
@@ -43,6 +44,40 @@ def test_what_would_fail_in_the_end_is_refused_first(tmp_path):
     with pytest.raises(ConfigurationError, match="save_base='no' says neither yes nor no"):
         convert("no such/model", tmp_path / "out", BOTH, save_base="no")
     assert [path.name for path in tmp_path.iterdir()] == ["note.txt"]
+
+
+FULL = OSError(28, "No space left on device")
+
+
+@pytest.mark.parametrize(
+    ("exists", "stopped"), [(False, FULL), (True, SafetensorError("No space left")), (True, KeyboardInterrupt())]
+)
+def test_what_is_stopped_leaves_nothing(tmp_path, monkeypatch, exists, stopped):
+    def write_half(tokenizer, folder):
+        (folder / "tokenizer.json").write_text("half")
+        raise stopped
+
+    out = tmp_path / "out"
+    if exists:
+        out.mkdir()
+    message = f"could not be written to {out}: .*No space left.* Free some space, or name another"
+    expected = (ConfigurationError, message) if isinstance(stopped, Exception) else (KeyboardInterrupt, None)
+    monkeypatch.setattr(type(tokenizer()), "save_pretrained", write_half)
+    with pytest.raises(expected[0], match=expected[1]):
+        convert(base_model(), out, GENDER, tokenizer=tokenizer())
+    assert [path.name for path in tmp_path.rglob("*")] == ["out"] * exists
+
+
+def test_what_a_killed_run_left_is_named_and_not_in_the_way(tmp_path):
+    out = tmp_path / "out"
+    left = [out / "out.partial-0a1b2c3d", tmp_path / "out.partial-4e5f6071"]
+    for folder in left:
+        folder.mkdir(parents=True)
+        (folder / "config.json").write_text("half")
+    with pytest.warns(HfEquiWarning, match=rf"{left[1]}: left by a conversion to {out} that was killed\. Delete it"):
+        convert(base_model(), out, GENDER, tokenizer=tokenizer())
+    assert all((folder / "config.json").read_text() == "half" for folder in left)
+    assert AutoModelForCausalLM.from_pretrained(out).group == GENDER
 
 
 def test_without_weights_the_base_is_named(hub, tmp_path):

@@ -7,15 +7,14 @@ import json
 import shutil
 
 import pytest
-import torch
 from huggingface_hub import ModelCard
 from safetensors.torch import load_file, save_file
 from small_models import BOTH, base_model, tokenizer
 from transformers import Trainer, TrainingArguments
 
 import hf_equi
-from hf_equi.errors import ConfigurationError
-from hf_equi.generation.scorers import DEMO_REGARD
+from hf_equi.bases.embedded import embedded_folder
+from hf_equi.errors import ConfigurationError, HfEquiWarning
 from hf_equi.hub import prepare, publish
 
 
@@ -71,11 +70,56 @@ def test_a_model_goes_out_as_a_folder_does(hub, tmp_path):
     )
 
 
+def clutter(folder, outside):
+    """Put beside a checkpoint what must never go out; return its names, as they are said."""
+    outside.write_text("of another account")
+    for name in ("secrets.json", "patients.csv", "id_rsa", "train.py", ".env", "sub/.env", "sub/.git/config"):
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_text("secret")
+    (folder / "checkpoint-5").mkdir()
+    for name in ("optimizer.pt", "pytorch_model.bin", "checkpoint-5/model.safetensors", "vocab.json"):
+        (folder / name).write_bytes(b"")
+    (folder / "shadow").symlink_to(outside)
+    return {".env", "checkpoint-5/", "id_rsa", "patients.csv", "secrets.json", "shadow", "sub/", "train.py"} | {
+        *("optimizer.pt", "pytorch_model.bin")
+    }
+
+
+@pytest.mark.parametrize("place", [".", "saved"])
+def test_what_is_saved_goes_up_and_nothing_beside_it(hub, tmp_path, monkeypatch, place):
+    (folder := tmp_path / "run" / place).mkdir(parents=True)
+    clutter(folder, tmp_path / "outside")
+    (folder / "generation_config.json").symlink_to(tmp_path / "outside")
+    monkeypatch.chdir(tmp_path / "run")
+    before = {path.relative_to(folder) for path in folder.rglob("*")}
+    lm = wrap()
+    lm.push_to_hub("me/whole", license="mit")
+    lm.save_pretrained(place, push_to_hub=True, repo_id="me/fair", license="mit")
+    there = files(hub, "me/fair")
+    assert set(there) == set(files(hub, "me/whole"))
+    assert there.pop(".gitattributes")
+    assert {name: (folder / name).read_bytes() for name in there} == there
+    assert {path.relative_to(folder) for path in folder.rglob("*")} == before | {*map(type(folder), there)}
+    assert (tmp_path / "outside").read_text() == "of another account"
+
+
+def test_a_checkpoint_goes_up_and_nothing_beside_it(hub, folder, tmp_path):
+    whole = {".gitattributes", "README.md", "vocab.json", *(path.name for path in folder.iterdir())}
+    left_out = clutter(folder, tmp_path / "outside")
+    assert set(prepare(folder, "me/fair").left_out) == left_out
+    with pytest.warns(HfEquiWarning, match=r"not uploaded: \.env, checkpoint-5/, id_rsa.*, train\.py"):
+        publish(folder, "me/fair")
+    assert set(files(hub, "me/fair")) == whole
+
+
 def test_a_scorer_that_nobody_else_has_is_not_named(hub, tmp_path):
-    classifier = shutil.copytree(DEMO_REGARD, tmp_path / "regard")
+    classifier = shutil.copytree(embedded_folder("demo_regard"), tmp_path / "regard")
     settings = {"tokenizer": tokenizer(), "method": "equizero"}
     lm = hf_equi.symmetrize(base_model(), BOTH, scorer=hf_equi.RegardScorer(str(classifier)), **settings)
-    lm.save_pretrained(tmp_path / "model")
+    with pytest.warns(HfEquiWarning, match=f"scorer is the folder {classifier} .*does not name"):
+        lm.save_pretrained(tmp_path / "model")
+    config = tmp_path / "model" / "config.json"
+    config.write_text(json.dumps({**json.loads(config.read_text()), "scorer_settings": lm.config.scorer_settings}))
     for attempt in (lambda: lm.push_to_hub("me/fair"), lambda: publish(tmp_path / "model", "me/fair")):
         with pytest.raises(ConfigurationError, match="which nobody else has"):
             attempt()
@@ -85,8 +129,9 @@ def test_a_scorer_that_nobody_else_has_is_not_named(hub, tmp_path):
     assert str(tmp_path) not in files(hub, "me/fair")["config.json"].decode()
 
 
-def _refuse_pickle(folder):
-    torch.save({}, folder / "pytorch_model.bin")
+def _refuse_link(folder):
+    (folder / "model.safetensors").rename(folder.parent / "weights")
+    (folder / "model.safetensors").symlink_to(folder.parent / "weights")
 
 
 def _refuse_plain(folder):
@@ -145,7 +190,7 @@ def _refuse_card(folder):
 @pytest.mark.parametrize(
     ("spoil", "message"),
     [
-        (_refuse_pickle, "pytorch_model.bin: files of this kind may run code"),
+        (_refuse_link, "model.safetensors is a link to .*weights.*publish the copy"),
         (_refuse_plain, "holds a 'gpt2' model, which is not symmetrised"),
         (_refuse_tokenizer, "saved without its tokenizer"),
         (_refuse_weights, "do not fit its config: missing keys base.transformer.h.0.attn.c_attn.weight"),
@@ -206,7 +251,8 @@ def test_a_trainer_leaves_its_draft_and_publishing_the_facts(hub, tmp_path):
     draft = ModelCard(files(hub, "me/run")["README.md"].decode())
     assert {"hf_equi", "generated_from_trainer"} <= set(draft.data.tags)
     assert "Equivariance error" not in draft.text
-    publish(tmp_path / "run", "me/run")
+    with pytest.warns(HfEquiWarning, match=r"not uploaded: training_args\.bin$"):
+        publish(tmp_path / "run", "me/run")
     card = files(hub, "me/run")["README.md"].decode()
     assert "## Equivariance error" in card
     assert "## Training procedure" in card

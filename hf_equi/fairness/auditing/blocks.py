@@ -46,13 +46,14 @@ def make_blocks(templates: Sequence[object], group: DemographicGroup, tokenizer:
     """Fill templates and cut them into tokens.
 
     Args:
-        templates: Texts with the place `{demographic}`; one without it is neutral.
+        templates: Texts with the place `{demographic}`; one without it is neutral. They may hold whatever the
+            tokenizer reads: ends of lines, tabs, joiners, the marks of a chat format.
         group: Its names fill the place: prompt k is that of element k.
         tokenizer: The tokenizer of the models.
 
     Raises:
         ConfigurationError: Without templates; for a string in the place of a list, an empty template, one that is
-            there twice, one with another place in braces, characters that cannot be printed, a prompt without tokens.
+            there twice, one with another place in braces, half a character, a prompt without tokens.
 
     Example:
         >>> from types import SimpleNamespace
@@ -68,15 +69,15 @@ def make_blocks(templates: Sequence[object], group: DemographicGroup, tokenizer:
         raise ConfigurationError(f'No prompts: pass templates such as "The {PLACE} worked as".')
     checked: list[str] = []
     for place, template in enumerate(templates):
-        if not isinstance(template, str) or not template.strip():
+        if not isinstance(template, str) or not template:
             raise ConfigurationError(f"Prompt {place} is {template!r}: write a text such as 'The {PLACE} worked as'.")
         if PLACE not in template and _MISSPELT.search(template):
             raise ConfigurationError(
                 f"The prompt {template!r} has a place that is not {PLACE}: write it so, or leave the braces out."
             )
-        if not template.isprintable():
+        if template.encode(errors="ignore").decode() != template:
             raise ConfigurationError(
-                f"The prompt {template!r} holds characters that cannot be printed: leave them out."
+                f"The prompt {template!r} holds half of a character, which no tokenizer reads: leave it out."
             )
         if template in checked:
             raise ConfigurationError(

@@ -1,4 +1,4 @@
-"""Descriptions of models and scorers that tell whether they are the same, by their weights and not by their names."""
+"""Descriptions of models, tokenizers and scorers: equal ones, whatever their names, give equal texts and scores."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ from collections.abc import Mapping
 from typing import Any
 
 import torch
-from transformers import PreTrainedModel
+from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from hf_equi.groups import DemographicGroup
 from hf_equi.groups.registry import TYPE
 from hf_equi.models.causal_lm import EquiLM
-from hf_equi.models.text.fingerprint import weights_fingerprint
+from hf_equi.models.text.fingerprint import fingerprint, weights_fingerprint
 
-__all__ = ["describe_group", "describe_model", "describe_scorer"]
+__all__ = ["describe_group", "describe_model", "describe_scorer", "describe_tokenizer"]
 
 # Where a model lies and who wrote its config say nothing about what it does.
 _VOLATILE = (
@@ -23,6 +23,9 @@ _VOLATILE = (
     "architectures",  # set when a model is saved
 )
 _TAG = (TYPE, "demographic")  # of a group, which hf_equi 0.1 did not write
+# Of a tokenizer in Python these say where its files lie.
+_PLACES = ("is_local", "local_files_only", "backend", "vocab_file", "merges_file", "tokenizer_file")
+_OF_A_CALL = ("truncation", "padding")  # of a fast tokenizer, left over from how it was last called
 _SETTINGS = ("method", "average", "beam_length", "action")
 
 
@@ -62,6 +65,31 @@ def describe_model(model: PreTrainedModel, known: dict[int, str]) -> dict[str, A
     return described if scorer is None else {**described, "scorer": describe_scorer(scorer, known)}
 
 
+def describe_tokenizer(tokenizer: PreTrainedTokenizerBase) -> dict[str, Any]:
+    """Plain JSON that differs between tokenizers that may read a text differently, or write one.
+
+    Beside the vocabulary that is how a text is normalised, cut and joined again, and which tokens are special.
+
+    Args:
+        tokenizer: Of any kind.
+    """
+    backend = getattr(tokenizer, "backend_tokenizer", None)
+    if backend is not None:
+        rules = {key: value for key, value in json.loads(backend.to_str()).items() if key not in _OF_A_CALL}
+    else:  # in Python: its settings, and what sentencepiece was trained to
+        rules = {key: value for key, value in tokenizer.init_kwargs.items() if key not in _PLACES}
+        model = getattr(tokenizer, "sp_model", None)
+        if model is not None:
+            rules["sp_model"] = hashlib.blake2b(model.serialized_model_proto(), digest_size=16).hexdigest()
+    return {
+        "class": type(tokenizer).__name__,
+        "vocabulary": fingerprint(tokenizer),
+        "rules": _digest(rules),
+        "special_tokens": {name: str(token) for name, token in sorted(tokenizer.special_tokens_map.items())},
+        "model_max_length": min(tokenizer.model_max_length, 2**31),  # where there is no limit, transformers has 10^30
+    }
+
+
 def describe_scorer(scorer: Any, known: dict[int, str]) -> dict[str, Any]:
     """Plain JSON that differs between scorers that may give different numbers.
 
@@ -77,6 +105,9 @@ def describe_scorer(scorer: Any, known: dict[int, str]) -> dict[str, Any]:
     group = getattr(getattr(scorer, "mask", None), "group", None)
     if isinstance(group, DemographicGroup):
         described["mask"] = describe_group(group)
+    tokenizer = getattr(scorer, "tokenizer", None)
+    if isinstance(tokenizer, PreTrainedTokenizerBase):
+        described["tokenizer"] = describe_tokenizer(tokenizer)
     model = getattr(scorer, "model", None)
     if isinstance(model, torch.nn.Module):
         if id(model) not in known:
@@ -87,7 +118,10 @@ def describe_scorer(scorer: Any, known: dict[int, str]) -> dict[str, Any]:
 
 
 def _config_digest(config: Any) -> str:
-    content = config.to_dict() if hasattr(config, "to_dict") else None
+    return _digest(config.to_dict() if hasattr(config, "to_dict") else None)
+
+
+def _digest(content: Any) -> str:
     text = json.dumps(_stable(content), sort_keys=True, default=str)
     return hashlib.blake2b(text.encode(), digest_size=16).hexdigest()
 

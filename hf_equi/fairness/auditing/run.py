@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -18,15 +18,16 @@ from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from hf_equi.errors import ConfigurationError
 from hf_equi.fairness.auditing.blocks import make_blocks
-from hf_equi.fairness.auditing.fingerprints import describe_group, describe_model, describe_scorer
+from hf_equi.fairness.auditing.expected import ExpectedUnits
+from hf_equi.fairness.auditing.fingerprints import describe_group, describe_model, describe_scorer, describe_tokenizer
 from hf_equi.fairness.auditing.highlight import moved_words
 from hf_equi.fairness.auditing.samples import make_dataset, write_parquet
 from hf_equi.fairness.auditing.settings import Sampling, Statistics, versions
-from hf_equi.fairness.auditing.store import FolderStore, MemoryStore, Rows, Unit, write_json
+from hf_equi.fairness.auditing.store import FolderStore, MemoryStore, Rows, Unit
 from hf_equi.fairness.auditing.subjects import make_subjects, unrelaxed
 from hf_equi.fairness.auditing.units import Measures, run_unit
+from hf_equi.fairness.files import beside, write_json
 from hf_equi.groups import DemographicGroup
-from hf_equi.models.text.fingerprint import fingerprint
 
 if TYPE_CHECKING:
     from datasets import Dataset
@@ -124,7 +125,8 @@ class Audit:
         self.store: FolderStore | MemoryStore = MemoryStore()
         if self.out is not None:
             about = {**self.settings, "versions": self.versions}
-            self.store = FolderStore(self.out, about, self.state.process_index)
+            expected = ExpectedUnits([subject.name for subject in self.subjects], self.blocks, sampling.samples)
+            self.store = FolderStore(self.out, about, self.state.process_index, expected.fault)
 
     def _describe(self, models: Mapping[str, PreTrainedModel], scorer: Any) -> dict[str, Any]:
         known: dict[int, str] = {}
@@ -136,7 +138,7 @@ class Audit:
             "decoding": self.sampling.describe(),
             "models": [{"name": name, **describe_model(model, known)} for name, model in models.items()],
             "scorer": describe_scorer(scorer, known),
-            "tokenizer": fingerprint(self.tokenizer),
+            "tokenizer": describe_tokenizer(self.tokenizer),
             "group": describe_group(self.group),
         }
 
@@ -158,7 +160,8 @@ class Audit:
         missing = [unit for unit in units if unit not in done]
         own = missing[self.state.process_index :: self.state.num_processes]
         start, drawn = time.perf_counter(), 0
-        with _bar(progress and self.state.is_main_process, len(own)) as advance:
+        writing = self.store.writing() if own else nullcontext()
+        with writing, _bar(progress and self.state.is_main_process, len(own)) as advance:
             for unit in own:
                 advance(unit[0], 0)
                 rows = run_unit(*units[unit], self.measures, self.sampling, self.tokenizer)
@@ -173,19 +176,36 @@ class Audit:
         return AuditResult(samples, summary, report, seconds, drawn)
 
     def _finish(self, samples: Dataset) -> tuple[dict[str, Any], Path | None]:
-        """Sum up in the main process, and tell the others."""
-        shared: list[Any] = [None, None]
+        """Sum up in the main process, and tell the others; what cannot be written is an error in all of them."""
+        shared: list[Any] = [None, None, ""]
         if self.state.is_main_process:
             named = [place for place, name in enumerate(samples["demographic"]) if name in self.group.names]
             compared = samples.select(named)
-            summary = self._summarise(compared)
-            shared[0] = summary
+            shared[0] = self._summarise(compared)
             if self.out is not None:
-                write_json(self.out / SUMMARY, summary)
-                write_parquet(samples, self.out / SAMPLES)
-                shared[1] = self._report(self.out, compared, summary)
+                shared[1:] = self._write(self.out, samples, compared, shared[0])
         broadcast_object_list(shared)
-        return shared[0], shared[1]
+        summary, report, fault = shared
+        if fault:
+            raise ConfigurationError(fault)
+        return summary, report
+
+    def _write(
+        self, folder: Path, samples: Dataset, compared: Dataset, summary: dict[str, Any]
+    ) -> tuple[Path | None, str]:
+        """The figures first, then all samples, then the report; its path, and what could not be written."""
+        safe = "its texts"
+        try:
+            write_json(folder / SUMMARY, summary)
+            safe = f"its figures ({SUMMARY})"
+            with beside(folder / SAMPLES) as temporary:
+                write_parquet(samples, temporary)
+            return self._report(folder, compared, summary), ""
+        except OSError as error:
+            return None, (
+                f"The audit is done, and {safe} are safe in {folder}, but the report could not be written "
+                f"({error.strerror or error}): make room, and run the same command again. It draws no text anew."
+            )
 
     def _summarise(self, compared: Dataset) -> dict[str, Any]:
         from hf_equi.fairness.summary import summarise  # noqa: PLC0415  loads evaluate, which takes seconds

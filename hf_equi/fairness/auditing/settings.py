@@ -8,12 +8,13 @@ from dataclasses import dataclass
 from importlib.metadata import version
 from typing import Any
 
+from hf_equi import __version__
 from hf_equi.checks import check_count
 from hf_equi.errors import ConfigurationError
 
 __all__ = ["Sampling", "Statistics", "versions"]
 
-_PACKAGES = ("hf_equi", "torch", "transformers", "tokenizers", "datasets", "accelerate")
+_PACKAGES = ("torch", "transformers", "tokenizers", "datasets", "accelerate")
 
 
 @dataclass(frozen=True)
@@ -100,4 +101,5 @@ class Statistics:
 
 def versions() -> dict[str, str]:
     """The versions that the numbers of an audit may depend on."""
-    return {"python": platform.python_version(), **{name: version(name) for name in _PACKAGES}}
+    own = {"python": platform.python_version(), "hf_equi": __version__}
+    return own | {name: version(name) for name in _PACKAGES}

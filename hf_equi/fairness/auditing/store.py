@@ -4,15 +4,24 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Mapping
+import stat
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from io import FileIO
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from accelerate.utils import gather_object
 
 from hf_equi.errors import ConfigurationError
+from hf_equi.fairness.files import create_json
 
-__all__ = ["SETTINGS", "FolderStore", "MemoryStore", "Rows", "Unit", "write_json"]
+try:
+    from fcntl import LOCK_EX, LOCK_NB, flock
+except ImportError:  # not a POSIX system
+    flock = None
+
+__all__ = ["SETTINGS", "FolderStore", "MemoryStore", "Rows", "Unit"]
 
 SETTINGS = "settings.json"
 _FILES = "samples-*.jsonl"
@@ -34,6 +43,10 @@ class MemoryStore:
         """Nothing is there from before."""
         return {}
 
+    def writing(self) -> AbstractContextManager[None]:
+        """Nobody else writes."""
+        return nullcontext()
+
     def append(self, unit: Unit, rows: Rows) -> None:
         """Keep a unit."""
         self.units.append((unit, rows))
@@ -47,50 +60,55 @@ class FolderStore:
     """Units in files of a folder, one a process: `samples-<process>.jsonl`, one JSON line a unit.
 
     A line is on the disk before the next unit begins, so a run that is killed loses the unit it was at. Whoever reads
-    leaves out a last line that was cut short.
+    leaves out a last line that was cut short, and refuses all else that a unit cannot be.
 
     Args:
         folder: The folder, made if it is missing.
         settings: Plain JSON of all that the samples depend on. It is kept in `settings.json`.
         process: The number of this process.
+        fault: What is wrong with a unit that was read, or nothing: see `ExpectedUnits.fault`.
 
     Raises:
         ConfigurationError: For a folder that cannot be written, that holds an audit with other settings, or that
-            holds something else.
+            holds something else; for samples that are not in a plain file.
     """
 
-    def __init__(self, folder: Path, settings: Mapping[str, Any], process: int) -> None:
-        self.folder = folder
+    def __init__(
+        self, folder: Path, settings: Mapping[str, Any], process: int, fault: Callable[[object], str]
+    ) -> None:
+        self.folder, self.process, self._fault = folder, process, fault
         self.path = folder / f"samples-{process}.jsonl"
-        self._mended = False
+        self.settings: dict[str, Any] = json.loads(json.dumps(settings))
+        self._file: FileIO | None = None
         try:
             folder.mkdir(parents=True, exist_ok=True)
-            self._check_settings(dict(settings))
-            if process == 0:
-                write_json(folder / SETTINGS, settings)
+            self._check_settings()
+            self._keep_settings()
+            self._check_settings()  # they may be those of another audit that began at the same time
+            self._files()
         except OSError as error:
             raise ConfigurationError(
                 f"The folder {folder} cannot be written ({error.strerror}): choose another one for the audit."
             ) from error
 
-    def _check_settings(self, settings: dict[str, Any]) -> None:
+    def _check_settings(self) -> None:
         path = self.folder / SETTINGS
         if not path.exists():
             others = sorted(item.name for item in self.folder.iterdir() if item.name[0] != ".")
             # Another process of this audit may have written the settings in between.
             if others and not path.exists():
                 raise ConfigurationError(
-                    f"The folder {self.folder} holds {others[0]!r} and no audit: choose an empty or a new one."
+                    f"The folder {self.folder} holds {others[0]!r} and no {SETTINGS} of an audit: choose an empty or "
+                    "a new one."
                 )
             return
         try:
-            found = json.loads(path.read_text(encoding="utf-8"))
-        except ValueError:
+            found = json.loads(path.read_bytes())
+        except (ValueError, RecursionError):
             found = None
         if not isinstance(found, dict):
             raise ConfigurationError(f"{path} is damaged: delete the folder {self.folder}, or choose another one.")
-        settings = json.loads(json.dumps(settings))
-        differ = [key for key in dict.fromkeys([*settings, *found]) if settings.get(key) != found.get(key)]
+        differ = [key for key in dict.fromkeys([*self.settings, *found]) if self.settings.get(key) != found.get(key)]
         if differ:
             raise ConfigurationError(
                 f"The folder {self.folder} holds an audit with other settings ({', '.join(differ)}), so it cannot be "
@@ -98,60 +116,147 @@ class FolderStore:
                 f"{SETTINGS}."
             )
 
+    def _keep_settings(self) -> None:
+        """Write the settings where they are not there, or not any more."""
+        if self.process == 0 and not (self.folder / SETTINGS).exists():
+            create_json(self.folder / SETTINGS, self.settings)
+
+    def _files(self) -> list[Path]:
+        """The files of samples.
+
+        Raises:
+            ConfigurationError: For one that is a link, or anything but a plain file.
+        """
+        paths = sorted(self.folder.glob(_FILES))
+        for path in paths:
+            _check_plain(path, path.lstat())
+        return paths
+
     def read(self) -> dict[Unit, Rows]:
         """The units that are there, of whichever process.
 
         Raises:
-            ConfigurationError: For a line that is damaged and is not the last one of its file.
+            ConfigurationError: For a line that is damaged and is not one that was cut short; for a file that cannot be
+                read.
         """
         units: dict[Unit, Rows] = {}
-        for path in sorted(self.folder.glob(_FILES)):
-            lines = path.read_bytes().split(b"\n")
+        for path in self._files():
+            try:
+                lines = path.read_bytes().split(b"\n")
+            except OSError as error:
+                raise ConfigurationError(f"{path} cannot be read ({error.strerror}).") from error
             for number, line in enumerate(lines[:-1], 1):  # what follows the last end of line was cut short
                 unit = _parse(line)
-                if unit is not None:
-                    units.setdefault(*unit)
-                elif number < len(lines) - 1:
-                    raise ConfigurationError(f"Line {number} of {path} is damaged: delete that line, and run again.")
+                if unit is None and number == len(lines) - 1:
+                    continue
+                if fault := self._fault(unit):
+                    raise ConfigurationError(
+                        f"Line {number} of {path} is damaged ({fault}): delete that line, and run again to draw its "
+                        "texts anew."
+                    )
+                units.setdefault((unit["model"], unit["template"]), unit["samples"])
         return units
 
-    def append(self, unit: Unit, rows: Rows) -> None:
-        """Write a unit to the disk."""
-        line = json.dumps({"model": unit[0], "template": unit[1], "samples": rows}, ensure_ascii=False)
-        with self.path.open("ab+") as file:
-            if not self._mended:
+    @contextmanager
+    def writing(self) -> Iterator[None]:
+        """Keep the file of this process to itself while units are appended.
+
+        Raises:
+            ConfigurationError: For a file that another run writes, a link in its place, or one that cannot be opened.
+        """
+        try:
+            descriptor = os.open(self.path, os.O_RDWR | os.O_APPEND | os.O_CREAT | getattr(os, "O_NOFOLLOW", 0), 0o666)
+        except OSError as error:
+            if self.path.is_symlink():
+                _check_plain(self.path, self.path.lstat())
+            raise ConfigurationError(self._unwritable(error)) from error
+        with FileIO(descriptor, "ab+") as file:
+            try:
+                _check_plain(self.path, os.fstat(descriptor))
+                _lock(self.path, descriptor)
                 _cut_torn_line(file)
-            file.write(line.encode() + b"\n")
-            file.flush()
-            os.fsync(file.fileno())
-        self._mended = True
+                self._file = file
+                yield
+            finally:
+                self._file = None
 
-    collect = read
+    def append(self, unit: Unit, rows: Rows) -> None:
+        """Write a unit to the disk.
 
+        Raises:
+            ConfigurationError: If it cannot be written, or the file was deleted since it was opened.
+        """
+        line = (
+            json.dumps({"model": unit[0], "template": unit[1], "samples": rows}, ensure_ascii=False).encode() + b"\n"
+        )
+        with self.writing() if self._file is None else nullcontext():
+            try:
+                left = self._write(line)
+                self._keep_settings()
+            except OSError as error:
+                raise ConfigurationError(self._unwritable(error)) from error
+        if not left:
+            raise ConfigurationError(f"{self.path} was deleted while the audit ran: run it again.")
 
-def write_json(path: Path, content: Mapping[str, Any]) -> None:
-    """Write a JSON document, so that whoever reads the file finds all of it or none."""
-    # A name of its own: other processes take what begins with a dot for what it is.
-    temporary = path.with_name(f".{path.name}")
-    with temporary.open("w", encoding="utf-8") as file:
-        file.write(json.dumps(content, ensure_ascii=False, indent=2, allow_nan=False) + "\n")
-        file.flush()
+    def _write(self, line: bytes) -> int:
+        """Write a line to the disk; how many names the file has left in its folder."""
+        file = cast(FileIO, self._file)
+        rest = memoryview(line)
+        while rest:
+            rest = rest[file.write(rest) :]
         os.fsync(file.fileno())
-    temporary.replace(path)
+        return os.fstat(file.fileno()).st_nlink
+
+    def collect(self) -> dict[Unit, Rows]:
+        """The units of all processes, once all have written them."""
+        try:
+            self._keep_settings()
+        except OSError as error:
+            raise ConfigurationError(self._unwritable(error)) from error
+        return self.read()
+
+    def _unwritable(self, error: OSError) -> str:
+        return (
+            f"{self.path} cannot be written ({error.strerror}). What was done before is kept: make room, and run the "
+            "same command again."
+        )
 
 
-def _parse(line: bytes) -> tuple[Unit, Rows] | None:
+def _check_plain(path: Path, about: os.stat_result) -> None:
+    if not stat.S_ISREG(about.st_mode):
+        what = "a link" if stat.S_ISLNK(about.st_mode) else "not a file"
+        raise ConfigurationError(
+            f"{path} is {what}, and an audit keeps its samples in plain files of its folder: move it away, or "
+            "choose another folder."
+        )
+
+
+def _lock(path: Path, descriptor: int) -> None:
+    """Refuse to write beside another run; the lock goes with the process, however it ends."""
+    if flock is None:
+        return
     try:
-        content = json.loads(line)
-        return (content["model"], content["template"]), content["samples"]
-    except (ValueError, KeyError, TypeError):
+        flock(descriptor, LOCK_EX | LOCK_NB)
+    except BlockingIOError as error:
+        raise ConfigurationError(
+            f"Another run of this audit is writing {path}: wait for it, or choose another folder."
+        ) from error
+    except OSError:  # some file systems have no locks
+        return
+
+
+def _parse(line: bytes) -> Any:
+    """The content of a line, or `None` where it is not JSON."""
+    try:
+        return json.loads(line)
+    except (ValueError, RecursionError):
         return None
 
 
-def _cut_torn_line(file: Any) -> None:
+def _cut_torn_line(file: FileIO) -> None:
     """Take away what an earlier run wrote of a line before it was killed, at the end of the file."""
     file.seek(0)
-    content = file.read()
+    content = file.readall()
     end = content.rfind(b"\n") + 1
     last = content[content.rfind(b"\n", 0, max(end - 1, 0)) + 1 : end]
     if last and _parse(last) is None:

@@ -1,27 +1,21 @@
-"""Figures as a reader sees them: in tables, with why one is missing, and what they say in a sentence."""
+"""Figures as a reader sees them: in tables, and with why one is missing."""
 
 from __future__ import annotations
 
-import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from string import ascii_lowercase
 from typing import Any
 
-from hf_equi.fairness.figures import FIGURES, MISSING, number
+from hf_equi.fairness.figures import FIGURES, MISSING, figure, interval, number
 
 __all__ = [
     "ALL_FIGURES",
-    "EXACT",
     "LABELS",
     "MAIN_FIGURES",
     "Cell",
     "Column",
-    "Finding",
     "Table",
-    "figure",
-    "finding",
-    "listed",
     "reason",
     "shares_table",
     "table",
@@ -30,13 +24,10 @@ __all__ = [
 LABELS = ("negative", "neutral", "positive")
 """The labels of regard, in the order in which they are shown."""
 
-EXACT = 1e-5
-"""Nats a token: what an exact method stays below in float32."""
-
 _TWO = "needs samples of two demographics"
 _REASONS = {
-    "group_gap": "the model gives no likelihood of a text, for which consistency stands then, or its tokens do not "
-    "exchange the demographics of the prompts",
+    "group_gap": "the model gives no likelihood of a text (read consistency instead), or its tokens do not exchange "
+    "the demographics of the prompts",
     "consistency": "needs coupled samples of two demographics, which the tokens of the model do not exchange",
     "parity_gap": _TWO,
     "control_parity_gap": "needs more samples of one demographic, to halve them",
@@ -110,33 +101,6 @@ class Table:
     notes: tuple[tuple[str, str], ...]
 
 
-@dataclass(frozen=True)
-class Finding:
-    """What the figures of one model say.
-
-    Args:
-        model: Its name.
-        differs: Whether a parity gap beyond chance was found; nothing where none was measured.
-        verdict: The answer in a few words.
-        sentences: The figures behind it.
-    """
-
-    model: str
-    differs: bool | None
-    verdict: str
-    sentences: tuple[str, ...]
-
-
-def listed(names: Sequence[str]) -> str:
-    """Join names as in a sentence.
-
-    Example:
-        >>> listed(["man"]), listed(["man", "woman"]), listed(["Asian", "Black", "White"])
-        ('man', 'man and woman', 'Asian, Black and White')
-    """
-    return " and ".join([*filter(None, [", ".join(names[:-1])]), *names[-1:]])
-
-
 def reason(key: str) -> str:
     """Say why a figure of this name may be missing.
 
@@ -145,12 +109,6 @@ def reason(key: str) -> str:
         'needs samples of two demographics'
     """
     return _REASONS.get(key.removeprefix("masked_").removesuffix("_mean"), "not measured")
-
-
-def figure(model: Mapping[str, Any], key: str) -> float | None:
-    """Return a figure of a model, or nothing where it is missing or no number."""
-    value = model.get(key)
-    return None if value is None or math.isnan(value) else value
 
 
 def table(models: Sequence[Mapping[str, Any]], columns: Sequence[Column], *, upright: bool = False) -> Table:
@@ -186,52 +144,11 @@ def shares_table(models: Sequence[Mapping[str, Any]], prefix: str = "") -> Table
         intervals = model.get(f"{prefix}regard_interval") or {}
         for name, shares in (model.get(f"{prefix}regard") or {}).items():
             bounds = intervals.get(name) or {}
-            cells = [Cell(number(shares.get(label)), _interval(bounds.get(label))) for label in LABELS]
+            cells = [Cell(number(shares.get(label)), interval(bounds.get(label))) for label in LABELS]
             rows.append((f"{model['model']}, {name}", tuple(cells)))
     return Table(
         titles=("Model and demographic", *(label.capitalize() for label in LABELS)), rows=tuple(rows), notes=()
     )
-
-
-def finding(model: Mapping[str, Any], level: float) -> Finding:
-    """Say what the figures of a model mean, no more than they do.
-
-    Args:
-        model: As in the summary of an audit.
-        level: A p-value from which a gap is put down to chance: 1 − confidence.
-    """
-    # With the demographic hidden: what a classifier reads into its name is no difference between the texts.
-    p = figure(model, "masked_parity_gap_p_value")
-    p = figure(model, "parity_gap_p_value") if p is None else p
-    differs = None if figure(model, "parity_gap") is None or p is None else p < level
-    verdict = {None: "Not compared", True: "A difference", False: "No difference shown"}[differs]
-    sentences = list(filter(None, (_parity(model, ""), _parity(model, "masked_"), _exchange(model))))
-    return Finding(str(model["model"]), differs, verdict, tuple(sentences))
-
-
-def _parity(model: Mapping[str, Any], prefix: str) -> str:
-    cell = _cell(model, f"{prefix}parity_gap", {})
-    if cell.value == MISSING:
-        return "" if prefix else f"No parity gap: {reason('parity_gap')}."
-    pair, where = model.get(f"{prefix}parity_gap_pair"), "With the demographic masked" if prefix else "Parity gap"
-    between = "" if prefix or not pair else f" between {listed(pair)}"
-    details = "; ".join(filter(None, [cell.interval, f"p = {number(figure(model, f'{prefix}parity_gap_p_value'))}"]))
-    return f"{where}{between}: {cell.value} ({details})."
-
-
-def _exchange(model: Mapping[str, Any]) -> str:
-    gap, same = figure(model, "group_gap"), figure(model, "consistency")
-    parts = []
-    if gap == 0:
-        parts.append("Exchanging the words does not change the likelihood of its texts.")
-    elif gap is not None:
-        exact = ", which is rounding" if gap <= EXACT else ""
-        size = f"at most {number(gap)} nats a token{exact}"
-        parts.append(f"Exchanging the words changes the likelihood of its texts by {size}.")
-    if same is not None:
-        per_cent = math.floor(round(1000 * same, 6)) / 10  # downwards: 100 % is said of all alone
-        parts.append(f"{per_cent:g} % of coupled texts differ by the exchanged words alone.")
-    return " ".join(parts)
 
 
 def _cell(model: Mapping[str, Any], key: str, letters: dict[str, str]) -> Cell:
@@ -241,11 +158,7 @@ def _cell(model: Mapping[str, Any], key: str, letters: dict[str, str]) -> Cell:
     p, pair = figure(model, f"{key}_p_value"), model.get(f"{key}_pair")
     several = len(model.get("regard") or ()) > 2  # of two demographics there is one pair
     extra = [f"p = {number(p)}" if p is not None else "", "–".join(pair) if pair and several else ""]
-    return Cell(number(value), _interval(model.get(f"{key}_interval")), ", ".join(filter(None, extra)))
-
-
-def _interval(bounds: Iterable[float] | None) -> str:
-    return " to ".join(map(number, bounds)) if bounds else ""
+    return Cell(number(value), interval(model.get(f"{key}_interval")), ", ".join(filter(None, extra)))
 
 
 def _letter(place: int) -> str:

@@ -13,10 +13,13 @@ from typing import TYPE_CHECKING, Any
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from hf_equi.errors import ConfigurationError
-from hf_equi.fairness.figures import MISSING, number
+from hf_equi.fairness import verdicts
+from hf_equi.fairness.figures import MISSING, figure, listed, number
+from hf_equi.fairness.files import write_bytes
 from hf_equi.fairness.report import figures
 from hf_equi.fairness.report.plots import DARK, LIGHT, Series, interval_plot, regard_bars
 from hf_equi.fairness.report.texts import COLUMNS, Moved, template_texts
+from hf_equi.fairness.verdicts import Grade, judge
 
 if TYPE_CHECKING:
     from datasets import Dataset
@@ -24,6 +27,13 @@ if TYPE_CHECKING:
 __all__ = ["PLOTS", "Plot", "write_report"]
 
 Models = Sequence[Mapping[str, Any]]
+_MARKS = {
+    Grade.ALIKE: ("same", "●"),
+    Grade.ALMOST_ALIKE: ("same", "●"),
+    Grade.DIFFERENT: ("differs", "▲"),
+    Grade.NOT_SHOWN: ("unknown", "○"),
+    Grade.UNCLEAR: ("unknown", "◆"),
+}  # class and sign of a verdict
 _KINDS = (("Texts as they are", ""), ("Texts with the demographic masked", "masked_"))
 
 
@@ -56,7 +66,7 @@ def _describe_shares(models: Models, prefix: str = "") -> str:
 def _describe_series(models: Models, series: Sequence[Series]) -> str:
     parts = []
     for model in models:
-        said = ", ".join(f"{item.label} {number(figures.figure(model, item.key))}" for item in series)
+        said = ", ".join(f"{item.label} {number(figure(model, item.key))}" for item in series)
         parts.append(f"{model['model']}: {said}")
     return f"Points with intervals. {'; '.join(parts)}."
 
@@ -141,7 +151,7 @@ def write_report(folder: Path, samples: Dataset, summary: Mapping[str, Any], mov
     pictures = {}
     for plot in PLOTS:
         light = plot.draw(models, plot.title, scheme=LIGHT)
-        (folder / f"{plot.name}.png").write_bytes(light)
+        write_bytes(folder / f"{plot.name}.png", light)
         pictures[plot.name] = {
             "light": _data_uri(light),
             "dark": _data_uri(plot.draw(models, plot.title, scheme=DARK)),
@@ -150,7 +160,7 @@ def write_report(folder: Path, samples: Dataset, summary: Mapping[str, Any], mov
     context = _context(samples, summary, moved)
     page = _environment().get_template("page.html.j2").render(**context, pictures=pictures)
     path = folder / "report.html"
-    path.write_text(page, encoding="utf-8", newline="\n")
+    write_bytes(path, page.encode())
     return path
 
 
@@ -161,14 +171,17 @@ def _context(samples: Dataset, summary: Mapping[str, Any], moved: Moved | None) 
     demographics = list(dict.fromkeys(samples["demographic"]))
     return {
         "heading": _heading(names, demographics),
-        "findings": [figures.finding(model, 1 - confidence) for model in models],
+        "verdicts": [(str(model["model"]), judge(model, 1 - confidence)) for model in models],
+        "marks": _MARKS,
+        "small_gap": verdicts.SMALL_GAP,
+        "high_consistency": verdicts.HIGH_CONSISTENCY,
         "confidence": f"{100 * confidence:g} %",
         "level": f"{1 - confidence:.4g}",
         "resamples": summary.get("resamples"),
         "short": figures.table(models, figures.MAIN_FIGURES),
         "full": figures.table(models, figures.ALL_FIGURES, upright=True),
         "shares": [(kind, figures.shares_table(models, prefix)) for kind, prefix in _KINDS],
-        "no_likelihood": [str(model["model"]) for model in models if figures.figure(model, "group_gap") is None],
+        "no_likelihood": [str(model["model"]) for model in models if figure(model, "group_gap") is None],
         "coupled": len(demographics) > 1,
         "templates": template_texts(samples.select_columns(list(COLUMNS)), names, moved),
         "marked": moved is not None,
@@ -189,7 +202,7 @@ def _heading(models: Sequence[str], demographics: Sequence[str]) -> str:
     """
     who = models[0] if len(models) == 1 else "each model"
     how = "How differently does" if len(demographics) > 1 else "How does"
-    return f"{how} {who} speak of {figures.listed(demographics)}?"
+    return f"{how} {who} speak of {listed(demographics)}?"
 
 
 def _settings(summary: Mapping[str, Any]) -> list[tuple[str, list[str]]]:

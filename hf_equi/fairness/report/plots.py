@@ -22,18 +22,19 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch, Rectangle
 
-from hf_equi.fairness.figures import number
-from hf_equi.fairness.report.figures import EXACT, LABELS, figure, reason
+from hf_equi.fairness.figures import EXACT, MISSING, figure, number
+from hf_equi.fairness.report.figures import LABELS, reason
 
 __all__ = ["DARK", "LIGHT", "Scheme", "Series", "interval_plot", "regard_bars"]
 
 _WIDTH = 4.4  # inches
 _DPI = 200
 _ROW, _HEADER, _SPACE = 1.0, 0.85, 0.5  # of a bar, of a model's name, between models
+_LINE = 0.62  # of a line of a note
 _INCHES = 0.235  # of one row
 _LEAST = 1e-9  # where a logarithmic axis starts
 _SEGMENT = 0.1  # shares below this are too narrow for their number
-_LABEL_WIDTH, _NAME_WIDTH = 14, 38  # letters
+_LABEL_WIDTH, _NAME_WIDTH, _NOTE_WIDTH = 14, 38, 46  # letters
 
 
 @dataclass(frozen=True)
@@ -91,7 +92,7 @@ def regard_bars(models: Sequence[Mapping[str, Any]], title: str, *, prefix: str 
         scheme: The colours.
     """
     names = [list(model.get(f"{prefix}regard") or {}) for model in models]
-    places, height = _places([max(1, len(rows)) for rows in names])
+    places, height = _places([[_ROW] * max(1, len(rows)) for rows in names])
     with style.context("default"):
         canvas, axes = _axes(height, title, scheme, legend_rows=1)
         ticks = {}
@@ -135,14 +136,18 @@ def interval_plot(
         log: Whether the axis is logarithmic; what is smaller than it reaches stands at its left end.
         scheme: The colours.
     """
-    places, height = _places([len(series)] * len(models))
+    notes = [_notes(model, series) for model in models]
+    places, height = _places([[_row_height(note) for note in of] for of in notes])
     with style.context("default"):
         canvas, axes = _axes(height, title, scheme, legend_rows=1)
         _limits(axes, models, series, reach, log)
-        for model, (top, ys) in zip(models, places, strict=True):
+        for model, of, (top, ys) in zip(models, notes, places, strict=True):
             _name(axes, top, model, scheme)
-            for index, (item, y) in enumerate(zip(series, ys, strict=True)):
-                _point(axes, y, model, item, index, scheme)
+            for index, (item, note, y) in enumerate(zip(series, of, ys, strict=True)):
+                if note is None:
+                    _point(axes, y, model, item, index, scheme)
+                else:
+                    _write_note(axes, y, note, scheme)
         axes.set_yticks([])
         axes.set_xlabel(xlabel)
         handles: list[Artist] = [_handle(item, index, scheme) for index, item in enumerate(series)]
@@ -154,15 +159,32 @@ def interval_plot(
         return _png(canvas, axes, handles if len(handles) > 1 else [], scheme)
 
 
-def _places(counts: Sequence[int]) -> tuple[list[tuple[float, list[float]]], float]:
-    """For each model the place of its name and of its rows, downwards from 0; and how far down they reach."""
+def _places(heights: Sequence[Sequence[float]]) -> tuple[list[tuple[float, list[float]]], float]:
+    """For each model the middle of its name and of its rows, downwards from 0; and how far down they reach."""
     places, y = [], 0.0
-    for count in counts:
-        top = y + _HEADER / 2
-        rows = [y + _HEADER + (row + 0.5) * _ROW for row in range(count)]
+    for of in heights:
+        top, rows = y + _HEADER / 2, []
+        y += _HEADER
+        for height in of:
+            rows.append(y + height / 2)
+            y += height
         places.append((top, rows))
-        y += _HEADER + count * _ROW + _SPACE
+        y += _SPACE
     return places, y
+
+
+def _notes(model: Mapping[str, Any], series: Sequence[Series]) -> list[str | None]:
+    """For each figure why the model has none, each reason once; nothing where it has one."""
+    notes: list[str | None] = []
+    for item in series:
+        why = "\n".join(textwrap.wrap(f"{MISSING} {reason(item.key)}", _NOTE_WIDTH))
+        notes.append(None if figure(model, item.key) is not None else "" if why in notes else why)
+    return notes
+
+
+def _row_height(note: str | None) -> float:
+    """Room for a point, or for all lines of a note."""
+    return _ROW if note is None else max(_ROW, (note.count("\n") + 1) * _LINE) if note else 0.0
 
 
 def _axes(height: float, title: str, scheme: Scheme, legend_rows: int) -> tuple[FigureCanvasAgg, Axes]:
@@ -211,13 +233,13 @@ def _bar(axes: Axes, y: float, shares: Mapping[str, float], scheme: Scheme) -> N
         left += share
 
 
+def _write_note(axes: Axes, y: float, note: str, scheme: Scheme) -> None:
+    text = axes.text(0, y, note, transform=axes.get_yaxis_transform(), va="center", fontsize=8, style="italic")
+    text.set(color=scheme.ink, bbox=_backing(scheme))
+
+
 def _point(axes: Axes, y: float, model: Mapping[str, Any], item: Series, index: int, scheme: Scheme) -> None:
-    value = figure(model, item.key)
-    if value is None:
-        why = "\n".join(textwrap.wrap(f"– {reason(item.key)}", 46)) if index == 0 else ""
-        text = axes.text(0, y, why, transform=axes.get_yaxis_transform(), va="center", fontsize=8, style="italic")
-        text.set(color=scheme.ink, bbox=_backing(scheme))
-        return
+    value = float(model[item.key])
     floor = model.get(f"{item.floor}_interval") if item.floor else None
     if floor:
         band = _floor_patch(scheme, (0, y - 0.38), floor[1], 0.76)

@@ -20,6 +20,22 @@ __all__ = ["Evaluation", "read_evaluation"]
 
 SUMMARY = "summary.json"
 _PARTS = {"models", "settings", "confidence"}
+_MODEL = {"name": str, "class": str, "base_class": str, "dtype": str, "weights": str}
+_SHAPE = {
+    "models": [{"model": str}],
+    "settings": {
+        "prompts": [str],
+        "demographics": [str],
+        "samples_per_prompt": int,
+        "seed": int,
+        "decoding": dict,
+        "scorer": dict,
+        "group": dict,
+        "models": [_MODEL],
+    },
+    "confidence": float,
+}
+"""What a card reads of a summary, beside the figures: a type, a list of what there may be any number of, or keys."""
 FIGURES = {
     "mean_regard": "Mean regard",
     "parity_gap": "Parity gap",
@@ -30,6 +46,7 @@ FIGURES = {
     "perplexity": "Perplexity of its texts under the base",
 }
 """The figures of an audit that a card has, by what the audit calls them."""
+_NONE = "–"
 _SETTINGS = ("method", "average", "beam_length", "action")
 
 
@@ -75,8 +92,9 @@ class Evaluation:
         ]
 
     def rows(self) -> list[tuple[str, str, str]]:
-        """Title, the base's figure and the model's, each with its interval."""
-        return [
+        """Title, the base's figure and the model's, each with its interval; first what they say together."""
+        verdicts = [("Verdict", _verdict(self.base_figures), _verdict(self.figures))]
+        return [row for row in verdicts if row[2] != _NONE] + [
             (title, _cell(self.base_figures, key), _cell(self.figures, key))
             for key, title in FIGURES.items()
             if self.figures.get(key) is not None
@@ -126,7 +144,7 @@ def _read(audit: str | Path | Mapping[str, Any]) -> tuple[str, Mapping[str, Any]
     if isinstance(audit, Mapping):
         if missing := sorted(_PARTS - set(audit)):
             raise ConfigurationError(f"audit= is no summary of an audit: it lacks {', '.join(missing)}")
-        return "The audit", audit
+        return "The audit", _checked("audit=", audit)
     if not isinstance(audit, str | os.PathLike):
         raise ConfigurationError(
             f"audit={audit!r} is no audit: pass the folder that hf-equi audit wrote, or its summary"
@@ -134,15 +152,55 @@ def _read(audit: str | Path | Mapping[str, Any]) -> tuple[str, Mapping[str, Any]
     path = Path(audit)
     path = path / SUMMARY if path.is_dir() else path
     try:
-        summary = json.loads(path.read_text(encoding="utf-8"))
+        summary = json.loads(path.read_bytes())
         complete = isinstance(summary, dict) and set(summary) >= _PARTS
-    except (OSError, ValueError, TypeError):
+    except (OSError, ValueError, TypeError, RecursionError):
         complete = False
     if not complete:
         raise ConfigurationError(
             f"{audit} holds no finished audit (no {SUMMARY} of one): run hf-equi audit --model ... --out {audit}"
         )
-    return f"The audit {audit}", summary
+    return f"The audit {audit}", _checked(str(path), summary)
+
+
+def _checked(where: str, summary: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The summary, if it is one to read a card's figures from."""
+    fault = _misfit(summary, _SHAPE, "the summary") or next(filter(None, map(_wrong_figure, summary["models"])), "")
+    for entry in [] if fault else summary["settings"]["models"]:
+        if not isinstance(getattr(torch, entry["dtype"], None), torch.dtype):
+            fault = f"{entry['dtype']!r} is not a dtype"
+    if fault:
+        raise ConfigurationError(f"{where} is damaged ({fault}): run hf-equi audit again, which draws no text anew")
+    return summary
+
+
+def _misfit(value: Any, shape: Any, name: str) -> str:
+    """Where a value has another shape; nothing where it fits."""
+    kind = shape if isinstance(shape, type) else type(shape)
+    if not _is(value, kind):
+        return f"{name} is not a {kind.__name__}"
+    parts: list[tuple[Any, Any, str]] = []
+    if isinstance(shape, list):
+        parts = [(item, shape[0], f"an item of {name}") for item in value]
+    elif isinstance(shape, dict):
+        parts = [(value.get(key), part, f"{key} of {name}") for key, part in shape.items()]
+    return next(filter(None, (_misfit(*part) for part in parts)), "")
+
+
+def _is(value: Any, kind: type) -> bool:
+    known: dict[type, Any] = {float: int | float, dict: Mapping}
+    return isinstance(value, known.get(kind, kind)) and not isinstance(value, bool)
+
+
+def _wrong_figure(entry: Mapping[str, Any]) -> str:
+    """Which of the figures of a model cannot stand in a card."""
+    for key in FIGURES:
+        value, interval = entry.get(key), entry.get(f"{key}_interval")
+        bounds = interval if isinstance(interval, list | tuple) and len(interval) == 2 else [interval]
+        if not (value is None or (_is(value, float) and (interval is None or all(_is(end, float) for end in bounds)))):
+            return f"{key} of {entry['model']} is {value!r:.40}, {interval!r:.40}"
+    verdict = entry.get("verdict")
+    return "" if verdict is None else _misfit(verdict, {"headline": str}, f"the verdict of {entry['model']}")
 
 
 def _matching(where: str, entries: list[dict[str, Any]], model: Any) -> list[dict[str, Any]]:
@@ -176,9 +234,15 @@ def _described(entry: Mapping[str, Any]) -> str:
     return f"{entry['class']}{method}"
 
 
+def _verdict(figures: Mapping[str, Any] | None) -> str:
+    """In words, as the audit wrote it; hf_equi 0.1 wrote none."""
+    headline = ((figures or {}).get("verdict") or {}).get("headline")
+    return _NONE if headline is None else " ".join(headline.replace("|", "/").split())
+
+
 def _cell(figures: Mapping[str, Any] | None, key: str) -> str:
     if figures is None or figures.get(key) is None:
-        return "–"
+        return _NONE
     interval = figures.get(f"{key}_interval")
     bounds = "" if interval is None else f" ({_number(interval[0])} to {_number(interval[1])})"
     return _number(figures[key]) + bounds

@@ -5,6 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from typing import Any, ClassVar
 
+from hf_equi.models.cards.markdown import plain
 from hf_equi.models.cards.measuring import Probe
 from hf_equi.symmetrizers import MethodText
 
@@ -53,7 +54,7 @@ class CardKind(ABC):
     def group_text(self, model: Any) -> str:
         """The group, in Markdown."""
         group = model.group
-        return f"`{group!r}`, {group.order} elements: {', '.join(group.names)}."
+        return f"`{group!r}`, {group.order} elements: {', '.join(map(plain, group.names))}."
 
     def guarantee(self, model: Any) -> str:
         """What the model is equivariant to, in a sentence or two."""

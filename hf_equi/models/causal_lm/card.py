@@ -52,8 +52,8 @@ class EquizeroLMCard(CausalLMCard):
 
     def config_settings(self, model: Any) -> dict[str, Any]:
         """With the loss, where it has a name."""
-        scorer = model.config.scorer_settings
-        loss = "a callable, not stored" if scorer is None else f"RegardScorer({scorer['name']!r})"
+        scorer = model.config.stored_scorer
+        loss = "not stored" if scorer is None else f"RegardScorer({scorer['name']!r})"
         return {**super().config_settings(model), "loss": loss}
 
     def probe(self, model: Any) -> Probe:
@@ -80,6 +80,6 @@ class EquizeroLMCard(CausalLMCard):
 
     def usage(self, model: Any, place: str) -> str:
         """As of an EquiLM, with a loss where none is stored."""
-        if model.config.scorer_settings is None:  # any function from texts to a tensor of losses will do
+        if model.config.stored_scorer is None:  # any function from texts to a tensor of losses will do
             place = f'{place}, scorer=hf_equi.RegardScorer("demo")'
         return super().usage(model, place)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any, ClassVar
 
 from huggingface_hub.dataclasses import strict
@@ -25,7 +26,8 @@ class EquizeroLMConfig(EquiLMConfig):
         action (`str`, *optional*, defaults to `"tokens"`):
             What the search acts on: `"tokens"` or `"words"`.
         scorer_settings (`dict`, *optional*):
-            Of a `RegardScorer`, as `RegardScorer.settings` gives them. Other scorers are not stored.
+            Of a `RegardScorer`, as `RegardScorer.settings` gives them. Other scorers are not stored, and neither is
+            the place of one in a folder.
 
     Raises:
         ConfigurationError: As `EquiLMConfig`, and for a beam length below 1, another action or another method.
@@ -44,6 +46,19 @@ class EquizeroLMConfig(EquiLMConfig):
     beam_length: int = 5
     action: str = "tokens"
     scorer_settings: dict[str, Any] | None = None
+
+    @property
+    def stored_scorer(self) -> dict[str, Any] | None:
+        """What a checkpoint holds of the scorer: nothing of a folder of this machine, as nobody else has that."""
+        settings = self.scorer_settings
+        return None if settings is None or Path(settings["name"]).is_absolute() else settings
+
+    def to_diff_dict(self) -> dict[str, Any]:
+        """What is stored."""
+        stored = super().to_diff_dict()
+        if self.stored_scorer is None:
+            stored.pop("scorer_settings", None)
+        return stored
 
     def _check(self) -> None:
         check_search(None, self.beam_length, self.action)

@@ -114,14 +114,30 @@ class EquizeroLM(EquiLM):
         if isinstance(self._scorer, RegardScorer):  # whose classifier may have been trained since it was set
             self.config.scorer_settings = self._scorer.settings
 
-    def _check_public(self) -> None:
-        name = (self.config.scorer_settings or {}).get("name", "")
-        if Path(name).is_absolute():
-            raise ConfigurationError(
-                f"The scorer is the folder {name}, which nobody else has, and the config would name it. Put it on the "
-                'Hub and load it from there, lm.scorer = RegardScorer("me/scorer"), or set a function, which is not '
-                "stored: who loads the model passes scorer="
+    def _save(self, folder: Path, *args: Any, **kwargs: Any) -> None:
+        super()._save(folder, *args, **kwargs)
+        if (name := self._scorer_folder) is not None:
+            warnings.warn(
+                f"The scorer is the folder {name} of this machine, which the checkpoint does not name. Who loads the "
+                "model passes scorer=.",
+                HfEquiWarning,
+                stacklevel=3,
             )
+
+    def _check_public(self) -> None:
+        if (name := self._scorer_folder) is not None:
+            raise ConfigurationError(
+                f"The scorer is the folder {name}, which nobody else has. Put it on the Hub and load it from there, "
+                'lm.scorer = RegardScorer("me/scorer"), or set a function, which is not stored: who loads the model '
+                "passes scorer="
+            )
+
+    @property
+    def _scorer_folder(self) -> str | None:
+        """Where the scorer is on this machine, if it is not on the Hub."""
+        return (
+            None if self.config.stored_scorer == self.config.scorer_settings else self.config.scorer_settings["name"]
+        )
 
     def _read_prompts(self, inputs: torch.Tensor | None, kwargs: dict[str, Any]) -> torch.Tensor:
         for name in ("custom_generate", "assistant_model"):

@@ -18,14 +18,14 @@ from hf_equi.bases.weight_marks import mark_weights, weights_changed
 from hf_equi.errors import ConfigurationError
 from hf_equi.models.cards.kinds import CardKind
 from hf_equi.models.cards.writing import TAGS, make_card, read_previous
+from hf_equi.models.hub.contents import LOADER, list_files
 from hf_equi.models.hub.loading import LoadingMixin
-from hf_equi.models.hub.uploading import HUB_KEYWORDS, list_files, upload
+from hf_equi.models.hub.staging import staged
+from hf_equi.models.hub.uploading import HUB_KEYWORDS, upload
 from hf_equi.models.peft.bases import describe_adapter, noted_adapters
 
 __all__ = ["CheckpointMixin"]
 
-LOADER = "import_hf_equi.py"
-"""The module that lets the Auto classes load a checkpoint before `import hf_equi`, with `trust_remote_code=True`."""
 _LOADER_TEXT = '''\
 """This checkpoint needs the package {root}: `pip install {root}`, then `import {root}` first."""
 
@@ -81,6 +81,12 @@ class CheckpointMixin(LoadingMixin):
     def _save_companions(self, folder: Path) -> None:
         """Save what prepares the inputs of the model: nothing, by default."""
 
+    def companion_files(self) -> tuple[str, ...]:
+        """The names of the files that prepare the inputs of the model in a checkpoint."""
+        with tempfile.TemporaryDirectory() as folder:
+            self._save_companions(Path(folder))
+            return list_files(Path(folder))
+
     def save_pretrained(
         self, save_directory: str | os.PathLike[str], *args: Any, save_base: bool = True, **kwargs: Any
     ) -> None:
@@ -92,7 +98,8 @@ class CheckpointMixin(LoadingMixin):
             save_base: `False` stores no weights, only the base's name and revision on the Hub, from where
                 `from_pretrained` loads them. It is for bases as they were loaded, by name, through `symmetrize`.
             **kwargs: As in transformers. With `push_to_hub=True` what `push_to_hub` takes too, and `repo_id`, by
-                default the folder's name; the folder gets the card, and all of it that is a checkpoint's goes out.
+                default the folder's name. The folder gets the card too. What this call writes goes out, and nothing
+                else that the folder holds.
 
         Raises:
             ConfigurationError: For `save_base=False` and a base that `symmetrize` has not loaded from the Hub, or
@@ -156,9 +163,11 @@ class CheckpointMixin(LoadingMixin):
         self._check_unchanged()
         about["token"] = hub.get("token")
         card = self.make_card(folder / REPOCARD_NAME, save_base, repo_id=repo_id, **about)
-        self._save(folder, *args, **kwargs)
-        (folder / REPOCARD_NAME).write_text(card, encoding="utf-8")
-        return upload(folder, list_files(folder), repo_id, **hub)
+        with staged(folder) as new:
+            self._save(new, *args, **kwargs)
+            (new / REPOCARD_NAME).write_text(card, encoding="utf-8")
+            written = list_files(new)
+        return upload(folder, written, repo_id, **hub)
 
     def make_card(self, before: Path, save_base: bool = True, **about: Any) -> str:
         """The text of the model's card.

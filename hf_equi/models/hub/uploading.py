@@ -1,49 +1,23 @@
-"""What of a checkpoint goes to the Hub, and how: all of it by one commit, or nothing."""
+"""How files go to the Hub: all of them by one commit, or none."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any
 
 from huggingface_hub import CommitInfo, CommitOperationAdd, CommitOperationDelete, HfApi
 
-from hf_equi.errors import ConfigurationError, PublishingError
+from hf_equi.errors import PublishingError
 
-__all__ = ["HUB_KEYWORDS", "list_files", "upload"]
+__all__ = ["HUB_KEYWORDS", "upload"]
 
 HUB_KEYWORDS = ("private", "token", "revision", "create_pr", "commit_message", "commit_description")
 """What `push_to_hub` of transformers takes of the repository and the commit."""
 
-# What a Trainer leaves beside a model.
-_LEFT_OUT = (
-    *("checkpoint-*/*", "last-checkpoint/*", "runs/*", "logs/*", "training_args.bin", "trainer_state.json"),
-    *("optimizer.*", "scheduler.pt", "scaler.pt", "rng_state*.pth", "__pycache__/*", ".*", ".*/*"),
-)
-_PICKLES = frozenset({".bin", ".ckpt", ".distcp", ".joblib", ".pickle", ".pkl", ".pt", ".pth"})
 _WEIGHTS = ("*.safetensors", "*.safetensors.index.json", "pytorch_model*.bin", "pytorch_model.bin.index.json")
-
-
-def list_files(folder: Path) -> tuple[str, ...]:
-    """The files of a checkpoint, as they are named in a repository, in alphabetical order.
-
-    What a `Trainer` keeps for itself is left out, and so are hidden files.
-
-    Args:
-        folder: The checkpoint.
-
-    Raises:
-        ConfigurationError: For a pickle, which runs code on whoever loads it.
-    """
-    found = sorted(path.relative_to(folder) for path in folder.rglob("*") if path.is_file())
-    kept = [path for path in found if not any(_matches(path, pattern) for pattern in _LEFT_OUT)]
-    pickles = [path.as_posix() for path in kept if path.suffix.lower() in _PICKLES]
-    if pickles:
-        raise ConfigurationError(
-            f"{folder} holds {', '.join(pickles)}: files of this kind may run code on whoever loads them, and hf_equi "
-            "publishes safetensors alone. Delete them, or move them away."
-        )
-    return tuple(path.as_posix() for path in kept)
+"""The weights that a repository may have at its top, whichever library put them there."""
 
 
 def upload(
@@ -119,12 +93,6 @@ def _commit(
 def _stale(api: HfApi, repo_id: str, revision: str | None, added: Sequence[CommitOperationAdd]) -> list[str]:
     """Weights in a repository that the new ones do not replace."""
     there = set(api.list_repo_files(repo_id, revision=revision)) - {one.path_in_repo for one in added}
-    return sorted(name for name in there if any(_matches(Path(name), pattern) for pattern in _WEIGHTS))
-
-
-def _matches(path: Path, pattern: str) -> bool:
-    """Whether a pattern names a file at the top of a folder or, with `/*`, all that is in one of its folders."""
-    inside = len(path.parts) > 1
-    if inside != pattern.endswith("/*"):
-        return False
-    return Path(path.parts[0]).match(pattern.removesuffix("/*"))
+    return sorted(
+        name for name in there if "/" not in name and any(fnmatchcase(name, pattern) for pattern in _WEIGHTS)
+    )

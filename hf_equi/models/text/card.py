@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 from abc import abstractmethod
 from collections.abc import Sequence
 from functools import cache
@@ -14,12 +13,12 @@ from hf_equi.groups import DemographicGroup
 from hf_equi.groups.demographic import preset_names
 from hf_equi.groups.equality import EqualityFactor
 from hf_equi.models.cards.kinds import BASE, CardKind
+from hf_equi.models.cards.markdown import plain
 
 __all__ = ["CHOICE", "SHOWN", "TOKENS", "TextCard", "code_lines", "quoted"]
 
 SHOWN = 12
 """Longer lists are folded."""
-_MARKDOWN = re.compile(r"[\\`*_<>#|$&~\[\]]")
 
 _LEXICAL = (
     "**A lexical symmetry, not a causal one.** It is about the words listed above and what the model does when they "
@@ -68,13 +67,13 @@ class TextCard(CardKind):
         for factor in group.factors:
             name = _preset_of(factor)
             preset = f" (the preset `{name}` of hf_equi)" if name else ""
-            parts.append(f"**{', '.join(map(_plain, factor.names))}**{preset}")
-            parts.append(_fold([" → ".join(map(_plain, words)) for words in factor.sets], "sets of words"))
+            parts.append(f"**{', '.join(map(plain, factor.names))}**{preset}")
+            parts.append(_fold([" → ".join(map(plain, words)) for words in factor.sets], "sets of words"))
             for kind, words in (("neutral", factor.neutral), ("general", factor.general)):
                 if words is not None:
                     other = "general" if kind == "neutral" else "neutral"
                     parts.append(f"Words that are {kind}; all words beside are {other}:")
-                    parts.append(_fold([", ".join(map(_plain, words))], f"{len(words)} {kind} words", len(words)))
+                    parts.append(_fold([", ".join(map(plain, words))], f"{len(words)} {kind} words", len(words)))
         return "\n\n".join([*parts, *self._coverage(model)])
 
     def _coverage(self, model: Any) -> list[str]:
@@ -87,7 +86,7 @@ class TextCard(CardKind):
         lines = [f"{' and '.join(moved)} move."]
         if missing:
             lines.append("Sets that do not move, as no form of them is one token on every side:")
-            names = ["/".join(map(_plain, words)) for words in sorted(missing, key=order.index)]
+            names = ["/".join(map(plain, words)) for words in sorted(missing, key=order.index)]
             lines.append(_fold([", ".join(names)], f"{len(names)} sets", len(names)))
         return lines
 
@@ -134,11 +133,6 @@ def code_lines(*lines: str) -> str:
 def quoted(text: str) -> str:
     """A string as Python and JSON write it."""
     return json.dumps(text, ensure_ascii=False)
-
-
-def _plain(text: str) -> str:
-    """A word as it is: nothing of it is Markdown."""
-    return _MARKDOWN.sub(r"\\\g<0>", " ".join(text.split()))
 
 
 def _fold(items: Sequence[str], title: str, count: int | None = None) -> str:

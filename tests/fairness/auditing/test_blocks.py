@@ -23,11 +23,28 @@ def test_a_template_without_the_place_has_one_prompt() -> None:
 
 
 @pytest.mark.parametrize(
+    "template",
+    [
+        "<end>user\n\tthe {demographic} worked as\r\n<end>",
+        "\u0645\u06cc\u200c\u06af\u0648\u06cc\u062f {demographic} \U0001f469\u200d\U0001f52c",
+        "{demographic}\x00\x1b\u2028\u202e",
+        "\n",
+    ],
+    ids=["chat", "joiners", "controls", "blank"],
+)
+def test_whatever_a_tokenizer_reads_is_a_prompt(template) -> None:
+    (block,) = make_blocks([template], GENDER, tokenizer())
+    assert block.prompts[0] == template.replace("{demographic}", "man")
+    assert block.tokens[0] == tuple(tokenizer()(block.prompts[0])["input_ids"])
+
+
+@pytest.mark.parametrize(
     ("prompts", "message"),
     [
         ([], "No prompts: pass templates"),
         ("the {demographic}", "received the string"),
-        (["the man", " "], "Prompt 1 is ' '"),
+        (["the man", ""], "Prompt 1 is ''"),
+        (["the man \udc80"], r"'the man \\udc80' holds half of a character"),
         ([3], "Prompt 0 is 3"),
         (["the man", "the man"], "'the man' is there twice"),
     ],

@@ -10,9 +10,12 @@ import torch
 from peft import get_peft_model
 from small_adapters import layers
 from small_models import BOTH, GENDER, base_model, tokenizer
+from tokenizers import decoders, normalizers, pre_tokenizers
+from transformers import AutoTokenizer, ByT5Tokenizer, PreTrainedTokenizerBase
 
 import hf_equi
-from hf_equi.fairness.auditing.fingerprints import describe_model, describe_scorer
+from hf_equi.bases.embedded import embedded_folder
+from hf_equi.fairness.auditing.fingerprints import describe_model, describe_scorer, describe_tokenizer
 from hf_equi.generation.scorers import SubjectMask
 from hf_equi.models.text.fingerprint import weights_fingerprint
 
@@ -71,4 +74,47 @@ def test_scorers_are_told_apart(regard) -> None:
 def test_the_weights_of_a_scorer_count(regard) -> None:
     first, second = regard(), regard()
     first.model, second.model = torch.nn.Linear(2, 2), torch.nn.Linear(2, 2)
+    assert describe_scorer(first, {}) != describe_scorer(second, {})
+
+
+def other_rules(part: str, value: object) -> PreTrainedTokenizerBase:
+    """The tokenizer of these tests with another part, and the same vocabulary."""
+    made = copy.deepcopy(tokenizer())
+    setattr(made.backend_tokenizer, part, value)
+    assert made.get_vocab() == tokenizer().get_vocab()
+    return made
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        lambda: other_rules("normalizer", normalizers.Lowercase()),
+        lambda: other_rules("pre_tokenizer", pre_tokenizers.ByteLevel(add_prefix_space=True)),
+        lambda: other_rules("decoder", decoders.Fuse()),
+        lambda: AutoTokenizer.from_pretrained(embedded_folder("demo_lm")),
+    ],
+    ids=["normalizer", "pre_tokenizer", "decoder", "vocabulary"],
+)
+def test_a_tokenizer_is_known_by_how_it_reads_and_writes(other) -> None:
+    assert describe_tokenizer(other()) != describe_tokenizer(tokenizer())
+
+
+def test_a_tokenizer_is_the_same_wherever_it_lies_and_however_it_was_called(tmp_path) -> None:
+    described = describe_tokenizer(tokenizer())
+    json.dumps(described)
+    tokenizer().save_pretrained(tmp_path)
+    loaded = AutoTokenizer.from_pretrained(tmp_path)
+    loaded(["the man", "he"], padding=True, truncation=True, max_length=1)
+    assert describe_tokenizer(loaded) == described
+
+
+def test_a_tokenizer_in_python_is_known_by_its_settings() -> None:
+    first, same, second = (ByT5Tokenizer(extra_ids=0, do_x=value) for value in (1, 1, 2))
+    assert first.get_vocab() == second.get_vocab()
+    assert describe_tokenizer(first) == describe_tokenizer(same) != describe_tokenizer(second)
+
+
+def test_the_tokenizer_of_a_scorer_counts(regard) -> None:
+    first, second = regard(), regard()
+    first.tokenizer, second.tokenizer = tokenizer(), other_rules("normalizer", normalizers.Lowercase())
     assert describe_scorer(first, {}) != describe_scorer(second, {})

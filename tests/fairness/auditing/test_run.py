@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import json
 import signal
 import subprocess
@@ -11,6 +12,7 @@ from typing import Any
 import pytest
 from children import python_with_transformers
 from small_models import GENDER, base_model, tokenizer
+from tokenizers import normalizers
 
 import hf_equi
 from hf_equi.errors import ConfigurationError
@@ -26,8 +28,8 @@ def models() -> dict[str, Any]:
 
 
 def run(scorer: Any, out: Path | None = None, prompts: Any = TEMPLATES, **settings: Any) -> AuditResult:
-    settings = {"seed": 5, "max_new_tokens": 4, "resamples": 20, **settings}
-    return audit(models(), tokenizer(), GENDER, prompts, scorer, 3, out=out, **settings)
+    settings = {"tokenizer": tokenizer(), "seed": 5, "max_new_tokens": 4, "resamples": 20, **settings}
+    return audit(models(), group=GENDER, prompts=prompts, scorer=scorer, samples_per_prompt=3, out=out, **settings)
 
 
 def files(folder: Path) -> dict[str, bytes]:
@@ -147,11 +149,60 @@ def test_work_of_other_processes_is_taken_over(regard, tmp_path, uninterrupted) 
     assert files(tmp_path) == uninterrupted
 
 
+def test_prompts_of_a_chat_go_through_and_are_kept_as_they_are(regard, tmp_path) -> None:
+    prompts = ["<end>user\n\tthe {demographic} was\r\n<end>", "\u0645\u06cc\u200c {demographic}\u2028\x1b[2J"]
+    first, again = (run(regard(), tmp_path, prompts=prompts) for _ in range(2))
+    assert (first.drawn, again.drawn) == (24, 0)
+    assert list(again.samples) == list(first.samples)
+    for row in first.samples:
+        assert row["prompt"] == row["template"].replace("{demographic}", row["demographic"])
+        assert row["text"].startswith(row["prompt"])
+    assert json.loads((tmp_path / "settings.json").read_text(encoding="utf-8"))["prompts"] == prompts
+    assert {one["consistency"] for one in first.summary["models"][1:]} == {1.0}
+
+
+def test_a_unit_that_was_cut_is_refused_by_its_line(regard, tmp_path) -> None:
+    run(regard(), tmp_path)
+    path = tmp_path / "samples-0.jsonl"
+    lines = path.read_text(encoding="utf-8").split("\n")
+    unit = json.loads(lines[2])
+    lines[2] = json.dumps({**unit, "samples": unit["samples"][:3]})
+    path.write_text("\n".join(lines), encoding="utf-8")
+    with pytest.raises(ConfigurationError, match=r"Line 3 of .*samples-0\.jsonl is damaged \(it has 3 samples of 6\)"):
+        run(regard(), tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("place", "safe"),
+    [
+        ("report.write_report", "figures"),
+        ("auditing.run.write_parquet", "figures"),
+        ("auditing.run.write_json", "texts"),
+    ],
+)
+def test_a_full_disk_leaves_what_is_done(regard, tmp_path, monkeypatch, uninterrupted, place, safe) -> None:
+    def full(*_: object, **__: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(f"hf_equi.fairness.{place}", full)
+        with pytest.raises(
+            ConfigurationError, match=rf"its {safe}.* safe in .*\(No space left on device\): make room"
+        ):
+            run(regard(), tmp_path)
+    result = run(regard(), tmp_path)
+    assert (result.drawn, files(tmp_path)) == (0, uninterrupted)
+
+
 def test_a_folder_of_another_audit_is_refused(regard, uninterrupted, whole) -> None:
     with pytest.raises(ConfigurationError, match=r"other settings \(seed\)"):
         run(regard(), whole, seed=6)
     with pytest.raises(ConfigurationError, match=r"other settings \(prompts, decoding\)"):
         run(regard(), whole, prompts=TEMPLATES[:1], top_k=3)
+    other = copy.deepcopy(tokenizer())
+    other.backend_tokenizer.normalizer = normalizers.Lowercase()
+    with pytest.raises(ConfigurationError, match=r"other settings \(tokenizer\)"):
+        run(regard(), whole, tokenizer=other)
     assert files(whole) == uninterrupted
 
 

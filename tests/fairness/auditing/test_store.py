@@ -3,18 +3,23 @@
 from __future__ import annotations
 
 import json
+from io import FileIO
 from pathlib import Path
 
 import pytest
 
 from hf_equi.errors import ConfigurationError
-from hf_equi.fairness.auditing.store import SETTINGS, FolderStore, MemoryStore, write_json
+from hf_equi.fairness.auditing.store import SETTINGS, FolderStore, MemoryStore
 
 ROWS = [{"text": "a ä\u2028\n", "nll": 0.1 + 0.2, "gap": None}]
 
 
+def fault(unit: object) -> str:
+    return "" if isinstance(unit, dict) and unit.get("samples") else "no samples"
+
+
 def store(folder: Path, process: int = 0, **settings: object) -> FolderStore:
-    return FolderStore(folder, {"seed": 1, "prompts": ["a", "b"], **settings}, process)
+    return FolderStore(folder, {"seed": 1, "prompts": ["a", "b"], **settings}, process, fault)
 
 
 def test_units_are_found_again_by_any_number_of_processes(tmp_path) -> None:
@@ -24,7 +29,7 @@ def test_units_are_found_again_by_any_number_of_processes(tmp_path) -> None:
     assert found == {("base", str(process)): ROWS for process in range(3)}
 
 
-@pytest.mark.parametrize("torn", [b'{"model": "base", "templ', b"\0\0\0\n", b'{"model": "base"}\n', b"[]"])
+@pytest.mark.parametrize("torn", [b'{"model": "base", "templ', b"\0\0\0\n", b"[" * 9999 + b"\n", b"[]"])
 def test_a_last_line_that_was_cut_short_is_left_out_and_then_taken_away(tmp_path, torn) -> None:
     store(tmp_path).append(("base", "a"), ROWS)
     store(tmp_path, 1).append(("base", "b"), ROWS)
@@ -46,11 +51,18 @@ def test_a_file_that_was_cut_in_its_first_line_begins_anew(tmp_path) -> None:
     assert one.read() == {("base", "a"): ROWS}
 
 
-def test_damage_within_a_file_is_named(tmp_path) -> None:
+@pytest.mark.parametrize("damage", [b"damage", b"null", b"[]", b'{"model": "base", "template": "b", "samples": []}'])
+@pytest.mark.parametrize("last", [False, True])
+def test_damage_is_named(tmp_path, damage, last) -> None:
+    """A line that is whole was not cut short, and if it is no unit either, somebody changed it."""
     one = store(tmp_path)
     one.append(("base", "a"), ROWS)
-    one.path.write_bytes(b"damage\n" + one.path.read_bytes())
-    with pytest.raises(ConfigurationError, match=r"Line 1 of .*samples-0\.jsonl is damaged: delete that line"):
+    lines = [damage + b"\n", one.path.read_bytes()]
+    one.path.write_bytes(b"".join(lines[::-1] if last else lines))
+    if last and damage in {b"damage", b"null"}:
+        assert set(one.read()) == {("base", "a")}
+        return
+    with pytest.raises(ConfigurationError, match=rf"Line {1 + last} of .*samples-0\.jsonl is damaged \(no samples\)"):
         one.read()
 
 
@@ -64,7 +76,10 @@ def test_other_settings_are_refused_by_name(tmp_path) -> None:
 
 def test_a_folder_with_something_else_is_refused(tmp_path) -> None:
     (tmp_path / "letter.txt").write_text("dear")
-    with pytest.raises(ConfigurationError, match=r"holds 'letter\.txt' and no audit: choose an empty or a new one"):
+    with pytest.raises(
+        ConfigurationError,
+        match=r"holds 'letter\.txt' and no settings\.json of an audit: choose an empty or a new one",
+    ):
         store(tmp_path)
     assert [item.name for item in tmp_path.iterdir()] == ["letter.txt"]
 
@@ -91,11 +106,82 @@ def test_only_the_first_process_writes_the_settings(tmp_path) -> None:
         store(tmp_path, 1, seed=2)
 
 
-def test_json_is_written_whole(tmp_path) -> None:
-    write_json(tmp_path / "a.json", {"a": "ä"})
-    with pytest.raises(ValueError, match="JSON compliant"):
-        write_json(tmp_path / "a.json", {"a": float("nan")})
-    assert json.loads((tmp_path / "a.json").read_text(encoding="utf-8")) == {"a": "ä"}
+@pytest.mark.parametrize("process", [0, 3])
+def test_a_link_in_the_place_of_samples_is_refused_and_its_target_stays(tmp_path, process) -> None:
+    folder, letter = tmp_path / "audit", tmp_path / "letter"
+    letter.write_text("dear\nJ")
+    before = (store(folder), store(folder, process))[1]
+    (folder / f"samples-{process}.jsonl").symlink_to(letter)
+    for use in (lambda: store(folder), before.read, lambda: before.append(("a", "b"), ROWS)):
+        with pytest.raises(ConfigurationError, match=rf"samples-{process}\.jsonl is a link, and .*: move it away"):
+            use()
+    assert letter.read_text() == "dear\nJ"
+
+
+def test_what_is_not_a_file_is_refused(tmp_path) -> None:
+    (tmp_path / "samples-0.jsonl").mkdir(parents=True)
+    (tmp_path / SETTINGS).write_text('{"seed": 1, "prompts": ["a", "b"]}')
+    with pytest.raises(ConfigurationError, match=r"samples-0\.jsonl is not a file"):
+        store(tmp_path)
+
+
+def test_two_runs_do_not_write_one_file(tmp_path) -> None:
+    first, second, other = store(tmp_path), store(tmp_path), store(tmp_path, 1)
+    with first.writing():
+        first.append(("base", "a"), ROWS)
+        with pytest.raises(ConfigurationError, match=r"Another run of this audit is writing .*samples-0\.jsonl: wait"):
+            second.append(("base", "b"), ROWS)
+        other.append(("base", "b"), ROWS)
+    second.append(("base", "c"), ROWS)
+    assert set(first.read()) == {("base", "a"), ("base", "b"), ("base", "c")}
+
+
+def test_of_two_audits_that_begin_at_once_one_has_the_folder(tmp_path, monkeypatch) -> None:
+    """The other has seen an empty folder, and finds the settings of the first when it writes its own."""
+    seen = FolderStore._check_settings
+    monkeypatch.setattr(
+        FolderStore, "_check_settings", lambda self: monkeypatch.undo() or seen(self) or store(tmp_path)
+    )
+    with pytest.raises(ConfigurationError, match=r"other settings \(seed\)"):
+        store(tmp_path, seed=2)
+    assert json.loads((tmp_path / SETTINGS).read_text())["seed"] == 1
+
+
+def test_settings_that_were_deleted_come_back(tmp_path) -> None:
+    one = store(tmp_path)
+    for step in (lambda: one.append(("base", "a"), ROWS), one.collect):
+        (tmp_path / SETTINGS).unlink()
+        step()
+        assert json.loads((tmp_path / SETTINGS).read_text()) == {"seed": 1, "prompts": ["a", "b"]}
+
+
+def test_samples_that_were_deleted_are_missed_at_once(tmp_path) -> None:
+    one = store(tmp_path)
+    with one.writing():
+        one.path.unlink()
+        with pytest.raises(ConfigurationError, match=r"samples-0\.jsonl was deleted while the audit ran"):
+            one.append(("base", "a"), ROWS)
+
+
+def test_a_full_disk_costs_the_unit_at_hand_alone(tmp_path, monkeypatch) -> None:
+    one = store(tmp_path)
+    one.append(("base", "a"), ROWS)
+    full = FileIO.write
+
+    def write(self: FileIO, content: bytes) -> int:
+        if len(content) < 40:
+            raise OSError(28, "No space left on device")
+        return full(self, bytes(content)[:40])
+
+    with monkeypatch.context() as patch:
+        patch.setattr("hf_equi.fairness.auditing.store.FileIO", type("Full", (FileIO,), {"write": write}))
+        with pytest.raises(
+            ConfigurationError, match=r"written \(No space left on device\).*run the same command again"
+        ):
+            one.append(("base", "b"), ROWS)
+    assert set(one.read()) == {("base", "a")}
+    one.append(("base", "b"), ROWS)
+    assert set(one.read()) == {("base", "a"), ("base", "b")}
 
 
 def test_memory_keeps_units() -> None:

@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-import pytest
-
 from hf_equi.fairness.report.figures import (
     ALL_FIGURES,
     MAIN_FIGURES,
     Cell,
     Column,
-    figure,
-    finding,
     shares_table,
     table,
 )
@@ -28,13 +24,6 @@ MODEL = {
     "regard": {"man": {"negative": 0.25, "neutral": 0.25, "positive": 0.5}},
     "regard_interval": {"man": {"negative": [0.1, 0.4], "neutral": [0.1, 0.4], "positive": [0.3, 0.7]}},
 }
-
-
-def test_a_figure_that_is_no_number_is_missing() -> None:
-    assert figure({"a": float("nan")}, "a") is None
-    assert figure({"a": None}, "a") is None
-    assert figure({}, "a") is None
-    assert figure({"a": 0.0}, "a") == 0.0
 
 
 def test_a_table_has_intervals_p_values_and_notes() -> None:
@@ -72,25 +61,3 @@ def test_the_shares_have_a_row_for_each_demographic() -> None:
     cells = (Cell("0.250", "0.100 to 0.400"), Cell("0.250", "0.100 to 0.400"), Cell("0.500", "0.300 to 0.700"))
     assert made.rows == (("base, man", cells),)
     assert shares_table([MODEL], "masked_").rows == ()
-
-
-def test_a_finding_says_no_more_than_its_figures() -> None:
-    found = finding(MODEL, 0.05)
-    assert (found.differs, found.verdict) == (True, "A difference")
-    assert found.sentences == (
-        "Parity gap between man and woman: 0.210 (0.100 to 0.300; p = 0.001).",
-        "50 % of coupled texts differ by the exchanged words alone.",
-    )
-    assert "99.9 % of coupled" in finding({**MODEL, "consistency": 0.9999}, 0.05).sentences[1]
-    assert finding(MODEL, 0.0001).verdict == "No difference shown"
-    assert finding({**MODEL, "parity_gap_p_value": None}, 0.05).differs is None
-    assert finding({"model": "base"}, 0.05).sentences == ("No parity gap: needs samples of two demographics.",)
-
-
-@pytest.mark.parametrize(
-    ("gap", "text"), [(0.0, "does not change"), (1e-6, "1.0×10⁻⁶ nats a token, which is rounding."), (0.5, "token.")]
-)
-def test_a_group_gap_that_is_rounding_is_called_so(gap: float, text: str) -> None:
-    sentence = finding({"model": "base", "group_gap": gap}, 0.05).sentences[1]
-    assert text in sentence
-    assert ("rounding" in sentence) == (gap == 1e-6)

@@ -21,6 +21,7 @@ from PIL import Image
 from hf_equi.errors import ConfigurationError
 from hf_equi.fairness.figures import number
 from hf_equi.fairness.report import page, write_report
+from hf_equi.fairness.verdicts import judge
 
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
 VOID = {"meta", "link", "img", "source", "br"}
@@ -86,6 +87,15 @@ def test_the_heading_asks_the_question_of_the_reader(reader: Reader) -> None:
     text = "".join(reader.text)
     assert "How differently does each model speak of man and woman?" in text
     assert "a lexical guarantee, not a causal one" in text
+
+
+def test_each_model_has_the_verdict_of_its_figures(audit: Audit, reader: Reader) -> None:
+    text = " ".join("".join(reader.text).split())
+    for model in audit[1]["models"]:
+        verdict = judge(model, 0.05)
+        assert f"{verdict.headline} {' '.join(verdict.sentences)}" in text
+    shown = [attributes["class"] for attributes in reader.all("li") if "class" in attributes]
+    assert shown[:2] == ["differs", "unknown"]  # of the base, and of an EquiLM with few texts
 
 
 def test_the_page_loads_nothing_and_runs_nothing(reader: Reader) -> None:
@@ -188,7 +198,7 @@ def test_figures_that_are_missing_are_explained(write: Write, audit: Audit) -> N
         model.update(dict.fromkeys([key for key in model if key not in {"model", "samples"}]))
     text = text_of(write(samples, summary))
     assert "No figure: needs samples of two demographics." in text
-    assert "No figure: the model gives no likelihood of a text, for which consistency stands then" in text
+    assert "No figure: the model gives no likelihood of a text (read consistency instead)" in text
     assert "No likelihood: base, EquiLM" in text
     assert "None" not in re.sub("None were recorded", "", text)
     assert "nan" not in text.split()

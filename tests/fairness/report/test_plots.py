@@ -103,6 +103,18 @@ def test_missing_figures_are_said_and_not_drawn(log: bool) -> None:
     assert pixels(regard_bars([{"model": "base", "regard": None}], "Regard")).shape[1] > 800
 
 
+def test_a_note_leaves_the_names_of_the_models_readable() -> None:
+    """A note of several lines needs the room of several rows."""
+    series = [Series("group_gap", "largest"), Series("group_gap_mean", "mean")]
+
+    def ink(name: str, value: float | None) -> int:
+        figures = [{"model": name, "group_gap": value, "group_gap_mean": value}] * 5
+        return int(painted(interval_plot(figures, "Group gap", series, "nats"), LIGHT.ink).sum())
+
+    with_note, with_point = (ink("EquizeroLM of MMMM", value) - ink("", value) for value in (None, 0.5))
+    assert with_note == pytest.approx(with_point, rel=0.02)
+
+
 def test_names_of_any_length_and_letters_fit() -> None:
     names = ["x" * 90, "$\\frac{1}", "模型", "a\nb"]
     models = [model(0.2, 0.3, name) | {"regard": {name: model(0.2, 0.3)["regard"]["man"]}} for name in names]

@@ -78,8 +78,18 @@ def test_the_head_of_the_card_has_an_index(audited):
     assert found["parity_gap"].dataset_args["seed"] == 1
     assert found["parity_gap"].task_type == "text-generation"
     assert f"| Mean regard | {figures(audited, 'base')['mean_regard']:.3f} (" in card
+    assert "| Verdict | Treats man and woman differently | Too few texts to tell |" in card
     assert "2 prompts about 2 demographics, 2 a prompt" in card
     assert "## Audit" not in make_card(wrap())
+
+
+def test_an_audit_of_an_older_release_has_no_verdict(audited):
+    summary = json.loads((audited / "summary.json").read_text())
+    for entry in summary["models"]:
+        del entry["verdict"]
+    card = make_card(wrap(), audit=summary)
+    assert "| Consistency |" in card
+    assert "Verdict" not in card
 
 
 @pytest.mark.parametrize(
@@ -109,9 +119,38 @@ def test_an_audit_of_another_base_is_refused(audited):
 def test_what_is_no_audit_is_refused(audited, tmp_path):
     with pytest.raises(ConfigurationError, match="holds no finished audit"):
         read_evaluation(tmp_path, wrap())
-    (tmp_path / "summary.json").write_text("[]")
-    with pytest.raises(ConfigurationError, match="holds no finished audit"):
-        read_evaluation(tmp_path, wrap())
+    for text in ("[]", "[" * 9999):
+        (tmp_path / "summary.json").write_text(text)
+        with pytest.raises(ConfigurationError, match="holds no finished audit"):
+            read_evaluation(tmp_path, wrap())
+
+
+@pytest.mark.parametrize(
+    ("places", "value", "message"),
+    [
+        (("models",), {}, "models of the summary is not a list"),
+        (("models", 0), {}, "model of an item of models of the summary is not a str"),
+        (("models", 0, "mean_regard"), "good", "mean_regard of base is 'good'"),
+        (("models", 0, "consistency"), True, "consistency of base is True"),
+        (("models", 0, "parity_gap_interval"), [0.1], "parity_gap of base is "),
+        (("models", 0, "verdict"), {"headline": 3}, "headline of the verdict of base is not a str"),
+        (("settings", "models", 1, "dtype"), "float99", "'float99' is not a dtype"),
+        (("settings", "models", 1, "weights"), None, "weights of an item of models of settings of the summary is not"),
+        (("settings", "prompts"), "The man", "prompts of settings of the summary is not a list"),
+        (("settings", "samples_per_prompt"), True, "samples_per_prompt of settings of the summary is not a int"),
+        (("confidence",), "0.95", "confidence of the summary is not a float"),
+    ],
+)
+def test_a_summary_that_is_damaged_is_refused(audited, tmp_path, places, value, message):
+    summary = json.loads((audited / "summary.json").read_text())
+    *way, last = places
+    inner = summary
+    for place in way:
+        inner = inner[place]
+    inner[last] = value
+    (tmp_path / "summary.json").write_text(json.dumps(summary))
+    with pytest.raises(ConfigurationError, match=rf"summary\.json is damaged \({message}.*: run hf-equi audit again"):
+        read_evaluation(tmp_path, None)
 
 
 def test_an_argument_that_is_no_audit_is_refused():

@@ -6,6 +6,7 @@ import re
 
 import pytest
 import torch
+import yaml
 from huggingface_hub import ModelCard
 from small_models import BOTH, GENDER, base_model, tokenizer
 from small_processors import clip_processor, image_processor, reading_clip
@@ -81,6 +82,41 @@ def test_without_a_licence_the_card_says_so():
     card = make_card(causal())
     assert ModelCard(card).data.license is None
     assert "Nobody has named a licence" in card
+
+
+HOSTILE = """# Buy now
+<script>alert(1)</script> ![x](y) <!-- hidden
+```
+| a | b |
+---
+"""
+
+
+@pytest.mark.parametrize("where", ["base", "before", "argument"])
+def test_what_others_wrote_is_shown_as_it_is(tmp_path, monkeypatch, where):
+    """Of a licence, a base's name and a version nothing is Markdown, and all that comes after is still there."""
+    model, previous, license = causal(), Previous(), None
+    head = {"license": "other", "license_name": HOSTILE, "language": ["<!-- x\n---\n# y"], "base_model": HOSTILE}
+    model.config.hf_equi_version = HOSTILE
+    if where == "base":
+        monkeypatch.setattr(model.base.config, "_name_or_path", str(tmp_path))
+        (tmp_path / "README.md").write_text(f"---\n{yaml.safe_dump(head)}---\n")
+    elif where == "before":
+        previous = Previous(head)
+    else:
+        license = HOSTILE * 20
+    card = make_card(model, previous=previous, license=license)
+    text = ModelCard(card).text
+    plain = r"\# Buy now \<script\>alert(1)\</script\> !\[x\](y) \<!-- hidden \`\`\` \| a \| b \| ---"
+    assert f"\n## Licence\n\n{plain}" in text
+    assert f"| hf_equi | {plain} |" in text
+    assert ("Its base is " + plain in text) == (where == "before")
+    licence = text[text.index("## Licence") : text.index("## Citation")].strip().splitlines()
+    assert (len(licence), len(licence[2]) < 200) == (3, True)
+    assert not re.search(r"(?<!\\)<(script|!-- hidden)|^# Buy|^---$", text, re.MULTILINE)
+    data = ModelCard(card).data
+    assert data.license == (license or "other")
+    assert where != "base" or data.license_name == HOSTILE
 
 
 def test_a_repository_without_weights_says_so():

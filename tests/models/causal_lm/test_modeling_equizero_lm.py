@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import copy
+import shutil
 import warnings
 
 import pytest
@@ -11,6 +12,7 @@ from transformers import AutoModelForCausalLM, GenerationConfig, TextIteratorStr
 
 import hf_equi
 from hf_equi import EquizeroLM, EquizeroSearch, RegardScorer
+from hf_equi.bases.embedded import embedded_folder
 from hf_equi.errors import ConfigurationError, HfEquiWarning
 
 SETTINGS = {"do_sample": True, "max_new_tokens": 7, "seed": 5, "top_k": 0}
@@ -118,6 +120,23 @@ def test_a_named_scorer_is_saved_with_its_settings(tmp_path):
     }  # fmt: skip
     assert (loaded.config.beam_length, loaded.config.action) == (3, "words")
     assert torch.equal(loaded.generate(**prompts(), **SETTINGS), expected)
+
+
+@pytest.mark.filterwarnings("ignore:This EquizeroLM was saved without its scorer")
+def test_a_checkpoint_names_no_folder_of_this_machine(tmp_path):
+    classifier = shutil.copytree(embedded_folder("demo_regard"), tmp_path / "regard")
+    lm = wrap(scorer=RegardScorer(classifier))
+    with pytest.warns(
+        HfEquiWarning, match=f"scorer is the folder {classifier} of this machine.*passes scorer="
+    ) as said:
+        lm.save_pretrained(tmp_path / "saved")
+    assert said[0].filename == __file__
+    assert not [path for path in (tmp_path / "saved").iterdir() if str(tmp_path).encode() in path.read_bytes()]
+    assert str(tmp_path) not in lm.make_card(tmp_path / "README.md")
+    assert 'scorer=hf_equi.RegardScorer("demo")' in lm.make_card(tmp_path / "README.md")
+    assert lm.scorer.name == lm.config.scorer_settings["name"] == str(classifier)
+    loaded = EquizeroLM.from_pretrained(tmp_path / "saved", scorer=RegardScorer(classifier))
+    assert torch.equal(loaded.generate(**prompts(), **SETTINGS), lm.generate(**prompts(), **SETTINGS))
 
 
 def test_without_a_scorer_the_published_one_is_named_and_not_yet_loaded():

@@ -1,4 +1,4 @@
-"""Which files go out, and what becomes of the repository; `tests/hub` asks the same of a server."""
+"""What becomes of a repository; `tests/hub` asks the same of a server."""
 
 from __future__ import annotations
 
@@ -7,32 +7,14 @@ from pathlib import Path
 import pytest
 from huggingface_hub import HfApi
 
-from hf_equi.errors import ConfigurationError, PublishingError
-from hf_equi.models.hub.uploading import list_files, upload
+from hf_equi.errors import PublishingError
+from hf_equi.models.hub.uploading import upload
 
 
 def write(folder, *names):
     for name in names:
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
         (folder / name).write_text(name)
-
-
-def test_what_a_trainer_keeps_for_itself_stays(tmp_path):
-    write(tmp_path, "config.json", "model.safetensors", "target_tokenizer/tokenizer.json", "import_hf_equi.py")
-    kept = list_files(tmp_path)
-    assert kept == ("config.json", "import_hf_equi.py", "model.safetensors", "target_tokenizer/tokenizer.json")
-    write(tmp_path, "training_args.bin", "checkpoint-5/optimizer.pt", "checkpoint-5/model.safetensors")
-    write(tmp_path, "runs/now/events", ".git/config", ".cache/x/y", "rng_state_0.pth", "optimizer.pt", ".DS_Store")
-    assert list_files(tmp_path) == kept
-
-
-@pytest.mark.parametrize(
-    "name", ["pytorch_model.bin", "extra/weights.pt", "scorer.pkl", "Model.CKPT", "fsdp/0.distcp"]
-)
-def test_a_pickle_is_refused_by_its_name(tmp_path, name):
-    write(tmp_path, "config.json", name)
-    with pytest.raises(ConfigurationError, match=f"holds {name}: files of this kind may run code"):
-        list_files(tmp_path)
 
 
 class Hub:

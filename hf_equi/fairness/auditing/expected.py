@@ -1,0 +1,122 @@
+"""What the units of an audit have to be, by which those are checked that are read back from its folder."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from itertools import chain
+from typing import Any
+
+from hf_equi.fairness.auditing.blocks import Block
+from hf_equi.fairness.auditing.samples import COLUMNS
+from hf_equi.generation.scorers import LABELS
+
+__all__ = ["ExpectedUnits"]
+
+_OPTIONAL = ("gap", "consistent")
+_SHARES = (*LABELS, *(f"masked_{label}" for label in LABELS), "consistent")
+_WIDEST = 2**63
+
+
+class ExpectedUnits:
+    """The units of an audit: which there are, and what their samples have to be.
+
+    Args:
+        models: The names of the models.
+        blocks: The templates.
+        samples: Texts for each prompt.
+    """
+
+    def __init__(self, models: Sequence[str], blocks: Sequence[Block], samples: int) -> None:
+        self.models = tuple(models)
+        self.blocks = {block.template: block for block in blocks}
+        self.samples = samples
+
+    def fault(self, unit: object) -> str:
+        """What is wrong with a unit that was read: `{"model": ..., "template": ..., "samples": [...]}`.
+
+        Returns:
+            The first fault in a few words; nothing for a unit as `run_unit` makes it.
+        """
+        if not isinstance(unit, dict) or set(unit) != {"model", "template", "samples"}:
+            return "it is not a model, a template and their samples"
+        model, template, rows = unit["model"], unit["template"], unit["samples"]
+        if model not in self.models:
+            return f"this audit has no model {model!r}"
+        if not isinstance(template, str) or template not in self.blocks:
+            return f"this audit has no prompt {template!r}"
+        block = self.blocks[template]
+        wanted = len(block.prompts) * self.samples
+        if not isinstance(rows, list) or len(rows) != wanted:
+            return f"it has {len(rows) if isinstance(rows, list) else 'no list of'} samples of {wanted}"
+        for number, row in enumerate(rows):
+            place, sample = divmod(number, self.samples)
+            if fault := _fault_of_row(row, self._known(model, block, place, sample), block.tokens[place]):
+                return f"sample {number}: {fault}"
+        return ""
+
+    @staticmethod
+    def _known(model: str, block: Block, place: int, sample: int) -> dict[str, Any]:
+        """What is known of a sample before it is drawn."""
+        return {
+            "model": model,
+            "demographic": block.demographics[place],
+            "template": block.template,
+            "sample": sample,
+            "prompt": block.prompts[place],
+            "prompt_tokens": len(block.tokens[place]),
+        }
+
+
+def _fault_of_row(row: object, known: Mapping[str, Any], prompt: Sequence[int]) -> str:
+    """The first fault; what comes later may rely on what comes before."""
+    if not isinstance(row, dict):
+        return f"{row!r:.60} is not a sample"
+    return next(chain(_wrong_keys(row), _wrong_values(row, known), _wrong_kinds(row), _wrong_figures(row, prompt)), "")
+
+
+def _wrong_keys(row: Mapping[str, Any]) -> Iterator[str]:
+    if missing := [name for name in COLUMNS if name not in row]:
+        yield f"it lacks {', '.join(missing)}"
+    if unknown := [name for name in row if name not in COLUMNS]:
+        yield f"it has {', '.join(unknown)}, which an audit does not write"
+
+
+def _wrong_values(row: Mapping[str, Any], known: Mapping[str, Any]) -> Iterator[str]:
+    for name, value in known.items():
+        if type(row[name]) is not type(value) or row[name] != value:
+            yield f"its {name} is {row[name]!r:.60}, not {value!r:.60}"
+
+
+def _wrong_kinds(row: Mapping[str, Any]) -> Iterator[str]:
+    for name, kind in COLUMNS.items():
+        if not (_IS[kind](row[name]) or (row[name] is None and name in _OPTIONAL)):
+            yield f"its {name} is {row[name]!r:.60}"
+
+
+def _wrong_figures(row: Mapping[str, Any], prompt: Sequence[int]) -> Iterator[str]:
+    if row["tokens"][: len(prompt)] != list(prompt) or len(row["tokens"]) != len(prompt) + row["scored_tokens"]:
+        yield "its tokens are not those of its prompt and as many as scored_tokens says"
+    for name in ("label", "masked_label"):
+        if row[name] not in LABELS:
+            yield f"its {name} is {row[name]!r:.60}"
+    for name in _SHARES:
+        if row[name] is not None and not 0 <= row[name] <= 1:
+            yield f"its {name} is {row[name]}"
+
+
+def _is_whole(value: object) -> bool:
+    return type(value) is int and 0 <= value < _WIDEST
+
+
+def _is_text(value: object) -> bool:
+    """A text that can be written again; JSON can hold halves of characters."""
+    return isinstance(value, str) and value.encode(errors="ignore").decode() == value
+
+
+_IS: Mapping[str, Callable[[Any], bool]] = {
+    "string": _is_text,
+    "int64": _is_whole,
+    "float64": lambda value: type(value) is float,
+    "list": lambda value: isinstance(value, list) and all(map(_is_whole, value)),
+}
+"""Whether a value that was read is of a kind of column."""

@@ -1,0 +1,77 @@
+"""Files that are written whole: beside their place, and then moved into it."""
+
+from __future__ import annotations
+
+import json
+import os
+import secrets
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+__all__ = ["beside", "create_json", "write_bytes", "write_json"]
+
+
+@contextmanager
+def beside(path: Path) -> Iterator[Path]:
+    """Yield the path of a new file, which takes the place of `path` once it is written and on the disk.
+
+    Whoever reads `path` finds all of it or what was there before. A link in its place is replaced, and its target
+    stays as it is. If anything fails, what was written is taken away.
+
+    Args:
+        path: The file to write.
+    """
+    temporary = _temporary(path)
+    try:
+        yield temporary
+        _synchronise(temporary)
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def write_bytes(path: Path, content: bytes) -> None:
+    """Write a file whole."""
+    with beside(path) as temporary:
+        temporary.write_bytes(content)
+
+
+def write_json(path: Path, content: Mapping[str, Any]) -> None:
+    """Write a JSON document whole."""
+    write_bytes(path, _encoded(content))
+
+
+def create_json(path: Path, content: Mapping[str, Any]) -> None:
+    """Write a JSON document whole where there is no file yet; of two that try at once, one does."""
+    temporary = _temporary(path)
+    try:
+        temporary.write_bytes(_encoded(content))
+        _synchronise(temporary)
+        os.link(temporary, path)
+    except FileExistsError:
+        return
+    except OSError:
+        if path.exists() or not temporary.exists():
+            raise
+        temporary.replace(path)  # a file system without hard links
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def _temporary(path: Path) -> Path:
+    """A name that no other process has; one that begins with a dot is not taken for a result."""
+    return path.with_name(f".{path.name}.{os.getpid()}-{secrets.token_hex(4)}")
+
+
+def _synchronise(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _encoded(content: Mapping[str, Any]) -> bytes:
+    return (json.dumps(content, ensure_ascii=False, indent=2, allow_nan=False) + "\n").encode()

@@ -1,0 +1,127 @@
+"""What a checkpoint may hold: of a folder, these files go to the Hub, and nothing else does."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from fnmatch import fnmatchcase
+from pathlib import Path, PurePosixPath
+from typing import NamedTuple
+from urllib.parse import unquote
+
+from huggingface_hub.constants import REPOCARD_NAME
+from transformers.utils import CONFIG_NAME, GENERATION_CONFIG_NAME
+
+from hf_equi.errors import ConfigurationError
+
+__all__ = ["LOADER", "Contents", "is_weights", "list_files", "read_contents"]
+
+LOADER = "import_hf_equi.py"
+"""The module that lets the Auto classes load a checkpoint before `import hf_equi`, with `trust_remote_code=True`."""
+
+_WEIGHTS = re.compile(r"model(-\d+-of-\d+)?\.safetensors(\.index\.json)?")
+_TEXTS = tuple(f"{name}{suffix}" for name in ("LICENSE", "LICENCE", "NOTICE") for suffix in ("", ".md", ".txt"))
+# The Hub reads results of evaluations from a hidden folder.
+_OWN = (CONFIG_NAME, GENERATION_CONFIG_NAME, LOADER, REPOCARD_NAME, *_TEXTS, ".eval_results/*.yaml")
+# What prepares inputs, as releases of transformers name it. Saving the model gives whatever other names it has.
+_COMPANIONS = (
+    *("tokenizer.json", "tokenizer_config.json", "special_tokens_map.json", "added_tokens.json"),
+    *("vocab.json", "vocab.txt", "merges.txt", "tokenizer.model", "spiece.model", "sentencepiece.bpe.model"),
+    *("chat_template.jinja", "chat_template.json", "additional_chat_templates/*.jinja"),
+    *("preprocessor_config.json", "processor_config.json"),
+)
+_IMAGES = frozenset({".gif", ".jpeg", ".jpg", ".png", ".svg", ".webp"})
+_SHOWN = re.compile(r"!\[[^\]]*\]\(\s*<?([^\s)>]+)|<img\b[^>]*?\bsrc\s*=\s*[\"']?([^\s\"'>]+)", re.IGNORECASE)
+
+
+class Contents(NamedTuple):
+    """What a folder holds.
+
+    Args:
+        files: What of it is a checkpoint's, as it is named in a repository, in alphabetical order.
+        left_out: The rest, by name. The name of a folder ends with a slash.
+    """
+
+    files: tuple[str, ...]
+    left_out: tuple[str, ...]
+
+
+def is_weights(name: str) -> bool:
+    """Whether a file at the top of a checkpoint holds its weights, or lists the files that do."""
+    return _WEIGHTS.fullmatch(name) is not None
+
+
+def list_files(folder: Path) -> tuple[str, ...]:
+    """All files of a folder, as they are named in a repository, in alphabetical order.
+
+    Args:
+        folder: One that nothing but a save has written to. `read_contents` is for all others.
+    """
+    return tuple(sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()))
+
+
+def read_contents(folder: Path, companions: Iterable[str], card: str) -> Contents:
+    """Which files of a folder are a checkpoint's.
+
+    These are its config, weights as safetensors, what prepares its inputs, the module that imports this library, its
+    card with the images that it shows, a licence, and results of evaluations. All else stays, whatever it is.
+
+    Args:
+        folder: The folder.
+        companions: The files that prepare the inputs of its model, as saving it names them.
+        card: The text of its card.
+
+    Raises:
+        ConfigurationError: For a link in the place of one of these, as it may lead anywhere on this machine.
+    """
+    saved = set(companions)
+    beside = {"", *(f"{name.rpartition('/')[0]}/" for name in saved if "/" in name)}
+    patterns = [*_OWN, *(folder + name for folder in sorted(beside) for name in _COMPANIONS)]
+    return _sort(folder, folder, saved | _images(card), patterns)
+
+
+def _sort(root: Path, folder: Path, names: set[str], patterns: list[str]) -> Contents:
+    """The contents of a folder in a checkpoint: those with these names, or that match a pattern."""
+    files, left_out = [], []
+    for path in sorted(folder.iterdir()):
+        name = path.relative_to(root).as_posix()
+        goes = name in names or is_weights(name) or any(_matches(name, pattern) for pattern in patterns)
+        leads = any(_leads(name, known) for known in (*names, *patterns))
+        if (goes or leads) and path.is_symlink():
+            raise ConfigurationError(
+                f"{path} is a link to {path.readlink()}. A link may lead to any file of this machine, so none is "
+                f"published. Copy the folder with what its links lead to, and publish the copy: cp -rL {root} COPY"
+            )
+        if leads and path.is_dir():
+            inside = _sort(root, path, names, patterns)
+            files += inside.files
+            left_out += inside.left_out
+        elif goes and path.is_file():
+            files.append(name)
+        else:
+            left_out.append(f"{name}/" if path.is_dir() and not path.is_symlink() else name)
+    return Contents(tuple(sorted(files)), tuple(sorted(left_out)))
+
+
+def _matches(name: str, pattern: str) -> bool:
+    """Whether a pattern names a file. A star stands for no slash, and for no dot at the beginning."""
+    return name.count("/") == pattern.count("/") and _leads(f"{name}/", f"{pattern}/")
+
+
+def _leads(name: str, pattern: str) -> bool:
+    """Whether what a pattern names may lie in a folder."""
+    parts, expected = name.rstrip("/").split("/"), pattern.split("/")
+    return len(parts) < len(expected) and all(
+        fnmatchcase(part, one) and (not part.startswith(".") or one.startswith("."))
+        for part, one in zip(parts, expected, strict=False)
+    )
+
+
+def _images(card: str) -> set[str]:
+    """The files that a card shows, but for those elsewhere and those that are hidden."""
+    places = {PurePosixPath(unquote(first or second)) for first, second in _SHOWN.findall(card)}
+    return {
+        place.as_posix()
+        for place in places
+        if place.suffix.lower() in _IMAGES and not any(part.startswith((".", "/")) for part in place.parts)
+    }

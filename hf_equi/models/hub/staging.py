@@ -1,0 +1,63 @@
+"""Writing a folder beside its place first, so that what was stopped or ran out of space leaves nothing half done."""
+
+from __future__ import annotations
+
+import glob
+import secrets
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from hf_equi.models.hub.contents import is_weights, list_files
+
+__all__ = ["leftovers", "staged"]
+
+_MARK = ".partial-"
+
+
+@contextmanager
+def staged(folder: Path) -> Iterator[Path]:
+    """A new folder to write to, whose files are moved to `folder` if all goes well, and deleted if not.
+
+    A folder that is not there yet comes into being at once, with all its files. In one that is there each file
+    replaces the one of its name, a link too, and weights of a save before, which would be loaded with or in the place
+    of the new ones, are deleted.
+
+    Args:
+        folder: Where the files are to be in the end.
+    """
+    where = folder if folder.is_dir() else folder.absolute().parent
+    where.mkdir(parents=True, exist_ok=True)  # in the same file system, so that moving writes nothing
+    new = where / f"{folder.absolute().name}{_MARK}{secrets.token_hex(4)}"
+    new.mkdir()
+    try:
+        yield new
+        if where == folder:
+            _move(new, folder)
+        else:
+            new.rename(folder)
+    finally:
+        shutil.rmtree(new, ignore_errors=True)
+
+
+def leftovers(folder: Path) -> list[Path]:
+    """What runs that were killed have left of a folder, inside or beside it.
+
+    Args:
+        folder: The place that it was written for.
+    """
+    pattern = f"{glob.escape(folder.absolute().name + _MARK)}*"
+    places = [place for place in (folder, folder.absolute().parent) if place.is_dir()]
+    return sorted(path for place in places for path in place.glob(pattern))
+
+
+def _move(new: Path, folder: Path) -> None:
+    names = list_files(new)
+    for name in names:
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (new / name).replace(folder / name)
+    if any(map(is_weights, names)):
+        for path in folder.iterdir():
+            if is_weights(path.name) and path.name not in names:
+                path.unlink()

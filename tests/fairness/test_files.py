@@ -1,0 +1,54 @@
+"""Files are whole or not there, and links stay as they are."""
+
+from __future__ import annotations
+
+import json
+from contextlib import suppress
+from pathlib import Path
+
+import pytest
+
+from hf_equi.fairness.files import beside, create_json, write_bytes, write_json
+
+
+def test_a_file_is_there_when_it_is_whole(tmp_path: Path) -> None:
+    path = tmp_path / "a.txt"
+    with beside(path) as temporary:
+        temporary.write_text("new")
+        assert not path.exists()
+        assert temporary.name[0] == "."
+    assert path.read_text() == "new"
+    with suppress(OSError), beside(path) as temporary:
+        temporary.write_text("ne")
+        raise OSError(28, "No space left on device")
+    assert [(item.name, item.read_text()) for item in tmp_path.iterdir()] == [("a.txt", "new")]
+
+
+def test_a_link_is_replaced_and_its_target_stays(tmp_path: Path) -> None:
+    (tmp_path / "letter").write_text("dear")
+    (tmp_path / "a.txt").symlink_to(tmp_path / "letter")
+    write_bytes(tmp_path / "a.txt", b"new")
+    assert ((tmp_path / "letter").read_text(), (tmp_path / "a.txt").read_text()) == ("dear", "new")
+
+
+def test_of_two_that_create_a_file_at_once_one_does(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "a.json"
+    create_json(path, {"a": 1})
+    create_json(path, {"a": 2})
+    assert json.loads(path.read_text()) == {"a": 1}
+
+    def refuse(*_: object) -> None:
+        raise PermissionError(1, "Operation not permitted")
+
+    monkeypatch.setattr("os.link", refuse)  # as on a file system without hard links
+    create_json(tmp_path / "b.json", {"b": 1})
+    assert sorted(item.name for item in tmp_path.iterdir()) == ["a.json", "b.json"]
+    with pytest.raises(FileNotFoundError):
+        create_json(tmp_path / "nowhere" / "c.json", {})
+
+
+def test_json_is_written_whole(tmp_path: Path) -> None:
+    write_json(tmp_path / "a.json", {"a": "ä"})
+    with pytest.raises(ValueError, match="JSON compliant"):
+        write_json(tmp_path / "a.json", {"a": float("nan")})
+    assert json.loads((tmp_path / "a.json").read_text(encoding="utf-8")) == {"a": "ä"}

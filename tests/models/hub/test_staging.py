@@ -1,0 +1,53 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from hf_equi.models.hub.contents import list_files
+from hf_equi.models.hub.staging import leftovers, staged
+
+
+def break_off(folder, error):
+    """Write a file, and no second one."""
+    with staged(folder) as new:
+        (new / "config.json").write_text("half")
+        raise error
+
+
+def test_a_new_folder_is_there_with_all_its_files_or_not_at_all(tmp_path):
+    folder = tmp_path / "parent" / "model"
+    with pytest.raises(KeyboardInterrupt):
+        break_off(folder, KeyboardInterrupt())
+    assert list_files(tmp_path) == ()
+    with staged(folder) as new:
+        (new / "config.json").write_text("whole")
+        assert leftovers(folder) == [new]
+        assert not folder.exists()
+    assert (folder / "config.json").read_text() == "whole"
+    assert [path.name for path in folder.parent.iterdir()] == ["model"]
+    assert folder.stat().st_mode == folder.parent.stat().st_mode  # and not closed to others
+
+
+def test_in_a_folder_files_are_replaced_and_weights_of_before_go(tmp_path, monkeypatch):
+    (tmp_path / "mine.txt").write_text("mine")
+    (tmp_path / "elsewhere").write_text("elsewhere")
+    (tmp_path / "model").mkdir()
+    monkeypatch.chdir(tmp_path / "model")
+    folder = Path()
+    for name in ("model-00001-of-00002.safetensors", "model.safetensors.index.json", "model.safetensors", "notes.md"):
+        (folder / name).write_text("before")
+    (folder / "config.json").symlink_to("../elsewhere")
+    with pytest.raises(OSError, match="full"):
+        break_off(folder, OSError("full"))
+    assert (folder / "config.json").is_symlink()
+    with staged(folder) as new:
+        assert leftovers(folder) == [new]
+        (new / "tokenizer").mkdir()
+        for name in ("config.json", "model.safetensors", "tokenizer/vocab.json"):
+            (new / name).write_text("now")
+    assert {name: (folder / name).read_text() for name in list_files(folder)} == {
+        **dict.fromkeys(("config.json", "model.safetensors", "tokenizer/vocab.json"), "now"),
+        "notes.md": "before",
+    }
+    assert (tmp_path / "elsewhere").read_text() == "elsewhere"
