@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from huggingface_hub.utils import HFValidationError, validate_repo_id
+from huggingface_hub.errors import HFValidationError
+from huggingface_hub.utils import validate_repo_id  # type: ignore[attr-defined]  # public all the same
 
 from hf_equi.errors import ConfigurationError
 
@@ -25,15 +26,17 @@ def check_hub_name(name: object, what: str) -> str:
         ConfigurationError: For such a name.
     """
     try:
+        if not isinstance(name, str):
+            raise HFValidationError("a name is text")
         validate_repo_id(name)
     except HFValidationError as error:
         raise ConfigurationError(
             f"{what} is stored as {name!r}, which is not a name on the Hub, such as user/name: the config was edited. "
             "Take the checkpoint as it was published."
         ) from error
-    if Path(str(name)).exists():
+    if Path(name).exists():
         raise ConfigurationError(
-            f"{what} is {name!r} on the Hub, and {Path(str(name)).absolute()} has the same name, so that transformers "
-            "would read it in the place of the Hub's. Rename it, or load the checkpoint from another folder."
+            f"{what} is {name!r} on the Hub, and {Path(name).absolute()} has the same name, so transformers would "
+            "read it in the place of the Hub's. Rename it, or load the checkpoint from another folder."
         )
-    return str(name)
+    return name

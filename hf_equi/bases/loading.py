@@ -21,6 +21,7 @@ __all__ = [
     "AGAIN",
     "SafeLoadingMixin",
     "check_complete",
+    "check_finite",
     "load_checked",
     "load_safetensors",
     "load_to_train",
@@ -265,17 +266,29 @@ def _check_adapter(name: Any, hub: dict[str, Any]) -> None:
 
 
 def _check_finite(model: torch.nn.Module, name: Any) -> None:
-    """Refuse weights that are not finite numbers, of those that are on a device."""
+    """Refuse a model with weights that are not finite numbers, of those that are on a device."""
     stored = model.state_dict().keys()
-    weights = [(key, weight, False) for key, weight in model.named_parameters()]
-    buffers = [(key, buffer, True) for key, buffer in model.named_buffers() if key in stored]
-    for key, tensor, is_buffer in weights + buffers:
+    check_finite(model.named_parameters(), name)
+    check_finite(((key, buffer) for key, buffer in model.named_buffers() if key in stored), name, masks=True)
+
+
+def check_finite(tensors: Iterable[tuple[str, torch.Tensor]], name: Any, masks: bool = False) -> None:
+    """Refuse weights that are not finite numbers.
+
+    Args:
+        tensors: The weights with their names. Those that are not on a device, or not plain, are left out.
+        name: What they were loaded from, for the message.
+        masks: Whether they may hide places by -inf, as the masks among buffers do.
+
+    Raises:
+        ConfigurationError: For the first that holds another number.
+    """
+    for key, tensor in tensors:
         data = tensor.detach()
         if data.dtype not in _CHECKED or data.is_meta or not data.numel() or type(tensor.data) is not torch.Tensor:
             continue
         least, most = torch.aminmax(data)
-        # A buffer may be a mask, which hides places by -inf.
-        if (least.isfinite() and most.isfinite()) or (is_buffer and least == -torch.inf and most.isfinite()):
+        if most.isfinite() and (least.isfinite() or (masks and least == -torch.inf)):
             continue
         raise ConfigurationError(
             f"The weights of {name} are damaged: {key} holds numbers that are not finite (NaN or infinity), as loaded "

@@ -14,12 +14,13 @@ from typing import Any
 
 import torch
 from torch import nn
-from transformers import AutoModelForSequenceClassification, AutoTokenizer, PreTrainedModel
+from transformers import AutoModelForSequenceClassification, PreTrainedModel
 
 from hf_equi.bases.embedded import embedded_folder
 from hf_equi.bases.hub_names import check_hub_name
-from hf_equi.bases.loading import AGAIN, load_safetensors
+from hf_equi.bases.loading import load_safetensors
 from hf_equi.bases.reading import reading
+from hf_equi.bases.tokenizers import read_tokenizer
 from hf_equi.bases.weight_marks import mark_weights, weights_changed
 from hf_equi.checks import check_choice, check_count
 from hf_equi.errors import ConfigurationError
@@ -116,8 +117,7 @@ class RegardScorer:
                 shared = {
                     key: from_pretrained_kwargs[key] for key in _OF_THE_TOKENIZER if key in from_pretrained_kwargs
                 }
-                with reading(f"The tokenizer of {folder}", AGAIN):
-                    tokenizer = AutoTokenizer.from_pretrained(folder, **shared)
+                tokenizer = read_tokenizer(folder, **shared)
             self.model = load_safetensors(AutoModelForSequenceClassification, folder, **from_pretrained_kwargs).eval()
         if getattr(tokenizer, "pad_token_id", 0) is None:
             raise ConfigurationError(

@@ -12,7 +12,9 @@ def test_names_on_the_hub_pass(tmp_path, monkeypatch, name):
     assert check_hub_name(name, "The base") == name
 
 
-@pytest.mark.parametrize("name", ["", 7, "/etc", "../other", "./name", "a/b/c", "C:\\base", "user/..", "user//x"])
+@pytest.mark.parametrize(
+    "name", ["", None, 7, "/etc", "../other", "./name", "a/b/c", "C:\\base", "user/..", "user//x"]
+)
 def test_other_names_are_refused(name):
     with pytest.raises(ConfigurationError, match=r"The base of here is stored as .*, which is not a name on the Hub"):
         check_hub_name(name, "The base of here")
@@ -21,5 +23,5 @@ def test_other_names_are_refused(name):
 def test_a_folder_of_that_name_does_not_take_its_place(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "user" / "name").mkdir(parents=True)
-    with pytest.raises(ConfigurationError, match=r"has the same name, so that transformers would read it.*Rename it"):
+    with pytest.raises(ConfigurationError, match=r"has the same name, so transformers would read it.*Rename it"):
         check_hub_name("user/name", "The base")

@@ -267,7 +267,7 @@ def test_settings_lead_back_to_the_classifier_or_are_none(tmp_path, monkeypatch)
         ({}, "The stored scorer cannot be read"),
         ({"name": "demo", "mask": 7}, "The stored scorer"),
         ({"name": "../scorer"}, "is not a name on the Hub"),
-        ({"name": "scorer"}, "has the same name, so that transformers would read it"),
+        ({"name": "scorer"}, "has the same name, so transformers would read it"),
     ],
 )
 def test_damaged_settings_and_names_that_a_folder_shadows_are_refused(tmp_path, monkeypatch, stored, message):

@@ -7,11 +7,12 @@ from pathlib import Path
 from textwrap import shorten
 from typing import Any
 
-from transformers import AutoTokenizer, PreTrainedModel
+from transformers import PreTrainedModel
 
 from hf_equi.actions.resolution import resolve_tokens
 from hf_equi.actions.tokens import TokenMap
 from hf_equi.bases.compat import find_file
+from hf_equi.bases.tokenizers import read_tokenizer
 from hf_equi.errors import ActionError, ConfigurationError, HfEquiWarning
 from hf_equi.models.hub.checkpoints import CheckpointMixin
 from hf_equi.models.text.fingerprint import check_tokenizer, cut_fingerprint
@@ -96,12 +97,10 @@ def load_tokenizer(path: Any, hub: dict[str, Any]) -> Any:
         HfEquiWarning: For one that is there and cannot be read.
     """
     try:
-        tokenizer = AutoTokenizer.from_pretrained(path, **hub)
-        tokenizer("a")  # some settings are read here
-        return tokenizer
-    except Exception as error:  # of whatever kind: libraries raise anything for a damaged file
+        return read_tokenizer(path, **hub)
+    except (OSError, ConfigurationError) as error:
         if found := [name for name in _TOKENIZER_FILES if find_file(path, name, unreachable=True, **hub) is not None]:
-            reason = shorten(f"{type(error).__name__}: {error}", 240, placeholder=" ...")
+            reason = shorten(str(error.__cause__ or error), 240, placeholder=" ...")
             warnings.warn(
                 f"{path} holds a tokenizer that cannot be read ({', '.join(found)}; {reason}): the model is loaded "
                 "without it. Take the checkpoint as it was published, or set lm.tokenizer.",

@@ -143,7 +143,7 @@ def test_without_weights_a_folder_of_the_same_name_is_not_read(published, tmp_pa
     saved, cache = edited(published, tmp_path)
     monkeypatch.chdir(tmp_path)
     base_model("llama").save_pretrained(tmp_path / NAME)
-    with pytest.raises(ConfigurationError, match="has the same name, so that transformers would read it"):
+    with pytest.raises(ConfigurationError, match="has the same name, so transformers would read it"):
         EquiLM.from_pretrained(saved, cache_dir=cache)
 
 
