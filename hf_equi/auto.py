@@ -8,7 +8,8 @@ from typing import Any
 from transformers import AutoConfig, PreTrainedConfig, PreTrainedModel
 
 from hf_equi.bases.embedded import embedded_folder
-from hf_equi.bases.loading import load_safetensors
+from hf_equi.bases.loading import AGAIN, load_to_train
+from hf_equi.bases.reading import reading
 from hf_equi.checks import check_choice
 from hf_equi.errors import ConfigurationError, UnsupportedModelError
 from hf_equi.groups import FiniteGroup
@@ -98,12 +99,15 @@ def _symmetrize(
     companion = task.prepare(name, given, _shared(kwargs))
     request = Request(base_config, group, method, companion, given, None if name is None else kwargs)
     config = task.make_config(request)
-    base: Any = model if name is None else load_safetensors(task.auto_class, name, **kwargs)
+    base: Any = model
+    whole = False
+    if name is not None:
+        base, whole = load_to_train(task.auto_class, name, **kwargs)
     wrapped = task.wrap(config, base, request)
     if given_model is not model:
         wrapped.hold_peft_base(given_model)
     wrapped.train(base.training)
-    if base is not model:
+    if whole:
         wrapped.remember_base()
     return wrapped
 
@@ -153,7 +157,8 @@ def _read_config(model: Any, kwargs: dict[str, Any]) -> PreTrainedConfig:
         )
     name = _resolve_name(model)
     refuse_adapter(Path(name, kwargs.get("subfolder") or ""))
-    config: PreTrainedConfig = AutoConfig.from_pretrained(name, **_shared(kwargs))
+    with reading(f"The config of {name}", AGAIN):
+        config: PreTrainedConfig = AutoConfig.from_pretrained(name, **_shared(kwargs))
     if isinstance(config, EquiConfig):
         raise ConfigurationError(
             f"{name} is symmetrised already ({config.model_type!r}): load it with from_pretrained of its class, then "

@@ -6,7 +6,7 @@ from collections.abc import Collection
 
 from hf_equi.errors import ConfigurationError, HfEquiError
 
-__all__ = ["check_choice", "check_count", "check_seed", "check_share"]
+__all__ = ["check_choice", "check_count", "check_seed", "check_share", "check_token_ids"]
 
 
 def check_choice(
@@ -69,6 +69,21 @@ def check_seed(seed: object) -> None:
     """
     if seed is not None and not _is_whole(seed, -(2**63), 2**63 - 1):
         raise ConfigurationError(f"seed={seed!r} is not a whole number of 64 bits: use one from 0 to 2**63 - 1")
+
+
+def check_token_ids(name: str, value: object) -> None:
+    """Refuse an entry of a generation config that names no tokens; `None`, for none, passes.
+
+    Args:
+        name: The entry.
+        value: What was given.
+
+    Raises:
+        ConfigurationError: For anything but a whole number of 64 bits or a list of them.
+    """
+    ids = [] if value is None else value if isinstance(value, list) else [value]
+    if not all(_is_whole(one, -(2**63), 2**63 - 1) for one in ids):
+        raise ConfigurationError(f"{name}={value!r} does not name tokens: use an int, a list of them, or None")
 
 
 def _is_whole(value: object, least: int, most: float = float("inf")) -> bool:

@@ -6,7 +6,7 @@ import re
 
 import pytest
 
-from hf_equi.checks import check_choice, check_count, check_seed, check_share
+from hf_equi.checks import check_choice, check_count, check_seed, check_share, check_token_ids
 from hf_equi.errors import ActionError, ConfigurationError
 
 
@@ -65,3 +65,14 @@ def test_what_is_not_a_seed_is_refused(seed):
     message = f"seed={seed!r} is not a whole number of 64 bits: use one from 0 to 2**63 - 1"
     with pytest.raises(ConfigurationError, match=f"^{re.escape(message)}$"):
         check_seed(seed)
+
+
+@pytest.mark.parametrize("value", [None, 0, -1, 5, [], [2, 3]])
+def test_ids_of_tokens_pass(value):
+    check_token_ids("eos_token_id", value)
+
+
+@pytest.mark.parametrize("value", ["2", 2.0, True, [2, "3"], [None], {"a": 1}, 10**30])
+def test_what_names_no_token_is_refused(value):
+    with pytest.raises(ConfigurationError, match="does not name tokens: use an int, a list of them, or None"):
+        check_token_ids("eos_token_id", value)

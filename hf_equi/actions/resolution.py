@@ -132,7 +132,8 @@ def single_token_rows(group: DemographicGroup, tokenizer: Any) -> tuple[list[Tok
             if _is_new(row, owner, set(tokenizer.all_special_ids)):
                 rows.append(row)
                 owner.update(dict.fromkeys(row.tokens, row))
-            if _same_mapping(row, owner[row.tokens[0]]):
+            first = owner.get(row.tokens[0])  # none for a form that was left out
+            if first is not None and _same_mapping(row, first):
                 found.add(form.source)
     return rows, [words for factor in group.factors for words in factor.sets if words not in found]
 

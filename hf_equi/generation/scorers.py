@@ -14,10 +14,13 @@ from typing import Any
 
 import torch
 from torch import nn
-from transformers import AutoModelForSequenceClassification, AutoTokenizer, PreTrainedModel
+from transformers import AutoModelForSequenceClassification, PreTrainedModel
 
 from hf_equi.bases.embedded import embedded_folder
+from hf_equi.bases.hub_names import check_hub_name
 from hf_equi.bases.loading import load_safetensors
+from hf_equi.bases.reading import reading
+from hf_equi.bases.tokenizers import read_tokenizer
 from hf_equi.bases.weight_marks import mark_weights, weights_changed
 from hf_equi.checks import check_choice, check_count
 from hf_equi.errors import ConfigurationError
@@ -114,7 +117,7 @@ class RegardScorer:
                 shared = {
                     key: from_pretrained_kwargs[key] for key in _OF_THE_TOKENIZER if key in from_pretrained_kwargs
                 }
-                tokenizer = AutoTokenizer.from_pretrained(folder, **shared)
+                tokenizer = read_tokenizer(folder, **shared)
             self.model = load_safetensors(AutoModelForSequenceClassification, folder, **from_pretrained_kwargs).eval()
         if getattr(tokenizer, "pad_token_id", 0) is None:
             raise ConfigurationError(
@@ -198,15 +201,23 @@ class RegardScorer:
 
     @classmethod
     def from_settings(cls, settings: dict[str, Any], **from_pretrained_kwargs: Any) -> RegardScorer:
-        """The inverse of `settings`."""
-        mask = settings.get("mask")
-        return cls(
-            settings["name"],
-            score=settings.get("score", "probability"),
-            mask=None if mask is None else DemographicGroup.from_dict(mask),
-            batch_size=settings.get("batch_size", 64),
-            **{**_plain(settings.get("from_pretrained") or {}), **from_pretrained_kwargs},
-        )
+        """The inverse of `settings`.
+
+        Raises:
+            ConfigurationError: For settings that are damaged; for a name that is not one of the Hub, or that a folder
+                here has.
+        """
+        with reading("The stored scorer", "Pass one: scorer=hf_equi.RegardScorer(...)."):
+            name, mask = settings["name"], settings.get("mask")
+            if name != "demo" and not Path(name).is_absolute():
+                check_hub_name(name, "The scorer")
+            arguments = {
+                "score": settings.get("score", "probability"),
+                "mask": None if mask is None else DemographicGroup.from_dict(mask),
+                "batch_size": settings.get("batch_size", 64),
+                **_plain(settings.get("from_pretrained") or {}),
+            }
+        return cls(name, **{**arguments, **from_pretrained_kwargs})
 
     def __repr__(self) -> str:
         return f"RegardScorer({self.name or type(self.model).__name__!r}, score={self.score!r}, mask={self.mask})"

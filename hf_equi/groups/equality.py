@@ -144,6 +144,10 @@ def _checked_set(words: Sequence[str]) -> tuple[str, ...]:
 def _checked_word(word: object, where: str) -> str:
     if not isinstance(word, str):
         raise GroupError(f"Words must be strings; received {word!r} in {where}.")
+    if any("\ud800" <= letter <= "\udfff" for letter in word):
+        raise GroupError(
+            f"The word {word!r} in {where} holds half of a surrogate pair, which is no text: write it anew."
+        )
     if not word.strip():
         raise GroupError(f"Empty word {word!r} in {where}: remove it, or write the word that is missing.")
     return word.strip()

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any
 
-from safetensors import SafetensorError
 from transformers import AutoConfig
 from transformers.utils import CONFIG_NAME, SAFE_WEIGHTS_INDEX_NAME, SAFE_WEIGHTS_NAME
 
+from hf_equi.bases.loading import AGAIN, read_index
+from hf_equi.bases.reading import reading
 from hf_equi.errors import ConfigurationError
 from hf_equi.models.configuration_equi import EquiConfig
 from hf_equi.models.hub.contents import is_weights
@@ -37,7 +37,8 @@ def load_checkpoint(folder: Path) -> tuple[Any, bool]:
             "save_pretrained of a symmetrised model."
         )
     try:
-        config = AutoConfig.from_pretrained(folder)
+        with reading(f"The file {folder / CONFIG_NAME}", AGAIN):
+            config = AutoConfig.from_pretrained(folder)
     except (OSError, ValueError) as error:
         raise ConfigurationError(
             f"The {CONFIG_NAME} in {folder} cannot be read: {error} Save the model anew."
@@ -49,20 +50,7 @@ def load_checkpoint(folder: Path) -> tuple[Any, bool]:
         )
     _check_files(folder, config)
     known = next(task.auto_class for task in tasks().values() if type(config) in task.auto_class._model_mapping)
-    if not config.stores_base:
-        return known.from_pretrained(folder), False
-    try:
-        model, information = known.from_pretrained(folder, output_loading_info=True)
-    except (OSError, SafetensorError) as error:
-        raise ConfigurationError(f"The weights in {folder} cannot be loaded: {error} Save the model anew.") from error
-    wrong = {kind: sorted(map(str, names)) for kind, names in information.items() if names}
-    if wrong:
-        kind, names = next(iter(wrong.items()))
-        raise ConfigurationError(
-            f"The weights in {folder} do not fit its config: {kind.replace('_', ' ')} {', '.join(names[:3])}. Save "
-            "the model anew."
-        )
-    return model, True
+    return known.from_pretrained(folder), config.stores_base
 
 
 def _check_files(folder: Path, config: EquiConfig) -> None:
@@ -72,8 +60,7 @@ def _check_files(folder: Path, config: EquiConfig) -> None:
     if config.stores_base and SAFE_WEIGHTS_NAME in there:
         loaded = {SAFE_WEIGHTS_NAME}
     elif config.stores_base and SAFE_WEIGHTS_INDEX_NAME in there:
-        index = json.loads((folder / SAFE_WEIGHTS_INDEX_NAME).read_text(encoding="utf-8"))
-        loaded = {SAFE_WEIGHTS_INDEX_NAME, *index["weight_map"].values()}
+        loaded = {SAFE_WEIGHTS_INDEX_NAME, *read_index(folder / SAFE_WEIGHTS_INDEX_NAME)}
     if stray := sorted(there - loaded):
         raise ConfigurationError(
             f"{folder} holds {', '.join(stray[:3])}, which its config does not load: of a save before this one. "

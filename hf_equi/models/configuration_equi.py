@@ -10,8 +10,11 @@ from typing import Any, ClassVar
 
 from huggingface_hub.dataclasses import strict
 from transformers import PreTrainedConfig
+from transformers.utils import CONFIG_NAME
 
 from hf_equi import __version__
+from hf_equi.bases.loading import AGAIN
+from hf_equi.bases.reading import reading
 from hf_equi.checks import check_count
 from hf_equi.errors import GroupError, HfEquiWarning
 from hf_equi.groups import FiniteGroup, read_group
@@ -80,7 +83,19 @@ class EquiConfig(PreTrainedConfig):
         self._read_base()
         self._check()
 
+    @classmethod
+    def from_dict(cls, config_dict: dict[str, Any], **kwargs: Any) -> Any:
+        """The config that a dictionary describes, as in transformers.
+
+        Raises:
+            HfEquiError: For one that describes none, with the place that it was read from.
+        """
+        where = kwargs.get("name_or_path")
+        with reading(f"The {CONFIG_NAME} of {where}" if where else f"A config of the type {cls.model_type!r}", AGAIN):
+            return super().from_dict(config_dict, **kwargs)
+
     def _check_format(self) -> None:
+        check_count("format_version", self.format_version, "format of a config")
         if self.format_version > FORMAT:
             warnings.warn(
                 f"The config of this {self.model_type!r} model has format {self.format_version}, written by hf_equi "

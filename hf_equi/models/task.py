@@ -154,8 +154,8 @@ class Task:
 
     def names_architecture(self, config: PreTrainedConfig) -> bool:
         """Whether the class that a checkpoint was saved from is one of this task's."""
-        known = getattr(config, "architectures", None) or []
-        return any(model.__name__ in known for model in self.classes(config))
+        known = getattr(config, "architectures", None)
+        return isinstance(known, list) and any(model.__name__ in known for model in self.classes(config))
 
     def classes(self, config: PreTrainedConfig) -> tuple[type[PreTrainedModel], ...]:
         """The base classes of a config: mostly one, or none."""

@@ -26,6 +26,8 @@ from peft.utils.other import ModulesToSaveWrapper
 from safetensors import safe_open
 from safetensors.torch import save_file
 
+from hf_equi.bases.loading import AGAIN, check_finite
+from hf_equi.bases.reading import reading
 from hf_equi.errors import ConfigurationError, HfEquiWarning
 from hf_equi.models.base import EquiPreTrainedModel
 from hf_equi.models.clip import EquiCLIPModel
@@ -172,19 +174,21 @@ def load_adapter(
 
     Raises:
         ConfigurationError: For prompts, which go inside the base alone, for single tokens of tied embeddings, for a
-            kind that was not tried, for an adapter without safetensors, or a model that is not symmetrised.
+            kind that was not tried, for an adapter without safetensors, one that is damaged, or a model that is not
+            symmetrised.
 
     Warns:
         HfEquiWarning: Where the adapter holds weights that this model has no place for.
     """
     _require_wrapper(model)
     local = _fetch(folder, hub)
-    config = PeftConfig.from_pretrained(str(local))
+    with reading(f"The adapter {folder}", AGAIN):
+        config = PeftConfig.from_pretrained(str(local))
+        with safe_open(str(local / _WEIGHTS), "pt") as stored:
+            keys = list(stored.keys())
     if config.is_prompt_learning:
         raise refused_prompts(type(model).__name__)
     _check_kind(model, config)
-    with safe_open(str(local / _WEIGHTS), "pt") as stored:
-        keys = list(stored.keys())
     inside = any(key.startswith(_ROOT + _INSIDE) for key in keys)
     mapping = {} if inside else {"^": _INSIDE}
     config = config if inside else _moved_inside(model.base, config)
@@ -192,6 +196,7 @@ def load_adapter(
     options: dict[str, Any] = {"config": config, "key_mapping": mapping, "is_trainable": is_trainable}
     adapted = PeftModel.from_pretrained(model, str(local), adapter_name, **options)
     own = get_peft_model_state_dict(adapted, adapter_name=adapter_name, save_embedding_layers=False)
+    check_finite(own.items(), folder)
     needed = {key if inside else _ROOT + _INSIDE + key.removeprefix(_ROOT) for key in keys}
     if left := sorted(needed - set(own)):
         warnings.warn(

@@ -121,6 +121,13 @@ def test_explicit_forms_win_over_derived_ones():
         assert resolved(DemographicGroup(sets), tokens) == expected
 
 
+def test_a_form_that_gives_way_leaves_its_other_words_where_they_are():
+    """Of UM/US, the second word is a token of an explicit form, and the first is a token of nothing else."""
+    tokens = words_tokenizer("us um usa uk UM", RENAMES)
+    group = DemographicGroup([["um", "us"], ["usa", "uk"]])
+    assert resolved(group, tokens) == {("um", "us"), ("usa", "uk")}
+
+
 @pytest.mark.parametrize(
     ("group", "tokens", "message"),
     [

@@ -1,14 +1,43 @@
-"""Models are loaded from safetensors alone."""
+"""Models are loaded from safetensors alone, with all of their weights, which are finite numbers."""
 
 from __future__ import annotations
 
-import pytest
-import torch
-from small_models import base_model
-from transformers import AutoModelForCausalLM
+import json
+import pickle
+import warnings
 
-from hf_equi.bases.loading import load_safetensors, require_safetensors
-from hf_equi.errors import ConfigurationError
+import pytest
+import small_vision
+import torch
+from safetensors.torch import load_file, save_file
+from small_models import base_model
+from small_networks import network
+from transformers import AutoModelForCausalLM, AutoModelForImageClassification
+
+from hf_equi import RecurrentSeq2Seq
+from hf_equi.bases.loading import load_safetensors, load_to_train, require_safetensors
+from hf_equi.errors import ConfigurationError, HfEquiWarning
+
+
+class Trap:
+    """Writes a file when its pickle is read."""
+
+    def __init__(self, folder):
+        self.folder = folder
+
+    def __reduce__(self):
+        return (open, (str(self.folder / "read"), "w"))
+
+
+def change(folder, edit):
+    """Edit the weights of a folder: a dictionary, in place."""
+    weights = load_file(folder / "model.safetensors")
+    edit(weights)
+    save_file(weights, folder / "model.safetensors", metadata={"format": "pt"})
+
+
+def edit_json(path, **entries):
+    path.write_text(json.dumps({**json.loads(path.read_text()), **entries}))
 
 
 def test_safetensors_are_loaded_and_settings_passed_on(tmp_path):
@@ -25,6 +54,107 @@ def test_a_pickle_is_never_read(tmp_path, settings):
     (tmp_path / "pytorch_model.bin").write_bytes(b"not even a pickle")
     with pytest.raises(ConfigurationError, match=r"holds no safetensors.*save_pretrained"):
         load_safetensors(AutoModelForCausalLM, str(tmp_path), **settings)
+
+
+@pytest.mark.parametrize(
+    "name", ["w.bin", "../trap/model.safetensors", "/tmp/model.safetensors", "a\\b.safetensors", 7]
+)
+@pytest.mark.parametrize("by", ["index", "config"])
+def test_no_index_and_no_config_names_a_pickle_or_a_file_elsewhere(tmp_path, by, name):
+    folder = tmp_path / "model"
+    base_model().save_pretrained(folder, max_shard_size="50KB" if by == "index" else "1GB")
+    (folder / "w.bin").write_bytes(pickle.dumps(Trap(tmp_path)))
+    base_model().save_pretrained(tmp_path / "trap")
+    if by == "index":
+        index = folder / "model.safetensors.index.json"
+        names = json.loads(index.read_text())["weight_map"]
+        edit_json(index, weight_map={**names, min(names): name})
+    else:
+        edit_json(folder / "config.json", transformers_weights=name)
+    with pytest.raises(
+        ConfigurationError, match=rf"{by}.* names .* among its weights\. hf_equi loads safetensors alone"
+    ):
+        load_safetensors(AutoModelForCausalLM, str(folder))
+    assert not (tmp_path / "read").exists()
+
+
+@pytest.mark.parametrize("entries", [{"weight_map": 7}, {"weight_map": {"a": ["b"]}}, {"metadata": None}])
+def test_a_damaged_index_is_named(tmp_path, entries):
+    base_model().save_pretrained(tmp_path, max_shard_size="50KB")
+    edit_json(tmp_path / "model.safetensors.index.json", **entries)
+    with pytest.raises(ConfigurationError, match=r"model\.safetensors\.index\.json"):
+        load_safetensors(AutoModelForCausalLM, str(tmp_path))
+
+
+def test_a_file_of_the_config_that_is_safetensors_is_loaded(tmp_path):
+    base_model().save_pretrained(tmp_path)
+    (tmp_path / "model.safetensors").rename(tmp_path / "other.safetensors")
+    edit_json(tmp_path / "config.json", transformers_weights="other.safetensors")
+    load_safetensors(AutoModelForCausalLM, str(tmp_path))
+
+
+def test_an_adapter_beside_the_weights_is_refused(tmp_path):
+    """transformers would load the base that it names, and its pickle."""
+    base_model().save_pretrained(tmp_path)
+    (tmp_path / "adapter_config.json").write_text(json.dumps({"base_model_name_or_path": "nobody/nothing"}))
+    (tmp_path / "adapter_model.bin").write_bytes(pickle.dumps(Trap(tmp_path)))
+    with pytest.raises(ConfigurationError, match=r"holds an adapter of peft.*a folder of its own"):
+        load_safetensors(AutoModelForCausalLM, str(tmp_path))
+    assert not (tmp_path / "read").exists()
+
+
+def test_a_file_in_the_place_of_a_folder_is_refused(tmp_path):
+    base_model().save_pretrained(tmp_path)
+    with pytest.raises(ConfigurationError, match="is a file: name the folder that holds it"):
+        load_safetensors(AutoModelForCausalLM, str(tmp_path / "model.safetensors"))
+
+
+@pytest.mark.parametrize("load", [load_safetensors, load_to_train])
+def test_weights_of_the_body_that_are_missing_are_named(tmp_path, load):
+    base_model().save_pretrained(tmp_path)
+    change(tmp_path, lambda weights: weights.update({"x": weights.pop("transformer.h.0.attn.c_attn.weight")}))
+    with pytest.raises(
+        ConfigurationError, match=r"do not fit its config: missing keys transformer\.h\.0\.attn\.c_attn"
+    ):
+        load(AutoModelForCausalLM, str(tmp_path))
+
+
+def test_a_new_head_is_said_once_and_to_be_trained(tmp_path):
+    small_vision.classifier("vit").vit.save_pretrained(tmp_path)
+    with pytest.warns(HfEquiWarning, match=r"lacks weights of a ViTForImageClassification: classifier\.bias, classif"):
+        model, whole = load_to_train(AutoModelForImageClassification, str(tmp_path))
+    assert not whole
+    assert torch.equal(next(model.vit.parameters()), next(small_vision.classifier("vit").vit.parameters()))
+    small_vision.classifier("vit").save_pretrained(tmp_path)
+    assert load_to_train(AutoModelForImageClassification, str(tmp_path))[1]
+    with pytest.raises(ConfigurationError, match=r"classifier\.(bias|weight) has the shape"):
+        load_to_train(AutoModelForImageClassification, str(tmp_path), num_labels=7)
+    asked = {"num_labels": 7, "ignore_mismatched_sizes": True}
+    model, whole = load_to_train(AutoModelForImageClassification, str(tmp_path), **asked)
+    assert (model.num_labels, whole) == (7, False)
+
+
+@pytest.mark.parametrize("number", [float("nan"), float("inf"), float("-inf")])
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16, torch.float16])
+def test_weights_that_are_not_finite_are_named(tmp_path, number, dtype):
+    base_model().save_pretrained(tmp_path)
+    change(tmp_path, lambda weights: weights["transformer.wte.weight"][3, 5].fill_(number))
+    with pytest.raises(ConfigurationError, match=r"transformer\.wte\.weight holds numbers that are not finite"):
+        load_safetensors(AutoModelForCausalLM, str(tmp_path), dtype=dtype)
+
+
+def test_our_own_networks_are_loaded_as_carefully(tmp_path):
+    network().save_pretrained(tmp_path)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        _, information = RecurrentSeq2Seq.from_pretrained(tmp_path, output_loading_info=True)
+    assert not any(information.values())
+    change(tmp_path, lambda weights: weights.pop(min(weights)))
+    with pytest.raises(ConfigurationError, match="missing keys"):
+        RecurrentSeq2Seq.from_pretrained(tmp_path)
+    (tmp_path / "model.safetensors").rename(tmp_path / "pytorch_model.bin")
+    with pytest.raises(ConfigurationError, match="loads no pickle"):
+        RecurrentSeq2Seq.from_pretrained(tmp_path, use_safetensors=False)
 
 
 def test_a_name_without_a_model_raises_as_in_transformers():

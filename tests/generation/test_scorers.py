@@ -18,7 +18,7 @@ from transformers import (
 )
 
 from hf_equi import DemographicGroup
-from hf_equi.errors import ConfigurationError
+from hf_equi.errors import ConfigurationError, HfEquiError
 from hf_equi.generation.scorers import LABELS, RegardScorer, SubjectMask, score_texts
 
 CPU = torch.device("cpu")
@@ -258,6 +258,23 @@ def test_settings_lead_back_to_the_classifier_or_are_none(tmp_path, monkeypatch)
     assert RegardScorer(scorer.model, scorer.tokenizer).settings is None  # whoever made it may have trained it
     assert scorer.masked(GENDER).settings == {**scorer.settings, "mask": GENDER.to_dict()}
     assert RegardScorer("demo").masked(GENDER).settings["name"] == "demo"
+
+
+@pytest.mark.parametrize(
+    ("stored", "message"),
+    [
+        (7, "The stored scorer cannot be read"),
+        ({}, "The stored scorer cannot be read"),
+        ({"name": "demo", "mask": 7}, "The stored scorer"),
+        ({"name": "../scorer"}, "is not a name on the Hub"),
+        ({"name": "scorer"}, "has the same name, so transformers would read it"),
+    ],
+)
+def test_damaged_settings_and_names_that_a_folder_shadows_are_refused(tmp_path, monkeypatch, stored, message):
+    (tmp_path / "scorer").mkdir()
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(HfEquiError, match=message):
+        RegardScorer.from_settings(stored)
 
 
 def test_settings_of_a_checkpoint_run_no_code(monkeypatch):

@@ -17,6 +17,7 @@ MAN = ["man", "woman"]
         ([["man"]], r"at least two words.*received \['man'\]"),
         ([["man", ""]], r"Empty word '' in the equality set \['man', ''\]"),
         ([["man", " \t"]], r"Empty word ' \\t'"),
+        ([["man", "wo\ud800man"]], r"The word 'wo\\ud800man' .* holds half of a surrogate pair"),
         ([["man", 3]], "Words must be strings; received 3"),
         ([MAN, ["he", "she", "it"]], r"\['man', 'woman'\] has 2 words, \['he', 'she', 'it'\] has 3"),
         (

@@ -99,7 +99,8 @@ def _make_subject(
         raise ConfigurationError(f"The model {name!r} is in training mode, so its texts are noisy: call model.eval().")
     if isinstance(model, EquiLM):
         _check_group(name, model, group)
-        check_tokenizer(tokenizer, model.config.tokenizer_fingerprint, f"the audit of {name!r}")
+        expected, cut = model.config.tokenizer_fingerprint, model.config.tokenizer_cut_fingerprint
+        check_tokenizer(tokenizer, expected, f"the audit of {name!r}", cut)
         lm = model
     else:
         lm = symmetrize(model, group, "identity", tokenizer=tokenizer, multi_token="skip")

@@ -11,6 +11,7 @@ import torch
 from transformers import GenerationConfig, PreTrainedModel, StoppingCriteriaList
 from transformers.generation import StopStringCriteria
 
+from hf_equi.bases.reading import reading
 from hf_equi.errors import ConfigurationError, HfEquiWarning
 from hf_equi.generation.equizero_search import EquizeroSearch
 from hf_equi.generation.scorers import RegardScorer, Scorer
@@ -98,7 +99,8 @@ class EquizeroLM(EquiLM):
                     "This EquizeroLM has no scorer: set lm.scorer = hf_equi.RegardScorer(), or pass scorer= to "
                     "symmetrize, from_pretrained or generate"
                 )
-            self._scorer = RegardScorer.from_settings(self.config.scorer_settings)
+            with reading(f"The scorer of {self.config.name_or_path or 'this model'}", "Set another: lm.scorer = ..."):
+                self._scorer = RegardScorer.from_settings(self.config.scorer_settings)
         return self._scorer
 
     @scorer.setter

@@ -19,7 +19,7 @@ from hf_equi.models.causal_lm.modeling_equi_lm import EquiLM
 from hf_equi.models.causal_lm.modeling_equizero_lm import EquizeroLM
 from hf_equi.models.configuration_equi import EquiConfig
 from hf_equi.models.task import Request
-from hf_equi.models.text.fingerprint import fingerprint
+from hf_equi.models.text.fingerprint import cut_fingerprint, fingerprint
 from hf_equi.models.text.task import TextTask
 from hf_equi.symmetrizers import Method
 
@@ -62,6 +62,7 @@ class CausalLMTask(TextTask):
             multi_token = entries.get("multi_token", "error")
             entries["token_map"] = resolve_tokens(request.group, request.companion, vocab_size, multi_token).to_dict()
         entries["tokenizer_fingerprint"] = fingerprint(request.companion)
+        entries["tokenizer_cut_fingerprint"] = cut_fingerprint(request.companion)
         return EquiLMConfig(**entries) if search is None else EquizeroLMConfig(**entries, **search)
 
     def wrap(self, config: EquiConfig, base: PreTrainedModel, request: Request) -> EquiLM:
@@ -70,7 +71,7 @@ class CausalLMTask(TextTask):
             lm: EquiLM = EquizeroLM(config, base, request.settings.get("scorer"))
         else:
             lm = EquiLM(config, base)
-        lm.tokenizer = request.companion
+        lm._tokenizer = request.companion  # which the config was made with
         return lm
 
 

@@ -14,12 +14,12 @@ from huggingface_hub.constants import REPOCARD_NAME
 from transformers import PreTrainedModel
 
 from hf_equi.bases.chunks import is_sharded
-from hf_equi.bases.loading import load_safetensors, require_safetensors
 from hf_equi.bases.weight_marks import mark_weights, weights_changed
 from hf_equi.errors import ConfigurationError
 from hf_equi.models.cards.kinds import CardKind
 from hf_equi.models.cards.writing import TAGS, make_card, read_previous
 from hf_equi.models.hub.contents import LOADER, list_files
+from hf_equi.models.hub.loading import LoadingMixin
 from hf_equi.models.hub.staging import staged
 from hf_equi.models.hub.uploading import HUB_KEYWORDS, upload
 from hf_equi.models.peft.bases import describe_adapter, noted_adapters
@@ -47,16 +47,11 @@ __all__ = ["{model}", "{config}"]
 '''
 # The second is what older versions of transformers chose a pickle by; safetensors are written whatever it says.
 _SAVE_KEYWORDS = {"save_base", "safe_serialization", *inspect.signature(PreTrainedModel.save_pretrained).parameters}
-_HUB_ARGUMENTS = ("cache_dir", "force_download", "local_files_only", "token", "revision", "subfolder")
-# What names a place in the repository of the checkpoint, and would be looked for in vain in that of its base; the Auto
-# classes put the checkpoint's commit into those for adapters too.
-_OF_ONE_REPOSITORY = ("_commit_hash", "adapter_kwargs", "revision", "subfolder")
 
 
-class CheckpointMixin:
+class CheckpointMixin(LoadingMixin):
     """What wrapped models add to `PreTrainedModel` for their base and for what prepares their inputs."""
 
-    auto_class: ClassVar[Any]
     card_kind: ClassVar[CardKind]
     """What its model card says that depends on the task."""
     model_tags: ClassVar[list[str]] = [*TAGS]
@@ -66,8 +61,6 @@ class CheckpointMixin:
     generation_config: Any
     _loaded_base: dict[str, Any] | None
     _peft_base: tuple[Any, ...]
-    own_arguments: ClassVar[tuple[str, ...]] = ()
-    """What `from_pretrained` hands to the model itself, and not to its base."""
 
     def unwrap(self) -> Any:
         """The base model, the same object; of a model that was made of a `PeftModel`, that one."""
@@ -238,7 +231,7 @@ class CheckpointMixin:
         """Refuse to publish what could not be loaded elsewhere."""
 
     def _require_hub_base(self) -> None:
-        if self.config.base_name is None:
+        if self.config.base_name is None or self.config.base_revision is None:
             raise ConfigurationError(
                 "save_base=False stores the base by its name and revision on the Hub, but this base was not loaded "
                 f"from there by symmetrize (name_or_path={getattr(self.base.config, '_name_or_path', '')!r}). Save it "
@@ -253,7 +246,7 @@ class CheckpointMixin:
         if self._loaded_base is None or weights_changed(self.base, self._loaded_base):
             raise ConfigurationError(
                 f"save_base=False stores the base by its name, {self.config.base_name!r}, but its weights have "
-                "changed since they were loaded. Save it whole."
+                "changed since they were loaded, or the base lacked some there. Save it whole."
             )
 
     def remember_base(self) -> None:
@@ -267,71 +260,3 @@ class CheckpointMixin:
         config.save_pretrained(folder)
         if self.can_generate():  # type: ignore[attr-defined]
             self.generation_config.save_pretrained(folder)
-
-    @classmethod
-    def from_pretrained(cls, pretrained_model_name_or_path: Any, *args: Any, config: Any = None, **kwargs: Any) -> Any:
-        """Load a model with what prepares its inputs; the weights from the base's own repository where it has none.
-
-        Raises:
-            ConfigurationError: If the checkpoint is of another model type, or holds no safetensors; if its tokenizer
-                or the words of its group disagree with the stored permutation; for a group beside its own.
-        """
-        if "group" in kwargs:
-            raise ConfigurationError(
-                "group=: a checkpoint has a group of its own. Load it without, and symmetrize its base for another: "
-                "hf_equi.symmetrize(model.unwrap(), group)."
-            )
-        hub = {name: kwargs[name] for name in _HUB_ARGUMENTS if name in kwargs}
-        config = cls._read_config(pretrained_model_name_or_path, config, hub)
-        settings = {*config.to_dict(), "num_labels"} - {"dtype", "group"}
-        for name in [name for name in kwargs if name in settings]:
-            setattr(config, name, kwargs.pop(name))
-        config._check()
-        companions = cls._load_companions(pretrained_model_name_or_path, config, hub)
-        if config.stores_base:
-            kwargs["use_safetensors"] = True  # no pickle is ever loaded
-            if pretrained_model_name_or_path is not None:  # otherwise the weights are an argument
-                require_safetensors(pretrained_model_name_or_path, kwargs.get("variant"), **hub)
-            model = super().from_pretrained(pretrained_model_name_or_path, *args, config=config, **kwargs)  # type: ignore[misc]
-        else:
-            model = cls._load_through_base(pretrained_model_name_or_path, config, kwargs)
-        loaded, information = model if isinstance(model, tuple) else (model, None)
-        loaded.freeze_again()
-        for name, companion in companions.items():
-            setattr(loaded, name, companion)
-        return loaded if information is None else (loaded, information)
-
-    @classmethod
-    def _load_companions(cls, path: Any, config: Any, hub: dict[str, Any]) -> dict[str, Any]:
-        """What prepares inputs, checked, by the attributes that hold it: nothing, by default."""
-        return {}
-
-    @classmethod
-    def _read_config(cls, path: Any, config: Any, hub: dict[str, Any]) -> Any:
-        if not isinstance(config, cls.config_class):  # type: ignore[attr-defined]
-            stored, _ = cls.config_class.get_config_dict(config or path, **hub)  # type: ignore[attr-defined]
-            if stored.get("model_type") != cls.config_class.model_type:  # type: ignore[attr-defined]
-                found, own = stored.get("model_type"), cls.config_class.model_type  # type: ignore[attr-defined]
-                way = (
-                    f"Load it with {cls.auto_class.__name__}, or the class of that type."
-                    if str(found).startswith("equi")
-                    else f"Wrap it: hf_equi.symmetrize({str(path)!r}, group)."
-                )
-                raise ConfigurationError(f"{path} holds a {found!r} model, not an {own!r} one. {way}")
-            config = cls.config_class.from_pretrained(config or path, **hub)  # type: ignore[attr-defined]
-        if not config.has_group:
-            raise ConfigurationError(f"{path} holds no group: make a model with hf_equi.symmetrize(model, group)")
-        return config
-
-    @classmethod
-    def _load_through_base(cls, path: Any, config: Any, kwargs: dict[str, Any]) -> Any:
-        passed = {name: value for name, value in kwargs.items() if name not in _OF_ONE_REPOSITORY}
-        own = {name: passed.pop(name) for name in cls.own_arguments if name in passed}
-        hub = {name: kwargs[name] for name in _HUB_ARGUMENTS if name in kwargs}
-        base = load_safetensors(cls.auto_class, config.base_name, revision=config.base_revision, **passed)
-        config.stores_base = True  # of the model in memory; `save_base=False` asks for it again
-        model = cls(config, base, **own)  # type: ignore[call-arg]
-        model.remember_base()
-        if model.can_generate():  # type: ignore[attr-defined]
-            model.generation_config = type(model.generation_config).from_pretrained(path, **hub)
-        return model.eval()  # type: ignore[attr-defined]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -13,8 +14,12 @@ from transformers.utils import CONFIG_NAME, cached_file
 from transformers.utils.hub import extract_commit_hash
 
 from hf_equi.bases.compat import find_file
+from hf_equi.bases.hub_names import check_hub_name
+from hf_equi.errors import ConfigurationError
 
-__all__ = ["Origin", "hub_name", "read_card", "read_origin"]
+__all__ = ["Origin", "check_pinned", "hub_name", "read_card", "read_origin"]
+
+_COMMIT = re.compile("[0-9a-f]{40}")
 
 
 @dataclass(frozen=True)
@@ -47,6 +52,33 @@ def hub_name(config: Any, **hub: Any) -> tuple[str | None, str | None]:
         return name, extract_commit_hash(cached_file(name, CONFIG_NAME, local_files_only=True, **cached), None)
     except OSError:  # no name of the Hub after all, or gone from the cache
         return None, None
+
+
+def check_pinned(config: Any, where: object) -> tuple[str, str]:
+    """The name and the commit of the base that a checkpoint without weights is loaded through.
+
+    Args:
+        config: Its config.
+        where: Where it was read, for the message.
+
+    Raises:
+        ConfigurationError: Where it names no base, one that is not on the Hub or that a folder here shadows, or no
+            commit.
+    """
+    name, revision = config.base_name, config.base_revision
+    if name is None or revision is None:
+        lacks = "name of its base" if name is None else "revision of its base"
+        raise ConfigurationError(
+            f"{where} holds no weights (stores_base=False), and its config holds no {lacks} on the Hub: the config "
+            "was edited. Take the checkpoint as it was published, or symmetrize the base again."
+        )
+    check_hub_name(name, f"The base of {where}")
+    if not isinstance(revision, str) or not _COMMIT.fullmatch(revision):
+        raise ConfigurationError(
+            f"The base of {where} is stored with the revision {revision!r}, which is not a commit of 40 hexadecimal "
+            "digits, so its weights may be others by now. Take the checkpoint as it was published."
+        )
+    return name, revision
 
 
 def read_origin(model: Any, token: str | bool | None = None) -> Origin:

@@ -6,8 +6,8 @@ from pathlib import Path
 from typing import Any
 
 from hf_equi.errors import ConfigurationError
-from hf_equi.models.text.checkpoints import TextCheckpointMixin, check_map, load_tokenizer
-from hf_equi.models.text.fingerprint import check_tokenizer
+from hf_equi.models.text.checkpoints import TextCheckpointMixin, check_map, check_side, load_tokenizer
+from hf_equi.models.text.fingerprint import cut_fingerprint
 
 __all__ = ["PairCheckpointMixin"]
 
@@ -29,7 +29,7 @@ class PairCheckpointMixin(TextCheckpointMixin):
         """
         if self._target_tokenizer is not None:
             return self._target_tokenizer
-        if self.config.target_tokenizer_fingerprint not in (None, self.config.tokenizer_fingerprint):
+        if not _serves_both(self.config):
             raise ConfigurationError(
                 "This model was saved without its target's tokenizer. Set it: model.target_tokenizer = "
                 "AutoTokenizer.from_pretrained(...)"
@@ -38,9 +38,14 @@ class PairCheckpointMixin(TextCheckpointMixin):
 
     @target_tokenizer.setter
     def target_tokenizer(self, tokenizer: Any) -> None:
-        name = getattr(tokenizer, "name_or_path", "") or "the call"
-        check_tokenizer(tokenizer, self.config.target_tokenizer_fingerprint, name)
+        check_side(self.config, tokenizer, getattr(tokenizer, "name_or_path", "") or "the call", "target_")
         self._target_tokenizer = tokenizer
+
+    @classmethod
+    def _check_reader(cls, config: Any, tokenizer: Any, source: str) -> None:
+        super()._check_reader(config, tokenizer, source)
+        if _serves_both(config):
+            check_map(config, config.map_names[1], tokenizer, source)
 
     def _save_companions(self, folder: Path) -> None:
         super()._save_companions(folder)
@@ -50,8 +55,15 @@ class PairCheckpointMixin(TextCheckpointMixin):
     def _check_unchanged(self) -> None:
         super()._check_unchanged()
         if self._target_tokenizer is not None:
-            expected = self.config.target_tokenizer_fingerprint
-            check_tokenizer(self._target_tokenizer, expected, "this model's target, changed since,")
+            check_side(self.config, self._target_tokenizer, "this model's target, changed since,", "target_")
+
+    def _update_config(self) -> None:
+        own = (
+            self._tokenizer if self._target_tokenizer is None and _serves_both(self.config) else self._target_tokenizer
+        )
+        if own is not None and self.config.target_tokenizer_cut_fingerprint is None:  # of hf_equi 0.1
+            self.config.target_tokenizer_cut_fingerprint = cut_fingerprint(own)
+        super()._update_config()  # behind it, as what serves both sides is told by their entries
 
     @classmethod
     def _load_companions(cls, path: Any, config: Any, hub: dict[str, Any]) -> dict[str, Any]:
@@ -59,9 +71,11 @@ class PairCheckpointMixin(TextCheckpointMixin):
         inside = "/".join(filter(None, [hub.get("subfolder"), TARGET_FOLDER]))
         target = load_tokenizer(path, {**hub, "subfolder": inside})
         if target is not None:
-            check_tokenizer(target, config.target_tokenizer_fingerprint, f"{path}/{TARGET_FOLDER}")
-        one_for_both = config.target_tokenizer_fingerprint in (None, config.tokenizer_fingerprint)
-        writer = found["_tokenizer"] if target is None and one_for_both else target
-        if writer is not None:
-            check_map(config, config.map_names[1], writer, str(path))
+            check_side(config, target, f"{path}/{TARGET_FOLDER}", "target_")
         return {**found, "_target_tokenizer": target}
+
+
+def _serves_both(config: Any) -> bool:
+    """Whether one tokenizer is that of source and target."""
+    target = (config.target_tokenizer_fingerprint, config.target_tokenizer_cut_fingerprint)
+    return target[0] is None or target == (config.tokenizer_fingerprint, config.tokenizer_cut_fingerprint)

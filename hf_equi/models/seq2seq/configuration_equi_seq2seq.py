@@ -34,6 +34,8 @@ class EquiSeq2SeqConfig(EquiTextConfig):
             The target tokens that it moves.
         target_tokenizer_fingerprint (`str`, *optional*):
             Of the tokenizer that the target's map was made with.
+        target_tokenizer_cut_fingerprint (`str`, *optional*):
+            Of how that tokenizer cuts texts.
         method (`str`, *optional*, defaults to `"equitune"`):
             `"equitune"`, `"equizero"`, `"lambda"`, `"canonical"` or `"identity"`.
         loss (`str`, *optional*, defaults to `"max_probability"`):
@@ -54,8 +56,8 @@ class EquiSeq2SeqConfig(EquiTextConfig):
             Units of each hidden layer of the network of `"lambda"`.
         lambda_dropout (`float`, *optional*, defaults to 0.0):
             Its dropout.
-        base_config, group, tokenizer_fingerprint, average, multi_token, orbit_chunk_size, hf_equi_version,
-        format_version, stores_base, base_name, base_revision, adapter:
+        base_config, group, tokenizer_fingerprint, tokenizer_cut_fingerprint, average, multi_token, orbit_chunk_size,
+        hf_equi_version, format_version, stores_base, base_name, base_revision, adapter:
             As in `EquiTextConfig`.
 
     Raises:
@@ -85,6 +87,7 @@ class EquiSeq2SeqConfig(EquiTextConfig):
     source_map: dict[str, Any] | None = None
     target_map: dict[str, Any] | None = None
     target_tokenizer_fingerprint: str | None = None
+    target_tokenizer_cut_fingerprint: str | None = None
     loss: str = "max_probability"
     decoding: str | None = None
     teacher_forcing_ratio: float = 1.0

@@ -12,7 +12,7 @@ from hf_equi.models.seq2seq.configuration_equi_seq2seq import EquiSeq2SeqConfig
 from hf_equi.models.seq2seq.methods import create
 from hf_equi.models.seq2seq.modeling_equi_seq2seq import EquiForSeq2SeqLM
 from hf_equi.models.task import Request
-from hf_equi.models.text.fingerprint import fingerprint
+from hf_equi.models.text.fingerprint import cut_fingerprint, fingerprint
 from hf_equi.models.text.task import TextTask
 
 __all__ = ["Seq2SeqTask"]
@@ -47,13 +47,14 @@ class Seq2SeqTask(TextTask):
             source_map=maps[0].to_dict(),
             target_map=maps[1].to_dict(),
             tokenizer_fingerprint=fingerprint(request.companion),
+            tokenizer_cut_fingerprint=cut_fingerprint(request.companion),
             target_tokenizer_fingerprint=fingerprint(target),
+            target_tokenizer_cut_fingerprint=cut_fingerprint(target),
         )
 
     def wrap(self, config: EquiConfig, base: PreTrainedModel, request: Request) -> EquiForSeq2SeqLM:
         """The base in its wrapper, with its tokenizers."""
         model = EquiForSeq2SeqLM(config, base)
-        model.tokenizer = request.companion
-        if "target_tokenizer" in request.settings:
-            model.target_tokenizer = request.settings["target_tokenizer"]
+        model._tokenizer = request.companion  # which the config was made with, as the target's
+        model._target_tokenizer = request.settings.get("target_tokenizer")
         return model

@@ -4,18 +4,20 @@ from __future__ import annotations
 
 import warnings
 from pathlib import Path
+from textwrap import shorten
 from typing import Any
 
-from transformers import AutoTokenizer, PreTrainedModel
+from transformers import PreTrainedModel
 
 from hf_equi.actions.resolution import resolve_tokens
 from hf_equi.actions.tokens import TokenMap
 from hf_equi.bases.compat import find_file
-from hf_equi.errors import ConfigurationError, HfEquiWarning
+from hf_equi.bases.tokenizers import read_tokenizer
+from hf_equi.errors import ActionError, ConfigurationError, HfEquiWarning
 from hf_equi.models.hub.checkpoints import CheckpointMixin
-from hf_equi.models.text.fingerprint import check_tokenizer
+from hf_equi.models.text.fingerprint import check_tokenizer, cut_fingerprint
 
-__all__ = ["TextCheckpointMixin", "check_map", "embedding_rows", "load_tokenizer"]
+__all__ = ["TextCheckpointMixin", "check_map", "check_side", "embedding_rows", "load_tokenizer"]
 
 _TOKENIZER_FILES = ("tokenizer.json", "tokenizer_config.json")
 _WAY_OUT = (
@@ -50,10 +52,13 @@ class TextCheckpointMixin(CheckpointMixin):
 
     @tokenizer.setter
     def tokenizer(self, tokenizer: Any) -> None:
-        check_tokenizer(
-            tokenizer, self.config.tokenizer_fingerprint, getattr(tokenizer, "name_or_path", "") or "the call"
-        )
+        self._check_reader(self.config, tokenizer, getattr(tokenizer, "name_or_path", "") or "the call")
         self._tokenizer = tokenizer
+
+    @classmethod
+    def _check_reader(cls, config: Any, tokenizer: Any, source: str) -> None:
+        """Refuse a tokenizer of what the model reads that disagrees with what its config stores."""
+        check_side(config, tokenizer, source)
 
     def _save_companions(self, folder: Path) -> None:
         """Save what turns texts into the tokens that the group moves."""
@@ -69,15 +74,19 @@ class TextCheckpointMixin(CheckpointMixin):
                 f"{self.config.vocab_size}. Wrap the base again: symmetrize(lm.unwrap(), group, tokenizer=tokenizer)."
             )
         if self._tokenizer is not None:
-            check_tokenizer(self._tokenizer, self.config.tokenizer_fingerprint, "this model, changed since,")
+            self._check_reader(self.config, self._tokenizer, "this model, changed since,")
+
+    def _update_config(self) -> None:
+        super()._update_config()
+        if self._tokenizer is not None and self.config.tokenizer_cut_fingerprint is None:  # of hf_equi 0.1
+            self.config.tokenizer_cut_fingerprint = cut_fingerprint(self._tokenizer)
 
     @classmethod
     def _load_companions(cls, path: Any, config: Any, hub: dict[str, Any]) -> dict[str, Any]:
         """The tokenizers of a checkpoint, checked, by the attributes that hold them."""
         tokenizer = load_tokenizer(path, hub)
         if tokenizer is not None:
-            check_tokenizer(tokenizer, config.tokenizer_fingerprint, str(path))
-            check_map(config, config.map_names[0], tokenizer, str(path))
+            cls._check_reader(config, tokenizer, str(path))
         return {"_tokenizer": tokenizer}
 
 
@@ -88,16 +97,34 @@ def load_tokenizer(path: Any, hub: dict[str, Any]) -> Any:
         HfEquiWarning: For one that is there and cannot be read.
     """
     try:
-        return AutoTokenizer.from_pretrained(path, **hub)
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-        if any(find_file(path, name, unreachable=True, **hub) is not None for name in _TOKENIZER_FILES):
+        return read_tokenizer(path, **hub)
+    except (OSError, ConfigurationError) as error:
+        if found := [name for name in _TOKENIZER_FILES if find_file(path, name, unreachable=True, **hub) is not None]:
+            reason = shorten(str(error.__cause__ or error), 240, placeholder=" ...")
             warnings.warn(
-                f"{path} holds a tokenizer that cannot be read ({type(error).__name__}: {error}): the model is loaded "
+                f"{path} holds a tokenizer that cannot be read ({', '.join(found)}; {reason}): the model is loaded "
                 "without it. Take the checkpoint as it was published, or set lm.tokenizer.",
                 HfEquiWarning,
                 stacklevel=2,
             )
         return None
+
+
+def check_side(config: Any, tokenizer: Any, source: str, side: str = "") -> None:
+    """Refuse a tokenizer that disagrees with what a config stores of it: its fingerprints, and what the group moves.
+
+    Args:
+        config: The config.
+        tokenizer: The tokenizer.
+        source: Where it is from, for the message.
+        side: What the entries of its fingerprints begin with: nothing, or `"target_"`.
+
+    Raises:
+        ConfigurationError: For such a tokenizer.
+    """
+    expected, cut = (getattr(config, f"{side}tokenizer_{name}") for name in ("fingerprint", "cut_fingerprint"))
+    check_tokenizer(tokenizer, expected, source, cut)
+    check_map(config, config.map_names[1 if side else 0], tokenizer, source)
 
 
 def check_map(config: Any, name: str, tokenizer: Any, source: str) -> None:
@@ -115,7 +142,12 @@ def check_map(config: Any, name: str, tokenizer: Any, source: str) -> None:
     stored = TokenMap.from_dict(getattr(config, name))
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", HfEquiWarning)  # what is left out was said when the model was made
-        expected = resolve_tokens(config.read_group(), tokenizer, stored.vocab_size, multi_token="skip")
+        try:
+            expected = resolve_tokens(config.read_group(), tokenizer, stored.vocab_size, multi_token="skip")
+        except ActionError as error:
+            raise ConfigurationError(
+                f"The words of the group give no permutation with the tokenizer of {source}: {error} {_WAY_OUT}"
+            ) from error
     if (moves := _moves(stored)) != (due := _moves(expected)):
         token = min(token for token in {**moves, **due} if moves.get(token) != due.get(token))
         was, will = (found.get(token, (0, token))[1] for found in (moves, due))

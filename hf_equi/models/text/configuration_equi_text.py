@@ -22,6 +22,8 @@ class EquiTextConfig(EquiConfig):
     Args:
         tokenizer_fingerprint (`str`, *optional*):
             Of the tokenizer that the map was made with (`hf_equi.models.text.fingerprint`).
+        tokenizer_cut_fingerprint (`str`, *optional*):
+            Of how that tokenizer cuts texts. Configs of hf_equi 0.1 have none.
         average (`str`, *optional*, defaults to `"logits"`):
             What equi-tuning averages: `"logits"` or `"probabilities"`.
         multi_token (`str`, *optional*, defaults to `"error"`):
@@ -43,6 +45,7 @@ class EquiTextConfig(EquiConfig):
     method_settings: ClassVar[tuple[str, ...]] = ("method", "average")
 
     tokenizer_fingerprint: str | None = None
+    tokenizer_cut_fingerprint: str | None = None
     average: str = "logits"
     multi_token: str = "error"
     vocab_size: int | None = None

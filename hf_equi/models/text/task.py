@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import Any, ClassVar
 
-from transformers import AutoTokenizer, PreTrainedTokenizerBase
+from transformers import PreTrainedTokenizerBase
 
+from hf_equi.bases.tokenizers import read_tokenizer
 from hf_equi.errors import ConfigurationError
 from hf_equi.groups import DemographicGroup, FiniteGroup
 from hf_equi.models.task import Task
@@ -31,7 +32,7 @@ class TextTask(Task):
                 "A model passed as an object needs its tokenizer: symmetrize(model, group, tokenizer=...)"
             )
         if tokenizer is None:
-            tokenizer = AutoTokenizer.from_pretrained(name, **hub)
+            tokenizer = read_tokenizer(name, **hub)
         for each in (tokenizer, given.get("target_tokenizer", tokenizer)):
             if not isinstance(each, PreTrainedTokenizerBase):
                 raise ConfigurationError(

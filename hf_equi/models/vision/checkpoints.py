@@ -43,14 +43,7 @@ class VisionCheckpointMixin(CheckpointMixin):
                 "symmetrize(model.unwrap(), group, method)."
             )
 
-    @classmethod
-    def from_pretrained(cls, *args: Any, output_loading_info: bool = False, **kwargs: Any) -> Any:
-        """Load a model with its processor; as in `CheckpointMixin`."""
-        loaded, information = super().from_pretrained(*args, output_loading_info=True, **kwargs)
-        loaded.fill_frozen_base(information["missing_keys"])
-        return (loaded, information) if output_loading_info else loaded
-
-    def fill_frozen_base(self, missing: Any) -> None:
+    def fill_missing(self, missing: set[str]) -> None:
         """Copy the base into the frozen copy, where a checkpoint has none.
 
         Raises:
@@ -83,7 +76,7 @@ def load_processor(auto_class: Any, path: Any, hub: dict[str, Any]) -> Any:
         return None
     try:
         return auto_class.from_pretrained(path, **hub)
-    except (OSError, ValueError, KeyError, ImportError, TypeError) as error:
+    except Exception as error:  # of whatever kind: libraries raise anything for a damaged file
         warnings.warn(
             f"The processor of {path} ({', '.join(found)}) cannot be loaded, so the model has none: {error}. Set it: "
             "model.processor = ...",

@@ -13,6 +13,7 @@ from transformers.utils import ModelOutput
 
 from hf_equi.bases.compat import CachedOutput, accepts_cache, cached
 from hf_equi.bases.decoding import AnyReleaseGenerationMixin
+from hf_equi.bases.loading import SafeLoadingMixin
 from hf_equi.errors import ConfigurationError
 from hf_equi.networks.recurrent_seq2seq.configuration_recurrent_seq2seq import RecurrentSeq2SeqConfig
 from hf_equi.networks.recurrent_seq2seq.decoder import RecurrentDecoder
@@ -41,7 +42,7 @@ class RecurrentSeq2SeqOutput(CachedOutput):
     encoder_state: torch.Tensor | None = None
 
 
-class RecurrentSeq2Seq(PreTrainedModel, AnyReleaseGenerationMixin):
+class RecurrentSeq2Seq(SafeLoadingMixin, PreTrainedModel, AnyReleaseGenerationMixin):
     r"""A recurrent encoder-decoder with attention: RNN, GRU or LSTM, one hidden layer, a bidirectional encoder.
 
     The networks of the compositional generalisation experiments. Sentences of any length run in one batch; the

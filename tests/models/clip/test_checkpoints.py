@@ -70,7 +70,7 @@ def test_half_precision(tmp_path):
 
 def test_weights_beside_the_base_are_saved_with_it(tmp_path):
     model = wrap_clip("clip", TURNS, "attention")
-    model.config.base_name = "somebody/base"
+    model.config.base_name, model.config.base_revision = "somebody/base", "a" * 40
     model.remember_base()
     with pytest.raises(ConfigurationError, match="those of the method 'attention'"):
         model.save_pretrained(tmp_path, save_base=False)

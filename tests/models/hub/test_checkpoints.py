@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import copy
-import json
 import shutil
 import subprocess
 import sys
 
 import pytest
 import torch
+from cached_bases import NAME, cache_base
 from children import python_with_torch
 from peft import get_peft_model
 from safetensors.torch import load_file
@@ -86,73 +86,18 @@ def test_base_checkpoint_is_symmetrised_by_its_folder(tmp_path):
     assert torch.equal(scores(lm), scores(wrap()))
 
 
-def test_plain_checkpoint_is_refused(tmp_path):
-    base_model().save_pretrained(tmp_path)
-    with pytest.raises(ConfigurationError, match=r"holds a 'gpt2' model.*symmetrize"):
-        EquiLM.from_pretrained(tmp_path)
-
-
-def hub_cache(folder, name, revision):
-    """A cache in which `name` lies as if it had been downloaded."""
-    snapshot = folder / f"models--{name.replace('/', '--')}" / "snapshots" / revision
-    base_model().save_pretrained(snapshot)
-    tokenizer().save_pretrained(snapshot)
-    references = snapshot.parents[1] / "refs"
-    references.mkdir()
-    (references / "main").write_text(revision)
-
-
-@pytest.mark.parametrize("group", [GENDER, GENDER.to_dict()])
-def test_a_group_beside_the_stored_one_is_refused(tmp_path, group):
-    with pytest.raises(ConfigurationError, match=r"has a group of its own.*symmetrize\(model\.unwrap"):
-        EquiLM.from_pretrained(tmp_path, group=group)
-
-
-def test_without_weights_it_loads_through_its_base(tmp_path):
-    cache, saved = tmp_path / "cache", tmp_path / "saved"
-    revision = "a" * 40
-    hub_cache(cache, "someone/small", revision)
-    lm = hf_equi.symmetrize("someone/small", BOTH, cache_dir=cache)
-    lm.save_pretrained(saved, save_base=False)
-    assert not list(saved.glob("*.safetensors"))
-    stored = json.loads((saved / "config.json").read_text())
-    assert (stored["base_name"], stored["base_revision"]) == ("someone/small", revision)
-    loaded = AutoModelForCausalLM.from_pretrained(saved, cache_dir=cache)
-    assert torch.equal(scores(loaded), scores(lm))
-    whole = tmp_path / "whole"
-    loaded.save_pretrained(whole)
-    shutil.rmtree(cache)
-    assert torch.equal(scores(AutoModelForCausalLM.from_pretrained(whole)), scores(lm))
-
-
-def losses(texts):
-    return torch.tensor([float(len(text) % 7) for text in texts])
-
-
-def test_without_weights_the_scorer_goes_to_the_wrapper(tmp_path):
-    cache, saved = tmp_path / "cache", tmp_path / "saved"
-    hub_cache(cache, "someone/small", "a" * 40)
-    lm = hf_equi.symmetrize("someone/small", BOTH, "equizero", scorer=losses, cache_dir=cache)
-    lm.save_pretrained(saved, save_base=False)
-    loaded = AutoModelForCausalLM.from_pretrained(saved, scorer=losses, cache_dir=cache)
-    assert loaded.scorer is losses
-    prompt = tokenizer()(PROMPT, return_tensors="pt")
-    texts = [model.generate(**prompt, max_new_tokens=4, do_sample=True, seed=3) for model in (lm, loaded)]
-    assert torch.equal(*texts)
-
-
 def test_without_weights_needs_the_revision_of_the_base(tmp_path):
     """Of an object from the Hub nobody knows the revision, so its name alone would bring other weights."""
-    hub_cache(tmp_path / "cache", "someone/small", "a" * 40)
-    base = AutoModelForCausalLM.from_pretrained("someone/small", cache_dir=tmp_path / "cache")
+    cache_base(tmp_path / "cache")
+    base = AutoModelForCausalLM.from_pretrained(NAME, cache_dir=tmp_path / "cache")
     lm = hf_equi.symmetrize(base, BOTH, tokenizer=tokenizer())
     with pytest.raises(ConfigurationError, match="wrap it by its name"):
         lm.save_pretrained(tmp_path / "saved", save_base=False)
 
 
 def test_without_weights_needs_the_weights_of_the_base(tmp_path):
-    hub_cache(tmp_path / "cache", "someone/small", "a" * 40)
-    lm = hf_equi.symmetrize("someone/small", BOTH, cache_dir=tmp_path / "cache")
+    cache_base(tmp_path / "cache")
+    lm = hf_equi.symmetrize(NAME, BOTH, cache_dir=tmp_path / "cache")
     with torch.no_grad():
         lm.get_input_embeddings().weight.add_(1.0)
     with pytest.raises(ConfigurationError, match="weights have changed"):
@@ -160,8 +105,8 @@ def test_without_weights_needs_the_weights_of_the_base(tmp_path):
 
 
 def test_without_weights_an_adapter_may_not_be_merged(tmp_path):
-    hub_cache(tmp_path / "cache", "someone/small", "a" * 40)
-    lm = hf_equi.symmetrize("someone/small", BOTH, cache_dir=tmp_path / "cache")
+    cache_base(tmp_path / "cache")
+    lm = hf_equi.symmetrize(NAME, BOTH, cache_dir=tmp_path / "cache")
     get_peft_model(lm.base, layers("lora", target_modules=["c_attn"], init_lora_weights=False)).merge_and_unload()
     with pytest.raises(ConfigurationError, match="weights have changed"):
         lm.save_pretrained(tmp_path / "saved", save_base=False)
@@ -180,20 +125,6 @@ def test_the_place_of_a_base_on_this_machine_is_not_stored(tmp_path, adapted, go
     lm.save_pretrained(tmp_path / "saved")
     assert lm.base.config._name_or_path == str(tmp_path / "base")
     assert str(tmp_path) not in (tmp_path / "saved" / "config.json").read_text()
-
-
-def test_pickles_are_never_loaded(tmp_path):
-    torch.save(base_model().state_dict(), tmp_path / "pytorch_model.bin")
-    base_model().config.save_pretrained(tmp_path)
-    tokenizer().save_pretrained(tmp_path)
-    with pytest.raises(ConfigurationError, match="holds no safetensors, and hf_equi loads no pickle"):
-        hf_equi.symmetrize(tmp_path, BOTH)
-    wrap().save_pretrained(tmp_path / "lm")
-    weights = load_file(tmp_path / "lm" / "model.safetensors")
-    torch.save(weights, tmp_path / "lm" / "pytorch_model.bin")
-    (tmp_path / "lm" / "model.safetensors").unlink()
-    with pytest.raises(ConfigurationError, match=r"holds no safetensors.*saved again, by its save_pretrained"):
-        EquiLM.from_pretrained(tmp_path / "lm")
 
 
 def test_without_weights_needs_a_base_on_the_hub(tmp_path):

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import pytest
+from cached_bases import cache_base
 from small_models import GENDER, base_model, tokenizer
 
 import hf_equi
@@ -9,19 +10,8 @@ from hf_equi.models.hub.origins import Origin, hub_name, read_card, read_origin
 CARD = "---\nlicense: mit\nlanguage: en\n---\n# small\n"
 
 
-def hub_cache(folder, revision="a" * 40):
-    """A cache in which `someone/small` lies as if it had been downloaded."""
-    snapshot = folder / "models--someone--small" / "snapshots" / revision
-    base_model().save_pretrained(snapshot)
-    tokenizer().save_pretrained(snapshot)
-    (snapshot / "README.md").write_text(CARD)
-    references = snapshot.parents[1] / "refs"
-    references.mkdir()
-    (references / "main").write_text(revision)
-
-
 def test_a_base_of_the_hub_is_known_by_its_name_and_its_card(tmp_path, monkeypatch):
-    hub_cache(tmp_path)
+    (cache_base(tmp_path) / "README.md").write_text(CARD)
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path))
     lm = hf_equi.symmetrize("someone/small", GENDER)
     assert read_origin(lm) == Origin("someone/small", "a" * 40, {"license": "mit", "language": "en"})

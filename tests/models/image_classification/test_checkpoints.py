@@ -90,7 +90,7 @@ def test_weights_beside_the_base_are_saved_with_it(tmp_path):
     model = wrap("resnet-basic", TURNS, "lambda")
     with pytest.raises(ConfigurationError, match="this base was not loaded from there by symmetrize"):
         model.save_pretrained(tmp_path, save_base=False)
-    model.config.base_name = "somebody/base"
+    model.config.base_name, model.config.base_revision = "somebody/base", "a" * 40
     model.remember_base()
     with pytest.raises(ConfigurationError, match=r"has some beside its base's, those of the method 'lambda'"):
         model.save_pretrained(tmp_path, save_base=False)

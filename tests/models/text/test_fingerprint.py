@@ -6,11 +6,11 @@ import re
 import pytest
 import torch
 from small_models import base_model, tokenizer
-from tokenizers import Tokenizer, models
+from tokenizers import Tokenizer, models, normalizers, pre_tokenizers
 from transformers import AutoTokenizer, PreTrainedTokenizerFast
 
 from hf_equi.errors import ConfigurationError
-from hf_equi.models.text.fingerprint import check_tokenizer, fingerprint, weights_fingerprint
+from hf_equi.models.text.fingerprint import check_tokenizer, cut_fingerprint, fingerprint, weights_fingerprint
 
 
 def words_tokenizer(vocabulary: dict[str, int]) -> PreTrainedTokenizerFast:
@@ -57,6 +57,54 @@ def test_only_the_same_tokenizer_is_accepted():
     check_tokenizer(plain, None, "here")
     with pytest.raises(ConfigurationError, match="tokenizer of some/folder is not the one that the stored token"):
         check_tokenizer(tokenizer(), fingerprint(plain), "some/folder")
+
+
+def changed(change) -> PreTrainedTokenizerFast:
+    """The small tokenizer, with the same vocabulary and another way to cut."""
+    inner = Tokenizer.from_str(tokenizer().backend_tokenizer.to_str())
+    change(inner)
+    return PreTrainedTokenizerFast(tokenizer_object=inner)
+
+
+def set_part(name, part):
+    return changed(lambda inner: setattr(inner, name, part))
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        lambda: set_part("normalizer", normalizers.Lowercase()),
+        lambda: set_part("normalizer", normalizers.NFKC()),
+        lambda: set_part("normalizer", normalizers.StripAccents()),
+        lambda: set_part("normalizer", normalizers.Prepend(" ")),
+        lambda: set_part("pre_tokenizer", pre_tokenizers.ByteLevel(add_prefix_space=True)),
+        lambda: set_part("pre_tokenizer", pre_tokenizers.Whitespace()),
+        lambda: set_part("model", models.BPE(tokenizer().get_vocab(), [])),
+    ],
+)
+def test_tokenizers_that_cut_in_another_way_are_told_apart(other):
+    assert fingerprint(other()) == fingerprint(tokenizer())
+    assert cut_fingerprint(other()) != cut_fingerprint(tokenizer())
+    expected = fingerprint(tokenizer()), "here", cut_fingerprint(tokenizer())
+    check_tokenizer(tokenizer(), *expected)
+    with pytest.raises(ConfigurationError, match=r"of here has the vocabulary .* cuts texts in another way"):
+        check_tokenizer(other(), *expected)
+    check_tokenizer(other(), expected[0], "here", None)  # checkpoints of 0.1 do not know it
+
+
+def test_what_does_not_cut_does_not_count(tmp_path):
+    same = copy.deepcopy(tokenizer())
+    same.padding_side, same.truncation_side, same.model_max_length = "right", "left", 3
+    assert cut_fingerprint(same) == cut_fingerprint(tokenizer())
+    tokenizer().save_pretrained(tmp_path)
+    assert cut_fingerprint(AutoTokenizer.from_pretrained(tmp_path)) == cut_fingerprint(tokenizer())
+
+
+def test_the_way_to_cut_is_the_same_everywhere():
+    # Constants, so that checkpoints of today are known to later releases. The second raises for unknown words.
+    assert cut_fingerprint(words_tokenizer(PLAIN)) == "f56329ae9bd2dccd5bbebad3b1796df6"
+    bare = PreTrainedTokenizerFast(tokenizer_object=Tokenizer(models.WordLevel(PLAIN)))
+    assert cut_fingerprint(bare) == "93ab2ea77de4eb3c010f6a18cdb50fa7"
 
 
 def test_one_changed_weight_changes_the_fingerprint() -> None:

@@ -1,0 +1,141 @@
+"""Loading a wrapped model: with what prepares its inputs, its weights from its checkpoint or from that of its base."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, ClassVar
+
+from transformers import GenerationConfig
+from transformers.utils import CONFIG_NAME, GENERATION_CONFIG_NAME
+
+from hf_equi.bases.compat import find_file
+from hf_equi.bases.loading import AGAIN, check_complete, load_checked, load_safetensors
+from hf_equi.bases.reading import reading
+from hf_equi.checks import check_token_ids
+from hf_equi.errors import ConfigurationError
+from hf_equi.models.hub.origins import check_pinned
+
+__all__ = ["LoadingMixin"]
+
+_HUB_ARGUMENTS = ("cache_dir", "force_download", "local_files_only", "token", "revision", "subfolder")
+# What names a place in the repository of the checkpoint, and would be looked for in vain in that of its base; the Auto
+# classes put the checkpoint's commit into those for adapters too.
+_OF_ONE_REPOSITORY = ("_commit_hash", "adapter_kwargs", "revision", "subfolder")
+_OF_NETWORKS = ("method", "lambda_features")
+"""The settings that decide which networks a model has beside its base."""
+_NETWORKS = ("frozen_base.", "lambda_network.", "select_network.")
+"""What the names of weights begin with that are those of a method."""
+
+
+class LoadingMixin:
+    """What wrapped models add to `from_pretrained`."""
+
+    auto_class: ClassVar[Any]
+    own_arguments: ClassVar[tuple[str, ...]] = ()
+    """What `from_pretrained` hands to the model itself, and not to its base."""
+
+    @classmethod
+    def from_pretrained(cls, pretrained_model_name_or_path: Any, *args: Any, config: Any = None, **kwargs: Any) -> Any:
+        """Load a model with what prepares its inputs; the weights from the base's own repository where it has none.
+
+        Raises:
+            ConfigurationError: If the checkpoint is of another model type, is damaged, or holds no safetensors; if it
+                lacks weights, or has others than its config says, or some that are not finite numbers; if its
+                tokenizer or the words of its group disagree with the stored permutation; for a group beside its own.
+        """
+        if "group" in kwargs:
+            raise ConfigurationError(
+                "group=: a checkpoint has a group of its own. Load it without, and symmetrize its base for another: "
+                "hf_equi.symmetrize(model.unwrap(), group)."
+            )
+        path = pretrained_model_name_or_path
+        hub = {name: kwargs[name] for name in _HUB_ARGUMENTS if name in kwargs}
+        config = cls._read_config(path, config, hub)
+        settings = {*config.to_dict(), "num_labels"} - {"dtype", "group"}
+        given = {name: kwargs.pop(name) for name in [*kwargs] if name in settings}
+        changed = {name for name, value in given.items() if getattr(config, name, None) != value}
+        for name, value in given.items():
+            setattr(config, name, value)
+        config._check()
+        companions = cls._load_companions(path, config, hub)
+        if path is not None and kwargs.get("generation_config") is None:
+            cls._read_generation_config(path, hub)
+        asked = kwargs.pop("output_loading_info", False)
+        if config.stores_base:
+            load = super().from_pretrained  # type: ignore[misc]
+            loaded, information = load_checked(load, path, *args, config=config, **kwargs)
+            loaded.fill_missing(information["missing_keys"])
+            check_complete(loaded, cls._due(information, changed), path)
+        else:
+            loaded, information = cls._load_through_base(path, config, kwargs), {}
+        loaded.freeze_again()
+        for name, companion in companions.items():
+            setattr(loaded, name, companion)
+        return (loaded, information) if asked else loaded
+
+    @classmethod
+    def _due(cls, information: dict[str, Any], changed: set[str]) -> dict[str, Any]:
+        """What transformers tells of a loading; where the caller asks for another method, without its networks."""
+        if changed.isdisjoint(_OF_NETWORKS):
+            return information
+        return {
+            kind: {key for key in names if not str(key).startswith(_NETWORKS)} for kind, names in information.items()
+        }
+
+    def fill_missing(self, missing: set[str]) -> None:
+        """Fill weights that a checkpoint may lack, and take their names out of those that are missing."""
+
+    @classmethod
+    def _load_companions(cls, path: Any, config: Any, hub: dict[str, Any]) -> dict[str, Any]:
+        """What prepares inputs, checked, by the attributes that hold it: nothing, by default."""
+        return {}
+
+    @classmethod
+    def _read_config(cls, path: Any, config: Any, hub: dict[str, Any]) -> Any:
+        own: Any = cls.config_class  # type: ignore[attr-defined]
+        if not isinstance(config, own):
+            with reading(f"The {CONFIG_NAME} of {config or path}", AGAIN):
+                stored, _ = own.get_config_dict(config or path, **hub)
+                if not isinstance(stored, Mapping):
+                    raise ConfigurationError(f"it holds {stored!r:.80}, and no model. {AGAIN}")
+            if (found := stored.get("model_type")) != own.model_type:
+                way = (
+                    f"Load it with {cls.auto_class.__name__}, or the class of that type."
+                    if str(found).startswith("equi")
+                    else f"Wrap it: hf_equi.symmetrize({str(path)!r}, group)."
+                )
+                raise ConfigurationError(f"{path} holds a {found!r} model, not an {own.model_type!r} one. {way}")
+            if not isinstance(stored.get("base_config"), Mapping):
+                raise ConfigurationError(f"The {CONFIG_NAME} of {config or path} holds no config of its base. {AGAIN}")
+            config = own.from_dict(stored, name_or_path=str(config or path))
+        if not config.has_group:
+            raise ConfigurationError(f"{path} holds no group: make a model with hf_equi.symmetrize(model, group)")
+        return config
+
+    @classmethod
+    def _read_generation_config(cls, path: Any, hub: dict[str, Any]) -> GenerationConfig | None:
+        """The generation config of a checkpoint: in the place of one that is damaged, transformers takes defaults."""
+        if not cls.can_generate() or find_file(path, GENERATION_CONFIG_NAME, **hub) is None:  # type: ignore[attr-defined]
+            return None
+        with reading(f"The {GENERATION_CONFIG_NAME} of {path}", AGAIN):
+            config = GenerationConfig.from_pretrained(path, **hub)
+            for name in ("bos_token_id", "eos_token_id", "pad_token_id", "decoder_start_token_id"):
+                check_token_ids(name, getattr(config, name, None))
+        return config
+
+    @classmethod
+    def _load_through_base(cls, path: Any, config: Any, kwargs: dict[str, Any]) -> Any:
+        name, revision = check_pinned(config, path)
+        passed = {key: value for key, value in kwargs.items() if key not in _OF_ONE_REPOSITORY}
+        own = {key: passed.pop(key) for key in cls.own_arguments if key in passed}
+        hub = {key: kwargs[key] for key in _HUB_ARGUMENTS if key in kwargs}
+        # The stored config is the one that the group and its tokens were checked with.
+        passed |= {"config": config.base_config, "revision": revision}
+        with reading(f"The base of {path}, {name} at {revision[:7]}", AGAIN):
+            base = load_safetensors(cls.auto_class, name, **passed)
+        config.stores_base = True  # of the model in memory; `save_base=False` asks for it again
+        model = cls(config, base, **own)  # type: ignore[call-arg]
+        model.remember_base()  # type: ignore[attr-defined]
+        if (generation := cls._read_generation_config(path, hub)) is not None:
+            model.generation_config = generation  # type: ignore[attr-defined]
+        return model.eval()  # type: ignore[attr-defined]

@@ -1,0 +1,21 @@
+"""A cache of the Hub in which a small base lies as if it had been downloaded."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from small_models import base_model, tokenizer
+
+NAME = "someone/small"
+REVISION = "a" * 40
+
+
+def cache_base(cache: Path, name: str = NAME, revision: str = REVISION) -> Path:
+    """Write the base, and give the folder that holds it."""
+    snapshot = cache / f"models--{name.replace('/', '--')}" / "snapshots" / revision
+    base_model().save_pretrained(snapshot)
+    tokenizer().save_pretrained(snapshot)
+    references = snapshot.parents[1] / "refs"
+    references.mkdir(exist_ok=True)
+    (references / "main").write_text(revision)
+    return snapshot
