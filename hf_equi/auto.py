@@ -8,7 +8,7 @@ from typing import Any
 from transformers import AutoConfig, PreTrainedConfig, PreTrainedModel
 
 from hf_equi.bases.embedded import embedded_folder
-from hf_equi.bases.loading import load_safetensors
+from hf_equi.bases.loading import load_safetensors, without_question
 from hf_equi.checks import check_choice
 from hf_equi.errors import ConfigurationError, UnsupportedModelError
 from hf_equi.groups import FiniteGroup
@@ -134,7 +134,7 @@ def _resolve_name(model: Any) -> str:
 def _shared(kwargs: dict[str, Any]) -> dict[str, Any]:
     """What configs and tokenizers are loaded with as well."""
     names = ("revision", "trust_remote_code", "token", "cache_dir", "subfolder")
-    return {key: kwargs[key] for key in names if key in kwargs}
+    return without_question({key: kwargs[key] for key in names if key in kwargs})
 
 
 def _read_config(model: Any, kwargs: dict[str, Any]) -> PreTrainedConfig:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from transformers import PreTrainedModel
@@ -10,7 +11,18 @@ from transformers.utils import SAFE_WEIGHTS_INDEX_NAME, SAFE_WEIGHTS_NAME
 from hf_equi.bases.compat import find_file
 from hf_equi.errors import ConfigurationError
 
-__all__ = ["load_safetensors", "require_safetensors"]
+__all__ = ["load_safetensors", "require_safetensors", "without_question"]
+
+
+def without_question(arguments: Mapping[str, Any]) -> dict[str, Any]:
+    """Arguments of `from_pretrained` with which transformers does not ask whether to run a checkpoint's own code.
+
+    Left to itself it asks on the terminal, and takes whatever comes on stdin for an answer.
+
+    Args:
+        arguments: Those of a call; only `trust_remote_code=True` lets code run.
+    """
+    return {**arguments, "trust_remote_code": bool(arguments.get("trust_remote_code"))}
 
 
 def load_safetensors(auto_class: Any, name: str, **kwargs: Any) -> PreTrainedModel:
@@ -19,14 +31,16 @@ def load_safetensors(auto_class: Any, name: str, **kwargs: Any) -> PreTrainedMod
     Args:
         auto_class: An Auto class of transformers, for example `AutoModelForCausalLM`.
         name: A folder or a name on the Hub.
-        **kwargs: What `from_pretrained` takes.
+        **kwargs: What `from_pretrained` takes. Code of the checkpoint runs with `trust_remote_code=True` alone.
 
     Raises:
         ConfigurationError: If the checkpoint holds no safetensors.
         OSError: For a name without a model, as in transformers.
     """
     try:
-        model: PreTrainedModel = auto_class.from_pretrained(name, **{**kwargs, "use_safetensors": True})
+        model: PreTrainedModel = auto_class.from_pretrained(
+            name, **without_question({**kwargs, "use_safetensors": True})
+        )
     except OSError as error:
         if "safetensors" not in str(error):
             raise

@@ -40,6 +40,7 @@ __all__ = [
 ]
 
 DEFAULT_GROUP = "gender"
+NAMES = "Pass a model's folder, its name on the Hub, or demo."
 IMAGE_KINDS = {"rotations": "n", "dihedral": "n", "flips": "axes"}
 """The groups of images by name, and what stands behind the colon."""
 
@@ -196,16 +197,8 @@ def read_scorer(name: str) -> RegardScorer:
     Raises:
         ConfigurationError: If there is no such classifier, or its labels are not those of regard.
     """
-    try:
+    with loading(name, kind="scorer", advice="Pass a classifier's folder, its name on the Hub, or demo."):
         return RegardScorer(name)
-    except HfEquiError:
-        raise
-    except Exception as error:
-        reason = textwrap.shorten((str(error).splitlines() or [type(error).__name__])[0], 240, placeholder=" ...")
-        raise ConfigurationError(
-            f"The scorer {name!r} could not be loaded: {reason} Pass a classifier's folder, its name on the Hub, or "
-            "demo."
-        ) from error
 
 
 def _load_equi_lm(
@@ -280,14 +273,27 @@ def locate(model: str) -> str:
 
 
 @contextmanager
-def loading(model: str, what: str = "loaded") -> Iterator[None]:
-    """Whatever goes wrong here is due to what `model` names, so it is an error of the arguments."""
+def loading(name: str, done: str = "loaded", *, kind: str = "model", advice: str = "") -> Iterator[None]:
+    """Whatever goes wrong here is due to what `name` names, so it is an error of the arguments.
+
+    Args:
+        name: As on the command line.
+        done: What is being done to it.
+        kind: What it is the name of.
+        advice: The way out.
+    """
     try:
         yield
     except HfEquiError:
         raise
     except Exception as error:
-        reason = textwrap.shorten((str(error).splitlines() or [type(error).__name__])[0], 240, placeholder=" ...")
-        raise ConfigurationError(
-            f"The model {model!r} could not be {what}: {reason} Pass a model's folder, its name on the Hub, or demo."
-        ) from error
+        reason = " ".join(str(error).split()) or type(error).__name__
+        if "trust_remote_code" in reason:
+            raise ConfigurationError(
+                f"The {kind} {name!r} brings code of its own, which hf-equi does not run. Once you have read it, "
+                "let it run: hf-equi convert --set trust_remote_code=true, or trust_remote_code=True in Python."
+            ) from error
+        if not isinstance(error, OSError | ValueError):
+            reason = f"{type(error).__name__}: {reason}"
+        reason = textwrap.shorten(reason, 300, placeholder=" ...").rstrip(".")
+        raise ConfigurationError(f"The {kind} {name!r} could not be {done}: {reason}. {advice or NAMES}") from error

@@ -17,7 +17,7 @@ from torch import nn
 from transformers import AutoModelForSequenceClassification, AutoTokenizer, PreTrainedModel
 
 from hf_equi.bases.embedded import embedded_folder
-from hf_equi.bases.loading import load_safetensors
+from hf_equi.bases.loading import load_safetensors, without_question
 from hf_equi.bases.weight_marks import mark_weights, weights_changed
 from hf_equi.checks import check_choice, check_count
 from hf_equi.errors import ConfigurationError
@@ -114,7 +114,7 @@ class RegardScorer:
                 shared = {
                     key: from_pretrained_kwargs[key] for key in _OF_THE_TOKENIZER if key in from_pretrained_kwargs
                 }
-                tokenizer = AutoTokenizer.from_pretrained(folder, **shared)
+                tokenizer = AutoTokenizer.from_pretrained(folder, **without_question(shared))
             self.model = load_safetensors(AutoModelForSequenceClassification, folder, **from_pretrained_kwargs).eval()
         if getattr(tokenizer, "pad_token_id", 0) is None:
             raise ConfigurationError(

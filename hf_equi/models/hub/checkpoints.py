@@ -14,7 +14,7 @@ from huggingface_hub.constants import REPOCARD_NAME
 from transformers import PreTrainedModel
 
 from hf_equi.bases.chunks import is_sharded
-from hf_equi.bases.loading import load_safetensors, require_safetensors
+from hf_equi.bases.loading import load_safetensors, require_safetensors, without_question
 from hf_equi.bases.weight_marks import mark_weights, weights_changed
 from hf_equi.errors import ConfigurationError
 from hf_equi.models.cards.kinds import CardKind
@@ -287,7 +287,8 @@ class CheckpointMixin:
         for name in [name for name in kwargs if name in settings]:
             setattr(config, name, kwargs.pop(name))
         config._check()
-        companions = cls._load_companions(pretrained_model_name_or_path, config, hub)
+        leave = {"trust_remote_code": kwargs.get("trust_remote_code")}
+        companions = cls._load_companions(pretrained_model_name_or_path, config, without_question(hub | leave))
         if config.stores_base:
             kwargs["use_safetensors"] = True  # no pickle is ever loaded
             if pretrained_model_name_or_path is not None:  # otherwise the weights are an argument

@@ -11,6 +11,7 @@ from transformers import AutoTokenizer, PreTrainedModel
 from hf_equi.actions.resolution import resolve_tokens
 from hf_equi.actions.tokens import TokenMap
 from hf_equi.bases.compat import find_file
+from hf_equi.bases.loading import without_question
 from hf_equi.errors import ConfigurationError, HfEquiWarning
 from hf_equi.models.hub.checkpoints import CheckpointMixin
 from hf_equi.models.text.fingerprint import check_tokenizer
@@ -88,9 +89,10 @@ def load_tokenizer(path: Any, hub: dict[str, Any]) -> Any:
         HfEquiWarning: For one that is there and cannot be read.
     """
     try:
-        return AutoTokenizer.from_pretrained(path, **hub)
+        return AutoTokenizer.from_pretrained(path, **without_question(hub))
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-        if any(find_file(path, name, unreachable=True, **hub) is not None for name in _TOKENIZER_FILES):
+        known = {name: hub[name] for name in hub if name != "trust_remote_code"}
+        if any(find_file(path, name, unreachable=True, **known) is not None for name in _TOKENIZER_FILES):
             warnings.warn(
                 f"{path} holds a tokenizer that cannot be read ({type(error).__name__}: {error}): the model is loaded "
                 "without it. Take the checkpoint as it was published, or set lm.tokenizer.",

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 from hf_equi.bases.compat import find_file
+from hf_equi.bases.loading import without_question
 from hf_equi.errors import ConfigurationError, HfEquiWarning
 from hf_equi.models.hub.checkpoints import CheckpointMixin
 
@@ -82,7 +83,7 @@ def load_processor(auto_class: Any, path: Any, hub: dict[str, Any]) -> Any:
     if not found:
         return None
     try:
-        return auto_class.from_pretrained(path, **hub)
+        return auto_class.from_pretrained(path, **without_question(hub))
     except (OSError, ValueError, KeyError, ImportError, TypeError) as error:
         warnings.warn(
             f"The processor of {path} ({', '.join(found)}) cannot be loaded, so the model has none: {error}. Set it: "
