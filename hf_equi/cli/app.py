@@ -15,7 +15,8 @@ from typing import Annotated, cast
 
 import typer
 
-from hf_equi.cli.methods import DEFAULT_METHODS, METHODS, any_of
+from hf_equi.cli.methods import DEFAULT_METHODS, METHODS, any_of, method_name
+from hf_equi.cli.options import MODEL, SCORER, AsJson, Group, Model, Neutral, Out, PromptSets, Repository, Templates
 from hf_equi.errors import HfEquiError
 from hf_equi.registration import method_names, task_names
 
@@ -31,21 +32,6 @@ app = typer.Typer(
 
 # Some versions of typer depend on click, others carry it: this name is the one way to its exceptions that all have.
 _ClickError = cast("type[Exception]", typer.BadParameter.__mro__[2])
-
-_MODEL = "A folder, a name on the Hub, or 'demo' for the embedded model."
-_GROUP = (
-    "A preset (gender, race, sexuality), the path of a group's JSON file, or a product such as 'gender*race'. "
-    "[default: gender; for a model saved as an EquiLM, its own]"
-)
-
-Model = Annotated[str, typer.Option("--model", "-m", metavar="MODEL", help=_MODEL)]
-Group = Annotated[str | None, typer.Option("--group", "-g", metavar="GROUP", help=_GROUP, show_default=False)]
-SCORER = typer.Option(
-    metavar="NAME",
-    help="A classifier of regard, which equizero minimises: a folder, a Hub name or 'demo'.",
-    show_default="demo",
-)
-AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON document, and nothing else, on stdout.")]
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -81,12 +67,17 @@ def _note_untested() -> None:
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         import hf_equi.bases  # noqa: F401, PLC0415  which warns when it is first imported
-    for one in caught:
-        sys.stderr.write(f"hf-equi: note: {one.message}\n")
+    if caught:
+        from hf_equi.cli.display import note  # noqa: PLC0415
+
+        for one in caught:
+            note(str(one.message))
 
 
 def _refuse(problem: str) -> int:
-    sys.stderr.write(f"hf-equi: error: {' '.join(problem.split())}\n")
+    from hf_equi.cli.display import refuse  # noqa: PLC0415
+
+    refuse(problem)
     return 2
 
 
@@ -177,7 +168,8 @@ def generate(  # noqa: PLR0913, PLR0917  a command has as many parameters as opt
     from hf_equi.cli.generate import run_generate  # noqa: PLC0415
 
     decoding = Decoding(samples, max_new_tokens, temperature, top_k, top_p, greedy, beams, seed)
-    run_generate(model, group, (prompts or [], prompt_sets or []), (method, average), decoding, as_json, scorer)
+    how = (method and method_name(method), average)
+    run_generate(model, group, (prompts or [], prompt_sets or []), how, decoding, as_json, scorer)
 
 
 @app.command()
@@ -208,50 +200,12 @@ def inspect(
     run_inspect(model, group, texts or [], as_json)
 
 
-Templates = Annotated[
-    list[str] | None,
-    typer.Option(
-        "--prompt",
-        "-p",
-        metavar="TEMPLATE",
-        help="A prompt with the place {demographic}; repeat it for more. Without the place it is neutral: its texts "
-        "are kept, and no figure counts them.",
-        show_default=False,
-    ),
-]
-TemplateSets = Annotated[
-    list[str] | None,
-    typer.Option(
-        "--prompt-set",
-        metavar="NAME",
-        help="Published prompts: sheng2019, or its halves respect and occupation. [default: sheng2019]",
-        show_default=False,
-    ),
-]
-Neutral = Annotated[
-    Path | None,
-    typer.Option(
-        metavar="FILE",
-        help="Neutral words of the R- methods, one a line. [default: occupations of no gender]",
-        show_default=False,
-    ),
-]
-Out = Annotated[
-    Path | None,
-    typer.Option(
-        metavar="FOLDER",
-        help="Where samples, figures and report go. [default: audit-GROUP-SEED here]",
-        show_default=False,
-    ),
-]
-
-
 @app.command()
 def audit(  # noqa: PLR0913, PLR0917  a command has as many parameters as options
     model: Model = "demo",
     group: Group = None,
     prompts: Templates = None,
-    prompt_sets: TemplateSets = None,
+    prompt_sets: PromptSets = None,
     samples: Annotated[
         int, typer.Option("--samples", "-n", metavar="N", min=1, help="Texts for each prompt and demographic.")
     ] = 20,
@@ -305,7 +259,7 @@ License = Annotated[
 
 @app.command()
 def convert(  # noqa: PLR0913, PLR0917  a command has as many parameters as options
-    base: Annotated[str, typer.Argument(metavar="BASE", help=_MODEL)],
+    base: Annotated[str, typer.Argument(metavar="BASE", help=MODEL)],
     folder: Annotated[Path, typer.Argument(metavar="OUT", help="The folder to write, new or empty.")],
     group: Annotated[str, typer.Option("--group", "-g", metavar="GROUP", help=_ANY_GROUP)],
     method: Annotated[
@@ -356,14 +310,14 @@ def convert(  # noqa: PLR0913, PLR0917  a command has as many parameters as opti
     """  # noqa: D301  the escape \b keeps the lines that follow as they are
     from hf_equi.cli.convert import Conversion, run_convert  # noqa: PLC0415
 
-    conversion = Conversion(group, method, task, scorer, settings or [])
+    conversion = Conversion(group, method_name(method), task, scorer, settings or [])
     run_convert(base, folder, conversion, not no_base, license, as_json)
 
 
 @app.command()
 def publish(  # noqa: PLR0913, PLR0917  a command has as many parameters as options
     folder: Annotated[Path, typer.Argument(metavar="DIR", help="What hf-equi convert or save_pretrained wrote.")],
-    repo_id: Annotated[str, typer.Argument(metavar="REPO", help="USER/NAME, made where there is none.")],
+    repo_id: Repository,
     audit: Annotated[
         Path | None,
         typer.Option(

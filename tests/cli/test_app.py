@@ -59,6 +59,13 @@ def test_version(run, monkeypatch) -> None:
         (["generate", "-p", "x", "--prompt-set", "sheng"], "No prompt set 'sheng': the sets are .*sheng2019"),
         (["generate", "-p", "x", "--group", "age"], "No preset 'age': the presets are gender, race, sexuality"),
         (["generate", "-p", "x", "--group", "gender*gender"], "in two factors of the product"),
+        (["generate", "-p", "The \udcff man"], r"--prompt 'The .udcff man' is not UTF-8 text: .* after 'The '"),
+        (["inspect", "-t", "\udcff"], "--text '.udcff' is not UTF-8 text"),
+        (["audit", "-p", "\udcff {demographic}"], "--prompt .* is not UTF-8 text"),
+        (
+            ["generate", "-p", "x", "--group", "rotations:4"],
+            "rotations:4 moves images, and a group of words is needed",
+        ),
         (["generate", "-p", "x", "--group", "missing.json"], "missing.json cannot be read: No such file"),
         (["generate", "-p", "x", "--model", "./missing"], r"no folder '\./missing'"),
         (["generate", "-p", "x", "--model", "openai-community/gpt2"], "'openai-community/gpt2' could not be loaded"),
