@@ -7,9 +7,12 @@ from __future__ import annotations
 
 import io
 import os
+import signal
 import sys
+import threading
 import warnings
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, cast
 
@@ -46,10 +49,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """
     if isinstance(sys.stdout, io.TextIOWrapper):  # generated text may hold what a narrow encoding cannot write
         sys.stdout.reconfigure(errors="backslashreplace")
-    _note_untested()
     try:
-        status = app(args=arguments, prog_name="hf-equi", standalone_mode=False)
-        sys.stdout.flush()
+        with _ending_at_once():
+            _note_untested()
+            status = app(args=arguments, prog_name="hf-equi", standalone_mode=False)
+            sys.stdout.flush()
     except BrokenPipeError:  # the reader has seen enough, as in `hf-equi inspect | head`
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
@@ -60,6 +64,35 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except (KeyboardInterrupt, typer.Abort):
         return 130
     return status if isinstance(status, int) else 0
+
+
+@contextmanager
+def _ending_at_once() -> Iterator[None]:
+    """Let a second Ctrl-C end the process there and then, whatever it was doing to end by itself.
+
+    What is written is safe: files take their places whole, and an audit reads its samples up to the last whole line.
+    """
+    before = signal.getsignal(signal.SIGINT)
+    if threading.current_thread() is not threading.main_thread() or before is not signal.default_int_handler:
+        yield
+        return
+
+    def stop(*_: object) -> None:
+        signal.signal(signal.SIGINT, _end)
+        raise KeyboardInterrupt
+
+    signal.signal(signal.SIGINT, stop)
+    try:
+        yield
+    finally:
+        if signal.getsignal(signal.SIGINT) is stop:  # nobody pressed it
+            signal.signal(signal.SIGINT, before)
+
+
+def _end(*_: object) -> None:
+    if os.isatty(2):
+        os.write(2, b"\x1b[?25h\n")  # shows the cursor, which a progress bar has hidden
+    os._exit(130)
 
 
 def _note_untested() -> None:

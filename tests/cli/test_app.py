@@ -108,6 +108,25 @@ def test_interrupting_is_no_error(monkeypatch) -> None:
     assert main(["inspect"]) == 130
 
 
+TWICE = """
+import atexit, os, signal, sys
+from hf_equi.cli import main
+
+def press(*_, **__):
+    os.kill(os.getpid(), signal.SIGINT)
+    signal.pause()
+
+sys.modules["hf_equi.cli.app"].app = press
+atexit.register(press)
+sys.exit(main([]))
+"""
+
+
+def test_interrupting_twice_ends_at_once_and_without_a_word() -> None:
+    child = python(TWICE)
+    assert (child.returncode, child.stdout, child.stderr) == (130, "", "")
+
+
 def test_a_process_of_its_own_exits_with_the_status() -> None:
     child = python(RUN, "generate", "--nope")
     assert (child.returncode, child.stdout) == (2, "")
