@@ -23,7 +23,7 @@ from hf_equi.bases.chunks import in_chunks, shares_rows
 from hf_equi.bases.compat import CACHE, cache_of, cached
 from hf_equi.bases.memory import advice_on_memory
 from hf_equi.bases.rows import repeat_rows
-from hf_equi.errors import UnsupportedModelError
+from hf_equi.errors import ConfigurationError, UnsupportedModelError
 from hf_equi.generation.base_call import call_base
 from hf_equi.generation.encoded_source import EncodedSource
 from hf_equi.generation.orbit_cache import OrbitCache
@@ -68,6 +68,10 @@ class OrbitInputs:
     counted: torch.Tensor | None = None
     normalised: bool = True
 
+    def __post_init__(self) -> None:
+        """Know a cache of the base again that holds orbits."""
+        object.__setattr__(self, "cache", OrbitCache.again(self.cache))
+
     def start(self, elements: torch.Tensor, shared: bool = True) -> Orbit:
         """The orbits before the first token: of empty texts, or of the sources."""
         return Orbit.start(elements, shared) if self.source is None else self.source.start(shared)
@@ -107,6 +111,7 @@ def forward_orbit(
         Float32 log-probabilities (float64 for a float64 base) and, with `use_cache`, the cache.
 
     Raises:
+        ConfigurationError: For a cache of other members, or of another number of texts.
         UnsupportedModelError: For a cache that another model or group has filled; where memory does not suffice, with
             advice; for scores of several tokens after a cache from a model with recurrent layers.
 
@@ -160,6 +165,16 @@ def _open_cache(action: TokenAction, elements: torch.Tensor, inputs: OrbitInputs
             raise UnsupportedModelError(
                 f"This cache holds orbits of {cache.action.group!r}, so it cannot be continued with {action.group!r}. "
                 f"Pass the same group=, or start without {CACHE}=."
+            )
+        if len(inputs.input_ids) != len(cache.orbit.elements):
+            raise ConfigurationError(
+                f"This cache holds {len(cache.orbit.elements)} texts, and input_ids have {len(inputs.input_ids)}. "
+                f"Pass the next tokens of each text, or leave {CACHE}= out."
+            )
+        if elements is not cache.orbit.elements and not torch.equal(elements, cache.orbit.elements):
+            raise ConfigurationError(
+                "This cache holds other members of the orbits of its texts than elements= names. Leave elements out, "
+                f"and the members of the cache go on; or leave {CACHE}= out, and pass the whole texts."
             )
         return cache
     if int(cache.get_seq_length()) > 0:

@@ -130,7 +130,7 @@ class EquiLM(DecodingMixin, EquiTextModel, AnyReleaseGenerationMixin):  # type: 
             input_ids: `(batch, tokens)` int64.
             attention_mask: `(batch, past + tokens)`, 0 at padding.
             position_ids: `(batch, tokens)`.
-            cache: What a call before this one returned, or an empty cache of the base.
+            cache: What a call before this one returned, whose members go on, or an empty cache of the base.
             inputs_embeds: Refused: a group acts on tokens.
             labels: `(batch, tokens)`; −100 and padding are left out of the loss. The method `"mixture"` takes leading
                 −100 for the prompt; without labels the whole text is the prompt.

@@ -65,6 +65,11 @@ class GenerationSettings:
         """Independent texts that are decoded for each prompt."""
         return 1 if self.num_beams > 1 else self.num_return_sequences
 
+    @property
+    def rows(self) -> int:
+        """Texts that are decoded for each prompt at once: its beams, or its samples."""
+        return max(self.num_beams, self.num_return_sequences)
+
     def check_seed(self, seed: int | None) -> None:
         """Refuse what is no seed, and what a seed cannot couple.
 
