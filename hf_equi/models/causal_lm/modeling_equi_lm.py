@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, ClassVar
 
 import torch
@@ -16,6 +16,7 @@ from hf_equi.bases.compat import CachedOutput, accepts_cache, cached
 from hf_equi.bases.decoding import AnyReleaseGenerationMixin
 from hf_equi.errors import ConfigurationError
 from hf_equi.generation.base_call import check_base
+from hf_equi.generation.documents import Documents
 from hf_equi.generation.orbit_cache import OrbitCache
 from hf_equi.generation.orbit_forward import OrbitInputs, forward_orbit
 from hf_equi.groups import DemographicGroup
@@ -129,7 +130,8 @@ class EquiLM(DecodingMixin, EquiTextModel, AnyReleaseGenerationMixin):  # type: 
         Args:
             input_ids: `(batch, tokens)` int64.
             attention_mask: `(batch, past + tokens)`, 0 at padding.
-            position_ids: `(batch, tokens)`.
+            position_ids: `(batch, tokens)`. Where they start again within a row without padding, another document
+                begins: each is a text of its own, with an orbit and a prompt of its own.
             cache: What a call before this one returned, whose members go on, or an empty cache of the base.
             inputs_embeds: Refused: a group acts on tokens.
             labels: `(batch, tokens)`; −100 and padding are left out of the loss. The method `"mixture"` takes leading
@@ -161,10 +163,15 @@ class EquiLM(DecodingMixin, EquiTextModel, AnyReleaseGenerationMixin):  # type: 
             chunk=self.config.orbit_chunk_size,
             extras=self.checked_extras(kwargs),
         )
+        if (documents := _documents(inputs)) is not None:
+            inputs = _unpacked(inputs, documents, labels)
+            elements = None if elements is None else elements[documents.rows]
         selection = self._members(action, inputs, elements, labels is not None)
         out = forward_orbit(self.base, action, self.method, selection.elements, inputs)
-        loss = self._loss(out.combined, labels, attention_mask, items, selection)
-        logits = out.combined if labels is None else out.combined[:, -logits_to_keep:]
+        scores = out.combined if documents is None else documents.together(out.combined)
+        loss = self._loss(scores, labels, attention_mask, items, selection)
+        kept = documents is None and labels is None  # places beside the last are left out already
+        logits = scores if kept else scores[:, -logits_to_keep:]
         result = EquiCausalLMOutput(loss=loss, logits=logits, chosen_element=selection.only, **cached(out.cache))
         return self.returned(result, return_dict)
 
@@ -215,6 +222,42 @@ class EquiLM(DecodingMixin, EquiTextModel, AnyReleaseGenerationMixin):  # type: 
     def explain(self, text: str, group: DemographicGroup | None = None) -> TokenExplanation:
         """Which tokens of a text the group moves, in which forms, and which of its words it does not."""
         return explain_tokens(text, self.resolve(group), self.tokenizer)
+
+
+def _documents(inputs: OrbitInputs) -> Documents | None:
+    """The documents that the rows hold, where one holds several.
+
+    Raises:
+        ConfigurationError: For several documents with a cache.
+    """
+    going_on = isinstance(inputs.cache, OrbitCache) and inputs.cache.get_seq_length() > 0
+    if going_on or torch.compiler.is_exporting():  # an export follows one way, whatever the positions are
+        return None
+    shape = inputs.input_ids.shape
+    found = Documents.of(inputs.position_ids, inputs.attention_mask, inputs.extras, (shape[0], shape[1]))
+    if found is not None and (inputs.use_cache or inputs.cache is not None):
+        raise ConfigurationError(
+            "position_ids start again within a row, so it holds several documents, and a cache has one text a row. "
+            "Leave use_cache and the cache out, or pass each document as a row of its own."
+        )
+    return found
+
+
+def _unpacked(inputs: OrbitInputs, documents: Documents, labels: torch.Tensor | None) -> OrbitInputs:
+    """The inputs with a document a row."""
+    ids = documents.apart(inputs.input_ids, fill=0)
+    positions = inputs.position_ids
+    if positions is None:
+        positions = torch.arange(documents.shape[1], device=ids.device)[None]
+    return replace(
+        inputs,
+        input_ids=ids,
+        attention_mask=documents.mask,
+        position_ids=documents.apart(positions, fill=0),
+        logits_to_keep=0,
+        prompt_length=_prompt_length(ids, None if labels is None else documents.apart(labels, fill=-100)),
+        extras=documents.extras(inputs.extras),
+    )
 
 
 def _prompt_length(input_ids: torch.Tensor, labels: torch.Tensor | None) -> torch.Tensor:
