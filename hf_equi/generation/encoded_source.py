@@ -65,7 +65,8 @@ class EncodedSource:
     def rows(self, batch: torch.Tensor, slots: torch.Tensor) -> dict[str, Any]:
         """What the base's decoder is given for some rows: `(R,)` texts and members."""
         hidden, state, mask = _entry(self.encoded, "last_hidden_state"), self.encoded.encoder_state, self.mask
-        if self.elements.shape[1] == 1 and len(batch) == len(hidden):  # a row a text, in order: nothing to copy
+        # A row a text, in order: nothing to copy.
+        if self.elements.shape[1] == 1 and batch.shape[0] == hidden.shape[0]:
             hidden, state = hidden[:, 0], None if state is None else state[:, 0]
         else:
             hidden, state = hidden[batch, slots], None if state is None else state[batch, slots]
@@ -106,7 +107,7 @@ def encode_orbit(
     members = action.members(elements, input_ids)
     orbit, _ = Orbit.start(elements, shares_rows(base, chunk)).extend(members)
     tokens = members[orbit.batch_of_row, orbit.slot_of_row]  # (R, length)
-    size = None if chunk is None else len(input_ids) * chunk
+    size = None if chunk is None else input_ids.shape[0] * chunk
     encoder = base.get_encoder()
 
     def encode(part: slice) -> Any:

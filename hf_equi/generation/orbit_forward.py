@@ -113,14 +113,20 @@ def forward_orbit(
     Raises:
         ConfigurationError: For a cache of other members, or of another number of texts.
         UnsupportedModelError: For a cache that another model or group has filled; where memory does not suffice, with
-            advice; for scores of several tokens after a cache from a model with recurrent layers.
+            advice; for scores of several tokens after a cache from a model with recurrent layers; for a cache in a
+            graph that is exported.
 
     Cost: one base forward of the distinct members; two where a long shared prefix is fed on its own.
     """
     ids = inputs.input_ids
-    with advice_on_memory(f"{len(ids)} texts of {ids.shape[1]} tokens", elements, inputs.chunk, ids.device):
+    with advice_on_memory(f"{ids.shape[0]} texts of {ids.shape[1]} tokens", elements, inputs.chunk, ids.device):
         if inputs.cache is None and not inputs.use_cache:
             return _uncached(base, action, method, elements, inputs)
+        if torch.compiler.is_exporting():
+            raise UnsupportedModelError(
+                "A graph cannot hold a cache of orbits, as rows fork where the members of a text part: export the "
+                f"model with use_cache=False and without {CACHE}="
+            )
         return _cached(base, action, method, elements, inputs, keep_identity)
 
 
@@ -194,7 +200,7 @@ def _uncached(
     fold = method.combine.fold(orbit, action, inputs.normalised)
     history = method.history_weights is not None
     keep = 0 if history else inputs.logits_to_keep
-    size = None if inputs.chunk is None else len(members) * inputs.chunk
+    size = None if inputs.chunk is None else members.shape[0] * inputs.chunk
 
     def score(rows: slice) -> tuple[torch.Tensor, torch.Tensor | None]:
         batch, slots = orbit.batch_of_row[rows], orbit.slot_of_row[rows]
@@ -322,14 +328,14 @@ def _rows(
     if mask is not None:
         rows["attention_mask" if inputs.source is None else "decoder_attention_mask"] = mask[batch]
     if positions is not None:
-        rows["position_ids"] = positions[batch] if len(positions) > 1 else positions.expand(len(batch), -1)
+        rows["position_ids"] = positions[batch] if positions.shape[0] > 1 else positions.expand(batch.shape[0], -1)
     if (source := inputs.source) is not None:
         cache = inputs.cache
         if isinstance(cache, OrbitCache) and len(batch) == cache.orbit.rows:
             rows |= cache.note(source.encoded, lambda: source.rows(batch, slots))
         else:
             rows |= source.rows(batch, slots)
-    return {**rows, **repeat_rows(inputs.extras, batch, len(inputs.input_ids))}
+    return {**rows, **repeat_rows(inputs.extras, batch, inputs.input_ids.shape[0])}
 
 
 def _normalise(logits: torch.Tensor, needed: bool) -> torch.Tensor:

@@ -138,7 +138,8 @@ class EquiPreTrainedModel(CheckpointMixin, PreTrainedModel):  # type: ignore[mis
             self.config.follow_base()
         self._share_quantization(base)
         self._made = (self.config.method_key, self.config.create_method())
-        network = self.method.select.create_network(self.config.read_group(), self.input_shape())
+        group = self.config.read_group()
+        network = self.method.select.create_network(group, self.input_shape())
         if network is not None:
             self.select_network = self._placed(network)
         self._is_stateful = base._is_stateful
@@ -146,7 +147,7 @@ class EquiPreTrainedModel(CheckpointMixin, PreTrainedModel):  # type: ignore[mis
         if base.can_generate() and base.generation_config is not None:
             self.generation_config = copy.deepcopy(base.generation_config)
         self._loaded_base = None
-        self._action: Any = None
+        self._action: Any = self.make_action(group)
 
     def returned(self, result: _Output, return_dict: bool | None) -> _Output | tuple[Any, ...]:
         """The output, or a tuple of it where the call asks for one or else the config, as in transformers."""
@@ -222,9 +223,7 @@ class EquiPreTrainedModel(CheckpointMixin, PreTrainedModel):  # type: ignore[mis
 
     @property
     def action(self) -> Any:
-        """How the group acts on what the model reads: rebuilt from the config, never from stored tables."""
-        if self._action is None:
-            self._action = self.make_action(self.config.read_group())
+        """How the group acts on what the model reads: made from the config, never from stored tables."""
         return self._action
 
     def penalised(

@@ -163,17 +163,24 @@ class EquiLM(DecodingMixin, EquiTextModel, AnyReleaseGenerationMixin):  # type: 
             chunk=self.config.orbit_chunk_size,
             extras=self.checked_extras(kwargs),
         )
+        scores, selection, kept = self._score(action, inputs, elements, labels)
+        loss = self._loss(scores, labels, attention_mask, items, selection)
+        result = EquiCausalLMOutput(
+            loss=loss, logits=scores[:, -logits_to_keep:], chosen_element=selection.only, **cached(kept)
+        )
+        return self.returned(result, return_dict)
+
+    def _score(
+        self, action: TokenAction, inputs: OrbitInputs, elements: torch.Tensor | None, labels: torch.Tensor | None
+    ) -> tuple[torch.Tensor, Selection, OrbitCache | None]:
+        """The scores of rows, each document of them read by itself; the members they are of; the cache."""
         if (documents := _documents(inputs)) is not None:
             inputs = _unpacked(inputs, documents, labels)
             elements = None if elements is None else elements[documents.rows]
         selection = self._members(action, inputs, elements, labels is not None)
         out = forward_orbit(self.base, action, self.method, selection.elements, inputs)
         scores = out.combined if documents is None else documents.together(out.combined)
-        loss = self._loss(scores, labels, attention_mask, items, selection)
-        kept = documents is None and labels is None  # places beside the last are left out already
-        logits = scores if kept else scores[:, -logits_to_keep:]
-        result = EquiCausalLMOutput(loss=loss, logits=logits, chosen_element=selection.only, **cached(out.cache))
-        return self.returned(result, return_dict)
+        return scores, selection, out.cache
 
     def _count(self, labels: torch.Tensor | None, kwargs: dict[str, Any]) -> torch.Tensor | int | None:
         """How many labels there are in all, where that is told; refused to those who would compute another loss."""
@@ -195,7 +202,7 @@ class EquiLM(DecodingMixin, EquiTextModel, AnyReleaseGenerationMixin):  # type: 
         if inputs.prompt_length is not None:
             prompt = places < inputs.prompt_length[:, None]
         if inputs.attention_mask is not None:
-            prompt &= inputs.attention_mask[:, -len(places) :].bool()
+            prompt &= inputs.attention_mask[:, -places.shape[0] :].bool()
         to_score = scores_labels or not inputs.use_cache
         selection: Selection = self.select_members(action, inputs.input_ids, prompt, to_score=to_score)
         return selection
@@ -263,5 +270,5 @@ def _unpacked(inputs: OrbitInputs, documents: Documents, labels: torch.Tensor | 
 def _prompt_length(input_ids: torch.Tensor, labels: torch.Tensor | None) -> torch.Tensor:
     """Leading places without a label, `(batch,)`: all of them without labels."""
     if labels is None:
-        return torch.full((len(input_ids),), input_ids.shape[1], device=input_ids.device)
+        return torch.full((input_ids.shape[0],), input_ids.shape[1], device=input_ids.device)
     return (labels != -100).cumsum(-1).eq(0).sum(-1)
