@@ -27,6 +27,7 @@ from hf_equi.errors import ConfigurationError, UnsupportedModelError
 from hf_equi.generation.base_call import call_base
 from hf_equi.generation.encoded_source import EncodedSource
 from hf_equi.generation.orbit_cache import OrbitCache
+from hf_equi.generation.padding import check_mask
 from hf_equi.symmetrizers import Decision, Method, Orbit
 
 __all__ = ["OrbitInputs", "OrbitScores", "forward_orbit"]
@@ -69,7 +70,9 @@ class OrbitInputs:
     normalised: bool = True
 
     def __post_init__(self) -> None:
-        """Know a cache of the base again that holds orbits."""
+        """Refuse masks that rows cannot have, and know a cache of the base again that holds orbits."""
+        name = "attention_mask" if self.source is None else "decoder_attention_mask"
+        check_mask(self.attention_mask, self.input_ids, name, after_cache=self.cache is not None)
         object.__setattr__(self, "cache", OrbitCache.again(self.cache))
 
     def start(self, elements: torch.Tensor, shared: bool = True) -> Orbit:

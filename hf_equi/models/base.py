@@ -17,7 +17,7 @@ from hf_equi.bases.orbit_reader import OrbitReader, OrbitRows, Outputs, check_ba
 from hf_equi.errors import ConfigurationError
 from hf_equi.groups import FiniteGroup
 from hf_equi.models.hub.checkpoints import CheckpointMixin
-from hf_equi.models.peft.bases import attach_adapter, bare_base, refused_prompts
+from hf_equi.models.peft.bases import attach_adapter, bare_base, check_adapter_names, refused_prompts
 from hf_equi.symmetrizers import Method, Selection
 
 __all__ = ["EquiPreTrainedModel"]
@@ -245,8 +245,9 @@ class EquiPreTrainedModel(CheckpointMixin, PreTrainedModel):  # type: ignore[mis
         """What the base is given beside its inputs, which is what the caller gave and this model has not taken.
 
         Raises:
-            ConfigurationError: For hidden states or attentions.
+            ConfigurationError: For hidden states or attentions; for an adapter for each sample.
         """
+        check_adapter_names(kwargs, self)
         if kwargs.pop("output_hidden_states", None) or kwargs.pop("output_attentions", None):
             raise ConfigurationError(
                 f"An {type(self).__name__} has scores alone: hidden states and attentions are those of the members of "

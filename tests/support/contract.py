@@ -327,6 +327,23 @@ class Contract:
                 with pytest.raises(ConfigurationError, match=message):
                     model.generate(**prompts(batch), max_new_tokens=2, return_dict_in_generate=True, **{name: True})
 
+    def test_what_has_no_entry_for_each_row_is_refused(self, method: str) -> None:
+        model, batch = self.model_of(method), questions(self.batch())
+        masks = [name for name in batch if name.endswith("attention_mask") and model.can_generate()]
+        pairs = {name: batch[name][:, None, None].expand(-1, 1, batch[name].shape[1], -1) for name in masks}
+        for name, value, message in (
+            ("adapter_names", ["one", "other", "one"], "adapter_names= names an adapter for each sample of a batch"),
+            *(
+                (name, pairs[name], f"{name} needs one number a token, .*documents pass position_ids")
+                for name in masks
+            ),
+        ):
+            with pytest.raises(ConfigurationError, match=message):
+                model(**{**batch, name: value})
+            if model.can_generate():
+                with pytest.raises(ConfigurationError, match=message):
+                    model.generate(**{**prompts(batch), name: value}, max_new_tokens=2)
+
     def test_a_config_without_a_group_is_refused(self) -> None:
         model = self.model_of("equitune")
         whole, base = copy.deepcopy(model.config), model.base.config

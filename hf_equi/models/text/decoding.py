@@ -14,7 +14,8 @@ from hf_equi.bases.compat import CACHE, accepts_cache, cached, named_arguments
 from hf_equi.errors import ConfigurationError
 from hf_equi.generation.coupled_sampling import CoupledDraws, CoupledNoise, Prompts
 from hf_equi.generation.orbit_cache import OrbitCache
-from hf_equi.generation.padding import infer_mask
+from hf_equi.generation.padding import check_mask, infer_mask
+from hf_equi.models.peft.bases import check_adapter_names
 from hf_equi.models.text.generation_settings import GenerationSettings
 from hf_equi.symmetrizers import Draws
 
@@ -155,6 +156,8 @@ class DecodingMixin:
             raise ConfigurationError(
                 "The assistant has to be symmetrised too: symmetrize(assistant, group, tokenizer=...)"
             )
+        check_adapter_names(kwargs, self)  # type: ignore[arg-type]  # a part of a model
+        check_mask(kwargs.get("attention_mask"), ids, after_cache=kwargs.get(CACHE) is not None)
         return ids
 
     def _choose_elements(
