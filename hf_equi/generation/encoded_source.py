@@ -29,6 +29,7 @@ class OrbitEncoderOutput(ModelOutput):
         rank: `(B, K)` which members are equal, as in `hf_equi.symmetrizers.Orbit`.
         log_weights: `(B, K)` log weights of the members, or `None` for equal ones.
         penalty: `(B,)` what selecting these members adds to the loss, or `None`.
+        source_ids: `(B, length)` what was encoded, in the user's frame.
     """
 
     last_hidden_state: torch.Tensor | None = None
@@ -37,6 +38,7 @@ class OrbitEncoderOutput(ModelOutput):
     rank: torch.Tensor | None = None
     log_weights: torch.Tensor | None = None
     penalty: torch.Tensor | None = None
+    source_ids: torch.Tensor | None = None
 
 
 @dataclass(frozen=True)
@@ -121,7 +123,7 @@ def encode_orbit(
     if slices[0].get("encoder_state") is not None:
         state = torch.cat([part["encoder_state"] for part in slices])[orbit.row_of]
     hidden = torch.cat([part["last_hidden_state"] for part in slices])
-    return OrbitEncoderOutput(hidden[orbit.row_of], state, elements, orbit.rank)
+    return OrbitEncoderOutput(hidden[orbit.row_of], state, elements, orbit.rank, source_ids=input_ids)
 
 
 def _entry(encoded: Any, name: str) -> torch.Tensor:

@@ -14,7 +14,7 @@ from hf_equi.bases.rows import repeat_rows
 from hf_equi.errors import ConfigurationError
 from hf_equi.generation.coupled_sampling import Prompts
 from hf_equi.generation.orbit_cache import OrbitCache
-from hf_equi.generation.padding import infer_mask
+from hf_equi.generation.padding import check_mask, infer_mask
 from hf_equi.generation.step_losses import StepLosses
 from hf_equi.generation.stop_watch import StopWatch, watch_criteria
 from hf_equi.models.seq2seq.outputs import ForcedTexts, WholeOutputs, as_greedy, take_rows, write_to
@@ -49,6 +49,12 @@ class PairDecodingMixin(DecodingMixin):
         if loss is not None:
             return self._generate_chosen(loss, ids, call, action, seed, kwargs)
         return self._generate_independent(ids, call, action, seed, kwargs)
+
+    def _read_prompts(self, inputs: torch.Tensor | None, kwargs: dict[str, Any]) -> torch.Tensor:
+        """The source ids of a call, checked; encoded sources know theirs."""
+        if inputs is None and kwargs.get("input_ids") is None:
+            inputs = getattr(kwargs.get("encoder_outputs"), "source_ids", None)
+        return super()._read_prompts(inputs, kwargs)
 
     def _generate_chosen(
         self,
@@ -220,6 +226,7 @@ class PairDecodingMixin(DecodingMixin):
         joint = action.join(ids, written)
         if mask is not None:
             inside = kwargs.get("decoder_attention_mask")
+            check_mask(inside, written, "decoder_attention_mask")
             inside = torch.ones_like(written) if inside is None else inside.to(ids.device)
             mask = torch.cat([mask.to(ids.device), inside], 1)
         length = self._start_length(given, kwargs)
