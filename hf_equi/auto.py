@@ -92,6 +92,9 @@ def _symmetrize(
     task = tasks()[task_name] if task_name is not None else _find_task(model, base_config)
     task.check_group(group)
     task.check_settings(given)
+    task.check_loading(kwargs, base_config)
+    if name is None and kwargs:
+        raise ConfigurationError(f"{', '.join(sorted(kwargs))}: only used where a model is loaded by its name")
     if isinstance(model, PreTrainedModel):
         task.check_model(model)
     else:
@@ -161,8 +164,6 @@ def _read_config(model: Any, kwargs: dict[str, Any]) -> PreTrainedConfig:
             raise ConfigurationError(
                 "This model is symmetrised already: unwrap it first, symmetrize(lm.unwrap(), group)"
             )
-        if kwargs:
-            raise ConfigurationError(f"{', '.join(sorted(kwargs))}: only used where a model is loaded by its name")
         return model.config
     if not isinstance(model, (str, Path)):
         raise ConfigurationError(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection
+from numbers import Integral
 
 from hf_equi.errors import ConfigurationError, HfEquiError
 
@@ -67,7 +68,8 @@ def check_seed(seed: object) -> None:
     Raises:
         ConfigurationError: For anything but a whole number of 64 bits.
     """
-    if seed is not None and not _is_whole(seed, -(2**63), 2**63 - 1):
+    number = int(seed) if isinstance(seed, Integral) and not isinstance(seed, bool) else seed  # of numpy, too
+    if seed is not None and not _is_whole(number, -(2**63), 2**63 - 1):
         raise ConfigurationError(f"seed={seed!r} is not a whole number of 64 bits: use one from 0 to 2**63 - 1")
 
 

@@ -87,6 +87,7 @@ class ColumnAction(Action):
         moved: `(moved,)` int64, the columns that some element moves, ascending.
         images: `(G, moved)` int64, where each element sends them.
         general: `(V,)` bool, columns that keep the identity's scores, without a symmetry; `None` for none.
+        general_columns: `(general,)` int64, these columns; `None` for none.
 
     Raises:
         ActionError: If the permutations are not a representation of the group.
@@ -99,6 +100,7 @@ class ColumnAction(Action):
 
     group: FiniteGroup
     general: torch.Tensor | None = None
+    general_columns: torch.Tensor | None = None
 
     def __init__(self, group: FiniteGroup, permutations: Any, device: torch.device | str | None = "cpu") -> None:
         try:
@@ -161,7 +163,7 @@ class ColumnAction(Action):
         columns = self.permutations.to(scores.device)[elements]
         if columns.dim() == 1:
             return scores[..., columns]
-        columns = columns.view(len(columns), *[1] * (scores.dim() - 2), -1)
+        columns = columns.view(columns.shape[0], *[1] * (scores.dim() - 2), -1)
         return scores.gather(-1, columns.expand_as(scores))
 
     def __repr__(self) -> str:

@@ -140,6 +140,7 @@ class TokenAction(ColumnAction):
         moved: `(moved,)` int64, the tokens that some element moves, ascending.
         images: `(group, moved)` int64, where each element sends them.
         general: `(vocab,)` bool, the general tokens of a relaxed group; `None` for a group that is not relaxed.
+        general_columns: `(general,)` int64, these tokens; `None` for a group that is not relaxed.
 
     Raises:
         ActionError: If the map does not fit the group.
@@ -164,6 +165,7 @@ class TokenAction(ColumnAction):
         self.is_moved = torch.zeros(token_map.vocab_size, dtype=torch.bool, device=self.device)
         self.is_moved[self.moved] = True
         self.general = _general(group, token_map, self.is_moved)
+        self.general_columns = None if self.general is None else self.general.nonzero().flatten()
 
     def to(self, device: torch.device | str) -> TokenAction:
         """The same action with its tables on a device."""
@@ -184,14 +186,15 @@ class TokenAction(ColumnAction):
 
         Members are compared token by token from the left; places where `mask` is 0 are passed over.
         """
-        moves = self.is_moved[ids] if mask is None else self.is_moved[ids] & mask.bool()
-        smallest = torch.ones(ids.shape[0], self.group.order, dtype=torch.bool, device=ids.device)
-        for place in moves.any(0).nonzero().flatten().tolist():
-            images = self.permutations[:, ids[:, place]].T  # (batch, group)
-            images = images.where(moves[:, place, None], ids[:, place, None])
-            least = images.masked_fill(~smallest, self.token_map.vocab_size).min(1, keepdim=True).values
-            smallest &= images == least
-        return smallest.int().argmax(1)
+        element, least = ids.new_zeros(ids.shape[0], dtype=torch.long), ids
+        for g in range(1, self.group.order if ids.shape[1] else 1):
+            member = self.permutations[g][ids]
+            member = member if mask is None else member.where(mask.bool(), ids)
+            place = (member != least).int().argmax(1, keepdim=True)  # where the two part
+            smaller = member.gather(1, place) < least.gather(1, place)
+            least = torch.where(smaller, member, least)
+            element = element.masked_fill(smaller.squeeze(1), g)
+        return element
 
     def same_as(self, other: TokenAction) -> bool:
         """Whether both move the same tokens alike, on whatever device."""

@@ -9,10 +9,12 @@ from transformers import LogitsProcessorList, StoppingCriteriaList
 from transformers.cache_utils import Cache
 from transformers.modeling_outputs import BaseModelOutput
 
+from hf_equi.bases.compat import CACHE
 from hf_equi.bases.rows import repeat_rows
 from hf_equi.errors import ConfigurationError
 from hf_equi.generation.coupled_sampling import Prompts
-from hf_equi.generation.padding import infer_mask
+from hf_equi.generation.orbit_cache import OrbitCache
+from hf_equi.generation.padding import check_mask, infer_mask
 from hf_equi.generation.step_losses import StepLosses
 from hf_equi.generation.stop_watch import StopWatch, watch_criteria
 from hf_equi.models.seq2seq.outputs import ForcedTexts, WholeOutputs, as_greedy, take_rows, write_to
@@ -37,7 +39,7 @@ class PairDecodingMixin(DecodingMixin):
         loss, action = self.method.loss, self.resolve(group)
         if self.method.select.selects_one or not (self.config.decodes_alone or loss is not None):
             return super()._write_texts(ids, call, action, seed, kwargs)
-        for name in ("custom_generate", "assistant_model", "prompt_lookup_num_tokens", "encoder_outputs"):
+        for name in ("custom_generate", "assistant_model", "prompt_lookup_num_tokens", "encoder_outputs", CACHE):
             if kwargs.get(name) is not None or getattr(call[0], name, None) is not None:
                 raise ConfigurationError(
                     f"The members of {self.config.method!r} are decoded each alone: leave {name} out, or take "
@@ -47,6 +49,12 @@ class PairDecodingMixin(DecodingMixin):
         if loss is not None:
             return self._generate_chosen(loss, ids, call, action, seed, kwargs)
         return self._generate_independent(ids, call, action, seed, kwargs)
+
+    def _read_prompts(self, inputs: torch.Tensor | None, kwargs: dict[str, Any]) -> torch.Tensor:
+        """The source ids of a call, checked; encoded sources know theirs."""
+        if inputs is None and kwargs.get("input_ids") is None:
+            inputs = getattr(kwargs.get("encoder_outputs"), "source_ids", None)
+        return super()._read_prompts(inputs, kwargs)
 
     def _generate_chosen(
         self,
@@ -78,6 +86,8 @@ class PairDecodingMixin(DecodingMixin):
         else:
             kwargs["elements"] = decision.chosen_element
             out = super()._write_texts(ids, call, action, seed, kwargs)
+            if not isinstance(out, torch.Tensor):  # a cache of one member, which no later call could go on with
+                out = type(out)(**{name: value for name, value in out.items() if name != CACHE})
         if not isinstance(out, torch.Tensor):
             samples = len(out.sequences) // len(ids)
             out.chosen_element = orbit.element_of_row[chosen].repeat_interleave(samples)
@@ -172,6 +182,23 @@ class PairDecodingMixin(DecodingMixin):
         weights: torch.Tensor = encoded.log_weights
         return weights
 
+    def _check_cached(
+        self, cache: OrbitCache, ids: torch.Tensor, settings: GenerationSettings, kwargs: dict[str, Any]
+    ) -> None:
+        """Refuse targets that do not go on with those of a cache, or may be the new tokens alone."""
+        target, mask = kwargs.get("decoder_input_ids"), kwargs.get("decoder_attention_mask")
+        length = 0 if target is None else target.shape[1]
+        if cache.get_seq_length() and (mask is None or mask.shape[1] != length):
+            # Without that mask transformers goes by the source's, and may read cached tokens twice.
+            raise ConfigurationError(
+                f"With {CACHE}= pass the whole targets as decoder_input_ids, and a decoder_attention_mask of their "
+                "shape. Cached tokens are not read again."
+            )
+        cache.check_texts(length, len(ids) * settings.rows)
+
+    def _take_up(self, cache: OrbitCache, elements: torch.Tensor, ids: torch.Tensor) -> None:
+        """The source alone decides the element, so the one of the cache goes on."""
+
     def _start_length(self, given: Any, kwargs: dict[str, Any]) -> int:
         """Target tokens that are there before the first is decoded: those given, behind the start token."""
         prompt = kwargs.get("decoder_input_ids")
@@ -199,6 +226,7 @@ class PairDecodingMixin(DecodingMixin):
         joint = action.join(ids, written)
         if mask is not None:
             inside = kwargs.get("decoder_attention_mask")
+            check_mask(inside, written, "decoder_attention_mask")
             inside = torch.ones_like(written) if inside is None else inside.to(ids.device)
             mask = torch.cat([mask.to(ids.device), inside], 1)
         length = self._start_length(given, kwargs)

@@ -10,10 +10,12 @@ from transformers import LogitsProcessorList
 from transformers.cache_utils import Cache
 from transformers.utils import ModelOutput
 
-from hf_equi.bases.compat import accepts_cache, cached, named_arguments
+from hf_equi.bases.compat import CACHE, accepts_cache, cached, named_arguments
 from hf_equi.errors import ConfigurationError
 from hf_equi.generation.coupled_sampling import CoupledDraws, CoupledNoise, Prompts
-from hf_equi.generation.padding import infer_mask
+from hf_equi.generation.orbit_cache import OrbitCache
+from hf_equi.generation.padding import check_mask, infer_mask
+from hf_equi.models.peft.bases import check_adapter_names
 from hf_equi.models.text.generation_settings import GenerationSettings
 from hf_equi.symmetrizers import Draws
 
@@ -102,6 +104,9 @@ class DecodingMixin:
         # Ties are broken alike in every call; texts are drawn anew unless a seed is given.
         noise_seed = seed if settings.do_sample else seed or 0
         ids, mask = ids.to(action.device), None if mask is None else mask.to(action.device)
+        if isinstance(cache := OrbitCache.again(kwargs.get(CACHE)), OrbitCache):
+            self._check_cached(cache, ids, settings, kwargs)
+            kwargs[CACHE] = cache
         prompts = self._describe_prompts(action, ids, mask, noise_seed, generation_config, kwargs)
         ids, kwargs = self._choose_elements(action, ids, kwargs, settings, None if seed is None else prompts)
         processors, mode = LogitsProcessorList(logits_processor or []), settings.noise_mode
@@ -151,6 +156,8 @@ class DecodingMixin:
             raise ConfigurationError(
                 "The assistant has to be symmetrised too: symmetrize(assistant, group, tokenizer=...)"
             )
+        check_adapter_names(kwargs, self)  # type: ignore[arg-type]  # a part of a model
+        check_mask(kwargs.get("attention_mask"), ids, after_cache=kwargs.get(CACHE) is not None)
         return ids
 
     def _choose_elements(
@@ -172,7 +179,25 @@ class DecodingMixin:
         kwargs["elements"] = select(
             self._prompt_action(action), ids, mask, draws, getattr(self, "select_network", None)
         ).elements[:, 0]
+        if isinstance(cache := kwargs.get(CACHE), OrbitCache):
+            self._take_up(cache, kwargs["elements"][:, None], ids)
         return ids, kwargs
+
+    def _check_cached(
+        self, cache: OrbitCache, ids: torch.Tensor, settings: GenerationSettings, kwargs: dict[str, Any]
+    ) -> None:
+        """Refuse texts that do not go on with those of a cache, or of which the new tokens alone are given."""
+        mask = kwargs.get("attention_mask")
+        if mask is not None and mask.shape[1] != ids.shape[1]:
+            raise ConfigurationError(
+                f"input_ids have {ids.shape[1]} tokens, attention_mask {mask.shape[1]}. Pass the whole texts with a "
+                "cache, as they decide which element and which noise a text has. Cached tokens are not read again."
+            )
+        cache.check_texts(ids.shape[1], len(ids) * settings.rows)
+
+    def _take_up(self, cache: OrbitCache, elements: torch.Tensor, ids: torch.Tensor) -> None:
+        """The whole text decides the element, with a cache of its beginning as without one."""
+        cache.take_up(elements, ids)
 
     @accepts_cache()
     def prepare_inputs_for_generation(

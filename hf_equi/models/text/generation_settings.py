@@ -7,6 +7,7 @@ from typing import Any
 
 import torch
 from transformers import GenerationConfig
+from transformers.utils import ModelOutput
 
 from hf_equi.bases.end_tokens import end_tokens
 from hf_equi.checks import check_seed
@@ -65,6 +66,11 @@ class GenerationSettings:
         """Independent texts that are decoded for each prompt."""
         return 1 if self.num_beams > 1 else self.num_return_sequences
 
+    @property
+    def rows(self) -> int:
+        """Texts that are decoded for each prompt at once: its beams, or its samples."""
+        return max(self.num_beams, self.num_return_sequences)
+
     def check_seed(self, seed: int | None) -> None:
         """Refuse what is no seed, and what a seed cannot couple.
 
@@ -89,12 +95,14 @@ class GenerationSettings:
         """Repeat each prompt for its samples, so that each can have a group element of its own."""
         if self.samples == 1:
             return ids, dict(kwargs)
-        expanded = {
-            name: value.repeat_interleave(self.samples, dim=0)
-            if isinstance(value, torch.Tensor) and value.shape[:1] == ids.shape[:1]
-            else value
-            for name, value in kwargs.items()
-        }
+
+        def repeated(value: Any) -> Any:
+            if isinstance(value, ModelOutput):  # encoded sources
+                return type(value)(**{name: repeated(entry) for name, entry in value.items()})
+            each = isinstance(value, torch.Tensor) and value.shape[:1] == ids.shape[:1]
+            return value.repeat_interleave(self.samples, dim=0) if each else value
+
+        expanded = {name: repeated(value) for name, value in kwargs.items()}
         if (allowed := kwargs.get("prefix_allowed_tokens_fn")) is not None:
             expanded["prefix_allowed_tokens_fn"] = lambda row, tokens: allowed(row // self.samples, tokens)
         return ids.repeat_interleave(self.samples, dim=0), {**expanded, "num_return_sequences": 1}

@@ -9,6 +9,9 @@ from small_seq2seq import MOVED, SIX, THREE, TWO, encode, rows, until_end, wrap
 from transformers import GenerationConfig, LogitsProcessorList, StoppingCriteria, StoppingCriteriaList, TextStreamer
 from transformers.generation.streamers import BaseStreamer
 
+from hf_equi.bases.compat import cache_of, cached
+from hf_equi.errors import ConfigurationError
+
 STEPS = 7
 WAYS = {
     "synchronised": ("equitune", {}),
@@ -206,3 +209,20 @@ def test_another_start_token(way):
     assert again[:, :2].tolist() == given.tolist()
     without = model.generate(**encode(model), decoder_input_ids=given[:, 1:], **how)
     assert without.tolist() == again.tolist()
+
+
+def test_targets_that_do_not_go_on_with_a_cache_are_refused():
+    model = wrap("bart")
+    sources = encode(model)
+    first = model.generate(**sources, max_new_tokens=3, min_new_tokens=3, return_dict_in_generate=True)
+    texts = first.sequences
+    call = {**sources, **cached(cache_of(first)), "max_new_tokens": 2}
+    for given in (
+        {},
+        {"decoder_input_ids": texts},
+        {"decoder_input_ids": texts[:, -1:], "decoder_attention_mask": texts},
+    ):
+        with pytest.raises(ConfigurationError, match=r"pass the whole targets .* decoder_attention_mask"):
+            model.generate(**call, **given)
+    with pytest.raises(ConfigurationError, match="members of 'equizero' are decoded each alone: leave "):
+        wrap("bart", method="equizero").generate(**call)
