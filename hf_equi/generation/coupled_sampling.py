@@ -47,7 +47,7 @@ class NoiseKeys:
             users of `generate` without a seed expect of equal prompts.
 
     Raises:
-        ConfigurationError: For a seed that is not a whole number of 64 bits.
+        ConfigurationError: For what is not a seed.
     """
 
     def __init__(self, elements: torch.Tensor, canonical: Sequence[Sequence[int]], seed: int | None) -> None:

@@ -15,6 +15,7 @@ from transformers.generation import MaxLengthCriteria
 from transformers.utils import ModelOutput
 
 from hf_equi.actions import TokenAction, WordAction
+from hf_equi.actions.base import check_columns
 from hf_equi.actions.resolution import resolve_tokens
 from hf_equi.bases.compat import CACHE
 from hf_equi.bases.end_tokens import end_tokens
@@ -171,9 +172,10 @@ class EquizeroSearch:
 
     def contexts(self, model: PreTrainedModel, ids: torch.Tensor, mask: torch.Tensor, pad: int) -> SearchContexts:
         """The texts of a call."""
+        vocab_size = model.config.get_text_config().vocab_size
+        check_columns(ids, vocab_size, "token ids")
         if self.word_action is not None:
             return WordContexts(self.word_action, self.tokenizer, ids, mask, pad)
-        vocab_size = model.config.get_text_config().vocab_size
         action = self.token_action  # of the last call; threads may search with several models
         if action is None or action.token_map.vocab_size != vocab_size:
             token_map = resolve_tokens(self.group, self.tokenizer, vocab_size, self.multi_token)

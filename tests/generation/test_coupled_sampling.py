@@ -240,9 +240,9 @@ def test_keys_without_a_seed_keep_equal_prompts_apart():
     assert keys.keys(2, 0).unique().numel() == 2
 
 
-@pytest.mark.parametrize("seed", [1.5, True, "7", 2**63, -(2**63) - 1])
+@pytest.mark.parametrize("seed", [1.5, True, "7", 2**63, -1])
 def test_seeds_are_whole_numbers(seed):
-    with pytest.raises(ConfigurationError, match=r"is not a whole number of 64 bits"):
+    with pytest.raises(ConfigurationError, match="is not a seed"):
         NoiseKeys(torch.tensor([0]), [[1]], seed)
 
 

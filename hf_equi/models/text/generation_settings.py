@@ -66,10 +66,10 @@ class GenerationSettings:
         return 1 if self.num_beams > 1 else self.num_return_sequences
 
     def check_seed(self, seed: int | None) -> None:
-        """Refuse what is no seed, and what a seed cannot couple.
+        """Refuse what is not a seed, and what a seed cannot couple.
 
         Raises:
-            ConfigurationError: For anything but a whole number of 64 bits; for a seed with sampled beams.
+            ConfigurationError: For anything but a whole number from 0 to 2**63 - 1; for a seed with sampled beams.
         """
         check_seed(seed)
         if seed is not None and self.do_sample and self.num_beams > 1:
