@@ -27,7 +27,16 @@ from hf_equi.checks import check_seed
 from hf_equi.errors import ConfigurationError
 from hf_equi.symmetrizers import Draws
 
-__all__ = ["CoupledDraws", "CoupledNoise", "NoiseKeys", "Prompts", "best_tokens", "draw_tokens", "uniform"]
+__all__ = [
+    "CoupledDraws",
+    "CoupledNoise",
+    "NoiseKeys",
+    "Prompts",
+    "best_tokens",
+    "check_scores",
+    "draw_tokens",
+    "uniform",
+]
 
 Uniform = Callable[[torch.Tensor, torch.Tensor], torch.Tensor]
 """The noise of some (row, token): two `(N,)` of numbers to `(N,)` float64 in (0, 1)."""
@@ -178,6 +187,7 @@ class CoupledNoise(LogitsProcessor):
         return scores.scatter(-1, chosen[:, None], raised)
 
     def _nudge(self, scores: torch.Tensor, step: int) -> torch.Tensor:
+        check_scores(scores)
         moved = self.prompts.written.moved
         rows = torch.arange(len(scores), device=scores.device).repeat_interleave(len(moved))
         noise = self._uniform(rows, moved.repeat(len(scores)), self.prompts.keys(len(scores), step, sample=False))
@@ -194,8 +204,9 @@ def draw_tokens(scores: torch.Tensor, noise: Uniform) -> torch.Tensor:
     """Draw a token of each row by Gumbel-max: `(R, V)` scores to `(R,)` tokens.
 
     Raises:
-        ConfigurationError: If a row has no token with a score above −inf.
+        ConfigurationError: If a row has no token with a score above −inf; for NaN.
     """
+    check_scores(scores)
     # Few tokens are left after top-k or top-p, so only those get noise.
     rows, tokens = (scores > -torch.inf).nonzero(as_tuple=True)
     noisy = scores[rows, tokens].double() - (-noise(rows, tokens).log()).log()
@@ -204,21 +215,40 @@ def draw_tokens(scores: torch.Tensor, noise: Uniform) -> torch.Tensor:
     drawn = drawn.scatter_reduce(0, rows, tokens.where(noisy == best[rows], scores.shape[-1]), "amin")
     if (drawn == scores.shape[-1]).any():
         raise ConfigurationError(
-            "No token is left to draw: the settings of this call ban all of them, or the model's scores are NaN. Ban "
-            "fewer in bad_words_ids, suppress_tokens or the logits processors."
+            "No token is left to draw: the settings of this call ban all of them. Ban fewer in bad_words_ids, "
+            "suppress_tokens or the logits processors."
         )
     return drawn
 
 
 def best_tokens(scores: torch.Tensor, noise: Uniform) -> torch.Tensor | None:
-    """The best token of each row, `(R,)`, of several that tie the one with the most noise; `None` if none tie."""
+    """The best token of each row, `(R,)`, of several that tie the one with the most noise; `None` if none tie.
+
+    Raises:
+        ConfigurationError: For NaN.
+    """
     best = scores == scores.amax(-1, keepdim=True)
-    if int(best.sum()) == len(scores):
+    if bool((best.sum(-1) == 1).all()):  # never so in a row with NaN, which is the greatest and equals nothing
         return None
+    check_scores(scores)
     rows, tokens = best.nonzero(as_tuple=True)
     table = torch.zeros(scores.shape, dtype=torch.float64, device=scores.device)
     table[rows, tokens] = noise(rows, tokens)
     return table.argmax(-1)
+
+
+def check_scores(scores: torch.Tensor) -> None:
+    """Refuse scores that no token can be chosen by: NaN, of which torch makes some token without a word.
+
+    Raises:
+        ConfigurationError: For NaN.
+    """
+    if bool(scores.isnan().any()):
+        raise ConfigurationError(
+            "Scores of next tokens are NaN: weights are damaged, numbers overflow (as those of a model that was "
+            "trained in bfloat16 may in float16), or a logits processor makes NaN. Load the model with "
+            "dtype=torch.float32, or pass remove_invalid_values=True, which takes NaN for 0."
+        )
 
 
 def uniform(keys: torch.Tensor, counters: torch.Tensor) -> torch.Tensor:

@@ -11,6 +11,7 @@ from hf_equi.actions import TokenAction
 from hf_equi.actions.resolution import resolve_tokens
 from hf_equi.errors import ConfigurationError
 from hf_equi.generation.base_call import check_base
+from hf_equi.generation.coupled_sampling import check_scores
 from hf_equi.generation.orbit_cache import OrbitCache
 from hf_equi.generation.orbit_forward import OrbitInputs, forward_orbit
 from hf_equi.generation.padding import leading_mask
@@ -94,6 +95,7 @@ class EquiLogitsProcessor(LogitsProcessor):
         self._ids = input_ids
         out = self._forward(new)
         self._cache = out.cache
+        check_scores(out.combined)
         change = (out.combined - out.identity)[:, -1].nan_to_num(nan=0.0, posinf=0.0, neginf=0.0)
         corrected: torch.Tensor = scores + change.to(scores.device, scores.dtype)
         return corrected

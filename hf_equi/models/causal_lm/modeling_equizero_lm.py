@@ -139,11 +139,13 @@ class EquizeroLM(EquiLM):
             None if self.config.stored_scorer == self.config.scorer_settings else self.config.scorer_settings["name"]
         )
 
-    def _read_prompts(self, inputs: torch.Tensor | None, kwargs: dict[str, Any]) -> torch.Tensor:
+    def _read_prompts(
+        self, inputs: torch.Tensor | None, settings: GenerationSettings, kwargs: dict[str, Any]
+    ) -> torch.Tensor:
         for name in ("custom_generate", "assistant_model"):
             if kwargs.get(name) is not None:
                 raise ConfigurationError(f"EquizeroLM is a search of its own: leave {name} out, or call lm.unwrap()")
-        return super()._read_prompts(inputs, kwargs)
+        return super()._read_prompts(inputs, settings, kwargs)
 
     def _write_texts(
         self, ids: torch.Tensor, call: tuple[Any, Any], group: Any, seed: int | None, kwargs: dict[str, Any]

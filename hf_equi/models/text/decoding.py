@@ -67,10 +67,11 @@ class DecodingMixin:
             logits_processor: As in transformers; acts in the user's own frame.
             *args: As in transformers.
             group: Another group, for this call alone.
-            seed: Couples sampling (without `do_sample` it only breaks exact ties): the text of a prompt is a function
-                of the seed and the prompt alone, and texts of prompts that the group maps to each other are mapped to
-                each other. Draw several samples of a prompt with `num_return_sequences`. Without a seed, texts are
-                drawn from torch's global generator.
+            seed: Couples sampling: the text of a prompt is a function of the seed and the prompt alone, and texts of
+                prompts that the group maps to each other are mapped to each other. Draw several samples of a prompt
+                with `num_return_sequences`. Without a seed, samples are drawn from torch's global generator. Without
+                `do_sample` the seed breaks exact ties, and `"mixture"` draws its element by it; there it is 0 unless
+                you give one, so that the text is the same in every call.
             **kwargs: As in transformers. `EquizeroLM` takes `scorer` and `beam_length` too, other ones for this call
                 alone; there `use_cache=False` and `cache_implementation` have no effect or are refused, and
                 `stop_strings` need no tokenizer.
@@ -85,8 +86,9 @@ class DecodingMixin:
                 decoding method where members are decoded alone, or by a search; as `EquizeroSearch`.
         """
         kwargs = named_arguments(args, kwargs)
-        ids = self._read_prompts(inputs, kwargs)
-        GenerationSettings.read(self.generation_config, generation_config, kwargs).check_seed(seed)
+        settings = GenerationSettings.read(self.generation_config, generation_config, kwargs)
+        settings.check_seed(seed)
+        ids = self._read_prompts(inputs, settings, kwargs)
         return self._write_texts(ids, (generation_config, logits_processor), group, seed, kwargs)
 
     def _write_texts(
@@ -99,11 +101,11 @@ class DecodingMixin:
         mask = kwargs.get("attention_mask")
         if mask is None:
             mask = kwargs["attention_mask"] = infer_mask(ids, settings.pad_token_id, settings.eos_token_ids)
-        # Ties are broken alike in every call; texts are drawn anew unless a seed is given.
+        # Without a seed greedy texts are the same in every call, and samples are drawn anew.
         noise_seed = seed if settings.do_sample else seed or 0
         ids, mask = ids.to(action.device), None if mask is None else mask.to(action.device)
         prompts = self._describe_prompts(action, ids, mask, noise_seed, generation_config, kwargs)
-        ids, kwargs = self._choose_elements(action, ids, kwargs, settings, None if seed is None else prompts)
+        ids, kwargs = self._choose_elements(action, ids, kwargs, settings, None if noise_seed is None else prompts)
         processors, mode = LogitsProcessorList(logits_processor or []), settings.noise_mode
         if mode == "sample" and settings.cuts_ties:
             processors.append(CoupledNoise(prompts, "nudge"))
@@ -135,12 +137,18 @@ class DecodingMixin:
         own: TokenAction = action
         return own
 
-    def _read_prompts(self, inputs: torch.Tensor | None, kwargs: dict[str, Any]) -> torch.Tensor:
-        """The token ids of a call, checked."""
+    def _read_prompts(
+        self, inputs: torch.Tensor | None, settings: GenerationSettings, kwargs: dict[str, Any]
+    ) -> torch.Tensor:
+        """The token ids of a call, checked; the token that begins a text where there are none."""
         kwargs.pop("labels", None)  # which Seq2SeqTrainer passes, and other models ignore too
         ids = kwargs.pop("input_ids", None) if inputs is None else inputs
-        if ids is None or kwargs.get("inputs_embeds") is not None:
-            raise ConfigurationError("A group acts on tokens: pass the prompts as input_ids, not as inputs_embeds")
+        for name in ("inputs_embeds", "encoder_outputs"):
+            if kwargs.get(name) is not None and (ids is None or name == "inputs_embeds"):
+                raise ConfigurationError(f"A group acts on tokens: pass the prompts as input_ids, not as {name}")
+        if ids is None or (isinstance(ids, torch.Tensor) and ids.dim() == 2 and not ids.shape[1]):
+            kwargs["attention_mask"] = None
+            return settings.begin(1 if ids is None else len(ids), self.device)
         if not isinstance(ids, torch.Tensor) or ids.dim() != 2:
             raise ConfigurationError(
                 "Prompts are token ids of shape (batch, tokens); received "

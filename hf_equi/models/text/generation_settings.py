@@ -27,6 +27,7 @@ class GenerationSettings:
         cuts_ties: Whether tokens are left out by their rank, which takes one of two tied tokens and leaves the other.
         pad_token_id: The padding token, if any.
         eos_token_ids: The tokens that end a text.
+        bos_token_id: The token that begins a text, if any.
         returns_dict: Whether the call returns more than token ids.
     """
 
@@ -37,6 +38,7 @@ class GenerationSettings:
     cuts_ties: bool = False
     pad_token_id: int | None = None
     eos_token_ids: tuple[int, ...] = ()
+    bos_token_id: int | None = None
     returns_dict: bool = False
 
     @classmethod
@@ -57,6 +59,7 @@ class GenerationSettings:
             cuts_ties=any(setting(name, 1.0) < 1.0 for name in ("top_p", "typical_p", "top_h")),
             pad_token_id=setting("pad_token_id", None),
             eos_token_ids=end_tokens(setting("eos_token_id", None)),
+            bos_token_id=setting("bos_token_id", None),
             returns_dict=bool(setting("return_dict_in_generate", False)),
         )
 
@@ -77,6 +80,19 @@ class GenerationSettings:
                 f"seed={seed} couples sampling token by token; beam search with do_sample=True draws whole beams. Use "
                 "num_beams=1, or do_sample=False."
             )
+
+    def begin(self, texts: int, device: torch.device) -> torch.Tensor:
+        """The prompts of a call without any, `(texts, 1)`: the token that begins a text, as in transformers.
+
+        Raises:
+            ConfigurationError: Where there is no such token.
+        """
+        if self.bos_token_id is None:
+            raise ConfigurationError(
+                "There is no prompt, and no token that begins a text: pass input_ids of at least one token, or "
+                "bos_token_id="
+            )
+        return torch.full((texts, 1), self.bos_token_id, dtype=torch.long, device=device)
 
     @property
     def noise_mode(self) -> str | None:

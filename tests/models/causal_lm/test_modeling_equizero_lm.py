@@ -163,7 +163,7 @@ def test_settings_are_checked(settings, message):
     ("settings", "message"),
     [
         ({"num_beams": 2}, "leave num_beams out"),
-        ({"seed": 1.5}, "seed=1.5 is not a whole number"),
+        ({"seed": 1.5}, "seed=1.5 is not a seed"),
         ({"scorer": 3}, "scorer=3 cannot be called"),
         ({"cache_implementation": "static"}, "leave cache_implementation out"),
         ({"custom_generate": "some/repository"}, "leave custom_generate out"),

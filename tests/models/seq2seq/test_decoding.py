@@ -257,7 +257,7 @@ def test_seeds():
     assert not torch.equal(model.generate(**batch, seed=1, **how), model.generate(**batch, seed=2, **how))
     equizero = make("lstm", "equizero", TWO)
     for each in (model, equizero, make("lstm", "independent", TWO)):
-        with pytest.raises(ConfigurationError, match=r"seed='one' is not a whole number"):
+        with pytest.raises(ConfigurationError, match=r"seed='one' is not a seed"):
             each.generate(**batch, seed="one", **how)
         with pytest.raises(ConfigurationError, match="beam search with do_sample=True draws whole beams"):
             each.generate(**batch, seed=1, num_beams=2, **how)
