@@ -28,6 +28,7 @@ from hf_equi.errors import ConfigurationError
 from hf_equi.symmetrizers import Draws
 
 __all__ = [
+    "CUT",
     "CoupledDraws",
     "CoupledNoise",
     "NoiseKeys",
@@ -41,9 +42,12 @@ __all__ = [
 Uniform = Callable[[torch.Tensor, torch.Tensor], torch.Tensor]
 """The noise of some (row, token): two `(N,)` of numbers to `(N,)` float64 in (0, 1)."""
 
-# Beam search and top-p rank tokens before one is chosen, so there an exact tie is broken by a nudge.
+# Beam search ranks tokens before one is chosen, so there an exact tie is broken by a nudge.
 BEAM_NUDGE = 1e-5
-"""Nats added at most to the score of a moved token in beam search, and before top-p and its like."""
+"""Nats added at most to the score of a moved token in beam search."""
+
+CUT = -1
+"""What tells the noise of a cut among tokens from that of the draw behind it."""
 
 
 class NoiseKeys:
@@ -148,27 +152,31 @@ class CoupledNoise(LogitsProcessor):
 
     Args:
         prompts: Of this call.
-        mode: `"sample"`, `"greedy"`, `"beams"`, or `"nudge"` for the nudge of beams before others rank tokens.
+        mode: `"sample"`, `"greedy"` or `"beams"`.
         record: Whether to keep the scores as they were before the choice, in `recorded`.
     """
+
+    runs_last = True
 
     def __init__(self, prompts: Prompts, mode: str, record: bool = False) -> None:
         self.prompts = prompts
         self.draws = mode == "sample"
-        self.runs_last = mode != "nudge"
-        self.choose = {
-            "sample": self._sample,
-            "greedy": self._greedy,
-            "beams": self._nudge,
-            "nudge": self._nudge,
-        }[mode]
+        self.choose = {"sample": self._sample, "greedy": self._greedy, "beams": self._nudge}[mode]
         self.recorded: list[torch.Tensor] | None = [] if record else None
 
     def __call__(self, input_ids: torch.LongTensor, scores: torch.FloatTensor) -> torch.Tensor:
         """Choose among `scores`, `(rows, V)`."""
         if self.recorded is not None:
             self.recorded.append(scores)
-        return self.choose(scores, input_ids.shape[1] - self.prompts.length)
+        return self.choose(scores, self._step(input_ids))
+
+    def tie_noise(self, input_ids: torch.Tensor) -> Uniform:
+        """What breaks ties of the next tokens before one is chosen, with noise of its own for each sample."""
+        keys = self.prompts.keys(len(input_ids), self._step(input_ids), CUT)
+        return lambda rows, tokens: self._uniform(rows, tokens, keys)
+
+    def _step(self, input_ids: torch.Tensor) -> int:
+        return input_ids.shape[1] - self.prompts.length
 
     def _sample(self, scores: torch.Tensor, step: int) -> torch.Tensor:
         keys = self.prompts.keys(len(scores), step)

@@ -271,7 +271,7 @@ READ, WRITTEN = action_of(6, [[5, 1, 3]]), action_of(5, [[2, 0, 4]])
 ORBIT = torch.tensor([[0, 5], [0, 1], [0, 3]])  # x, gx, ggx
 
 
-@pytest.mark.parametrize("mode", ["sample", "beams", "nudge"])
+@pytest.mark.parametrize("mode", ["sample", "beams"])
 def test_noise_of_another_vocabulary_is_pulled_back_there(mode):
     """Scores of gx are those of x moved by g, and so is its choice."""
     scores = torch.tensor([0.2, 0.1, 0.3, 0.25, 0.15]).log()

@@ -14,6 +14,7 @@ from hf_equi.bases.compat import accepts_cache, cached, named_arguments
 from hf_equi.errors import ConfigurationError
 from hf_equi.generation.coupled_sampling import CoupledDraws, CoupledNoise, Prompts
 from hf_equi.generation.padding import infer_mask
+from hf_equi.generation.rank_cuts import break_ties
 from hf_equi.models.text.generation_settings import GenerationSettings
 from hf_equi.symmetrizers import Draws
 
@@ -107,8 +108,6 @@ class DecodingMixin:
         prompts = self._describe_prompts(action, ids, mask, noise_seed, generation_config, kwargs)
         ids, kwargs = self._choose_elements(action, ids, kwargs, settings, None if noise_seed is None else prompts)
         processors, mode = LogitsProcessorList(logits_processor or []), settings.noise_mode
-        if mode == "sample" and settings.cuts_ties:
-            processors.append(CoupledNoise(prompts, "nudge"))
         if mode is not None:
             noise = CoupledNoise(prompts, mode, record=settings.keeps_scores)
             processors.append(noise)
@@ -213,6 +212,10 @@ class DecodingMixin:
     def _get_logits_processor(self, *args: Any, **kwargs: Any) -> LogitsProcessorList:
         """The processors of a call: first those that watch, last those that choose, after temperature and top-p."""
         processors = super()._get_logits_processor(*args, **kwargs)  # type: ignore[misc]
+
+        for processor in list(processors):
+            if isinstance(processor, CoupledNoise):
+                processors = break_ties(processors, processor.tie_noise)
 
         def place(processor: Any) -> tuple[bool, bool]:
             return not getattr(processor, "runs_first", False), getattr(processor, "runs_last", False)

@@ -24,7 +24,6 @@ class GenerationSettings:
         num_beams: Beams a prompt.
         num_return_sequences: Texts a prompt.
         keeps_scores: Whether the call returns the scores of each step.
-        cuts_ties: Whether tokens are left out by their rank, which takes one of two tied tokens and leaves the other.
         pad_token_id: The padding token, if any.
         eos_token_ids: The tokens that end a text.
         bos_token_id: The token that begins a text, if any.
@@ -35,7 +34,6 @@ class GenerationSettings:
     num_beams: int
     num_return_sequences: int
     keeps_scores: bool
-    cuts_ties: bool = False
     pad_token_id: int | None = None
     eos_token_ids: tuple[int, ...] = ()
     bos_token_id: int | None = None
@@ -56,7 +54,6 @@ class GenerationSettings:
             num_beams=int(setting("num_beams", 1)),
             num_return_sequences=int(setting("num_return_sequences", 1)),
             keeps_scores=bool(setting("output_scores", False) and setting("return_dict_in_generate", False)),
-            cuts_ties=any(setting(name, 1.0) < 1.0 for name in ("top_p", "typical_p", "top_h")),
             pad_token_id=setting("pad_token_id", None),
             eos_token_ids=end_tokens(setting("eos_token_id", None)),
             bos_token_id=setting("bos_token_id", None),
