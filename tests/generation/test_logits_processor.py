@@ -10,7 +10,7 @@ from small_models import BOTH, GENDER, base_model, tokenizer
 from transformers import MambaConfig, MambaForCausalLM
 
 import hf_equi
-from hf_equi.errors import ConfigurationError, UnsupportedModelError
+from hf_equi.errors import ConfigurationError, HfEquiWarning, UnsupportedModelError
 from hf_equi.generation import EquiLogitsProcessor
 
 PROMPTS = ["the man met a person and", "person", "the black woman worked"]
@@ -99,3 +99,20 @@ def test_members_whose_scores_are_nan_are_refused():
     model.get_input_embeddings().weight.data[woman] = torch.nan
     with pytest.raises(ConfigurationError, match="Scores of next tokens are NaN"):
         model.generate(**encoded, max_new_tokens=2, logits_processor=[processor])
+
+
+def test_a_processor_that_is_never_called_says_so(monkeypatch):
+    """In continuous batching transformers calls none, and the texts are the base's."""
+    base, encoded = copy.deepcopy(base_model()), tokenizer()("the man", return_tensors="pt")
+    monkeypatch.setattr(base, "generate_batch", lambda **_: {})  # whose cache takes all memory
+    with pytest.warns(HfEquiWarning, match="never called.*cache_implementation='paged'") as caught:
+        base.generate(
+            encoded["input_ids"],
+            max_new_tokens=2,
+            cache_implementation="paged",
+            logits_processor=[EquiLogitsProcessor(base, GENDER, tokenizer())],
+        )
+    assert caught[0].filename == __file__
+    processor = EquiLogitsProcessor(base, GENDER, tokenizer())
+    base.generate(**encoded, max_new_tokens=2, logits_processor=[processor])
+    del processor
