@@ -37,6 +37,7 @@ from hf_equi.generation.search_checks import (
     processors_of_rows,
 )
 from hf_equi.generation.search_contexts import SearchContexts, TokenContexts, WordContexts
+from hf_equi.generation.settings_table import warn_of_names
 from hf_equi.groups import DemographicGroup
 
 __all__ = ["ACTIONS", "EquizeroOutput", "EquizeroSearch", "check_search"]
@@ -165,6 +166,8 @@ class EquizeroSearch:
         if self.streamer is not None and len(input_ids) > 1:
             raise ConfigurationError(f"A streamer shows one text, of {len(input_ids)}: pass one prompt at a time")
         run = _Run(self, model, input_ids, model_kwargs, generation_config, seed)
+        if isinstance(run.contexts, TokenContexts):  # on words, tokens that are named are those of each member
+            warn_of_names(lambda name: getattr(generation_config, name, None), run.contexts.action, self.tokenizer)
         criteria = StoppingCriteriaList([one for one in stopping_criteria if not isinstance(one, MaxLengthCriteria)])
         run.extend(logits_processor, criteria, generation_config.max_length - input_ids.shape[1])
         if self.streamer is not None:

@@ -9,7 +9,7 @@ from small_models import BOTH, GENDER, base_model, tokenizer
 from transformers import StoppingCriteria
 
 from hf_equi import DemographicGroup
-from hf_equi.errors import ConfigurationError
+from hf_equi.errors import ConfigurationError, HfEquiWarning
 from hf_equi.generation import EquizeroSearch
 from hf_equi.generation.equizero_search import EquizeroOutput, check_search
 
@@ -20,7 +20,8 @@ def test_settings_act_in_the_frame_of_the_prompt():
     bias = {he: 30.0, she: 29.0}
     free = continuations(PROMPTS, BOTH, bias=bias)
     assert any(he in text for text in free)
-    banned = continuations(PROMPTS, BOTH, bias=bias, bad_words_ids=[[he]])
+    with pytest.warns(HfEquiWarning, match="bad_words_ids names a word"):
+        banned = continuations(PROMPTS, BOTH, bias=bias, bad_words_ids=[[he]])
     assert not any(he in text for text in banned)
     assert all(set(text) == {she} for text in banned)
 
@@ -159,7 +160,7 @@ def test_what_comes_back():
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        ({"num_beams": 2}, "leave num_beams out"),
+        ({"num_beams": 2}, "num_beams asks for another search"),
         ({"seed": 1.5}, "seed=1.5 is not a seed"),
         ({"seed": -1}, "seed=-1 is not a seed"),
         ({"seed": True}, "seed=True is not a seed"),

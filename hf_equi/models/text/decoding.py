@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import copy
+from collections.abc import Callable
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import torch
 from transformers import LogitsProcessorList
 from transformers.cache_utils import Cache
+from transformers.generation import UnbatchedClassifierFreeGuidanceLogitsProcessor
 from transformers.utils import ModelOutput
 
 from hf_equi.bases.compat import accepts_cache, cached, named_arguments
@@ -15,8 +18,16 @@ from hf_equi.errors import ConfigurationError
 from hf_equi.generation.coupled_sampling import CoupledDraws, CoupledNoise, Prompts
 from hf_equi.generation.padding import infer_mask
 from hf_equi.generation.rank_cuts import break_ties
+from hf_equi.generation.settings_table import (
+    CAUSAL,
+    check_settings,
+    refused_method,
+    value_reader,
+    warn_of_names,
+)
 from hf_equi.models.text.generation_settings import GenerationSettings
 from hf_equi.symmetrizers import Draws
+from hf_equi.symmetrizers.select import IdentityMember
 
 if TYPE_CHECKING:
     from hf_equi.actions import TokenAction, TokenPairAction
@@ -36,6 +47,7 @@ class DecodingMixin:
     resolve: Any
 
     select_members: Any
+    _tokenizer: Any
 
     if TYPE_CHECKING:
 
@@ -89,8 +101,48 @@ class DecodingMixin:
         kwargs = named_arguments(args, kwargs)
         settings = GenerationSettings.read(self.generation_config, generation_config, kwargs)
         settings.check_seed(seed)
+        group = self._check_call(value_reader(self.generation_config, generation_config, kwargs), group)
         ids = self._read_prompts(inputs, settings, kwargs)
         return self._write_texts(ids, (generation_config, logits_processor), group, seed, kwargs)
+
+    def _check_call(self, value_of: Callable[[str], Any], group: Any) -> Any:
+        """Refuse settings that cannot keep the guarantee, and warn of those that lose it; the action of the call."""
+        check_settings(value_of, self._ways)
+        action = self.resolve(group)
+        if not isinstance(self.method.select, IdentityMember):  # which guarantees nothing
+            warn_of_names(value_of, self._written_action(action), self._written_tokenizer)
+        return action
+
+    @property
+    def _ways(self) -> tuple[str, ...]:
+        """How the model decodes, by the names of the table of settings."""
+        return (CAUSAL,)
+
+    @property
+    def _written_tokenizer(self) -> Any:
+        """The tokenizer of the texts that are written, or `None`."""
+        return self._tokenizer
+
+    def _written_action(self, action: Any) -> TokenAction:
+        """How the group acts on the texts that are written."""
+        own: TokenAction = action
+        return own
+
+    def generate_batch(self, *args: Any, **kwargs: Any) -> Any:
+        """Refused: continuous batching has no cache for the rows of an orbit."""
+        raise refused_method("generate_batch")
+
+    def init_continuous_batching(self, *args: Any, **kwargs: Any) -> Any:
+        """Refused: as `generate_batch`."""
+        raise refused_method("init_continuous_batching")
+
+    def continuous_batching_context_manager(self, *args: Any, **kwargs: Any) -> Any:
+        """Refused: as `generate_batch`."""
+        raise refused_method("continuous_batching_context_manager")
+
+    def heal_tokens(self, *args: Any, **kwargs: Any) -> Any:
+        """Refused: it writes the last token of a prompt anew, which the group may exchange."""
+        raise refused_method("heal_tokens")
 
     def _write_texts(
         self, ids: torch.Tensor, call: tuple[Any, Any], group: Any, seed: int | None, kwargs: dict[str, Any]
@@ -212,7 +264,12 @@ class DecodingMixin:
     def _get_logits_processor(self, *args: Any, **kwargs: Any) -> LogitsProcessorList:
         """The processors of a call: first those that watch, last those that choose, after temperature and top-p."""
         processors = super()._get_logits_processor(*args, **kwargs)  # type: ignore[misc]
-
+        given = kwargs.get("model_kwargs") or {}
+        for processor in processors:
+            if isinstance(processor, UnbatchedClassifierFreeGuidanceLogitsProcessor) and processor.model is self:
+                # The other prompt is read by the same members, or a text and its image would be guided otherwise.
+                orbit = {name: given[name] for name in ("group", "elements") if name in given}
+                processor.model = partial(self, **orbit)
         for processor in list(processors):
             if isinstance(processor, CoupledNoise):
                 processors = break_ties(processors, processor.tie_noise)

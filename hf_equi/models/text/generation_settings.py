@@ -11,6 +11,7 @@ from transformers import GenerationConfig
 from hf_equi.bases.end_tokens import end_tokens
 from hf_equi.checks import check_seed
 from hf_equi.errors import ConfigurationError
+from hf_equi.generation.settings_table import value_reader
 
 __all__ = ["GenerationSettings"]
 
@@ -42,12 +43,11 @@ class GenerationSettings:
     @classmethod
     def read(cls, own: GenerationConfig, given: GenerationConfig | None, kwargs: dict[str, Any]) -> GenerationSettings:
         """From the arguments of the call, then the config given to it, then the model's own."""
+        value_of = value_reader(own, given, kwargs)
 
         def setting(name: str, default: Any) -> Any:
-            for value in (kwargs.get(name), getattr(given, name, None), getattr(own, name, None)):
-                if value is not None:
-                    return value
-            return default
+            value = value_of(name)
+            return default if value is None else value
 
         return cls(
             do_sample=bool(setting("do_sample", False)),
