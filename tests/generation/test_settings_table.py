@@ -6,6 +6,7 @@ import copy
 import inspect
 import warnings
 from functools import cache
+from pathlib import Path
 
 import pytest
 import small_seq2seq
@@ -137,6 +138,13 @@ def test_the_tests_know_the_table():
     assert SETTINGS.keys() - arguments - VALUES.keys() - names - {"cache", "past_key_values"} == (
         REFUSED.keys() - arguments - VALUES.keys() - {CACHE}
     )
+
+
+def test_the_guarantees_name_what_does_not_simply_work():
+    page = (Path(__file__).parents[2] / "docs" / "guarantees.md").read_text(encoding="utf-8")
+    named = {name for name, setting in SETTINGS.items() if setting.refused or setting.names}
+    inputs = {"cache", "past_key_values", "encoder_outputs"}
+    assert not {name for name in named - inputs if f"`{name}`" not in page}
 
 
 @pytest.mark.parametrize("way", WAYS)

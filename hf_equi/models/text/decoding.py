@@ -66,7 +66,7 @@ class DecodingMixin:
         seed: int | None = None,
         **kwargs: Any,
     ) -> Any:
-        """Generate text, as `GenerationMixin.generate` with all its settings.
+        """Generate text, as `GenerationMixin.generate`. docs/guarantees.md says of each setting what holds with it.
 
         An `EquiLM` and a synchronised `EquiForSeq2SeqLM` run the strategy on the combined scores of each step. With
         independent decoding each member is decoded alone by the strategy, and the text is the best token of the
@@ -95,8 +95,13 @@ class DecodingMixin:
             gives an `EquizeroOutput` then.
 
         Raises:
-            ConfigurationError: Without token ids; for a seed that is no number, or with sampled beams; for another
-                decoding method where members are decoded alone, or by a search; as `EquizeroSearch`.
+            ConfigurationError: For prompts that are not token ids; for a setting that cannot keep the guarantee, such
+                as another decoding method where members are decoded alone, or by a search; for what is not a seed, or
+                a seed with sampled beams; for scores that are NaN; as `EquizeroSearch`.
+            ActionError: For token ids that are not in the vocabulary.
+
+        Warns:
+            HfEquiWarning: For a setting that names a word and not all words that it is exchanged with.
         """
         kwargs = named_arguments(args, kwargs)
         settings = GenerationSettings.read(self.generation_config, generation_config, kwargs)
