@@ -63,32 +63,29 @@ def missing_images(named: Named, action: TokenAction) -> list[Any]:
         >>> missing_images(read_tokens([1]), action), missing_images(read_tokens([3, 1, 2]), action)
         ([(2,)], [])
     """
-    movers = _string_movers if any(isinstance(each, str) for each in named) else _token_movers
-    missing: dict[Any, None] = {}
-    for move in movers(named, action):
-        for each, number in named.items():
-            image = move(each)
-            if image not in named or named[image] != number:
-                missing[image] = None
-    return list(missing)
+    moving = _moving_strings if any(isinstance(each, str) for each in named) else _moving_tokens
+    moved, moves = moving(list(named), action)
+    images = {(move(each), named[each]): None for move in moves for each in moved}
+    missing = [image for image, number in images if image not in named or named[image] != number]
+    return list(dict.fromkeys(missing))
 
 
-def _token_movers(named: Named, action: TokenAction) -> list[Callable[[Any], Any]]:
-    """How each element moves what is named, as tokens; nothing where none of them moves."""
+def _moving_tokens(named: list[Any], action: TokenAction) -> tuple[list[Any], list[Callable[[Any], Any]]]:
+    """Which of some words move, as tokens, and how each element moves them."""
     tokens = sorted({token for word in named for token in word if 0 <= token < action.token_map.vocab_size})
     ids = torch.tensor(tokens, dtype=torch.long, device=action.device)
-    if not bool(action.is_moved[ids].any()):
-        return []
-    tables = [dict(zip(tokens, row, strict=True)) for row in action.permutations[:, ids].tolist()]
-    return [partial(_move, table) for table in tables]
+    ids = ids[action.is_moved[ids]]
+    moved = set(ids.tolist())
+    tables = [dict(zip(ids.tolist(), row, strict=True)) for row in action.permutations[:, ids].tolist()]
+    return [word for word in named if not moved.isdisjoint(word)], [partial(_move, table) for table in tables]
 
 
 def _move(table: dict[int, int], word: tuple[int, ...]) -> tuple[int, ...]:
     return tuple(table.get(token, token) for token in word)
 
 
-def _string_movers(named: Named, action: TokenAction) -> list[Callable[[Any], Any]]:
-    """How each element moves what is named, by its whole words. Unlike a `WordAction` it need not be undone."""
+def _moving_strings(named: list[Any], action: TokenAction) -> tuple[list[Any], list[Callable[[Any], Any]]]:
+    """Which of some strings move, by their whole words, and how. Unlike a `WordAction` it need not be undone."""
     rows = {word: row for row in action.group.forms() for word in row.words}
     longest_first = "|".join(map(re.escape, sorted(rows, key=len, reverse=True)))
     words = re.compile(rf"(?<!\w)(?:{longest_first})(?!\w)")
@@ -100,4 +97,5 @@ def _string_movers(named: Named, action: TokenAction) -> list[Callable[[Any], An
 
         return words.sub(image, text)
 
-    return [partial(move, shifts) for shifts in action.group.coordinates] if any(map(words.search, named)) else []
+    moves: list[Callable[[Any], Any]] = [partial(move, shifts) for shifts in action.group.coordinates]
+    return [text for text in named if words.search(text)], moves
