@@ -8,7 +8,7 @@ from typing import Any
 
 import torch
 
-from hf_equi.actions.base import ColumnAction
+from hf_equi.actions.base import ColumnAction, check_columns
 from hf_equi.errors import ActionError
 from hf_equi.groups import DemographicGroup
 
@@ -153,6 +153,7 @@ class TokenAction(ColumnAction):
     """
 
     group: DemographicGroup
+    what = "token ids"
 
     def __init__(
         self, group: DemographicGroup, token_map: TokenMap, device: torch.device | str | None = "cpu"
@@ -173,12 +174,22 @@ class TokenAction(ColumnAction):
             return self
         return TokenAction(self.group, self.token_map, device=device)
 
+    def check_ids(self, ids: torch.Tensor) -> None:
+        """Refuse ids that are not in the vocabulary.
+
+        Raises:
+            ActionError: For such an id.
+        """
+        check_columns(ids, self.token_map.vocab_size, self.what)
+
     def members(self, elements: torch.Tensor, ids: torch.Tensor) -> torch.Tensor:
         """Some members of each orbit: elements `(batch, K)` and ids `(batch, tokens)` to `(batch, K, tokens)`."""
+        self.check_ids(ids)
         return self.permutations[elements.unsqueeze(-1), ids.unsqueeze(1)]
 
     def orbit(self, ids: torch.Tensor) -> torch.Tensor:
         """All members: `(batch, tokens)` to `(batch, group, tokens)`."""
+        self.check_ids(ids)
         return self.permutations[:, ids].transpose(0, 1)
 
     def canonical_element(self, ids: torch.Tensor, mask: torch.Tensor | None = None) -> torch.Tensor:
@@ -186,6 +197,7 @@ class TokenAction(ColumnAction):
 
         Members are compared token by token from the left; places where `mask` is 0 are passed over.
         """
+        self.check_ids(ids)
         element, least = ids.new_zeros(ids.shape[0], dtype=torch.long), ids
         for g in range(1, self.group.order if ids.shape[1] else 1):
             member = self.permutations[g][ids]

@@ -36,7 +36,7 @@ from torch.testing import assert_close
 from transformers.utils import ModelOutput
 
 from hf_equi.actions import Action, ColumnAction, TokenAction, TokenPairAction
-from hf_equi.errors import ConfigurationError
+from hf_equi.errors import ActionError, ConfigurationError
 from hf_equi.registration import method_names, task_names
 from hf_equi.testing import TOLERANCES, assert_equivariant, equivariance_error
 
@@ -324,7 +324,9 @@ class Contract:
             with pytest.raises(ConfigurationError, match=message):
                 model(**batch, **{name: True})
             if model.can_generate() and not model.method.searches:
-                with pytest.raises(ConfigurationError, match=message):
+                with pytest.raises(
+                    ConfigurationError, match=rf"{name} .*hidden states and attentions .*model\.unwrap\(\)"
+                ):
                     model.generate(**prompts(batch), max_new_tokens=2, return_dict_in_generate=True, **{name: True})
 
     def test_what_has_no_entry_for_each_row_is_refused(self, method: str) -> None:
@@ -343,6 +345,18 @@ class Contract:
             if model.can_generate():
                 with pytest.raises(ConfigurationError, match=message):
                     model.generate(**{**prompts(batch), name: value}, max_new_tokens=2)
+
+    def test_token_ids_outside_of_the_vocabulary_are_refused(self, method: str) -> None:
+        """As by the base. Torch would count those below 0 from the end, and -100 is a label."""
+        model, batch = self.model_of(method), questions(self.batch())
+        names = {"input_ids", "decoder_input_ids"} & batch.keys()
+        for name in names if isinstance(model.action, TokenAction | TokenPairAction) else ():
+            for token in (-1, -100, 10**6):
+                asked = {**batch, name: batch[name].index_fill(1, torch.tensor([1]), token)}
+                text = {key: value for key, value in asked.items() if key != "decoder_attention_mask"}
+                for call in (partial(model, **asked), partial(model.generate, **text, max_new_tokens=2)):
+                    with pytest.raises(ActionError, match=f"token ids lie between .*{token}.*numbered from 0"):
+                        call()
 
     def test_a_config_without_a_group_is_refused(self) -> None:
         model = self.model_of("equitune")

@@ -10,7 +10,7 @@ from transformers import GenerationConfig, LogitsProcessorList, StoppingCriteria
 from transformers.generation.streamers import BaseStreamer
 
 from hf_equi.bases.compat import cache_of, cached
-from hf_equi.errors import ConfigurationError
+from hf_equi.errors import ConfigurationError, HfEquiWarning
 
 STEPS = 7
 WAYS = {
@@ -42,9 +42,11 @@ def test_banned_words_are_those_of_the_user(way, settings):
     words = model.action.target.moved.tolist()
     word = next(word for word in words if (plain == word).any())
     other = int(model.action.target.apply(1, torch.tensor([word])))
-    texts = model.generate(**batch, bad_words_ids=[[word]], **how)
+    with pytest.warns(HfEquiWarning, match="bad_words_ids names a word"):
+        texts = model.generate(**batch, bad_words_ids=[[word]], **how)
+    with pytest.warns(HfEquiWarning, match="bad_words_ids names a word"):
+        moved = model.generate(**move(model, 1, batch), bad_words_ids=[[other]], **how)
     assert not (texts == word).any()
-    moved = model.generate(**move(model, 1, batch), bad_words_ids=[[other]], **how)
     assert moved.tolist() == model.action.target.apply(1, texts).tolist()
     assert not (moved == other).any()
     assert (model.generate(**move(model, 1, batch), **how) == other).any()
@@ -224,5 +226,5 @@ def test_targets_that_do_not_go_on_with_a_cache_are_refused():
     ):
         with pytest.raises(ConfigurationError, match=r"pass the whole targets .* decoder_attention_mask"):
             model.generate(**call, **given)
-    with pytest.raises(ConfigurationError, match="members of 'equizero' are decoded each alone: leave "):
+    with pytest.raises(ConfigurationError, match="members of this method are decoded each alone: leave it out"):
         wrap("bart", method="equizero").generate(**call)

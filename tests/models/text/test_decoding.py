@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import copy
+
 import pytest
+import small_seq2seq
 import torch
+from searches import hashed
 from small_models import BOTH, base_model, calls_of, tokenizer
 from transformers import DynamicCache, GenerationConfig, TextIteratorStreamer, TextStreamer, pipeline
 
@@ -15,6 +19,10 @@ from hf_equi.generation import OrbitCache
 
 def wrap(method="equitune", group=BOTH, **settings):
     return hf_equi.symmetrize(base_model(), group, method, tokenizer=tokenizer(), **settings)
+
+
+def search():
+    return wrap("equizero", scorer=hashed)
 
 
 def encode(*texts):
@@ -47,8 +55,6 @@ def test_pipeline():
 
 
 def test_chat_template():
-    import copy
-
     chat = copy.deepcopy(tokenizer())
     chat.chat_template = "{% for m in messages %}{{ m.role }}: {{ m.content }}\n{% endfor %}"
     lm = hf_equi.symmetrize(base_model(), BOTH, tokenizer=chat)
@@ -87,6 +93,29 @@ def test_mixture_decodes_moved_prompts_with_the_base():
     found = [lm.generate(prompt, max_new_tokens=6, seed=seed).tolist() for seed in range(40)]
     assert all(text in plain.values() for text in found)
     assert len({str(text) for text in found}) == len({str(text) for text in plain.values()})
+
+
+@pytest.mark.parametrize("beams", [1, 3])
+def test_greedy_mixture_is_the_same_in_every_call(beams):
+    """The text of seed 0, and no random number is used: `do_sample=False` says that nothing is drawn."""
+    model, prompt = wrap("mixture"), encode("the black man")["input_ids"]
+    texts = []
+    for seed in range(6):
+        torch.manual_seed(seed)
+        state = torch.get_rng_state()
+        texts.append(model.generate(prompt, max_new_tokens=6, num_beams=beams).tolist())
+        assert torch.equal(torch.get_rng_state(), state)
+    assert texts == [model.generate(prompt, max_new_tokens=6, num_beams=beams, seed=0).tolist()] * 6
+
+
+def test_guidance_reads_the_other_prompt_by_the_same_member():
+    """Which the method has drawn: a text and its image are guided alike."""
+    lm, prompt = wrap("mixture"), encode("the black man met the black man")["input_ids"]
+    for seed in range(3):
+        how = {"max_new_tokens": 6, "guidance_scale": 4.0, "seed": seed}
+        first = lm.generate(prompt, **how)
+        for g in (1, 3, 5):
+            assert torch.equal(lm.generate(lm.action.apply(g, prompt), **how), lm.action.apply(g, first))
 
 
 def test_mixture_draws_an_element_for_each_sample():
@@ -215,6 +244,63 @@ def test_chosen_elements_come_back():
     for element, text in zip(out.chosen_element.tolist(), out.sequences, strict=True):
         assert 0 <= element < BOTH.order
         assert text.shape == (7,)
+
+
+EMPTY = torch.empty(1, 0, dtype=torch.long)
+
+
+@pytest.mark.parametrize(
+    "inputs", [{}, {"inputs": EMPTY}, {"input_ids": EMPTY, "attention_mask": EMPTY}, {"input_ids": None}]
+)
+@pytest.mark.parametrize("make", [wrap, search, lambda: small_seq2seq.wrap("bart")])
+def test_no_prompt_is_the_token_that_begins_a_text(make, inputs):
+    """As in the base, which takes no empty tensors but is given them by its tokenizer."""
+    model = make()
+    begin = torch.tensor([[model.base.generation_config.bos_token_id]])
+    expected = model.generate(begin, max_new_tokens=4)
+    assert model.generate(**inputs, max_new_tokens=4).tolist() == expected.tolist()
+    other = model.generate(begin + 7, max_new_tokens=4)
+    assert model.generate(**inputs, max_new_tokens=4, bos_token_id=int(begin) + 7).tolist() == other.tolist()
+    model = copy.deepcopy(model)
+    model.generation_config.bos_token_id = None
+    with pytest.raises(ConfigurationError, match="There is no prompt, and no token that begins a text"):
+        model.generate(**inputs, max_new_tokens=4)
+
+
+def test_no_prompt_of_identity_is_that_of_the_base():
+    pipe = pipeline("text-generation", model=wrap("identity"), tokenizer=tokenizer())
+    plain = pipeline("text-generation", model=base_model(), tokenizer=tokenizer())
+    assert pipe("", max_new_tokens=5, do_sample=False) == plain("", max_new_tokens=5, do_sample=False)
+
+
+def test_embeddings_are_no_prompts():
+    with pytest.raises(ConfigurationError, match="pass the prompts as input_ids, not as inputs_embeds"):
+        wrap().generate(inputs_embeds=torch.zeros(1, 2, 32), max_new_tokens=2)
+
+
+@torch.no_grad()
+def _broken(model):
+    """A copy of which all scores are NaN."""
+    broken = copy.deepcopy(model)
+    for weight in broken.base.get_output_embeddings().parameters():
+        weight.fill_(torch.nan)
+    return broken
+
+
+@pytest.mark.parametrize(
+    "how",
+    [{}, {"num_beams": 2}, {"do_sample": True}, {"do_sample": True, "seed": 1}],
+    ids=["greedy", "beams", "draw", "seed"],
+)
+@pytest.mark.parametrize("make", [wrap, search, lambda: small_seq2seq.wrap("bart")])
+def test_scores_that_are_nan_are_refused(make, how):
+    model = _broken(make())
+    if "num_beams" in how and model.method.searches:
+        return
+    with pytest.raises(ConfigurationError, match=r"Scores of next tokens are NaN.*dtype=torch\.float32"):
+        model.generate(torch.tensor([[4, 5], [5, 6]]), max_new_tokens=3, **how)
+    if "seed" not in how:
+        model.generate(torch.tensor([[4, 5]]), max_new_tokens=3, remove_invalid_values=True, **how)
 
 
 @pytest.mark.parametrize("prompts", [[[1, 2]], torch.tensor([1, 2])])
