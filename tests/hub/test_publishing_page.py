@@ -33,7 +33,9 @@ def run_block(language: str, block: str) -> dict[str, Any]:
 
 
 @pytest.mark.slow
-@pytest.mark.filterwarnings("ignore:Words of the group stay:hf_equi.errors.GroupWarning")  # the small tokenizer knows few words
+@pytest.mark.filterwarnings(
+    "ignore:Words of the group stay:hf_equi.errors.GroupWarning"
+)  # the small tokenizer knows few words
 @pytest.mark.filterwarnings("ignore:This is a checkpoint of hf_equi:UserWarning")  # of a program that has imported it
 def test_every_block_runs(hub: LoopbackHub, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)

@@ -145,6 +145,12 @@ class EquizeroLM(EquiLM):
                 raise ConfigurationError(f"EquizeroLM is a search of its own: leave {name} out, or call lm.unwrap()")
         return super()._read_prompts(inputs, kwargs)
 
+    def _read_group(self, group: Any, ids: torch.Tensor, kwargs: dict[str, Any]) -> Any:
+        """How the group of a call acts; on words there is nothing that stays."""
+        if self.config.action == "words":
+            return group or self.group
+        return super()._read_group(group, ids, kwargs)
+
     def _write_texts(
         self, ids: torch.Tensor, call: tuple[Any, Any], group: Any, seed: int | None, kwargs: dict[str, Any]
     ) -> Any:
@@ -153,9 +159,8 @@ class EquizeroLM(EquiLM):
         scorer, beam_length = kwargs.pop("scorer", None), kwargs.pop("beam_length", None)
         if GenerationSettings.read(self.generation_config, generation_config, kwargs).num_beams > 1:
             raise ConfigurationError("EquizeroLM is a search of its own: leave num_beams out")
-        words = self.config.action == "words"
         search = EquizeroSearch(
-            (group or self.group) if words else self.resolve(group),
+            group,
             self.tokenizer,
             self.scorer if scorer is None else scorer,
             self.config.beam_length if beam_length is None else beam_length,

@@ -10,6 +10,7 @@ from transformers import LogitsProcessorList
 from transformers.cache_utils import Cache
 from transformers.utils import ModelOutput
 
+from hf_equi.actions.staying import TextBatch
 from hf_equi.bases.compat import accepts_cache, cached, named_arguments
 from hf_equi.errors import ConfigurationError
 from hf_equi.generation.coupled_sampling import CoupledDraws, CoupledNoise, Prompts
@@ -33,8 +34,9 @@ class DecodingMixin:
     device: torch.device
     generation_config: Any
     resolve: Any
-
     select_members: Any
+    warn_of_staying_words: Any
+    _tokenizer: Any
 
     if TYPE_CHECKING:
 
@@ -80,6 +82,9 @@ class DecodingMixin:
             `chosen_element`, `(texts,)`, and equizero of a sequence-to-sequence model `margin` as well. `EquizeroLM`
             gives an `EquizeroOutput` then.
 
+        Warns:
+            GroupWarning: For prompts that hold a word of the group that stays where it is.
+
         Raises:
             ConfigurationError: Without token ids; for a seed that is no number, or with sampled beams; for another
                 decoding method where members are decoded alone, or by a search; as `EquizeroSearch`.
@@ -87,7 +92,14 @@ class DecodingMixin:
         kwargs = named_arguments(args, kwargs)
         ids = self._read_prompts(inputs, kwargs)
         GenerationSettings.read(self.generation_config, generation_config, kwargs).check_seed(seed)
+        group = self._read_group(group, ids, kwargs)
         return self._write_texts(ids, (generation_config, logits_processor), group, seed, kwargs)
+
+    def _read_group(self, group: Any, ids: torch.Tensor, kwargs: dict[str, Any]) -> Any:
+        """How the group of a call acts, with a warning of its words that the prompts hold and that stay."""
+        action = self.resolve(group)
+        self.warn_of_staying_words(TextBatch(action, self._tokenizer, ids, kwargs.get("attention_mask")))
+        return action
 
     def _write_texts(
         self, ids: torch.Tensor, call: tuple[Any, Any], group: Any, seed: int | None, kwargs: dict[str, Any]
