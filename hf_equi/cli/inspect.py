@@ -12,15 +12,15 @@ from rich.table import Table
 from rich.text import Text
 from transformers import PreTrainedConfig
 
-from hf_equi.actions import TokenAction
+from hf_equi.actions import TokenAction, WordAction
 from hf_equi.actions.resolution import resolve_tokens
 from hf_equi.cli.coverage import Coverage, measure_coverage
 from hf_equi.cli.display import MOVED, terminal, write_json, write_line
 from hf_equi.cli.loading import DEFAULT_GROUP, load_description, quiet, read_group
 from hf_equi.errors import ConfigurationError
 from hf_equi.groups import DemographicGroup
-from hf_equi.models.causal_lm import EquiLMConfig
-from hf_equi.models.causal_lm.explanation import TokenExplanation, explain_tokens
+from hf_equi.models.causal_lm import EquiLMConfig, EquizeroLMConfig
+from hf_equi.models.causal_lm.explanation import TokenExplanation, explain_tokens, explain_words
 
 __all__ = ["run_inspect"]
 
@@ -47,7 +47,10 @@ def run_inspect(model: str, group: str | None, texts: Sequence[str], as_json: bo
         chosen = chosen or _own_group(config)
         token_map = resolve_tokens(chosen, tokenizer, config.get_text_config().vocab_size, multi_token="skip")
         action = TokenAction(chosen, token_map)
-        explanations = [explain_tokens(text, action, tokenizer) for text in texts]
+        if isinstance(config, EquizeroLMConfig) and config.action == "words":
+            explanations = [explain_words(text, WordAction(chosen)) for text in texts]
+        else:
+            explanations = [explain_tokens(text, action, tokenizer) for text in texts]
         coverage = measure_coverage(action, tokenizer)
     if as_json:
         write_json(_document(model, chosen, coverage, explanations))
