@@ -12,6 +12,7 @@ from hf_equi.actions.resolution import cover_tokens
 from hf_equi.groups import DemographicGroup
 from hf_equi.groups.demographic import preset_names
 from hf_equi.groups.equality import EqualityFactor
+from hf_equi.groups.pronouns import pronoun_limit
 from hf_equi.models.cards.kinds import BASE, CardKind
 from hf_equi.models.cards.markdown import plain
 
@@ -110,6 +111,8 @@ class TextCard(CardKind):
     def limits(self, model: Any) -> list[str]:
         """By the method and the group."""
         found = [_LEXICAL, *([_RELAXED] if model.group.relaxed else []), self._moves(model)]
+        if (pronouns := pronoun_limit(model.group)) is not None:
+            found.append(f"**Pronouns.** {pronouns}")
         method = self.method(model)
         if method.claim is None and not method.exact:
             found.append(
