@@ -13,6 +13,7 @@ from transformers.cache_utils import Cache
 from transformers.generation import UnbatchedClassifierFreeGuidanceLogitsProcessor
 from transformers.utils import ModelOutput
 
+from hf_equi.actions.staying import TextBatch
 from hf_equi.bases.compat import CACHE, accepts_cache, cached, named_arguments
 from hf_equi.errors import ConfigurationError
 from hf_equi.generation.coupled_sampling import CoupledDraws, CoupledNoise, Prompts
@@ -47,8 +48,8 @@ class DecodingMixin:
     device: torch.device
     generation_config: Any
     resolve: Any
-
     select_members: Any
+    warn_of_staying_words: Any
     _tokenizer: Any
 
     if TYPE_CHECKING:
@@ -103,6 +104,7 @@ class DecodingMixin:
             ActionError: For token ids that are not in the vocabulary.
 
         Warns:
+            GroupWarning: For prompts that hold a word of the group that stays where it is.
             HfEquiWarning: For a setting that names a word and not all words that it is exchanged with.
         """
         kwargs = named_arguments(args, kwargs)
@@ -110,7 +112,14 @@ class DecodingMixin:
         settings.check_seed(seed)
         group = self._check_call(value_reader(self.generation_config, generation_config, kwargs), group)
         ids = self._read_prompts(inputs, settings, kwargs)
+        group = self._read_group(group, ids, kwargs)
         return self._write_texts(ids, (generation_config, logits_processor), group, seed, kwargs)
+
+    def _read_group(self, group: Any, ids: torch.Tensor, kwargs: dict[str, Any]) -> Any:
+        """How the group of a call acts, with a warning of its words that the prompts hold and that stay."""
+        action = self.resolve(group)
+        self.warn_of_staying_words(TextBatch(action, self._tokenizer, ids, kwargs.get("attention_mask")))
+        return action
 
     def _check_call(self, value_of: Callable[[str], Any], group: Any) -> Any:
         """Refuse settings that cannot keep the guarantee, and warn of those that lose it; the action of the call."""

@@ -6,6 +6,7 @@ from typing import Any, ClassVar
 
 import torch
 
+from hf_equi.actions.staying import StayingWords, TextBatch, warn_of_words
 from hf_equi.errors import ConfigurationError
 from hf_equi.groups import DemographicGroup
 from hf_equi.models.base import EquiPreTrainedModel
@@ -58,6 +59,44 @@ class EquiTextModel(TextCheckpointMixin, EquiPreTrainedModel):  # type: ignore[m
                 f"The method {self.config.method!r} has no relaxed variant for the group {group!r}"
             )
         return self._new_action(group)
+
+    def prepare(self) -> None:
+        """Keep the words that stay, once they were found."""
+        super().prepare()
+        # Of the last actions. Threads and replicas share the list; what one takes out another makes again.
+        self._staying: list[StayingWords] = []
+
+    def reads_new_texts(self, group: Any) -> bool:
+        """Whether a forward reads texts that nobody has looked at, and not to learn from them.
+
+        Args:
+            group: Of the call: `generate`, which looks at the prompts, passes an action.
+        """
+        return not (isinstance(group, self.action_class) or self.training)
+
+    def warn_of_staying_words(self, *texts: TextBatch) -> None:
+        """Warn of words of the group that stand in texts and stay there, once for all of them.
+
+        Args:
+            *texts: One batch, or those of source and target.
+
+        Warns:
+            GroupWarning: If there are any.
+        """
+        if torch.compiler.is_compiling():
+            return
+        found: set[str] = set()
+        for text in texts:
+            if text.ids is not None and text.tokenizer is not None:
+                found.update(self._words(text).among(text.ids, text.mask))
+        warn_of_words(sorted(found))
+
+    def _words(self, text: TextBatch) -> StayingWords:
+        known = next((one for one in self._staying if one.serves(text.action, text.tokenizer)), None)
+        if known is None:
+            known = StayingWords(text.action, text.tokenizer)
+            self._staying[:] = known, *self._staying[:1]  # of source and target
+        return known
 
     def _new_action(self, group: DemographicGroup) -> Any:
         """The action of another group, by the model's tokenizers."""
