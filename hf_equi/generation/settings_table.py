@@ -252,20 +252,17 @@ def check_settings(value_of: Callable[[str], Any], ways: Iterable[str]) -> None:
             raise ConfigurationError(f"{name} {reasons[-1]}.")
 
 
-def warn_of_names(
-    value_of: Callable[[str], Any], action: TokenAction, tokenizer: Any, only: Iterable[str] = SETTINGS
-) -> None:
+def warn_of_names(value_of: Callable[[str], Any], action: TokenAction, tokenizer: Any) -> None:
     """Warn of settings that name a token that moves, and not all its images alike.
 
     Args:
         value_of: The value of each setting of a call.
         action: How the group acts on the tokens that are written.
         tokenizer: By which messages show tokens; `None` for their numbers alone.
-        only: The settings to look at.
     """
-    for name in only:
-        reader, value = SETTINGS[name].names, value_of(name)
-        missing = [] if reader is None or value is None else missing_images(_read(reader, value), action)
+    for name, setting in SETTINGS.items():
+        value = None if setting.names is None else value_of(name)
+        missing = [] if value is None else missing_images(_read(setting.names, value), action)
         if missing:
             listed = ", ".join(_shown(each, tokenizer) for each in missing[:SHOWN])
             listed += ", ..." if len(missing) > SHOWN else ""
@@ -278,10 +275,10 @@ def warn_of_names(
             )
 
 
-def _read(reader: Callable[[Any], Named], value: Any) -> Named:
+def _read(reader: Callable[[Any], Named] | None, value: Any) -> Named:
     """What a value names; nothing, where transformers will refuse it."""
     try:
-        return reader(value)
+        return {} if reader is None else reader(value)
     except (TypeError, ValueError):
         return {}
 

@@ -17,7 +17,7 @@ from hf_equi.errors import ConfigurationError, HfEquiWarning
 from hf_equi.generation.equizero_search import EquizeroSearch
 from hf_equi.generation.scorers import RegardScorer, Scorer
 from hf_equi.generation.search_checks import check_search
-from hf_equi.generation.settings_table import SEARCH, check_settings, warn_of_names
+from hf_equi.generation.settings_table import SEARCH, check_settings
 from hf_equi.models.cards.kinds import CardKind
 from hf_equi.models.causal_lm.card import EquizeroLMCard
 from hf_equi.models.causal_lm.configuration_equizero_lm import EquizeroLMConfig
@@ -142,12 +142,7 @@ class EquizeroLM(EquiLM):
 
     def _check_call(self, value_of: Callable[[str], Any], group: Any) -> Any:
         check_settings(value_of, (SEARCH,))
-        if self.config.action == "words":
-            return group or self.group
-        action = self.resolve(group)
-        # The search looks at what else is named, and these it is given as criteria.
-        warn_of_names(value_of, action, self._tokenizer, only=("stop_strings",))
-        return action
+        return (group or self.group) if self.config.action == "words" else self.resolve(group)
 
     def _write_texts(
         self, ids: torch.Tensor, call: tuple[Any, Any], group: Any, seed: int | None, kwargs: dict[str, Any]
