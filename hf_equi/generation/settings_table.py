@@ -180,7 +180,7 @@ SETTINGS: dict[str, Setting] = {
     # What depends on the way of decoding.
     "assistant_model": Setting(
         {
-            ENCODER: "hands what one encoder said to another model, and it has said it of an orbit: leave it out",
+            ENCODER: "passes what an encoder has said on to another model, and here it is of an orbit: leave it out",
             SEARCH: _OTHER,
         }
     ),
