@@ -11,7 +11,7 @@ from typing import Any
 import torch
 from transformers import GenerationConfig, LogitsProcessorList, PreTrainedModel, StoppingCriteriaList
 from transformers.cache_utils import Cache
-from transformers.generation import MaxLengthCriteria
+from transformers.generation import MaxLengthCriteria, StopStringCriteria
 from transformers.utils import ModelOutput
 
 from hf_equi.actions import TokenAction, WordAction
@@ -38,7 +38,7 @@ from hf_equi.generation.search_checks import (
     processors_of_rows,
 )
 from hf_equi.generation.search_contexts import SearchContexts, TokenContexts, WordContexts
-from hf_equi.generation.settings_table import warn_of_names
+from hf_equi.generation.settings_table import value_reader, warn_of_names
 from hf_equi.groups import DemographicGroup
 
 __all__ = ["ACTIONS", "EquizeroOutput", "EquizeroSearch", "check_search"]
@@ -169,7 +169,10 @@ class EquizeroSearch:
             raise ConfigurationError(f"A streamer shows one text, of {len(input_ids)}: pass one prompt at a time")
         run = _Run(self, model, input_ids, model_kwargs, generation_config, seed)
         if isinstance(run.contexts, TokenContexts):  # on words, tokens that are named are those of each member
-            warn_of_names(lambda name: getattr(generation_config, name, None), run.contexts.action, self.tokenizer)
+            stops = [each.stop_strings for each in stopping_criteria if isinstance(each, StopStringCriteria)]
+            named = {"stop_strings": [string for strings in stops for string in strings]}
+            value_of = value_reader(generation_config, None, named)
+            warn_of_names(value_of, run.contexts.action, self.tokenizer)
         criteria = StoppingCriteriaList([one for one in stopping_criteria if not isinstance(one, MaxLengthCriteria)])
         run.extend(logits_processor, criteria, generation_config.max_length - input_ids.shape[1])
         if self.streamer is not None:

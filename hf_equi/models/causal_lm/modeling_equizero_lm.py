@@ -18,7 +18,7 @@ from hf_equi.errors import ConfigurationError, HfEquiWarning
 from hf_equi.generation.equizero_search import EquizeroSearch
 from hf_equi.generation.scorers import RegardScorer, Scorer
 from hf_equi.generation.search_checks import check_search
-from hf_equi.generation.settings_table import SEARCH, check_settings, warn_of_names
+from hf_equi.generation.settings_table import SEARCH, check_settings
 from hf_equi.groups import DemographicGroup
 from hf_equi.models.cards.kinds import CardKind
 from hf_equi.models.causal_lm.card import EquizeroLMCard
@@ -145,12 +145,7 @@ class EquizeroLM(EquiLM):
 
     def _check_call(self, value_of: Callable[[str], Any], group: Any) -> Any:
         check_settings(value_of, (SEARCH,))
-        if self.config.action == "words":
-            return group or self.group
-        action = self.resolve(group)
-        # The search looks at what else is named, and these it is given as criteria.
-        warn_of_names(value_of, action, self._tokenizer, only=("stop_strings",))
-        return action
+        return (group or self.group) if self.config.action == "words" else self.resolve(group)
 
     def _read_group(self, group: Any, ids: torch.Tensor, kwargs: dict[str, Any]) -> Any:
         """How the group of a call acts; on words there is nothing that stays."""
