@@ -17,7 +17,7 @@ from hf_equi.groups._axioms import require_order
 from hf_equi.groups.equality import EqualityFactor
 from hf_equi.groups.explanation import Explanation, explain_words
 from hf_equi.groups.finite import FiniteGroup
-from hf_equi.groups.forms import FormRow, derive_rows
+from hf_equi.groups.forms import FormRow, composed, derive_rows
 from hf_equi.groups.registry import TYPE, without_type
 
 __all__ = ["DemographicGroup", "occupations", "preset_names"]
@@ -160,10 +160,11 @@ class DemographicGroup(FiniteGroup):
         )
 
     def forms(self) -> tuple[FormRow, ...]:
-        """Return the surface forms that move: each set as written, then in lower, Capitalised and UPPER case.
+        """Return the surface forms that move: each set as written, then in lower, Capitalised, Title and UPPER case.
 
-        Sets as written win over derived forms of other sets, equal mappings merge, and each string stands in exactly
-        one row. Methods on tokens add the form with a leading space to each.
+        Title Case differs from Capitalised in phrases and hyphenated words: "African American", "Ex-Husband". Sets as
+        written win over derived forms of other sets, equal mappings merge, and each string stands in exactly one row.
+        Methods on tokens add the form with a leading space to each.
         """
         return self._rows
 
@@ -172,7 +173,7 @@ class DemographicGroup(FiniteGroup):
 
         A word is equality if it is so in some factor, else general if it is so in some factor, else neutral.
         """
-        if word in self._owners:
+        if composed(word) in self._owners:
             return "equality"
         return "general" if any(factor.role(word) == "general" for factor in self.factors) else "neutral"
 
