@@ -110,10 +110,12 @@ def _cut(form: tuple[tuple[str, ...], ...]) -> str:
 
 def _summary(coverage: Coverage) -> list[str]:
     found = len(coverage.sets) - len(coverage.missing)
-    lines = [f"{coverage.moved} of {coverage.vocab_size} tokens move, by {found} of {len(coverage.sets)} sets"]
+    lines = [
+        f"{coverage.moved} of {coverage.vocab_size} tokens move, and {found} of {len(coverage.sets)} sets as written"
+    ]
     if coverage.missing:
         names = ", ".join("/".join(words) for words in coverage.missing)
-        lines.append(f"sets that do not move, as none of their forms is one token on every side: {names}")
+        lines.append(f"sets that do not move as they are written: {names}")
     if coverage.unknown:
         lines.append(f"neutral or general words of which no form is one token: {', '.join(coverage.unknown)}")
     if coverage.general is not None:

@@ -31,7 +31,7 @@ def test_a_pipe_gets_plain_lines(run, folder) -> None:
     assert lines[9][0].startswith("|log p(gY|gX) − log p(Y|X)| in nats a token")
     assert [line[0] for line in lines[10:]] == ["base", "EquiLM"]
     assert not set("─│┃━┏┌") & set(result.out)
-    assert result.err.startswith("hf-equi: note: Left out, no form is one token: ")
+    assert result.err.startswith("hf-equi: note: Words of the group stay where they are. As written: ")
     assert result.err.count("\n") == 1
 
 

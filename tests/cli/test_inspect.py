@@ -12,7 +12,7 @@ def test_a_pipe_gets_plain_lines(run, folder) -> None:
     assert "moves\tBlack/White/Asian\t' black' -> ' white' -> ' asian'" in lines
     assert any(line.startswith("stays\tBlack/White/Asian\t") and "+" in line for line in lines)
     assert "missing\tBlacks/Whites/Asians" in lines
-    assert any(line.endswith("tokens move, by 1 of 2 sets") for line in lines)
+    assert any(line.endswith("tokens move, and 0 of 2 sets as written") for line in lines)
 
 
 def test_a_terminal_gets_a_table(run, folder, monkeypatch) -> None:

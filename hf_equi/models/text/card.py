@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from functools import cache
 from typing import Any, ClassVar
 
-from hf_equi.actions.resolution import single_token_rows
+from hf_equi.actions.resolution import cover_tokens
 from hf_equi.groups import DemographicGroup
 from hf_equi.groups.demographic import preset_names
 from hf_equi.groups.equality import EqualityFactor
@@ -28,8 +28,8 @@ _LEXICAL = (
 )
 TOKENS = (
     "**In tokens.** A word moves in the forms (with and without a space before it; as written, lower, Capitalised, "
-    "UPPER) that are one token for every word of its set. A form of several tokens stays; a token that moves does so "
-    "inside a longer word too."
+    "Title Case, UPPER) that are one token for every word of its set. A form of several tokens stays, and the model "
+    "warns of a prompt that holds one; a token that moves does so inside a longer word too."
 )
 _PRECISION = (
     "**Precision.** Exact means float32. In bfloat16 and float16 the rows of an orbit are rounded each on its own, "
@@ -80,12 +80,12 @@ class TextCard(CardKind):
         """How much of the vocabulary moves, and which words do not."""
         sides = self._sides(model)
         moved = [f"{len(action.moved)} of {action.token_map.vocab_size} {name}" for name, action, _ in sides]
-        lost = [set(single_token_rows(model.group, tokenizer)[1]) for _, _, tokenizer in sides]
+        lost = [set(cover_tokens(model.group, tokenizer).lost) for _, _, tokenizer in sides]
         missing = [words for words in lost[0] if all(words in other for other in lost[1:])]
         order = [words for factor in model.group.factors for words in factor.sets]
         lines = [f"{' and '.join(moved)} move."]
         if missing:
-            lines.append("Sets that do not move, as no form of them is one token on every side:")
+            lines.append("Sets that do not move as they are written, as some word of each has no token of its own:")
             names = ["/".join(map(plain, words)) for words in sorted(missing, key=order.index)]
             lines.append(_fold([", ".join(names)], f"{len(names)} sets", len(names)))
         return lines

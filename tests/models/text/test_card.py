@@ -24,7 +24,7 @@ def test_word_lists_stand_in_full():
     assert "do not move" not in text
 
 
-@pytest.mark.filterwarnings("ignore:Left out, no form is one token")
+@pytest.mark.filterwarnings("ignore:Words of the group stay")
 def test_long_lists_are_folded_and_words_that_stay_are_named():
     model = wrap(DemographicGroup.preset("gender"), multi_token="skip")
     text = model.card_kind.group_text(model)
