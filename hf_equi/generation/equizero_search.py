@@ -17,6 +17,7 @@ from transformers.utils import ModelOutput
 from hf_equi.actions import TokenAction, WordAction
 from hf_equi.actions.base import check_columns
 from hf_equi.actions.resolution import resolve_tokens
+from hf_equi.actions.staying import StayingWords
 from hf_equi.bases.compat import CACHE
 from hf_equi.bases.end_tokens import end_tokens
 from hf_equi.errors import ConfigurationError
@@ -88,7 +89,7 @@ class EquizeroSearch:
             prompt. `"words"` moves whole words and phrases of any number of tokens and tokenises the texts anew in
             every round; processors and criteria act on each member's own tokens, and the text may have a few tokens
             more or less than were drafted.
-        multi_token: With `"tokens"`, what to do with a set that has no form of one token: `"error"` or `"skip"`.
+        multi_token: With `"tokens"`, what to do with a set that does not move as it is written: `"error"` or `"skip"`.
         streamer: Gets the tokens of each round; with `"words"` once no later word can change them. `generate` does not
             pass on its own to a callable.
 
@@ -144,6 +145,7 @@ class EquizeroSearch:
         self.group = group.group if isinstance(group, TokenAction) else group
         self.word_action = WordAction(self.group) if action == "words" else None
         self.token_action = group if isinstance(group, TokenAction) else None
+        self.staying: StayingWords | None = None  # who passes an action has looked at its words
 
     @torch.no_grad()
     def __call__(
@@ -184,6 +186,9 @@ class EquizeroSearch:
         if action is None or action.token_map.vocab_size != vocab_size:
             token_map = resolve_tokens(self.group, self.tokenizer, vocab_size, self.multi_token)
             action = self.token_action = TokenAction(self.group, token_map)
+            self.staying = StayingWords(action, self.tokenizer)
+        if self.staying is not None:
+            self.staying.warn(ids, mask)
         return TokenContexts(action.to(ids.device), self.tokenizer, ids, mask, pad)
 
 

@@ -11,6 +11,7 @@ from transformers.cache_utils import Cache
 
 from hf_equi.actions import TokenAction
 from hf_equi.actions.resolution import resolve_tokens
+from hf_equi.actions.staying import TextBatch
 from hf_equi.actions.tokens import TokenMap
 from hf_equi.bases.compat import CachedOutput, accepts_cache, cached
 from hf_equi.bases.decoding import AnyReleaseGenerationMixin
@@ -99,6 +100,7 @@ class EquiLM(DecodingMixin, EquiTextModel, AnyReleaseGenerationMixin):  # type: 
 
     def prepare(self) -> None:
         """Name the loss."""
+        super().prepare()
         self.loss_type = "ForCausalLM"
 
     def make_action(self, group: DemographicGroup) -> TokenAction:
@@ -128,7 +130,7 @@ class EquiLM(DecodingMixin, EquiTextModel, AnyReleaseGenerationMixin):  # type: 
         r"""Score texts: float32 log-probabilities of each next token, `(batch, tokens, vocab)`.
 
         Args:
-            input_ids: `(batch, tokens)` int64.
+            input_ids: `(batch, tokens)` int64. A `GroupWarning` names words of the group that stay, but in training.
             attention_mask: `(batch, past + tokens)`, 0 at padding.
             position_ids: `(batch, tokens)`. Where they start again within a row without padding, another document
                 begins: each is a text of its own, with an orbit and a prompt of its own.
@@ -152,6 +154,7 @@ class EquiLM(DecodingMixin, EquiTextModel, AnyReleaseGenerationMixin):  # type: 
         if input_ids is None or inputs_embeds is not None:
             raise ConfigurationError("A group acts on tokens, so EquiLM needs input_ids and cannot read inputs_embeds")
         items, action = self._count(labels, kwargs), self.resolve(group)
+        self.look_at(group, TextBatch(action, self._tokenizer, input_ids, attention_mask))
         inputs = OrbitInputs(
             input_ids=input_ids,
             attention_mask=attention_mask,

@@ -12,6 +12,7 @@ import torch
 from transformers import GenerationConfig, PreTrainedModel, StoppingCriteriaList
 from transformers.generation import StopStringCriteria
 
+from hf_equi.actions.staying import TextBatch
 from hf_equi.bases.reading import reading
 from hf_equi.errors import ConfigurationError, HfEquiWarning
 from hf_equi.generation.equizero_search import EquizeroSearch
@@ -148,6 +149,10 @@ class EquizeroLM(EquiLM):
         # The search looks at what else is named, and these it is given as criteria.
         warn_of_names(value_of, action, self._tokenizer, only=("stop_strings",))
         return action
+
+    def _prompts(self, action: Any, ids: torch.Tensor, kwargs: dict[str, Any]) -> list[TextBatch]:
+        """What a call is given to read; on words there is nothing that stays."""
+        return [] if self.config.action == "words" else super()._prompts(action, ids, kwargs)
 
     def _write_texts(
         self, ids: torch.Tensor, call: tuple[Any, Any], group: Any, seed: int | None, kwargs: dict[str, Any]

@@ -216,7 +216,7 @@ def test_other_intervals_need_no_other_samples(regard, whole, uninterrupted, tmp
 
 
 def test_neutral_prompts_alone_have_samples_and_no_figures(regard, tmp_path) -> None:
-    result = run(regard(), tmp_path, prompts=["known for", "she"])
+    result = run(regard(), tmp_path, prompts=["known for", "She"])
     assert set(result.samples["demographic"]) == {""}
     assert (result.summary["models"], result.report) == ([], None)
 
