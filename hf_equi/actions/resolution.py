@@ -194,8 +194,8 @@ def _report(sides: Sequence[Coverage], unknown: Sequence[str], multi_token: str,
     places = (("As written", missing), ("In lower case", lower), ("At the start of a text", start))
     if parts := [f"{place}: {'; '.join(words)}." for place, words in places if words]:
         warn(
-            f"Words of the group stay where they are. {' '.join(parts)} Of each set {whose} lacks a single token for at "
-            f"least one word.{_offer(sides, (*stays.written, *stays.lower))}",
+            f"Words of the group stay where they are. {' '.join(parts)} Of each set {whose} lacks a single token for "
+            f"at least one word.{_offer(sides, (*stays.written, *stays.lower))}",
             GroupWarning,
         )
 
@@ -205,4 +205,6 @@ def _offer(sides: Sequence[Coverage], lost: Iterable[FormRow]) -> str:
     words = [form.words for form in lost]
     offers = zip(*(side.best_elements(words) for side in sides), strict=True)
     found = [list(names) for each in offers if (names := next(filter(None, each), None))]
-    return "".join(f" More of them move in a group of fewer elements: elements={names}." for names in found)
+    return "".join(
+        f" More of them move in a group of fewer elements, {names} (elements= of a preset)." for names in found
+    )

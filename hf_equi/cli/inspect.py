@@ -11,14 +11,15 @@ from rich.console import Console
 from rich.table import Table
 from transformers import PreTrainedConfig
 
-from hf_equi.actions import TokenAction
+from hf_equi.actions import TokenAction, WordAction
 from hf_equi.actions.resolution import resolve_tokens
 from hf_equi.cli.coverage import Coverage, measure_coverage
 from hf_equi.cli.display import MOVED, cell, terminal, write_json, write_line
 from hf_equi.cli.loading import DEFAULT_GROUP, check_texts, load_description, quiet, read_group
 from hf_equi.errors import ConfigurationError
 from hf_equi.groups import DemographicGroup
-from hf_equi.models.causal_lm.explanation import TokenExplanation, explain_tokens
+from hf_equi.models.causal_lm import EquizeroLMConfig
+from hf_equi.models.causal_lm.explanation import TokenExplanation, explain_tokens, explain_words
 from hf_equi.models.configuration_equi import EquiConfig
 
 __all__ = ["run_inspect"]
@@ -47,7 +48,10 @@ def run_inspect(model: str, group: str | None, texts: Sequence[str], as_json: bo
         chosen = chosen or _own_group(config)
         token_map = resolve_tokens(chosen, tokenizer, config.get_text_config().vocab_size, multi_token="skip")
         action = TokenAction(chosen, token_map)
-        explanations = [explain_tokens(text, action, tokenizer) for text in texts]
+        if isinstance(config, EquizeroLMConfig) and config.action == "words":
+            explanations = [explain_words(text, WordAction(chosen)) for text in texts]
+        else:
+            explanations = [explain_tokens(text, action, tokenizer) for text in texts]
         coverage = measure_coverage(action, tokenizer)
     if as_json:
         write_json(_document(model, chosen, coverage, explanations))

@@ -184,6 +184,9 @@ class DemographicGroup(FiniteGroup):
     def explain(self, text: str) -> Explanation:
         """Return which words of a text move, in which form and to what, which do not and why.
 
+        It speaks of spellings alone. `explain` of a model says which of them its tokenizer lets move, and `WordAction`
+        refuses groups by which texts could not be moved back.
+
         Args:
             text (`str`):
                 Any text.

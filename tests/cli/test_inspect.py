@@ -4,6 +4,11 @@ from __future__ import annotations
 
 import json
 
+from small_models import GENDER, base_model, tokenizer
+
+import hf_equi
+from hf_equi import RegardScorer
+
 
 def test_a_pipe_gets_plain_lines(run, folder) -> None:
     result = run("inspect", "-m", folder, "-g", "race")
@@ -42,6 +47,12 @@ def test_a_text_is_explained(run, folder) -> None:
 def test_a_saved_equilm_has_its_own_group(run, equi_folder) -> None:
     document = json.loads(run("inspect", "-m", equi_folder, "--json").out)
     assert document["group"]["elements"] == [f"{a} {b}" for a in ("man", "woman") for b in ("black", "white", "asian")]
+
+
+def test_a_saved_search_on_words_has_its_words_explained(run, tmp_path) -> None:
+    settings = {"tokenizer": tokenizer(), "scorer": RegardScorer("demo"), "action": "words"}
+    hf_equi.symmetrize(base_model(), GENDER, "equizero", **settings).save_pretrained(tmp_path)
+    assert "moves: 'WOMAN' -> 'WOMAN', 'MAN'" in run("inspect", "-m", tmp_path, "-t", "the WOMAN said").out
 
 
 def test_a_relaxed_group_counts_its_tokens(run, folder, tmp_path) -> None:

@@ -99,6 +99,7 @@ def test_texts_to_learn_from_and_whole_words_say_nothing():
     settings = {"tokenizer": tokenizer(), "scorer": by_length, "action": "words"}
     words = hf_equi.symmetrize(base_model(), GENDER, "equizero", **settings)
     words.generate(**batch, max_new_tokens=1)
+    assert words.explain("the WOMAN").moved == (("WOMAN", ("WOMAN", "MAN")),)
     lm._tokenizer = None
     lm(**batch)
 
