@@ -92,6 +92,15 @@ def test_what_does_not_move_is_noted(run, equi_folder) -> None:
     assert "note: canonical does not symmetrise what fixes a prompt" in result.err
 
 
+def test_words_that_stay_are_noted_of_every_prompt(run, equi_folder) -> None:
+    prompts = ("-p", "the WOMAN met a MAN", "-p", "the man", "-p", "the black MAN")
+    notes = [line for line in run("generate", "-m", equi_folder, *prompts, *SHORT).err.splitlines() if "stay" in line]
+    assert notes == [
+        f"hf-equi: note: in {text} words of the group stay where they are: {words}; hf-equi inspect --text shows why"
+        for text, words in (("'the WOMAN met a MAN'", "'WOMAN', 'MAN'"), ("'the black MAN'", "'MAN'"))
+    ]
+
+
 def test_a_relaxed_group_is_noted(run, folder, tmp_path) -> None:
     path = tmp_path / "relaxed.json"
     path.write_text(json.dumps({"equality": [["man", "woman"]], "general": ["nurse"]}))
