@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -26,7 +27,7 @@ from hf_equi.cli.decoding import check_memory
 from hf_equi.cli.display import note, terminal, write_json, write_line
 from hf_equi.cli.loading import DEFAULT_GROUP, check_texts, load_lm, quiet, read_group, read_scorer
 from hf_equi.cli.methods import METHODS, audited_name
-from hf_equi.errors import ConfigurationError, GroupError, HfEquiError
+from hf_equi.errors import ConfigurationError, GroupError, GroupWarning, HfEquiError
 from hf_equi.fairness import fill, prompt_set
 from hf_equi.fairness.auditing import Audit, AuditResult, Sampling
 from hf_equi.fairness.auditing.run import SAMPLES, process_state
@@ -112,7 +113,8 @@ def run_audit(
         for line in staying_words(_filled(templates, chosen), lm.action, tokenizer):
             note(line)
     try:
-        with quiet(notes=state.is_main_process):
+        said = warnings.catch_warnings(action="ignore", category=GroupWarning)
+        with quiet(notes=state.is_main_process), said:
             result = audit.run()
     except KeyboardInterrupt:
         if state.is_main_process:

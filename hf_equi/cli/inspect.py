@@ -60,9 +60,9 @@ def run_inspect(model: str, group: str | None, texts: Sequence[str], as_json: bo
         for explanation in explanations:
             _print_explanation(explanation)
     elif (console := terminal()) is not None:
-        _print_table(console, coverage, pronoun_limit(chosen))
+        _print_table(console, coverage, pronoun_limit(chosen, coverage.missing))
     else:
-        _print_lines(coverage, pronoun_limit(chosen))
+        _print_lines(coverage, pronoun_limit(chosen, coverage.missing))
 
 
 def _own_group(config: PreTrainedConfig) -> DemographicGroup:
@@ -143,6 +143,6 @@ def _document(
         "listed_words_missing": list(coverage.unknown),
         "neutral_tokens": coverage.neutral,
         "general_tokens": coverage.general,
-        "pronouns": pronoun_limit(group),
+        "pronouns": pronoun_limit(group, coverage.missing),
         "texts": [asdict(explanation) for explanation in explanations],
     }

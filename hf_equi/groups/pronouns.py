@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Protocol
 
 from hf_equi.groups.forms import FormRow
@@ -36,15 +37,20 @@ class Words(Protocol):
     def forms(self) -> tuple[FormRow, ...]: ...
 
 
-def pronoun_limit(group: Words) -> str | None:
+def pronoun_limit(group: Words, lost: Iterable[tuple[str, ...]] = ()) -> str | None:
     """What a group that exchanges pronouns does to "his", "him" and "her", in sentences; `None` for other groups.
+
+    Args:
+        group: The group.
+        lost: Its sets that do not move.
 
     Example:
         >>> from hf_equi import DemographicGroup
         >>> pronoun_limit(DemographicGroup.preset("gender"))[:42]
         '"his" and "her" change places, and "him" s'
     """
-    rows = {word: row.words for row in group.forms() for word in row.words}
+    gone = set(lost)
+    rows = {word: row.words for row in group.forms() if row.source not in gone for word in row.words}
     if "her" in rows:
         partner = next((word for word in ("his", "him") if word in rows["her"]), None)
         return None if partner is None else _LIMITS[partner]

@@ -153,8 +153,7 @@ class EquiLM(DecodingMixin, EquiTextModel, AnyReleaseGenerationMixin):  # type: 
         if input_ids is None or inputs_embeds is not None:
             raise ConfigurationError("A group acts on tokens, so EquiLM needs input_ids and cannot read inputs_embeds")
         items, action = self._count(labels, kwargs), self.resolve(group)
-        if self.reads_new_texts(group):
-            self.warn_of_staying_words(TextBatch(action, self._tokenizer, input_ids, attention_mask))
+        self.look_at(group, TextBatch(action, self._tokenizer, input_ids, attention_mask))
         inputs = OrbitInputs(
             input_ids=input_ids,
             attention_mask=attention_mask,

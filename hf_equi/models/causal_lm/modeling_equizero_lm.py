@@ -13,12 +13,13 @@ from transformers import GenerationConfig, PreTrainedModel, StoppingCriteriaList
 from transformers.generation import StopStringCriteria
 
 from hf_equi.actions import WordAction
+from hf_equi.actions.staying import TextBatch
 from hf_equi.bases.reading import reading
 from hf_equi.errors import ConfigurationError, HfEquiWarning
 from hf_equi.generation.equizero_search import EquizeroSearch
 from hf_equi.generation.scorers import RegardScorer, Scorer
 from hf_equi.generation.search_checks import check_search
-from hf_equi.generation.settings_table import SEARCH, check_settings
+from hf_equi.generation.settings_table import SEARCH, check_settings, warn_of_names
 from hf_equi.groups import DemographicGroup
 from hf_equi.models.cards.kinds import CardKind
 from hf_equi.models.causal_lm.card import EquizeroLMCard
@@ -152,6 +153,16 @@ class EquizeroLM(EquiLM):
         if self.config.action == "words":
             return group or self.group
         return super()._read_group(group, ids, kwargs)
+
+    def explain(self, text: str, group: DemographicGroup | None = None) -> TokenExplanation:
+        """What the search moves in a text and what it does not: tokens, or whole words if it acts on those."""
+        if self.config.action == "words":
+            return explain_words(text, WordAction(group or self.group))
+        return super().explain(text, group)
+
+    def _prompts(self, action: Any, ids: torch.Tensor, kwargs: dict[str, Any]) -> list[TextBatch]:
+        """What a call is given to read; on words there is nothing that stays."""
+        return [] if self.config.action == "words" else super()._prompts(action, ids, kwargs)
 
     def explain(self, text: str, group: DemographicGroup | None = None) -> TokenExplanation:
         """What the search moves in a text and what it does not: tokens, or whole words if it acts on those."""

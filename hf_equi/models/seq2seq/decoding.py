@@ -36,14 +36,12 @@ class PairDecodingMixin(DecodingMixin):
 
     _target_tokenizer: Any
 
-    def _read_group(self, group: Any, ids: torch.Tensor, kwargs: dict[str, Any]) -> Any:
-        """How the group of a call acts on both sides, with a warning of its words that sources hold and that stay."""
-        action = self.resolve(group)
+    def _prompts(self, action: TokenPairAction, ids: torch.Tensor, kwargs: dict[str, Any]) -> list[TextBatch]:
+        """What a call is given to read: sources, and the beginnings of targets."""
         names = ("attention_mask", "decoder_input_ids", "decoder_attention_mask")
-        self._warn_of_pairs(action, ids, *(kwargs.get(name) for name in names))
-        return action
+        return self._pairs(action, ids, *(kwargs.get(name) for name in names))
 
-    def _warn_of_pairs(
+    def _pairs(
         self,
         action: TokenPairAction,
         ids: torch.Tensor | None,
@@ -51,14 +49,14 @@ class PairDecodingMixin(DecodingMixin):
         target_ids: torch.Tensor | None,
         target_mask: torch.Tensor | None,
         labels: torch.Tensor | None = None,
-    ) -> None:
-        """Warn of words that stay in sources or targets; labels stand for targets that are not given."""
+    ) -> list[TextBatch]:
+        """Sources and targets; labels stand for targets that are not given."""
         if target_ids is None:
             target_ids, target_mask = labels, None
-        self.warn_of_staying_words(
+        return [
             TextBatch(action.source, self._tokenizer, ids, mask),
             TextBatch(action.target, self._target_tokenizer or self._tokenizer, target_ids, target_mask),
-        )
+        ]
 
     def _write_texts(
         self, ids: torch.Tensor, call: tuple[Any, Any], group: Any, seed: int | None, kwargs: dict[str, Any]

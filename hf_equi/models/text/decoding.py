@@ -106,13 +106,14 @@ class DecodingMixin:
         Warns:
             GroupWarning: For prompts that hold a word of the group that stays where it is.
             HfEquiWarning: For a setting that names a word and not all words that it is exchanged with.
+            GroupWarning: For prompts that hold a word of the group that stays where it is.
         """
         kwargs = named_arguments(args, kwargs)
         settings = GenerationSettings.read(self.generation_config, generation_config, kwargs)
         settings.check_seed(seed)
         group = self._check_call(value_reader(self.generation_config, generation_config, kwargs), group)
         ids = self._read_prompts(inputs, settings, kwargs)
-        group = self._read_group(group, ids, kwargs)
+        self.warn_of_staying_words(*self._prompts(group, ids, kwargs))
         return self._write_texts(ids, (generation_config, logits_processor), group, seed, kwargs)
 
     def _read_group(self, group: Any, ids: torch.Tensor, kwargs: dict[str, Any]) -> Any:
@@ -128,6 +129,10 @@ class DecodingMixin:
         if not isinstance(self.method.select, IdentityMember):  # which guarantees nothing
             warn_of_names(value_of, self._written_action(action), self._written_tokenizer)
         return action
+
+    def _prompts(self, action: Any, ids: torch.Tensor, kwargs: dict[str, Any]) -> list[TextBatch]:
+        """What a call is given to read."""
+        return [TextBatch(action, self._tokenizer, ids, kwargs.get("attention_mask"))]
 
     @property
     def _ways(self) -> tuple[str, ...]:

@@ -11,6 +11,7 @@ from hf_equi.errors import ConfigurationError
 from hf_equi.groups import DemographicGroup
 from hf_equi.models.base import EquiPreTrainedModel
 from hf_equi.models.text.checkpoints import TextCheckpointMixin, embedding_rows
+from hf_equi.symmetrizers.select import IdentityMember
 
 __all__ = ["EquiTextModel"]
 
@@ -66,13 +67,15 @@ class EquiTextModel(TextCheckpointMixin, EquiPreTrainedModel):  # type: ignore[m
         # Of the last actions. Threads and replicas share the list; what one takes out another makes again.
         self._staying: list[StayingWords] = []
 
-    def reads_new_texts(self, group: Any) -> bool:
-        """Whether a forward reads texts that nobody has looked at, and not to learn from them.
+    def look_at(self, group: Any, *texts: TextBatch) -> None:
+        """Warn of the words that stay in the texts of a forward, but for texts to learn from.
 
         Args:
-            group: Of the call: `generate`, which looks at the prompts, passes an action.
+            group: Of the call. `generate`, which has looked at the prompts, passes an action.
+            *texts: As `warn_of_staying_words`.
         """
-        return not (isinstance(group, self.action_class) or self.training)
+        if not (isinstance(group, self.action_class) or self.training):
+            self.warn_of_staying_words(*texts)
 
     def warn_of_staying_words(self, *texts: TextBatch) -> None:
         """Warn of words of the group that stand in texts and stay there, once for all of them.
@@ -83,7 +86,7 @@ class EquiTextModel(TextCheckpointMixin, EquiPreTrainedModel):  # type: ignore[m
         Warns:
             GroupWarning: If there are any.
         """
-        if torch.compiler.is_compiling():
+        if torch.compiler.is_compiling() or isinstance(self.method.select, IdentityMember):  # which moves nothing
             return
         found: set[str] = set()
         for text in texts:
