@@ -48,7 +48,8 @@ class EquiCausalLMOutput(CachedOutput):
         loss: `()` shifted cross-entropy in nats a token, with `labels`.
         logits: `(batch, tokens, vocab)` float32 log-probabilities of the symmetrised model.
         cache: The orbit cache, with `use_cache`; also under the older name for it.
-        chosen_element: `(batch,)` the group element that a method of one row has decoded with.
+        chosen_element: `(batch,)` the group element that a method of one row has read or decoded with; of packed rows
+            `(documents,)`.
     """
 
     chosen_element: torch.Tensor | None = None
