@@ -49,15 +49,18 @@ def create_json(path: Path, content: Mapping[str, Any]) -> None:
     try:
         temporary.write_bytes(_encoded(content))
         _synchronise(temporary)
-        os.link(temporary, path)
-    except FileExistsError:
-        return
-    except OSError:
-        if path.exists() or not temporary.exists():
-            raise
-        temporary.replace(path)  # a file system without hard links
+        _name_once(temporary, path)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def _name_once(temporary: Path, path: Path) -> None:
+    """Give a file that is whole its name, unless there is a file of that name."""
+    try:
+        os.link(temporary, path)
+    except OSError:
+        if not path.exists():
+            temporary.replace(path)  # a file system without hard links
 
 
 def _temporary(path: Path) -> Path:

@@ -47,6 +47,20 @@ def test_of_two_that_create_a_file_at_once_one_does(tmp_path: Path, monkeypatch:
         create_json(tmp_path / "nowhere" / "c.json", {})
 
 
+def test_a_full_disk_leaves_no_half_of_a_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    whole = Path.write_bytes
+
+    def write(self: Path, content: bytes) -> None:
+        whole(self, content[:5])
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(Path, "write_bytes", write)
+    for make in (create_json, write_json):
+        with pytest.raises(OSError, match="No space"):
+            make(tmp_path / "a.json", {"a": "long enough"})
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_json_is_written_whole(tmp_path: Path) -> None:
     write_json(tmp_path / "a.json", {"a": "ä"})
     with pytest.raises(ValueError, match="JSON compliant"):
