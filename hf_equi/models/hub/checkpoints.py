@@ -21,7 +21,7 @@ from hf_equi.models.cards.kinds import CardKind
 from hf_equi.models.cards.writing import TAGS, make_card, read_previous
 from hf_equi.models.hub.contents import LOADER, list_files
 from hf_equi.models.hub.staging import staged
-from hf_equi.models.hub.uploading import HUB_KEYWORDS, upload
+from hf_equi.models.hub.uploading import HUB_KEYWORDS, check_repo_id, upload
 from hf_equi.models.peft.bases import describe_adapter, noted_adapters
 
 __all__ = ["CheckpointMixin"]
@@ -163,6 +163,7 @@ class CheckpointMixin:
         if unknown := sorted(kwargs.keys() - _SAVE_KEYWORDS):
             raise TypeError(f"Nothing is published: there are no arguments {', '.join(unknown)}")
         repo_id = repo_id or folder.absolute().name
+        check_repo_id(repo_id)
         save_base = kwargs.get("save_base", True)
         self._check_whole(kwargs)
         if not save_base:

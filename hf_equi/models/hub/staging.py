@@ -21,8 +21,8 @@ def staged(folder: Path) -> Iterator[Path]:
     """A new folder to write to, whose files are moved to `folder` if all goes well, and deleted if not.
 
     A folder that is not there yet comes into being at once, with all its files. In one that is there each file
-    replaces the one of its name, a link too, and weights of a save before, which would be loaded with or in the place
-    of the new ones, are deleted.
+    replaces the one of its name, a link too. A link in the place of a folder gives way to a folder: nothing is written
+    through it. Weights of a save before, which would be loaded with or in the place of the new ones, are deleted.
 
     Args:
         folder: Where the files are to be in the end.
@@ -55,7 +55,10 @@ def leftovers(folder: Path) -> list[Path]:
 def _move(new: Path, folder: Path) -> None:
     names = list_files(new)
     for name in names:
-        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        for parent in reversed(Path(name).parents[:-1]):
+            if (folder / parent).is_symlink():
+                (folder / parent).unlink()
+            (folder / parent).mkdir(exist_ok=True)
         (new / name).replace(folder / name)
     if any(map(is_weights, names)):
         for path in folder.iterdir():

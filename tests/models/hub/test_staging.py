@@ -51,3 +51,17 @@ def test_in_a_folder_files_are_replaced_and_weights_of_before_go(tmp_path, monke
         "notes.md": "before",
     }
     assert (tmp_path / "elsewhere").read_text() == "elsewhere"
+
+
+def test_nothing_is_written_through_the_link_of_a_folder(tmp_path):
+    (elsewhere := tmp_path / "elsewhere").mkdir()
+    (elsewhere / "vocab.json").write_text("elsewhere")
+    (folder := tmp_path / "model").mkdir()
+    (folder / "tokenizer").symlink_to(elsewhere)
+    with staged(folder) as new:
+        (new / "tokenizer" / "a").mkdir(parents=True)
+        for name in ("tokenizer/vocab.json", "tokenizer/a/b.json"):
+            (new / name).write_text("now")
+    assert list_files(folder) == ("tokenizer/a/b.json", "tokenizer/vocab.json")
+    assert not (folder / "tokenizer").is_symlink()
+    assert (list_files(elsewhere), (elsewhere / "vocab.json").read_text()) == (("vocab.json",), "elsewhere")
