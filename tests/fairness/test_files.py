@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from hf_equi.fairness.files import beside, create_json, write_bytes, write_json
+from hf_equi.fairness.files import beside, create_json, remedy, write_bytes, write_json
 
 
 def test_a_file_is_there_when_it_is_whole(tmp_path: Path) -> None:
@@ -59,6 +59,11 @@ def test_a_full_disk_leaves_no_half_of_a_file(tmp_path: Path, monkeypatch: pytes
         with pytest.raises(OSError, match="No space"):
             make(tmp_path / "a.json", {"a": "long enough"})
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(("number", "text"), [(28, "make room"), (13, "make the folder writable"), (30, "make the")])
+def test_the_remedy_is_that_of_the_fault(number: int, text: str) -> None:
+    assert remedy(OSError(number, "")).startswith(text)
 
 
 def test_json_is_written_whole(tmp_path: Path) -> None:

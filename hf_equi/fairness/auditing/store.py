@@ -15,7 +15,7 @@ from typing import Any, cast
 from accelerate.utils import gather_object
 
 from hf_equi.errors import ConfigurationError
-from hf_equi.fairness.files import create_json
+from hf_equi.fairness.files import create_json, remedy
 
 try:
     from fcntl import LOCK_EX, LOCK_NB, flock
@@ -223,8 +223,8 @@ class FolderStore:
 
     def _unwritable(self, error: OSError) -> str:
         return (
-            f"{self.path} cannot be written ({error.strerror}). What was done before is kept: make room, and run the "
-            "same command again."
+            f"{self.path} cannot be written ({error.strerror}). What was done before is kept: {remedy(error)}, and "
+            "run the same command again."
         )
 
 

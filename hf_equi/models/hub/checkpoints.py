@@ -111,7 +111,7 @@ class CheckpointMixin:
         Raises:
             ConfigurationError: For `save_base=False` and a base that `symmetrize` has not loaded from the Hub, or
                 that was trained since; for weights of which each process holds a part (FSDP), without `state_dict`;
-                with `push_to_hub=True` as `push_to_hub`.
+                with `push_to_hub=True` as `push_to_hub`, and for a folder that cannot be written.
             PublishingError: As `push_to_hub`.
         """
         if kwargs.pop("push_to_hub", False) and kwargs.get("is_main_process", True):

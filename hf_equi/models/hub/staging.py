@@ -9,6 +9,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from safetensors import SafetensorError
+
+from hf_equi.errors import ConfigurationError
 from hf_equi.models.hub.contents import is_weights, list_files
 
 __all__ = ["leftovers", "staged"]
@@ -26,17 +29,28 @@ def staged(folder: Path) -> Iterator[Path]:
 
     Args:
         folder: Where the files are to be in the end.
+
+    Raises:
+        ConfigurationError: For what cannot be written, as where the disk is full.
     """
     where = folder if folder.is_dir() else folder.absolute().parent
-    where.mkdir(parents=True, exist_ok=True)  # in the same file system, so that moving writes nothing
     new = where / f"{folder.absolute().name}{_MARK}{secrets.token_hex(4)}"
-    new.mkdir()
     try:
+        where.mkdir(parents=True, exist_ok=True)  # in the same file system, so that moving writes nothing
+        new.mkdir()
         yield new
         if where == folder:
             _move(new, folder)
         else:
             new.rename(folder)
+    except Exception as error:
+        # A file that tokenizers cannot write it tells of by a bare Exception.
+        if not isinstance(error, OSError | SafetensorError) and type(error) is not Exception:
+            raise
+        raise ConfigurationError(
+            f"The model could not be written to {folder}: {error}. Nothing new is left there. Free some space, or "
+            "name another folder."
+        ) from error
     finally:
         shutil.rmtree(new, ignore_errors=True)
 
