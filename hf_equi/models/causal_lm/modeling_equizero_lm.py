@@ -148,18 +148,6 @@ class EquizeroLM(EquiLM):
         check_settings(value_of, (SEARCH,))
         return (group or self.group) if self.config.action == "words" else self.resolve(group)
 
-    def _read_group(self, group: Any, ids: torch.Tensor, kwargs: dict[str, Any]) -> Any:
-        """How the group of a call acts; on words there is nothing that stays."""
-        if self.config.action == "words":
-            return group or self.group
-        return super()._read_group(group, ids, kwargs)
-
-    def explain(self, text: str, group: DemographicGroup | None = None) -> TokenExplanation:
-        """What the search moves in a text and what it does not: tokens, or whole words if it acts on those."""
-        if self.config.action == "words":
-            return explain_words(text, WordAction(group or self.group))
-        return super().explain(text, group)
-
     def _prompts(self, action: Any, ids: torch.Tensor, kwargs: dict[str, Any]) -> list[TextBatch]:
         """What a call is given to read; on words there is nothing that stays."""
         return [] if self.config.action == "words" else super()._prompts(action, ids, kwargs)

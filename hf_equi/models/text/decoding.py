@@ -104,7 +104,6 @@ class DecodingMixin:
             ActionError: For token ids that are not in the vocabulary.
 
         Warns:
-            GroupWarning: For prompts that hold a word of the group that stays where it is.
             HfEquiWarning: For a setting that names a word and not all words that it is exchanged with.
             GroupWarning: For prompts that hold a word of the group that stays where it is.
         """
@@ -115,12 +114,6 @@ class DecodingMixin:
         ids = self._read_prompts(inputs, settings, kwargs)
         self.warn_of_staying_words(*self._prompts(group, ids, kwargs))
         return self._write_texts(ids, (generation_config, logits_processor), group, seed, kwargs)
-
-    def _read_group(self, group: Any, ids: torch.Tensor, kwargs: dict[str, Any]) -> Any:
-        """How the group of a call acts, with a warning of its words that the prompts hold and that stay."""
-        action = self.resolve(group)
-        self.warn_of_staying_words(TextBatch(action, self._tokenizer, ids, kwargs.get("attention_mask")))
-        return action
 
     def _check_call(self, value_of: Callable[[str], Any], group: Any) -> Any:
         """Refuse settings that cannot keep the guarantee, and warn of those that lose it; the action of the call."""
