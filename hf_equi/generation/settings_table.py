@@ -17,6 +17,7 @@ from transformers import GenerationConfig
 from transformers.cache_utils import QuantizedCache
 
 from hf_equi.actions import TokenAction
+from hf_equi.bases.compat import CACHE_NAMES
 from hf_equi.errors import ConfigurationError, HfEquiWarning
 from hf_equi.generation.named_tokens import Named, missing_images, read_biases, read_strings, read_tokens, read_words
 
@@ -153,7 +154,7 @@ SETTINGS: dict[str, Setting] = {
         "is for an assistant of another vocabulary, whose tokens the group moves otherwise: take an assistant with "
         "the same tokenizer"
     ),
-    **dict.fromkeys(("cache", "past_key_values"), _everywhere(_CACHE, _cannot_fork)),
+    **dict.fromkeys(CACHE_NAMES, _everywhere(_CACHE, _cannot_fork)),
     "cache_implementation": Setting(
         {
             **dict.fromkeys((CAUSAL, ENCODER), _CACHE),

@@ -57,6 +57,7 @@ def test_trainer(tmp_path, method):
     assert torch.equal(loaded(ids).logits, lm(ids).logits)
 
 
+@pytest.mark.filterwarnings("ignore:The text holds words of the group that stay:hf_equi.errors.GroupWarning")
 @pytest.mark.parametrize("method", ["equitune", "mixture", "canonical", "identity"])
 def test_packed_documents_are_texts_of_their_own(method):
     lm = hf_equi.symmetrize(base_model("llama"), BOTH, method, tokenizer=tokenizer())
