@@ -87,10 +87,11 @@ class DemographicGroup(FiniteGroup):
         Presets are `"gender"`, `"race"` and `"sexuality"`; the words of any two differ, so they can be multiplied.
 
         In `"gender"` "her" is the counterpart of "his", so "him" has none and stays as it is: a permutation cannot
-        send "her" to two words, and English spells both with one. Where the object form matters more, write an own
-        group with `["him", "her"]` instead of `["his", "her"]`; where "him" must make no claim of symmetry, list it
-        in `general`. In `"race"` and `"sexuality"` some words have further meanings, such as the colours black and
-        white; they move wherever they stand.
+        send "her" to two words, and English spells both with one. So an EquiLM prefers "him" to "her" as an object;
+        docs/guarantees.md has figures. Where objects matter more, write an own group with `["him", "her"]` instead
+        of `["his", "her"]`; where "him" must make no claim of symmetry, list it in `general`. In `"race"` and
+        `"sexuality"` some words have further meanings, such as the colours black and white; they move wherever they
+        stand.
 
         Args:
             name (`str`):

@@ -18,6 +18,8 @@ def test_a_pipe_gets_plain_lines(run, folder) -> None:
     assert any(line.startswith("stays\tBlack/White/Asian\t") and "+" in line for line in lines)
     assert "missing\tBlacks/Whites/Asians" in lines
     assert any(line.endswith("tokens move, and 0 of 2 sets as written") for line in lines)
+    assert "pronouns" not in result.out
+    assert 'pronouns: "he" and "she" change places' in run("inspect", "-m", folder).out
 
 
 def test_a_terminal_gets_a_table(run, folder, monkeypatch) -> None:
@@ -36,6 +38,7 @@ def test_json_is_one_document(run, folder) -> None:
     assert ["stepfather", "stepmother"] in document["sets_missing"]
     assert document["texts"][0]["orbit"] == ["the woman said", "the man said"]
     assert document["general_tokens"] is None
+    assert document["pronouns"].startswith('"he" and "she" change places, and "his", "him" and "her" stay')
 
 
 def test_a_text_is_explained(run, folder) -> None:
