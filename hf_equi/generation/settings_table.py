@@ -41,7 +41,6 @@ ALONE = "alone"
 TWO_VOCABULARIES = "two vocabularies"
 SEARCH = "search"
 
-
 SHOWN = 5
 """Images that a warning lists at most."""
 
