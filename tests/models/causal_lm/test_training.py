@@ -62,7 +62,7 @@ def test_trainer(tmp_path, method):
 def test_packed_documents_are_texts_of_their_own(method):
     lm = hf_equi.symmetrize(base_model("llama"), BOTH, method, tokenizer=tokenizer())
     documents = [
-        tokenizer()(text)["input_ids"] for text in ("the white man met a person", "she", "an asian woman was")
+        tokenizer()(text)["input_ids"] for text in ("the white man met a person", " she", "an asian woman was")
     ]
     labels = [[-100] * len(ids[:3]) + ids[3:] for ids in documents]
     samples = [{"input_ids": ids, "labels": label} for ids, label in zip(documents, labels, strict=True)]
