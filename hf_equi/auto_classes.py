@@ -157,7 +157,7 @@ def _register_place(place: ModelPlace) -> None:
 
 
 def register_classes(config: Any, model: Any, auto_classes: Iterable[Any]) -> None:
-    """Make `AutoConfig` and some `AutoModelFor…` classes know a model.
+    """Make `AutoConfig` and some `AutoModelFor…` classes know a model, and `AutoImageProcessor` its own processor.
 
     Args:
         config: The class of its config.
@@ -171,6 +171,9 @@ def register_classes(config: Any, model: Any, auto_classes: Iterable[Any]) -> No
         auto_class.register(config, model, exist_ok=True)
         if auto_class is transformers.AutoModelForCausalLM:
             _note_causal(config.model_type, model.__name__)
+    if (processor := getattr(model, "image_processor_class", None)) and transformers.utils.is_vision_available():
+        kinds = dict.fromkeys(("pil", "torchvision"), processor)
+        transformers.AutoImageProcessor.register(config, image_processor_classes=kinds, exist_ok=True)
 
 
 def _note_causal(model_type: str, model: str) -> None:
