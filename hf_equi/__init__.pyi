@@ -87,6 +87,9 @@ from hf_equi.models.image_classification import (
 from hf_equi.models.image_classification import (
     EquiImageClassificationConfig as EquiImageClassificationConfig,
 )
+from hf_equi.models.image_classification import (
+    EquiImageModel as EquiImageModel,
+)
 from hf_equi.models.seq2seq import EquiForSeq2SeqLM as EquiForSeq2SeqLM
 from hf_equi.models.seq2seq import EquiSeq2SeqConfig as EquiSeq2SeqConfig
 from hf_equi.models.vision.symmetric_processor import symmetric_processor as symmetric_processor

@@ -35,6 +35,7 @@ class ModelPlace(NamedTuple):
         config: The name of the config's class.
         model: The name of the model's class.
         auto_classes: Names in transformers.
+        headless: The name of the class that `AutoModel` makes, of a model that has one without its head.
     """
 
     model_type: str
@@ -42,6 +43,13 @@ class ModelPlace(NamedTuple):
     config: str
     model: str
     auto_classes: tuple[str, ...]
+    headless: str | None = None
+
+    @property
+    def models(self) -> dict[str, str]:
+        """The name of the class that each Auto class makes."""
+        made = dict.fromkeys(self.auto_classes, self.model)
+        return made if self.headless is None else {**made, "AutoModel": self.headless}
 
 
 _PLACES: dict[str, ModelPlace] = {}
@@ -152,8 +160,8 @@ def _register_place(place: ModelPlace) -> None:
     import transformers  # noqa: PLC0415
 
     module = import_module(place.package)
-    auto_classes = [getattr(transformers, name) for name in place.auto_classes]
-    register_classes(getattr(module, place.config), getattr(module, place.model), auto_classes)
+    for auto_class, model in place.models.items():
+        register_classes(getattr(module, place.config), getattr(module, model), [getattr(transformers, auto_class)])
 
 
 def register_classes(config: Any, model: Any, auto_classes: Iterable[Any]) -> None:
