@@ -30,7 +30,7 @@ def run(script: str, *arguments: str) -> subprocess.CompletedProcess[str]:
     [
         ("causal_lm.py", 10),
         ("equizero.py", 4),
-        ("seq2seq.py", 9),
+        ("seq2seq.py", 11),
         ("training.py", 5),
         ("vision.py", 14),
         ("vision_augmentation.py", 8),

@@ -332,6 +332,8 @@ def named_arguments(args: tuple[Any, ...], kwargs: dict[str, Any]) -> dict[str, 
         >>> named_arguments((None, max), {"max_new_tokens": 3})
         {'stopping_criteria': None, 'prefix_allowed_tokens_fn': <built-in function max>, 'max_new_tokens': 3}
     """
+    if not args:
+        return dict(kwargs)
     names = list(inspect.signature(GenerationMixin.generate).parameters)
     names = [name for name in names[names.index("logits_processor") + 1 :] if name != "kwargs"]
     if len(args) > len(names):
