@@ -106,7 +106,8 @@ def check_memory(lm: EquiLM, option: str, count: int, tokens: int, kept: int) ->
     Raises:
         ConfigurationError: If what they take, by estimate, is more than what is free.
     """
-    each = decoding_bytes(lm.base, tokens) * lm.group.order + kept * _TEXT_BYTES
+    members = 1 if lm.method.select.selects_one else lm.group.order
+    each = decoding_bytes(lm.base, tokens) * members + kept * _TEXT_BYTES
     free = free_bytes(lm.device)
     if free is not None and count * each > free:
         raise ConfigurationError(
