@@ -41,6 +41,7 @@ __all__ = [
 ]
 
 DEFAULT_GROUP = "gender"
+_LONGEST = 400  # letters of a note
 NAMES = "Pass a model's folder, its name on the Hub, or demo."
 IMAGE_KINDS = {"rotations": "n", "dihedral": "n", "flips": "axes"}
 """The groups of images by name, and what stands behind the colon."""
@@ -65,9 +66,17 @@ def quiet(notes: bool = True) -> Iterator[None]:
         if bars:
             logging.enable_progress_bar()
     messages = [str(one.message) for one in caught if notes and issubclass(one.category, HfEquiWarning)]
-    shown = [textwrap.shorten(message, 200, placeholder=" ... (hf-equi inspect lists all)") for message in messages]
-    for message in dict.fromkeys(shown):
+    for message in dict.fromkeys(map(_cut, messages)):
         note(message)
+
+
+def _cut(message: str) -> str:
+    """Leave out the middle of what is too long: what there is to do about it stands at the end."""
+    message = " ".join(message.split())
+    if len(message) <= _LONGEST:
+        return message
+    half = _LONGEST // 2
+    return f"{message[:half].rpartition(' ')[0]} ... {message[-half:].partition(' ')[2]}"
 
 
 def read_any_group(text: str) -> FiniteGroup:

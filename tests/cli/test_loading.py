@@ -96,6 +96,16 @@ def test_silence_is_kept_but_for_this_librarys_warnings_and_ends(capsys) -> None
     assert logging.get_verbosity() == level
 
 
+def test_of_a_long_warning_the_end_is_kept_which_says_what_to_do(capsys) -> None:
+    with quiet():
+        warnings.warn(f"These stay: {'man/woman; ' * 100}leave them out.", HfEquiWarning, stacklevel=1)
+    said = capsys.readouterr().err
+    assert said.startswith("hf-equi: note: These stay: man/woman; ")
+    assert " man/woman; ... man/woman; " in said
+    assert said.endswith("leave them out.\n")
+    assert len(said) < 450
+
+
 def test_an_error_comes_alone(capsys) -> None:
     def fail() -> None:
         with quiet():
