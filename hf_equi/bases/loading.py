@@ -50,8 +50,14 @@ def without_question(arguments: Mapping[str, Any]) -> dict[str, Any]:
 
     Args:
         arguments: Those of a call; only `trust_remote_code=True` lets code run.
+
+    Raises:
+        ConfigurationError: For a `trust_remote_code` that is neither true nor false, such as the text "False".
     """
-    return {**arguments, "trust_remote_code": bool(arguments.get("trust_remote_code"))}
+    trust = arguments.get("trust_remote_code") or False
+    if not isinstance(trust, bool):
+        raise ConfigurationError(f"trust_remote_code={trust!r} is not True or False: pass one of them.")
+    return {**arguments, "trust_remote_code": trust}
 
 
 class SafeLoadingMixin:

@@ -14,7 +14,7 @@ from hf_equi.errors import UnsupportedModelError
 __all__ = ["advice_on_memory", "decoding_bytes", "free_bytes"]
 
 _SIZES = ("num_hidden_layers", "hidden_size", "num_attention_heads")
-_SCORES = 4  # copies of the scores of a row that are there at once: logits, log-probabilities, processed ones, noise
+_SCORES = 6  # copies of the scores of a row that are there at once: logits, log-probabilities, noise, sorted for top-p
 
 
 def decoding_bytes(model: PreTrainedModel, tokens: int) -> int:

@@ -173,7 +173,7 @@ def _read_words(path: Path) -> list[str]:
     try:
         words = [line.strip() for line in path.expanduser().read_text(encoding="utf-8").splitlines()]
     except (OSError, ValueError) as error:
-        reason = error.strerror if isinstance(error, OSError) else "it is no UTF-8 text"
+        reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8 text"
         raise GroupError(f"The neutral words {path} cannot be read: {reason}.") from error
     words = [word for word in words if word]
     if not words:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import textwrap
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -132,7 +131,7 @@ def _check_length(lm: EquiLM, prompt: str, tokens: int, decoding: Decoding) -> N
     limit = lm.config.max_position_embeddings or math.inf
     if tokens + decoding.max_new_tokens > limit:
         raise ConfigurationError(
-            f"The prompt {textwrap.shorten(prompt, 60, placeholder=' ...')!r} has {tokens} tokens, and "
+            f"The prompt {prompt if len(prompt) <= 60 else prompt[:56] + ' ...'!r} has {tokens} tokens, and "
             f"--max-new-tokens {decoding.max_new_tokens} goes beyond the {limit} positions of the model: shorten one."
         )
 

@@ -21,6 +21,8 @@ _OPTIONS = frozenset(
 )
 """What `--set` does not set: the command line has it, or `symmetrize` makes it."""
 
+_PYTHON = {"True": True, "False": False, "None": None}
+
 
 @dataclass(frozen=True)
 class Conversion:
@@ -58,7 +60,8 @@ def run_convert(
         HfEquiError: For whatever is wrong with these.
     """
     group = read_any_group(conversion.group)
-    settings = _read_settings(conversion, group)
+    with quiet():
+        settings = _read_settings(conversion, group)
     with quiet(), loading(base, "converted"):
         model = convert(
             locate(base),
@@ -98,7 +101,7 @@ def _read_settings(conversion: Conversion, group: FiniteGroup) -> dict[str, Any]
         name, equals, value = text.partition("=")
         if not (name.isidentifier() and equals):
             raise ConfigurationError(
-                f"--set {text!r} is no setting: write NAME=VALUE, for example --set level=spatial."
+                f"--set {text!r} is not a setting: write NAME=VALUE, for example --set level=spatial."
             )
         if name in _OPTIONS:
             raise ConfigurationError(f"--set {text!r} is not for --set: see hf-equi convert --help.")
@@ -109,7 +112,9 @@ def _read_settings(conversion: Conversion, group: FiniteGroup) -> dict[str, Any]
 
 
 def _read_value(text: str) -> Any:
-    """A number, `true`, `false` or `null` as JSON writes them; any other text as it is."""
+    """A number, or `true`, `false` and `null`, as JSON or Python writes them; any other text as it is."""
+    if text in _PYTHON:
+        return _PYTHON[text]
     try:
         return json.loads(text)
     except ValueError:

@@ -13,6 +13,7 @@ __all__ = ["Decoding", "check_memory"]
 
 TOP_K = 40
 """As the published experiments decode (Sheng et al. 2019; Basu et al. 2023)."""
+_COLDEST = 1e-6  # with less, scores leave the range of float32
 _TEXT_BYTES = 4096  # of a text that is kept until the end, with its tokens and figures
 
 
@@ -48,8 +49,10 @@ class Decoding:
     seed: int = 0
 
     def __post_init__(self) -> None:
-        if self.temperature is not None and not 0 < self.temperature < float("inf"):
-            raise ConfigurationError(f"--temperature must be above 0, not {self.temperature}. Did you mean --greedy?")
+        if self.temperature is not None and not _COLDEST <= self.temperature < float("inf"):
+            raise ConfigurationError(
+                f"--temperature must be a number from {_COLDEST} up, not {self.temperature}. Did you mean --greedy?"
+            )
         if self.top_p is not None and not 0 < self.top_p <= 1:
             raise ConfigurationError(f"--top-p is a probability above 0 and at most 1, not {self.top_p}.")
         if self.greedy and self.beams:
@@ -106,7 +109,8 @@ def check_memory(lm: EquiLM, option: str, count: int, tokens: int, kept: int) ->
     Raises:
         ConfigurationError: If what they take, by estimate, is more than what is free.
     """
-    each = decoding_bytes(lm.base, tokens) * lm.group.order + kept * _TEXT_BYTES
+    members = 1 if lm.method.select.selects_one else lm.group.order
+    each = decoding_bytes(lm.base, tokens) * members + kept * _TEXT_BYTES
     free = free_bytes(lm.device)
     if free is not None and count * each > free:
         raise ConfigurationError(

@@ -22,7 +22,7 @@ from hf_equi.bases.embedded import embedded_folder
 from hf_equi.bases.reading import own_code
 from hf_equi.cli.display import note
 from hf_equi.cli.tasks import check_task
-from hf_equi.errors import ActionError, ConfigurationError, GroupError, HfEquiError, HfEquiWarning
+from hf_equi.errors import ActionError, ConfigurationError, GroupError, GroupWarning, HfEquiError, HfEquiWarning
 from hf_equi.generation.scorers import RegardScorer
 from hf_equi.groups import DemographicGroup, FiniteGroup, ImageGroup
 from hf_equi.models.causal_lm import EquiLM, EquiLMConfig, EquizeroLM, EquizeroLMConfig
@@ -41,6 +41,7 @@ __all__ = [
 ]
 
 DEFAULT_GROUP = "gender"
+_LONGEST = 400  # letters of a note
 NAMES = "Pass a model's folder, its name on the Hub, or demo."
 IMAGE_KINDS = {"rotations": "n", "dihedral": "n", "flips": "axes"}
 """The groups of images by name, and what stands behind the colon."""
@@ -64,10 +65,18 @@ def quiet(notes: bool = True) -> Iterator[None]:
         logging.set_verbosity(level)
         if bars:
             logging.enable_progress_bar()
-    messages = [str(one.message) for one in caught if notes and issubclass(one.category, HfEquiWarning)]
-    shown = [textwrap.shorten(message, 200, placeholder=" ... (hf-equi inspect lists all)") for message in messages]
-    for message in dict.fromkeys(shown):
+    own = [one for one in caught if notes and issubclass(one.category, HfEquiWarning)]
+    for message in dict.fromkeys(map(_cut, own)):
         note(message)
+
+
+def _cut(warning: warnings.WarningMessage) -> str:
+    """Leave out the middle of what is too long: what there is to do about it stands at the end."""
+    text, half = " ".join(str(warning.message).split()), _LONGEST // 2
+    if len(text) <= _LONGEST:
+        return text
+    gap = "... (hf-equi inspect lists all) ..." if issubclass(warning.category, GroupWarning) else "..."
+    return f"{text[:half].rpartition(' ')[0]} {gap} {text[-half:].partition(' ')[2]}"
 
 
 def read_any_group(text: str) -> FiniteGroup:
@@ -119,8 +128,8 @@ def _read_file(path: Path) -> DemographicGroup:
         content = json.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise GroupError(f"The group's file {path} cannot be read: {error.strerror}.") from error
-    except ValueError as error:
-        raise GroupError(f"The group's file {path} is no JSON: {error}.") from error
+    except (ValueError, RecursionError) as error:
+        raise GroupError(f"The group's file {path} is not JSON: {error}.") from error
     if isinstance(content, dict) and "equality" in content:  # a group of one factor, as people write it
         content = {"factors": [content]}
     try:
@@ -239,6 +248,8 @@ def read_scorer(name: str) -> RegardScorer:
         ConfigurationError: If there is no such classifier, or its labels are not those of regard.
     """
     with loading(name, kind="scorer", advice="Pass a classifier's folder, its name on the Hub, or demo."):
+        if Path(name).is_dir():
+            _require_config(Path(name))
         return RegardScorer(name)
 
 
@@ -295,22 +306,24 @@ def locate(model: str) -> str:
         ConfigurationError: If it can be neither.
     """
     path = embedded_folder("demo_lm") if model == DEMO else Path(model).expanduser()
-    if path.is_dir():
+    if path.is_dir() and model.strip():
         refuse_adapter(path)
-        if not (path / "config.json").is_file():
-            raise ConfigurationError(
-                f"The folder {model} holds no config.json, so no model that transformers can load."
-            )
+        _require_config(path)
         return str(path)
     if model == DEMO:
         raise ConfigurationError(
             f"The embedded model is not installed: {path} is missing. Reinstall hf_equi, or name --model."
         )
-    if path.exists():
+    if path.is_file():
         raise ConfigurationError(f"{model} is a file: name the folder that holds config.json and the weights.")
     if not model.strip() or path.is_absolute() or model[0] in ".~" or model.count("/") > 1 or model.endswith("/"):
         raise ConfigurationError(f"There is no folder {model!r}: pass a model's folder, its name on the Hub, or demo.")
     return model
+
+
+def _require_config(folder: Path) -> None:
+    if not (folder / "config.json").is_file():
+        raise ConfigurationError(f"The folder {folder} holds no config.json, so no model that transformers can load.")
 
 
 @contextmanager

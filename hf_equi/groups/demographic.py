@@ -236,7 +236,7 @@ class DemographicGroup(FiniteGroup):
         """Return the group that `to_json` described.
 
         Raises:
-            GroupError: If the text is no JSON, or `from_dict` does not accept its content.
+            GroupError: If the text is not JSON, or `from_dict` does not accept its content.
         """
         try:
             content = json.loads(text)

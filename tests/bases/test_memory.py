@@ -51,7 +51,7 @@ def test_a_row_takes_its_cache_and_its_scores():
     ids = torch.ones(1, 12, dtype=torch.long)
     layers = cache_of(model(ids, use_cache=True)).layers
     cached = sum(part.numel() * part.element_size() for layer in layers for part in (layer.keys, layer.values))
-    scores = 4 * model.config.vocab_size * 4
+    scores = 6 * model.config.vocab_size * 4
     assert decoding_bytes(model, 12) == cached + scores
     assert decoding_bytes(model, 24) == 2 * cached + scores
 

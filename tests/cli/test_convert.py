@@ -86,7 +86,7 @@ def test_words_that_are_not_one_token_are_noted(run, folder, tmp_path):
         (["-g", "rotations:4"], "DemographicGroup"),
         (["-g", "{group}", "--method", "magic"], "no method 'magic'"),
         (["-g", "{group}", "--task", "clip"], "ImageGroup"),
-        (["-g", "{group}", "--set", "level"], "--set 'level' is no setting: write NAME=VALUE"),
+        (["-g", "{group}", "--set", "level"], "--set 'level' is not a setting: write NAME=VALUE"),
         (["-g", "{group}", "--set", "level=spatial"], "level"),
         (["-g", "{group}", "--set", "save_base=false"], "--set 'save_base=false' is not for --set: see"),
         (["-g", "{group}", "--set", "model=3"], "--set 'model=3' is not for --set"),

@@ -36,8 +36,9 @@ def test_without_sampling_nothing_of_it_is_passed_on(options, beams) -> None:
 @pytest.mark.parametrize(
     ("options", "problem"),
     [
-        ({"temperature": 0.0}, r"--temperature must be above 0, not 0\.0"),
-        ({"temperature": float("nan")}, "--temperature must be above 0"),
+        ({"temperature": 0.0}, r"--temperature must be a number from 1e-06 up, not 0\.0"),
+        ({"temperature": 1e-320}, "--temperature must be a number"),
+        ({"temperature": float("nan")}, "--temperature must be a number"),
         ({"top_p": 0.0}, "--top-p is a probability"),
         ({"greedy": True, "beams": 2}, "--greedy and --beams exclude each other"),
         ({"greedy": True, "samples": 2}, "-n 2 is more than the 1 that --greedy gives"),

@@ -13,7 +13,7 @@ from transformers.utils import logging
 import hf_equi.cli.loading
 from hf_equi import DemographicGroup
 from hf_equi.cli.loading import load_description, load_lm, quiet, read_group
-from hf_equi.errors import ConfigurationError, GroupError, HfEquiWarning
+from hf_equi.errors import ConfigurationError, GroupError, GroupWarning, HfEquiWarning
 
 
 def test_a_group_is_a_preset_a_file_or_a_product(tmp_path) -> None:
@@ -29,7 +29,12 @@ def test_a_group_is_a_preset_a_file_or_a_product(tmp_path) -> None:
 
 @pytest.mark.parametrize(
     ("content", "problem"),
-    [("{", "is no JSON"), ("[1]", "holds no group.*factors"), ('{"equality": [["man"]]}', "at least two words")],
+    [
+        ("{", "is not JSON"),
+        ("[" * 100_000, "is not JSON"),
+        ("[1]", "holds no group.*factors"),
+        ('{"equality": [["man"]]}', "at least two words"),
+    ],
 )
 def test_a_file_that_is_no_group_is_named(tmp_path, content, problem) -> None:
     path = tmp_path / "group.json"
@@ -40,7 +45,7 @@ def test_a_file_that_is_no_group_is_named(tmp_path, content, problem) -> None:
 
 def test_a_file_of_bytes_is_named(tmp_path) -> None:
     (tmp_path / "group.json").write_bytes(b"\xff\xfe")
-    with pytest.raises(GroupError, match="is no JSON"):
+    with pytest.raises(GroupError, match="is not JSON"):
         read_group(str(tmp_path / "group.json"))
 
 
@@ -94,6 +99,19 @@ def test_silence_is_kept_but_for_this_librarys_warnings_and_ends(capsys) -> None
             warnings.warn("left out: x", HfEquiWarning, stacklevel=1)
     assert capsys.readouterr().err == "hf-equi: note: left out: x\n"
     assert logging.get_verbosity() == level
+
+
+@pytest.mark.parametrize(
+    ("category", "gap"), [(HfEquiWarning, "..."), (GroupWarning, "... (hf-equi inspect lists all) ...")]
+)
+def test_of_a_long_warning_the_end_is_kept_which_says_what_to_do(capsys, category, gap) -> None:
+    with quiet():
+        warnings.warn(f"These stay: {'man/woman; ' * 100}leave them out.", category, stacklevel=1)
+    said = capsys.readouterr().err
+    assert said.startswith("hf-equi: note: These stay: man/woman; ")
+    assert f" man/woman; {gap} man/woman; " in said
+    assert said.endswith("leave them out.\n")
+    assert len(said) < 460
 
 
 def test_an_error_comes_alone(capsys) -> None:

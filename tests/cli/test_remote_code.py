@@ -107,6 +107,12 @@ def test_a_scorer_runs_no_code(run, trap, folder, tmp_path, place) -> None:
     refused(tmp_path, run("generate", "-p", "the man", "--method", "equizero", "--scorer", path))
 
 
+@pytest.mark.parametrize("word", ["False", "no", "0"])
+def test_what_is_not_true_lets_no_code_run(run, trap, folder, tmp_path, word) -> None:
+    path = trap(folder, "config")
+    refused(tmp_path, run("convert", path, tmp_path / "out", "-g", "gender", "--set", f"trust_remote_code={word}"))
+
+
 def test_code_runs_where_that_is_asked_for(run, trap, folder, tmp_path) -> None:
     """By the one option that says so, and without a question."""
     run("convert", trap(folder, "config"), tmp_path / "out", "-g", "gender", "--set", "trust_remote_code=true")
