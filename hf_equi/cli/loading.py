@@ -15,16 +15,18 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from transformers import AutoConfig, AutoTokenizer, PreTrainedConfig
+from transformers import AutoConfig, PreTrainedConfig
 from transformers.utils import logging
 
 from hf_equi.auto import DEMO, refuse_adapter, symmetrize
 from hf_equi.bases.embedded import embedded_folder
+from hf_equi.bases.tokenizers import read_tokenizer
 from hf_equi.errors import ActionError, ConfigurationError, GroupError, HfEquiError, HfEquiWarning
 from hf_equi.generation.scorers import RegardScorer
 from hf_equi.groups import DemographicGroup, FiniteGroup, ImageGroup
 from hf_equi.models.causal_lm import EquiLM, EquiLMConfig, EquizeroLM, EquizeroLMConfig
 from hf_equi.models.causal_lm.methods import create
+from hf_equi.models.text.checkpoints import check_side
 
 __all__ = [
     "DEFAULT_GROUP",
@@ -131,12 +133,16 @@ def load_description(model: str) -> tuple[PreTrainedConfig, Any]:
     """Load the config and the tokenizer of a model, without its weights.
 
     Raises:
-        ConfigurationError: If there is no such model, or it has no tokenizer.
+        ConfigurationError: If there is no such model, or it has no tokenizer; for one of ours whose tokenizer
+            disagrees with its stored permutation.
     """
     name = locate(model)
     with loading(model):
         config = AutoConfig.from_pretrained(name, trust_remote_code=False)
-        return config, AutoTokenizer.from_pretrained(name, trust_remote_code=False)
+        tokenizer = read_tokenizer(name, trust_remote_code=False)
+    if isinstance(config, EquiLMConfig) and config.has_group:
+        check_side(config, tokenizer, model)
+    return config, tokenizer
 
 
 def load_lm(
