@@ -10,7 +10,7 @@ from typing import Any
 
 import torch
 from safetensors import safe_open
-from transformers import PreTrainedModel
+from transformers import PreTrainedConfig, PreTrainedModel
 from transformers.utils import CONFIG_NAME, SAFE_WEIGHTS_INDEX_NAME, SAFE_WEIGHTS_NAME, cached_file
 
 from hf_equi.bases.compat import find_file
@@ -131,7 +131,7 @@ def load_checked(load: Callable[..., Any], name: Any, *args: Any, **kwargs: Any)
     """
     if name is not None and kwargs.get("gguf_file") is None:
         hub = {key: kwargs[key] for key in _OF_REPOSITORY if key in kwargs}
-        require_safetensors(name, kwargs.get("variant"), **hub)
+        require_safetensors(name, kwargs.get("variant"), kwargs.get("config"), **hub)
     may_differ = kwargs.get("ignore_mismatched_sizes", False)
     changes = {"use_safetensors": True, "output_loading_info": True, "ignore_mismatched_sizes": True}
     with reading(f"The checkpoint {name}", AGAIN):
@@ -172,7 +172,7 @@ def _is_in_body(model: Any, key: str) -> bool:
     return not body or not hasattr(model, body) or key.startswith(f"{body}.")
 
 
-def require_safetensors(name: Any, variant: str | None = None, **hub: Any) -> None:
+def require_safetensors(name: Any, variant: str | None = None, config: Any = None, **hub: Any) -> None:
     """Refuse a checkpoint without safetensors, one that would have others read, and files that cannot be.
 
     Asked to load safetensors where there are none, transformers would have a service convert the pickle, and send it
@@ -181,6 +181,7 @@ def require_safetensors(name: Any, variant: str | None = None, **hub: Any) -> No
     Args:
         name: A folder or a name on the Hub.
         variant: Of the weights, as `from_pretrained` takes it.
+        config: What `from_pretrained` is given in the place of the config of the checkpoint, if anything.
         **hub: What `from_pretrained` takes of the repository: `revision`, `subfolder`, `token` and so on.
 
     Raises:
@@ -190,7 +191,9 @@ def require_safetensors(name: Any, variant: str | None = None, **hub: Any) -> No
     if Path(name).is_file():
         raise ConfigurationError(f"{name} is a file: name the folder that holds it, with the model's {CONFIG_NAME}")
     _check_adapter(name, hub)
-    for file in _weight_files(name, variant, hub):
+    is_read = isinstance(config, PreTrainedConfig)
+    named = getattr(config, _NAMED_WEIGHTS, None) if is_read else _named_weights(config or name, hub)
+    for file in _weight_files(name, variant, named):
         found = find_file(name, file, **hub)
         if found is not None and _INDEX in file:  # before the variant
             for shard in read_index(Path(found)):
@@ -205,18 +208,21 @@ def require_safetensors(name: Any, variant: str | None = None, **hub: Any) -> No
     )
 
 
-def _weight_files(name: Any, variant: str | None, hub: dict[str, Any]) -> list[str]:
-    """The files that transformers looks for, in its order: the one that the config names, or the usual ones."""
+def _named_weights(name: Any, hub: dict[str, Any]) -> object:
+    """The file of weights that the config of a checkpoint names, if it does."""
     config: Any = None
     if (path := find_file(name, CONFIG_NAME, **hub)) is None and not Path(name).is_dir():
         path = cached_file(name, CONFIG_NAME, **hub)  # which says why there is none
     if path is not None:
         with reading(f"The file {path}", AGAIN):
             config = json.loads(Path(path).read_text(encoding="utf-8"))
-    named = config.get(_NAMED_WEIGHTS) if isinstance(config, dict) else None
+    return config.get(_NAMED_WEIGHTS) if isinstance(config, dict) else None
+
+
+def _weight_files(name: Any, variant: str | None, named: object) -> list[str]:
+    """The files that transformers looks for, in its order: the one that the config names, or the usual ones."""
     if named is not None:
-        _check_plain(named, f"The {CONFIG_NAME} of {name}", (".safetensors", f"{_INDEX}json"))
-        return [named]
+        return [_check_plain(named, f"The config of {name}", (".safetensors", f"{_INDEX}json"))]
     parts = (file.rsplit(".", 1) for file in (SAFE_WEIGHTS_NAME, SAFE_WEIGHTS_INDEX_NAME))
     return [f"{stem}.{ending}" if variant is None else f"{stem}.{variant}.{ending}" for stem, ending in parts]
 
@@ -239,13 +245,14 @@ def read_index(path: Path) -> list[str]:
     return names
 
 
-def _check_plain(name: object, where: str, endings: tuple[str, ...]) -> None:
+def _check_plain(name: object, where: str, endings: tuple[str, ...]) -> str:
     """Refuse the name of a file that is not safetensors, or lies elsewhere."""
     if not (isinstance(name, str) and name.endswith(endings) and not set(name) & set("/\\:\0")):
         raise ConfigurationError(
             f"{where} names {name!r} among its weights. hf_equi loads safetensors alone, from the folder of the "
             f"checkpoint: a pickle may run code when it is read. {AGAIN}"
         )
+    return name
 
 
 def _check_header(path: Path) -> None:

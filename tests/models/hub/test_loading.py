@@ -147,6 +147,14 @@ def test_without_weights_a_folder_of_the_same_name_is_not_read(published, tmp_pa
         EquiLM.from_pretrained(saved, cache_dir=cache)
 
 
+@pytest.mark.parametrize("name", ["adapter_model.bin", "../model.safetensors"])
+def test_without_weights_the_stored_config_does_not_lead_to_other_files(published, tmp_path, name):
+    base = json.loads((published / "saved" / "config.json").read_text())["base_config"]
+    saved, cache = edited(published, tmp_path, base_config={**base, "transformers_weights": name})
+    with pytest.raises(ConfigurationError, match=r"names .* among its weights\. hf_equi loads safetensors alone"):
+        EquiLM.from_pretrained(saved, cache_dir=cache)
+
+
 def test_without_weights_the_config_is_the_stored_one(published, tmp_path):
     saved, cache = edited(published, tmp_path)
     config = cache_base(cache) / "config.json"
