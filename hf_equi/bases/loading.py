@@ -134,15 +134,16 @@ def load_checked(load: Callable[..., Any], name: Any, *args: Any, **kwargs: Any)
         require_safetensors(name, kwargs.get("variant"), kwargs.get("config"), **hub)
     may_differ = kwargs.get("ignore_mismatched_sizes", False)
     changes = {"use_safetensors": True, "output_loading_info": True, "ignore_mismatched_sizes": True}
-    with reading(f"The checkpoint {name}", AGAIN):
+    where = "the call" if name is None else name
+    with reading(f"The checkpoint of {where}", AGAIN):
         model, information = load(name, *args, **{**kwargs, **changes})
     if not may_differ:
         for key, stored, wanted in sorted(information["mismatched_keys"]):
             raise ConfigurationError(
-                f"The weights of {name} do not fit its config: {key} has the shape {tuple(stored)} in the file, and "
+                f"The weights of {where} do not fit its config: {key} has the shape {tuple(stored)} in the file, and "
                 f"{tuple(wanted)} in the model. {AGAIN}"
             )
-    _check_finite(model, name)
+    _check_finite(model, where)
     return model, information
 
 

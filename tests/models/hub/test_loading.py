@@ -49,7 +49,8 @@ def test_without_weights_it_loads_through_its_base(tmp_path):
     assert not list(saved.glob("*.safetensors"))
     stored = json.loads((saved / "config.json").read_text())
     assert (stored["base_name"], stored["base_revision"]) == (NAME, REVISION)
-    loaded = AutoModelForCausalLM.from_pretrained(saved, cache_dir=cache)
+    loaded, information = AutoModelForCausalLM.from_pretrained(saved, cache_dir=cache, output_loading_info=True)
+    assert information == {"missing_keys": set(), "unexpected_keys": set(), "mismatched_keys": set()}
     assert torch.equal(scores(loaded), scores(lm))
     whole = tmp_path / "whole"
     loaded.save_pretrained(whole)
