@@ -8,7 +8,7 @@ from typing import Any
 from transformers import AutoConfig, PreTrainedConfig, PreTrainedModel
 
 from hf_equi.bases.embedded import embedded_folder
-from hf_equi.bases.loading import AGAIN, load_to_train
+from hf_equi.bases.loading import AGAIN, load_to_train, without_question
 from hf_equi.bases.reading import reading
 from hf_equi.checks import check_choice
 from hf_equi.errors import ConfigurationError, UnsupportedModelError
@@ -18,7 +18,7 @@ from hf_equi.models.peft.bases import bare_base
 from hf_equi.models.task import Request, Task
 from hf_equi.registration import task_names, tasks
 
-__all__ = ["DEMO", "refuse_adapter", "symmetrize"]
+__all__ = ["DEMO", "find_tasks", "refuse_adapter", "symmetrize"]
 
 DEMO = "demo"
 """The name of the embedded demo model."""
@@ -92,6 +92,9 @@ def _symmetrize(
     task = tasks()[task_name] if task_name is not None else _find_task(model, base_config)
     task.check_group(group)
     task.check_settings(given)
+    task.check_loading(kwargs, base_config)
+    if name is None and kwargs:
+        raise ConfigurationError(f"{', '.join(sorted(kwargs))}: only used where a model is loaded by its name")
     if isinstance(model, PreTrainedModel):
         task.check_model(model)
     else:
@@ -110,6 +113,19 @@ def _symmetrize(
     if whole:
         wrapped.remember_base()
     return wrapped
+
+
+def find_tasks(config: PreTrainedConfig) -> list[Task]:
+    """The tasks that a model serves, going by its config: mostly one, or none.
+
+    Args:
+        config: Of a base, or of a symmetrised model.
+    """
+    every: list[Task] = list(tasks().values())
+    if isinstance(config, EquiConfig):
+        return [task for task in every if isinstance(config, task.model_class.config_class)]
+    known = [task for task in every if task.knows(config)]
+    return [task for task in known if task.names_architecture(config)] or known
 
 
 def refuse_adapter(folder: Path) -> None:
@@ -138,7 +154,7 @@ def _resolve_name(model: Any) -> str:
 def _shared(kwargs: dict[str, Any]) -> dict[str, Any]:
     """What configs and tokenizers are loaded with as well."""
     names = ("revision", "trust_remote_code", "token", "cache_dir", "subfolder")
-    return {key: kwargs[key] for key in names if key in kwargs}
+    return without_question({key: kwargs[key] for key in names if key in kwargs})
 
 
 def _read_config(model: Any, kwargs: dict[str, Any]) -> PreTrainedConfig:
@@ -148,8 +164,6 @@ def _read_config(model: Any, kwargs: dict[str, Any]) -> PreTrainedConfig:
             raise ConfigurationError(
                 "This model is symmetrised already: unwrap it first, symmetrize(lm.unwrap(), group)"
             )
-        if kwargs:
-            raise ConfigurationError(f"{', '.join(sorted(kwargs))}: only used where a model is loaded by its name")
         return model.config
     if not isinstance(model, (str, Path)):
         raise ConfigurationError(
@@ -169,7 +183,6 @@ def _read_config(model: Any, kwargs: dict[str, Any]) -> PreTrainedConfig:
 
 def _find_task(model: Any, config: PreTrainedConfig) -> Task:
     """The one task that a model serves."""
-    known: list[Task]
     if isinstance(model, PreTrainedModel):
         owners: list[Task] = [task for task in tasks().values() if task.owns(model)]
         if not owners:
@@ -179,14 +192,13 @@ def _find_task(model: Any, config: PreTrainedConfig) -> Task:
                 f"{', '.join(others)} or {last}"
             )
         return owners[0]
-    known = [task for task in tasks().values() if task.knows(config)]
+    known = find_tasks(config)
     if not known:
         raise UnsupportedModelError(
             f"A {config.model_type!r} model serves none of the tasks that there are: "
             f"{', '.join(map(repr, task_names()))}."
         )
-    named = [task for task in known if task.names_architecture(config)] or known
-    if len(named) > 1:
-        names = " or ".join(f"task={task.name!r}" for task in named)
+    if len(known) > 1:
+        names = " or ".join(f"task={task.name!r}" for task in known)
         raise ConfigurationError(f"A {config.model_type!r} model serves several tasks: say which, {names}")
-    return named[0]
+    return known[0]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection
+from numbers import Integral
 
 from hf_equi.errors import ConfigurationError, HfEquiError
 
@@ -65,10 +66,11 @@ def check_seed(seed: object) -> None:
         seed: What was given.
 
     Raises:
-        ConfigurationError: For anything but a whole number of 64 bits.
+        ConfigurationError: For anything but a whole number from 0 to 2**63 - 1.
     """
-    if seed is not None and not _is_whole(seed, -(2**63), 2**63 - 1):
-        raise ConfigurationError(f"seed={seed!r} is not a whole number of 64 bits: use one from 0 to 2**63 - 1")
+    number = int(seed) if isinstance(seed, Integral) and not isinstance(seed, bool) else seed  # of numpy, too
+    if seed is not None and not _is_whole(number, 0, 2**63 - 1):
+        raise ConfigurationError(f"seed={seed!r} is not a seed: use a whole number from 0 to 2**63 - 1")
 
 
 def check_token_ids(name: str, value: object) -> None:

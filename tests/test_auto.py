@@ -46,6 +46,17 @@ def folder(tmp_path):
         ({"method": "magic"}, ConfigurationError, "no method 'magic': use one of"),
         ({"group": DemographicGroup([["zebra", "giraffe"]])}, ActionError, "zebra/giraffe"),
         ({"average": "medians"}, ConfigurationError, "average='medians'"),
+        (
+            {"avarage": "logits"},
+            ConfigurationError,
+            r"avarage= is not known. Did you mean average=\? A model that reads",
+        ),
+        ({"ttoken": "x"}, ConfigurationError, r"ttoken= is not known. Did you mean token=\? "),
+        (
+            {"magic": 1},
+            ConfigurationError,
+            "magic= is not known. A model .* settings action, average, .* a 'gpt2' model",
+        ),
     ],
 )
 def test_bad_requests_fail_before_weights_are_loaded(folder, monkeypatch, arguments, error, message):
@@ -55,8 +66,9 @@ def test_bad_requests_fail_before_weights_are_loaded(folder, monkeypatch, argume
 
 
 def test_arguments_of_from_pretrained_are_passed_on(folder):
-    lm = hf_equi.symmetrize(str(folder), GENDER, dtype=torch.bfloat16, device_map={"": "cpu"})
+    lm = hf_equi.symmetrize(str(folder), GENDER, dtype=torch.bfloat16, device_map={"": "cpu"}, attn_pdrop=0.5)
     assert lm.base.dtype == torch.bfloat16
+    assert lm.base.config.attn_pdrop == 0.5
 
 
 def test_model_object_needs_its_tokenizer_and_nothing_else():
@@ -64,6 +76,8 @@ def test_model_object_needs_its_tokenizer_and_nothing_else():
         hf_equi.symmetrize(base_model(), GENDER)
     with pytest.raises(ConfigurationError, match="device_map, dtype: only used where a model is loaded"):
         hf_equi.symmetrize(base_model(), GENDER, tokenizer=tokenizer(), dtype="auto", device_map="cpu")
+    with pytest.raises(ConfigurationError, match=r"avarage= is not known. Did you mean average=\?"):
+        hf_equi.symmetrize(base_model(), GENDER, tokenizer=tokenizer(), avarage="logits")
 
 
 def test_symmetrised_twice_is_refused():

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 
+import numpy
 import pytest
 
 from hf_equi.checks import check_choice, check_count, check_seed, check_share, check_token_ids
@@ -55,14 +56,30 @@ def test_what_is_not_a_share_is_refused(value):
         check_share("dropout", value)
 
 
-@pytest.mark.parametrize("seed", [None, 0, 7, -1, -(2**63), 2**63 - 1])
+@pytest.mark.parametrize("seed", [None, 0, 7, 2**63 - 1, numpy.int64(7), numpy.uint8(1)])
 def test_seeds_pass(seed):
     check_seed(seed)
 
 
-@pytest.mark.parametrize("seed", [1.5, True, "one", [1], 2**63, -(2**63) - 1, 2**64, float("nan")])
+@pytest.mark.parametrize(
+    "seed",
+    [
+        1.5,
+        True,
+        "one",
+        [1],
+        -1,
+        -(2**63),
+        2**63,
+        2**64,
+        float("nan"),
+        numpy.bool_(True),
+        numpy.float64(1),
+        numpy.int8(-1),
+    ],
+)
 def test_what_is_not_a_seed_is_refused(seed):
-    message = f"seed={seed!r} is not a whole number of 64 bits: use one from 0 to 2**63 - 1"
+    message = f"seed={seed!r} is not a seed: use a whole number from 0 to 2**63 - 1"
     with pytest.raises(ConfigurationError, match=f"^{re.escape(message)}$"):
         check_seed(seed)
 

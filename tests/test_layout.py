@@ -25,7 +25,7 @@ MAX_FUNCTION_LINES = 60
 # A module may import from its own layer and from lower ones; what stands in one row does not know its neighbours.
 LAYERS = (
     {"errors"},
-    {"checks"},
+    {"checks", "display"},
     {"auto_classes"},
     {"registration"},
     {"groups"},
@@ -43,6 +43,7 @@ RANK = {name: rank for rank, names in enumerate(LAYERS) for name in names}
 THIRD_PARTIES = {
     "errors": set(),
     "checks": set(),
+    "display": set(),
     "groups": {"sympy", "torch"},
     "actions": {"kornia", "sympy", "torch"},
     "symmetrizers": {"torch"},

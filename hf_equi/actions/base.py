@@ -14,7 +14,28 @@ from hf_equi.actions._elements import read_elements
 from hf_equi.errors import ActionError, GroupError
 from hf_equi.groups import FiniteGroup
 
-__all__ = ["Action", "ColumnAction"]
+__all__ = ["Action", "ColumnAction", "check_columns"]
+
+
+def check_columns(numbers: torch.Tensor, count: int, what: str = "columns") -> None:
+    """Refuse numbers of columns that are not there: torch counts negative ones from the end.
+
+    Args:
+        numbers: Integers of any shape.
+        count: How many columns there are.
+        what: The columns in words, for the message.
+
+    Raises:
+        ActionError: For a number below 0, or `count` and above. A graph that is being traced is not checked.
+    """
+    if torch.compiler.is_compiling() or not numbers.numel():
+        return
+    least, most = (int(end) for end in numbers.aminmax())
+    if least < 0 or most >= count:
+        raise ActionError(
+            f"The {what} lie between {least} and {most}; there are {count}, numbered from 0."
+            + (" -100 marks a label that does not count." if least == -100 else "")
+        )
 
 
 class Action(ABC):
@@ -87,6 +108,7 @@ class ColumnAction(Action):
         moved: `(moved,)` int64, the columns that some element moves, ascending.
         images: `(G, moved)` int64, where each element sends them.
         general: `(V,)` bool, columns that keep the identity's scores, without a symmetry; `None` for none.
+        general_columns: `(general,)` int64, these columns; `None` for none.
 
     Raises:
         ActionError: If the permutations are not a representation of the group.
@@ -99,6 +121,9 @@ class ColumnAction(Action):
 
     group: FiniteGroup
     general: torch.Tensor | None = None
+    general_columns: torch.Tensor | None = None
+    what = "columns"
+    """The columns in words, for messages."""
 
     def __init__(self, group: FiniteGroup, permutations: Any, device: torch.device | str | None = "cpu") -> None:
         try:
@@ -141,11 +166,7 @@ class ColumnAction(Action):
         if x.dtype == torch.bool:
             raise ActionError("Columns are integers or floating scores; received booleans. Convert them first.")
         columns = x.long()
-        if columns.numel() and not 0 <= int(columns.min()) <= int(columns.max()) < tables.shape[1]:
-            raise ActionError(
-                f"The columns lie between {int(columns.min())} and {int(columns.max())}; there are {tables.shape[1]}, "
-                "numbered from 0."
-            )
+        check_columns(columns, tables.shape[1], self.what)
         if isinstance(g, torch.Tensor):
             return tables[g.view(-1, *[1] * (x.dim() - 1)), columns].to(x.dtype)
         return tables[g][columns].to(x.dtype)
@@ -161,7 +182,7 @@ class ColumnAction(Action):
         columns = self.permutations.to(scores.device)[elements]
         if columns.dim() == 1:
             return scores[..., columns]
-        columns = columns.view(len(columns), *[1] * (scores.dim() - 2), -1)
+        columns = columns.view(columns.shape[0], *[1] * (scores.dim() - 2), -1)
         return scores.gather(-1, columns.expand_as(scores))
 
     def __repr__(self) -> str:

@@ -75,9 +75,6 @@ class PixelAction(Action):
         check_choice("padding", padding, _PADDINGS, error=ActionError)
         self.group = group
         self.padding = padding
-        self._motions: list[tuple[bool, int, float]] = list(
-            zip(group.mirrored.tolist(), group.quarters.tolist(), group.rests.tolist(), strict=True)
-        )
 
     def apply(self, elements: int | torch.Tensor, x: torch.Tensor, /) -> torch.Tensor:
         """Return g x.
@@ -144,6 +141,8 @@ class PixelAction(Action):
         return f"PixelAction({self.group!r}, padding={self.padding!r})"
 
     def _moved_each(self, elements: torch.Tensor, x: torch.Tensor) -> torch.Tensor:
+        if torch.compiler.is_exporting():
+            return self._moved_by_any(elements, x)
         result = torch.empty_like(x, memory_format=torch.contiguous_format)
         # A copy in place, one for each element: copies out of place would be of all samples each time.
         for g in sorted(set(elements.tolist())):
@@ -153,9 +152,16 @@ class PixelAction(Action):
             result.index_copy_(0, rows, self._moved(g, x.index_select(0, rows)))
         return result
 
+    def _moved_by_any(self, elements: torch.Tensor, x: torch.Tensor) -> torch.Tensor:
+        """The same in a graph that is traced, which cannot ask which samples an element has: it moves all."""
+        result = x.contiguous()
+        for g in range(1, self.group.order):
+            result = torch.where((elements == g).view(-1, 1, 1, 1), self._moved(g, x), result)
+        return result
+
     def _moved(self, g: int, x: torch.Tensor) -> torch.Tensor:
         # The rest comes last. So gr x and g(r x) are the same numbers for every r that is exact.
-        mirrored, quarters, rest = self._motions[g]
+        mirrored, quarters, rest = self.group.motions[g]
         if mirrored:
             x = x.flip(-1)
         if quarters:
@@ -246,7 +252,7 @@ class GridAction(Action):
         Raises:
             ActionError: If so many patches are not the grid of `size`, or no square where there is no `size`.
         """
-        return _sources(self.group, *self._grid(patches)).clone()
+        return self._table(patches).clone()
 
     def apply(self, elements: int | torch.Tensor, x: torch.Tensor, /) -> torch.Tensor:
         """Return g x.
@@ -280,9 +286,15 @@ class GridAction(Action):
                 f"Tokens need two axes or more, (..., tokens, D), and at least one patch behind {self.special} "
                 f"special tokens; received shape {tuple(x.shape)}."
             )
-        sources = _sources(self.group, *self._grid(x.shape[-2] - self.special))
+        sources = self._table(x.shape[-2] - self.special)
         stay = torch.arange(self.special, device="cpu").expand(self.group.order, -1)
         return torch.cat([stay, sources + self.special], dim=1).to(x.device)
+
+    def _table(self, patches: int) -> torch.Tensor:
+        # What is made while a graph is traced has no numbers, so the cache must not keep it.
+        find = _sources.__wrapped__ if torch.compiler.is_exporting() else _sources
+        found: torch.Tensor = find(self.group, *self._grid(patches))
+        return found
 
     def _grid(self, patches: int) -> tuple[int, int]:
         size = self.size or (math.isqrt(patches),) * 2
@@ -316,7 +328,7 @@ def _resample(x: torch.Tensor, angle: float, padding: str) -> torch.Tensor:
     wide = x if x.dtype in (torch.float32, torch.float64) else x.float()
     flat = wide.reshape(-1, *x.shape[-3:])  # (R, C, S, S)
     padded = F.pad(flat, (beyond,) * 4, mode=padding)
-    angles = torch.full((len(flat),), angle, dtype=flat.dtype, device=flat.device)
+    angles = torch.full((flat.shape[0],), angle, dtype=flat.dtype, device=flat.device)
     with _full_precision(x.device):
         # The border is met by rounding alone: the padding reaches as far as the corners.
         turned = rotate(padded, angles, mode="bilinear", padding_mode="border", align_corners=True)

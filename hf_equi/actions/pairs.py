@@ -98,6 +98,8 @@ class TokenPairAction(Action):
 
     def join(self, source_ids: torch.Tensor, target_ids: torch.Tensor) -> torch.Tensor:
         """Source and target ids side by side, as `joint` numbers them: `(B, S)` and `(B, T)` to `(B, S + T)`."""
+        self.source.check_ids(source_ids)
+        self.target.check_ids(target_ids)
         return torch.cat([source_ids, target_ids + self.source.token_map.vocab_size], 1)
 
     def to(self, device: torch.device | str) -> TokenPairAction:

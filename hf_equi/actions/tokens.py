@@ -8,7 +8,7 @@ from typing import Any
 
 import torch
 
-from hf_equi.actions.base import ColumnAction
+from hf_equi.actions.base import ColumnAction, check_columns
 from hf_equi.errors import ActionError
 from hf_equi.groups import DemographicGroup
 
@@ -140,6 +140,7 @@ class TokenAction(ColumnAction):
         moved: `(moved,)` int64, the tokens that some element moves, ascending.
         images: `(group, moved)` int64, where each element sends them.
         general: `(vocab,)` bool, the general tokens of a relaxed group; `None` for a group that is not relaxed.
+        general_columns: `(general,)` int64, these tokens; `None` for a group that is not relaxed.
 
     Raises:
         ActionError: If the map does not fit the group.
@@ -152,6 +153,7 @@ class TokenAction(ColumnAction):
     """
 
     group: DemographicGroup
+    what = "token ids"
 
     def __init__(
         self, group: DemographicGroup, token_map: TokenMap, device: torch.device | str | None = "cpu"
@@ -164,6 +166,7 @@ class TokenAction(ColumnAction):
         self.is_moved = torch.zeros(token_map.vocab_size, dtype=torch.bool, device=self.device)
         self.is_moved[self.moved] = True
         self.general = _general(group, token_map, self.is_moved)
+        self.general_columns = None if self.general is None else self.general.nonzero().flatten()
 
     def to(self, device: torch.device | str) -> TokenAction:
         """The same action with its tables on a device."""
@@ -171,12 +174,22 @@ class TokenAction(ColumnAction):
             return self
         return TokenAction(self.group, self.token_map, device=device)
 
+    def check_ids(self, ids: torch.Tensor) -> None:
+        """Refuse ids that are not in the vocabulary.
+
+        Raises:
+            ActionError: For such an id.
+        """
+        check_columns(ids, self.token_map.vocab_size, self.what)
+
     def members(self, elements: torch.Tensor, ids: torch.Tensor) -> torch.Tensor:
         """Some members of each orbit: elements `(batch, K)` and ids `(batch, tokens)` to `(batch, K, tokens)`."""
+        self.check_ids(ids)
         return self.permutations[elements.unsqueeze(-1), ids.unsqueeze(1)]
 
     def orbit(self, ids: torch.Tensor) -> torch.Tensor:
         """All members: `(batch, tokens)` to `(batch, group, tokens)`."""
+        self.check_ids(ids)
         return self.permutations[:, ids].transpose(0, 1)
 
     def canonical_element(self, ids: torch.Tensor, mask: torch.Tensor | None = None) -> torch.Tensor:
@@ -184,14 +197,16 @@ class TokenAction(ColumnAction):
 
         Members are compared token by token from the left; places where `mask` is 0 are passed over.
         """
-        moves = self.is_moved[ids] if mask is None else self.is_moved[ids] & mask.bool()
-        smallest = torch.ones(ids.shape[0], self.group.order, dtype=torch.bool, device=ids.device)
-        for place in moves.any(0).nonzero().flatten().tolist():
-            images = self.permutations[:, ids[:, place]].T  # (batch, group)
-            images = images.where(moves[:, place, None], ids[:, place, None])
-            least = images.masked_fill(~smallest, self.token_map.vocab_size).min(1, keepdim=True).values
-            smallest &= images == least
-        return smallest.int().argmax(1)
+        self.check_ids(ids)
+        element, least = ids.new_zeros(ids.shape[0], dtype=torch.long), ids
+        for g in range(1, self.group.order if ids.shape[1] else 1):
+            member = self.permutations[g][ids]
+            member = member if mask is None else member.where(mask.bool(), ids)
+            place = (member != least).int().argmax(1, keepdim=True)  # where the two part
+            smaller = member.gather(1, place) < least.gather(1, place)
+            least = torch.where(smaller, member, least)
+            element = element.masked_fill(smaller.squeeze(1), g)
+        return element
 
     def same_as(self, other: TokenAction) -> bool:
         """Whether both move the same tokens alike, on whatever device."""

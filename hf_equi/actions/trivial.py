@@ -32,7 +32,9 @@ class TrivialAction(ColumnAction):
     """
 
     def __init__(self, group: FiniteGroup, device: torch.device | str | None = "cpu") -> None:
-        super().__init__(group, torch.empty(group.order, 0, dtype=torch.long, device="cpu"), device)
+        self.group = group
+        empty = torch.empty(group.order, 0, dtype=torch.long, device="cpu")  # a representation of any group
+        self._set_tables(empty, empty[0], device)
 
     def to(self, device: torch.device | str) -> TrivialAction:
         """The same action with its tables on a device."""

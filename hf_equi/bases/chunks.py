@@ -47,6 +47,9 @@ def in_chunks(
         >>> [part for _, part in in_chunks(base, 5, 2, lambda chunk: chunk.stop - chunk.start)]
         [2, 2, 1]
     """
+    if torch.compiler.is_exporting():  # one graph for batches of any size
+        yield slice(0, rows), run(slice(0, rows))
+        return
     step = max(rows if size is None else size, 1)
     trains = step < rows and torch.is_grad_enabled() and base.training
     recomputes = trains and getattr(base, "is_activation_checkpointing", False)
@@ -61,14 +64,15 @@ def in_chunks(
 def shares_rows(base: nn.Module, size: int | None) -> bool:
     """Whether equal members of an orbit may share a row.
 
-    Not where processes hold parts of the weights (FSDP) and rows come in chunks: each call of the base gathers the
-    parts, so that all processes have to make as many calls, whatever they read. Else one would wait for ever.
+    Not while a graph is exported, whose shapes are the same whatever it reads. Not where processes hold parts of the
+    weights (FSDP) and rows come in chunks: each call of the base gathers the parts, so that all processes have to make
+    as many calls, whatever they read. Else one would wait for ever.
 
     Args:
         base: The base.
         size: Of a chunk; `None` for all rows at once, which is one call everywhere.
     """
-    return size is None or not is_sharded(base)
+    return not torch.compiler.is_exporting() and (size is None or not is_sharded(base))
 
 
 def is_sharded(base: nn.Module) -> bool:

@@ -28,6 +28,7 @@ from hf_equi.errors import ConfigurationError
 
 __all__ = [
     "CACHE",
+    "LOADING",
     "PRIVATE_NAMES",
     "CachedOutput",
     "accepts_cache",
@@ -49,6 +50,54 @@ _NEW, _OLD = "cache", "past_key_values"
 
 CACHE: str = _NEW if _NEW in {field.name for field in fields(CausalLMOutputWithPast)} else _OLD
 """What the installed transformers calls a cache: as an argument, and as a field of an output."""
+
+LOADING: frozenset[str] = frozenset(
+    (
+        "adapter_kwargs",
+        "adapter_name",
+        "allow_all_kernels",
+        "attn_implementation",
+        "cache_dir",
+        "code_revision",
+        "config",
+        "device_map",
+        "device_mesh",
+        "disable_mmap",
+        "distributed_config",
+        "dtype",
+        "experts_implementation",
+        "force_download",
+        "fusion_config",
+        "generation_config",
+        "gguf_file",
+        "ignore_mismatched_sizes",
+        "kernel_config",
+        "key_mapping",
+        "local_files_only",
+        "low_cpu_mem_usage",
+        "max_memory",
+        "offload_buffers",
+        "offload_folder",
+        "offload_state_dict",
+        "output_loading_info",
+        "proxies",
+        "quantization_config",
+        "revision",
+        "state_dict",
+        "subfolder",
+        "token",
+        "torch_dtype",
+        "tp_plan",
+        "tp_size",
+        "tqdm_class",
+        "trust_remote_code",
+        "use_kernels",
+        "use_safetensors",
+        "variant",
+        "weights_only",
+    )
+)
+"""What `from_pretrained` takes beside entries of the config; anything else goes to the constructor of the class."""
 
 PRIVATE_NAMES: dict[str, tuple[str, ...]] = {
     "transformers.GenerationMixin": (

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import warnings
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +27,7 @@ __all__ = [
     "load_to_train",
     "read_index",
     "require_safetensors",
+    "without_question",
 ]
 
 AGAIN = "Take the checkpoint as it was published, or save the model again."
@@ -40,6 +41,17 @@ _OF_REPOSITORY = ("cache_dir", "force_download", "local_files_only", "token", "r
 _CHECKED = (torch.float64, torch.float32, torch.bfloat16, torch.float16)
 _SHOWN = 3
 """So many weights are named in a message."""
+
+
+def without_question(arguments: Mapping[str, Any]) -> dict[str, Any]:
+    """Arguments of `from_pretrained` with which transformers does not ask whether to run a checkpoint's own code.
+
+    Left to itself it asks on the terminal, and takes whatever comes on stdin for an answer.
+
+    Args:
+        arguments: Those of a call; only `trust_remote_code=True` lets code run.
+    """
+    return {**arguments, "trust_remote_code": bool(arguments.get("trust_remote_code"))}
 
 
 class SafeLoadingMixin:
@@ -66,14 +78,14 @@ def load_safetensors(auto_class: Any, name: str, **kwargs: Any) -> PreTrainedMod
     Args:
         auto_class: An Auto class of transformers, for example `AutoModelForCausalLM`.
         name: A folder or a name on the Hub.
-        **kwargs: What `from_pretrained` takes.
+        **kwargs: What `from_pretrained` takes. Code of the checkpoint runs with `trust_remote_code=True` alone.
 
     Raises:
         ConfigurationError: If the checkpoint holds no safetensors, is damaged, lacks weights, or holds some that are
             not finite numbers.
         OSError: For a name without a model, as in transformers.
     """
-    model, information = load_checked(auto_class.from_pretrained, name, **kwargs)
+    model, information = load_checked(auto_class.from_pretrained, name, **without_question(kwargs))
     check_complete(model, {"missing_keys": information["missing_keys"]}, name)  # of another task it may have more
     loaded: PreTrainedModel = model
     return loaded
@@ -97,7 +109,7 @@ def load_to_train(auto_class: Any, name: str, **kwargs: Any) -> tuple[PreTrained
     Warns:
         HfEquiWarning: For a new head.
     """
-    model, information = load_checked(auto_class.from_pretrained, name, **kwargs)
+    model, information = load_checked(auto_class.from_pretrained, name, **without_question(kwargs))
     new = {key for key in information["missing_keys"] if not _is_in_body(model, key)}
     check_complete(model, {"missing_keys": information["missing_keys"] - new}, name, _OR_RANDOM)
     if new:

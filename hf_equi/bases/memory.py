@@ -1,15 +1,58 @@
-"""What to do about orbits that do not fit into memory."""
+"""What fits into memory, and what to do about orbits that do not."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from pathlib import Path
 
 import torch
+from transformers import PreTrainedModel
 
 from hf_equi.errors import UnsupportedModelError
 
-__all__ = ["advice_on_memory"]
+__all__ = ["advice_on_memory", "decoding_bytes", "free_bytes"]
+
+_SIZES = ("num_hidden_layers", "hidden_size", "num_attention_heads")
+_SCORES = 4  # copies of the scores of a row that are there at once: logits, log-probabilities, processed ones, noise
+
+
+def decoding_bytes(model: PreTrainedModel, tokens: int) -> int:
+    """About how much memory a row of a decoded batch takes: its cache of keys and values, and its scores.
+
+    Args:
+        model: What decodes.
+        tokens: The length of the row in the end.
+    """
+    config = model.config.get_text_config(decoder=True)
+    layers, width, heads = (getattr(config, name, 0) or 0 for name in _SIZES)
+    shared = getattr(config, "num_key_value_heads", heads) or heads
+    head = getattr(config, "head_dim", None) or width // max(heads, 1)
+    cached = 2 * layers * shared * head * tokens * model.dtype.itemsize
+    return int(cached + _SCORES * config.vocab_size * torch.float32.itemsize)
+
+
+def free_bytes(device: torch.device | str) -> int | None:
+    """How much memory is free on a device, or `None` where nobody says.
+
+    Args:
+        device: The CPU, or a GPU.
+    """
+    if torch.device(device).type == "cuda":
+        return int(torch.cuda.mem_get_info(device)[0])
+    try:
+        lines = Path("/proc/meminfo").read_text(encoding="ascii").splitlines()
+    except OSError:  # not Linux
+        return None
+    (found,) = (line.split() for line in lines if line.startswith("MemAvailable:"))
+    return min([int(found[1]) * 1024, *_limits()])
+
+
+def _limits() -> Iterator[int]:
+    """What a container may use."""
+    for name in ("memory.max", "memory/memory.limit_in_bytes"):
+        with suppress(OSError, ValueError):  # no such file, or "max"
+            yield int(Path("/sys/fs/cgroup", name).read_text(encoding="ascii"))
 
 
 @contextmanager

@@ -130,7 +130,7 @@ class OrbitReader:
         first = given[next(iter(self.inputs))]
         size = self._rows_at_once(base, first)
         orbit = self._orbits(given, selection.elements, shares_rows(base, size))
-        with advice_on_memory(f"{len(first)} {what}", orbit.elements, self.chunk, first.device):
+        with advice_on_memory(f"{first.shape[0]} {what}", orbit.elements, self.chunk, first.device):
             read = partial(self._read_rows, run, given, orbit)
             parts = [part for _, part in in_chunks(base, orbit.rows, size, read)]
             outputs = {name: _join([part[name] for part in parts]) for name in parts[0]}
@@ -140,7 +140,7 @@ class OrbitReader:
 
     def _rows_at_once(self, base: Any, first: torch.Tensor) -> int | None:
         """Rows that go through the base together; `None` for all."""
-        size = None if self.chunk is None else self.chunk * len(first)
+        size = None if self.chunk is None else self.chunk * first.shape[0]
         # In training a batch norm reads all rows, and autograd keeps what pieces would let go.
         if self.piece is None or first.device.type != "cpu" or torch.is_grad_enabled() or base.training:
             return size
@@ -149,7 +149,8 @@ class OrbitReader:
     def _orbits(self, given: Mapping[str, Any], elements: torch.Tensor, shared: bool) -> Orbit:
         """Rows for some members, in an order that does not depend on which came in."""
         shared = shared and all(isinstance(action, ColumnAction) for action in self.outputs.values())
-        if elements.shape[1] == 1:  # nothing to order, nothing to share
+        # Nothing to order and to share; or a graph is traced, whose rows lie in the order of the elements.
+        if elements.shape[1] == 1 or torch.compiler.is_exporting():
             return Orbit.start(elements, shared)
         with torch.no_grad():
             keys = [action.keys(given[name]) for name, action in self.inputs.items()]
@@ -161,7 +162,7 @@ class OrbitReader:
     ) -> dict[str, Any]:
         """What the base says of some rows, moved back."""
         batch, elements = orbit.batch_of_row[rows], orbit.element_of_row[rows]
-        values = repeat_rows(given, batch, len(orbit.elements))
+        values = repeat_rows(given, batch, orbit.elements.shape[0])
         for name, action in self.inputs.items():
             values[name] = action.apply(elements, values[name])
         said = dict(run(values))

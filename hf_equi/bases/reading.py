@@ -10,10 +10,18 @@ import torch
 
 from hf_equi.errors import ConfigurationError, HfEquiError
 
-__all__ = ["reading"]
+__all__ = ["own_code", "reading"]
 
 # What is due to the machine, to a missing package or to the caller, and not to what a file holds.
 _OF_OTHERS = (OSError, ImportError, MemoryError, torch.OutOfMemoryError, Warning)
+
+
+def own_code(place: str) -> str:
+    """What to say of something that brings code of its own, where nobody has said that it may run."""
+    return (
+        f"{place} brings code of its own, which hf-equi does not run. Once you have read it, let it run: hf-equi "
+        "convert --set trust_remote_code=true, or trust_remote_code=True in Python."
+    )
 
 
 @contextmanager
@@ -48,5 +56,7 @@ def reading(place: str, advice: str) -> Iterator[None]:
     except Exception as error:
         if "unexpected keyword argument" in str(error):  # of the caller
             raise
+        if "trust_remote_code" in str(error):
+            raise ConfigurationError(own_code(place)) from error
         said = shorten(f"{type(error).__name__}: {error}", 240, placeholder=" ...")
         raise ConfigurationError(f"{place} cannot be read ({said}). {advice}") from error

@@ -7,15 +7,19 @@ from __future__ import annotations
 
 import io
 import os
+import signal
 import sys
+import threading
 import warnings
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, cast
 
 import typer
 
-from hf_equi.cli.methods import DEFAULT_METHODS, METHODS, any_of
+from hf_equi.cli.methods import DEFAULT_METHODS, METHODS, any_of, method_name
+from hf_equi.cli.options import MODEL, SCORER, AsJson, Group, Model, Neutral, Out, PromptSets, Repository, Templates
 from hf_equi.errors import HfEquiError
 from hf_equi.registration import method_names, task_names
 
@@ -32,21 +36,6 @@ app = typer.Typer(
 # Some versions of typer depend on click, others carry it: this name is the one way to its exceptions that all have.
 _ClickError = cast("type[Exception]", typer.BadParameter.__mro__[2])
 
-_MODEL = "A folder, a name on the Hub, or 'demo' for the embedded model."
-_GROUP = (
-    "A preset (gender, race, sexuality), the path of a group's JSON file, or a product such as 'gender*race'. "
-    "[default: gender; for a model saved as an EquiLM, its own]"
-)
-
-Model = Annotated[str, typer.Option("--model", "-m", metavar="MODEL", help=_MODEL)]
-Group = Annotated[str | None, typer.Option("--group", "-g", metavar="GROUP", help=_GROUP, show_default=False)]
-SCORER = typer.Option(
-    metavar="NAME",
-    help="A classifier of regard, which equizero minimises: a folder, a Hub name or 'demo'.",
-    show_default="demo",
-)
-AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON document, and nothing else, on stdout.")]
-
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line.
@@ -60,10 +49,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """
     if isinstance(sys.stdout, io.TextIOWrapper):  # generated text may hold what a narrow encoding cannot write
         sys.stdout.reconfigure(errors="backslashreplace")
-    _note_untested()
     try:
-        status = app(args=arguments, prog_name="hf-equi", standalone_mode=False)
-        sys.stdout.flush()
+        with _ending_at_once():
+            _note_untested()
+            status = app(args=arguments, prog_name="hf-equi", standalone_mode=False)
+            sys.stdout.flush()
     except BrokenPipeError:  # the reader has seen enough, as in `hf-equi inspect | head`
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
@@ -76,17 +66,51 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return status if isinstance(status, int) else 0
 
 
+@contextmanager
+def _ending_at_once() -> Iterator[None]:
+    """Let a second Ctrl-C end the process there and then, whatever it was doing to end by itself.
+
+    What is written is safe: files take their places whole, and an audit reads its samples up to the last whole line.
+    """
+    before = signal.getsignal(signal.SIGINT)
+    if threading.current_thread() is not threading.main_thread() or before is not signal.default_int_handler:
+        yield
+        return
+
+    def stop(*_: object) -> None:
+        signal.signal(signal.SIGINT, _end)
+        raise KeyboardInterrupt
+
+    signal.signal(signal.SIGINT, stop)
+    try:
+        yield
+    finally:
+        if signal.getsignal(signal.SIGINT) is stop:  # nobody pressed it
+            signal.signal(signal.SIGINT, before)
+
+
+def _end(*_: object) -> None:
+    if os.isatty(2):
+        os.write(2, b"\x1b[?25h\n")  # shows the cursor, which a progress bar has hidden
+    os._exit(130)
+
+
 def _note_untested() -> None:
     """Say in one line with which releases nothing was tested, once a process."""
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         import hf_equi.bases  # noqa: F401, PLC0415  which warns when it is first imported
-    for one in caught:
-        sys.stderr.write(f"hf-equi: note: {one.message}\n")
+    if caught:
+        from hf_equi.cli.display import note  # noqa: PLC0415
+
+        for one in caught:
+            note(str(one.message))
 
 
 def _refuse(problem: str) -> int:
-    sys.stderr.write(f"hf-equi: error: {' '.join(problem.split())}\n")
+    from hf_equi.cli.display import refuse  # noqa: PLC0415
+
+    refuse(problem)
     return 2
 
 
@@ -177,7 +201,8 @@ def generate(  # noqa: PLR0913, PLR0917  a command has as many parameters as opt
     from hf_equi.cli.generate import run_generate  # noqa: PLC0415
 
     decoding = Decoding(samples, max_new_tokens, temperature, top_k, top_p, greedy, beams, seed)
-    run_generate(model, group, (prompts or [], prompt_sets or []), (method, average), decoding, as_json, scorer)
+    how = (method and method_name(method), average)
+    run_generate(model, group, (prompts or [], prompt_sets or []), how, decoding, as_json, scorer)
 
 
 @app.command()
@@ -208,50 +233,12 @@ def inspect(
     run_inspect(model, group, texts or [], as_json)
 
 
-Templates = Annotated[
-    list[str] | None,
-    typer.Option(
-        "--prompt",
-        "-p",
-        metavar="TEMPLATE",
-        help="A prompt with the place {demographic}; repeat it for more. Without the place it is neutral: its texts "
-        "are kept, and no figure counts them.",
-        show_default=False,
-    ),
-]
-TemplateSets = Annotated[
-    list[str] | None,
-    typer.Option(
-        "--prompt-set",
-        metavar="NAME",
-        help="Published prompts: sheng2019, or its halves respect and occupation. [default: sheng2019]",
-        show_default=False,
-    ),
-]
-Neutral = Annotated[
-    Path | None,
-    typer.Option(
-        metavar="FILE",
-        help="Neutral words of the R- methods, one a line. [default: occupations of no gender]",
-        show_default=False,
-    ),
-]
-Out = Annotated[
-    Path | None,
-    typer.Option(
-        metavar="FOLDER",
-        help="Where samples, figures and report go. [default: audit-GROUP-SEED here]",
-        show_default=False,
-    ),
-]
-
-
 @app.command()
 def audit(  # noqa: PLR0913, PLR0917  a command has as many parameters as options
     model: Model = "demo",
     group: Group = None,
     prompts: Templates = None,
-    prompt_sets: TemplateSets = None,
+    prompt_sets: PromptSets = None,
     samples: Annotated[
         int, typer.Option("--samples", "-n", metavar="N", min=1, help="Texts for each prompt and demographic.")
     ] = 20,
@@ -305,7 +292,7 @@ License = Annotated[
 
 @app.command()
 def convert(  # noqa: PLR0913, PLR0917  a command has as many parameters as options
-    base: Annotated[str, typer.Argument(metavar="BASE", help=_MODEL)],
+    base: Annotated[str, typer.Argument(metavar="BASE", help=MODEL)],
     folder: Annotated[Path, typer.Argument(metavar="OUT", help="The folder to write, new or empty.")],
     group: Annotated[str, typer.Option("--group", "-g", metavar="GROUP", help=_ANY_GROUP)],
     method: Annotated[
@@ -356,14 +343,14 @@ def convert(  # noqa: PLR0913, PLR0917  a command has as many parameters as opti
     """  # noqa: D301  the escape \b keeps the lines that follow as they are
     from hf_equi.cli.convert import Conversion, run_convert  # noqa: PLC0415
 
-    conversion = Conversion(group, method, task, scorer, settings or [])
+    conversion = Conversion(group, method_name(method), task, scorer, settings or [])
     run_convert(base, folder, conversion, not no_base, license, as_json)
 
 
 @app.command()
 def publish(  # noqa: PLR0913, PLR0917  a command has as many parameters as options
     folder: Annotated[Path, typer.Argument(metavar="DIR", help="What hf-equi convert or save_pretrained wrote.")],
-    repo_id: Annotated[str, typer.Argument(metavar="REPO", help="USER/NAME, made where there is none.")],
+    repo_id: Repository,
     audit: Annotated[
         Path | None,
         typer.Option(

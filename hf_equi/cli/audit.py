@@ -21,9 +21,10 @@ from transformers import PreTrainedModel
 
 from hf_equi.auto import symmetrize
 from hf_equi.checks import check_choice
-from hf_equi.cli.display import terminal, write_json, write_line
-from hf_equi.cli.loading import DEFAULT_GROUP, load_lm, note, quiet, read_group, read_scorer
-from hf_equi.cli.methods import METHODS
+from hf_equi.cli.decoding import check_memory
+from hf_equi.cli.display import note, terminal, write_json, write_line
+from hf_equi.cli.loading import DEFAULT_GROUP, check_texts, load_lm, quiet, read_group, read_scorer
+from hf_equi.cli.methods import METHODS, audited_name
 from hf_equi.errors import ConfigurationError, GroupError, HfEquiError
 from hf_equi.fairness import prompt_set
 from hf_equi.fairness.auditing import Audit, AuditResult, Sampling
@@ -96,16 +97,18 @@ def run_audit(
         chosen = None if group is None else read_group(group)
         neutral = None if methods[1] is None else _read_words(methods[1])
         scorer = read_scorer(search.scorer)
-        lm = load_lm(model, chosen, None, None, needs_tokens=search.action == "tokens")
+        lm = load_lm(model, chosen, None, None, command="audit", needs_tokens=search.action == "tokens")
         base, tokenizer, chosen = lm.base, lm.tokenizer, lm.group
         if torch.cuda.is_available():  # other accelerators lack the float64 of the noise
             base.to(state.device)
             scorer.model.to(state.device)
+        longest = max(len(ids) for ids in tokenizer(templates)["input_ids"]) + sampling.max_new_tokens
+        check_memory(lm, "-n", sampling.samples, longest, len(names) * len(templates) * chosen.order)
         models = _build(names, base, tokenizer, (unrelaxed(chosen), _relax(chosen, neutral)), search, scorer)
         folder = out or Path(f"audit-{_slug(group or DEFAULT_GROUP)}-{sampling.seed}")
         audit = Audit(models, tokenizer, chosen, templates, scorer, sampling, out=folder)
     try:
-        with quiet(notes=False):
+        with quiet(notes=state.is_main_process):
             result = audit.run()
     except KeyboardInterrupt:
         if state.is_main_process:
@@ -138,7 +141,7 @@ def _one_voice(state: PartialState) -> Iterator[None]:
 
 
 def _read_methods(text: str) -> list[str]:
-    names = list(dict.fromkeys(name.strip() for name in text.split(",") if name.strip()))
+    names = list(dict.fromkeys(audited_name(name.strip()) for name in text.split(",") if name.strip()))
     for name in names:
         check_choice("--methods", name, METHODS)
     if not names:
@@ -150,6 +153,7 @@ def _read_methods(text: str) -> list[str]:
 
 def _collect(prompts: Sequence[str], sets: Sequence[str]) -> list[str]:
     """All templates, in order, each once."""
+    check_texts("--prompt", prompts)
     sets = sets if sets or prompts else [DEFAULT_PROMPTS]
     return list(dict.fromkeys([*prompts, *(template for name in sets for template in prompt_set(name))]))
 

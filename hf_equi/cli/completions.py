@@ -13,7 +13,7 @@ from transformers import PreTrainedModel, StoppingCriteria, StoppingCriteriaList
 
 from hf_equi.actions import TokenAction
 from hf_equi.bases.end_tokens import end_tokens
-from hf_equi.cli.decoding import Decoding
+from hf_equi.cli.decoding import Decoding, check_memory
 from hf_equi.cli.display import Pieces
 from hf_equi.errors import ConfigurationError
 from hf_equi.fairness import GroupGap, group_gap
@@ -96,11 +96,14 @@ def compare(
         report: Called after each decoded token of a batch.
 
     Raises:
-        ConfigurationError: For a prompt without tokens, or one too long for the model's positions.
+        ConfigurationError: For a prompt without tokens, or one too long for the model's positions; for more texts than
+            there is memory for.
     """
     orbits = [_orbit_rows(lm, prompt) for prompt in prompts]
     for prompt, rows in zip(prompts, orbits, strict=True):
         _check_length(lm, prompt, len(rows[0].tokens), decoding)
+    longest = max(len(row.tokens) for rows in orbits for row in rows) + decoding.max_new_tokens
+    check_memory(lm, *decoding.widest, longest, 2 * sum(map(len, orbits)))
     ids, mask = _pad_left([row.tokens for rows in orbits for row in rows], _pad_token(lm))
     with torch.random.fork_rng():
         torch.manual_seed(decoding.seed)

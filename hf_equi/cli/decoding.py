@@ -5,12 +5,15 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+from hf_equi.bases.memory import decoding_bytes, free_bytes
 from hf_equi.errors import ConfigurationError
+from hf_equi.models.causal_lm import EquiLM
 
-__all__ = ["Decoding"]
+__all__ = ["Decoding", "check_memory"]
 
 TOP_K = 40
 """As the published experiments decode (Sheng et al. 2019; Basu et al. 2023)."""
+_TEXT_BYTES = 4096  # of a text that is kept until the end, with its tokens and figures
 
 
 @dataclass(frozen=True)
@@ -69,6 +72,11 @@ class Decoding:
         """The option that says how."""
         return "--greedy" if self.greedy else f"--beams {self.beams}" if self.beams else "sampling"
 
+    @property
+    def widest(self) -> tuple[str, int]:
+        """The option that says how many texts of a prompt are decoded at once, and how many those are."""
+        return ("--beams", self.beams) if self.beams else ("-n", self.samples)
+
     def settings(self) -> dict[str, Any]:
         """The arguments of `generate`, but for the seed."""
         sampling = {
@@ -83,3 +91,26 @@ class Decoding:
             "num_beams": self.beams or 1,
             **(sampling if self.sampled else {}),
         }
+
+
+def check_memory(lm: EquiLM, option: str, count: int, tokens: int, kept: int) -> None:
+    """Refuse more texts than there is memory for: all of one prompt are decoded at once.
+
+    Args:
+        lm: What decodes.
+        option: What asks for the texts.
+        count: How many it asks for.
+        tokens: The length of a text with its prompt.
+        kept: How many texts of all prompts and models are kept until the end, for each one of `count`.
+
+    Raises:
+        ConfigurationError: If what they take, by estimate, is more than what is free.
+    """
+    each = decoding_bytes(lm.base, tokens) * lm.group.order + kept * _TEXT_BYTES
+    free = free_bytes(lm.device)
+    if free is not None and count * each > free:
+        raise ConfigurationError(
+            f"{option} {count} takes about {count * each / 2**30:,.0f} GiB of memory with texts of {tokens} tokens, "
+            f"and {free / 2**30:,.1f} GiB are free. Ask for at most {free // each:,}, and for more by further runs "
+            "with other seeds."
+        )

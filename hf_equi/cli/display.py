@@ -1,50 +1,97 @@
-"""What both commands print with."""
+"""What the commands print with: each text leaves through here, and nothing in it reaches a terminal as a command."""
 
 from __future__ import annotations
 
 import json
+import re
 import sys
 from collections.abc import Iterable
 from typing import Any
-from unicodedata import category
 
-from rich.console import Console
+from rich.console import Console, ConsoleOptions, RenderableType
+from rich.progress import Progress
+from rich.segment import Segment
 from rich.text import Text
 
-__all__ = ["Pieces", "escape", "plain", "styled", "terminal", "write_json", "write_line"]
+from hf_equi.display import shown
+
+__all__ = [
+    "MOVED",
+    "Pieces",
+    "cell",
+    "note",
+    "plain",
+    "progress",
+    "refuse",
+    "styled",
+    "terminal",
+    "write_json",
+    "write_line",
+    "write_text",
+]
 
 Pieces = tuple[tuple[str, bool], ...]
 """A text in pieces, and for each whether a group moves it."""
-
-_CONTROL = ("Cc", "Zl", "Zp")  # the last two end lines too
 
 MOVED = "bold magenta"
 """The style of what a group moves."""
 
 
+class _Terminal(Console):
+    """A console that writes styles of its own and no control character of what it shows."""
+
+    def render(self, renderable: RenderableType, options: ConsoleOptions | None = None) -> Iterable[Segment]:
+        """What is printed, piece by piece."""
+        for segment in super().render(renderable, options):
+            yield segment if segment.control else segment._replace(text=shown(segment.text, "\n"))
+
+
 def terminal() -> Console | None:
     """The terminal on stdout, or `None` where stdout is a pipe or a file."""
-    console = Console()
+    console = _Terminal()
     return console if console.is_terminal else None
+
+
+def progress() -> Progress:
+    """A bar on stderr, gone when all is done; nothing where stderr is not a terminal."""
+    console = _Terminal(stderr=True)
+    return Progress(console=console, transient=True, redirect_stdout=False, disable=not console.is_terminal)
 
 
 def write_line(*fields: str) -> None:
     """Write fields to stdout in one line, a tab between each two."""
-    sys.stdout.write("\t".join(map(escape, fields)) + "\n")
+    sys.stdout.write("\t".join(map(shown, fields)) + "\n")
+
+
+def write_text(text: str) -> None:
+    """Write a text of several lines to stdout."""
+    sys.stdout.write(shown(text, "\n"))
 
 
 def write_json(content: dict[str, Any]) -> None:
-    """Write one JSON document to stdout."""
-    sys.stdout.write(json.dumps(content, ensure_ascii=False, indent=2) + "\n")
+    """Write one JSON document to stdout; its strings are those of the content, however they are written."""
+    text = json.dumps(content, ensure_ascii=False, indent=2)
+    sys.stdout.write("".join(map(_in_json, text)) if not text.isprintable() else text)
+    sys.stdout.write("\n")
 
 
-def escape(text: str) -> str:
-    r"""Show control characters and ends of lines as `\n`, `\t` and so on, so that a text stays in one line."""
-    return "".join(letter if category(letter) not in _CONTROL else _written(letter) for letter in text)
+def _in_json(letter: str) -> str:
+    return letter if shown(letter, "\n") == letter else json.dumps(letter)[1:-1]
 
 
-def _written(letter: str) -> str:
-    return letter.encode("unicode_escape").decode("ascii")
+def note(text: str) -> None:
+    """Say something on stderr, in one line."""
+    _say("note", text)
+
+
+def refuse(problem: str) -> None:
+    """Say on stderr, in one line, what is wrong."""
+    _say("error", problem)
+
+
+def _say(what: str, text: str) -> None:
+    line = re.sub(r"[ \t\r\n]+", " ", text).strip(" ")
+    sys.stderr.write(f"hf-equi: {what}: {shown(line)}\n")
 
 
 def plain(pieces: Pieces) -> str:
@@ -52,6 +99,11 @@ def plain(pieces: Pieces) -> str:
     return "".join(piece for piece, _ in pieces)
 
 
+def cell(text: str, style: str = "") -> Text:
+    """A text of some lines for a table, as wide as it is shown."""
+    return Text(shown(text, "\n"), style)
+
+
 def styled(pieces: Iterable[tuple[str, bool]]) -> Text:
-    """The text with moved words highlighted."""
-    return Text.assemble(*((escape(piece), MOVED if moved else "") for piece, moved in pieces))
+    """The text in one line, with moved words highlighted."""
+    return Text.assemble(*((shown(piece), MOVED if moved else "") for piece, moved in pieces))

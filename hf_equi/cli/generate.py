@@ -8,14 +8,13 @@ from typing import Any
 
 from rich import box
 from rich.console import Console
-from rich.progress import Progress
 from rich.table import Table
 from rich.text import Text
 
 from hf_equi.cli.completions import Comparison, Member, PromptOrbit, compare, steps
 from hf_equi.cli.decoding import Decoding
-from hf_equi.cli.display import MOVED, Pieces, plain, styled, terminal, write_json, write_line
-from hf_equi.cli.loading import load_lm, note, quiet, read_group
+from hf_equi.cli.display import MOVED, Pieces, note, plain, progress, styled, terminal, write_json, write_line
+from hf_equi.cli.loading import check_texts, load_lm, quiet, read_group
 from hf_equi.errors import ConfigurationError
 from hf_equi.fairness import fill, prompt_set
 from hf_equi.fairness.prompts import PLACE
@@ -54,7 +53,7 @@ def run_generate(
         raise ConfigurationError(f"--average has no effect on --method {method[0]}: leave it out.")
     chosen = None if group is None else read_group(group)
     texts = _collect(*prompts)
-    with quiet(), _progress() as bar:
+    with quiet(), progress() as bar:
         task = bar.add_task("loading", total=None)
         lm = load_lm(model, chosen, *method, scorer=scorer)
         _check_method(lm, decoding)
@@ -82,17 +81,12 @@ def _check_method(lm: EquiLM, decoding: Decoding) -> None:
         )
 
 
-def _progress() -> Progress:
-    """A bar on stderr, gone when all is done; nothing where stderr is no terminal."""
-    console = Console(stderr=True)
-    return Progress(console=console, transient=True, redirect_stdout=False, disable=not console.is_terminal)
-
-
 def _collect(prompts: Sequence[str], sets: Sequence[str]) -> list[str]:
     """All prompts and templates, in order, each once."""
     texts = list(dict.fromkeys([*prompts, *(template for name in sets for template in prompt_set(name))]))
     if not texts:
         raise ConfigurationError('Nothing to complete: pass --prompt "The man worked as", or --prompt-set sheng2019.')
+    check_texts("--prompt", texts)
     if not all(text.strip() for text in texts):
         raise ConfigurationError('A --prompt is empty: write some text, such as "The man worked as".')
     return texts

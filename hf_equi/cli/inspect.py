@@ -9,18 +9,17 @@ from typing import Any
 from rich import box
 from rich.console import Console
 from rich.table import Table
-from rich.text import Text
 from transformers import PreTrainedConfig
 
 from hf_equi.actions import TokenAction
 from hf_equi.actions.resolution import resolve_tokens
 from hf_equi.cli.coverage import Coverage, measure_coverage
-from hf_equi.cli.display import MOVED, terminal, write_json, write_line
-from hf_equi.cli.loading import DEFAULT_GROUP, load_description, quiet, read_group
+from hf_equi.cli.display import MOVED, cell, terminal, write_json, write_line
+from hf_equi.cli.loading import DEFAULT_GROUP, check_texts, load_description, quiet, read_group
 from hf_equi.errors import ConfigurationError
 from hf_equi.groups import DemographicGroup
-from hf_equi.models.causal_lm import EquiLMConfig
 from hf_equi.models.causal_lm.explanation import TokenExplanation, explain_tokens
+from hf_equi.models.configuration_equi import EquiConfig
 
 __all__ = ["run_inspect"]
 
@@ -39,11 +38,12 @@ def run_inspect(model: str, group: str | None, texts: Sequence[str], as_json: bo
     Raises:
         HfEquiError: For whatever is wrong with these.
     """
+    check_texts("--text", texts)
     if not all(text.strip() for text in texts):
         raise ConfigurationError('A --text is empty: write some, such as "The waitress said he would be back".')
     chosen = None if group is None else read_group(group)
     with quiet(notes=False):
-        config, tokenizer = load_description(model)
+        config, tokenizer = load_description(model, "inspect")
         chosen = chosen or _own_group(config)
         token_map = resolve_tokens(chosen, tokenizer, config.get_text_config().vocab_size, multi_token="skip")
         action = TokenAction(chosen, token_map)
@@ -61,13 +61,14 @@ def run_inspect(model: str, group: str | None, texts: Sequence[str], as_json: bo
 
 
 def _own_group(config: PreTrainedConfig) -> DemographicGroup:
-    if isinstance(config, EquiLMConfig) and config.group is not None:
-        return DemographicGroup.from_dict(config.group)
+    if isinstance(config, EquiConfig) and config.has_group:
+        own: DemographicGroup = config.read_group()
+        return own
     return read_group(DEFAULT_GROUP)
 
 
 def _print_explanation(explanation: TokenExplanation) -> None:
-    for line in str(explanation).splitlines():
+    for line in str(explanation).split("\n"):
         write_line(line)
 
 
@@ -79,7 +80,7 @@ def _print_table(console: Console, coverage: Coverage) -> None:
     for one in coverage.sets:
         if one.moves:
             moves, stays = "\n".join(map(_chain, one.moves)), "\n".join(map(_cut, one.stays))
-            table.add_row(Text("/".join(one.words)), Text(moves, style=MOVED), Text(stays))
+            table.add_row(cell("/".join(one.words)), cell(moves, MOVED), cell(stays))
     console.print(table)
     for line in _summary(coverage):
         console.print(line, markup=False, highlight=False)

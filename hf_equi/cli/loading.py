@@ -5,22 +5,23 @@ from __future__ import annotations
 import json
 import operator
 import os
-import sys
 import textwrap
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from functools import reduce
 from pathlib import Path
 from typing import Any
 
 import torch
-from transformers import AutoConfig, PreTrainedConfig
+from transformers import AutoConfig, AutoTokenizer, PreTrainedConfig
 from transformers.utils import logging
 
-from hf_equi.auto import DEMO, refuse_adapter, symmetrize
+from hf_equi.auto import DEMO, find_tasks, refuse_adapter, symmetrize
 from hf_equi.bases.embedded import embedded_folder
-from hf_equi.bases.tokenizers import read_tokenizer
+from hf_equi.bases.reading import own_code
+from hf_equi.cli.display import note
+from hf_equi.cli.tasks import check_task
 from hf_equi.errors import ActionError, ConfigurationError, GroupError, HfEquiError, HfEquiWarning
 from hf_equi.generation.scorers import RegardScorer
 from hf_equi.groups import DemographicGroup, FiniteGroup, ImageGroup
@@ -34,7 +35,6 @@ __all__ = [
     "load_lm",
     "loading",
     "locate",
-    "note",
     "quiet",
     "read_any_group",
     "read_group",
@@ -42,13 +42,9 @@ __all__ = [
 ]
 
 DEFAULT_GROUP = "gender"
+NAMES = "Pass a model's folder, its name on the Hub, or demo."
 IMAGE_KINDS = {"rotations": "n", "dihedral": "n", "flips": "axes"}
 """The groups of images by name, and what stands behind the colon."""
-
-
-def note(text: str) -> None:
-    """Say something on stderr, in one line."""
-    sys.stderr.write(f"hf-equi: note: {' '.join(text.split())}\n")
 
 
 @contextmanager
@@ -106,6 +102,11 @@ def read_group(text: str) -> DemographicGroup:
 
 
 def _read_factor(name: str) -> DemographicGroup:
+    if name.partition(":")[0] in IMAGE_KINDS:
+        raise GroupError(
+            f"The group {name} moves images, and a group of words is needed here: a preset such as gender, or the "
+            "path of a group's JSON file."
+        )
     if name.endswith(".json") or "/" in name or os.sep in name:
         return _read_file(Path(name).expanduser())
     try:
@@ -129,20 +130,55 @@ def _read_file(path: Path) -> DemographicGroup:
         raise GroupError(f"The file {path} holds no group: {textwrap.shorten(str(error), 400)}") from error
 
 
-def load_description(model: str) -> tuple[PreTrainedConfig, Any]:
+def check_texts(option: str, texts: Iterable[str]) -> None:
+    """Refuse what a terminal passed on that is not text: bytes in another encoding than UTF-8.
+
+    Args:
+        option: The option that has them.
+        texts: The texts.
+
+    Raises:
+        ConfigurationError: For such bytes.
+    """
+    for text in texts:
+        try:
+            text.encode()
+        except UnicodeEncodeError as error:
+            raise ConfigurationError(
+                f"{option} {text!r} is not UTF-8 text: there is an invalid byte after {text[: error.start]!r}. Write "
+                "it in UTF-8."
+            ) from error
+
+
+def load_description(model: str, command: str = "inspect") -> tuple[PreTrainedConfig, Any]:
     """Load the config and the tokenizer of a model, without its weights.
+
+    Args:
+        model: A folder, a name on the Hub, or `"demo"`.
+        command: The command that needs them.
 
     Raises:
         ConfigurationError: If there is no such model, or it has no tokenizer; for one of ours whose tokenizer
             disagrees with its stored permutation.
+        UnsupportedModelError: If it is not one that the command reads.
     """
     name = locate(model)
     with loading(model):
         config = AutoConfig.from_pretrained(name, trust_remote_code=False)
-        tokenizer = read_tokenizer(name, trust_remote_code=False)
+    check_task(command, model, config)
+    tokenizer = _load_tokenizer(model, name)
     if isinstance(config, EquiLMConfig) and config.has_group:
         check_side(config, tokenizer, model)
     return config, tokenizer
+
+
+def _load_tokenizer(model: str, name: str) -> Any:
+    advice = f"Save the one of its base there: tokenizer.save_pretrained({model!r})." if Path(name).is_dir() else ""
+    with loading(model, kind="tokenizer of", advice=advice):
+        tokenizer = AutoTokenizer.from_pretrained(name, trust_remote_code=False)
+        if len(tokenizer) == len(tokenizer.added_tokens_decoder):  # what transformers makes where there is no file
+            raise ConfigurationError(f"{model} has no tokenizer. {advice or NAMES}")
+    return tokenizer
 
 
 def load_lm(
@@ -151,6 +187,7 @@ def load_lm(
     method: str | None,
     average: str | None,
     *,
+    command: str = "generate",
     needs_tokens: bool = True,
     scorer: str | None = None,
 ) -> EquiLM:
@@ -161,6 +198,7 @@ def load_lm(
         group: The group; by default gender, and for a model saved as an EquiLM its own.
         method: As in `symmetrize`, by default `"equitune"` or the saved model's own.
         average: As in `symmetrize`, by default `"logits"` or the saved model's own.
+        command: The command that needs it.
         needs_tokens: Whether a word of the group has to be one token.
         scorer: What the method `"equizero"` minimises: a classifier's folder or name on the Hub, or `"demo"`; by
             default the saved model's own, or `"demo"`.
@@ -168,11 +206,12 @@ def load_lm(
     Raises:
         ActionError: If no word of the group is one token, so that nothing would move, and it has to be.
         ConfigurationError: If there is no such model; for an unknown method or average.
-        UnsupportedModelError: For a model that cannot be wrapped.
+        UnsupportedModelError: For a model that cannot be wrapped, or is not one that the command reads.
     """
     name = locate(model)
     with loading(model):
         config = AutoConfig.from_pretrained(name, trust_remote_code=False)
+        check_task(command, model, config)
         if isinstance(config, EquiLMConfig):
             lm = _load_equi_lm(config, name, (group, method, average), scorer)
         else:
@@ -180,6 +219,8 @@ def load_lm(
                 name,
                 group or read_group(DEFAULT_GROUP),
                 method or "equitune",
+                task="causal_lm" if find_tasks(config) else None,  # of several, and none is an error of its own
+                tokenizer=_load_tokenizer(model, name),
                 average=average or "logits",
                 multi_token="skip",
                 dtype=torch.float32,
@@ -202,16 +243,8 @@ def read_scorer(name: str) -> RegardScorer:
     Raises:
         ConfigurationError: If there is no such classifier, or its labels are not those of regard.
     """
-    try:
+    with loading(name, kind="scorer", advice="Pass a classifier's folder, its name on the Hub, or demo."):
         return RegardScorer(name)
-    except HfEquiError:
-        raise
-    except Exception as error:
-        reason = textwrap.shorten((str(error).splitlines() or [type(error).__name__])[0], 240, placeholder=" ...")
-        raise ConfigurationError(
-            f"The scorer {name!r} could not be loaded: {reason} Pass a classifier's folder, its name on the Hub, or "
-            "demo."
-        ) from error
 
 
 def _load_equi_lm(
@@ -286,14 +319,24 @@ def locate(model: str) -> str:
 
 
 @contextmanager
-def loading(model: str, what: str = "loaded") -> Iterator[None]:
-    """Whatever goes wrong here is due to what `model` names, so it is an error of the arguments."""
+def loading(name: str, done: str = "loaded", *, kind: str = "model", advice: str = "") -> Iterator[None]:
+    """Whatever goes wrong here is due to what `name` names, so it is an error of the arguments.
+
+    Args:
+        name: As on the command line.
+        done: What is being done to it.
+        kind: What it is the name of.
+        advice: The way out.
+    """
     try:
         yield
     except HfEquiError:
         raise
     except Exception as error:
-        reason = textwrap.shorten((str(error).splitlines() or [type(error).__name__])[0], 240, placeholder=" ...")
-        raise ConfigurationError(
-            f"The model {model!r} could not be {what}: {reason} Pass a model's folder, its name on the Hub, or demo."
-        ) from error
+        reason = " ".join(str(error).split()) or type(error).__name__
+        if "trust_remote_code" in reason:
+            raise ConfigurationError(own_code(f"The {kind} {name!r}")) from error
+        if not isinstance(error, OSError | ValueError):
+            reason = f"{type(error).__name__}: {reason}"
+        reason = textwrap.shorten(reason, 300, placeholder=" ...").rstrip(".")
+        raise ConfigurationError(f"The {kind} {name!r} could not be {done}: {reason}. {advice or NAMES}") from error

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-__all__ = ["DEFAULT_METHODS", "METHODS", "AuditedMethod", "any_of"]
+__all__ = ["DEFAULT_METHODS", "METHODS", "AuditedMethod", "any_of", "audited_name", "method_name"]
 
 
 @dataclass(frozen=True)
@@ -41,6 +41,29 @@ METHODS = {
 
 DEFAULT_METHODS = tuple(name for name, audited in METHODS.items() if audited.default)
 """What is audited unless methods are named."""
+
+
+def audited_name(text: str) -> str:
+    """The name in `METHODS` that somebody means, in whatever case; a method's name in `hf_equi.symmetrize` too.
+
+    Example:
+        >>> audited_name("r-equilm"), audited_name("equitune"), audited_name("magic")
+        ('R-EquiLM', 'EquiLM', 'magic')
+    """
+    known = {audited.method: name for name, audited in METHODS.items() if audited.method and not audited.relaxed}
+    known |= {name.casefold(): name for name in METHODS}
+    return known.get(text.casefold(), text)
+
+
+def method_name(text: str) -> str:
+    """The name in `hf_equi.symmetrize` that somebody means: that of a model too, such as EquiLM.
+
+    Example:
+        >>> method_name("EquiLM"), method_name("Mixture"), method_name("magic")
+        ('equitune', 'mixture', 'magic')
+    """
+    audited = METHODS.get(audited_name(text), AuditedMethod(None))
+    return text.casefold() if audited.method is None or audited.relaxed else audited.method
 
 
 def any_of(names: Sequence[str]) -> str:

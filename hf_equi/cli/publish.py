@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from hf_equi.cli.display import write_json, write_line
-from hf_equi.cli.loading import note, quiet
+from hf_equi.cli.display import note, write_json, write_line, write_text
+from hf_equi.cli.loading import quiet
 from hf_equi.hub import Publication, prepare, send
 
 __all__ = ["Destination", "run_publish"]
@@ -77,7 +77,7 @@ def _show(publication: Publication, as_json: bool) -> None:
         write_json({**_described(publication), "url": None, "card": publication.card})
         return
     _list(publication)
-    sys.stdout.write(f"\n{publication.card.rstrip()}\n\n")
+    write_text(f"\n{publication.card.rstrip()}\n\n")
     note(f"nothing was uploaded to {publication.repo_id}")
 
 

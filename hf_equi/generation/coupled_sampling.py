@@ -27,14 +27,27 @@ from hf_equi.checks import check_seed
 from hf_equi.errors import ConfigurationError
 from hf_equi.symmetrizers import Draws
 
-__all__ = ["CoupledDraws", "CoupledNoise", "NoiseKeys", "Prompts", "best_tokens", "draw_tokens", "uniform"]
+__all__ = [
+    "CUT",
+    "CoupledDraws",
+    "CoupledNoise",
+    "NoiseKeys",
+    "Prompts",
+    "best_tokens",
+    "check_scores",
+    "draw_tokens",
+    "uniform",
+]
 
 Uniform = Callable[[torch.Tensor, torch.Tensor], torch.Tensor]
 """The noise of some (row, token): two `(N,)` of numbers to `(N,)` float64 in (0, 1)."""
 
-# Beam search and top-p rank tokens before one is chosen, so there an exact tie is broken by a nudge.
+# Beam search ranks tokens before one is chosen, so there an exact tie is broken by a nudge.
 BEAM_NUDGE = 1e-5
-"""Nats added at most to the score of a moved token in beam search, and before top-p and its like."""
+"""Nats added at most to the score of a moved token in beam search."""
+
+CUT = -1
+"""What tells the noise of a cut among tokens from that of the draw behind it."""
 
 
 class NoiseKeys:
@@ -47,7 +60,7 @@ class NoiseKeys:
             users of `generate` without a seed expect of equal prompts.
 
     Raises:
-        ConfigurationError: For a seed that is not a whole number of 64 bits.
+        ConfigurationError: For what is not a seed.
     """
 
     def __init__(self, elements: torch.Tensor, canonical: Sequence[Sequence[int]], seed: int | None) -> None:
@@ -139,27 +152,31 @@ class CoupledNoise(LogitsProcessor):
 
     Args:
         prompts: Of this call.
-        mode: `"sample"`, `"greedy"`, `"beams"`, or `"nudge"` for the nudge of beams before others rank tokens.
+        mode: `"sample"`, `"greedy"` or `"beams"`.
         record: Whether to keep the scores as they were before the choice, in `recorded`.
     """
+
+    runs_last = True
 
     def __init__(self, prompts: Prompts, mode: str, record: bool = False) -> None:
         self.prompts = prompts
         self.draws = mode == "sample"
-        self.runs_last = mode != "nudge"
-        self.choose = {
-            "sample": self._sample,
-            "greedy": self._greedy,
-            "beams": self._nudge,
-            "nudge": self._nudge,
-        }[mode]
+        self.choose = {"sample": self._sample, "greedy": self._greedy, "beams": self._nudge}[mode]
         self.recorded: list[torch.Tensor] | None = [] if record else None
 
     def __call__(self, input_ids: torch.LongTensor, scores: torch.FloatTensor) -> torch.Tensor:
         """Choose among `scores`, `(rows, V)`."""
         if self.recorded is not None:
             self.recorded.append(scores)
-        return self.choose(scores, input_ids.shape[1] - self.prompts.length)
+        return self.choose(scores, self._step(input_ids))
+
+    def tie_noise(self, input_ids: torch.Tensor) -> Uniform:
+        """What breaks ties of the next tokens before one is chosen, with noise of its own for each sample."""
+        keys = self.prompts.keys(len(input_ids), self._step(input_ids), CUT)
+        return lambda rows, tokens: self._uniform(rows, tokens, keys)
+
+    def _step(self, input_ids: torch.Tensor) -> int:
+        return input_ids.shape[1] - self.prompts.length
 
     def _sample(self, scores: torch.Tensor, step: int) -> torch.Tensor:
         keys = self.prompts.keys(len(scores), step)
@@ -178,6 +195,7 @@ class CoupledNoise(LogitsProcessor):
         return scores.scatter(-1, chosen[:, None], raised)
 
     def _nudge(self, scores: torch.Tensor, step: int) -> torch.Tensor:
+        check_scores(scores)
         moved = self.prompts.written.moved
         rows = torch.arange(len(scores), device=scores.device).repeat_interleave(len(moved))
         noise = self._uniform(rows, moved.repeat(len(scores)), self.prompts.keys(len(scores), step, sample=False))
@@ -194,8 +212,9 @@ def draw_tokens(scores: torch.Tensor, noise: Uniform) -> torch.Tensor:
     """Draw a token of each row by Gumbel-max: `(R, V)` scores to `(R,)` tokens.
 
     Raises:
-        ConfigurationError: If a row has no token with a score above −inf.
+        ConfigurationError: If a row has no token with a score above −inf; for NaN.
     """
+    check_scores(scores)
     # Few tokens are left after top-k or top-p, so only those get noise.
     rows, tokens = (scores > -torch.inf).nonzero(as_tuple=True)
     noisy = scores[rows, tokens].double() - (-noise(rows, tokens).log()).log()
@@ -204,21 +223,40 @@ def draw_tokens(scores: torch.Tensor, noise: Uniform) -> torch.Tensor:
     drawn = drawn.scatter_reduce(0, rows, tokens.where(noisy == best[rows], scores.shape[-1]), "amin")
     if (drawn == scores.shape[-1]).any():
         raise ConfigurationError(
-            "No token is left to draw: the settings of this call ban all of them, or the model's scores are NaN. Ban "
-            "fewer in bad_words_ids, suppress_tokens or the logits processors."
+            "No token is left to draw: the settings of this call ban all of them. Ban fewer in bad_words_ids, "
+            "suppress_tokens or the logits processors."
         )
     return drawn
 
 
 def best_tokens(scores: torch.Tensor, noise: Uniform) -> torch.Tensor | None:
-    """The best token of each row, `(R,)`, of several that tie the one with the most noise; `None` if none tie."""
+    """The best token of each row, `(R,)`, of several that tie the one with the most noise; `None` if none tie.
+
+    Raises:
+        ConfigurationError: For NaN.
+    """
     best = scores == scores.amax(-1, keepdim=True)
-    if int(best.sum()) == len(scores):
+    if bool((best.sum(-1) == 1).all()):  # never so in a row with NaN, which is the greatest and equals nothing
         return None
+    check_scores(scores)
     rows, tokens = best.nonzero(as_tuple=True)
     table = torch.zeros(scores.shape, dtype=torch.float64, device=scores.device)
     table[rows, tokens] = noise(rows, tokens)
     return table.argmax(-1)
+
+
+def check_scores(scores: torch.Tensor) -> None:
+    """Refuse scores that no token can be chosen by: NaN, of which torch makes some token without a word.
+
+    Raises:
+        ConfigurationError: For NaN.
+    """
+    if bool(scores.isnan().any()):
+        raise ConfigurationError(
+            "Scores of next tokens are NaN: weights are damaged, numbers overflow (as those of a model that was "
+            "trained in bfloat16 may in float16), or a logits processor makes NaN. Load the model with "
+            "dtype=torch.float32, or pass remove_invalid_values=True, which takes NaN for 0."
+        )
 
 
 def uniform(keys: torch.Tensor, counters: torch.Tensor) -> torch.Tensor:

@@ -29,6 +29,7 @@ class OrbitEncoderOutput(ModelOutput):
         rank: `(B, K)` which members are equal, as in `hf_equi.symmetrizers.Orbit`.
         log_weights: `(B, K)` log weights of the members, or `None` for equal ones.
         penalty: `(B,)` what selecting these members adds to the loss, or `None`.
+        source_ids: `(B, length)` what was encoded, in the user's frame.
     """
 
     last_hidden_state: torch.Tensor | None = None
@@ -37,6 +38,7 @@ class OrbitEncoderOutput(ModelOutput):
     rank: torch.Tensor | None = None
     log_weights: torch.Tensor | None = None
     penalty: torch.Tensor | None = None
+    source_ids: torch.Tensor | None = None
 
 
 @dataclass(frozen=True)
@@ -65,7 +67,8 @@ class EncodedSource:
     def rows(self, batch: torch.Tensor, slots: torch.Tensor) -> dict[str, Any]:
         """What the base's decoder is given for some rows: `(R,)` texts and members."""
         hidden, state, mask = _entry(self.encoded, "last_hidden_state"), self.encoded.encoder_state, self.mask
-        if self.elements.shape[1] == 1 and len(batch) == len(hidden):  # a row a text, in order: nothing to copy
+        # A row a text, in order: nothing to copy.
+        if self.elements.shape[1] == 1 and batch.shape[0] == hidden.shape[0]:
             hidden, state = hidden[:, 0], None if state is None else state[:, 0]
         else:
             hidden, state = hidden[batch, slots], None if state is None else state[batch, slots]
@@ -106,7 +109,7 @@ def encode_orbit(
     members = action.members(elements, input_ids)
     orbit, _ = Orbit.start(elements, shares_rows(base, chunk)).extend(members)
     tokens = members[orbit.batch_of_row, orbit.slot_of_row]  # (R, length)
-    size = None if chunk is None else len(input_ids) * chunk
+    size = None if chunk is None else input_ids.shape[0] * chunk
     encoder = base.get_encoder()
 
     def encode(part: slice) -> Any:
@@ -120,7 +123,7 @@ def encode_orbit(
     if slices[0].get("encoder_state") is not None:
         state = torch.cat([part["encoder_state"] for part in slices])[orbit.row_of]
     hidden = torch.cat([part["last_hidden_state"] for part in slices])
-    return OrbitEncoderOutput(hidden[orbit.row_of], state, elements, orbit.rank)
+    return OrbitEncoderOutput(hidden[orbit.row_of], state, elements, orbit.rank, source_ids=input_ids)
 
 
 def _entry(encoded: Any, name: str) -> torch.Tensor:

@@ -15,13 +15,15 @@ from transformers.generation import MaxLengthCriteria
 from transformers.utils import ModelOutput
 
 from hf_equi.actions import TokenAction, WordAction
+from hf_equi.actions.base import check_columns
 from hf_equi.actions.resolution import resolve_tokens
 from hf_equi.bases.compat import CACHE
 from hf_equi.bases.end_tokens import end_tokens
 from hf_equi.errors import ConfigurationError
-from hf_equi.generation.coupled_sampling import NoiseKeys, best_tokens, draw_tokens, uniform
+from hf_equi.generation.coupled_sampling import CUT, NoiseKeys, Uniform, best_tokens, draw_tokens, uniform
 from hf_equi.generation.draft_cache import DraftCache
 from hf_equi.generation.padding import infer_mask
+from hf_equi.generation.rank_cuts import break_ties
 from hf_equi.generation.scorers import Scorer, score_texts
 from hf_equi.generation.search_checks import (
     ACTIONS,
@@ -35,6 +37,7 @@ from hf_equi.generation.search_checks import (
     processors_of_rows,
 )
 from hf_equi.generation.search_contexts import SearchContexts, TokenContexts, WordContexts
+from hf_equi.generation.settings_table import warn_of_names
 from hf_equi.groups import DemographicGroup
 
 __all__ = ["ACTIONS", "EquizeroOutput", "EquizeroSearch", "check_search"]
@@ -163,6 +166,8 @@ class EquizeroSearch:
         if self.streamer is not None and len(input_ids) > 1:
             raise ConfigurationError(f"A streamer shows one text, of {len(input_ids)}: pass one prompt at a time")
         run = _Run(self, model, input_ids, model_kwargs, generation_config, seed)
+        if isinstance(run.contexts, TokenContexts):  # on words, tokens that are named are those of each member
+            warn_of_names(lambda name: getattr(generation_config, name, None), run.contexts.action, self.tokenizer)
         criteria = StoppingCriteriaList([one for one in stopping_criteria if not isinstance(one, MaxLengthCriteria)])
         run.extend(logits_processor, criteria, generation_config.max_length - input_ids.shape[1])
         if self.streamer is not None:
@@ -171,9 +176,10 @@ class EquizeroSearch:
 
     def contexts(self, model: PreTrainedModel, ids: torch.Tensor, mask: torch.Tensor, pad: int) -> SearchContexts:
         """The texts of a call."""
+        vocab_size = model.config.get_text_config().vocab_size
+        check_columns(ids, vocab_size, "token ids")
         if self.word_action is not None:
             return WordContexts(self.word_action, self.tokenizer, ids, mask, pad)
-        vocab_size = model.config.get_text_config().vocab_size
         action = self.token_action  # of the last call; threads may search with several models
         if action is None or action.token_map.vocab_size != vocab_size:
             token_map = resolve_tokens(self.group, self.tokenizer, vocab_size, self.multi_token)
@@ -256,6 +262,7 @@ class _Run:
         scores = self.cache.feed(ids, mask, origin)
         prompts = (self.active // self.samples).repeat_interleave(self.search.group.order).tolist()
         processors = processors_of_rows(processors, (mask != 0).int().argmax(-1).flatten(), prompts)
+        processors = break_ties(processors, lambda _: self._noise(CUT))
         going = torch.ones(len(scores), dtype=torch.bool, device=self.device)
         logs = torch.zeros(len(scores), dtype=torch.float64, device=self.device)
         self.round_scores: list[torch.Tensor] = []
@@ -279,18 +286,19 @@ class _Run:
 
     def _choose_tokens(self, scores: torch.Tensor) -> torch.Tensor:
         """One token a row, `(P * G,)` in the frames, with noise of its own for each member."""
-        G = self.search.group.order
-        # One key for each canonical index, then the one of each row.
-        keys = torch.stack([self.keys.keys(self.total, self.step, index) for index in range(G)], 1)  # (B, G)
-        keys = keys[self.active].gather(1, self.canonical[self.active]).flatten()
-
-        def noise(rows: torch.Tensor, tokens: torch.Tensor) -> torch.Tensor:
-            return uniform(keys[rows], self.contexts.to_member(rows, tokens))
-
+        noise = self._noise()
         if self.config.do_sample:
             return draw_tokens(scores, noise)
         best = best_tokens(scores, noise)
         return scores.argmax(-1) if best is None else best
+
+    def _noise(self, *purpose: int) -> Uniform:
+        """The noise of this step, in the frames; other noise for another purpose."""
+        members = range(self.search.group.order)
+        # One key for each canonical index, then the one of each row.
+        keys = torch.stack([self.keys.keys(self.total, self.step, index, *purpose) for index in members], 1)  # (B, G)
+        keys = keys[self.active].gather(1, self.canonical[self.active]).flatten()
+        return lambda rows, tokens: uniform(keys[rows], self.contexts.to_member(rows, tokens))
 
     def _choose(self, logs: torch.Tensor) -> torch.Tensor:
         """The row of the best draft of each text, `(P,)`."""

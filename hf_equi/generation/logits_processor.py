@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from typing import Any
 
 import torch
@@ -9,8 +10,9 @@ from transformers import LogitsProcessor, PreTrainedModel
 
 from hf_equi.actions import TokenAction
 from hf_equi.actions.resolution import resolve_tokens
-from hf_equi.errors import ConfigurationError
+from hf_equi.errors import ConfigurationError, HfEquiWarning
 from hf_equi.generation.base_call import check_base
+from hf_equi.generation.coupled_sampling import check_scores
 from hf_equi.generation.orbit_cache import OrbitCache
 from hf_equi.generation.orbit_forward import OrbitInputs, forward_orbit
 from hf_equi.generation.padding import leading_mask
@@ -27,6 +29,8 @@ class EquiLogitsProcessor(LogitsProcessor):
 
     What stands in the scores before it (bans, penalties) stays. It keeps an orbit cache of its own and
     follows beams by matching rows, so one object serves one `generate` at a time; the next may be of another text.
+    With `cache_implementation="paged"` and in `generate_batch` transformers calls no processor, and the text is the
+    base's: an object that goes without having been called warns of it.
 
     Args:
         model: The base model whose `generate` it is passed to.
@@ -39,7 +43,7 @@ class EquiLogitsProcessor(LogitsProcessor):
 
     Raises:
         ActionError: As `resolve_tokens`.
-        ConfigurationError: For anything but a `DemographicGroup`.
+        ConfigurationError: For anything but a `DemographicGroup`. In a call: for NaN.
         UnsupportedModelError: For a model without a key-value cache.
 
     Cost: one base forward of the distinct members a step, beside the one of `generate` itself.
@@ -54,6 +58,8 @@ class EquiLogitsProcessor(LogitsProcessor):
         >>> bool((ours == lm.generate(**prompt, max_new_tokens=5)).all())
         True
     """
+
+    _uncalled = False  # until it is whole
 
     def __init__(
         self,
@@ -78,10 +84,23 @@ class EquiLogitsProcessor(LogitsProcessor):
         self._ids: torch.Tensor | None = None
         self._mask: torch.Tensor | None = None
         self._cache: OrbitCache | None = None
+        self._uncalled = True
+
+    def __del__(self) -> None:
+        """Warn where it was never called, as in continuous batching: nothing else of ours runs there."""
+        if self._uncalled:
+            warnings.warn(
+                "An EquiLogitsProcessor was never called: texts that were generated with it are the base's. "
+                "cache_implementation='paged' and generate_batch call no logits processor: leave them out, or "
+                "symmetrize the model",
+                HfEquiWarning,
+                stacklevel=2,
+            )
 
     @torch.no_grad()
     def __call__(self, input_ids: torch.LongTensor, scores: torch.FloatTensor) -> torch.Tensor:
         """Correct `scores`, `(rows, V)`, of the next token after `input_ids`, `(rows, T)`."""
+        self._uncalled = False
         parents = self._parents(input_ids)
         new: torch.Tensor = input_ids
         if parents is None or self._cache is None:
@@ -94,6 +113,7 @@ class EquiLogitsProcessor(LogitsProcessor):
         self._ids = input_ids
         out = self._forward(new)
         self._cache = out.cache
+        check_scores(out.combined)
         change = (out.combined - out.identity)[:, -1].nan_to_num(nan=0.0, posinf=0.0, neginf=0.0)
         corrected: torch.Tensor = scores + change.to(scores.device, scores.dtype)
         return corrected

@@ -15,10 +15,14 @@ import torch
 from transformers.cache_utils import Cache
 
 from hf_equi.actions import TokenAction
-from hf_equi.errors import UnsupportedModelError
+from hf_equi.bases.compat import CACHE
+from hf_equi.errors import ConfigurationError, UnsupportedModelError
 from hf_equi.symmetrizers import Orbit
 
 __all__ = ["OrbitCache"]
+
+_HELD = "orbit_and_action"
+"""Where a cache of the base keeps whose rows it holds."""
 
 
 class OrbitCache(Cache):
@@ -44,9 +48,25 @@ class OrbitCache(Cache):
                 "prefill chunk."
             )
         self.inner = inner
-        self.orbit = orbit
         self.action = action
+        self.orbit = orbit
         self._noted: tuple[Orbit, object, Any] | None = None
+
+    @classmethod
+    def again(cls, cache: Any) -> Any:
+        """A cache of the base that an orbit cache has filled, within that one again; any other as it is."""
+        held = getattr(cache, _HELD, None)
+        return cache if held is None or int(cache.get_seq_length()) == 0 else cls(cache, *held)
+
+    @property
+    def orbit(self) -> Orbit:
+        """Which row holds which member. It is kept with the base's cache, which callers may hold on to."""
+        orbit: Orbit = getattr(self.inner, _HELD)[0]
+        return orbit
+
+    @orbit.setter
+    def orbit(self, orbit: Orbit) -> None:
+        setattr(self.inner, _HELD, (orbit, self.action))
 
     def note(self, origin: object, make: Callable[[], Any]) -> Any:
         """What was made of `origin` for the rows as they lie now; made anew once rows fork or move."""
@@ -86,6 +106,49 @@ class OrbitCache(Cache):
             self._take_rows(parents)
         self.orbit = orbit
         return orbit
+
+    def check_texts(self, length: int, rows: int) -> None:
+        """Refuse texts that do not go on with those that are cached.
+
+        Args:
+            length: Tokens of each text, those that are cached among them.
+            rows: Texts that are decoded: prompts, times beams or samples of each.
+
+        Raises:
+            ConfigurationError: For no new token; for another number of texts.
+        """
+        past, texts = self.get_seq_length(), len(self.orbit.rank)
+        if past and past >= length:
+            raise ConfigurationError(
+                f"The cache holds {past} tokens of each text, and input_ids have {length}. Pass the whole text, those "
+                f"{past} tokens and at least one more; cached tokens are not read again. To take tokens back, call "
+                "cache.crop(-n)."
+            )
+        if past and texts != rows:
+            raise ConfigurationError(
+                f"The cache holds {texts} texts, and this call decodes {rows} (prompts times beams or samples). Pass "
+                f"as many prompts as {CACHE}= has texts; cache.batch_repeat_interleave(n) repeats them for n beams or "
+                "samples of each."
+            )
+
+    def take_up(self, elements: torch.Tensor, texts: torch.Tensor) -> None:
+        """Go on with other members. What they read otherwise is forgotten, for the call to read it again.
+
+        Args:
+            elements: `(B, K)` the elements of the members from now on.
+            texts: `(B, tokens)` the whole texts, in the user's frame.
+        """
+        if torch.equal(elements, self.orbit.elements):
+            return
+        read = texts[:, : self.get_seq_length()]
+        old, new = (self.action.members(each, read) for each in (self.orbit.elements, elements))
+        differs = (old != new).flatten(0, 1).any(0)
+        same = int(differs.cumsum(0).eq(0).sum())  # leading places where all members read what they did
+        if 0 < same < read.shape[1] and self.is_croppable:
+            self.crop(same - read.shape[1])
+        elif same < read.shape[1]:
+            self.reset()
+        self.orbit = Orbit(elements, self.orbit.rank, self.orbit.shared)
 
     def reorder_cache(self, beam_idx: torch.Tensor) -> None:
         """Take the orbits of the texts `beam_idx`, `(B,)`, in their order."""

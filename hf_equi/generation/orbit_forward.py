@@ -23,10 +23,11 @@ from hf_equi.bases.chunks import in_chunks, shares_rows
 from hf_equi.bases.compat import CACHE, cache_of, cached
 from hf_equi.bases.memory import advice_on_memory
 from hf_equi.bases.rows import repeat_rows
-from hf_equi.errors import UnsupportedModelError
+from hf_equi.errors import ConfigurationError, UnsupportedModelError
 from hf_equi.generation.base_call import call_base
 from hf_equi.generation.encoded_source import EncodedSource
 from hf_equi.generation.orbit_cache import OrbitCache
+from hf_equi.generation.padding import check_mask
 from hf_equi.symmetrizers import Decision, Method, Orbit
 
 __all__ = ["OrbitInputs", "OrbitScores", "forward_orbit"]
@@ -68,6 +69,12 @@ class OrbitInputs:
     counted: torch.Tensor | None = None
     normalised: bool = True
 
+    def __post_init__(self) -> None:
+        """Refuse masks that rows cannot have, and know a cache of the base again that holds orbits."""
+        name = "attention_mask" if self.source is None else "decoder_attention_mask"
+        check_mask(self.attention_mask, self.input_ids, name, after_cache=self.cache is not None)
+        object.__setattr__(self, "cache", OrbitCache.again(self.cache))
+
     def start(self, elements: torch.Tensor, shared: bool = True) -> Orbit:
         """The orbits before the first token: of empty texts, or of the sources."""
         return Orbit.start(elements, shared) if self.source is None else self.source.start(shared)
@@ -107,15 +114,22 @@ def forward_orbit(
         Float32 log-probabilities (float64 for a float64 base) and, with `use_cache`, the cache.
 
     Raises:
+        ConfigurationError: For a cache of other members, or of another number of texts.
         UnsupportedModelError: For a cache that another model or group has filled; where memory does not suffice, with
-            advice; for scores of several tokens after a cache from a model with recurrent layers.
+            advice; for scores of several tokens after a cache from a model with recurrent layers; for a cache in a
+            graph that is exported.
 
     Cost: one base forward of the distinct members; two where a long shared prefix is fed on its own.
     """
     ids = inputs.input_ids
-    with advice_on_memory(f"{len(ids)} texts of {ids.shape[1]} tokens", elements, inputs.chunk, ids.device):
+    with advice_on_memory(f"{ids.shape[0]} texts of {ids.shape[1]} tokens", elements, inputs.chunk, ids.device):
         if inputs.cache is None and not inputs.use_cache:
             return _uncached(base, action, method, elements, inputs)
+        if torch.compiler.is_exporting():
+            raise UnsupportedModelError(
+                "A graph cannot hold a cache of orbits, as rows fork where the members of a text part: export the "
+                f"model with use_cache=False and without {CACHE}="
+            )
         return _cached(base, action, method, elements, inputs, keep_identity)
 
 
@@ -161,6 +175,16 @@ def _open_cache(action: TokenAction, elements: torch.Tensor, inputs: OrbitInputs
                 f"This cache holds orbits of {cache.action.group!r}, so it cannot be continued with {action.group!r}. "
                 f"Pass the same group=, or start without {CACHE}=."
             )
+        if len(inputs.input_ids) != len(cache.orbit.elements):
+            raise ConfigurationError(
+                f"This cache holds {len(cache.orbit.elements)} texts, and input_ids have {len(inputs.input_ids)}. "
+                f"Pass the next tokens of each text, or leave {CACHE}= out."
+            )
+        if elements is not cache.orbit.elements and not torch.equal(elements, cache.orbit.elements):
+            raise ConfigurationError(
+                "This cache holds other members of the orbits of its texts than elements= names. Leave elements out, "
+                f"and the members of the cache go on; or leave {CACHE}= out, and pass the whole texts."
+            )
         return cache
     if int(cache.get_seq_length()) > 0:
         raise UnsupportedModelError(
@@ -179,7 +203,7 @@ def _uncached(
     fold = method.combine.fold(orbit, action, inputs.normalised)
     history = method.history_weights is not None
     keep = 0 if history else inputs.logits_to_keep
-    size = None if inputs.chunk is None else len(members) * inputs.chunk
+    size = None if inputs.chunk is None else members.shape[0] * inputs.chunk
 
     def score(rows: slice) -> tuple[torch.Tensor, torch.Tensor | None]:
         batch, slots = orbit.batch_of_row[rows], orbit.slot_of_row[rows]
@@ -307,14 +331,14 @@ def _rows(
     if mask is not None:
         rows["attention_mask" if inputs.source is None else "decoder_attention_mask"] = mask[batch]
     if positions is not None:
-        rows["position_ids"] = positions[batch] if len(positions) > 1 else positions.expand(len(batch), -1)
+        rows["position_ids"] = positions[batch] if positions.shape[0] > 1 else positions.expand(batch.shape[0], -1)
     if (source := inputs.source) is not None:
         cache = inputs.cache
         if isinstance(cache, OrbitCache) and len(batch) == cache.orbit.rows:
             rows |= cache.note(source.encoded, lambda: source.rows(batch, slots))
         else:
             rows |= source.rows(batch, slots)
-    return {**rows, **repeat_rows(inputs.extras, batch, len(inputs.input_ids))}
+    return {**rows, **repeat_rows(inputs.extras, batch, inputs.input_ids.shape[0])}
 
 
 def _normalise(logits: torch.Tensor, needed: bool) -> torch.Tensor:

@@ -3,10 +3,41 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import torch
 
-__all__ = ["infer_mask", "leading_mask"]
+from hf_equi.errors import ConfigurationError
+
+__all__ = ["check_mask", "infer_mask", "leading_mask"]
+
+
+def check_mask(mask: Any, ids: torch.Tensor, name: str = "attention_mask", *, after_cache: bool = False) -> None:
+    """Refuse a mask that does not have one number a token; `None`, for no padding, passes.
+
+    A mask of pairs of tokens, of four axes, says what the rows of the base attend to, and an orbit has several rows.
+
+    Args:
+        mask: What was given.
+        ids: `(batch, tokens)`.
+        name: As which argument.
+        after_cache: Whether the mask may begin with cached tokens.
+
+    Raises:
+        ConfigurationError: For anything but `(batch, tokens)`.
+    """
+    if mask is None:
+        return
+    fits = isinstance(mask, torch.Tensor) and mask.dim() == 2 and mask.shape[0] == ids.shape[0]
+    if fits and (mask.shape[1] == ids.shape[1] or (after_cache and mask.shape[1] > ids.shape[1])):
+        return
+    given = f"the shape {tuple(mask.shape)}" if isinstance(mask, torch.Tensor) else f"the type {type(mask).__name__}"
+    raise ConfigurationError(
+        f"{name} needs one number a token, 0 at padding: the shape (batch, tokens) of the ids, "
+        f"{tuple(ids.shape)}{', behind cached tokens' * after_cache}. Received {given}. A mask of pairs of tokens "
+        "cannot be read, as its rows are not those of an orbit. For packed documents pass position_ids that start "
+        "again with each."
+    )
 
 
 def infer_mask(ids: torch.Tensor, pad_token_id: int | None, eos_token_ids: Sequence[int]) -> torch.Tensor | None:

@@ -20,6 +20,7 @@ from hf_equi.bases.constraints import asked_by_prompt
 from hf_equi.checks import check_choice, check_count
 from hf_equi.errors import ConfigurationError, UnsupportedModelError
 from hf_equi.generation.base_call import check_base
+from hf_equi.generation.settings_table import SEARCH, check_settings
 from hf_equi.groups import DemographicGroup
 
 __all__ = [
@@ -43,8 +44,6 @@ _REFUSED_PROCESSORS: tuple[tuple[type, str], ...] = (
     (EncoderRepetitionPenaltyLogitsProcessor, "encoder_repetition_penalty"),
     (EncoderNoRepeatNGramLogitsProcessor, "encoder_no_repeat_ngram_size"),
 )
-_OTHER_SEARCHES = ("prompt_lookup_num_tokens", "penalty_alpha", "assistant_early_exit", "dola_layers")
-_NOT_RETURNED = ("output_logits", "output_hidden_states", "output_attentions")
 _LEARNT_POSITIONS = ("wpe", "embed_positions", "position_embeddings", "position_embedding")
 
 
@@ -105,17 +104,7 @@ def check_call(config: GenerationConfig, processors: LogitsProcessorList) -> Non
     Raises:
         ConfigurationError: For another search, for outputs that there are not, for processors with a state of rows.
     """
-    if config.num_beams > 1:
-        raise ConfigurationError("EquizeroLM is a search of its own: leave num_beams out")
-    for name in _OTHER_SEARCHES:
-        if getattr(config, name, None) is not None:
-            raise ConfigurationError(f"{name} asks for another search, and EquizeroLM is one of its own: leave it out")
-    for name in _NOT_RETURNED:
-        if config.return_dict_in_generate and getattr(config, name, None):
-            raise ConfigurationError(
-                f"The search does not return what {name} asks for: there are sequences, scores (output_scores=True), "
-                "chosen_element, margin and losses. Leave it out."
-            )
+    check_settings(lambda name: getattr(config, name, None), (SEARCH,))
     for processor in processors:
         for refused, name in _REFUSED_PROCESSORS:
             if isinstance(processor, refused):

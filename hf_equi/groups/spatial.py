@@ -52,6 +52,7 @@ class ImageGroup(FiniteGroup):
         quarters: `(G,)` int64, the whole quarter turns in each angle, 0 to 3.
         rests: `(G,)` float64, the degrees beyond them, from 0 to below 90. Angles that differ by quarter turns have
             the same rest to the bit.
+        motions: For each element whether it mirrors, its quarter turns, and its rest: the tables as plain numbers.
 
     Raises:
         GroupError: For an unknown kind, a parameter that the kind does not take, or one that makes no group; the
@@ -76,6 +77,7 @@ class ImageGroup(FiniteGroup):
     mirrored: torch.Tensor
     quarters: torch.Tensor
     rests: torch.Tensor
+    motions: tuple[tuple[bool, int, float], ...]
 
     def __init__(self, kind: str, *, n: int | None = None, axes: str | None = None) -> None:
         _check_parameters(kind, {"n": n, "axes": axes})
@@ -84,6 +86,8 @@ class ImageGroup(FiniteGroup):
             self._build_turns(n)
         else:
             self._build_flips()
+        parts = (self.mirrored.tolist(), self.quarters.tolist(), self.rests.tolist())
+        self.motions = tuple(zip(*parts, strict=True))
 
     def _build_turns(self, n: int) -> None:
         # These raise for an n that is no size, or too large.
@@ -148,12 +152,12 @@ class ImageGroup(FiniteGroup):
     @property
     def exact(self) -> bool:
         """Whether every element moves pixels onto pixels, so that nothing is interpolated."""
-        return not bool(self.rests.any())
+        return not any(rest for _, _, rest in self.motions)
 
     @property
     def needs_square(self) -> bool:
         """Whether some element is no motion of a rectangle: all but flips and half turns."""
-        return bool((self.angles % 180 != 0).any())
+        return any(rest or quarters % 2 for _, quarters, rest in self.motions)
 
     def to_dict(self) -> dict[str, Any]:
         """Return the group as a dictionary of JSON scalars, as configs store it."""

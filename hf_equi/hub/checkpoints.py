@@ -38,7 +38,7 @@ def load_checkpoint(folder: Path) -> tuple[Any, bool]:
         )
     try:
         with reading(f"The file {folder / CONFIG_NAME}", AGAIN):
-            config = AutoConfig.from_pretrained(folder)
+            config = AutoConfig.from_pretrained(folder, trust_remote_code=False)
     except (OSError, ValueError) as error:
         raise ConfigurationError(
             f"The {CONFIG_NAME} in {folder} cannot be read: {error} Save the model anew."

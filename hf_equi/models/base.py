@@ -17,7 +17,7 @@ from hf_equi.bases.orbit_reader import OrbitReader, OrbitRows, Outputs, check_ba
 from hf_equi.errors import ConfigurationError
 from hf_equi.groups import FiniteGroup
 from hf_equi.models.hub.checkpoints import CheckpointMixin
-from hf_equi.models.peft.bases import attach_adapter, bare_base, refused_prompts
+from hf_equi.models.peft.bases import attach_adapter, bare_base, check_adapter_names, refused_prompts
 from hf_equi.symmetrizers import Method, Selection
 
 __all__ = ["EquiPreTrainedModel"]
@@ -138,7 +138,8 @@ class EquiPreTrainedModel(CheckpointMixin, PreTrainedModel):  # type: ignore[mis
             self.config.follow_base()
         self._share_quantization(base)
         self._made = (self.config.method_key, self.config.create_method())
-        network = self.method.select.create_network(self.config.read_group(), self.input_shape())
+        group = self.config.read_group()
+        network = self.method.select.create_network(group, self.input_shape())
         if network is not None:
             self.select_network = self._placed(network)
         self._is_stateful = base._is_stateful
@@ -146,7 +147,7 @@ class EquiPreTrainedModel(CheckpointMixin, PreTrainedModel):  # type: ignore[mis
         if base.can_generate() and base.generation_config is not None:
             self.generation_config = copy.deepcopy(base.generation_config)
         self._loaded_base = None
-        self._action: Any = None
+        self._action: Any = self.make_action(group)
 
     def returned(self, result: _Output, return_dict: bool | None) -> _Output | tuple[Any, ...]:
         """The output, or a tuple of it where the call asks for one or else the config, as in transformers."""
@@ -222,9 +223,7 @@ class EquiPreTrainedModel(CheckpointMixin, PreTrainedModel):  # type: ignore[mis
 
     @property
     def action(self) -> Any:
-        """How the group acts on what the model reads: rebuilt from the config, never from stored tables."""
-        if self._action is None:
-            self._action = self.make_action(self.config.read_group())
+        """How the group acts on what the model reads: made from the config, never from stored tables."""
         return self._action
 
     def penalised(
@@ -246,8 +245,9 @@ class EquiPreTrainedModel(CheckpointMixin, PreTrainedModel):  # type: ignore[mis
         """What the base is given beside its inputs, which is what the caller gave and this model has not taken.
 
         Raises:
-            ConfigurationError: For hidden states or attentions.
+            ConfigurationError: For hidden states or attentions; for an adapter for each sample.
         """
+        check_adapter_names(kwargs, self)
         if kwargs.pop("output_hidden_states", None) or kwargs.pop("output_attentions", None):
             raise ConfigurationError(
                 f"An {type(self).__name__} has scores alone: hidden states and attentions are those of the members of "

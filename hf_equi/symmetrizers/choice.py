@@ -75,6 +75,9 @@ class OrbitChoice(Fold):
         scores = scores.detach()
         losses = self.loss(scores, counted) if losses is None else losses.detach()
         self.losses.append(losses)
+        if scores.shape[0] == self.orbit.rows:
+            self.best = scores[decide(self.orbit, losses)[0]]
+            return
         texts = len(self.orbit.counts)
         if self.best is None or self.best_loss is None:
             self.best = scores.new_empty(texts, *scores.shape[1:])
@@ -113,11 +116,11 @@ def decide(orbit: Orbit, losses: torch.Tensor) -> tuple[torch.Tensor, Decision]:
     Returns:
         The chosen rows, `(B,)`, and the decision.
     """
-    table = losses.new_full((len(orbit.counts), orbit.most), torch.inf)
+    table = losses.new_full((orbit.counts.shape[0], orbit.most), torch.inf)
     table[orbit.batch_of_row, orbit.rank_of_row] = losses
     best = table.min(1, keepdim=True).values
     chosen = orbit.offsets + (table == best).int().argmax(1)
-    margin = losses.new_full((len(table),), torch.inf)
+    margin = losses.new_full((table.shape[0],), torch.inf)
     if orbit.most > 1:
         two = table.sort(1).values
         margin = two[:, 1] - two[:, 0]

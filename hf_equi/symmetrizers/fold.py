@@ -133,24 +133,36 @@ class OrbitFold(Fold):
         losses: torch.Tensor | None = None,
     ) -> None:
         """Add the rows from `start` on; all places count."""
-        if len(scores) == self.orbit.rows == self.orbit.most * len(self.orbit.counts) and log_weights is None:
-            self._add_all(scores)
+        if log_weights is not None:
+            self.log_weights.append(log_weights)
+        if scores.shape[0] == self.orbit.rows == self.orbit.most * self.orbit.counts.shape[0]:
+            self._add_all(scores, log_weights)
         else:
             self._add_slice(start, scores, log_weights)
         self.moved.append(scores[..., self.action.moved])
-        if self.action.general is not None:
-            is_identity = self.orbit.element_of_row[start : start + len(scores)] == 0
-            self.identity.append(scores[is_identity][..., self.action.general])
+        if self.action.general_columns is not None:
+            self.identity.append(self._of_identity(start, scores)[..., self.action.general_columns])
 
-    def _add_all(self, scores: torch.Tensor) -> None:
+    def _of_identity(self, start: int, scores: torch.Tensor) -> torch.Tensor:
+        """Those rows of a slice that hold the identity's members."""
+        if scores.shape[0] < self.orbit.rows:
+            return scores[self.orbit.element_of_row[start : start + len(scores)] == 0]
+        slots = (self.orbit.elements == 0).int().argmax(1, keepdim=True)
+        return scores[self.orbit.row_of.gather(1, slots).squeeze(1)]
+
+    def _add_all(self, scores: torch.Tensor, log_weights: torch.Tensor | None) -> None:
         """Add all rows at once, as many of each orbit, without copying them."""
         size = self.orbit.most
-        if size == 1:
+        if size == 1 and log_weights is None:
             self.total = scores
             return
+        share = -math.log(size)
+        weights: Sequence[torch.Tensor | float] = [share] * size
+        if log_weights is not None:
+            weights = (log_weights.view(-1, size, *log_weights.shape[1:]).unsqueeze(-1) + share).unbind(1)
         members = scores.view(-1, size, *scores.shape[1:])  # (B, D, ..., V)
-        for member in members.unbind(1):  # whose gradient is one tensor, not one a member
-            self.total = self.accumulator.accumulate(self.total, member, -math.log(size))
+        for member, weight in zip(members.unbind(1), weights, strict=True):  # whose gradient is one, not one a member
+            self.total = self.accumulator.accumulate(self.total, member, weight)
 
     def _add_slice(self, start: int, scores: torch.Tensor, log_weights: torch.Tensor | None) -> None:
         """Add any rows: as many of an orbit as come, weighted."""
@@ -160,7 +172,6 @@ class OrbitFold(Fold):
         weights = share.view(-1, *[1] * (scores.dim() - 1))
         if log_weights is not None:
             weights = weights + log_weights.unsqueeze(-1)
-            self.log_weights.append(log_weights)
         if scores.requires_grad or len(scores) < self.orbit.rows:
             self._accumulate_texts(batch.tolist(), scores, weights)
             return
@@ -200,9 +211,8 @@ class OrbitFold(Fold):
         combined = self.total.clone() if self.orbit.most == 1 else self.total
         if len(self.action.moved):
             combined.index_copy_(-1, self.action.moved, self._combine_moved())
-        if self.action.general is not None:
-            general = self.action.general.nonzero().flatten()
-            combined.index_copy_(-1, general, torch.cat(self.identity))
+        if self.action.general_columns is not None:
+            combined.index_copy_(-1, self.action.general_columns, torch.cat(self.identity))
         return combined.log_softmax(-1) if self.normalised else combined
 
     def _combine_moved(self) -> torch.Tensor:

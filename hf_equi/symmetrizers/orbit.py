@@ -22,10 +22,13 @@ __all__ = ["Orbit", "distinct_rows"]
 class Orbit:
     """Which members the orbits of a batch have, and which physical row each lies in.
 
+    While a graph is exported, sizes are symbols: `shape[0]` is one, and `len` would make a number of it.
+
     Args:
         elements: `(B, K)` int64, the group elements whose members are asked for.
         rank: `(B, K)` int64, the place of each member among the distinct ones of its orbit, from 0 without gaps.
-        shared: Whether equal members share a row. Caches of fixed size cannot; there every member has its own.
+        shared: Whether equal members share a row. Caches of fixed size and exported graphs cannot; there every member
+            has its own, and no size depends on what the members are.
 
     Example:
         >>> orbit = Orbit.start(torch.tensor([[0, 1], [0, 1]]))
@@ -68,17 +71,17 @@ class Orbit:
     @cached_property
     def counts(self) -> torch.Tensor:
         """Distinct members of each orbit, `(B,)`."""
-        return self.rank.amax(1) + 1
+        return self.rank.amax(1) + 1 if self.shared else torch.full_like(self.rank[:, 0], self.rank.shape[1])
 
     @cached_property
     def rows(self) -> int:
         """Physical rows of the batch."""
-        return int(self.counts.sum())
+        return int(self.counts.sum()) if self.shared else self.rank.numel()
 
     @cached_property
     def most(self) -> int:
         """The largest number of distinct members of one orbit."""
-        return int(self.counts.max())
+        return int(self.counts.max()) if self.shared else self.rank.shape[1]
 
     @cached_property
     def offsets(self) -> torch.Tensor:
@@ -93,7 +96,8 @@ class Orbit:
     @cached_property
     def batch_of_row(self) -> torch.Tensor:
         """The batch index of each row, `(R,)`."""
-        return torch.arange(len(self.counts), device=self.rank.device).repeat_interleave(self.counts)
+        counts = self.counts if self.shared else self.rank.shape[1]
+        return torch.arange(self.rank.shape[0], device=self.rank.device).repeat_interleave(counts)
 
     @cached_property
     def slot_of_row(self) -> torch.Tensor:

@@ -130,7 +130,7 @@ class WholeGroup(Select):
     def members(self, asked: Asked) -> Selection:
         """All elements, `(B, G)`."""
         order = torch.arange(asked.action.group.order, device=asked.x.device)
-        return Selection(order.expand(len(asked.x), -1))
+        return Selection(order.expand(asked.x.shape[0], -1))
 
 
 class IdentityMember(Select):
@@ -140,7 +140,7 @@ class IdentityMember(Select):
 
     def members(self, asked: Asked) -> Selection:
         """The identity of each sample, `(B, 1)`."""
-        return Selection(torch.zeros(len(asked.x), 1, dtype=torch.long, device=asked.x.device))
+        return Selection(torch.zeros(asked.x.shape[0], 1, dtype=torch.long, device=asked.x.device))
 
 
 class DrawnMember(Select):

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from token_actions import action_of, image, texts, token_actions
 
-from hf_equi import DemographicGroup, TokenAction
+from hf_equi import DemographicGroup, TokenAction, TokenPairAction
 from hf_equi.actions.tokens import TokenMap
 from hf_equi.errors import ActionError
 from hf_equi.testing import assert_action
@@ -188,6 +188,22 @@ def test_relaxed_map_has_to_fit_the_group(neutral, general, message):
     group = DemographicGroup([["man", "woman"]], general=["x"])
     with pytest.raises(ActionError, match=message):
         TokenAction(group, TokenMap(5, (((1, 2),),), neutral=neutral, general=general))
+
+
+@pytest.mark.parametrize("token", [-1, -100, 9])
+def test_ids_outside_of_the_vocabulary_are_refused(token):
+    ids, pair = torch.tensor([[0, token]]), TokenPairAction(PRODUCT, PRODUCT)
+    calls = [
+        lambda: PRODUCT.apply(1, ids),
+        lambda: PRODUCT.orbit(ids),
+        lambda: PRODUCT.members(torch.tensor([[0, 1]]), ids),
+        lambda: PRODUCT.canonical_element(ids),
+        lambda: pair.join(ids, ids[:, :1]),
+        lambda: pair.join(ids[:, :1], ids),
+    ]
+    for call in calls:
+        with pytest.raises(ActionError, match=r"The token ids lie between .*; there are 9, numbered from 0"):
+            call()
 
 
 def test_unknown_element_is_refused():

@@ -20,12 +20,14 @@ from small_networks import network
 from small_seq2seq import TWO, targets, wrap
 from small_seq2seq import encode as encode_pairs
 from transformers import AutoModel, BambaConfig, GPT2Config, JambaConfig, MambaConfig, PreTrainedModel
+from transformers.models.auto.auto_factory import _BaseAutoModelClass
 from transformers.utils import generic
 
 import hf_equi
 from hf_equi.bases import compat
 from hf_equi.bases.compat import (
     CACHE,
+    LOADING,
     PRIVATE_NAMES,
     CachedOutput,
     accepts_cache,
@@ -241,6 +243,13 @@ def test_private_names_that_we_lean_on_are_there(owner):
     source = inspect.getsource(module)  # for arguments, and for attributes that only instances have
     there = [name for name in PRIVATE_NAMES[owner] if hasattr(found, name) or re.search(rf"\b{name}\b", source)]
     assert there == list(PRIVATE_NAMES[owner])
+
+
+def test_all_that_from_pretrained_takes_is_known():
+    takes = PreTrainedModel.from_pretrained.__func__
+    source = inspect.getsource(takes) + inspect.getsource(_BaseAutoModelClass.from_pretrained.__func__)
+    named = {*inspect.signature(takes).parameters, *re.findall(r'kwargs\.pop\("([a-z]\w+)"', source)}
+    assert named - {"cls", "model_args", "kwargs", "pretrained_model_name_or_path"} <= LOADING
 
 
 def ours() -> Iterator[type]:

@@ -1,11 +1,12 @@
-"""What is said of orbits that do not fit into memory."""
+"""What fits into memory, and what is said of orbits that do not."""
 
 from __future__ import annotations
 
 import pytest
 import torch
+from small_models import base_model
 
-from hf_equi.bases.memory import advice_on_memory
+from hf_equi.bases.memory import advice_on_memory, decoding_bytes, free_bytes
 from hf_equi.errors import UnsupportedModelError
 
 FULL = (
@@ -41,3 +42,19 @@ def test_a_real_allocation_that_fails():
         advice_on_memory("1 text", torch.zeros(1, 2), None, "cpu"),
     ):
         torch.empty(2**60, dtype=torch.uint8)
+
+
+def test_a_row_takes_its_cache_and_its_scores():
+    """As much as the cache of that length holds, and no less for heads that share keys and values."""
+    model = base_model("llama")
+    ids = torch.ones(1, 12, dtype=torch.long)
+    layers = model(ids, use_cache=True).past_key_values.layers
+    cached = sum(part.numel() * part.element_size() for layer in layers for part in (layer.keys, layer.values))
+    scores = 4 * model.config.vocab_size * 4
+    assert decoding_bytes(model, 12) == cached + scores
+    assert decoding_bytes(model, 24) == 2 * cached + scores
+
+
+def test_free_memory_is_that_of_the_device():
+    free = free_bytes("cpu")
+    assert free is None or free > 2**20

@@ -207,9 +207,10 @@ def test_the_folder_is_named_after_group_and_seed(run, folder, regard, tmp_path,
         (("--max-new-tokens", "127"), "goes beyond the 128 positions"),
         (("-g", "age"), "No preset 'age'"),
         (("-n", "0"), "--samples"),
+        (("-n", "1000000000"), "-n 1000000000 takes about "),
         (("-p", ""), "Prompt 2 is ''"),
         (("-p", "The {Demographic} said"), "has a place that is not {demographic}"),
-        (("-p", "The {demographic} \udc80 said"), "holds half of a character"),
+        (("-p", "The {demographic} \udc80 said"), "is not UTF-8 text"),
     ],
 )
 def test_a_bad_argument_gets_one_line_and_status_2(audit, arguments, message) -> None:

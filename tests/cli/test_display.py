@@ -2,16 +2,36 @@
 
 from __future__ import annotations
 
-from hf_equi.cli.display import MOVED, escape, plain, styled, terminal, write_line
+import ast
+import json
+import re
+import shutil
+from pathlib import Path
+
+import pytest
+from rich.text import Text
+
+from hf_equi.cli.display import (
+    MOVED,
+    cell,
+    note,
+    plain,
+    progress,
+    styled,
+    terminal,
+    write_json,
+    write_line,
+    write_text,
+)
 
 PIECES = (("The", False), (" man", True), (" said\n", False))
+EVIL = "\x1b]0;x\x07\x9b2J\u202e\u2066\x7f"
 
 
 def test_a_text_stays_in_one_line(capsys) -> None:
     write_line("a\tb", "c\r\nd")
-    assert capsys.readouterr().out == "a\\tb\tc\\r\\nd\n"
-    assert escape("plain [red] é") == "plain [red] é"
-    assert escape("\x1b[2J\x85\u2028") == "\\x1b[2J\\x85\\u2028"
+    note("one\n  two\u2028")
+    assert capsys.readouterr() == ("a\\tb\tc\\r\\nd\n", "hf-equi: note: one two\\u2028\n")
 
 
 def test_moved_words_alone_are_styled() -> None:
@@ -25,6 +45,72 @@ def test_a_captured_stdout_is_no_terminal() -> None:
     assert terminal() is None
 
 
-def test_a_forced_terminal_is_one(monkeypatch) -> None:
+def test_nothing_that_is_printed_acts_on_a_terminal(capsys, monkeypatch) -> None:
+    """Whatever a command hands over: a line, a text, a cell, a title, the name of a task."""
     monkeypatch.setenv("FORCE_COLOR", "1")
-    assert terminal() is not None
+    monkeypatch.setenv("COLUMNS", "200")
+    write_line(EVIL)
+    write_text(f"{EVIL}\n")
+    note(EVIL)
+    console = terminal()
+    assert console is not None
+    for one in (EVIL, Text(EVIL), cell(EVIL, MOVED), styled([(EVIL, True)])):
+        console.print(one, markup=False, highlight=False)
+    with progress() as bar:
+        bar.add_task(EVIL)
+        bar.refresh()
+    out, err = capsys.readouterr()
+    assert out.count("\\x1b]0;x") == out.count("\\x9b2J\\u202e\\u2066\\x7f") == 6  # rich itself leaves out the bell
+    assert err.count("\\x1b]0") > 1
+    assert not {"\x07", "\x9b", "\u202e", "\u2066", "\x7f"} & {*out, *err}
+    assert "\x1b]" not in out + err
+
+
+def test_json_is_the_content_however_it_is_written(capsys) -> None:
+    write_json({EVIL: ["é\n", EVIL]})
+    out = capsys.readouterr().out
+    assert json.loads(out) == {EVIL: ["é\n", EVIL]}
+    assert all(letter.isprintable() or letter == "\n" for letter in out)
+    assert "é\\n" in out
+
+
+@pytest.mark.parametrize(
+    "path", sorted((Path(__file__).parents[2] / "hf_equi" / "cli").glob("*.py")), ids=lambda path: path.name
+)
+def test_no_command_has_a_way_out_of_its_own(path) -> None:
+    """Help and version are this package's own words, which typer writes."""
+    calls = [ast.unparse(node.func) for node in ast.walk(ast.parse(path.read_text())) if isinstance(node, ast.Call)]
+    own = [name for name in calls if name in {"print", "Console", "Progress", "sys.stdout.write", "sys.stderr.write"}]
+    assert not own or path.name == "display.py"
+
+
+def acts(text: str) -> set[str]:
+    """What is left of a text that acts on a terminal, but for the colours of this library."""
+    return {letter for letter in re.sub(r"\x1b\[[\d;]*m", "", text) if not (letter.isprintable() or letter in "\n\t")}
+
+
+@pytest.mark.parametrize("command", ["generate", "inspect", "audit", "convert", "publish"])
+@pytest.mark.parametrize("place", ["model_type", "architectures", "group"])
+def test_what_others_wrote_does_not_act_through_any_command(
+    run, equi_folder, folder, tmp_path, command, place
+) -> None:
+    path = tmp_path / "model"
+    shutil.copytree(equi_folder if place == "group" or command == "publish" else folder, path)
+    config = json.loads((path / "config.json").read_text())
+    if place == "group":
+        config["group"]["factors"][0]["equality"][0][0] += EVIL
+    else:
+        config[place] = EVIL if place == "model_type" else [EVIL]
+    (path / "config.json").write_text(json.dumps(config))
+    group = tmp_path / "group.json"
+    group.write_text(json.dumps({"equality": [["man", f"man{EVIL}"], ["he", "she"]]}))
+    given = {
+        "generate": ("-m", path, "-g", group, "-p", f"the man {EVIL}", "--max-new-tokens", "2"),
+        "inspect": ("-m", path, "-t", f"the man {EVIL}"),
+        "audit": ("-m", path, "-p", f"the man {EVIL} {{place}}"),
+        "convert": (path, tmp_path / "out", "-g", group),
+        "publish": (path, f"me/equi{EVIL}", "--dry-run", "--license", EVIL),
+    }
+    result = run(command, *given[command])
+    assert result.err or result.out
+    assert not acts(result.out) | acts(result.err)

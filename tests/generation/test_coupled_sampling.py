@@ -240,9 +240,9 @@ def test_keys_without_a_seed_keep_equal_prompts_apart():
     assert keys.keys(2, 0).unique().numel() == 2
 
 
-@pytest.mark.parametrize("seed", [1.5, True, "7", 2**63, -(2**63) - 1])
+@pytest.mark.parametrize("seed", [1.5, True, "7", 2**63, -1])
 def test_seeds_are_whole_numbers(seed):
-    with pytest.raises(ConfigurationError, match=r"is not a whole number of 64 bits"):
+    with pytest.raises(ConfigurationError, match="is not a seed"):
         NoiseKeys(torch.tensor([0]), [[1]], seed)
 
 
@@ -271,7 +271,7 @@ READ, WRITTEN = action_of(6, [[5, 1, 3]]), action_of(5, [[2, 0, 4]])
 ORBIT = torch.tensor([[0, 5], [0, 1], [0, 3]])  # x, gx, ggx
 
 
-@pytest.mark.parametrize("mode", ["sample", "beams", "nudge"])
+@pytest.mark.parametrize("mode", ["sample", "beams"])
 def test_noise_of_another_vocabulary_is_pulled_back_there(mode):
     """Scores of gx are those of x moved by g, and so is its choice."""
     scores = torch.tensor([0.2, 0.1, 0.3, 0.25, 0.15]).log()

@@ -7,7 +7,7 @@ import torch
 from small_models import BOTH, GENDER, base_model, tokenizer
 from transformers import GenerationConfig, TextIteratorStreamer
 
-from hf_equi.errors import ConfigurationError
+from hf_equi.errors import ConfigurationError, HfEquiWarning
 from hf_equi.generation.custom_generate import generate
 
 SETTINGS = {"do_sample": False, "max_new_tokens": 4}
@@ -78,5 +78,6 @@ def test_no_end_of_texts_is_a_setting():
     call = {"group": GENDER, "tokenizer": tokenizer(), "scorer": lengths, "beam_length": 1, **prompts}
     free = generate(model, **call, max_new_tokens=6, eos_token_id=None)
     model.generation_config.eos_token_id = int(free[0, prompts["input_ids"].shape[1]])
-    assert generate(model, **call, max_new_tokens=6).shape[1] < free.shape[1]
+    with pytest.warns(HfEquiWarning, match="eos_token_id names a word"):
+        assert generate(model, **call, max_new_tokens=6).shape[1] < free.shape[1]
     assert torch.equal(generate(model, **call, max_new_tokens=6, eos_token_id=None), free)

@@ -9,7 +9,7 @@ from small_models import BOTH, GENDER, base_model, tokenizer
 from transformers import StoppingCriteria
 
 from hf_equi import DemographicGroup
-from hf_equi.errors import ConfigurationError
+from hf_equi.errors import ConfigurationError, HfEquiWarning
 from hf_equi.generation import EquizeroSearch
 from hf_equi.generation.equizero_search import EquizeroOutput, check_search
 
@@ -20,7 +20,8 @@ def test_settings_act_in_the_frame_of_the_prompt():
     bias = {he: 30.0, she: 29.0}
     free = continuations(PROMPTS, BOTH, bias=bias)
     assert any(he in text for text in free)
-    banned = continuations(PROMPTS, BOTH, bias=bias, bad_words_ids=[[he]])
+    with pytest.warns(HfEquiWarning, match="bad_words_ids names a word"):
+        banned = continuations(PROMPTS, BOTH, bias=bias, bad_words_ids=[[he]])
     assert not any(he in text for text in banned)
     assert all(set(text) == {she} for text in banned)
 
@@ -159,10 +160,10 @@ def test_what_comes_back():
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        ({"num_beams": 2}, "leave num_beams out"),
-        ({"seed": 1.5}, "seed=1.5 is not a whole number"),
-        ({"seed": 2**64}, "not a whole number of 64 bits"),
-        ({"seed": True}, "seed=True is not a whole number"),
+        ({"num_beams": 2}, "num_beams asks for another search"),
+        ({"seed": 1.5}, "seed=1.5 is not a seed"),
+        ({"seed": -1}, "seed=-1 is not a seed"),
+        ({"seed": True}, "seed=True is not a seed"),
         ({"cache_implementation": "static"}, "leave cache_implementation out"),
         ({"inputs_embeds": torch.zeros(1, 2, 32)}, "pass input_ids with at least one token"),
         ({"inputs": torch.zeros(1, 0, dtype=torch.long)}, "pass input_ids with at least one token"),

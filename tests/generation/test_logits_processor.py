@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import copy
+
 import pytest
 import torch
 from small_models import BOTH, GENDER, base_model, tokenizer
 from transformers import MambaConfig, MambaForCausalLM
 
 import hf_equi
-from hf_equi.errors import UnsupportedModelError
+from hf_equi.errors import ConfigurationError, HfEquiWarning, UnsupportedModelError
 from hf_equi.generation import EquiLogitsProcessor
 
 PROMPTS = ["the man met a person and", "person", "the black woman worked"]
@@ -86,3 +88,31 @@ def test_recurrent_models_are_refused():
     mamba = MambaForCausalLM(MambaConfig(vocab_size=len(tokenizer()), hidden_size=8, num_hidden_layers=1))
     with pytest.raises(UnsupportedModelError, match=r"MambaForCausalLM takes no cache.*Jamba"):
         EquiLogitsProcessor(mamba, GENDER, tokenizer())
+
+
+def test_members_whose_scores_are_nan_are_refused():
+    """Though those of the text itself are not: what is left would be the base's."""
+    model = copy.deepcopy(base_model())
+    processor = EquiLogitsProcessor(model, GENDER, tokenizer())
+    encoded, woman = tokenizer()("the man", return_tensors="pt"), tokenizer()(" woman")["input_ids"][0]
+    model.get_output_embeddings().weight = torch.nn.Parameter(model.get_output_embeddings().weight.detach().clone())
+    model.get_input_embeddings().weight.data[woman] = torch.nan
+    with pytest.raises(ConfigurationError, match="Scores of next tokens are NaN"):
+        model.generate(**encoded, max_new_tokens=2, logits_processor=[processor])
+
+
+def test_a_processor_that_is_never_called_says_so(monkeypatch):
+    """In continuous batching transformers calls none, and the texts are the base's."""
+    base, encoded = copy.deepcopy(base_model()), tokenizer()("the man", return_tensors="pt")
+    monkeypatch.setattr(base, "generate_batch", lambda **_: {})  # whose cache takes all memory
+    with pytest.warns(HfEquiWarning, match="never called.*cache_implementation='paged'") as caught:
+        base.generate(
+            encoded["input_ids"],
+            max_new_tokens=2,
+            cache_implementation="paged",
+            logits_processor=[EquiLogitsProcessor(base, GENDER, tokenizer())],
+        )
+    assert caught[0].filename == __file__
+    processor = EquiLogitsProcessor(base, GENDER, tokenizer())
+    base.generate(**encoded, max_new_tokens=2, logits_processor=[processor])
+    del processor

@@ -114,9 +114,10 @@ def test_out_of_memory_says_what_chunks_would_do(lm, monkeypatch, use_cache):
     assert lm(ids, use_cache=use_cache, logits_to_keep=1).logits.shape == (1, 1, lm.config.vocab_size)
 
 
-def test_other_errors_pass(lm):
-    with pytest.raises(IndexError):
-        lm(torch.tensor([[10**6]]))
+def test_other_errors_pass(lm, monkeypatch):
+    monkeypatch.setattr(lm.base.get_input_embeddings(), "forward", lambda ids: {}["row"])
+    with pytest.raises(KeyError):
+        lm(torch.tensor([[1]]))
 
 
 SOURCES = ("run and jump", "walk left", "twice and left", "look")  # 2, 3, 1 and 3 distinct members

@@ -38,14 +38,14 @@ WATERMARK = SynthIDTextWatermarkingConfig(keys=[654, 400, 836], ngram_len=3, con
     ("settings", "message"),
     [
         ({"guidance_scale": 1.5}, "guidance_scale keeps a state for the rows"),
-        ({"watermarking_config": WATERMARK}, "SynthIDTextWatermarkingConfig keeps a state for the rows"),
+        ({"watermarking_config": WATERMARK}, "watermarking_config favours tokens by their numbers"),
         ({"encoder_repetition_penalty": 1.2}, "encoder_repetition_penalty keeps a state"),
         ({"encoder_no_repeat_ngram_size": 2}, "encoder_no_repeat_ngram_size keeps a state"),
         ({"prompt_lookup_num_tokens": 2}, "prompt_lookup_num_tokens asks for another search"),
-        ({"penalty_alpha": 0.6, "top_k": 4}, "penalty_alpha asks for another search"),
-        ({"output_logits": True, "return_dict_in_generate": True}, "does not return what output_logits asks for"),
-        ({"output_hidden_states": True, "return_dict_in_generate": True}, "output_hidden_states asks for: there are"),
-        ({"output_attentions": True, "return_dict_in_generate": True}, "output_attentions asks for"),
+        (
+            {"output_logits": True, "return_dict_in_generate": True},
+            "output_logits asks for what the search does not ret",
+        ),
     ],
 )
 def test_settings_that_the_search_cannot_keep_are_refused_before_a_forward(settings, message):

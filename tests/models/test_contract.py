@@ -5,15 +5,19 @@ from __future__ import annotations
 import copy
 from typing import Any
 
+import pytest
 import small_models
 import small_seq2seq
 import torch
 from contract import Contract
+from contract_tools import logits_of, questions
 from small_vision import texts
+from torch.export import Dim
 from wrapped_vision import SQUARE, TURNS, ragged, wrap, wrap_clip
 
 import hf_equi
 from hf_equi import RegardScorer
+from hf_equi.errors import UnsupportedModelError
 
 TEXTS = ["the black man met a person", "the asian woman worked as a nurse and she", "the white man said"]
 PROMPT = 3
@@ -124,3 +128,34 @@ class TestSiglip(TestCLIP):
 
     also = {}  # noqa: RUF012
     family, group = "siglip", TURNS
+
+
+@pytest.mark.parametrize(
+    ("family", "case"),  # all kinds of parts; each takes two seconds
+    [
+        (TestCausalLM, "mixture"),
+        (TestAttentionSeq2Seq, "canonical"),
+        (TestImageClassification, "equizero"),
+        (TestImageClassification, "spatial"),
+    ],
+)
+def test_a_graph_that_is_exported_says_what_the_model_says(family: type[Contract], case: str) -> None:
+    """Of batches and texts of other sizes too, with other members and other ones that are equal."""
+    model, asked = family.model_of(case), questions(family.batch())
+    other = {name: value.flip(0)[:2] for name, value in asked.items()}
+    sizes: Any = {name: {0: Dim.AUTO} for name in asked}
+    if model.can_generate():
+        other = {name: torch.cat([value, value], 1) for name, value in other.items()}
+        sizes = {name: {0: Dim.AUTO, 1: Dim.AUTO} for name in asked}
+    with torch.no_grad():
+        before = logits_of(model(**asked))
+        graph = torch.export.export(model, (), asked, dynamic_shapes=sizes, strict=False).module()
+        for given in (asked, other):
+            torch.testing.assert_close(logits_of(graph(**given)), logits_of(model(**given)), atol=1e-5, rtol=1e-5)
+        assert torch.equal(logits_of(model(**asked)), before)  # nothing of the trace is left in the model
+
+
+def test_a_graph_with_a_cache_is_refused() -> None:
+    model, asked = TestCausalLM.model_of("equitune"), {"input_ids": TestCausalLM.batch()["input_ids"]}
+    with pytest.raises(UnsupportedModelError, match=r"export the model with use_cache=False and without "):
+        torch.export.export(model, (), {**asked, "use_cache": True}, strict=False)

@@ -28,6 +28,7 @@ from contract_tools import (
     still,
     tensors,
     train,
+    turns,
     with_dtype,
 )
 from torch import Tensor
@@ -35,7 +36,7 @@ from torch.testing import assert_close
 from transformers.utils import ModelOutput
 
 from hf_equi.actions import Action, ColumnAction, TokenAction, TokenPairAction
-from hf_equi.errors import ConfigurationError
+from hf_equi.errors import ActionError, ConfigurationError
 from hf_equi.registration import method_names, task_names
 from hf_equi.testing import TOLERANCES, assert_equivariant, equivariance_error
 
@@ -260,6 +261,22 @@ class Contract:
         assert_close(together, alone, atol=1e-6, rtol=1e-6)
         assert not torch.allclose(alone[0][0], alone[1][0], atol=SEES)
 
+    def test_a_cache_kept_over_turns_changes_nothing(self, method: str) -> None:
+        """The first turn has no word that moves, the later ones do, so that they decide the elements anew."""
+        model, asked = self.model_of(method), prompts(self.batch())
+        if not model.can_generate():
+            return
+        if model.config.is_encoder_decoder:
+            pieces = list(self.batch()["decoder_input_ids"].split(2, 1))
+            pieces[0] = torch.full_like(pieces[0][:, :1], model.config.decoder_start_token_id)
+        else:
+            ids = asked["input_ids"]
+            pieces = [ids.masked_fill(model.action.is_moved[ids], model.action.is_moved.int().argmin() + 5), ids, ids]
+        kept, anew = (turns(model, asked, pieces, kept, seed=1, do_sample=True) for kept in (True, False))
+        for with_cache, without in zip(kept, anew, strict=True):
+            assert with_cache.sequences.tolist() == without.sequences.tolist()
+            assert torch.equal(*(getattr(out, "chosen_element", out.sequences) for out in (with_cache, without)))
+
     def test_a_group_that_moves_nothing_leaves_the_base(self, method: str) -> None:
         model, given = self.create_still(method)
         asked = questions(self.batch())
@@ -307,8 +324,39 @@ class Contract:
             with pytest.raises(ConfigurationError, match=message):
                 model(**batch, **{name: True})
             if model.can_generate() and not model.method.searches:
-                with pytest.raises(ConfigurationError, match=message):
+                with pytest.raises(
+                    ConfigurationError, match=rf"{name} .*hidden states and attentions .*model\.unwrap\(\)"
+                ):
                     model.generate(**prompts(batch), max_new_tokens=2, return_dict_in_generate=True, **{name: True})
+
+    def test_what_has_no_entry_for_each_row_is_refused(self, method: str) -> None:
+        model, batch = self.model_of(method), questions(self.batch())
+        masks = [name for name in batch if name.endswith("attention_mask") and model.can_generate()]
+        pairs = {name: batch[name][:, None, None].expand(-1, 1, batch[name].shape[1], -1) for name in masks}
+        for name, value, message in (
+            ("adapter_names", ["one", "other", "one"], "adapter_names= names an adapter for each sample of a batch"),
+            *(
+                (name, pairs[name], f"{name} needs one number a token, .*documents pass position_ids")
+                for name in masks
+            ),
+        ):
+            with pytest.raises(ConfigurationError, match=message):
+                model(**{**batch, name: value})
+            if model.can_generate():
+                with pytest.raises(ConfigurationError, match=message):
+                    model.generate(**{**prompts(batch), name: value}, max_new_tokens=2)
+
+    def test_token_ids_outside_of_the_vocabulary_are_refused(self, method: str) -> None:
+        """As by the base. Torch would count those below 0 from the end, and -100 is a label."""
+        model, batch = self.model_of(method), questions(self.batch())
+        names = {"input_ids", "decoder_input_ids"} & batch.keys()
+        for name in names if isinstance(model.action, TokenAction | TokenPairAction) else ():
+            for token in (-1, -100, 10**6):
+                asked = {**batch, name: batch[name].index_fill(1, torch.tensor([1]), token)}
+                text = {key: value for key, value in asked.items() if key != "decoder_attention_mask"}
+                for call in (partial(model, **asked), partial(model.generate, **text, max_new_tokens=2)):
+                    with pytest.raises(ActionError, match=f"token ids lie between .*{token}.*numbered from 0"):
+                        call()
 
     def test_a_config_without_a_group_is_refused(self) -> None:
         model = self.model_of("equitune")

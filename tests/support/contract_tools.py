@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from hf_equi.actions import Action, TokenAction, TokenPairAction
 from hf_equi.actions.tokens import TokenMap
+from hf_equi.bases.compat import cache_of, cached
 
 STEP = 1e-6
 """Of finite differences."""
@@ -80,6 +81,22 @@ def base_scores(model: Any, asked: dict[str, Any], law: bool) -> Tensor:
     """What the base says, as log-probabilities where the model says such."""
     said = scores(model.base, asked)
     return said.to(torch.promote_types(said.dtype, torch.float32)).log_softmax(-1) if law else said
+
+
+def turns(model: Any, asked: dict[str, Tensor], pieces: list[Tensor], kept: bool, **settings: Any) -> list[Any]:
+    """What a model says in a conversation, after each piece of it: with one cache for all turns, or none at all."""
+    name = "decoder_input_ids" if model.config.is_encoder_decoder else "input_ids"
+    mask_name, said, cache = name.replace("input_ids", "attention_mask"), [], None
+    texts, mask = pieces[0][:, :0], pieces[0][:, :0]
+    for piece in pieces:
+        texts, mask = torch.cat([texts, piece], 1), torch.cat([mask, (piece != model.config.pad_token_id).long()], 1)
+        call = {**asked, name: texts, mask_name: mask, **cached(cache), **settings}
+        out = model.generate(**call, max_new_tokens=3, min_new_tokens=3, use_cache=kept, return_dict_in_generate=True)
+        said.append(out)
+        cache = cache_of(out) if kept else None
+        mask = nn.functional.pad(mask, (0, out.sequences.shape[1] - texts.shape[1]), value=1)
+        texts = out.sequences
+    return said
 
 
 def part_of(name: str) -> str:

@@ -13,9 +13,11 @@ import torch
 from accelerate import PartialState
 from accelerate.utils import broadcast_object_list, parse_flag_from_env
 from rich.console import Console
+from rich.markup import escape
 from rich.progress import Progress
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
+from hf_equi.display import shown
 from hf_equi.errors import ConfigurationError
 from hf_equi.fairness.auditing.blocks import make_blocks
 from hf_equi.fairness.auditing.expected import ExpectedUnits
@@ -302,11 +304,11 @@ def _in_order(units: Mapping[Unit, Any], done: Mapping[Unit, Rows], out: Path | 
 
 
 @contextmanager
-def _bar(shown: bool, units: int) -> Iterator[Any]:
+def _bar(wanted: bool, units: int) -> Iterator[Any]:
     """A bar on stderr, gone when all is done; nothing where stderr is no terminal."""
     console = Console(stderr=True)
     with Progress(
-        console=console, transient=True, redirect_stdout=False, disable=not (shown and console.is_terminal)
+        console=console, transient=True, redirect_stdout=False, disable=not (wanted and console.is_terminal)
     ) as bar:
         task = bar.add_task("auditing", total=units)
-        yield lambda name, steps: bar.update(task, description=name, advance=steps)
+        yield lambda name, steps: bar.update(task, description=escape(shown(name)), advance=steps)

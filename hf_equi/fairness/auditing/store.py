@@ -19,7 +19,7 @@ from hf_equi.fairness.files import create_json
 try:
     from fcntl import LOCK_EX, LOCK_NB, flock
 except ImportError:  # not a POSIX system
-    flock = None
+    flock = None  # type: ignore[assignment]
 
 __all__ = ["SETTINGS", "FolderStore", "MemoryStore", "Rows", "Unit"]
 

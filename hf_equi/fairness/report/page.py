@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
+from hf_equi.display import shown
 from hf_equi.errors import ConfigurationError
 from hf_equi.fairness import verdicts
 from hf_equi.fairness.figures import MISSING, figure, listed, number
@@ -228,10 +229,16 @@ def _data_uri(png: bytes) -> str:
     return f"data:image/png;base64,{b64encode(png).decode('ascii')}"
 
 
+def _shown(value: Any) -> Any:
+    """What the page is filled with; markup of its own stays."""
+    return shown(value, "\n\t") if type(value) is str else value
+
+
 def _environment() -> Environment:
     return Environment(
         loader=PackageLoader("hf_equi.fairness.report", "."),
         autoescape=True,
+        finalize=_shown,
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,

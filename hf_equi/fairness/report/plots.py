@@ -22,6 +22,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch, Rectangle
 
+from hf_equi.display import shown
 from hf_equi.fairness.figures import EXACT, MISSING, figure, number
 from hf_equi.fairness.report.figures import LABELS, reason
 
@@ -214,7 +215,8 @@ def _backing(scheme: Scheme) -> dict[str, Any]:
 
 
 def _cut(text: str, width: int) -> str:
-    """Leave out the middle of what is too long."""
+    """Leave out the middle of what is too long, and write out what would act on the letters beside it."""
+    text = shown(text)
     return text if len(text) <= width else f"{text[: width // 2]}…{text[1 - width + width // 2 :]}"
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -31,8 +30,6 @@ COLUMNS = (
 
 Moved = Callable[[str], "Sequence[tuple[str, bool]]"]
 """Splits a text into pieces, each with whether the group moves it; together they are the text."""
-
-_CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")  # not for a page; tabs and ends of lines stay
 
 
 @dataclass(frozen=True)
@@ -192,6 +189,6 @@ def _pieces(text: str, prompt: str, moved: Moved | None) -> tuple[Piece, ...]:
     for part, is_moved in parts:
         for piece, given in ((part[:left], True), (part[left:], False)):
             if piece:
-                pieces.append(Piece(_CONTROL.sub("\N{REPLACEMENT CHARACTER}", piece), is_moved, given))
+                pieces.append(Piece(piece, is_moved, given))
         left = max(0, left - len(part))
     return tuple(pieces)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import re
 
+from hf_equi.display import shown
+
 __all__ = ["plain"]
 
 _MARKUP = re.compile(r"[\\`*_<>#|$&~\[\]]")
@@ -24,7 +26,7 @@ def plain(text: object, longest: int | None = None) -> str:
         >>> print(plain("1. Buy now", longest=6))
         1\. Buy ...
     """
-    line = " ".join(str(text).split())
+    line = shown(" ".join(str(text).split()))
     if longest is not None and len(line) > longest:
         line = f"{line[:longest].rstrip()} ..."
     return _START.sub(r"\1\\", _MARKUP.sub(r"\\\g<0>", line))

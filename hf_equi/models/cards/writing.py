@@ -197,7 +197,7 @@ def _base(model: Any, data: ModelCardData, origin: Origin) -> str:
     if data.base_model is None:
         return f"a {type(model.base).__name__} that was not loaded from the Hub"
     try:
-        validate_repo_id(data.base_model)
+        validate_repo_id(str(data.base_model))
         name = f"[{data.base_model}](https://huggingface.co/{data.base_model})"
     except ValueError:  # of a config or a card that somebody edited
         name = plain(data.base_model, _LONGEST)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, ClassVar
 
 import torch
@@ -16,6 +16,7 @@ from hf_equi.bases.compat import CachedOutput, accepts_cache, cached
 from hf_equi.bases.decoding import AnyReleaseGenerationMixin
 from hf_equi.errors import ConfigurationError
 from hf_equi.generation.base_call import check_base
+from hf_equi.generation.documents import Documents
 from hf_equi.generation.orbit_cache import OrbitCache
 from hf_equi.generation.orbit_forward import OrbitInputs, forward_orbit
 from hf_equi.groups import DemographicGroup
@@ -129,8 +130,9 @@ class EquiLM(DecodingMixin, EquiTextModel, AnyReleaseGenerationMixin):  # type: 
         Args:
             input_ids: `(batch, tokens)` int64.
             attention_mask: `(batch, past + tokens)`, 0 at padding.
-            position_ids: `(batch, tokens)`.
-            cache: What a call before this one returned, or an empty cache of the base.
+            position_ids: `(batch, tokens)`. Where they start again within a row without padding, another document
+                begins: each is a text of its own, with an orbit and a prompt of its own.
+            cache: What a call before this one returned, whose members go on, or an empty cache of the base.
             inputs_embeds: Refused: a group acts on tokens.
             labels: `(batch, tokens)`; −100 and padding are left out of the loss. The method `"mixture"` takes leading
                 −100 for the prompt; without labels the whole text is the prompt.
@@ -161,12 +163,24 @@ class EquiLM(DecodingMixin, EquiTextModel, AnyReleaseGenerationMixin):  # type: 
             chunk=self.config.orbit_chunk_size,
             extras=self.checked_extras(kwargs),
         )
+        scores, selection, kept = self._score(action, inputs, elements, labels)
+        loss = self._loss(scores, labels, attention_mask, items, selection)
+        result = EquiCausalLMOutput(
+            loss=loss, logits=scores[:, -logits_to_keep:], chosen_element=selection.only, **cached(kept)
+        )
+        return self.returned(result, return_dict)
+
+    def _score(
+        self, action: TokenAction, inputs: OrbitInputs, elements: torch.Tensor | None, labels: torch.Tensor | None
+    ) -> tuple[torch.Tensor, Selection, OrbitCache | None]:
+        """The scores of rows, each document of them read by itself; the members they are of; the cache."""
+        if (documents := _documents(inputs)) is not None:
+            inputs = _unpacked(inputs, documents, labels)
+            elements = None if elements is None else elements[documents.rows]
         selection = self._members(action, inputs, elements, labels is not None)
         out = forward_orbit(self.base, action, self.method, selection.elements, inputs)
-        loss = self._loss(out.combined, labels, attention_mask, items, selection)
-        logits = out.combined if labels is None else out.combined[:, -logits_to_keep:]
-        result = EquiCausalLMOutput(loss=loss, logits=logits, chosen_element=selection.only, **cached(out.cache))
-        return self.returned(result, return_dict)
+        scores = out.combined if documents is None else documents.together(out.combined)
+        return scores, selection, out.cache
 
     def _count(self, labels: torch.Tensor | None, kwargs: dict[str, Any]) -> torch.Tensor | int | None:
         """How many labels there are in all, where that is told; refused to those who would compute another loss."""
@@ -188,7 +202,7 @@ class EquiLM(DecodingMixin, EquiTextModel, AnyReleaseGenerationMixin):  # type: 
         if inputs.prompt_length is not None:
             prompt = places < inputs.prompt_length[:, None]
         if inputs.attention_mask is not None:
-            prompt &= inputs.attention_mask[:, -len(places) :].bool()
+            prompt &= inputs.attention_mask[:, -places.shape[0] :].bool()
         to_score = scores_labels or not inputs.use_cache
         selection: Selection = self.select_members(action, inputs.input_ids, prompt, to_score=to_score)
         return selection
@@ -217,8 +231,44 @@ class EquiLM(DecodingMixin, EquiTextModel, AnyReleaseGenerationMixin):  # type: 
         return explain_tokens(text, self.resolve(group), self.tokenizer)
 
 
+def _documents(inputs: OrbitInputs) -> Documents | None:
+    """The documents that the rows hold, where one holds several.
+
+    Raises:
+        ConfigurationError: For several documents with a cache.
+    """
+    going_on = isinstance(inputs.cache, OrbitCache) and inputs.cache.get_seq_length() > 0
+    if going_on or torch.compiler.is_exporting():  # an export follows one way, whatever the positions are
+        return None
+    shape = inputs.input_ids.shape
+    found = Documents.of(inputs.position_ids, inputs.attention_mask, inputs.extras, (shape[0], shape[1]))
+    if found is not None and (inputs.use_cache or inputs.cache is not None):
+        raise ConfigurationError(
+            "position_ids start again within a row, so it holds several documents, and a cache has one text a row. "
+            "Leave use_cache and the cache out, or pass each document as a row of its own."
+        )
+    return found
+
+
+def _unpacked(inputs: OrbitInputs, documents: Documents, labels: torch.Tensor | None) -> OrbitInputs:
+    """The inputs with a document a row."""
+    ids = documents.apart(inputs.input_ids, fill=0)
+    positions = inputs.position_ids
+    if positions is None:
+        positions = torch.arange(documents.shape[1], device=ids.device)[None]
+    return replace(
+        inputs,
+        input_ids=ids,
+        attention_mask=documents.mask,
+        position_ids=documents.apart(positions, fill=0),
+        logits_to_keep=0,
+        prompt_length=_prompt_length(ids, None if labels is None else documents.apart(labels, fill=-100)),
+        extras=documents.extras(inputs.extras),
+    )
+
+
 def _prompt_length(input_ids: torch.Tensor, labels: torch.Tensor | None) -> torch.Tensor:
     """Leading places without a label, `(batch,)`: all of them without labels."""
     if labels is None:
-        return torch.full((len(input_ids),), input_ids.shape[1], device=input_ids.device)
+        return torch.full((input_ids.shape[0],), input_ids.shape[1], device=input_ids.device)
     return (labels != -100).cumsum(-1).eq(0).sum(-1)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import warnings
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -16,11 +17,11 @@ from hf_equi.errors import ConfigurationError, HfEquiWarning
 from hf_equi.generation.equizero_search import EquizeroSearch
 from hf_equi.generation.scorers import RegardScorer, Scorer
 from hf_equi.generation.search_checks import check_search
+from hf_equi.generation.settings_table import SEARCH, check_settings, warn_of_names
 from hf_equi.models.cards.kinds import CardKind
 from hf_equi.models.causal_lm.card import EquizeroLMCard
 from hf_equi.models.causal_lm.configuration_equizero_lm import EquizeroLMConfig
 from hf_equi.models.causal_lm.modeling_equi_lm import EquiLM
-from hf_equi.models.text.generation_settings import GenerationSettings
 
 __all__ = ["EquizeroLM"]
 
@@ -139,11 +140,14 @@ class EquizeroLM(EquiLM):
             None if self.config.stored_scorer == self.config.scorer_settings else self.config.scorer_settings["name"]
         )
 
-    def _read_prompts(self, inputs: torch.Tensor | None, kwargs: dict[str, Any]) -> torch.Tensor:
-        for name in ("custom_generate", "assistant_model"):
-            if kwargs.get(name) is not None:
-                raise ConfigurationError(f"EquizeroLM is a search of its own: leave {name} out, or call lm.unwrap()")
-        return super()._read_prompts(inputs, kwargs)
+    def _check_call(self, value_of: Callable[[str], Any], group: Any) -> Any:
+        check_settings(value_of, (SEARCH,))
+        if self.config.action == "words":
+            return group or self.group
+        action = self.resolve(group)
+        # The search looks at what else is named, and these it is given as criteria.
+        warn_of_names(value_of, action, self._tokenizer, only=("stop_strings",))
+        return action
 
     def _write_texts(
         self, ids: torch.Tensor, call: tuple[Any, Any], group: Any, seed: int | None, kwargs: dict[str, Any]
@@ -151,11 +155,8 @@ class EquizeroLM(EquiLM):
         """Write texts by the search."""
         generation_config, logits_processor = call
         scorer, beam_length = kwargs.pop("scorer", None), kwargs.pop("beam_length", None)
-        if GenerationSettings.read(self.generation_config, generation_config, kwargs).num_beams > 1:
-            raise ConfigurationError("EquizeroLM is a search of its own: leave num_beams out")
-        words = self.config.action == "words"
         search = EquizeroSearch(
-            (group or self.group) if words else self.resolve(group),
+            group,
             self.tokenizer,
             self.scorer if scorer is None else scorer,
             self.config.beam_length if beam_length is None else beam_length,

@@ -265,7 +265,7 @@ class EquiCLIPModel(EquiVisionModel):
 
 def _check_texts(features: Any) -> None:
     """Refuse what is no batch of features."""
-    unfit = not torch.is_tensor(features) or features.dim() != 2 or not len(features)
+    unfit = not torch.is_tensor(features) or features.dim() != 2 or not features.shape[0]
     if unfit or not features.is_floating_point():
         shape = f" of {features.dtype} {tuple(features.shape)}" if torch.is_tensor(features) else ""
         raise ConfigurationError(

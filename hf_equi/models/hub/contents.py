@@ -82,7 +82,8 @@ def read_contents(folder: Path, companions: Iterable[str], card: str) -> Content
 
 def _sort(root: Path, folder: Path, names: set[str], patterns: list[str]) -> Contents:
     """The contents of a folder in a checkpoint: those with these names, or that match a pattern."""
-    files, left_out = [], []
+    files: list[str] = []
+    left_out: list[str] = []
     for path in sorted(folder.iterdir()):
         name = path.relative_to(root).as_posix()
         goes = name in names or is_weights(name) or any(_matches(name, pattern) for pattern in patterns)

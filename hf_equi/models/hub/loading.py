@@ -9,7 +9,7 @@ from transformers import GenerationConfig
 from transformers.utils import CONFIG_NAME, GENERATION_CONFIG_NAME
 
 from hf_equi.bases.compat import find_file
-from hf_equi.bases.loading import AGAIN, check_complete, load_checked, load_safetensors
+from hf_equi.bases.loading import AGAIN, check_complete, load_checked, load_safetensors, without_question
 from hf_equi.bases.reading import reading
 from hf_equi.checks import check_token_ids
 from hf_equi.errors import ConfigurationError
@@ -57,7 +57,8 @@ class LoadingMixin:
         for name, value in given.items():
             setattr(config, name, value)
         config._check()
-        companions = cls._load_companions(path, config, hub)
+        leave = {"trust_remote_code": kwargs.get("trust_remote_code")}
+        companions = cls._load_companions(path, config, without_question(hub | leave))
         if path is not None and kwargs.get("generation_config") is None:
             cls._read_generation_config(path, hub)
         asked = kwargs.pop("output_loading_info", False)

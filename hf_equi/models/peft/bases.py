@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sys
 import warnings
+from collections.abc import Mapping
 from typing import Any
 
 import torch
@@ -21,6 +22,7 @@ __all__ = [
     "attach_adapter",
     "bare_base",
     "check_acts_in_layers",
+    "check_adapter_names",
     "describe_adapter",
     "has_adapter_layers",
     "is_adapted",
@@ -109,6 +111,42 @@ def check_acts_in_layers(config: Any) -> None:
             "call, where the base reads the rows of their orbits, or replaces layers. Use one that is layers alone, "
             "as LoRA or IA³."
         )
+
+
+def check_adapter_names(arguments: Mapping[str, Any], model: nn.Module) -> None:
+    """Refuse adapters named for each sample: the base reads the rows of orbits, of which a sample has several.
+
+    Args:
+        arguments: Of a call.
+        model: The symmetrised model that is called; within a `PeftModel`, which tells the layers and not the model.
+
+    Raises:
+        ConfigurationError: For `adapter_names`.
+    """
+    told = getattr(model, "peft_config", None) is not None and _untell(model)
+    if told or arguments.get("adapter_names") is not None:
+        raise ConfigurationError(
+            "adapter_names= names an adapter for each sample of a batch, and the base reads the rows of orbits, of "
+            "which a sample has several. Call the model once for each adapter, after set_adapter(name)."
+        )
+
+
+def _untell(model: nn.Module) -> bool:
+    """Whether layers were told an adapter for each sample. They forget it, as peft itself would not after an error."""
+    from peft.tuners.tuners_utils import BaseTunerLayer  # noqa: PLC0415  imported already
+
+    def hooks(layer: nn.Module) -> list[int]:
+        own = layer._forward_pre_hooks
+        return [key for key, hook in own.items() if "adapter_names" in getattr(hook, "keywords", {})]
+
+    first = next((module for module in model.modules() if isinstance(module, BaseTunerLayer)), None)
+    if first is None or not hooks(first):
+        return False
+    for layer in model.modules():
+        for key in hooks(layer):
+            del layer._forward_pre_hooks[key]
+            layer._forward_pre_hooks_with_kwargs.pop(key, None)
+    return True
 
 
 def refused_prompts(name: str) -> ConfigurationError:

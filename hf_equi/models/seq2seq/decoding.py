@@ -9,10 +9,13 @@ from transformers import LogitsProcessorList, StoppingCriteriaList
 from transformers.cache_utils import Cache
 from transformers.modeling_outputs import BaseModelOutput
 
+from hf_equi.bases.compat import CACHE
 from hf_equi.bases.rows import repeat_rows
 from hf_equi.errors import ConfigurationError
 from hf_equi.generation.coupled_sampling import Prompts
-from hf_equi.generation.padding import infer_mask
+from hf_equi.generation.orbit_cache import OrbitCache
+from hf_equi.generation.padding import check_mask, infer_mask
+from hf_equi.generation.settings_table import ALONE, ENCODER, NEEDS_COMBINED, TWO_VOCABULARIES
 from hf_equi.generation.step_losses import StepLosses
 from hf_equi.generation.stop_watch import StopWatch, watch_criteria
 from hf_equi.models.seq2seq.outputs import ForcedTexts, WholeOutputs, as_greedy, take_rows, write_to
@@ -30,23 +33,57 @@ __all__ = ["PairDecodingMixin"]
 class PairDecodingMixin(DecodingMixin):
     """`generate` for a group that acts on source and target. Comes before `GenerationMixin` among a model's bases."""
 
+    _target_tokenizer: Any
+
     def _write_texts(
         self, ids: torch.Tensor, call: tuple[Any, Any], group: Any, seed: int | None, kwargs: dict[str, Any]
     ) -> Any:
         """Write targets: by combined scores, by one member, or by each member alone."""
         loss, action = self.method.loss, self.resolve(group)
-        if self.method.select.selects_one or not (self.config.decodes_alone or loss is not None):
+        if not self._decodes_alone:
             return super()._write_texts(ids, call, action, seed, kwargs)
-        for name in ("custom_generate", "assistant_model", "prompt_lookup_num_tokens", "encoder_outputs"):
-            if kwargs.get(name) is not None or getattr(call[0], name, None) is not None:
-                raise ConfigurationError(
-                    f"The members of {self.config.method!r} are decoded each alone: leave {name} out, or take "
-                    'method="equitune" with decoding="synchronised"'
-                )
+        if kwargs.get(CACHE) is not None:
+            raise ConfigurationError(f"{CACHE} {NEEDS_COMBINED}.")
         ids = ids.to(action.device)
         if loss is not None:
             return self._generate_chosen(loss, ids, call, action, seed, kwargs)
         return self._generate_independent(ids, call, action, seed, kwargs)
+
+    def _read_prompts(
+        self, inputs: torch.Tensor | None, settings: GenerationSettings, kwargs: dict[str, Any]
+    ) -> torch.Tensor:
+        """The source ids of a call, checked; encoded sources know theirs."""
+        if inputs is None and kwargs.get("input_ids") is None:
+            inputs = getattr(kwargs.get("encoder_outputs"), "source_ids", None)
+        return super()._read_prompts(inputs, settings, kwargs)
+
+    @property
+    def _decodes_alone(self) -> bool:
+        """Whether each member of an orbit is decoded as a text of its own."""
+        return not self.method.select.selects_one and (self.config.decodes_alone or self.method.loss is not None)
+
+    @property
+    def _ways(self) -> tuple[str, ...]:
+        """How the model decodes, by the names of the table of settings."""
+        other = () if self._one_vocabulary else (TWO_VOCABULARIES,)
+        return (ENCODER, *other, *((ALONE,) if self._decodes_alone else ()))
+
+    @property
+    def _one_vocabulary(self) -> bool:
+        """Whether source and target have the same tokens, and the group moves them alike."""
+        same: bool = self.action.source.same_as(self.action.target)  # type: ignore[attr-defined]
+        return same
+
+    @property
+    def _written_tokenizer(self) -> Any:
+        """The target's, or `None`."""
+        shared = self._tokenizer if self._one_vocabulary else None
+        return shared if self._target_tokenizer is None else self._target_tokenizer
+
+    def _written_action(self, action: Any) -> TokenAction:
+        """The target's."""
+        target: TokenAction = action.target
+        return target
 
     def _generate_chosen(
         self,
@@ -78,6 +115,8 @@ class PairDecodingMixin(DecodingMixin):
         else:
             kwargs["elements"] = decision.chosen_element
             out = super()._write_texts(ids, call, action, seed, kwargs)
+            if not isinstance(out, torch.Tensor):  # a cache of one member, which no later call could go on with
+                out = type(out)(**{name: value for name, value in out.items() if name != CACHE})
         if not isinstance(out, torch.Tensor):
             samples = len(out.sequences) // len(ids)
             out.chosen_element = orbit.element_of_row[chosen].repeat_interleave(samples)
@@ -172,6 +211,23 @@ class PairDecodingMixin(DecodingMixin):
         weights: torch.Tensor = encoded.log_weights
         return weights
 
+    def _check_cached(
+        self, cache: OrbitCache, ids: torch.Tensor, settings: GenerationSettings, kwargs: dict[str, Any]
+    ) -> None:
+        """Refuse targets that do not go on with those of a cache, or may be the new tokens alone."""
+        target, mask = kwargs.get("decoder_input_ids"), kwargs.get("decoder_attention_mask")
+        length = 0 if target is None else target.shape[1]
+        if cache.get_seq_length() and (mask is None or mask.shape[1] != length):
+            # Without that mask transformers goes by the source's, and may read cached tokens twice.
+            raise ConfigurationError(
+                f"With {CACHE}= pass the whole targets as decoder_input_ids, and a decoder_attention_mask of their "
+                "shape. Cached tokens are not read again."
+            )
+        cache.check_texts(length, len(ids) * settings.rows)
+
+    def _take_up(self, cache: OrbitCache, elements: torch.Tensor, ids: torch.Tensor) -> None:
+        """The source alone decides the element, so the one of the cache goes on."""
+
     def _start_length(self, given: Any, kwargs: dict[str, Any]) -> int:
         """Target tokens that are there before the first is decoded: those given, behind the start token."""
         prompt = kwargs.get("decoder_input_ids")
@@ -199,6 +255,7 @@ class PairDecodingMixin(DecodingMixin):
         joint = action.join(ids, written)
         if mask is not None:
             inside = kwargs.get("decoder_attention_mask")
+            check_mask(inside, written, "decoder_attention_mask")
             inside = torch.ones_like(written) if inside is None else inside.to(ids.device)
             mask = torch.cat([mask.to(ids.device), inside], 1)
         length = self._start_length(given, kwargs)

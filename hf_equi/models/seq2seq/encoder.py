@@ -9,6 +9,7 @@ from torch import nn
 
 from hf_equi.errors import ConfigurationError
 from hf_equi.generation.encoded_source import OrbitEncoderOutput, encode_orbit
+from hf_equi.generation.padding import check_mask
 from hf_equi.symmetrizers import Selection
 from hf_equi.symmetrizers.weigh import normalise_log_weights
 
@@ -55,9 +56,11 @@ class OrbitEncoder(nn.Module):
             Orbits with the batch first: hidden states `(B, K, length, width)`.
 
         Raises:
-            ConfigurationError: Where hidden states or attentions are asked for, or other inputs than ids are given.
+            ConfigurationError: Where hidden states or attentions are asked for, or other inputs than ids are given;
+                for a mask without one number a token.
         """
         (model,) = self._model
+        check_mask(attention_mask, input_ids)
         model.checked_extras(kwargs)
         if unknown := sorted(name for name, value in kwargs.items() if isinstance(value, torch.Tensor)):
             raise ConfigurationError(f"{', '.join(unknown)}: the orbits of a source are made of input_ids alone")

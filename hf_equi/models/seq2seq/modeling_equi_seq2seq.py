@@ -20,6 +20,7 @@ from hf_equi.errors import ConfigurationError
 from hf_equi.generation.base_call import check_seq2seq_base
 from hf_equi.generation.encoded_source import EncodedSource, OrbitEncoderOutput
 from hf_equi.generation.orbit_forward import OrbitInputs, forward_orbit
+from hf_equi.generation.padding import check_mask
 from hf_equi.groups import DemographicGroup
 from hf_equi.models.cards.kinds import CardKind
 from hf_equi.models.seq2seq.card import Seq2SeqCard
@@ -213,6 +214,8 @@ class EquiForSeq2SeqLM(  # type: ignore[misc]
             if input_ids is None:
                 raise ConfigurationError("EquiForSeq2SeqLM needs input_ids, or what its encoder made of them")
             encoded = self.get_encoder()(input_ids, mask, action, elements)
+        elif (ids := getattr(encoded, "source_ids", None)) is not None:
+            check_mask(mask, ids)
         return EncodedSource(encoded, mask)
 
     def _roll_out(self, action: TokenPairAction, source: EncodedSource, sampling: ScheduledSampling) -> Rollout:

@@ -99,7 +99,10 @@ def load_tokenizer(path: Any, hub: dict[str, Any]) -> Any:
     try:
         return read_tokenizer(path, **hub)
     except (OSError, ConfigurationError) as error:
-        if found := [name for name in _TOKENIZER_FILES if find_file(path, name, unreachable=True, **hub) is not None]:
+        known = {name: hub[name] for name in hub if name != "trust_remote_code"}
+        if found := [
+            name for name in _TOKENIZER_FILES if find_file(path, name, unreachable=True, **known) is not None
+        ]:
             reason = shorten(str(error.__cause__ or error), 240, placeholder=" ...")
             warnings.warn(
                 f"{path} holds a tokenizer that cannot be read ({', '.join(found)}; {reason}): the model is loaded "

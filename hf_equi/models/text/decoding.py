@@ -3,19 +3,33 @@
 from __future__ import annotations
 
 import copy
+from collections.abc import Callable
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import torch
 from transformers import LogitsProcessorList
 from transformers.cache_utils import Cache
+from transformers.generation import UnbatchedClassifierFreeGuidanceLogitsProcessor
 from transformers.utils import ModelOutput
 
-from hf_equi.bases.compat import accepts_cache, cached, named_arguments
+from hf_equi.bases.compat import CACHE, accepts_cache, cached, named_arguments
 from hf_equi.errors import ConfigurationError
 from hf_equi.generation.coupled_sampling import CoupledDraws, CoupledNoise, Prompts
-from hf_equi.generation.padding import infer_mask
+from hf_equi.generation.orbit_cache import OrbitCache
+from hf_equi.generation.padding import check_mask, infer_mask
+from hf_equi.generation.rank_cuts import break_ties
+from hf_equi.generation.settings_table import (
+    CAUSAL,
+    check_settings,
+    refused_method,
+    value_reader,
+    warn_of_names,
+)
+from hf_equi.models.peft.bases import check_adapter_names
 from hf_equi.models.text.generation_settings import GenerationSettings
 from hf_equi.symmetrizers import Draws
+from hf_equi.symmetrizers.select import IdentityMember
 
 if TYPE_CHECKING:
     from hf_equi.actions import TokenAction, TokenPairAction
@@ -35,6 +49,7 @@ class DecodingMixin:
     resolve: Any
 
     select_members: Any
+    _tokenizer: Any
 
     if TYPE_CHECKING:
 
@@ -53,7 +68,7 @@ class DecodingMixin:
         seed: int | None = None,
         **kwargs: Any,
     ) -> Any:
-        """Generate text, as `GenerationMixin.generate` with all its settings.
+        """Generate text, as `GenerationMixin.generate`. docs/guarantees.md says of each setting what holds with it.
 
         An `EquiLM` and a synchronised `EquiForSeq2SeqLM` run the strategy on the combined scores of each step. With
         independent decoding each member is decoded alone by the strategy, and the text is the best token of the
@@ -67,10 +82,11 @@ class DecodingMixin:
             logits_processor: As in transformers; acts in the user's own frame.
             *args: As in transformers.
             group: Another group, for this call alone.
-            seed: Couples sampling (without `do_sample` it only breaks exact ties): the text of a prompt is a function
-                of the seed and the prompt alone, and texts of prompts that the group maps to each other are mapped to
-                each other. Draw several samples of a prompt with `num_return_sequences`. Without a seed, texts are
-                drawn from torch's global generator.
+            seed: Couples sampling: the text of a prompt is a function of the seed and the prompt alone, and texts of
+                prompts that the group maps to each other are mapped to each other. Draw several samples of a prompt
+                with `num_return_sequences`. Without a seed, samples are drawn from torch's global generator. Without
+                `do_sample` the seed breaks exact ties, and `"mixture"` draws its element by it; there it is 0 unless
+                you give one, so that the text is the same in every call.
             **kwargs: As in transformers. `EquizeroLM` takes `scorer` and `beam_length` too, other ones for this call
                 alone; there `use_cache=False` and `cache_implementation` have no effect or are refused, and
                 `stop_strings` need no tokenizer.
@@ -81,13 +97,59 @@ class DecodingMixin:
             gives an `EquizeroOutput` then.
 
         Raises:
-            ConfigurationError: Without token ids; for a seed that is no number, or with sampled beams; for another
-                decoding method where members are decoded alone, or by a search; as `EquizeroSearch`.
+            ConfigurationError: For prompts that are not token ids; for a setting that cannot keep the guarantee, such
+                as another decoding method where members are decoded alone, or by a search; for what is not a seed, or
+                a seed with sampled beams; for scores that are NaN; as `EquizeroSearch`.
+            ActionError: For token ids that are not in the vocabulary.
+
+        Warns:
+            HfEquiWarning: For a setting that names a word and not all words that it is exchanged with.
         """
         kwargs = named_arguments(args, kwargs)
-        ids = self._read_prompts(inputs, kwargs)
-        GenerationSettings.read(self.generation_config, generation_config, kwargs).check_seed(seed)
+        settings = GenerationSettings.read(self.generation_config, generation_config, kwargs)
+        settings.check_seed(seed)
+        group = self._check_call(value_reader(self.generation_config, generation_config, kwargs), group)
+        ids = self._read_prompts(inputs, settings, kwargs)
         return self._write_texts(ids, (generation_config, logits_processor), group, seed, kwargs)
+
+    def _check_call(self, value_of: Callable[[str], Any], group: Any) -> Any:
+        """Refuse settings that cannot keep the guarantee, and warn of those that lose it; the action of the call."""
+        check_settings(value_of, self._ways)
+        action = self.resolve(group)
+        if not isinstance(self.method.select, IdentityMember):  # which guarantees nothing
+            warn_of_names(value_of, self._written_action(action), self._written_tokenizer)
+        return action
+
+    @property
+    def _ways(self) -> tuple[str, ...]:
+        """How the model decodes, by the names of the table of settings."""
+        return (CAUSAL,)
+
+    @property
+    def _written_tokenizer(self) -> Any:
+        """The tokenizer of the texts that are written, or `None`."""
+        return self._tokenizer
+
+    def _written_action(self, action: Any) -> TokenAction:
+        """How the group acts on the texts that are written."""
+        own: TokenAction = action
+        return own
+
+    def generate_batch(self, *args: Any, **kwargs: Any) -> Any:
+        """Refused: continuous batching has no cache for the rows of an orbit."""
+        raise refused_method("generate_batch")
+
+    def init_continuous_batching(self, *args: Any, **kwargs: Any) -> Any:
+        """Refused: as `generate_batch`."""
+        raise refused_method("init_continuous_batching")
+
+    def continuous_batching_context_manager(self, *args: Any, **kwargs: Any) -> Any:
+        """Refused: as `generate_batch`."""
+        raise refused_method("continuous_batching_context_manager")
+
+    def heal_tokens(self, *args: Any, **kwargs: Any) -> Any:
+        """Refused: it writes the last token of a prompt anew, which the group may exchange."""
+        raise refused_method("heal_tokens")
 
     def _write_texts(
         self, ids: torch.Tensor, call: tuple[Any, Any], group: Any, seed: int | None, kwargs: dict[str, Any]
@@ -99,14 +161,15 @@ class DecodingMixin:
         mask = kwargs.get("attention_mask")
         if mask is None:
             mask = kwargs["attention_mask"] = infer_mask(ids, settings.pad_token_id, settings.eos_token_ids)
-        # Ties are broken alike in every call; texts are drawn anew unless a seed is given.
+        # Without a seed greedy texts are the same in every call, and samples are drawn anew.
         noise_seed = seed if settings.do_sample else seed or 0
         ids, mask = ids.to(action.device), None if mask is None else mask.to(action.device)
+        if isinstance(cache := OrbitCache.again(kwargs.get(CACHE)), OrbitCache):
+            self._check_cached(cache, ids, settings, kwargs)
+            kwargs[CACHE] = cache
         prompts = self._describe_prompts(action, ids, mask, noise_seed, generation_config, kwargs)
-        ids, kwargs = self._choose_elements(action, ids, kwargs, settings, None if seed is None else prompts)
+        ids, kwargs = self._choose_elements(action, ids, kwargs, settings, None if noise_seed is None else prompts)
         processors, mode = LogitsProcessorList(logits_processor or []), settings.noise_mode
-        if mode == "sample" and settings.cuts_ties:
-            processors.append(CoupledNoise(prompts, "nudge"))
         if mode is not None:
             noise = CoupledNoise(prompts, mode, record=settings.keeps_scores)
             processors.append(noise)
@@ -135,12 +198,18 @@ class DecodingMixin:
         own: TokenAction = action
         return own
 
-    def _read_prompts(self, inputs: torch.Tensor | None, kwargs: dict[str, Any]) -> torch.Tensor:
-        """The token ids of a call, checked."""
+    def _read_prompts(
+        self, inputs: torch.Tensor | None, settings: GenerationSettings, kwargs: dict[str, Any]
+    ) -> torch.Tensor:
+        """The token ids of a call, checked; the token that begins a text where there are none."""
         kwargs.pop("labels", None)  # which Seq2SeqTrainer passes, and other models ignore too
         ids = kwargs.pop("input_ids", None) if inputs is None else inputs
-        if ids is None or kwargs.get("inputs_embeds") is not None:
-            raise ConfigurationError("A group acts on tokens: pass the prompts as input_ids, not as inputs_embeds")
+        for name in ("inputs_embeds", "encoder_outputs"):
+            if kwargs.get(name) is not None and (ids is None or name == "inputs_embeds"):
+                raise ConfigurationError(f"A group acts on tokens: pass the prompts as input_ids, not as {name}")
+        if ids is None or (isinstance(ids, torch.Tensor) and ids.dim() == 2 and not ids.shape[1]):
+            kwargs["attention_mask"] = None
+            return settings.begin(1 if ids is None else len(ids), self.device)
         if not isinstance(ids, torch.Tensor) or ids.dim() != 2:
             raise ConfigurationError(
                 "Prompts are token ids of shape (batch, tokens); received "
@@ -151,6 +220,8 @@ class DecodingMixin:
             raise ConfigurationError(
                 "The assistant has to be symmetrised too: symmetrize(assistant, group, tokenizer=...)"
             )
+        check_adapter_names(kwargs, self)  # type: ignore[arg-type]  # a part of a model
+        check_mask(kwargs.get("attention_mask"), ids, after_cache=kwargs.get(CACHE) is not None)
         return ids
 
     def _choose_elements(
@@ -172,7 +243,25 @@ class DecodingMixin:
         kwargs["elements"] = select(
             self._prompt_action(action), ids, mask, draws, getattr(self, "select_network", None)
         ).elements[:, 0]
+        if isinstance(cache := kwargs.get(CACHE), OrbitCache):
+            self._take_up(cache, kwargs["elements"][:, None], ids)
         return ids, kwargs
+
+    def _check_cached(
+        self, cache: OrbitCache, ids: torch.Tensor, settings: GenerationSettings, kwargs: dict[str, Any]
+    ) -> None:
+        """Refuse texts that do not go on with those of a cache, or of which the new tokens alone are given."""
+        mask = kwargs.get("attention_mask")
+        if mask is not None and mask.shape[1] != ids.shape[1]:
+            raise ConfigurationError(
+                f"input_ids have {ids.shape[1]} tokens, attention_mask {mask.shape[1]}. Pass the whole texts with a "
+                "cache, as they decide which element and which noise a text has. Cached tokens are not read again."
+            )
+        cache.check_texts(ids.shape[1], len(ids) * settings.rows)
+
+    def _take_up(self, cache: OrbitCache, elements: torch.Tensor, ids: torch.Tensor) -> None:
+        """The whole text decides the element, with a cache of its beginning as without one."""
+        cache.take_up(elements, ids)
 
     @accepts_cache()
     def prepare_inputs_for_generation(
@@ -205,6 +294,15 @@ class DecodingMixin:
     def _get_logits_processor(self, *args: Any, **kwargs: Any) -> LogitsProcessorList:
         """The processors of a call: first those that watch, last those that choose, after temperature and top-p."""
         processors = super()._get_logits_processor(*args, **kwargs)  # type: ignore[misc]
+        given = kwargs.get("model_kwargs") or {}
+        for processor in processors:
+            if isinstance(processor, UnbatchedClassifierFreeGuidanceLogitsProcessor) and processor.model is self:
+                # The other prompt is read by the same members, or a text and its image would be guided otherwise.
+                orbit = {name: given[name] for name in ("group", "elements") if name in given}
+                processor.model = partial(self, **orbit)
+        for processor in list(processors):
+            if isinstance(processor, CoupledNoise):
+                processors = break_ties(processors, processor.tie_noise)
 
         def place(processor: Any) -> tuple[bool, bool]:
             return not getattr(processor, "runs_first", False), getattr(processor, "runs_last", False)

@@ -7,10 +7,12 @@ from typing import Any
 
 import torch
 from transformers import GenerationConfig
+from transformers.utils import ModelOutput
 
 from hf_equi.bases.end_tokens import end_tokens
 from hf_equi.checks import check_seed
 from hf_equi.errors import ConfigurationError
+from hf_equi.generation.settings_table import value_reader
 
 __all__ = ["GenerationSettings"]
 
@@ -24,9 +26,9 @@ class GenerationSettings:
         num_beams: Beams a prompt.
         num_return_sequences: Texts a prompt.
         keeps_scores: Whether the call returns the scores of each step.
-        cuts_ties: Whether tokens are left out by their rank, which takes one of two tied tokens and leaves the other.
         pad_token_id: The padding token, if any.
         eos_token_ids: The tokens that end a text.
+        bos_token_id: The token that begins a text, if any.
         returns_dict: Whether the call returns more than token ids.
     """
 
@@ -34,29 +36,28 @@ class GenerationSettings:
     num_beams: int
     num_return_sequences: int
     keeps_scores: bool
-    cuts_ties: bool = False
     pad_token_id: int | None = None
     eos_token_ids: tuple[int, ...] = ()
+    bos_token_id: int | None = None
     returns_dict: bool = False
 
     @classmethod
     def read(cls, own: GenerationConfig, given: GenerationConfig | None, kwargs: dict[str, Any]) -> GenerationSettings:
         """From the arguments of the call, then the config given to it, then the model's own."""
+        value_of = value_reader(own, given, kwargs)
 
         def setting(name: str, default: Any) -> Any:
-            for value in (kwargs.get(name), getattr(given, name, None), getattr(own, name, None)):
-                if value is not None:
-                    return value
-            return default
+            value = value_of(name)
+            return default if value is None else value
 
         return cls(
             do_sample=bool(setting("do_sample", False)),
             num_beams=int(setting("num_beams", 1)),
             num_return_sequences=int(setting("num_return_sequences", 1)),
             keeps_scores=bool(setting("output_scores", False) and setting("return_dict_in_generate", False)),
-            cuts_ties=any(setting(name, 1.0) < 1.0 for name in ("top_p", "typical_p", "top_h")),
             pad_token_id=setting("pad_token_id", None),
             eos_token_ids=end_tokens(setting("eos_token_id", None)),
+            bos_token_id=setting("bos_token_id", None),
             returns_dict=bool(setting("return_dict_in_generate", False)),
         )
 
@@ -65,11 +66,16 @@ class GenerationSettings:
         """Independent texts that are decoded for each prompt."""
         return 1 if self.num_beams > 1 else self.num_return_sequences
 
+    @property
+    def rows(self) -> int:
+        """Texts that are decoded for each prompt at once: its beams, or its samples."""
+        return max(self.num_beams, self.num_return_sequences)
+
     def check_seed(self, seed: int | None) -> None:
-        """Refuse what is no seed, and what a seed cannot couple.
+        """Refuse what is not a seed, and what a seed cannot couple.
 
         Raises:
-            ConfigurationError: For anything but a whole number of 64 bits; for a seed with sampled beams.
+            ConfigurationError: For anything but a whole number from 0 to 2**63 - 1; for a seed with sampled beams.
         """
         check_seed(seed)
         if seed is not None and self.do_sample and self.num_beams > 1:
@@ -77,6 +83,19 @@ class GenerationSettings:
                 f"seed={seed} couples sampling token by token; beam search with do_sample=True draws whole beams. Use "
                 "num_beams=1, or do_sample=False."
             )
+
+    def begin(self, texts: int, device: torch.device) -> torch.Tensor:
+        """The prompts of a call without any, `(texts, 1)`: the token that begins a text, as in transformers.
+
+        Raises:
+            ConfigurationError: Where there is no such token.
+        """
+        if self.bos_token_id is None:
+            raise ConfigurationError(
+                "There is no prompt, and no token that begins a text: pass input_ids of at least one token, or "
+                "bos_token_id="
+            )
+        return torch.full((texts, 1), self.bos_token_id, dtype=torch.long, device=device)
 
     @property
     def noise_mode(self) -> str | None:
@@ -89,12 +108,14 @@ class GenerationSettings:
         """Repeat each prompt for its samples, so that each can have a group element of its own."""
         if self.samples == 1:
             return ids, dict(kwargs)
-        expanded = {
-            name: value.repeat_interleave(self.samples, dim=0)
-            if isinstance(value, torch.Tensor) and value.shape[:1] == ids.shape[:1]
-            else value
-            for name, value in kwargs.items()
-        }
+
+        def repeated(value: Any) -> Any:
+            if isinstance(value, ModelOutput):  # encoded sources
+                return type(value)(**{name: repeated(entry) for name, entry in value.items()})
+            each = isinstance(value, torch.Tensor) and value.shape[:1] == ids.shape[:1]
+            return value.repeat_interleave(self.samples, dim=0) if each else value
+
+        expanded = {name: repeated(value) for name, value in kwargs.items()}
         if (allowed := kwargs.get("prefix_allowed_tokens_fn")) is not None:
             expanded["prefix_allowed_tokens_fn"] = lambda row, tokens: allowed(row // self.samples, tokens)
         return ids.repeat_interleave(self.samples, dim=0), {**expanded, "num_return_sequences": 1}

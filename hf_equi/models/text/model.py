@@ -28,12 +28,14 @@ class EquiTextModel(TextCheckpointMixin, EquiPreTrainedModel):  # type: ignore[m
 
     @property
     def action(self) -> Any:
-        """How the group acts on tokens: rebuilt from the config, never from stored tables."""
+        """How the group acts on tokens, where the weights are."""
         action = super().action
         # Offloaded weights are on no device while they are not needed.
         device = self._weights_device
         if device.type != "meta" and action.device != device:
-            action = self._action = action.to(device)
+            action = action.to(device)
+            if not torch.compiler.is_exporting():  # tables of a graph that is traced have no numbers
+                self._action = action
         return action
 
     def resolve(self, group: Any) -> Any:

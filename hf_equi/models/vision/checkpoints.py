@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 from hf_equi.bases.compat import find_file
+from hf_equi.bases.loading import without_question
 from hf_equi.errors import ConfigurationError, HfEquiWarning
 from hf_equi.models.hub.checkpoints import CheckpointMixin
 
@@ -75,7 +76,7 @@ def load_processor(auto_class: Any, path: Any, hub: dict[str, Any]) -> Any:
     if not found:
         return None
     try:
-        return auto_class.from_pretrained(path, **hub)
+        return auto_class.from_pretrained(path, **without_question(hub))
     except Exception as error:  # of whatever kind: libraries raise anything for a damaged file
         warnings.warn(
             f"The processor of {path} ({', '.join(found)}) cannot be loaded, so the model has none: {error}. Set it: "

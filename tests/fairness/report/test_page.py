@@ -192,6 +192,18 @@ def test_every_text_is_escaped(write: Write, make_audit: Callable[..., Audit]) -
     assert evil in "".join(reader.text)
 
 
+def test_nothing_turns_a_figure_round(write: Write, make_audit: Callable[..., Audit]) -> None:
+    evil = "\u202e\u2067\x1b[2J\x9b"
+    samples, summary = make_audit(
+        models=(evil,), names=(f"man{evil}", "woman"), templates=(f"{{demographic}} {evil}",)
+    )
+    summary["settings"][evil] = [evil]
+    samples = samples.map(lambda row: {"text": row["text"] + evil}, new_fingerprint="round")
+    html = write(samples, summary, lambda text: [(text, True)])
+    assert {letter for letter in html if not letter.isprintable()} == {"\n"}
+    assert r"man\u202e\u2067\x1b[2J\x9b" in html
+
+
 def test_figures_that_are_missing_are_explained(write: Write, audit: Audit) -> None:
     samples, summary = audit[0], copy.deepcopy(audit[1])
     for model in summary["models"]:

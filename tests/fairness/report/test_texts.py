@@ -75,11 +75,6 @@ def test_a_text_that_does_not_start_with_its_prompt_has_none() -> None:
     assert not any(piece.prompt for piece in text.pieces)
 
 
-def test_characters_that_no_page_may_hold_are_replaced() -> None:
-    (text,) = only([row(text="The man\x00\x1b and\n")]).texts
-    assert "".join(piece.text for piece in text.pieces) == "The man\ufffd\ufffd and\n"
-
-
 @pytest.mark.parametrize(
     ("flags", "expected"), [((True, True), True), ((True, False), False), ((None, True), None), ((None, None), None)]
 )

@@ -19,6 +19,7 @@ from hf_equi.models.cards.markdown import plain
         ("<!-- a", r"\<!-- a"),
         ("a_b*c`d`", r"a\_b\*c\`d\`"),
         ("[a](b) &lt; $x$ ~c~ \\ |", r"\[a\](b) \&lt; \$x\$ \~c\~ \\ \|"),
+        ("mit \u202e\x1b[2J", r"mit \\u202e\\x1b\[2J"),
         (["mit", 2], r"\['mit', 2\]"),
     ],
 )

@@ -293,3 +293,18 @@ def test_a_symmetrised_model_takes_no_virtual_tokens(kind):
         match=r"go inside the base of a language model.*symmetrize\(get_peft_model\(base, config\), group\)",
     ):
         get_peft_model(lm, prompts(kind))
+
+
+def test_adapters_for_each_sample_are_refused_within_peft_too():
+    """A part of one member a sample has as many rows as there are samples, and peft would take them for those."""
+    lm = hf_equi.symmetrize(copy.deepcopy(base_model("llama")), GENDER, tokenizer=tokenizer(), orbit_chunk_size=1)
+    model = loosened(get_peft_model(lm, layers("lora", target_modules=["q_proj", "v_proj"], **CAUSAL)))
+    texts = tokenizer()(["the man met a", "the woman said he"], return_tensors="pt")
+    before = model(**texts).logits
+    named = {**texts, "adapter_names": ["default", "__base__"]}
+    for call in (model, lambda **given: model.generate(**given, max_new_tokens=2)):
+        with pytest.raises(
+            ConfigurationError, match=r"adapter_names= names an adapter for each sample .* set_adapter"
+        ):
+            call(**named)
+        assert torch.equal(model(**texts).logits, before)

@@ -9,6 +9,9 @@ from small_seq2seq import MOVED, SIX, THREE, TWO, encode, rows, until_end, wrap
 from transformers import GenerationConfig, LogitsProcessorList, StoppingCriteria, StoppingCriteriaList, TextStreamer
 from transformers.generation.streamers import BaseStreamer
 
+from hf_equi.bases.compat import cache_of, cached
+from hf_equi.errors import ConfigurationError, HfEquiWarning
+
 STEPS = 7
 WAYS = {
     "synchronised": ("equitune", {}),
@@ -39,9 +42,11 @@ def test_banned_words_are_those_of_the_user(way, settings):
     words = model.action.target.moved.tolist()
     word = next(word for word in words if (plain == word).any())
     other = int(model.action.target.apply(1, torch.tensor([word])))
-    texts = model.generate(**batch, bad_words_ids=[[word]], **how)
+    with pytest.warns(HfEquiWarning, match="bad_words_ids names a word"):
+        texts = model.generate(**batch, bad_words_ids=[[word]], **how)
+    with pytest.warns(HfEquiWarning, match="bad_words_ids names a word"):
+        moved = model.generate(**move(model, 1, batch), bad_words_ids=[[other]], **how)
     assert not (texts == word).any()
-    moved = model.generate(**move(model, 1, batch), bad_words_ids=[[other]], **how)
     assert moved.tolist() == model.action.target.apply(1, texts).tolist()
     assert not (moved == other).any()
     assert (model.generate(**move(model, 1, batch), **how) == other).any()
@@ -206,3 +211,20 @@ def test_another_start_token(way):
     assert again[:, :2].tolist() == given.tolist()
     without = model.generate(**encode(model), decoder_input_ids=given[:, 1:], **how)
     assert without.tolist() == again.tolist()
+
+
+def test_targets_that_do_not_go_on_with_a_cache_are_refused():
+    model = wrap("bart")
+    sources = encode(model)
+    first = model.generate(**sources, max_new_tokens=3, min_new_tokens=3, return_dict_in_generate=True)
+    texts = first.sequences
+    call = {**sources, **cached(cache_of(first)), "max_new_tokens": 2}
+    for given in (
+        {},
+        {"decoder_input_ids": texts},
+        {"decoder_input_ids": texts[:, -1:], "decoder_attention_mask": texts},
+    ):
+        with pytest.raises(ConfigurationError, match=r"pass the whole targets .* decoder_attention_mask"):
+            model.generate(**call, **given)
+    with pytest.raises(ConfigurationError, match="members of this method are decoded each alone: leave it out"):
+        wrap("bart", method="equizero").generate(**call)

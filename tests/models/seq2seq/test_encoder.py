@@ -81,6 +81,18 @@ def test_beams_repeat_the_batch_alone(monkeypatch):
     assert set(shapes) == {(3 * len(MOVED), SIX.order, batch["input_ids"].shape[1], 16)}
 
 
+@pytest.mark.parametrize(
+    "settings", [{}, {"num_beams": 2}, {"do_sample": True, "num_return_sequences": 2, "seed": 3}], ids=str
+)
+@pytest.mark.parametrize("method", ["equitune", "canonical"])
+def test_texts_from_encoded_sources(method, settings):
+    model = wrap("t5", SIX, method)
+    batch = encode(model)
+    expected = model.generate(**batch, max_new_tokens=4, **settings)
+    encoded = {"encoder_outputs": model.get_encoder()(**batch), "attention_mask": batch["attention_mask"]}
+    assert model.generate(**encoded, max_new_tokens=4, **settings).tolist() == expected.tolist()
+
+
 @pytest.mark.parametrize("side", ["left", "right"])
 def test_weights_pass_over_padding(side):
     model = wrap("lstm", SIX, "lambda")

@@ -2,18 +2,27 @@
 
 from __future__ import annotations
 
+import copy
+
 import pytest
+import small_seq2seq
 import torch
-from small_models import BOTH, GENDER, base_model, calls_of, tokenizer
-from transformers import GenerationConfig, TextIteratorStreamer, TextStreamer, pipeline
+from searches import hashed
+from small_models import BOTH, base_model, calls_of, tokenizer
+from transformers import DynamicCache, GenerationConfig, TextIteratorStreamer, TextStreamer, pipeline
 
 import hf_equi
-from hf_equi.bases.compat import cache_of
+from hf_equi.bases.compat import cache_of, cached
 from hf_equi.errors import ConfigurationError
+from hf_equi.generation import OrbitCache
 
 
 def wrap(method="equitune", group=BOTH, **settings):
     return hf_equi.symmetrize(base_model(), group, method, tokenizer=tokenizer(), **settings)
+
+
+def search():
+    return wrap("equizero", scorer=hashed)
 
 
 def encode(*texts):
@@ -46,8 +55,6 @@ def test_pipeline():
 
 
 def test_chat_template():
-    import copy
-
     chat = copy.deepcopy(tokenizer())
     chat.chat_template = "{% for m in messages %}{{ m.role }}: {{ m.content }}\n{% endfor %}"
     lm = hf_equi.symmetrize(base_model(), BOTH, tokenizer=chat)
@@ -88,6 +95,29 @@ def test_mixture_decodes_moved_prompts_with_the_base():
     assert len({str(text) for text in found}) == len({str(text) for text in plain.values()})
 
 
+@pytest.mark.parametrize("beams", [1, 3])
+def test_greedy_mixture_is_the_same_in_every_call(beams):
+    """The text of seed 0, and no random number is used: `do_sample=False` says that nothing is drawn."""
+    model, prompt = wrap("mixture"), encode("the black man")["input_ids"]
+    texts = []
+    for seed in range(6):
+        torch.manual_seed(seed)
+        state = torch.get_rng_state()
+        texts.append(model.generate(prompt, max_new_tokens=6, num_beams=beams).tolist())
+        assert torch.equal(torch.get_rng_state(), state)
+    assert texts == [model.generate(prompt, max_new_tokens=6, num_beams=beams, seed=0).tolist()] * 6
+
+
+def test_guidance_reads_the_other_prompt_by_the_same_member():
+    """Which the method has drawn: a text and its image are guided alike."""
+    lm, prompt = wrap("mixture"), encode("the black man met the black man")["input_ids"]
+    for seed in range(3):
+        how = {"max_new_tokens": 6, "guidance_scale": 4.0, "seed": seed}
+        first = lm.generate(prompt, **how)
+        for g in (1, 3, 5):
+            assert torch.equal(lm.generate(lm.action.apply(g, prompt), **how), lm.action.apply(g, first))
+
+
 def test_mixture_draws_an_element_for_each_sample():
     lm, prompt = wrap("mixture"), encode("the black man")
     torch.manual_seed(1)
@@ -119,13 +149,89 @@ def test_prompt_lookup_decoding():
     assert lm.generate(**prompt, max_new_tokens=10, prompt_lookup_num_tokens=3).tolist() == plain.tolist()
 
 
-def test_continuing_from_a_returned_cache():
-    lm = wrap(group=GENDER)
-    prompt = encode("the man met")
-    first = lm.generate(**prompt, max_new_tokens=4, min_new_tokens=4, return_dict_in_generate=True)
-    mask = torch.ones_like(first.sequences)
-    more = lm.generate(first.sequences, attention_mask=mask, cache=cache_of(first), max_new_tokens=4)
-    assert more.tolist() == lm.generate(first.sequences, attention_mask=mask, max_new_tokens=4).tolist()
+# A conversation whose first turn names nobody: a cache of it was read as any element reads it.
+TURNS = ("a person worked as", " the black man said so and she", " was known to the woman")
+
+
+def talk(lm, spoken, cache=None, kept=True):
+    """Token ids after each turn of a conversation; the cache goes on, or every turn is read as a whole."""
+    said, texts = [], torch.zeros(1, 0, dtype=torch.long)
+    for piece in spoken:
+        texts = torch.cat([texts, piece], 1)
+        given = {"use_cache": False} if not kept else {} if cache is None else cached(cache)
+        mask = torch.ones_like(texts)
+        out = lm.generate(
+            texts, attention_mask=mask, max_new_tokens=3, min_new_tokens=3, return_dict_in_generate=True, seed=4,
+            **given,
+        )  # fmt: skip
+        texts = out.sequences
+        cache = cache_of(out) if cache is None or isinstance(cache, OrbitCache) else cache
+        said.append(texts)
+    return said
+
+
+@pytest.mark.parametrize("method", ["mixture", "canonical"])
+@pytest.mark.parametrize(
+    ("family", "own"),  # caches that are cut, with windows, and with recurrent states
+    [("gpt2", False), ("gpt2", True), ("gemma3", False), ("jamba", False)],
+)
+def test_turns_with_a_cache_are_those_without(method, family, own):
+    lm = hf_equi.symmetrize(base_model(family), BOTH, method, tokenizer=tokenizer())
+    spoken = [encode(turn)["input_ids"] for turn in TURNS]
+    cache = DynamicCache(config=lm.base.config) if own else None
+    for kept, without in zip(talk(lm, spoken, cache), talk(lm, spoken, kept=False), strict=True):
+        assert kept.tolist() == without.tolist()
+
+
+@pytest.mark.parametrize("method", ["equitune", "mixture", "canonical"])
+def test_the_image_of_a_conversation_has_the_image_of_its_answer(method):
+    lm, swap = wrap(method), 5
+    first, second = (encode(turn)["input_ids"] for turn in TURNS[:2])
+    answers = []
+    for g in (0, swap):
+        start, text = (lm.action.apply(g, ids) for ids in (first, torch.cat([first, second], 1)))
+        with torch.no_grad():
+            cache = lm(start, use_cache=True).cache
+        out = lm.generate(text, **cached(cache), max_new_tokens=8, seed=2, do_sample=True)
+        answers.append(lm.action.apply(lm.group.inverse(g), out).tolist())
+    assert answers[0] == answers[1]
+
+
+def test_a_turn_reads_again_from_the_first_token_that_moves_otherwise():
+    lm, kept = wrap("canonical"), []
+    start, white, more = (encode(turn)["input_ids"] for turn in ("the man met a", " white", " black person"))
+    person = encode(" person")["input_ids"]
+    for between in (person, torch.cat([person, white], 1)):
+        text = torch.cat([start, between, more], 1)
+        with torch.no_grad():
+            cache = lm(between, **cached(lm(start, use_cache=True).cache)).cache
+        with calls_of(lm.base) as shapes:
+            lm.generate(text, **cached(cache), max_new_tokens=1)
+        kept.append(text.shape[1] - shapes[0][1])
+    assert kept == [start.shape[1] + 1] * 2
+
+
+def test_what_does_not_go_on_with_a_cache_is_refused():
+    lm, prompts = wrap(), encode("the man met", "the woman met")
+    first = lm.generate(**prompts, max_new_tokens=3, min_new_tokens=3, return_dict_in_generate=True)
+    texts, cache = first.sequences, cached(cache_of(first))
+    mask = torch.ones_like(texts)
+    for given, settings, message in (
+        ({"input_ids": texts[:, -1:], "attention_mask": mask}, {}, "input_ids have 1 tokens, attention_mask 6. Pass"),
+        ({"input_ids": texts[:, :4], "attention_mask": mask[:, :4]}, {}, "holds 5 tokens of each text, .* have 4"),
+        ({"input_ids": texts[:1], "attention_mask": mask[:1]}, {}, "holds 2 texts, and this call decodes 1 "),
+        ({"input_ids": texts}, {"num_beams": 3}, r"decodes 6 .* cache\.batch_repeat_interleave\(n\)"),
+    ):
+        with pytest.raises(ConfigurationError, match=message):
+            lm.generate(**given, **cache, max_new_tokens=2, **settings)
+    with pytest.raises(ConfigurationError, match="holds 2 texts, and input_ids have 1"):
+        lm(texts[:1, :1], **cache)
+    with pytest.raises(ConfigurationError, match="holds other members of the orbits"):
+        lm(texts[:, -1:], elements=torch.tensor([1, 1]), **cache)
+    repeated = cache_of(first)
+    repeated.batch_repeat_interleave(2)
+    kept = lm.generate(texts, **cached(repeated), max_new_tokens=2, num_beams=2)
+    assert kept.tolist() == lm.generate(texts, max_new_tokens=2, num_beams=2).tolist()
 
 
 def test_chosen_elements_come_back():
@@ -138,6 +244,63 @@ def test_chosen_elements_come_back():
     for element, text in zip(out.chosen_element.tolist(), out.sequences, strict=True):
         assert 0 <= element < BOTH.order
         assert text.shape == (7,)
+
+
+EMPTY = torch.empty(1, 0, dtype=torch.long)
+
+
+@pytest.mark.parametrize(
+    "inputs", [{}, {"inputs": EMPTY}, {"input_ids": EMPTY, "attention_mask": EMPTY}, {"input_ids": None}]
+)
+@pytest.mark.parametrize("make", [wrap, search, lambda: small_seq2seq.wrap("bart")])
+def test_no_prompt_is_the_token_that_begins_a_text(make, inputs):
+    """As in the base, which takes no empty tensors but is given them by its tokenizer."""
+    model = make()
+    begin = torch.tensor([[model.base.generation_config.bos_token_id]])
+    expected = model.generate(begin, max_new_tokens=4)
+    assert model.generate(**inputs, max_new_tokens=4).tolist() == expected.tolist()
+    other = model.generate(begin + 7, max_new_tokens=4)
+    assert model.generate(**inputs, max_new_tokens=4, bos_token_id=int(begin) + 7).tolist() == other.tolist()
+    model = copy.deepcopy(model)
+    model.generation_config.bos_token_id = None
+    with pytest.raises(ConfigurationError, match="There is no prompt, and no token that begins a text"):
+        model.generate(**inputs, max_new_tokens=4)
+
+
+def test_no_prompt_of_identity_is_that_of_the_base():
+    pipe = pipeline("text-generation", model=wrap("identity"), tokenizer=tokenizer())
+    plain = pipeline("text-generation", model=base_model(), tokenizer=tokenizer())
+    assert pipe("", max_new_tokens=5, do_sample=False) == plain("", max_new_tokens=5, do_sample=False)
+
+
+def test_embeddings_are_no_prompts():
+    with pytest.raises(ConfigurationError, match="pass the prompts as input_ids, not as inputs_embeds"):
+        wrap().generate(inputs_embeds=torch.zeros(1, 2, 32), max_new_tokens=2)
+
+
+@torch.no_grad()
+def _broken(model):
+    """A copy of which all scores are NaN."""
+    broken = copy.deepcopy(model)
+    for weight in broken.base.get_output_embeddings().parameters():
+        weight.fill_(torch.nan)
+    return broken
+
+
+@pytest.mark.parametrize(
+    "how",
+    [{}, {"num_beams": 2}, {"do_sample": True}, {"do_sample": True, "seed": 1}],
+    ids=["greedy", "beams", "draw", "seed"],
+)
+@pytest.mark.parametrize("make", [wrap, search, lambda: small_seq2seq.wrap("bart")])
+def test_scores_that_are_nan_are_refused(make, how):
+    model = _broken(make())
+    if "num_beams" in how and model.method.searches:
+        return
+    with pytest.raises(ConfigurationError, match=r"Scores of next tokens are NaN.*dtype=torch\.float32"):
+        model.generate(torch.tensor([[4, 5], [5, 6]]), max_new_tokens=3, **how)
+    if "seed" not in how:
+        model.generate(torch.tensor([[4, 5]]), max_new_tokens=3, remove_invalid_values=True, **how)
 
 
 @pytest.mark.parametrize("prompts", [[[1, 2]], torch.tensor([1, 2])])

@@ -1,0 +1,42 @@
+"""How a text is shown that others wrote: in a terminal, in a log, on a page."""
+
+from __future__ import annotations
+
+from unicodedata import category
+
+__all__ = ["shown"]
+
+_UNSEEN = frozenset({"Cc", "Cf", "Cs", "Zl", "Zp"})
+# Of the format characters those that a reader sees: the joiners of Persian, of Indic scripts and of emoji, and the
+# signs that Arabic and Syriac write before or around numbers and abbreviations.
+_SEEN = frozenset("\u200c\u200d\u06dd\u070f\u0890\u0891\u08e2\U000110bd\U000110cd") | frozenset(
+    map(chr, range(0x600, 0x606))
+)
+
+
+def shown(text: str, keep: str = "") -> str:
+    r"""A text with all that would act on a display instead of standing there written as an escape: `\x1b`, `\u202e`.
+
+    Those are control characters, which move a cursor or rewrite a line; marks that reverse the order of what is beside
+    them, digits too; other format characters that nobody sees; ends of lines; and halves of characters, which no file
+    can hold. All other text stays as it is, in any script.
+
+    Args:
+        text: The text.
+        keep: Characters to leave as they are, such as ends of lines.
+
+    Example:
+        >>> shown("0.\u202e299\x1b[2J\n")
+        '0.\\u202e299\\x1b[2J\\n'
+    """
+    if text.isprintable():  # mostly, and at once
+        return text
+    return "".join(letter if letter in keep or _stands(letter) else _written(letter) for letter in text)
+
+
+def _stands(letter: str) -> bool:
+    return category(letter) not in _UNSEEN or letter in _SEEN
+
+
+def _written(letter: str) -> str:
+    return letter.encode("unicode_escape").decode("ascii")

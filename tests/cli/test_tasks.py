@@ -1,0 +1,98 @@
+"""Every command on models of every task: it works, or says in one line what it reads and what reads this model."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+import small_seq2seq
+from small_models import base_model, tokenizer
+from small_processors import clip_processor, image_processor, reading_clip
+from small_vision import classifier
+
+import hf_equi
+from hf_equi import ImageGroup, symmetrize
+
+WORDS, TURNS = small_seq2seq.TWO, ImageGroup.rotations(4)
+ASKED = {
+    "generate": ("-p", "the man", "--max-new-tokens", "2"),
+    "inspect": (),
+    "audit": ("-p", "the {demographic} was", "-n", "2", "--methods", "base", "--max-new-tokens", "2"),
+}
+READS = {
+    "causal_lm": {"generate", "inspect", "audit"},
+    "seq2seq": {"inspect"},
+    "image_classification": set(),
+    "clip": set(),
+}
+OTHERWISE = {
+    "seq2seq": "hf-equi inspect shows which of its tokens move, hf-equi convert makes it equivariant, and generate()",
+    "image_classification": "hf-equi convert makes it equivariant, and hf-equi publish measures how exactly",
+    "clip": "hf-equi convert makes it equivariant, and hf-equi publish measures how exactly",
+}
+
+
+@pytest.fixture(scope="module")
+def models(tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict[str, str]]:
+    """For each task the folder of a base, and that of the same symmetrised."""
+    parts = {
+        "causal_lm": (base_model(), tokenizer(), hf_equi.DemographicGroup([["man", "woman"]]), "tokenizer"),
+        "seq2seq": (small_seq2seq.fresh("t5"), small_seq2seq.tokenizers("t5")[0], WORDS, "tokenizer"),
+        "image_classification": (classifier("resnet-basic"), image_processor(), TURNS, "processor"),
+        "clip": (reading_clip("clip"), clip_processor("clip"), TURNS, "processor"),
+    }
+    found: dict[str, dict[str, str]] = {}
+    for task, (base, companion, group, name) in parts.items():
+        path = tmp_path_factory.mktemp(task)
+        for part in (base, companion):
+            part.save_pretrained(path / "base")
+        symmetrize(base, group, **{name: companion}).save_pretrained(path / "equi")
+        found[task] = {kind: str(path / kind) for kind in ("base", "equi")}
+    return found
+
+
+@pytest.mark.parametrize("kind", ["base", "equi"])
+@pytest.mark.parametrize("task", READS)
+@pytest.mark.parametrize("command", ASKED)
+def test_a_command_reads_a_model_or_says_what_does(run, models, tmp_path, monkeypatch, command, task, kind) -> None:
+    monkeypatch.setattr("hf_equi.fairness.report.write_report", lambda folder, *_: folder / "report.html")
+    out = ("--out", tmp_path / "audit") if command == "audit" else ()
+    result = run(command, "-m", models[task][kind], *ASKED[command], *out)
+    if command in READS[task]:
+        assert result.status == 0
+        assert result.out
+        return
+    assert (result.status, result.out) == (2, "")
+    assert result.err.startswith(f"hf-equi: error: hf-equi {command} ")
+    assert f"{models[task][kind]} is a {hf_equi.registration.tasks()[task].what}. {OTHERWISE[task]}" in result.err
+    assert result.err.count("\n") == 1
+    assert not (tmp_path / "audit").exists()
+
+
+def test_a_symmetrised_model_of_any_task_is_inspected_with_its_own_group(run, models) -> None:
+    document = json.loads(run("inspect", "-m", models["seq2seq"]["equi"], "--json").out)
+    assert document["group"]["elements"] == list(WORDS.names)
+    assert [one["moves"] for one in document["sets"]] == [[["jump", "run"]], [["I_JUMP", "I_RUN"]]]
+
+
+def test_of_several_tasks_a_command_takes_its_own(run, models, tmp_path) -> None:
+    """A config that may be of an encoder-decoder or of its decoder alone, without the class that it was saved from."""
+    small_seq2seq.fresh("bart").save_pretrained(tmp_path)
+    small_seq2seq.tokenizers("bart")[0].save_pretrained(tmp_path)
+    path = tmp_path / "config.json"
+    config = json.loads(path.read_text())
+    path.write_text(json.dumps({**config, "architectures": None, "encoder_layers": config["decoder_layers"]}))
+    group = tmp_path / "group.json"
+    group.write_text(json.dumps(WORDS.to_dict()))
+    result = run("generate", "-m", tmp_path, "-g", group, "-p", "jump", "--max-new-tokens", "2")
+    assert (result.status, result.err) == (0, "")
+
+
+def test_a_folder_without_a_tokenizer_says_so(run, models, tmp_path) -> None:
+    for name in ("config.json", "model.safetensors"):
+        (tmp_path / name).write_bytes((Path(models["causal_lm"]["base"]) / name).read_bytes())
+    for command in ("generate", "inspect"):
+        result = run(command, "-m", tmp_path, *ASKED[command])
+        assert (result.status, result.out) == (2, "")
+        assert f"{tmp_path} has no tokenizer. Save the one of its base there: tokenizer.save_pretrained(" in result.err

@@ -1,0 +1,168 @@
+"""The code of README and of every page of docs runs as it is printed, against a hub on loopback."""
+
+from __future__ import annotations
+
+import functools
+import json
+import re
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from loopback_hub import LoopbackHub
+from pages import Page, pages
+from small_models import tokenizer
+from small_processors import clip_processor, image_processor, picture, reading_clip
+from small_training import NAMES, QUIET, rows
+from small_training import tokenizer as caption_tokenizer
+from small_vision import classifier, clip, images
+from transformers import (
+    AutoModelForCausalLM,
+    AutoModelForSequenceClassification,
+    AutoTokenizer,
+    T5Config,
+    T5ForConditionalGeneration,
+)
+
+from hf_equi import EquiForImageClassification, EquiLM
+from hf_equi.bases.embedded import embedded_folder
+from hf_equi.training import Phase
+
+pytestmark = [
+    pytest.mark.filterwarnings("ignore:Left out:hf_equi.errors.HfEquiWarning"),  # small tokenizers know few words
+    pytest.mark.filterwarnings("ignore:.is_gradient_checkpointing. is deprecated:FutureWarning"),  # peft asks for it
+    pytest.mark.filterwarnings("ignore:fan_in_fan_out is set to False:UserWarning"),  # which peft mends itself
+    pytest.mark.filterwarnings(
+        "ignore:Could not find a config file in openai:UserWarning"
+    ),  # as HF_HUB_OFFLINE is set
+    pytest.mark.filterwarnings("ignore:This is a checkpoint of hf_equi:UserWarning"),  # for who has imported it
+]
+
+
+@pytest.fixture(autouse=True)
+def _short(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """In a folder of its own, a step of training in the place of an epoch, and an audit without plots."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("HF_MODULES_CACHE", str(tmp_path / "modules"))
+    transformers = sys.modules["transformers"]  # the one that pages import: peft has put another in its place
+    for name in ("TrainingArguments", "Seq2SeqTrainingArguments"):
+        monkeypatch.setattr(transformers, name, functools.partial(getattr(transformers, name), **QUIET, max_steps=1))
+    full = Phase.arguments
+    monkeypatch.setattr(
+        Phase,
+        "arguments",
+        lambda self, folder, **settings: full(self, folder, **{**settings, **QUIET, "max_steps": 1}),
+    )
+    monkeypatch.setattr("hf_equi.fairness.report.write_report", lambda folder, *_: folder / "report.html")
+
+
+def push(name: str, *parts: Any) -> None:
+    for part in parts:
+        part.push_to_hub(name)
+
+
+def push_gpt2() -> None:
+    """The embedded model, with a tokenizer that has no token to pad with, as that of GPT-2."""
+    folder = embedded_folder("demo_lm")
+    without = AutoTokenizer.from_pretrained(folder)
+    without.pad_token = None
+    without.padding_side = "right"
+    push("openai-community/gpt2", AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32), without)
+
+
+def push_t5() -> None:
+    sizes = {"d_model": 16, "d_kv": 8, "d_ff": 16, "num_layers": 1, "num_heads": 2, "vocab_size": len(tokenizer())}
+    config = T5Config(**sizes, decoder_start_token_id=1, pad_token_id=1, eos_token_id=0)
+    push("google-t5/t5-small", T5ForConditionalGeneration(config), tokenizer())
+
+
+def test_every_page_with_code_is_run() -> None:
+    tested = re.findall(r'Page\("(.*?)"', Path(__file__).read_text(encoding="utf-8"))
+    assert set(tested) == pages()
+
+
+@pytest.mark.slow
+def test_readme(hub: LoopbackHub, tmp_path: Path) -> None:
+    push_gpt2()
+    push_t5()
+    regard = embedded_folder("demo_regard")
+    push(
+        "sasha/regardv3",
+        AutoModelForSequenceClassification.from_pretrained(regard),
+        AutoTokenizer.from_pretrained(regard),
+    )
+    push("microsoft/resnet-50", classifier("resnet-basic"), image_processor())
+    push("google/vit-base-patch16-224", classifier("vit"), image_processor())
+    push("openai/clip-vit-base-patch32", reading_clip("clip"), clip_processor("clip"))
+    picture().save("photo.png")
+    names = Page("README.md").run()
+    inputs, model = names["inputs"], names["clip"]
+    turned = {**inputs, "pixel_values": inputs["pixel_values"].rot90(1, (2, 3))}
+    with torch.no_grad():
+        upright, sideways = model(**inputs).logits_per_image, model(**turned).logits_per_image
+    assert torch.allclose(upright, sideways, atol=1e-4)
+    assert (tmp_path / "adapter" / "adapter_model.safetensors").is_file()
+    assert not (tmp_path / "my-small-equi-gpt2" / "model.safetensors").exists()
+    assert [entry["model"] for entry in json.loads((tmp_path / "race.json").read_text())["models"]] == [
+        "base",
+        "EquiLM",
+    ]
+    assert "me/equi-gpt2" in hub.repositories
+
+
+@pytest.mark.slow
+def test_finetuning(hub: LoopbackHub, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    push_gpt2()
+    push_t5()
+    names = Page("docs/finetuning.md").run()
+    assert len({len(row["input_ids"]) for row in names["rows"]}) == len(names["rows"]) == len(names["written"])
+    assert re.search(r"^loss: \d", capsys.readouterr().out, flags=re.MULTILINE)
+    ids = torch.tensor([names["rows"][0]["input_ids"]])
+    base = AutoModelForCausalLM.from_pretrained("openai-community/gpt2")
+    with torch.no_grad():
+        finetuned = AutoModelForCausalLM.from_pretrained(tmp_path / "finetuned")
+        assert isinstance(finetuned, EquiLM)
+        before, after = base(ids).logits.log_softmax(-1), finetuned.base(ids).logits.log_softmax(-1)
+        assert (before - after).abs().max() > 1e-4
+        plain, adapted = names["plain"](ids).logits, names["symmetrised"].base(ids).logits
+        assert torch.equal(plain, adapted)
+        assert not torch.equal(plain, base(ids).logits)
+
+
+@pytest.mark.slow
+def test_vision_training(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    pairs = [
+        {"pixel_values": row["pixel_values"], "caption": caption}
+        for row, caption in zip(rows(), (f"a {'photo of a ' * (i % 2)}{n}" for i, n in enumerate(NAMES)), strict=True)
+    ]
+    given = {"base": classifier("vit"), "clip": clip("clip"), "processor": caption_tokenizer(), "data": rows()}
+    Page("docs/vision_training.md", {**given, "pairs": pairs}).run()
+    printed = re.findall(r"^(lambda|end_to_end|pairs) \d", capsys.readouterr().out, flags=re.MULTILINE)
+    assert printed == ["lambda", "end_to_end", "pairs"]
+    assert {path.parent.name for path in tmp_path.glob("*/model.safetensors")} == {"rotation-invariant", "adapted"}
+    model = EquiForImageClassification.from_pretrained(tmp_path / "rotation-invariant")
+    with torch.no_grad():
+        turned, upright = (model(x).logits for x in (images(2).rot90(1, (2, 3)), images(2)))
+    assert torch.allclose(turned, upright, atol=1e-5)
+    assert {path.name for path in (tmp_path / "runs").iterdir()} <= {"lambda", "last_layers"}
+
+
+@pytest.mark.slow
+def test_publishing(hub: LoopbackHub, tmp_path: Path) -> None:
+    push_gpt2()
+    push("microsoft/resnet-18", classifier("resnet-basic"), image_processor())
+    names = Page("docs/publishing.md").run()
+    assert {"me/equi-gpt2", "me/equi-gpt2-small"} <= {*hub.repositories}
+    lm = EquiLM.from_pretrained("me/equi-gpt2")
+    ids = lm.generate(**names["prompts"], max_new_tokens=8, do_sample=True, seed=7)
+    assert names["texts"] == lm.tokenizer.batch_decode(ids)
+    assert torch.equal(lm.action.apply(1, ids[0]), ids[1])
+    card = hub.repositories["me/equi-gpt2"].files()["README.md"].decode()
+    assert "license: mit" in card
+    assert "Group-theoretic gap" in card
+    assert (tmp_path / "equi-resnet" / "config.json").is_file()
+    by_name = EquiLM.from_pretrained("me/equi-gpt2-small")
+    assert torch.equal(lm(**names["prompts"]).logits, by_name(**names["prompts"]).logits)
+    assert not [name for name in hub.repositories["me/equi-gpt2-small"].files() if name.endswith(".safetensors")]
