@@ -38,6 +38,8 @@ _INDEX = ".safetensors.index."
 _NAMED_WEIGHTS = "transformers_weights"
 """The entry of a config that names its weights."""
 _OF_REPOSITORY = ("cache_dir", "force_download", "local_files_only", "token", "revision", "subfolder", "proxies")
+_OF_OTHER_WEIGHTS = ("gguf_file", "key_mapping", "subfolder", "variant")
+"""The arguments by which a name stands for other weights than without them."""
 _CHECKED = (torch.float64, torch.float32, torch.bfloat16, torch.float16)
 _SHOWN = 3
 """So many weights are named in a message."""
@@ -100,7 +102,7 @@ def load_to_train(auto_class: Any, name: str, **kwargs: Any) -> tuple[PreTrained
         **kwargs: What `from_pretrained` takes.
 
     Returns:
-        The model, and whether all of its weights are those of the checkpoint.
+        The model, and whether its name and revision alone give the same weights.
 
     Raises:
         ConfigurationError: As `load_safetensors`, but for a checkpoint that lacks weights of the head alone.
@@ -119,7 +121,8 @@ def load_to_train(auto_class: Any, name: str, **kwargs: Any) -> tuple[PreTrained
             HfEquiWarning,
             stacklevel=4,
         )
-    return model, not new and not information["mismatched_keys"]  # the caller asked for what is mismatched
+    others = [key for key in _OF_OTHER_WEIGHTS if kwargs.get(key)]
+    return model, not (new or information["mismatched_keys"] or others)
 
 
 def load_checked(load: Callable[..., Any], name: Any, *args: Any, **kwargs: Any) -> tuple[Any, dict[str, Any]]:

@@ -148,6 +148,17 @@ def test_without_weights_a_folder_of_the_same_name_is_not_read(published, tmp_pa
         EquiLM.from_pretrained(saved, cache_dir=cache)
 
 
+@pytest.mark.parametrize("place", [{"subfolder": "sub"}, {"variant": "fp8"}])
+def test_without_weights_the_name_alone_has_to_give_them(tmp_path, place):
+    snapshot = cache_base(tmp_path / "cache")
+    if "subfolder" in place:
+        shutil.copytree(snapshot, snapshot / "sub")
+    base_model().save_pretrained(snapshot / place.get("subfolder", "."), variant=place.get("variant"))
+    lm = hf_equi.symmetrize(NAME, BOTH, cache_dir=tmp_path / "cache", **place)
+    with pytest.raises(ConfigurationError, match=r"are not what this name alone gives \(a new head, subfolder="):
+        lm.save_pretrained(tmp_path / "saved", save_base=False)
+
+
 @pytest.mark.parametrize("name", ["adapter_model.bin", "../model.safetensors"])
 def test_without_weights_the_stored_config_does_not_lead_to_other_files(published, tmp_path, name):
     base = json.loads((published / "saved" / "config.json").read_text())["base_config"]
