@@ -34,6 +34,9 @@ AGAIN = "Take the checkpoint as it was published, or save the model again."
 """What to do about a damaged checkpoint."""
 _OR_RANDOM = f"{AGAIN} Where they are to begin at random, load the model with transformers, and pass the object."
 _ADAPTER = "adapter_config.json"
+_ADAPTER_WEIGHTS = "adapter_model.safetensors"
+_ADAPTER_PLACE = "_adapter_model_path"
+"""What an Auto class calls the place of an adapter among the `adapter_kwargs`."""
 _INDEX = ".safetensors.index."
 _NAMED_WEIGHTS = "transformers_weights"
 """The entry of a config that names its weights."""
@@ -150,6 +153,9 @@ def load_checked(load: Callable[..., Any], name: Any, *args: Any, **kwargs: Any)
     may_differ = kwargs.get("ignore_mismatched_sizes", False)
     changes = {"use_safetensors": True, "output_loading_info": True, "ignore_mismatched_sizes": True}
     where = "the call" if name is None else name
+    adapter, options = _find_adapter(kwargs)
+    if adapter is not None:  # behind the base, as transformers would tell of the loading of the adapter alone
+        changes["adapter_kwargs"] = options
     with reading(f"The checkpoint of {where}", AGAIN):
         model, information = load(name, *args, **{**kwargs, **changes})
     if not may_differ:
@@ -159,6 +165,8 @@ def load_checked(load: Callable[..., Any], name: Any, *args: Any, **kwargs: Any)
                 f"{tuple(wanted)} in the model. {AGAIN}"
             )
     _check_finite(model, where)
+    if adapter is not None:
+        _load_adapter(model, adapter, kwargs.get("adapter_name", "default"), options)
     return model, information
 
 
@@ -286,6 +294,28 @@ def _check_adapter(name: Any, hub: dict[str, Any]) -> None:
             f"names. Load that base, then PeftModel.from_pretrained(base, {str(name)!r}), and symmetrize it. An "
             "adapter that lies beside a whole model has to have a folder of its own."
         )
+
+
+def _find_adapter(kwargs: dict[str, Any]) -> tuple[Any, dict[str, Any]]:
+    """The adapter that was named to an Auto class, which found this base by it, and what its repository takes."""
+    options = dict(kwargs.get("adapter_kwargs") or {})
+    adapter = options.pop(_ADAPTER_PLACE, None)
+    hub = {key: options[key] for key in _OF_REPOSITORY if key in options}
+    if adapter is not None and find_file(adapter, _ADAPTER_WEIGHTS, **hub) is None:
+        raise ConfigurationError(
+            f"{adapter} holds no {_ADAPTER_WEIGHTS}, and hf_equi loads no pickle: load the adapter with peft, and "
+            "save it again"
+        )
+    return adapter, options
+
+
+def _load_adapter(model: Any, adapter: Any, name: str, options: dict[str, Any]) -> None:
+    """Load an adapter into a base, checked as weights are."""
+    before = {id(parameter) for parameter in model.parameters()}
+    with reading(f"The adapter {adapter}", AGAIN):
+        information = model.load_adapter(str(adapter), name, adapter_kwargs=options)
+    check_complete(model, {"missing_keys": information.missing_keys}, adapter)
+    check_finite(((key, one) for key, one in model.named_parameters() if id(one) not in before), adapter)
 
 
 def _check_finite(model: torch.nn.Module, name: Any) -> None:
