@@ -151,12 +151,12 @@ def load_checked(load: Callable[..., Any], name: Any, *args: Any, **kwargs: Any)
         hub = {key: kwargs[key] for key in _OF_REPOSITORY if key in kwargs}
         require_safetensors(name, kwargs.get("variant"), kwargs.get("config"), **hub)
     may_differ = kwargs.get("ignore_mismatched_sizes", False)
-    changes = {"use_safetensors": True, "output_loading_info": True, "ignore_mismatched_sizes": True}
+    changes: dict[str, Any] = {"use_safetensors": True, "output_loading_info": True, "ignore_mismatched_sizes": True}
     where = "the call" if name is None else name
     adapter, options = _find_adapter(kwargs)
     if adapter is not None:  # behind the base, as transformers would tell of the loading of the adapter alone
         changes["adapter_kwargs"] = options
-    with reading(f"The checkpoint of {where}", AGAIN):
+    with reading("What the call gives" if name is None else f"The checkpoint {name}", AGAIN):
         model, information = load(name, *args, **{**kwargs, **changes})
     if not may_differ:
         for key, stored, wanted in sorted(information["mismatched_keys"]):
