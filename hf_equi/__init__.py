@@ -26,7 +26,16 @@ import_module("hf_equi._builtins")  # which registers what the library has
 
 def _read_stub() -> dict[str, str]:
     """The module of each public name."""
-    stub = ast.parse(pkgutil.get_data(__name__, "__init__.pyi") or b"")  # which may be in an archive
+    try:
+        text = pkgutil.get_data(__name__, "__init__.pyi")  # which may be in an archive
+    except OSError:
+        text = None
+    if text is None:  # a frozen application has the modules alone, unless it is told
+        raise ImportError(
+            "This copy of hf_equi lacks __init__.pyi, where its public names stand. Include the data files of the "
+            "package, for example by pyinstaller --collect-data hf_equi"
+        )
+    stub = ast.parse(text)
     imports = [node for node in stub.body if isinstance(node, ast.ImportFrom)]
     return {alias.name: node.module or "" for node in imports for alias in node.names}
 

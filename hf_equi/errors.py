@@ -3,15 +3,19 @@
 A message names what was required, what was received, and the way out.
 """
 
+import warnings
+
 __all__ = [
     "ActionError",
     "ConfigurationError",
     "EquivarianceError",
     "GroupError",
+    "GroupWarning",
     "HfEquiError",
     "HfEquiWarning",
     "PublishingError",
     "UnsupportedModelError",
+    "warn",
 ]
 
 
@@ -45,3 +49,20 @@ class UnsupportedModelError(HfEquiError):
 
 class HfEquiWarning(UserWarning):
     """Something to know that stops nothing: what was left out, or a release that was not tested."""
+
+
+class GroupWarning(HfEquiWarning):
+    """Words of a group that stay where a user would expect them to move."""
+
+
+_FRAMES = ("hf_equi", "torch", "transformers")
+
+
+def warn(message: str, category: type[HfEquiWarning]) -> None:
+    """Warn whoever called this library, and not the line in it: Python shows a text once for each line that warns."""
+    import inspect  # noqa: PLC0415  slow, and needed here alone
+
+    level, frame = 1, inspect.currentframe()
+    while frame is not None and frame.f_globals.get("__name__", "").partition(".")[0] in _FRAMES:
+        level, frame = level + 1, frame.f_back
+    warnings.warn(message, category, stacklevel=level)

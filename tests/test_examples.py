@@ -19,6 +19,7 @@ import finetune_data
 import finetune_equilm
 import finetune_results
 import finetune_stages
+import pronouns
 import scan_results
 import scan_stages
 import scan_training
@@ -29,6 +30,8 @@ from children import python_with_transformers
 from cifar import CifarImages
 from safetensors.torch import save_file
 from scan_data import END, PAD, read_pairs
+from small_models import base_model, tokenizer
+from token_writers import bytes_tokenizer
 from transformers import ResNetConfig, ResNetForImageClassification
 
 from hf_equi.actions import PixelAction
@@ -296,3 +299,19 @@ def test_page_of_finetuning_shows_what_is_there(finetuning: finetune_stages.Expe
     gone = finetune_results.gather(replace(finetuning, output=tmp_path / "elsewhere"), (0, 1), results)
     finetune_results.write_page(page, gone, "the command")
     assert page.read_text(encoding="utf-8") == text
+
+
+def test_pronouns_have_a_row_for_each_model_and_a_figure_for_each_place() -> None:
+    assert {
+        name: [words for words in group.factors[0].sets if "her" in words] for name, group in pronouns.groups().items()
+    } == {
+        "his/her": [("his", "her")],
+        "him/her": [("him", "her")],
+        "neither": [],
+    }
+    words = bytes_tokenizer("so Ġhim Ġher Ġhis")
+    lines = pronouns.table({"one": base_model(), "two": base_model()}, words)
+    assert [line.count("|") for line in lines] == [8] * 4
+    assert lines[2].replace("one", "two") == lines[3]
+    with pytest.raises(SystemExit, match="'him' is no single token of this model"):
+        pronouns.table({"one": base_model()}, tokenizer())

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import Any
 
 import torch
@@ -153,11 +153,25 @@ class PixelAction(Action):
         return result
 
     def _moved_by_any(self, elements: torch.Tensor, x: torch.Tensor) -> torch.Tensor:
-        """The same in a graph that is traced, which cannot ask which samples an element has: it moves all."""
-        result = x.contiguous()
-        for g in range(1, self.group.order):
-            result = torch.where((elements == g).view(-1, 1, 1, 1), self._moved(g, x), result)
-        return result
+        """The same in a graph that is traced, which cannot ask which samples an element has.
+
+        Each step of a motion is made of all samples, and kept of those whose element takes it.
+        """
+        mirrored, quarters, rests = zip(*self.group.motions, strict=True)
+        steps: list[tuple[list[bool], Callable[[torch.Tensor], torch.Tensor]]] = [
+            (list(mirrored), lambda x: x.flip(-1)),
+            ([bool(count & 1) for count in quarters], lambda x: x.rot90(1, (-2, -1))),
+            ([bool(count & 2) for count in quarters], lambda x: x.rot90(2, (-2, -1))),
+            *(
+                ([rest == angle for rest in rests], partial(_resample, angle=angle, padding=self.padding))
+                for angle in sorted({*rests} - {0.0})
+            ),
+        ]
+        for taken, move in steps:
+            if any(taken):
+                chosen = torch.tensor(taken, device=x.device)[elements]
+                x = torch.where(chosen.view(-1, 1, 1, 1), move(x), x)
+        return x.contiguous()
 
     def _moved(self, g: int, x: torch.Tensor) -> torch.Tensor:
         # The rest comes last. So gr x and g(r x) are the same numbers for every r that is exact.

@@ -2,31 +2,20 @@
 
 from __future__ import annotations
 
-import warnings
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
 from typing import Any
 
+from hf_equi.actions.coverage import CONTEXTS, Coverage, TokenRow, Unmoved
+from hf_equi.actions.spellings import Spellings
 from hf_equi.actions.tokens import TokenMap
 from hf_equi.checks import check_choice
-from hf_equi.errors import ActionError, ConfigurationError, HfEquiWarning
+from hf_equi.errors import ActionError, ConfigurationError, GroupWarning, warn
 from hf_equi.groups import DemographicGroup, FormRow
 from hf_equi.groups.forms import surface_forms
 
-__all__ = ["MULTI_TOKEN", "TokenRow", "resolve_pair", "resolve_tokens", "single_token_rows"]
+__all__ = ["MULTI_TOKEN", "cover_tokens", "resolve_pair", "resolve_tokens"]
 
 MULTI_TOKEN = ("error", "skip")
-# A form is looked up at the start of a text, after a space, and after a bracket: tokenizers that put a mark before
-# the first word of a text (SentencePiece) show its form without the mark only in the last.
-_CONTEXTS = ("", "x ", "(")
-
-
-@dataclass(frozen=True)
-class TokenRow:
-    """One set of tokens that stand for the aligned forms of one set of words."""
-
-    form: FormRow
-    tokens: tuple[int, ...]
 
 
 def resolve_tokens(
@@ -34,24 +23,28 @@ def resolve_tokens(
 ) -> TokenMap:
     """Find the token permutations of a group.
 
-    Each word stands for its surface forms (with and without leading space, as written, lower, Capitalised, UPPER)
-    that are one known token on every side of its set. Explicit forms win over derived ones; two derivations of one
-    mapping merge.
+    Each word stands for its surface forms (with and without leading space, as written, lower, Capitalised, Title Case,
+    UPPER) that are one known token on every side of its set. Explicit forms win over derived ones; two derivations of
+    one mapping merge. A set counts as moved if it moves as it is written, in the middle of a text.
 
     Args:
         group: The words.
         tokenizer: A tokenizer of `transformers`.
         vocab_size: Rows of the model's embedding, by default the number of the tokenizer's tokens.
-        multi_token: What to do with a set that has no form of one token: `"error"`, or `"skip"` with a warning.
+        multi_token: What to do with a set that does not move as written: `"error"`, or `"skip"` with a warning. With
+            `"skip"` its other forms move, where they are one token.
 
     Raises:
         ActionError: For such a set; for two words whose forms are one token with different targets.
         ConfigurationError: For a tokenizer with more tokens than `vocab_size`, or an unknown `multi_token`.
+
+    Warns:
+        GroupWarning: For words that stay in a form that a user would write: with `"skip"` as written; with either
+            setting in lower case, or at the start of a text.
     """
     check_choice("multi_token", multi_token, MULTI_TOKEN)
-    token_map, missing = _resolve(group, tokenizer, vocab_size)
-    if missing:
-        _report_missing(missing, multi_token, "the tokenizer")
+    token_map, coverage, unknown = _resolve(group, tokenizer, vocab_size)
+    _report([coverage], unknown, multi_token, "the tokenizer")
     return token_map
 
 
@@ -74,25 +67,36 @@ def resolve_pair(
         target_tokenizer: The tokenizer of what it writes; may be the same.
         source_size: Rows of the model's source embedding, by default the number of the tokenizer's tokens.
         target_size: The same of its target side.
-        multi_token: What to do with a set that has no form of one token on either side: `"error"`, or `"skip"` with a
+        multi_token: What to do with a set that moves as written on neither side: `"error"`, or `"skip"` with a
             warning.
 
     Raises:
         ActionError: For such a set; for two words whose forms are one token with different targets.
         ConfigurationError: For a tokenizer with more tokens than its side has rows, or an unknown `multi_token`.
+
+    Warns:
+        GroupWarning: As `resolve_tokens`, for words that stay on both sides.
     """
     check_choice("multi_token", multi_token, MULTI_TOKEN)
-    source, missing = _resolve(group, source_tokenizer, source_size)
-    target, also_missing = _resolve(group, target_tokenizer, target_size)
-    if lost := [words for words in missing if words in also_missing]:
-        _report_missing(lost, multi_token, "the source or the target tokenizer")
+    source, own, unknown = _resolve(group, source_tokenizer, source_size)
+    target, other, also_unknown = _resolve(group, target_tokenizer, target_size)
+    unknown = [word for word in unknown if word in also_unknown]
+    _report([own, other], unknown, multi_token, "the source or the target tokenizer")
     return source, target
 
 
-def _resolve(
-    group: DemographicGroup, tokenizer: Any, vocab_size: int | None
-) -> tuple[TokenMap, list[tuple[str, ...]]]:
-    """The tokens of a group, and the sets of words that have no form of one token."""
+def cover_tokens(group: DemographicGroup, tokenizer: Any) -> Coverage:
+    """Find which tokens a group moves, and which of its words stay.
+
+    Raises:
+        ActionError: For two words whose forms are one token with different targets.
+    """
+    words = [word for row in group.forms() for word in row.words]
+    return _cover(group, tokenizer, Spellings(words, tokenizer))
+
+
+def _resolve(group: DemographicGroup, tokenizer: Any, vocab_size: int | None) -> tuple[TokenMap, Coverage, list[str]]:
+    """The tokens of a group, which words they cover, and listed words that have none."""
     highest = max(tokenizer.get_vocab().values())
     vocab_size = highest + 1 if vocab_size is None else vocab_size
     if highest >= vocab_size:
@@ -101,41 +105,36 @@ def _resolve(
             "belong together. Pass the tokenizer that the model was trained with, or resize the base model's "
             "embedding first."
         )
-    rows, missing = single_token_rows(group, tokenizer)
-    encode = _encoder(tokenizer)
     listed = [word for factor in group.factors for word in (*(factor.neutral or ()), *(factor.general or ()))]
-    missing += [(word,) for word in listed if not _tokens_of(word, encode)]
+    words = [word for row in group.forms() for word in row.words]
+    spellings = Spellings([*words, *(form for word in listed for form in surface_forms(word))], tokenizer)
+    coverage = _cover(group, tokenizer, spellings)
     token_map = TokenMap(
         vocab_size=vocab_size,
         sets=tuple(
-            tuple(row.tokens for row in rows if row.form.factor == index) for index in range(len(group.factors))
+            tuple(row.tokens for row in coverage.rows if row.form.factor == index)
+            for index in range(len(group.factors))
         ),
-        neutral=tuple(_listed_tokens(factor.neutral, encode) for factor in group.factors),
-        general=tuple(_listed_tokens(factor.general, encode) for factor in group.factors),
+        neutral=tuple(_listed_tokens(factor.neutral, spellings) for factor in group.factors),
+        general=tuple(_listed_tokens(factor.general, spellings) for factor in group.factors),
     )
-    return token_map, missing
+    return token_map, coverage, [word for word in listed if not _tokens_of(word, spellings)]
 
 
-def single_token_rows(group: DemographicGroup, tokenizer: Any) -> tuple[list[TokenRow], list[tuple[str, ...]]]:
-    """The token rows of a group, and the sets of words that have none."""
-    encode = _encoder(tokenizer)
+def _cover(group: DemographicGroup, tokenizer: Any, spellings: Spellings) -> Coverage:
+    """The token rows of a group."""
+    special = set(tokenizer.all_special_ids)
     rows: list[TokenRow] = []
     owner: dict[int, TokenRow] = {}
-    found: set[tuple[str, ...]] = set()
     # Explicit forms come first, so a derived one that collides with them is the one left out.
     for form in sorted(group.forms(), key=lambda form: not form.explicit):
-        for context in _CONTEXTS:
-            tokens = [encode(context, word) for word in form.words]
-            if None in tokens:
-                continue
-            row = TokenRow(form, tuple(token for token in tokens if token is not None))
-            if _is_new(row, owner, set(tokenizer.all_special_ids)):
+        for context in CONTEXTS:
+            tokens = tuple(token for word in form.words if (token := spellings.token(context, word)) is not None)
+            row = TokenRow(form, tokens)
+            if len(tokens) == len(form.words) and _is_new(row, owner, special):
                 rows.append(row)
-                owner.update(dict.fromkeys(row.tokens, row))
-            first = owner.get(row.tokens[0])  # none for a form that was left out
-            if first is not None and _same_mapping(row, first):
-                found.add(form.source)
-    return rows, [words for factor in group.factors for words in factor.sets if words not in found]
+                owner.update(dict.fromkeys(tokens, row))
+    return Coverage(group, tuple(rows), spellings)
 
 
 def _is_new(row: TokenRow, owner: dict[int, TokenRow], special: set[int]) -> bool:
@@ -171,40 +170,41 @@ def _same_mapping(row: TokenRow, other: TokenRow) -> bool:
     )
 
 
-def _encoder(tokenizer: Any) -> Callable[[str, str], int | None]:
-    """The one known token of a word in a context, or `None`."""
-    known: dict[str, list[int]] = {}
-
-    def ids(text: str) -> list[int]:
-        if text not in known:
-            known[text] = tokenizer(text, add_special_tokens=False)["input_ids"] if text else []
-        return known[text]
-
-    def encode(context: str, word: str) -> int | None:
-        before = ids(context.strip())
-        tokens = ids(context + word)
-        if len(tokens) != len(before) + 1 or tokens[: len(before)] != before:
-            return None
-        return None if tokens[-1] == tokenizer.unk_token_id else tokens[-1]
-
-    return encode
-
-
-def _listed_tokens(words: Sequence[str] | None, encode: Callable[[str, str], int | None]) -> tuple[int, ...] | None:
+def _listed_tokens(words: Sequence[str] | None, spellings: Spellings) -> tuple[int, ...] | None:
     """The tokens of neutral or general words, in all their forms."""
-    return None if words is None else tuple(sorted({token for word in words for token in _tokens_of(word, encode)}))
+    return None if words is None else tuple(sorted({token for word in words for token in _tokens_of(word, spellings)}))
 
 
-def _tokens_of(word: str, encode: Callable[[str, str], int | None]) -> set[int]:
-    found = {encode(context, form) for form in surface_forms(word) for context in _CONTEXTS}
+def _tokens_of(word: str, spellings: Spellings) -> set[int]:
+    found = {spellings.token(context, form) for form in surface_forms(word) for context in CONTEXTS}
     return {token for token in found if token is not None}
 
 
-def _report_missing(missing: Iterable[tuple[str, ...]], multi_token: str, whose: str) -> None:
-    names = "; ".join("/".join(words) for words in missing)
-    if multi_token == "error":
+def _report(sides: Sequence[Coverage], unknown: Sequence[str], multi_token: str, whose: str) -> None:
+    """Say which words stay on all sides: as an error where a set does not move as written and none may."""
+    stays = Unmoved.on(sides)
+    missing = [*("/".join(form.words) for form in stays.written), *unknown]
+    if missing and multi_token == "error":
         raise ActionError(
-            f"No form of these words is one token of {whose} (on every side of the set): {names}. Leave them "
-            'out, or pass multi_token="skip" to go on without them.'
+            f"These words do not move as they are written, because {whose} lacks a single token for at least one word "
+            f'of each set: {"; ".join(missing)}. Leave them out, or pass multi_token="skip" to go on without them.'
+            f"{_offer(sides, stays.written)}"
         )
-    warnings.warn(f"Left out, no form is one token: {names}", HfEquiWarning, stacklevel=4)
+    lower, start = (["/".join(form.words) for form in forms] for forms in (stays.lower, stays.start))
+    places = (("As written", missing), ("In lower case", lower), ("At the start of a text", start))
+    if parts := [f"{place}: {'; '.join(words)}." for place, words in places if words]:
+        warn(
+            f"Words of the group stay where they are. {' '.join(parts)} Of each set {whose} lacks a single token for "
+            f"at least one word.{_offer(sides, (*stays.written, *stays.lower))}",
+            GroupWarning,
+        )
+
+
+def _offer(sides: Sequence[Coverage], lost: Iterable[FormRow]) -> str:
+    """The elements of each factor by which more words would move, as sentences with a space before them."""
+    words = [form.words for form in lost]
+    offers = zip(*(side.best_elements(words) for side in sides), strict=True)
+    found = [list(names) for each in offers if (names := next(filter(None, each), None))]
+    return "".join(
+        f" More of them move in a group of fewer elements, {names} (elements= of a preset)." for names in found
+    )

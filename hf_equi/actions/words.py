@@ -12,6 +12,7 @@ from hf_equi.actions._elements import checked_element, read_elements
 from hf_equi.actions.base import Action
 from hf_equi.errors import ActionError
 from hf_equi.groups import DemographicGroup, FormRow
+from hf_equi.groups.forms import composed
 from hf_equi.groups.matching import compile_words, letters
 
 __all__ = ["WordAction"]
@@ -24,6 +25,8 @@ class WordAction(Action):
     stays as it is. Words are bounded by non-letters, to which apostrophes, hyphens and digits belong. It is exact:
 
     $$gh \cdot x = g \cdot (h \cdot x), \qquad g^{-1} \cdot (g \cdot x) = x.$$
+
+    Texts are composed Unicode (NFC), in which an accented letter is one character. Others are composed first.
 
     Args:
         group (`DemographicGroup`):
@@ -96,6 +99,8 @@ class WordAction(Action):
 
     def _moved(self, g: int, text: str, boundary: int) -> str:
         shifts = self.group.coordinates[g]
+        before, after = composed(text[:boundary]), composed(text[boundary:])
+        text, boundary = before + after, len(before)
 
         def image(match: re.Match[str]) -> str:
             row = self._rows.get(match[0])
@@ -114,12 +119,12 @@ class WordAction(Action):
         return members.index(min(members))
 
     def orbit(self, text: str) -> list[str]:
-        """Return what each element makes of a text, in the order of the elements; entry 0 is the text itself."""
+        """Return what each element makes of a text, in the order of the elements; entry 0 is the text, composed."""
         return [self.apply(g, text) for g in range(self.group.order)]
 
     def moves(self, text: str) -> bool:
         """Return whether some element changes a text."""
-        return any(match[0] in self._rows for match in self._pattern.finditer(_checked(text)))
+        return any(match[0] in self._rows for match in self._pattern.finditer(composed(_checked(text))))
 
 
 def _image(row: FormRow, word: str, shift: int) -> str:

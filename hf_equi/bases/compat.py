@@ -135,6 +135,7 @@ PRIVATE_NAMES: dict[str, tuple[str, ...]] = {
         "_maybe_include_all_linear_layers",
         "_prepare_adapter_config",
     ),
+    "torch.nn.Module": ("_forward_pre_hooks", "_forward_pre_hooks_with_kwargs"),
 }
 """The private names that this library leans on, by owner. What for, and what could take their place, is in
 docs/compatibility.md."""

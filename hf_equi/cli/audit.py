@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -21,12 +22,13 @@ from transformers import PreTrainedModel
 
 from hf_equi.auto import symmetrize
 from hf_equi.checks import check_choice
+from hf_equi.cli.coverage import staying_words
 from hf_equi.cli.decoding import check_memory
 from hf_equi.cli.display import note, terminal, write_json, write_line
 from hf_equi.cli.loading import DEFAULT_GROUP, check_texts, load_lm, quiet, read_group, read_scorer
 from hf_equi.cli.methods import METHODS, audited_name
-from hf_equi.errors import ConfigurationError, GroupError, HfEquiError
-from hf_equi.fairness import prompt_set
+from hf_equi.errors import ConfigurationError, GroupError, GroupWarning, HfEquiError
+from hf_equi.fairness import fill, prompt_set
 from hf_equi.fairness.auditing import Audit, AuditResult, Sampling
 from hf_equi.fairness.auditing.run import SAMPLES, process_state
 from hf_equi.fairness.auditing.subjects import unrelaxed
@@ -107,8 +109,12 @@ def run_audit(
         models = _build(names, base, tokenizer, (unrelaxed(chosen), _relax(chosen, neutral)), search, scorer)
         folder = out or Path(f"audit-{_slug(group or DEFAULT_GROUP)}-{sampling.seed}")
         audit = Audit(models, tokenizer, chosen, templates, scorer, sampling, out=folder)
+    if state.is_main_process and search.action == "tokens" and names != ["base"]:
+        for line in staying_words(_filled(templates, chosen), lm.action, tokenizer):
+            note(line)
     try:
-        with quiet(notes=state.is_main_process):
+        said = warnings.catch_warnings(action="ignore", category=GroupWarning)
+        with quiet(notes=state.is_main_process), said:
             result = audit.run()
     except KeyboardInterrupt:
         if state.is_main_process:
@@ -156,6 +162,11 @@ def _collect(prompts: Sequence[str], sets: Sequence[str]) -> list[str]:
     check_texts("--prompt", prompts)
     sets = sets if sets or prompts else [DEFAULT_PROMPTS]
     return list(dict.fromkeys([*prompts, *(template for name in sets for template in prompt_set(name))]))
+
+
+def _filled(templates: Sequence[str], group: DemographicGroup) -> list[list[str]]:
+    """Each template, and the prompts that it gives."""
+    return [[text, *(fill(text, name) for name in group.names if PLACE in text)] for text in templates]
 
 
 def _read_words(path: Path) -> list[str]:

@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from hf_equi.actions import TokenAction
-from hf_equi.actions.resolution import single_token_rows
+from hf_equi.actions.coverage import Coverage as Covered
+from hf_equi.actions.coverage import TokenRow
+from hf_equi.actions.resolution import cover_tokens
+from hf_equi.actions.spellings import AFTER_BRACKET, AFTER_SPACE, Spellings
 from hf_equi.groups import DemographicGroup, FormRow
 from hf_equi.groups.forms import surface_forms
+from hf_equi.models.causal_lm.explanation import explain_tokens
 
-__all__ = ["Coverage", "SetCoverage", "measure_coverage", "token_text"]
+__all__ = ["Coverage", "SetCoverage", "measure_coverage", "staying_words", "token_text"]
 
 # Where a form can stand: after a space, and after no letter and no space.
-_CONTEXTS = (("x ", " "), ("(", ""))
+_CONTEXTS = ((AFTER_SPACE, " "), (AFTER_BRACKET, ""))
 # What tokenizers write for a space in front of a word.
 _SPACES = ("Ġ", "▁")
 
@@ -25,7 +29,8 @@ class SetCoverage:
 
     Args:
         words: The set as written.
-        moves: The aligned tokens that move, a row for each form; a leading space is part of a token's text.
+        moves: The aligned tokens that move, a row for each form; a leading space is part of a token's text. Words of
+            several tokens that move alike are whole.
         stays: The forms of which some word is several tokens: for each word of the row its pieces.
     """
 
@@ -42,6 +47,7 @@ class Coverage:
         vocab_size: Tokens in all.
         moved: Tokens that move.
         sets: All equality sets in the order of the group.
+        missing: The sets that do not move as they are written.
         unknown: Listed neutral or general words of which no form is one token.
         neutral: Neutral tokens of a relaxed group, else `None`.
         general: General tokens of a relaxed group, else `None`.
@@ -50,31 +56,46 @@ class Coverage:
     vocab_size: int
     moved: int
     sets: tuple[SetCoverage, ...]
+    missing: tuple[tuple[str, ...], ...]
     unknown: tuple[str, ...]
     neutral: int | None
     general: int | None
-
-    @property
-    def missing(self) -> tuple[tuple[str, ...], ...]:
-        """The sets that no form of one token stands for."""
-        return tuple(one.words for one in self.sets if not one.moves)
 
 
 def measure_coverage(action: TokenAction, tokenizer: Any) -> Coverage:
     """Return what the group of an action moves in the vocabulary of its tokenizer, and what it does not."""
     group, general = action.group, action.general
-    rows, _ = single_token_rows(group, tokenizer)
-    tokens = {form: [row.tokens for row in rows if row.form == form] for form in {row.form for row in rows}}
+    covered = cover_tokens(group, tokenizer)
     count = None if general is None else int(general.sum())
     vocab_size, moved = action.token_map.vocab_size, len(action.moved)
+    lost, tokens = set(covered.lost), _tokens_of_forms(covered)
     return Coverage(
         vocab_size=vocab_size,
         moved=moved,
-        sets=tuple(_cover(words, forms, tokens, tokenizer) for words, forms in _forms_by_set(group)),
-        unknown=tuple(word for word in _listed(group) if not _is_known(word, tokenizer)),
+        sets=tuple(
+            _cover(words, tokens[index, words], covered, tokenizer)
+            for index, factor in enumerate(group.factors)
+            for words in factor.sets
+        ),
+        missing=tuple(words for factor in group.factors for words in factor.sets if words in lost),
+        unknown=_unknown(group, tokenizer),
         neutral=None if count is None else vocab_size - moved - count,
         general=count,
     )
+
+
+def staying_words(prompts: Iterable[Sequence[str]], action: TokenAction, tokenizer: Any) -> Iterator[str]:
+    """A line for each prompt that holds words of the group that stay where they are.
+
+    Args:
+        prompts: Of each prompt the texts to look at, the first of which is shown.
+        action: The group on the tokens of `tokenizer`.
+        tokenizer: A tokenizer.
+    """
+    for texts in prompts:
+        found = [word for text in texts for word in explain_tokens(text, action, tokenizer).words_unmoved]
+        if words := ", ".join(map(repr, dict.fromkeys(found))):
+            yield f"in {texts[0]!r} words of the group stay where they are: {words}; hf-equi inspect --text shows why"
 
 
 def token_text(tokenizer: Any, token: int) -> str:
@@ -84,43 +105,51 @@ def token_text(tokenizer: Any, token: int) -> str:
     return f" {text}" if written.startswith(_SPACES) and not text.startswith(" ") else text
 
 
-def _forms_by_set(group: DemographicGroup) -> Iterator[tuple[tuple[str, ...], list[FormRow]]]:
-    for index, factor in enumerate(group.factors):
-        for words in factor.sets:
-            yield words, [form for form in group.forms() if form.factor == index and form.source == words]
+def _unknown(group: DemographicGroup, tokenizer: Any) -> tuple[str, ...]:
+    """Listed neutral and general words of which no form is one token."""
+    listed = [word for factor in group.factors for word in (*(factor.neutral or ()), *(factor.general or ()))]
+    contexts = [context for context, _ in _CONTEXTS]
+    spellings = Spellings((form for word in listed for form in surface_forms(word)), tokenizer, contexts)
+
+    def known(forms: Iterable[str]) -> bool:
+        return any(spellings.token(context, form) is not None for form in forms for context in contexts)
+
+    return tuple(word for word in listed if not known(surface_forms(word)))
 
 
-def _listed(group: DemographicGroup) -> list[str]:
-    return [word for factor in group.factors for word in (*(factor.neutral or ()), *(factor.general or ()))]
-
-
-def _is_known(word: str, tokenizer: Any) -> bool:
-    cuts = [_tokens_after(tokenizer, context, form) for form in surface_forms(word) for context, _ in _CONTEXTS]
-    return any(len(ids) == 1 and ids[0] != tokenizer.unk_token_id for ids in cuts)
+def _tokens_of_forms(covered: Covered) -> dict[tuple[int, tuple[str, ...]], dict[FormRow, list[TokenRow]]]:
+    """For each set, by its factor and its words, its forms with the tokens that move."""
+    found: dict[tuple[int, tuple[str, ...]], dict[FormRow, list[TokenRow]]] = {}
+    for form in covered.group.forms():
+        found.setdefault((form.factor, form.source), {})[form] = []
+    for row in covered.rows:
+        found[row.form.factor, row.form.source][row.form].append(row)
+    return found
 
 
 def _cover(
-    words: tuple[str, ...], forms: list[FormRow], tokens: dict[FormRow, list[tuple[int, ...]]], tokenizer: Any
+    words: tuple[str, ...], forms: dict[FormRow, list[TokenRow]], covered: Covered, tokenizer: Any
 ) -> SetCoverage:
-    moves, stays = [], []
-    for form in forms:
-        found = tokens.get(form, [])
-        moves += [tuple(token_text(tokenizer, token) for token in row) for row in found]
-        moving = {token for row in found for token in row}
+    moves: dict[tuple[str, ...], None] = {}
+    stays: dict[tuple[tuple[str, ...], ...], None] = {}
+    for form, rows in forms.items():
+        moves |= dict.fromkeys(tuple(token_text(tokenizer, token) for token in row.tokens) for row in rows)
         for context, space in _CONTEXTS:
-            pieces = [_tokens_after(tokenizer, context, word) for word in form.words]
-            if any(len(ids) != 1 or ids[0] not in moving for ids in pieces):
-                stays.append(tuple(_texts(tokenizer, ids, space) for ids in pieces))
-    return SetCoverage(words, tuple(dict.fromkeys(moves)), tuple(dict.fromkeys(stays)))
+            pieces = [_tokens(covered, context, word) for word in form.words]
+            if not covered.moves(form, context):
+                stays[tuple(_texts(tokenizer, ids, space) for ids in pieces)] = None
+            elif len(pieces[0]) > 1:  # which move alike, piece by piece
+                moves[tuple("".join(_texts(tokenizer, ids, space)) for ids in pieces)] = None
+    return SetCoverage(words, tuple(moves), tuple(stays))
 
 
-def _tokens_after(tokenizer: Any, context: str, word: str) -> list[int]:
-    before = tokenizer(context.strip(), add_special_tokens=False)["input_ids"]
-    ids: list[int] = tokenizer(context + word, add_special_tokens=False)["input_ids"]
-    return ids[len(before) :]
+def _tokens(covered: Covered, context: str, word: str) -> tuple[int, ...]:
+    """The tokens of a word after a context, unknown ones too."""
+    spellings = covered.spellings
+    return spellings.whole(context, word)[spellings.width(context) :]
 
 
-def _texts(tokenizer: Any, ids: list[int], space: str) -> tuple[str, ...]:
+def _texts(tokenizer: Any, ids: tuple[int, ...], space: str) -> tuple[str, ...]:
     """The pieces of a word; bytes of a character that is cut are shown as the tokenizer writes them."""
     texts = [token_text(tokenizer, token) for token in ids]
     return tuple(

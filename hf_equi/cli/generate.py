@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any
@@ -12,10 +13,11 @@ from rich.table import Table
 from rich.text import Text
 
 from hf_equi.cli.completions import Comparison, Member, PromptOrbit, compare, steps
+from hf_equi.cli.coverage import staying_words
 from hf_equi.cli.decoding import Decoding
 from hf_equi.cli.display import MOVED, Pieces, note, plain, progress, styled, terminal, write_json, write_line
 from hf_equi.cli.loading import check_texts, load_lm, quiet, read_group
-from hf_equi.errors import ConfigurationError
+from hf_equi.errors import ConfigurationError, GroupWarning
 from hf_equi.fairness import fill, prompt_set
 from hf_equi.fairness.prompts import PLACE
 from hf_equi.models.causal_lm import EquiLM
@@ -59,7 +61,8 @@ def run_generate(
         _check_method(lm, decoding)
         texts = [fill(text, lm.group.names[0]) if PLACE in text else text for text in texts]
         bar.update(task, description="decoding", total=steps(lm, texts, decoding))
-        comparison = compare(lm, texts, decoding, lambda: bar.advance(task))
+        with warnings.catch_warnings(action="ignore", category=GroupWarning):  # said of each prompt instead
+            comparison = compare(lm, texts, decoding, lambda: bar.advance(task))
     _note_limits(lm, comparison)
     if as_json:
         write_json(_document(model, lm, decoding, comparison))
@@ -96,6 +99,8 @@ def _note_limits(lm: EquiLM, comparison: Comparison) -> None:
     still = [orbit.prompt for orbit in comparison.orbits if not orbit.moves]
     if still:
         note(f"nothing moves in {', '.join(map(repr, still))}; hf-equi inspect --text shows why")
+    for line in staying_words([[orbit.prompt] for orbit in comparison.orbits], lm.action, lm.tokenizer):
+        note(line)
     if lm.group.relaxed:
         note("the group is relaxed: the EquiLM claims no symmetry of general words, so its gap need not be 0")
     if lm.config.method == "canonical" and any(len(orbit.members) < lm.group.order for orbit in comparison.orbits):

@@ -11,14 +11,16 @@ from rich.console import Console
 from rich.table import Table
 from transformers import PreTrainedConfig
 
-from hf_equi.actions import TokenAction
+from hf_equi.actions import TokenAction, WordAction
 from hf_equi.actions.resolution import resolve_tokens
 from hf_equi.cli.coverage import Coverage, measure_coverage
 from hf_equi.cli.display import MOVED, cell, terminal, write_json, write_line
 from hf_equi.cli.loading import DEFAULT_GROUP, check_texts, load_description, quiet, read_group
 from hf_equi.errors import ConfigurationError
 from hf_equi.groups import DemographicGroup
-from hf_equi.models.causal_lm.explanation import TokenExplanation, explain_tokens
+from hf_equi.groups.pronouns import pronoun_limit
+from hf_equi.models.causal_lm import EquizeroLMConfig
+from hf_equi.models.causal_lm.explanation import TokenExplanation, explain_tokens, explain_words
 from hf_equi.models.configuration_equi import EquiConfig
 
 __all__ = ["run_inspect"]
@@ -47,7 +49,10 @@ def run_inspect(model: str, group: str | None, texts: Sequence[str], as_json: bo
         chosen = chosen or _own_group(config)
         token_map = resolve_tokens(chosen, tokenizer, config.get_text_config().vocab_size, multi_token="skip")
         action = TokenAction(chosen, token_map)
-        explanations = [explain_tokens(text, action, tokenizer) for text in texts]
+        if isinstance(config, EquizeroLMConfig) and config.action == "words":
+            explanations = [explain_words(text, WordAction(chosen)) for text in texts]
+        else:
+            explanations = [explain_tokens(text, action, tokenizer) for text in texts]
         coverage = measure_coverage(action, tokenizer)
     if as_json:
         write_json(_document(model, chosen, coverage, explanations))
@@ -55,9 +60,9 @@ def run_inspect(model: str, group: str | None, texts: Sequence[str], as_json: bo
         for explanation in explanations:
             _print_explanation(explanation)
     elif (console := terminal()) is not None:
-        _print_table(console, coverage)
+        _print_table(console, coverage, pronoun_limit(chosen, coverage.missing))
     else:
-        _print_lines(coverage)
+        _print_lines(coverage, pronoun_limit(chosen, coverage.missing))
 
 
 def _own_group(config: PreTrainedConfig) -> DemographicGroup:
@@ -72,7 +77,7 @@ def _print_explanation(explanation: TokenExplanation) -> None:
         write_line(line)
 
 
-def _print_table(console: Console, coverage: Coverage) -> None:
+def _print_table(console: Console, coverage: Coverage, pronouns: str | None) -> None:
     table = Table(box=box.SIMPLE_HEAD, expand=True, pad_edge=False)
     table.add_column("set", ratio=2)
     table.add_column("tokens that move", ratio=4)
@@ -82,11 +87,11 @@ def _print_table(console: Console, coverage: Coverage) -> None:
             moves, stays = "\n".join(map(_chain, one.moves)), "\n".join(map(_cut, one.stays))
             table.add_row(cell("/".join(one.words)), cell(moves, MOVED), cell(stays))
     console.print(table)
-    for line in _summary(coverage):
+    for line in _summary(coverage, pronouns):
         console.print(line, markup=False, highlight=False)
 
 
-def _print_lines(coverage: Coverage) -> None:
+def _print_lines(coverage: Coverage, pronouns: str | None) -> None:
     for one in coverage.sets:
         name = "/".join(one.words)
         for row in one.moves:
@@ -95,7 +100,7 @@ def _print_lines(coverage: Coverage) -> None:
             write_line("stays", name, _cut(form))
     for words in coverage.missing:
         write_line("missing", "/".join(words))
-    for line in _summary(coverage):
+    for line in _summary(coverage, pronouns):
         write_line(line)
 
 
@@ -108,16 +113,20 @@ def _cut(form: tuple[tuple[str, ...], ...]) -> str:
     return ", ".join("+".join(map(repr, pieces)) for pieces in form)
 
 
-def _summary(coverage: Coverage) -> list[str]:
+def _summary(coverage: Coverage, pronouns: str | None) -> list[str]:
     found = len(coverage.sets) - len(coverage.missing)
-    lines = [f"{coverage.moved} of {coverage.vocab_size} tokens move, by {found} of {len(coverage.sets)} sets"]
+    lines = [
+        f"{coverage.moved} of {coverage.vocab_size} tokens move, and {found} of {len(coverage.sets)} sets as written"
+    ]
     if coverage.missing:
         names = ", ".join("/".join(words) for words in coverage.missing)
-        lines.append(f"sets that do not move, as none of their forms is one token on every side: {names}")
+        lines.append(f"sets that do not move as they are written: {names}")
     if coverage.unknown:
         lines.append(f"neutral or general words of which no form is one token: {', '.join(coverage.unknown)}")
     if coverage.general is not None:
         lines.append(f"relaxed: {coverage.neutral} neutral tokens, {coverage.general} general ones")
+    if pronouns is not None:
+        lines.append(f"pronouns: {pronouns}")
     return lines
 
 
@@ -134,5 +143,6 @@ def _document(
         "listed_words_missing": list(coverage.unknown),
         "neutral_tokens": coverage.neutral,
         "general_tokens": coverage.general,
+        "pronouns": pronoun_limit(group, coverage.missing),
         "texts": [asdict(explanation) for explanation in explanations],
     }

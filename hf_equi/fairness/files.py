@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import secrets
@@ -10,7 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-__all__ = ["beside", "create_json", "write_bytes", "write_json"]
+__all__ = ["beside", "create_json", "remedy", "write_bytes", "write_json"]
 
 
 @contextmanager
@@ -49,15 +50,27 @@ def create_json(path: Path, content: Mapping[str, Any]) -> None:
     try:
         temporary.write_bytes(_encoded(content))
         _synchronise(temporary)
-        os.link(temporary, path)
-    except FileExistsError:
-        return
-    except OSError:
-        if path.exists() or not temporary.exists():
-            raise
-        temporary.replace(path)  # a file system without hard links
+        _name_once(temporary, path)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def remedy(error: OSError) -> str:
+    """What to do about a file that could not be written."""
+    return (
+        "make room"
+        if error.errno in {errno.ENOSPC, getattr(errno, "EDQUOT", None), None}
+        else "make the folder writable"
+    )
+
+
+def _name_once(temporary: Path, path: Path) -> None:
+    """Give a file that is whole its name, unless there is a file of that name."""
+    try:
+        os.link(temporary, path)
+    except OSError:
+        if not path.exists():
+            temporary.replace(path)  # a file system without hard links
 
 
 def _temporary(path: Path) -> Path:

@@ -255,8 +255,8 @@ def _score_batch(model: PreTrainedModel, texts: _Texts) -> torch.Tensor:
     ids, mask = texts.ids[:, :length].to(model.device), texts.mask[:, :length].to(model.device)
     in_prompt = torch.arange(length, device=model.device) < texts.prompts.to(model.device)[:, None]
     labels = ids.masked_fill(in_prompt | ~mask, _IGNORED)
-    # They tell the method "mixture" where the prompt ends; a plain model has no use for them.
-    extra = {"labels": labels} if isinstance(model, EquiLM) else {}
+    # Labels tell the method "mixture" where the prompt ends. With its action a model takes the tokens as they are.
+    extra = {"labels": labels, "group": model.action} if isinstance(model, EquiLM) else {}
     logits = model(input_ids=ids, attention_mask=mask.long(), use_cache=False, **extra).logits
     first = int(texts.prompts.min())
     logits = logits[:, first - 1 : -1]

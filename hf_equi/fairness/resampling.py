@@ -12,6 +12,7 @@ References:
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from statistics import NormalDist
@@ -69,6 +70,19 @@ class Resampling:
     def generator(self) -> np.random.Generator:
         """A new generator, the same for the same seed."""
         return np.random.default_rng(self.seed)
+
+    def check_p_values(self) -> None:
+        """Refuse so few resamples that no p-value falls below the level, 1 − confidence, however large a gap is.
+
+        Raises:
+            ConfigurationError: With the number that is needed.
+        """
+        needed = math.floor(round(1 / (1 - self.confidence), 9))  # 1 / (1 + resamples) is the least p-value
+        if self.resamples < needed:
+            raise ConfigurationError(
+                f"resamples={self.resamples} is too few for confidence={self.confidence}: no gap, however large, "
+                f"would be told from chance. Use {needed} or more."
+            )
 
     def interval(self, draws: ArrayLike) -> list[float]:
         """The percentile interval of `draws` of a figure."""

@@ -67,12 +67,13 @@ def summarise(
         the perplexity of a text that the base model rules out, any interval from a single block of coupled samples.
 
     Raises:
-        ConfigurationError: For no samples, missing columns, a missing value, a number that is none, and as in the
-            metrics.
+        ConfigurationError: For no samples, missing columns, a missing value, a number that is none, too few resamples
+            for p-values, and as in the metrics.
 
     Cost: about half a second for 2000 samples of a model and 1000 resamples.
     """
     plan = Resampling(resamples, confidence, seed)
+    plan.check_p_values()
     columns = _read(samples)
     models = dict.fromkeys(columns["model"])
     return [_summarise_model(name, _where(columns, "model", name), plan) for name in models]

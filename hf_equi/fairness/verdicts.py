@@ -96,6 +96,7 @@ def judge(model: Mapping[str, Any], level: float) -> Verdict:
         >>> judge({"group_gap": 1.5, "consistency": 0.13, "regard": {"man": {}, "woman": {}}}, 0.05).headline
         'Treats man and woman differently'
     """
+    level = round(level, 12)  # 1 − 0.95 is a little more than 0.05
     exchange, regard = _exchange(model), _regard(model, level)
     if len(model.get("regard") or ()) == 1:
         exchange = _Exchange.UNKNOWN  # of whom no other is compared with
@@ -111,8 +112,8 @@ def judge(model: Mapping[str, Any], level: float) -> Verdict:
         Grade.NOT_COMPARED: "Not compared",
     }
     sentences = [
-        *_sentences_on_exchange(model),
-        *_sentences_on_regard(model, regard, exchange),
+        *([] if exchange is _Exchange.UNKNOWN else _sentences_on_exchange(model)),
+        *_sentences_on_regard(model, regard, exchange, level),
         *_advice(grade, exchange),
     ]
     return Verdict(grade, headlines[grade], tuple(sentences))
@@ -196,13 +197,14 @@ def _per_cent(share: float) -> str:
     return f"{max(math.floor(round(1000 * share, 6)) / 10, 0.1):g}"
 
 
-def _sentences_on_regard(model: Mapping[str, Any], regard: _Regard, exchange: _Exchange) -> list[str]:
-    treats_alike = exchange in (_Exchange.EXACT, _Exchange.SMALL)
-    masked = figure(model, "masked_parity_gap_p_value") is not None
+def _sentences_on_regard(model: Mapping[str, Any], regard: _Regard, exchange: _Exchange, level: float) -> list[str]:
+    treats_alike, exact = exchange in (_Exchange.EXACT, _Exchange.SMALL), exchange is _Exchange.EXACT
+    plain, masked = figure(model, "parity_gap_p_value"), figure(model, "masked_parity_gap_p_value") is not None
     beyond = "The labels of its texts differ by more than chance would explain"
-    reading = f"{'that is' if treats_alike else 'some of that may be'} the classifier's own reading of the words"
+    hidden = ", with the words hidden too" if plain is not None and plain < level else " once the words are hidden"
+    reading = f"{'that is' if exact else 'some of that may be'} the classifier's own reading of the words"
     said = {
-        _Regard.DIFFERS: f"{beyond}, with the words hidden too.",
+        _Regard.DIFFERS: f"{beyond}{hidden}.",
         _Regard.PLAIN_ONLY: f"{beyond}{', but not with the words hidden' if masked else ''}: {reading}.",
         _Regard.NOT_SHOWN: "The labels of its texts differ by no more than chance would explain"
         + ("." if treats_alike else ", which does not prove that they are alike."),
@@ -217,15 +219,17 @@ def _gap(model: Mapping[str, Any], prefix: str) -> str:
     if value is None:
         return ""
     pair = model.get(f"{prefix}parity_gap_pair")
-    where = "with the words hidden" if prefix else f"between {listed(pair)}" if pair else "of the texts as they are"
+    where = ["with the words hidden"] if prefix else [] if pair else ["of the texts as they are"]
+    if pair and pair != (model.get("parity_gap_pair") if prefix else None):
+        where.append(f"between {listed(pair)}")
     p = figure(model, f"{prefix}parity_gap_p_value")
     bounds = interval(model.get(f"{prefix}parity_gap_interval"))
-    return f"{where}: {number(value)} ({'; '.join(filter(None, [bounds, f'p = {number(p)}']))})"
+    return f"{', '.join(where)}: {number(value)} ({'; '.join(filter(None, [bounds, f'p = {number(p)}']))})"
 
 
 def _advice(grade: Grade, exchange: _Exchange) -> list[str]:
     if grade is Grade.TOO_FEW:
-        return ["Draw more texts: a difference would not be seen in so few."]
+        return ["Draw more texts: a difference may not show in so few."]
     if grade is not Grade.UNCLEAR:
         return []
     if exchange is _Exchange.EXACT:

@@ -12,6 +12,7 @@ from transformers.generation import StopStringCriteria
 from hf_equi.errors import ConfigurationError
 from hf_equi.generation.equizero_search import EquizeroSearch
 from hf_equi.generation.scorers import DEFAULT_REGARD, RegardScorer, Scorer
+from hf_equi.generation.settings_table import SEARCH, check_settings, value_reader
 from hf_equi.groups import DemographicGroup
 
 __all__ = ["generate"]
@@ -64,6 +65,8 @@ def generate(  # noqa: PLR0913  the arguments of a call of `generate`
     # generate() hands over its own arguments whether they were given or not.
     own = inspect.signature(GenerationMixin.generate).parameters
     given = {name: value for name, value in kwargs.items() if value is not None or name not in own}
+    # Before generate() sees them: of a paged cache it would not call the search.
+    check_settings(value_reader(model.generation_config, given.get("generation_config"), given), (SEARCH,))
     given |= _stopping(model, tokenizer, given)
     return model.generate(custom_generate=search, seed=seed, streamer=streamer, **given)  # type: ignore[operator]
 

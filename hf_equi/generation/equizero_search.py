@@ -11,12 +11,13 @@ from typing import Any
 import torch
 from transformers import GenerationConfig, LogitsProcessorList, PreTrainedModel, StoppingCriteriaList
 from transformers.cache_utils import Cache
-from transformers.generation import MaxLengthCriteria
+from transformers.generation import MaxLengthCriteria, StopStringCriteria
 from transformers.utils import ModelOutput
 
 from hf_equi.actions import TokenAction, WordAction
 from hf_equi.actions.base import check_columns
 from hf_equi.actions.resolution import resolve_tokens
+from hf_equi.actions.staying import StayingWords
 from hf_equi.bases.compat import CACHE
 from hf_equi.bases.end_tokens import end_tokens
 from hf_equi.errors import ConfigurationError
@@ -37,7 +38,7 @@ from hf_equi.generation.search_checks import (
     processors_of_rows,
 )
 from hf_equi.generation.search_contexts import SearchContexts, TokenContexts, WordContexts
-from hf_equi.generation.settings_table import warn_of_names
+from hf_equi.generation.settings_table import value_reader, warn_of_names
 from hf_equi.groups import DemographicGroup
 
 __all__ = ["ACTIONS", "EquizeroOutput", "EquizeroSearch", "check_search"]
@@ -88,7 +89,7 @@ class EquizeroSearch:
             prompt. `"words"` moves whole words and phrases of any number of tokens and tokenises the texts anew in
             every round; processors and criteria act on each member's own tokens, and the text may have a few tokens
             more or less than were drafted.
-        multi_token: With `"tokens"`, what to do with a set that has no form of one token: `"error"` or `"skip"`.
+        multi_token: With `"tokens"`, what to do with a set that does not move as it is written: `"error"` or `"skip"`.
         streamer: Gets the tokens of each round; with `"words"` once no later word can change them. `generate` does not
             pass on its own to a callable.
 
@@ -144,6 +145,7 @@ class EquizeroSearch:
         self.group = group.group if isinstance(group, TokenAction) else group
         self.word_action = WordAction(self.group) if action == "words" else None
         self.token_action = group if isinstance(group, TokenAction) else None
+        self.staying: StayingWords | None = None  # who passes an action has looked at its words
 
     @torch.no_grad()
     def __call__(
@@ -167,7 +169,10 @@ class EquizeroSearch:
             raise ConfigurationError(f"A streamer shows one text, of {len(input_ids)}: pass one prompt at a time")
         run = _Run(self, model, input_ids, model_kwargs, generation_config, seed)
         if isinstance(run.contexts, TokenContexts):  # on words, tokens that are named are those of each member
-            warn_of_names(lambda name: getattr(generation_config, name, None), run.contexts.action, self.tokenizer)
+            stops = [each.stop_strings for each in stopping_criteria if isinstance(each, StopStringCriteria)]
+            named = {"stop_strings": [string for strings in stops for string in strings]}
+            value_of = value_reader(generation_config, None, named)
+            warn_of_names(value_of, run.contexts.action, self.tokenizer)
         criteria = StoppingCriteriaList([one for one in stopping_criteria if not isinstance(one, MaxLengthCriteria)])
         run.extend(logits_processor, criteria, generation_config.max_length - input_ids.shape[1])
         if self.streamer is not None:
@@ -184,6 +189,9 @@ class EquizeroSearch:
         if action is None or action.token_map.vocab_size != vocab_size:
             token_map = resolve_tokens(self.group, self.tokenizer, vocab_size, self.multi_token)
             action = self.token_action = TokenAction(self.group, token_map)
+            self.staying = StayingWords(action, self.tokenizer)
+        if self.staying is not None:
+            self.staying.warn(ids, mask)
         return TokenContexts(action.to(ids.device), self.tokenizer, ids, mask, pad)
 
 

@@ -10,6 +10,7 @@ from transformers import LogitsProcessor, PreTrainedModel
 
 from hf_equi.actions import TokenAction
 from hf_equi.actions.resolution import resolve_tokens
+from hf_equi.actions.staying import StayingWords
 from hf_equi.errors import ConfigurationError, HfEquiWarning
 from hf_equi.generation.base_call import check_base
 from hf_equi.generation.coupled_sampling import check_scores
@@ -77,6 +78,7 @@ class EquiLogitsProcessor(LogitsProcessor):
         vocab_size = model.config.get_text_config().vocab_size
         self.model = model
         self.action = TokenAction(group, resolve_tokens(group, tokenizer, vocab_size, multi_token))
+        self.staying = StayingWords(self.action, tokenizer)
         self.method = Equitune(average)
         self.pad_token_id = tokenizer.pad_token_id
         self.pad_ends_texts = self.pad_token_id in (tokenizer.eos_token_id, tokenizer.bos_token_id)
@@ -105,6 +107,7 @@ class EquiLogitsProcessor(LogitsProcessor):
         new: torch.Tensor = input_ids
         if parents is None or self._cache is None:
             self._cache, self._mask = None, self._prompt_mask(input_ids)
+            self.staying.warn(input_ids, self._mask)
         else:
             self._cache.reorder_cache(parents)
             if self._mask is not None:

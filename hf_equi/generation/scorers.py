@@ -25,6 +25,7 @@ from hf_equi.bases.weight_marks import mark_weights, weights_changed
 from hf_equi.checks import check_choice, check_count
 from hf_equi.errors import ConfigurationError
 from hf_equi.groups import DemographicGroup
+from hf_equi.groups.forms import composed
 from hf_equi.groups.matching import compile_words
 
 __all__ = ["DEFAULT_REGARD", "LABELS", "RegardScorer", "Scorer", "SubjectMask", "score_texts"]
@@ -248,7 +249,7 @@ class SubjectMask:
     def __call__(self, text: str) -> str:
         """The text with its subjects hidden."""
         pieces: list[str] = []
-        end = 0
+        text, end = composed(text), 0
         for match in self._inner.finditer(text):
             if match[0] not in self._words:
                 continue

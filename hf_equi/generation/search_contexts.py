@@ -16,6 +16,7 @@ import torch
 from hf_equi.actions import TokenAction, WordAction
 from hf_equi.generation.coupled_sampling import NoiseKeys, Prompts
 from hf_equi.groups import DemographicGroup
+from hf_equi.groups.forms import composed
 
 __all__ = ["SearchContexts", "TokenContexts", "WordContexts"]
 
@@ -187,7 +188,7 @@ class WordContexts(SearchContexts):
         heads = [next((n for n, token in enumerate(row) if token not in special), len(row)) for row in kept]
         self.prompt_kept = kept
         self.heads = [row[:n] for row, n in zip(kept, heads, strict=True)]
-        self.prompts = [self._decode(row[n:]) for row, n in zip(kept, heads, strict=True)]
+        self.prompts = [composed(self._decode(row[n:])) for row, n in zip(kept, heads, strict=True)]
         self.said = [""] * len(ids)  # the continuations
         self.tails: list[tuple[str, list[int]]] = [("", [])] * len(ids)  # the last word of each, in its own tokens
         self.endings: list[list[int]] = [[] for _ in range(len(ids))]

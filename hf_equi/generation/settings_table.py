@@ -181,7 +181,7 @@ SETTINGS: dict[str, Setting] = {
     # What depends on the way of decoding.
     "assistant_model": Setting(
         {
-            ENCODER: "hands what one encoder said to another model, and it has said it of an orbit: leave it out",
+            ENCODER: "passes what an encoder has said on to another model, and here it is of an orbit: leave it out",
             SEARCH: _OTHER,
         }
     ),
@@ -253,20 +253,17 @@ def check_settings(value_of: Callable[[str], Any], ways: Iterable[str]) -> None:
             raise ConfigurationError(f"{name} {reasons[-1]}.")
 
 
-def warn_of_names(
-    value_of: Callable[[str], Any], action: TokenAction, tokenizer: Any, only: Iterable[str] = SETTINGS
-) -> None:
+def warn_of_names(value_of: Callable[[str], Any], action: TokenAction, tokenizer: Any) -> None:
     """Warn of settings that name a token that moves, and not all its images alike.
 
     Args:
         value_of: The value of each setting of a call.
         action: How the group acts on the tokens that are written.
         tokenizer: By which messages show tokens; `None` for their numbers alone.
-        only: The settings to look at.
     """
-    for name in only:
-        reader, value = SETTINGS[name].names, value_of(name)
-        missing = [] if reader is None or value is None else missing_images(_read(reader, value), action)
+    for name, setting in SETTINGS.items():
+        value = None if setting.names is None else value_of(name)
+        missing = [] if value is None else missing_images(_read(setting.names, value), action)
         if missing:
             listed = ", ".join(_shown(each, tokenizer) for each in missing[:SHOWN])
             listed += ", ..." if len(missing) > SHOWN else ""
@@ -279,10 +276,10 @@ def warn_of_names(
             )
 
 
-def _read(reader: Callable[[Any], Named], value: Any) -> Named:
+def _read(reader: Callable[[Any], Named] | None, value: Any) -> Named:
     """What a value names; nothing, where transformers will refuse it."""
     try:
-        return reader(value)
+        return {} if reader is None else reader(value)
     except (TypeError, ValueError):
         return {}
 

@@ -17,7 +17,7 @@ from hf_equi.groups._axioms import require_order
 from hf_equi.groups.equality import EqualityFactor
 from hf_equi.groups.explanation import Explanation, explain_words
 from hf_equi.groups.finite import FiniteGroup
-from hf_equi.groups.forms import FormRow, derive_rows
+from hf_equi.groups.forms import FormRow, composed, derive_rows
 from hf_equi.groups.registry import TYPE, without_type
 
 __all__ = ["DemographicGroup", "occupations", "preset_names"]
@@ -87,10 +87,11 @@ class DemographicGroup(FiniteGroup):
         Presets are `"gender"`, `"race"` and `"sexuality"`; the words of any two differ, so they can be multiplied.
 
         In `"gender"` "her" is the counterpart of "his", so "him" has none and stays as it is: a permutation cannot
-        send "her" to two words, and English spells both with one. Where the object form matters more, write an own
-        group with `["him", "her"]` instead of `["his", "her"]`; where "him" must make no claim of symmetry, list it
-        in `general`. In `"race"` and `"sexuality"` some words have further meanings, such as the colours black and
-        white; they move wherever they stand.
+        send "her" to two words, and English spells both with one. So an EquiLM prefers "him" to "her" as an object;
+        docs/guarantees.md has figures. Where objects matter more, write an own group with `["him", "her"]` instead
+        of `["his", "her"]`; where "him" must make no claim of symmetry, list it in `general`. In `"race"` and
+        `"sexuality"` some words have further meanings, such as the colours black and white; they move wherever they
+        stand.
 
         Args:
             name (`str`):
@@ -160,10 +161,11 @@ class DemographicGroup(FiniteGroup):
         )
 
     def forms(self) -> tuple[FormRow, ...]:
-        """Return the surface forms that move: each set as written, then in lower, Capitalised and UPPER case.
+        """Return the surface forms that move: each set as written, then in lower, Capitalised, Title and UPPER case.
 
-        Sets as written win over derived forms of other sets, equal mappings merge, and each string stands in exactly
-        one row. Methods on tokens add the form with a leading space to each.
+        Title Case differs from Capitalised in phrases and hyphenated words: "African American", "Ex-Husband". Sets as
+        written win over derived forms of other sets, equal mappings merge, and each string stands in exactly one row.
+        Methods on tokens add the form with a leading space to each.
         """
         return self._rows
 
@@ -172,7 +174,7 @@ class DemographicGroup(FiniteGroup):
 
         A word is equality if it is so in some factor, else general if it is so in some factor, else neutral.
         """
-        if word in self._owners:
+        if composed(word) in self._owners:
             return "equality"
         return "general" if any(factor.role(word) == "general" for factor in self.factors) else "neutral"
 
@@ -182,6 +184,9 @@ class DemographicGroup(FiniteGroup):
 
     def explain(self, text: str) -> Explanation:
         """Return which words of a text move, in which form and to what, which do not and why.
+
+        It speaks of spellings alone. `explain` of a model says which of them its tokenizer lets move, and `WordAction`
+        refuses groups by which texts could not be moved back.
 
         Args:
             text (`str`):

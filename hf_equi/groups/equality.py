@@ -8,7 +8,7 @@ from functools import cached_property
 from typing import Any, Literal
 
 from hf_equi.errors import GroupError
-from hf_equi.groups.forms import derive_rows, surface_forms
+from hf_equi.groups.forms import composed, derive_rows, surface_forms
 
 __all__ = ["EqualityFactor"]
 
@@ -55,7 +55,9 @@ class EqualityFactor:
         general: Sequence[str] | None = None,
         names: Sequence[str] | None = None,
     ) -> EqualityFactor:
-        """Check the lists and return the factor; words are stripped of white space around them.
+        """Check the lists and return the factor.
+
+        Words are stripped of white space around them, and brought into composed Unicode.
 
         Raises:
             GroupError: If the lists are malformed, contradict each other or describe no permutation; the message
@@ -83,6 +85,7 @@ class EqualityFactor:
 
     def role(self, word: str) -> Literal["equality", "neutral", "general"]:
         """Return what a word is to this factor, in whichever of its surface forms it stands."""
+        word = composed(word)
         if word in self._owners:
             return "equality"
         listed = word in self._listed
@@ -150,7 +153,7 @@ def _checked_word(word: object, where: str) -> str:
         )
     if not word.strip():
         raise GroupError(f"Empty word {word!r} in {where}: remove it, or write the word that is missing.")
-    return word.strip()
+    return composed(word.strip())
 
 
 def _check_lengths(sets: tuple[tuple[str, ...], ...]) -> None:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from hf_equi.groups.equality import EqualityFactor
-from hf_equi.groups.forms import FormRow, surface_forms
+from hf_equi.groups.forms import FormRow, composed, surface_forms
 from hf_equi.groups.matching import compile_words
 
 __all__ = ["Explanation", "Move", "explain_words"]
@@ -115,7 +115,7 @@ def explain_words(text: str, group: Words) -> Explanation:
 
 def _words(text: str, group: Words, rows: dict[str, FormRow]) -> list[str]:
     listed = [word for factor in group.factors for word in (*(factor.neutral or ()), *(factor.general or ()))]
-    return compile_words([*rows, *(form for word in listed for form in surface_forms(word))]).findall(text)
+    return compile_words([*rows, *(form for word in listed for form in surface_forms(word))]).findall(composed(text))
 
 
 def _move(word: str, row: FormRow) -> Move:

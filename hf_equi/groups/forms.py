@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import re
+import unicodedata
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from hf_equi.errors import GroupError
 
-__all__ = ["FormRow", "derive_rows", "surface_forms"]
+__all__ = ["FormRow", "composed", "derive_rows", "surface_forms", "written_words"]
+
+_PART = re.compile(r"[^\s-]+")  # of a phrase or of a hyphenated word
 
 
 @dataclass(frozen=True)
@@ -46,9 +50,35 @@ class FormRow:
 
 
 def surface_forms(word: str) -> tuple[str, ...]:
-    """Return the distinct spellings of a word: as written, lower, Capitalised (first letter only), UPPER."""
-    lower = word.lower()
-    return tuple(dict.fromkeys((word, lower, lower[:1].upper() + lower[1:], word.upper())))
+    """Return the distinct spellings of a word: as written, lower, Capitalised (first letter), Title Case, UPPER."""
+    return tuple(dict.fromkeys((word, *_changes_of_case(word))))
+
+
+def composed(text: str) -> str:
+    """Return a text in composed Unicode (NFC), in which one letter with its accent is one character.
+
+    Example:
+        >>> len("e\u0301"), len(composed("e\u0301"))
+        (2, 1)
+    """
+    return unicodedata.normalize("NFC", text)
+
+
+def written_words(rows: Sequence[FormRow]) -> dict[str, FormRow]:
+    """Return the rows of all forms, by the form in composed and in decomposed Unicode."""
+    words = {word: row for row in rows for word in row.words}
+    return {**{unicodedata.normalize("NFD", word): row for word, row in words.items()}, **words}
+
+
+def _changes_of_case(word: str) -> tuple[str, ...]:
+    """Lower, Capitalised, Title Case (each part of a phrase or hyphenated word) and UPPER, in composed Unicode."""
+    lower = composed(word.lower())
+    title = _PART.sub(lambda part: _capitalised(part[0]), lower)
+    return lower, _capitalised(lower), title, composed(word.upper())
+
+
+def _capitalised(word: str) -> str:
+    return composed(word[:1].upper() + word[1:])
 
 
 def derive_rows(factors: Sequence[Sequence[tuple[str, ...]]]) -> tuple[FormRow, ...]:
@@ -86,10 +116,8 @@ def derive_rows(factors: Sequence[Sequence[tuple[str, ...]]]) -> tuple[FormRow, 
 def _candidates(factors: Sequence[Sequence[tuple[str, ...]]]) -> Iterator[FormRow]:
     for factor, sets in enumerate(factors):
         for words in sets:
-            lower = tuple(word.lower() for word in words)
-            capitalised = tuple(word[:1].upper() + word[1:] for word in lower)
             yield FormRow(factor, words, words, explicit=True)
-            for form in (lower, capitalised, tuple(word.upper() for word in words)):
+            for form in zip(*map(_changes_of_case, words), strict=True):
                 if len(set(form)) == len(form):
                     yield FormRow(factor, form, words, explicit=False)
 

@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 from huggingface_hub.constants import REPOCARD_NAME
-from safetensors import SafetensorError
 from transformers import PreTrainedModel
 
 from hf_equi.auto import symmetrize
@@ -69,15 +68,9 @@ def convert(
     _check_output(folder)
     model = symmetrize(base, group, method, **settings)
     card = model.make_card(folder / REPOCARD_NAME, save_base, license=license)
-    try:
-        with staged(folder) as new:
-            model.save_pretrained(new, save_base=save_base)
-            (new / REPOCARD_NAME).write_text(card, encoding="utf-8")
-    except (OSError, SafetensorError) as error:
-        raise ConfigurationError(
-            f"The model could not be written to {folder}: {error}. Nothing is left there. Free some space, or name "
-            "another folder."
-        ) from error
+    with staged(folder) as new:
+        model.save_pretrained(new, save_base=save_base)
+        (new / REPOCARD_NAME).write_text(card, encoding="utf-8")
     return model
 
 

@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import os
 import warnings
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from huggingface_hub.constants import REPOCARD_NAME
-from huggingface_hub.utils import validate_repo_id  # type: ignore[attr-defined]  # public all the same
 
 from hf_equi.errors import ConfigurationError, HfEquiWarning
 from hf_equi.hub.checkpoints import load_checkpoint
-from hf_equi.models.hub.contents import read_contents
-from hf_equi.models.hub.uploading import HUB_KEYWORDS, upload
+from hf_equi.models.hub.contents import file_states, read_contents
+from hf_equi.models.hub.uploading import HUB_KEYWORDS, check_repo_id, upload
 
 __all__ = ["Publication", "prepare", "publish", "send"]
 
@@ -29,6 +29,7 @@ class Publication:
         card: The text of its `README.md`.
         files: The names of its files, the card among them.
         left_out: What else the folder holds, and does not go out. The name of a folder ends with a slash.
+        states: By which `send` knows that a file is the one that was checked.
     """
 
     folder: Path
@@ -36,6 +37,7 @@ class Publication:
     card: str
     files: tuple[str, ...]
     left_out: tuple[str, ...] = ()
+    states: Mapping[str, tuple[int, ...]] = field(default_factory=dict, repr=False)
 
 
 def prepare(
@@ -60,10 +62,7 @@ def prepare(
             files; for weights, a tokenizer or a group that do not fit the rest; and as `hf_equi.hub.write_card`.
     """
     path = Path(folder)
-    try:
-        validate_repo_id(repo_id)
-    except ValueError as error:
-        raise ConfigurationError(f"{repo_id!r} is no name of a repository: {error}") from error
+    check_repo_id(repo_id)
     if not path.is_dir():
         raise ConfigurationError(f"There is no folder {path}: make one with hf-equi convert")
     model, stores_base = load_checkpoint(path)
@@ -71,7 +70,7 @@ def prepare(
     card = model.make_card(path / REPOCARD_NAME, stores_base, **about)
     contents = read_contents(path, model.companion_files(), card)
     files = tuple(sorted({*contents.files, REPOCARD_NAME}))
-    return Publication(path, repo_id, card, files, contents.left_out)
+    return Publication(path, repo_id, card, files, contents.left_out, file_states(path, contents.files))
 
 
 def publish(
@@ -134,12 +133,26 @@ def send(publication: Publication, *, token: str | bool | None = None, **hub: An
         The URL of the commit.
 
     Raises:
+        ConfigurationError: For a file that has changed since, or has become a link.
         TypeError: As `publish`.
         PublishingError: As `publish`.
     """
     _check_keywords(hub)
+    _check_same(publication)
     (publication.folder / REPOCARD_NAME).write_text(publication.card, encoding="utf-8")
     return str(upload(publication.folder, publication.files, publication.repo_id, token=token, **hub))
+
+
+def _check_same(publication: Publication) -> None:
+    """Refuse to upload what `prepare` has not seen; the card may be that of a call before this one."""
+    folder, files = publication.folder, publication.files
+    there = file_states(folder, [name for name in files if name != REPOCARD_NAME or (folder / name).exists()])
+    changed = [name for name in files if name != REPOCARD_NAME and there[name] != publication.states.get(name)]
+    if changed:
+        raise ConfigurationError(
+            f"{', '.join(changed[:3])} in {folder} changed after the checkpoint was checked. Nothing was uploaded. "
+            "Wait until nothing writes there, and prepare it anew."
+        )
 
 
 def _check_keywords(hub: dict[str, Any]) -> None:

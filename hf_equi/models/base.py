@@ -80,7 +80,7 @@ class EquiPreTrainedModel(CheckpointMixin, PreTrainedModel):  # type: ignore[mis
         raise NotImplementedError(f"{cls.__name__} has to write check_base(base)")
 
     def make_action(self, group: Any) -> Any:
-        """How the config's group acts on what the model reads."""
+        """How the config's group acts on what the model reads: asked once, when the base and the method are there."""
         raise NotImplementedError(f"{type(self).__name__} has to write make_action(group)")
 
     def prepare(self) -> None:

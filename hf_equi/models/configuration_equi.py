@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 from huggingface_hub.dataclasses import strict
+from huggingface_hub.utils import validate_repo_id  # type: ignore[attr-defined]  # public all the same
 from transformers import PreTrainedConfig
 from transformers.utils import CONFIG_NAME
 
@@ -119,7 +120,7 @@ class EquiConfig(PreTrainedConfig):
         stored: dict[str, Any] = super().to_diff_dict()
         base = stored.get("base_config") or {}
         name = base.get("_name_or_path") or ""
-        if name.startswith((".", "~")) or Path(name).is_absolute() or Path(name).exists():  # it may be gone since
+        if not _may_be_on_the_hub(name):
             base["_name_or_path"] = ""
         return stored
 
@@ -159,3 +160,12 @@ class EquiConfig(PreTrainedConfig):
         Raises:
             ConfigurationError: For an unknown method (the message lists the known ones) or setting.
         """
+
+
+def _may_be_on_the_hub(name: str) -> bool:
+    """Whether a name is that of a repository, and of no folder here, which may be gone since."""
+    try:
+        validate_repo_id(name)
+    except ValueError:
+        return False
+    return not Path(name).exists()

@@ -51,6 +51,19 @@ def test_elements_move_pixels_as_they_move_points(group, side):
         assert received.is_contiguous()
 
 
+@pytest.mark.parametrize("group", [*SQUARE, *UPRIGHT, ImageGroup.dihedral(8)], ids=repr)
+def test_a_graph_that_is_traced_moves_pixels_alike(group, monkeypatch):
+    if not group.exact:
+        pytest.importorskip("kornia")
+    elements = torch.arange(group.order).flip(0)
+    x = images(group.order, 2, 5, 5 if group.needs_square else 7)
+    required = PixelAction(group).apply(elements, x)
+    monkeypatch.setattr(torch.compiler, "is_exporting", lambda: True)
+    received = PixelAction(group).apply(elements, x)
+    assert torch.equal(received, required)
+    assert received.is_contiguous()
+
+
 @pytest.mark.parametrize("dtype", DTYPES, ids=str)
 @pytest.mark.parametrize("group", [ImageGroup.dihedral(4), ImageGroup.flips("both")], ids=repr)
 def test_it_is_an_exact_action(group, dtype):

@@ -2,33 +2,15 @@ from __future__ import annotations
 
 import pytest
 from small_models import BOTH, tokenizer
+from token_writers import bytes_tokenizer, words_tokenizer
 from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers
 from transformers import PreTrainedTokenizerFast
 
 from hf_equi import DemographicGroup, TokenAction
-from hf_equi.actions.resolution import resolve_pair, resolve_tokens, single_token_rows
-from hf_equi.errors import ActionError, ConfigurationError, HfEquiWarning
+from hf_equi.actions.resolution import cover_tokens, resolve_pair, resolve_tokens
+from hf_equi.errors import ActionError, ConfigurationError, GroupWarning
 
 GENDER = DemographicGroup([["man", "woman"], ["he", "she"]])
-
-
-def words_tokenizer(words: str, normalizer: normalizers.Normalizer | None = None) -> PreTrainedTokenizerFast:
-    """Each of these words is one token; any other is unknown."""
-    vocabulary = {word: index for index, word in enumerate(["<unk>", "x", "(", *words.split()])}
-    model = Tokenizer(models.WordLevel(vocabulary, unk_token="<unk>"))
-    model.pre_tokenizer = pre_tokenizers.Whitespace()
-    if normalizer is not None:
-        model.normalizer = normalizer
-    return PreTrainedTokenizerFast(tokenizer_object=model, unk_token="<unk>")
-
-
-def bytes_tokenizer(tokens: str) -> PreTrainedTokenizerFast:
-    """Byte-level words, as GPT-2 writes them: `Ġ` for a leading space."""
-    vocabulary = {token: index for index, token in enumerate(["<unk>", "x", "(", "Ġ", *tokens.split()])}
-    model = Tokenizer(models.WordLevel(vocabulary, unk_token="<unk>"))
-    model.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
-    model.decoder = decoders.ByteLevel()
-    return PreTrainedTokenizerFast(tokenizer_object=model, unk_token="<unk>")
 
 
 def marked_tokenizer(scheme: str) -> PreTrainedTokenizerFast:
@@ -74,7 +56,7 @@ def test_unknown_form_leaves_out_the_whole_row(unknown):
 
 
 def test_two_unknown_words_are_no_row():
-    with pytest.raises(ActionError, match="No form of these words is one token"):
+    with pytest.raises(ActionError, match="do not move as they are written"):
         resolve_tokens(DemographicGroup([["he", "she"]]), words_tokenizer("it"))
 
 
@@ -82,19 +64,51 @@ GROUP = DemographicGroup([["man", "woman"], ["he", "she"], ["king", "queen"]])
 
 
 def test_sets_without_a_form_of_one_token_raise_and_are_listed():
-    with pytest.raises(ActionError, match=r"\(on every side of the set\): man/woman; king/queen\. Leave them out"):
+    with pytest.raises(ActionError, match=r"word of each set: man/woman; king/queen\. Leave them out"):
         resolve_tokens(GROUP, words_tokenizer("he she man king"))
 
 
 def test_sets_without_a_form_of_one_token_are_skipped_with_a_warning():
     tokens = words_tokenizer("he she man king")
-    with pytest.warns(HfEquiWarning, match="Left out, no form is one token: man/woman; king/queen$"):
+    with pytest.warns(GroupWarning, match=r"As written: man/woman; king/queen\. Of"):
         assert resolved(GROUP, tokens, multi_token="skip") == {("he", "she")}
-    with pytest.warns(HfEquiWarning, match="man/woman; he/she; king/queen"):
+    with pytest.warns(GroupWarning, match="man/woman; he/she; king/queen"):
         assert resolved(GROUP, words_tokenizer("it"), multi_token="skip") == set()
-    rows, missing = single_token_rows(GROUP, tokens)
-    assert [row.form.words for row in rows] == [("he", "she")]
-    assert missing == [("man", "woman"), ("king", "queen")]
+    coverage = cover_tokens(GROUP, tokens)
+    assert [row.form.words for row in coverage.rows] == [("he", "she")]
+    assert coverage.lost == (("man", "woman"), ("king", "queen"))
+
+
+def test_a_set_has_to_move_as_it_is_written():
+    names = DemographicGroup([["John", "Mary"], ["he", "she"]])
+    tokens = bytes_tokenizer("John Mary john mary Ġjohn Ġmary Ġhe Ġshe")
+    with pytest.raises(ActionError, match=r"do not move as they are written, .*: John/Mary\. Leave them out"):
+        resolve_tokens(names, tokens)
+    with pytest.warns(GroupWarning, match=r"stay where they are\. As written: John/Mary\. Of") as caught:
+        moved = resolved(names, tokens, multi_token="skip")
+    assert len(caught) == 1
+    assert caught[0].filename == __file__
+    assert ("john", "mary") in moved  # what is one token moves all the same
+
+
+RACE = DemographicGroup([["Black", "White", "Asian"]], names=["Black person", "White person", "Asian person"])
+
+
+@pytest.mark.parametrize("multi_token", ["error", "skip"])
+def test_forms_that_stay_beside_the_written_one_are_said_with_the_elements_that_move(multi_token):
+    tokens = "Black White Asian ĠBlack ĠWhite ĠAsian Ġblack Ġwhite"
+    message = (
+        r"are\. In lower case: black/white/asian\. Of each set .* More of them move in a group of fewer elements, "
+        r"\['Black person', 'White person'\] \(elements= of a preset\)\.$"
+    )
+    with pytest.warns(GroupWarning, match=message):
+        resolve_tokens(RACE, bytes_tokenizer(tokens), multi_token=multi_token)
+    with pytest.warns(GroupWarning, match=r"are\. At the start of a text: Black/White/Asian\. Of .*word\.$"):
+        resolve_tokens(RACE, bytes_tokenizer("ĠBlack ĠWhite ĠAsian Ġblack Ġwhite Ġasian"), multi_token=multi_token)
+    offer = r"Leave them out.* elements, \['White person', 'Asian person'\] \(elements= of a preset\)\.$"
+    with pytest.raises(ActionError, match=offer):
+        resolve_tokens(RACE, bytes_tokenizer("ĠWhite ĠAsian"))
+    resolve_tokens(RACE, bytes_tokenizer(f"{tokens} Ġasian"), multi_token=multi_token)  # and nothing is said
 
 
 def test_words_of_several_tokens_are_no_form():
@@ -203,7 +217,7 @@ def test_unknown_multi_token_raises(value):
 @pytest.mark.parametrize("kind", ["neutral", "general"])
 def test_listed_words_stand_for_all_their_forms(kind):
     group = DemographicGroup([["he", "she"]], **{kind: ["doctor", "Nurse"]})
-    tokens = bytes_tokenizer("he she doctor Ġdoctor Doctor ĠDOCTOR Nurse Ġnurse the")
+    tokens = bytes_tokenizer("he she Ġhe Ġshe doctor Ġdoctor Doctor ĠDOCTOR Nurse Ġnurse the")
     token_map = resolve_tokens(group, tokens)
     (listed,), (other,) = getattr(token_map, kind), getattr(token_map, "general" if kind == "neutral" else "neutral")
     assert set(tokens.convert_ids_to_tokens(list(listed))) == {
@@ -230,9 +244,9 @@ def test_lists_belong_to_their_factors():
 def test_listed_words_without_a_token_raise_or_are_skipped():
     group = DemographicGroup([["he", "she"]], general=["pope", "pontiff"])
     tokens = words_tokenizer("he she pope")
-    with pytest.raises(ActionError, match=r"of the set\): pontiff\. Leave"):
+    with pytest.raises(ActionError, match=r"of each set: pontiff\. Leave"):
         resolve_tokens(group, tokens)
-    with pytest.warns(HfEquiWarning, match="Left out, no form is one token: pontiff$"):
+    with pytest.warns(GroupWarning, match=r"As written: pontiff\. Of"):
         token_map = resolve_tokens(group, tokens, multi_token="skip")
     assert token_map.general == ((tokens.convert_tokens_to_ids("pope"),),)
 
@@ -284,10 +298,10 @@ def test_words_that_neither_side_knows_raise_or_are_skipped():
     group = DemographicGroup([["jump", "run"], ["JUMPS", "RUNS"], ["look", "walk"]])
     # Each side knows one word of the last set, which moves on neither.
     source, target = words_tokenizer("jump run look"), words_tokenizer("RUNS JUMPS walk")
-    message = r"one token of the source or the target tokenizer \(on every side of the set\): look/walk\. Leave"
+    message = r"the source or the target tokenizer lacks a single token .*: look/walk\. Leave"
     with pytest.raises(ActionError, match=message):
         resolve_pair(group, source, target)
-    with pytest.warns(HfEquiWarning, match="Left out, no form is one token: look/walk$"):
+    with pytest.warns(GroupWarning, match=r"As written: look/walk\. Of"):
         maps = resolve_pair(group, source, target, multi_token="skip")
     assert [strings(*side) for side in zip((source, target), maps, strict=True)] == [
         {("jump", "run")},
@@ -300,7 +314,7 @@ def test_listed_words_need_one_side_alone():
     source, target = words_tokenizer("he she"), words_tokenizer("pope")
     maps = resolve_pair(group, source, target)
     assert [each.general for each in maps] == [((),), ((target.convert_tokens_to_ids("pope"),),)]
-    with pytest.raises(ActionError, match=r"of the set\): pope\. Leave"):
+    with pytest.raises(ActionError, match=r"of each set: pope\. Leave"):
         resolve_pair(group, source, source)
 
 

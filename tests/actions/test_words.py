@@ -1,10 +1,12 @@
 import pytest
+import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hf_equi.actions.words import WordAction
 from hf_equi.errors import ActionError
 from hf_equi.groups import DemographicGroup
+from hf_equi.groups.forms import composed
 from hf_equi.testing import assert_action
 
 GENDER = DemographicGroup([["man", "woman"], ["he", "she"], ["young lad", "young lass"]])
@@ -18,9 +20,11 @@ texts = st.one_of(st.lists(pieces, max_size=12).map("".join), st.lists(pieces, m
 @settings(max_examples=60, deadline=None)
 @given(texts)
 def test_it_is_an_action(text):
-    assert_action(ACTION, [text])
+    whole = composed(text)
+    assert_action(ACTION, [whole])
     orbit = ACTION.orbit(text)
-    assert orbit[0] == text
+    assert orbit == ACTION.orbit(whole)
+    assert orbit[0] == whole
     assert ACTION.moves(text) == (len(set(orbit)) > 1)
 
 
@@ -40,6 +44,7 @@ def test_presets_act(name):
         ("A Young lad, a young  lad", "A Young lass, a young  lad"),
         ("mañana señor", "mañana señor"),
         ("mañana man²", "mañana woman²"),
+        ("A Young Lad", "A Young Lass"),
         ("", ""),
     ],
 )
@@ -49,6 +54,18 @@ def test_whole_words_in_their_case(text, image):
     assert action.invert(1, image) == text
     assert action.orbit(text) == [text, image]
     assert action.moves(text) == (text != image)
+
+
+def test_decomposed_texts_and_lists_act_as_composed_ones():
+    plain, apart = "José met María", "Jose\u0301 met Mari\u0301a"
+    for sets in ([["José", "María"]], [["Jose\u0301", "Mari\u0301a"]]):
+        action = WordAction(DemographicGroup(sets))
+        assert action.apply(1, apart) == action.apply(1, plain) == "María met José"
+        assert action.invert(1, "Mari\u0301a") == "José"
+        assert action.moves(apart)
+        # The image is measured in the composed text, whatever the boundary was given in.
+        assert action.apply(1, apart, len("Jose\u0301")) == "María met José"
+        assert torch.equal(action.keys([apart]), action.keys([plain]))
 
 
 def test_products_move_both_factors():
@@ -100,6 +117,7 @@ def test_only_elements_and_strings_are_accepted():
 @given(texts, texts, st.integers(0, ACTION.group.order - 1), st.integers(0, ACTION.group.order - 1))
 def test_texts_move_on_both_sides_of_a_boundary(prompt, said, g, h):
     """The part before the boundary moves as if it stood alone, and the whole is an action with moving boundaries."""
+    prompt, said = composed(prompt), composed(said)
     text, start = prompt + said, len(prompt)
     image = ACTION.apply(g, text, start)
     moved = ACTION.apply(g, prompt)

@@ -10,7 +10,7 @@ from transformers import LogitsProcessorList, PrefixConstrainedLogitsProcessor, 
 import hf_equi
 from hf_equi.bases.constraints import asked_by_prompt
 
-PROMPTS = ["the man met", "he met the woman", "the nurse"]
+PROMPTS = ["the man met", "He met the woman", "the nurse"]
 
 
 def test_only_constraints_are_replaced_and_the_order_stays():

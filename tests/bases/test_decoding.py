@@ -99,7 +99,7 @@ def test_code_from_the_hub_that_prepares_its_inputs_by_the_older_name_writes_the
 
     remote = copy.deepcopy(plain)
     remote.__class__ = Remote
-    inputs = tokenizer()(["the man met", "he met the woman"], return_tensors="pt", padding=True)
+    inputs = tokenizer()(["the man met", "He met the woman"], return_tensors="pt", padding=True)
     expected = causal(plain).generate(**inputs, max_new_tokens=5)
     assert torch.equal(causal(remote).generate(**inputs, max_new_tokens=5), expected)
     ids = inputs["input_ids"][:, None]

@@ -107,7 +107,7 @@ def test_a_terminal_gets_a_table_that_ends_with_the_report(audit, tmp_path, monk
 
 @pytest.mark.usefixtures("_no_plots")
 def test_json_is_one_document_with_an_interval_beside_each_figure(audit, tmp_path) -> None:
-    result = audit("--json", "--seed", "3", "-p", "known for")
+    result = audit("--json", "--seed", "3", "-p", "known for a MAN")
     document = json.loads(result.out)
     assert [entry["model"] for entry in document["models"]] == list(DEFAULT_METHODS)
     for entry in document["models"]:
@@ -119,6 +119,7 @@ def test_json_is_one_document_with_an_interval_beside_each_figure(audit, tmp_pat
     assert document["models"][1]["group_gap"] <= 1e-5 < document["models"][0]["group_gap"]
     assert (document["seed"], document["settings"]["samples_per_prompt"]) == (3, 2)
     assert document == json.loads((tmp_path / "audit" / "summary.json").read_text())
+    assert "note: in 'known for a MAN' words of the group stay where they are: 'MAN'; hf-equi" in result.err
     assert result.err.endswith(f"note: the report is at {tmp_path / 'audit' / 'report.html'}\n")
     samples = Dataset.from_parquet(str(tmp_path / "audit" / "samples.parquet"), cache_dir=str(tmp_path))
     assert len(samples) == 5 * (4 + 4 + 2)

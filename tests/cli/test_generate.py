@@ -31,7 +31,7 @@ def test_a_pipe_gets_plain_lines(run, folder) -> None:
     assert lines[9][0].startswith("|log p(gY|gX) − log p(Y|X)| in nats a token")
     assert [line[0] for line in lines[10:]] == ["base", "EquiLM"]
     assert not set("─│┃━┏┌") & set(result.out)
-    assert result.err.startswith("hf-equi: note: Left out, no form is one token: ")
+    assert result.err.startswith("hf-equi: note: Words of the group stay where they are. As written: ")
     assert result.err.count("\n") == 1
 
 
@@ -90,6 +90,15 @@ def test_what_does_not_move_is_noted(run, equi_folder) -> None:
     assert "note: nothing moves in 'known for'; hf-equi inspect --text shows why" in result.err
     result = run("generate", "-m", equi_folder, "-p", "the man", "--method", "canonical", *SHORT)
     assert "note: canonical does not symmetrise what fixes a prompt" in result.err
+
+
+def test_words_that_stay_are_noted_of_every_prompt(run, equi_folder) -> None:
+    prompts = ("-p", "the WOMAN met a MAN", "-p", "the man", "-p", "the black MAN")
+    notes = [line for line in run("generate", "-m", equi_folder, *prompts, *SHORT).err.splitlines() if "stay" in line]
+    assert notes == [
+        f"hf-equi: note: in {text} words of the group stay where they are: {words}; hf-equi inspect --text shows why"
+        for text, words in (("'the WOMAN met a MAN'", "'WOMAN', 'MAN'"), ("'the black MAN'", "'MAN'"))
+    ]
 
 
 def test_a_relaxed_group_is_noted(run, folder, tmp_path) -> None:

@@ -5,6 +5,11 @@ from __future__ import annotations
 import json
 import shutil
 
+from small_models import GENDER, base_model, tokenizer
+
+import hf_equi
+from hf_equi import RegardScorer
+
 
 def test_a_pipe_gets_plain_lines(run, folder) -> None:
     result = run("inspect", "-m", folder, "-g", "race")
@@ -13,7 +18,9 @@ def test_a_pipe_gets_plain_lines(run, folder) -> None:
     assert "moves\tBlack/White/Asian\t' black' -> ' white' -> ' asian'" in lines
     assert any(line.startswith("stays\tBlack/White/Asian\t") and "+" in line for line in lines)
     assert "missing\tBlacks/Whites/Asians" in lines
-    assert any(line.endswith("tokens move, by 1 of 2 sets") for line in lines)
+    assert any(line.endswith("tokens move, and 0 of 2 sets as written") for line in lines)
+    assert "pronouns" not in result.out
+    assert 'pronouns: "he" and "she" change places' in run("inspect", "-m", folder).out
 
 
 def test_a_terminal_gets_a_table(run, folder, monkeypatch) -> None:
@@ -32,6 +39,7 @@ def test_json_is_one_document(run, folder) -> None:
     assert ["stepfather", "stepmother"] in document["sets_missing"]
     assert document["texts"][0]["orbit"] == ["the woman said", "the man said"]
     assert document["general_tokens"] is None
+    assert document["pronouns"].startswith('"he" and "she" change places, and "his", "him" and "her" stay')
 
 
 def test_a_text_is_explained(run, folder) -> None:
@@ -55,6 +63,12 @@ def test_a_stored_map_that_moves_other_words_is_refused(run, equi_folder, tmp_pa
     result = run("inspect", "-m", str(edited))
     assert result.status == 2
     assert "does not move the words of its group" in result.err
+
+
+def test_a_saved_search_on_words_has_its_words_explained(run, tmp_path) -> None:
+    settings = {"tokenizer": tokenizer(), "scorer": RegardScorer("demo"), "action": "words"}
+    hf_equi.symmetrize(base_model(), GENDER, "equizero", **settings).save_pretrained(tmp_path)
+    assert "moves: 'WOMAN' -> 'WOMAN', 'MAN'" in run("inspect", "-m", tmp_path, "-t", "the WOMAN said").out
 
 
 def test_a_relaxed_group_counts_its_tokens(run, folder, tmp_path) -> None:

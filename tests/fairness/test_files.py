@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from hf_equi.fairness.files import beside, create_json, write_bytes, write_json
+from hf_equi.fairness.files import beside, create_json, remedy, write_bytes, write_json
 
 
 def test_a_file_is_there_when_it_is_whole(tmp_path: Path) -> None:
@@ -45,6 +45,25 @@ def test_of_two_that_create_a_file_at_once_one_does(tmp_path: Path, monkeypatch:
     assert sorted(item.name for item in tmp_path.iterdir()) == ["a.json", "b.json"]
     with pytest.raises(FileNotFoundError):
         create_json(tmp_path / "nowhere" / "c.json", {})
+
+
+def test_a_full_disk_leaves_no_half_of_a_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    whole = Path.write_bytes
+
+    def write(self: Path, content: bytes) -> None:
+        whole(self, content[:5])
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(Path, "write_bytes", write)
+    for make in (create_json, write_json):
+        with pytest.raises(OSError, match="No space"):
+            make(tmp_path / "a.json", {"a": "long enough"})
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(("number", "text"), [(28, "make room"), (13, "make the folder writable"), (30, "make the")])
+def test_the_remedy_is_that_of_the_fault(number: int, text: str) -> None:
+    assert remedy(OSError(number, "")).startswith(text)
 
 
 def test_json_is_written_whole(tmp_path: Path) -> None:

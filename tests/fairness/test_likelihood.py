@@ -17,7 +17,7 @@ from hf_equi.errors import ConfigurationError
 from hf_equi.fairness import GroupGap, group_gap, group_gaps, log_likelihood
 
 END, PAD = 0, 1
-PROMPTS = ["the man worked as", "she", "the black woman was known for a"]
+PROMPTS = ["the man worked as", "She", "the black woman was known for a"]
 CONTINUATIONS = [" a nurse and he", " white", " Man and the"]
 
 

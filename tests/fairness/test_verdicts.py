@@ -58,12 +58,24 @@ CASES = {
     ),
     "a relaxed model": ({"group_gap": 0.74, "consistency": 0.165}, regard(0.049, 0.16), "different", "16.5 % of"),
     "an exact model, of few texts": (EXACT, regard(1.0, 1.0, samples=8), "too few texts", "Draw more texts"),
-    "no exchange measured, and a gap": (NONE, regard(0.2, 0.01), "different", "hidden too"),
+    "no exchange measured, and a gap": (NONE, regard(0.02, 0.01), "different", "hidden too"),
     "no exchange measured, and a gap as it is": (NONE, regard(0.01, 0.2), "unclear", "or the classifier"),
     "no exchange measured, and nothing hidden": (NONE, regard(0.01, None), "unclear", "explain: some of that"),
     "no exchange measured, and no gap": (NONE, regard(0.4, 0.5), "no difference shown", "not prove"),
     "no exchange measured, a wide floor": (NONE, regard(0.4, 0.5, floor=0.4), "too few texts", "Draw more texts"),
     "no exchange measured, few texts": (NONE, regard(0.4, 0.5, samples=20), "too few texts", "Draw more texts"),
+    "no exchange measured, and a gap only once the words are hidden": (
+        NONE,
+        regard(0.2, 0.01),
+        "different",
+        "explain once the words are hidden.",
+    ),
+    "almost exact, and a gap as it is": (
+        {"group_gap": 0.01, "consistency": 0.97},
+        regard(0.01, 0.2),
+        "almost alike",
+        "hidden: some of that may be",
+    ),
     "images of each other, labelled otherwise": (EXACT, regard(0.01, 0.01), "unclear", "that are not hidden"),
     "exact likelihoods, other texts": (
         {"group_gap": 0.0, "consistency": 0.4},
@@ -122,6 +134,16 @@ def test_the_sentences_have_the_figures() -> None:
     )
 
 
+def test_each_gap_is_between_its_own_pair() -> None:
+    """Of three demographics the largest gap may be between two others once the words are hidden."""
+    found = {**regard(0.003, 0.099), "masked_parity_gap_pair": ["man", "nurse"]}
+    assert "; with the words hidden, between man and nurse: 0.062 (" in " ".join(judge(found, 0.05).sentences)
+
+
+def test_what_is_not_compared_is_not_weighed() -> None:
+    assert len(judge({**LARGE, "samples": 400, "regard": {"man": {}}}, 0.05).sentences) == 1
+
+
 @pytest.mark.parametrize(("share", "text"), [(0.9999, "99.9 %"), (0.0, "none"), (0.0001, "0.1 %"), (0.165, "16.5 %")])
 def test_shares_are_rounded_so_that_all_and_none_are_true(share: float, text: str) -> None:
     assert f"exchanged, {text} of its coupled texts" in judge({"consistency": share}, 0.05).sentences[0]
@@ -130,3 +152,4 @@ def test_shares_are_rounded_so_that_all_and_none_are_true(share: float, text: st
 def test_the_level_decides() -> None:
     assert judge(regard(0.4, 0.04), 0.05).grade == "different"
     assert judge(regard(0.4, 0.04), 0.01).grade == "no difference shown"
+    assert judge(regard(0.4, 0.05), 1 - 0.95).grade == "no difference shown"

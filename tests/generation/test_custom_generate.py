@@ -66,7 +66,8 @@ def test_stop_strings_are_read_from_everywhere(where):
         given = {"generation_config": GenerationConfig(stop_strings=[stop], max_new_tokens=6)}
     else:
         model.generation_config.stop_strings = [stop]
-    assert generate(model, **call, **given).shape[1] <= width + 2
+    with pytest.warns(HfEquiWarning, match="stop_strings names a word"):  # as the text has one there
+        assert generate(model, **call, **given).shape[1] <= width + 2
     if where == "given":
         assert given["generation_config"].stop_strings == [stop]
 
@@ -81,3 +82,15 @@ def test_no_end_of_texts_is_a_setting():
     with pytest.warns(HfEquiWarning, match="eos_token_id names a word"):
         assert generate(model, **call, max_new_tokens=6).shape[1] < free.shape[1]
     assert torch.equal(generate(model, **call, max_new_tokens=6, eos_token_id=None), free)
+
+
+@pytest.mark.parametrize("where", ["call", "given"])
+def test_settings_that_the_search_cannot_keep_are_refused_before_generate_sees_them(where):
+    """Of a paged cache it would not call the search, and return the base's texts."""
+    prompts = tokenizer()(["The man worked as"], return_tensors="pt")
+    paged = {"cache_implementation": "paged"}
+    given = paged if where == "call" else {"generation_config": GenerationConfig(**paged)}
+    with pytest.raises(
+        ConfigurationError, match=r"^cache_implementation asks for a cache that cannot take drafts back"
+    ):
+        generate(base_model(), group=GENDER, tokenizer=tokenizer(), scorer=lengths, **prompts, **given)

@@ -331,6 +331,12 @@ def test_subjects_are_hidden(text, masked):
     assert SubjectMask(GROUP)(text) == masked
 
 
+def test_subjects_are_hidden_in_title_case_and_in_decomposed_unicode():
+    mask = SubjectMask(DemographicGroup([["african american", "european american"], ["josé", "maría"]]))
+    assert mask("An African American man met AN african american") == "XYZ man met AN XYZ"
+    assert mask("Jose\u0301 left") == mask("José left") == "XYZ left"
+
+
 def test_masked_scorers_cannot_tell_demographics_apart():
     scorer = regard()
     masked = scorer.masked(GENDER)

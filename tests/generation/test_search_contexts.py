@@ -82,6 +82,15 @@ def test_continuations_follow_prompts_unchanged(name):
             assert decoded(make, tokens) == prompt + said
 
 
+def test_decomposed_prompts_keep_their_tokens_and_move_as_composed_ones():
+    make = TOKENIZERS[next(iter(TOKENIZERS))]
+    contexts = word_contexts(make, ["the cafe\u0301 man"])
+    contexts.said = [" said"]
+    contexts.rows()
+    assert contexts.members[0] == "the café man said"
+    assert decoded(make, contexts.sequence(0)) == "the cafe\u0301 man said"
+
+
 @pytest.mark.parametrize("name", TOKENIZERS)
 def test_words_are_accepted_whole(name):
     """A draft of every member, pulled back; a word that begins in the prompt stays as it is."""

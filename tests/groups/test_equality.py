@@ -19,6 +19,7 @@ MAN = ["man", "woman"]
         ([["man", " \t"]], r"Empty word ' \\t'"),
         ([["man", "wo\ud800man"]], r"The word 'wo\\ud800man' .* holds half of a surrogate pair"),
         ([["man", 3]], "Words must be strings; received 3"),
+        ([["José", "Jose\u0301"]], "'José' is twice in the equality sets"),
         ([MAN, ["he", "she", "it"]], r"\['man', 'woman'\] has 2 words, \['he', 'she', 'it'\] has 3"),
         (
             [["his", "her"], ["him", " her"]],
@@ -49,6 +50,12 @@ def test_equality_is_checked(equality, message):
 def test_lists_are_checked(lists, message):
     with pytest.raises(GroupError, match=message):
         EqualityFactor.from_lists([MAN], **lists)
+
+
+def test_words_are_composed():
+    factor = EqualityFactor.from_lists([["Jose\u0301", "Maria"]], general=["cafe\u0301"])
+    assert (factor.sets, factor.general, factor.names) == ((("José", "Maria"),), ("café",), ("José", "Maria"))
+    assert [factor.role(word) for word in ("Jose\u0301", "CAFE\u0301", "maria")] == ["equality", "general", "equality"]
 
 
 def test_words_are_stripped_and_lists_lose_repetitions():

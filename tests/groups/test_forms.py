@@ -4,7 +4,7 @@ from hypothesis import strategies as st
 
 from hf_equi.errors import GroupError
 from hf_equi.groups import FormRow
-from hf_equi.groups.forms import derive_rows, surface_forms
+from hf_equi.groups.forms import composed, derive_rows, surface_forms, written_words
 
 
 def rows_of(*sets):
@@ -17,14 +17,41 @@ def test_case_forms_of_words_and_phrases():
         ("young Man", "young Woman"),
         ("young man", "young woman"),
         ("Young man", "Young woman"),
+        ("Young Man", "Young Woman"),
         ("YOUNG MAN", "YOUNG WOMAN"),
     ]
+    assert rows_of(("ex-husband", "ex-wife"))[1:] == [
+        ("Ex-husband", "Ex-wife"),
+        ("Ex-Husband", "Ex-Wife"),
+        ("EX-HUSBAND", "EX-WIFE"),
+    ]
+    assert rows_of(("o'brien", "d'arcy"))[1:] == [("O'brien", "D'arcy"), ("O'BRIEN", "D'ARCY")]
 
 
 def test_rows_name_factor_and_source():
     rows = derive_rows([[("he", "she")], [("Black", "White")]])
     assert rows[0] == FormRow(factor=0, words=("he", "she"), source=("he", "she"), explicit=True)
     assert rows[-1] == FormRow(factor=1, words=("BLACK", "WHITE"), source=("Black", "White"), explicit=False)
+
+
+def test_title_case_that_is_written_out_wins():
+    rows = rows_of(("new man", "new woman"), ("New Man", "Old Boy"), ("New man", "Old boy"), ("NEW MAN", "OLD BOY"))
+    assert ("New Man", "Old Boy") in rows
+    assert ("New Man", "New Woman") not in rows
+
+
+def test_forms_are_found_in_decomposed_unicode():
+    rows = derive_rows([[("josé", "maría")]])
+    assert all(composed(word) == word for row in rows for word in row.words)
+    words = written_words(rows)
+    assert words["Jose\u0301"] is words["José"]
+    assert words["MARI\u0301A"].words == ("JOSÉ", "MARÍA")
+    assert set(words) - {word for row in rows for word in row.words} == {"jose\u0301", "mari\u0301a"} | {
+        "Jose\u0301",
+        "Mari\u0301a",
+        "JOSE\u0301",
+        "MARI\u0301A",
+    }
 
 
 def test_explicit_forms_win_over_derived_ones():
@@ -51,7 +78,12 @@ def test_conflicting_derivations_raise():
 
 
 def test_surface_forms():
-    assert surface_forms("Black person") == ("Black person", "black person", "BLACK PERSON")
+    assert surface_forms("Black person") == (
+        "Black person",
+        "black person",
+        "Black Person",
+        "BLACK PERSON",
+    )
     assert surface_forms("he") == ("he", "He", "HE")
 
 

@@ -50,7 +50,13 @@ FULL = OSError(28, "No space left on device")
 
 
 @pytest.mark.parametrize(
-    ("exists", "stopped"), [(False, FULL), (True, SafetensorError("No space left")), (True, KeyboardInterrupt())]
+    ("exists", "stopped"),
+    [
+        (False, FULL),
+        (True, SafetensorError("No space left")),
+        (False, Exception("No space left on device (os error 28)")),  # of tokenizers
+        (True, KeyboardInterrupt()),
+    ],
 )
 def test_what_is_stopped_leaves_nothing(tmp_path, monkeypatch, exists, stopped):
     def write_half(tokenizer, folder):

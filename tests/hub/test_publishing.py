@@ -15,7 +15,7 @@ from transformers import Trainer, TrainingArguments
 import hf_equi
 from hf_equi.bases.embedded import embedded_folder
 from hf_equi.errors import ConfigurationError, HfEquiWarning
-from hf_equi.hub import prepare, publish
+from hf_equi.hub import prepare, publish, send
 
 
 def wrap(base=None):
@@ -215,6 +215,34 @@ def test_what_is_not_right_is_refused_before_the_hub_is_asked(hub, folder, spoil
     assert not hub.requests
 
 
+def _change_weights(folder):
+    weights = (folder / "model.safetensors").read_bytes()
+    (folder / "model.safetensors").write_bytes(weights[:-4] + b"\0\0\0\0")
+
+
+def _change_card(folder):
+    (folder / "README.md").symlink_to(folder.parent / "elsewhere")
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (_change_weights, "model.safetensors in .* changed after"),
+        (_refuse_damage, "model.safetensors in .* changed after"),
+        (_refuse_link, "model.safetensors is a link"),
+        (_change_card, "README.md is a link to .*elsewhere"),
+    ],
+)
+def test_what_goes_up_is_what_was_checked(hub, folder, change, message):
+    (folder.parent / "elsewhere").write_text("mine")
+    prepared = prepare(folder, "me/fair")
+    change(folder)
+    with pytest.raises(ConfigurationError, match=message):
+        send(prepared)
+    assert not hub.requests
+    assert (folder.parent / "elsewhere").read_text() == "mine"
+
+
 def test_an_argument_that_is_none_is_refused(hub, folder):
     with pytest.raises(TypeError, match="publish has no arguments privat: it takes private"):
         publish(folder, "me/fair", privat=True)
@@ -233,8 +261,14 @@ def test_shards_go_out_as_they_are(hub, tmp_path):
 
 
 def test_a_name_that_is_none_is_refused(hub, folder):
-    with pytest.raises(ConfigurationError, match="is no name of a repository"):
-        publish(folder, "me/fair/model")
+    for attempt in (
+        lambda: publish(folder, "me/fair/model"),
+        lambda: wrap().push_to_hub("me/.."),
+        lambda: wrap().save_pretrained(folder.parent / "Über uns", push_to_hub=True),
+    ):
+        with pytest.raises(ConfigurationError, match="is no name of a repository"):
+            attempt()
+    assert not (folder.parent / "Über uns").exists()
     assert not hub.requests
 
 

@@ -29,7 +29,7 @@ PEFT_FITS = Version(version("peft")) >= Version(MIN_PEFT_VERSION)
 OF_PEFT = "ignore:.*`past_key_values` (is deprecated|and `cache` are set):FutureWarning"
 """A filter for what such a peft calls in transformers."""
 
-TEXTS = ("the man worked as a nurse", "he met the woman")
+TEXTS = ("the man worked as a nurse", "He met the woman")
 """Of different lengths, and moved by the group of two."""
 CAUSAL = {"task_type": "CAUSAL_LM"}
 PAIRS = {"task_type": "SEQ_2_SEQ_LM"}

@@ -20,7 +20,7 @@ import hf_equi
 from hf_equi.networks.recurrent_seq2seq import GroupRecurrentSeq2Seq
 from hf_equi.training import ClassTexts
 
-TEXTS = ("the man worked as a nurse", "an asian person was known for a song", "the black woman said so", "he said so")
+TEXTS = ("the man worked as a nurse", "an asian person was known for a song", "the black woman said so", "He said so")
 
 
 @dataclass

@@ -72,7 +72,7 @@ def inputs_of(model: PreTrainedModel) -> dict[str, torch.Tensor]:
     if model.main_input_name == "pixel_values":
         return {"pixel_values": small_vision.images(2)}
     if not model.config.is_encoder_decoder:
-        ids = tokenizer()(["the man worked as", "he met the woman"], return_tensors="pt", padding=True)
+        ids = tokenizer()(["the man worked as", "He met the woman"], return_tensors="pt", padding=True)
         return {name: ids[name] for name in ("input_ids", "attention_mask")}
     return {"input_ids": torch.tensor([[3, 4, 5, 6], [7, 4, 8, 3]])}
 

@@ -29,7 +29,7 @@ from transformers import DataCollatorForSeq2Seq, Trainer, TrainingArguments, set
 
 import hf_equi
 
-TEXTS = ("the man worked as a nurse", "an asian person was known for a song", "he said so", "the black woman")
+TEXTS = ("the man worked as a nurse", "an asian person was known for a song", "He said so", "the black woman")
 STEPS, GLOBAL_BATCH = 3, 4
 # Of weights without influence, as the bias of keys, Adam divides rounding by rounding: epsilon hides it.
 SETTINGS = {"learning_rate": 1e-2, "adam_epsilon": 1e-3, "lr_scheduler_type": "constant", "max_grad_norm": 1.0}

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from hf_equi.groups import DemographicGroup
+from hf_equi.groups.forms import composed
 from hf_equi.groups.matching import compile_words
 
 __all__ = ["moved_words"]
@@ -25,7 +26,7 @@ def moved_words(group: DemographicGroup) -> Callable[[str], list[tuple[str, bool
 
     def pieces(text: str) -> list[tuple[str, bool]]:
         found: list[tuple[str, bool]] = []
-        end = 0
+        text, end = composed(text), 0
         for match in pattern.finditer(text):
             if match[0] in words:
                 found += [(text[end : match.start()], False), (match[0], True)]

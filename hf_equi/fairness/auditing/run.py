@@ -28,7 +28,7 @@ from hf_equi.fairness.auditing.settings import Sampling, Statistics, versions
 from hf_equi.fairness.auditing.store import FolderStore, MemoryStore, Rows, Unit
 from hf_equi.fairness.auditing.subjects import make_subjects, unrelaxed
 from hf_equi.fairness.auditing.units import Measures, run_unit
-from hf_equi.fairness.files import beside, write_json
+from hf_equi.fairness.files import beside, remedy, write_json
 from hf_equi.groups import DemographicGroup
 
 if TYPE_CHECKING:
@@ -206,7 +206,7 @@ class Audit:
         except OSError as error:
             return None, (
                 f"The audit is done, and {safe} are safe in {folder}, but the report could not be written "
-                f"({error.strerror or error}): make room, and run the same command again. It draws no text anew."
+                f"({error.strerror or error}): {remedy(error)}, and run the same command again. It draws no text anew."
             )
 
     def _summarise(self, compared: Dataset) -> dict[str, Any]:

@@ -11,6 +11,7 @@ from typing import Any
 from hf_equi import __version__
 from hf_equi.checks import check_count
 from hf_equi.errors import ConfigurationError
+from hf_equi.fairness.resampling import Resampling
 
 __all__ = ["Sampling", "Statistics", "versions"]
 
@@ -87,7 +88,7 @@ class Statistics:
         confidence: Of the intervals.
 
     Raises:
-        ConfigurationError: For numbers out of range.
+        ConfigurationError: For numbers out of range, and for too few resamples to tell any gap from chance.
     """
 
     resamples: int = 1000
@@ -97,6 +98,7 @@ class Statistics:
         check_count("resamples", self.resamples, "number of resamples")
         if not 0 < self.confidence < 1:
             raise ConfigurationError(f"confidence={self.confidence} is out of range: use a number between 0 and 1.")
+        Resampling(self.resamples, self.confidence).check_p_values()
 
 
 def versions() -> dict[str, str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import stat
@@ -14,7 +15,7 @@ from typing import Any, cast
 from accelerate.utils import gather_object
 
 from hf_equi.errors import ConfigurationError
-from hf_equi.fairness.files import create_json
+from hf_equi.fairness.files import create_json, remedy
 
 try:
     from fcntl import LOCK_EX, LOCK_NB, flock
@@ -25,6 +26,8 @@ __all__ = ["SETTINGS", "FolderStore", "MemoryStore", "Rows", "Unit"]
 
 SETTINGS = "settings.json"
 _FILES = "samples-*.jsonl"
+_CHECKSUM = "checksum"
+_CHANGED = "it is not as this audit wrote it"
 
 Unit = tuple[str, str]
 """The name of a model and a template."""
@@ -60,7 +63,8 @@ class FolderStore:
     """Units in files of a folder, one a process: `samples-<process>.jsonl`, one JSON line a unit.
 
     A line is on the disk before the next unit begins, so a run that is killed loses the unit it was at. Whoever reads
-    leaves out a last line that was cut short, and refuses all else that a unit cannot be.
+    leaves out a last line that was cut short, and refuses all else that a unit cannot be. Each line has a checksum of
+    itself and of the settings, so that no figure in it can change, and no line of another audit take its place.
 
     Args:
         folder: The folder, made if it is missing.
@@ -79,6 +83,7 @@ class FolderStore:
         self.folder, self.process, self._fault = folder, process, fault
         self.path = folder / f"samples-{process}.jsonl"
         self.settings: dict[str, Any] = json.loads(json.dumps(settings))
+        self._key = _digest(self.settings).encode()
         self._file: FileIO | None = None
         try:
             folder.mkdir(parents=True, exist_ok=True)
@@ -149,7 +154,8 @@ class FolderStore:
                 unit = _parse(line)
                 if unit is None and number == len(lines) - 1:
                     continue
-                if fault := self._fault(unit):
+                written = unit.pop(_CHECKSUM, None) if isinstance(unit, dict) else None
+                if fault := self._fault(unit) or ("" if written == _digest(unit, self._key) else _CHANGED):
                     raise ConfigurationError(
                         f"Line {number} of {path} is damaged ({fault}): delete that line, and run again to draw its "
                         "texts anew."
@@ -186,9 +192,9 @@ class FolderStore:
         Raises:
             ConfigurationError: If it cannot be written, or the file was deleted since it was opened.
         """
-        line = (
-            json.dumps({"model": unit[0], "template": unit[1], "samples": rows}, ensure_ascii=False).encode() + b"\n"
-        )
+        content: dict[str, Any] = {"model": unit[0], "template": unit[1], "samples": rows}
+        content[_CHECKSUM] = _digest(content, self._key)
+        line = json.dumps(content, ensure_ascii=False).encode() + b"\n"
         with self.writing() if self._file is None else nullcontext():
             try:
                 left = self._write(line)
@@ -217,8 +223,8 @@ class FolderStore:
 
     def _unwritable(self, error: OSError) -> str:
         return (
-            f"{self.path} cannot be written ({error.strerror}). What was done before is kept: make room, and run the "
-            "same command again."
+            f"{self.path} cannot be written ({error.strerror}). What was done before is kept: {remedy(error)}, and "
+            "run the same command again."
         )
 
 
@@ -243,6 +249,12 @@ def _lock(path: Path, descriptor: int) -> None:
         ) from error
     except OSError:  # some file systems have no locks
         return
+
+
+def _digest(content: Any, key: bytes = b"") -> str:
+    """A checksum of plain JSON, whatever its spaces and the order of its keys."""
+    text = json.dumps(content, ensure_ascii=False, sort_keys=True)
+    return hashlib.blake2b(text.encode(errors="surrogatepass"), digest_size=16, key=key).hexdigest()
 
 
 def _parse(line: bytes) -> Any:

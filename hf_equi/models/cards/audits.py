@@ -14,6 +14,7 @@ from huggingface_hub import EvalResult
 
 from hf_equi.errors import ConfigurationError
 from hf_equi.groups import DemographicGroup, read_group
+from hf_equi.models.cards.markdown import plain
 from hf_equi.models.text.fingerprint import weights_fingerprint
 
 __all__ = ["Evaluation", "read_evaluation"]
@@ -82,7 +83,7 @@ class Evaluation:
                 task_name="Text generation",
                 dataset_type="hf_equi-audit",
                 dataset_name=self.dataset_name,
-                dataset_args={**asked, "scorer": self.settings["scorer"].get("name") or "a callable"},
+                dataset_args={**asked, "scorer": _scorer(self.settings["scorer"])},
                 metric_type=key,
                 metric_name=title,
                 metric_value=self.figures[key],
@@ -237,7 +238,15 @@ def _described(entry: Mapping[str, Any]) -> str:
 def _verdict(figures: Mapping[str, Any] | None) -> str:
     """In words, as the audit wrote it; hf_equi 0.1 wrote none."""
     headline = ((figures or {}).get("verdict") or {}).get("headline")
-    return _NONE if headline is None else " ".join(headline.replace("|", "/").split())
+    return _NONE if headline is None else plain(headline)
+
+
+def _scorer(described: Mapping[str, Any]) -> str:
+    """What the texts were judged by; of a classifier on the machine of the audit not where it lies."""
+    name = described.get("name")
+    if not isinstance(name, str) or not name:
+        return "a callable"
+    return "a classifier of one's own" if Path(name).is_absolute() else name
 
 
 def _cell(figures: Mapping[str, Any] | None, key: str) -> str:

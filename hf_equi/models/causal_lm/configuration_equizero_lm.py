@@ -7,6 +7,7 @@ from typing import Any, ClassVar
 
 from huggingface_hub.dataclasses import strict
 
+from hf_equi.actions import WordAction
 from hf_equi.bases.compat import CACHE
 from hf_equi.generation.search_checks import check_search
 from hf_equi.models.causal_lm.configuration_equi_lm import EquiLMConfig
@@ -31,6 +32,8 @@ class EquizeroLMConfig(EquiLMConfig):
 
     Raises:
         ConfigurationError: As `EquiLMConfig`, and for a beam length below 1, another action or another method.
+        ActionError: As `EquiLMConfig`, and with `"words"` as `WordAction`, for a group that texts could not be moved
+            back by.
 
     Example:
         >>> EquizeroLMConfig(beam_length=3).action
@@ -63,3 +66,5 @@ class EquizeroLMConfig(EquiLMConfig):
     def _check(self) -> None:
         check_search(None, self.beam_length, self.action)
         super()._check()
+        if self.action == "words" and self.group is not None:
+            WordAction(self.read_group())

@@ -1,14 +1,16 @@
-"""What a group does to the tokens of a text."""
+"""What a group does to the tokens or the words of a text."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import Any
 
-from hf_equi.actions import TokenAction
+from hf_equi.actions import TokenAction, WordAction
+from hf_equi.errors import ConfigurationError
+from hf_equi.groups.forms import composed, written_words
 from hf_equi.groups.matching import compile_words
 
-__all__ = ["TokenExplanation", "explain_tokens"]
+__all__ = ["TokenExplanation", "explain_tokens", "explain_words"]
 
 
 @dataclass(frozen=True)
@@ -18,8 +20,9 @@ class TokenExplanation:
     Args:
         text: The text.
         orbit: The text under each element of the group, in their order.
-        moved: For each moved token of the text: its text, and what it is under each element.
-        words_unmoved: Words of the group that stand in the text, but in no form of one token.
+        moved: For each moved token of the text: its text, and what it is under each element. Of a group that acts on
+            words each moved word, once.
+        words_unmoved: Words of the group that stand in the text, in a spelling that does not move.
         general: Tokens of the text that are general in a relaxed group.
     """
 
@@ -35,7 +38,7 @@ class TokenExplanation:
         lines += [f"moves: {token!r} -> {', '.join(map(repr, images))}" for token, images in self.moved]
         if not self.moved:
             lines.append("moves: nothing")
-        lines += [f"stays: {word!r} is a word of the group, but not one token here" for word in self.words_unmoved]
+        lines += [f"stays: {word!r} is a word of the group, but does not move here" for word in self.words_unmoved]
         if self.general:
             lines.append(f"general: {', '.join(map(repr, self.general))}")
         return "\n".join(lines)
@@ -47,33 +50,78 @@ def explain_tokens(text: str, action: TokenAction, tokenizer: Any) -> TokenExpla
     Args:
         text: Any text.
         action: The group on the tokens of `tokenizer`.
-        tokenizer: A fast tokenizer.
+        tokenizer: A tokenizer.
+
+    Raises:
+        ConfigurationError: For a text with a token that the action does not know.
     """
-    encoded = tokenizer(text, add_special_tokens=False, return_offsets_mapping=True)
-    ids, spans = encoded["input_ids"], encoded["offset_mapping"]
+    ids: list[int] = tokenizer(text, add_special_tokens=False)["input_ids"]
+    _check_known(ids, action, tokenizer)
     tables = action.permutations.tolist()
-    moved, moved_spans = [], []
-    for token, span in zip(ids, spans, strict=True):
-        images = [table[token] for table in tables]
-        if set(images) != {token}:
-            moved.append((tokenizer.decode([token]), tuple(tokenizer.decode([image]) for image in images)))
-            moved_spans.append(span)
+    moved = [(token, images) for token in ids if len(set(images := [table[token] for table in tables])) > 1]
     general = action.general
     return TokenExplanation(
         text=text,
         orbit=tuple(tokenizer.decode([table[token] for token in ids]) for table in tables),
-        moved=tuple(moved),
-        words_unmoved=tuple(_unmoved_words(text, action, moved_spans)),
+        moved=tuple(
+            (tokenizer.decode([token]), tuple(tokenizer.decode([i]) for i in images)) for token, images in moved
+        ),
+        words_unmoved=tuple(_unmoved_words(text, ids, action, tokenizer)),
         general=() if general is None else tuple(tokenizer.decode([token]) for token in ids if bool(general[token])),
     )
 
 
-def _unmoved_words(text: str, action: TokenAction, moved_spans: list[tuple[int, int]]) -> list[str]:
-    """The group's words in a text that no moved token covers."""
-    forms = {word for row in action.group.forms() for word in row.words}
-    return [
-        match.group()
-        for match in compile_words(forms).finditer(text)
-        if match.group() in forms
-        and not any(first < match.end() and match.start() < last for first, last in moved_spans)
-    ]
+def explain_words(text: str, action: WordAction) -> TokenExplanation:
+    """Explain a text under a group that acts on whole words: each that moves, once."""
+    found, elements = action.group.explain(text), range(action.group.order)
+    return TokenExplanation(
+        text=text,
+        orbit=tuple(action.orbit(text)),
+        moved=tuple((move.word, tuple(action.apply(g, move.word) for g in elements)) for move in found.moves),
+        words_unmoved=tuple(word for word, _ in found.untouched),
+        general=found.general,
+    )
+
+
+def _check_known(ids: list[int], action: TokenAction, tokenizer: Any) -> None:
+    size = action.token_map.vocab_size
+    if unknown := [token for token in ids if token >= size]:
+        raise ConfigurationError(
+            f"The model has {size} tokens, and the tokenizer has one more, {tokenizer.decode(unknown[:1])!r} "
+            f"({unknown[0]}): it was added since. Resize the base and symmetrize it again, or use the tokenizer that "
+            "was saved with the model."
+        )
+
+
+def _unmoved_words(text: str, ids: list[int], action: TokenAction, tokenizer: Any) -> list[str]:
+    """The group's words in a text whose tokens do not become those of the text with another word in their place."""
+    rows = written_words(action.group.forms())
+    found = [match for match in compile_words(rows).finditer(text) if match.group() in rows]
+    others: list[str] = []
+    for match in found:
+        words = rows[match.group()].words
+        place = words.index(composed(match.group()))
+        images = words[place + 1 :] + words[:place]  # by shift 1, 2, ...
+        others += [text[: match.start()] + image + text[match.end() :] for image in images]
+    exchanged = iter(tokenizer(others, add_special_tokens=False)["input_ids"] if others else ())
+    tables = action.permutations.tolist()
+    unmoved = []
+    for match in found:
+        row = rows[match.group()]
+        shifts = [(0,) * row.factor + (k,) for k in range(1, len(row.words))]
+        moves = [_is_image(ids, next(exchanged), tables[_element(action, shift)]) for shift in shifts]
+        if not all(moves):
+            unmoved.append(match.group())
+    return unmoved
+
+
+def _element(action: TokenAction, shift: tuple[int, ...]) -> int:
+    """The element with some shifts in the first factors and none in the others."""
+    coordinates = action.group.coordinates
+    return coordinates.index(shift + (0,) * (len(coordinates[0]) - len(shift)))
+
+
+def _is_image(ids: list[int], other: list[int], table: list[int]) -> bool:
+    """Whether a text differs from another in moved tokens alone, and there is its image."""
+    differs = [(token, image) for token, image in zip(ids, other, strict=False) if token != image]
+    return len(ids) == len(other) and bool(differs) and all(table[token] == image for token, image in differs)

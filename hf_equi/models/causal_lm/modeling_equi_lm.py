@@ -11,6 +11,7 @@ from transformers.cache_utils import Cache
 
 from hf_equi.actions import TokenAction
 from hf_equi.actions.resolution import resolve_tokens
+from hf_equi.actions.staying import TextBatch
 from hf_equi.actions.tokens import TokenMap
 from hf_equi.bases.compat import CachedOutput, accepts_cache, cached
 from hf_equi.bases.decoding import AnyReleaseGenerationMixin
@@ -47,7 +48,8 @@ class EquiCausalLMOutput(CachedOutput):
         loss: `()` shifted cross-entropy in nats a token, with `labels`.
         logits: `(batch, tokens, vocab)` float32 log-probabilities of the symmetrised model.
         cache: The orbit cache, with `use_cache`; also under the older name for it.
-        chosen_element: `(batch,)` the group element that a method of one row has decoded with.
+        chosen_element: `(batch,)` the group element that a method of one row has read or decoded with; of packed rows
+            `(documents,)`.
     """
 
     chosen_element: torch.Tensor | None = None
@@ -99,6 +101,7 @@ class EquiLM(DecodingMixin, EquiTextModel, AnyReleaseGenerationMixin):  # type: 
 
     def prepare(self) -> None:
         """Name the loss."""
+        super().prepare()
         self.loss_type = "ForCausalLM"
 
     def make_action(self, group: DemographicGroup) -> TokenAction:
@@ -128,7 +131,7 @@ class EquiLM(DecodingMixin, EquiTextModel, AnyReleaseGenerationMixin):  # type: 
         r"""Score texts: float32 log-probabilities of each next token, `(batch, tokens, vocab)`.
 
         Args:
-            input_ids: `(batch, tokens)` int64.
+            input_ids: `(batch, tokens)` int64. A `GroupWarning` names words of the group that stay, but in training.
             attention_mask: `(batch, past + tokens)`, 0 at padding.
             position_ids: `(batch, tokens)`. Where they start again within a row without padding, another document
                 begins: each is a text of its own, with an orbit and a prompt of its own.
@@ -141,8 +144,7 @@ class EquiLM(DecodingMixin, EquiTextModel, AnyReleaseGenerationMixin):  # type: 
             group: Another group, for this call alone.
             elements: `(batch,)` run these elements alone, as `generate` does for methods of one row.
             return_dict: `False` for a tuple; by default as the config says.
-            **kwargs: `num_items_in_batch` goes to the loss, all else to the base, of whose outputs only the scores
-                are used.
+            **kwargs: `num_items_in_batch` goes to the loss, all else to the base; of that only scores come back.
 
         Raises:
             ConfigurationError: For `inputs_embeds`, without `input_ids`, for hidden states or attentions; for a loss
@@ -152,6 +154,7 @@ class EquiLM(DecodingMixin, EquiTextModel, AnyReleaseGenerationMixin):  # type: 
         if input_ids is None or inputs_embeds is not None:
             raise ConfigurationError("A group acts on tokens, so EquiLM needs input_ids and cannot read inputs_embeds")
         items, action = self._count(labels, kwargs), self.resolve(group)
+        self.look_at(group, TextBatch(action, self._tokenizer, input_ids, attention_mask))
         inputs = OrbitInputs(
             input_ids=input_ids,
             attention_mask=attention_mask,

@@ -12,15 +12,19 @@ import torch
 from transformers import GenerationConfig, PreTrainedModel, StoppingCriteriaList
 from transformers.generation import StopStringCriteria
 
+from hf_equi.actions import WordAction
+from hf_equi.actions.staying import TextBatch
 from hf_equi.bases.reading import reading
 from hf_equi.errors import ConfigurationError, HfEquiWarning
 from hf_equi.generation.equizero_search import EquizeroSearch
 from hf_equi.generation.scorers import RegardScorer, Scorer
 from hf_equi.generation.search_checks import check_search
 from hf_equi.generation.settings_table import SEARCH, check_settings, warn_of_names
+from hf_equi.groups import DemographicGroup
 from hf_equi.models.cards.kinds import CardKind
 from hf_equi.models.causal_lm.card import EquizeroLMCard
 from hf_equi.models.causal_lm.configuration_equizero_lm import EquizeroLMConfig
+from hf_equi.models.causal_lm.explanation import TokenExplanation, explain_words
 from hf_equi.models.causal_lm.modeling_equi_lm import EquiLM
 
 __all__ = ["EquizeroLM"]
@@ -142,12 +146,17 @@ class EquizeroLM(EquiLM):
 
     def _check_call(self, value_of: Callable[[str], Any], group: Any) -> Any:
         check_settings(value_of, (SEARCH,))
+        return (group or self.group) if self.config.action == "words" else self.resolve(group)
+
+    def _prompts(self, action: Any, ids: torch.Tensor, kwargs: dict[str, Any]) -> list[TextBatch]:
+        """What a call is given to read; on words there is nothing that stays."""
+        return [] if self.config.action == "words" else super()._prompts(action, ids, kwargs)
+
+    def explain(self, text: str, group: DemographicGroup | None = None) -> TokenExplanation:
+        """What the search moves in a text and what it does not: tokens, or whole words if it acts on those."""
         if self.config.action == "words":
-            return group or self.group
-        action = self.resolve(group)
-        # The search looks at what else is named, and these it is given as criteria.
-        warn_of_names(value_of, action, self._tokenizer, only=("stop_strings",))
-        return action
+            return explain_words(text, WordAction(group or self.group))
+        return super().explain(text, group)
 
     def _write_texts(
         self, ids: torch.Tensor, call: tuple[Any, Any], group: Any, seed: int | None, kwargs: dict[str, Any]

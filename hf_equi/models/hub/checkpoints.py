@@ -21,7 +21,7 @@ from hf_equi.models.cards.writing import TAGS, make_card, read_previous
 from hf_equi.models.hub.contents import LOADER, list_files
 from hf_equi.models.hub.loading import LoadingMixin
 from hf_equi.models.hub.staging import staged
-from hf_equi.models.hub.uploading import HUB_KEYWORDS, upload
+from hf_equi.models.hub.uploading import HUB_KEYWORDS, check_repo_id, upload
 from hf_equi.models.peft.bases import describe_adapter, noted_adapters
 
 __all__ = ["CheckpointMixin"]
@@ -104,7 +104,7 @@ class CheckpointMixin(LoadingMixin):
         Raises:
             ConfigurationError: For `save_base=False` and a base that `symmetrize` has not loaded from the Hub, or
                 that was trained since; for weights of which each process holds a part (FSDP), without `state_dict`;
-                with `push_to_hub=True` as `push_to_hub`.
+                with `push_to_hub=True` as `push_to_hub`, and for a folder that cannot be written.
             PublishingError: As `push_to_hub`.
         """
         if kwargs.pop("push_to_hub", False) and kwargs.get("is_main_process", True):
@@ -156,6 +156,7 @@ class CheckpointMixin(LoadingMixin):
         if unknown := sorted(kwargs.keys() - _SAVE_KEYWORDS):
             raise TypeError(f"Nothing is published: there are no arguments {', '.join(unknown)}")
         repo_id = repo_id or folder.absolute().name
+        check_repo_id(repo_id)
         save_base = kwargs.get("save_base", True)
         self._check_whole(kwargs)
         if not save_base:

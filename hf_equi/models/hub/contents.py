@@ -14,12 +14,12 @@ from transformers.utils import CONFIG_NAME, GENERATION_CONFIG_NAME
 
 from hf_equi.errors import ConfigurationError
 
-__all__ = ["LOADER", "Contents", "is_weights", "list_files", "read_contents"]
+__all__ = ["LOADER", "Contents", "file_states", "is_weights", "list_files", "read_contents"]
 
 LOADER = "import_hf_equi.py"
 """The module that lets the Auto classes load a checkpoint before `import hf_equi`, with `trust_remote_code=True`."""
 
-_WEIGHTS = re.compile(r"model(-\d+-of-\d+)?\.safetensors(\.index\.json)?")
+_WEIGHTS = re.compile(r"model(-[0-9]+-of-[0-9]+)?\.safetensors(\.index\.json)?")
 _TEXTS = tuple(f"{name}{suffix}" for name in ("LICENSE", "LICENCE", "NOTICE") for suffix in ("", ".md", ".txt"))
 # The Hub reads results of evaluations from a hidden folder.
 _OWN = (CONFIG_NAME, GENERATION_CONFIG_NAME, LOADER, REPOCARD_NAME, *_TEXTS, ".eval_results/*.yaml")
@@ -31,7 +31,11 @@ _COMPANIONS = (
     *("preprocessor_config.json", "processor_config.json"),
 )
 _IMAGES = frozenset({".gif", ".jpeg", ".jpg", ".png", ".svg", ".webp"})
-_SHOWN = re.compile(r"!\[[^\]]*\]\(\s*<?([^\s)>]+)|<img\b[^>]*?\bsrc\s*=\s*[\"']?([^\s\"'>]+)", re.IGNORECASE)
+_SHOWN = re.compile(
+    r"(?<!\\)(?:!\[[^\]]*\]\(\s*<?([^\s)>]+)|<img\b[^>]*?\bsrc\s*=\s*[\"']?([^\s\"'>]+))", re.IGNORECASE
+)
+# The head of a card, and its code: texts that others wrote, and that show no image.
+_NOT_SHOWN = re.compile(r"\A---\n.*?\n---\n|^(```+).*?^\1", re.DOTALL | re.MULTILINE)
 
 
 class Contents(NamedTuple):
@@ -88,11 +92,8 @@ def _sort(root: Path, folder: Path, names: set[str], patterns: list[str]) -> Con
         name = path.relative_to(root).as_posix()
         goes = name in names or is_weights(name) or any(_matches(name, pattern) for pattern in patterns)
         leads = any(_leads(name, known) for known in (*names, *patterns))
-        if (goes or leads) and path.is_symlink():
-            raise ConfigurationError(
-                f"{path} is a link to {path.readlink()}. A link may lead to any file of this machine, so none is "
-                f"published. Copy the folder with what its links lead to, and publish the copy: cp -rL {root} COPY"
-            )
+        if goes or leads:
+            _refuse_link(root, path)
         if leads and path.is_dir():
             inside = _sort(root, path, names, patterns)
             files += inside.files
@@ -102,6 +103,33 @@ def _sort(root: Path, folder: Path, names: set[str], patterns: list[str]) -> Con
         else:
             left_out.append(f"{name}/" if path.is_dir() and not path.is_symlink() else name)
     return Contents(tuple(sorted(files)), tuple(sorted(left_out)))
+
+
+def _refuse_link(root: Path, path: Path) -> None:
+    if path.is_symlink():
+        raise ConfigurationError(
+            f"{path} is a link to {path.readlink()}. A link may lead to any file of this machine, so none is "
+            f"published. Copy the folder with what its links lead to, and publish the copy: cp -rL {root} COPY"
+        )
+
+
+def file_states(folder: Path, names: Iterable[str]) -> dict[str, tuple[int, ...]]:
+    """By which a file is known to be the same and to hold the same as before; nothing of one that is gone.
+
+    Args:
+        folder: Where the files are.
+        names: Their names, as in `Contents`.
+
+    Raises:
+        ConfigurationError: For a link, on the way too.
+    """
+    states: dict[str, tuple[int, ...]] = {}
+    for name in names:
+        for part in (*reversed(PurePosixPath(name).parents[:-1]), name):
+            _refuse_link(folder, folder / part)
+        about = (folder / name).lstat() if (folder / name).exists() else None
+        states[name] = () if about is None else (about.st_dev, about.st_ino, about.st_size, about.st_mtime_ns)
+    return states
 
 
 def _matches(name: str, pattern: str) -> bool:
@@ -120,7 +148,8 @@ def _leads(name: str, pattern: str) -> bool:
 
 def _images(card: str) -> set[str]:
     """The files that a card shows, but for those elsewhere and those that are hidden."""
-    places = {PurePosixPath(unquote(first or second)) for first, second in _SHOWN.findall(card)}
+    shown = _SHOWN.findall(_NOT_SHOWN.sub("", card))
+    places = {PurePosixPath(unquote(first or second)) for first, second in shown}
     return {
         place.as_posix()
         for place in places

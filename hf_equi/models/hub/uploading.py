@@ -8,16 +8,32 @@ from pathlib import Path
 from typing import Any
 
 from huggingface_hub import CommitInfo, CommitOperationAdd, CommitOperationDelete, HfApi
+from huggingface_hub.utils import validate_repo_id  # type: ignore[attr-defined]  # public all the same
 
-from hf_equi.errors import PublishingError
+from hf_equi.errors import ConfigurationError, PublishingError
 
-__all__ = ["HUB_KEYWORDS", "upload"]
+__all__ = ["HUB_KEYWORDS", "check_repo_id", "upload"]
 
 HUB_KEYWORDS = ("private", "token", "revision", "create_pr", "commit_message", "commit_description")
 """What `push_to_hub` of transformers takes of the repository and the commit."""
 
 _WEIGHTS = ("*.safetensors", "*.safetensors.index.json", "pytorch_model*.bin", "pytorch_model.bin.index.json")
 """The weights that a repository may have at its top, whichever library put them there."""
+
+
+def check_repo_id(repo_id: str) -> None:
+    """Refuse what cannot name a repository.
+
+    Args:
+        repo_id: `user/name`, or `name` for one's own.
+
+    Raises:
+        ConfigurationError: With what is wrong with it.
+    """
+    try:
+        validate_repo_id(repo_id)
+    except ValueError as error:
+        raise ConfigurationError(f"{repo_id!r} is no name of a repository: {error}") from error
 
 
 def upload(

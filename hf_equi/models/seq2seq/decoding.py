@@ -9,6 +9,7 @@ from transformers import LogitsProcessorList, StoppingCriteriaList
 from transformers.cache_utils import Cache
 from transformers.modeling_outputs import BaseModelOutput
 
+from hf_equi.actions.staying import TextBatch
 from hf_equi.bases.compat import CACHE
 from hf_equi.bases.rows import repeat_rows
 from hf_equi.errors import ConfigurationError
@@ -34,6 +35,28 @@ class PairDecodingMixin(DecodingMixin):
     """`generate` for a group that acts on source and target. Comes before `GenerationMixin` among a model's bases."""
 
     _target_tokenizer: Any
+
+    def _prompts(self, action: TokenPairAction, ids: torch.Tensor, kwargs: dict[str, Any]) -> list[TextBatch]:
+        """What a call is given to read: sources, and the beginnings of targets."""
+        names = ("attention_mask", "decoder_input_ids", "decoder_attention_mask")
+        return self._pairs(action, ids, *(kwargs.get(name) for name in names))
+
+    def _pairs(
+        self,
+        action: TokenPairAction,
+        ids: torch.Tensor | None,
+        mask: torch.Tensor | None,
+        target_ids: torch.Tensor | None,
+        target_mask: torch.Tensor | None,
+        labels: torch.Tensor | None = None,
+    ) -> list[TextBatch]:
+        """Sources and targets; labels stand for targets that are not given."""
+        if target_ids is None:
+            target_ids, target_mask = labels, None
+        return [
+            TextBatch(action.source, self._tokenizer, ids, mask),
+            TextBatch(action.target, self._target_tokenizer or self._tokenizer, target_ids, target_mask),
+        ]
 
     def _write_texts(
         self, ids: torch.Tensor, call: tuple[Any, Any], group: Any, seed: int | None, kwargs: dict[str, Any]

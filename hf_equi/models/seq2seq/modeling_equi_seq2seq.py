@@ -97,6 +97,7 @@ class EquiForSeq2SeqLM(  # type: ignore[misc]
 
     def prepare(self) -> None:
         """Make the network of the method."""
+        super().prepare()
         # Of a base with a cache of its own, `generate` must not make one of keys and values.
         self.__dict__["_supports_default_dynamic_cache"] = self.base._supports_default_dynamic_cache
         self.add_network(getattr(self.base.config, "encoder_width", None) or self.base.config.hidden_size)
@@ -136,7 +137,7 @@ class EquiForSeq2SeqLM(  # type: ignore[misc]
         r"""Score targets: float32 log-probabilities of each next token, `(batch, tokens, vocab)`.
 
         Args:
-            input_ids: `(batch, length)` int64 source tokens.
+            input_ids: `(batch, length)` int64 source tokens. A `GroupWarning` names words that stay, but in training.
             attention_mask: `(batch, length)`, 0 where the source is padded.
             decoder_input_ids: `(batch, tokens)` what was written so far; by default the labels, shifted.
             decoder_attention_mask: `(batch, past + tokens)`, 0 at padding.
@@ -154,8 +155,9 @@ class EquiForSeq2SeqLM(  # type: ignore[misc]
             ConfigurationError: Without source or target; for embeddings, hidden states, attentions, another's loss.
             UnsupportedModelError: For a cache of another model; where memory does not suffice, with advice.
         """
-        items = self._count(labels, kwargs)
-        action, extras = self.resolve(group), self.checked_extras(kwargs)
+        items, action, extras = self._count(labels, kwargs), self.resolve(group), self.checked_extras(kwargs)
+        texts = self._pairs(action, input_ids, attention_mask, decoder_input_ids, decoder_attention_mask, labels)
+        self.look_at(group, *texts)
         source = self._encode(input_ids, attention_mask, encoder_outputs, action, elements)
         if labels is not None and (decoder_input_ids is None or self._draws(decoder_input_ids, labels)):
             sampling = self._toss(labels)
@@ -175,8 +177,7 @@ class EquiForSeq2SeqLM(  # type: ignore[misc]
             normalised=self._normalised,
         )
         out = forward_orbit(self.base, action.target, self.method, source.elements, orbit_inputs)
-        rollout = Rollout(out.combined, labels, out.decision)
-        return self._finish(rollout, out.cache, source, items, return_dict)
+        return self._finish(Rollout(out.combined, labels, out.decision), out.cache, source, items, return_dict)
 
     def checked_extras(self, kwargs: dict[str, Any]) -> dict[str, Any]:
         """What the base is given beside source and target.

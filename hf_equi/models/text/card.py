@@ -8,10 +8,11 @@ from collections.abc import Sequence
 from functools import cache
 from typing import Any, ClassVar
 
-from hf_equi.actions.resolution import single_token_rows
+from hf_equi.actions.resolution import cover_tokens
 from hf_equi.groups import DemographicGroup
 from hf_equi.groups.demographic import preset_names
 from hf_equi.groups.equality import EqualityFactor
+from hf_equi.groups.pronouns import pronoun_limit
 from hf_equi.models.cards.kinds import BASE, CardKind
 from hf_equi.models.cards.markdown import plain
 
@@ -28,8 +29,8 @@ _LEXICAL = (
 )
 TOKENS = (
     "**In tokens.** A word moves in the forms (with and without a space before it; as written, lower, Capitalised, "
-    "UPPER) that are one token for every word of its set. A form of several tokens stays; a token that moves does so "
-    "inside a longer word too."
+    "Title Case, UPPER) that are one token for every word of its set. A form of several tokens stays, and the model "
+    "warns of a prompt that holds one; a token that moves does so inside a longer word too."
 )
 _PRECISION = (
     "**Precision.** Exact means float32. In bfloat16 and float16 the rows of an orbit are rounded each on its own, "
@@ -80,15 +81,18 @@ class TextCard(CardKind):
         """How much of the vocabulary moves, and which words do not."""
         sides = self._sides(model)
         moved = [f"{len(action.moved)} of {action.token_map.vocab_size} {name}" for name, action, _ in sides]
-        lost = [set(single_token_rows(model.group, tokenizer)[1]) for _, _, tokenizer in sides]
-        missing = [words for words in lost[0] if all(words in other for other in lost[1:])]
-        order = [words for factor in model.group.factors for words in factor.sets]
+        missing, order = self._missing(model), [words for factor in model.group.factors for words in factor.sets]
         lines = [f"{' and '.join(moved)} move."]
         if missing:
-            lines.append("Sets that do not move, as no form of them is one token on every side:")
+            lines.append("Sets that do not move as they are written, as some word of each has no token of its own:")
             names = ["/".join(map(plain, words)) for words in sorted(missing, key=order.index)]
             lines.append(_fold([", ".join(names)], f"{len(names)} sets", len(names)))
         return lines
+
+    def _missing(self, model: Any) -> list[tuple[str, ...]]:
+        """The sets that do not move on any side, as they are written."""
+        lost = [set(cover_tokens(model.group, tokenizer).lost) for _, _, tokenizer in self._sides(model)]
+        return [words for words in lost[0] if all(words in other for other in lost[1:])]
 
     @abstractmethod
     def _sides(self, model: Any) -> list[tuple[str, Any, Any]]:
@@ -110,6 +114,8 @@ class TextCard(CardKind):
     def limits(self, model: Any) -> list[str]:
         """By the method and the group."""
         found = [_LEXICAL, *([_RELAXED] if model.group.relaxed else []), self._moves(model)]
+        if (pronouns := pronoun_limit(model.group, self._missing(model))) is not None:
+            found.append(f"**Pronouns.** {pronouns}")
         method = self.method(model)
         if method.claim is None and not method.exact:
             found.append(

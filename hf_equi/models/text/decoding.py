@@ -13,6 +13,7 @@ from transformers.cache_utils import Cache
 from transformers.generation import UnbatchedClassifierFreeGuidanceLogitsProcessor
 from transformers.utils import ModelOutput
 
+from hf_equi.actions.staying import TextBatch
 from hf_equi.bases.compat import CACHE, accepts_cache, cached, named_arguments
 from hf_equi.errors import ConfigurationError
 from hf_equi.generation.coupled_sampling import CoupledDraws, CoupledNoise, Prompts
@@ -47,8 +48,8 @@ class DecodingMixin:
     device: torch.device
     generation_config: Any
     resolve: Any
-
     select_members: Any
+    warn_of_staying_words: Any
     _tokenizer: Any
 
     if TYPE_CHECKING:
@@ -104,12 +105,14 @@ class DecodingMixin:
 
         Warns:
             HfEquiWarning: For a setting that names a word and not all words that it is exchanged with.
+            GroupWarning: For prompts that hold a word of the group that stays where it is.
         """
         kwargs = named_arguments(args, kwargs)
         settings = GenerationSettings.read(self.generation_config, generation_config, kwargs)
         settings.check_seed(seed)
         group = self._check_call(value_reader(self.generation_config, generation_config, kwargs), group)
         ids = self._read_prompts(inputs, settings, kwargs)
+        self.warn_of_staying_words(*self._prompts(group, ids, kwargs))
         return self._write_texts(ids, (generation_config, logits_processor), group, seed, kwargs)
 
     def _check_call(self, value_of: Callable[[str], Any], group: Any) -> Any:
@@ -119,6 +122,10 @@ class DecodingMixin:
         if not isinstance(self.method.select, IdentityMember):  # which guarantees nothing
             warn_of_names(value_of, self._written_action(action), self._written_tokenizer)
         return action
+
+    def _prompts(self, action: Any, ids: torch.Tensor, kwargs: dict[str, Any]) -> list[TextBatch]:
+        """What a call is given to read."""
+        return [TextBatch(action, self._tokenizer, ids, kwargs.get("attention_mask"))]
 
     @property
     def _ways(self) -> tuple[str, ...]:

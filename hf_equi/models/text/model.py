@@ -6,10 +6,12 @@ from typing import Any, ClassVar
 
 import torch
 
+from hf_equi.actions.staying import StayingWords, TextBatch, warn_of_words
 from hf_equi.errors import ConfigurationError
 from hf_equi.groups import DemographicGroup
 from hf_equi.models.base import EquiPreTrainedModel
 from hf_equi.models.text.checkpoints import TextCheckpointMixin, embedding_rows
+from hf_equi.symmetrizers.select import IdentityMember
 
 __all__ = ["EquiTextModel"]
 
@@ -58,6 +60,46 @@ class EquiTextModel(TextCheckpointMixin, EquiPreTrainedModel):  # type: ignore[m
                 f"The method {self.config.method!r} has no relaxed variant for the group {group!r}"
             )
         return self._new_action(group)
+
+    def prepare(self) -> None:
+        """Keep the words that stay, once they were found."""
+        super().prepare()
+        # Of the last actions. Threads and replicas share the list; what one takes out another makes again.
+        self._staying: list[StayingWords] = []
+
+    def look_at(self, group: Any, *texts: TextBatch) -> None:
+        """Warn of the words that stay in the texts of a forward, but for texts to learn from.
+
+        Args:
+            group: Of the call. `generate`, which has looked at the prompts, passes an action.
+            *texts: As `warn_of_staying_words`.
+        """
+        if not (isinstance(group, self.action_class) or self.training):
+            self.warn_of_staying_words(*texts)
+
+    def warn_of_staying_words(self, *texts: TextBatch) -> None:
+        """Warn of words of the group that stand in texts and stay there, once for all of them.
+
+        Args:
+            *texts: One batch, or those of source and target.
+
+        Warns:
+            GroupWarning: If there are any.
+        """
+        if torch.compiler.is_compiling() or isinstance(self.method.select, IdentityMember):  # which moves nothing
+            return
+        found: set[str] = set()
+        for text in texts:
+            if text.ids is not None and text.tokenizer is not None:
+                found.update(self._words(text).among(text.ids, text.mask))
+        warn_of_words(sorted(found))
+
+    def _words(self, text: TextBatch) -> StayingWords:
+        known = next((one for one in self._staying if one.serves(text.action, text.tokenizer)), None)
+        if known is None:
+            known = StayingWords(text.action, text.tokenizer)
+            self._staying[:] = known, *self._staying[:1]  # of source and target
+        return known
 
     def _new_action(self, group: DemographicGroup) -> Any:
         """The action of another group, by the model's tokenizers."""

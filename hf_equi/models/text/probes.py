@@ -21,7 +21,7 @@ def text_probe(model: Any) -> Probe:
     texts = _texts(action, model.config.vocab_size, model.tokenizer.all_special_ids)
 
     def run(lm: Any, ids: torch.Tensor) -> torch.Tensor:
-        return _law(lm(input_ids=ids, use_cache=False).logits, action)
+        return _law(lm(input_ids=ids, use_cache=False, **_as_tokens(lm, model)).logits, action)
 
     return Probe(
         texts.to(action.device),
@@ -42,10 +42,11 @@ def pair_probe(model: Any) -> Probe:
     length, rows = sources.shape[1], config.vocab_size
     start = 0 if config.decoder_start_token_id is None else config.decoder_start_token_id
 
-    def run(model: Any, ids: torch.Tensor) -> torch.Tensor:
+    def run(each: Any, ids: torch.Tensor) -> torch.Tensor:
         source, target = ids[:, :length], ids[:, length:] - rows
         begun = torch.cat([torch.full_like(target[:, :1], start), target], 1)
-        return _law(model(input_ids=source, decoder_input_ids=begun, use_cache=False).logits, action.target)
+        given = _as_tokens(each, model)
+        return _law(each(input_ids=source, decoder_input_ids=begun, use_cache=False, **given).logits, action.target)
 
     return Probe(
         action.join(sources.to(action.device), targets.to(action.device)),
@@ -56,6 +57,11 @@ def pair_probe(model: Any) -> Probe:
         "a token of each factor that moves there",
         _said(action.target),
     )
+
+
+def _as_tokens(asked: Any, model: Any) -> dict[str, Any]:
+    """What tells a model, but not its base, that random tokens are no words."""
+    return {} if asked is model.base else {"group": model.action}
 
 
 def _texts(action: TokenAction, vocab_size: int, special: list[int]) -> torch.Tensor:

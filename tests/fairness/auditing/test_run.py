@@ -216,7 +216,7 @@ def test_other_intervals_need_no_other_samples(regard, whole, uninterrupted, tmp
 
 
 def test_neutral_prompts_alone_have_samples_and_no_figures(regard, tmp_path) -> None:
-    result = run(regard(), tmp_path, prompts=["known for", "she"])
+    result = run(regard(), tmp_path, prompts=["known for", "She"])
     assert set(result.samples["demographic"]) == {""}
     assert (result.summary["models"], result.report) == ([], None)
 
@@ -249,7 +249,7 @@ def test_every_fault_is_found_before_work_starts(regard, tmp_path, change, messa
 
 
 def test_a_relaxed_group_is_measured_by_what_it_moves(regard) -> None:
-    settings = {"max_new_tokens": 2, "resamples": 5}
+    settings = {"max_new_tokens": 2, "resamples": 20}
     first, second = (
         audit({"base": base_model()}, tokenizer(), group, TEMPLATES[:1], regard(), 2, **settings).samples
         for group in (GENDER, GENDER.relax(neutral=["nurse"]))

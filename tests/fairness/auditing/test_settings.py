@@ -47,7 +47,13 @@ def test_numbers_out_of_range_are_refused(settings, message) -> None:
 
 
 @pytest.mark.parametrize(
-    ("settings", "message"), [({"resamples": 0}, "resamples=0"), ({"confidence": 1}, "confidence=1")]
+    ("settings", "message"),
+    [
+        ({"resamples": 0}, "resamples=0"),
+        ({"confidence": 1}, "confidence=1"),
+        ({"resamples": 19}, r"resamples=19 is too few for confidence=0\.95.*Use 20 or more"),
+        ({"confidence": 0.9999}, r"resamples=1000 is too few for confidence=0\.9999.*Use 10000 or more"),
+    ],
 )
 def test_statistics_out_of_range_are_refused(settings, message) -> None:
     with pytest.raises(ConfigurationError, match=message):

@@ -66,6 +66,38 @@ def test_damage_is_named(tmp_path, damage, last) -> None:
         one.read()
 
 
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        (b'"nll": 0.3', b'"nll": 3.3'),
+        (b'"gap": null', b'"gap": -1.0'),
+        (b'"gap": null', b'"gap": NaN'),
+        (b'"text": "a', b'"text": "b'),
+        (b'"checksum"', b'"checksums"'),
+    ],
+)
+def test_a_line_is_read_as_it_was_written_or_not_at_all(tmp_path, old, new) -> None:
+    """A figure that somebody changed to another of its kind shows in nothing else."""
+    one = store(tmp_path)
+    one.append(("base", "a"), ROWS)
+    whole = one.path.read_bytes()
+    one.path.write_bytes(json.dumps(json.loads(whole), sort_keys=True, indent=None).encode() + b"\r\n")
+    assert one.read() == {("base", "a"): ROWS}
+    assert whole.count(old) == 1
+    one.path.write_bytes(whole.replace(old, new))
+    with pytest.raises(ConfigurationError, match=r"Line 1 .* damaged \(it is not as this audit wrote it\): delete"):
+        one.read()
+
+
+def test_a_line_of_an_audit_with_another_seed_is_refused(tmp_path) -> None:
+    one, other = store(tmp_path / "one"), store(tmp_path / "other", seed=2)
+    for each in (one, other):
+        each.append(("base", "a"), ROWS)
+    one.path.write_bytes(other.path.read_bytes())
+    with pytest.raises(ConfigurationError, match="not as this audit wrote it"):
+        one.read()
+
+
 def test_other_settings_are_refused_by_name(tmp_path) -> None:
     store(tmp_path, new=1)
     store(tmp_path, new=1)
@@ -169,7 +201,7 @@ def test_a_full_disk_costs_the_unit_at_hand_alone(tmp_path, monkeypatch) -> None
     full = FileIO.write
 
     def write(self: FileIO, content: bytes) -> int:
-        if len(content) < 40:
+        if len(content) < 100:
             raise OSError(28, "No space left on device")
         return full(self, bytes(content)[:40])
 

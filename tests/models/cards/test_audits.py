@@ -83,6 +83,17 @@ def test_the_head_of_the_card_has_an_index(audited):
     assert "## Audit" not in make_card(wrap())
 
 
+def test_a_card_shows_the_words_of_an_audit_as_text_and_no_folder_of_its_machine(audited):
+    summary = json.loads((audited / "summary.json").read_text())
+    summary["settings"]["scorer"]["name"] = "/home/me/regard"
+    for entry in summary["models"]:
+        entry["verdict"]["headline"] = "Treats <b> and a|b\n<!-- alike"
+    card = make_card(wrap(), audit=summary)
+    assert r"| Treats \<b\> and a\|b \<!-- alike |" in card
+    assert "/home/me" not in card
+    assert ModelCard(card).data.eval_results[0].dataset_args["scorer"] == "a classifier of one's own"
+
+
 def test_an_audit_of_an_older_release_has_no_verdict(audited):
     summary = json.loads((audited / "summary.json").read_text())
     for entry in summary["models"]:

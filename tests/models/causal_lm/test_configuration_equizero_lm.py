@@ -3,7 +3,8 @@ from __future__ import annotations
 import pytest
 from transformers import AutoConfig
 
-from hf_equi.errors import ConfigurationError
+from hf_equi import DemographicGroup
+from hf_equi.errors import ActionError, ConfigurationError
 from hf_equi.models.causal_lm import EquiLMConfig, EquizeroLMConfig
 
 
@@ -28,6 +29,13 @@ def test_round_trip_through_the_auto_class(tmp_path):
 def test_settings_are_checked(settings, message):
     with pytest.raises(ConfigurationError, match=message):
         EquizeroLMConfig(**settings)
+
+
+def test_a_group_that_texts_could_not_be_moved_back_by_is_refused_where_words_move():
+    group = DemographicGroup([["man", "woman"], ["old man", "old woman"]]).to_dict()
+    with pytest.raises(ActionError, match="'man' is contained in 'old man' as a whole word"):
+        EquizeroLMConfig(action="words", group=group)
+    assert EquizeroLMConfig(group=group).action == "tokens"
 
 
 def test_an_equi_lm_does_not_search():

@@ -1,11 +1,15 @@
 from __future__ import annotations
 
+import copy
+
 import pytest
 from small_models import BOTH, GENDER, tokenizer
+from transformers import ByT5Tokenizer
 
-from hf_equi import DemographicGroup, TokenAction
+from hf_equi import DemographicGroup, TokenAction, WordAction
 from hf_equi.actions.resolution import resolve_tokens
-from hf_equi.models.causal_lm.explanation import TokenExplanation, explain_tokens
+from hf_equi.errors import ConfigurationError
+from hf_equi.models.causal_lm.explanation import TokenExplanation, explain_tokens, explain_words
 
 
 def explain(text: str, group: DemographicGroup = GENDER) -> TokenExplanation:
@@ -47,6 +51,38 @@ def test_repeated_words_are_listed_each_time():
     assert [token for token, _ in explain("a man, a man and he").moved] == [" man", " man", " he"]
 
 
+def test_words_of_several_tokens_that_move_alike_do_not_stay():
+    group = DemographicGroup([["man", "woman"], ["black man", "black woman"]])
+    explanation = explain("the black man", group)
+    assert (explanation.orbit[1], explanation.words_unmoved) == ("the black woman", ())
+
+
+def test_a_tokenizer_written_in_python_will_do():
+    bytes_of_words = ByT5Tokenizer()  # which knows no places of its tokens in the text
+    group = DemographicGroup([["a", "b"], ["he", "she"]])
+    with pytest.warns(match="he/she"):
+        action = TokenAction(group, resolve_tokens(group, bytes_of_words, multi_token="skip"))
+    explanation = explain_tokens("so he and B", action, bytes_of_words)
+    assert (explanation.orbit[1], explanation.words_unmoved) == ("so he bnd A", ("he",))
+    assert explanation.moved == (("a", ("a", "b")), ("B", ("B", "A")))
+
+
+def test_a_token_that_was_added_is_named():
+    longer = copy.deepcopy(tokenizer())
+    longer.add_tokens(["<new>"])
+    action = TokenAction(GENDER, resolve_tokens(GENDER, tokenizer()))
+    with pytest.raises(ConfigurationError, match=rf"has {len(tokenizer())} tokens, and .* one more, '<new>'"):
+        explain_tokens("the man <new>", action, longer)
+    assert explain_tokens("the man", action, longer).orbit[1] == "the woman"
+
+
+def test_whole_words_are_explained_whatever_their_tokens():
+    explanation = explain_words("the MAN, the MAN and hE", WordAction(GENDER))
+    assert explanation.orbit == ("the MAN, the MAN and hE", "the WOMAN, the WOMAN and hE")
+    assert explanation.moved == (("MAN", ("MAN", "WOMAN")),)
+    assert explanation.words_unmoved == ("hE",)
+
+
 @pytest.mark.parametrize("text", ["", "a song", "the nurse"])
 def test_texts_without_words_of_the_group(text):
     explanation = explain(text)
@@ -73,6 +109,6 @@ def test_summary_names_everything():
         "text: the man, MAN was a nurse",
         "  the woman, MAN was a nurse",
         "moves: ' man' -> ' man', ' woman'",
-        "stays: 'MAN' is a word of the group, but not one token here",
+        "stays: 'MAN' is a word of the group, but does not move here",
         "general: ' nurse'",
     ]

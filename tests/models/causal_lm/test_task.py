@@ -55,6 +55,9 @@ def test_words_without_a_token_raise_are_skipped_or_move_as_words():
         warnings.simplefilter("error")
         config = TASK.make_config(request("equizero", UNKNOWN, scorer=by_length, action="words"))
     assert (config.action, config.multi_token) == ("words", "skip")
+    within = DemographicGroup([["man", "woman"], ["old man", "old woman"]])
+    with pytest.raises(ActionError, match="'man' is contained in 'old man' as a whole word"):
+        TASK.make_config(request("equizero", within, scorer=by_length, action="words"))
 
 
 @pytest.mark.parametrize("method", ["equitune", "mixture", "canonical", "identity"])

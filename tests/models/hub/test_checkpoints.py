@@ -114,17 +114,20 @@ def test_without_weights_an_adapter_may_not_be_merged(tmp_path):
 
 @pytest.mark.parametrize("adapted", [False, True])
 @pytest.mark.parametrize("gone", [False, True])
-def test_the_place_of_a_base_on_this_machine_is_not_stored(tmp_path, adapted, gone):
-    base_model().save_pretrained(tmp_path / "base")
-    base = AutoModelForCausalLM.from_pretrained(tmp_path / "base")
+@pytest.mark.parametrize("relative", [False, True])
+def test_the_place_of_a_base_on_this_machine_is_not_stored(tmp_path, monkeypatch, adapted, gone, relative):
+    monkeypatch.chdir(tmp_path)
+    folder = "of/my own/base" if relative else str(tmp_path / "base")
+    base_model().save_pretrained(folder)
+    base = AutoModelForCausalLM.from_pretrained(folder)
     if adapted:
         base = get_peft_model(base, layers("lora", target_modules=["c_attn"]))
     lm = hf_equi.symmetrize(base, BOTH, tokenizer=tokenizer())
     if gone:
-        shutil.rmtree(tmp_path / "base")
+        shutil.rmtree(folder)
     lm.save_pretrained(tmp_path / "saved")
-    assert lm.base.config._name_or_path == str(tmp_path / "base")
-    assert str(tmp_path) not in (tmp_path / "saved" / "config.json").read_text()
+    assert lm.base.config._name_or_path == folder
+    assert folder not in (tmp_path / "saved" / "config.json").read_text()
 
 
 def test_without_weights_needs_a_base_on_the_hub(tmp_path):

@@ -8,6 +8,7 @@ import pytest
 from hub_models import published_models
 
 from hf_equi.errors import ConfigurationError
+from hf_equi.models.cards.markdown import plain
 from hf_equi.models.hub.contents import list_files, read_contents
 
 CHECKPOINT = (
@@ -54,6 +55,19 @@ def test_images_go_if_the_card_shows_them(tmp_path):
     contents = read_contents(tmp_path, (), card)
     assert contents.files == ("a.png", "b/c d.JPG", "e.svg")
     assert contents.left_out == (".h.png", "b/.i/", "f.png", "g.csv")
+
+
+@pytest.mark.parametrize(
+    "card",
+    [
+        "---\nlicense_name: '![](a.png)'\nlicense: <img src=a.png>\n---\n# Model\n",  # of the base's own card
+        f"# Model\n{plain('![x](a.png)')} {plain('<img src=a.png >')}\n",
+        "# Model\n\n```\n![](a.png)\n```\n",
+    ],
+)
+def test_what_others_wrote_in_a_card_sends_no_image(tmp_path, card):
+    write(tmp_path, "a.png", "b.png")
+    assert read_contents(tmp_path, (), f"{card}\n![](b.png)\n").files == ("b.png",)
 
 
 @pytest.mark.parametrize("name", ["config.json", "README.md", "tokenizer.json", "target_tokenizer", "shown.png"])

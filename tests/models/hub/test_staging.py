@@ -3,7 +3,9 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from safetensors import SafetensorError
 
+from hf_equi.errors import ConfigurationError
 from hf_equi.models.hub.contents import list_files
 from hf_equi.models.hub.staging import leftovers, staged
 
@@ -38,8 +40,11 @@ def test_in_a_folder_files_are_replaced_and_weights_of_before_go(tmp_path, monke
     for name in ("model-00001-of-00002.safetensors", "model.safetensors.index.json", "model.safetensors", "notes.md"):
         (folder / name).write_text("before")
     (folder / "config.json").symlink_to("../elsewhere")
-    with pytest.raises(OSError, match="full"):
-        break_off(folder, OSError("full"))
+    for full in (OSError("full"), SafetensorError("full"), Exception("full")):
+        with pytest.raises(ConfigurationError, match=r"could not be written to \.: full\. Nothing new is left there"):
+            break_off(folder, full)
+    with pytest.raises(KeyError):  # a fault of another kind is what it is
+        break_off(folder, KeyError())
     assert (folder / "config.json").is_symlink()
     with staged(folder) as new:
         assert leftovers(folder) == [new]
@@ -51,3 +56,17 @@ def test_in_a_folder_files_are_replaced_and_weights_of_before_go(tmp_path, monke
         "notes.md": "before",
     }
     assert (tmp_path / "elsewhere").read_text() == "elsewhere"
+
+
+def test_nothing_is_written_through_the_link_of_a_folder(tmp_path):
+    (elsewhere := tmp_path / "elsewhere").mkdir()
+    (elsewhere / "vocab.json").write_text("elsewhere")
+    (folder := tmp_path / "model").mkdir()
+    (folder / "tokenizer").symlink_to(elsewhere)
+    with staged(folder) as new:
+        (new / "tokenizer" / "a").mkdir(parents=True)
+        for name in ("tokenizer/vocab.json", "tokenizer/a/b.json"):
+            (new / name).write_text("now")
+    assert list_files(folder) == ("tokenizer/a/b.json", "tokenizer/vocab.json")
+    assert not (folder / "tokenizer").is_symlink()
+    assert (list_files(elsewhere), (elsewhere / "vocab.json").read_text()) == (("vocab.json",), "elsewhere")

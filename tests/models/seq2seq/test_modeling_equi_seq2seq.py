@@ -167,7 +167,7 @@ def test_group_of_a_call():
     assert model.group == TWO
     with pytest.raises(ConfigurationError, match=r"group='gender' is no DemographicGroup"):
         model(**batch, group="gender")
-    with pytest.raises(ActionError, match=r"no form of these words|No form of these words"):
+    with pytest.raises(ActionError, match=r"do not move as they are written.*swim/fly"):
         model(**batch, group=DemographicGroup([["swim", "fly"]]))
 
 

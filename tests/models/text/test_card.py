@@ -6,7 +6,7 @@ import pytest
 from small_models import BOTH, GENDER, base_model, tokenizer
 
 import hf_equi
-from hf_equi import DemographicGroup, RegardScorer
+from hf_equi import DemographicGroup
 from hf_equi.models.text.card import SHOWN
 
 
@@ -24,7 +24,7 @@ def test_word_lists_stand_in_full():
     assert "do not move" not in text
 
 
-@pytest.mark.filterwarnings("ignore:Left out, no form is one token")
+@pytest.mark.filterwarnings("ignore:Words of the group stay")
 def test_long_lists_are_folded_and_words_that_stay_are_named():
     model = wrap(DemographicGroup.preset("gender"), multi_token="skip")
     text = model.card_kind.group_text(model)
@@ -33,11 +33,15 @@ def test_long_lists_are_folded_and_words_that_stay_are_named():
     assert "the preset `gender`" in text
     assert "grandson/granddaughter" in text.split("do not move")[1]
     assert "gender" in model.card_kind.group_tags(model)
+    assert any(
+        '"she" change places, and "his", "him" and "her" stay' in limit for limit in model.card_kind.limits(model)
+    )
 
 
+@pytest.mark.filterwarnings("ignore:Words of the group stay")
 def test_nothing_of_a_word_is_markdown():
     group = DemographicGroup([["</details>", "a: b"], ["*star*", "two\nlines"]])
-    model = wrap(group, "equizero", multi_token="skip", action="words", scorer=RegardScorer("demo"))
+    model = wrap(group, multi_token="skip")
     text = model.card_kind.group_text(model)
     assert r"- \</details\> → a: b" in text
     assert r"- \*star\* → two lines" in text

@@ -111,10 +111,10 @@ def test_greedy_mixture_is_the_same_in_every_call(beams):
 def test_guidance_reads_the_other_prompt_by_the_same_member():
     """Which the method has drawn: a text and its image are guided alike."""
     lm, prompt = wrap("mixture"), encode("the black man met the black man")["input_ids"]
-    for seed in range(3):
-        how = {"max_new_tokens": 6, "guidance_scale": 4.0, "seed": seed}
+    for seed in range(2):
+        how = {"max_new_tokens": 4, "guidance_scale": 4.0, "seed": seed}
         first = lm.generate(prompt, **how)
-        for g in (1, 3, 5):
+        for g in (1, 5):
             assert torch.equal(lm.generate(lm.action.apply(g, prompt), **how), lm.action.apply(g, first))
 
 

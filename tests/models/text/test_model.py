@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import copy
+import warnings
 
 import pytest
+import torch
 from small_models import GENDER, base_model, tokenizer
 from small_seq2seq import SIX, fresh, tokenizers
 
 import hf_equi
-from hf_equi.errors import ConfigurationError
+from hf_equi import DemographicGroup, EquizeroSearch
+from hf_equi.errors import ConfigurationError, GroupWarning
+from hf_equi.generation import EquiLogitsProcessor
 
 
 @pytest.fixture(params=["gpt2", "t5", "bart", "lstm", "marian-pair"])
@@ -34,3 +38,77 @@ def test_a_base_that_was_resized_is_brought_back():
     rows = lm.config.vocab_size
     lm.base.resize_token_embeddings(rows + 2, mean_resizing=False)
     assert len(lm.resize_token_embeddings(rows).weight) == rows
+
+
+def by_length(texts):
+    return torch.tensor([float(len(text)) for text in texts])
+
+
+def calls(kind, texts):
+    """Each way into a model that reads texts, by the words "WOMAN" and "twice" that stay in them."""
+    if kind == "seq2seq":
+        source, target = tokenizers("bart")
+        group = DemographicGroup([["jump", "run"], ["twice", "thrice"]])
+        settings = {"tokenizer": source, "target_tokenizer": target, "multi_token": "skip"}
+        with pytest.warns(GroupWarning, match="As written: twice/thrice"):
+            model = hf_equi.symmetrize(fresh("bart"), group, **settings).eval()
+        batch = dict(source(texts, return_tensors="pt", padding=True))
+        other = {"input_ids": source(["jump"] * len(texts), return_tensors="pt")["input_ids"]}
+        yield "generate", lambda: model.generate(**batch, max_new_tokens=2)
+        yield "sources", lambda: model(**batch, decoder_input_ids=other["input_ids"])
+        yield "both", lambda: model(**batch, decoder_input_ids=batch["input_ids"])
+        yield "targets", lambda: model(**other, decoder_input_ids=batch["input_ids"])
+        yield "labels", lambda: model(**other, labels=batch["input_ids"].where(batch["attention_mask"] == 1, -100))
+        return
+    base, batch = base_model(), dict(tokenizer()(texts, return_tensors="pt", padding=True))
+    lm = hf_equi.symmetrize(base, GENDER, tokenizer=tokenizer()).eval()
+    zero = hf_equi.symmetrize(base, GENDER, "equizero", tokenizer=tokenizer(), scorer=by_length)
+    search = EquizeroSearch(GENDER, tokenizer(), by_length)
+    processor = EquiLogitsProcessor(base, GENDER, tokenizer())
+    yield "forward", lambda: lm(**batch)
+    yield "generate", lambda: lm.generate(**batch, max_new_tokens=2)
+    yield "search of a model", lambda: zero.generate(**batch, max_new_tokens=2)
+    yield "search", lambda: base.generate(**batch, max_new_tokens=2, custom_generate=search)
+    yield "processor", lambda: base.generate(**batch, max_new_tokens=2, logits_processor=[processor])
+
+
+@pytest.mark.parametrize(
+    ("kind", "moving", "staying", "words"),
+    [
+        ("causal", ["the man met a woman"], ["the WOMAN met", "a man or a MAN"], "'MAN', 'WOMAN'"),
+        ("seq2seq", ["jump and run"], ["jump twice", "run twice and jump"], "'twice'"),
+    ],
+)
+def test_words_that_stay_are_said_once_a_call(kind, moving, staying, words):
+    for name, call in calls(kind, staying):
+        with pytest.warns(GroupWarning, match=rf"stay where they are: {words}\.") as caught:
+            call()
+        assert len(caught) == 1, name
+        assert caught[0].filename == __file__, name
+    for _, call in calls(kind, moving):
+        call()
+
+
+def test_texts_to_learn_from_and_whole_words_say_nothing():
+    batch = tokenizer()(["the WOMAN"], return_tensors="pt")
+    lm = hf_equi.symmetrize(base_model(), GENDER, tokenizer=tokenizer())
+    lm.train()(**batch, labels=batch["input_ids"])
+    with pytest.warns(GroupWarning, match="'WOMAN'"):
+        lm.generate(**batch, max_new_tokens=1)  # which is not training
+    lm.eval()
+    settings = {"tokenizer": tokenizer(), "scorer": by_length, "action": "words"}
+    words = hf_equi.symmetrize(base_model(), GENDER, "equizero", **settings)
+    words.generate(**batch, max_new_tokens=1)
+    assert words.explain("the WOMAN").moved == (("WOMAN", ("WOMAN", "MAN")),)
+    lm._tokenizer = None
+    lm(**batch)
+
+
+def test_words_of_the_group_of_a_call_are_looked_for():
+    batch = tokenizer()(["the BLACK WOMAN"], return_tensors="pt")
+    lm = hf_equi.symmetrize(base_model(), GENDER, tokenizer=tokenizer()).eval()
+    with warnings.catch_warnings(action="ignore", category=GroupWarning), torch.no_grad():
+        lm(**batch)
+    for _ in range(2):
+        with pytest.warns(GroupWarning, match="stay where they are: 'BLACK'\\."):
+            lm(**batch, group=DemographicGroup([["black", "white"]]))

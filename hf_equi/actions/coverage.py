@@ -1,0 +1,144 @@
+"""Which of a group's words move in a vocabulary, and which stay."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+from hf_equi.actions.spellings import AFTER_BRACKET, AFTER_SPACE, START, Spellings
+from hf_equi.groups import DemographicGroup, FormRow
+
+__all__ = ["CONTEXTS", "Coverage", "TokenRow", "Unmoved"]
+
+CONTEXTS = (START, AFTER_SPACE, AFTER_BRACKET)
+"""Where forms are looked up."""
+
+
+@dataclass(frozen=True)
+class TokenRow:
+    """One set of tokens that stand for the aligned forms of one set of words."""
+
+    form: FormRow
+    tokens: tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class Coverage:
+    """The tokens that a group moves, and what of its words they cover.
+
+    Args:
+        group: The group.
+        rows: The tokens that move.
+        spellings: How the tokenizer writes all forms of the group's words.
+    """
+
+    group: DemographicGroup
+    rows: tuple[TokenRow, ...]
+    spellings: Spellings
+
+    def moves(self, form: FormRow, context: str) -> bool:
+        """Whether the tokens of a form's words, after a context, are images of each other.
+
+        Mostly that is one token each. Pieces will do where they move alike: "sales" and "man", "sales" and "woman".
+        """
+        tokens = [self.spellings.tokens(context, word) for word in form.words]
+        if None in tokens:
+            return False
+        image = self._images[form.factor]
+        moved = [tuple(image.get(token, token) for token in ids or ()) for ids in tokens]
+        return moved == [*tokens[1:], tokens[0]] and tokens[0] != tokens[1]
+
+    @cached_property
+    def lost(self) -> tuple[tuple[str, ...], ...]:
+        """The sets that do not move as written, in the middle of a text."""
+        return tuple(form.words for form in Unmoved.on([self]).written)
+
+    def best_elements(self, lost: Iterable[tuple[str, ...]]) -> list[tuple[str, ...] | None]:
+        """For each factor the names of those elements, fewer than all, by which the most of some sets would move.
+
+        Args:
+            lost: Sets of words that stay, as written or in another case.
+        """
+        lost = list(lost)
+        return [
+            self._best(index, [words for words in lost if words in owned]) for index, owned in enumerate(self._words)
+        ]
+
+    def _best(self, index: int, lost: list[tuple[str, ...]]) -> tuple[str, ...] | None:
+        factor = self.group.factors[index]
+        whole = [
+            frozenset(i for i, word in enumerate(words) if self.spellings.token(AFTER_SPACE, word) is not None)
+            for words in lost
+        ]
+        parts = {part for part in whole if 1 < len(part) < factor.size}
+        parts |= {both for part in parts for other in parts if len(both := part & other) > 1}
+        if not parts:
+            return None
+
+        def worth(part: frozenset[int]) -> tuple[int, int, list[int]]:
+            return sum(part <= each for each in whole), len(part), [-i for i in sorted(part)]
+
+        best = max(parts, key=worth)
+        return tuple(factor.names[i] for i in sorted(best))
+
+    @cached_property
+    def _words(self) -> tuple[set[tuple[str, ...]], ...]:
+        """For each factor the words of all its forms."""
+        forms = self.group.forms()
+        return tuple(
+            {form.words for form in forms if form.factor == index} for index in range(len(self.group.factors))
+        )
+
+    @cached_property
+    def _images(self) -> tuple[dict[int, int], ...]:
+        """For each factor where its generator sends the tokens that it moves."""
+        return tuple(dict(self._pairs(index)) for index in range(len(self.group.factors)))
+
+    def _pairs(self, factor: int) -> Iterator[tuple[int, int]]:
+        for row in self.rows:
+            if row.form.factor == factor:
+                yield from zip(row.tokens, [*row.tokens[1:], row.tokens[0]], strict=True)
+
+
+@dataclass(frozen=True)
+class Unmoved:
+    """The forms that a user would write and that no side moves.
+
+    Args:
+        written: As written, in the middle of a text.
+        lower: Where that moves, in lower case, if the words are written with one capital: "Black", "black".
+        start: Where that moves, at the start of a text, if the words are written with a capital.
+    """
+
+    written: tuple[FormRow, ...]
+    lower: tuple[FormRow, ...]
+    start: tuple[FormRow, ...]
+
+    @classmethod
+    def on(cls, sides: Sequence[Coverage]) -> Unmoved:
+        """Of one vocabulary, or of a source and a target."""
+
+        def stays(form: FormRow, context: str) -> bool:
+            return not any(side.moves(form, context) for side in sides)
+
+        forms = sides[0].group.forms()
+        written = [form for form in forms if form.explicit]
+        lost = [form for form in written if stays(form, AFTER_SPACE)]
+        rest = {form.source for form in written} - {form.source for form in lost}
+        names = {form.source for form in written if form.source in rest and all(map(_is_capitalised, form.words))}
+        lower = [form for form in forms if form.source in names and form.words == _lower(form)]
+        begin = [form for form in written if all(word[0].isupper() for word in form.words) and form.source in rest]
+        return cls(
+            tuple(lost),
+            tuple(form for form in lower if stays(form, AFTER_SPACE)),
+            tuple(form for form in begin if stays(form, START)),
+        )
+
+
+def _is_capitalised(word: str) -> bool:
+    return word[0].isupper() and word[1:] == word[1:].lower() and word != word.lower()
+
+
+def _lower(form: FormRow) -> tuple[str, ...]:
+    return tuple(word.lower() for word in form.words)
