@@ -19,7 +19,7 @@ from hf_equi.errors import ConfigurationError, HfEquiWarning
 from hf_equi.generation.equizero_search import EquizeroSearch
 from hf_equi.generation.scorers import RegardScorer, Scorer
 from hf_equi.generation.search_checks import check_search
-from hf_equi.generation.settings_table import SEARCH, check_settings, warn_of_names
+from hf_equi.generation.settings_table import SEARCH, check_settings
 from hf_equi.groups import DemographicGroup
 from hf_equi.models.cards.kinds import CardKind
 from hf_equi.models.causal_lm.card import EquizeroLMCard
