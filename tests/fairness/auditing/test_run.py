@@ -200,8 +200,11 @@ def test_a_folder_of_another_audit_is_refused(regard, uninterrupted, whole) -> N
     with pytest.raises(ConfigurationError, match=r"other settings \(prompts, decoding\)"):
         run(regard(), whole, prompts=TEMPLATES[:1], top_k=3)
     other = copy.deepcopy(tokenizer())
-    other.backend_tokenizer.normalizer = normalizers.Lowercase()
+    other.model_max_length = 77
     with pytest.raises(ConfigurationError, match=r"other settings \(tokenizer\)"):
+        run(regard(), whole, tokenizer=other)
+    other.backend_tokenizer.normalizer = normalizers.Lowercase()
+    with pytest.raises(ConfigurationError, match="cuts texts in another way"):
         run(regard(), whole, tokenizer=other)
     assert files(whole) == uninterrupted
 
