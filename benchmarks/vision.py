@@ -25,7 +25,7 @@ is the unwrapped base on as many images as there are members of the orbits: the 
 *lambda* and *attention* read the features of the same pass. The actions are what the library does to pixels: telling
 the members of an orbit apart, and rotating them, or mirroring them by the four flips. Memory is what a pass needs
 beside program and weights. *plain* reads all of its images at once; the library, as always on a CPU that evaluates,
-reads members in pieces of a million pixels, which is why it can take less.
+reads a few members at a time (`hf_equi.bases.chunks.images_at_once`), which is why it can take less.
 """
 SUMMARY = "Time symmetrised vision models against plain ones, and measure their memory, as ratios."
 FLIPS = ImageGroup.flips("both")

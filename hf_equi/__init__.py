@@ -40,7 +40,9 @@ def _read_stub() -> dict[str, str]:
     return {alias.name: node.module or "" for node in imports for alias in node.names}
 
 
-_MODULE_OF_NAME = _read_stub() | {name: place.package for place in places() for name in (place.config, place.model)}
+_MODULE_OF_NAME = _read_stub() | {
+    name: place.package for place in places() for name in (place.config, *place.models.values())
+}
 _SUBMODULES = {name for name, module in _MODULE_OF_NAME.items() if module == __name__}
 __all__ = sorted({*_MODULE_OF_NAME, "__version__"} - _SUBMODULES)  # noqa: PLE0605  a list of names from elsewhere
 

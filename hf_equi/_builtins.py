@@ -69,6 +69,7 @@ register_task(
             "EquiImageClassificationConfig",
             "EquiForImageClassification",
             ("AutoModelForImageClassification",),
+            headless="EquiImageModel",
         )
     ],
     methods={

@@ -37,6 +37,7 @@ class ModelPlace(NamedTuple):
         config: The name of the config's class.
         model: The name of the model's class.
         auto_classes: Names in transformers.
+        headless: The name of the class that `AutoModel` makes, of a model that has one without its head.
     """
 
     model_type: str
@@ -44,6 +45,13 @@ class ModelPlace(NamedTuple):
     config: str
     model: str
     auto_classes: tuple[str, ...]
+    headless: str | None = None
+
+    @property
+    def models(self) -> dict[str, str]:
+        """The name of the class that each Auto class makes."""
+        made = dict.fromkeys(self.auto_classes, self.model)
+        return made if self.headless is None else {**made, "AutoModel": self.headless}
 
 
 _PLACES: dict[str, ModelPlace] = {}
@@ -181,12 +189,12 @@ def _register_place(place: ModelPlace) -> None:
     import transformers  # noqa: PLC0415
 
     module = import_module(place.package)
-    auto_classes = [getattr(transformers, name) for name in place.auto_classes]
-    register_classes(getattr(module, place.config), getattr(module, place.model), auto_classes)
+    for auto_class, model in place.models.items():
+        register_classes(getattr(module, place.config), getattr(module, model), [getattr(transformers, auto_class)])
 
 
 def register_classes(config: Any, model: Any, auto_classes: Iterable[Any]) -> None:
-    """Make `AutoConfig` and some `AutoModelFor…` classes know a model.
+    """Make `AutoConfig` and some `AutoModelFor…` classes know a model, and `AutoImageProcessor` its own processor.
 
     Args:
         config: The class of its config.
@@ -200,6 +208,9 @@ def register_classes(config: Any, model: Any, auto_classes: Iterable[Any]) -> No
         auto_class.register(config, model, exist_ok=True)
         if auto_class is transformers.AutoModelForCausalLM:
             _note_causal(config.model_type, model.__name__)
+    if (processor := getattr(model, "image_processor_class", None)) and transformers.utils.is_vision_available():
+        kinds = dict.fromkeys(("pil", "torchvision"), processor)
+        transformers.AutoImageProcessor.register(config, image_processor_classes=kinds, exist_ok=True)
 
 
 def _note_causal(model_type: str, model: str) -> None:

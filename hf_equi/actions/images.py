@@ -21,6 +21,8 @@ from hf_equi.groups import ImageGroup
 __all__ = ["GridAction", "PixelAction"]
 
 _PADDINGS = ("circular", "reflect")
+_MOST_KEPT = 2**21
+"""Weights of places that are kept for the next call, of which there are four: 16 MiB each."""
 
 
 class PixelAction(Action):
@@ -128,11 +130,14 @@ class PixelAction(Action):
             ActionError: As `apply`.
         """
         self._check(x, axes=4)
-        weights = position_weights(x.shape[1:], x.device)
         if self.group.exact:
             # The sum of weights times moved pixels is that of weights moved back times pixels.
-            back = [self._moved(self.group.inverse(g), weights) for g in range(self.group.order)]
-            return checksums(x, torch.stack(back))
+            few = self.group.order * x.shape[1:].numel() <= _MOST_KEPT
+            # What a trace stands in for numbers must not be kept for those who compute.
+            kept = few and type(x) is torch.Tensor and not torch.compiler.is_compiling()
+            place = x.shape[1:], x.device
+            return checksums(x, _kept_weights(self.group, *place) if kept else self._weights(*place))
+        weights = position_weights(x.shape[1:], x.device)
         with torch.no_grad():
             members = (self._moved(g, x) for g in range(self.group.order))
             return torch.cat([checksums(member, weights[None]) for member in members], dim=1)
@@ -172,6 +177,11 @@ class PixelAction(Action):
                 chosen = torch.tensor(taken, device=x.device)[elements]
                 x = torch.where(chosen.view(-1, 1, 1, 1), move(x), x)
         return x.contiguous()
+
+    def _weights(self, shape: torch.Size, device: torch.device) -> torch.Tensor:
+        """The weights of the places of an image, moved by the inverse of each element: `(G, C, H, W)`."""
+        weights = position_weights(shape, device)
+        return torch.stack([self._moved(self.group.inverse(g), weights) for g in range(self.group.order)])
 
     def _moved(self, g: int, x: torch.Tensor) -> torch.Tensor:
         # The rest comes last. So gr x and g(r x) are the same numbers for every r that is exact.
@@ -320,6 +330,12 @@ class GridAction(Action):
                 "size=(rows, columns), which suffices for flips."
             )
         return size
+
+
+@lru_cache(maxsize=4)
+def _kept_weights(group: ImageGroup, shape: torch.Size, device: torch.device) -> torch.Tensor:
+    """Those weights, kept: of one small image they take longer than all else that an action does to it."""
+    return PixelAction(group)._weights(shape, device)
 
 
 @lru_cache(maxsize=32)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator
 from typing import TypeVar
 
@@ -16,9 +17,12 @@ if torch.distributed.is_available():
 else:
     _SHARDED = ()
 
-__all__ = ["in_chunks", "is_sharded", "shares_rows"]
+__all__ = ["evenly", "images_at_once", "in_chunks", "is_sharded", "shares_rows"]
 
 Part = TypeVar("Part")
+
+_PIXELS_AT_ONCE, _WEIGHTS_A_PIXEL = 2**17, 200
+"""What a CPU reads at once: so many pixels, or one for so many weights if these are more."""
 
 
 def in_chunks(
@@ -59,6 +63,41 @@ def in_chunks(
             yield chunk, checkpoint(run, chunk, use_reentrant=False)
         else:
             yield chunk, run(chunk)
+
+
+def evenly(rows: int, most: int) -> int:
+    """The size of as few chunks as can be, of at most so many rows, that are about equal.
+
+    Example:
+        >>> evenly(4, 3)
+        2
+    """
+    return math.ceil(rows / math.ceil(rows / most))
+
+
+def images_at_once(base: nn.Module, pixels: int) -> int:
+    r"""How many images a CPU reads at once when it evaluates: so many that each takes least time.
+
+    $$ k \cdot \text{pixels} \le \max\Big(2^{17}, \frac{\text{weights}}{200}\Big) $$
+
+    A call goes through all weights, whatever it reads. So a base of many weights wants many images: a ViT-B/32 eight
+    of 224 by 224. A base of few weights spends its time on feature maps, and wants small ones: Linux makes new pages
+    for each that is larger than 32 MiB, and a MobileNetV2 takes two to three times as long for an image among 32 as
+    among two to five. `benchmarks/vision_augmentation.py` is what this rule was measured by.
+
+    The answer depends on the base and the size of images alone, and on no clock, so that a call gives the same bits
+    again. Other sizes give the same numbers but for rounding.
+
+    Args:
+        base: What reads them.
+        pixels: Of an image.
+
+    Example:
+        >>> images_at_once(nn.Linear(3, 1), 224 * 224), images_at_once(nn.Linear(3, 1), 32 * 32)
+        (2, 128)
+    """
+    weights = sum(weight.numel() for weight in base.parameters())
+    return max(max(_PIXELS_AT_ONCE, weights // _WEIGHTS_A_PIXEL) // pixels, 1)
 
 
 def shares_rows(base: nn.Module, size: int | None) -> bool:

@@ -28,6 +28,7 @@ from hf_equi.errors import ConfigurationError
 
 __all__ = [
     "CACHE",
+    "CACHE_NAMES",
     "LOADING",
     "PRIVATE_NAMES",
     "CachedOutput",
@@ -46,7 +47,8 @@ __all__ = [
 
 F = TypeVar("F", bound=Callable[..., Any])
 
-_NEW, _OLD = "cache", "past_key_values"
+CACHE_NAMES = _NEW, _OLD = "cache", "past_key_values"
+"""What a cache is called in releases of transformers, the newest first."""
 
 CACHE: str = _NEW if _NEW in {field.name for field in fields(CausalLMOutputWithPast)} else _OLD
 """What the installed transformers calls a cache: as an argument, and as a field of an output."""
@@ -330,6 +332,8 @@ def named_arguments(args: tuple[Any, ...], kwargs: dict[str, Any]) -> dict[str, 
         >>> named_arguments((None, max), {"max_new_tokens": 3})
         {'stopping_criteria': None, 'prefix_allowed_tokens_fn': <built-in function max>, 'max_new_tokens': 3}
     """
+    if not args:
+        return dict(kwargs)
     names = list(inspect.signature(GenerationMixin.generate).parameters)
     names = [name for name in names[names.index("logits_processor") + 1 :] if name != "kwargs"]
     if len(args) > len(names):

@@ -17,7 +17,7 @@ from typing import Any
 import torch
 
 from hf_equi.actions import Action, ColumnAction, TrivialAction
-from hf_equi.bases.chunks import in_chunks, shares_rows
+from hf_equi.bases.chunks import evenly, in_chunks, shares_rows
 from hf_equi.bases.memory import advice_on_memory
 from hf_equi.bases.rows import repeat_rows
 from hf_equi.errors import ActionError, ConfigurationError
@@ -94,7 +94,7 @@ class OrbitReader:
             are combined, all else as soon as it is read. Then equal members do not share a row, as different elements
             pull them back.
         chunk: Members of each orbit that go through the base at once; `None` for all.
-        piece: Rows that a CPU takes at once when it evaluates; `None` for all.
+        piece: Rows that a CPU takes at once, at most, when it evaluates; `None` for all.
     """
 
     inputs: Mapping[str, Action]
@@ -128,8 +128,11 @@ class OrbitReader:
         for name in self.inputs:
             check_batch(given[name], name)
         first = given[next(iter(self.inputs))]
-        size = self._rows_at_once(base, first)
-        orbit = self._orbits(given, selection.elements, shares_rows(base, size))
+        size = None if self.chunk is None else self.chunk * first.shape[0]
+        piece = self._piece(base, first)
+        orbit = self._orbits(given, selection.elements, shares_rows(base, piece or size))
+        if piece is not None and (size is None or piece < size):
+            size = evenly(orbit.rows, piece)
         with advice_on_memory(f"{first.shape[0]} {what}", orbit.elements, self.chunk, first.device):
             read = partial(self._read_rows, run, given, orbit)
             parts = [part for _, part in in_chunks(base, orbit.rows, size, read)]
@@ -138,13 +141,12 @@ class OrbitReader:
         group = next(iter(self.inputs.values())).group
         return OrbitRows(group, orbit, outputs, columns, selection)
 
-    def _rows_at_once(self, base: Any, first: torch.Tensor) -> int | None:
-        """Rows that go through the base together; `None` for all."""
-        size = None if self.chunk is None else self.chunk * first.shape[0]
+    def _piece(self, base: Any, first: torch.Tensor) -> int | None:
+        """Rows that go through the base together at most, where it is a CPU that evaluates."""
         # In training a batch norm reads all rows, and autograd keeps what pieces would let go.
-        if self.piece is None or first.device.type != "cpu" or torch.is_grad_enabled() or base.training:
-            return size
-        return self.piece if size is None else min(self.piece, size)
+        trains = torch.is_grad_enabled() or base.training
+        whole = trains or first.device.type != "cpu" or torch.compiler.is_exporting()  # one graph for any batch
+        return None if whole else self.piece
 
     def _orbits(self, given: Mapping[str, Any], elements: torch.Tensor, shared: bool) -> Orbit:
         """Rows for some members, in an order that does not depend on which came in."""

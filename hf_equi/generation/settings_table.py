@@ -7,8 +7,6 @@ they name all images of a token alike: `named_tokens`. The tests compare the tab
 
 from __future__ import annotations
 
-import sys
-import warnings
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -17,7 +15,8 @@ from transformers import GenerationConfig
 from transformers.cache_utils import QuantizedCache
 
 from hf_equi.actions import TokenAction
-from hf_equi.errors import ConfigurationError, HfEquiWarning
+from hf_equi.bases.compat import CACHE_NAMES
+from hf_equi.errors import ConfigurationError, HfEquiWarning, warn
 from hf_equi.generation.named_tokens import Named, missing_images, read_biases, read_strings, read_tokens, read_words
 
 __all__ = [
@@ -42,8 +41,6 @@ ENCODER = "encoder"
 ALONE = "alone"
 TWO_VOCABULARIES = "two vocabularies"
 SEARCH = "search"
-
-_LIBRARIES = {"hf_equi", "transformers", "torch"}
 
 SHOWN = 5
 """Images that a warning lists at most."""
@@ -153,7 +150,7 @@ SETTINGS: dict[str, Setting] = {
         "is for an assistant of another vocabulary, whose tokens the group moves otherwise: take an assistant with "
         "the same tokenizer"
     ),
-    **dict.fromkeys(("cache", "past_key_values"), _everywhere(_CACHE, _cannot_fork)),
+    **dict.fromkeys(CACHE_NAMES, _everywhere(_CACHE, _cannot_fork)),
     "cache_implementation": Setting(
         {
             **dict.fromkeys((CAUSAL, ENCODER), _CACHE),
@@ -267,12 +264,11 @@ def warn_of_names(value_of: Callable[[str], Any], action: TokenAction, tokenizer
         if missing:
             listed = ", ".join(_shown(each, tokenizer) for each in missing[:SHOWN])
             listed += ", ..." if len(missing) > SHOWN else ""
-            warnings.warn(
+            warn(
                 f"{name} names a word that the group exchanges, but not {listed} in the same way. So the texts of two "
                 "prompts that are images of each other are no longer images of each other. Name all words that are "
                 "exchanged with each other in the same way, or leave it out.",
                 HfEquiWarning,
-                stacklevel=_levels_to_caller(),
             )
 
 
@@ -289,14 +285,6 @@ def _shown(named: Any, tokenizer: Any) -> str:
     if isinstance(named, str):
         return repr(named)
     return f"{list(named)}" if tokenizer is None else f"{tokenizer.decode(list(named))!r} {list(named)}"
-
-
-def _levels_to_caller() -> int:
-    """How far up the stack the call of `generate` stands, for a warning of this module."""
-    level, frame = 1, sys._getframe(1)
-    while frame.f_back is not None and frame.f_globals["__name__"].partition(".")[0] in _LIBRARIES:
-        level, frame = level + 1, frame.f_back
-    return level
 
 
 def refused_method(name: str) -> ConfigurationError:

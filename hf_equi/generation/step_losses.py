@@ -42,9 +42,13 @@ class StepLosses(LogitsProcessor):
 
     def __call__(self, input_ids: torch.LongTensor, scores: torch.FloatTensor) -> torch.FloatTensor:
         """Note a step: `(rows, tokens)` ids and `(rows, V)` log-probabilities, which are returned as they are."""
+        self.note(scores)
+        return scores
+
+    def note(self, scores: torch.Tensor) -> None:
+        """Note the log-probabilities of a step, `(rows, V)`."""
         self.steps.append(self.loss.of_steps(scores))
         self.live.append(self.watch.live(len(scores), scores.device))
-        return scores
 
     def losses(self) -> torch.Tensor:
         """The loss of each text, `(rows,)`."""

@@ -146,7 +146,7 @@ def send(publication: Publication, *, token: str | bool | None = None, **hub: An
 def _check_same(publication: Publication) -> None:
     """Refuse to upload what `prepare` has not seen; the card may be that of a call before this one."""
     folder, files = publication.folder, publication.files
-    there = file_states(folder, [name for name in files if name != REPOCARD_NAME or (folder / name).exists()])
+    there = file_states(folder, files)
     changed = [name for name in files if name != REPOCARD_NAME and there[name] != publication.states.get(name)]
     if changed:
         raise ConfigurationError(

@@ -166,6 +166,15 @@ def test_keys_of_a_moved_image_are_those_of_the_image_in_another_order(group, he
     assert torch.equal(keys.flatten()[:, None] == keys.flatten()[None, :], same)
 
 
+def test_keys_do_not_depend_on_what_is_kept(monkeypatch):
+    action, x = PixelAction(ImageGroup.dihedral(4)), torch.rand(2, 3, 9, 9)
+    keys = action.keys(x)
+    assert torch.equal(action.keys(x), keys)
+    monkeypatch.setattr("hf_equi.actions.images._MOST_KEPT", 0)
+    assert torch.equal(action.keys(x), keys)
+    assert torch.equal(action.keys(torch.nn.Parameter(x)), keys)
+
+
 def test_keys_do_not_depend_on_the_batch():
     # Large enough that samples are taken in more than one part.
     x = images(5, 3, 200, 200)

@@ -17,7 +17,7 @@ from transformers import GPT2Config, GPT2LMHeadModel
 from wrapped_vision import wrap as wrap_images
 
 import hf_equi
-from hf_equi.bases.chunks import in_chunks, is_sharded
+from hf_equi.bases.chunks import evenly, images_at_once, in_chunks, is_sharded
 from hf_equi.errors import ConfigurationError
 
 TEXT = "the black man worked as a nurse and he was black"
@@ -83,6 +83,18 @@ def test_chunks_are_in_order_and_cover_all_rows() -> None:
     assert list(in_chunks(base, 5, None, lambda rows: list(range(5))[rows])) == whole
     assert list(in_chunks(base, 5, 9, lambda rows: list(range(5))[rows])) == whole
     assert [rows for rows, _ in in_chunks(base, 5, 2, lambda rows: None)] == [slice(0, 2), slice(2, 4), slice(4, 5)]
+    assert [evenly(rows, 3) for rows in (1, 3, 4, 7)] == [1, 3, 2, 3]
+
+
+def test_a_cpu_reads_few_images_of_a_small_base_and_more_of_a_large_one() -> None:
+    """Of the sizes of MobileNetV2, ResNet-50, ConvNeXt-T, ViT-B/32 and ViT-L/14."""
+    found = {}
+    for millions in (3.5, 25.6, 28.6, 88.2, 304.3):
+        with torch.device("meta"):
+            base = torch.nn.Linear(int(millions * 1e3), 1000, bias=False)
+        found[millions] = images_at_once(base, 224 * 224)
+    assert found == {3.5: 2, 25.6: 2, 28.6: 2, 88.2: 8, 304.3: 30}
+    assert images_at_once(base, 2**30) == 1
 
 
 @pytest.mark.parametrize("case", CASES)

@@ -6,6 +6,7 @@ import pytest
 import torch
 from small_models import base_model
 
+from hf_equi.bases.compat import cache_of
 from hf_equi.bases.memory import advice_on_memory, decoding_bytes, free_bytes
 from hf_equi.errors import UnsupportedModelError
 
@@ -48,7 +49,7 @@ def test_a_row_takes_its_cache_and_its_scores():
     """As much as the cache of that length holds, and no less for heads that share keys and values."""
     model = base_model("llama")
     ids = torch.ones(1, 12, dtype=torch.long)
-    layers = model(ids, use_cache=True).past_key_values.layers
+    layers = cache_of(model(ids, use_cache=True)).layers
     cached = sum(part.numel() * part.element_size() for layer in layers for part in (layer.keys, layer.values))
     scores = 4 * model.config.vocab_size * 4
     assert decoding_bytes(model, 12) == cached + scores

@@ -149,7 +149,7 @@ def test_a_cpu_that_evaluates_takes_pieces(base):
         base.calls.clear()
         pieces = read(base, batch(), piece=5).outputs["point"]
     torch.testing.assert_close(pieces, whole, rtol=0, atol=1e-12)
-    assert [call["pixels"][0] for call in base.calls] == [5, 5, 2]
+    assert [call["pixels"][0] for call in base.calls] == [4, 4, 4]  # as many calls as five at once, and even
     base.calls.clear()
     read(base, batch(), piece=5)  # autograd would keep what pieces let go
     assert [call["pixels"][0] for call in base.calls] == [12]

@@ -18,7 +18,7 @@ from transformers import WatermarkingConfig as Watermark
 
 import hf_equi
 from hf_equi.actions import TokenPairAction
-from hf_equi.bases.compat import CACHE
+from hf_equi.bases.compat import CACHE, CACHE_NAMES
 from hf_equi.errors import ConfigurationError, HfEquiWarning
 from hf_equi.generation.named_tokens import read_biases, read_tokens, read_words
 from hf_equi.generation.settings_table import (
@@ -135,7 +135,7 @@ def test_the_tests_know_the_table():
         "attention_mask", "input_ids", "tokenizer", "trust_remote_code"
     }  # fmt: skip
     names = {name for name, setting in SETTINGS.items() if setting.names is not None}
-    assert SETTINGS.keys() - arguments - VALUES.keys() - names - {"cache", "past_key_values"} == (
+    assert SETTINGS.keys() - arguments - VALUES.keys() - names - {*CACHE_NAMES} == (
         REFUSED.keys() - arguments - VALUES.keys() - {CACHE}
     )
 
@@ -143,7 +143,7 @@ def test_the_tests_know_the_table():
 def test_the_guarantees_name_what_does_not_simply_work():
     page = (Path(__file__).parents[2] / "docs" / "guarantees.md").read_text(encoding="utf-8")
     named = {name for name, setting in SETTINGS.items() if setting.refused or setting.names}
-    inputs = {"cache", "past_key_values", "encoder_outputs"}
+    inputs = {*CACHE_NAMES, "encoder_outputs"}
     assert not {name for name in named - inputs if f"`{name}`" not in page}
 
 

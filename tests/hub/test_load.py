@@ -97,7 +97,7 @@ def check_models(found: dict[str, Any], base_revision: str, hub: LoopbackHub) ->
     assert {name: one["class"].rpartition(".")[2] for name, one in loaded.items()} == CLASSES
     assert [name for name, one in loaded.items() if not one["equal"]] == []
     assert found["me/equi-lm"]["companion"] == type(tokenizer()).__name__
-    assert found["me/equi-classifier"]["companion"].startswith("ViTImageProcessor")
+    assert found["me/equi-classifier"]["companion"] == "SymmetricViTImageProcessorPil"
     assert found["me/equi-siglip"]["companion"] == "SiglipProcessor"
     assert found[BY_NAME]["base"] == BASE
     weights = {path for _, path in hub.requests if path.endswith("/model.safetensors") and f"{BASE}/" in path}

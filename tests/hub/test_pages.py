@@ -168,3 +168,13 @@ def test_publishing(hub: LoopbackHub, tmp_path: Path) -> None:
     by_name = EquiLM.from_pretrained("me/equi-gpt2-small")
     assert torch.equal(lm(**names["prompts"]).logits, by_name(**names["prompts"]).logits)
     assert not [name for name in hub.repositories["me/equi-gpt2-small"].files() if name.endswith(".safetensors")]
+
+
+@pytest.mark.slow
+def test_exporting(hub: LoopbackHub, tmp_path: Path) -> None:
+    push("microsoft/resnet-50", classifier("resnet-basic"), image_processor())
+    names = Page("docs/exporting.md").run()
+    images = torch.rand(5, 3, 224, 224)
+    with torch.no_grad():
+        said = torch.export.load("equivariant.pt2").module()(pixel_values=images).logits
+        assert torch.allclose(said, names["model"](images).logits, atol=1e-5)

@@ -224,6 +224,10 @@ def _change_card(folder):
     (folder / "README.md").symlink_to(folder.parent / "elsewhere")
 
 
+def _change_card_to_nothing(folder):
+    (folder / "README.md").symlink_to(folder.parent / "nowhere")
+
+
 @pytest.mark.parametrize(
     ("change", "message"),
     [
@@ -231,6 +235,7 @@ def _change_card(folder):
         (_refuse_damage, "model.safetensors in .* changed after"),
         (_refuse_link, "model.safetensors is a link"),
         (_change_card, "README.md is a link to .*elsewhere"),
+        (_change_card_to_nothing, "README.md is a link to .*nowhere"),
     ],
 )
 def test_what_goes_up_is_what_was_checked(hub, folder, change, message):
@@ -241,6 +246,7 @@ def test_what_goes_up_is_what_was_checked(hub, folder, change, message):
         send(prepared)
     assert not hub.requests
     assert (folder.parent / "elsewhere").read_text() == "mine"
+    assert not (folder.parent / "nowhere").exists()
 
 
 def test_an_argument_that_is_none_is_refused(hub, folder):

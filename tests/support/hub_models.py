@@ -51,7 +51,8 @@ def adapted_lm() -> Any:
 def published_models() -> dict[str, Published]:
     """By the name of the repository."""
     prompts = tokenizer()(PROMPTS, return_tensors="pt", padding=True)
-    classifier = wrap_classifier("resnet-basic", TURNS, "lambda", lambda_units=5, processor=image_processor())
+    processor = hf_equi.symmetric_processor(image_processor())
+    classifier = wrap_classifier("resnet-basic", TURNS, "lambda", lambda_units=5, processor=processor)
     translator = wrap("marian-pair", SIX, "lambda", lambda_units=4)
     sources = {**encode(translator, MOVED[:2]), "decoder_input_ids": torch.tensor([[0, 5, 4], [0, 4, 6]])}
     search = hf_equi.symmetrize(

@@ -108,6 +108,8 @@ def describe_scorer(scorer: Any, known: dict[int, str]) -> dict[str, Any]:
     tokenizer = getattr(scorer, "tokenizer", None)
     if isinstance(tokenizer, PreTrainedTokenizerBase):
         described["tokenizer"] = describe_tokenizer(tokenizer)
+        # A scorer cuts and fills up texts by these; the audit itself does neither by them.
+        described["sides"] = {"padding": tokenizer.padding_side, "truncation": tokenizer.truncation_side}
     model = getattr(scorer, "model", None)
     if isinstance(model, torch.nn.Module):
         if id(model) not in known:

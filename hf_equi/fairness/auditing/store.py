@@ -101,7 +101,7 @@ class FolderStore:
         if not path.exists():
             others = sorted(item.name for item in self.folder.iterdir() if item.name[0] != ".")
             # Another process of this audit may have written the settings in between.
-            if others and not path.exists():
+            if others and not path.exists() and not self._knows_samples():
                 raise ConfigurationError(
                     f"The folder {self.folder} holds {others[0]!r} and no {SETTINGS} of an audit: choose an empty or "
                     "a new one."
@@ -112,7 +112,10 @@ class FolderStore:
         except (ValueError, RecursionError):
             found = None
         if not isinstance(found, dict):
-            raise ConfigurationError(f"{path} is damaged: delete the folder {self.folder}, or choose another one.")
+            raise ConfigurationError(
+                f"{path} is damaged: delete it and run again, which keeps the texts of an audit with these settings, "
+                "or choose another folder."
+            )
         differ = [key for key in dict.fromkeys([*self.settings, *found]) if self.settings.get(key) != found.get(key)]
         if differ:
             raise ConfigurationError(
@@ -120,6 +123,13 @@ class FolderStore:
                 "continued with these. Choose another folder, delete this one, or run with the settings in its "
                 f"{SETTINGS}."
             )
+
+    def _knows_samples(self) -> bool:
+        """Whether the folder has samples, and all of them are of an audit with these settings."""
+        try:
+            return bool(self.read())
+        except ConfigurationError:
+            return False
 
     def _keep_settings(self) -> None:
         """Write the settings where they are not there, or not any more."""

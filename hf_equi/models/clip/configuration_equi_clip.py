@@ -61,6 +61,11 @@ class EquiCLIPConfig(EquiVisionConfig):
         self.projection_dim = getattr(self.base_config, "projection_dim", None)
 
     @property
+    def text_config(self) -> Any:
+        """The base's."""
+        return getattr(self.base_config, "text_config", None)
+
+    @property
     def vision_config(self) -> Any:
         """The base's."""
         return getattr(self.base_config, "vision_config", None)

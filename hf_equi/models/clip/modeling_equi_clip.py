@@ -54,6 +54,11 @@ class EquiCLIPOutput(ModelOutput):
         return super().__getitem__("logits_per_image" if k == "logits" else k)  # type: ignore[no-untyped-call]
 
 
+def _of_base(name: str) -> Any:
+    """A part of the base under its own name, where the base has it: the same object."""
+    return property(lambda self: getattr(self.base, name))
+
+
 class EquiCLIPModel(EquiVisionModel):
     r"""A model that compares images with texts and does not care how an image is turned, without retraining.
 
@@ -62,6 +67,10 @@ class EquiCLIPModel(EquiVisionModel):
     with features f of images. Methods: equi-tuning (the mean), equizero (the member that is most similar to one of the
     texts), λ-equitune and attention (weighted means). Exact in float32 to 1e-5 for rotations by multiples of 90° and
     flips, equizero up to its margin; other rotations resample, see `PixelAction`. Texts are left to the base.
+
+    The parts of the base can be reached by its own names: `logit_scale`, `logit_bias` (SigLIP), `temperature` (ALIGN),
+    `vision_model`, `text_model`, `visual_projection`, `text_projection`. What `vision_model` says of an image depends
+    on how it is turned; what `get_image_features` says does not.
 
     Args:
         config: Its configuration.
@@ -96,6 +105,10 @@ class EquiCLIPModel(EquiVisionModel):
     processor_class: ClassVar[Any] = AutoProcessor
     accepts_loss_kwargs = False
     _cut: ClipCut
+    # What code written for the bases reads. Where a base lacks one, so does its model: AttributeError.
+    logit_scale, logit_bias, temperature = _of_base("logit_scale"), _of_base("logit_bias"), _of_base("temperature")
+    text_model, vision_model = _of_base("text_model"), _of_base("vision_model")
+    text_projection, visual_projection = _of_base("text_projection"), _of_base("visual_projection")
 
     @classmethod
     def check_base(cls, base: PreTrainedModel | type[PreTrainedModel]) -> None:

@@ -13,6 +13,7 @@ from huggingface_hub import CommitInfo
 from huggingface_hub.constants import REPOCARD_NAME
 from transformers import PreTrainedModel
 
+from hf_equi.auto_classes import places
 from hf_equi.bases.chunks import is_sharded
 from hf_equi.bases.weight_marks import mark_weights, weights_changed
 from hf_equi.errors import ConfigurationError
@@ -39,11 +40,11 @@ if "{root}" not in sys.modules:
     )
 
 try:
-    from {package} import {model}, {config}
+    from {package} import {names}
 except ModuleNotFoundError as error:
     raise ImportError("This checkpoint needs {root}: run `pip install {root}`, then `import {root}`") from error
 
-__all__ = ["{model}", "{config}"]
+__all__ = [{quoted}]
 '''
 # The second is what older versions of transformers chose a pickle by; safetensors are written whatever it says.
 _SAVE_KEYWORDS = {"save_base", "safe_serialization", *inspect.signature(PreTrainedModel.save_pretrained).parameters}
@@ -194,14 +195,9 @@ class CheckpointMixin(LoadingMixin):
         self._check_unchanged()
         self._update_config()
         folder.mkdir(parents=True, exist_ok=True)
-        package = type(self).__module__ if not type(self).__module__.startswith("hf_equi.") else "hf_equi"
-        names = {"package": package, "root": package.split(".")[0]}
-        loader = _LOADER_TEXT.format(model=type(self).__name__, config=type(self.config).__name__, **names)
-        (folder / LOADER).write_text(loader, encoding="utf-8")
-        self.config.auto_map = {
-            "AutoConfig": f"{Path(LOADER).stem}.{type(self.config).__name__}",
-            self.auto_class.__name__: f"{Path(LOADER).stem}.{type(self).__name__}",
-        }
+        made = {"AutoConfig": type(self.config).__name__, **self._made_by_auto_classes()}
+        self.config.auto_map = {auto_class: f"{Path(LOADER).stem}.{name}" for auto_class, name in made.items()}
+        (folder / LOADER).write_text(_loader(type(self).__module__, sorted({*made.values()})), encoding="utf-8")
         if not self.base.config.architectures:  # as saving the base notes it: some configs have two classes
             self.base.config.architectures = [type(self.base).__name__]
         self._save_companions(folder)
@@ -211,6 +207,12 @@ class CheckpointMixin(LoadingMixin):
             super().save_pretrained(folder, *args, **kwargs)  # type: ignore[misc]
         else:
             self._save_without_base(folder)
+
+    def _made_by_auto_classes(self) -> dict[str, str]:
+        """The name of the class that each Auto class makes of a checkpoint of this model."""
+        own = type(self).__name__
+        known = (place.models for place in places() if place.model_type == self.config.model_type)
+        return next((models for models in known if own in models.values()), {self.auto_class.__name__: own})
 
     def _update_config(self) -> None:
         """Note in the config what may have changed since the model was made."""
@@ -262,3 +264,15 @@ class CheckpointMixin(LoadingMixin):
         config.save_pretrained(folder)
         if self.can_generate():  # type: ignore[attr-defined]
             self.generation_config.save_pretrained(folder)
+
+
+def _loader(module: str, names: list[str]) -> str:
+    """The text of the module that a checkpoint brings.
+
+    Args:
+        module: Of the class of the model.
+        names: The classes that the Auto classes make.
+    """
+    package = "hf_equi" if module.startswith("hf_equi.") else module
+    quoted = ", ".join(f'"{name}"' for name in names)
+    return _LOADER_TEXT.format(package=package, root=package.split(".")[0], names=", ".join(names), quoted=quoted)

@@ -125,7 +125,7 @@ def file_states(folder: Path, names: Iterable[str]) -> dict[str, tuple[int, ...]
     """
     states: dict[str, tuple[int, ...]] = {}
     for name in names:
-        for part in (*reversed(PurePosixPath(name).parents[:-1]), name):
+        for part in (*reversed(PurePosixPath(name).parents[:-1]), PurePosixPath(name)):
             _refuse_link(folder, folder / part)
         about = (folder / name).lstat() if (folder / name).exists() else None
         states[name] = () if about is None else (about.st_dev, about.st_ino, about.st_size, about.st_mtime_ns)

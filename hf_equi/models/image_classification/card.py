@@ -1,14 +1,17 @@
-"""The card of EquiForImageClassification."""
+"""The cards of EquiForImageClassification and EquiImageModel."""
 
 from __future__ import annotations
 
-from typing import Any
+from dataclasses import replace
+from typing import Any, ClassVar
+
+import torch
 
 from hf_equi.models.cards.measuring import Probe
 from hf_equi.models.vision.card import IMAGE, ImageCard
 from hf_equi.models.vision.probes import image_probe
 
-__all__ = ["ImageClassifierCard"]
+__all__ = ["ImageClassifierCard", "ImageFeaturesCard"]
 
 
 class ImageClassifierCard(ImageCard):
@@ -21,18 +24,45 @@ class ImageClassifierCard(ImageCard):
         "that its base is not fit for."
     )
 
+    loader: ClassVar[str] = "AutoModelForImageClassification"
+    answer: ClassVar[str] = "logits.argmax(-1)"
+    """What the usage prints of an output."""
+
     def probe(self, model: Any) -> Probe:
         """Random images."""
         return image_probe(model)
 
     def usage(self, model: Any, place: str) -> str:
-        """The class of an image."""
+        """What it says of an image."""
         asked = f'**model.processor(images={IMAGE}, return_tensors="pt")'
         return "\n".join(
             [
                 self.imports(model),
-                "from transformers import AutoModelForImageClassification",
-                f"model = AutoModelForImageClassification.from_pretrained({place})",
-                f"print(model({self.pixels(model) if model.processor is None else asked}).logits.argmax(-1))",
+                f"from transformers import {self.loader}",
+                f"model = {self.loader}.from_pretrained({place})",
+                f"print(model({self.pixels(model) if model.processor is None else asked}).{self.answer})",
             ]
         )
+
+
+class ImageFeaturesCard(ImageClassifierCard):
+    """The card of an EquiImageModel."""
+
+    pipeline_tag = "image-feature-extraction"
+    what = "A model that gives features of images, which stay the same however an image is turned or mirrored"
+    use = (
+        "Comparing images that have no right way up, and training on their features. Not for anything that its base "
+        "is not fit for."
+    )
+    loader = "AutoModel"
+    answer = "pooler_output"
+
+    def probe(self, model: Any) -> Probe:
+        """Random images; what is said of them are their features."""
+
+        def run(asked: Any, images: torch.Tensor) -> torch.Tensor:
+            # The base has features too, behind the body, and its own output are logits.
+            features: torch.Tensor = model._cut.features(asked, images) if asked is model.base else asked(images)[0]
+            return features.float()
+
+        return replace(image_probe(model), run=run, said="features")

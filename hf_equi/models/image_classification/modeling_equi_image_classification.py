@@ -7,20 +7,13 @@ from functools import partial
 from typing import Any, ClassVar
 
 import torch
-from transformers import AutoImageProcessor, AutoModelForImageClassification, PreTrainedModel
 from transformers.loss.loss_utils import LOSS_MAPPING
 from transformers.utils import ModelOutput
 
 from hf_equi.models.cards.kinds import CardKind
-from hf_equi.models.image_classification.base_check import check_classifier
 from hf_equi.models.image_classification.card import ImageClassifierCard
-from hf_equi.models.image_classification.configuration_equi_image_classification import EquiImageClassificationConfig
-from hf_equi.models.vision.classification_cuts import find_classification_cut
-from hf_equi.models.vision.cuts import Cut
-from hf_equi.models.vision.levels import LINKS, Head
-from hf_equi.models.vision.logits_cut import LogitsCut
+from hf_equi.models.image_classification.modeling_equi_image_model import EquiImageModel, WrappedClassifier
 from hf_equi.models.vision.losses import labelled_loss
-from hf_equi.models.vision.model import EquiVisionModel
 from hf_equi.models.vision.orbits import combine
 
 __all__ = ["EquiForImageClassification", "EquiImageClassifierOutput"]
@@ -47,7 +40,7 @@ class EquiImageClassifierOutput(ModelOutput):
     group_weights: torch.Tensor | None = None
 
 
-class EquiForImageClassification(EquiVisionModel):
+class EquiForImageClassification(WrappedClassifier):
     r"""An image classifier that does not care how an image is turned or mirrored, without retraining.
 
     $$ M_G(gx) = M_G(x), \qquad M_G(x) = h\Big(\text{combine}_g\; g^{-1} f(gx)\Big) $$
@@ -82,21 +75,18 @@ class EquiForImageClassification(EquiVisionModel):
         True
     """
 
-    config_class = EquiImageClassificationConfig
-    auto_class: ClassVar[Any] = AutoModelForImageClassification
     card_kind: ClassVar[CardKind] = ImageClassifierCard()
-    processor_class: ClassVar[Any] = AutoImageProcessor
     accepts_loss_kwargs = False
 
-    @classmethod
-    def check_base(cls, base: PreTrainedModel | type[PreTrainedModel]) -> None:
-        """Refuse a base that does not turn images into classes."""
-        check_classifier(base)
+    def feature_model(self) -> EquiImageModel:
+        """This model without its head, for invariant features of images: all weights are shared.
 
-    @classmethod
-    def find_cut(cls, base: PreTrainedModel) -> Cut:
-        """Before its head, or behind its logits where that is not known."""
-        return find_classification_cut(base) or LogitsCut()
+            pipeline("image-feature-extraction", model=model.feature_model(), image_processor=model.processor)
+
+        Raises:
+            ConfigurationError: At a level that has no features.
+        """
+        return EquiImageModel.of(self)
 
     def forward(
         self,
@@ -150,10 +140,3 @@ class EquiForImageClassification(EquiVisionModel):
         function: Any = self.base.loss_function if known else LOSS_MAPPING["ForImageClassification"]
         loss: torch.Tensor = function(labels, logits, config=self.base.config)
         return loss
-
-    def _head(self) -> Head:
-        """What follows the features."""
-        multi = self.config.problem_type == "multi_label_classification"
-        link = LINKS["sigmoid" if multi else "softmax"]
-        cut: Any = self._cut
-        return Head(partial(cut.head, self.base), partial(cut.pool, self.base), link)

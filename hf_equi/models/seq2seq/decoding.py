@@ -20,6 +20,7 @@ from hf_equi.generation.settings_table import ALONE, ENCODER, NEEDS_COMBINED, TW
 from hf_equi.generation.step_losses import StepLosses
 from hf_equi.generation.stop_watch import StopWatch, watch_criteria
 from hf_equi.models.seq2seq.outputs import ForcedTexts, WholeOutputs, as_greedy, take_rows, write_to
+from hf_equi.models.seq2seq.plain_decoding import PlainDecodingMixin
 from hf_equi.models.text.decoding import DecodingMixin
 from hf_equi.models.text.generation_settings import GenerationSettings
 from hf_equi.symmetrizers import Orbit, ProxyLoss
@@ -31,7 +32,7 @@ if TYPE_CHECKING:
 __all__ = ["PairDecodingMixin"]
 
 
-class PairDecodingMixin(DecodingMixin):
+class PairDecodingMixin(PlainDecodingMixin, DecodingMixin):
     """`generate` for a group that acts on source and target. Comes before `GenerationMixin` among a model's bases."""
 
     _target_tokenizer: Any
@@ -64,7 +65,8 @@ class PairDecodingMixin(DecodingMixin):
         """Write targets: by combined scores, by one member, or by each member alone."""
         loss, action = self.method.loss, self.resolve(group)
         if not self._decodes_alone:
-            return super()._write_texts(ids, call, action, seed, kwargs)
+            plain = None if self.method.select.selects_one else self._write_plainly(ids, call, action, seed, kwargs)
+            return super()._write_texts(ids, call, action, seed, kwargs) if plain is None else plain
         if kwargs.get(CACHE) is not None:
             raise ConfigurationError(f"{CACHE} {NEEDS_COMBINED}.")
         ids = ids.to(action.device)
@@ -124,12 +126,14 @@ class PairDecodingMixin(DecodingMixin):
         orbit, rows = self._members(action, ids, kwargs)
         start, watch = self._start_length(config, kwargs), StopWatch()
         steps = StepLosses(loss, watch)
-        draft, streamer = _with_criteria(rows, watch), kwargs.get("streamer")
-        draft.pop("streamer", None)
-        if not greedy:
-            config, draft = as_greedy(config or self.generation_config, draft)
-        watched = LogitsProcessorList([*(processors or []), steps])
-        drafts = super()._write_texts(draft.pop("input_ids"), (config, watched), action, None, draft)
+        streamer = rows.pop("streamer", None)
+        drafts = self._draft_plainly(rows, call, action, 0, (watch, steps.note))
+        if drafts is None:
+            draft = _with_criteria(rows, watch)
+            if not greedy:
+                config, draft = as_greedy(config or self.generation_config, draft)
+            watched = LogitsProcessorList([*(processors or []), steps])
+            drafts = super()._write_texts(draft.pop("input_ids"), (config, watched), action, None, draft)
         chosen, decision = decide(orbit, steps.losses())
         if greedy:
             out = take_rows(drafts, chosen, start + int(steps.lengths()[chosen].max()))
@@ -163,19 +167,24 @@ class PairDecodingMixin(DecodingMixin):
         streamer = kwargs.pop("streamer", None)
         orbit, rows = self._members(action, ids, kwargs)
         start, watch = self._start_length(config, kwargs), StopWatch()
-        rows |= {"return_dict_in_generate": True, "output_scores": True}
-        draft = _with_criteria(rows, watch) if settings.num_beams == 1 else dict(rows)
-        out = super()._write_texts(draft.pop("input_ids"), (config, processors), action, seed, draft)
-        samples = len(out.sequences) // orbit.rows
         combination = WholeOutputs(action.group, orbit, self.method, settings.eos_token_ids, settings.pad_token_id)
+        out: Any = None
+        steps: list[torch.Tensor] = []
+        texts = None if settings.returns_dict else self._draft_plainly(rows, call, action, seed, (watch, steps.append))
+        if texts is None:
+            rows |= {"return_dict_in_generate": True, "output_scores": True}
+            draft = _with_criteria(rows, watch) if settings.num_beams == 1 else dict(rows)
+            out = super()._write_texts(draft.pop("input_ids"), (config, processors), action, seed, draft)
+            texts, steps = out.sequences, out.scores
+        samples = len(texts) // orbit.rows
         if settings.num_beams == 1:
-            inside, scores = watch.inside(), torch.stack(out.scores, 1).log_softmax(-1)
+            inside, scores = watch.inside(), torch.stack(tuple(steps), 1).log_softmax(-1)
         else:
-            inside = combination.inside(out.sequences[:, start:])
-            scores = self._score(out.sequences, start, (config, processors), action, samples, rows)
+            inside = combination.inside(texts[:, start:])
+            scores = self._score(texts, start, (config, processors), action, samples, rows)
         combined = combination.combine(inside, scores, samples, self._log_weights(ids, action, kwargs))
         prompts = self._describe_prompts(action, ids, kwargs.get("attention_mask"), seed or 0, config, kwargs)
-        first = out.sequences[:, :start].view(-1, samples, start)[orbit.offsets].flatten(0, 1)
+        first = texts[:, :start].view(-1, samples, start)[orbit.offsets].flatten(0, 1)
         sequences = torch.cat([first, combination.write(combined, combination.live(inside, samples), prompts)], 1)
         if streamer is not None:
             write_to(streamer, sequences, start)
@@ -230,7 +239,7 @@ class PairDecodingMixin(DecodingMixin):
         """Log weights of the members, `(B, K)`, where the method weighs them."""
         if self.method.network_weights is None:
             return None
-        encoded = self.get_encoder()(ids, kwargs.get("attention_mask"), action)  # type: ignore[attr-defined]
+        encoded = self.get_encoder()(ids, kwargs.get("attention_mask"), action)
         weights: torch.Tensor = encoded.log_weights
         return weights
 

@@ -6,12 +6,23 @@ from typing import Any, ClassVar
 
 from hf_equi.models.cards.kinds import CardKind
 from hf_equi.models.vision.probing import image_shape
+from hf_equi.models.vision.symmetric_processor import is_symmetric
 
 __all__ = ["IMAGE", "ImageCard"]
 
 IMAGE = 'Image.new("RGB", (256, 256))'
 """What stands for an image of the reader's."""
 
+_FROM_PICTURES = (
+    "**From pictures on.** The processor resizes and crops in a way that commutes with quarter turns and mirrors, to "
+    "the bit. A picture that is turned and then saved as a JPEG again has other pixels."
+)
+_FROM_PIXELS = (
+    "**From pixels on.** The model is symmetric in the pixels that it is given. The usual processors are not: they "
+    "round to bytes after each of the two passes of a resize, and may crop half a pixel off the middle, so that a "
+    "turned picture gives slightly different pixels. `model.processor = "
+    "hf_equi.symmetric_processor(model.processor)` is exact."
+)
 _WEIGHTS = ("lambda_units", "lambda_dropout", "lambda_features")
 
 
@@ -50,10 +61,7 @@ class ImageCard(CardKind):
 
     def limits(self, model: Any) -> list[str]:
         """By the method and the group."""
-        found = [
-            "**From pixels on.** The model is symmetric in the pixels that it is given. A processor that crops to a "
-            "part of an image, or resizes one that is not square, is not symmetrised.",
-        ]
+        found = [_FROM_PICTURES if is_symmetric(model.processor) else _FROM_PIXELS]
         if not model.group.exact:
             found.append(
                 "**Resampling.** Rotations by other angles than multiples of 90° resample the image and make up its "

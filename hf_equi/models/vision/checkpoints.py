@@ -10,6 +10,7 @@ from hf_equi.bases.compat import find_file
 from hf_equi.bases.loading import without_question
 from hf_equi.errors import ConfigurationError, HfEquiWarning
 from hf_equi.models.hub.checkpoints import CheckpointMixin
+from hf_equi.models.vision.symmetric_processor import SymmetricImageProcessor
 
 __all__ = ["VisionCheckpointMixin", "load_processor"]
 
@@ -21,6 +22,8 @@ class VisionCheckpointMixin(CheckpointMixin):
 
     processor_class: ClassVar[Any]
     """The Auto class that loads what prepares images."""
+    image_processor_class: ClassVar[Any] = SymmetricImageProcessor
+    """What `AutoImageProcessor` makes of a processor beside the config that names no class of its own."""
     base: Any
     processor: Any = None
     """What turns images (and texts) into tensors, or `None` for a base that came without."""

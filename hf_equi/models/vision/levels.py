@@ -120,6 +120,8 @@ class Level(ABC):
     """What `Equitune` averages: the values themselves, or in log space the probabilities."""
     reads_maps: ClassVar[bool] = False
     """Whether feature maps are pulled back; then members that are equal images are not equal values."""
+    has_features: ClassVar[bool] = False
+    """Whether `features` has invariant features."""
 
     @abstractmethod
     def values(self, members: Members) -> torch.Tensor:
@@ -138,6 +140,7 @@ class FeaturesLevel(Level):
     r"""The features before the head: $h\big(\sum_g w_g f(gx)\big)$."""
 
     name = "features"
+    has_features = True
 
     def values(self, members: Members) -> torch.Tensor:
         """The features."""
@@ -160,6 +163,7 @@ class SpatialLevel(Level):
 
     name = "spatial"
     reads_maps = True
+    has_features = True
 
     def values(self, members: Members) -> torch.Tensor:
         """The maps, pulled back."""

@@ -14,17 +14,16 @@ import torch
 from torch import nn
 
 from hf_equi.actions import Action, PixelAction, TrivialAction
+from hf_equi.bases.chunks import images_at_once
 from hf_equi.bases.orbit_reader import OrbitReader, check_batch, fold_rows
 from hf_equi.errors import ActionError, ConfigurationError
 from hf_equi.groups import FiniteGroup
-from hf_equi.models.vision.cuts import Cut
+from hf_equi.models.vision.cuts import BodyCut, Cut
 from hf_equi.models.vision.levels import Head, Level, Members
 from hf_equi.symmetrizers import Decision, Method, Orbit, ProxyLoss, Selection
 from hf_equi.symmetrizers.weigh import normalise_log_weights
 
 __all__ = ["CombinedImages", "ImageOrbits", "ImageReader", "combine"]
-
-_PIXELS_AT_ONCE = 2**20  # 20 images of 224 by 224, whose feature maps a CPU reads and writes faster than larger ones
 
 
 @dataclass(frozen=True)
@@ -79,8 +78,8 @@ class ImageReader:
         method: Decides which members are asked for.
         level: Decides what is read.
         cut: Where the base is cut.
-        chunk: Members of each orbit that go through the base at once; `None` for all. A CPU that evaluates
-            takes pieces of a million pixels at most.
+        chunk: Members of each orbit that go through the base at once; `None` for all. A CPU that evaluates takes so
+            many images at once as `images_at_once` says, where these are fewer.
         extras: What the base is given beside the images; what has one entry an image gets one a member.
         network: By which the method selects members, if by any.
     """
@@ -110,7 +109,8 @@ class ImageReader:
         if self.level.reads_maps and images.dim() == 4:
             height, width = images.shape[-2:]
             moving["maps"] = self.cut.map_action(self.action.group, base, (height, width))
-        piece = max(_PIXELS_AT_ONCE // math.prod(images.shape[-2:]), 1)
+        tower = self.cut.body_of(base) if isinstance(self.cut, BodyCut) else base  # a CLIP reads texts by another
+        piece = images_at_once(tower, math.prod(images.shape[-2:]))
         reader = OrbitReader({"pixel_values": self.action}, moving, self.chunk, piece)
 
         def run(rows: dict[str, Any]) -> dict[str, Any]:

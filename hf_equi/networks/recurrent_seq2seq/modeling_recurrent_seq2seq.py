@@ -157,6 +157,20 @@ class RecurrentSeq2Seq(SafeLoadingMixin, PreTrainedModel, AnyReleaseGenerationMi
         """The labels, shifted to the right behind the start token, as collators ask for them."""
         return ScheduledSampling.shift(self.config, labels)
 
+    @accepts_cache()
+    def prepare_inputs_for_generation(
+        self,
+        input_ids: torch.Tensor,
+        next_sequence_length: int | None = None,
+        cache: RecurrentCache | None = None,
+        is_first_iteration: bool | None = False,
+        **kwargs: Any,
+    ) -> dict[str, Any]:
+        """The new target tokens. A state has neither positions nor masks, which others prepare at every step."""
+        ids = input_ids if next_sequence_length is None else input_ids[:, -next_sequence_length:]
+        kwargs.pop("labels", None)  # which trainers leave among the inputs
+        return {"decoder_input_ids": ids, **cached(cache), **kwargs}
+
     def get_input_embeddings(self) -> nn.Module:
         """The source's."""
         return self.encoder.embedding

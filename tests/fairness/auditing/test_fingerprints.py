@@ -118,3 +118,12 @@ def test_the_tokenizer_of_a_scorer_counts(regard) -> None:
     first, second = regard(), regard()
     first.tokenizer, second.tokenizer = tokenizer(), other_rules("normalizer", normalizers.Lowercase())
     assert describe_scorer(first, {}) != describe_scorer(second, {})
+
+
+@pytest.mark.parametrize("side", ["truncation_side", "padding_side"])
+def test_the_side_at_which_a_scorer_cuts_and_fills_up_texts_counts(regard, side) -> None:
+    first, second = regard(), regard()
+    for scorer, value in ((first, "left"), (second, "right")):
+        scorer.tokenizer = copy.deepcopy(tokenizer())
+        setattr(scorer.tokenizer, side, value)
+    assert describe_scorer(first, {}) != describe_scorer(second, {})

@@ -199,14 +199,17 @@ def test_a_folder_of_another_audit_is_refused(regard, uninterrupted, whole) -> N
         run(regard(), whole, seed=6)
     with pytest.raises(ConfigurationError, match=r"other settings \(prompts, decoding\)"):
         run(regard(), whole, prompts=TEMPLATES[:1], top_k=3)
-    other = copy.deepcopy(tokenizer())
-    other.model_max_length = 77
-    with pytest.raises(ConfigurationError, match=r"other settings \(tokenizer\)"):
-        run(regard(), whole, tokenizer=other)
-    other.backend_tokenizer.normalizer = normalizers.Lowercase()
-    with pytest.raises(ConfigurationError, match="cuts texts in another way"):
-        run(regard(), whole, tokenizer=other)
     assert files(whole) == uninterrupted
+
+
+def test_a_folder_knows_how_its_tokenizer_cuts_texts(regard, tmp_path) -> None:
+    """Of a plain model, that is: an `EquiLM` knows its tokenizer itself."""
+    other = copy.deepcopy(tokenizer())
+    other.backend_tokenizer.normalizer = normalizers.Lowercase()
+    settings = {"max_new_tokens": 2, "resamples": 20, "out": tmp_path / "audit"}
+    audit({"base": base_model()}, tokenizer(), GENDER, TEMPLATES[:1], regard(), 2, **settings)
+    with pytest.raises(ConfigurationError, match=r"other settings \(tokenizer\)"):
+        audit({"base": base_model()}, other, GENDER, TEMPLATES[:1], regard(), 2, **settings)
 
 
 def test_other_intervals_need_no_other_samples(regard, whole, uninterrupted, tmp_path) -> None:

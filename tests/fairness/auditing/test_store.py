@@ -118,8 +118,19 @@ def test_a_folder_with_something_else_is_refused(tmp_path) -> None:
 
 def test_damaged_settings_are_refused(tmp_path) -> None:
     (tmp_path / SETTINGS).write_text("{")
-    with pytest.raises(ConfigurationError, match=r"settings\.json is damaged"):
+    with pytest.raises(ConfigurationError, match=r"settings\.json is damaged: delete it and run again"):
         store(tmp_path)
+
+
+@pytest.mark.parametrize("process", [0, 1])
+def test_samples_are_known_without_the_settings_by_their_own_audit_alone(tmp_path, process) -> None:
+    for name in "ab":
+        store(tmp_path).append(("base", name), ROWS)
+    (tmp_path / SETTINGS).unlink()
+    with pytest.raises(ConfigurationError, match=r"holds 'samples-0\.jsonl' and no settings\.json"):
+        store(tmp_path, process, seed=2)
+    assert set(store(tmp_path, process).read()) == {("base", "a"), ("base", "b")}
+    assert (tmp_path / SETTINGS).exists() == (process == 0)
 
 
 def test_a_folder_that_cannot_be_written_is_refused(tmp_path) -> None:

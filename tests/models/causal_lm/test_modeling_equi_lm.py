@@ -59,6 +59,7 @@ def test_forward_is_equivariant(data):
     assert_equivariant(scores, ids, lm.action, lm.action)
 
 
+@pytest.mark.filterwarnings("ignore:The text holds words of the group that stay:hf_equi.errors.GroupWarning")
 @settings(max_examples=12, deadline=None)
 @given(
     rows=st.lists(st.integers(2, 300), min_size=1, max_size=5),

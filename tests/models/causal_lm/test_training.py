@@ -57,11 +57,12 @@ def test_trainer(tmp_path, method):
     assert torch.equal(loaded(ids).logits, lm(ids).logits)
 
 
+@pytest.mark.filterwarnings("ignore:The text holds words of the group that stay:hf_equi.errors.GroupWarning")
 @pytest.mark.parametrize("method", ["equitune", "mixture", "canonical", "identity"])
 def test_packed_documents_are_texts_of_their_own(method):
     lm = hf_equi.symmetrize(base_model("llama"), BOTH, method, tokenizer=tokenizer())
     documents = [
-        tokenizer()(text)["input_ids"] for text in ("the white man met a person", "she", "an asian woman was")
+        tokenizer()(text)["input_ids"] for text in ("the white man met a person", " she", "an asian woman was")
     ]
     labels = [[-100] * len(ids[:3]) + ids[3:] for ids in documents]
     samples = [{"input_ids": ids, "labels": label} for ids, label in zip(documents, labels, strict=True)]

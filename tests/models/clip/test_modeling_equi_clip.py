@@ -162,6 +162,20 @@ def test_contrastive_training_reaches_all_weights(method):
     assert [name for name in unused if "k_proj.bias" not in name] == []
 
 
+@pytest.mark.parametrize("family", CLIPS)
+def test_code_written_for_the_base_finds_its_parts(family):
+    model = wrap_clip(family)
+    base = model.unwrap()
+    parts = {**dict(base.named_children()), **dict(base.named_parameters(recurse=False))}
+    assert {"vision_model", "text_model", "temperature" if family == "align" else "logit_scale"} <= parts.keys()
+    for name, part in parts.items():
+        assert getattr(model, name) is part
+    assert hasattr(model, "logit_bias") == (family == "siglip")
+    assert model.config.vision_config is base.config.vision_config
+    assert model.config.text_config is base.config.text_config
+    assert all(name.startswith("base.") for name in model.state_dict())
+
+
 def test_siglip_has_a_type_of_its_own():
     model = wrap_clip("siglip")
     assert type(model) is EquiSiglipModel

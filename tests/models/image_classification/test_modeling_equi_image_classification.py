@@ -210,7 +210,7 @@ def test_families_that_are_not_known_have_logits_alone(kind):
 
 
 def test_models_of_timm_have_no_spatial_level(monkeypatch):
-    where = "hf_equi.models.image_classification.modeling_equi_image_classification.find_classification_cut"
+    where = "hf_equi.models.image_classification.modeling_equi_image_model.find_classification_cut"
     monkeypatch.setattr(where, lambda base: TimmCut())
     assert wrap("vit", level="logits").config.level == "logits"
     with pytest.raises(ConfigurationError, match='no spatial level: use level="features"'):

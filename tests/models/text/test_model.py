@@ -100,6 +100,7 @@ def test_texts_to_learn_from_and_whole_words_say_nothing():
     words = hf_equi.symmetrize(base_model(), GENDER, "equizero", **settings)
     words.generate(**batch, max_new_tokens=1)
     assert words.explain("the WOMAN").moved == (("WOMAN", ("WOMAN", "MAN")),)
+    hf_equi.symmetrize(base_model(), GENDER, "identity", tokenizer=tokenizer()).eval()(**batch)  # promises nothing
     lm._tokenizer = None
     lm(**batch)
 

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from small_processors import image_processor
 from wrapped_vision import SQUARE, TURNS, wrap, wrap_clip
 
-from hf_equi import ImageGroup
+from hf_equi import ImageGroup, symmetric_processor
 
 
 def test_the_motions_are_named():
@@ -32,3 +33,10 @@ def test_limits_go_by_method_and_group():
     assert any("Resampling" in limit for limit in turned.card_kind.limits(turned))
     assert "up to what resampling" in turned.card_kind.guarantee(turned)
     assert "padding" in turned.card_kind.config_settings(turned)
+
+
+def test_the_limits_say_whether_the_processor_is_symmetric():
+    model = wrap("resnet", TURNS, processor=image_processor())
+    assert "hf_equi.symmetric_processor(model.processor)` is exact" in model.card_kind.limits(model)[0]
+    model.processor = symmetric_processor(model.processor)
+    assert model.card_kind.limits(model)[0].startswith("**From pictures on.**")

@@ -7,12 +7,13 @@ import torch
 from literal_vision import Literal
 from small_vision import classifier, images, side
 from torch import nn
+from transformers.modeling_outputs import BaseModelOutput
 from wrapped_vision import SQUARE, TURNS, ragged
 
 from hf_equi import ImageGroup, PixelAction
 from hf_equi.errors import ActionError
 from hf_equi.models.vision.classification_cuts import find_classification_cut
-from hf_equi.models.vision.cuts import Cut
+from hf_equi.models.vision.cuts import BodyCut, Cut
 from hf_equi.models.vision.levels import LEVELS, LINKS, Head
 from hf_equi.models.vision.orbits import ImageOrbits, ImageReader, combine
 from hf_equi.symmetrizers import Entropy, Equitune, Equizero, Identity, LambdaEquitune, create_loss
@@ -64,18 +65,33 @@ def test_what_has_one_entry_an_image_gets_one_a_member(chunk):
 
 @pytest.mark.parametrize("chunk", [None, 1, 2])
 def test_a_cpu_that_evaluates_reads_large_images_in_pieces(chunk):
-    large = torch.randn(2, 1, 1024, 512, generator=torch.Generator().manual_seed(0))  # two make a million pixels
+    large = torch.randn(2, 1, 224, 192, generator=torch.Generator().manual_seed(0))  # three have 2^17 pixels at most
     flips, frozen = ImageGroup.flips("both"), nn.Identity().eval()
     cut = Pixels()
     with torch.no_grad():
         pieces = read(large, flips, cut=cut, chunk=chunk, base=frozen)
-    assert [count for count, _ in cut.calls] == [2, 2, 2, 2]
+    assert [count for count, _ in cut.calls] == ([2, 2, 2, 2] if chunk == 1 else [3, 3, 2])
     for learning in (nn.Identity().train(), frozen):  # batch norms read all rows, and so does autograd
         whole = Pixels()
         with torch.set_grad_enabled(learning is frozen):
             members = read(large, flips, cut=whole, base=learning)
         assert [count for count, _ in whole.calls] == [8]
         assert torch.equal(members.features, pieces.features)
+
+
+@torch.no_grad()
+def test_only_weights_that_read_images_count():
+    large, calls = torch.randn(2, 1, 224, 192, generator=torch.Generator().manual_seed(0)), []
+
+    class Tower(nn.Module):
+        def forward(self, images, return_dict):
+            calls.append(len(images))
+            return BaseModelOutput(images)
+
+    base = nn.ModuleDict({"tower": Tower(), "texts": nn.Linear(1000, 400_000, device="meta")}).eval()
+    cut = BodyCut("tower", lambda base, body, maps: maps.mean((-2, -1)))
+    read(large, ImageGroup.flips("both"), cut=cut, base=base)
+    assert calls == [3, 3, 2]
 
 
 def test_the_order_of_rows_does_not_depend_on_what_came_in():

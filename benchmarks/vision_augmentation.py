@@ -1,0 +1,160 @@
+"""Time symmetrised image classifiers on a CPU against three ways to average over turned images, as ratios.
+
+python benchmarks/vision_augmentation.py --threads 1 --output docs/benchmarks.md
+
+Rows of ttach need it beside the library: pip install --no-deps ttach==0.0.3
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import cached_property, partial
+from importlib.util import find_spec
+
+import torch
+from command import Benchmark
+from timing import Claim, timed
+from torch import Tensor, nn
+from transformers import AutoConfig, AutoModelForImageClassification, PreTrainedModel, set_seed
+from vision_workload import FOUR
+
+import hf_equi
+
+DESCRIPTION = """\
+Image classifiers with random weights of the shapes of MobileNetV2, ResNet-50, ConvNeXt-T and ViT-B/32, on random
+images of 224 by 224 pixels; the group is that of the rotations by 90°. The other sides give the mean of the logits of
+the four turned images, too: *ttach* 0.0.3 with `Rotate90([0, 90, 180, 270])`, *a loop* that calls the base once for
+each turn, and *all at once*, one call with the images of all turns. The library chooses how many images the base reads
+at once by its weights and the size of the images (`hf_equi.bases.chunks.images_at_once`).
+"""
+SUMMARY = "Time symmetrised image classifiers on a CPU against three ways to average over turned images."
+SMALL = 64
+"""The side of the images of a smoke run."""
+SHAPES = {
+    "mobilenet": ("mobilenet_v2", {"tf_padding": False}, {"depth_multiplier": 0.25, "min_depth": 4}),
+    "resnet": ("resnet", {}, {"embedding_size": 8, "hidden_sizes": [8, 16], "depths": [1, 1]}),
+    "convnext": ("convnext", {}, {"hidden_sizes": [8, 16], "depths": [1, 1], "num_stages": 2}),
+    "vit": (
+        "vit",
+        {"patch_size": 32},
+        {
+            "image_size": SMALL,
+            "hidden_size": 16,
+            "num_hidden_layers": 1,
+            "num_attention_heads": 2,
+            "intermediate_size": 24,
+        },
+    ),
+}
+"""For each name the model type, its settings, and others of a tiny model."""
+BATCHES = (1, 8, 32)
+RIVALS = {"ttach": "ttach", "loop": "a loop", "at-once": "all at once"}
+NAMES = tuple(f"{name}-{batch}-{rival}" for name in SHAPES for batch in BATCHES for rival in RIVALS)
+BOUND = 1.05
+
+
+class Logits(nn.Module):
+    """A classifier that gives the tensor alone, as ttach wants it."""
+
+    def __init__(self, base: PreTrainedModel) -> None:
+        super().__init__()
+        self.base = base
+
+    def forward(self, images: Tensor) -> Tensor:
+        logits: Tensor = self.base(images).logits
+        return logits
+
+
+@dataclass(frozen=True)
+class Augmented:
+    """A classifier, and the ways to average it over four turns.
+
+    Args:
+        name: A key of `SHAPES`.
+        seed: Of weights and images.
+        small: Whether to make a tiny model, for smoke runs.
+    """
+
+    name: str
+    seed: int
+    small: bool
+
+    @cached_property
+    def base(self) -> PreTrainedModel:
+        """The plain model."""
+        set_seed(self.seed)
+        kind, settings, sizes = SHAPES[self.name]
+        config = AutoConfig.for_model(kind, num_labels=1000, **settings, **(sizes if self.small else {}))
+        model: PreTrainedModel = AutoModelForImageClassification.from_config(config)
+        return model.eval()
+
+    def images(self, count: int) -> Tensor:
+        """Random images."""
+        side = SMALL if self.small else 224
+        return torch.randn(count, 3, side, side, generator=torch.Generator().manual_seed(self.seed))
+
+    def ours(self) -> Callable[[Tensor], Tensor]:
+        """The library, as it is by default."""
+        model = hf_equi.symmetrize(self.base, FOUR).eval()
+        return lambda images: model(images).logits
+
+    def rivals(self) -> dict[str, Callable[[Tensor], Tensor]]:
+        """The others by name; without ttach where that is not installed."""
+        base = Logits(self.base)
+
+        def at_once(images: Tensor) -> Tensor:
+            return base(torch.cat([images.rot90(k, (2, 3)) for k in range(4)])).unflatten(0, (4, -1)).mean(0)
+
+        def loop(images: Tensor) -> Tensor:
+            return torch.stack([base(images.rot90(k, (2, 3))) for k in range(4)]).mean(0)
+
+        found: dict[str, Callable[[Tensor], Tensor]] = {"loop": loop, "at-once": at_once}
+        if find_spec("ttach") is None:
+            return found
+        import ttach
+
+        turns = ttach.Compose([ttach.Rotate90(angles=[0, 90, 180, 270])])
+        return {"ttach": ttach.ClassificationTTAWrapper(base, turns), **found}
+
+    def claims(self) -> Iterator[Claim]:
+        """Each batch against each rival."""
+        ours, rivals = self.ours(), self.rivals()
+        check(ours(self.images(1)), [rival(self.images(1)) for rival in rivals.values()])
+        for batch in BATCHES[:1] if self.small else BATCHES:
+            images = self.images(batch)
+            for rival, run in rivals.items():
+                yield Claim(
+                    f"{self.name}-{batch}-{rival}",
+                    f"{self.name}: {batch} {'image' if batch == 1 else 'images'}, vs {RIVALS[rival]}",
+                    timed(partial(ours, images)),
+                    timed(partial(run, images)),
+                    BOUND,
+                )
+
+
+def check(ours: Tensor, others: list[Tensor]) -> None:
+    """Void a ratio of two sides that say something else."""
+    for other in others:
+        torch.testing.assert_close(ours, other, atol=1e-4, rtol=1e-4)
+
+
+def claims(workloads: list[Augmented], smoke: bool) -> list[Claim]:
+    """All of them, in the order of the table."""
+    with torch.no_grad():
+        return [claim for workload in workloads for claim in workload.claims()]
+
+
+def create(arguments: argparse.Namespace) -> list[Augmented]:
+    """All shapes."""
+    return [Augmented(name, arguments.seed, arguments.smoke) for name in SHAPES]
+
+
+def main() -> None:
+    """Measure and write the page."""
+    Benchmark("Images beside test-time augmentation", DESCRIPTION, SUMMARY, NAMES, claims, create).run()
+
+
+if __name__ == "__main__":
+    main()
