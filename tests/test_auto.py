@@ -110,7 +110,7 @@ def test_models_that_read_both_ways_are_refused():
 
 
 def test_what_is_no_tokenizer_is_refused():
-    with pytest.raises(ConfigurationError, match="tokenizer='x' is no tokenizer"):
+    with pytest.raises(ConfigurationError, match="tokenizer='x' is not a tokenizer"):
         hf_equi.symmetrize(base_model(), GENDER, tokenizer="x")
 
 
@@ -203,7 +203,7 @@ def test_settings_of_the_other_task_are_refused_by_name(folder, name):
 
 
 def test_what_is_no_target_tokenizer_is_refused():
-    with pytest.raises(ConfigurationError, match="tokenizer='x' is no tokenizer"):
+    with pytest.raises(ConfigurationError, match="tokenizer='x' is not a tokenizer"):
         hf_equi.symmetrize(base("t5"), TWO, tokenizer=tokenizers("t5")[0], target_tokenizer="x")
 
 

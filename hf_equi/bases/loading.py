@@ -10,7 +10,7 @@ from typing import Any
 
 import torch
 from safetensors import safe_open
-from transformers import PreTrainedModel
+from transformers import PreTrainedConfig, PreTrainedModel
 from transformers.utils import CONFIG_NAME, SAFE_WEIGHTS_INDEX_NAME, SAFE_WEIGHTS_NAME, cached_file
 
 from hf_equi.bases.compat import find_file
@@ -34,10 +34,15 @@ AGAIN = "Take the checkpoint as it was published, or save the model again."
 """What to do about a damaged checkpoint."""
 _OR_RANDOM = f"{AGAIN} Where they are to begin at random, load the model with transformers, and pass the object."
 _ADAPTER = "adapter_config.json"
+_ADAPTER_WEIGHTS = "adapter_model.safetensors"
+_ADAPTER_PLACE = "_adapter_model_path"
+"""What an Auto class calls the place of an adapter among the `adapter_kwargs`."""
 _INDEX = ".safetensors.index."
 _NAMED_WEIGHTS = "transformers_weights"
 """The entry of a config that names its weights."""
 _OF_REPOSITORY = ("cache_dir", "force_download", "local_files_only", "token", "revision", "subfolder", "proxies")
+_OF_OTHER_WEIGHTS = ("gguf_file", "key_mapping", "subfolder", "variant")
+"""The arguments by which a name stands for other weights than without them."""
 _CHECKED = (torch.float64, torch.float32, torch.bfloat16, torch.float16)
 _SHOWN = 3
 """So many weights are named in a message."""
@@ -106,7 +111,7 @@ def load_to_train(auto_class: Any, name: str, **kwargs: Any) -> tuple[PreTrained
         **kwargs: What `from_pretrained` takes.
 
     Returns:
-        The model, and whether all of its weights are those of the checkpoint.
+        The model, and whether its name and revision alone give the same weights.
 
     Raises:
         ConfigurationError: As `load_safetensors`, but for a checkpoint that lacks weights of the head alone.
@@ -125,7 +130,8 @@ def load_to_train(auto_class: Any, name: str, **kwargs: Any) -> tuple[PreTrained
             HfEquiWarning,
             stacklevel=4,
         )
-    return model, not new and not information["mismatched_keys"]  # the caller asked for what is mismatched
+    others = [key for key in _OF_OTHER_WEIGHTS if kwargs.get(key)]
+    return model, not (new or information["mismatched_keys"] or others)
 
 
 def load_checked(load: Callable[..., Any], name: Any, *args: Any, **kwargs: Any) -> tuple[Any, dict[str, Any]]:
@@ -149,18 +155,24 @@ def load_checked(load: Callable[..., Any], name: Any, *args: Any, **kwargs: Any)
     """
     if name is not None and kwargs.get("gguf_file") is None:
         hub = {key: kwargs[key] for key in _OF_REPOSITORY if key in kwargs}
-        require_safetensors(name, kwargs.get("variant"), **hub)
+        require_safetensors(name, kwargs.get("variant"), kwargs.get("config"), **hub)
     may_differ = kwargs.get("ignore_mismatched_sizes", False)
-    changes = {"use_safetensors": True, "output_loading_info": True, "ignore_mismatched_sizes": True}
-    with reading(f"The checkpoint {name}", AGAIN):
+    changes: dict[str, Any] = {"use_safetensors": True, "output_loading_info": True, "ignore_mismatched_sizes": True}
+    where = "the call" if name is None else name
+    adapter, options = _find_adapter(kwargs)
+    if adapter is not None:  # behind the base, as transformers would tell of the loading of the adapter alone
+        changes["adapter_kwargs"] = options
+    with reading("What the call gives" if name is None else f"The checkpoint {name}", AGAIN):
         model, information = load(name, *args, **{**kwargs, **changes})
     if not may_differ:
         for key, stored, wanted in sorted(information["mismatched_keys"]):
             raise ConfigurationError(
-                f"The weights of {name} do not fit its config: {key} has the shape {tuple(stored)} in the file, and "
+                f"The weights of {where} do not fit its config: {key} has the shape {tuple(stored)} in the file, and "
                 f"{tuple(wanted)} in the model. {AGAIN}"
             )
-    _check_finite(model, name)
+    _check_finite(model, where)
+    if adapter is not None:
+        _load_adapter(model, adapter, kwargs.get("adapter_name", "default"), options)
     return model, information
 
 
@@ -190,7 +202,7 @@ def _is_in_body(model: Any, key: str) -> bool:
     return not body or not hasattr(model, body) or key.startswith(f"{body}.")
 
 
-def require_safetensors(name: Any, variant: str | None = None, **hub: Any) -> None:
+def require_safetensors(name: Any, variant: str | None = None, config: Any = None, **hub: Any) -> None:
     """Refuse a checkpoint without safetensors, one that would have others read, and files that cannot be.
 
     Asked to load safetensors where there are none, transformers would have a service convert the pickle, and send it
@@ -199,6 +211,7 @@ def require_safetensors(name: Any, variant: str | None = None, **hub: Any) -> No
     Args:
         name: A folder or a name on the Hub.
         variant: Of the weights, as `from_pretrained` takes it.
+        config: What `from_pretrained` is given in the place of the config of the checkpoint, if anything.
         **hub: What `from_pretrained` takes of the repository: `revision`, `subfolder`, `token` and so on.
 
     Raises:
@@ -208,7 +221,9 @@ def require_safetensors(name: Any, variant: str | None = None, **hub: Any) -> No
     if Path(name).is_file():
         raise ConfigurationError(f"{name} is a file: name the folder that holds it, with the model's {CONFIG_NAME}")
     _check_adapter(name, hub)
-    for file in _weight_files(name, variant, hub):
+    is_read = isinstance(config, PreTrainedConfig)
+    named = getattr(config, _NAMED_WEIGHTS, None) if is_read else _named_weights(config or name, hub)
+    for file in _weight_files(name, variant, named):
         found = find_file(name, file, **hub)
         if found is not None and _INDEX in file:  # before the variant
             for shard in read_index(Path(found)):
@@ -223,18 +238,21 @@ def require_safetensors(name: Any, variant: str | None = None, **hub: Any) -> No
     )
 
 
-def _weight_files(name: Any, variant: str | None, hub: dict[str, Any]) -> list[str]:
-    """The files that transformers looks for, in its order: the one that the config names, or the usual ones."""
+def _named_weights(name: Any, hub: dict[str, Any]) -> object:
+    """The file of weights that the config of a checkpoint names, if it does."""
     config: Any = None
     if (path := find_file(name, CONFIG_NAME, **hub)) is None and not Path(name).is_dir():
         path = cached_file(name, CONFIG_NAME, **hub)  # which says why there is none
     if path is not None:
         with reading(f"The file {path}", AGAIN):
             config = json.loads(Path(path).read_text(encoding="utf-8"))
-    named = config.get(_NAMED_WEIGHTS) if isinstance(config, dict) else None
+    return config.get(_NAMED_WEIGHTS) if isinstance(config, dict) else None
+
+
+def _weight_files(name: Any, variant: str | None, named: object) -> list[str]:
+    """The files that transformers looks for, in its order: the one that the config names, or the usual ones."""
     if named is not None:
-        _check_plain(named, f"The {CONFIG_NAME} of {name}", (".safetensors", f"{_INDEX}json"))
-        return [named]
+        return [_check_plain(named, f"The config of {name}", (".safetensors", f"{_INDEX}json"))]
     parts = (file.rsplit(".", 1) for file in (SAFE_WEIGHTS_NAME, SAFE_WEIGHTS_INDEX_NAME))
     return [f"{stem}.{ending}" if variant is None else f"{stem}.{variant}.{ending}" for stem, ending in parts]
 
@@ -257,13 +275,14 @@ def read_index(path: Path) -> list[str]:
     return names
 
 
-def _check_plain(name: object, where: str, endings: tuple[str, ...]) -> None:
+def _check_plain(name: object, where: str, endings: tuple[str, ...]) -> str:
     """Refuse the name of a file that is not safetensors, or lies elsewhere."""
     if not (isinstance(name, str) and name.endswith(endings) and not set(name) & set("/\\:\0")):
         raise ConfigurationError(
             f"{where} names {name!r} among its weights. hf_equi loads safetensors alone, from the folder of the "
             f"checkpoint: a pickle may run code when it is read. {AGAIN}"
         )
+    return name
 
 
 def _check_header(path: Path) -> None:
@@ -281,6 +300,28 @@ def _check_adapter(name: Any, hub: dict[str, Any]) -> None:
             f"names. Load that base, then PeftModel.from_pretrained(base, {str(name)!r}), and symmetrize it. An "
             "adapter that lies beside a whole model has to have a folder of its own."
         )
+
+
+def _find_adapter(kwargs: dict[str, Any]) -> tuple[Any, dict[str, Any]]:
+    """The adapter that was named to an Auto class, which found this base by it, and what its repository takes."""
+    options = dict(kwargs.get("adapter_kwargs") or {})
+    adapter = options.pop(_ADAPTER_PLACE, None)
+    hub = {key: options[key] for key in _OF_REPOSITORY if key in options}
+    if adapter is not None and find_file(adapter, _ADAPTER_WEIGHTS, **hub) is None:
+        raise ConfigurationError(
+            f"{adapter} holds no {_ADAPTER_WEIGHTS}, and hf_equi loads no pickle: load the adapter with peft, and "
+            "save it again"
+        )
+    return adapter, options
+
+
+def _load_adapter(model: Any, adapter: Any, name: str, options: dict[str, Any]) -> None:
+    """Load an adapter into a base, checked as weights are."""
+    before = {id(parameter) for parameter in model.parameters()}
+    with reading(f"The adapter {adapter}", AGAIN):
+        information = model.load_adapter(str(adapter), name, adapter_kwargs=options)
+    check_complete(model, {"missing_keys": information.missing_keys}, adapter)
+    check_finite(((key, one) for key, one in model.named_parameters() if id(one) not in before), adapter)
 
 
 def _check_finite(model: torch.nn.Module, name: Any) -> None:

@@ -27,6 +27,7 @@ from hf_equi.generation.scorers import RegardScorer
 from hf_equi.groups import DemographicGroup, FiniteGroup, ImageGroup
 from hf_equi.models.causal_lm import EquiLM, EquiLMConfig, EquizeroLM, EquizeroLMConfig
 from hf_equi.models.causal_lm.methods import create
+from hf_equi.models.text.checkpoints import check_side
 
 __all__ = [
     "DEFAULT_GROUP",
@@ -166,14 +167,18 @@ def load_description(model: str, command: str = "inspect") -> tuple[PreTrainedCo
         command: The command that needs them.
 
     Raises:
-        ConfigurationError: If there is no such model, or it has no tokenizer.
+        ConfigurationError: If there is no such model, or it has no tokenizer; for one of ours whose tokenizer
+            disagrees with its stored permutation.
         UnsupportedModelError: If it is not one that the command reads.
     """
     name = locate(model)
     with loading(model):
         config = AutoConfig.from_pretrained(name, trust_remote_code=False)
     check_task(command, model, config)
-    return config, _load_tokenizer(model, name)
+    tokenizer = _load_tokenizer(model, name)
+    if isinstance(config, EquiLMConfig) and config.has_group:
+        check_side(config, tokenizer, model)
+    return config, tokenizer
 
 
 def _load_tokenizer(model: str, name: str) -> Any:

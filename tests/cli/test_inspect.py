@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 
 from small_models import GENDER, base_model, tokenizer
 
@@ -50,6 +51,18 @@ def test_a_text_is_explained(run, folder) -> None:
 def test_a_saved_equilm_has_its_own_group(run, equi_folder) -> None:
     document = json.loads(run("inspect", "-m", equi_folder, "--json").out)
     assert document["group"]["elements"] == [f"{a} {b}" for a in ("man", "woman") for b in ("black", "white", "asian")]
+
+
+def test_a_stored_map_that_moves_other_words_is_refused(run, equi_folder, tmp_path) -> None:
+    edited = tmp_path / "edited"
+    shutil.copytree(equi_folder, edited)
+    config = json.loads((edited / "config.json").read_text())
+    first, second = config["token_map"]["sets"][0][:2]
+    first[1], second[1] = second[1], first[1]
+    (edited / "config.json").write_text(json.dumps(config))
+    result = run("inspect", "-m", str(edited))
+    assert result.status == 2
+    assert "does not move the words of its group" in result.err
 
 
 def test_a_saved_search_on_words_has_its_words_explained(run, tmp_path) -> None:

@@ -5,13 +5,15 @@ from __future__ import annotations
 import copy
 
 import pytest
+import torch
 from peft import LoraConfig, get_peft_model
 from safetensors.torch import load_file, save_file
 from small_models import BOTH, base_model, tokenizer
+from transformers import AutoModelForCausalLM
 
 import hf_equi
 from hf_equi.errors import ConfigurationError
-from hf_equi.training import load_adapter
+from hf_equi.training import adapter_config, load_adapter
 
 pytestmark = pytest.mark.filterwarnings("ignore:.is_gradient_checkpointing. is deprecated:FutureWarning")  # by peft
 WEIGHTS = "adapter_model.safetensors"
@@ -25,6 +27,12 @@ def fill(folder):
     weights = load_file(folder / WEIGHTS)
     weights[min(weights)][0, 0] = float("nan")
     save_file(weights, folder / WEIGHTS, metadata={"format": "pt"})
+
+
+def lose(folder):
+    weights = load_file(folder / "model.safetensors")
+    weights.pop(max(weights))
+    save_file(weights, folder / "model.safetensors", metadata={"format": "pt"})
 
 
 @pytest.mark.parametrize(
@@ -43,3 +51,31 @@ def test_a_damaged_adapter_is_named(tmp_path, damage, message):
     lm = hf_equi.symmetrize(copy.deepcopy(base_model("llama")), BOTH, tokenizer=tokenizer())
     with pytest.raises(ConfigurationError, match=rf"{tmp_path}.* {message}"):
         load_adapter(lm, tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("damage", "message"),
+    [
+        (lambda folder: None, None),
+        (lambda folder: fill(folder / "adapter"), "adapter are damaged: .* holds numbers that are not finite"),
+        (lambda folder: (folder / "adapter" / WEIGHTS).rename(folder / "adapter" / "adapter_model.bin"), "no pickle"),
+        (lambda folder: cut(WEIGHTS)(folder / "adapter"), "The adapter .* cannot be read"),
+        (lambda folder: lose(folder / "lm"), "The weights of .*lm do not fit its config: missing keys"),
+    ],
+)
+def test_an_adapter_that_an_auto_class_is_given_brings_its_model_whole(tmp_path, damage, message):
+    """transformers tells of the loading of the adapter alone, and takes a pickle for it."""
+    lm = hf_equi.symmetrize(copy.deepcopy(base_model("llama")), BOTH, tokenizer=tokenizer())
+    lm.save_pretrained(tmp_path / "lm")
+    lm = hf_equi.EquiLM.from_pretrained(tmp_path / "lm")
+    config = LoraConfig(r=2, target_modules=["q_proj"], task_type="CAUSAL_LM", init_lora_weights=False)
+    adapted = get_peft_model(lm, adapter_config(lm, config)).eval()
+    ids = tokenizer()("the black man met", return_tensors="pt")["input_ids"]
+    expected = adapted(input_ids=ids).logits
+    adapted.save_pretrained(tmp_path / "adapter")
+    damage(tmp_path)
+    if message is None:
+        torch.testing.assert_close(AutoModelForCausalLM.from_pretrained(tmp_path / "adapter")(ids).logits, expected)
+        return
+    with pytest.raises(ConfigurationError, match=message):
+        AutoModelForCausalLM.from_pretrained(tmp_path / "adapter")

@@ -249,7 +249,8 @@ class CheckpointMixin(LoadingMixin):
         if self._loaded_base is None or weights_changed(self.base, self._loaded_base):
             raise ConfigurationError(
                 f"save_base=False stores the base by its name, {self.config.base_name!r}, but its weights have "
-                "changed since they were loaded, or the base lacked some there. Save it whole."
+                "changed since they were loaded, or are not what this name alone gives (a new head, subfolder=, "
+                "variant=). Save it whole."
             )
 
     def remember_base(self) -> None:

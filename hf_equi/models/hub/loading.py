@@ -68,7 +68,8 @@ class LoadingMixin:
             loaded.fill_missing(information["missing_keys"])
             check_complete(loaded, cls._due(information, changed), path)
         else:
-            loaded, information = cls._load_through_base(path, config, kwargs), {}
+            loaded = cls._load_through_base(path, config, kwargs)
+            information = {kind: set() for kind in ("missing_keys", "unexpected_keys", "mismatched_keys")}
         loaded.freeze_again()
         for name, companion in companions.items():
             setattr(loaded, name, companion)

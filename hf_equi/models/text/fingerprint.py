@@ -8,10 +8,11 @@ from string import ascii_lowercase, ascii_uppercase
 from typing import Any
 
 import torch
+from transformers import PreTrainedTokenizerBase
 
 from hf_equi.errors import ConfigurationError
 
-__all__ = ["check_tokenizer", "cut_fingerprint", "fingerprint", "weights_fingerprint"]
+__all__ = ["check_tokenizer", "cut_fingerprint", "fingerprint", "require_tokenizer", "weights_fingerprint"]
 
 # What the normalisers and pre-tokenizers that there are treat in different ways: cases, accents composed and not,
 # compatibility forms, digits, punctuation, white space, scripts. Never to be changed: it is hashed in checkpoints.
@@ -72,6 +73,18 @@ def _cut(tokenizer: Any, texts: list[str]) -> list[list[int] | None]:
     return ids
 
 
+def require_tokenizer(tokenizer: Any) -> None:
+    """Refuse what is not a tokenizer, such as the name of one.
+
+    Raises:
+        ConfigurationError: For such a thing.
+    """
+    if not isinstance(tokenizer, PreTrainedTokenizerBase):
+        raise ConfigurationError(
+            f"tokenizer={tokenizer!r} is not a tokenizer of transformers: pass AutoTokenizer.from_pretrained(...)"
+        )
+
+
 def check_tokenizer(tokenizer: Any, expected: str | None, source: str, cut: str | None = None) -> None:
     """Refuse another tokenizer than the map was made with.
 
@@ -82,8 +95,9 @@ def check_tokenizer(tokenizer: Any, expected: str | None, source: str, cut: str 
         cut: Its `cut_fingerprint`; `None` where nobody knows it, as in checkpoints of hf_equi 0.1.
 
     Raises:
-        ConfigurationError: If the fingerprints differ.
+        ConfigurationError: If the fingerprints differ, and for what is not a tokenizer.
     """
+    require_tokenizer(tokenizer)
     if expected is not None and fingerprint(tokenizer) != expected:
         raise ConfigurationError(
             f"The tokenizer of {source} is not the one that the stored token permutation was made with, so it would "

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from typing import Any, ClassVar
 
-from transformers import PreTrainedTokenizerBase
-
 from hf_equi.bases.tokenizers import read_tokenizer
 from hf_equi.errors import ConfigurationError
 from hf_equi.groups import DemographicGroup, FiniteGroup
 from hf_equi.models.task import Task
+from hf_equi.models.text.fingerprint import require_tokenizer
 
 __all__ = ["TextTask"]
 
@@ -34,8 +33,5 @@ class TextTask(Task):
         if tokenizer is None:
             tokenizer = read_tokenizer(name, **hub)
         for each in (tokenizer, given.get("target_tokenizer", tokenizer)):
-            if not isinstance(each, PreTrainedTokenizerBase):
-                raise ConfigurationError(
-                    f"tokenizer={each!r} is no tokenizer of transformers: pass AutoTokenizer.from_pretrained(...)"
-                )
+            require_tokenizer(each)
         return tokenizer

@@ -49,7 +49,8 @@ def test_without_weights_it_loads_through_its_base(tmp_path):
     assert not list(saved.glob("*.safetensors"))
     stored = json.loads((saved / "config.json").read_text())
     assert (stored["base_name"], stored["base_revision"]) == (NAME, REVISION)
-    loaded = AutoModelForCausalLM.from_pretrained(saved, cache_dir=cache)
+    loaded, information = AutoModelForCausalLM.from_pretrained(saved, cache_dir=cache, output_loading_info=True)
+    assert information == {"missing_keys": set(), "unexpected_keys": set(), "mismatched_keys": set()}
     assert torch.equal(scores(loaded), scores(lm))
     whole = tmp_path / "whole"
     loaded.save_pretrained(whole)
@@ -144,6 +145,25 @@ def test_without_weights_a_folder_of_the_same_name_is_not_read(published, tmp_pa
     monkeypatch.chdir(tmp_path)
     base_model("llama").save_pretrained(tmp_path / NAME)
     with pytest.raises(ConfigurationError, match="has the same name, so transformers would read it"):
+        EquiLM.from_pretrained(saved, cache_dir=cache)
+
+
+@pytest.mark.parametrize("place", [{"subfolder": "sub"}, {"variant": "fp8"}])
+def test_without_weights_the_name_alone_has_to_give_them(tmp_path, place):
+    snapshot = cache_base(tmp_path / "cache")
+    if "subfolder" in place:
+        shutil.copytree(snapshot, snapshot / "sub")
+    base_model().save_pretrained(snapshot / place.get("subfolder", "."), variant=place.get("variant"))
+    lm = hf_equi.symmetrize(NAME, BOTH, cache_dir=tmp_path / "cache", **place)
+    with pytest.raises(ConfigurationError, match=r"are not what this name alone gives \(a new head, subfolder="):
+        lm.save_pretrained(tmp_path / "saved", save_base=False)
+
+
+@pytest.mark.parametrize("name", ["adapter_model.bin", "../model.safetensors"])
+def test_without_weights_the_stored_config_does_not_lead_to_other_files(published, tmp_path, name):
+    base = json.loads((published / "saved" / "config.json").read_text())["base_config"]
+    saved, cache = edited(published, tmp_path, base_config={**base, "transformers_weights": name})
+    with pytest.raises(ConfigurationError, match=r"names .* among its weights\. hf_equi loads safetensors alone"):
         EquiLM.from_pretrained(saved, cache_dir=cache)
 
 

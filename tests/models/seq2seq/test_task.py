@@ -68,7 +68,7 @@ def test_other_groups_and_tokenizers_are_refused():
     source, target = tokenizers("lstm")
     with pytest.raises(ConfigurationError, match="The tokenizer has tokens up to 11, the model's embedding has 10"):
         hf_equi.symmetrize(base("lstm"), TWO, tokenizer=source, target_tokenizer=source)
-    with pytest.raises(ConfigurationError, match="is no tokenizer of transformers"):
+    with pytest.raises(ConfigurationError, match="is not a tokenizer of transformers"):
         hf_equi.symmetrize(base("lstm"), TWO, tokenizer=source, target_tokenizer="target")
     relaxed = DemographicGroup([["jump", "run"]], neutral=["left"])
     with pytest.raises(ConfigurationError, match="has no relaxed variant"):

@@ -45,6 +45,12 @@ def test_another_tokenizer_is_refused(tmp_path):
         AutoModelForCausalLM.from_pretrained(tmp_path)
 
 
+@pytest.mark.parametrize("other", ["gpt2", None, 7])
+def test_what_is_not_a_tokenizer_is_refused(other):
+    with pytest.raises(ConfigurationError, match="is not a tokenizer of transformers: pass AutoTokenizer"):
+        wrap().tokenizer = other
+
+
 def test_a_tokenizer_that_cuts_in_another_way_is_refused(tmp_path):
     lm = wrap()
     inner = Tokenizer.from_str(tokenizer().backend_tokenizer.to_str())

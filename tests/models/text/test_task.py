@@ -35,5 +35,5 @@ def test_what_is_no_tokenizer_is_refused(task):
     with pytest.raises(ConfigurationError, match="needs its tokenizer: symmetrize"):
         task.prepare(None, {}, {})
     for settings in ({"tokenizer": len}, {"tokenizer": tokenizer(), "target_tokenizer": len}):
-        with pytest.raises(ConfigurationError, match="is no tokenizer of transformers"):
+        with pytest.raises(ConfigurationError, match="is not a tokenizer of transformers"):
             task.prepare(None, settings, {})
