@@ -21,7 +21,7 @@ __all__ = ["evenly", "images_at_once", "in_chunks", "is_sharded", "shares_rows"]
 
 Part = TypeVar("Part")
 
-_PIXELS_AT_ONCE, _WEIGHTS_A_PIXEL = 2**17, 200
+_PIXELS_AT_ONCE, _WEIGHTS_A_PIXEL = 2**17, 110
 """What a CPU reads at once: so many pixels, or one for so many weights if these are more."""
 
 
@@ -78,12 +78,13 @@ def evenly(rows: int, most: int) -> int:
 def images_at_once(base: nn.Module, pixels: int) -> int:
     r"""How many images a CPU reads at once when it evaluates: so many that each takes least time.
 
-    $$ k \cdot \text{pixels} \le \max\Big(2^{17}, \frac{\text{weights}}{200}\Big) $$
+    $$ k \cdot \text{pixels} \le \max\Big(2^{17}, \frac{\text{weights}}{110}\Big) $$
 
-    A call goes through all weights, whatever it reads. So a base of many weights wants many images: a ViT-B/32 eight
-    of 224 by 224. A base of few weights spends its time on feature maps, and wants small ones: Linux makes new pages
-    for each that is larger than 32 MiB, and a MobileNetV2 takes two to three times as long for an image among 32 as
-    among two to five. `benchmarks/vision_augmentation.py` is what this rule was measured by.
+    A call goes through all weights, whatever it reads. So a base of many weights wants many images: a ViT-B/32 is
+    fastest with eight or more of 224 by 224, and gets fifteen. A base of few weights spends its time on feature maps,
+    and wants small ones: Linux makes new pages for each that is larger than 32 MiB, and a MobileNetV2 takes two to
+    three times as long for an image among 32 as among two to five. Between the two, a ResNet-50 and a ConvNeXt-T do
+    not care. `benchmarks/vision_augmentation.py` holds the rule to other ways.
 
     The answer depends on the base and the size of images alone, and on no clock, so that a call gives the same bits
     again. Other sizes give the same numbers but for rounding.
