@@ -138,7 +138,7 @@ def test_the_network_is_saved_with_the_model(case, tmp_path):
     loaded = model.auto_class.from_pretrained(tmp_path)
     with torch.no_grad():
         assert torch.equal(loaded(**inputs).loss, model(**inputs).loss)
-    model.config.base_name = "me/base"
+    model.config.base_name, model.config.base_revision = "me/base", "0" * 40
     with pytest.raises(ConfigurationError, match="has some beside its base's"):
         model.save_pretrained(tmp_path, save_base=False)
 

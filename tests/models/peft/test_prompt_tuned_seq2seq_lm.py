@@ -258,7 +258,7 @@ def test_a_cache_of_fixed_size_has_room_for_prompts_alone():
 def test_the_card_names_the_prompts(tmp_path):
     model = wrap(tuned("prefix"), TWO)
     card = model.make_card(tmp_path / "README.md")
-    assert "PREFIX_TUNING" in card
+    assert r"PREFIX\_TUNING" in card
     assert "at most 1e-05" in card
 
 
