@@ -67,7 +67,7 @@ def load_prompts(name: str, data: Path) -> tuple[list[str], list[str]]:
         content = _read_json(path)
     found = [content.get(part) for part in ("classes", "templates")] if isinstance(content, dict) else [None]
     if not all(isinstance(texts, list) and texts and all(isinstance(text, str) for text in texts) for texts in found):
-        raise SystemExit(f"--prompts: {path} is no object {FORMAT}")
+        raise SystemExit(f"--prompts: {path} is not an object {FORMAT}")
     classes, templates = found
     without = [template for template in templates if "{}" not in template]
     if without:
@@ -83,7 +83,7 @@ def _read_json(path: Path) -> Any:
             f"--prompts: there is no file {path}; pass {', '.join(PROMPTS)}, or a file {FORMAT}"
         ) from None
     except ValueError as error:  # of JSON, or of its letters
-        raise SystemExit(f"--prompts: {path} is no JSON ({error}), but should be {FORMAT}") from None
+        raise SystemExit(f"--prompts: {path} is not JSON ({error}), but should be {FORMAT}") from None
 
 
 def load_images(arguments: argparse.Namespace, split: str, limit: int | None, classes: Sequence[str]) -> Dataset:

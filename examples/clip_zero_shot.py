@@ -246,7 +246,7 @@ def at_least(least: int) -> Callable[[str], int]:
 
     def read(text: str) -> int:
         if not text.isdecimal() or int(text) < least:
-            raise argparse.ArgumentTypeError(f"{text!r} is no integer from {least} on")
+            raise argparse.ArgumentTypeError(f"{text!r} is not an integer from {least} on")
         return int(text)
 
     return read

@@ -90,7 +90,7 @@ def load_base() -> PreTrainedModel:
 def wrap(base: PreTrainedModel) -> EquiLM:
     """The same weights as an EquiLM."""
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore", HfEquiWarning)  # it lists the words that are no single token here
+        warnings.simplefilter("ignore", HfEquiWarning)  # it lists the words that are not single tokens here
         return symmetrize(base, GROUP, tokenizer=load_tokenizer(), multi_token="skip")
 
 

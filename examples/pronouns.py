@@ -61,7 +61,7 @@ def preference(model: PreTrainedModel, tokenizer: Any, prompts: Sequence[str], w
 def _token(word: str, tokenizer: Any) -> int:
     before, after = (tokenizer(text, add_special_tokens=False)["input_ids"] for text in ("so", f"so {word}"))
     if len(after) != len(before) + 1:
-        raise SystemExit(f"{word!r} is no single token of this model: take another model.")
+        raise SystemExit(f"{word!r} is not a single token of this model: take another model.")
     return int(after[-1])
 
 

@@ -167,7 +167,7 @@ def _read_config(model: Any, kwargs: dict[str, Any]) -> PreTrainedConfig:
         return model.config
     if not isinstance(model, (str, Path)):
         raise ConfigurationError(
-            f"A {type(model).__name__} is no PreTrainedModel of transformers, no folder and no name on the Hub"
+            f"A {type(model).__name__} is not a PreTrainedModel of transformers, a folder or a name on the Hub"
         )
     name = _resolve_name(model)
     refuse_adapter(Path(name, kwargs.get("subfolder") or ""))

@@ -24,7 +24,7 @@ class HfEquiError(ValueError):
 
 
 class GroupError(HfEquiError):
-    """A set of elements or of words that is no group, or names elements that a group does not have."""
+    """A set of elements or of words that is not a group, or names elements that a group does not have."""
 
 
 class ActionError(HfEquiError):

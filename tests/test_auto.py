@@ -132,7 +132,7 @@ def test_configs_of_no_task_are_told_what_there_is(tmp_path):
 
 def test_what_is_no_model_and_no_name_is_refused():
     with pytest.raises(
-        ConfigurationError, match="A dict is no PreTrainedModel of transformers, no folder and no name"
+        ConfigurationError, match="A dict is not a PreTrainedModel of transformers, a folder or a name"
     ):
         hf_equi.symmetrize({}, GENDER)
 

@@ -193,18 +193,18 @@ def test_what_is_amiss_is_said_in_a_line(
 def test_nothing_is_no_count(run: Any, option: str, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit):
         run(option, "0")
-    assert f"argument {option}: '0' is no integer from 1 on" in capsys.readouterr().err
+    assert f"argument {option}: '0' is not an integer from 1 on" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(
     ("content", "said"),
     [
-        ('["cat", "dog"]', "is no object"),
-        ('{"classes": ["cat", "dog"]}', "is no object"),
-        ('{"classes": "cat", "templates": ["a {}"]}', "is no object"),
-        ('{"classes": ["cat", 1], "templates": ["a {}"]}', "is no object"),
+        ('["cat", "dog"]', "is not an object"),
+        ('{"classes": ["cat", "dog"]}', "is not an object"),
+        ('{"classes": "cat", "templates": ["a {}"]}', "is not an object"),
+        ('{"classes": ["cat", 1], "templates": ["a {}"]}', "is not an object"),
         ('{"classes": ["cat"], "templates": ["a photo"]}', "'a photo' .* has no {} for the name"),
-        ("cat", "is no JSON"),
+        ("cat", "is not JSON"),
     ],
 )
 def test_prompts_of_another_form_are_refused(tmp_path: Path, content: str, said: str) -> None:

@@ -313,5 +313,5 @@ def test_pronouns_have_a_row_for_each_model_and_a_figure_for_each_place() -> Non
     lines = pronouns.table({"one": base_model(), "two": base_model()}, words)
     assert [line.count("|") for line in lines] == [8] * 4
     assert lines[2].replace("one", "two") == lines[3]
-    with pytest.raises(SystemExit, match="'him' is no single token of this model"):
+    with pytest.raises(SystemExit, match="'him' is not a single token of this model"):
         pronouns.table({"one": base_model()}, tokenizer())

@@ -231,7 +231,7 @@ class GridAction(Action):
 
     Raises:
         ActionError: If the group has other angles than quarter turns, which would break up tokens; if it turns the
-            grid onto its side and `size` is no square.
+            grid onto its side and `size` is not a square.
 
     Guarantee: exact.
 
@@ -257,7 +257,7 @@ class GridAction(Action):
         if size is not None and group.needs_square and size[0] != size[1]:
             raise ActionError(
                 f"A grid that breaks the symmetry: {group!r} turns it onto its side, and {size[0]} rows of {size[1]} "
-                "patches are no square. Make the images square, or use ImageGroup.flips(...)."
+                "patches are not a square. Make the images square, or use ImageGroup.flips(...)."
             )
         self.group = group
         self.special = special

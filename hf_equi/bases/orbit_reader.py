@@ -204,7 +204,7 @@ def fold_rows(
 
     Raises:
         ActionError: For values without the columns that the group moves.
-        ConfigurationError: For a choice among values that are no scores, without `losses`.
+        ConfigurationError: For a choice among values that are not scores, without `losses`.
     """
     action = action.to(values.device)
     if len(action.moved) and values.shape[-1] != (columns := action.permutations.shape[1]):
@@ -235,7 +235,7 @@ def losses_of(loss: ProxyLoss, scores: torch.Tensor) -> torch.Tensor:
         scores: `(R, V)` or `(R, T, V)` logits.
 
     Raises:
-        ConfigurationError: For other outputs, which are no scores: pass `losses=` of one that is.
+        ConfigurationError: For other outputs, which are not scores: pass `losses=` of one that is.
     """
     if scores.dim() not in (2, 3):
         raise ConfigurationError(

@@ -35,7 +35,7 @@ def generate(  # noqa: PLR0913  the arguments of a call of `generate`
 
     Args:
         model: Any causal language model, not changed.
-        group: The group, or the name of a preset, of which words that are no single token are left out.
+        group: The group, or the name of a preset, of which words that are not single tokens are left out.
         tokenizer: The model's.
         scorer: The loss of texts, or the name of a regard classifier.
         beam_length: Tokens of a draft.

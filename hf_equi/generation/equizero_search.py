@@ -98,8 +98,8 @@ class EquizeroSearch:
     `batch_id` of a `prefix_allowed_tokens_fn` is the number of the prompt.
 
     Raises:
-        ConfigurationError: As `check_search` does, for a group that is no `DemographicGroup`, without a tokenizer or
-            a scorer; in a call for another search (beams, prompt lookup, contrastive), a static or filled cache,
+        ConfigurationError: As `check_search` does, for a group that is not a `DemographicGroup`, without a tokenizer
+            or a scorer; in a call for another search (beams, prompt lookup, contrastive), a static or filled cache,
             inputs without ids, processors that keep a state of rows (`guidance_scale`, SynthID, those of the
             encoder), texts longer than the model's positions, a scorer that returns no usable losses.
         ActionError: For words that cannot be moved.

@@ -74,7 +74,7 @@ class EquiLogitsProcessor(LogitsProcessor):
     ) -> None:
         check_base(model)
         if not isinstance(group, DemographicGroup):
-            raise ConfigurationError(f"group={group!r} is no DemographicGroup: make one, or take a preset")
+            raise ConfigurationError(f"group={group!r} is not a DemographicGroup: make one, or take a preset")
         vocab_size = model.config.get_text_config().vocab_size
         self.model = model
         self.action = TokenAction(group, resolve_tokens(group, tokenizer, vocab_size, multi_token))

@@ -73,7 +73,7 @@ class RegardScorer:
 
     Raises:
         ConfigurationError: For labels that cannot be mapped, a missing tokenizer or one without padding, an unknown
-            score, a batch below 1, a mask that is no `DemographicGroup`, a checkpoint without safetensors; for one
+            score, a batch below 1, a mask that is not a `DemographicGroup`, a checkpoint without safetensors; for one
             text in place of a list.
         OSError: For a name without a model, as in transformers.
 
@@ -307,7 +307,7 @@ def _check_settings(score: str, mask: object, batch_size: object) -> None:
     check_count("batch_size", batch_size, "number of texts")
     if mask is not None and not isinstance(mask, DemographicGroup):
         raise ConfigurationError(
-            f"mask={mask!r} is no DemographicGroup: make one, or take DemographicGroup.preset(name)"
+            f"mask={mask!r} is not a DemographicGroup: make one, or take DemographicGroup.preset(name)"
         )
 
 

@@ -70,7 +70,7 @@ def check_parts(group: object, tokenizer: object, scorer: object) -> None:
     """
     if not isinstance(group, DemographicGroup | TokenAction):
         raise ConfigurationError(
-            f"group={group!r} is no DemographicGroup: make one, or take DemographicGroup.preset(name)"
+            f"group={group!r} is not a DemographicGroup: make one, or take DemographicGroup.preset(name)"
         )
     if tokenizer is None:
         raise ConfigurationError("The search reads and writes texts: pass the model's tokenizer, tokenizer=")

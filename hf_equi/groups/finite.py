@@ -47,7 +47,8 @@ class FiniteGroup:
 
     Raises:
         GroupError: If the table breaks an axiom (the message names the offending elements), if the order is above
-            `MAX_ORDER`, if the names are not one distinct name an element, or if `permutations` is no representation.
+            `MAX_ORDER`, if the names are not one distinct name an element, or if `permutations` is not a
+            representation.
 
     Example:
         ```python
@@ -173,7 +174,7 @@ class FiniteGroup:
         """Return the cyclic group of order n: element k sends point v to (v + k) mod n.
 
         Raises:
-            GroupError: If n is no integer from 1 to `MAX_ORDER`.
+            GroupError: If n is not an integer from 1 to `MAX_ORDER`.
         """
         _require_size(n, "cyclic")
         require_order(n, f"cyclic({n})")
@@ -189,7 +190,7 @@ class FiniteGroup:
         where s = 1, modulo n. For n < 3 the corners do not tell all elements apart, and `permutations` is regular.
 
         Raises:
-            GroupError: If n is no integer from 1 to `MAX_ORDER` / 2.
+            GroupError: If n is not an integer from 1 to `MAX_ORDER` / 2.
         """
         _require_size(n, "dihedral")
         require_order(2 * n, f"dihedral({n})")
@@ -206,7 +207,7 @@ class FiniteGroup:
         """Return the group of all permutations of n points, in lexicographic order; its names are the array forms.
 
         Raises:
-            GroupError: If n is no integer from 1 to 6 (7! is above `MAX_ORDER`).
+            GroupError: If n is not an integer from 1 to 6 (7! is above `MAX_ORDER`).
         """
         _require_size(n, "symmetric")
         require_order(math.factorial(min(n, 20)), f"symmetric({n})")
@@ -224,7 +225,7 @@ class FiniteGroup:
             `FiniteGroup`: The group, whose `permutations` act on the generators' own points.
 
         Raises:
-            GroupError: If there is no generator, one is no permutation, their lengths differ, or the order of the
+            GroupError: If there is no generator, one is not a permutation, their lengths differ, or the order of the
                 group is above `MAX_ORDER`. The order is computed before any element is.
 
         Example:
@@ -314,7 +315,7 @@ class FiniteGroup:
         wrong = (rows.sort(dim=1).values != arange(rows.shape[1])).any(dim=1).nonzero()
         if len(wrong):
             raise GroupError(
-                f"Row {int(wrong[0])} of permutations is no permutation of 0..{rows.shape[1] - 1}: each point must "
+                f"Row {int(wrong[0])} of permutations is not a permutation of 0..{rows.shape[1] - 1}: each point must "
                 "appear in it exactly once."
             )
         self._check_representation(rows)
@@ -329,7 +330,7 @@ class FiniteGroup:
             if len(wrong):
                 h = int(wrong[0])
                 raise GroupError(
-                    f"permutations is no representation: permutations[product[{g}, {h}]] differs from "
+                    f"permutations is not a representation: permutations[product[{g}, {h}]] differs from "
                     f"permutations[{g}][permutations[{h}]]. product[g, h] acts as g after h."
                 )
 

@@ -90,7 +90,7 @@ class ImageGroup(FiniteGroup):
         self.motions = tuple(zip(*parts, strict=True))
 
     def _build_turns(self, n: int) -> None:
-        # These raise for an n that is no size, or too large.
+        # These raise for an n that is not a size, or too large.
         table = FiniteGroup.dihedral(n) if self.kind == "dihedral" else FiniteGroup.cyclic(n)
         turn = torch.arange(table.order, device="cpu") % n
         # In integers: n = 28 has a quarter turn, and 360 * 8 / 28 - 90 is not 360 / 28 in float64.
@@ -118,7 +118,7 @@ class ImageGroup(FiniteGroup):
         """Return the cyclic group of n rotations: element k turns by 360 k / n degrees counter-clockwise.
 
         Raises:
-            GroupError: If n is no integer from 1 to `MAX_ORDER`.
+            GroupError: If n is not an integer from 1 to `MAX_ORDER`.
         """
         return ImageGroup("rotations", n=n)
 
@@ -140,7 +140,7 @@ class ImageGroup(FiniteGroup):
         Element (k, s) has index k + n s and turns by 360 k / n degrees after a left-right mirror where s = 1.
 
         Raises:
-            GroupError: If n is no integer from 1 to `MAX_ORDER` / 2.
+            GroupError: If n is not an integer from 1 to `MAX_ORDER` / 2.
         """
         return ImageGroup("dihedral", n=n)
 
@@ -156,7 +156,7 @@ class ImageGroup(FiniteGroup):
 
     @property
     def needs_square(self) -> bool:
-        """Whether some element is no motion of a rectangle: all but flips and half turns."""
+        """Whether some element is not a motion of a rectangle: all but flips and half turns."""
         return any(rest or quarters % 2 for _, quarters, rest in self.motions)
 
     def to_dict(self) -> dict[str, Any]:
@@ -184,8 +184,8 @@ class ImageGroup(FiniteGroup):
         """Refuse the product of two groups of images; that with any other group is their direct product."""
         if isinstance(other, ImageGroup):
             raise GroupError(
-                f"{self!r} * {other!r} is no group of images: rotations and mirrors do not commute, so their direct "
-                "product cannot act on one image. Use ImageGroup.dihedral(n) for both together, or "
+                f"{self!r} * {other!r} is not a group of images: rotations and mirrors do not commute, so their "
+                "direct product cannot act on one image. Use ImageGroup.dihedral(n) for both together, or "
                 'ImageGroup.flips("both") for both mirrors.'
             )
         return super().__mul__(other)

@@ -40,7 +40,7 @@ def demo_cards() -> dict[str, str]:
     """
     cards = {f"{name}.md": _trained(_ASSETS / name) for name in _TRAINED}
     group = DemographicGroup.preset("gender")
-    with warnings.catch_warnings():  # of the words that are no single token, which the cards list
+    with warnings.catch_warnings():  # of the words that are not single tokens, which the cards list
         warnings.simplefilter("ignore", HfEquiWarning)
         models = {
             "demo_equi_lm.md": symmetrize(DEMO, group, multi_token="skip"),

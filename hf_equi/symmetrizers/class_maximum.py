@@ -18,7 +18,7 @@ class ClassMaximum(Method):
     $$ s_c = \max_{g} \log p_g(c), \qquad p_g = g^{-1} M(gx) $$
 
     The best class is that of the member with the largest probability, so top-1 is that of `Equizero` with
-    `MaxProbability`. The classes behind it may come from other members, so top-5 is not. It is no law: the
+    `MaxProbability`. The classes behind it may come from other members, so top-5 is not. It is not a law: the
     probabilities add up to more than 1 as soon as two members differ. A fold with `normalised=False` gives the scores
     above, and one that renormalises them keeps their order.
 

@@ -15,7 +15,7 @@ class DraftedEquizero(Method):
 
     $$ g^* = \arg\min_g \; l(Y_g) $$
 
-    The choice is among whole drafts and not among scores, so it is no combination that a forward could make: it is
+    The choice is among whole drafts and not among scores, so it is not a combination that a forward could make: it is
     `hf_equi.generation.EquizeroSearch`. What a forward gives, to score and to train with, is equi-tuning's mean.
 
     Cost: |G| rows.

@@ -21,7 +21,7 @@ def check_outside_loss(labels: Any, items: Any, reasons: Mapping[str, bool]) -> 
     Args:
         labels: What the model was given.
         items: The `num_items_in_batch` that it was given.
-        reasons: Why its loss is no function of its logits, and whether that is so.
+        reasons: Why its loss is not a function of its logits, and whether that is so.
 
     Raises:
         ConfigurationError: For a count without labels, if there is a reason.

@@ -85,7 +85,7 @@ def _check_each(action: Action, elements: list[Any], x: Any) -> None:
 
 
 def _count(x: Any) -> int:
-    """Samples of a batch; 0 of what is no batch."""
+    """Samples of a batch; 0 of what is not a batch."""
     if isinstance(x, (tuple, dict)):
         return _count(next(iter(x.values() if isinstance(x, dict) else x)))
     if isinstance(x, torch.Tensor):

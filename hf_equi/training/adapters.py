@@ -75,9 +75,9 @@ def adapter_config(model: Any, config: PeftConfig) -> PeftConfig:
         A copy, for `peft.get_peft_model(model, ...)`. λ is trained beside with `modules_to_save=["lambda_network"]`.
 
     Raises:
-        ConfigurationError: For what is no configuration, a base of a type that peft does not know, a kind of adapter
-            that was not tried, prompts, which nothing could act on, a model that is not symmetrised, single tokens of
-            tied embeddings, or `modules_to_save` and `bias="all"` that would train a frozen copy of the base.
+        ConfigurationError: For what is not a configuration, a base of a type that peft does not know, a kind of
+            adapter that was not tried, prompts, which nothing could act on, a model that is not symmetrised, single
+            tokens of tied embeddings, or `modules_to_save` and `bias="all"` that would train a frozen copy of the base.
         UnsupportedModelError: For adapters that are more than layers.
 
     Example:
@@ -90,7 +90,7 @@ def adapter_config(model: Any, config: PeftConfig) -> PeftConfig:
     """
     _require_wrapper(model)
     if not isinstance(config, PeftConfig):
-        raise ConfigurationError(f"{config!r} is no configuration of peft: pass one, as LoraConfig(r=8)")
+        raise ConfigurationError(f"{config!r} is not a configuration of peft: pass one, as LoraConfig(r=8)")
     if config.is_prompt_learning:
         raise refused_prompts(type(model).__name__)
     _check_kind(model, config)
@@ -122,7 +122,7 @@ def save_adapter(model: Any, folder: str | os.PathLike[str]) -> None:
     _require_wrapper(wrapper)
     if not isinstance(model, PeftModel):
         raise ConfigurationError(
-            f"This {type(model).__name__} is no PeftModel: pass what peft.get_peft_model made of it. An adapter "
+            f"This {type(model).__name__} is not a PeftModel: pass what peft.get_peft_model made of it. An adapter "
             "inside its base is saved by model.unwrap().save_pretrained(folder)."
         )
     names = model.active_adapters
@@ -360,7 +360,7 @@ def _fetch(folder: str | os.PathLike[str], hub: dict[str, Any]) -> Path:
             raise _no_safetensors(folder) from error
         except HFValidationError as error:
             raise ConfigurationError(
-                f"{folder} is no folder, and no name on the Hub: name one with an adapter"
+                f"{folder} is not a folder, nor a name on the Hub: name one with an adapter"
             ) from error
     if not (local / _WEIGHTS).is_file():
         raise _no_safetensors(folder)

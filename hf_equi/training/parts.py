@@ -103,7 +103,7 @@ def _last_layers(model: Any) -> list[nn.Parameter]:
     body = base.base_model  # the base itself, where it has none
     layers = [module for module in base.modules() if getattr(module, "weight", None) is not None]
     layers = [module for module in layers if module.weight.dim() > 1]
-    # The body of a base that adapts a model of another library has its head, too: then it is no body of its own.
+    # The body of a base that adapts a model of another library has its head, too: then it is not a body of its own.
     inside = set(body.modules())
     inside = set() if all(layer in inside for layer in layers) else inside
     # Heads stand side by side: those of a class token and of a distillation token are one layer.

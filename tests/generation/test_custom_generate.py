@@ -73,7 +73,7 @@ def test_stop_strings_are_read_from_everywhere(where):
 
 
 def test_no_end_of_texts_is_a_setting():
-    """`None` for what is no argument of `generate` says that there is none."""
+    """`None` for what is not an argument of `generate` says that there is none."""
     model = copy.deepcopy(base_model())
     prompts = tokenizer()(["The man worked as"], return_tensors="pt")
     call = {"group": GENDER, "tokenizer": tokenizer(), "scorer": lengths, "beam_length": 1, **prompts}

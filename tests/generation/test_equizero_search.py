@@ -128,7 +128,7 @@ def reduced(image, x, g, group):
     )
 
 
-@pytest.mark.filterwarnings("ignore:The text holds words of the group")  # "man" begins some, and is no token there
+@pytest.mark.filterwarnings("ignore:The text holds words of the group")  # "man" begins some, and is not a token there
 @hypothesis_settings(max_examples=12, deadline=None)
 @given(prompts, prompts, st.integers(0, 5), st.integers(0, 99), st.booleans(), st.sampled_from(["hashed", "constant"]))
 def test_texts_of_an_orbit_are_the_orbit_of_the_text(x, other, g, seed, do_sample, scorer):

@@ -123,9 +123,9 @@ def test_settings_are_checked():
         with pytest.raises(ConfigurationError, match=f"batch_size={size!r}"):
             regard(batch_size=size)
     for mask in ("gender", [["man", "woman"]]):
-        with pytest.raises(ConfigurationError, match="is no DemographicGroup"):
+        with pytest.raises(ConfigurationError, match="is not a DemographicGroup"):
             regard(mask=mask)
-        with pytest.raises(ConfigurationError, match="is no DemographicGroup"):
+        with pytest.raises(ConfigurationError, match="is not a DemographicGroup"):
             regard().masked(mask)
     with pytest.raises(ConfigurationError, match="revision: only used where a classifier is loaded by its name"):
         regard(revision="main")

@@ -76,8 +76,8 @@ def test_models_that_cannot_be_searched():
 @pytest.mark.parametrize(
     ("group", "made_of", "message"),
     [
-        ("gender", tokenizer(), "group='gender' is no DemographicGroup"),
-        ([["man", "woman"]], tokenizer(), "is no DemographicGroup"),
+        ("gender", tokenizer(), "group='gender' is not a DemographicGroup"),
+        ([["man", "woman"]], tokenizer(), "is not a DemographicGroup"),
         (GENDER, None, "pass the model's tokenizer, tokenizer="),
     ],
 )

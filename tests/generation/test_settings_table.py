@@ -196,7 +196,7 @@ def test_strings_that_end_texts(way):
 
 
 def test_named_tokens_lose_the_guarantee():
-    """What the warning says is so: with one of two words banned, texts are no images of each other."""
+    """What the warning says is so: with one of two words banned, texts are not images of each other."""
     model, ids, written, _ = orbit(CAUSAL)
     others = [[token] for token in range(model.config.vocab_size) if token not in written.moved.tolist()]
     moved, other = texts(CAUSAL, **LENGTH, bad_words_ids=others)

@@ -175,8 +175,8 @@ class Contract:
     def test_gradients_are_finite_differences(self, case: str) -> None:
         """Along the gradient, and along random directions, which see what the gradient leaves out.
 
-        Of a method that takes one member the gradient is the mean's, which is no slope of its value: it has to reach
-        all parts, and no more is asked here.
+        Of a method that takes one member the gradient is the mean's, which is not the slope of its value: it has to
+        reach all parts, and no more is asked here.
         """
         model, batch = with_dtype(self.model_of(case), torch.float64), cast(self.batch(), torch.float64)
         weights = {name: weight for name, weight in model.named_parameters() if weight.requires_grad}

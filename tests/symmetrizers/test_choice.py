@@ -176,7 +176,7 @@ def test_no_rows_raise():
 
 
 def features_of_images(dtype=torch.float64):
-    """Rows that are no scores, `(R, F)`, of orbits of 2, 4 and 1 members, with what a choice goes by."""
+    """Rows that are not scores, `(R, F)`, of orbits of 2, 4 and 1 members, with what a choice goes by."""
     group = ImageGroup.rotations(4)
     keys = torch.tensor([[5, 3, 5, 3], [9, 1, 4, 2], [8, 8, 8, 8]])
     orbit = Orbit.of_keys(torch.arange(4).expand(3, -1), keys)

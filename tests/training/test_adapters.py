@@ -334,12 +334,12 @@ def test_what_no_adapter_can_do_is_refused(tmp_path):
         save_adapter(get_peft_model(copy.deepcopy(base_model("llama")), LoraConfig()), tmp_path)
     with pytest.raises(ConfigurationError, match="bias='all' would train the biases of the frozen copy"):
         adapter_config(frozen, LoraConfig(target_modules=["q_proj"], bias="all"))
-    with pytest.raises(ConfigurationError, match="This EquiLM is no PeftModel"):
+    with pytest.raises(ConfigurationError, match="This EquiLM is not a PeftModel"):
         save_adapter(lm, tmp_path)
     for config in ("lora", None, {}):
-        with pytest.raises(ConfigurationError, match="is no configuration of peft"):
+        with pytest.raises(ConfigurationError, match="is not a configuration of peft"):
             adapter_config(lm, config)
-    with pytest.raises(ConfigurationError, match="is no folder, and no name on the Hub"):
+    with pytest.raises(ConfigurationError, match="is not a folder, nor a name on the Hub"):
         load_adapter(lm, tmp_path / "none")
 
 

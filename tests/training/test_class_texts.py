@@ -83,7 +83,7 @@ def test_senseless_texts_are_refused():
 
 def test_what_has_no_texts_is_refused():
     for model in (classification(), classification().base):
-        with pytest.raises(UnsupportedModelError, match="is no CLIP-like model"):
+        with pytest.raises(UnsupportedModelError, match="is not a CLIP-like model"):
             class_text_features(model, tokenizer(), NAMES)
     for processor, name in [(image_processor(), "ViTImageProcessorPil"), (None, "NoneType")]:
         with pytest.raises(ConfigurationError, match=f"A {name} reads no texts: pass the model's tokenizer"):

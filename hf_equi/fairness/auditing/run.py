@@ -51,7 +51,7 @@ class AuditResult:
     model), `scored_tokens` (of the continuation); `gap` (nats a token, as of `hf_equi.fairness.group_gaps`; `None`
     without a tractable likelihood); `consistent` (the share of the texts coupled with it that differ from it by the
     group alone, in tokens, or in words where the model acts on those; both `None` where a model acts on tokens and
-    those of the prompts are no images of each other).
+    those of the prompts are not images of each other).
 
     A neutral template, without the place for a demographic, has one prompt, whose samples have the demographic `""`.
     They have no part in the summary, in the report and in `consistent`.
@@ -110,10 +110,10 @@ class Audit:
         out: str | Path | None = None,
     ) -> None:
         if not isinstance(group, DemographicGroup):
-            raise ConfigurationError(f"group={group!r} is no DemographicGroup: make one, or take a preset.")
+            raise ConfigurationError(f"group={group!r} is not a DemographicGroup: make one, or take a preset.")
         if not isinstance(tokenizer, PreTrainedTokenizerBase):
             raise ConfigurationError(
-                f"tokenizer={tokenizer!r} is no tokenizer of transformers: pass that of the models."
+                f"tokenizer={tokenizer!r} is not a tokenizer of transformers: pass that of the models."
             )
         self.state = process_state()
         self.group = unrelaxed(group)
@@ -305,7 +305,7 @@ def _in_order(units: Mapping[Unit, Any], done: Mapping[Unit, Rows], out: Path | 
 
 @contextmanager
 def _bar(wanted: bool, units: int) -> Iterator[Any]:
-    """A bar on stderr, gone when all is done; nothing where stderr is no terminal."""
+    """A bar on stderr, gone when all is done; nothing where stderr is not a terminal."""
     console = Console(stderr=True)
     with Progress(
         console=console, transient=True, redirect_stdout=False, disable=not (wanted and console.is_terminal)

@@ -54,7 +54,7 @@ class EquiLMConfig(EquiTextConfig):
     Raises:
         ConfigurationError: For an unknown method or average, a chunk below 1, a relaxed group with a method that has
             no relaxed variant, a map for another vocabulary.
-        ActionError: For a map that is no permutation.
+        ActionError: For a map that is not a permutation.
 
     Example:
         >>> EquiLMConfig(method="mixture").get_text_config().model_type

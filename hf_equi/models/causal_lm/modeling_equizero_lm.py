@@ -42,7 +42,7 @@ class EquizeroLM(EquiLM):
         config: Its configuration.
         base: The base model, shared and not copied; by default a new one from the configuration.
         scorer: The loss l. By default the `RegardScorer` that the configuration names, loaded with the first text. It
-            is no part of the model: an `nn.Module` is neither among its parameters nor in its checkpoint, and stays
+            is not a part of the model: an `nn.Module` is neither among its parameters nor in its checkpoint, and stays
             in the mode and on the device that it is in.
 
     Raises:

@@ -147,7 +147,7 @@ class EquiCLIPModel(EquiVisionModel):
         Raises:
             ActionError: As `forward`.
             ConfigurationError: At a level that combines what is said of texts; of equizero without texts; for texts
-                that are no features.
+                that are not features.
         """
         if self.method.loss is not None and text_features is None:
             raise ConfigurationError(
@@ -190,7 +190,7 @@ class EquiCLIPModel(EquiVisionModel):
             **kwargs: What the base takes beside, as `interpolate_pos_encoding` or `token_type_ids`.
 
         Raises:
-            ActionError: For images that the group does not act on, or that are no tensor.
+            ActionError: For images that the group does not act on, or that are not tensors.
             ConfigurationError: Without images or texts, or with two kinds of them; for features at the spatial level
                 or of a wrong size; for both losses at once, or the contrastive one of combined probabilities or of
                 more texts than images, or fewer; for hidden states or attentions; in training for the published
@@ -230,7 +230,7 @@ class EquiCLIPModel(EquiVisionModel):
         """What follows the features: the similarity to these texts.
 
         Raises:
-            ConfigurationError: For texts that are no features.
+            ConfigurationError: For texts that are not features.
         """
         if texts is not None:
             _check_texts(texts)
@@ -277,7 +277,7 @@ class EquiCLIPModel(EquiVisionModel):
 
 
 def _check_texts(features: Any) -> None:
-    """Refuse what is no batch of features."""
+    """Refuse what is not a batch of features."""
     unfit = not torch.is_tensor(features) or features.dim() != 2 or not features.shape[0]
     if unfit or not features.is_floating_point():
         shape = f" of {features.dtype} {tuple(features.shape)}" if torch.is_tensor(features) else ""

@@ -56,7 +56,7 @@ class EquiForImageClassification(WrappedClassifier):
         base: The base model, shared and not copied; by default a new one from the configuration.
 
     Raises:
-        UnsupportedModelError: For a base that is no image classifier.
+        UnsupportedModelError: For a base that is not an image classifier.
         ConfigurationError: For a configuration without a group; the spatial level of a base without known maps.
 
     Cost: one base forward a distinct member of the orbit, at most |G|, and at the spatial level |G|, as maps of equal
@@ -106,7 +106,7 @@ class EquiForImageClassification(WrappedClassifier):
             **kwargs: What the base takes beside, as `interpolate_pos_encoding`.
 
         Raises:
-            ActionError: For images that the group does not act on, or that are no tensor.
+            ActionError: For images that the group does not act on, or that are not tensors.
             ConfigurationError: Without images; for features at the spatial level; for hidden states or attentions; in
                 training for the published objective, without labels.
         """

@@ -124,7 +124,7 @@ class EquiImageModel(WrappedClassifier):
             With `pooler_output`, `(batch, features)`: the `image_features` of the classifier.
 
         Raises:
-            ActionError: For images that the group does not act on, or that are no tensor.
+            ActionError: For images that the group does not act on, or that are not tensors.
             ConfigurationError: Without images; at a level that has no features; for features at the spatial level; for
                 hidden states or attentions.
         """

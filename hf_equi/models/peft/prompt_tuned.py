@@ -20,7 +20,7 @@ class PromptTunedModel(PreTrainedModel, AnyReleaseGenerationMixin):
     """A `PeftModel` with prompts or a prefix, in the form of a model of transformers.
 
     Virtual tokens stand before a text: their embeddings (prompt tuning, p-tuning), or their keys and values (prefix
-    tuning). They are no tokens, so no group moves them, and a model symmetrised over this one is equivariant as over
+    tuning). They are not tokens, so no group moves them, and a model symmetrised over this one is equivariant as over
     any other. The caller sees the text alone.
 
     Args:
@@ -55,7 +55,7 @@ class PromptTunedModel(PreTrainedModel, AnyReleaseGenerationMixin):
                 "the task of the model"
             )
         super().__init__(inner.config)
-        # peft's model knows its parts by further names, and a weight is saved under one: so it is no part of this one.
+        # Not a part of this one: peft's model knows its parts by further names, and a weight is saved under one.
         self._peft = (peft_model,)
         self.model = inner
         self.prompt_encoder = peft_model.prompt_encoder

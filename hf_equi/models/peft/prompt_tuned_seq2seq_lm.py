@@ -52,7 +52,7 @@ class PromptTunedSeq2SeqLM(PromptTunedModel):
             )
         if self.has_prefix:
             _check_fits(settings, self.config)
-        # In a tuple: it has no weights of its own, and its owner is no part of it.
+        # In a tuple: it has no weights of its own, and its owner is not a part of it.
         self._encoder = (_PromptedEncoder(self),)
 
     def get_encoder(self, modality: str | None = None) -> nn.Module:

@@ -74,7 +74,7 @@ class EquiForSeq2SeqLM(  # type: ignore[misc]
         base: The base model, shared and not copied; by default a new one from the configuration.
 
     Raises:
-        UnsupportedModelError: For a base that is no text-to-text model.
+        UnsupportedModelError: For a base that is not a text-to-text model.
         ConfigurationError: For a configuration without a group.
 
     Cost: the encoder once a distinct member of the source's orbit, and the decoder once a distinct member of source

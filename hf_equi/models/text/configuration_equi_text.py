@@ -35,7 +35,7 @@ class EquiTextConfig(EquiConfig):
     Raises:
         ConfigurationError: As `EquiConfig`, and for a relaxed group with a method that has no relaxed variant, a map
             for another vocabulary.
-        ActionError: For a map that is no permutation.
+        ActionError: For a map that is not a permutation.
     """
 
     map_names: ClassVar[tuple[str, ...]] = ()

@@ -51,7 +51,7 @@ class EquiTextModel(TextCheckpointMixin, EquiPreTrainedModel):  # type: ignore[m
             return group
         if group is not None and not isinstance(group, DemographicGroup):
             raise ConfigurationError(
-                f"group={group!r} is no DemographicGroup: make one, or take DemographicGroup.preset"
+                f"group={group!r} is not a DemographicGroup: make one, or take DemographicGroup.preset"
             )
         if group is None or group == self.group:
             return self.action

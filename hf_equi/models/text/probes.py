@@ -60,7 +60,7 @@ def pair_probe(model: Any) -> Probe:
 
 
 def _as_tokens(asked: Any, model: Any) -> dict[str, Any]:
-    """What tells a model, but not its base, that random tokens are no words."""
+    """What tells a model, but not its base, that random tokens are not words."""
     return {} if asked is model.base else {"group": model.action}
 
 

@@ -146,8 +146,8 @@ def check_clip(base: PreTrainedModel | type[PreTrainedModel]) -> None:
     if not issubclass(kind, tuple(_CUTS)):
         known = ", ".join(model_class.__name__ for model_class in _CUTS)
         raise UnsupportedModelError(
-            f"{kind.__name__} is no CLIP-like model with an image tower and a text tower that can be cut. Known are "
-            f"{known}: load one with AutoModel."
+            f"{kind.__name__} is not a CLIP-like model with an image tower and a text tower that can be cut. Known "
+            f"are {known}: load one with AutoModel."
         )
 
 

@@ -141,7 +141,7 @@ class EquiVisionModel(VisionCheckpointMixin, EquiPreTrainedModel):  # type: igno
             `(batch, group, features)`: what `forward` takes as `orbit_features`.
 
         Raises:
-            ActionError: For images that the group does not act on, or that are no tensor.
+            ActionError: For images that the group does not act on, or that are not tensors.
             ConfigurationError: For hidden states or attentions.
 
         Cost: one base forward a distinct member of the orbit.

@@ -34,7 +34,7 @@ class GroupRecurrentSeq2SeqConfig(RecurrentSeq2SeqConfig):
         ConfigurationError: For a group without its tokens, a relaxed group, a map for another vocabulary or one that
             moves a special token.
         GroupError: For a description of no group.
-        ActionError: For a map that is no permutation or belongs to another group.
+        ActionError: For a map that is not a permutation or belongs to another group.
 
     Example:
         >>> group = DemographicGroup([["jump", "run"]])

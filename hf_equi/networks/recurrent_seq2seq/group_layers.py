@@ -32,7 +32,7 @@ class GroupLayers:
         target: `(G, V)` int64, on the target vocabulary.
 
     Raises:
-        GroupError: If one of them is no left action of the group.
+        GroupError: If one of them is not a left action of the group.
 
     References:
         Gordon et al. 2019, "Permutation equivariant models for compositional generalization in language", §4.

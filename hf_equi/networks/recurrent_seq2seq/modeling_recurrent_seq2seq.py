@@ -200,7 +200,7 @@ class RecurrentSeq2Seq(SafeLoadingMixin, PreTrainedModel, AnyReleaseGenerationMi
 
     @classmethod
     def _supports_default_dynamic_cache(cls) -> bool:
-        """The state is no cache of keys and values: `generate` leaves it to the model to make."""
+        """The state is not a cache of keys and values: `generate` leaves it to the model to make."""
         return False
 
     @torch.no_grad()
@@ -234,7 +234,7 @@ class _Steps:
         self.bias = None
         if mask is not None and not bool(mask.all()):
             bias = torch.zeros_like(mask, dtype=self.states[0].dtype)
-            # Not −inf, of which a sentence without tokens would get scores that are no numbers.
+            # Not −inf, of which a sentence without tokens would get scores that are not numbers.
             self.bias = bias.masked_fill(mask == 0, torch.finfo(bias.dtype).min).unsqueeze(1)
         self.weights = decoder.weights()  # once for all steps: those of a group are put together
 

@@ -54,7 +54,7 @@ def test_a_file_that_was_cut_in_its_first_line_begins_anew(tmp_path) -> None:
 @pytest.mark.parametrize("damage", [b"damage", b"null", b"[]", b'{"model": "base", "template": "b", "samples": []}'])
 @pytest.mark.parametrize("last", [False, True])
 def test_damage_is_named(tmp_path, damage, last) -> None:
-    """A line that is whole was not cut short, and if it is no unit either, somebody changed it."""
+    """A line that is whole was not cut short, and if it is not a unit either, somebody changed it."""
     one = store(tmp_path)
     one.append(("base", "a"), ROWS)
     lines = [damage + b"\n", one.path.read_bytes()]

@@ -168,7 +168,7 @@ def test_settings_are_checked(settings, message):
         ({"cache_implementation": "static"}, "leave cache_implementation out"),
         ({"custom_generate": "some/repository"}, "custom_generate asks for another search"),
         ({"assistant_model": base_model()}, "assistant_model asks for another search"),
-        ({"group": "gender"}, "group='gender' is no DemographicGroup"),
+        ({"group": "gender"}, "group='gender' is not a DemographicGroup"),
     ],
 )
 def test_calls_are_checked(settings, message):

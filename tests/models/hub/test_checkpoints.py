@@ -178,7 +178,7 @@ def test_smaller_group_of_a_loaded_model(tmp_path):
 
 @pytest.mark.filterwarnings("default")  # those of the backend are not ours
 def test_quantised_base(tmp_path):
-    """Runs where bitsandbytes is installed: it is no dependency."""
+    """Runs where bitsandbytes is installed: it is not a dependency."""
     pytest.importorskip("bitsandbytes", reason="needs bitsandbytes, the quantisation backend")
     base, saved = tmp_path / "base", tmp_path / "saved"
     base_model("llama").save_pretrained(base)

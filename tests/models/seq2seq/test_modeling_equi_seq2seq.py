@@ -165,7 +165,7 @@ def test_group_of_a_call():
     batch = {**encode(model), "decoder_input_ids": targets(model)}
     torch.testing.assert_close(model(**batch, group=SIX).logits, other(**batch).logits)
     assert model.group == TWO
-    with pytest.raises(ConfigurationError, match=r"group='gender' is no DemographicGroup"):
+    with pytest.raises(ConfigurationError, match=r"group='gender' is not a DemographicGroup"):
         model(**batch, group="gender")
     with pytest.raises(ActionError, match=r"do not move as they are written.*swim/fly"):
         model(**batch, group=DemographicGroup([["swim", "fly"]]))

@@ -310,7 +310,7 @@ def test_prompts_of_another_shape_are_refused(prompts):
 
 
 def test_group_has_to_be_one():
-    with pytest.raises(ConfigurationError, match="'gender' is no DemographicGroup"):
+    with pytest.raises(ConfigurationError, match="'gender' is not a DemographicGroup"):
         wrap().generate(**encode("the man"), group="gender")
-    with pytest.raises(ConfigurationError, match="'gender' is no DemographicGroup"):
+    with pytest.raises(ConfigurationError, match="'gender' is not a DemographicGroup"):
         hf_equi.EquiLogitsProcessor(base_model(), "gender", tokenizer())

@@ -179,7 +179,7 @@ def test_other_models_are_refused_with_the_names_of_the_four(model):
         if model == "clipseg"
         else classifier(model)
     )
-    message = rf"{type(base).__name__} is no CLIP-like.*CLIPModel, SiglipModel, AlignModel, ChineseCLIPModel"
+    message = rf"{type(base).__name__} is not a CLIP-like.*CLIPModel, SiglipModel, AlignModel, ChineseCLIPModel"
     with pytest.raises(UnsupportedModelError, match=message):
         find_clip_cut(base)
     with pytest.raises(UnsupportedModelError, match=message):
