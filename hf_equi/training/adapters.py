@@ -77,7 +77,8 @@ def adapter_config(model: Any, config: PeftConfig) -> PeftConfig:
     Raises:
         ConfigurationError: For what is not a configuration, a base of a type that peft does not know, a kind of
             adapter that was not tried, prompts, which nothing could act on, a model that is not symmetrised, single
-            tokens of tied embeddings, or `modules_to_save` and `bias="all"` that would train a frozen copy of the base.
+            tokens of tied embeddings, or `modules_to_save` and `bias="all"` that would train a frozen copy of the
+            base.
         UnsupportedModelError: For adapters that are more than layers.
 
     Example:
