@@ -156,7 +156,8 @@ class EquiForSeq2SeqLM(  # type: ignore[misc]
             UnsupportedModelError: For a cache of another model; where memory does not suffice, with advice.
         """
         items, action, extras = self._count(labels, kwargs), self.resolve(group), self.checked_extras(kwargs)
-        texts = self._pairs(action, input_ids, attention_mask, decoder_input_ids, decoder_attention_mask, labels)
+        sources = getattr(encoder_outputs, "source_ids", None) if input_ids is None else input_ids
+        texts = self._pairs(action, sources, attention_mask, decoder_input_ids, decoder_attention_mask, labels)
         self.look_at(group, *texts)
         source = self._encode(input_ids, attention_mask, encoder_outputs, action, elements)
         if labels is not None and (decoder_input_ids is None or self._draws(decoder_input_ids, labels)):
