@@ -40,6 +40,8 @@ _ADAPTER_PLACE = "_adapter_model_path"
 _INDEX = ".safetensors.index."
 _NAMED_WEIGHTS = "transformers_weights"
 """The entry of a config that names its weights."""
+_OF_RELEASES = "configuration_files"
+"""The entry of a config that names others, one for each range of releases."""
 _OF_REPOSITORY = ("cache_dir", "force_download", "local_files_only", "token", "revision", "subfolder", "proxies")
 _OF_OTHER_WEIGHTS = ("gguf_file", "key_mapping", "subfolder", "variant")
 """The arguments by which a name stands for other weights than without them."""
@@ -221,16 +223,11 @@ def require_safetensors(name: Any, variant: str | None = None, config: Any = Non
     if Path(name).is_file():
         raise ConfigurationError(f"{name} is a file: name the folder that holds it, with the model's {CONFIG_NAME}")
     _check_adapter(name, hub)
-    is_read = isinstance(config, PreTrainedConfig)
-    named = getattr(config, _NAMED_WEIGHTS, None) if is_read else _named_weights(config or name, hub)
-    for file in _weight_files(name, variant, named):
-        found = find_file(name, file, **hub)
-        if found is not None and _INDEX in file:  # before the variant
-            for shard in read_index(Path(found)):
-                _check_header(Path(found).parent / shard)
-            return
-        if found is not None:
-            _check_header(Path(found))
+    own, every = _named_weights(config if isinstance(config, PreTrainedConfig) else _read_config(config or name, hub))
+    for named in every:
+        _check_weights(name, _named_file(name, named), hub)
+    for file in _usual_files(variant) if own is None else [_named_file(name, own)]:
+        if _check_weights(name, file, hub):
             return
     raise ConfigurationError(
         f"{name} holds no safetensors, and hf_equi loads no pickle such as pytorch_model.bin, which may run code when "
@@ -238,23 +235,59 @@ def require_safetensors(name: Any, variant: str | None = None, config: Any = Non
     )
 
 
-def _named_weights(name: Any, hub: dict[str, Any]) -> object:
-    """The file of weights that the config of a checkpoint names, if it does."""
-    config: Any = None
+def _read_config(name: Any, hub: dict[str, Any]) -> object:
+    """What the config of a checkpoint holds, of the file that transformers reads for this release."""
     if (path := find_file(name, CONFIG_NAME, **hub)) is None and not Path(name).is_dir():
         path = cached_file(name, CONFIG_NAME, **hub)  # which says why there is none
-    if path is not None:
-        with reading(f"The file {path}", AGAIN):
-            config = json.loads(Path(path).read_text(encoding="utf-8"))
-    return config.get(_NAMED_WEIGHTS) if isinstance(config, dict) else None
+    if path is None:
+        return {}
+    with reading(f"The file {path}", AGAIN):
+        config: object = json.loads(Path(path).read_text(encoding="utf-8"))
+        if isinstance(config, dict) and _OF_RELEASES in config:
+            config = PreTrainedConfig.get_config_dict(name, **hub)[0]
+    return config
 
 
-def _weight_files(name: Any, variant: str | None, named: object) -> list[str]:
-    """The files that transformers looks for, in its order: the one that the config names, or the usual ones."""
-    if named is not None:
-        return [_check_plain(named, f"The config of {name}", (".safetensors", f"{_INDEX}json"))]
+def _named_weights(config: object) -> tuple[object, list[object]]:
+    """The file of weights that a config names, if it does, and all that it and its parts name: one may be loaded."""
+    own = getattr(config, _NAMED_WEIGHTS, None) if isinstance(config, PreTrainedConfig) else None
+    parts: list[Any] = [config.to_dict() if isinstance(config, PreTrainedConfig) else config]
+    if own is None and isinstance(parts[0], dict):
+        own = parts[0].get(_NAMED_WEIGHTS)
+    named: list[object] = []
+    while parts:
+        part = parts.pop()
+        if isinstance(part, dict):
+            renamed = part.get("attribute_map")  # by which another entry is read in its place
+            keys = [_NAMED_WEIGHTS, renamed.get(_NAMED_WEIGHTS) if isinstance(renamed, dict) else None]
+            named += [part[key] for key in keys if isinstance(key, str) and part.get(key) is not None]
+            parts += part.values()
+        elif isinstance(part, list):
+            parts += part
+    return own, named
+
+
+def _named_file(name: Any, named: object) -> str:
+    return _check_plain(named, f"The config of {name}", (".safetensors", f"{_INDEX}json"))
+
+
+def _usual_files(variant: str | None) -> list[str]:
+    """The files that transformers looks for, in its order."""
     parts = (file.rsplit(".", 1) for file in (SAFE_WEIGHTS_NAME, SAFE_WEIGHTS_INDEX_NAME))
     return [f"{stem}.{ending}" if variant is None else f"{stem}.{variant}.{ending}" for stem, ending in parts]
+
+
+def _check_weights(name: Any, file: str, hub: dict[str, Any]) -> bool:
+    """Refuse a file of weights that is not whole, or an index that names others; whether there is one."""
+    found = find_file(name, file, **hub)
+    if found is None:
+        return False
+    if _INDEX in file:  # before the variant
+        for shard in read_index(Path(found)):
+            _check_header(Path(found).parent / shard)
+    else:
+        _check_header(Path(found))
+    return True
 
 
 def read_index(path: Path) -> list[str]:

@@ -78,6 +78,28 @@ def test_no_index_and_no_config_names_a_pickle_or_a_file_elsewhere(tmp_path, by,
     assert not (tmp_path / "read").exists()
 
 
+@pytest.mark.parametrize("by", ["release", "part", "other entry"])
+def test_no_other_way_to_name_weights_leads_to_a_pickle(tmp_path, by):
+    """The file for this release, the config of a part whose model is loaded, and an entry that stands for another."""
+    base_model().save_pretrained(tmp_path)
+    (tmp_path / "w.bin").write_bytes(pickle.dumps(Trap(tmp_path)))
+    index = {"metadata": {}, "weight_map": dict.fromkeys(base_model().state_dict(), "w.bin")}
+    (tmp_path / "a.safetensors.index.json").write_text(json.dumps(index))
+    named = {"transformers_weights": "a.safetensors.index.json"}
+    if by == "release":
+        entries = json.loads((tmp_path / "config.json").read_text())
+        (tmp_path / "config.4.0.0.json").write_text(json.dumps({**entries, **named}))
+        edit_json(tmp_path / "config.json", configuration_files=["config.4.0.0.json"])
+    elif by == "part":
+        edit_json(tmp_path / "config.json", text_config=named)
+    else:
+        known = {**base_model().config.attribute_map, "transformers_weights": "other"}
+        edit_json(tmp_path / "config.json", attribute_map=known, other="a.safetensors.index.json")
+    with pytest.raises(ConfigurationError, match=r"names 'w\.bin' among its weights"):
+        load_safetensors(AutoModelForCausalLM, str(tmp_path))
+    assert not (tmp_path / "read").exists()
+
+
 @pytest.mark.parametrize("entries", [{"weight_map": 7}, {"weight_map": {"a": ["b"]}}, {"metadata": None}])
 def test_a_damaged_index_is_named(tmp_path, entries):
     base_model().save_pretrained(tmp_path, max_shard_size="50KB")
