@@ -8,8 +8,8 @@ from typing import Any
 from transformers import AutoConfig
 from transformers.utils import CONFIG_NAME, SAFE_WEIGHTS_INDEX_NAME, SAFE_WEIGHTS_NAME
 
-from hf_equi.bases.loading import AGAIN, read_index
-from hf_equi.bases.reading import reading
+from hf_equi.bases.reading import AGAIN, reading
+from hf_equi.bases.weight_files import read_index
 from hf_equi.errors import ConfigurationError
 from hf_equi.models.configuration_equi import EquiConfig
 from hf_equi.models.hub.contents import is_weights

@@ -14,8 +14,7 @@ from transformers import PreTrainedConfig
 from transformers.utils import CONFIG_NAME
 
 from hf_equi import __version__
-from hf_equi.bases.loading import AGAIN
-from hf_equi.bases.reading import reading
+from hf_equi.bases.reading import AGAIN, reading
 from hf_equi.checks import check_count
 from hf_equi.errors import GroupError, HfEquiWarning
 from hf_equi.groups import FiniteGroup, read_group
