@@ -8,8 +8,8 @@ from typing import Any
 from transformers import AutoConfig, PreTrainedConfig, PreTrainedModel
 
 from hf_equi.bases.embedded import embedded_folder
-from hf_equi.bases.loading import AGAIN, load_to_train, without_question
-from hf_equi.bases.reading import reading
+from hf_equi.bases.loading import load_to_train, without_question
+from hf_equi.bases.reading import AGAIN, reading
 from hf_equi.checks import check_choice
 from hf_equi.errors import ConfigurationError, UnsupportedModelError
 from hf_equi.groups import FiniteGroup

@@ -2,44 +2,32 @@
 
 from __future__ import annotations
 
-import json
 import warnings
 from collections.abc import Callable, Iterable, Mapping
-from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import safe_open
-from transformers import PreTrainedConfig, PreTrainedModel
-from transformers.utils import CONFIG_NAME, SAFE_WEIGHTS_INDEX_NAME, SAFE_WEIGHTS_NAME, cached_file
+from transformers import PreTrainedModel
 
 from hf_equi.bases.compat import find_file
-from hf_equi.bases.reading import reading
+from hf_equi.bases.reading import AGAIN, reading
+from hf_equi.bases.weight_files import require_safetensors
 from hf_equi.errors import ConfigurationError, HfEquiWarning
 
 __all__ = [
-    "AGAIN",
     "SafeLoadingMixin",
     "check_complete",
     "check_finite",
     "load_checked",
     "load_safetensors",
     "load_to_train",
-    "read_index",
-    "require_safetensors",
     "without_question",
 ]
 
-AGAIN = "Take the checkpoint as it was published, or save the model again."
-"""What to do about a damaged checkpoint."""
 _OR_RANDOM = f"{AGAIN} Where they are to begin at random, load the model with transformers, and pass the object."
-_ADAPTER = "adapter_config.json"
 _ADAPTER_WEIGHTS = "adapter_model.safetensors"
 _ADAPTER_PLACE = "_adapter_model_path"
 """What an Auto class calls the place of an adapter among the `adapter_kwargs`."""
-_INDEX = ".safetensors.index."
-_NAMED_WEIGHTS = "transformers_weights"
-"""The entry of a config that names its weights."""
 _OF_REPOSITORY = ("cache_dir", "force_download", "local_files_only", "token", "revision", "subfolder", "proxies")
 _OF_OTHER_WEIGHTS = ("gguf_file", "key_mapping", "subfolder", "variant")
 """The arguments by which a name stands for other weights than without them."""
@@ -200,106 +188,6 @@ def _is_in_body(model: Any, key: str) -> bool:
     """Whether a weight is one of the body, which a checkpoint always has, and not of a head, which may be new."""
     body = model.base_model_prefix
     return not body or not hasattr(model, body) or key.startswith(f"{body}.")
-
-
-def require_safetensors(name: Any, variant: str | None = None, config: Any = None, **hub: Any) -> None:
-    """Refuse a checkpoint without safetensors, one that would have others read, and files that cannot be.
-
-    Asked to load safetensors where there are none, transformers would have a service convert the pickle, and send it
-    the user's token. Asked for none of them, it reads whatever an index or a config names.
-
-    Args:
-        name: A folder or a name on the Hub.
-        variant: Of the weights, as `from_pretrained` takes it.
-        config: What `from_pretrained` is given in the place of the config of the checkpoint, if anything.
-        **hub: What `from_pretrained` takes of the repository: `revision`, `subfolder`, `token` and so on.
-
-    Raises:
-        ConfigurationError: For such a checkpoint.
-        OSError: For a name without a repository, as in transformers.
-    """
-    if Path(name).is_file():
-        raise ConfigurationError(f"{name} is a file: name the folder that holds it, with the model's {CONFIG_NAME}")
-    _check_adapter(name, hub)
-    is_read = isinstance(config, PreTrainedConfig)
-    named = getattr(config, _NAMED_WEIGHTS, None) if is_read else _named_weights(config or name, hub)
-    for file in _weight_files(name, variant, named):
-        found = find_file(name, file, **hub)
-        if found is not None and _INDEX in file:  # before the variant
-            for shard in read_index(Path(found)):
-                _check_header(Path(found).parent / shard)
-            return
-        if found is not None:
-            _check_header(Path(found))
-            return
-    raise ConfigurationError(
-        f"{name} holds no safetensors, and hf_equi loads no pickle such as pytorch_model.bin, which may run code when "
-        "it is read. Have the model saved again, by its save_pretrained, and use that folder."
-    )
-
-
-def _named_weights(name: Any, hub: dict[str, Any]) -> object:
-    """The file of weights that the config of a checkpoint names, if it does."""
-    config: Any = None
-    if (path := find_file(name, CONFIG_NAME, **hub)) is None and not Path(name).is_dir():
-        path = cached_file(name, CONFIG_NAME, **hub)  # which says why there is none
-    if path is not None:
-        with reading(f"The file {path}", AGAIN):
-            config = json.loads(Path(path).read_text(encoding="utf-8"))
-    return config.get(_NAMED_WEIGHTS) if isinstance(config, dict) else None
-
-
-def _weight_files(name: Any, variant: str | None, named: object) -> list[str]:
-    """The files that transformers looks for, in its order: the one that the config names, or the usual ones."""
-    if named is not None:
-        return [_check_plain(named, f"The config of {name}", (".safetensors", f"{_INDEX}json"))]
-    parts = (file.rsplit(".", 1) for file in (SAFE_WEIGHTS_NAME, SAFE_WEIGHTS_INDEX_NAME))
-    return [f"{stem}.{ending}" if variant is None else f"{stem}.{variant}.{ending}" for stem, ending in parts]
-
-
-def read_index(path: Path) -> list[str]:
-    """The files of weights that an index names, each once.
-
-    Args:
-        path: The index.
-
-    Raises:
-        ConfigurationError: For one that cannot be read, or that names others than safetensors beside it.
-    """
-    with reading(f"The file {path}", AGAIN):
-        index = json.loads(path.read_text(encoding="utf-8"))
-        names = sorted({*index["weight_map"].values()}, key=str)
-        dict(index["metadata"])  # which transformers asks for
-    for name in names:
-        _check_plain(name, f"The file {path}", (".safetensors",))
-    return names
-
-
-def _check_plain(name: object, where: str, endings: tuple[str, ...]) -> str:
-    """Refuse the name of a file that is not safetensors, or lies elsewhere."""
-    if not (isinstance(name, str) and name.endswith(endings) and not set(name) & set("/\\:\0")):
-        raise ConfigurationError(
-            f"{where} names {name!r} among its weights. hf_equi loads safetensors alone, from the folder of the "
-            f"checkpoint: a pickle may run code when it is read. {AGAIN}"
-        )
-    return name
-
-
-def _check_header(path: Path) -> None:
-    """Refuse a file of weights that is not whole; one that is still to be downloaded is left to transformers."""
-    if path.exists():
-        with reading(f"The file {path}", AGAIN), safe_open(path, framework="pt") as file:
-            file.keys()
-
-
-def _check_adapter(name: Any, hub: dict[str, Any]) -> None:
-    """Refuse an adapter beside the weights, with which transformers may load another base, or a pickle."""
-    if find_file(name, _ADAPTER, **hub) is not None:
-        raise ConfigurationError(
-            f"{name} holds an adapter of peft ({_ADAPTER}), with which transformers would load the base that it "
-            f"names. Load that base, then PeftModel.from_pretrained(base, {str(name)!r}), and symmetrize it. An "
-            "adapter that lies beside a whole model has to have a folder of its own."
-        )
 
 
 def _find_adapter(kwargs: dict[str, Any]) -> tuple[Any, dict[str, Any]]:

@@ -10,7 +10,10 @@ import torch
 
 from hf_equi.errors import ConfigurationError, HfEquiError
 
-__all__ = ["own_code", "reading"]
+__all__ = ["AGAIN", "own_code", "reading"]
+
+AGAIN = "Take the checkpoint as it was published, or save the model again."
+"""What to do about a damaged checkpoint."""
 
 # What is due to the machine, to a missing package or to the caller, and not to what a file holds.
 _OF_OTHERS = (OSError, ImportError, MemoryError, torch.OutOfMemoryError, Warning)

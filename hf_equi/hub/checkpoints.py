@@ -8,11 +8,11 @@ from typing import Any
 from transformers import AutoConfig
 from transformers.utils import CONFIG_NAME, SAFE_WEIGHTS_INDEX_NAME, SAFE_WEIGHTS_NAME
 
-from hf_equi.bases.loading import AGAIN, read_index
-from hf_equi.bases.reading import reading
+from hf_equi.bases.reading import AGAIN, reading
+from hf_equi.bases.weight_files import read_index
 from hf_equi.errors import ConfigurationError
 from hf_equi.models.configuration_equi import EquiConfig
-from hf_equi.models.hub.contents import is_weights
+from hf_equi.models.hub.contents import LOADER, is_weights
 from hf_equi.registration import tasks
 
 __all__ = ["load_checkpoint"]
@@ -66,9 +66,13 @@ def _check_files(folder: Path, config: EquiConfig) -> None:
             f"{folder} holds {', '.join(stray[:3])}, which its config does not load: of a save before this one. "
             "Delete them, or save the model to a new folder."
         )
-    modules = {f"{name.split('.')[0]}.py" for name in (getattr(config, "auto_map", None) or {}).values()}
-    if missing := sorted(name for name in modules if not (folder / name).is_file()):
-        raise ConfigurationError(
-            f"{folder} lacks {', '.join(missing)}, by which trust_remote_code=True loads the model. Save the model "
-            "anew."
-        )
+    for name in (getattr(config, "auto_map", None) or {}).values():
+        if f"{name.rpartition('.')[0]}.py" != LOADER:
+            raise ConfigurationError(
+                f"The {CONFIG_NAME} in {folder} names {name!r} in its auto_map, where a save names the module {LOADER}. "
+                "With trust_remote_code=True other code would run. Save the model anew."
+            )
+        if not (folder / LOADER).is_file():
+            raise ConfigurationError(
+                f"{folder} lacks {LOADER}, by which trust_remote_code=True loads the model. Save the model anew."
+            )

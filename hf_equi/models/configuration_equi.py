@@ -14,10 +14,9 @@ from transformers import PreTrainedConfig
 from transformers.utils import CONFIG_NAME
 
 from hf_equi import __version__
-from hf_equi.bases.loading import AGAIN
-from hf_equi.bases.reading import reading
+from hf_equi.bases.reading import AGAIN, reading
 from hf_equi.checks import check_count
-from hf_equi.errors import GroupError, HfEquiWarning
+from hf_equi.errors import ConfigurationError, GroupError, HfEquiWarning
 from hf_equi.groups import FiniteGroup, read_group
 from hf_equi.symmetrizers import Method
 
@@ -145,6 +144,9 @@ class EquiConfig(PreTrainedConfig):
 
     def _check(self) -> None:
         self.create_method()
+        loaders = getattr(self, "auto_map", None) or {}
+        if not (isinstance(loaders, dict) and all(isinstance(name, str) for name in loaders.values())):
+            raise ConfigurationError(f"auto_map does not name a class for each Auto class: {loaders!r}. {AGAIN}")
         if self.orbit_chunk_size is not None:
             check_count("orbit_chunk_size", self.orbit_chunk_size, "number of orbit members", ", or None for all")
 

@@ -26,8 +26,8 @@ from peft.utils.other import ModulesToSaveWrapper
 from safetensors import safe_open
 from safetensors.torch import save_file
 
-from hf_equi.bases.loading import AGAIN, check_finite
-from hf_equi.bases.reading import reading
+from hf_equi.bases.loading import check_finite
+from hf_equi.bases.reading import AGAIN, reading
 from hf_equi.errors import ConfigurationError, HfEquiWarning
 from hf_equi.models.base import EquiPreTrainedModel
 from hf_equi.models.clip import EquiCLIPModel

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-import pickle
 import warnings
 
 import pytest
@@ -15,18 +13,8 @@ from small_networks import network
 from transformers import AutoModelForCausalLM, AutoModelForImageClassification
 
 from hf_equi import RecurrentSeq2Seq
-from hf_equi.bases.loading import load_safetensors, load_to_train, require_safetensors
+from hf_equi.bases.loading import load_safetensors, load_to_train
 from hf_equi.errors import ConfigurationError, HfEquiWarning
-
-
-class Trap:
-    """Writes a file when its pickle is read."""
-
-    def __init__(self, folder):
-        self.folder = folder
-
-    def __reduce__(self):
-        return (open, (str(self.folder / "read"), "w"))
 
 
 def change(folder, edit):
@@ -36,77 +24,12 @@ def change(folder, edit):
     save_file(weights, folder / "model.safetensors", metadata={"format": "pt"})
 
 
-def edit_json(path, **entries):
-    path.write_text(json.dumps({**json.loads(path.read_text()), **entries}))
-
-
 def test_safetensors_are_loaded_and_settings_passed_on(tmp_path):
     base_model().save_pretrained(tmp_path)
     loaded = load_safetensors(AutoModelForCausalLM, str(tmp_path), dtype=torch.float64)
     assert loaded.dtype == torch.float64
     expected = base_model().state_dict()
     assert all(torch.equal(weight.float(), expected[name]) for name, weight in loaded.state_dict().items())
-
-
-@pytest.mark.parametrize("settings", [{}, {"use_safetensors": False}, {"use_safetensors": None}])
-def test_a_pickle_is_never_read(tmp_path, settings):
-    base_model().config.save_pretrained(tmp_path)
-    (tmp_path / "pytorch_model.bin").write_bytes(b"not even a pickle")
-    with pytest.raises(ConfigurationError, match=r"holds no safetensors.*save_pretrained"):
-        load_safetensors(AutoModelForCausalLM, str(tmp_path), **settings)
-
-
-@pytest.mark.parametrize(
-    "name", ["w.bin", "../trap/model.safetensors", "/tmp/model.safetensors", "a\\b.safetensors", 7]
-)
-@pytest.mark.parametrize("by", ["index", "config"])
-def test_no_index_and_no_config_names_a_pickle_or_a_file_elsewhere(tmp_path, by, name):
-    folder = tmp_path / "model"
-    base_model().save_pretrained(folder, max_shard_size="50KB" if by == "index" else "1GB")
-    (folder / "w.bin").write_bytes(pickle.dumps(Trap(tmp_path)))
-    base_model().save_pretrained(tmp_path / "trap")
-    if by == "index":
-        index = folder / "model.safetensors.index.json"
-        names = json.loads(index.read_text())["weight_map"]
-        edit_json(index, weight_map={**names, min(names): name})
-    else:
-        edit_json(folder / "config.json", transformers_weights=name)
-    with pytest.raises(
-        ConfigurationError, match=rf"{by}.* names .* among its weights\. hf_equi loads safetensors alone"
-    ):
-        load_safetensors(AutoModelForCausalLM, str(folder))
-    assert not (tmp_path / "read").exists()
-
-
-@pytest.mark.parametrize("entries", [{"weight_map": 7}, {"weight_map": {"a": ["b"]}}, {"metadata": None}])
-def test_a_damaged_index_is_named(tmp_path, entries):
-    base_model().save_pretrained(tmp_path, max_shard_size="50KB")
-    edit_json(tmp_path / "model.safetensors.index.json", **entries)
-    with pytest.raises(ConfigurationError, match=r"model\.safetensors\.index\.json"):
-        load_safetensors(AutoModelForCausalLM, str(tmp_path))
-
-
-def test_a_file_of_the_config_that_is_safetensors_is_loaded(tmp_path):
-    base_model().save_pretrained(tmp_path)
-    (tmp_path / "model.safetensors").rename(tmp_path / "other.safetensors")
-    edit_json(tmp_path / "config.json", transformers_weights="other.safetensors")
-    load_safetensors(AutoModelForCausalLM, str(tmp_path))
-
-
-def test_an_adapter_beside_the_weights_is_refused(tmp_path):
-    """transformers would load the base that it names, and its pickle."""
-    base_model().save_pretrained(tmp_path)
-    (tmp_path / "adapter_config.json").write_text(json.dumps({"base_model_name_or_path": "nobody/nothing"}))
-    (tmp_path / "adapter_model.bin").write_bytes(pickle.dumps(Trap(tmp_path)))
-    with pytest.raises(ConfigurationError, match=r"holds an adapter of peft.*a folder of its own"):
-        load_safetensors(AutoModelForCausalLM, str(tmp_path))
-    assert not (tmp_path / "read").exists()
-
-
-def test_a_file_in_the_place_of_a_folder_is_refused(tmp_path):
-    base_model().save_pretrained(tmp_path)
-    with pytest.raises(ConfigurationError, match="is a file: name the folder that holds it"):
-        load_safetensors(AutoModelForCausalLM, str(tmp_path / "model.safetensors"))
 
 
 @pytest.mark.parametrize("load", [load_safetensors, load_to_train])
@@ -160,12 +83,3 @@ def test_our_own_networks_are_loaded_as_carefully(tmp_path):
 def test_a_name_without_a_model_raises_as_in_transformers():
     with pytest.raises(OSError, match="offline mode"):
         load_safetensors(AutoModelForCausalLM, "nobody/nothing")
-
-
-@pytest.mark.parametrize("variant", [None, "fp16"])
-@pytest.mark.parametrize("size", ["1GB", "50KB"])
-def test_safetensors_are_found_whole_and_in_parts(tmp_path, variant, size):
-    base_model().save_pretrained(tmp_path, variant=variant, max_shard_size=size)
-    require_safetensors(str(tmp_path), variant)
-    with pytest.raises(ConfigurationError, match="holds no safetensors"):
-        require_safetensors(str(tmp_path), "fp8")

@@ -182,6 +182,17 @@ def _refuse_lost_module(folder):
     (folder / "import_hf_equi.py").unlink()
 
 
+def _refuse_code_of_others(folder):
+    config = json.loads((folder / "config.json").read_text())
+    loaders = {**config["auto_map"], "AutoModelForCausalLM": "someone/else--import_hf_equi.EquiLM"}
+    (folder / "config.json").write_text(json.dumps({**config, "auto_map": loaders}))
+
+
+def _refuse_no_code(folder):
+    config = json.loads((folder / "config.json").read_text())
+    (folder / "config.json").write_text(json.dumps({**config, "auto_map": {**config["auto_map"], "AutoModel": 7}}))
+
+
 def _refuse_card(folder):
     (folder / "README.md").write_text("# mine\n")
 
@@ -204,6 +215,8 @@ def _refuse_card(folder):
         (_refuse_shards_of_before, "holds model-00001-of-00002.safetensors, which its config does not load"),
         (_refuse_weights_beside_a_name, "holds model.safetensors, which its config does not load"),
         (_refuse_lost_module, "lacks import_hf_equi.py, by which trust_remote_code=True loads"),
+        (_refuse_code_of_others, "names 'someone/else--import_hf_equi.EquiLM' in its auto_map.*other code would run"),
+        (_refuse_no_code, r"auto_map does not name a class for each Auto class: .*'AutoModel': 7"),
         (_refuse_card, "was not written by hf_equi"),
         (shutil.rmtree, "There is no folder"),
     ],

@@ -14,6 +14,7 @@ from huggingface_hub import ModelCardData
 from huggingface_hub.utils import validate_repo_id  # type: ignore[attr-defined]  # public all the same
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
+from hf_equi.display import shown
 from hf_equi.errors import ConfigurationError
 from hf_equi.models.cards.audits import Evaluation, read_evaluation
 from hf_equi.models.cards.citations import citations
@@ -159,7 +160,7 @@ def _render(model: Any, data: ModelCardData, origin: Origin, context: _Context) 
     kind, measurement = model.card_kind, measure(model)
     method, repo_id = kind.method(model), context.repo_id
     place = json.dumps(repo_id or PLACE)
-    return render(
+    card = render(
         "model_card.md.j2",
         metadata=data.to_yaml(),
         title=_title(model, repo_id),
@@ -182,6 +183,7 @@ def _render(model: Any, data: ModelCardData, origin: Origin, context: _Context) 
         citations=citations(method),
         mark=MARK,
     )
+    return shown(card, "\n\t")  # the head, too, where YAML writes a mark that turns text round as it is
 
 
 def _title(model: Any, repo_id: str | None) -> str:

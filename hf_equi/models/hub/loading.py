@@ -9,8 +9,8 @@ from transformers import GenerationConfig
 from transformers.utils import CONFIG_NAME, GENERATION_CONFIG_NAME
 
 from hf_equi.bases.compat import find_file
-from hf_equi.bases.loading import AGAIN, check_complete, load_checked, load_safetensors, without_question
-from hf_equi.bases.reading import reading
+from hf_equi.bases.loading import check_complete, load_checked, load_safetensors, without_question
+from hf_equi.bases.reading import AGAIN, reading
 from hf_equi.checks import check_token_ids
 from hf_equi.errors import ConfigurationError
 from hf_equi.models.hub.origins import check_pinned

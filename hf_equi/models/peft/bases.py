@@ -35,6 +35,7 @@ __all__ = [
 _FORGOTTEN = {
     "base_model_name_or_path": None,
     "prompt_tuning_init": "RANDOM",
+    "prompt_tuning_init_state_dict_path": None,
     "prompt_tuning_init_text": None,
     "tokenizer_kwargs": None,
     "tokenizer_name_or_path": None,
@@ -249,12 +250,16 @@ def _check_loadable(base: nn.Module, config: Any) -> None:
             f"peft has adapted {', '.join(tied)}, where the base ties its embeddings: a checkpoint would load with "
             f"other numbers. Save the adapter alone, {_ALONE}, or adapt other layers."
         )
-    if config.peft_type not in WHOLE_KINDS and not config.is_prompt_learning:
+    if not _is_kept_whole(config):
         raise ConfigurationError(
             f"A checkpoint cannot hold an adapter of the kind {config.peft_type.value} whole: it is not known to load "
             "with the same numbers. Merge it first, model.unwrap().merge_and_unload(), and symmetrize what that "
             f"gives, or save the adapter alone: {_ALONE}."
         )
+
+
+def _is_kept_whole(config: Any) -> bool:
+    return config.is_prompt_learning or config.peft_type in WHOLE_KINDS
 
 
 def _on_tied_weights(base: nn.Module) -> list[str]:
@@ -283,18 +288,21 @@ def attach_adapter(base: PreTrainedModel, stored: dict[str, Any]) -> Any:
         The `PeftModel`.
 
     Raises:
-        ConfigurationError: For settings that the installed peft does not know.
+        ConfigurationError: For settings that the installed peft does not know, and for a kind that no save stores:
+            some load another model, which may bring a pickle or code of its own.
     """
     from peft import PeftConfig, get_peft_model  # noqa: PLC0415  a second of import, which most models do without
 
     try:
-        settings = dict(stored["settings"])
+        settings = {key: _FORGOTTEN.get(key, value) for key, value in stored["settings"].items()}
         beginning = {_BEGINNING: settings[_BEGINNING]} if _BEGINNING in settings else {}
         config = PeftConfig.from_peft_type(**{**settings, **dict.fromkeys(beginning, True)})
+        if not _is_kept_whole(config):
+            raise ValueError(f"no checkpoint holds an adapter of the kind {config.peft_type}")
         with warnings.catch_warnings():  # of layers that are noted as they are, and of what peft calls in transformers
             warnings.simplefilter("ignore")
             model = get_peft_model(base, config, adapter_name=stored["name"])
-    except (KeyError, TypeError, ValueError) as error:
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
         raise ConfigurationError(
             f"adapter={stored!r} is not an adapter that the installed peft can make: use the version that it was "
             "saved with"

@@ -119,6 +119,15 @@ def test_what_others_wrote_is_shown_as_it_is(tmp_path, monkeypatch, where):
     assert where != "base" or data.license_name == HOSTILE
 
 
+def test_marks_that_act_on_a_display_are_written_as_escapes_in_the_head_too():
+    head = {"license": "0.\u202e299", "language": "\u202een", "license_link": "x\u2028\x1b[2J"}
+    card = make_card(causal(), previous=Previous(head, "## Training\n\nloss 0.\u202e299\u200b"))
+    assert all(letter in "\n\t" or letter.isprintable() for letter in card)
+    assert r"0.\u202e299" in card
+    again = {name: getattr(ModelCard(card).data, name) for name in head}
+    assert make_card(causal(), previous=Previous(again)).splitlines()[:4] == card.splitlines()[:4]
+
+
 def test_a_repository_without_weights_says_so():
     assert "holds no weights" in make_card(causal(), stores_base=False)
     assert "holds no weights" not in make_card(causal())

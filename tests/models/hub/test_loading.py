@@ -135,9 +135,23 @@ def test_without_weights_a_checkpoint_is_not_its_own_base(published, tmp_path):
     snapshot = cache_base(cache, "me/symmetrised", "b" * 40)
     shutil.rmtree(snapshot)
     shutil.copytree(saved, snapshot)
-    message = "The base of me/symmetrised, me/symmetrised at bbbbbbb: me/symmetrised holds no safetensors"
+    message = (
+        "The base of me/symmetrised, me/symmetrised at bbbbbbb: The weights of me/symmetrised are not in the cache"
+    )
     with pytest.raises(ConfigurationError, match=message):
         AutoModelForCausalLM.from_pretrained("me/symmetrised", cache_dir=cache)
+
+
+@pytest.mark.parametrize("gone", ["model.safetensors", ""])
+def test_without_weights_a_base_that_is_not_in_the_cache_is_called_so(published, tmp_path, gone):
+    """And not a pickle, which nobody knows it to be."""
+    saved, cache = edited(published, tmp_path)
+    shutil.rmtree(cache) if not gone else next(cache.rglob(gone)).unlink()
+    message = (
+        rf"The base of .*saved, {NAME} at aaaaaaa: The weights of {NAME} are not in the cache, and the Hub cannot"
+    )
+    with pytest.raises(ConfigurationError, match=message):
+        EquiLM.from_pretrained(saved, cache_dir=cache)
 
 
 def test_without_weights_a_folder_of_the_same_name_is_not_read(published, tmp_path, monkeypatch):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import copy
 import json
 
@@ -272,9 +273,44 @@ def test_prompts_of_other_models_are_refused():
 
 
 def test_an_entry_that_peft_does_not_know_is_refused():
-    for settings in ({"peft_type": "UNHEARD"}, {"peft_type": "LORA", "r": 0, "target_modules": ["q_proj"]}):
+    unknown = {"peft_type": "UNHEARD"}, {"peft_type": "LORA", "r": 0, "target_modules": ["q_proj"]}
+    for settings in (*unknown, {"peft_type": "VERA", "target_modules": ["q_proj"]}):  # the last no save would store
         with pytest.raises(ConfigurationError, match="is not an adapter that the installed peft can make"):
             attach_adapter(copy.deepcopy(base_model("llama")), {"name": "default", "settings": settings})
+
+
+@pytest.mark.parametrize(
+    "entries",
+    [
+        {"prompt_tuning_init": "TEXT", "prompt_tuning_init_text": "he", "tokenizer_name_or_path": "tokenizer"},
+        {
+            "peft_type": "MULTITASK_PROMPT_TUNING",
+            "prompt_tuning_init": "ONLY_SOURCE_SHARED",
+            "prompt_tuning_init_state_dict_path": "w.bin",
+        },
+        {"peft_type": "SHADOW", "shadow_model": "shadow"},
+    ],
+)
+def test_stored_settings_lead_nowhere_else(entries, tmp_path, monkeypatch):
+    """peft would load a tokenizer or a model with code of its own, for which transformers asks, and a pickle."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("HF_MODULES_CACHE", str(tmp_path / "modules"))
+    seen = []
+    monkeypatch.setattr("builtins.input", lambda *_: seen.append("asked") or "n")
+    monkeypatch.setattr(torch, "load", lambda *_, **__: seen.append("loaded"))
+    for name in ("tokenizer", "shadow"):
+        base_model("llama").save_pretrained(tmp_path / name)
+        tokenizer().save_pretrained(tmp_path / name)
+        config = tmp_path / name / "config.json"
+        brought = {"model_type": "mine", "auto_map": {"AutoConfig": "mine.Mine"}}
+        config.write_text(json.dumps({**json.loads(config.read_text()), **brought}))
+        (tmp_path / name / "mine.py").write_text("class Mine: pass\n")
+    prompted = describe_adapter(symmetrised(adapted("prompt")))["settings"]
+    settings = entries if "shadow_model" in entries else {**prompted, **entries}
+    base = copy.deepcopy(base_model("llama"))
+    with contextlib.suppress(ConfigurationError):
+        assert attach_adapter(base, {"name": "default", "settings": settings}) is not base
+    assert not seen
 
 
 def test_other_models_stand_for_themselves():

@@ -1,0 +1,173 @@
+"""Which files of weights a checkpoint has read: safetensors alone, that lie in it, and are whole."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from huggingface_hub.errors import LocalEntryNotFoundError
+from safetensors import safe_open
+from transformers import PreTrainedConfig
+from transformers.utils import CONFIG_NAME, SAFE_WEIGHTS_INDEX_NAME, SAFE_WEIGHTS_NAME, WEIGHTS_NAME, cached_file
+
+from hf_equi.bases.compat import find_file
+from hf_equi.bases.reading import AGAIN, reading
+from hf_equi.errors import ConfigurationError
+
+__all__ = ["ADAPTER_NAME", "read_index", "require_safetensors"]
+
+ADAPTER_NAME = "adapter_config.json"
+"""The file of an adapter of peft that says which base it adapts."""
+_INDEX = ".safetensors.index."
+_NAMED_WEIGHTS = "transformers_weights"
+"""The entry of a config that names its weights."""
+_OF_RELEASES = "configuration_files"
+"""The entry of a config that names others, one for each range of releases."""
+
+
+def require_safetensors(name: Any, variant: str | None = None, config: Any = None, **hub: Any) -> None:
+    """Refuse a checkpoint without safetensors, one that would have others read, and files that cannot be.
+
+    Asked to load safetensors where there are none, transformers would have a service convert the pickle, and send it
+    the user's token. Asked for none of them, it reads whatever an index or a config names.
+
+    Args:
+        name: A folder or a name on the Hub.
+        variant: Of the weights, as `from_pretrained` takes it.
+        config: What `from_pretrained` is given in the place of the config of the checkpoint, if anything.
+        **hub: What `from_pretrained` takes of the repository: `revision`, `subfolder`, `token` and so on.
+
+    Raises:
+        ConfigurationError: For such a checkpoint.
+        OSError: For a name without a repository, as in transformers.
+    """
+    if Path(name).is_file():
+        raise ConfigurationError(f"{name} is a file: name the folder that holds it, with the model's {CONFIG_NAME}")
+    _check_adapter(name, hub)
+    own, every = _named_weights(config if isinstance(config, PreTrainedConfig) else _read_config(config or name, hub))
+    for named in every:
+        _check_weights(name, _named_file(name, named), hub)
+    for file in _usual_files(variant) if own is None else [_named_file(name, own)]:
+        if _check_weights(name, file, hub):
+            return
+    if _is_elsewhere(name, hub):
+        raise ConfigurationError(
+            f"The weights of {name} are not in the cache, and the Hub cannot be reached. Load it once with a "
+            "connection, or name a folder."
+        )
+    raise ConfigurationError(
+        f"{name} holds no safetensors, and hf_equi loads no pickle such as pytorch_model.bin, which may run code when "
+        "it is read. Have the model saved again, by its save_pretrained, and use that folder."
+    )
+
+
+def _is_elsewhere(name: Any, hub: dict[str, Any]) -> bool:
+    """Whether a repository may hold weights, where only its cache can be read, and holds none."""
+    if find_file(name, WEIGHTS_NAME, **hub) is not None:
+        return False
+    try:
+        cached_file(name, SAFE_WEIGHTS_NAME, **hub)
+    except OSError as error:
+        return isinstance(error.__cause__, LocalEntryNotFoundError)
+    return False
+
+
+def _read_config(name: Any, hub: dict[str, Any]) -> object:
+    """What the config of a checkpoint holds, of the file that transformers reads for this release."""
+    if (path := find_file(name, CONFIG_NAME, **hub)) is None and not Path(name).is_dir():
+        path = cached_file(name, CONFIG_NAME, **hub)  # which says why there is none
+    if path is None:
+        return {}
+    with reading(f"The file {path}", AGAIN):
+        config: object = json.loads(Path(path).read_text(encoding="utf-8"))
+        if isinstance(config, dict) and _OF_RELEASES in config:
+            config = PreTrainedConfig.get_config_dict(name, **hub)[0]
+    return config
+
+
+def _named_weights(config: object) -> tuple[object, list[object]]:
+    """The file of weights that a config names, if it does, and all that it and its parts name: one may be loaded."""
+    own = getattr(config, _NAMED_WEIGHTS, None) if isinstance(config, PreTrainedConfig) else None
+    parts: list[Any] = [config.to_dict() if isinstance(config, PreTrainedConfig) else config]
+    if own is None and isinstance(parts[0], dict):
+        own = parts[0].get(_NAMED_WEIGHTS)
+    named: list[object] = []
+    while parts:
+        part = parts.pop()
+        if isinstance(part, dict):
+            renamed = part.get("attribute_map")  # by which another entry is read in its place
+            keys = [_NAMED_WEIGHTS, renamed.get(_NAMED_WEIGHTS) if isinstance(renamed, dict) else None]
+            named += [part[key] for key in keys if isinstance(key, str) and part.get(key) is not None]
+            parts += part.values()
+        elif isinstance(part, list):
+            parts += part
+    return own, named
+
+
+def _named_file(name: Any, named: object) -> str:
+    return _check_plain(named, f"The config of {name}", (".safetensors", f"{_INDEX}json"))
+
+
+def _usual_files(variant: str | None) -> list[str]:
+    """The files that transformers looks for, in its order."""
+    parts = (file.rsplit(".", 1) for file in (SAFE_WEIGHTS_NAME, SAFE_WEIGHTS_INDEX_NAME))
+    return [f"{stem}.{ending}" if variant is None else f"{stem}.{variant}.{ending}" for stem, ending in parts]
+
+
+def _check_weights(name: Any, file: str, hub: dict[str, Any]) -> bool:
+    """Refuse a file of weights that is not whole, or an index that names others; whether there is one."""
+    found = find_file(name, file, **hub)
+    if found is None:
+        return False
+    if _INDEX in file:  # before the variant
+        for shard in read_index(Path(found)):
+            _check_header(Path(found).parent / shard)
+    else:
+        _check_header(Path(found))
+    return True
+
+
+def read_index(path: Path) -> list[str]:
+    """The files of weights that an index names, each once.
+
+    Args:
+        path: The index.
+
+    Raises:
+        ConfigurationError: For one that cannot be read, or that names others than safetensors beside it.
+    """
+    with reading(f"The file {path}", AGAIN):
+        index = json.loads(path.read_text(encoding="utf-8"))
+        names = sorted({*index["weight_map"].values()}, key=str)
+        dict(index["metadata"])  # which transformers asks for
+    for name in names:
+        _check_plain(name, f"The file {path}", (".safetensors",))
+    return names
+
+
+def _check_plain(name: object, where: str, endings: tuple[str, ...]) -> str:
+    """Refuse the name of a file that is not safetensors, or lies elsewhere."""
+    if not (isinstance(name, str) and name.endswith(endings) and not set(name) & set("/\\:\0")):
+        raise ConfigurationError(
+            f"{where} names {name!r} among its weights. hf_equi loads safetensors alone, from the folder of the "
+            f"checkpoint: a pickle may run code when it is read. {AGAIN}"
+        )
+    return name
+
+
+def _check_header(path: Path) -> None:
+    """Refuse a file of weights that is not whole; one that is still to be downloaded is left to transformers."""
+    if path.exists():
+        with reading(f"The file {path}", AGAIN), safe_open(path, framework="pt") as file:
+            file.keys()
+
+
+def _check_adapter(name: Any, hub: dict[str, Any]) -> None:
+    """Refuse an adapter beside the weights, with which transformers may load another base, or a pickle."""
+    if find_file(name, ADAPTER_NAME, **hub) is not None:
+        raise ConfigurationError(
+            f"{name} holds an adapter of peft ({ADAPTER_NAME}), with which transformers would load the base that it "
+            f"names. Load that base, then PeftModel.from_pretrained(base, {str(name)!r}), and symmetrize it. An "
+            "adapter that lies beside a whole model has to have a folder of its own."
+        )
