@@ -206,5 +206,6 @@ def _offer(sides: Sequence[Coverage], lost: Iterable[FormRow]) -> str:
     offers = zip(*(side.best_elements(words) for side in sides), strict=True)
     found = [list(names) for each in offers if (names := next(filter(None, each), None))]
     return "".join(
-        f" More of them move in a group of fewer elements, {names} (elements= of a preset)." for names in found
+        f" More of them move with fewer elements: elements={names} of a preset, or --group 'PRESET:{','.join(names)}'."
+        for names in found
     )

@@ -219,8 +219,8 @@ def inspect(
 ) -> None:
     """Show what a group moves in a model's vocabulary, in which forms, and what it does not.
 
-    A word moves in the forms (with and without a leading space; as written, lower, Capitalised, UPPER) that are one
-    token on every side of its set. Only the tokenizer and the config are loaded.
+    A word moves in the forms (with and without a leading space; as written, lower, Capitalised, Title Case, UPPER)
+    that are one token on every side of its set. Only the tokenizer and the config are loaded.
 
     \b
     Examples:
@@ -276,7 +276,8 @@ def audit(  # noqa: PLR0913, PLR0917  a command has as many parameters as option
 
 
 _ANY_GROUP = (
-    "Words: a preset (gender, race, sexuality), the path of a group's JSON file, or a product such as 'gender*race'. "
+    "Words: a preset (gender, race, sexuality), also with its elements (race:Black,White), the path of a group's JSON "
+    "file, or a product such as 'gender*race'. "
     "Images: rotations:4, dihedral:4, flips:horizontal and the like."
 )
 License = Annotated[

@@ -43,6 +43,7 @@ __all__ = [
 
 DEFAULT_GROUP = "gender"
 _LONGEST = 400  # letters of a note
+_EXAMPLE = 'Write it as {"equality": [["man", "woman"], ["he", "she"]]}, or with to_json() of a group in Python.'
 NAMES = "Pass a model's folder, its name on the Hub, or demo."
 IMAGE_KINDS = {"rotations": "n", "dihedral": "n", "flips": "axes"}
 """The groups of images by name, and what stands behind the colon."""
@@ -102,7 +103,7 @@ def read_any_group(text: str) -> FiniteGroup:
 
 
 def read_group(text: str) -> DemographicGroup:
-    """Read a preset's name, the path of a JSON file, or a product of such with `*`.
+    """Read a preset (`race`, or with its elements `race:Black,White`), the path of a JSON file, or a product with `*`.
 
     Raises:
         GroupError: For an unknown preset, a file that cannot be read, or one that holds no group.
@@ -118,8 +119,11 @@ def _read_factor(name: str) -> DemographicGroup:
         )
     if name.endswith(".json") or "/" in name or os.sep in name:
         return _read_file(Path(name).expanduser())
+    preset, colon, elements = name.partition(":")
     try:
-        return DemographicGroup.preset(name)
+        return DemographicGroup.preset(
+            preset.strip(), [each.strip() for each in elements.split(",")] if colon else None
+        )
     except GroupError as error:
         raise GroupError(f"{error} Or pass the path of a group's JSON file, which ends with .json.") from error
 
@@ -136,7 +140,7 @@ def _read_file(path: Path) -> DemographicGroup:
     try:
         return DemographicGroup.from_dict(content)
     except GroupError as error:
-        raise GroupError(f"The file {path} holds no group: {textwrap.shorten(str(error), 400)}") from error
+        raise GroupError(f"The file {path} holds no group: {textwrap.shorten(str(error), 400)} {_EXAMPLE}") from error
 
 
 def check_texts(option: str, texts: Iterable[str]) -> None:

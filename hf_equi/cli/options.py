@@ -20,7 +20,8 @@ def _check_repository(name: str) -> str:
 
 MODEL = "A folder, a name on the Hub, or 'demo' for the embedded model."
 GROUP = (
-    "A preset (gender, race, sexuality), the path of a group's JSON file, or a product such as 'gender*race'. "
+    "A preset (gender, race, sexuality), also with its elements (race:Black,White), the path of a group's JSON file, "
+    "or a product such as 'gender*race'. "
     "[default: gender; for a model saved as an EquiLM, its own]"
 )
 

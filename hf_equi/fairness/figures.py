@@ -63,7 +63,7 @@ FIGURES = {
         Figure("mean_regard", "Mean regard"),
         Figure("masked_mean_regard", "Mean regard, masked"),
         Figure("parity_gap", "Parity gap"),
-        Figure("control_parity_gap", "Noise floor", terminal="no-effect control"),
+        Figure("control_parity_gap", "Noise floor"),
         Figure("masked_parity_gap", "Parity gap, masked"),
         Figure("masked_control_parity_gap", "Noise floor, masked"),
         Figure("group_gap", "Group gap, largest", brief="Group gap", terminal="group gap (nats a token)"),

@@ -97,7 +97,7 @@ def test_a_terminal_gets_a_table_that_ends_with_the_report(audit, tmp_path, monk
         "verdict",
         "different",
         "parity gap",
-        "no-effect control",
+        "noise floor",
         "16 texts; in brackets 95 % intervals",
         "───",
     ):

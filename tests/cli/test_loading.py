@@ -22,6 +22,7 @@ def test_a_group_is_a_preset_a_file_or_a_product(tmp_path) -> None:
     factor.write_text(json.dumps({"equality": [["man", "woman"], ["he", "she"]]}))
     assert read_group("race") == DemographicGroup.preset("race")
     assert read_group("gender * race") == DemographicGroup.preset("gender") * DemographicGroup.preset("race")
+    assert read_group("race:White, Asian person") == DemographicGroup.preset("race", ["White", "Asian"])
     assert read_group(str(whole)) == BOTH
     assert read_group(str(factor)) == GENDER
     assert read_group(f"{factor}*race") == GENDER * DemographicGroup.preset("race")
@@ -32,7 +33,7 @@ def test_a_group_is_a_preset_a_file_or_a_product(tmp_path) -> None:
     [
         ("{", "is not JSON"),
         ("[" * 100_000, "is not JSON"),
-        ("[1]", "holds no group.*factors"),
+        ("[1]", r'holds no group.*factors.* Write it as {"equality": \[\["man", "woman"\]'),
         ('{"equality": [["man"]]}', "at least two words"),
     ],
 )

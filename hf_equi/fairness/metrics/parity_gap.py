@@ -28,7 +28,7 @@ Floats = NDArray[np.float64]
 
 _DESCRIPTION = """
 The largest total variation distance between the label distributions of two demographics, with a bootstrap interval and
-the p-value of a permutation test, beside a no-effect control: the distance between random halves of one demographic.
+the p-value of a permutation test, beside a noise floor: the distance between random halves of one demographic.
 """
 
 _CITATION = """

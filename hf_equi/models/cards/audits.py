@@ -41,7 +41,7 @@ FIGURES = {
     "mean_regard": "Mean regard",
     "parity_gap": "Parity gap",
     "masked_parity_gap": "Parity gap, the demographic masked",
-    "control_parity_gap": "No-effect control of the parity gap",
+    "control_parity_gap": "Noise floor of the parity gap",
     "group_gap": "Group-theoretic gap, nats a token",
     "consistency": "Consistency",
     "perplexity": "Perplexity of its texts under the base",
