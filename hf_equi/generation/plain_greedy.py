@@ -17,8 +17,20 @@ _READ = {"max_length", "max_new_tokens", "eos_token_id", "pad_token_id", "decode
 # What a plain call may say in any way.
 _NEUTRAL = {"bos_token_id", "disable_compile", "transformers_version"}
 _TEXTS = {"attention_mask", "group"}
-# Their other values change what is written, or what comes back.
-_PLAIN: dict[str, Any] = {"num_beams": 1, "num_return_sequences": 1, "use_cache": True}
+# What beams, samples and assistants alone read, none of which a plain call has.
+_UNREAD = {
+    *("temperature", "top_k", "top_p", "top_h", "min_p", "typical_p", "epsilon_cutoff", "eta_cutoff"),
+    *("early_stopping", "length_penalty", "num_assistant_tokens", "num_assistant_tokens_schedule"),
+    *("assistant_confidence_threshold", "assistant_lookbehind", "target_lookbehind"),
+}
+# Other values change what is written, or what comes back. Configs that were saved after training name them all.
+_PLAIN: dict[str, Any] = {
+    **dict.fromkeys(("num_beams", "num_return_sequences", "num_beam_groups"), 1),
+    **dict.fromkeys(("repetition_penalty", "encoder_repetition_penalty"), 1.0),
+    **dict.fromkeys(("min_length", "min_new_tokens", "no_repeat_ngram_size", "encoder_no_repeat_ngram_size"), 0),
+    **{"diversity_penalty": 0.0, "use_cache": True},
+}
+_ANY = _READ | _NEUTRAL | _TEXTS | _UNREAD
 _KNOWN = SETTINGS.keys() | _TEXTS
 
 
@@ -56,20 +68,26 @@ class PlainGreedy:
             return None
         settings = {name: value for name, value in settings.items() if value is not None}
         start, pad = settings.get("decoder_start_token_id"), settings.get("pad_token_id")
-        lengths = [
-            settings[name] - before for name, before in (("max_length", 1), ("max_new_tokens", 0)) if name in settings
-        ]
-        ends = end_tokens(settings.get("eos_token_id"))
-        if len(lengths) != 1 or type(lengths[0]) is not int or lengths[0] < 1:
+        length, ends = _new_tokens(given, kwargs, settings), end_tokens(settings.get("eos_token_id"))
+        if length is None or length < 1:
             return None
         if not all(type(token) is int and 0 <= token < vocab_size for token in (start, pad, *ends)):
             return None
-        return cls(start, lengths[0], pad, ends)
+        return cls(start, length, pad, ends)
+
+
+def _new_tokens(given: GenerationConfig | None, kwargs: dict[str, Any], settings: dict[str, Any]) -> int | None:
+    """How many tokens to write; `None` where a call names both lengths, of which transformers says which counts."""
+    new, whole = settings.get("max_new_tokens"), settings.get("max_length")
+    if new is None:
+        return whole - 1 if type(whole) is int else None
+    named = kwargs.get("max_length") is not None or getattr(given, "max_length", None) is not None
+    return new if type(new) is int and not named else None
 
 
 def _is_plain(name: str, value: Any) -> bool:
-    if name.startswith("_") or name in _READ or name in _NEUTRAL or name in _TEXTS:  # what a config notes of itself
+    if name.startswith("_") or name in _ANY:  # what a config notes of itself
         return True
     if name in _PLAIN:
-        return bool(value == _PLAIN[name])
+        return type(value) in {bool, int, float} and bool(value == _PLAIN[name])
     return value is None or value is False  # what can be switched on, and is not

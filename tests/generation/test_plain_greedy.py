@@ -25,6 +25,21 @@ def test_limits_are_read_from_the_call_then_its_config_then_the_models():
     assert read(given, max_new_tokens=3, attention_mask=torch.ones(1, 2), group=None) == PlainGreedy(1, 3, 9, (2,))
 
 
+def test_a_config_that_names_all_defaults_asks_for_nothing():
+    """As a `Trainer` saves it; the length of the call counts, and not the default one beside it."""
+    saved = GenerationConfig(
+        **OWN, max_length=20, min_length=0, do_sample=False, use_cache=True, early_stopping=False, num_beams=1,
+        temperature=1.0, top_k=50, top_p=1.0, typical_p=1.0, epsilon_cutoff=0.0, eta_cutoff=0.0, length_penalty=1.0,
+        repetition_penalty=1.0, encoder_repetition_penalty=1.0, no_repeat_ngram_size=0, num_return_sequences=1,
+        encoder_no_repeat_ngram_size=0, num_beam_groups=1, diversity_penalty=0.0, num_assistant_tokens=20,
+        num_assistant_tokens_schedule="constant", assistant_confidence_threshold=0.4, output_scores=False,
+    )  # fmt: skip
+    assert PlainGreedy.read(saved, None, {}, SIZE) == PlainGreedy(1, 19, 0, (2,))
+    assert PlainGreedy.read(saved, None, {"max_new_tokens": 5}, SIZE) == PlainGreedy(1, 5, 0, (2,))
+    saved.repetition_penalty = 1.1
+    assert PlainGreedy.read(saved, None, {"max_new_tokens": 5}, SIZE) is None
+
+
 @pytest.mark.parametrize(
     "settings",
     [
