@@ -257,7 +257,7 @@ class GridAction(Action):
         if size is not None and group.needs_square and size[0] != size[1]:
             raise ActionError(
                 f"A grid that breaks the symmetry: {group!r} turns it onto its side, and {size[0]} rows of {size[1]} "
-                "patches are no square. Make the images square, or use ImageGroup.flips(...)."
+                "patches are not square. Make the images square, or use ImageGroup.flips(...)."
             )
         self.group = group
         self.special = special

@@ -66,7 +66,7 @@ class TokenMap:
             )
         if token in seen or tokens.count(token) > 1:
             raise ActionError(
-                f"The stored map is no permutation: the token {token} stands in {list(tokens)} and in "
+                f"The stored map is not a permutation: the token {token} stands in {list(tokens)} and in "
                 f"{list(seen.get(token, tokens))}. Symmetrize the base model again to rebuild the map."
             )
 

@@ -59,7 +59,7 @@ def check_seq2seq_base(base: PreTrainedModel | type[PreTrainedModel]) -> None:
         missing.append("cache")
     if missing:
         raise UnsupportedModelError(
-            f"{model_class.__name__} takes no {', '.join(missing)}, so it is no model from text to text. Load one "
+            f"{model_class.__name__} takes no {', '.join(missing)}, so it is not a model from text to text. Load one "
             "with AutoModelForSeq2SeqLM (T5, BART, Marian, mBART, Pegasus, Blenderbot, M2M100 and the like), or take "
             "a hf_equi.RecurrentSeq2Seq."
         )

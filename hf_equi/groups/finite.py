@@ -314,7 +314,7 @@ class FiniteGroup:
         wrong = (rows.sort(dim=1).values != arange(rows.shape[1])).any(dim=1).nonzero()
         if len(wrong):
             raise GroupError(
-                f"Row {int(wrong[0])} of permutations is no permutation of 0..{rows.shape[1] - 1}: each point must "
+                f"Row {int(wrong[0])} of permutations is not a permutation of 0..{rows.shape[1] - 1}: each point must "
                 "appear in it exactly once."
             )
         self._check_representation(rows)
@@ -329,7 +329,7 @@ class FiniteGroup:
             if len(wrong):
                 h = int(wrong[0])
                 raise GroupError(
-                    f"permutations is no representation: permutations[product[{g}, {h}]] differs from "
+                    f"permutations is not a representation: permutations[product[{g}, {h}]] differs from "
                     f"permutations[{g}][permutations[{h}]]. product[g, h] acts as g after h."
                 )
 

@@ -184,8 +184,8 @@ class ImageGroup(FiniteGroup):
         """Refuse the product of two groups of images; that with any other group is their direct product."""
         if isinstance(other, ImageGroup):
             raise GroupError(
-                f"{self!r} * {other!r} is no group of images: rotations and mirrors do not commute, so their direct "
-                "product cannot act on one image. Use ImageGroup.dihedral(n) for both together, or "
+                f"{self!r} * {other!r} is not a group of images: rotations and mirrors do not commute, so their "
+                "direct product cannot act on one image. Use ImageGroup.dihedral(n) for both together, or "
                 'ImageGroup.flips("both") for both mirrors.'
             )
         return super().__mul__(other)

@@ -46,7 +46,7 @@ def _check_shapes(group: FiniteGroup) -> None:
     for g, row in enumerate(group.product.tolist()):
         for h, gh in enumerate(row):
             if not 0 <= gh < order:
-                raise GroupError(f"Closure fails: product[{g}, {h}] is {gh}, which is no element.")
+                raise GroupError(f"Closure fails: product[{g}, {h}] is {gh}, which is not an element.")
     if len(group.names) != order or len(set(group.names)) != order:
         raise GroupError(f"A group of order {order} needs as many distinct names; received {group.names}.")
 
@@ -54,7 +54,9 @@ def _check_shapes(group: FiniteGroup) -> None:
 def _check_units(product: list[list[int]], inverse: list[int]) -> None:
     for g in range(len(product)):
         if product[0][g] != g or product[g][0] != g:
-            raise GroupError(f"Element 0 is no identity: 0 * {g} is {product[0][g]} and {g} * 0 is {product[g][0]}.")
+            raise GroupError(
+                f"Element 0 is not an identity: 0 * {g} is {product[0][g]} and {g} * 0 is {product[g][0]}."
+            )
         h = inverse[g]
         if not 0 <= h < len(product) or product[g][h] != 0 or product[h][g] != 0:
             raise GroupError(f"inverse[{g}] is {h}, but the two do not multiply to the identity 0.")
@@ -75,7 +77,7 @@ def _check_permutations(group: FiniteGroup) -> None:
     points = group.permutations
     for g, row in enumerate(points.tolist()):
         if sorted(row) != list(range(len(row))):
-            raise GroupError(f"permutations[{g}] is no permutation: {row}.")
+            raise GroupError(f"permutations[{g}] is not a permutation: {row}.")
     for g in range(group.order):
         wrong = (points[group.product[g]] != points[g][points]).any(dim=1).nonzero()
         if len(wrong):

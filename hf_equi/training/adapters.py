@@ -90,7 +90,7 @@ def adapter_config(model: Any, config: PeftConfig) -> PeftConfig:
     """
     _require_wrapper(model)
     if not isinstance(config, PeftConfig):
-        raise ConfigurationError(f"{config!r} is no configuration of peft: pass one, as LoraConfig(r=8)")
+        raise ConfigurationError(f"{config!r} is not a configuration of peft: pass one, as LoraConfig(r=8)")
     if config.is_prompt_learning:
         raise refused_prompts(type(model).__name__)
     _check_kind(model, config)
@@ -360,7 +360,7 @@ def _fetch(folder: str | os.PathLike[str], hub: dict[str, Any]) -> Path:
             raise _no_safetensors(folder) from error
         except HFValidationError as error:
             raise ConfigurationError(
-                f"{folder} is no folder, and no name on the Hub: name one with an adapter"
+                f"{folder} is neither a folder nor a name on the Hub: name one with an adapter"
             ) from error
     if not (local / _WEIGHTS).is_file():
         raise _no_safetensors(folder)

@@ -322,7 +322,7 @@ def test_gradients_flow_through_grids_after_inference_mode():
     ("make", "message"),
     [
         (lambda: GridAction(ImageGroup.rotations(8)), r"rotations\(8\) has other angles than quarter turns"),
-        (lambda: GridAction(D4.group, size=(2, 3)), "breaks the symmetry: .* 2 rows of 3 patches are no square"),
+        (lambda: GridAction(D4.group, size=(2, 3)), "breaks the symmetry: .* 2 rows of 3 patches are not square"),
         (lambda: GridAction(D4.group, special=-1), "received -1"),
         (lambda: GridAction(D4.group).apply(0, torch.zeros(1, 8, 2)), "breaks the symmetry: 8 patches .* no square"),
         (lambda: GridAction(D4.group, special=1).apply(0, torch.zeros(9, 2)), "8 patches behind 1 special"),

@@ -49,7 +49,9 @@ def test_models_from_text_to_text_pass(kind):
     ],
 )
 def test_other_models_are_refused_and_told_what_they_lack(kind, missing):
-    message = rf"^{kind.__name__} takes no {missing}, so it is no model from text to text\. Load one with AutoModelFor"
+    message = (
+        rf"^{kind.__name__} takes no {missing}, so it is not a model from text to text\. Load one with AutoModelFor"
+    )
     with pytest.raises(UnsupportedModelError, match=message):
         check_seq2seq_base(kind)
 

@@ -160,9 +160,9 @@ def test_one_changed_entry_is_always_found(group, data):
         ({"names": "ab"}, "names needs a list of 2 names"),
         ({"names": ["a", "a"]}, "Two elements are named 'a'"),
         ({"permutations": [[0, 1]]}, r"shape \(2, degree\); received \(1, 2\)"),
-        ({"permutations": [[0, 1], [1, 1]]}, "Row 1 of permutations is no permutation"),
+        ({"permutations": [[0, 1], [1, 1]]}, "Row 1 of permutations is not a permutation"),
         ({"permutations": [[1, 0], [1, 0]]}, "Row 0 of permutations must be the identity"),
-        ({"permutations": [[0, 1, 2], [1, 2, 0]]}, r"no representation: permutations\[product\[1, 1\]\]"),
+        ({"permutations": [[0, 1, 2], [1, 2, 0]]}, r"not a representation: permutations\[product\[1, 1\]\]"),
     ],
 )
 def test_names_and_permutations_are_checked(settings_, message):

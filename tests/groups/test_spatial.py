@@ -183,7 +183,7 @@ def test_constructors_refuse_what_makes_no_group(make):
 
 
 def test_groups_of_images_do_not_multiply():
-    with pytest.raises(GroupError, match=r"rotations\(4\) \* .*flips\('both'\) is no group.*ImageGroup\.dihedral"):
+    with pytest.raises(GroupError, match=r"rotations\(4\) \* .*flips\('both'\) is not a group.*ImageGroup\.dihedral"):
         ImageGroup.rotations(4) * ImageGroup.flips()
     product = ImageGroup.flips("vertical") * DemographicGroup([["he", "she"]])
     assert_group(product)

@@ -272,7 +272,7 @@ def test_a_name_that_is_none_is_refused(hub, folder):
         lambda: wrap().push_to_hub("me/.."),
         lambda: wrap().save_pretrained(folder.parent / "Über uns", push_to_hub=True),
     ):
-        with pytest.raises(ConfigurationError, match="is no name of a repository"):
+        with pytest.raises(ConfigurationError, match="is not the name of a repository"):
             attempt()
     assert not (folder.parent / "Über uns").exists()
     assert not hub.requests

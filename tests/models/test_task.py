@@ -112,7 +112,11 @@ def test_models_are_owned_by_what_they_do():
             lambda: BertModel(BertConfig(hidden_size=8, num_hidden_layers=1, num_attention_heads=1)),
             "BertModel is not a model that reads",
         ),
-        (SEQ2SEQ, whisper, "WhisperForConditionalGeneration takes no input_ids, so it is no model from text to text"),
+        (
+            SEQ2SEQ,
+            whisper,
+            "WhisperForConditionalGeneration takes no input_ids, so it is not a model from text to text",
+        ),
     ],
 )
 def test_models_of_another_task_are_refused(task, model, message):

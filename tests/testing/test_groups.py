@@ -36,10 +36,10 @@ def test_groups_pass(group):
         ({"inverses": S3.inverses[:3]}, r"an inverse of shape \(6,\)"),
         ({"product": with_entry(S3.product, (2, 3), 6)}, r"Closure fails: product\[2, 3\] is 6"),
         ({"names": ("e",) * 6}, "distinct names"),
-        ({"product": with_entry(S3.product, (0, 3), 2)}, r"Element 0 is no identity: 0 \* 3 is 2 and 3 \* 0 is 3"),
+        ({"product": with_entry(S3.product, (0, 3), 2)}, r"Element 0 is not an identity: 0 \* 3 is 2 and 3 \* 0 is 3"),
         ({"inverses": torch.zeros(6, dtype=torch.long)}, r"inverse\[1\] is 0"),
         ({"product": SWAPPED}, "Associativity fails"),
-        ({"permutations": torch.zeros(6, 3, dtype=torch.long)}, r"permutations\[0\] is no permutation"),
+        ({"permutations": torch.zeros(6, 3, dtype=torch.long)}, r"permutations\[0\] is not a permutation"),
         ({"permutations": S3.permutations[S3.inverses]}, "a left action is required"),
     ],
 )

@@ -337,9 +337,9 @@ def test_what_no_adapter_can_do_is_refused(tmp_path):
     with pytest.raises(ConfigurationError, match="This EquiLM is no PeftModel"):
         save_adapter(lm, tmp_path)
     for config in ("lora", None, {}):
-        with pytest.raises(ConfigurationError, match="is no configuration of peft"):
+        with pytest.raises(ConfigurationError, match="is not a configuration of peft"):
             adapter_config(lm, config)
-    with pytest.raises(ConfigurationError, match="is no folder, and no name on the Hub"):
+    with pytest.raises(ConfigurationError, match="is neither a folder nor a name on the Hub"):
         load_adapter(lm, tmp_path / "none")
 
 

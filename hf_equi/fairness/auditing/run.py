@@ -113,7 +113,7 @@ class Audit:
             raise ConfigurationError(f"group={group!r} is no DemographicGroup: make one, or take a preset.")
         if not isinstance(tokenizer, PreTrainedTokenizerBase):
             raise ConfigurationError(
-                f"tokenizer={tokenizer!r} is no tokenizer of transformers: pass that of the models."
+                f"tokenizer={tokenizer!r} is not a tokenizer of transformers: pass that of the models."
             )
         self.state = process_state()
         self.group = unrelaxed(group)

@@ -63,8 +63,8 @@ def _check_probabilities(scorer: Any, found: Any, texts: int) -> None:
         )
     if not found.isfinite().all() or bool(((found < 0) | (found > 1)).any()):
         raise ConfigurationError(
-            f"The scorer {name} gave what is no probability, {found[~((found >= 0) & (found <= 1))][0]:g}: return "
-            "numbers from 0 to 1, not logits."
+            f"The scorer {name} gave a value that is not a probability, {found[~((found >= 0) & (found <= 1))][0]:g}: "
+            "return numbers from 0 to 1, not logits."
         )
 
 

@@ -115,7 +115,7 @@ def regard_distribution(
     """
     unknown = sorted(set(labels) - set(LABELS))
     if unknown:
-        raise ConfigurationError(f"{unknown} are no labels of regard: use {', '.join(LABELS)}.")
+        raise ConfigurationError(f"{unknown} are not labels of regard: use {', '.join(LABELS)}.")
     shares: dict[str, dict[str, float]] = {}
     intervals: dict[str, dict[str, list[float] | None]] = {}
     for name in dict.fromkeys(demographics):

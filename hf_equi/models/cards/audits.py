@@ -144,11 +144,11 @@ def read_evaluation(audit: str | Path | Mapping[str, Any], model: Any) -> Evalua
 def _read(audit: str | Path | Mapping[str, Any]) -> tuple[str, Mapping[str, Any]]:
     if isinstance(audit, Mapping):
         if missing := sorted(_PARTS - set(audit)):
-            raise ConfigurationError(f"audit= is no summary of an audit: it lacks {', '.join(missing)}")
+            raise ConfigurationError(f"audit= is not the summary of an audit: it lacks {', '.join(missing)}")
         return "The audit", _checked("audit=", audit)
     if not isinstance(audit, str | os.PathLike):
         raise ConfigurationError(
-            f"audit={audit!r} is no audit: pass the folder that hf-equi audit wrote, or its summary"
+            f"audit={audit!r} is not an audit: pass the folder that hf-equi audit wrote, or its summary"
         )
     path = Path(audit)
     path = path / SUMMARY if path.is_dir() else path

@@ -33,7 +33,7 @@ def check_repo_id(repo_id: str) -> None:
     try:
         validate_repo_id(repo_id)
     except ValueError as error:
-        raise ConfigurationError(f"{repo_id!r} is no name of a repository: {error}") from error
+        raise ConfigurationError(f"{repo_id!r} is not the name of a repository: {error}") from error
 
 
 def upload(

@@ -19,6 +19,6 @@ def check_classifier(base: PreTrainedModel | type[PreTrainedModel]) -> None:
     kind = base if isinstance(base, type) else type(base)
     if "pixel_values" not in parameters(kind.forward):
         raise UnsupportedModelError(
-            f"{kind.__name__} takes no pixel_values, so it is no image classifier: load one with "
+            f"{kind.__name__} takes no pixel_values, so it is not an image classifier: load one with "
             "AutoModelForImageClassification"
         )

@@ -296,8 +296,8 @@ def attach_adapter(base: PreTrainedModel, stored: dict[str, Any]) -> Any:
             model = get_peft_model(base, config, adapter_name=stored["name"])
     except (KeyError, TypeError, ValueError) as error:
         raise ConfigurationError(
-            f"adapter={stored!r} is no adapter that the installed peft can make: use the version that it was saved "
-            "with"
+            f"adapter={stored!r} is not an adapter that the installed peft can make: use the version that it was "
+            "saved with"
         ) from error
     for setting, value in beginning.items():
         setattr(model.peft_config[stored["name"]], setting, value)

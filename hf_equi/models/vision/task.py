@@ -44,7 +44,7 @@ class VisionTask(Task):
         processor = given.get("processor")
         if processor is not None and not (callable(processor) and hasattr(processor, "save_pretrained")):
             raise ConfigurationError(
-                f"processor={processor!r} is no processor of transformers: pass "
+                f"processor={processor!r} is not a processor of transformers: pass "
                 f"{self.model_class.processor_class.__name__}.from_pretrained(...)"
             )
         if processor is not None or name is None:

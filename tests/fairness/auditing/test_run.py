@@ -231,7 +231,7 @@ def test_neutral_prompts_alone_have_samples_and_no_figures(regard, tmp_path) -> 
     ("change", "message"),
     [
         ({"group": "gender"}, "group='gender' is no DemographicGroup"),
-        ({"tokenizer": None}, "tokenizer=None is no tokenizer"),
+        ({"tokenizer": None}, "tokenizer=None is not a tokenizer"),
         ({"prompts": []}, "No prompts"),
         ({"scorer": len}, "gives no label probabilities"),
         ({"models": {}}, "at least one model"),

@@ -142,8 +142,8 @@ def test_a_scorer_of_losses_alone_is_refused() -> None:
         (torch.zeros(8, 2), r"are of shape \(8, 2\) for 8 texts"),
         (torch.zeros(3, 3), r"are of shape \(3, 3\) for 8 texts"),
         ([0.1], "are of shape list for 8 texts"),
-        (torch.full((8, 3), torch.nan), "what is no probability, nan"),
-        (torch.full((8, 3), -2.0), "what is no probability, -2: .*not logits"),
+        (torch.full((8, 3), torch.nan), "a value that is not a probability, nan"),
+        (torch.full((8, 3), -2.0), "a value that is not a probability, -2: .*not logits"),
     ],
 )
 def test_wrong_probabilities_are_refused(regard, monkeypatch, found, message) -> None:

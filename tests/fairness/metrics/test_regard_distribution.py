@@ -41,5 +41,5 @@ def test_by_its_path(load) -> None:
 
 
 def test_an_unknown_label_is_named() -> None:
-    with pytest.raises(ConfigurationError, match=r"\['other'\] are no labels of regard: use negative, neutral, pos"):
+    with pytest.raises(ConfigurationError, match=r"\['other'\] are not labels of regard: use negative, neutral, pos"):
         RegardDistribution().compute(**{**COLUMNS, "label": ["other"] * 8})

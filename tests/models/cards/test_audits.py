@@ -167,7 +167,7 @@ def test_a_summary_that_is_damaged_is_refused(audited, tmp_path, places, value, 
 def test_an_argument_that_is_no_audit_is_refused():
     with pytest.raises(ConfigurationError, match="lacks confidence, models, settings"):
         read_evaluation({"x": 1}, wrap())
-    with pytest.raises(ConfigurationError, match="audit=3 is no audit: pass the folder"):
+    with pytest.raises(ConfigurationError, match="audit=3 is not an audit: pass the folder"):
         read_evaluation(3, wrap())
 
 

@@ -223,7 +223,7 @@ def test_grids_that_a_turn_does_not_keep():
     )
     base = ViTForImageClassification(config).eval()
     assert wrap(base)(images(1)).logits.shape == (1, 2)
-    with pytest.raises(ActionError, match="4 rows of 2 patches are no square"):
+    with pytest.raises(ActionError, match="4 rows of 2 patches are not square"):
         wrap(base, level="spatial")(images(1))
     flipped = wrap(base, ImageGroup.flips("both"), level="spatial")
     assert_equivariant(lambda x: flipped(x).logits, images(1), flipped.action, tolerance=1e-5)

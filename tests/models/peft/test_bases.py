@@ -273,7 +273,7 @@ def test_prompts_of_other_models_are_refused():
 
 def test_an_entry_that_peft_does_not_know_is_refused():
     for settings in ({"peft_type": "UNHEARD"}, {"peft_type": "LORA", "r": 0, "target_modules": ["q_proj"]}):
-        with pytest.raises(ConfigurationError, match="is no adapter that the installed peft can make"):
+        with pytest.raises(ConfigurationError, match="is not an adapter that the installed peft can make"):
             attach_adapter(copy.deepcopy(base_model("llama")), {"name": "default", "settings": settings})
 
 

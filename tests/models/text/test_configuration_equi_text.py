@@ -65,7 +65,7 @@ def test_maps_have_to_fit_their_group(kind):
 
 def test_damaged_maps_are_refused(kind):
     for name in kind.map_names:
-        with pytest.raises(ActionError, match="The stored map is no permutation: the token 1"):
+        with pytest.raises(ActionError, match="The stored map is not a permutation: the token 1"):
             make(kind, **{name: {**maps(kind)[name], "sets": [[[1, 2], [1, 3]]]}})
         with pytest.raises(ActionError, match="The stored token map is damaged"):
             make(kind, **{name: {"vocab_size": 3}})

@@ -44,6 +44,6 @@ def test_the_processor_is_the_one_given_or_the_one_beside_the_weights(tmp_path):
     assert task.prepare(str(tmp_path), {"processor": given}, {}) is given
     for other in ("x", tmp_path, object()):
         with pytest.raises(
-            ConfigurationError, match=r"is no processor of transformers: pass AutoImageProcessor\.from"
+            ConfigurationError, match=r"is not a processor of transformers: pass AutoImageProcessor\.from"
         ):
             task.prepare(None, {"processor": other}, {})
