@@ -69,8 +69,8 @@ def _check_files(folder: Path, config: EquiConfig) -> None:
     for name in (getattr(config, "auto_map", None) or {}).values():
         if f"{name.rpartition('.')[0]}.py" != LOADER:
             raise ConfigurationError(
-                f"The {CONFIG_NAME} in {folder} names {name!r} in its auto_map, where a save names the module "
-                f"{LOADER}. With trust_remote_code=True other code would run. Save the model anew."
+                f"The {CONFIG_NAME} in {folder} names {name!r} in its auto_map, where a save names {LOADER}. "
+                "With trust_remote_code=True other code would run. Save the model anew."
             )
         if not (folder / LOADER).is_file():
             raise ConfigurationError(
