@@ -8,6 +8,7 @@ from typing import Any
 from transformers import GenerationConfig
 
 from hf_equi.bases.end_tokens import end_tokens
+from hf_equi.generation.settings_table import SETTINGS
 
 __all__ = ["PlainGreedy"]
 
@@ -18,6 +19,7 @@ _NEUTRAL = {"bos_token_id", "disable_compile", "transformers_version"}
 _TEXTS = {"attention_mask", "group"}
 # Their other values change what is written, or what comes back.
 _PLAIN: dict[str, Any] = {"num_beams": 1, "num_return_sequences": 1, "use_cache": True}
+_KNOWN = SETTINGS.keys() | _TEXTS
 
 
 @dataclass(frozen=True)
@@ -37,25 +39,34 @@ class PlainGreedy:
     ends: tuple[int, ...]
 
     @classmethod
-    def read(cls, own: GenerationConfig, given: GenerationConfig | None, kwargs: dict[str, Any]) -> PlainGreedy | None:
+    def read(
+        cls, own: GenerationConfig, given: GenerationConfig | None, kwargs: dict[str, Any], vocab_size: int
+    ) -> PlainGreedy | None:
         """From the arguments of a call with an encoder; `None` where `generate` has to look at them.
 
-        A setting that this class does not know is left to `generate`, and so is one that is missing or wrong.
+        A setting that this class does not know is left to `generate`, and so is one that is missing or wrong, such as
+        a token that the vocabulary of the target does not have.
         """
         settings: dict[str, Any] = {}
         for config in (own, given):
             if config is not None:
                 settings |= {name: value for name, value in vars(config).items() if value is not None}
-        settings |= {name: value for name, value in kwargs.items() if value is not None}
-        if not all(_is_plain(name, value) for name, value in settings.items()):
+        settings |= kwargs  # a None among them takes the place of what a config says
+        if not all(_is_plain(name, value) for name, value in settings.items()) or not kwargs.keys() <= _KNOWN:
             return None
+        settings = {name: value for name, value in settings.items() if value is not None}
         start, pad = settings.get("decoder_start_token_id"), settings.get("pad_token_id")
         lengths = [
             settings[name] - before for name, before in (("max_length", 1), ("max_new_tokens", 0)) if name in settings
         ]
-        if type(start) is not int or type(pad) is not int or len(lengths) != 1 or lengths[0] < 1:
+        ends = end_tokens(settings.get("eos_token_id"))
+        if len(lengths) != 1 or type(lengths[0]) is not int or lengths[0] < 1:
             return None
-        return cls(start, lengths[0], pad, end_tokens(settings.get("eos_token_id")))
+        if type(start) is not int or type(pad) is not int:
+            return None
+        if not all(0 <= token < vocab_size for token in (start, pad, *ends)):
+            return None
+        return cls(start, lengths[0], pad, ends)
 
 
 def _is_plain(name: str, value: Any) -> bool:
@@ -63,4 +74,4 @@ def _is_plain(name: str, value: Any) -> bool:
         return True
     if name in _PLAIN:
         return bool(value == _PLAIN[name])
-    return value is False  # what can be switched on, and is not
+    return value is None or value is False  # what can be switched on, and is not

@@ -91,7 +91,7 @@ class PlainDecodingMixin:
         config, processors = call
         if processors or is_sharded(self.base):  # whose processes have to call the base equally often
             return None
-        return PlainGreedy.read(self.generation_config, config, kwargs)
+        return PlainGreedy.read(self.generation_config, config, kwargs, self.config.decoder_vocab_size)
 
     def _encode_rows(
         self,
