@@ -107,6 +107,31 @@ class OrbitCache(Cache):
         self.orbit = orbit
         return orbit
 
+    def check_action(self, action: TokenAction) -> None:
+        """Refuse a group that the cache does not hold orbits of.
+
+        Raises:
+            UnsupportedModelError: For another group, or another vocabulary.
+        """
+        if not action.same_as(self.action):
+            raise UnsupportedModelError(
+                f"This cache holds orbits of {self.action.group!r}, so it cannot be continued with {action.group!r}. "
+                f"Pass the same group=, or start without {CACHE}=."
+            )
+
+    def check_members(self, one: bool) -> None:
+        """Refuse a method that decodes one member of each orbit for a cache of whole ones, and the reverse.
+
+        Raises:
+            UnsupportedModelError: For such a method.
+        """
+        held = self.orbit.elements.shape[1]
+        if self.action.group.order > 1 and one != (held == 1):
+            raise UnsupportedModelError(
+                f"This cache was filled by a model of another method: of each orbit it holds {held} of the "
+                f"{self.action.group.order} members. Pass the one that this model returned as {CACHE}=, or none."
+            )
+
     def check_texts(self, length: int, rows: int) -> None:
         """Refuse texts that do not go on with those that are cached.
 
@@ -136,15 +161,22 @@ class OrbitCache(Cache):
 
         Args:
             elements: `(B, K)` the elements of the members from now on.
-            texts: `(B, tokens)` the whole texts, in the user's frame.
+            texts: `(B, tokens)` the whole texts, in the user's frame; fewer than are cached where those are beams of
+                them.
+
+        Raises:
+            UnsupportedModelError: For a cache of more than one member.
         """
+        self.check_members(one=elements.shape[1] == 1)
+        beams = len(self.orbit.rank) // len(texts)
+        elements, texts = (each.repeat_interleave(beams, dim=0) for each in (elements, texts))
         if torch.equal(elements, self.orbit.elements):
             return
         read = texts[:, : self.get_seq_length()]
         old, new = (self.action.members(each, read) for each in (self.orbit.elements, elements))
         differs = (old != new).flatten(0, 1).any(0)
         same = int(differs.cumsum(0).eq(0).sum())  # leading places where all members read what they did
-        if 0 < same < read.shape[1] and self.is_croppable:
+        if 0 < same < read.shape[1] and self.is_croppable and not any(map(_has_forgotten, self.layers)):
             self.crop(same - read.shape[1])
         elif same < read.shape[1]:
             self.reset()
@@ -175,3 +207,9 @@ class OrbitCache(Cache):
         """Forget all texts."""
         self.inner.reset()
         self.orbit = Orbit.start(self.orbit.elements, self.orbit.shared)
+
+
+def _has_forgotten(layer: Any) -> bool:
+    """Whether a layer has kept the last tokens alone, so that it cannot go back to those before them."""
+    window = getattr(layer, "sliding_window", None)
+    return window is not None and layer.get_seq_length() >= window and not getattr(layer, "record_past", False)

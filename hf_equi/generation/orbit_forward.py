@@ -170,11 +170,7 @@ def _open_cache(action: TokenAction, elements: torch.Tensor, inputs: OrbitInputs
     if cache is None:
         return None
     if isinstance(cache, OrbitCache):
-        if not action.same_as(cache.action):
-            raise UnsupportedModelError(
-                f"This cache holds orbits of {cache.action.group!r}, so it cannot be continued with {action.group!r}. "
-                f"Pass the same group=, or start without {CACHE}=."
-            )
+        cache.check_action(action)
         if len(inputs.input_ids) != len(cache.orbit.elements):
             raise ConfigurationError(
                 f"This cache holds {len(cache.orbit.elements)} texts, and input_ids have {len(inputs.input_ids)}. "

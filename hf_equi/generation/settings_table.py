@@ -72,7 +72,13 @@ def _everywhere(reason: str, asks: Callable[[Any], bool] = _given) -> Setting:
 
 
 def _above(least: float) -> Callable[[Any], bool]:
-    return lambda value: isinstance(value, int | float) and value > least
+    def asks(value: Any) -> bool:
+        try:
+            return float(value) > least  # of a number of numpy or torch, too
+        except (TypeError, ValueError):
+            return False
+
+    return asks
 
 
 def _other_than(neutral: float) -> Callable[[Any], bool]:

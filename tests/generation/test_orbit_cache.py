@@ -71,6 +71,16 @@ def test_crop_forgets_tokens(lm):
     assert_same(lm, step(lm, extra, cache), torch.cat([texts, extra], dim=1))
 
 
+def test_other_members_are_taken_up_where_a_window_has_forgotten_the_first_tokens():
+    lm = hf_equi.symmetrize(base_model("mistral"), BOTH, "mixture", tokenizer=tokenizer())  # windows of 6 tokens
+    texts, first, other = ids(" person person person person man black white man"), torch.tensor([0]), torch.tensor([5])
+    with torch.no_grad():
+        cache = lm(texts, elements=first, use_cache=True).cache
+        cache.take_up(other[:, None], texts)
+        again = lm(texts[:, cache.get_seq_length() :], cache=cache, elements=other)
+        torch.testing.assert_close(again.logits[:, -1], lm(texts, elements=other).logits[:, -1], atol=1e-5, rtol=1e-5)
+
+
 def test_reset_starts_again(lm):
     cache = step(lm, ids(" man white"), None).cache
     cache.reset()

@@ -199,6 +199,8 @@ class EquiLM(DecodingMixin, EquiTextModel, AnyReleaseGenerationMixin):  # type: 
         if elements is not None:
             return Selection(elements[:, None])
         if isinstance(inputs.cache, OrbitCache):
+            if not self.method.select.selects_one:
+                inputs.cache.check_members(one=False)
             return Selection(inputs.cache.orbit.elements)
         places = torch.arange(inputs.input_ids.shape[1], device=inputs.input_ids.device)
         prompt = torch.ones_like(inputs.input_ids, dtype=torch.bool)

@@ -172,6 +172,7 @@ class DecodingMixin:
         noise_seed = seed if settings.do_sample else seed or 0
         ids, mask = ids.to(action.device), None if mask is None else mask.to(action.device)
         if isinstance(cache := OrbitCache.again(kwargs.get(CACHE)), OrbitCache):
+            cache.check_action(self._written_action(action))
             self._check_cached(cache, ids, settings, kwargs)
             kwargs[CACHE] = cache
         prompts = self._describe_prompts(action, ids, mask, noise_seed, generation_config, kwargs)

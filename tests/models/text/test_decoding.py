@@ -8,12 +8,12 @@ import pytest
 import small_seq2seq
 import torch
 from searches import hashed
-from small_models import BOTH, base_model, calls_of, tokenizer
+from small_models import BOTH, GENDER, base_model, calls_of, tokenizer
 from transformers import DynamicCache, GenerationConfig, TextIteratorStreamer, TextStreamer, pipeline
 
 import hf_equi
 from hf_equi.bases.compat import cache_of, cached
-from hf_equi.errors import ConfigurationError
+from hf_equi.errors import ConfigurationError, UnsupportedModelError
 from hf_equi.generation import OrbitCache
 
 
@@ -228,10 +228,32 @@ def test_what_does_not_go_on_with_a_cache_is_refused():
         lm(texts[:1, :1], **cache)
     with pytest.raises(ConfigurationError, match="holds other members of the orbits"):
         lm(texts[:, -1:], elements=torch.tensor([1, 1]), **cache)
-    repeated = cache_of(first)
-    repeated.batch_repeat_interleave(2)
-    kept = lm.generate(texts, **cached(repeated), max_new_tokens=2, num_beams=2)
+
+
+@pytest.mark.parametrize("method", ["equitune", "canonical", "mixture", "identity"])
+def test_a_cache_that_is_repeated_for_beams_goes_on(method):
+    lm = wrap(method)
+    first = lm.generate(**encode("person", "the man"), max_new_tokens=3, return_dict_in_generate=True)
+    texts, cache = torch.cat([first.sequences, encode(" black", " she")["input_ids"]], 1), cache_of(first)
+    cache.batch_repeat_interleave(2)
+    kept = lm.generate(texts, **cached(cache), max_new_tokens=2, num_beams=2)
     assert kept.tolist() == lm.generate(texts, max_new_tokens=2, num_beams=2).tolist()
+
+
+@pytest.mark.parametrize("method", ["equitune", "canonical", "mixture"])
+def test_a_cache_of_another_group_or_method_is_refused_and_stays(method):
+    small, other = wrap(method, GENDER), wrap("canonical" if method == "equitune" else "equitune", GENDER)
+    ids, more = encode("the man met")["input_ids"], encode(" black")["input_ids"]
+    for filled, given, message in (
+        (small, {"group": BOTH}, "cache holds orbits of"),
+        (other, {}, "filled by a model of another method: of each orbit it holds"),
+    ):
+        first = filled.generate(ids, max_new_tokens=3, return_dict_in_generate=True)
+        texts, cache = torch.cat([first.sequences, more], 1), cache_of(first)
+        length = cache.get_seq_length()
+        with calls_of(small.base) as shapes, pytest.raises(UnsupportedModelError, match=message):
+            small.generate(texts, **cached(cache), max_new_tokens=2, **given)
+        assert (shapes, cache.get_seq_length()) == ([], length)
 
 
 def test_chosen_elements_come_back():
