@@ -19,6 +19,7 @@ from hf_equi.groups.forms import composed, written_words
 __all__ = ["StayingWords", "TextBatch", "warn_of_words"]
 
 _MASKED = -1  # in the place of a token that does not count
+_LONGEST = 4  # bytes of a character, and so tokens at most
 
 
 @dataclass(frozen=True)
@@ -114,8 +115,22 @@ class StayingWords:
             if tuple(tokens[start:stop]) != spelled:
                 continue
             word = self._decode(tokens[start:stop]).strip()
-            if _stands_alone(word, self._decode(tokens[max(start - 1, 0) : stop + 1])):
+            if _stands_alone(word, self._around(tokens, start, stop)):
                 yield word if word in words else max(words)  # lower case, of a tokenizer that has no other
+
+    def _around(self, tokens: list[int], start: int, stop: int) -> str:
+        """Some tokens with the letters beside them, of which each may be written as several tokens."""
+        first, last = max(start - 1, 0), min(stop + 1, len(tokens))
+        while 0 < first < start < first + _LONGEST and self._is_broken(tokens[first:start], 0):
+            first -= 1
+        while stop < last < min(len(tokens), stop + _LONGEST) and self._is_broken(tokens[stop:last], -1):
+            last += 1
+        return self._decode(tokens[first:last])
+
+    def _is_broken(self, tokens: list[int], end: int) -> bool:
+        """Whether tokens end, or begin, with a part of a character alone, which tokenizers leave out or replace."""
+        text = self._decode(tokens)
+        return tokens[end] != _MASKED and (not text or text[end] == "\N{REPLACEMENT CHARACTER}")
 
     def _decode(self, tokens: list[int]) -> str:
         tokens = [token for token in tokens if token >= 0]

@@ -45,6 +45,9 @@ def among(*texts, **settings):
         ("a john and a mary met John\nMary", ("John", "Mary")),  # in lower case they move
         ("WOMAN and MAN", ("MAN", "WOMAN")),
         ("Johnson's salesmanship, Johnny and a MANTLE", ()),
+        ("Johnö яJohn John日 日John John\u0301", ()),  # letters of several tokens
+        ("😀John", ("John",)),
+        ("John😀", ("John",)),
         ("Jose\u0301 met José", ("Jose\u0301", "José")),
         ("", ()),
     ],
@@ -90,8 +93,11 @@ def test_pieces_that_move_alike_do_not_stay():
 def test_a_tokenizer_written_in_python_will_do():
     tokenizer = ByT5Tokenizer()
     words = staying(tokenizer, DemographicGroup([["he", "she"], ["a", "b"]]))
-    found = [words.among(tokenizer(text, return_tensors="pt")["input_ids"]) for text in ("so she", "shed", "a b")]
-    assert found == [("she",), (), ()]
+    found = [
+        words.among(tokenizer(text, return_tensors="pt")["input_ids"])
+        for text in ("so she", "shed", "a b", "sheé", "éshe")
+    ]
+    assert found == [("she",), (), (), (), ()]
 
 
 def test_it_serves_its_own_action_and_tokenizer():
