@@ -2,22 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
-import torch
+from collections.abc import Iterable
+from typing import Any
 
 __all__ = ["end_tokens"]
 
 
-def end_tokens(value: int | Sequence[int] | torch.Tensor | None) -> tuple[int, ...]:
-    """Return the tokens of an `eos_token_id`: none, one, several, or a tensor of them.
+def end_tokens(value: Any) -> tuple[int, ...]:
+    """Return the tokens of an `eos_token_id` or the like: none, one, several, or an array of torch or numpy.
 
     Example:
-        >>> end_tokens(None), end_tokens(2), end_tokens([2, 50256])
-        ((), (2,), (2, 50256))
+        >>> end_tokens(None), end_tokens(2), end_tokens([2, 50256]), end_tokens([[2], [50256]])
+        ((), (2,), (2, 50256), (2, 50256))
     """
     if value is None:
         return ()
-    if isinstance(value, torch.Tensor):
-        return tuple(value.flatten().tolist())
-    return (value,) if isinstance(value, int) else tuple(value)
+    if hasattr(value, "tolist"):
+        value = value.tolist()
+    if isinstance(value, Iterable) and not isinstance(value, str):
+        return tuple(token for each in value for token in end_tokens(each))
+    return (int(value),)

@@ -15,6 +15,7 @@ from typing import Any
 import torch
 
 from hf_equi.actions import TokenAction
+from hf_equi.bases.end_tokens import end_tokens
 
 __all__ = ["Named", "missing_images", "read_biases", "read_strings", "read_tokens", "read_words"]
 
@@ -29,9 +30,7 @@ def read_tokens(value: Any) -> Named:
         >>> read_tokens(3), read_tokens([3, 4])
         ({(3,): None}, {(3,): None, (4,): None})
     """
-    if isinstance(value, torch.Tensor):
-        value = value.flatten().tolist()
-    return {(int(token),): None for token in (value if isinstance(value, list | tuple | set) else [value])}
+    return {(token,): None for token in end_tokens(value)}
 
 
 def read_words(value: Any) -> Named:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 import torch
 from token_actions import action_of
@@ -21,6 +22,10 @@ ACTION = action_of(10, [[1, 2, 3], [4, 5, 6]], [[7, 8]])
         (read_tokens(1), [(2,), (3,)]),
         (read_tokens(torch.tensor([1, 2])), [(3,)]),
         (read_tokens([3, 9, 1, 2]), []),
+        (read_tokens(np.array([1, 2])), [(3,)]),
+        (read_tokens(np.int64(7)), [(8,)]),
+        (read_tokens(range(1, 3)), [(3,)]),
+        (read_tokens([[1], [2]]), [(3,)]),
         (read_tokens((7, 1, 2, 3)), [(8,)]),
         (read_tokens(99), []),
         (read_words([[9, 0]]), []),

@@ -8,6 +8,7 @@ import warnings
 from functools import cache
 from pathlib import Path
 
+import numpy as np
 import pytest
 import small_seq2seq
 import torch
@@ -248,6 +249,15 @@ def test_values_that_ask_for_nothing_are_taken():
         "output_attentions": False, "use_mtp": False, "cache_implementation": "dynamic", "cache": DynamicCache(),
     }  # fmt: skip
     check_settings(neutral.get, (CAUSAL, ENCODER, ALONE, TWO_VOCABULARIES, SEARCH))
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [("penalty_alpha", np.float32(0.6)), ("num_beam_groups", np.int64(2)), ("num_beams", torch.tensor(2))],
+)
+def test_numbers_of_every_kind_are_read(name, value):
+    with pytest.raises(ConfigurationError, match=f"^{name} asks for"):
+        check_settings({name: value}.get, (SEARCH,))
 
 
 def test_ids_of_two_vocabularies_are_not_compared():

@@ -16,7 +16,7 @@ from hf_equi.errors import ConfigurationError
 from hf_equi.generation.coupled_sampling import Prompts
 from hf_equi.generation.orbit_cache import OrbitCache
 from hf_equi.generation.padding import check_mask, infer_mask
-from hf_equi.generation.settings_table import ALONE, ENCODER, NEEDS_COMBINED, TWO_VOCABULARIES
+from hf_equi.generation.settings_table import ALONE, ENCODER, NEEDS_COMBINED, TWO_VOCABULARIES, value_reader
 from hf_equi.generation.step_losses import StepLosses
 from hf_equi.generation.stop_watch import StopWatch, watch_criteria
 from hf_equi.models.seq2seq.outputs import ForcedTexts, WholeOutputs, as_greedy, take_rows, write_to
@@ -64,6 +64,9 @@ class PairDecodingMixin(PlainDecodingMixin, DecodingMixin):
     ) -> Any:
         """Write targets: by combined scores, by one member, or by each member alone."""
         loss, action = self.method.loss, self.resolve(group)
+        start = value_reader(self.generation_config, call[0], kwargs)("decoder_start_token_id")
+        if isinstance(start, list):  # one for each text, and an orbit has several
+            kwargs["decoder_start_token_id"] = torch.tensor(start, device=action.device)
         if not self._decodes_alone:
             plain = None if self.method.select.selects_one else self._write_plainly(ids, call, action, seed, kwargs)
             return super()._write_texts(ids, call, action, seed, kwargs) if plain is None else plain

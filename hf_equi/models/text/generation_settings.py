@@ -95,7 +95,8 @@ class GenerationSettings:
                 "There is no prompt, and no token that begins a text: pass input_ids of at least one token, or "
                 "bos_token_id="
             )
-        return torch.full((texts, 1), self.bos_token_id, dtype=torch.long, device=device)
+        token = torch.as_tensor(self.bos_token_id, device=device)  # some configs have a list of one
+        return torch.ones(texts, 1, dtype=torch.long, device=device) * token
 
     @property
     def noise_mode(self) -> str | None:

@@ -211,6 +211,15 @@ def test_another_start_token(way):
     assert again[:, :2].tolist() == given.tolist()
     without = model.generate(**encode(model), decoder_input_ids=given[:, 1:], **how)
     assert without.tolist() == again.tolist()
+    each = model.generate(**encode(model), max_new_tokens=STEPS, decoder_start_token_id=[9] * len(MOVED))
+    assert each.tolist() == texts.tolist()
+
+
+@pytest.mark.parametrize("method", ["equitune", "canonical", "equizero"])
+def test_a_start_token_for_each_source(method):
+    model, starts, how = wrap("t5", method=method), [9, 7, 9, 6], {"do_sample": True, "num_return_sequences": 2}
+    texts = model.generate(**encode(model), **how, decoder_start_token_id=starts, max_new_tokens=2, seed=1)
+    assert texts[:, 0].tolist() == [9, 9, 7, 7, 9, 9, 6, 6]
 
 
 def test_targets_that_do_not_go_on_with_a_cache_are_refused():

@@ -21,6 +21,11 @@ def test_arguments_win_over_the_config_of_the_call_and_that_over_the_models():
     assert read({"num_beams": 2}, given, num_beams=4).num_beams == 4
 
 
+@pytest.mark.parametrize("token", [5, [5], torch.tensor(5)])
+def test_a_text_begins_with_the_token_of_the_config(token):
+    assert read({"bos_token_id": token}).begin(2, torch.device("cpu")).tolist() == [[5], [5]]
+
+
 @pytest.mark.parametrize(
     ("kwargs", "mode"),
     [
