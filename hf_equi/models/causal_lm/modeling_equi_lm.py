@@ -197,7 +197,7 @@ class EquiLM(DecodingMixin, EquiTextModel, AnyReleaseGenerationMixin):  # type: 
     ) -> Selection:
         """The elements to run, `(batch, members)`: to decode with where a cache is kept, else to score with."""
         if elements is not None:
-            return Selection(elements[:, None])
+            return self.named_members(action, elements, inputs.input_ids)
         if isinstance(inputs.cache, OrbitCache):
             if not self.method.select.selects_one:
                 inputs.cache.check_members(one=False)

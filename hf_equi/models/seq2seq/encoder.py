@@ -10,7 +10,6 @@ from torch import nn
 from hf_equi.errors import ConfigurationError
 from hf_equi.generation.encoded_source import OrbitEncoderOutput, encode_orbit
 from hf_equi.generation.padding import check_mask
-from hf_equi.symmetrizers import Selection
 from hf_equi.symmetrizers.weigh import normalise_log_weights
 
 if TYPE_CHECKING:
@@ -68,7 +67,7 @@ class OrbitEncoder(nn.Module):
         if elements is None:
             selection = model.select_members(action.source, input_ids, attention_mask)
         else:
-            selection = Selection(elements[:, None])
+            selection = model.named_members(action.source, elements, input_ids)
         chosen, chunk = selection.elements, model.config.orbit_chunk_size
         encoded = encode_orbit(model.base, action.source, chosen, input_ids, attention_mask, chunk)
         encoded.penalty = selection.penalty

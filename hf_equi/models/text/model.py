@@ -6,11 +6,13 @@ from typing import Any, ClassVar
 
 import torch
 
+from hf_equi.actions._elements import read_elements
 from hf_equi.actions.staying import StayingWords, TextBatch, warn_of_words
 from hf_equi.errors import ConfigurationError
 from hf_equi.groups import DemographicGroup
 from hf_equi.models.base import EquiPreTrainedModel
 from hf_equi.models.text.checkpoints import TextCheckpointMixin, embedding_rows
+from hf_equi.symmetrizers import Selection
 from hf_equi.symmetrizers.select import IdentityMember
 
 __all__ = ["EquiTextModel"]
@@ -60,6 +62,16 @@ class EquiTextModel(TextCheckpointMixin, EquiPreTrainedModel):  # type: ignore[m
                 f"The method {self.config.method!r} has no relaxed variant for the group {group!r}"
             )
         return self._new_action(group)
+
+    @staticmethod
+    def named_members(action: Any, elements: torch.Tensor, ids: torch.Tensor) -> Selection:
+        """The members that a caller names, `(batch,)` elements.
+
+        Raises:
+            ActionError: If the group has no such element, or there is not one for each text.
+        """
+        named = read_elements(action.group, torch.as_tensor(elements), ids)
+        return Selection(torch.as_tensor(named, device=ids.device).expand(ids.shape[0])[:, None])
 
     def prepare(self) -> None:
         """Keep the words that stay, once they were found."""

@@ -8,11 +8,11 @@ import warnings
 import pytest
 import torch
 from small_models import GENDER, base_model, tokenizer
-from small_seq2seq import SIX, fresh, tokenizers
+from small_seq2seq import SIX, encode, fresh, tokenizers, wrap
 
 import hf_equi
 from hf_equi import DemographicGroup, EquizeroSearch
-from hf_equi.errors import ConfigurationError, GroupWarning
+from hf_equi.errors import ActionError, ConfigurationError, GroupWarning
 from hf_equi.generation import EquiLogitsProcessor
 
 
@@ -54,7 +54,9 @@ def calls(kind, texts):
             model = hf_equi.symmetrize(fresh("bart"), group, **settings).eval()
         batch = dict(source(texts, return_tensors="pt", padding=True))
         other = {"input_ids": source(["jump"] * len(texts), return_tensors="pt")["input_ids"]}
+        encoded = model.get_encoder()(**batch)
         yield "generate", lambda: model.generate(**batch, max_new_tokens=2)
+        yield "encoded", lambda: model(encoder_outputs=encoded, decoder_input_ids=other["input_ids"])
         yield "sources", lambda: model(**batch, decoder_input_ids=other["input_ids"])
         yield "both", lambda: model(**batch, decoder_input_ids=batch["input_ids"])
         yield "targets", lambda: model(**other, decoder_input_ids=batch["input_ids"])
@@ -113,3 +115,23 @@ def test_words_of_the_group_of_a_call_are_looked_for():
     for _ in range(2):
         with pytest.warns(GroupWarning, match="stay where they are: 'BLACK'\\."):
             lm(**batch, group=DemographicGroup([["black", "white"]]))
+
+
+@pytest.mark.parametrize("kind", ["causal", "seq2seq"])
+def test_members_that_a_group_does_not_have_are_refused(kind):
+    if kind == "seq2seq":
+        model = wrap("bart")
+        ids = encode(model)["input_ids"][:2]
+        given = {"input_ids": ids, "decoder_input_ids": ids}
+    else:
+        model = hf_equi.symmetrize(base_model(), GENDER, tokenizer=tokenizer())
+        given = {"input_ids": tokenizer()(["the man", "the woman"], return_tensors="pt")["input_ids"]}
+    for elements, message in (
+        ([-1, 0], "No element -1 in"),
+        ([0, 2], "No element 2 in"),
+        ([0], r"int64 of shape \(2,\); received .* \(1,\)"),
+        ([0.0, 1.0], "received torch.float32"),
+    ):
+        for call, length in ((model, {}), (model.generate, {"max_new_tokens": 1})):
+            with pytest.raises(ActionError, match=message):
+                call(**given, **length, elements=torch.tensor(elements))
