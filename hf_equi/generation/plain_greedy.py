@@ -71,7 +71,9 @@ class PlainGreedy:
         length, ends = _new_tokens(given, kwargs, settings), end_tokens(settings.get("eos_token_id"))
         if length is None or length < 1:
             return None
-        if not all(type(token) is int and 0 <= token < vocab_size for token in (start, pad, *ends)):
+        if type(start) is not int or type(pad) is not int:
+            return None
+        if not all(0 <= token < vocab_size for token in (start, pad, *ends)):
             return None
         return cls(start, length, pad, ends)
 

@@ -156,9 +156,8 @@ class EquiForSeq2SeqLM(  # type: ignore[misc]
             UnsupportedModelError: For a cache of another model; where memory does not suffice, with advice.
         """
         items, action, extras = self._count(labels, kwargs), self.resolve(group), self.checked_extras(kwargs)
-        sources = getattr(encoder_outputs, "source_ids", None) if input_ids is None else input_ids
-        texts = self._pairs(action, sources, attention_mask, decoder_input_ids, decoder_attention_mask, labels)
-        self.look_at(group, *texts)
+        read = (_source_ids(input_ids, encoder_outputs), attention_mask, decoder_input_ids, decoder_attention_mask)
+        self.look_at(group, *self._pairs(action, *read, labels))
         source = self._encode(input_ids, attention_mask, encoder_outputs, action, elements)
         if labels is not None and (decoder_input_ids is None or self._draws(decoder_input_ids, labels)):
             sampling = self._toss(labels)
@@ -281,6 +280,11 @@ class EquiForSeq2SeqLM(  # type: ignore[misc]
         """Whether inputs are the labels, shifted, and some sentences are to read their own tokens in their place."""
         draws = self.training and self.config.teacher_forcing_ratio < 1
         return draws and torch.equal(inputs, self.prepare_decoder_input_ids_from_labels(labels))
+
+
+def _source_ids(input_ids: torch.Tensor | None, encoded: OrbitEncoderOutput | None) -> torch.Tensor | None:
+    """The ids of the sources; encoded sources know theirs."""
+    return getattr(encoded, "source_ids", None) if input_ids is None else input_ids
 
 
 def _counted(labels: torch.Tensor | None, mask: torch.Tensor | None) -> torch.Tensor | None:
