@@ -64,12 +64,11 @@ def require_safetensors(name: Any, variant: str | None = None, config: Any = Non
 
 def _is_elsewhere(name: Any, hub: dict[str, Any]) -> bool:
     """Whether a repository may hold weights, where only its cache can be read, and holds none."""
-    if find_file(name, WEIGHTS_NAME, **hub) is not None:
-        return False
     try:
         cached_file(name, SAFE_WEIGHTS_NAME, **hub)
     except OSError as error:
-        return isinstance(error.__cause__, LocalEntryNotFoundError)
+        unknown = isinstance(error.__cause__, LocalEntryNotFoundError)
+        return unknown and find_file(name, WEIGHTS_NAME, **{**hub, "local_files_only": True}) is None
     return False
 
 

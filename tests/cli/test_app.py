@@ -114,6 +114,8 @@ TWICE = """
 import atexit, os, signal, sys
 from hf_equi.cli import main
 
+signal.signal(signal.SIGINT, signal.default_int_handler)  # which a shell leaves out of what it runs in the background
+
 def press(*_, **__):
     os.kill(os.getpid(), signal.SIGINT)
     signal.pause()

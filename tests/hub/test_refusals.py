@@ -49,7 +49,7 @@ def test_a_map_that_is_no_permutation(repository: Repository) -> None:
     stored = json.loads(repository.files()["config.json"])["token_map"]
     twice = edited_map(repository, "token_map", 1, stored["sets"][0][1][0])
     edit_config(repository, token_map=twice)
-    with pytest.raises(ActionError, match=r"no permutation: the token .* Symmetrize the base model again"):
+    with pytest.raises(ActionError, match=r"not a permutation: the token .* Symmetrize the base model again"):
         load()
 
 
