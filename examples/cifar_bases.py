@@ -66,7 +66,7 @@ class Recipe:
     training: dict[str, Any]
 
 
-# The stem of transformers' ResNet makes 8 × 8 maps of 32 × 32 images, so three stages in the place of four.
+# The stem of transformers' ResNet makes 8 × 8 maps of 32 × 32 images, so three stages instead of four.
 RECIPES = {
     "resnet": Recipe(
         ResNetConfig(embedding_size=64, hidden_sizes=[64, 128, 256], depths=[2, 2, 2], layer_type="basic", **LABELS),
@@ -173,7 +173,7 @@ def pretrain(parts: dict[str, CifarImages], folder: Path, architecture: str, see
         folder: Where everything of this base lies.
         architecture: A key of `RECIPES`.
         seed: Of the initial weights, the order of the batches and the shifts.
-        **settings: In the place of those of the recipe.
+        **settings: Instead of those of the recipe.
     """
     set_seed(seed)
     recipe = RECIPES[architecture]

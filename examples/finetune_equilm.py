@@ -72,7 +72,7 @@ def run(experiment: Experiment, seeds: tuple[int, ...], ways: tuple[str, ...]) -
 
 
 def write_lines(folder: Path) -> None:
-    """Made-up lines in the place of the text files."""
+    """Made-up lines instead of the text files."""
     folder.mkdir(parents=True, exist_ok=True)
     who = ("the man", "the woman", "his mother", "her father", "the actor", "a dog")
     what = ("loves the film", "hates this movie", "saw the story twice", "wrote the plot", "left before the end")

@@ -95,7 +95,7 @@ def pretrain(data: Path, parts: dict[str, CifarImages], folder: Path, seed: int,
         parts: Of `load_cifar10`.
         folder: Where everything of this seed lies.
         seed: Of the initial weights, the order of the batches, the shifts and the captions.
-        **settings: In the place of those of `TRAINING`.
+        **settings: Instead of those of `TRAINING`.
     """
     set_seed(seed)
     classes, templates = load_prompts(data)

@@ -24,10 +24,10 @@ from hf_equi import (
     symmetrize,
 )
 
-# Batches of 64 sentences at 1e-3 in the place of the published 200,000 single sentences at 1e-4.
+# Batches of 64 sentences at 1e-3 instead of the published 200,000 single sentences at 1e-4.
 PRETRAINING = {"max_steps": 5000, "per_device_train_batch_size": 64, "learning_rate": 1e-3, "eval_steps": 1000}
 EQUIVARIANT = {**PRETRAINING, "max_steps": 2500, "eval_steps": 500}
-# And in the place of 10,000 single sentences at 2e-5 and 5e-5 for finetuning; all of it teacher-forced.
+# And instead of 10,000 single sentences at 2e-5 and 5e-5 for finetuning; all of it teacher-forced.
 FINETUNING = {"max_steps": 1600, "per_device_train_batch_size": 64, "learning_rate": 1e-4, "eval_steps": 400}
 SIZES = {"vocab_size": len(SPECIAL) + len(COMMANDS), "decoder_vocab_size": len(SPECIAL) + len(ACTIONS)}
 ZERO_SHOT: dict[str, dict[str, Any]] = {

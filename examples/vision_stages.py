@@ -32,7 +32,7 @@ ZERO_SHOT: dict[str, dict[str, Any]] = {
     "equizero, entropy": {"method": "equizero", "loss": "entropy"},
     "equizero, published rule": {"method": "equizero", "loss": "published_least_confident"},
 }
-# Adam in the place of plain gradient descent on four images at a time: 25 times fewer steps.
+# Adam instead of plain gradient descent on four images at a time: 25 times fewer steps.
 ADAM = Phase("lambda", "lambda", 1e-3, max_steps=1000, batch_size=128, optimizer="adamw_torch")
 PUBLISHED_CLIP = Phase("lambda", "lambda", 0.3, max_steps=1000, batch_size=32)
 WEIGHED: dict[str, tuple[dict[str, Any], Phase]] = {

@@ -21,7 +21,7 @@ NAME = "watched_module"
 
 @pytest.fixture(autouse=True)
 def watch(monkeypatch):
-    """A watch of the test's own, in the place of the one that is."""
+    """A watch of the test's own, instead of the one that is."""
     watch = _ImportWatch()
     monkeypatch.setattr(hf_equi.auto_classes, "_WATCH", watch)
     monkeypatch.setattr(sys, "meta_path", [one for one in sys.meta_path if not isinstance(one, _ImportWatch)])

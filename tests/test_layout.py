@@ -141,7 +141,7 @@ def test_every_module_lists_what_it_exports_in_order() -> None:
         if names is None:
             offenders.append(f"{relative(path)} needs a literal __all__")
         elif names != (ordered := sorted(set(names), key=export_order)):
-            offenders.append(f"{relative(path)} exports {names} in the place of {ordered}")
+            offenders.append(f"{relative(path)} exports {names} instead of {ordered}")
     assert not offenders, "\n".join(offenders)
 
 

@@ -18,7 +18,7 @@ from hf_equi.groups.forms import composed, written_words
 
 __all__ = ["StayingWords", "TextBatch", "warn_of_words"]
 
-_MASKED = -1  # in the place of a token that does not count
+_MASKED = -1  # stands for a token that does not count
 _LONGEST = 4  # bytes of a character, and so tokens at most
 
 

@@ -37,6 +37,6 @@ def check_hub_name(name: object, what: str) -> str:
     if Path(name).exists():
         raise ConfigurationError(
             f"{what} is {name!r} on the Hub, and {Path(name).absolute()} has the same name, so transformers would "
-            "read it in the place of the Hub's. Rename it, or load the checkpoint from another folder."
+            "read it instead of the Hub's. Rename it, or load the checkpoint from another folder."
         )
     return name

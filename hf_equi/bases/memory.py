@@ -68,7 +68,7 @@ def advice_on_memory(
         device: Whose memory it is.
 
     Raises:
-        UnsupportedModelError: In the place of the error of torch.
+        UnsupportedModelError: Instead of the error of torch.
 
     Example:
         >>> with advice_on_memory("3 texts", torch.zeros(3, 2), None, "cpu"):

@@ -35,7 +35,7 @@ def require_safetensors(name: Any, variant: str | None = None, config: Any = Non
     Args:
         name: A folder or a name on the Hub.
         variant: Of the weights, as `from_pretrained` takes it.
-        config: What `from_pretrained` is given in the place of the config of the checkpoint, if anything.
+        config: What `from_pretrained` is given instead of the config of the checkpoint, if anything.
         **hub: What `from_pretrained` takes of the repository: `revision`, `subfolder`, `token` and so on.
 
     Raises:

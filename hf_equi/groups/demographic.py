@@ -132,7 +132,7 @@ class DemographicGroup(FiniteGroup):
     def relax(self, neutral: Sequence[str] | None = None, general: Sequence[str] | None = None) -> DemographicGroup:
         """Return the same group with a list of neutral or of general words, which makes it relaxed.
 
-        Each factor of a product gets the list, in the place of any that it has. So with `neutral` a word is neutral
+        Each factor of a product gets the list, instead of any that it has. So with `neutral` a word is neutral
         if it is in the list, equality if a factor moves it, and general otherwise.
 
         Args:

@@ -58,7 +58,7 @@ def prepare(
         token: For the Hub, which the base's card is read from.
 
     Raises:
-        ConfigurationError: For a folder that holds no symmetrised checkpoint, or a link in the place of one of its
+        ConfigurationError: For a folder that holds no symmetrised checkpoint, or a link instead of one of its
             files; for weights, a tokenizer or a group that do not fit the rest; and as `hf_equi.hub.write_card`.
     """
     path = Path(folder)

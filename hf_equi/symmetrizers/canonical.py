@@ -31,7 +31,7 @@ class Canonical(Method):
                 [1]])
 
     References:
-        arXiv 2211.06489, with a fixed rule in the place of the learned network.
+        arXiv 2211.06489, with a fixed rule instead of the learned network.
     """
 
     name = "canonical"

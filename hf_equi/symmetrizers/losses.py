@@ -84,7 +84,7 @@ class MaxProbability(ProxyLoss):
 
 
 class PublishedMaxProbability(ProxyLoss):
-    r"""What the authors' code computes in the place of the mean of the largest probabilities, to compare with.
+    r"""What the authors' code computes instead of the mean of the largest probabilities, to compare with.
 
     $$ l = -\sum_t \Big(\max_v p_t(v) - \tfrac{1}{|V|}\Big) $$
 
@@ -129,7 +129,7 @@ class Entropy(ProxyLoss):
 
 
 class PublishedEntropy(ProxyLoss):
-    r"""What the authors' code computes in the place of the entropy, to compare with.
+    r"""What the authors' code computes instead of the entropy, to compare with.
 
     $$ l = -\sum_t \sum_v \log p_t(v) \, \log_2 p_t(v) $$
 

@@ -45,7 +45,7 @@ pytestmark = [
 
 @pytest.fixture(autouse=True)
 def _short(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """In a folder of its own, a step of training in the place of an epoch, and an audit without plots."""
+    """In a folder of its own, a step of training instead of an epoch, and an audit without plots."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("HF_MODULES_CACHE", str(tmp_path / "modules"))
     transformers = sys.modules["transformers"]  # the one that pages import: peft has put another in its place

@@ -14,7 +14,7 @@ FITTING = [name for name in CASES if not name.endswith("bart")]
 
 
 def smoothed(logits, labels):
-    """By hand: in the place of the right one, all tokens share `SHARE` of the loss."""
+    """By hand: instead of the right one, all tokens share `SHARE` of the loss."""
     losses = []
     for scores, label in zip(logits.flatten(0, -2).log_softmax(-1), labels.flatten().tolist(), strict=True):
         if label != -100:
@@ -96,7 +96,7 @@ def test_a_compiled_model_has_no_name_for_the_trainer(tmp_path):
     """It would smooth unshifted labels, as of any causal model that is compiled."""
     torch.compiler.reset()
     settings = {"torch_compile": True, "torch_compile_backend": "eager", "label_smoothing_factor": SHARE}
-    with pytest.raises(ConfigurationError, match=r"with model\.base\.compile\(\) in the place of torch_compile=True"):
+    with pytest.raises(ConfigurationError, match=r"with model\.base\.compile\(\) instead of torch_compile=True"):
         causal().trainer(tmp_path, **settings).train()
 
 

@@ -52,7 +52,7 @@ def make_blocks(templates: Sequence[object], group: DemographicGroup, tokenizer:
         tokenizer: The tokenizer of the models.
 
     Raises:
-        ConfigurationError: Without templates; for a string in the place of a list, an empty template, one that is
+        ConfigurationError: Without templates; for a string instead of a list, an empty template, one that is
             there twice, one with another place in braces, half a character, a prompt without tokens.
 
     Example:

@@ -222,4 +222,4 @@ def _bootstrap(
     codes, width, pairs = read
     counts = _weighted(bootstrap_weights(blocks.strata, plan), _one_hot(codes, width))
     low, high = plan.interval(_distances(counts, pairs).max(-1))
-    return [min(max(round(2 * gap - bound, 12), 0.0), 1.0) for bound in (high, low)]  # no 1e-17 in the place of 0
+    return [min(max(round(2 * gap - bound, 12), 0.0), 1.0) for bound in (high, low)]  # no 1e-17 instead of 0

@@ -35,8 +35,8 @@ __all__ = ["EquiCausalLMOutput", "EquiLM"]
 # Why the loss of an EquiLM may be another than that of its logits, with labels that the caller shifts.
 _WEIGHS = 'method="mixture" weighs members by the tokens that have labels, and the others are its prompt'
 _COMPILED = (
-    "around a compiled model the Trainer does not find its name, and shifts no labels; with model.base.compile() in "
-    "the place of torch_compile=True it does"
+    "around a compiled model the Trainer does not find its name, and shifts no labels; with model.base.compile() "
+    "instead of torch_compile=True it does"
 )
 
 

@@ -137,7 +137,7 @@ class EquiCLIPModel(EquiVisionModel):
         Args:
             pixel_values: `(batch, channels, height, width)`.
             text_features: `(texts, dim)` that equizero chooses by.
-            orbit_features: `(batch, group, dim)` of `get_orbit_features`, in the place of images.
+            orbit_features: `(batch, group, dim)` of `get_orbit_features`, instead of images.
             return_dict: `False` for a tuple; by default as the config says.
             **kwargs: What the base takes beside.
 
@@ -182,9 +182,9 @@ class EquiCLIPModel(EquiVisionModel):
             input_ids: `(texts, length)`.
             pixel_values: `(batch, channels, height, width)`, square for groups with rotations by 90°.
             attention_mask: `(texts, length)`. What follows has no place, as it differs among the families.
-            text_features: `(texts, dim)` of `get_text_features`, in the place of `input_ids`.
+            text_features: `(texts, dim)` of `get_text_features`, instead of `input_ids`.
             labels: `(batch,)` the right text of each image, for the cross-entropy.
-            orbit_features: `(batch, group, dim)` of `get_orbit_features`, in the place of `pixel_values`.
+            orbit_features: `(batch, group, dim)` of `get_orbit_features`, instead of `pixel_values`.
             return_loss: Whether to compute the base's contrastive loss, of as many texts as images.
             return_dict: `False` for a tuple; by default as the config says.
             **kwargs: What the base takes beside, as `interpolate_pos_encoding` or `token_type_ids`.

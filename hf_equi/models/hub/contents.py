@@ -76,7 +76,7 @@ def read_contents(folder: Path, companions: Iterable[str], card: str) -> Content
         card: The text of its card.
 
     Raises:
-        ConfigurationError: For a link in the place of one of these, as it may lead anywhere on this machine.
+        ConfigurationError: For a link instead of one of these, as it may lead anywhere on this machine.
     """
     saved = set(companions)
     beside = {"", *(f"{name.rpartition('/')[0]}/" for name in saved if "/" in name)}

@@ -116,7 +116,7 @@ class LoadingMixin:
 
     @classmethod
     def _read_generation_config(cls, path: Any, hub: dict[str, Any]) -> GenerationConfig | None:
-        """The generation config of a checkpoint: in the place of one that is damaged, transformers takes defaults."""
+        """The generation config of a checkpoint: instead of one that is damaged, transformers takes defaults."""
         if not cls.can_generate() or find_file(path, GENERATION_CONFIG_NAME, **hub) is None:  # type: ignore[attr-defined]
             return None
         with reading(f"The {GENERATION_CONFIG_NAME} of {path}", AGAIN):

@@ -24,8 +24,8 @@ def staged(folder: Path) -> Iterator[Path]:
     """A new folder to write to, whose files are moved to `folder` if all goes well, and deleted if not.
 
     A folder that is not there yet comes into being at once, with all its files. In one that is there each file
-    replaces the one of its name, a link too. A link in the place of a folder gives way to a folder: nothing is written
-    through it. Weights of a save before, which would be loaded with or in the place of the new ones, are deleted.
+    replaces the one of its name, a link too. A link where a folder belongs gives way to a folder: nothing is written
+    through it. Weights of a save before, which would be loaded with or instead of the new ones, are deleted.
 
     Args:
         folder: Where the files are to be in the end.

@@ -101,7 +101,7 @@ class EquiForImageClassification(WrappedClassifier):
         Args:
             pixel_values: `(batch, channels, height, width)`, square for groups with rotations by 90°.
             labels: `(batch,)` classes, for the loss; as the base takes them.
-            orbit_features: `(batch, group, features)` of `get_orbit_features`, in the place of images.
+            orbit_features: `(batch, group, features)` of `get_orbit_features`, instead of images.
             return_dict: `False` for a tuple; by default as the config says.
             **kwargs: What the base takes beside, as `interpolate_pos_encoding`.
 

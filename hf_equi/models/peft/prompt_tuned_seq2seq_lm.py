@@ -79,7 +79,7 @@ class PromptTunedSeq2SeqLM(PromptTunedModel):
             attention_mask: `(batch, length)`, 0 where a source is padded, without the virtual tokens.
             decoder_input_ids: `(batch, tokens)`.
             decoder_attention_mask: `(batch, past + tokens)`, 0 at padding, without the virtual tokens.
-            encoder_outputs: Of `get_encoder`, in the place of `input_ids`.
+            encoder_outputs: Of `get_encoder`, instead of `input_ids`.
             cache: Of a call before this one, or an empty cache.
             labels: `(batch, tokens)`, for the base's own loss.
             use_cache: Whether to return a cache.

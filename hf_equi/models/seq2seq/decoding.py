@@ -270,7 +270,7 @@ class PairDecodingMixin(PlainDecodingMixin, DecodingMixin):
             return 1
         sources = [each for each in (given, self.generation_config, self.config) if each is not None]
         named = [kwargs.get("decoder_start_token_id")]
-        for name in ("decoder_start_token_id", "bos_token_id"):  # the latter in the place of the former
+        for name in ("decoder_start_token_id", "bos_token_id"):  # the latter instead of the former
             named += [getattr(each, name, None) for each in sources]
         start = next((token for token in named if token is not None), None)
         return int(prompt.shape[1]) + int(start is not None and not bool((prompt[:, 0] == start).any()))

@@ -141,7 +141,7 @@ class EquiForSeq2SeqLM(  # type: ignore[misc]
             attention_mask: `(batch, length)`, 0 where the source is padded.
             decoder_input_ids: `(batch, tokens)` what was written so far; by default the labels, shifted.
             decoder_attention_mask: `(batch, past + tokens)`, 0 at padding.
-            encoder_outputs: Of this model's encoder, in the place of `input_ids`.
+            encoder_outputs: Of this model's encoder, instead of `input_ids`.
             cache: Of a call before this one, or an empty cache of the base.
             labels: `(batch, tokens)`; −100 is left out of the loss. See `config.teacher_forcing_ratio` for training.
             use_cache: Whether to return a cache; by default where one was passed.

@@ -139,7 +139,7 @@ class ForcedTexts(LogitsProcessor):
 
 
 def as_greedy(config: GenerationConfig, kwargs: dict[str, Any]) -> tuple[GenerationConfig, dict[str, Any]]:
-    """The settings of a call with greedy decoding in the place of its strategy."""
+    """The settings of a call with greedy decoding instead of its strategy."""
     config = copy.deepcopy(config)
     for name in _SAMPLING:
         setattr(config, name, None)

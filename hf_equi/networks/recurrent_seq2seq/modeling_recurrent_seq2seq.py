@@ -102,7 +102,7 @@ class RecurrentSeq2Seq(SafeLoadingMixin, PreTrainedModel, AnyReleaseGenerationMi
             attention_mask: `(B, length)`, 0 where the source is padded, on whichever side.
             decoder_input_ids: `(B, T)` target tokens read so far; by default the labels, shifted.
             decoder_attention_mask: `(B, past + T)`, 0 at padding, which leaves the state as it is.
-            encoder_outputs: What the encoder returned, in the place of `input_ids`.
+            encoder_outputs: What the encoder returned, instead of `input_ids`.
             cache: The state after the tokens before these.
             labels: `(B, T)`; −100 is left out of the loss. In training, `config.teacher_forcing_ratio` of the
                 sentences read the labels and the others their own best tokens; the loss of those ends at the
