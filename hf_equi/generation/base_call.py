@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from transformers import PreTrainedConfig, PreTrainedModel
@@ -10,7 +11,7 @@ from hf_equi.bases.compat import is_recurrent, renamed_cache, takes_cache
 from hf_equi.bases.signatures import parameters
 from hf_equi.errors import UnsupportedModelError
 
-__all__ = ["call_base", "check_base", "check_seq2seq_base", "check_states"]
+__all__ = ["call_base", "check_base", "check_seq2seq_base", "check_states", "prepared_call"]
 
 
 def check_base(base: PreTrainedModel | type[PreTrainedModel]) -> None:
@@ -67,15 +68,24 @@ def check_seq2seq_base(base: PreTrainedModel | type[PreTrainedModel]) -> None:
 
 def call_base(base: PreTrainedModel, arguments: dict[str, Any], logits_to_keep: int) -> Any:
     """Call the base with what it accepts."""
-    accepted = parameters(type(base).forward)
-    arguments = renamed_cache(arguments, accepted)
-    for name in {"position_ids", "use_cache"} - accepted:
-        arguments.pop(name, None)
-    arguments["return_dict"] = True
-    if "logits_to_keep" in accepted:
-        arguments["logits_to_keep"] = logits_to_keep
-        return base(**arguments)
-    arguments.pop("logits_to_keep", None)
-    out = base(**arguments)
-    out.logits = out.logits[:, -logits_to_keep:]
+    out = prepared_call(base, logits_to_keep)(arguments)
+    if "logits_to_keep" not in parameters(type(base).forward):
+        out.logits = out.logits[:, -logits_to_keep:]
     return out
+
+
+def prepared_call(base: PreTrainedModel, logits_to_keep: int) -> Callable[[dict[str, Any]], Any]:
+    """What calls the base with what it accepts, of many arguments; of some bases the logits of all places."""
+    accepted = parameters(type(base).forward)
+    unknown = {"position_ids", "use_cache", "logits_to_keep"} - accepted
+    more: dict[str, Any] = {"return_dict": True}
+    if "logits_to_keep" in accepted:
+        more["logits_to_keep"] = logits_to_keep
+
+    def call(arguments: dict[str, Any]) -> Any:
+        arguments = renamed_cache(arguments, accepted) | more
+        for name in unknown:
+            arguments.pop(name, None)
+        return base(**arguments)
+
+    return call

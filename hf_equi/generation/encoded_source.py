@@ -73,17 +73,16 @@ class EncodedSource:
         else:
             hidden, state = hidden[batch, slots], None if state is None else state[batch, slots]
             mask = None if mask is None else mask[batch]
-        outputs: ModelOutput = BaseModelOutput(last_hidden_state=hidden)
-        if state is not None:
-            outputs = OrbitEncoderOutput(hidden, state)
+        outputs = BaseModelOutput(hidden) if state is None else OrbitEncoderOutput(hidden, state)
         rows: dict[str, Any] = {"encoder_outputs": outputs}
         return rows if mask is None else {**rows, "attention_mask": mask}
 
-    def log_weights(self, batch: torch.Tensor, slots: torch.Tensor, places: int) -> torch.Tensor | None:
-        """Log weights of some rows, `(R, places)`, or `None` for equal ones."""
+    def log_weights(self, batch: torch.Tensor, slots: torch.Tensor, places: int | None = None) -> torch.Tensor | None:
+        """Log weights of some rows, `(R,)` or `(R, places)`; `None` for equal ones."""
         if self.encoded.log_weights is None:
             return None
-        return self.encoded.log_weights[batch, slots].unsqueeze(-1).expand(-1, places)
+        weights = self.encoded.log_weights[batch, slots]
+        return weights if places is None else weights.unsqueeze(-1).expand(-1, places)
 
 
 def encode_orbit(

@@ -38,7 +38,6 @@ class StepLosses(LogitsProcessor):
         self.loss = loss
         self.watch = watch
         self.steps: list[torch.Tensor] = []
-        self.live: list[torch.Tensor] = []
 
     def __call__(self, input_ids: torch.LongTensor, scores: torch.FloatTensor) -> torch.FloatTensor:
         """Note a step: `(rows, tokens)` ids and `(rows, V)` log-probabilities, which are returned as they are."""
@@ -48,12 +47,11 @@ class StepLosses(LogitsProcessor):
     def note(self, scores: torch.Tensor) -> None:
         """Note the log-probabilities of a step, `(rows, V)`."""
         self.steps.append(self.loss.of_steps(scores))
-        self.live.append(self.watch.live(len(scores), scores.device))
 
     def losses(self) -> torch.Tensor:
         """The loss of each text, `(rows,)`."""
-        return self.loss.reduce(torch.stack(self.steps, 1), torch.stack(self.live, 1))
+        return self.loss.reduce(torch.stack(self.steps, 1), self.watch.inside())
 
     def lengths(self) -> torch.Tensor:
         """Decoded tokens of each text with its end, `(rows,)`."""
-        return torch.stack(self.live, 1).sum(1)
+        return self.watch.inside().sum(1)

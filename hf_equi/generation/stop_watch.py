@@ -35,10 +35,6 @@ class StopWatch(StoppingCriteria):
         """Take `(rows,)` bool, the texts that the criteria end at this step."""
         self.ended.append(done | self.ended[-1] if self.ended else done)
 
-    def live(self, rows: int, device: torch.device) -> torch.Tensor:
-        """The texts that the next step is a part of, `(rows,)`."""
-        return ~self.ended[-1] if self.ended else torch.ones(rows, dtype=torch.bool, device=device)
-
     def inside(self) -> torch.Tensor:
         """Which steps are a part of each text, its end included, `(rows, steps)`."""
         ended = torch.stack(self.ended, 1)

@@ -6,7 +6,7 @@ import torch
 from small_seq2seq import SIX, encode, fresh, wrap
 
 from hf_equi.generation.encoded_source import EncodedSource
-from hf_equi.generation.greedy_loop import write_greedily
+from hf_equi.generation.greedy_loop import Limits, write_greedily
 from hf_equi.generation.plain_greedy import PlainGreedy
 
 START, PAD, END, STEPS = 1, 0, 2, 6
@@ -22,17 +22,16 @@ def test_with_the_scores_of_the_identity_a_text_is_that_of_the_base():
     orbit, ended = source.start(), []
     inputs = source.rows(orbit.batch_of_row, orbit.slot_of_row)
     frame = action.permutations[orbit.element_of_row]
-    identity = orbit.row_of[:, 0]
-    texts = write_greedily(
+    identity, texts = orbit.row_of[:, 0], len(orbit.counts)
+    found = write_greedily(
         model.base,
-        action,
-        orbit,
         inputs,
-        PlainGreedy(START, STEPS, PAD, (END,)),
+        Limits.of(PlainGreedy(START, STEPS, PAD, (END,)), lambda token: torch.full((texts, 1), token)),
+        lambda last: frame.gather(1, last[orbit.batch_of_row]),
         lambda logits: logits.gather(1, frame)[identity],
         lambda scores, step: scores,
         ended.append,
     )
     plain = model.base.generate(**batch, max_new_tokens=STEPS, decoder_start_token_id=START)
-    assert texts.tolist() == plain.tolist()
-    assert torch.equal(torch.stack(ended, 1), (texts[:, 1:] == END).cumsum(1) > 0)
+    assert found.tolist() == plain.tolist()
+    assert torch.equal(torch.stack(ended, 1), (found[:, 1:] == END).cumsum(1) > 0)

@@ -22,18 +22,17 @@ def test_it_ends_nothing():
 
 def test_what_has_ended_stays_so():
     watch = StopWatch()
-    assert watch.live(2, torch.device("cpu")).tolist() == [True, True]
     watch.note(torch.tensor([True, False]))
     watch.note(torch.tensor([False, False]))
-    assert watch.live(2, torch.device("cpu")).tolist() == [False, True]
-    assert watch.inside().tolist() == [[True, False], [True, True]]
+    watch.note(torch.tensor([False, True]))
+    assert watch.inside().tolist() == [[True, False, False], [True, True, True]]
 
 
 def test_criteria_tell_those_that_watch_what_all_decide():
     watch = StopWatch()
     criteria = watch_criteria(StoppingCriteriaList([watch, Third()]))
     assert criteria(IDS, SCORES).tolist() == [False, False, True]
-    assert watch.live(3, torch.device("cpu")).tolist() == [True, True, False]
+    assert watch.ended[-1].tolist() == [False, False, True]
 
 
 def test_criteria_that_nobody_watches_stay_as_they_are():

@@ -174,6 +174,7 @@ class PairDecodingMixin(PlainDecodingMixin, DecodingMixin):
         out: Any = None
         steps: list[torch.Tensor] = []
         texts = None if settings.returns_dict else self._draft_plainly(rows, call, action, seed, (watch, steps.append))
+        in_own_frames = texts is not None
         if texts is None:
             rows |= {"return_dict_in_generate": True, "output_scores": True}
             draft = _with_criteria(rows, watch) if settings.num_beams == 1 else dict(rows)
@@ -182,6 +183,8 @@ class PairDecodingMixin(PlainDecodingMixin, DecodingMixin):
         samples = len(texts) // orbit.rows
         if settings.num_beams == 1:
             inside, scores = watch.inside(), torch.stack(tuple(steps), 1).log_softmax(-1)
+            if in_own_frames:
+                scores = action.target.pull_back(orbit.element_of_row, scores)
         else:
             inside = combination.inside(texts[:, start:])
             scores = self._score(texts, start, (config, processors), action, samples, rows)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
@@ -12,7 +13,7 @@ from hf_equi.bases.chunks import is_sharded
 from hf_equi.bases.memory import advice_on_memory
 from hf_equi.generation.coupled_sampling import CoupledNoise
 from hf_equi.generation.encoded_source import EncodedSource
-from hf_equi.generation.greedy_loop import write_greedily
+from hf_equi.generation.greedy_loop import Limits, write_greedily
 from hf_equi.generation.padding import infer_mask
 from hf_equi.generation.plain_greedy import PlainGreedy
 from hf_equi.generation.stop_watch import StopWatch
@@ -37,55 +38,81 @@ class PlainDecodingMixin:
         self,
         ids: torch.Tensor,
         call: tuple[Any, Any],
-        action: TokenPairAction,
+        pair: TokenPairAction,
         seed: int | None,
         kwargs: dict[str, Any],
     ) -> torch.Tensor | None:
         """Write by combined scores in the plain loop; `None` where the call asks for more, or members may fork."""
-        limits = self._plain_limits(call, kwargs)
-        if limits is None:
+        plain = self._plain_limits(call, kwargs)
+        if plain is None:
             return None
-        ids, source = self._encode_rows(ids.to(action.device), kwargs, action, None, limits)
+        ids, source = self._encode_rows(ids.to(pair.device), kwargs, pair, None, plain)
         orbit = source.start()
         if orbit.rows < orbit.elements.numel():
             kwargs |= {"encoder_outputs": source.encoded, "attention_mask": source.mask}
             return None
-        weights = source.log_weights(orbit.batch_of_row, orbit.slot_of_row, 1)
+        action, text = pair.target, orbit.batch_of_row
+        weights = source.log_weights(text, orbit.slot_of_row)
+        frame = action.permutations[orbit.element_of_row]  # g(v), (R, V)
+
+        def read(last: torch.Tensor) -> torch.Tensor:
+            return frame.gather(1, last.index_select(0, text))
 
         def score(logits: torch.Tensor) -> torch.Tensor:
-            fold = self.method.combine.fold(orbit, action.target)
-            fold.add(0, (logits if fold.takes_logits else logits.log_softmax(-1))[:, None], weights)
+            fold = self.method.combine.fold(orbit, action)
+            fold.add(0, logits if fold.takes_logits else logits.log_softmax(-1), weights)
             result: torch.Tensor = fold.result()
-            return result[:, 0]
+            return result
 
-        return self._loop((ids, source), call, action, limits, seed, score)
+        def token(number: int) -> torch.Tensor:
+            return torch.full_like(ids[:, :1], number)
+
+        def break_ties(scores: torch.Tensor, step: int) -> torch.Tensor:
+            return noise().choose(scores, step)
+
+        noise = self._noise_of(ids, source, call, pair, seed)
+        with self._advice(ids, source):
+            inputs = source.rows(text, orbit.slot_of_row)
+            return write_greedily(self.base, inputs, Limits.of(plain, token), read, score, break_ties)
 
     def _draft_plainly(
         self,
         rows: dict[str, Any],
         call: tuple[Any, Any],
-        action: TokenPairAction,
+        pair: TokenPairAction,
         seed: int | None,
         told: tuple[StopWatch, Callable[[torch.Tensor], object]],
     ) -> torch.Tensor | None:
         """Write the text of each member alone in the plain loop; `None` where the call asks for more.
 
-        The watch is told which texts have ended, and the other of the log-probabilities of each step.
+        Each is written in its own frame, where nothing has to be moved, and pulled back as a whole. The watch is told
+        which texts have ended, and the other of the log-probabilities of each step, in that frame.
         """
         ids, elements = rows["input_ids"], rows["elements"]
         names = {name: value for name, value in rows.items() if name not in ("input_ids", "elements")}
-        limits, (watch, note) = self._plain_limits(call, names), told
-        if limits is None:
+        plain, (watch, note) = self._plain_limits(call, names), told
+        if plain is None:
             return None
-        ids, source = self._encode_rows(ids, names, action, elements, limits)
-        frame = action.target.permutations[elements]
+        ids, source = self._encode_rows(ids, names, pair, elements, plain)
+        action = pair.target
 
         def score(logits: torch.Tensor) -> torch.Tensor:
-            scores = logits.log_softmax(-1).gather(1, frame)
+            scores = logits.log_softmax(-1)
             note(scores)
             return scores
 
-        return self._loop((ids, source), call, action, limits, seed, score, watch.note)
+        def token(number: int) -> torch.Tensor:
+            return action.permutations[elements, number, None]
+
+        def break_ties(scores: torch.Tensor, step: int) -> torch.Tensor:
+            return action.apply(elements, noise().choose(action.pull_back(elements, scores), step))
+
+        noise = self._noise_of(ids, source, call, pair, seed)
+        with self._advice(ids, source):
+            inputs = source.rows(torch.arange(len(ids), device=ids.device), torch.zeros_like(elements))
+            limits = Limits.of(plain, token)
+            texts = write_greedily(self.base, inputs, limits, lambda last: last, score, break_ties, watch.note)
+        return action.permutations[action.group.inverse(elements)].gather(1, texts)
 
     def _plain_limits(self, call: tuple[Any, Any], kwargs: dict[str, Any]) -> PlainGreedy | None:
         config, processors = call
@@ -105,26 +132,16 @@ class PlainDecodingMixin:
         mask = infer_mask(ids, limits.pad, limits.ends) if mask is None else mask.to(ids.device)
         return ids, EncodedSource(self.get_encoder()(ids, mask, action, elements), mask)
 
-    def _loop(
-        self,
-        texts: tuple[torch.Tensor, EncodedSource],
-        call: tuple[Any, Any],
-        action: TokenPairAction,
-        limits: PlainGreedy,
-        seed: int | None,
-        score: Callable[[torch.Tensor], torch.Tensor],
-        *note: Callable[[torch.Tensor], object],
-    ) -> torch.Tensor:
-        ids, source = texts
-        orbit = source.start()
+    def _noise_of(
+        self, ids: torch.Tensor, source: EncodedSource, call: tuple[Any, Any], pair: TokenPairAction, seed: int | None
+    ) -> Callable[[], CoupledNoise]:
+        """What makes the noise that breaks ties, once it is asked for."""
 
         @cache
         def noise() -> CoupledNoise:
-            return CoupledNoise(self._describe_prompts(action, ids, source.mask, seed or 0, call[0], {}), "greedy")
+            return CoupledNoise(self._describe_prompts(pair, ids, source.mask, seed or 0, call[0], {}), "greedy")
 
-        def break_ties(scores: torch.Tensor, step: int) -> torch.Tensor:
-            return noise().choose(scores, step)
+        return noise
 
-        with advice_on_memory(f"{len(ids)} sources", orbit.elements, self.config.orbit_chunk_size, ids.device):
-            inputs = source.rows(orbit.batch_of_row, orbit.slot_of_row)
-            return write_greedily(self.base, action.target, orbit, inputs, limits, score, break_ties, *note)
+    def _advice(self, ids: torch.Tensor, source: EncodedSource) -> AbstractContextManager[None]:
+        return advice_on_memory(f"{len(ids)} sources", source.elements, self.config.orbit_chunk_size, ids.device)
