@@ -107,6 +107,7 @@ class ColumnAction(Action):
         permutations: `(G, V)` int64.
         moved: `(moved,)` int64, the columns that some element moves, ascending.
         images: `(G, moved)` int64, where each element sends them.
+        places: `(G, moved)` int64, where among `moved` these images stand.
         general: `(V,)` bool, columns that keep the identity's scores, without a symmetry; `None` for none.
         general_columns: `(general,)` int64, these columns; `None` for none.
 
@@ -139,6 +140,7 @@ class ColumnAction(Action):
         self.permutations = permutations.to(self.device)
         self.moved = moved.to(self.device)
         self.images = self.permutations[:, self.moved]
+        self.places = torch.searchsorted(self.moved, self.images)  # images of moved columns are moved
 
     def to(self, device: torch.device | str) -> Any:
         """The same action with its tables on a device."""

@@ -59,9 +59,8 @@ class StayingWords:
     def __init__(self, action: TokenAction, tokenizer: Any) -> None:
         self.action, self._tokenizer = action, tokenizer
         self._spelled: dict[int, dict[tuple[int, ...], set[str]]] = {}
-        moved = set(action.token_map.moved)
         for tokens, word in self._staying():
-            if len(tokens) > 1 or tokens[0] not in moved:
+            if len(tokens) > 1 or tokens[0] not in action.moving:
                 self._spelled.setdefault(tokens[0], {}).setdefault(tokens, set()).add(word)
         self._begins = torch.zeros(action.token_map.vocab_size, dtype=torch.bool, device=action.device)
         self._begins[list(self._spelled)] = True
@@ -79,6 +78,8 @@ class StayingWords:
 
         Cost: one look-up a token. Where it finds a word, the tokenizer decodes the few tokens around it.
         """
+        if not self._spelled:
+            return ()
         begins = self._begins.to(ids.device)[ids.clamp(0, len(self._begins) - 1)]  # who reads them refuses others
         if mask is not None and mask.dim() == 2:
             kept = mask[:, -ids.shape[1] :].to(ids.device) != 0

@@ -138,7 +138,9 @@ class TokenAction(ColumnAction):
     Attributes:
         permutations: `(group, vocab)` int64.
         moved: `(moved,)` int64, the tokens that some element moves, ascending.
+        moving: The same as a set of numbers.
         images: `(group, moved)` int64, where each element sends them.
+        places: `(group, moved)` int64, where among `moved` these images stand.
         general: `(vocab,)` bool, the general tokens of a relaxed group; `None` for a group that is not relaxed.
         general_columns: `(general,)` int64, these tokens; `None` for a group that is not relaxed.
 
@@ -163,6 +165,7 @@ class TokenAction(ColumnAction):
         self.token_map = token_map
         moved = torch.tensor(token_map.moved, dtype=torch.long, device="cpu")
         self._set_tables(_permutations(group, token_map), moved, device)
+        self.moving = frozenset(token_map.moved)
         self.is_moved = torch.zeros(token_map.vocab_size, dtype=torch.bool, device=self.device)
         self.is_moved[self.moved] = True
         self.general = _general(group, token_map, self.is_moved)

@@ -10,9 +10,8 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from functools import partial
+from itertools import chain
 from typing import Any
-
-import torch
 
 from hf_equi.actions import TokenAction
 from hf_equi.bases.end_tokens import end_tokens
@@ -71,12 +70,12 @@ def missing_images(named: Named, action: TokenAction) -> list[Any]:
 
 def _moving_tokens(named: list[Any], action: TokenAction) -> tuple[list[Any], list[Callable[[Any], Any]]]:
     """Which of some words move, as tokens, and how each element moves them."""
-    tokens = sorted({token for word in named for token in word if 0 <= token < action.token_map.vocab_size})
-    ids = torch.tensor(tokens, dtype=torch.long, device=action.device)
-    ids = ids[action.is_moved[ids]]
-    moved = set(ids.tolist())
-    tables = [dict(zip(ids.tolist(), row, strict=True)) for row in action.permutations[:, ids].tolist()]
-    return [word for word in named if not moved.isdisjoint(word)], [partial(_move, table) for table in tables]
+    words = [word for word in named if not action.moving.isdisjoint(word)]
+    if not words:
+        return [], []
+    moved = sorted(action.moving.intersection(chain.from_iterable(words)))
+    tables = [dict(zip(moved, row, strict=True)) for row in action.permutations[:, moved].tolist()]
+    return words, [partial(_move, table) for table in tables]
 
 
 def _move(table: dict[int, int], word: tuple[int, ...]) -> tuple[int, ...]:

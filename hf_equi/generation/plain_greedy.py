@@ -88,8 +88,8 @@ def _new_tokens(given: GenerationConfig | None, kwargs: dict[str, Any], settings
 
 
 def _is_plain(name: str, value: Any) -> bool:
-    if name.startswith("_") or name in _ANY:  # what a config notes of itself
-        return True
     if name in _PLAIN:
         return type(value) in {bool, int, float} and bool(value == _PLAIN[name])
-    return value is None or value is False  # what can be switched on, and is not
+    if value is None or value is False:  # what can be switched on, and is not
+        return True
+    return name in _ANY or name.startswith("_")  # what a config notes of itself

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
+from functools import cache
 from typing import Any
 
 from transformers import GenerationConfig
@@ -205,6 +206,8 @@ SETTINGS: dict[str, Setting] = {
 }  # fmt: skip
 """Fields of `GenerationConfig` and arguments of `generate`. Those without a reason work."""
 
+_NAMING = {name: setting.names for name, setting in SETTINGS.items() if setting.names is not None}
+
 METHODS: dict[str, str] = {
     **dict.fromkeys(
         (
@@ -229,14 +232,14 @@ def value_reader(
         given: Those of the call, as a config.
         kwargs: Those of the call, by name. They win, with `None` as well.
     """
-
-    def value_of(name: str) -> Any:
-        if name in kwargs:
-            return kwargs[name]
-        values = (getattr(config, name, None) for config in (given, own))
-        return next((value for value in values if value is not None), None)
-
-    return value_of
+    settings = {
+        name: value
+        for config in (own, given)
+        if config is not None
+        for name, value in vars(config).items()
+        if value is not None
+    }
+    return {**settings, **kwargs}.get
 
 
 def check_settings(value_of: Callable[[str], Any], ways: Iterable[str]) -> None:
@@ -249,11 +252,18 @@ def check_settings(value_of: Callable[[str], Any], ways: Iterable[str]) -> None:
     Raises:
         ConfigurationError: For such a setting, by its name.
     """
-    ways = list(ways)
-    for name, setting in SETTINGS.items():
-        reasons = [setting.refused[way] for way in ways if way in setting.refused]
-        if reasons and setting.asks(value_of(name)):
-            raise ConfigurationError(f"{name} {reasons[-1]}.")
+    for name, asks, reason in _refused(tuple(ways)):
+        if (value := value_of(name)) is not None and asks(value):
+            raise ConfigurationError(f"{name} {reason}.")
+
+
+@cache
+def _refused(ways: tuple[str, ...]) -> list[tuple[str, Callable[[Any], bool], str]]:
+    """The settings that some of these ways refuse: their names, when they are asked for, and why not."""
+    reasons = {
+        name: [setting.refused[way] for way in ways if way in setting.refused] for name, setting in SETTINGS.items()
+    }
+    return [(name, SETTINGS[name].asks, each[-1]) for name, each in reasons.items() if each]
 
 
 def warn_of_names(value_of: Callable[[str], Any], action: TokenAction, tokenizer: Any) -> None:
@@ -264,9 +274,9 @@ def warn_of_names(value_of: Callable[[str], Any], action: TokenAction, tokenizer
         action: How the group acts on the tokens that are written.
         tokenizer: By which messages show tokens; `None` for their numbers alone.
     """
-    for name, setting in SETTINGS.items():
-        value = None if setting.names is None else value_of(name)
-        missing = [] if value is None else missing_images(_read(setting.names, value), action)
+    for name, reads in _NAMING.items():
+        value = value_of(name)
+        missing = [] if value is None else missing_images(_read(reads, value), action)
         if missing:
             listed = ", ".join(_shown(each, tokenizer) for each in missing[:SHOWN])
             listed += ", ..." if len(missing) > SHOWN else ""
@@ -278,10 +288,10 @@ def warn_of_names(value_of: Callable[[str], Any], action: TokenAction, tokenizer
             )
 
 
-def _read(reader: Callable[[Any], Named] | None, value: Any) -> Named:
+def _read(reader: Callable[[Any], Named], value: Any) -> Named:
     """What a value names; nothing, where transformers will refuse it."""
     try:
-        return {} if reader is None else reader(value)
+        return reader(value)
     except (TypeError, ValueError):
         return {}
 

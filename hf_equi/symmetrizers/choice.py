@@ -116,8 +116,11 @@ def decide(orbit: Orbit, losses: torch.Tensor) -> tuple[torch.Tensor, Decision]:
     Returns:
         The chosen rows, `(B,)`, and the decision.
     """
-    table = losses.new_full((orbit.counts.shape[0], orbit.most), torch.inf)
-    table[orbit.batch_of_row, orbit.rank_of_row] = losses
+    if orbit.rows == orbit.rank.numel():
+        table = losses.view(orbit.rank.shape)
+    else:
+        table = losses.new_full((orbit.counts.shape[0], orbit.most), torch.inf)
+        table[orbit.batch_of_row, orbit.rank_of_row] = losses
     best = table.min(1, keepdim=True).values
     chosen = orbit.offsets + (table == best).int().argmax(1)
     margin = losses.new_full((table.shape[0],), torch.inf)

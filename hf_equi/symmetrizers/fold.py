@@ -139,7 +139,7 @@ class OrbitFold(Fold):
             self._add_all(scores, log_weights)
         else:
             self._add_slice(start, scores, log_weights)
-        self.moved.append(scores[..., self.action.moved])
+        self.moved.append(scores.index_select(-1, self.action.moved))
         if self.action.general_columns is not None:
             self.identity.append(self._of_identity(start, scores)[..., self.action.general_columns])
 
@@ -234,9 +234,8 @@ class OrbitFold(Fold):
 
     def _pull_back_moved(self) -> torch.Tensor:
         """`(g⁻¹y)[v] = y[g(v)]` for the moved v, `(B, K, ..., moved)`."""
-        rows = torch.cat(self.moved)  # (R, ..., moved)
+        rows = self.moved[0] if len(self.moved) == 1 else torch.cat(self.moved)  # (R, ..., moved)
         members = rows[self.orbit.row_of]  # (B, K, ..., moved)
-        # Images of moved tokens are moved tokens: their places in the block.
-        places = torch.searchsorted(self.action.moved, self.action.images)[self.orbit.elements]  # (B, K, moved)
+        places = self.action.places[self.orbit.elements]  # (B, K, moved)
         places = places.view(*places.shape[:2], *[1] * (members.dim() - 3), -1).expand_as(members)
         return members.gather(-1, places)

@@ -103,6 +103,8 @@ class Orbit:
     def slot_of_row(self) -> torch.Tensor:
         """The first member that lies in each row, `(R,)`, as an index into K."""
         members = self.row_of.shape[1]
+        if self.rows == self.rank.numel():  # none is equal to another
+            return self.rank.argsort(dim=1).flatten()
         slots = torch.arange(members, device=self.rank.device).expand_as(self.row_of)
         first = torch.full((self.rows,), members, device=self.rank.device)
         return first.scatter_reduce(0, self.row_of.flatten(), slots.flatten(), "amin")
@@ -127,12 +129,14 @@ class Orbit:
             The new orbit, and for each of its rows the row that it continues, `(R,)`.
         """
         new = [self, *(orbit for _, orbit in self.forks(tokens))][-1]
+        if new is self:
+            return self, torch.arange(self.rows, device=self.rank.device)
         parents = self.row_of[new.batch_of_row, new.slot_of_row]
         return new, parents
 
     def forks(self, tokens: torch.Tensor) -> Iterator[tuple[int, Orbit]]:
         """The places at which rows fork while the tokens are read, each with the orbit after that place."""
-        if not self.shared:
+        if not self.shared or self.rank.shape[1] == 1:
             return
         orbit = self
         for place in (tokens != tokens[:, :1]).any(1).any(0).nonzero().flatten().tolist():
@@ -140,6 +144,8 @@ class Orbit:
             if not torch.equal(rank, orbit.rank):
                 orbit = Orbit(self.elements, rank)
                 yield place, orbit
+                if orbit.rows == orbit.rank.numel():  # no two are left that could part
+                    return
 
     def select(self, indices: torch.Tensor) -> tuple[Orbit, torch.Tensor]:
         """The orbits of some batch members, repeated or left out; and the row that each new row copies, `(R,)`."""

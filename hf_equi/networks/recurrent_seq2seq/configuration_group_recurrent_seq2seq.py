@@ -82,7 +82,7 @@ class GroupRecurrentSeq2SeqConfig(RecurrentSeq2SeqConfig):
     def _check_special(self, action: TokenAction) -> None:
         for name in _SPECIAL:
             value = getattr(self, name)
-            moved = [token for token in end_tokens(value) if token in action.token_map.moved]
+            moved = [token for token in end_tokens(value) if token in action.moving]
             if moved:
                 raise ConfigurationError(
                     f"{name}={value} is moved by target_map: special tokens have to stay where they are, so leave the "
