@@ -21,9 +21,9 @@ One step of training with AdamW: forward, backward and update. *texts* is a lang
 6 layers of width 512 and 16384 tokens, on 4 texts of 64 tokens; its groups are gender (order 2) and gender × sexuality
 (order 4), and every text has words of all factors. *images* is a ViT with 6 layers of width 384 and patches of 32 by
 32, on 16 images of 224 by 224 pixels; its group is that of the rotations by 90°. All have random weights and the
-dropout of their families. The other side is the unwrapped base on the same batch, so that a step of the symmetrised
-model is that of |G| times as many rows: the bound on time is 1.05 × |G|. It is a bound on whole orbits; checkpointed
-chunks, which bound the memory, cost one more forward, and their rows say how much.
+dropout of their families. The other side is the unwrapped base on the same batch. A step of the symmetrised model
+reads |G| times as many rows, so its time may be 1.05 × |G| that of the base. This bound is for whole orbits. Checkpointed
+chunks save memory and cost one more forward; their rows show how much.
 
 The rows about memory compare peaks of resident memory during two steps, less what the process held before (program and
 weights): activations, gradients and the optimiser's state. Each is measured in a new process. *Checkpointed* is

@@ -69,6 +69,14 @@ def symmetrize(
             before weights are loaded.
         OSError: For a name without a model, as in transformers.
         UnsupportedModelError: For a model family that cannot be wrapped.
+
+    Example:
+        >>> from hf_equi import DemographicGroup
+        >>> lm = symmetrize("demo", DemographicGroup([["man", "woman"], ["he", "she"]]))
+        >>> prompts = lm.tokenizer(["The man worked as", "The woman worked as"], return_tensors="pt")
+        >>> man, woman = lm(**prompts).logits
+        >>> bool((lm.action.apply(1, man) - woman).abs().max() < 1e-5)
+        True
     """
     settings |= {"tokenizer": tokenizer, "processor": processor, "orbit_chunk_size": orbit_chunk_size}
     known = frozenset().union(*(one.settings for one in tasks().values())) | {"tokenizer", "processor"}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 import sys
 from collections.abc import Iterator
 from functools import cache
@@ -143,6 +144,19 @@ def test_every_module_lists_what_it_exports_in_order() -> None:
         elif names != (ordered := sorted(set(names), key=export_order)):
             offenders.append(f"{relative(path)} exports {names} instead of {ordered}")
     assert not offenders, "\n".join(offenders)
+
+
+def test_what_is_exported_has_an_example() -> None:
+    stub = (PACKAGE / "__init__.pyi").read_text(encoding="utf-8")
+    exported = set(re.findall(r"^(?:    |from hf_equi\.\S+ import )(\w+) as", stub, re.MULTILINE))
+    found = [
+        (node.name, "Example:" in (ast.get_docstring(node) or ""))
+        for path in MODULES
+        for node in parsed(path).body
+        if isinstance(node, ast.ClassDef | ast.FunctionDef) and node.name in exported
+    ]
+    assert {name for name, shown in found if not shown} <= {"register_task", "register_method"}
+    assert len(found) > 30
 
 
 def test_files_are_short() -> None:

@@ -47,6 +47,16 @@ class Action(ABC):
 
     Data is a batch, with one sample a row. Elements are one for all samples, or a tensor with one a sample: of a
     finite group an integer or `(R,)` int64, of a continuous one a matrix or `(R, d, d)`.
+
+    Example:
+        >>> class Negation(Action):
+        ...     group = FiniteGroup.cyclic(2)
+        ...
+        ...     def apply(self, elements, x, /):
+        ...         signs = torch.tensor([1.0, -1.0])[elements]
+        ...         return signs.view(-1, *[1] * (x.dim() - 1)) * x
+        >>> Negation().apply(1, torch.tensor([[2.0], [3.0]])), Negation().invert(torch.tensor([0, 1]), torch.ones(2, 1))
+        (tensor([[-2.], [-3.]]), tensor([[ 1.], [-1.]]))
     """
 
     group: Any

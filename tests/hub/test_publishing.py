@@ -11,15 +11,12 @@ from huggingface_hub import ModelCard
 from safetensors.torch import load_file, save_file
 from small_models import BOTH, base_model, tokenizer
 from transformers import Trainer, TrainingArguments
+from wrapped_texts import wrap
 
 import hf_equi
 from hf_equi.bases.embedded import embedded_folder
 from hf_equi.errors import ConfigurationError, HfEquiWarning
 from hf_equi.hub import prepare, publish, send
-
-
-def wrap(base=None):
-    return hf_equi.symmetrize(base or base_model(), BOTH, tokenizer=tokenizer())
 
 
 @pytest.fixture(scope="module")

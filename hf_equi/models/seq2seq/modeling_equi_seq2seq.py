@@ -82,6 +82,21 @@ class EquiForSeq2SeqLM(  # type: ignore[misc]
 
     References:
         arXiv 2210.06475, equation 5; arXiv 2305.09900, equations 1 to 4 and §5.1.3.
+
+    Example:
+        >>> from tokenizers import Tokenizer, models, pre_tokenizers
+        >>> from transformers import PreTrainedTokenizerFast
+        >>> import hf_equi
+        >>> words = Tokenizer(models.WordLevel({"<pad>": 0, "<s>": 1, "</s>": 2, "jump": 3, "run": 4, "twice": 5}))
+        >>> words.pre_tokenizer = pre_tokenizers.WhitespaceSplit()
+        >>> tokenizer = PreTrainedTokenizerFast(tokenizer_object=words, pad_token="<pad>", eos_token="</s>")
+        >>> base = hf_equi.RecurrentSeq2Seq(hf_equi.RecurrentSeq2SeqConfig(vocab_size=6, hidden_size=4))
+        >>> group = hf_equi.DemographicGroup([["jump", "run"]])
+        >>> model = hf_equi.symmetrize(base, group, "equizero", tokenizer=tokenizer).eval()
+        >>> texts = tokenizer(["jump twice", "run twice"], return_tensors="pt")
+        >>> jump, run = model.generate(**texts, max_new_tokens=3, seed=0)
+        >>> model.action.target.apply(1, jump).tolist() == run.tolist()
+        True
     """
 
     config_class = EquiSeq2SeqConfig

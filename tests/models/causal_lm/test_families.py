@@ -6,8 +6,8 @@ import pytest
 import torch
 from literal import greedy
 from small_models import BOTH, base_model, calls_of, configs, tokenizer
+from wrapped_texts import wrap
 
-import hf_equi
 from hf_equi.testing import TOLERANCES
 
 FAMILIES = sorted(configs())
@@ -20,10 +20,6 @@ NEW_TOKENS = 8
 @pytest.fixture(params=FAMILIES)
 def family(request):
     return request.param
-
-
-def wrap(family):
-    return hf_equi.symmetrize(base_model(family), BOTH, tokenizer=tokenizer())
 
 
 def decode(lm, prompts=PROMPTS, **settings):

@@ -9,19 +9,16 @@ import os
 import pytest
 import torch
 from accelerate import cpu_offload
-from small_models import BOTH, GENDER, RACE, base_model, configs, tokenizer
+from small_models import GENDER, RACE, base_model, configs, tokenizer
 from torch import nn
 from transformers import AutoModelForCausalLM, PreTrainedModel
+from wrapped_texts import wrap
 
 import hf_equi
 from hf_equi import DemographicGroup, EquiLM
 from hf_equi.bases.compat import CACHE
 from hf_equi.errors import ActionError, ConfigurationError, UnsupportedModelError
 from hf_equi.generation import EquiLogitsProcessor
-
-
-def wrap(family="gpt2", group=BOTH, method="equitune", base=None):
-    return hf_equi.symmetrize(base or base_model(family), group, method, tokenizer=tokenizer())
 
 
 def ids(*texts):

@@ -16,6 +16,7 @@ from safetensors.torch import load_file
 from small_adapters import layers
 from small_models import BOTH, GENDER, base_model, tokenizer
 from transformers import AutoConfig, AutoModelForCausalLM, BitsAndBytesConfig
+from wrapped_texts import PROMPT, scores, wrap
 
 import hf_equi
 from hf_equi import EquiLM
@@ -25,16 +26,6 @@ pytestmark = [
     pytest.mark.filterwarnings("ignore:.is_gradient_checkpointing. is deprecated:FutureWarning"),  # by peft
     pytest.mark.filterwarnings("ignore:fan_in_fan_out is set to False:UserWarning"),  # peft mends it for GPT-2
 ]
-PROMPT = "the black man met"
-
-
-def wrap(family="gpt2", **settings):
-    return hf_equi.symmetrize(base_model(family), BOTH, tokenizer=tokenizer(), **settings)
-
-
-def scores(model):
-    with torch.no_grad():
-        return model(**tokenizer()(PROMPT, return_tensors="pt")).logits
 
 
 @pytest.mark.parametrize("family", ["gpt2", "llama", "gemma3"])

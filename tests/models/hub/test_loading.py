@@ -12,21 +12,11 @@ from cached_bases import NAME, REVISION, cache_base
 from safetensors.torch import load_file
 from small_models import BOTH, GENDER, base_model, tokenizer
 from transformers import AutoModelForCausalLM
+from wrapped_texts import PROMPT, scores, wrap
 
 import hf_equi
 from hf_equi import EquiForSeq2SeqLM, EquiLM
 from hf_equi.errors import ConfigurationError
-
-PROMPT = "the black man met"
-
-
-def wrap(family="gpt2", **settings):
-    return hf_equi.symmetrize(base_model(family), BOTH, tokenizer=tokenizer(), **settings)
-
-
-def scores(model):
-    with torch.no_grad():
-        return model(**tokenizer()(PROMPT, return_tensors="pt")).logits
 
 
 def test_plain_checkpoint_is_refused(tmp_path):

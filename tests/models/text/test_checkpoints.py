@@ -7,26 +7,16 @@ import json
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
-from small_models import BOTH, base_model, tokenizer
+from small_models import base_model, tokenizer
 from tokenizers import Tokenizer, normalizers
 from transformers import AutoModelForCausalLM, PreTrainedTokenizerFast
+from wrapped_texts import scores, wrap
 
 import hf_equi
 from hf_equi import EquiLM
 from hf_equi.errors import ConfigurationError, HfEquiWarning
 from hf_equi.models.text.checkpoints import check_map
 from hf_equi.models.text.fingerprint import cut_fingerprint
-
-PROMPT = "the black man met"
-
-
-def wrap(family="gpt2", **settings):
-    return hf_equi.symmetrize(base_model(family), BOTH, tokenizer=tokenizer(), **settings)
-
-
-def scores(model):
-    with torch.no_grad():
-        return model(**tokenizer()(PROMPT, return_tensors="pt")).logits
 
 
 def other_tokenizer():
