@@ -22,8 +22,8 @@ One step of training with AdamW: forward, backward and update. *texts* is a lang
 (order 4), and every text has words of all factors. *images* is a ViT with 6 layers of width 384 and patches of 32 by
 32, on 16 images of 224 by 224 pixels; its group is that of the rotations by 90°. All have random weights and the
 dropout of their families. The other side is the unwrapped base on the same batch. A step of the symmetrised model
-reads |G| times as many rows, so its time may be 1.05 × |G| that of the base. This bound is for whole orbits. Checkpointed
-chunks save memory and cost one more forward; their rows show how much.
+reads |G| times as many rows, so its time may be 1.05 × |G| that of the base. This bound is for whole orbits.
+Checkpointed chunks save memory and cost one more forward; their rows show how much.
 
 The rows about memory compare peaks of resident memory during two steps, less what the process held before (program and
 weights): activations, gradients and the optimiser's state. Each is measured in a new process. *Checkpointed* is

@@ -55,8 +55,8 @@ class Action(ABC):
         ...     def apply(self, elements, x, /):
         ...         signs = torch.tensor([1.0, -1.0])[elements]
         ...         return signs.view(-1, *[1] * (x.dim() - 1)) * x
-        >>> Negation().apply(1, torch.tensor([[2.0], [3.0]])), Negation().invert(torch.tensor([0, 1]), torch.ones(2, 1))
-        (tensor([[-2.], [-3.]]), tensor([[ 1.], [-1.]]))
+        >>> Negation().apply(1, torch.ones(2)), Negation().invert(torch.tensor([0, 1]), torch.ones(2))
+        (tensor([-1., -1.]), tensor([ 1., -1.]))
     """
 
     group: Any
