@@ -74,7 +74,7 @@ def write_greedily(
     prepare: Any = base.prepare_inputs_for_generation
     last, texts = limits.start, [limits.start]
     ended, some_ended = torch.zeros_like(last, dtype=torch.bool), False
-    cache = None
+    one, cache = torch.ones_like(last[:, 0]), None
     for step in range(limits.new_tokens):
         held = cached(cache, type(base).prepare_inputs_for_generation)  # type: ignore[attr-defined]
         out = call(prepare(read(last), is_first_iteration=step == 0, use_cache=True, **held, **source))
@@ -82,7 +82,7 @@ def write_greedily(
         logits = out.logits[:, -1]
         scores = score(logits.to(torch.promote_types(logits.dtype, torch.float32)))
         best, last = scores.max(-1, keepdim=True)
-        if int((scores == best).sum()) != len(scores):
+        if not torch.equal((scores == best).sum(-1), one):
             last = break_ties(scores, step).argmax(-1, keepdim=True)
         if some_ended:
             last = torch.where(ended, limits.pad, last)

@@ -117,7 +117,8 @@ class EquiLogitsProcessor(LogitsProcessor):
         out = self._forward(new)
         self._cache = out.cache
         check_scores(out.combined)
-        change = (out.combined - out.identity)[:, -1].nan_to_num(nan=0.0, posinf=0.0, neginf=0.0)
+        # What some member rules out stays ruled out. Nothing makes up for what the base itself rules out.
+        change = (out.combined - out.identity)[:, -1].nan_to_num(nan=0.0, posinf=0.0, neginf=-torch.inf)
         corrected: torch.Tensor = scores + change.to(scores.device, scores.dtype)
         return corrected
 

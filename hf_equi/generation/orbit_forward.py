@@ -145,6 +145,11 @@ def _cached(
     cache = _open_cache(action, elements, inputs)
     orbit = inputs.start(elements) if cache is None else cache.orbit
     members = action.members(orbit.elements, inputs.input_ids)
+    if method.history_weights is not None and members.shape[1] > 1 and cache is not None and cache.get_seq_length():
+        raise ConfigurationError(
+            "The members of these texts are weighed by what they said of the tokens before, which a cache does not "
+            f"hold. Leave {CACHE}= out, and pass the whole texts."
+        )
     for start, stop in _segments(base, members, orbit, cache, inputs):
         tokens = members[..., start:stop]
         if cache is None:
@@ -181,6 +186,8 @@ def _open_cache(action: TokenAction, elements: torch.Tensor, inputs: OrbitInputs
                 "This cache holds other members of the orbits of its texts than elements= names. Leave elements out, "
                 f"and the members of the cache go on; or leave {CACHE}= out, and pass the whole texts."
             )
+        if inputs.source is not None and not cache.get_seq_length():  # reset: it knows nothing of the sources
+            cache.orbit = inputs.start(elements, cache.orbit.shared)
         return cache
     if int(cache.get_seq_length()) > 0:
         raise UnsupportedModelError(
@@ -248,7 +255,7 @@ def _history(
     places = torch.arange(tokens.shape[1], device=tokens.device)
     after_prompt = places >= inputs.prompt_length[batch, None]
     if inputs.attention_mask is not None:
-        after_prompt &= inputs.attention_mask[batch].bool()
+        after_prompt &= inputs.attention_mask[batch, -tokens.shape[1] :].bool()
     return method.history_weights.log_weights(taken.where(after_prompt, 0.0))
 
 

@@ -8,7 +8,7 @@ from typing import Any
 from transformers import GenerationConfig
 
 from hf_equi.bases.end_tokens import end_tokens
-from hf_equi.generation.settings_table import SETTINGS
+from hf_equi.generation.settings_table import SETTINGS, settings_of
 
 __all__ = ["PlainGreedy"]
 
@@ -59,11 +59,7 @@ class PlainGreedy:
         A setting that this class does not know is left to `generate`, and so is one that is missing or wrong, such as
         a token that the vocabulary of the target does not have.
         """
-        settings: dict[str, Any] = {}
-        for config in (own, given):
-            if config is not None:
-                settings |= {name: value for name, value in vars(config).items() if value is not None}
-        settings |= kwargs  # a None among them takes the place of what a config says
+        settings = settings_of(own, given, kwargs)
         if not all(_is_plain(name, value) for name, value in settings.items()) or not kwargs.keys() <= _KNOWN:
             return None
         settings = {name: value for name, value in settings.items() if value is not None}

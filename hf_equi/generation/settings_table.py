@@ -32,6 +32,7 @@ __all__ = [
     "Setting",
     "check_settings",
     "refused_method",
+    "settings_of",
     "value_reader",
     "warn_of_names",
 ]
@@ -222,10 +223,8 @@ METHODS: dict[str, str] = {
 """Public names of `GenerationMixin`, and why they are refused: an empty text for those that work."""
 
 
-def value_reader(
-    own: GenerationConfig, given: GenerationConfig | None, kwargs: Mapping[str, Any]
-) -> Callable[[str], Any]:
-    """The value of each setting of a call, as transformers reads them.
+def settings_of(own: GenerationConfig, given: GenerationConfig | None, kwargs: Mapping[str, Any]) -> dict[str, Any]:
+    """The settings of a call by name, as transformers reads them; a setting that is missing is left open.
 
     Args:
         own: The model's settings.
@@ -239,7 +238,14 @@ def value_reader(
         for name, value in vars(config).items()
         if value is not None
     }
-    return {**settings, **kwargs}.get
+    return {**settings, **kwargs}
+
+
+def value_reader(
+    own: GenerationConfig, given: GenerationConfig | None, kwargs: Mapping[str, Any]
+) -> Callable[[str], Any]:
+    """The value of each setting of a call, `None` where it is left open; with the arguments of `settings_of`."""
+    return settings_of(own, given, kwargs).get
 
 
 def check_settings(value_of: Callable[[str], Any], ways: Iterable[str]) -> None:

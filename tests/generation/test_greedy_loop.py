@@ -35,3 +35,25 @@ def test_with_the_scores_of_the_identity_a_text_is_that_of_the_base():
     plain = model.base.generate(**batch, max_new_tokens=STEPS, decoder_start_token_id=START)
     assert found.tolist() == plain.tolist()
     assert torch.equal(torch.stack(ended, 1), (found[:, 1:] == END).cumsum(1) > 0)
+
+
+def test_a_tie_of_one_text_does_not_stand_for_the_nan_of_another():
+    model = wrap(fresh("gru"), SIX, "equitune")
+    batch = encode(model)
+    with torch.no_grad():
+        source = EncodedSource(model.get_encoder()(**batch, elements=torch.zeros(4, dtype=torch.long)))
+    asked = []
+
+    def score(logits):
+        scores = torch.zeros_like(logits)
+        scores[0], scores[1:, 5], scores[1, 6] = torch.nan, 1.0, 1.0
+        return scores
+
+    def note(scores, step):
+        asked.append(scores)
+        return scores
+
+    inputs = source.rows(torch.arange(4), torch.zeros(4, dtype=torch.long))
+    limits = Limits.of(PlainGreedy(START, 1, PAD, (END,)), lambda token: torch.full((4, 1), token))
+    write_greedily(model.base, inputs, limits, lambda last: last, score, note)
+    assert len(asked) == 1

@@ -84,6 +84,21 @@ def test_minus_infinity_stays():
     assert out.isfinite().sum() == base.config.vocab_size - 1
 
 
+def test_what_some_member_rules_out_is_ruled_out():
+    """As in EquiLM: the mean of log-probabilities of which one is −∞."""
+    base = copy.deepcopy(base_model())
+    lm = hf_equi.symmetrize(base, GENDER, tokenizer=tokenizer())
+    word, image = (int(row[0]) for row in lm.action.images)
+
+    def rule_out(module, inputs, out):
+        out.logits[..., image] = -torch.inf
+
+    base.register_forward_hook(rule_out)
+    ids = tokenizer()("the man", return_tensors="pt")["input_ids"]
+    out = EquiLogitsProcessor(base, GENDER, tokenizer())(ids, base(ids).logits[:, -1])[0]
+    assert lm(ids).logits[0, -1, [word, image]].tolist() == out[[word, image]].tolist() == [-torch.inf, -torch.inf]
+
+
 def test_recurrent_models_are_refused():
     mamba = MambaForCausalLM(MambaConfig(vocab_size=len(tokenizer()), hidden_size=8, num_hidden_layers=1))
     with pytest.raises(UnsupportedModelError, match=r"MambaForCausalLM takes no cache.*Jamba"):

@@ -182,7 +182,8 @@ class PairDecodingMixin(PlainDecodingMixin, DecodingMixin):
             texts, steps = out.sequences, out.scores
         samples = len(texts) // orbit.rows
         if settings.num_beams == 1:
-            inside, scores = watch.inside(), torch.stack(tuple(steps), 1).log_softmax(-1)
+            # Where transformers looks late whether all have ended, it takes the step after the last back.
+            inside, scores = watch.inside()[:, : len(steps)], torch.stack(tuple(steps), 1).log_softmax(-1)
             if in_own_frames:
                 scores = action.target.pull_back(orbit.element_of_row, scores)
         else:
@@ -291,11 +292,12 @@ class PairDecodingMixin(PlainDecodingMixin, DecodingMixin):
         prompt = kwargs.get("decoder_input_ids")
         written = ids[:, :0] if prompt is None else prompt.to(ids.device)
         joint = action.join(ids, written)
-        if mask is not None:
-            inside = kwargs.get("decoder_attention_mask")
+        inside = kwargs.get("decoder_attention_mask")
+        if mask is not None or inside is not None:
             check_mask(inside, written, "decoder_attention_mask")
+            mask = torch.ones_like(ids) if mask is None else mask.to(ids.device)
             inside = torch.ones_like(written) if inside is None else inside.to(ids.device)
-            mask = torch.cat([mask.to(ids.device), inside], 1)
+            mask = torch.cat([mask, inside], 1)
         length = self._start_length(given, kwargs)
         return Prompts(action.joint, joint, mask, seed, written=action.target, length=length)
 

@@ -14,7 +14,7 @@ from hf_equi.actions import TokenPairAction
 from hf_equi.actions.resolution import resolve_pair
 from hf_equi.actions.tokens import TokenMap
 from hf_equi.bases.chunks import is_sharded
-from hf_equi.bases.compat import CachedOutput, accepts_cache
+from hf_equi.bases.compat import CACHE, CachedOutput, accepts_cache
 from hf_equi.bases.decoding import AnyReleaseGenerationMixin
 from hf_equi.errors import ConfigurationError
 from hf_equi.generation.base_call import check_seq2seq_base
@@ -167,7 +167,8 @@ class EquiForSeq2SeqLM(  # type: ignore[misc]
             **kwargs: `num_items_in_batch` goes to the loss, all else to the base.
 
         Raises:
-            ConfigurationError: Without source or target; for embeddings, hidden states, attentions, another's loss.
+            ConfigurationError: Without source or target; for embeddings, hidden states, attentions, another's loss;
+                for a cache where whole outputs are compared (equizero).
             UnsupportedModelError: For a cache of another model; where memory does not suffice, with advice.
         """
         items, action, extras = self._count(labels, kwargs), self.resolve(group), self.checked_extras(kwargs)
@@ -179,11 +180,17 @@ class EquiForSeq2SeqLM(  # type: ignore[misc]
             if not bool(sampling.forced.all()):
                 return self._finish(self._roll_out(action, source, sampling), None, source, items, return_dict)
             decoder_input_ids = sampling.inputs
+        use_cache = cache is not None if use_cache is None else use_cache
+        if use_cache and self.method.loss is not None and source.elements.shape[1] > 1:
+            raise ConfigurationError(
+                'method="equizero" chooses a member by all that it says. After a cache it would choose anew at each '
+                f"call: leave {CACHE}= and use_cache out, and pass the whole targets."
+            )
         orbit_inputs = OrbitInputs(
             input_ids=_required(decoder_input_ids),
             attention_mask=decoder_attention_mask,
             cache=cache,
-            use_cache=cache is not None if use_cache is None else use_cache,
+            use_cache=use_cache,
             logits_to_keep=logits_to_keep if labels is None else 0,  # the loss needs all places
             chunk=self.config.orbit_chunk_size,
             extras=extras,

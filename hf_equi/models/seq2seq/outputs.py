@@ -76,7 +76,9 @@ class WholeOutputs:
         Returns:
             `(B * samples, T, V)`.
         """
-        scores = scores.where(inside.unsqueeze(-1), 0.0)
+        speaks = self.live(inside, samples).view(-1, samples, inside.shape[1])[self.orbit.batch_of_row].flatten(0, 1)
+        silence = torch.where(speaks, self.method.combine.empty, 0.0).to(scores.dtype)
+        scores = scores.where(inside.unsqueeze(-1), silence.unsqueeze(-1))
         scores = scores.view(-1, samples, *scores.shape[1:])
         combined = self._fold(self.method.combine, scores, log_weights)
         empty = (combined == -torch.inf).all(-1, keepdim=True)

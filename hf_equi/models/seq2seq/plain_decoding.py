@@ -58,8 +58,10 @@ class PlainDecodingMixin:
         def read(last: torch.Tensor) -> torch.Tensor:
             return frame.gather(1, last.index_select(0, text))
 
+        combine = self.method.combine
+
         def score(logits: torch.Tensor) -> torch.Tensor:
-            fold = self.method.combine.fold(orbit, action)
+            fold = combine.fold(orbit, action)
             fold.add(0, logits if fold.takes_logits else logits.log_softmax(-1), weights)
             result: torch.Tensor = fold.result()
             return result

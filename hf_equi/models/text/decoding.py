@@ -59,6 +59,7 @@ class DecodingMixin:
             ...
 
     @accepts_cache(removed="6.0.0")
+    @torch.no_grad()
     def generate(
         self,
         inputs: torch.Tensor | None = None,
@@ -170,7 +171,9 @@ class DecodingMixin:
             mask = kwargs["attention_mask"] = infer_mask(ids, settings.pad_token_id, settings.eos_token_ids)
         # Without a seed greedy texts are the same in every call, and samples are drawn anew.
         noise_seed = seed if settings.do_sample else seed or 0
-        ids, mask = ids.to(action.device), None if mask is None else mask.to(action.device)
+        ids = ids.to(action.device)
+        if mask is not None:
+            mask = kwargs["attention_mask"] = mask.to(action.device)
         if isinstance(cache := OrbitCache.again(kwargs.get(CACHE)), OrbitCache):
             cache.check_action(self._written_action(action))
             self._check_cached(cache, ids, settings, kwargs)

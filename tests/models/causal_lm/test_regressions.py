@@ -171,7 +171,10 @@ def test_chosen_element_is_that_of_the_cache():
 
 def test_loss_of_a_mixture_does_not_depend_on_a_cache():
     lm, text = wrap(method="mixture"), ids("the black man met")
-    torch.testing.assert_close(lm(text, labels=text, use_cache=True).loss, lm(text, labels=text).loss)
+    first = lm(text, labels=text, use_cache=True)
+    torch.testing.assert_close(first.loss, lm(text, labels=text).loss)
+    with pytest.raises(ConfigurationError, match=r"weighed by what they said of the tokens before.*pass the whole"):
+        lm(text, labels=text, cache=first.cache)
 
 
 def test_special_tokens_do_not_move():

@@ -227,6 +227,17 @@ def test_ragged_prompts(family, way, settings):
         assert until_end(texts, 3)[index] == until_end(alone, len(prompt))[0]
 
 
+def test_ragged_prompts_of_sources_without_a_mask():
+    model = make("t5", "synchronised")
+    start, source = model.generation_config.decoder_start_token_id, rows(model)[0][None]
+    inside = torch.tensor([[1, 1, 1], [0, 1, 1]])
+    given = torch.tensor([[start, 5, 9], [0, start, 7]])
+    settings = {"max_new_tokens": STEPS, "do_sample": True, "seed": 2}
+    texts = model.generate(source.repeat(2, 1), decoder_input_ids=given, decoder_attention_mask=inside, **settings)
+    alone = model.generate(source, decoder_input_ids=given[1:, 1:], **settings)
+    assert texts[1, 3:].tolist() == alone[0, 2:].tolist()
+
+
 @pytest.mark.parametrize("way", WAYS)
 def test_lengths(way):
     model = make("rnn", way)

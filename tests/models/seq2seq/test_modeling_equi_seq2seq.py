@@ -7,6 +7,7 @@ import pytest
 import torch
 from small_seq2seq import FAMILIES, GROUPS, MOVED, SIX, TWO, encode, fresh, rows, targets, wrap
 from torch.nn.functional import cross_entropy
+from transformers import DynamicCache
 from transformers.utils.generic import find_labels
 
 from hf_equi import DemographicGroup, EquiForSeq2SeqLM
@@ -156,8 +157,19 @@ def test_tokens_one_at_a_time(family, method):
         )
         cache = out.cache
         torch.testing.assert_close(out.logits[:, 0], whole[:, place], atol=1e-5, rtol=1e-5)
+    cache.reset()
+    again = model(**batch, decoder_input_ids=prefix, cache=cache).logits
+    torch.testing.assert_close(again, whole, atol=1e-5, rtol=1e-5)
     last = model(**batch, decoder_input_ids=prefix, logits_to_keep=2).logits
     torch.testing.assert_close(last, whole[:, -2:], atol=1e-5, rtol=0)
+
+
+@pytest.mark.parametrize("given", [{"use_cache": True}, {"cache": DynamicCache()}], ids=str)
+def test_equizero_takes_no_cache(given):
+    """It chooses by whole outputs; after a cache it would choose by each token alone."""
+    model = wrap("t5", SIX, "equizero")
+    with pytest.raises(ConfigurationError, match=r"chooses a member by all that it says.*leave .*use_cache out"):
+        model(**encode(model), decoder_input_ids=targets(model), **given)
 
 
 def test_group_of_a_call():

@@ -40,6 +40,9 @@ def test_places_behind_an_end_have_no_opinion():
     torch.testing.assert_close(out[0, 0], first)
     torch.testing.assert_close(out[0, 1], scores[1, 1] / 2)
     torch.testing.assert_close(out[1], scores[2])
+    combination = WholeOutputs(GROUP, PAIR, Equitune("probabilities"), (END,), 3)
+    out = combination.combine(combination.inside(texts), scores, 1, None)
+    torch.testing.assert_close(out[0, 1].exp(), scores[1, 1].exp() / 2)
 
 
 def test_weights_count():

@@ -45,3 +45,11 @@ def test_the_plain_loop_writes_what_generate_writes(family, way, tied, monkeypat
 
     monkeypatch.setattr(GenerationMixin, "generate", refuse)
     assert model.generate(**batch).tolist() == by_transformers.tolist()
+
+
+def test_no_gradient_is_kept():
+    """Of the encoder, which runs before the loop; transformers' own `generate` keeps none either."""
+    model, seen = wrap(fresh("t5"), SIX, "equitune"), []
+    model.base.get_encoder().register_forward_hook(lambda *call: seen.append(call[-1][0].requires_grad))
+    model.generate(**encode(model), max_new_tokens=1)
+    assert seen == [False]
