@@ -13,7 +13,7 @@ from huggingface_hub import CommitInfo
 from huggingface_hub.constants import REPOCARD_NAME
 from transformers import PreTrainedModel
 
-from hf_equi.auto_classes import places
+from hf_equi.auto_classes import InstalledClass, places
 from hf_equi.bases.chunks import is_sharded
 from hf_equi.bases.weight_marks import mark_weights, weights_changed
 from hf_equi.errors import ConfigurationError
@@ -50,7 +50,7 @@ __all__ = [{quoted}]
 _SAVE_KEYWORDS = {"save_base", "safe_serialization", *inspect.signature(PreTrainedModel.save_pretrained).parameters}
 
 
-class CheckpointMixin(LoadingMixin):
+class CheckpointMixin(InstalledClass, LoadingMixin):
     """What wrapped models add to `PreTrainedModel` for their base and for what prepares their inputs."""
 
     card_kind: ClassVar[CardKind]
