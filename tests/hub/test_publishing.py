@@ -55,7 +55,7 @@ def test_the_folder_is_what_is_in_the_repository(hub, folder):
 def test_a_model_goes_out_as_a_folder_does(hub, tmp_path):
     lm = wrap()
     lm.push_to_hub("fair", license="mit", tags=["mine"], commit_description="why")
-    lm.save_pretrained(tmp_path / "saved", push_to_hub=True, repo_id="me/again", private=True, license="mit")
+    lm.save_pretrained(tmp_path / "saved", True, None, True, repo_id="me/again", private=True, license="mit")
     pushed, saved = files(hub, "me/fair"), files(hub, "me/again")
     assert set(pushed) == set(saved) > {"model.safetensors", "tokenizer.json", "import_hf_equi.py", "README.md"}
     assert hub.repositories["me/again"].private
