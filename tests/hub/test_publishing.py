@@ -14,6 +14,7 @@ from transformers import Trainer, TrainingArguments
 from wrapped_texts import wrap
 
 import hf_equi
+from hf_equi import EquiLM
 from hf_equi.bases.embedded import embedded_folder
 from hf_equi.errors import ConfigurationError, HfEquiWarning
 from hf_equi.hub import prepare, publish, send
@@ -274,6 +275,9 @@ def test_shards_go_out_as_they_are(hub, tmp_path):
     assert {"model-00001-of-00004.safetensors", "model.safetensors.index.json"} <= set(there)
     wrap().push_to_hub("me/fair")  # whole, in their place
     assert [name for name in sorted(files(hub, "me/fair")) if "safetensors" in name] == ["model.safetensors"]
+    wrap().push_to_hub("me/fair", variant="fp16")  # beside them
+    for variant in (None, "fp16"):
+        EquiLM.from_pretrained("me/fair", variant=variant)
 
 
 def test_a_name_that_is_none_is_refused(hub, folder):
