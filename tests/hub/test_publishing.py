@@ -17,7 +17,8 @@ import hf_equi
 from hf_equi import EquiLM
 from hf_equi.bases.embedded import embedded_folder
 from hf_equi.errors import ConfigurationError, HfEquiWarning
-from hf_equi.hub import prepare, publish, send
+from hf_equi.hub import prepare, publish, publishing, send
+from hf_equi.hub.checkpoints import load_checkpoint
 
 
 @pytest.fixture(scope="module")
@@ -242,8 +243,8 @@ def _change_card_to_nothing(folder):
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        (_change_weights, "model.safetensors in .* changed after"),
-        (_refuse_damage, "model.safetensors in .* changed after"),
+        (_change_weights, "model.safetensors in .* changed since"),
+        (_refuse_damage, "model.safetensors in .* changed since"),
         (_refuse_link, "model.safetensors is a link"),
         (_change_card, "README.md is a link to .*elsewhere"),
         (_change_card_to_nothing, "README.md is a link to .*nowhere"),
@@ -258,6 +259,20 @@ def test_what_goes_up_is_what_was_checked(hub, folder, change, message):
     assert not hub.requests
     assert (folder.parent / "elsewhere").read_text() == "mine"
     assert not (folder.parent / "nowhere").exists()
+
+
+def test_what_goes_up_is_what_was_loaded(hub, folder, monkeypatch):
+    """And measured: a training beside it saves its next weights."""
+
+    def load_before_they_change(path):
+        loaded = load_checkpoint(path)
+        _change_weights(path)
+        return loaded
+
+    monkeypatch.setattr(publishing, "load_checkpoint", load_before_they_change)
+    with pytest.raises(ConfigurationError, match=r"model\.safetensors in .* changed since the check of .* began"):
+        publish(folder, "me/fair")
+    assert not hub.requests
 
 
 def test_an_argument_that_is_none_is_refused(hub, folder):

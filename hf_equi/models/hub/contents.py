@@ -14,7 +14,16 @@ from transformers.utils import CONFIG_NAME, GENERATION_CONFIG_NAME
 
 from hf_equi.errors import ConfigurationError
 
-__all__ = ["LOADER", "Contents", "file_states", "is_weights", "list_files", "read_contents", "weight_variant"]
+__all__ = [
+    "LOADER",
+    "Contents",
+    "all_states",
+    "file_states",
+    "is_weights",
+    "list_files",
+    "read_contents",
+    "weight_variant",
+]
 
 LOADER = "import_hf_equi.py"
 """The module that lets the Auto classes load a checkpoint before `import hf_equi`, with `trust_remote_code=True`."""
@@ -140,7 +149,7 @@ def _refuse_link(root: Path, path: Path) -> None:
 
 
 def file_states(folder: Path, names: Iterable[str]) -> dict[str, tuple[int, ...]]:
-    """By which a file is known to be the same and to hold the same as before; nothing of one that is gone.
+    """By which a file is known to be the same and to hold the same as before; `()` of one that is gone.
 
     Args:
         folder: Where the files are.
@@ -149,13 +158,28 @@ def file_states(folder: Path, names: Iterable[str]) -> dict[str, tuple[int, ...]
     Raises:
         ConfigurationError: For a link, on the way too.
     """
-    states: dict[str, tuple[int, ...]] = {}
+    names = tuple(names)
     for name in names:
         for part in (*reversed(PurePosixPath(name).parents[:-1]), PurePosixPath(name)):
             _refuse_link(folder, folder / part)
-        about = (folder / name).lstat() if (folder / name).exists() else None
-        states[name] = () if about is None else (about.st_dev, about.st_ino, about.st_size, about.st_mtime_ns)
-    return states
+    return {name: _state(folder / name) for name in names}
+
+
+def all_states(folder: Path) -> dict[str, tuple[int, ...]]:
+    """The states of all files of a folder, whatever they are; of a link, that of what it leads to.
+
+    Args:
+        folder: Where the files are.
+    """
+    return {name: _state(folder / name) for name in list_files(folder)}
+
+
+def _state(path: Path) -> tuple[int, ...]:
+    try:
+        about = path.stat()
+    except OSError:
+        return ()
+    return (about.st_dev, about.st_ino, about.st_size, about.st_mtime_ns)
 
 
 def _matches(name: str, pattern: str) -> bool:
