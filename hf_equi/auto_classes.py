@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from importlib.machinery import ModuleSpec
     from types import ModuleType
 
-__all__ = ["ModelPlace", "places", "register_classes", "watch", "when_imported"]
+__all__ = ["InstalledClass", "ModelPlace", "places", "register_classes", "watch", "when_imported"]
 
 _AUTO_CONFIG = "transformers.models.auto.configuration_auto"
 
@@ -52,6 +52,22 @@ class ModelPlace(NamedTuple):
         """The name of the class that each Auto class makes."""
         made = dict.fromkeys(self.auto_classes, self.model)
         return made if self.headless is None else {**made, "AutoModel": self.headless}
+
+
+class InstalledClass:
+    """What is imported from an installed package, never from a copy of its source beside a checkpoint."""
+
+    @classmethod
+    def register_for_auto_class(cls, auto_class: Any = None) -> None:
+        """Do nothing: a checkpoint names a module that imports the package.
+
+        With `trust_remote_code=True` transformers calls this on the class that this module gives. A save would then
+        copy the source of that class into the checkpoint, and name the copy in the config. The copy cannot be imported
+        alone.
+
+        Args:
+            auto_class: Of no effect.
+        """
 
 
 _PLACES: dict[str, ModelPlace] = {}

@@ -13,7 +13,7 @@ from huggingface_hub.constants import REPOCARD_NAME
 
 from hf_equi.errors import ConfigurationError, HfEquiWarning
 from hf_equi.hub.checkpoints import load_checkpoint
-from hf_equi.models.hub.contents import file_states, read_contents
+from hf_equi.models.hub.contents import all_states, file_states, read_contents
 from hf_equi.models.hub.uploading import HUB_KEYWORDS, check_repo_id, upload
 
 __all__ = ["Publication", "prepare", "publish", "send"]
@@ -29,7 +29,7 @@ class Publication:
         card: The text of its `README.md`.
         files: The names of its files, the card among them.
         left_out: What else the folder holds, and does not go out. The name of a folder ends with a slash.
-        states: By which `send` knows that a file is the one that was checked.
+        states: By which `send` knows that a file is the one that was checked: taken before the check began.
     """
 
     folder: Path
@@ -59,18 +59,22 @@ def prepare(
 
     Raises:
         ConfigurationError: For a folder that holds no symmetrised checkpoint, or a link instead of one of its
-            files; for weights, a tokenizer or a group that do not fit the rest; and as `hf_equi.hub.write_card`.
+            files; for weights, a tokenizer or a group that do not fit the rest; for files that change in the course of
+            the check; and as `hf_equi.hub.write_card`.
     """
     path = Path(folder)
     check_repo_id(repo_id)
     if not path.is_dir():
         raise ConfigurationError(f"There is no folder {path}: make one with hf-equi convert")
+    before = all_states(path)
     model, stores_base = load_checkpoint(path)
     about = {"audit": audit, "license": license, "repo_id": repo_id, "token": token}
     card = model.make_card(path / REPOCARD_NAME, stores_base, **about)
     contents = read_contents(path, model.companion_files(), card)
     files = tuple(sorted({*contents.files, REPOCARD_NAME}))
-    return Publication(path, repo_id, card, files, contents.left_out, file_states(path, contents.files))
+    publication = Publication(path, repo_id, card, files, contents.left_out, before)
+    _check_same(publication)  # what was measured is what would go up
+    return publication
 
 
 def publish(
@@ -150,8 +154,8 @@ def _check_same(publication: Publication) -> None:
     changed = [name for name in files if name != REPOCARD_NAME and there[name] != publication.states.get(name)]
     if changed:
         raise ConfigurationError(
-            f"{', '.join(changed[:3])} in {folder} changed after the checkpoint was checked. Nothing was uploaded. "
-            "Wait until nothing writes there, and prepare it anew."
+            f"{', '.join(changed[:3])} in {folder} changed since the check of the checkpoint began. Nothing was "
+            "uploaded. Wait until nothing writes there, and prepare it anew."
         )
 
 

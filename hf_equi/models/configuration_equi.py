@@ -14,6 +14,7 @@ from transformers import PreTrainedConfig
 from transformers.utils import CONFIG_NAME
 
 from hf_equi import __version__
+from hf_equi.auto_classes import InstalledClass
 from hf_equi.bases.reading import AGAIN, reading
 from hf_equi.checks import check_count
 from hf_equi.errors import ConfigurationError, GroupError, HfEquiWarning
@@ -27,7 +28,7 @@ FORMAT = 1
 
 
 @strict
-class EquiConfig(PreTrainedConfig):
+class EquiConfig(InstalledClass, PreTrainedConfig):
     r"""A base config, a group and a method: the part that all tasks share.
 
     Args:

@@ -96,6 +96,8 @@ def check_models(found: dict[str, Any], base_revision: str, hub: LoopbackHub) ->
     loaded = {name: one for name, one in found.items() if name.startswith("me/")}
     assert {name: one["class"].rpartition(".")[2] for name, one in loaded.items()} == CLASSES
     assert [name for name, one in loaded.items() if not one["equal"]] == []
+    for one in loaded.values():  # saved again
+        assert (one["scripts"], one["modules"]) == (["import_hf_equi.py"], ["import_hf_equi"])
     assert found["me/equi-lm"]["companion"] == type(tokenizer()).__name__
     assert found["me/equi-classifier"]["companion"] == "SymmetricViTImageProcessorPil"
     assert found["me/equi-siglip"]["companion"] == "SiglipProcessor"

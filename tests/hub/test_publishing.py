@@ -14,9 +14,11 @@ from transformers import Trainer, TrainingArguments
 from wrapped_texts import wrap
 
 import hf_equi
+from hf_equi import EquiLM
 from hf_equi.bases.embedded import embedded_folder
 from hf_equi.errors import ConfigurationError, HfEquiWarning
-from hf_equi.hub import prepare, publish, send
+from hf_equi.hub import prepare, publish, publishing, send
+from hf_equi.hub.checkpoints import load_checkpoint
 
 
 @pytest.fixture(scope="module")
@@ -55,7 +57,7 @@ def test_the_folder_is_what_is_in_the_repository(hub, folder):
 def test_a_model_goes_out_as_a_folder_does(hub, tmp_path):
     lm = wrap()
     lm.push_to_hub("fair", license="mit", tags=["mine"], commit_description="why")
-    lm.save_pretrained(tmp_path / "saved", push_to_hub=True, repo_id="me/again", private=True, license="mit")
+    lm.save_pretrained(tmp_path / "saved", True, None, True, repo_id="me/again", private=True, license="mit")
     pushed, saved = files(hub, "me/fair"), files(hub, "me/again")
     assert set(pushed) == set(saved) > {"model.safetensors", "tokenizer.json", "import_hf_equi.py", "README.md"}
     assert hub.repositories["me/again"].private
@@ -241,8 +243,8 @@ def _change_card_to_nothing(folder):
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        (_change_weights, "model.safetensors in .* changed after"),
-        (_refuse_damage, "model.safetensors in .* changed after"),
+        (_change_weights, "model.safetensors in .* changed since"),
+        (_refuse_damage, "model.safetensors in .* changed since"),
         (_refuse_link, "model.safetensors is a link"),
         (_change_card, "README.md is a link to .*elsewhere"),
         (_change_card_to_nothing, "README.md is a link to .*nowhere"),
@@ -257,6 +259,20 @@ def test_what_goes_up_is_what_was_checked(hub, folder, change, message):
     assert not hub.requests
     assert (folder.parent / "elsewhere").read_text() == "mine"
     assert not (folder.parent / "nowhere").exists()
+
+
+def test_what_goes_up_is_what_was_loaded(hub, folder, monkeypatch):
+    """And measured: a training beside it saves its next weights."""
+
+    def load_before_they_change(path):
+        loaded = load_checkpoint(path)
+        _change_weights(path)
+        return loaded
+
+    monkeypatch.setattr(publishing, "load_checkpoint", load_before_they_change)
+    with pytest.raises(ConfigurationError, match=r"model\.safetensors in .* changed since the check of .* began"):
+        publish(folder, "me/fair")
+    assert not hub.requests
 
 
 def test_an_argument_that_is_none_is_refused(hub, folder):
@@ -274,6 +290,9 @@ def test_shards_go_out_as_they_are(hub, tmp_path):
     assert {"model-00001-of-00004.safetensors", "model.safetensors.index.json"} <= set(there)
     wrap().push_to_hub("me/fair")  # whole, in their place
     assert [name for name in sorted(files(hub, "me/fair")) if "safetensors" in name] == ["model.safetensors"]
+    wrap().push_to_hub("me/fair", variant="fp16")  # beside them
+    for variant in (None, "fp16"):
+        EquiLM.from_pretrained("me/fair", variant=variant)
 
 
 def test_a_name_that_is_none_is_refused(hub, folder):

@@ -215,6 +215,10 @@ class Contract:
         model.save_pretrained(tmp_path)
         assert {path.suffix for path in tmp_path.iterdir()} & {".bin", ".pt", ".pth", ".pkl"} == set()
         # The Auto class loads by the class itself, so that once by that alone will do.
+        given = copy.deepcopy(model.config)
+        if case == "equitune":
+            model.auto_class.from_pretrained(tmp_path, config=given, orbit_chunk_size=1, return_dict=False)
+            assert given.to_dict() == model.config.to_dict(), "the caller's config was changed"
         for loader in [model.auto_class, *([type(model)] if case == "equitune" else [])]:
             loaded, information = loader.from_pretrained(tmp_path, output_loading_info=True)
             assert not any(information.values())

@@ -4,13 +4,15 @@
 
 `FOLDER/models.json` says which repositories, `FOLDER/<number>.safetensors` hold inputs and logits, and what was found
 is written to stdout, in the last line. `imported` imports hf_equi first. `remote` lets the Auto classes run the module
-that is in the repository, first as where hf_equi is not installed, then as it is.
+that is in the repository, first as where hf_equi is not installed, then as it is. All models are saved
+again once they are loaded.
 """
 
 from __future__ import annotations
 
 import json
 import sys
+import tempfile
 import warnings
 from importlib.abc import MetaPathFinder
 from pathlib import Path
@@ -57,6 +59,15 @@ def describe(model: Any, path: Path) -> dict[str, Any]:
     }
 
 
+def code_of(model: Any) -> dict[str, list[str]]:
+    """The code that a save of the model brings, and what its config names of it."""
+    with tempfile.TemporaryDirectory() as folder:
+        model.save_pretrained(folder)
+        config = json.loads((Path(folder) / "config.json").read_text(encoding="utf-8"))
+        scripts = [path.name for path in Path(folder).rglob("*.py")]
+    return {"scripts": scripts, "modules": sorted({name.partition(".")[0] for name in config["auto_map"].values()})}
+
+
 def refused(auto_class: str, repository: str, **settings: Any) -> str:
     """The error that loading gives."""
     try:
@@ -82,8 +93,9 @@ def main(how: str, folder: Path) -> dict[str, Any]:
     found["imported before"] = "hf_equi" in sys.modules
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
-        for number, (name, auto_class) in enumerate(models.items()):
-            found[name] = describe(load(auto_class, name, **settings), folder / f"{number}.safetensors")
+        loaded = {name: load(auto_class, name, **settings) for name, auto_class in models.items()}
+        for number, (name, model) in enumerate(loaded.items()):
+            found[name] = describe(model, folder / f"{number}.safetensors") | code_of(model)
     found["warnings"] = [str(one.message) for one in caught if "hf_equi" in str(one.message)]
     return found
 

@@ -119,8 +119,8 @@ class EquizeroLM(EquiLM):
         if isinstance(self._scorer, RegardScorer):  # whose classifier may have been trained since it was set
             self.config.scorer_settings = self._scorer.settings
 
-    def _save(self, folder: Path, *args: Any, **kwargs: Any) -> None:
-        super()._save(folder, *args, **kwargs)
+    def _save(self, folder: Path, **kwargs: Any) -> None:
+        super()._save(folder, **kwargs)
         if (name := self._scorer_folder) is not None:
             warnings.warn(
                 f"The scorer is the folder {name} of this machine, which the checkpoint does not name. Who loads the "

@@ -13,7 +13,7 @@ from huggingface_hub import CommitInfo
 from huggingface_hub.constants import REPOCARD_NAME
 from transformers import PreTrainedModel
 
-from hf_equi.auto_classes import places
+from hf_equi.auto_classes import InstalledClass, places
 from hf_equi.bases.chunks import is_sharded
 from hf_equi.bases.weight_marks import mark_weights, weights_changed
 from hf_equi.errors import ConfigurationError
@@ -47,10 +47,11 @@ except ModuleNotFoundError as error:
 __all__ = [{quoted}]
 '''
 # The second is what older versions of transformers chose a pickle by; safetensors are written whatever it says.
-_SAVE_KEYWORDS = {"save_base", "safe_serialization", *inspect.signature(PreTrainedModel.save_pretrained).parameters}
+_SAVE = inspect.signature(PreTrainedModel.save_pretrained)
+_SAVE_KEYWORDS = {"save_base", "safe_serialization", *_SAVE.parameters}
 
 
-class CheckpointMixin(LoadingMixin):
+class CheckpointMixin(InstalledClass, LoadingMixin):
     """What wrapped models add to `PreTrainedModel` for their base and for what prepares their inputs."""
 
     card_kind: ClassVar[CardKind]
@@ -73,8 +74,13 @@ class CheckpointMixin(LoadingMixin):
         Of a `PeftModel` its adapter is saved, as peft does.
 
         Raises:
-            ConfigurationError: For an adapter that was put on the symmetrised model and not merged.
+            ConfigurationError: For an adapter that was put on the symmetrised model and not merged; for `push_to_hub`.
         """
+        if kwargs.get("push_to_hub"):
+            raise ConfigurationError(
+                "save_base_pretrained(push_to_hub=True) would upload the base before what prepares its inputs is "
+                f"saved. Save without it, then upload the folder: hf upload user/name {save_directory}"
+            )
         noted_adapters(self)
         self.unwrap().save_pretrained(save_directory, **kwargs)
         self._save_companions(Path(save_directory))
@@ -108,10 +114,14 @@ class CheckpointMixin(LoadingMixin):
                 with `push_to_hub=True` as `push_to_hub`, and for a folder that cannot be written.
             PublishingError: As `push_to_hub`.
         """
+        # By name, as what follows asks for some of them.
+        named = _SAVE.bind(self, save_directory, *args, **kwargs).arguments
+        kwargs = {**named.pop("kwargs", {}), **named}
+        del kwargs["self"], kwargs["save_directory"]
         if kwargs.pop("push_to_hub", False) and kwargs.get("is_main_process", True):
-            self._save_and_push(Path(save_directory), *args, save_base=save_base, **kwargs)
+            self._save_and_push(Path(save_directory), save_base=save_base, **kwargs)
         else:
-            self._save(Path(save_directory), *args, save_base=save_base, **kwargs)
+            self._save(Path(save_directory), save_base=save_base, **kwargs)
 
     def push_to_hub(
         self,
@@ -148,7 +158,7 @@ class CheckpointMixin(LoadingMixin):
             about: dict[str, Any] = {"audit": audit, "license": license, "tags": tags}
             return self._save_and_push(Path(folder), repo_id=repo_id, **about, **kwargs)
 
-    def _save_and_push(self, folder: Path, *args: Any, repo_id: str | None = None, **kwargs: Any) -> CommitInfo:
+    def _save_and_push(self, folder: Path, *, repo_id: str | None = None, **kwargs: Any) -> CommitInfo:
         """Save to a folder, with a card, and upload it."""
         if folder.is_file():
             raise ConfigurationError(f"{folder} is a file: name a folder to save to")
@@ -166,7 +176,7 @@ class CheckpointMixin(LoadingMixin):
         about["token"] = hub.get("token")
         card = self.make_card(folder / REPOCARD_NAME, save_base, repo_id=repo_id, **about)
         with staged(folder) as new:
-            self._save(new, *args, **kwargs)
+            self._save(new, **kwargs)
             (new / REPOCARD_NAME).write_text(card, encoding="utf-8")
             written = list_files(new)
         return upload(folder, written, repo_id, **hub)
@@ -188,7 +198,7 @@ class CheckpointMixin(LoadingMixin):
             self._check_public()
         return make_card(self, previous=read_previous(before), stores_base=save_base, **about)
 
-    def _save(self, folder: Path, *args: Any, save_base: bool = True, **kwargs: Any) -> None:
+    def _save(self, folder: Path, *, save_base: bool = True, **kwargs: Any) -> None:
         self._check_whole(kwargs)
         if not save_base:
             self._require_hub_base()
@@ -204,7 +214,7 @@ class CheckpointMixin(LoadingMixin):
         if save_base:
             # In the model's own names: a Trainer that resumes knows no older ones, which transformers would write.
             kwargs = {"save_original_format": False, **kwargs}
-            super().save_pretrained(folder, *args, **kwargs)  # type: ignore[misc]
+            super().save_pretrained(folder, **kwargs)  # type: ignore[misc]
         else:
             self._save_without_base(folder)
 

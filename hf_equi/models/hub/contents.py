@@ -14,12 +14,25 @@ from transformers.utils import CONFIG_NAME, GENERATION_CONFIG_NAME
 
 from hf_equi.errors import ConfigurationError
 
-__all__ = ["LOADER", "Contents", "file_states", "is_weights", "list_files", "read_contents"]
+__all__ = [
+    "LOADER",
+    "Contents",
+    "all_states",
+    "file_states",
+    "is_weights",
+    "list_files",
+    "read_contents",
+    "weight_variant",
+]
 
 LOADER = "import_hf_equi.py"
 """The module that lets the Auto classes load a checkpoint before `import hf_equi`, with `trust_remote_code=True`."""
 
-_WEIGHTS = re.compile(r"model(-[0-9]+-of-[0-9]+)?\.safetensors(\.index\.json)?")
+# Releases differ in whether the number of a shard or the variant comes first.
+_WEIGHTS = re.compile(
+    r"(?P<stem>[^./]+?)(-[0-9]+-of-[0-9]+)?(\.(?P<variant>.+?)(-[0-9]+-of-[0-9]+)?)?"
+    r"\.(?P<kind>safetensors|bin)(\.index(\.(?P<listed>.+))?\.json)?"
+)
 _TEXTS = tuple(f"{name}{suffix}" for name in ("LICENSE", "LICENCE", "NOTICE") for suffix in ("", ".md", ".txt"))
 # The Hub reads results of evaluations from a hidden folder.
 _OWN = (CONFIG_NAME, GENERATION_CONFIG_NAME, LOADER, REPOCARD_NAME, *_TEXTS, ".eval_results/*.yaml")
@@ -52,7 +65,29 @@ class Contents(NamedTuple):
 
 def is_weights(name: str) -> bool:
     """Whether a file at the top of a checkpoint holds its weights, or lists the files that do."""
-    return _WEIGHTS.fullmatch(name) is not None
+    return weight_variant(name) == ""
+
+
+def weight_variant(name: str, own: bool = True) -> str | None:
+    """Which weights a file at the top of a checkpoint holds or lists: those of a `variant`, or the main ones (`""`).
+
+    Args:
+        name: Its name.
+        own: Whether only weights that this library writes count, and not those of others, pickles among them.
+
+    Returns:
+        The variant, or `None` for a file that has nothing to do with weights.
+
+    Example:
+        >>> [weight_variant(name) for name in ("model.safetensors", "model.fp16-00001-of-00002.safetensors", "a.json")]
+        ['', 'fp16', None]
+    """
+    found = _WEIGHTS.fullmatch(name)
+    if found is None or (own and (found["stem"], found["kind"]) != ("model", "safetensors")):
+        return None
+    if found["kind"] == "bin" and found["stem"] != "pytorch_model":  # such as training_args.bin
+        return None
+    return found["variant"] or found["listed"] or ""
 
 
 def list_files(folder: Path) -> tuple[str, ...]:
@@ -114,7 +149,7 @@ def _refuse_link(root: Path, path: Path) -> None:
 
 
 def file_states(folder: Path, names: Iterable[str]) -> dict[str, tuple[int, ...]]:
-    """By which a file is known to be the same and to hold the same as before; nothing of one that is gone.
+    """By which a file is known to be the same and to hold the same as before; `()` of one that is gone.
 
     Args:
         folder: Where the files are.
@@ -123,13 +158,28 @@ def file_states(folder: Path, names: Iterable[str]) -> dict[str, tuple[int, ...]
     Raises:
         ConfigurationError: For a link, on the way too.
     """
-    states: dict[str, tuple[int, ...]] = {}
+    names = tuple(names)
     for name in names:
         for part in (*reversed(PurePosixPath(name).parents[:-1]), PurePosixPath(name)):
             _refuse_link(folder, folder / part)
-        about = (folder / name).lstat() if (folder / name).exists() else None
-        states[name] = () if about is None else (about.st_dev, about.st_ino, about.st_size, about.st_mtime_ns)
-    return states
+    return {name: _state(folder / name) for name in names}
+
+
+def all_states(folder: Path) -> dict[str, tuple[int, ...]]:
+    """The states of all files of a folder, whatever they are; of a link, that of what it leads to.
+
+    Args:
+        folder: Where the files are.
+    """
+    return {name: _state(folder / name) for name in list_files(folder)}
+
+
+def _state(path: Path) -> tuple[int, ...]:
+    try:
+        about = path.stat()
+    except OSError:
+        return ()
+    return (about.st_dev, about.st_ino, about.st_size, about.st_mtime_ns)
 
 
 def _matches(name: str, pattern: str) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Mapping
 from typing import Any, ClassVar
 
@@ -94,8 +95,11 @@ class LoadingMixin:
 
     @classmethod
     def _read_config(cls, path: Any, config: Any, hub: dict[str, Any]) -> Any:
+        """The config of a checkpoint, or a copy of the one that the caller gave, as what is loaded changes its own."""
         own: Any = cls.config_class  # type: ignore[attr-defined]
-        if not isinstance(config, own):
+        if isinstance(config, own):
+            config = copy.deepcopy(config)
+        else:
             with reading(f"The {CONFIG_NAME} of {config or path}", AGAIN):
                 stored, _ = own.get_config_dict(config or path, **hub)
                 if not isinstance(stored, Mapping):

@@ -6,13 +6,14 @@ import glob
 import secrets
 import shutil
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
 from safetensors import SafetensorError
+from transformers.utils import CONFIG_NAME
 
 from hf_equi.errors import ConfigurationError
-from hf_equi.models.hub.contents import is_weights, list_files
+from hf_equi.models.hub.contents import list_files, weight_variant
 
 __all__ = ["leftovers", "staged"]
 
@@ -24,8 +25,9 @@ def staged(folder: Path) -> Iterator[Path]:
     """A new folder to write to, whose files are moved to `folder` if all goes well, and deleted if not.
 
     A folder that is not there yet comes into being at once, with all its files. In one that is there each file
-    replaces the one of its name, a link too. A link where a folder belongs gives way to a folder: nothing is written
-    through it. Weights of a save before, which would be loaded with or instead of the new ones, are deleted.
+    replaces the one of its name, a link too; all of them do, or none. A link where a folder belongs gives way to a
+    folder: nothing is written through it. Weights of a save before, which would be loaded with or instead of the new
+    ones, are deleted.
 
     Args:
         folder: Where the files are to be in the end.
@@ -34,22 +36,24 @@ def staged(folder: Path) -> Iterator[Path]:
         ConfigurationError: For what cannot be written, as where the disk is full.
     """
     where = folder if folder.is_dir() else folder.absolute().parent
-    new = where / f"{folder.absolute().name}{_MARK}{secrets.token_hex(4)}"
+    new, old = (where / f"{folder.absolute().name}{_MARK}{secrets.token_hex(4)}" for _ in range(2))
     try:
         where.mkdir(parents=True, exist_ok=True)  # in the same file system, so that moving writes nothing
         new.mkdir()
         yield new
         if where == folder:
-            _move(new, folder)
+            _exchange(new, folder, old)
         else:
             new.rename(folder)
     except Exception as error:
         # A file that tokenizers cannot write it tells of by a bare Exception.
         if not isinstance(error, OSError | SafetensorError) and type(error) is not Exception:
             raise
+        state = "Nothing new is left there."
+        if old.exists():
+            state = f"Files that were there before could not be put back: they are in {old}."
         raise ConfigurationError(
-            f"The model could not be written to {folder}: {error}. Nothing new is left there. Free some space, or "
-            "name another folder."
+            f"The model could not be written to {folder}: {error}. {state} Free some space, or name another folder."
         ) from error
     finally:
         shutil.rmtree(new, ignore_errors=True)
@@ -66,15 +70,66 @@ def leftovers(folder: Path) -> list[Path]:
     return sorted(path for place in places for path in place.glob(pattern))
 
 
-def _move(new: Path, folder: Path) -> None:
-    names = list_files(new)
-    for name in names:
-        for parent in reversed(Path(name).parents[:-1]):
-            if (folder / parent).is_symlink():
-                (folder / parent).unlink()
-            (folder / parent).mkdir(exist_ok=True)
-        (new / name).replace(folder / name)
-    if any(map(is_weights, names)):
-        for path in folder.iterdir():
-            if is_weights(path.name) and path.name not in names:
-                path.unlink()
+def _exchange(new: Path, folder: Path, old: Path) -> None:
+    """Put new files in the place of old ones. Where that fails or is stopped, all are put back.
+
+    The config goes first and comes last. So a folder that a kill leaves between the two does not load.
+
+    Args:
+        new: Has the new files.
+        folder: Where they go.
+        old: A new folder for the old ones. What could not be put back is left in it.
+    """
+    names = sorted(list_files(new), key=lambda name: name == CONFIG_NAME)
+    old.mkdir()
+    try:
+        with ExitStack() as undo:
+            for name in _in_the_way(folder, names):
+                _move(folder / name, old / name, undo)
+            for name in names:
+                _move(new / name, folder / name, undo)
+            undo.pop_all()
+    except BaseException:
+        _delete_empty(old)
+        raise
+    shutil.rmtree(old, ignore_errors=True)
+
+
+def _in_the_way(folder: Path, names: list[str]) -> list[str]:
+    """What new files replace: the config, files and links of their names, links on the way, weights of before.
+
+    Raises:
+        IsADirectoryError: For a folder in the place of a file.
+    """
+    found: dict[str, bool] = {}
+    for name in reversed(names):
+        parents = (parent.as_posix() for parent in reversed(Path(name).parents[:-1]))
+        link = next((parent for parent in parents if (folder / parent).is_symlink()), None)
+        place = folder / name
+        if link is None and place.is_dir() and not place.is_symlink():
+            raise IsADirectoryError(f"{place} is a folder, and a file belongs there")
+        if link is not None or place.is_symlink() or place.exists():
+            found[link or name] = True
+    variants = {weight_variant(name) for name in names} - {None}
+    files = (path.name for path in folder.iterdir() if path.is_symlink() or path.is_file())
+    return [*found, *(name for name in files if weight_variant(name) in variants and name not in found)]
+
+
+def _move(place: Path, goal: Path, undo: ExitStack) -> None:
+    """Move a file or a link, with the folders that it needs, and note how to undo it."""
+    for parent in reversed(goal.parents):
+        if not parent.exists():
+            undo.callback(_delete_empty, parent)
+            parent.mkdir()
+    undo.callback(_put_back, goal, place)  # first, as a Ctrl-C may come between the two
+    place.replace(goal)
+
+
+def _put_back(goal: Path, place: Path) -> None:
+    if goal.is_symlink() or goal.exists():
+        goal.replace(place)
+
+
+def _delete_empty(folder: Path) -> None:
+    with suppress(OSError):
+        folder.rmdir()

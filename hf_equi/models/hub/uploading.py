@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any
 
@@ -11,14 +10,12 @@ from huggingface_hub import CommitInfo, CommitOperationAdd, CommitOperationDelet
 from huggingface_hub.utils import validate_repo_id  # type: ignore[attr-defined]  # public all the same
 
 from hf_equi.errors import ConfigurationError, PublishingError
+from hf_equi.models.hub.contents import weight_variant
 
 __all__ = ["HUB_KEYWORDS", "check_repo_id", "upload"]
 
 HUB_KEYWORDS = ("private", "token", "revision", "create_pr", "commit_message", "commit_description")
 """What `push_to_hub` of transformers takes of the repository and the commit."""
-
-_WEIGHTS = ("*.safetensors", "*.safetensors.index.json", "pytorch_model*.bin", "pytorch_model.bin.index.json")
-"""The weights that a repository may have at its top, whichever library put them there."""
 
 
 def check_repo_id(repo_id: str) -> None:
@@ -48,7 +45,8 @@ def upload(
     """Upload files by one commit, to a repository that is made where there is none.
 
     Weights that the repository has from before under other names are deleted by the same commit: whoever loads it
-    would mix them with the new ones.
+    would mix them with the new ones. Those of another `variant` stay. Where no weights are uploaded, all that are
+    there are deleted: the config says that they are not loaded.
 
     Args:
         folder: Where the files are.
@@ -107,8 +105,12 @@ def _commit(
 
 
 def _stale(api: HfApi, repo_id: str, revision: str | None, added: Sequence[CommitOperationAdd]) -> list[str]:
-    """Weights in a repository that the new ones do not replace."""
-    there = set(api.list_repo_files(repo_id, revision=revision)) - {one.path_in_repo for one in added}
+    """Weights in a repository that the new ones do not replace, whichever library put them there."""
+    new = {one.path_in_repo for one in added}
+    variants = {weight_variant(name, own=False) for name in new} - {None}
+    there = {name: weight_variant(name, own=False) for name in api.list_repo_files(repo_id, revision=revision)}
     return sorted(
-        name for name in there if "/" not in name and any(fnmatchcase(name, pattern) for pattern in _WEIGHTS)
+        name
+        for name, variant in there.items()
+        if name not in new and variant is not None and (not variants or variant in variants)
     )

@@ -64,7 +64,10 @@ def test_dtype_and_device_map(tmp_path, dtype):
 def test_base_comes_out_again(tmp_path):
     lm = wrap()
     assert lm.unwrap() is base_model()
-    lm.save_base_pretrained(tmp_path)
+    with pytest.raises(ConfigurationError, match=f"before what prepares its inputs is saved.*user/name {tmp_path}$"):
+        lm.save_base_pretrained(tmp_path, push_to_hub=True)
+    assert not list(tmp_path.iterdir())
+    lm.save_base_pretrained(tmp_path, push_to_hub=False)
     plain = AutoModelForCausalLM.from_pretrained(tmp_path)
     assert type(plain) is type(base_model())
     assert torch.equal(scores(plain), scores(base_model()))
@@ -192,5 +195,5 @@ def test_parts_of_weights_are_not_saved(tmp_path, shard):
     with pytest.raises(ConfigurationError, match=r"holds a part of the weights \(FSDP\).*trainer.save_model"):
         lm.save_pretrained(tmp_path / "parts")
     assert not (tmp_path / "parts").exists()
-    lm.save_pretrained(tmp_path / "whole", state_dict=whole)
+    lm.save_pretrained(tmp_path / "whole", True, whole)
     assert torch.equal(scores(EquiLM.from_pretrained(tmp_path / "whole")), scores(wrap()))

@@ -11,7 +11,7 @@ import torch
 from cached_bases import NAME, REVISION, cache_base
 from safetensors.torch import load_file
 from small_models import BOTH, GENDER, base_model, tokenizer
-from transformers import AutoModelForCausalLM
+from transformers import AutoConfig, AutoModelForCausalLM
 from wrapped_texts import PROMPT, scores, wrap
 
 import hf_equi
@@ -175,7 +175,9 @@ def test_without_weights_the_config_is_the_stored_one(published, tmp_path):
     saved, cache = edited(published, tmp_path)
     config = cache_base(cache) / "config.json"
     config.write_text(json.dumps({**json.loads(config.read_text()), "layer_norm_epsilon": 0.5}))
-    assert torch.equal(scores(EquiLM.from_pretrained(saved, cache_dir=cache)), scores(wrap()))
+    stored = AutoConfig.from_pretrained(saved)
+    for given in ({}, {"config": stored}, {"config": stored}):
+        assert torch.equal(scores(EquiLM.from_pretrained(saved, cache_dir=cache, **given)), scores(wrap()))
 
 
 def test_a_checkpoint_that_was_edited_into_another_method_is_refused(tmp_path):

@@ -37,7 +37,8 @@ def test_in_a_folder_files_are_replaced_and_weights_of_before_go(tmp_path, monke
     (tmp_path / "model").mkdir()
     monkeypatch.chdir(tmp_path / "model")
     folder = Path()
-    for name in ("model-00001-of-00002.safetensors", "model.safetensors.index.json", "model.safetensors", "notes.md"):
+    kept = ("model.fp16.safetensors", "notes.md")
+    for name in ("model-00001-of-00002.safetensors", "model.safetensors.index.json", "model.safetensors", *kept):
         (folder / name).write_text("before")
     (folder / "config.json").symlink_to("../elsewhere")
     for full in (OSError("full"), SafetensorError("full"), Exception("full")):
@@ -53,7 +54,7 @@ def test_in_a_folder_files_are_replaced_and_weights_of_before_go(tmp_path, monke
             (new / name).write_text("now")
     assert {name: (folder / name).read_text() for name in list_files(folder)} == {
         **dict.fromkeys(("config.json", "model.safetensors", "tokenizer/vocab.json"), "now"),
-        "notes.md": "before",
+        **dict.fromkeys(kept, "before"),
     }
     assert (tmp_path / "elsewhere").read_text() == "elsewhere"
 
@@ -70,3 +71,73 @@ def test_nothing_is_written_through_the_link_of_a_folder(tmp_path):
     assert list_files(folder) == ("tokenizer/a/b.json", "tokenizer/vocab.json")
     assert not (folder / "tokenizer").is_symlink()
     assert (list_files(elsewhere), (elsewhere / "vocab.json").read_text()) == (("vocab.json",), "elsewhere")
+
+
+BEFORE = ("config.json", "model-00001-of-00001.safetensors", "model.safetensors.index.json", "tokenizer/vocab.json")
+NOW = ("config.json", "model.safetensors", "tokenizer/vocab.json", "target/vocab.json")
+
+
+def texts(folder):
+    return {name: (folder / name).read_text() for name in list_files(folder) if ".partial-" not in name}
+
+
+def exchange(folder):
+    """Replace one save by the next."""
+    with staged(folder) as new:
+        for name in NOW:
+            (new / name).parent.mkdir(exist_ok=True)
+            (new / name).write_text("now")
+
+
+class Moves:
+    """Moves of files, of which one fails, or all from one on. A config is never beside files of another save."""
+
+    def __init__(self, folder, patch, fails, error, lasting):
+        self.folder, self.fails, self.error, self.lasting, self.count = folder, fails, error, lasting, 0
+        self.move = Path.replace
+        patch.setattr(Path, "replace", self)
+
+    def __get__(self, path, kind=None):
+        return lambda goal: self(path, goal)
+
+    def __call__(self, path, goal):
+        there = texts(self.folder)
+        assert "config.json" not in there or len({*there.values()}) == 1
+        self.count += 1
+        if self.count == self.fails or (self.lasting and self.count > self.fails):
+            raise self.error
+        return self.move(path, goal)
+
+
+@pytest.mark.parametrize("error", [OSError("full"), KeyboardInterrupt()], ids=lambda error: type(error).__name__)
+@pytest.mark.parametrize("lasting", [False, True])
+def test_all_files_are_exchanged_or_none(tmp_path, error, lasting):
+    expected = KeyboardInterrupt if isinstance(error, KeyboardInterrupt) else ConfigurationError
+    for fails in range(1, 9):
+        (folder := tmp_path / str(fails)).mkdir()
+        for name in BEFORE:
+            (folder / name).parent.mkdir(exist_ok=True)
+            (folder / name).write_text("before")
+        with pytest.MonkeyPatch.context() as patch:
+            Moves(folder, patch, fails, error, lasting)
+            with pytest.raises(expected) as caught:
+                exchange(folder)
+        left = [path for path in leftovers(folder) if path.parent == folder]
+        if lasting and fails > 1:  # what is there is not enough to be loaded, and the rest is not lost
+            assert "config.json" not in texts(folder)
+            assert f"could not be put back: they are in {left[0]}" in str(caught.value) or not str(error)
+            assert (left[0] / "config.json").read_text() == "before"
+        else:
+            assert texts(folder) == dict.fromkeys(BEFORE, "before")
+            assert "Nothing new is left there" in str(caught.value) or not str(error)
+            assert sorted(path.name for path in folder.iterdir()) == sorted({Path(name).parts[0] for name in BEFORE})
+    exchange(folder)
+    assert texts(folder) == {**dict.fromkeys(NOW, "now")}
+
+
+def test_a_folder_in_the_place_of_a_file_is_not_deleted(tmp_path):
+    (tmp_path / "config.json").mkdir()
+    (tmp_path / "config.json" / "mine").write_text("mine")
+    with pytest.raises(ConfigurationError, match=r"config\.json is a folder, and a file belongs there\. Nothing new"):
+        exchange(tmp_path)
+    assert list_files(tmp_path) == ("config.json/mine",)

@@ -55,6 +55,32 @@ def test_one_commit_adds_all_and_takes_stale_weights_away(tmp_path, monkeypatch)
     assert hub.calls[-1][2]["revision"] == "next"
 
 
+MAIN = (
+    *("model-00001-of-2.safetensors", "model.safetensors.index.json", "consolidated.safetensors"),
+    "pytorch_model.bin",
+)
+HALF = (
+    *("model.fp16-00001-of-00002.safetensors", "model-00001-of-00002.fp16.safetensors"),
+    *("model.safetensors.index.fp16.json", "pytorch_model.fp16.bin", "pytorch_model.bin.index.fp16.json"),
+)
+OTHERS = ("training_args.bin", "a/model.safetensors", "model.fp8.safetensors", "safetensors.json")
+
+
+@pytest.mark.parametrize(
+    ("weights", "stale"),
+    [
+        (["model.safetensors"], MAIN),
+        (["model.fp16.safetensors"], HALF),
+        ([], (*MAIN, *HALF, "model.fp8.safetensors")),  # named by the base
+    ],
+)
+def test_weights_of_another_variant_stay(tmp_path, monkeypatch, weights, stale):
+    write(tmp_path, "config.json", *weights)
+    hub = Hub([*MAIN, *HALF, *OTHERS]).install(monkeypatch)
+    upload(tmp_path, ["config.json", *weights], "me/fair")
+    assert {name for kind, name in paths(hub) if kind == "Delete"} == {*stale}
+
+
 @pytest.mark.parametrize(
     ("files", "fails", "state"),
     [
