@@ -79,7 +79,7 @@ def _temporary(path: Path) -> Path:
 
 
 def _synchronise(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY)
+    descriptor = os.open(path, os.O_RDWR)  # Windows synchronises no file that is open to be read alone
     try:
         os.fsync(descriptor)
     finally:
