@@ -99,7 +99,8 @@ def run_audit(
         chosen = None if group is None else read_group(group)
         neutral = None if methods[1] is None else _read_words(methods[1])
         scorer = read_scorer(search.scorer)
-        lm = load_lm(model, chosen, None, None, command="audit", needs_tokens=search.action == "tokens")
+        tokens = search.action == "tokens"
+        lm = load_lm(model, chosen, None, None, command="audit", needs_tokens=tokens, scorer=scorer)
         base, tokenizer, chosen = lm.base, lm.tokenizer, lm.group
         if torch.cuda.is_available():  # other accelerators lack the float64 of the noise
             base.to(state.device)

@@ -202,7 +202,7 @@ def load_lm(
     *,
     command: str = "generate",
     needs_tokens: bool = True,
-    scorer: str | None = None,
+    scorer: str | RegardScorer | None = None,
 ) -> EquiLM:
     """Load a model as an EquiLM in float32, with the base beside it at `.base`.
 
@@ -213,8 +213,8 @@ def load_lm(
         average: As in `symmetrize`, by default `"logits"` or the saved model's own.
         command: The command that needs it.
         needs_tokens: Whether a word of the group has to be one token.
-        scorer: What the method `"equizero"` minimises: a classifier's folder or name on the Hub, or `"demo"`; by
-            default the saved model's own, or `"demo"`.
+        scorer: What the method `"equizero"` minimises: a classifier, its folder or name on the Hub, or `"demo"`; by
+            default the saved model's own, or `"demo"`. With one that is given, the saved model's own is not loaded.
 
     Raises:
         ActionError: If no word of the group is one token, so that nothing would move, and it has to be.
@@ -237,7 +237,7 @@ def load_lm(
                 average=average or "logits",
                 multi_token="skip",
                 dtype=torch.float32,
-                scorer=read_scorer(scorer or DEMO) if _searches(method) else None,
+                scorer=_given(scorer or DEMO) if _searches(method) else None,
             )
     if needs_tokens and not len(lm.action.moved):
         raise ActionError(
@@ -262,11 +262,15 @@ def read_scorer(name: str) -> RegardScorer:
         return RegardScorer(name)
 
 
+def _given(scorer: str | RegardScorer) -> RegardScorer:
+    return read_scorer(scorer) if isinstance(scorer, str) else scorer
+
+
 def _load_equi_lm(
     config: EquiLMConfig,
     name: str,
     wanted: tuple[DemographicGroup | None, str | None, str | None],
-    scorer: str | None,
+    scorer: str | RegardScorer | None,
 ) -> EquiLM:
     """A saved model; where another group, method or average is wanted, made anew from its base."""
     group, method, average = wanted
@@ -275,7 +279,7 @@ def _load_equi_lm(
     if isinstance(config, EquizeroLMConfig):
         search = {"beam_length": config.beam_length, "action": config.action}
     if _searches(method):
-        search["scorer"] = _own_scorer(config) if scorer is None else read_scorer(scorer)
+        search["scorer"] = _own_scorer(config) if scorer is None else _given(scorer)
     if isinstance(config, EquizeroLMConfig):
         lm: EquiLM = EquizeroLM.from_pretrained(name, dtype=torch.float32, scorer=search.get("scorer"))
     else:
@@ -305,7 +309,9 @@ def _own_scorer(config: EquiLMConfig) -> RegardScorer:
         return read_scorer(DEMO)
     if config.scorer_settings is None:
         raise ConfigurationError("This EquizeroLM was saved without its scorer: name one with --scorer.")
-    return RegardScorer.from_settings(config.scorer_settings)
+    name = str(config.scorer_settings.get("name"))
+    with loading(name, kind="stored scorer", advice="Name another with --scorer."):
+        return RegardScorer.from_settings(config.scorer_settings)
 
 
 def locate(model: str) -> str:

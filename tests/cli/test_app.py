@@ -89,6 +89,7 @@ def test_bad_arguments_cost_one_line_and_status_2(run, arguments, problem) -> No
     [
         (["-n", "1000000000"], r"-n 1000000000 takes about [\d,]+ GiB of memory with texts of 21 tokens, and "),
         (["--beams", "20000000"], "--beams 20000000 takes about "),
+        (["--scorer", "demo"], "--scorer has no effect on --method equitune"),
         (["--method", "magic"], "no method 'magic': use one of 'canonical', 'equitune', 'equizero'"),
         (["--average", "median"], "average='median' is not known: use one of 'logits', 'probabilities'"),
         (["--max-new-tokens", "200"], "has 1 tokens, and --max-new-tokens 200 goes beyond the 128 positions"),
