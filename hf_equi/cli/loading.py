@@ -31,6 +31,8 @@ from hf_equi.models.text.checkpoints import check_side
 
 __all__ = [
     "DEFAULT_GROUP",
+    "check_texts",
+    "expanded",
     "load_description",
     "load_lm",
     "loading",
@@ -118,7 +120,7 @@ def _read_factor(name: str) -> DemographicGroup:
             "path of a group's JSON file."
         )
     if name.endswith(".json") or "/" in name or os.sep in name:
-        return _read_file(Path(name).expanduser())
+        return _read_file(expanded(name))
     preset, colon, elements = name.partition(":")
     try:
         return DemographicGroup.preset(
@@ -141,6 +143,20 @@ def _read_file(path: Path) -> DemographicGroup:
         return DemographicGroup.from_dict(content)
     except GroupError as error:
         raise GroupError(f"The file {path} holds no group: {textwrap.shorten(str(error), 400)} {_EXAMPLE}") from error
+
+
+def expanded(path: str | Path) -> Path:
+    """A path with its leading `~`, which a shell leaves in `--out=~/audit`, replaced by the home folder.
+
+    Raises:
+        ConfigurationError: For a `~` of which nobody knows the folder.
+    """
+    try:
+        return Path(path).expanduser()
+    except RuntimeError as error:
+        raise ConfigurationError(
+            f"The home folder of {str(path)!r} is not known: write the path out, or ./{path} if ~ is in its name."
+        ) from error
 
 
 def check_texts(option: str, texts: Iterable[str]) -> None:
@@ -256,6 +272,7 @@ def read_scorer(name: str) -> RegardScorer:
     Raises:
         ConfigurationError: If there is no such classifier, or its labels are not those of regard.
     """
+    name = str(expanded(name)) if name.startswith("~") else name
     with loading(name, kind="scorer", advice="Pass a classifier's folder, its name on the Hub, or demo."):
         if Path(name).is_dir():
             _require_config(Path(name))
@@ -320,7 +337,7 @@ def locate(model: str) -> str:
     Raises:
         ConfigurationError: If it can be neither.
     """
-    path = embedded_folder("demo_lm") if model == DEMO else Path(model).expanduser()
+    path = embedded_folder("demo_lm") if model == DEMO else expanded(model)
     if path.is_dir() and model.strip():
         refuse_adapter(path)
         _require_config(path)

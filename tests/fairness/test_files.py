@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from hf_equi.errors import ConfigurationError
 from hf_equi.fairness.files import beside, create_json, remedy, write_bytes, write_json
 
 
@@ -75,6 +76,16 @@ def test_what_is_synchronised_is_open_to_be_written(tmp_path: Path, monkeypatch:
     write_json(tmp_path / "a.json", {"a": 1})
     create_json(tmp_path / "b.json", {"b": 1})
     assert modes == [os.O_RDWR, os.O_RDWR]
+
+
+def test_what_is_not_utf8_text_is_named(tmp_path: Path) -> None:
+    content = {"scorer": {"name": os.fsdecode(b"/home/d\xff/regard"), "score": "label"}}
+    for make in (create_json, write_json):
+        with pytest.raises(
+            ConfigurationError, match=r"a\.json cannot hold '\"name\": \"/home/d.udcff/regard\"', which"
+        ):
+            make(tmp_path / "a.json", content)
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_json_is_written_whole(tmp_path: Path) -> None:
