@@ -25,6 +25,7 @@ from hf_equi.cli.tasks import check_task
 from hf_equi.errors import ActionError, ConfigurationError, GroupError, GroupWarning, HfEquiError, HfEquiWarning
 from hf_equi.generation.scorers import RegardScorer
 from hf_equi.groups import DemographicGroup, FiniteGroup, ImageGroup
+from hf_equi.groups.demographic import preset_names
 from hf_equi.models.causal_lm import EquiLM, EquiLMConfig, EquizeroLM, EquizeroLMConfig
 from hf_equi.models.causal_lm.methods import create
 from hf_equi.models.text.checkpoints import check_side
@@ -94,6 +95,8 @@ def read_any_group(text: str) -> FiniteGroup:
         try:
             return read_group(text)
         except GroupError as error:
+            if kind.strip() in preset_names():
+                raise
             kinds = "rotations:4, dihedral:4, flips:horizontal"
             raise GroupError(f"{error} Groups of images are {kinds} and the like.") from error
     parameter = IMAGE_KINDS[kind]
@@ -127,6 +130,8 @@ def _read_factor(name: str) -> DemographicGroup:
             preset.strip(), [each.strip() for each in elements.split(",")] if colon else None
         )
     except GroupError as error:
+        if preset.strip() in preset_names():
+            raise
         raise GroupError(f"{error} Or pass the path of a group's JSON file, which ends with .json.") from error
 
 

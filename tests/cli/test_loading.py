@@ -13,7 +13,7 @@ from transformers.utils import logging
 import hf_equi
 import hf_equi.cli.loading
 from hf_equi import DemographicGroup, RegardScorer
-from hf_equi.cli.loading import load_description, load_lm, quiet, read_group
+from hf_equi.cli.loading import load_description, load_lm, quiet, read_any_group, read_group
 from hf_equi.errors import ConfigurationError, GroupError, GroupWarning, HfEquiWarning
 
 
@@ -43,6 +43,12 @@ def test_a_file_that_is_no_group_is_named(tmp_path, content, problem) -> None:
     path.write_text(content)
     with pytest.raises(GroupError, match=rf"{path}.*{problem}"):
         read_group(str(path))
+
+
+@pytest.mark.parametrize("read", [read_group, read_any_group])
+def test_an_element_that_a_preset_lacks_is_all_that_is_said(read) -> None:
+    with pytest.raises(GroupError, match=r"No element 'Wite' in this preset: its elements are Black, White, Asian\.$"):
+        read("race:Black,Wite")
 
 
 def test_a_file_of_bytes_is_named(tmp_path) -> None:
