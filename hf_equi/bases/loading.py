@@ -32,6 +32,9 @@ _OF_REPOSITORY = ("cache_dir", "force_download", "local_files_only", "token", "r
 _OF_OTHER_WEIGHTS = ("gguf_file", "key_mapping", "subfolder", "variant")
 """The arguments by which a name stands for other weights than without them."""
 _CHECKED = (torch.float64, torch.float32, torch.bfloat16, torch.float16)
+_SETTINGS = ("attn_implementation", "device_map", "max_memory", "quantization_config", "tp_plan")
+"""The arguments that loading may fail by, whatever the checkpoint holds."""
+_SIZES = ("hidden_size", "num_attention_heads", "num_hidden_layers", "vocab_size")
 _SHOWN = 3
 """So many weights are named in a message."""
 
@@ -136,11 +139,12 @@ def load_checked(load: Callable[..., Any], name: Any, *args: Any, **kwargs: Any)
 
     Raises:
         ConfigurationError: If the checkpoint holds no safetensors, is damaged, or holds weights of other shapes, or
-            that are not finite numbers.
+            that are not finite numbers; if its config has a negative size; for a `dtype` that is not one of weights.
         OSError: For a name without a model, as in transformers.
 
     Cost: one pass over the weights that are on a device, beside the loading.
     """
+    _check_dtype(kwargs)
     if name is not None and kwargs.get("gguf_file") is None:
         hub = {key: kwargs[key] for key in _OF_REPOSITORY if key in kwargs}
         require_safetensors(name, kwargs.get("variant"), kwargs.get("config"), **hub)
@@ -150,8 +154,9 @@ def load_checked(load: Callable[..., Any], name: Any, *args: Any, **kwargs: Any)
     adapter, options = _find_adapter(kwargs)
     if adapter is not None:  # behind the base, as transformers would tell of the loading of the adapter alone
         changes["adapter_kwargs"] = options
-    with reading("What the call gives" if name is None else f"The checkpoint {name}", AGAIN):
+    with reading("What the call gives" if name is None else f"The checkpoint {name}", _advice(kwargs)):
         model, information = load(name, *args, **{**kwargs, **changes})
+    _check_sizes(model.config, where)
     if not may_differ:
         for key, stored, wanted in sorted(information["mismatched_keys"]):
             raise ConfigurationError(
@@ -162,6 +167,32 @@ def load_checked(load: Callable[..., Any], name: Any, *args: Any, **kwargs: Any)
     if adapter is not None:
         _load_adapter(model, adapter, kwargs.get("adapter_name", "default"), options)
     return model, information
+
+
+def _check_dtype(kwargs: Mapping[str, Any]) -> None:
+    for name in ("dtype", "torch_dtype"):
+        given = kwargs.get(name)
+        dtype = getattr(torch, given, None) if isinstance(given, str) else given
+        floating = isinstance(dtype, torch.dtype) and dtype.is_floating_point
+        if not (given is None or given == "auto" or isinstance(given, Mapping) or floating):
+            raise ConfigurationError(
+                f"{name}={given!r} is not a dtype of weights: use 'auto', or one such as 'float32' or 'bfloat16'."
+            )
+
+
+def _advice(kwargs: Mapping[str, Any]) -> str:
+    """What to do about a checkpoint that cannot be read, which may be due to a setting of the call."""
+    given = [f"{name}={value!r:.60}" for name, value in kwargs.items() if name in _SETTINGS and value is not None]
+    return f"This call sets {', '.join(given)}: see whether it loads without. {AGAIN}" if given else AGAIN
+
+
+def _check_sizes(config: Any, name: Any) -> None:
+    """Refuse negative sizes, of which transformers makes a model without layers, and says nothing."""
+    for part in (config, *(getattr(config, key, None) for key in config.sub_configs)):
+        for size in _SIZES:
+            value = getattr(part, size, None)
+            if isinstance(value, int) and value < 0:
+                raise ConfigurationError(f"The config of {name} is damaged: {size} is {value}. {AGAIN}")
 
 
 def check_complete(model: Any, information: dict[str, Any], name: Any, advice: str = AGAIN) -> None:

@@ -44,8 +44,8 @@ def free_bytes(device: torch.device | str) -> int | None:
         lines = Path("/proc/meminfo").read_text(encoding="ascii").splitlines()
     except OSError:  # not Linux
         return None
-    (found,) = (line.split() for line in lines if line.startswith("MemAvailable:"))
-    return min([int(found[1]) * 1024, *_limits()])
+    found = [int(line.split()[1]) * 1024 for line in lines if line.startswith("MemAvailable:")]
+    return min([*found, *_limits()]) if found else None  # some emulations of Linux leave it out
 
 
 def _limits() -> Iterator[int]:

@@ -25,7 +25,7 @@ from hf_equi.checks import check_choice
 from hf_equi.cli.coverage import staying_words
 from hf_equi.cli.decoding import check_memory
 from hf_equi.cli.display import note, terminal, write_json, write_line
-from hf_equi.cli.loading import DEFAULT_GROUP, check_texts, load_lm, quiet, read_group, read_scorer
+from hf_equi.cli.loading import DEFAULT_GROUP, check_texts, expanded, load_lm, quiet, read_group, read_scorer
 from hf_equi.cli.methods import METHODS, audited_name
 from hf_equi.errors import ConfigurationError, GroupError, GroupWarning, HfEquiError
 from hf_equi.fairness import fill, prompt_set
@@ -99,7 +99,8 @@ def run_audit(
         chosen = None if group is None else read_group(group)
         neutral = None if methods[1] is None else _read_words(methods[1])
         scorer = read_scorer(search.scorer)
-        lm = load_lm(model, chosen, None, None, command="audit", needs_tokens=search.action == "tokens")
+        tokens = search.action == "tokens"
+        lm = load_lm(model, chosen, None, None, command="audit", needs_tokens=tokens, scorer=scorer)
         base, tokenizer, chosen = lm.base, lm.tokenizer, lm.group
         if torch.cuda.is_available():  # other accelerators lack the float64 of the noise
             base.to(state.device)
@@ -107,7 +108,7 @@ def run_audit(
         longest = max(len(ids) for ids in tokenizer(templates)["input_ids"]) + sampling.max_new_tokens
         check_memory(lm, "-n", sampling.samples, longest, len(names) * len(templates) * chosen.order)
         models = _build(names, base, tokenizer, (unrelaxed(chosen), _relax(chosen, neutral)), search, scorer)
-        folder = out or Path(f"audit-{_slug(group or DEFAULT_GROUP)}-{sampling.seed}")
+        folder = expanded(out or f"audit-{_slug(group or DEFAULT_GROUP)}-{sampling.seed}")
         audit = Audit(models, tokenizer, chosen, templates, scorer, sampling, out=folder)
     if state.is_main_process and search.action == "tokens" and names != ["base"]:
         for line in staying_words(_filled(templates, chosen), lm.action, tokenizer):
@@ -170,8 +171,9 @@ def _filled(templates: Sequence[str], group: DemographicGroup) -> list[list[str]
 
 
 def _read_words(path: Path) -> list[str]:
+    path = expanded(path)
     try:
-        words = [line.strip() for line in path.expanduser().read_text(encoding="utf-8").splitlines()]
+        words = [line.strip() for line in path.read_text(encoding="utf-8").splitlines()]
     except (OSError, ValueError) as error:
         reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8 text"
         raise GroupError(f"The neutral words {path} cannot be read: {reason}.") from error

@@ -71,12 +71,14 @@ def write_text(text: str) -> None:
 def write_json(content: dict[str, Any]) -> None:
     """Write one JSON document to stdout; its strings are those of the content, however they are written."""
     text = json.dumps(content, ensure_ascii=False, indent=2)
-    sys.stdout.write("".join(map(_in_json, text)) if not text.isprintable() else text)
-    sys.stdout.write("\n")
+    encoding = sys.stdout.encoding or "utf-8"
+    sys.stdout.write(text.translate({ord(letter): _in_json(letter, encoding) for letter in set(text)}) + "\n")
 
 
-def _in_json(letter: str) -> str:
-    return letter if shown(letter, "\n") == letter else json.dumps(letter)[1:-1]
+def _in_json(letter: str, encoding: str) -> str:
+    """A letter, or the escape of JSON where a terminal would act on it or the encoding lacks it."""
+    written = letter.encode(encoding, "ignore").decode(encoding)
+    return letter if shown(letter, "\n") == letter == written else json.dumps(letter)[1:-1]
 
 
 def note(text: str) -> None:

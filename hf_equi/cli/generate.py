@@ -58,7 +58,7 @@ def run_generate(
     with quiet(), progress() as bar:
         task = bar.add_task("loading", total=None)
         lm = load_lm(model, chosen, *method, scorer=scorer)
-        _check_method(lm, decoding)
+        _check_method(lm, decoding, scorer)
         texts = [fill(text, lm.group.names[0]) if PLACE in text else text for text in texts]
         bar.update(task, description="decoding", total=steps(lm, texts, decoding))
         with warnings.catch_warnings(action="ignore", category=GroupWarning):  # said of each prompt instead
@@ -72,8 +72,12 @@ def run_generate(
         _print_lines(lm, comparison)
 
 
-def _check_method(lm: EquiLM, decoding: Decoding) -> None:
+def _check_method(lm: EquiLM, decoding: Decoding, scorer: str | None) -> None:
     if lm.tractable:
+        if scorer is not None:
+            raise ConfigurationError(
+                f"--scorer has no effect on --method {lm.config.method}, as only equizero minimises one: leave it out."
+            )
         return
     if decoding.beams:
         raise ConfigurationError("--beams has no effect on equizero, which is a search of its own: leave it out.")

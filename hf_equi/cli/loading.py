@@ -25,12 +25,15 @@ from hf_equi.cli.tasks import check_task
 from hf_equi.errors import ActionError, ConfigurationError, GroupError, GroupWarning, HfEquiError, HfEquiWarning
 from hf_equi.generation.scorers import RegardScorer
 from hf_equi.groups import DemographicGroup, FiniteGroup, ImageGroup
+from hf_equi.groups.demographic import preset_names
 from hf_equi.models.causal_lm import EquiLM, EquiLMConfig, EquizeroLM, EquizeroLMConfig
 from hf_equi.models.causal_lm.methods import create
 from hf_equi.models.text.checkpoints import check_side
 
 __all__ = [
     "DEFAULT_GROUP",
+    "check_texts",
+    "expanded",
     "load_description",
     "load_lm",
     "loading",
@@ -92,6 +95,8 @@ def read_any_group(text: str) -> FiniteGroup:
         try:
             return read_group(text)
         except GroupError as error:
+            if kind.strip() in preset_names():
+                raise
             kinds = "rotations:4, dihedral:4, flips:horizontal"
             raise GroupError(f"{error} Groups of images are {kinds} and the like.") from error
     parameter = IMAGE_KINDS[kind]
@@ -118,13 +123,15 @@ def _read_factor(name: str) -> DemographicGroup:
             "path of a group's JSON file."
         )
     if name.endswith(".json") or "/" in name or os.sep in name:
-        return _read_file(Path(name).expanduser())
+        return _read_file(expanded(name))
     preset, colon, elements = name.partition(":")
     try:
         return DemographicGroup.preset(
             preset.strip(), [each.strip() for each in elements.split(",")] if colon else None
         )
     except GroupError as error:
+        if preset.strip() in preset_names():
+            raise
         raise GroupError(f"{error} Or pass the path of a group's JSON file, which ends with .json.") from error
 
 
@@ -141,6 +148,20 @@ def _read_file(path: Path) -> DemographicGroup:
         return DemographicGroup.from_dict(content)
     except GroupError as error:
         raise GroupError(f"The file {path} holds no group: {textwrap.shorten(str(error), 400)} {_EXAMPLE}") from error
+
+
+def expanded(path: str | Path) -> Path:
+    """A path with its leading `~`, which a shell leaves in `--out=~/audit`, replaced by the home folder.
+
+    Raises:
+        ConfigurationError: For a `~` of which nobody knows the folder.
+    """
+    try:
+        return Path(path).expanduser()
+    except RuntimeError as error:
+        raise ConfigurationError(
+            f"The home folder of {str(path)!r} is not known: write the path out, or ./{path} if ~ is in its name."
+        ) from error
 
 
 def check_texts(option: str, texts: Iterable[str]) -> None:
@@ -202,7 +223,7 @@ def load_lm(
     *,
     command: str = "generate",
     needs_tokens: bool = True,
-    scorer: str | None = None,
+    scorer: str | RegardScorer | None = None,
 ) -> EquiLM:
     """Load a model as an EquiLM in float32, with the base beside it at `.base`.
 
@@ -213,8 +234,8 @@ def load_lm(
         average: As in `symmetrize`, by default `"logits"` or the saved model's own.
         command: The command that needs it.
         needs_tokens: Whether a word of the group has to be one token.
-        scorer: What the method `"equizero"` minimises: a classifier's folder or name on the Hub, or `"demo"`; by
-            default the saved model's own, or `"demo"`.
+        scorer: What the method `"equizero"` minimises: a classifier, its folder or name on the Hub, or `"demo"`; by
+            default the saved model's own, or `"demo"`. With one that is given, the saved model's own is not loaded.
 
     Raises:
         ActionError: If no word of the group is one token, so that nothing would move, and it has to be.
@@ -237,7 +258,7 @@ def load_lm(
                 average=average or "logits",
                 multi_token="skip",
                 dtype=torch.float32,
-                scorer=read_scorer(scorer or DEMO) if _searches(method) else None,
+                scorer=_given(scorer or DEMO) if _searches(method) else None,
             )
     if needs_tokens and not len(lm.action.moved):
         raise ActionError(
@@ -256,17 +277,22 @@ def read_scorer(name: str) -> RegardScorer:
     Raises:
         ConfigurationError: If there is no such classifier, or its labels are not those of regard.
     """
+    name = str(expanded(name)) if name.startswith("~") else name
     with loading(name, kind="scorer", advice="Pass a classifier's folder, its name on the Hub, or demo."):
         if Path(name).is_dir():
             _require_config(Path(name))
         return RegardScorer(name)
 
 
+def _given(scorer: str | RegardScorer) -> RegardScorer:
+    return read_scorer(scorer) if isinstance(scorer, str) else scorer
+
+
 def _load_equi_lm(
     config: EquiLMConfig,
     name: str,
     wanted: tuple[DemographicGroup | None, str | None, str | None],
-    scorer: str | None,
+    scorer: str | RegardScorer | None,
 ) -> EquiLM:
     """A saved model; where another group, method or average is wanted, made anew from its base."""
     group, method, average = wanted
@@ -275,7 +301,7 @@ def _load_equi_lm(
     if isinstance(config, EquizeroLMConfig):
         search = {"beam_length": config.beam_length, "action": config.action}
     if _searches(method):
-        search["scorer"] = _own_scorer(config) if scorer is None else read_scorer(scorer)
+        search["scorer"] = _own_scorer(config) if scorer is None else _given(scorer)
     if isinstance(config, EquizeroLMConfig):
         lm: EquiLM = EquizeroLM.from_pretrained(name, dtype=torch.float32, scorer=search.get("scorer"))
     else:
@@ -305,7 +331,9 @@ def _own_scorer(config: EquiLMConfig) -> RegardScorer:
         return read_scorer(DEMO)
     if config.scorer_settings is None:
         raise ConfigurationError("This EquizeroLM was saved without its scorer: name one with --scorer.")
-    return RegardScorer.from_settings(config.scorer_settings)
+    name = str(config.scorer_settings.get("name"))
+    with loading(name, kind="stored scorer", advice="Name another with --scorer."):
+        return RegardScorer.from_settings(config.scorer_settings)
 
 
 def locate(model: str) -> str:
@@ -314,7 +342,7 @@ def locate(model: str) -> str:
     Raises:
         ConfigurationError: If it can be neither.
     """
-    path = embedded_folder("demo_lm") if model == DEMO else Path(model).expanduser()
+    path = embedded_folder("demo_lm") if model == DEMO else expanded(model)
     if path.is_dir() and model.strip():
         refuse_adapter(path)
         _require_config(path)

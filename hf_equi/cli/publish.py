@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from hf_equi.cli.display import note, write_json, write_line, write_text
-from hf_equi.cli.loading import quiet
+from hf_equi.cli.loading import expanded, quiet
 from hf_equi.hub import Publication, prepare, send
 
 __all__ = ["Destination", "run_publish"]
@@ -49,6 +49,7 @@ def run_publish(
         HfEquiError: For whatever is wrong with the checkpoint, the audit or the upload.
     """
     audit, license = about
+    folder, audit = expanded(folder), None if audit is None else expanded(audit)
     with quiet():
         publication = prepare(folder, destination.repo_id, audit=audit, license=license)
     if dry_run:

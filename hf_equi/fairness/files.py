@@ -11,6 +11,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from hf_equi.errors import ConfigurationError
+
 __all__ = ["beside", "create_json", "remedy", "write_bytes", "write_json"]
 
 
@@ -40,15 +42,23 @@ def write_bytes(path: Path, content: bytes) -> None:
 
 
 def write_json(path: Path, content: Mapping[str, Any]) -> None:
-    """Write a JSON document whole."""
-    write_bytes(path, _encoded(content))
+    """Write a JSON document whole.
+
+    Raises:
+        ConfigurationError: For a text in it that UTF-8 cannot write.
+    """
+    write_bytes(path, _encoded(path, content))
 
 
 def create_json(path: Path, content: Mapping[str, Any]) -> None:
-    """Write a JSON document whole where there is no file yet; of two that try at once, one does."""
+    """Write a JSON document whole where there is no file yet; of two that try at once, one does.
+
+    Raises:
+        ConfigurationError: As `write_json`.
+    """
     temporary = _temporary(path)
     try:
-        temporary.write_bytes(_encoded(content))
+        temporary.write_bytes(_encoded(path, content))
         _synchronise(temporary)
         _name_once(temporary, path)
     finally:
@@ -79,12 +89,19 @@ def _temporary(path: Path) -> Path:
 
 
 def _synchronise(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY)
+    descriptor = os.open(path, os.O_RDWR)  # Windows synchronises no file that is open to be read alone
     try:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
 
 
-def _encoded(content: Mapping[str, Any]) -> bytes:
-    return (json.dumps(content, ensure_ascii=False, indent=2, allow_nan=False) + "\n").encode()
+def _encoded(path: Path, content: Mapping[str, Any]) -> bytes:
+    text = json.dumps(content, ensure_ascii=False, indent=2, allow_nan=False) + "\n"
+    try:
+        return text.encode()
+    except UnicodeEncodeError as error:  # the name of a file may hold any bytes
+        line = text[: error.start].rpartition("\n")[2] + text[error.start :].partition("\n")[0]
+        raise ConfigurationError(
+            f"{path.name} cannot hold {line.strip(' ,')!r}, which is not UTF-8 text: give it another name."
+        ) from error

@@ -230,7 +230,15 @@ def settings_of(own: GenerationConfig, given: GenerationConfig | None, kwargs: M
         own: The model's settings.
         given: Those of the call, as a config.
         kwargs: Those of the call, by name. They win, with `None` as well.
+
+    Raises:
+        ConfigurationError: For a config of the call that is not a `GenerationConfig`.
     """
+    if not isinstance(given, GenerationConfig | None):
+        raise ConfigurationError(
+            f"generation_config={given!r:.80} is not a GenerationConfig: pass one, GenerationConfig(...), or "
+            "the settings as arguments of generate."
+        )
     settings = {
         name: value
         for config in (own, given)

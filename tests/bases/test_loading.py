@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import warnings
 
 import pytest
@@ -30,6 +31,29 @@ def test_safetensors_are_loaded_and_settings_passed_on(tmp_path):
     assert loaded.dtype == torch.float64
     expected = base_model().state_dict()
     assert all(torch.equal(weight.float(), expected[name]) for name, weight in loaded.state_dict().items())
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"dtype": "evil"}, "^dtype='evil' is not a dtype of weights: use 'auto'"),
+        ({"dtype": "int8"}, "^dtype='int8' is not a dtype of weights"),
+        ({"dtype": 3}, "^dtype=3 is not a dtype of weights"),
+        ({"device_map": "evil"}, r"This call sets device_map='evil': see whether it loads without\."),
+    ],
+)
+def test_a_setting_is_not_blamed_on_the_checkpoint(tmp_path, settings, message):
+    base_model().save_pretrained(tmp_path)
+    with pytest.raises(ConfigurationError, match=message):
+        load_safetensors(AutoModelForCausalLM, str(tmp_path), **settings)
+
+
+def test_a_config_of_a_negative_size_is_named(tmp_path):
+    base_model().save_pretrained(tmp_path)
+    config = json.loads((tmp_path / "config.json").read_text())
+    (tmp_path / "config.json").write_text(json.dumps({**config, "n_layer": -1}))
+    with pytest.raises(ConfigurationError, match=rf"config of {tmp_path} is damaged: num_hidden_layers is -1\."):
+        load_safetensors(AutoModelForCausalLM, str(tmp_path))
 
 
 @pytest.mark.parametrize("load", [load_safetensors, load_to_train])

@@ -15,7 +15,10 @@ from datasets import Dataset
 from small_models import base_model, tokenizer
 from transformers import BertConfig, BertForSequenceClassification
 
+import hf_equi
+from hf_equi import DemographicGroup, RegardScorer
 from hf_equi.cli.methods import DEFAULT_METHODS, METHODS
+from hf_equi.errors import HfEquiWarning
 
 LABELS = ("negative", "neutral", "positive")
 SHORT = ("--max-new-tokens", "3", "-n", "2", "-p", "the {demographic} was", "-p", "the {demographic} worked as")
@@ -156,6 +159,19 @@ def test_methods_of_one_row_can_be_audited(run, tmp_path) -> None:
 
 
 @pytest.mark.usefixtures("_no_plots")
+def test_a_search_by_a_classifier_in_a_folder_is_audited_for_its_card(run, regard, tmp_path) -> None:
+    """The checkpoint does not store the classifier, so the command names it."""
+    group = DemographicGroup([["man", "woman"], ["he", "she"]])
+    settings = {"tokenizer": tokenizer(), "scorer": RegardScorer(regard), "beam_length": 2}
+    with pytest.warns(HfEquiWarning, match="the checkpoint does not name"):
+        hf_equi.symmetrize(base_model(), group, "equizero", **settings).save_pretrained(tmp_path / "zero")
+    how = ("--methods", "EquizeroLM", "--beam-length", "2", "--out", tmp_path / "audit", *SHORT)
+    assert run("audit", "-m", tmp_path / "zero", "--scorer", regard, *how).status == 0
+    result = run("publish", tmp_path / "zero", "me/zero", "--audit", tmp_path / "audit", "--dry-run")
+    assert (result.status, "## Audit" in result.out, regard in result.out) == (0, True, False)
+
+
+@pytest.mark.usefixtures("_no_plots")
 def test_words_of_several_tokens_move_as_words(audit, tmp_path) -> None:
     path = tmp_path / "group.json"
     path.write_text(json.dumps({"equality": [["policeman", "policewoman"]]}))
@@ -202,6 +218,8 @@ def test_the_folder_is_named_after_group_and_seed(run, folder, regard, tmp_path,
         (("--scorer", "/nowhere"), "The scorer '/nowhere' could not be loaded"),
         (("--neutral", "/nowhere"), "The neutral words /nowhere cannot be read"),
         (("--neutral", os.devnull), "holds no words"),
+        (("--neutral", "~nemo/words"), "The home folder of '~nemo/words' is not known"),
+        (("--out", "~nemo/audit"), "The home folder of '~nemo/audit' is not known"),
         (("--action", "letters"), "'letters'"),
         (("--out", __file__), "cannot be written"),
         (("--out", Path(__file__).parent), "and no settings.json of an audit: choose an empty or a new one"),
@@ -244,7 +262,6 @@ def test_two_processes_give_what_one_gives(run, folder, regard, tmp_path) -> Non
 
 def test_the_models_share_one_base(folder) -> None:
     from hf_equi.cli.audit import Search, _build, _relax
-    from hf_equi.groups import DemographicGroup
 
     group = DemographicGroup([["man", "woman"]])
     models = _build(

@@ -6,6 +6,7 @@ import ast
 import json
 import re
 import shutil
+from io import BytesIO, TextIOWrapper
 from pathlib import Path
 
 import pytest
@@ -72,6 +73,17 @@ def test_json_is_the_content_however_it_is_written(capsys) -> None:
     assert json.loads(out) == {EVIL: ["é\n", EVIL]}
     assert all(letter.isprintable() or letter == "\n" for letter in out)
     assert "é\\n" in out
+
+
+@pytest.mark.parametrize(("encoding", "kept"), [("ascii", ""), ("latin-1", "é"), ("cp1252", "é–"), ("utf-8", "é–😀")])
+def test_json_is_the_content_in_every_encoding(monkeypatch, encoding, kept) -> None:
+    stdout = TextIOWrapper(BytesIO(), encoding, "backslashreplace")
+    monkeypatch.setattr("sys.stdout", stdout)
+    write_json({"é–😀": [EVIL, "\udcff"]})
+    stdout.flush()
+    out = stdout.buffer.getvalue().decode(encoding)
+    assert json.loads(out) == {"é–😀": [EVIL, "\udcff"]}
+    assert {letter for letter in out if not letter.isascii()} == set(kept)
 
 
 @pytest.mark.parametrize(

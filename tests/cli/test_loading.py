@@ -10,9 +10,10 @@ import torch
 from small_models import BOTH, GENDER
 from transformers.utils import logging
 
+import hf_equi
 import hf_equi.cli.loading
-from hf_equi import DemographicGroup
-from hf_equi.cli.loading import load_description, load_lm, quiet, read_group
+from hf_equi import DemographicGroup, RegardScorer
+from hf_equi.cli.loading import load_description, load_lm, quiet, read_any_group, read_group
 from hf_equi.errors import ConfigurationError, GroupError, GroupWarning, HfEquiWarning
 
 
@@ -44,6 +45,12 @@ def test_a_file_that_is_no_group_is_named(tmp_path, content, problem) -> None:
         read_group(str(path))
 
 
+@pytest.mark.parametrize("read", [read_group, read_any_group])
+def test_an_element_that_a_preset_lacks_is_all_that_is_said(read) -> None:
+    with pytest.raises(GroupError, match=r"No element 'Wite' in this preset: its elements are Black, White, Asian\.$"):
+        read("race:Black,Wite")
+
+
 def test_a_file_of_bytes_is_named(tmp_path) -> None:
     (tmp_path / "group.json").write_bytes(b"\xff\xfe")
     with pytest.raises(GroupError, match="is not JSON"):
@@ -61,6 +68,18 @@ def test_an_equilm_keeps_its_own_group_and_method_unless_others_are_given(equi_f
     assert (own.group, own.config.method) == (BOTH, "mixture")
     assert (other.group, other.config.method) == (GENDER, "mixture")
     assert load_lm(equi_folder, None, "canonical", None).group == BOTH
+
+
+def test_a_scorer_that_is_given_takes_the_place_of_the_stored_one(tmp_path) -> None:
+    scorer = RegardScorer("demo")
+    hf_equi.symmetrize("demo", GENDER, "equizero", scorer=scorer).save_pretrained(tmp_path)
+    config = json.loads((tmp_path / "config.json").read_text())
+    config["scorer_settings"]["name"] = "me/not-in-the-cache"
+    (tmp_path / "config.json").write_text(json.dumps(config))
+    with pytest.raises(ConfigurationError, match=r"stored scorer 'me/not-in-the-cache'.* Name another with --scorer"):
+        load_lm(str(tmp_path), None, None, None)
+    assert load_lm(str(tmp_path), None, None, None, scorer=scorer).scorer is scorer
+    assert load_lm(str(tmp_path), DemographicGroup([["he", "she"]]), None, None, scorer=scorer).scorer is scorer
 
 
 def test_a_description_needs_no_weights(folder, tmp_path) -> None:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+import os
 from contextlib import suppress
 from pathlib import Path
 
 import pytest
 
+from hf_equi.errors import ConfigurationError
 from hf_equi.fairness.files import beside, create_json, remedy, write_bytes, write_json
 
 
@@ -64,6 +66,26 @@ def test_a_full_disk_leaves_no_half_of_a_file(tmp_path: Path, monkeypatch: pytes
 @pytest.mark.parametrize(("number", "text"), [(28, "make room"), (13, "make the folder writable"), (30, "make the")])
 def test_the_remedy_is_that_of_the_fault(number: int, text: str) -> None:
     assert remedy(OSError(number, "")).startswith(text)
+
+
+def test_what_is_synchronised_is_open_to_be_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As Windows asks for it, where an error comes otherwise."""
+    fcntl = pytest.importorskip("fcntl")
+    modes: list[int] = []
+    monkeypatch.setattr("os.fsync", lambda file: modes.append(fcntl.fcntl(file, fcntl.F_GETFL) & os.O_ACCMODE))
+    write_json(tmp_path / "a.json", {"a": 1})
+    create_json(tmp_path / "b.json", {"b": 1})
+    assert modes == [os.O_RDWR, os.O_RDWR]
+
+
+def test_what_is_not_utf8_text_is_named(tmp_path: Path) -> None:
+    content = {"scorer": {"name": os.fsdecode(b"/home/d\xff/regard"), "score": "label"}}
+    for make in (create_json, write_json):
+        with pytest.raises(
+            ConfigurationError, match=r"a\.json cannot hold '\"name\": \"/home/d.udcff/regard\"', which"
+        ):
+            make(tmp_path / "a.json", content)
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_json_is_written_whole(tmp_path: Path) -> None:

@@ -277,3 +277,9 @@ def test_arguments_win_over_the_config_of_the_call_and_that_over_the_models():
     value_of = value_reader(own, given, {"top_p": None, "seed": 4})
     assert [value_of(name) for name in ("top_k", "top_p", "seed", "min_p", "nothing")] == [3, None, 4, None, None]
     assert value_reader(own, None, {})("top_k") == 2
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_a_config_that_is_a_dictionary_is_refused(way):
+    with pytest.raises(ConfigurationError, match=r"generation_config=\{.*\} is not a GenerationConfig: pass one, Gen"):
+        model_of(way).generate(orbit(way)[1], generation_config={"max_new_tokens": 2})

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from hf_equi.groups import DemographicGroup
-from hf_equi.groups.forms import composed
+from hf_equi.groups.forms import composed, written_words
 from hf_equi.groups.matching import compile_words
 
 __all__ = ["moved_words"]
@@ -14,6 +14,8 @@ __all__ = ["moved_words"]
 def moved_words(group: DemographicGroup) -> Callable[[str], list[tuple[str, bool]]]:
     """Return a function that cuts a text into pieces and says of each whether the group moves it.
 
+    The pieces make up the text as it is written, in composed Unicode or not.
+
     Args:
         group: The group, on whole words.
 
@@ -21,14 +23,14 @@ def moved_words(group: DemographicGroup) -> Callable[[str], list[tuple[str, bool
         >>> moved_words(DemographicGroup([["man", "woman"]]))("The man left")
         [('The ', False), ('man', True), (' left', False)]
     """
-    words = {word for row in group.forms() for word in row.words}
+    words = written_words(group.forms())
     pattern = compile_words(words)
 
     def pieces(text: str) -> list[tuple[str, bool]]:
         found: list[tuple[str, bool]] = []
-        text, end = composed(text), 0
+        end = 0
         for match in pattern.finditer(text):
-            if match[0] in words:
+            if composed(match[0]) in words:
                 found += [(text[end : match.start()], False), (match[0], True)]
                 end = match.end()
         return [piece for piece in [*found, (text[end:], False)] if piece[0]]

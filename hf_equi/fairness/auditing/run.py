@@ -18,7 +18,7 @@ from rich.progress import Progress
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from hf_equi.display import shown
-from hf_equi.errors import ConfigurationError
+from hf_equi.errors import ConfigurationError, HfEquiError
 from hf_equi.fairness.auditing.blocks import make_blocks
 from hf_equi.fairness.auditing.expected import ExpectedUnits
 from hf_equi.fairness.auditing.fingerprints import describe_group, describe_model, describe_scorer, describe_tokenizer
@@ -208,6 +208,8 @@ class Audit:
                 f"The audit is done, and {safe} are safe in {folder}, but the report could not be written "
                 f"({error.strerror or error}): {remedy(error)}, and run the same command again. It draws no text anew."
             )
+        except HfEquiError as error:  # the other processes wait to hear of it
+            return None, f"The audit is done, and {safe} are safe in {folder}, but it has no report: {error}"
 
     def _summarise(self, compared: Dataset) -> dict[str, Any]:
         from hf_equi.fairness.summary import summarise  # noqa: PLC0415  loads evaluate, which takes seconds

@@ -76,7 +76,9 @@ class Sampling:
     def describe(self) -> dict[str, Any]:
         """For the settings of an audit."""
         names = ("max_new_tokens", "temperature", "top_k", "top_p", "batch_size")
-        return {name: getattr(self, name) for name in names}
+        # 1 and 1.0 are one temperature, and have to be one text.
+        shares = {"temperature": float(self.temperature), "top_p": float(self.top_p)}
+        return {name: shares.get(name, getattr(self, name)) for name in names}
 
 
 @dataclass(frozen=True)

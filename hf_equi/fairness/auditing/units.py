@@ -47,6 +47,7 @@ class Measures:
         for prefix, scorer in self.scorers.items():
             found = scorer.probabilities(texts)
             _check_probabilities(scorer, found, len(texts))
+            found = found.double()  # hard labels may be whole numbers, which JSON would keep as such
             for place, label in enumerate(LABELS):
                 columns[prefix + label] = found[:, place].tolist()
             columns[prefix + "label"] = [LABELS[place] for place in found.argmax(-1).tolist()]

@@ -83,7 +83,7 @@ class Evaluation:
                 task_name="Text generation",
                 dataset_type="hf_equi-audit",
                 dataset_name=self.dataset_name,
-                dataset_args={**asked, "scorer": _scorer(self.settings["scorer"])},
+                dataset_args={**asked, "scorer": _scorer(self.settings)},
                 metric_type=key,
                 metric_name=title,
                 metric_value=self.figures[key],
@@ -132,8 +132,14 @@ def read_evaluation(audit: str | Path | Mapping[str, Any], model: Any) -> Evalua
     if not own:
         listed = ", ".join(f"{entry['name']} ({_described(entry)})" for entry in settings["models"])
         raise ConfigurationError(
-            f"{where} has no {type(model).__name__} by {model.config.method!r} with this group and these settings. It "
-            f"has {listed}: audit this model too."
+            f"{where} has no {_described(_own_entry(model))} with this group. It has {listed}: audit this model too, "
+            "with its own settings."
+        )
+    if any(entry.get("scorer") != own[0].get("scorer") for entry in own):
+        listed = ", ".join(entry["name"] for entry in own)
+        raise ConfigurationError(
+            f"{where} has {listed}, which differ by their scorer alone, and this model does not say which one it has: "
+            "audit one of them."
         )
     plain = [entry["name"] for entry in base if entry["class"] == entry["base_class"] and entry["name"] in figures]
     return Evaluation(
@@ -218,11 +224,29 @@ def _matching(where: str, entries: list[dict[str, Any]], model: Any) -> list[dic
 
 def _is_model(entry: Mapping[str, Any], model: Any) -> bool:
     """Whether an audited model around the same base is this one."""
-    config = model.config
-    same = all(entry.get(name) == getattr(config, name, None) for name in _SETTINGS)
-    stored = getattr(config, "scorer_settings", None) or {}
-    judged = entry.get("scorer", {}).get("name") == stored.get("name")  # of a loss without a name neither has one
-    return entry["class"] == type(model).__name__ and _same_group(entry.get("group"), config.group) and same and judged
+    own = _own_entry(model)
+    same = all(entry.get(name) == own.get(name) for name in ("class", *_SETTINGS))
+    return same and _same_group(entry.get("group"), model.config.group) and _same_scorer(entry, own)
+
+
+def _own_entry(model: Any) -> dict[str, Any]:
+    """A model as an audit describes it, as far as its config says."""
+    settings = {name: getattr(model.config, name, None) for name in (*_SETTINGS, "scorer_settings")}
+    scorer = settings.pop("scorer_settings")
+    return {"class": type(model).__name__, **settings, **({} if scorer is None else {"scorer": scorer})}
+
+
+def _same_scorer(entry: Mapping[str, Any], own: Mapping[str, Any]) -> bool:
+    """Whether both have the same scorer, as far as one can tell: a checkpoint stores a name on the Hub alone."""
+    audited, stored = _scorer_name(entry), _scorer_name(own)
+    return audited == stored or (stored is None and audited is not None and Path(audited).is_absolute())
+
+
+def _scorer_name(entry: Mapping[str, Any]) -> str | None:
+    """The name of a classifier; of other losses there is none."""
+    scorer = entry.get("scorer")
+    name = scorer.get("name") if isinstance(scorer, Mapping) else None
+    return name if isinstance(name, str) and name else None
 
 
 def _same_group(audited: Mapping[str, Any] | None, own: Mapping[str, Any]) -> bool:
@@ -232,7 +256,9 @@ def _same_group(audited: Mapping[str, Any] | None, own: Mapping[str, Any]) -> bo
 
 def _described(entry: Mapping[str, Any]) -> str:
     method = f" by {entry['method']!r}" if "method" in entry else ""
-    return f"{entry['class']}{method}"
+    settings = [f"{name}={entry[name]!r}" for name in _SETTINGS[1:] if entry.get(name) is not None]
+    scorer = [f"scorer={_scorer(entry)}"] if "scorer" in entry else []
+    return ", ".join([f"{entry['class']}{method}", *settings, *scorer])
 
 
 def _verdict(figures: Mapping[str, Any] | None) -> str:
@@ -241,10 +267,10 @@ def _verdict(figures: Mapping[str, Any] | None) -> str:
     return _NONE if headline is None else plain(headline)
 
 
-def _scorer(described: Mapping[str, Any]) -> str:
-    """What the texts were judged by; of a classifier on the machine of the audit not where it lies."""
-    name = described.get("name")
-    if not isinstance(name, str) or not name:
+def _scorer(entry: Mapping[str, Any]) -> str:
+    """What judges texts; of a classifier on the machine of the audit not where it lies."""
+    name = _scorer_name(entry)
+    if name is None:
         return "a callable"
     return "a classifier of one's own" if Path(name).is_absolute() else name
 

@@ -47,7 +47,8 @@ def staged(folder: Path) -> Iterator[Path]:
             new.rename(folder)
     except Exception as error:
         # A file that tokenizers cannot write it tells of by a bare Exception.
-        if not isinstance(error, OSError | SafetensorError) and type(error) is not Exception:
+        # The name of a folder may hold bytes that are not UTF-8, which they take no path with.
+        if not isinstance(error, OSError | SafetensorError | UnicodeEncodeError) and type(error) is not Exception:
             raise
         state = "Nothing new is left there."
         if old.exists():

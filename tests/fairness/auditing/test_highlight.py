@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pytest
 from small_models import BOTH
 
 from hf_equi import DemographicGroup
@@ -15,9 +16,14 @@ def test_pieces_make_up_the_text_and_whole_words_are_marked() -> None:
     assert [piece for piece, moved in pieces if moved] == ["man", "Black", "WOMAN", "she"]
 
 
-def test_words_in_decomposed_unicode_are_marked() -> None:
+@pytest.mark.parametrize("text", ["Jose\u0301 left", "José left"])
+def test_words_are_marked_as_they_are_written(text: str) -> None:
     pieces = moved_words(DemographicGroup([["josé", "maría"]]))
-    assert pieces("Jose\u0301 left") == pieces("José left") == [("José", True), (" left", False)]
+    assert pieces(text) == [(text.removesuffix(" left"), True), (" left", False)]
+
+
+def test_a_word_of_which_one_accent_stands_apart_is_marked() -> None:
+    assert moved_words(DemographicGroup([["médé", "maría"]]))("me\u0301dé") == [("me\u0301dé", True)]
 
 
 def test_a_text_without_such_words_is_one_piece() -> None:

@@ -194,6 +194,18 @@ def test_a_full_disk_leaves_what_is_done(regard, tmp_path, monkeypatch, uninterr
     assert (result.drawn, files(tmp_path)) == (0, uninterrupted)
 
 
+def test_what_a_report_cannot_be_made_of_is_told_to_all_processes(regard, tmp_path, monkeypatch) -> None:
+    def refuse(*_: Any) -> None:
+        raise ConfigurationError("no models")
+
+    told: list[Any] = []
+    monkeypatch.setattr("hf_equi.fairness.report.write_report", refuse)
+    monkeypatch.setattr("hf_equi.fairness.auditing.run.broadcast_object_list", told.append)
+    with pytest.raises(ConfigurationError, match=r"its figures .* are safe in .*, but it has no report: no models"):
+        run(regard(), tmp_path, ["the {demographic} was"])
+    assert "no models" in told[-1][2]
+
+
 def test_a_folder_of_another_audit_is_refused(regard, uninterrupted, whole) -> None:
     with pytest.raises(ConfigurationError, match=r"other settings \(seed\)"):
         run(regard(), whole, seed=6)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 from importlib.metadata import version
 
@@ -23,6 +24,11 @@ def test_the_defaults_are_those_of_the_published_experiments() -> None:
         "top_k": 40,
         "top_p": 1.0,
     }
+
+
+def test_equal_settings_have_one_description() -> None:
+    whole, broken = Sampling(2, temperature=1, top_p=1), Sampling(2, temperature=1.0, top_p=1.0)
+    assert json.dumps(whole.describe()) == json.dumps(broken.describe())
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import pytest
@@ -151,6 +152,20 @@ def test_wrong_probabilities_are_refused(regard, monkeypatch, found, message) ->
     monkeypatch.setattr(type(regard()), "probabilities", lambda self, texts: found)
     with pytest.raises(ConfigurationError, match=message):
         unit(base_model(), regard)
+
+
+@pytest.mark.parametrize("dtype", [torch.long, torch.bool, torch.bfloat16])
+def test_hard_labels_are_probabilities_of_any_dtype(regard, dtype) -> None:
+    class Hard(regard):  # type: ignore[misc,valid-type]
+        def probabilities(self, texts: Any) -> torch.Tensor:
+            return torch.tensor([[0, 1, 0]] * len(texts), dtype=dtype)
+
+        def masked(self, group: DemographicGroup) -> Any:
+            return self
+
+    columns = Measures(Hard(), GENDER).columns(["a", "b"])
+    assert json.dumps(columns["negative"] + columns["neutral"]) == "[0.0, 0.0, 1.0, 1.0]"
+    assert columns["label"] == columns["masked_label"] == ["neutral", "neutral"]
 
 
 def test_padding_after_texts_without_an_end_is_no_part_of_them(regard) -> None:

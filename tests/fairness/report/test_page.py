@@ -13,12 +13,15 @@ from html.parser import HTMLParser
 from io import BytesIO
 from pathlib import Path
 from typing import Any
+from unicodedata import normalize
 
 import datasets
 import pytest
 from PIL import Image
 
+from hf_equi import DemographicGroup
 from hf_equi.errors import ConfigurationError
+from hf_equi.fairness.auditing import moved_words
 from hf_equi.fairness.figures import number
 from hf_equi.fairness.report import page, write_report
 from hf_equi.fairness.verdicts import judge
@@ -172,6 +175,14 @@ def test_moved_words_are_marked(written: Path) -> None:
     assert "<mark>his</mark>" in html
     style = re.search(r"mark \{(.*?)\}", html).group(1)
     assert all(word in style for word in ("font-weight", "underline", "background"))
+
+
+@pytest.mark.parametrize("form", ["NFC", "NFD"])
+def test_texts_are_shown_as_they_are_written(write: Write, make_audit: Callable[..., Audit], form: str) -> None:
+    names = [normalize(form, name) for name in ("josé", "maría del río")]
+    samples, summary = make_audit(names=tuple(names), templates=(normalize(form, "At the café {demographic} said"),))
+    html = write(samples, summary, moved_words(DemographicGroup([["josé", "maría del río"]])))
+    assert re.findall("<mark><s>(.*?)</s></mark>", html) == names * (len(samples) // 2)
 
 
 def test_nothing_is_marked_without_a_function_that_says_what(write: Write, audit: Audit) -> None:

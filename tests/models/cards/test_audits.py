@@ -103,6 +103,22 @@ def test_an_audit_of_an_older_release_has_no_verdict(audited):
     assert "Verdict" not in card
 
 
+def test_a_classifier_in_a_folder_is_one_that_no_checkpoint_names(audited):
+    summary = json.loads((audited / "summary.json").read_text())
+    entry = summary["settings"]["models"][3]
+    entry["scorer"]["name"] = "/home/me/regard"
+    zero = wrap(method="equizero", scorer=lengths, beam_length=4)
+    assert read_evaluation(summary, zero).figures == figures(audited, "EquizeroLM")
+    other = {**entry, "name": "second", "scorer": {"class": "lengths"}}
+    summary["settings"]["models"].append(other)
+    summary["models"].append({**figures(audited, "EquizeroLM"), "model": "second"})
+    with pytest.raises(ConfigurationError, match="has EquizeroLM, second, which differ by their scorer alone"):
+        read_evaluation(summary, zero)
+    zero.config.scorer_settings = {"name": "/home/me/other"}  # as it is in memory, before it is saved
+    with pytest.raises(ConfigurationError, match=r"has no .*scorer=a classifier of one's own with this group. It has"):
+        read_evaluation(summary, zero)
+
+
 @pytest.mark.parametrize(
     ("make", "message"),
     [

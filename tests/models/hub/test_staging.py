@@ -31,6 +31,12 @@ def test_a_new_folder_is_there_with_all_its_files_or_not_at_all(tmp_path):
     assert folder.stat().st_mode == folder.parent.stat().st_mode  # and not closed to others
 
 
+def test_a_path_that_is_not_utf8_text_is_named(tmp_path):
+    error = UnicodeEncodeError("utf-8", "d\udcff", 1, 2, "surrogates not allowed")  # of tokenizers
+    with pytest.raises(ConfigurationError, match=r"could not be written to .*, or name another folder"):
+        break_off(tmp_path / "d\udcff", error)
+
+
 def test_in_a_folder_files_are_replaced_and_weights_of_before_go(tmp_path, monkeypatch):
     (tmp_path / "mine.txt").write_text("mine")
     (tmp_path / "elsewhere").write_text("elsewhere")
