@@ -87,10 +87,11 @@ class EquiForSeq2SeqLM(  # type: ignore[misc]
         >>> from tokenizers import Tokenizer, models, pre_tokenizers
         >>> from transformers import PreTrainedTokenizerFast
         >>> import hf_equi
-        >>> words = Tokenizer(models.WordLevel({"<pad>": 0, "<s>": 1, "</s>": 2, "jump": 3, "run": 4, "twice": 5}))
+        >>> words = {"<pad>": 0, "<s>": 1, "</s>": 2, "<unk>": 3, "jump": 4, "run": 5, "twice": 6}
+        >>> words = Tokenizer(models.WordLevel(words, unk_token="<unk>"))
         >>> words.pre_tokenizer = pre_tokenizers.WhitespaceSplit()
-        >>> tokenizer = PreTrainedTokenizerFast(tokenizer_object=words, pad_token="<pad>", eos_token="</s>")
-        >>> base = hf_equi.RecurrentSeq2Seq(hf_equi.RecurrentSeq2SeqConfig(vocab_size=6, hidden_size=4))
+        >>> tokenizer = PreTrainedTokenizerFast(tokenizer_object=words, pad_token="<pad>", unk_token="<unk>")
+        >>> base = hf_equi.RecurrentSeq2Seq(hf_equi.RecurrentSeq2SeqConfig(vocab_size=7, hidden_size=4))
         >>> group = hf_equi.DemographicGroup([["jump", "run"]])
         >>> model = hf_equi.symmetrize(base, group, "equizero", tokenizer=tokenizer).eval()
         >>> texts = tokenizer(["jump twice", "run twice"], return_tensors="pt")
@@ -167,8 +168,7 @@ class EquiForSeq2SeqLM(  # type: ignore[misc]
             **kwargs: `num_items_in_batch` goes to the loss, all else to the base.
 
         Raises:
-            ConfigurationError: Without source or target; for embeddings, hidden states, attentions, another's loss;
-                for a cache where whole outputs are compared (equizero).
+            ConfigurationError: Without source or target; for states, embeddings, another's loss, caches of equizero.
             UnsupportedModelError: For a cache of another model; where memory does not suffice, with advice.
         """
         items, action, extras = self._count(labels, kwargs), self.resolve(group), self.checked_extras(kwargs)
@@ -180,17 +180,11 @@ class EquiForSeq2SeqLM(  # type: ignore[misc]
             if not bool(sampling.forced.all()):
                 return self._finish(self._roll_out(action, source, sampling), None, source, items, return_dict)
             decoder_input_ids = sampling.inputs
-        use_cache = cache is not None if use_cache is None else use_cache
-        if use_cache and self.method.loss is not None and source.elements.shape[1] > 1:
-            raise ConfigurationError(
-                'method="equizero" chooses a member by all that it says. After a cache it would choose anew at each '
-                f"call: leave {CACHE}= and use_cache out, and pass the whole targets."
-            )
         orbit_inputs = OrbitInputs(
             input_ids=_required(decoder_input_ids),
             attention_mask=decoder_attention_mask,
             cache=cache,
-            use_cache=use_cache,
+            use_cache=self._keeps_cache(cache, use_cache, source),
             logits_to_keep=logits_to_keep if labels is None else 0,  # the loss needs all places
             chunk=self.config.orbit_chunk_size,
             extras=extras,
@@ -212,6 +206,16 @@ class EquiForSeq2SeqLM(  # type: ignore[misc]
                 "A group acts on tokens, so EquiForSeq2SeqLM cannot read embeddings: pass token ids"
             )
         return super().checked_extras(kwargs)
+
+    def _keeps_cache(self, cache: Cache | None, use_cache: bool | None, source: EncodedSource) -> bool:
+        """Whether a cache comes back; refused where members are compared by all that they say."""
+        keeps = cache is not None if use_cache is None else use_cache
+        if keeps and self.method.loss is not None and source.elements.shape[1] > 1:
+            raise ConfigurationError(
+                'method="equizero" chooses a member by all that it says. After a cache it would choose anew at each '
+                f"call: leave {CACHE}= and use_cache out, and pass the whole targets."
+            )
+        return keeps
 
     def _count(self, labels: torch.Tensor | None, kwargs: dict[str, Any]) -> torch.Tensor | int | None:
         """How many labels there are in all, where that is told; refused to those who would compute another loss."""
