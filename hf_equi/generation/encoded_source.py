@@ -106,7 +106,7 @@ def encode_orbit(
     Cost: one forward of the encoder on at most |G| rows a source; one row where nothing moves.
     """
     members = action.members(elements, input_ids)
-    orbit, _ = Orbit.start(elements, shares_rows(base, chunk)).extend(members)
+    orbit = Orbit.start(elements, shares_rows(base, chunk)).after(members)
     tokens = members[orbit.batch_of_row, orbit.slot_of_row]  # (R, length)
     size = None if chunk is None else input_ids.shape[0] * chunk
     encoder = base.get_encoder()

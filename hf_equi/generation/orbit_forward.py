@@ -152,10 +152,7 @@ def _cached(
         )
     for start, stop in _segments(base, members, orbit, cache, inputs):
         tokens = members[..., start:stop]
-        if cache is None:
-            orbit, _ = orbit.extend(tokens)
-        else:
-            orbit = cache.extend(tokens)
+        orbit = orbit.after(tokens) if cache is None else cache.extend(tokens)
         out = _cached_call(base, members, orbit, cache, inputs, (start, stop))
         if cache is None and (inner := cache_of(out)) is not None:
             cache = OrbitCache(inner, orbit, action)
@@ -202,7 +199,7 @@ def _uncached(
 ) -> OrbitScores:
     """All places of whole texts, a chunk of rows at a time."""
     members = action.members(elements, inputs.input_ids)
-    orbit, _ = inputs.start(elements, shares_rows(base, inputs.chunk)).extend(members)
+    orbit = inputs.start(elements, shares_rows(base, inputs.chunk)).after(members)
     fold = method.combine.fold(orbit, action, inputs.normalised)
     history = method.history_weights is not None
     keep = 0 if history else inputs.logits_to_keep

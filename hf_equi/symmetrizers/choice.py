@@ -52,6 +52,11 @@ class OrbitChoice(Fold):
         self.action = action
         self.loss = loss
         self.mean = mean
+        self.clear()
+
+    def clear(self) -> None:
+        """Forget what was added."""
+        self.mean.clear()
         self.follows_mean = False
         self.losses: list[torch.Tensor] = []
         self.best: torch.Tensor | None = None

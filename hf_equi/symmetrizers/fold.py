@@ -11,6 +11,7 @@ import math
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 import torch
@@ -83,6 +84,10 @@ class Fold(ABC):
     def result(self) -> torch.Tensor:
         """The log-probabilities in the user's frame, `(B, ..., V)`."""
 
+    @abstractmethod
+    def clear(self) -> None:
+        """Forget what was added, so that the same rows can say more: a loop over steps needs one fold."""
+
     def decision(self) -> Decision:
         """What was decided: nothing, by default."""
         return Decision()
@@ -118,6 +123,10 @@ class OrbitFold(Fold):
         self.accumulator = accumulator
         self.normalised = normalised
         self.takes_logits = accumulator.takes_logits and action.general is None and normalised
+        self.clear()
+
+    def clear(self) -> None:
+        """Forget what was added."""
         self.total: torch.Tensor | None = None
         self.totals: dict[int, torch.Tensor] = {}  # of single texts, where rows come in slices
         self.identity: list[torch.Tensor] = []
@@ -139,7 +148,8 @@ class OrbitFold(Fold):
             self._add_all(scores, log_weights)
         else:
             self._add_slice(start, scores, log_weights)
-        self.moved.append(scores.index_select(-1, self.action.moved))
+        if len(self.action.moved):
+            self.moved.append(scores.index_select(-1, self.action.moved))
         if self.action.general_columns is not None:
             self.identity.append(self._of_identity(start, scores)[..., self.action.general_columns])
 
@@ -235,7 +245,15 @@ class OrbitFold(Fold):
     def _pull_back_moved(self) -> torch.Tensor:
         """`(g⁻¹y)[v] = y[g(v)]` for the moved v, `(B, K, ..., moved)`."""
         rows = self.moved[0] if len(self.moved) == 1 else torch.cat(self.moved)  # (R, ..., moved)
+        if rows.dim() == 2:
+            return rows.take(self._numbers)
         members = rows[self.orbit.row_of]  # (B, K, ..., moved)
         places = self.action.places[self.orbit.elements]  # (B, K, moved)
         places = places.view(*places.shape[:2], *[1] * (members.dim() - 3), -1).expand_as(members)
         return members.gather(-1, places)
+
+    @cached_property
+    def _numbers(self) -> torch.Tensor:
+        """Where the rows of one step hold the moved columns of each member, `(B, K, moved)`, counted through."""
+        row = self.orbit.row_of.unsqueeze(-1)
+        return row * len(self.action.moved) + self.action.places[self.orbit.elements]

@@ -128,18 +128,22 @@ class Orbit:
         Returns:
             The new orbit, and for each of its rows the row that it continues, `(R,)`.
         """
-        new = [self, *(orbit for _, orbit in self.forks(tokens))][-1]
+        new = self.after(tokens)
         if new is self:
             return self, torch.arange(self.rows, device=self.rank.device)
         parents = self.row_of[new.batch_of_row, new.slot_of_row]
         return new, parents
+
+    def after(self, tokens: torch.Tensor) -> Orbit:
+        """The orbits alone that `extend` gives."""
+        return [self, *(orbit for _, orbit in self.forks(tokens))][-1]
 
     def forks(self, tokens: torch.Tensor) -> Iterator[tuple[int, Orbit]]:
         """The places at which rows fork while the tokens are read, each with the orbit after that place."""
         if not self.shared or self.rank.shape[1] == 1:
             return
         orbit = self
-        for place in (tokens != tokens[:, :1]).any(1).any(0).nonzero().flatten().tolist():
+        for place in (tokens != tokens[:, :1]).flatten(0, 1).any(0).nonzero().flatten().tolist():
             rank = _dense_rank(orbit.rank, tokens[:, :, place])
             if not torch.equal(rank, orbit.rank):
                 orbit = Orbit(self.elements, rank)

@@ -231,10 +231,10 @@ class PairDecodingMixin(PlainDecodingMixin, DecodingMixin):
     ) -> tuple[Orbit, dict[str, Any]]:
         """The distinct members of each source's orbit, and the arguments of a call that decodes each alone."""
         elements = self.select_members(action.source, ids, kwargs.get("attention_mask")).elements
-        orbit, _ = Orbit.start(elements).extend(action.source.members(elements, ids))
+        orbit = Orbit.start(elements).after(action.source.members(elements, ids))
         prompt = kwargs.get("decoder_input_ids")
         if prompt is not None:
-            orbit, _ = orbit.extend(action.target.members(elements, prompt.to(ids.device)))
+            orbit = orbit.after(action.target.members(elements, prompt.to(ids.device)))
         batch = orbit.batch_of_row
         rows = repeat_rows(kwargs, batch, len(ids))
         if (allowed := kwargs.get("prefix_allowed_tokens_fn")) is not None:

@@ -58,10 +58,10 @@ class PlainDecodingMixin:
         def read(last: torch.Tensor) -> torch.Tensor:
             return frame.gather(1, last.index_select(0, text))
 
-        combine = self.method.combine
+        fold = self.method.combine.fold(orbit, action)
 
         def score(logits: torch.Tensor) -> torch.Tensor:
-            fold = combine.fold(orbit, action)
+            fold.clear()
             fold.add(0, logits if fold.takes_logits else logits.log_softmax(-1), weights)
             result: torch.Tensor = fold.result()
             return result
@@ -74,7 +74,7 @@ class PlainDecodingMixin:
 
         noise = self._noise_of(ids, source, call, pair, seed)
         with self._advice(ids, source):
-            inputs = source.rows(text, orbit.slot_of_row)
+            inputs = _every_step(source.rows(text, orbit.slot_of_row))
             return write_greedily(self.base, inputs, Limits.of(plain, token), read, score, break_ties)
 
     def _draft_plainly(
@@ -111,7 +111,7 @@ class PlainDecodingMixin:
 
         noise = self._noise_of(ids, source, call, pair, seed)
         with self._advice(ids, source):
-            inputs = source.rows(torch.arange(len(ids), device=ids.device), torch.zeros_like(elements))
+            inputs = _every_step(source.rows(torch.arange(len(ids), device=ids.device), torch.zeros_like(elements)))
             limits = Limits.of(plain, token)
             texts = write_greedily(self.base, inputs, limits, lambda last: last, score, break_ties, watch.note)
         return action.permutations[action.group.inverse(elements)].gather(1, texts)
@@ -147,3 +147,10 @@ class PlainDecodingMixin:
 
     def _advice(self, ids: torch.Tensor, source: EncodedSource) -> AbstractContextManager[None]:
         return advice_on_memory(f"{len(ids)} sources", source.elements, self.config.orbit_chunk_size, ids.device)
+
+
+def _every_step(inputs: dict[str, Any]) -> dict[str, Any]:
+    """What the decoder is given at every step, without a mask that hides nothing: bases look at it again each time."""
+    mask = inputs.get("attention_mask")
+    hides = mask is not None and not bool(mask.all())
+    return {name: value for name, value in inputs.items() if hides or name != "attention_mask"}

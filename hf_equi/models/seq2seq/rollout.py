@@ -91,7 +91,7 @@ def roll_out_independent(
     Cost: one decoder step of the distinct members a token.
     """
     members = action.members(source.elements, sampling.inputs)  # (B, K, T)
-    orbit, _ = source.start().extend(members)
+    orbit = source.start().after(members)
     batch, slots = orbit.batch_of_row, orbit.slot_of_row
     encoded = source.rows(batch, slots)
     cache: Any = None
