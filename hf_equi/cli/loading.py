@@ -192,8 +192,8 @@ def load_description(model: str, command: str = "inspect") -> tuple[PreTrainedCo
         command: The command that needs them.
 
     Raises:
-        ConfigurationError: If there is no such model, or it has no tokenizer; if the tokenizer of a symmetrised
-            model disagrees with its stored permutation.
+        ConfigurationError: If the model does not exist or lacks a tokenizer; if the tokenizer of a symmetrised model
+            does not match its stored permutation.
         UnsupportedModelError: If it is not one that the command reads.
     """
     name = locate(model)

@@ -51,7 +51,7 @@ def write_json(path: Path, content: Mapping[str, Any]) -> None:
 
 
 def create_json(path: Path, content: Mapping[str, Any]) -> None:
-    """Write a JSON document whole where there is no file yet; of two that try at once, one does.
+    """Write a whole JSON document if the file does not exist yet. If two try at once, only one writes it.
 
     Raises:
         ConfigurationError: As `write_json`.

@@ -225,8 +225,8 @@ class FiniteGroup:
             `FiniteGroup`: The group, whose `permutations` act on the generators' own points.
 
         Raises:
-            GroupError: If there is no generator, one is not a permutation, their lengths differ, or the order of the
-                group is above `MAX_ORDER`. The order is computed before any element is.
+            GroupError: If no generator is given, if one is not a permutation, if their lengths differ, or if the order
+                of the group exceeds `MAX_ORDER`. The order is computed before any element is.
 
         Example:
             ```python

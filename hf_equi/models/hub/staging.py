@@ -72,7 +72,7 @@ def leftovers(folder: Path) -> list[Path]:
 
 
 def _exchange(new: Path, folder: Path, old: Path) -> None:
-    """Put new files in the place of old ones. Where that fails or is stopped, all are put back.
+    """Replace old files by new ones. If that fails or is interrupted, put all of them back.
 
     The config goes first and comes last. So a folder that a kill leaves between the two does not load.
 
@@ -100,7 +100,7 @@ def _in_the_way(folder: Path, names: list[str]) -> list[str]:
     """What new files replace: the config, files and links of their names, links on the way, weights of before.
 
     Raises:
-        IsADirectoryError: For a folder in the place of a file.
+        IsADirectoryError: If a folder has the name of a new file.
     """
     found: dict[str, bool] = {}
     for name in reversed(names):
