@@ -36,7 +36,13 @@ class AnyReleaseGenerationMixin(GenerationMixin):
         """As in transformers, which takes all scores for those of a vocabulary as large as the source's."""
         text = SimpleNamespace(vocab_size=scores[0].shape[-1])
         sized: Any = SimpleNamespace(config=SimpleNamespace(get_text_config=lambda: text))
-        return GenerationMixin.compute_transition_scores(sized, sequences, scores, beam_indices, normalize_logits)
+        return GenerationMixin.compute_transition_scores(
+            sized,
+            sequences,
+            scores,  # type: ignore[arg-type]  # of one tensor a token, not of one in all
+            beam_indices,
+            normalize_logits,
+        )
 
     def _get_logits_processor(self, *args: Any, **kwargs: Any) -> LogitsProcessorList:
         """The processors of a call; a constraint of its own is asked for the prompt of a row."""
