@@ -19,7 +19,7 @@ from hf_equi.cli.display import MOVED, Pieces, note, plain, progress, styled, te
 from hf_equi.cli.loading import check_texts, load_lm, quiet, read_group
 from hf_equi.errors import ConfigurationError, GroupWarning
 from hf_equi.fairness import fill, prompt_set
-from hf_equi.fairness.prompts import PLACE
+from hf_equi.fairness.prompts import PLACE, warn_of_braces
 from hf_equi.models.causal_lm import EquiLM
 
 __all__ = ["run_generate"]
@@ -59,6 +59,7 @@ def run_generate(
         task = bar.add_task("loading", total=None)
         lm = load_lm(model, chosen, *method, scorer=scorer)
         _check_method(lm, decoding, scorer)
+        warn_of_braces(texts)
         texts = [fill(text, lm.group.names[0]) if PLACE in text else text for text in texts]
         bar.update(task, description="decoding", total=steps(lm, texts, decoding))
         with warnings.catch_warnings(action="ignore", category=GroupWarning):  # said of each prompt instead

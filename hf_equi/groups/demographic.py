@@ -12,6 +12,7 @@ from importlib import resources
 from importlib.resources.abc import Traversable
 from typing import Any, Literal, overload
 
+from hf_equi.display import shown
 from hf_equi.errors import GroupError
 from hf_equi.groups._axioms import require_order
 from hf_equi.groups.equality import EqualityFactor
@@ -265,7 +266,7 @@ class DemographicGroup(FiniteGroup):
         return hash(self.factors)
 
     def __repr__(self) -> str:
-        return f"DemographicGroup({' * '.join(map(_describe, self.factors))})"
+        return shown(f"DemographicGroup({' * '.join(map(_describe, self.factors))})")
 
     @classmethod
     def _from_factors(cls, factors: tuple[EqualityFactor, ...]) -> DemographicGroup:

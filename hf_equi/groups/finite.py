@@ -9,6 +9,7 @@ from typing import Any, overload
 
 import torch
 
+from hf_equi.display import shown
 from hf_equi.errors import GroupError
 from hf_equi.groups._axioms import (
     MAX_ORDER,
@@ -294,8 +295,8 @@ class FiniteGroup:
         return hash((type(self), self._names))
 
     def __repr__(self) -> str:
-        shown = ", ".join(self._names[:8]) + (", ..." if self.order > 8 else "")
-        return f"{type(self).__name__}(order={self.order}, names=[{shown}])"
+        names = ", ".join(self._names[:8]) + (", ..." if self.order > 8 else "")
+        return shown(f"{type(self).__name__}(order={self.order}, names=[{names}])")
 
     def check_permutations(self, permutations: torch.Tensor | Sequence[Sequence[int]]) -> torch.Tensor:
         """Return a permutation representation of the group as a `(G, degree)` int64 tensor on the CPU, checked.

@@ -178,8 +178,32 @@ def test_words_of_several_tokens_move_as_words(audit, tmp_path) -> None:
     options = ("-g", path, "--methods", "EquizeroLM", "--json")
     refused = audit(*options)
     assert (refused.status, "nothing would move" in refused.err) == (2, True)
-    (entry,) = json.loads(audit(*options, "--action", "words").out)["models"]
-    assert entry["consistency"] == 1.0
+    moved = audit(*options, "--action", "words", "-p", "the policeman said")
+    (entry,) = json.loads(moved.out)["models"]
+    assert (entry["consistency"], "stay where they are" in moved.err) == (1.0, False)
+    refused = audit("-g", path, "--methods", "EquiLM", "--action", "words")
+    assert (refused.status, "nothing would move" in refused.err) == (2, True)
+
+
+@pytest.mark.usefixtures("_no_plots")
+def test_words_that_stay_are_named_wherever_a_method_acts_on_tokens(audit) -> None:
+    """Also beside a search on words, and for a method that is named in another case."""
+    result = audit("--methods", "equilm,equizerolm", "--action", "words", "-n", "1", "-p", "known for a MAN")
+    assert {line.split("\t")[0] for line in result.out.splitlines()[1:-1]} == {"EquiLM", "EquizeroLM"}
+    assert "note: in 'known for a MAN' words of the group stay where they are: 'MAN'; hf-equi" in result.err
+
+
+@pytest.mark.usefixtures("_no_plots")
+def test_braces_that_are_no_place_are_read_as_they_are(audit, tmp_path) -> None:
+    code = 'f"{name}" {{demographic}}'
+    result = audit("--methods", "base", "-n", "1", "-p", "the {Demographic} said", "-p", code)
+    assert result.status == 0
+    assert (
+        f"note: Braces in 'the {{Demographic}} said', '{code}' are read as they are. The place for a demographic is "
+        "written {demographic}.\n"
+    ) in result.err
+    samples = Dataset.from_parquet(str(tmp_path / "audit" / "samples.parquet"), cache_dir=str(tmp_path))
+    assert {"the {Demographic} said", 'f"{name}" {woman}'} <= set(samples["prompt"])
 
 
 @pytest.mark.usefixtures("_no_plots")
@@ -228,7 +252,6 @@ def test_the_folder_is_named_after_group_and_seed(run, folder, regard, tmp_path,
         (("-n", "0"), "--samples"),
         (("-n", "1000000000"), "-n 1000000000 takes about "),
         (("-p", ""), "Prompt 2 is ''"),
-        (("-p", "The {Demographic} said"), "has a place that is not {demographic}"),
         (("-p", "The {demographic} \udc80 said"), "is not UTF-8 text"),
     ],
 )

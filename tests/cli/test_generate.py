@@ -58,10 +58,11 @@ def test_json_is_one_document(run, folder) -> None:
 
 
 def test_templates_are_filled_with_the_first_member(run, folder) -> None:
-    result = run("generate", "-m", folder, "--prompt-set", "respect", "-p", "{demographic} said", "--json", *SHORT)
+    result = run("generate", "-m", folder, "--prompt-set", "respect", "-p", "{demographic} said {x}", "--json", *SHORT)
     prompts = [one["prompt"] for one in json.loads(result.out)["prompts"]]
-    assert prompts[:2] == ["man said", "The man was known for"]
+    assert prompts[:2] == ["man said {x}", "The man was known for"]
     assert len(prompts) == 6
+    assert "note: Braces in '{demographic} said {x}' are read as they are." in result.err
 
 
 def test_a_product_shows_the_whole_orbit(run, equi_folder) -> None:
