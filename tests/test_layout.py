@@ -26,7 +26,7 @@ MAX_FUNCTION_LINES = 60
 # A module may import from its own layer and from lower ones; what stands in one row does not know its neighbours.
 LAYERS = (
     {"errors"},
-    {"checks", "display"},
+    {"checks", "display", "figures"},
     {"auto_classes"},
     {"registration"},
     {"groups"},
@@ -45,6 +45,7 @@ THIRD_PARTIES = {
     "errors": set(),
     "checks": set(),
     "display": set(),
+    "figures": set(),
     "groups": {"sympy", "torch"},
     "actions": {"kornia", "sympy", "torch"},
     "symmetrizers": {"torch"},

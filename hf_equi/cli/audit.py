@@ -32,7 +32,7 @@ from hf_equi.fairness import fill, prompt_set
 from hf_equi.fairness.auditing import Audit, AuditResult, Sampling
 from hf_equi.fairness.auditing.run import SAMPLES, process_state
 from hf_equi.fairness.auditing.subjects import unrelaxed
-from hf_equi.fairness.figures import FIGURES, MISSING, plain_number, short_number
+from hf_equi.figures import FIGURES, MISSING, plain_number, short_number
 from hf_equi.fairness.prompts import PLACE
 from hf_equi.generation.search_checks import ACTIONS
 from hf_equi.groups import DemographicGroup
