@@ -12,7 +12,7 @@ from typing import Any
 import torch
 from huggingface_hub import EvalResult
 
-from hf_equi.models.text.fingerprint import weights_fingerprint
+from hf_equi.bases.weights_fingerprint import weights_fingerprint
 from hf_equi.errors import ConfigurationError
 from hf_equi.figures import FIGURES, MAIN, MISSING, plain_number
 from hf_equi.groups import DemographicGroup, read_group
