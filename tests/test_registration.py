@@ -100,7 +100,7 @@ def test_names_are_sorted_and_belong_to_their_task():
 @pytest.mark.parametrize("name", ["other", ["mean"]])
 def test_unknown_methods_are_refused_with_the_known(name):
     register(mean=settings_of, first=settings_of)
-    with pytest.raises(ConfigurationError, match=r"'speech' has no method .*: use one of 'first', 'mean'$"):
+    with pytest.raises(ConfigurationError, match=r"is not known to the task 'speech': use one of 'first', 'mean'$"):
         create_method("speech", name)
 
 

@@ -98,7 +98,7 @@ def read_any_group(text: str) -> FiniteGroup:
             if kind.strip() in preset_names():
                 raise
             kinds = "rotations:4, dihedral:4, flips:horizontal"
-            raise GroupError(f"{error} Groups of images are {kinds} and the like.") from error
+            raise GroupError(f"{str(error).rstrip('.')}. Groups of images are {kinds} and the like.") from error
     parameter = IMAGE_KINDS[kind]
     if not value:
         raise GroupError(

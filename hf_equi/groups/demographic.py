@@ -12,6 +12,7 @@ from importlib import resources
 from importlib.resources.abc import Traversable
 from typing import Any, Literal, overload
 
+from hf_equi.checks import check_choice
 from hf_equi.errors import GroupError
 from hf_equi.groups._axioms import require_order
 from hf_equi.groups.equality import EqualityFactor
@@ -114,8 +115,7 @@ class DemographicGroup(FiniteGroup):
 
             ```
         """
-        if name not in preset_names():
-            raise GroupError(f"No preset {name!r}: the presets are {', '.join(preset_names())}.")
+        check_choice("preset", name, preset_names(), error=GroupError)
         content = json.loads(_preset_folder().joinpath(f"{name}.json").read_text(encoding="utf-8"))
         columns = _columns(content["names"], content["equality"][0], elements)
         return cls(

@@ -378,7 +378,7 @@ class Contract:
         others = {name for task in task_names() for name in method_names(task)} - set(known)
         listed = ", ".join(map(repr, known))
         for name in ("magic", "", "EquiTune", *others):
-            message = f"The task {self.task!r} has no method {name!r}: use one of {listed}$"
+            message = f"^method={name!r} is not known to the task {self.task!r}: use one of {listed}$"
             with pytest.raises(ConfigurationError, match=message):
                 self.create_model(name)
             with pytest.raises(ConfigurationError, match=message):
