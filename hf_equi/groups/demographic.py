@@ -16,7 +16,7 @@ from hf_equi.checks import check_choice
 from hf_equi.errors import GroupError
 from hf_equi.groups._axioms import require_order
 from hf_equi.groups.equality import EqualityFactor
-from hf_equi.groups.explanation import Explanation, explain_words
+from hf_equi.groups.explanation import Explanation, explain_text
 from hf_equi.groups.finite import FiniteGroup
 from hf_equi.groups.forms import FormRow, composed, derive_rows
 from hf_equi.groups.registry import TYPE, without_type
@@ -207,7 +207,7 @@ class DemographicGroup(FiniteGroup):
 
             ```
         """
-        return explain_words(text, self)
+        return explain_text(text, self)
 
     def to_dict(self) -> dict[str, Any]:
         """Return the group as JSON scalars, lists and dictionaries, as configs store it."""
