@@ -23,7 +23,7 @@ def check_between(name: str, value: object, most: float = math.inf, *, closed: b
     Raises:
         ConfigurationError: For anything else.
     """
-    fits = isinstance(value, Real) and not isinstance(value, bool) and 0 < float(value) <= most
+    fits = not isinstance(value, bool) and isinstance(value, Real) and 0 < float(value) <= most
     if not fits or (value == most and not closed):
         upper = "" if most == math.inf else f" and at most {most}" if closed else f" and below {most}"
         raise ConfigurationError(f"{name}={value!r} is out of range: use a number above 0{upper}")
