@@ -145,9 +145,8 @@ def test_the_neutral_words_and_the_action_are_those_given(audit, tmp_path) -> No
 
 
 @pytest.mark.usefixtures("_no_plots")
-def test_methods_of_one_row_can_be_audited(run, tmp_path) -> None:
-    arguments = ("audit", "--methods", "base,mixture,canonical", "--json", "--out", tmp_path / "audit", *SHORT)
-    document = json.loads(run(*arguments).out)
+def test_methods_of_one_row_can_be_audited(audit) -> None:
+    document = json.loads(audit("--methods", "base,mixture,canonical", "--json").out)
     base, *exact = document["models"]
     assert [entry["model"] for entry in exact] == ["mixture", "canonical"]
     assert [entry.get("method") for entry in document["settings"]["models"]] == [None, "mixture", "canonical"]
