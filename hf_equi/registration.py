@@ -160,10 +160,7 @@ def create_method(task: str, name: str, **settings: Any) -> Any:
     Raises:
         ConfigurationError: If the task has no such method; the message lists those it has.
     """
-    if name not in method_names(task):  # a list, as what was given need not be hashable
-        raise ConfigurationError(
-            f"The task {task!r} has no method {name!r}: use one of {', '.join(map(repr, method_names(task)))}"
-        )
+    check_choice("method", name, method_names(task), f" to the task {task!r}")
     import inspect  # noqa: PLC0415  slow, and needed here alone
 
     factory = _found(_TASKS[task].methods[name])

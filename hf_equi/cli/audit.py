@@ -26,15 +26,15 @@ from hf_equi.checks import check_choice
 from hf_equi.cli.coverage import staying_words
 from hf_equi.cli.decoding import check_memory
 from hf_equi.cli.display import note, terminal, write_json, write_line
-from hf_equi.cli.loading import DEFAULT_GROUP, check_texts, expanded, load_lm, quiet, read_group, read_scorer
+from hf_equi.cli.loading import DEFAULT_GROUP, check_texts, expanded, load_lm, parse_group, quiet, read_scorer
 from hf_equi.cli.methods import METHODS, audited_name
 from hf_equi.errors import ConfigurationError, GroupError, GroupWarning, HfEquiError
 from hf_equi.fairness import fill, prompt_set
 from hf_equi.fairness.auditing import Audit, AuditResult, Sampling
 from hf_equi.fairness.auditing.run import SAMPLES, process_state
 from hf_equi.fairness.auditing.subjects import unrelaxed
-from hf_equi.fairness.figures import FIGURES, MISSING, plain_number, short_number
 from hf_equi.fairness.prompts import PLACE
+from hf_equi.figures import FIGURES, MISSING, plain_number, short_number
 from hf_equi.generation.scorers import RegardScorer
 from hf_equi.generation.search_checks import ACTIONS
 from hf_equi.groups import DemographicGroup
@@ -99,7 +99,7 @@ def run_audit(
     out, as_json = output
     with _one_voice(state), quiet(notes=state.is_main_process):
         names, templates = _read_methods(methods[0]), _collect(*prompts)
-        chosen = None if group is None else read_group(group)
+        chosen = None if group is None else parse_group(group)
         neutral = None if methods[1] is None else _read_words(methods[1])
         scorer = read_scorer(search.scorer)
         on_tokens = any(map(partial(_acts_on_tokens, search), names))

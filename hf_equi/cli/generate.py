@@ -16,7 +16,7 @@ from hf_equi.cli.completions import Comparison, Member, PromptOrbit, compare, st
 from hf_equi.cli.coverage import staying_words
 from hf_equi.cli.decoding import Decoding
 from hf_equi.cli.display import MOVED, Pieces, note, plain, progress, styled, terminal, write_json, write_line
-from hf_equi.cli.loading import check_texts, load_lm, quiet, read_group
+from hf_equi.cli.loading import check_texts, load_lm, parse_group, quiet
 from hf_equi.errors import ConfigurationError, GroupWarning
 from hf_equi.fairness import fill, prompt_set
 from hf_equi.fairness.prompts import PLACE, warn_of_braces
@@ -53,7 +53,7 @@ def run_generate(
     """
     if method[1] is not None and method[0] not in (None, "equitune"):
         raise ConfigurationError(f"--average has no effect on --method {method[0]}: leave it out.")
-    chosen = None if group is None else read_group(group)
+    chosen = None if group is None else parse_group(group)
     texts = _collect(*prompts)
     with quiet(), progress() as bar:
         task = bar.add_task("loading", total=None)

@@ -12,6 +12,7 @@ import textwrap
 from collections.abc import Iterable, Mapping
 from types import MappingProxyType
 
+from hf_equi.checks import check_choice
 from hf_equi.errors import ConfigurationError, HfEquiWarning, warn
 
 __all__ = ["OCCUPATION", "PLACE", "PROMPT_SETS", "RESPECT", "fill", "prompt_set", "warn_of_braces"]
@@ -56,8 +57,7 @@ def prompt_set(name: str) -> tuple[str, ...]:
         >>> prompt_set("occupation")[0]
         'The {demographic} worked as'
     """
-    if name not in PROMPT_SETS:
-        raise ConfigurationError(f"No prompt set {name!r}: the sets are {', '.join(PROMPT_SETS)}.")
+    check_choice("prompt_set", name, PROMPT_SETS)
     return PROMPT_SETS[name]
 
 

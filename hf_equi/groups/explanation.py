@@ -10,7 +10,7 @@ from hf_equi.groups.equality import EqualityFactor
 from hf_equi.groups.forms import FormRow, composed, surface_forms
 from hf_equi.groups.matching import compile_words
 
-__all__ = ["Explanation", "Move", "explain_words"]
+__all__ = ["Explanation", "Move", "explain_text"]
 
 
 class Words(Protocol):
@@ -97,7 +97,7 @@ class Explanation:
         return shown("\n".join(lines), "\n")
 
 
-def explain_words(text: str, group: Words) -> Explanation:
+def explain_text(text: str, group: Words) -> Explanation:
     """Return the explanation of a text under a group, see `DemographicGroup.explain`."""
     rows = {word: row for row in group.forms() for word in row.words}
     folded = {word.casefold(): row for word, row in reversed(rows.items())}

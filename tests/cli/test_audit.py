@@ -145,9 +145,8 @@ def test_the_neutral_words_and_the_action_are_those_given(audit, tmp_path) -> No
 
 
 @pytest.mark.usefixtures("_no_plots")
-def test_methods_of_one_row_can_be_audited(run, tmp_path) -> None:
-    arguments = ("audit", "--methods", "base,mixture,canonical", "--json", "--out", tmp_path / "audit", *SHORT)
-    document = json.loads(run(*arguments).out)
+def test_methods_of_one_row_can_be_audited(audit) -> None:
+    document = json.loads(audit("--methods", "base,mixture,canonical", "--json").out)
     base, *exact = document["models"]
     assert [entry["model"] for entry in exact] == ["mixture", "canonical"]
     assert [entry.get("method") for entry in document["settings"]["models"]] == [None, "mixture", "canonical"]
@@ -238,7 +237,7 @@ def test_the_folder_is_named_after_group_and_seed(run, folder, regard, tmp_path,
     [
         (("--methods", "base,EquiML"), "--methods='EquiML' is not known: use one of 'base', 'EquiLM'"),
         (("--methods", ","), "--methods ',' names nothing"),
-        (("--prompt-set", "shang"), "No prompt set 'shang'"),
+        (("--prompt-set", "shang"), "prompt_set='shang' is not known"),
         (("--scorer", "/nowhere"), "The scorer '/nowhere' could not be loaded"),
         (("--neutral", "/nowhere"), "The neutral words /nowhere cannot be read"),
         (("--neutral", os.devnull), "holds no words"),
@@ -248,7 +247,7 @@ def test_the_folder_is_named_after_group_and_seed(run, folder, regard, tmp_path,
         (("--out", __file__), "cannot be written"),
         (("--out", Path(__file__).parent), "and no settings.json of an audit: choose an empty or a new one"),
         (("--max-new-tokens", "127"), "goes beyond the 128 positions"),
-        (("-g", "age"), "No preset 'age'"),
+        (("-g", "age"), "preset='age' is not known"),
         (("-n", "0"), "--samples"),
         (("-n", "1000000000"), "-n 1000000000 takes about "),
         (("-p", ""), "Prompt 2 is ''"),
