@@ -197,5 +197,41 @@ class ColumnAction(Action):
         columns = columns.view(columns.shape[0], *[1] * (scores.dim() - 2), -1)
         return scores.gather(-1, columns.expand_as(scores))
 
+    def find_moved(self, elements: torch.Tensor, rows: torch.Tensor) -> torch.Tensor:
+        """Find where `pull_back_moved` takes the moved columns from. A loop over steps finds them once.
+
+        Args:
+            elements: `(N, ...)` int64, one for each result.
+            rows: `(N, ...)` int64, the row of the scores that each result pulls back.
+
+        Returns:
+            `(N, ..., moved)` int64: numbers of moved columns, counted through all rows.
+        """
+        return rows.unsqueeze(-1) * len(self.moved) + self.places[elements]
+
+    @staticmethod
+    def pull_back_moved(scores: torch.Tensor, found: torch.Tensor) -> torch.Tensor:
+        """`pull_back` for the moved columns alone: all others have the same value in every frame.
+
+        Args:
+            scores: `(R, ..., moved)` the moved columns of some rows.
+            found: What `find_moved` gives.
+
+        Returns:
+            The moved columns of each result: the axes of its elements, then those of a row.
+
+        Example:
+            >>> action = ColumnAction(FiniteGroup.cyclic(2), [[0, 1, 2], [0, 2, 1]])
+            >>> found = action.find_moved(torch.tensor([0, 1]), torch.tensor([0, 0]))  # two members, in one row
+            >>> action.pull_back_moved(torch.tensor([[0.1, 0.4]]), found)
+            tensor([[0.1000, 0.4000],
+                    [0.4000, 0.1000]])
+        """
+        if scores.dim() == 2:
+            return scores.take(found)
+        columns = scores.movedim(-1, 1).flatten(0, 1)  # (R * moved, ...)
+        pulled = columns.index_select(0, found.flatten()).view(*found.shape, *columns.shape[1:])
+        return pulled.movedim(found.dim() - 1, -1)
+
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self.group!r}, {len(self.moved)} of {self.permutations.shape[1]} moved)"

@@ -138,6 +138,18 @@ def test_scores_go_where_their_columns_go():
         assert torch.equal(COLUMNS.pull_back(g, moved), scores)
 
 
+@pytest.mark.parametrize("shape", [(), (3,), (2, 3)])
+def test_the_moved_columns_are_pulled_back_alone(shape):
+    elements, rows = torch.tensor([[0, 1, 2], [3, 4, 5]]), torch.tensor([[1, 0, 1], [2, 2, 0]])
+    scores = numbers(3, *shape, 4)
+    pulled = COLUMNS.pull_back_moved(scores[..., COLUMNS.moved], COLUMNS.find_moved(elements, rows))
+    assert pulled.shape == (2, 3, *shape, 3)
+    for text in range(2):
+        for member in range(3):
+            whole = COLUMNS.pull_back(int(elements[text, member]), scores[rows[text, member]])
+            assert torch.equal(pulled[text, member], whole[..., COLUMNS.moved])
+
+
 @pytest.mark.parametrize(
     "permutations", [[[0, 1], [0, 0]], [[0, 1]], [[1, 0], [1, 0]], [[0, 1, 2], [1, 2, 0]], "columns"]
 )
