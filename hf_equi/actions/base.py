@@ -92,12 +92,44 @@ class Action(ABC):
 
         Returns:
             `(B, G)` int64; entry g is the key of gx. Costs |G| times `apply`.
+
+        Raises:
+            ActionError: For a group whose elements cannot be counted.
         """
+        if not hasattr(self.group, "order"):
+            raise ActionError(
+                f"{self.group!r} is not a finite group, so the members of an orbit cannot be listed: use a method "
+                "that selects members without a list of them."
+            )
         size = math.prod(x.shape[1:])
         weights = position_weights(torch.Size([1, size]), x.device)
         with torch.no_grad():
             members = (self.apply(g, x).reshape(len(x), size) for g in range(self.group.order))
             return torch.cat([checksums(member, weights) for member in members], dim=1)
+
+    def canonical_element(self, x: Any, mask: torch.Tensor | None = None, /) -> Any:
+        r"""Return the first element k(x) that takes each sample to the smallest member of its orbit, by their keys.
+
+        $$ k(gx) = k(x) g^{-1} $$
+
+        up to elements that fix x. Actions on texts have an order of their own.
+
+        Args:
+            x: A tensor of samples, `(B, ...)`.
+            mask: `(B, T)`, 0 where a text is padded; `None` for no padding.
+
+        Returns:
+            `(B,)` int64. Costs |G| times `apply`.
+
+        Raises:
+            ActionError: As `keys`; for a mask, which keys do not read.
+        """
+        if mask is not None:
+            raise ActionError(
+                f"The smallest member of an orbit is found by keys, which read no mask: {type(self).__name__} needs a "
+                "canonical_element(x, mask) of its own, for texts that are padded."
+            )
+        return self.keys(x).argmin(1)
 
 
 class ColumnAction(Action):
