@@ -90,8 +90,6 @@ class EquiLM(DecodingMixin, EquiTextModel, AnyReleaseGenerationMixin):  # type: 
     auto_class: ClassVar[Any] = AutoModelForCausalLM
     card_kind: ClassVar[CardKind] = CausalLMCard()
     action_class: ClassVar[type] = TokenAction
-    tractable: ClassVar[bool] = True
-    """Whether `forward` gives the law of the texts that are generated."""
     main_input_name = "input_ids"
 
     @classmethod
