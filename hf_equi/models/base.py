@@ -206,7 +206,7 @@ class EquiPreTrainedModel(CheckpointMixin, PreTrainedModel):  # type: ignore[mis
     @property
     def _networks(self) -> tuple[nn.Module | None, ...]:
         """The networks of the method, in the order of its parts."""
-        return tuple(self._modules.get(name) for name in NETWORKS)
+        return tuple(map(self._modules.get, NETWORKS))
 
     def _hold_networks(self) -> Method:
         """Hold the method of the config, its parts with their networks."""
