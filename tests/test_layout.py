@@ -246,6 +246,23 @@ def test_no_files_import_each_other_in_a_circle() -> None:
     list(TopologicalSorter(graph).static_order())  # which raises an error that names the circle
 
 
+def test_what_runs_the_rows_of_an_orbit_is_named_on_the_page() -> None:
+    page = text(ROOT / "docs" / "architecture.md")
+    one, other = page.index("There are two readers"), page.index("Where the members of a sequence-to-sequence model")
+    calls = re.compile(r"\b(?:call_base|prepared_call|in_chunks)\(")
+    # What wraps a base for peft is a base itself.
+    found = {relative(path) for path in MODULES if "peft" not in path.parts and calls.search(text(path))}
+    found -= {"hf_equi/generation/base_call.py", "hf_equi/bases/chunks.py"}  # the functions themselves
+    assert len(found) == 6
+    assert {path for path in found if path.removeprefix("hf_equi/") not in page[one:other]} == set()
+
+
+def test_nothing_asks_for_the_name_of_a_method() -> None:
+    names = "equitune|equizero|lambda|attention|mixture|canonical|identity"
+    asks = re.compile(rf"""(?:[=!]=|\bin) *[(\[{{]?(?:None, *)?["'](?:{names})["']""")
+    assert {relative(path) for path in MODULES if asks.search(text(path))} == set()
+
+
 def folder_of_models(name: str) -> str:
     """The folder of `hf_equi.models` that a module lies in."""
     parts = name.split(".")

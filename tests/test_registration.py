@@ -12,6 +12,7 @@ from hf_equi.models.task import Task
 from hf_equi.registration import (
     create_method,
     method_names,
+    read_settings,
     register_method,
     register_models,
     register_task,
@@ -76,6 +77,17 @@ def test_public_names_are_those_of_registered_models_too():
         assert issubclass(model, PreTrainedModel)
         assert issubclass(model.config_class, PreTrainedConfig)
         assert {place.config, place.model} <= set(read_stub("hf_equi")), "type checkers read the stub"
+
+
+def test_settings_that_a_method_reads_are_those_of_its_factory():
+    names = ["average", "loss"]
+    assert read_settings("seq2seq", "equitune", names) == ["average"]
+    assert read_settings("seq2seq", "equizero", names) == ["loss"]
+    assert read_settings("seq2seq", "identity", names) == []
+    register(all=settings_of)
+    assert read_settings("speech", "all", names) == names
+    with pytest.raises(ConfigurationError, match="'seq2seq' has no method 'magic'"):
+        read_settings("seq2seq", "magic", names)
 
 
 def test_methods_are_made_with_those_settings_that_they_take():

@@ -112,7 +112,7 @@ def compare(
     return Comparison(
         orbits=_assemble(lm, prompts, orbits, texts["base"], texts["equi"]),
         base_gap=_gap(lm.base, lm.action, base, mask),
-        equi_gap=_gap(lm, lm.action, equi, mask) if lm.tractable else None,
+        equi_gap=None if lm.method.searches else _gap(lm, lm.action, equi, mask),
     )
 
 

@@ -297,9 +297,7 @@ def _load_equi_lm(
     """A saved model; where another group, method or average is wanted, made anew from its base."""
     group, method, average = wanted
     method = method or config.method
-    search: dict[str, Any] = {}
-    if isinstance(config, EquizeroLMConfig):
-        search = {"beam_length": config.beam_length, "action": config.action}
+    search = config.search_settings or {}
     if _searches(method):
         search["scorer"] = _own_scorer(config) if scorer is None else _given(scorer)
     if isinstance(config, EquizeroLMConfig):

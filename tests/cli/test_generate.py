@@ -117,6 +117,14 @@ def test_the_main_job_on_the_embedded_model(run) -> None:
     assert document["gap"]["base"]["mean"] > 0.01
 
 
+def test_an_average_is_for_methods_whose_texts_depend_on_it(run, folder) -> None:
+    settings = ("generate", "-m", folder, "-p", "the man", "--average", "probabilities", *SHORT)
+    for method in ("mixture", "canonical", "identity", "equizero"):
+        message = run(*settings, "--method", method).err
+        assert f"--average has no effect on --method {method}: leave it out" in message
+    assert run(*settings, "--method", "equitune").status == 0
+
+
 def test_a_search_has_no_likelihood_to_compare(run, folder) -> None:
     settings = ("generate", "-m", folder, "-p", "the man worked as", "--method", "equizero", *SHORT)
     lines = [line.split("\t") for line in run(*settings).out.splitlines()]
