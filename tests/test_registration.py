@@ -86,7 +86,7 @@ def test_settings_that_a_method_reads_are_those_of_its_factory():
     assert read_settings("seq2seq", "identity", names) == []
     register(all=settings_of)
     assert read_settings("speech", "all", names) == names
-    with pytest.raises(ConfigurationError, match="'seq2seq' has no method 'magic'"):
+    with pytest.raises(ConfigurationError, match="'magic' is not known to the task 'seq2seq'"):
         read_settings("seq2seq", "magic", names)
 
 

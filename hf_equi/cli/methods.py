@@ -30,6 +30,9 @@ class AuditedMethod:
     default: bool = True
 
 
+_BASE = "identity"
+"""The method that leaves the base as it is: audited as `base`."""
+
 _NAMED = {
     "base": AuditedMethod(None),
     "EquiLM": AuditedMethod("equitune"),
@@ -41,7 +44,7 @@ _NAMED = {
 METHODS = _NAMED | {
     name: AuditedMethod(name, default=False)
     for name in method_names("causal_lm")
-    if name not in {"identity", *(audited.method for audited in _NAMED.values())}  # which is the base
+    if name not in {_BASE, *(audited.method for audited in _NAMED.values())}
 }
 """What can be audited: as the papers name it, or else as `hf_equi.symmetrize` does."""
 
