@@ -25,7 +25,7 @@ import scan_training
 import vision_results
 import vision_smoke
 import vision_stages
-from children import python_with_transformers
+from children import python_with_package
 from cifar import CifarImages
 from safetensors.torch import save_file
 from scan_data import END, PAD, read_pairs
@@ -40,7 +40,7 @@ SCRIPT = str(Path(__file__).parents[1] / "examples" / "scan.py")
 
 def test_smoke_shows_the_effect() -> None:
     done = subprocess.run(
-        [python_with_transformers(), SCRIPT, "--smoke"], capture_output=True, text=True, check=True, timeout=300
+        [python_with_package(), SCRIPT, "--smoke"], capture_output=True, text=True, check=True, timeout=300
     )
     answers = dict(line.split(' "jump twice" -> ') for line in done.stdout.splitlines() if "->" in line)
     answers = {name.strip(): answer.strip() for name, answer in answers.items()}
@@ -49,7 +49,7 @@ def test_smoke_shows_the_effect() -> None:
 
 
 def test_missing_data_are_named(tmp_path: Path) -> None:
-    command = [python_with_transformers(), SCRIPT, "--data", str(tmp_path), "--output", str(tmp_path / "runs")]
+    command = [python_with_package(), SCRIPT, "--data", str(tmp_path), "--output", str(tmp_path / "runs")]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 2
     assert "brendenlake/SCAN" in done.stderr

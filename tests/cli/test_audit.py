@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from children import python_with_transformers
+from children import python_with_package
 from datasets import Dataset
 from small_models import base_model, tokenizer
 from transformers import BertConfig, BertForSequenceClassification
@@ -267,7 +267,7 @@ def test_two_processes_give_what_one_gives(run, folder, regard, tmp_path) -> Non
     arguments = ["audit", "-m", folder, "--scorer", regard, *SHORT, *LIKELY, "--json"]
     alone = run(*arguments, "--out", tmp_path / "one")
     settings = ["--multi_gpu", "--num_processes", "2", "--num_machines", "1", "--mixed_precision", "no"]
-    launcher = [python_with_transformers(), "-m", "accelerate.commands.launch", *settings, "--dynamo_backend", "no"]
+    launcher = [python_with_package(), "-m", "accelerate.commands.launch", *settings, "--dynamo_backend", "no"]
     child = subprocess.run(
         [*launcher, "--main_process_port", "0", "-m", "hf_equi.cli", *arguments, "--out", str(tmp_path / "two")],
         capture_output=True,
