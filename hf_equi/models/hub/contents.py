@@ -28,10 +28,10 @@ __all__ = [
 LOADER = "import_hf_equi.py"
 """The module that lets the Auto classes load a checkpoint before `import hf_equi`, with `trust_remote_code=True`."""
 
-# Releases differ in whether the number of a shard or the variant comes first.
+# Releases differ in whether the number of a shard or the variant comes first. None of this is in a subfolder.
 _WEIGHTS = re.compile(
-    r"(?P<stem>[^./]+?)(-[0-9]+-of-[0-9]+)?(\.(?P<variant>.+?)(-[0-9]+-of-[0-9]+)?)?"
-    r"\.(?P<kind>safetensors|bin)(\.index(\.(?P<listed>.+))?\.json)?"
+    r"(?P<stem>[^./]+?)(-[0-9]+-of-[0-9]+)?(\.(?P<variant>[^/]+?)(-[0-9]+-of-[0-9]+)?)?"
+    r"\.(?P<kind>safetensors|bin)(\.index(\.(?P<listed>[^/]+))?\.json)?"
 )
 _TEXTS = tuple(f"{name}{suffix}" for name in ("LICENSE", "LICENCE", "NOTICE") for suffix in ("", ".md", ".txt"))
 # The Hub reads results of evaluations from a hidden folder.
