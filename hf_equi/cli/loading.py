@@ -28,6 +28,7 @@ from hf_equi.groups import DemographicGroup, FiniteGroup, ImageGroup
 from hf_equi.groups.demographic import preset_names
 from hf_equi.models.causal_lm import EquiLM, EquiLMConfig, EquizeroLM, EquizeroLMConfig
 from hf_equi.models.causal_lm.methods import create
+from hf_equi.models.hub.staging import require_config
 from hf_equi.models.text.checkpoints import check_side
 
 __all__ = [
@@ -280,7 +281,7 @@ def read_scorer(name: str) -> RegardScorer:
     name = str(expanded(name)) if name.startswith("~") else name
     with loading(name, kind="scorer", advice="Pass a classifier's folder, its name on the Hub, or demo."):
         if Path(name).is_dir():
-            _require_config(Path(name))
+            require_config(Path(name))
         return RegardScorer(name)
 
 
@@ -345,7 +346,7 @@ def locate(model: str) -> str:
     path = embedded_folder("demo_lm") if model == DEMO else expanded(model)
     if path.is_dir() and model.strip():
         refuse_adapter(path)
-        _require_config(path)
+        require_config(path)
         return str(path)
     if model == DEMO:
         raise ConfigurationError(
@@ -356,11 +357,6 @@ def locate(model: str) -> str:
     if not model.strip() or path.is_absolute() or model[0] in ".~" or model.count("/") > 1 or model.endswith("/"):
         raise ConfigurationError(f"There is no folder {model!r}: pass a model's folder, its name on the Hub, or demo.")
     return model
-
-
-def _require_config(folder: Path) -> None:
-    if not (folder / "config.json").is_file():
-        raise ConfigurationError(f"The folder {folder} holds no config.json, so no model that transformers can load.")
 
 
 @contextmanager

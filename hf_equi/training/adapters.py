@@ -28,6 +28,7 @@ from safetensors.torch import save_file
 
 from hf_equi.bases.loading import check_finite
 from hf_equi.bases.reading import AGAIN, reading
+from hf_equi.bases.weight_files import ADAPTER_NAME
 from hf_equi.errors import ConfigurationError, HfEquiWarning
 from hf_equi.models.base import EquiPreTrainedModel
 from hf_equi.models.clip import EquiCLIPModel
@@ -355,7 +356,7 @@ def _fetch(folder: str | os.PathLike[str], hub: dict[str, Any]) -> Path:
     local = Path(folder)
     if not local.is_dir():
         try:
-            hf_hub_download(str(folder), "adapter_config.json", **hub)
+            hf_hub_download(str(folder), ADAPTER_NAME, **hub)
             return Path(hf_hub_download(str(folder), _WEIGHTS, **hub)).parent
         except EntryNotFoundError as error:
             raise _no_safetensors(folder) from error
