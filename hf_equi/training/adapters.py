@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from huggingface_hub import hf_hub_download
-from huggingface_hub.errors import EntryNotFoundError, HFValidationError
+from huggingface_hub.errors import EntryNotFoundError, HFValidationError, LocalEntryNotFoundError
 from peft import PeftConfig, PeftModel, get_peft_model_state_dict
 from peft.mapping import PEFT_TYPE_TO_TUNER_MAPPING
 from peft.tuners.tuners_utils import BaseTunerLayer, _maybe_include_all_linear_layers, check_target_module_exists
@@ -358,6 +358,11 @@ def _fetch(folder: str | os.PathLike[str], hub: dict[str, Any]) -> Path:
         try:
             hf_hub_download(str(folder), ADAPTER_NAME, **hub)
             return Path(hf_hub_download(str(folder), _WEIGHTS, **hub)).parent
+        except LocalEntryNotFoundError as error:  # one of those below
+            raise ConfigurationError(
+                f"The files of the adapter {folder} are not all in the cache, and the Hub cannot be reached. Load it "
+                "once with a connection, or name a folder."
+            ) from error
         except EntryNotFoundError as error:
             raise _no_safetensors(folder) from error
         except HFValidationError as error:

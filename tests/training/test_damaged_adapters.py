@@ -79,3 +79,10 @@ def test_an_adapter_that_an_auto_class_is_given_brings_its_model_whole(tmp_path,
         return
     with pytest.raises(ConfigurationError, match=message):
         AutoModelForCausalLM.from_pretrained(tmp_path / "adapter")
+
+
+def test_an_adapter_that_is_not_in_the_cache_is_called_so(tmp_path):
+    """And not a pickle, which nobody knows it to be."""
+    lm = hf_equi.symmetrize(base_model("llama"), BOTH, tokenizer=tokenizer())
+    with pytest.raises(ConfigurationError, match=r"^The files of the adapter nobody/nothing are not all in the cache"):
+        load_adapter(lm, "nobody/nothing", cache_dir=tmp_path)
