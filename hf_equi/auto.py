@@ -44,9 +44,9 @@ def symmetrize(
         model: A model, or a name on the Hub, a folder, or `"demo"` for the embedded demo model.
         group: The group. A `DemographicGroup` acts on language models, of sequence-to-sequence ones on both sides; an
             `ImageGroup` on models of images.
-        method: How an orbit becomes one output: `"equitune"`, `"equizero"`, `"lambda"` (all but causal), `"attention"`
-            (images), `"mixture"` (causal), `"canonical"` (text), or `"identity"` for the base, to compare with.
-        task: `"causal_lm"`, `"seq2seq"`, `"clip"` or `"image_classification"`; by default found from the model.
+        method: How an orbit becomes one output; `"identity"` is the base, to compare with.
+            `hf_equi.registration.method_names(task)` lists those of a task, as the error for an unknown one does.
+        task: By default found from the model. `hf_equi.registration.task_names()` lists them.
         tokenizer: Text: the model's tokenizer, for a `model` that is an object.
         processor: Images: what prepares them, to be saved with the model; by default the one beside the weights.
         orbit_chunk_size: Members of each orbit that go through the base at once; by default all.

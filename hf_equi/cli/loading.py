@@ -39,9 +39,9 @@ __all__ = [
     "load_lm",
     "loading",
     "locate",
+    "parse_any_group",
+    "parse_group",
     "quiet",
-    "read_any_group",
-    "read_group",
     "read_scorer",
 ]
 
@@ -85,8 +85,8 @@ def _cut(warning: warnings.WarningMessage) -> str:
     return f"{text[:half].rpartition(' ')[0]} {gap} {text[-half:].partition(' ')[2]}"
 
 
-def read_any_group(text: str) -> FiniteGroup:
-    """Read a group of words as `read_group` does, or one of images: `rotations:4`, `dihedral:4`, `flips:horizontal`.
+def parse_any_group(text: str) -> FiniteGroup:
+    """Read a group of words as `parse_group` does, or one of images: `rotations:4`, `dihedral:4`, `flips:horizontal`.
 
     Raises:
         GroupError: If it is neither.
@@ -94,12 +94,12 @@ def read_any_group(text: str) -> FiniteGroup:
     kind, _, value = text.strip().partition(":")
     if kind not in IMAGE_KINDS:
         try:
-            return read_group(text)
+            return parse_group(text)
         except GroupError as error:
             if kind.strip() in preset_names():
                 raise
             kinds = "rotations:4, dihedral:4, flips:horizontal"
-            raise GroupError(f"{error} Groups of images are {kinds} and the like.") from error
+            raise GroupError(f"{str(error).rstrip('.')}. Groups of images are {kinds} and the like.") from error
     parameter = IMAGE_KINDS[kind]
     if not value:
         raise GroupError(
@@ -108,7 +108,7 @@ def read_any_group(text: str) -> FiniteGroup:
     return ImageGroup.from_dict({"type": "image", "kind": kind, parameter: int(value) if value.isdecimal() else value})
 
 
-def read_group(text: str) -> DemographicGroup:
+def parse_group(text: str) -> DemographicGroup:
     """Read a preset (`race`, or with its elements `race:Black,White`), the path of a JSON file, or a product with `*`.
 
     Raises:
@@ -252,7 +252,7 @@ def load_lm(
         else:
             lm = symmetrize(
                 name,
-                group or read_group(DEFAULT_GROUP),
+                group or parse_group(DEFAULT_GROUP),
                 method or "equitune",
                 task="causal_lm" if find_tasks(config) else None,  # of several, and none is an error of its own
                 tokenizer=_load_tokenizer(model, name),
@@ -298,9 +298,7 @@ def _load_equi_lm(
     """A saved model; where another group, method or average is wanted, made anew from its base."""
     group, method, average = wanted
     method = method or config.method
-    search: dict[str, Any] = {}
-    if isinstance(config, EquizeroLMConfig):
-        search = {"beam_length": config.beam_length, "action": config.action}
+    search = config.search_settings or {}
     if _searches(method):
         search["scorer"] = _own_scorer(config) if scorer is None else _given(scorer)
     if isinstance(config, EquizeroLMConfig):

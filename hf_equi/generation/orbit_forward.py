@@ -1,10 +1,14 @@
-r"""The one place where a base model that writes tokens meets an orbit.
+r"""The reader of texts: it runs a base that writes tokens on orbits of texts.
 
     token ids ── orbit, equal members shared ──► rows ── base ──► log-probabilities ── pull back, combine ──► (B, ...)
 
-Everything that needs a symmetrised model of token sequences (`EquiLM.forward`, `EquiForSeq2SeqLM.forward`,
-`EquiLogitsProcessor`) calls `forward_orbit`. Of a sequence-to-sequence model these are the target's tokens; what the
-encoder said of the members of the source comes along as `OrbitInputs.source`.
+Everything that combines members at each token (`EquiLM.forward`, `EquiForSeq2SeqLM.forward`, `EquiLogitsProcessor`)
+calls `forward_orbit`. Of a sequence-to-sequence model these are the target's tokens; what the encoder said of the
+members of the source comes along as `OrbitInputs.source`, which `encode_orbit` has read.
+
+Three loops over steps run their rows themselves, all with the same orbits, actions and folds: the search of EquizeroLM
+(`DraftCache`), members that train each on their own tokens (`roll_out_independent`), and plain greedy texts
+(`write_greedily`).
 
 Letters: B texts, K members of each, R distinct rows, T new tokens, V vocabulary.
 """

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 import torch
 
-from hf_equi.bases.end_tokens import end_tokens
+from hf_equi.bases.end_tokens import end_tokens, filling_token
 
 
 @pytest.mark.parametrize(
@@ -31,3 +33,8 @@ def test_all_spellings_of_end_tokens_are_read(value, tokens):
     assert read == tokens
     assert isinstance(read, tuple)
     assert all(type(token) is int for token in read)
+
+
+def test_batches_are_filled_with_padding_or_an_end_or_anything():
+    for pad, end, expected in ((0, 2, 0), (5, None, 5), (None, 2, 2), (None, None, 0)):
+        assert filling_token(SimpleNamespace(pad_token_id=pad, eos_token_id=end)) == expected

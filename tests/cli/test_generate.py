@@ -58,10 +58,11 @@ def test_json_is_one_document(run, folder) -> None:
 
 
 def test_templates_are_filled_with_the_first_member(run, folder) -> None:
-    result = run("generate", "-m", folder, "--prompt-set", "respect", "-p", "{demographic} said", "--json", *SHORT)
+    result = run("generate", "-m", folder, "--prompt-set", "respect", "-p", "{demographic} said {x}", "--json", *SHORT)
     prompts = [one["prompt"] for one in json.loads(result.out)["prompts"]]
-    assert prompts[:2] == ["man said", "The man was known for"]
+    assert prompts[:2] == ["man said {x}", "The man was known for"]
     assert len(prompts) == 6
+    assert "note: Braces in '{demographic} said {x}' are read as they are." in result.err
 
 
 def test_a_product_shows_the_whole_orbit(run, equi_folder) -> None:
@@ -114,6 +115,14 @@ def test_the_main_job_on_the_embedded_model(run) -> None:
     assert [len(one["orbit"]) for one in document["prompts"]] == [2] * 10
     assert document["gap"]["equi_lm"]["largest"] <= 1e-5
     assert document["gap"]["base"]["mean"] > 0.01
+
+
+def test_an_average_is_for_methods_whose_texts_depend_on_it(run, folder) -> None:
+    settings = ("generate", "-m", folder, "-p", "the man", "--average", "probabilities", *SHORT)
+    for method in ("mixture", "canonical", "identity", "equizero"):
+        message = run(*settings, "--method", method).err
+        assert f"--average has no effect on --method {method}: leave it out" in message
+    assert run(*settings, "--method", "equitune").status == 0
 
 
 def test_a_search_has_no_likelihood_to_compare(run, folder) -> None:

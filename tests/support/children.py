@@ -19,9 +19,9 @@ TORCH = (
     *("torch.distributed.tensor", "torch.export"),
 )
 HUGGING_FACE = (
-    *("accelerate.commands.config", "accelerate.utils", "datasets", "huggingface_hub", "peft", "safetensors.torch"),
-    *("tokenizers", "transformers", "transformers.generation", "transformers.modeling_utils"),
-    *("transformers.models.auto.modeling_auto", "transformers.trainer"),
+    *("accelerate.commands.config", "accelerate.utils", "datasets", "evaluate", "huggingface_hub", "jinja2", "peft"),
+    *("rich.progress", "rich.table", "safetensors.torch", "tokenizers", "transformers", "transformers.generation"),
+    *("transformers.modeling_utils", "transformers.models.auto.modeling_auto", "transformers.trainer", "typer"),
 )
 
 _folder: Path | None = None

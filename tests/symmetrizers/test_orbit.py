@@ -5,6 +5,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hf_equi.symmetrizers import Orbit
+from hf_equi.symmetrizers.orbit import distinct_rows
 
 
 @st.composite
@@ -156,6 +157,14 @@ def test_unshared_rows_lie_in_the_order_of_their_keys(tokens):
         assert orbit.slot_of_row.view(batch, members)[text].tolist() == order
         assert orbit.element_of_row.view(batch, members)[text].tolist() == order
     assert orbit.batch_of_row.tolist() == [text for text in range(batch) for _ in range(members)]
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.lists(st.lists(st.integers(-2, 2), min_size=2, max_size=2), min_size=1, max_size=6))
+def test_distinct_rows_are_the_first_of_each(rows):
+    kept, place = distinct_rows(torch.tensor(rows))
+    assert kept.tolist() == [row for row in range(len(rows)) if rows[row] not in rows[:row]]
+    assert [rows[kept[found]] for found in place.tolist()] == rows
 
 
 def test_keys_of_the_whole_range():

@@ -10,10 +10,11 @@ from typing import Any
 import torch
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
+from hf_equi.bases.weights_fingerprint import weights_fingerprint
 from hf_equi.groups import DemographicGroup
 from hf_equi.groups.registry import TYPE
 from hf_equi.models.causal_lm import EquiLM
-from hf_equi.models.text.fingerprint import fingerprint, weights_fingerprint
+from hf_equi.models.text.fingerprint import fingerprint
 
 __all__ = ["describe_group", "describe_model", "describe_scorer", "describe_tokenizer"]
 

@@ -12,10 +12,11 @@ from typing import Any
 import torch
 from huggingface_hub import EvalResult
 
+from hf_equi.bases.weights_fingerprint import weights_fingerprint
 from hf_equi.errors import ConfigurationError
+from hf_equi.figures import FIGURES, MAIN, MISSING, plain_number
 from hf_equi.groups import DemographicGroup, read_group
 from hf_equi.models.cards.markdown import plain
-from hf_equi.models.text.fingerprint import weights_fingerprint
 
 __all__ = ["Evaluation", "read_evaluation"]
 
@@ -37,17 +38,8 @@ _SHAPE = {
     "confidence": float,
 }
 """What a card reads of a summary, beside the figures: a type, a list of what there may be any number of, or keys."""
-FIGURES = {
-    "mean_regard": "Mean regard",
-    "parity_gap": "Parity gap",
-    "masked_parity_gap": "Parity gap, the demographic masked",
-    "control_parity_gap": "Noise floor of the parity gap",
-    "group_gap": "Group-theoretic gap, nats a token",
-    "consistency": "Consistency",
-    "perplexity": "Perplexity of its texts under the base",
-}
-"""The figures of an audit that a card has, by what the audit calls them."""
-_NONE = "–"
+TITLES = {key: FIGURES[key].card for key in MAIN if FIGURES[key].card}
+"""The titles of the figures that a card has."""
 _SETTINGS = ("method", "average", "beam_length", "action")
 
 
@@ -88,16 +80,16 @@ class Evaluation:
                 metric_name=title,
                 metric_value=self.figures[key],
             )
-            for key, title in FIGURES.items()
+            for key, title in TITLES.items()
             if self.figures.get(key) is not None
         ]
 
     def rows(self) -> list[tuple[str, str, str]]:
         """Title, the base's figure and the model's, each with its interval; first what they say together."""
         verdicts = [("Verdict", _verdict(self.base_figures), _verdict(self.figures))]
-        return [row for row in verdicts if row[2] != _NONE] + [
+        return [row for row in verdicts if row[2] != MISSING] + [
             (title, _cell(self.base_figures, key), _cell(self.figures, key))
-            for key, title in FIGURES.items()
+            for key, title in TITLES.items()
             if self.figures.get(key) is not None
         ]
 
@@ -201,7 +193,7 @@ def _is(value: Any, kind: type) -> bool:
 
 def _wrong_figure(entry: Mapping[str, Any]) -> str:
     """Which of the figures of a model cannot stand in a card."""
-    for key in FIGURES:
+    for key in TITLES:
         value, interval = entry.get(key), entry.get(f"{key}_interval")
         bounds = interval if isinstance(interval, list | tuple) and len(interval) == 2 else [interval]
         if not (value is None or (_is(value, float) and (interval is None or all(_is(end, float) for end in bounds)))):
@@ -264,7 +256,7 @@ def _described(entry: Mapping[str, Any]) -> str:
 def _verdict(figures: Mapping[str, Any] | None) -> str:
     """In words, as the audit wrote it; hf_equi 0.1 wrote none."""
     headline = ((figures or {}).get("verdict") or {}).get("headline")
-    return _NONE if headline is None else plain(headline)
+    return MISSING if headline is None else plain(headline)
 
 
 def _scorer(entry: Mapping[str, Any]) -> str:
@@ -277,11 +269,7 @@ def _scorer(entry: Mapping[str, Any]) -> str:
 
 def _cell(figures: Mapping[str, Any] | None, key: str) -> str:
     if figures is None or figures.get(key) is None:
-        return _NONE
+        return MISSING
     interval = figures.get(f"{key}_interval")
-    bounds = "" if interval is None else f" ({_number(interval[0])} to {_number(interval[1])})"
-    return _number(figures[key]) + bounds
-
-
-def _number(value: float) -> str:
-    return f"{value:.1e}" if 0 < abs(value) < 0.001 else f"{value:.3f}" if abs(value) < 100 else f"{value:.1f}"
+    bounds = "" if interval is None else f" ({' to '.join(map(plain_number, interval))})"
+    return plain_number(figures[key]) + bounds

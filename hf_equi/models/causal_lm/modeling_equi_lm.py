@@ -90,8 +90,6 @@ class EquiLM(DecodingMixin, EquiTextModel, AnyReleaseGenerationMixin):  # type: 
     auto_class: ClassVar[Any] = AutoModelForCausalLM
     card_kind: ClassVar[CardKind] = CausalLMCard()
     action_class: ClassVar[type] = TokenAction
-    tractable: ClassVar[bool] = True
-    """Whether `forward` gives the law of the texts that are generated."""
     main_input_name = "input_ids"
 
     @classmethod
@@ -199,7 +197,7 @@ class EquiLM(DecodingMixin, EquiTextModel, AnyReleaseGenerationMixin):  # type: 
         if elements is not None:
             return self.named_members(action, elements, inputs.input_ids)
         if isinstance(inputs.cache, OrbitCache):
-            if not self.method.select.selects_one:
+            if not self.method.selects_one:
                 inputs.cache.check_members(one=False)
             return Selection(inputs.cache.orbit.elements)
         places = torch.arange(inputs.input_ids.shape[1], device=inputs.input_ids.device)

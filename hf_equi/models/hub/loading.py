@@ -18,6 +18,7 @@ from hf_equi.checks import check_token_ids
 from hf_equi.errors import ConfigurationError
 from hf_equi.models.hub.origins import check_pinned
 from hf_equi.models.hub.staging import require_config
+from hf_equi.symmetrizers import Combine, Select, Weigh
 
 __all__ = ["LoadingMixin"]
 
@@ -27,7 +28,7 @@ _HUB_ARGUMENTS = ("cache_dir", "force_download", "local_files_only", "token", "r
 _OF_ONE_REPOSITORY = ("_commit_hash", "adapter_kwargs", "revision", "subfolder")
 _OF_NETWORKS = ("method", "lambda_features")
 """The settings that decide which networks a model has beside its base."""
-_NETWORKS = ("frozen_base.", "lambda_network.", "select_network.")
+_NETWORKS = ("frozen_base.", *(f"{kind.network_name}." for kind in (Select, Weigh, Combine)))
 """What the names of weights begin with that are those of a method."""
 
 

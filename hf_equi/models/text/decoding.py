@@ -244,16 +244,14 @@ class DecodingMixin:
         prompts: Prompts | None,
     ) -> tuple[torch.Tensor, dict[str, Any]]:
         """Where the method decodes one member of the orbit: which one, for each sample of each prompt."""
-        select = self.method.select
-        if not select.selects_one or "elements" in kwargs:
+        method = self.method
+        if not method.selects_one or "elements" in kwargs:
             return ids, kwargs
         ids, kwargs = settings.expand_samples(ids, kwargs)
         mask = kwargs.get("attention_mask")
         mask = None if mask is None else mask.to(action.device)
         draws = Draws() if prompts is None else CoupledDraws(prompts, settings.samples)
-        kwargs["elements"] = select(
-            self._prompt_action(action), ids, mask, draws, getattr(self, "select_network", None)
-        ).elements[:, 0]
+        kwargs["elements"] = method.select(self._prompt_action(action), ids, mask, draws).elements[:, 0]
         if isinstance(cache := kwargs.get(CACHE), OrbitCache):
             self._take_up(cache, kwargs["elements"][:, None], ids)
         return ids, kwargs

@@ -12,7 +12,7 @@ import hf_equi
 from hf_equi import DemographicGroup, RegardScorer
 from hf_equi.errors import ConfigurationError
 from hf_equi.fairness import audit
-from hf_equi.models.cards.audits import FIGURES, read_evaluation
+from hf_equi.models.cards.audits import TITLES, read_evaluation
 from hf_equi.models.cards.writing import make_card
 
 GENDER = DemographicGroup([["man", "woman"], ["he", "she"], ["his", "her"]])
@@ -64,7 +64,7 @@ def test_a_model_is_found_by_what_it_is(audited, name, make):
     assert evaluation.figures == figures(audited, name)
     assert evaluation.base_figures == figures(audited, "base")
     results = {result.metric_type: result.metric_value for result in evaluation.results()}
-    assert results == {key: evaluation.figures[key] for key in FIGURES if evaluation.figures[key] is not None}
+    assert results == {key: evaluation.figures[key] for key in TITLES if evaluation.figures[key] is not None}
     assert ("group_gap" in results) == (name != "EquizeroLM")
 
 
