@@ -7,7 +7,7 @@ import operator
 import os
 import textwrap
 import warnings
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from functools import reduce
 from pathlib import Path
@@ -225,6 +225,7 @@ def load_lm(
     command: str = "generate",
     needs_tokens: bool = True,
     scorer: str | RegardScorer | None = None,
+    check: Callable[[PreTrainedConfig, str], None] = lambda config, method: None,
 ) -> EquiLM:
     """Load a model as an EquiLM in float32, with the base beside it at `.base`.
 
@@ -237,6 +238,7 @@ def load_lm(
         needs_tokens: Whether a word of the group has to be one token.
         scorer: What the method `"equizero"` minimises: a classifier, its folder or name on the Hub, or `"demo"`; by
             default the saved model's own, or `"demo"`. With one that is given, the saved model's own is not loaded.
+        check: What else has to be checked of the model's config and the method, before any weights are loaded.
 
     Raises:
         ActionError: If no word of the group is one token, so that nothing would move, and it has to be.
@@ -247,6 +249,7 @@ def load_lm(
     with loading(model):
         config = AutoConfig.from_pretrained(name, trust_remote_code=False)
         check_task(command, model, config)
+        check(config, method or (config.method if isinstance(config, EquiLMConfig) else "equitune"))
         if isinstance(config, EquiLMConfig):
             lm = _load_equi_lm(config, name, (group, method, average), scorer)
         else:
