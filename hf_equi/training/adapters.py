@@ -32,6 +32,7 @@ from hf_equi.bases.weight_files import ADAPTER_NAME
 from hf_equi.errors import ConfigurationError, HfEquiWarning
 from hf_equi.models.base import EquiPreTrainedModel
 from hf_equi.models.clip import EquiCLIPModel
+from hf_equi.models.hub.staging import staged
 from hf_equi.models.peft.bases import WHOLE_KINDS, check_acts_in_layers, refused_prompts
 
 __all__ = ["adapter_config", "load_adapter", "save_adapter"]
@@ -114,7 +115,7 @@ def save_adapter(model: Any, folder: str | os.PathLike[str]) -> None:
         folder: Where to.
 
     Raises:
-        ConfigurationError: For another model, none or several active adapters.
+        ConfigurationError: For another model, none or several active adapters; for a folder that cannot be written.
 
     Warns:
         HfEquiWarning: Where the adapter holds weights that are not the base's, as λ: they are left out. Save those
@@ -147,11 +148,11 @@ def save_adapter(model: Any, folder: str | os.PathLike[str]) -> None:
             HfEquiWarning,
             stacklevel=2,
         )
-    Path(folder).mkdir(parents=True, exist_ok=True)
-    save_file(inside, Path(folder) / _WEIGHTS, metadata={"format": "pt"})
     config = _moved_outside(wrapper, model.peft_config[names[0]], names[0])
     kind = {"base_model_class": type(wrapper.base).__name__, "parent_library": type(wrapper.base).__module__}
-    config.save_pretrained(str(folder), auto_mapping_dict=None if config.task_type else kind)
+    with staged(Path(folder)) as new:
+        save_file(inside, new / _WEIGHTS, metadata={"format": "pt"})
+        config.save_pretrained(str(new), auto_mapping_dict=None if config.task_type else kind)
 
 
 def load_adapter(
