@@ -5,12 +5,14 @@ from __future__ import annotations
 import warnings
 from collections.abc import Sequence
 from dataclasses import asdict
+from functools import partial
 from typing import Any
 
 from rich import box
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
+from transformers import PreTrainedConfig
 
 from hf_equi.cli.completions import Comparison, Member, PromptOrbit, compare, steps
 from hf_equi.cli.coverage import staying_words
@@ -20,7 +22,7 @@ from hf_equi.cli.loading import check_texts, load_lm, parse_group, quiet
 from hf_equi.errors import ConfigurationError, GroupWarning
 from hf_equi.fairness import fill, prompt_set
 from hf_equi.fairness.prompts import PLACE, warn_of_braces
-from hf_equi.models.causal_lm import EquiLM
+from hf_equi.models.causal_lm import EquiLM, EquiLMConfig
 from hf_equi.models.causal_lm.methods import TASK, create
 from hf_equi.registration import read_settings
 
@@ -53,13 +55,13 @@ def run_generate(
     Raises:
         HfEquiError: For whatever is wrong with these.
     """
-    _check_average(*method)
+    _check_average(*method)  # and again of a model's own method
     chosen = None if group is None else parse_group(group)
     texts = _collect(*prompts)
     with quiet(), progress() as bar:
         task = bar.add_task("loading", total=None)
-        lm = load_lm(model, chosen, *method, scorer=scorer)
-        _check_method(lm, decoding, scorer)
+        check = partial(_check_method, method, decoding, scorer)
+        lm = load_lm(model, chosen, *method, scorer=scorer, check=check)
         warn_of_braces(texts)
         texts = [fill(text, lm.group.names[0]) if PLACE in text else text for text in texts]
         bar.update(task, description="decoding", total=steps(lm, texts, decoding))
@@ -74,24 +76,30 @@ def run_generate(
         _print_lines(lm, comparison)
 
 
-def _check_average(method: str | None, average: str | None) -> None:
+def _check_average(method: str | None, average: str | None, called: str = "--method") -> None:
     """Refuse an average for texts that do not depend on it."""
     if method is None or average is None:
         return
     if not read_settings(TASK, method, ["average"]) or create(method, average).searches:
-        raise ConfigurationError(f"--average has no effect on --method {method}: leave it out.")
+        raise ConfigurationError(f"--average has no effect on {called} {method}: leave it out.")
 
 
-def _check_method(lm: EquiLM, decoding: Decoding, scorer: str | None) -> None:
-    if not lm.method.searches:
+def _check_method(
+    given: tuple[str | None, str | None], decoding: Decoding, scorer: str | None, config: PreTrainedConfig, method: str
+) -> None:
+    """Refuse settings that have no effect on the method that a model gets, or that it cannot do."""
+    called = "the method" if given[0] is None else "--method"
+    _check_average(method, given[1], called)
+    if not create(method, "logits").searches:
         if scorer is not None:
             raise ConfigurationError(
-                f"--scorer has no effect on --method {lm.config.method}, as only equizero minimises one: leave it out."
+                f"--scorer has no effect on {called} {method}, as only equizero minimises one: leave it out, or pass "
+                "--method equizero."
             )
         return
     if decoding.beams:
         raise ConfigurationError("--beams has no effect on equizero, which is a search of its own: leave it out.")
-    if lm.config.action == "words":
+    if isinstance(config, EquiLMConfig) and (config.search_settings or {}).get("action") == "words":
         raise ConfigurationError(
             "This model searches on words, and the orbits shown here are those of tokens: use hf-equi audit --action "
             "words, or lm.generate in Python."

@@ -101,7 +101,7 @@ def test_bad_arguments_cost_one_line_and_status_2(run, arguments, problem) -> No
     [
         (["-n", "1000000000"], r"-n 1000000000 takes about [\d,]+ GiB of memory with texts of 21 tokens, and "),
         (["--beams", "20000000"], "--beams 20000000 takes about "),
-        (["--scorer", "demo"], "--scorer has no effect on --method equitune"),
+        (["--scorer", "demo"], "--scorer has no effect on the method equitune"),
         (["--method", "magic"], "method='magic' is not known to .*: use one of 'canonical', 'equitune', 'equizero'"),
         (["--average", "median"], "average='median' is not known: use one of 'logits', 'probabilities'"),
         (["--max-new-tokens", "200"], "has 1 tokens, and --max-new-tokens 200 goes beyond the 128 positions"),

@@ -10,7 +10,7 @@ import torch
 from small_models import GENDER, base_model, tokenizer
 
 import hf_equi
-from hf_equi import RegardScorer
+from hf_equi import EquiLM, EquizeroLM, RegardScorer
 from hf_equi.cli.loading import load_lm
 
 SHORT = ("--max-new-tokens", "4")
@@ -163,12 +163,30 @@ def test_a_saved_search_keeps_its_settings(searches) -> None:
         ("named", ("--scorer", "/nowhere"), "The scorer '/nowhere' could not be loaded"),
         ("named", ("--beams", "3"), "--beams has no effect on equizero"),
         ("words", (), "searches on words"),
+        (
+            "named",
+            ("--method", "mixture", "--scorer", "demo"),
+            "--scorer has no effect on --method mixture, as only equizero minimises one: leave it out, or pass",
+        ),
     ],
 )
-def test_what_a_saved_search_cannot_do(run, searches, name, arguments, message) -> None:
+def test_what_a_saved_search_cannot_do(run, searches, monkeypatch, name, arguments, message) -> None:
+    for loaded in (EquiLM, EquizeroLM):  # all this is known from its config
+        monkeypatch.setattr(loaded, "from_pretrained", None)
     result = run("generate", "-m", searches[name], "-p", "the man", *SHORT, *arguments)
     assert (result.status, result.out) == (2, "")
     assert message in result.err
+
+
+def test_a_setting_is_refused_for_the_method_that_a_model_has_by_itself(run, folder, tmp_path) -> None:
+    hf_equi.symmetrize(base_model(), GENDER, "mixture", tokenizer=tokenizer()).config.save_pretrained(tmp_path)
+    for model, setting, message in (
+        (folder, ("--scorer", "demo"), "--scorer has no effect on the method equitune, as only equizero"),
+        (tmp_path, ("--scorer", "demo"), "--scorer has no effect on the method mixture, as only equizero"),
+        (tmp_path, ("--average", "probabilities"), "--average has no effect on the method mixture: leave it out"),
+    ):
+        result = run("generate", "-m", model, "-p", "the man", *setting)
+        assert (result.status, message in result.err) == (2, True)
 
 
 def test_a_saved_search_takes_another_scorer(run, searches) -> None:

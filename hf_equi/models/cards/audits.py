@@ -18,7 +18,7 @@ from hf_equi.figures import FIGURES, MAIN, MISSING, plain_number
 from hf_equi.groups import DemographicGroup, read_group
 from hf_equi.models.cards.markdown import plain
 
-__all__ = ["Evaluation", "read_evaluation"]
+__all__ = ["SETTINGS", "Evaluation", "read_evaluation", "scorer_class"]
 
 SUMMARY = "summary.json"
 _PARTS = {"models", "settings", "confidence"}
@@ -40,7 +40,8 @@ _SHAPE = {
 """What a card reads of a summary, beside the figures: a type, a list of what there may be any number of, or keys."""
 TITLES = {key: FIGURES[key].card for key in MAIN if FIGURES[key].card}
 """The titles of the figures that a card has."""
-_SETTINGS = ("method", "average", "beam_length", "action")
+SETTINGS = ("method", "average", "beam_length", "action")
+"""The settings by which an audit tells models apart, as their configs call them."""
 
 
 @dataclass(frozen=True)
@@ -217,21 +218,39 @@ def _matching(where: str, entries: list[dict[str, Any]], model: Any) -> list[dic
 def _is_model(entry: Mapping[str, Any], model: Any) -> bool:
     """Whether an audited model around the same base is this one."""
     own = _own_entry(model)
-    same = all(entry.get(name) == own.get(name) for name in ("class", *_SETTINGS))
-    return same and _same_group(entry.get("group"), model.config.group) and _same_scorer(entry, own)
+    same = all(entry.get(name) == own.get(name) for name in ("class", *SETTINGS))
+    return same and _same_group(entry.get("group"), model.config.group) and _same_scorer(entry, model)
 
 
 def _own_entry(model: Any) -> dict[str, Any]:
     """A model as an audit describes it, as far as its config says."""
-    settings = {name: getattr(model.config, name, None) for name in (*_SETTINGS, "scorer_settings")}
-    scorer = settings.pop("scorer_settings")
+    settings = {name: getattr(model.config, name, None) for name in SETTINGS}
+    scorer = getattr(model.config, "scorer_settings", None)
+    if scorer is None and getattr(model, "_scorer", None) is not None:
+        scorer = {}  # without a name
     return {"class": type(model).__name__, **settings, **({} if scorer is None else {"scorer": scorer})}
 
 
-def _same_scorer(entry: Mapping[str, Any], own: Mapping[str, Any]) -> bool:
+def _same_scorer(entry: Mapping[str, Any], model: Any) -> bool:
     """Whether both have the same scorer, as far as one can tell: a checkpoint stores a name on the Hub alone."""
-    audited, stored = _scorer_name(entry), _scorer_name(own)
-    return audited == stored or (stored is None and audited is not None and Path(audited).is_absolute())
+    audited, stored = _scorer_name(entry), _scorer_name(_own_entry(model))
+    if stored is not None:
+        return audited == stored
+    scorer = getattr(model, "_scorer", None)
+    if scorer is None:
+        return audited is None or Path(audited).is_absolute()
+    described, network = entry.get("scorer") or {}, getattr(scorer, "model", None)
+    weights = weights_fingerprint(network) if isinstance(network, torch.nn.Module) else None
+    return described.get("class") == scorer_class(scorer) and described.get("weights") == weights
+
+
+def scorer_class(scorer: Any) -> str:
+    """What an audit calls a scorer that has no name.
+
+    Args:
+        scorer: A callable.
+    """
+    return str(getattr(scorer, "__qualname__", type(scorer).__qualname__))
 
 
 def _scorer_name(entry: Mapping[str, Any]) -> str | None:
@@ -248,7 +267,7 @@ def _same_group(audited: Mapping[str, Any] | None, own: Mapping[str, Any]) -> bo
 
 def _described(entry: Mapping[str, Any]) -> str:
     method = f" by {entry['method']!r}" if "method" in entry else ""
-    settings = [f"{name}={entry[name]!r}" for name in _SETTINGS[1:] if entry.get(name) is not None]
+    settings = [f"{name}={entry[name]!r}" for name in SETTINGS[1:] if entry.get(name) is not None]
     scorer = [f"scorer={_scorer(entry)}"] if "scorer" in entry else []
     return ", ".join([f"{entry['class']}{method}", *settings, *scorer])
 
