@@ -135,7 +135,8 @@ class EquiLM(DecodingMixin, EquiTextModel, AnyReleaseGenerationMixin):  # type: 
             attention_mask: `(batch, past + tokens)`, 0 at padding.
             position_ids: `(batch, tokens)`. Where they start again within a row without padding, another document
                 begins: each is a text of its own, with an orbit and a prompt of its own.
-            cache: What a call before this one returned, whose members go on, or an empty cache of the base.
+            cache: What a call before this one returned, whose members go on, named or not; or an empty cache of the
+                base.
             inputs_embeds: Refused: a group acts on tokens.
             labels: `(batch, tokens)`; −100 and padding are left out of the loss. The method `"mixture"` takes leading
                 −100 for the prompt; without labels the whole text is the prompt.
@@ -196,12 +197,13 @@ class EquiLM(DecodingMixin, EquiTextModel, AnyReleaseGenerationMixin):  # type: 
         self, action: TokenAction, inputs: OrbitInputs, elements: torch.Tensor | None, scores_labels: bool
     ) -> Selection:
         """The elements to run, `(batch, members)`: to decode with where a cache is kept, else to score with."""
+        if isinstance(cache := inputs.cache, OrbitCache):
+            if elements is None:
+                cache.check_select(self.method.select)
+            if elements is None or cache.holds(elements):  # checked when the cache was filled
+                return Selection(cache.orbit.elements)
         if elements is not None:
             return self.named_members(action, elements, inputs.input_ids)
-        if isinstance(inputs.cache, OrbitCache):
-            if not self.method.select.selects_one:
-                inputs.cache.check_members(one=False)
-            return Selection(inputs.cache.orbit.elements)
         places = torch.arange(inputs.input_ids.shape[1], device=inputs.input_ids.device)
         prompt = torch.ones_like(inputs.input_ids, dtype=torch.bool)
         if inputs.prompt_length is not None:

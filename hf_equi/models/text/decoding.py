@@ -174,10 +174,11 @@ class DecodingMixin:
         ids = ids.to(action.device)
         if mask is not None:
             mask = kwargs["attention_mask"] = mask.to(action.device)
-        if isinstance(cache := OrbitCache.again(kwargs.get(CACHE)), OrbitCache):
+        if (cache := OrbitCache.again(kwargs.get(CACHE))) is not None:
+            kwargs[CACHE] = cache
+        if isinstance(cache, OrbitCache):
             cache.check_action(self._written_action(action))
             self._check_cached(cache, ids, settings, kwargs)
-            kwargs[CACHE] = cache
         prompts = self._describe_prompts(action, ids, mask, noise_seed, generation_config, kwargs)
         ids, kwargs = self._choose_elements(action, ids, kwargs, settings, None if noise_seed is None else prompts)
         processors, mode = LogitsProcessorList(logits_processor or []), settings.noise_mode
@@ -244,7 +245,10 @@ class DecodingMixin:
         prompts: Prompts | None,
     ) -> tuple[torch.Tensor, dict[str, Any]]:
         """Where the method decodes one member of the orbit: which one, for each sample of each prompt."""
-        select = self.method.select
+        select, cache = self.method.select, kwargs.get(CACHE)
+        if isinstance(cache, OrbitCache) and "elements" not in kwargs:
+            cache.check_select(select)
+            cache.check_members(1 if select.selects_one else action.group.order)
         if not select.selects_one or "elements" in kwargs:
             return ids, kwargs
         ids, kwargs = settings.expand_samples(ids, kwargs)
@@ -254,7 +258,7 @@ class DecodingMixin:
         kwargs["elements"] = select(
             self._prompt_action(action), ids, mask, draws, getattr(self, "select_network", None)
         ).elements[:, 0]
-        if isinstance(cache := kwargs.get(CACHE), OrbitCache):
+        if isinstance(cache, OrbitCache):
             self._take_up(cache, kwargs["elements"][:, None], ids)
         return ids, kwargs
 
