@@ -159,8 +159,8 @@ class OrbitCache(Cache):
         """
         if self.action.group.order > 1 and type(select) is not self.select:
             raise UnsupportedModelError(
-                "This cache was filled by a model of another method, which reads other members of the orbits. Pass the "
-                f"one that this model returned as {CACHE}=, or none."
+                "This cache was filled by a model of another method, which reads other members of the orbits. Pass "
+                f"the one that this model returned as {CACHE}=, or none."
             )
 
     def check_members(self, members: int) -> None:
@@ -172,9 +172,9 @@ class OrbitCache(Cache):
         held = self.orbit.elements.shape[1]
         if held != members:
             raise UnsupportedModelError(
-                f"This cache holds {held} of the {self.action.group.order} members of each orbit, and this call decodes "
-                f"with {members}: elements= named its members, or it was filled to score labels. Pass the same "
-                f"elements= again, or leave {CACHE}= out."
+                f"This cache holds {held} of the {self.action.group.order} members of each orbit, and this call "
+                f"decodes with {members}: elements= named its members, or it was filled to score labels. Pass the "
+                f"same elements= again, or leave {CACHE}= out."
             )
 
     def check_texts(self, length: int, rows: int) -> None:

@@ -115,9 +115,9 @@ def forward_orbit(
 
     Raises:
         ConfigurationError: For a cache of other members, or of another number of texts.
-        UnsupportedModelError: For a cache that another model, method or group has filled; where memory does not suffice, with
-            advice; for scores of several tokens after a cache from a model with recurrent layers; for a cache in a
-            graph that is exported.
+        UnsupportedModelError: For a cache that another model, method or group has filled; where memory does not
+            suffice, with advice; for scores of several tokens after a cache from a model with recurrent layers; for a
+            cache in a graph that is exported.
 
     Cost: one base forward of the distinct members; two where a long shared prefix is fed on its own.
     """
@@ -185,7 +185,7 @@ def _open_cache(action: TokenAction, method: Method, elements: torch.Tensor, inp
                 f"and the members of the cache go on; or leave {CACHE}= out, and pass the whole texts."
                 if inputs.source is None
                 else "This cache holds other members of the orbits of its texts than are read of these sources. Pass "
-                f"the sources that filled it, and the same elements=; or leave {CACHE}= out, and pass the whole targets."
+                f"the sources that filled it, and the same elements=; or leave {CACHE}= out, and pass whole targets."
             )
         return cache
     if int(cache.get_seq_length()) > 0:
