@@ -187,8 +187,8 @@ class DecodingMixin:
             processors.append(noise)
         generation_config = _without_compilation(generation_config, kwargs)
         out = super().generate(ids, generation_config, processors, group=action, **kwargs)  # type: ignore[misc]
-        if mode == "sample" and settings.keeps_scores and len(out.scores) == len(noise.recorded or ()):
-            out.scores = tuple(noise.recorded or ())
+        if mode == "sample" and settings.keeps_scores:
+            out.scores = noise.scores(len(out.scores))
         if isinstance(out, ModelOutput) and "elements" in kwargs:
             out.chosen_element = kwargs["elements"]
         return out
