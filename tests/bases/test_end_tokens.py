@@ -7,6 +7,7 @@ import pytest
 import torch
 
 from hf_equi.bases.end_tokens import end_tokens
+from hf_equi.errors import ConfigurationError
 
 
 @pytest.mark.parametrize(
@@ -31,3 +32,9 @@ def test_all_spellings_of_end_tokens_are_read(value, tokens):
     assert read == tokens
     assert isinstance(read, tuple)
     assert all(type(token) is int for token in read)
+
+
+@pytest.mark.parametrize("value", ["</s>", "2", 2.7, [3, 2.0], True, torch.tensor(2.5), {"id": 2}])
+def test_what_is_not_a_token_is_refused_by_name(value):
+    with pytest.raises(ConfigurationError, match=r"^pad_token_id=.* is not a token: use its number"):
+        end_tokens(value, "pad_token_id")
