@@ -33,7 +33,7 @@ from hf_equi.symmetrizers.outside_loss import check_outside_loss
 __all__ = ["EquiCausalLMOutput", "EquiLM"]
 
 # Why the loss of an EquiLM may be another than that of its logits, with labels that the caller shifts.
-_WEIGHS = 'method="mixture" weighs members by the tokens that have labels, and the others are its prompt'
+_WEIGHS = 'method="{}" weighs members by the tokens that have labels, and the others are its prompt'
 _COMPILED = (
     "around a compiled model the Trainer does not find its name, and shifts no labels; with model.base.compile() "
     "instead of torch_compile=True it does"
@@ -190,7 +190,7 @@ class EquiLM(DecodingMixin, EquiTextModel, AnyReleaseGenerationMixin):  # type: 
         """How many labels there are in all, where that is told; refused to those who would compute another loss."""
         items: torch.Tensor | int | None = kwargs.pop("num_items_in_batch", None)
         weighs, compiled = self.method.history_weights is not None, torch.compiler.is_compiling()
-        check_outside_loss(labels, items, {_WEIGHS: weighs, _COMPILED: compiled})
+        check_outside_loss(labels, items, {_WEIGHS.format(self.config.method): weighs, _COMPILED: compiled})
         return items
 
     def _members(
