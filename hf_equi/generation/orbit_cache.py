@@ -144,7 +144,7 @@ class OrbitCache(Cache):
                 f"Pass the same group=, or start without {CACHE}=."
             )
 
-    def holds(self, elements: torch.Tensor) -> bool:
+    def holds(self, elements: Any) -> bool:
         """Whether these, `(B,)`, are the one element of each text that it holds."""
         held = self.orbit.elements
         if not isinstance(elements, torch.Tensor) or elements.dtype != held.dtype:

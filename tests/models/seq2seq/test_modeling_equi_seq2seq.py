@@ -177,7 +177,7 @@ def test_what_chooses_is_refused_by_its_own_name(monkeypatch):
     monkeypatch.setitem(registration._TASKS["seq2seq"].methods, "surest", equizero)
     model = wrap("t5", SIX, "surest")
     batch = {**encode(model), "decoder_input_ids": targets(model)}
-    with pytest.raises(ConfigurationError, match='^method="surest" chooses a member'):
+    with pytest.raises(ConfigurationError, match=r'^method="surest" chooses a member'):
         model(**batch, use_cache=True)
     with pytest.raises(ConfigurationError, match='method="surest" chooses by the places'):
         model(**batch, num_items_in_batch=3)
