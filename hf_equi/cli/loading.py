@@ -109,7 +109,9 @@ def parse_any_group(text: str) -> FiniteGroup:
 
 
 def parse_group(text: str) -> DemographicGroup:
-    """Read a preset (`race`, or with its elements `race:Black,White`), the path of a JSON file, or a product with `*`.
+    """Read a preset, the path of a JSON file, or a product with `*`.
+
+    A preset may name some of its elements: `race`, or `race:Black,White`.
 
     Raises:
         GroupError: For an unknown preset, a file that cannot be read, or one that holds no group.

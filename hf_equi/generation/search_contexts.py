@@ -241,7 +241,7 @@ class WordContexts(SearchContexts):
             draft = self.frame[row, width : width + int(self.lengths[row])].tolist()
             self.endings[text] = draft[-1:] if bool(ended[text]) and draft[-1] in special else []
             draft = draft[: len(draft) - len(self.endings[text])]
-            # A character whose last bytes are still to come is not a text yet.
+            # A character whose last bytes are still to come is not valid text yet.
             before, whole = self._decode(context).rstrip(_PARTIAL), self._decode(context + draft)
             member = self.members[row] + whole[len(before) :].rstrip(_PARTIAL)
             boundary = len(self.action.apply(g, prompt))

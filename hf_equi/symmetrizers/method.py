@@ -30,7 +30,7 @@ class MethodText:
         words: What it does, in a sentence.
         sources: The papers to cite beside those that the library rests on: keys of its own entries, or BibTeX.
         exact: Whether it is equivariant whatever the input.
-        claim: What stands instead of a guarantee, of a method without one.
+        claim: What replaces a guarantee, of a method without one.
         limits: Of its texts.
     """
 

@@ -368,7 +368,7 @@ def _fetch(folder: str | os.PathLike[str], hub: dict[str, Any]) -> Path:
             raise _no_safetensors(folder) from error
         except HFValidationError as error:
             raise ConfigurationError(
-                f"{folder} is not a folder, nor a name on the Hub: name one with an adapter"
+                f"{folder} is neither a folder nor a name on the Hub: name one with an adapter"
             ) from error
     if not (local / _WEIGHTS).is_file():
         raise _no_safetensors(folder)

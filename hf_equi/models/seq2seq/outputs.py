@@ -13,26 +13,15 @@ from hf_equi.actions import TrivialAction
 from hf_equi.bases.compat import CACHE
 from hf_equi.bases.orbit_reader import fold_rows
 from hf_equi.generation.coupled_sampling import CoupledNoise, Prompts
+from hf_equi.generation.plain_greedy import STRATEGY_ALONE
 from hf_equi.groups import FiniteGroup
 from hf_equi.symmetrizers import Combine, Mean, Method, Orbit
 
 __all__ = ["ForcedTexts", "WholeOutputs", "as_greedy", "silenced", "take_rows", "write_to"]
 
 _STRATEGY = {"do_sample": False, "num_beams": 1, "num_return_sequences": 1, "return_dict_in_generate": False}
-_SAMPLING = (
-    "temperature",
-    "top_k",
-    "top_p",
-    "top_h",
-    "min_p",
-    "typical_p",
-    "epsilon_cutoff",
-    "eta_cutoff",
-    "early_stopping",
-    "length_penalty",
-    "output_scores",
-    "output_logits",
-)
+_UNREAD = (*STRATEGY_ALONE, "output_scores", "output_logits")
+"""What nobody reads of drafts."""
 
 
 class WholeOutputs:
@@ -160,11 +149,11 @@ class ForcedTexts(LogitsProcessor):
 def as_greedy(config: GenerationConfig, kwargs: dict[str, Any]) -> tuple[GenerationConfig, dict[str, Any]]:
     """The settings of a call with greedy decoding instead of its strategy."""
     config = copy.deepcopy(config)
-    for name in _SAMPLING:
+    for name in _UNREAD:
         setattr(config, name, None)
     for name, value in _STRATEGY.items():
         setattr(config, name, value)
-    rest = {name: value for name, value in kwargs.items() if name not in (*_SAMPLING, *_STRATEGY)}
+    rest = {name: value for name, value in kwargs.items() if name not in (*_UNREAD, *_STRATEGY)}
     # All in the config: `generate` does not like both a config and settings beside it.
     return config, config.update(**rest)
 
