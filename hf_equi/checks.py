@@ -23,7 +23,7 @@ def check_between(name: str, value: object, most: float = math.inf, *, closed: b
     Raises:
         ConfigurationError: For anything else.
     """
-    fits = not isinstance(value, bool) and isinstance(value, Real) and 0 < float(value) <= most
+    fits = not isinstance(value, bool) and isinstance(value, Real) and 0 < _as_float(value) <= most
     if not fits or (value == most and not closed):
         upper = "" if most == math.inf else f" and at most {most}" if closed else f" and below {most}"
         raise ConfigurationError(f"{name}={value!r} is out of range: use a number above 0{upper}")
@@ -49,7 +49,7 @@ def check_choice(
     Raises:
         HfEquiError: For anything else; a `ConfigurationError` unless `error` is another.
     """
-    if value not in list(known):  # a list, as what was given need not be hashable
+    if not _is_among(value, known):
         raise error(f"{name}={value!r} is not known{where}: use one of {', '.join(map(repr, known))}")
 
 
@@ -124,3 +124,17 @@ def check_token_ids(name: str, value: object) -> None:
 
 def _is_whole(value: object, least: int, most: float = float("inf")) -> bool:
     return isinstance(value, int) and not isinstance(value, bool) and least <= value <= most
+
+
+def _is_among(value: object, known: Collection[object]) -> bool:
+    try:
+        return value in list(known)  # a list, as what was given need not be hashable
+    except ValueError:  # arrays compare entry by entry
+        return False
+
+
+def _as_float(value: Real) -> float:
+    try:
+        return float(value)
+    except OverflowError:  # of an int
+        return math.inf if value > 0 else -math.inf  # type: ignore[operator]  # numbers.Real has no types

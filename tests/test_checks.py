@@ -15,7 +15,7 @@ from hf_equi.errors import ActionError, ConfigurationError, GroupError
 @pytest.mark.parametrize(
     ("bounds", "inside", "said"),
     [
-        ((), [1e-9, 1, 1e30, numpy.float32(2)], "above 0"),
+        ((), [1e-9, 1, 1e30, 10**400, numpy.float32(2)], "above 0"),
         ((1,), [0.5, 1e-9, 1 - 1e-9], "above 0 and below 1"),
     ],
 )
@@ -46,6 +46,11 @@ def test_what_is_not_known_is_refused_with_what_is(value, known):
     message = f"letter={value!r} is not known: use one of 'a', 'b'"
     with pytest.raises(ConfigurationError, match=f"^{re.escape(message)}$"):
         check_choice("letter", value, known)
+
+
+def test_an_array_is_not_among_choices():
+    with pytest.raises(ConfigurationError, match="is not known: use one of 'a', 'b'"):
+        check_choice("letter", numpy.array(["a", "b"]), ("a", "b"))
 
 
 def test_the_error_is_the_one_asked_for():

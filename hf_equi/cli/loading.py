@@ -135,7 +135,9 @@ def _read_factor(name: str) -> DemographicGroup:
     except GroupError as error:
         if preset.strip() in preset_names():
             raise
-        raise GroupError(f"{error} Or pass the path of a group's JSON file, which ends with .json.") from error
+        raise GroupError(
+            f"{str(error).rstrip('.')}. Or pass the path of a group's JSON file, which ends with .json."
+        ) from error
 
 
 def _read_file(path: Path) -> DemographicGroup:

@@ -1,7 +1,9 @@
 """The public names of this package, once: type checkers read them here, and `__init__.py` too."""
 
 from hf_equi.fairness import auditing as auditing
+from hf_equi.fairness import likelihood as likelihood
 from hf_equi.fairness import metrics as metrics
+from hf_equi.fairness import prompts as prompts
 from hf_equi.fairness import report as report
 from hf_equi.fairness import summary as summary
 from hf_equi.fairness.auditing import Audit as Audit

@@ -42,7 +42,7 @@ def load_checkpoint(folder: Path) -> tuple[Any, bool]:
             config = AutoConfig.from_pretrained(folder, trust_remote_code=False)
     except (OSError, ValueError) as error:
         raise ConfigurationError(
-            f"The {CONFIG_NAME} in {folder} cannot be read: {error} Save the model anew."
+            f"The {CONFIG_NAME} in {folder} cannot be read: {str(error).rstrip('.')}. Save the model anew."
         ) from error
     if not isinstance(config, EquiConfig):
         raise ConfigurationError(

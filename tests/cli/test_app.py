@@ -62,7 +62,7 @@ def test_version(run, monkeypatch) -> None:
         ),
         (
             ["generate", "-p", "x", "--group", "age"],
-            "preset='age' is not known: use one of 'gender', 'race', ",
+            r"preset='age' is not known: use one of 'gender', 'race', .*'\. Or pass the path",
         ),
         (["generate", "-p", "x", "--group", "gender*gender"], "in two factors of the product"),
         (["generate", "-p", "The \udcff man"], r"--prompt 'The .udcff man' is not UTF-8 text: .* after 'The '"),
