@@ -5,6 +5,7 @@ from __future__ import annotations
 import glob
 import secrets
 import shutil
+import warnings
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
@@ -12,7 +13,7 @@ from pathlib import Path
 from safetensors import SafetensorError
 from transformers.utils import CONFIG_NAME
 
-from hf_equi.errors import ConfigurationError
+from hf_equi.errors import ConfigurationError, HfEquiWarning
 from hf_equi.models.hub.contents import list_files, weight_variant
 
 __all__ = ["leftovers", "require_config", "staged", "unfinished"]
@@ -35,6 +36,9 @@ def staged(folder: Path) -> Iterator[Path]:
 
     Raises:
         ConfigurationError: For what cannot be written, as where the disk is full.
+
+    Warns:
+        HfEquiWarning: If files that an earlier save replaced are still there.
     """
     where = folder if folder.is_dir() else folder.absolute().parent
     token = secrets.token_hex(4)
@@ -43,6 +47,7 @@ def staged(folder: Path) -> Iterator[Path]:
         where.mkdir(parents=True, exist_ok=True)  # in the same file system, so that moving writes nothing
         new.mkdir()
         yield new
+        stale = sorted(folder.glob(f"*{_OLD}*/"))
         if where == folder:
             _exchange(new, folder, old)
         else:
@@ -60,6 +65,7 @@ def staged(folder: Path) -> Iterator[Path]:
         ) from error
     finally:
         shutil.rmtree(new, ignore_errors=True)
+    _name_stale(folder, stale)
 
 
 def leftovers(folder: Path) -> list[Path]:
@@ -96,7 +102,8 @@ def unfinished(folder: Path) -> str:
     """
     if (folder / CONFIG_NAME).is_file():  # which comes last
         return ""
-    for old in sorted(folder.glob(f"*{_OLD}*/")):
+    found = sorted(folder.glob(f"*{_OLD}*/"), key=_last_changed, reverse=True)  # the last save comes first
+    for old in found:
         name, _, token = old.name.rpartition(_OLD)
         new = old.with_name(f"{name}{_NEW}{token}")
         if (new / CONFIG_NAME).is_file():
@@ -105,11 +112,29 @@ def unfinished(folder: Path) -> str:
                 f"{folder}, and the model is complete. {old} holds the files that were there before: delete it once "
                 "the new model loads."
             )
+    for old in found:  # only now: one of these may be left by a save whose model was complete
         if (old / CONFIG_NAME).is_file():
             return (
                 f" A save to it failed. {old} holds files of the model that was there before: move them to {folder}."
             )
     return ""
+
+
+def _last_changed(folder: Path) -> tuple[int, str]:
+    return folder.stat().st_mtime_ns, folder.name
+
+
+def _name_stale(folder: Path, stale: list[Path]) -> None:
+    """Warn of files that earlier saves replaced and that are still there. Some may be a user's, so none is deleted."""
+    for old in (old for old in stale if not list_files(old)):
+        shutil.rmtree(old, ignore_errors=True)
+    if left := [str(old) for old in stale if old.is_dir()]:
+        warnings.warn(
+            f"{', '.join(left)}: left by an earlier save to {folder} that was killed or failed, with files that were "
+            "there before it. The model is complete without them: delete what you do not need.",
+            HfEquiWarning,
+            stacklevel=5,
+        )
 
 
 def _exchange(new: Path, folder: Path, old: Path) -> None:
@@ -135,6 +160,8 @@ def _exchange(new: Path, folder: Path, old: Path) -> None:
     except BaseException:
         _delete_empty(old)
         raise
+    with suppress(OSError):  # first: `unfinished` must not name a model that has been replaced
+        (old / CONFIG_NAME).unlink()
     shutil.rmtree(old, ignore_errors=True)
 
 
