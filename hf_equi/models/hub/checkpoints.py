@@ -85,9 +85,13 @@ class CheckpointMixin(InstalledClass, LoadingMixin):
                 f"saved. Save without it, then upload the folder: hf upload user/name {save_directory}"
             )
         noted_adapters(self)
-        with self._place(Path(save_directory), kwargs) as place:
+        folder, writes = Path(save_directory), _writes(kwargs)
+        with self._place(folder, kwargs) as place:
+            if self._peft_base:
+                kwargs["is_main_process"] = writes  # peft does not look which of several processes this is
             self.unwrap().save_pretrained(place, **kwargs)
-            self._save_companions(place)
+            if writes:
+                self._save_companions(place)
 
     def _save_companions(self, folder: Path) -> None:
         """Save what prepares the inputs of the model: nothing, by default."""

@@ -48,10 +48,11 @@ def staged(folder: Path) -> Iterator[Path]:
         new.mkdir()
         yield new
         stale = sorted(folder.glob(f"*{_OLD}*/"))
+        if where != folder and not _takes_its_place(new, folder):  # as another process has made it meanwhile
+            new, old = new.rename(folder / new.name), folder / old.name
+            where = folder
         if where == folder:
             _exchange(new, folder, old)
-        else:
-            new.rename(folder)
     except Exception as error:
         # A file that tokenizers cannot write it tells of by a bare Exception.
         # The name of a folder may hold bytes that are not UTF-8, which they take no path with.
@@ -66,6 +67,17 @@ def staged(folder: Path) -> Iterator[Path]:
     finally:
         shutil.rmtree(new, ignore_errors=True)
     _name_stale(folder, stale)
+
+
+def _takes_its_place(new: Path, folder: Path) -> bool:
+    """Rename a new folder, unless there is one of this name that holds something."""
+    try:
+        new.rename(folder)
+    except OSError:
+        if not folder.is_dir():
+            raise
+        return False
+    return True
 
 
 def leftovers(folder: Path) -> list[Path]:

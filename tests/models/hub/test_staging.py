@@ -33,6 +33,16 @@ def test_a_new_folder_is_there_with_all_its_files_or_not_at_all(tmp_path):
     assert folder.stat().st_mode == folder.parent.stat().st_mode  # and not closed to others
 
 
+def test_a_folder_that_another_process_has_made_meanwhile_is_written_to(tmp_path):
+    with staged(folder := tmp_path / "model") as new:
+        (new / "config.json").write_text("now")
+        folder.mkdir()
+        for name in ("config.json", "notes.md"):
+            (folder / name).write_text("meanwhile")
+    assert texts(folder) == {"config.json": "now", "notes.md": "meanwhile"}
+    assert [path.name for path in tmp_path.iterdir()] == ["model"]
+
+
 def test_a_path_that_is_not_utf8_text_is_named(tmp_path):
     error = UnicodeEncodeError("utf-8", "d\udcff", 1, 2, "surrogates not allowed")  # of tokenizers
     with pytest.raises(ConfigurationError, match=r"could not be written to .*, or name another folder"):
