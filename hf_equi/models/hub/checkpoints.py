@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import inspect
 import os
+import shutil
 import tempfile
 from collections.abc import Mapping
 from contextlib import AbstractContextManager, nullcontext
@@ -89,6 +90,8 @@ class CheckpointMixin(InstalledClass, LoadingMixin):
         with self._place(folder, kwargs) as place:
             if self._peft_base:
                 kwargs["is_main_process"] = writes  # peft does not look which of several processes this is
+                if place != folder and (folder / REPOCARD_NAME).is_file():  # which peft goes on with
+                    shutil.copyfile(folder / REPOCARD_NAME, place / REPOCARD_NAME)
             self.unwrap().save_pretrained(place, **kwargs)
             if writes:
                 self._save_companions(place)
