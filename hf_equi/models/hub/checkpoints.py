@@ -227,7 +227,7 @@ class CheckpointMixin(InstalledClass, LoadingMixin):
 
     def _check_before_saving(self, folder: Path, kwargs: dict[str, Any]) -> None:
         """Refuse what cannot be saved, before anything is written."""
-        if folder.is_file():
+        if os.path.isfile(folder):
             raise ConfigurationError(f"{folder} is a file: name a folder to save to")
         self._check_whole(kwargs)
         if not kwargs.get("save_base", True):

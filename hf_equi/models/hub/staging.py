@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import glob
+import os
 import secrets
 import shutil
 import warnings
+import zlib
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
@@ -20,6 +22,8 @@ __all__ = ["leftovers", "require_config", "staged", "unfinished"]
 
 _NEW, _OLD = ".partial-", ".before-"
 """What marks a folder with new files, and one with those that they replace. A token follows, the same for both."""
+_LONGEST = 120
+"""Bytes of a name that goes on with these. Most file systems have room for 255 in all, those that encrypt for 143."""
 
 
 @contextmanager
@@ -40,10 +44,11 @@ def staged(folder: Path) -> Iterator[Path]:
     Warns:
         HfEquiWarning: If files that an earlier save replaced are still there.
     """
-    where = folder if folder.is_dir() else folder.absolute().parent
+    where = folder if os.path.isdir(folder) else folder.absolute().parent
     token = secrets.token_hex(4)
-    new, old = (where / f"{folder.absolute().name}{mark}{token}" for mark in (_NEW, _OLD))
+    new, old = (where / f"{_stem(folder)}{mark}{token}" for mark in (_NEW, _OLD))
     try:
+        folder.exists()  # fails for a name that is too long, before anything is written
         where.mkdir(parents=True, exist_ok=True)  # in the same file system, so that moving writes nothing
         new.mkdir()
         yield new
@@ -59,7 +64,7 @@ def staged(folder: Path) -> Iterator[Path]:
         if not isinstance(error, OSError | SafetensorError | UnicodeEncodeError) and type(error) is not Exception:
             raise
         state = "Nothing new is left there."
-        if old.exists():
+        if os.path.exists(old):
             state = f"Files that were there before could not be put back: they are in {old}."
         raise ConfigurationError(
             f"The model could not be written to {folder}: {error}. {state} Free some space, or name another folder."
@@ -67,6 +72,12 @@ def staged(folder: Path) -> Iterator[Path]:
     finally:
         shutil.rmtree(new, ignore_errors=True)
     _name_stale(folder, stale)
+
+
+def _stem(folder: Path) -> str:
+    """What the names of new folders begin with: the folder's own name, or a short one where that would be too long."""
+    name = os.fsencode(folder.absolute().name)
+    return os.fsdecode(name) if len(name) <= _LONGEST else f"model-{zlib.crc32(name):08x}"
 
 
 def _takes_its_place(new: Path, folder: Path) -> bool:
@@ -86,8 +97,8 @@ def leftovers(folder: Path) -> list[Path]:
     Args:
         folder: The place that it was written for.
     """
-    pattern = f"{glob.escape(folder.absolute().name + _NEW)}*"
-    places = [place for place in (folder, folder.absolute().parent) if place.is_dir()]
+    pattern = f"{glob.escape(_stem(folder) + _NEW)}*"
+    places = [place for place in (folder, folder.absolute().parent) if os.path.isdir(place)]
     return sorted(path for place in places for path in place.glob(pattern))
 
 

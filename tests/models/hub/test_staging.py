@@ -43,6 +43,19 @@ def test_a_folder_that_another_process_has_made_meanwhile_is_written_to(tmp_path
     assert [path.name for path in tmp_path.iterdir()] == ["model"]
 
 
+@pytest.mark.parametrize("name", ["m" * 250, "é" * 125], ids=["ascii", "utf8"])
+def test_a_folder_with_a_long_name_is_written(tmp_path, name):
+    for text in ("before", "now"):
+        with staged(folder := tmp_path / name) as new:
+            (new / "config.json").write_text(text)
+            assert leftovers(folder) == [new]
+            assert not leftovers(tmp_path / f"{name}a")
+        assert texts(folder) == {"config.json": text}
+    with pytest.raises(ConfigurationError, match=r"could not be written to .*too long.*, or name another folder"):
+        break_off(tmp_path / (name * 2), AssertionError("nothing is written"))
+    assert [path.name for path in tmp_path.iterdir()] == [name]
+
+
 def test_a_path_that_is_not_utf8_text_is_named(tmp_path):
     error = UnicodeEncodeError("utf-8", "d\udcff", 1, 2, "surrogates not allowed")  # of tokenizers
     with pytest.raises(ConfigurationError, match=r"could not be written to .*, or name another folder"):
