@@ -148,11 +148,11 @@ class CheckpointMixin(InstalledClass, LoadingMixin):
         license: str | None = None,
         tags: list[str] | str | None = None,
         **kwargs: Any,
-    ) -> CommitInfo:
+    ) -> CommitInfo | None:
         """Upload the model with what prepares its inputs and a card, by one commit.
 
         The card's facts are measured or read (see `hf_equi.hub.write_card`). Everything is checked and written before
-        the Hub is asked for anything.
+        the Hub is asked for anything. Of several processes that call this the first uploads.
 
         Args:
             repo_id: The repository, `user/name`, or `name` for one's own; made where there is none.
@@ -163,7 +163,7 @@ class CheckpointMixin(InstalledClass, LoadingMixin):
                 `create_pr`, and what `save_pretrained` takes, as `max_shard_size` and `save_base=False`.
 
         Returns:
-            The commit, as text its URL.
+            The commit, as text its URL; `None` in a process that does not upload.
 
         Raises:
             ConfigurationError: For an audit of something else, a model without its tokenizer, and as
@@ -175,8 +175,8 @@ class CheckpointMixin(InstalledClass, LoadingMixin):
             about: dict[str, Any] = {"audit": audit, "license": license, "tags": tags}
             return self._save_and_push(Path(folder), repo_id=repo_id, **about, **kwargs)
 
-    def _save_and_push(self, folder: Path, *, repo_id: str | None = None, **kwargs: Any) -> CommitInfo:
-        """Save to a folder, with a card, and upload it."""
+    def _save_and_push(self, folder: Path, *, repo_id: str | None = None, **kwargs: Any) -> CommitInfo | None:
+        """Save to a folder, with a card, and upload it. Of several processes one does."""
         hub = {name: kwargs.pop(name) for name in HUB_KEYWORDS if name in kwargs}
         about: dict[str, Any] = {name: kwargs.pop(name) for name in ("audit", "license", "tags") if name in kwargs}
         if unknown := sorted(kwargs.keys() - _SAVE_KEYWORDS):
@@ -186,7 +186,9 @@ class CheckpointMixin(InstalledClass, LoadingMixin):
         self._check_before_saving(folder, kwargs)
         about["token"] = hub.get("token")
         card = self.make_card(folder / REPOCARD_NAME, kwargs.get("save_base", True), repo_id=repo_id, **about)
-        return upload(folder, self.save_with_card(folder, card, **kwargs), repo_id, **hub)
+        files = self.save_with_card(folder, card, **kwargs)
+        # Without weights the upload would delete those of the repository.
+        return upload(folder, files, repo_id, **hub) if _writes(kwargs) else None
 
     def save_with_card(self, folder: Path, card: str, **kwargs: Any) -> tuple[str, ...]:
         """Save as `save_pretrained` does, and a card.
@@ -197,12 +199,16 @@ class CheckpointMixin(InstalledClass, LoadingMixin):
             **kwargs: As in `save_pretrained`, but for what is about the Hub.
 
         Returns:
-            The names of the files.
+            The names of the files: none where another process writes them.
 
         Raises:
             ConfigurationError: As `save_pretrained`.
         """
         self._check_before_saving(folder, kwargs)
+        if not _writes(kwargs):
+            with self._place(folder, kwargs) as place:
+                self._save(place, **kwargs)
+            return ()
         with staged(folder) as new:
             self._save(new, **kwargs)
             (new / REPOCARD_NAME).write_text(card, encoding="utf-8")
