@@ -59,6 +59,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         The exit status: 0, 2 after a line on stderr that names what is wrong with the arguments, 1 if the
         reader of stdout has gone, 130 after Ctrl-C.
     """
+    for stream in ("stdout", "stderr"):
+        if getattr(sys, stream) is None:  # closed, as by `>&-`, or never there, as in a service
+            setattr(sys, stream, Path(os.devnull).open("w", encoding="utf-8"))  # noqa: SIM115
     if isinstance(sys.stdout, io.TextIOWrapper):  # generated text may hold what a narrow encoding cannot write
         sys.stdout.reconfigure(errors="backslashreplace")
     try:

@@ -75,12 +75,13 @@ def convert(
 def _check_output(folder: Path) -> None:
     """Refuse a folder that is in use, or where none can be made, which is tried."""
     left = leftovers(folder)
-    if folder.is_file() or (folder.is_dir() and not set(folder.iterdir()) <= set(left)):
+    if os.path.isfile(folder) or (os.path.isdir(folder) and not set(folder.iterdir()) <= set(left)):
         raise ConfigurationError(
             f"{folder} is there already and not empty: name a new folder to write to.{unfinished(folder)}"
         )
-    there = next(path for path in (folder, *folder.absolute().parents) if path.exists())
+    there = next(path for path in (folder, *folder.absolute().parents) if os.path.exists(path))
     try:
+        folder.exists()  # fails for a name that is too long
         with tempfile.TemporaryDirectory(dir=there):
             pass
     except OSError as error:

@@ -160,6 +160,14 @@ def test_a_closed_pipe_leaves_no_traceback() -> None:
     assert (child.returncode, child.stderr) == (1, "")
 
 
+@pytest.mark.parametrize("name", ["stdout", "stderr"])
+def test_a_stream_that_is_not_there_leaves_no_traceback(monkeypatch, name) -> None:
+    for arguments, status in ((["--version"], 0), (["generat"], 2)):
+        monkeypatch.setattr(sys, name, None)
+        assert main(arguments) == status
+        getattr(sys, name).close()
+
+
 def test_the_package_declares_the_program() -> None:
     import tomllib
 

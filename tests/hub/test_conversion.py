@@ -42,6 +42,8 @@ def test_what_would_fail_in_the_end_is_refused_first(tmp_path):
     file.write_text("mine")
     with pytest.raises(ConfigurationError, match=r"equi cannot be written in .*note\.txt \(Not a directory\)"):
         convert("no such/model", file / "new" / "equi", BOTH)
+    with pytest.raises(ConfigurationError, match=rf"mm cannot be written in {tmp_path} \(File name too long\)"):
+        convert("no such/model", tmp_path / ("m" * 300), BOTH)
     with pytest.raises(ConfigurationError, match="save_base='no' says neither yes nor no"):
         convert("no such/model", tmp_path / "out", BOTH, save_base="no")
     assert [path.name for path in tmp_path.iterdir()] == ["note.txt"]

@@ -7,6 +7,7 @@ import json
 import shutil
 
 import pytest
+import torch
 from huggingface_hub import ModelCard
 from safetensors.torch import load_file, save_file
 from small_models import BOTH, base_model, tokenizer
@@ -52,6 +53,19 @@ def test_the_folder_is_what_is_in_the_repository(hub, folder):
     assert len(hub.repositories["me/fair"].commits) == 2  # the one that the Hub makes, and ours
     assert 'from_pretrained("me/fair")' in prepared.card
     assert ModelCard(prepared.card).data.license == "mit"
+
+
+@pytest.mark.parametrize("is_main_process", [True, False])
+def test_of_several_processes_one_uploads(hub, tmp_path, monkeypatch, is_main_process):
+    (lm := wrap()).push_to_hub("me/fair", license="mit")
+    before = files(hub, "me/fair")
+    for name, result in (("is_initialized", True), ("get_rank", 1 if is_main_process else 0)):
+        monkeypatch.setattr(torch.distributed, name, lambda result=result: result)
+    assert lm.push_to_hub("me/fair", license="mit", is_main_process=is_main_process) is None
+    to = {"push_to_hub": True, "repo_id": "me/fair", "license": "mit", "is_main_process": is_main_process}
+    lm.save_pretrained(tmp_path / "saved", **to)
+    assert files(hub, "me/fair") == before
+    assert not list((tmp_path / "saved").iterdir())
 
 
 def test_a_model_goes_out_as_a_folder_does(hub, tmp_path):

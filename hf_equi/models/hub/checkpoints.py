@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import inspect
 import os
+import shutil
 import tempfile
 from collections.abc import Mapping
 from contextlib import AbstractContextManager, nullcontext
@@ -85,9 +86,15 @@ class CheckpointMixin(InstalledClass, LoadingMixin):
                 f"saved. Save without it, then upload the folder: hf upload user/name {save_directory}"
             )
         noted_adapters(self)
-        with self._place(Path(save_directory), kwargs) as place:
+        folder, writes = Path(save_directory), _writes(kwargs)
+        with self._place(folder, kwargs) as place:
+            if self._peft_base:
+                kwargs["is_main_process"] = writes  # peft does not look which of several processes this is
+                if place != folder and (folder / REPOCARD_NAME).is_file():  # which peft goes on with
+                    shutil.copyfile(folder / REPOCARD_NAME, place / REPOCARD_NAME)
             self.unwrap().save_pretrained(place, **kwargs)
-            self._save_companions(place)
+            if writes:
+                self._save_companions(place)
 
     def _save_companions(self, folder: Path) -> None:
         """Save what prepares the inputs of the model: nothing, by default."""
@@ -141,11 +148,11 @@ class CheckpointMixin(InstalledClass, LoadingMixin):
         license: str | None = None,
         tags: list[str] | str | None = None,
         **kwargs: Any,
-    ) -> CommitInfo:
+    ) -> CommitInfo | None:
         """Upload the model with what prepares its inputs and a card, by one commit.
 
         The card's facts are measured or read (see `hf_equi.hub.write_card`). Everything is checked and written before
-        the Hub is asked for anything.
+        the Hub is asked for anything. Of several processes that call this the first uploads.
 
         Args:
             repo_id: The repository, `user/name`, or `name` for one's own; made where there is none.
@@ -156,7 +163,7 @@ class CheckpointMixin(InstalledClass, LoadingMixin):
                 `create_pr`, and what `save_pretrained` takes, as `max_shard_size` and `save_base=False`.
 
         Returns:
-            The commit, as text its URL.
+            The commit, as text its URL; `None` in a process that does not upload.
 
         Raises:
             ConfigurationError: For an audit of something else, a model without its tokenizer, and as
@@ -168,8 +175,8 @@ class CheckpointMixin(InstalledClass, LoadingMixin):
             about: dict[str, Any] = {"audit": audit, "license": license, "tags": tags}
             return self._save_and_push(Path(folder), repo_id=repo_id, **about, **kwargs)
 
-    def _save_and_push(self, folder: Path, *, repo_id: str | None = None, **kwargs: Any) -> CommitInfo:
-        """Save to a folder, with a card, and upload it."""
+    def _save_and_push(self, folder: Path, *, repo_id: str | None = None, **kwargs: Any) -> CommitInfo | None:
+        """Save to a folder, with a card, and upload it. Of several processes one does."""
         hub = {name: kwargs.pop(name) for name in HUB_KEYWORDS if name in kwargs}
         about: dict[str, Any] = {name: kwargs.pop(name) for name in ("audit", "license", "tags") if name in kwargs}
         if unknown := sorted(kwargs.keys() - _SAVE_KEYWORDS):
@@ -179,7 +186,9 @@ class CheckpointMixin(InstalledClass, LoadingMixin):
         self._check_before_saving(folder, kwargs)
         about["token"] = hub.get("token")
         card = self.make_card(folder / REPOCARD_NAME, kwargs.get("save_base", True), repo_id=repo_id, **about)
-        return upload(folder, self.save_with_card(folder, card, **kwargs), repo_id, **hub)
+        files = self.save_with_card(folder, card, **kwargs)
+        # Without weights the upload would delete those of the repository.
+        return upload(folder, files, repo_id, **hub) if _writes(kwargs) else None
 
     def save_with_card(self, folder: Path, card: str, **kwargs: Any) -> tuple[str, ...]:
         """Save as `save_pretrained` does, and a card.
@@ -190,12 +199,16 @@ class CheckpointMixin(InstalledClass, LoadingMixin):
             **kwargs: As in `save_pretrained`, but for what is about the Hub.
 
         Returns:
-            The names of the files.
+            The names of the files: none where another process writes them.
 
         Raises:
             ConfigurationError: As `save_pretrained`.
         """
         self._check_before_saving(folder, kwargs)
+        if not _writes(kwargs):
+            with self._place(folder, kwargs) as place:
+                self._save(place, **kwargs)
+            return ()
         with staged(folder) as new:
             self._save(new, **kwargs)
             (new / REPOCARD_NAME).write_text(card, encoding="utf-8")
@@ -220,7 +233,7 @@ class CheckpointMixin(InstalledClass, LoadingMixin):
 
     def _check_before_saving(self, folder: Path, kwargs: dict[str, Any]) -> None:
         """Refuse what cannot be saved, before anything is written."""
-        if folder.is_file():
+        if os.path.isfile(folder):
             raise ConfigurationError(f"{folder} is a file: name a folder to save to")
         self._check_whole(kwargs)
         if not kwargs.get("save_base", True):

@@ -63,17 +63,20 @@ def test_a_save_that_fails_leaves_the_one_before(tmp_path, monkeypatch, save):
 
 
 @pytest.mark.parametrize("rank", [0, 1])
-def test_of_several_processes_one_writes(tmp_path, monkeypatch, rank):
+@pytest.mark.parametrize("save", ["save_pretrained", "save_base_pretrained"])
+def test_of_several_processes_one_writes(tmp_path, monkeypatch, rank, save):
     for name, result in (("is_initialized", True), ("get_rank", rank)):
         monkeypatch.setattr(torch.distributed, name, lambda result=result: result)
-    for number, writes in enumerate((rank == 0, False)):
-        wrap().save_pretrained(folder := tmp_path / str(number), is_main_process=number == 0)
-        names = {path.name for path in folder.iterdir()}
-        assert (
-            names >= {"config.json", "import_hf_equi.py", "model.safetensors", "tokenizer.json"}
-            if writes
-            else not names
-        )
+    adapted = get_peft_model(copy.deepcopy(base_model()), layers("lora", target_modules=["c_attn"]))
+    models = {"whole": (wrap(), "model"), "adapted": (wrap(adapted), "adapter_model")}
+    for name, (model, weights) in models.items():
+        expected = {"config.json", "model.safetensors", "tokenizer.json"}
+        if save == "save_base_pretrained":
+            expected = {f"{weights}.safetensors", "tokenizer.json"}
+        for number, writes in enumerate((rank == 0, False)):
+            getattr(model, save)(folder := tmp_path / f"{name}{number}", is_main_process=number == 0)
+            names = {path.name for path in folder.iterdir()}
+            assert names >= expected if writes else not names
 
 
 def test_tied_weights_stay_tied(tmp_path):
