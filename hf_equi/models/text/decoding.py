@@ -244,20 +244,26 @@ class DecodingMixin:
         settings: GenerationSettings,
         prompts: Prompts | None,
     ) -> tuple[torch.Tensor, dict[str, Any]]:
-        """Where the method decodes one member of the orbit: which one, for each sample of each prompt."""
-        method, cache = self.method, kwargs.get(CACHE)
-        if isinstance(cache, OrbitCache) and "elements" not in kwargs:
-            cache.check_select(method.select)
-            cache.check_members(1 if method.selects_one else action.group.order)
-        if not method.selects_one or "elements" in kwargs:
+        """Where the method decodes one member of the orbit: which one, for each sample of each prompt.
+
+        A cache of earlier tokens takes up the members that the method asks for, one or several.
+        """
+        method, cache, draws = self.method, kwargs.get(CACHE), Draws()
+        if "elements" in kwargs or not (method.selects_one or isinstance(cache, OrbitCache)):
             return ids, kwargs
-        ids, kwargs = settings.expand_samples(ids, kwargs)
+        if isinstance(cache, OrbitCache):
+            cache.check_select(method.select)
+        if method.selects_one:
+            ids, kwargs = settings.expand_samples(ids, kwargs)
+            draws = draws if prompts is None else CoupledDraws(prompts, settings.samples)
         mask = kwargs.get("attention_mask")
         mask = None if mask is None else mask.to(action.device)
-        draws = Draws() if prompts is None else CoupledDraws(prompts, settings.samples)
-        kwargs["elements"] = method.select(self._prompt_action(action), ids, mask, draws).elements[:, 0]
+        elements = method.select(self._prompt_action(action), ids, mask, draws).elements
         if isinstance(cache, OrbitCache):
-            self._take_up(cache, kwargs["elements"][:, None], ids)
+            cache.check_members(elements.shape[1])
+            self._take_up(cache, elements, ids)
+        if method.selects_one:
+            kwargs["elements"] = elements[:, 0]
         return ids, kwargs
 
     def _check_cached(
