@@ -251,7 +251,8 @@ def _start_over(cache: Cache, rows: int) -> None:
     """Let a cache without tokens take any number of rows: `reset` alone leaves states and room for those it had."""
     cache.reset()  # cropped rows may lie there without tokens
     for part in (getattr(cache, "self_attention_cache", cache), getattr(cache, "cross_attention_cache", cache)):
-        for layer in part.layers:
+        layers: list[Any] = part.layers
+        for layer in layers:
             for name in ("conv_states", "recurrent_states"):
                 states = getattr(layer, name, {})
                 states.update(dict.fromkeys(states))

@@ -76,7 +76,7 @@ def infer_mask(ids: torch.Tensor, pad_token_id: int | None, eos_token_ids: Seque
     Returns:
         `(batch, tokens)` int64, or `None` where nothing is padding.
     """
-    if not infers_mask(pad_token_id, eos_token_ids):
+    if pad_token_id is None or not infers_mask(pad_token_id, eos_token_ids):
         return None
     mask = (ids != pad_token_id).long()
     return None if bool((mask == 1).all()) else mask
