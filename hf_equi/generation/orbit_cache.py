@@ -34,20 +34,14 @@ class OrbitCache(Cache):
         action: Whose orbits they are.
         select: What asked for their members.
 
-    Raises:
-        UnsupportedModelError: If `inner` holds rows already, or has room for another number of rows.
     """
 
     def __init__(self, inner: Cache, orbit: Orbit, action: TokenAction, select: type[Select]) -> None:
         # The cache of an encoder-decoder is a pair, and the first of it holds what was decoded.
         decoded = getattr(inner, "self_attention_cache", inner)
         super().__init__(layers=decoded.layers)
-        if decoded.is_compileable and decoded.is_initialized and decoded.batch_size != orbit.rows:
-            raise UnsupportedModelError(
-                f"The static cache has room for {decoded.batch_size} rows, the orbits need {orbit.rows} (texts "
-                "times group elements). Let generate() make the cache: pass cache_implementation='static' without a "
-                "prefill chunk."
-            )
+        if int(inner.get_seq_length()) == 0:
+            _start_over(inner, orbit.rows)
         self.inner = inner
         self._hold(orbit, action, select)
         self._noted: tuple[Orbit, object, Any] | None = None
@@ -63,7 +57,6 @@ class OrbitCache(Cache):
         if held is None:
             return cache
         if int(inner.get_seq_length()) == 0:
-            inner.reset()  # cropped rows may lie there without tokens
             return inner
         return cache if inner is not cache else cls(cache, *held)
 
@@ -252,6 +245,22 @@ class OrbitCache(Cache):
         """Forget all texts."""
         self.inner.reset()
         self.orbit = Orbit.start(self.orbit.elements, self.orbit.shared)
+
+
+def _start_over(cache: Cache, rows: int) -> None:
+    """Let a cache without tokens take any number of rows: `reset` alone leaves states and room for those it had."""
+    cache.reset()  # cropped rows may lie there without tokens
+    for part in (getattr(cache, "self_attention_cache", cache), getattr(cache, "cross_attention_cache", cache)):
+        layers: list[Any] = part.layers
+        for layer in layers:
+            for name in ("conv_states", "recurrent_states"):
+                states = getattr(layer, name, {})
+                states.update(dict.fromkeys(states))
+                made = getattr(layer, f"is_{name}_initialized", {})
+                made.update(dict.fromkeys(made, False))
+            if getattr(layer, "batch_size", rows) != rows:  # a layer of fixed size makes its room with the first token
+                layer.batch_size, layer.keys, layer.values, layer.is_initialized = rows, None, None, False
+                layer.is_indexer_initialized = False  # of sparse attention
 
 
 def _has_forgotten(layer: Any) -> bool:

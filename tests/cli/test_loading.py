@@ -76,7 +76,7 @@ def test_a_scorer_that_is_given_takes_the_place_of_the_stored_one(tmp_path) -> N
     config = json.loads((tmp_path / "config.json").read_text())
     config["scorer_settings"]["name"] = "me/not-in-the-cache"
     (tmp_path / "config.json").write_text(json.dumps(config))
-    with pytest.raises(ConfigurationError, match=r"stored scorer 'me/not-in-the-cache'.* Name another with --scorer"):
+    with pytest.raises(ConfigurationError, match=r"scorer 'me/not-in-the-cache' could not be loaded.* --scorer"):
         load_lm(str(tmp_path), None, None, None)
     assert load_lm(str(tmp_path), None, None, None, scorer=scorer).scorer is scorer
     assert load_lm(str(tmp_path), DemographicGroup([["he", "she"]]), None, None, scorer=scorer).scorer is scorer

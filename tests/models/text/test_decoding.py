@@ -12,9 +12,11 @@ from small_models import BOTH, GENDER, base_model, calls_of, tokenizer
 from transformers import DynamicCache, GenerationConfig, TextIteratorStreamer, TextStreamer, pipeline
 
 import hf_equi
+from hf_equi import registration
 from hf_equi.bases.compat import cache_of, cached
 from hf_equi.errors import ConfigurationError, UnsupportedModelError
 from hf_equi.generation import OrbitCache
+from hf_equi.symmetrizers import EqualWeights, Mean, Method, MethodText, Select, Selection
 
 
 def wrap(method="equitune", group=BOTH, **settings):
@@ -268,6 +270,34 @@ def test_members_that_scored_labels_do_not_go_on_as_one():
     cache = lm(ids[:, :2], labels=ids[:, :2], use_cache=True).cache
     with pytest.raises(UnsupportedModelError, match=r"holds 2 of the 2 members .* filled to score labels"):
         lm.generate(ids, **cached(cache), max_new_tokens=1)
+
+
+class Half(Select):
+    """The first half of the group, for a method between one member and all."""
+
+    def members(self, asked):
+        return Selection(torch.arange(asked.action.group.order // 2).expand(len(asked.x), -1))
+
+
+class HalfOfTheGroup(Method):
+    name, text = "half", MethodText("half of the group", "averages half of the members.")
+
+    def __init__(self):
+        super().__init__(Half(), EqualWeights(), Mean())
+
+
+def test_a_method_of_some_members_goes_on_with_its_own_cache(monkeypatch):
+    monkeypatch.setitem(registration._TASKS["causal_lm"].methods, "half", HalfOfTheGroup)
+    lm = wrap("half")
+    first = lm.generate(**encode("the man"), max_new_tokens=3, return_dict_in_generate=True)
+    texts, cache = torch.cat([first.sequences, encode(" black")["input_ids"]], 1), cache_of(first)
+    kept = lm.generate(texts, **cached(cache), max_new_tokens=3)
+    assert kept.tolist() == lm.generate(texts, max_new_tokens=3).tolist()
+    one = lm(texts, elements=torch.tensor([1]), use_cache=True).cache
+    with pytest.raises(
+        UnsupportedModelError, match=rf"holds 1 of the {BOTH.order} .* decodes with {BOTH.order // 2}:"
+    ):
+        lm.generate(torch.cat([texts, texts[:, :1]], 1), **cached(one), max_new_tokens=1)
 
 
 @pytest.mark.parametrize("method", ["equitune", "canonical", "mixture"])
