@@ -33,7 +33,6 @@ class OrbitCache(Cache):
         orbit: Which row holds which member.
         action: Whose orbits they are.
         select: What asked for their members.
-
     """
 
     def __init__(self, inner: Cache, orbit: Orbit, action: TokenAction, select: type[Select]) -> None:

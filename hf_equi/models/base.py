@@ -198,7 +198,7 @@ class EquiPreTrainedModel(CheckpointMixin, PreTrainedModel):  # type: ignore[mis
             ConfigurationError: Where these were changed to a method with a network, which this model does not have.
         """
         key, held, method = self._made
-        # Replicas and peft put others in the place of networks. None are held before all are made.
+        # Replicas and peft swap networks for others. Until all are made, none are held.
         if key != self.config.method_key or held not in (None, self._networks):
             return self._hold_networks()
         return method

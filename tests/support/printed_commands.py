@@ -60,7 +60,7 @@ def read_command(words: Sequence[str]) -> str:
         except _Parsed:
             return ""
         except SystemExit:
-            return said.getvalue() or "there is no such command"
+            return said.getvalue() or "that command does not exist"
     return "it reads no arguments"
 
 

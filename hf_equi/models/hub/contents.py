@@ -170,7 +170,7 @@ def all_states(folder: Path) -> dict[str, tuple[int, ...]]:
     """The states of all files that `read_contents` may name, whatever the model; of a link, that of what it leads to.
 
     That is what lies in the folder and in the folders there, in folders further down that prepare inputs, and the
-    images of the card. A folder that is no checkpoint may hold anything, so nothing else is looked at.
+    images of the card. A folder that is not a checkpoint may hold anything, so this looks at nothing else.
 
     Args:
         folder: Where the files are.
