@@ -60,7 +60,7 @@ def read_command(words: Sequence[str]) -> str:
         except _Parsed:
             return ""
         except SystemExit:
-            return said.getvalue() or "that command does not exist"
+            return said.getvalue() or "no such command"
     return "it reads no arguments"
 
 
