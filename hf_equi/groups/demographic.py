@@ -283,7 +283,7 @@ class DemographicGroup(FiniteGroup):
         self._rows = derive_rows([factor.sets for factor in factors])
         table = reduce(operator.mul, map(FiniteGroup.cyclic, sizes))
         names = [" ".join(parts) for parts in itertools.product(*(factor.names for factor in factors))]
-        super().__init__(table.product, names=names, permutations=table.permutations)
+        self._take_over(table, names)
 
     @cached_property
     def _owners(self) -> dict[str, FormRow]:

@@ -79,6 +79,12 @@ class FiniteGroup:
         self._names = checked_names(names, self.order)
         self._permutations = self._product.clone() if permutations is None else self.check_permutations(permutations)
 
+    def _take_over(self, group: FiniteGroup, names: Sequence[str]) -> None:
+        """Be a group that was made, by other names: what was checked of its tables is not checked again."""
+        self._product, self._permutations = group._product, group._permutations
+        self._generators, self._inverses = group._generators, group._inverses
+        self._names = checked_names(names, group.order)
+
     @property
     def order(self) -> int:
         """The number of elements G."""

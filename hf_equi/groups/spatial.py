@@ -102,7 +102,7 @@ class ImageGroup(FiniteGroup):
             f"{angle:g}°" + " mirrored" * mirrored
             for angle, mirrored in zip(self.angles.tolist(), self.mirrored.tolist(), strict=True)
         ]
-        super().__init__(table.product, names=names, permutations=table.permutations)
+        self._take_over(table, names)
 
     def _build_flips(self) -> None:
         names, quarters, mirrored = zip(*(_FLIPS[self.axes] if self.axes else (_IDENTITY,)), strict=True)
