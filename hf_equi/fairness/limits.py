@@ -23,7 +23,9 @@ def limits(lm: EquiLM, comparison: Comparison) -> Iterator[str]:
     still = [orbit.prompt for orbit in comparison.orbits if not orbit.moves]
     if still:
         yield f"nothing moves in {', '.join(map(repr, still))}; hf-equi inspect --text shows why"
-    yield from staying_words([[orbit.prompt] for orbit in comparison.orbits], lm.action, lm.tokenizer)
+    yield from staying_words(
+        [list(dict.fromkeys([orbit.prompt, orbit.read])) for orbit in comparison.orbits], lm.action, lm.tokenizer
+    )
     if lm.group.relaxed:
         yield "the group is relaxed: the EquiLM claims no symmetry of general words, so its gap need not be 0"
     said = lm.method.text

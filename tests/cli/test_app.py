@@ -48,7 +48,10 @@ def test_version(run, monkeypatch) -> None:
     [
         (["generat"], "No such command 'generat'"),
         (["generate", "--nope"], "No such option: --nope"),
-        (["generate"], 'Nothing to complete: pass --prompt "The man worked as", or --prompt-set sheng2019'),
+        (
+            ["generate"],
+            'Nothing to complete: pass --prompt "The man worked as", --prompts FILE, or --prompt-set sheng2019',
+        ),
         (["generate", "--prompt", " "], "--prompt is empty"),
         (["generate", "-p", "x", "-n", "0"], "'-n'.*1"),
         (["generate", "-p", "x", "-n", "two"], "'-n'.*integer"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 
 import pytest
 import torch
@@ -11,9 +12,9 @@ from small_models import BOTH, GENDER, base_model, tokenizer
 import hf_equi
 from hf_equi.display import plain
 from hf_equi.errors import ConfigurationError
-from hf_equi.fairness import completions
-from hf_equi.fairness.completions import Prompt, compare, steps
+from hf_equi.fairness.completions import Prompt, compare, work
 from hf_equi.fairness.decoding import Decoding
+from hf_equi.fairness.work import Work
 
 PROMPTS = ["the man worked as", "and she was", "known for"]
 
@@ -89,13 +90,17 @@ def test_the_seed_decides_and_torchs_own_generator_is_left_as_it_was() -> None:
 
 
 @pytest.mark.parametrize("decoding", [Decoding(greedy=True, max_new_tokens=4), Decoding(beams=3, max_new_tokens=4)])
-def test_batches_change_nothing_and_each_token_is_reported(decoding, monkeypatch) -> None:
+def test_batches_change_nothing_and_each_token_is_reported(decoding) -> None:
     whole = compare(equi(), PROMPTS, decoding)
-    monkeypatch.setattr(completions, "BATCH_ROWS", 2 * (decoding.beams or 1))
     reports = []
-    parts = compare(equi(), PROMPTS, decoding, lambda: reports.append(1))
+    small = replace(decoding, batch_size=2 * (decoding.beams or 1))
+    parts = compare(equi(), PROMPTS, small, lambda rows, ends: reports.append((rows, ends)))
     assert texts(parts) == texts(whole)
-    assert 0 < len(reports) <= steps(equi(), PROMPTS, decoding) == 2 * 3 * 4
+    asked = work(equi(), PROMPTS, decoding)
+    members = 5
+    assert asked == Work(2 * members, members * (decoding.beams or 1) * (1 + 2))
+    assert sum(rows for rows, _ in reports) == pytest.approx(asked.rows)
+    assert sum(ends for _, ends in reports) == 2 * 3
 
 
 def test_pieces_of_cut_characters_add_up_to_the_text() -> None:

@@ -93,7 +93,7 @@ def run_unit(
     tokens = [[*prompt, *rest] for prompt, rest in zip(prompts, rests, strict=True)]
     sequences, width, mask = _pad(prompts, rests, pad)
     sequences, mask, ends = sequences.to(subject.lm.device), mask.to(subject.lm.device), _end_tokens(subject)
-    how: dict[str, Any] = {"eos_token_id": ends, "batch_size": LIKELIHOOD_ROWS}
+    how: dict[str, Any] = {"eos_token_id": ends, "batch_size": min(LIKELIHOOD_ROWS, sampling.batch_size)}
     nll = (-log_likelihood(subject.base, sequences, width, mask, **how)).tolist()
     gaps: list[float | None] = [None] * len(tokens)
     if subject.scored is not None and subject.coupled:
@@ -169,8 +169,12 @@ def _decode(tokenizer: Any, block: Block, place: int, tokens: list[int]) -> str:
     how = {"skip_special_tokens": True, "clean_up_tokenization_spaces": False}
     text: str = tokenizer.decode(tokens, **how)
     head: str = tokenizer.decode(list(block.tokens[place]), **how)
-    # Some tokenizers do not give a prompt back to the letter.
-    return block.prompts[place] + text[len(head) :] if text.startswith(head) else text
+    if text.startswith(head):  # some tokenizers do not give a prompt back to the letter
+        return block.prompts[place] + block.joint + text[len(head) :]
+    if block.chat is None:
+        return text
+    rest: str = tokenizer.decode(tokens[len(block.tokens[place]) :], **how)
+    return block.prompts[place] + block.joint + rest
 
 
 def _consistent(
