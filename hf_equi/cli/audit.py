@@ -21,6 +21,7 @@ from rich.text import Text
 from transformers import PreTrainedModel
 
 from hf_equi.auto import symmetrize
+from hf_equi.bases.offloading import input_device
 from hf_equi.checks import check_choice
 from hf_equi.cli.display import check_output, note, terminal, write_csv, write_json, write_line
 from hf_equi.cli.loading import DEFAULT_GROUP, expanded, load_lm, parse_group, quiet, read_scorer
@@ -119,7 +120,7 @@ def run_audit(
         needs_tokens = on_tokens or search.action == "tokens"
         lm = _load(audited.model, chosen, needs_tokens, scorer, _of_process(options, state))
         base, tokenizer, chosen = lm.base, lm.tokenizer, lm.group
-        scorer.model.to(lm.device)  # type: ignore[arg-type]  # which transformers hides behind a wrapper
+        scorer.model.to(input_device(base))  # type: ignore[arg-type]  # which transformers hides behind a wrapper
         longest = max(len(encode_prompt(tokenizer, one).tokens) for one in templates) + sampling.max_new_tokens
         check_memory(lm, "-n", sampling.samples, longest, len(names) * len(templates) * chosen.order)
         models = _build(names, base, tokenizer, (unrelaxed(chosen), _relax(chosen, neutral)), search, scorer)

@@ -13,6 +13,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from hf_equi.bases.offloading import input_device
 from hf_equi.cli.display import (
     MOVED,
     check_output,
@@ -195,7 +196,7 @@ def _document(
         "group": {"elements": list(lm.group.names), **lm.group.to_dict()},
         "method": lm.config.method,
         "average": lm.config.average,
-        "device": str(lm.device),
+        "device": str(input_device(lm.base)),
         "dtype": str(lm.dtype).removeprefix("torch."),
         "seed": decoding.seed,
         "decoding": decoding.settings(),

@@ -18,6 +18,7 @@ from transformers.utils import logging
 
 from hf_equi.auto import DEMO, find_tasks, refuse_adapter, symmetrize
 from hf_equi.bases.embedded import embedded_folder
+from hf_equi.bases.offloading import input_device
 from hf_equi.bases.reading import own_code
 from hf_equi.cli.display import note
 from hf_equi.cli.options import Loading, Origin
@@ -273,7 +274,7 @@ def load_lm(
         if device is not None:
             lm.to(device)  # type: ignore[arg-type]  # which transformers hides behind a wrapper
         if isinstance(found := getattr(lm, "scorer", None), RegardScorer):
-            found.model.to(lm.device)  # type: ignore[arg-type]
+            found.model.to(input_device(lm.base))  # type: ignore[arg-type]
     if needs_tokens and not len(lm.action.moved):
         raise ActionError(
             f"No word of the group is one token of the tokenizer of {model}, so nothing would move. Choose other "

@@ -12,6 +12,7 @@ from transformers import PreTrainedModel, StoppingCriteria, StoppingCriteriaList
 
 from hf_equi.actions import TokenAction
 from hf_equi.bases.end_tokens import end_tokens, filling_token
+from hf_equi.bases.offloading import input_device
 from hf_equi.display import Pieces
 from hf_equi.errors import ConfigurationError
 from hf_equi.fairness.chat import Conversation, Prompt, encode_prompt
@@ -147,7 +148,7 @@ def _read(lm: EquiLM, prompt: str | Conversation | Prompt) -> Prompt:
 
 def _orbit_rows(lm: EquiLM, prompt: Prompt) -> list[_Row]:
     """The distinct members of the orbit of a prompt, in the order of the elements."""
-    ids = torch.tensor(prompt.tokens, dtype=torch.long, device=lm.device)
+    ids = torch.tensor(prompt.tokens, dtype=torch.long, device=lm.action.device)
     if not len(ids):
         raise ConfigurationError(f"The prompt {prompt.text!r} has no tokens: write some text.")
     members: dict[tuple[int, ...], list[str]] = {}
@@ -186,13 +187,13 @@ def _decode(
     **settings: Any,
 ) -> torch.Tensor:
     """Prompts and completions, `(rows * samples, tokens)`, padded on both sides."""
-    ids, mask = prompts
+    (ids, mask), device = prompts, input_device(lm.base)
     pad, width = filling_token(lm.tokenizer), ids.shape[1] + decoding.max_new_tokens
     size, parts = _rows_at_once(decoding), []
     for start in range(0, len(ids), size):
         part = model.generate(  # type: ignore[operator]  # of GenerationMixin
-            input_ids=ids[start : start + size].to(lm.device),
-            attention_mask=mask[start : start + size].to(lm.device),
+            input_ids=ids[start : start + size].to(device),
+            attention_mask=mask[start : start + size].to(device),
             pad_token_id=pad,
             stopping_criteria=StoppingCriteriaList([counter]),
             **decoding.settings(),

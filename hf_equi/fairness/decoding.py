@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from hf_equi.bases.memory import decoding_bytes, free_bytes
+from hf_equi.bases.offloading import input_device
 from hf_equi.checks import check_count
 from hf_equi.errors import ConfigurationError
 from hf_equi.fairness.work import rows_of_a_text
@@ -115,7 +116,7 @@ def check_memory(lm: EquiLM, option: str, count: int, tokens: int, kept: int) ->
         ConfigurationError: If what they take, by estimate, is more than what is free.
     """
     each = decoding_bytes(lm.base, tokens) * rows_of_a_text(lm) + kept * _TEXT_BYTES
-    free = free_bytes(lm.device)
+    free = free_bytes(input_device(lm.base))
     if free is not None and count * each > free:
         raise ConfigurationError(
             f"{option} {count} takes about {count * each / 2**30:,.0f} GiB of memory with texts of {tokens} tokens, "

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import copy
 import re
 from dataclasses import replace
 
 import pytest
 import torch
+from accelerate import cpu_offload
 from small_models import BOTH, GENDER, base_model, tokenizer
 
 import hf_equi
@@ -101,6 +103,15 @@ def test_batches_change_nothing_and_each_token_is_reported(decoding) -> None:
     assert asked == Work(2 * members, members * (decoding.beams or 1) * (1 + 2))
     assert sum(rows for rows, _ in reports) == pytest.approx(asked.rows)
     assert sum(ends for _, ends in reports) == 2 * 3
+
+
+def test_an_offloaded_model_says_what_it_says_in_memory() -> None:
+    away = hf_equi.symmetrize(copy.deepcopy(base_model()), GENDER, tokenizer=tokenizer())
+    cpu_offload(away.base, execution_device=torch.device("cpu"))
+    asked = [PROMPTS, Decoding(max_new_tokens=3)]
+    first, second = compare(equi(), *asked), compare(away, *asked)
+    assert texts(first) == texts(second)
+    assert first.base_gap == second.base_gap
 
 
 def test_pieces_of_cut_characters_add_up_to_the_text() -> None:

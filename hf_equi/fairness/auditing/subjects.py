@@ -106,7 +106,7 @@ def _make_subject(
         lm = symmetrize(model, group, "identity", tokenizer=tokenizer, multi_token="skip")
     action = lm.action
     if unrelaxed(action.group) != group:
-        action = TokenAction(group, resolve_tokens(group, tokenizer, lm.config.vocab_size, "skip"), lm.device)
+        action = TokenAction(group, resolve_tokens(group, tokenizer, lm.config.vocab_size, "skip"), lm.action.device)
     _check_lengths(name, lm, blocks, max_new_tokens)
     own = lm if isinstance(model, EquiLM) else model
     words = WordAction(action.group) if getattr(lm.config, "action", "tokens") == "words" else None
