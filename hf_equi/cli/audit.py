@@ -6,12 +6,11 @@ import re
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
 
-import torch
 import typer
 from accelerate import PartialState
 from accelerate.utils import gather_object
@@ -22,26 +21,29 @@ from rich.text import Text
 from transformers import PreTrainedModel
 
 from hf_equi.auto import symmetrize
+from hf_equi.bases.offloading import input_device
 from hf_equi.checks import check_choice
-from hf_equi.cli.coverage import staying_words
-from hf_equi.cli.decoding import check_memory
-from hf_equi.cli.display import note, terminal, write_json, write_line
-from hf_equi.cli.loading import DEFAULT_GROUP, check_texts, expanded, load_lm, parse_group, quiet, read_scorer
+from hf_equi.cli.display import check_output, note, terminal, write_csv, write_json, write_line
+from hf_equi.cli.loading import DEFAULT_GROUP, expanded, load_lm, parse_group, quiet, read_scorer
 from hf_equi.cli.methods import METHODS, audited_name
+from hf_equi.cli.options import Asked, Loading, Output
+from hf_equi.cli.prompts import collect_prompts
 from hf_equi.errors import ConfigurationError, GroupError, GroupWarning, HfEquiError
-from hf_equi.fairness import fill, prompt_set
 from hf_equi.fairness.auditing import Audit, AuditResult, Sampling
 from hf_equi.fairness.auditing.run import SAMPLES, process_state
 from hf_equi.fairness.auditing.subjects import unrelaxed
+from hf_equi.fairness.chat import encode_prompt
+from hf_equi.fairness.decoding import check_memory
+from hf_equi.fairness.limits import staying_words
 from hf_equi.fairness.prompts import PLACE
-from hf_equi.figures import FIGURES, MISSING, plain_number, short_number
+from hf_equi.figures import FIGURES, plain_number, short_number
 from hf_equi.generation.scorers import RegardScorer
 from hf_equi.generation.search_checks import ACTIONS
 from hf_equi.groups import DemographicGroup
 from hf_equi.groups.demographic import occupations
 from hf_equi.models.causal_lm import EquiLM
 
-__all__ = ["Search", "run_audit"]
+__all__ = ["Audited", "Search", "run_audit"]
 
 DEFAULT_PROMPTS = "sheng2019"
 ROWS = (
@@ -72,60 +74,71 @@ class Search:
     action: str = "tokens"
 
 
+@dataclass(frozen=True)
+class Audited:
+    """What is audited, as on the command line.
+
+    Args:
+        model: The model.
+        group: The group.
+        methods: The methods, with commas between them.
+        neutral: The file of neutral words.
+        search: How EquizeroLM searches.
+    """
+
+    model: str
+    group: str | None
+    methods: str
+    neutral: Path | None
+    search: Search
+
+
 def run_audit(
-    model: str,
-    group: str | None,
-    prompts: tuple[Sequence[str], Sequence[str]],
-    methods: tuple[str, Path | None],
-    search: Search,
-    sampling: Sampling,
-    output: tuple[Path | None, bool],
+    audited: Audited, asked: Asked, sampling: Sampling, options: Loading, out: Path | None, output: Output
 ) -> None:
     """Audit a model and what the methods make of it, and print the figures.
 
     Args:
-        model: As on the command line.
-        group: As on the command line.
-        prompts: Single templates, and names of prompt sets.
-        methods: The methods, with commas between them, and the file of neutral words.
-        search: How EquizeroLM searches.
+        audited: The model, the group and the methods.
+        asked: The templates, as on the command line.
         sampling: How texts are drawn.
-        output: The folder of the audit, and whether to print JSON.
+        options: How the model is loaded, as on the command line.
+        out: The folder of the audit.
+        output: What is printed.
 
     Raises:
         HfEquiError: For whatever is wrong with these.
     """
-    state = process_state()
-    out, as_json = output
+    state, search = process_state(), audited.search
     with _one_voice(state), quiet(notes=state.is_main_process):
-        names, templates = _read_methods(methods[0]), _collect(*prompts)
-        chosen = None if group is None else parse_group(group)
-        neutral = None if methods[1] is None else _read_words(methods[1])
+        check_output(output)
+        names, templates = _read_methods(audited.methods), collect_prompts(asked, DEFAULT_PROMPTS)
+        chosen = None if audited.group is None else parse_group(audited.group)
+        neutral = None if audited.neutral is None else _read_words(audited.neutral)
         scorer = read_scorer(search.scorer)
         on_tokens = any(map(partial(_acts_on_tokens, search), names))
-        lm = _load(model, chosen, on_tokens or search.action == "tokens", scorer)
+        needs_tokens = on_tokens or search.action == "tokens"
+        lm = _load(audited.model, chosen, needs_tokens, scorer, _of_process(options, state))
         base, tokenizer, chosen = lm.base, lm.tokenizer, lm.group
-        if torch.cuda.is_available():  # other accelerators lack the float64 of the noise
-            base.to(state.device)
-            scorer.model.to(state.device)
-        longest = max(len(ids) for ids in tokenizer(templates)["input_ids"]) + sampling.max_new_tokens
+        scorer.model.to(input_device(base))  # type: ignore[arg-type]  # which transformers hides behind a wrapper
+        longest = max(len(encode_prompt(tokenizer, one).tokens) for one in templates) + sampling.max_new_tokens
         check_memory(lm, "-n", sampling.samples, longest, len(names) * len(templates) * chosen.order)
         models = _build(names, base, tokenizer, (unrelaxed(chosen), _relax(chosen, neutral)), search, scorer)
-        folder = expanded(out or f"audit-{_slug(group or DEFAULT_GROUP)}-{sampling.seed}")
+        folder = expanded(out or f"audit-{_slug(audited.group or DEFAULT_GROUP)}-{sampling.seed}")
         audit = Audit(models, tokenizer, chosen, templates, scorer, sampling, out=folder)
     if state.is_main_process and on_tokens:
-        for line in staying_words(_filled(templates, chosen), lm.action, tokenizer):
+        for line in staying_words([[block.template, *block.read] for block in audit.blocks], lm.action, tokenizer):
             note(line)
     try:
         said = warnings.catch_warnings(action="ignore", category=GroupWarning)  # of each prompt, above
         with quiet(notes=state.is_main_process), said:
-            result = audit.run()
+            result = audit.run(say=note if state.is_main_process else lambda line: None)
     except KeyboardInterrupt:
         if state.is_main_process:
             note(f"stopped; {folder} holds what is done, and the same command continues from there")
         raise
     if state.is_main_process:
-        _print(result, as_json)
+        _print(result, output)
     if state.num_processes > 1:
         # A process that ends while another still talks to it would take it down.
         state.wait_for_everyone()
@@ -137,10 +150,28 @@ def _acts_on_tokens(search: Search, name: str) -> bool:
     return audited.method is not None and (search.action == "tokens" or not audited.searches)
 
 
-def _load(model: str, group: DemographicGroup | None, needs_tokens: bool, scorer: RegardScorer) -> EquiLM:
+def _of_process(options: Loading, state: PartialState) -> Loading:
+    """With the device of this process, where none is named.
+
+    Raises:
+        ConfigurationError: For one device, or a spread model, that several processes would share.
+    """
+    if options.device is None and options.max_memory is None:
+        return replace(options, device=str(state.device))
+    if state.num_processes > 1 and options.device != "cpu":
+        raise ConfigurationError(
+            f"Each of the {state.num_processes} processes has a device of its own: leave --device and --max-memory "
+            "out, or start one process."
+        )
+    return options
+
+
+def _load(
+    model: str, group: DemographicGroup | None, needs_tokens: bool, scorer: RegardScorer, options: Loading
+) -> EquiLM:
     if not needs_tokens:  # words of several tokens move as well, and none of them stays
         warnings.simplefilter("ignore", GroupWarning)
-    return load_lm(model, group, None, None, command="audit", needs_tokens=needs_tokens, scorer=scorer)
+    return load_lm(model, group, command="audit", needs_tokens=needs_tokens, scorer=scorer, options=options)
 
 
 @contextmanager
@@ -170,18 +201,6 @@ def _read_methods(text: str) -> list[str]:
             f"--methods {text!r} names nothing: name one or more of {', '.join(METHODS)}, with commas between them."
         )
     return names
-
-
-def _collect(prompts: Sequence[str], sets: Sequence[str]) -> list[str]:
-    """All templates, in order, each once."""
-    check_texts("--prompt", prompts)
-    sets = sets if sets or prompts else [DEFAULT_PROMPTS]
-    return list(dict.fromkeys([*prompts, *(template for name in sets for template in prompt_set(name))]))
-
-
-def _filled(templates: Sequence[str], group: DemographicGroup) -> list[list[str]]:
-    """Each template, and the prompts that it gives."""
-    return [[text, *(fill(text, name) for name in group.names if PLACE in text)] for text in templates]
 
 
 def _read_words(path: Path) -> list[str]:
@@ -234,19 +253,21 @@ def _slug(group: str) -> str:
     return re.sub(r"[^\w.-]+", "-", stem).strip("-") or "group"
 
 
-def _print(result: AuditResult, as_json: bool) -> None:
+def _print(result: AuditResult, output: Output) -> None:
     if result.drawn:
         rate = result.drawn / result.seconds
         note(f"{result.drawn} texts drawn and scored in {result.seconds:.1f} s by this process, {rate:.1f} a second")
-    if as_json:
+    if output.as_json:
         write_json(result.summary)
+    elif output.as_csv:
+        write_csv(("model", "figure", "value", "low", "high"), _table(result))
     elif (console := terminal()) is not None:
         _print_table(console, result)
     else:
         _print_lines(result)
     if not result.summary["models"]:
         note(f"no prompt has the place {PLACE}, so there is nothing to compare: the texts are in {SAMPLES}")
-    if as_json and result.report is not None:
+    if (output.as_json or output.as_csv) and result.report is not None:
         note(f"the report is at {result.report}")
 
 
@@ -278,15 +299,24 @@ def _cell(entry: Mapping[str, Any], key: str) -> Text:
     return Text.assemble(plain_number(entry.get(key)), (bounds, "dim"))
 
 
-def _print_lines(result: AuditResult) -> None:
-    write_line("model", "figure", "value", "low", "high")
+_Row = tuple[str, str, Any, float | None, float | None]
+
+
+def _table(result: AuditResult) -> Iterator[_Row]:
+    """A row a figure: the model, the figure, its value, and the ends of its interval."""
     for entry in result.summary["models"]:
-        write_line(entry["model"], "verdict", entry["verdict"]["grade"], MISSING, MISSING)
+        yield entry["model"], "verdict", entry["verdict"]["grade"], None, None
         for key, value in entry.items():
             if f"{key}_interval" in entry and not isinstance(value, Mapping):
                 low, high = entry[f"{key}_interval"] or (None, None)
-                write_line(entry["model"], key, plain_number(value), plain_number(low), plain_number(high))
+                yield entry["model"], key, value, low, high
             elif key.endswith("_p_value"):
-                write_line(entry["model"], key, plain_number(value), MISSING, MISSING)
+                yield entry["model"], key, value, None, None
+
+
+def _print_lines(result: AuditResult) -> None:
+    write_line("model", "figure", "value", "low", "high")
+    for model, name, value, *ends in _table(result):
+        write_line(model, name, value if isinstance(value, str) else plain_number(value), *map(plain_number, ends))
     if result.report is not None:
         write_line("report", str(result.report))

@@ -16,6 +16,7 @@ from hf_equi.actions.resolution import resolve_tokens
 from hf_equi.cli.coverage import GroupCoverage, measure_coverage
 from hf_equi.cli.display import MOVED, cell, terminal, write_json, write_line
 from hf_equi.cli.loading import DEFAULT_GROUP, check_texts, load_description, parse_group, quiet
+from hf_equi.cli.options import Origin
 from hf_equi.errors import ConfigurationError
 from hf_equi.groups import DemographicGroup
 from hf_equi.groups.pronouns import pronoun_limit
@@ -28,7 +29,9 @@ __all__ = ["run_inspect"]
 ARROW = " -> "
 
 
-def run_inspect(model: str, group: str | None, texts: Sequence[str], as_json: bool) -> None:
+def run_inspect(
+    model: str, group: str | None, texts: Sequence[str], as_json: bool, origin: Origin | None = None
+) -> None:
     """Show what a group moves in the vocabulary of a model, or in texts.
 
     Args:
@@ -36,6 +39,7 @@ def run_inspect(model: str, group: str | None, texts: Sequence[str], as_json: bo
         group: As on the command line.
         texts: Texts to explain; without any the vocabulary is shown.
         as_json: Whether to print JSON.
+        origin: Which version of the model is meant.
 
     Raises:
         HfEquiError: For whatever is wrong with these.
@@ -45,7 +49,7 @@ def run_inspect(model: str, group: str | None, texts: Sequence[str], as_json: bo
         raise ConfigurationError('A --text is empty: write some, such as "The waitress said he would be back".')
     chosen = None if group is None else parse_group(group)
     with quiet(notes=False):
-        config, tokenizer = load_description(model, "inspect")
+        config, tokenizer = load_description(model, "inspect", origin)
         chosen = chosen or _own_group(config)
         token_map = resolve_tokens(chosen, tokenizer, config.get_text_config().vocab_size, multi_token="skip")
         action = TokenAction(chosen, token_map)

@@ -13,14 +13,16 @@ from functools import reduce
 from pathlib import Path
 from typing import Any
 
-import torch
 from transformers import AutoConfig, AutoTokenizer, PreTrainedConfig
 from transformers.utils import logging
 
 from hf_equi.auto import DEMO, find_tasks, refuse_adapter, symmetrize
 from hf_equi.bases.embedded import embedded_folder
+from hf_equi.bases.offloading import input_device
 from hf_equi.bases.reading import own_code
 from hf_equi.cli.display import note
+from hf_equi.cli.options import Loading, Origin
+from hf_equi.cli.placement import from_hub, read_placement
 from hf_equi.cli.tasks import check_task
 from hf_equi.errors import ActionError, ConfigurationError, GroupError, GroupWarning, HfEquiError, HfEquiWarning
 from hf_equi.generation.scorers import RegardScorer
@@ -189,12 +191,15 @@ def check_texts(option: str, texts: Iterable[str]) -> None:
             ) from error
 
 
-def load_description(model: str, command: str = "inspect") -> tuple[PreTrainedConfig, Any]:
+def load_description(
+    model: str, command: str = "inspect", origin: Origin | None = None
+) -> tuple[PreTrainedConfig, Any]:
     """Load the config and the tokenizer of a model, without its weights.
 
     Args:
         model: A folder, a name on the Hub, or `"demo"`.
         command: The command that needs them.
+        origin: Which version of the model is meant, as on the command line.
 
     Raises:
         ConfigurationError: If the model does not exist or lacks a tokenizer; if the tokenizer of a symmetrised model
@@ -202,19 +207,20 @@ def load_description(model: str, command: str = "inspect") -> tuple[PreTrainedCo
         UnsupportedModelError: If it is not one that the command reads.
     """
     name = locate(model)
+    hub = from_hub(model, origin or Origin())
     with loading(model):
-        config = AutoConfig.from_pretrained(name, trust_remote_code=False)
+        config = AutoConfig.from_pretrained(name, **hub)
     check_task(command, model, config)
-    tokenizer = _load_tokenizer(model, name)
+    tokenizer = _load_tokenizer(model, name, hub)
     if isinstance(config, EquiLMConfig) and config.has_group:
         check_side(config, tokenizer, model)
     return config, tokenizer
 
 
-def _load_tokenizer(model: str, name: str) -> Any:
+def _load_tokenizer(model: str, name: str, hub: dict[str, Any]) -> Any:
     advice = f"Save the one of its base there: tokenizer.save_pretrained({model!r})." if Path(name).is_dir() else ""
     with loading(model, kind="tokenizer of", advice=advice):
-        tokenizer = AutoTokenizer.from_pretrained(name, trust_remote_code=False)
+        tokenizer = AutoTokenizer.from_pretrained(name, **hub)
         if len(tokenizer) == len(tokenizer.added_tokens_decoder):  # what transformers makes where there is no file
             raise ConfigurationError(f"{model} has no tokenizer. {advice or NAMES}")
     return tokenizer
@@ -223,51 +229,59 @@ def _load_tokenizer(model: str, name: str) -> Any:
 def load_lm(
     model: str,
     group: DemographicGroup | None,
-    method: str | None,
-    average: str | None,
+    how: tuple[str | None, str | None] = (None, None),
     *,
     command: str = "generate",
     needs_tokens: bool = True,
     scorer: str | RegardScorer | None = None,
     check: Callable[[PreTrainedConfig, str], None] = lambda config, method: None,
+    options: Loading | None = None,
 ) -> EquiLM:
-    """Load a model as an EquiLM in float32, with the base beside it at `.base`.
+    """Load a model as an EquiLM, with the base beside it at `.base`, and what it minimises beside both.
 
     Args:
         model: A folder, a name on the Hub, or `"demo"`.
-        group: The group; by default gender, and for a model saved as an EquiLM its own.
-        method: As in `symmetrize`, by default `"equitune"` or the saved model's own.
-        average: As in `symmetrize`, by default `"logits"` or the saved model's own.
+        group: By default gender, and for a model saved as an EquiLM its own.
+        how: The method, by default `"equitune"` or the saved model's own, and what it averages, by default `"logits"`
+            or the saved model's own.
         command: The command that needs it.
         needs_tokens: Whether a word of the group has to be one token.
         scorer: What the method `"equizero"` minimises: a classifier, its folder or name on the Hub, or `"demo"`; by
             default the saved model's own, or `"demo"`. With one that is given, the saved model's own is not loaded.
         check: What else has to be checked of the model's config and the method, before any weights are loaded.
+        options: How it is loaded, as on the command line.
 
     Raises:
         ActionError: If no word of the group is one token, so that nothing would move, and it has to be.
         ConfigurationError: If there is no such model; for an unknown method or average.
         UnsupportedModelError: For a model that cannot be wrapped, or is not one that the command reads.
     """
-    name = locate(model)
+    name, options, (method, average) = locate(model), options or Loading(), how
+    hub = from_hub(model, options)
+    device, placed = read_placement(options)
     with loading(model):
-        config = AutoConfig.from_pretrained(name, trust_remote_code=False)
+        config = AutoConfig.from_pretrained(name, **hub)
         check_task(command, model, config)
         check(config, method or (config.method if isinstance(config, EquiLMConfig) else "equitune"))
         if isinstance(config, EquiLMConfig):
-            lm = _load_equi_lm(config, name, (group, method, average), scorer)
+            lm = _load_equi_lm(config, name, (group, *how), scorer, hub | placed)
         else:
             lm = symmetrize(
                 name,
                 group or parse_group(DEFAULT_GROUP),
                 method or "equitune",
                 task="causal_lm" if find_tasks(config) else None,  # of several, and none is an error of its own
-                tokenizer=_load_tokenizer(model, name),
+                tokenizer=_load_tokenizer(model, name, hub),
                 average=average or "logits",
                 multi_token="skip",
-                dtype=torch.float32,
                 scorer=_given(scorer or DEMO) if _searches(method) else None,
+                **hub,
+                **placed,
             )
+        if device is not None:
+            lm.to(device)  # type: ignore[arg-type]  # which transformers hides behind a wrapper
+        if isinstance(found := getattr(lm, "scorer", None), RegardScorer):
+            found.model.to(input_device(lm.base))  # type: ignore[arg-type]
     if needs_tokens and not len(lm.action.moved):
         raise ActionError(
             f"No word of the group is one token of the tokenizer of {model}, so nothing would move. Choose other "
@@ -301,17 +315,17 @@ def _load_equi_lm(
     name: str,
     wanted: tuple[DemographicGroup | None, str | None, str | None],
     scorer: str | RegardScorer | None,
+    arguments: dict[str, Any],
 ) -> EquiLM:
     """A saved model; where another group, method or average is wanted, made anew from its base."""
-    group, method, average = wanted
-    method = method or config.method
+    group, method, average = wanted[0], wanted[1] or config.method, wanted[2]
     search = config.search_settings or {}
     if _searches(method):
         search["scorer"] = _own_scorer(config) if scorer is None else _given(scorer)
     if isinstance(config, EquizeroLMConfig):
-        lm: EquiLM = EquizeroLM.from_pretrained(name, dtype=torch.float32, scorer=search.get("scorer"))
+        lm: EquiLM = EquizeroLM.from_pretrained(name, scorer=search.get("scorer"), **arguments)
     else:
-        lm = EquiLM.from_pretrained(name, dtype=torch.float32)
+        lm = EquiLM.from_pretrained(name, **arguments)
     if wanted == (None, None, None):
         return lm
     changed: EquiLM = symmetrize(

@@ -58,16 +58,16 @@ def test_a_file_of_bytes_is_named(tmp_path) -> None:
 
 
 def test_a_model_is_loaded_in_float32_with_its_base(folder) -> None:
-    lm = load_lm(folder, GENDER, None, "probabilities")
+    lm = load_lm(folder, GENDER, (None, "probabilities"))
     assert (lm.config.method, lm.config.average, lm.dtype) == ("equitune", "probabilities", torch.float32)
     assert not lm.training
 
 
 def test_an_equilm_keeps_its_own_group_and_method_unless_others_are_given(equi_folder) -> None:
-    own, other = load_lm(equi_folder, None, None, None), load_lm(equi_folder, GENDER, None, None)
+    own, other = load_lm(equi_folder, None), load_lm(equi_folder, GENDER)
     assert (own.group, own.config.method) == (BOTH, "mixture")
     assert (other.group, other.config.method) == (GENDER, "mixture")
-    assert load_lm(equi_folder, None, "canonical", None).group == BOTH
+    assert load_lm(equi_folder, None, ("canonical", None)).group == BOTH
 
 
 def test_a_scorer_that_is_given_takes_the_place_of_the_stored_one(tmp_path) -> None:
@@ -77,9 +77,9 @@ def test_a_scorer_that_is_given_takes_the_place_of_the_stored_one(tmp_path) -> N
     config["scorer_settings"]["name"] = "me/not-in-the-cache"
     (tmp_path / "config.json").write_text(json.dumps(config))
     with pytest.raises(ConfigurationError, match=r"scorer 'me/not-in-the-cache' could not be loaded.* --scorer"):
-        load_lm(str(tmp_path), None, None, None)
-    assert load_lm(str(tmp_path), None, None, None, scorer=scorer).scorer is scorer
-    assert load_lm(str(tmp_path), DemographicGroup([["he", "she"]]), None, None, scorer=scorer).scorer is scorer
+        load_lm(str(tmp_path), None)
+    assert load_lm(str(tmp_path), None, scorer=scorer).scorer is scorer
+    assert load_lm(str(tmp_path), DemographicGroup([["he", "she"]]), scorer=scorer).scorer is scorer
 
 
 def test_a_description_needs_no_weights(folder, tmp_path) -> None:
@@ -90,7 +90,7 @@ def test_a_description_needs_no_weights(folder, tmp_path) -> None:
     assert config.model_type == "gpt2"
     assert tokenizer.encode("man")
     with pytest.raises(ConfigurationError, match="holds no safetensors"):
-        load_lm(str(copy), GENDER, None, None)
+        load_lm(str(copy), GENDER)
 
 
 def test_a_folder_without_a_model_is_named(tmp_path) -> None:

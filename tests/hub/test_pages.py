@@ -14,7 +14,7 @@ import torch
 from loopback_hub import LoopbackHub
 from pages import Page, pages
 from printed_commands import printed_commands, read_command
-from small_models import tokenizer
+from small_models import base_model, chat_tokenizer, tokenizer
 from small_processors import clip_processor, image_processor, picture, reading_clip
 from small_training import NAMES, QUIET, rows
 from small_training import tokenizer as caption_tokenizer
@@ -192,6 +192,15 @@ def test_publishing(hub: LoopbackHub, tmp_path: Path) -> None:
     by_name = EquiLM.from_pretrained("me/equi-gpt2-small")
     assert torch.equal(lm(**names["prompts"]).logits, by_name(**names["prompts"]).logits)
     assert not [name for name in hub.repositories["me/equi-gpt2-small"].files() if name.endswith(".safetensors")]
+
+
+def test_chat(hub: LoopbackHub, tmp_path: Path) -> None:
+    push("HuggingFaceTB/SmolLM2-135M-Instruct", base_model(), chat_tokenizer())
+    names = Page("docs/chat.md").run()
+    (reply,) = names["replies"]
+    assert reply["generated_text"] == [*names["messages"], {"role": "assistant", "content": names["answer"]}]
+    assert {entry["consistency"] for entry in names["result"].summary["models"] if entry["model"] == "EquiLM"} == {1.0}
+    assert json.loads((tmp_path / "audit-chat" / "settings.json").read_text())["chat"]["system"] == []
 
 
 @pytest.mark.slow

@@ -10,6 +10,7 @@ from typing import Any
 import torch
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
+from hf_equi.bases.offloading import input_device
 from hf_equi.bases.weights_fingerprint import weights_fingerprint
 from hf_equi.groups import DemographicGroup
 from hf_equi.groups.registry import TYPE
@@ -57,7 +58,7 @@ def describe_model(model: PreTrainedModel, known: dict[int, str]) -> dict[str, A
         **({"group": describe_group(model.group)} if isinstance(model, EquiLM) else {}),
         "base_class": type(base).__name__,
         "dtype": str(base.dtype).removeprefix("torch."),
-        "device": base.device.type,
+        "device": input_device(base).type,
         "weights": known[id(base)],
         "config": _config_digest(model.config),
         "generation_config": _config_digest(model.generation_config),

@@ -28,7 +28,8 @@ class Sampling:
         temperature: Of the model's scores.
         top_k: Tokens that are drawn from; 0 for all. 40 in the published experiments.
         top_p: The most probable tokens of this mass are drawn from.
-        batch_size: Texts that are decoded at once; at least all texts of one prompt are.
+        batch_size: Texts that are decoded at once, and at least all texts of one prompt; so many, or 64, are read at
+            once for their likelihood.
 
     Raises:
         ConfigurationError: For numbers out of range.

@@ -8,6 +8,7 @@ from typing import Any
 import torch
 
 from hf_equi.bases.end_tokens import end_tokens, filling_token
+from hf_equi.bases.offloading import input_device
 from hf_equi.errors import ConfigurationError
 from hf_equi.fairness.auditing.blocks import Block
 from hf_equi.fairness.auditing.settings import Sampling
@@ -92,8 +93,9 @@ def run_unit(
     rests = _draw(subject, block, sampling, pad)
     tokens = [[*prompt, *rest] for prompt, rest in zip(prompts, rests, strict=True)]
     sequences, width, mask = _pad(prompts, rests, pad)
-    sequences, mask, ends = sequences.to(subject.lm.device), mask.to(subject.lm.device), _end_tokens(subject)
-    how: dict[str, Any] = {"eos_token_id": ends, "batch_size": LIKELIHOOD_ROWS}
+    device = input_device(subject.base)
+    sequences, mask, ends = sequences.to(device), mask.to(device), _end_tokens(subject)
+    how: dict[str, Any] = {"eos_token_id": ends, "batch_size": min(LIKELIHOOD_ROWS, sampling.batch_size)}
     nll = (-log_likelihood(subject.base, sequences, width, mask, **how)).tolist()
     gaps: list[float | None] = [None] * len(tokens)
     if subject.scored is not None and subject.coupled:
@@ -121,15 +123,15 @@ def run_unit(
 
 def _draw(subject: Subject, block: Block, sampling: Sampling, pad: int) -> list[list[int]]:
     """The continuations, each up to and with its first end-of-text token."""
-    ends, rests = set(_end_tokens(subject)), []
+    ends, rests, device = set(_end_tokens(subject)), [], input_device(subject.base)
     size = max(1, sampling.batch_size // sampling.samples)
     for start in range(0, len(block.tokens), size):
         ids, width, mask = _pad(
             block.tokens[start : start + size], [[]] * len(block.tokens[start : start + size]), pad
         )
         drawn = subject.lm.generate(
-            input_ids=ids.to(subject.lm.device),
-            attention_mask=mask.to(subject.lm.device),
+            input_ids=ids.to(device),
+            attention_mask=mask.to(device),
             pad_token_id=pad,
             **sampling.arguments(),
         )
@@ -169,8 +171,12 @@ def _decode(tokenizer: Any, block: Block, place: int, tokens: list[int]) -> str:
     how = {"skip_special_tokens": True, "clean_up_tokenization_spaces": False}
     text: str = tokenizer.decode(tokens, **how)
     head: str = tokenizer.decode(list(block.tokens[place]), **how)
-    # Some tokenizers do not give a prompt back to the letter.
-    return block.prompts[place] + text[len(head) :] if text.startswith(head) else text
+    if text.startswith(head):  # some tokenizers do not give a prompt back to the letter
+        return block.prompts[place] + block.joint + text[len(head) :]
+    if block.chat is None:
+        return text
+    rest: str = tokenizer.decode(tokens[len(block.tokens[place]) :], **how)
+    return block.prompts[place] + block.joint + rest
 
 
 def _consistent(

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import copy
 import json
 from typing import Any
 
 import pytest
 import torch
+from accelerate import cpu_offload
 from small_models import BOTH, END, GENDER, RACE, base_model, tokenizer
 
 import hf_equi
@@ -115,6 +117,13 @@ def test_batches_change_nothing(regard) -> None:
     together, apart = (unit(equi(BOTH), regard, BOTH, Sampling(2, 3, 6, batch_size=size)) for size in (256, 1))
     for one, other in zip(together, apart, strict=True):
         assert one["tokens"] == other["tokens"]
+
+
+def test_an_offloaded_model_gives_what_it_gives_in_memory(regard) -> None:
+    there, away = equi(), hf_equi.symmetrize(copy.deepcopy(base_model()), GENDER, tokenizer=tokenizer())
+    cpu_offload(away.base, execution_device=torch.device("cpu"))
+    assert away.device.type == "meta"
+    assert unit(away, regard) == unit(there, regard)
 
 
 def test_padding_changes_nothing(regard) -> None:
