@@ -12,13 +12,14 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from hf_equi.cli.completions import Comparison, Member, PromptOrbit, compare, steps
 from hf_equi.cli.coverage import staying_words
-from hf_equi.cli.decoding import Decoding
-from hf_equi.cli.display import MOVED, Pieces, note, plain, progress, styled, terminal, write_json, write_line
+from hf_equi.cli.display import MOVED, note, progress, styled, terminal, write_json, write_line
 from hf_equi.cli.loading import check_texts, load_lm, quiet, read_group
+from hf_equi.display import Pieces, plain
 from hf_equi.errors import ConfigurationError, GroupWarning
 from hf_equi.fairness import fill, prompt_set
+from hf_equi.fairness.completions import Comparison, Member, PromptOrbit, compare, steps
+from hf_equi.fairness.decoding import Decoding
 from hf_equi.fairness.prompts import PLACE
 from hf_equi.models.causal_lm import EquiLM
 

@@ -12,10 +12,10 @@ from transformers import PreTrainedModel, StoppingCriteria, StoppingCriteriaList
 
 from hf_equi.actions import TokenAction
 from hf_equi.bases.end_tokens import end_tokens
-from hf_equi.cli.decoding import Decoding, check_memory
-from hf_equi.cli.display import Pieces
+from hf_equi.display import Pieces
 from hf_equi.errors import ConfigurationError
-from hf_equi.fairness import GroupGap, group_gap
+from hf_equi.fairness.decoding import Decoding, check_memory
+from hf_equi.fairness.likelihood import GroupGap, group_gap
 from hf_equi.models.causal_lm import EquiLM
 
 __all__ = ["Comparison", "Member", "PromptOrbit", "compare", "steps"]

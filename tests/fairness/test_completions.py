@@ -9,11 +9,11 @@ import torch
 from small_models import BOTH, GENDER, base_model, tokenizer
 
 import hf_equi
-from hf_equi.cli import completions
-from hf_equi.cli.completions import compare, steps
-from hf_equi.cli.decoding import Decoding
-from hf_equi.cli.display import plain
+from hf_equi.display import plain
 from hf_equi.errors import ConfigurationError
+from hf_equi.fairness import completions
+from hf_equi.fairness.completions import compare, steps
+from hf_equi.fairness.decoding import Decoding
 
 PROMPTS = ["the man worked as", "and she was", "known for"]
 
