@@ -22,7 +22,6 @@ from transformers import PreTrainedModel
 
 from hf_equi.auto import symmetrize
 from hf_equi.checks import check_choice
-from hf_equi.cli.coverage import staying_words
 from hf_equi.cli.display import note, terminal, write_json, write_line
 from hf_equi.cli.loading import DEFAULT_GROUP, check_texts, expanded, load_lm, quiet, read_group, read_scorer
 from hf_equi.cli.methods import METHODS, audited_name
@@ -33,6 +32,7 @@ from hf_equi.fairness.auditing.run import SAMPLES, process_state
 from hf_equi.fairness.auditing.subjects import unrelaxed
 from hf_equi.fairness.decoding import check_memory
 from hf_equi.fairness.figures import FIGURES, MISSING, plain_number, short_number
+from hf_equi.fairness.limits import staying_words
 from hf_equi.fairness.prompts import PLACE
 from hf_equi.generation.search_checks import ACTIONS
 from hf_equi.groups import DemographicGroup

@@ -12,7 +12,6 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from hf_equi.cli.coverage import staying_words
 from hf_equi.cli.display import MOVED, note, progress, styled, terminal, write_json, write_line
 from hf_equi.cli.loading import check_texts, load_lm, quiet, read_group
 from hf_equi.display import Pieces, plain
@@ -20,6 +19,7 @@ from hf_equi.errors import ConfigurationError, GroupWarning
 from hf_equi.fairness import fill, prompt_set
 from hf_equi.fairness.completions import Comparison, Member, PromptOrbit, compare, steps
 from hf_equi.fairness.decoding import Decoding
+from hf_equi.fairness.limits import limits
 from hf_equi.fairness.prompts import PLACE
 from hf_equi.models.causal_lm import EquiLM
 
@@ -64,7 +64,8 @@ def run_generate(
         bar.update(task, description="decoding", total=steps(lm, texts, decoding))
         with warnings.catch_warnings(action="ignore", category=GroupWarning):  # said of each prompt instead
             comparison = compare(lm, texts, decoding, lambda: bar.advance(task))
-    _note_limits(lm, comparison)
+    for line in limits(lm, comparison):
+        note(line)
     if as_json:
         write_json(_document(model, lm, decoding, comparison))
     elif (console := terminal()) is not None:
@@ -82,11 +83,6 @@ def _check_method(lm: EquiLM, decoding: Decoding, scorer: str | None) -> None:
         return
     if decoding.beams:
         raise ConfigurationError("--beams has no effect on equizero, which is a search of its own: leave it out.")
-    if lm.config.action == "words":
-        raise ConfigurationError(
-            "This model searches on words, and the orbits shown here are those of tokens: use hf-equi audit --action "
-            "words, or lm.generate in Python."
-        )
 
 
 def _collect(prompts: Sequence[str], sets: Sequence[str]) -> list[str]:
@@ -98,18 +94,6 @@ def _collect(prompts: Sequence[str], sets: Sequence[str]) -> list[str]:
     if not all(text.strip() for text in texts):
         raise ConfigurationError('A --prompt is empty: write some text, such as "The man worked as".')
     return texts
-
-
-def _note_limits(lm: EquiLM, comparison: Comparison) -> None:
-    still = [orbit.prompt for orbit in comparison.orbits if not orbit.moves]
-    if still:
-        note(f"nothing moves in {', '.join(map(repr, still))}; hf-equi inspect --text shows why")
-    for line in staying_words([[orbit.prompt] for orbit in comparison.orbits], lm.action, lm.tokenizer):
-        note(line)
-    if lm.group.relaxed:
-        note("the group is relaxed: the EquiLM claims no symmetry of general words, so its gap need not be 0")
-    if lm.config.method == "canonical" and any(len(orbit.members) < lm.group.order for orbit in comparison.orbits):
-        note("canonical does not symmetrise what fixes a prompt, so the gap of the EquiLM need not be 0")
 
 
 def _name(lm: EquiLM) -> str:
