@@ -24,6 +24,7 @@ class _Purpose:
 _PURPOSES = {
     "generate": _Purpose("completes prompts with causal language models", ("causal_lm",)),
     "audit": _Purpose("audits causal language models", ("causal_lm",)),
+    "demo": _Purpose("shows causal language models before and after", ("causal_lm",)),
     "inspect": _Purpose("shows which tokens of a language model a group moves", ("causal_lm", "seq2seq")),
 }
 

@@ -18,7 +18,7 @@ from hf_equi.fairness.decoding import Decoding, check_memory
 from hf_equi.fairness.likelihood import GroupGap, group_gap
 from hf_equi.models.causal_lm import EquiLM
 
-__all__ = ["Comparison", "Member", "Prompt", "PromptOrbit", "compare", "steps"]
+__all__ = ["Comparison", "Member", "Prompt", "PromptOrbit", "compare", "steps", "title"]
 
 BATCH_ROWS = 64
 """Texts that are decoded at once."""
@@ -138,6 +138,11 @@ def compare(
         base_gap=_gap(lm.base, lm.action, base, mask),
         equi_gap=_gap(lm, lm.action, equi, mask) if lm.tractable else None,
     )
+
+
+def title(lm: EquiLM) -> str:
+    """What the texts of an EquiLM are headed with: its name among the papers, and its method."""
+    return f"{'R-' if lm.group.relaxed else ''}{type(lm).__name__} ({lm.config.method})"
 
 
 def _read(lm: EquiLM, prompt: str | Prompt) -> Prompt:

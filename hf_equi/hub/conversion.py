@@ -16,7 +16,7 @@ from hf_equi.errors import ConfigurationError, HfEquiWarning
 from hf_equi.groups import FiniteGroup
 from hf_equi.models.hub.staging import leftovers, staged
 
-__all__ = ["convert"]
+__all__ = ["check_output", "convert"]
 
 
 def convert(
@@ -65,7 +65,7 @@ def convert(
     if not isinstance(save_base, bool):
         raise ConfigurationError(f"save_base={save_base!r} says neither yes nor no: use True or False")
     folder = Path(output)
-    _check_output(folder)
+    check_output(folder)
     model = symmetrize(base, group, method, **settings)
     card = model.make_card(folder / REPOCARD_NAME, save_base, license=license)
     with staged(folder) as new:
@@ -74,8 +74,15 @@ def convert(
     return model
 
 
-def _check_output(folder: Path) -> None:
-    """Refuse a folder that is in use, or where none can be made, which is tried."""
+def check_output(folder: Path) -> None:
+    """Refuse a folder that is in use, or where none can be made, which is tried.
+
+    Args:
+        folder: Where something new is to be written.
+
+    Raises:
+        ConfigurationError: For such a folder.
+    """
     left = leftovers(folder)
     if folder.is_file() or (folder.is_dir() and not set(folder.iterdir()) <= set(left)):
         raise ConfigurationError(f"{folder} is there already and not empty: name a new folder to write to")

@@ -170,6 +170,10 @@ def test_publishing(hub: LoopbackHub, tmp_path: Path) -> None:
     assert not [name for name in hub.repositories["me/equi-gpt2-small"].files() if name.endswith(".safetensors")]
 
 
+def test_demo() -> None:
+    Page("docs/demo.md").run()
+
+
 @pytest.mark.slow
 def test_exporting(hub: LoopbackHub, tmp_path: Path) -> None:
     push("microsoft/resnet-50", classifier("resnet-basic"), image_processor())
