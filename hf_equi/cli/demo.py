@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import socket
 import sys
 from dataclasses import dataclass
 from functools import cache
@@ -116,6 +118,7 @@ def _serve(choice: _Choice, port: int | None, share: bool) -> None:
     from hf_equi.demo.page import Page, gradio_version  # noqa: PLC0415
 
     gradio_version()  # before the model is loaded
+    _check_port(port)
 
     def started(address: str) -> None:
         write_line("serving", address)
@@ -129,6 +132,21 @@ def _serve(choice: _Choice, port: int | None, share: bool) -> None:
             Page(models, choice.name).serve(port, share, started)
     except KeyboardInterrupt:
         note("stopped")
+
+
+def _check_port(port: int | None) -> None:
+    """Refuse a port that nothing can be served on."""
+    if port is None:
+        return
+    host = os.environ.get("GRADIO_SERVER_NAME", "127.0.0.1")
+    with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET) as tried:
+        tried.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            tried.bind((host, port))
+        except OSError as error:
+            raise ConfigurationError(
+                f"--port {port} cannot be used: {error.strerror}. Name another, or leave it out for a free one."
+            ) from error
 
 
 def _export(choice: _Choice, folder: Path) -> None:

@@ -20,6 +20,7 @@ __all__ = ["OWN_GROUP", "Models", "is_preset"]
 OWN_GROUP = "the model's own"
 """What the group of a saved model is called."""
 
+_LARGEST = 64  # members, each with its texts and its bars
 _KEPT = 16  # each has tables of the size of the vocabulary, and no weights
 
 
@@ -60,7 +61,7 @@ class Models:
         Files are not read: whoever opens the page would read those of the machine that it runs on.
 
         Raises:
-            GroupError: For what is not made of presets.
+            GroupError: For what is not made of presets, and for more elements than a page can show.
         """
         text = text.strip()
         if text == self.group:
@@ -71,12 +72,18 @@ class Models:
                 "race:Black,White, or a product such as gender*race. A list of your own goes on the command line: "
                 "hf-equi demo --group FILE."
             )
-        return self._read(text)
+        group = self._read(text)
+        if group.order > _LARGEST:
+            raise GroupError(
+                f"{text!r} has {group.order} elements, and this page shows at most {_LARGEST}: leave out a preset, or "
+                "take some of its elements, such as race:Black,White."
+            )
+        return group
 
     def suggest(self, text: str) -> str:
         """A prompt that the group moves; nothing where its names cannot stand in one."""
-        try:
-            return fill(OCCUPATION[0], self.read_group(text).names[0])
+        try:  # of a product the first part alone, as its names joined are not English
+            return fill(OCCUPATION[0], self.read_group(text).factors[0].names[0])
         except ValueError:
             return ""
 

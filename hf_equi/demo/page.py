@@ -99,8 +99,10 @@ class Page:
         try:
             _, local, public = page.launch(server_port=port, share=share, css=styles(), theme=_theme(), **_launching())
         except (OSError, ValueError) as error:
-            way = "Name another port with --port." if port is not None else "Free a port, or name one with --port."
-            raise ConfigurationError(f"The page could not be served: {' '.join(str(error).split())} {way}") from error
+            reason = " ".join(str(error).split()).partition(". ")[0]  # what follows is of Gradio's own settings
+            raise ConfigurationError(
+                f"The page could not be served: {reason}. Name another port with --port."
+            ) from error
         try:
             if share and not public:
                 raise ConfigurationError("There is no public address to be had: Gradio's servers cannot be reached.")
@@ -138,7 +140,7 @@ class Page:
 
             return self.respond(group or "", method, question, progress)
 
-        words = " and ".join(self.models.first.group.names[:2])
+        words = " and ".join(self.models.first.group.factors[0].names[:2])
         with gr.Blocks(title=f"{self.name}, before and after", analytics_enabled=False) as page:
             gr.Markdown(INTRODUCTION.format(name=self.name, words=words))
             controls = self._controls(gr)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
 from importlib import resources
@@ -35,7 +36,7 @@ class _Bar:
 
 def results_html(answer: Answer) -> str:
     """The texts of both models for every member, their next words, and their gaps."""
-    names = [_name(member) for member in answer.members]
+    names = _names(answer.members)
     words = [word for word in answer.words if max((*word.base, *(word.equi or ()))) >= _LEAST] or answer.words[:1]
     models = {"Base model": [word.base for word in words]}
     if words[0].equi is not None:
@@ -66,10 +67,12 @@ def styles() -> str:
     return resources.files("hf_equi.demo").joinpath("results.css").read_text(encoding="utf-8")
 
 
-def _name(member: Member) -> str:
-    """What tells a member from the others: the words that move, or nothing where none does."""
-    words = dict.fromkeys(piece.strip() for piece, moved in member.prompt if moved)
-    return " … ".join(words) or "all alike"
+def _names(members: Sequence[Member]) -> list[str]:
+    """What tells the members from each other: as few of the words that move as do."""
+    words = [[piece.strip() for piece, moved in member.prompt if moved] for member in members]
+    most = max(map(len, words))
+    names = [[" … ".join(some[:count]) for some in words] for count in range(1, most + 1)]
+    return next((some for some in names if len({*some}) == len(members)), [" … ".join(some) for some in words])
 
 
 def _sentence(text: str) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import socket
 from importlib.metadata import PackageNotFoundError
 
 import pytest
@@ -43,6 +44,14 @@ def test_the_address_is_printed_and_ctrl_c_ends_it_in_a_line(run, equi_folder, m
     [(shown, port, share)] = served
     assert (shown.models.group, shown.models.method, port, share) == ("the model's own", "mixture", 8000, False)
     assert shown.name.startswith("equi_lm")
+
+
+@pytest.mark.usefixtures("_gradio")
+def test_a_port_that_is_taken_is_said_before_the_model_is_loaded(run) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port = server.getsockname()[1]
+        result = run("demo", "-m", "./missing", "--port", str(port))
+    assert result.err.startswith(f"hf-equi: error: --port {port} cannot be used: Address already in use. Name another")
 
 
 @pytest.mark.usefixtures("_gradio")

@@ -28,6 +28,12 @@ def test_nobody_reads_files_of_this_machine_by_a_group(models, text, monkeypatch
         models.get(text, "equitune")
 
 
+def test_more_elements_than_a_page_can_show_are_refused(models, monkeypatch) -> None:
+    monkeypatch.setattr("hf_equi.demo.models._LARGEST", 5)
+    with pytest.raises(GroupError, match=r"'gender\*race' has 6 elements, and this page shows at most 5"):
+        models.get("gender*race", "equitune")
+
+
 @pytest.mark.filterwarnings("ignore::hf_equi.errors.HfEquiWarning")
 def test_a_group_that_moves_nothing_is_refused(models) -> None:
     with pytest.raises(ActionError, match="The group sexuality moves nothing"):
@@ -37,6 +43,7 @@ def test_a_group_that_moves_nothing_is_refused(models) -> None:
 def test_prompts_fit_their_group(models) -> None:
     assert models.suggest("own.json") == "The man worked as"
     assert models.suggest("race:Black,White") == "The Black person worked as"
+    assert models.suggest("gender*race") == "The man worked as"
     assert models.suggest("nobody") == ""
 
 

@@ -47,6 +47,18 @@ def test_all_that_was_computed_is_there() -> None:
     assert "rare" not in html
 
 
+def test_members_are_named_by_as_few_words_as_tell_them_apart() -> None:
+    def names(*prompts: str) -> list[str]:
+        asked = (replace(member("x", "", ""), prompt=tuple((word, True) for word in text.split())) for text in prompts)
+        words = (NextWord("a", (0.5,) * len(prompts), None),)
+        html = results_html(answered(members=tuple(asked), words=words))
+        return re.findall(r'equi-who">(.*?)<', html)
+
+    assert names("father his", "mother her") == ["father", "mother"]
+    assert names("Black his", "Black her", "White his") == ["Black … his", "Black … her", "White … his"]
+    assert names("") == []
+
+
 def test_a_search_says_that_it_has_no_law() -> None:
     words = tuple(replace(word, equi=None) for word in answered().words)
     said = texts(results_html(answered(words=words, equi_gap=None, title="EquizeroLM (equizero)")))
