@@ -18,6 +18,7 @@ from typing import Annotated, Any, cast
 
 import typer
 
+from hf_equi.cli.demo import demo
 from hf_equi.cli.methods import DEFAULT_METHODS, METHODS, any_of, method_name
 from hf_equi.cli.options import (
     ANY_GROUP,
@@ -157,6 +158,7 @@ def start(
 
     \b
     hf-equi generate --prompt "The man worked as"       completions before and after
+    hf-equi demo --model openai-community/gpt2          the same on a page in your browser
     hf-equi inspect --model openai-community/gpt2       which tokens a group moves
     hf-equi audit --model openai-community/gpt2         how biased it is, and what each method changes
     hf-equi convert BASE OUT --group gender             a model made equivariant, as a folder to load or to publish
@@ -376,3 +378,6 @@ def publish(  # noqa: PLR0913, PLR0917  a command has as many parameters as opti
 
     destination = Destination(repo_id, private or None, revision, create_pr, message)
     run_publish(folder, destination, (audit, license), dry_run, as_json)
+
+
+app.command()(demo)

@@ -32,7 +32,7 @@ from hf_equi.cli.prompts import collect_prompts
 from hf_equi.display import Pieces, plain
 from hf_equi.errors import ConfigurationError, GroupWarning
 from hf_equi.fairness.chat import Conversation, fill_prompt, prompt_text
-from hf_equi.fairness.completions import Comparison, Member, PromptOrbit, compare, work
+from hf_equi.fairness.completions import Comparison, Member, PromptOrbit, compare, title, work
 from hf_equi.fairness.decoding import Decoding
 from hf_equi.fairness.limits import limits
 from hf_equi.fairness.prompts import warn_of_braces
@@ -148,15 +148,11 @@ def _check_method(subject: Subject, decoding: Decoding, config: PreTrainedConfig
         )
 
 
-def _name(lm: EquiLM) -> str:
-    return f"{'R-' if lm.group.relaxed else ''}{type(lm).__name__} ({lm.config.method})"
-
-
 def _print_table(console: Console, lm: EquiLM, comparison: Comparison) -> None:
     table = Table(box=box.SIMPLE_HEAD, expand=True, pad_edge=False)
     table.add_column("prompt", ratio=2)
     table.add_column("base model", ratio=3)
-    table.add_column(_name(lm), ratio=3)
+    table.add_column(title(lm), ratio=3)
     for orbit in comparison.orbits:
         for sample in range(len(orbit.members[0].base)):
             for member in orbit.members:
@@ -165,7 +161,7 @@ def _print_table(console: Console, lm: EquiLM, comparison: Comparison) -> None:
     console.print(table)
     console.print("highlighted: words that the group moves", style=MOVED)
     console.print(GAP.format(comparison.texts), markup=False, highlight=False)
-    for name, gap in (("base model", comparison.base_gap), (_name(lm), comparison.equi_gap)):
+    for name, gap in (("base model", comparison.base_gap), (title(lm), comparison.equi_gap)):
         console.print(f"  {name:<24}{gap or INTRACTABLE}", markup=False, highlight=False)
 
 

@@ -13,6 +13,7 @@ from functools import reduce
 from pathlib import Path
 from typing import Any
 
+import torch
 from transformers import AutoConfig, AutoTokenizer, PreTrainedConfig
 from transformers.utils import logging
 
@@ -278,16 +279,21 @@ def load_lm(
                 **hub,
                 **placed,
             )
-        if device is not None:
-            lm.to(device)  # type: ignore[arg-type]  # which transformers hides behind a wrapper
-        if isinstance(found := getattr(lm, "scorer", None), RegardScorer):
-            found.model.to(input_device(lm.base))  # type: ignore[arg-type]
+        _move(lm, device)
     if needs_tokens and not len(lm.action.moved):
         raise ActionError(
             f"No word of the group is one token of the tokenizer of {model}, so nothing would move. Choose other "
             "words or another model; hf-equi inspect shows how they are cut."
         )
     return lm
+
+
+def _move(lm: EquiLM, device: torch.device | None) -> None:
+    """Put a model on a device, unless it is spread over several, and what it minimises beside it."""
+    if device is not None:
+        lm.to(device)  # type: ignore[arg-type]  # which transformers hides behind a wrapper
+    if isinstance(found := getattr(lm, "scorer", None), RegardScorer):
+        found.model.to(input_device(lm.base))  # type: ignore[arg-type]
 
 
 def read_scorer(name: str) -> RegardScorer:

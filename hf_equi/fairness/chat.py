@@ -18,6 +18,7 @@ __all__ = [
     "describe_chat",
     "encode_prompt",
     "fill_prompt",
+    "has_chat",
     "has_place",
     "in_chat",
     "prompt_text",
@@ -175,6 +176,11 @@ def _with_system(conversation: Conversation, system: str) -> Conversation:
     return Conversation((("system", system), *conversation.turns), hidden=0 if PLACE in system else 1)
 
 
+def has_chat(tokenizer: Any) -> bool:
+    """Whether a tokenizer has a chat template."""
+    return bool(getattr(tokenizer, "chat_template", None))
+
+
 def encode_prompt(tokenizer: Any, prompt: str | Conversation) -> Prompt:
     """Cut a prompt into the tokens that a model reads.
 
@@ -190,7 +196,7 @@ def encode_prompt(tokenizer: Any, prompt: str | Conversation) -> Prompt:
     """
     if isinstance(prompt, str):
         return Prompt(prompt, tuple(tokenizer(prompt)["input_ids"]))
-    if not getattr(tokenizer, "chat_template", None):
+    if not has_chat(tokenizer):
         raise ConfigurationError(
             "The tokenizer of this model has no chat template: take a model that was trained to chat, such as one "
             "named Instruct, set tokenizer.chat_template, or ask without a chat."

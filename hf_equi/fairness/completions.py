@@ -21,7 +21,7 @@ from hf_equi.fairness.likelihood import GroupGap, group_gap
 from hf_equi.fairness.work import Work, rows_of_a_text
 from hf_equi.models.causal_lm import EquiLM
 
-__all__ = ["Comparison", "Member", "Prompt", "PromptOrbit", "compare", "work"]
+__all__ = ["Comparison", "Member", "Prompt", "PromptOrbit", "compare", "title", "work"]
 
 
 @dataclass(frozen=True)
@@ -140,6 +140,11 @@ def compare(
         base_gap=_gap(lm.base, lm.action, base, mask),
         equi_gap=None if lm.method.searches else _gap(lm, lm.action, equi, mask),
     )
+
+
+def title(lm: EquiLM) -> str:
+    """What the texts of an EquiLM are headed with: its name among the papers, and its method."""
+    return f"{'R-' if lm.group.relaxed else ''}{type(lm).__name__} ({lm.config.method})"
 
 
 def _read(lm: EquiLM, prompt: str | Conversation | Prompt) -> Prompt:

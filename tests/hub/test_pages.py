@@ -203,6 +203,10 @@ def test_chat(hub: LoopbackHub, tmp_path: Path) -> None:
     assert json.loads((tmp_path / "audit-chat" / "settings.json").read_text())["chat"]["system"] == []
 
 
+def test_demo() -> None:
+    Page("docs/demo.md").run()
+
+
 @pytest.mark.slow
 def test_exporting(hub: LoopbackHub, tmp_path: Path) -> None:
     push("microsoft/resnet-50", classifier("resnet-basic"), image_processor())
