@@ -25,7 +25,8 @@ from hf_equi.checks import check_choice
 from hf_equi.cli.coverage import staying_words
 from hf_equi.cli.decoding import check_memory
 from hf_equi.cli.display import note, terminal, write_json, write_line
-from hf_equi.cli.loading import DEFAULT_GROUP, check_texts, expanded, load_lm, quiet, read_group, read_scorer
+from hf_equi.cli.groups import read_group
+from hf_equi.cli.loading import DEFAULT_GROUP, check_texts, expanded, load_lm, quiet, read_scorer
 from hf_equi.cli.methods import METHODS, audited_name
 from hf_equi.errors import ConfigurationError, GroupError, GroupWarning, HfEquiError
 from hf_equi.fairness import fill, prompt_set

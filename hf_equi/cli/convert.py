@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from hf_equi.cli.display import write_json, write_line
-from hf_equi.cli.loading import expanded, loading, locate, quiet, read_any_group, read_scorer
+from hf_equi.cli.groups import read_any_group
+from hf_equi.cli.loading import expanded, loading, locate, quiet, read_scorer
 from hf_equi.errors import ConfigurationError
 from hf_equi.groups import DemographicGroup, FiniteGroup
 from hf_equi.hub import convert

@@ -16,7 +16,8 @@ from hf_equi.cli.completions import Comparison, Member, PromptOrbit, compare, st
 from hf_equi.cli.coverage import staying_words
 from hf_equi.cli.decoding import Decoding
 from hf_equi.cli.display import MOVED, Pieces, note, plain, progress, styled, terminal, write_json, write_line
-from hf_equi.cli.loading import check_texts, load_lm, quiet, read_group
+from hf_equi.cli.groups import read_group
+from hf_equi.cli.loading import check_texts, load_lm, quiet
 from hf_equi.errors import ConfigurationError, GroupWarning
 from hf_equi.fairness import fill, prompt_set
 from hf_equi.fairness.prompts import PLACE

@@ -15,7 +15,8 @@ from hf_equi.actions import TokenAction, WordAction
 from hf_equi.actions.resolution import resolve_tokens
 from hf_equi.cli.coverage import Coverage, measure_coverage
 from hf_equi.cli.display import MOVED, cell, terminal, write_json, write_line
-from hf_equi.cli.loading import DEFAULT_GROUP, check_texts, load_description, quiet, read_group
+from hf_equi.cli.groups import read_group
+from hf_equi.cli.loading import DEFAULT_GROUP, check_texts, load_description, quiet
 from hf_equi.errors import ConfigurationError
 from hf_equi.groups import DemographicGroup
 from hf_equi.groups.pronouns import pronoun_limit
@@ -69,7 +70,7 @@ def _own_group(config: PreTrainedConfig) -> DemographicGroup:
     if isinstance(config, EquiConfig) and config.has_group:
         own: DemographicGroup = config.read_group()
         return own
-    return read_group(DEFAULT_GROUP)
+    return DemographicGroup.preset(DEFAULT_GROUP)
 
 
 def _print_explanation(explanation: TokenExplanation) -> None:
