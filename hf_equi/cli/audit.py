@@ -98,6 +98,8 @@ def run_audit(
     with _one_voice(state), quiet(notes=state.is_main_process):
         names, templates = _read_methods(methods[0]), _collect(*prompts)
         chosen = None if group is None else read_group(group)
+        if chosen is not None:
+            _filled(templates, chosen)  # before anything loads, as a name may not fit
         neutral = None if methods[1] is None else _read_words(methods[1])
         scorer = read_scorer(search.scorer)
         tokens = search.action == "tokens"

@@ -21,6 +21,7 @@ from hf_equi.cli.loading import check_texts, load_lm, quiet
 from hf_equi.errors import ConfigurationError, GroupWarning
 from hf_equi.fairness import fill, prompt_set
 from hf_equi.fairness.prompts import PLACE
+from hf_equi.groups import DemographicGroup
 from hf_equi.models.causal_lm import EquiLM
 
 __all__ = ["run_generate"]
@@ -56,11 +57,13 @@ def run_generate(
         raise ConfigurationError(f"--average has no effect on --method {method[0]}: leave it out.")
     chosen = None if group is None else read_group(group)
     texts = _collect(*prompts)
+    if chosen is not None:  # before anything loads, as a name may not fit
+        texts = _filled(texts, chosen)
     with quiet(), progress() as bar:
         task = bar.add_task("loading", total=None)
         lm = load_lm(model, chosen, *method, scorer=scorer)
         _check_method(lm, decoding, scorer)
-        texts = [fill(text, lm.group.names[0]) if PLACE in text else text for text in texts]
+        texts = _filled(texts, lm.group)
         bar.update(task, description="decoding", total=steps(lm, texts, decoding))
         with warnings.catch_warnings(action="ignore", category=GroupWarning):  # said of each prompt instead
             comparison = compare(lm, texts, decoding, lambda: bar.advance(task))
@@ -98,6 +101,11 @@ def _collect(prompts: Sequence[str], sets: Sequence[str]) -> list[str]:
     if not all(text.strip() for text in texts):
         raise ConfigurationError('A --prompt is empty: write some text, such as "The man worked as".')
     return texts
+
+
+def _filled(texts: Sequence[str], group: DemographicGroup) -> list[str]:
+    """The prompts, with the name of the identity in the place for a demographic: its orbit has the others."""
+    return [fill(text, group.names[0]) if PLACE in text else text for text in texts]
 
 
 def _note_limits(lm: EquiLM, comparison: Comparison) -> None:

@@ -18,6 +18,7 @@ from hf_equi.groups.equality import EqualityFactor
 from hf_equi.groups.explanation import Explanation, explain_words
 from hf_equi.groups.finite import FiniteGroup
 from hf_equi.groups.forms import FormRow, composed, derive_rows
+from hf_equi.groups.names import product_names
 from hf_equi.groups.registry import TYPE, without_type
 
 __all__ = ["DemographicGroup", "occupations", "preset_names"]
@@ -34,7 +35,8 @@ class DemographicGroup(FiniteGroup):
     words outside it are neutral. Of general words a relaxed method claims no symmetry.
 
     Groups multiply: element $(k_1, k_2)$ of `gender * race` has index $k_1 d_2 + k_2$ and moves the words of each
-    factor by that factor's own shift.
+    factor by that factor's own shift. Names merge where they say something of a person: "woman" and "Black person"
+    give "Black woman".
 
     Args:
         equality (`Sequence[Sequence[str]]`):
@@ -44,7 +46,8 @@ class DemographicGroup(FiniteGroup):
         general (`Sequence[str]`, *optional*):
             The general words; the rest is neutral.
         names (`Sequence[str]`, *optional*):
-            One name a place; the words of the first set by default.
+            One name a place; the words of the first set by default. They fill the place `{demographic}` of prompts,
+            so they should be nouns: "The {demographic} worked as".
 
     Raises:
         GroupError: If the lists are malformed, contradict each other or describe no permutation; the message names
@@ -281,7 +284,7 @@ class DemographicGroup(FiniteGroup):
         self.coordinates = tuple(itertools.product(*map(range, sizes)))
         self._rows = derive_rows([factor.sets for factor in factors])
         table = reduce(operator.mul, map(FiniteGroup.cyclic, sizes))
-        names = [" ".join(parts) for parts in itertools.product(*(factor.names for factor in factors))]
+        names = product_names([factor.names for factor in factors])
         super().__init__(table.product, names=names, permutations=table.permutations)
 
     @cached_property
