@@ -19,7 +19,19 @@ from typing import Annotated, cast
 import typer
 
 from hf_equi.cli.methods import DEFAULT_METHODS, METHODS, any_of, method_name
-from hf_equi.cli.options import MODEL, SCORER, AsJson, Group, Model, Neutral, Out, PromptSets, Repository, Templates
+from hf_equi.cli.options import (
+    MODEL,
+    SCORER,
+    WORDS,
+    AsJson,
+    Group,
+    Model,
+    Neutral,
+    Out,
+    PromptSets,
+    Repository,
+    Templates,
+)
 from hf_equi.errors import HfEquiError
 from hf_equi.registration import method_names, task_names
 
@@ -275,11 +287,7 @@ def audit(  # noqa: PLR0913, PLR0917  a command has as many parameters as option
     run_audit(model, group, (prompts or [], prompt_sets or []), (methods, neutral), search, sampling, (out, as_json))
 
 
-_ANY_GROUP = (
-    "Words: a preset (gender, race, sexuality), also with its elements (race:Black,White), the path of a group's JSON "
-    "file, or a product such as 'gender*race'. "
-    "Images: rotations:4, dihedral:4, flips:horizontal and the like."
-)
+_ANY_GROUP = f"Words: {WORDS[0].lower()}{WORDS[1:]}Images: rotations:4, dihedral:4, flips:horizontal and the like."
 License = Annotated[
     str | None,
     typer.Option(

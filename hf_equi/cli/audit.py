@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
@@ -25,7 +24,7 @@ from hf_equi.checks import check_choice
 from hf_equi.cli.coverage import staying_words
 from hf_equi.cli.decoding import check_memory
 from hf_equi.cli.display import note, terminal, write_json, write_line
-from hf_equi.cli.groups import read_group
+from hf_equi.cli.groups import group_slug, read_group
 from hf_equi.cli.loading import DEFAULT_GROUP, check_texts, expanded, load_lm, quiet, read_scorer
 from hf_equi.cli.methods import METHODS, audited_name
 from hf_equi.errors import ConfigurationError, GroupError, GroupWarning, HfEquiError
@@ -111,7 +110,7 @@ def run_audit(
         longest = max(len(ids) for ids in tokenizer(templates)["input_ids"]) + sampling.max_new_tokens
         check_memory(lm, "-n", sampling.samples, longest, len(names) * len(templates) * chosen.order)
         models = _build(names, base, tokenizer, (unrelaxed(chosen), _relax(chosen, neutral)), search, scorer)
-        folder = expanded(out or f"audit-{_slug(group or DEFAULT_GROUP)}-{sampling.seed}")
+        folder = expanded(out or f"audit-{group_slug(group or DEFAULT_GROUP)}-{sampling.seed}")
         audit = Audit(models, tokenizer, chosen, templates, scorer, sampling, out=folder)
     if state.is_main_process and search.action == "tokens" and names != ["base"]:
         for line in staying_words(_filled(templates, chosen), lm.action, tokenizer):
@@ -215,12 +214,6 @@ def _build(
         group, settings = groups[audited.relaxed], how if audited.searches else {}
         models[name] = symmetrize(base, group, audited.method, tokenizer=tokenizer, multi_token="skip", **settings)
     return models
-
-
-def _slug(group: str) -> str:
-    """A group as part of a folder's name."""
-    stem = Path(group).stem if group.endswith(".json") else group
-    return re.sub(r"[^\w.-]+", "-", stem).strip("-") or "group"
 
 
 def _print(result: AuditResult, as_json: bool) -> None:

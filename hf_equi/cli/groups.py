@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 import operator
 import os
-import textwrap
+import re
+from contextlib import suppress
 from functools import reduce
 from pathlib import Path
 
@@ -14,9 +15,12 @@ from hf_equi.errors import GroupError
 from hf_equi.groups import DemographicGroup, FiniteGroup, ImageGroup
 from hf_equi.groups.demographic import preset_names
 
-__all__ = ["IMAGE_KINDS", "read_any_group", "read_group"]
+__all__ = ["IMAGE_KINDS", "group_slug", "read_any_group", "read_group"]
 
-_EXAMPLE = 'Write it as {"equality": [["man", "woman"], ["he", "she"]]}, or with to_json() of a group in Python.'
+_EXAMPLE = """'[["man", "woman"], ["he", "she"]]'"""
+_OWN = f"words of your own: {_EXAMPLE}, or the path of a .json or .csv file"
+_JSON, _FILES = ("[", "{"), (".json", ".csv")
+_LONGEST_SLUG = 60
 IMAGE_KINDS = {"rotations": "n", "dihedral": "n", "flips": "axes"}
 """The groups of images by name, and what stands behind the colon."""
 
@@ -32,7 +36,7 @@ def read_any_group(text: str) -> FiniteGroup:
         try:
             return read_group(text)
         except GroupError as error:
-            if kind.strip() in preset_names():
+            if _is_written(kind) or kind.strip() in preset_names():
                 raise
             kinds = "rotations:4, dihedral:4, flips:horizontal"
             raise GroupError(f"{error} Groups of images are {kinds} and the like.") from error
@@ -45,43 +49,62 @@ def read_any_group(text: str) -> FiniteGroup:
 
 
 def read_group(text: str) -> DemographicGroup:
-    """Read a preset (`race`, or with its elements `race:Black,White`), the path of a JSON file, or a product with `*`.
+    """Read a group of words, or a product of some with `*` between them.
+
+    Each is a preset (`race`, or with its elements `race:Black,White`), JSON, or the path of a JSON or CSV file.
 
     Raises:
-        GroupError: For an unknown preset, a file that cannot be read, or one that holds no group.
+        GroupError: For an unknown preset, a file that cannot be read, or what describes no group.
     """
-    return reduce(operator.mul, [_read_factor(part.strip()) for part in text.split("*")])
+    return reduce(operator.mul, map(_read_factor, _split(text.strip())))
+
+
+def group_slug(text: str) -> str:
+    """A group on the command line, as part of a folder's name."""
+    stem = Path(text).stem if text.endswith(_FILES) else text
+    return re.sub(r"[^\w.-]+", "-", stem)[:_LONGEST_SLUG].strip("-") or "group"
+
+
+def _split(text: str) -> list[str]:
+    """The factors of a product; a `*` within JSON is a part of it."""
+    if text.startswith(_JSON):
+        with suppress(ValueError, RecursionError):  # the reader of the factor says what is wrong with it
+            _, end = json.JSONDecoder().raw_decode(text)
+            star, rest = text[end:].lstrip()[:1], text[end:].lstrip()[1:]
+            if star in ("", "*"):
+                return [text[:end], *(_split(rest.strip()) if star else [])]
+        return [text]
+    factor, star, rest = text.partition("*")
+    return [factor.strip(), *(_split(rest.strip()) if star else [])]
+
+
+def _is_written(factor: str) -> bool:
+    """Whether this is a group written out, here or in a file, rather than the name of one."""
+    return factor.startswith(_JSON) or factor.lower().endswith(_FILES) or "/" in factor or os.sep in factor
 
 
 def _read_factor(name: str) -> DemographicGroup:
     if name.partition(":")[0] in IMAGE_KINDS:
         raise GroupError(
-            f"The group {name} moves images, and a group of words is needed here: a preset such as gender, or the "
-            "path of a group's JSON file."
+            f"The group {name} moves images, and a group of words is needed here: a preset such as gender, or {_OWN}."
         )
-    if name.endswith(".json") or "/" in name or os.sep in name:
-        return _read_file(expanded(name))
+    if name.startswith(_JSON):
+        return _read_json(name)
+    if _is_written(name):
+        return DemographicGroup.from_file(expanded(name))
     preset, colon, elements = name.partition(":")
-    try:
-        return DemographicGroup.preset(
-            preset.strip(), [each.strip() for each in elements.split(",")] if colon else None
-        )
-    except GroupError as error:
-        if preset.strip() in preset_names():
-            raise
-        raise GroupError(f"{error} Or pass the path of a group's JSON file, which ends with .json.") from error
+    if preset.strip() not in preset_names():
+        known = ", ".join(preset_names())
+        raise GroupError(f"There is no preset {preset.strip()!r}: use one of {known}, or {_OWN}.")
+    return DemographicGroup.preset(preset.strip(), [each.strip() for each in elements.split(",")] if colon else None)
 
 
-def _read_file(path: Path) -> DemographicGroup:
+def _read_json(text: str) -> DemographicGroup:
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise GroupError(f"The group's file {path} cannot be read: {error.strerror}.") from error
+        json.loads(text)
     except (ValueError, RecursionError) as error:
-        raise GroupError(f"The group's file {path} is not JSON: {error}.") from error
-    if isinstance(content, dict) and "equality" in content:  # a group of one factor, as people write it
-        content = {"factors": [content]}
-    try:
-        return DemographicGroup.from_dict(content)
-    except GroupError as error:
-        raise GroupError(f"The file {path} holds no group: {textwrap.shorten(str(error), 400)} {_EXAMPLE}") from error
+        raise GroupError(
+            f"The group {text[:_LONGEST_SLUG]!r} is not JSON: {error}. Write it in single quotes, so that the shell "
+            f"keeps the double ones: --group {_EXAMPLE}."
+        ) from error
+    return DemographicGroup.from_json(text)

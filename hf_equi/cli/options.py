@@ -7,7 +7,19 @@ from typing import Annotated
 
 import typer
 
-__all__ = ["MODEL", "SCORER", "AsJson", "Group", "Model", "Neutral", "Out", "PromptSets", "Repository", "Templates"]
+__all__ = [
+    "MODEL",
+    "SCORER",
+    "WORDS",
+    "AsJson",
+    "Group",
+    "Model",
+    "Neutral",
+    "Out",
+    "PromptSets",
+    "Repository",
+    "Templates",
+]
 
 
 def _check_repository(name: str) -> str:
@@ -19,11 +31,12 @@ def _check_repository(name: str) -> str:
 
 
 MODEL = "A folder, a name on the Hub, or 'demo' for the embedded model."
-GROUP = (
-    "A preset (gender, race, sexuality), also with its elements (race:Black,White), the path of a group's JSON file, "
+WORDS = (
+    "A preset (gender, race, sexuality), also with its elements (race:Black,White); or words of your own as JSON, in single quotes "
+    """('[["man", "woman"], ["he", "she"]]'), or the path of a .json or .csv file with them; """
     "or a product such as 'gender*race'. "
-    "[default: gender; for a model saved as an EquiLM, its own]"
 )
+GROUP = f"{WORDS}[default: gender; for a model saved as an EquiLM, its own]"
 
 Model = Annotated[str, typer.Option("--model", "-m", metavar="MODEL", help=MODEL)]
 Group = Annotated[str | None, typer.Option("--group", "-g", metavar="GROUP", help=GROUP, show_default=False)]

@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from functools import cached_property, reduce
 from importlib import resources
 from importlib.resources.abc import Traversable
+from pathlib import Path
 from typing import Any, Literal, overload
 
 from hf_equi.errors import GroupError
@@ -19,12 +20,10 @@ from hf_equi.groups.explanation import Explanation, explain_words
 from hf_equi.groups.finite import FiniteGroup
 from hf_equi.groups.forms import FormRow, composed, derive_rows
 from hf_equi.groups.names import product_names
-from hf_equi.groups.registry import TYPE, without_type
+from hf_equi.groups.registry import TYPE
+from hf_equi.groups.written import factors_of, read_file, read_json
 
 __all__ = ["DemographicGroup", "occupations", "preset_names"]
-
-_FACTOR_KEYS = ("equality", "neutral", "general", "names")
-
 
 class DemographicGroup(FiniteGroup):
     r"""The cyclic group that exchanges demographics, or a direct product of such groups.
@@ -218,17 +217,12 @@ class DemographicGroup(FiniteGroup):
 
     @classmethod
     def from_dict(cls, content: Mapping[str, Any]) -> DemographicGroup:
-        """Return the group that `to_dict` described; hf_equi 0.1 wrote no `"type"`.
+        """Return the group that `to_dict` described, or that the arguments of this class describe by their names.
 
         Raises:
             GroupError: If the description is of another kind, has missing or unknown keys, or describes no group.
         """
-        what = 'A group is described by {"type": "demographic", "factors": [...]} with at least one factor'
-        stored = without_type(content, "demographic", what)
-        factors = stored.get("factors") if len(stored) == 1 else None
-        if not isinstance(factors, list) or not factors:
-            raise GroupError(f"{what}; received {content!r}.")
-        return cls._from_factors(tuple(map(_factor_from_dict, factors)))
+        return cls._from_factors(factors_of(content))
 
     def to_json(self) -> str:
         """Return `to_dict` as a JSON string."""
@@ -236,16 +230,35 @@ class DemographicGroup(FiniteGroup):
 
     @classmethod
     def from_json(cls, text: str) -> DemographicGroup:
-        """Return the group that `to_json` described.
+        """Return the group that a JSON text describes: a list of sets, an object with names, or what `to_json` wrote.
 
         Raises:
-            GroupError: If the text is not JSON, or `from_dict` does not accept its content.
+            GroupError: If the text is not JSON, or describes no group.
+
+        Example:
+            ```python
+            >>> from hf_equi import DemographicGroup
+            >>> DemographicGroup.from_json('{"equality": [["Black", "White"]], "names": ["Black man", "White man"]}')
+            DemographicGroup([Black man, White man] × 1 set)
+
+            ```
         """
-        try:
-            content = json.loads(text)
-        except json.JSONDecodeError as error:
-            raise GroupError(f"A group must be described by JSON text; received {text!r}: {error}.") from error
-        return cls.from_dict(content)
+        return cls._from_factors(read_json(text))
+
+    @classmethod
+    def from_file(cls, path: str | Path) -> DemographicGroup:
+        """Return the group that a file describes.
+
+        Args:
+            path (`str` or `Path`):
+                A `.csv` file: a header with the names, then a set of words a row, a column for each demographic. Any
+                other file holds JSON, as `from_json` reads it.
+
+        Raises:
+            GroupError: If it cannot be read, or describes no group; the message names the file, and of a CSV the line
+                and the column.
+        """
+        return cls._from_factors(read_file(path))
 
     @overload
     def __mul__(self, other: DemographicGroup) -> DemographicGroup: ...
@@ -352,12 +365,3 @@ def _columns(names: list[str], first: list[str], elements: Sequence[str] | None)
     if len(set(columns)) < max(2, len(columns)):
         raise GroupError(f"elements needs at least two different elements; received {list(elements)}.")
     return columns
-
-
-def _factor_from_dict(content: Any) -> EqualityFactor:
-    if not isinstance(content, dict) or not {"equality"} <= set(content) <= set(_FACTOR_KEYS):
-        raise GroupError(
-            f"A factor is described by the keys {', '.join(_FACTOR_KEYS)}, of which equality is required; received "
-            f"{content!r}."
-        )
-    return EqualityFactor.from_lists(**content)

@@ -57,7 +57,10 @@ def test_version(run, monkeypatch) -> None:
         (["generate", "-p", "x", "--temperature", "0"], "--temperature must be a number from 1e-06 up.*--greedy"),
         (["generate", "-p", "x", "--top-p", "1.5"], "--top-p"),
         (["generate", "-p", "x", "--prompt-set", "sheng"], "No prompt set 'sheng': the sets are .*sheng2019"),
-        (["generate", "-p", "x", "--group", "age"], "No preset 'age': the presets are gender, race, sexuality"),
+        (
+            ["generate", "-p", "x", "--group", "age"],
+            r"no preset 'age': use one of gender, .*, or words of your own: '\[\[",
+        ),
         (["generate", "-p", "x", "--group", "gender*gender"], "in two factors of the product"),
         (["generate", "-p", "The \udcff man"], r"--prompt 'The .udcff man' is not UTF-8 text: .* after 'The '"),
         (["inspect", "-t", "\udcff"], "--text '.udcff' is not UTF-8 text"),
@@ -79,7 +82,9 @@ def test_version(run, monkeypatch) -> None:
         (["publish", "out", "me/x", "--audit", "~nemo/a"], "home folder of '~nemo/a' is not known"),
         (["generate", "-p", "x", "--model", __file__], "is a file: name the folder"),
         (["inspect", "--model", "not a name"], "'not a name' could not be loaded"),
-        (["inspect", "--group", ""], "No preset ''"),
+        (["inspect", "--group", ""], "no preset ''"),
+        (["generate", "--prompt-set", "respect", "-m", "x", "-g", '[["he", "she"]]'], "The name 'he' holds a pronoun"),
+        (["audit", "-m", "x", "-g", '[["he", "she"]]'], "'The he was known for'.* put a set of nouns first"),
     ],
 )
 def test_bad_arguments_cost_one_line_and_status_2(run, arguments, problem) -> None:

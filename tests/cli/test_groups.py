@@ -8,7 +8,7 @@ import pytest
 from small_models import BOTH, GENDER
 
 from hf_equi import DemographicGroup
-from hf_equi.cli.groups import read_any_group, read_group
+from hf_equi.cli.groups import group_slug, read_any_group, read_group
 from hf_equi.errors import GroupError
 
 
@@ -24,20 +24,42 @@ def test_a_group_is_a_preset_a_file_or_a_product(tmp_path) -> None:
     assert read_group(f"{factor}*race") == GENDER * DemographicGroup.preset("race")
 
 
+def test_it_is_written_out_in_json_too() -> None:
+    race = DemographicGroup.preset("race")
+    assert read_group('[["man","woman"],["he","she"]]') == GENDER
+    assert read_group(' [["man","woman"],["he","she"]] * race ') == GENDER * race
+    assert read_group('race*{"equality": [["man","woman"],["he","she"]]}') == race * GENDER
+    assert read_group('[["d*mn", "d**n"]]').names == ("d*mn", "d**n")
+    assert read_any_group(BOTH.to_json()) == BOTH
+
+
+def test_it_is_a_csv(tmp_path) -> None:
+    path = tmp_path / "words.csv"
+    path.write_text("man,woman\nman,woman\nhe,she\n")
+    assert read_group(f"race * {path}") == DemographicGroup.preset("race") * GENDER
+
+
 @pytest.mark.parametrize(
     ("content", "problem"),
     [
-        ("{", "is not JSON"),
-        ("[" * 100_000, "is not JSON"),
-        ("[1]", r'holds no group.*factors.* Write it as {"equality": \[\["man", "woman"\]'),
+        ("{", "not JSON"),
+        ("[1]", "must be a list of words"),
         ('{"equality": [["man"]]}', "at least two words"),
     ],
 )
-def test_a_file_that_is_no_group_is_named(tmp_path, content, problem) -> None:
+@pytest.mark.parametrize("read", [read_group, read_any_group])
+def test_a_file_that_is_no_group_is_named(tmp_path, read, content, problem) -> None:
     path = tmp_path / "group.json"
     path.write_text(content)
-    with pytest.raises(GroupError, match=rf"{path}.*{problem}"):
-        read_group(str(path))
+    with pytest.raises(GroupError, match=rf"{path}.*{problem}") as caught:
+        read(str(path))
+    assert "rotations" not in str(caught.value)
+
+
+@pytest.mark.parametrize("text", ["[[man,woman]]", "[" * 100_000, '[["man", "woman"]] race'])
+def test_json_that_a_shell_has_eaten_at_says_how_to_quote_it(text) -> None:
+    with pytest.raises(GroupError, match=r"is not JSON: .* in single quotes.*: --group '\[\[\"man\", \"woman\"\]"):
+        read_group(text)
 
 
 @pytest.mark.parametrize("read", [read_group, read_any_group])
@@ -46,7 +68,22 @@ def test_an_element_that_a_preset_lacks_is_all_that_is_said(read) -> None:
         read("race:Black,Wite")
 
 
-def test_a_file_of_bytes_is_named(tmp_path) -> None:
-    (tmp_path / "group.json").write_bytes(b"\xff\xfe")
-    with pytest.raises(GroupError, match="is not JSON"):
-        read_group(str(tmp_path / "group.json"))
+def test_what_is_neither_a_preset_nor_written_out_gets_all_ways() -> None:
+    with pytest.raises(GroupError, match=r"no preset 'words.txt': .*race.* path of a .json or .csv file"):
+        read_group("words.txt")
+    with pytest.raises(GroupError, match=r"no preset 'words.txt': .* Groups of images are rotations:4"):
+        read_any_group("words.txt")
+
+
+@pytest.mark.parametrize(
+    ("text", "slug"),
+    [
+        ("race:Black,White", "race-Black-White"),
+        ("lists/words.csv", "words"),
+        ('[["man", "woman"]]', "man-woman"),
+        ("[]", "group"),
+        (f'[["{"a" * 300}", "b"]]', "a" * 59),
+    ],
+)
+def test_a_folder_can_be_called_by_it(text, slug) -> None:
+    assert group_slug(text) == slug

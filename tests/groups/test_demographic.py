@@ -125,14 +125,11 @@ def test_round_trip_of_a_product():
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        ("{", "must be described by JSON text"),
-        ("[]", "A group is described by"),
         ("{}", "A group is described by"),
         ('{"factors": []}', "A group is described by"),
         ('{"factors": "man"}', "A group is described by"),
         ('{"factors": [{"names": ["a", "b"]}]}', "equality is required"),
         ('{"factors": [{"equality": [["a", "b"]], "colour": 1}]}', "A factor is described by the keys"),
-        ('{"factors": [{"equality": [["a", "b"], ["a", "c"]]}]}', "'a' is twice"),
     ],
 )
 def test_bad_descriptions_raise(content, message):
