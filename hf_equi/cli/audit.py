@@ -36,7 +36,7 @@ from hf_equi.fairness.figures import FIGURES, MISSING, plain_number, short_numbe
 from hf_equi.fairness.prompts import PLACE
 from hf_equi.generation.search_checks import ACTIONS
 from hf_equi.groups import DemographicGroup
-from hf_equi.groups.demographic import occupations
+from hf_equi.groups.preset import occupations
 
 __all__ = ["Search", "run_audit"]
 

@@ -13,7 +13,7 @@ from pathlib import Path
 from hf_equi.cli.loading import expanded
 from hf_equi.errors import GroupError
 from hf_equi.groups import DemographicGroup, FiniteGroup, ImageGroup
-from hf_equi.groups.demographic import preset_names
+from hf_equi.groups.preset import preset_names
 
 __all__ = ["IMAGE_KINDS", "group_slug", "read_any_group", "read_group"]
 

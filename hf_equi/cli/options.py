@@ -32,7 +32,8 @@ def _check_repository(name: str) -> str:
 
 MODEL = "A folder, a name on the Hub, or 'demo' for the embedded model."
 WORDS = (
-    "A preset (gender, race, sexuality), also with its elements (race:Black,White); or words of your own as JSON, in single quotes "
+    "A preset (age, disability, first_names_gender, first_names_race, gender, nationality, race, religion, "
+    "sexuality), also with its elements (race:Black,White); or words of your own as JSON, in single quotes "
     """('[["man", "woman"], ["he", "she"]]'), or the path of a .json or .csv file with them; """
     "or a product such as 'gender*race'. "
 )

@@ -8,8 +8,6 @@ import math
 import operator
 from collections.abc import Mapping, Sequence
 from functools import cached_property, reduce
-from importlib import resources
-from importlib.resources.abc import Traversable
 from pathlib import Path
 from typing import Any, Literal, overload
 
@@ -20,10 +18,12 @@ from hf_equi.groups.explanation import Explanation, explain_words
 from hf_equi.groups.finite import FiniteGroup
 from hf_equi.groups.forms import FormRow, composed, derive_rows
 from hf_equi.groups.names import product_names
+from hf_equi.groups.preset import occupations, read_preset
 from hf_equi.groups.registry import TYPE
 from hf_equi.groups.written import factors_of, read_file, read_json
 
-__all__ = ["DemographicGroup", "occupations", "preset_names"]
+__all__ = ["DemographicGroup"]
+
 
 class DemographicGroup(FiniteGroup):
     r"""The cyclic group that exchanges demographics, or a direct product of such groups.
@@ -86,14 +86,16 @@ class DemographicGroup(FiniteGroup):
     def preset(cls, name: str, elements: Sequence[str] | None = None, *, relaxed: bool = False) -> DemographicGroup:
         """Return a group whose equality sets come with the library.
 
-        Presets are `"gender"`, `"race"` and `"sexuality"`; the words of any two differ, so they can be multiplied.
+        The presets are `"age"`, `"disability"`, `"first_names_gender"`, `"first_names_race"`, `"gender"`,
+        `"nationality"`, `"race"`, `"religion"` and `"sexuality"`. The words of any two differ, so they can be
+        multiplied. docs/groups.md has for each where its words come from and what it does not cover, as
+        `hf_equi.groups.read_preset(name)` has, too.
 
         In `"gender"` "her" is the counterpart of "his", so "him" has none and stays as it is: a permutation cannot
         send "her" to two words, and English spells both with one. So an EquiLM prefers "him" to "her" as an object;
-        docs/guarantees.md has figures. Where objects matter more, write an own group with `["him", "her"]` instead
-        of `["his", "her"]`; where "him" must make no claim of symmetry, list it in `general`. In `"race"` and
-        `"sexuality"` some words have further meanings, such as the colours black and white; they move wherever they
-        stand.
+        docs/guarantees.md has figures. Where objects matter more, write a list of your own with `["him", "her"]`
+        instead of `["his", "her"]`; where "him" must make no claim of symmetry, list it in `general`. Many words have
+        further meanings, such as the colours black and white; they move wherever they stand.
 
         Args:
             name (`str`):
@@ -116,14 +118,12 @@ class DemographicGroup(FiniteGroup):
 
             ```
         """
-        if name not in preset_names():
-            raise GroupError(f"No preset {name!r}: the presets are {', '.join(preset_names())}.")
-        content = json.loads(_preset_folder().joinpath(f"{name}.json").read_text(encoding="utf-8"))
-        columns = _columns(content["names"], content["equality"][0], elements)
+        found = read_preset(name)
+        columns = _columns(found.names, found.equality[0], elements)
         return cls(
-            [[words[i] for i in columns] for words in content["equality"]],
+            [[words[i] for i in columns] for words in found.equality],
             neutral=occupations() if relaxed else None,
-            names=[content["names"][i] for i in columns],
+            names=[found.names[i] for i in columns],
         )
 
     @property
@@ -305,35 +305,6 @@ class DemographicGroup(FiniteGroup):
         return {word: row for row in self._rows for word in row.words}
 
 
-def preset_names() -> tuple[str, ...]:
-    """Return the names that `DemographicGroup.preset` knows, in alphabetical order.
-
-    Example:
-        >>> preset_names()
-        ('gender', 'race', 'sexuality')
-    """
-    files = (item.name for item in _preset_folder().iterdir())
-    return tuple(sorted(name.removesuffix(".json") for name in files if name.endswith(".json")))
-
-
-def occupations() -> tuple[str, ...]:
-    """Return occupations that are of no gender by definition, in alphabetical order.
-
-    They are what R-EquiLM takes for neutral unless told otherwise. From Bolukbasi et al. 2016 (arXiv 1607.06520): the
-    professions of one word whose definitional score is 0.
-
-    Example:
-        >>> occupations()[:3]
-        ('accountant', 'acquaintance', 'administrator')
-    """
-    file = resources.files("hf_equi.groups").joinpath("word_lists", "occupations.json")
-    return tuple(json.loads(file.read_text(encoding="utf-8"))["words"])
-
-
-def _preset_folder() -> Traversable:
-    return resources.files("hf_equi.groups").joinpath("presets")
-
-
 def _check_disjoint(factors: tuple[EqualityFactor, ...]) -> None:
     owner: dict[str, int] = {}
     for i, factor in enumerate(factors):
@@ -352,7 +323,7 @@ def _describe(factor: EqualityFactor) -> str:
     return f"[{', '.join(factor.names)}] × {sets}{extra}"
 
 
-def _columns(names: list[str], first: list[str], elements: Sequence[str] | None) -> list[int]:
+def _columns(names: Sequence[str], first: Sequence[str], elements: Sequence[str] | None) -> list[int]:
     if elements is None:
         return list(range(len(names)))
     if isinstance(elements, str):

@@ -58,8 +58,8 @@ def test_version(run, monkeypatch) -> None:
         (["generate", "-p", "x", "--top-p", "1.5"], "--top-p"),
         (["generate", "-p", "x", "--prompt-set", "sheng"], "No prompt set 'sheng': the sets are .*sheng2019"),
         (
-            ["generate", "-p", "x", "--group", "age"],
-            r"no preset 'age': use one of gender, .*, or words of your own: '\[\[",
+            ["generate", "-p", "x", "--group", "agee"],
+            r"no preset 'agee': use one of age, .*, or words of your own: '\[\[",
         ),
         (["generate", "-p", "x", "--group", "gender*gender"], "in two factors of the product"),
         (["generate", "-p", "The \udcff man"], r"--prompt 'The .udcff man' is not UTF-8 text: .* after 'The '"),

@@ -79,7 +79,7 @@ def test_words_that_are_not_one_token_are_noted(run, folder, tmp_path):
     ("arguments", "problem"),
     [
         ([], "Missing option '--group'"),
-        (["-g", "age"], "no preset 'age'.*rotations:4"),
+        (["-g", "agee"], "no preset 'agee'.*rotations:4"),
         (["-g", "rotations"], "rotations needs n behind a colon: rotations:4"),
         (["-g", "rotations:0"], "n"),
         (["-g", "flips:sideways"], "'sideways'"),

@@ -69,7 +69,7 @@ def test_an_element_that_a_preset_lacks_is_all_that_is_said(read) -> None:
 
 
 def test_what_is_neither_a_preset_nor_written_out_gets_all_ways() -> None:
-    with pytest.raises(GroupError, match=r"no preset 'words.txt': .*race.* path of a .json or .csv file"):
+    with pytest.raises(GroupError, match=r"no preset 'words.txt': .*nationality.* path of a .json or .csv file"):
         read_group("words.txt")
     with pytest.raises(GroupError, match=r"no preset 'words.txt': .* Groups of images are rotations:4"):
         read_any_group("words.txt")
