@@ -21,7 +21,7 @@ from transformers import PreTrainedModel
 
 from hf_equi.auto import symmetrize
 from hf_equi.checks import check_choice
-from hf_equi.cli.coverage import staying_words
+from hf_equi.cli.coverage import staying_names, staying_words
 from hf_equi.cli.decoding import check_memory
 from hf_equi.cli.display import note, terminal, write_json, write_line
 from hf_equi.cli.groups import group_slug, read_group
@@ -37,6 +37,7 @@ from hf_equi.fairness.prompts import PLACE
 from hf_equi.generation.search_checks import ACTIONS
 from hf_equi.groups import DemographicGroup
 from hf_equi.groups.preset import occupations
+from hf_equi.models.causal_lm import EquiLM
 
 __all__ = ["Search", "run_audit"]
 
@@ -112,9 +113,8 @@ def run_audit(
         models = _build(names, base, tokenizer, (unrelaxed(chosen), _relax(chosen, neutral)), search, scorer)
         folder = expanded(out or f"audit-{group_slug(group or DEFAULT_GROUP)}-{sampling.seed}")
         audit = Audit(models, tokenizer, chosen, templates, scorer, sampling, out=folder)
-    if state.is_main_process and search.action == "tokens" and names != ["base"]:
-        for line in staying_words(_filled(templates, chosen), lm.action, tokenizer):
-            note(line)
+    if state.is_main_process and names != ["base"]:
+        _note_limits(templates, lm, search)
     try:
         said = warnings.catch_warnings(action="ignore", category=GroupWarning)
         with quiet(notes=state.is_main_process), said:
@@ -170,6 +170,15 @@ def _collect(prompts: Sequence[str], sets: Sequence[str]) -> list[str]:
 def _filled(templates: Sequence[str], group: DemographicGroup) -> list[list[str]]:
     """Each template, and the prompts that it gives."""
     return [[text, *(fill(text, name) for name in group.names if PLACE in text)] for text in templates]
+
+
+def _note_limits(templates: Sequence[str], lm: EquiLM, search: Search) -> None:
+    """Say of which prompts nothing is guaranteed."""
+    if any(PLACE in text for text in templates) and (line := staying_names(lm.group)) is not None:
+        note(line)
+    if search.action == "tokens":
+        for line in staying_words(_filled(templates, lm.group), lm.action, lm.tokenizer):
+            note(line)
 
 
 def _read_words(path: Path) -> list[str]:

@@ -13,7 +13,7 @@ from transformers import PreTrainedConfig
 
 from hf_equi.actions import TokenAction, WordAction
 from hf_equi.actions.resolution import resolve_tokens
-from hf_equi.cli.coverage import Coverage, measure_coverage
+from hf_equi.cli.coverage import Coverage, measure_coverage, staying_names
 from hf_equi.cli.display import MOVED, cell, terminal, write_json, write_line
 from hf_equi.cli.groups import read_group
 from hf_equi.cli.loading import DEFAULT_GROUP, check_texts, load_description, quiet
@@ -136,6 +136,8 @@ def _summary(coverage: Coverage) -> list[str]:
 def _about(group: DemographicGroup, coverage: Coverage) -> list[str]:
     """What to know of the words, whichever vocabulary there is."""
     lines = [f"in a prompt: {_prompts(group)}"]
+    if (names := staying_names(group)) is not None:
+        lines.append(f"names: {names}")
     if (pronouns := pronoun_limit(group, coverage.missing)) is not None:
         lines.append(f"pronouns: {pronouns}")
     for preset in _presets(group):

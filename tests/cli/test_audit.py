@@ -182,6 +182,16 @@ def test_words_of_several_tokens_move_as_words(audit, tmp_path) -> None:
     assert entry["consistency"] == 1.0
 
 
+def test_names_that_do_not_move_are_told_before_a_text_is_drawn(audit, monkeypatch) -> None:
+    def stop(_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("hf_equi.cli.audit.Audit.run", stop)
+    result = audit("-g", '{"equality": [["he", "she"]], "names": ["doctor", "nurse"]}')
+    assert result.status == 130
+    assert "note: the group makes 'doctor' of the name 'doctor', and not 'nurse'" in result.err
+
+
 @pytest.mark.usefixtures("_no_plots")
 def test_what_was_stopped_goes_on(audit, monkeypatch) -> None:
     from hf_equi.fairness.auditing import run as module

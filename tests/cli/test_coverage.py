@@ -12,7 +12,7 @@ from transformers import PreTrainedTokenizerFast
 
 from hf_equi import DemographicGroup, TokenAction
 from hf_equi.actions.resolution import resolve_tokens
-from hf_equi.cli.coverage import measure_coverage, staying_words, token_text
+from hf_equi.cli.coverage import measure_coverage, staying_names, staying_words, token_text
 from hf_equi.errors import HfEquiWarning
 
 
@@ -74,3 +74,12 @@ def test_words_that_stay_are_said_of_each_prompt() -> None:
         "in 'the {demographic}' words of the group stay where they are: 'MAN', 'WOMAN'; hf-equi inspect --text shows "
         "why"
     ]
+
+
+def test_names_that_the_group_does_not_exchange_are_told() -> None:
+    sets = [["he", "she"], ["gay", "straight"]]
+    assert staying_names(GENDER * RACE) is None
+    assert staying_names(DemographicGroup(sets, names=["gay person", "straight person"])) is None
+    said = staying_names(DemographicGroup(sets, names=["male", "female"]))
+    assert said.startswith("the group makes 'male' of the name 'male', and not 'female', so nothing is guaranteed")
+    assert staying_names(DemographicGroup([["C++", "C"]], names=["x", "y"])) is None  # which has no action on words

@@ -39,6 +39,9 @@ def test_of_a_list_of_ones_own_it_is_said_whether_its_names_fill_a_prompt(run, f
     out = run("inspect", "-m", folder, "-g", '[["he", "she"], ["man", "woman"]]').out
     assert "in a prompt: none: The name 'he' holds a pronoun" in out
     assert "preset" not in out
+    assert "names: " not in out
+    named = '{"equality": [["he", "she"]], "names": ["male", "female"]}'
+    assert "names: the group makes 'male' of the name 'male'" in run("inspect", "-m", folder, "-g", named).out
 
 
 def test_a_terminal_gets_a_table(run, folder, monkeypatch) -> None:
