@@ -20,9 +20,9 @@ import typer
 
 from hf_equi.cli.methods import DEFAULT_METHODS, METHODS, any_of, method_name
 from hf_equi.cli.options import (
+    ANY_GROUP,
     MODEL,
     SCORER,
-    WORDS,
     AsJson,
     Group,
     Model,
@@ -288,7 +288,6 @@ def audit(  # noqa: PLR0913, PLR0917  a command has as many parameters as option
     run_audit(model, group, (prompts or [], prompt_sets or []), (methods, neutral), search, sampling, (out, as_json))
 
 
-_ANY_GROUP = f"Words: {WORDS[0].lower()}{WORDS[1:]}Images: rotations:4, dihedral:4, flips:horizontal and the like."
 License = Annotated[
     str | None,
     typer.Option(
@@ -304,7 +303,7 @@ License = Annotated[
 def convert(  # noqa: PLR0913, PLR0917  a command has as many parameters as options
     base: Annotated[str, typer.Argument(metavar="BASE", help=MODEL)],
     folder: Annotated[Path, typer.Argument(metavar="OUT", help="The folder to write, new or empty.")],
-    group: Annotated[str, typer.Option("--group", "-g", metavar="GROUP", help=_ANY_GROUP)],
+    group: Annotated[str, typer.Option("--group", "-g", metavar="GROUP", help=ANY_GROUP)],
     method: Annotated[
         str,
         typer.Option(metavar="NAME", help=f"{any_of(method_names())}."),

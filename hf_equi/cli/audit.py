@@ -6,6 +6,7 @@ import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +25,7 @@ from hf_equi.checks import check_choice
 from hf_equi.cli.coverage import staying_names, staying_words
 from hf_equi.cli.decoding import check_memory
 from hf_equi.cli.display import note, terminal, write_json, write_line
-from hf_equi.cli.groups import group_slug, read_group
+from hf_equi.cli.groups import group_slug, parse_group
 from hf_equi.cli.loading import DEFAULT_GROUP, check_texts, expanded, load_lm, quiet, read_scorer
 from hf_equi.cli.methods import METHODS, audited_name
 from hf_equi.errors import ConfigurationError, GroupError, GroupWarning, HfEquiError
@@ -32,8 +33,9 @@ from hf_equi.fairness import fill, prompt_set
 from hf_equi.fairness.auditing import Audit, AuditResult, Sampling
 from hf_equi.fairness.auditing.run import SAMPLES, process_state
 from hf_equi.fairness.auditing.subjects import unrelaxed
-from hf_equi.fairness.figures import FIGURES, MISSING, plain_number, short_number
 from hf_equi.fairness.prompts import PLACE
+from hf_equi.figures import FIGURES, MISSING, plain_number, short_number
+from hf_equi.generation.scorers import RegardScorer
 from hf_equi.generation.search_checks import ACTIONS
 from hf_equi.groups import DemographicGroup
 from hf_equi.groups.preset import occupations
@@ -97,13 +99,13 @@ def run_audit(
     out, as_json = output
     with _one_voice(state), quiet(notes=state.is_main_process):
         names, templates = _read_methods(methods[0]), _collect(*prompts)
-        chosen = None if group is None else read_group(group)
+        chosen = None if group is None else parse_group(group)
         if chosen is not None:
             _filled(templates, chosen)  # before anything loads, as a name may not fit
         neutral = None if methods[1] is None else _read_words(methods[1])
         scorer = read_scorer(search.scorer)
-        tokens = search.action == "tokens"
-        lm = load_lm(model, chosen, None, None, command="audit", needs_tokens=tokens, scorer=scorer)
+        on_tokens = any(map(partial(_acts_on_tokens, search), names))
+        lm = _load(model, chosen, on_tokens or search.action == "tokens", scorer)
         base, tokenizer, chosen = lm.base, lm.tokenizer, lm.group
         if torch.cuda.is_available():  # other accelerators lack the float64 of the noise
             base.to(state.device)
@@ -114,9 +116,9 @@ def run_audit(
         folder = expanded(out or f"audit-{group_slug(group or DEFAULT_GROUP)}-{sampling.seed}")
         audit = Audit(models, tokenizer, chosen, templates, scorer, sampling, out=folder)
     if state.is_main_process and names != ["base"]:
-        _note_limits(templates, lm, search)
+        _note_limits(templates, lm, on_tokens)
     try:
-        said = warnings.catch_warnings(action="ignore", category=GroupWarning)
+        said = warnings.catch_warnings(action="ignore", category=GroupWarning)  # of each prompt, above
         with quiet(notes=state.is_main_process), said:
             result = audit.run()
     except KeyboardInterrupt:
@@ -129,6 +131,17 @@ def run_audit(
         # A process that ends while another still talks to it would take it down.
         state.wait_for_everyone()
         state.destroy_process_group()
+
+
+def _acts_on_tokens(search: Search, name: str) -> bool:
+    audited = METHODS[name]
+    return audited.method is not None and (search.action == "tokens" or not audited.searches)
+
+
+def _load(model: str, group: DemographicGroup | None, needs_tokens: bool, scorer: RegardScorer) -> EquiLM:
+    if not needs_tokens:  # words of several tokens move as well, and none of them stays
+        warnings.simplefilter("ignore", GroupWarning)
+    return load_lm(model, group, None, None, command="audit", needs_tokens=needs_tokens, scorer=scorer)
 
 
 @contextmanager
@@ -172,11 +185,11 @@ def _filled(templates: Sequence[str], group: DemographicGroup) -> list[list[str]
     return [[text, *(fill(text, name) for name in group.names if PLACE in text)] for text in templates]
 
 
-def _note_limits(templates: Sequence[str], lm: EquiLM, search: Search) -> None:
+def _note_limits(templates: Sequence[str], lm: EquiLM, on_tokens: bool) -> None:
     """Say of which prompts nothing is guaranteed."""
     if any(PLACE in text for text in templates) and (line := staying_names(lm.group)) is not None:
         note(line)
-    if search.action == "tokens":
+    if on_tokens:
         for line in staying_words(_filled(templates, lm.group), lm.action, lm.tokenizer):
             note(line)
 

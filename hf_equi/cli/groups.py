@@ -15,7 +15,7 @@ from hf_equi.errors import GroupError
 from hf_equi.groups import DemographicGroup, FiniteGroup, ImageGroup
 from hf_equi.groups.preset import preset_names
 
-__all__ = ["IMAGE_KINDS", "group_slug", "read_any_group", "read_group"]
+__all__ = ["IMAGE_KINDS", "group_slug", "parse_any_group", "parse_group"]
 
 _EXAMPLE = """'[["man", "woman"], ["he", "she"]]'"""
 _OWN = f"words of your own: {_EXAMPLE}, or the path of a .json or .csv file"
@@ -25,8 +25,8 @@ IMAGE_KINDS = {"rotations": "n", "dihedral": "n", "flips": "axes"}
 """The groups of images by name, and what stands behind the colon."""
 
 
-def read_any_group(text: str) -> FiniteGroup:
-    """Read a group of words as `read_group` does, or one of images: `rotations:4`, `dihedral:4`, `flips:horizontal`.
+def parse_any_group(text: str) -> FiniteGroup:
+    """Read a group of words as `parse_group` does, or one of images: `rotations:4`, `dihedral:4`, `flips:horizontal`.
 
     Raises:
         GroupError: If it is neither.
@@ -34,12 +34,12 @@ def read_any_group(text: str) -> FiniteGroup:
     kind, _, value = text.strip().partition(":")
     if kind not in IMAGE_KINDS:
         try:
-            return read_group(text)
+            return parse_group(text)
         except GroupError as error:
             if _is_written(kind) or kind.strip() in preset_names():
                 raise
             kinds = "rotations:4, dihedral:4, flips:horizontal"
-            raise GroupError(f"{error} Groups of images are {kinds} and the like.") from error
+            raise GroupError(f"{str(error).rstrip('.')}. Groups of images are {kinds} and the like.") from error
     parameter = IMAGE_KINDS[kind]
     if not value:
         raise GroupError(
@@ -48,7 +48,7 @@ def read_any_group(text: str) -> FiniteGroup:
     return ImageGroup.from_dict({"type": "image", "kind": kind, parameter: int(value) if value.isdecimal() else value})
 
 
-def read_group(text: str) -> DemographicGroup:
+def parse_group(text: str) -> DemographicGroup:
     """Read a group of words, or a product of some with `*` between them.
 
     Each is a preset (`race`, or with its elements `race:Black,White`), JSON, or the path of a JSON or CSV file.
@@ -93,10 +93,14 @@ def _read_factor(name: str) -> DemographicGroup:
     if _is_written(name):
         return DemographicGroup.from_file(expanded(name))
     preset, colon, elements = name.partition(":")
-    if preset.strip() not in preset_names():
-        known = ", ".join(preset_names())
-        raise GroupError(f"There is no preset {preset.strip()!r}: use one of {known}, or {_OWN}.")
-    return DemographicGroup.preset(preset.strip(), [each.strip() for each in elements.split(",")] if colon else None)
+    try:
+        return DemographicGroup.preset(
+            preset.strip(), [each.strip() for each in elements.split(",")] if colon else None
+        )
+    except GroupError as error:
+        if preset.strip() in preset_names():
+            raise
+        raise GroupError(f"{error}. Or take {_OWN}.") from error
 
 
 def _read_json(text: str) -> DemographicGroup:

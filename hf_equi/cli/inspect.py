@@ -13,9 +13,9 @@ from transformers import PreTrainedConfig
 
 from hf_equi.actions import TokenAction, WordAction
 from hf_equi.actions.resolution import resolve_tokens
-from hf_equi.cli.coverage import Coverage, measure_coverage, staying_names
+from hf_equi.cli.coverage import GroupCoverage, measure_coverage, staying_names
 from hf_equi.cli.display import MOVED, cell, terminal, write_json, write_line
-from hf_equi.cli.groups import read_group
+from hf_equi.cli.groups import parse_group
 from hf_equi.cli.loading import DEFAULT_GROUP, check_texts, load_description, quiet
 from hf_equi.errors import ConfigurationError
 from hf_equi.fairness import fill
@@ -48,7 +48,7 @@ def run_inspect(model: str, group: str | None, texts: Sequence[str], as_json: bo
     check_texts("--text", texts)
     if not all(text.strip() for text in texts):
         raise ConfigurationError('A --text is empty: write some, such as "The waitress said he would be back".')
-    chosen = None if group is None else read_group(group)
+    chosen = None if group is None else parse_group(group)
     with quiet(notes=False):
         config, tokenizer = load_description(model, "inspect")
         chosen = chosen or _own_group(config)
@@ -82,7 +82,7 @@ def _print_explanation(explanation: TokenExplanation) -> None:
         write_line(line)
 
 
-def _print_table(console: Console, coverage: Coverage, about: Sequence[str]) -> None:
+def _print_table(console: Console, coverage: GroupCoverage, about: Sequence[str]) -> None:
     table = Table(box=box.SIMPLE_HEAD, expand=True, pad_edge=False)
     table.add_column("set", ratio=2)
     table.add_column("tokens that move", ratio=4)
@@ -96,7 +96,7 @@ def _print_table(console: Console, coverage: Coverage, about: Sequence[str]) -> 
         console.print(line, markup=False, highlight=False)
 
 
-def _print_lines(coverage: Coverage, about: Sequence[str]) -> None:
+def _print_lines(coverage: GroupCoverage, about: Sequence[str]) -> None:
     for one in coverage.sets:
         name = "/".join(one.words)
         for row in one.moves:
@@ -118,7 +118,7 @@ def _cut(form: tuple[tuple[str, ...], ...]) -> str:
     return ", ".join("+".join(map(repr, pieces)) for pieces in form)
 
 
-def _summary(coverage: Coverage) -> list[str]:
+def _summary(coverage: GroupCoverage) -> list[str]:
     found = len(coverage.sets) - len(coverage.missing)
     lines = [
         f"{coverage.moved} of {coverage.vocab_size} tokens move, and {found} of {len(coverage.sets)} sets as written"
@@ -133,12 +133,12 @@ def _summary(coverage: Coverage) -> list[str]:
     return lines
 
 
-def _about(group: DemographicGroup, coverage: Coverage) -> list[str]:
+def _about(group: DemographicGroup, coverage: GroupCoverage) -> list[str]:
     """What to know of the words, whichever vocabulary there is."""
     lines = [f"in a prompt: {_prompts(group)}"]
     if (names := staying_names(group)) is not None:
         lines.append(f"names: {names}")
-    if (pronouns := pronoun_limit(group, coverage.missing)) is not None:
+    if (pronouns := pronoun_limit(group.forms(), coverage.missing)) is not None:
         lines.append(f"pronouns: {pronouns}")
     for preset in _presets(group):
         lines.append(f"the words of the preset {preset.name} are from: {preset.source}")
@@ -163,7 +163,7 @@ def _presets(group: DemographicGroup) -> list[Preset]:
 
 
 def _document(
-    model: str, group: DemographicGroup, coverage: Coverage, explanations: Sequence[TokenExplanation]
+    model: str, group: DemographicGroup, coverage: GroupCoverage, explanations: Sequence[TokenExplanation]
 ) -> dict[str, Any]:
     return {
         "model": model,
@@ -176,6 +176,6 @@ def _document(
         "neutral_tokens": coverage.neutral,
         "general_tokens": coverage.general,
         "presets": [asdict(preset) for preset in _presets(group)],
-        "pronouns": pronoun_limit(group, coverage.missing),
+        "pronouns": pronoun_limit(group.forms(), coverage.missing),
         "texts": [asdict(explanation) for explanation in explanations],
     }

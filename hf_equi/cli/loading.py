@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import textwrap
 import warnings
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -23,6 +23,7 @@ from hf_equi.generation.scorers import RegardScorer
 from hf_equi.groups import DemographicGroup
 from hf_equi.models.causal_lm import EquiLM, EquiLMConfig, EquizeroLM, EquizeroLMConfig
 from hf_equi.models.causal_lm.methods import create
+from hf_equi.models.hub.staging import require_config
 from hf_equi.models.text.checkpoints import check_side
 
 __all__ = [
@@ -148,6 +149,7 @@ def load_lm(
     command: str = "generate",
     needs_tokens: bool = True,
     scorer: str | RegardScorer | None = None,
+    check: Callable[[PreTrainedConfig, str], None] = lambda config, method: None,
 ) -> EquiLM:
     """Load a model as an EquiLM in float32, with the base beside it at `.base`.
 
@@ -160,6 +162,7 @@ def load_lm(
         needs_tokens: Whether a word of the group has to be one token.
         scorer: What the method `"equizero"` minimises: a classifier, its folder or name on the Hub, or `"demo"`; by
             default the saved model's own, or `"demo"`. With one that is given, the saved model's own is not loaded.
+        check: What else has to be checked of the model's config and the method, before any weights are loaded.
 
     Raises:
         ActionError: If no word of the group is one token, so that nothing would move, and it has to be.
@@ -170,6 +173,7 @@ def load_lm(
     with loading(model):
         config = AutoConfig.from_pretrained(name, trust_remote_code=False)
         check_task(command, model, config)
+        check(config, method or (config.method if isinstance(config, EquiLMConfig) else "equitune"))
         if isinstance(config, EquiLMConfig):
             lm = _load_equi_lm(config, name, (group, method, average), scorer)
         else:
@@ -204,7 +208,7 @@ def read_scorer(name: str) -> RegardScorer:
     name = str(expanded(name)) if name.startswith("~") else name
     with loading(name, kind="scorer", advice="Pass a classifier's folder, its name on the Hub, or demo."):
         if Path(name).is_dir():
-            _require_config(Path(name))
+            require_config(Path(name))
         return RegardScorer(name)
 
 
@@ -221,9 +225,7 @@ def _load_equi_lm(
     """A saved model; where another group, method or average is wanted, made anew from its base."""
     group, method, average = wanted
     method = method or config.method
-    search: dict[str, Any] = {}
-    if isinstance(config, EquizeroLMConfig):
-        search = {"beam_length": config.beam_length, "action": config.action}
+    search = config.search_settings or {}
     if _searches(method):
         search["scorer"] = _own_scorer(config) if scorer is None else _given(scorer)
     if isinstance(config, EquizeroLMConfig):
@@ -269,7 +271,7 @@ def locate(model: str) -> str:
     path = embedded_folder("demo_lm") if model == DEMO else expanded(model)
     if path.is_dir() and model.strip():
         refuse_adapter(path)
-        _require_config(path)
+        require_config(path)
         return str(path)
     if model == DEMO:
         raise ConfigurationError(
@@ -280,11 +282,6 @@ def locate(model: str) -> str:
     if not model.strip() or path.is_absolute() or model[0] in ".~" or model.count("/") > 1 or model.endswith("/"):
         raise ConfigurationError(f"There is no folder {model!r}: pass a model's folder, its name on the Hub, or demo.")
     return model
-
-
-def _require_config(folder: Path) -> None:
-    if not (folder / "config.json").is_file():
-        raise ConfigurationError(f"The folder {folder} holds no config.json, so no model that transformers can load.")
 
 
 @contextmanager

@@ -8,9 +8,9 @@ from typing import Annotated
 import typer
 
 __all__ = [
+    "ANY_GROUP",
     "MODEL",
     "SCORER",
-    "WORDS",
     "AsJson",
     "Group",
     "Model",
@@ -31,13 +31,14 @@ def _check_repository(name: str) -> str:
 
 
 MODEL = "A folder, a name on the Hub, or 'demo' for the embedded model."
-WORDS = (
-    "A preset (age, disability, first_names_gender, first_names_race, gender, nationality, race, religion, "
-    "sexuality), also with its elements (race:Black,White); or words of your own as JSON, in single quotes "
+_GROUPS = (
+    "a preset (age, disability, first_names_gender, first_names_race, gender, nationality, race, religion, "
+    "sexuality), optionally with some of its elements (race:Black,White); words of your own as JSON, in single quotes "
     """('[["man", "woman"], ["he", "she"]]'), or the path of a .json or .csv file with them; """
-    "or a product such as 'gender*race'. "
+    "or a product such as 'gender*race'."
 )
-GROUP = f"{WORDS}[default: gender; for a model saved as an EquiLM, its own]"
+GROUP = f"A{_GROUPS[1:]} [default: gender; for a model saved as an EquiLM, its own]"
+ANY_GROUP = f"Words: {_GROUPS} Images: rotations:4, dihedral:4, flips:horizontal and the like."
 
 Model = Annotated[str, typer.Option("--model", "-m", metavar="MODEL", help=MODEL)]
 Group = Annotated[str | None, typer.Option("--group", "-g", metavar="GROUP", help=GROUP, show_default=False)]

@@ -8,19 +8,23 @@ References:
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+import textwrap
+from collections.abc import Iterable, Mapping
 from types import MappingProxyType
 
-from hf_equi.errors import ConfigurationError
+from hf_equi.checks import check_choice
+from hf_equi.errors import ConfigurationError, HfEquiWarning, warn
 from hf_equi.groups.names import has_pronoun
 
-__all__ = ["OCCUPATION", "PLACE", "PROMPT_SETS", "RESPECT", "fill", "prompt_set"]
+__all__ = ["OCCUPATION", "PLACE", "PROMPT_SETS", "RESPECT", "fill", "prompt_set", "warn_of_braces"]
 
 PLACE = "{demographic}"
 """What a template holds where the name of a demographic goes."""
 
 _DETERMINERS = "the|an?|this|these|those|every|each|some|any|no|another|my|your|our|their"
 _AFTER_DETERMINER = re.compile(rf"\b(?:{_DETERMINERS})\s+{re.escape(PLACE)}", re.IGNORECASE)
+_BRACES = re.compile(r"\{\s*\w*\s*\}")
+_LISTED = 3
 
 RESPECT = (
     "The {demographic} was known for",
@@ -56,8 +60,7 @@ def prompt_set(name: str) -> tuple[str, ...]:
         >>> prompt_set("occupation")[0]
         'The {demographic} worked as'
     """
-    if name not in PROMPT_SETS:
-        raise ConfigurationError(f"No prompt set {name!r}: the sets are {', '.join(PROMPT_SETS)}.")
+    check_choice("prompt_set", name, PROMPT_SETS)
     return PROMPT_SETS[name]
 
 
@@ -91,3 +94,21 @@ def fill(template: str, name: str) -> str:
             '["man", "woman"], or give the group "names": ["man", "woman"].'
         )
     return filled
+
+
+def warn_of_braces(templates: Iterable[str]) -> None:
+    """Say of braces that look like a place that they are read as they are: code has them, and misspelt places.
+
+    Args:
+        templates: With the place `{demographic}`, or without it.
+
+    Warns:
+        HfEquiWarning: Once for all templates that have such braces.
+    """
+    found = [text for text in templates if _BRACES.search(text.replace(PLACE, ""))]
+    if found:
+        listed = ", ".join(repr(textwrap.shorten(text, 60, placeholder=" ...")) for text in found[:_LISTED])
+        listed += ", ..." if len(found) > _LISTED else ""
+        warn(
+            f"Braces in {listed} are read as they are. The place for a demographic is written {PLACE}.", HfEquiWarning
+        )

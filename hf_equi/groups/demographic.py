@@ -11,10 +11,11 @@ from functools import cached_property, reduce
 from pathlib import Path
 from typing import Any, Literal, overload
 
+from hf_equi.display import shown
 from hf_equi.errors import GroupError
 from hf_equi.groups._axioms import require_order
 from hf_equi.groups.equality import EqualityFactor
-from hf_equi.groups.explanation import Explanation, explain_words
+from hf_equi.groups.explanation import Explanation, explain_text
 from hf_equi.groups.finite import FiniteGroup
 from hf_equi.groups.forms import FormRow, composed, derive_rows
 from hf_equi.groups.names import product_names
@@ -209,7 +210,7 @@ class DemographicGroup(FiniteGroup):
 
             ```
         """
-        return explain_words(text, self)
+        return explain_text(text, self)
 
     def to_dict(self) -> dict[str, Any]:
         """Return the group as JSON scalars, lists and dictionaries, as configs store it."""
@@ -281,7 +282,7 @@ class DemographicGroup(FiniteGroup):
         return hash(self.factors)
 
     def __repr__(self) -> str:
-        return f"DemographicGroup({' * '.join(map(_describe, self.factors))})"
+        return shown(f"DemographicGroup({' * '.join(map(_describe, self.factors))})")
 
     @classmethod
     def _from_factors(cls, factors: tuple[EqualityFactor, ...]) -> DemographicGroup:

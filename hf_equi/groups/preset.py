@@ -61,7 +61,7 @@ def read_preset(name: str) -> Preset:
     Raises:
         GroupError: If there is none; the message lists the names.
     """
-    check_choice("preset", name, preset_names(), GroupError)
+    check_choice("preset", name, preset_names(), error=GroupError)
     content = json.loads(_folder().joinpath(f"{name}.json").read_text(encoding="utf-8"))
     return Preset(
         name=name,

@@ -6,7 +6,7 @@ import re
 
 import pytest
 
-from hf_equi.cli.options import WORDS
+from hf_equi.cli.options import GROUP
 from hf_equi.groups import preset_names
 
 
@@ -18,4 +18,4 @@ def test_a_repository_is_named_with_its_owner(run, tmp_path, name) -> None:
 
 
 def test_the_help_of_group_lists_all_presets() -> None:
-    assert re.search(r"A preset \((.*?)\)", WORDS)[1].split(", ") == list(preset_names())
+    assert re.search(r"A preset \((.*?)\)", GROUP)[1].split(", ") == list(preset_names())

@@ -11,7 +11,7 @@ import hf_equi
 from hf_equi.bases.compat import cached
 from hf_equi.errors import UnsupportedModelError
 from hf_equi.generation import OrbitCache
-from hf_equi.symmetrizers import Orbit
+from hf_equi.symmetrizers import Orbit, WholeGroup
 
 
 @pytest.fixture
@@ -81,12 +81,17 @@ def test_other_members_are_taken_up_where_a_window_has_forgotten_the_first_token
         torch.testing.assert_close(again.logits[:, -1], lm(texts, elements=other).logits[:, -1], atol=1e-5, rtol=1e-5)
 
 
-def test_reset_starts_again(lm):
-    cache = step(lm, ids(" man white"), None).cache
-    cache.reset()
+@pytest.mark.parametrize("empty", [lambda cache: cache.reset(), lambda cache: cache.crop(-2)], ids=["reset", "crop"])
+def test_an_emptied_cache_starts_again_with_any_texts_and_any_group(lm, empty):
+    cache, texts = step(lm, ids(" man white"), None).cache, ids(" person man", " man person")
+    empty(cache)
     assert cache.get_seq_length() == 0
-    assert cache.orbit.rows == 1
-    assert_same(lm, step(lm, ids(" person"), cache), ids(" person"))
+    with torch.no_grad():
+        lm(texts, cache=cache, group=GENDER)
+        kept = lm(texts[:, :1], cache=cache, group=GENDER).logits[:, -1]
+        whole = lm(torch.cat([texts, texts[:, :1]], 1), group=GENDER).logits[:, -1]
+    torch.testing.assert_close(kept, whole, atol=1e-5, rtol=1e-5)
+    assert (cache.orbit.rows, cache.action.group) == (4, GENDER)
 
 
 def test_several_tokens_after_a_cache(lm):
@@ -109,7 +114,7 @@ def test_static_cache_of_another_size_is_refused():
     cache = StaticCache(config, max_cache_len=8)
     cache.early_initialization(2, config.num_key_value_heads, config.head_dim, torch.float32, torch.device("cpu"))
     with pytest.raises(UnsupportedModelError, match="room for 2 rows, the orbits need 4"):
-        OrbitCache(cache, Orbit.start(torch.arange(GENDER.order).expand(2, -1), shared=False), None)
+        OrbitCache(cache, Orbit.start(torch.arange(GENDER.order).expand(2, -1), shared=False), None, WholeGroup)
 
 
 def test_what_was_made_for_the_rows_is_made_anew_where_they_change(lm):

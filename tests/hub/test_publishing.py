@@ -102,13 +102,17 @@ def test_what_is_saved_goes_up_and_nothing_beside_it(hub, tmp_path, monkeypatch,
     assert (tmp_path / "outside").read_text() == "of another account"
 
 
-def test_a_checkpoint_goes_up_and_nothing_beside_it(hub, folder, tmp_path):
+def test_a_checkpoint_goes_up_and_nothing_beside_it(hub, folder, tmp_path, capsys):
     whole = {".gitattributes", "README.md", "vocab.json", *(path.name for path in folder.iterdir())}
-    left_out = clutter(folder, tmp_path / "outside")
+    left_out = clutter(folder, tmp_path / "outside") | {"z\x1b[2J"}
+    (folder / "z\x1b[2J").touch()
     assert set(prepare(folder, "me/fair").left_out) == left_out
-    with pytest.warns(HfEquiWarning, match=r"not uploaded: \.env, checkpoint-5/, id_rsa.*, train\.py"):
+    with pytest.warns(HfEquiWarning, match=r"not uploaded: \.env, checkpoint-5/, id_rsa.*, train\.py, z\\x1b") as said:
         publish(folder, "me/fair")
+    assert said[0].filename == __file__
     assert set(files(hub, "me/fair")) == whole
+    listed = ", ".join(sorted(whole - {".gitattributes"}))
+    assert f"Uploading to me/fair: {listed}\n" in capsys.readouterr().err
 
 
 def test_a_scorer_that_nobody_else_has_is_not_named(hub, tmp_path):

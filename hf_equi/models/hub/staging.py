@@ -15,9 +15,10 @@ from transformers.utils import CONFIG_NAME
 from hf_equi.errors import ConfigurationError
 from hf_equi.models.hub.contents import list_files, weight_variant
 
-__all__ = ["leftovers", "staged"]
+__all__ = ["leftovers", "require_config", "staged", "unfinished"]
 
-_MARK = ".partial-"
+_NEW, _OLD = ".partial-", ".before-"
+"""What marks a folder with new files, and one with those that they replace. A token follows, the same for both."""
 
 
 @contextmanager
@@ -36,7 +37,8 @@ def staged(folder: Path) -> Iterator[Path]:
         ConfigurationError: For what cannot be written, as where the disk is full.
     """
     where = folder if folder.is_dir() else folder.absolute().parent
-    new, old = (where / f"{folder.absolute().name}{_MARK}{secrets.token_hex(4)}" for _ in range(2))
+    token = secrets.token_hex(4)
+    new, old = (where / f"{folder.absolute().name}{mark}{token}" for mark in (_NEW, _OLD))
     try:
         where.mkdir(parents=True, exist_ok=True)  # in the same file system, so that moving writes nothing
         new.mkdir()
@@ -61,20 +63,60 @@ def staged(folder: Path) -> Iterator[Path]:
 
 
 def leftovers(folder: Path) -> list[Path]:
-    """What runs that were killed have left of a folder, inside or beside it.
+    """What runs that were killed have left of a folder, inside or beside it: files that were still to go there.
 
     Args:
         folder: The place that it was written for.
     """
-    pattern = f"{glob.escape(folder.absolute().name + _MARK)}*"
+    pattern = f"{glob.escape(folder.absolute().name + _NEW)}*"
     places = [place for place in (folder, folder.absolute().parent) if place.is_dir()]
     return sorted(path for place in places for path in place.glob(pattern))
+
+
+def require_config(folder: Path) -> None:
+    """Refuse a folder without a model.
+
+    Args:
+        folder: The folder.
+
+    Raises:
+        ConfigurationError: For one without a config. If a save was killed there, the message says how to complete it.
+    """
+    if not (folder / CONFIG_NAME).is_file():
+        raise ConfigurationError(
+            f"The folder {folder} holds no {CONFIG_NAME}, so no model that transformers can load.{unfinished(folder)}"
+        )
+
+
+def unfinished(folder: Path) -> str:
+    """How to complete a save that was killed while it moved its files to a folder; nothing for any other folder.
+
+    Args:
+        folder: The folder, which may have been renamed since.
+    """
+    if (folder / CONFIG_NAME).is_file():  # which comes last
+        return ""
+    for old in sorted(folder.glob(f"*{_OLD}*/")):
+        name, _, token = old.name.rpartition(_OLD)
+        new = old.with_name(f"{name}{_NEW}{token}")
+        if (new / CONFIG_NAME).is_file():
+            return (
+                f" A save to it was killed while it moved its files there. Move those that are still in {new} to "
+                f"{folder}, and the model is complete. {old} holds the files that were there before: delete it once "
+                "the new model loads."
+            )
+        if (old / CONFIG_NAME).is_file():
+            return (
+                f" A save to it failed. {old} holds files of the model that was there before: move them to {folder}."
+            )
+    return ""
 
 
 def _exchange(new: Path, folder: Path, old: Path) -> None:
     """Replace old files by new ones. If that fails or is interrupted, put all of them back.
 
-    The config goes first and comes last. So a folder that a kill leaves between the two does not load.
+    The config goes first and comes last. So a folder that a kill leaves between the two does not load, and
+    `unfinished` says how to complete it.
 
     Args:
         new: Has the new files.
@@ -97,7 +139,9 @@ def _exchange(new: Path, folder: Path, old: Path) -> None:
 
 
 def _in_the_way(folder: Path, names: list[str]) -> list[str]:
-    """What new files replace: the config, files and links of their names, links on the way, weights of before.
+    """What new files replace: the config, weights of before, files and links of their names, links on the way.
+
+    Weights with other names go before the rest: beside them, what is moved in by hand after a kill might not be read.
 
     Raises:
         IsADirectoryError: If a folder has the name of a new file.
@@ -113,7 +157,8 @@ def _in_the_way(folder: Path, names: list[str]) -> list[str]:
             found[link or name] = True
     variants = {weight_variant(name) for name in names} - {None}
     files = (path.name for path in folder.iterdir() if path.is_symlink() or path.is_file())
-    return [*found, *(name for name in files if weight_variant(name) in variants and name not in found)]
+    others = [name for name in files if weight_variant(name) in variants and name not in found]
+    return sorted([*others, *found], key=lambda name: name != CONFIG_NAME)
 
 
 def _move(place: Path, goal: Path, undo: ExitStack) -> None:

@@ -113,7 +113,7 @@ class EquiForImageClassification(WrappedClassifier):
         self._check_objective(labels)
         self._settle_problem(labels)
         orbits = self._read_orbits(pixel_values, orbit_features, self.checked_extras(kwargs))
-        out = combine(orbits, self._head(), self.method, self.config.create_level(), self._network)
+        out = combine(orbits, self._head(), self.method, self.config.create_level())
         loss = None
         if labels is not None and out.logits is not None:
             loss = labelled_loss(partial(self._loss, labels), out.logits, self.config.objective)

@@ -174,10 +174,11 @@ class DecodingMixin:
         ids = ids.to(action.device)
         if mask is not None:
             mask = kwargs["attention_mask"] = mask.to(action.device)
-        if isinstance(cache := OrbitCache.again(kwargs.get(CACHE)), OrbitCache):
+        if (cache := OrbitCache.again(kwargs.get(CACHE))) is not None:
+            kwargs[CACHE] = cache
+        if isinstance(cache, OrbitCache):
             cache.check_action(self._written_action(action))
             self._check_cached(cache, ids, settings, kwargs)
-            kwargs[CACHE] = cache
         prompts = self._describe_prompts(action, ids, mask, noise_seed, generation_config, kwargs)
         ids, kwargs = self._choose_elements(action, ids, kwargs, settings, None if noise_seed is None else prompts)
         processors, mode = LogitsProcessorList(logits_processor or []), settings.noise_mode
@@ -186,8 +187,8 @@ class DecodingMixin:
             processors.append(noise)
         generation_config = _without_compilation(generation_config, kwargs)
         out = super().generate(ids, generation_config, processors, group=action, **kwargs)  # type: ignore[misc]
-        if mode == "sample" and settings.keeps_scores and len(out.scores) == len(noise.recorded or ()):
-            out.scores = tuple(noise.recorded or ())
+        if mode == "sample" and settings.keeps_scores:
+            out.scores = noise.scores(len(out.scores))
         if isinstance(out, ModelOutput) and "elements" in kwargs:
             out.chosen_element = kwargs["elements"]
         return out
@@ -244,17 +245,18 @@ class DecodingMixin:
         prompts: Prompts | None,
     ) -> tuple[torch.Tensor, dict[str, Any]]:
         """Where the method decodes one member of the orbit: which one, for each sample of each prompt."""
-        select = self.method.select
-        if not select.selects_one or "elements" in kwargs:
+        method, cache = self.method, kwargs.get(CACHE)
+        if isinstance(cache, OrbitCache) and "elements" not in kwargs:
+            cache.check_select(method.select)
+            cache.check_members(1 if method.selects_one else action.group.order)
+        if not method.selects_one or "elements" in kwargs:
             return ids, kwargs
         ids, kwargs = settings.expand_samples(ids, kwargs)
         mask = kwargs.get("attention_mask")
         mask = None if mask is None else mask.to(action.device)
         draws = Draws() if prompts is None else CoupledDraws(prompts, settings.samples)
-        kwargs["elements"] = select(
-            self._prompt_action(action), ids, mask, draws, getattr(self, "select_network", None)
-        ).elements[:, 0]
-        if isinstance(cache := kwargs.get(CACHE), OrbitCache):
+        kwargs["elements"] = method.select(self._prompt_action(action), ids, mask, draws).elements[:, 0]
+        if isinstance(cache, OrbitCache):
             self._take_up(cache, kwargs["elements"][:, None], ids)
         return ids, kwargs
 

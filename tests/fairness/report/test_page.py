@@ -22,9 +22,9 @@ from PIL import Image
 from hf_equi import DemographicGroup
 from hf_equi.errors import ConfigurationError
 from hf_equi.fairness.auditing import moved_words
-from hf_equi.fairness.figures import number
 from hf_equi.fairness.report import page, write_report
 from hf_equi.fairness.verdicts import judge
+from hf_equi.figures import number
 
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
 VOID = {"meta", "link", "img", "source", "br"}
