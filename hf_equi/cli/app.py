@@ -231,7 +231,8 @@ def inspect(
     \b
     Examples:
       hf-equi inspect --model openai-community/gpt2 --group gender
-      hf-equi inspect --group groups/my_group.json --json
+      hf-equi inspect --group '[["father", "mother"], ["he", "she"]]'
+      hf-equi inspect --group my_words.csv --json
       hf-equi inspect --text "The waitress said he would be back"
     """  # noqa: D301  the escape \b keeps the lines that follow as they are
     from hf_equi.cli.inspect import run_inspect  # noqa: PLC0415

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
@@ -24,23 +23,24 @@ from hf_equi.auto import symmetrize
 from hf_equi.bases.offloading import input_device
 from hf_equi.checks import check_choice
 from hf_equi.cli.display import check_output, note, terminal, write_csv, write_json, write_line
-from hf_equi.cli.loading import DEFAULT_GROUP, expanded, load_lm, parse_group, quiet, read_scorer
+from hf_equi.cli.groups import group_slug, parse_group
+from hf_equi.cli.loading import DEFAULT_GROUP, expanded, load_lm, quiet, read_scorer
 from hf_equi.cli.methods import METHODS, audited_name
 from hf_equi.cli.options import Asked, Loading, Output
-from hf_equi.cli.prompts import collect_prompts
+from hf_equi.cli.prompts import check_names, collect_prompts
 from hf_equi.errors import ConfigurationError, GroupError, GroupWarning, HfEquiError
 from hf_equi.fairness.auditing import Audit, AuditResult, Sampling
 from hf_equi.fairness.auditing.run import SAMPLES, process_state
 from hf_equi.fairness.auditing.subjects import unrelaxed
 from hf_equi.fairness.chat import encode_prompt
 from hf_equi.fairness.decoding import check_memory
-from hf_equi.fairness.limits import staying_words
+from hf_equi.fairness.limits import staying_names, staying_words
 from hf_equi.fairness.prompts import PLACE
 from hf_equi.figures import FIGURES, plain_number, short_number
 from hf_equi.generation.scorers import RegardScorer
 from hf_equi.generation.search_checks import ACTIONS
 from hf_equi.groups import DemographicGroup
-from hf_equi.groups.demographic import occupations
+from hf_equi.groups.preset import occupations
 from hf_equi.models.causal_lm import EquiLM
 
 __all__ = ["Audited", "Search", "run_audit"]
@@ -114,6 +114,8 @@ def run_audit(
         check_output(output)
         names, templates = _read_methods(audited.methods), collect_prompts(asked, DEFAULT_PROMPTS)
         chosen = None if audited.group is None else parse_group(audited.group)
+        if chosen is not None:  # before anything loads, as a name may not fit
+            check_names(templates, chosen)
         neutral = None if audited.neutral is None else _read_words(audited.neutral)
         scorer = read_scorer(search.scorer)
         on_tokens = any(map(partial(_acts_on_tokens, search), names))
@@ -124,11 +126,10 @@ def run_audit(
         longest = max(len(encode_prompt(tokenizer, one).tokens) for one in templates) + sampling.max_new_tokens
         check_memory(lm, "-n", sampling.samples, longest, len(names) * len(templates) * chosen.order)
         models = _build(names, base, tokenizer, (unrelaxed(chosen), _relax(chosen, neutral)), search, scorer)
-        folder = expanded(out or f"audit-{_slug(audited.group or DEFAULT_GROUP)}-{sampling.seed}")
+        folder = expanded(out or f"audit-{group_slug(audited.group or DEFAULT_GROUP)}-{sampling.seed}")
         audit = Audit(models, tokenizer, chosen, templates, scorer, sampling, out=folder)
-    if state.is_main_process and on_tokens:
-        for line in staying_words([[block.template, *block.read] for block in audit.blocks], lm.action, tokenizer):
-            note(line)
+    if state.is_main_process and names != ["base"]:
+        _note_limits(audit, lm, on_tokens)
     try:
         said = warnings.catch_warnings(action="ignore", category=GroupWarning)  # of each prompt, above
         with quiet(notes=state.is_main_process), said:
@@ -203,6 +204,15 @@ def _read_methods(text: str) -> list[str]:
     return names
 
 
+def _note_limits(audit: Audit, lm: EquiLM, on_tokens: bool) -> None:
+    """Say of which prompts nothing is guaranteed."""
+    if any(not block.neutral for block in audit.blocks) and (line := staying_names(lm.group)) is not None:
+        note(line)
+    if on_tokens:
+        for line in staying_words([[block.template, *block.read] for block in audit.blocks], lm.action, lm.tokenizer):
+            note(line)
+
+
 def _read_words(path: Path) -> list[str]:
     path = expanded(path)
     try:
@@ -245,12 +255,6 @@ def _build(
         group, settings = groups[audited.relaxed], how if audited.searches else {}
         models[name] = symmetrize(base, group, audited.method, tokenizer=tokenizer, multi_token="skip", **settings)
     return models
-
-
-def _slug(group: str) -> str:
-    """A group as part of a folder's name."""
-    stem = Path(group).stem if group.endswith(".json") else group
-    return re.sub(r"[^\w.-]+", "-", stem).strip("-") or "group"
 
 
 def _print(result: AuditResult, output: Output) -> None:

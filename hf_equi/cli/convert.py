@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from hf_equi.cli.display import write_json, write_line
-from hf_equi.cli.loading import expanded, loading, locate, parse_any_group, quiet, read_scorer
+from hf_equi.cli.groups import parse_any_group
+from hf_equi.cli.loading import expanded, loading, locate, quiet, read_scorer
 from hf_equi.cli.options import Origin
 from hf_equi.cli.placement import from_hub
 from hf_equi.errors import ConfigurationError

@@ -98,7 +98,8 @@ class _Choice:
 
     def load(self) -> EquiLM:
         """The model, symmetrised."""
-        from hf_equi.cli.loading import load_lm, parse_group, quiet  # noqa: PLC0415
+        from hf_equi.cli.groups import parse_group  # noqa: PLC0415
+        from hf_equi.cli.loading import load_lm, quiet  # noqa: PLC0415
 
         group, how = None if self.group is None else parse_group(self.group), (self.method, None)
         with quiet():
@@ -106,7 +107,8 @@ class _Choice:
 
     def models(self) -> Models:
         """The model, and what makes others of its base."""
-        from hf_equi.cli.loading import DEFAULT_GROUP, parse_group, read_scorer  # noqa: PLC0415
+        from hf_equi.cli.groups import parse_group  # noqa: PLC0415
+        from hf_equi.cli.loading import DEFAULT_GROUP, read_scorer  # noqa: PLC0415
         from hf_equi.demo.models import OWN_GROUP, Models  # noqa: PLC0415
         from hf_equi.models.causal_lm import EquizeroLM  # noqa: PLC0415
 

@@ -26,9 +26,10 @@ from hf_equi.cli.display import (
     write_json,
     write_line,
 )
-from hf_equi.cli.loading import load_lm, parse_group, quiet
+from hf_equi.cli.groups import parse_group
+from hf_equi.cli.loading import load_lm, quiet
 from hf_equi.cli.options import Asked, Loading, Output
-from hf_equi.cli.prompts import collect_prompts
+from hf_equi.cli.prompts import check_names, collect_prompts
 from hf_equi.display import Pieces, plain
 from hf_equi.errors import ConfigurationError, GroupWarning
 from hf_equi.fairness.chat import Conversation, fill_prompt, prompt_text
@@ -83,6 +84,8 @@ def run_generate(subject: Subject, asked: Asked, decoding: Decoding, options: Lo
     _check_average(subject.method, subject.average)  # and again of a model's own method
     chosen = None if subject.group is None else parse_group(subject.group)
     prompts = collect_prompts(asked)
+    if chosen is not None:  # before anything loads, as a name may not fit
+        check_names(prompts, chosen)
     with quiet(), progress() as bar:
         task = bar.add_task("loading", total=None)
         check = partial(_check_method, subject, decoding)

@@ -1,15 +1,11 @@
-"""From what stands on the command line to groups, tokenizers and models."""
+"""From what stands on the command line to tokenizers and models."""
 
 from __future__ import annotations
 
-import json
-import operator
-import os
 import textwrap
 import warnings
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
-from functools import reduce
 from pathlib import Path
 from typing import Any
 
@@ -25,10 +21,9 @@ from hf_equi.cli.display import note
 from hf_equi.cli.options import Loading, Origin
 from hf_equi.cli.placement import from_hub, read_placement
 from hf_equi.cli.tasks import check_task
-from hf_equi.errors import ActionError, ConfigurationError, GroupError, GroupWarning, HfEquiError, HfEquiWarning
+from hf_equi.errors import ActionError, ConfigurationError, GroupWarning, HfEquiError, HfEquiWarning
 from hf_equi.generation.scorers import RegardScorer
-from hf_equi.groups import DemographicGroup, FiniteGroup, ImageGroup
-from hf_equi.groups.demographic import preset_names
+from hf_equi.groups import DemographicGroup
 from hf_equi.models.causal_lm import EquiLM, EquiLMConfig, EquizeroLM, EquizeroLMConfig
 from hf_equi.models.causal_lm.methods import create
 from hf_equi.models.hub.staging import require_config
@@ -42,18 +37,13 @@ __all__ = [
     "load_lm",
     "loading",
     "locate",
-    "parse_any_group",
-    "parse_group",
     "quiet",
     "read_scorer",
 ]
 
 DEFAULT_GROUP = "gender"
 _LONGEST = 400  # letters of a note
-_EXAMPLE = 'Write it as {"equality": [["man", "woman"], ["he", "she"]]}, or with to_json() of a group in Python.'
 NAMES = "Pass a model's folder, its name on the Hub, or demo."
-IMAGE_KINDS = {"rotations": "n", "dihedral": "n", "flips": "axes"}
-"""The groups of images by name, and what stands behind the colon."""
 
 
 @contextmanager
@@ -86,76 +76,6 @@ def _cut(warning: warnings.WarningMessage) -> str:
         return text
     gap = "... (hf-equi inspect lists all) ..." if issubclass(warning.category, GroupWarning) else "..."
     return f"{text[:half].rpartition(' ')[0]} {gap} {text[-half:].partition(' ')[2]}"
-
-
-def parse_any_group(text: str) -> FiniteGroup:
-    """Read a group of words as `parse_group` does, or one of images: `rotations:4`, `dihedral:4`, `flips:horizontal`.
-
-    Raises:
-        GroupError: If it is neither.
-    """
-    kind, _, value = text.strip().partition(":")
-    if kind not in IMAGE_KINDS:
-        try:
-            return parse_group(text)
-        except GroupError as error:
-            if kind.strip() in preset_names():
-                raise
-            kinds = "rotations:4, dihedral:4, flips:horizontal"
-            raise GroupError(f"{str(error).rstrip('.')}. Groups of images are {kinds} and the like.") from error
-    parameter = IMAGE_KINDS[kind]
-    if not value:
-        raise GroupError(
-            f"The group {kind} needs {parameter} behind a colon: {kind}:{'4' if parameter == 'n' else 'both'}."
-        )
-    return ImageGroup.from_dict({"type": "image", "kind": kind, parameter: int(value) if value.isdecimal() else value})
-
-
-def parse_group(text: str) -> DemographicGroup:
-    """Read a preset, the path of a JSON file, or a product with `*`.
-
-    A preset may name some of its elements: `race`, or `race:Black,White`.
-
-    Raises:
-        GroupError: For an unknown preset, a file that cannot be read, or one that holds no group.
-    """
-    return reduce(operator.mul, [_read_factor(part.strip()) for part in text.split("*")])
-
-
-def _read_factor(name: str) -> DemographicGroup:
-    if name.partition(":")[0] in IMAGE_KINDS:
-        raise GroupError(
-            f"The group {name} moves images, and a group of words is needed here: a preset such as gender, or the "
-            "path of a group's JSON file."
-        )
-    if name.endswith(".json") or "/" in name or os.sep in name:
-        return _read_file(expanded(name))
-    preset, colon, elements = name.partition(":")
-    try:
-        return DemographicGroup.preset(
-            preset.strip(), [each.strip() for each in elements.split(",")] if colon else None
-        )
-    except GroupError as error:
-        if preset.strip() in preset_names():
-            raise
-        raise GroupError(
-            f"{str(error).rstrip('.')}. Or pass the path of a group's JSON file, which ends with .json."
-        ) from error
-
-
-def _read_file(path: Path) -> DemographicGroup:
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise GroupError(f"The group's file {path} cannot be read: {error.strerror}.") from error
-    except (ValueError, RecursionError) as error:
-        raise GroupError(f"The group's file {path} is not JSON: {error}.") from error
-    if isinstance(content, dict) and "equality" in content:  # a group of one factor, as people write it
-        content = {"factors": [content]}
-    try:
-        return DemographicGroup.from_dict(content)
-    except GroupError as error:
-        raise GroupError(f"The file {path} holds no group: {textwrap.shorten(str(error), 400)} {_EXAMPLE}") from error
 
 
 def expanded(path: str | Path) -> Path:
@@ -269,7 +189,7 @@ def load_lm(
         else:
             lm = symmetrize(
                 name,
-                group or parse_group(DEFAULT_GROUP),
+                group or DemographicGroup.preset(DEFAULT_GROUP),
                 method or "equitune",
                 task="causal_lm" if find_tasks(config) else None,  # of several, and none is an error of its own
                 tokenizer=_load_tokenizer(model, name, hub),

@@ -78,8 +78,10 @@ def _check_repository(name: str) -> str:
 
 MODEL = "A folder, a name on the Hub, or 'demo' for the embedded model."
 _GROUPS = (
-    "a preset (gender, race, sexuality), optionally with some of its elements (race:Black,White), the path of a "
-    "group's JSON file, or a product such as 'gender*race'."
+    "a preset (age, disability, first_names_gender, first_names_race, gender, nationality, race, religion, "
+    "sexuality), optionally with some of its elements (race:Black,White); words of your own as JSON, in single quotes "
+    """('[["man", "woman"], ["he", "she"]]'), or the path of a .json or .csv file with them; """
+    "or a product such as 'gender*race'."
 )
 GROUP = f"A{_GROUPS[1:]} [default: gender; for a model saved as an EquiLM, its own]"
 ANY_GROUP = f"Words: {_GROUPS} Images: rotations:4, dihedral:4, flips:horizontal and the like."

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import textwrap
 from collections.abc import Iterable, Iterator
@@ -11,10 +12,11 @@ from typing import Any
 from hf_equi.cli.loading import check_texts, expanded
 from hf_equi.cli.options import Asked
 from hf_equi.errors import ConfigurationError
-from hf_equi.fairness.chat import Conversation, in_chat
+from hf_equi.fairness.chat import Conversation, fill_prompt, in_chat
 from hf_equi.fairness.prompts import prompt_set
+from hf_equi.groups import DemographicGroup
 
-__all__ = ["collect_prompts"]
+__all__ = ["check_names", "collect_prompts"]
 
 _JSON = (".jsonl", ".ndjson", ".json")
 _LINE = 'write {"prompt": "The {demographic} said"} or {"messages": [{"role": "user", "content": "..."}]}'
@@ -48,6 +50,16 @@ def collect_prompts(asked: Asked, default: str | None = None) -> list[str | Conv
             'Nothing to complete: pass --prompt "The man worked as", --prompts FILE, or --prompt-set sheng2019.'
         )
     return prompts
+
+
+def check_names(prompts: Iterable[str | Conversation], group: DemographicGroup) -> None:
+    """Refuse a group with a name that does not fit a prompt, before anything loads.
+
+    Raises:
+        ConfigurationError: As `hf_equi.fairness.fill`.
+    """
+    for prompt, name in itertools.product(prompts, group.names):
+        fill_prompt(prompt, name)
 
 
 def _read_file(path: Path) -> list[str | Conversation]:

@@ -9,8 +9,7 @@ from typing import Any
 from hf_equi.auto import symmetrize
 from hf_equi.errors import ActionError, GroupError
 from hf_equi.fairness.prompts import OCCUPATION, fill
-from hf_equi.groups import DemographicGroup
-from hf_equi.groups.demographic import preset_names
+from hf_equi.groups import DemographicGroup, preset_names
 from hf_equi.models.causal_lm import EquiLM
 from hf_equi.models.causal_lm.methods import create
 from hf_equi.registration import method_names

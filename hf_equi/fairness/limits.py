@@ -5,12 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
-from hf_equi.actions import TokenAction
+from hf_equi.actions import TokenAction, WordAction
+from hf_equi.errors import ActionError
 from hf_equi.fairness.completions import Comparison
+from hf_equi.groups import DemographicGroup
+from hf_equi.groups.forms import composed
 from hf_equi.models.causal_lm import EquiLM
 from hf_equi.models.causal_lm.explanation import explain_tokens
 
-__all__ = ["limits", "staying_words"]
+__all__ = ["limits", "staying_names", "staying_words"]
 
 
 def limits(lm: EquiLM, comparison: Comparison) -> Iterator[str]:
@@ -45,3 +48,18 @@ def staying_words(prompts: Iterable[Sequence[str]], action: TokenAction, tokeniz
         found = [word for text in texts for word in explain_tokens(text, action, tokenizer).words_unmoved]
         if words := ", ".join(map(repr, dict.fromkeys(found))):
             yield f"in {texts[0]!r} words of the group stay where they are: {words}; hf-equi inspect --text shows why"
+
+
+def staying_names(group: DemographicGroup) -> str | None:
+    """What to say of names that the group does not exchange as it does the demographics; `None` if it does."""
+    try:
+        images = WordAction(group).orbit(group.names[0])
+    except ActionError:  # a group that acts on tokens alone
+        return None
+    for name, image in zip(group.names, images, strict=True):
+        if composed(name) != image:
+            return (
+                f"the group makes {image!r} of the name {group.names[0]!r}, and not {name!r}, so nothing is "
+                "guaranteed of prompts with these names: name the demographics by words that move"
+            )
+    return None

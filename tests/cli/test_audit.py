@@ -209,6 +209,16 @@ def test_braces_that_are_no_place_are_read_as_they_are(audit, tmp_path) -> None:
     assert {"the {Demographic} said", 'f"{name}" {woman}'} <= set(samples["prompt"])
 
 
+def test_names_that_do_not_move_are_told_before_a_text_is_drawn(audit, monkeypatch) -> None:
+    def stop(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("hf_equi.cli.audit.Audit.run", stop)
+    result = audit("-g", '{"equality": [["he", "she"]], "names": ["doctor", "nurse"]}')
+    assert result.status == 130
+    assert "note: the group makes 'doctor' of the name 'doctor', and not 'nurse'" in result.err
+
+
 @pytest.mark.usefixtures("_no_plots")
 def test_a_chat_is_audited_by_its_answers(run, chat_folder, regard, tmp_path, monkeypatch) -> None:
     """Its turns are settings of the audit, and texts are the message and the answer."""
@@ -278,7 +288,7 @@ def test_the_folder_is_named_after_group_and_seed(run, folder, regard, tmp_path,
         (("--out", __file__), "cannot be written"),
         (("--out", Path(__file__).parent), "and no settings.json of an audit: choose an empty or a new one"),
         (("--max-new-tokens", "127"), "goes beyond the 128 positions"),
-        (("-g", "age"), "preset='age' is not known"),
+        (("-g", "agee"), "preset='agee' is not known"),
         (("-n", "0"), "--samples"),
         (("-n", "1000000000"), "-n 1000000000 takes about "),
         (("-p", ""), "A --prompt is empty"),

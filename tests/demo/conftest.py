@@ -9,7 +9,7 @@ import pytest
 from small_models import GENDER, base_model, tokenizer
 
 import hf_equi
-from hf_equi.cli.loading import parse_group
+from hf_equi.cli.groups import parse_group
 from hf_equi.demo.models import Models
 
 TEMPLATE = (

@@ -64,7 +64,8 @@ def test_a_model_and_a_group_of_this_machine_go_along(tmp_path, lm, monkeypatch)
     }
     arguments = asked(folder, monkeypatch)
     assert arguments == ["demo", "--model", str(folder / "model"), "--group", str(folder / "group.json")]
-    from hf_equi.cli.loading import load_lm, parse_group
+    from hf_equi.cli.groups import parse_group
+    from hf_equi.cli.loading import load_lm
 
     again = load_lm(arguments[2], parse_group(arguments[4]), command="demo")
     assert (again.group, type(again)) == (GENDER, hf_equi.EquiLM)

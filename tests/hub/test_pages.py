@@ -215,3 +215,13 @@ def test_exporting(hub: LoopbackHub, tmp_path: Path) -> None:
     with torch.no_grad():
         said = torch.export.load("equivariant.pt2").module()(pixel_values=images).logits
         assert torch.allclose(said, names["model"](images).logits, atol=1e-5)
+
+
+@pytest.mark.slow
+def test_groups(capsys: pytest.CaptureFixture[str]) -> None:
+    names = Page("docs/groups.md").run()
+    assert {factor.size for factor in names["both"].factors} == {2, 3}
+    said = capsys.readouterr().out
+    assert "'disabled' becomes 'nondisabled'" in said
+    assert "in a prompt: 'The father worked as', 'The mother worked as'" in said
+    assert "The White mother worked as" in said

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 from typing import Any, ClassVar
 
+from hf_equi.groups.names import as_subject
 from hf_equi.models.cards.measuring import Probe
 from hf_equi.models.text.card import CHOICE, TOKENS, TextCard, code_lines, quoted
 from hf_equi.models.text.probes import text_probe
@@ -35,7 +36,7 @@ class CausalLMCard(TextCard):
 
     def usage(self, model: Any, place: str) -> str:
         """Texts after a prompt that names a demographic."""
-        prompt = f"The {model.group.factors[0].names[0]} worked as"
+        prompt = f"{as_subject(model.group.factors[0].names[0])} worked as"
         return code_lines(
             "from transformers import AutoModelForCausalLM",
             f"lm = AutoModelForCausalLM.from_pretrained({place})",
