@@ -230,6 +230,8 @@ def _own_entry(model: Any) -> dict[str, Any]:
 
 def _same_scorer(entry: Mapping[str, Any], own: Mapping[str, Any]) -> bool:
     """Whether both have the same scorer, as far as one can tell: a checkpoint stores a name on the Hub alone."""
+    if _scorer_label(entry) != _scorer_label(own):
+        return False
     audited, stored = _scorer_name(entry), _scorer_name(own)
     return audited == stored or (stored is None and audited is not None and Path(audited).is_absolute())
 
@@ -239,6 +241,12 @@ def _scorer_name(entry: Mapping[str, Any]) -> str | None:
     scorer = entry.get("scorer")
     name = scorer.get("name") if isinstance(scorer, Mapping) else None
     return name if isinstance(name, str) and name else None
+
+
+def _scorer_label(entry: Mapping[str, Any]) -> str | None:
+    """Which label of the classifier is minimised; of regard, which has a loss of its own, none."""
+    scorer = entry.get("scorer")
+    return scorer.get("label") if isinstance(scorer, Mapping) else None
 
 
 def _same_group(audited: Mapping[str, Any] | None, own: Mapping[str, Any]) -> bool:
