@@ -19,7 +19,19 @@ from typing import Annotated, cast
 import typer
 
 from hf_equi.cli.methods import DEFAULT_METHODS, METHODS, any_of, method_name
-from hf_equi.cli.options import MODEL, SCORER, AsJson, Group, Model, Neutral, Out, PromptSets, Repository, Templates
+from hf_equi.cli.options import (
+    MODEL,
+    SCORER,
+    AsJson,
+    Group,
+    Model,
+    Neutral,
+    Out,
+    PromptSets,
+    Repository,
+    Scorers,
+    Templates,
+)
 from hf_equi.errors import HfEquiError
 from hf_equi.registration import method_names, task_names
 
@@ -248,7 +260,7 @@ def audit(  # noqa: PLR0913, PLR0917  a command has as many parameters as option
         str, typer.Option(metavar="NAMES", help=f"What to audit, with commas between: {', '.join(METHODS)}.")
     ] = ",".join(DEFAULT_METHODS),
     neutral: Neutral = None,
-    scorer: Annotated[str, SCORER] = "demo",
+    scorers: Scorers = None,
     beam_length: Annotated[int, typer.Option(metavar="N", min=1, help="Tokens of each draft of EquizeroLM.")] = 5,
     action: Annotated[str, typer.Option(metavar="NAME", help="What EquizeroLM moves: tokens or words.")] = "tokens",
     out: Out = None,
@@ -256,14 +268,16 @@ def audit(  # noqa: PLR0913, PLR0917  a command has as many parameters as option
 ) -> None:
     """Measure how differently a model speaks of demographics, and what each method changes.
 
-    Every model continues the same prompts for every demographic. A classifier scores the texts for regard, as they are
-    and with the demographic hidden. Printed are the figures with their intervals; the folder gets a report to read in
-    a browser, its plots, and each text with its scores. An audit that was stopped continues when it is started again.
+    Every model continues the same prompts for every demographic. Classifiers score the texts, for regard or for a
+    label such as toxic, as they are and with the demographic hidden. Printed are the figures with their intervals; the
+    folder gets a report to read in a browser, its plots, and each text with its scores. An audit that was stopped
+    continues when it is started again.
 
     \b
     Examples:
       hf-equi audit
       hf-equi audit --model openai-community/gpt2 --scorer sasha/regardv3 --samples 50
+      hf-equi audit --scorer sasha/regardv3 --scorer unitary/toxic-bert:toxic
       hf-equi audit -g race --methods base,EquiLM --out race --json > race.json
       accelerate launch --multi_gpu --num_processes 2 -m hf_equi.cli audit      on GPUs, or on CPUs where there is none
     """  # noqa: D301  the escape \b keeps the lines that follow as they are
@@ -271,7 +285,7 @@ def audit(  # noqa: PLR0913, PLR0917  a command has as many parameters as option
     from hf_equi.fairness.auditing import Sampling  # noqa: PLC0415
 
     sampling = Sampling(samples, seed, max_new_tokens)
-    search = Search(scorer, beam_length, action)
+    search = Search(tuple(scorers or ["demo"]), beam_length, action)
     run_audit(model, group, (prompts or [], prompt_sets or []), (methods, neutral), search, sampling, (out, as_json))
 
 
@@ -311,9 +325,9 @@ def convert(  # noqa: PLR0913, PLR0917  a command has as many parameters as opti
     scorer: Annotated[
         str | None,
         typer.Option(
-            metavar="NAME",
-            help="A classifier of regard, which equizero of a causal model minimises: a Hub name, a folder or 'demo'. "
-            "[default: sasha/regardv3, when it is first used]",
+            metavar="NAME[:LABEL]",
+            help="A classifier, which equizero of a causal model minimises: a Hub name, a folder or 'demo', with its "
+            "label unless it is one of regard. [default: sasha/regardv3, when it is first used]",
             show_default=False,
         ),
     ] = None,

@@ -32,10 +32,13 @@ from hf_equi.errors import ConfigurationError, GroupError, GroupWarning, HfEquiE
 from hf_equi.fairness import fill, prompt_set
 from hf_equi.fairness.auditing import Audit, AuditResult, Sampling
 from hf_equi.fairness.auditing.run import SAMPLES, process_state
+from hf_equi.fairness.auditing.scoring import name_scorers
 from hf_equi.fairness.auditing.subjects import unrelaxed
+from hf_equi.fairness.briefing import TOY, written_size
 from hf_equi.fairness.prompts import PLACE
-from hf_equi.figures import FIGURES, MISSING, plain_number, short_number
-from hf_equi.generation.scorers import RegardScorer
+from hf_equi.fairness.scales import MASKED, named_figures, read_scales
+from hf_equi.figures import MISSING, plain_number, short_number
+from hf_equi.generation.classifiers import ClassifierScorer
 from hf_equi.generation.search_checks import ACTIONS
 from hf_equi.groups import DemographicGroup
 from hf_equi.groups.demographic import occupations
@@ -62,12 +65,12 @@ class Search:
     """How EquizeroLM searches.
 
     Args:
-        scorer: A classifier's name or folder, or "demo".
+        scorers: Names or folders of classifiers, or "demo", each with or without a label; the first is minimised.
         beam_length: Tokens of each draft.
         action: What the group acts on, tokens or words.
     """
 
-    scorer: str = "demo"
+    scorers: tuple[str, ...] = ("demo",)
     beam_length: int = 5
     action: str = "tokens"
 
@@ -101,18 +104,20 @@ def run_audit(
         names, templates = _read_methods(methods[0]), _collect(*prompts)
         chosen = None if group is None else parse_group(group)
         neutral = None if methods[1] is None else _read_words(methods[1])
-        scorer = read_scorer(search.scorer)
+        scorers = list(map(read_scorer, search.scorers))
+        name_scorers(scorers)
         on_tokens = any(map(partial(_acts_on_tokens, search), names))
-        lm = _load(model, chosen, on_tokens or search.action == "tokens", scorer)
+        lm = _load(model, chosen, on_tokens or search.action == "tokens", scorers[0])
         base, tokenizer, chosen = lm.base, lm.tokenizer, lm.group
         if torch.cuda.is_available():  # other accelerators lack the float64 of the noise
             base.to(state.device)
-            scorer.model.to(state.device)
+            for scorer in scorers:
+                scorer.model.to(state.device)
         longest = max(len(ids) for ids in tokenizer(templates)["input_ids"]) + sampling.max_new_tokens
         check_memory(lm, "-n", sampling.samples, longest, len(names) * len(templates) * chosen.order)
-        models = _build(names, base, tokenizer, (unrelaxed(chosen), _relax(chosen, neutral)), search, scorer)
+        models = _build(names, base, tokenizer, (unrelaxed(chosen), _relax(chosen, neutral)), search, scorers[0])
         folder = expanded(out or f"audit-{_slug(group or DEFAULT_GROUP)}-{sampling.seed}")
-        audit = Audit(models, tokenizer, chosen, templates, scorer, sampling, out=folder)
+        audit = Audit(models, tokenizer, chosen, templates, scorers, sampling, out=folder)
     if state.is_main_process and on_tokens:
         for line in staying_words(_filled(templates, chosen), lm.action, tokenizer):
             note(line)
@@ -137,7 +142,7 @@ def _acts_on_tokens(search: Search, name: str) -> bool:
     return audited.method is not None and (search.action == "tokens" or not audited.searches)
 
 
-def _load(model: str, group: DemographicGroup | None, needs_tokens: bool, scorer: RegardScorer) -> EquiLM:
+def _load(model: str, group: DemographicGroup | None, needs_tokens: bool, scorer: ClassifierScorer) -> EquiLM:
     if not needs_tokens:  # words of several tokens move as well, and none of them stays
         warnings.simplefilter("ignore", GroupWarning)
     return load_lm(model, group, None, None, command="audit", needs_tokens=needs_tokens, scorer=scorer)
@@ -238,6 +243,10 @@ def _print(result: AuditResult, as_json: bool) -> None:
     if result.drawn:
         rate = result.drawn / result.seconds
         note(f"{result.drawn} texts drawn and scored in {result.seconds:.1f} s by this process, {rate:.1f} a second")
+    for scorer in result.summary["about"]["scorers"].values():
+        if scorer["toy"]:
+            size = written_size(scorer["parameters"])
+            note(f"the classifier {scorer['source']} has {size}. {TOY} Name a larger one with --scorer")
     if as_json:
         write_json(result.summary)
     elif (console := terminal()) is not None:
@@ -257,9 +266,10 @@ def _print_table(console: Console, result: AuditResult) -> None:
     for entry in models:
         table.add_column(entry["model"], justify="right", min_width=len(entry["model"]))
     table.add_row("verdict", *(Text(entry["verdict"]["grade"], style="bold") for entry in models))
-    for key in ROWS:
-        table.add_row(FIGURES[key].terminal_title, *(_cell(entry, key) for entry in models))
-        if key.endswith("parity_gap") and not key.startswith("control"):
+    for named in named_figures(ROWS, read_scales(result.samples.column_names)):
+        key = named.key
+        table.add_row(named.terminal_title, *(_cell(entry, key) for entry in models))
+        if key.rpartition(":")[2].removeprefix(MASKED) == "parity_gap":
             table.add_row(
                 Text("  p-value", style="dim"), *(plain_number(entry.get(f"{key}_p_value")) for entry in models)
             )
@@ -268,7 +278,7 @@ def _print_table(console: Console, result: AuditResult) -> None:
     lines = [f"{len(result.samples)} texts; in brackets {confidence} intervals"]
     if result.report is not None:
         lines.append(f"report: {result.report}")
-    for line in lines:
+    for line in [*result.summary["briefing"], *lines]:
         console.print(line, markup=False, highlight=False, soft_wrap=True)
 
 

@@ -7,7 +7,19 @@ from typing import Annotated
 
 import typer
 
-__all__ = ["MODEL", "SCORER", "AsJson", "Group", "Model", "Neutral", "Out", "PromptSets", "Repository", "Templates"]
+__all__ = [
+    "MODEL",
+    "SCORER",
+    "AsJson",
+    "Group",
+    "Model",
+    "Neutral",
+    "Out",
+    "PromptSets",
+    "Repository",
+    "Scorers",
+    "Templates",
+]
 
 
 def _check_repository(name: str) -> str:
@@ -27,11 +39,25 @@ GROUP = (
 
 Model = Annotated[str, typer.Option("--model", "-m", metavar="MODEL", help=MODEL)]
 Group = Annotated[str | None, typer.Option("--group", "-g", metavar="GROUP", help=GROUP, show_default=False)]
+_CLASSIFIER = (
+    "a folder, a Hub name or 'demo'. Of a classifier of regard its name is enough; of another one name the label to "
+    "minimise behind a colon, as in me/toxicity:toxic"
+)
 SCORER = typer.Option(
-    metavar="NAME",
-    help="A classifier of regard, which equizero minimises: a folder, a Hub name or 'demo'.",
+    metavar="NAME[:LABEL]",
+    help=f"The classifier that equizero minimises: {_CLASSIFIER}.",
     show_default="demo",
 )
+Scorers = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--scorer",
+        metavar="NAME[:LABEL]",
+        help=f"A classifier that scores the texts: {_CLASSIFIER}. Repeat it for more: equizero minimises the first, "
+        "and each has figures of its own. [default: demo, a toy classifier of regard]",
+        show_default=False,
+    ),
+]
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON document, and nothing else, on stdout.")]
 
 Templates = Annotated[
