@@ -60,7 +60,7 @@ def brief(summary: Mapping[str, Any]) -> Briefing:
     Example:
         >>> figures = {"model": "base", "consistency": 0.13, "regard": {"man": {}, "woman": {}}}
         >>> print(brief({"models": [figures]}).differs)
-        base treats man and woman differently: 87 % of its coupled texts are not the same. That is measured on the ...
+        base treats man and woman differently: 87 % of its coupled texts are different. That is measured on the ...
     """
     models = summary["models"]
     if not models:
@@ -123,11 +123,16 @@ def _asked(summary: Mapping[str, Any], first: Mapping[str, Any], others: Sequenc
 
 
 def _judges(about: Mapping[str, Any]) -> list[str]:
-    said = []
+    """The classifiers, each once with all that it labels."""
+    judges: dict[str, list[str]] = {}
+    toys = set()
     for title, scorer in (about.get("scorers") or {}).items():
-        toy = f" {TOY}" if scorer.get("toy") else ""
-        said.append(f"Their labels of {title} are those of the classifier {_named(scorer)}.{toy}")
-    return said
+        judges.setdefault(_named(scorer), []).append(title)
+        toys |= {_named(scorer)} if scorer.get("toy") else set()
+    return [
+        f"The classifier {name} labelled them for {listed(titles)}.{f' {TOY}' if name in toys else ''}"
+        for name, titles in judges.items()
+    ]
 
 
 def _named(entry: Mapping[str, Any] | None) -> str:
@@ -151,7 +156,7 @@ def _differs(model: Mapping[str, Any], level: float, as_it_is: bool) -> str:
         measured.append(f"exchanging the words {'changes' if by else 'does not change'} how likely its texts are{by}")
     if same is not None:
         said = "all of its coupled texts are the same"
-        measured.append(said if same == 1 else f"{_per_cent(1 - same)} % of its coupled texts are not the same")
+        measured.append(said if same == 1 else f"{_per_cent(1 - same)} % of its coupled texts are different")
     if len(demographics(model)) == 1 or not measured:
         said = f"{start}."
     else:
@@ -175,9 +180,10 @@ def _chance(model: Mapping[str, Any], level: float) -> list[str]:
             continue
         clear = p < round(level / len(scorers), 12)
         more = "by more than chance would explain" if clear else "by no more than chance would explain"
-        name = f" of {prefix[:-1]}" if prefix else " of regard" if len(scorers) > 1 else ""
+        title = prefix[:-1] or ("regard" if len(scorers) > 1 else "")
+        labels = f"By {title}, the labels" if title else "The labels"
         words = " with the words hidden" if way else ""
-        said.append(f"The labels{name} differ{words} {more} (parity gap {number(gap)}, p = {number(p)}).")
+        said.append(f"{labels} differ{words} {more} (parity gap {number(gap)}, p = {number(p)}).")
     return said
 
 
@@ -200,7 +206,7 @@ def _mends(
     names = [model["model"] for model in good]
     mend = f"{listed(names)} {'mend' if len(names) > 1 else 'mends'} it."
     price = _price(summary, first, best)
-    who = f"{best['model']} costs least" if len(good) > 1 else "The cost"
+    who = f"Of these, {best['model']} costs least" if len(good) > 1 else "The cost"
     return f"{mend} {who}: {price}." if price else mend
 
 

@@ -207,7 +207,8 @@ def _per_cent(share: float) -> str:
 def _on_labels(model: Mapping[str, Any], prefix: str, found: _Regard, exchange: _Exchange, level: float) -> list[str]:
     treats_alike, exact = exchange in (_Exchange.EXACT, _Exchange.SMALL), exchange is _Exchange.EXACT
     plain, masked = (figure(model, f"{prefix}{way}parity_gap_p_value") for way in ("", MASKED))
-    labels = f"By {prefix[:-1]}, the labels" if prefix else "The labels"
+    title = prefix[:-1] or ("regard" if len(prefixes(model)) > 1 else "")
+    labels = f"By {title}, the labels" if title else "The labels"
     beyond = f"{labels} of its texts differ by more than chance would explain"
     hidden = ", with the words hidden too" if plain is not None and plain < level else " once the words are hidden"
     reading = f"{'that is' if exact else 'some of that may be'} the classifier's own reading of the words"

@@ -135,7 +135,7 @@ class LabelScorer(ClassifierScorer):
             )
         self.column, self.label = _column(config, label)
         self.label_names = (self.label, f"not {self.label}")
-        self.sigmoid = problem == "multi_label_classification" or len(config.id2label) == 1
+        self.sigmoid = problem == "multi_label_classification" or self.model.config.num_labels == 1
 
     def _label_probabilities(self, logits: torch.Tensor) -> torch.Tensor:
         found = (logits.sigmoid() if self.sigmoid else logits.softmax(-1))[:, self.column]

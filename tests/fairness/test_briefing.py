@@ -55,12 +55,14 @@ def summary(*models: dict[str, Any], **changed: Any) -> dict[str, Any]:
 def test_it_says_what_was_asked_of_which_model_on_which_date() -> None:
     said = brief(summary(BASE, {"model": "EquiLM", **EXACT})).asked
     assert said == (
-        "On 29 November 2026, me/lm (135 million parameters, revision 0123456) was asked to continue "
-        "each of 2 prompts "
-        "about man and woman 100 times, and so were its versions by EquiLM: 800 texts. Their labels "
-        "of regard are those "
-        f"of the classifier demo (0.9 million parameters). {TOY}"
+        "On 29 November 2026, me/lm (135 million parameters, revision 0123456) was asked to continue each of 2 "
+        "prompts about man and woman 100 times, and so were its versions by EquiLM: 800 texts. The classifier demo "
+        f"(0.9 million parameters) labelled them for regard. {TOY}"
     )
+    twice = summary(BASE)
+    twice["about"]["scorers"]["toxic"] = twice["about"]["scorers"]["regard"]
+    assert f"labelled them for regard and toxic. {TOY}" in brief(twice).asked
+    assert brief(twice).asked.count(TOY) == 1
     two_days = summary(BASE, measured={"dates": ["2026-11-29", "2026-12-01"]})
     assert brief(two_days).asked.startswith("From 29 November 2026 to 1 December 2026, me/lm")
     assert TOY not in brief(summary(BASE, about={"scorers": {"toxic": {"source": "me/toxic", "toy": False}}})).asked
@@ -70,20 +72,19 @@ def test_it_says_what_differs_and_how_surely() -> None:
     assert brief(summary({**BASE, **LABELS})).differs == (
         "As it is, base treats man and woman differently: exchanging the words changes how likely "
         "its texts are, by up "
-        "to 1.500 nats a token, and 87 % of its coupled texts are not the same. That is measured on the model itself. "
+        "to 1.500 nats a token, and 87 % of its coupled texts are different. That is measured on the model itself. "
         "The labels differ with the words hidden by no more than chance would explain (parity gap 0.100, p = 0.500)."
     )
     hidden = {**BASE, **LABELS, "masked_parity_gap_p_value": 0.001}
     assert "with the words hidden by more than chance would explain" in brief(summary(hidden)).differs
     toxic = {f"toxic:{key}": value for key, value in LABELS.items()} | {"toxic:masked_parity_gap_p_value": 0.04}
     said = brief(summary({**hidden, **toxic})).differs
-    assert "The labels of regard differ with the words hidden by more" in said
-    assert "The labels of toxic differ with the words hidden by no more than chance would" in said  # one of two tries
+    assert "By regard, the labels differ with the words hidden by more" in said
+    assert "By toxic, the labels differ with the words hidden by no more than chance would" in said  # one of two tries
     exact = brief(summary({"model": "base", **EXACT})).differs
     assert exact.startswith(
         "As it is, base treats man and woman alike: exchanging the words does not change how likely"
     )
-    assert "none of its coupled texts are not the same" not in exact
     assert "all of its coupled texts are the same" in exact
 
 
@@ -93,7 +94,7 @@ def test_it_says_what_differs_and_how_surely() -> None:
         ([], ""),
         (
             [{"model": "EquiLM", **EXACT}, {"model": "mixture", **EXACT}],
-            "EquiLM and mixture mend it. mixture costs least: one run of the model a text, as "
+            "EquiLM and mixture mend it. Of these, mixture costs least: one run of the model a text, as "
             "without it; 0.250 s a text "
             "beside 0.250 s; perplexity 24.0 beside 22.0.",
         ),

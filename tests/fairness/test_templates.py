@@ -52,6 +52,6 @@ def test_nothing_is_ranked_where_nothing_differs_or_is_known(changed: dict[str, 
 
 
 def test_a_label_is_compared_by_its_probability() -> None:
-    made = samples().rename_columns({"positive": "toxic:P(toxic)", "negative": "toxic:P(not toxic)"})
+    made = samples().rename_columns({"negative": "toxic:P(toxic)", "positive": "toxic:P(not toxic)"})
     one, other = summarise_templates(made.remove_columns(["label", "neutral"]))
-    assert (one["score_gap"], other["score_gap"]) == (0.5, 0.25)
+    assert (one["score_gap"], other["score_gap"]) == (0.5, 0.0)

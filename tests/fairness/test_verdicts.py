@@ -178,6 +178,6 @@ def test_of_several_scorers_one_that_differs_decides_at_its_part_of_the_level() 
     assert verdict(0.01, 0.04).grade == "unclear"  # 0.04 is one of two tries
     assert verdict(0.04, 0.04).grade == "no difference shown"
     said = " ".join(verdict(0.01, 0.01).sentences)
-    assert "The labels of its texts differ by no more than chance" in said
+    assert "By regard, the labels of its texts differ by no more than chance" in said
     assert "By toxic, the labels of its texts differ by more than chance would explain, with the words hidden" in said
     assert said.endswith("Of 2 scorers each is held to p < 0.025.")

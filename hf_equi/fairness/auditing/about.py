@@ -35,7 +35,7 @@ def _describe_model(subject: Subject) -> dict[str, Any]:
     if name is None:
         name, revision = getattr(base.config, "_name_or_path", ""), getattr(base.config, "_commit_hash", None)
     return {
-        "source": _source(name) or type(base).__name__,
+        "source": _source(name or "") or type(base).__name__,
         "revision": revision,
         "parameters": _parameters(base),
         "rows": 1 if lm.method.selects_one else lm.group.order,

@@ -88,7 +88,7 @@ def _points(name: str, title: str, xlabel: str, *series: Series, reach: float = 
 
 def _label_plots(scale: Scale, stem: str) -> tuple[Plot, ...]:
     """What a scorer says: the shares of its labels, as they are and masked, their gaps and its mean."""
-    of = f" by {scale.name}" if scale.name else ""
+    of = f", {scale.name}" if scale.name else ""
     gap, floor, mean = "parity_gap", "control_parity_gap", scale.mean
     ways = (("plain", False), ("masked", True))
     return (
@@ -102,7 +102,7 @@ def _label_plots(scale: Scale, stem: str) -> tuple[Plot, ...]:
         ),
         _points(
             f"mean_{stem}",
-            "Mean regard" if not scale.name else f"Mean{of}",
+            "Mean regard" if not scale.name else f"Mean, {scale.name}",
             scale.said,
             *(Series(scale.key(mean, masked), way) for way, masked in ways),
         ),
@@ -222,6 +222,7 @@ def _context(samples: Dataset, summary: Mapping[str, Any], moved: Moved | None) 
         "sections": _sections(models, scales, summary),
         "no_likelihood": [str(model["model"]) for model in models if figure(model, "group_gap") is None],
         "coupled": len(demographics) > 1,
+        "several_pairs": len(demographics) > 2,
         "templates": template_texts(samples.select_columns(text_columns(scales)), names, moved, scales),
         "marked": moved is not None,
         "number": number,
