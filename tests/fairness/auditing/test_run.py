@@ -21,6 +21,7 @@ import hf_equi
 from hf_equi.errors import ConfigurationError
 from hf_equi.fairness.auditing import AuditResult, audit
 from hf_equi.fairness.auditing.samples import COLUMNS
+from hf_equi.fairness.auditing.store import FolderStore
 from hf_equi.generation.scorers import LabelScorer
 
 TEMPLATES = ["the {demographic} was", "known for", "the {demographic} worked as"]
@@ -157,6 +158,20 @@ def test_a_process_that_is_killed_leaves_what_it_has_done(regard, tmp_path, unin
     assert audit_in_a_process(calls=10**9) == 0
     assert len((tmp_path / "samples-0.jsonl").read_text().splitlines()) == 6
     assert (tmp_path / "samples.parquet").read_bytes() == uninterrupted["samples.parquet"]
+
+
+def test_an_audit_that_an_earlier_release_began_is_continued_and_tells_no_day(regard, tmp_path, uninterrupted) -> None:
+    def append(store: Any, unit: Any, rows: Any, took: Any) -> None:
+        write(store, unit, rows)
+
+    write = FolderStore.append
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(FolderStore, "append", append)
+        with pytest.raises(KeyboardInterrupt):
+            run(regard(fails_after=2), tmp_path)
+    result = run(regard(), tmp_path)
+    assert result.summary["measured"]["dates"] == []
+    assert result.summary["models"] == json.loads(uninterrupted["summary.json"])["models"]
 
 
 def test_work_of_other_processes_is_taken_over(regard, tmp_path, uninterrupted) -> None:
