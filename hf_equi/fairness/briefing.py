@@ -20,6 +20,7 @@ TOY = "It is a toy: it shows how an audit works, and its labels say little about
 
 _GOOD = (Grade.ALIKE, Grade.ALMOST_ALIKE)
 _PROMPTS = 3  # that are named
+_LONGEST = 90  # letters of one
 _UNITS = {
     "group_gap_mean": "{} nats a token on average",
     "inconsistency": "{} of the coupled texts differ",
@@ -239,8 +240,14 @@ def _prompts(summary: Mapping[str, Any], first: Mapping[str, Any]) -> str:
     if len(found) < 2:
         return ""
     worst = [entry for entry in found[:_PROMPTS] if entry[key] > 0]
-    said = [f"“{entry['template']}” ({_UNITS[key].format(_figure(key, entry[key]))})" for entry in worst]
+    said = [f"“{_short(entry['template'])}” ({_UNITS[key].format(_figure(key, entry[key]))})" for entry in worst]
     return f"The prompts that differ most: {listed(said)}."
+
+
+def _short(template: str) -> str:
+    """A prompt in one line; of a long one, such as a chat, its begin and its end."""
+    text = " ".join(template.split())
+    return text if len(text) <= _LONGEST else f"{text[: _LONGEST // 2].rstrip()} … {text[-_LONGEST // 2 :].lstrip()}"
 
 
 def _figure(key: str, value: float) -> str:

@@ -138,6 +138,9 @@ def test_it_names_the_prompts_that_differ_most() -> None:
     )
     assert "“a”" not in brief(shares).prompts
     assert brief(summary(BASE, templates=[template("a", 0.5)])).prompts == ""
+    chat = [template(f"<user>\n{'very ' * 50}\n{name}", 0.5) for name in "ab"]
+    assert "“<user> very very" in brief(summary(BASE, templates=chat)).prompts
+    assert len(brief(summary(BASE, templates=chat)).prompts) < 300
     assert brief(summary(BASE, templates=[template("a", 0.0), template("b", 0.0)])).prompts == ""
 
 

@@ -272,7 +272,9 @@ def _scorer(entry: Mapping[str, Any]) -> str:
     name = _scorer_name(entry)
     if name is None:
         return "a callable"
-    return "a classifier of one's own" if Path(name).is_absolute() else name
+    label = _scorer_label(entry)
+    shown = "a classifier of one's own" if Path(name).is_absolute() else name
+    return f"{shown}, label {label!r}" if label else shown
 
 
 def _cell(figures: Mapping[str, Any] | None, key: str) -> str:
