@@ -37,6 +37,7 @@ from hf_equi.cli.options import (
     Out,
     Output,
     Repository,
+    Scorers,
     grouped,
 )
 from hf_equi.errors import HfEquiError
@@ -255,7 +256,7 @@ def audit(  # noqa: PLR0913, PLR0917  a command has as many parameters as option
         str, typer.Option(metavar="NAMES", help=f"What to audit, with commas between: {', '.join(METHODS)}.")
     ] = ",".join(DEFAULT_METHODS),
     neutral: Neutral = None,
-    scorer: Annotated[str, SCORER] = "demo",
+    scorers: Scorers = None,
     beam_length: Annotated[int, typer.Option(metavar="N", min=1, help="Tokens of each draft of EquizeroLM.")] = 5,
     action: Annotated[str, typer.Option(metavar="NAME", help="What EquizeroLM moves: tokens or words.")] = "tokens",
     batch_size: BatchSize = 256,
@@ -265,14 +266,16 @@ def audit(  # noqa: PLR0913, PLR0917  a command has as many parameters as option
 ) -> None:
     """Measure how differently a model speaks of demographics, and what each method changes.
 
-    Every model continues the same prompts for every demographic. A classifier scores the texts for regard, as they are
-    and with the demographic hidden. Printed are the figures with their intervals; the folder gets a report to read in
-    a browser, its plots, and each text with its scores. An audit that was stopped continues when it is started again.
+    Every model continues the same prompts for every demographic. Classifiers score the texts, for regard or for a
+    label such as toxic, as they are and with the demographic hidden. Printed are the figures with their intervals; the
+    folder gets a report to read in a browser, its plots, and each text with its scores. An audit that was stopped
+    continues when it is started again.
 
     \b
     Examples:
       hf-equi audit
       hf-equi audit --model openai-community/gpt2 --scorer sasha/regardv3 --samples 50
+      hf-equi audit --scorer sasha/regardv3 --scorer unitary/toxic-bert:toxic
       hf-equi audit -g race --methods base,EquiLM --out race --json > race.json
       hf-equi audit -m HuggingFaceTB/SmolLM2-135M-Instruct --chat --prompts questions.txt --max-new-tokens 60
       accelerate launch --multi_gpu --num_processes 2 -m hf_equi.cli audit      on GPUs, or on CPUs where there is none
@@ -281,8 +284,8 @@ def audit(  # noqa: PLR0913, PLR0917  a command has as many parameters as option
     from hf_equi.fairness.auditing import Sampling  # noqa: PLC0415
 
     sampling = Sampling(samples, seed, max_new_tokens, batch_size=batch_size)
-    audited = Audited(model, group, methods, neutral, Search(scorer, beam_length, action))
-    run_audit(audited, asked, sampling, options, out, output)
+    search = Search(tuple(scorers or ["demo"]), beam_length, action)
+    run_audit(Audited(model, group, methods, neutral, search), asked, sampling, options, out, output)
 
 
 @app.command()
@@ -306,9 +309,9 @@ def convert(  # noqa: PLR0913, PLR0917  a command has as many parameters as opti
     scorer: Annotated[
         str | None,
         typer.Option(
-            metavar="NAME",
-            help="A classifier of regard, which equizero of a causal model minimises: a Hub name, a folder or 'demo'. "
-            "[default: sasha/regardv3, when it is first used]",
+            metavar="NAME[:LABEL]",
+            help="A classifier, which equizero of a causal model minimises: a Hub name, a folder or 'demo', with its "
+            "label unless it is one of regard. [default: sasha/regardv3, when it is first used]",
             show_default=False,
         ),
     ] = None,

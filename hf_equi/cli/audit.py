@@ -31,13 +31,16 @@ from hf_equi.cli.prompts import check_names, collect_prompts
 from hf_equi.errors import ConfigurationError, GroupError, GroupWarning, HfEquiError
 from hf_equi.fairness.auditing import Audit, AuditResult, Sampling
 from hf_equi.fairness.auditing.run import SAMPLES, process_state
+from hf_equi.fairness.auditing.scoring import name_scorers
 from hf_equi.fairness.auditing.subjects import unrelaxed
+from hf_equi.fairness.briefing import TOY, written_size
 from hf_equi.fairness.chat import encode_prompt
 from hf_equi.fairness.decoding import check_memory
 from hf_equi.fairness.limits import staying_names, staying_words
 from hf_equi.fairness.prompts import PLACE
-from hf_equi.figures import FIGURES, plain_number, short_number
-from hf_equi.generation.scorers import RegardScorer
+from hf_equi.fairness.scales import MASKED, named_figures, read_scales
+from hf_equi.figures import plain_number, short_number
+from hf_equi.generation.classifiers import ClassifierScorer
 from hf_equi.generation.search_checks import ACTIONS
 from hf_equi.groups import DemographicGroup
 from hf_equi.groups.preset import occupations
@@ -64,12 +67,12 @@ class Search:
     """How EquizeroLM searches.
 
     Args:
-        scorer: A classifier's name or folder, or "demo".
+        scorers: Names or folders of classifiers, or "demo", each with or without a label; the first is minimised.
         beam_length: Tokens of each draft.
         action: What the group acts on, tokens or words.
     """
 
-    scorer: str = "demo"
+    scorers: tuple[str, ...] = ("demo",)
     beam_length: int = 5
     action: str = "tokens"
 
@@ -117,17 +120,19 @@ def run_audit(
         if chosen is not None:  # before anything loads, as a name may not fit
             check_names(templates, chosen)
         neutral = None if audited.neutral is None else _read_words(audited.neutral)
-        scorer = read_scorer(search.scorer)
+        scorers = list(map(read_scorer, search.scorers))
+        name_scorers(scorers)
         on_tokens = any(map(partial(_acts_on_tokens, search), names))
         needs_tokens = on_tokens or search.action == "tokens"
-        lm = _load(audited.model, chosen, needs_tokens, scorer, _of_process(options, state))
+        lm = _load(audited.model, chosen, needs_tokens, scorers[0], _of_process(options, state))
         base, tokenizer, chosen = lm.base, lm.tokenizer, lm.group
-        scorer.model.to(input_device(base))  # type: ignore[arg-type]  # which transformers hides behind a wrapper
+        for scorer in scorers:
+            scorer.model.to(input_device(base))  # type: ignore[arg-type]  # which transformers hides behind a wrapper
         longest = max(len(encode_prompt(tokenizer, one).tokens) for one in templates) + sampling.max_new_tokens
         check_memory(lm, "-n", sampling.samples, longest, len(names) * len(templates) * chosen.order)
-        models = _build(names, base, tokenizer, (unrelaxed(chosen), _relax(chosen, neutral)), search, scorer)
+        models = _build(names, base, tokenizer, (unrelaxed(chosen), _relax(chosen, neutral)), search, scorers[0])
         folder = expanded(out or f"audit-{group_slug(audited.group or DEFAULT_GROUP)}-{sampling.seed}")
-        audit = Audit(models, tokenizer, chosen, templates, scorer, sampling, out=folder)
+        audit = Audit(models, tokenizer, chosen, templates, scorers, sampling, out=folder)
     if state.is_main_process and names != ["base"]:
         _note_limits(audit, lm, on_tokens)
     try:
@@ -168,7 +173,7 @@ def _of_process(options: Loading, state: PartialState) -> Loading:
 
 
 def _load(
-    model: str, group: DemographicGroup | None, needs_tokens: bool, scorer: RegardScorer, options: Loading
+    model: str, group: DemographicGroup | None, needs_tokens: bool, scorer: ClassifierScorer, options: Loading
 ) -> EquiLM:
     if not needs_tokens:  # words of several tokens move as well, and none of them stays
         warnings.simplefilter("ignore", GroupWarning)
@@ -261,6 +266,10 @@ def _print(result: AuditResult, output: Output) -> None:
     if result.drawn:
         rate = result.drawn / result.seconds
         note(f"{result.drawn} texts drawn and scored in {result.seconds:.1f} s by this process, {rate:.1f} a second")
+    for scorer in result.summary["about"]["scorers"].values():
+        if scorer["toy"]:
+            size = written_size(scorer["parameters"])
+            note(f"the classifier {scorer['source']} has {size}. {TOY} Name a larger one with --scorer")
     if output.as_json:
         write_json(result.summary)
     elif output.as_csv:
@@ -282,9 +291,10 @@ def _print_table(console: Console, result: AuditResult) -> None:
     for entry in models:
         table.add_column(entry["model"], justify="right", min_width=len(entry["model"]))
     table.add_row("verdict", *(Text(entry["verdict"]["grade"], style="bold") for entry in models))
-    for key in ROWS:
-        table.add_row(FIGURES[key].terminal_title, *(_cell(entry, key) for entry in models))
-        if key.endswith("parity_gap") and not key.startswith("control"):
+    for named in named_figures(ROWS, read_scales(result.samples.column_names)):
+        key = named.key
+        table.add_row(named.terminal_title, *(_cell(entry, key) for entry in models))
+        if key.rpartition(":")[2].removeprefix(MASKED) == "parity_gap":
             table.add_row(
                 Text("  p-value", style="dim"), *(plain_number(entry.get(f"{key}_p_value")) for entry in models)
             )
@@ -293,7 +303,7 @@ def _print_table(console: Console, result: AuditResult) -> None:
     lines = [f"{len(result.samples)} texts; in brackets {confidence} intervals"]
     if result.report is not None:
         lines.append(f"report: {result.report}")
-    for line in lines:
+    for line in [*result.summary["briefing"], *lines]:
         console.print(line, markup=False, highlight=False, soft_wrap=True)
 
 

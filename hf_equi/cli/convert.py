@@ -35,7 +35,7 @@ class Conversion:
         group: As on the command line.
         method: As in `symmetrize`.
         task: As in `symmetrize`; by default found from the model.
-        scorer: A classifier's name or folder, or "demo"; by default the library's.
+        scorer: A classifier's name or folder, or "demo", with or without a label; by default the library's.
         settings: Further settings, `NAME=VALUE` each.
         origin: Which version of the base is meant.
     """

@@ -22,7 +22,8 @@ from hf_equi.cli.options import Loading, Origin
 from hf_equi.cli.placement import from_hub, read_placement
 from hf_equi.cli.tasks import check_task
 from hf_equi.errors import ActionError, ConfigurationError, GroupWarning, HfEquiError, HfEquiWarning
-from hf_equi.generation.scorers import RegardScorer
+from hf_equi.generation.classifiers import ClassifierScorer
+from hf_equi.generation.scorers import LabelScorer, RegardScorer, stored_scorer
 from hf_equi.groups import DemographicGroup
 from hf_equi.models.causal_lm import EquiLM, EquiLMConfig, EquizeroLM, EquizeroLMConfig
 from hf_equi.models.causal_lm.methods import create
@@ -154,7 +155,7 @@ def load_lm(
     *,
     command: str = "generate",
     needs_tokens: bool = True,
-    scorer: str | RegardScorer | None = None,
+    scorer: str | ClassifierScorer | None = None,
     check: Callable[[PreTrainedConfig, str], None] = lambda config, method: None,
     options: Loading | None = None,
 ) -> EquiLM:
@@ -212,27 +213,39 @@ def _move(lm: EquiLM, device: torch.device | None) -> None:
     """Put a model on a device, unless it is spread over several, and what it minimises beside it."""
     if device is not None:
         lm.to(device)  # type: ignore[arg-type]  # which transformers hides behind a wrapper
-    if isinstance(found := getattr(lm, "scorer", None), RegardScorer):
+    if isinstance(found := getattr(lm, "scorer", None), ClassifierScorer):
         found.model.to(input_device(lm.base))  # type: ignore[arg-type]
 
 
-def read_scorer(name: str) -> RegardScorer:
-    """Load a classifier of regard.
+def read_scorer(name: str) -> ClassifierScorer:
+    """Load a classifier of regard, or one with the label to minimise.
 
     Args:
-        name: A folder, a name on the Hub, or `"demo"`.
+        name: A folder, a name on the Hub, or `"demo"`; the label stands behind a colon.
 
     Raises:
-        ConfigurationError: If there is no such classifier, or its labels are not those of regard.
+        ConfigurationError: If there is no such classifier, or it lacks the label, or has none and its labels are not
+            those of regard.
     """
-    name = str(expanded(name)) if name.startswith("~") else name
+    name, label = _split_label(str(expanded(name)) if name.startswith("~") else name)
     with loading(name, kind="scorer", advice="Pass a classifier's folder, its name on the Hub, or demo."):
         if Path(name).is_dir():
             require_config(Path(name))
-        return RegardScorer(name)
+        return RegardScorer(name) if label is None else LabelScorer(name, label)
 
 
-def _given(scorer: str | RegardScorer) -> RegardScorer:
+def _split_label(text: str) -> tuple[str, str | None]:
+    """The name and the label of `NAME:LABEL`; both may hold colons, the name where it is a folder."""
+    places = [place for place, letter in enumerate(text) if letter == ":"]
+    if not places or Path(text).is_dir():
+        return text, None
+    place = next((place for place in reversed(places) if Path(text[:place]).is_dir()), places[0])
+    if not text[place + 1 :]:
+        raise ConfigurationError(f"The scorer {text!r} names no label: write it behind the colon, or leave that out.")
+    return text[:place], text[place + 1 :]
+
+
+def _given(scorer: str | ClassifierScorer) -> ClassifierScorer:
     return read_scorer(scorer) if isinstance(scorer, str) else scorer
 
 
@@ -240,7 +253,7 @@ def _load_equi_lm(
     config: EquiLMConfig,
     name: str,
     wanted: tuple[DemographicGroup | None, str | None, str | None],
-    scorer: str | RegardScorer | None,
+    scorer: str | ClassifierScorer | None,
     arguments: dict[str, Any],
 ) -> EquiLM:
     """A saved model; where another group, method or average is wanted, made anew from its base."""
@@ -271,7 +284,7 @@ def _searches(method: str | None) -> bool:
     return method is not None and create(method, "logits").searches
 
 
-def _own_scorer(config: EquiLMConfig) -> RegardScorer:
+def _own_scorer(config: EquiLMConfig) -> ClassifierScorer:
     """The scorer that was saved with a model; the embedded one for a model that has none."""
     if not isinstance(config, EquizeroLMConfig):
         return read_scorer(DEMO)
@@ -279,7 +292,7 @@ def _own_scorer(config: EquiLMConfig) -> RegardScorer:
         raise ConfigurationError("This EquizeroLM was saved without its scorer: name one with --scorer.")
     name = str(config.scorer_settings.get("name"))
     with loading(name, kind="stored scorer", advice="Name another with --scorer."):
-        return RegardScorer.from_settings(config.scorer_settings)
+        return stored_scorer(config.scorer_settings)
 
 
 def locate(model: str) -> str:

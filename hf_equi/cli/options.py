@@ -27,6 +27,7 @@ __all__ = [
     "Out",
     "Output",
     "Repository",
+    "Scorers",
     "grouped",
 ]
 
@@ -88,11 +89,25 @@ ANY_GROUP = f"Words: {_GROUPS} Images: rotations:4, dihedral:4, flips:horizontal
 
 Model = Annotated[str, typer.Option("--model", "-m", metavar="MODEL", help=MODEL)]
 Group = Annotated[str | None, typer.Option("--group", "-g", metavar="GROUP", help=GROUP, show_default=False)]
+_CLASSIFIER = (
+    "a folder, a Hub name or 'demo'. Of a classifier of regard its name is enough; of another one name the label to "
+    "minimise behind a colon, as in me/toxicity:toxic"
+)
 SCORER = typer.Option(
-    metavar="NAME",
-    help="A classifier of regard, which equizero minimises: a folder, a Hub name or 'demo'.",
+    metavar="NAME[:LABEL]",
+    help=f"The classifier that equizero minimises: {_CLASSIFIER}.",
     show_default="demo",
 )
+Scorers = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--scorer",
+        metavar="NAME[:LABEL]",
+        help=f"A classifier that scores the texts: {_CLASSIFIER}. Repeat it for more: equizero minimises the first, "
+        "and each has figures of its own. [default: demo, a toy classifier of regard]",
+        show_default=False,
+    ),
+]
 BatchSize = Annotated[
     int,
     typer.Option(

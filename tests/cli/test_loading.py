@@ -13,7 +13,7 @@ from transformers.utils import logging
 import hf_equi
 import hf_equi.cli.loading
 from hf_equi import DemographicGroup, RegardScorer
-from hf_equi.cli.loading import load_description, load_lm, quiet
+from hf_equi.cli.loading import load_description, load_lm, quiet, read_scorer
 from hf_equi.errors import ConfigurationError, GroupError, GroupWarning, HfEquiWarning
 
 
@@ -103,3 +103,17 @@ def test_an_error_comes_alone(capsys) -> None:
     with pytest.raises(GroupError, match="bad"):
         fail()
     assert capsys.readouterr().err == ""
+
+
+def test_a_scorer_is_named_with_its_label_or_without(tmp_path) -> None:
+    assert type(read_scorer("demo")) is RegardScorer
+    assert read_scorer("demo:Negative").label == "negative"
+    folder = tmp_path / "mine:1"
+    RegardScorer("demo").model.save_pretrained(folder)
+    RegardScorer("demo").tokenizer.save_pretrained(folder)
+    assert type(read_scorer(str(folder))) is RegardScorer
+    assert read_scorer(f"{folder}:neutral").settings["label"] == "neutral"
+    with pytest.raises(ConfigurationError, match="label='1' is not known: use one of 'negative'"):
+        read_scorer("demo:1")
+    with pytest.raises(ConfigurationError, match="names no label"):
+        read_scorer(f"{folder}:")

@@ -208,6 +208,13 @@ def test_demo() -> None:
 
 
 @pytest.mark.slow
+def test_auditing(tmp_path: Path) -> None:
+    result = Page("docs/auditing.md").run()["result"]
+    assert [entry["bad:masked_parity_gap"] for entry in result.summary["models"]][1] == 0.0
+    assert json.loads((tmp_path / "audit" / "summary.json").read_text(encoding="utf-8"))["briefing"]
+
+
+@pytest.mark.slow
 def test_exporting(hub: LoopbackHub, tmp_path: Path) -> None:
     push("microsoft/resnet-50", classifier("resnet-basic"), image_processor())
     names = Page("docs/exporting.md").run()

@@ -96,11 +96,11 @@ def describe_scorer(scorer: Any, known: dict[int, str]) -> dict[str, Any]:
     """Plain JSON that differs between scorers that may give different numbers.
 
     Args:
-        scorer: A `RegardScorer`, or any other callable: then its name alone is known.
+        scorer: A `ClassifierScorer`, or any other callable: then its name alone is known.
         known: As in `describe_model`.
     """
     described: dict[str, Any] = {"class": scorer_class(scorer)}
-    for name in ("name", "score", "batch_size"):
+    for name in ("name", "label", "score", "batch_size"):
         value = getattr(scorer, name, None)
         if isinstance(value, str | int | float):
             described[name] = value

@@ -95,7 +95,18 @@ class Statistics:
     confidence: float = 0.95
 
     def __post_init__(self) -> None:
-        Resampling(self.resamples, self.confidence).check_p_values()
+        self.check_tests(1)
+
+    def check_tests(self, tests: int) -> None:
+        """Refuse so few resamples that no gap can be told from chance.
+
+        Args:
+            tests: How many p-values of a model are weighed together, one a scorer.
+
+        Raises:
+            ConfigurationError: With the number that is needed.
+        """
+        Resampling(self.resamples, self.confidence).check_p_values(tests)
 
 
 def versions() -> dict[str, str]:
