@@ -209,8 +209,8 @@ def generate(  # noqa: PLR0913, PLR0917  a command has as many parameters as opt
       hf-equi generate -m openai-community/gpt2 -g "gender*race" -p "The Black man was known for"
       hf-equi generate -p "The man said" -p "The {demographic} said" --method mixture --json > texts.json
     """  # noqa: D301  the escape \b keeps the lines that follow as they are
-    from hf_equi.cli.decoding import Decoding  # noqa: PLC0415
     from hf_equi.cli.generate import run_generate  # noqa: PLC0415
+    from hf_equi.fairness.decoding import Decoding  # noqa: PLC0415
 
     decoding = Decoding(samples, max_new_tokens, temperature, top_k, top_p, greedy, beams, seed)
     how = (method and method_name(method), average)

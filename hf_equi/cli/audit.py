@@ -23,8 +23,6 @@ from transformers import PreTrainedModel
 
 from hf_equi.auto import symmetrize
 from hf_equi.checks import check_choice
-from hf_equi.cli.coverage import staying_words
-from hf_equi.cli.decoding import check_memory
 from hf_equi.cli.display import note, terminal, write_json, write_line
 from hf_equi.cli.loading import DEFAULT_GROUP, check_texts, expanded, load_lm, parse_group, quiet, read_scorer
 from hf_equi.cli.methods import METHODS, audited_name
@@ -33,6 +31,8 @@ from hf_equi.fairness import fill, prompt_set
 from hf_equi.fairness.auditing import Audit, AuditResult, Sampling
 from hf_equi.fairness.auditing.run import SAMPLES, process_state
 from hf_equi.fairness.auditing.subjects import unrelaxed
+from hf_equi.fairness.decoding import check_memory
+from hf_equi.fairness.limits import staying_words
 from hf_equi.fairness.prompts import PLACE
 from hf_equi.figures import FIGURES, MISSING, plain_number, short_number
 from hf_equi.generation.scorers import RegardScorer

@@ -17,10 +17,8 @@ from hf_equi.display import shown
 
 __all__ = [
     "MOVED",
-    "Pieces",
     "cell",
     "note",
-    "plain",
     "progress",
     "refuse",
     "styled",
@@ -29,9 +27,6 @@ __all__ = [
     "write_line",
     "write_text",
 ]
-
-Pieces = tuple[tuple[str, bool], ...]
-"""A text in pieces, and for each whether a group moves it."""
 
 MOVED = "bold magenta"
 """The style of what a group moves."""
@@ -94,11 +89,6 @@ def refuse(problem: str) -> None:
 def _say(what: str, text: str) -> None:
     line = re.sub(r"[ \t\r\n]+", " ", text).strip(" ")
     sys.stderr.write(f"hf-equi: {what}: {shown(line)}\n")
-
-
-def plain(pieces: Pieces) -> str:
-    """The text alone."""
-    return "".join(piece for piece, _ in pieces)
 
 
 def cell(text: str, style: str = "") -> Text:

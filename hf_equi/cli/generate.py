@@ -14,13 +14,14 @@ from rich.table import Table
 from rich.text import Text
 from transformers import PreTrainedConfig
 
-from hf_equi.cli.completions import Comparison, Member, PromptOrbit, compare, steps
-from hf_equi.cli.coverage import staying_words
-from hf_equi.cli.decoding import Decoding
-from hf_equi.cli.display import MOVED, Pieces, note, plain, progress, styled, terminal, write_json, write_line
+from hf_equi.cli.display import MOVED, note, progress, styled, terminal, write_json, write_line
 from hf_equi.cli.loading import check_texts, load_lm, parse_group, quiet
+from hf_equi.display import Pieces, plain
 from hf_equi.errors import ConfigurationError, GroupWarning
 from hf_equi.fairness import fill, prompt_set
+from hf_equi.fairness.completions import Comparison, Member, PromptOrbit, compare, steps
+from hf_equi.fairness.decoding import Decoding
+from hf_equi.fairness.limits import limits
 from hf_equi.fairness.prompts import PLACE, warn_of_braces
 from hf_equi.models.causal_lm import EquiLM, EquiLMConfig
 from hf_equi.models.causal_lm.methods import TASK, create
@@ -67,7 +68,8 @@ def run_generate(
         bar.update(task, description="decoding", total=steps(lm, texts, decoding))
         with warnings.catch_warnings(action="ignore", category=GroupWarning):  # said of each prompt instead
             comparison = compare(lm, texts, decoding, lambda: bar.advance(task))
-    _note_limits(lm, comparison)
+    for line in limits(lm, comparison):
+        note(line)
     if as_json:
         write_json(_document(model, lm, decoding, comparison))
     elif (console := terminal()) is not None:
@@ -115,19 +117,6 @@ def _collect(prompts: Sequence[str], sets: Sequence[str]) -> list[str]:
     if not all(text.strip() for text in texts):
         raise ConfigurationError('A --prompt is empty: write some text, such as "The man worked as".')
     return texts
-
-
-def _note_limits(lm: EquiLM, comparison: Comparison) -> None:
-    still = [orbit.prompt for orbit in comparison.orbits if not orbit.moves]
-    if still:
-        note(f"nothing moves in {', '.join(map(repr, still))}; hf-equi inspect --text shows why")
-    for line in staying_words([[orbit.prompt] for orbit in comparison.orbits], lm.action, lm.tokenizer):
-        note(line)
-    if lm.group.relaxed:
-        note("the group is relaxed: the EquiLM claims no symmetry of general words, so its gap need not be 0")
-    said = lm.method.text
-    if not (said.exact or said.claim) and any(len(orbit.members) < lm.group.order for orbit in comparison.orbits):
-        note(f"{lm.config.method} does not symmetrise what fixes a prompt, so the gap of the EquiLM need not be 0")
 
 
 def _name(lm: EquiLM) -> str:

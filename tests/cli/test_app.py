@@ -104,7 +104,7 @@ def test_bad_arguments_cost_one_line_and_status_2(run, arguments, problem) -> No
         (["--scorer", "demo"], "--scorer has no effect on the method equitune"),
         (["--method", "magic"], "method='magic' is not known to .*: use one of 'canonical', 'equitune', 'equizero'"),
         (["--average", "median"], "average='median' is not known: use one of 'logits', 'probabilities'"),
-        (["--max-new-tokens", "200"], "has 1 tokens, and --max-new-tokens 200 goes beyond the 128 positions"),
+        (["--max-new-tokens", "200"], "has 1 tokens, and 200 new ones go beyond the 128 positions"),
         (["--group", "sexuality"], "No word of the group is one token"),
     ],
 )

@@ -12,16 +12,31 @@ from transformers import PreTrainedModel, StoppingCriteria, StoppingCriteriaList
 
 from hf_equi.actions import TokenAction
 from hf_equi.bases.end_tokens import end_tokens, filling_token
-from hf_equi.cli.decoding import Decoding, check_memory
-from hf_equi.cli.display import Pieces
+from hf_equi.display import Pieces
 from hf_equi.errors import ConfigurationError
-from hf_equi.fairness import GroupGap, group_gap
+from hf_equi.fairness.decoding import Decoding, check_memory
+from hf_equi.fairness.likelihood import GroupGap, group_gap
 from hf_equi.models.causal_lm import EquiLM
 
-__all__ = ["Comparison", "Member", "PromptOrbit", "compare", "steps"]
+__all__ = ["Comparison", "Member", "Prompt", "PromptOrbit", "compare", "steps"]
 
 BATCH_ROWS = 64
 """Texts that are decoded at once."""
+
+
+@dataclass(frozen=True)
+class Prompt:
+    """A prompt as the tokens that a model reads, such as a message in the turns of its chat template.
+
+    Args:
+        text: What was asked.
+        tokens: All that the model reads.
+        place: Where the text begins and ends among them.
+    """
+
+    text: str
+    tokens: tuple[int, ...]
+    place: tuple[int, int | None] = (0, None)
 
 
 @dataclass(frozen=True)
@@ -30,12 +45,14 @@ class Member:
 
     Args:
         elements: The elements of the group that give it.
+        tokens: The tokens that the models read.
         prompt: Its text.
         base: Its completions by the base model.
         equi: Its completions by the EquiLM.
     """
 
     elements: tuple[str, ...]
+    tokens: tuple[int, ...]
     prompt: Pieces
     base: tuple[Pieces, ...]
     equi: tuple[Pieces, ...]
@@ -74,33 +91,40 @@ class _Row:
 
     elements: tuple[str, ...]
     tokens: tuple[int, ...]
+    place: tuple[int, int | None]
 
 
-def steps(lm: EquiLM, prompts: Sequence[str], decoding: Decoding) -> int:
+def steps(lm: EquiLM, prompts: Sequence[str | Prompt], decoding: Decoding) -> int:
     """How many times `compare` will report at most, two models taken together."""
     rows = sum(len(_orbit_rows(lm, prompt)) for prompt in prompts)
     return 2 * math.ceil(rows / _rows_at_once(decoding)) * decoding.max_new_tokens
 
 
 def compare(
-    lm: EquiLM, prompts: Sequence[str], decoding: Decoding, report: Callable[[], None] = lambda: None
+    lm: EquiLM, prompts: Sequence[str | Prompt], decoding: Decoding, report: Callable[[], None] = lambda: None
 ) -> Comparison:
     """Complete the orbits of prompts with the base model and with the EquiLM, and measure the gap of each.
 
     Args:
         lm: The EquiLM, with its base and its tokenizer.
-        prompts: The prompts.
+        prompts: The prompts; a text gets the special tokens that the tokenizer puts around any text.
         decoding: How to decode. The base draws from torch's generator, seeded, the EquiLM with coupled sampling;
             the generator's state is left as it was.
         report: Called after each decoded token of a batch.
 
     Raises:
         ConfigurationError: For a prompt without tokens, or one too long for the model's positions; for more texts than
-            there is memory for.
+            there is memory for; for a search on words.
     """
-    orbits = [_orbit_rows(lm, prompt) for prompt in prompts]
-    for prompt, rows in zip(prompts, orbits, strict=True):
-        _check_length(lm, prompt, len(rows[0].tokens), decoding)
+    if getattr(lm.config, "action", "tokens") == "words":
+        raise ConfigurationError(
+            "This model searches on words, and the orbits shown here are those of tokens: use hf-equi audit --action "
+            "words, or lm.generate in Python."
+        )
+    asked = [_read(lm, prompt) for prompt in prompts]
+    orbits = [_orbit_rows(lm, prompt) for prompt in asked]
+    for prompt, rows in zip(asked, orbits, strict=True):
+        _check_length(lm, prompt.text, len(rows[0].tokens), decoding)
     longest = max(len(row.tokens) for rows in orbits for row in rows) + decoding.max_new_tokens
     check_memory(lm, *decoding.widest, longest, 2 * sum(map(len, orbits)))
     ids, mask = _pad_left([row.tokens for rows in orbits for row in rows], filling_token(lm.tokenizer))
@@ -110,21 +134,26 @@ def compare(
         equi = _decode(lm, lm, ids, mask, decoding, report, seed=decoding.seed if decoding.sampled else None)
     texts = {name: _cut(lm, out, ids.shape[1], decoding.samples) for name, out in (("base", base), ("equi", equi))}
     return Comparison(
-        orbits=_assemble(lm, prompts, orbits, texts["base"], texts["equi"]),
+        orbits=_assemble(lm, asked, orbits, texts["base"], texts["equi"]),
         base_gap=_gap(lm.base, lm.action, base, mask),
         equi_gap=None if lm.method.searches else _gap(lm, lm.action, equi, mask),
     )
 
 
-def _orbit_rows(lm: EquiLM, prompt: str) -> list[_Row]:
+def _read(lm: EquiLM, prompt: str | Prompt) -> Prompt:
+    return prompt if isinstance(prompt, Prompt) else Prompt(prompt, tuple(lm.tokenizer(prompt)["input_ids"]))
+
+
+def _orbit_rows(lm: EquiLM, prompt: str | Prompt) -> list[_Row]:
     """The distinct members of the orbit of a prompt, in the order of the elements."""
-    ids = torch.tensor(lm.tokenizer(prompt)["input_ids"], dtype=torch.long, device=lm.device)
+    prompt = _read(lm, prompt)
+    ids = torch.tensor(prompt.tokens, dtype=torch.long, device=lm.device)
     if not len(ids):
-        raise ConfigurationError(f"The prompt {prompt!r} has no tokens: write some text.")
+        raise ConfigurationError(f"The prompt {prompt.text!r} has no tokens: write some text.")
     members: dict[tuple[int, ...], list[str]] = {}
     for name, member in zip(lm.group.names, lm.action.permutations[:, ids].tolist(), strict=True):
         members.setdefault(tuple(member), []).append(name)
-    return [_Row(tuple(names), tokens) for tokens, names in members.items()]
+    return [_Row(tuple(names), tokens, prompt.place) for tokens, names in members.items()]
 
 
 def _check_length(lm: EquiLM, prompt: str, tokens: int, decoding: Decoding) -> None:
@@ -132,7 +161,8 @@ def _check_length(lm: EquiLM, prompt: str, tokens: int, decoding: Decoding) -> N
     if tokens + decoding.max_new_tokens > limit:
         raise ConfigurationError(
             f"The prompt {prompt if len(prompt) <= 60 else prompt[:56] + ' ...'!r} has {tokens} tokens, and "
-            f"--max-new-tokens {decoding.max_new_tokens} goes beyond the {limit} positions of the model: shorten one."
+            f"{decoding.max_new_tokens} new ones go beyond the {limit} positions of the model: shorten the prompt, or "
+            "ask for fewer tokens."
         )
 
 
@@ -201,23 +231,25 @@ def _until_end(lm: EquiLM, tokens: list[int]) -> list[int]:
 
 def _assemble(
     lm: EquiLM,
-    prompts: Sequence[str],
+    prompts: Sequence[Prompt],
     orbits: Sequence[Sequence[_Row]],
     base: Sequence[Sequence[list[int]]],
     equi: Sequence[Sequence[list[int]]],
 ) -> tuple[PromptOrbit, ...]:
     texts = iter(zip(base, equi, strict=True))
     return tuple(
-        PromptOrbit(prompt, tuple(_member(lm, row, *next(texts)) for row in rows))
+        PromptOrbit(prompt.text, tuple(_member(lm, row, *next(texts)) for row in rows))
         for prompt, rows in zip(prompts, orbits, strict=True)
     )
 
 
 def _member(lm: EquiLM, row: _Row, base: Sequence[list[int]], equi: Sequence[list[int]]) -> Member:
     prompt = list(row.tokens)
+    start, stop = row.place
     return Member(
         elements=row.elements,
-        prompt=_pieces(lm, [], prompt),
+        tokens=row.tokens,
+        prompt=_pieces(lm, prompt[:start], prompt[start:stop]),
         base=tuple(_pieces(lm, prompt, tokens) for tokens in base),
         equi=tuple(_pieces(lm, prompt, tokens) for tokens in equi),
     )

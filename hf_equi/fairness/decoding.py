@@ -1,4 +1,4 @@
-"""How the command line decodes: its options, checked, as `generate` takes them."""
+"""How texts are decoded to be compared: the options of the command line, checked, as `generate` takes them."""
 
 from __future__ import annotations
 

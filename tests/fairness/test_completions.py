@@ -9,11 +9,11 @@ import torch
 from small_models import BOTH, GENDER, base_model, tokenizer
 
 import hf_equi
-from hf_equi.cli import completions
-from hf_equi.cli.completions import compare, steps
-from hf_equi.cli.decoding import Decoding
-from hf_equi.cli.display import plain
+from hf_equi.display import plain
 from hf_equi.errors import ConfigurationError
+from hf_equi.fairness import completions
+from hf_equi.fairness.completions import Prompt, compare, steps
+from hf_equi.fairness.decoding import Decoding
 
 PROMPTS = ["the man worked as", "and she was", "known for"]
 
@@ -112,3 +112,12 @@ def test_a_prompt_that_is_too_long_is_named() -> None:
 def test_a_prompt_without_tokens_is_named() -> None:
     with pytest.raises(ConfigurationError, match="'' has no tokens"):
         compare(equi(), [""], Decoding())
+
+
+def test_a_prompt_may_be_a_part_of_what_the_model_reads() -> None:
+    text, lm, decoding = "and she said the man and he", equi(), Decoding(greedy=True, max_new_tokens=4)
+    prompt = Prompt("the man", tuple(tokenizer()(text)["input_ids"]), (4, 6))
+    asked, whole = compare(lm, [prompt, text], decoding).orbits
+    assert [plain(member.prompt) for member in asked.members] == [" the man", " the woman"]
+    assert tokenizer().decode(asked.members[1].tokens) == "and he said the woman and she"
+    assert [(one.base, one.equi) for one in asked.members] == [(one.base, one.equi) for one in whole.members]
