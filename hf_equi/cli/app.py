@@ -18,13 +18,17 @@ from typing import Annotated, cast
 
 import typer
 
-from hf_equi.cli.methods import DEFAULT_METHODS, METHODS, any_of, method_name
+from hf_equi.cli.methods import DEFAULT_METHODS, any_of, method_name
 from hf_equi.cli.options import (
     ANY_GROUP,
     MODEL,
     SCORER,
     AsJson,
+    AuditedMethods,
     Group,
+    Images,
+    Labels,
+    License,
     Model,
     Neutral,
     Out,
@@ -247,6 +251,7 @@ def inspect(
 
 @app.command()
 def audit(  # noqa: PLR0913, PLR0917  a command has as many parameters as options
+    context: typer.Context,
     model: Model = "demo",
     group: Group = None,
     prompts: Templates = None,
@@ -256,13 +261,13 @@ def audit(  # noqa: PLR0913, PLR0917  a command has as many parameters as option
     ] = 20,
     seed: Annotated[int, typer.Option(metavar="N", min=0, max=2**63 - 1, help="Of sampling.")] = 7,
     max_new_tokens: Annotated[int, typer.Option(metavar="N", min=1, help="Tokens of each continuation at most.")] = 15,
-    methods: Annotated[
-        str, typer.Option(metavar="NAMES", help=f"What to audit, with commas between: {', '.join(METHODS)}.")
-    ] = ",".join(DEFAULT_METHODS),
+    methods: AuditedMethods = None,
     neutral: Neutral = None,
     scorer: Annotated[str, SCORER] = "demo",
     beam_length: Annotated[int, typer.Option(metavar="N", min=1, help="Tokens of each draft of EquizeroLM.")] = 5,
     action: Annotated[str, typer.Option(metavar="NAME", help="What EquizeroLM moves: tokens or words.")] = "tokens",
+    images: Images = None,
+    labels: Labels = None,
     out: Out = None,
     as_json: AsJson = False,
 ) -> None:
@@ -272,30 +277,30 @@ def audit(  # noqa: PLR0913, PLR0917  a command has as many parameters as option
     and with the demographic hidden. Printed are the figures with their intervals; the folder gets a report to read in
     a browser, its plots, and each text with its scores. An audit that was stopped continues when it is started again.
 
+    With --images, an image classifier is asked of every picture of a folder, upright, moved by each element of the
+    group, and mirrored. Printed is how often it is right, how often it answers all turns alike, and what each method
+    changes and costs.
+
     \b
     Examples:
       hf-equi audit
       hf-equi audit --model openai-community/gpt2 --scorer sasha/regardv3 --samples 50
       hf-equi audit -g race --methods base,EquiLM --out race --json > race.json
+      hf-equi audit --model microsoft/resnet-50 --group rotations:4 --images photos --labels photos/labels.csv
       accelerate launch --multi_gpu --num_processes 2 -m hf_equi.cli audit      on GPUs, or on CPUs where there is none
     """  # noqa: D301  the escape \b keeps the lines that follow as they are
+    if images is not None or labels is not None:
+        from hf_equi.cli.image_audit import check_options, run_image_audit  # noqa: PLC0415
+
+        run_image_audit(model, group, (check_options(context), labels), methods, seed, (out, as_json))
+        return
     from hf_equi.cli.audit import Search, run_audit  # noqa: PLC0415
     from hf_equi.fairness.auditing import Sampling  # noqa: PLC0415
 
     sampling = Sampling(samples, seed, max_new_tokens)
     search = Search(scorer, beam_length, action)
-    run_audit(model, group, (prompts or [], prompt_sets or []), (methods, neutral), search, sampling, (out, as_json))
-
-
-License = Annotated[
-    str | None,
-    typer.Option(
-        "--license",
-        metavar="NAME",
-        help="The licence for the card, as the Hub spells it. [default: that of the base's own card]",
-        show_default=False,
-    ),
-]
+    names = ",".join(DEFAULT_METHODS) if methods is None else methods
+    run_audit(model, group, (prompts or [], prompt_sets or []), (names, neutral), search, sampling, (out, as_json))
 
 
 @app.command()

@@ -7,12 +7,18 @@ from typing import Annotated
 
 import typer
 
+from hf_equi.cli.methods import DEFAULT_METHODS, METHODS
+
 __all__ = [
     "ANY_GROUP",
     "MODEL",
     "SCORER",
     "AsJson",
+    "AuditedMethods",
     "Group",
+    "Images",
+    "Labels",
+    "License",
     "Model",
     "Neutral",
     "Out",
@@ -84,6 +90,45 @@ Out = Annotated[
     ),
 ]
 
+AuditedMethods = Annotated[
+    str | None,
+    typer.Option(
+        "--methods",
+        metavar="NAMES",
+        help=f"What to audit, with commas between: {', '.join(METHODS)}. With --images: base, equitune or equizero, "
+        "with a level or a loss behind a colon, as in equitune:probabilities or equizero:entropy.",
+        show_default=f"{','.join(DEFAULT_METHODS)}; of images base,equitune,equitune:probabilities,equizero",
+    ),
+]
+Images = Annotated[
+    Path | None,
+    typer.Option(
+        "--images",
+        metavar="DIR",
+        help="Audit an image classifier on the pictures of this folder, each in a subfolder of its class. --group is "
+        "one of images then: rotations:4, dihedral:4, flips:horizontal and the like. [default: rotations:4]",
+        show_default=False,
+    ),
+]
+Labels = Annotated[
+    Path | None,
+    typer.Option(
+        "--labels",
+        metavar="FILE",
+        help="A CSV file with the columns file and label (a class by name or number), in place of subfolders.",
+        show_default=False,
+    ),
+]
+
+License = Annotated[
+    str | None,
+    typer.Option(
+        "--license",
+        metavar="NAME",
+        help="The licence for the card, as the Hub spells it. [default: that of the base's own card]",
+        show_default=False,
+    ),
+]
 Repository = Annotated[
     str, typer.Argument(metavar="REPO", help="USER/NAME, made where there is none.", callback=_check_repository)
 ]

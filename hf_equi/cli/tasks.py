@@ -13,12 +13,16 @@ __all__ = ["check_task"]
 _PURPOSES = {
     "generate": "completes prompts with causal language models",
     "audit": "audits causal language models",
+    "audit --images": "audits image classifiers",
     "inspect": "shows which tokens of a language model a group moves",
 }
 
 _FOR_WORDS = (
     "hf-equi inspect shows which of its tokens move, hf-equi convert makes it equivariant, and generate() in Python "
     "decodes with it."
+)
+_FOR_IMAGES = (
+    "hf-equi audit --images DIR measures how it answers turned pictures, and hf-equi convert makes it equivariant."
 )
 _OTHERWISE = "hf-equi convert makes it equivariant, and hf-equi publish measures how exactly."
 
@@ -38,5 +42,6 @@ def check_task(command: str, model: str, config: PreTrainedConfig) -> None:
     if not found or any(command in task.commands for task in found):
         return
     task = found[0]
-    otherwise = _FOR_WORDS if "inspect" in task.commands else _OTHERWISE
+    others = {"inspect": _FOR_WORDS, "audit --images": _FOR_IMAGES}
+    otherwise = next((advice for other, advice in others.items() if other in task.commands), _OTHERWISE)
     raise UnsupportedModelError(f"hf-equi {command} {_PURPOSES[command]}, and {model} is a {task.what}. {otherwise}")

@@ -32,7 +32,7 @@ READS = {
 }
 OTHERWISE = {
     "seq2seq": "hf-equi inspect shows which of its tokens move, hf-equi convert makes it equivariant, and generate()",
-    "image_classification": "hf-equi convert makes it equivariant, and hf-equi publish measures how exactly",
+    "image_classification": "hf-equi audit --images DIR measures how it answers turned pictures, and hf-equi convert",
     "clip": "hf-equi convert makes it equivariant, and hf-equi publish measures how exactly",
 }
 
