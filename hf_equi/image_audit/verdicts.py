@@ -30,10 +30,10 @@ def per_cent(value: float | None, interval: Sequence[float] | None = None, signe
 def verdict(model: Mapping[str, Any]) -> str:
     """What a model does when pictures are turned, in a few words."""
     if model["logit_difference"] <= EXACT:
-        return "answers the same whichever way up"
+        return "answers the same in all positions"
     if model["consistency"] == 1:
         return "same answers, other logits"
-    return "answers depend on the turn"
+    return "answers depend on the position"
 
 
 def sentences(models: Sequence[Mapping[str, Any]], pictures: int, group: str) -> list[str]:

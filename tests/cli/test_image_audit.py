@@ -49,7 +49,7 @@ def test_it_prints_figures_and_writes_a_report(run, model, pictures, tmp_path, m
     assert lines[0] == ["model", "figure", "value", "low", "high"]
     figures = {(line[0], line[1]): line[2:] for line in lines}
     assert figures["base", "verdict"][0] != figures["equizero", "verdict"][0]
-    assert figures["equizero", "verdict"][0] == "answers the same whichever way up"
+    assert figures["equizero", "verdict"][0] == "answers the same in all positions"
     assert figures["equizero", "consistency"] == ["1.000", "1.000", "1.000"]
     assert figures["base", "turned_gain"] == ["–", "–", "–"]
     assert [figures[model, "forwards"][0] for model in ("base", "equizero")] == ["1", "4"]
