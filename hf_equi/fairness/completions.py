@@ -16,9 +16,10 @@ from hf_equi.display import Pieces
 from hf_equi.errors import ConfigurationError
 from hf_equi.fairness.decoding import Decoding, check_memory
 from hf_equi.fairness.likelihood import GroupGap, group_gap
+from hf_equi.fairness.pieces import text_pieces
 from hf_equi.models.causal_lm import EquiLM
 
-__all__ = ["Comparison", "Member", "Prompt", "PromptOrbit", "compare", "steps"]
+__all__ = ["BATCH_ROWS", "Comparison", "Member", "Prompt", "PromptOrbit", "Reported", "compare", "steps"]
 
 BATCH_ROWS = 64
 """Texts that are decoded at once."""
@@ -194,7 +195,7 @@ def _decode(
             input_ids=ids[start : start + size].to(lm.device),
             attention_mask=mask[start : start + size].to(lm.device),
             pad_token_id=pad,
-            stopping_criteria=StoppingCriteriaList([_Report(report)]),
+            stopping_criteria=StoppingCriteriaList([Reported(report)]),
             **decoding.settings(),
             **settings,
         )
@@ -202,13 +203,14 @@ def _decode(
     return torch.cat(parts)
 
 
-class _Report(StoppingCriteria):
+class Reported(StoppingCriteria):
     """Stops nothing: says that a token is there."""
 
     def __init__(self, report: Callable[[], None]) -> None:
         self.report = report
 
     def __call__(self, input_ids: torch.Tensor, scores: Any, **kwargs: Any) -> torch.Tensor:
+        """Say so, and go on."""
         self.report()
         return torch.zeros(len(input_ids), dtype=torch.bool, device=input_ids.device)
 
@@ -249,50 +251,7 @@ def _member(lm: EquiLM, row: _Row, base: Sequence[list[int]], equi: Sequence[lis
     return Member(
         elements=row.elements,
         tokens=row.tokens,
-        prompt=_pieces(lm, prompt[:start], prompt[start:stop]),
-        base=tuple(_pieces(lm, prompt, tokens) for tokens in base),
-        equi=tuple(_pieces(lm, prompt, tokens) for tokens in equi),
+        prompt=text_pieces(lm.tokenizer, lm.action, prompt[start:stop], prompt[:start]),
+        base=tuple(text_pieces(lm.tokenizer, lm.action, tokens, prompt) for tokens in base),
+        equi=tuple(text_pieces(lm.tokenizer, lm.action, tokens, prompt) for tokens in equi),
     )
-
-
-def _pieces(lm: EquiLM, before: list[int], tokens: list[int]) -> Pieces:
-    """The text of tokens that follow others, in pieces that move or do not.
-
-    Tokens are decoded with all that stand before them: on their own, some tokenizers would drop their space.
-    """
-    moves, read = lm.action.is_moved.tolist(), _Reader(lm, before)
-    pieces: list[tuple[str, bool]] = []
-    for place, token in enumerate(tokens):
-        piece = read.until(tokens[: place + 1])
-        if pieces and pieces[-1][1] == moves[token]:
-            pieces[-1] = (pieces[-1][0] + piece, moves[token])
-        else:
-            pieces.append((piece, moves[token]))
-    rest = read.rest(tokens)
-    return (*pieces, (rest, False)) if rest else tuple(pieces)
-
-
-class _Reader:
-    """Decodes a growing text, piece by piece."""
-
-    def __init__(self, lm: EquiLM, before: list[int]) -> None:
-        self.lm, self.before = lm, before
-        self.done = len(self._decode([]))
-
-    def until(self, tokens: list[int]) -> str:
-        # A character whose last bytes are still to come is decoded as U+FFFD: it belongs to a later piece.
-        return self._advance(self._decode(tokens).rstrip("\ufffd"))
-
-    def rest(self, tokens: list[int]) -> str:
-        return self._advance(self._decode(tokens))
-
-    def _advance(self, text: str) -> str:
-        piece = text[self.done :]
-        self.done = max(self.done, len(text))
-        return piece
-
-    def _decode(self, tokens: list[int]) -> str:
-        text: str = self.lm.tokenizer.decode(
-            self.before + tokens, skip_special_tokens=True, clean_up_tokenization_spaces=False
-        )
-        return text
