@@ -14,18 +14,19 @@ from rich.table import Table
 from rich.text import Text
 from transformers import PreTrainedConfig
 
+from hf_equi.cli.completers import find_completer
 from hf_equi.cli.display import MOVED, note, progress, styled, terminal, write_json, write_line
-from hf_equi.cli.loading import check_texts, load_lm, parse_group, quiet
+from hf_equi.cli.loading import check_texts, parse_group, quiet
 from hf_equi.display import Pieces, plain
 from hf_equi.errors import ConfigurationError, GroupWarning
 from hf_equi.fairness import fill, prompt_set
-from hf_equi.fairness.completions import Comparison, Member, PromptOrbit, compare, steps
+from hf_equi.fairness.completions import Comparison, Member, PromptOrbit
 from hf_equi.fairness.decoding import Decoding
 from hf_equi.fairness.limits import limits
 from hf_equi.fairness.prompts import PLACE, warn_of_braces
 from hf_equi.models.causal_lm import EquiLM, EquiLMConfig
-from hf_equi.models.causal_lm.methods import TASK, create
-from hf_equi.registration import read_settings
+from hf_equi.registration import create_method, read_settings
+from hf_equi.symmetrizers import Method
 
 __all__ = ["run_generate"]
 
@@ -56,19 +57,20 @@ def run_generate(
     Raises:
         HfEquiError: For whatever is wrong with these.
     """
-    _check_average(*method)  # and again of a model's own method
+    completer = find_completer(model)
+    _check_average(completer.task, *method)  # and again of a model's own method
     chosen = None if group is None else parse_group(group)
     texts = _collect(*prompts)
     with quiet(), progress() as bar:
         task = bar.add_task("loading", total=None)
-        check = partial(_check_method, method, decoding, scorer)
-        lm = load_lm(model, chosen, *method, scorer=scorer, check=check)
+        check = partial(_check_method, completer.task, method, decoding, scorer)
+        lm = completer.load(model, chosen, method, scorer, check)
         warn_of_braces(texts)
         texts = [fill(text, lm.group.names[0]) if PLACE in text else text for text in texts]
-        bar.update(task, description="decoding", total=steps(lm, texts, decoding))
+        bar.update(task, description="decoding", total=completer.steps(lm, texts, decoding))
         with warnings.catch_warnings(action="ignore", category=GroupWarning):  # said of each prompt instead
-            comparison = compare(lm, texts, decoding, lambda: bar.advance(task))
-    for line in limits(lm, comparison):
+            comparison = completer.compare(lm, texts, decoding, lambda: bar.advance(task))
+    for line in limits(lm, comparison, completer.source(lm)):
         note(line)
     if as_json:
         write_json(_document(model, lm, decoding, comparison))
@@ -78,21 +80,32 @@ def run_generate(
         _print_lines(lm, comparison)
 
 
-def _check_average(method: str | None, average: str | None, called: str = "--method") -> None:
+def _check_average(task: str, method: str | None, average: str | None, called: str = "--method") -> None:
     """Refuse an average for texts that do not depend on it."""
     if method is None or average is None:
         return
-    if not read_settings(TASK, method, ["average"]) or create(method, average).searches:
+    if not read_settings(task, method, ["average"]) or _searches(task, method):
         raise ConfigurationError(f"--average has no effect on {called} {method}: leave it out.")
 
 
+def _searches(task: str, method: str) -> bool:
+    """Whether a method of a task needs a scorer."""
+    made: Method = create_method(task, method, average="logits", loss="max_probability")
+    return made.searches
+
+
 def _check_method(
-    given: tuple[str | None, str | None], decoding: Decoding, scorer: str | None, config: PreTrainedConfig, method: str
+    task: str,
+    given: tuple[str | None, str | None],
+    decoding: Decoding,
+    scorer: str | None,
+    config: PreTrainedConfig,
+    method: str,
 ) -> None:
     """Refuse settings that have no effect on the method that a model gets, or that it cannot do."""
     called = "the method" if given[0] is None else "--method"
-    _check_average(method, given[1], called)
-    if not create(method, "logits").searches:
+    _check_average(task, method, given[1], called)
+    if not _searches(task, method):
         if scorer is not None:
             raise ConfigurationError(
                 f"--scorer has no effect on {called} {method}, as only equizero minimises one: leave it out, or pass "

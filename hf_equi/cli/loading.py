@@ -37,6 +37,7 @@ __all__ = [
     "expanded",
     "load_description",
     "load_lm",
+    "load_tokenizer",
     "loading",
     "locate",
     "parse_any_group",
@@ -203,13 +204,22 @@ def load_description(model: str, command: str = "inspect") -> tuple[PreTrainedCo
     with loading(model):
         config = AutoConfig.from_pretrained(name, trust_remote_code=False)
     check_task(command, model, config)
-    tokenizer = _load_tokenizer(model, name)
+    tokenizer = load_tokenizer(model, name)
     if isinstance(config, EquiLMConfig) and config.has_group:
         check_side(config, tokenizer, model)
     return config, tokenizer
 
 
-def _load_tokenizer(model: str, name: str) -> Any:
+def load_tokenizer(model: str, name: str) -> Any:
+    """Load a tokenizer.
+
+    Args:
+        model: As on the command line.
+        name: What `locate` makes of it.
+
+    Raises:
+        ConfigurationError: If there is none.
+    """
     advice = f"Save the one of its base there: tokenizer.save_pretrained({model!r})." if Path(name).is_dir() else ""
     with loading(model, kind="tokenizer of", advice=advice):
         tokenizer = AutoTokenizer.from_pretrained(name, trust_remote_code=False)
@@ -260,7 +270,7 @@ def load_lm(
                 group or parse_group(DEFAULT_GROUP),
                 method or "equitune",
                 task="causal_lm" if find_tasks(config) else None,  # of several, and none is an error of its own
-                tokenizer=_load_tokenizer(model, name),
+                tokenizer=load_tokenizer(model, name),
                 average=average or "logits",
                 multi_token="skip",
                 dtype=torch.float32,

@@ -11,7 +11,7 @@ __all__ = ["check_task"]
 
 
 _PURPOSES = {
-    "generate": "completes prompts with causal language models",
+    "generate": "completes prompts with language models",
     "audit": "audits causal language models",
     "audit --images": "audits image classifiers",
     "inspect": "shows which tokens of a language model a group moves",
