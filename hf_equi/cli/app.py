@@ -209,7 +209,6 @@ def generate(  # noqa: PLR0913, PLR0917  a command has as many parameters as opt
     \b
     Examples:
       hf-equi generate --prompt "The man worked as"
-      hf-equi generate --prompt-set sheng2019 -n 3 --seed 7
       hf-equi generate -m openai-community/gpt2 -g "gender*race" -p "The Black man was known for"
       hf-equi generate -m google/flan-t5-small -p "Translate to German: The man is a doctor."
       hf-equi generate -p "The man said" -p "The {demographic} said" --method mixture --json > texts.json

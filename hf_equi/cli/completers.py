@@ -88,7 +88,7 @@ def _load_pair(
                 name, chosen, method, task="seq2seq", tokenizer=tokenizer, dtype=torch.float32, **settings
             )
             return made
-        own = EquiForSeq2SeqLM.from_pretrained(name, dtype=torch.float32)
+        own: EquiForSeq2SeqLM = EquiForSeq2SeqLM.from_pretrained(name, dtype=torch.float32)
         if group is None and how == (None, None):
             return own
         settings |= {"tokenizer": own.tokenizer, "target_tokenizer": own.target_tokenizer}

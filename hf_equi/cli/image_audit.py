@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import torch
 import typer
@@ -92,7 +92,7 @@ def run_image_audit(
         bar.update(task, description="looking at the images")
         pictures = read_pictures(
             expanded(images[0]),
-            asked.config.id2label,
+            {int(index): name for index, name in (asked.config.id2label or {}).items()},
             None if images[1] is None else expanded(images[1]),
             lambda found: bar.update(task, total=found) if found else bar.advance(task),
         )
@@ -131,9 +131,9 @@ def _load(model: str, group: ImageGroup | None) -> tuple[PreTrainedModel, Any, I
         check_task("audit --images", model, config)
         if isinstance(config, EquiImageClassificationConfig):
             wrapped = EquiForImageClassification.from_pretrained(name, dtype=torch.float32)
-            asked, group = wrapped, group or wrapped.group
+            asked, group = wrapped, group or cast("ImageGroup", wrapped.group)
         else:
-            group = group or parse_any_group(DEFAULT_GROUP)
+            group = group or _read_group(DEFAULT_GROUP)
             wrapped = symmetrize(name, group, "identity", task="image_classification", dtype=torch.float32)
             asked = wrapped.base
     if wrapped.processor is None:
@@ -223,5 +223,5 @@ def _print_lines(result: ImageAuditResult) -> None:
     write_line("report", str(result.report))
 
 
-def _number(value: float | None) -> str:
+def _number(value: Any) -> str:
     return str(value) if isinstance(value, int) else plain_number(value)

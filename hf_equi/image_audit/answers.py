@@ -48,7 +48,7 @@ def answer(
     start = time.perf_counter()
     logits = torch.stack([_logits(subject.model, one) for one in _together(pixels)]).flatten(0, -2)
     seconds = (time.perf_counter() - start) / (len(pictures) * len(views))
-    logits = logits.unflatten(0, (len(pictures), len(views)))  # (B, V, C)
+    logits = logits.reshape(len(pictures), len(views), -1)  # (B, V, C)
     if not logits.isfinite().all():
         raise ConfigurationError(f"The logits of the model {subject.name!r} are not finite: it is damaged.")
     inside = [place for place, view in enumerate(views) if view.inside]
@@ -77,7 +77,7 @@ def _logits(model: PreTrainedModel, images: torch.Tensor) -> torch.Tensor:
     size = images_at_once(model, images.shape[-2:].numel()) if model.device.type == "cpu" else len(images)
     with torch.no_grad():
         return torch.cat(
-            [model(part.to(model.device, model.dtype)).logits.cpu().float() for part in images.split(size)]
+            [model(part.to(model.device, model.dtype)).logits.cpu().float() for part in torch.split(images, size)]
         )
 
 

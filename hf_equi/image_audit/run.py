@@ -98,7 +98,8 @@ class ImageAudit:
         self.subjects, self.group, self.pictures = make_subjects(models), group, pictures
         self.viewer = Viewer(processor, make_views(group))
         self.chunks = [pictures.pictures[i : i + chunk] for i in range(0, len(pictures.pictures), chunk)]
-        self.names = {int(index): name for index, name in self.subjects[0].model.config.id2label.items()}
+        known = self.subjects[0].model.config.id2label or {}
+        self.names = {int(index): name for index, name in known.items()}
         self.viewer.pixels(load_picture(pictures.pictures[0].path))  # which refuses what the group does not act on
         self.settings = self._describe(processor)
         self.versions = versions() | {"pillow": version("pillow")}

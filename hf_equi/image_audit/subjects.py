@@ -22,7 +22,7 @@ __all__ = ["BASE", "DEFAULT_METHODS", "Subject", "describe", "make_models", "mak
 
 BASE = "base"
 DEFAULT_METHODS = (BASE, "equitune", "equitune:probabilities", "equizero")
-_SETTINGS = {"level": tuple(LEVELS), "loss": LOSSES}
+_SETTINGS: dict[str, tuple[str, ...]] = {"level": tuple(LEVELS), "loss": LOSSES}
 """What may stand behind the colon of a method."""
 
 
@@ -83,7 +83,7 @@ def make_models(
     return models
 
 
-def _read(name: str, method: str, setting: str) -> dict[str, str]:
+def _read(name: str, method: str, setting: str) -> dict[str, Any]:
     """The settings that a name asks for."""
     check_choice("method", method, [BASE, *method_names(TASK)], " to the audit of images")
     if method in trained_methods():
@@ -99,8 +99,8 @@ def _read(name: str, method: str, setting: str) -> dict[str, str]:
     for kind, known in kinds.items():
         if setting in known:
             return {kind: setting}
-    known = [one for values in kinds.values() for one in values]
-    raise ConfigurationError(f"{name!r}: {method} has no setting {setting!r}; use one of {', '.join(known)}.")
+    choices = [one for values in kinds.values() for one in values]
+    raise ConfigurationError(f"{name!r}: {method} has no setting {setting!r}; use one of {', '.join(choices)}.")
 
 
 def make_subjects(models: Any) -> tuple[Subject, ...]:
@@ -115,7 +115,7 @@ def make_subjects(models: Any) -> tuple[Subject, ...]:
     subjects = [_make_subject(name, model) for name, model in models.items()]
     first = subjects[0]
     for other in subjects[1:]:
-        if dict(other.model.config.id2label) != dict(first.model.config.id2label):
+        if other.model.config.id2label != first.model.config.id2label:
             raise ConfigurationError(
                 f"The models {first.name!r} and {other.name!r} have other classes: audit each alone."
             )
@@ -132,7 +132,7 @@ def _make_subject(name: object, model: object) -> Subject:
             f"The model {name!r} is in training mode, so its answers are noisy: call model.eval()."
         )
     kind = getattr(model.config, "problem_type", None)
-    if model.config.num_labels < 2 or kind not in (None, "single_label_classification"):
+    if (model.config.num_labels or 0) < 2 or kind not in (None, "single_label_classification"):
         raise ConfigurationError(
             f"The model {name!r} does {kind or 'regression'}, and the audit counts how often the one class of several "
             "is right: audit a classifier of single labels."
