@@ -37,8 +37,8 @@ def source_of(page: str) -> str:
 def linked(markdown: str, page: str, repository: str | None) -> str:
     """A page's text with links that hold on the site.
 
-    Links are written for the repository. On the site, pages from elsewhere have other places, and files that are no
-    page are in the repository alone: a link to one leads there, or is its text where no repository is known.
+    Links are written for the repository. On the site, pages from elsewhere have other places. Files that are not pages
+    exist only in the repository: a link to one leads there, or becomes plain text if no repository is known.
 
     Args:
         markdown: The text.
@@ -105,7 +105,7 @@ def commands() -> str:
 
 
 def _help(text: str) -> str:
-    """The help of a command: what it prints as it stands, its examples, is a block of code."""
+    """The help of a command, with its examples as a block of code."""
     parts = []
     for part in cleandoc(text).replace("\b\n", "\b").split("\n\n"):
         title, _, lines = part.removeprefix("\b").partition("\n")
