@@ -7,6 +7,7 @@ STAMP := $(VENV)/.stamp
 OLDEST := .venv-oldest
 NEWEST := .venv-newest
 BROWSER := .venv-browser
+DOCS := .venv-docs
 QUIETLY := --quiet --disable-pip-version-check
 
 # What the demo runs, and how the tests are spread: override with `make demo DEMO=…`, `make test PYTEST_ARGS=…`.
@@ -19,7 +20,7 @@ BENCHMARK ?= benchmarks/causal_lm.py  # or equizero.py, seq2seq.py, training.py,
 OFFLINE := HF_HUB_OFFLINE=1 TOKENIZERS_PARALLELISM=false
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test run-tests test-wheel test-demo test-oldest test-newest check style benchmark clean
+.PHONY: help demo docs test run-tests test-wheel test-demo test-oldest test-newest check style benchmark clean
 .DELETE_ON_ERROR:
 
 help:  ## Show this list.
@@ -28,6 +29,10 @@ help:  ## Show this list.
 
 demo: $(STAMP)  ## Audit a language model before and after symmetrizing it; the report goes to runs/demo.
 	@$(OFFLINE) $(BIN)/$(DEMO)
+
+docs: $(DOCS)/.stamp  ## Build the documentation site into runs/site, with warnings as errors (in .venv-docs).
+	NO_MKDOCS_2_WARNING=1 $(DOCS)/bin/python -m mkdocs build --strict --quiet
+	@echo 'Open runs/site/index.html, or serve it, so that its search works: python3 -m http.server -d runs/site'
 
 test: $(STAMP)  ## Check style and types, and run all tests but that of the wheel, side by side.
 	@$(MAKE) --no-print-directory -j 2 check run-tests
@@ -63,7 +68,7 @@ benchmark: $(STAMP)  ## Time the library against plain transformers, as ratios.
 	$(OFFLINE) $(BIN)/python $(BENCHMARK)
 
 clean:  ## Remove the environment and all caches.
-	rm -rf $(VENV) $(OLDEST) $(NEWEST) $(BROWSER) dist .hypothesis .mypy_cache .pytest_cache .ruff_cache
+	rm -rf $(VENV) $(OLDEST) $(NEWEST) $(BROWSER) $(DOCS) dist .hypothesis .mypy_cache .pytest_cache .ruff_cache
 	find hf_equi tests examples benchmarks -name __pycache__ -prune -exec rm -rf {} +
 
 # torch comes first and alone: pip then takes the build that suits the machine, a CPU one where there is one to choose,
@@ -91,6 +96,14 @@ $(BROWSER)/.stamp: pyproject.toml constraints.txt
 $(NEWEST)/.stamp:
 	$(call make-venv,$(NEWEST))
 	@$(NEWEST)/bin/python -m pip install $(QUIETLY) torch
+	@touch $@
+
+# The packages of the extra, without the package itself, whose dependencies the site does not need.
+$(DOCS)/.stamp: pyproject.toml
+	$(call make-venv,$(DOCS))
+	@$(DOCS)/bin/python -c 'import tomllib; file = open("pyproject.toml", "rb"); \
+	    print(*tomllib.load(file)["project"]["optional-dependencies"]["docs"], sep="\n")' >$(DOCS)/requirements.txt
+	@$(DOCS)/bin/python -m pip install $(QUIETLY) -r $(DOCS)/requirements.txt
 	@touch $@
 
 define make-venv

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 import torch
 from loopback_hub import LoopbackHub
-from pages import Page, pages
+from pages import Page, blocks, pages
 from printed_commands import printed_commands, read_command
 from small_models import base_model, chat_tokenizer, tokenizer
 from small_pictures import NAMES as CLASSES
@@ -31,6 +31,7 @@ from transformers import (
 
 from hf_equi import EquiForImageClassification, EquiLM
 from hf_equi.bases.embedded import embedded_folder
+from hf_equi.bases.memory import decoding_bytes
 from hf_equi.training import Phase
 
 pytestmark = [
@@ -77,6 +78,18 @@ def push_gpt2() -> None:
     push("openai-community/gpt2", AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32), without)
 
 
+def push_regard() -> None:
+    folder = embedded_folder("demo_regard")
+    model = AutoModelForSequenceClassification.from_pretrained(folder)
+    push("sasha/regardv3", model, AutoTokenizer.from_pretrained(folder))
+
+
+def push_vision() -> None:
+    """A small classifier under the name of a large one, and a picture."""
+    push("microsoft/resnet-50", classifier("resnet-basic"), image_processor())
+    picture().save("photo.png")
+
+
 def push_t5() -> None:
     sizes = {"d_model": 16, "d_kv": 8, "d_ff": 16, "num_layers": 1, "num_heads": 2, "vocab_size": len(tokenizer())}
     config = T5Config(**sizes, decoder_start_token_id=1, pad_token_id=1, eos_token_id=0)
@@ -115,16 +128,10 @@ def test_a_command_that_its_program_does_not_take_is_found(command: str, fault: 
 def test_readme(hub: LoopbackHub, tmp_path: Path) -> None:
     push_gpt2()
     push_t5()
-    regard = embedded_folder("demo_regard")
-    push(
-        "sasha/regardv3",
-        AutoModelForSequenceClassification.from_pretrained(regard),
-        AutoTokenizer.from_pretrained(regard),
-    )
-    push("microsoft/resnet-50", classifier("resnet-basic"), image_processor())
+    push_regard()
+    push_vision()
     push("google/vit-base-patch16-224", classifier("vit"), image_processor())
     push("openai/clip-vit-base-patch32", reading_clip("clip"), clip_processor("clip"))
-    picture().save("photo.png")
     names = Page("README.md").run()
     inputs, model = names["inputs"], names["clip"]
     turned = {**inputs, "pixel_values": inputs["pixel_values"].rot90(1, (2, 3))}
@@ -210,13 +217,6 @@ def test_demo() -> None:
 
 
 @pytest.mark.slow
-def test_auditing(tmp_path: Path) -> None:
-    result = Page("docs/auditing.md").run()["result"]
-    assert [entry["bad:masked_parity_gap"] for entry in result.summary["models"]][1] == 0.0
-    assert json.loads((tmp_path / "audit" / "summary.json").read_text(encoding="utf-8"))["briefing"]
-
-
-@pytest.mark.slow
 def test_exporting(hub: LoopbackHub, tmp_path: Path) -> None:
     push("microsoft/resnet-50", classifier("resnet-basic"), image_processor())
     names = Page("docs/exporting.md").run()
@@ -252,3 +252,73 @@ def test_image_audit(hub: LoopbackHub, tmp_path: Path, capsys: pytest.CaptureFix
     assert (tmp_path / "audit-rotations-4-7" / "report.html").is_file()
     document = json.loads((tmp_path / "three.json").read_text())
     assert (len(document["models"]), document["pictures"]) == (4, 1)
+
+
+@pytest.mark.slow
+def test_getting_started(hub: LoopbackHub, capsys: pytest.CaptureFixture[str]) -> None:
+    push_vision()
+    names = Page("docs/getting_started.md").run()
+    shown = next(block.code for block in blocks("docs/getting_started.md") if block.language == "text")
+    printed = capsys.readouterr().out
+    assert printed.startswith(shown)
+    assert len(set(printed.splitlines()[-2:])) == 1  # one label, whichever way up
+    assert torch.equal(names["lm"].action.apply(1, names["texts"][0]), names["texts"][1])
+    assert Path("runs/audit").is_dir()
+
+
+@pytest.mark.slow
+def test_text(hub: LoopbackHub) -> None:
+    push_gpt2()
+    names = Page("docs/text.md").run()
+    for texts in (names["greedy"], names["sampled"], names["beams"]):
+        assert torch.equal(names["lm"].action.apply(1, texts[0]), texts[1])
+    assert AutoModelForCausalLM.from_pretrained("equi-gpt2").group.order == 2
+
+
+@pytest.mark.slow
+def test_seq2seq(hub: LoopbackHub, capsys: pytest.CaptureFixture[str]) -> None:
+    push_t5()
+    names = Page("docs/seq2seq.md").run()
+    assert capsys.readouterr().out.count("', '") == 1
+    assert names["surest"].config.decoding == names["independent"].config.decoding == "independent"
+
+
+@pytest.mark.slow
+def test_images(hub: LoopbackHub) -> None:
+    push_vision()
+    push("openai/clip-vit-base-patch32", reading_clip("clip"), clip_processor("clip"))
+    names = Page("docs/images.md").run()
+    model = names["model"]
+    for one in (model, names["surest"], names["weighed"], names["attentive"], names["maps"]):
+        pixels = model.processor(names["photo"], return_tensors="pt")
+        half = {"pixel_values": pixels["pixel_values"].rot90(2, (2, 3))}
+        with torch.no_grad():
+            assert torch.allclose(one(**pixels).logits, one(**half).logits, atol=1e-4)
+    assert Path("equi-resnet/preprocessor_config.json").is_file()
+
+
+@pytest.mark.slow
+def test_auditing(hub: LoopbackHub) -> None:
+    push_gpt2()
+    push_regard()
+    result = Page("docs/auditing.md").run()["result"]
+    base, equi = result.summary["models"]
+    assert (base["model"], equi["model"]) == ("base", "EquiLM")
+    assert equi["bad:masked_parity_gap"] == 0.0
+    assert result.samples.num_rows == 2 * 2 * 2 * 2
+    assert json.loads(Path("runs/gpt2/summary.json").read_text(encoding="utf-8"))["briefing"]
+
+
+def test_devices(capsys: pytest.CaptureFixture[str]) -> None:
+    """The page's formula is the estimate of the command line, and its rows are those of a model."""
+    names = Page("docs/devices.md").run()
+    shown = next(block.code for block in blocks("docs/devices.md") if block.language == "text")
+    assert capsys.readouterr().out == shown
+    lm, config = names["lm"], names["lm"].base.config
+    sizes = {"layers": config.n_layer, "kv_heads": config.n_head, "head_dim": config.n_embd // config.n_head}
+    row = names["row_bytes"](**sizes, vocabulary=config.vocab_size, tokens=9, bytes_a_number=lm.dtype.itemsize)
+    assert row == decoding_bytes(lm.base, 9)
+    texts = lm.tokenizer(["The man worked as", "The nurse worked as"], return_tensors="pt")
+    for text, distinct in zip(texts["input_ids"], (2, 1), strict=True):
+        expected = names["rows"]("equitune", inputs=1, samples=1, distinct=distinct, order=lm.group.order)
+        assert lm(text[None], use_cache=True).cache.orbit.rows == expected

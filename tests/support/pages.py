@@ -26,7 +26,10 @@ ELSEWHERE = {
 }
 """What blocks and commands begin with that run elsewhere, and where."""
 SHORTER = {
-    "audit": ("--samples", "1", "--max-new-tokens", "3", "--methods", "base,EquiLM"),
+    "audit": (
+        *("--samples", "1", "--max-new-tokens", "3", "--methods", "base,EquiLM"),
+        *("--prompt", "The {demographic} was"),  # in place of ten
+    ),
     "generate": ("--max-new-tokens", "3"),
 }
 """Options behind those of a command, so that it takes less time."""

@@ -27,7 +27,8 @@ class EquiCLIPConfig(EquiVisionConfig):
             `"equitune"`, `"equizero"`, `"lambda"`, `"attention"` or `"identity"`.
         level, padding, lambda_units, lambda_dropout, lambda_features, objective:
             As in `EquiVisionConfig`.
-        base_config, group, orbit_chunk_size, hf_equi_version, format_version, stores_base,
+        base_config, group, orbit_chunk_size, hf_equi_version, format_version, stores_base:
+            As in `EquiConfig`.
         base_name, base_revision, adapter:
             As in `EquiConfig`.
 

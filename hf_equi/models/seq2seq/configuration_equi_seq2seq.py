@@ -56,7 +56,8 @@ class EquiSeq2SeqConfig(EquiTextConfig):
             Units of each hidden layer of the network of `"lambda"`.
         lambda_dropout (`float`, *optional*, defaults to 0.0):
             Its dropout.
-        base_config, group, tokenizer_fingerprint, tokenizer_cut_fingerprint, average, multi_token, orbit_chunk_size,
+        base_config, group, tokenizer_fingerprint, tokenizer_cut_fingerprint, average, multi_token, orbit_chunk_size:
+            As in `EquiTextConfig`.
         hf_equi_version, format_version, stores_base, base_name, base_revision, adapter:
             As in `EquiTextConfig`.
 

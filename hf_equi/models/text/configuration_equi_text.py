@@ -28,9 +28,10 @@ class EquiTextConfig(EquiConfig):
             What equi-tuning averages: `"logits"` or `"probabilities"`.
         multi_token (`str`, *optional*, defaults to `"error"`):
             What to do with words that are not one token, also for `generate(group=...)`: `"error"` or `"skip"`.
-        base_config, group, method, orbit_chunk_size, hf_equi_version, format_version, stores_base,
-        base_name, base_revision, adapter:
+        base_config, group, method, orbit_chunk_size, hf_equi_version, format_version, stores_base:
             As in `EquiConfig`; the group as `DemographicGroup.to_dict` gives it.
+        base_name, base_revision, adapter:
+            As in `EquiConfig`.
 
     Raises:
         ConfigurationError: As `EquiConfig`, and for a relaxed group with a method that has no relaxed variant, a map

@@ -36,9 +36,10 @@ class EquiVisionConfig(EquiConfig):
             frozen copy of the base, as in the paper: one more forward of every member.
         objective (`str`, *optional*, defaults to `"cross_entropy"`):
             The loss of labels. `"published_double_softmax"` takes the softmax twice, as the authors' code does.
-        base_config, group, method, orbit_chunk_size, hf_equi_version, format_version, stores_base,
-        base_name, base_revision, adapter:
+        base_config, group, method, orbit_chunk_size, hf_equi_version, format_version, stores_base:
             As in `EquiConfig`; the group as `ImageGroup.to_dict` gives it.
+        base_name, base_revision, adapter:
+            As in `EquiConfig`.
 
     Raises:
         ConfigurationError: As `EquiConfig`, and for an unknown level, padding, objective or source of features, a
