@@ -53,7 +53,7 @@ class Sizes:
         answer: Tokens of the answers in chat.
     """
 
-    lines: int = 20
+    lines: int = 10
     tokens: int = 48
     professions: int = 6
     chats: int = 5
