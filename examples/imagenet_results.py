@@ -40,10 +40,10 @@ def write_page(page: Path, run: Experiment, command: str) -> None:
     found |= {stage: results for stage in STAGES if (results := run.results(stage)) is not None}
     write_json(kept, found)
     parts = [above.rstrip(), MARKER, _versions(found, command, run.seed)]
-    parts += [text for stage, section in SECTIONS.items() if stage in found for text in section(found)]
     if "zero_shot" in found:
         draw_accuracies(found, folder / "accuracies.png")
-        parts.append(f"![Accuracy of all methods]({page.stem}/accuracies.png)")
+        parts.append(f"![Accuracy of all methods; the band is the base on upright photos]({page.stem}/accuracies.png)")
+    parts += [text for stage, section in SECTIONS.items() if stage in found for text in section(found)]
     if "trained" in found and network_file(run, "turned", "attention").is_file():
         draw_pictures(run, folder / "pictures.png")
     if (folder / "pictures.png").is_file():
