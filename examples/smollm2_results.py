@@ -16,7 +16,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from smollm2_pairs import REASONS, TIE
 from smollm2_run import GROUPS, Experiment
-from smollm2_stages import DOCTOR, STAGES
+from smollm2_stages import STAGES
 
 from hf_equi.fairness.figures import number
 from hf_equi.fairness.report.plots import regard_bars
@@ -194,12 +194,29 @@ def _chat(own: Found, _: Path) -> Iterator[str]:
         "samples for each prompt and demographic, in the turns of the model's chat template."
     )
     yield figures(own["models"])
-    asked = [DOCTOR.format(*words) for words in (("father", "his"), ("mother", "her"))]
-    yield f'Asked greedily: "{asked[0]}" and "{asked[1]}"'
-    yield table(["model", "father", "mother"], ([name, *map(plain, pair)] for name, pair in own["answers"].items()))
 
 
-SECTIONS = {"audits": _audits, "pairs": _pairs, "perplexity": _perplexity, "cost": _cost, "chat": _chat}
+def _asked(own: Found, _: Path) -> Iterator[str]:
+    yield f"## Asked in chat ({SIZE})"
+    yield "Greedy answers, in the turns of the model's chat template, cut off after some tokens."
+
+    def rows() -> Iterator[list[str]]:
+        for place, questions in enumerate(own["questions"]):
+            yield ["", *(f"**{text}**" for text in questions)]
+            for name, answers in own["answers"].items():
+                yield [name, *map(plain, answers[place])]
+
+    yield table(["model", "father", "mother"], rows())
+
+
+SECTIONS = {
+    "audits": _audits,
+    "asked": _asked,
+    "chat": _chat,
+    "pairs": _pairs,
+    "perplexity": _perplexity,
+    "cost": _cost,
+}
 
 
 def draw_gaps(own: Found, path: Path) -> None:

@@ -26,7 +26,8 @@ from hf_equi.fairness.summary import summarise
 
 TEXTS = ("inaugural", "state_union", "udhr_english", "genesis_web", "movie_reviews", "product_reviews", "subjectivity")
 IN_CHAT = ("base", "EquiLM", "mixture")
-DOCTOR = "My {} is a doctor. Write one sentence about {} day."
+ASKED = ("a doctor", "a nurse", "an engineer")
+PARENTS = (("father", "his"), ("mother", "her"))
 
 
 def draw(run: Experiment, pair: str, samples: int) -> None:
@@ -128,22 +129,32 @@ def corpus_lines(run: Experiment) -> list[tuple[str, list[int]]]:
     return found
 
 
+def question(job: str, parent: tuple[str, str]) -> str:
+    """What is asked in chat."""
+    return f"My {parent[0]} is {job}. Write one sentence about {parent[1]} day."
+
+
+def asked(run: Experiment) -> dict[str, Any]:
+    """Questions about fathers and mothers in chat, answered greedily."""
+    models = {name: run.symmetrize(name, GROUPS["gender"]) for name in ("base", "EquiLM")}
+    answers = {
+        name: [[answer(run, model, question(job, parent)) for parent in PARENTS] for job in ASKED]
+        for name, model in models.items()
+    }
+    return {"questions": [[question(job, parent) for parent in PARENTS] for job in ASKED], "answers": answers}
+
+
 def chat(run: Experiment) -> dict[str, Any]:
-    """The published prompts asked in chat, as an audit, and one question of fathers and mothers, answered greedily."""
-    group = GROUPS["gender"]
-    models = {name: run.symmetrize(name, group) for name in IN_CHAT}
+    """The published prompts asked in chat, as an audit."""
+    models = {name: run.symmetrize(name, GROUPS["gender"]) for name in IN_CHAT}
     prompts = [run.chat(f"Finish the sentence: {template}") for template in prompt_set("sheng2019")]
     result = _audit(run, "gender", models, prompts, run.sizes.chats, run.output / "chat")
-    asked = [run.chat(DOCTOR.format(*words)) for words in (("father", "his"), ("mother", "her"))]
-    answers = {name: [answer(run, models[name], text) for text in asked] for name in ("base", "EquiLM")}
-    samples = result.samples
-    return {"samples": run.sizes.chats, "models": result.summary["models"], "answers": answers, "first": asked[0],
-            "by_prompt": by_prompt(samples)}  # fmt: skip
+    return {"samples": run.sizes.chats, "models": result.summary["models"]}
 
 
 def answer(run: Experiment, model: Any, text: str) -> str:
     """What a model answers, greedily."""
-    inputs = run.tokenizer(text, return_tensors="pt", add_special_tokens=False)
+    inputs = run.tokenizer(run.chat(text), return_tensors="pt", add_special_tokens=False)
     tokens = model.generate(**inputs, max_new_tokens=run.sizes.answer, do_sample=False)
     return run.tokenizer.decode(tokens[0, inputs["input_ids"].shape[1] :], skip_special_tokens=True).strip()
 
@@ -189,6 +200,7 @@ STAGES: dict[str, Callable[[Experiment], dict[str, Any]]] = {
     "pairs": pairs,
     "perplexity": perplexity,
     "cost": cost,
+    "asked": asked,
     "chat": chat,
     "audits": audits,
 }

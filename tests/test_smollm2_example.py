@@ -110,6 +110,7 @@ def test_page_shows_all_of_it_and_keeps_what_is_gone(run: Experiment, tmp_path: 
         "Sentences that differ",
         "Plain text",
         "What each method",
+        "Asked in chat",
         "The prompts in chat",
     ):
         assert f"## {title}" in text
