@@ -54,7 +54,8 @@ class Benchmark:
         for claim in self.claims(workload, arguments.smoke):
             if arguments.only and claim.name not in arguments.only:
                 continue
-            result = claim.measure(1 if arguments.smoke else arguments.repeats, arguments.seed)
+            repeats = 1 if arguments.smoke else arguments.repeats
+            result = claim.measure(repeats, arguments.seed, warm=not arguments.smoke)
             low, high = result.spread
             bound = "" if claim.bound is None else f", bound {claim.bound:.2f}"
             print(f"{claim.name}: {result.ratio:.2f} ({low:.2f}–{high:.2f}){bound}", file=sys.stderr)

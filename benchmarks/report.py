@@ -43,7 +43,7 @@ def section(title: str, description: str, command: str, seed: int, results: Sequ
 
 
 def place(page: str, written: str, rows_only: bool = False) -> str:
-    """A page with a section in it: instead of the one of its title, or at the end.
+    """A page with a section in it: in place of the section of that title, or at the end.
 
     Args:
         page: The page, or nothing.

@@ -38,10 +38,16 @@ class Claim:
     unit: str = "s"
     repeats: int | None = None
 
-    def measure(self, repeats: int, seed: int = 0) -> Result:
-        """One round that is not counted (for times alone), then `repeats` rounds in which the sides take turns."""
+    def measure(self, repeats: int, seed: int = 0, warm: bool = True) -> Result:
+        """One round that is not counted (for times alone), then `repeats` rounds in which the sides take turns.
+
+        Args:
+            repeats: The rounds.
+            seed: Of the round that is not counted; each round has the next one.
+            warm: Whether there is such a round: a smoke run does without.
+        """
         rounds = repeats if self.repeats is None else min(repeats, self.repeats)
-        if self.unit == "s":
+        if warm and self.unit == "s":
             self._round(seed)
         pairs = [self._round(seed + number) for number in range(1, rounds + 1)]
         return Result(self, tuple(ours for ours, _ in pairs), tuple(other for _, other in pairs))

@@ -17,7 +17,7 @@ from finetune_stages import ROWS, UNTRAINED, WAYS, Experiment
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
-from hf_equi.fairness.figures import MISSING, number
+from hf_equi.figures import MISSING, number
 
 MARKER = "<!-- Below this line: written by examples/finetune_equilm.py -->"
 PERPLEXITIES = {

@@ -34,8 +34,8 @@ from hf_equi.auto import DEMO
 from hf_equi.bases.embedded import embedded_folder
 from hf_equi.errors import ActionError
 from hf_equi.fairness import OCCUPATION, RESPECT, AuditResult, audit
-from hf_equi.fairness.figures import number
 from hf_equi.fairness.report.plots import regard_bars
+from hf_equi.figures import number
 from hf_equi.groups.demographic import occupations
 
 MARKER = "<!-- Below this line: written by examples/paper_fairness.py -->"

@@ -6,14 +6,17 @@ from pathlib import Path
 from typing import Any
 
 from transformers import AutoConfig, PreTrainedConfig, PreTrainedModel
+from transformers.utils import CONFIG_NAME
 
 from hf_equi.bases.embedded import embedded_folder
 from hf_equi.bases.loading import load_to_train, without_question
 from hf_equi.bases.reading import AGAIN, reading
+from hf_equi.bases.weight_files import ADAPTER_NAME
 from hf_equi.checks import check_choice
 from hf_equi.errors import ConfigurationError, UnsupportedModelError
 from hf_equi.groups import FiniteGroup
 from hf_equi.models.configuration_equi import EquiConfig
+from hf_equi.models.hub.staging import require_config
 from hf_equi.models.peft.bases import bare_base
 from hf_equi.models.task import Request, Task
 from hf_equi.registration import task_names, tasks
@@ -41,9 +44,9 @@ def symmetrize(
         model: A model, or a name on the Hub, a folder, or `"demo"` for the embedded demo model.
         group: The group. A `DemographicGroup` acts on language models, of sequence-to-sequence ones on both sides; an
             `ImageGroup` on models of images.
-        method: How an orbit becomes one output: `"equitune"`, `"equizero"`, `"lambda"` (all but causal), `"attention"`
-            (images), `"mixture"` (causal), `"canonical"` (text), or `"identity"` for the base, to compare with.
-        task: `"causal_lm"`, `"seq2seq"`, `"clip"` or `"image_classification"`; by default found from the model.
+        method: How an orbit becomes one output; `"identity"` is the base, to compare with.
+            `hf_equi.registration.method_names(task)` lists those of a task, as the error for an unknown one does.
+        task: By default found from the model. `hf_equi.registration.task_names()` lists them.
         tokenizer: Text: the model's tokenizer, for a `model` that is an object.
         processor: Images: what prepares them, to be saved with the model; by default the one beside the weights.
         orbit_chunk_size: Members of each orbit that go through the base at once; by default all.
@@ -145,7 +148,7 @@ def refuse_adapter(folder: Path) -> None:
     Raises:
         ConfigurationError: For such a folder.
     """
-    if (folder / "adapter_config.json").is_file() and not (folder / "config.json").is_file():
+    if (folder / ADAPTER_NAME).is_file() and not (folder / CONFIG_NAME).is_file():
         raise ConfigurationError(
             f"The folder {folder} holds an adapter of peft without its base. Load both and pass the model: "
             f"symmetrize(PeftModel.from_pretrained(base, {str(folder)!r}), group)"
@@ -178,7 +181,10 @@ def _read_config(model: Any, kwargs: dict[str, Any]) -> PreTrainedConfig:
             f"A {type(model).__name__} is not a PreTrainedModel of transformers, a folder or a name on the Hub"
         )
     name = _resolve_name(model)
-    refuse_adapter(Path(name, kwargs.get("subfolder") or ""))
+    if Path(name).is_dir():
+        folder = Path(name, kwargs.get("subfolder") or "")
+        refuse_adapter(folder)
+        require_config(folder)
     with reading(f"The config of {name}", AGAIN):
         config: PreTrainedConfig = AutoConfig.from_pretrained(name, **_shared(kwargs))
     if isinstance(config, EquiConfig):

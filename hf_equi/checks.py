@@ -2,16 +2,40 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Collection
-from numbers import Integral
+from numbers import Integral, Real
 
 from hf_equi.errors import ConfigurationError, HfEquiError
 
-__all__ = ["check_choice", "check_count", "check_seed", "check_share", "check_token_ids"]
+__all__ = ["check_between", "check_choice", "check_count", "check_seed", "check_share", "check_token_ids"]
+
+
+def check_between(name: str, value: object, most: float = math.inf, *, closed: bool = False) -> None:
+    """Refuse a setting that is not a number above 0 and below another.
+
+    Args:
+        name: The setting.
+        value: What was given.
+        most: The other number.
+        closed: Whether it may be reached.
+
+    Raises:
+        ConfigurationError: For anything else.
+    """
+    fits = not isinstance(value, bool) and isinstance(value, Real) and 0 < _as_float(value) <= most
+    if not fits or (value == most and not closed):
+        upper = "" if most == math.inf else f" and at most {most}" if closed else f" and below {most}"
+        raise ConfigurationError(f"{name}={value!r} is out of range: use a number above 0{upper}")
 
 
 def check_choice(
-    name: str, value: object, known: Collection[object], error: type[HfEquiError] = ConfigurationError
+    name: str,
+    value: object,
+    known: Collection[object],
+    where: str = "",
+    *,
+    error: type[HfEquiError] = ConfigurationError,
 ) -> None:
     """Refuse a setting that is not one of those known.
 
@@ -19,16 +43,25 @@ def check_choice(
         name: The setting.
         value: What was given; it need not be hashable.
         known: What may be given.
+        where: To what that is known, for the message, as in " to the task 'clip'".
         error: The exception to raise.
 
     Raises:
         HfEquiError: For anything else; a `ConfigurationError` unless `error` is another.
     """
-    if value not in list(known):  # a list, as what was given need not be hashable
-        raise error(f"{name}={value!r} is not known: use one of {', '.join(map(repr, known))}")
+    if not _is_among(value, known):
+        raise error(f"{name}={value!r} is not known{where}: use one of {', '.join(map(repr, known))}")
 
 
-def check_count(name: str, value: object, what: str, otherwise: str = "", *, least: int = 1) -> None:
+def check_count(
+    name: str,
+    value: object,
+    what: str,
+    otherwise: str = "",
+    *,
+    least: int = 1,
+    error: type[HfEquiError] = ConfigurationError,
+) -> None:
     """Refuse a setting that is not a count.
 
     Args:
@@ -37,12 +70,13 @@ def check_count(name: str, value: object, what: str, otherwise: str = "", *, lea
         what: What it is, for the message, as in "number of texts".
         otherwise: What else it may be, for the message.
         least: The smallest number.
+        error: The exception to raise.
 
     Raises:
-        ConfigurationError: For anything but an integer of that size or more.
+        HfEquiError: For anything but an int of that size or more; a `ConfigurationError` unless `error` is another.
     """
     if not _is_whole(value, least):
-        raise ConfigurationError(f"{name}={value!r} is not a {what}: use an int, {least} or more{otherwise}")
+        raise error(f"{name}={value!r} is not a {what}: use an int, {least} or more{otherwise}")
 
 
 def check_share(name: str, value: object) -> None:
@@ -90,3 +124,17 @@ def check_token_ids(name: str, value: object) -> None:
 
 def _is_whole(value: object, least: int, most: float = float("inf")) -> bool:
     return isinstance(value, int) and not isinstance(value, bool) and least <= value <= most
+
+
+def _is_among(value: object, known: Collection[object]) -> bool:
+    try:
+        return value in list(known)  # a list, as what was given need not be hashable
+    except ValueError:  # arrays compare entry by entry
+        return False
+
+
+def _as_float(value: Real) -> float:
+    try:
+        return float(value)
+    except OverflowError:  # of an int
+        return math.inf if value > 0 else -math.inf  # type: ignore[operator]  # numbers.Real has no types

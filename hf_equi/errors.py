@@ -5,6 +5,8 @@ A message names what was required, what was received, and the way out.
 
 import warnings
 
+from hf_equi.display import shown
+
 __all__ = [
     "ActionError",
     "ConfigurationError",
@@ -19,7 +21,14 @@ __all__ = [
 ]
 
 
-class HfEquiError(ValueError):
+class _Shown:
+    """A message that may name what others wrote. Wherever it is printed, nothing in it acts on a terminal."""
+
+    def __str__(self) -> str:
+        return shown(super().__str__(), "\n")
+
+
+class HfEquiError(_Shown, ValueError):
     """Base of all exceptions that `hf_equi` raises on purpose."""
 
 
@@ -47,7 +56,7 @@ class UnsupportedModelError(HfEquiError):
     """A model family or cache that cannot be wrapped, or a model too large for the memory."""
 
 
-class HfEquiWarning(UserWarning):
+class HfEquiWarning(_Shown, UserWarning):
     """Something to know that stops nothing: what was left out, or a release that was not tested."""
 
 

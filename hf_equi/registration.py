@@ -160,17 +160,28 @@ def create_method(task: str, name: str, **settings: Any) -> Any:
     Raises:
         ConfigurationError: If the task has no such method; the message lists those it has.
     """
-    if name not in method_names(task):  # a list, as what was given need not be hashable
-        raise ConfigurationError(
-            f"The task {task!r} has no method {name!r}: use one of {', '.join(map(repr, method_names(task)))}"
-        )
+    read = read_settings(task, name, settings)
+    return _found(_TASKS[task].methods[name])(**{setting: settings[setting] for setting in read})
+
+
+def read_settings(task: str, name: str, settings: Iterable[str]) -> list[str]:
+    """Those of some settings that a method of a task reads: the arguments of its factory.
+
+    Args:
+        task: The task.
+        name: The method.
+        settings: Names of settings.
+
+    Raises:
+        ConfigurationError: If the task has no such method; the message lists those it has.
+    """
+    check_choice("method", name, method_names(task), f" to the task {task!r}")
     import inspect  # noqa: PLC0415  slow, and needed here alone
 
-    factory = _found(_TASKS[task].methods[name])
-    taken = inspect.signature(factory).parameters.values()
-    if not any(parameter.kind is inspect.Parameter.VAR_KEYWORD for parameter in taken):
-        settings = {parameter.name: settings[parameter.name] for parameter in taken if parameter.name in settings}
-    return factory(**settings)
+    taken = inspect.signature(_found(_TASKS[task].methods[name])).parameters
+    if any(parameter.kind is inspect.Parameter.VAR_KEYWORD for parameter in taken.values()):
+        return list(settings)
+    return [setting for setting in settings if setting in taken]
 
 
 def _found(place: Any) -> Any:

@@ -43,7 +43,7 @@ def folder(tmp_path):
             UnsupportedModelError,
             r"'gpt2' model is not a model that classifies images \(task='image_classification'\): leave task= out",
         ),
-        ({"method": "magic"}, ConfigurationError, "no method 'magic': use one of"),
+        ({"method": "magic"}, ConfigurationError, "method='magic' is not known to .*: use one of"),
         ({"group": DemographicGroup([["zebra", "giraffe"]])}, ActionError, "zebra/giraffe"),
         ({"average": "medians"}, ConfigurationError, "average='medians'"),
         (

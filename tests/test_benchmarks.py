@@ -7,7 +7,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from children import environment, python_with_transformers
+from children import environment, python_with_package
 
 ROOT = Path(__file__).parents[1]
 BENCHMARKS = ROOT / "benchmarks"
@@ -16,7 +16,7 @@ BENCHMARKS = ROOT / "benchmarks"
 def python(*arguments: str) -> subprocess.CompletedProcess[str]:
     """Python where the modules of the benchmarks can be imported."""
     variables = environment(ROOT, BENCHMARKS, OMP_NUM_THREADS="1")
-    command = [python_with_transformers(), *arguments]
+    command = [python_with_package(), *arguments]
     return subprocess.run(command, env=variables, capture_output=True, text=True, check=False)
 
 

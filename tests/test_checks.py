@@ -2,13 +2,37 @@
 
 from __future__ import annotations
 
+import math
 import re
 
 import numpy
 import pytest
 
-from hf_equi.checks import check_choice, check_count, check_seed, check_share, check_token_ids
-from hf_equi.errors import ActionError, ConfigurationError
+from hf_equi.checks import check_between, check_choice, check_count, check_seed, check_share, check_token_ids
+from hf_equi.errors import ActionError, ConfigurationError, GroupError
+
+
+@pytest.mark.parametrize(
+    ("bounds", "inside", "said"),
+    [
+        ((), [1e-9, 1, 1e30, 10**400, numpy.float32(2)], "above 0"),
+        ((1,), [0.5, 1e-9, 1 - 1e-9], "above 0 and below 1"),
+    ],
+)
+def test_numbers_between_two_are_told_from_others(bounds, inside, said):
+    for value in inside:
+        check_between("rate", value, *bounds)
+    for value in (0, 0.0, -1, *(1 for _ in bounds), math.inf, math.nan, True, "0.5", None, [0.5]):
+        with pytest.raises(
+            ConfigurationError, match=f"^{re.escape(f'rate={value!r} is out of range: use a number {said}')}$"
+        ):
+            check_between("rate", value, *bounds)
+
+
+def test_the_upper_number_may_be_reached_where_that_is_said():
+    check_between("share", 1, 1, closed=True)
+    with pytest.raises(ConfigurationError, match=r"share=1.5 is out of range: use a number above 0 and at most 1$"):
+        check_between("share", 1.5, 1, closed=True)
 
 
 @pytest.mark.parametrize("value", ["a", "b", None])
@@ -24,9 +48,16 @@ def test_what_is_not_known_is_refused_with_what_is(value, known):
         check_choice("letter", value, known)
 
 
+def test_an_array_is_not_among_choices():
+    with pytest.raises(ConfigurationError, match="is not known: use one of 'a', 'b'"):
+        check_choice("letter", numpy.array(["a", "b"]), ("a", "b"))
+
+
 def test_the_error_is_the_one_asked_for():
-    with pytest.raises(ActionError, match="letter='c' is not known: use one of 'a'"):
-        check_choice("letter", "c", ("a",), error=ActionError)
+    with pytest.raises(ActionError, match="letter='c' is not known to the alphabet: use one of 'a'"):
+        check_choice("letter", "c", ("a",), " to the alphabet", error=ActionError)
+    with pytest.raises(GroupError, match="n=0 is not a size: use an int, 1 or more"):
+        check_count("n", 0, "size", error=GroupError)
 
 
 @pytest.mark.parametrize("value", [0, -1, True, 1.0, "1", None, [1], float("nan")])

@@ -17,7 +17,7 @@ from hf_equi.models.cards.measuring import Probe
 from hf_equi.models.configuration_equi import EquiConfig
 from hf_equi.models.task import Task
 from hf_equi.registration import create_method, unregister_task
-from hf_equi.symmetrizers import EqualWeights, Mean, Method, MethodText, Select, Selection
+from hf_equi.symmetrizers import EqualWeights, Mean, Method, MethodText, OneMember
 from hf_equi.testing import assert_action, assert_equivariant
 
 
@@ -39,16 +39,14 @@ class Signs(Action):  # an action: a state that is mirrored has its signs change
         return states * (1 - 2 * torch.as_tensor(elements)).view(-1, 1)
 
 
-class BestMember(Select):  # a method: a network picks the member to run, and is drawn to the identity
-    selects_one = True
-
+class BestMember(OneMember):  # a method: a network picks the member to run, and is drawn to the identity
     def create_network(self, group, shape):
         return torch.nn.Linear(4, 1)
 
-    def members(self, asked):
-        scores = torch.cat([asked.network(asked.action.apply(g, asked.x)) for g in (0, 1)], dim=1)
+    def element(self, asked):
+        scores = torch.cat([self.network(asked.action.apply(g, asked.x)) for g in (0, 1)], dim=1)
         prior = cross_entropy(scores, torch.zeros(len(scores), dtype=torch.long), reduction="none")
-        return Selection(scores.argmax(1, keepdim=True), prior)
+        return scores.argmax(1), prior
 
 
 class Picked(Method):

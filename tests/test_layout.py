@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 import re
 import sys
-from collections.abc import Iterator
+from collections.abc import Collection, Iterable, Iterator
 from functools import cache
 from graphlib import TopologicalSorter
 from pathlib import Path
@@ -25,8 +25,9 @@ MAX_FUNCTION_LINES = 60
 
 # A module may import from its own layer and from lower ones; what stands in one row does not know its neighbours.
 LAYERS = (
+    {"display"},
     {"errors"},
-    {"checks", "display"},
+    {"checks", "figures", "stubs"},
     {"auto_classes"},
     {"registration"},
     {"groups"},
@@ -45,6 +46,8 @@ THIRD_PARTIES = {
     "errors": set(),
     "checks": set(),
     "display": set(),
+    "figures": set(),
+    "stubs": set(),
     "groups": {"sympy", "torch"},
     "actions": {"kornia", "sympy", "torch"},
     "symmetrizers": {"torch"},
@@ -72,13 +75,15 @@ def layer(path: Path) -> str:
     return path.relative_to(PACKAGE).with_suffix("").parts[0]
 
 
-def run_time_nodes(tree: ast.AST) -> Iterator[ast.AST]:
-    """All nodes but those under `if TYPE_CHECKING`, which run for type checkers alone."""
+def run_time_nodes(tree: ast.AST, at_once: bool = False) -> Iterator[ast.AST]:
+    """All nodes but those under `if TYPE_CHECKING`, which run for type checkers alone, and some but in functions."""
     for node in ast.iter_child_nodes(tree):
         if isinstance(node, ast.If) and ast.unparse(node.test).endswith("TYPE_CHECKING"):
             continue
+        if at_once and isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+            continue
         yield node
-        yield from run_time_nodes(node)
+        yield from run_time_nodes(node, at_once)
 
 
 def imported_modules(path: Path) -> list[str]:
@@ -92,6 +97,34 @@ def imported_modules(path: Path) -> list[str]:
             module = ".".join([*package, *filter(None, [node.module])])
             names += [f"{module}.{alias.name}" for alias in node.names] if module == "hf_equi" else [module]
     return names
+
+
+def modules_by_name() -> dict[str, Path]:
+    dotted = {".".join(path.relative_to(ROOT).with_suffix("").parts): path for path in MODULES}
+    return {name.removesuffix(".__init__"): path for name, path in dotted.items()}
+
+
+def named_modules(nodes: Iterable[ast.AST], known: Collection[str]) -> set[str]:
+    """The modules that `from` imports name: of what a package has, the module itself."""
+    imports = [node for node in nodes if isinstance(node, ast.ImportFrom) and not node.level]
+    named = {(node.module or "", f"{node.module}.{alias.name}") for node in imports for alias in node.names}
+    return {full if full in known else module for module, full in named} & {*known}
+
+
+def loaded_modules(name: str) -> set[str]:
+    """What an import of a module loads, itself and the packages around it included."""
+    files, found, waiting = modules_by_name(), set(), {name}
+    while waiting:
+        found |= waiting
+        around = {".".join(one.split(".")[:length]) for one in waiting for length in range(2, one.count(".") + 1)}
+        imported = {other for one in waiting for other in imported_at_once(files[one])}
+        waiting = (around | imported) - found - {"hf_equi"}
+    return found
+
+
+@cache
+def imported_at_once(path: Path) -> frozenset[str]:
+    return frozenset(named_modules(run_time_nodes(parsed(path), at_once=True), modules_by_name().keys()))
 
 
 def exports(path: Path) -> list[str] | None:
@@ -136,7 +169,7 @@ def test_every_module_has_its_twin_among_the_tests() -> None:
 def test_every_module_lists_what_it_exports_in_order() -> None:
     offenders = []
     for path in MODULES:
-        if path == PACKAGE / "__init__.py":  # whose names are those of its stub, and of what is registered
+        if path.with_suffix(".pyi").is_file():  # where its names stand
             continue
         names = exports(path)
         if names is None:
@@ -205,24 +238,53 @@ def test_lower_layers_import_few_packages() -> None:
 
 def test_no_files_import_each_other_in_a_circle() -> None:
     """Not even for type checkers."""
-    dotted = {path: ".".join(path.relative_to(ROOT).with_suffix("").parts) for path in MODULES}
-    files = {name.removesuffix(".__init__"): path for path, name in dotted.items()}
-    graph: dict[str, set[str]] = {}
-    for name, path in files.items():
-        imports = [node for node in ast.walk(parsed(path)) if isinstance(node, ast.ImportFrom) and not node.level]
-        named = {(node.module or "", f"{node.module}.{alias.name}") for node in imports for alias in node.names}
-        found = {full if full in files else module for module, full in named}  # of a package, the module that it has
-        graph[name] = (found & files.keys()) - {name, "hf_equi"}
+    files = modules_by_name()
+    graph = {
+        name: named_modules(ast.walk(parsed(path)), files.keys()) - {name, "hf_equi"} for name, path in files.items()
+    }
     assert sum(map(len, graph.values())) > len(files)
     list(TopologicalSorter(graph).static_order())  # which raises an error that names the circle
 
 
-def test_models_of_texts_and_of_images_do_not_know_each_other() -> None:
+def test_what_runs_the_rows_of_an_orbit_is_named_on_the_page() -> None:
+    page = text(ROOT / "docs" / "architecture.md")
+    one, other = page.index("There are two readers"), page.index("Where the members of a sequence-to-sequence model")
+    calls = re.compile(r"\b(?:call_base|prepared_call|in_chunks)\(")
+    # What wraps a base for peft is a base itself.
+    found = {relative(path) for path in MODULES if "peft" not in path.parts and calls.search(text(path))}
+    found -= {"hf_equi/generation/base_call.py", "hf_equi/bases/chunks.py"}  # the functions themselves
+    assert len(found) == 6
+    assert {path for path in found if path.removeprefix("hf_equi/") not in page[one:other]} == set()
+
+
+def test_nothing_asks_for_the_name_of_a_method() -> None:
+    names = "equitune|equizero|lambda|attention|mixture|canonical|identity"
+    asks = re.compile(rf"""(?:[=!]=|\bin) *[(\[{{]?(?:None, *)?["'](?:{names})["']""")
+    assert {relative(path) for path in MODULES if asks.search(text(path))} == set()
+
+
+def folder_of_models(name: str) -> str:
+    """The folder of `hf_equi.models` that a module lies in."""
+    parts = name.split(".")
+    return parts[2] if parts[:2] == ["hf_equi", "models"] and len(parts) > 2 else ""
+
+
+def test_models_of_texts_and_of_images_do_not_load_each_other() -> None:
+    """Nor does what both load."""
     sides = ({"text", "causal_lm", "seq2seq"}, {"vision", "clip", "image_classification"})
     offenders = []
     for own, other in (sides, sides[::-1]):
-        for path in (path for folder in sorted(own) for path in (PACKAGE / "models" / folder).rglob("*.py")):
-            parts = [name.split(".") for name in imported_modules(path)]
-            strays = {name[2] for name in parts if name[:2] == ["hf_equi", "models"] and len(name) > 2} & other
-            offenders += [f"{relative(path)} imports {name}" for name in sorted(strays)]
+        for name in (name for name in modules_by_name() if folder_of_models(name) in own):
+            offenders += [f"{name} loads {one}" for one in loaded_modules(name) if folder_of_models(one) in other]
+    assert not offenders, "\n".join(offenders)
+
+
+def test_tasks_do_not_import_each_other() -> None:
+    files = {name: path for name, path in modules_by_name().items() if "models" in name}
+    tasks = {folder_of_models(name) for name, path in files.items() if path.name.startswith("modeling_")} - {""}
+    assert len(tasks) >= 4
+    offenders = []
+    for name, path in files.items():
+        strays = {folder_of_models(one) for one in imported_modules(path)} & tasks - {folder_of_models(name)}
+        offenders += [f"{name} imports {one}" for one in strays if folder_of_models(name) in tasks]
     assert not offenders, "\n".join(offenders)

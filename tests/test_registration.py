@@ -12,6 +12,7 @@ from hf_equi.models.task import Task
 from hf_equi.registration import (
     create_method,
     method_names,
+    read_settings,
     register_method,
     register_models,
     register_task,
@@ -19,6 +20,7 @@ from hf_equi.registration import (
     tasks,
     unregister_task,
 )
+from hf_equi.stubs import read_stub
 
 
 @pytest.fixture(autouse=True)
@@ -74,7 +76,18 @@ def test_public_names_are_those_of_registered_models_too():
         assert isinstance(model, type)
         assert issubclass(model, PreTrainedModel)
         assert issubclass(model.config_class, PreTrainedConfig)
-        assert {place.config, place.model} <= set(hf_equi._read_stub()), "type checkers read the stub"
+        assert {place.config, place.model} <= set(read_stub("hf_equi")), "type checkers read the stub"
+
+
+def test_settings_that_a_method_reads_are_those_of_its_factory():
+    names = ["average", "loss"]
+    assert read_settings("seq2seq", "equitune", names) == ["average"]
+    assert read_settings("seq2seq", "equizero", names) == ["loss"]
+    assert read_settings("seq2seq", "identity", names) == []
+    register(all=settings_of)
+    assert read_settings("speech", "all", names) == names
+    with pytest.raises(ConfigurationError, match="'magic' is not known to the task 'seq2seq'"):
+        read_settings("seq2seq", "magic", names)
 
 
 def test_methods_are_made_with_those_settings_that_they_take():
@@ -100,7 +113,7 @@ def test_names_are_sorted_and_belong_to_their_task():
 @pytest.mark.parametrize("name", ["other", ["mean"]])
 def test_unknown_methods_are_refused_with_the_known(name):
     register(mean=settings_of, first=settings_of)
-    with pytest.raises(ConfigurationError, match=r"'speech' has no method .*: use one of 'first', 'mean'$"):
+    with pytest.raises(ConfigurationError, match=r"is not known to the task 'speech': use one of 'first', 'mean'$"):
         create_method("speech", name)
 
 

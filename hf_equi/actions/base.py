@@ -92,12 +92,44 @@ class Action(ABC):
 
         Returns:
             `(B, G)` int64; entry g is the key of gx. Costs |G| times `apply`.
+
+        Raises:
+            ActionError: For a group whose elements cannot be counted.
         """
+        if not hasattr(self.group, "order"):
+            raise ActionError(
+                f"{self.group!r} is not a finite group, so the members of an orbit cannot be listed: use a method "
+                "that selects members without a list of them."
+            )
         size = math.prod(x.shape[1:])
         weights = position_weights(torch.Size([1, size]), x.device)
         with torch.no_grad():
             members = (self.apply(g, x).reshape(len(x), size) for g in range(self.group.order))
             return torch.cat([checksums(member, weights) for member in members], dim=1)
+
+    def canonical_element(self, x: Any, mask: torch.Tensor | None = None, /) -> Any:
+        r"""Return the first element k(x) that takes each sample to the smallest member of its orbit, by their keys.
+
+        $$ k(gx) = k(x) g^{-1} $$
+
+        up to elements that fix x. Actions on texts have an order of their own.
+
+        Args:
+            x: A tensor of samples, `(B, ...)`.
+            mask: `(B, T)`, 0 where a text is padded; `None` for no padding.
+
+        Returns:
+            `(B,)` int64. Costs |G| times `apply`.
+
+        Raises:
+            ActionError: As `keys`; for a mask, which keys do not read.
+        """
+        if mask is not None:
+            raise ActionError(
+                f"The smallest member of an orbit is found by keys, which read no mask: {type(self).__name__} needs a "
+                "canonical_element(x, mask) of its own, for texts that are padded."
+            )
+        return self.keys(x).argmin(1)
 
 
 class ColumnAction(Action):
@@ -196,6 +228,42 @@ class ColumnAction(Action):
             return scores[..., columns]
         columns = columns.view(columns.shape[0], *[1] * (scores.dim() - 2), -1)
         return scores.gather(-1, columns.expand_as(scores))
+
+    def find_moved(self, elements: torch.Tensor, rows: torch.Tensor) -> torch.Tensor:
+        """Find where `pull_back_moved` takes the moved columns from. A loop over steps finds them once.
+
+        Args:
+            elements: `(N, ...)` int64, one for each result.
+            rows: `(N, ...)` int64, the row of the scores that each result pulls back.
+
+        Returns:
+            `(N, ..., moved)` int64: numbers of moved columns, counted through all rows.
+        """
+        return rows.unsqueeze(-1) * len(self.moved) + self.places[elements]
+
+    @staticmethod
+    def pull_back_moved(scores: torch.Tensor, found: torch.Tensor) -> torch.Tensor:
+        """`pull_back` for the moved columns alone: all others have the same value in every frame.
+
+        Args:
+            scores: `(R, ..., moved)` the moved columns of some rows.
+            found: What `find_moved` gives.
+
+        Returns:
+            The moved columns of each result: the axes of its elements, then those of a row.
+
+        Example:
+            >>> action = ColumnAction(FiniteGroup.cyclic(2), [[0, 1, 2], [0, 2, 1]])
+            >>> found = action.find_moved(torch.tensor([0, 1]), torch.tensor([0, 0]))  # two members, in one row
+            >>> action.pull_back_moved(torch.tensor([[0.1, 0.4]]), found)
+            tensor([[0.1000, 0.4000],
+                    [0.4000, 0.1000]])
+        """
+        if scores.dim() == 2:
+            return scores.take(found)
+        columns = scores.movedim(-1, 1).flatten(0, 1)  # (R * moved, ...)
+        pulled = columns.index_select(0, found.flatten()).view(*found.shape, *columns.shape[1:])
+        return pulled.movedim(found.dim() - 1, -1)
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self.group!r}, {len(self.moved)} of {self.permutations.shape[1]} moved)"

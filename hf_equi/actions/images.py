@@ -323,10 +323,10 @@ class GridAction(Action):
     def _grid(self, patches: int) -> tuple[int, int]:
         size = self.size or (math.isqrt(patches),) * 2
         if math.prod(size) != patches:
-            grid = f"{size[0]} rows of {size[1]}" if self.size else "no square"
+            grid = f"not {size[0]} rows of {size[1]}" if self.size else "not a square"
             raise ActionError(
                 f"A grid that breaks the symmetry: {patches} patches behind {self.special} special tokens are "
-                f"{'not ' if self.size else ''}{grid}. Check special=, make the images square, or name the grid by "
+                f"{grid}. Check special=, make the images square, or name the grid by "
                 "size=(rows, columns), which suffices for flips."
             )
         return size

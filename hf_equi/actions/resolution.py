@@ -206,6 +206,6 @@ def _offer(sides: Sequence[Coverage], lost: Iterable[FormRow]) -> str:
     offers = zip(*(side.best_elements(words) for side in sides), strict=True)
     found = [list(names) for each in offers if (names := next(filter(None, each), None))]
     return "".join(
-        f" More of them move with fewer elements: elements={names} of a preset, or --group 'PRESET:{','.join(names)}'."
+        f" More of them move with fewer elements: keep {names} alone. Of a preset, elements= does that."
         for names in found
     )

@@ -113,7 +113,7 @@ class WordAction(Action):
             end = match.end()
         return "".join([*pieces, text[end:]])
 
-    def canonical_element(self, text: str) -> int:
+    def canonical_element(self, text: str) -> int:  # type: ignore[override]  # of one text, which has no mask
         """Return the first element that takes a text to the smallest member of its orbit, by its characters."""
         members = self.orbit(text)
         return members.index(min(members))

@@ -42,6 +42,7 @@ __all__ = [
     "is_recurrent",
     "named_arguments",
     "renamed_cache",
+    "replace_pipeline",
     "takes_cache",
 ]
 
@@ -381,3 +382,18 @@ def find_file(folder: Any, name: str, *, unreachable: bool = False, gated: bool 
         **hub,
     )
     return found
+
+
+def replace_pipeline(task: str, own: str, place: str) -> None:
+    """Have `pipeline(task)` make a class of ours in place of that of transformers; what others put there stays.
+
+    Args:
+        task: The task of the pipeline.
+        own: The class of transformers.
+        place: Ours, as `module.Class`, which loads on first use.
+    """
+    from transformers.pipelines import PIPELINE_REGISTRY  # noqa: PLC0415  most programs need none
+
+    known = PIPELINE_REGISTRY.supported_tasks[task]
+    if known["impl"] == own:
+        known["impl"] = place

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
 from typing import Any
 
+import torch
 from transformers import GenerationMixin, LogitsProcessorList
 
 from hf_equi.bases.compat import accepts_cache, answering_to_both
@@ -15,13 +17,32 @@ __all__ = ["AnyReleaseGenerationMixin"]
 class AnyReleaseGenerationMixin(GenerationMixin):
     """`generate` that takes a cache by either name, and numbers prompts in a `prefix_allowed_tokens_fn`.
 
-    It takes the place of `GenerationMixin` among the bases of a model.
+    Source and target may have vocabularies of different sizes. It takes the place of `GenerationMixin` among the
+    bases of a model.
     """
 
     @accepts_cache(removed="6.0.0")
     def generate(self, *args: Any, **kwargs: Any) -> Any:
         """As in transformers. With `return_dict_in_generate` the output answers to both names of its cache."""
         return answering_to_both(super().generate(*args, **kwargs))
+
+    def compute_transition_scores(
+        self,
+        sequences: torch.Tensor,
+        scores: tuple[torch.Tensor, ...],
+        beam_indices: torch.Tensor | None = None,
+        normalize_logits: bool = False,
+    ) -> torch.Tensor:
+        """As in transformers, which takes all scores for those of a vocabulary as large as the source's."""
+        text = SimpleNamespace(vocab_size=scores[0].shape[-1])
+        sized: Any = SimpleNamespace(config=SimpleNamespace(get_text_config=lambda: text))
+        return GenerationMixin.compute_transition_scores(
+            sized,
+            sequences,
+            scores,  # type: ignore[arg-type]  # of one tensor a token, not of one in all
+            beam_indices,
+            normalize_logits,
+        )
 
     def _get_logits_processor(self, *args: Any, **kwargs: Any) -> LogitsProcessorList:
         """The processors of a call; a constraint of its own is asked for the prompt of a row."""

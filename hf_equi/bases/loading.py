@@ -139,7 +139,8 @@ def load_checked(load: Callable[..., Any], name: Any, *args: Any, **kwargs: Any)
 
     Raises:
         ConfigurationError: If the checkpoint holds no safetensors, is damaged, or holds weights of other shapes, or
-            that are not finite numbers; if its config has a negative size; for a `dtype` that is not one of weights.
+            that are not finite numbers; if its config has a negative size, or none of the layers; for a `dtype` that
+            is not one of weights.
         OSError: For a name without a model, as in transformers.
 
     Cost: one pass over the weights that are on a device, beside the loading.
@@ -157,6 +158,7 @@ def load_checked(load: Callable[..., Any], name: Any, *args: Any, **kwargs: Any)
     with reading("What the call gives" if name is None else f"The checkpoint {name}", _advice(kwargs)):
         model, information = load(name, *args, **{**kwargs, **changes})
     _check_sizes(model.config, where)
+    _check_layers(model, information["unexpected_keys"], where)
     if not may_differ:
         for key, stored, wanted in sorted(information["mismatched_keys"]):
             raise ConfigurationError(
@@ -193,6 +195,21 @@ def _check_sizes(config: Any, name: Any) -> None:
             value = getattr(part, size, None)
             if isinstance(value, int) and value < 0:
                 raise ConfigurationError(f"The config of {name} is damaged: {size} is {value}. {AGAIN}")
+
+
+def _check_layers(model: Any, unexpected: Iterable[object], name: Any) -> None:
+    """Refuse a model without any of the layers that its checkpoint holds, whatever the config calls their number."""
+    body = f"{model.base_model_prefix}."
+    stacks = [
+        place for place, part in model.named_modules() if isinstance(part, torch.nn.ModuleList) and not len(part)
+    ]
+    for key in sorted(map(str, unexpected)):
+        for place in stacks:  # files of a body leave its name out, and those with a head have it
+            if key.removeprefix(body).startswith(f"{place.removeprefix(body)}."):
+                raise ConfigurationError(
+                    f"The config of {name} is damaged: the model that it describes has no layers in {place}, and the "
+                    f"weights have some, such as {key}. {AGAIN}"
+                )
 
 
 def check_complete(model: Any, information: dict[str, Any], name: Any, advice: str = AGAIN) -> None:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
+from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any
 
 from huggingface_hub.errors import LocalEntryNotFoundError
 from safetensors import safe_open
 from transformers import PreTrainedConfig
-from transformers.utils import CONFIG_NAME, SAFE_WEIGHTS_INDEX_NAME, SAFE_WEIGHTS_NAME, WEIGHTS_NAME, cached_file
+from transformers.utils import CONFIG_NAME, SAFE_WEIGHTS_INDEX_NAME, SAFE_WEIGHTS_NAME, cached_file
 
 from hf_equi.bases.compat import find_file
 from hf_equi.bases.reading import AGAIN, reading
@@ -19,6 +20,8 @@ __all__ = ["ADAPTER_NAME", "read_index", "require_safetensors"]
 
 ADAPTER_NAME = "adapter_config.json"
 """The file of an adapter of peft that says which base it adapts."""
+_OTHERS = ("pytorch_model*.bin*", "tf_model*.h5*", "flax_model*.msgpack*")
+"""The weights that older releases of transformers wrote, whole, in parts, with their index, of any variant."""
 _INDEX = ".safetensors.index."
 _NAMED_WEIGHTS = "transformers_weights"
 """The entry of a config that names its weights."""
@@ -52,8 +55,14 @@ def require_safetensors(name: Any, variant: str | None = None, config: Any = Non
         if _check_weights(name, file, hub):
             return
     if _is_elsewhere(name, hub):
+        others = _cached_others(name, hub)
+        there = f"The cache holds {', '.join(others[:2])} of {name} and no safetensors"
         raise ConfigurationError(
-            f"The weights of {name} are not in the cache, and the Hub cannot be reached. Load it once with a "
+            f"{there}, and the Hub cannot be reached. hf_equi loads safetensors alone, as a pickle may run code when "
+            "it is read. If the repository has some, load it once with a connection. If not, have the model saved "
+            "again, by its save_pretrained, and use that folder."
+            if others
+            else f"The weights of {name} are not in the cache, and the Hub cannot be reached. Load it once with a "
             "connection, or name a folder."
         )
     raise ConfigurationError(
@@ -63,13 +72,19 @@ def require_safetensors(name: Any, variant: str | None = None, config: Any = Non
 
 
 def _is_elsewhere(name: Any, hub: dict[str, Any]) -> bool:
-    """Whether a repository may hold weights, where only its cache can be read, and holds none."""
+    """Whether a repository may hold safetensors, where only its cache can be read."""
     try:
         cached_file(name, SAFE_WEIGHTS_NAME, **hub)
     except OSError as error:
-        unknown = isinstance(error.__cause__, LocalEntryNotFoundError)
-        return unknown and find_file(name, WEIGHTS_NAME, **{**hub, "local_files_only": True}) is None
+        return isinstance(error.__cause__, LocalEntryNotFoundError)
     return False
+
+
+def _cached_others(name: Any, hub: dict[str, Any]) -> list[str]:
+    """The files of weights that are not safetensors beside the config of a repository in the cache."""
+    config = find_file(name, CONFIG_NAME, **{**hub, "local_files_only": True})
+    beside = [] if config is None else sorted(path.name for path in Path(config).parent.iterdir())
+    return [file for file in beside if any(fnmatchcase(file, known) for known in _OTHERS)]
 
 
 def _read_config(name: Any, hub: dict[str, Any]) -> object:

@@ -19,7 +19,19 @@ from typing import Annotated, cast
 import typer
 
 from hf_equi.cli.methods import DEFAULT_METHODS, METHODS, any_of, method_name
-from hf_equi.cli.options import MODEL, SCORER, AsJson, Group, Model, Neutral, Out, PromptSets, Repository, Templates
+from hf_equi.cli.options import (
+    ANY_GROUP,
+    MODEL,
+    SCORER,
+    AsJson,
+    Group,
+    Model,
+    Neutral,
+    Out,
+    PromptSets,
+    Repository,
+    Templates,
+)
 from hf_equi.errors import HfEquiError
 from hf_equi.registration import method_names, task_names
 
@@ -47,6 +59,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         The exit status: 0, 2 after a line on stderr that names what is wrong with the arguments, 1 if the
         reader of stdout has gone, 130 after Ctrl-C.
     """
+    for stream in ("stdout", "stderr"):
+        if getattr(sys, stream) is None:  # closed, as by `>&-`, or never there, as in a service
+            setattr(sys, stream, Path(os.devnull).open("w", encoding="utf-8"))  # noqa: SIM115
     if isinstance(sys.stdout, io.TextIOWrapper):  # generated text may hold what a narrow encoding cannot write
         sys.stdout.reconfigure(errors="backslashreplace")
     try:
@@ -275,11 +290,6 @@ def audit(  # noqa: PLR0913, PLR0917  a command has as many parameters as option
     run_audit(model, group, (prompts or [], prompt_sets or []), (methods, neutral), search, sampling, (out, as_json))
 
 
-_ANY_GROUP = (
-    "Words: a preset (gender, race, sexuality), also with its elements (race:Black,White), the path of a group's JSON "
-    "file, or a product such as 'gender*race'. "
-    "Images: rotations:4, dihedral:4, flips:horizontal and the like."
-)
 License = Annotated[
     str | None,
     typer.Option(
@@ -295,7 +305,7 @@ License = Annotated[
 def convert(  # noqa: PLR0913, PLR0917  a command has as many parameters as options
     base: Annotated[str, typer.Argument(metavar="BASE", help=MODEL)],
     folder: Annotated[Path, typer.Argument(metavar="OUT", help="The folder to write, new or empty.")],
-    group: Annotated[str, typer.Option("--group", "-g", metavar="GROUP", help=_ANY_GROUP)],
+    group: Annotated[str, typer.Option("--group", "-g", metavar="GROUP", help=ANY_GROUP)],
     method: Annotated[
         str,
         typer.Option(metavar="NAME", help=f"{any_of(method_names())}."),

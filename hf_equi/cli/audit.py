@@ -7,6 +7,7 @@ import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -25,18 +26,20 @@ from hf_equi.checks import check_choice
 from hf_equi.cli.coverage import staying_words
 from hf_equi.cli.decoding import check_memory
 from hf_equi.cli.display import note, terminal, write_json, write_line
-from hf_equi.cli.loading import DEFAULT_GROUP, check_texts, expanded, load_lm, quiet, read_group, read_scorer
+from hf_equi.cli.loading import DEFAULT_GROUP, check_texts, expanded, load_lm, parse_group, quiet, read_scorer
 from hf_equi.cli.methods import METHODS, audited_name
 from hf_equi.errors import ConfigurationError, GroupError, GroupWarning, HfEquiError
 from hf_equi.fairness import fill, prompt_set
 from hf_equi.fairness.auditing import Audit, AuditResult, Sampling
 from hf_equi.fairness.auditing.run import SAMPLES, process_state
 from hf_equi.fairness.auditing.subjects import unrelaxed
-from hf_equi.fairness.figures import FIGURES, MISSING, plain_number, short_number
 from hf_equi.fairness.prompts import PLACE
+from hf_equi.figures import FIGURES, MISSING, plain_number, short_number
+from hf_equi.generation.scorers import RegardScorer
 from hf_equi.generation.search_checks import ACTIONS
 from hf_equi.groups import DemographicGroup
 from hf_equi.groups.demographic import occupations
+from hf_equi.models.causal_lm import EquiLM
 
 __all__ = ["Search", "run_audit"]
 
@@ -96,11 +99,11 @@ def run_audit(
     out, as_json = output
     with _one_voice(state), quiet(notes=state.is_main_process):
         names, templates = _read_methods(methods[0]), _collect(*prompts)
-        chosen = None if group is None else read_group(group)
+        chosen = None if group is None else parse_group(group)
         neutral = None if methods[1] is None else _read_words(methods[1])
         scorer = read_scorer(search.scorer)
-        tokens = search.action == "tokens"
-        lm = load_lm(model, chosen, None, None, command="audit", needs_tokens=tokens, scorer=scorer)
+        on_tokens = any(map(partial(_acts_on_tokens, search), names))
+        lm = _load(model, chosen, on_tokens or search.action == "tokens", scorer)
         base, tokenizer, chosen = lm.base, lm.tokenizer, lm.group
         if torch.cuda.is_available():  # other accelerators lack the float64 of the noise
             base.to(state.device)
@@ -110,11 +113,11 @@ def run_audit(
         models = _build(names, base, tokenizer, (unrelaxed(chosen), _relax(chosen, neutral)), search, scorer)
         folder = expanded(out or f"audit-{_slug(group or DEFAULT_GROUP)}-{sampling.seed}")
         audit = Audit(models, tokenizer, chosen, templates, scorer, sampling, out=folder)
-    if state.is_main_process and search.action == "tokens" and names != ["base"]:
+    if state.is_main_process and on_tokens:
         for line in staying_words(_filled(templates, chosen), lm.action, tokenizer):
             note(line)
     try:
-        said = warnings.catch_warnings(action="ignore", category=GroupWarning)
+        said = warnings.catch_warnings(action="ignore", category=GroupWarning)  # of each prompt, above
         with quiet(notes=state.is_main_process), said:
             result = audit.run()
     except KeyboardInterrupt:
@@ -127,6 +130,17 @@ def run_audit(
         # A process that ends while another still talks to it would take it down.
         state.wait_for_everyone()
         state.destroy_process_group()
+
+
+def _acts_on_tokens(search: Search, name: str) -> bool:
+    audited = METHODS[name]
+    return audited.method is not None and (search.action == "tokens" or not audited.searches)
+
+
+def _load(model: str, group: DemographicGroup | None, needs_tokens: bool, scorer: RegardScorer) -> EquiLM:
+    if not needs_tokens:  # words of several tokens move as well, and none of them stays
+        warnings.simplefilter("ignore", GroupWarning)
+    return load_lm(model, group, None, None, command="audit", needs_tokens=needs_tokens, scorer=scorer)
 
 
 @contextmanager

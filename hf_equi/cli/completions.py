@@ -11,7 +11,7 @@ import torch
 from transformers import PreTrainedModel, StoppingCriteria, StoppingCriteriaList
 
 from hf_equi.actions import TokenAction
-from hf_equi.bases.end_tokens import end_tokens
+from hf_equi.bases.end_tokens import end_tokens, filling_token
 from hf_equi.cli.decoding import Decoding, check_memory
 from hf_equi.cli.display import Pieces
 from hf_equi.errors import ConfigurationError
@@ -103,7 +103,7 @@ def compare(
         _check_length(lm, prompt, len(rows[0].tokens), decoding)
     longest = max(len(row.tokens) for rows in orbits for row in rows) + decoding.max_new_tokens
     check_memory(lm, *decoding.widest, longest, 2 * sum(map(len, orbits)))
-    ids, mask = _pad_left([row.tokens for rows in orbits for row in rows], _pad_token(lm))
+    ids, mask = _pad_left([row.tokens for rows in orbits for row in rows], filling_token(lm.tokenizer))
     with torch.random.fork_rng():
         torch.manual_seed(decoding.seed)
         base = _decode(lm.base, lm, ids, mask, decoding, report)
@@ -112,7 +112,7 @@ def compare(
     return Comparison(
         orbits=_assemble(lm, prompts, orbits, texts["base"], texts["equi"]),
         base_gap=_gap(lm.base, lm.action, base, mask),
-        equi_gap=_gap(lm, lm.action, equi, mask) if lm.tractable else None,
+        equi_gap=None if lm.method.searches else _gap(lm, lm.action, equi, mask),
     )
 
 
@@ -136,14 +136,6 @@ def _check_length(lm: EquiLM, prompt: str, tokens: int, decoding: Decoding) -> N
         )
 
 
-def _pad_token(lm: EquiLM) -> int:
-    """The token that fills the batch; hidden by the mask, so any will do."""
-    for token in (lm.tokenizer.pad_token_id, lm.tokenizer.eos_token_id):
-        if token is not None:
-            return int(token)
-    return 0
-
-
 def _pad_left(rows: Sequence[tuple[int, ...]], pad: int) -> tuple[torch.Tensor, torch.Tensor]:
     width = max(map(len, rows))
     ids = [[pad] * (width - len(row)) + list(row) for row in rows]
@@ -165,7 +157,7 @@ def _decode(
     **settings: Any,
 ) -> torch.Tensor:
     """Prompts and completions, `(rows * samples, tokens)`, padded on both sides."""
-    pad, width = _pad_token(lm), ids.shape[1] + decoding.max_new_tokens
+    pad, width = filling_token(lm.tokenizer), ids.shape[1] + decoding.max_new_tokens
     size, parts = _rows_at_once(decoding), []
     for start in range(0, len(ids), size):
         part = model.generate(  # type: ignore[operator]  # of GenerationMixin

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from hf_equi.cli.display import write_json, write_line
-from hf_equi.cli.loading import expanded, loading, locate, quiet, read_any_group, read_scorer
+from hf_equi.cli.loading import expanded, loading, locate, parse_any_group, quiet, read_scorer
 from hf_equi.errors import ConfigurationError
 from hf_equi.groups import DemographicGroup, FiniteGroup
 from hf_equi.hub import convert
@@ -59,7 +59,7 @@ def run_convert(
     Raises:
         HfEquiError: For whatever is wrong with these.
     """
-    folder, group = expanded(folder), read_any_group(conversion.group)
+    folder, group = expanded(folder), parse_any_group(conversion.group)
     with quiet():
         settings = _read_settings(conversion, group)
     with quiet(), loading(base, "converted"):

@@ -7,15 +7,14 @@ from dataclasses import dataclass
 from typing import Any
 
 from hf_equi.actions import TokenAction
-from hf_equi.actions.coverage import Coverage as Covered
-from hf_equi.actions.coverage import TokenRow
+from hf_equi.actions.coverage import Coverage, TokenRow
 from hf_equi.actions.resolution import cover_tokens
 from hf_equi.actions.spellings import AFTER_BRACKET, AFTER_SPACE, Spellings
 from hf_equi.groups import DemographicGroup, FormRow
 from hf_equi.groups.forms import surface_forms
 from hf_equi.models.causal_lm.explanation import explain_tokens
 
-__all__ = ["Coverage", "SetCoverage", "measure_coverage", "staying_words", "token_text"]
+__all__ = ["GroupCoverage", "SetCoverage", "measure_coverage", "staying_words", "token_text"]
 
 # Where a form can stand: after a space, and after no letter and no space.
 _CONTEXTS = ((AFTER_SPACE, " "), (AFTER_BRACKET, ""))
@@ -40,7 +39,7 @@ class SetCoverage:
 
 
 @dataclass(frozen=True)
-class Coverage:
+class GroupCoverage:
     """What a group moves.
 
     Args:
@@ -62,14 +61,14 @@ class Coverage:
     general: int | None
 
 
-def measure_coverage(action: TokenAction, tokenizer: Any) -> Coverage:
+def measure_coverage(action: TokenAction, tokenizer: Any) -> GroupCoverage:
     """Return what the group of an action moves in the vocabulary of its tokenizer, and what it does not."""
     group, general = action.group, action.general
     covered = cover_tokens(group, tokenizer)
     count = None if general is None else int(general.sum())
     vocab_size, moved = action.token_map.vocab_size, len(action.moved)
     lost, tokens = set(covered.lost), _tokens_of_forms(covered)
-    return Coverage(
+    return GroupCoverage(
         vocab_size=vocab_size,
         moved=moved,
         sets=tuple(
@@ -117,7 +116,7 @@ def _unknown(group: DemographicGroup, tokenizer: Any) -> tuple[str, ...]:
     return tuple(word for word in listed if not known(surface_forms(word)))
 
 
-def _tokens_of_forms(covered: Covered) -> dict[tuple[int, tuple[str, ...]], dict[FormRow, list[TokenRow]]]:
+def _tokens_of_forms(covered: Coverage) -> dict[tuple[int, tuple[str, ...]], dict[FormRow, list[TokenRow]]]:
     """For each set, by its factor and its words, its forms with the tokens that move."""
     found: dict[tuple[int, tuple[str, ...]], dict[FormRow, list[TokenRow]]] = {}
     for form in covered.group.forms():
@@ -128,7 +127,7 @@ def _tokens_of_forms(covered: Covered) -> dict[tuple[int, tuple[str, ...]], dict
 
 
 def _cover(
-    words: tuple[str, ...], forms: dict[FormRow, list[TokenRow]], covered: Covered, tokenizer: Any
+    words: tuple[str, ...], forms: dict[FormRow, list[TokenRow]], covered: Coverage, tokenizer: Any
 ) -> SetCoverage:
     moves: dict[tuple[str, ...], None] = {}
     stays: dict[tuple[tuple[str, ...], ...], None] = {}
@@ -143,7 +142,7 @@ def _cover(
     return SetCoverage(words, tuple(moves), tuple(stays))
 
 
-def _tokens(covered: Covered, context: str, word: str) -> tuple[int, ...]:
+def _tokens(covered: Coverage, context: str, word: str) -> tuple[int, ...]:
     """The tokens of a word after a context, unknown ones too."""
     spellings = covered.spellings
     return spellings.whole(context, word)[spellings.width(context) :]

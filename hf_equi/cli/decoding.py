@@ -109,7 +109,7 @@ def check_memory(lm: EquiLM, option: str, count: int, tokens: int, kept: int) ->
     Raises:
         ConfigurationError: If what they take, by estimate, is more than what is free.
     """
-    members = 1 if lm.method.select.selects_one else lm.group.order
+    members = 1 if lm.method.selects_one else lm.group.order
     each = decoding_bytes(lm.base, tokens) * members + kept * _TEXT_BYTES
     free = free_bytes(lm.device)
     if free is not None and count * each > free:

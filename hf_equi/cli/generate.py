@@ -5,22 +5,26 @@ from __future__ import annotations
 import warnings
 from collections.abc import Sequence
 from dataclasses import asdict
+from functools import partial
 from typing import Any
 
 from rich import box
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
+from transformers import PreTrainedConfig
 
 from hf_equi.cli.completions import Comparison, Member, PromptOrbit, compare, steps
 from hf_equi.cli.coverage import staying_words
 from hf_equi.cli.decoding import Decoding
 from hf_equi.cli.display import MOVED, Pieces, note, plain, progress, styled, terminal, write_json, write_line
-from hf_equi.cli.loading import check_texts, load_lm, quiet, read_group
+from hf_equi.cli.loading import check_texts, load_lm, parse_group, quiet
 from hf_equi.errors import ConfigurationError, GroupWarning
 from hf_equi.fairness import fill, prompt_set
-from hf_equi.fairness.prompts import PLACE
-from hf_equi.models.causal_lm import EquiLM
+from hf_equi.fairness.prompts import PLACE, warn_of_braces
+from hf_equi.models.causal_lm import EquiLM, EquiLMConfig
+from hf_equi.models.causal_lm.methods import TASK, create
+from hf_equi.registration import read_settings
 
 __all__ = ["run_generate"]
 
@@ -51,14 +55,14 @@ def run_generate(
     Raises:
         HfEquiError: For whatever is wrong with these.
     """
-    if method[1] is not None and method[0] not in (None, "equitune"):
-        raise ConfigurationError(f"--average has no effect on --method {method[0]}: leave it out.")
-    chosen = None if group is None else read_group(group)
+    _check_average(*method)  # and again of a model's own method
+    chosen = None if group is None else parse_group(group)
     texts = _collect(*prompts)
     with quiet(), progress() as bar:
         task = bar.add_task("loading", total=None)
-        lm = load_lm(model, chosen, *method, scorer=scorer)
-        _check_method(lm, decoding, scorer)
+        check = partial(_check_method, method, decoding, scorer)
+        lm = load_lm(model, chosen, *method, scorer=scorer, check=check)
+        warn_of_braces(texts)
         texts = [fill(text, lm.group.names[0]) if PLACE in text else text for text in texts]
         bar.update(task, description="decoding", total=steps(lm, texts, decoding))
         with warnings.catch_warnings(action="ignore", category=GroupWarning):  # said of each prompt instead
@@ -72,16 +76,30 @@ def run_generate(
         _print_lines(lm, comparison)
 
 
-def _check_method(lm: EquiLM, decoding: Decoding, scorer: str | None) -> None:
-    if lm.tractable:
+def _check_average(method: str | None, average: str | None, called: str = "--method") -> None:
+    """Refuse an average for texts that do not depend on it."""
+    if method is None or average is None:
+        return
+    if not read_settings(TASK, method, ["average"]) or create(method, average).searches:
+        raise ConfigurationError(f"--average has no effect on {called} {method}: leave it out.")
+
+
+def _check_method(
+    given: tuple[str | None, str | None], decoding: Decoding, scorer: str | None, config: PreTrainedConfig, method: str
+) -> None:
+    """Refuse settings that have no effect on the method that a model gets, or that it cannot do."""
+    called = "the method" if given[0] is None else "--method"
+    _check_average(method, given[1], called)
+    if not create(method, "logits").searches:
         if scorer is not None:
             raise ConfigurationError(
-                f"--scorer has no effect on --method {lm.config.method}, as only equizero minimises one: leave it out."
+                f"--scorer has no effect on {called} {method}, as only equizero minimises one: leave it out, or pass "
+                "--method equizero."
             )
         return
     if decoding.beams:
         raise ConfigurationError("--beams has no effect on equizero, which is a search of its own: leave it out.")
-    if lm.config.action == "words":
+    if isinstance(config, EquiLMConfig) and (config.search_settings or {}).get("action") == "words":
         raise ConfigurationError(
             "This model searches on words, and the orbits shown here are those of tokens: use hf-equi audit --action "
             "words, or lm.generate in Python."
@@ -107,8 +125,9 @@ def _note_limits(lm: EquiLM, comparison: Comparison) -> None:
         note(line)
     if lm.group.relaxed:
         note("the group is relaxed: the EquiLM claims no symmetry of general words, so its gap need not be 0")
-    if lm.config.method == "canonical" and any(len(orbit.members) < lm.group.order for orbit in comparison.orbits):
-        note("canonical does not symmetrise what fixes a prompt, so the gap of the EquiLM need not be 0")
+    said = lm.method.text
+    if not (said.exact or said.claim) and any(len(orbit.members) < lm.group.order for orbit in comparison.orbits):
+        note(f"{lm.config.method} does not symmetrise what fixes a prompt, so the gap of the EquiLM need not be 0")
 
 
 def _name(lm: EquiLM) -> str:

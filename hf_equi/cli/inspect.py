@@ -13,9 +13,9 @@ from transformers import PreTrainedConfig
 
 from hf_equi.actions import TokenAction, WordAction
 from hf_equi.actions.resolution import resolve_tokens
-from hf_equi.cli.coverage import Coverage, measure_coverage
+from hf_equi.cli.coverage import GroupCoverage, measure_coverage
 from hf_equi.cli.display import MOVED, cell, terminal, write_json, write_line
-from hf_equi.cli.loading import DEFAULT_GROUP, check_texts, load_description, quiet, read_group
+from hf_equi.cli.loading import DEFAULT_GROUP, check_texts, load_description, parse_group, quiet
 from hf_equi.errors import ConfigurationError
 from hf_equi.groups import DemographicGroup
 from hf_equi.groups.pronouns import pronoun_limit
@@ -43,7 +43,7 @@ def run_inspect(model: str, group: str | None, texts: Sequence[str], as_json: bo
     check_texts("--text", texts)
     if not all(text.strip() for text in texts):
         raise ConfigurationError('A --text is empty: write some, such as "The waitress said he would be back".')
-    chosen = None if group is None else read_group(group)
+    chosen = None if group is None else parse_group(group)
     with quiet(notes=False):
         config, tokenizer = load_description(model, "inspect")
         chosen = chosen or _own_group(config)
@@ -60,16 +60,16 @@ def run_inspect(model: str, group: str | None, texts: Sequence[str], as_json: bo
         for explanation in explanations:
             _print_explanation(explanation)
     elif (console := terminal()) is not None:
-        _print_table(console, coverage, pronoun_limit(chosen, coverage.missing))
+        _print_table(console, coverage, pronoun_limit(chosen.forms(), coverage.missing))
     else:
-        _print_lines(coverage, pronoun_limit(chosen, coverage.missing))
+        _print_lines(coverage, pronoun_limit(chosen.forms(), coverage.missing))
 
 
 def _own_group(config: PreTrainedConfig) -> DemographicGroup:
     if isinstance(config, EquiConfig) and config.has_group:
         own: DemographicGroup = config.read_group()
         return own
-    return read_group(DEFAULT_GROUP)
+    return parse_group(DEFAULT_GROUP)
 
 
 def _print_explanation(explanation: TokenExplanation) -> None:
@@ -77,7 +77,7 @@ def _print_explanation(explanation: TokenExplanation) -> None:
         write_line(line)
 
 
-def _print_table(console: Console, coverage: Coverage, pronouns: str | None) -> None:
+def _print_table(console: Console, coverage: GroupCoverage, pronouns: str | None) -> None:
     table = Table(box=box.SIMPLE_HEAD, expand=True, pad_edge=False)
     table.add_column("set", ratio=2)
     table.add_column("tokens that move", ratio=4)
@@ -91,7 +91,7 @@ def _print_table(console: Console, coverage: Coverage, pronouns: str | None) -> 
         console.print(line, markup=False, highlight=False)
 
 
-def _print_lines(coverage: Coverage, pronouns: str | None) -> None:
+def _print_lines(coverage: GroupCoverage, pronouns: str | None) -> None:
     for one in coverage.sets:
         name = "/".join(one.words)
         for row in one.moves:
@@ -113,7 +113,7 @@ def _cut(form: tuple[tuple[str, ...], ...]) -> str:
     return ", ".join("+".join(map(repr, pieces)) for pieces in form)
 
 
-def _summary(coverage: Coverage, pronouns: str | None) -> list[str]:
+def _summary(coverage: GroupCoverage, pronouns: str | None) -> list[str]:
     found = len(coverage.sets) - len(coverage.missing)
     lines = [
         f"{coverage.moved} of {coverage.vocab_size} tokens move, and {found} of {len(coverage.sets)} sets as written"
@@ -131,7 +131,7 @@ def _summary(coverage: Coverage, pronouns: str | None) -> list[str]:
 
 
 def _document(
-    model: str, group: DemographicGroup, coverage: Coverage, explanations: Sequence[TokenExplanation]
+    model: str, group: DemographicGroup, coverage: GroupCoverage, explanations: Sequence[TokenExplanation]
 ) -> dict[str, Any]:
     return {
         "model": model,
@@ -143,6 +143,6 @@ def _document(
         "listed_words_missing": list(coverage.unknown),
         "neutral_tokens": coverage.neutral,
         "general_tokens": coverage.general,
-        "pronouns": pronoun_limit(group, coverage.missing),
+        "pronouns": pronoun_limit(group.forms(), coverage.missing),
         "texts": [asdict(explanation) for explanation in explanations],
     }

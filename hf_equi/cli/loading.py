@@ -7,7 +7,7 @@ import operator
 import os
 import textwrap
 import warnings
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from functools import reduce
 from pathlib import Path
@@ -28,6 +28,7 @@ from hf_equi.groups import DemographicGroup, FiniteGroup, ImageGroup
 from hf_equi.groups.demographic import preset_names
 from hf_equi.models.causal_lm import EquiLM, EquiLMConfig, EquizeroLM, EquizeroLMConfig
 from hf_equi.models.causal_lm.methods import create
+from hf_equi.models.hub.staging import require_config
 from hf_equi.models.text.checkpoints import check_side
 
 __all__ = [
@@ -38,9 +39,9 @@ __all__ = [
     "load_lm",
     "loading",
     "locate",
+    "parse_any_group",
+    "parse_group",
     "quiet",
-    "read_any_group",
-    "read_group",
     "read_scorer",
 ]
 
@@ -84,8 +85,8 @@ def _cut(warning: warnings.WarningMessage) -> str:
     return f"{text[:half].rpartition(' ')[0]} {gap} {text[-half:].partition(' ')[2]}"
 
 
-def read_any_group(text: str) -> FiniteGroup:
-    """Read a group of words as `read_group` does, or one of images: `rotations:4`, `dihedral:4`, `flips:horizontal`.
+def parse_any_group(text: str) -> FiniteGroup:
+    """Read a group of words as `parse_group` does, or one of images: `rotations:4`, `dihedral:4`, `flips:horizontal`.
 
     Raises:
         GroupError: If it is neither.
@@ -93,12 +94,12 @@ def read_any_group(text: str) -> FiniteGroup:
     kind, _, value = text.strip().partition(":")
     if kind not in IMAGE_KINDS:
         try:
-            return read_group(text)
+            return parse_group(text)
         except GroupError as error:
             if kind.strip() in preset_names():
                 raise
             kinds = "rotations:4, dihedral:4, flips:horizontal"
-            raise GroupError(f"{error} Groups of images are {kinds} and the like.") from error
+            raise GroupError(f"{str(error).rstrip('.')}. Groups of images are {kinds} and the like.") from error
     parameter = IMAGE_KINDS[kind]
     if not value:
         raise GroupError(
@@ -107,8 +108,10 @@ def read_any_group(text: str) -> FiniteGroup:
     return ImageGroup.from_dict({"type": "image", "kind": kind, parameter: int(value) if value.isdecimal() else value})
 
 
-def read_group(text: str) -> DemographicGroup:
-    """Read a preset (`race`, or with its elements `race:Black,White`), the path of a JSON file, or a product with `*`.
+def parse_group(text: str) -> DemographicGroup:
+    """Read a preset, the path of a JSON file, or a product with `*`.
+
+    A preset may name some of its elements: `race`, or `race:Black,White`.
 
     Raises:
         GroupError: For an unknown preset, a file that cannot be read, or one that holds no group.
@@ -132,7 +135,9 @@ def _read_factor(name: str) -> DemographicGroup:
     except GroupError as error:
         if preset.strip() in preset_names():
             raise
-        raise GroupError(f"{error} Or pass the path of a group's JSON file, which ends with .json.") from error
+        raise GroupError(
+            f"{str(error).rstrip('.')}. Or pass the path of a group's JSON file, which ends with .json."
+        ) from error
 
 
 def _read_file(path: Path) -> DemographicGroup:
@@ -224,6 +229,7 @@ def load_lm(
     command: str = "generate",
     needs_tokens: bool = True,
     scorer: str | RegardScorer | None = None,
+    check: Callable[[PreTrainedConfig, str], None] = lambda config, method: None,
 ) -> EquiLM:
     """Load a model as an EquiLM in float32, with the base beside it at `.base`.
 
@@ -236,6 +242,7 @@ def load_lm(
         needs_tokens: Whether a word of the group has to be one token.
         scorer: What the method `"equizero"` minimises: a classifier, its folder or name on the Hub, or `"demo"`; by
             default the saved model's own, or `"demo"`. With one that is given, the saved model's own is not loaded.
+        check: What else has to be checked of the model's config and the method, before any weights are loaded.
 
     Raises:
         ActionError: If no word of the group is one token, so that nothing would move, and it has to be.
@@ -246,12 +253,13 @@ def load_lm(
     with loading(model):
         config = AutoConfig.from_pretrained(name, trust_remote_code=False)
         check_task(command, model, config)
+        check(config, method or (config.method if isinstance(config, EquiLMConfig) else "equitune"))
         if isinstance(config, EquiLMConfig):
             lm = _load_equi_lm(config, name, (group, method, average), scorer)
         else:
             lm = symmetrize(
                 name,
-                group or read_group(DEFAULT_GROUP),
+                group or parse_group(DEFAULT_GROUP),
                 method or "equitune",
                 task="causal_lm" if find_tasks(config) else None,  # of several, and none is an error of its own
                 tokenizer=_load_tokenizer(model, name),
@@ -280,7 +288,7 @@ def read_scorer(name: str) -> RegardScorer:
     name = str(expanded(name)) if name.startswith("~") else name
     with loading(name, kind="scorer", advice="Pass a classifier's folder, its name on the Hub, or demo."):
         if Path(name).is_dir():
-            _require_config(Path(name))
+            require_config(Path(name))
         return RegardScorer(name)
 
 
@@ -297,9 +305,7 @@ def _load_equi_lm(
     """A saved model; where another group, method or average is wanted, made anew from its base."""
     group, method, average = wanted
     method = method or config.method
-    search: dict[str, Any] = {}
-    if isinstance(config, EquizeroLMConfig):
-        search = {"beam_length": config.beam_length, "action": config.action}
+    search = config.search_settings or {}
     if _searches(method):
         search["scorer"] = _own_scorer(config) if scorer is None else _given(scorer)
     if isinstance(config, EquizeroLMConfig):
@@ -345,7 +351,7 @@ def locate(model: str) -> str:
     path = embedded_folder("demo_lm") if model == DEMO else expanded(model)
     if path.is_dir() and model.strip():
         refuse_adapter(path)
-        _require_config(path)
+        require_config(path)
         return str(path)
     if model == DEMO:
         raise ConfigurationError(
@@ -356,11 +362,6 @@ def locate(model: str) -> str:
     if not model.strip() or path.is_absolute() or model[0] in ".~" or model.count("/") > 1 or model.endswith("/"):
         raise ConfigurationError(f"There is no folder {model!r}: pass a model's folder, its name on the Hub, or demo.")
     return model
-
-
-def _require_config(folder: Path) -> None:
-    if not (folder / "config.json").is_file():
-        raise ConfigurationError(f"The folder {folder} holds no config.json, so no model that transformers can load.")
 
 
 @contextmanager

@@ -1,12 +1,14 @@
 """The methods that the command line audits, by the names that it has for them.
 
-It loads nothing, so that `hf-equi --help` can list them.
+They are read without loading anything, so that `hf-equi --help` can list them.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+
+from hf_equi.registration import method_names
 
 __all__ = ["DEFAULT_METHODS", "METHODS", "AuditedMethod", "any_of", "audited_name", "method_name"]
 
@@ -28,14 +30,21 @@ class AuditedMethod:
     default: bool = True
 
 
-METHODS = {
+_BASE = "identity"
+"""The method that leaves the base as it is: audited as `base`."""
+
+_NAMED = {
     "base": AuditedMethod(None),
     "EquiLM": AuditedMethod("equitune"),
     "R-EquiLM": AuditedMethod("equitune", relaxed=True),
     "EquizeroLM": AuditedMethod("equizero", searches=True),
     "R-EquizeroLM": AuditedMethod("equizero", relaxed=True, searches=True),
-    "mixture": AuditedMethod("mixture", default=False),
-    "canonical": AuditedMethod("canonical", default=False),
+}
+
+METHODS = _NAMED | {
+    name: AuditedMethod(name, default=False)
+    for name in method_names("causal_lm")
+    if name not in {_BASE, *(audited.method for audited in _NAMED.values())}
 }
 """What can be audited: as the papers name it, or else as `hf_equi.symmetrize` does."""
 

@@ -7,7 +7,19 @@ from typing import Annotated
 
 import typer
 
-__all__ = ["MODEL", "SCORER", "AsJson", "Group", "Model", "Neutral", "Out", "PromptSets", "Repository", "Templates"]
+__all__ = [
+    "ANY_GROUP",
+    "MODEL",
+    "SCORER",
+    "AsJson",
+    "Group",
+    "Model",
+    "Neutral",
+    "Out",
+    "PromptSets",
+    "Repository",
+    "Templates",
+]
 
 
 def _check_repository(name: str) -> str:
@@ -19,11 +31,12 @@ def _check_repository(name: str) -> str:
 
 
 MODEL = "A folder, a name on the Hub, or 'demo' for the embedded model."
-GROUP = (
-    "A preset (gender, race, sexuality), also with its elements (race:Black,White), the path of a group's JSON file, "
-    "or a product such as 'gender*race'. "
-    "[default: gender; for a model saved as an EquiLM, its own]"
+_GROUPS = (
+    "a preset (gender, race, sexuality), optionally with some of its elements (race:Black,White), the path of a "
+    "group's JSON file, or a product such as 'gender*race'."
 )
+GROUP = f"A{_GROUPS[1:]} [default: gender; for a model saved as an EquiLM, its own]"
+ANY_GROUP = f"Words: {_GROUPS} Images: rotations:4, dihedral:4, flips:horizontal and the like."
 
 Model = Annotated[str, typer.Option("--model", "-m", metavar="MODEL", help=MODEL)]
 Group = Annotated[str | None, typer.Option("--group", "-g", metavar="GROUP", help=GROUP, show_default=False)]

@@ -2,36 +2,25 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from transformers import PreTrainedConfig
 
 from hf_equi.auto import find_tasks
 from hf_equi.errors import UnsupportedModelError
-from hf_equi.groups import DemographicGroup
 
 __all__ = ["check_task"]
 
 
-@dataclass(frozen=True)
-class _Purpose:
-    """What a command does, and the tasks of the models that it does it with."""
-
-    what: str
-    tasks: tuple[str, ...]
-
-
 _PURPOSES = {
-    "generate": _Purpose("completes prompts with causal language models", ("causal_lm",)),
-    "audit": _Purpose("audits causal language models", ("causal_lm",)),
-    "inspect": _Purpose("shows which tokens of a language model a group moves", ("causal_lm", "seq2seq")),
+    "generate": "completes prompts with causal language models",
+    "audit": "audits causal language models",
+    "inspect": "shows which tokens of a language model a group moves",
 }
 
 _FOR_WORDS = (
     "hf-equi inspect shows which of its tokens move, hf-equi convert makes it equivariant, and generate() in Python "
     "decodes with it."
 )
-_FOR_IMAGES = "hf-equi convert makes it equivariant, and hf-equi publish measures how exactly."
+_OTHERWISE = "hf-equi convert makes it equivariant, and hf-equi publish measures how exactly."
 
 
 def check_task(command: str, model: str, config: PreTrainedConfig) -> None:
@@ -45,11 +34,9 @@ def check_task(command: str, model: str, config: PreTrainedConfig) -> None:
     Raises:
         UnsupportedModelError: For such a model. One that serves no task at all passes.
     """
-    purpose, found = _PURPOSES[command], find_tasks(config)
-    if not found or {task.name for task in found} & {*purpose.tasks}:
+    found = find_tasks(config)
+    if not found or any(command in task.commands for task in found):
         return
     task = found[0]
-    words = issubclass(task.group_class, DemographicGroup)
-    raise UnsupportedModelError(
-        f"hf-equi {command} {purpose.what}, and {model} is a {task.what}. {_FOR_WORDS if words else _FOR_IMAGES}"
-    )
+    otherwise = _FOR_WORDS if "inspect" in task.commands else _OTHERWISE
+    raise UnsupportedModelError(f"hf-equi {command} {_PURPOSES[command]}, and {model} is a {task.what}. {otherwise}")

@@ -12,7 +12,7 @@ from hf_equi.actions import TokenAction
 from hf_equi.bases.end_tokens import end_tokens
 from hf_equi.checks import check_count
 from hf_equi.errors import ConfigurationError
-from hf_equi.fairness.figures import plain_number
+from hf_equi.figures import plain_number
 from hf_equi.models.causal_lm import EquiLM
 from hf_equi.symmetrizers.orbit import distinct_rows
 

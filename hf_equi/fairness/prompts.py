@@ -7,15 +7,21 @@ References:
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import re
+import textwrap
+from collections.abc import Iterable, Mapping
 from types import MappingProxyType
 
-from hf_equi.errors import ConfigurationError
+from hf_equi.checks import check_choice
+from hf_equi.errors import ConfigurationError, HfEquiWarning, warn
 
-__all__ = ["OCCUPATION", "PLACE", "PROMPT_SETS", "RESPECT", "fill", "prompt_set"]
+__all__ = ["OCCUPATION", "PLACE", "PROMPT_SETS", "RESPECT", "fill", "prompt_set", "warn_of_braces"]
 
 PLACE = "{demographic}"
 """What a template holds where the name of a demographic goes."""
+
+_BRACES = re.compile(r"\{\s*\w*\s*\}")
+_LISTED = 3
 
 RESPECT = (
     "The {demographic} was known for",
@@ -51,8 +57,7 @@ def prompt_set(name: str) -> tuple[str, ...]:
         >>> prompt_set("occupation")[0]
         'The {demographic} worked as'
     """
-    if name not in PROMPT_SETS:
-        raise ConfigurationError(f"No prompt set {name!r}: the sets are {', '.join(PROMPT_SETS)}.")
+    check_choice("prompt_set", name, PROMPT_SETS)
     return PROMPT_SETS[name]
 
 
@@ -78,3 +83,21 @@ def fill(template: str, name: str) -> str:
     if not name.strip():
         raise ConfigurationError(f"The name for {template!r} is empty: pass a demographic such as 'woman'.")
     return template.replace(PLACE, name)
+
+
+def warn_of_braces(templates: Iterable[str]) -> None:
+    """Say of braces that look like a place that they are read as they are: code has them, and misspelt places.
+
+    Args:
+        templates: With the place `{demographic}`, or without it.
+
+    Warns:
+        HfEquiWarning: Once for all templates that have such braces.
+    """
+    found = [text for text in templates if _BRACES.search(text.replace(PLACE, ""))]
+    if found:
+        listed = ", ".join(repr(textwrap.shorten(text, 60, placeholder=" ...")) for text in found[:_LISTED])
+        listed += ", ..." if len(found) > _LISTED else ""
+        warn(
+            f"Braces in {listed} are read as they are. The place for a demographic is written {PLACE}.", HfEquiWarning
+        )

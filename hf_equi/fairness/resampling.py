@@ -20,6 +20,7 @@ from statistics import NormalDist
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from hf_equi.checks import check_between, check_count
 from hf_equi.errors import ConfigurationError
 
 __all__ = [
@@ -60,12 +61,9 @@ class Resampling:
     seed: int = 0
 
     def __post_init__(self) -> None:
-        if self.resamples < 1:
-            raise ConfigurationError(f"resamples={self.resamples}: draw at least once, better 1000 times.")
-        if not 0 < self.confidence < 1:
-            raise ConfigurationError(f"confidence={self.confidence} is not between 0 and 1: use 0.95, for example.")
-        if self.seed < 0:
-            raise ConfigurationError(f"seed={self.seed} is negative: use 0 or more.")
+        check_count("resamples", self.resamples, "number of resamples")
+        check_between("confidence", self.confidence, 1)
+        check_count("seed", self.seed, "seed", least=0)
 
     def generator(self) -> np.random.Generator:
         """A new generator, the same for the same seed."""

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
-from hf_equi.fairness.figures import EXACT, figure, interval, listed, number
+from hf_equi.figures import EXACT, figure, interval, listed, number
 
 __all__ = ["Grade", "Verdict", "judge"]
 

@@ -153,7 +153,7 @@ class CoupledNoise(LogitsProcessor):
     Args:
         prompts: Of this call.
         mode: `"sample"`, `"greedy"` or `"beams"`.
-        record: Whether to keep the scores as they were before the choice, in `recorded`.
+        record: Whether to keep the scores as they were before the choice, for `scores`.
     """
 
     runs_last = True
@@ -162,13 +162,22 @@ class CoupledNoise(LogitsProcessor):
         self.prompts = prompts
         self.draws = mode == "sample"
         self.choose = {"sample": self._sample, "greedy": self._greedy, "beams": self._nudge}[mode]
-        self.recorded: list[torch.Tensor] | None = [] if record else None
+        self._recorded: dict[int, torch.Tensor] | None = {} if record else None
 
     def __call__(self, input_ids: torch.LongTensor, scores: torch.FloatTensor) -> torch.Tensor:
         """Choose among `scores`, `(rows, V)`."""
-        if self.recorded is not None:
-            self.recorded.append(scores)
-        return self.choose(scores, self._step(input_ids))
+        step = self._step(input_ids)
+        if self._recorded is not None:
+            self._recorded[step] = scores  # drafts that an assistant lost are asked about again
+        return self.choose(scores, step)
+
+    def scores(self, steps: int) -> tuple[torch.Tensor, ...]:
+        """The scores of the first steps as they were before the choice, `(rows, V)` each.
+
+        Fewer may be asked for than there were: where a stop is noticed late, the step after the last is taken back.
+        """
+        recorded = self._recorded or {}
+        return tuple(recorded[step] for step in range(steps))
 
     def tie_noise(self, input_ids: torch.Tensor) -> Uniform:
         """What breaks ties of the next tokens before one is chosen, with noise of its own for each sample."""

@@ -16,7 +16,7 @@ from typing import Any
 from hf_equi.actions import TokenAction
 from hf_equi.bases.end_tokens import end_tokens
 
-__all__ = ["Named", "missing_images", "read_biases", "read_strings", "read_tokens", "read_words"]
+__all__ = ["Named", "missing_images", "read_biases", "read_rows", "read_strings", "read_tokens", "read_words"]
 
 Named = dict[Any, float | None]
 """What a setting names, tokens in their order or a string, and the number that each goes with."""
@@ -35,6 +35,17 @@ def read_tokens(value: Any) -> Named:
 def read_words(value: Any) -> Named:
     """Words of one token or more."""
     return {tuple(word): None for word in value}
+
+
+def read_rows(value: Any) -> Named:
+    """Whole texts, one a row, as an array of torch or numpy, or lists.
+
+    Example:
+        >>> import torch
+        >>> read_rows(torch.tensor([[3, 4], [5, 6]]))
+        {(3, 4): None, (5, 6): None}
+    """
+    return read_words(value.tolist() if hasattr(value, "tolist") else value)
 
 
 def read_biases(value: Any) -> Named:

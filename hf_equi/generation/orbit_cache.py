@@ -17,12 +17,12 @@ from transformers.cache_utils import Cache
 from hf_equi.actions import TokenAction
 from hf_equi.bases.compat import CACHE
 from hf_equi.errors import ConfigurationError, UnsupportedModelError
-from hf_equi.symmetrizers import Orbit
+from hf_equi.symmetrizers import Orbit, Select
 
 __all__ = ["OrbitCache"]
 
-_HELD = "orbit_and_action"
-"""Where a cache of the base keeps whose rows it holds."""
+_HELD = "orbit_and_origin"
+"""Where a cache of the base keeps whose rows it holds, and who asked for them."""
 
 
 class OrbitCache(Cache):
@@ -32,41 +32,58 @@ class OrbitCache(Cache):
         inner: The base model's cache.
         orbit: Which row holds which member.
         action: Whose orbits they are.
-
-    Raises:
-        UnsupportedModelError: If `inner` holds rows already, or has room for another number of rows.
+        select: What asked for their members.
     """
 
-    def __init__(self, inner: Cache, orbit: Orbit, action: TokenAction) -> None:
+    def __init__(self, inner: Cache, orbit: Orbit, action: TokenAction, select: type[Select]) -> None:
         # The cache of an encoder-decoder is a pair, and the first of it holds what was decoded.
         decoded = getattr(inner, "self_attention_cache", inner)
         super().__init__(layers=decoded.layers)
-        if decoded.is_compileable and decoded.is_initialized and decoded.batch_size != orbit.rows:
-            raise UnsupportedModelError(
-                f"The static cache has room for {decoded.batch_size} rows, the orbits need {orbit.rows} (texts "
-                "times group elements). Let generate() make the cache: pass cache_implementation='static' without a "
-                "prefill chunk."
-            )
+        if int(inner.get_seq_length()) == 0:
+            _start_over(inner, orbit.rows)
         self.inner = inner
-        self.action = action
-        self.orbit = orbit
+        self._hold(orbit, action, select)
         self._noted: tuple[Orbit, object, Any] | None = None
 
     @classmethod
     def again(cls, cache: Any) -> Any:
-        """A cache of the base that an orbit cache has filled, within that one again; any other as it is."""
-        held = getattr(cache, _HELD, None)
-        return cache if held is None or int(cache.get_seq_length()) == 0 else cls(cache, *held)
+        """The orbits that a cache holds, also one of the base that an orbit cache has filled; any other as it is.
+
+        Without tokens, as after `reset`, it holds none, and is an empty cache of the base.
+        """
+        inner = cache.inner if isinstance(cache, cls) else cache
+        held = getattr(inner, _HELD, None)
+        if held is None:
+            return cache
+        if int(inner.get_seq_length()) == 0:
+            return inner
+        return cache if inner is not cache else cls(cache, *held)
+
+    def _hold(self, orbit: Orbit, action: TokenAction, select: type[Select]) -> None:
+        """Keep this with the base's cache, which callers may hold on to."""
+        setattr(self.inner, _HELD, (orbit, action, select))
 
     @property
     def orbit(self) -> Orbit:
-        """Which row holds which member. It is kept with the base's cache, which callers may hold on to."""
+        """Which row holds which member."""
         orbit: Orbit = getattr(self.inner, _HELD)[0]
         return orbit
 
     @orbit.setter
     def orbit(self, orbit: Orbit) -> None:
-        setattr(self.inner, _HELD, (orbit, self.action))
+        self._hold(orbit, self.action, self.select)
+
+    @property
+    def action(self) -> TokenAction:
+        """Whose orbits they are."""
+        action: TokenAction = getattr(self.inner, _HELD)[1]
+        return action
+
+    @property
+    def select(self) -> type[Select]:
+        """What asked for their members."""
+        select: type[Select] = getattr(self.inner, _HELD)[2]
+        return select
 
     def note(self, origin: object, make: Callable[[], Any]) -> Any:
         """What was made of `origin` for the rows as they lie now; made anew once rows fork or move."""
@@ -119,17 +136,37 @@ class OrbitCache(Cache):
                 f"Pass the same group=, or start without {CACHE}=."
             )
 
-    def check_members(self, one: bool) -> None:
-        """Refuse a method that decodes one member of each orbit for a cache of whole ones, and the reverse.
+    def holds(self, elements: Any) -> bool:
+        """Whether these, `(B,)`, are the one element of each text that it holds."""
+        held = self.orbit.elements
+        if not isinstance(elements, torch.Tensor) or elements.dtype != held.dtype:
+            return False
+        return torch.equal(elements.to(held.device).unsqueeze(-1), held)
+
+    def check_select(self, select: Select) -> None:
+        """Refuse a method that would ask for other members than the one that filled the cache.
 
         Raises:
             UnsupportedModelError: For such a method.
         """
-        held = self.orbit.elements.shape[1]
-        if self.action.group.order > 1 and one != (held == 1):
+        if self.action.group.order > 1 and type(select) is not self.select:
             raise UnsupportedModelError(
-                f"This cache was filled by a model of another method: of each orbit it holds {held} of the "
-                f"{self.action.group.order} members. Pass the one that this model returned as {CACHE}=, or none."
+                "This cache was filled by a model of another method, which reads other members of the orbits. Pass "
+                f"the one that this model returned as {CACHE}=, or none."
+            )
+
+    def check_members(self, members: int) -> None:
+        """Refuse to go on with another number of members than is cached.
+
+        Raises:
+            UnsupportedModelError: For another number of them.
+        """
+        held = self.orbit.elements.shape[1]
+        if held != members:
+            raise UnsupportedModelError(
+                f"This cache holds {held} of the {self.action.group.order} members of each orbit, and this call "
+                f"decodes with {members}: elements= named its members, or it was filled to score labels. Pass the "
+                f"same elements= again, or leave {CACHE}= out."
             )
 
     def check_texts(self, length: int, rows: int) -> None:
@@ -165,9 +202,9 @@ class OrbitCache(Cache):
                 them.
 
         Raises:
-            UnsupportedModelError: For a cache of more than one member.
+            UnsupportedModelError: For another number of members.
         """
-        self.check_members(one=elements.shape[1] == 1)
+        self.check_members(elements.shape[1])
         beams = len(self.orbit.rank) // len(texts)
         elements, texts = (each.repeat_interleave(beams, dim=0) for each in (elements, texts))
         if torch.equal(elements, self.orbit.elements):
@@ -207,6 +244,22 @@ class OrbitCache(Cache):
         """Forget all texts."""
         self.inner.reset()
         self.orbit = Orbit.start(self.orbit.elements, self.orbit.shared)
+
+
+def _start_over(cache: Cache, rows: int) -> None:
+    """Let a cache without tokens take any number of rows: `reset` alone leaves states and room for those it had."""
+    cache.reset()  # cropped rows may lie there without tokens
+    for part in (getattr(cache, "self_attention_cache", cache), getattr(cache, "cross_attention_cache", cache)):
+        layers: list[Any] = part.layers
+        for layer in layers:
+            for name in ("conv_states", "recurrent_states"):
+                states = getattr(layer, name, {})
+                states.update(dict.fromkeys(states))
+                made = getattr(layer, f"is_{name}_initialized", {})
+                made.update(dict.fromkeys(made, False))
+            if getattr(layer, "batch_size", rows) != rows:  # a layer of fixed size makes its room with the first token
+                layer.batch_size, layer.keys, layer.values, layer.is_initialized = rows, None, None, False
+                layer.is_indexer_initialized = False  # of sparse attention
 
 
 def _has_forgotten(layer: Any) -> bool:

@@ -1,10 +1,14 @@
-r"""The one place where a base model that writes tokens meets an orbit.
+r"""The reader of texts: it runs a base that writes tokens on orbits of texts.
 
     token ids ── orbit, equal members shared ──► rows ── base ──► log-probabilities ── pull back, combine ──► (B, ...)
 
-Everything that needs a symmetrised model of token sequences (`EquiLM.forward`, `EquiForSeq2SeqLM.forward`,
-`EquiLogitsProcessor`) calls `forward_orbit`. Of a sequence-to-sequence model these are the target's tokens; what the
-encoder said of the members of the source comes along as `OrbitInputs.source`.
+Everything that combines members at each token (`EquiLM.forward`, `EquiForSeq2SeqLM.forward`, `EquiLogitsProcessor`)
+calls `forward_orbit`. Of a sequence-to-sequence model these are the target's tokens; what the encoder said of the
+members of the source comes along as `OrbitInputs.source`, which `encode_orbit` has read.
+
+Three loops over steps run their rows themselves, all with the same orbits, actions and folds: the search of EquizeroLM
+(`DraftCache`), members that train each on their own tokens (`roll_out_independent`), and plain greedy texts
+(`write_greedily`).
 
 Letters: B texts, K members of each, R distinct rows, T new tokens, V vocabulary.
 """
@@ -115,9 +119,9 @@ def forward_orbit(
 
     Raises:
         ConfigurationError: For a cache of other members, or of another number of texts.
-        UnsupportedModelError: For a cache that another model or group has filled; where memory does not suffice, with
-            advice; for scores of several tokens after a cache from a model with recurrent layers; for a cache in a
-            graph that is exported.
+        UnsupportedModelError: For a cache that another model, method or group has filled; where memory does not
+            suffice, with advice; for scores of several tokens after a cache from a model with recurrent layers; for a
+            cache in a graph that is exported.
 
     Cost: one base forward of the distinct members; two where a long shared prefix is fed on its own.
     """
@@ -142,7 +146,7 @@ def _cached(
     keep_identity: bool,
 ) -> OrbitScores:
     """New tokens after what is cached, segment by segment."""
-    cache = _open_cache(action, elements, inputs)
+    cache = _open_cache(action, method, elements, inputs)
     orbit = inputs.start(elements) if cache is None else cache.orbit
     members = action.members(orbit.elements, inputs.input_ids)
     if method.history_weights is not None and members.shape[1] > 1 and cache is not None and cache.get_seq_length():
@@ -155,7 +159,7 @@ def _cached(
         orbit = orbit.after(tokens) if cache is None else cache.extend(tokens)
         out = _cached_call(base, members, orbit, cache, inputs, (start, stop))
         if cache is None and (inner := cache_of(out)) is not None:
-            cache = OrbitCache(inner, orbit, action)
+            cache = OrbitCache(inner, orbit, action, type(method.select))
     fold = method.combine.fold(orbit, action, inputs.normalised)
     scores = _normalise(out.logits, needed=keep_identity or not fold.takes_logits)
     whole = members.shape[1] > 1 and scores.shape[1] == members.shape[-1]
@@ -166,7 +170,7 @@ def _cached(
     return OrbitScores(fold.result(), identity, cache, fold.decision())
 
 
-def _open_cache(action: TokenAction, elements: torch.Tensor, inputs: OrbitInputs) -> OrbitCache | None:
+def _open_cache(action: TokenAction, method: Method, elements: torch.Tensor, inputs: OrbitInputs) -> OrbitCache | None:
     """The orbit cache of the inputs: theirs, or a new one around an empty cache of the base."""
     cache = inputs.cache
     if cache is None:
@@ -179,19 +183,21 @@ def _open_cache(action: TokenAction, elements: torch.Tensor, inputs: OrbitInputs
                 f"Pass the next tokens of each text, or leave {CACHE}= out."
             )
         if elements is not cache.orbit.elements and not torch.equal(elements, cache.orbit.elements):
+            cache.check_select(method.select)
             raise ConfigurationError(
                 "This cache holds other members of the orbits of its texts than elements= names. Leave elements out, "
                 f"and the members of the cache go on; or leave {CACHE}= out, and pass the whole texts."
+                if inputs.source is None
+                else "This cache holds other members of the orbits of its texts than are read of these sources. Pass "
+                f"the sources that filled it, and the same elements=; or leave {CACHE}= out, and pass whole targets."
             )
-        if inputs.source is not None and not cache.get_seq_length():  # reset: it knows nothing of the sources
-            cache.orbit = inputs.start(elements, cache.orbit.shared)
         return cache
     if int(cache.get_seq_length()) > 0:
         raise UnsupportedModelError(
             "This cache was filled by another model, so it does not hold the orbits of its texts. Pass the one that "
             f"this model returned as {CACHE}=, or none."
         )
-    return OrbitCache(cache, inputs.start(elements, shared=not cache.is_compileable), action)
+    return OrbitCache(cache, inputs.start(elements, shared=not cache.is_compileable), action, type(method.select))
 
 
 def _uncached(

@@ -2,14 +2,39 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import torch
+from transformers import PreTrainedModel
 
 from hf_equi.errors import ConfigurationError
 
-__all__ = ["check_mask", "infer_mask", "leading_mask"]
+__all__ = ["check_mask", "infer_mask", "infers_mask", "leading_mask", "padding_is_known"]
+
+_CHECK = "warn_if_padding_and_no_attention_mask"
+
+
+@contextmanager
+def padding_is_known(base: torch.nn.Module) -> Iterator[None]:
+    """Have a base look for no padding meanwhile, where a mask says what is padding.
+
+    `generate` hands no mask to models where it hides nothing. At every step some of them, such as GPT-2, then look for
+    padding tokens, find those behind a text that has ended, and recommend to pass a mask.
+    """
+    models = [model for model in base.modules() if isinstance(model, PreTrainedModel) and _CHECK not in vars(model)]
+    for model in models:
+        vars(model)[_CHECK] = _look_for_nothing
+    try:
+        yield
+    finally:
+        for model in models:
+            vars(model).pop(_CHECK, None)
+
+
+def _look_for_nothing(input_ids: torch.Tensor, attention_mask: torch.Tensor | None) -> None:
+    """In place of that check of transformers."""
 
 
 def check_mask(mask: Any, ids: torch.Tensor, name: str = "attention_mask", *, after_cache: bool = False) -> None:
@@ -51,10 +76,15 @@ def infer_mask(ids: torch.Tensor, pad_token_id: int | None, eos_token_ids: Seque
     Returns:
         `(batch, tokens)` int64, or `None` where nothing is padding.
     """
-    if pad_token_id is None or pad_token_id in eos_token_ids:
+    if pad_token_id is None or not infers_mask(pad_token_id, eos_token_ids):
         return None
     mask = (ids != pad_token_id).long()
     return None if bool((mask == 1).all()) else mask
+
+
+def infers_mask(pad_token_id: int | None, eos_token_ids: Sequence[int]) -> bool:
+    """Whether padding can be told from its tokens."""
+    return pad_token_id is not None and pad_token_id not in eos_token_ids
 
 
 def leading_mask(ids: torch.Tensor, pad_token_id: int | None, ends_texts: bool) -> torch.Tensor | None:

@@ -10,18 +10,25 @@ from transformers import GenerationConfig
 from hf_equi.bases.end_tokens import end_tokens
 from hf_equi.generation.settings_table import SETTINGS, settings_of
 
-__all__ = ["PlainGreedy"]
+__all__ = ["STRATEGY_ALONE", "PlainGreedy"]
 
 # What decides where a text starts and ends. `PlainGreedy` reads these.
 _READ = {"max_length", "max_new_tokens", "eos_token_id", "pad_token_id", "decoder_start_token_id"}
 # What a plain call may say in any way.
 _NEUTRAL = {"bos_token_id", "disable_compile", "transformers_version"}
 _TEXTS = {"attention_mask", "group"}
-# What beams, samples and assistants alone read, none of which a plain call has.
-_UNREAD = {
-    *("temperature", "top_k", "top_p", "top_h", "min_p", "typical_p", "epsilon_cutoff", "eta_cutoff"),
-    *("early_stopping", "length_penalty", "num_assistant_tokens", "num_assistant_tokens_schedule"),
-    *("assistant_confidence_threshold", "assistant_lookbehind", "target_lookbehind"),
+STRATEGY_ALONE: dict[str, Any] = {
+    **{"temperature": 1.0, "top_k": 50, "top_p": 1.0, "top_h": None, "min_p": None, "typical_p": 1.0},
+    **{"epsilon_cutoff": 0.0, "eta_cutoff": 0.0, "early_stopping": False, "length_penalty": 1.0},
+}
+"""What samples and beams read and greedy decoding does not, and the values by which it asks for nothing.
+
+Of a call that sets another value, transformers says that it is ignored; of the model's own config it says nothing.
+"""
+# What assistants alone read.
+_ASSISTED = {
+    *("num_assistant_tokens", "num_assistant_tokens_schedule", "assistant_confidence_threshold"),
+    *("assistant_lookbehind", "target_lookbehind"),
 }
 # Other values change what is written, or what comes back. Configs that were saved after training name them all.
 _PLAIN: dict[str, Any] = {
@@ -30,7 +37,8 @@ _PLAIN: dict[str, Any] = {
     **dict.fromkeys(("min_length", "min_new_tokens", "no_repeat_ngram_size", "encoder_no_repeat_ngram_size"), 0),
     **{"diversity_penalty": 0.0, "use_cache": True},
 }
-_ANY = _READ | _NEUTRAL | _TEXTS | _UNREAD
+_ANY = _READ | _NEUTRAL | _TEXTS | _ASSISTED | STRATEGY_ALONE.keys()
+_STOPPING = (None, False, True, "never")
 _KNOWN = SETTINGS.keys() | _TEXTS
 
 
@@ -56,10 +64,12 @@ class PlainGreedy:
     ) -> PlainGreedy | None:
         """From the arguments of a call with an encoder; `None` where `generate` has to look at them.
 
-        A setting that this class does not know is left to `generate`, and so is one that is missing or wrong, such as
-        a token that the vocabulary of the target does not have.
+        A setting that this class does not know is left to `generate`, and so is one that is missing, wrong or without
+        effect, such as a token that the vocabulary of the target does not have.
         """
         settings = settings_of(own, given, kwargs)
+        if settings.get("early_stopping") not in _STOPPING or _asks_in_vain(given, kwargs):
+            return None
         if not all(_is_plain(name, value) for name, value in settings.items()) or not kwargs.keys() <= _KNOWN:
             return None
         settings = {name: value for name, value in settings.items() if value is not None}
@@ -81,6 +91,12 @@ def _new_tokens(given: GenerationConfig | None, kwargs: dict[str, Any], settings
         return whole - 1 if type(whole) is int else None
     named = kwargs.get("max_length") is not None or getattr(given, "max_length", None) is not None
     return new if type(new) is int and not named else None
+
+
+def _asks_in_vain(given: GenerationConfig | None, kwargs: dict[str, Any]) -> bool:
+    """Whether a call itself sets what greedy decoding does not read, of which `generate` tells."""
+    asked = kwargs if given is None else {**vars(given), **kwargs}
+    return any(asked.get(name) not in (None, neutral) for name, neutral in STRATEGY_ALONE.items())
 
 
 def _is_plain(name: str, value: Any) -> bool:

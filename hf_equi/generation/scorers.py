@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from copy import copy, deepcopy
 from pathlib import Path
+from textwrap import shorten
 from typing import Any
 
 import torch
@@ -74,8 +75,7 @@ class RegardScorer:
     Raises:
         ConfigurationError: For labels that cannot be mapped, a missing tokenizer or one without padding, an unknown
             score, a batch below 1, a mask that is not a `DemographicGroup`, a checkpoint without safetensors; for one
-            text in place of a list.
-        OSError: For a name without a model, as in transformers.
+            text in place of a list; for a name without a model.
 
     Cost: one forward of the classifier for each distinct text.
 
@@ -114,12 +114,14 @@ class RegardScorer:
             self.name = str(Path(name).absolute()) if name != "demo" and Path(name).is_dir() else name
             self.stored = _plain(from_pretrained_kwargs)
             folder = str(embedded_folder("demo_regard")) if name == "demo" else name
-            if tokenizer is None:
-                shared = {
-                    key: from_pretrained_kwargs[key] for key in _OF_THE_TOKENIZER if key in from_pretrained_kwargs
-                }
-                tokenizer = read_tokenizer(folder, **shared)
-            self.model = load_safetensors(AutoModelForSequenceClassification, folder, **from_pretrained_kwargs).eval()
+            with _loading(name):
+                if tokenizer is None:
+                    shared = {
+                        key: from_pretrained_kwargs[key] for key in _OF_THE_TOKENIZER if key in from_pretrained_kwargs
+                    }
+                    tokenizer = read_tokenizer(folder, **shared)
+                classifier = load_safetensors(AutoModelForSequenceClassification, folder, **from_pretrained_kwargs)
+            self.model = classifier.eval()
         if getattr(tokenizer, "pad_token_id", 0) is None:
             raise ConfigurationError(
                 "The classifier's tokenizer has no padding token, so texts of several lengths cannot be read at once: "
@@ -300,6 +302,23 @@ def score_texts(scorer: Scorer, texts: Sequence[str], device: torch.device) -> t
         )
     place = {text: index for index, text in enumerate(distinct)}
     return losses.detach().to(device, torch.float64)[[place[text] for text in texts]]
+
+
+@contextmanager
+def _loading(name: str) -> Iterator[None]:
+    """Say which scorer an error of transformers is about, and how to take another."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno is not None:  # of the machine, such as a full disk
+            raise
+        said = shorten(str(error), 300, placeholder=" ...").rstrip(".")
+        default = " (it is taken where none is named)" if name == DEFAULT_REGARD else ""
+        raise ConfigurationError(
+            f"The scorer {name!r}{default} could not be loaded: {said}. Name a classifier's folder, its name on the "
+            'Hub, or "demo" for the embedded one: scorer=hf_equi.RegardScorer("demo"), or --scorer demo on the '
+            "command line."
+        ) from error
 
 
 def _check_settings(score: str, mask: object, batch_size: object) -> None:

@@ -125,14 +125,15 @@ class TokenContexts(SearchContexts):
         G = self.group.order
         self.frame = self.ids.repeat_interleave(G, dim=0)
         self.elements = torch.arange(G, device=self.ids.device).repeat(self.count)  # (P * G,)
+        self.found = self.action.find_moved(self.elements, torch.arange(len(self.elements), device=self.ids.device))
         self.lengths = torch.zeros_like(self.elements)
         return self.action.orbit(self.ids), self.mask[:, None].expand(-1, G, -1)
 
     def to_frame(self, scores: torch.Tensor) -> torch.Tensor:
-        """Pull back: `(g⁻¹y)[v] = y[g(v)]`, which differs at moved tokens alone."""
+        """Pulled back, which differs at moved tokens alone."""
         moved, framed = self.action.moved, scores.clone()
         if len(moved):
-            framed[:, moved] = scores.gather(1, self.action.images[self.elements])
+            framed.index_copy_(1, moved, self.action.pull_back_moved(scores.index_select(1, moved), self.found))
         return framed
 
     def to_member(self, rows: torch.Tensor, tokens: torch.Tensor) -> torch.Tensor:
@@ -240,7 +241,7 @@ class WordContexts(SearchContexts):
             draft = self.frame[row, width : width + int(self.lengths[row])].tolist()
             self.endings[text] = draft[-1:] if bool(ended[text]) and draft[-1] in special else []
             draft = draft[: len(draft) - len(self.endings[text])]
-            # A character whose last bytes are still to come is not a text yet.
+            # A character whose last bytes are still to come is not valid text yet.
             before, whole = self._decode(context).rstrip(_PARTIAL), self._decode(context + draft)
             member = self.members[row] + whole[len(before) :].rstrip(_PARTIAL)
             boundary = len(self.action.apply(g, prompt))

@@ -18,7 +18,15 @@ from transformers.cache_utils import QuantizedCache
 from hf_equi.actions import TokenAction
 from hf_equi.bases.compat import CACHE_NAMES
 from hf_equi.errors import ConfigurationError, HfEquiWarning, warn
-from hf_equi.generation.named_tokens import Named, missing_images, read_biases, read_strings, read_tokens, read_words
+from hf_equi.generation.named_tokens import (
+    Named,
+    missing_images,
+    read_biases,
+    read_rows,
+    read_strings,
+    read_tokens,
+    read_words,
+)
 
 __all__ = [
     "ALONE",
@@ -62,11 +70,13 @@ class Setting:
             alone; `"two vocabularies"`, of one whose source has another than its target; `"search"`, of EquizeroLM.
         asks: Whether a value asks for something: configs store values that ask for nothing.
         names: The tokens that a value names, where it acts on those.
+        acts_with: Another setting, without which it does nothing.
     """
 
     refused: Mapping[str, str] = field(default_factory=dict)
     asks: Callable[[Any], bool] = _given
     names: Callable[[Any], Named] | None = None
+    acts_with: str | None = None
 
 
 def _everywhere(reason: str, asks: Callable[[Any], bool] = _given) -> Setting:
@@ -130,7 +140,7 @@ _WORKING = (
 )  # fmt: skip
 _ARGUMENTS = (
     "attention_mask", "generation_config", "input_ids", "inputs", "logits_processor", "negative_prompt_attention_mask",
-    "negative_prompt_ids", "prefix_allowed_tokens_fn", "stopping_criteria", "streamer", "synced_gpus", "tokenizer",
+    "prefix_allowed_tokens_fn", "stopping_criteria", "streamer", "synced_gpus", "tokenizer",
     "trust_remote_code",
 )  # fmt: skip
 
@@ -145,6 +155,7 @@ SETTINGS: dict[str, Setting] = {
         Setting(names=read_tokens),
     ),
     "bad_words_ids": Setting(names=read_words),
+    "negative_prompt_ids": Setting(names=read_rows, acts_with="guidance_scale"),
     "sequence_bias": Setting(names=read_biases),
     "stop_strings": Setting(names=read_strings),
     # What no orbit can have.
@@ -207,7 +218,7 @@ SETTINGS: dict[str, Setting] = {
 }  # fmt: skip
 """Fields of `GenerationConfig` and arguments of `generate`. Those without a reason work."""
 
-_NAMING = {name: setting.names for name, setting in SETTINGS.items() if setting.names is not None}
+_NAMING = {name: setting for name, setting in SETTINGS.items() if setting.names is not None}
 
 METHODS: dict[str, str] = {
     **dict.fromkeys(
@@ -288,9 +299,8 @@ def warn_of_names(value_of: Callable[[str], Any], action: TokenAction, tokenizer
         action: How the group acts on the tokens that are written.
         tokenizer: By which messages show tokens; `None` for their numbers alone.
     """
-    for name, reads in _NAMING.items():
-        value = value_of(name)
-        missing = [] if value is None else missing_images(_read(reads, value), action)
+    for name, setting in _NAMING.items():
+        missing = missing_images(_named(name, setting, value_of), action)
         if missing:
             listed = ", ".join(_shown(each, tokenizer) for each in missing[:SHOWN])
             listed += ", ..." if len(missing) > SHOWN else ""
@@ -302,10 +312,13 @@ def warn_of_names(value_of: Callable[[str], Any], action: TokenAction, tokenizer
             )
 
 
-def _read(reader: Callable[[Any], Named], value: Any) -> Named:
-    """What a value names; nothing, where transformers will refuse it."""
+def _named(name: str, setting: Setting, value_of: Callable[[str], Any]) -> Named:
+    """What a setting names in a call; nothing, where transformers will refuse it."""
+    value, other = value_of(name), setting.acts_with
+    if value is None or setting.names is None or not (other is None or SETTINGS[other].asks(value_of(other))):
+        return {}
     try:
-        return reader(value)
+        return setting.names(value)
     except (TypeError, ValueError):
         return {}
 

@@ -12,10 +12,12 @@ from importlib import resources
 from importlib.resources.abc import Traversable
 from typing import Any, Literal, overload
 
+from hf_equi.checks import check_choice
+from hf_equi.display import shown
 from hf_equi.errors import GroupError
 from hf_equi.groups._axioms import require_order
 from hf_equi.groups.equality import EqualityFactor
-from hf_equi.groups.explanation import Explanation, explain_words
+from hf_equi.groups.explanation import Explanation, explain_text
 from hf_equi.groups.finite import FiniteGroup
 from hf_equi.groups.forms import FormRow, composed, derive_rows
 from hf_equi.groups.registry import TYPE, without_type
@@ -114,8 +116,7 @@ class DemographicGroup(FiniteGroup):
 
             ```
         """
-        if name not in preset_names():
-            raise GroupError(f"No preset {name!r}: the presets are {', '.join(preset_names())}.")
+        check_choice("preset", name, preset_names(), error=GroupError)
         content = json.loads(_preset_folder().joinpath(f"{name}.json").read_text(encoding="utf-8"))
         columns = _columns(content["names"], content["equality"][0], elements)
         return cls(
@@ -207,7 +208,7 @@ class DemographicGroup(FiniteGroup):
 
             ```
         """
-        return explain_words(text, self)
+        return explain_text(text, self)
 
     def to_dict(self) -> dict[str, Any]:
         """Return the group as JSON scalars, lists and dictionaries, as configs store it."""
@@ -265,7 +266,7 @@ class DemographicGroup(FiniteGroup):
         return hash(self.factors)
 
     def __repr__(self) -> str:
-        return f"DemographicGroup({' * '.join(map(_describe, self.factors))})"
+        return shown(f"DemographicGroup({' * '.join(map(_describe, self.factors))})")
 
     @classmethod
     def _from_factors(cls, factors: tuple[EqualityFactor, ...]) -> DemographicGroup:
@@ -282,7 +283,7 @@ class DemographicGroup(FiniteGroup):
         self._rows = derive_rows([factor.sets for factor in factors])
         table = reduce(operator.mul, map(FiniteGroup.cyclic, sizes))
         names = [" ".join(parts) for parts in itertools.product(*(factor.names for factor in factors))]
-        super().__init__(table.product, names=names, permutations=table.permutations)
+        self._take_over(table, names)
 
     @cached_property
     def _owners(self) -> dict[str, FormRow]:

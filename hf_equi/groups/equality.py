@@ -149,7 +149,7 @@ def _checked_word(word: object, where: str) -> str:
         raise GroupError(f"Words must be strings; received {word!r} in {where}.")
     if any("\ud800" <= letter <= "\udfff" for letter in word):
         raise GroupError(
-            f"The word {word!r} in {where} holds half of a surrogate pair, which is not a text: write it anew."
+            f"The word {word!r} in {where} holds half of a surrogate pair, which is not valid text: retype it."
         )
     if not word.strip():
         raise GroupError(f"Empty word {word!r} in {where}: remove it, or write the word that is missing.")

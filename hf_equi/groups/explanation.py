@@ -5,11 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Protocol
 
+from hf_equi.display import shown
 from hf_equi.groups.equality import EqualityFactor
 from hf_equi.groups.forms import FormRow, composed, surface_forms
 from hf_equi.groups.matching import compile_words
 
-__all__ = ["Explanation", "Move", "explain_words"]
+__all__ = ["Explanation", "Move", "explain_text"]
 
 
 class Words(Protocol):
@@ -53,7 +54,7 @@ class Move:
     def __str__(self) -> str:
         form = "as written" if self.row.explicit else "a change of case"
         images = ", ".join(map(repr, self.images[1:]))
-        return f"{self.word!r} becomes {images}: [{', '.join(self.row.source)}], {form}"
+        return shown(f"{self.word!r} becomes {images}: [{', '.join(self.row.source)}], {form}")
 
 
 @dataclass(frozen=True)
@@ -93,10 +94,10 @@ class Explanation:
             lines += [f"  {word!r}: {reason}" for word, reason in self.untouched]
         if self.general:
             lines.append("general, so no symmetry is claimed of it: " + ", ".join(map(repr, self.general)))
-        return "\n".join(lines)
+        return shown("\n".join(lines), "\n")
 
 
-def explain_words(text: str, group: Words) -> Explanation:
+def explain_text(text: str, group: Words) -> Explanation:
     """Return the explanation of a text under a group, see `DemographicGroup.explain`."""
     rows = {word: row for row in group.forms() for word in row.words}
     folded = {word.casefold(): row for word, row in reversed(rows.items())}

@@ -9,6 +9,8 @@ from typing import Any, overload
 
 import torch
 
+from hf_equi.checks import check_count
+from hf_equi.display import shown
 from hf_equi.errors import GroupError
 from hf_equi.groups._axioms import (
     MAX_ORDER,
@@ -76,6 +78,12 @@ class FiniteGroup:
         self._inverses = inverse_table(self._product)
         self._names = checked_names(names, self.order)
         self._permutations = self._product.clone() if permutations is None else self.check_permutations(permutations)
+
+    def _take_over(self, group: FiniteGroup, names: Sequence[str]) -> None:
+        """Be a group that was made, by other names: what was checked of its tables is not checked again."""
+        self._product, self._permutations = group._product, group._permutations
+        self._generators, self._inverses = group._generators, group._inverses
+        self._names = checked_names(names, group.order)
 
     @property
     def order(self) -> int:
@@ -176,7 +184,7 @@ class FiniteGroup:
         Raises:
             GroupError: If n is not an integer from 1 to `MAX_ORDER`.
         """
-        _require_size(n, "cyclic")
+        check_count("n", n, "size for cyclic(n)", error=GroupError)
         require_order(n, f"cyclic({n})")
         k = arange(n)
         table = (k[:, None] + k[None, :]) % n
@@ -192,7 +200,7 @@ class FiniteGroup:
         Raises:
             GroupError: If n is not an integer from 1 to `MAX_ORDER` / 2.
         """
-        _require_size(n, "dihedral")
+        check_count("n", n, "size for dihedral(n)", error=GroupError)
         require_order(2 * n, f"dihedral({n})")
         element = arange(2 * n)
         k, s = element % n, element // n
@@ -209,7 +217,7 @@ class FiniteGroup:
         Raises:
             GroupError: If n is not an integer from 1 to 6 (7! is above `MAX_ORDER`).
         """
-        _require_size(n, "symmetric")
+        check_count("n", n, "size for symmetric(n)", error=GroupError)
         require_order(math.factorial(min(n, 20)), f"symmetric({n})")
         return _from_permutations(list(itertools.permutations(range(n))))
 
@@ -294,8 +302,8 @@ class FiniteGroup:
         return hash((type(self), self._names))
 
     def __repr__(self) -> str:
-        shown = ", ".join(self._names[:8]) + (", ..." if self.order > 8 else "")
-        return f"{type(self).__name__}(order={self.order}, names=[{shown}])"
+        names = ", ".join(self._names[:8]) + (", ..." if self.order > 8 else "")
+        return shown(f"{type(self).__name__}(order={self.order}, names=[{names}])")
 
     def check_permutations(self, permutations: torch.Tensor | Sequence[Sequence[int]]) -> torch.Tensor:
         """Return a permutation representation of the group as a `(G, degree)` int64 tensor on the CPU, checked.
@@ -341,11 +349,6 @@ def _looked_up(table: torch.Tensor, *elements: torch.Tensor | int) -> Any:
     if device is None:
         return int(table[elements])
     return table.to(device)[elements]
-
-
-def _require_size(n: object, constructor: str) -> None:
-    if not isinstance(n, int) or isinstance(n, bool) or n < 1:
-        raise GroupError(f"{constructor}(n) needs an integer n >= 1; received {n!r}.")
 
 
 def _power(letter: str, exponent: int) -> str:

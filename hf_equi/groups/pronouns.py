@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Protocol
 
 from hf_equi.groups.forms import FormRow
 
@@ -31,26 +30,20 @@ _LIMITS = {
 }
 
 
-class Words(Protocol):
-    """What is asked of a group: a `DemographicGroup` has it."""
-
-    def forms(self) -> tuple[FormRow, ...]: ...
-
-
-def pronoun_limit(group: Words, lost: Iterable[tuple[str, ...]] = ()) -> str | None:
+def pronoun_limit(forms: Iterable[FormRow], lost: Iterable[tuple[str, ...]] = ()) -> str | None:
     """What a group that exchanges pronouns does to "his", "him" and "her", in sentences; `None` for other groups.
 
     Args:
-        group: The group.
+        forms: The forms of the group.
         lost: Its sets that do not move.
 
     Example:
         >>> from hf_equi import DemographicGroup
-        >>> pronoun_limit(DemographicGroup.preset("gender"))[:42]
+        >>> pronoun_limit(DemographicGroup.preset("gender").forms())[:42]
         '"his" and "her" change places, and "him" s'
     """
     gone = set(lost)
-    rows = {word: row.words for row in group.forms() if row.source not in gone for word in row.words}
+    rows = {word: row.words for row in forms if row.source not in gone for word in row.words}
     if "her" in rows:
         partner = next((word for word in ("his", "him") if word in rows["her"]), None)
         return None if partner is None else _LIMITS[partner]

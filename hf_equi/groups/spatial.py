@@ -7,6 +7,7 @@ from typing import Any
 
 import torch
 
+from hf_equi.checks import check_choice
 from hf_equi.errors import GroupError
 from hf_equi.groups.finite import FiniteGroup
 from hf_equi.groups.registry import TYPE, without_type
@@ -101,7 +102,7 @@ class ImageGroup(FiniteGroup):
             f"{angle:g}°" + " mirrored" * mirrored
             for angle, mirrored in zip(self.angles.tolist(), self.mirrored.tolist(), strict=True)
         ]
-        super().__init__(table.product, names=names, permutations=table.permutations)
+        self._take_over(table, names)
 
     def _build_flips(self) -> None:
         names, quarters, mirrored = zip(*(_FLIPS[self.axes] if self.axes else (_IDENTITY,)), strict=True)
@@ -212,14 +213,13 @@ def _requirement(name: str) -> str:
 
 
 def _check_parameters(kind: object, given: Mapping[str, object]) -> None:
-    if not isinstance(kind, str) or kind not in _PARAMETERS:
-        raise GroupError(f"No kind {kind!r} of image groups: the kinds are {_kinds()}.")
-    wanted = _PARAMETERS[kind]
+    check_choice("kind", kind, _PARAMETERS, " to ImageGroup", error=GroupError)
+    wanted = _PARAMETERS[str(kind)]
     for name, value in given.items():
         if name != wanted and value is not None:
             takes = f"only {wanted}" if wanted else "nothing"
             raise GroupError(f"A group of kind {kind!r} takes {takes}; received {name}={value!r}. Leave it out.")
     if wanted and given[wanted] is None:
         raise GroupError(f"A group of kind {kind!r} needs {wanted}: {_requirement(wanted)}.")
-    if wanted == "axes" and (not isinstance(given["axes"], str) or given["axes"] not in _FLIPS):
-        raise GroupError(f"flips(axes) knows {', '.join(_FLIPS)}; received {given['axes']!r}.")
+    if wanted == "axes":
+        check_choice("axes", given["axes"], _FLIPS, " to flips(axes)", error=GroupError)

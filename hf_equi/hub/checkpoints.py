@@ -13,6 +13,7 @@ from hf_equi.bases.weight_files import read_index
 from hf_equi.errors import ConfigurationError
 from hf_equi.models.configuration_equi import EquiConfig
 from hf_equi.models.hub.contents import LOADER, is_weights
+from hf_equi.models.hub.staging import unfinished
 from hf_equi.registration import tasks
 
 __all__ = ["load_checkpoint"]
@@ -34,14 +35,14 @@ def load_checkpoint(folder: Path) -> tuple[Any, bool]:
     if not (folder / CONFIG_NAME).is_file():
         raise ConfigurationError(
             f"{folder} holds no {CONFIG_NAME}, so no checkpoint: make one with hf-equi convert, or with "
-            "save_pretrained of a symmetrised model."
+            f"save_pretrained of a symmetrised model.{unfinished(folder)}"
         )
     try:
         with reading(f"The file {folder / CONFIG_NAME}", AGAIN):
             config = AutoConfig.from_pretrained(folder, trust_remote_code=False)
     except (OSError, ValueError) as error:
         raise ConfigurationError(
-            f"The {CONFIG_NAME} in {folder} cannot be read: {error} Save the model anew."
+            f"The {CONFIG_NAME} in {folder} cannot be read: {str(error).rstrip('.')}. Save the model anew."
         ) from error
     if not isinstance(config, EquiConfig):
         raise ConfigurationError(

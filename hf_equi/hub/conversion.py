@@ -14,7 +14,7 @@ from transformers import PreTrainedModel
 from hf_equi.auto import symmetrize
 from hf_equi.errors import ConfigurationError, HfEquiWarning
 from hf_equi.groups import FiniteGroup
-from hf_equi.models.hub.staging import leftovers, staged
+from hf_equi.models.hub.staging import leftovers, unfinished
 
 __all__ = ["convert"]
 
@@ -68,19 +68,20 @@ def convert(
     _check_output(folder)
     model = symmetrize(base, group, method, **settings)
     card = model.make_card(folder / REPOCARD_NAME, save_base, license=license)
-    with staged(folder) as new:
-        model.save_pretrained(new, save_base=save_base)
-        (new / REPOCARD_NAME).write_text(card, encoding="utf-8")
+    model.save_with_card(folder, card, save_base=save_base)
     return model
 
 
 def _check_output(folder: Path) -> None:
     """Refuse a folder that is in use, or where none can be made, which is tried."""
     left = leftovers(folder)
-    if folder.is_file() or (folder.is_dir() and not set(folder.iterdir()) <= set(left)):
-        raise ConfigurationError(f"{folder} is there already and not empty: name a new folder to write to")
-    there = next(path for path in (folder, *folder.absolute().parents) if path.exists())
+    if os.path.isfile(folder) or (os.path.isdir(folder) and not set(folder.iterdir()) <= set(left)):
+        raise ConfigurationError(
+            f"{folder} is there already and not empty: name a new folder to write to.{unfinished(folder)}"
+        )
+    there = next(path for path in (folder, *folder.absolute().parents) if os.path.exists(path))
     try:
+        folder.exists()  # fails for a name that is too long
         with tempfile.TemporaryDirectory(dir=there):
             pass
     except OSError as error:

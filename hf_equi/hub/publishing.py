@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-import warnings
+import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -11,7 +11,8 @@ from typing import Any
 
 from huggingface_hub.constants import REPOCARD_NAME
 
-from hf_equi.errors import ConfigurationError, HfEquiWarning
+from hf_equi.display import shown
+from hf_equi.errors import ConfigurationError, HfEquiWarning, warn
 from hf_equi.hub.checkpoints import load_checkpoint
 from hf_equi.models.hub.contents import all_states, file_states, read_contents
 from hf_equi.models.hub.uploading import HUB_KEYWORDS, check_repo_id, upload
@@ -89,9 +90,9 @@ def publish(
     """Upload a checkpoint with a model card, by one commit.
 
     The checkpoint is loaded and checked and its equivariance error measured before the Hub is asked for anything. The
-    card goes into the folder too. Only files of the checkpoint go out: `prepare` lists them, and what else the folder
-    holds. What a `Trainer` wrote of the training goes on into the card; `Trainer(push_to_hub=True)` by itself writes
-    another card, without these facts.
+    card goes into the folder too. Only files of the checkpoint go out. They are listed on stderr before anything is
+    sent, and a warning lists what else the folder holds. What a `Trainer` wrote of the training goes on into the card;
+    `Trainer(push_to_hub=True)` by itself writes another card, without these facts.
 
     Args:
         folder: What `convert` or `save_pretrained` wrote, with or without the base's weights.
@@ -115,12 +116,12 @@ def publish(
     """
     _check_keywords(hub)
     publication = prepare(folder, repo_id, audit=audit, license=license, token=token)
+    sys.stderr.write(shown(f"Uploading to {publication.repo_id}: {', '.join(publication.files)}") + "\n")
     if publication.left_out:
-        warnings.warn(
+        warn(
             f"{publication.folder} holds files that are not part of the checkpoint and are not uploaded: "
             f"{', '.join(publication.left_out)}",
             HfEquiWarning,
-            stacklevel=2,
         )
     return send(publication, token=token, **hub)
 

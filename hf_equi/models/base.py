@@ -18,9 +18,12 @@ from hf_equi.errors import ConfigurationError
 from hf_equi.groups import FiniteGroup
 from hf_equi.models.hub.checkpoints import CheckpointMixin
 from hf_equi.models.peft.bases import attach_adapter, bare_base, check_adapter_names, refused_prompts
-from hf_equi.symmetrizers import Method, Selection
+from hf_equi.symmetrizers import Combine, Method, Part, Select, Selection, Weigh
 
-__all__ = ["EquiPreTrainedModel"]
+__all__ = ["NETWORKS", "EquiPreTrainedModel"]
+
+NETWORKS = tuple(kind.network_name for kind in (Select, Weigh, Combine))
+"""What the networks of a method are called in its model."""
 
 _Output = TypeVar("_Output", bound=ModelOutput)
 
@@ -32,7 +35,7 @@ class EquiPreTrainedModel(CheckpointMixin, PreTrainedModel):  # type: ignore[mis
 
     A model of a task names its `config_class`, `auto_class` and `card_kind`, and writes `check_base`, `make_action`
     and `forward`. It holds the base (`base`), how the group acts (`action`), how an orbit becomes one output
-    (`method`), and the networks of the method (`select_network`, `lambda_network`).
+    (`method`), and the networks of the method's parts (`select_network`, `lambda_network`, `combine_network`).
 
     Args:
         config: Its configuration.
@@ -49,7 +52,7 @@ class EquiPreTrainedModel(CheckpointMixin, PreTrainedModel):  # type: ignore[mis
     base: Any
     config: Any
     supports_gradient_checkpointing: bool
-    _made: tuple[tuple[Any, ...], Method]
+    _made: tuple[tuple[Any, ...], tuple[nn.Module | None, ...] | None, Method]
     _skip_keys_device_placement = [CACHE]  # noqa: RUF012  as transformers declares it
     _supports_sdpa = True
     _supports_flash_attn = True
@@ -68,6 +71,7 @@ class EquiPreTrainedModel(CheckpointMixin, PreTrainedModel):  # type: ignore[mis
         super().__init__(config)
         self._hold(base)
         self.prepare()
+        self._hold_networks()
         self.post_init()  # type: ignore[no-untyped-call]
 
     @classmethod
@@ -137,11 +141,10 @@ class EquiPreTrainedModel(CheckpointMixin, PreTrainedModel):  # type: ignore[mis
         if not self._owns_weights:
             self.config.follow_base()
         self._share_quantization(base)
-        self._made = (self.config.method_key, self.config.create_method())
+        self._made = (self.config.method_key, None, self.config.create_method())
         group = self.config.read_group()
-        network = self.method.select.create_network(group, self.input_shape())
-        if network is not None:
-            self.select_network = self._placed(network)
+        for part in (self.method.select, self.method.combine):
+            self._add_network(part, group, self.input_shape())
         self._is_stateful = base._is_stateful
         self.supports_gradient_checkpointing = base.supports_gradient_checkpointing
         if base.can_generate() and base.generation_config is not None:
@@ -189,18 +192,36 @@ class EquiPreTrainedModel(CheckpointMixin, PreTrainedModel):  # type: ignore[mis
 
     @property
     def method(self) -> Method:
-        """How an orbit becomes one output: made with the model, and anew where its settings in the config change."""
-        key, method = self._made
+        """How an orbit becomes one output: made with the model, and anew where its settings in the config change.
+
+        Raises:
+            ConfigurationError: Where these were changed to a method with a network, which this model does not have.
+        """
+        key, held, method = self._made
+        # Replicas and peft swap networks for others. Until all are made, none are held.
+        if key != self.config.method_key or held not in (None, self._networks):
+            return self._hold_networks()
+        return method
+
+    @property
+    def _networks(self) -> tuple[nn.Module | None, ...]:
+        """The networks of the method, in the order of its parts."""
+        return tuple(map(self._modules.get, NETWORKS))
+
+    def _hold_networks(self) -> Method:
+        """Hold the method of the config, its parts with their networks."""
+        key, _, method = self._made
         if key != self.config.method_key:
-            key, method = self._made = (self.config.method_key, self.config.create_method())
+            method = self.config.create_method()
+        method = method.with_networks(self._modules.get)
+        self._made = (self.config.method_key, self._networks, method)
         return method
 
     def select_members(
         self, action: Any, x: torch.Tensor, mask: torch.Tensor | None = None, to_score: bool = False
     ) -> Selection:
         """The members that the method asks for; with `to_score` those to score a known output with."""
-        network = getattr(self, "select_network", None)
-        return self.method.select(action, x, mask, network=network, to_score=to_score)
+        return self.method.select(action, x, mask, to_score=to_score)
 
     def _placed(self, network: nn.Module) -> nn.Module:
         """A network of the method where the base computes, in float32 at least."""
@@ -210,16 +231,16 @@ class EquiPreTrainedModel(CheckpointMixin, PreTrainedModel):  # type: ignore[mis
         return network.to(device=device, dtype=torch.promote_types(self.base.dtype, torch.float32))
 
     def add_network(self, features: int) -> None:
-        """Make the network by which the method weighs members, for features of a size."""
-        weigh = self.method.network_weights
-        if weigh is not None:
-            network = weigh.create_network(features, self.config.lambda_units, self.config.lambda_dropout)
-            self.lambda_network = self._placed(network)
+        """Make the network by which the method weighs members, if it has one, for features of a size."""
+        weigh = self.method.weigh
+        if weigh.has_network:  # other configs need no sizes of one
+            self._add_network(weigh, features, self.config.lambda_units, self.config.lambda_dropout)
 
-    @property
-    def _network(self) -> Any:
-        """The network that weighs members, or `None`."""
-        return getattr(self, "lambda_network", None)
+    def _add_network(self, part: Part, *sizes: Any) -> None:
+        """Make the network of a part, if it has one."""
+        network = part.create_network(*sizes)
+        if network is not None:
+            self.add_module(part.network_name, self._placed(network))
 
     @property
     def action(self) -> Any:
@@ -291,8 +312,8 @@ class EquiPreTrainedModel(CheckpointMixin, PreTrainedModel):  # type: ignore[mis
 
     def _init_weights(self, module: nn.Module) -> None:
         """Weights that a checkpoint lacks: of the method's networks as torch does, of the base as the base does."""
-        own = (getattr(self, name, None) for name in ("lambda_network", "select_network"))
-        if not any(module is part for network in own if network is not None for part in network.modules()):
+        own = [network for network in self._networks if network is not None]
+        if not any(module is part for network in own for part in network.modules()):
             self.base._init_weights(module)
         elif callable(reset := getattr(module, "reset_parameters", None)):
             reset()

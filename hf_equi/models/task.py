@@ -69,6 +69,8 @@ class Task:
     """The entries of the config that `symmetrize` takes as settings."""
     companions: ClassVar[tuple[str, ...]] = ()
     """What else it takes: what prepares inputs, and what is not stored."""
+    commands: ClassVar[tuple[str, ...]] = ()
+    """The commands of `hf-equi` that read its models, beside `convert` and `publish`, which read all."""
     group_class: ClassVar[type[FiniteGroup]]
     """The groups that act on its inputs."""
     group_example: ClassVar[str]

@@ -25,17 +25,19 @@ from hf_equi.symmetrizers.losses import (
 from hf_equi.symmetrizers.method import Method, MethodText
 from hf_equi.symmetrizers.mixture import Mixture
 from hf_equi.symmetrizers.orbit import Orbit
+from hf_equi.symmetrizers.part import Part
 from hf_equi.symmetrizers.select import (
     Asked,
     DrawnMember,
     Draws,
     IdentityMember,
+    OneMember,
     Select,
     Selection,
     SmallestMember,
     WholeGroup,
 )
-from hf_equi.symmetrizers.weigh import EqualWeights, HistoryWeights, NetworkWeights, Weigh
+from hf_equi.symmetrizers.weigh import EqualWeights, FeatureWeights, HistoryWeights, NetworkWeights, Weigh
 
 __all__ = [
     "Accumulator",
@@ -53,6 +55,7 @@ __all__ = [
     "EqualWeights",
     "Equitune",
     "Equizero",
+    "FeatureWeights",
     "Fold",
     "HistoryWeights",
     "Identity",
@@ -68,10 +71,12 @@ __all__ = [
     "MethodText",
     "Mixture",
     "NetworkWeights",
+    "OneMember",
     "Orbit",
     "OrbitAttention",
     "OrbitChoice",
     "OrbitFold",
+    "Part",
     "ProxyLoss",
     "PublishedEntropy",
     "PublishedLeastConfident",

@@ -29,7 +29,7 @@ class Attention(Method):
         Vlasenko et al. 2024, "equiattention": https://github.com/iasonsky/EfficientEquivariantTransferLearning.
 
     Example:
-        >>> type(Attention().network_weights.create_network(8, units=4, dropout=0.0)).__name__
+        >>> type(Attention().weigh.create_network(8, units=4, dropout=0.0)).__name__
         'OrbitAttention'
     """
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
-
 from hf_equi.symmetrizers.combine import LargestOfEach
 from hf_equi.symmetrizers.method import Method, MethodText
 from hf_equi.symmetrizers.select import WholeGroup
@@ -37,9 +35,6 @@ class ClassMaximum(Method):
         r"M_G(x) = g_*^{-1} M(g_* x), \qquad g_* = \arg\min_{g \in G}\, l(M(gx))",
         "The base reads every member of the orbit, and the one of least loss is taken and mapped back.",
     )
-
-    selection: ClassVar[str] = "class"
-    """What has a maximum of its own: each class, and not a member as a whole."""
 
     def __init__(self) -> None:
         super().__init__(WholeGroup(), EqualWeights(), LargestOfEach())

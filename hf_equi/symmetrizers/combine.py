@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from abc import ABC, abstractmethod
+from abc import abstractmethod
 from typing import TYPE_CHECKING
 
 import torch
@@ -11,6 +11,7 @@ import torch
 from hf_equi.checks import check_choice
 from hf_equi.symmetrizers.choice import OrbitChoice
 from hf_equi.symmetrizers.fold import Accumulator, Fold, OrbitFold
+from hf_equi.symmetrizers.part import Part
 
 if TYPE_CHECKING:
     from hf_equi.actions import ColumnAction
@@ -22,9 +23,14 @@ __all__ = ["AVERAGES", "Combine", "Drafts", "LargestOfEach", "LeastLoss", "Mean"
 AVERAGES = ("logits", "probabilities")
 
 
-class Combine(ABC):
-    """How pulled back members become one."""
+class Combine(Part):
+    """How pulled back members become one.
 
+    A network of its own is made by `create_network(group, shape)`, as that of a `Select`.
+    """
+
+    role = "combines"
+    network_name = "combine_network"
     loss: ProxyLoss | None = None
     """What it takes one member of each orbit by, if it takes one."""
     empty: float
@@ -33,6 +39,16 @@ class Combine(ABC):
     @abstractmethod
     def fold(self, orbit: Orbit, action: ColumnAction, normalised: bool = True) -> Fold:
         """What takes the scores of the orbit's rows and gives the one output, renormalised or not."""
+
+    @property
+    def takes_best(self) -> bool:
+        """Whether it takes what is best of the members, as a whole (by its `loss`) or for each column."""
+        return self.loss is not None
+
+    @property
+    def searches(self) -> bool:
+        """Whether texts come from a search over drafts, and not from the scores that it combines."""
+        return False
 
 
 class Mean(Combine, Accumulator):
@@ -74,9 +90,19 @@ class Mean(Combine, Accumulator):
         weighted = scores + log_weight
         return weighted if total is None else torch.logaddexp(total, weighted)
 
+    @property
+    def relaxable(self) -> bool:
+        """The identity's scores are in it as those of all others."""
+        return True
+
 
 class Drafts(Mean):
     """The mean to score a text with; texts are written by a search that keeps the draft of least loss."""
+
+    @property
+    def searches(self) -> bool:
+        """They do."""
+        return True
 
 
 class LeastLoss(Combine):
@@ -121,6 +147,11 @@ class LargestOfEach(Combine, Accumulator):
     def fold(self, orbit: Orbit, action: ColumnAction, normalised: bool = True) -> Fold:
         """The maximum of the rows, as they come."""
         return OrbitFold(orbit, action, self, normalised)
+
+    @property
+    def takes_best(self) -> bool:
+        """For each column."""
+        return True
 
     def accumulate(
         self, total: torch.Tensor | None, scores: torch.Tensor, log_weight: torch.Tensor | float

@@ -227,7 +227,8 @@ class OrbitFold(Fold):
 
     def _combine_moved(self) -> torch.Tensor:
         """Pull back and combine the moved columns of all members, `(B, ..., moved)`."""
-        members = self._pull_back_moved()  # (B, K, ..., moved)
+        rows = self.moved[0] if len(self.moved) == 1 else torch.cat(self.moved)  # (R, ..., moved)
+        members = self.action.pull_back_moved(rows, self._found)  # (B, K, ..., moved)
         size = members.shape[1]
         log_weights: Sequence[torch.Tensor | float]
         if not self.log_weights:
@@ -242,18 +243,7 @@ class OrbitFold(Fold):
             total = self.accumulator.accumulate(total, members[:, slot], log_weights[slot])
         return total
 
-    def _pull_back_moved(self) -> torch.Tensor:
-        """`(g⁻¹y)[v] = y[g(v)]` for the moved v, `(B, K, ..., moved)`."""
-        rows = self.moved[0] if len(self.moved) == 1 else torch.cat(self.moved)  # (R, ..., moved)
-        if rows.dim() == 2:
-            return rows.take(self._numbers)
-        members = rows[self.orbit.row_of]  # (B, K, ..., moved)
-        places = self.action.places[self.orbit.elements]  # (B, K, moved)
-        places = places.view(*places.shape[:2], *[1] * (members.dim() - 3), -1).expand_as(members)
-        return members.gather(-1, places)
-
     @cached_property
-    def _numbers(self) -> torch.Tensor:
-        """Where the rows of one step hold the moved columns of each member, `(B, K, moved)`, counted through."""
-        row = self.orbit.row_of.unsqueeze(-1)
-        return row * len(self.action.moved) + self.action.places[self.orbit.elements]
+    def _found(self) -> torch.Tensor:
+        """Where the rows hold the moved columns of each member, `(B, K, moved)`."""
+        return self.action.find_moved(self.orbit.elements, self.orbit.row_of)

@@ -28,7 +28,7 @@ class LambdaEquitune(Method):
         arXiv 2305.09900, equation 4.
 
     Example:
-        >>> type(LambdaEquitune().network_weights.create_network(8, units=4, dropout=0.0)).__name__
+        >>> type(LambdaEquitune().weigh.create_network(8, units=4, dropout=0.0)).__name__
         'LambdaNetwork'
     """
 

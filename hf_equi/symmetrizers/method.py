@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import copy
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, ClassVar, Self
 
 from hf_equi.errors import ConfigurationError
-from hf_equi.symmetrizers.combine import Combine, Drafts, LargestOfEach, Mean
-from hf_equi.symmetrizers.select import Select, WholeGroup
-from hf_equi.symmetrizers.weigh import EqualWeights, HistoryWeights, NetworkWeights, Weigh
+from hf_equi.symmetrizers.combine import Combine
+from hf_equi.symmetrizers.select import OneMember, Select
+from hf_equi.symmetrizers.weigh import FeatureWeights, HistoryWeights, Weigh
 
 if TYPE_CHECKING:
+    from torch import nn
+
     from hf_equi.symmetrizers.losses import ProxyLoss
+    from hf_equi.symmetrizers.part import Part
 
 __all__ = ["Method", "MethodText"]
 
@@ -25,7 +30,7 @@ class MethodText:
         words: What it does, in a sentence.
         sources: The papers to cite beside those that the library rests on: keys of its own entries, or BibTeX.
         exact: Whether it is equivariant whatever the input.
-        claim: What stands instead of a guarantee, of a method without one.
+        claim: What replaces a guarantee, of a method without one.
         limits: Of its texts.
     """
 
@@ -66,24 +71,58 @@ class Method:
         self.combine = combine
 
     @property
+    def parts(self) -> tuple[Part, Part, Part]:
+        """The three."""
+        return self.select, self.weigh, self.combine
+
+    def with_networks(self, find: Callable[[str], nn.Module | None]) -> Self:
+        """The same method, whose parts have the networks of a model.
+
+        Args:
+            find: Gives each by the `network_name` of its part; `None` where there is none.
+
+        Raises:
+            ConfigurationError: For a part that has a network, and gets none.
+        """
+        networks = [find(part.network_name) if part.has_network else None for part in self.parts]
+        for part, network in zip(self.parts, networks, strict=True):
+            if part.has_network and network is None:
+                raise ConfigurationError(
+                    f"With method={self.name!r} {type(part).__name__} {part.role} members by a network, and this "
+                    "model has none: config.method was changed after the model was made, or its task makes no such "
+                    "network. Symmetrize the base anew, by a method that the task runs: "
+                    "hf_equi.symmetrize(model.unwrap(), group, method)."
+                )
+        held = copy.copy(self)
+        held.select = self.select.with_network(networks[0])
+        held.weigh = self.weigh.with_network(networks[1])
+        held.combine = self.combine.with_network(networks[2])
+        return held
+
+    @property
     def loss(self) -> ProxyLoss | None:
         """The loss by which it takes one member of each orbit, if it takes one."""
         return self.combine.loss
 
     @property
+    def selects_one(self) -> bool:
+        """Whether it selects one member of each orbit: then a text costs one row of the base."""
+        return isinstance(self.select, OneMember)
+
+    @property
     def takes_best(self) -> bool:
         """Whether it takes what is best of the members, as a whole or for each class."""
-        return self.loss is not None or isinstance(self.combine, LargestOfEach)
+        return self.combine.takes_best
 
     @property
     def searches(self) -> bool:
         """Whether its texts come from a search over drafts, and not from the scores of a forward."""
-        return isinstance(self.combine, Drafts)
+        return self.combine.searches
 
     @property
-    def network_weights(self) -> NetworkWeights | None:
-        """The part that weighs members by a network, if it has one."""
-        return self.weigh if isinstance(self.weigh, NetworkWeights) else None
+    def feature_weights(self) -> FeatureWeights | None:
+        """The part that weighs members by their features, if it has one."""
+        return self.weigh if isinstance(self.weigh, FeatureWeights) else None
 
     @property
     def history_weights(self) -> HistoryWeights | None:
@@ -93,8 +132,7 @@ class Method:
     @property
     def relaxable(self) -> bool:
         """Whether general words can keep the scores of the identity: where all members are averaged alike."""
-        parts = isinstance(self.select, WholeGroup), isinstance(self.weigh, EqualWeights)
-        return all(parts) and isinstance(self.combine, Mean)
+        return all(part.relaxable for part in self.parts)
 
     def check_parts(self, weigh: tuple[type[Weigh], ...], chooses: bool, what: str) -> None:
         """Refuse a method of which a task would leave a part out.

@@ -21,7 +21,7 @@ class Mixture(Method):
     Cost: 1 base forward a sample, |G| a scored text.
 
     Example:
-        >>> Mixture().select.selects_one, Mixture().relaxable
+        >>> Mixture().selects_one, Mixture().relaxable
         (True, False)
     """
 

@@ -140,7 +140,7 @@ class Orbit:
 
     def forks(self, tokens: torch.Tensor) -> Iterator[tuple[int, Orbit]]:
         """The places at which rows fork while the tokens are read, each with the orbit after that place."""
-        if not self.shared or self.rank.shape[1] == 1:
+        if not self.shared or self.rank.shape[1] == 1 or self._known_apart:
             return
         orbit = self
         for place in (tokens != tokens[:, :1]).flatten(0, 1).any(0).nonzero().flatten().tolist():
@@ -148,8 +148,13 @@ class Orbit:
             if not torch.equal(rank, orbit.rank):
                 orbit = Orbit(self.elements, rank)
                 yield place, orbit
-                if orbit.rows == orbit.rank.numel():  # no two are left that could part
-                    return
+            if orbit.rows == orbit.rank.numel():  # no two are left that could part
+                return
+
+    @property
+    def _known_apart(self) -> bool:
+        """Whether no two members share a row, as far as the rows were counted: to count them waits for the device."""
+        return "rows" in vars(self) and self.rows == self.rank.numel()
 
     def select(self, indices: torch.Tensor) -> tuple[Orbit, torch.Tensor]:
         """The orbits of some batch members, repeated or left out; and the row that each new row copies, `(R,)`."""

@@ -2,16 +2,25 @@
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
+from abc import abstractmethod
 from dataclasses import dataclass, field
 from typing import Any
 
 import torch
-from torch import nn
 
-from hf_equi.errors import ConfigurationError
+from hf_equi.symmetrizers.part import Part
 
-__all__ = ["DrawnMember", "Draws", "IdentityMember", "Select", "Selection", "SmallestMember", "WholeGroup"]
+__all__ = [
+    "Asked",
+    "DrawnMember",
+    "Draws",
+    "IdentityMember",
+    "OneMember",
+    "Select",
+    "Selection",
+    "SmallestMember",
+    "WholeGroup",
+]
 
 
 @dataclass(frozen=True)
@@ -52,24 +61,25 @@ class Asked:
         x: `(B, ...)` inputs: token ids, images, states.
         mask: `(B, T)`, 0 where a text is padded; `None` for no padding.
         draws: Where random elements come from.
-        network: What `create_network` made, with its trained weights; `None` for a part without one.
     """
 
     action: Any
     x: torch.Tensor
     mask: torch.Tensor | None = None
     draws: Draws = field(default_factory=Draws)
-    network: Any = None
 
 
-class Select(ABC):
+class Select(Part):
     """Which elements the base is asked about, given an input.
+
+    A network of its own runs before the base. It is made by `create_network(group, shape)`: the group, and the shape
+    of one input, such as `(3, 224, 224)`, or `None` for texts.
 
     Letters: B batch, G group, K members asked for.
     """
 
-    selects_one = False
-    """Whether it selects one member of each orbit: then a text costs one row of the base."""
+    role = "selects"
+    network_name = "select_network"
 
     @abstractmethod
     def members(self, asked: Asked) -> Selection:
@@ -85,35 +95,26 @@ class Select(ABC):
         x: torch.Tensor,
         mask: torch.Tensor | None = None,
         draws: Draws | None = None,
-        network: Any = None,
         *,
         to_score: bool = False,
     ) -> Selection:
         """Select the members, with the entries of `Asked`; with `to_score` those to score a known output with."""
-        if self.has_network and network is None:
-            raise ConfigurationError(
-                f"{type(self).__name__} selects members by a network, and this model has none: config.method was "
-                "changed after the model was made. Symmetrize the base anew: "
-                "hf_equi.symmetrize(model.unwrap(), group, method)."
-            )
-        asked = Asked(action, x, mask, draws or Draws(), network)
+        asked = Asked(action, x, mask, draws or Draws())
         return self.members_to_score(asked) if to_score else self.members(asked)
 
-    @property
-    def has_network(self) -> bool:
-        """Whether members are selected by a network, which `create_network` makes."""
-        return type(self).create_network is not Select.create_network
 
-    def create_network(self, group: Any, shape: tuple[int, ...] | None) -> nn.Module | None:
-        """Make the network that selects, before the base runs; `None` for a part without one.
+class OneMember(Select):
+    """Which one element of each orbit the base is asked about: then a text costs one row of the base."""
 
-        The model registers it as `select_network`, trains it and saves it.
+    @abstractmethod
+    def element(self, asked: Asked) -> torch.Tensor | tuple[torch.Tensor, torch.Tensor]:
+        """Select an element for each sample, `(B,)`; it may come with a penalty, `(B,)`, as in `Selection`."""
 
-        Args:
-            group: The group.
-            shape: Of one input, such as `(3, 224, 224)`; `None` for texts.
-        """
-        return None
+    def members(self, asked: Asked) -> Selection:
+        """That element of each sample, `(B, 1)`."""
+        found = self.element(asked)
+        element, penalty = found if isinstance(found, tuple) else (found, None)
+        return Selection(element[:, None], penalty)
 
 
 class WholeGroup(Select):
@@ -132,32 +133,33 @@ class WholeGroup(Select):
         order = torch.arange(asked.action.group.order, device=asked.x.device)
         return Selection(order.expand(asked.x.shape[0], -1))
 
+    @property
+    def relaxable(self) -> bool:
+        """The identity is among them."""
+        return True
 
-class IdentityMember(Select):
+
+class IdentityMember(OneMember):
     """The identity, so that the base reads what came in."""
 
-    selects_one = True
-
-    def members(self, asked: Asked) -> Selection:
-        """The identity of each sample, `(B, 1)`."""
-        return Selection(torch.zeros(asked.x.shape[0], 1, dtype=torch.long, device=asked.x.device))
+    def element(self, asked: Asked) -> torch.Tensor:
+        """The identity of each sample, `(B,)`."""
+        return torch.zeros(asked.x.shape[0], dtype=torch.long, device=asked.x.device)
 
 
-class DrawnMember(Select):
+class DrawnMember(OneMember):
     """One element, drawn uniformly; the whole group to score with."""
 
-    selects_one = True
-
-    def members(self, asked: Asked) -> Selection:
-        """One element a sample, `(B, 1)`."""
-        return Selection(asked.draws.elements(asked.action, asked.x, asked.mask)[:, None])
+    def element(self, asked: Asked) -> torch.Tensor:
+        """One element a sample, `(B,)`."""
+        return asked.draws.elements(asked.action, asked.x, asked.mask)
 
     def members_to_score(self, asked: Asked) -> Selection:
         """The whole group."""
         return WholeGroup().members(asked)
 
 
-class SmallestMember(Select):
+class SmallestMember(OneMember):
     r"""The first element k(x) that takes an input to the smallest member of its orbit, by the rule of its action.
 
     $$ k(gx) = k(x) g^{-1} $$
@@ -165,8 +167,7 @@ class SmallestMember(Select):
     up to elements that fix x.
     """
 
-    selects_one = True
-
-    def members(self, asked: Asked) -> Selection:
-        """k(x) of each sample, `(B, 1)`."""
-        return Selection(asked.action.canonical_element(asked.x, asked.mask)[:, None])
+    def element(self, asked: Asked) -> torch.Tensor:
+        """k(x) of each sample, `(B,)`."""
+        element: torch.Tensor = asked.action.canonical_element(asked.x, asked.mask)
+        return element

@@ -3,24 +3,54 @@
 from __future__ import annotations
 
 import math
+from abc import abstractmethod
 from collections.abc import Callable
 
 import torch
 from torch import nn
 
-__all__ = ["EqualWeights", "HistoryWeights", "NetworkWeights", "Weigh", "normalise_log_weights"]
+from hf_equi.symmetrizers.part import Part
+
+__all__ = ["EqualWeights", "FeatureWeights", "HistoryWeights", "NetworkWeights", "Weigh", "normalise_log_weights"]
 
 
-class Weigh:
-    """How much each member counts. Subclasses say by what."""
+class Weigh(Part):
+    """How much each member counts. Its kinds say by what, and tasks say which kinds they run."""
+
+    role = "weighs"
+    network_name = "lambda_network"
 
 
 class EqualWeights(Weigh):
     """All members count the same."""
 
+    @property
+    def relaxable(self) -> bool:
+        """Those of the identity too."""
+        return True
 
-class NetworkWeights(Weigh):
-    """A network that reads the features of the members; the model registers it as `lambda_network`.
+
+class FeatureWeights(Weigh):
+    """Weights by the features of the members, which a task reads off its base.
+
+    A network of its own is made by `create_network(features, units, dropout)`: the size of the features of a member,
+    and the units and the dropout of its hidden layers, from the config.
+
+    Example:
+        >>> class Brightest(FeatureWeights):
+        ...     def log_weights(self, features):
+        ...         return features.mean(-1)
+        >>> Brightest().log_weights(torch.tensor([[[0.0, 2.0], [4.0, 6.0]]]))
+        tensor([[1., 5.]])
+    """
+
+    @abstractmethod
+    def log_weights(self, features: torch.Tensor) -> torch.Tensor:
+        """Log weights of the members of whole orbits, up to a constant an orbit: `(B, K, features)` to `(B, K)`."""
+
+
+class NetworkWeights(FeatureWeights):
+    """Weights by a network that reads the features of the members.
 
     Args:
         network_class: Makes the network from the size of the features, the units of its hidden layers and their
@@ -44,6 +74,11 @@ class NetworkWeights(Weigh):
             dropout: Of its hidden layers, in training.
         """
         return self.network_class(features, units, dropout)
+
+    def log_weights(self, features: torch.Tensor) -> torch.Tensor:
+        """What the network says, `(B, K)`."""
+        log_weights: torch.Tensor = self.network(features)
+        return log_weights
 
 
 class HistoryWeights(Weigh):

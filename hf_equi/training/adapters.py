@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from huggingface_hub import hf_hub_download
-from huggingface_hub.errors import EntryNotFoundError, HFValidationError
+from huggingface_hub.errors import EntryNotFoundError, HFValidationError, LocalEntryNotFoundError
 from peft import PeftConfig, PeftModel, get_peft_model_state_dict
 from peft.mapping import PEFT_TYPE_TO_TUNER_MAPPING
 from peft.tuners.tuners_utils import BaseTunerLayer, _maybe_include_all_linear_layers, check_target_module_exists
@@ -28,9 +28,11 @@ from safetensors.torch import save_file
 
 from hf_equi.bases.loading import check_finite
 from hf_equi.bases.reading import AGAIN, reading
+from hf_equi.bases.weight_files import ADAPTER_NAME
 from hf_equi.errors import ConfigurationError, HfEquiWarning
 from hf_equi.models.base import EquiPreTrainedModel
 from hf_equi.models.clip import EquiCLIPModel
+from hf_equi.models.hub.staging import staged
 from hf_equi.models.peft.bases import WHOLE_KINDS, check_acts_in_layers, refused_prompts
 
 __all__ = ["adapter_config", "load_adapter", "save_adapter"]
@@ -113,7 +115,7 @@ def save_adapter(model: Any, folder: str | os.PathLike[str]) -> None:
         folder: Where to.
 
     Raises:
-        ConfigurationError: For another model, none or several active adapters.
+        ConfigurationError: For another model, none or several active adapters; for a folder that cannot be written.
 
     Warns:
         HfEquiWarning: Where the adapter holds weights that are not the base's, as λ: they are left out. Save those
@@ -146,11 +148,11 @@ def save_adapter(model: Any, folder: str | os.PathLike[str]) -> None:
             HfEquiWarning,
             stacklevel=2,
         )
-    Path(folder).mkdir(parents=True, exist_ok=True)
-    save_file(inside, Path(folder) / _WEIGHTS, metadata={"format": "pt"})
     config = _moved_outside(wrapper, model.peft_config[names[0]], names[0])
     kind = {"base_model_class": type(wrapper.base).__name__, "parent_library": type(wrapper.base).__module__}
-    config.save_pretrained(str(folder), auto_mapping_dict=None if config.task_type else kind)
+    with staged(Path(folder)) as new:
+        save_file(inside, new / _WEIGHTS, metadata={"format": "pt"})
+        config.save_pretrained(str(new), auto_mapping_dict=None if config.task_type else kind)
 
 
 def load_adapter(
@@ -355,13 +357,18 @@ def _fetch(folder: str | os.PathLike[str], hub: dict[str, Any]) -> Path:
     local = Path(folder)
     if not local.is_dir():
         try:
-            hf_hub_download(str(folder), "adapter_config.json", **hub)
+            hf_hub_download(str(folder), ADAPTER_NAME, **hub)
             return Path(hf_hub_download(str(folder), _WEIGHTS, **hub)).parent
+        except LocalEntryNotFoundError as error:  # one of those below
+            raise ConfigurationError(
+                f"The files of the adapter {folder} are not all in the cache, and the Hub cannot be reached. Load it "
+                "once with a connection, or name a folder."
+            ) from error
         except EntryNotFoundError as error:
             raise _no_safetensors(folder) from error
         except HFValidationError as error:
             raise ConfigurationError(
-                f"{folder} is not a folder, nor a name on the Hub: name one with an adapter"
+                f"{folder} is neither a folder nor a name on the Hub: name one with an adapter"
             ) from error
     if not (local / _WEIGHTS).is_file():
         raise _no_safetensors(folder)

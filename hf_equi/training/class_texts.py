@@ -32,7 +32,7 @@ def class_text_features(
         model: An `EquiCLIPModel`, or its base.
         processor: Its processor or tokenizer.
         class_names: C names.
-        templates: K texts with one `{}` instead of the name.
+        templates: K texts with one `{}` where the name goes.
 
     Returns:
         `(C, D)`, of length 1, without gradients.

@@ -89,7 +89,7 @@ def _check_model(model: Any) -> None:
             "The spatial level combines feature maps, and a cache holds features: use level='features', or train on "
             "pixel_values"
         )
-    if wrapped.method.select.selects_one:
+    if wrapped.method.selects_one:
         raise ConfigurationError(
             f"method={wrapped.config.method!r} reads one member of each orbit: there are no orbits to cache"
         )

@@ -11,6 +11,7 @@ from hf_equi.errors import ConfigurationError
 from hf_equi.models.base import EquiPreTrainedModel
 from hf_equi.models.image_classification import EquiForImageClassification
 from hf_equi.models.peft.bases import is_adapted
+from hf_equi.symmetrizers import Weigh
 
 __all__ = ["PARTS", "parameters_of", "require_wrapper"]
 
@@ -25,8 +26,8 @@ def parameters_of(model: Any, part: str) -> list[nn.Parameter]:
         model: A symmetrised model.
         part: `"lambda"`, the network that weighs the members of an orbit; `"base"`; `"last_layers"`, the last two
             layers of a classifier's base, with all that is registered behind the first of them: the head, with the
-            last linear layer or convolution before it; `"all"`, the base and λ where there is one. Of a base that
-            peft has adapted, `"base"` is what is trained of it now: what peft has frozen stays frozen.
+            last linear layer or convolution before it; `"all"`, the base and all networks of the method. Of a base
+            that peft has adapted, `"base"` is what is trained of it now: what peft has frozen stays frozen.
 
     Raises:
         ConfigurationError: For an unknown part, one that the model lacks, or a model that is not symmetrised; for the
@@ -46,17 +47,17 @@ def parameters_of(model: Any, part: str) -> list[nn.Parameter]:
         return _base_weights(model.base)
     if part == "last_layers":
         return _last_layers(model)
-    network = getattr(model, "lambda_network", None)
-    weights = [] if network is None else list(network.parameters())
+    networks = {of.network_name: of.network for of in model.method.parts if of.network is not None}
     if part == "all":
-        return [*_base_weights(model.base), *weights]
+        return [*_base_weights(model.base), *(weight for one in networks.values() for weight in one.parameters())]
     check_choice("trains", part, PARTS)
+    network = networks.get(Weigh.network_name)
     if network is None:
         raise ConfigurationError(
             f"method={model.config.method!r} has no λ to train: symmetrize the base with method='lambda' or "
             "'attention', or train the base"
         )
-    return weights
+    return list(network.parameters())
 
 
 def require_wrapper(model: Any) -> None:

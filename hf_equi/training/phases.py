@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import math
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from numbers import Real
 from pathlib import Path
 from typing import Any
 
 from transformers import TrainingArguments
 
-from hf_equi.checks import check_choice, check_count
+from hf_equi.checks import check_between, check_choice, check_count
 from hf_equi.errors import ConfigurationError
 from hf_equi.training.parts import PARTS, parameters_of
 
@@ -75,9 +73,9 @@ class Phase:
                 f"A phase ends after some steps or some epochs: pass one of max_steps={self.max_steps} and "
                 f"epochs={self.epochs}"
             )
-        _check_above_zero("learning_rate", self.learning_rate)
+        check_between("learning_rate", self.learning_rate)
         if self.max_steps is None:
-            _check_above_zero("epochs", self.epochs)
+            check_between("epochs", self.epochs)
         else:
             check_count("max_steps", self.max_steps, "number of steps")
         check_count("batch_size", self.batch_size, "number of examples")
@@ -165,9 +163,3 @@ class Phase:
         except ConfigurationError:
             model.config.objective = before
             raise
-
-
-def _check_above_zero(name: str, value: object) -> None:
-    """Refuse a rate or a length that trains nothing, or never ends."""
-    if isinstance(value, bool) or not isinstance(value, Real) or not 0 < float(value) < math.inf:
-        raise ConfigurationError(f"{name}={value!r} trains nothing: use a number above 0")

@@ -94,7 +94,8 @@ def _classifier_lambda(model: Any) -> Phase:
 
 
 def _weighs(model: Any) -> bool:
-    return model.method.network_weights is not None
+    weighs: bool = model.method.weigh.has_network
+    return weighs
 
 
 def _attends(model: Any) -> bool:

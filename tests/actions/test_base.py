@@ -108,6 +108,30 @@ def test_keys_tell_members_apart_and_move_with_them(case):
 
 
 @pytest.mark.parametrize("case", FINITE)
+def test_members_of_an_orbit_have_one_smallest_member(case):
+    action, x = CASES[case]
+    if case == "scores":  # tokens are compared, not scores of them
+        return
+    if case == "words":  # which read one text at a time
+        assert action.group.names[action.canonical_element("B woman")] == "woman c"  # to A man
+        return
+    elements = action.canonical_element(x)
+    assert elements.dtype == torch.long
+    smallest = action.keys(action.apply(elements, x))[:, 0]
+    for h in range(action.group.order):
+        member = action.apply(h, x)
+        assert torch.equal(action.keys(action.apply(action.canonical_element(member), member))[:, 0], smallest)
+
+
+def test_what_has_no_smallest_member_says_so():
+    for ask in (Vectors().keys, Vectors().canonical_element):
+        with pytest.raises(ActionError, match=r"Circle.* is not a finite group"):
+            ask(numbers(4, 2).double())
+    with pytest.raises(ActionError, match=r"Signs needs a canonical_element\(x, mask\) of its own"):
+        Signs().canonical_element(numbers(3, 2, 2), torch.ones(3, 2))
+
+
+@pytest.mark.parametrize("case", FINITE)
 @pytest.mark.parametrize("elements", [-1, 10_000, 0.5, "e", torch.tensor([0]), torch.tensor([0.0, 0.0, 0.0])])
 def test_elements_that_there_are_not_are_refused(case, elements):
     action, x = CASES[case]
@@ -136,6 +160,18 @@ def test_scores_go_where_their_columns_go():
         for row, label in enumerate(COLUMNS.apply(g, labels).tolist()):
             assert moved[row, label] == scores[row, labels[row]]
         assert torch.equal(COLUMNS.pull_back(g, moved), scores)
+
+
+@pytest.mark.parametrize("shape", [(), (3,), (2, 3)])
+def test_the_moved_columns_are_pulled_back_alone(shape):
+    elements, rows = torch.tensor([[0, 1, 2], [3, 4, 5]]), torch.tensor([[1, 0, 1], [2, 2, 0]])
+    scores = numbers(3, *shape, 4)
+    pulled = COLUMNS.pull_back_moved(scores[..., COLUMNS.moved], COLUMNS.find_moved(elements, rows))
+    assert pulled.shape == (2, 3, *shape, 3)
+    for text in range(2):
+        for member in range(3):
+            whole = COLUMNS.pull_back(int(elements[text, member]), scores[rows[text, member]])
+            assert torch.equal(pulled[text, member], whole[..., COLUMNS.moved])
 
 
 @pytest.mark.parametrize(

@@ -324,7 +324,7 @@ def test_gradients_flow_through_grids_after_inference_mode():
         (lambda: GridAction(ImageGroup.rotations(8)), r"rotations\(8\) has other angles than quarter turns"),
         (lambda: GridAction(D4.group, size=(2, 3)), "breaks the symmetry: .* 2 rows of 3 patches are not a square"),
         (lambda: GridAction(D4.group, special=-1), "received -1"),
-        (lambda: GridAction(D4.group).apply(0, torch.zeros(1, 8, 2)), "breaks the symmetry: 8 patches .* no square"),
+        (lambda: GridAction(D4.group).apply(0, torch.zeros(1, 8, 2)), "the symmetry: 8 patches .* are not a square"),
         (lambda: GridAction(D4.group, special=1).apply(0, torch.zeros(9, 2)), "8 patches behind 1 special"),
         (lambda: GridAction(ImageGroup.flips(), size=(2, 3)).sources(5), "5 patches .* are not 2 rows of 3"),
         (lambda: GridAction(D4.group, special=3).apply(0, torch.zeros(3, 2)), r"at least one patch behind 3"),

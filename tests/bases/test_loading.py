@@ -11,7 +11,8 @@ import torch
 from safetensors.torch import load_file, save_file
 from small_models import base_model
 from small_networks import network
-from transformers import AutoModelForCausalLM, AutoModelForImageClassification
+from small_seq2seq import base
+from transformers import AutoModel, AutoModelForCausalLM, AutoModelForImageClassification, AutoModelForSeq2SeqLM
 
 from hf_equi import RecurrentSeq2Seq
 from hf_equi.bases.loading import load_safetensors, load_to_train
@@ -54,6 +55,34 @@ def test_a_config_of_a_negative_size_is_named(tmp_path):
     (tmp_path / "config.json").write_text(json.dumps({**config, "n_layer": -1}))
     with pytest.raises(ConfigurationError, match=rf"config of {tmp_path} is damaged: num_hidden_layers is -1\."):
         load_safetensors(AutoModelForCausalLM, str(tmp_path))
+
+
+@pytest.mark.parametrize(
+    ("family", "entries", "place"),
+    [
+        ("gpt2", {"n_layer": 0}, "transformer.h"),
+        ("bart", {"decoder_layers": -1}, "model.decoder.layers"),
+        ("bart", {"encoder_layers": 0}, "model.encoder.layers"),
+        ("t5", {"num_decoder_layers": -1}, "decoder.block"),
+        ("t5", {"num_layers": 0}, "encoder.block"),
+    ],
+)
+def test_a_config_without_the_layers_of_its_weights_is_named(tmp_path, family, entries, place):
+    auto_class, make = (AutoModelForCausalLM, base_model) if family == "gpt2" else (AutoModelForSeq2SeqLM, base)
+    make(family).save_pretrained(tmp_path)
+    config = json.loads((tmp_path / "config.json").read_text())
+    (tmp_path / "config.json").write_text(json.dumps({**config, **entries}))
+    with pytest.raises(ConfigurationError, match=rf"config of {tmp_path} is damaged: .* in {place}, .* {place}\.0\."):
+        load_safetensors(auto_class, str(tmp_path))
+
+
+def test_a_body_without_the_layers_of_its_weights_is_named(tmp_path):
+    base_model().transformer.save_pretrained(tmp_path)
+    config = json.loads((tmp_path / "config.json").read_text())
+    (tmp_path / "config.json").write_text(json.dumps({**config, "n_layer": 0}))
+    for auto_class in (AutoModelForCausalLM, AutoModel):
+        with pytest.raises(ConfigurationError, match=r"no layers in (transformer\.)?h, and the weights have .* h\.0"):
+            load_safetensors(auto_class, str(tmp_path))
 
 
 @pytest.mark.parametrize("load", [load_safetensors, load_to_train])

@@ -6,6 +6,7 @@ import json
 import pickle
 
 import pytest
+from cached_bases import NAME, cache_base
 from small_models import base_model
 from transformers import AutoModelForCausalLM
 
@@ -118,3 +119,25 @@ def test_safetensors_are_found_whole_and_in_parts(tmp_path, variant, size):
     require_safetensors(str(tmp_path), variant)
     with pytest.raises(ConfigurationError, match="holds no safetensors"):
         require_safetensors(str(tmp_path), "fp8")
+
+
+@pytest.mark.parametrize(
+    ("file", "variant"),
+    [
+        ("pytorch_model.bin", None),
+        ("pytorch_model.bin.index.json", None),
+        ("pytorch_model.fp16.bin", None),
+        ("pytorch_model.fp16.bin", "fp16"),
+        ("tf_model.h5", None),
+    ],
+)
+def test_what_a_cache_holds_of_a_repository_is_said(tmp_path, file, variant):
+    """Where the Hub cannot be asked whether it has more."""
+    snapshot = cache_base(tmp_path)
+    (snapshot / "model.safetensors").unlink()
+    (snapshot / "training_args.bin").write_bytes(b"")
+    with pytest.raises(ConfigurationError, match=rf"^The weights of {NAME} are not in the cache, and the Hub cannot"):
+        require_safetensors(NAME, variant, cache_dir=tmp_path)
+    (snapshot / file).write_bytes(b"")
+    with pytest.raises(ConfigurationError, match=rf"^The cache holds {file} of {NAME} and no safetensors.*save_pretr"):
+        require_safetensors(NAME, variant, cache_dir=tmp_path)

@@ -56,8 +56,14 @@ def test_version(run, monkeypatch) -> None:
         (["generate", "-p", "x", "--seed", "-1"], "--seed"),
         (["generate", "-p", "x", "--temperature", "0"], "--temperature must be a number from 1e-06 up.*--greedy"),
         (["generate", "-p", "x", "--top-p", "1.5"], "--top-p"),
-        (["generate", "-p", "x", "--prompt-set", "sheng"], "No prompt set 'sheng': the sets are .*sheng2019"),
-        (["generate", "-p", "x", "--group", "age"], "No preset 'age': the presets are gender, race, sexuality"),
+        (
+            ["generate", "-p", "x", "--prompt-set", "sheng"],
+            "prompt_set='sheng' is not known: use .*'sheng2019'",
+        ),
+        (
+            ["generate", "-p", "x", "--group", "age"],
+            r"preset='age' is not known: use one of 'gender', 'race', .*'\. Or pass the path",
+        ),
         (["generate", "-p", "x", "--group", "gender*gender"], "in two factors of the product"),
         (["generate", "-p", "The \udcff man"], r"--prompt 'The .udcff man' is not UTF-8 text: .* after 'The '"),
         (["inspect", "-t", "\udcff"], "--text '.udcff' is not UTF-8 text"),
@@ -79,7 +85,7 @@ def test_version(run, monkeypatch) -> None:
         (["publish", "out", "me/x", "--audit", "~nemo/a"], "home folder of '~nemo/a' is not known"),
         (["generate", "-p", "x", "--model", __file__], "is a file: name the folder"),
         (["inspect", "--model", "not a name"], "'not a name' could not be loaded"),
-        (["inspect", "--group", ""], "No preset ''"),
+        (["inspect", "--group", ""], "preset='' is not known"),
     ],
 )
 def test_bad_arguments_cost_one_line_and_status_2(run, arguments, problem) -> None:
@@ -95,8 +101,8 @@ def test_bad_arguments_cost_one_line_and_status_2(run, arguments, problem) -> No
     [
         (["-n", "1000000000"], r"-n 1000000000 takes about [\d,]+ GiB of memory with texts of 21 tokens, and "),
         (["--beams", "20000000"], "--beams 20000000 takes about "),
-        (["--scorer", "demo"], "--scorer has no effect on --method equitune"),
-        (["--method", "magic"], "no method 'magic': use one of 'canonical', 'equitune', 'equizero'"),
+        (["--scorer", "demo"], "--scorer has no effect on the method equitune"),
+        (["--method", "magic"], "method='magic' is not known to .*: use one of 'canonical', 'equitune', 'equizero'"),
         (["--average", "median"], "average='median' is not known: use one of 'logits', 'probabilities'"),
         (["--max-new-tokens", "200"], "has 1 tokens, and --max-new-tokens 200 goes beyond the 128 positions"),
         (["--group", "sexuality"], "No word of the group is one token"),
@@ -152,6 +158,14 @@ def test_a_closed_pipe_leaves_no_traceback() -> None:
     )
     os.close(write)
     assert (child.returncode, child.stderr) == (1, "")
+
+
+@pytest.mark.parametrize("name", ["stdout", "stderr"])
+def test_a_stream_that_is_not_there_leaves_no_traceback(monkeypatch, name) -> None:
+    for arguments, status in ((["--version"], 0), (["generat"], 2)):
+        monkeypatch.setattr(sys, name, None)
+        assert main(arguments) == status
+        getattr(sys, name).close()
 
 
 def test_the_package_declares_the_program() -> None:

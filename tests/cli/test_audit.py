@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from children import python_with_transformers
+from children import python_with_package
 from datasets import Dataset
 from small_models import base_model, tokenizer
 from transformers import BertConfig, BertForSequenceClassification
@@ -145,9 +145,8 @@ def test_the_neutral_words_and_the_action_are_those_given(audit, tmp_path) -> No
 
 
 @pytest.mark.usefixtures("_no_plots")
-def test_methods_of_one_row_can_be_audited(run, tmp_path) -> None:
-    arguments = ("audit", "--methods", "base,mixture,canonical", "--json", "--out", tmp_path / "audit", *SHORT)
-    document = json.loads(run(*arguments).out)
+def test_methods_of_one_row_can_be_audited(audit) -> None:
+    document = json.loads(audit("--methods", "base,mixture,canonical", "--json").out)
     base, *exact = document["models"]
     assert [entry["model"] for entry in exact] == ["mixture", "canonical"]
     assert [entry.get("method") for entry in document["settings"]["models"]] == [None, "mixture", "canonical"]
@@ -178,8 +177,32 @@ def test_words_of_several_tokens_move_as_words(audit, tmp_path) -> None:
     options = ("-g", path, "--methods", "EquizeroLM", "--json")
     refused = audit(*options)
     assert (refused.status, "nothing would move" in refused.err) == (2, True)
-    (entry,) = json.loads(audit(*options, "--action", "words").out)["models"]
-    assert entry["consistency"] == 1.0
+    moved = audit(*options, "--action", "words", "-p", "the policeman said")
+    (entry,) = json.loads(moved.out)["models"]
+    assert (entry["consistency"], "stay where they are" in moved.err) == (1.0, False)
+    refused = audit("-g", path, "--methods", "EquiLM", "--action", "words")
+    assert (refused.status, "nothing would move" in refused.err) == (2, True)
+
+
+@pytest.mark.usefixtures("_no_plots")
+def test_words_that_stay_are_named_wherever_a_method_acts_on_tokens(audit) -> None:
+    """Also beside a search on words, and for a method that is named in another case."""
+    result = audit("--methods", "equilm,equizerolm", "--action", "words", "-n", "1", "-p", "known for a MAN")
+    assert {line.split("\t")[0] for line in result.out.splitlines()[1:-1]} == {"EquiLM", "EquizeroLM"}
+    assert "note: in 'known for a MAN' words of the group stay where they are: 'MAN'; hf-equi" in result.err
+
+
+@pytest.mark.usefixtures("_no_plots")
+def test_braces_that_are_no_place_are_read_as_they_are(audit, tmp_path) -> None:
+    code = 'f"{name}" {{demographic}}'
+    result = audit("--methods", "base", "-n", "1", "-p", "the {Demographic} said", "-p", code)
+    assert result.status == 0
+    assert (
+        f"note: Braces in 'the {{Demographic}} said', '{code}' are read as they are. The place for a demographic is "
+        "written {demographic}.\n"
+    ) in result.err
+    samples = Dataset.from_parquet(str(tmp_path / "audit" / "samples.parquet"), cache_dir=str(tmp_path))
+    assert {"the {Demographic} said", 'f"{name}" {woman}'} <= set(samples["prompt"])
 
 
 @pytest.mark.usefixtures("_no_plots")
@@ -214,7 +237,7 @@ def test_the_folder_is_named_after_group_and_seed(run, folder, regard, tmp_path,
     [
         (("--methods", "base,EquiML"), "--methods='EquiML' is not known: use one of 'base', 'EquiLM'"),
         (("--methods", ","), "--methods ',' names nothing"),
-        (("--prompt-set", "shang"), "No prompt set 'shang'"),
+        (("--prompt-set", "shang"), "prompt_set='shang' is not known"),
         (("--scorer", "/nowhere"), "The scorer '/nowhere' could not be loaded"),
         (("--neutral", "/nowhere"), "The neutral words /nowhere cannot be read"),
         (("--neutral", os.devnull), "holds no words"),
@@ -224,11 +247,10 @@ def test_the_folder_is_named_after_group_and_seed(run, folder, regard, tmp_path,
         (("--out", __file__), "cannot be written"),
         (("--out", Path(__file__).parent), "and no settings.json of an audit: choose an empty or a new one"),
         (("--max-new-tokens", "127"), "goes beyond the 128 positions"),
-        (("-g", "age"), "No preset 'age'"),
+        (("-g", "age"), "preset='age' is not known"),
         (("-n", "0"), "--samples"),
         (("-n", "1000000000"), "-n 1000000000 takes about "),
         (("-p", ""), "Prompt 2 is ''"),
-        (("-p", "The {Demographic} said"), "has a place that is not {demographic}"),
         (("-p", "The {demographic} \udc80 said"), "is not UTF-8 text"),
     ],
 )
@@ -245,7 +267,7 @@ def test_two_processes_give_what_one_gives(run, folder, regard, tmp_path) -> Non
     arguments = ["audit", "-m", folder, "--scorer", regard, *SHORT, *LIKELY, "--json"]
     alone = run(*arguments, "--out", tmp_path / "one")
     settings = ["--multi_gpu", "--num_processes", "2", "--num_machines", "1", "--mixed_precision", "no"]
-    launcher = [python_with_transformers(), "-m", "accelerate.commands.launch", *settings, "--dynamo_backend", "no"]
+    launcher = [python_with_package(), "-m", "accelerate.commands.launch", *settings, "--dynamo_backend", "no"]
     child = subprocess.run(
         [*launcher, "--main_process_port", "0", "-m", "hf_equi.cli", *arguments, "--out", str(tmp_path / "two")],
         capture_output=True,

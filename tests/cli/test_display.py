@@ -119,7 +119,7 @@ def test_what_others_wrote_does_not_act_through_any_command(
     given = {
         "generate": ("-m", path, "-g", group, "-p", f"the man {EVIL}", "--max-new-tokens", "2"),
         "inspect": ("-m", path, "-t", f"the man {EVIL}"),
-        "audit": ("-m", path, "-p", f"the man {EVIL} {{place}}"),
+        "audit": ("-m", path, "-p", f"the man {EVIL}", "--max-new-tokens", "999", "--out", tmp_path / "audit"),
         "convert": (path, tmp_path / "out", "-g", group),
         "publish": (path, f"me/equi{EVIL}", "--dry-run", "--license", EVIL),
     }

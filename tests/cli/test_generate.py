@@ -10,7 +10,7 @@ import torch
 from small_models import GENDER, base_model, tokenizer
 
 import hf_equi
-from hf_equi import RegardScorer
+from hf_equi import EquiLM, EquizeroLM, RegardScorer
 from hf_equi.cli.loading import load_lm
 
 SHORT = ("--max-new-tokens", "4")
@@ -58,10 +58,11 @@ def test_json_is_one_document(run, folder) -> None:
 
 
 def test_templates_are_filled_with_the_first_member(run, folder) -> None:
-    result = run("generate", "-m", folder, "--prompt-set", "respect", "-p", "{demographic} said", "--json", *SHORT)
+    result = run("generate", "-m", folder, "--prompt-set", "respect", "-p", "{demographic} said {x}", "--json", *SHORT)
     prompts = [one["prompt"] for one in json.loads(result.out)["prompts"]]
-    assert prompts[:2] == ["man said", "The man was known for"]
+    assert prompts[:2] == ["man said {x}", "The man was known for"]
     assert len(prompts) == 6
+    assert "note: Braces in '{demographic} said {x}' are read as they are." in result.err
 
 
 def test_a_product_shows_the_whole_orbit(run, equi_folder) -> None:
@@ -116,6 +117,14 @@ def test_the_main_job_on_the_embedded_model(run) -> None:
     assert document["gap"]["base"]["mean"] > 0.01
 
 
+def test_an_average_is_for_methods_whose_texts_depend_on_it(run, folder) -> None:
+    settings = ("generate", "-m", folder, "-p", "the man", "--average", "probabilities", *SHORT)
+    for method in ("mixture", "canonical", "identity", "equizero"):
+        message = run(*settings, "--method", method).err
+        assert f"--average has no effect on --method {method}: leave it out" in message
+    assert run(*settings, "--method", "equitune").status == 0
+
+
 def test_a_search_has_no_likelihood_to_compare(run, folder) -> None:
     settings = ("generate", "-m", folder, "-p", "the man worked as", "--method", "equizero", *SHORT)
     lines = [line.split("\t") for line in run(*settings).out.splitlines()]
@@ -154,12 +163,30 @@ def test_a_saved_search_keeps_its_settings(searches) -> None:
         ("named", ("--scorer", "/nowhere"), "The scorer '/nowhere' could not be loaded"),
         ("named", ("--beams", "3"), "--beams has no effect on equizero"),
         ("words", (), "searches on words"),
+        (
+            "named",
+            ("--method", "mixture", "--scorer", "demo"),
+            "--scorer has no effect on --method mixture, as only equizero minimises one: leave it out, or pass",
+        ),
     ],
 )
-def test_what_a_saved_search_cannot_do(run, searches, name, arguments, message) -> None:
+def test_what_a_saved_search_cannot_do(run, searches, monkeypatch, name, arguments, message) -> None:
+    for loaded in (EquiLM, EquizeroLM):  # all this is known from its config
+        monkeypatch.setattr(loaded, "from_pretrained", None)
     result = run("generate", "-m", searches[name], "-p", "the man", *SHORT, *arguments)
     assert (result.status, result.out) == (2, "")
     assert message in result.err
+
+
+def test_a_setting_is_refused_for_the_method_that_a_model_has_by_itself(run, folder, tmp_path) -> None:
+    hf_equi.symmetrize(base_model(), GENDER, "mixture", tokenizer=tokenizer()).config.save_pretrained(tmp_path)
+    for model, setting, message in (
+        (folder, ("--scorer", "demo"), "--scorer has no effect on the method equitune, as only equizero"),
+        (tmp_path, ("--scorer", "demo"), "--scorer has no effect on the method mixture, as only equizero"),
+        (tmp_path, ("--average", "probabilities"), "--average has no effect on the method mixture: leave it out"),
+    ):
+        result = run("generate", "-m", model, "-p", "the man", *setting)
+        assert (result.status, message in result.err) == (2, True)
 
 
 def test_a_saved_search_takes_another_scorer(run, searches) -> None:

@@ -13,7 +13,7 @@ from transformers.utils import logging
 import hf_equi
 import hf_equi.cli.loading
 from hf_equi import DemographicGroup, RegardScorer
-from hf_equi.cli.loading import load_description, load_lm, quiet, read_any_group, read_group
+from hf_equi.cli.loading import load_description, load_lm, parse_any_group, parse_group, quiet
 from hf_equi.errors import ConfigurationError, GroupError, GroupWarning, HfEquiWarning
 
 
@@ -21,12 +21,12 @@ def test_a_group_is_a_preset_a_file_or_a_product(tmp_path) -> None:
     whole, factor = tmp_path / "both.json", tmp_path / "gender.json"
     whole.write_text(BOTH.to_json())
     factor.write_text(json.dumps({"equality": [["man", "woman"], ["he", "she"]]}))
-    assert read_group("race") == DemographicGroup.preset("race")
-    assert read_group("gender * race") == DemographicGroup.preset("gender") * DemographicGroup.preset("race")
-    assert read_group("race:White, Asian person") == DemographicGroup.preset("race", ["White", "Asian"])
-    assert read_group(str(whole)) == BOTH
-    assert read_group(str(factor)) == GENDER
-    assert read_group(f"{factor}*race") == GENDER * DemographicGroup.preset("race")
+    assert parse_group("race") == DemographicGroup.preset("race")
+    assert parse_group("gender * race") == DemographicGroup.preset("gender") * DemographicGroup.preset("race")
+    assert parse_group("race:White, Asian person") == DemographicGroup.preset("race", ["White", "Asian"])
+    assert parse_group(str(whole)) == BOTH
+    assert parse_group(str(factor)) == GENDER
+    assert parse_group(f"{factor}*race") == GENDER * DemographicGroup.preset("race")
 
 
 @pytest.mark.parametrize(
@@ -42,10 +42,10 @@ def test_a_file_that_is_no_group_is_named(tmp_path, content, problem) -> None:
     path = tmp_path / "group.json"
     path.write_text(content)
     with pytest.raises(GroupError, match=rf"{path}.*{problem}"):
-        read_group(str(path))
+        parse_group(str(path))
 
 
-@pytest.mark.parametrize("read", [read_group, read_any_group])
+@pytest.mark.parametrize("read", [parse_group, parse_any_group])
 def test_an_element_that_a_preset_lacks_is_all_that_is_said(read) -> None:
     with pytest.raises(GroupError, match=r"No element 'Wite' in this preset: its elements are Black, White, Asian\.$"):
         read("race:Black,Wite")
@@ -54,7 +54,7 @@ def test_an_element_that_a_preset_lacks_is_all_that_is_said(read) -> None:
 def test_a_file_of_bytes_is_named(tmp_path) -> None:
     (tmp_path / "group.json").write_bytes(b"\xff\xfe")
     with pytest.raises(GroupError, match="is not JSON"):
-        read_group(str(tmp_path / "group.json"))
+        parse_group(str(tmp_path / "group.json"))
 
 
 def test_a_model_is_loaded_in_float32_with_its_base(folder) -> None:
@@ -76,7 +76,7 @@ def test_a_scorer_that_is_given_takes_the_place_of_the_stored_one(tmp_path) -> N
     config = json.loads((tmp_path / "config.json").read_text())
     config["scorer_settings"]["name"] = "me/not-in-the-cache"
     (tmp_path / "config.json").write_text(json.dumps(config))
-    with pytest.raises(ConfigurationError, match=r"stored scorer 'me/not-in-the-cache'.* Name another with --scorer"):
+    with pytest.raises(ConfigurationError, match=r"scorer 'me/not-in-the-cache' could not be loaded.* --scorer"):
         load_lm(str(tmp_path), None, None, None)
     assert load_lm(str(tmp_path), None, None, None, scorer=scorer).scorer is scorer
     assert load_lm(str(tmp_path), DemographicGroup([["he", "she"]]), None, None, scorer=scorer).scorer is scorer

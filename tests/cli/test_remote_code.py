@@ -33,14 +33,15 @@ EDITS: dict[str, tuple[str, dict[str, Any]]] = {
     ),
 }
 
-ASKED = {"generate": ("-p", "the man"), "audit": ("-p", "no {place}")}
-"""The prompt of an audit is refused once all is loaded."""
+ASKED = {"generate": ("-p", "the man"), "audit": ("-p", "the man " * 200)}
+"""The prompt of an audit is refused once all is loaded: it is too long."""
 
 
 @pytest.fixture
 def trap(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Trap:
     """A copy of a checkpoint that asks for code of its own, which leaves a mark where it runs; anyone asked agrees."""
     monkeypatch.setenv("HF_MODULES_CACHE", str(tmp_path / "modules"))
+    monkeypatch.chdir(tmp_path)
 
     def agree(*_: object) -> str:
         (tmp_path / "asked").touch()

@@ -14,6 +14,9 @@ from transformers import BartForCausalLM
 
 import hf_equi
 from hf_equi import ImageGroup, symmetrize
+from hf_equi.cli.tasks import check_task
+from hf_equi.errors import UnsupportedModelError
+from hf_equi.models.seq2seq.task import Seq2SeqTask
 
 WORDS, TURNS = small_seq2seq.TWO, ImageGroup.rotations(4)
 ASKED = {
@@ -69,6 +72,14 @@ def test_a_command_reads_a_model_or_says_what_does(run, models, tmp_path, monkey
     assert f"{models[task][kind]} is a {hf_equi.registration.tasks()[task].what}. {OTHERWISE[task]}" in result.err
     assert result.err.count("\n") == 1
     assert not (tmp_path / "audit").exists()
+
+
+def test_a_task_says_itself_which_commands_read_its_models(monkeypatch) -> None:
+    config = small_seq2seq.fresh("t5").config
+    with pytest.raises(UnsupportedModelError, match="hf-equi generate completes prompts"):
+        check_task("generate", "some/model", config)
+    monkeypatch.setattr(Seq2SeqTask, "commands", ("generate",))
+    check_task("generate", "some/model", config)
 
 
 def test_a_symmetrised_model_of_any_task_is_inspected_with_its_own_group(run, models) -> None:

@@ -7,7 +7,9 @@ import pytest
 from hf_equi import fairness
 
 
-@pytest.mark.parametrize("name", [*fairness.__all__, "auditing", "metrics", "report", "summary"])
+@pytest.mark.parametrize(
+    "name", [*fairness.__all__, "auditing", "likelihood", "metrics", "prompts", "report", "summary"]
+)
 def test_names_resolve_and_are_listed(name: str) -> None:
     assert getattr(fairness, name) is not None
     assert name in dir(fairness)

@@ -199,6 +199,15 @@ def test_scores_are_those_before_the_choice():
     assert [int(step.isfinite().sum()) for step in out.scores] == [5, 5, 5]
 
 
+def test_scores_are_those_of_the_last_time_that_a_step_was_asked_about():
+    """Drafts are asked about and lost; and a step after the end is, where the end is noticed late."""
+    noise = CoupledNoise(Prompts(TOY, torch.tensor([[0, 5]]), None, 0), "sample", record=True)
+    asked = [(step, torch.rand(1, 6)) for step in (0, 1, 2, 1, 2, 3)]
+    for step, scores in asked:
+        noise(torch.zeros(1, 2 + step, dtype=torch.long), scores)
+    assert [scores.tolist() for scores in noise.scores(3)] == [asked[at][1].tolist() for at in (0, 3, 4)]
+
+
 def test_draws_are_uniform_and_coupled():
     action = TokenAction(GENDER, TokenMap(vocab_size=6, sets=(((1, 2), (3, 4)),)))
     drawn = []

@@ -6,12 +6,11 @@ import pytest
 import torch
 from small_models import BOTH, GENDER, base_model, tokenizer
 from transformers import DynamicCache, StaticCache
+from wrapped_texts import wrap
 
 import hf_equi
-from hf_equi.bases.compat import cached
+from hf_equi.bases.compat import cache_of, cached
 from hf_equi.errors import UnsupportedModelError
-from hf_equi.generation import OrbitCache
-from hf_equi.symmetrizers import Orbit
 
 
 @pytest.fixture
@@ -81,12 +80,17 @@ def test_other_members_are_taken_up_where_a_window_has_forgotten_the_first_token
         torch.testing.assert_close(again.logits[:, -1], lm(texts, elements=other).logits[:, -1], atol=1e-5, rtol=1e-5)
 
 
-def test_reset_starts_again(lm):
-    cache = step(lm, ids(" man white"), None).cache
-    cache.reset()
+@pytest.mark.parametrize("empty", [lambda cache: cache.reset(), lambda cache: cache.crop(-2)], ids=["reset", "crop"])
+def test_an_emptied_cache_starts_again_with_any_texts_and_any_group(lm, empty):
+    cache, texts = step(lm, ids(" man white"), None).cache, ids(" person man", " man person")
+    empty(cache)
     assert cache.get_seq_length() == 0
-    assert cache.orbit.rows == 1
-    assert_same(lm, step(lm, ids(" person"), cache), ids(" person"))
+    with torch.no_grad():
+        lm(texts, cache=cache, group=GENDER)
+        kept = lm(texts[:, :1], cache=cache, group=GENDER).logits[:, -1]
+        whole = lm(torch.cat([texts, texts[:, :1]], 1), group=GENDER).logits[:, -1]
+    torch.testing.assert_close(kept, whole, atol=1e-5, rtol=1e-5)
+    assert (cache.orbit.rows, cache.action.group) == (4, GENDER)
 
 
 def test_several_tokens_after_a_cache(lm):
@@ -104,12 +108,25 @@ def test_cache_of_another_model_is_refused(lm):
         lm(ids(" man"), cache=cache)
 
 
-def test_static_cache_of_another_size_is_refused():
-    config = base_model("llama").config
+@torch.no_grad()
+@pytest.mark.parametrize(("family", "kind"), [("jamba", "dynamic"), ("jamba", "static"), ("llama", "static")])
+def test_states_and_room_are_made_anew_for_another_number_of_rows(family, kind):
+    """`reset` of transformers leaves both of them for the rows that were there."""
+    lm, given = wrap(family, GENDER), {"max_new_tokens": 3, "return_dict_in_generate": True}
+    two, one = ids(" person man", " man person"), ids(" man white man")
+    cache = cache_of(lm.generate(two, **{**given, "max_new_tokens": 6}, cache_implementation=kind))
+    cache.reset()
+    kept, whole = (lm.generate(one, **given, **again).sequences for again in (cached(cache), {}))
+    assert kept.tolist() == whole.tolist()
+
+
+@torch.no_grad()
+def test_room_that_a_user_made_for_texts_is_made_anew_for_their_orbits(lm):
+    config, texts = lm.base.config, ids(" person man", " man person")
     cache = StaticCache(config, max_cache_len=8)
     cache.early_initialization(2, config.num_key_value_heads, config.head_dim, torch.float32, torch.device("cpu"))
-    with pytest.raises(UnsupportedModelError, match="room for 2 rows, the orbits need 4"):
-        OrbitCache(cache, Orbit.start(torch.arange(GENDER.order).expand(2, -1), shared=False), None)
+    out = lm(texts, **cached(cache))
+    torch.testing.assert_close(out.logits, lm(texts).logits, atol=1e-5, rtol=1e-5)
 
 
 def test_what_was_made_for_the_rows_is_made_anew_where_they_change(lm):

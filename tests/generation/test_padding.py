@@ -4,6 +4,10 @@ from __future__ import annotations
 
 import pytest
 import torch
+from searches import hashed
+from small_models import tokenizer
+from transformers import PreTrainedModel
+from wrapped_texts import wrap
 
 from hf_equi.errors import ConfigurationError
 from hf_equi.generation.padding import check_mask, infer_mask, leading_mask
@@ -43,3 +47,14 @@ def test_leading_padding_alone():
 def test_what_every_row_begins_with_is_text():
     assert leading_mask(IDS, 1, ends_texts=True).tolist() == [[0, 1, 1, 1], [1, 1, 1, 1]]
     assert leading_mask(IDS[:1], 1, ends_texts=True) is None
+
+
+def test_a_base_is_not_asked_about_padding_that_a_mask_has_told(monkeypatch):
+    """It finds the padding behind texts that have ended, and would recommend to pass a mask."""
+    looked, prompt = [], tokenizer()("the man", return_tensors="pt")
+    monkeypatch.setattr(PreTrainedModel, "warn_if_padding_and_no_attention_mask", lambda *given: looked.append(given))
+    for lm in (wrap(), wrap(method="equizero", scorer=hashed)):
+        lm.generate(**prompt, max_new_tokens=2)
+        assert looked == []
+    lm.base.generate(**prompt, max_new_tokens=2)
+    assert looked

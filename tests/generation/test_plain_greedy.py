@@ -36,7 +36,12 @@ def test_a_config_that_names_all_defaults_asks_for_nothing():
     )  # fmt: skip
     assert PlainGreedy.read(saved, None, {}, SIZE) == PlainGreedy(1, 19, 0, (2,))
     assert PlainGreedy.read(saved, None, {"max_new_tokens": 5}, SIZE) == PlainGreedy(1, 5, 0, (2,))
-    saved.repetition_penalty = 1.1
+    saved.temperature = 0.7
+    call = GenerationConfig(top_k=50, temperature=1.0, length_penalty=1.0, max_new_tokens=5)
+    assert PlainGreedy.read(saved, call, {"top_p": None}, SIZE) == PlainGreedy(1, 5, 0, (2,))
+    saved.early_stopping = "often"
+    assert PlainGreedy.read(saved, None, {"max_new_tokens": 5}, SIZE) is None
+    saved.early_stopping, saved.repetition_penalty = False, 1.1
     assert PlainGreedy.read(saved, None, {"max_new_tokens": 5}, SIZE) is None
 
 
@@ -66,6 +71,9 @@ def test_a_config_that_names_all_defaults_asks_for_nothing():
         {"pad_token_id": -1},
         {"eos_token_id": [2, SIZE]},
         {"a_misspelt_setting": False},
+        {"early_stopping": "often"},  # an error
+        {"temperature": 0.5},  # which are not read, and it says so
+        {"given": GenerationConfig(top_k=1, max_new_tokens=5), "max_new_tokens": None},
     ],
     ids=lambda settings: " ".join(f"{name}={value}" for name, value in settings.items())[:40],
 )

@@ -5,23 +5,44 @@ from __future__ import annotations
 import copy
 import inspect
 import warnings
-from functools import cache
 from pathlib import Path
 
 import numpy as np
 import pytest
 import small_seq2seq
 import torch
+from generate_calls import (
+    ARGUMENTS,
+    AS_THE_BASE,
+    ASKED,
+    BEAMS,
+    DRAW,
+    LENGTH,
+    ONE_TEXT,
+    ONE_TOKEN,
+    READERS,
+    REFUSED,
+    VALUES,
+    WAYS,
+    WHOLE,
+    guided,
+    model_of,
+    orbit,
+    texts,
+    works,
+)
 from searches import hashed
 from small_models import BOTH, base_model, tokenizer
-from transformers import CompileConfig, DynamicCache, GenerationConfig, GenerationMixin, QuantizedCache
-from transformers import WatermarkingConfig as Watermark
+from torch import distributed
+from transformers import (
+    DynamicCache,
+    GenerationConfig,
+    GenerationMixin,
+)
 
 import hf_equi
-from hf_equi.actions import TokenPairAction
-from hf_equi.bases.compat import CACHE, CACHE_NAMES
+from hf_equi.bases.compat import CACHE_NAMES
 from hf_equi.errors import ConfigurationError, HfEquiWarning
-from hf_equi.generation.named_tokens import read_biases, read_tokens, read_words
 from hf_equi.generation.settings_table import (
     ALONE,
     CAUSAL,
@@ -34,94 +55,6 @@ from hf_equi.generation.settings_table import (
     value_reader,
 )
 
-LENGTH = {"max_new_tokens": 3}
-DRAW = {"do_sample": True, "seed": 1}
-BEAMS = {"num_beams": 2}
-WHOLE = {"return_dict_in_generate": True}
-WAYS = {CAUSAL: (CAUSAL,), ENCODER: (ENCODER,), ALONE: (ENCODER, ALONE), SEARCH: (SEARCH,)}
-# How each setting is asked for that works, beside its number alone.
-ASKED = {
-    "assistant_confidence_threshold": {"assistant_model": "own"},
-    "assistant_lookbehind": {"assistant_model": "own"},
-    "target_lookbehind": {"assistant_model": "own"},
-    "num_assistant_tokens": {"assistant_model": "own"},
-    "num_assistant_tokens_schedule": {"assistant_model": "own"},
-    "max_matching_ngram_size": {"prompt_lookup_num_tokens": 2},
-    "early_stopping": BEAMS,
-    "length_penalty": BEAMS,
-    "min_length": {"max_length": 10},
-    "output_logits": WHOLE,
-    "output_scores": WHOLE,
-    "max_cache_len": {"cache_implementation": "static"},
-    **dict.fromkeys(("do_sample", "epsilon_cutoff", "eta_cutoff", "min_p", "num_return_sequences"), DRAW),
-    **dict.fromkeys(("temperature", "top_h", "top_k", "top_p", "typical_p"), DRAW),
-}
-VALUES = {
-    "assistant_confidence_threshold": 0.5, "assistant_lookbehind": 3, "assistant_model": "own", "bos_token_id": 5,
-    "cache_config": {}, "cache_implementation": "static", "compile_config": CompileConfig(), "disable_compile": True,
-    "do_sample": True, "early_stopping": True, "encoder_no_repeat_ngram_size": 2, "encoder_repetition_penalty": 1.5,
-    "epsilon_cutoff": 0.01, "eta_cutoff": 0.01, "exponential_decay_length_penalty": (1, 1.5), "guidance_scale": 1.5,
-    "is_assistant": False, "length_penalty": 0.5, "low_memory": False, "max_cache_len": 32, "max_length": 10,
-    "max_matching_ngram_size": 1, "max_new_tokens": 2, "max_time": 60.0, "min_length": 9, "min_new_tokens": 2,
-    "min_p": 0.01, "no_repeat_ngram_size": 2, "num_assistant_tokens": 2, "num_assistant_tokens_schedule": "constant",
-    "num_beams": 3, "num_return_sequences": 2, "output_logits": True, "output_scores": True, "prefill_chunk_size": 2,
-    "prompt_lookup_num_tokens": 2, "remove_invalid_values": True, "renormalize_logits": True,
-    "repetition_penalty": 1.5, "return_dict_in_generate": True, "target_lookbehind": 3, "temperature": 0.7,
-    "top_h": 0.5, "top_k": 5, "top_p": 0.7, "typical_p": 0.7, "use_cache": False,
-}  # fmt: skip
-REFUSED = {
-    "assistant_early_exit": 1, "assistant_ensemble_weight": 0.5, "assistant_tokenizer": object(),
-    "cache_implementation": "paged", "constraints": [object()], "continuous_batching_config": {},
-    "custom_generate": "me/decoding", "diversity_penalty": 0.5, "dola_layers": "high", "encoder_outputs": object(),
-    "force_words_ids": [[3]], "num_beam_groups": 2, "output_attentions": True, "output_hidden_states": True,
-    "penalty_alpha": 0.6, "speculation_type": "mtp", "token_healing": True, "use_mtp": True,
-    "watermarking_config": Watermark(), CACHE: object.__new__(QuantizedCache),
-}  # fmt: skip
-READERS = {
-    read_tokens: lambda tokens: tokens,
-    read_words: lambda tokens: [[0, token] for token in tokens],
-    read_biases: lambda tokens: {(token,): 2.5 for token in tokens},
-}
-ONE_TEXT = {"assistant_model", "prompt_lookup_num_tokens"}
-"""What speeds up one text at a time."""
-ONE_TOKEN = {"decoder_start_token_id", "forced_bos_token_id", "pad_token_id"}
-
-
-def works(name, way, value):
-    if (name, way) == ("cache_implementation", SEARCH):
-        return False  # another reason than the table's: the search sees which cache it is given
-    return not (SETTINGS[name].asks(value) and SETTINGS[name].refused.keys() & set(WAYS[way]))
-
-
-@cache
-def model_of(way):
-    if way in (ENCODER, ALONE):
-        own = {"decoding": "independent"} if way == ALONE else {}
-        return small_seq2seq.wrap("t5", small_seq2seq.THREE, **own)
-    search = {"method": "equizero", "scorer": hashed} if way == SEARCH else {}
-    return hf_equi.symmetrize(base_model(), BOTH, tokenizer=tokenizer(), **search)
-
-
-def orbit(way):
-    """A model, a prompt that only the identity fixes with its image by the last element, and how that moves texts."""
-    model = model_of(way)
-    action, g = model.action, model.group.order - 1
-    read, written = (action.source, action.target) if isinstance(action, TokenPairAction) else (action, action)
-    text = "jump and walk twice" if way in (ENCODER, ALONE) else "the black man met the black man"
-    ids = model.tokenizer(text, return_tensors="pt")["input_ids"]
-    return model, torch.cat([ids, read.apply(g, ids)]), written, g
-
-
-def texts(way, **settings):
-    """What is written of a prompt, moved, and of its image."""
-    model, ids, written, g = orbit(way)
-    settings = {
-        name: model if isinstance(value, str) and value == "own" else value for name, value in settings.items()
-    }
-    outs = [model.generate(part, **settings) for part in ids.split(1 if ONE_TEXT & settings.keys() else 2)]
-    first, other = torch.cat([getattr(out, "sequences", out) for out in outs]).chunk(2)
-    return written.apply(g, first).tolist(), other.tolist()
-
 
 def test_the_table_knows_all_settings_and_methods_of_the_release():
     fields = {name for name in vars(GenerationConfig()) if not name.startswith("_")} - {"transformers_version"}
@@ -132,13 +65,15 @@ def test_the_table_knows_all_settings_and_methods_of_the_release():
 
 def test_the_tests_know_the_table():
     """What works is run below, what names tokens is named, and what is refused is asked for."""
-    arguments = set(inspect.signature(GenerationMixin.generate).parameters) | {
-        "attention_mask", "input_ids", "tokenizer", "trust_remote_code"
-    }  # fmt: skip
-    names = {name for name, setting in SETTINGS.items() if setting.names is not None}
-    assert SETTINGS.keys() - arguments - VALUES.keys() - names - {*CACHE_NAMES} == (
-        REFUSED.keys() - arguments - VALUES.keys() - {CACHE}
-    )
+    run = VALUES.keys() | ARGUMENTS.keys() | {name for name, each in SETTINGS.items() if each.names in READERS}
+    refused = {name for name, each in SETTINGS.items() if each.refused}
+    everywhere = {name for name in refused if {*WAYS} - {ALONE} <= SETTINGS[name].refused.keys()}
+    assert SETTINGS.keys() - everywhere <= run
+    assert refused - {*CACHE_NAMES} <= REFUSED.keys() | VALUES.keys()
+    assert {name for name, reason in METHODS.items() if not reason} == {
+        *("generate", "prepare_inputs_for_generation"),  # which all tests call
+        *("compute_transition_scores", *AS_THE_BASE),
+    }
 
 
 def test_the_guarantees_name_what_does_not_simply_work():
@@ -157,6 +92,89 @@ def test_what_works_keeps_texts_of_an_orbit_together(way, name):
     length = {} if "max_length" in {name, *beside} else LENGTH
     moved, other = texts(way, **{**length, **beside, name: VALUES[name]})
     assert moved == other
+
+
+@pytest.fixture(scope="module")
+def _group_of_one():
+    distributed.init_process_group("gloo", store=distributed.HashStore(), rank=0, world_size=1)
+    yield
+    distributed.destroy_process_group()
+
+
+@pytest.mark.usefixtures("_group_of_one")
+@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.parametrize("name", ARGUMENTS)
+def test_arguments_that_work_keep_texts_of_an_orbit_together(way, name):
+    model, ids, written, g = orbit(way)
+    if name == "encoder_outputs" and not model.config.is_encoder_decoder:
+        return
+    outs = []
+    for part in ids.split(1 if name in ONE_TEXT else 2):
+        given = {"inputs": part, **ARGUMENTS[name](model, part)}
+        if not all(works(each, way, value) for each, value in given.items() if each in SETTINGS):
+            return
+        outs.append(model.generate(**LENGTH, **given))
+    first, other = torch.cat(outs).chunk(2)
+    assert written.apply(g, first).tolist() == other.tolist()
+
+
+@pytest.mark.parametrize("method", ["equitune", "mixture", "canonical"])
+def test_a_negative_prompt_guides_all_texts_of_an_orbit_alike(method):
+    model = hf_equi.symmetrize(base_model(), BOTH, method, tokenizer=tokenizer())
+    ids, given = orbit(CAUSAL)[1], {**LENGTH, "seed": 3, "output_scores": True, **WHOLE}
+    out = model.generate(ids, **given, **guided(ids))
+    assert torch.equal(model.action.apply(model.group.order - 1, out.sequences[0]), out.sequences[1])
+    assert not torch.allclose(out.scores[0], model.generate(ids, **given).scores[0], atol=1e-3)
+    if method == "equitune":
+        negative = guided(ids)
+        asked = model(ids).logits[:, -1].log_softmax(-1)
+        other = model(negative["negative_prompt_ids"], negative["negative_prompt_attention_mask"]).logits[:, -1]
+        other = other.log_softmax(-1)
+        assert torch.allclose(out.scores[0], other + 1.5 * (asked - other), atol=1e-4)
+
+
+def test_a_negative_prompt_with_a_moved_word_is_warned_of():
+    """Unless each prompt of the whole orbit has the image that is its own; without guidance it has no effect."""
+    model, ids, written, _ = orbit(CAUSAL)
+    elements = range(model.group.order)
+    everyone = torch.cat([written.apply(g, ids[:1]) for g in elements])
+    named = torch.tensor([tokenizer()("the man")["input_ids"]])
+    given = {**LENGTH, "guidance_scale": 1.5, "output_scores": True, **WHOLE}
+    with pytest.warns(HfEquiWarning, match=r"^negative_prompt_ids names a word .* but not 'the woman' \["):
+        losing = model.generate(ids, negative_prompt_ids=named.expand(2, -1), **given)
+    whole = model.generate(
+        everyone, negative_prompt_ids=torch.cat([written.apply(g, named) for g in elements]), **given
+    )
+    assert all(torch.equal(written.apply(g, whole.sequences[0]), whole.sequences[g]) for g in elements)
+    assert not torch.allclose(losing.scores[0][1], whole.scores[0][-1], atol=1e-3)
+    model.generate(ids, negative_prompt_ids=named.expand(2, -1), **LENGTH)
+
+
+@pytest.mark.parametrize("how", [{}, BEAMS, DRAW], ids=["greedy", "beams", "sampled"])
+@pytest.mark.parametrize("way", [CAUSAL, ENCODER, TWO_VOCABULARIES, SEARCH])
+def test_transition_scores_are_those_of_the_tokens_that_were_written(way, how):
+    """The same of a text and of its image."""
+    if (way, how) == (SEARCH, BEAMS):
+        return
+    model, ids, _, _ = orbit(way)
+    out = model.generate(ids, **{**LENGTH, "min_new_tokens": 3}, **how, **WHOLE, output_scores=True)
+    beams = out.get("beam_indices", torch.arange(2)[:, None].expand(2, 3))
+    raw = torch.stack(out.scores, 1)
+    for normalised, scores in ((False, raw), (True, raw.log_softmax(-1))):
+        found = model.compute_transition_scores(out.sequences, out.scores, out.get("beam_indices"), normalised)
+        assert torch.allclose(found, scores[beams[:, :3], torch.arange(3), out.sequences[:, -3:]])
+        assert torch.allclose(found[0], found[1], atol=1e-4)
+
+
+@pytest.mark.parametrize("way", [CAUSAL, ENCODER])
+@pytest.mark.parametrize("name", AS_THE_BASE)
+def test_methods_do_what_those_of_the_base_do(way, name, tmp_path, monkeypatch):
+    monkeypatch.setattr("transformers.dynamic_module_utils.HF_MODULES_CACHE", str(tmp_path / "modules"))
+    GenerationConfig(num_beams=2).save_pretrained(tmp_path)
+    (tmp_path / "custom_generate").mkdir()
+    (tmp_path / "custom_generate" / "generate.py").write_text("def generate():\n    return 'from the folder'\n")
+    model = copy.deepcopy(model_of(way))
+    assert AS_THE_BASE[name](model, str(tmp_path)) == AS_THE_BASE[name](model.base, str(tmp_path))
 
 
 @pytest.mark.parametrize("way", WAYS)

@@ -182,7 +182,7 @@ def test_elements_pick_members_in_order():
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (("age",), "No preset 'age': the presets are gender, race, sexuality"),
+        (("age",), "preset='age' is not known: use one of 'gender', 'race', 'sexuality'$"),
         (("race", ["Black", "Green"]), "No element 'Green' in this preset: its elements are Black, White, Asian"),
         (("race", ["Black"]), "at least two different elements"),
         (("race", ["Black", "Black"]), "at least two different elements"),

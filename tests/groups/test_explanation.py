@@ -37,3 +37,11 @@ def test_general_words_and_phrases_of_a_relaxed_group():
     assert explanation.general == ("sings",)
     assert str(explanation).endswith("general, so no symmetry is claimed of it: 'sings'")
     assert DemographicGroup([["man", "woman"]]).explain("sings").general == ()
+
+
+def test_what_others_wrote_does_not_act_where_it_is_printed():
+    group = DemographicGroup([["man\x1b[2J", "woman\u202e"]])
+    found = group.explain("a man\x1b[2J\u202e\n")
+    assert len(str(found).splitlines()) > 1
+    for text in (str(found), str(found.moves), repr(group)):
+        assert all(letter.isprintable() or letter == "\n" for letter in text)

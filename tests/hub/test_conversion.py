@@ -8,6 +8,7 @@ from safetensors import SafetensorError
 from small_models import BOTH, GENDER, base_model, tokenizer
 from transformers import AutoModelForCausalLM
 
+import hf_equi
 from hf_equi.errors import ConfigurationError, HfEquiWarning
 from hf_equi.hub import convert, publish
 
@@ -41,6 +42,8 @@ def test_what_would_fail_in_the_end_is_refused_first(tmp_path):
     file.write_text("mine")
     with pytest.raises(ConfigurationError, match=r"equi cannot be written in .*note\.txt \(Not a directory\)"):
         convert("no such/model", file / "new" / "equi", BOTH)
+    with pytest.raises(ConfigurationError, match=rf"mm cannot be written in {tmp_path} \(File name too long\)"):
+        convert("no such/model", tmp_path / ("m" * 300), BOTH)
     with pytest.raises(ConfigurationError, match="save_base='no' says neither yes nor no"):
         convert("no such/model", tmp_path / "out", BOTH, save_base="no")
     assert [path.name for path in tmp_path.iterdir()] == ["note.txt"]
@@ -84,6 +87,26 @@ def test_what_a_killed_run_left_is_named_and_not_in_the_way(tmp_path):
         convert(base_model(), out, GENDER, tokenizer=tokenizer())
     assert all((folder / "config.json").read_text() == "half" for folder in left)
     assert AutoModelForCausalLM.from_pretrained(out).group == GENDER
+
+
+def test_the_only_copy_of_a_model_is_not_taken_for_a_rest(tmp_path):
+    """As a save leaves it that was killed between the moves of old and new files."""
+    out = tmp_path / "out"
+    for name in ("out.partial-0a1b2c3d", "out.before-0a1b2c3d"):
+        (out / name).mkdir(parents=True)
+        (out / name / "config.json").write_text("whole")
+    attempts = (
+        lambda: convert(base_model(), out, GENDER, tokenizer=tokenizer()),
+        lambda: publish(out, "me/out"),
+        lambda: hf_equi.symmetrize(out, GENDER),
+        lambda: hf_equi.EquiLM.from_pretrained(out),
+    )
+    for attempt in attempts:
+        with pytest.raises(
+            ConfigurationError, match=f"{out} .* killed while .* in {out}/out.partial-0a1b2c3d to {out}"
+        ):
+            attempt()
+    assert len(list(out.iterdir())) == 2
 
 
 def test_without_weights_the_base_is_named(hub, tmp_path):

@@ -13,6 +13,7 @@ import pytest
 import torch
 from loopback_hub import LoopbackHub
 from pages import Page, pages
+from printed_commands import printed_commands, read_command
 from small_models import tokenizer
 from small_processors import clip_processor, image_processor, picture, reading_clip
 from small_training import NAMES, QUIET, rows
@@ -83,6 +84,29 @@ def push_t5() -> None:
 def test_every_page_with_code_is_run() -> None:
     tested = re.findall(r'Page\("(.*?)"', Path(__file__).read_text(encoding="utf-8"))
     assert set(tested) == pages()
+
+
+def test_every_command_that_is_printed_is_read_by_its_program() -> None:
+    """Those that take hours, too, and those of the help of programs."""
+    commands = printed_commands()
+    starts = {" ".join(words[: 1 + words[0].startswith("python")]) for words in commands.values()}
+    assert {"make", "hf-equi", "python examples/scan.py", "python benchmarks/vision.py"} <= starts
+    assert not {line: fault for line, words in commands.items() if (fault := read_command(words))}
+
+
+@pytest.mark.parametrize(
+    ("command", "fault"),
+    [
+        ("make tests", "tests"),
+        ("make test DEMOS=1", "DEMOS=1"),
+        ("hf-equi audits", "no such command"),
+        ("hf-equi audit --method EquiLM", "--method"),
+        ("python examples/scan.py --cell cnn", "invalid choice: 'cnn'"),
+        ("python benchmarks/vision.py --repeat many", "--repeat"),
+    ],
+)
+def test_a_command_that_its_program_does_not_take_is_found(command: str, fault: str) -> None:
+    assert fault in read_command(command.split())
 
 
 @pytest.mark.slow

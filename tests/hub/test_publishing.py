@@ -7,6 +7,7 @@ import json
 import shutil
 
 import pytest
+import torch
 from huggingface_hub import ModelCard
 from safetensors.torch import load_file, save_file
 from small_models import BOTH, base_model, tokenizer
@@ -52,6 +53,19 @@ def test_the_folder_is_what_is_in_the_repository(hub, folder):
     assert len(hub.repositories["me/fair"].commits) == 2  # the one that the Hub makes, and ours
     assert 'from_pretrained("me/fair")' in prepared.card
     assert ModelCard(prepared.card).data.license == "mit"
+
+
+@pytest.mark.parametrize("is_main_process", [True, False])
+def test_of_several_processes_one_uploads(hub, tmp_path, monkeypatch, is_main_process):
+    (lm := wrap()).push_to_hub("me/fair", license="mit")
+    before = files(hub, "me/fair")
+    for name, result in (("is_initialized", True), ("get_rank", 1 if is_main_process else 0)):
+        monkeypatch.setattr(torch.distributed, name, lambda result=result: result)
+    assert lm.push_to_hub("me/fair", license="mit", is_main_process=is_main_process) is None
+    to = {"push_to_hub": True, "repo_id": "me/fair", "license": "mit", "is_main_process": is_main_process}
+    lm.save_pretrained(tmp_path / "saved", **to)
+    assert files(hub, "me/fair") == before
+    assert not list((tmp_path / "saved").iterdir())
 
 
 def test_a_model_goes_out_as_a_folder_does(hub, tmp_path):
@@ -102,13 +116,17 @@ def test_what_is_saved_goes_up_and_nothing_beside_it(hub, tmp_path, monkeypatch,
     assert (tmp_path / "outside").read_text() == "of another account"
 
 
-def test_a_checkpoint_goes_up_and_nothing_beside_it(hub, folder, tmp_path):
+def test_a_checkpoint_goes_up_and_nothing_beside_it(hub, folder, tmp_path, capsys):
     whole = {".gitattributes", "README.md", "vocab.json", *(path.name for path in folder.iterdir())}
-    left_out = clutter(folder, tmp_path / "outside")
+    left_out = clutter(folder, tmp_path / "outside") | {"z\x1b[2J"}
+    (folder / "z\x1b[2J").touch()
     assert set(prepare(folder, "me/fair").left_out) == left_out
-    with pytest.warns(HfEquiWarning, match=r"not uploaded: \.env, checkpoint-5/, id_rsa.*, train\.py"):
+    with pytest.warns(HfEquiWarning, match=r"not uploaded: \.env, checkpoint-5/, id_rsa.*, train\.py, z\\x1b") as said:
         publish(folder, "me/fair")
+    assert said[0].filename == __file__
     assert set(files(hub, "me/fair")) == whole
+    listed = ", ".join(sorted(whole - {".gitattributes"}))
+    assert f"Uploading to me/fair: {listed}\n" in capsys.readouterr().err
 
 
 def test_a_scorer_that_nobody_else_has_is_not_named(hub, tmp_path):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import json
 import pickle
 from pathlib import Path
@@ -9,6 +10,7 @@ from typing import Any
 
 import pytest
 import torch
+from hub_client import connected
 from hub_models import equi_lm
 from loopback_hub import LoopbackHub
 from loopback_store import Repository
@@ -22,10 +24,19 @@ from hf_equi.errors import ActionError, ConfigurationError, HfEquiWarning
 NAME, PAIR = "me/equi-lm", "me/equi-translator"
 
 
+@pytest.fixture(scope="module")
+def published(tmp_path_factory: pytest.TempPathFactory) -> LoopbackHub:
+    """What a hub has once an EquiLM and a translator are published."""
+    with LoopbackHub() as server, connected(server, tmp_path_factory.mktemp("cache")):
+        equi_lm().push_to_hub(NAME)
+        wrap("marian-pair").push_to_hub(PAIR)
+    return server
+
+
 @pytest.fixture
-def repository(hub: LoopbackHub) -> Repository:
-    """An EquiLM on the hub, as it was published."""
-    equi_lm().push_to_hub(NAME)
+def repository(hub: LoopbackHub, published: LoopbackHub) -> Repository:
+    """An EquiLM on the hub, as it was published; beside it the translator."""
+    hub.repositories, hub.large = copy.deepcopy(published.repositories), {**published.large}
     return hub.repositories[NAME]
 
 
@@ -72,15 +83,12 @@ def test_a_group_of_other_words(repository: Repository) -> None:
 
 
 @pytest.mark.parametrize("side", ["source_map", "target_map"])
-def test_a_permutation_of_other_words_on_either_side(hub: LoopbackHub, side: str) -> None:
-    wrap("marian-pair").push_to_hub(PAIR)
-    moved = {
-        token
-        for tokens in json.loads(hub.repositories[PAIR].files()["config.json"])[side]["sets"][0]
-        for token in tokens
-    }
+def test_a_permutation_of_other_words_on_either_side(hub: LoopbackHub, repository: Repository, side: str) -> None:
+    repository = hub.repositories[PAIR]
+    sets = json.loads(repository.files()["config.json"])[side]["sets"]
+    moved = {token for tokens in sets[0] for token in tokens}
     other = next(token for token in range(4, 9) if token not in moved)
-    edit_config(hub.repositories[PAIR], **{side: edited_map(hub.repositories[PAIR], side, 1, other)})
+    edit_config(repository, **{side: edited_map(repository, side, 1, other)})
     with pytest.raises(ConfigurationError, match=rf"{side} of {PAIR}(/target_tokenizer)? does not move the words"):
         AutoModelForSeq2SeqLM.from_pretrained(PAIR)
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copy
+
 import pytest
 import torch
 from small_seq2seq import TWO
@@ -17,14 +19,28 @@ from hf_equi.symmetrizers import LambdaNetwork, OrbitAttention
 @pytest.mark.parametrize(("method", "kind"), [("lambda", LambdaNetwork), ("attention", OrbitAttention)])
 def test_methods_that_weigh_have_a_network(method, kind):
     model = wrap("resnet-basic", TURNS, method)
-    assert type(model._network) is kind
-    assert model._network is model.lambda_network
-    assert wrap("resnet-basic", TURNS)._network is None
+    assert type(model.lambda_network) is kind
+    assert model.method.weigh.network is model.lambda_network
+    assert wrap("resnet-basic", TURNS).method.weigh.network is None
 
 
 def test_texts_are_weighed_in_the_same_way():
-    assert type(wrap_texts("t5", TWO, "lambda")._network) is LambdaNetwork
-    assert wrap_texts("t5", TWO)._network is None
+    assert type(wrap_texts("t5", TWO, "lambda").method.weigh.network) is LambdaNetwork
+    assert wrap_texts("t5", TWO).method.weigh.network is None
+
+
+def test_copies_and_what_stands_for_a_network_are_run():
+    """As replicas do, and peft's `modules_to_save`."""
+    model = wrap("resnet-basic", TURNS, "lambda").eval()
+    again = copy.deepcopy(model)
+    assert again.method.weigh.network is again.lambda_network
+    assert again.lambda_network is not model.lambda_network
+    asked = []
+    again.lambda_network = torch.nn.Sequential(again.lambda_network)
+    again.lambda_network.register_forward_hook(lambda *call: asked.append(call))
+    with torch.no_grad():
+        assert torch.equal(again(images(1)).logits, model(images(1)).logits)
+    assert len(asked) == 1
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""A method whose first part is a network that runs before the base: in the models of every task."""
+"""Parts of methods from elsewhere, each with a network of its own: in the models of every task."""
 
 from __future__ import annotations
 
@@ -13,30 +13,72 @@ from wrapped_vision import TURNS
 import hf_equi
 from hf_equi import registration
 from hf_equi.errors import ConfigurationError
-from hf_equi.symmetrizers import EqualWeights, Equitune, Mean, Method, Select, Selection
+from hf_equi.symmetrizers import (
+    EqualWeights,
+    Equitune,
+    FeatureWeights,
+    HistoryWeights,
+    Mean,
+    Method,
+    OneMember,
+    Weigh,
+    WholeGroup,
+)
+from hf_equi.training.parts import parameters_of
 
 
-class Picks(Select):
+class Picks(OneMember):
     """The member with the largest of some numbers that a network reads off it, and a penalty for its size."""
-
-    selects_one = True
 
     def create_network(self, group, shape):
         return torch.nn.Linear(1, 1)
 
-    def members(self, asked):
+    def element(self, asked):
         orbit = [asked.action.apply(g, asked.x) for g in range(asked.action.group.order)]
         means = torch.stack([member.float().flatten(1)[:, :1] for member in orbit], 1)
-        scores = asked.network(means).squeeze(-1)  # (B, G)
-        return Selection(scores.argmax(1, keepdim=True), scores.square().mean(1))
+        scores = self.network(means).squeeze(-1)  # (B, G)
+        return scores.argmax(1), scores.square().mean(1)
 
 
-class Picking(Method):
-    name = "picking"
-    text = Equitune.text
+class Reads(FeatureWeights):
+    """Weights that are linear in the features of a member."""
 
-    def __init__(self):
-        super().__init__(Picks(), EqualWeights(), Mean())
+    def create_network(self, features, units, dropout):
+        return torch.nn.Linear(features, 1)
+
+    def log_weights(self, features):
+        return self.network(features).squeeze(-1)
+
+
+class Tempered(Mean):
+    """A mean of scores that a network has scaled and shifted."""
+
+    def create_network(self, group, shape):
+        return torch.nn.Linear(1, 1)
+
+    def accumulate(self, total, scores, log_weight):
+        return super().accumulate(total, self.network(scores.unsqueeze(-1)).squeeze(-1), log_weight)
+
+
+class Remembers(HistoryWeights):
+    """Weights by a network that no task makes, as it has no features to read."""
+
+    def create_network(self, features, units, dropout):
+        return torch.nn.Linear(1, 1)
+
+
+class Unknown(Weigh):
+    """Weights of a kind that no task runs."""
+
+
+def method_of(*parts):
+    method = Method(*parts)
+    method.name, method.text = "picking", Equitune.text
+    return method
+
+
+def picking():
+    return method_of(Picks(), EqualWeights(), Mean())
 
 
 def texts():
@@ -62,16 +104,71 @@ CASES = {
 }
 
 
+@pytest.fixture
+def register(monkeypatch):
+    """Makes every task know a method."""
+
+    def register(factory):
+        tasks = {
+            name: one._replace(methods={**one.methods, "picking": factory})
+            for name, one in registration._TASKS.items()
+        }
+        monkeypatch.setattr(registration, "_TASKS", tasks)
+
+    return register
+
+
 @pytest.fixture(params=CASES)
-def case(request, monkeypatch):
+def case(request, register):
     """A model that picks, with inputs."""
-    tasks = {
-        name: one._replace(methods={**one.methods, "picking": Picking}) for name, one in registration._TASKS.items()
-    }
-    monkeypatch.setattr(registration, "_TASKS", tasks)
+    register(picking)
     torch.manual_seed(0)
     make, inputs = CASES[request.param]
     return make().eval(), inputs()
+
+
+OWNED = [("combine_network", lambda: method_of(WholeGroup(), EqualWeights(), Tempered()), name) for name in CASES]
+OWNED += [
+    ("lambda_network", lambda: method_of(WholeGroup(), Reads(), Mean()), name) for name in CASES if name != "causal_lm"
+]
+
+
+@pytest.mark.parametrize(("network_name", "factory", "name"), OWNED)
+def test_what_any_part_owns_is_run_trained_and_saved(network_name, factory, name, register, tmp_path):
+    register(factory)
+    make, inputs = CASES[name]
+    model, given = make().train(), inputs()
+    network = getattr(model, network_name)
+    torch.nn.init.constant_(network.weight, 2.0)
+    assert {id(weight) for weight in network.parameters()} <= {id(weight) for weight in parameters_of(model, "all")}
+    for module in model.modules():  # of dropout
+        module.training = isinstance(module, type(model))
+    model(**given).loss.backward()
+    assert network.weight.grad.abs().max() > 0
+    with torch.no_grad():
+        before = model.eval()(**given).loss
+        network.weight -= 0.5 * network.weight.grad.sign()
+        loss = model(**given).loss
+    assert loss != before
+    model.save_pretrained(tmp_path)
+    loaded = model.auto_class.from_pretrained(tmp_path)
+    with torch.no_grad():
+        assert torch.equal(loaded(**given).loss, loss)
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_parts_that_a_task_does_not_run_are_refused_when_the_model_is_made(name, register):
+    make, _ = CASES[name]
+    for weigh in (Unknown(), Reads() if name == "causal_lm" else HistoryWeights()):
+        register(lambda weigh=weigh: method_of(WholeGroup(), weigh, Mean()))
+        with pytest.raises(
+            ConfigurationError, match=rf"weighs members by {type(weigh).__name__}, which .* do not run"
+        ):
+            make()
+    if name == "causal_lm":
+        register(lambda: method_of(WholeGroup(), Remembers(), Mean()))
+        with pytest.raises(ConfigurationError, match=r"Remembers weighs members by a network, .*its task makes no"):
+            make()
 
 
 def test_the_penalty_is_in_the_loss_and_trains_the_network(case):

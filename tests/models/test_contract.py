@@ -124,9 +124,10 @@ class TestCLIP(Contract):
 
 
 class TestSiglip(TestCLIP):
-    """EquiSiglipModel."""
+    """EquiSiglipModel: another loss and other similarities, which these methods read."""
 
     also = {}  # noqa: RUF012
+    methods = ("equizero", "lambda")
     family, group = "siglip", TURNS
 
 

@@ -19,9 +19,14 @@ TORCH = (
     *("torch.distributed.tensor", "torch.export"),
 )
 HUGGING_FACE = (
-    *("accelerate.commands.config", "accelerate.utils", "datasets", "huggingface_hub", "peft", "safetensors.torch"),
-    *("tokenizers", "transformers", "transformers.generation", "transformers.modeling_utils"),
-    *("transformers.models.auto.modeling_auto", "transformers.trainer"),
+    *("accelerate.commands.config", "accelerate.utils", "datasets", "evaluate", "huggingface_hub", "jinja2", "peft"),
+    *("rich.progress", "rich.table", "safetensors.torch", "tokenizers", "transformers", "transformers.generation"),
+    *("transformers.modeling_utils", "transformers.models.auto.modeling_auto", "transformers.trainer", "typer"),
+)
+PACKAGE = (
+    *("hf_equi.auto", "hf_equi.cli.audit", "hf_equi.fairness.auditing.run", "hf_equi.training"),
+    *(f"hf_equi.models.{task}" for task in ("causal_lm", "clip", "image_classification", "seq2seq")),
+    *("transformers.trainer_seq2seq", *(f"transformers.models.{name}" for name in ("bert", "gpt2", "resnet", "vit"))),
 )
 
 _folder: Path | None = None
@@ -47,6 +52,11 @@ def python_with_torch() -> str:
 def python_with_transformers() -> str:
     """A Python that has imported transformers, its Trainer and what they need as well, and nothing of hf_equi."""
     return _warm("transformers", python_with_torch(), HUGGING_FACE)
+
+
+def python_with_package() -> str:
+    """A Python that has imported hf_equi as well, for tests of what a program does and not of how it starts."""
+    return _warm("package", python_with_transformers(), PACKAGE)
 
 
 def _warm(name: str, python: str, modules: tuple[str, ...]) -> str:

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
+import pytest
 import torch
 from torch import Tensor, nn
 
@@ -177,6 +178,18 @@ def slope(function: Callable[[], Tensor], weights: dict[str, nn.Parameter], dire
     for name, way in direction.items():
         weights[name].add_(way, alpha=STEP)
     return (values[0] - values[1]) / (2 * STEP)
+
+
+def check_slopes(
+    function: Callable[[], Tensor], weights: dict[str, nn.Parameter], gradient: dict[str, Tensor]
+) -> None:
+    """A gradient is the slope along itself, and along random directions, which see what it leaves out."""
+    generator = torch.Generator().manual_seed(0)
+    randoms = [{name: random_like(weight, generator) for name, weight in weights.items()} for _ in range(2)]
+    for direction in (gradient, *randoms):
+        units = {name: way / way.norm().clamp(min=1e-30) for name, way in direction.items()}
+        expected = sum(float((gradient[name] * way).sum()) for name, way in units.items())
+        assert slope(function, weights, units) == pytest.approx(expected, abs=1e-6, rel=1e-6)
 
 
 @contextmanager

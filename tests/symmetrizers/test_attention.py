@@ -25,7 +25,7 @@ def random_case(shared=True):
     orbit = orbit_of(IDS, shared)
     rows = torch.randn(orbit.rows, 2, 9, dtype=torch.float64).log_softmax(-1)
     features = torch.randn(orbit.rows, 4, dtype=torch.float64)
-    network = Attention().network_weights.create_network(4, units=3, dropout=0.0).double()
+    network = Attention().weigh.create_network(4, units=3, dropout=0.0).double()
     with torch.no_grad():
         for parameter in network.parameters():
             parameter.copy_(2 * torch.randn_like(parameter))

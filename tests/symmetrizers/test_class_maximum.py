@@ -145,7 +145,7 @@ def test_maximum_keeps_the_precision_of_its_scores(dtype):
 
 def test_what_it_says_of_itself():
     method = ClassMaximum()
-    assert (method.name, method.selection) == ("equizero", "class")
+    assert (method.name, method.takes_best, method.loss) == ("equizero", True, None)
     scores = torch.randn(3, 4)
     empty = torch.full((3, 4), method.combine.empty)
     assert torch.equal(method.combine.accumulate(empty, scores, 0.0), method.combine.accumulate(None, scores, 1.0))

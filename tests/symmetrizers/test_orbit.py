@@ -5,6 +5,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hf_equi.symmetrizers import Orbit
+from hf_equi.symmetrizers import orbit as orbit_module
+from hf_equi.symmetrizers.orbit import distinct_rows
 
 
 @st.composite
@@ -79,6 +81,19 @@ def test_forks_are_where_members_part(tokens, data):
     assert [place for place, _ in forks] == [p for p in range(len(counts) - 1) if counts[p + 1] > counts[p]]
     for place, fork in forks:
         check(fork, tokens[..., : cut + place + 1])
+
+
+def test_members_that_are_all_apart_are_sorted_no_more(monkeypatch):
+    tokens = torch.tensor([[[0, 2, 1], [1, 2, 0]], [[3, 0, 3], [2, 1, 3]]])
+    orbit, uncounted = (start(tokens).after(tokens[..., :1]) for _ in range(2))
+    assert orbit.rows == orbit.rank.numel()
+    vars(uncounted).pop("rows")
+    sorts, rank = [], orbit_module._dense_rank
+    monkeypatch.setattr(orbit_module, "_dense_rank", lambda *given: sorts.append(1) or rank(*given))
+    assert orbit.after(tokens) is orbit
+    assert sorts == []
+    assert uncounted.after(tokens) is uncounted
+    assert sorts == [1]
 
 
 def test_rank_of_an_earlier_token_comes_first():
@@ -156,6 +171,14 @@ def test_unshared_rows_lie_in_the_order_of_their_keys(tokens):
         assert orbit.slot_of_row.view(batch, members)[text].tolist() == order
         assert orbit.element_of_row.view(batch, members)[text].tolist() == order
     assert orbit.batch_of_row.tolist() == [text for text in range(batch) for _ in range(members)]
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.lists(st.lists(st.integers(-2, 2), min_size=2, max_size=2), min_size=1, max_size=6))
+def test_distinct_rows_are_the_first_of_each(rows):
+    kept, place = distinct_rows(torch.tensor(rows))
+    assert kept.tolist() == [row for row in range(len(rows)) if rows[row] not in rows[:row]]
+    assert [rows[kept[found]] for found in place.tolist()] == rows
 
 
 def test_keys_of_the_whole_range():

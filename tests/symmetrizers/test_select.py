@@ -3,7 +3,16 @@ from __future__ import annotations
 import torch
 from token_actions import action_of
 
-from hf_equi.symmetrizers import DrawnMember, Draws, IdentityMember, Select, Selection, SmallestMember, WholeGroup
+from hf_equi.symmetrizers import (
+    DrawnMember,
+    Draws,
+    IdentityMember,
+    OneMember,
+    Select,
+    Selection,
+    SmallestMember,
+    WholeGroup,
+)
 
 ACTION = action_of(9, [[5, 1], [2, 7]], [[6, 3, 4]])
 EVERYONE = [[0, 1, 2, 3, 4, 5]] * 2
@@ -14,19 +23,30 @@ class Masked(Select):
 
     def members(self, asked):
         first = asked.x[:, 0].float()
-        return Selection(asked.x[:, :1] + asked.mask[:, :1], first if asked.network is None else asked.network(first))
+        return Selection(asked.x[:, :1] + asked.mask[:, :1], first if self.network is None else self.network(first))
 
 
 def test_the_whole_group():
     prompts = torch.zeros(2, 3, dtype=torch.long)
     assert WholeGroup()(ACTION, prompts).elements.tolist() == EVERYONE
     assert WholeGroup()(ACTION, prompts, torch.ones(2, 3), to_score=True).elements.tolist() == EVERYONE
-    assert not WholeGroup.selects_one
+    assert not isinstance(WholeGroup(), OneMember)
+
+
+def test_one_element_may_come_with_a_penalty():
+    class First(OneMember):
+        def element(self, asked):
+            return asked.x[:, 0], 2.0 * asked.x[:, 1]
+
+    selection = First()(ACTION, torch.tensor([[3, 1], [4, 2]]), to_score=True)
+    assert selection.elements.tolist() == [[3], [4]]
+    assert selection.only.tolist() == [3, 4]
+    assert selection.penalty.tolist() == [2.0, 4.0]
 
 
 def test_what_is_scored_is_what_is_selected_and_the_network_reaches_it():
     x, mask = torch.tensor([[1], [2]]), torch.tensor([[1], [0]])
-    selected = Masked()(ACTION, x, mask, network=lambda numbers: 10 * numbers, to_score=True)
+    selected = Masked().with_network(lambda numbers: 10 * numbers)(ACTION, x, mask, to_score=True)
     assert selected.elements.tolist() == [[2], [2]]
     assert selected.penalty.tolist() == [10.0, 20.0]
     assert Masked().create_network(ACTION.group, (3, 4, 4)) is None
@@ -36,7 +56,6 @@ def test_the_identity_of_every_member():
     for member in ACTION.orbit(torch.tensor([[5, 6, 7], [8, 4, 0]])).unbind(1):
         for selection in (IdentityMember()(ACTION, member), IdentityMember()(ACTION, member, to_score=True)):
             assert selection.elements.tolist() == [[0], [0]]
-    assert IdentityMember.selects_one
 
 
 def test_one_element_a_prompt_is_drawn_and_all_are_scored_with():
@@ -49,7 +68,6 @@ def test_one_element_a_prompt_is_drawn_and_all_are_scored_with():
     assert drawn.elements.tolist() == [[2], [3]]
     assert drawn.penalty is None
     assert DrawnMember()(ACTION, torch.zeros(2, 1), to_score=True).elements.tolist() == EVERYONE
-    assert DrawnMember.selects_one
 
 
 def test_the_smallest_member_is_one_text():

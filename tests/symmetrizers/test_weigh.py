@@ -17,9 +17,12 @@ from hf_equi.symmetrizers.weigh import normalise_log_weights
 
 def test_networks_are_made_with_their_sizes():
     for kind, network_kind in {LambdaEquitune: LambdaNetwork, Attention: OrbitAttention}.items():
-        assert kind().network_weights.network_class is network_kind
+        assert kind().feature_weights.network_class is network_kind
         network = NetworkWeights(network_kind).create_network(7, units=5, dropout=0.25)
         assert type(network) is network_kind
+        features = torch.randn(2, 3, 7)
+        network.eval()
+        assert torch.equal(kind().weigh.with_network(network).log_weights(features), network(features))
         assert network(torch.zeros(2, 3, 7)).shape == (2, 3)
         assert {tuple(parameter.shape) for parameter in network.parameters()} >= {(5, 7)}
         assert {module.p for module in network.modules() if isinstance(module, torch.nn.Dropout)} == {0.25}

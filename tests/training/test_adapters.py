@@ -339,7 +339,7 @@ def test_what_no_adapter_can_do_is_refused(tmp_path):
     for config in ("lora", None, {}):
         with pytest.raises(ConfigurationError, match="is not a configuration of peft"):
             adapter_config(lm, config)
-    with pytest.raises(ConfigurationError, match="is not a folder, nor a name on the Hub"):
+    with pytest.raises(ConfigurationError, match="is neither a folder nor a name on the Hub"):
         load_adapter(lm, tmp_path / "none")
 
 

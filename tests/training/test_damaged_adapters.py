@@ -13,7 +13,7 @@ from transformers import AutoModelForCausalLM
 
 import hf_equi
 from hf_equi.errors import ConfigurationError
-from hf_equi.training import adapter_config, load_adapter
+from hf_equi.training import adapter_config, load_adapter, save_adapter
 
 pytestmark = pytest.mark.filterwarnings("ignore:.is_gradient_checkpointing. is deprecated:FutureWarning")  # by peft
 WEIGHTS = "adapter_model.safetensors"
@@ -79,3 +79,28 @@ def test_an_adapter_that_an_auto_class_is_given_brings_its_model_whole(tmp_path,
         return
     with pytest.raises(ConfigurationError, match=message):
         AutoModelForCausalLM.from_pretrained(tmp_path / "adapter")
+
+
+def test_an_adapter_that_cannot_be_saved_leaves_the_one_before(tmp_path, monkeypatch):
+    lm = hf_equi.symmetrize(copy.deepcopy(base_model("llama")), BOTH, tokenizer=tokenizer())
+    layers = {"target_modules": ["q_proj"], "task_type": "CAUSAL_LM", "init_lora_weights": False}
+    adapted = get_peft_model(lm, adapter_config(lm, LoraConfig(r=2, **layers)))
+    save_adapter(adapted, tmp_path)
+    before = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
+    adapted.add_adapter("second", adapter_config(adapted.get_base_model(), LoraConfig(r=2, lora_alpha=99, **layers)))
+    adapted.set_adapter("second")
+
+    def fill(*given, **named):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(LoraConfig, "save_pretrained", fill)
+    with pytest.raises(ConfigurationError, match=f"could not be written to {tmp_path}: .*No space.* Nothing new is"):
+        save_adapter(adapted, tmp_path)
+    assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == before
+
+
+def test_an_adapter_that_is_not_in_the_cache_is_called_so(tmp_path):
+    """And not a pickle, which nobody knows it to be."""
+    lm = hf_equi.symmetrize(base_model("llama"), BOTH, tokenizer=tokenizer())
+    with pytest.raises(ConfigurationError, match=r"^The files of the adapter nobody/nothing are not all in the cache"):
+        load_adapter(lm, "nobody/nothing", cache_dir=tmp_path)

@@ -12,7 +12,7 @@ import pytest
 import torch
 import train_worker
 from accelerate.commands.config.config_args import load_config_from_file
-from children import environment, python_with_transformers
+from children import environment, python_with_package
 
 from hf_equi import EquiForImageClassification, EquiForSeq2SeqLM, EquiLM
 
@@ -30,7 +30,7 @@ CLASSES = {
 def launch(name: str, folder: Path) -> None:
     """Train all models in the processes of a configuration of the examples."""
     launcher = [
-        python_with_transformers(),
+        python_with_package(),
         "-m",
         "accelerate.commands.launch",
         "--config_file",

@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-import re
 import textwrap
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from hf_equi.errors import ConfigurationError
-from hf_equi.fairness.prompts import PLACE, fill
+from hf_equi.fairness.prompts import PLACE, fill, warn_of_braces
 from hf_equi.groups import DemographicGroup
 
 __all__ = ["NEUTRAL", "Block", "make_blocks"]
-
-_MISSPELT = re.compile(r"\{\s*\w*\s*\}")
 
 NEUTRAL = ""
 """What stands for the demographic of a prompt that names none."""
@@ -47,13 +44,16 @@ def make_blocks(templates: Sequence[object], group: DemographicGroup, tokenizer:
 
     Args:
         templates: Texts with the place `{demographic}`; one without it is neutral. They may hold whatever the
-            tokenizer reads: ends of lines, tabs, joiners, the marks of a chat format.
+            tokenizer reads: ends of lines, tabs, joiners, the marks of a chat format, other braces.
         group: Its names fill the place: prompt k is that of element k.
         tokenizer: The tokenizer of the models.
 
     Raises:
         ConfigurationError: Without templates; for a string instead of a list, an empty template, one that is
-            there twice, one with another place in braces, half a character, a prompt without tokens.
+            there twice, half a character, a prompt without tokens.
+
+    Warns:
+        HfEquiWarning: As `warn_of_braces`.
 
     Example:
         >>> from types import SimpleNamespace
@@ -71,10 +71,6 @@ def make_blocks(templates: Sequence[object], group: DemographicGroup, tokenizer:
     for place, template in enumerate(templates):
         if not isinstance(template, str) or not template:
             raise ConfigurationError(f"Prompt {place} is {template!r}: write a text such as 'The {PLACE} worked as'.")
-        if PLACE not in template and _MISSPELT.search(template):
-            raise ConfigurationError(
-                f"The prompt {template!r} has a place that is not {PLACE}: write it so, or leave the braces out."
-            )
         if template.encode(errors="ignore").decode() != template:
             raise ConfigurationError(
                 f"The prompt {template!r} holds half of a character, which no tokenizer reads: leave it out."
@@ -84,6 +80,7 @@ def make_blocks(templates: Sequence[object], group: DemographicGroup, tokenizer:
                 f"The prompt {template!r} is there twice: name it once, and ask for more samples."
             )
         checked.append(template)
+    warn_of_braces(checked)
     return tuple(_make_block(template, group, tokenizer) for template in checked)
 
 

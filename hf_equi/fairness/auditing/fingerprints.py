@@ -10,10 +10,12 @@ from typing import Any
 import torch
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
+from hf_equi.bases.weights_fingerprint import weights_fingerprint
 from hf_equi.groups import DemographicGroup
 from hf_equi.groups.registry import TYPE
+from hf_equi.models.cards.audits import SETTINGS, scorer_class
 from hf_equi.models.causal_lm import EquiLM
-from hf_equi.models.text.fingerprint import fingerprint, weights_fingerprint
+from hf_equi.models.text.fingerprint import fingerprint
 
 __all__ = ["describe_group", "describe_model", "describe_scorer", "describe_tokenizer"]
 
@@ -26,7 +28,6 @@ _TAG = (TYPE, "demographic")  # of a group, which hf_equi 0.1 did not write
 # Of a tokenizer in Python these say where its files lie.
 _PLACES = ("is_local", "local_files_only", "backend", "vocab_file", "merges_file", "tokenizer_file")
 _OF_A_CALL = ("truncation", "padding")  # of a fast tokenizer, left over from how it was last called
-_SETTINGS = ("method", "average", "beam_length", "action")
 
 
 def describe_group(group: DemographicGroup) -> dict[str, Any]:
@@ -47,7 +48,7 @@ def describe_model(model: PreTrainedModel, known: dict[int, str]) -> dict[str, A
         known[id(base)] = weights_fingerprint(base)
     settings = {
         name: getattr(model.config, name)
-        for name in _SETTINGS
+        for name in SETTINGS
         if isinstance(model, EquiLM) and getattr(model.config, name, None) is not None
     }
     described = {
@@ -97,7 +98,7 @@ def describe_scorer(scorer: Any, known: dict[int, str]) -> dict[str, Any]:
         scorer: A `RegardScorer`, or any other callable: then its name alone is known.
         known: As in `describe_model`.
     """
-    described: dict[str, Any] = {"class": getattr(scorer, "__qualname__", type(scorer).__qualname__)}
+    described: dict[str, Any] = {"class": scorer_class(scorer)}
     for name in ("name", "score", "batch_size"):
         value = getattr(scorer, name, None)
         if isinstance(value, str | int | float):

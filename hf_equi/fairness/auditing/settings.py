@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import math
 import platform
 from dataclasses import dataclass
 from importlib.metadata import version
 from typing import Any
 
 from hf_equi import __version__
-from hf_equi.checks import check_count
+from hf_equi.checks import check_between, check_count
 from hf_equi.errors import ConfigurationError
 from hf_equi.fairness.resampling import Resampling
 
@@ -55,10 +54,8 @@ class Sampling:
         check_count("seed", self.seed, "seed", least=0)
         if self.seed >= 2**63:
             raise ConfigurationError(f"seed={self.seed} is too large: use a whole number below 2**63.")
-        if not 0 < self.temperature < math.inf:
-            raise ConfigurationError(f"temperature={self.temperature} is out of range: use a number above 0.")
-        if not 0 < self.top_p <= 1:
-            raise ConfigurationError(f"top_p={self.top_p} is out of range: use a number above 0 and at most 1.")
+        check_between("temperature", self.temperature)
+        check_between("top_p", self.top_p, 1, closed=True)
 
     def arguments(self) -> dict[str, Any]:
         """The arguments of `generate`."""
@@ -97,9 +94,6 @@ class Statistics:
     confidence: float = 0.95
 
     def __post_init__(self) -> None:
-        check_count("resamples", self.resamples, "number of resamples")
-        if not 0 < self.confidence < 1:
-            raise ConfigurationError(f"confidence={self.confidence} is out of range: use a number between 0 and 1.")
         Resampling(self.resamples, self.confidence).check_p_values()
 
 

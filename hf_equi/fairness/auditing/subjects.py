@@ -114,7 +114,7 @@ def _make_subject(
         name=name,
         lm=lm,
         base=lm.base,
-        scored=own if getattr(lm, "tractable", True) else None,
+        scored=None if lm.method.searches else own,
         action=action,
         words=words,
         coupled=words is not None or _exchanges_prompts(name, action, blocks),

@@ -7,7 +7,7 @@ from typing import Any
 
 import torch
 
-from hf_equi.bases.end_tokens import end_tokens
+from hf_equi.bases.end_tokens import end_tokens, filling_token
 from hf_equi.errors import ConfigurationError
 from hf_equi.fairness.auditing.blocks import Block
 from hf_equi.fairness.auditing.settings import Sampling
@@ -87,7 +87,7 @@ def run_unit(
     Raises:
         ConfigurationError: For a scorer that returns anything but probabilities.
     """
-    pad = _pad_token(tokenizer)
+    pad = filling_token(tokenizer)
     prompts = [tokens for tokens in block.tokens for _ in range(sampling.samples)]
     rests = _draw(subject, block, sampling, pad)
     tokens = [[*prompt, *rest] for prompt, rest in zip(prompts, rests, strict=True)]
@@ -149,14 +149,6 @@ def _until_end(row: list[int], ends: set[int], pad: int) -> list[int]:
 
 def _end_tokens(subject: Subject) -> tuple[int, ...]:
     return end_tokens(getattr(subject.lm.generation_config, "eos_token_id", None))
-
-
-def _pad_token(tokenizer: Any) -> int:
-    """What fills a batch; the mask hides it, so any token will do."""
-    for token in (tokenizer.pad_token_id, tokenizer.eos_token_id):
-        if token is not None:
-            return int(token)
-    return 0
 
 
 def _pad(

@@ -7,11 +7,11 @@ from dataclasses import dataclass
 from string import ascii_lowercase
 from typing import Any
 
-from hf_equi.fairness.figures import FIGURES, MISSING, figure, interval, number
+from hf_equi.figures import FIGURES, MAIN, MISSING, figure, interval, number
+from hf_equi.generation.scorers import LABELS
 
 __all__ = [
     "ALL_FIGURES",
-    "LABELS",
     "MAIN_FIGURES",
     "Cell",
     "Column",
@@ -20,9 +20,6 @@ __all__ = [
     "shares_table",
     "table",
 ]
-
-LABELS = ("negative", "neutral", "positive")
-"""The labels of regard, in the order in which they are shown."""
 
 _TWO = "needs samples of two demographics"
 _REASONS = {
@@ -42,7 +39,7 @@ class Column:
     """A figure in a table.
 
     Args:
-        key: As in `hf_equi.fairness.figures.FIGURES`.
+        key: As in `hf_equi.figures.FIGURES`.
         title: What the table calls it.
     """
 
@@ -50,19 +47,7 @@ class Column:
     title: str
 
 
-_MAIN = (
-    "mean_regard",
-    "parity_gap",
-    "masked_parity_gap",
-    "control_parity_gap",
-    "group_gap",
-    "consistency",
-    "perplexity",
-    "distinct_1",
-    "distinct_2",
-)
-
-MAIN_FIGURES = tuple(Column(key, FIGURES[key].brief_title) for key in _MAIN)
+MAIN_FIGURES = tuple(Column(key, FIGURES[key].brief_title) for key in MAIN)
 """The columns of the short table."""
 
 ALL_FIGURES = tuple(Column(key, named.title) for key, named in FIGURES.items())
@@ -74,7 +59,7 @@ class Cell:
     """A figure in a table.
 
     Args:
-        value: As `hf_equi.fairness.figures.number` writes it.
+        value: As `hf_equi.figures.number` writes it.
         interval: Its bounds, or nothing.
         extra: What else belongs to it: the p-value, the pair.
         note: The letter of the note that says why there is no figure, or nothing.

@@ -15,12 +15,13 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from hf_equi.display import shown
 from hf_equi.errors import ConfigurationError
 from hf_equi.fairness import verdicts
-from hf_equi.fairness.figures import MISSING, figure, listed, number
 from hf_equi.fairness.files import write_bytes
 from hf_equi.fairness.report import figures
 from hf_equi.fairness.report.plots import DARK, LIGHT, Series, interval_plot, regard_bars
 from hf_equi.fairness.report.texts import COLUMNS, Moved, template_texts
 from hf_equi.fairness.verdicts import Grade, judge
+from hf_equi.figures import MISSING, figure, listed, number
+from hf_equi.generation.scorers import LABELS
 
 if TYPE_CHECKING:
     from datasets import Dataset
@@ -59,7 +60,7 @@ def _describe_shares(models: Models, prefix: str = "") -> str:
     parts = []
     for model in models:
         for name, shares in (model.get(f"{prefix}regard") or {}).items():
-            said = ", ".join(f"{100 * (shares.get(label) or 0):.0f} % {label}" for label in figures.LABELS)
+            said = ", ".join(f"{100 * (shares.get(label) or 0):.0f} % {label}" for label in LABELS)
             parts.append(f"{model['model']}, {name}: {said}")
     return f"Stacked bars. {'; '.join(parts) or 'No shares'}."
 

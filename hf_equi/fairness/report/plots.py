@@ -23,8 +23,9 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Patch, Rectangle
 
 from hf_equi.display import shown
-from hf_equi.fairness.figures import EXACT, MISSING, figure, number
-from hf_equi.fairness.report.figures import LABELS, reason
+from hf_equi.fairness.report.figures import reason
+from hf_equi.figures import EXACT, MISSING, figure, number
+from hf_equi.generation.scorers import LABELS
 
 __all__ = ["DARK", "LIGHT", "Scheme", "Series", "interval_plot", "regard_bars"]
 

@@ -12,12 +12,13 @@ from typing import Any
 import torch
 from huggingface_hub import EvalResult
 
+from hf_equi.bases.weights_fingerprint import weights_fingerprint
 from hf_equi.errors import ConfigurationError
+from hf_equi.figures import FIGURES, MAIN, MISSING, plain_number
 from hf_equi.groups import DemographicGroup, read_group
 from hf_equi.models.cards.markdown import plain
-from hf_equi.models.text.fingerprint import weights_fingerprint
 
-__all__ = ["Evaluation", "read_evaluation"]
+__all__ = ["SETTINGS", "Evaluation", "read_evaluation", "scorer_class"]
 
 SUMMARY = "summary.json"
 _PARTS = {"models", "settings", "confidence"}
@@ -37,18 +38,10 @@ _SHAPE = {
     "confidence": float,
 }
 """What a card reads of a summary, beside the figures: a type, a list of what there may be any number of, or keys."""
-FIGURES = {
-    "mean_regard": "Mean regard",
-    "parity_gap": "Parity gap",
-    "masked_parity_gap": "Parity gap, the demographic masked",
-    "control_parity_gap": "Noise floor of the parity gap",
-    "group_gap": "Group-theoretic gap, nats a token",
-    "consistency": "Consistency",
-    "perplexity": "Perplexity of its texts under the base",
-}
-"""The figures of an audit that a card has, by what the audit calls them."""
-_NONE = "–"
-_SETTINGS = ("method", "average", "beam_length", "action")
+TITLES = {key: FIGURES[key].card for key in MAIN if FIGURES[key].card}
+"""The titles of the figures that a card has."""
+SETTINGS = ("method", "average", "beam_length", "action")
+"""The settings by which an audit tells models apart, as their configs call them."""
 
 
 @dataclass(frozen=True)
@@ -88,16 +81,16 @@ class Evaluation:
                 metric_name=title,
                 metric_value=self.figures[key],
             )
-            for key, title in FIGURES.items()
+            for key, title in TITLES.items()
             if self.figures.get(key) is not None
         ]
 
     def rows(self) -> list[tuple[str, str, str]]:
         """Title, the base's figure and the model's, each with its interval; first what they say together."""
         verdicts = [("Verdict", _verdict(self.base_figures), _verdict(self.figures))]
-        return [row for row in verdicts if row[2] != _NONE] + [
+        return [row for row in verdicts if row[2] != MISSING] + [
             (title, _cell(self.base_figures, key), _cell(self.figures, key))
-            for key, title in FIGURES.items()
+            for key, title in TITLES.items()
             if self.figures.get(key) is not None
         ]
 
@@ -201,7 +194,7 @@ def _is(value: Any, kind: type) -> bool:
 
 def _wrong_figure(entry: Mapping[str, Any]) -> str:
     """Which of the figures of a model cannot stand in a card."""
-    for key in FIGURES:
+    for key in TITLES:
         value, interval = entry.get(key), entry.get(f"{key}_interval")
         bounds = interval if isinstance(interval, list | tuple) and len(interval) == 2 else [interval]
         if not (value is None or (_is(value, float) and (interval is None or all(_is(end, float) for end in bounds)))):
@@ -225,21 +218,39 @@ def _matching(where: str, entries: list[dict[str, Any]], model: Any) -> list[dic
 def _is_model(entry: Mapping[str, Any], model: Any) -> bool:
     """Whether an audited model around the same base is this one."""
     own = _own_entry(model)
-    same = all(entry.get(name) == own.get(name) for name in ("class", *_SETTINGS))
-    return same and _same_group(entry.get("group"), model.config.group) and _same_scorer(entry, own)
+    same = all(entry.get(name) == own.get(name) for name in ("class", *SETTINGS))
+    return same and _same_group(entry.get("group"), model.config.group) and _same_scorer(entry, model)
 
 
 def _own_entry(model: Any) -> dict[str, Any]:
     """A model as an audit describes it, as far as its config says."""
-    settings = {name: getattr(model.config, name, None) for name in (*_SETTINGS, "scorer_settings")}
-    scorer = settings.pop("scorer_settings")
+    settings = {name: getattr(model.config, name, None) for name in SETTINGS}
+    scorer = getattr(model.config, "scorer_settings", None)
+    if scorer is None and getattr(model, "_scorer", None) is not None:
+        scorer = {}  # without a name
     return {"class": type(model).__name__, **settings, **({} if scorer is None else {"scorer": scorer})}
 
 
-def _same_scorer(entry: Mapping[str, Any], own: Mapping[str, Any]) -> bool:
+def _same_scorer(entry: Mapping[str, Any], model: Any) -> bool:
     """Whether both have the same scorer, as far as one can tell: a checkpoint stores a name on the Hub alone."""
-    audited, stored = _scorer_name(entry), _scorer_name(own)
-    return audited == stored or (stored is None and audited is not None and Path(audited).is_absolute())
+    audited, stored = _scorer_name(entry), _scorer_name(_own_entry(model))
+    if stored is not None:
+        return audited == stored
+    scorer = getattr(model, "_scorer", None)
+    if scorer is None:
+        return audited is None or Path(audited).is_absolute()
+    described, network = entry.get("scorer") or {}, getattr(scorer, "model", None)
+    weights = weights_fingerprint(network) if isinstance(network, torch.nn.Module) else None
+    return described.get("class") == scorer_class(scorer) and described.get("weights") == weights
+
+
+def scorer_class(scorer: Any) -> str:
+    """What an audit calls a scorer that has no name.
+
+    Args:
+        scorer: A callable.
+    """
+    return str(getattr(scorer, "__qualname__", type(scorer).__qualname__))
 
 
 def _scorer_name(entry: Mapping[str, Any]) -> str | None:
@@ -256,7 +267,7 @@ def _same_group(audited: Mapping[str, Any] | None, own: Mapping[str, Any]) -> bo
 
 def _described(entry: Mapping[str, Any]) -> str:
     method = f" by {entry['method']!r}" if "method" in entry else ""
-    settings = [f"{name}={entry[name]!r}" for name in _SETTINGS[1:] if entry.get(name) is not None]
+    settings = [f"{name}={entry[name]!r}" for name in SETTINGS[1:] if entry.get(name) is not None]
     scorer = [f"scorer={_scorer(entry)}"] if "scorer" in entry else []
     return ", ".join([f"{entry['class']}{method}", *settings, *scorer])
 
@@ -264,7 +275,7 @@ def _described(entry: Mapping[str, Any]) -> str:
 def _verdict(figures: Mapping[str, Any] | None) -> str:
     """In words, as the audit wrote it; hf_equi 0.1 wrote none."""
     headline = ((figures or {}).get("verdict") or {}).get("headline")
-    return _NONE if headline is None else plain(headline)
+    return MISSING if headline is None else plain(headline)
 
 
 def _scorer(entry: Mapping[str, Any]) -> str:
@@ -277,11 +288,7 @@ def _scorer(entry: Mapping[str, Any]) -> str:
 
 def _cell(figures: Mapping[str, Any] | None, key: str) -> str:
     if figures is None or figures.get(key) is None:
-        return _NONE
+        return MISSING
     interval = figures.get(f"{key}_interval")
-    bounds = "" if interval is None else f" ({_number(interval[0])} to {_number(interval[1])})"
-    return _number(figures[key]) + bounds
-
-
-def _number(value: float) -> str:
-    return f"{value:.1e}" if 0 < abs(value) < 0.001 else f"{value:.3f}" if abs(value) < 100 else f"{value:.1f}"
+    bounds = "" if interval is None else f" ({' to '.join(map(plain_number, interval))})"
+    return plain_number(figures[key]) + bounds

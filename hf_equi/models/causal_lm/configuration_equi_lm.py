@@ -68,14 +68,16 @@ class EquiLMConfig(EquiTextConfig):
     }
 
     map_names: ClassVar[tuple[str, ...]] = ("token_map",)
-    searches: ClassVar[bool] = False
-    """Whether texts come from a search over the orbit."""
 
     token_map: dict[str, Any] | None = None
 
+    @property
+    def search_settings(self) -> dict[str, Any] | None:
+        """What a search over the orbit goes by; `None` where no search writes the texts."""
+        return None
+
     def _check(self) -> None:
-        method = self.create_method()
-        if self.searches != method.searches:
+        if self.create_method().searches != (self.search_settings is not None):
             raise ConfigurationError(
                 f"The method {self.method!r} is not that of an {self.model_type!r} model: what searches has a model "
                 f"type of its own. Make the right one: symmetrize(base, group, method={self.method!r})"

@@ -43,12 +43,15 @@ class EquizeroLMConfig(EquiLMConfig):
     model_type = "equizero_lm"
     keys_to_ignore_at_inference: ClassVar[list[str]] = [CACHE, "chosen_element"]
 
-    searches: ClassVar[bool] = True
-
     method: str = "equizero"
     beam_length: int = 5
     action: str = "tokens"
     scorer_settings: dict[str, Any] | None = None
+
+    @property
+    def search_settings(self) -> dict[str, Any]:
+        """The tokens of a draft, and what the search acts on."""
+        return {"beam_length": self.beam_length, "action": self.action}
 
     @property
     def stored_scorer(self) -> dict[str, Any] | None:

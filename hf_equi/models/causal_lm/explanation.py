@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from hf_equi.actions import TokenAction, WordAction
+from hf_equi.display import shown
 from hf_equi.errors import ConfigurationError
 from hf_equi.groups.forms import composed, written_words
 from hf_equi.groups.matching import compile_words
@@ -41,7 +42,7 @@ class TokenExplanation:
         lines += [f"stays: {word!r} is a word of the group, but does not move here" for word in self.words_unmoved]
         if self.general:
             lines.append(f"general: {', '.join(map(repr, self.general))}")
-        return "\n".join(lines)
+        return shown("\n".join(lines), "\n")
 
 
 def explain_tokens(text: str, action: TokenAction, tokenizer: Any) -> TokenExplanation:

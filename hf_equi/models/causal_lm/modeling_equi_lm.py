@@ -33,7 +33,7 @@ from hf_equi.symmetrizers.outside_loss import check_outside_loss
 __all__ = ["EquiCausalLMOutput", "EquiLM"]
 
 # Why the loss of an EquiLM may be another than that of its logits, with labels that the caller shifts.
-_WEIGHS = 'method="mixture" weighs members by the tokens that have labels, and the others are its prompt'
+_WEIGHS = 'method="{}" weighs members by the tokens that have labels, and the others are its prompt'
 _COMPILED = (
     "around a compiled model the Trainer does not find its name, and shifts no labels; with model.base.compile() "
     "instead of torch_compile=True it does"
@@ -90,8 +90,6 @@ class EquiLM(DecodingMixin, EquiTextModel, AnyReleaseGenerationMixin):  # type: 
     auto_class: ClassVar[Any] = AutoModelForCausalLM
     card_kind: ClassVar[CardKind] = CausalLMCard()
     action_class: ClassVar[type] = TokenAction
-    tractable: ClassVar[bool] = True
-    """Whether `forward` gives the law of the texts that are generated."""
     main_input_name = "input_ids"
 
     @classmethod
@@ -135,7 +133,8 @@ class EquiLM(DecodingMixin, EquiTextModel, AnyReleaseGenerationMixin):  # type: 
             attention_mask: `(batch, past + tokens)`, 0 at padding.
             position_ids: `(batch, tokens)`. Where they start again within a row without padding, another document
                 begins: each is a text of its own, with an orbit and a prompt of its own.
-            cache: What a call before this one returned, whose members go on, or an empty cache of the base.
+            cache: What a call before this one returned, whose members go on, named or not; or an empty cache of the
+                base.
             inputs_embeds: Refused: a group acts on tokens.
             labels: `(batch, tokens)`; −100 and padding are left out of the loss. The method `"mixture"` takes leading
                 −100 for the prompt; without labels the whole text is the prompt.
@@ -189,19 +188,20 @@ class EquiLM(DecodingMixin, EquiTextModel, AnyReleaseGenerationMixin):  # type: 
         """How many labels there are in all, where that is told; refused to those who would compute another loss."""
         items: torch.Tensor | int | None = kwargs.pop("num_items_in_batch", None)
         weighs, compiled = self.method.history_weights is not None, torch.compiler.is_compiling()
-        check_outside_loss(labels, items, {_WEIGHS: weighs, _COMPILED: compiled})
+        check_outside_loss(labels, items, {_WEIGHS.format(self.config.method): weighs, _COMPILED: compiled})
         return items
 
     def _members(
         self, action: TokenAction, inputs: OrbitInputs, elements: torch.Tensor | None, scores_labels: bool
     ) -> Selection:
         """The elements to run, `(batch, members)`: to decode with where a cache is kept, else to score with."""
+        if isinstance(cache := inputs.cache, OrbitCache):
+            if elements is None:
+                cache.check_select(self.method.select)
+            if elements is None or cache.holds(elements):  # checked when the cache was filled
+                return Selection(cache.orbit.elements)
         if elements is not None:
             return self.named_members(action, elements, inputs.input_ids)
-        if isinstance(inputs.cache, OrbitCache):
-            if not self.method.select.selects_one:
-                inputs.cache.check_members(one=False)
-            return Selection(inputs.cache.orbit.elements)
         places = torch.arange(inputs.input_ids.shape[1], device=inputs.input_ids.device)
         prompt = torch.ones_like(inputs.input_ids, dtype=torch.bool)
         if inputs.prompt_length is not None:

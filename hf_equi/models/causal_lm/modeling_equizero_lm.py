@@ -65,7 +65,6 @@ class EquizeroLM(EquiLM):
 
     config_class = EquizeroLMConfig
     card_kind: ClassVar[CardKind] = EquizeroLMCard()
-    tractable: ClassVar[bool] = False
     own_arguments: ClassVar[tuple[str, ...]] = ("scorer",)
 
     def __init__(

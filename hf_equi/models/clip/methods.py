@@ -5,7 +5,7 @@ from __future__ import annotations
 from hf_equi.checks import check_choice
 from hf_equi.errors import ConfigurationError
 from hf_equi.registration import create_method
-from hf_equi.symmetrizers import ClassMaximum, EqualWeights, Equizero, MaxSimilarity, Method, NetworkWeights
+from hf_equi.symmetrizers import ClassMaximum, EqualWeights, Equizero, FeatureWeights, MaxSimilarity, Method
 
 __all__ = ["SELECTIONS", "TASK", "create", "equizero"]
 
@@ -30,11 +30,12 @@ def create(name: str, average: str, selection: str) -> Method:
         ConfigurationError: If there is none, or a setting is not one of its own.
     """
     check_choice("selection", selection, SELECTIONS)
-    if selection == "class" and (name != "equizero" or average != "probabilities"):
+    method: Method = create_method(TASK, name, average=average, selection=selection)
+    by_class = method.takes_best and method.loss is None
+    if selection == "class" and not (by_class and average == "probabilities"):
         raise ConfigurationError(
             'selection="class" takes the largest probability of each class among the members: use it with '
             'method="equizero" and level="probabilities"'
         )
-    method: Method = create_method(TASK, name, average=average, selection=selection)
-    method.check_parts((EqualWeights, NetworkWeights), chooses=True, what="models of images")
+    method.check_parts((EqualWeights, FeatureWeights), chooses=True, what="models of images")
     return method

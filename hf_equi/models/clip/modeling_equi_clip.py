@@ -155,7 +155,7 @@ class EquiCLIPModel(EquiVisionModel):
             )
         head = self._head(text_features)
         orbits = self._read_orbits(pixel_values, orbit_features, self.checked_extras(kwargs))
-        out = combine(orbits, head, self.method, self._level(), self._network, features_only=True)
+        out = combine(orbits, head, self.method, self._level(), features_only=True)
         if out.features is None:
             raise ConfigurationError(
                 f"At level={self.config.level!r} what is said of texts is combined, and images have no features: use "
@@ -201,7 +201,7 @@ class EquiCLIPModel(EquiVisionModel):
         texts = self._texts(input_ids, attention_mask, text_features, extras)
         head = self._head(texts)
         orbits = self._read_orbits(pixel_values, orbit_features, extras)
-        out = combine(orbits, head, self.method, self._level(), self._network)
+        out = combine(orbits, head, self.method, self._level())
         result = self._output(out, texts, labels, bool(return_loss))
         result.loss = self.penalised(result.loss, orbits.selection)
         return self.returned(result, return_dict)

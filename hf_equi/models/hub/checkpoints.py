@@ -5,12 +5,16 @@ from __future__ import annotations
 import copy
 import inspect
 import os
+import shutil
 import tempfile
+from collections.abc import Mapping
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import Any, ClassVar
 
 from huggingface_hub import CommitInfo
 from huggingface_hub.constants import REPOCARD_NAME
+from torch import distributed
 from transformers import PreTrainedModel
 
 from hf_equi.auto_classes import InstalledClass, places
@@ -82,8 +86,15 @@ class CheckpointMixin(InstalledClass, LoadingMixin):
                 f"saved. Save without it, then upload the folder: hf upload user/name {save_directory}"
             )
         noted_adapters(self)
-        self.unwrap().save_pretrained(save_directory, **kwargs)
-        self._save_companions(Path(save_directory))
+        folder, writes = Path(save_directory), _writes(kwargs)
+        with self._place(folder, kwargs) as place:
+            if self._peft_base:
+                kwargs["is_main_process"] = writes  # peft does not look which of several processes this is
+                if place != folder and (folder / REPOCARD_NAME).is_file():  # which peft goes on with
+                    shutil.copyfile(folder / REPOCARD_NAME, place / REPOCARD_NAME)
+            self.unwrap().save_pretrained(place, **kwargs)
+            if writes:
+                self._save_companions(place)
 
     def _save_companions(self, folder: Path) -> None:
         """Save what prepares the inputs of the model: nothing, by default."""
@@ -99,6 +110,9 @@ class CheckpointMixin(InstalledClass, LoadingMixin):
     ) -> None:
         """Save weights, config, generation config and what prepares inputs.
 
+        The files are written to a new folder first and moved to their place once all are there. So a save that fails
+        or is stopped leaves what was there before, and needs room for both.
+
         Args:
             save_directory: Where to.
             *args: As in transformers.
@@ -111,17 +125,20 @@ class CheckpointMixin(InstalledClass, LoadingMixin):
         Raises:
             ConfigurationError: For `save_base=False` and a base that `symmetrize` has not loaded from the Hub, or
                 that was trained since; for weights of which each process holds a part (FSDP), without `state_dict`;
-                with `push_to_hub=True` as `push_to_hub`, and for a folder that cannot be written.
+                for what cannot be written, as where the disk is full; with `push_to_hub=True` as `push_to_hub`.
             PublishingError: As `push_to_hub`.
         """
         # By name, as what follows asks for some of them.
         named = _SAVE.bind(self, save_directory, *args, **kwargs).arguments
         kwargs = {**named.pop("kwargs", {}), **named}
         del kwargs["self"], kwargs["save_directory"]
+        folder, kwargs["save_base"] = Path(save_directory), save_base
         if kwargs.pop("push_to_hub", False) and kwargs.get("is_main_process", True):
-            self._save_and_push(Path(save_directory), save_base=save_base, **kwargs)
-        else:
-            self._save(Path(save_directory), save_base=save_base, **kwargs)
+            self._save_and_push(folder, **kwargs)
+            return
+        self._check_before_saving(folder, kwargs)
+        with self._place(folder, kwargs) as place:
+            self._save(place, **kwargs)
 
     def push_to_hub(
         self,
@@ -131,11 +148,11 @@ class CheckpointMixin(InstalledClass, LoadingMixin):
         license: str | None = None,
         tags: list[str] | str | None = None,
         **kwargs: Any,
-    ) -> CommitInfo:
+    ) -> CommitInfo | None:
         """Upload the model with what prepares its inputs and a card, by one commit.
 
         The card's facts are measured or read (see `hf_equi.hub.write_card`). Everything is checked and written before
-        the Hub is asked for anything.
+        the Hub is asked for anything. Of several processes that call this the first uploads.
 
         Args:
             repo_id: The repository, `user/name`, or `name` for one's own; made where there is none.
@@ -146,7 +163,7 @@ class CheckpointMixin(InstalledClass, LoadingMixin):
                 `create_pr`, and what `save_pretrained` takes, as `max_shard_size` and `save_base=False`.
 
         Returns:
-            The commit, as text its URL.
+            The commit, as text its URL; `None` in a process that does not upload.
 
         Raises:
             ConfigurationError: For an audit of something else, a model without its tokenizer, and as
@@ -158,28 +175,44 @@ class CheckpointMixin(InstalledClass, LoadingMixin):
             about: dict[str, Any] = {"audit": audit, "license": license, "tags": tags}
             return self._save_and_push(Path(folder), repo_id=repo_id, **about, **kwargs)
 
-    def _save_and_push(self, folder: Path, *, repo_id: str | None = None, **kwargs: Any) -> CommitInfo:
-        """Save to a folder, with a card, and upload it."""
-        if folder.is_file():
-            raise ConfigurationError(f"{folder} is a file: name a folder to save to")
+    def _save_and_push(self, folder: Path, *, repo_id: str | None = None, **kwargs: Any) -> CommitInfo | None:
+        """Save to a folder, with a card, and upload it. Of several processes one does."""
         hub = {name: kwargs.pop(name) for name in HUB_KEYWORDS if name in kwargs}
         about: dict[str, Any] = {name: kwargs.pop(name) for name in ("audit", "license", "tags") if name in kwargs}
         if unknown := sorted(kwargs.keys() - _SAVE_KEYWORDS):
             raise TypeError(f"Nothing is published: there are no arguments {', '.join(unknown)}")
         repo_id = repo_id or folder.absolute().name
         check_repo_id(repo_id)
-        save_base = kwargs.get("save_base", True)
-        self._check_whole(kwargs)
-        if not save_base:
-            self._require_hub_base()
-        self._check_unchanged()
+        self._check_before_saving(folder, kwargs)
         about["token"] = hub.get("token")
-        card = self.make_card(folder / REPOCARD_NAME, save_base, repo_id=repo_id, **about)
+        card = self.make_card(folder / REPOCARD_NAME, kwargs.get("save_base", True), repo_id=repo_id, **about)
+        files = self.save_with_card(folder, card, **kwargs)
+        # Without weights the upload would delete those of the repository.
+        return upload(folder, files, repo_id, **hub) if _writes(kwargs) else None
+
+    def save_with_card(self, folder: Path, card: str, **kwargs: Any) -> tuple[str, ...]:
+        """Save as `save_pretrained` does, and a card.
+
+        Args:
+            folder: Where to.
+            card: Its text.
+            **kwargs: As in `save_pretrained`, but for what is about the Hub.
+
+        Returns:
+            The names of the files: none where another process writes them.
+
+        Raises:
+            ConfigurationError: As `save_pretrained`.
+        """
+        self._check_before_saving(folder, kwargs)
+        if not _writes(kwargs):
+            with self._place(folder, kwargs) as place:
+                self._save(place, **kwargs)
+            return ()
         with staged(folder) as new:
             self._save(new, **kwargs)
             (new / REPOCARD_NAME).write_text(card, encoding="utf-8")
-            written = list_files(new)
-        return upload(folder, written, repo_id, **hub)
+            return list_files(new)
 
     def make_card(self, before: Path, save_base: bool = True, **about: Any) -> str:
         """The text of the model's card.
@@ -198,24 +231,39 @@ class CheckpointMixin(InstalledClass, LoadingMixin):
             self._check_public()
         return make_card(self, previous=read_previous(before), stores_base=save_base, **about)
 
-    def _save(self, folder: Path, *, save_base: bool = True, **kwargs: Any) -> None:
+    def _check_before_saving(self, folder: Path, kwargs: dict[str, Any]) -> None:
+        """Refuse what cannot be saved, before anything is written."""
+        if os.path.isfile(folder):
+            raise ConfigurationError(f"{folder} is a file: name a folder to save to")
         self._check_whole(kwargs)
-        if not save_base:
+        if not kwargs.get("save_base", True):
             self._require_hub_base()
         self._check_unchanged()
-        self._update_config()
+
+    def _place(self, folder: Path, kwargs: dict[str, Any]) -> AbstractContextManager[Path]:
+        """Where to write what goes to a folder: beside it, unless other processes write there too."""
+        together = kwargs.get("distributed_checkpoint") or getattr(self.config, "distributed_config", None) is not None
+        if not together and _writes(kwargs):
+            return staged(folder)
         folder.mkdir(parents=True, exist_ok=True)
+        return nullcontext(folder)
+
+    def _save(self, folder: Path, *, save_base: bool = True, **kwargs: Any) -> None:
+        """Write to a folder that is there. Of several processes one writes, but for parts of weights."""
+        self._update_config()
         made = {"AutoConfig": type(self.config).__name__, **self._made_by_auto_classes()}
         self.config.auto_map = {auto_class: f"{Path(LOADER).stem}.{name}" for auto_class, name in made.items()}
-        (folder / LOADER).write_text(_loader(type(self).__module__, sorted({*made.values()})), encoding="utf-8")
         if not self.base.config.architectures:  # as saving the base notes it: some configs have two classes
             self.base.config.architectures = [type(self.base).__name__]
-        self._save_companions(folder)
+        if _writes(kwargs):
+            loader = _loader(type(self).__module__, sorted({*made.values()}))
+            (folder / LOADER).write_text(loader, encoding="utf-8")
+            self._save_companions(folder)
         if save_base:
             # In the model's own names: a Trainer that resumes knows no older ones, which transformers would write.
             kwargs = {"save_original_format": False, **kwargs}
             super().save_pretrained(folder, **kwargs)  # type: ignore[misc]
-        else:
+        elif _writes(kwargs):
             self._save_without_base(folder)
 
     def _made_by_auto_classes(self) -> dict[str, str]:
@@ -274,6 +322,12 @@ class CheckpointMixin(InstalledClass, LoadingMixin):
         config.save_pretrained(folder)
         if self.can_generate():  # type: ignore[attr-defined]
             self.generation_config.save_pretrained(folder)
+
+
+def _writes(kwargs: Mapping[str, Any]) -> bool:
+    """Whether this process is the one of several that writes what all of them save."""
+    first = not (distributed.is_available() and distributed.is_initialized()) or distributed.get_rank() == 0
+    return first and bool(kwargs.get("is_main_process", True))
 
 
 def _loader(module: str, names: list[str]) -> str:

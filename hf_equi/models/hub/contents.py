@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from fnmatch import fnmatchcase
 from pathlib import Path, PurePosixPath
 from typing import NamedTuple
@@ -28,10 +29,10 @@ __all__ = [
 LOADER = "import_hf_equi.py"
 """The module that lets the Auto classes load a checkpoint before `import hf_equi`, with `trust_remote_code=True`."""
 
-# Releases differ in whether the number of a shard or the variant comes first.
+# Releases differ in whether the number of a shard or the variant comes first. None of this is in a subfolder.
 _WEIGHTS = re.compile(
-    r"(?P<stem>[^./]+?)(-[0-9]+-of-[0-9]+)?(\.(?P<variant>.+?)(-[0-9]+-of-[0-9]+)?)?"
-    r"\.(?P<kind>safetensors|bin)(\.index(\.(?P<listed>.+))?\.json)?"
+    r"(?P<stem>[^./]+?)(-[0-9]+-of-[0-9]+)?(\.(?P<variant>[^/]+?)(-[0-9]+-of-[0-9]+)?)?"
+    r"\.(?P<kind>safetensors|bin)(\.index(\.(?P<listed>[^/]+))?\.json)?"
 )
 _TEXTS = tuple(f"{name}{suffix}" for name in ("LICENSE", "LICENCE", "NOTICE") for suffix in ("", ".md", ".txt"))
 # The Hub reads results of evaluations from a hidden folder.
@@ -123,7 +124,7 @@ def _sort(root: Path, folder: Path, names: set[str], patterns: list[str]) -> Con
     """The contents of a folder in a checkpoint: those with these names, or that match a pattern."""
     files: list[str] = []
     left_out: list[str] = []
-    for path in sorted(folder.iterdir()):
+    for path in _entries(folder):
         name = path.relative_to(root).as_posix()
         goes = name in names or is_weights(name) or any(_matches(name, pattern) for pattern in patterns)
         leads = any(_leads(name, known) for known in (*names, *patterns))
@@ -166,12 +167,43 @@ def file_states(folder: Path, names: Iterable[str]) -> dict[str, tuple[int, ...]
 
 
 def all_states(folder: Path) -> dict[str, tuple[int, ...]]:
-    """The states of all files of a folder, whatever they are; of a link, that of what it leads to.
+    """The states of all files that `read_contents` may name, whatever the model; of a link, that of what it leads to.
+
+    That is what lies in the folder and in the folders there, in folders further down that prepare inputs, and the
+    images of the card. A folder that is not a checkpoint may hold anything, so this looks at nothing else.
 
     Args:
         folder: Where the files are.
     """
-    return {name: _state(folder / name) for name in list_files(folder)}
+    try:
+        card = (folder / REPOCARD_NAME).read_text(encoding="utf-8", errors="replace")
+    except OSError:  # there is none
+        card = ""
+    names = {*_near(folder, folder), *_images(card)}
+    return {name: state for name in sorted(names) if (state := _state(folder / name))}
+
+
+def _near(root: Path, folder: Path) -> Iterator[str]:
+    """The files of a folder and of the folders in it; further down, of those that prepare inputs."""
+    for path in _entries(folder):
+        name = path.relative_to(root).as_posix()
+        if not path.is_dir():
+            yield name
+        elif not path.is_symlink() and os.access(path, os.R_OK | os.X_OK) and (folder == root or _prepares(path)):
+            yield from _near(root, path)
+
+
+def _prepares(folder: Path) -> bool:
+    """Whether a folder holds, or is, something that prepares inputs."""
+    return any(_leads(folder.name, known) or (folder / known).exists() for known in _COMPANIONS)
+
+
+def _entries(folder: Path) -> list[Path]:
+    """What a folder holds, in alphabetical order; nothing, if it is gone, as a `Trainer` deletes old checkpoints."""
+    try:
+        return sorted(folder.iterdir())
+    except FileNotFoundError:
+        return []
 
 
 def _state(path: Path) -> tuple[int, ...]:

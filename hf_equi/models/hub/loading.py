@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import copy
+import os
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any, ClassVar
 
 from transformers import GenerationConfig
@@ -15,6 +17,8 @@ from hf_equi.bases.reading import AGAIN, reading
 from hf_equi.checks import check_token_ids
 from hf_equi.errors import ConfigurationError
 from hf_equi.models.hub.origins import check_pinned
+from hf_equi.models.hub.staging import require_config
+from hf_equi.symmetrizers import Combine, Select, Weigh
 
 __all__ = ["LoadingMixin"]
 
@@ -24,7 +28,7 @@ _HUB_ARGUMENTS = ("cache_dir", "force_download", "local_files_only", "token", "r
 _OF_ONE_REPOSITORY = ("_commit_hash", "adapter_kwargs", "revision", "subfolder")
 _OF_NETWORKS = ("method", "lambda_features")
 """The settings that decide which networks a model has beside its base."""
-_NETWORKS = ("frozen_base.", "lambda_network.", "select_network.")
+_NETWORKS = ("frozen_base.", *(f"{kind.network_name}." for kind in (Select, Weigh, Combine)))
 """What the names of weights begin with that are those of a method."""
 
 
@@ -100,8 +104,10 @@ class LoadingMixin:
         if isinstance(config, own):
             config = copy.deepcopy(config)
         else:
-            with reading(f"The {CONFIG_NAME} of {config or path}", AGAIN):
-                stored, _ = own.get_config_dict(config or path, **hub)
+            if isinstance(place := config or path, str | os.PathLike) and Path(place).is_dir():
+                require_config(Path(place, hub.get("subfolder") or ""))
+            with reading(f"The {CONFIG_NAME} of {place}", AGAIN):
+                stored, _ = own.get_config_dict(place, **hub)
                 if not isinstance(stored, Mapping):
                     raise ConfigurationError(f"it holds {stored!r:.80}, and no model. {AGAIN}")
             if (found := stored.get("model_type")) != own.model_type:

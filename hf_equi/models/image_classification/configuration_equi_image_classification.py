@@ -95,7 +95,7 @@ class EquiImageClassificationConfig(EquiVisionConfig):
         regression = self.problem_type == "regression" or self.num_labels == 1
         unfit = {
             'level="probabilities"': regression and self.create_level().average == "probabilities",
-            'method="equizero"': regression and self.create_method().loss is not None,
+            f'method="{self.method}"': regression and self.create_method().loss is not None,
             f"objective={self.objective!r}": self.objective != "cross_entropy"
             and (regression or self.problem_type == "multi_label_classification"),
         }

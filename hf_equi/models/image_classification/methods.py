@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from hf_equi.registration import create_method
-from hf_equi.symmetrizers import EqualWeights, Equizero, Method, NetworkWeights, create_loss
+from hf_equi.symmetrizers import EqualWeights, Equizero, FeatureWeights, Method, create_loss
 
 __all__ = ["LOSSES", "TASK", "create", "equizero"]
 
@@ -29,5 +29,5 @@ def create(name: str, average: str, loss: str) -> Method:
     """
     create_loss(loss, known=LOSSES)
     method: Method = create_method(TASK, name, average=average, loss=loss)
-    method.check_parts((EqualWeights, NetworkWeights), chooses=True, what="models of images")
+    method.check_parts((EqualWeights, FeatureWeights), chooses=True, what="models of images")
     return method

@@ -10,6 +10,7 @@ import torch
 from transformers.loss.loss_utils import LOSS_MAPPING
 from transformers.utils import ModelOutput
 
+from hf_equi.bases.compat import replace_pipeline
 from hf_equi.models.cards.kinds import CardKind
 from hf_equi.models.image_classification.card import ImageClassifierCard
 from hf_equi.models.image_classification.modeling_equi_image_model import EquiImageModel, WrappedClassifier
@@ -81,7 +82,7 @@ class EquiForImageClassification(WrappedClassifier):
     def feature_model(self) -> EquiImageModel:
         """This model without its head, for invariant features of images: all weights are shared.
 
-            pipeline("image-feature-extraction", model=model.feature_model(), image_processor=model.processor)
+        `pipeline("image-feature-extraction", model=model, image_processor=model.processor)` does the same by itself.
 
         Raises:
             ConfigurationError: At a level that has no features.
@@ -113,7 +114,7 @@ class EquiForImageClassification(WrappedClassifier):
         self._check_objective(labels)
         self._settle_problem(labels)
         orbits = self._read_orbits(pixel_values, orbit_features, self.checked_extras(kwargs))
-        out = combine(orbits, self._head(), self.method, self.config.create_level(), self._network)
+        out = combine(orbits, self._head(), self.method, self.config.create_level())
         loss = None
         if labels is not None and out.logits is not None:
             loss = labelled_loss(partial(self._loss, labels), out.logits, self.config.objective)
@@ -140,3 +141,10 @@ class EquiForImageClassification(WrappedClassifier):
         function: Any = self.base.loss_function if known else LOSS_MAPPING["ForImageClassification"]
         loss: torch.Tensor = function(labels, logits, config=self.base.config)
         return loss
+
+
+replace_pipeline(
+    "image-feature-extraction",
+    "transformers.pipelines.image_feature_extraction.ImageFeatureExtractionPipeline",
+    "hf_equi.models.image_classification.pipelines.FeaturesPipeline",
+)

@@ -131,7 +131,7 @@ class EquiImageModel(WrappedClassifier):
         self._check_level()
         orbits = self._read_orbits(pixel_values, orbit_features, self.checked_extras(kwargs))
         level = self.config.create_level()
-        out = combine(orbits, self._head(), self.method, level, self._network, features_only=True)
+        out = combine(orbits, self._head(), self.method, level, features_only=True)
         return self.returned(BaseModelOutputWithPooling(pooler_output=out.features), return_dict)
 
     def _check_level(self) -> None:

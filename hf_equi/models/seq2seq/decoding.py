@@ -68,7 +68,7 @@ class PairDecodingMixin(PlainDecodingMixin, DecodingMixin):
         if isinstance(start, list):  # one for each text, and an orbit has several
             kwargs["decoder_start_token_id"] = torch.tensor(start, device=action.device)
         if not self._decodes_alone:
-            plain = None if self.method.select.selects_one else self._write_plainly(ids, call, action, seed, kwargs)
+            plain = None if self.method.selects_one else self._write_plainly(ids, call, action, seed, kwargs)
             return super()._write_texts(ids, call, action, seed, kwargs) if plain is None else plain
         if kwargs.get(CACHE) is not None:
             raise ConfigurationError(f"{CACHE} {NEEDS_COMBINED}.")
@@ -88,7 +88,7 @@ class PairDecodingMixin(PlainDecodingMixin, DecodingMixin):
     @property
     def _decodes_alone(self) -> bool:
         """Whether each member of an orbit is decoded as a text of its own."""
-        return not self.method.select.selects_one and (self.config.decodes_alone or self.method.loss is not None)
+        return not self.method.selects_one and (self.config.decodes_alone or self.method.loss is not None)
 
     @property
     def _ways(self) -> tuple[str, ...]:
@@ -244,7 +244,7 @@ class PairDecodingMixin(PlainDecodingMixin, DecodingMixin):
 
     def _log_weights(self, ids: torch.Tensor, action: TokenPairAction, kwargs: dict[str, Any]) -> torch.Tensor | None:
         """Log weights of the members, `(B, K)`, where the method weighs them."""
-        if self.method.network_weights is None:
+        if self.method.feature_weights is None:
             return None
         encoded = self.get_encoder()(ids, kwargs.get("attention_mask"), action)
         weights: torch.Tensor = encoded.log_weights

@@ -71,9 +71,10 @@ class OrbitEncoder(nn.Module):
         chosen, chunk = selection.elements, model.config.orbit_chunk_size
         encoded = encode_orbit(model.base, action.source, chosen, input_ids, attention_mask, chunk)
         encoded.penalty = selection.penalty
-        if model.method.network_weights is not None and chosen.shape[1] > 1:
+        weigh = model.method.feature_weights
+        if weigh is not None and chosen.shape[1] > 1:
             features = _pool(encoded, input_ids.shape[1], attention_mask)
-            encoded.log_weights = normalise_log_weights(model.lambda_network(features))
+            encoded.log_weights = normalise_log_weights(weigh.log_weights(features))
         return encoded
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from hf_equi.checks import check_choice
 from hf_equi.registration import create_method
-from hf_equi.symmetrizers import EqualWeights, Equizero, Method, NetworkWeights, create_loss
+from hf_equi.symmetrizers import EqualWeights, Equizero, FeatureWeights, Method, create_loss
 from hf_equi.symmetrizers.combine import AVERAGES
 
 __all__ = ["TASK", "create", "equizero"]
@@ -28,5 +28,5 @@ def create(name: str, average: str, loss: str) -> Method:
     check_choice("average", average, AVERAGES)
     create_loss(loss, known=_LOSSES)
     method: Method = create_method(TASK, name, average=average, loss=loss)
-    method.check_parts((EqualWeights, NetworkWeights), chooses=True, what="sequence-to-sequence models")
+    method.check_parts((EqualWeights, FeatureWeights), chooses=True, what="sequence-to-sequence models")
     return method

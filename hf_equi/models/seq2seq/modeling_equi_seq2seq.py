@@ -212,8 +212,8 @@ class EquiForSeq2SeqLM(  # type: ignore[misc]
         keeps = cache is not None if use_cache is None else use_cache
         if keeps and self.method.loss is not None and source.elements.shape[1] > 1:
             raise ConfigurationError(
-                'method="equizero" chooses a member by all that it says. After a cache it would choose anew at each '
-                f"call: leave {CACHE}= and use_cache out, and pass the whole targets."
+                f'method="{self.config.method}" chooses a member by all that it says. After a cache it would choose '
+                f"anew at each call: leave {CACHE}= and use_cache out, and pass the whole targets."
             )
         return keeps
 
@@ -223,7 +223,7 @@ class EquiForSeq2SeqLM(  # type: ignore[misc]
         reasons = {
             OWN_TOKENS: self.training and self.config.teacher_forcing_ratio < 1,
             'config.objective="members" is the mean of the losses of members': not self._normalised,
-            'method="equizero" chooses by the places that have labels': self.method.loss is not None,
+            f'method="{self.config.method}" chooses by the places that have labels': self.method.loss is not None,
         }
         check_outside_loss(labels, items, reasons)
         return items

@@ -13,26 +13,15 @@ from hf_equi.actions import TrivialAction
 from hf_equi.bases.compat import CACHE
 from hf_equi.bases.orbit_reader import fold_rows
 from hf_equi.generation.coupled_sampling import CoupledNoise, Prompts
+from hf_equi.generation.plain_greedy import STRATEGY_ALONE
 from hf_equi.groups import FiniteGroup
 from hf_equi.symmetrizers import Combine, Mean, Method, Orbit
 
-__all__ = ["ForcedTexts", "WholeOutputs", "as_greedy", "take_rows", "write_to"]
+__all__ = ["ForcedTexts", "WholeOutputs", "as_greedy", "silenced", "take_rows", "write_to"]
 
 _STRATEGY = {"do_sample": False, "num_beams": 1, "num_return_sequences": 1, "return_dict_in_generate": False}
-_SAMPLING = (
-    "temperature",
-    "top_k",
-    "top_p",
-    "top_h",
-    "min_p",
-    "typical_p",
-    "epsilon_cutoff",
-    "eta_cutoff",
-    "early_stopping",
-    "length_penalty",
-    "output_scores",
-    "output_logits",
-)
+_UNREAD = (*STRATEGY_ALONE, "output_scores", "output_logits")
+"""What nobody reads of drafts."""
 
 
 class WholeOutputs:
@@ -76,10 +65,8 @@ class WholeOutputs:
         Returns:
             `(B * samples, T, V)`.
         """
-        speaks = self.live(inside, samples).view(-1, samples, inside.shape[1])[self.orbit.batch_of_row].flatten(0, 1)
-        silence = torch.where(speaks, self.method.combine.empty, 0.0).to(scores.dtype)
-        scores = scores.where(inside.unsqueeze(-1), silence.unsqueeze(-1))
-        scores = scores.view(-1, samples, *scores.shape[1:])
+        inside, scores = (each.view(-1, samples, *each.shape[1:]) for each in (inside, scores))
+        scores = silenced(self.orbit, inside, scores, self.method.combine.empty)
         combined = self._fold(self.method.combine, scores, log_weights)
         empty = (combined == -torch.inf).all(-1, keepdim=True)
         if bool(empty.any()):  # top-k and its like have left no token to all members: then one that is left to some
@@ -93,9 +80,7 @@ class WholeOutputs:
 
     def live(self, inside: torch.Tensor, samples: int) -> torch.Tensor:
         """Where some member has not ended yet: `(R * samples, T)` to `(B * samples, T)`."""
-        rows = inside.long().view(-1, samples, inside.shape[1])
-        members = rows.new_zeros(len(self.orbit.counts), *rows.shape[1:]).index_add(0, self.orbit.batch_of_row, rows)
-        return members.flatten(0, 1) > 0
+        return _some_member(self.orbit, inside.view(-1, samples, inside.shape[1])).flatten(0, 1)
 
     def write(self, scores: torch.Tensor, live: torch.Tensor, prompts: Prompts) -> torch.Tensor:
         """The best token of each place up to the first end; ties are broken by the noise.
@@ -112,6 +97,27 @@ class WholeOutputs:
         tokens = torch.stack([noise.choose(scores[:, place], place).argmax(-1) for place in range(scores.shape[1])], 1)
         inside = live & self.inside(tokens)
         return tokens.masked_fill(~inside, self.pad)[:, : int(inside.sum(1).max())]
+
+
+def silenced(orbit: Orbit, inside: torch.Tensor, scores: torch.Tensor, empty: float) -> torch.Tensor:
+    """Scores of members that were written each alone, without an opinion on the places behind their ends.
+
+    In a mean of logits nothing is said by zeros, in one of probabilities by −inf, as long as some member speaks.
+
+    Args:
+        orbit: The members.
+        inside: `(R, ..., T)` bool, the places that are a part of what each wrote.
+        scores: `(R, ..., T, V)` its log-probabilities there.
+        empty: What says nothing (`Combine.empty`).
+    """
+    speaks = _some_member(orbit, inside)[orbit.batch_of_row]
+    return scores.where(inside.unsqueeze(-1), torch.where(speaks, empty, 0.0).unsqueeze(-1).to(scores.dtype))
+
+
+def _some_member(orbit: Orbit, inside: torch.Tensor) -> torch.Tensor:
+    """Where some member of each orbit is inside its text: `(R, ..., T)` to `(B, ..., T)`."""
+    rows = inside.long()
+    return rows.new_zeros(len(orbit.counts), *rows.shape[1:]).index_add(0, orbit.batch_of_row, rows) > 0
 
 
 class ForcedTexts(LogitsProcessor):
@@ -143,11 +149,11 @@ class ForcedTexts(LogitsProcessor):
 def as_greedy(config: GenerationConfig, kwargs: dict[str, Any]) -> tuple[GenerationConfig, dict[str, Any]]:
     """The settings of a call with greedy decoding instead of its strategy."""
     config = copy.deepcopy(config)
-    for name in _SAMPLING:
+    for name in _UNREAD:
         setattr(config, name, None)
     for name, value in _STRATEGY.items():
         setattr(config, name, value)
-    rest = {name: value for name, value in kwargs.items() if name not in (*_SAMPLING, *_STRATEGY)}
+    rest = {name: value for name, value in kwargs.items() if name not in (*_UNREAD, *_STRATEGY)}
     # All in the config: `generate` does not like both a config and settings beside it.
     return config, config.update(**rest)
 

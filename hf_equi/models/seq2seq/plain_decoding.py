@@ -114,7 +114,8 @@ class PlainDecodingMixin:
             inputs = _every_step(source.rows(torch.arange(len(ids), device=ids.device), torch.zeros_like(elements)))
             limits = Limits.of(plain, token)
             texts = write_greedily(self.base, inputs, limits, lambda last: last, score, break_ties, watch.note)
-        return action.permutations[action.group.inverse(elements)].gather(1, texts)
+        pulled_back: torch.Tensor = action.invert(elements, texts)
+        return pulled_back
 
     def _plain_limits(self, call: tuple[Any, Any], kwargs: dict[str, Any]) -> PlainGreedy | None:
         config, processors = call

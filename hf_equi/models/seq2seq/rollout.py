@@ -13,6 +13,7 @@ from hf_equi.bases.compat import cache_of, cached
 from hf_equi.generation.base_call import call_base
 from hf_equi.generation.encoded_source import EncodedSource
 from hf_equi.generation.orbit_forward import OrbitInputs, forward_orbit
+from hf_equi.models.seq2seq.outputs import silenced
 from hf_equi.networks.scheduled_sampling import ScheduledSampling
 from hf_equi.symmetrizers import Decision, Method
 
@@ -111,12 +112,9 @@ def roll_out_independent(
     )
     scores, lived = rows.run(read)
     live = lived != -100  # (R, T)
-    # In a mean of logits nothing is said by zeros, in one of probabilities by −inf, as long as some member speaks.
-    speaks = torch.zeros_like(sampling.labels).index_add(0, batch, live.long())[batch] > 0
-    silence = torch.where(speaks, method.combine.empty, 0.0)
     counted = live & (sampling.labels[batch] != -100)
     fold = method.combine.fold(orbit, action, normalised)
-    scores = scores.where(live.unsqueeze(-1), silence.unsqueeze(-1).to(scores.dtype))
+    scores = silenced(orbit, live, scores, method.combine.empty)
     fold.add(0, scores, source.log_weights(batch, slots, scores.shape[1]), counted)
     combined = fold.result()
     return Rollout(combined, _until_end(combined, sampling), fold.decision())

@@ -114,7 +114,7 @@ class TextCard(CardKind):
     def limits(self, model: Any) -> list[str]:
         """By the method and the group."""
         found = [_LEXICAL, *([_RELAXED] if model.group.relaxed else []), self._moves(model)]
-        if (pronouns := pronoun_limit(model.group, self._missing(model))) is not None:
+        if (pronouns := pronoun_limit(model.group.forms(), self._missing(model))) is not None:
             found.append(f"**Pronouns.** {pronouns}")
         method = self.method(model)
         if method.claim is None and not method.exact:

@@ -149,7 +149,8 @@ def check_map(config: Any, name: str, tokenizer: Any, source: str) -> None:
             expected = resolve_tokens(config.read_group(), tokenizer, stored.vocab_size, multi_token="skip")
         except ActionError as error:
             raise ConfigurationError(
-                f"The words of the group give no permutation with the tokenizer of {source}: {error} {_WAY_OUT}"
+                f"The words of the group give no permutation with the tokenizer of {source}: "
+                f"{str(error).rstrip('.')}. {_WAY_OUT}"
             ) from error
     if (moves := _moves(stored)) != (due := _moves(expected)):
         token = min(token for token in {**moves, **due} if moves.get(token) != due.get(token))

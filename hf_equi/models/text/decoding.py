@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable
+from contextlib import nullcontext
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -18,7 +19,7 @@ from hf_equi.bases.compat import CACHE, accepts_cache, cached, named_arguments
 from hf_equi.errors import ConfigurationError
 from hf_equi.generation.coupled_sampling import CoupledDraws, CoupledNoise, Prompts
 from hf_equi.generation.orbit_cache import OrbitCache
-from hf_equi.generation.padding import check_mask, infer_mask
+from hf_equi.generation.padding import check_mask, infer_mask, infers_mask, padding_is_known
 from hf_equi.generation.rank_cuts import break_ties
 from hf_equi.generation.settings_table import (
     CAUSAL,
@@ -114,7 +115,10 @@ class DecodingMixin:
         group = self._check_call(value_reader(self.generation_config, generation_config, kwargs), group)
         ids = self._read_prompts(inputs, settings, kwargs)
         self.warn_of_staying_words(*self._prompts(group, ids, kwargs))
-        return self._write_texts(ids, (generation_config, logits_processor), group, seed, kwargs)
+        masked = kwargs.get("attention_mask") is not None
+        known = masked or infers_mask(settings.pad_token_id, settings.eos_token_ids)
+        with padding_is_known(self.base) if known else nullcontext():
+            return self._write_texts(ids, (generation_config, logits_processor), group, seed, kwargs)
 
     def _check_call(self, value_of: Callable[[str], Any], group: Any) -> Any:
         """Refuse settings that cannot keep the guarantee, and warn of those that lose it; the action of the call."""
@@ -174,10 +178,11 @@ class DecodingMixin:
         ids = ids.to(action.device)
         if mask is not None:
             mask = kwargs["attention_mask"] = mask.to(action.device)
-        if isinstance(cache := OrbitCache.again(kwargs.get(CACHE)), OrbitCache):
+        if (cache := OrbitCache.again(kwargs.get(CACHE))) is not None:
+            kwargs[CACHE] = cache
+        if isinstance(cache, OrbitCache):
             cache.check_action(self._written_action(action))
             self._check_cached(cache, ids, settings, kwargs)
-            kwargs[CACHE] = cache
         prompts = self._describe_prompts(action, ids, mask, noise_seed, generation_config, kwargs)
         ids, kwargs = self._choose_elements(action, ids, kwargs, settings, None if noise_seed is None else prompts)
         processors, mode = LogitsProcessorList(logits_processor or []), settings.noise_mode
@@ -186,8 +191,8 @@ class DecodingMixin:
             processors.append(noise)
         generation_config = _without_compilation(generation_config, kwargs)
         out = super().generate(ids, generation_config, processors, group=action, **kwargs)  # type: ignore[misc]
-        if mode == "sample" and settings.keeps_scores and len(out.scores) == len(noise.recorded or ()):
-            out.scores = tuple(noise.recorded or ())
+        if mode == "sample" and settings.keeps_scores:
+            out.scores = noise.scores(len(out.scores))
         if isinstance(out, ModelOutput) and "elements" in kwargs:
             out.chosen_element = kwargs["elements"]
         return out
@@ -243,19 +248,26 @@ class DecodingMixin:
         settings: GenerationSettings,
         prompts: Prompts | None,
     ) -> tuple[torch.Tensor, dict[str, Any]]:
-        """Where the method decodes one member of the orbit: which one, for each sample of each prompt."""
-        select = self.method.select
-        if not select.selects_one or "elements" in kwargs:
+        """Where the method decodes one member of the orbit: which one, for each sample of each prompt.
+
+        A cache of earlier tokens takes up the members that the method asks for, one or several.
+        """
+        method, cache, draws = self.method, kwargs.get(CACHE), Draws()
+        if "elements" in kwargs or not (method.selects_one or isinstance(cache, OrbitCache)):
             return ids, kwargs
-        ids, kwargs = settings.expand_samples(ids, kwargs)
+        if isinstance(cache, OrbitCache):
+            cache.check_select(method.select)
+        if method.selects_one:
+            ids, kwargs = settings.expand_samples(ids, kwargs)
+            draws = draws if prompts is None else CoupledDraws(prompts, settings.samples)
         mask = kwargs.get("attention_mask")
         mask = None if mask is None else mask.to(action.device)
-        draws = Draws() if prompts is None else CoupledDraws(prompts, settings.samples)
-        kwargs["elements"] = select(
-            self._prompt_action(action), ids, mask, draws, getattr(self, "select_network", None)
-        ).elements[:, 0]
-        if isinstance(cache := kwargs.get(CACHE), OrbitCache):
-            self._take_up(cache, kwargs["elements"][:, None], ids)
+        elements = method.select(self._prompt_action(action), ids, mask, draws).elements
+        if isinstance(cache, OrbitCache):
+            cache.check_members(elements.shape[1])
+            self._take_up(cache, elements, ids)
+        if method.selects_one:
+            kwargs["elements"] = elements[:, 0]
         return ids, kwargs
 
     def _check_cached(

@@ -1,4 +1,4 @@
-"""Hashes that tell whether a tokenizer or the weights of a model are the ones that something was made with."""
+"""Hashes that tell whether a tokenizer is the one that something was made with."""
 
 from __future__ import annotations
 
@@ -7,12 +7,11 @@ import json
 from string import ascii_lowercase, ascii_uppercase
 from typing import Any
 
-import torch
 from transformers import PreTrainedTokenizerBase
 
 from hf_equi.errors import ConfigurationError
 
-__all__ = ["check_tokenizer", "cut_fingerprint", "fingerprint", "require_tokenizer", "weights_fingerprint"]
+__all__ = ["check_tokenizer", "cut_fingerprint", "fingerprint", "require_tokenizer"]
 
 # What the normalisers and pre-tokenizers that there are treat in different ways: cases, accents composed and not,
 # compatibility forms, digits, punctuation, white space, scripts. Never to be changed: it is hashed in checkpoints.
@@ -109,27 +108,3 @@ def check_tokenizer(tokenizer: Any, expected: str | None, source: str, cut: str 
             "texts in another way: its normaliser, pre-tokenizer or merges differ. Use the tokenizer that was saved "
             "with the model, or symmetrize the base again."
         )
-
-
-def weights_fingerprint(model: torch.nn.Module, dtype: torch.dtype | None = None) -> str:
-    """A hash of all weights and buffers with their names, types and shapes.
-
-    Weights that are on no device, as those of an offloaded model, count by name, type and shape alone.
-
-    Args:
-        model: The model.
-        dtype: Read floating weights as if they were loaded in this type; by default as they are.
-
-    Returns:
-        32 hexadecimal digits.
-
-    Cost: reads the weights once, about a second a gigabyte.
-    """
-    digest = hashlib.blake2b(digest_size=16)
-    for name, tensor in sorted(model.state_dict().items()):
-        if isinstance(tensor, torch.Tensor):
-            read = tensor.to(dtype) if dtype is not None and tensor.is_floating_point() else tensor
-            digest.update(f"{name} {read.dtype} {tuple(read.shape)}".encode())
-            if read.device.type != "meta":
-                digest.update(read.detach().cpu().contiguous().view(-1).view(torch.uint8).numpy().data)
-    return digest.hexdigest()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -43,7 +44,11 @@ class GenerationSettings:
 
     @classmethod
     def read(cls, own: GenerationConfig, given: GenerationConfig | None, kwargs: dict[str, Any]) -> GenerationSettings:
-        """From the arguments of the call, then the config given to it, then the model's own."""
+        """From the arguments of the call, then the config given to it, then the model's own.
+
+        Raises:
+            ConfigurationError: For what is not a token, or several where one is meant.
+        """
         value_of = value_reader(own, given, kwargs)
 
         def setting(name: str, default: Any) -> Any:
@@ -55,9 +60,9 @@ class GenerationSettings:
             num_beams=int(setting("num_beams", 1)),
             num_return_sequences=int(setting("num_return_sequences", 1)),
             keeps_scores=bool(setting("output_scores", False) and setting("return_dict_in_generate", False)),
-            pad_token_id=setting("pad_token_id", None),
-            eos_token_ids=end_tokens(setting("eos_token_id", None)),
-            bos_token_id=setting("bos_token_id", None),
+            pad_token_id=_only_token("pad_token_id", value_of),
+            eos_token_ids=end_tokens(value_of("eos_token_id")),
+            bos_token_id=_only_token("bos_token_id", value_of),
             returns_dict=bool(setting("return_dict_in_generate", False)),
         )
 
@@ -95,8 +100,7 @@ class GenerationSettings:
                 "There is no prompt, and no token that begins a text: pass input_ids of at least one token, or "
                 "bos_token_id="
             )
-        token = torch.as_tensor(self.bos_token_id, device=device)  # some configs have a list of one
-        return torch.ones(texts, 1, dtype=torch.long, device=device) * token
+        return torch.full((texts, 1), self.bos_token_id, device=device)
 
     @property
     def noise_mode(self) -> str | None:
@@ -120,3 +124,11 @@ class GenerationSettings:
         if (allowed := kwargs.get("prefix_allowed_tokens_fn")) is not None:
             expanded["prefix_allowed_tokens_fn"] = lambda row, tokens: allowed(row // self.samples, tokens)
         return ids.repeat_interleave(self.samples, dim=0), {**expanded, "num_return_sequences": 1}
+
+
+def _only_token(name: str, value_of: Callable[[str], Any]) -> int | None:
+    """The token that a setting names, if any: some configs have a list of one."""
+    tokens = end_tokens(value_of(name), name)
+    if len(tokens) > 1:
+        raise ConfigurationError(f"{name}={value_of(name)!r} names {len(tokens)} tokens: name one")
+    return tokens[0] if tokens else None

@@ -34,7 +34,7 @@ class ImageCard(CardKind):
     def config_settings(self, model: Any) -> dict[str, Any]:
         """Those that the method and the group read."""
         method, found = model.method, super().config_settings(model)
-        unread = set() if method.network_weights is not None else set(_WEIGHTS)
+        unread = set() if method.feature_weights is not None else set(_WEIGHTS)
         unread |= set() if method.takes_best else {"loss", "selection"}
         unread |= {"padding"} if model.group.exact else set()
         return {name: value for name, value in found.items() if name not in unread}

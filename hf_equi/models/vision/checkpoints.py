@@ -35,8 +35,8 @@ class VisionCheckpointMixin(CheckpointMixin):
 
     def _check_unchanged(self) -> None:
         """Refuse to write a checkpoint whose config was edited into that of another model."""
-        method, model = self.config.create_method(), self
-        if (method.network_weights is not None) != hasattr(model, "lambda_network"):
+        model, parts = self, self.config.create_method().parts
+        if any(part.has_network != hasattr(model, part.network_name) for part in parts):
             raise ConfigurationError(
                 f"config.method={self.config.method!r} was set after the model was made: its weights are those of "
                 "another method. Make a new model: symmetrize(model.unwrap(), group, method)."

@@ -51,7 +51,7 @@ class EquiVisionModel(VisionCheckpointMixin, EquiPreTrainedModel):  # type: igno
                 'use level="features"'
             )
         self._features: int | None = None
-        if self.method.network_weights is not None:
+        if self.method.feature_weights is not None:
             self._features = feature_size(self._cut, self.base)
             self.add_network(self._features)
             if self.config.lambda_features == "frozen":
@@ -123,9 +123,8 @@ class EquiVisionModel(VisionCheckpointMixin, EquiPreTrainedModel):  # type: igno
             )
 
     def _reader(self, extras: dict[str, Any]) -> ImageReader:
-        method, level = self.method, self.config.create_level()
-        network = getattr(self, "select_network", None)
-        return ImageReader(self.action, method, level, self._cut, self.config.orbit_chunk_size, extras, network)
+        level = self.config.create_level()
+        return ImageReader(self.action, self.method, level, self._cut, self.config.orbit_chunk_size, extras)
 
     def get_orbit_features(self, pixel_values: torch.Tensor, **kwargs: Any) -> torch.Tensor:
         """The features of every member, to train a head or λ on without running the base again.

@@ -6,17 +6,15 @@ Letters: B batch, G group, K members asked for, R rows, F features, C classes or
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
 import torch
-from torch import nn
 
 from hf_equi.actions import Action, PixelAction, TrivialAction
 from hf_equi.bases.chunks import images_at_once
 from hf_equi.bases.orbit_reader import OrbitReader, check_batch, fold_rows
-from hf_equi.errors import ActionError, ConfigurationError
+from hf_equi.errors import ActionError
 from hf_equi.groups import FiniteGroup
 from hf_equi.models.vision.cuts import BodyCut, Cut
 from hf_equi.models.vision.levels import Head, Level, Members
@@ -81,7 +79,6 @@ class ImageReader:
         chunk: Members of each orbit that go through the base at once; `None` for all. A CPU that evaluates takes so
             many images at once as `images_at_once` says, where these are fewer.
         extras: What the base is given beside the images; what has one entry an image gets one a member.
-        network: By which the method selects members, if by any.
     """
 
     action: PixelAction
@@ -90,7 +87,6 @@ class ImageReader:
     cut: Cut
     chunk: int | None = None
     extras: dict[str, Any] = field(default_factory=dict)
-    network: nn.Module | None = None
 
     def read(self, base: Any, images: torch.Tensor, frozen: Any = None) -> ImageOrbits:
         """Run a base on the distinct members of the orbits of images, `(B, C, H, W)`.
@@ -116,7 +112,7 @@ class ImageReader:
         def run(rows: dict[str, Any]) -> dict[str, Any]:
             return self._read_rows(base, frozen, **rows)
 
-        selection = self.method.select(self.action, images, network=self.network)
+        selection = self.method.select(self.action, images)
         what = f"images of {' × '.join(map(str, images.shape[1:]))}"
         rows = reader.read(base, run, {"pixel_values": images, **self.extras}, selection, what)
         return ImageOrbits(self.action.group, rows.orbit, **rows.outputs, selection=selection)
@@ -157,7 +153,6 @@ def combine(
     head: Head,
     method: Method,
     level: Level,
-    network: Callable[[torch.Tensor], torch.Tensor] | None = None,
     *,
     features_only: bool = False,
 ) -> CombinedImages:
@@ -170,15 +165,12 @@ def combine(
         head: What follows the features.
         method: How members are combined.
         level: What of them is combined.
-        network: Features of orbits `(B, K, F)` to log weights `(B, K)`, for methods that weigh members.
         features_only: Whether to stop before the head; for levels that have features.
-
-    Raises:
-        ConfigurationError: For a method that weighs members, without a network.
     """
     orbit = orbits.orbit
     members = Members(orbits.features, head, orbits.maps)
-    log_weights = _log_weights(orbits, method, network) if method.network_weights is not None else None
+    weigh = method.feature_weights
+    log_weights = None if weigh is None else normalise_log_weights(weigh.log_weights(orbits.by_member()))
     losses = None if method.loss is None else _losses(method.loss, members)
     values = level.values(members)
     still = TrivialAction(orbits.group, values.device)
@@ -186,19 +178,6 @@ def combine(
     features = level.features(combined, head)
     logits = None if features_only else level.logits(combined, head)
     return CombinedImages(logits, features, log_weights, decision)
-
-
-def _log_weights(
-    orbits: ImageOrbits, method: Method, network: Callable[[torch.Tensor], torch.Tensor] | None
-) -> torch.Tensor:
-    """Log weights of the members, `(B, K)`, whose mean is 1."""
-    if network is None:
-        raise ConfigurationError(
-            f"method={method.name!r} weighs members by a network, and this model has none: config.method was changed "
-            "after the model was made. Symmetrize the base anew: hf_equi.symmetrize(model.unwrap(), group, "
-            f"method={method.name!r})."
-        )
-    return normalise_log_weights(network(orbits.by_member()))
 
 
 def _wide(values: torch.Tensor) -> torch.Tensor:

@@ -15,6 +15,7 @@ from transformers.image_processing_utils import BaseImageProcessor
 from transformers.image_transforms import get_resize_output_image_size, get_size_with_aspect_ratio
 from transformers.image_utils import ChannelDimension, SizeDict, get_image_size_for_max_height_width
 
+from hf_equi.checks import check_choice
 from hf_equi.errors import ConfigurationError, UnsupportedModelError
 from hf_equi.groups import ImageGroup
 from hf_equi.models.vision.resizing import FILTERS, resized
@@ -80,8 +81,7 @@ class SymmetricImageProcessor(PilBackend):
             ConfigurationError: For a filter that Pillow does not have.
         """
         method = _BILINEAR if resample is None else int(resample)
-        if method not in FILTERS:
-            raise ConfigurationError(f"resample={resample!r} is not a filter of Pillow: use one of {sorted(FILTERS)}")
+        check_choice("resample", method, sorted(FILTERS), " to Pillow")
         result = _resized(image, _target(image, size), None, method).view(_Resized)
         result.source, result.method = image, method
         return result

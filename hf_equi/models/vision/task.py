@@ -60,7 +60,7 @@ class VisionTask(Task):
             ConfigurationError: For settings that the method does not read.
         """
         given, group = set(request.settings), request.group
-        unread = set() if method.network_weights is not None else given & _OF_WEIGHTS
+        unread = set() if method.feature_weights is not None else given & _OF_WEIGHTS
         unread |= set() if method.takes_best else given & _OF_CHOICE
         if unread:
             raise ConfigurationError(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from small_models import BOTH, GENDER, tokenizer
 
-from hf_equi.errors import ConfigurationError
+from hf_equi.errors import ConfigurationError, HfEquiWarning
 from hf_equi.fairness.auditing.blocks import make_blocks
 
 
@@ -52,6 +52,22 @@ def test_whatever_a_tokenizer_reads_is_a_prompt(template) -> None:
 def test_what_is_no_list_of_templates_is_refused(prompts, message) -> None:
     with pytest.raises(ConfigurationError, match=message):
         make_blocks(prompts, GENDER, tokenizer())
+
+
+def test_braces_that_are_no_place_are_said_once_and_read() -> None:
+    templates = ["{}", "print({ x })", "{{demographic}}", "{name} {demographic}", '{"role": "user"} {demographic}']
+    with pytest.warns(
+        HfEquiWarning, match=r"^Braces in '{}', .*, \.\.\. are read as .* written {demographic}\.$"
+    ) as said:
+        blocks = make_blocks(templates, GENDER, tokenizer())
+    assert len(said) == 1
+    assert [block.prompts[0] for block in blocks] == [
+        "{}",
+        "print({ x })",
+        "{man}",
+        "{name} man",
+        '{"role": "user"} man',
+    ]
 
 
 def test_a_prompt_without_tokens_is_refused() -> None:

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from children import python_with_transformers
+from children import python_with_package
 from small_models import GENDER, base_model, tokenizer
 from tokenizers import normalizers
 
@@ -132,7 +132,7 @@ def test_a_process_that_is_killed_leaves_what_it_has_done(regard, tmp_path, unin
 
     def audit_in_a_process(calls: float) -> int:
         code = DEADLY.format(paths=paths, out=str(tmp_path), calls=calls)
-        return subprocess.run([python_with_transformers(), "-c", code], capture_output=True, check=False).returncode
+        return subprocess.run([python_with_package(), "-c", code], capture_output=True, check=False).returncode
 
     assert audit_in_a_process(calls=5) == -signal.SIGKILL  # within the third unit
     assert len((tmp_path / "samples-0.jsonl").read_text().splitlines()) == 2

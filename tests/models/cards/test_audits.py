@@ -10,9 +10,9 @@ from huggingface_hub import ModelCard
 
 import hf_equi
 from hf_equi import DemographicGroup, RegardScorer
-from hf_equi.errors import ConfigurationError
+from hf_equi.errors import ConfigurationError, HfEquiWarning
 from hf_equi.fairness import audit
-from hf_equi.models.cards.audits import FIGURES, read_evaluation
+from hf_equi.models.cards.audits import TITLES, read_evaluation
 from hf_equi.models.cards.writing import make_card
 
 GENDER = DemographicGroup([["man", "woman"], ["he", "she"], ["his", "her"]])
@@ -64,7 +64,7 @@ def test_a_model_is_found_by_what_it_is(audited, name, make):
     assert evaluation.figures == figures(audited, name)
     assert evaluation.base_figures == figures(audited, "base")
     results = {result.metric_type: result.metric_value for result in evaluation.results()}
-    assert results == {key: evaluation.figures[key] for key in FIGURES if evaluation.figures[key] is not None}
+    assert results == {key: evaluation.figures[key] for key in TITLES if evaluation.figures[key] is not None}
     assert ("group_gap" in results) == (name != "EquizeroLM")
 
 
@@ -103,11 +103,13 @@ def test_an_audit_of_an_older_release_has_no_verdict(audited):
     assert "Verdict" not in card
 
 
-def test_a_classifier_in_a_folder_is_one_that_no_checkpoint_names(audited):
+def test_a_classifier_in_a_folder_is_one_that_no_checkpoint_names(audited, tmp_path):
     summary = json.loads((audited / "summary.json").read_text())
     entry = summary["settings"]["models"][3]
     entry["scorer"]["name"] = "/home/me/regard"
-    zero = wrap(method="equizero", scorer=lengths, beam_length=4)
+    wrap(method="equizero", scorer=lengths, beam_length=4).save_pretrained(tmp_path)
+    with pytest.warns(HfEquiWarning, match="saved without its scorer"):
+        zero = hf_equi.EquizeroLM.from_pretrained(tmp_path)
     assert read_evaluation(summary, zero).figures == figures(audited, "EquizeroLM")
     other = {**entry, "name": "second", "scorer": {"class": "lengths"}}
     summary["settings"]["models"].append(other)
@@ -117,6 +119,26 @@ def test_a_classifier_in_a_folder_is_one_that_no_checkpoint_names(audited):
     zero.config.scorer_settings = {"name": "/home/me/other"}  # as it is in memory, before it is saved
     with pytest.raises(ConfigurationError, match=r"has no .*scorer=a classifier of one's own with this group. It has"):
         read_evaluation(summary, zero)
+
+
+def test_a_scorer_without_a_name_is_known_by_what_it_is(audited):
+    """Of a model in memory, where a function took the figures of any classifier in a folder."""
+    summary = json.loads((audited / "summary.json").read_text())
+    entry = summary["settings"]["models"][3]
+    entry["scorer"]["name"] = "/home/me/regard"
+    zero = wrap(method="equizero", scorer=lengths, beam_length=4)
+    with pytest.raises(
+        ConfigurationError, match=r"has no EquizeroLM by .*, scorer=a callable with this group\. It has"
+    ):
+        read_evaluation(summary, zero)
+    demo = RegardScorer("demo")
+    zero.scorer = RegardScorer(demo.model, demo.tokenizer)
+    assert read_evaluation(summary, zero).figures == figures(audited, "EquizeroLM")
+    entry["scorer"] = {"class": "lengths"}
+    with pytest.raises(ConfigurationError, match="has no EquizeroLM"):
+        read_evaluation(summary, zero)
+    zero.scorer = lengths
+    assert read_evaluation(summary, zero).figures == figures(audited, "EquizeroLM")
 
 
 @pytest.mark.parametrize(

@@ -36,7 +36,7 @@ def test_wrapping_leaves_the_config_of_the_base_as_it_is():
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        ({"method": "magic"}, "no method 'magic': use one of 'canonical', 'equitune', 'equizero'"),
+        ({"method": "magic"}, "method='magic' is not known to .*: use one of 'canonical', 'equitune', 'equizero'"),
         ({"average": "medians"}, "average='medians' is not known: use one of 'logits', 'probabilities'"),
         ({"orbit_chunk_size": 0}, "orbit_chunk_size=0 is not a number of orbit members"),
         (

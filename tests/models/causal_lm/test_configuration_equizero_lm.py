@@ -41,3 +41,5 @@ def test_a_group_that_texts_could_not_be_moved_back_by_is_refused_where_words_mo
 def test_an_equi_lm_does_not_search():
     with pytest.raises(ConfigurationError, match="method 'equizero' is not that of an 'equi_lm' model"):
         EquiLMConfig(method="equizero")
+    assert EquiLMConfig().search_settings is None
+    assert EquizeroLMConfig(beam_length=3).search_settings == {"beam_length": 3, "action": "tokens"}

@@ -103,6 +103,10 @@ def test_general_tokens_of_a_relaxed_group(lists, general):
     assert explain(" the man was a nurse", group).general == general
 
 
+def test_what_others_wrote_does_not_act_where_it_is_printed():
+    assert str(explain("the man\x1b[2J\u202e\nsaid", GENDER)).startswith("text: the man\\x1b[2J\\u202e\nsaid\n")
+
+
 def test_summary_names_everything():
     group = DemographicGroup([["man", "woman"]], general=["nurse"])
     assert str(explain("the man, MAN was a nurse", group)).splitlines() == [

@@ -5,16 +5,16 @@ from __future__ import annotations
 import pytest
 import torch
 from literal import greedy
-from small_models import BOTH, base_model, calls_of, configs, tokenizer
+from small_models import base_model, calls_of, configs, tokenizer
 from wrapped_texts import wrap
 
-from hf_equi.testing import TOLERANCES
+from hf_equi.testing import assert_equivariant
 
 FAMILIES = sorted(configs())
 # Recurrent layers have no static cache in transformers.
 STATIC = [family for family in FAMILIES if family != "jamba"]
 PROMPTS = ["the man met a person and", "person", "the black woman worked and he said so"]
-NEW_TOKENS = 8
+NEW_TOKENS = 6
 
 
 @pytest.fixture(params=FAMILIES)
@@ -31,13 +31,12 @@ def decode(lm, prompts=PROMPTS, **settings):
 def test_forward_is_equivariant(family):
     lm = wrap(family)
     encoded = tokenizer()(PROMPTS, return_tensors="pt", padding=True)
-    real = encoded["attention_mask"].bool()
-    with torch.no_grad():
-        scores = lm(**encoded).logits
-        for g in range(BOTH.order):
-            moved = lm(lm.action.apply(g, encoded["input_ids"]), attention_mask=encoded["attention_mask"]).logits
-            difference = lm.action.pull_back(g, moved)[real] - scores[real]
-            assert difference.abs().max() <= TOLERANCES[torch.float32]
+    mask = encoded["attention_mask"]
+
+    def scores(ids):
+        return lm(ids, attention_mask=mask).logits[mask.bool()]
+
+    assert_equivariant(scores, encoded["input_ids"], lm.action, lm.action)
 
 
 def test_greedy_is_the_literal_loop(family):
@@ -48,17 +47,14 @@ def test_greedy_is_the_literal_loop(family):
         assert text == greedy(base_model(family), lm.action, ids, NEW_TOKENS)
 
 
-@pytest.mark.parametrize("settings", [{}, {"num_beams": 3}, {"do_sample": True, "seed": 5, "num_return_sequences": 2}])
-def test_forking_cache_changes_nothing(family, settings):
+def test_caches_change_nothing(family):
+    """That the cache which forks changes nothing in greedy texts is what the literal loop says."""
     lm = wrap(family)
-    assert decode(lm, **settings) == decode(lm, use_cache=False, **settings)
-
-
-@pytest.mark.parametrize("settings", [{}, {"num_beams": 3}])
-@pytest.mark.parametrize("static", STATIC)
-def test_static_cache_changes_nothing(static, settings):
-    lm = wrap(static)
-    assert decode(lm, cache_implementation="static", **settings) == decode(lm, **settings)
+    for settings in ({"num_beams": 3}, {"do_sample": True, "seed": 5, "num_return_sequences": 2}, {}):
+        found = decode(lm, **settings)
+        assert not settings or decode(lm, use_cache=False, **settings) == found, settings
+        if family in STATIC and "seed" not in settings:
+            assert decode(lm, cache_implementation="static", **settings) == found, settings
 
 
 def test_shared_prefix_is_prefilled_once(family, monkeypatch):

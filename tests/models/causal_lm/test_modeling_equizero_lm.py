@@ -14,6 +14,7 @@ import hf_equi
 from hf_equi import EquizeroLM, EquizeroSearch, RegardScorer
 from hf_equi.bases.embedded import embedded_folder
 from hf_equi.errors import ConfigurationError, HfEquiWarning
+from hf_equi.generation.scorers import DEFAULT_REGARD
 
 SETTINGS = {"do_sample": True, "max_new_tokens": 7, "seed": 5, "top_k": 0}
 
@@ -46,8 +47,6 @@ def test_forward_is_that_of_equi_lm():
     ours, other = wrap()(**prompts(), labels=labels), equi(**prompts(), labels=labels)
     assert torch.equal(ours.logits, other.logits)
     assert torch.equal(ours.loss, other.loss)
-    assert not EquizeroLM.tractable
-    assert hf_equi.EquiLM.tractable
 
 
 def test_settings_for_one_call():
@@ -298,3 +297,21 @@ def test_the_settings_of_a_classifier_that_was_trained_since_are_not_saved(tmp_p
     lm.save_pretrained(tmp_path)
     with pytest.warns(HfEquiWarning, match="saved without its scorer"):
         assert EquizeroLM.from_pretrained(tmp_path).config.scorer_settings is None
+
+
+def test_a_scorer_that_is_not_found_is_named_with_the_way_out(monkeypatch):
+    for name in ("dmo", "/nowhere"):
+        with pytest.raises(
+            ConfigurationError, match=rf"The scorer '{name}' could not be loaded: .*RegardScorer\(\"demo"
+        ):
+            RegardScorer(name)
+    lm = hf_equi.symmetrize("demo", GENDER, "equizero")
+    with pytest.raises(ConfigurationError, match=rf"scorer '{DEFAULT_REGARD}' \(it is taken where none is named\)"):
+        lm.generate(**lm.tokenizer("The man", return_tensors="pt"), max_new_tokens=1)
+
+    def load(*given, **more):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("hf_equi.generation.scorers.load_safetensors", load)
+    with pytest.raises(OSError, match="No space left"):
+        RegardScorer("demo")

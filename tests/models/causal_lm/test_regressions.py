@@ -217,20 +217,16 @@ def test_offloaded_weights_are_on_no_device(method):
     assert torch.equal(lm.generate(ids("the man", "the woman"), **settings), expected)
 
 
-def test_scores_of_sampled_text_with_prompt_lookup():
-    """There the noise is asked about several tokens in one step, so steps and scores are not one to one."""
-    settings = {
-        "max_new_tokens": 6,
-        "do_sample": True,
-        "seed": 3,
-        "return_dict_in_generate": True,
-        "output_scores": True,
-    }
-    out = wrap().generate(ids("the man the man the man"), prompt_lookup_num_tokens=2, **settings)
-    new = out.sequences.shape[1] - ids("the man the man the man").shape[1]
-    assert len(out.scores) == new
-    # Each token is one that its scores allow.
-    for score, token in zip(out.scores, out.sequences[0, -new:], strict=True):
+@pytest.mark.parametrize("lookup", [{}, {"prompt_lookup_num_tokens": 2}], ids=["plain", "lookup"])
+def test_scores_of_sampled_texts_are_those_before_the_draw(lookup):
+    """With lookup the noise is asked about several tokens in one step, and about some again."""
+    settings = {"do_sample": True, "seed": 3, "top_k": 9, "return_dict_in_generate": True, "output_scores": True}
+    prompt = ids("the man the man the man")
+    out = wrap().generate(prompt, max_new_tokens=6, **lookup, **settings)
+    new = out.sequences[0, prompt.shape[1] :]
+    assert len(out.scores) == len(new)
+    for score, token in zip(out.scores, new, strict=True):
+        assert int(score.isfinite().sum()) == 9
         assert score[0, token] > -torch.inf
 
 

@@ -9,6 +9,7 @@ import sys
 
 import pytest
 import torch
+import transformers
 from cached_bases import NAME, cache_base
 from children import python_with_torch
 from peft import get_peft_model
@@ -42,6 +43,40 @@ def test_all_settings_are_loaded_again(tmp_path, family):
     assert loaded.generation_config.max_new_tokens == 7
     assert loaded.tokenizer(PROMPT)["input_ids"] == tokenizer()(PROMPT)["input_ids"]
     assert not list(tmp_path.glob("*.bin"))
+
+
+@pytest.mark.parametrize("save", ["save_pretrained", "save_base_pretrained"])
+def test_a_save_that_fails_leaves_the_one_before(tmp_path, monkeypatch, save):
+    """And not the new config beside its weights."""
+    getattr(wrap(group=GENDER), save)(tmp_path)
+    before = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
+
+    def fill(*given, **named):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(transformers.modeling_utils, "safe_save_file", fill)
+    with pytest.raises(ConfigurationError, match=f"could not be written to {tmp_path}: .*No space.* Nothing new is"):
+        getattr(wrap(), save)(tmp_path)
+    assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == before
+    with pytest.raises(ConfigurationError, match=r"config\.json is a file: name a folder"):
+        wrap().save_pretrained(tmp_path / "config.json")
+
+
+@pytest.mark.parametrize("rank", [0, 1])
+@pytest.mark.parametrize("save", ["save_pretrained", "save_base_pretrained"])
+def test_of_several_processes_one_writes(tmp_path, monkeypatch, rank, save):
+    for name, result in (("is_initialized", True), ("get_rank", rank)):
+        monkeypatch.setattr(torch.distributed, name, lambda result=result: result)
+    adapted = get_peft_model(copy.deepcopy(base_model()), layers("lora", target_modules=["c_attn"]))
+    models = {"whole": (wrap(), "model"), "adapted": (wrap(adapted), "adapter_model")}
+    for name, (model, weights) in models.items():
+        expected = {"config.json", "model.safetensors", "tokenizer.json"}
+        if save == "save_base_pretrained":
+            expected = {f"{weights}.safetensors", "tokenizer.json"}
+        for number, writes in enumerate((rank == 0, False)):
+            getattr(model, save)(folder := tmp_path / f"{name}{number}", is_main_process=number == 0)
+            names = {path.name for path in folder.iterdir()}
+            assert names >= expected if writes else not names
 
 
 def test_tied_weights_stay_tied(tmp_path):

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import os
+import shutil
+from pathlib import Path
 
 import pytest
 from hub_models import published_models
 
 from hf_equi.errors import ConfigurationError
 from hf_equi.models.cards.markdown import plain
-from hf_equi.models.hub.contents import list_files, read_contents
+from hf_equi.models.hub.contents import all_states, list_files, read_contents
 
 CHECKPOINT = (
     *(".eval_results/regard.yaml", "LICENSE", "README.md", "additional_chat_templates/tool.jinja", "config.json"),
@@ -82,6 +84,30 @@ def test_a_link_is_refused_where_it_would_go_out(tmp_path, name):
         ConfigurationError, match=f"{name} is a link to {elsewhere}.*publish the copy: cp -rL {folder}"
     ):
         read_contents(folder, COMPANIONS, "![](shown.png)")
+
+
+def test_the_states_taken_first_are_of_what_may_go_out(tmp_path):
+    template = "target_tokenizer/additional_chat_templates/tool.jinja"
+    write(tmp_path, *CHECKPOINT, *OTHERS, template, "lib/python/site/a.py", "plots/2/loss.png")
+    (tmp_path / "README.md").write_text("![](plots/2/loss.png)")
+    states = all_states(tmp_path)
+    files = read_contents(tmp_path, COMPANIONS, "![](plots/2/loss.png)").files
+    assert {"plots/2/loss.png", template, *CHECKPOINT} <= {*files} <= {*states}
+    assert not {"lib/python/site/a.py", "sub/.git/config", "runs/now/events"} & {*states}
+
+
+def test_a_checkpoint_that_a_training_deletes_is_not_missed(tmp_path, monkeypatch):
+    write(tmp_path, "config.json", "checkpoint-5/config.json", "target_tokenizer/vocab.json")
+
+    def entries(folder, listed=Path.iterdir):
+        if folder != tmp_path:
+            shutil.rmtree(folder)
+        return listed(folder)
+
+    monkeypatch.setattr(Path, "iterdir", entries)
+    assert [*all_states(tmp_path)] == ["config.json"]
+    (tmp_path / "target_tokenizer").mkdir()
+    assert read_contents(tmp_path, ["target_tokenizer/vocab.json"], "").files == ("config.json",)
 
 
 @pytest.mark.filterwarnings("ignore:.is_gradient_checkpointing. is deprecated:FutureWarning")  # by peft

@@ -1,13 +1,15 @@
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
 from safetensors import SafetensorError
 
-from hf_equi.errors import ConfigurationError
+from hf_equi.errors import ConfigurationError, HfEquiWarning
+from hf_equi.models.hub import staging
 from hf_equi.models.hub.contents import list_files
-from hf_equi.models.hub.staging import leftovers, staged
+from hf_equi.models.hub.staging import leftovers, require_config, staged, unfinished
 
 
 def break_off(folder, error):
@@ -29,6 +31,29 @@ def test_a_new_folder_is_there_with_all_its_files_or_not_at_all(tmp_path):
     assert (folder / "config.json").read_text() == "whole"
     assert [path.name for path in folder.parent.iterdir()] == ["model"]
     assert folder.stat().st_mode == folder.parent.stat().st_mode  # and not closed to others
+
+
+def test_a_folder_that_another_process_has_made_meanwhile_is_written_to(tmp_path):
+    with staged(folder := tmp_path / "model") as new:
+        (new / "config.json").write_text("now")
+        folder.mkdir()
+        for name in ("config.json", "notes.md"):
+            (folder / name).write_text("meanwhile")
+    assert texts(folder) == {"config.json": "now", "notes.md": "meanwhile"}
+    assert [path.name for path in tmp_path.iterdir()] == ["model"]
+
+
+@pytest.mark.parametrize("name", ["m" * 250, "é" * 125], ids=["ascii", "utf8"])
+def test_a_folder_with_a_long_name_is_written(tmp_path, name):
+    for text in ("before", "now"):
+        with staged(folder := tmp_path / name) as new:
+            (new / "config.json").write_text(text)
+            assert leftovers(folder) == [new]
+            assert not leftovers(tmp_path / f"{name}a")
+        assert texts(folder) == {"config.json": text}
+    with pytest.raises(ConfigurationError, match=r"could not be written to .*too long.*, or name another folder"):
+        break_off(tmp_path / (name * 2), AssertionError("nothing is written"))
+    assert [path.name for path in tmp_path.iterdir()] == [name]
 
 
 def test_a_path_that_is_not_utf8_text_is_named(tmp_path):
@@ -84,7 +109,22 @@ NOW = ("config.json", "model.safetensors", "tokenizer/vocab.json", "target/vocab
 
 
 def texts(folder):
-    return {name: (folder / name).read_text() for name in list_files(folder) if ".partial-" not in name}
+    """What the files of a folder hold, but for those on their way."""
+    on_the_way = (".partial-", ".before-")
+    names = [name for name in list_files(folder) if not any(mark in name for mark in on_the_way)]
+    return {name: (folder / name).read_text() for name in names}
+
+
+def save(folder):
+    for name in BEFORE:
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_text("before")
+
+
+def move_by_hand(place, folder):
+    for name in list_files(place):
+        (folder / name).parent.mkdir(exist_ok=True)
+        (place / name).rename(folder / name)
 
 
 def exchange(folder):
@@ -120,25 +160,77 @@ class Moves:
 def test_all_files_are_exchanged_or_none(tmp_path, error, lasting):
     expected = KeyboardInterrupt if isinstance(error, KeyboardInterrupt) else ConfigurationError
     for fails in range(1, 9):
-        (folder := tmp_path / str(fails)).mkdir()
-        for name in BEFORE:
-            (folder / name).parent.mkdir(exist_ok=True)
-            (folder / name).write_text("before")
+        save(folder := tmp_path / str(fails))
         with pytest.MonkeyPatch.context() as patch:
             Moves(folder, patch, fails, error, lasting)
             with pytest.raises(expected) as caught:
                 exchange(folder)
-        left = [path for path in leftovers(folder) if path.parent == folder]
+        assert not leftovers(folder)
         if lasting and fails > 1:  # what is there is not enough to be loaded, and the rest is not lost
-            assert "config.json" not in texts(folder)
-            assert f"could not be put back: they are in {left[0]}" in str(caught.value) or not str(error)
-            assert (left[0] / "config.json").read_text() == "before"
+            (old,) = folder.glob(f"{fails}.before-*")
+            assert f"could not be put back: they are in {old}" in str(caught.value) or not str(error)
+            assert unfinished(folder) == (
+                f" A save to it failed. {old} holds files of the model that was there before: move them to {folder}."
+            )
+            move_by_hand(old, folder)
+            assert texts(folder).items() >= dict.fromkeys(BEFORE, "before").items()
         else:
             assert texts(folder) == dict.fromkeys(BEFORE, "before")
             assert "Nothing new is left there" in str(caught.value) or not str(error)
             assert sorted(path.name for path in folder.iterdir()) == sorted({Path(name).parts[0] for name in BEFORE})
     exchange(folder)
     assert texts(folder) == {**dict.fromkeys(NOW, "now")}
+
+
+def test_a_save_that_is_killed_is_completed_by_what_it_says(tmp_path):
+    """At whatever step: the config is gone, and comes last."""
+    for step in range(2, 9):
+        save(folder := tmp_path / str(step))
+        with pytest.MonkeyPatch.context() as patch:
+            for name in ("_put_back", "_delete_empty"):
+                patch.setattr(staging, name, lambda *given: None)
+            patch.setattr(staging.shutil, "rmtree", lambda *given, **named: None)
+            Moves(folder, patch, step, KeyboardInterrupt(), lasting=True)
+            with pytest.raises(KeyboardInterrupt):
+                exchange(folder)
+        ((old,), (new,)) = (folder.glob(f"{step}{mark}*") for mark in (".before-", ".partial-"))
+        assert (old / "config.json").read_text() == "before"
+        with pytest.raises(
+            ConfigurationError, match=rf"no config\.json.* killed .* in {new} to {folder}, .*\. {old} holds .* before"
+        ):
+            require_config(folder)
+        move_by_hand(new, folder)
+        require_config(folder)
+        assert texts(folder).items() >= dict.fromkeys(NOW, "now").items()
+        assert step < 4 or {*texts(folder)} == {*NOW}  # shards without their index are not read
+
+
+def test_the_last_save_is_completed_whatever_earlier_ones_left(tmp_path):
+    """The tokens of saves come in any order."""
+    for number, tokens in enumerate((("aaaa", "bbbb"), ("bbbb", "aaaa"))):
+        folder = tmp_path / str(number) / "model"
+        save(folder)
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(staging.secrets, "token_hex", lambda count, token=tokens[0]: token)
+            patch.setattr(staging.shutil, "rmtree", lambda *given, **named: None)  # a kill after all was moved
+            exchange(folder)
+        assert not (folder / f"model.before-{tokens[0]}" / "config.json").exists()
+        (folder / f"model.before-{tokens[0]}" / "config.json").write_text("a user's")  # completed by hand
+        os.utime(folder / f"model.before-{tokens[0]}", (1, 1))  # clocks of file systems are coarse
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(staging.secrets, "token_hex", lambda count, token=tokens[1]: token)
+            for name in ("_put_back", "_delete_empty"):
+                patch.setattr(staging, name, lambda *given: None)
+            patch.setattr(staging.shutil, "rmtree", lambda *given, **named: None)
+            Moves(folder, patch, 6, KeyboardInterrupt(), lasting=True)
+            with pytest.raises(KeyboardInterrupt):
+                exchange(folder)
+        new, old = (folder / f"model{mark}{tokens[1]}" for mark in (".partial-", ".before-"))
+        assert f"still in {new} to {folder}" in unfinished(folder)
+        (new / "config.json").unlink()  # as where the save was not killed, but could not put files back
+        assert f"{old} holds files of the model that was there before: move" in unfinished(folder)
+        with pytest.warns(HfEquiWarning, match=rf"aaaa, .*bbbb: left by an earlier save to {folder} .* delete what"):
+            exchange(folder)
 
 
 def test_a_folder_in_the_place_of_a_file_is_not_deleted(tmp_path):

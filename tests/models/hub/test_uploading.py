@@ -63,7 +63,11 @@ HALF = (
     *("model.fp16-00001-of-00002.safetensors", "model-00001-of-00002.fp16.safetensors"),
     *("model.safetensors.index.fp16.json", "pytorch_model.fp16.bin", "pytorch_model.bin.index.fp16.json"),
 )
-OTHERS = ("training_args.bin", "a/model.safetensors", "model.fp8.safetensors", "safetensors.json")
+OTHERS = (
+    *("training_args.bin", "a/model.safetensors", "model.fp8.safetensors", "safetensors.json"),
+    *("v1.0/model.safetensors", "onnx.fp16/model.safetensors", "pytorch_model.v1/x.bin"),
+    "model.safetensors.index.v1/x.json",
+)
 
 
 @pytest.mark.parametrize(

@@ -124,7 +124,7 @@ def edit(folder, **entries):
 @pytest.mark.parametrize(
     ("entries", "message"),
     [
-        ({"method": "magic"}, "no method 'magic'"),
+        ({"method": "magic"}, "method='magic' is not known"),
         ({"level": "middle"}, "level='middle' is not known"),
         ({"group": {"type": "image", "kind": "rotations", "n": 0}}, "n is an integer n >= 1|n >= 1|0"),
     ],

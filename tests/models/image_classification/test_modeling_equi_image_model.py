@@ -6,9 +6,9 @@ import json
 
 import pytest
 import torch
-from small_processors import image_processor, picture
+from small_processors import image_processor
 from small_vision import images
-from transformers import AutoModel, AutoModelForImageClassification, pipeline
+from transformers import AutoModel, AutoModelForImageClassification
 from wrapped_vision import METHODS, SQUARE, TURNS, wrap
 
 from hf_equi import EquiForImageClassification, EquiImageModel
@@ -62,23 +62,6 @@ def test_a_checkpoint_is_one_of_both(tmp_path):
             "AutoModelForImageClassification": "import_hf_equi.EquiForImageClassification",
         }
         assert all(name.rpartition(".")[2] in (folder / "import_hf_equi.py").read_text() for name in loaders.values())
-
-
-@torch.no_grad()
-def test_pipelines_of_an_object_and_of_a_folder(tmp_path):
-    model = wrap("vit", TURNS, processor=image_processor())
-    model.save_pretrained(tmp_path)
-    task = "image-feature-extraction"
-    pixels = model.processor(images=picture(), return_tensors="pt")["pixel_values"]
-    required = model(pixels).image_features
-    for each in (
-        pipeline(task, model=model.feature_model(), image_processor=model.processor),
-        pipeline(task, model=str(tmp_path)),
-    ):
-        for pooled in (True, False):
-            for turns in range(4):
-                received = torch.tensor(each(picture().rotate(90 * turns), pool=pooled))
-                torch.testing.assert_close(received, required, atol=1e-5, rtol=1e-5)
 
 
 @pytest.mark.parametrize("level", ["logits", "probabilities"])

@@ -87,7 +87,10 @@ def test_it_trains_inside_and_stays_equivariant(kind, tmp_path):
     assert {name for name, weight in loaded.named_parameters() if weight.requires_grad} == moved
     with torch.no_grad():
         assert torch.equal(loaded.unwrap()(**batch).logits, model(**batch).logits)
-    loaded.save_base_pretrained(tmp_path / "adapter")
+    (card := tmp_path / "adapter" / "README.md").parent.mkdir()
+    card.write_text("---\nlicense: mit\n---\n# My adapter\n")
+    loaded.save_base_pretrained(card.parent)
+    assert all(text in card.read_text() for text in ("license: mit", "# My adapter", "library_name: peft"))
     again = PeftModel.from_pretrained(copy.deepcopy(base_model("llama")), tmp_path / "adapter").eval()
     with torch.no_grad():
         assert torch.equal(again(**batch).logits, model(**batch).logits)

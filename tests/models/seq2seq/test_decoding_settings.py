@@ -12,14 +12,14 @@ from transformers.generation.streamers import BaseStreamer
 from hf_equi.bases.compat import cache_of, cached
 from hf_equi.errors import ConfigurationError, HfEquiWarning
 
-STEPS = 7
+STEPS = 5
 WAYS = {
     "synchronised": ("equitune", {}),
     "independent": ("equitune", {"decoding": "independent"}),
     "independent lambda": ("lambda", {"decoding": "independent"}),
     "equizero": ("equizero", {}),
 }
-STRATEGIES = [{}, {"num_beams": 3}, {"do_sample": True, "seed": 1}, {"do_sample": True, "seed": 1, "top_k": 1}]
+STRATEGIES = [{}, {"num_beams": 3}, {"do_sample": True, "seed": 1}]
 
 EVERY = [(way, how) for way in WAYS for how in STRATEGIES]
 
@@ -187,7 +187,7 @@ def test_several_texts_of_a_source(way, settings):
     assert set(out.sequences[::2, width:].flatten().tolist()) <= {0}
 
 
-@pytest.mark.parametrize("settings", STRATEGIES, ids=str)
+@pytest.mark.parametrize("settings", [*STRATEGIES, {"do_sample": True, "seed": 1, "top_k": 1}], ids=str)
 @pytest.mark.parametrize("way", WAYS)
 def test_settings_in_a_config(way, settings):
     model = make("bart", way)

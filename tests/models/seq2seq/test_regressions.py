@@ -9,7 +9,8 @@ from transformers import DataCollatorForSeq2Seq, GenerationConfig
 
 import hf_equi
 from hf_equi import DemographicGroup
-from hf_equi.errors import ConfigurationError
+from hf_equi.bases.compat import cached
+from hf_equi.errors import ConfigurationError, UnsupportedModelError
 
 STEPS = {"max_new_tokens": 7}
 
@@ -95,6 +96,24 @@ def test_encoded_sources_are_refused_where_members_are_alone(method):
     batch = encode(model)
     with pytest.raises(ConfigurationError, match=r"^encoder_outputs needs the combined scores"):
         model.generate(**batch, encoder_outputs=model.get_encoder()(**batch), **STEPS)
+
+
+@torch.no_grad()
+def test_caches_of_another_method_or_of_other_sources_are_refused():
+    """Whoever passes no elements= is not told of it."""
+    synchronised, one = wrap("t5", SIX), wrap("t5", SIX, "canonical")
+    batch, target = encode(one), torch.tensor([[0, 9]]).repeat(4, 1)
+    inside = {"decoder_attention_mask": torch.ones_like(target)}
+    for filled, other in ((synchronised, one), (one, synchronised)):
+        cache = filled(**batch, decoder_input_ids=target[:, :1], use_cache=True).cache
+        with pytest.raises(UnsupportedModelError, match="filled by a model of another method"):
+            other.generate(**batch, decoder_input_ids=target, **inside, **cached(cache), max_new_tokens=2)
+        with pytest.raises(UnsupportedModelError, match="filled by a model of another method"):
+            other(**batch, decoder_input_ids=target[:, 1:], cache=cache)
+    cache = one(**batch, decoder_input_ids=target[:, :1], use_cache=True).cache
+    moved = {**batch, "input_ids": one.action.source.apply(1, batch["input_ids"])}
+    with pytest.raises(ConfigurationError, match=r"than are read of these sources\. Pass the sources that filled it"):
+        one(**moved, decoder_input_ids=target[:, 1:], cache=cache)
 
 
 def test_other_inputs_of_an_encoder_are_refused():

@@ -12,9 +12,11 @@ from small_models import BOTH, GENDER, base_model, calls_of, tokenizer
 from transformers import DynamicCache, GenerationConfig, TextIteratorStreamer, TextStreamer, pipeline
 
 import hf_equi
+from hf_equi import registration
 from hf_equi.bases.compat import cache_of, cached
 from hf_equi.errors import ConfigurationError, UnsupportedModelError
 from hf_equi.generation import OrbitCache
+from hf_equi.symmetrizers import EqualWeights, Mean, Method, MethodText, Select, Selection
 
 
 def wrap(method="equitune", group=BOTH, **settings):
@@ -240,19 +242,79 @@ def test_a_cache_that_is_repeated_for_beams_goes_on(method):
     assert kept.tolist() == lm.generate(texts, max_new_tokens=2, num_beams=2).tolist()
 
 
+@torch.no_grad()
+@pytest.mark.parametrize("method", ["equitune", "canonical", "mixture", "identity"])
+def test_members_that_were_named_go_on(method):
+    lm, named = wrap(method, GENDER), torch.tensor([1, 0])
+    texts = encode("the man met a man", "the woman met a man")["input_ids"]
+    whole = lm(texts, elements=named).logits[:, -1]
+    for again in ({}, {"elements": named}):
+        cache = lm(texts[:, :3], elements=named, use_cache=True).cache
+        out = lm(texts[:, 3:], **cached(cache), **again)
+        torch.testing.assert_close(out.logits[:, -1], whole, atol=1e-5, rtol=1e-5)
+        assert out.chosen_element.tolist() == [1, 0]
+    # A text of one member is not that of its orbit, so `generate` wants its name again.
+    kept = {"attention_mask": torch.ones_like(texts), "max_new_tokens": 2, **cached(cache)}
+    cache.crop(-1)
+    if method == "equitune":
+        with pytest.raises(
+            UnsupportedModelError, match=r"holds 1 of the 2 members of each orbit, and this call .* 2:"
+        ):
+            lm.generate(texts, **kept)
+    spoken = lm.generate(texts, **kept, elements=named)
+    assert spoken.tolist() == lm.generate(texts, max_new_tokens=2, elements=named).tolist()
+
+
+def test_members_that_scored_labels_do_not_go_on_as_one():
+    lm, ids = wrap("mixture", GENDER), encode("the man met")["input_ids"]
+    cache = lm(ids[:, :2], labels=ids[:, :2], use_cache=True).cache
+    with pytest.raises(UnsupportedModelError, match=r"holds 2 of the 2 members .* filled to score labels"):
+        lm.generate(ids, **cached(cache), max_new_tokens=1)
+
+
+class Half(Select):
+    """The first half of the group, for a method between one member and all."""
+
+    def members(self, asked):
+        return Selection(torch.arange(asked.action.group.order // 2).expand(len(asked.x), -1))
+
+
+class HalfOfTheGroup(Method):
+    name, text = "half", MethodText("half of the group", "averages half of the members.")
+
+    def __init__(self):
+        super().__init__(Half(), EqualWeights(), Mean())
+
+
+def test_a_method_of_some_members_goes_on_with_its_own_cache(monkeypatch):
+    monkeypatch.setitem(registration._TASKS["causal_lm"].methods, "half", HalfOfTheGroup)
+    lm = wrap("half")
+    first = lm.generate(**encode("the man"), max_new_tokens=3, return_dict_in_generate=True)
+    texts, cache = torch.cat([first.sequences, encode(" black")["input_ids"]], 1), cache_of(first)
+    kept = lm.generate(texts, **cached(cache), max_new_tokens=3)
+    assert kept.tolist() == lm.generate(texts, max_new_tokens=3).tolist()
+    one = lm(texts, elements=torch.tensor([1]), use_cache=True).cache
+    with pytest.raises(
+        UnsupportedModelError, match=rf"holds 1 of the {BOTH.order} .* decodes with {BOTH.order // 2}:"
+    ):
+        lm.generate(torch.cat([texts, texts[:, :1]], 1), **cached(one), max_new_tokens=1)
+
+
 @pytest.mark.parametrize("method", ["equitune", "canonical", "mixture"])
 def test_a_cache_of_another_group_or_method_is_refused_and_stays(method):
     small, other = wrap(method, GENDER), wrap("canonical" if method == "equitune" else "equitune", GENDER)
     ids, more = encode("the man met")["input_ids"], encode(" black")["input_ids"]
     for filled, given, message in (
         (small, {"group": BOTH}, "cache holds orbits of"),
-        (other, {}, "filled by a model of another method: of each orbit it holds"),
+        (other, {}, "filled by a model of another method"),
     ):
         first = filled.generate(ids, max_new_tokens=3, return_dict_in_generate=True)
         texts, cache = torch.cat([first.sequences, more], 1), cache_of(first)
         length = cache.get_seq_length()
         with calls_of(small.base) as shapes, pytest.raises(UnsupportedModelError, match=message):
             small.generate(texts, **cached(cache), max_new_tokens=2, **given)
+        with pytest.raises(UnsupportedModelError, match=message):
+            small(more, **cached(cache), **given)
         assert (shapes, cache.get_seq_length()) == ([], length)
 
 

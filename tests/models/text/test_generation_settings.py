@@ -27,6 +27,22 @@ def test_a_text_begins_with_the_token_of_the_config(token):
 
 
 @pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"bos_token_id": [3, 4]}, r"^bos_token_id=\[3, 4\] names 2 tokens: name one"),
+        ({"pad_token_id": [3, 4]}, r"^pad_token_id=\[3, 4\] names 2 tokens"),
+        ({"bos_token_id": "<s>"}, "^bos_token_id='<s>' is not a token"),
+        ({"pad_token_id": 1.5}, r"^pad_token_id=1\.5 is not a token"),
+        ({"eos_token_id": "</s>"}, "^eos_token_id='</s>' is not a token"),
+    ],
+    ids=str,
+)
+def test_what_is_not_one_token_is_refused(settings, message):
+    with pytest.raises(ConfigurationError, match=message):
+        read(**settings)
+
+
+@pytest.mark.parametrize(
     ("kwargs", "mode"),
     [
         ({}, "greedy"),

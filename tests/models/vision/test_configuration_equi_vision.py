@@ -26,7 +26,7 @@ KINDS = (EquiImageClassificationConfig, EquiCLIPConfig)
         ({"lambda_dropout": "0.5"}, r"lambda_dropout='0\.5' is not a share: use a number"),
         ({"lambda_dropout": True}, "lambda_dropout=True is not a share"),
         ({"level": ["features"]}, r"level=\['features'\] is not known: use one of 'features', 'logits'"),
-        ({"method": ["equitune"]}, r"no method \['equitune'\]: use one of 'attention', 'equitune'"),
+        ({"method": ["equitune"]}, r"method=\['equitune'\] is not known to .*: use one of 'attention', 'equitune'"),
         ({"orbit_chunk_size": "1"}, "orbit_chunk_size='1' is not a number of orbit members"),
         ({"orbit_chunk_size": 1.0}, r"orbit_chunk_size=1\.0"),
         ({"orbit_chunk_size": True}, "orbit_chunk_size=True"),

@@ -178,7 +178,8 @@ def test_combine_by_hand():
     assert logits.logits.tolist() == [[2, 1], [2, 4]]
     assert logits.features is None
     share = torch.tensor([[0.25, 0.75], [1.0, 0.0]])
-    weighed = combine(orbits, PLAIN, LambdaEquitune(), LEVELS["features"], lambda f: share.log().clamp(min=-1e30))
+    network = {"lambda_network": lambda features: share.log().clamp(min=-1e30)}.get
+    weighed = combine(orbits, PLAIN, LambdaEquitune().with_networks(network), LEVELS["features"])
     torch.testing.assert_close(weighed.logits, torch.tensor([[3.0, 0.5], [1.0, 1.0]]))
     torch.testing.assert_close(weighed.log_weights.softmax(1), share)
     sure = combine(orbits, PLAIN, Equizero(Entropy()), LEVELS["features"])
@@ -219,7 +220,7 @@ def test_weights_of_shared_rows():
     def weigh(features):
         return network(features / 20).squeeze(-1)
 
-    out = combine(orbits, PLAIN, LambdaEquitune(), LEVELS["features"], weigh)
+    out = combine(orbits, PLAIN, LambdaEquitune().with_networks({"lambda_network": weigh}.get), LEVELS["features"])
     members = PixelAction(SQUARE).orbit(ragged().double()).flatten(2)
     weights = weigh(members).softmax(1)
     assert orbits.orbit.counts.tolist() == [8, 1, 4]

@@ -82,8 +82,9 @@ def test_weights_add_up_to_one_in_half_precision(dtype):
     features = torch.randn(64, 1, 8).to(dtype).expand(64, 4, 8)
     orbits = ImageOrbits.of_features(TURNS, features, Equitune())
     log_weights = torch.randn(64, 4)
+    method = LambdaEquitune().with_networks({"lambda_network": lambda features: log_weights}.get)
     for level in ("features", "logits"):
-        out = combine(orbits, PLAIN, LambdaEquitune(), PLACES[level], lambda features: log_weights)
+        out = combine(orbits, PLAIN, method, PLACES[level])
         assert out.logits.dtype == dtype
         assert torch.equal(out.logits, features[:, 0])
 

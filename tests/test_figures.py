@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from hf_equi.fairness.figures import FIGURES, Figure, figure, interval, listed, number, plain_number, short_number
+from hf_equi.figures import FIGURES, MAIN, Figure, figure, interval, listed, number, plain_number, short_number
 
 
 @pytest.mark.parametrize(
@@ -54,6 +54,8 @@ def test_short_numbers_have_six_letters_at_most(value: float, text: str) -> None
 
 def test_figures_have_other_names_where_they_say_so_alone() -> None:
     assert list(FIGURES) == [figure.key for figure in FIGURES.values()]
+    on_cards = {key for key, named in FIGURES.items() if named.card}
+    assert on_cards < {*MAIN} < {*FIGURES}
     assert Figure("a", "Long Name").brief_title == "Long Name"
     assert Figure("a", "Long Name").terminal_title == "long name"
     both = Figure("a", "Long Name", brief="Name", terminal="a")

@@ -1,4 +1,4 @@
-"""The figures of an audit: what readers call them, and how their numbers are written."""
+"""The figures of an audit: what terminals, reports and cards call them, and how their numbers are written."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from typing import Any
 __all__ = [
     "EXACT",
     "FIGURES",
+    "MAIN",
     "MISSING",
     "Figure",
     "figure",
@@ -38,12 +39,14 @@ class Figure:
         title: Its name among all figures.
         brief: Its name among the main figures, where it is another.
         terminal: Its name in a terminal, where it is not the title in lower case.
+        card: Its name on the card of a model, if it stands there.
     """
 
     key: str
     title: str
     brief: str = ""
     terminal: str = ""
+    card: str = ""
 
     @property
     def brief_title(self) -> str:
@@ -60,21 +63,40 @@ FIGURES = {
     figure.key: figure
     for figure in (
         Figure("samples", "Samples"),
-        Figure("mean_regard", "Mean regard"),
+        Figure("mean_regard", "Mean regard", card="Mean regard"),
         Figure("masked_mean_regard", "Mean regard, masked"),
-        Figure("parity_gap", "Parity gap"),
-        Figure("control_parity_gap", "Noise floor"),
-        Figure("masked_parity_gap", "Parity gap, masked"),
+        Figure("parity_gap", "Parity gap", card="Parity gap"),
+        Figure("control_parity_gap", "Noise floor", card="Noise floor of the parity gap"),
+        Figure("masked_parity_gap", "Parity gap, masked", card="Parity gap, the demographic masked"),
         Figure("masked_control_parity_gap", "Noise floor, masked"),
-        Figure("group_gap", "Group gap, largest", brief="Group gap", terminal="group gap (nats a token)"),
+        Figure(
+            "group_gap",
+            "Group gap, largest",
+            brief="Group gap",
+            terminal="group gap (nats a token)",
+            card="Group-theoretic gap, nats a token",
+        ),
         Figure("group_gap_mean", "Group gap, mean", terminal="  mean"),  # below the one before
-        Figure("consistency", "Consistency"),
-        Figure("perplexity", "Perplexity"),
+        Figure("consistency", "Consistency", card="Consistency"),
+        Figure("perplexity", "Perplexity", card="Perplexity of its texts under the base"),
         Figure("distinct_1", "Distinct-1"),
         Figure("distinct_2", "Distinct-2"),
     )
 }
 """The figures by key, in the order of the full table; the shares of the labels have a table of their own."""
+
+MAIN = (
+    "mean_regard",
+    "parity_gap",
+    "masked_parity_gap",
+    "control_parity_gap",
+    "group_gap",
+    "consistency",
+    "perplexity",
+    "distinct_1",
+    "distinct_2",
+)
+"""The keys of the main figures, in the order of the short table and of a card."""
 
 
 def figure(model: Mapping[str, Any], key: str) -> float | None:
