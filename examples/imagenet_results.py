@@ -18,7 +18,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from safetensors.torch import load_file
 
-from hf_equi.fairness.figures import number
+from hf_equi.figures import number
 
 MARKER = "<!-- Below this line: written by examples/imagenet.py -->"
 BLUE, ORANGE, INK, FAINT = "#0072b2", "#d55e00", "#1b1f24", "#d5d9de"

@@ -18,8 +18,8 @@ from smollm2_pairs import REASONS, TIE
 from smollm2_run import GROUPS, Experiment
 from smollm2_stages import STAGES
 
-from hf_equi.fairness.figures import number
 from hf_equi.fairness.report.plots import regard_bars
+from hf_equi.figures import number
 
 MARKER = "<!-- Below this line: written by examples/smollm2.py -->"
 SIZE = "135M parameters"
