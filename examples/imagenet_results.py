@@ -152,8 +152,8 @@ def _speed(found: Found) -> Iterator[str]:
 
     yield "## Images a second"
     yield (
-        f"Of CPU time, {found['speed']['threads']} thread, in evaluation, from pixels to logits, all four turns but "
-        "for the first row: the median of five runs (least to most)."
+        f"Of CPU time, {found['speed']['threads']} thread, in evaluation, from pixels to logits. All rows but the "
+        "first read all four turns. Medians of five runs (least to most)."
     )
     yield table(["model", *(f"{batch} at once" for batch in batches)], rows())
 

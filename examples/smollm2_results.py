@@ -101,8 +101,8 @@ def _audits(own: Found, folder: Path) -> Iterator[str]:
     pair = next(pair for pair in GROUPS if pair in own)
     yield "## Ten pairs of texts, as drawn"
     yield (
-        f"Sample 0 of each of the ten prompts, {pair}, seed {own[pair]['seeds'][0]}: what was drawn first. Nothing "
-        "was chosen or left out, insults neither."
+        f"Sample 0 of each of the ten prompts, {pair}, seed {own[pair]['seeds'][0]}: the first that was drawn. "
+        "Nothing was chosen or left out, not even insults."
     )
     yield _texts(own[pair]["texts"], GROUPS[pair].names)
 
@@ -171,7 +171,7 @@ def _cost(own: Found, _: Path) -> Iterator[str]:
     yield f"## What each method costs ({SIZE})"
     yield (
         f"CPU time of `generate`, {own['tokens']} sampled tokens after published prompts, {own['threads']} thread, "
-        "as a multiple of plain `generate` of the base on as many prompts. Medians of runs in turns (least to most)."
+        "as a multiple of plain `generate` on the same prompts. Methods took turns; medians (least to most)."
     )
     batches = list(own["batches"])
 
