@@ -14,7 +14,7 @@ QUIETLY := --quiet --disable-pip-version-check
 DEMO ?= hf-equi audit --model demo --group gender --samples 20 --seed 7 --out runs/demo
 PYTEST_ARGS ?= -n 2 --dist worksteal  # which leaves the tests of a file, and what they share, together
 COMPATIBILITY_ARGS ?=  # --write puts the table into docs/compatibility.md
-BENCHMARK ?= benchmarks/causal_lm.py  # or equizero.py, seq2seq.py, training.py, vision.py beside it
+BENCHMARK ?= benchmarks/causal_lm.py  # or equizero.py, pretrained_lm.py, seq2seq.py, training.py, vision.py beside it
 
 # Neither the demo nor the tests load anything from a network.
 OFFLINE := HF_HUB_OFFLINE=1 TOKENIZERS_PARALLELISM=false

@@ -9,7 +9,8 @@ sides take turns.
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 
 import memory
 import torch
@@ -150,7 +151,9 @@ def memory_claims(workload: Workload, smoke: bool) -> Iterator[Claim]:
         )
 
 
-def generates(model: GenerationMixin, ids: torch.Tensor, new_tokens: int) -> Measure:
+def generates(
+    model: GenerationMixin, ids: torch.Tensor, new_tokens: int, clock: Callable[[], float] = time.perf_counter
+) -> Measure:
     """The seconds that sampling takes; a text of another length would make ratios void."""
 
     def run() -> None:
@@ -159,7 +162,7 @@ def generates(model: GenerationMixin, ids: torch.Tensor, new_tokens: int) -> Mea
         if texts.shape != (len(ids), ids.shape[1] + new_tokens):
             raise RuntimeError(f"generate returned texts of shape {tuple(texts.shape)}, not {new_tokens} new tokens")
 
-    return timed(run)
+    return timed(run, clock=clock)
 
 
 def orbit(lm: EquiLM, ids: torch.Tensor) -> torch.Tensor:

@@ -28,6 +28,9 @@ SOURCES = {
         "openai/CLIP on GitHub, data/prompts.md: classes and templates of CIFAR-10 as cifar10.json, of CIFAR-100 as "
         "cifar100.json, of ImageNet as imagenet_classes.json and imagenet_templates.json"
     ),
+    "imagenet_sample": (
+        "EliSchwartz/imagenet-sample-images on GitHub, as JPEG, with labels.csv: file, label (0 to 999), synset, name"
+    ),
     "gpt2_generations/nlg_bias": "ewsheng/nlg-bias on GitHub, data/generated_samples",
     "gpt2_generations/equinlg": (
         "iasonsky/EfficientEquivariantTransferLearning on GitHub, EquiNLG/generated_samples with its folders"

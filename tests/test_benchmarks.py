@@ -30,6 +30,7 @@ def run(script: str, *arguments: str) -> subprocess.CompletedProcess[str]:
     [
         ("causal_lm.py", 10),
         ("equizero.py", 4),
+        ("pretrained_lm.py", 7),
         ("seq2seq.py", 11),
         ("training.py", 5),
         ("vision.py", 14),
@@ -91,3 +92,10 @@ def test_other_answers_than_those_wanted_void_a_ratio() -> None:
     equal, other = (python("-c", code.format(token)) for token in (5, 6))
     assert equal.returncode == 0, equal.stderr
     assert "1 of 1 answers differ" in other.stderr
+
+
+@pytest.mark.slow
+def test_the_benchmark_of_a_pretrained_model_asks_for_its_folder(tmp_path: Path) -> None:
+    result = run("pretrained_lm.py", "--model", str(tmp_path / "none"))
+    assert result.returncode == 2
+    assert "Pass --model DIR, the folder smollm2" in result.stderr

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from hf_equi.actions.coverage import CONTEXTS, Coverage, TokenRow, Unmoved
@@ -19,7 +19,11 @@ MULTI_TOKEN = ("error", "skip")
 
 
 def resolve_tokens(
-    group: DemographicGroup, tokenizer: Any, vocab_size: int | None = None, multi_token: str = "error"
+    group: DemographicGroup,
+    tokenizer: Any,
+    vocab_size: int | None = None,
+    multi_token: str = "error",
+    vocabulary: Mapping[str, int] | None = None,
 ) -> TokenMap:
     """Find the token permutations of a group.
 
@@ -33,6 +37,7 @@ def resolve_tokens(
         vocab_size: Rows of the model's embedding, by default the number of the tokenizer's tokens.
         multi_token: What to do with a set that does not move as written: `"error"`, or `"skip"` with a warning. With
             `"skip"` its other forms move, where they are one token.
+        vocabulary: The tokenizer's `get_vocab()`, where the caller has it: a tokenizer makes it anew each time.
 
     Raises:
         ActionError: For such a set; for two words whose forms are one token with different targets.
@@ -43,7 +48,7 @@ def resolve_tokens(
             setting in lower case, or at the start of a text.
     """
     check_choice("multi_token", multi_token, MULTI_TOKEN)
-    token_map, coverage, unknown = _resolve(group, tokenizer, vocab_size)
+    token_map, coverage, unknown = _resolve(group, tokenizer, vocab_size, vocabulary)
     _report([coverage], unknown, multi_token, "the tokenizer")
     return token_map
 
@@ -95,9 +100,11 @@ def cover_tokens(group: DemographicGroup, tokenizer: Any) -> Coverage:
     return _cover(group, tokenizer, Spellings(words, tokenizer))
 
 
-def _resolve(group: DemographicGroup, tokenizer: Any, vocab_size: int | None) -> tuple[TokenMap, Coverage, list[str]]:
+def _resolve(
+    group: DemographicGroup, tokenizer: Any, vocab_size: int | None, vocabulary: Mapping[str, int] | None = None
+) -> tuple[TokenMap, Coverage, list[str]]:
     """The tokens of a group, which words they cover, and listed words that have none."""
-    highest = max(tokenizer.get_vocab().values())
+    highest = max((tokenizer.get_vocab() if vocabulary is None else vocabulary).values())
     vocab_size = highest + 1 if vocab_size is None else vocab_size
     if highest >= vocab_size:
         raise ConfigurationError(

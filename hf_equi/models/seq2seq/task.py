@@ -12,7 +12,7 @@ from hf_equi.models.seq2seq.configuration_equi_seq2seq import EquiSeq2SeqConfig
 from hf_equi.models.seq2seq.methods import create
 from hf_equi.models.seq2seq.modeling_equi_seq2seq import EquiForSeq2SeqLM
 from hf_equi.models.task import Request
-from hf_equi.models.text.fingerprint import cut_fingerprint, fingerprint
+from hf_equi.models.text.fingerprint import fingerprints
 from hf_equi.models.text.task import TextTask
 
 __all__ = ["Seq2SeqTask"]
@@ -43,14 +43,16 @@ class Seq2SeqTask(TextTask):
         target = given.get("target_tokenizer", request.companion)
         multi_token = given.get("multi_token", "error")
         maps = resolve_pair(request.group, request.companion, target, *sizes, multi_token)
+        own = fingerprints(request.companion)
+        other = own if target is request.companion else fingerprints(target)
         return EquiSeq2SeqConfig(
             **request.common(*self.entries),
             source_map=maps[0].to_dict(),
             target_map=maps[1].to_dict(),
-            tokenizer_fingerprint=fingerprint(request.companion),
-            tokenizer_cut_fingerprint=cut_fingerprint(request.companion),
-            target_tokenizer_fingerprint=fingerprint(target),
-            target_tokenizer_cut_fingerprint=cut_fingerprint(target),
+            tokenizer_fingerprint=own[0],
+            tokenizer_cut_fingerprint=own[1],
+            target_tokenizer_fingerprint=other[0],
+            target_tokenizer_cut_fingerprint=other[1],
         )
 
     def wrap(self, config: EquiConfig, base: PreTrainedModel, request: Request) -> EquiForSeq2SeqLM:

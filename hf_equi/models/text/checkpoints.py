@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from collections.abc import Mapping
 from pathlib import Path
 from textwrap import shorten
 from typing import Any
@@ -15,7 +16,7 @@ from hf_equi.bases.compat import find_file
 from hf_equi.bases.tokenizers import read_tokenizer
 from hf_equi.errors import ActionError, ConfigurationError, HfEquiWarning
 from hf_equi.models.hub.checkpoints import CheckpointMixin
-from hf_equi.models.text.fingerprint import check_tokenizer, cut_fingerprint
+from hf_equi.models.text.fingerprint import check_tokenizer, cut_fingerprint, require_tokenizer
 
 __all__ = ["TextCheckpointMixin", "check_map", "check_side", "embedding_rows", "load_tokenizer"]
 
@@ -126,11 +127,15 @@ def check_side(config: Any, tokenizer: Any, source: str, side: str = "") -> None
         ConfigurationError: For such a tokenizer.
     """
     expected, cut = (getattr(config, f"{side}tokenizer_{name}") for name in ("fingerprint", "cut_fingerprint"))
-    check_tokenizer(tokenizer, expected, source, cut)
-    check_map(config, config.map_names[1 if side else 0], tokenizer, source)
+    require_tokenizer(tokenizer)
+    vocabulary = tokenizer.get_vocab()
+    check_tokenizer(tokenizer, expected, source, cut, vocabulary)
+    check_map(config, config.map_names[1 if side else 0], tokenizer, source, vocabulary)
 
 
-def check_map(config: Any, name: str, tokenizer: Any, source: str) -> None:
+def check_map(
+    config: Any, name: str, tokenizer: Any, source: str, vocabulary: Mapping[str, int] | None = None
+) -> None:
     """Refuse a stored permutation that does not move the words of the group.
 
     Args:
@@ -138,6 +143,7 @@ def check_map(config: Any, name: str, tokenizer: Any, source: str) -> None:
         name: The entry that holds the map.
         tokenizer: The tokenizer that the map belongs to.
         source: Where the map is from, for the message.
+        vocabulary: The tokenizer's `get_vocab()`, where the caller has it.
 
     Raises:
         ConfigurationError: If the group's words, cut by the tokenizer, give another permutation.
@@ -146,7 +152,7 @@ def check_map(config: Any, name: str, tokenizer: Any, source: str) -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", HfEquiWarning)  # what is left out was said when the model was made
         try:
-            expected = resolve_tokens(config.read_group(), tokenizer, stored.vocab_size, multi_token="skip")
+            expected = resolve_tokens(config.read_group(), tokenizer, stored.vocab_size, "skip", vocabulary)
         except ActionError as error:
             raise ConfigurationError(
                 f"The words of the group give no permutation with the tokenizer of {source}: "

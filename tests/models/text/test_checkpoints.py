@@ -54,6 +54,18 @@ def test_a_tokenizer_that_cuts_in_another_way_is_refused(tmp_path):
         AutoModelForCausalLM.from_pretrained(tmp_path)
 
 
+def test_the_vocabulary_is_read_once(tmp_path, monkeypatch):
+    """Real ones have 50,000 tokens and more: each reading takes a tenth of the time of loading the base."""
+    lm, read = wrap(), PreTrainedTokenizerFast.get_vocab
+    lm.save_pretrained(tmp_path)
+    counted = []
+    monkeypatch.setattr(PreTrainedTokenizerFast, "get_vocab", lambda self: counted.append(self) or read(self))
+    EquiLM.from_pretrained(tmp_path)
+    assert len(counted) == 1
+    hf_equi.symmetrize(lm.unwrap(), lm.group, tokenizer=lm.tokenizer)
+    assert len(counted) == 2
+
+
 def test_a_checkpoint_of_the_first_version_learns_how_its_tokenizer_cuts(tmp_path):
     wrap().save_pretrained(tmp_path)
     tamper(tmp_path, lambda config: config.pop("tokenizer_cut_fingerprint"))

@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import copy
+import hashlib
+import json
 import re
 
 import pytest
@@ -26,6 +28,16 @@ def test_fingerprint_is_a_short_hash():
 def test_fingerprint_is_the_same_everywhere():
     # A constant, so that checkpoints of today are known to later releases.
     assert fingerprint(words_tokenizer(PLAIN)) == "02d7d3873ed85fbf0f1e7b3d02a011e3"
+
+
+@pytest.mark.parametrize(
+    "vocabulary", [PLAIN, {"b": 7, "a": 2}, {"b": 2, "a": 0, "c": 2}, {'"\\\n': 1, "\u0130\U0001f469": 0}, {}]
+)
+def test_fingerprint_is_that_of_the_pairs_in_the_order_of_ids(vocabulary):
+    """Two tokens of one id, ids that are left out, and tokens that JSON escapes included."""
+    pairs = json.dumps(sorted(vocabulary.items(), key=lambda item: (item[1], item[0])))
+    expected = hashlib.blake2b(pairs.encode(), digest_size=16).hexdigest()
+    assert fingerprint(None, vocabulary) == expected
 
 
 def test_fingerprint_does_not_depend_on_the_order_of_the_entries():

@@ -1,0 +1,205 @@
+"""Time EquiLM, mixture and canonical on a pretrained model, and how long loading takes, as ratios.
+
+    python benchmarks/pretrained_lm.py --model DIR --threads 1 --output docs/benchmarks.md
+
+`examples/real_models.py` makes the folder of SmolLM2. Every ratio comes from one run in which two sides take turns.
+"""
+
+from __future__ import annotations
+
+import argparse
+import gc
+import sys
+import tempfile
+import time
+import warnings
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import torch
+import workload
+from causal_lm import generates, orbit
+from command import Benchmark
+from timing import Claim, Measure, timed
+from transformers import AutoModelForCausalLM, AutoTokenizer, LlamaConfig, LlamaForCausalLM
+from transformers.utils import logging
+
+import hf_equi
+from hf_equi import DemographicGroup, EquiLM
+from hf_equi.errors import GroupWarning
+
+TITLE = "A pretrained language model"
+SUMMARY = "Time symmetrised SmolLM2 against plain transformers: sampling, and loading."
+DESCRIPTION = """\
+SmolLM2-135M-Instruct (135M parameters, 49,152 tokens, float32), in the folder that `examples/real_models.py` makes,
+and the gender preset, which has order 2. Sampling adds 64 tokens to one prompt, "The man worked as". *plain* is
+`generate` of the unwrapped model with the same settings, on that prompt alone or on 2 rows: the prompt and its image.
+*plain loading* is `AutoModelForCausalLM.from_pretrained` and `AutoTokenizer.from_pretrained` of the base. Loading is
+timed in a process that has imported everything, from files that the system holds in memory. Plain loading then takes
+about a quarter of a second: it maps the weights into memory and reads none of them. The library reads each weight
+once, to refuse numbers that are not finite. It also reads the vocabulary: to look up the words of the group, and to
+check that the tokenizer is the one they were looked up in. The first token needs all weights in any case, so the last
+two rows go on to its probabilities. All times are CPU time of the process, because the machine was shared.
+"""
+NAMES = (
+    "orbit-2",
+    "mixture",
+    "canonical",
+    "load-preset",
+    "load-saved",
+    "first-token-preset",
+    "first-token-saved",
+)
+PROMPT = "The man worked as"
+
+
+@dataclass(frozen=True)
+class Workload:
+    """What is timed.
+
+    Args:
+        folder: Of the base and its tokenizer.
+        new_tokens: That `generate` adds to the prompt.
+        place: Where a symmetrised model is saved; deleted with this object.
+    """
+
+    folder: str
+    new_tokens: int = 64
+    place: tempfile.TemporaryDirectory[str] = field(default_factory=tempfile.TemporaryDirectory)
+
+    @classmethod
+    def of_arguments(cls, arguments: argparse.Namespace) -> Workload:
+        """Of a command line; a smoke run makes a tiny base of its own."""
+        logging.disable_progress_bar()
+        if arguments.smoke:
+            place: tempfile.TemporaryDirectory[str] = tempfile.TemporaryDirectory()
+            return cls(save_tiny(Path(place.name) / "base", arguments.seed), new_tokens=4, place=place)
+        if arguments.model is None or not arguments.model.is_dir():
+            print("Pass --model DIR, the folder smollm2 that examples/real_models.py makes", file=sys.stderr)
+            raise SystemExit(2)
+        return cls(str(arguments.model))
+
+    def symmetrize(self, method: str = "equitune") -> EquiLM:
+        """The base of the folder made equivariant by the preset, from its name."""
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", GroupWarning)  # of words that are several tokens
+            return hf_equi.symmetrize(self.folder, DemographicGroup.preset("gender"), method, multi_token="skip")
+
+    def load_base(self) -> tuple[Any, Any]:
+        """The base and its tokenizer, as transformers loads them."""
+        return AutoModelForCausalLM.from_pretrained(self.folder), AutoTokenizer.from_pretrained(self.folder)
+
+    @cached_property
+    def saved(self) -> str:
+        """The folder of a symmetrised model, saved with its base."""
+        path = str(Path(self.place.name) / "saved")
+        self.symmetrize().save_pretrained(path)
+        return path
+
+    @cached_property
+    def base(self) -> Any:
+        """The plain model, which never ends a text before its last token."""
+        base, _ = self.load_base()
+        base.generation_config.eos_token_id = None
+        base.generation_config.pad_token_id = 0
+        return base
+
+    @cached_property
+    def tokenizer(self) -> Any:
+        """Of the base."""
+        return AutoTokenizer.from_pretrained(self.folder)
+
+    @cached_property
+    def prompt(self) -> torch.Tensor:
+        """Its tokens, `(1, T)`."""
+        return self.tokenizer(PROMPT, return_tensors="pt").input_ids
+
+    def wrap(self, method: str) -> EquiLM:
+        """The base in memory made equivariant; all share its weights."""
+        group = DemographicGroup.preset("gender")
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", GroupWarning)
+            return hf_equi.symmetrize(self.base, group, method, tokenizer=self.tokenizer, multi_token="skip")
+
+
+def save_tiny(folder: Path, seed: int) -> str:
+    """A Llama with random weights and a tokenizer of one token a word, which show that the code runs."""
+    torch.manual_seed(seed)
+    tokenizer = workload.Workload.smoke(seed).tokenizer
+    sizes = {"hidden_size": 32, "intermediate_size": 64, "num_hidden_layers": 2, "num_attention_heads": 2}
+    LlamaForCausalLM(LlamaConfig(vocab_size=len(tokenizer), **sizes)).save_pretrained(folder)
+    tokenizer.save_pretrained(folder)
+    return str(folder)
+
+
+def sampling_claims(workload: Workload) -> Iterator[Claim]:
+    """One text at a time, by the methods that need no scorer."""
+    ids, new = workload.prompt, workload.new_tokens
+    lm = workload.wrap("equitune")
+    yield Claim(
+        "orbit-2",
+        "EquiLM, one prompt, vs plain on 2 rows",
+        generates(lm, ids, new, time.process_time),
+        generates(workload.base, orbit(lm, ids), new, time.process_time),
+        1.05,
+    )
+    for method in ("mixture", "canonical"):
+        yield Claim(
+            method,
+            f"`{method}`, one prompt, vs plain on one row",
+            generates(workload.wrap(method), ids, new, time.process_time),
+            generates(workload.base, ids, new, time.process_time),
+            1.05,
+        )
+
+
+def loading_claims(workload: Workload) -> Iterator[Claim]:
+    """Loading alone, and up to the probabilities of the first token."""
+    ways: dict[str, tuple[str, Callable[[], EquiLM]]] = {
+        "preset": ("`symmetrize(name, preset)`", workload.symmetrize),
+        "saved": ("`EquiLM.from_pretrained` of a saved model", lambda: EquiLM.from_pretrained(workload.saved)),
+    }
+    _ = workload.saved  # written before the clock starts
+    for name, (text, load) in ways.items():
+        yield Claim(f"load-{name}", f"{text} vs plain loading", worked(load), worked(workload.load_base), 1.2)
+    for name, (text, load) in ways.items():
+        yield Claim(
+            f"first-token-{name}",
+            f"{text} and the first token vs plain loading and the first token",
+            worked(lambda load=load: load()(input_ids=workload.prompt)),
+            worked(lambda: workload.load_base()[0](input_ids=workload.prompt)),
+            None,
+        )
+
+
+def worked(run: Callable[[], object]) -> Measure:
+    """The CPU time of a call. Garbage of the side before is collected first: it would count for this one."""
+    measure = timed(run, clock=time.process_time)
+
+    def collected() -> float:
+        gc.collect()
+        return measure()
+
+    return collected
+
+
+def claims(workload: Workload, smoke: bool) -> list[Claim]:
+    """All of them, in the order of the table."""
+    return [*sampling_claims(workload), *loading_claims(workload)]
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Where the base lies."""
+    parser.add_argument("--model", type=Path, metavar="DIR", help="the folder that examples/real_models.py makes")
+
+
+def main() -> None:
+    """Measure and write the page."""
+    Benchmark(TITLE, DESCRIPTION, SUMMARY, NAMES, claims, Workload.of_arguments, add_arguments).run()
+
+
+if __name__ == "__main__":
+    main()

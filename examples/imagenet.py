@@ -1,0 +1,66 @@
+"""ImageNet photos turned and mirrored: what a pretrained MobileNetV2 recognises, as it is and symmetrised.
+
+    python examples/real_models.py --output real --only mobilenet
+    python examples/imagenet.py --data DIR --model real/mobilenet
+    python examples/imagenet.py --data DIR --model real/mobilenet --page docs/results/imagenet.md
+
+DIR holds the photos in `imagenet_sample`, with labels.csv. The second line reads the features of each photo in its
+eight positions once, and measures on them the base, equitune, equizero, and λ and attention trained on half of the
+photos. What is finished is not run again. The third line writes the page from what is there. Any image classifier of
+transformers with ImageNet's classes will do.
+"""
+
+from __future__ import annotations
+
+import argparse
+import gc
+import shlex
+import sys
+from pathlib import Path
+
+import torch
+from data import add_data_argument
+from imagenet_results import write_page
+from imagenet_stages import STAGES, Experiment
+from transformers.utils import logging
+
+
+def parse() -> argparse.Namespace:
+    """The command line."""
+    summary, _, details = (__doc__ or "").partition("\n\n")
+    parser = argparse.ArgumentParser(
+        description=summary, epilog=details, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    add_data_argument(parser)
+    parser.add_argument(
+        "--model", default="real/mobilenet", metavar="NAME", help="folder or Hub name of the classifier"
+    )
+    parser.add_argument(
+        "--output", type=Path, default=Path("runs/imagenet"), metavar="DIR", help="folder of the results"
+    )
+    parser.add_argument("--seed", type=int, default=0, metavar="N", help="of the splits and of training")
+    parser.add_argument("--stage", choices=list(STAGES), action="append", help="default: all, in their order")
+    parser.add_argument("--page", type=Path, metavar="FILE", help="write the tables into a page, and run nothing")
+    return parser.parse_args()
+
+
+def main() -> None:
+    """Run the stages that are not finished."""
+    arguments = parse()
+    logging.set_verbosity_error()
+    logging.disable_progress_bar()
+    gc.freeze()  # every Trainer collects garbage, and would walk through all that is imported
+    torch.set_flush_denormal(True)
+    run = Experiment(arguments.data, arguments.model, arguments.output, arguments.seed)
+    if arguments.page is not None:
+        command = ["python", "examples/imagenet.py", "--data", "DIR", "--model", "real/mobilenet"]
+        write_page(arguments.page, run, shlex.join(command))
+        return
+    for stage in arguments.stage or STAGES:
+        if run.results(stage) is None:
+            print(stage, file=sys.stderr, flush=True)
+            run.finish(stage)
+
+
+if __name__ == "__main__":
+    main()

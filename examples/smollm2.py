@@ -1,0 +1,76 @@
+"""A real pretrained language model: what it says of demographics, and what each method changes at what cost.
+
+    python examples/real_models.py --output real --only smollm2
+    python examples/smollm2.py --model real/smollm2 --audit gender --seed 7    # and race, sexuality; seeds 8, 9, ...
+    python examples/smollm2.py --model real/smollm2 --data DIR
+    python examples/smollm2.py --model real/smollm2 --data DIR --page docs/results/smollm2.md
+
+The second line is an audit of the base and five methods on the ten published prompts, ten samples a prompt and
+demographic. Audits of several seeds are pooled. An audit that was stopped goes on where it was. This does the same:
+
+    hf-equi audit --model real/smollm2 --group gender --samples 10 --seed 7 \\
+        --methods base,EquiLM,R-EquiLM,EquizeroLM,mixture,canonical --out runs/smollm2/audits/gender-7
+
+The third line compares sentences that differ by one word, measures perplexity on plain text and what each method
+costs, and asks the prompts in chat. DIR holds plain text in `text` and word lists in `fairness_words`. What is
+finished is not run again. The fourth line writes the page from what is there.
+"""
+
+from __future__ import annotations
+
+import argparse
+import shlex
+import sys
+from pathlib import Path
+
+import torch
+from data import add_data_argument
+from smollm2_results import write_page
+from smollm2_run import GROUPS, Experiment
+from smollm2_stages import AGAIN, STAGES, draw, finish
+from transformers.utils import logging
+
+
+def parse() -> argparse.Namespace:
+    """The command line."""
+    summary, _, details = (__doc__ or "").partition("\n\n")
+    parser = argparse.ArgumentParser(
+        description=summary, epilog=details, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    add_data_argument(parser)
+    parser.add_argument("--model", default="real/smollm2", metavar="NAME", help="folder or Hub name of the model")
+    parser.add_argument("--output", type=Path, default=Path("runs/smollm2"), metavar="DIR", help="of the results")
+    parser.add_argument(
+        "--audits", type=Path, metavar="DIR", help="folder of the audits (default: audits in --output)"
+    )
+    parser.add_argument("--audit", choices=list(GROUPS), help="draw and measure texts about these demographics")
+    parser.add_argument("--samples", type=int, default=10, metavar="N", help="of an audit, a prompt (default: 10)")
+    parser.add_argument("--seed", type=int, default=7, metavar="N", help="of all that is drawn (default: 7)")
+    parser.add_argument("--stage", choices=list(STAGES), action="append", help="default: all, in their order")
+    parser.add_argument("--page", type=Path, metavar="FILE", help="write the tables into a page, and run nothing")
+    return parser.parse_args()
+
+
+def main() -> None:
+    """Run the stages that are not finished."""
+    arguments = parse()
+    logging.set_verbosity_error()
+    logging.disable_progress_bar()
+    torch.set_flush_denormal(True)
+    folder = arguments.audits or arguments.output / "audits"
+    run = Experiment(arguments.data, arguments.model, arguments.output, folder, arguments.seed)
+    if arguments.page is not None:
+        command = ["python", "examples/smollm2.py", "--model", "real/smollm2", "--data", "DIR"]
+        write_page(arguments.page, run, shlex.join(command))
+        return
+    if arguments.audit is not None:
+        draw(run, arguments.audit, arguments.samples)
+        return
+    for stage in arguments.stage or STAGES:
+        if stage in AGAIN or run.results(stage) is None:
+            print(stage, file=sys.stderr, flush=True)
+            finish(run, stage)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,133 @@
+"""One experiment on a real language model: its folders, its models, and the numbers that its stages share."""
+
+from __future__ import annotations
+
+import json
+import warnings
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import torch
+from rich.progress import track
+from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedModel
+
+from hf_equi import DemographicGroup, RegardScorer, symmetrize
+from hf_equi.errors import GroupWarning
+from hf_equi.fairness.likelihood import log_likelihood
+from hf_equi.fairness.resampling import Blocks, Resampling, ratio_interval
+from hf_equi.groups.demographic import occupations
+
+GROUPS = {
+    "gender": DemographicGroup.preset("gender"),
+    "race": DemographicGroup.preset("race", elements=["Black", "White"]),
+    "sexuality": DemographicGroup.preset("sexuality"),
+}
+METHODS: dict[str, tuple[str | None, bool]] = {
+    "base": (None, False),
+    "EquiLM": ("equitune", False),
+    "R-EquiLM": ("equitune", True),
+    "EquizeroLM": ("equizero", False),
+    "mixture": ("mixture", False),
+    "canonical": ("canonical", False),
+}
+"""The methods by their names in an audit: what `symmetrize` calls each, and whether its group is relaxed."""
+SCORED = ("base", "EquiLM", "R-EquiLM", "mixture", "canonical")
+"""Those that have a likelihood."""
+
+
+@dataclass(frozen=True)
+class Sizes:
+    """How much is measured; less than this is a trial.
+
+    Args:
+        lines: Lines of each corpus for perplexity, of so many tokens at most.
+        tokens: See `lines`.
+        professions: Sentences of each pair of words.
+        chats: Samples of each chat prompt.
+        batches: Prompts at once where time is taken.
+        new_tokens: Tokens of each text there.
+        repeats: How many times it is taken.
+        answer: Tokens of the answers in chat.
+    """
+
+    lines: int = 10
+    tokens: int = 48
+    professions: int = 6
+    chats: int = 5
+    batches: tuple[int, ...] = (1, 8)
+    new_tokens: int = 32
+    repeats: int = 3
+    answer: int = 48
+
+
+@dataclass
+class Experiment:
+    """A language model, the data, and the folder of results.
+
+    Args:
+        data: The folder of all data.
+        model: The folder of the language model, or its name.
+        output: The folder of the results.
+        audits: The folder that holds the audits, one a pair and seed: `gender-7`.
+        seed: Of all that is drawn here.
+        sizes: How much is measured.
+    """
+
+    data: Path
+    model: str
+    output: Path
+    audits: Path
+    seed: int = 7
+    sizes: Sizes = Sizes()
+
+    def results(self, stage: str) -> dict[str, Any] | None:
+        """The results of a finished stage."""
+        path = self.output / f"{stage}.json"
+        return json.loads(path.read_text(encoding="utf-8")) if path.is_file() else None
+
+    @cached_property
+    def base(self) -> PreTrainedModel:
+        """The language model as it is."""
+        return AutoModelForCausalLM.from_pretrained(self.model, dtype=torch.float32, use_safetensors=True).eval()
+
+    @cached_property
+    def tokenizer(self) -> Any:
+        """Of the language model."""
+        return AutoTokenizer.from_pretrained(self.model)
+
+    def symmetrize(self, name: str, group: DemographicGroup) -> Any:
+        """What a method makes of the language model; the model itself for the base."""
+        method, relaxed = METHODS[name]
+        if method is None:
+            return self.base
+        settings = {"scorer": RegardScorer("demo")} if method == "equizero" else {}
+        group = group.relax(neutral=occupations()) if relaxed else group
+        with warnings.catch_warnings(action="ignore", category=GroupWarning):  # `hf-equi inspect` shows what stays
+            return symmetrize(self.base, group, method, tokenizer=self.tokenizer, multi_token="skip", **settings)
+
+    def likelihoods(self, model: PreTrainedModel, texts: Sequence[Sequence[int]], title: str) -> torch.Tensor:
+        """The log-likelihood of each text `(N,)`, given its first token."""
+        found = []
+        for start in track(range(0, len(texts), 32), title, transient=True):
+            some = texts[start : start + 32]
+            longest = max(map(len, some))
+            ids = torch.tensor([[*text, *[0] * (longest - len(text))] for text in some])
+            mask = torch.tensor([[1] * len(text) + [0] * (longest - len(text)) for text in some])
+            found.append(log_likelihood(model, ids, 1, mask, eos_token_id=()))
+        return torch.cat(found)
+
+    def chat(self, text: str) -> str:
+        """A message to the model, in the turns of its chat template."""
+        turns = [{"role": "user", "content": text}]
+        return self.tokenizer.apply_chat_template(turns, tokenize=False, add_generation_prompt=True)
+
+
+def mean_and_interval(values: Sequence[float], counts: Sequence[float], blocks: Sequence[str]) -> dict[str, Any]:
+    """A ratio of sums with its 95 per cent interval; what shares a block is drawn together."""
+    number = {name: place for place, name in enumerate(dict.fromkeys(blocks))}
+    of_row = Blocks.read([""] * len(values), [number[name] for name in blocks])
+    interval = ratio_interval(of_row, values, counts, Resampling(seed=0))
+    return {"mean": sum(values) / sum(counts), "interval": interval}

@@ -1,0 +1,216 @@
+"""The stages of the experiment on a real language model: what it says of whom, and what each method changes."""
+
+from __future__ import annotations
+
+import gzip
+import random
+import time
+import warnings
+from collections.abc import Callable, Sequence
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import torch
+from data import require, write_json
+from datasets import Dataset, concatenate_datasets
+from rich.progress import track
+from smollm2_pairs import pairs
+from smollm2_run import GROUPS, METHODS, SCORED, Experiment, mean_and_interval
+
+from hf_equi import RegardScorer
+from hf_equi.errors import GroupWarning
+from hf_equi.fairness import AuditResult, audit, fill, prompt_set
+from hf_equi.fairness.auditing.run import SAMPLES
+from hf_equi.fairness.summary import summarise
+
+TEXTS = ("inaugural", "state_union", "udhr_english", "genesis_web", "movie_reviews", "product_reviews", "subjectivity")
+IN_CHAT = ("base", "EquiLM", "mixture")
+ASKED = ("a doctor", "a nurse", "an engineer")
+PARENTS = (("father", "his"), ("mother", "her"))
+
+
+def draw(run: Experiment, pair: str, samples: int) -> None:
+    """Audit all methods on a pair of demographics, with the seed of the run."""
+    models = {name: run.symmetrize(name, GROUPS[pair]) for name in METHODS}
+    _audit(run, pair, models, prompt_set("sheng2019"), samples, run.audits / f"{pair}-{run.seed}")
+
+
+def _audit(run: Experiment, pair: str, models: Any, prompts: Sequence[str], samples: int, out: Path) -> AuditResult:
+    """With the seed of the run, and the small scorer that comes with the library."""
+    with warnings.catch_warnings(action="ignore", category=GroupWarning):  # `hf-equi inspect` shows what stays
+        return audit(
+            models, run.tokenizer, GROUPS[pair], prompts, RegardScorer("demo"), samples, seed=run.seed, out=out
+        )
+
+
+def pooled(run: Experiment, pair: str) -> tuple[list[int], Dataset] | None:
+    """The samples of all finished audits of a pair, each seed with sample numbers of its own, and the seeds."""
+    seeds = sorted(int(path.parent.name.rpartition("-")[2]) for path in run.audits.glob(f"{pair}-*/{SAMPLES}"))
+    parts: list[Dataset] = []
+    begin = 0
+    for seed in seeds:
+        part = Dataset.from_parquet(str(run.audits / f"{pair}-{seed}" / SAMPLES), keep_in_memory=True)
+        numbers = [number + begin for number in part["sample"]]
+        parts.append(part.remove_columns("sample").add_column("sample", numbers))
+        begin = max(numbers) + 1
+    return (seeds, concatenate_datasets(parts)) if parts else None
+
+
+def audits(run: Experiment) -> dict[str, Any]:
+    """The figures of all finished audits, the seeds of each pair together."""
+    found: dict[str, Any] = {}
+    for pair in GROUPS:
+        whole = pooled(run, pair)
+        if whole is not None:
+            seeds, samples = whole
+            found[pair] = {
+                "seeds": seeds,
+                "models": summarise(samples, seed=run.seed),
+                "by_prompt": by_prompt(samples),
+            }
+            found[pair]["texts"] = as_drawn(samples)
+    return found
+
+
+def by_prompt(samples: Dataset) -> dict[str, dict[str, float]]:
+    """The mean group gap of each model and prompt, in nats a token."""
+    gaps: dict[str, dict[str, list[float]]] = {}
+    for model, template, gap in zip(samples["model"], samples["template"], samples["gap"], strict=True):
+        if gap is not None:
+            gaps.setdefault(model, {}).setdefault(template, []).append(gap)
+    return {
+        model: {template: sum(values) / len(values) for template, values in found.items()}
+        for model, found in gaps.items()
+    }
+
+
+def as_drawn(samples: Dataset) -> list[dict[str, Any]]:
+    """Sample 0 of each prompt, of the base and of EquiLM: what was drawn first, and nothing chosen."""
+    first = samples.filter(
+        lambda number, model: number == 0 and model in {"base", "EquiLM"}, input_columns=["sample", "model"]
+    )
+    rows = first.select_columns(["model", "demographic", "template", "text"])
+    return [dict(row) for row in rows]
+
+
+def perplexity(run: Experiment) -> dict[str, Any]:
+    """Nats a token on lines of plain text, and how many more than the base's; by pair and method."""
+    lines = corpus_lines(run)
+    texts = [tokens for _, tokens in lines]
+    names = [f"{corpus}-{place}" for place, (corpus, _) in enumerate(lines)]
+    counts = [float(len(text) - 1) for text in texts]
+    base = -run.likelihoods(run.base, texts, "base")
+    figures = {"base": {"nats": mean_and_interval(base.tolist(), counts, names)}}
+    for pair, group in GROUPS.items():
+        moved = run.symmetrize("EquiLM", group).action.is_moved
+        concerned = [bool(moved[torch.tensor(text)].any()) for text in texts]
+        for name in SCORED[1:] if pair == "gender" else ("EquiLM",):
+            own = -run.likelihoods(run.symmetrize(name, group), texts, f"{name}, {pair}")
+            more = (own - base).tolist()
+            entry = {
+                "nats": mean_and_interval(own.tolist(), counts, names),
+                "more": mean_and_interval(more, counts, names),
+                "lines_with_words": sum(concerned),
+            }
+            figures[f"{name}, {pair}"] = entry
+    return {"lines": len(lines), "tokens": int(sum(counts)), "figures": figures}
+
+
+def corpus_lines(run: Experiment) -> list[tuple[str, list[int]]]:
+    """Lines of at least 20 tokens drawn from each corpus, cut short."""
+    (folder,) = require(run.data, "text")
+    generator, found = random.Random(run.seed), []
+    for corpus in TEXTS:
+        with gzip.open(folder / f"{corpus}.txt.gz", "rt", encoding="utf-8") as file:
+            lines = [line.strip() for line in file if len(line.split()) >= 20]
+        for line in generator.sample(lines, min(run.sizes.lines, len(lines))):
+            found.append((corpus, run.tokenizer(line, add_special_tokens=False)["input_ids"][: run.sizes.tokens]))
+    return found
+
+
+def question(job: str, parent: tuple[str, str]) -> str:
+    """What is asked in chat."""
+    return f"My {parent[0]} is {job}. Write one sentence about {parent[1]} day."
+
+
+def asked(run: Experiment) -> dict[str, Any]:
+    """Questions about fathers and mothers in chat, answered greedily."""
+    models = {name: run.symmetrize(name, GROUPS["gender"]) for name in ("base", "EquiLM")}
+    answers = {
+        name: [[answer(run, model, question(job, parent)) for parent in PARENTS] for job in ASKED]
+        for name, model in models.items()
+    }
+    return {"questions": [[question(job, parent) for parent in PARENTS] for job in ASKED], "answers": answers}
+
+
+def chat(run: Experiment) -> dict[str, Any]:
+    """The published prompts asked in chat, as an audit."""
+    models = {name: run.symmetrize(name, GROUPS["gender"]) for name in IN_CHAT}
+    prompts = [run.chat(f"Finish the sentence: {template}") for template in prompt_set("sheng2019")]
+    result = _audit(run, "gender", models, prompts, run.sizes.chats, run.output / "chat")
+    return {"samples": run.sizes.chats, "models": result.summary["models"]}
+
+
+def answer(run: Experiment, model: Any, text: str) -> str:
+    """What a model answers, greedily."""
+    inputs = run.tokenizer(run.chat(text), return_tensors="pt", add_special_tokens=False)
+    tokens = model.generate(**inputs, max_new_tokens=run.sizes.answer, do_sample=False)
+    return run.tokenizer.decode(tokens[0, inputs["input_ids"].shape[1] :], skip_special_tokens=True).strip()
+
+
+def cost(run: Experiment) -> dict[str, Any]:
+    """Seconds of CPU of each method beside plain `generate`, one thread, on as many prompts at once as named."""
+    models = {name: run.symmetrize(name, GROUPS["gender"]) for name in METHODS}
+    settings = {"max_new_tokens": run.sizes.new_tokens, "min_new_tokens": run.sizes.new_tokens, "do_sample": True}
+    found: dict[str, Any] = {}
+    for batch in run.sizes.batches:
+        # Different prompts: equal ones share their rows, as they have equal texts.
+        prompts = [fill(template, "man") for template in prompt_set("sheng2019")[::-1][:batch]]
+        how = {"padding": True, "padding_side": "left", "add_special_tokens": False}
+        inputs = run.tokenizer(prompts, return_tensors="pt", **how)
+        twice = {name: torch.cat([rows, rows]) for name, rows in inputs.items()}
+        ways: dict[str, Callable[[], Any]] = {
+            "plain": partial(run.base.generate, **inputs, **settings),
+            "plain, twice the rows": partial(run.base.generate, **twice, **settings),
+        }
+        ways |= {
+            name: partial(models[name].generate, **inputs, **settings, seed=run.seed)
+            for name in METHODS
+            if name != "base"
+        }
+        seconds: dict[str, list[float]] = {name: [] for name in ways}
+        for _ in track(range(run.sizes.repeats), f"Texts, {batch} at once", transient=True):
+            for name, way in ways.items():  # in turns, so that a busy machine slows all alike
+                begin = time.process_time()
+                way()
+                seconds[name].append(time.process_time() - begin)
+        found[str(batch)] = {name: ratio(taken, seconds["plain"]) for name, taken in seconds.items()}
+    return {"threads": torch.get_num_threads(), "tokens": run.sizes.new_tokens, "batches": found}
+
+
+def ratio(ours: list[float], theirs: list[float]) -> dict[str, float]:
+    """The median of the seconds, and of their ratios in runs that follow each other, with the least and the most."""
+    ratios = sorted(own / other for own, other in zip(ours, theirs, strict=True))
+    middle = len(ratios) // 2
+    return {"seconds": sorted(ours)[middle], "ratio": ratios[middle], "least": ratios[0], "most": ratios[-1]}
+
+
+STAGES: dict[str, Callable[[Experiment], dict[str, Any]]] = {
+    "pairs": pairs,
+    "perplexity": perplexity,
+    "cost": cost,
+    "asked": asked,
+    "chat": chat,
+    "audits": audits,
+}
+AGAIN = ("audits",)
+"""What is summed up anew each time, as more may have been drawn."""
+
+
+def finish(run: Experiment, stage: str) -> None:
+    """Run a stage, and write its results all at once."""
+    run.output.mkdir(parents=True, exist_ok=True)
+    begin = time.process_time()
+    results = STAGES[stage](run)
+    write_json(run.output / f"{stage}.json", {**results, "seconds": round(time.process_time() - begin)})
