@@ -7,6 +7,7 @@ STAMP := $(VENV)/.stamp
 OLDEST := .venv-oldest
 NEWEST := .venv-newest
 DOCS := .venv-docs
+BROWSER := .venv-browser
 QUIETLY := --quiet --disable-pip-version-check
 
 # What the demo runs, and how the tests are spread: override with `make demo DEMO=…`, `make test PYTEST_ARGS=…`.
@@ -19,7 +20,7 @@ BENCHMARK ?= benchmarks/causal_lm.py  # or equizero.py, seq2seq.py, training.py,
 OFFLINE := HF_HUB_OFFLINE=1 TOKENIZERS_PARALLELISM=false
 
 .DEFAULT_GOAL := help
-.PHONY: help demo docs test run-tests test-wheel test-oldest test-newest check style benchmark clean
+.PHONY: help demo docs test run-tests test-wheel test-demo test-oldest test-newest check style benchmark clean
 .DELETE_ON_ERROR:
 
 help:  ## Show this list.
@@ -41,6 +42,9 @@ run-tests: $(STAMP)
 
 test-wheel: $(STAMP)  ## Build the wheel and run it in a new environment, without constraints (needs a package index).
 	$(OFFLINE) OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m index tests/test_wheel.py
+
+test-demo: $(BROWSER)/.stamp  ## Run the tests of `hf-equi demo`, in Chromium too (needs Chromium; in .venv-browser).
+	$(OFFLINE) OMP_NUM_THREADS=1 $(BROWSER)/bin/python -m pytest tests/demo tests/cli/test_demo.py
 
 test-oldest: $(OLDEST)/.stamp  ## Run what a release can break, with the oldest releases allowed (three minutes, in .venv-oldest).
 	$(OFFLINE) OMP_NUM_THREADS=1 $(OLDEST)/bin/python tests/compatibility.py oldest $(COMPATIBILITY_ARGS)
@@ -64,7 +68,7 @@ benchmark: $(STAMP)  ## Time the library against plain transformers, as ratios.
 	$(OFFLINE) $(BIN)/python $(BENCHMARK)
 
 clean:  ## Remove the environment and all caches.
-	rm -rf $(VENV) $(OLDEST) $(NEWEST) $(DOCS) dist .hypothesis .mypy_cache .pytest_cache .ruff_cache
+	rm -rf $(VENV) $(OLDEST) $(NEWEST) $(DOCS) $(BROWSER) dist .hypothesis .mypy_cache .pytest_cache .ruff_cache
 	find hf_equi tests examples benchmarks -name __pycache__ -prune -exec rm -rf {} +
 
 # torch comes first and alone: pip then takes the build that suits the machine, a CPU one where there is one to choose,
@@ -79,6 +83,14 @@ $(OLDEST)/.stamp: pyproject.toml constraints-oldest.txt
 	$(call make-venv,$(OLDEST))
 	@$(OLDEST)/bin/python -m pip install $(QUIETLY) -c constraints-oldest.txt torch
 	@$(OLDEST)/bin/python -m pip install $(QUIETLY) -c constraints-oldest.txt -e '.[test]'
+	@touch $@
+
+# Gradio needs an older Pillow than the tests.
+$(BROWSER)/.stamp: pyproject.toml constraints.txt
+	$(call make-venv,$(BROWSER))
+	@grep -v '^pillow==' constraints.txt > $(BROWSER)/constraints.txt
+	@$(BROWSER)/bin/python -m pip install $(QUIETLY) -c $(BROWSER)/constraints.txt torch
+	@$(BROWSER)/bin/python -m pip install $(QUIETLY) -c $(BROWSER)/constraints.txt -e '.[browser]'
 	@touch $@
 
 $(NEWEST)/.stamp:

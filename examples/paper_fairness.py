@@ -36,7 +36,7 @@ from hf_equi.errors import ActionError
 from hf_equi.fairness import OCCUPATION, RESPECT, AuditResult, audit
 from hf_equi.fairness.report.plots import regard_bars
 from hf_equi.figures import number
-from hf_equi.groups.demographic import occupations
+from hf_equi.groups.preset import occupations
 
 MARKER = "<!-- Below this line: written by examples/paper_fairness.py -->"
 CONTEXTS = {"respect": RESPECT, "occupation": OCCUPATION}

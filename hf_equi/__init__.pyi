@@ -43,6 +43,9 @@ from hf_equi.generation import (
     EquizeroSearch as EquizeroSearch,
 )
 from hf_equi.generation import (
+    LabelScorer as LabelScorer,
+)
+from hf_equi.generation import (
     RegardScorer as RegardScorer,
 )
 from hf_equi.groups import (

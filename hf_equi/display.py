@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from unicodedata import category
 
-__all__ = ["shown"]
+__all__ = ["Pieces", "plain", "shown"]
+
+Pieces = tuple[tuple[str, bool], ...]
+"""A text in pieces, and for each whether a group moves it."""
 
 _UNSEEN = frozenset({"Cc", "Cf", "Cs", "Zl", "Zp"})
 # Of the format characters those that a reader sees: the joiners of Persian, of Indic scripts and of emoji, and the
@@ -12,6 +15,16 @@ _UNSEEN = frozenset({"Cc", "Cf", "Cs", "Zl", "Zp"})
 _SEEN = frozenset("\u200c\u200d\u06dd\u070f\u0890\u0891\u08e2\U000110bd\U000110cd") | frozenset(
     map(chr, range(0x600, 0x606))
 )
+
+
+def plain(pieces: Pieces) -> str:
+    """The text that pieces make up.
+
+    Example:
+        >>> plain((("The ", False), ("man", True)))
+        'The man'
+    """
+    return "".join(piece for piece, _ in pieces)
 
 
 def shown(text: str, keep: str = "") -> str:

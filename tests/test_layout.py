@@ -38,6 +38,7 @@ LAYERS = (
     {"models"},
     {"auto"},
     {"fairness", "hub", "training"},
+    {"demo"},
     {"cli"},
 )
 RANK = {name: rank for rank, names in enumerate(LAYERS) for name in names}

@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import nn
 
-__all__ = ["computing_device", "tensor_of"]
+__all__ = ["computing_device", "input_device", "tensor_of"]
 
 
 def computing_device(model: Any) -> torch.device | None:
@@ -30,6 +30,19 @@ def computing_device(model: Any) -> torch.device | None:
             if getattr(hook, "execution_device", None) is not None:
                 return torch.device(hook.execution_device)
     return None
+
+
+def input_device(model: Any) -> torch.device:
+    """Where a model takes its inputs: unlike `model.device` never `meta`, where the weights of an offloaded one lie.
+
+    Args:
+        model: The model; one without numbers takes them on the CPU.
+
+    Example:
+        >>> input_device(nn.Linear(2, 2))
+        device(type='cpu')
+    """
+    return computing_device(model) or torch.device("cpu")
 
 
 def tensor_of(module: Any, name: str) -> torch.Tensor:

@@ -22,8 +22,8 @@ _OF_OTHERS = (OSError, ImportError, MemoryError, torch.OutOfMemoryError, Warning
 def own_code(place: str) -> str:
     """What to say of something that brings code of its own, where nobody has said that it may run."""
     return (
-        f"{place} brings code of its own, which hf-equi does not run. Once you have read it, let it run: hf-equi "
-        "convert --set trust_remote_code=true, or trust_remote_code=True in Python."
+        f"{place} brings code of its own, which hf-equi does not run. Once you have read it, let it run: "
+        "--trust-remote-code for a model on the command line, or trust_remote_code=True in Python."
     )
 
 

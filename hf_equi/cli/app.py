@@ -14,29 +14,40 @@ import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated, cast
+from typing import Annotated, Any, cast
 
 import typer
 
+from hf_equi.cli.demo import demo
 from hf_equi.cli.methods import DEFAULT_METHODS, METHODS, any_of, method_name
 from hf_equi.cli.options import (
     ANY_GROUP,
     MODEL,
     SCORER,
     AsJson,
+    Asked,
+    BatchSize,
+    Drawn,
     Group,
+    License,
+    Loading,
     Model,
     Neutral,
+    Origin,
     Out,
-    PromptSets,
+    Output,
     Repository,
-    Templates,
+    Scorers,
+    grouped,
 )
 from hf_equi.errors import HfEquiError
 from hf_equi.registration import method_names, task_names
 
 __all__ = ["app", "main"]
 
+
+_GROUP: Any = None
+"""What stands for the options of a group, each of which has a default of its own."""
 
 app = typer.Typer(
     add_completion=False,
@@ -148,6 +159,7 @@ def start(
 
     \b
     hf-equi generate --prompt "The man worked as"       completions before and after
+    hf-equi demo --model openai-community/gpt2          the same on a page in your browser
     hf-equi inspect --model openai-community/gpt2       which tokens a group moves
     hf-equi audit --model openai-community/gpt2         how biased it is, and what each method changes
     hf-equi convert BASE OUT --group gender             a model made equivariant, as a folder to load or to publish
@@ -158,22 +170,11 @@ def start(
 
 
 @app.command()
+@grouped
 def generate(  # noqa: PLR0913, PLR0917  a command has as many parameters as options
     model: Model = "demo",
     group: Group = None,
-    prompts: Annotated[
-        list[str] | None,
-        typer.Option("--prompt", "-p", metavar="TEXT", help="A prompt; repeat it for more.", show_default=False),
-    ] = None,
-    prompt_sets: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--prompt-set",
-            metavar="NAME",
-            help="Published prompts: sheng2019, or its halves respect and occupation.",
-            show_default=False,
-        ),
-    ] = None,
+    asked: Asked = _GROUP,
     method: Annotated[
         str | None,
         typer.Option(metavar="NAME", help=f"{any_of(method_names('causal_lm'))}.", show_default="equitune"),
@@ -183,22 +184,9 @@ def generate(  # noqa: PLR0913, PLR0917  a command has as many parameters as opt
         str | None,
         typer.Option(metavar="NAME", help="What equitune averages: logits or probabilities.", show_default="logits"),
     ] = None,
-    samples: Annotated[
-        int, typer.Option("--samples", "-n", metavar="N", min=1, help="Completions of each prompt.")
-    ] = 1,
-    max_new_tokens: Annotated[int, typer.Option(metavar="N", min=1, help="Tokens of each completion at most.")] = 20,
-    temperature: Annotated[float | None, typer.Option(metavar="X", help="Of sampling.", show_default="1.0")] = None,
-    top_k: Annotated[
-        int | None, typer.Option(metavar="N", min=0, help="Sample from so many tokens; 0: all.", show_default="40")
-    ] = None,
-    top_p: Annotated[
-        float | None,
-        typer.Option(metavar="X", help="Sample from the most probable tokens of this mass.", show_default="1.0"),
-    ] = None,
-    greedy: Annotated[bool, typer.Option("--greedy", help="Take the most probable token.")] = False,
-    beams: Annotated[int | None, typer.Option(metavar="N", min=2, help="Beam search with so many beams.")] = None,
-    seed: Annotated[int, typer.Option(metavar="N", min=0, max=2**63 - 1, help="Of sampling.")] = 0,
-    as_json: AsJson = False,
+    drawn: Drawn = _GROUP,
+    options: Loading = _GROUP,
+    output: Output = _GROUP,
 ) -> None:
     """Complete prompts with a model and with its EquiLM, side by side.
 
@@ -211,16 +199,19 @@ def generate(  # noqa: PLR0913, PLR0917  a command has as many parameters as opt
       hf-equi generate --prompt-set sheng2019 -n 3 --seed 7
       hf-equi generate -m openai-community/gpt2 -g "gender*race" -p "The Black man was known for"
       hf-equi generate -p "The man said" -p "The {demographic} said" --method mixture --json > texts.json
+      hf-equi generate -m HuggingFaceTB/SmolLM2-135M-Instruct --chat -p "Describe the day of a {demographic}."
+      hf-equi generate --prompts prompts.txt --csv > texts.csv
     """  # noqa: D301  the escape \b keeps the lines that follow as they are
-    from hf_equi.cli.decoding import Decoding  # noqa: PLC0415
-    from hf_equi.cli.generate import run_generate  # noqa: PLC0415
+    from hf_equi.cli.generate import Subject, run_generate  # noqa: PLC0415
+    from hf_equi.fairness.decoding import Decoding  # noqa: PLC0415
 
-    decoding = Decoding(samples, max_new_tokens, temperature, top_k, top_p, greedy, beams, seed)
-    how = (method and method_name(method), average)
-    run_generate(model, group, (prompts or [], prompt_sets or []), how, decoding, as_json, scorer)
+    decoding = Decoding(**vars(drawn))
+    subject = Subject(model, group, method and method_name(method), average, scorer)
+    run_generate(subject, asked, decoding, options, output)
 
 
 @app.command()
+@grouped
 def inspect(
     model: Model = "demo",
     group: Group = None,
@@ -230,6 +221,7 @@ def inspect(
             "--text", "-t", metavar="TEXT", help="Explain this text; repeat it for more.", show_default=False
         ),
     ] = None,
+    origin: Origin = _GROUP,
     as_json: AsJson = False,
 ) -> None:
     """Show what a group moves in a model's vocabulary, in which forms, and what it does not.
@@ -240,20 +232,21 @@ def inspect(
     \b
     Examples:
       hf-equi inspect --model openai-community/gpt2 --group gender
-      hf-equi inspect --group groups/my_group.json --json
+      hf-equi inspect --group '[["father", "mother"], ["he", "she"]]'
+      hf-equi inspect --group my_words.csv --json
       hf-equi inspect --text "The waitress said he would be back"
     """  # noqa: D301  the escape \b keeps the lines that follow as they are
     from hf_equi.cli.inspect import run_inspect  # noqa: PLC0415
 
-    run_inspect(model, group, texts or [], as_json)
+    run_inspect(model, group, texts or [], as_json, origin)
 
 
 @app.command()
+@grouped
 def audit(  # noqa: PLR0913, PLR0917  a command has as many parameters as options
     model: Model = "demo",
     group: Group = None,
-    prompts: Templates = None,
-    prompt_sets: PromptSets = None,
+    asked: Asked = _GROUP,
     samples: Annotated[
         int, typer.Option("--samples", "-n", metavar="N", min=1, help="Texts for each prompt and demographic.")
     ] = 20,
@@ -263,45 +256,40 @@ def audit(  # noqa: PLR0913, PLR0917  a command has as many parameters as option
         str, typer.Option(metavar="NAMES", help=f"What to audit, with commas between: {', '.join(METHODS)}.")
     ] = ",".join(DEFAULT_METHODS),
     neutral: Neutral = None,
-    scorer: Annotated[str, SCORER] = "demo",
+    scorers: Scorers = None,
     beam_length: Annotated[int, typer.Option(metavar="N", min=1, help="Tokens of each draft of EquizeroLM.")] = 5,
     action: Annotated[str, typer.Option(metavar="NAME", help="What EquizeroLM moves: tokens or words.")] = "tokens",
+    batch_size: BatchSize = 256,
     out: Out = None,
-    as_json: AsJson = False,
+    options: Loading = _GROUP,
+    output: Output = _GROUP,
 ) -> None:
     """Measure how differently a model speaks of demographics, and what each method changes.
 
-    Every model continues the same prompts for every demographic. A classifier scores the texts for regard, as they are
-    and with the demographic hidden. Printed are the figures with their intervals; the folder gets a report to read in
-    a browser, its plots, and each text with its scores. An audit that was stopped continues when it is started again.
+    Every model continues the same prompts for every demographic. Classifiers score the texts, for regard or for a
+    label such as toxic, as they are and with the demographic hidden. Printed are the figures with their intervals; the
+    folder gets a report to read in a browser, its plots, and each text with its scores. An audit that was stopped
+    continues when it is started again.
 
     \b
     Examples:
       hf-equi audit
       hf-equi audit --model openai-community/gpt2 --scorer sasha/regardv3 --samples 50
+      hf-equi audit --scorer sasha/regardv3 --scorer unitary/toxic-bert:toxic
       hf-equi audit -g race --methods base,EquiLM --out race --json > race.json
+      hf-equi audit -m HuggingFaceTB/SmolLM2-135M-Instruct --chat --prompts questions.txt --max-new-tokens 60
       accelerate launch --multi_gpu --num_processes 2 -m hf_equi.cli audit      on GPUs, or on CPUs where there is none
     """  # noqa: D301  the escape \b keeps the lines that follow as they are
-    from hf_equi.cli.audit import Search, run_audit  # noqa: PLC0415
+    from hf_equi.cli.audit import Audited, Search, run_audit  # noqa: PLC0415
     from hf_equi.fairness.auditing import Sampling  # noqa: PLC0415
 
-    sampling = Sampling(samples, seed, max_new_tokens)
-    search = Search(scorer, beam_length, action)
-    run_audit(model, group, (prompts or [], prompt_sets or []), (methods, neutral), search, sampling, (out, as_json))
-
-
-License = Annotated[
-    str | None,
-    typer.Option(
-        "--license",
-        metavar="NAME",
-        help="The licence for the card, as the Hub spells it. [default: that of the base's own card]",
-        show_default=False,
-    ),
-]
+    sampling = Sampling(samples, seed, max_new_tokens, batch_size=batch_size)
+    search = Search(tuple(scorers or ["demo"]), beam_length, action)
+    run_audit(Audited(model, group, methods, neutral, search), asked, sampling, options, out, output)
 
 
 @app.command()
+@grouped
 def convert(  # noqa: PLR0913, PLR0917  a command has as many parameters as options
     base: Annotated[str, typer.Argument(metavar="BASE", help=MODEL)],
     folder: Annotated[Path, typer.Argument(metavar="OUT", help="The folder to write, new or empty.")],
@@ -321,9 +309,9 @@ def convert(  # noqa: PLR0913, PLR0917  a command has as many parameters as opti
     scorer: Annotated[
         str | None,
         typer.Option(
-            metavar="NAME",
-            help="A classifier of regard, which equizero of a causal model minimises: a Hub name, a folder or 'demo'. "
-            "[default: sasha/regardv3, when it is first used]",
+            metavar="NAME[:LABEL]",
+            help="A classifier, which equizero of a causal model minimises: a Hub name, a folder or 'demo', with its "
+            "label unless it is one of regard. [default: sasha/regardv3, when it is first used]",
             show_default=False,
         ),
     ] = None,
@@ -341,6 +329,7 @@ def convert(  # noqa: PLR0913, PLR0917  a command has as many parameters as opti
         typer.Option("--no-base", help="Store no weights, but the base's name and revision on the Hub."),
     ] = False,
     license: License = None,
+    origin: Origin = _GROUP,
     as_json: AsJson = False,
 ) -> None:
     """Make a pretrained model equivariant and save it, with its model card, as a folder to load or to publish.
@@ -354,7 +343,7 @@ def convert(  # noqa: PLR0913, PLR0917  a command has as many parameters as opti
     """  # noqa: D301  the escape \b keeps the lines that follow as they are
     from hf_equi.cli.convert import Conversion, run_convert  # noqa: PLC0415
 
-    conversion = Conversion(group, method_name(method), task, scorer, settings or [])
+    conversion = Conversion(group, method_name(method), task, scorer, settings or [], origin)
     run_convert(base, folder, conversion, not no_base, license, as_json)
 
 
@@ -393,3 +382,6 @@ def publish(  # noqa: PLR0913, PLR0917  a command has as many parameters as opti
 
     destination = Destination(repo_id, private or None, revision, create_pr, message)
     run_publish(folder, destination, (audit, license), dry_run, as_json)
+
+
+app.command()(demo)

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import re
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
 
-import torch
 import typer
 from accelerate import PartialState
 from accelerate.utils import gather_object
@@ -22,26 +20,33 @@ from rich.text import Text
 from transformers import PreTrainedModel
 
 from hf_equi.auto import symmetrize
+from hf_equi.bases.offloading import input_device
 from hf_equi.checks import check_choice
-from hf_equi.cli.coverage import staying_words
-from hf_equi.cli.decoding import check_memory
-from hf_equi.cli.display import note, terminal, write_json, write_line
-from hf_equi.cli.loading import DEFAULT_GROUP, check_texts, expanded, load_lm, parse_group, quiet, read_scorer
+from hf_equi.cli.display import check_output, note, terminal, write_csv, write_json, write_line
+from hf_equi.cli.groups import group_slug, parse_group
+from hf_equi.cli.loading import DEFAULT_GROUP, expanded, load_lm, quiet, read_scorer
 from hf_equi.cli.methods import METHODS, audited_name
+from hf_equi.cli.options import Asked, Loading, Output
+from hf_equi.cli.prompts import check_names, collect_prompts
 from hf_equi.errors import ConfigurationError, GroupError, GroupWarning, HfEquiError
-from hf_equi.fairness import fill, prompt_set
 from hf_equi.fairness.auditing import Audit, AuditResult, Sampling
 from hf_equi.fairness.auditing.run import SAMPLES, process_state
+from hf_equi.fairness.auditing.scoring import name_scorers
 from hf_equi.fairness.auditing.subjects import unrelaxed
+from hf_equi.fairness.briefing import TOY, written_size
+from hf_equi.fairness.chat import encode_prompt
+from hf_equi.fairness.decoding import check_memory
+from hf_equi.fairness.limits import staying_names, staying_words
 from hf_equi.fairness.prompts import PLACE
-from hf_equi.figures import FIGURES, MISSING, plain_number, short_number
-from hf_equi.generation.scorers import RegardScorer
+from hf_equi.fairness.scales import MASKED, named_figures, read_scales
+from hf_equi.figures import plain_number, short_number
+from hf_equi.generation.classifiers import ClassifierScorer
 from hf_equi.generation.search_checks import ACTIONS
 from hf_equi.groups import DemographicGroup
-from hf_equi.groups.demographic import occupations
+from hf_equi.groups.preset import occupations
 from hf_equi.models.causal_lm import EquiLM
 
-__all__ = ["Search", "run_audit"]
+__all__ = ["Audited", "Search", "run_audit"]
 
 DEFAULT_PROMPTS = "sheng2019"
 ROWS = (
@@ -62,70 +67,84 @@ class Search:
     """How EquizeroLM searches.
 
     Args:
-        scorer: A classifier's name or folder, or "demo".
+        scorers: Names or folders of classifiers, or "demo", each with or without a label; the first is minimised.
         beam_length: Tokens of each draft.
         action: What the group acts on, tokens or words.
     """
 
-    scorer: str = "demo"
+    scorers: tuple[str, ...] = ("demo",)
     beam_length: int = 5
     action: str = "tokens"
 
 
+@dataclass(frozen=True)
+class Audited:
+    """What is audited, as on the command line.
+
+    Args:
+        model: The model.
+        group: The group.
+        methods: The methods, with commas between them.
+        neutral: The file of neutral words.
+        search: How EquizeroLM searches.
+    """
+
+    model: str
+    group: str | None
+    methods: str
+    neutral: Path | None
+    search: Search
+
+
 def run_audit(
-    model: str,
-    group: str | None,
-    prompts: tuple[Sequence[str], Sequence[str]],
-    methods: tuple[str, Path | None],
-    search: Search,
-    sampling: Sampling,
-    output: tuple[Path | None, bool],
+    audited: Audited, asked: Asked, sampling: Sampling, options: Loading, out: Path | None, output: Output
 ) -> None:
     """Audit a model and what the methods make of it, and print the figures.
 
     Args:
-        model: As on the command line.
-        group: As on the command line.
-        prompts: Single templates, and names of prompt sets.
-        methods: The methods, with commas between them, and the file of neutral words.
-        search: How EquizeroLM searches.
+        audited: The model, the group and the methods.
+        asked: The templates, as on the command line.
         sampling: How texts are drawn.
-        output: The folder of the audit, and whether to print JSON.
+        options: How the model is loaded, as on the command line.
+        out: The folder of the audit.
+        output: What is printed.
 
     Raises:
         HfEquiError: For whatever is wrong with these.
     """
-    state = process_state()
-    out, as_json = output
+    state, search = process_state(), audited.search
     with _one_voice(state), quiet(notes=state.is_main_process):
-        names, templates = _read_methods(methods[0]), _collect(*prompts)
-        chosen = None if group is None else parse_group(group)
-        neutral = None if methods[1] is None else _read_words(methods[1])
-        scorer = read_scorer(search.scorer)
+        check_output(output)
+        names, templates = _read_methods(audited.methods), collect_prompts(asked, DEFAULT_PROMPTS)
+        chosen = None if audited.group is None else parse_group(audited.group)
+        if chosen is not None:  # before anything loads, as a name may not fit
+            check_names(templates, chosen)
+        neutral = None if audited.neutral is None else _read_words(audited.neutral)
+        scorers = list(map(read_scorer, search.scorers))
+        name_scorers(scorers)
         on_tokens = any(map(partial(_acts_on_tokens, search), names))
-        lm = _load(model, chosen, on_tokens or search.action == "tokens", scorer)
+        needs_tokens = on_tokens or search.action == "tokens"
+        lm = _load(audited.model, chosen, needs_tokens, scorers[0], _of_process(options, state))
         base, tokenizer, chosen = lm.base, lm.tokenizer, lm.group
-        if torch.cuda.is_available():  # other accelerators lack the float64 of the noise
-            base.to(state.device)
-            scorer.model.to(state.device)
-        longest = max(len(ids) for ids in tokenizer(templates)["input_ids"]) + sampling.max_new_tokens
+        for scorer in scorers:
+            scorer.model.to(input_device(base))  # type: ignore[arg-type]  # which transformers hides behind a wrapper
+        longest = max(len(encode_prompt(tokenizer, one).tokens) for one in templates) + sampling.max_new_tokens
         check_memory(lm, "-n", sampling.samples, longest, len(names) * len(templates) * chosen.order)
-        models = _build(names, base, tokenizer, (unrelaxed(chosen), _relax(chosen, neutral)), search, scorer)
-        folder = expanded(out or f"audit-{_slug(group or DEFAULT_GROUP)}-{sampling.seed}")
-        audit = Audit(models, tokenizer, chosen, templates, scorer, sampling, out=folder)
-    if state.is_main_process and on_tokens:
-        for line in staying_words(_filled(templates, chosen), lm.action, tokenizer):
-            note(line)
+        models = _build(names, base, tokenizer, (unrelaxed(chosen), _relax(chosen, neutral)), search, scorers[0])
+        folder = expanded(out or f"audit-{group_slug(audited.group or DEFAULT_GROUP)}-{sampling.seed}")
+        audit = Audit(models, tokenizer, chosen, templates, scorers, sampling, out=folder)
+    if state.is_main_process and names != ["base"]:
+        _note_limits(audit, lm, on_tokens)
     try:
         said = warnings.catch_warnings(action="ignore", category=GroupWarning)  # of each prompt, above
         with quiet(notes=state.is_main_process), said:
-            result = audit.run()
+            result = audit.run(say=note if state.is_main_process else lambda line: None)
     except KeyboardInterrupt:
         if state.is_main_process:
             note(f"stopped; {folder} holds what is done, and the same command continues from there")
         raise
     if state.is_main_process:
-        _print(result, as_json)
+        _print(result, output)
     if state.num_processes > 1:
         # A process that ends while another still talks to it would take it down.
         state.wait_for_everyone()
@@ -137,10 +156,28 @@ def _acts_on_tokens(search: Search, name: str) -> bool:
     return audited.method is not None and (search.action == "tokens" or not audited.searches)
 
 
-def _load(model: str, group: DemographicGroup | None, needs_tokens: bool, scorer: RegardScorer) -> EquiLM:
+def _of_process(options: Loading, state: PartialState) -> Loading:
+    """With the device of this process, where none is named.
+
+    Raises:
+        ConfigurationError: For one device, or a spread model, that several processes would share.
+    """
+    if options.device is None and options.max_memory is None:
+        return replace(options, device=str(state.device))
+    if state.num_processes > 1 and options.device != "cpu":
+        raise ConfigurationError(
+            f"Each of the {state.num_processes} processes has a device of its own: leave --device and --max-memory "
+            "out, or start one process."
+        )
+    return options
+
+
+def _load(
+    model: str, group: DemographicGroup | None, needs_tokens: bool, scorer: ClassifierScorer, options: Loading
+) -> EquiLM:
     if not needs_tokens:  # words of several tokens move as well, and none of them stays
         warnings.simplefilter("ignore", GroupWarning)
-    return load_lm(model, group, None, None, command="audit", needs_tokens=needs_tokens, scorer=scorer)
+    return load_lm(model, group, command="audit", needs_tokens=needs_tokens, scorer=scorer, options=options)
 
 
 @contextmanager
@@ -172,16 +209,13 @@ def _read_methods(text: str) -> list[str]:
     return names
 
 
-def _collect(prompts: Sequence[str], sets: Sequence[str]) -> list[str]:
-    """All templates, in order, each once."""
-    check_texts("--prompt", prompts)
-    sets = sets if sets or prompts else [DEFAULT_PROMPTS]
-    return list(dict.fromkeys([*prompts, *(template for name in sets for template in prompt_set(name))]))
-
-
-def _filled(templates: Sequence[str], group: DemographicGroup) -> list[list[str]]:
-    """Each template, and the prompts that it gives."""
-    return [[text, *(fill(text, name) for name in group.names if PLACE in text)] for text in templates]
+def _note_limits(audit: Audit, lm: EquiLM, on_tokens: bool) -> None:
+    """Say of which prompts nothing is guaranteed."""
+    if any(not block.neutral for block in audit.blocks) and (line := staying_names(lm.group)) is not None:
+        note(line)
+    if on_tokens:
+        for line in staying_words([[block.template, *block.read] for block in audit.blocks], lm.action, lm.tokenizer):
+            note(line)
 
 
 def _read_words(path: Path) -> list[str]:
@@ -228,25 +262,25 @@ def _build(
     return models
 
 
-def _slug(group: str) -> str:
-    """A group as part of a folder's name."""
-    stem = Path(group).stem if group.endswith(".json") else group
-    return re.sub(r"[^\w.-]+", "-", stem).strip("-") or "group"
-
-
-def _print(result: AuditResult, as_json: bool) -> None:
+def _print(result: AuditResult, output: Output) -> None:
     if result.drawn:
         rate = result.drawn / result.seconds
         note(f"{result.drawn} texts drawn and scored in {result.seconds:.1f} s by this process, {rate:.1f} a second")
-    if as_json:
+    for scorer in result.summary["about"]["scorers"].values():
+        if scorer["toy"]:
+            size = written_size(scorer["parameters"])
+            note(f"the classifier {scorer['source']} has {size}. {TOY} Name a larger one with --scorer")
+    if output.as_json:
         write_json(result.summary)
+    elif output.as_csv:
+        write_csv(("model", "figure", "value", "low", "high"), _table(result))
     elif (console := terminal()) is not None:
         _print_table(console, result)
     else:
         _print_lines(result)
     if not result.summary["models"]:
         note(f"no prompt has the place {PLACE}, so there is nothing to compare: the texts are in {SAMPLES}")
-    if as_json and result.report is not None:
+    if (output.as_json or output.as_csv) and result.report is not None:
         note(f"the report is at {result.report}")
 
 
@@ -257,9 +291,10 @@ def _print_table(console: Console, result: AuditResult) -> None:
     for entry in models:
         table.add_column(entry["model"], justify="right", min_width=len(entry["model"]))
     table.add_row("verdict", *(Text(entry["verdict"]["grade"], style="bold") for entry in models))
-    for key in ROWS:
-        table.add_row(FIGURES[key].terminal_title, *(_cell(entry, key) for entry in models))
-        if key.endswith("parity_gap") and not key.startswith("control"):
+    for named in named_figures(ROWS, read_scales(result.samples.column_names)):
+        key = named.key
+        table.add_row(named.terminal_title, *(_cell(entry, key) for entry in models))
+        if key.rpartition(":")[2].removeprefix(MASKED) == "parity_gap":
             table.add_row(
                 Text("  p-value", style="dim"), *(plain_number(entry.get(f"{key}_p_value")) for entry in models)
             )
@@ -268,7 +303,7 @@ def _print_table(console: Console, result: AuditResult) -> None:
     lines = [f"{len(result.samples)} texts; in brackets {confidence} intervals"]
     if result.report is not None:
         lines.append(f"report: {result.report}")
-    for line in lines:
+    for line in [*result.summary["briefing"], *lines]:
         console.print(line, markup=False, highlight=False, soft_wrap=True)
 
 
@@ -278,15 +313,24 @@ def _cell(entry: Mapping[str, Any], key: str) -> Text:
     return Text.assemble(plain_number(entry.get(key)), (bounds, "dim"))
 
 
-def _print_lines(result: AuditResult) -> None:
-    write_line("model", "figure", "value", "low", "high")
+_Row = tuple[str, str, Any, float | None, float | None]
+
+
+def _table(result: AuditResult) -> Iterator[_Row]:
+    """A row a figure: the model, the figure, its value, and the ends of its interval."""
     for entry in result.summary["models"]:
-        write_line(entry["model"], "verdict", entry["verdict"]["grade"], MISSING, MISSING)
+        yield entry["model"], "verdict", entry["verdict"]["grade"], None, None
         for key, value in entry.items():
             if f"{key}_interval" in entry and not isinstance(value, Mapping):
                 low, high = entry[f"{key}_interval"] or (None, None)
-                write_line(entry["model"], key, plain_number(value), plain_number(low), plain_number(high))
+                yield entry["model"], key, value, low, high
             elif key.endswith("_p_value"):
-                write_line(entry["model"], key, plain_number(value), MISSING, MISSING)
+                yield entry["model"], key, value, None, None
+
+
+def _print_lines(result: AuditResult) -> None:
+    write_line("model", "figure", "value", "low", "high")
+    for model, name, value, *ends in _table(result):
+        write_line(model, name, value if isinstance(value, str) else plain_number(value), *map(plain_number, ends))
     if result.report is not None:
         write_line("report", str(result.report))

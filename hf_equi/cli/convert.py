@@ -9,7 +9,10 @@ from pathlib import Path
 from typing import Any
 
 from hf_equi.cli.display import write_json, write_line
-from hf_equi.cli.loading import expanded, loading, locate, parse_any_group, quiet, read_scorer
+from hf_equi.cli.groups import parse_any_group
+from hf_equi.cli.loading import expanded, loading, locate, quiet, read_scorer
+from hf_equi.cli.options import Origin
+from hf_equi.cli.placement import from_hub
 from hf_equi.errors import ConfigurationError
 from hf_equi.groups import DemographicGroup, FiniteGroup
 from hf_equi.hub import convert
@@ -32,8 +35,9 @@ class Conversion:
         group: As on the command line.
         method: As in `symmetrize`.
         task: As in `symmetrize`; by default found from the model.
-        scorer: A classifier's name or folder, or "demo"; by default the library's.
+        scorer: A classifier's name or folder, or "demo", with or without a label; by default the library's.
         settings: Further settings, `NAME=VALUE` each.
+        origin: Which version of the base is meant.
     """
 
     group: str
@@ -41,6 +45,7 @@ class Conversion:
     task: str | None = None
     scorer: str | None = None
     settings: Sequence[str] = ()
+    origin: Origin | None = None
 
 
 def run_convert(
@@ -62,6 +67,8 @@ def run_convert(
     folder, group = expanded(folder), parse_any_group(conversion.group)
     with quiet():
         settings = _read_settings(conversion, group)
+    if conversion.origin is not None:
+        settings |= {name: value for name, value in from_hub(base, conversion.origin).items() if value}
     with quiet(), loading(base, "converted"):
         model = convert(
             locate(base),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,9 +12,8 @@ from hf_equi.actions.resolution import cover_tokens
 from hf_equi.actions.spellings import AFTER_BRACKET, AFTER_SPACE, Spellings
 from hf_equi.groups import DemographicGroup, FormRow
 from hf_equi.groups.forms import surface_forms
-from hf_equi.models.causal_lm.explanation import explain_tokens
 
-__all__ = ["GroupCoverage", "SetCoverage", "measure_coverage", "staying_words", "token_text"]
+__all__ = ["GroupCoverage", "SetCoverage", "measure_coverage", "token_text"]
 
 # Where a form can stand: after a space, and after no letter and no space.
 _CONTEXTS = ((AFTER_SPACE, " "), (AFTER_BRACKET, ""))
@@ -81,20 +80,6 @@ def measure_coverage(action: TokenAction, tokenizer: Any) -> GroupCoverage:
         neutral=None if count is None else vocab_size - moved - count,
         general=count,
     )
-
-
-def staying_words(prompts: Iterable[Sequence[str]], action: TokenAction, tokenizer: Any) -> Iterator[str]:
-    """A line for each prompt that holds words of the group that stay where they are.
-
-    Args:
-        prompts: Of each prompt the texts to look at, the first of which is shown.
-        action: The group on the tokens of `tokenizer`.
-        tokenizer: A tokenizer.
-    """
-    for texts in prompts:
-        found = [word for text in texts for word in explain_tokens(text, action, tokenizer).words_unmoved]
-        if words := ", ".join(map(repr, dict.fromkeys(found))):
-            yield f"in {texts[0]!r} words of the group stay where they are: {words}; hf-equi inspect --text shows why"
 
 
 def token_text(tokenizer: Any, token: int) -> str:

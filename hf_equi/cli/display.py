@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import csv
 import json
 import re
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from rich.console import Console, ConsoleOptions, RenderableType
@@ -13,25 +14,25 @@ from rich.progress import Progress
 from rich.segment import Segment
 from rich.text import Text
 
+from hf_equi.cli.options import Output
 from hf_equi.display import shown
+from hf_equi.errors import ConfigurationError
+from hf_equi.fairness.work import columns
 
 __all__ = [
     "MOVED",
-    "Pieces",
     "cell",
+    "check_output",
     "note",
-    "plain",
     "progress",
     "refuse",
     "styled",
     "terminal",
+    "write_csv",
     "write_json",
     "write_line",
     "write_text",
 ]
-
-Pieces = tuple[tuple[str, bool], ...]
-"""A text in pieces, and for each whether a group moves it."""
 
 MOVED = "bold magenta"
 """The style of what a group moves."""
@@ -55,7 +56,9 @@ def terminal() -> Console | None:
 def progress() -> Progress:
     """A bar on stderr, gone when all is done; nothing where stderr is not a terminal."""
     console = _Terminal(stderr=True)
-    return Progress(console=console, transient=True, redirect_stdout=False, disable=not console.is_terminal)
+    return Progress(
+        *columns(), console=console, transient=True, redirect_stdout=False, disable=not console.is_terminal
+    )
 
 
 def write_line(*fields: str) -> None:
@@ -73,6 +76,24 @@ def write_json(content: dict[str, Any]) -> None:
     text = json.dumps(content, ensure_ascii=False, indent=2)
     encoding = sys.stdout.encoding or "utf-8"
     sys.stdout.write(text.translate({ord(letter): _in_json(letter, encoding) for letter in set(text)}) + "\n")
+
+
+def write_csv(header: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
+    """Write one CSV table to stdout, as spreadsheets and pandas read it; a missing value is an empty cell."""
+    writer = csv.writer(sys.stdout, lineterminator="\n")
+    writer.writerow(header)
+    for row in rows:
+        writer.writerow([shown(cell, "\n") if isinstance(cell, str) else cell for cell in row])
+
+
+def check_output(output: Output) -> None:
+    """Refuse to print two documents.
+
+    Raises:
+        ConfigurationError: For JSON and CSV at once.
+    """
+    if output.as_json and output.as_csv:
+        raise ConfigurationError("--json and --csv exclude each other: choose one, and run again for the other.")
 
 
 def _in_json(letter: str, encoding: str) -> str:
@@ -94,11 +115,6 @@ def refuse(problem: str) -> None:
 def _say(what: str, text: str) -> None:
     line = re.sub(r"[ \t\r\n]+", " ", text).strip(" ")
     sys.stderr.write(f"hf-equi: {what}: {shown(line)}\n")
-
-
-def plain(pieces: Pieces) -> str:
-    """The text alone."""
-    return "".join(piece for piece, _ in pieces)
 
 
 def cell(text: str, style: str = "") -> Text:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Sequence
-from dataclasses import asdict
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import asdict, dataclass
 from functools import partial
 from typing import Any
 
@@ -14,66 +14,113 @@ from rich.table import Table
 from rich.text import Text
 from transformers import PreTrainedConfig
 
-from hf_equi.cli.completions import Comparison, Member, PromptOrbit, compare, steps
-from hf_equi.cli.coverage import staying_words
-from hf_equi.cli.decoding import Decoding
-from hf_equi.cli.display import MOVED, Pieces, note, plain, progress, styled, terminal, write_json, write_line
-from hf_equi.cli.loading import check_texts, load_lm, parse_group, quiet
+from hf_equi.bases.offloading import input_device
+from hf_equi.cli.display import (
+    MOVED,
+    check_output,
+    note,
+    progress,
+    styled,
+    terminal,
+    write_csv,
+    write_json,
+    write_line,
+)
+from hf_equi.cli.groups import parse_group
+from hf_equi.cli.loading import load_lm, quiet
+from hf_equi.cli.options import Asked, Loading, Output
+from hf_equi.cli.prompts import check_names, collect_prompts
+from hf_equi.display import Pieces, plain
 from hf_equi.errors import ConfigurationError, GroupWarning
-from hf_equi.fairness import fill, prompt_set
-from hf_equi.fairness.prompts import PLACE, warn_of_braces
+from hf_equi.fairness.chat import Conversation, fill_prompt, prompt_text
+from hf_equi.fairness.completions import Comparison, Member, PromptOrbit, compare, title, work
+from hf_equi.fairness.decoding import Decoding
+from hf_equi.fairness.limits import limits
+from hf_equi.fairness.prompts import warn_of_braces
+from hf_equi.fairness.work import Estimate
 from hf_equi.models.causal_lm import EquiLM, EquiLMConfig
 from hf_equi.models.causal_lm.methods import TASK, create
 from hf_equi.registration import read_settings
 
-__all__ = ["run_generate"]
+__all__ = ["Subject", "run_generate"]
 
 INTRACTABLE = "– (a search has no tractable likelihood; hf-equi audit measures its consistency)"
 GAP = "|log p(gY|gX) − log p(Y|X)| in nats a token, largest and mean over {} texts of each model:"
 
 
-def run_generate(
-    model: str,
-    group: str | None,
-    prompts: tuple[Sequence[str], Sequence[str]],
-    method: tuple[str | None, str | None],
-    decoding: Decoding,
-    as_json: bool,
-    scorer: str | None = None,
-) -> None:
+@dataclass(frozen=True)
+class Subject:
+    """What completes the prompts, as on the command line.
+
+    Args:
+        model: The model.
+        group: The group.
+        method: The method.
+        average: What it averages.
+        scorer: What `equizero` minimises.
+    """
+
+    model: str
+    group: str | None = None
+    method: str | None = None
+    average: str | None = None
+    scorer: str | None = None
+
+
+def run_generate(subject: Subject, asked: Asked, decoding: Decoding, options: Loading, output: Output) -> None:
     """Complete prompts and print them.
 
     Args:
-        model: As on the command line.
-        group: As on the command line.
-        prompts: Single prompts, and names of prompt sets.
-        method: The method, and what it averages.
+        subject: The model, and what symmetrises it.
+        asked: The prompts, as on the command line.
         decoding: How to decode.
-        as_json: Whether to print JSON.
-        scorer: What `equizero` minimises, as on the command line.
+        options: How the model is loaded, as on the command line.
+        output: What is printed.
 
     Raises:
         HfEquiError: For whatever is wrong with these.
     """
-    _check_average(*method)  # and again of a model's own method
-    chosen = None if group is None else parse_group(group)
-    texts = _collect(*prompts)
+    check_output(output)
+    _check_average(subject.method, subject.average)  # and again of a model's own method
+    chosen = None if subject.group is None else parse_group(subject.group)
+    prompts = collect_prompts(asked)
+    if chosen is not None:  # before anything loads, as a name may not fit
+        check_names(prompts, chosen)
     with quiet(), progress() as bar:
         task = bar.add_task("loading", total=None)
-        check = partial(_check_method, method, decoding, scorer)
-        lm = load_lm(model, chosen, *method, scorer=scorer, check=check)
-        warn_of_braces(texts)
-        texts = [fill(text, lm.group.names[0]) if PLACE in text else text for text in texts]
-        bar.update(task, description="decoding", total=steps(lm, texts, decoding))
+        check = partial(_check_method, subject, decoding)
+        how = (subject.method, subject.average)
+        lm = load_lm(subject.model, chosen, how, scorer=subject.scorer, check=check, options=options)
+        warn_of_braces(map(prompt_text, prompts))
+        prompts = [fill_prompt(prompt, lm.group.names[0]) for prompt in prompts]
+        whole = work(lm, prompts, decoding)
+        bar.reset(task, description="decoding", total=whole.rows)
+        report = _Watch(Estimate(whole, note), partial(bar.advance, task))
         with warnings.catch_warnings(action="ignore", category=GroupWarning):  # said of each prompt instead
-            comparison = compare(lm, texts, decoding, lambda: bar.advance(task))
-    _note_limits(lm, comparison)
-    if as_json:
-        write_json(_document(model, lm, decoding, comparison))
+            comparison = compare(lm, prompts, decoding, report)
+    for line in limits(lm, comparison):
+        note(line)
+    if output.as_json:
+        write_json(_document(subject.model, lm, decoding, comparison, prompts))
+    elif output.as_csv:
+        write_csv(_HEADER, _table(lm, comparison))
     elif (console := terminal()) is not None:
         _print_table(console, lm, comparison)
     else:
         _print_lines(lm, comparison)
+
+
+class _Watch:
+    """Shows how much is done, and has an estimate made at the end of the first batch."""
+
+    def __init__(self, estimate: Estimate, advance: Callable[[float], object]) -> None:
+        self.estimate, self.advance, self.rows = estimate, advance, 0.0
+
+    def __call__(self, rows: float, ends: bool) -> None:
+        self.advance(rows)
+        self.rows += rows
+        if ends:
+            self.estimate.measure(self.rows)
 
 
 def _check_average(method: str | None, average: str | None, called: str = "--method") -> None:
@@ -84,14 +131,12 @@ def _check_average(method: str | None, average: str | None, called: str = "--met
         raise ConfigurationError(f"--average has no effect on {called} {method}: leave it out.")
 
 
-def _check_method(
-    given: tuple[str | None, str | None], decoding: Decoding, scorer: str | None, config: PreTrainedConfig, method: str
-) -> None:
+def _check_method(subject: Subject, decoding: Decoding, config: PreTrainedConfig, method: str) -> None:
     """Refuse settings that have no effect on the method that a model gets, or that it cannot do."""
-    called = "the method" if given[0] is None else "--method"
-    _check_average(method, given[1], called)
+    called = "the method" if subject.method is None else "--method"
+    _check_average(method, subject.average, called)
     if not create(method, "logits").searches:
-        if scorer is not None:
+        if subject.scorer is not None:
             raise ConfigurationError(
                 f"--scorer has no effect on {called} {method}, as only equizero minimises one: leave it out, or pass "
                 "--method equizero."
@@ -106,39 +151,11 @@ def _check_method(
         )
 
 
-def _collect(prompts: Sequence[str], sets: Sequence[str]) -> list[str]:
-    """All prompts and templates, in order, each once."""
-    texts = list(dict.fromkeys([*prompts, *(template for name in sets for template in prompt_set(name))]))
-    if not texts:
-        raise ConfigurationError('Nothing to complete: pass --prompt "The man worked as", or --prompt-set sheng2019.')
-    check_texts("--prompt", texts)
-    if not all(text.strip() for text in texts):
-        raise ConfigurationError('A --prompt is empty: write some text, such as "The man worked as".')
-    return texts
-
-
-def _note_limits(lm: EquiLM, comparison: Comparison) -> None:
-    still = [orbit.prompt for orbit in comparison.orbits if not orbit.moves]
-    if still:
-        note(f"nothing moves in {', '.join(map(repr, still))}; hf-equi inspect --text shows why")
-    for line in staying_words([[orbit.prompt] for orbit in comparison.orbits], lm.action, lm.tokenizer):
-        note(line)
-    if lm.group.relaxed:
-        note("the group is relaxed: the EquiLM claims no symmetry of general words, so its gap need not be 0")
-    said = lm.method.text
-    if not (said.exact or said.claim) and any(len(orbit.members) < lm.group.order for orbit in comparison.orbits):
-        note(f"{lm.config.method} does not symmetrise what fixes a prompt, so the gap of the EquiLM need not be 0")
-
-
-def _name(lm: EquiLM) -> str:
-    return f"{'R-' if lm.group.relaxed else ''}{type(lm).__name__} ({lm.config.method})"
-
-
 def _print_table(console: Console, lm: EquiLM, comparison: Comparison) -> None:
     table = Table(box=box.SIMPLE_HEAD, expand=True, pad_edge=False)
     table.add_column("prompt", ratio=2)
     table.add_column("base model", ratio=3)
-    table.add_column(_name(lm), ratio=3)
+    table.add_column(title(lm), ratio=3)
     for orbit in comparison.orbits:
         for sample in range(len(orbit.members[0].base)):
             for member in orbit.members:
@@ -147,7 +164,7 @@ def _print_table(console: Console, lm: EquiLM, comparison: Comparison) -> None:
     console.print(table)
     console.print("highlighted: words that the group moves", style=MOVED)
     console.print(GAP.format(comparison.texts), markup=False, highlight=False)
-    for name, gap in (("base model", comparison.base_gap), (_name(lm), comparison.equi_gap)):
+    for name, gap in (("base model", comparison.base_gap), (title(lm), comparison.equi_gap)):
         console.print(f"  {name:<24}{gap or INTRACTABLE}", markup=False, highlight=False)
 
 
@@ -168,15 +185,32 @@ def _print_lines(lm: EquiLM, comparison: Comparison) -> None:
         write_line(model, str(gap or INTRACTABLE))
 
 
-def _document(model: str, lm: EquiLM, decoding: Decoding, comparison: Comparison) -> dict[str, Any]:
+_HEADER = ("prompt", "demographic", "text", "sample", "model", "completion")
+
+
+def _table(lm: EquiLM, comparison: Comparison) -> Iterator[tuple[object, ...]]:
+    """A row a completion; the text is the prompt as the demographic has it."""
+    for orbit in comparison.orbits:
+        for member in orbit.members:
+            for sample in range(len(member.base)):
+                for model, pieces in (("base", member.base[sample]), (type(lm).__name__, member.equi[sample])):
+                    elements = " / ".join(member.elements)
+                    yield orbit.prompt, elements, plain(member.prompt), sample + 1, model, plain(pieces)
+
+
+def _document(
+    model: str, lm: EquiLM, decoding: Decoding, comparison: Comparison, prompts: Sequence[str | Conversation]
+) -> dict[str, Any]:
     return {
         "model": model,
         "group": {"elements": list(lm.group.names), **lm.group.to_dict()},
         "method": lm.config.method,
         "average": lm.config.average,
+        "device": str(input_device(lm.base)),
+        "dtype": str(lm.dtype).removeprefix("torch."),
         "seed": decoding.seed,
         "decoding": decoding.settings(),
-        "prompts": [_orbit_entry(orbit) for orbit in comparison.orbits],
+        "prompts": [_orbit_entry(*pair) for pair in zip(prompts, comparison.orbits, strict=True)],
         "gap": {
             "unit": "nats a token",
             "texts": comparison.texts,
@@ -186,8 +220,9 @@ def _document(model: str, lm: EquiLM, decoding: Decoding, comparison: Comparison
     }
 
 
-def _orbit_entry(orbit: PromptOrbit) -> dict[str, Any]:
-    return {"prompt": orbit.prompt, "orbit": [_member_entry(member) for member in orbit.members]}
+def _orbit_entry(prompt: str | Conversation, orbit: PromptOrbit) -> dict[str, Any]:
+    chat = {} if isinstance(prompt, str) else {"messages": prompt.messages, "read": orbit.read}
+    return {"prompt": orbit.prompt, **chat, "orbit": [_member_entry(member) for member in orbit.members]}
 
 
 def _member_entry(member: Member) -> dict[str, Any]:

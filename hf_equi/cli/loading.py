@@ -1,15 +1,11 @@
-"""From what stands on the command line to groups, tokenizers and models."""
+"""From what stands on the command line to tokenizers and models."""
 
 from __future__ import annotations
 
-import json
-import operator
-import os
 import textwrap
 import warnings
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
-from functools import reduce
 from pathlib import Path
 from typing import Any
 
@@ -19,13 +15,16 @@ from transformers.utils import logging
 
 from hf_equi.auto import DEMO, find_tasks, refuse_adapter, symmetrize
 from hf_equi.bases.embedded import embedded_folder
+from hf_equi.bases.offloading import input_device
 from hf_equi.bases.reading import own_code
 from hf_equi.cli.display import note
+from hf_equi.cli.options import Loading, Origin
+from hf_equi.cli.placement import from_hub, read_placement
 from hf_equi.cli.tasks import check_task
-from hf_equi.errors import ActionError, ConfigurationError, GroupError, GroupWarning, HfEquiError, HfEquiWarning
-from hf_equi.generation.scorers import RegardScorer
-from hf_equi.groups import DemographicGroup, FiniteGroup, ImageGroup
-from hf_equi.groups.demographic import preset_names
+from hf_equi.errors import ActionError, ConfigurationError, GroupWarning, HfEquiError, HfEquiWarning
+from hf_equi.generation.classifiers import ClassifierScorer
+from hf_equi.generation.scorers import LabelScorer, RegardScorer, stored_scorer
+from hf_equi.groups import DemographicGroup
 from hf_equi.models.causal_lm import EquiLM, EquiLMConfig, EquizeroLM, EquizeroLMConfig
 from hf_equi.models.causal_lm.methods import create
 from hf_equi.models.hub.staging import require_config
@@ -39,18 +38,13 @@ __all__ = [
     "load_lm",
     "loading",
     "locate",
-    "parse_any_group",
-    "parse_group",
     "quiet",
     "read_scorer",
 ]
 
 DEFAULT_GROUP = "gender"
 _LONGEST = 400  # letters of a note
-_EXAMPLE = 'Write it as {"equality": [["man", "woman"], ["he", "she"]]}, or with to_json() of a group in Python.'
 NAMES = "Pass a model's folder, its name on the Hub, or demo."
-IMAGE_KINDS = {"rotations": "n", "dihedral": "n", "flips": "axes"}
-"""The groups of images by name, and what stands behind the colon."""
 
 
 @contextmanager
@@ -83,76 +77,6 @@ def _cut(warning: warnings.WarningMessage) -> str:
         return text
     gap = "... (hf-equi inspect lists all) ..." if issubclass(warning.category, GroupWarning) else "..."
     return f"{text[:half].rpartition(' ')[0]} {gap} {text[-half:].partition(' ')[2]}"
-
-
-def parse_any_group(text: str) -> FiniteGroup:
-    """Read a group of words as `parse_group` does, or one of images: `rotations:4`, `dihedral:4`, `flips:horizontal`.
-
-    Raises:
-        GroupError: If it is neither.
-    """
-    kind, _, value = text.strip().partition(":")
-    if kind not in IMAGE_KINDS:
-        try:
-            return parse_group(text)
-        except GroupError as error:
-            if kind.strip() in preset_names():
-                raise
-            kinds = "rotations:4, dihedral:4, flips:horizontal"
-            raise GroupError(f"{str(error).rstrip('.')}. Groups of images are {kinds} and the like.") from error
-    parameter = IMAGE_KINDS[kind]
-    if not value:
-        raise GroupError(
-            f"The group {kind} needs {parameter} behind a colon: {kind}:{'4' if parameter == 'n' else 'both'}."
-        )
-    return ImageGroup.from_dict({"type": "image", "kind": kind, parameter: int(value) if value.isdecimal() else value})
-
-
-def parse_group(text: str) -> DemographicGroup:
-    """Read a preset, the path of a JSON file, or a product with `*`.
-
-    A preset may name some of its elements: `race`, or `race:Black,White`.
-
-    Raises:
-        GroupError: For an unknown preset, a file that cannot be read, or one that holds no group.
-    """
-    return reduce(operator.mul, [_read_factor(part.strip()) for part in text.split("*")])
-
-
-def _read_factor(name: str) -> DemographicGroup:
-    if name.partition(":")[0] in IMAGE_KINDS:
-        raise GroupError(
-            f"The group {name} moves images, and a group of words is needed here: a preset such as gender, or the "
-            "path of a group's JSON file."
-        )
-    if name.endswith(".json") or "/" in name or os.sep in name:
-        return _read_file(expanded(name))
-    preset, colon, elements = name.partition(":")
-    try:
-        return DemographicGroup.preset(
-            preset.strip(), [each.strip() for each in elements.split(",")] if colon else None
-        )
-    except GroupError as error:
-        if preset.strip() in preset_names():
-            raise
-        raise GroupError(
-            f"{str(error).rstrip('.')}. Or pass the path of a group's JSON file, which ends with .json."
-        ) from error
-
-
-def _read_file(path: Path) -> DemographicGroup:
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise GroupError(f"The group's file {path} cannot be read: {error.strerror}.") from error
-    except (ValueError, RecursionError) as error:
-        raise GroupError(f"The group's file {path} is not JSON: {error}.") from error
-    if isinstance(content, dict) and "equality" in content:  # a group of one factor, as people write it
-        content = {"factors": [content]}
-    try:
-        return DemographicGroup.from_dict(content)
-    except GroupError as error:
-        raise GroupError(f"The file {path} holds no group: {textwrap.shorten(str(error), 400)} {_EXAMPLE}") from error
 
 
 def expanded(path: str | Path) -> Path:
@@ -189,12 +113,15 @@ def check_texts(option: str, texts: Iterable[str]) -> None:
             ) from error
 
 
-def load_description(model: str, command: str = "inspect") -> tuple[PreTrainedConfig, Any]:
+def load_description(
+    model: str, command: str = "inspect", origin: Origin | None = None
+) -> tuple[PreTrainedConfig, Any]:
     """Load the config and the tokenizer of a model, without its weights.
 
     Args:
         model: A folder, a name on the Hub, or `"demo"`.
         command: The command that needs them.
+        origin: Which version of the model is meant, as on the command line.
 
     Raises:
         ConfigurationError: If the model does not exist or lacks a tokenizer; if the tokenizer of a symmetrised model
@@ -202,19 +129,20 @@ def load_description(model: str, command: str = "inspect") -> tuple[PreTrainedCo
         UnsupportedModelError: If it is not one that the command reads.
     """
     name = locate(model)
+    hub = from_hub(model, origin or Origin())
     with loading(model):
-        config = AutoConfig.from_pretrained(name, trust_remote_code=False)
+        config = AutoConfig.from_pretrained(name, **hub)
     check_task(command, model, config)
-    tokenizer = _load_tokenizer(model, name)
+    tokenizer = _load_tokenizer(model, name, hub)
     if isinstance(config, EquiLMConfig) and config.has_group:
         check_side(config, tokenizer, model)
     return config, tokenizer
 
 
-def _load_tokenizer(model: str, name: str) -> Any:
+def _load_tokenizer(model: str, name: str, hub: dict[str, Any]) -> Any:
     advice = f"Save the one of its base there: tokenizer.save_pretrained({model!r})." if Path(name).is_dir() else ""
     with loading(model, kind="tokenizer of", advice=advice):
-        tokenizer = AutoTokenizer.from_pretrained(name, trust_remote_code=False)
+        tokenizer = AutoTokenizer.from_pretrained(name, **hub)
         if len(tokenizer) == len(tokenizer.added_tokens_decoder):  # what transformers makes where there is no file
             raise ConfigurationError(f"{model} has no tokenizer. {advice or NAMES}")
     return tokenizer
@@ -223,51 +151,56 @@ def _load_tokenizer(model: str, name: str) -> Any:
 def load_lm(
     model: str,
     group: DemographicGroup | None,
-    method: str | None,
-    average: str | None,
+    how: tuple[str | None, str | None] = (None, None),
     *,
     command: str = "generate",
     needs_tokens: bool = True,
-    scorer: str | RegardScorer | None = None,
+    scorer: str | ClassifierScorer | None = None,
     check: Callable[[PreTrainedConfig, str], None] = lambda config, method: None,
+    options: Loading | None = None,
 ) -> EquiLM:
-    """Load a model as an EquiLM in float32, with the base beside it at `.base`.
+    """Load a model as an EquiLM, with the base beside it at `.base`, and what it minimises beside both.
 
     Args:
         model: A folder, a name on the Hub, or `"demo"`.
-        group: The group; by default gender, and for a model saved as an EquiLM its own.
-        method: As in `symmetrize`, by default `"equitune"` or the saved model's own.
-        average: As in `symmetrize`, by default `"logits"` or the saved model's own.
+        group: By default gender, and for a model saved as an EquiLM its own.
+        how: The method, by default `"equitune"` or the saved model's own, and what it averages, by default `"logits"`
+            or the saved model's own.
         command: The command that needs it.
         needs_tokens: Whether a word of the group has to be one token.
         scorer: What the method `"equizero"` minimises: a classifier, its folder or name on the Hub, or `"demo"`; by
             default the saved model's own, or `"demo"`. With one that is given, the saved model's own is not loaded.
         check: What else has to be checked of the model's config and the method, before any weights are loaded.
+        options: How it is loaded, as on the command line.
 
     Raises:
         ActionError: If no word of the group is one token, so that nothing would move, and it has to be.
         ConfigurationError: If there is no such model; for an unknown method or average.
         UnsupportedModelError: For a model that cannot be wrapped, or is not one that the command reads.
     """
-    name = locate(model)
+    name, options, (method, average) = locate(model), options or Loading(), how
+    hub = from_hub(model, options)
+    device, placed = read_placement(options)
     with loading(model):
-        config = AutoConfig.from_pretrained(name, trust_remote_code=False)
+        config = AutoConfig.from_pretrained(name, **hub)
         check_task(command, model, config)
         check(config, method or (config.method if isinstance(config, EquiLMConfig) else "equitune"))
         if isinstance(config, EquiLMConfig):
-            lm = _load_equi_lm(config, name, (group, method, average), scorer)
+            lm = _load_equi_lm(config, name, (group, *how), scorer, hub | placed)
         else:
             lm = symmetrize(
                 name,
-                group or parse_group(DEFAULT_GROUP),
+                group or DemographicGroup.preset(DEFAULT_GROUP),
                 method or "equitune",
                 task="causal_lm" if find_tasks(config) else None,  # of several, and none is an error of its own
-                tokenizer=_load_tokenizer(model, name),
+                tokenizer=_load_tokenizer(model, name, hub),
                 average=average or "logits",
                 multi_token="skip",
-                dtype=torch.float32,
                 scorer=_given(scorer or DEMO) if _searches(method) else None,
+                **hub,
+                **placed,
             )
+        _move(lm, device)
     if needs_tokens and not len(lm.action.moved):
         raise ActionError(
             f"No word of the group is one token of the tokenizer of {model}, so nothing would move. Choose other "
@@ -276,23 +209,43 @@ def load_lm(
     return lm
 
 
-def read_scorer(name: str) -> RegardScorer:
-    """Load a classifier of regard.
+def _move(lm: EquiLM, device: torch.device | None) -> None:
+    """Put a model on a device, unless it is spread over several, and what it minimises beside it."""
+    if device is not None:
+        lm.to(device)  # type: ignore[arg-type]  # which transformers hides behind a wrapper
+    if isinstance(found := getattr(lm, "scorer", None), ClassifierScorer):
+        found.model.to(input_device(lm.base))  # type: ignore[arg-type]
+
+
+def read_scorer(name: str) -> ClassifierScorer:
+    """Load a classifier of regard, or one with the label to minimise.
 
     Args:
-        name: A folder, a name on the Hub, or `"demo"`.
+        name: A folder, a name on the Hub, or `"demo"`; the label stands behind a colon.
 
     Raises:
-        ConfigurationError: If there is no such classifier, or its labels are not those of regard.
+        ConfigurationError: If there is no such classifier, or it lacks the label, or has none and its labels are not
+            those of regard.
     """
-    name = str(expanded(name)) if name.startswith("~") else name
+    name, label = _split_label(str(expanded(name)) if name.startswith("~") else name)
     with loading(name, kind="scorer", advice="Pass a classifier's folder, its name on the Hub, or demo."):
         if Path(name).is_dir():
             require_config(Path(name))
-        return RegardScorer(name)
+        return RegardScorer(name) if label is None else LabelScorer(name, label)
 
 
-def _given(scorer: str | RegardScorer) -> RegardScorer:
+def _split_label(text: str) -> tuple[str, str | None]:
+    """The name and the label of `NAME:LABEL`; both may hold colons, the name where it is a folder."""
+    places = [place for place, letter in enumerate(text) if letter == ":"]
+    if not places or Path(text).is_dir():
+        return text, None
+    place = next((place for place in reversed(places) if Path(text[:place]).is_dir()), places[0])
+    if not text[place + 1 :]:
+        raise ConfigurationError(f"The scorer {text!r} names no label: write it behind the colon, or leave that out.")
+    return text[:place], text[place + 1 :]
+
+
+def _given(scorer: str | ClassifierScorer) -> ClassifierScorer:
     return read_scorer(scorer) if isinstance(scorer, str) else scorer
 
 
@@ -300,18 +253,18 @@ def _load_equi_lm(
     config: EquiLMConfig,
     name: str,
     wanted: tuple[DemographicGroup | None, str | None, str | None],
-    scorer: str | RegardScorer | None,
+    scorer: str | ClassifierScorer | None,
+    arguments: dict[str, Any],
 ) -> EquiLM:
     """A saved model; where another group, method or average is wanted, made anew from its base."""
-    group, method, average = wanted
-    method = method or config.method
+    group, method, average = wanted[0], wanted[1] or config.method, wanted[2]
     search = config.search_settings or {}
     if _searches(method):
         search["scorer"] = _own_scorer(config) if scorer is None else _given(scorer)
     if isinstance(config, EquizeroLMConfig):
-        lm: EquiLM = EquizeroLM.from_pretrained(name, dtype=torch.float32, scorer=search.get("scorer"))
+        lm: EquiLM = EquizeroLM.from_pretrained(name, scorer=search.get("scorer"), **arguments)
     else:
-        lm = EquiLM.from_pretrained(name, dtype=torch.float32)
+        lm = EquiLM.from_pretrained(name, **arguments)
     if wanted == (None, None, None):
         return lm
     changed: EquiLM = symmetrize(
@@ -331,7 +284,7 @@ def _searches(method: str | None) -> bool:
     return method is not None and create(method, "logits").searches
 
 
-def _own_scorer(config: EquiLMConfig) -> RegardScorer:
+def _own_scorer(config: EquiLMConfig) -> ClassifierScorer:
     """The scorer that was saved with a model; the embedded one for a model that has none."""
     if not isinstance(config, EquizeroLMConfig):
         return read_scorer(DEMO)
@@ -339,7 +292,7 @@ def _own_scorer(config: EquiLMConfig) -> RegardScorer:
         raise ConfigurationError("This EquizeroLM was saved without its scorer: name one with --scorer.")
     name = str(config.scorer_settings.get("name"))
     with loading(name, kind="stored scorer", advice="Name another with --scorer."):
-        return RegardScorer.from_settings(config.scorer_settings)
+        return stored_scorer(config.scorer_settings)
 
 
 def locate(model: str) -> str:

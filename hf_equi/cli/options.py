@@ -1,9 +1,12 @@
-"""The options that commands share."""
+"""The options that commands share, alone or in groups: a group is a dataclass, and each field of it an option."""
 
 from __future__ import annotations
 
+import inspect
+from collections.abc import Callable
+from dataclasses import dataclass, fields, is_dataclass
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any, get_type_hints
 
 import typer
 
@@ -12,14 +15,58 @@ __all__ = [
     "MODEL",
     "SCORER",
     "AsJson",
+    "Asked",
+    "BatchSize",
+    "Drawn",
     "Group",
+    "License",
+    "Loading",
     "Model",
     "Neutral",
+    "Origin",
     "Out",
-    "PromptSets",
+    "Output",
     "Repository",
-    "Templates",
+    "Scorers",
+    "grouped",
 ]
+
+
+def grouped(command: Callable[..., None]) -> Callable[..., None]:
+    """Let a command take groups of options, as what its parameters are annotated with.
+
+    Args:
+        command: With parameters that are options, and parameters that are groups of them.
+
+    Returns:
+        The command as typer reads it, with an option for each field of a group.
+    """
+    hints = get_type_hints(command, include_extras=True)
+    groups = {name: hint for name, hint in hints.items() if is_dataclass(hint)}
+
+    def run(**given: Any) -> None:
+        taken = {
+            name: group(**{field.name: given.pop(field.name) for field in fields(group)})  # type: ignore[operator]
+            for name, group in groups.items()
+        }
+        command(**given, **taken)
+
+    parameters: list[inspect.Parameter] = []
+    for name, parameter in inspect.signature(command).parameters.items():
+        if name not in groups:
+            parameters.append(parameter.replace(annotation=hints[name], kind=parameter.KEYWORD_ONLY))
+            continue
+        annotated = get_type_hints(groups[name], include_extras=True)
+        parameters += [
+            inspect.Parameter(
+                field.name, parameter.KEYWORD_ONLY, default=field.default, annotation=annotated[field.name]
+            )
+            for field in fields(groups[name])
+        ]
+    run.__name__, run.__doc__ = command.__name__, command.__doc__
+    run.__annotations__ = {parameter.name: parameter.annotation for parameter in parameters}
+    run.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]  # as inspect documents
+    return run
 
 
 def _check_repository(name: str) -> str:
@@ -32,41 +79,181 @@ def _check_repository(name: str) -> str:
 
 MODEL = "A folder, a name on the Hub, or 'demo' for the embedded model."
 _GROUPS = (
-    "a preset (gender, race, sexuality), optionally with some of its elements (race:Black,White), the path of a "
-    "group's JSON file, or a product such as 'gender*race'."
+    "a preset (age, disability, first_names_gender, first_names_race, gender, nationality, race, religion, "
+    "sexuality), optionally with some of its elements (race:Black,White); words of your own as JSON, in single quotes "
+    """('[["man", "woman"], ["he", "she"]]'), or the path of a .json or .csv file with them; """
+    "or a product such as 'gender*race'."
 )
 GROUP = f"A{_GROUPS[1:]} [default: gender; for a model saved as an EquiLM, its own]"
 ANY_GROUP = f"Words: {_GROUPS} Images: rotations:4, dihedral:4, flips:horizontal and the like."
 
 Model = Annotated[str, typer.Option("--model", "-m", metavar="MODEL", help=MODEL)]
 Group = Annotated[str | None, typer.Option("--group", "-g", metavar="GROUP", help=GROUP, show_default=False)]
+_CLASSIFIER = (
+    "a folder, a Hub name or 'demo'. Of a classifier of regard its name is enough; of another one name the label to "
+    "minimise behind a colon, as in me/toxicity:toxic"
+)
 SCORER = typer.Option(
-    metavar="NAME",
-    help="A classifier of regard, which equizero minimises: a folder, a Hub name or 'demo'.",
+    metavar="NAME[:LABEL]",
+    help=f"The classifier that equizero minimises: {_CLASSIFIER}.",
     show_default="demo",
 )
+Scorers = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--scorer",
+        metavar="NAME[:LABEL]",
+        help=f"A classifier that scores the texts: {_CLASSIFIER}. Repeat it for more: equizero minimises the first, "
+        "and each has figures of its own. [default: demo, a toy classifier of regard]",
+        show_default=False,
+    ),
+]
+BatchSize = Annotated[
+    int,
+    typer.Option(
+        "--batch-size",
+        metavar="N",
+        min=1,
+        help="Texts that are decoded at once; all texts of one prompt are, at least. Lower it where memory runs out.",
+    ),
+]
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON document, and nothing else, on stdout.")]
 
-Templates = Annotated[
-    list[str] | None,
-    typer.Option(
-        "--prompt",
-        "-p",
-        metavar="TEMPLATE",
-        help="A prompt with the place {demographic}; repeat it for more. Without the place it is neutral: its texts "
-        "are kept, and no figure counts them.",
-        show_default=False,
-    ),
-]
-PromptSets = Annotated[
-    list[str] | None,
-    typer.Option(
-        "--prompt-set",
-        metavar="NAME",
-        help="Published prompts: sheng2019, or its halves respect and occupation. [default: sheng2019]",
-        show_default=False,
-    ),
-]
+
+@dataclass(frozen=True)
+class Asked:
+    """What models are asked."""
+
+    prompts: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--prompt",
+            "-p",
+            metavar="TEXT",
+            help="A prompt; repeat it for more. {demographic} in it is the place for a name of the group. An audit "
+            "keeps the texts of a prompt without the place, and counts them in no figure.",
+            show_default=False,
+        ),
+    ] = None
+    prompt_sets: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--prompt-set",
+            metavar="NAME",
+            help="Published prompts: sheng2019, or its halves respect and occupation. [default of an audit without "
+            "prompts: sheng2019]",
+            show_default=False,
+        ),
+    ] = None
+    prompt_files: Annotated[
+        list[Path] | None,
+        typer.Option(
+            "--prompts",
+            metavar="FILE",
+            help="Prompts of your own, one a line; in a file that ends with .jsonl each line is JSON, "
+            '{"prompt": "..."} or {"messages": [{"role": "user", "content": "..."}]}.',
+            show_default=False,
+        ),
+    ] = None
+    chat: Annotated[
+        bool,
+        typer.Option("--chat", help="Ask each prompt as a message of a user, in the turns of the chat template."),
+    ] = False
+    system: Annotated[
+        str | None,
+        typer.Option(
+            "--system",
+            metavar="TEXT",
+            help="With --chat: the message of the system. [default: that of the template, if it has one]",
+            show_default=False,
+        ),
+    ] = None
+
+
+@dataclass(frozen=True)
+class Drawn:
+    """How completions are drawn."""
+
+    samples: Annotated[
+        int, typer.Option("--samples", "-n", metavar="N", min=1, help="Completions of each prompt.")
+    ] = 1
+    max_new_tokens: Annotated[int, typer.Option(metavar="N", min=1, help="Tokens of each completion at most.")] = 20
+    temperature: Annotated[float | None, typer.Option(metavar="X", help="Of sampling.", show_default="1.0")] = None
+    top_k: Annotated[
+        int | None, typer.Option(metavar="N", min=0, help="Sample from so many tokens; 0: all.", show_default="40")
+    ] = None
+    top_p: Annotated[
+        float | None,
+        typer.Option(metavar="X", help="Sample from the most probable tokens of this mass.", show_default="1.0"),
+    ] = None
+    greedy: Annotated[bool, typer.Option("--greedy", help="Take the most probable token.")] = False
+    beams: Annotated[int | None, typer.Option(metavar="N", min=2, help="Beam search with so many beams.")] = None
+    seed: Annotated[int, typer.Option(metavar="N", min=0, max=2**63 - 1, help="Of sampling.")] = 0
+    batch_size: BatchSize = 64
+
+
+@dataclass(frozen=True)
+class Origin:
+    """Which version of a model is loaded."""
+
+    revision: Annotated[
+        str | None,
+        typer.Option(
+            "--revision",
+            metavar="NAME",
+            help="A branch, a tag or a commit of the model on the Hub. [default: main]",
+            show_default=False,
+        ),
+    ] = None
+    trust_remote_code: Annotated[
+        bool,
+        typer.Option("--trust-remote-code", help="Run the code that the model brings. Read that code before."),
+    ] = False
+
+
+@dataclass(frozen=True)
+class Loading(Origin):
+    """Which version of a model is loaded, in which numbers, and where to."""
+
+    device: Annotated[
+        str | None,
+        typer.Option(
+            "--device",
+            metavar="NAME",
+            help="cpu, cuda, one GPU such as cuda:1, or auto, which spreads a large model over all GPUs and the CPU. "
+            "[default: cuda where there is a GPU, else cpu]",
+            show_default=False,
+        ),
+    ] = None
+    dtype: Annotated[
+        str,
+        typer.Option(
+            "--dtype",
+            metavar="NAME",
+            help="The numbers of the weights: float32, bfloat16, float16, or auto, as they are stored. With 16 bits "
+            "a model takes half of the memory, and its guarantees hold to rounding at 16 bits.",
+        ),
+    ] = "float32"
+    max_memory: Annotated[
+        str | None,
+        typer.Option(
+            "--max-memory",
+            metavar="SIZES",
+            help="With --device auto: the most that weights take on each GPU and on the CPU, as in "
+            "0=20GiB,1=20GiB,cpu=60GiB.",
+            show_default=False,
+        ),
+    ] = None
+
+
+@dataclass(frozen=True)
+class Output:
+    """What is printed."""
+
+    as_json: AsJson = False
+    as_csv: Annotated[bool, typer.Option("--csv", help="Print one CSV table, and nothing else, on stdout.")] = False
+
+
 Neutral = Annotated[
     Path | None,
     typer.Option(
@@ -84,6 +271,15 @@ Out = Annotated[
     ),
 ]
 
+License = Annotated[
+    str | None,
+    typer.Option(
+        "--license",
+        metavar="NAME",
+        help="The licence for the card, as the Hub spells it. [default: that of the base's own card]",
+        show_default=False,
+    ),
+]
 Repository = Annotated[
     str, typer.Argument(metavar="REPO", help="USER/NAME, made where there is none.", callback=_check_repository)
 ]

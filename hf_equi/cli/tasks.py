@@ -13,6 +13,7 @@ __all__ = ["check_task"]
 _PURPOSES = {
     "generate": "completes prompts with causal language models",
     "audit": "audits causal language models",
+    "demo": "shows causal language models before and after",
     "inspect": "shows which tokens of a language model a group moves",
 }
 

@@ -10,6 +10,7 @@ from transformers import PreTrainedModel
 
 from hf_equi.actions import TokenAction
 from hf_equi.bases.end_tokens import end_tokens
+from hf_equi.bases.offloading import input_device
 from hf_equi.checks import check_count
 from hf_equi.errors import ConfigurationError
 from hf_equi.figures import plain_number
@@ -252,8 +253,9 @@ def _score(model: PreTrainedModel, texts: _Texts, batch_size: int) -> torch.Tens
 
 def _score_batch(model: PreTrainedModel, texts: _Texts) -> torch.Tensor:
     length = int(texts.mask.sum(-1).max())
-    ids, mask = texts.ids[:, :length].to(model.device), texts.mask[:, :length].to(model.device)
-    in_prompt = torch.arange(length, device=model.device) < texts.prompts.to(model.device)[:, None]
+    device = input_device(model)
+    ids, mask = texts.ids[:, :length].to(device), texts.mask[:, :length].to(device)
+    in_prompt = torch.arange(length, device=device) < texts.prompts.to(device)[:, None]
     labels = ids.masked_fill(in_prompt | ~mask, _IGNORED)
     # Labels tell the method "mixture" where the prompt ends. With its action a model takes the tokens as they are.
     extra = {"labels": labels, "group": model.action} if isinstance(model, EquiLM) else {}

@@ -14,12 +14,15 @@ from types import MappingProxyType
 
 from hf_equi.checks import check_choice
 from hf_equi.errors import ConfigurationError, HfEquiWarning, warn
+from hf_equi.groups.names import has_pronoun
 
 __all__ = ["OCCUPATION", "PLACE", "PROMPT_SETS", "RESPECT", "fill", "prompt_set", "warn_of_braces"]
 
 PLACE = "{demographic}"
 """What a template holds where the name of a demographic goes."""
 
+_DETERMINERS = "the|an?|this|these|those|every|each|some|any|no|another|my|your|our|their"
+_AFTER_DETERMINER = re.compile(rf"\b(?:{_DETERMINERS})\s+{re.escape(PLACE)}", re.IGNORECASE)
 _BRACES = re.compile(r"\{\s*\w*\s*\}")
 _LISTED = 3
 
@@ -69,7 +72,8 @@ def fill(template: str, name: str) -> str:
         name: What goes there.
 
     Raises:
-        ConfigurationError: For a template without the place, or an empty name.
+        ConfigurationError: For a template without the place, an empty name, or a pronoun after an article or the
+            like: "The he worked as".
 
     Example:
         >>> fill("The {demographic} worked as", "woman")
@@ -82,7 +86,14 @@ def fill(template: str, name: str) -> str:
         )
     if not name.strip():
         raise ConfigurationError(f"The name for {template!r} is empty: pass a demographic such as 'woman'.")
-    return template.replace(PLACE, name)
+    filled = template.replace(PLACE, name)
+    if has_pronoun(name) and _AFTER_DETERMINER.search(template):
+        raise ConfigurationError(
+            f"The name {name!r} holds a pronoun, so it cannot stand in {template!r}: that would read {filled!r}. The "
+            "names of a group are the words of its first set unless it has others: put a set of nouns first, such as "
+            '["man", "woman"], or give the group "names": ["man", "woman"].'
+        )
+    return filled
 
 
 def warn_of_braces(templates: Iterable[str]) -> None:

@@ -69,17 +69,21 @@ class Resampling:
         """A new generator, the same for the same seed."""
         return np.random.default_rng(self.seed)
 
-    def check_p_values(self) -> None:
-        """Refuse so few resamples that no p-value falls below the level, 1 − confidence, however large a gap is.
+    def check_p_values(self, tests: int = 1) -> None:
+        """Refuse so few resamples that no p-value falls below the level, however large a gap is.
+
+        Args:
+            tests: How many p-values are weighed together. The level is 1 − confidence, divided by their number.
 
         Raises:
             ConfigurationError: With the number that is needed.
         """
-        needed = math.floor(round(1 / (1 - self.confidence), 9))  # 1 / (1 + resamples) is the least p-value
+        needed = math.floor(round(tests / (1 - self.confidence), 9))  # 1 / (1 + resamples) is the least p-value
         if self.resamples < needed:
+            together = f" and {tests} scorers" if tests > 1 else ""
             raise ConfigurationError(
-                f"resamples={self.resamples} is too few for confidence={self.confidence}: no gap, however large, "
-                f"would be told from chance. Use {needed} or more."
+                f"resamples={self.resamples} is too few for confidence={self.confidence}{together}: no gap, however "
+                f"large, would be told from chance. Use {needed} or more."
             )
 
     def interval(self, draws: ArrayLike) -> list[float]:

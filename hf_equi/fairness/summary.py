@@ -10,10 +10,12 @@ from hf_equi.errors import ConfigurationError
 from hf_equi.fairness.metrics.consistency import consistency
 from hf_equi.fairness.metrics.distinct import continuation_words, distinct
 from hf_equi.fairness.metrics.group_gap import summarise_gaps
+from hf_equi.fairness.metrics.label_distribution import label_distribution, mean_score
 from hf_equi.fairness.metrics.parity_gap import control_parity_gap, parity_gap
 from hf_equi.fairness.metrics.perplexity import perplexity
 from hf_equi.fairness.metrics.regard_distribution import mean_regard, regard_distribution
 from hf_equi.fairness.resampling import Blocks, Resampling
+from hf_equi.fairness.scales import REGARD, Scale, read_scales
 from hf_equi.fairness.verdicts import judge
 
 if TYPE_CHECKING:
@@ -21,25 +23,22 @@ if TYPE_CHECKING:
 
 __all__ = ["COLUMNS", "summarise"]
 
-_MASKED = "masked_"
+_ABOUT = ("model", "demographic", "template", "sample", "prompt", "text")
+_MEASURED = ("nll", "scored_tokens", "gap", "consistent")
 
-_SCORED = ("negative", "positive", "label")
 
-COLUMNS = (
-    "model",
-    "demographic",
-    "template",
-    "sample",
-    "prompt",
-    "text",
-    *_SCORED,
-    *(_MASKED + name for name in _SCORED),
-    "nll",
-    "scored_tokens",
-    "gap",
-    "consistent",
-)
-"""The columns of the samples that `summarise` reads; `gap` and `consistent` may be null."""
+def _scored(scale: Scale) -> list[str]:
+    """The columns of a scale that figures are of."""
+    ends = [scale.labels[0], *scale.labels[-1:]] if scale.of_regard else scale.labels[:1]
+    return [
+        name
+        for masked in (False, True)
+        for name in (*(scale.column(label, masked) for label in ends), scale.key("label", masked))
+    ]
+
+
+COLUMNS = (*_ABOUT, *_scored(REGARD), *_MEASURED)
+"""The columns of samples scored for regard that `summarise` reads; `gap` and `consistent` may be null."""
 
 _OPTIONAL = ("gap", "consistent")
 
@@ -52,7 +51,8 @@ def summarise(
     """Return the figures of each model, with intervals.
 
     Args:
-        samples: One row a sample, with `COLUMNS` and any others. An empty demographic marks a prompt that names none:
+        samples: One row a sample, with `COLUMNS` and any others; on other scales than regard with the columns of
+            those (`hf_equi.fairness.scales`). An empty demographic marks a prompt that names none:
             it counts everywhere but in the parity gap and its control.
         seed: Of the draws for intervals and p-values.
         resamples: How many.
@@ -73,42 +73,47 @@ def summarise(
     Cost: about half a second for 2000 samples of a model and 1000 resamples.
     """
     plan = Resampling(resamples, confidence, seed)
-    plan.check_p_values()
-    columns = _read(samples)
+    scales = read_scales(samples.column_names) or (REGARD,)
+    plan.check_p_values(len(scales))
+    columns = _read(samples, scales)
     models = dict.fromkeys(columns["model"])
-    return [_summarise_model(name, _where(columns, "model", name), plan) for name in models]
+    return [_summarise_model(name, _where(columns, "model", name), scales, plan) for name in models]
 
 
-def _summarise_model(model: str, rows: Columns, plan: Resampling) -> dict[str, Any]:
-    blocks = _blocks(rows)
+def _summarise_model(model: str, rows: Columns, scales: Sequence[Scale], plan: Resampling) -> dict[str, Any]:
+    blocks, scored = _blocks(rows), dict[str, Any]()
+    for scale in scales:
+        scored |= {**_on_scale(rows, scale, False, plan), **_on_scale(rows, scale, True, plan)}
     figures = {
         "model": model,
         "samples": len(rows["model"]),
         **_if_known("gap", rows, plan),
         **_if_known("consistent", rows, plan),
-        **_regard(rows, "", plan),
-        **_regard(rows, _MASKED, plan),
+        **scored,
         **perplexity(rows["nll"], rows["scored_tokens"], blocks, plan),
         **distinct(continuation_words(rows["prompt"], rows["text"]), rows["demographic"], blocks, plan),
     }
     return {**figures, "verdict": judge(figures, 1 - plan.confidence).to_dict()}
 
 
-def _regard(rows: Columns, prefix: str, plan: Resampling) -> dict[str, Any]:
-    """The figures of the labels, on the plain or the masked texts."""
-    negative, positive, label = (prefix + name for name in _SCORED)
+def _on_scale(rows: Columns, scale: Scale, masked: bool, plan: Resampling) -> dict[str, Any]:
+    """The figures of the labels of a scale, on the plain or the masked texts."""
+    label = scale.key("label", masked)
     named = _keep(rows, [demographic != "" for demographic in rows["demographic"]])
     if named["model"]:
         compared = (named["demographic"], named[label], _blocks(named), plan)
         parity = {**parity_gap(*compared), **control_parity_gap(*compared)}
     else:
         parity = dict.fromkeys(_PARITY)
-    figures = {
-        **parity,
-        **mean_regard(rows[negative], rows[positive], _blocks(rows), plan),
-        **regard_distribution(rows["demographic"], rows[label], rows["template"], rows["sample"], plan),
-    }
-    return {prefix + key: figure for key, figure in figures.items()}
+    first, last = (rows.get(scale.column(name, masked), []) for name in (scale.labels[0], scale.labels[-1]))
+    where = rows["template"], rows["sample"]
+    if scale.of_regard:
+        mean = mean_regard(first, last, _blocks(rows), plan)
+        shares = regard_distribution(rows["demographic"], rows[label], *where, plan)
+    else:
+        mean = mean_score(first, _blocks(rows), plan)
+        shares = label_distribution(rows["demographic"], rows[label], scale.labels, where, plan)
+    return {scale.key(key, masked): figure for key, figure in {**parity, **mean, **shares}.items()}
 
 
 _PARITY = (
@@ -133,15 +138,16 @@ def _if_known(column: str, rows: Columns, plan: Resampling) -> dict[str, Any]:
     return dict.fromkeys(("consistency", "consistency_interval"))
 
 
-def _read(samples: Dataset) -> Columns:
-    missing = [name for name in COLUMNS if name not in samples.column_names]
+def _read(samples: Dataset, scales: Sequence[Scale]) -> Columns:
+    names = [*_ABOUT, *(name for scale in scales for name in _scored(scale)), *_MEASURED]
+    missing = [name for name in names if name not in samples.column_names]
     if missing:
         raise ConfigurationError(
             f"The samples lack the columns {', '.join(missing)}. Pass the samples of an audit as they are."
         )
     if not len(samples):
         raise ConfigurationError("There are no samples to summarise: generate at least one for each model.")
-    columns: Columns = samples.select_columns(list(COLUMNS)).with_format(None)[:]
+    columns: Columns = samples.select_columns(names).with_format(None)[:]
     for name, values in columns.items():
         if name not in _OPTIONAL and None in values:
             raise ConfigurationError(f"Row {values.index(None)} of the samples has no {name}.")

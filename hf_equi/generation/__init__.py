@@ -6,7 +6,7 @@ from hf_equi.generation.equizero_search import EquizeroOutput, EquizeroSearch
 from hf_equi.generation.logits_processor import EquiLogitsProcessor
 from hf_equi.generation.orbit_cache import OrbitCache
 from hf_equi.generation.orbit_forward import OrbitInputs, OrbitScores, forward_orbit
-from hf_equi.generation.scorers import RegardScorer
+from hf_equi.generation.scorers import LabelScorer, RegardScorer
 
 __all__ = [
     "CoupledDraws",
@@ -14,6 +14,7 @@ __all__ = [
     "EquiLogitsProcessor",
     "EquizeroOutput",
     "EquizeroSearch",
+    "LabelScorer",
     "OrbitCache",
     "OrbitInputs",
     "OrbitScores",

@@ -1,35 +1,33 @@
 r"""Scorers: what the search of EquizeroLM minimises, a loss for each text.
 
-A scorer is any callable from a list of N texts to a tensor of N losses. `RegardScorer` is the one of the papers.
+A scorer is any callable from a list of N texts to a tensor of N losses. `RegardScorer` is the one of the papers;
+`LabelScorer` takes a label of any other classifier.
 """
 
 from __future__ import annotations
 
-import re
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
-from copy import copy, deepcopy
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from textwrap import shorten
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 from torch import nn
-from transformers import AutoModelForSequenceClassification, PreTrainedModel
+from transformers import PreTrainedModel
 
-from hf_equi.bases.embedded import embedded_folder
-from hf_equi.bases.hub_names import check_hub_name
-from hf_equi.bases.loading import load_safetensors
-from hf_equi.bases.reading import reading
-from hf_equi.bases.tokenizers import read_tokenizer
-from hf_equi.bases.weight_marks import mark_weights, weights_changed
-from hf_equi.checks import check_choice, check_count
+from hf_equi.checks import check_choice
 from hf_equi.errors import ConfigurationError
-from hf_equi.groups import DemographicGroup
-from hf_equi.groups.forms import composed
-from hf_equi.groups.matching import compile_words
+from hf_equi.generation.classifiers import ClassifierScorer
 
-__all__ = ["DEFAULT_REGARD", "LABELS", "RegardScorer", "Scorer", "SubjectMask", "score_texts"]
+__all__ = [
+    "DEFAULT_REGARD",
+    "LABELS",
+    "LabelScorer",
+    "RegardScorer",
+    "Scorer",
+    "score_texts",
+    "stored_scorer",
+    "written_scorer",
+]
 
 Scorer = Callable[[list[str]], torch.Tensor]
 """From N texts to `(N,)` losses."""
@@ -46,36 +44,26 @@ _SPELLINGS = {
     "positive": 2, "pos": 2, "1": 2,
 }  # fmt: skip
 _OTHER = ("other", "2")
-_SCORES = ("probability", "label")
-# Of the arguments of from_pretrained, those that the tokenizer takes too, and those that settings keep: not the token,
-# not the place of a cache, and no leave to run code, which a checkpoint must not give itself.
-_OF_THE_TOKENIZER = ("revision", "subfolder", "trust_remote_code", "token", "cache_dir", "local_files_only")
-_STORED = ("revision", "subfolder", "variant", "dtype", "torch_dtype")
-MASK = "XYZ"
-"""What stands for a demographic in the data of Sheng et al. 2019."""
 
 
-class RegardScorer:
+class RegardScorer(ClassifierScorer):
     r"""The regard of a text towards its subject, as a loss.
 
     $$ l(y) = -\big(P(\text{positive} \mid y) - P(\text{negative} \mid y)\big) $$
 
-    or with `score="label"` minus the value of the most probable label, −1, 0 or 1. Of a text that is longer than the
-    classifier reads its end is scored, where drafts differ. The classifier scores in eval mode and is left as it was.
+    or with `score="label"` minus the value of the most probable label, −1, 0 or 1: −1 is the best, 1 the worst. The
+    probabilities sum to less than 1 where the classifier has a fourth label. See `ClassifierScorer` for how texts are
+    read, and for errors.
 
     Args:
         model: A sequence classifier: its name on the Hub, a folder, `"demo"` for the embedded one, or the model. Its
             labels are read from `config.id2label`: negative, neutral, positive, and possibly other.
-        tokenizer: The classifier's, for a `model` that is an object. It has to have a padding token.
-        score: `"probability"` or `"label"`.
-        mask: A group whose words are hidden from the classifier, which is biased itself: see `SubjectMask`.
-        batch_size: Texts that go through the classifier at once.
-        **from_pretrained_kwargs: For a model given by name: `device_map`, `dtype`, `revision` and the like.
+        tokenizer: The classifier's, for a `model` that is an object.
+        **settings: `score`, `mask`, `batch_size`, and for a model given by name the arguments of `from_pretrained`:
+            see `ClassifierScorer`.
 
     Raises:
-        ConfigurationError: For labels that cannot be mapped, a missing tokenizer or one without padding, an unknown
-            score, a batch below 1, a mask that is not a `DemographicGroup`, a checkpoint without safetensors; for one
-            text in place of a list; for a name without a model.
+        ConfigurationError: For labels that cannot be mapped, and as `ClassifierScorer`.
 
     Cost: one forward of the classifier for each distinct text.
 
@@ -88,182 +76,99 @@ class RegardScorer:
         torch.Size([2])
     """
 
+    label_names = LABELS
+    label_losses = (1.0, 0.0, -1.0)
+    default_name = DEFAULT_REGARD
+
     def __init__(
-        self,
-        model: str | Path | PreTrainedModel = DEFAULT_REGARD,
-        tokenizer: Any = None,
-        *,
-        score: str = "probability",
-        mask: DemographicGroup | None = None,
-        batch_size: int = 64,
-        **from_pretrained_kwargs: Any,
+        self, model: str | Path | PreTrainedModel = DEFAULT_REGARD, tokenizer: Any = None, **settings: Any
     ) -> None:
-        _check_settings(score, mask, batch_size)
-        self.name: str | None = None
-        self.stored: dict[str, Any] = {}
-        if isinstance(model, PreTrainedModel):
-            if tokenizer is None:
-                raise ConfigurationError("A classifier passed as an object needs its tokenizer: pass tokenizer=")
-            if from_pretrained_kwargs:
-                names = ", ".join(sorted(from_pretrained_kwargs))
-                raise ConfigurationError(f"{names}: only used where a classifier is loaded by its name")
-            self.model = model
-        else:
-            name = str(model)
-            # A folder is found again from any other one.
-            self.name = str(Path(name).absolute()) if name != "demo" and Path(name).is_dir() else name
-            self.stored = _plain(from_pretrained_kwargs)
-            folder = str(embedded_folder("demo_regard")) if name == "demo" else name
-            with _loading(name):
-                if tokenizer is None:
-                    shared = {
-                        key: from_pretrained_kwargs[key] for key in _OF_THE_TOKENIZER if key in from_pretrained_kwargs
-                    }
-                    tokenizer = read_tokenizer(folder, **shared)
-                classifier = load_safetensors(AutoModelForSequenceClassification, folder, **from_pretrained_kwargs)
-            self.model = classifier.eval()
-        if getattr(tokenizer, "pad_token_id", 0) is None:
-            raise ConfigurationError(
-                "The classifier's tokenizer has no padding token, so texts of several lengths cannot be read at once: "
-                "set tokenizer.pad_token (its eos_token serves) and model.config.pad_token_id"
-            )
+        super().__init__(model, tokenizer, **settings)
         self.columns = _label_columns(self.model.config)
-        # A copy, as it reads texts in its own way: their ends, where they are too long, and padded on the right, as
-        # positions from the left would depend on the batch.
-        self.tokenizer = deepcopy(tokenizer)
-        self.tokenizer.truncation_side, self.tokenizer.padding_side = "left", "right"
-        self.score = score
-        self.batch_size = batch_size
-        self.mask = None if mask is None else SubjectMask(mask)
-        self._loaded = mark_weights(self.model)
 
-    def __call__(self, texts: Sequence[str]) -> torch.Tensor:
-        """Losses of texts, `(N,)` float32 on the classifier's device: −1 is the best, 1 the worst."""
-        probabilities = self.probabilities(texts)
-        if self.score == "label":
-            return 1.0 - _most_probable(probabilities).float()
-        return probabilities[:, 0] - probabilities[:, 2]
-
-    def probabilities(self, texts: Sequence[str]) -> torch.Tensor:
-        """The probabilities of `LABELS`, `(N, 3)` float32; they sum to less than 1 where there is a fourth label."""
-        if isinstance(texts, str):
-            raise ConfigurationError(f"A scorer reads a list of texts, not one text: pass [{texts[:40]!r}]")
-        if self.mask is not None:
-            texts = [self.mask(text) for text in texts]
-        distinct = list(dict.fromkeys(texts))
-        if not distinct:
-            return torch.zeros(0, len(LABELS), device=self.model.device)
-        starts = range(0, len(distinct), self.batch_size)
-        with _evaluating(self.model):
-            scored = torch.cat([self._classify(distinct[start : start + self.batch_size]) for start in starts])
-        place = {text: index for index, text in enumerate(distinct)}
-        return scored[[place[text] for text in texts]]
-
-    @torch.no_grad()
-    def _classify(self, texts: list[str]) -> torch.Tensor:
-        inputs = self.tokenizer(
-            texts, padding=True, truncation=True, max_length=self._longest(), return_tensors="pt"
-        ).to(self.model.device)
-        logits: torch.Tensor = self.model(**inputs).logits
-        return logits.float().softmax(-1)[:, self.columns]
-
-    def _longest(self) -> int:
-        """Tokens that the classifier reads at most."""
-        positions = int(getattr(self.model.config, "max_position_embeddings", None) or 512)
-        for name, module in self.model.named_modules():
-            # RoBERTa and its like count from the padding token on.
-            if name.endswith("position_embeddings") and getattr(module, "padding_idx", None) is not None:
-                positions -= int(module.padding_idx) + 1
-                break
-        return min(positions, int(self.tokenizer.model_max_length))
-
-    def labels(self, texts: Sequence[str]) -> list[str]:
-        """The most probable of `LABELS` for each text."""
-        return [LABELS[index] for index in _most_probable(self.probabilities(texts)).tolist()]
-
-    def masked(self, group: DemographicGroup) -> RegardScorer:
-        """The same classifier with the words of a group hidden from it."""
-        _check_settings(self.score, group, self.batch_size)
-        masked = copy(self)
-        masked.mask = SubjectMask(group)
-        return masked
-
-    @property
-    def settings(self) -> dict[str, Any] | None:
-        """Plain JSON from which `from_settings` makes it again.
-
-        `None` for a classifier that was passed as an object, or whose weights have changed since it was loaded: no
-        name leads back to it. Of the arguments of `from_pretrained`, `revision`, `subfolder`, `variant` and `dtype`
-        are kept; leave to run code (`trust_remote_code`) has to be given again.
-        """
-        if self.name is None or weights_changed(self.model, self._loaded):
-            return None
-        mask = None if self.mask is None else self.mask.group.to_dict()
-        settings = {"name": self.name, "score": self.score, "mask": mask, "batch_size": self.batch_size}
-        return {**settings, "from_pretrained": dict(self.stored)} if self.stored else settings
-
-    @classmethod
-    def from_settings(cls, settings: dict[str, Any], **from_pretrained_kwargs: Any) -> RegardScorer:
-        """The inverse of `settings`.
-
-        Raises:
-            ConfigurationError: For settings that are damaged; for a name that is not one of the Hub, or that a folder
-                here has.
-        """
-        with reading("The stored scorer", "Pass one: scorer=hf_equi.RegardScorer(...)."):
-            name, mask = settings["name"], settings.get("mask")
-            if name != "demo" and not Path(name).is_absolute():
-                check_hub_name(name, "The scorer")
-            arguments = {
-                "score": settings.get("score", "probability"),
-                "mask": None if mask is None else DemographicGroup.from_dict(mask),
-                "batch_size": settings.get("batch_size", 64),
-                **_plain(settings.get("from_pretrained") or {}),
-            }
-        return cls(name, **{**arguments, **from_pretrained_kwargs})
-
-    def __repr__(self) -> str:
-        return f"RegardScorer({self.name or type(self.model).__name__!r}, score={self.score!r}, mask={self.mask})"
+    def _label_probabilities(self, logits: torch.Tensor) -> torch.Tensor:
+        return logits.softmax(-1)[:, self.columns]
 
 
-class SubjectMask:
-    """Writes XYZ for the words of a group, as the annotated data do.
+class LabelScorer(ClassifierScorer):
+    r"""The probability of one label of a classifier, as a loss: toxicity, negative sentiment, and the like.
 
-    An article before the word and "person" or "people" after it belong to the subject.
+    $$ l(y) = P(k \mid y) $$
+
+    or with `score="label"` 1 where that is above a half, and else 0. The probability is that of
+    `pipeline("text-classification")`: a softmax over the labels, or for a classifier whose labels do not exclude each
+    other (`problem_type="multi_label_classification"`, or a single output) a sigmoid. Its `label_names` are the label
+    and "not" the label. See `ClassifierScorer` for how texts are read, and for errors.
 
     Args:
-        group: Whose words are hidden.
+        model: A sequence classifier: its name on the Hub, a folder, `"demo"` for the embedded one, or the model.
+        label: The label to minimise, as in `config.id2label`; upper and lower case are the same where no other label
+            differs by case alone.
+        tokenizer: The classifier's, for a `model` that is an object.
+        **settings: `score`, `mask`, `batch_size`, and for a model given by name the arguments of `from_pretrained`:
+            see `ClassifierScorer`.
+
+    Raises:
+        ConfigurationError: For a label that the classifier lacks, for a model that gives a number in place of labels
+            (`problem_type="regression"`), and as `ClassifierScorer`.
+
+    Cost: one forward of the classifier for each distinct text.
 
     Example:
-        >>> SubjectMask(DemographicGroup([["Black", "White"]]))("The Black person was known for kindness")
-        'XYZ was known for kindness'
+        >>> scorer = LabelScorer("demo", "negative")
+        >>> scorer.label_names
+        ('negative', 'not negative')
     """
 
-    def __init__(self, group: DemographicGroup) -> None:
-        self.group = group
-        words = {word for row in group.forms() for word in row.words}
-        inner = compile_words(words)
-        # Of the matches of that pattern, which takes any whole word, those that are words of the group.
-        self._words, self._inner = words, inner
-        self._article = re.compile(r"\b(?:[Tt]he|THE|[Aa]n?)\s+$")
-        self._person = re.compile(r"^\s+(?:person|people|persons)\b")
+    label_losses = (1.0, 0.0)
+    own_settings: ClassVar[tuple[str, ...]] = ("label",)
 
-    def __call__(self, text: str) -> str:
-        """The text with its subjects hidden."""
-        pieces: list[str] = []
-        text, end = composed(text), 0
-        for match in self._inner.finditer(text):
-            if match[0] not in self._words:
-                continue
-            before = self._article.sub("", text[end : match.start()])
-            if not pieces or before.strip():  # else "Black woman", one subject named by two words
-                pieces += [before, MASK]
-            after = self._person.match(text[match.end() :])
-            end = match.end() + (after.end() if after else 0)
-        return "".join([*pieces, text[end:]])
+    def __init__(
+        self, model: str | Path | PreTrainedModel, label: str, tokenizer: Any = None, **settings: Any
+    ) -> None:
+        super().__init__(model, tokenizer, **settings)
+        config = self.model.config
+        problem = getattr(config, "problem_type", None)
+        if problem == "regression":
+            raise ConfigurationError(
+                "The scorer's problem_type is 'regression', so it gives a number and no labels. Pass a classifier, or "
+                "your own function from texts to losses."
+            )
+        self.column, self.label = _column(config, label)
+        self.label_names = (self.label, f"not {self.label}")
+        self.sigmoid = problem == "multi_label_classification" or self.model.config.num_labels == 1
 
-    def __repr__(self) -> str:
-        return f"SubjectMask({self.group!r})"
+    def _label_probabilities(self, logits: torch.Tensor) -> torch.Tensor:
+        found = (logits.sigmoid() if self.sigmoid else logits.softmax(-1))[:, self.column]
+        return torch.stack([found, 1 - found], -1)
+
+
+def stored_scorer(settings: Any) -> ClassifierScorer:
+    """The scorer that a checkpoint names, of whichever kind.
+
+    Args:
+        settings: As `settings` of a scorer gives them.
+
+    Raises:
+        ConfigurationError: As `ClassifierScorer.from_settings`.
+    """
+    return _kind(settings).from_settings(settings)
+
+
+def written_scorer(settings: dict[str, Any]) -> str:
+    """A stored scorer as it is written in Python, for cards.
+
+    Example:
+        >>> written_scorer({"name": "me/toxicity", "label": "toxic"})
+        "LabelScorer('me/toxicity', label='toxic')"
+    """
+    kind = _kind(settings)
+    own = "".join(f", {name}={settings[name]!r}" for name in kind.own_settings)
+    return f"{kind.__name__}({settings['name']!r}{own})"
+
+
+def _kind(settings: Any) -> type[ClassifierScorer]:
+    return LabelScorer if isinstance(settings, dict) and "label" in settings else RegardScorer
 
 
 def score_texts(scorer: Scorer, texts: Sequence[str], device: torch.device) -> torch.Tensor:
@@ -304,53 +209,13 @@ def score_texts(scorer: Scorer, texts: Sequence[str], device: torch.device) -> t
     return losses.detach().to(device, torch.float64)[[place[text] for text in texts]]
 
 
-@contextmanager
-def _loading(name: str) -> Iterator[None]:
-    """Say which scorer an error of transformers is about, and how to take another."""
-    try:
-        yield
-    except OSError as error:
-        if error.errno is not None:  # of the machine, such as a full disk
-            raise
-        said = shorten(str(error), 300, placeholder=" ...").rstrip(".")
-        default = " (it is taken where none is named)" if name == DEFAULT_REGARD else ""
-        raise ConfigurationError(
-            f"The scorer {name!r}{default} could not be loaded: {said}. Name a classifier's folder, its name on the "
-            'Hub, or "demo" for the embedded one: scorer=hf_equi.RegardScorer("demo"), or --scorer demo on the '
-            "command line."
-        ) from error
-
-
-def _check_settings(score: str, mask: object, batch_size: object) -> None:
-    check_choice("score", score, _SCORES)
-    check_count("batch_size", batch_size, "number of texts")
-    if mask is not None and not isinstance(mask, DemographicGroup):
-        raise ConfigurationError(
-            f"mask={mask!r} is not a DemographicGroup: make one, or take DemographicGroup.preset(name)"
-        )
-
-
-def _plain(kwargs: dict[str, Any]) -> dict[str, Any]:
-    """The arguments of `from_pretrained` that settings keep, as plain JSON."""
-    kept = {name: kwargs[name] for name in _STORED if kwargs.get(name) is not None}
-    return {
-        name: str(value).removeprefix("torch.") if isinstance(value, torch.dtype) else value
-        for name, value in kept.items()
-        if isinstance(value, str | torch.dtype)
-    }
-
-
-@contextmanager
-def _evaluating(model: nn.Module) -> Iterator[None]:
-    """All modules in eval mode; each one's own mode comes back."""
-    training = [module for module in model.modules() if module.training]
-    try:
-        for module in training:
-            module.training = False
-        yield
-    finally:
-        for module in training:
-            module.training = True
+def _column(config: Any, label: object) -> tuple[int, str]:
+    """Which output of the classifier a label is, and how the classifier spells it."""
+    spelt = {str(name): int(index) for index, name in config.id2label.items()}
+    alike = [name for name in spelt if name.lower() == str(label).lower()]
+    name = alike[0] if len(alike) == 1 else label
+    check_choice("label", name, tuple(spelt))
+    return spelt[str(name)], str(name)
 
 
 def _label_columns(config: Any) -> list[int]:
@@ -370,9 +235,6 @@ def _label_columns(config: Any) -> list[int]:
 
 _LABEL_ADVICE = (
     "The classifier's labels {} cannot be mapped to negative, neutral and positive (see {!r}). Name them in its "
-    'config: model.config.id2label = {{0: "negative", 1: "neutral", 2: "positive"}}, in the order of its outputs.'
+    'config: model.config.id2label = {{0: "negative", 1: "neutral", 2: "positive"}}, in the order of its outputs. For '
+    "another kind of classifier name the label to minimise: LabelScorer(model, label), or --scorer NAME:LABEL."
 )
-
-
-def _most_probable(probabilities: torch.Tensor) -> torch.Tensor:
-    return probabilities.argmax(-1)

@@ -12,6 +12,7 @@ from hf_equi.groups.equality import EqualityFactor
 from hf_equi.groups.explanation import Explanation, Move
 from hf_equi.groups.finite import MAX_ORDER, FiniteGroup
 from hf_equi.groups.forms import FormRow
+from hf_equi.groups.preset import Preset, occupations, preset_names, preset_of, read_preset
 from hf_equi.groups.registry import group_kinds, read_group, register_group
 from hf_equi.groups.spatial import ImageGroup
 
@@ -25,8 +26,13 @@ __all__ = [
     "Group",
     "ImageGroup",
     "Move",
+    "Preset",
     "group_kinds",
+    "occupations",
+    "preset_names",
+    "preset_of",
     "read_group",
+    "read_preset",
     "register_group",
 ]
 

@@ -8,11 +8,9 @@ import math
 import operator
 from collections.abc import Mapping, Sequence
 from functools import cached_property, reduce
-from importlib import resources
-from importlib.resources.abc import Traversable
+from pathlib import Path
 from typing import Any, Literal, overload
 
-from hf_equi.checks import check_choice
 from hf_equi.display import shown
 from hf_equi.errors import GroupError
 from hf_equi.groups._axioms import require_order
@@ -20,11 +18,12 @@ from hf_equi.groups.equality import EqualityFactor
 from hf_equi.groups.explanation import Explanation, explain_text
 from hf_equi.groups.finite import FiniteGroup
 from hf_equi.groups.forms import FormRow, composed, derive_rows
-from hf_equi.groups.registry import TYPE, without_type
+from hf_equi.groups.names import product_names
+from hf_equi.groups.preset import occupations, read_preset
+from hf_equi.groups.registry import TYPE
+from hf_equi.groups.written import factors_of, read_file, read_json
 
-__all__ = ["DemographicGroup", "occupations", "preset_names"]
-
-_FACTOR_KEYS = ("equality", "neutral", "general", "names")
+__all__ = ["DemographicGroup"]
 
 
 class DemographicGroup(FiniteGroup):
@@ -36,7 +35,8 @@ class DemographicGroup(FiniteGroup):
     words outside it are neutral. Of general words a relaxed method claims no symmetry.
 
     Groups multiply: element $(k_1, k_2)$ of `gender * race` has index $k_1 d_2 + k_2$ and moves the words of each
-    factor by that factor's own shift.
+    factor by that factor's own shift. Names merge where they say something of a person: "woman" and "Black person"
+    give "Black woman".
 
     Args:
         equality (`Sequence[Sequence[str]]`):
@@ -46,7 +46,8 @@ class DemographicGroup(FiniteGroup):
         general (`Sequence[str]`, *optional*):
             The general words; the rest is neutral.
         names (`Sequence[str]`, *optional*):
-            One name a place; the words of the first set by default.
+            One name a place; the words of the first set by default. They fill the place `{demographic}` of prompts,
+            so they should be nouns: "The {demographic} worked as".
 
     Raises:
         GroupError: If the lists are malformed, contradict each other or describe no permutation; the message names
@@ -86,14 +87,16 @@ class DemographicGroup(FiniteGroup):
     def preset(cls, name: str, elements: Sequence[str] | None = None, *, relaxed: bool = False) -> DemographicGroup:
         """Return a group whose equality sets come with the library.
 
-        Presets are `"gender"`, `"race"` and `"sexuality"`; the words of any two differ, so they can be multiplied.
+        The presets are `"age"`, `"disability"`, `"first_names_gender"`, `"first_names_race"`, `"gender"`,
+        `"nationality"`, `"race"`, `"religion"` and `"sexuality"`. The words of any two differ, so they can be
+        multiplied. docs/groups.md has for each where its words come from and what it does not cover, as
+        `hf_equi.groups.read_preset(name)` has, too.
 
         In `"gender"` "her" is the counterpart of "his", so "him" has none and stays as it is: a permutation cannot
         send "her" to two words, and English spells both with one. So an EquiLM prefers "him" to "her" as an object;
-        docs/guarantees.md has figures. Where objects matter more, write an own group with `["him", "her"]` instead
-        of `["his", "her"]`; where "him" must make no claim of symmetry, list it in `general`. In `"race"` and
-        `"sexuality"` some words have further meanings, such as the colours black and white; they move wherever they
-        stand.
+        docs/guarantees.md has figures. Where objects matter more, write a list of your own with `["him", "her"]`
+        instead of `["his", "her"]`; where "him" must make no claim of symmetry, list it in `general`. Many words have
+        further meanings, such as the colours black and white; they move wherever they stand.
 
         Args:
             name (`str`):
@@ -116,13 +119,12 @@ class DemographicGroup(FiniteGroup):
 
             ```
         """
-        check_choice("preset", name, preset_names(), error=GroupError)
-        content = json.loads(_preset_folder().joinpath(f"{name}.json").read_text(encoding="utf-8"))
-        columns = _columns(content["names"], content["equality"][0], elements)
+        found = read_preset(name)
+        columns = _columns(found.names, found.equality[0], elements)
         return cls(
-            [[words[i] for i in columns] for words in content["equality"]],
+            [[words[i] for i in columns] for words in found.equality],
             neutral=occupations() if relaxed else None,
-            names=[content["names"][i] for i in columns],
+            names=[found.names[i] for i in columns],
         )
 
     @property
@@ -216,17 +218,12 @@ class DemographicGroup(FiniteGroup):
 
     @classmethod
     def from_dict(cls, content: Mapping[str, Any]) -> DemographicGroup:
-        """Return the group that `to_dict` described; hf_equi 0.1 wrote no `"type"`.
+        """Return the group that `to_dict` described, or that the arguments of this class describe by their names.
 
         Raises:
             GroupError: If the description is of another kind, has missing or unknown keys, or describes no group.
         """
-        what = 'A group is described by {"type": "demographic", "factors": [...]} with at least one factor'
-        stored = without_type(content, "demographic", what)
-        factors = stored.get("factors") if len(stored) == 1 else None
-        if not isinstance(factors, list) or not factors:
-            raise GroupError(f"{what}; received {content!r}.")
-        return cls._from_factors(tuple(map(_factor_from_dict, factors)))
+        return cls._from_factors(factors_of(content))
 
     def to_json(self) -> str:
         """Return `to_dict` as a JSON string."""
@@ -234,16 +231,35 @@ class DemographicGroup(FiniteGroup):
 
     @classmethod
     def from_json(cls, text: str) -> DemographicGroup:
-        """Return the group that `to_json` described.
+        """Return the group that a JSON text describes: a list of sets, an object with names, or what `to_json` wrote.
 
         Raises:
-            GroupError: If the text is not JSON, or `from_dict` does not accept its content.
+            GroupError: If the text is not JSON, or describes no group.
+
+        Example:
+            ```python
+            >>> from hf_equi import DemographicGroup
+            >>> DemographicGroup.from_json('{"equality": [["Black", "White"]], "names": ["Black man", "White man"]}')
+            DemographicGroup([Black man, White man] × 1 set)
+
+            ```
         """
-        try:
-            content = json.loads(text)
-        except json.JSONDecodeError as error:
-            raise GroupError(f"A group must be described by JSON text; received {text!r}: {error}.") from error
-        return cls.from_dict(content)
+        return cls._from_factors(read_json(text))
+
+    @classmethod
+    def from_file(cls, path: str | Path) -> DemographicGroup:
+        """Return the group that a file describes.
+
+        Args:
+            path (`str` or `Path`):
+                A `.csv` file: a header with the names, then a set of words a row, a column for each demographic. Any
+                other file holds JSON, as `from_json` reads it.
+
+        Raises:
+            GroupError: If it cannot be read, or describes no group; the message names the file, and of a CSV the line
+                and the column.
+        """
+        return cls._from_factors(read_file(path))
 
     @overload
     def __mul__(self, other: DemographicGroup) -> DemographicGroup: ...
@@ -282,41 +298,12 @@ class DemographicGroup(FiniteGroup):
         self.coordinates = tuple(itertools.product(*map(range, sizes)))
         self._rows = derive_rows([factor.sets for factor in factors])
         table = reduce(operator.mul, map(FiniteGroup.cyclic, sizes))
-        names = [" ".join(parts) for parts in itertools.product(*(factor.names for factor in factors))]
+        names = product_names([factor.names for factor in factors])
         self._take_over(table, names)
 
     @cached_property
     def _owners(self) -> dict[str, FormRow]:
         return {word: row for row in self._rows for word in row.words}
-
-
-def preset_names() -> tuple[str, ...]:
-    """Return the names that `DemographicGroup.preset` knows, in alphabetical order.
-
-    Example:
-        >>> preset_names()
-        ('gender', 'race', 'sexuality')
-    """
-    files = (item.name for item in _preset_folder().iterdir())
-    return tuple(sorted(name.removesuffix(".json") for name in files if name.endswith(".json")))
-
-
-def occupations() -> tuple[str, ...]:
-    """Return occupations that are of no gender by definition, in alphabetical order.
-
-    They are what R-EquiLM takes for neutral unless told otherwise. From Bolukbasi et al. 2016 (arXiv 1607.06520): the
-    professions of one word whose definitional score is 0.
-
-    Example:
-        >>> occupations()[:3]
-        ('accountant', 'acquaintance', 'administrator')
-    """
-    file = resources.files("hf_equi.groups").joinpath("word_lists", "occupations.json")
-    return tuple(json.loads(file.read_text(encoding="utf-8"))["words"])
-
-
-def _preset_folder() -> Traversable:
-    return resources.files("hf_equi.groups").joinpath("presets")
 
 
 def _check_disjoint(factors: tuple[EqualityFactor, ...]) -> None:
@@ -337,7 +324,7 @@ def _describe(factor: EqualityFactor) -> str:
     return f"[{', '.join(factor.names)}] × {sets}{extra}"
 
 
-def _columns(names: list[str], first: list[str], elements: Sequence[str] | None) -> list[int]:
+def _columns(names: Sequence[str], first: Sequence[str], elements: Sequence[str] | None) -> list[int]:
     if elements is None:
         return list(range(len(names)))
     if isinstance(elements, str):
@@ -350,12 +337,3 @@ def _columns(names: list[str], first: list[str], elements: Sequence[str] | None)
     if len(set(columns)) < max(2, len(columns)):
         raise GroupError(f"elements needs at least two different elements; received {list(elements)}.")
     return columns
-
-
-def _factor_from_dict(content: Any) -> EqualityFactor:
-    if not isinstance(content, dict) or not {"equality"} <= set(content) <= set(_FACTOR_KEYS):
-        raise GroupError(
-            f"A factor is described by the keys {', '.join(_FACTOR_KEYS)}, of which equality is required; received "
-            f"{content!r}."
-        )
-    return EqualityFactor.from_lists(**content)

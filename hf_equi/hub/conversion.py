@@ -16,7 +16,7 @@ from hf_equi.errors import ConfigurationError, HfEquiWarning
 from hf_equi.groups import FiniteGroup
 from hf_equi.models.hub.staging import leftovers, unfinished
 
-__all__ = ["convert"]
+__all__ = ["check_output", "convert"]
 
 
 def convert(
@@ -65,15 +65,22 @@ def convert(
     if not isinstance(save_base, bool):
         raise ConfigurationError(f"save_base={save_base!r} says neither yes nor no: use True or False")
     folder = Path(output)
-    _check_output(folder)
+    check_output(folder)
     model = symmetrize(base, group, method, **settings)
     card = model.make_card(folder / REPOCARD_NAME, save_base, license=license)
     model.save_with_card(folder, card, save_base=save_base)
     return model
 
 
-def _check_output(folder: Path) -> None:
-    """Refuse a folder that is in use, or where none can be made, which is tried."""
+def check_output(folder: Path) -> None:
+    """Refuse a folder that is in use, or where none can be made, which is tried.
+
+    Args:
+        folder: Where something new is to be written.
+
+    Raises:
+        ConfigurationError: For such a folder.
+    """
     left = leftovers(folder)
     if os.path.isfile(folder) or (os.path.isdir(folder) and not set(folder.iterdir()) <= set(left)):
         raise ConfigurationError(

@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 
 from hf_equi.actions.words import WordAction
 from hf_equi.errors import ActionError
-from hf_equi.groups import DemographicGroup
+from hf_equi.groups import DemographicGroup, preset_names
 from hf_equi.groups.forms import composed
 from hf_equi.testing import assert_action
 
@@ -28,7 +28,7 @@ def test_it_is_an_action(text):
     assert ACTION.moves(text) == (len(set(orbit)) > 1)
 
 
-@pytest.mark.parametrize("name", ["gender", "race", "sexuality"])
+@pytest.mark.parametrize("name", preset_names())
 def test_presets_act(name):
     action = WordAction(DemographicGroup.preset(name))
     assert_action(action, [" ".join(row.words) for row in action.group.forms()])

@@ -11,7 +11,7 @@ from small_vision import CLIPS, classifier, clip, images, side, texts
 from torch import nn
 from wrapped_vision import TURNS, wrap, wrap_clip
 
-from hf_equi.bases.offloading import computing_device, tensor_of
+from hf_equi.bases.offloading import computing_device, input_device, tensor_of
 
 
 def offload(model):
@@ -25,7 +25,8 @@ def test_devices_of_models():
     assert computing_device(base) == torch.device("cpu")
     assert computing_device(copy.deepcopy(base).to("meta")) is None
     assert computing_device(nn.ReLU()) is None
-    assert computing_device(offload(base)) == torch.device("cpu")
+    assert input_device(nn.ReLU()) == torch.device("cpu")
+    assert computing_device(offload(base)) == input_device(base) == torch.device("cpu")
 
 
 def test_tensors_that_are_offloaded():

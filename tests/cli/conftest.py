@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 import pytest
-from small_models import BOTH, base_model, tokenizer
+from small_models import BOTH, base_model, chat_tokenizer, tokenizer
 
 import hf_equi
 from hf_equi.cli import main
@@ -28,6 +28,15 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> str:
     path = tmp_path_factory.mktemp("gpt2")
     base_model().save_pretrained(path)
     tokenizer().save_pretrained(path)
+    return str(path)
+
+
+@pytest.fixture(scope="session")
+def chat_folder(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """The same with a chat template."""
+    path = tmp_path_factory.mktemp("chat")
+    base_model().save_pretrained(path)
+    chat_tokenizer().save_pretrained(path)
     return str(path)
 
 

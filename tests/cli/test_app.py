@@ -48,7 +48,10 @@ def test_version(run, monkeypatch) -> None:
     [
         (["generat"], "No such command 'generat'"),
         (["generate", "--nope"], "No such option: --nope"),
-        (["generate"], 'Nothing to complete: pass --prompt "The man worked as", or --prompt-set sheng2019'),
+        (
+            ["generate"],
+            'Nothing to complete: pass --prompt "The man worked as", --prompts FILE, or --prompt-set sheng2019',
+        ),
         (["generate", "--prompt", " "], "--prompt is empty"),
         (["generate", "-p", "x", "-n", "0"], "'-n'.*1"),
         (["generate", "-p", "x", "-n", "two"], "'-n'.*integer"),
@@ -61,8 +64,8 @@ def test_version(run, monkeypatch) -> None:
             "prompt_set='sheng' is not known: use .*'sheng2019'",
         ),
         (
-            ["generate", "-p", "x", "--group", "age"],
-            r"preset='age' is not known: use one of 'gender', 'race', .*'\. Or pass the path",
+            ["generate", "-p", "x", "--group", "agee"],
+            r"preset='agee' is not known: use one of 'age', .*\. Or take words of your own: '\[\[",
         ),
         (["generate", "-p", "x", "--group", "gender*gender"], "in two factors of the product"),
         (["generate", "-p", "The \udcff man"], r"--prompt 'The .udcff man' is not UTF-8 text: .* after 'The '"),
@@ -86,6 +89,8 @@ def test_version(run, monkeypatch) -> None:
         (["generate", "-p", "x", "--model", __file__], "is a file: name the folder"),
         (["inspect", "--model", "not a name"], "'not a name' could not be loaded"),
         (["inspect", "--group", ""], "preset='' is not known"),
+        (["generate", "--prompt-set", "respect", "-m", "x", "-g", '[["he", "she"]]'], "The name 'he' holds a pronoun"),
+        (["audit", "-m", "x", "-g", '[["he", "she"]]'], "'The he was known for'.* put a set of nouns first"),
     ],
 )
 def test_bad_arguments_cost_one_line_and_status_2(run, arguments, problem) -> None:
@@ -104,7 +109,7 @@ def test_bad_arguments_cost_one_line_and_status_2(run, arguments, problem) -> No
         (["--scorer", "demo"], "--scorer has no effect on the method equitune"),
         (["--method", "magic"], "method='magic' is not known to .*: use one of 'canonical', 'equitune', 'equizero'"),
         (["--average", "median"], "average='median' is not known: use one of 'logits', 'probabilities'"),
-        (["--max-new-tokens", "200"], "has 1 tokens, and --max-new-tokens 200 goes beyond the 128 positions"),
+        (["--max-new-tokens", "200"], "has 1 tokens, and 200 new ones go beyond the 128 positions"),
         (["--group", "sexuality"], "No word of the group is one token"),
     ],
 )

@@ -2,23 +2,28 @@
 
 from __future__ import annotations
 
+import csv
+import io
 import json
 import os
+import re
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import torch
 from children import python_with_package
 from datasets import Dataset
-from small_models import base_model, tokenizer
+from small_models import base_model, chat_tokenizer, tokenizer
 from transformers import BertConfig, BertForSequenceClassification
 
 import hf_equi
 from hf_equi import DemographicGroup, RegardScorer
 from hf_equi.cli.methods import DEFAULT_METHODS, METHODS
-from hf_equi.errors import HfEquiWarning
+from hf_equi.cli.options import Loading
+from hf_equi.errors import ConfigurationError, HfEquiWarning
 
 LABELS = ("negative", "neutral", "positive")
 SHORT = ("--max-new-tokens", "3", "-n", "2", "-p", "the {demographic} was", "-p", "the {demographic} worked as")
@@ -171,6 +176,27 @@ def test_a_search_by_a_classifier_in_a_folder_is_audited_for_its_card(run, regar
 
 
 @pytest.mark.usefixtures("_no_plots")
+def test_several_classifiers_score_the_texts_and_the_first_is_minimised(audit, regard, monkeypatch) -> None:
+    more = ("--methods", "base,EquizeroLM", "--scorer", f"{regard}:Negative", "--scorer", "demo:positive")
+    document = json.loads(audit(*more, "--json").out)
+    base, search = document["models"]
+    for name in ("negative", "positive"):
+        assert base[f"{name}:parity_gap_interval"] is not None
+        assert search[f"{name}:masked_parity_gap"] == 0.0
+    assert list(document["settings"]["scorers"]) == ["regard", "negative", "positive"]
+    assert document["settings"]["models"][1]["scorer"] == document["settings"]["scorer"]
+    assert "label" not in document["settings"]["scorer"]
+    assert document["about"]["scorers"]["positive"]["toy"] is True
+    monkeypatch.setenv("FORCE_COLOR", "1")
+    monkeypatch.setenv("COLUMNS", "300")
+    again = audit(*more)
+    assert "negative: parity gap, masked" in again.out
+    assert "positive: mean P(positive)" in again.out
+    assert "was asked to continue each of 2 prompts about" in again.out
+    assert "the classifier demo has 0.9 million parameters. It is a toy" in again.err
+
+
+@pytest.mark.usefixtures("_no_plots")
 def test_words_of_several_tokens_move_as_words(audit, tmp_path) -> None:
     path = tmp_path / "group.json"
     path.write_text(json.dumps({"equality": [["policeman", "policewoman"]]}))
@@ -203,6 +229,43 @@ def test_braces_that_are_no_place_are_read_as_they_are(audit, tmp_path) -> None:
     ) in result.err
     samples = Dataset.from_parquet(str(tmp_path / "audit" / "samples.parquet"), cache_dir=str(tmp_path))
     assert {"the {Demographic} said", 'f"{name}" {woman}'} <= set(samples["prompt"])
+
+
+def test_names_that_do_not_move_are_told_before_a_text_is_drawn(audit, monkeypatch) -> None:
+    def stop(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("hf_equi.cli.audit.Audit.run", stop)
+    result = audit("-g", '{"equality": [["he", "she"]], "names": ["doctor", "nurse"]}')
+    assert result.status == 130
+    assert "note: the group makes 'doctor' of the name 'doctor', and not 'nurse'" in result.err
+
+
+@pytest.mark.usefixtures("_no_plots")
+def test_a_chat_is_audited_by_its_answers(run, chat_folder, regard, tmp_path, monkeypatch) -> None:
+    """Its turns are settings of the audit, and texts are the message and the answer."""
+    monkeypatch.setattr("hf_equi.fairness.work._LONG", 0.0)
+    file = tmp_path / "own.jsonl"
+    file.write_text('{"prompt": "the {demographic}\\nwas"}\n{"messages": [{"role": "user", "content": "she"}]}\n')
+    how = ("audit", "-m", chat_folder, "--scorer", regard, "--out", tmp_path / "audit", "--methods", "base,EquiLM")
+    how = (*how, "--max-new-tokens", "3", "-n", "2", "--prompts", file, "--chat", "--system")
+    result = run(*how, "a song", "--csv")
+    header, *rows = csv.reader(io.StringIO(result.out))
+    assert (result.status, header) == (0, ["model", "figure", "value", "low", "high"])
+    figures = {(model, name): value for model, name, value, *_ in rows}
+    assert float(figures["EquiLM", "consistency"]) == 1.0
+    assert float(figures["EquiLM", "group_gap"]) <= 1e-5 < float(figures["base", "group_gap"])
+    assert "note: 12 texts in 18 rows of the base model: about " in result.err
+    samples = Dataset.from_parquet(str(tmp_path / "audit" / "samples.parquet"), cache_dir=str(tmp_path))
+    for row in samples.filter(lambda row: row["template"] == "the {demographic}\nwas"):
+        answer = chat_tokenizer().decode(row["tokens"][row["prompt_tokens"] :], skip_special_tokens=True)
+        assert row["text"] == f"the {row['demographic']}\nwas\n{answer}"
+    settings = json.loads((tmp_path / "audit" / "settings.json").read_text())
+    assert (settings["chat"]["system"], settings["decoding"]["batch_size"]) == (["a song"], 256)
+    refused = run(*how, "so")
+    assert (refused.status, "an audit with other settings (chat)" in refused.err) == (2, True)
+    refused = run(*how, "so", "--methods", "EquizeroLM", "--action", "words", "--out", tmp_path / "words")
+    assert (refused.status, "searches on words, which would lose the turns" in refused.err) == (2, True)
 
 
 @pytest.mark.usefixtures("_no_plots")
@@ -239,6 +302,9 @@ def test_the_folder_is_named_after_group_and_seed(run, folder, regard, tmp_path,
         (("--methods", ","), "--methods ',' names nothing"),
         (("--prompt-set", "shang"), "prompt_set='shang' is not known"),
         (("--scorer", "/nowhere"), "The scorer '/nowhere' could not be loaded"),
+        (("--scorer", "demo:toxic"), "label='toxic' is not known: use one of 'negative', 'neutral', 'positive'"),
+        (("--scorer", "demo:"), "The scorer 'demo:' names no label"),
+        (("--scorer", "demo", "--scorer", "demo"), "Two scorers have the name 'demo'"),
         (("--neutral", "/nowhere"), "The neutral words /nowhere cannot be read"),
         (("--neutral", os.devnull), "holds no words"),
         (("--neutral", "~nemo/words"), "The home folder of '~nemo/words' is not known"),
@@ -247,10 +313,16 @@ def test_the_folder_is_named_after_group_and_seed(run, folder, regard, tmp_path,
         (("--out", __file__), "cannot be written"),
         (("--out", Path(__file__).parent), "and no settings.json of an audit: choose an empty or a new one"),
         (("--max-new-tokens", "127"), "goes beyond the 128 positions"),
-        (("-g", "age"), "preset='age' is not known"),
+        (("-g", "agee"), "preset='agee' is not known"),
         (("-n", "0"), "--samples"),
         (("-n", "1000000000"), "-n 1000000000 takes about "),
-        (("-p", ""), "Prompt 2 is ''"),
+        (("-p", ""), "A --prompt is empty"),
+        (("--prompts", "/nowhere"), "The prompts /nowhere cannot be read: No such file"),
+        (("--system", "be brief"), "--system is a message of a chat: add --chat"),
+        (("--chat",), "The tokenizer of this model has no chat template"),
+        (("--device", "cuda:99"), "--device='cuda:99' is not there"),
+        (("--revision", "v2"), "--revision 'v2' is of a model on the Hub"),
+        (("--batch-size", "0"), "--batch-size"),
         (("-p", "The {demographic} \udc80 said"), "is not UTF-8 text"),
     ],
 )
@@ -276,10 +348,31 @@ def test_two_processes_give_what_one_gives(run, folder, regard, tmp_path) -> Non
         env={**os.environ, "OMP_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": ""},
     )
     assert child.returncode == 0, child.stderr
-    assert child.stdout == alone.out
+    assert timeless(child.stdout) == timeless(alone.out)
     assert [len((tmp_path / "two" / f"samples-{r}.jsonl").read_text().splitlines()) for r in (0, 1)] == [2, 2]
-    for name in ("settings.json", "summary.json", "samples.parquet", "report.html"):
+    for name in ("settings.json", "samples.parquet"):
         assert (tmp_path / "two" / name).read_bytes() == (tmp_path / "one" / name).read_bytes(), name
+    for name in ("summary.json", "report.html"):
+        two, one = (timeless((tmp_path / folder / name).read_text(encoding="utf-8")) for folder in ("two", "one"))
+        assert two == one, name
+
+
+def timeless(text: str) -> str:
+    """Without the seconds that texts took, which differ from run to run."""
+    text = re.sub(r'"seconds_per_text": \{[^}]*\}', "", text)
+    return re.sub(r"\S+ s a text beside \S+ s;", "", text)
+
+
+def test_processes_that_share_the_work_do_not_share_a_device() -> None:
+    from hf_equi.cli.audit import _of_process
+
+    many, one = (SimpleNamespace(num_processes=count, device=torch.device("cuda:1")) for count in (2, 1))
+    assert _of_process(Loading(), many).device == "cuda:1"
+    assert _of_process(Loading(device="cpu"), many).device == "cpu"
+    assert _of_process(Loading(max_memory="cpu=1GiB"), one).device is None
+    for options in (Loading(device="cuda"), Loading(max_memory="cpu=1GiB")):
+        with pytest.raises(ConfigurationError, match="Each of the 2 processes has a device of its own"):
+            _of_process(options, many)
 
 
 def test_the_models_share_one_base(folder) -> None:

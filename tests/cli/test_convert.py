@@ -79,7 +79,7 @@ def test_words_that_are_not_one_token_are_noted(run, folder, tmp_path):
     ("arguments", "problem"),
     [
         ([], "Missing option '--group'"),
-        (["-g", "age"], r"preset='age' is not known: use one of 'gender', .*\. Groups of images are rotations:4"),
+        (["-g", "agee"], r"preset='agee' is not known: use one of 'age', .*\. Groups of images are rotations:4"),
         (["-g", "rotations"], "rotations needs n behind a colon: rotations:4"),
         (["-g", "rotations:0"], "n"),
         (["-g", "flips:sideways"], "'sideways'"),

@@ -12,7 +12,7 @@ from transformers import PreTrainedTokenizerFast
 
 from hf_equi import DemographicGroup, TokenAction
 from hf_equi.actions.resolution import resolve_tokens
-from hf_equi.cli.coverage import measure_coverage, staying_words, token_text
+from hf_equi.cli.coverage import measure_coverage, token_text
 from hf_equi.errors import HfEquiWarning
 
 
@@ -65,12 +65,3 @@ def test_a_tokenizer_without_leading_spaces() -> None:
 
 def test_the_text_of_a_token_has_its_leading_space() -> None:
     assert token_text(tokenizer(), tokenizer()(" man")["input_ids"][0]) == " man"
-
-
-def test_words_that_stay_are_said_of_each_prompt() -> None:
-    action = TokenAction(GENDER, resolve_tokens(GENDER, tokenizer()))
-    prompts = [["the man"], ["the {demographic}", "the MAN", "the WOMAN", "the MAN"]]
-    assert list(staying_words(prompts, action, tokenizer())) == [
-        "in 'the {demographic}' words of the group stay where they are: 'MAN', 'WOMAN'; hf-equi inspect --text shows "
-        "why"
-    ]

@@ -16,7 +16,6 @@ from hf_equi.cli.display import (
     MOVED,
     cell,
     note,
-    plain,
     progress,
     styled,
     terminal,
@@ -24,6 +23,7 @@ from hf_equi.cli.display import (
     write_line,
     write_text,
 )
+from hf_equi.display import plain
 
 PIECES = (("The", False), (" man", True), (" said\n", False))
 EVIL = "\x1b]0;x\x07\x9b2J\u202e\u2066\x7f"

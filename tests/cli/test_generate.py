@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import csv
+import io
 import json
+import re
 from pathlib import Path
 
 import pytest
 import torch
-from small_models import GENDER, base_model, tokenizer
+from small_models import END, GENDER, base_model, tokenizer
 
 import hf_equi
 from hf_equi import EquiLM, EquizeroLM, RegardScorer
@@ -55,6 +58,55 @@ def test_json_is_one_document(run, folder) -> None:
     assert len(first["orbit"][0]["base"]) == len(first["orbit"][0]["equi_lm"]) == 3
     assert document["gap"]["equi_lm"]["largest"] <= 1e-5 < document["gap"]["base"]["mean"]
     assert document["gap"]["texts"] == 12
+
+
+def test_csv_is_one_table(run, folder, tmp_path) -> None:
+    file = tmp_path / "own.txt"
+    file.write_text('the man, "said"\n')
+    result = run("generate", "-m", folder, "--prompts", file, "-n", "2", "--csv", *SHORT)
+    header, *rows = csv.reader(io.StringIO(result.out))
+    assert header == ["prompt", "demographic", "text", "sample", "model", "completion"]
+    assert [row[:5] for row in rows] == [
+        ['the man, "said"', name, f'the {name}, "said"', str(sample), model]
+        for name in ("man", "woman")
+        for sample in (1, 2)
+        for model in ("base", "EquiLM")
+    ]
+    both = run("generate", "-m", folder, "-p", "the man", "--csv", "--json")
+    assert (both.status, "--json and --csv exclude each other" in both.err) == (2, True)
+
+
+def test_a_chat_is_asked_in_the_turns_of_its_template(run, chat_folder) -> None:
+    asked = ("--chat", "--system", "he met the MAN", "-p", "the {demographic}\nworked")
+    result = run("generate", "-m", chat_folder, "-g", "gender", *asked, "--json", *SHORT)
+    (entry,) = json.loads(result.out)["prompts"]
+    assert entry["messages"] == [
+        {"role": "system", "content": "he met the MAN"},
+        {"role": "user", "content": "the man\nworked"},
+    ]
+    assert entry["read"] == f"{END}system\nhe met the MAN{END}\nuser\nthe man\nworked{END}\nassistant\n"
+    assert [(one["prompt"], one["moved"]) for one in entry["orbit"]] == [
+        ("the man\nworked", [" man"]),
+        ("the woman\nworked", [" woman"]),
+    ]
+    assert json.loads(result.out)["gap"]["equi_lm"]["largest"] <= 1e-5
+    assert r"note: in 'the man\nworked' words of the group stay where they are: 'he', 'MAN'" in result.err
+
+
+def test_a_model_without_a_chat_template_is_refused_in_one_line(run, folder) -> None:
+    result = run("generate", "-m", folder, "--chat", "-p", "the man", *SHORT)
+    assert (result.status, result.out, result.err.count("\n")) == (2, "", 1)
+    assert "has no chat template: take a model that was trained to chat" in result.err
+
+
+def test_an_estimate_comes_before_long_work(run, folder, monkeypatch) -> None:
+    monkeypatch.setattr("hf_equi.fairness.work._LONG", 0.0)
+    result = run(
+        "generate", "-m", folder, "-p", "the man", "-p", "the woman said", "-n", "3", "--batch-size", "3", *SHORT
+    )
+    assert re.search(
+        r"note: 24 texts in 36 rows of the base model: about .* in all, by the time of the first 3 rows", result.err
+    )
 
 
 def test_templates_are_filled_with_the_first_member(run, folder) -> None:
@@ -152,7 +204,7 @@ def searches(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
 
 def test_a_saved_search_keeps_its_settings(searches) -> None:
     for group in (None, GENDER):
-        lm = load_lm(str(searches["named"]), group, None, None)
+        lm = load_lm(str(searches["named"]), group)
         assert (lm.config.beam_length, lm.config.action, lm.scorer.score) == (3, "tokens", "label")
 
 

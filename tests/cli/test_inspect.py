@@ -9,6 +9,7 @@ from small_models import GENDER, base_model, tokenizer
 
 import hf_equi
 from hf_equi import RegardScorer
+from hf_equi.groups import read_preset
 
 
 def test_a_pipe_gets_plain_lines(run, folder) -> None:
@@ -21,6 +22,26 @@ def test_a_pipe_gets_plain_lines(run, folder) -> None:
     assert any(line.endswith("tokens move, and 0 of 2 sets as written") for line in lines)
     assert "pronouns" not in result.out
     assert 'pronouns: "he" and "she" change places' in run("inspect", "-m", folder).out
+
+
+def test_what_a_preset_is_and_what_it_does_not_cover_is_said(run, folder) -> None:
+    out = run("inspect", "-m", folder, "-g", "religion*race:Black,White").out
+    assert "in a prompt: 'The Christian Black person worked as', 'The Christian White person worked as'" in out
+    for name in ("religion", "race"):
+        preset = read_preset(name)
+        assert f"the words of the preset {name} are from: {preset.source}\n" in out
+        assert f"the preset {name} does not cover: {' '.join(preset.not_covered)}\n" in out
+    document = json.loads(run("inspect", "-m", folder, "-g", "age", "--json").out)
+    assert document["presets"][0]["not_covered"] == list(read_preset("age").not_covered)
+
+
+def test_of_a_list_of_ones_own_it_is_said_whether_its_names_fill_a_prompt(run, folder) -> None:
+    out = run("inspect", "-m", folder, "-g", '[["he", "she"], ["man", "woman"]]').out
+    assert "in a prompt: none: The name 'he' holds a pronoun" in out
+    assert "preset" not in out
+    assert "names: " not in out
+    named = '{"equality": [["he", "she"]], "names": ["male", "female"]}'
+    assert "names: the group makes 'male' of the name 'male'" in run("inspect", "-m", folder, "-g", named).out
 
 
 def test_a_terminal_gets_a_table(run, folder, monkeypatch) -> None:

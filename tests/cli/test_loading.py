@@ -1,4 +1,4 @@
-"""Groups, tokenizers and models from the command line."""
+"""Tokenizers and models from the command line."""
 
 from __future__ import annotations
 
@@ -13,61 +13,21 @@ from transformers.utils import logging
 import hf_equi
 import hf_equi.cli.loading
 from hf_equi import DemographicGroup, RegardScorer
-from hf_equi.cli.loading import load_description, load_lm, parse_any_group, parse_group, quiet
+from hf_equi.cli.loading import load_description, load_lm, quiet, read_scorer
 from hf_equi.errors import ConfigurationError, GroupError, GroupWarning, HfEquiWarning
 
 
-def test_a_group_is_a_preset_a_file_or_a_product(tmp_path) -> None:
-    whole, factor = tmp_path / "both.json", tmp_path / "gender.json"
-    whole.write_text(BOTH.to_json())
-    factor.write_text(json.dumps({"equality": [["man", "woman"], ["he", "she"]]}))
-    assert parse_group("race") == DemographicGroup.preset("race")
-    assert parse_group("gender * race") == DemographicGroup.preset("gender") * DemographicGroup.preset("race")
-    assert parse_group("race:White, Asian person") == DemographicGroup.preset("race", ["White", "Asian"])
-    assert parse_group(str(whole)) == BOTH
-    assert parse_group(str(factor)) == GENDER
-    assert parse_group(f"{factor}*race") == GENDER * DemographicGroup.preset("race")
-
-
-@pytest.mark.parametrize(
-    ("content", "problem"),
-    [
-        ("{", "is not JSON"),
-        ("[" * 100_000, "is not JSON"),
-        ("[1]", r'holds no group.*factors.* Write it as {"equality": \[\["man", "woman"\]'),
-        ('{"equality": [["man"]]}', "at least two words"),
-    ],
-)
-def test_a_file_that_is_no_group_is_named(tmp_path, content, problem) -> None:
-    path = tmp_path / "group.json"
-    path.write_text(content)
-    with pytest.raises(GroupError, match=rf"{path}.*{problem}"):
-        parse_group(str(path))
-
-
-@pytest.mark.parametrize("read", [parse_group, parse_any_group])
-def test_an_element_that_a_preset_lacks_is_all_that_is_said(read) -> None:
-    with pytest.raises(GroupError, match=r"No element 'Wite' in this preset: its elements are Black, White, Asian\.$"):
-        read("race:Black,Wite")
-
-
-def test_a_file_of_bytes_is_named(tmp_path) -> None:
-    (tmp_path / "group.json").write_bytes(b"\xff\xfe")
-    with pytest.raises(GroupError, match="is not JSON"):
-        parse_group(str(tmp_path / "group.json"))
-
-
 def test_a_model_is_loaded_in_float32_with_its_base(folder) -> None:
-    lm = load_lm(folder, GENDER, None, "probabilities")
+    lm = load_lm(folder, GENDER, (None, "probabilities"))
     assert (lm.config.method, lm.config.average, lm.dtype) == ("equitune", "probabilities", torch.float32)
     assert not lm.training
 
 
 def test_an_equilm_keeps_its_own_group_and_method_unless_others_are_given(equi_folder) -> None:
-    own, other = load_lm(equi_folder, None, None, None), load_lm(equi_folder, GENDER, None, None)
+    own, other = load_lm(equi_folder, None), load_lm(equi_folder, GENDER)
     assert (own.group, own.config.method) == (BOTH, "mixture")
     assert (other.group, other.config.method) == (GENDER, "mixture")
-    assert load_lm(equi_folder, None, "canonical", None).group == BOTH
+    assert load_lm(equi_folder, None, ("canonical", None)).group == BOTH
 
 
 def test_a_scorer_that_is_given_takes_the_place_of_the_stored_one(tmp_path) -> None:
@@ -77,9 +37,9 @@ def test_a_scorer_that_is_given_takes_the_place_of_the_stored_one(tmp_path) -> N
     config["scorer_settings"]["name"] = "me/not-in-the-cache"
     (tmp_path / "config.json").write_text(json.dumps(config))
     with pytest.raises(ConfigurationError, match=r"scorer 'me/not-in-the-cache' could not be loaded.* --scorer"):
-        load_lm(str(tmp_path), None, None, None)
-    assert load_lm(str(tmp_path), None, None, None, scorer=scorer).scorer is scorer
-    assert load_lm(str(tmp_path), DemographicGroup([["he", "she"]]), None, None, scorer=scorer).scorer is scorer
+        load_lm(str(tmp_path), None)
+    assert load_lm(str(tmp_path), None, scorer=scorer).scorer is scorer
+    assert load_lm(str(tmp_path), DemographicGroup([["he", "she"]]), scorer=scorer).scorer is scorer
 
 
 def test_a_description_needs_no_weights(folder, tmp_path) -> None:
@@ -90,7 +50,7 @@ def test_a_description_needs_no_weights(folder, tmp_path) -> None:
     assert config.model_type == "gpt2"
     assert tokenizer.encode("man")
     with pytest.raises(ConfigurationError, match="holds no safetensors"):
-        load_lm(str(copy), GENDER, None, None)
+        load_lm(str(copy), GENDER)
 
 
 def test_a_folder_without_a_model_is_named(tmp_path) -> None:
@@ -143,3 +103,17 @@ def test_an_error_comes_alone(capsys) -> None:
     with pytest.raises(GroupError, match="bad"):
         fail()
     assert capsys.readouterr().err == ""
+
+
+def test_a_scorer_is_named_with_its_label_or_without(tmp_path) -> None:
+    assert type(read_scorer("demo")) is RegardScorer
+    assert read_scorer("demo:Negative").label == "negative"
+    folder = tmp_path / "mine:1"
+    RegardScorer("demo").model.save_pretrained(folder)
+    RegardScorer("demo").tokenizer.save_pretrained(folder)
+    assert type(read_scorer(str(folder))) is RegardScorer
+    assert read_scorer(f"{folder}:neutral").settings["label"] == "neutral"
+    with pytest.raises(ConfigurationError, match="label='1' is not known: use one of 'negative'"):
+        read_scorer("demo:1")
+    with pytest.raises(ConfigurationError, match="names no label"):
+        read_scorer(f"{folder}:")

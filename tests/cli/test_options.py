@@ -2,7 +2,17 @@
 
 from __future__ import annotations
 
+import re
+from dataclasses import fields
+from typing import Annotated, Any
+
 import pytest
+import typer
+from typer.testing import CliRunner
+
+from hf_equi.cli.options import GROUP, Drawn, Origin, grouped
+from hf_equi.fairness.decoding import Decoding
+from hf_equi.groups import preset_names
 
 
 @pytest.mark.parametrize("name", ["me", "me/", "/equi", "me/equi/gpt2", ""])
@@ -10,3 +20,28 @@ def test_a_repository_is_named_with_its_owner(run, tmp_path, name) -> None:
     result = run("publish", tmp_path, name)
     assert (result.status, result.out) == (2, "")
     assert f"{name!r} is not the name of a repository: write USER/NAME, such as me/equi-gpt2" in result.err
+
+
+def test_the_help_of_group_lists_all_presets() -> None:
+    assert re.search(r"A preset \((.*?)\)", GROUP)[1].split(", ") == list(preset_names())
+
+
+def test_each_field_of_a_group_is_an_option_of_the_command() -> None:
+    taken: list[Any] = []
+    program = typer.Typer()
+
+    @program.command()
+    @grouped
+    def load(name: str, origin: Origin, loud: Annotated[bool, typer.Option("--loud")] = False) -> None:
+        """Load it."""
+        taken.extend([name, origin, loud])
+
+    assert CliRunner().invoke(program, ["gpt2", "--revision", "v2", "--loud"]).exit_code == 0
+    assert taken == ["gpt2", Origin("v2", False), True]
+    assert "Load it." in CliRunner().invoke(program, ["--help"]).output
+
+
+def test_the_options_of_drawing_are_what_decoding_takes() -> None:
+    assert [(field.name, field.default) for field in fields(Drawn)] == [
+        (field.name, field.default) for field in fields(Decoding)
+    ]

@@ -41,7 +41,7 @@ ASKED = {"generate": ("-p", "the man"), "audit": ("-p", "the man " * 200)}
 def trap(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Trap:
     """A copy of a checkpoint that asks for code of its own, which leaves a mark where it runs; anyone asked agrees."""
     monkeypatch.setenv("HF_MODULES_CACHE", str(tmp_path / "modules"))
-    monkeypatch.chdir(tmp_path)
+    monkeypatch.chdir(tmp_path)  # where an audit that is not refused writes its folder
 
     def agree(*_: object) -> str:
         (tmp_path / "asked").touch()
@@ -87,7 +87,7 @@ def test_a_base_runs_no_code(run, trap, folder, tmp_path, command, place) -> Non
     if place == "config":
         assert str(path) in result.err
         assert "brings code of its own, which hf-equi does not run" in result.err
-        assert "hf-equi convert --set trust_remote_code=true" in result.err
+        assert "--trust-remote-code" in result.err
 
 
 @pytest.mark.parametrize("command", ["generate", "inspect", "audit", "publish"])
@@ -114,8 +114,19 @@ def test_what_is_not_true_lets_no_code_run(run, trap, folder, tmp_path, word) ->
     refused(tmp_path, run("convert", path, tmp_path / "out", "-g", "gender", "--set", f"trust_remote_code={word}"))
 
 
-def test_code_runs_where_that_is_asked_for(run, trap, folder, tmp_path) -> None:
-    """By the one option that says so, and without a question."""
-    run("convert", trap(folder, "config"), tmp_path / "out", "-g", "gender", "--set", "trust_remote_code=true")
+@pytest.mark.parametrize(
+    "command",
+    [
+        ("convert", "out", "-g", "gender", "--set", "trust_remote_code=true"),
+        ("convert", "out", "-g", "gender", "--trust-remote-code"),
+        ("generate", "-p", "the man", "--trust-remote-code"),
+        ("inspect", "--trust-remote-code"),
+    ],
+    ids=" ".join,
+)
+def test_code_runs_where_that_is_asked_for(run, trap, folder, tmp_path, command) -> None:
+    """By the options that say so, and without a question."""
+    name, *options = command
+    run(name, *((trap(folder, "config"),) if name == "convert" else ("-m", trap(folder, "config"))), *options)
     assert not (tmp_path / "asked").exists()
     assert (tmp_path / "ran").exists()

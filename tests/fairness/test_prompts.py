@@ -40,3 +40,14 @@ def test_fill_refuses_a_template_without_its_place() -> None:
 def test_fill_refuses_an_empty_name() -> None:
     with pytest.raises(ConfigurationError, match=r"The name for .* is empty"):
         fill(OCCUPATION[0], " ")
+
+
+@pytest.mark.parametrize("template", [RESPECT[0], "I saw a {demographic}.", "Every {demographic} knows"])
+def test_fill_refuses_a_pronoun_after_an_article(template: str) -> None:
+    with pytest.raises(ConfigurationError, match=r"'she' holds a pronoun.*put a set of nouns first.*\"names\""):
+        fill(template, "she")
+
+
+def test_fill_takes_a_pronoun_where_it_can_stand() -> None:
+    assert fill("{demographic} was known for", "she") == "she was known for"
+    assert fill("Breathe {demographic}", "she") == "Breathe she"

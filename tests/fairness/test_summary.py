@@ -223,3 +223,47 @@ def test_a_missing_value_is_named() -> None:
 def test_incomplete_samples_are_refused() -> None:
     with pytest.raises(ConfigurationError, match=r"Sample 3 of the template .* has no sample of 'woman'"):
         summary(rows()[:-1])
+
+
+def of_toxicity() -> list[dict[str, Any]]:
+    """The same rows, scored by another classifier that gives the probabilities of `negative`."""
+    made = rows()
+    for row in made:
+        for way in ("", "masked_"):
+            row[f"toxic:{way}P(toxic)"] = row[f"{way}negative"]
+            row[f"toxic:{way}P(not toxic)"] = 1 - row[f"{way}negative"]
+            row[f"toxic:{way}label"] = "toxic" if row[f"{way}label"] == "negative" else "not toxic"
+    return made
+
+
+def test_each_scorer_adds_figures_under_its_own_name() -> None:
+    (alone,), (both,) = summary(rows()), summary(of_toxicity())
+    own = [key for key in both if key.startswith("toxic:")]
+    assert {key: both[key] for key in both if key not in own and key != "verdict"} == {
+        key: alone[key] for key in alone if key != "verdict"
+    }
+    assert len(own) == 2 * len(KEYS_OF_LABELS)
+    for way in ("", "masked_"):
+        assert both[f"toxic:{way}mean_score"] == pytest.approx(np.mean([row[f"{way}negative"] for row in rows()]))
+        for name, shares in both[f"toxic:{way}shares"].items():
+            assert shares == {
+                "toxic": pytest.approx(alone[f"{way}regard"][name]["negative"]),
+                "not toxic": pytest.approx(1 - shares["toxic"]),
+            }
+        difference = [shares["toxic"] for shares in both[f"toxic:{way}shares"].values()]
+        assert both[f"toxic:{way}parity_gap"] == pytest.approx(abs(difference[0] - difference[1]))
+        assert 0 < both[f"toxic:{way}parity_gap_p_value"] <= 1
+    assert both["verdict"]["sentences"][-1] == "Of 2 scorers each is held to p < 0.025."
+
+
+def test_without_regard_there_are_no_figures_of_it() -> None:
+    regard = {way + name for way in ("", "masked_") for name in (*LABELS, "label")}
+    left = [{key: row[key] for key in row if key not in regard} for row in of_toxicity()]
+    (found,) = summary(left)
+    assert not [key for key in found if "regard" in key or key == "parity_gap"]
+    assert found["toxic:parity_gap"] == summary(of_toxicity())[0]["toxic:parity_gap"]
+
+
+def test_more_scorers_need_more_resamples() -> None:
+    with pytest.raises(ConfigurationError, match=r"resamples=30 is too few for confidence=0.95 and 2 scorers.*Use 40"):
+        summary(of_toxicity(), resamples=30)

@@ -153,3 +153,31 @@ def test_the_level_decides() -> None:
     assert judge(regard(0.4, 0.04), 0.05).grade == "different"
     assert judge(regard(0.4, 0.04), 0.01).grade == "no difference shown"
     assert judge(regard(0.4, 0.05), 1 - 0.95).grade == "no difference shown"
+
+
+def of_toxic(p: float | None, masked: float | None) -> dict[str, Any]:
+    """The same figures by another scorer."""
+    found = {key: value for key, value in regard(p, masked).items() if key not in ("samples", "regard")}
+    return {f"toxic:{key}": value for key, value in found.items()} | {"toxic:shares": {"man": {}, "woman": {}}}
+
+
+def test_one_scorer_of_another_kind_is_weighed_as_regard_is() -> None:
+    for p, masked in ((0.001, 0.001), (0.001, 0.5), (0.5, 0.5), (None, None)):
+        own, other = (
+            judge({"samples": 400, **EXACT, **found}, 0.05) for found in (regard(p, masked), of_toxic(p, masked))
+        )
+        assert (own.grade, own.headline) == (other.grade, other.headline)
+        assert [said.replace("By toxic, the labels", "The labels") for said in other.sentences] == list(own.sentences)
+
+
+def test_of_several_scorers_one_that_differs_decides_at_its_part_of_the_level() -> None:
+    def verdict(p: float, masked: float) -> Any:
+        return judge({**regard(0.4, 0.5), **of_toxic(p, masked)}, 0.05)
+
+    assert verdict(0.01, 0.01).grade == "different"
+    assert verdict(0.01, 0.04).grade == "unclear"  # 0.04 is one of two tries
+    assert verdict(0.04, 0.04).grade == "no difference shown"
+    said = " ".join(verdict(0.01, 0.01).sentences)
+    assert "By regard, the labels of its texts differ by no more than chance" in said
+    assert "By toxic, the labels of its texts differ by more than chance would explain, with the words hidden" in said
+    assert said.endswith("Of 2 scorers each is held to p < 0.025.")

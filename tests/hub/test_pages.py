@@ -14,7 +14,7 @@ import torch
 from loopback_hub import LoopbackHub
 from pages import Page, blocks, pages
 from printed_commands import printed_commands, read_command
-from small_models import tokenizer
+from small_models import base_model, chat_tokenizer, tokenizer
 from small_processors import clip_processor, image_processor, picture, reading_clip
 from small_training import NAMES, QUIET, rows
 from small_training import tokenizer as caption_tokenizer
@@ -201,6 +201,28 @@ def test_publishing(hub: LoopbackHub, tmp_path: Path) -> None:
     assert not [name for name in hub.repositories["me/equi-gpt2-small"].files() if name.endswith(".safetensors")]
 
 
+def test_chat(hub: LoopbackHub, tmp_path: Path) -> None:
+    push("HuggingFaceTB/SmolLM2-135M-Instruct", base_model(), chat_tokenizer())
+    names = Page("docs/chat.md").run()
+    (reply,) = names["replies"]
+    assert reply["generated_text"] == [*names["messages"], {"role": "assistant", "content": names["answer"]}]
+    assert {entry["consistency"] for entry in names["result"].summary["models"] if entry["model"] == "EquiLM"} == {1.0}
+    assert json.loads((tmp_path / "audit-chat" / "settings.json").read_text())["chat"]["system"] == []
+
+
+def test_demo() -> None:
+    Page("docs/demo.md").run()
+
+
+@pytest.mark.slow
+def test_auditing(hub: LoopbackHub, tmp_path: Path) -> None:
+    push_gpt2()
+    push_regard()
+    result = Page("docs/auditing.md").run()["result"]
+    assert [entry["bad:masked_parity_gap"] for entry in result.summary["models"]][1] == 0.0
+    assert json.loads((tmp_path / "audit" / "summary.json").read_text(encoding="utf-8"))["briefing"]
+
+
 @pytest.mark.slow
 def test_exporting(hub: LoopbackHub, tmp_path: Path) -> None:
     push("microsoft/resnet-50", classifier("resnet-basic"), image_processor())
@@ -254,15 +276,6 @@ def test_images(hub: LoopbackHub) -> None:
     assert Path("equi-resnet/preprocessor_config.json").is_file()
 
 
-@pytest.mark.slow
-def test_auditing(hub: LoopbackHub) -> None:
-    push_gpt2()
-    push_regard()
-    names = Page("docs/auditing.md").run()
-    assert [entry["model"] for entry in names["result"].summary["models"]] == ["base", "EquiLM"]
-    assert names["result"].samples.num_rows == 2 * 2 * 2 * 2
-
-
 def test_devices(capsys: pytest.CaptureFixture[str]) -> None:
     """The page's formula is the estimate of the command line, and its rows are those of a model."""
     names = Page("docs/devices.md").run()
@@ -276,3 +289,12 @@ def test_devices(capsys: pytest.CaptureFixture[str]) -> None:
     for text, distinct in zip(texts["input_ids"], (2, 1), strict=True):
         expected = names["rows"]("equitune", inputs=1, samples=1, distinct=distinct, order=lm.group.order)
         assert lm(text[None], use_cache=True).cache.orbit.rows == expected
+
+
+def test_groups(capsys: pytest.CaptureFixture[str]) -> None:
+    names = Page("docs/groups.md").run()
+    assert {factor.size for factor in names["both"].factors} == {2, 3}
+    said = capsys.readouterr().out
+    assert "'disabled' becomes 'nondisabled'" in said
+    assert "in a prompt: 'The father worked as', 'The mother worked as'" in said
+    assert "The White mother worked as" in said

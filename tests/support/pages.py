@@ -16,6 +16,10 @@ SHOWN = {"text", "json", "yaml"}
 """Languages of blocks that are there to be read."""
 ELSEWHERE = {
     "make": "the Makefile",
+    "hf-equi demo": "tests/cli/test_demo.py and tests/demo/test_page.py: it serves until somebody ends it",
+    "pip install": "tests/test_wheel.py",
+    "python my-space/app.py": "tests/demo/test_page.py",
+    "hf upload": "the Hub",
     "python examples/scan.py": "tests/test_examples.py",
     "lm_eval": "tests/hub/test_lm_eval.py",
     "from accelerate import PartialState": "tests/training/test_distributed.py, in several processes",

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from functools import lru_cache
 
 import torch
-from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
+from tokenizers import Tokenizer, decoders, models, pre_tokenizers, processors, trainers
 from transformers import (
     BloomConfig,
     FalconConfig,
@@ -51,6 +51,23 @@ def tokenizer() -> PreTrainedTokenizerFast:
     bpe.train_from_iterator(CORPUS, trainer)
     return PreTrainedTokenizerFast(
         tokenizer_object=bpe, bos_token=END, eos_token=END, pad_token=PAD, padding_side="left"
+    )
+
+
+CHAT = (
+    "{{ bos_token }}{% for message in messages %}{% if message.role == 'tool' %}{{ raise_exception('no tools') }}"
+    "{% endif %}{{ message.role }}\n{{ message.content }}{{ eos_token }}\n{% endfor %}"
+    "{% if add_generation_prompt %}assistant\n{% endif %}"
+)
+
+
+@lru_cache
+def chat_tokenizer() -> PreTrainedTokenizerFast:
+    """The same with a chat template; both the template and the tokenizer put a token before a text."""
+    backend = Tokenizer.from_str(tokenizer().backend_tokenizer.to_str())
+    backend.post_processor = processors.TemplateProcessing(single=f"{END} $A", special_tokens=[(END, 0)])
+    return PreTrainedTokenizerFast(
+        tokenizer_object=backend, bos_token=END, eos_token=END, pad_token=PAD, padding_side="left", chat_template=CHAT
     )
 
 

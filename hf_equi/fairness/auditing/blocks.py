@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from hf_equi.errors import ConfigurationError
-from hf_equi.fairness.prompts import PLACE, fill, warn_of_braces
+from hf_equi.fairness.chat import Conversation, encode_prompt, fill_prompt, has_place, prompt_text
+from hf_equi.fairness.prompts import PLACE, warn_of_braces
 from hf_equi.groups import DemographicGroup
 
 __all__ = ["NEUTRAL", "Block", "make_blocks"]
@@ -26,12 +27,18 @@ class Block:
         demographics: Whom each prompt names; `NEUTRAL` where it names nobody.
         prompts: The prompts.
         tokens: Their tokens.
+        joint: What stands between a prompt and the text that answers it: in a chat an end of line.
+        chat: The template as a conversation; `None` for a text.
+        read: All that the models read of each prompt, as text.
     """
 
     template: str
     demographics: tuple[str, ...]
     prompts: tuple[str, ...]
     tokens: tuple[tuple[int, ...], ...]
+    joint: str = ""
+    chat: Conversation | None = None
+    read: tuple[str, ...] = ()
 
     @property
     def neutral(self) -> bool:
@@ -44,20 +51,21 @@ def make_blocks(templates: Sequence[object], group: DemographicGroup, tokenizer:
 
     Args:
         templates: Texts with the place `{demographic}`; one without it is neutral. They may hold whatever the
-            tokenizer reads: ends of lines, tabs, joiners, the marks of a chat format, other braces.
+            tokenizer reads: ends of lines, tabs, joiners, the marks of a chat format, other braces. Or conversations,
+            and lists of messages, with the place in any message.
         group: Its names fill the place: prompt k is that of element k.
         tokenizer: The tokenizer of the models.
 
     Raises:
         ConfigurationError: Without templates; for a string instead of a list, an empty template, one that is
-            there twice, half a character, a prompt without tokens.
+            there twice, half a character, a prompt without tokens; for a chat that the tokenizer has no template for.
 
     Warns:
         HfEquiWarning: As `warn_of_braces`.
 
     Example:
         >>> from types import SimpleNamespace
-        >>> def tokenizer(texts): return {"input_ids": [[len(text)] for text in texts]}
+        >>> def tokenizer(text): return {"input_ids": [len(text)]}
         >>> make_blocks(["The {demographic} said"], DemographicGroup([["man", "woman"]]), tokenizer)[0].prompts
         ('The man said', 'The woman said')
     """
@@ -67,30 +75,45 @@ def make_blocks(templates: Sequence[object], group: DemographicGroup, tokenizer:
         )
     if not templates:
         raise ConfigurationError(f'No prompts: pass templates such as "The {PLACE} worked as".')
-    checked: list[str] = []
-    for place, template in enumerate(templates):
-        if not isinstance(template, str) or not template:
-            raise ConfigurationError(f"Prompt {place} is {template!r}: write a text such as 'The {PLACE} worked as'.")
-        if template.encode(errors="ignore").decode() != template:
-            raise ConfigurationError(
-                f"The prompt {template!r} holds half of a character, which no tokenizer reads: leave it out."
-            )
-        if template in checked:
-            raise ConfigurationError(
-                f"The prompt {template!r} is there twice: name it once, and ask for more samples."
-            )
-        checked.append(template)
+    checked: dict[str, str | Conversation] = {}
+    for place, given in enumerate(templates):
+        template = _read_template(place, given)
+        text = prompt_text(template)
+        if text in checked:
+            raise ConfigurationError(f"The prompt {text!r} is there twice: name it once, and ask for more samples.")
+        checked[text] = template
     warn_of_braces(checked)
-    return tuple(_make_block(template, group, tokenizer) for template in checked)
+    return tuple(_make_block(template, group, tokenizer) for template in checked.values())
 
 
-def _make_block(template: str, group: DemographicGroup, tokenizer: Any) -> Block:
-    named = PLACE in template
-    names = tuple(group.names) if named else (NEUTRAL,)
-    prompts = tuple(fill(template, name) for name in names) if named else (template,)
-    tokens = tuple(tuple(row) for row in tokenizer(list(prompts))["input_ids"])
-    for prompt, row in zip(prompts, tokens, strict=True):
-        if not row:
-            shown = textwrap.shorten(prompt, 60, placeholder=" ...")
+def _read_template(place: int, template: object) -> str | Conversation:
+    if isinstance(template, list | tuple):
+        return Conversation.read(template)
+    if isinstance(template, Conversation):
+        return template
+    if not isinstance(template, str) or not template:
+        raise ConfigurationError(f"Prompt {place} is {template!r}: write a text such as 'The {PLACE} worked as'.")
+    if template.encode(errors="ignore").decode() != template:
+        raise ConfigurationError(
+            f"The prompt {template!r} holds half of a character, which no tokenizer reads: leave it out."
+        )
+    return template
+
+
+def _make_block(template: str | Conversation, group: DemographicGroup, tokenizer: Any) -> Block:
+    names = tuple(group.names) if has_place(template) else (NEUTRAL,)
+    prompts = [encode_prompt(tokenizer, fill_prompt(template, name)) for name in names]
+    for prompt in prompts:
+        if not prompt.tokens:
+            shown = textwrap.shorten(prompt.text, 60, placeholder=" ...")
             raise ConfigurationError(f"The prompt {shown!r} has no tokens with this tokenizer: write some text.")
-    return Block(template, names, prompts, tokens)
+    chat = template if isinstance(template, Conversation) else None
+    return Block(
+        template=prompt_text(template),
+        demographics=names,
+        prompts=tuple(prompt.text for prompt in prompts),
+        tokens=tuple(prompt.tokens for prompt in prompts),
+        joint="" if chat is None else chat.joint,
+        chat=chat,
+        read=tuple(prompt.read or prompt.text for prompt in prompts),
+    )

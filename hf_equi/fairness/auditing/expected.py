@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
+import math
+import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import chain
 from typing import Any
 
 from hf_equi.fairness.auditing.blocks import Block
-from hf_equi.fairness.auditing.samples import COLUMNS
-from hf_equi.generation.scorers import LABELS
+from hf_equi.fairness.auditing.samples import sample_columns
+from hf_equi.fairness.scales import REGARD, Scale
 
 __all__ = ["ExpectedUnits"]
 
 _OPTIONAL = ("gap", "consistent")
-_SHARES = (*LABELS, *(f"masked_{label}" for label in LABELS), "consistent")
 _WIDEST = 2**63
+_DATE = re.compile(r"[0-9]{4}-(0[1-9]|1[0-2])-(0[1-9]|[12][0-9]|3[01])")
 
 
 class ExpectedUnits:
@@ -24,9 +26,14 @@ class ExpectedUnits:
         models: The names of the models.
         blocks: The templates.
         samples: Texts for each prompt.
+        scales: What they were scored on.
     """
 
-    def __init__(self, models: Sequence[str], blocks: Sequence[Block], samples: int) -> None:
+    def __init__(
+        self, models: Sequence[str], blocks: Sequence[Block], samples: int, scales: Sequence[Scale] = (REGARD,)
+    ) -> None:
+        self.scales = tuple(scales)
+        self.columns = sample_columns(scales)
         self.models = tuple(models)
         self.blocks = {block.template: block for block in blocks}
         self.samples = samples
@@ -37,20 +44,22 @@ class ExpectedUnits:
         Returns:
             The first fault in a few words; nothing for a unit as `run_unit` makes it.
         """
-        if not isinstance(unit, dict) or set(unit) != {"model", "template", "samples"}:
+        if not isinstance(unit, dict) or set(unit) - {"took"} != {"model", "template", "samples"}:
             return "it is not a model, a template and their samples"
         model, template, rows = unit["model"], unit["template"], unit["samples"]
         if model not in self.models:
             return f"this audit has no model {model!r}"
         if not isinstance(template, str) or template not in self.blocks:
             return f"this audit has no prompt {template!r}"
-        block = self.blocks[template]
+        return self._fault_of_samples(model, self.blocks[template], rows) or _fault_of_time(unit.get("took"))
+
+    def _fault_of_samples(self, model: str, block: Block, rows: object) -> str:
         wanted = len(block.prompts) * self.samples
         if not isinstance(rows, list) or len(rows) != wanted:
             return f"it has {len(rows) if isinstance(rows, list) else 'no list of'} samples of {wanted}"
         for number, row in enumerate(rows):
             place, sample = divmod(number, self.samples)
-            if fault := _fault_of_row(row, self._known(model, block, place, sample), block.tokens[place]):
+            if fault := self._fault_of_row(row, self._known(model, block, place, sample), block.tokens[place]):
                 return f"sample {number}: {fault}"
         return ""
 
@@ -66,19 +75,35 @@ class ExpectedUnits:
             "prompt_tokens": len(block.tokens[place]),
         }
 
+    def _fault_of_row(self, row: object, known: Mapping[str, Any], prompt: Sequence[int]) -> str:
+        """The first fault; what comes later may rely on what comes before."""
+        if not isinstance(row, dict):
+            return f"{row!r:.60} is not a sample"
+        faults = (self._wrong_keys(row), _wrong_values(row, known), self._wrong_kinds(row), _wrong_tokens(row, prompt))
+        return next(chain(*faults, self._wrong_scores(row)), "")
 
-def _fault_of_row(row: object, known: Mapping[str, Any], prompt: Sequence[int]) -> str:
-    """The first fault; what comes later may rely on what comes before."""
-    if not isinstance(row, dict):
-        return f"{row!r:.60} is not a sample"
-    return next(chain(_wrong_keys(row), _wrong_values(row, known), _wrong_kinds(row), _wrong_figures(row, prompt)), "")
+    def _wrong_keys(self, row: Mapping[str, Any]) -> Iterator[str]:
+        if missing := [name for name in self.columns if name not in row]:
+            yield f"it lacks {', '.join(missing)}"
+        if unknown := [name for name in row if name not in self.columns]:
+            yield f"it has {', '.join(unknown)}, which this audit does not write"
 
+    def _wrong_kinds(self, row: Mapping[str, Any]) -> Iterator[str]:
+        for name, kind in self.columns.items():
+            if not (_IS[kind](row[name]) or (row[name] is None and name in _OPTIONAL)):
+                yield f"its {name} is {row[name]!r:.60}"
 
-def _wrong_keys(row: Mapping[str, Any]) -> Iterator[str]:
-    if missing := [name for name in COLUMNS if name not in row]:
-        yield f"it lacks {', '.join(missing)}"
-    if unknown := [name for name in row if name not in COLUMNS]:
-        yield f"it has {', '.join(unknown)}, which an audit does not write"
+    def _wrong_scores(self, row: Mapping[str, Any]) -> Iterator[str]:
+        shares = ["consistent"]
+        for scale in self.scales:
+            for name, kind in scale.columns().items():
+                if kind == "float64":
+                    shares.append(name)
+                elif row[name] not in scale.labels:
+                    yield f"its {name} is {row[name]!r:.60}"
+        for name in shares:
+            if row[name] is not None and not 0 <= row[name] <= 1:
+                yield f"its {name} is {row[name]}"
 
 
 def _wrong_values(row: Mapping[str, Any], known: Mapping[str, Any]) -> Iterator[str]:
@@ -87,25 +112,22 @@ def _wrong_values(row: Mapping[str, Any], known: Mapping[str, Any]) -> Iterator[
             yield f"its {name} is {row[name]!r:.60}, not {value!r:.60}"
 
 
-def _wrong_kinds(row: Mapping[str, Any]) -> Iterator[str]:
-    for name, kind in COLUMNS.items():
-        if not (_IS[kind](row[name]) or (row[name] is None and name in _OPTIONAL)):
-            yield f"its {name} is {row[name]!r:.60}"
-
-
-def _wrong_figures(row: Mapping[str, Any], prompt: Sequence[int]) -> Iterator[str]:
+def _wrong_tokens(row: Mapping[str, Any], prompt: Sequence[int]) -> Iterator[str]:
     if row["tokens"][: len(prompt)] != list(prompt) or len(row["tokens"]) != len(prompt) + row["scored_tokens"]:
         yield "its tokens are not those of its prompt and as many as scored_tokens says"
-    for name in ("label", "masked_label"):
-        if row[name] not in LABELS:
-            yield f"its {name} is {row[name]!r:.60}"
-    for name in _SHARES:
-        if row[name] is not None and not 0 <= row[name] <= 1:
-            yield f"its {name} is {row[name]}"
 
 
 def _is_whole(value: object) -> bool:
     return type(value) is int and 0 <= value < _WIDEST
+
+
+def _fault_of_time(took: object) -> str:
+    """What is wrong with the time that a unit took; earlier releases wrote none."""
+    if took is None:
+        return ""
+    seconds, day = (took.get(name) for name in ("seconds", "date")) if isinstance(took, dict) else (None, None)
+    right = type(seconds) is float and 0 <= seconds < math.inf and isinstance(day, str) and _DATE.fullmatch(day)
+    return "" if right else f"what it took is {took!r:.60}, not seconds and a date"
 
 
 def _is_text(value: object) -> bool:

@@ -10,6 +10,7 @@ from typing import Any
 import torch
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
+from hf_equi.bases.offloading import input_device
 from hf_equi.bases.weights_fingerprint import weights_fingerprint
 from hf_equi.groups import DemographicGroup
 from hf_equi.groups.registry import TYPE
@@ -57,7 +58,7 @@ def describe_model(model: PreTrainedModel, known: dict[int, str]) -> dict[str, A
         **({"group": describe_group(model.group)} if isinstance(model, EquiLM) else {}),
         "base_class": type(base).__name__,
         "dtype": str(base.dtype).removeprefix("torch."),
-        "device": base.device.type,
+        "device": input_device(base).type,
         "weights": known[id(base)],
         "config": _config_digest(model.config),
         "generation_config": _config_digest(model.generation_config),
@@ -95,11 +96,11 @@ def describe_scorer(scorer: Any, known: dict[int, str]) -> dict[str, Any]:
     """Plain JSON that differs between scorers that may give different numbers.
 
     Args:
-        scorer: A `RegardScorer`, or any other callable: then its name alone is known.
+        scorer: A `ClassifierScorer`, or any other callable: then its name alone is known.
         known: As in `describe_model`.
     """
     described: dict[str, Any] = {"class": scorer_class(scorer)}
-    for name in ("name", "score", "batch_size"):
+    for name in ("name", "label", "score", "batch_size"):
         value = getattr(scorer, name, None)
         if isinstance(value, str | int | float):
             described[name] = value

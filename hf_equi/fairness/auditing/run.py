@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
 from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from itertools import product
 from pathlib import Path
+from statistics import fmean
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -19,16 +22,23 @@ from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from hf_equi.display import shown
 from hf_equi.errors import ConfigurationError, HfEquiError
-from hf_equi.fairness.auditing.blocks import make_blocks
+from hf_equi.fairness.auditing.about import describe_models, describe_scorers
+from hf_equi.fairness.auditing.blocks import Block, make_blocks
 from hf_equi.fairness.auditing.expected import ExpectedUnits
 from hf_equi.fairness.auditing.fingerprints import describe_group, describe_model, describe_scorer, describe_tokenizer
 from hf_equi.fairness.auditing.highlight import moved_words
 from hf_equi.fairness.auditing.samples import make_dataset, write_parquet
+from hf_equi.fairness.auditing.scoring import Measures, name_scorers
 from hf_equi.fairness.auditing.settings import Sampling, Statistics, versions
 from hf_equi.fairness.auditing.store import FolderStore, MemoryStore, Rows, Unit
-from hf_equi.fairness.auditing.subjects import make_subjects, unrelaxed
-from hf_equi.fairness.auditing.units import Measures, run_unit
+from hf_equi.fairness.auditing.subjects import Subject, make_subjects, unrelaxed
+from hf_equi.fairness.auditing.units import run_unit
+from hf_equi.fairness.briefing import brief
+from hf_equi.fairness.chat import Conversation, describe_chat, in_chat
 from hf_equi.fairness.files import beside, remedy, write_json
+from hf_equi.fairness.scales import REGARD
+from hf_equi.fairness.templates import summarise_templates
+from hf_equi.fairness.work import Estimate, Work, columns, rows_of_a_text
 from hf_equi.groups import DemographicGroup
 
 if TYPE_CHECKING:
@@ -45,13 +55,18 @@ class AuditResult:
     """What an audit gives, the same in every process.
 
     The samples have the columns `model`, `demographic`, `template`, `sample` (texts with equal model, template and
-    number are coupled), `prompt`, `text` (prompt and continuation), `tokens` (of both, with the end-of-text token),
-    `prompt_tokens` (how many are the prompt's); `negative`, `neutral`, `positive` (probabilities) and `label` (the
-    largest); the same four with the prefix `masked_`; `nll` (nats, of the continuation under the model's own base
-    model), `scored_tokens` (of the continuation); `gap` (nats a token, as of `hf_equi.fairness.group_gaps`; `None`
-    without a tractable likelihood); `consistent` (the share of the texts coupled with it that differ from it by the
-    group alone, in tokens, or in words where the model acts on those; both `None` where a model acts on tokens and
-    those of the prompts are not images of each other).
+    number are coupled), `prompt`, `text` (prompt and continuation; of a chat the message and the answer), `tokens`
+    (of both, with the end-of-text token), `prompt_tokens` (how many are the prompt's); `negative`, `neutral`,
+    `positive` (probabilities) and `label` (the largest); the same four with the prefix `masked_`; for a scorer of
+    another kind, such as `toxic`, the columns `toxic:P(toxic)`, `toxic:P(not toxic)`, `toxic:label`, and the same
+    with `masked_` behind the colon; `nll` (nats, of the continuation under the model's own base model),
+    `scored_tokens` (of the continuation); `gap` (nats a token, as of `hf_equi.fairness.group_gaps`; `None` without a
+    tractable likelihood); `consistent` (the share of the texts coupled with it that differ from it by the group
+    alone, in tokens, or in words where the model acts on those; both `None` where a model acts on tokens and those of
+    the prompts are not images of each other).
+
+    The figures of regard have names of their own, and those of another scorer begin with its name, which in a list is
+    its label: `"toxic:parity_gap"`. A verdict weighs all of them, and divides its level by their number.
 
     A neutral template, without the place for a demographic, has one prompt, whose samples have the demographic `""`.
     They have no part in the summary, in the report and in `consistent`.
@@ -89,7 +104,7 @@ class Audit:
         tokenizer: Of all models.
         group: The group.
         prompts: The templates.
-        scorer: A `RegardScorer`.
+        scorer: A scorer, or several: see `audit`.
         sampling: How texts are drawn.
         statistics: How intervals are made.
         out: The folder, if any.
@@ -103,7 +118,7 @@ class Audit:
         models: Mapping[str, PreTrainedModel],
         tokenizer: Any,
         group: DemographicGroup,
-        prompts: Sequence[str],
+        prompts: Sequence[str | Conversation | Sequence[Mapping[str, str]]],
         scorer: Any,
         sampling: Sampling,
         statistics: Statistics | None = None,
@@ -118,20 +133,26 @@ class Audit:
         self.state = process_state()
         self.group = unrelaxed(group)
         self.tokenizer, self.sampling, self.statistics = tokenizer, sampling, statistics or Statistics()
-        self.measures = Measures(scorer, self.group)
+        self.scorers = name_scorers(scorer)
+        self.statistics.check_tests(len(self.scorers))
+        self.measures = Measures(self.scorers, self.group)
         self.blocks = make_blocks(prompts, self.group, tokenizer)
         self.subjects = make_subjects(models, self.group, tokenizer, self.blocks, sampling.max_new_tokens)
-        self.settings = self._describe(models, scorer)
+        self.settings = self._describe(models)
         self.versions = versions()
         self.out = None if out is None else Path(out)
         self.store: FolderStore | MemoryStore = MemoryStore()
         if self.out is not None:
             about = {**self.settings, "versions": self.versions}
-            expected = ExpectedUnits([subject.name for subject in self.subjects], self.blocks, sampling.samples)
+            expected = ExpectedUnits(self._names(), self.blocks, sampling.samples, [*self.scorers])
             self.store = FolderStore(self.out, about, self.state.process_index, expected.fault)
 
-    def _describe(self, models: Mapping[str, PreTrainedModel], scorer: Any) -> dict[str, Any]:
+    def _describe(self, models: Mapping[str, PreTrainedModel]) -> dict[str, Any]:
         known: dict[int, str] = {}
+        chats = [block for block in self.blocks if block.chat is not None]
+        turns = [block.chat for block in chats if block.chat is not None]
+        read = [tokens for block in chats for tokens in block.tokens]
+        described = {scale.title: describe_scorer(scorer, known) for scale, scorer in self.scorers.items()}
         return {
             "demographics": list(self.group.names),
             "prompts": [block.template for block in self.blocks],
@@ -139,12 +160,24 @@ class Audit:
             "seed": self.sampling.seed,
             "decoding": self.sampling.describe(),
             "models": [{"name": name, **describe_model(model, known)} for name, model in models.items()],
-            "scorer": describe_scorer(scorer, known),
+            "scorer": next(iter(described.values())),
+            # Regard alone is described as it always was, so that an earlier audit can be continued.
+            **({} if [*self.scorers] == [REGARD] else {"scorers": described}),
             "tokenizer": describe_tokenizer(self.tokenizer),
             "group": describe_group(self.group),
+            **({"chat": describe_chat(turns, read)} if turns else {}),
         }
 
-    def run(self, progress: bool = True) -> AuditResult:
+    def work(self, units: Iterable[tuple[Subject, Block]] | None = None) -> Work:
+        """What there is to draw, for these units; by default for all of them."""
+        asked = product(self.subjects, self.blocks) if units is None else units
+        whole = Work()
+        for subject, block in asked:
+            texts = len(block.prompts) * self.sampling.samples
+            whole += Work(texts, texts * rows_of_a_text(subject.lm))
+        return whole
+
+    def run(self, progress: bool = True, say: Callable[[str], None] = lambda line: None) -> AuditResult:
         """Draw what is missing, and sum up.
 
         Cost: for each model, template and demographic, `generate` of all samples; for each text two forwards of the
@@ -152,6 +185,8 @@ class Audit:
 
         Args:
             progress: Whether the main process shows a bar on stderr, where that is a terminal.
+            say: Called in each process once it has done its first unit, if all of its units take long: with a line of
+                how many texts and rows they are, and how long they will take by that.
         """
         units = {
             (subject.name, block.template): (subject, block) for subject in self.subjects for block in self.blocks
@@ -163,17 +198,21 @@ class Audit:
         own = missing[self.state.process_index :: self.state.num_processes]
         start, drawn = time.perf_counter(), 0
         writing = self.store.writing() if own else nullcontext()
-        with writing, _bar(progress and self.state.is_main_process, len(own)) as advance:
+        work = self.work(units[unit] for unit in own)
+        estimate = Estimate(work, say)
+        with writing, _bar(progress and self.state.is_main_process, work.rows) as advance:
             for unit in own:
                 advance(unit[0], 0)
-                rows = run_unit(*units[unit], self.measures, self.sampling, self.tokenizer)
-                self.store.append(unit, rows)
+                rows, took = run_unit(*units[unit], self.measures, self.sampling, self.tokenizer)
+                self.store.append(unit, rows, {"seconds": took, "date": datetime.now(UTC).date().isoformat()})
                 drawn += len(rows)
-                advance(unit[0], 1)
+                done_now = self.work([units[unit]]).rows
+                estimate.measure(done_now)
+                advance(unit[0], done_now)
         seconds = time.perf_counter() - start
         self.state.wait_for_everyone()
         done = self.store.collect()
-        samples = make_dataset(_in_order(units, done, self.out))
+        samples = make_dataset(_in_order(units, done, self.out), [*self.scorers])
         summary, report = self._finish(samples)
         return AuditResult(samples, summary, report, seconds, drawn)
 
@@ -215,12 +254,32 @@ class Audit:
         from hf_equi.fairness.summary import summarise  # noqa: PLC0415  loads evaluate, which takes seconds
 
         how: dict[str, Any] = {"seed": self.sampling.seed, **asdict(self.statistics)}
-        return {
+        summary = {
             "models": summarise(compared, **how) if len(compared) else [],
             **how,
+            "templates": summarise_templates(compared),
             "settings": self.settings,
             "versions": self.versions,
+            "about": {"models": describe_models(self.subjects), "scorers": describe_scorers(self.scorers)},
+            "measured": self._measured(),
         }
+        return {**summary, "briefing": list(brief(summary).parts)}
+
+    def _measured(self) -> dict[str, Any]:
+        """On which days texts were drawn, and the seconds a text of each model: what differs from run to run."""
+        took = {unit: one for unit, one in self.store.took.items() if one}
+        seconds: dict[str, list[float]] = {}
+        texts = {block.template: len(block.prompts) * self.sampling.samples for block in self.blocks}
+        for (model, template), one in took.items():
+            seconds.setdefault(model, []).append(one["seconds"] / texts[template])
+        return {
+            # Of texts that an earlier release drew nobody knows the day, and the others' alone would be untrue.
+            "dates": sorted({one["date"] for one in took.values()}) if len(took) == len(self.store.took) else [],
+            "seconds_per_text": {name: fmean(seconds[name]) for name in self._names() if name in seconds},
+        }
+
+    def _names(self) -> list[str]:
+        return [subject.name for subject in self.subjects]
 
     def _report(self, folder: Path, compared: Dataset, summary: dict[str, Any]) -> Path | None:
         if not len(compared):
@@ -234,10 +293,12 @@ def audit(  # noqa: PLR0913  all of it is the user's to choose
     models: Mapping[str, PreTrainedModel],
     tokenizer: Any,
     group: DemographicGroup,
-    prompts: Sequence[str],
+    prompts: Sequence[str | Sequence[Mapping[str, str]]],
     scorer: Any,
     samples_per_prompt: int,
     *,
+    chat: bool = False,
+    system: str | None = None,
     seed: int = 0,
     max_new_tokens: int = 15,
     temperature: float = 1.0,
@@ -252,24 +313,25 @@ def audit(  # noqa: PLR0913  all of it is the user's to choose
     """Measure how differently models speak of demographics.
 
     Each model continues each template, filled with each name of the group, `samples_per_prompt` times. Each text is
-    scored as it is and with the demographic hidden, as classifiers of regard are biased themselves. Sample i of a
-    template is drawn for all demographics from the same noise, so texts differ by what a model makes of them.
-
-    Works in one process, and in several under `accelerate launch` (`--multi_gpu`, on CPUs too): see `Audit`.
+    scored as it is and with the demographic hidden, as classifiers are biased themselves. Sample i of a template is
+    drawn for all demographics from the same noise, so texts differ by what a model makes of them. Works in one
+    process, and in several under `accelerate launch` (`--multi_gpu`, on CPUs too): see `Audit`.
 
     Args:
-        models: Models by name, in evaluation mode and on their device: plain causal language models, and `EquiLM`s of
-            any method. Plain ones draw from the same coupled noise, by the method `"identity"`.
+        models: By name, in evaluation mode and on their device: plain causal language models, and `EquiLM`s of any
+            method. Plain ones draw from the same coupled noise, by the method `"identity"`.
         tokenizer: The tokenizer of all models.
-        group: Whose names fill the templates and whose words are hidden, and what the group gap and consistency are
-            measured by. Its neutral and general words play no part; those of a model do in that model.
-        prompts: Templates with the place `{demographic}`. One without it is neutral: see `AuditResult`.
-        scorer: A `RegardScorer`.
+        group: Whose names fill the templates, whose words are hidden, and what the group gap and consistency are of.
+            Its neutral and general words play no part; those of a model do in that model.
+        prompts: Texts or lists of messages, with the place `{demographic}`; without it neutral: see `AuditResult`.
+        scorer: A `RegardScorer`, a `LabelScorer`, or several in a list or by name: see `AuditResult` for names.
         samples_per_prompt: Texts for each prompt.
+        chat: Whether each text is asked as a message of a user, in the turns of the tokenizer's chat template.
+        system: The message of the system that chats begin with; by default the template's own, if it has one.
         seed: Of the noise, and of the resampling.
         max_new_tokens: As the next four, see `Sampling`.
-        temperature: Of the models' scores.
-        top_k: Tokens that are drawn from; 0 for all.
+        temperature: Of the scores.
+        top_k: So many tokens are drawn from; 0: all.
         top_p: The most probable tokens of this mass are drawn from.
         batch_size: Texts that are decoded at once.
         out: A folder for samples, figures and report, from which a later call continues: see `Audit`.
@@ -278,15 +340,25 @@ def audit(  # noqa: PLR0913  all of it is the user's to choose
         progress: Whether to show a bar on stderr, where that is a terminal.
 
     Raises:
-        ConfigurationError: Before any text is drawn: for what is wrong with these arguments, a prompt too long for a
-            model, a folder that cannot be used. Later: for a scorer that returns anything but probabilities.
+        ConfigurationError: Before any text is drawn: for a wrong argument, a prompt too long for a model, a folder
+            that cannot be used. Later: for a scorer that returns anything but probabilities.
         UnsupportedModelError: For a plain model that cannot be wrapped.
 
     References: Sheng et al. 2019, arXiv 1909.01326 (prompts, regard); arXiv 2210.06475 and 2305.09900 (models, gap).
     """
-    sampling = Sampling(samples_per_prompt, seed, max_new_tokens, temperature, top_k, top_p, batch_size)
-    statistics = Statistics(resamples, confidence)
-    return Audit(models, tokenizer, group, prompts, scorer, sampling, statistics, out).run(progress)
+    drawn = Sampling(samples_per_prompt, seed, max_new_tokens, temperature, top_k, top_p, batch_size)
+    given = (_ask(prompts, chat, system), scorer, drawn, Statistics(resamples, confidence), out)
+    return Audit(models, tokenizer, group, *given).run(progress)
+
+
+def _ask(prompts: Any, chat: bool, system: str | None) -> Any:
+    """The prompts in a chat, if one is asked for; what is wrong with them is said where they are filled."""
+    if not isinstance(chat, bool):
+        raise ConfigurationError(f"chat={chat!r} is not True or False: pass one of them.")
+    if not isinstance(prompts, list | tuple):
+        return prompts
+    read = [Conversation.read(one) if isinstance(one, list | tuple) else one for one in prompts]
+    return in_chat(read, chat, system) if all(isinstance(one, str | Conversation) for one in read) else read
 
 
 def process_state() -> PartialState:
@@ -306,11 +378,15 @@ def _in_order(units: Mapping[Unit, Any], done: Mapping[Unit, Rows], out: Path | 
 
 
 @contextmanager
-def _bar(wanted: bool, units: int) -> Iterator[Any]:
+def _bar(wanted: bool, rows: int) -> Iterator[Any]:
     """A bar on stderr, gone when all is done; nothing where stderr is not a terminal."""
     console = Console(stderr=True)
     with Progress(
-        console=console, transient=True, redirect_stdout=False, disable=not (wanted and console.is_terminal)
+        *columns(),
+        console=console,
+        transient=True,
+        redirect_stdout=False,
+        disable=not (wanted and console.is_terminal),
     ) as bar:
-        task = bar.add_task("auditing", total=units)
-        yield lambda name, steps: bar.update(task, description=escape(shown(name)), advance=steps)
+        task = bar.add_task("auditing", total=rows)
+        yield lambda name, more: bar.update(task, description=escape(shown(name)), advance=more)

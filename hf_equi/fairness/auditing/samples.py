@@ -2,24 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from hf_equi.generation.scorers import LABELS
+from hf_equi.fairness.scales import REGARD, Scale
 
 if TYPE_CHECKING:
     from datasets import Dataset
 
-__all__ = ["COLUMNS", "make_dataset", "write_parquet"]
+__all__ = ["COLUMNS", "make_dataset", "sample_columns", "write_parquet"]
 
-_REGARD = {
-    prefix + name: "string" if name == "label" else "float64"
-    for prefix in ("", "masked_")
-    for name in (*LABELS, "label")
-}
-COLUMNS = {
+_ABOUT = {
     "model": "string",
     "demographic": "string",
     "template": "string",
@@ -28,20 +23,32 @@ COLUMNS = {
     "text": "string",
     "tokens": "list",
     "prompt_tokens": "int64",
-    **_REGARD,
-    "nll": "float64",
-    "scored_tokens": "int64",
-    "gap": "float64",
-    "consistent": "float64",
 }
-"""The columns and their types; `tokens` is a list of int64."""
+_MEASURED = {"nll": "float64", "scored_tokens": "int64", "gap": "float64", "consistent": "float64"}
 
 
-def make_dataset(rows: Sequence[dict[str, Any]]) -> Dataset:
+def sample_columns(scales: Iterable[Scale]) -> dict[str, str]:
+    """The columns of samples that were scored on these scales, with their types; `tokens` is a list of int64.
+
+    Args:
+        scales: The scales.
+    """
+    scored: dict[str, str] = {}
+    for scale in scales:
+        scored |= scale.columns()
+    return {**_ABOUT, **scored, **_MEASURED}
+
+
+COLUMNS = sample_columns([REGARD])
+"""The columns of samples that were scored for regard alone."""
+
+
+def make_dataset(rows: Sequence[dict[str, Any]], scales: Sequence[Scale] = (REGARD,)) -> Dataset:
     """A dataset of samples, in the order given.
 
     Args:
-        rows: The samples, with all of `COLUMNS`.
+        rows: The samples, with all of `sample_columns(scales)`.
+        scales: The scales that they were scored on.
 
     Example:
         >>> row = dict.fromkeys(COLUMNS)
@@ -50,8 +57,9 @@ def make_dataset(rows: Sequence[dict[str, Any]]) -> Dataset:
     """
     from datasets import Dataset, Features, List, Value  # noqa: PLC0415  takes a second, which importing need not
 
-    types = {name: List(Value("int64")) if kind == "list" else Value(kind) for name, kind in COLUMNS.items()}
-    columns = {name: [row[name] for row in rows] for name in COLUMNS}
+    kinds = sample_columns(scales)
+    types = {name: List(Value("int64")) if kind == "list" else Value(kind) for name, kind in kinds.items()}
+    columns = {name: [row[name] for row in rows] for name in kinds}
     return Dataset.from_dict(columns, features=Features(types))
 
 

@@ -28,7 +28,8 @@ class Sampling:
         temperature: Of the model's scores.
         top_k: Tokens that are drawn from; 0 for all. 40 in the published experiments.
         top_p: The most probable tokens of this mass are drawn from.
-        batch_size: Texts that are decoded at once; at least all texts of one prompt are.
+        batch_size: Texts that are decoded at once, and at least all texts of one prompt; so many, or 64, are read at
+            once for their likelihood.
 
     Raises:
         ConfigurationError: For numbers out of range.
@@ -94,7 +95,18 @@ class Statistics:
     confidence: float = 0.95
 
     def __post_init__(self) -> None:
-        Resampling(self.resamples, self.confidence).check_p_values()
+        self.check_tests(1)
+
+    def check_tests(self, tests: int) -> None:
+        """Refuse so few resamples that no gap can be told from chance.
+
+        Args:
+            tests: How many p-values of a model are weighed together, one a scorer.
+
+        Raises:
+            ConfigurationError: With the number that is needed.
+        """
+        Resampling(self.resamples, self.confidence).check_p_values(tests)
 
 
 def versions() -> dict[str, str]:

@@ -22,7 +22,7 @@ try:
 except ImportError:  # not a POSIX system
     flock = None  # type: ignore[assignment]
 
-__all__ = ["SETTINGS", "FolderStore", "MemoryStore", "Rows", "Unit"]
+__all__ = ["SETTINGS", "FolderStore", "MemoryStore", "Rows", "Took", "Unit"]
 
 SETTINGS = "settings.json"
 _FILES = "samples-*.jsonl"
@@ -35,12 +35,16 @@ Unit = tuple[str, str]
 Rows = list[dict[str, Any]]
 """The samples of a unit, a dictionary each."""
 
+Took = dict[str, Any]
+"""What drawing a unit took: `seconds`, and the `date`; empty where an earlier release drew it."""
+
 
 class MemoryStore:
     """Units in the memory of the processes that made them."""
 
     def __init__(self) -> None:
         self.units: list[tuple[Unit, Rows]] = []
+        self.took: dict[Unit, Took] = {}
 
     def read(self) -> dict[Unit, Rows]:
         """Nothing is there from before."""
@@ -50,12 +54,14 @@ class MemoryStore:
         """Nobody else writes."""
         return nullcontext()
 
-    def append(self, unit: Unit, rows: Rows) -> None:
+    def append(self, unit: Unit, rows: Rows, took: Took | None = None) -> None:
         """Keep a unit."""
         self.units.append((unit, rows))
+        self.took[unit] = took or {}
 
     def collect(self) -> dict[Unit, Rows]:
-        """The units of all processes; each has to call this."""
+        """The units of all processes; each has to call this. `took` then has those of all."""
+        self.took = dict(gather_object([*self.took.items()]))
         return dict(gather_object(self.units))
 
 
@@ -84,6 +90,7 @@ class FolderStore:
         self.path = folder / f"samples-{process}.jsonl"
         self.settings: dict[str, Any] = json.loads(json.dumps(settings))
         self._key = _digest(self.settings).encode()
+        self.took: dict[Unit, Took] = {}
         self._file: FileIO | None = None
         try:
             folder.mkdir(parents=True, exist_ok=True)
@@ -148,7 +155,7 @@ class FolderStore:
         return paths
 
     def read(self) -> dict[Unit, Rows]:
-        """The units that are there, of whichever process.
+        """The units that are there, of whichever process; `took` then says what each took.
 
         Raises:
             ConfigurationError: For a line that is damaged and is not one that was cut short; for a file that cannot be
@@ -170,7 +177,9 @@ class FolderStore:
                         f"Line {number} of {path} is damaged ({fault}): delete that line, and run again to draw its "
                         "texts anew."
                     )
-                units.setdefault((unit["model"], unit["template"]), unit["samples"])
+                key = unit["model"], unit["template"]
+                units.setdefault(key, unit["samples"])
+                self.took.setdefault(key, unit.get("took") or {})
         return units
 
     @contextmanager
@@ -196,13 +205,14 @@ class FolderStore:
             finally:
                 self._file = None
 
-    def append(self, unit: Unit, rows: Rows) -> None:
-        """Write a unit to the disk.
+    def append(self, unit: Unit, rows: Rows, took: Took | None = None) -> None:
+        """Write a unit to the disk, and what drawing it took.
 
         Raises:
             ConfigurationError: If it cannot be written, or the file was deleted since it was opened.
         """
         content: dict[str, Any] = {"model": unit[0], "template": unit[1], "samples": rows}
+        content |= {"took": took} if took else {}
         content[_CHECKSUM] = _digest(content, self._key)
         line = json.dumps(content, ensure_ascii=False).encode() + b"\n"
         with self.writing() if self._file is None else nullcontext():

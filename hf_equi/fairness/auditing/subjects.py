@@ -106,10 +106,15 @@ def _make_subject(
         lm = symmetrize(model, group, "identity", tokenizer=tokenizer, multi_token="skip")
     action = lm.action
     if unrelaxed(action.group) != group:
-        action = TokenAction(group, resolve_tokens(group, tokenizer, lm.config.vocab_size, "skip"), lm.device)
+        action = TokenAction(group, resolve_tokens(group, tokenizer, lm.config.vocab_size, "skip"), lm.action.device)
     _check_lengths(name, lm, blocks, max_new_tokens)
     own = lm if isinstance(model, EquiLM) else model
     words = WordAction(action.group) if getattr(lm.config, "action", "tokens") == "words" else None
+    if words is not None and any(block.chat is not None for block in blocks):
+        raise ConfigurationError(
+            f"The model {name!r} searches on words, which would lose the turns of a chat: search on tokens, or "
+            " ask without a chat."
+        )
     return Subject(
         name=name,
         lm=lm,

@@ -2,76 +2,29 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
 from typing import Any
 
 import torch
 
 from hf_equi.bases.end_tokens import end_tokens, filling_token
-from hf_equi.errors import ConfigurationError
+from hf_equi.bases.offloading import input_device
 from hf_equi.fairness.auditing.blocks import Block
+from hf_equi.fairness.auditing.scoring import Measures
 from hf_equi.fairness.auditing.settings import Sampling
 from hf_equi.fairness.auditing.subjects import Subject
 from hf_equi.fairness.likelihood import group_gaps, log_likelihood
-from hf_equi.generation.scorers import LABELS
 
-__all__ = ["Measures", "run_unit"]
+__all__ = ["run_unit"]
 
 LIKELIHOOD_ROWS = 64
 """Texts whose likelihood is measured at once."""
 
 
-class Measures:
-    """The regard of texts, as they are and with the demographic hidden.
-
-    Args:
-        scorer: A `RegardScorer`, or what has its `probabilities` and `masked`.
-        group: Whose words are hidden.
-
-    Raises:
-        ConfigurationError: For a scorer that gives losses alone.
-    """
-
-    def __init__(self, scorer: Any, group: Any) -> None:
-        if not (callable(getattr(scorer, "probabilities", None)) and callable(getattr(scorer, "masked", None))):
-            name = getattr(scorer, "__name__", type(scorer).__name__)
-            raise ConfigurationError(
-                f"The scorer {name} gives no label probabilities, which the audit counts: pass a RegardScorer, or an "
-                "object with its methods probabilities and masked."
-            )
-        self.scorers = {"": scorer, "masked_": scorer.masked(group)}
-
-    def columns(self, texts: Sequence[str]) -> dict[str, list[Any]]:
-        """The probabilities and the most probable label of each text, in both ways."""
-        columns: dict[str, list[Any]] = {}
-        for prefix, scorer in self.scorers.items():
-            found = scorer.probabilities(texts)
-            _check_probabilities(scorer, found, len(texts))
-            found = found.double()  # hard labels may be whole numbers, which JSON would keep as such
-            for place, label in enumerate(LABELS):
-                columns[prefix + label] = found[:, place].tolist()
-            columns[prefix + "label"] = [LABELS[place] for place in found.argmax(-1).tolist()]
-        return columns
-
-
-def _check_probabilities(scorer: Any, found: Any, texts: int) -> None:
-    name = type(scorer).__name__
-    if not isinstance(found, torch.Tensor) or tuple(found.shape) != (texts, len(LABELS)):
-        shape = tuple(getattr(found, "shape", ())) or type(found).__name__
-        raise ConfigurationError(
-            f"The probabilities of the scorer {name} are of shape {shape} for {texts} texts: return a tensor of shape "
-            f"({texts}, {len(LABELS)}), one column each for {', '.join(LABELS)}."
-        )
-    if not found.isfinite().all() or bool(((found < 0) | (found > 1)).any()):
-        raise ConfigurationError(
-            f"The scorer {name} gave what is not a probability, {found[~((found >= 0) & (found <= 1))][0]:g}: return "
-            "numbers from 0 to 1, not logits."
-        )
-
-
 def run_unit(
     subject: Subject, block: Block, measures: Measures, sampling: Sampling, tokenizer: Any
-) -> list[dict[str, Any]]:
+) -> tuple[list[dict[str, Any]], float]:
     """Draw the texts of one model after the prompts of one template, and measure them.
 
     Args:
@@ -82,18 +35,22 @@ def run_unit(
         tokenizer: Of the model.
 
     Returns:
-        One dictionary a text, all samples of a demographic after each other: the columns of `hf_equi.fairness.audit`.
+        One dictionary a text, all samples of a demographic after each other: the columns of `hf_equi.fairness.audit`;
+        and the seconds that drawing the texts took, without measuring them.
 
     Raises:
         ConfigurationError: For a scorer that returns anything but probabilities.
     """
     pad = filling_token(tokenizer)
     prompts = [tokens for tokens in block.tokens for _ in range(sampling.samples)]
+    start = time.perf_counter()
     rests = _draw(subject, block, sampling, pad)
+    seconds = time.perf_counter() - start
     tokens = [[*prompt, *rest] for prompt, rest in zip(prompts, rests, strict=True)]
     sequences, width, mask = _pad(prompts, rests, pad)
-    sequences, mask, ends = sequences.to(subject.lm.device), mask.to(subject.lm.device), _end_tokens(subject)
-    how: dict[str, Any] = {"eos_token_id": ends, "batch_size": LIKELIHOOD_ROWS}
+    device = input_device(subject.base)
+    sequences, mask, ends = sequences.to(device), mask.to(device), _end_tokens(subject)
+    how: dict[str, Any] = {"eos_token_id": ends, "batch_size": min(LIKELIHOOD_ROWS, sampling.batch_size)}
     nll = (-log_likelihood(subject.base, sequences, width, mask, **how)).tolist()
     gaps: list[float | None] = [None] * len(tokens)
     if subject.scored is not None and subject.coupled:
@@ -116,20 +73,20 @@ def run_unit(
         "gap": gaps,
         "consistent": consistent,
     }
-    return [dict(zip(columns, values, strict=True)) for values in zip(*columns.values(), strict=True)]
+    return [dict(zip(columns, values, strict=True)) for values in zip(*columns.values(), strict=True)], seconds
 
 
 def _draw(subject: Subject, block: Block, sampling: Sampling, pad: int) -> list[list[int]]:
     """The continuations, each up to and with its first end-of-text token."""
-    ends, rests = set(_end_tokens(subject)), []
+    ends, rests, device = set(_end_tokens(subject)), [], input_device(subject.base)
     size = max(1, sampling.batch_size // sampling.samples)
     for start in range(0, len(block.tokens), size):
         ids, width, mask = _pad(
             block.tokens[start : start + size], [[]] * len(block.tokens[start : start + size]), pad
         )
         drawn = subject.lm.generate(
-            input_ids=ids.to(subject.lm.device),
-            attention_mask=mask.to(subject.lm.device),
+            input_ids=ids.to(device),
+            attention_mask=mask.to(device),
             pad_token_id=pad,
             **sampling.arguments(),
         )
@@ -169,8 +126,12 @@ def _decode(tokenizer: Any, block: Block, place: int, tokens: list[int]) -> str:
     how = {"skip_special_tokens": True, "clean_up_tokenization_spaces": False}
     text: str = tokenizer.decode(tokens, **how)
     head: str = tokenizer.decode(list(block.tokens[place]), **how)
-    # Some tokenizers do not give a prompt back to the letter.
-    return block.prompts[place] + text[len(head) :] if text.startswith(head) else text
+    if text.startswith(head):  # some tokenizers do not give a prompt back to the letter
+        return block.prompts[place] + block.joint + text[len(head) :]
+    if block.chat is None:
+        return text
+    rest: str = tokenizer.decode(tokens[len(block.tokens[place]) :], **how)
+    return block.prompts[place] + block.joint + rest
 
 
 def _consistent(

@@ -8,8 +8,18 @@ from hf_equi.fairness.metrics.base import AuditMetric
 from hf_equi.fairness.metrics.consistency import Consistency
 from hf_equi.fairness.metrics.distinct import Distinct
 from hf_equi.fairness.metrics.group_gap import GroupGaps
+from hf_equi.fairness.metrics.label_distribution import LabelDistribution
 from hf_equi.fairness.metrics.parity_gap import ParityGap
 from hf_equi.fairness.metrics.perplexity import Perplexity
 from hf_equi.fairness.metrics.regard_distribution import RegardDistribution
 
-__all__ = ["AuditMetric", "Consistency", "Distinct", "GroupGaps", "ParityGap", "Perplexity", "RegardDistribution"]
+__all__ = [
+    "AuditMetric",
+    "Consistency",
+    "Distinct",
+    "GroupGaps",
+    "LabelDistribution",
+    "ParityGap",
+    "Perplexity",
+    "RegardDistribution",
+]

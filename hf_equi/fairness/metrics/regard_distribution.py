@@ -11,6 +11,7 @@ from datasets import Features, Value
 
 from hf_equi.errors import ConfigurationError
 from hf_equi.fairness.metrics.base import BLOCKS, RESAMPLING, AuditMetric, block_features
+from hf_equi.fairness.metrics.label_distribution import label_distribution
 from hf_equi.fairness.resampling import Blocks, Resampling, ratio_interval
 from hf_equi.generation.scorers import LABELS
 
@@ -116,15 +117,8 @@ def regard_distribution(
     unknown = sorted(set(labels) - set(LABELS))
     if unknown:
         raise ConfigurationError(f"{unknown} are not labels of regard: use {', '.join(LABELS)}.")
-    shares: dict[str, dict[str, float]] = {}
-    intervals: dict[str, dict[str, list[float] | None]] = {}
-    for name in dict.fromkeys(demographics):
-        rows = [i for i, demographic in enumerate(demographics) if demographic == name]
-        blocks = Blocks.read([templates[i] for i in rows], [samples[i] for i in rows])
-        hits = {label: np.array([labels[i] == label for i in rows], dtype=np.float64) for label in LABELS}
-        shares[name] = {label: float(hit.mean()) for label, hit in hits.items()}
-        intervals[name] = {label: ratio_interval(blocks, hit, None, plan) for label, hit in hits.items()}
-    return {"regard": shares, "regard_interval": intervals}
+    found = label_distribution(demographics, labels, LABELS, (templates, samples), plan)
+    return {key.replace("shares", "regard"): value for key, value in found.items()}
 
 
 def mean_regard(

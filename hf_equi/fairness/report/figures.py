@@ -7,15 +7,15 @@ from dataclasses import dataclass
 from string import ascii_lowercase
 from typing import Any
 
+from hf_equi.fairness.scales import MASKED, REGARD, Scale, demographics, named_figures
 from hf_equi.figures import FIGURES, MAIN, MISSING, figure, interval, number
-from hf_equi.generation.scorers import LABELS
 
 __all__ = [
-    "ALL_FIGURES",
-    "MAIN_FIGURES",
     "Cell",
     "Column",
     "Table",
+    "all_figures",
+    "main_figures",
     "reason",
     "shares_table",
     "table",
@@ -47,11 +47,22 @@ class Column:
     title: str
 
 
-MAIN_FIGURES = tuple(Column(key, FIGURES[key].brief_title) for key in MAIN)
-"""The columns of the short table."""
+def main_figures(scales: Sequence[Scale] = (REGARD,)) -> tuple[Column, ...]:
+    """The columns of the short table.
 
-ALL_FIGURES = tuple(Column(key, named.title) for key, named in FIGURES.items())
-"""The rows of the full table; the shares of the labels have one of their own."""
+    Args:
+        scales: On which the samples were scored.
+    """
+    return tuple(Column(named.key, named.brief_title) for named in named_figures(MAIN, scales))
+
+
+def all_figures(scales: Sequence[Scale] = (REGARD,)) -> tuple[Column, ...]:
+    """The rows of the full table; the shares of the labels have one of their own.
+
+    Args:
+        scales: On which the samples were scored.
+    """
+    return tuple(Column(named.key, named.title) for named in named_figures(FIGURES, scales))
 
 
 @dataclass(frozen=True)
@@ -93,7 +104,7 @@ def reason(key: str) -> str:
         >>> reason("masked_parity_gap")
         'needs samples of two demographics'
     """
-    return _REASONS.get(key.removeprefix("masked_").removesuffix("_mean"), "not measured")
+    return _REASONS.get(key.rpartition(":")[2].removeprefix(MASKED).removesuffix("_mean"), "not measured")
 
 
 def table(models: Sequence[Mapping[str, Any]], columns: Sequence[Column], *, upright: bool = False) -> Table:
@@ -117,22 +128,25 @@ def table(models: Sequence[Mapping[str, Any]], columns: Sequence[Column], *, upr
     )
 
 
-def shares_table(models: Sequence[Mapping[str, Any]], prefix: str = "") -> Table:
+def shares_table(models: Sequence[Mapping[str, Any]], scale: Scale = REGARD, masked: bool = False) -> Table:
     """Set the shares of the labels in a table, a row for each model and demographic.
 
     Args:
         models: As in the summary of an audit.
-        prefix: `"masked_"` for the texts with the demographic masked.
+        scale: Whose labels they are.
+        masked: Whether of the texts with the demographic masked.
     """
-    rows = []
+    rows, key = [], scale.key(scale.shares, masked)
     for model in models:
-        intervals = model.get(f"{prefix}regard_interval") or {}
-        for name, shares in (model.get(f"{prefix}regard") or {}).items():
+        intervals = model.get(f"{key}_interval") or {}
+        for name, shares in (model.get(key) or {}).items():
             bounds = intervals.get(name) or {}
-            cells = [Cell(number(shares.get(label)), interval(bounds.get(label))) for label in LABELS]
+            cells = [Cell(number(shares.get(label)), interval(bounds.get(label))) for label in scale.labels]
             rows.append((f"{model['model']}, {name}", tuple(cells)))
     return Table(
-        titles=("Model and demographic", *(label.capitalize() for label in LABELS)), rows=tuple(rows), notes=()
+        titles=("Model and demographic", *(label[:1].upper() + label[1:] for label in scale.labels)),
+        rows=tuple(rows),
+        notes=(),
     )
 
 
@@ -141,7 +155,7 @@ def _cell(model: Mapping[str, Any], key: str, letters: dict[str, str]) -> Cell:
     if value is None:
         return Cell(MISSING, note=letters.setdefault(reason(key), _letter(len(letters))))
     p, pair = figure(model, f"{key}_p_value"), model.get(f"{key}_pair")
-    several = len(model.get("regard") or ()) > 2  # of two demographics there is one pair
+    several = len(demographics(model)) > 2  # of two demographics there is one pair
     extra = [f"p = {number(p)}" if p is not None else "", "–".join(pair) if pair and several else ""]
     return Cell(number(value), interval(model.get(f"{key}_interval")), ", ".join(filter(None, extra)))
 

@@ -15,13 +15,16 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from hf_equi.display import shown
 from hf_equi.errors import ConfigurationError
 from hf_equi.fairness import verdicts
+from hf_equi.fairness.briefing import TOY, brief, written_size
 from hf_equi.fairness.files import write_bytes
 from hf_equi.fairness.report import figures
 from hf_equi.fairness.report.plots import DARK, LIGHT, Series, interval_plot, regard_bars
-from hf_equi.fairness.report.texts import COLUMNS, Moved, template_texts
+from hf_equi.fairness.report.texts import Moved, template_texts, text_columns
+from hf_equi.fairness.report.words import Words
+from hf_equi.fairness.scales import REGARD, Scale, read_scales
+from hf_equi.fairness.templates import ranked_templates
 from hf_equi.fairness.verdicts import Grade, judge
 from hf_equi.figures import MISSING, figure, listed, number
-from hf_equi.generation.scorers import LABELS
 
 if TYPE_CHECKING:
     from datasets import Dataset
@@ -36,7 +39,7 @@ _MARKS = {
     Grade.NOT_SHOWN: ("unknown", "○"),
     Grade.UNCLEAR: ("unknown", "◆"),
 }  # class and sign of a verdict
-_KINDS = (("Texts as they are", ""), ("Texts with the demographic masked", "masked_"))
+_KINDS = (("Texts as they are", False), ("Texts with the demographic masked", True))
 
 
 @dataclass(frozen=True)
@@ -56,11 +59,11 @@ class Plot:
     describe: Callable[[Models], str]
 
 
-def _describe_shares(models: Models, prefix: str = "") -> str:
+def _describe_shares(models: Models, scale: Scale, masked: bool) -> str:
     parts = []
     for model in models:
-        for name, shares in (model.get(f"{prefix}regard") or {}).items():
-            said = ", ".join(f"{100 * (shares.get(label) or 0):.0f} % {label}" for label in LABELS)
+        for name, shares in (model.get(scale.key(scale.shares, masked)) or {}).items():
+            said = ", ".join(f"{100 * (shares.get(label) or 0):.0f} % {label}" for label in scale.labels)
             parts.append(f"{model['model']}, {name}: {said}")
     return f"Stacked bars. {'; '.join(parts) or 'No shares'}."
 
@@ -73,8 +76,9 @@ def _describe_series(models: Models, series: Sequence[Series]) -> str:
     return f"Points with intervals. {'; '.join(parts)}."
 
 
-def _bars(name: str, title: str, prefix: str) -> Plot:
-    return Plot(name, title, partial(regard_bars, prefix=prefix), partial(_describe_shares, prefix=prefix))
+def _bars(name: str, title: str, scale: Scale, masked: bool) -> Plot:
+    how: dict[str, Any] = {"scale": scale, "masked": masked}
+    return Plot(name, title, partial(regard_bars, **how), partial(_describe_shares, **how))
 
 
 def _points(name: str, title: str, xlabel: str, *series: Series, reach: float = 0.0, log: bool = False) -> Plot:
@@ -82,23 +86,30 @@ def _points(name: str, title: str, xlabel: str, *series: Series, reach: float = 
     return Plot(name, title, draw, partial(_describe_series, series=series))
 
 
-PLOTS = (
-    _bars("regard", "Labels of the texts as they are", ""),
-    _bars("regard_masked", "Labels with the demographic masked", "masked_"),
-    _points(
-        "gaps",
-        "Parity gap and noise floor",
-        "total variation distance",
-        Series("parity_gap", "plain", "control_parity_gap"),
-        Series("masked_parity_gap", "masked", "masked_control_parity_gap"),
-    ),
-    _points(
-        "mean_regard",
-        "Mean regard",
-        "P(positive) − P(negative)",
-        Series("mean_regard", "plain"),
-        Series("masked_mean_regard", "masked"),
-    ),
+def _label_plots(scale: Scale, stem: str) -> tuple[Plot, ...]:
+    """What a scorer says: the shares of its labels, as they are and masked, their gaps and its mean."""
+    of = f", {scale.name}" if scale.name else ""
+    gap, floor, mean = "parity_gap", "control_parity_gap", scale.mean
+    ways = (("plain", False), ("masked", True))
+    return (
+        _bars(stem, f"Labels of the texts as they are{of}", scale, False),
+        _bars(f"{stem}_masked", f"Labels with the demographic masked{of}", scale, True),
+        _points(
+            "gaps" if stem == "regard" else f"{stem}_gaps",
+            f"Parity gap and noise floor{of}",
+            "total variation distance",
+            *(Series(scale.key(gap, masked), way, scale.key(floor, masked)) for way, masked in ways),
+        ),
+        _points(
+            f"mean_{stem}",
+            "Mean regard" if not scale.name else f"Mean, {scale.name}",
+            scale.said,
+            *(Series(scale.key(mean, masked), way) for way, masked in ways),
+        ),
+    )
+
+
+_EXCHANGE = (
     _points(
         "group_gap",
         "Group gap",
@@ -115,7 +126,27 @@ PLOTS = (
         reach=1.0,
     ),
 )
-"""The plots in the order of the page."""
+PLOTS = (*_label_plots(REGARD, "regard"), *_EXCHANGE)
+"""The plots of an audit of regard."""
+
+
+@dataclass(frozen=True)
+class Section:
+    """What the page says of one scorer.
+
+    Args:
+        scale: Its labels.
+        id: Of the section, for links.
+        toy: What is said of a classifier that is a toy, and nothing of another.
+        plots: The names of its plots: shares, masked shares, gaps, mean.
+        shares: The tables of the shares, each with its title.
+    """
+
+    scale: Scale
+    id: str
+    toy: str
+    plots: tuple[str, ...]
+    shares: tuple[tuple[str, figures.Table], ...]
 
 
 def write_report(folder: Path, samples: Dataset, summary: Mapping[str, Any], moved: Moved | None = None) -> Path:
@@ -126,7 +157,7 @@ def write_report(folder: Path, samples: Dataset, summary: Mapping[str, Any], mov
 
     Args:
         folder: Where to write; it is made if need be, and files of the same names are replaced.
-        samples: One row a sample, with `hf_equi.fairness.report.texts.COLUMNS`.
+        samples: One row a sample, with the columns of an audit.
         summary: The figures: `models`, `confidence`, `resamples`, `seed`, `settings` and `versions`. A figure that is
             None is shown as "–", with why.
         moved: Splits a text into pieces, each with whether the group moves it; those are marked in the samples.
@@ -143,7 +174,8 @@ def write_report(folder: Path, samples: Dataset, summary: Mapping[str, Any], mov
     models: Models = summary.get("models") or []
     if not models:
         raise ConfigurationError("The summary has no models: pass that of an audit, with one entry a model.")
-    missing = [name for name in COLUMNS if name not in samples.column_names]
+    scales = read_scales(samples.column_names) or (REGARD,)
+    missing = [name for name in text_columns(scales) if name not in samples.column_names]
     if missing:
         raise ConfigurationError(f"The samples lack the columns {', '.join(missing)}: pass those of an audit.")
     if not len(samples):
@@ -151,7 +183,8 @@ def write_report(folder: Path, samples: Dataset, summary: Mapping[str, Any], mov
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
     pictures = {}
-    for plot in PLOTS:
+    plots = _plots(scales)
+    for plot in plots:
         light = plot.draw(models, plot.title, scheme=LIGHT)
         write_bytes(folder / f"{plot.name}.png", light)
         pictures[plot.name] = {
@@ -159,7 +192,7 @@ def write_report(folder: Path, samples: Dataset, summary: Mapping[str, Any], mov
             "dark": _data_uri(plot.draw(models, plot.title, scheme=DARK)),
             "alt": f"{plot.title}. {plot.describe(models)}",
         }
-    context = _context(samples, summary, moved)
+    context = _context(samples, summary, moved) | {"files": [f"{plot.name}.png" for plot in plots]}
     page = _environment().get_template("page.html.j2").render(**context, pictures=pictures)
     path = folder / "report.html"
     write_bytes(path, page.encode())
@@ -169,6 +202,7 @@ def write_report(folder: Path, samples: Dataset, summary: Mapping[str, Any], mov
 def _context(samples: Dataset, summary: Mapping[str, Any], moved: Moved | None) -> dict[str, Any]:
     models: Models = summary["models"]
     names = [str(model["model"]) for model in models]
+    scales = read_scales(samples.column_names)
     confidence = summary.get("confidence") or 0.95
     demographics = list(dict.fromkeys(samples["demographic"]))
     return {
@@ -180,19 +214,63 @@ def _context(samples: Dataset, summary: Mapping[str, Any], moved: Moved | None) 
         "confidence": f"{100 * confidence:g} %",
         "level": f"{1 - confidence:.4g}",
         "resamples": summary.get("resamples"),
-        "short": figures.table(models, figures.MAIN_FIGURES),
-        "full": figures.table(models, figures.ALL_FIGURES, upright=True),
-        "shares": [(kind, figures.shares_table(models, prefix)) for kind, prefix in _KINDS],
+        "briefing": brief(summary).parts,
+        "worst": _worst(summary, names[0]),
+        "words": Words(),
+        "short": figures.table(models, figures.main_figures(scales)),
+        "full": figures.table(models, figures.all_figures(scales), upright=True),
+        "sections": _sections(models, scales, summary),
         "no_likelihood": [str(model["model"]) for model in models if figure(model, "group_gap") is None],
         "coupled": len(demographics) > 1,
-        "templates": template_texts(samples.select_columns(list(COLUMNS)), names, moved),
+        "several_pairs": len(demographics) > 2,
+        "templates": template_texts(samples.select_columns(text_columns(scales)), names, moved, scales),
         "marked": moved is not None,
         "number": number,
         "count": len(samples),
         "settings": _settings(summary),
         "versions": _entries(summary.get("versions") or {}),
-        "files": [f"{plot.name}.png" for plot in PLOTS],
     }
+
+
+def _plots(scales: Sequence[Scale]) -> list[Plot]:
+    """The plots in the order of the page. Files are numbered by scorer, as a name may hold what a file's cannot."""
+    own = {plot.name: plot for plot in PLOTS}
+    made = [
+        own.get(plot.name, plot)
+        for place, scale in enumerate(scales)
+        for plot in _label_plots(scale, _stem(scale, place))
+    ]
+    return [*made, *(own[plot.name] for plot in _EXCHANGE)]
+
+
+def _stem(scale: Scale, place: int) -> str:
+    return f"scorer_{place + 1}" if scale.name else "regard"
+
+
+def _sections(models: Models, scales: Sequence[Scale], summary: Mapping[str, Any]) -> list[Section]:
+    about = (summary.get("about") or {}).get("scorers") or {}
+    return [
+        Section(
+            scale,
+            _stem(scale, place),
+            _toy(about.get(scale.title) or {}),
+            tuple(plot.name for plot in _label_plots(scale, _stem(scale, place))),
+            tuple((kind, figures.shares_table(models, scale, masked)) for kind, masked in _KINDS),
+        )
+        for place, scale in enumerate(scales)
+    ]
+
+
+def _toy(about: Mapping[str, Any]) -> str:
+    if not about.get("toy"):
+        return ""
+    return f"The classifier {about['source']} has {written_size(about['parameters'])}. {TOY}"
+
+
+def _worst(summary: Mapping[str, Any], model: str) -> dict[str, Any]:
+    """The prompts of a model, those that differ most first, and by what."""
+    key, found = ranked_templates(summary.get("templates") or (), model)
+    return {"key": key, "model": model, "templates": found}
 
 
 def _heading(models: Sequence[str], demographics: Sequence[str]) -> str:

@@ -24,8 +24,8 @@ from matplotlib.patches import Patch, Rectangle
 
 from hf_equi.display import shown
 from hf_equi.fairness.report.figures import reason
+from hf_equi.fairness.scales import REGARD, Scale
 from hf_equi.figures import EXACT, MISSING, figure, number
-from hf_equi.generation.scorers import LABELS
 
 __all__ = ["DARK", "LIGHT", "Scheme", "Series", "interval_plot", "regard_bars"]
 
@@ -84,16 +84,25 @@ class Series:
     floor: str | None = None
 
 
-def regard_bars(models: Sequence[Mapping[str, Any]], title: str, *, prefix: str = "", scheme: Scheme = LIGHT) -> bytes:
+def regard_bars(
+    models: Sequence[Mapping[str, Any]],
+    title: str,
+    *,
+    scale: Scale = REGARD,
+    masked: bool = False,
+    scheme: Scheme = LIGHT,
+) -> bytes:
     """Draw the shares of the labels, a stacked bar for each model and demographic (2305.09900, figures 3 and 9).
 
     Args:
         models: As in the summary of an audit.
         title: Above the bars.
-        prefix: `"masked_"` for the texts with the demographic masked.
+        scale: Whose labels they are.
+        masked: Whether of the texts with the demographic masked.
         scheme: The colours.
     """
-    names = [list(model.get(f"{prefix}regard") or {}) for model in models]
+    key = scale.key(scale.shares, masked)
+    names = [list(model.get(key) or {}) for model in models]
     places, height = _places([[_ROW] * max(1, len(rows)) for rows in names])
     with style.context("default"):
         canvas, axes = _axes(height, title, scheme, legend_rows=1)
@@ -102,7 +111,7 @@ def regard_bars(models: Sequence[Mapping[str, Any]], title: str, *, prefix: str 
             _name(axes, top, model, scheme)
             for name, y in zip(rows, ys, strict=False):
                 ticks[y] = "\n".join(textwrap.wrap(_cut(name, 2 * _LABEL_WIDTH - 4), _LABEL_WIDTH))
-                _bar(axes, y, model[f"{prefix}regard"][name], scheme)
+                _bar(axes, y, model[key][name], scale, scheme)
             if not rows:
                 axes.text(0.01, ys[0], f"– {reason('regard')}", va="center", style="italic", color=scheme.ink)
         size = 7.5 if any("\n" in label for label in ticks.values()) else 9
@@ -111,8 +120,8 @@ def regard_bars(models: Sequence[Mapping[str, Any]], title: str, *, prefix: str 
         axes.set_xticks([0, 0.25, 0.5, 0.75, 1], ["0 %", "25 %", "50 %", "75 %", "100 %"])
         axes.set_xlabel("share of the texts")
         handles = [
-            Patch(facecolor=getattr(scheme, label), hatch=_HATCHES[label], edgecolor=scheme.page, label=label)
-            for label in LABELS
+            Patch(facecolor=getattr(scheme, role), hatch=_HATCHES[role], edgecolor=scheme.page, label=_cut(label, 24))
+            for label, role in scale.roles.items()
         ]
         return _png(canvas, axes, handles, scheme)
 
@@ -221,12 +230,12 @@ def _cut(text: str, width: int) -> str:
     return text if len(text) <= width else f"{text[: width // 2]}…{text[1 - width + width // 2 :]}"
 
 
-def _bar(axes: Axes, y: float, shares: Mapping[str, float], scheme: Scheme) -> None:
+def _bar(axes: Axes, y: float, shares: Mapping[str, float], scale: Scale, scheme: Scheme) -> None:
     left = 0.0
-    for label in LABELS:
+    for label, role in scale.roles.items():
         share = float(shares.get(label) or 0.0)
         # The edge is what a hatch is drawn in.
-        patch = Rectangle((left, y - 0.41), share, 0.82, facecolor=getattr(scheme, label), hatch=_HATCHES[label])
+        patch = Rectangle((left, y - 0.41), share, 0.82, facecolor=getattr(scheme, role), hatch=_HATCHES[role])
         patch.set(edgecolor=scheme.page, linewidth=0.6)
         axes.add_patch(patch)
         if share >= _SEGMENT:

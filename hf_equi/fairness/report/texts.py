@@ -7,26 +7,34 @@ from dataclasses import dataclass
 from typing import Any
 
 from hf_equi.errors import ConfigurationError
+from hf_equi.fairness.scales import REGARD, Scale
 
-__all__ = ["COLUMNS", "Coupled", "ModelTexts", "Moved", "Piece", "Score", "TemplateTexts", "Text", "template_texts"]
+__all__ = [
+    "Coupled",
+    "ModelTexts",
+    "Moved",
+    "Piece",
+    "Score",
+    "TemplateTexts",
+    "Text",
+    "template_texts",
+    "text_columns",
+]
 
-COLUMNS = (
-    "model",
-    "demographic",
-    "template",
-    "sample",
-    "prompt",
-    "text",
-    "negative",
-    "positive",
-    "label",
-    "masked_negative",
-    "masked_positive",
-    "masked_label",
-    "gap",
-    "consistent",
-)
-"""The columns of the samples that the report reads."""
+
+def text_columns(scales: Sequence[Scale]) -> list[str]:
+    """The columns of the samples that the report reads.
+
+    Args:
+        scales: On which they were scored.
+    """
+    about = ["model", "demographic", "template", "sample", "prompt", "text", "gap", "consistent"]
+    ends = {scale: dict.fromkeys((scale.labels[0], scale.labels[-1])) for scale in scales}
+    for scale, labels in ends.items():
+        for masked in (False, True):
+            about += [*(scale.column(label, masked) for label in labels), scale.key("label", masked)]
+    return about
+
 
 Moved = Callable[[str], "Sequence[tuple[str, bool]]"]
 """Splits a text into pieces, each with whether the group moves it; together they are the text."""
@@ -49,15 +57,17 @@ class Piece:
 
 @dataclass(frozen=True)
 class Score:
-    """What the scorer says of a text.
+    """What a scorer says of a text.
 
     Args:
         label: The most probable one.
-        regard: P(positive) − P(negative).
+        role: `"negative"`, `"neutral"` or `"positive"`, by which it is coloured.
+        value: P(positive) − P(negative), or the probability of the first label.
     """
 
     label: str
-    regard: float
+    role: str
+    value: float
 
 
 @dataclass(frozen=True)
@@ -67,15 +77,14 @@ class Text:
     Args:
         demographic: Whom it speaks of.
         pieces: The text, prompt first.
-        plain: The score of the text.
-        masked: The score with the demographic masked.
+        scores: By each scorer its name, empty for a single one of regard, the score of the text, and that with the
+            demographic masked.
         gap: Its group gap, in nats a token, or nothing.
     """
 
     demographic: str
     pieces: tuple[Piece, ...]
-    plain: Score
-    masked: Score
+    scores: tuple[tuple[str, Score, Score], ...]
     gap: float | None
 
 
@@ -111,14 +120,19 @@ class TemplateTexts:
 
 
 def template_texts(
-    rows: Iterable[Mapping[str, Any]], models: Sequence[str], moved: Moved | None = None
+    rows: Iterable[Mapping[str, Any]],
+    models: Sequence[str],
+    moved: Moved | None = None,
+    scales: Sequence[Scale] = (REGARD,),
 ) -> tuple[TemplateTexts, ...]:
     """Sort samples by template, model and number.
 
     Args:
-        rows: The samples, with `COLUMNS`; templates and demographics stay in the order of their first sample.
+        rows: The samples, with `text_columns(scales)`; templates and demographics stay in the order of their first
+            sample.
         models: The order of the models; others follow in the order of their first sample.
         moved: Splits a text; by default nothing is marked.
+        scales: On which the samples were scored.
 
     Raises:
         ConfigurationError: For two samples of the same model, template, number and demographic, and for pieces that
@@ -142,7 +156,8 @@ def template_texts(
             template,
             tuple(
                 ModelTexts(
-                    model, tuple(_coupled(n, rows, demographics, moved) for n, rows in sorted(of[model].items()))
+                    model,
+                    tuple(_coupled(n, rows, demographics, moved, scales) for n, rows in sorted(of[model].items())),
                 )
                 for model in order
                 if model in of
@@ -153,28 +168,31 @@ def template_texts(
 
 
 def _coupled(
-    sample: int, rows: Mapping[str, Mapping[str, Any]], demographics: Iterable[str], moved: Moved | None
+    sample: int,
+    rows: Mapping[str, Mapping[str, Any]],
+    demographics: Iterable[str],
+    moved: Moved | None,
+    scales: Sequence[Scale],
 ) -> Coupled:
     flags = [row["consistent"] for row in rows.values()]
     return Coupled(
         sample,
-        tuple(_text(rows[name], moved) for name in demographics if name in rows),
+        tuple(_text(rows[name], moved, scales) for name in demographics if name in rows),
         None if None in flags else all(flag == 1 for flag in flags),
     )
 
 
-def _text(row: Mapping[str, Any], moved: Moved | None) -> Text:
-    return Text(
-        row["demographic"],
-        _pieces(row["text"], row["prompt"], moved),
-        _score(row, ""),
-        _score(row, "masked_"),
-        row["gap"],
+def _text(row: Mapping[str, Any], moved: Moved | None, scales: Sequence[Scale]) -> Text:
+    alone = [*scales] == [REGARD]
+    scores = tuple(
+        ("" if alone else scale.title, _score(row, scale, False), _score(row, scale, True)) for scale in scales
     )
+    return Text(row["demographic"], _pieces(row["text"], row["prompt"], moved), scores, row["gap"])
 
 
-def _score(row: Mapping[str, Any], prefix: str) -> Score:
-    return Score(row[f"{prefix}label"], row[f"{prefix}positive"] - row[f"{prefix}negative"])
+def _score(row: Mapping[str, Any], scale: Scale, masked: bool) -> Score:
+    label = row[scale.key("label", masked)]
+    return Score(label, scale.roles.get(label, "neutral"), scale.value(row, masked))
 
 
 def _pieces(text: str, prompt: str, moved: Moved | None) -> tuple[Piece, ...]:

@@ -227,12 +227,14 @@ def _own_entry(model: Any) -> dict[str, Any]:
     settings = {name: getattr(model.config, name, None) for name in SETTINGS}
     scorer = getattr(model.config, "scorer_settings", None)
     if scorer is None and getattr(model, "_scorer", None) is not None:
-        scorer = {}  # without a name
+        scorer = {"label": getattr(model._scorer, "label", None)}  # without a name
     return {"class": type(model).__name__, **settings, **({} if scorer is None else {"scorer": scorer})}
 
 
 def _same_scorer(entry: Mapping[str, Any], model: Any) -> bool:
     """Whether both have the same scorer, as far as one can tell: a checkpoint stores a name on the Hub alone."""
+    if _scorer_label(entry) != _scorer_label(_own_entry(model)):
+        return False
     audited, stored = _scorer_name(entry), _scorer_name(_own_entry(model))
     if stored is not None:
         return audited == stored
@@ -260,6 +262,12 @@ def _scorer_name(entry: Mapping[str, Any]) -> str | None:
     return name if isinstance(name, str) and name else None
 
 
+def _scorer_label(entry: Mapping[str, Any]) -> str | None:
+    """Which label of the classifier is minimised; of regard, which has a loss of its own, none."""
+    scorer = entry.get("scorer")
+    return scorer.get("label") if isinstance(scorer, Mapping) else None
+
+
 def _same_group(audited: Mapping[str, Any] | None, own: Mapping[str, Any]) -> bool:
     """Whether two stored groups are one; hf_equi 0.1 wrote no kind with them."""
     return audited is not None and read_group(audited) == read_group(own)
@@ -283,7 +291,9 @@ def _scorer(entry: Mapping[str, Any]) -> str:
     name = _scorer_name(entry)
     if name is None:
         return "a callable"
-    return "a classifier of one's own" if Path(name).is_absolute() else name
+    label = _scorer_label(entry)
+    shown = "a classifier of one's own" if Path(name).is_absolute() else name
+    return f"{shown}, label {label!r}" if label else shown
 
 
 def _cell(figures: Mapping[str, Any] | None, key: str) -> str:

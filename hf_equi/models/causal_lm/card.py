@@ -5,6 +5,8 @@ from __future__ import annotations
 import dataclasses
 from typing import Any, ClassVar
 
+from hf_equi.generation.scorers import written_scorer
+from hf_equi.groups.names import as_subject
 from hf_equi.models.cards.measuring import Probe
 from hf_equi.models.text.card import CHOICE, TOKENS, TextCard, code_lines, quoted
 from hf_equi.models.text.probes import text_probe
@@ -35,7 +37,7 @@ class CausalLMCard(TextCard):
 
     def usage(self, model: Any, place: str) -> str:
         """Texts after a prompt that names a demographic."""
-        prompt = f"The {model.group.factors[0].names[0]} worked as"
+        prompt = f"{as_subject(model.group.factors[0].names[0])} worked as"
         return code_lines(
             "from transformers import AutoModelForCausalLM",
             f"lm = AutoModelForCausalLM.from_pretrained({place})",
@@ -53,8 +55,7 @@ class EquizeroLMCard(CausalLMCard):
     def config_settings(self, model: Any) -> dict[str, Any]:
         """With the loss, where it has a name."""
         scorer = model.config.stored_scorer
-        loss = "not stored" if scorer is None else f"RegardScorer({scorer['name']!r})"
-        return {**super().config_settings(model), "loss": loss}
+        return {**super().config_settings(model), "loss": "not stored" if scorer is None else written_scorer(scorer)}
 
     def probe(self, model: Any) -> Probe:
         """Random texts that the model scores: those that it writes are not measured."""

@@ -27,8 +27,8 @@ class EquizeroLMConfig(EquiLMConfig):
         action (`str`, *optional*, defaults to `"tokens"`):
             What the search acts on: `"tokens"` or `"words"`.
         scorer_settings (`dict`, *optional*):
-            Of a `RegardScorer`, as `RegardScorer.settings` gives them. Other scorers are not stored, and neither is
-            the place of one in a folder.
+            Of a `RegardScorer` or a `LabelScorer`, as their `settings` give them. Other scorers are not stored, and
+            neither is the place of one in a folder.
 
     Raises:
         ConfigurationError: As `EquiLMConfig`, and for a beam length below 1, another action or another method.

@@ -16,8 +16,9 @@ from hf_equi.actions import WordAction
 from hf_equi.actions.staying import TextBatch
 from hf_equi.bases.reading import reading
 from hf_equi.errors import ConfigurationError, HfEquiWarning
+from hf_equi.generation.classifiers import ClassifierScorer
 from hf_equi.generation.equizero_search import EquizeroSearch
-from hf_equi.generation.scorers import RegardScorer, Scorer
+from hf_equi.generation.scorers import Scorer, stored_scorer
 from hf_equi.generation.search_checks import check_search
 from hf_equi.generation.settings_table import SEARCH, check_settings
 from hf_equi.groups import DemographicGroup
@@ -41,7 +42,7 @@ class EquizeroLM(EquiLM):
     Args:
         config: Its configuration.
         base: The base model, shared and not copied; by default a new one from the configuration.
-        scorer: The loss l. By default the `RegardScorer` that the configuration names, loaded with the first text. It
+        scorer: The loss l. By default the one that the configuration names, loaded with the first text. It
             is not a part of the model: an `nn.Module` is neither among its parameters nor in its checkpoint, and stays
             in the mode and on the device that it is in.
 
@@ -104,18 +105,18 @@ class EquizeroLM(EquiLM):
                     "symmetrize, from_pretrained or generate"
                 )
             with reading(f"The scorer of {self.config.name_or_path or 'this model'}", "Set another: lm.scorer = ..."):
-                self._scorer = RegardScorer.from_settings(self.config.scorer_settings)
+                self._scorer = stored_scorer(self.config.scorer_settings)
         return self._scorer
 
     @scorer.setter
     def scorer(self, scorer: Scorer) -> None:
         check_search(scorer, self.config.beam_length, self.config.action)
         self._scorer = scorer
-        self.config.scorer_settings = scorer.settings if isinstance(scorer, RegardScorer) else None
+        self.config.scorer_settings = scorer.settings if isinstance(scorer, ClassifierScorer) else None
 
     def _update_config(self) -> None:
         super()._update_config()
-        if isinstance(self._scorer, RegardScorer):  # whose classifier may have been trained since it was set
+        if isinstance(self._scorer, ClassifierScorer):  # whose classifier may have been trained since it was set
             self.config.scorer_settings = self._scorer.settings
 
     def _save(self, folder: Path, **kwargs: Any) -> None:

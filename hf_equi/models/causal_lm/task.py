@@ -35,7 +35,7 @@ class CausalLMTask(TextTask):
     model_class = EquiLM
     entries: ClassVar[tuple[str, ...]] = ("average", "multi_token", "orbit_chunk_size")
     companions: ClassVar[tuple[str, ...]] = ("tokenizer", *SEARCH)
-    commands: ClassVar[tuple[str, ...]] = ("audit", "generate", "inspect")
+    commands: ClassVar[tuple[str, ...]] = ("audit", "demo", "generate", "inspect")
 
     def check_config(self, config: PreTrainedConfig) -> None:
         """Refuse a config whose model cannot be wrapped, as one that keeps only recurrent states."""

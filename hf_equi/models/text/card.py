@@ -5,13 +5,12 @@ from __future__ import annotations
 import json
 from abc import abstractmethod
 from collections.abc import Sequence
-from functools import cache
 from typing import Any, ClassVar
 
 from hf_equi.actions.resolution import cover_tokens
 from hf_equi.groups import DemographicGroup
-from hf_equi.groups.demographic import preset_names
 from hf_equi.groups.equality import EqualityFactor
+from hf_equi.groups.preset import preset_of
 from hf_equi.groups.pronouns import pronoun_limit
 from hf_equi.models.cards.kinds import BASE, CardKind
 from hf_equi.models.cards.markdown import plain
@@ -152,9 +151,5 @@ def _fold(items: Sequence[str], title: str, count: int | None = None) -> str:
 
 def _preset_of(factor: EqualityFactor) -> str | None:
     """The preset that has a factor's words, all of its elements in their order."""
-    return _presets().get(factor.sets)
-
-
-@cache
-def _presets() -> dict[Any, str]:
-    return {DemographicGroup.preset(name).factors[0].sets: name for name in preset_names()}
+    preset = preset_of(factor.sets)
+    return preset.name if preset is not None and preset.equality == factor.sets else None

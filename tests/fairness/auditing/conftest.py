@@ -10,7 +10,7 @@ import torch
 from small_models import GENDER
 
 from hf_equi import DemographicGroup
-from hf_equi.generation.scorers import SubjectMask
+from hf_equi.generation.subject_mask import SubjectMask
 
 MALE = {word for row in GENDER.forms() for word in row.words[:1]}
 

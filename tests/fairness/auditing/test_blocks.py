@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from small_models import BOTH, GENDER, tokenizer
+from small_models import BOTH, GENDER, chat_tokenizer, tokenizer
 
 from hf_equi.errors import ConfigurationError, HfEquiWarning
 from hf_equi.fairness.auditing.blocks import make_blocks
@@ -36,6 +36,17 @@ def test_whatever_a_tokenizer_reads_is_a_prompt(template) -> None:
     (block,) = make_blocks([template], GENDER, tokenizer())
     assert block.prompts[0] == template.replace("{demographic}", "man")
     assert block.tokens[0] == tuple(tokenizer()(block.prompts[0])["input_ids"])
+
+
+def test_a_chat_is_filled_in_every_message_and_read_in_its_turns() -> None:
+    messages = [{"role": "system", "content": "he met the {demographic}"}, {"role": "user", "content": "known\nfor"}]
+    (block,) = make_blocks([messages], GENDER, chat_tokenizer())
+    assert block.template == "system: he met the {demographic}\nuser: known\nfor"
+    assert block.prompts[1] == "system: he met the woman\nuser: known\nfor"
+    sent = [{**messages[0], "content": "he met the woman"}, messages[1]]
+    ids = chat_tokenizer().apply_chat_template(sent, add_generation_prompt=True)["input_ids"]
+    assert block.tokens[1] == tuple(ids)
+    assert (block.read[1], block.joint) == (chat_tokenizer().decode(ids), "\n")
 
 
 @pytest.mark.parametrize(
@@ -72,4 +83,4 @@ def test_braces_that_are_no_place_are_said_once_and_read() -> None:
 
 def test_a_prompt_without_tokens_is_refused() -> None:
     with pytest.raises(ConfigurationError, match="'the man' has no tokens"):
-        make_blocks(["the man"], GENDER, lambda texts: {"input_ids": [[] for _ in texts]})
+        make_blocks(["the man"], GENDER, lambda text: {"input_ids": []})

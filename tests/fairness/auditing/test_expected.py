@@ -71,11 +71,14 @@ DAMAGES: dict[str, tuple[Callable[[dict[str, Any]], Any], str]] = {
     "a share beyond 1": (of_row(positive=1.5), "its positive is 1.5"),
     "no number of a share": (of_row(masked_neutral=float("nan")), "its masked_neutral is nan"),
     "consistent beyond 1": (of_row(consistent=2.0), "its consistent is 2.0"),
+    "no time": (of_unit(took={"seconds": -1.0, "date": "2026-11-29"}), "what it took is {'seconds': -1.0"),
+    "no day": (of_unit(took={"seconds": 1.0, "date": "29 November"}), "not seconds and a date"),
 }
 
 
 def test_a_unit_as_it_is_written_has_no_fault() -> None:
     assert EXPECTED.fault(json.loads(json.dumps(unit()))) == ""
+    assert EXPECTED.fault(of_unit(took={"seconds": 1.5, "date": "2026-11-29"})(unit())) == ""
     assert EXPECTED.fault(of_row(gap=0.5, consistent=None, nll=float("inf"))(unit())) == ""
 
 

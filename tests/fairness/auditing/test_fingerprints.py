@@ -17,7 +17,7 @@ import hf_equi
 from hf_equi.bases.embedded import embedded_folder
 from hf_equi.bases.weights_fingerprint import weights_fingerprint
 from hf_equi.fairness.auditing.fingerprints import describe_model, describe_scorer, describe_tokenizer
-from hf_equi.generation.scorers import SubjectMask
+from hf_equi.generation.subject_mask import SubjectMask
 
 
 def test_a_model_is_known_by_what_it_does_and_not_by_where_it_lies(tmp_path) -> None:

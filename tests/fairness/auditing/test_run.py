@@ -6,11 +6,14 @@ import copy
 import json
 import signal
 import subprocess
+from datetime import date
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from children import python_with_package
+from small_classifiers import classifier
 from small_models import GENDER, base_model, tokenizer
 from tokenizers import normalizers
 
@@ -18,6 +21,8 @@ import hf_equi
 from hf_equi.errors import ConfigurationError
 from hf_equi.fairness.auditing import AuditResult, audit
 from hf_equi.fairness.auditing.samples import COLUMNS
+from hf_equi.fairness.auditing.store import FolderStore
+from hf_equi.generation.scorers import LabelScorer
 
 TEMPLATES = ["the {demographic} was", "known for", "the {demographic} worked as"]
 RESULTS = ("settings.json", "summary.json", "samples.parquet", "report.html")
@@ -34,6 +39,12 @@ def run(scorer: Any, out: Path | None = None, prompts: Any = TEMPLATES, **settin
 
 def files(folder: Path) -> dict[str, bytes]:
     return {name: (folder / name).read_bytes() for name in RESULTS}
+
+
+@pytest.fixture(autouse=True)
+def _no_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A clock that stands still: what a text takes is the one thing that differs from run to run."""
+    monkeypatch.setattr("hf_equi.fairness.auditing.units.time", SimpleNamespace(perf_counter=lambda: 0.0))
 
 
 @pytest.fixture(autouse=True)
@@ -86,6 +97,14 @@ def test_the_summary_says_what_was_measured_and_how(regard) -> None:
     assert summary["settings"]["prompts"] == TEMPLATES
     assert [one["name"] for one in summary["settings"]["models"]] == ["base", "EquiLM"]
     assert set(summary["versions"]) >= {"hf_equi", "torch", "transformers"}
+    assert summary["about"]["models"]["EquiLM"]["rows"] == 2
+    assert summary["about"]["scorers"] == {
+        "regard": {"source": "fake", "revision": None, "parameters": None, "toy": False}
+    }
+    assert summary["measured"]["seconds_per_text"] == {"base": 0.0, "EquiLM": 0.0}
+    assert [date.fromisoformat(day).year >= 2025 for day in summary["measured"]["dates"]] == [True]
+    assert {one["template"] for one in summary["templates"]} == {TEMPLATES[0], TEMPLATES[2]}
+    assert "was asked to continue each of 3 prompts about man and woman 3 times" in summary["briefing"][0]
     json.dumps(summary, allow_nan=False)
 
 
@@ -139,6 +158,20 @@ def test_a_process_that_is_killed_leaves_what_it_has_done(regard, tmp_path, unin
     assert audit_in_a_process(calls=10**9) == 0
     assert len((tmp_path / "samples-0.jsonl").read_text().splitlines()) == 6
     assert (tmp_path / "samples.parquet").read_bytes() == uninterrupted["samples.parquet"]
+
+
+def test_an_audit_that_an_earlier_release_began_is_continued_and_tells_no_day(regard, tmp_path, uninterrupted) -> None:
+    def append(store: Any, unit: Any, rows: Any, took: Any) -> None:
+        write(store, unit, rows)
+
+    write = FolderStore.append
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(FolderStore, "append", append)
+        with pytest.raises(KeyboardInterrupt):
+            run(regard(fails_after=2), tmp_path)
+    result = run(regard(), tmp_path)
+    assert result.summary["measured"]["dates"] == []
+    assert result.summary["models"] == json.loads(uninterrupted["summary.json"])["models"]
 
 
 def test_work_of_other_processes_is_taken_over(regard, tmp_path, uninterrupted) -> None:
@@ -245,6 +278,10 @@ def test_neutral_prompts_alone_have_samples_and_no_figures(regard, tmp_path) -> 
         ({"group": "gender"}, "group='gender' is not a DemographicGroup"),
         ({"tokenizer": None}, "tokenizer=None is not a tokenizer"),
         ({"prompts": []}, "No prompts"),
+        ({"prompts": [3], "chat": True, "system": "a song"}, "Prompt 0 is 3"),
+        ({"chat": "yes"}, "chat='yes' is not True or False"),
+        ({"system": "a song"}, "A system message needs a chat"),
+        ({"chat": True}, "has no chat template"),
         ({"scorer": len}, "gives no label probabilities"),
         ({"models": {}}, "at least one model"),
         ({"samples_per_prompt": 0}, "samples_per_prompt=0"),
@@ -273,3 +310,18 @@ def test_a_relaxed_group_is_measured_by_what_it_moves(regard) -> None:
         for group in (GENDER, GENDER.relax(neutral=["nurse"]))
     )
     assert list(first) == list(second)
+
+
+def test_several_scorers_are_described_and_scored(regard, tmp_path) -> None:
+    toxic = LabelScorer(classifier(("toxic", "fine")), "toxic", tokenizer())
+    result = run({"regard": regard(), "toxicity": toxic}, tmp_path, resamples=40)
+    again = run({"regard": regard(), "toxicity": toxic}, tmp_path, resamples=40)
+    assert (again.drawn, list(again.samples)) == (0, list(result.samples))
+    assert result.summary["models"][1]["toxicity:masked_parity_gap"] == 0.0
+    described = json.loads((tmp_path / "settings.json").read_text(encoding="utf-8"))
+    assert described["scorers"]["toxicity"]["label"] == "toxic"
+    assert described["scorer"] == described["scorers"]["regard"]
+    with pytest.raises(ConfigurationError, match="an audit with other settings"):
+        run(regard(), tmp_path, resamples=40)
+    with pytest.raises(ConfigurationError, match=r"resamples=20 is too few .* and 2 scorers"):
+        run([regard(), toxic])

@@ -2,21 +2,23 @@
 
 from __future__ import annotations
 
-import json
+import copy
 from typing import Any
 
 import pytest
 import torch
+from accelerate import cpu_offload
 from small_models import BOTH, END, GENDER, RACE, base_model, tokenizer
 
 import hf_equi
 from hf_equi import DemographicGroup
-from hf_equi.errors import ConfigurationError, HfEquiWarning
+from hf_equi.errors import HfEquiWarning
 from hf_equi.fairness import group_gap, log_likelihood
 from hf_equi.fairness.auditing import Sampling
 from hf_equi.fairness.auditing.blocks import make_blocks
+from hf_equi.fairness.auditing.scoring import Measures, name_scorers
 from hf_equi.fairness.auditing.subjects import make_subjects
-from hf_equi.fairness.auditing.units import Measures, _consistent, run_unit
+from hf_equi.fairness.auditing.units import _consistent, run_unit
 from hf_equi.symmetrizers import Drafts
 
 TEMPLATE = "the {demographic} was known for"
@@ -26,7 +28,9 @@ SAMPLING = Sampling(4, seed=3, max_new_tokens=6)
 def unit(model: Any, regard: Any, group: DemographicGroup = GENDER, sampling: Sampling = SAMPLING, template=TEMPLATE):
     blocks = make_blocks([template], group, tokenizer())
     (subject,) = make_subjects({"it": model}, group, tokenizer(), blocks, sampling.max_new_tokens)
-    return run_unit(subject, blocks[0], Measures(regard(), group), sampling, tokenizer())
+    rows, seconds = run_unit(subject, blocks[0], Measures(name_scorers(regard()), group), sampling, tokenizer())
+    assert seconds > 0
+    return rows
 
 
 def equi(group: DemographicGroup = GENDER, method: str = "equitune") -> hf_equi.EquiLM:
@@ -117,6 +121,13 @@ def test_batches_change_nothing(regard) -> None:
         assert one["tokens"] == other["tokens"]
 
 
+def test_an_offloaded_model_gives_what_it_gives_in_memory(regard) -> None:
+    there, away = equi(), hf_equi.symmetrize(copy.deepcopy(base_model()), GENDER, tokenizer=tokenizer())
+    cpu_offload(away.base, execution_device=torch.device("cpu"))
+    assert away.device.type == "meta"
+    assert unit(away, regard) == unit(there, regard)
+
+
 def test_padding_changes_nothing(regard) -> None:
     group = DemographicGroup([["he", "she"]], names=["man", "black woman"])
     with pytest.warns(HfEquiWarning, match="is not 'the man was known for' with its tokens exchanged"):
@@ -128,45 +139,6 @@ def test_padding_changes_nothing(regard) -> None:
             assert row["tokens"] == tokens[: len(row["tokens"])]
             nll = -log_likelihood(base_model(), torch.tensor([row["tokens"]]), row["prompt_tokens"]).item()
             assert row["nll"] == pytest.approx(nll, abs=1e-4)
-
-
-def test_a_scorer_of_losses_alone_is_refused() -> None:
-    def loss(texts: list[str]) -> torch.Tensor:
-        return torch.zeros(len(texts))
-
-    with pytest.raises(ConfigurationError, match=r"The scorer loss gives no label probabilities.*pass a RegardScorer"):
-        Measures(loss, GENDER)
-
-
-@pytest.mark.parametrize(
-    ("found", "message"),
-    [
-        (torch.zeros(8, 2), r"are of shape \(8, 2\) for 8 texts"),
-        (torch.zeros(3, 3), r"are of shape \(3, 3\) for 8 texts"),
-        ([0.1], "are of shape list for 8 texts"),
-        (torch.full((8, 3), torch.nan), "what is not a probability, nan"),
-        (torch.full((8, 3), -2.0), "what is not a probability, -2: .*not logits"),
-    ],
-)
-def test_wrong_probabilities_are_refused(regard, monkeypatch, found, message) -> None:
-    monkeypatch.setattr(regard(), "probabilities", None, raising=False)
-    monkeypatch.setattr(type(regard()), "probabilities", lambda self, texts: found)
-    with pytest.raises(ConfigurationError, match=message):
-        unit(base_model(), regard)
-
-
-@pytest.mark.parametrize("dtype", [torch.long, torch.bool, torch.bfloat16])
-def test_hard_labels_are_probabilities_of_any_dtype(regard, dtype) -> None:
-    class Hard(regard):  # type: ignore[misc,valid-type]
-        def probabilities(self, texts: Any) -> torch.Tensor:
-            return torch.tensor([[0, 1, 0]] * len(texts), dtype=dtype)
-
-        def masked(self, group: DemographicGroup) -> Any:
-            return self
-
-    columns = Measures(Hard(), GENDER).columns(["a", "b"])
-    assert json.dumps(columns["negative"] + columns["neutral"]) == "[0.0, 0.0, 1.0, 1.0]"
-    assert columns["label"] == columns["masked_label"] == ["neutral", "neutral"]
 
 
 def test_padding_after_texts_without_an_end_is_no_part_of_them(regard) -> None:

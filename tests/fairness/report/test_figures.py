@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from hf_equi.fairness.report.figures import (
-    ALL_FIGURES,
-    MAIN_FIGURES,
     Cell,
     Column,
+    all_figures,
+    main_figures,
     shares_table,
     table,
 )
+from hf_equi.fairness.scales import REGARD, Scale
 
 MODEL = {
     "model": "base",
@@ -45,19 +46,36 @@ def test_the_pair_is_named_where_there_are_several() -> None:
 
 
 def test_an_upright_table_has_the_models_in_its_titles() -> None:
-    made = table([MODEL, {**MODEL, "model": "other", "consistency": 0.75}], ALL_FIGURES, upright=True)
+    made = table([MODEL, {**MODEL, "model": "other", "consistency": 0.75}], all_figures(), upright=True)
     assert made.titles == ("Figure", "base", "other")
-    assert [name for name, _ in made.rows] == [column.title for column in ALL_FIGURES]
+    assert [name for name, _ in made.rows] == [column.title for column in all_figures()]
     assert [cell.value for cell in dict(made.rows)["Consistency"]] == ["0.500", "0.750"]
     assert [cell.value for cell in dict(made.rows)["Samples"]] == ["1,200", "1,200"]
 
 
 def test_the_short_table_is_part_of_the_full_one() -> None:
-    assert {column.key for column in MAIN_FIGURES} < {column.key for column in ALL_FIGURES}
+    assert {column.key for column in main_figures()} < {column.key for column in all_figures()}
 
 
 def test_the_shares_have_a_row_for_each_demographic() -> None:
     made = shares_table([MODEL])
     cells = (Cell("0.250", "0.100 to 0.400"), Cell("0.250", "0.100 to 0.400"), Cell("0.500", "0.300 to 0.700"))
     assert made.rows == (("base, man", cells),)
-    assert shares_table([MODEL], "masked_").rows == ()
+    assert shares_table([MODEL], masked=True).rows == ()
+
+
+def test_each_scorer_has_columns_of_its_own() -> None:
+    toxic = Scale("toxic", ("toxic", "not toxic"))
+    titles = [column.title for column in main_figures((REGARD, toxic))]
+    assert titles[:6] == [
+        "Mean regard",
+        "Parity gap",
+        "Parity gap, masked",
+        "Noise floor",
+        "toxic: mean P(toxic)",
+        "toxic: parity gap",
+    ]
+    assert [column.key for column in main_figures((toxic,))][:2] == ["toxic:mean_score", "toxic:parity_gap"]
+    made = shares_table([{"model": "base", "toxic:shares": {"man": {"toxic": 0.25, "not toxic": 0.75}}}], toxic)
+    assert made.titles[1:] == ("Toxic", "Not toxic")
+    assert [cell.value for cell in made.rows[0][1]] == ["0.250", "0.750"]

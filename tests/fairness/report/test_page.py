@@ -22,7 +22,9 @@ from PIL import Image
 from hf_equi import DemographicGroup
 from hf_equi.errors import ConfigurationError
 from hf_equi.fairness.auditing import moved_words
+from hf_equi.fairness.briefing import brief
 from hf_equi.fairness.report import page, write_report
+from hf_equi.fairness.templates import summarise_templates
 from hf_equi.fairness.verdicts import judge
 from hf_equi.figures import number
 
@@ -166,7 +168,7 @@ def test_every_sample_is_on_the_page(audit: Audit, reader: Reader) -> None:
     # One set a model and template is open, the others are folded.
     folds = len([a for _, a in reader.elements if a.get("class") == "model"])
     assert folds == 10
-    assert len(reader.all("details")) == folds + 2
+    assert len(reader.all("details")) == folds + 3  # how a verdict is reached, all figures, the shares
 
 
 def test_moved_words_are_marked(written: Path) -> None:
@@ -269,24 +271,66 @@ def test_errors_say_what_is_missing(tmp_path: Path, audit: Audit) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
-def browse(path: Path, width: int, *flags: str, dark: bool = False) -> str:
+def of_toxicity(audit: Audit) -> Audit:
+    """The same audit by a second classifier, with what its briefing needs."""
+    samples, summary = audit[0], copy.deepcopy(audit[1])
+    for way in ("", "masked_"):
+        for column, old in (("P(toxic)", "negative"), ("P(not toxic)", "positive"), ("label", "")):
+            values = [("toxic", "not toxic")[row % 2] for row in range(len(samples))] if not old else samples[old]
+            samples = samples.add_column(f"toxic:{way}{column}", values)
+    for model in summary["models"]:
+        for key in [key for key in model if "parity_gap" in key]:
+            model[f"toxic:{key}"] = model[key]
+        shares = {"toxic": 0.34, "not toxic": 0.66}
+        model |= {f"toxic:{way}shares": {"man": shares, "woman": shares} for way in ("", "masked_")}
+        model["toxic:mean_score"] = 0.125
+    summary["settings"] |= {"prompts": ["a", "b"], "samples_per_prompt": 4}
+    summary["about"] = {"scorers": {"regard": {"source": "demo", "parameters": 938_755, "toy": True}}}
+    summary["templates"] = summarise_templates(samples)
+    return samples, summary
+
+
+def test_each_scorer_has_a_section_and_a_toy_is_called_one(write: Write, audit: Audit, tmp_path: Path) -> None:
+    html = write(*of_toxicity(audit))
+    text = text_of(html)
+    assert "Regard by model and demographic A toy judges here. The classifier demo has 0.9 million" in text
+    assert "Toxic by model and demographic How a classifier labels each text: toxic where" in text
+    assert text.count("A toy judges here") == 1
+    assert "base, man: 34 % toxic, 66 % not toxic" in html
+    assert {"scorer_2.png", "scorer_2_gaps.png"} <= {path.name for path in tmp_path.iterdir()}
+    assert "toxic: mean P(toxic)" in text
+    row = audit[0][0]
+    assert f"toxic ▼ toxic {number(row['negative'])}" in text
+    assert "regard ▲ positive" in text
+
+
+def test_the_page_begins_with_what_was_found_and_explains_its_words_there(write: Write, audit: Audit) -> None:
+    samples, summary = of_toxicity(audit)
+    html = write(samples, summary)
+    found = brief(summary).parts
+    assert len(found) == 4
+    text = text_of(html)
+    start = text.index(" ".join(found))
+    assert start < text.index("nats: A nat is a factor of e") < text.index("Model by model")
+    assert len(re.findall("<dfn>nats</dfn>", html)) == 1
+    for template in summary["templates"][:2]:
+        assert f"{template['template']}{number(template['group_gap_mean'])}{number(template['group_gap'])}" in text
+
+
+def browse(path: Path, width: int, *flags: str, dark: bool = False, height: int = 4000) -> str:
     scheme = f"--blink-settings=preferredColorScheme={0 if dark else 1}"
     common = [CHROMIUM, "--headless", "--no-sandbox", "--disable-gpu", "--hide-scrollbars", scheme]
     profile = f"--user-data-dir={path.parent / f'profile{width}{dark}{len(flags)}'}"
-    command = [*common, profile, f"--window-size={width},4000", *flags, path.as_uri()]
-    return subprocess.run(command, capture_output=True, text=True, timeout=60, check=True).stdout
+    command = [*common, profile, f"--window-size={width},{height}", *flags, path.as_uri()]
+    return subprocess.run(command, capture_output=True, text=True, timeout=120, check=True).stdout
 
 
 @pytest.mark.slow
 @pytest.mark.skipif(CHROMIUM is None, reason="needs Chromium")
-def test_the_page_fits_its_window(written: Path, tmp_path: Path) -> None:
+def test_the_page_fits_its_window(write: Write, audit: Audit, tmp_path: Path) -> None:
     """Measured from outside, in a frame, since a window has a least width; everything is unfolded."""
     widths = (320, 360, 1280)
-    html = (
-        written.read_text(encoding="utf-8")
-        .replace("<details>", "<details open>")
-        .replace("content-visibility: auto", "")
-    )
+    html = write(*of_toxicity(audit)).replace("<details>", "<details open>").replace("content-visibility: auto", "")
     frames = [f"<iframe width={w} height=4000 style='border: 0' srcdoc='{escape(html)}'></iframe>" for w in widths]
     path = tmp_path / "frames.html"
     path.write_text(
@@ -305,9 +349,9 @@ def test_the_page_fits_its_window(written: Path, tmp_path: Path) -> None:
 def test_a_screenshot_has_the_colours_of_the_scheme(written: Path, tmp_path: Path, dark: bool) -> None:
     path, picture = tmp_path / "report.html", tmp_path / "picture.png"
     shutil.copy(written, path)
-    browse(path, 360, f"--screenshot={picture}", dark=dark)
+    browse(path, 360, f"--screenshot={picture}", dark=dark, height=7000)
     image = Image.open(picture).convert("RGB")
-    assert image.size == (360, 4000)
+    assert image.size == (360, 7000)
     assert image.getpixel((2, 2)) == ((20, 23, 27) if dark else (255, 255, 255))
     colours = {colour for _, colour in image.getcolors(maxcolors=image.width * image.height)}
     assert ({(230, 159, 0), (86, 180, 233)} if dark else {(213, 94, 0), (0, 114, 178)}) <= colours  # of the bars

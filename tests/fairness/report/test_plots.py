@@ -12,6 +12,7 @@ import pytest
 from PIL import Image
 
 from hf_equi.fairness.report.plots import DARK, LIGHT, Scheme, Series, interval_plot, regard_bars
+from hf_equi.fairness.scales import Scale
 
 GAP = Series("parity_gap", "plain", "control_parity_gap")
 MASKED = Series("masked_parity_gap", "masked", "masked_control_parity_gap")
@@ -60,8 +61,17 @@ def test_bars_are_as_long_as_their_shares() -> None:
 
 def test_masked_shares_are_other_ones() -> None:
     both = model(0.9, 0.1) | {"masked_regard": {"man": {"negative": 0.0, "neutral": 0.0, "positive": 1.0}}}
-    plain, masked = (painted(regard_bars([both], "R", prefix=p), LIGHT.positive).sum() for p in ("", "masked_"))
+    plain, masked = (painted(regard_bars([both], "R", masked=way), LIGHT.positive).sum() for way in (False, True))
     assert masked > 4 * plain
+
+
+def test_the_label_that_is_minimised_has_the_colour_of_what_is_negative() -> None:
+    toxic = Scale("toxic", ("toxic", "not toxic"))
+    png = regard_bars(
+        [{"model": "base", "toxic:shares": {"man": {"toxic": 0.75, "not toxic": 0.25}}}], "T", scale=toxic
+    )
+    assert painted(png, LIGHT.negative).sum() > painted(png, LIGHT.positive).sum() > 500
+    assert painted(png, LIGHT.neutral).sum() < 200  # the edges of letters
 
 
 def test_a_larger_gap_stands_further_to_the_right() -> None:

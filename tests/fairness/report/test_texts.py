@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 
 from hf_equi.errors import ConfigurationError
-from hf_equi.fairness.report.texts import COLUMNS, Coupled, Piece, Score, template_texts
+from hf_equi.fairness.report.texts import Coupled, Piece, Score, template_texts, text_columns
+from hf_equi.fairness.scales import REGARD
 
 SCORES = {"negative": 0.5, "positive": 0.25, "label": "negative"}
 MASKED = {"masked_negative": 0.125, "masked_positive": 0.75, "masked_label": "positive"}
@@ -17,7 +18,7 @@ def row(**changes: Any) -> dict[str, Any]:
     key = {"model": "base", "demographic": "man", "template": "The {demographic}", "sample": 0}
     said = {"prompt": "The man", "text": "The man and a woman", "gap": 0.5, "consistent": True}
     made = key | said | SCORES | MASKED | changes
-    assert set(made) == set(COLUMNS)
+    assert set(made) == set(text_columns([REGARD]))
     return made
 
 
@@ -54,7 +55,10 @@ def test_templates_keep_the_order_of_the_samples() -> None:
 
 def test_a_text_has_its_own_scores_and_gap() -> None:
     (text,) = only([row()]).texts
-    assert (text.plain, text.masked, text.gap) == (Score("negative", -0.25), Score("positive", 0.625), 0.5)
+    assert (text.scores, text.gap) == (
+        (("", Score("negative", "negative", -0.25), Score("positive", "positive", 0.625)),),
+        0.5,
+    )
 
 
 def test_moved_words_and_the_prompt_are_told_apart() -> None:

@@ -9,7 +9,7 @@ import torch
 from huggingface_hub import ModelCard
 
 import hf_equi
-from hf_equi import DemographicGroup, RegardScorer
+from hf_equi import DemographicGroup, LabelScorer, RegardScorer
 from hf_equi.errors import ConfigurationError, HfEquiWarning
 from hf_equi.fairness import audit
 from hf_equi.models.cards.audits import TITLES, read_evaluation
@@ -150,6 +150,7 @@ def test_a_scorer_without_a_name_is_known_by_what_it_is(audited):
         (lambda: wrap(GENDER.relax(neutral=["nurse"])), "has no EquiLM"),
         (lambda: wrap(method="equizero", scorer=RegardScorer("demo"), beam_length=2), "has no EquizeroLM"),
         (lambda: wrap(method="equizero", scorer=lengths, beam_length=4), "has no EquizeroLM"),
+        (lambda: wrap(method="equizero", scorer=LabelScorer("demo", "negative"), beam_length=4), "label 'negative'"),
     ],
 )
 def test_an_audit_of_another_model_is_refused(audited, make, message):

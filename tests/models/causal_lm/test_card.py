@@ -6,7 +6,7 @@ import pytest
 from small_models import GENDER, base_model, tokenizer
 
 import hf_equi
-from hf_equi import RegardScorer
+from hf_equi import DemographicGroup, RegardScorer
 
 
 def wrap(group=GENDER, method="equitune", **settings):
@@ -35,3 +35,9 @@ def test_settings_name_the_loss():
     other = wrap(method="equizero", scorer=len)
     assert other.card_kind.config_settings(other)["loss"] == "not stored"
     assert "No symmetry is claimed" in wrap(method="identity").card_kind.guarantee(wrap(method="identity"))
+
+
+def test_the_prompt_of_the_example_can_be_read():
+    for group, prompt in ((GENDER, "The man worked as"), (DemographicGroup([["he", "she"]]), "He worked as")):
+        model = wrap(group)
+        assert f'"{prompt}"' in model.card_kind.usage(model, "place")

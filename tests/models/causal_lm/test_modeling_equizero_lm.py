@@ -312,6 +312,6 @@ def test_a_scorer_that_is_not_found_is_named_with_the_way_out(monkeypatch):
     def load(*given, **more):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("hf_equi.generation.scorers.load_safetensors", load)
+    monkeypatch.setattr("hf_equi.generation.classifiers.load_safetensors", load)
     with pytest.raises(OSError, match="No space left"):
         RegardScorer("demo")

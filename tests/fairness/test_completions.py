@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import copy
 import re
+from dataclasses import replace
 
 import pytest
 import torch
+from accelerate import cpu_offload
 from small_models import BOTH, GENDER, base_model, tokenizer
 
 import hf_equi
-from hf_equi.cli import completions
-from hf_equi.cli.completions import compare, steps
-from hf_equi.cli.decoding import Decoding
-from hf_equi.cli.display import plain
+from hf_equi.display import plain
 from hf_equi.errors import ConfigurationError
+from hf_equi.fairness.completions import Prompt, compare, work
+from hf_equi.fairness.decoding import Decoding
+from hf_equi.fairness.work import Work
 
 PROMPTS = ["the man worked as", "and she was", "known for"]
 
@@ -89,13 +92,26 @@ def test_the_seed_decides_and_torchs_own_generator_is_left_as_it_was() -> None:
 
 
 @pytest.mark.parametrize("decoding", [Decoding(greedy=True, max_new_tokens=4), Decoding(beams=3, max_new_tokens=4)])
-def test_batches_change_nothing_and_each_token_is_reported(decoding, monkeypatch) -> None:
+def test_batches_change_nothing_and_each_token_is_reported(decoding) -> None:
     whole = compare(equi(), PROMPTS, decoding)
-    monkeypatch.setattr(completions, "BATCH_ROWS", 2 * (decoding.beams or 1))
     reports = []
-    parts = compare(equi(), PROMPTS, decoding, lambda: reports.append(1))
+    small = replace(decoding, batch_size=2 * (decoding.beams or 1))
+    parts = compare(equi(), PROMPTS, small, lambda rows, ends: reports.append((rows, ends)))
     assert texts(parts) == texts(whole)
-    assert 0 < len(reports) <= steps(equi(), PROMPTS, decoding) == 2 * 3 * 4
+    asked = work(equi(), PROMPTS, decoding)
+    members = 5
+    assert asked == Work(2 * members, members * (decoding.beams or 1) * (1 + 2))
+    assert sum(rows for rows, _ in reports) == pytest.approx(asked.rows)
+    assert sum(ends for _, ends in reports) == 2 * 3
+
+
+def test_an_offloaded_model_says_what_it_says_in_memory() -> None:
+    away = hf_equi.symmetrize(copy.deepcopy(base_model()), GENDER, tokenizer=tokenizer())
+    cpu_offload(away.base, execution_device=torch.device("cpu"))
+    asked = [PROMPTS, Decoding(max_new_tokens=3)]
+    first, second = compare(equi(), *asked), compare(away, *asked)
+    assert texts(first) == texts(second)
+    assert first.base_gap == second.base_gap
 
 
 def test_pieces_of_cut_characters_add_up_to_the_text() -> None:
@@ -112,3 +128,12 @@ def test_a_prompt_that_is_too_long_is_named() -> None:
 def test_a_prompt_without_tokens_is_named() -> None:
     with pytest.raises(ConfigurationError, match="'' has no tokens"):
         compare(equi(), [""], Decoding())
+
+
+def test_a_prompt_may_be_a_part_of_what_the_model_reads() -> None:
+    text, lm, decoding = "and she said the man and he", equi(), Decoding(greedy=True, max_new_tokens=4)
+    prompt = Prompt("the man", tuple(tokenizer()(text)["input_ids"]), (4, 6))
+    asked, whole = compare(lm, [prompt, text], decoding).orbits
+    assert [plain(member.prompt) for member in asked.members] == [" the man", " the woman"]
+    assert tokenizer().decode(asked.members[1].tokens) == "and he said the woman and she"
+    assert [(one.base, one.equi) for one in asked.members] == [(one.base, one.equi) for one in whole.members]

@@ -12,16 +12,16 @@ from transformers import PreTrainedModel, StoppingCriteria, StoppingCriteriaList
 
 from hf_equi.actions import TokenAction
 from hf_equi.bases.end_tokens import end_tokens, filling_token
-from hf_equi.cli.decoding import Decoding, check_memory
-from hf_equi.cli.display import Pieces
+from hf_equi.bases.offloading import input_device
+from hf_equi.display import Pieces
 from hf_equi.errors import ConfigurationError
-from hf_equi.fairness import GroupGap, group_gap
+from hf_equi.fairness.chat import Conversation, Prompt, encode_prompt
+from hf_equi.fairness.decoding import Decoding, check_memory
+from hf_equi.fairness.likelihood import GroupGap, group_gap
+from hf_equi.fairness.work import Work, rows_of_a_text
 from hf_equi.models.causal_lm import EquiLM
 
-__all__ = ["Comparison", "Member", "PromptOrbit", "compare", "steps"]
-
-BATCH_ROWS = 64
-"""Texts that are decoded at once."""
+__all__ = ["Comparison", "Member", "Prompt", "PromptOrbit", "compare", "title", "work"]
 
 
 @dataclass(frozen=True)
@@ -30,12 +30,14 @@ class Member:
 
     Args:
         elements: The elements of the group that give it.
+        tokens: The tokens that the models read.
         prompt: Its text.
         base: Its completions by the base model.
         equi: Its completions by the EquiLM.
     """
 
     elements: tuple[str, ...]
+    tokens: tuple[int, ...]
     prompt: Pieces
     base: tuple[Pieces, ...]
     equi: tuple[Pieces, ...]
@@ -43,10 +45,17 @@ class Member:
 
 @dataclass(frozen=True)
 class PromptOrbit:
-    """A prompt and the members of its orbit, itself first."""
+    """A prompt and the members of its orbit, itself first.
+
+    Args:
+        prompt: What was asked.
+        members: The members.
+        read: All that the models read of the prompt, as text: of a chat its turns.
+    """
 
     prompt: str
     members: tuple[Member, ...]
+    read: str
 
     @property
     def moves(self) -> bool:
@@ -74,57 +83,83 @@ class _Row:
 
     elements: tuple[str, ...]
     tokens: tuple[int, ...]
+    place: tuple[int, int | None]
 
 
-def steps(lm: EquiLM, prompts: Sequence[str], decoding: Decoding) -> int:
-    """How many times `compare` will report at most, two models taken together."""
-    rows = sum(len(_orbit_rows(lm, prompt)) for prompt in prompts)
-    return 2 * math.ceil(rows / _rows_at_once(decoding)) * decoding.max_new_tokens
+Report = Callable[[float, bool], None]
+"""What is called with how many rows of the base were done since the last call, and whether that ends a batch."""
+
+
+def work(lm: EquiLM, prompts: Sequence[str | Conversation | Prompt], decoding: Decoding) -> Work:
+    """What `compare` has to draw, for two models."""
+    members = sum(len(_orbit_rows(lm, _read(lm, prompt))) for prompt in prompts)
+    rows = members * max(decoding.samples, decoding.beams or 1)
+    return Work(2 * members * decoding.samples, rows * (1 + rows_of_a_text(lm)))
 
 
 def compare(
-    lm: EquiLM, prompts: Sequence[str], decoding: Decoding, report: Callable[[], None] = lambda: None
+    lm: EquiLM,
+    prompts: Sequence[str | Conversation | Prompt],
+    decoding: Decoding,
+    report: Report = lambda rows, ends: None,
 ) -> Comparison:
     """Complete the orbits of prompts with the base model and with the EquiLM, and measure the gap of each.
 
     Args:
         lm: The EquiLM, with its base and its tokenizer.
-        prompts: The prompts.
+        prompts: The prompts; a text gets the special tokens that the tokenizer puts around any text, a conversation
+            the turns of its chat template.
         decoding: How to decode. The base draws from torch's generator, seeded, the EquiLM with coupled sampling;
             the generator's state is left as it was.
-        report: Called after each decoded token of a batch.
+        report: Called after each decoded token of a batch, and at its end.
 
     Raises:
         ConfigurationError: For a prompt without tokens, or one too long for the model's positions; for more texts than
-            there is memory for.
+            there is memory for; for a search on words.
     """
-    orbits = [_orbit_rows(lm, prompt) for prompt in prompts]
-    for prompt, rows in zip(prompts, orbits, strict=True):
-        _check_length(lm, prompt, len(rows[0].tokens), decoding)
+    if getattr(lm.config, "action", "tokens") == "words":
+        raise ConfigurationError(
+            "This model searches on words, and the orbits shown here are those of tokens: use hf-equi audit --action "
+            "words, or lm.generate in Python."
+        )
+    asked = [_read(lm, prompt) for prompt in prompts]
+    orbits = [_orbit_rows(lm, prompt) for prompt in asked]
+    for prompt, rows in zip(asked, orbits, strict=True):
+        _check_length(lm, prompt.text, len(rows[0].tokens), decoding)
     longest = max(len(row.tokens) for rows in orbits for row in rows) + decoding.max_new_tokens
     check_memory(lm, *decoding.widest, longest, 2 * sum(map(len, orbits)))
     ids, mask = _pad_left([row.tokens for rows in orbits for row in rows], filling_token(lm.tokenizer))
     with torch.random.fork_rng():
         torch.manual_seed(decoding.seed)
-        base = _decode(lm.base, lm, ids, mask, decoding, report)
-        equi = _decode(lm, lm, ids, mask, decoding, report, seed=decoding.seed if decoding.sampled else None)
+        base = _decode(lm.base, lm, (ids, mask), decoding, _Counter(report, 1, decoding))
+        counter = _Counter(report, rows_of_a_text(lm), decoding)
+        equi = _decode(lm, lm, (ids, mask), decoding, counter, seed=decoding.seed if decoding.sampled else None)
     texts = {name: _cut(lm, out, ids.shape[1], decoding.samples) for name, out in (("base", base), ("equi", equi))}
     return Comparison(
-        orbits=_assemble(lm, prompts, orbits, texts["base"], texts["equi"]),
+        orbits=_assemble(lm, asked, orbits, texts["base"], texts["equi"]),
         base_gap=_gap(lm.base, lm.action, base, mask),
         equi_gap=None if lm.method.searches else _gap(lm, lm.action, equi, mask),
     )
 
 
-def _orbit_rows(lm: EquiLM, prompt: str) -> list[_Row]:
+def title(lm: EquiLM) -> str:
+    """What the texts of an EquiLM are headed with: its name among the papers, and its method."""
+    return f"{'R-' if lm.group.relaxed else ''}{type(lm).__name__} ({lm.config.method})"
+
+
+def _read(lm: EquiLM, prompt: str | Conversation | Prompt) -> Prompt:
+    return prompt if isinstance(prompt, Prompt) else encode_prompt(lm.tokenizer, prompt)
+
+
+def _orbit_rows(lm: EquiLM, prompt: Prompt) -> list[_Row]:
     """The distinct members of the orbit of a prompt, in the order of the elements."""
-    ids = torch.tensor(lm.tokenizer(prompt)["input_ids"], dtype=torch.long, device=lm.device)
+    ids = torch.tensor(prompt.tokens, dtype=torch.long, device=lm.action.device)
     if not len(ids):
-        raise ConfigurationError(f"The prompt {prompt!r} has no tokens: write some text.")
+        raise ConfigurationError(f"The prompt {prompt.text!r} has no tokens: write some text.")
     members: dict[tuple[int, ...], list[str]] = {}
     for name, member in zip(lm.group.names, lm.action.permutations[:, ids].tolist(), strict=True):
         members.setdefault(tuple(member), []).append(name)
-    return [_Row(tuple(names), tokens) for tokens, names in members.items()]
+    return [_Row(tuple(names), tokens, prompt.place) for tokens, names in members.items()]
 
 
 def _check_length(lm: EquiLM, prompt: str, tokens: int, decoding: Decoding) -> None:
@@ -132,7 +167,8 @@ def _check_length(lm: EquiLM, prompt: str, tokens: int, decoding: Decoding) -> N
     if tokens + decoding.max_new_tokens > limit:
         raise ConfigurationError(
             f"The prompt {prompt if len(prompt) <= 60 else prompt[:56] + ' ...'!r} has {tokens} tokens, and "
-            f"--max-new-tokens {decoding.max_new_tokens} goes beyond the {limit} positions of the model: shorten one."
+            f"{decoding.max_new_tokens} new ones go beyond the {limit} positions of the model: shorten the prompt, or "
+            "ask for fewer tokens."
         )
 
 
@@ -144,42 +180,51 @@ def _pad_left(rows: Sequence[tuple[int, ...]], pad: int) -> tuple[torch.Tensor, 
 
 
 def _rows_at_once(decoding: Decoding) -> int:
-    return max(1, BATCH_ROWS // max(decoding.samples, decoding.beams or 1))
+    return max(1, decoding.batch_size // max(decoding.samples, decoding.beams or 1))
 
 
 def _decode(
     model: PreTrainedModel,
     lm: EquiLM,
-    ids: torch.Tensor,
-    mask: torch.Tensor,
+    prompts: tuple[torch.Tensor, torch.Tensor],  # ids and mask
     decoding: Decoding,
-    report: Callable[[], None],
+    counter: _Counter,
     **settings: Any,
 ) -> torch.Tensor:
     """Prompts and completions, `(rows * samples, tokens)`, padded on both sides."""
+    (ids, mask), device = prompts, input_device(lm.base)
     pad, width = filling_token(lm.tokenizer), ids.shape[1] + decoding.max_new_tokens
     size, parts = _rows_at_once(decoding), []
     for start in range(0, len(ids), size):
         part = model.generate(  # type: ignore[operator]  # of GenerationMixin
-            input_ids=ids[start : start + size].to(lm.device),
-            attention_mask=mask[start : start + size].to(lm.device),
+            input_ids=ids[start : start + size].to(device),
+            attention_mask=mask[start : start + size].to(device),
             pad_token_id=pad,
-            stopping_criteria=StoppingCriteriaList([_Report(report)]),
+            stopping_criteria=StoppingCriteriaList([counter]),
             **decoding.settings(),
             **settings,
         )
+        counter.end(len(ids[start : start + size]))
         parts.append(torch.nn.functional.pad(part, (0, width - part.shape[1]), value=pad))
     return torch.cat(parts)
 
 
-class _Report(StoppingCriteria):
-    """Stops nothing: says that a token is there."""
+class _Counter(StoppingCriteria):
+    """Stops nothing: counts the rows that are done, a row that has half of its tokens as half of one."""
 
-    def __init__(self, report: Callable[[], None]) -> None:
-        self.report = report
+    def __init__(self, report: Report, rows_of_a_text: int, decoding: Decoding) -> None:
+        self.report, self.rows_of_a_text, self.decoding = report, rows_of_a_text, decoding
+        self.width, self.counted = max(decoding.samples, decoding.beams or 1), 0.0
+
+    def end(self, prompts: int) -> None:
+        """Count what is missing of a batch: texts may have ended early."""
+        self.report(prompts * self.width * self.rows_of_a_text - self.counted, True)
+        self.counted = 0.0
 
     def __call__(self, input_ids: torch.Tensor, scores: Any, **kwargs: Any) -> torch.Tensor:
-        self.report()
+        step = len(input_ids) * self.rows_of_a_text / self.decoding.max_new_tokens
+        self.counted += step
+        self.report(step, False)
         return torch.zeros(len(input_ids), dtype=torch.bool, device=input_ids.device)
 
 
@@ -201,23 +246,25 @@ def _until_end(lm: EquiLM, tokens: list[int]) -> list[int]:
 
 def _assemble(
     lm: EquiLM,
-    prompts: Sequence[str],
+    prompts: Sequence[Prompt],
     orbits: Sequence[Sequence[_Row]],
     base: Sequence[Sequence[list[int]]],
     equi: Sequence[Sequence[list[int]]],
 ) -> tuple[PromptOrbit, ...]:
     texts = iter(zip(base, equi, strict=True))
     return tuple(
-        PromptOrbit(prompt, tuple(_member(lm, row, *next(texts)) for row in rows))
+        PromptOrbit(prompt.text, tuple(_member(lm, row, *next(texts)) for row in rows), prompt.read or prompt.text)
         for prompt, rows in zip(prompts, orbits, strict=True)
     )
 
 
 def _member(lm: EquiLM, row: _Row, base: Sequence[list[int]], equi: Sequence[list[int]]) -> Member:
     prompt = list(row.tokens)
+    start, stop = row.place
     return Member(
         elements=row.elements,
-        prompt=_pieces(lm, [], prompt),
+        tokens=row.tokens,
+        prompt=_pieces(lm, prompt[:start], prompt[start:stop]),
         base=tuple(_pieces(lm, prompt, tokens) for tokens in base),
         equi=tuple(_pieces(lm, prompt, tokens) for tokens in equi),
     )

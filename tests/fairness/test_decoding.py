@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from hf_equi.cli.decoding import Decoding
 from hf_equi.errors import ConfigurationError
+from hf_equi.fairness.decoding import Decoding
 
 
 def test_sampling_is_the_published_decoding_by_default() -> None:

@@ -1,4 +1,4 @@
-"""How the command line decodes: its options, checked, as `generate` takes them."""
+"""How texts are decoded to be compared: the options of the command line, checked, as `generate` takes them."""
 
 from __future__ import annotations
 
@@ -6,7 +6,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from hf_equi.bases.memory import decoding_bytes, free_bytes
+from hf_equi.bases.offloading import input_device
+from hf_equi.checks import check_count
 from hf_equi.errors import ConfigurationError
+from hf_equi.fairness.work import rows_of_a_text
 from hf_equi.models.causal_lm import EquiLM
 
 __all__ = ["Decoding", "check_memory"]
@@ -30,6 +33,7 @@ class Decoding:
         greedy: Whether to take the most probable token.
         beams: Width of a beam search, or `None`.
         seed: Of sampling.
+        batch_size: Texts that are decoded at once; at least all of one prompt are.
 
     Raises:
         ConfigurationError: For values out of range, and for options that contradict each other.
@@ -47,8 +51,10 @@ class Decoding:
     greedy: bool = False
     beams: int | None = None
     seed: int = 0
+    batch_size: int = 64
 
     def __post_init__(self) -> None:
+        check_count("batch_size", self.batch_size, "number of texts")
         if self.temperature is not None and not _COLDEST <= self.temperature < float("inf"):
             raise ConfigurationError(
                 f"--temperature must be a number from {_COLDEST} up, not {self.temperature}. Did you mean --greedy?"
@@ -109,9 +115,8 @@ def check_memory(lm: EquiLM, option: str, count: int, tokens: int, kept: int) ->
     Raises:
         ConfigurationError: If what they take, by estimate, is more than what is free.
     """
-    members = 1 if lm.method.selects_one else lm.group.order
-    each = decoding_bytes(lm.base, tokens) * members + kept * _TEXT_BYTES
-    free = free_bytes(lm.device)
+    each = decoding_bytes(lm.base, tokens) * rows_of_a_text(lm) + kept * _TEXT_BYTES
+    free = free_bytes(input_device(lm.base))
     if free is not None and count * each > free:
         raise ConfigurationError(
             f"{option} {count} takes about {count * each / 2**30:,.0f} GiB of memory with texts of {tokens} tokens, "

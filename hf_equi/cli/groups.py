@@ -1,0 +1,114 @@
+"""From what stands on the command line to groups."""
+
+from __future__ import annotations
+
+import json
+import operator
+import os
+import re
+from contextlib import suppress
+from functools import reduce
+from pathlib import Path
+
+from hf_equi.cli.loading import expanded
+from hf_equi.errors import GroupError
+from hf_equi.groups import DemographicGroup, FiniteGroup, ImageGroup
+from hf_equi.groups.preset import preset_names
+
+__all__ = ["IMAGE_KINDS", "group_slug", "parse_any_group", "parse_group"]
+
+_EXAMPLE = """'[["man", "woman"], ["he", "she"]]'"""
+_OWN = f"words of your own: {_EXAMPLE}, or the path of a .json or .csv file"
+_JSON, _FILES = ("[", "{"), (".json", ".csv")
+_LONGEST_SLUG = 60
+IMAGE_KINDS = {"rotations": "n", "dihedral": "n", "flips": "axes"}
+"""The groups of images by name, and what stands behind the colon."""
+
+
+def parse_any_group(text: str) -> FiniteGroup:
+    """Read a group of words as `parse_group` does, or one of images: `rotations:4`, `dihedral:4`, `flips:horizontal`.
+
+    Raises:
+        GroupError: If it is neither.
+    """
+    kind, _, value = text.strip().partition(":")
+    if kind not in IMAGE_KINDS:
+        try:
+            return parse_group(text)
+        except GroupError as error:
+            if _is_written(kind) or kind.strip() in preset_names():
+                raise
+            kinds = "rotations:4, dihedral:4, flips:horizontal"
+            raise GroupError(f"{str(error).rstrip('.')}. Groups of images are {kinds} and the like.") from error
+    parameter = IMAGE_KINDS[kind]
+    if not value:
+        raise GroupError(
+            f"The group {kind} needs {parameter} behind a colon: {kind}:{'4' if parameter == 'n' else 'both'}."
+        )
+    return ImageGroup.from_dict({"type": "image", "kind": kind, parameter: int(value) if value.isdecimal() else value})
+
+
+def parse_group(text: str) -> DemographicGroup:
+    """Read a group of words, or a product of some with `*` between them.
+
+    Each is a preset (`race`, or with its elements `race:Black,White`), JSON, or the path of a JSON or CSV file.
+
+    Raises:
+        GroupError: For an unknown preset, a file that cannot be read, or what describes no group.
+    """
+    return reduce(operator.mul, map(_read_factor, _split(text.strip())))
+
+
+def group_slug(text: str) -> str:
+    """A group on the command line, as part of a folder's name."""
+    stem = Path(text).stem if text.endswith(_FILES) else text
+    return re.sub(r"[^\w.-]+", "-", stem)[:_LONGEST_SLUG].strip("-") or "group"
+
+
+def _split(text: str) -> list[str]:
+    """The factors of a product; a `*` within JSON is a part of it."""
+    if text.startswith(_JSON):
+        with suppress(ValueError, RecursionError):  # the reader of the factor says what is wrong with it
+            _, end = json.JSONDecoder().raw_decode(text)
+            star, rest = text[end:].lstrip()[:1], text[end:].lstrip()[1:]
+            if star in ("", "*"):
+                return [text[:end], *(_split(rest.strip()) if star else [])]
+        return [text]
+    factor, star, rest = text.partition("*")
+    return [factor.strip(), *(_split(rest.strip()) if star else [])]
+
+
+def _is_written(factor: str) -> bool:
+    """Whether this is a group written out, here or in a file, rather than the name of one."""
+    return factor.startswith(_JSON) or factor.lower().endswith(_FILES) or "/" in factor or os.sep in factor
+
+
+def _read_factor(name: str) -> DemographicGroup:
+    if name.partition(":")[0] in IMAGE_KINDS:
+        raise GroupError(
+            f"The group {name} moves images, and a group of words is needed here: a preset such as gender, or {_OWN}."
+        )
+    if name.startswith(_JSON):
+        return _read_json(name)
+    if _is_written(name):
+        return DemographicGroup.from_file(expanded(name))
+    preset, colon, elements = name.partition(":")
+    try:
+        return DemographicGroup.preset(
+            preset.strip(), [each.strip() for each in elements.split(",")] if colon else None
+        )
+    except GroupError as error:
+        if preset.strip() in preset_names():
+            raise
+        raise GroupError(f"{str(error).rstrip('.')}. Or take {_OWN}.") from error
+
+
+def _read_json(text: str) -> DemographicGroup:
+    try:
+        json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise GroupError(
+            f"The group {text[:_LONGEST_SLUG]!r} is not JSON: {error}. Write it in single quotes, so that the shell "
+            f"keeps the double ones: --group {_EXAMPLE}."
+        ) from error
+    return DemographicGroup.from_json(text)

@@ -1,0 +1,106 @@
+"""What models are asked: from what stands on the command line, and in files, to prompts."""
+
+from __future__ import annotations
+
+import itertools
+import json
+import textwrap
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any
+
+from hf_equi.cli.loading import check_texts, expanded
+from hf_equi.cli.options import Asked
+from hf_equi.errors import ConfigurationError
+from hf_equi.fairness.chat import Conversation, fill_prompt, in_chat
+from hf_equi.fairness.prompts import prompt_set
+from hf_equi.groups import DemographicGroup
+
+__all__ = ["check_names", "collect_prompts"]
+
+_JSON = (".jsonl", ".ndjson", ".json")
+_LINE = 'write {"prompt": "The {demographic} said"} or {"messages": [{"role": "user", "content": "..."}]}'
+
+
+def collect_prompts(asked: Asked, default: str | None = None) -> list[str | Conversation]:
+    """All prompts, in order, each once: those of options first, then those of files, then those of sets.
+
+    Args:
+        asked: As on the command line.
+        default: The set of prompts that stands for no prompts at all.
+
+    Raises:
+        ConfigurationError: For no prompts, an empty one, a file that cannot be read, a set that there is not.
+    """
+    given, files, sets = asked.prompts or [], asked.prompt_files or [], asked.prompt_sets or []
+    check_texts("--prompt", given)
+    if not all(text.strip() for text in given):
+        raise ConfigurationError('A --prompt is empty: write some text, such as "The man worked as".')
+    if asked.system is not None:
+        check_texts("--system", [asked.system])
+        if not asked.chat:
+            raise ConfigurationError("--system is a message of a chat: add --chat, or leave it out.")
+    if default is not None and not (given or files or sets):
+        sets = [default]
+    own = [prompt for file in files for prompt in _read_file(expanded(file))]
+    published = [template for name in sets for template in prompt_set(name)]
+    prompts = list(dict.fromkeys(in_chat([*given, *own, *published], asked.chat, asked.system)))
+    if not prompts:
+        raise ConfigurationError(
+            'Nothing to complete: pass --prompt "The man worked as", --prompts FILE, or --prompt-set sheng2019.'
+        )
+    return prompts
+
+
+def check_names(prompts: Iterable[str | Conversation], group: DemographicGroup) -> None:
+    """Refuse a group with a name that does not fit a prompt, before anything loads.
+
+    Raises:
+        ConfigurationError: As `hf_equi.fairness.fill`.
+    """
+    for prompt, name in itertools.product(prompts, group.names):
+        fill_prompt(prompt, name)
+
+
+def _read_file(path: Path) -> list[str | Conversation]:
+    try:
+        lines = path.read_text(encoding="utf-8-sig").split("\n")
+    except (OSError, ValueError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8 text"
+        raise ConfigurationError(f"The prompts {path} cannot be read: {reason}.") from error
+    numbered = [(number, line.removesuffix("\r")) for number, line in enumerate(lines, 1) if line.strip()]
+    prompts = list(_read_json(path, numbered) if path.suffix.lower() in _JSON else (line for _, line in numbered))
+    if not prompts:
+        raise ConfigurationError(f"The file {path} holds no prompts: write them, one a line.")
+    return prompts
+
+
+def _read_json(path: Path, lines: Iterable[tuple[int, str]]) -> Iterator[str | Conversation]:
+    for number, line in lines:
+        place = f"Line {number} of {path}"
+        try:
+            content = json.loads(line)
+        except (ValueError, RecursionError) as error:
+            raise ConfigurationError(
+                f"{place} is not JSON, which each line of a file with this ending has to be ({error}): {_LINE}."
+            ) from error
+        try:
+            yield _read_entry(content)
+        except ConfigurationError as error:
+            raise ConfigurationError(f"{place}: {error}") from error
+
+
+def _read_entry(content: Any) -> str | Conversation:
+    """A prompt, or messages; what else an entry has, such as a number, is left alone."""
+    if isinstance(content, dict) and ("prompt" in content) != ("messages" in content):
+        if "messages" in content:
+            return Conversation.read(content["messages"])
+        content = content["prompt"]
+    if not isinstance(content, str):
+        shown = textwrap.shorten(json.dumps(content), 60, placeholder=" ...")
+        raise ConfigurationError(f"{shown} is neither a prompt nor messages: {_LINE}.")
+    if not content.strip():
+        raise ConfigurationError(f"the prompt is empty: {_LINE}.")
+    if content.encode(errors="ignore").decode() != content:
+        raise ConfigurationError(f"the prompt {content!r} holds half of a character: leave it out.")
+    return content

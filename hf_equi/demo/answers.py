@@ -1,0 +1,117 @@
+"""What the page shows of a prompt: the texts of its orbit, what comes next, and the gap of both models."""
+
+from __future__ import annotations
+
+import warnings
+from dataclasses import dataclass
+
+from hf_equi.checks import check_count, check_seed
+from hf_equi.demo.next_words import NextWord, next_words
+from hf_equi.errors import ConfigurationError, GroupWarning
+from hf_equi.fairness import GroupGap
+from hf_equi.fairness.chat import Conversation
+from hf_equi.fairness.completions import Member, Report, compare, title
+from hf_equi.fairness.decoding import Decoding
+from hf_equi.fairness.limits import limits
+from hf_equi.models.causal_lm import EquiLM
+
+__all__ = ["MOST_LETTERS", "MOST_TOKENS", "Answer", "Question", "answer"]
+
+MOST_TOKENS = 200
+"""Tokens of a text at most: whoever opens the page shares one machine with all others."""
+MOST_LETTERS = 10_000
+"""Letters of a prompt at most."""
+
+_FEW = 3  # members whose bars leave room for more words
+
+
+@dataclass(frozen=True)
+class Question:
+    """What is asked of both models.
+
+    Args:
+        prompt: A text to continue, or a message.
+        chat: Whether it is a message, which the chat template puts into its turns.
+        tokens: Tokens of each text at most.
+        seed: Of sampling.
+        greedy: Whether to take the most probable token instead.
+
+    Raises:
+        ConfigurationError: For an empty prompt, one that is too long, and for numbers out of range.
+    """
+
+    prompt: str
+    chat: bool = False
+    tokens: int = 20
+    seed: int = 0
+    greedy: bool = False
+
+    def __post_init__(self) -> None:
+        if not self.prompt.strip():
+            raise ConfigurationError('The prompt is empty: write some text, such as "The man worked as".')
+        if len(self.prompt) > MOST_LETTERS:
+            raise ConfigurationError(f"The prompt has {len(self.prompt):,} letters: write at most {MOST_LETTERS:,}.")
+        check_count("tokens", self.tokens, "number of tokens")
+        if self.tokens > MOST_TOKENS:
+            raise ConfigurationError(
+                f"{self.tokens} tokens are too many for this page: ask for at most {MOST_TOKENS}."
+            )
+        check_seed(self.seed)
+
+    @property
+    def asked(self) -> str | Conversation:
+        """The text, or the message as a chat."""
+        return Conversation((("user", self.prompt),)) if self.chat else self.prompt
+
+    @property
+    def decoding(self) -> Decoding:
+        """How the texts are decoded: as `hf-equi generate` does."""
+        return Decoding(max_new_tokens=self.tokens, greedy=self.greedy, seed=self.seed)
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What `answer` returns.
+
+    Args:
+        title: The symmetrised model.
+        members: The members of the orbit of the prompt, itself first, with the texts of both models.
+        words: What comes next after each of them.
+        base_gap: The gap of the base over its texts.
+        equi_gap: That of the symmetrised model, or `None` where it has none.
+        notes: What keeps the gap from being 0, or the prompt from having an orbit.
+    """
+
+    title: str
+    members: tuple[Member, ...]
+    words: tuple[NextWord, ...]
+    base_gap: GroupGap
+    equi_gap: GroupGap | None
+    notes: tuple[str, ...]
+
+
+def answer(lm: EquiLM, question: Question, report: Report = lambda rows, ends: None) -> Answer:
+    """Ask a base and its EquiLM.
+
+    The same question has the same answer, whatever was asked before.
+
+    Args:
+        lm: The EquiLM, with its base and its tokenizer.
+        question: What is asked.
+        report: As of `compare`.
+
+    Raises:
+        ConfigurationError: As `compare`.
+    """
+    with warnings.catch_warnings(action="ignore", category=GroupWarning):  # said in the notes
+        comparison = compare(lm, [question.asked], question.decoding, report)
+        members = comparison.orbits[0].members
+        words = next_words(lm, members, 8 if len(members) <= _FEW else 5)
+    return Answer(
+        title=title(lm),
+        members=members,
+        words=words,
+        base_gap=comparison.base_gap,
+        equi_gap=comparison.equi_gap,
+        notes=tuple(limits(lm, comparison)),
+    )

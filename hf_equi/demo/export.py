@@ -1,0 +1,132 @@
+"""The page as the folder of a Space: a program, what it needs, and a card."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, cast
+
+from huggingface_hub import SpaceCardData
+from huggingface_hub.constants import REPOCARD_NAME
+from jinja2 import Environment, PackageLoader, StrictUndefined
+
+from hf_equi import __version__
+from hf_equi.auto import DEMO
+from hf_equi.demo.models import is_preset
+from hf_equi.errors import ConfigurationError
+from hf_equi.hub.conversion import check_output
+from hf_equi.models.causal_lm import EquiLM, EquizeroLM
+from hf_equi.models.hub.staging import staged
+
+__all__ = ["Space", "export"]
+
+APP, MODEL, GROUP = "app.py", "model", "group.json"
+
+
+@dataclass(frozen=True)
+class Space:
+    """What the page of a Space shows.
+
+    Args:
+        model: A name on the Hub, or `"demo"`; `None` for a model that the folder is to hold.
+        name: What the model is called on the card.
+        asked: What else `hf-equi demo` is told, by its options: `None` for what is left out, `True` for one that takes
+            no value.
+        gradio: The version of Gradio.
+    """
+
+    model: str | None
+    name: str
+    asked: dict[str, str | bool | None]
+    gradio: str
+
+    @property
+    def group(self) -> str | None:
+        """The group, as on the command line."""
+        return cast("str | None", self.asked.get("--group"))
+
+    @property
+    def group_file(self) -> bool:
+        """Whether the group goes into a file: where presets do not make it up."""
+        return self.group is not None and not is_preset(self.group)
+
+    @property
+    def hub_model(self) -> str | None:
+        """The model's name on the Hub, if it is there."""
+        return None if self.model == DEMO else self.model
+
+    def arguments(self) -> list[str]:
+        """Those of `hf-equi`, as the program writes them."""
+        written = {"--model": self.model, **self.asked}
+        here = {"--model": MODEL} if self.model is None else {}
+        here |= {"--group": GROUP} if self.group_file else {}
+        program = [json.dumps("demo")]
+        for name, value in written.items():
+            if name in here:
+                program += [json.dumps(name), f"str(HERE / {json.dumps(here[name])})"]
+            elif value is True:
+                program.append(json.dumps(name))
+            elif value:
+                program += [json.dumps(name), json.dumps(value)]
+        return program
+
+
+def export(folder: Path, space: Space, load: Callable[[], EquiLM]) -> tuple[str, ...]:
+    """Write the folder of a Space, beside its place first.
+
+    Args:
+        folder: Where to, new or empty.
+        space: What it shows.
+        load: Loads the model, after the folder is known to be free; a model that only this machine has goes into it.
+
+    Returns:
+        The files, by their paths in the folder.
+
+    Raises:
+        ConfigurationError: For a folder that is not empty, or cannot be written; for a saved model whose scorer only
+            this machine has.
+    """
+    check_output(folder)
+    lm = load()
+    if isinstance(lm, EquizeroLM) and space.asked.get("--scorer") is None and lm.config.stored_scorer is None:
+        raise ConfigurationError("The model is saved without its scorer: name one on the Hub with --scorer.")
+    names: dict[str, Any] = {
+        "space": space,
+        "version": __version__,
+        "words": lm.group.names,
+        "method": lm.config.method,
+    }
+    with staged(folder) as new:
+        if space.model is None:
+            as_saved = space.group is None and space.asked.get("--method") is None
+            save = lm.save_pretrained if as_saved else lm.save_base_pretrained
+            save(new / MODEL)
+        if space.group_file:
+            (new / GROUP).write_text(lm.group.to_json() + "\n", encoding="utf-8")
+        (new / APP).write_text(_rendered("app.py.j2", names), encoding="utf-8")
+        (new / "requirements.txt").write_text(f"hf_equi[demo]=={__version__}\n", encoding="utf-8")
+        (new / REPOCARD_NAME).write_text(_card(space, names), encoding="utf-8")
+    return tuple(sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()))
+
+
+def _card(space: Space, names: dict[str, Any]) -> str:
+    data = SpaceCardData(
+        title=f"{space.name}, before and after"[:60],
+        sdk="gradio",
+        sdk_version=space.gradio,
+        python_version="3.11",
+        app_file=APP,
+        models=[space.hub_model] if space.hub_model else None,
+        tags=["equivariance", "fairness"],
+        pinned=False,
+    )
+    return f"---\n{data.to_yaml()}\n---\n\n{_rendered('space_card.md.j2', names)}"
+
+
+def _rendered(name: str, names: dict[str, Any]) -> str:
+    environment = Environment(
+        loader=PackageLoader("hf_equi", "demo"), undefined=StrictUndefined, keep_trailing_newline=True
+    )
+    return environment.get_template(name).render(names)

@@ -1,0 +1,128 @@
+"""The EquiLMs of a page: one base, and for each group and method that somebody chooses what symmetrises it."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Callable
+from typing import Any
+
+from hf_equi.auto import symmetrize
+from hf_equi.errors import ActionError, GroupError
+from hf_equi.fairness.prompts import OCCUPATION, fill
+from hf_equi.groups import DemographicGroup, preset_names
+from hf_equi.models.causal_lm import EquiLM
+from hf_equi.models.causal_lm.methods import create
+from hf_equi.registration import method_names
+from hf_equi.symmetrizers import Identity
+
+__all__ = ["OWN_GROUP", "Models", "is_preset"]
+
+OWN_GROUP = "the model's own"
+"""What the group of a saved model is called."""
+
+_LARGEST = 64  # members, each with its texts and its bars
+_KEPT = 16  # each has tables of the size of the vocabulary, and no weights
+
+
+class Models:
+    """The EquiLMs of one base.
+
+    Args:
+        lm: The first of them.
+        group: What its group is called on the page.
+        read_group: Makes a group of a preset's name, with elements, or of a product.
+        scorer: Loads what a search minimises, when it is first needed.
+    """
+
+    def __init__(
+        self,
+        lm: EquiLM,
+        group: str,
+        read_group: Callable[[str], DemographicGroup],
+        scorer: Callable[[], Any],
+    ) -> None:
+        self.first, self.group, self.method = lm, group, str(lm.config.method)
+        self._read, self._scorer = read_group, scorer
+        self._made: OrderedDict[tuple[str, str], EquiLM] = OrderedDict()
+
+    @property
+    def groups(self) -> list[str]:
+        """The groups to choose from, the first one first; products of presets can be written, too."""
+        return list(dict.fromkeys([self.group, *preset_names()]))
+
+    @property
+    def methods(self) -> list[str]:
+        """The methods to choose from. The base itself stands beside each."""
+        return [name for name in method_names("causal_lm") if name != Identity.name or name == self.method]
+
+    def read_group(self, text: str) -> DemographicGroup:
+        """Return a group that somebody has chosen or written.
+
+        Files are not read: whoever opens the page would read those of the machine that it runs on.
+
+        Raises:
+            GroupError: For what is not made of presets, and for more elements than a page can show.
+        """
+        text = text.strip()
+        if text == self.group:
+            return self.first.group
+        if not is_preset(text):
+            raise GroupError(
+                f"{text!r} is not made of presets: choose {', '.join(preset_names())}, some of its elements such as "
+                "race:Black,White, or a product such as gender*race. A list of your own goes on the command line: "
+                "hf-equi demo --group FILE."
+            )
+        group = self._read(text)
+        if group.order > _LARGEST:
+            raise GroupError(
+                f"{text!r} has {group.order} elements, and this page shows at most {_LARGEST}: leave out a preset, or "
+                "take some of its elements, such as race:Black,White."
+            )
+        return group
+
+    def suggest(self, text: str) -> str:
+        """A prompt that the group moves; nothing where its names cannot stand in one."""
+        try:  # of a product the first part alone, as its names joined are not English
+            return fill(OCCUPATION[0], self.read_group(text).factors[0].names[0])
+        except ValueError:
+            return ""
+
+    def get(self, group: str, method: str) -> EquiLM:
+        """Return the EquiLM of a group and a method, made once.
+
+        Raises:
+            ActionError: For a group of which no word is one token.
+            HfEquiError: As `read_group` and `symmetrize`.
+        """
+        group = group.strip()
+        if (group, method) == (self.group, self.method):
+            return self.first
+        if (group, method) not in self._made:
+            self._made[group, method] = self._make(self.read_group(group), group, method)
+        self._made.move_to_end((group, method))
+        while len(self._made) > _KEPT:
+            self._made.popitem(last=False)
+        return self._made[group, method]
+
+    def _make(self, group: DemographicGroup, name: str, method: str) -> EquiLM:
+        settings = {"scorer": self._scorer()} if create(method, "logits").searches else {}
+        lm: EquiLM = symmetrize(
+            self.first.unwrap(),
+            group,
+            method,
+            task="causal_lm",
+            tokenizer=self.first.tokenizer,
+            average=self.first.config.average,
+            multi_token="skip",
+            **settings,
+        )
+        if not len(lm.action.moved):
+            raise ActionError(
+                f"The group {name} moves nothing: no word of it is one token of this model. Choose another group."
+            )
+        return lm
+
+
+def is_preset(text: str) -> bool:
+    """Whether a group is spelled as a preset, some of its elements, or a product of presets."""
+    return {part.partition(":")[0].strip() for part in text.split("*")} <= {*preset_names()}

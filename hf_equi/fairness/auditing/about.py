@@ -1,0 +1,77 @@
+"""Which models and scorers an audit was of, for whoever reads its report; no figure depends on it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from torch import nn
+
+from hf_equi.bases.embedded import embedded_folder
+from hf_equi.fairness.auditing.subjects import Subject
+from hf_equi.fairness.scales import Scale
+from hf_equi.generation.classifiers import DEMO
+
+__all__ = ["describe_models", "describe_scorers"]
+
+
+def describe_models(subjects: tuple[Subject, ...]) -> dict[str, dict[str, Any]]:
+    """For each model the name of its base, its revision and size, and what a text costs.
+
+    Args:
+        subjects: The models.
+
+    Returns:
+        By the name of the model: `source`, `revision` (a commit, or `None`), `parameters` of the base, `rows` of the
+        base that a text takes at most, `scores` whether it calls a scorer.
+    """
+    return {subject.name: _describe_model(subject) for subject in subjects}
+
+
+def _describe_model(subject: Subject) -> dict[str, Any]:
+    base, lm = subject.base, subject.lm
+    name, revision = getattr(lm.config, "base_name", None), getattr(lm.config, "base_revision", None)
+    if name is None:
+        name, revision = getattr(base.config, "_name_or_path", ""), getattr(base.config, "_commit_hash", None)
+    return {
+        "source": _source(name or "") or type(base).__name__,
+        "revision": revision,
+        "parameters": _parameters(base),
+        "rows": 1 if lm.method.selects_one else lm.group.order,
+        "scores": lm.method.searches,
+    }
+
+
+def describe_scorers(scorers: Mapping[Scale, Any]) -> dict[str, dict[str, Any]]:
+    """For each scorer the name of its classifier, its revision and size, and whether it is a toy.
+
+    Args:
+        scorers: By their scales.
+    """
+    return {scale.title: _describe_scorer(scorer) for scale, scorer in scorers.items()}
+
+
+def _describe_scorer(scorer: Any) -> dict[str, Any]:
+    model, name = getattr(scorer, "model", None), getattr(scorer, "name", None)
+    source = _source(name) if isinstance(name, str) else ""
+    return {
+        "source": source or type(model if isinstance(model, nn.Module) else scorer).__name__,
+        "revision": getattr(getattr(model, "config", None), "_commit_hash", None),
+        "parameters": _parameters(model) if isinstance(model, nn.Module) else None,
+        "toy": source == DEMO,
+    }
+
+
+def _source(name: str) -> str:
+    """A name on the Hub as it is; of a folder the last part, as the rest says only where this machine keeps it."""
+    if not name:
+        return ""
+    path = Path(name)
+    if any(path == embedded_folder(own) for own in ("demo_lm", "demo_regard")):
+        return DEMO
+    return path.name if path.is_absolute() or path.is_dir() else name
+
+
+def _parameters(model: nn.Module) -> int:
+    return sum(parameter.numel() for parameter in model.parameters())

@@ -1,0 +1,257 @@
+"""Prompts as a model reads them: texts as they are, and messages in the turns of its chat template."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import textwrap
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from hf_equi.errors import ConfigurationError
+from hf_equi.fairness.prompts import PLACE, fill
+
+__all__ = [
+    "Conversation",
+    "Prompt",
+    "describe_chat",
+    "encode_prompt",
+    "fill_prompt",
+    "has_chat",
+    "has_place",
+    "in_chat",
+    "prompt_text",
+]
+
+_EXAMPLE = '[{"role": "user", "content": "Write about a nurse."}]'
+_MARK = "\ue000"  # a private character, which stands for a message to find its place
+_FEW = 60  # letters of a prompt in a message of ours
+
+
+@dataclass(frozen=True)
+class Prompt:
+    """A prompt as the tokens that a model reads, such as a message in the turns of its chat template.
+
+    Args:
+        text: What was asked.
+        tokens: All that the model reads.
+        place: Where the text begins and ends among them.
+        read: All that the model reads, as text; empty where that is the text itself.
+    """
+
+    text: str
+    tokens: tuple[int, ...]
+    place: tuple[int, int | None] = (0, None)
+    read: str = ""
+
+
+@dataclass(frozen=True)
+class Conversation:
+    """Messages of a chat, to which the model says the next one. It goes on with a last message of the assistant.
+
+    Args:
+        turns: The messages: of each its role and its content.
+        hidden: So many of them, from the first on, are the same for all prompts, and are not shown with each.
+
+    Raises:
+        ConfigurationError: Without messages; for a last one that is empty, and for half of a character.
+
+    Example:
+        >>> Conversation((("system", "Be brief."), ("user", "Who is a nurse?")), hidden=1).text
+        'Who is a nurse?'
+    """
+
+    turns: tuple[tuple[str, str], ...]
+    hidden: int = 0
+
+    def __post_init__(self) -> None:
+        if not self.turns:
+            raise ConfigurationError(f"A chat has no messages: write some, such as {_EXAMPLE}.")
+        for _, content in self.turns:
+            if content.encode(errors="ignore").decode() != content:
+                raise ConfigurationError(
+                    f"The message {content!r} holds half of a character, which no tokenizer reads: leave it out."
+                )
+        if not self.turns[-1][1].strip():
+            raise ConfigurationError("The last message of a chat is empty: write what the model answers.")
+
+    @classmethod
+    def read(cls, messages: object) -> Conversation:
+        """Read messages as `transformers` takes them: dictionaries with a role and a content.
+
+        Raises:
+            ConfigurationError: For anything else.
+        """
+        if isinstance(messages, str) or not isinstance(messages, Sequence):
+            raise ConfigurationError(f"messages needs a list, not a {type(messages).__name__}: write {_EXAMPLE}.")
+        for message in messages:
+            fits = isinstance(message, Mapping) and set(message) == {"role", "content"}
+            if not fits or not all(isinstance(text, str) for text in message.values()):
+                shown = textwrap.shorten(repr(message), _FEW, placeholder=" ...")
+                raise ConfigurationError(
+                    f"The message {shown} needs a role and a content, both text, as in {_EXAMPLE}."
+                )
+        return cls(tuple((message["role"], message["content"]) for message in messages))
+
+    @property
+    def text(self) -> str:
+        """What is asked, for people: one message of a user as it stands, several with their roles, one a line."""
+        shown = self.turns[self.hidden :]
+        if len(shown) == 1 and shown[0][0] == "user":
+            return shown[0][1]
+        return "\n".join(f"{role}: {content}" for role, content in shown)
+
+    @property
+    def joint(self) -> str:
+        """What stands between this and the answer, for people."""
+        return "" if self.continued else "\n"
+
+    @property
+    def continued(self) -> bool:
+        """Whether the model goes on with the last message."""
+        return self.turns[-1][0] == "assistant"
+
+    @property
+    def messages(self) -> list[dict[str, str]]:
+        """The messages as `transformers` takes them."""
+        return [{"role": role, "content": content} for role, content in self.turns]
+
+
+def prompt_text(prompt: str | Conversation) -> str:
+    """What a prompt asks, for people."""
+    return prompt if isinstance(prompt, str) else prompt.text
+
+
+def has_place(prompt: str | Conversation) -> bool:
+    """Whether a prompt has the place for a demographic."""
+    return PLACE in prompt if isinstance(prompt, str) else any(PLACE in content for _, content in prompt.turns)
+
+
+def fill_prompt(prompt: str | Conversation, name: str) -> str | Conversation:
+    """Put the name of a demographic into each place for one; a prompt without a place stays as it is.
+
+    Raises:
+        ConfigurationError: As `hf_equi.fairness.fill`.
+    """
+    if not has_place(prompt):
+        return prompt
+    if isinstance(prompt, str):
+        return fill(prompt, name)
+    filled = tuple((role, fill(content, name) if PLACE in content else content) for role, content in prompt.turns)
+    return replace(prompt, turns=filled)
+
+
+def in_chat(
+    prompts: Sequence[str | Conversation], chat: bool = True, system: str | None = None
+) -> list[str | Conversation]:
+    """Make each prompt a message of a user, and begin each chat with a message of the system.
+
+    Args:
+        prompts: Texts, which become messages, and conversations, which are so already.
+        chat: Whether texts become messages.
+        system: The message of the system. One with the place for a demographic is shown with each prompt.
+
+    Raises:
+        ConfigurationError: For a system message without a chat, one that is empty, or a second one in a conversation.
+    """
+    if system is not None and not chat:
+        raise ConfigurationError("A system message needs a chat: ask for one, or leave the message out.")
+    if system is not None and not system.strip():
+        raise ConfigurationError("The system message is empty: write some text, or leave it out.")
+    if not chat:
+        return list(prompts)
+    asked = [Conversation((("user", prompt),)) if isinstance(prompt, str) else prompt for prompt in prompts]
+    if system is None:
+        return list(asked)
+    return [_with_system(one, system) for one in asked]
+
+
+def _with_system(conversation: Conversation, system: str) -> Conversation:
+    if any(role == "system" for role, _ in conversation.turns):
+        raise ConfigurationError(
+            f"The chat {textwrap.shorten(conversation.text, _FEW, placeholder=' ...')!r} has a system message of its "
+            "own: leave one of the two out."
+        )
+    return Conversation((("system", system), *conversation.turns), hidden=0 if PLACE in system else 1)
+
+
+def has_chat(tokenizer: Any) -> bool:
+    """Whether a tokenizer has a chat template."""
+    return bool(getattr(tokenizer, "chat_template", None))
+
+
+def encode_prompt(tokenizer: Any, prompt: str | Conversation) -> Prompt:
+    """Cut a prompt into the tokens that a model reads.
+
+    A text gets the special tokens that the tokenizer puts around any text. Of a chat the template writes them all, so
+    the tokenizer adds none.
+
+    Args:
+        tokenizer: Of the model; for a chat with a template.
+        prompt: A text, or messages.
+
+    Raises:
+        ConfigurationError: For a chat where the tokenizer has no template, or one that refuses it.
+    """
+    if isinstance(prompt, str):
+        return Prompt(prompt, tuple(tokenizer(prompt)["input_ids"]))
+    if not has_chat(tokenizer):
+        raise ConfigurationError(
+            "The tokenizer of this model has no chat template: take a model that was trained to chat, such as one "
+            "named Instruct, set tokenizer.chat_template, or ask without a chat."
+        )
+    text = _render(tokenizer, prompt)
+    fast = bool(getattr(tokenizer, "is_fast", False))
+    encoded = tokenizer(text, add_special_tokens=False, return_offsets_mapping=fast)
+    tokens = tuple(encoded["input_ids"])
+    return Prompt(prompt.text, tokens, _place(tokenizer, prompt, text, encoded.get("offset_mapping")), text)
+
+
+def describe_chat(conversations: Sequence[Conversation], tokens: Sequence[Sequence[int]]) -> dict[str, Any]:
+    """Plain JSON that differs between chats that a model reads differently: their templates may hold the date.
+
+    Args:
+        conversations: The chats.
+        tokens: All that the model reads of them.
+    """
+    hidden = [content for one in conversations for _, content in one.turns[: one.hidden]]
+    digest = hashlib.blake2b(json.dumps([list(row) for row in tokens]).encode(), digest_size=16).hexdigest()
+    return {"system": list(dict.fromkeys(hidden)), "tokens": digest}
+
+
+def _render(tokenizer: Any, prompt: Conversation) -> str:
+    """The text of a chat in the turns of the template, up to where the model speaks."""
+    try:
+        text: str = tokenizer.apply_chat_template(
+            prompt.messages,
+            tokenize=False,
+            add_generation_prompt=not prompt.continued,
+            continue_final_message=prompt.continued,
+        )
+    except Exception as error:  # of whatever kind: a template raises its own
+        reason = " ".join(str(error).split()).rstrip(".")
+        roles = ", ".join(role for role, _ in prompt.turns)
+        raise ConfigurationError(
+            f"The chat template of this model refuses messages of {roles}: {reason}. Ask without a system message, in "
+            "the order that the template takes, or without a chat."
+        ) from error
+    return text
+
+
+def _place(
+    tokenizer: Any, prompt: Conversation, text: str, offsets: Sequence[tuple[int, int]] | None
+) -> tuple[int, int | None]:
+    """The first token of what is shown of a chat and the one behind it; all tokens where they cannot be told."""
+    if offsets is None:
+        return 0, None
+    marked = tuple(
+        (role, content if place < prompt.hidden else _MARK) for place, (role, content) in enumerate(prompt.turns)
+    )
+    around = _render(tokenizer, replace(prompt, turns=marked))
+    before, after = around.partition(_MARK)[0], around.rpartition(_MARK)[2]
+    if _MARK not in around or not (text.startswith(before) and text.endswith(after)):
+        return 0, None
+    start, end = len(before), len(text) - len(after)
+    inside = [place for place, (first, last) in enumerate(offsets) if first < end and last > start]
+    return (inside[0], inside[-1] + 1) if inside else (0, None)

@@ -1,0 +1,65 @@
+"""What a comparison of texts does not show, in sentences for whoever reads it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any
+
+from hf_equi.actions import TokenAction, WordAction
+from hf_equi.errors import ActionError
+from hf_equi.fairness.completions import Comparison
+from hf_equi.groups import DemographicGroup
+from hf_equi.groups.forms import composed
+from hf_equi.models.causal_lm import EquiLM
+from hf_equi.models.causal_lm.explanation import explain_tokens
+
+__all__ = ["limits", "staying_names", "staying_words"]
+
+
+def limits(lm: EquiLM, comparison: Comparison) -> Iterator[str]:
+    """A line for each thing that keeps texts of an EquiLM, or its gap, from what a reader may expect.
+
+    Args:
+        lm: The EquiLM.
+        comparison: Its texts.
+    """
+    still = [orbit.prompt for orbit in comparison.orbits if not orbit.moves]
+    if still:
+        yield f"nothing moves in {', '.join(map(repr, still))}; hf-equi inspect --text shows why"
+    yield from staying_words(
+        [list(dict.fromkeys([orbit.prompt, orbit.read])) for orbit in comparison.orbits], lm.action, lm.tokenizer
+    )
+    if lm.group.relaxed:
+        yield "the group is relaxed: the EquiLM claims no symmetry of general words, so its gap need not be 0"
+    said = lm.method.text
+    if not (said.exact or said.claim) and any(len(orbit.members) < lm.group.order for orbit in comparison.orbits):
+        yield f"{lm.config.method} does not symmetrise what fixes a prompt, so the gap of the EquiLM need not be 0"
+
+
+def staying_words(prompts: Iterable[Sequence[str]], action: TokenAction, tokenizer: Any) -> Iterator[str]:
+    """A line for each prompt that holds words of the group that stay where they are.
+
+    Args:
+        prompts: Of each prompt the texts to look at, the first of which is shown.
+        action: The group on the tokens of `tokenizer`.
+        tokenizer: A tokenizer.
+    """
+    for texts in prompts:
+        found = [word for text in texts for word in explain_tokens(text, action, tokenizer).words_unmoved]
+        if words := ", ".join(map(repr, dict.fromkeys(found))):
+            yield f"in {texts[0]!r} words of the group stay where they are: {words}; hf-equi inspect --text shows why"
+
+
+def staying_names(group: DemographicGroup) -> str | None:
+    """What to say of names that the group does not exchange as it does the demographics; `None` if it does."""
+    try:
+        images = WordAction(group).orbit(group.names[0])
+    except ActionError:  # a group that acts on tokens alone
+        return None
+    for name, image in zip(group.names, images, strict=True):
+        if composed(name) != image:
+            return (
+                f"the group makes {image!r} of the name {group.names[0]!r}, and not {name!r}, so nothing is "
+                "guaranteed of prompts with these names: name the demographics by words that move"
+            )
+    return None

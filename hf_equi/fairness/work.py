@@ -1,0 +1,105 @@
+"""How much work there is, how long it will take by what was measured, and the bar that shows both."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from rich.progress import BarColumn, ProgressColumn, Task, TextColumn, TimeRemainingColumn
+from rich.text import Text
+
+__all__ = ["Estimate", "Work", "columns", "rows_of_a_text", "time_in_words"]
+
+_LONG = 30.0  # seconds; what takes less is not worth a line
+_MINUTE, _HOUR = 60, 3600
+
+
+@dataclass(frozen=True)
+class Work:
+    """What is to be drawn.
+
+    Args:
+        texts: How many texts.
+        rows: How many rows of the base model they take: a symmetrised model reads each text in several forms.
+
+    Example:
+        >>> print(Work(20, 20) + Work(20, 40))
+        40 texts in 60 rows of the base model
+    """
+
+    texts: int = 0
+    rows: int = 0
+
+    def __add__(self, other: Work) -> Work:
+        return Work(self.texts + other.texts, self.rows + other.rows)
+
+    def __str__(self) -> str:
+        return f"{self.texts:,} texts in {self.rows:,} rows of the base model"
+
+
+class Estimate:
+    """Says once how long the work will take, by the time that its first batch took.
+
+    Args:
+        work: All of it.
+        say: What is called with the line; never for work that takes less than half a minute.
+        clock: The time in seconds.
+    """
+
+    def __init__(self, work: Work, say: Callable[[str], None], clock: Callable[[], float] = time.perf_counter) -> None:
+        self._work, self._say, self._clock = work, say, clock
+        self._start, self._said = clock(), False
+
+    def measure(self, rows: float) -> None:
+        """Take the time so far as that of the first batch, if none was taken yet.
+
+        Args:
+            rows: So many rows were done.
+        """
+        if self._said or not rows:
+            return
+        self._said = True
+        seconds = (self._clock() - self._start) * self._work.rows / rows
+        if seconds >= _LONG:
+            self._say(f"{self._work}: {time_in_words(seconds)} in all, by the time of the first {rows:,.0f} rows")
+
+
+def rows_of_a_text(lm: Any) -> int:
+    """How many rows of its base an `EquiLM` reads for a text, at most."""
+    return 1 if lm.method.selects_one else int(lm.group.order)
+
+
+def time_in_words(seconds: float) -> str:
+    """A time as an estimate has it.
+
+    Example:
+        >>> time_in_words(40), time_in_words(400), time_in_words(8000)
+        ('about 40 s', 'about 7 min', 'about 2 h 13 min')
+    """
+    if seconds < _MINUTE:
+        return f"about {seconds:.0f} s"
+    minutes = round(seconds / _MINUTE)
+    hours, rest = divmod(minutes, _HOUR // _MINUTE)
+    return f"about {hours} h {rest} min" if hours else f"about {minutes} min"
+
+
+def columns() -> tuple[ProgressColumn, ...]:
+    """Of a bar that counts rows: what is done, how far it is, and the time that is left."""
+    return (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        _Rows(),
+        TimeRemainingColumn(compact=True),
+        TextColumn("left"),
+    )
+
+
+class _Rows(ProgressColumn):
+    """How many rows are done."""
+
+    def render(self, task: Task) -> Text:
+        if task.total is None:
+            return Text("")
+        return Text(f"{task.completed:,.0f} of {task.total:,.0f} rows", style="progress.download")

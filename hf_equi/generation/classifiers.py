@@ -1,0 +1,266 @@
+"""A text classifier as a loss: loading it, reading texts with it, and the settings that lead back to it."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from copy import copy, deepcopy
+from pathlib import Path
+from textwrap import shorten
+from typing import Any, ClassVar, Self
+
+import torch
+from torch import nn
+from transformers import AutoModelForSequenceClassification, PreTrainedModel
+
+from hf_equi.bases.embedded import embedded_folder
+from hf_equi.bases.hub_names import check_hub_name
+from hf_equi.bases.loading import load_safetensors
+from hf_equi.bases.reading import reading
+from hf_equi.bases.tokenizers import read_tokenizer
+from hf_equi.bases.weight_marks import mark_weights, weights_changed
+from hf_equi.checks import check_choice, check_count
+from hf_equi.errors import ConfigurationError
+from hf_equi.generation.subject_mask import SubjectMask
+from hf_equi.groups import DemographicGroup
+
+__all__ = ["DEMO", "ClassifierScorer"]
+
+DEMO = "demo"
+"""The name of the embedded classifier."""
+
+_SCORES = ("probability", "label")
+# Of the arguments of from_pretrained, those that the tokenizer takes too, and those that settings keep: not the token,
+# not the place of a cache, and no leave to run code, which a checkpoint must not give itself.
+_OF_THE_TOKENIZER = ("revision", "subfolder", "trust_remote_code", "token", "cache_dir", "local_files_only")
+_STORED = ("revision", "subfolder", "variant", "dtype", "torch_dtype")
+
+
+class ClassifierScorer(ABC):
+    r"""The mean loss of a text under the labels that a classifier gives it.
+
+    $$ l(y) = \sum_k P(k \mid y) \, l_k $$
+
+    or with `score="label"` the loss l_k of the most probable label. A subclass says which labels k there are
+    (`label_names`), what each costs (`label_losses`), and what probabilities the outputs of the classifier give them.
+
+    Of a text that is longer than the classifier reads its end is scored, where drafts differ. The classifier scores in
+    eval mode and is left as it was.
+
+    Args:
+        model: A sequence classifier: its name on the Hub, a folder, `"demo"` for the embedded one, or the model.
+        tokenizer: The classifier's, for a `model` that is an object. It has to have a padding token.
+        score: `"probability"` or `"label"`.
+        mask: A group whose words are hidden from the classifier: see `SubjectMask`.
+        batch_size: Texts that go through the classifier at once.
+        **from_pretrained_kwargs: For a model given by name: `device_map`, `dtype`, `revision` and the like.
+
+    Raises:
+        ConfigurationError: For a missing tokenizer or one without padding, an unknown score, a batch below 1, a mask
+            that is not a `DemographicGroup`, a checkpoint without safetensors; for one text in place of a list; for a
+            name without a model.
+
+    Cost: one forward of the classifier for each distinct text.
+    """
+
+    label_names: tuple[str, ...]
+    """The labels, in the order of `probabilities`."""
+    label_losses: tuple[float, ...]
+    """What each label costs."""
+    default_name: ClassVar[str | None] = None
+    """The classifier that is taken where none is named."""
+    own_settings: ClassVar[tuple[str, ...]] = ()
+    """Arguments of a subclass that its settings keep."""
+
+    def __init__(
+        self,
+        model: str | Path | PreTrainedModel,
+        tokenizer: Any = None,
+        *,
+        score: str = "probability",
+        mask: DemographicGroup | None = None,
+        batch_size: int = 64,
+        **from_pretrained_kwargs: Any,
+    ) -> None:
+        _check_settings(score, mask, batch_size)
+        self.name: str | None = None
+        self.stored: dict[str, Any] = {}
+        if isinstance(model, PreTrainedModel):
+            if tokenizer is None:
+                raise ConfigurationError("A classifier passed as an object needs its tokenizer: pass tokenizer=")
+            if from_pretrained_kwargs:
+                names = ", ".join(sorted(from_pretrained_kwargs))
+                raise ConfigurationError(f"{names}: only used where a classifier is loaded by its name")
+            self.model = model
+        else:
+            name = str(model)
+            # A folder is found again from any other one.
+            self.name = str(Path(name).absolute()) if name != DEMO and Path(name).is_dir() else name
+            self.stored = _plain(from_pretrained_kwargs)
+            folder = str(embedded_folder("demo_regard")) if name == DEMO else name
+            with _loading(name, name == self.default_name):
+                if tokenizer is None:
+                    shared = {
+                        key: from_pretrained_kwargs[key] for key in _OF_THE_TOKENIZER if key in from_pretrained_kwargs
+                    }
+                    tokenizer = read_tokenizer(folder, **shared)
+                classifier = load_safetensors(AutoModelForSequenceClassification, folder, **from_pretrained_kwargs)
+            self.model = classifier.eval()
+        if getattr(tokenizer, "pad_token_id", 0) is None:
+            raise ConfigurationError(
+                "The classifier's tokenizer has no padding token, so texts of several lengths cannot be read at once: "
+                "set tokenizer.pad_token (its eos_token serves) and model.config.pad_token_id"
+            )
+        # A copy, as it reads texts in its own way: their ends, where they are too long, and padded on the right, as
+        # positions from the left would depend on the batch.
+        self.tokenizer = deepcopy(tokenizer)
+        self.tokenizer.truncation_side, self.tokenizer.padding_side = "left", "right"
+        self.score = score
+        self.batch_size = batch_size
+        self.mask = None if mask is None else SubjectMask(mask)
+        self._loaded = mark_weights(self.model)
+
+    @abstractmethod
+    def _label_probabilities(self, logits: torch.Tensor) -> torch.Tensor:
+        """From outputs of the classifier, `(N, outputs)`, to probabilities of `label_names`, `(N, labels)`."""
+
+    def __call__(self, texts: Sequence[str]) -> torch.Tensor:
+        """Losses of texts, `(N,)` float32 on the classifier's device."""
+        probabilities = self.probabilities(texts)
+        losses = torch.tensor(self.label_losses, device=probabilities.device)
+        return losses[probabilities.argmax(-1)] if self.score == "label" else (probabilities * losses).sum(-1)
+
+    def probabilities(self, texts: Sequence[str]) -> torch.Tensor:
+        """The probabilities of `label_names`, `(N, labels)` float32."""
+        if isinstance(texts, str):
+            raise ConfigurationError(f"A scorer reads a list of texts, not one text: pass [{texts[:40]!r}]")
+        if self.mask is not None:
+            texts = [self.mask(text) for text in texts]
+        distinct = list(dict.fromkeys(texts))
+        if not distinct:
+            return torch.zeros(0, len(self.label_names), device=self.model.device)
+        starts = range(0, len(distinct), self.batch_size)
+        with _evaluating(self.model):
+            scored = torch.cat([self._classify(distinct[start : start + self.batch_size]) for start in starts])
+        place = {text: index for index, text in enumerate(distinct)}
+        return scored[[place[text] for text in texts]]
+
+    @torch.no_grad()
+    def _classify(self, texts: list[str]) -> torch.Tensor:
+        inputs = self.tokenizer(
+            texts, padding=True, truncation=True, max_length=self._longest(), return_tensors="pt"
+        ).to(self.model.device)
+        logits: torch.Tensor = self.model(**inputs).logits
+        return self._label_probabilities(logits.float())
+
+    def _longest(self) -> int:
+        """Tokens that the classifier reads at most."""
+        positions = int(getattr(self.model.config, "max_position_embeddings", None) or 512)
+        for name, module in self.model.named_modules():
+            # RoBERTa and its like count from the padding token on.
+            if name.endswith("position_embeddings") and getattr(module, "padding_idx", None) is not None:
+                positions -= int(module.padding_idx) + 1
+                break
+        return min(positions, int(self.tokenizer.model_max_length))
+
+    def labels(self, texts: Sequence[str]) -> list[str]:
+        """The most probable of `label_names` for each text."""
+        return [self.label_names[index] for index in self.probabilities(texts).argmax(-1).tolist()]
+
+    def masked(self, group: DemographicGroup) -> Self:
+        """The same classifier with the words of a group hidden from it."""
+        _check_settings(self.score, group, self.batch_size)
+        masked = copy(self)
+        masked.mask = SubjectMask(group)
+        return masked
+
+    @property
+    def settings(self) -> dict[str, Any] | None:
+        """Plain JSON from which `from_settings` makes it again.
+
+        `None` for a classifier that was passed as an object, or whose weights have changed since it was loaded: no
+        name leads back to it. Of the arguments of `from_pretrained`, `revision`, `subfolder`, `variant` and `dtype`
+        are kept; leave to run code (`trust_remote_code`) has to be given again.
+        """
+        if self.name is None or weights_changed(self.model, self._loaded):
+            return None
+        mask = None if self.mask is None else self.mask.group.to_dict()
+        settings = {"name": self.name, "score": self.score, "mask": mask, "batch_size": self.batch_size}
+        settings |= {name: getattr(self, name) for name in self.own_settings}
+        return {**settings, "from_pretrained": dict(self.stored)} if self.stored else settings
+
+    @classmethod
+    def from_settings(cls, settings: dict[str, Any], **from_pretrained_kwargs: Any) -> Self:
+        """The inverse of `settings`.
+
+        Raises:
+            ConfigurationError: For settings that are damaged; for a name that is not one of the Hub, or that a folder
+                here has.
+        """
+        with reading("The stored scorer", f"Pass one: scorer=hf_equi.{cls.__name__}(...)."):
+            name, mask = settings["name"], settings.get("mask")
+            if name != DEMO and not Path(name).is_absolute():
+                check_hub_name(name, "The scorer")
+            arguments = {
+                "score": settings.get("score", "probability"),
+                "mask": None if mask is None else DemographicGroup.from_dict(mask),
+                "batch_size": settings.get("batch_size", 64),
+                **{name: settings[name] for name in cls.own_settings},
+                **_plain(settings.get("from_pretrained") or {}),
+            }
+        return cls(name, **{**arguments, **from_pretrained_kwargs})
+
+    def __repr__(self) -> str:
+        own = "".join(f", {name}={getattr(self, name)!r}" for name in self.own_settings)
+        name = self.name or type(self.model).__name__
+        return f"{type(self).__name__}({name!r}{own}, score={self.score!r}, mask={self.mask})"
+
+
+@contextmanager
+def _loading(name: str, default: bool) -> Iterator[None]:
+    """Say which scorer an error of transformers is about, and how to take another."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno is not None:  # of the machine, such as a full disk
+            raise
+        said = shorten(str(error), 300, placeholder=" ...").rstrip(".")
+        taken = " (it is taken where none is named)" if default else ""
+        raise ConfigurationError(
+            f"The scorer {name!r}{taken} could not be loaded: {said}. Name a classifier's folder, its name on the "
+            'Hub, or "demo" for the embedded one: scorer=hf_equi.RegardScorer("demo"), or --scorer demo on the '
+            "command line."
+        ) from error
+
+
+def _check_settings(score: str, mask: object, batch_size: object) -> None:
+    check_choice("score", score, _SCORES)
+    check_count("batch_size", batch_size, "number of texts")
+    if mask is not None and not isinstance(mask, DemographicGroup):
+        raise ConfigurationError(
+            f"mask={mask!r} is not a DemographicGroup: make one, or take DemographicGroup.preset(name)"
+        )
+
+
+def _plain(kwargs: dict[str, Any]) -> dict[str, Any]:
+    """The arguments of `from_pretrained` that settings keep, as plain JSON."""
+    kept = {name: kwargs[name] for name in _STORED if kwargs.get(name) is not None}
+    return {
+        name: str(value).removeprefix("torch.") if isinstance(value, torch.dtype) else value
+        for name, value in kept.items()
+        if isinstance(value, str | torch.dtype)
+    }
+
+
+@contextmanager
+def _evaluating(model: nn.Module) -> Iterator[None]:
+    """All modules in eval mode; each one's own mode comes back."""
+    training = [module for module in model.modules() if module.training]
+    try:
+        for module in training:
+            module.training = False
+        yield
+    finally:
+        for module in training:
+            module.training = True

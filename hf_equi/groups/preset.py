@@ -1,0 +1,109 @@
+"""The word lists that come with the library."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cache
+from importlib import resources
+from importlib.resources.abc import Traversable
+
+from hf_equi.checks import check_choice
+from hf_equi.errors import GroupError
+
+__all__ = ["Preset", "occupations", "preset_names", "preset_of", "read_preset"]
+
+
+@dataclass(frozen=True)
+class Preset:
+    """A list of equality sets, and what to know of it.
+
+    Args:
+        name: The name that `DemographicGroup.preset` and `--group` take.
+        names: Each demographic as it stands in a prompt.
+        equality: The equality sets.
+        source: Where the words come from.
+        not_covered: What the list leaves as it is.
+        notes: Which words it takes, and what moves that is not meant.
+
+    Example:
+        >>> religion = read_preset("religion")
+        >>> religion.names
+        ('Christian person', 'Muslim person', 'Jewish person')
+        >>> religion.not_covered[1]
+        "'Jew': it would answer to 'Christian', which is paired with 'Jewish'. 'Jews' moves."
+    """
+
+    name: str
+    names: tuple[str, ...]
+    equality: tuple[tuple[str, ...], ...]
+    source: str
+    not_covered: tuple[str, ...]
+    notes: tuple[str, ...]
+
+
+def preset_names() -> tuple[str, ...]:
+    """Return the names that `DemographicGroup.preset` knows, in alphabetical order.
+
+    Example:
+        >>> preset_names()[:3]
+        ('age', 'disability', 'first_names_gender')
+    """
+    files = (item.name for item in _folder().iterdir())
+    return tuple(sorted(name.removesuffix(".json") for name in files if name.endswith(".json")))
+
+
+@cache
+def read_preset(name: str) -> Preset:
+    """Return the preset of a name.
+
+    Raises:
+        GroupError: If there is none; the message lists the names.
+    """
+    check_choice("preset", name, preset_names(), error=GroupError)
+    content = json.loads(_folder().joinpath(f"{name}.json").read_text(encoding="utf-8"))
+    return Preset(
+        name=name,
+        names=tuple(content["names"]),
+        equality=tuple(map(tuple, content["equality"])),
+        source=content["source"],
+        not_covered=tuple(content["not_covered"]),
+        notes=tuple(content["notes"]),
+    )
+
+
+def preset_of(sets: Sequence[Sequence[str]]) -> Preset | None:
+    """Return the preset of which these are the equality sets, all columns or some in any order; `None` for other sets.
+
+    Example:
+        >>> preset_of([["White", "Black"], ["Whites", "Blacks"]]).name
+        'race'
+    """
+    return next((preset for preset in map(read_preset, preset_names()) if _holds(preset, sets)), None)
+
+
+def _holds(preset: Preset, sets: Sequence[Sequence[str]]) -> bool:
+    first = preset.equality[0]
+    if not set(sets[0]) <= set(first):
+        return False
+    columns = [first.index(word) for word in sets[0]]
+    return [tuple(words) for words in sets] == [tuple(words[i] for i in columns) for words in preset.equality]
+
+
+def occupations() -> tuple[str, ...]:
+    """Return occupations that are of no gender by definition, in alphabetical order.
+
+    They are what R-EquiLM takes for neutral unless told otherwise. From Bolukbasi et al. 2016 (arXiv 1607.06520): the
+    professions of one word whose definitional score is 0.
+
+    Example:
+        >>> occupations()[:3]
+        ('accountant', 'acquaintance', 'administrator')
+    """
+    file = resources.files("hf_equi.groups").joinpath("word_lists", "occupations.json")
+    return tuple(json.loads(file.read_text(encoding="utf-8"))["words"])
+
+
+def _folder() -> Traversable:
+    return resources.files("hf_equi.groups").joinpath("presets")

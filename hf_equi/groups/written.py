@@ -1,0 +1,186 @@
+"""Groups of words as people write them: JSON in a short and a long form, and CSV."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import re
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from hf_equi.errors import GroupError
+from hf_equi.groups.equality import EqualityFactor
+from hf_equi.groups.registry import without_type
+
+__all__ = ["factors_of", "read_csv", "read_file", "read_json"]
+
+_KEYS = ("equality", "neutral", "general", "names")
+_WHAT = (
+    'A group is described by its sets, [["man", "woman"], ["he", "she"]], by {"equality": [...], "names": [...]}, or '
+    'by {"type": "demographic", "factors": [...]} with at least one factor'
+)
+_LONGEST = 200  # letters of what was received
+_DELIMITERS = ",;\t"
+
+Factors = tuple[EqualityFactor, ...]
+
+
+def read_file(path: str | Path) -> Factors:
+    """Return the factors that a file describes: CSV if its name ends with .csv, else JSON.
+
+    Raises:
+        GroupError: If it cannot be read, or describes no group; the message names the file.
+    """
+    path = Path(path)
+    try:
+        text = path.read_text(encoding="utf-8-sig")  # as some editors put a mark at the beginning
+    except OSError as error:
+        raise GroupError(f"The group's file {path} cannot be read: {error.strerror}.") from error
+    except ValueError as error:
+        raise GroupError(f"The group's file {path} is not UTF-8 text: save it as UTF-8.") from error
+    try:
+        return read_csv(text) if path.suffix.lower() == ".csv" else read_json(text)
+    except GroupError as error:
+        raise GroupError(f"The group's file {path}: {error}") from error
+
+
+def read_json(text: str) -> Factors:
+    """Return the factors that a JSON text describes: a list of sets, one factor, or what `to_json` wrote.
+
+    Raises:
+        GroupError: If it is not JSON, or describes no group.
+
+    Example:
+        >>> [factor.names for factor in read_json('[["man", "woman"], ["he", "she"]]')]
+        [('man', 'woman')]
+    """
+    try:
+        content = json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise GroupError(f"{_WHAT}; received a text that is not JSON, {_cut(text)}: {error}.") from error
+    return (EqualityFactor.from_lists(content),) if isinstance(content, list) else factors_of(content)
+
+
+def factors_of(content: object) -> Factors:
+    """Return the factors that a dictionary describes: one factor by its keys, or all under `"factors"`.
+
+    Raises:
+        GroupError: If it is of another kind, has missing or unknown keys, or describes no group.
+    """
+    if not isinstance(content, Mapping):
+        raise GroupError(f"{_WHAT}; received {_cut(content)}.")
+    stored = without_type(content, "demographic", _WHAT)
+    factors = [stored] if "equality" in stored else stored.get("factors") if len(stored) == 1 else None
+    if not isinstance(factors, list) or not factors:
+        raise GroupError(f"{_WHAT}; received {_cut(content)}.")
+    return tuple(map(_factor, factors))
+
+
+def _factor(content: Any) -> EqualityFactor:
+    if not isinstance(content, Mapping) or "equality" not in content or not set(content) <= set(_KEYS):
+        raise GroupError(
+            f"A factor is described by the keys {', '.join(_KEYS)}, of which equality is required; received "
+            f"{_cut(content)}."
+        )
+    return EqualityFactor.from_lists(**content)
+
+
+def read_csv(text: str) -> Factors:
+    r"""Return the factor that a CSV text describes: a header with the names, then a set of words a row.
+
+    Columns are demographics. Commas, semicolons or tabs lie between them.
+
+    Raises:
+        GroupError: For what describes no group; the message names line and column.
+
+    Example:
+        >>> read_csv("man,woman\nman,woman\nhe,she\n")[0].sets
+        (('man', 'woman'), ('he', 'she'))
+    """
+    lines = _lines(text)
+    if len(lines) < 2:
+        raise GroupError(
+            "a CSV needs a header with a name for each demographic, such as man,woman, and below it a row for each "
+            f"set of words; received {_cut(text)}."
+        )
+    (_, header), rows = lines[0], lines[1:]
+    _check_header(header)
+    sets = [_checked_row(line, row, header) for line, row in rows]
+    _check_repeated(rows, header)
+    _check_named(header, sets)
+    return (EqualityFactor.from_lists(sets, names=header),)
+
+
+def _lines(text: str) -> list[tuple[int, list[str]]]:
+    """The rows that hold something, with the line that each ends on, without empty cells at their ends."""
+    first = text.lstrip().partition("\n")[0]
+    reader = csv.reader(io.StringIO(text), delimiter=max(_DELIMITERS, key=first.count), strict=True)
+    lines = []
+    try:
+        for row in reader:
+            cells = [cell.strip() for cell in row]
+            while cells and not cells[-1]:
+                cells.pop()
+            if cells:
+                lines.append((reader.line_num, cells))
+    except csv.Error as error:
+        raise GroupError(f"line {reader.line_num} is not CSV: {error}.") from error
+    return lines
+
+
+def _check_header(header: Sequence[str]) -> None:
+    if len(header) < 2:
+        raise GroupError(
+            f"the header {header[0]!r} names one column, and a group has at least two demographics: separate their "
+            "names with commas, such as man,woman."
+        )
+    for place, name in enumerate(header):
+        if not name or name in header[:place]:
+            what = f"the name {name!r} of another column" if name else "no name"
+            raise GroupError(f"column {place + 1} has {what} in the header: give each demographic its own.")
+
+
+def _checked_row(line: int, row: Sequence[str], header: Sequence[str]) -> list[str]:
+    if len(row) > len(header):
+        raise GroupError(
+            f"line {line} has {len(row)} words, and the header has {len(header)} columns ({', '.join(header)}): "
+            f"remove {row[len(header)]!r}, or name its column."
+        )
+    filled = [*row, *[""] * (len(header) - len(row))]
+    for name, word in zip(header, filled, strict=True):
+        if not word:
+            raise GroupError(f"line {line} has no word in the column {name!r}: write one, or remove the line.")
+    return filled
+
+
+def _check_repeated(rows: Sequence[tuple[int, Sequence[str]]], header: Sequence[str]) -> None:
+    seen: dict[str, str] = {}
+    for line, row in rows:
+        for name, word in zip(header, row, strict=True):
+            place = f"line {line}, column {name!r}"
+            if word in seen:
+                raise GroupError(
+                    f"{word!r} stands in {seen[word]} and in {place}: a permutation cannot send one word to two. Keep "
+                    "one of the two lines."
+                )
+            seen[word] = place
+
+
+def _check_named(header: Sequence[str], sets: Sequence[Sequence[str]]) -> None:
+    """Refuse a header that is meant as a set of words: its words would stay."""
+    for name, *words in zip(header, *sets, strict=True):
+        if any(re.search(rf"(?<!\w){re.escape(word)}(?!\w)", name, re.IGNORECASE) for word in words):
+            return
+    names = ", ".join(map(repr, header))
+    raise GroupError(
+        f"the header names the demographics {names}, and no row below has these words, so they would not move in a "
+        f"prompt. The header is not a set of words: write it again below as the line {','.join(header)}, or name the "
+        "columns by words that move."
+    )
+
+
+def _cut(content: object) -> str:
+    text = repr(content)
+    return text if len(text) <= _LONGEST else f"{text[: _LONGEST - 4]} ..."

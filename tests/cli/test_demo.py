@@ -1,0 +1,87 @@
+"""`hf-equi demo`."""
+
+from __future__ import annotations
+
+import re
+import socket
+from importlib.metadata import PackageNotFoundError
+
+import pytest
+import small_seq2seq
+
+from hf_equi.demo import page
+
+
+@pytest.fixture
+def _gradio(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(page, "version", lambda name: "6.31.0")
+
+
+def test_without_the_extra_one_line_says_so(run, monkeypatch, tmp_path) -> None:
+    def missing(name: str) -> str:
+        raise PackageNotFoundError(name)
+
+    monkeypatch.setattr(page, "version", missing)
+    for arguments in ((), ("--export", tmp_path / "space")):
+        result = run("demo", "-m", "./missing", *arguments)
+        assert (result.status, result.out) == (2, "")
+        assert result.err == ('hf-equi: error: The page needs Gradio: install it by pip install "hf_equi[demo]".\n')
+
+
+@pytest.mark.usefixtures("_gradio")
+def test_the_address_is_printed_and_ctrl_c_ends_it_in_a_line(run, equi_folder, monkeypatch) -> None:
+    served = []
+
+    def serve(self, port, share, started):
+        served.append((self, port, share))
+        started("http://127.0.0.1:8000/")
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(page.Page, "serve", serve)
+    result = run("demo", "-m", equi_folder, "--port", "8000")
+    assert (result.status, result.out) == (0, "serving\thttp://127.0.0.1:8000/\n")
+    assert result.err.splitlines()[-1] == "hf-equi: note: stopped"
+    [(shown, port, share)] = served
+    assert (shown.models.group, shown.models.method, port, share) == ("the model's own", "mixture", 8000, False)
+    assert shown.name.startswith("equi_lm")
+
+
+@pytest.mark.usefixtures("_gradio")
+def test_a_port_that_is_taken_is_said_before_the_model_is_loaded(run) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port = server.getsockname()[1]
+        result = run("demo", "-m", "./missing", "--port", str(port))
+    assert result.err.startswith(f"hf-equi: error: --port {port} cannot be used: Address already in use. Name another")
+
+
+@pytest.mark.usefixtures("_gradio")
+def test_a_space_is_written_to_a_new_folder(run, folder, tmp_path) -> None:
+    result = run("demo", "-m", folder, "-g", "race", "--export", tmp_path / "space")
+    assert result.out.splitlines()[0] == f"wrote\t{tmp_path / 'space'}\tREADME.md, app.py, requirements.txt"
+    assert (tmp_path / "space" / "model" / "model.safetensors").is_file()
+
+
+@pytest.mark.usefixtures("_gradio")
+@pytest.mark.parametrize(
+    ("arguments", "problem"),
+    [
+        (("--export", "x", "--port", "1"), "--port and --share have no effect on --export"),
+        (("--export", "x", "--scorer", "."), "--scorer . is a folder of this machine, and a Space does not have it"),
+        (("--export", __file__), "is there already and not empty"),
+        (("--port", "0"), "'--port': .* 1"),
+        (("--method", "magic"), "magic"),
+        (("--group", "nobody"), "preset='nobody' is not known"),
+        (("--model", "./missing"), r"no folder '\./missing'"),
+    ],
+)
+def test_bad_arguments_cost_one_line(run, arguments, problem) -> None:
+    result = run("demo", *arguments)
+    assert (result.status, result.out, result.err.count("\n")) == (2, "", 1)
+    assert re.search(problem, result.err)
+
+
+@pytest.mark.usefixtures("_gradio")
+def test_another_task_is_refused_by_what_it_is(run, tmp_path) -> None:
+    small_seq2seq.fresh("t5").save_pretrained(tmp_path)
+    result = run("demo", "-m", tmp_path)
+    assert "hf-equi demo shows causal language models before and after" in result.err

@@ -1,0 +1,45 @@
+"""What is said beside texts that are compared."""
+
+from __future__ import annotations
+
+import pytest
+from small_models import GENDER, RACE, base_model, tokenizer
+
+import hf_equi
+from hf_equi import DemographicGroup, TokenAction
+from hf_equi.actions.resolution import resolve_tokens
+from hf_equi.fairness.completions import compare
+from hf_equi.fairness.decoding import Decoding
+from hf_equi.fairness.limits import limits, staying_names, staying_words
+
+
+def test_words_that_stay_are_said_of_each_prompt() -> None:
+    action = TokenAction(GENDER, resolve_tokens(GENDER, tokenizer()))
+    prompts = [["the man"], ["the {demographic}", "the MAN", "the WOMAN", "the MAN"]]
+    assert list(staying_words(prompts, action, tokenizer())) == [
+        "in 'the {demographic}' words of the group stay where they are: 'MAN', 'WOMAN'; hf-equi inspect --text shows "
+        "why"
+    ]
+
+
+@pytest.mark.parametrize(
+    ("group", "method", "prompt", "said"),
+    [
+        (GENDER, "equitune", "the man", []),
+        (GENDER, "canonical", "known for", ["nothing moves", "canonical does"]),
+        (GENDER.relax(general=["nurse"]), "equitune", "the man", ["the group"]),
+    ],
+)
+def test_what_keeps_a_gap_from_zero_is_said(group, method, prompt, said) -> None:
+    lm = hf_equi.symmetrize(base_model(), group, method, tokenizer=tokenizer())
+    lines = limits(lm, compare(lm, [prompt], Decoding(max_new_tokens=1)))
+    assert [" ".join(line.split()[:2]) for line in lines] == said
+
+
+def test_names_that_the_group_does_not_exchange_are_told() -> None:
+    sets = [["he", "she"], ["gay", "straight"]]
+    assert staying_names(GENDER * RACE) is None
+    assert staying_names(DemographicGroup(sets, names=["gay person", "straight person"])) is None
+    said = staying_names(DemographicGroup(sets, names=["male", "female"]))
+    assert said.startswith("the group makes 'male' of the name 'male', and not 'female', so nothing is guaranteed")
+    assert staying_names(DemographicGroup([["C++", "C"]], names=["x", "y"])) is None  # which has no action on words
