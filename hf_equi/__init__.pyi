@@ -8,6 +8,7 @@ from hf_equi import fairness as fairness
 from hf_equi import generation as generation
 from hf_equi import groups as groups
 from hf_equi import hub as hub
+from hf_equi import image_audit as image_audit
 from hf_equi import models as models
 from hf_equi import networks as networks
 from hf_equi import registration as registration

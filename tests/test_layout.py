@@ -38,7 +38,7 @@ LAYERS = (
     {"models"},
     {"auto"},
     {"fairness", "hub", "training"},
-    {"demo"},
+    {"demo", "image_audit"},
     {"cli"},
 )
 RANK = {name: rank for rank, names in enumerate(LAYERS) for name in names}

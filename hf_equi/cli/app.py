@@ -7,28 +7,29 @@ from __future__ import annotations
 
 import io
 import os
-import signal
 import sys
-import threading
 import warnings
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any, cast
 
 import typer
 
 from hf_equi.cli.demo import demo
-from hf_equi.cli.methods import DEFAULT_METHODS, METHODS, any_of, method_name
+from hf_equi.cli.interrupts import ending_at_once
+from hf_equi.cli.methods import DEFAULT_METHODS, any_of, method_name
 from hf_equi.cli.options import (
     ANY_GROUP,
     MODEL,
     SCORER,
     AsJson,
     Asked,
-    BatchSize,
+    AuditBatchSize,
+    AuditedMethods,
     Drawn,
     Group,
+    Images,
+    Labels,
     License,
     Loading,
     Model,
@@ -76,7 +77,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if isinstance(sys.stdout, io.TextIOWrapper):  # generated text may hold what a narrow encoding cannot write
         sys.stdout.reconfigure(errors="backslashreplace")
     try:
-        with _ending_at_once():
+        with ending_at_once():
             _note_untested()
             status = app(args=arguments, prog_name="hf-equi", standalone_mode=False)
             sys.stdout.flush()
@@ -90,35 +91,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except (KeyboardInterrupt, typer.Abort):
         return 130
     return status if isinstance(status, int) else 0
-
-
-@contextmanager
-def _ending_at_once() -> Iterator[None]:
-    """Let a second Ctrl-C end the process there and then, whatever it was doing to end by itself.
-
-    What is written is safe: files take their places whole, and an audit reads its samples up to the last whole line.
-    """
-    before = signal.getsignal(signal.SIGINT)
-    if threading.current_thread() is not threading.main_thread() or before is not signal.default_int_handler:
-        yield
-        return
-
-    def stop(*_: object) -> None:
-        signal.signal(signal.SIGINT, _end)
-        raise KeyboardInterrupt
-
-    signal.signal(signal.SIGINT, stop)
-    try:
-        yield
-    finally:
-        if signal.getsignal(signal.SIGINT) is stop:  # nobody pressed it
-            signal.signal(signal.SIGINT, before)
-
-
-def _end(*_: object) -> None:
-    if os.isatty(2):
-        os.write(2, b"\x1b[?25h\n")  # shows the cursor, which a progress bar has hidden
-    os._exit(130)
 
 
 def _note_untested() -> None:
@@ -196,8 +168,8 @@ def generate(  # noqa: PLR0913, PLR0917  a command has as many parameters as opt
     \b
     Examples:
       hf-equi generate --prompt "The man worked as"
-      hf-equi generate --prompt-set sheng2019 -n 3 --seed 7
       hf-equi generate -m openai-community/gpt2 -g "gender*race" -p "The Black man was known for"
+      hf-equi generate -m google/flan-t5-small -p "Translate to German: The man is a doctor."
       hf-equi generate -p "The man said" -p "The {demographic} said" --method mixture --json > texts.json
       hf-equi generate -m HuggingFaceTB/SmolLM2-135M-Instruct --chat -p "Describe the day of a {demographic}."
       hf-equi generate --prompts prompts.txt --csv > texts.csv
@@ -244,6 +216,7 @@ def inspect(
 @app.command()
 @grouped
 def audit(  # noqa: PLR0913, PLR0917  a command has as many parameters as options
+    context: typer.Context,
     model: Model = "demo",
     group: Group = None,
     asked: Asked = _GROUP,
@@ -252,14 +225,14 @@ def audit(  # noqa: PLR0913, PLR0917  a command has as many parameters as option
     ] = 20,
     seed: Annotated[int, typer.Option(metavar="N", min=0, max=2**63 - 1, help="Of sampling.")] = 7,
     max_new_tokens: Annotated[int, typer.Option(metavar="N", min=1, help="Tokens of each continuation at most.")] = 15,
-    methods: Annotated[
-        str, typer.Option(metavar="NAMES", help=f"What to audit, with commas between: {', '.join(METHODS)}.")
-    ] = ",".join(DEFAULT_METHODS),
+    methods: AuditedMethods = None,
     neutral: Neutral = None,
     scorers: Scorers = None,
     beam_length: Annotated[int, typer.Option(metavar="N", min=1, help="Tokens of each draft of EquizeroLM.")] = 5,
     action: Annotated[str, typer.Option(metavar="NAME", help="What EquizeroLM moves: tokens or words.")] = "tokens",
-    batch_size: BatchSize = 256,
+    images: Images = None,
+    labels: Labels = None,
+    batch_size: AuditBatchSize = None,
     out: Out = None,
     options: Loading = _GROUP,
     output: Output = _GROUP,
@@ -271,6 +244,10 @@ def audit(  # noqa: PLR0913, PLR0917  a command has as many parameters as option
     folder gets a report to read in a browser, its plots, and each text with its scores. An audit that was stopped
     continues when it is started again.
 
+    With --images, an image classifier is asked of every picture of a folder, upright, moved by each element of the
+    group, and mirrored. Printed is how often it is right, how often it answers all turns alike, and what each method
+    changes and costs.
+
     \b
     Examples:
       hf-equi audit
@@ -278,14 +255,22 @@ def audit(  # noqa: PLR0913, PLR0917  a command has as many parameters as option
       hf-equi audit --scorer sasha/regardv3 --scorer unitary/toxic-bert:toxic
       hf-equi audit -g race --methods base,EquiLM --out race --json > race.json
       hf-equi audit -m HuggingFaceTB/SmolLM2-135M-Instruct --chat --prompts questions.txt --max-new-tokens 60
+      hf-equi audit --model microsoft/resnet-50 --group rotations:4 --images photos --labels photos/labels.csv
       accelerate launch --multi_gpu --num_processes 2 -m hf_equi.cli audit      on GPUs, or on CPUs where there is none
     """  # noqa: D301  the escape \b keeps the lines that follow as they are
+    if images is not None or labels is not None:
+        from hf_equi.cli.image_audit import Shown, check_options, run_image_audit  # noqa: PLC0415
+
+        shown = Shown(check_options(context), labels, batch_size)
+        run_image_audit(model, group, shown, methods, seed, options, out, output)
+        return
     from hf_equi.cli.audit import Audited, Search, run_audit  # noqa: PLC0415
     from hf_equi.fairness.auditing import Sampling  # noqa: PLC0415
 
-    sampling = Sampling(samples, seed, max_new_tokens, batch_size=batch_size)
+    sampling = Sampling(samples, seed, max_new_tokens, **({} if batch_size is None else {"batch_size": batch_size}))
     search = Search(tuple(scorers or ["demo"]), beam_length, action)
-    run_audit(Audited(model, group, methods, neutral, search), asked, sampling, options, out, output)
+    names = ",".join(DEFAULT_METHODS) if methods is None else methods
+    run_audit(Audited(model, group, names, neutral, search), asked, sampling, options, out, output)
 
 
 @app.command()

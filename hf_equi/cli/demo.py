@@ -171,7 +171,11 @@ def _export(choice: _Choice, folder: Path) -> None:
             "and pass its name there."
         )
     here = choice.model != "demo" and Path(locate(choice.model)).is_dir()
-    asked = {"--group": choice.group, "--method": choice.method, "--scorer": choice.scorer}
+    asked: dict[str, str | bool | None] = {
+        "--group": choice.group,
+        "--method": choice.method,
+        "--scorer": choice.scorer,
+    }
     space = Space(None if here else choice.model, choice.name, asked | _loading(choice.options), version)
     with quiet():
         files = export(folder, space, choice.load)

@@ -15,6 +15,7 @@ from rich.text import Text
 from transformers import PreTrainedConfig
 
 from hf_equi.bases.offloading import input_device
+from hf_equi.cli.completers import find_completer
 from hf_equi.cli.display import (
     MOVED,
     check_output,
@@ -27,20 +28,20 @@ from hf_equi.cli.display import (
     write_line,
 )
 from hf_equi.cli.groups import parse_group
-from hf_equi.cli.loading import load_lm, quiet
+from hf_equi.cli.loading import quiet
 from hf_equi.cli.options import Asked, Loading, Output
 from hf_equi.cli.prompts import check_names, collect_prompts
 from hf_equi.display import Pieces, plain
 from hf_equi.errors import ConfigurationError, GroupWarning
 from hf_equi.fairness.chat import Conversation, fill_prompt, prompt_text
-from hf_equi.fairness.completions import Comparison, Member, PromptOrbit, compare, title, work
+from hf_equi.fairness.completions import Comparison, Member, PromptOrbit, title
 from hf_equi.fairness.decoding import Decoding
 from hf_equi.fairness.limits import limits
 from hf_equi.fairness.prompts import warn_of_braces
 from hf_equi.fairness.work import Estimate
 from hf_equi.models.causal_lm import EquiLM, EquiLMConfig
-from hf_equi.models.causal_lm.methods import TASK, create
-from hf_equi.registration import read_settings
+from hf_equi.registration import create_method, read_settings
+from hf_equi.symmetrizers import Method
 
 __all__ = ["Subject", "run_generate"]
 
@@ -81,24 +82,25 @@ def run_generate(subject: Subject, asked: Asked, decoding: Decoding, options: Lo
         HfEquiError: For whatever is wrong with these.
     """
     check_output(output)
-    _check_average(subject.method, subject.average)  # and again of a model's own method
     chosen = None if subject.group is None else parse_group(subject.group)
     prompts = collect_prompts(asked)
     if chosen is not None:  # before anything loads, as a name may not fit
         check_names(prompts, chosen)
+    completer = find_completer(subject.model, options)
+    _check_average(completer.task, subject.method, subject.average)  # and again of a model's own method
     with quiet(), progress() as bar:
         task = bar.add_task("loading", total=None)
-        check = partial(_check_method, subject, decoding)
+        check = partial(_check_method, completer.task, subject, decoding)
         how = (subject.method, subject.average)
-        lm = load_lm(subject.model, chosen, how, scorer=subject.scorer, check=check, options=options)
+        lm = completer.load(subject.model, chosen, how, subject.scorer, check, options)
         warn_of_braces(map(prompt_text, prompts))
         prompts = [fill_prompt(prompt, lm.group.names[0]) for prompt in prompts]
-        whole = work(lm, prompts, decoding)
+        whole = completer.work(lm, prompts, decoding)
         bar.reset(task, description="decoding", total=whole.rows)
         report = _Watch(Estimate(whole, note), partial(bar.advance, task))
         with warnings.catch_warnings(action="ignore", category=GroupWarning):  # said of each prompt instead
-            comparison = compare(lm, prompts, decoding, report)
-    for line in limits(lm, comparison):
+            comparison = completer.compare(lm, prompts, decoding, report)
+    for line in limits(lm, comparison, completer.source(lm)):
         note(line)
     if output.as_json:
         write_json(_document(subject.model, lm, decoding, comparison, prompts))
@@ -123,19 +125,25 @@ class _Watch:
             self.estimate.measure(self.rows)
 
 
-def _check_average(method: str | None, average: str | None, called: str = "--method") -> None:
+def _check_average(task: str, method: str | None, average: str | None, called: str = "--method") -> None:
     """Refuse an average for texts that do not depend on it."""
     if method is None or average is None:
         return
-    if not read_settings(TASK, method, ["average"]) or create(method, average).searches:
+    if not read_settings(task, method, ["average"]) or _searches(task, method):
         raise ConfigurationError(f"--average has no effect on {called} {method}: leave it out.")
 
 
-def _check_method(subject: Subject, decoding: Decoding, config: PreTrainedConfig, method: str) -> None:
+def _searches(task: str, method: str) -> bool:
+    """Whether a method of a task needs a scorer."""
+    made: Method = create_method(task, method, average="logits", loss="max_probability")
+    return made.searches
+
+
+def _check_method(task: str, subject: Subject, decoding: Decoding, config: PreTrainedConfig, method: str) -> None:
     """Refuse settings that have no effect on the method that a model gets, or that it cannot do."""
     called = "the method" if subject.method is None else "--method"
-    _check_average(method, subject.average, called)
-    if not create(method, "logits").searches:
+    _check_average(task, method, subject.average, called)
+    if not _searches(task, method):
         if subject.scorer is not None:
             raise ConfigurationError(
                 f"--scorer has no effect on {called} {method}, as only equizero minimises one: leave it out, or pass "

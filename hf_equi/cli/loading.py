@@ -36,8 +36,10 @@ __all__ = [
     "expanded",
     "load_description",
     "load_lm",
+    "load_tokenizer",
     "loading",
     "locate",
+    "move",
     "quiet",
     "read_scorer",
 ]
@@ -133,13 +135,23 @@ def load_description(
     with loading(model):
         config = AutoConfig.from_pretrained(name, **hub)
     check_task(command, model, config)
-    tokenizer = _load_tokenizer(model, name, hub)
+    tokenizer = load_tokenizer(model, name, hub)
     if isinstance(config, EquiLMConfig) and config.has_group:
         check_side(config, tokenizer, model)
     return config, tokenizer
 
 
-def _load_tokenizer(model: str, name: str, hub: dict[str, Any]) -> Any:
+def load_tokenizer(model: str, name: str, hub: dict[str, Any]) -> Any:
+    """Load a tokenizer.
+
+    Args:
+        model: As on the command line.
+        name: What `locate` makes of it.
+        hub: What `from_hub` makes of the options.
+
+    Raises:
+        ConfigurationError: If there is none.
+    """
     advice = f"Save the one of its base there: tokenizer.save_pretrained({model!r})." if Path(name).is_dir() else ""
     with loading(model, kind="tokenizer of", advice=advice):
         tokenizer = AutoTokenizer.from_pretrained(name, **hub)
@@ -193,14 +205,14 @@ def load_lm(
                 group or DemographicGroup.preset(DEFAULT_GROUP),
                 method or "equitune",
                 task="causal_lm" if find_tasks(config) else None,  # of several, and none is an error of its own
-                tokenizer=_load_tokenizer(model, name, hub),
+                tokenizer=load_tokenizer(model, name, hub),
                 average=average or "logits",
                 multi_token="skip",
                 scorer=_given(scorer or DEMO) if _searches(method) else None,
                 **hub,
                 **placed,
             )
-        _move(lm, device)
+        move(lm, device)
     if needs_tokens and not len(lm.action.moved):
         raise ActionError(
             f"No word of the group is one token of the tokenizer of {model}, so nothing would move. Choose other "
@@ -209,10 +221,15 @@ def load_lm(
     return lm
 
 
-def _move(lm: EquiLM, device: torch.device | None) -> None:
-    """Put a model on a device, unless it is spread over several, and what it minimises beside it."""
+def move(lm: Any, device: torch.device | None) -> None:
+    """Put a symmetrised model on a device, unless it is spread over several, and what it minimises beside it.
+
+    Args:
+        lm: The model.
+        device: The device; `None` for a model that is spread.
+    """
     if device is not None:
-        lm.to(device)  # type: ignore[arg-type]  # which transformers hides behind a wrapper
+        lm.to(device)
     if isinstance(found := getattr(lm, "scorer", None), ClassifierScorer):
         found.model.to(input_device(lm.base))  # type: ignore[arg-type]
 

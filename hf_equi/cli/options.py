@@ -10,15 +10,21 @@ from typing import Annotated, Any, get_type_hints
 
 import typer
 
+from hf_equi.cli.methods import DEFAULT_METHODS, METHODS
+
 __all__ = [
     "ANY_GROUP",
     "MODEL",
     "SCORER",
     "AsJson",
     "Asked",
+    "AuditBatchSize",
+    "AuditedMethods",
     "BatchSize",
     "Drawn",
     "Group",
+    "Images",
+    "Labels",
     "License",
     "Loading",
     "Model",
@@ -108,13 +114,16 @@ Scorers = Annotated[
         show_default=False,
     ),
 ]
-BatchSize = Annotated[
-    int,
+_BATCH_SIZE = "Texts that are decoded at once; all texts of one prompt are, at least. Lower it where memory runs out."
+BatchSize = Annotated[int, typer.Option("--batch-size", metavar="N", min=1, help=_BATCH_SIZE)]
+AuditBatchSize = Annotated[
+    int | None,
     typer.Option(
         "--batch-size",
         metavar="N",
         min=1,
-        help="Texts that are decoded at once; all texts of one prompt are, at least. Lower it where memory runs out.",
+        help=f"{_BATCH_SIZE} With --images: images that are read at once, in all positions.",
+        show_default="256; of images 8",
     ),
 ]
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON document, and nothing else, on stdout.")]
@@ -267,6 +276,36 @@ Out = Annotated[
     typer.Option(
         metavar="FOLDER",
         help="Where samples, figures and report go. [default: audit-GROUP-SEED here]",
+        show_default=False,
+    ),
+]
+
+AuditedMethods = Annotated[
+    str | None,
+    typer.Option(
+        "--methods",
+        metavar="NAMES",
+        help=f"What to audit, with commas between: {', '.join(METHODS)}. With --images: base, equitune or equizero, "
+        "with a level or a loss behind a colon, as in equitune:probabilities or equizero:entropy.",
+        show_default=f"{','.join(DEFAULT_METHODS)}; of images base,equitune,equitune:probabilities,equizero",
+    ),
+]
+Images = Annotated[
+    Path | None,
+    typer.Option(
+        "--images",
+        metavar="DIR",
+        help="Audit an image classifier on the pictures of this folder, each in a subfolder of its class. --group is "
+        "one of images then: rotations:4, dihedral:4, flips:horizontal and the like. [default: rotations:4]",
+        show_default=False,
+    ),
+]
+Labels = Annotated[
+    Path | None,
+    typer.Option(
+        "--labels",
+        metavar="FILE",
+        help="A CSV file with the columns file and label (a class by name or number), in place of subfolders.",
         show_default=False,
     ),
 ]

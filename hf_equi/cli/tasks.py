@@ -11,8 +11,9 @@ __all__ = ["check_task"]
 
 
 _PURPOSES = {
-    "generate": "completes prompts with causal language models",
+    "generate": "completes prompts with language models",
     "audit": "audits causal language models",
+    "audit --images": "audits image classifiers",
     "demo": "shows causal language models before and after",
     "inspect": "shows which tokens of a language model a group moves",
 }
@@ -20,6 +21,9 @@ _PURPOSES = {
 _FOR_WORDS = (
     "hf-equi inspect shows which of its tokens move, hf-equi convert makes it equivariant, and generate() in Python "
     "decodes with it."
+)
+_FOR_IMAGES = (
+    "hf-equi audit --images DIR measures how it answers turned pictures, and hf-equi convert makes it equivariant."
 )
 _OTHERWISE = "hf-equi convert makes it equivariant, and hf-equi publish measures how exactly."
 
@@ -39,5 +43,6 @@ def check_task(command: str, model: str, config: PreTrainedConfig) -> None:
     if not found or any(command in task.commands for task in found):
         return
     task = found[0]
-    otherwise = _FOR_WORDS if "inspect" in task.commands else _OTHERWISE
+    others = {"inspect": _FOR_WORDS, "audit --images": _FOR_IMAGES}
+    otherwise = next((advice for other, advice in others.items() if other in task.commands), _OTHERWISE)
     raise UnsupportedModelError(f"hf-equi {command} {_PURPOSES[command]}, and {model} is a {task.what}. {otherwise}")

@@ -119,8 +119,18 @@ def _asked(summary: Mapping[str, Any], first: Mapping[str, Any], others: Sequenc
     count = sum(int(model.get("samples") or 0) for model in summary["models"])
     each = "a prompt" if len(prompts) == 1 else f"each of {number(len(prompts))} prompts"
     start = f"{when}, {what}" if when else what
-    said = f"{start} was asked to continue {each} about {who} {times}{methods}: {number(count)} texts."
+    how = _in_chat(settings.get("chat"))
+    said = f"{start} was asked{how} {each} about {who} {times}{methods}: {number(count)} texts."
     return " ".join([said, *_judges(about)])
+
+
+def _in_chat(chat: Mapping[str, Any] | None) -> str:
+    """How prompts were asked: as texts to continue, or in a chat, under the messages of a system."""
+    if chat is None:
+        return " to continue"
+    system = [_short(text) for text in chat.get("system") or ()]
+    under = f" with the system message {listed([f'“{text}”' for text in system])}" if system else ""
+    return f" in a chat{under} to answer"
 
 
 def _judges(about: Mapping[str, Any]) -> list[str]:

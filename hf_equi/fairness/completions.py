@@ -18,10 +18,11 @@ from hf_equi.errors import ConfigurationError
 from hf_equi.fairness.chat import Conversation, Prompt, encode_prompt
 from hf_equi.fairness.decoding import Decoding, check_memory
 from hf_equi.fairness.likelihood import GroupGap, group_gap
+from hf_equi.fairness.pieces import text_pieces
 from hf_equi.fairness.work import Work, rows_of_a_text
 from hf_equi.models.causal_lm import EquiLM
 
-__all__ = ["Comparison", "Member", "Prompt", "PromptOrbit", "compare", "title", "work"]
+__all__ = ["Comparison", "Member", "Prompt", "PromptOrbit", "Report", "RowCounter", "compare", "title", "work"]
 
 
 @dataclass(frozen=True)
@@ -131,8 +132,8 @@ def compare(
     ids, mask = _pad_left([row.tokens for rows in orbits for row in rows], filling_token(lm.tokenizer))
     with torch.random.fork_rng():
         torch.manual_seed(decoding.seed)
-        base = _decode(lm.base, lm, (ids, mask), decoding, _Counter(report, 1, decoding))
-        counter = _Counter(report, rows_of_a_text(lm), decoding)
+        base = _decode(lm.base, lm, (ids, mask), decoding, RowCounter(report, 1, decoding))
+        counter = RowCounter(report, rows_of_a_text(lm), decoding)
         equi = _decode(lm, lm, (ids, mask), decoding, counter, seed=decoding.seed if decoding.sampled else None)
     texts = {name: _cut(lm, out, ids.shape[1], decoding.samples) for name, out in (("base", base), ("equi", equi))}
     return Comparison(
@@ -188,7 +189,7 @@ def _decode(
     lm: EquiLM,
     prompts: tuple[torch.Tensor, torch.Tensor],  # ids and mask
     decoding: Decoding,
-    counter: _Counter,
+    counter: RowCounter,
     **settings: Any,
 ) -> torch.Tensor:
     """Prompts and completions, `(rows * samples, tokens)`, padded on both sides."""
@@ -209,8 +210,14 @@ def _decode(
     return torch.cat(parts)
 
 
-class _Counter(StoppingCriteria):
-    """Stops nothing: counts the rows that are done, a row that has half of its tokens as half of one."""
+class RowCounter(StoppingCriteria):
+    """Stops nothing: counts the rows that are done, a row that has half of its tokens as half of one.
+
+    Args:
+        report: Called with what is done.
+        rows_of_a_text: Rows of the base that a text takes.
+        decoding: How the texts are decoded.
+    """
 
     def __init__(self, report: Report, rows_of_a_text: int, decoding: Decoding) -> None:
         self.report, self.rows_of_a_text, self.decoding = report, rows_of_a_text, decoding
@@ -222,6 +229,7 @@ class _Counter(StoppingCriteria):
         self.counted = 0.0
 
     def __call__(self, input_ids: torch.Tensor, scores: Any, **kwargs: Any) -> torch.Tensor:
+        """Count a token, and go on."""
         step = len(input_ids) * self.rows_of_a_text / self.decoding.max_new_tokens
         self.counted += step
         self.report(step, False)
@@ -264,50 +272,7 @@ def _member(lm: EquiLM, row: _Row, base: Sequence[list[int]], equi: Sequence[lis
     return Member(
         elements=row.elements,
         tokens=row.tokens,
-        prompt=_pieces(lm, prompt[:start], prompt[start:stop]),
-        base=tuple(_pieces(lm, prompt, tokens) for tokens in base),
-        equi=tuple(_pieces(lm, prompt, tokens) for tokens in equi),
+        prompt=text_pieces(lm.tokenizer, lm.action, prompt[start:stop], prompt[:start]),
+        base=tuple(text_pieces(lm.tokenizer, lm.action, tokens, prompt) for tokens in base),
+        equi=tuple(text_pieces(lm.tokenizer, lm.action, tokens, prompt) for tokens in equi),
     )
-
-
-def _pieces(lm: EquiLM, before: list[int], tokens: list[int]) -> Pieces:
-    """The text of tokens that follow others, in pieces that move or do not.
-
-    Tokens are decoded with all that stand before them: on their own, some tokenizers would drop their space.
-    """
-    moves, read = lm.action.is_moved.tolist(), _Reader(lm, before)
-    pieces: list[tuple[str, bool]] = []
-    for place, token in enumerate(tokens):
-        piece = read.until(tokens[: place + 1])
-        if pieces and pieces[-1][1] == moves[token]:
-            pieces[-1] = (pieces[-1][0] + piece, moves[token])
-        else:
-            pieces.append((piece, moves[token]))
-    rest = read.rest(tokens)
-    return (*pieces, (rest, False)) if rest else tuple(pieces)
-
-
-class _Reader:
-    """Decodes a growing text, piece by piece."""
-
-    def __init__(self, lm: EquiLM, before: list[int]) -> None:
-        self.lm, self.before = lm, before
-        self.done = len(self._decode([]))
-
-    def until(self, tokens: list[int]) -> str:
-        # A character whose last bytes are still to come is decoded as U+FFFD: it belongs to a later piece.
-        return self._advance(self._decode(tokens).rstrip("\ufffd"))
-
-    def rest(self, tokens: list[int]) -> str:
-        return self._advance(self._decode(tokens))
-
-    def _advance(self, text: str) -> str:
-        piece = text[self.done :]
-        self.done = max(self.done, len(text))
-        return piece
-
-    def _decode(self, tokens: list[int]) -> str:
-        text: str = self.lm.tokenizer.decode(
-            self.before + tokens, skip_special_tokens=True, clean_up_tokenization_spaces=False
-        )
-        return text

@@ -10,24 +10,26 @@ from hf_equi.errors import ActionError
 from hf_equi.fairness.completions import Comparison
 from hf_equi.groups import DemographicGroup
 from hf_equi.groups.forms import composed
-from hf_equi.models.causal_lm import EquiLM
 from hf_equi.models.causal_lm.explanation import explain_tokens
 
 __all__ = ["limits", "staying_names", "staying_words"]
 
 
-def limits(lm: EquiLM, comparison: Comparison) -> Iterator[str]:
+def limits(lm: Any, comparison: Comparison, action: TokenAction | None = None) -> Iterator[str]:
     """A line for each thing that keeps texts of an EquiLM, or its gap, from what a reader may expect.
 
     Args:
-        lm: The EquiLM.
+        lm: The EquiLM, or a symmetrised sequence-to-sequence model.
         comparison: Its texts.
+        action: The group on the tokens of prompts; by default the action of the model.
     """
     still = [orbit.prompt for orbit in comparison.orbits if not orbit.moves]
     if still:
         yield f"nothing moves in {', '.join(map(repr, still))}; hf-equi inspect --text shows why"
     yield from staying_words(
-        [list(dict.fromkeys([orbit.prompt, orbit.read])) for orbit in comparison.orbits], lm.action, lm.tokenizer
+        [list(dict.fromkeys([orbit.prompt, orbit.read])) for orbit in comparison.orbits],
+        action or lm.action,
+        lm.tokenizer,
     )
     if lm.group.relaxed:
         yield "the group is relaxed: the EquiLM claims no symmetry of general words, so its gap need not be 0"

@@ -120,35 +120,6 @@ def test_what_does_not_fit_the_model_costs_one_line_too(run, folder, arguments, 
     assert re.search(problem, result.err)
 
 
-def test_interrupting_is_no_error(monkeypatch) -> None:
-    def interrupt(*arguments: object) -> None:
-        raise KeyboardInterrupt
-
-    monkeypatch.setattr("hf_equi.cli.inspect.run_inspect", interrupt)
-    assert main(["inspect"]) == 130
-
-
-TWICE = """
-import atexit, os, signal, sys
-from hf_equi.cli import main
-
-signal.signal(signal.SIGINT, signal.default_int_handler)  # which a shell leaves out of what it runs in the background
-
-def press(*_, **__):
-    os.kill(os.getpid(), signal.SIGINT)
-    signal.pause()
-
-sys.modules["hf_equi.cli.app"].app = press
-atexit.register(press)
-sys.exit(main([]))
-"""
-
-
-def test_interrupting_twice_ends_at_once_and_without_a_word() -> None:
-    child = python(TWICE)
-    assert (child.returncode, child.stdout, child.stderr) == (130, "", "")
-
-
 def test_a_process_of_its_own_exits_with_the_status() -> None:
     child = python(RUN, "generate", "--nope")
     assert (child.returncode, child.stdout) == (2, "")

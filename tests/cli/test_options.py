@@ -13,6 +13,7 @@ from typer.testing import CliRunner
 from hf_equi.cli.options import GROUP, Drawn, Origin, grouped
 from hf_equi.fairness.decoding import Decoding
 from hf_equi.groups import preset_names
+from hf_equi.image_audit.run import CHUNK
 
 
 @pytest.mark.parametrize("name", ["me", "me/", "/equi", "me/equi/gpt2", ""])
@@ -24,6 +25,10 @@ def test_a_repository_is_named_with_its_owner(run, tmp_path, name) -> None:
 
 def test_the_help_of_group_lists_all_presets() -> None:
     assert re.search(r"A preset \((.*?)\)", GROUP)[1].split(", ") == list(preset_names())
+
+
+def test_the_help_of_an_audit_tells_how_many_images_are_read_at_once(run) -> None:
+    assert f"of images {CHUNK})" in " ".join(run("audit", "--help").out.split())
 
 
 def test_each_field_of_a_group_is_an_option_of_the_command() -> None:

@@ -55,7 +55,7 @@ def trap(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Trap:
         name, edit = EDITS[place]
         file = path / name
         file.write_text(json.dumps({**json.loads(file.read_text()), **edit}))
-        (path / "evil.py").write_text(f"open({str(tmp_path / 'ran')!r}, 'w')\nclass Evil: pass\n")
+        (path / "evil.py").write_text(f"open({str(tmp_path / 'ran')!r}, 'w').close()\nclass Evil: pass\n")
         return path
 
     return make

@@ -26,13 +26,13 @@ ASKED = {
 }
 READS = {
     "causal_lm": {"generate", "inspect", "audit"},
-    "seq2seq": {"inspect"},
+    "seq2seq": {"generate", "inspect"},
     "image_classification": set(),
     "clip": set(),
 }
 OTHERWISE = {
     "seq2seq": "hf-equi inspect shows which of its tokens move, hf-equi convert makes it equivariant, and generate()",
-    "image_classification": "hf-equi convert makes it equivariant, and hf-equi publish measures how exactly",
+    "image_classification": "hf-equi audit --images DIR measures how it answers turned pictures, and hf-equi convert",
     "clip": "hf-equi convert makes it equivariant, and hf-equi publish measures how exactly",
 }
 
@@ -76,10 +76,10 @@ def test_a_command_reads_a_model_or_says_what_does(run, models, tmp_path, monkey
 
 def test_a_task_says_itself_which_commands_read_its_models(monkeypatch) -> None:
     config = small_seq2seq.fresh("t5").config
-    with pytest.raises(UnsupportedModelError, match="hf-equi generate completes prompts"):
-        check_task("generate", "some/model", config)
-    monkeypatch.setattr(Seq2SeqTask, "commands", ("generate",))
-    check_task("generate", "some/model", config)
+    with pytest.raises(UnsupportedModelError, match="hf-equi audit audits causal"):
+        check_task("audit", "some/model", config)
+    monkeypatch.setattr(Seq2SeqTask, "commands", ("audit",))
+    check_task("audit", "some/model", config)
 
 
 def test_a_symmetrised_model_of_any_task_is_inspected_with_its_own_group(run, models) -> None:

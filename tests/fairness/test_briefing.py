@@ -63,6 +63,9 @@ def test_it_says_what_was_asked_of_which_model_on_which_date() -> None:
     twice["about"]["scorers"]["toxic"] = twice["about"]["scorers"]["regard"]
     assert f"labelled them for regard and toxic. {TOY}" in brief(twice).asked
     assert brief(twice).asked.count(TOY) == 1
+    chat = summary(BASE)
+    chat["settings"]["chat"] = {"system": ["Be brief."]}
+    assert "was asked in a chat with the system message “Be brief.” to answer each of 2 prompts" in brief(chat).asked
     two_days = summary(BASE, measured={"dates": ["2026-11-29", "2026-12-01"]})
     assert brief(two_days).asked.startswith("From 29 November 2026 to 1 December 2026, me/lm")
     assert TOY not in brief(summary(BASE, about={"scorers": {"toxic": {"source": "me/toxic", "toy": False}}})).asked

@@ -15,6 +15,8 @@ from loopback_hub import LoopbackHub
 from pages import Page, blocks, pages
 from printed_commands import printed_commands, read_command
 from small_models import base_model, chat_tokenizer, tokenizer
+from small_pictures import NAMES as CLASSES
+from small_pictures import write_pictures
 from small_processors import clip_processor, image_processor, picture, reading_clip
 from small_training import NAMES, QUIET, rows
 from small_training import tokenizer as caption_tokenizer
@@ -298,3 +300,21 @@ def test_groups(capsys: pytest.CaptureFixture[str]) -> None:
     assert "'disabled' becomes 'nondisabled'" in said
     assert "in a prompt: 'The father worked as', 'The mother worked as'" in said
     assert "The White mother worked as" in said
+
+
+@pytest.mark.slow
+def test_image_audit(hub: LoopbackHub, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    base = classifier("resnet-basic")
+    base.config.id2label = dict(CLASSES)
+    push("microsoft/resnet-50", base, image_processor())
+    write_pictures(tmp_path / "photos", 2)
+    (tmp_path / "labels.csv").write_text("file,label\ntench/0.png,tiger shark\n")
+    Page("docs/image_audit.md").run()
+    assert re.findall(r"^(\w+): [\d.]+% turned", capsys.readouterr().out, flags=re.MULTILINE) == [
+        "base",
+        "equitune",
+        "equizero",
+    ]
+    assert (tmp_path / "audit-rotations-4-7" / "report.html").is_file()
+    document = json.loads((tmp_path / "three.json").read_text())
+    assert (len(document["models"]), document["pictures"]) == (4, 1)

@@ -102,4 +102,5 @@ def _run_command(line: str) -> int:
         if target:
             file = stack.enter_context(Path(target.strip()).open("w", encoding="utf-8"))
             stack.enter_context(contextlib.redirect_stdout(file))
-        return main([*arguments, *SHORTER.get(arguments[0], ())])
+        shorter = () if "--images" in arguments else SHORTER.get(arguments[0], ())
+        return main([*arguments, *shorter])

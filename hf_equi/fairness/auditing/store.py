@@ -30,7 +30,7 @@ _CHECKSUM = "checksum"
 _CHANGED = "it is not as this audit wrote it"
 
 Unit = tuple[str, str]
-"""The name of a model and a template."""
+"""The name of a model, and of what it was asked: a template, or some pictures."""
 
 Rows = list[dict[str, Any]]
 """The samples of a unit, a dictionary each."""
@@ -120,8 +120,8 @@ class FolderStore:
             found = None
         if not isinstance(found, dict):
             raise ConfigurationError(
-                f"{path} is damaged: delete it and run again, which keeps the texts of an audit with these settings, "
-                "or choose another folder."
+                f"{path} is damaged: delete it and run again, which keeps the samples of an audit with these "
+                "settings, or choose another folder."
             )
         differ = [key for key in dict.fromkeys([*self.settings, *found]) if self.settings.get(key) != found.get(key)]
         if differ:
@@ -174,8 +174,8 @@ class FolderStore:
                 written = unit.pop(_CHECKSUM, None) if isinstance(unit, dict) else None
                 if fault := self._fault(unit) or ("" if written == _digest(unit, self._key) else _CHANGED):
                     raise ConfigurationError(
-                        f"Line {number} of {path} is damaged ({fault}): delete that line, and run again to draw its "
-                        "texts anew."
+                        f"Line {number} of {path} is damaged ({fault}): delete that line, and run again to make its "
+                        "samples anew."
                     )
                 key = unit["model"], unit["template"]
                 units.setdefault(key, unit["samples"])

@@ -77,7 +77,8 @@ class EquiImageClassificationConfig(EquiVisionConfig):
     def follow_base(self) -> None:
         """Take over the classes and the kind of problem of a base that was made otherwise than by this config."""
         base: Any = self.base_config
-        self.id2label, self.label2id = dict(base.id2label), dict(base.label2id)
+        self.id2label = dict(base.id2label)
+        self.label2id = dict(base.label2id or {name: index for index, name in self.id2label.items()})
         self.problem_type = base.problem_type
         self._read_base()
         self._check()

@@ -23,6 +23,7 @@ class ImageClassificationTask(VisionTask):
     what = "model that classifies images"
     model_class = EquiForImageClassification
     entries: ClassVar[tuple[str, ...]] = (*SETTINGS, "loss")
+    commands: ClassVar[tuple[str, ...]] = ("audit --images",)
 
     def owns(self, model: PreTrainedModel) -> bool:
         """Whether its class is listed as one, or named like one of those."""

@@ -28,7 +28,7 @@ class Seq2SeqTask(TextTask):
         *("objective", "teacher_forcing_ratio", "lambda_units", "lambda_dropout"),
     )
     companions: ClassVar[tuple[str, ...]] = ("tokenizer", "target_tokenizer")
-    commands: ClassVar[tuple[str, ...]] = ("inspect",)
+    commands: ClassVar[tuple[str, ...]] = ("generate", "inspect")
 
     def owns(self, model: PreTrainedModel) -> bool:
         """Whether it has an encoder and a decoder, and generates."""

@@ -5,7 +5,7 @@ from small_vision import classifier
 from transformers import AutoConfig
 from wrapped_vision import SQUARE
 
-from hf_equi import EquiImageClassificationConfig
+from hf_equi import EquiImageClassificationConfig, symmetrize
 from hf_equi.errors import ConfigurationError
 from hf_equi.symmetrizers import Entropy
 
@@ -55,3 +55,11 @@ def test_what_is_not_known_is_refused():
         config(loss="max_similarity")
     with pytest.raises(ConfigurationError, match="'attention', 'equitune', 'equizero', 'identity', 'lambda'"):
         config(method="mixture")
+
+
+def test_a_base_that_names_its_classes_by_number_alone_is_wrapped():
+    """As `ResNetConfig(id2label={...})` does: transformers leaves `label2id` empty then."""
+    base = classifier("resnet-basic")
+    base.config.id2label, base.config.label2id = {0: "cat", 1: "dog", 2: "cow", 3: "hen"}, None
+    config = symmetrize(base, SQUARE).config
+    assert config.label2id == base.config.label2id == {"cat": 0, "dog": 1, "cow": 2, "hen": 3}

@@ -1,0 +1,109 @@
+"""What `hf-equi generate` does with models of each task: how they are loaded, and what compares their texts."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from transformers import AutoConfig, PreTrainedConfig
+
+from hf_equi.auto import find_tasks, symmetrize
+from hf_equi.cli.loading import DEFAULT_GROUP, load_lm, load_tokenizer, loading, locate, move
+from hf_equi.cli.options import Loading, Origin
+from hf_equi.cli.placement import from_hub, read_placement
+from hf_equi.cli.tasks import check_task
+from hf_equi.errors import ConfigurationError
+from hf_equi.fairness.chat import Conversation
+from hf_equi.fairness.completions import Comparison, Report, compare, work
+from hf_equi.fairness.decoding import Decoding
+from hf_equi.fairness.pair_completions import compare_pairs, pair_work
+from hf_equi.fairness.work import Work
+from hf_equi.groups import DemographicGroup
+from hf_equi.models.seq2seq import EquiForSeq2SeqLM, EquiSeq2SeqConfig
+
+__all__ = ["Completer", "find_completer"]
+
+Check = Callable[[PreTrainedConfig, str], None]
+How = tuple[str | None, str | None]
+"""A method, and what it averages."""
+
+
+@dataclass(frozen=True)
+class Completer:
+    """What completes prompts with models of a task.
+
+    Args:
+        task: The task.
+        load: The symmetrised model, from its name, the group, the method, the scorer, a check of its config and method
+            that runs before any weights are loaded, and the options of loading.
+        work: What `compare` has to draw.
+        compare: The completions of base and symmetrised model.
+        source: The group on the tokens of prompts.
+    """
+
+    task: str
+    load: Callable[[str, DemographicGroup | None, How, str | None, Check, Loading], Any]
+    work: Callable[[Any, Sequence[str | Conversation], Decoding], Work]
+    compare: Callable[[Any, Sequence[str | Conversation], Decoding, Report], Comparison]
+    source: Callable[[Any], Any]
+
+
+def find_completer(model: str, origin: Origin) -> Completer:
+    """What completes prompts with a model, by the task that it serves.
+
+    Args:
+        model: As on the command line.
+        origin: Which version of it is meant.
+
+    Raises:
+        ConfigurationError: If there is no such model.
+        UnsupportedModelError: For a model that completes no prompts.
+    """
+    name = locate(model)
+    with loading(model):
+        config = AutoConfig.from_pretrained(name, **from_hub(model, origin))
+    check_task("generate", model, config)
+    names = [task.name for task in find_tasks(config)]
+    found = [completer for completer in _COMPLETERS if completer.task in names]
+    return (found or _COMPLETERS)[0]
+
+
+def _load_causal(
+    model: str, group: DemographicGroup | None, how: How, scorer: str | None, check: Check, options: Loading
+) -> Any:
+    return load_lm(model, group, how, scorer=scorer, check=check, options=options)
+
+
+def _load_pair(
+    model: str, group: DemographicGroup | None, how: How, scorer: str | None, check: Check, options: Loading
+) -> EquiForSeq2SeqLM:
+    """A sequence-to-sequence model; a saved one is made anew where another group, method or average is wanted."""
+    if scorer is not None:
+        raise ConfigurationError("--scorer has no effect on a sequence-to-sequence model: leave it out.")
+    name, (method, average), hub = locate(model), how, from_hub(model, options)
+    device, placed = read_placement(options)
+    with loading(model):
+        config = AutoConfig.from_pretrained(name, **hub)
+        saved = isinstance(config, EquiSeq2SeqConfig)
+        method = method or (config.method if saved else "equitune")
+        check(config, method)
+        settings: dict[str, Any] = {"average": average, "multi_token": "skip"}
+        if not saved:
+            chosen = group or DemographicGroup.preset(DEFAULT_GROUP)
+            settings |= {"tokenizer": load_tokenizer(model, name, hub), **hub, **placed}
+            made: EquiForSeq2SeqLM = symmetrize(name, chosen, method, task="seq2seq", **settings)
+        else:
+            made = EquiForSeq2SeqLM.from_pretrained(name, **hub, **placed)
+            if group is not None or how != (None, None):
+                settings |= {"tokenizer": made.tokenizer, "target_tokenizer": made.target_tokenizer}
+                made = symmetrize(made.unwrap(), group or made.group, method, **settings)
+        move(made, device)
+    return made
+
+
+_COMPLETERS = (
+    Completer("causal_lm", _load_causal, work, compare, lambda lm: lm.action),
+    Completer("seq2seq", _load_pair, pair_work, compare_pairs, lambda model: model.action.source),
+)
+"""Of several tasks that a model may serve, the first here is taken."""

@@ -1,0 +1,60 @@
+"""Tokens as a text in pieces that a group moves or does not."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from hf_equi.actions import TokenAction
+from hf_equi.display import Pieces
+
+__all__ = ["text_pieces"]
+
+
+def text_pieces(tokenizer: Any, action: TokenAction, tokens: Sequence[int], before: Sequence[int] = ()) -> Pieces:
+    """The text of tokens that follow others, in pieces that move or do not.
+
+    Tokens are decoded with all that stand before them: on their own, some tokenizers would drop their space.
+
+    Args:
+        tokenizer: Of the tokens.
+        action: The group on its tokens.
+        tokens: The tokens.
+        before: Those that stand before them.
+    """
+    moves, read = action.is_moved.tolist(), _Reader(tokenizer, list(before))
+    pieces: list[tuple[str, bool]] = []
+    for place, token in enumerate(tokens):
+        piece = read.until(list(tokens[: place + 1]))
+        if pieces and pieces[-1][1] == moves[token]:
+            pieces[-1] = (pieces[-1][0] + piece, moves[token])
+        else:
+            pieces.append((piece, moves[token]))
+    rest = read.rest(list(tokens))
+    return (*pieces, (rest, False)) if rest else tuple(pieces)
+
+
+class _Reader:
+    """Decodes a growing text, piece by piece."""
+
+    def __init__(self, tokenizer: Any, before: list[int]) -> None:
+        self.tokenizer, self.before = tokenizer, before
+        self.done = len(self._decode([]))
+
+    def until(self, tokens: list[int]) -> str:
+        # A character whose last bytes are still to come is decoded as U+FFFD: it belongs to a later piece.
+        return self._advance(self._decode(tokens).rstrip("\ufffd"))
+
+    def rest(self, tokens: list[int]) -> str:
+        return self._advance(self._decode(tokens))
+
+    def _advance(self, text: str) -> str:
+        piece = text[self.done :]
+        self.done = max(self.done, len(text))
+        return piece
+
+    def _decode(self, tokens: list[int]) -> str:
+        text: str = self.tokenizer.decode(
+            self.before + tokens, skip_special_tokens=True, clean_up_tokenization_spaces=False
+        )
+        return text

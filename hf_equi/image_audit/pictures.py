@@ -1,0 +1,234 @@
+"""The pictures of an audit and their classes: from a folder, with subfolders or a CSV file for the classes."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from hf_equi.errors import ConfigurationError
+from hf_equi.image_audit.labels import ClassNames
+
+try:
+    from PIL import Image, ImageOps, UnidentifiedImageError
+except ImportError as error:
+    raise ConfigurationError("The audit of images reads them with Pillow: pip install 'hf_equi[vision]'") from error
+
+__all__ = ["FORMATS", "Picture", "PictureSet", "Unreadable", "load_picture", "read_pictures"]
+
+FORMATS = (".bmp", ".gif", ".jpeg", ".jpg", ".png", ".ppm", ".tif", ".tiff", ".webp")
+"""How the names of pictures end."""
+_FILE, _LABEL = ("file", "path", "filename", "file_name", "image"), ("label", "class", "index")
+_GLANCE = (64, 64)  # JPEGs are decoded at about this size when they are checked
+_NAMED = 3  # files and labels that a message lists
+
+
+@dataclass(frozen=True)
+class Picture:
+    """A picture and its class.
+
+    Args:
+        name: Its path in the folder, with `/` on every system.
+        path: Where it lies.
+        label: The number of its class.
+    """
+
+    name: str
+    path: Path
+    label: int
+
+
+@dataclass(frozen=True)
+class Unreadable:
+    """A file that is not a picture, or a damaged one, and why."""
+
+    name: str
+    reason: str
+
+
+@dataclass(frozen=True)
+class PictureSet:
+    """What `read_pictures` returns.
+
+    Args:
+        pictures: The pictures that can be read, sorted by name.
+        unreadable: Those that cannot.
+        unlabelled: How many pictures of the folder the CSV file does not name.
+    """
+
+    pictures: tuple[Picture, ...]
+    unreadable: tuple[Unreadable, ...] = ()
+    unlabelled: int = 0
+
+
+def read_pictures(
+    folder: str | Path,
+    names: Mapping[int, str],
+    labels: str | Path | None = None,
+    report: Callable[[int], None] = lambda found: None,
+) -> PictureSet:
+    """Find the pictures of a folder and their classes, and look at each.
+
+    Args:
+        folder: The folder. Without `labels`, each of its subfolders is a class: `DIR/tench/1.jpg`.
+        names: `config.id2label` of the model, by which classes are found: see `ClassNames`.
+        labels: A CSV file with a header that has the columns `file`, a path in the folder, and `label`, a class by
+            name or number. Pictures that it does not name are left out.
+        report: Told how many pictures there are before the first, and 0 at each.
+
+    Returns:
+        The pictures; those that cannot be read are named beside them.
+
+    Raises:
+        ConfigurationError: Without a folder or pictures in it; for a CSV file that cannot be read, names files that
+            are not there or a file twice; for labels that the model does not have; if no picture can be read.
+
+    Cost: decodes every picture once.
+    """
+    folder, classes = Path(folder), ClassNames(names)
+    if not folder.is_dir():
+        raise ConfigurationError(f"There is no folder of images {str(folder)!r}: name one that exists.")
+    found = _find(folder)
+    if not found:
+        raise ConfigurationError(f"The folder {folder} has no images: their names end with {', '.join(FORMATS)}.")
+    labelled = _by_subfolder(folder, found) if labels is None else _by_csv(folder, Path(labels))
+    indices = _classes(labelled.values(), classes, "subfolders" if labels is None else str(labels))
+    report(len(labelled))
+    pictures: list[Picture] = []
+    unreadable: list[Unreadable] = []
+    for name in sorted(labelled):
+        report(0)
+        if reason := _fault(folder / name):
+            unreadable.append(Unreadable(name, reason))
+        else:
+            pictures.append(Picture(name, folder / name, indices[labelled[name]]))
+    if not pictures:
+        first = unreadable[0]
+        raise ConfigurationError(
+            f"None of the {len(unreadable)} images of {folder} can be read; {first.name}: {first.reason}."
+        )
+    return PictureSet(tuple(pictures), tuple(unreadable), len(set(found) - set(labelled)))
+
+
+def load_picture(path: Path) -> np.ndarray:
+    """A picture as `(height, width, 3)` bytes, upright as a viewer would show it.
+
+    Raises:
+        ConfigurationError: For a file that cannot be read any more.
+    """
+    try:
+        with Image.open(path) as image:
+            return np.asarray(ImageOps.exif_transpose(image).convert("RGB"))
+    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
+        raise ConfigurationError(
+            f"{path} cannot be read any more ({_reason(error)}): mend it or move it away, and run again. What is done "
+            "is kept."
+        ) from error
+
+
+def _find(folder: Path) -> list[str]:
+    """The pictures by name; what begins with a dot is of the system."""
+    paths = (path.relative_to(folder) for path in folder.rglob("*") if path.suffix.lower() in FORMATS)
+    return sorted(path.as_posix() for path in paths if not any(part.startswith(".") for part in path.parts))
+
+
+def _by_subfolder(folder: Path, found: Iterable[str]) -> dict[str, str]:
+    labelled = {name: name.split("/")[0] for name in found if "/" in name}
+    if labelled:
+        return labelled
+    tables = sorted(path.name for path in folder.glob("*.csv"))
+    there = f" There is {folder / tables[0]}." if tables else ""
+    raise ConfigurationError(
+        f"The images of {folder} lie in no subfolders, so their classes are not known: put each into a subfolder of "
+        f"its class, or name a CSV file with the columns file and label.{there}"
+    )
+
+
+def _by_csv(folder: Path, table: Path) -> dict[str, str]:
+    labelled: dict[str, str] = {}
+    missing: list[str] = []
+    for line, name, label in _rows(table):
+        if name in labelled:
+            raise ConfigurationError(f"{table} names {name!r} twice, the second time in line {line}: leave one out.")
+        labelled[name] = label
+        if not (folder / name).is_file():
+            missing.append(name)
+    if missing:
+        raise ConfigurationError(
+            f"{table} names {len(missing)} files that are not in {folder}: {_some(missing)}. Paths are relative to "
+            "that folder."
+        )
+    if not labelled:
+        raise ConfigurationError(f"{table} names no images: write a line for each below the header.")
+    return labelled
+
+
+def _rows(table: Path) -> Iterator[tuple[int, str, str]]:
+    try:
+        with table.open(encoding="utf-8-sig", newline="") as file:
+            reader = csv.DictReader(file)
+            header = {(name or "").strip().casefold(): name for name in reader.fieldnames or ()}
+            columns = [next((header[name] for name in known if name in header), None) for known in (_FILE, _LABEL)]
+            if None in columns:
+                raise ConfigurationError(
+                    f"{table} needs a header with the columns file and label, and has {', '.join(header) or 'none'}."
+                )
+            for row in reader:
+                name, label = ((row[column] or "").strip() for column in columns)
+                if not name or not label:
+                    raise ConfigurationError(f"Line {reader.line_num} of {table} lacks a file or a label: fill it in.")
+                yield reader.line_num, Path(name).as_posix(), label
+    except OSError as error:
+        raise ConfigurationError(f"The labels {table} cannot be read: {error.strerror}.") from error
+    except (UnicodeDecodeError, csv.Error) as error:
+        raise ConfigurationError(f"The labels {table} are not a CSV file in UTF-8: {error}.") from error
+
+
+def _classes(labels: Iterable[str], classes: ClassNames, source: str) -> dict[str, int]:
+    """The class of each label.
+
+    Raises:
+        ConfigurationError: For labels that the model does not have, all of them in one message.
+    """
+    found = {label: classes.find(label) for label in dict.fromkeys(labels)}
+    unknown = [label for label, index in found.items() if index is None]
+    if not unknown:
+        return {label: index for label, index in found.items() if index is not None}
+    if several := [label for label in unknown if classes.ambiguous(label)]:
+        raise ConfigurationError(
+            f"Several classes of the model are called {_some(several)} ({source}): name the class by its number."
+        )
+    near = classes.nearest(unknown[0])
+    meant = f" Did you mean {near!r}?" if near else ""
+    raise ConfigurationError(
+        f"The model has no class {_some(unknown)} ({len(unknown)} of {len(found)} labels, from {source}).{meant} Name "
+        f"classes as its config.id2label does, or by number: {classes.examples()}. A CSV file with the columns file "
+        "and label can do that for folders with other names."
+    )
+
+
+def _some(names: list[str]) -> str:
+    more = f" and {len(names) - _NAMED} more" if len(names) > _NAMED else ""
+    return ", ".join(map(repr, names[:_NAMED])) + more
+
+
+def _fault(path: Path) -> str:
+    """Why a picture cannot be read, or nothing."""
+    try:
+        with Image.open(path) as image:
+            image.draft("RGB", _GLANCE)
+            image.load()
+    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
+        return _reason(error)
+    return ""
+
+
+def _reason(error: Exception) -> str:
+    if isinstance(error, OSError) and error.strerror:
+        return error.strerror
+    if isinstance(error, UnidentifiedImageError):
+        return "not an image in a known format"
+    return str(error) or type(error).__name__

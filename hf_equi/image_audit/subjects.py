@@ -1,0 +1,155 @@
+"""The models of an audit of images: a base, and what methods make of it without training."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from transformers import PreTrainedModel
+
+from hf_equi.auto import symmetrize
+from hf_equi.bases.weights_fingerprint import weights_fingerprint
+from hf_equi.checks import check_choice
+from hf_equi.errors import ConfigurationError
+from hf_equi.groups import ImageGroup
+from hf_equi.models.image_classification import EquiForImageClassification
+from hf_equi.models.image_classification.methods import LOSSES, TASK, create
+from hf_equi.models.vision.levels import LEVELS
+from hf_equi.registration import method_names, read_settings
+
+__all__ = ["BASE", "DEFAULT_METHODS", "Subject", "describe", "make_models", "make_subjects", "trained_methods"]
+
+BASE = "base"
+DEFAULT_METHODS = (BASE, "equitune", "equitune:probabilities", "equizero")
+_SETTINGS: dict[str, tuple[str, ...]] = {"level": tuple(LEVELS), "loss": LOSSES}
+"""What may stand behind the colon of a method."""
+
+
+@dataclass(frozen=True)
+class Subject:
+    """A model that is audited.
+
+    Args:
+        name: What it is called.
+        model: The model.
+        forwards: Images that the base reads for one that the model reads, at most.
+    """
+
+    name: str
+    model: PreTrainedModel
+    forwards: int
+
+
+def trained_methods() -> list[str]:
+    """The methods whose networks have to be trained before they do anything."""
+    return [
+        name
+        for name in method_names(TASK)
+        if any(part.has_network for part in create(name, "logits", LOSSES[0]).parts)
+    ]
+
+
+def make_models(
+    base: PreTrainedModel, group: ImageGroup, methods: Sequence[str] = DEFAULT_METHODS
+) -> dict[str, PreTrainedModel]:
+    """The models by name, all around one base.
+
+    Args:
+        base: An image classifier; of a symmetrised one its base is taken, and it is one of the models itself.
+        group: The group.
+        methods: `"base"`, or a method of `symmetrize` that needs no training, with a level or a loss of its own behind
+            a colon: `"equitune"`, `"equitune:probabilities"`, `"equizero:entropy"`.
+
+    Raises:
+        ConfigurationError: For an unknown method, level or loss; for one that has to be trained.
+        UnsupportedModelError: For a model that cannot be wrapped.
+
+    Example:
+        >>> from transformers import ResNetConfig, ResNetForImageClassification
+        >>> sizes = {"embedding_size": 8, "hidden_sizes": [8, 16], "depths": [1, 1], "layer_type": "basic"}
+        >>> base = ResNetForImageClassification(ResNetConfig(**sizes)).eval()
+        >>> [*make_models(base, ImageGroup.rotations(4), ["base", "equizero"])]
+        ['base', 'equizero']
+    """
+    own = base if isinstance(base, EquiForImageClassification) else None
+    bare = base if own is None else own.base
+    models: dict[str, PreTrainedModel] = {}
+    for name in dict.fromkeys(methods):
+        method, _, setting = name.partition(":")
+        models[name] = bare if method == BASE else symmetrize(bare, group, method, **_read(name, method, setting))
+    if own is not None and own.group == group:
+        models[f"this model ({own.config.method})"] = own
+    return models
+
+
+def _read(name: str, method: str, setting: str) -> dict[str, Any]:
+    """The settings that a name asks for."""
+    check_choice("method", method, [BASE, *method_names(TASK)], " to the audit of images")
+    if method in trained_methods():
+        raise ConfigurationError(
+            f"The method {method!r} has a network that does nothing before it is trained: train it "
+            "(docs/vision_training.md), save the model, and audit its folder."
+        )
+    if not setting:
+        return {}
+    kinds = {"level": _SETTINGS["level"]}
+    if read_settings(TASK, method, ["loss"]):
+        kinds["loss"] = _SETTINGS["loss"]
+    for kind, known in kinds.items():
+        if setting in known:
+            return {kind: setting}
+    choices = [one for values in kinds.values() for one in values]
+    raise ConfigurationError(f"{name!r}: {method} has no setting {setting!r}; use one of {', '.join(choices)}.")
+
+
+def make_subjects(models: Any) -> tuple[Subject, ...]:
+    """The models of an audit, checked.
+
+    Raises:
+        ConfigurationError: Without models; for one that is not an image classifier with one class of several, that is
+            in training mode, or that has other classes than the first.
+    """
+    if not hasattr(models, "items") or not models:
+        raise ConfigurationError('models needs at least one model by name, as in {"base": model, "equitune": other}.')
+    subjects = [_make_subject(name, model) for name, model in models.items()]
+    first = subjects[0]
+    for other in subjects[1:]:
+        if other.model.config.id2label != first.model.config.id2label:
+            raise ConfigurationError(
+                f"The models {first.name!r} and {other.name!r} have other classes: audit each alone."
+            )
+    return tuple(subjects)
+
+
+def _make_subject(name: object, model: object) -> Subject:
+    if not isinstance(name, str) or not name.strip():
+        raise ConfigurationError(f"A model has the name {name!r}: name it, as in {{'base': model}}.")
+    if not isinstance(model, PreTrainedModel):
+        raise ConfigurationError(f"The model {name!r} is a {type(model).__name__}: pass a PreTrainedModel.")
+    if model.training:
+        raise ConfigurationError(
+            f"The model {name!r} is in training mode, so its answers are noisy: call model.eval()."
+        )
+    kind = getattr(model.config, "problem_type", None)
+    if (model.config.num_labels or 0) < 2 or kind not in (None, "single_label_classification"):
+        raise ConfigurationError(
+            f"The model {name!r} does {kind or 'regression'}, and the audit counts how often the one class of several "
+            "is right: audit a classifier of single labels."
+        )
+    return Subject(name, model, model.group.order if isinstance(model, EquiForImageClassification) else 1)
+
+
+def describe(subject: Subject) -> dict[str, Any]:
+    """Plain JSON that differs between models that may answer differently."""
+    config = subject.model.config
+    own = ("method", "level", "loss", "group", "padding")
+    settings = {name: getattr(config, name) for name in own if isinstance(subject.model, EquiForImageClassification)}
+    return {
+        "name": subject.name,
+        "class": type(subject.model).__name__,
+        **settings,
+        "dtype": str(subject.model.dtype).removeprefix("torch."),
+        "device": subject.model.device.type,
+        "weights": weights_fingerprint(subject.model),
+    }

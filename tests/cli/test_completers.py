@@ -1,0 +1,49 @@
+"""`hf-equi generate` with a sequence-to-sequence model."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from small_seq2seq import TWO, fresh, tokenizers
+
+from hf_equi import symmetrize
+
+SHORT = ("--max-new-tokens", "5", "--greedy")
+
+
+@pytest.fixture(scope="module")
+def places(tmp_path_factory):
+    """The folders of a T5 and of the same symmetrised, and the file of a group."""
+    path = tmp_path_factory.mktemp("t5")
+    for part in (fresh("t5"), tokenizers("t5")[0]):
+        part.save_pretrained(path / "base")
+    symmetrize(fresh("t5"), TWO, "canonical", tokenizer=tokenizers("t5")[0]).save_pretrained(path / "equi")
+    (path / "two.json").write_text(TWO.to_json())
+    return path
+
+
+def test_both_models_stand_side_by_side(run, places):
+    result = run("generate", "-m", places / "base", "-g", places / "two.json", "-p", "jump and walk", *SHORT, "--json")
+    assert result.status == 0, result.err
+    document = json.loads(result.out)
+    [orbit] = document["prompts"]
+    jump, run_ = orbit["orbit"]
+    assert (jump["moved"], run_["moved"]) == (["jump"], ["run"])
+    swap = {"jump": "run", "run": "jump", "I_JUMP": "I_RUN", "I_RUN": "I_JUMP"}
+    texts = [one["equi_lm"][0]["completion"].split() for one in (jump, run_)]
+    assert [swap.get(word, word) for word in texts[0]] == texts[1]
+    assert document["gap"]["equi_lm"]["largest"] < 1e-5 < document["gap"]["base"]["largest"]
+    lines = run("generate", "-m", places / "base", "-g", places / "two.json", "-p", "jump", *SHORT).out
+    assert "EquiForSeq2SeqLM\tjump\t" in lines
+
+
+def test_a_saved_model_keeps_its_method_unless_another_is_named(run, places):
+    own = run("generate", "-m", places / "equi", "-p", "jump", *SHORT, "--json")
+    other = run("generate", "-m", places / "equi", "-p", "jump", *SHORT, "--method", "equizero", "--json")
+    assert [json.loads(one.out)["method"] for one in (own, other)] == ["canonical", "equizero"]
+
+
+def test_a_scorer_is_refused(run, places):
+    result = run("generate", "-m", places / "equi", "-p", "jump", "--scorer", "demo")
+    assert (result.status, "--scorer has no effect on a sequence-to-sequence model" in result.err) == (2, True)
