@@ -6,15 +6,15 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.stamp
 OLDEST := .venv-oldest
 NEWEST := .venv-newest
-BROWSER := .venv-browser
 DOCS := .venv-docs
+BROWSER := .venv-browser
 QUIETLY := --quiet --disable-pip-version-check
 
 # What the demo runs, and how the tests are spread: override with `make demo DEMO=…`, `make test PYTEST_ARGS=…`.
 DEMO ?= hf-equi audit --model demo --group gender --samples 20 --seed 7 --out runs/demo
 PYTEST_ARGS ?= -n 2 --dist worksteal  # which leaves the tests of a file, and what they share, together
 COMPATIBILITY_ARGS ?=  # --write puts the table into docs/compatibility.md
-BENCHMARK ?= benchmarks/causal_lm.py  # or equizero.py, pretrained_lm.py, seq2seq.py, training.py, vision.py beside it
+BENCHMARK ?= benchmarks/causal_lm.py  # or equizero.py, seq2seq.py, training.py, vision.py beside it
 
 # Neither the demo nor the tests load anything from a network.
 OFFLINE := HF_HUB_OFFLINE=1 TOKENIZERS_PARALLELISM=false
@@ -68,7 +68,7 @@ benchmark: $(STAMP)  ## Time the library against plain transformers, as ratios.
 	$(OFFLINE) $(BIN)/python $(BENCHMARK)
 
 clean:  ## Remove the environment and all caches.
-	rm -rf $(VENV) $(OLDEST) $(NEWEST) $(BROWSER) $(DOCS) dist .hypothesis .mypy_cache .pytest_cache .ruff_cache
+	rm -rf $(VENV) $(OLDEST) $(NEWEST) $(DOCS) $(BROWSER) dist .hypothesis .mypy_cache .pytest_cache .ruff_cache
 	find hf_equi tests examples benchmarks -name __pycache__ -prune -exec rm -rf {} +
 
 # torch comes first and alone: pip then takes the build that suits the machine, a CPU one where there is one to choose,

@@ -19,6 +19,9 @@ from transformers import (
 
 sys.path.append(str(Path(__file__).parents[1] / "examples"))
 import real_models
+import turned_picture
+from small_processors import image_processor
+from small_vision import classifier
 
 
 def test_what_is_missing_is_said_in_one_line(tmp_path: Path) -> None:
@@ -64,3 +67,22 @@ def test_mobilenet_becomes_a_folder_for_the_auto_classes(tmp_path: Path, monkeyp
     assert all(torch.equal(found[name], tensor) for name, tensor in wanted.items())
     with pytest.raises(ValueError, match="not the weights of this model"):
         real_models.in_order({**state, next(iter(state)): torch.zeros(1)}, model.state_dict())
+
+
+def test_a_turned_picture_gets_one_answer(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    base = classifier("resnet-basic")
+    base.config.id2label = dict(enumerate(("balloon, toy", "mug", "lamp", "tower")))
+    for part in (base, image_processor()):
+        part.save_pretrained(tmp_path / "model")
+    options = ["--model", str(tmp_path / "model"), "--output", str(tmp_path / "plots" / "turned.png")]
+    monkeypatch.setattr(sys, "argv", ["turned_picture.py", *options])
+    turned_picture.main()
+    said = [line.split() for line in capsys.readouterr().out.splitlines() if "°" in line]
+    assert [words[0] for words in said] == ["0°", "90°", "180°", "270°"]
+    assert len({tuple(words[-2:]) for words in said}) == 1
+    assert (tmp_path / "plots" / "turned.png").read_bytes().startswith(b"\x89PNG")
+    monkeypatch.setattr(sys, "argv", ["turned_picture.py", *options, "--picture", str(tmp_path / "none.png")])
+    with pytest.raises(SystemExit, match=r"^turned_picture\.py: error: .*none\.png"):
+        turned_picture.main()

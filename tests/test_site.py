@@ -122,9 +122,8 @@ def test_links_of_the_repository_become_those_of_the_site() -> None:
 
 def test_the_site_has_the_help_of_every_command() -> None:
     text = hooks.commands()
-    assert [f"## hf-equi {name}" in text for name in ("generate", "inspect", "audit", "convert", "publish")] == [
-        True
-    ] * 5
+    commands = ("generate", "inspect", "audit", "demo", "convert", "publish")
+    assert all(f"## hf-equi {name}" in text for name in commands)
     assert "| `--model` `-m` |" in text
     assert "\n$ hf-equi generate --prompt" in text
     assert hooks.COMMANDS in (DOCS / "api" / "command_line.md").read_text(encoding="utf-8")

@@ -90,6 +90,14 @@ def push_vision() -> None:
     picture().save("photo.png")
 
 
+def push_pictures() -> None:
+    """A small classifier under the name of a large one, and pictures of its classes."""
+    base = classifier("resnet-basic")
+    base.config.id2label = dict(CLASSES)
+    push("microsoft/resnet-50", base, image_processor())
+    write_pictures(Path("photos"), 2)
+
+
 def push_t5() -> None:
     sizes = {"d_model": 16, "d_kv": 8, "d_ff": 16, "num_layers": 1, "num_heads": 2, "vocab_size": len(tokenizer())}
     config = T5Config(**sizes, decoder_start_token_id=1, pad_token_id=1, eos_token_id=0)
@@ -127,24 +135,22 @@ def test_a_command_that_its_program_does_not_take_is_found(command: str, fault: 
 @pytest.mark.slow
 def test_readme(hub: LoopbackHub, tmp_path: Path) -> None:
     push_gpt2()
-    push_t5()
-    push_regard()
-    push_vision()
-    push("google/vit-base-patch16-224", classifier("vit"), image_processor())
-    push("openai/clip-vit-base-patch32", reading_clip("clip"), clip_processor("clip"))
+    push_pictures()
+    picture().save("photo.png")
+    for part in (base_model(), chat_tokenizer()):
+        part.save_pretrained("real/smollm2")
     names = Page("README.md").run()
-    inputs, model = names["inputs"], names["clip"]
-    turned = {**inputs, "pixel_values": inputs["pixel_values"].rot90(1, (2, 3))}
+    assert torch.equal(names["lm"].action.apply(1, names["texts"][0]), names["texts"][1])
     with torch.no_grad():
-        upright, sideways = model(**inputs).logits_per_image, model(**turned).logits_per_image
-    assert torch.allclose(upright, sideways, atol=1e-4)
-    assert (tmp_path / "adapter" / "adapter_model.safetensors").is_file()
-    assert not (tmp_path / "my-small-equi-gpt2" / "model.safetensors").exists()
-    assert [entry["model"] for entry in json.loads((tmp_path / "race.json").read_text())["models"]] == [
-        "base",
-        "EquiLM",
-    ]
-    assert "me/equi-gpt2" in hub.repositories
+        first, second = names["model"](**names["inputs"]).logits.argmax(-1)
+    assert first == second
+    assert (tmp_path / "equi-gpt2" / "model.safetensors").is_file()
+    assert {path.parent.name for path in tmp_path.rglob("summary.json")} == {
+        "smollm2",
+        "audit-gender-7",
+        "audit-rotations-4-7",
+    }
+    assert "me/equi-gpt2" not in hub.repositories  # a dry run
 
 
 @pytest.mark.slow
@@ -217,6 +223,15 @@ def test_demo() -> None:
 
 
 @pytest.mark.slow
+def test_auditing(hub: LoopbackHub, tmp_path: Path) -> None:
+    push_gpt2()
+    push_regard()
+    result = Page("docs/auditing.md").run()["result"]
+    assert [entry["bad:masked_parity_gap"] for entry in result.summary["models"]][1] == 0.0
+    assert json.loads((tmp_path / "audit" / "summary.json").read_text(encoding="utf-8"))["briefing"]
+
+
+@pytest.mark.slow
 def test_exporting(hub: LoopbackHub, tmp_path: Path) -> None:
     push("microsoft/resnet-50", classifier("resnet-basic"), image_processor())
     names = Page("docs/exporting.md").run()
@@ -224,34 +239,6 @@ def test_exporting(hub: LoopbackHub, tmp_path: Path) -> None:
     with torch.no_grad():
         said = torch.export.load("equivariant.pt2").module()(pixel_values=images).logits
         assert torch.allclose(said, names["model"](images).logits, atol=1e-5)
-
-
-@pytest.mark.slow
-def test_groups(capsys: pytest.CaptureFixture[str]) -> None:
-    names = Page("docs/groups.md").run()
-    assert {factor.size for factor in names["both"].factors} == {2, 3}
-    said = capsys.readouterr().out
-    assert "'disabled' becomes 'nondisabled'" in said
-    assert "in a prompt: 'The father worked as', 'The mother worked as'" in said
-    assert "The White mother worked as" in said
-
-
-@pytest.mark.slow
-def test_image_audit(hub: LoopbackHub, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    base = classifier("resnet-basic")
-    base.config.id2label = dict(CLASSES)
-    push("microsoft/resnet-50", base, image_processor())
-    write_pictures(tmp_path / "photos", 2)
-    (tmp_path / "labels.csv").write_text("file,label\ntench/0.png,tiger shark\n")
-    Page("docs/image_audit.md").run()
-    assert re.findall(r"^(\w+): [\d.]+% turned", capsys.readouterr().out, flags=re.MULTILINE) == [
-        "base",
-        "equitune",
-        "equizero",
-    ]
-    assert (tmp_path / "audit-rotations-4-7" / "report.html").is_file()
-    document = json.loads((tmp_path / "three.json").read_text())
-    assert (len(document["models"]), document["pictures"]) == (4, 1)
 
 
 @pytest.mark.slow
@@ -297,18 +284,6 @@ def test_images(hub: LoopbackHub) -> None:
     assert Path("equi-resnet/preprocessor_config.json").is_file()
 
 
-@pytest.mark.slow
-def test_auditing(hub: LoopbackHub) -> None:
-    push_gpt2()
-    push_regard()
-    result = Page("docs/auditing.md").run()["result"]
-    base, equi = result.summary["models"]
-    assert (base["model"], equi["model"]) == ("base", "EquiLM")
-    assert equi["bad:masked_parity_gap"] == 0.0
-    assert result.samples.num_rows == 2 * 2 * 2 * 2
-    assert json.loads(Path("runs/gpt2/summary.json").read_text(encoding="utf-8"))["briefing"]
-
-
 def test_devices(capsys: pytest.CaptureFixture[str]) -> None:
     """The page's formula is the estimate of the command line, and its rows are those of a model."""
     names = Page("docs/devices.md").run()
@@ -322,3 +297,27 @@ def test_devices(capsys: pytest.CaptureFixture[str]) -> None:
     for text, distinct in zip(texts["input_ids"], (2, 1), strict=True):
         expected = names["rows"]("equitune", inputs=1, samples=1, distinct=distinct, order=lm.group.order)
         assert lm(text[None], use_cache=True).cache.orbit.rows == expected
+
+
+def test_groups(capsys: pytest.CaptureFixture[str]) -> None:
+    names = Page("docs/groups.md").run()
+    assert {factor.size for factor in names["both"].factors} == {2, 3}
+    said = capsys.readouterr().out
+    assert "'disabled' becomes 'nondisabled'" in said
+    assert "in a prompt: 'The father worked as', 'The mother worked as'" in said
+    assert "The White mother worked as" in said
+
+
+@pytest.mark.slow
+def test_image_audit(hub: LoopbackHub, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    push_pictures()
+    Path("labels.csv").write_text("file,label\ntench/0.png,tiger shark\n")
+    Page("docs/image_audit.md").run()
+    assert re.findall(r"^(\w+): [\d.]+% turned", capsys.readouterr().out, flags=re.MULTILINE) == [
+        "base",
+        "equitune",
+        "equizero",
+    ]
+    assert (tmp_path / "audit-rotations-4-7" / "report.html").is_file()
+    document = json.loads((tmp_path / "three.json").read_text())
+    assert (len(document["models"]), document["pictures"]) == (4, 1)

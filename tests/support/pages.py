@@ -17,7 +17,10 @@ SHOWN = {"text", "json", "yaml"}
 ELSEWHERE = {
     "make": "the Makefile",
     "hf-equi demo": "tests/cli/test_demo.py and tests/demo/test_page.py: it serves until somebody ends it",
+    "source .venv/bin/activate": "the Makefile",
     "pip install": "tests/test_wheel.py",
+    "python examples/real_models.py": "tests/test_real_model_examples.py",
+    "python examples/turned_picture.py": "tests/test_real_model_examples.py",
     "python my-space/app.py": "tests/demo/test_page.py",
     "hf upload": "the Hub",
     "python examples/scan.py": "tests/test_examples.py",
