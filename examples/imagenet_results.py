@@ -189,7 +189,7 @@ def draw_accuracies(found: Found, path: Path) -> None:
 def draw_pictures(run: Experiment, path: Path) -> None:
     """Drawn pictures in their four turns: what the base says of each, and how much each counts."""
     group, drawn = GROUPS["turned"], pictures()
-    base, zero = run.base(), run.symmetrize("equizero", group)
+    base, zero = run.base, run.symmetrize("equizero", group)
     weighed = {name: run.symmetrize(name, group) for name in TRAINED}
     for name, model in weighed.items():
         model.lambda_network.load_state_dict(load_file(network_file(run, "turned", name)))

@@ -120,15 +120,16 @@ class Experiment:
         read: torch.Tensor = self.processor(photos, return_tensors="pt").pixel_values
         return read
 
+    @cached_property
     def base(self) -> Any:
-        """The classifier as it is, read anew."""
+        """The classifier as it is; no stage changes it."""
         base = AutoModelForImageClassification.from_pretrained(self.model, dtype=torch.float32, use_safetensors=True)
         return base.eval().requires_grad_(False)
 
     def symmetrize(self, name: str, group: ImageGroup, seed: int = 0) -> EquiForImageClassification:
         """The classifier made invariant."""
         set_seed(seed)  # of the network that weighs members
-        model: EquiForImageClassification = symmetrize(self.base(), group, **{**ZERO_SHOT, **TRAINED}[name])
+        model: EquiForImageClassification = symmetrize(self.base, group, **{**ZERO_SHOT, **TRAINED}[name])
         return model.eval()
 
     @cached_property
@@ -179,7 +180,7 @@ def right(run: Experiment, model: EquiForImageClassification, features: torch.Te
 @torch.no_grad()
 def base_right(run: Experiment) -> torch.Tensor:
     """Which photos the base recognises in which position, `(N, 8)`."""
-    alone = symmetrize(run.base(), ImageGroup.trivial()).eval()
+    alone = symmetrize(run.base, ImageGroup.trivial()).eval()
     every = [right(run, alone, run.features[:, place : place + 1])[0] for place in range(WHOLE.order)]
     return torch.stack(every, dim=1)
 
@@ -295,7 +296,7 @@ def checks(run: Experiment) -> dict[str, Any]:
     plain = AutoImageProcessor.from_pretrained(run.model, backend="pil")
     upright, turned = run.pixels(rows), run.pixels(rows, turns=1)
     features = run.symmetrize("equitune, features", group)
-    spatial = symmetrize(run.base(), group, "equitune", level="spatial").eval()
+    spatial = symmetrize(run.base, group, "equitune", level="spatial").eval()
     said = {name: model(pixel_values=upright).logits for name, model in (("f", features), ("s", spatial))}
     found = {
         "photos": len(rows),
@@ -319,7 +320,7 @@ def largest(ours: torch.Tensor, theirs: torch.Tensor) -> float:
 @torch.no_grad()
 def speed(run: Experiment) -> dict[str, Any]:
     """Images a second of CPU, one thread, beside a loop over the turned images and beside all of them at once."""
-    group, base = GROUPS["turned"], run.base()
+    group, base = GROUPS["turned"], run.base
     models = {name: run.symmetrize(name, group) for name in ("equitune, features", "equizero", *TRAINED)}
     ways: dict[str, Callable[[torch.Tensor], Any]] = {
         "base, upright alone": lambda images: base(pixel_values=images).logits,
