@@ -127,7 +127,7 @@ def widths(page: Any, model: int) -> list[list[str]]:
 @pytest.mark.slow
 def test_the_program_of_a_space_in_a_browser(lm, tmp_path) -> None:
     needed()
-    export(tmp_path / "space", Space("demo", "demo", "gender", None, None, "6"), lambda: lm)
+    export(tmp_path / "space", Space("demo", "demo", {"--group": "gender"}, "6"), lambda: lm)
     with serving(tmp_path / "space" / "app.py") as (address, child), browser() as chromium:
         page = chromium.new_page(viewport={"width": 1280, "height": 900})
         asked: list[str] = []
