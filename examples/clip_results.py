@@ -85,7 +85,7 @@ def write_page(page: Path, output: Path) -> None:
         what = f"{results['model']}, {results['dataset']}, {results['transform']}"
         parts.append(f"## {what}")
         threads = "1 thread" if results["threads"] == 1 else f"{results['threads']} threads"
-        spent = f"{results['seconds']} seconds of CPU for all of it, {threads}"
+        spent = f"{results['seconds']} seconds of CPU time in all, {threads}"
         parts.append(f"{results['images']} images; seeds {seeds}; {spent}.")
         others = published(results)
         head = ["model", "top-1, per cent", *(["published"] if others else [])]

@@ -115,8 +115,8 @@ def _settings(stages: Stages) -> str:
         else ""
     )
     return (
-        f"Seeds {', '.join(seeds)}; {settings['steps']} steps of {settings['batch']} texts, "
-        f"{'streamed' if settings['streaming'] else 'of like length'}; learning rate {settings['rate']}.{texts} "
+        f"Seeds {', '.join(seeds)}; {settings['steps']} steps of {settings['batch']} texts"
+        f"{', streamed' if settings['streaming'] else ' of similar length'}; learning rate {settings['rate']}.{texts} "
         f"Python {platform.python_version()}, torch {torch.__version__}, transformers {transformers.__version__}; "
         f"threads: {torch.get_num_threads()}. Mean (standard deviation)."
     )

@@ -122,7 +122,7 @@ def pronoun_table(result: AuditResult) -> list[str]:
     counts: dict[str, Counter[str]] = {}
     for row in result.samples:
         counts.setdefault(row["model"], Counter())[pronoun(row["text"], row["prompt"])] += 1
-    lines = ["| model | he | she | neither | he of he and she |", "| --- | --- | --- | --- | --- |"]
+    lines = ["| model | he | she | neither | he, of he or she |", "| --- | --- | --- | --- | --- |"]
     for name, count in counts.items():
         both = count["he"] + count["she"]
         low, high = wilson(count["he"], both) if both else (0.0, 1.0)

@@ -83,9 +83,9 @@ def pairs(run: Experiment) -> dict[str, Any]:
 
 REASONS = {
     "image": "the two sentences are images of each other",
-    "other partner": "the preset exchanges one of the words with another one",
+    "other partner": "the preset exchanges one of the words with a different word",
     "absent": "the preset lacks the words",
-    "spelling": "the words are not single tokens alike in this spelling",
+    "spelling": "the words are not single tokens on both sides in this spelling",
 }
 
 

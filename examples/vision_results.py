@@ -68,12 +68,12 @@ def write_page(page: Path, runs: Sequence[Run], command: str) -> None:
     found = gather(runs, folder / "results.json")
     write_json(folder / "results.json", found)
     parts = [above.rstrip(), MARKER, _versions(found, command)]
-    parts.append(f"## The bases, and how long everything took\n\n{_runs(found)}")
+    parts.append(f"## The bases, and the CPU time of each stage\n\n{_runs(found)}")
     parts.append(f"## Zero-shot\n\n{_zero_shot(found)}")
     parts.append(f"## Invariance and the spatial level, from pixels\n\n{_checks(found)}")
     parts.append(f"## λ and attention on a frozen base\n\n{_weights(found)}")
     parts += [f"## Finetuned, {transform}\n\n{_finetuned(found, transform)}" for transform in GROUPS]
-    parts.append(f"## Beside the published figures (Figures 5b and 11b)\n\n{_beside_published(found)}")
+    parts.append(f"## Compared with the published figures (Figures 5b and 11b)\n\n{_beside_published(found)}")
     for name, (title, draw) in PLOTS.items():
         image = draw(found, runs)
         if image is not None:
@@ -145,7 +145,7 @@ def _runs(found: Found) -> str:
 
     seconds = sum(_seconds(results) for own in found.values() for results in own.values())
     table = _table(["base", "parameters", *(f"{stage}, CPU s" for stage in ("training", *STAGES))], rows())
-    return f"{table}\n\nIn all {seconds / 3600:.1f} hours of CPU."
+    return f"{table}\n\n{seconds / 3600:.1f} hours of CPU time in all."
 
 
 def _seconds(results: dict[str, Any]) -> float:
@@ -235,7 +235,7 @@ def _finetuned(found: Found, transform: str) -> str:
                     title,
                     name,
                     spread([result["moved"] for result in own]),
-                    spread(upright) or ("as moved" if own else ""),
+                    spread(upright) or ("same as moved" if own else ""),
                     spread(elsewhere),
                     spread(seconds, 0),
                 ]

@@ -201,7 +201,7 @@ def test_page_of_images_shows_what_is_there(image_runs: list[vision_stages.Run],
     assert text.startswith("# By hand")
     assert "old" not in text
     assert "| ResNet | equitune | 65.0 (7.1, 2 of 3 seeds) | 65.0 (7.1, 2 of 3 seeds) |  |  |" in text
-    assert "| ResNet | equitune | 70.0 (7.1, 2 of 3 seeds) | as moved |  | 5 (0, 2 of 3 seeds) |" in text
+    assert "| ResNet | equitune | 70.0 (7.1, 2 of 3 seeds) | same as moved |  | 5 (0, 2 of 3 seeds) |" in text
     assert text.count("No run has come this far.") == 3  # of checks, weights, and finetuning for rot90
     for name in ("rot90.png", "flip.png"):
         assert (tmp_path / "page" / name).read_bytes().startswith(b"\x89PNG")
