@@ -238,7 +238,7 @@ def test_finetuned_equilm_has_no_gap(
     # What is finished is not run again, and not taken for the result of other settings.
     monkeypatch.setattr(finetune_stages, "Trainer", None)
     assert finetuning.run(0, "equilm") == stages["seed0/equilm"]
-    with pytest.raises(SystemExit, match="of other settings"):
+    with pytest.raises(SystemExit, match="has results of other settings"):
         replace(finetuning, streaming=True).run(0, "equilm")
 
 

@@ -89,7 +89,7 @@ class TextCard(CardKind):
         return lines
 
     def _missing(self, model: Any) -> list[tuple[str, ...]]:
-        """The sets that do not move on any side, as they are written."""
+        """Return the sets that do not move as written, on any side."""
         lost = [set(cover_tokens(model.group, tokenizer).lost) for _, _, tokenizer in self._sides(model)]
         return [words for words in lost[0] if all(words in other for other in lost[1:])]
 
