@@ -364,33 +364,23 @@ def read_options() -> argparse.Namespace:
         "--distill-from", type=Path, metavar="FOLDER", help="a regard classifier that teaches a small one"
     )
     parser.add_argument("--output", type=Path, default=Path("runs/regard"), help="checkpoints and the model kept")
-    parser.add_argument(
-        "--seeds",
-        type=int,
-        nargs="+",
-        default=[0, 1, 2],
-        help="seeds; --distill-from uses only the first (default: 0 1 2)",
-    )
+    parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2], help="seeds; --distill-from uses the first")
     parser.add_argument("--epochs", type=float, help="epochs (default: 3, or 6 with --distill-from)")
-    parser.add_argument(
-        "--learning-rate", type=float, help="learning rate (default: 5e-5, or 1e-3 with --distill-from)"
-    )
+    parser.add_argument("--learning-rate", type=float, help="default: 5e-5, or 1e-3 with --distill-from")
     parser.add_argument(
         "--human-repeats", type=int, default=3, help="how many times a human label counts (default: 3)"
     )
     parser.add_argument("--hold-out", type=float, default=0.1, help="share of the texts to hold out (default: 0.1)")
     parser.add_argument("--split-seed", type=int, default=0, help="seed of the choice of held-out texts (default: 0)")
+    parser.add_argument("--smoothing", type=float, default=0.1, help="share of a label spread over all classes")
     parser.add_argument(
-        "--smoothing", type=float, default=0.1, help="share of a label that is spread over all classes (default: 0.1)"
-    )
-    parser.add_argument(
-        "--mean-pooling", action="store_true", help="read the mean of the tokens, for sentence encoders trained so"
+        "--mean-pooling",
+        action="store_true",
+        help="read the mean of the tokens, for encoders that were trained for it",
     )
     parser.add_argument("--vocabulary", type=int, default=5000, help="size of the small model's vocabulary")
     parser.add_argument("--width", type=int, default=128, help="width of the small model")
-    parser.add_argument(
-        "--smoke", action="store_true", help="run for a minute on a little of the data, to show that it works"
-    )
+    parser.add_argument("--smoke", action="store_true", help="a minute on a little of the data, to show that it works")
     options = parser.parse_args()
     if options.smoke:
         options.seeds, options.epochs = options.seeds[:1], 1
