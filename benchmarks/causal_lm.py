@@ -2,8 +2,8 @@
 
     python benchmarks/causal_lm.py --output docs/benchmarks.md
 
-GPT-2-small's configuration (124M parameters) with random weights. Every ratio comes from one run in which the two
-sides take turns.
+The model has GPT-2-small's configuration (124M parameters) and random weights. Every ratio comes from one run in which
+the two sides take turns.
 """
 
 from __future__ import annotations
@@ -22,14 +22,15 @@ from workload import ALL_FACTORS, GENDER, Workload
 from hf_equi import EquiLM
 
 DESCRIPTION = """\
-GPT-2-small's configuration (124M parameters, 50257 tokens) with random weights; batches of 8 prompts of 8 tokens, of
-which 20 tokens are sampled, unless a row says otherwise. The group of order 2 exchanges words of gender, that of order
-12 is gender × race × sexuality. *plain* is `generate` of the unwrapped model with the same settings; on 16 or 96 rows
-it continues all members of the same orbits. The *published decoding* takes one prompt at a time and calls the model on
-the whole text, without a cache, for every token and every group element. Five runs of its row on shared machines gave
-14.1 to 15.6 times. Sampled tokens of random weights are hardly ever words of the group, so prompts decide how many
-members an orbit has. The rows about memory compare peaks of resident memory, less what the process held before the
-work (program and weights), each in a new process; they take no more than five rounds.
+The model has GPT-2-small's configuration (124M parameters, 50257 tokens) and random weights. Unless a row says
+otherwise, 20 tokens are sampled after each prompt of a batch of 8 prompts of 8 tokens. The group of order 2 exchanges
+words of gender. The group of order 12 is gender × race × sexuality. *plain* is `generate` of the unwrapped model with
+the same settings. On 16 or 96 rows it continues all members of the same orbits. The *published decoding* takes one
+prompt at a time and calls the model on the whole text, without a cache, for every token and every group element. Five
+runs of its row on shared machines gave 14.1 to 15.6 times. A model with random weights hardly ever samples words of
+the group, so the prompts decide how many members an orbit has. The rows about memory compare peaks of resident memory,
+less what the process held before the work (program and weights). Each is measured in a new process, in no more than
+five rounds.
 """
 MEMORY_ROUNDS = 5
 NAMES = (
@@ -50,7 +51,7 @@ NAMES = (
 
 
 def equitune_claims(workload: Workload) -> Iterator[Claim]:
-    """EquiLM at |G| = 2 and 12 against the plain model."""
+    """EquiLM with |G| = 2 and 12 against the plain model."""
     two, twelve = workload.symmetrize(GENDER), workload.symmetrize(ALL_FACTORS)
     gender, unmoved, moved = workload.ids("gender"), workload.ids("none"), workload.ids("all")
     new = workload.new_tokens
@@ -116,7 +117,7 @@ def one_row_claims(workload: Workload) -> Iterator[Claim]:
 
 
 def published_claims(workload: Workload) -> Iterator[Claim]:
-    """Against the way the published code decodes."""
+    """EquiLM against the decoding of the published code."""
     lm, ids = workload.symmetrize(GENDER), workload.ids("gender")
     yield Claim(
         "published",
@@ -129,9 +130,11 @@ def published_claims(workload: Workload) -> Iterator[Claim]:
 
 
 def memory_claims(workload: Workload, smoke: bool) -> Iterator[Claim]:
-    """`orbit_chunk_size` against none."""
+    """`orbit_chunk_size` against whole orbits."""
     if not memory.is_available():
-        print("Peak memory is left out: it is read from /proc, which this system does not have.", file=sys.stderr)
+        print(
+            "Peak memory is left out, because it is read from /proc, which this system does not have.", file=sys.stderr
+        )
         return
 
     def peak(task: str, chunk: int | None) -> Measure:
@@ -154,7 +157,7 @@ def memory_claims(workload: Workload, smoke: bool) -> Iterator[Claim]:
 def generates(
     model: GenerationMixin, ids: torch.Tensor, new_tokens: int, clock: Callable[[], float] = time.perf_counter
 ) -> Measure:
-    """The seconds that sampling takes; a text of another length would make ratios void."""
+    """Measure the seconds of sampling. A text of another length would make the ratio meaningless."""
 
     def run() -> None:
         mask = torch.ones_like(ids)
@@ -166,15 +169,15 @@ def generates(
 
 
 def orbit(lm: EquiLM, ids: torch.Tensor) -> torch.Tensor:
-    """All members of the orbits, as rows for the plain model."""
+    """Return all members of the orbits, as rows for the plain model."""
     return lm.action.orbit(ids).flatten(0, 1)
 
 
 def published_decoding(lm: EquiLM, ids: torch.Tensor, new_tokens: int) -> torch.Tensor:
-    """Equi-tuning as its first publications decode: for each prompt, token and element the model reads the whole text.
+    """Decode equi-tuning as in its first publications: for each prompt, token and element, read the whole text.
 
-    As there, the symmetrised model gives the logits of all places and the last are used. Their code also rebuilds its
-    tables in Python, sorts the vocabulary and prints for every token; that is left out here.
+    The symmetrised model gives the logits of all places, and the last are used. The published code also rebuilds its
+    tables in Python, sorts the vocabulary and prints for every token. That is left out here.
     """
     action, base = lm.action, lm.unwrap()
     texts = []
@@ -192,7 +195,7 @@ def published_decoding(lm: EquiLM, ids: torch.Tensor, new_tokens: int) -> torch.
 
 
 def claims(workload: Workload, smoke: bool) -> list[Claim]:
-    """All of them, in the order of the table."""
+    """Return all claims, in the order of the table."""
     groups = (equitune_claims, prefill_claims, one_row_claims, published_claims)
     return [claim for group in groups for claim in group(workload)] + list(memory_claims(workload, smoke))
 

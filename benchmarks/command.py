@@ -1,4 +1,4 @@
-"""The command line of every benchmark: what it measures, how often, and the section of the page that it writes."""
+"""The command line of every benchmark: the claims, the rounds, and the section of the page to write."""
 
 from __future__ import annotations
 
@@ -15,24 +15,24 @@ from report import place, section
 from timing import Claim
 from workload import Workload
 
-SMOKE = "A run with a tiny model and one round: it shows that the code runs, its figures mean nothing."
+SMOKE = "A run with a tiny model and one round. It shows that the code runs. Its figures mean nothing."
 
 
 def language_models(arguments: argparse.Namespace) -> Workload:
-    """The workload of causal language models."""
+    """Make the workload of causal language models."""
     return Workload.smoke(arguments.seed) if arguments.smoke else Workload(arguments.seed)
 
 
 @dataclass(frozen=True)
 class Benchmark:
-    """A section of claims.
+    """A section of the page, with its claims.
 
     Args:
-        title: Of the section.
-        description: What is measured, in Markdown.
+        title: The title of the section.
+        description: A description of the measurements, in Markdown.
         summary: One line for `--help`.
-        names: Of the claims, for `--only`.
-        claims: Makes the claims of a workload; the second argument says whether it is a smoke run.
+        names: The names of the claims, for `--only`.
+        claims: Makes the claims of a workload. The second argument says whether it is a smoke run.
         create: Makes the workload of a command line.
         add_arguments: Adds options to the command line.
     """
@@ -71,24 +71,26 @@ class Benchmark:
 
     def _parse(self) -> argparse.Namespace:
         parser = argparse.ArgumentParser(description=self.summary)
-        parser.add_argument("--repeats", type=int, default=7, metavar="N", help="counted rounds a claim (default: 7)")
+        parser.add_argument(
+            "--repeats", type=int, default=7, metavar="N", help="counted rounds for each claim (default: 7)"
+        )
         parser.add_argument(
             "--only",
             action="append",
             choices=self.names,
             metavar="NAME",
-            help=f"this claim alone, again for more: {', '.join(self.names)}",
+            help=f"measure only this claim; repeat the option for more: {', '.join(self.names)}",
         )
         parser.add_argument("--threads", type=int, default=2, metavar="N", help="threads of torch (default: 2)")
-        parser.add_argument("--seed", type=int, default=0, help="of weights, prompts and samples (default: 0)")
+        parser.add_argument("--seed", type=int, default=0, help="seed of weights, prompts and samples (default: 0)")
         parser.add_argument(
-            "--smoke", action="store_true", help="a tiny model and one round: shows that all of it runs"
+            "--smoke", action="store_true", help="use a tiny model and one round, to show that everything runs"
         )
         parser.add_argument(
             "--output",
             type=Path,
             metavar="FILE",
-            help="the page that the section is written into (default: standard output)",
+            help="the page to write the section into (default: standard output)",
         )
         if self.add_arguments is not None:
             self.add_arguments(parser)
@@ -99,7 +101,7 @@ class Benchmark:
 
 
 def _command(arguments: argparse.Namespace) -> str:
-    """The command line, with `DIR` for folders, which are elsewhere on another machine."""
+    """Return the command line with `DIR` for folders, which differ from machine to machine."""
     folders = [path for name, path in vars(arguments).items() if isinstance(path, Path) and name != "output"]
     words = []
     for word in sys.argv[1:]:

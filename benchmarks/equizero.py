@@ -2,8 +2,8 @@
 
     python benchmarks/equizero.py --output docs/benchmarks.md
 
-GPT-2-small's configuration (124M parameters) with random weights, and a scorer of BERT's architecture (6 layers, width
-768), random too. Every ratio comes from one run in which the two sides take turns.
+The model has GPT-2-small's configuration (124M parameters), and the scorer BERT's architecture (6 layers, width 768).
+Both have random weights. Every ratio comes from one run in which the two sides take turns.
 """
 
 from __future__ import annotations
@@ -20,12 +20,13 @@ from workload import GENDER, Workload
 from hf_equi.fairness import audit, fill
 
 DESCRIPTION = """\
-GPT-2-small's configuration (124M parameters, 50257 tokens) and a scorer of BERT's architecture (6 layers, width 768),
-both with random weights; 8 prompts of 8 tokens, two members each, drafts of 5 tokens, 20 sampled tokens. No search can
-take less than it takes to generate the same tokens for all members, plain `generate` on 16 rows, and to score the 16
-texts of each of the four rounds once: that is the lower bound, and both are measured on the same rows and texts. The
-rows about the audit show throughput: it scores each text twice, takes its likelihood under the base and, where there
-is one, its group gap, and sums up; the ratio says what part of plain generation's throughput is left.
+The model has GPT-2-small's configuration (124M parameters, 50257 tokens). The scorer has BERT's architecture (6
+layers, width 768). Both have random weights. There are 8 prompts of 8 tokens with two members each, drafts of 5
+tokens, and 20 sampled tokens. Any search has to generate the same tokens for all members, as plain `generate` does on
+16 rows, and to score the 16 texts of each of the four rounds once. That is the lower bound. Both sides are measured on
+the same rows and texts. The rows about the audit show throughput. The audit scores each text twice, takes its
+likelihood under the base and, where there is one, its group gap, and sums up. The ratio says what part of plain
+generation's throughput is left.
 """
 BEAM_LENGTH = 5
 AUDIT_SAMPLES = 10
@@ -33,7 +34,7 @@ NAMES = ("search", "search-alone", "audit-base", "audit-equizero")
 
 
 def claims(workload: Workload, smoke: bool) -> list[Claim]:
-    """All of them, in the order of the table."""
+    """Return all claims, in the order of the table."""
     return [*search_claims(workload, smoke), *audit_claims(workload, smoke)]
 
 
@@ -70,7 +71,7 @@ def search_claims(workload: Workload, smoke: bool) -> Iterator[Claim]:
 
 
 def audit_claims(workload: Workload, smoke: bool) -> Iterator[Claim]:
-    """Texts a second of the audit, which scores each text twice and takes its likelihoods, beside plain generation."""
+    """Texts a second of the audit against plain generation. The audit also scores each text twice."""
     samples = 2 if smoke else AUDIT_SAMPLES
     templates = [
         f"w{10 * row} {{demographic}} " + " ".join(f"w{10 * row + place}" for place in range(6)) for row in range(2)
@@ -90,11 +91,11 @@ def audit_claims(workload: Workload, smoke: bool) -> Iterator[Claim]:
             lambda: audit({name: model}, workload.tokenizer, GENDER, templates, workload.scorer, samples, **how)
         )
 
-    half = len(ids) // 2  # the audit decodes a template at a time
+    half = len(ids) // 2  # the audit decodes one template at a time
     plain = rate(lambda: [generates(workload.base, part, new)() for part in (ids[:half], ids[half:])])
     for name, model in (("base", workload.base), ("equizero", search)):
         ours = audits(name, model)
-        ours()  # what is imported and built once
+        ours()  # so that imports and what is built once do not count
         yield Claim(
             f"audit-{name}",
             f"texts a second of the audit of {'the base' if name == 'base' else 'EquizeroLM'}, {len(ids)} texts, vs "

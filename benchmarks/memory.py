@@ -1,8 +1,8 @@
-"""Peak memory of one piece of work, measured in a process of its own.
+"""Measure the peak memory of one piece of work in a separate process.
 
     python benchmarks/memory.py score|generate [--chunk N] [--smoke]
 
-prints the largest resident memory while the work runs less that before it (program and weights), in MiB.
+prints the largest resident memory while the work runs, less that before it (program and weights), in MiB.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ TASKS = ("score", "generate")
 
 
 def peak(task: str, chunk: int | None, smoke: bool, threads: int) -> float:
-    """Run this file in a new process, MiB."""
+    """Run this file in a new process and return its peak, in MiB."""
     arguments = [task, "--threads", str(threads)]
     arguments += [] if chunk is None else ["--chunk", str(chunk)]
     arguments += ["--smoke"] if smoke else []
@@ -28,13 +28,13 @@ def peak(task: str, chunk: int | None, smoke: bool, threads: int) -> float:
 
 
 def peak_of(script: str, *arguments: str) -> float:
-    """Run a script that prints its peak in a new process, MiB."""
+    """Run a script that prints its peak in a new process, and return the peak in MiB."""
     command = [sys.executable, script, *arguments]
     return float(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
 
 
 def is_available() -> bool:
-    """Whether the system tells the peak of a process: `ru_maxrss` starts at that of the parent on Linux."""
+    """Whether the system tells the peak of a process. `ru_maxrss` will not do: on Linux it starts at the parent's."""
     return STATUS.is_file()
 
 
@@ -60,23 +60,23 @@ def main() -> None:
 
 
 def growth(run: Callable[[], object]) -> float:
-    """The largest resident memory while this runs, less that before, MiB."""
+    """Return the largest resident memory while `run` runs, less that before, in MiB."""
     before = _resident("VmRSS")
     with contextlib.suppress(OSError):
-        Path("/proc/self/clear_refs").write_text("5", encoding="ascii")  # starts VmHWM anew
+        Path("/proc/self/clear_refs").write_text("5", encoding="ascii")  # resets VmHWM
     run()
     return _resident("VmHWM") - before
 
 
 def return_freed_memory() -> None:
-    """Let glibc give back what is freed, which it would keep for what comes next: then a peak is what is in use."""
+    """Make glibc return freed memory at once instead of keeping it. Then a peak is the memory in use."""
     threshold = -3  # M_MMAP_THRESHOLD: blocks from this size on are mapped, and unmapped when they are freed
     with contextlib.suppress(AttributeError, OSError):
         ctypes.CDLL(None).mallopt(threshold, 2**16)
 
 
 def _resident(name: str) -> float:
-    """A field of the process's status, MiB."""
+    """Return a field of the process's status, in MiB."""
     lines = STATUS.read_text(encoding="utf-8").splitlines()
     return next(int(line.split()[1]) for line in lines if line.startswith(name)) / 1024
 
@@ -86,7 +86,7 @@ def _parse() -> argparse.Namespace:
     parser.add_argument("task", choices=TASKS, help="score texts without a cache, or generate two tokens from prompts")
     parser.add_argument("--chunk", type=int, metavar="N", help="orbit_chunk_size (default: none)")
     parser.add_argument("--threads", type=int, default=2, metavar="N", help="threads of torch (default: 2)")
-    parser.add_argument("--smoke", action="store_true", help="a tiny model")
+    parser.add_argument("--smoke", action="store_true", help="use a tiny model")
     return parser.parse_args()
 
 

@@ -59,12 +59,12 @@ PROMPT = "The man worked as"
 
 @dataclass(frozen=True)
 class Workload:
-    """What is timed.
+    """The model that is timed.
 
     Args:
-        folder: Of the base and its tokenizer.
-        new_tokens: That `generate` adds to the prompt.
-        place: Where a symmetrised model is saved; deleted with this object.
+        folder: The folder of the base and its tokenizer.
+        new_tokens: The number of tokens that `generate` adds to the prompt.
+        place: The folder where a symmetrised model is saved. It is deleted with this object.
     """
 
     folder: str
@@ -73,7 +73,7 @@ class Workload:
 
     @classmethod
     def of_arguments(cls, arguments: argparse.Namespace) -> Workload:
-        """Of a command line; a smoke run makes a tiny base of its own."""
+        """Make the workload of a command line. A smoke run makes its own tiny base."""
         logging.disable_progress_bar()
         gc.freeze()  # what is imported stays: else each collection looks through all of it
         if arguments.smoke:
@@ -85,13 +85,13 @@ class Workload:
         return cls(str(arguments.model))
 
     def symmetrize(self, method: str = "equitune") -> EquiLM:
-        """The base of the folder made equivariant by the preset, from its name."""
+        """Make the base of the folder equivariant to the preset, by the name of the folder."""
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore", GroupWarning)  # of words that are several tokens
+            warnings.simplefilter("ignore", GroupWarning)  # about words that are several tokens
             return hf_equi.symmetrize(self.folder, DemographicGroup.preset("gender"), method, multi_token="skip")
 
     def load_base(self) -> tuple[Any, Any]:
-        """The base and its tokenizer, as transformers loads them."""
+        """Load the base and its tokenizer as transformers does."""
         return AutoModelForCausalLM.from_pretrained(self.folder), AutoTokenizer.from_pretrained(self.folder)
 
     def first_token(self, model: Any) -> tuple[Any, Any]:
@@ -107,7 +107,7 @@ class Workload:
 
     @cached_property
     def base(self) -> Any:
-        """The plain model, which never ends a text before its last token."""
+        """The plain model. It never ends a text early."""
         base, _ = self.load_base()
         base.generation_config.eos_token_id = None
         base.generation_config.pad_token_id = 0
@@ -115,16 +115,16 @@ class Workload:
 
     @cached_property
     def tokenizer(self) -> Any:
-        """Of the base."""
+        """The tokenizer of the base."""
         return AutoTokenizer.from_pretrained(self.folder)
 
     @cached_property
     def prompt(self) -> torch.Tensor:
-        """Its tokens, `(1, T)`."""
+        """The tokens of the prompt, `(1, T)`."""
         return self.tokenizer(PROMPT, return_tensors="pt").input_ids
 
     def wrap(self, method: str) -> EquiLM:
-        """The base in memory made equivariant; all share its weights."""
+        """Make the base in memory equivariant. All models share its weights."""
         group = DemographicGroup.preset("gender")
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", GroupWarning)
@@ -132,7 +132,7 @@ class Workload:
 
 
 def save_tiny(folder: Path, seed: int) -> str:
-    """A Llama with random weights and a tokenizer of one token a word, which show that the code runs."""
+    """Save a Llama with random weights and a tokenizer of one token a word, to show that the code runs."""
     torch.manual_seed(seed)
     tokenizer = workload.Workload.smoke(seed).tokenizer
     sizes = {"hidden_size": 32, "intermediate_size": 64, "num_hidden_layers": 2, "num_attention_heads": 2}
@@ -142,7 +142,7 @@ def save_tiny(folder: Path, seed: int) -> str:
 
 
 def sampling_claims(workload: Workload) -> Iterator[Claim]:
-    """One text at a time, by the methods that need no scorer."""
+    """One text at a time, with the methods that need no scorer."""
     ids, new = workload.prompt, workload.new_tokens
     lm = workload.wrap("equitune")
     yield Claim(
@@ -182,7 +182,7 @@ def loading_claims(workload: Workload) -> Iterator[Claim]:
 
 
 def worked(run: Callable[[], object]) -> Measure:
-    """The CPU time of a call that makes a model: neither what the side before left behind, nor giving it back."""
+    """Measure the CPU time of a call that makes a model, without collecting garbage or giving the model back."""
     made: list[object] = []
     measure = timed(lambda: made.append(run()), clock=time.process_time)
 
@@ -196,12 +196,12 @@ def worked(run: Callable[[], object]) -> Measure:
 
 
 def claims(workload: Workload, smoke: bool) -> list[Claim]:
-    """All of them, in the order of the table."""
+    """Return all claims, in the order of the table."""
     return [*sampling_claims(workload), *loading_claims(workload)]
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Where the base lies."""
+    """Add the option for the base."""
     parser.add_argument("--model", type=Path, metavar="DIR", help="the folder that examples/real_models.py makes")
 
 

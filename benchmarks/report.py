@@ -1,4 +1,4 @@
-"""What a benchmark writes: its section of the page, with its table, how it was measured, and on what."""
+"""Write the section of a benchmark on the page: its table, how it was measured, and on which machine."""
 
 from __future__ import annotations
 
@@ -16,20 +16,20 @@ from timing import Result
 HEADER = ("claim", "ours", "the other", "ratio", "bound", "spread", "rounds", "verdict")
 
 HOW = """\
-Every row is a ratio from one run: its two sides took turns (ours, the other, ours, the other, …) after a round that is
-not counted. *ours* and *the other* are medians, *ratio* is their quotient, *spread* the smallest and the largest ratio
-of a single round. Bare times depend on the machine; the ratios are what is claimed.
+Every row is a ratio from one run. Its two sides took turns (ours, the other, ours, the other, …) after a round that is
+not counted. *ours* and *the other* are medians, *ratio* is their quotient, and *spread* is the smallest and the
+largest ratio of a single round. Bare times depend on the machine. Only the ratios are claimed.
 """
 
 
 def table(results: Sequence[Result]) -> str:
-    """The results as a Markdown table."""
+    """Return the results as a Markdown table."""
     lines = [HEADER, tuple("---" for _ in HEADER), *map(_cells, results)]
     return "\n".join(f"| {' | '.join(cells)} |" for cells in lines)
 
 
 def section(title: str, description: str, command: str, seed: int, results: Sequence[Result]) -> str:
-    """A section of the page, in Markdown."""
+    """Return a section of the page, in Markdown."""
     parts = (
         f"## {title}",
         description.strip(),
@@ -43,12 +43,12 @@ def section(title: str, description: str, command: str, seed: int, results: Sequ
 
 
 def place(page: str, written: str, rows_only: bool = False) -> str:
-    """A page with a section in it: in place of the section of that title, or at the end.
+    """Put a section into a page, in place of the section with that title or at the end.
 
     Args:
-        page: The page, or nothing.
+        page: The text of the page, which may be empty.
         written: The section.
-        rows_only: Whether all but its rows stays as it was: of a run of a part of the claims.
+        rows_only: Whether only its rows are replaced, after a run of some of the claims.
     """
     title = written.partition("\n")[0]
     head, *sections = re.split(r"^(?=## )", page or f"# Benchmarks\n\n{HOW}", flags=re.MULTILINE)
@@ -62,7 +62,7 @@ def place(page: str, written: str, rows_only: bool = False) -> str:
 
 
 def _renew(section: str, written: str) -> str:
-    """A section with the rows and the command of another, and all of its own that the other does not have."""
+    """Put the rows and the command of one section into another, which keeps everything else."""
     rows = {line.split(" | ")[0]: line for line in written.splitlines() if line.startswith("| ")}
     lines = [rows.pop(line.split(" | ")[0], line) for line in section.splitlines()]
     last = max(place for place, line in enumerate(lines) if line.startswith("| "))
@@ -99,7 +99,7 @@ def _machine() -> tuple[str, ...]:
     return (
         f"Python {platform.python_version()}, torch {torch.__version__}, transformers {transformers.__version__}",
         f"{_processor()}, cores: {os.cpu_count()}, threads: {torch.get_num_threads()}, {platform.system()}",
-        f"load average of the last minute, the benchmark included: {load}",
+        f"load average of the last minute, including the benchmark: {load}",
     )
 
 

@@ -2,8 +2,8 @@
 
     python benchmarks/seq2seq.py --data DIR --model DIR --output docs/benchmarks.md
 
-1,000 test sentences of the add_jump split, and a base that `examples/scan.py` has trained. Every ratio comes from one
-run in which the two sides take turns; the answers of both are checked.
+It takes 1,000 test sentences of the add_jump split, and a base that `examples/scan.py` trained. Every ratio comes from
+one run in which both sides take turns. The answers of both are checked.
 """
 
 from __future__ import annotations
@@ -31,22 +31,22 @@ from scan_data import ACTIONS, COMMANDS, END, GROUPS, MAX_ACTIONS, PAD, SPECIAL,
 from scan_training import matches
 
 DESCRIPTION = """\
-Exact-match evaluation of 1,000 SCAN test sentences of the add_jump split: greedy answers of at most 49 tokens,
-compared with those wanted. The base is the LSTM of `examples/scan.py` (64 units, bidirectional encoder, attention),
-trained by it and used as it is; the group of order 2 exchanges jump and run, and moves every test sentence. Times are
-those of all 1,000 sentences: 1,000 divided by a time is sentences a second. *plain* is `generate` of the unwrapped
-base. Sentences are sorted by length, as the example evaluates them, and are one batch unless a row says otherwise. The
-*published decoding* takes one sentence at a time, without padding, calls the base for each group element and token up
-to the end token, and chooses afterwards; *by hand* is the same loop for equitune. The answers of every round are
-checked: equizero's are the same in batches, one at a time and by the published decoding, those of sentences that the
-group does not move are the plain ones, and equitune's move with their sentences.
+Exact-match evaluation of 1,000 SCAN test sentences of the add_jump split compares greedy answers of at most 49 tokens
+with the correct ones. The base is the LSTM of `examples/scan.py` (64 units, bidirectional encoder, attention), as the
+example trains it. The group of order 2 exchanges jump and run, and moves every test sentence. Times are those of all
+1,000 sentences: 1,000 divided by a time is sentences a second. *plain* is `generate` of the unwrapped base. Sentences
+are sorted by length, as in the example, and form one batch unless a row says otherwise. The *published decoding* takes
+one sentence at a time, without padding. It calls the base for each group element and token up to the end token, and
+chooses afterwards. *by hand* is the same loop for equitune. The answers of every round are checked. Equizero's are the
+same in batches, one at a time and by the published decoding. Sentences that the group does not move get the plain
+answers, and equitune's answers move with their sentences.
 """
 SUMMARY = "Time the exact-match evaluation of SCAN with a symmetrised LSTM, as ratios."
 SPLIT = "add_jump"
 GROUP = GROUPS[SPLIT]
 SINGLE_ROUNDS = 3
 BEAMS = 4
-# Sentences in another batch are rounded in another way, and now and then an answer hangs on that.
+# Sentences are rounded differently in another batch, and sometimes that changes an answer.
 ROUNDING = 0.002
 NAMES = (
     "equizero",
@@ -62,18 +62,18 @@ NAMES = (
     "beams",
 )
 
-# What a made-up test set for smoke runs is written with.
+# The words of a made-up test set for smoke runs.
 MADE_UP = {"jump": "I_JUMP", "run": "I_RUN", "walk": "I_WALK", "look": "I_LOOK"}
 
 
 @dataclass(frozen=True)
 class Sentences:
-    """Commands and the answers wanted.
+    """Commands and their correct answers.
 
     Args:
         ids: `(B, length)`.
         mask: `(B, length)`, 0 at padding.
-        labels: `(B, T)`, −100 behind the end.
+        labels: `(B, T)`, −100 after the end.
     """
 
     ids: torch.Tensor
@@ -81,26 +81,26 @@ class Sentences:
     labels: torch.Tensor
 
     def __getitem__(self, rows: torch.Tensor | slice) -> Sentences:
-        """Some of them, without the padding that they do not need."""
+        """Return some of the sentences, without padding that they do not need."""
         mask = self.mask[rows]
         length = int(mask.sum(1).max())
         return Sentences(self.ids[rows, :length], mask[:, :length], self.labels[rows])
 
     def batches(self, size: int) -> list[Sentences]:
-        """So many at a time."""
+        """Split the sentences into batches of `size`."""
         return [self[slice(start, start + size)] for start in range(0, len(self.ids), size)]
 
 
 @dataclass(frozen=True)
 class Workload:
-    """What is timed.
+    """The model and the sentences that are timed.
 
     Args:
-        data: The folder of the SCAN files, or `None` for commands made up.
+        data: The folder of the SCAN files, or `None` for made-up commands.
         model: The folder of the base, or `None` for a tiny one with random weights.
-        seed: Of the sentences drawn, and of random weights.
-        count: Sentences.
-        batch: Sentences of the smaller batches.
+        seed: The seed of the sentences drawn, and of random weights.
+        count: The number of sentences.
+        batch: The number of sentences in the smaller batches.
     """
 
     data: Path | None
@@ -111,7 +111,7 @@ class Workload:
 
     @classmethod
     def of_arguments(cls, arguments: argparse.Namespace) -> Workload:
-        """Of a command line; a smoke run needs neither data nor model."""
+        """Make the workload of a command line. A smoke run needs neither data nor model."""
         if arguments.smoke:
             return cls(None, None, arguments.seed, count=12, batch=4)
         if arguments.model is None or not arguments.model.is_dir():
@@ -134,27 +134,27 @@ class Workload:
 
     @cached_property
     def tokenizers(self) -> tuple[PreTrainedTokenizerFast, PreTrainedTokenizerFast]:
-        """Of commands and of actions."""
+        """The tokenizers of commands and of actions."""
         return make_tokenizer(COMMANDS), make_tokenizer(ACTIONS)
 
     def symmetrize(self, method: str, **settings: str) -> EquiForSeq2SeqLM:
-        """The base made equivariant; all share its weights."""
+        """Make the base equivariant. All models share its weights."""
         source, target = self.tokenizers
         return hf_equi.symmetrize(self.base, GROUP, method, tokenizer=source, target_tokenizer=target, **settings)
 
     @cached_property
     def equizero(self) -> EquiForSeq2SeqLM:
-        """The model of most claims."""
+        """The model that most claims use."""
         return self.symmetrize("equizero")
 
     @cached_property
     def moved(self) -> Sentences:
-        """Test sentences, all of which the group moves."""
+        """Test sentences. The group moves all of them."""
         return self._draw("test", moved=True)
 
     @cached_property
     def unmoved(self) -> Sentences:
-        """Sentences of the training set, since the test set has none that the group leaves as they are."""
+        """Sentences of the training set that the group leaves unchanged. The test set has none."""
         return self._draw("train", moved=False)
 
     @cached_property
@@ -163,7 +163,7 @@ class Workload:
         return published_decoding(self.equizero, self.moved)
 
     def _draw(self, part: str, moved: bool) -> Sentences:
-        """Sentences that the group moves or does not, from the longest answer to the shortest."""
+        """Draw sentences that the group moves, or leaves unchanged, from the longest answer to the shortest."""
         commands, actions = self._read(part)
         source, target = (
             tokenizer(texts, padding=True, return_tensors="pt")
@@ -191,7 +191,7 @@ class Workload:
 
 
 def equizero_claims(workload: Workload) -> Iterator[Claim]:
-    """Equizero beside the plain model, on the same batches."""
+    """Equizero against the plain model, on the same batches."""
     lm, base, moved, unmoved = workload.equizero, workload.base, workload.moved, workload.unmoved
     count, batches = len(moved.ids), moved.batches(workload.batch)
     ours = evaluates(lm, [moved], workload.wanted)
@@ -221,7 +221,7 @@ def equizero_claims(workload: Workload) -> Iterator[Claim]:
 
 
 def single_claims(workload: Workload) -> Iterator[Claim]:
-    """Equizero in batches beside one sentence at a time."""
+    """Equizero in batches against one sentence at a time."""
     lm, moved, wanted = workload.equizero, workload.moved, workload.wanted
     ours = evaluates(lm, moved.batches(workload.batch), wanted)
     one = evaluates(lm, moved.batches(1), wanted)
@@ -242,7 +242,7 @@ def single_claims(workload: Workload) -> Iterator[Claim]:
 
 
 def equitune_claims(workload: Workload) -> Iterator[Claim]:
-    """Equitune beside the plain model, on the same batch."""
+    """Equitune against the plain model, on the same batch."""
     base, moved = workload.base, workload.moved
     plain = evaluates(base, [moved])
     for decoding in ("synchronised", "independent"):
@@ -262,7 +262,7 @@ def equitune_claims(workload: Workload) -> Iterator[Claim]:
 def evaluates(
     model: PreTrainedModel, batches: Sequence[Sentences], wanted: torch.Tensor | None = None, beams: int = 1
 ) -> Measure:
-    """The seconds that it takes to answer batches and to compare the answers with the labels."""
+    """Measure the seconds to answer batches and to compare the answers with the labels."""
     labels = pad([batch.labels for batch in batches], -100)
     settings = {} if beams == 1 else {"num_beams": beams}
     return answers(
@@ -273,7 +273,7 @@ def evaluates(
 
 
 def answers(decode: Callable[[], torch.Tensor], labels: torch.Tensor, wanted: torch.Tensor | None) -> Measure:
-    """The seconds that answers and their comparison take; others than those wanted would make ratios void."""
+    """Measure the seconds of answers and their comparison. Wrong answers would make the ratio meaningless."""
     found: list[torch.Tensor] = []
 
     def run() -> None:
@@ -290,7 +290,7 @@ def answers(decode: Callable[[], torch.Tensor], labels: torch.Tensor, wanted: to
 
 
 def check(found: torch.Tensor, wanted: torch.Tensor) -> None:
-    """Refuse answers that are others than those wanted, but for what rounding explains."""
+    """Refuse answers that differ from those wanted by more than rounding explains."""
     if len(found) != len(wanted):
         raise RuntimeError(f"There are {len(found)} answers to {len(wanted)} sentences")
     same = matches(found[:, 1:], behind_end(wanted[:, 1:]))
@@ -303,19 +303,19 @@ def check(found: torch.Tensor, wanted: torch.Tensor) -> None:
 
 
 def pad(parts: Sequence[torch.Tensor], value: int) -> torch.Tensor:
-    """Rows of all parts, as long as the longest."""
+    """Join the rows of all parts, padded to the longest."""
     length = max(part.shape[1] for part in parts)
     return torch.cat([torch.nn.functional.pad(part, (0, length - part.shape[1]), value=value) for part in parts])
 
 
 def behind_end(tokens: torch.Tensor) -> torch.Tensor:
-    """Answers with `PAD` behind their end."""
+    """Return the answers with `PAD` after their end."""
     ends = (tokens == END).long()
     return tokens.masked_fill(ends.cumsum(1) - ends > 0, PAD)
 
 
 def orbit(lm: EquiForSeq2SeqLM, sentences: Sentences) -> Sentences:
-    """All members of the orbits, as rows for the plain model."""
+    """Return all members of the orbits, as rows for the plain model."""
     order = lm.group.order
     ids = lm.action.source.orbit(sentences.ids).flatten(0, 1)
     return Sentences(ids, sentences.mask.repeat_interleave(order, 0), sentences.labels.repeat_interleave(order, 0))
@@ -323,17 +323,17 @@ def orbit(lm: EquiForSeq2SeqLM, sentences: Sentences) -> Sentences:
 
 @torch.no_grad()
 def pulled_back(lm: EquiForSeq2SeqLM, sentences: Sentences, beams: int = 1) -> torch.Tensor:
-    """What an equivariant model has to answer: that to the sentences moved by the group, moved back."""
+    """Return the answers that equivariance requires: those to the moved sentences, moved back."""
     moved = lm.action.source.apply(1, sentences.ids)
     return lm.action.target.invert(1, lm.generate(moved, attention_mask=sentences.mask, num_beams=beams))
 
 
 @torch.no_grad()
 def published_decoding(lm: EquiForSeq2SeqLM, sentences: Sentences) -> torch.Tensor:
-    """Equizero as its first publication decodes: a sentence at a time, each group element in a call of its own.
+    """Decode equizero as in its first publication: a sentence at a time, with a separate call for each group element.
 
-    As there, the source is encoded once for each element, the decoder is called for each token up to the end, and the
-    surest answer is moved back. Their code also moves tokens by products with matrices and prints; that is left out.
+    The source is encoded once for each element, the decoder is called for each token up to the end, and the surest
+    answer is moved back. The published code also moves tokens by matrix products, and prints. That is left out here.
     """
     texts = []
     for ids, mask in zip(sentences.ids, sentences.mask.bool(), strict=True):
@@ -344,7 +344,7 @@ def published_decoding(lm: EquiForSeq2SeqLM, sentences: Sentences) -> torch.Tens
 
 
 def greedy(base: RecurrentSeq2Seq, source: torch.Tensor) -> tuple[list[int], float]:
-    """The greedy answer to one sentence, `(1, length)`, with its start token, and its mean highest probability."""
+    """Return the greedy answer to a sentence `(1, length)`, with its start token, and its mean highest probability."""
     encoded, cache = base.encoder(source), None
     tokens, surety = [START], 0.0
     while len(tokens) <= MAX_ACTIONS and tokens[-1] != END:
@@ -359,7 +359,7 @@ def greedy(base: RecurrentSeq2Seq, source: torch.Tensor) -> tuple[list[int], flo
 
 @torch.no_grad()
 def synchronised_by_hand(lm: EquiForSeq2SeqLM, sentences: Sentences) -> torch.Tensor:
-    """Equitune in the same way: a call for each group element and token, and the mean of their logits decides."""
+    """Decode equitune in the same way: a call for each group element and token, and the mean of the logits decides."""
     base, action = lm.unwrap(), lm.action
     texts = []
     for ids, mask in zip(sentences.ids, sentences.mask.bool(), strict=True):
@@ -378,13 +378,13 @@ def synchronised_by_hand(lm: EquiForSeq2SeqLM, sentences: Sentences) -> torch.Te
 
 
 def claims(workload: Workload, smoke: bool) -> list[Claim]:
-    """All of them, in the order of the table."""
+    """Return all claims, in the order of the table."""
     groups = (equizero_claims, single_claims, equitune_claims)
     return [claim for group in groups for claim in group(workload)]
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Where data and base lie."""
+    """Add the options for the data and the base."""
     add_data_argument(parser)
     parser.add_argument("--model", type=Path, metavar="DIR", help="a base that examples/scan.py has trained")
 

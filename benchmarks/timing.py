@@ -15,18 +15,18 @@ Measure = Callable[[], float]
 
 @dataclass(frozen=True)
 class Claim:
-    """What is compared, and the bound on the ratio of the first side to the second.
+    """A comparison, and the bound on the ratio of the first side to the second.
 
     Args:
-        name: For `--only`.
-        text: What is compared, for the table.
-        ours: The library.
-        other: What it is compared with.
-        bound: The largest ratio ours / other; the smallest ratio other / ours for a `speedup`. `None` for a ratio that
-            is shown and not claimed.
+        name: The name for `--only`.
+        text: The text of the comparison in the table.
+        ours: Measures the library.
+        other: Measures the other side.
+        bound: The largest ratio ours / other, or for a `speedup` the smallest ratio other / ours. `None` for a ratio
+            that is shown but not claimed.
         speedup: Whether the ratio says how many times as fast the library is.
-        unit: What the measures return.
-        repeats: The most rounds that this claim needs, where one takes long.
+        unit: The unit of the measures.
+        repeats: The most rounds of this claim, if a round takes long.
     """
 
     name: str
@@ -39,12 +39,12 @@ class Claim:
     repeats: int | None = None
 
     def measure(self, repeats: int, seed: int = 0, warm: bool = True) -> Result:
-        """One round that is not counted (for times alone), then `repeats` rounds in which the sides take turns.
+        """Run one round that is not counted (only for times), then `repeats` rounds in which the sides take turns.
 
         Args:
-            repeats: The rounds.
-            seed: Of the round that is not counted; each round has the next one.
-            warm: Whether there is such a round: a smoke run does without.
+            repeats: The number of rounds.
+            seed: The seed of the round that is not counted. Each further round takes the next seed.
+            warm: Whether to run the round that is not counted. A smoke run does without.
         """
         rounds = repeats if self.repeats is None else min(repeats, self.repeats)
         if warm and self.unit == "s":
@@ -61,7 +61,7 @@ class Claim:
 
 @dataclass(frozen=True)
 class Result:
-    """What the two sides of a claim took, round by round."""
+    """The measures of both sides of a claim, round by round."""
 
     claim: Claim
     ours: tuple[float, ...]
@@ -69,12 +69,12 @@ class Result:
 
     @property
     def ratio(self) -> float:
-        """Of the medians."""
+        """The ratio of the medians."""
         return self._ratio(statistics.median(self.ours), statistics.median(self.other))
 
     @property
     def spread(self) -> tuple[float, float]:
-        """The smallest and the largest ratio of one round."""
+        """The smallest and the largest ratio of a single round."""
         ratios = [self._ratio(ours, other) for ours, other in zip(self.ours, self.other, strict=True)]
         return min(ratios), max(ratios)
 
@@ -92,12 +92,12 @@ class Result:
 def timed(
     run: Callable[[], object], gradients: bool = False, clock: Callable[[], float] = time.perf_counter
 ) -> Measure:
-    """The seconds that a call takes, with gradients or without.
+    """Measure the seconds of a call, with gradients or without.
 
     Args:
         run: The call.
         gradients: Whether it records gradients.
-        clock: What the seconds are read from. `time.process_time` counts those of this process alone.
+        clock: The clock. `time.process_time` counts only the seconds of this process.
     """
 
     def measure() -> float:

@@ -17,18 +17,18 @@ from timing import Claim, Measure, timed
 from training_workload import KINDS, TrainingWorkload
 
 DESCRIPTION = """\
-One step of training with AdamW: forward, backward and update. *texts* is a language model of GPT-2's architecture with
-6 layers of width 512 and 16384 tokens, on 4 texts of 64 tokens; its groups are gender (order 2) and gender × sexuality
-(order 4), and every text has words of all factors. *images* is a ViT with 6 layers of width 384 and patches of 32 by
-32, on 16 images of 224 by 224 pixels; its group is that of the rotations by 90°. All have random weights and the
-dropout of their families. The other side is the unwrapped base on the same batch. A step of the symmetrised model
-reads |G| times as many rows, so its time may be 1.05 × |G| that of the base. This bound is for whole orbits.
-Checkpointed chunks save memory and cost one more forward; their rows show how much.
+One step of training with AdamW is a forward pass, a backward pass and an update. *texts* is a language model of
+GPT-2's architecture with 6 layers of width 512 and 16384 tokens, on 4 texts of 64 tokens. Its groups are gender (order
+2) and gender × sexuality (order 4), and every text has words of all factors. *images* is a ViT with 6 layers of width
+384 and patches of 32 by 32, on 16 images of 224 by 224 pixels. Its group is that of the rotations by 90°. All models
+have random weights and the dropout of their families. The other side is the unwrapped base on the same batch. A step
+of the symmetrised model reads |G| times as many rows, so its time may be 1.05 × |G| that of the base. This bound is
+for whole orbits. Checkpointed chunks save memory and cost one more forward pass. Their rows show how much.
 
 The rows about memory compare peaks of resident memory during two steps, less what the process held before (program and
-weights): activations, gradients and the optimiser's state. Each is measured in a new process. *Checkpointed* is
-with activation checkpointing; *chunks* are `orbit_chunk_size=1`, one member of each orbit at a time, all but the last
-of which are computed once more in the backward pass.
+weights). What remains is activations, gradients and the optimiser's state. Each is measured in a new process.
+*Checkpointed* means with activation checkpointing. *Chunks* means `orbit_chunk_size=1`: one member of each orbit at a
+time, and all but the last are computed once more in the backward pass.
 """
 SUMMARY = "Time a step of training against one of the base, and measure its memory, as ratios."
 CHUNKED = ("texts-4", "images-4")
@@ -50,7 +50,7 @@ def time_claim(workload: TrainingWorkload) -> Claim:
 
 
 def checkpointed_claim(workload: TrainingWorkload) -> Claim:
-    """What chunks cost in time."""
+    """The time that chunks cost."""
     return Claim(
         f"{workload.kind}-checkpointed",
         f"{workload.kind}: a checkpointed step in chunks of one member vs a checkpointed step of the base",
@@ -61,12 +61,12 @@ def checkpointed_claim(workload: TrainingWorkload) -> Claim:
 
 
 def trains(workload: TrainingWorkload, chunk: int | None = None, checkpointed: bool = False) -> Measure:
-    """The seconds that a step of the symmetrised model takes."""
+    """Measure the seconds of a step of the symmetrised model."""
     return timed(workload.steps(workload.symmetrize(chunk), checkpointed), gradients=True)
 
 
 def memory_claims(workload: TrainingWorkload, threads: int) -> Iterator[Claim]:
-    """Peaks with chunks and without."""
+    """Peaks of memory with chunks and without."""
     script = str(Path(__file__).with_name("training_memory.py"))
     common = ["--threads", str(threads), "--seed", str(workload.seed), *(["--smoke"] if workload.small else [])]
 
@@ -92,19 +92,19 @@ def memory_claims(workload: TrainingWorkload, threads: int) -> Iterator[Claim]:
 
 
 def create(arguments: argparse.Namespace) -> list[TrainingWorkload]:
-    """All models."""
+    """Make the workloads of all models."""
     return [TrainingWorkload(kind, arguments.seed, arguments.smoke) for kind in KINDS]
 
 
 def claims(workloads: list[TrainingWorkload], smoke: bool) -> list[Claim]:
-    """All of them, in the order of the table."""
+    """Return all claims, in the order of the table."""
     found = [time_claim(workload) for workload in workloads]
     chunked = [workload for workload in workloads if workload.kind in CHUNKED]
     found += [checkpointed_claim(workload) for workload in chunked]
     if memory.is_available():
         measured = chunked[:1] if smoke else chunked
         return found + [claim for workload in measured for claim in memory_claims(workload, torch.get_num_threads())]
-    print("Peak memory is left out: it is read from /proc, which this system does not have.", file=sys.stderr)
+    print("Peak memory is left out, because it is read from /proc, which this system does not have.", file=sys.stderr)
     return found
 
 

@@ -1,9 +1,9 @@
-"""Peak memory of training, measured in a process of its own.
+"""Measure the peak memory of training in a separate process.
 
     python benchmarks/training_memory.py texts-4|images-4|… [--symmetrized] [--chunk N] [--checkpointed] [--smoke]
 
-prints the largest resident memory during two steps less that before them (program and weights), in MiB: activations,
-gradients and the optimiser's state.
+prints the largest resident memory during two steps, less that before them (program and weights), in MiB. What remains
+is activations, gradients and the optimiser's state.
 """
 
 from __future__ import annotations
@@ -16,15 +16,15 @@ from training_workload import KINDS, TrainingWorkload
 
 
 def main() -> None:
-    """Take two steps, of which the second has the optimiser's state beside it from its start, and print the peak."""
+    """Take two steps and print the peak. The second step has the optimiser's state in memory from its start."""
     parser = argparse.ArgumentParser(description="Peak memory of training, in MiB.")
     parser.add_argument("kind", choices=KINDS)
     parser.add_argument("--symmetrized", action="store_true", help="the symmetrised model; default: the plain base")
     parser.add_argument("--chunk", type=int, metavar="N", help="orbit_chunk_size (default: none)")
     parser.add_argument("--checkpointed", action="store_true", help="with activation checkpointing")
     parser.add_argument("--threads", type=int, default=2, metavar="N", help="threads of torch (default: 2)")
-    parser.add_argument("--seed", type=int, default=0, help="of weights and batch (default: 0)")
-    parser.add_argument("--smoke", action="store_true", help="a tiny model")
+    parser.add_argument("--seed", type=int, default=0, help="seed of weights and batch (default: 0)")
+    parser.add_argument("--smoke", action="store_true", help="use a tiny model")
     arguments = parser.parse_args()
     return_freed_memory()
     torch.set_num_threads(arguments.threads)

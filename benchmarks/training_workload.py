@@ -1,4 +1,4 @@
-"""What the benchmark of training trains: models with random weights and batches of which the group moves every row."""
+"""The models and batches of the training benchmark: random weights, and rows that the group moves."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class TrainingWorkload:
     Args:
         kind: `"texts-2"` or `"texts-4"`, a language model and a group of order 2 or 4; `"images-4"`, an image
             classifier and the rotations by 90°.
-        seed: Of weights and batch.
+        seed: The seed of weights and batch.
         small: Whether to make a tiny model, for smoke runs.
     """
 
@@ -41,7 +41,7 @@ class TrainingWorkload:
 
     @property
     def order(self) -> int:
-        """Of the group."""
+        """The order of the group."""
         return int(GROUPS[self.kind].order)
 
     @cached_property
@@ -69,7 +69,7 @@ class TrainingWorkload:
 
     @cached_property
     def batch(self) -> dict[str, torch.Tensor]:
-        """Inputs and labels; no element of the group leaves a row as it is."""
+        """Inputs and labels. Every element of the group but the identity moves every row."""
         if self._reads_texts:
             ids = self._texts.ids("all", self._texts.scored_tokens)
             return {"input_ids": ids, "labels": ids}
@@ -79,7 +79,7 @@ class TrainingWorkload:
         return {"pixel_values": torch.randn(count, 3, side, side, generator=generator), "labels": labels}
 
     def symmetrize(self, chunk: int | None = None) -> PreTrainedModel:
-        """The base made equivariant; all share its weights."""
+        """Make the base equivariant. All models share its weights."""
         settings = {"tokenizer": self._texts.tokenizer} if self._reads_texts else {}
         model: PreTrainedModel = hf_equi.symmetrize(
             self.base, GROUPS[self.kind], "equitune", orbit_chunk_size=chunk, **settings
@@ -87,7 +87,7 @@ class TrainingWorkload:
         return model
 
     def steps(self, model: PreTrainedModel, checkpointed: bool = False) -> Callable[[], None]:
-        """What makes one step of AdamW, with activation checkpointing or without."""
+        """Return a function that takes one step of AdamW, with activation checkpointing or without."""
         optimizer = torch.optim.AdamW(model.parameters(), lr=1e-5)
         batch = {**self.batch, "use_cache": False} if self._reads_texts else self.batch
 

@@ -18,14 +18,15 @@ from vision_workload import EIGHT, FOUR, MODELS, VisionWorkload
 from hf_equi import ImageGroup, PixelAction
 
 DESCRIPTION = """\
-Random weights of the shapes of known models, and random images of 224 by 224 pixels in batches of 32: *vit* is a CLIP
-with the image tower of ViT-B/32 and a small text tower, which reads ten texts; *resnet* is an image classifier of the
-shape of RN50. The group of order 4 is that of the rotations by 90°, that of order 8 has the mirrored ones too. *plain*
-is the unwrapped base on as many images as there are members of the orbits: the same arithmetic without a symmetrizer.
-*lambda* and *attention* read the features of the same pass. The actions are what the library does to pixels: telling
-the members of an orbit apart, and rotating them, or mirroring them by the four flips. Memory is what a pass needs
-beside program and weights. *plain* reads all of its images at once; the library, as always on a CPU that evaluates,
-reads a few members at a time (`hf_equi.bases.chunks.images_at_once`), which is why it can take less.
+The models have the shapes of known models and random weights. The images are random, of 224 by 224 pixels, in batches
+of 32. *vit* is a CLIP with the image tower of ViT-B/32 and a small text tower, which reads ten texts. *resnet* is an
+image classifier of the shape of RN50. The group of order 4 holds the rotations by 90°, and the group of order 8 the
+mirrored ones too. *plain* is the unwrapped base on as many images as there are members of the orbits: the same
+arithmetic without a symmetrizer. *lambda* and *attention* read the features of the same pass. The actions are what the
+library does to pixels: it tells the members of an orbit apart, and rotates them or mirrors them by the four flips.
+Memory is what a pass needs besides program and weights. *plain* reads all of its images at once. The library, as
+always when it evaluates on a CPU, reads a few members at a time (`hf_equi.bases.chunks.images_at_once`). That is why
+it can take less.
 """
 SUMMARY = "Time symmetrised vision models against plain ones, and measure their memory, as ratios."
 FLIPS = ImageGroup.flips("both")
@@ -35,7 +36,7 @@ REPEATS = 3
 
 
 def model_claims(workload: VisionWorkload, smoke: bool, threads: int) -> Iterator[Claim]:
-    """What is claimed of one model."""
+    """The claims about one model."""
     name, batch = workload.model, workload.batch
     images, all_members = workload.images(batch), workload.images(4 * batch)
     plain = timed(lambda: workload.base(pixel_values=all_members, **workload.texts))
@@ -57,13 +58,13 @@ def model_claims(workload: VisionWorkload, smoke: bool, threads: int) -> Iterato
 
 
 def passes(workload: VisionWorkload, method: str, images: torch.Tensor):
-    """The seconds that a symmetrised model takes for a batch."""
+    """Measure the seconds of a symmetrised model for a batch."""
     model = workload.symmetrize(method)
     return timed(lambda: model(pixel_values=images, **workload.texts))
 
 
 def actions(group: ImageGroup, images: torch.Tensor):
-    """The seconds that it takes to tell members apart and to move them."""
+    """Measure the seconds to tell members apart and to move them."""
     action = PixelAction(group)
     elements = torch.arange(group.order).repeat(len(images))
 
@@ -75,7 +76,7 @@ def actions(group: ImageGroup, images: torch.Tensor):
 
 
 def memory_claim(workload: VisionWorkload, smoke: bool, threads: int) -> Claim:
-    """A pass in chunks of one member beside one of the base."""
+    """A pass in chunks of one member against a pass of the base."""
     script = str(Path(__file__).with_name("vision_memory.py"))
     options = ["--threads", str(threads), "--seed", str(workload.seed), *(["--smoke"] if smoke else [])]
     chunked = ("--method", "equitune", "--chunk", "1")
@@ -91,12 +92,12 @@ def memory_claim(workload: VisionWorkload, smoke: bool, threads: int) -> Claim:
 
 
 def create(arguments: argparse.Namespace) -> list[VisionWorkload]:
-    """Both models."""
+    """Make the workloads of both models."""
     return [VisionWorkload.of_arguments(model, arguments) for model in MODELS]
 
 
 def claims(workloads: list[VisionWorkload], smoke: bool) -> list[Claim]:
-    """All of them, in the order of the table."""
+    """Return all claims, in the order of the table."""
     threads = torch.get_num_threads()
     return [claim for workload in workloads for claim in model_claims(workload, smoke, threads)]
 

@@ -2,7 +2,7 @@
 
 python benchmarks/vision_augmentation.py --threads 1 --output docs/benchmarks.md
 
-Rows of ttach need it beside the library: pip install --no-deps ttach==0.0.3
+The rows of ttach need that package: pip install --no-deps ttach==0.0.3
 """
 
 from __future__ import annotations
@@ -23,11 +23,11 @@ from vision_workload import FOUR
 import hf_equi
 
 DESCRIPTION = """\
-Image classifiers with random weights of the shapes of MobileNetV2, ResNet-50, ConvNeXt-T and ViT-B/32, on random
-images of 224 by 224 pixels; the group is that of the rotations by 90°. The other sides give the mean of the logits of
-the four turned images, too: *ttach* 0.0.3 with `Rotate90([0, 90, 180, 270])`, *a loop* that calls the base once for
-each turn, and *all at once*, one call with the images of all turns. The library chooses how many images the base reads
-at once by its weights and the size of the images (`hf_equi.bases.chunks.images_at_once`).
+The image classifiers have random weights and the shapes of MobileNetV2, ResNet-50, ConvNeXt-T and ViT-B/32. The images
+are random, of 224 by 224 pixels. The group is that of the rotations by 90°. The other sides compute the mean of the
+logits of the four turned images, too. *ttach* is version 0.0.3 with `Rotate90([0, 90, 180, 270])`. *a loop* calls the
+base once for each turn. *all at once* is one call with the images of all turns. The library chooses how many images
+the base reads at once by the base's weights and the size of the images (`hf_equi.bases.chunks.images_at_once`).
 """
 SUMMARY = "Time symmetrised image classifiers on a CPU against three ways to average over turned images."
 SMALL = 64
@@ -48,7 +48,7 @@ SHAPES = {
         },
     ),
 }
-"""For each name the model type, its settings, and others of a tiny model."""
+"""For each name: the model type, its settings, and further settings for a tiny model."""
 BATCHES = (1, 8, 32)
 RIVALS = {"ttach": "ttach", "loop": "a loop", "at-once": "all at once"}
 NAMES = tuple(f"{name}-{batch}-{rival}" for name in SHAPES for batch in BATCHES for rival in RIVALS)
@@ -56,7 +56,7 @@ BOUND = 1.05
 
 
 class Logits(nn.Module):
-    """A classifier that gives the tensor alone, as ttach wants it."""
+    """A classifier that returns only the tensor, as ttach needs it."""
 
     def __init__(self, base: PreTrainedModel) -> None:
         super().__init__()
@@ -73,7 +73,7 @@ class Augmented:
 
     Args:
         name: A key of `SHAPES`.
-        seed: Of weights and images.
+        seed: The seed of weights and images.
         small: Whether to make a tiny model, for smoke runs.
     """
 
@@ -91,17 +91,17 @@ class Augmented:
         return model.eval()
 
     def images(self, count: int) -> Tensor:
-        """Random images."""
+        """Return random images."""
         side = SMALL if self.small else 224
         return torch.randn(count, 3, side, side, generator=torch.Generator().manual_seed(self.seed))
 
     def ours(self) -> Callable[[Tensor], Tensor]:
-        """The library, as it is by default."""
+        """Return the model of the library, with its default settings."""
         model = hf_equi.symmetrize(self.base, FOUR).eval()
         return lambda images: model(images).logits
 
     def rivals(self) -> dict[str, Callable[[Tensor], Tensor]]:
-        """The others by name; without ttach where that is not installed."""
+        """Return the other ways by name, without ttach if it is not installed."""
         base = Logits(self.base)
 
         def at_once(images: Tensor) -> Tensor:
@@ -119,7 +119,7 @@ class Augmented:
         return {"ttach": ttach.ClassificationTTAWrapper(base, turns), **found}
 
     def claims(self) -> Iterator[Claim]:
-        """Each batch against each rival."""
+        """The claims for each batch against each rival."""
         ours, rivals = self.ours(), self.rivals()
         check(ours(self.images(1)), [rival(self.images(1)) for rival in rivals.values()])
         for batch in BATCHES[:1] if self.small else BATCHES:
@@ -135,19 +135,19 @@ class Augmented:
 
 
 def check(ours: Tensor, others: list[Tensor]) -> None:
-    """Void a ratio of two sides that say something else."""
+    """Refuse a ratio of two sides whose outputs differ."""
     for other in others:
         torch.testing.assert_close(ours, other, atol=1e-4, rtol=1e-4)
 
 
 def claims(workloads: list[Augmented], smoke: bool) -> list[Claim]:
-    """All of them, in the order of the table."""
+    """Return all claims, in the order of the table."""
     with torch.no_grad():
         return [claim for workload in workloads for claim in workload.claims()]
 
 
 def create(arguments: argparse.Namespace) -> list[Augmented]:
-    """All shapes."""
+    """Make the workloads of all shapes."""
     return [Augmented(name, arguments.seed, arguments.smoke) for name in SHAPES]
 
 

@@ -1,4 +1,4 @@
-"""What the vision benchmarks time: models with random weights, of the shapes of known ones, and random images."""
+"""The models and images of the vision benchmarks: random weights in the shapes of known models, random images."""
 
 from __future__ import annotations
 
@@ -32,8 +32,8 @@ class VisionWorkload:
 
     Args:
         model: `"vit"`, a CLIP with the image tower of ViT-B/32, or `"resnet"`, a classifier of the shape of RN50.
-        seed: Of weights and images.
-        batch: Images.
+        seed: The seed of weights and images.
+        batch: The number of images.
         side: Their height and width.
         small: Whether to make a tiny model, for smoke runs.
     """
@@ -46,7 +46,7 @@ class VisionWorkload:
 
     @classmethod
     def of_arguments(cls, model: str, arguments: argparse.Namespace) -> VisionWorkload:
-        """Of a command line."""
+        """Make the workload of a command line."""
         return cls(model, arguments.seed, 2, 64, True) if arguments.smoke else cls(model, arguments.seed)
 
     @cached_property
@@ -73,12 +73,12 @@ class VisionWorkload:
         return ResNetForImageClassification(ResNetConfig(**sizes, num_labels=1000))
 
     def images(self, count: int) -> torch.Tensor:
-        """Random images."""
+        """Return random images."""
         return torch.randn(count, 3, self.side, self.side, generator=torch.Generator().manual_seed(self.seed))
 
     @cached_property
     def texts(self) -> dict[str, Any]:
-        """Ten texts, which a CLIP reads beside the images; a classifier reads none."""
+        """Ten texts, which a CLIP reads with the images. A classifier reads none."""
         if self.model != "vit":
             return {}
         ids = torch.randint(1, 1000, (10, 8), generator=torch.Generator().manual_seed(self.seed))
@@ -86,6 +86,6 @@ class VisionWorkload:
         return {"input_ids": ids}
 
     def symmetrize(self, method: str, group: ImageGroup = FOUR, **settings: Any) -> PreTrainedModel:
-        """The base made equivariant; all share its weights."""
+        """Make the base equivariant. All models share its weights."""
         model: PreTrainedModel = hf_equi.symmetrize(self.base, group, method, **settings)
         return model.eval()

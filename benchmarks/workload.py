@@ -1,4 +1,4 @@
-"""What the benchmarks of causal language models run on: a model, a tokenizer, groups and prompts."""
+"""The model, tokenizer, groups and prompts of the benchmarks of causal language models."""
 
 from __future__ import annotations
 
@@ -24,25 +24,25 @@ ALL_FACTORS = GENDER * DemographicGroup([["black", "white", "asian"]]) * Demogra
 
 FILLERS = 300
 WORDS = ("[UNK]", "man", "woman", "he", "she", "black", "white", "asian", "gay", "straight")
-# The words of a prompt that the groups move, and the place of the first of them.
+# The words of a prompt that the groups move, and the position of the first one.
 MOVED = {"none": (), "gender": ("man",), "all": ("asian", "gay", "man"), "last": ("man",)}
 PLACE = 1
 
 
 @dataclass(frozen=True)
 class Workload:
-    """Sizes, and what is made from them.
+    """Sizes, and the model, tokenizer and prompts made from them.
 
     Args:
-        seed: Of the random weights and prompts.
-        layers: Of the GPT-2 architecture.
-        width: Of its hidden states, 64 a head.
-        vocab_size: Rows of its embedding.
-        prompts: Prompts a batch.
-        prompt_tokens: Tokens a prompt.
-        new_tokens: Tokens that `generate` adds to each.
-        prefill_tokens: Tokens of a long prompt.
-        scored_tokens: Tokens of the texts of the memory claims.
+        seed: The seed of the random weights and prompts.
+        layers: The layers of the GPT-2 architecture.
+        width: The width of its hidden states, 64 a head.
+        vocab_size: The rows of its embedding.
+        prompts: The prompts of a batch.
+        prompt_tokens: The tokens of a prompt.
+        new_tokens: The tokens that `generate` adds to each prompt.
+        prefill_tokens: The tokens of a long prompt.
+        scored_tokens: The tokens of the texts of the memory claims.
     """
 
     seed: int = 0
@@ -57,7 +57,7 @@ class Workload:
 
     @classmethod
     def smoke(cls, seed: int = 0) -> Workload:
-        """Sizes that show that the code runs, and nothing about its speed."""
+        """Return sizes that show that the code runs. They say nothing about its speed."""
         return cls(
             seed=seed,
             layers=2,
@@ -71,7 +71,7 @@ class Workload:
 
     @cached_property
     def base(self) -> GPT2LMHeadModel:
-        """The plain model, which never ends a text before its last token."""
+        """The plain model. It never ends a text early."""
         torch.manual_seed(self.seed)
         config = GPT2Config(
             vocab_size=self.vocab_size,
@@ -88,7 +88,7 @@ class Workload:
 
     @cached_property
     def tokenizer(self) -> PreTrainedTokenizerFast:
-        """A stand-in with one token a word; GPT-2's own would need a download."""
+        """A stand-in with one token a word. GPT-2's own tokenizer would need a download."""
         words = (*WORDS, *(f"w{index}" for index in range(self.vocab_size - len(WORDS))))
         tokenizer = Tokenizer(models.WordLevel({word: index for index, word in enumerate(words)}, unk_token="[UNK]"))
         tokenizer.pre_tokenizer = pre_tokenizers.Whitespace()
@@ -97,14 +97,14 @@ class Workload:
     def symmetrize(
         self, group: DemographicGroup, method: str = "equitune", orbit_chunk_size: int | None = None, **search: Any
     ) -> EquiLM:
-        """The base model made equivariant; all share its weights."""
+        """Make the base model equivariant. All models share its weights."""
         return hf_equi.symmetrize(
             self.base, group, method, tokenizer=self.tokenizer, orbit_chunk_size=orbit_chunk_size, **search
         )
 
     @cached_property
     def scorer(self) -> RegardScorer:
-        """A regard classifier of BERT's architecture with random weights, six layers at the full size."""
+        """A regard classifier of BERT's architecture with random weights. It has six layers at full size."""
         torch.manual_seed(self.seed + 1)
         config = BertConfig(
             vocab_size=len(self.tokenizer),
@@ -117,12 +117,12 @@ class Workload:
         return RegardScorer(BertForSequenceClassification(config).eval(), self.tokenizer)
 
     def ids(self, moved: str, tokens: int | None = None, prompts: int | None = None) -> torch.Tensor:
-        """Prompts of filler words with some that the groups move, `(prompts, tokens)`.
+        """Return prompts of filler words with some words that the groups move, `(prompts, tokens)`.
 
         Args:
-            moved: A key of `MOVED`; `"last"` has its one moved word at the end.
-            tokens: Tokens a prompt.
-            prompts: Prompts.
+            moved: A key of `MOVED`. `"last"` has its one moved word at the end.
+            tokens: The tokens of a prompt.
+            prompts: The number of prompts.
         """
         shape = (prompts or self.prompts, tokens or self.prompt_tokens)
         generator = torch.Generator().manual_seed(self.seed)

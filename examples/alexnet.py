@@ -1,11 +1,11 @@
-"""torchvision's AlexNet, which transformers lacks, as a model that `symmetrize` takes: a thin adapter.
+"""A thin adapter that makes torchvision's AlexNet, which transformers lacks, a model for `symmetrize`.
 
     from alexnet import AlexNetConfig, AlexNetForImageClassification
     base = AlexNetForImageClassification(AlexNetConfig(num_labels=10))
     model = hf_equi.symmetrize(base, hf_equi.ImageGroup.rotations(4), "lambda")
 
-It needs torchvision (`pip install torchvision`). Importing this file makes the Auto classes know the model, so what is
-saved loads again. VGG and DenseNet need no adapter: transformers loads those of timm, as in
+It needs torchvision (`pip install torchvision`). Importing this file registers the model with the Auto classes, so a
+saved model loads again. VGG and DenseNet need no adapter, because transformers loads those of timm, as in
 `symmetrize("timm/vgg16.tv_in1k", group)` and `symmetrize("timm/densenet121.tv_in1k", group)`.
 """
 
@@ -19,7 +19,7 @@ from transformers.modeling_outputs import ImageClassifierOutputWithNoAttention
 
 
 class AlexNetConfig(PreTrainedConfig):
-    """Sizes of an AlexNet; smaller images are enlarged to `image_size`, as 64 pixels are the least it reads."""
+    """The sizes of an AlexNet. It reads at least 64 pixels, so smaller images are enlarged to `image_size`."""
 
     model_type = "torchvision_alexnet"
     image_size: int = 64
@@ -46,7 +46,7 @@ class AlexNetForImageClassification(PreTrainedModel):
     def forward(
         self, pixel_values: torch.Tensor, labels: torch.Tensor | None = None, **kwargs: Any
     ) -> ImageClassifierOutputWithNoAttention:
-        """Logits `(B, classes)` of images `(B, 3, H, W)`."""
+        """Return the logits `(B, classes)` of images `(B, 3, H, W)`."""
         factor = self.config.image_size / min(pixel_values.shape[-2:])
         if factor > 1:
             pixel_values = torch.nn.functional.interpolate(pixel_values, scale_factor=factor, mode="nearest")

@@ -3,15 +3,15 @@
     python examples/cifar_bases.py --data DIR --output runs/cifar
     python examples/cifar_bases.py --data DIR --output runs/cifar --architecture resnet --seed 0
 
-The first line trains both architectures with three seeds, about eight minutes of one core each; the second line trains
-one of them, so that several can run side by side. A killed run goes on at its last checkpoint, and what is finished is
-not run again. Each base lies in OUTPUT/ARCHITECTURE/seedN/base, its accuracies on upright, randomly rotated and
-randomly flipped test images in OUTPUT/ARCHITECTURE/seedN/base.json.
+The first line trains both architectures with three seeds. Each takes about eight minutes on one core. The second line
+trains one of them, so that several can run side by side. A killed run resumes at its last checkpoint, and finished
+bases are not trained again. Each base is in OUTPUT/ARCHITECTURE/seedN/base. Its accuracies on upright, randomly
+rotated and randomly flipped test images are in OUTPUT/ARCHITECTURE/seedN/base.json.
 
-The images are shifted at random and never mirrored: a base that has seen mirror images would already be invariant to
-left-right flips, and nothing would be left for a symmetrised one to mend.
+The images are shifted at random and never mirrored. A base that has seen mirror images would already be invariant to
+left-right flips, and a symmetrised one would have nothing left to mend.
 
-With `--smoke` each learns for a few steps from a little of the data, to see that everything runs.
+With `--smoke` each trains for a few steps on a little of the data, to show that everything runs.
 """
 
 from __future__ import annotations
@@ -55,7 +55,7 @@ TRAINING: dict[str, Any] = {
     "report_to": [],
     "disable_tqdm": True,
 }
-TEST_SEED = 0  # of the rotations and flips of the test images, the same for every base and method
+TEST_SEED = 0  # for the rotations and flips of the test images, the same for every base and method
 
 
 @dataclass(frozen=True)
@@ -66,7 +66,7 @@ class Recipe:
     training: dict[str, Any]
 
 
-# The stem of transformers' ResNet makes 8 × 8 maps of 32 × 32 images, so three stages instead of four.
+# The stem of transformers' ResNet turns 32 × 32 images into 8 × 8 maps, so there are three stages instead of four.
 RECIPES = {
     "resnet": Recipe(
         ResNetConfig(embedding_size=64, hidden_sizes=[64, 128, 256], depths=[2, 2, 2], layer_type="basic", **LABELS),
@@ -90,12 +90,12 @@ RECIPES = {
 
 
 def base_folder(output: Path, architecture: str, seed: int) -> Path:
-    """Where everything of a base lies."""
+    """Return the folder of a base."""
     return output / architecture / f"seed{seed}"
 
 
 def load_base(output: Path, architecture: str, seed: int) -> PreTrainedModel:
-    """A trained base."""
+    """Load a trained base."""
     folder = base_folder(output, architecture, seed) / "base"
     if not folder.is_dir():
         raise SystemExit(f"{folder} is missing: run examples/cifar_bases.py first")
@@ -104,7 +104,7 @@ def load_base(output: Path, architecture: str, seed: int) -> PreTrainedModel:
 
 
 def collate(samples: list[dict[str, Any]]) -> dict[str, torch.Tensor]:
-    """A batch, in the memory format in which convolutions are fast on a CPU."""
+    """Make a batch, in the memory format in which convolutions are fast on a CPU."""
     pixels = torch.stack([sample["pixel_values"] for sample in samples])
     labels = torch.tensor([sample["labels"] for sample in samples])
     return {"pixel_values": pixels.contiguous(memory_format=torch.channels_last), "labels": labels}
@@ -112,7 +112,7 @@ def collate(samples: list[dict[str, Any]]) -> dict[str, torch.Tensor]:
 
 @torch.no_grad()
 def accuracy(model: PreTrainedModel, images: CifarImages, batch_size: int = 500) -> float:
-    """Accuracy in per cent."""
+    """Return the accuracy in per cent."""
     right = 0
     for batch in DataLoader(images, batch_size=batch_size, collate_fn=collate):
         labels = batch.pop("labels")
@@ -127,17 +127,17 @@ def train(
     trainer: Callable[..., Trainer] = Trainer,
     **settings: Any,
 ) -> int:
-    """Train a model, going on at the last checkpoint in `folder`.
+    """Train a model, resuming at the last checkpoint in `folder`.
 
     Args:
-        model: The model; it is left at its last step.
+        model: The model. It is left at its last step.
         parts: Train and validation.
-        folder: Where the checkpoints lie.
-        trainer: What trains it.
-        **settings: Of `TrainingArguments`: epochs, batch, learning rate, seed.
+        folder: The folder of the checkpoints.
+        trainer: The trainer class.
+        **settings: Arguments of `TrainingArguments`: epochs, batch, learning rate, seed.
 
     Returns:
-        The step at which it went on, 0 where it began anew.
+        The step at which training resumed, or 0 for a new start.
     """
     arguments = TrainingArguments(output_dir=str(folder), use_cpu=True, **{**TRAINING, **settings})
     last = get_last_checkpoint(str(folder)) if folder.exists() else None
@@ -158,7 +158,7 @@ def _share_right(prediction: EvalPrediction) -> dict[str, float]:
 
 
 def measure(folder: Path, parts: dict[str, CifarImages]) -> dict[str, float]:
-    """Accuracies of the stored base, in per cent; `Trainer` leaves the one in memory computing in bfloat16."""
+    """Return the accuracies of the stored base, in per cent. `Trainer` leaves the one in memory in bfloat16."""
     model = AutoModelForImageClassification.from_pretrained(folder).eval()
     tests = {name: parts["test"].moved(name, TEST_SEED) for name in ("rot90", "flip")}
     shown = {"validation": parts["validation"], "upright": parts["test"], **tests}
@@ -169,15 +169,15 @@ def pretrain(parts: dict[str, CifarImages], folder: Path, architecture: str, see
     """Train a base on upright images, and measure it.
 
     Args:
-        parts: Of `load_cifar10`.
-        folder: Where everything of this base lies.
+        parts: The parts from `load_cifar10`.
+        folder: The folder of this base.
         architecture: A key of `RECIPES`.
-        seed: Of the initial weights, the order of the batches and the shifts.
-        **settings: Instead of those of the recipe.
+        seed: The seed of the initial weights, the order of the batches and the shifts.
+        **settings: Settings that replace those of the recipe.
     """
     set_seed(seed)
     recipe = RECIPES[architecture]
-    # Eager attention trains twice as fast as the fused one on a CPU at 65 tokens; the checkpoint is the same.
+    # On a CPU with 65 tokens, eager attention trains twice as fast as fused attention. The checkpoint is the same.
     model = AutoModelForImageClassification.from_config(
         recipe.config, **({"attn_implementation": "eager"} if architecture == "vit" else {})
     ).to(memory_format=torch.channels_last)
@@ -198,28 +198,32 @@ def pretrain(parts: dict[str, CifarImages], folder: Path, architecture: str, see
 
 
 def shorten(parts: dict[str, CifarImages], count: int) -> dict[str, CifarImages]:
-    """The first images of each part."""
+    """Return the first images of each part."""
     return {name: part.select(torch.arange(count)) for name, part in parts.items()}
 
 
 def parse() -> argparse.Namespace:
-    """The command line."""
+    """Read the command line."""
     summary, _, details = (__doc__ or "").partition("\n\n")
     parser = argparse.ArgumentParser(
         description=summary, epilog=details, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     add_data_argument(parser)
     parser.add_argument("--output", type=Path, default=Path("runs/cifar"), metavar="DIR", help="folder of all runs")
-    parser.add_argument("--architecture", choices=list(RECIPES), action="append", help="default: both")
-    parser.add_argument("--seed", type=int, action="append", metavar="N", help="default: 0, 1 and 2")
-    parser.add_argument("--smoke", action="store_true", help="a few steps, to see that it runs")
+    parser.add_argument(
+        "--architecture", choices=list(RECIPES), action="append", help="run only this base (default: both)"
+    )
+    parser.add_argument(
+        "--seed", type=int, action="append", metavar="N", help="seed; repeat for more (default: 0, 1 and 2)"
+    )
+    parser.add_argument("--smoke", action="store_true", help="run a few steps, to show that it works")
     return parser.parse_args()
 
 
 def main() -> None:
     """Train the bases that are not finished."""
     arguments = parse()
-    # Gradients of sure answers sink below the normal numbers, on which a CPU is many times slower.
+    # Gradients of sure answers become denormal numbers, on which a CPU is many times slower.
     torch.set_flush_denormal(True)
     output, settings = arguments.output, {}
     if arguments.smoke:

@@ -1,4 +1,4 @@
-"""Images with labels, and the classes and templates by which a CLIP is to know them."""
+"""The images with labels, and the classes and templates that a CLIP classifies them by."""
 
 from __future__ import annotations
 
@@ -16,19 +16,19 @@ from datasets import ClassLabel, Dataset, Image, load_dataset
 from datasets.exceptions import DatasetsError
 
 PROMPTS = ("cifar10", "cifar100", "imagenet")
-FORMAT = '{"classes": [...], "templates": [...]}, texts all, the templates with {} for the name'
+FORMAT = '{"classes": [...], "templates": [...]} of texts, where templates have {} for the name'
 ARTICLES = ("a", "an", "the")
 
 
 @dataclass(frozen=True)
 class ZeroShotData:
-    """What is classified and what for.
+    """The images to classify, and the classes.
 
     Args:
         classes: The names of the classes.
-        templates: The sentences that hold them.
-        images: To classify; a label is the place of its class among `classes`.
-        training: To train λ on; None for no λ.
+        templates: The sentences that the names are put into.
+        images: The images to classify. A label is the position of its class in `classes`.
+        training: The images to train λ on, or None for no λ.
     """
 
     classes: list[str]
@@ -38,7 +38,7 @@ class ZeroShotData:
 
     @classmethod
     def load(cls, arguments: argparse.Namespace) -> ZeroShotData:
-        """All that a command line asks for, or one line on what is amiss with it: nothing is measured before."""
+        """Load everything that a command line asks for. An error is one line, before anything is measured."""
         classes, templates = load_prompts(arguments.prompts, arguments.data)
         if arguments.dataset == "imagefolder" and arguments.data_dir is None:
             raise SystemExit("--dataset imagefolder needs --data-dir DIR, with a folder of images for each class")
@@ -47,7 +47,7 @@ class ZeroShotData:
             return cls(classes, templates, images, None)
         if arguments.training_split == arguments.split:
             raise SystemExit(
-                f"λ would be trained on the images that are classified, those of {arguments.split!r}: pass another "
+                f"λ would be trained on the images that are classified, from {arguments.split!r}: pass another "
                 "--training-split, or --lambda-images 0 to leave λ-equitune out"
             )
         training = load_images(arguments, arguments.training_split, arguments.lambda_images, classes)
@@ -55,7 +55,7 @@ class ZeroShotData:
 
 
 def load_prompts(name: str, data: Path) -> tuple[list[str], list[str]]:
-    """Class names and templates, by a name of the data or from a file."""
+    """Load class names and templates, by a name in the data or from a file."""
     path = Path(name)
     if name in PROMPTS:
         (folder,) = require(data, "clip_prompts")
@@ -80,14 +80,14 @@ def _read_json(path: Path) -> Any:
         return json.loads(path.read_text(encoding="utf-8"))
     except OSError:
         raise SystemExit(
-            f"--prompts: there is no file {path}; pass {', '.join(PROMPTS)}, or a file {FORMAT}"
+            f"--prompts: the file {path} does not exist; pass {', '.join(PROMPTS)}, or a file {FORMAT}"
         ) from None
-    except ValueError as error:  # of JSON, or of its letters
+    except ValueError as error:  # from JSON or from its encoding
         raise SystemExit(f"--prompts: {path} is not JSON ({error}), but should be {FORMAT}") from None
 
 
 def load_images(arguments: argparse.Namespace, split: str, limit: int | None, classes: Sequence[str]) -> Dataset:
-    """Images as column "image", and as "label" the places of their classes."""
+    """Load images as column "image", and the positions of their classes as column "label"."""
     names = {arguments.image_column: "image", arguments.label_column: "label"}
     if arguments.dataset == "cifar10":
         names = {"img": "image", "label": "label"}
@@ -95,7 +95,7 @@ def load_images(arguments: argparse.Namespace, split: str, limit: int | None, cl
     missing = sorted(set(names) - set(images.column_names))
     if missing:
         raise SystemExit(
-            f"{arguments.dataset} has no column {', '.join(missing)}, but {', '.join(images.column_names)}: pass "
+            f"{arguments.dataset} has no column {', '.join(missing)}, only {', '.join(images.column_names)}: pass "
             "--image-column and --label-column"
         )
     images = images.select_columns(list(names)).rename_columns({a: b for a, b in names.items() if a != b})
@@ -114,39 +114,39 @@ def _open(arguments: argparse.Namespace, split: str) -> Dataset:
             return load_dataset("parquet", data_files={split: str(folder / f"{split}.parquet")}, split=split)
         return load_dataset(arguments.dataset, data_dir=arguments.data_dir, split=split)
     except (DatasetsError, OSError, ValueError) as error:
-        # A split that is unknown or of no known form is a ValueError, and says which there are.
+        # An unknown or malformed split is a ValueError, whose message names the known ones.
         way = " Pass --split NAME and --training-split NAME, or --lambda-images 0 to leave λ-equitune out."
         way = way if isinstance(error, ValueError) else ""
         raise SystemExit(f"{arguments.dataset}: {first_line(error)}{way}") from None
 
 
 def first_line(error: Exception) -> str:
-    """What an error says, without its advice."""
+    """Return the first line of an error, without its advice."""
     lines = str(error).strip().splitlines()
     return lines[0] if lines else type(error).__name__
 
 
 def place_labels(images: Dataset, classes: Sequence[str], in_order: bool) -> list[int]:
-    """The place of the class of every image among the classes of the prompts.
+    """Return the position of the class of every image among the classes of the prompts.
 
     Args:
-        images: With a column "label": numbers, with names or without, or names.
-        classes: Of the prompts.
-        in_order: Label k is class k, whatever its name.
+        images: The images, with a column "label" of names, or of numbers with or without names.
+        classes: The classes of the prompts.
+        in_order: Whether label k is class k, whatever its name.
 
     Raises:
-        SystemExit: Where the names of the labels are not those of the classes, or a label is missing.
+        SystemExit: If the names of the labels are not those of the classes, or if a label is missing.
     """
     feature, labels = images.features["label"], images.select_columns("label")["label"][:]
     missing = sum(label is None or label == -1 for label in labels)  # -1 in test splits without answers
     if missing:
         raise SystemExit(f"{missing} of {len(labels)} images have no label: pass another split")
     if not isinstance(labels[0], int | str):
-        raise SystemExit(f"A label is {labels[0]!r}, and not one number or name: pass --label-column")
+        raise SystemExit(f"A label is {labels[0]!r}, not a number or a name: pass --label-column")
     names = feature.names if isinstance(feature, ClassLabel) else sorted(set(labels))
     named = isinstance(names[0], str)
     numbers = {name: k for k, name in enumerate(names)} if named else {}
-    found = [numbers.get(label, label) for label in labels]  # a ClassLabel's are numbers already
+    found = [numbers.get(label, label) for label in labels]  # those of a ClassLabel are numbers already
     count = len(names) if named else max(found) + 1
     if count > len(classes) or (count < len(classes) and not in_order):
         raise SystemExit(
@@ -158,13 +158,13 @@ def place_labels(images: Dataset, classes: Sequence[str], in_order: bool) -> lis
 
 
 def find_order(names: Sequence[str], classes: Sequence[str]) -> Sequence[int]:
-    """The place of each name among the classes: by name in any order, or by number.
+    """Return the position of each name among the classes: by name in any order, or by number.
 
-    Case, signs and articles do not count. A name may be cut short where the order is that of the classes (CIFAR-100 on
-    the Hub has "cra" for "crab").
+    Case, punctuation and articles do not count. A name may be cut short if the order is that of the classes (CIFAR-100
+    on the Hub has "cra" for "crab").
 
     Raises:
-        SystemExit: For names that do not say it.
+        SystemExit: If the names do not identify the classes.
     """
     ours, theirs = [plain(name) for name in names], [plain(name) for name in classes]
     if ours == theirs:
@@ -178,16 +178,16 @@ def find_order(names: Sequence[str], classes: Sequence[str]) -> Sequence[int]:
     shown = [f"{names[k]!r} for {classes[k]!r}" for k in differing]
     elsewhere = {ours[k] for k in differing} & set(theirs) or {theirs[k] for k in differing} & set(ours)
     if not elsewhere and all(ours[k].startswith(theirs[k]) or theirs[k].startswith(ours[k]) for k in differing):
-        print(f"names of labels that are not quite those of the prompts: {', '.join(shown)}", file=sys.stderr)
+        print(f"some label names differ slightly from those of the prompts: {', '.join(shown)}", file=sys.stderr)
         return range(len(ours))
     raise SystemExit(
-        f"The labels of the images are named otherwise than the classes of the prompts, in {len(differing)} places: "
+        f"The names of the labels differ from the classes of the prompts in {len(differing)} places: "
         f"{', '.join(shown[:3])}{', ...' * (len(shown) > 3)}. Pass --prompts FILE with these names (or numbers from 0 "
-        "on), or --labels-in-order where label k is class k all the same"
+        "on), or pass --labels-in-order if label k is class k anyway"
     )
 
 
 def plain(name: str) -> str:
-    """Letters and figures of a name, without case, signs, blanks and articles."""
+    """Return the letters and digits of a name, without case, punctuation, spaces and articles."""
     words = re.findall(r"[^\W_]+", name.casefold())
     return "".join([word for word in words if word not in ARTICLES] or words) or name

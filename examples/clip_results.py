@@ -1,4 +1,4 @@
-"""The table and the bars of zero-shot accuracies, beside those published."""
+"""Write the table and the bar chart of zero-shot accuracies, with the published figures."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ from rich.table import Table
 
 MARKER = "<!-- Below this line: written by examples/clip_zero_shot.py -->"
 # Figures 4 and 8 of arXiv 2305.09900, as its code plots them: CLIP on upright images, then CLIP, equitune and equizero
-# on moved ones; for CIFAR-100 turned λ-equitune too, before its base is finetuned. The figures of Vlasenko et al.,
-# who corrected λ-equitune, are all of RN50, which does not exist in transformers: none of them is here.
+# on moved ones. For turned CIFAR-100 λ-equitune is last, before its base is finetuned. The figures of Vlasenko et al.,
+# who corrected λ-equitune, are all for RN50. It does not exist in transformers, so none of them is here.
 PUBLISHED = {
     ("openai/clip-vit-base-patch32", "cifar100", "rot90"): (65.02, 43.91, 54.88, 63.03, 56.45),
     ("openai/clip-vit-base-patch32", "cifar100", "flip"): (65.02, 49.76, 61.16, 63.95),
@@ -31,19 +31,19 @@ PUBLISHED = {
     ("openai/clip-vit-base-patch16", "imagenet-v2", "flip"): (61.89, 53.56, 59.64, 60.67),
 }
 PUBLISHED_ROWS = ("base, upright", "base", "equitune", "equizero, by class (published)", "λ-equitune")
-# How names of these data end, in letters and figures: of sets on the Hub, of archives and of folders.
+# The endings of the names of these data, on the Hub, of archives and of folders: only letters and digits count.
 PUBLISHED_DATA = {
     "cifar100": ("cifar100",),
     "imagenet-v2": ("imagenetv2", "imagenetv2matchedfrequency", "imagenetv2matchedfrequencyformatval"),
 }
 PUBLISHED_MOVES = {
-    "rot90": "Published: all images of a batch are turned alike.",
-    "flip": "Published: the flip is a half turn, drawn once a batch, and not a mirror.",
+    "rot90": "In the published code, all images of a batch are turned alike.",
+    "flip": "In the published code, the flip is a half turn, drawn once a batch, and not a mirror.",
 }
 
 
 def published(results: dict[str, Any]) -> dict[str, float]:
-    """The published figure of each row, where the model and the data are among theirs."""
+    """Return the published figure of each row, if the model and the data were published."""
     found = [
         figures
         for (model, data, transform), figures in PUBLISHED.items()
@@ -53,7 +53,7 @@ def published(results: dict[str, Any]) -> dict[str, float]:
 
 
 def _is_model(name: str, checkpoint: str) -> bool:
-    """A folder has the name of the checkpoint alone; another owner's model of that name can have other weights."""
+    """Whether a name is the checkpoint's, or its last part (a folder). Another owner's model may differ."""
     return plain(name) in (plain(checkpoint), plain(Path(checkpoint).name))
 
 
@@ -63,13 +63,13 @@ def _is_data(results: dict[str, Any], data: str) -> bool:
 
 
 def rows(results: dict[str, Any]) -> dict[str, list[float]]:
-    """The accuracies of each row of the table, a seed each."""
+    """Return the accuracies of each row of the table, one for each seed."""
     moved = {name: values for name, values in results["moved"].items() if values}
     return {"base, upright": results["upright"]["base"], **moved}
 
 
 def write_page(page: Path, output: Path) -> None:
-    """Replace what stands below the marker line of a page; results and plots are kept in a folder beside it."""
+    """Replace everything below the marker line of a page; results and plots are kept in a folder beside it."""
     above = page.read_text(encoding="utf-8").partition(MARKER)[0] if page.is_file() else "# CLIP\n\n"
     folder = page.parent / page.stem
     folder.mkdir(parents=True, exist_ok=True)
@@ -85,7 +85,7 @@ def write_page(page: Path, output: Path) -> None:
         what = f"{results['model']}, {results['dataset']}, {results['transform']}"
         parts.append(f"## {what}")
         threads = "1 thread" if results["threads"] == 1 else f"{results['threads']} threads"
-        spent = f"{results['seconds']} seconds of CPU for all of it, {threads}"
+        spent = f"{results['seconds']} seconds of CPU time in all, {threads}"
         parts.append(f"{results['images']} images; seeds {seeds}; {spent}.")
         others = published(results)
         head = ["model", "top-1, per cent", *(["published"] if others else [])]
@@ -100,7 +100,7 @@ def write_page(page: Path, output: Path) -> None:
 
 
 def print_table(results: dict[str, Any]) -> None:
-    """Means and standard deviations over the seeds."""
+    """Print means and standard deviations over the seeds."""
     others = published(results)
     what = (results["model"], results["dataset"], f"{results['images']} images", results["transform"])
     table = Table(title=", ".join(what), caption=PUBLISHED_MOVES[results["transform"]] if others else None)
@@ -116,12 +116,12 @@ def print_table(results: dict[str, Any]) -> None:
 
 
 def spread(values: list[float]) -> str:
-    """Mean and standard deviation."""
+    """Format the mean and the standard deviation."""
     return f"{mean(values):.1f} ({stdev(values):.1f})" if len(values) > 1 else f"{mean(values):.1f}"
 
 
 def write_plot(path: Path, results: dict[str, Any]) -> None:
-    """A bar for each row."""
+    """Draw a bar for each row."""
     mpl.use("Agg")
     from matplotlib import pyplot as plt
 

@@ -9,19 +9,19 @@
         --dataset imagefolder --data-dir IMAGENET_V2 --published imagenet-v2 --split train --lambda-images 0
     python examples/clip_zero_shot.py --output runs/clip_zero_shot --page docs/results/clip.md
 
-The third line takes images in PHOTOS/test/CLASS and PHOTOS/train/CLASS, the latter for λ; the fourth takes them in
-IMAGENET_V2/CLASS, which datasets calls the split train, and leaves λ-equitune out.
+The third line takes images from PHOTOS/test/CLASS, and from PHOTOS/train/CLASS to train λ. The fourth line takes them
+from IMAGENET_V2/CLASS, which datasets calls the split train, and leaves λ-equitune out.
 
-Every image is moved by an element drawn for it alone (the published code draws one for a whole batch, and its "flip"
-is a half turn): --transform rot90 draws from the four rotations, flip from the mirrors and both. Classes and templates
-are those of Radford et al. 2021 (cifar10, cifar100, imagenet in the data's clip_prompts), or a JSON file
-{"classes": [...], "templates": [...]} with {} for the name. Labels find their classes by name, or by number where
-they are named 0, 1, 2 and so on. The base reads every member of the orbits once; all methods go on from its features.
-λ-equitune is trained on features of as many training images as --lambda-images says.
+Every image is moved by an element drawn for it alone: --transform rot90 draws from the four rotations, and flip from
+the two mirrors, both and none. (The published code draws one element a batch, and its "flip" is a half turn.)
+Classes and templates are those of Radford et al. 2021 (cifar10, cifar100, imagenet in the data's clip_prompts), or
+come from a JSON file {"classes": [...], "templates": [...]} with {} for the name. Labels find their classes by name,
+or by number if they are named 0, 1, 2 and so on. The base reads every member of the orbits once, and all methods use
+its features. λ-equitune is trained on the features of --lambda-images training images.
 
-A killed run goes on after the last seed that it finished; a finished one is run anew. The published figures are
-printed beside results of the same checkpoint and images: openai's ViT-B/32 and ViT-B/16, known by name, or by that of
-their folder, on CIFAR-100 and ImageNet-V2, known by name or --published.
+A killed run resumes after the last seed that it finished. A finished run starts again. The published figures are
+printed beside results of the same checkpoint and images. The checkpoints are openai's ViT-B/32 and ViT-B/16, found by
+name or by the name of the folder. The images are CIFAR-100 and ImageNet-V2, found by name or by --published.
 """
 
 from __future__ import annotations
@@ -60,7 +60,7 @@ METHODS: dict[str, dict[str, Any]] = {
 
 @dataclass(frozen=True)
 class Orbits:
-    """What the base says of the orbits of images.
+    """The features of the orbits of images under the base.
 
     Args:
         features: `(N, group, dim)`.
@@ -75,7 +75,7 @@ class Orbits:
 def read_orbits(
     model: PreTrainedModel, processor: Any, images: Dataset, transform: str, seed: int, batch_size: int
 ) -> Orbits:
-    """The features of the orbits of images, each moved by an element of its own."""
+    """Return the features of the orbits of images, each moved by its own element."""
     elements = torch.randint(TRANSFORMS[transform], (len(images),), generator=torch.Generator().manual_seed(seed))
     features, labels = [], []
     for start in tqdm(range(0, len(images), batch_size), desc=f"images, {transform}"):
@@ -89,7 +89,7 @@ def read_orbits(
 
 @torch.no_grad()
 def accuracy(model: PreTrainedModel, orbits: Orbits, texts: torch.Tensor) -> float:
-    """Top-1 accuracy in per cent."""
+    """Return the top-1 accuracy in per cent."""
     right = 0
     for features, labels in zip(orbits.features.split(1000), orbits.labels.split(1000), strict=True):
         best = model(orbit_features=features, text_features=texts).logits_per_image.argmax(-1)
@@ -100,7 +100,7 @@ def accuracy(model: PreTrainedModel, orbits: Orbits, texts: torch.Tensor) -> flo
 def train_weights(
     model: PreTrainedModel, orbits: Orbits, texts: torch.Tensor, arguments: argparse.Namespace, seed: int
 ) -> None:
-    """Train λ alone, on features that the base has given once: no base forward."""
+    """Train only λ, on features that the base computed once. The base does not run again."""
     phase = Phase("lambda", "lambda", arguments.lambda_rate, max_steps=arguments.lambda_steps, optimizer="adamw_torch")
     rows = [
         {"orbit_features": features, "labels": int(label)}
@@ -123,7 +123,7 @@ class Setting:
 
     Args:
         base: The base.
-        processor: Its processor.
+        processor: The processor of the base.
         data: The images.
         texts: The features of the texts of the classes.
         arguments: The command line.
@@ -137,40 +137,40 @@ class Setting:
 
     @classmethod
     def load(cls, name: str, data: ZeroShotData, arguments: argparse.Namespace) -> Setting:
-        """A base by its name."""
+        """Load a base by its name."""
         try:
             processor, base = AutoProcessor.from_pretrained(name), AutoModel.from_pretrained(name).eval()
             hf_equi.symmetrize(base, GROUPS[arguments.transform], task="clip")
         except (OSError, ValueError) as error:
             raise SystemExit(f"--model {name}: {first_line(error)}") from None
         if not all(hasattr(processor, part) for part in ("image_processor", "tokenizer")):
-            raise SystemExit(f"--model {name}: there is no processor of images and texts beside the weights")
+            raise SystemExit(f"--model {name}: the folder has no processor of images and texts")
         texts = class_text_features(base, processor, data.classes, data.templates)
         return cls(base, processor, data, texts, arguments)
 
     @property
     def group(self) -> ImageGroup:
-        """That the images are moved by."""
+        """The group that moves the images."""
         return GROUPS[self.arguments.transform]
 
     @property
     def checksum(self) -> float:
-        """Of the weights and the prompts, to know them by."""
+        """A checksum of the weights and the prompts, to recognise them."""
         weights = sum(float(weight.detach().double().abs().sum()) for weight in self.base.parameters())
         return weights + float(self.texts.double().abs().sum())
 
     def read(self, images: Dataset, transform: str, seed: int) -> Orbits:
-        """The features of the orbits of images, each moved by an element of its own."""
+        """Return the features of the orbits of images, each moved by its own element."""
         reader = hf_equi.symmetrize(self.base, self.group, "equitune", processor=self.processor)
         return read_orbits(reader, self.processor, images, transform, seed, self.arguments.batch_size)
 
     def upright(self) -> float:
-        """The accuracy of the base on images that are not moved."""
+        """Return the accuracy of the base on images that are not moved."""
         orbits = self.read(self.data.images, "none", 0)
         return accuracy(symmetrized(self.base, self.group, "base"), orbits, self.texts)
 
     def moved(self, seed: int) -> dict[str, float]:
-        """The accuracy of every method on images that are moved."""
+        """Return the accuracy of every method on moved images."""
         transform = self.arguments.transform
         set_seed(seed)
         orbits, found = self.read(self.data.images, transform, seed), {}
@@ -186,13 +186,13 @@ class Setting:
 
 
 def symmetrized(base: PreTrainedModel, group: ImageGroup, name: str) -> PreTrainedModel:
-    """The base by a method of the table."""
+    """Symmetrise the base by a method of the table."""
     model: PreTrainedModel = hf_equi.symmetrize(base, group, **METHODS[name])
     return model.eval()
 
 
 def describe(arguments: argparse.Namespace) -> dict[str, Any]:
-    """Results in which nothing is measured yet."""
+    """Return results without any measurements."""
     first, folder = arguments.model[0], arguments.data_dir if arguments.dataset == "imagefolder" else None
     return {
         "upright": {"base": []},
@@ -209,24 +209,24 @@ def describe(arguments: argparse.Namespace) -> dict[str, Any]:
 
 
 def measure(arguments: argparse.Namespace, results: dict[str, Any], draft: Path) -> None:
-    """Every method on images upright and moved, over the seeds: of one base, or of a base each.
+    """Measure every method on upright and moved images over the seeds, with one base or one for each seed.
 
     Args:
         arguments: The command line.
-        results: From `describe`; what is found is added.
-        draft: Where results lie after each seed, to go on from.
+        results: The results of `describe`. The measurements are added to them.
+        draft: The file that holds the results after each seed, to resume from.
     """
     begin = time.process_time()
     data = ZeroShotData.load(arguments)
     settings = [Setting.load(name, data, arguments) for name in arguments.model]
     results["images"] = len(data.images)
-    # A draft of other settings, weights or prompts is not gone on from.
+    # A draft with other settings, weights or prompts is not resumed.
     known = {name: str(value) for name, value in vars(arguments).items() if name != "output"}
     known |= {"images": len(data.images), "checksums": [setting.checksum for setting in settings]}
     before = json.loads(draft.read_text(encoding="utf-8")) if draft.is_file() else {}
     if before.get("known") == known:
         results.update(before["results"])
-        print(f"goes on after {len(results['seeds'])} of {len(arguments.seed)} seeds", file=sys.stderr)
+        print(f"resuming after {len(results['seeds'])} of {len(arguments.seed)} seeds", file=sys.stderr)
     spent = results["seconds"]
     of_seed = settings * (len(arguments.seed) if len(settings) == 1 else 1)
     for k, (seed, setting) in enumerate(zip(arguments.seed, of_seed, strict=True)):
@@ -242,18 +242,18 @@ def measure(arguments: argparse.Namespace, results: dict[str, Any], draft: Path)
 
 
 def at_least(least: int) -> Callable[[str], int]:
-    """What reads an integer of the command line, from `least` on."""
+    """Return a function that reads an integer of the command line, `least` or more."""
 
     def read(text: str) -> int:
         if not text.isdecimal() or int(text) < least:
-            raise argparse.ArgumentTypeError(f"{text!r} is not an integer from {least} on")
+            raise argparse.ArgumentTypeError(f"{text!r} is not an integer of {least} or more")
         return int(text)
 
     return read
 
 
 def parse() -> argparse.Namespace:
-    """The command line."""
+    """Read the command line."""
     summary, _, details = (__doc__ or "").partition("\n\n")
     parser = argparse.ArgumentParser(
         description=summary, epilog=details, formatter_class=argparse.RawDescriptionHelpFormatter
@@ -261,21 +261,29 @@ def parse() -> argparse.Namespace:
     add_data_argument(parser)
     add = parser.add_argument
     add("--model", action="append", metavar="NAME", help="a CLIP: a folder, or a name on the Hub; one for each seed")
-    add("--name", metavar="NAME", help="of the model in results (default: that of --model)")
-    add("--dataset", default="cifar10", metavar="NAME", help="cifar10 of the data, or what load_dataset takes")
-    add("--data-dir", metavar="DIR", help="of load_dataset, as for imagefolder")
-    add("--published", choices=sorted(PUBLISHED_DATA), help="what the images are of, for the published figures")
-    add("--split", metavar="NAME", default="test", help="that is classified (default: test)")
-    add("--training-split", metavar="NAME", default="train", help="that λ is trained on (default: train)")
-    add("--image-column", default="image", metavar="NAME", help="of the images (default: image)")
-    add("--label-column", default="label", metavar="NAME", help="of their classes (default: label)")
-    add("--prompts", default="cifar10", metavar="NAME", help=f"{', '.join(PROMPTS)}, or a JSON file")
-    add("--labels-in-order", action="store_true", help="label k is class k of the prompts, whatever its name")
+    add("--name", metavar="NAME", help="name of the model in the results (default: that of --model)")
+    add("--dataset", default="cifar10", metavar="NAME", help="cifar10 (from the data), or a name for load_dataset")
+    add("--data-dir", metavar="DIR", help="data_dir of load_dataset, needed for imagefolder")
+    add("--published", choices=sorted(PUBLISHED_DATA), help="data set of the images, to print the published figures")
+    add("--split", metavar="NAME", default="test", help="split to classify (default: test)")
+    add("--training-split", metavar="NAME", default="train", help="split to train λ on (default: train)")
+    add("--image-column", default="image", metavar="NAME", help="column of the images (default: image)")
+    add("--label-column", default="label", metavar="NAME", help="column of their classes (default: label)")
+    add(
+        "--prompts", default="cifar10", metavar="NAME", help=f"{', '.join(PROMPTS)}, or a JSON file (default: cifar10)"
+    )
+    add("--labels-in-order", action="store_true", help="take label k for class k of the prompts, whatever its name")
     add("--transform", choices=sorted(GROUPS), default="rot90", help="how images are moved (default: rot90)")
     positive = at_least(1)
-    add("--limit", type=positive, metavar="N", help="images that are classified (default: all)")
-    add("--lambda-images", type=at_least(0), default=5000, metavar="N", help="that train λ; 0: none (default: 5000)")
-    add("--lambda-steps", type=positive, default=1000, metavar="N", help="batches of 32 (default: 1000)")
+    add("--limit", type=positive, metavar="N", help="number of images to classify (default: all)")
+    add(
+        "--lambda-images",
+        type=at_least(0),
+        default=5000,
+        metavar="N",
+        help="images to train λ on; 0: no λ (default: 5000)",
+    )
+    add("--lambda-steps", type=positive, default=1000, metavar="N", help="training steps of 32 images (default: 1000)")
     add(
         "--lambda-rate",
         metavar="RATE",
@@ -284,9 +292,21 @@ def parse() -> argparse.Namespace:
         help="learning rate of λ (default: 1e-3; published: 0.3)",
     )
     add("--batch-size", type=positive, default=250, metavar="N", help="images at a time (default: 250)")
-    add("--seed", type=at_least(0), action="append", metavar="N", help="of moves and λ (default: 0, 1 and 2)")
-    add("--output", type=Path, default=Path("runs/clip_zero_shot"), metavar="DIR", help="for results and the plot")
-    add("--page", type=Path, metavar="FILE", help="write the results in --output into a page, and run nothing")
+    add(
+        "--seed",
+        type=at_least(0),
+        action="append",
+        metavar="N",
+        help="seed of moves and λ; repeat for more (default: 0, 1 and 2)",
+    )
+    add(
+        "--output",
+        type=Path,
+        default=Path("runs/clip_zero_shot"),
+        metavar="DIR",
+        help="folder for the results and the plot",
+    )
+    add("--page", type=Path, metavar="FILE", help="only write the results in --output into a page")
     return parser.parse_args()
 
 
@@ -298,9 +318,11 @@ def main() -> None:
         return
     arguments.seed = arguments.seed or [0, 1, 2]
     if arguments.model is None:
-        raise SystemExit("--model NAME is needed: a folder of a CLIP, or its name on the Hub")
+        raise SystemExit("--model NAME is required: the folder of a CLIP, or its name on the Hub")
     if len(arguments.model) not in (1, len(arguments.seed)):
-        raise SystemExit(f"There are {len(arguments.model)} of --model and {len(arguments.seed)} seeds: one for each")
+        raise SystemExit(
+            f"{len(arguments.model)} --model and {len(arguments.seed)} seeds: pass one model, or one for each seed"
+        )
     results = describe(arguments)
     arguments.output.mkdir(parents=True, exist_ok=True)
     name = f"{Path(results['model']).name}-{Path(results['dataset']).name}-{results['transform']}"

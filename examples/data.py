@@ -1,4 +1,4 @@
-"""Where the examples find their data and what to say when it is not there, and how they write their results."""
+"""Find the data of the examples, say what to fetch if it is missing, and write results."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 SOURCES = {
-    "text": "any plain English text as *.txt.gz, a sentence or paragraph a line "
+    "text": "any plain English text as *.txt.gz, one sentence or paragraph a line "
     "(ours: nltk/nltk_data on GitHub, packages/corpora)",
     "regard": "ewsheng/nlg-bias on GitHub, data/regard (train.tsv, dev.tsv, test.tsv)",
     "regard/classifier_predictions": (
@@ -53,17 +53,17 @@ def add_data_argument(parser: argparse.ArgumentParser) -> None:
 
 
 def require(data: Path, *folders: str) -> list[Path]:
-    """The named folders below `data`; where one is missing, one line says what to fetch from where, and exit 2."""
+    """Return the named folders below `data`. If one is missing, say in one line what to fetch, and exit with 2."""
     missing = [folder for folder in folders if not (data / folder).is_dir()]
     if missing:
         what = "; ".join(f"{data / folder}, from {SOURCES[folder]}" for folder in missing)
-        print(f"Data are missing; fetch them or pass --data DIR: {what}", file=sys.stderr)
+        print(f"Data is missing. Fetch it, or pass --data DIR: {what}", file=sys.stderr)
         raise SystemExit(2)
     return [data / folder for folder in folders]
 
 
 def write_json(path: Path, content: Any) -> None:
-    """Write a file all at once: a killed run leaves the old one or the new one."""
+    """Write a file all at once. A killed run leaves the old file or the new one."""
     draft = path.with_name(f"{path.name}.part")
     draft.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
     draft.replace(path)

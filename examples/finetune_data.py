@@ -16,25 +16,25 @@ from hf_equi.actions import TokenAction
 from hf_equi.bases.embedded import embedded_folder
 
 FILES = ("movie_reviews.txt.gz", "sentence_polarity.txt.gz", "subjectivity.txt.gz")
-LENGTH = 64  # of a text; longer ones are cut
-HELD_OUT = 80  # one line in so many
-BUFFER = 10_000  # texts from which a stream draws the next
+LENGTH = 64  # tokens of a text; longer texts are cut
+HELD_OUT = 80  # one line in 80 is held out
+BUFFER = 10_000  # the number of texts from which a stream draws the next
 Texts = Dataset | IterableDataset
 
 
 def load_tokenizer() -> PreTrainedTokenizerBase:
-    """That of the embedded model, with padding on the right: texts are read, not continued."""
+    """Load the embedded model's tokenizer, with padding on the right: texts are read, not continued."""
     return AutoTokenizer.from_pretrained(embedded_folder("demo_lm"), padding_side="right")
 
 
 def held_out(line: str) -> bool:
-    """Whether a line is kept from training: by a hash, so at random, the same in every order and for every seed."""
+    """Whether a line is held out. A hash decides, at random but the same in every order and for every seed."""
     return zlib.crc32(line.strip().encode()) % HELD_OUT == 0
 
 
 @dataclass(frozen=True)
 class Encoder:
-    """Lines to texts: a beginning of text, the tokens, an end of text; cut after `LENGTH`."""
+    """Turns lines into texts: a beginning of text, the tokens and an end of text, cut after `LENGTH`."""
 
     tokenizer: PreTrainedTokenizerBase
 
@@ -47,9 +47,9 @@ class Encoder:
 
 @dataclass(frozen=True)
 class Augmenter:
-    """Counterfactual data augmentation: each text, and its distinct images under the group.
+    """Counterfactual data augmentation: adds to each text its distinct images under the group.
 
-    Words move as they do for the model, by the group's action on tokens; a text without moved words stays single.
+    Words move as in the model, by the group's action on tokens. A text without moved words gets no image.
     """
 
     action: TokenAction
@@ -62,15 +62,15 @@ class Augmenter:
 def training_texts(
     folder: Path, encoder: Encoder, augmenter: Augmenter | None, *, count: int, seed: int, cache: Path, streaming: bool
 ) -> Texts:
-    """Texts to train on, without the held-out lines.
+    """Return texts to train on, without the held-out lines.
 
     Args:
-        folder: Where the files lie.
-        encoder: Makes texts of lines.
-        augmenter: Adds their images, if any.
-        count: How many lines are drawn. A stream has no end that is known: there it is not needed.
-        seed: Of the draw, and of the order of a stream; `Trainer` shuffles a data set itself.
-        cache: Where `datasets` keeps its files.
+        folder: The folder of the files.
+        encoder: Makes texts from lines.
+        augmenter: Adds images of the texts. None adds none.
+        count: The number of lines to draw. A stream does not use it.
+        seed: The seed of the draw, and of the order of a stream. `Trainer` shuffles a data set itself.
+        cache: The folder where `datasets` keeps its files.
         streaming: Whether to read from the compressed files while training.
     """
     files = [str(folder / name) for name in FILES]
@@ -88,7 +88,7 @@ def training_texts(
 
 
 def held_out_texts(folder: Path, encoder: Encoder) -> list[list[int]]:
-    """The texts of all held-out lines, each once, the shortest first."""
+    """Return the texts of all held-out lines, each once, the shortest first."""
     lines: dict[str, None] = {}
     for name in FILES:
         with gzip.open(folder / name, "rt", encoding="utf-8") as file:
@@ -97,6 +97,6 @@ def held_out_texts(folder: Path, encoder: Encoder) -> list[list[int]]:
 
 
 def pad(texts: list[list[int]], tokenizer: PreTrainedTokenizerBase) -> tuple[torch.Tensor, torch.Tensor]:
-    """Ids and mask of some texts, both `(texts, longest)`."""
+    """Return the ids and mask of some texts, both `(texts, longest)`."""
     padded = tokenizer.pad({"input_ids": texts}, return_tensors="pt")
     return padded["input_ids"], padded["attention_mask"]

@@ -4,25 +4,26 @@
     python examples/finetune_equilm.py --data DIR --output runs/streamed --streaming --seed 0
     python examples/finetune_equilm.py --output runs/finetuning --page docs/results/finetuning.md
 
-The embedded model learns to write film reviews (--data DIR/text), a line a text, three times from the same weights, by
-the same steps of `Trainer`:
+The embedded model learns to write film reviews (--data DIR/text, one line a text). It does so three times, from the
+same weights and with the same steps of `Trainer`:
 
-- plain: on the lines as they are;
-- augmented: on each line and its image under the group ("he" for "she"), all shuffled: as many texts, fewer lines;
-- equilm: symmetrised first, on the lines as they are.
+- plain: on the lines as written;
+- augmented: on each line and its image under the group ("he" for "she"), all shuffled: as many texts, but fewer lines;
+- equilm: symmetrised first, on the lines as written.
 
-Measured on held-out lines: perplexity, of lines with words of the group also with these exchanged, and the gap
-|log p(gY|gX) - log p(Y|X)| in nats a token; the gap also on prompts of the audit and, as a control, under exchanges
-of words that mean the same. The plain model is symmetrised once more after its training.
+On held-out lines it measures perplexity, and the gap |log p(gY|gX) - log p(Y|X)| in nats a token. The perplexity of
+lines with words of the group is measured again with these words exchanged. The gap is also measured on prompts of the
+audit and, as a control, under exchanges of words that mean the same. The plain model is symmetrised after its training
+and measured again.
 
-An EquiLM runs up to |G| rows a text, but one alone for a text without moved words. Texts are not sorted by that: a
-batch runs as many rows as its texts have distinct images, wherever they stand. Batches hold texts of like length, so
-that little is padding. With --streaming nothing is unpacked or indexed: the compressed files are read one after the
-other, lines are drawn from a buffer of 10,000, and batches hold texts of any length. So a short run sees lines of one
-file alone.
+An EquiLM runs up to |G| rows for a text, but only one for a text without moved words. Texts are not sorted by that: a
+batch runs as many rows as its texts have distinct images, wherever they are. Batches hold texts of similar length, so
+that there is little padding. With --streaming nothing is unpacked or indexed: the compressed files are read one after
+the other, lines are drawn from a buffer of 10,000, and batches hold texts of any length. So a short run sees lines of
+only one file.
 
-Each seed and way of training is a stage. A stage that is finished is not run again, one that was killed begins anew.
-The last command writes the page from what is there. With --smoke all of it runs in seconds on made-up lines.
+Each seed and way of training is a stage. A finished stage is not run again, and a killed one starts again. The last
+command writes the page from the results so far. With --smoke everything runs in seconds on made-up lines.
 """
 
 from __future__ import annotations
@@ -45,25 +46,35 @@ SMALL = Sizes(steps=6, batch=8, held_out=40, continuations=1)
 
 
 def parse() -> argparse.Namespace:
-    """The command line."""
+    """Read the command line."""
     summary, _, details = (__doc__ or "").partition("\n\n")
     parser = argparse.ArgumentParser(
         description=summary, epilog=details, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     add_data_argument(parser)
-    parser.add_argument("--output", type=Path, default=Path("runs/finetuning"), metavar="DIR", help="results, models")
-    parser.add_argument("--seed", type=int, action="append", metavar="N", help="default: 0, 1 and 2")
-    parser.add_argument("--way", choices=list(WAYS), action="append", help="default: all three")
-    parser.add_argument("--steps", type=int, default=Sizes.steps, metavar="N", help="default: %(default)s")
-    parser.add_argument("--rate", type=float, default=Sizes.rate, metavar="R", help="default: %(default)s")
-    parser.add_argument("--streaming", action="store_true", help="train from a stream; give it an output of its own")
-    parser.add_argument("--page", type=Path, metavar="FILE", help="write the tables into a page, and run nothing")
-    parser.add_argument("--smoke", action="store_true", help="all stages in seconds, without data")
+    parser.add_argument(
+        "--output", type=Path, default=Path("runs/finetuning"), metavar="DIR", help="folder of results and models"
+    )
+    parser.add_argument(
+        "--seed", type=int, action="append", metavar="N", help="seed; repeat for more (default: 0, 1 and 2)"
+    )
+    parser.add_argument(
+        "--way", choices=list(WAYS), action="append", help="run only this one; repeat for more (default: all three)"
+    )
+    parser.add_argument(
+        "--steps", type=int, default=Sizes.steps, metavar="N", help="training steps (default: %(default)s)"
+    )
+    parser.add_argument(
+        "--rate", type=float, default=Sizes.rate, metavar="R", help="learning rate (default: %(default)s)"
+    )
+    parser.add_argument("--streaming", action="store_true", help="train from a stream; pass a separate --output")
+    parser.add_argument("--page", type=Path, metavar="FILE", help="only write the tables into a page")
+    parser.add_argument("--smoke", action="store_true", help="run all stages in seconds, without data")
     return parser.parse_args()
 
 
 def run(experiment: Experiment, seeds: tuple[int, ...], ways: tuple[str, ...]) -> None:
-    """Run the stages that are not finished, and say what each has found."""
+    """Run the stages that are not finished, and print the figures of each."""
     stages = [(0, UNTRAINED), *((seed, way) for seed in seeds for way in ways)]
     for place, (seed, way) in enumerate(stages, 1):
         print(f"{place} of {len(stages)}: {way}, seed {seed}", file=sys.stderr, flush=True)
@@ -72,7 +83,7 @@ def run(experiment: Experiment, seeds: tuple[int, ...], ways: tuple[str, ...]) -
 
 
 def write_lines(folder: Path) -> None:
-    """Made-up lines instead of the text files."""
+    """Write made-up lines instead of the text files."""
     folder.mkdir(parents=True, exist_ok=True)
     who = ("the man", "the woman", "his mother", "her father", "the actor", "a dog")
     what = ("loves the film", "hates this movie", "saw the story twice", "wrote the plot", "left before the end")
@@ -84,7 +95,7 @@ def write_lines(folder: Path) -> None:
 
 
 def smoke(*, streaming: bool) -> None:
-    """Everything, small, in a folder that goes away."""
+    """Run everything at a small size in a temporary folder."""
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         write_lines(folder / "text")
@@ -95,10 +106,10 @@ def smoke(*, streaming: bool) -> None:
 
 
 def main() -> None:
-    """Run what is not finished, or write the page."""
+    """Run the stages that are not finished, or write the page."""
     arguments = parse()
     logging.set_verbosity_error()
-    # Gradients of sure answers sink below the normal numbers, on which a CPU is many times slower.
+    # Gradients of sure answers become denormal numbers, on which a CPU is many times slower.
     torch.set_flush_denormal(True)
     if arguments.smoke:
         smoke(streaming=arguments.streaming)
@@ -113,7 +124,9 @@ def main() -> None:
     (folder,) = require(arguments.data, "text")
     missing = [name for name in FILES if not (folder / name).is_file()]
     if missing:
-        raise SystemExit(f"{folder} lacks {', '.join(missing)}, made of the corpora of these names in nltk/nltk_data")
+        raise SystemExit(
+            f"{folder} lacks {', '.join(missing)}. Make them from the corpora of these names in nltk/nltk_data."
+        )
     run(experiment, seeds, tuple(arguments.way or WAYS))
 
 

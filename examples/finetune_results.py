@@ -1,4 +1,4 @@
-"""The page of the finetuning experiment: perplexities and gaps side by side, and a plot of both."""
+"""Write the page of the finetuning experiment: perplexities and gaps side by side, and a plot of both."""
 
 from __future__ import annotations
 
@@ -33,11 +33,11 @@ GAPS = {
     "control_gap": "control, mean",
 }
 Stages = dict[str, dict[str, Any]]
-"""Results by stage: `"untrained"`, `"seed0/plain"` and so on."""
+"""The results by stage: `"untrained"`, `"seed0/plain"` and so on."""
 
 
 def gather(experiment: Experiment, seeds: Iterable[int], earlier: Path) -> Stages:
-    """The results of all finished stages; those of an earlier page where the runs are gone."""
+    """Return the results of all finished stages, or those of an earlier page if the runs are gone."""
     found: Stages = json.loads(earlier.read_text(encoding="utf-8")) if earlier.is_file() else {}
     places = {UNTRAINED: (0, UNTRAINED)} | {f"seed{seed}/{way}": (seed, way) for seed in seeds for way in WAYS}
     for name, (seed, way) in places.items():
@@ -48,34 +48,34 @@ def gather(experiment: Experiment, seeds: Iterable[int], earlier: Path) -> Stage
 
 
 def values(stages: Stages, row: str, figure: str) -> list[float]:
-    """A figure of a row, a seed each."""
+    """Return a figure of a row, one value for each seed."""
     own = (stage["figures"] for stage in stages.values())
     return [figures[row][figure] for figures in own if row in figures]
 
 
 def seconds(stages: Stages, way: str) -> list[float]:
-    """Seconds of CPU that a way of training took, a seed each."""
+    """Return the CPU seconds of a way of training, one value for each seed."""
     return [stage["seconds"] for name, stage in stages.items() if name.endswith(f"/{way}")]
 
 
 def spread(found: Sequence[float]) -> str:
-    """Mean and standard deviation."""
+    """Format the mean and the standard deviation."""
     if not found:
         return MISSING
-    if max(found) < 1e-3:  # rounding, of which a deviation says nothing
+    if max(found) < 1e-3:  # only rounding, so a deviation would say nothing
         return number(max(found))
     digits = 1 if mean(found) >= 10 else 3
     return f"{mean(found):.{digits}f}" + (f" ({stdev(found):.{digits}f})" if len(found) > 1 else "")
 
 
 def markdown(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    """A table."""
+    """Return a table in Markdown."""
     lines = [head, ["---"] * len(head), *rows]
     return "\n".join(f"| {' | '.join(cells)} |" for cells in lines)
 
 
 def tables(stages: Stages) -> tuple[str, str]:
-    """Perplexities with the cost of training, and gaps."""
+    """Return the table of perplexities with the cost of training, and the table of gaps."""
     plain = seconds(stages, "plain")
     first, second = [], []
     for row, way in ROWS.items():
@@ -91,7 +91,7 @@ def tables(stages: Stages) -> tuple[str, str]:
 
 
 def write_page(page: Path, found: Stages, command: str) -> None:
-    """Replace what stands below the marker line of a page; plot and raw results go into a folder beside it."""
+    """Replace everything below the marker line of a page; plot and raw results go into a folder beside it."""
     above = page.read_text(encoding="utf-8").partition(MARKER)[0] if page.is_file() else "# Finetuning\n\n"
     folder = page.parent / page.stem
     folder.mkdir(parents=True, exist_ok=True)
@@ -115,15 +115,15 @@ def _settings(stages: Stages) -> str:
         else ""
     )
     return (
-        f"Seeds {', '.join(seeds)}; {settings['steps']} steps of {settings['batch']} texts, "
-        f"{'streamed' if settings['streaming'] else 'of like length'}; learning rate {settings['rate']}.{texts} "
+        f"Seeds {', '.join(seeds)}; {settings['steps']} steps of {settings['batch']} texts"
+        f"{', streamed' if settings['streaming'] else ' of similar length'}; learning rate {settings['rate']}.{texts} "
         f"Python {platform.python_version()}, torch {torch.__version__}, transformers {transformers.__version__}; "
         f"threads: {torch.get_num_threads()}. Mean (standard deviation)."
     )
 
 
 def draw(stages: Stages) -> bytes:
-    """Bars of the perplexity of lines with words of the group, as written and exchanged, and of the gap, as a PNG."""
+    """Draw bars of the perplexity of lines with words of the group, and of the gap, as a PNG."""
     figure = Figure(figsize=(9, 3.6), dpi=160, layout="constrained")
     FigureCanvasAgg(figure)
     left, right = figure.subplots(1, 2, sharey=True)
@@ -145,7 +145,7 @@ def draw(stages: Stages) -> bytes:
 
 
 def _bars(axes: Any, stages: Stages, rows: Sequence[str], name: str, how: tuple[float, str, str]) -> None:
-    """A bar for each row, with its deviation and its figure."""
+    """Draw a bar for each row, with its deviation and its figure."""
     shift, colour, label = how
     found = [values(stages, row, name) for row in rows]
     places = [place + shift for place in range(len(rows))]

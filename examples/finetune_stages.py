@@ -1,4 +1,4 @@
-"""What is trained and measured in the finetuning experiment: one stage for each seed and way of training."""
+"""The stages of the finetuning experiment: one for each seed and way of training."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ from hf_equi.errors import HfEquiWarning
 from hf_equi.fairness import PROMPT_SETS, fill, group_gap, log_likelihood
 
 GROUP = DemographicGroup.preset("gender")
-# Words that mean nearly the same, in place of a group: what any exchange of words does to a likelihood.
+# A control group of words that mean nearly the same. It shows what any exchange of words does to a likelihood.
 CONTROL = DemographicGroup([["film", "movie"], ["films", "movies"], ["story", "plot"], ["big", "large"]])
 
 
@@ -41,7 +41,7 @@ class Way:
 
     Args:
         symmetrised: Whether the model is an `EquiLM` while it trains.
-        augmented: Whether the texts are joined by their images.
+        augmented: Whether the images of the texts are added.
     """
 
     symmetrised: bool = False
@@ -52,7 +52,7 @@ WAYS = {"plain": Way(), "augmented": Way(augmented=True), "equilm": Way(symmetri
 UNTRAINED = "untrained"
 NAMES = {"plain": "finetuned", "augmented": "finetuned, augmented", "equilm": "finetuned as EquiLM"}
 SYMMETRISED = "finetuned, then EquiLM"
-# The models in the order of the tables, with the way of training that each is named after.
+# The models in the order of the tables, each with its way of training.
 ROWS = {
     "base": None,
     "base as EquiLM": None,
@@ -68,11 +68,11 @@ class Sizes:
     """How much is trained and measured.
 
     Args:
-        steps: Steps of training.
-        batch: Texts a step.
-        rate: The highest learning rate, after a tenth of the steps; it falls to 0.
-        held_out: Held-out lines at most.
-        continuations: Texts for each prompt of the audit and each demographic.
+        steps: The number of training steps.
+        batch: The number of texts in a step.
+        rate: The highest learning rate, reached after a tenth of the steps. It then falls to 0.
+        held_out: The most held-out lines.
+        continuations: The number of texts for each prompt of the audit and each demographic.
     """
 
     steps: int = 200
@@ -83,14 +83,14 @@ class Sizes:
 
 
 def load_base() -> PreTrainedModel:
-    """The embedded model, in float32."""
+    """Load the embedded model, in float32."""
     return AutoModelForCausalLM.from_pretrained(embedded_folder("demo_lm"), dtype=torch.float32)
 
 
 def wrap(base: PreTrainedModel) -> EquiLM:
-    """The same weights as an EquiLM."""
+    """Return the same weights as an EquiLM."""
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore", HfEquiWarning)  # it lists the words that are not single tokens here
+        warnings.simplefilter("ignore", HfEquiWarning)  # the warning lists the words that are not single tokens
         return symmetrize(base, GROUP, tokenizer=load_tokenizer(), multi_token="skip")
 
 
@@ -99,15 +99,15 @@ class Yardstick:
     """The texts that all models are measured on.
 
     Args:
-        texts: Where the text files lie.
-        sizes: How many texts.
+        texts: The folder of the text files.
+        sizes: The numbers of texts.
     """
 
     texts: Path
     sizes: Sizes
 
     def measure(self, model: PreTrainedModel) -> dict[str, float]:
-        """Perplexities, and gaps in nats a token."""
+        """Return perplexities, and gaps in nats a token."""
         model.eval()
         ids, mask = self.held_out
         moved = self.action.is_moved[ids].any(-1)
@@ -130,7 +130,7 @@ class Yardstick:
 
     @property
     def counts(self) -> dict[str, int]:
-        """How many texts each figure is of."""
+        """The number of texts for each figure."""
         ids, _ = self.held_out
         return {
             "perplexity": len(ids),
@@ -141,18 +141,18 @@ class Yardstick:
 
     @cached_property
     def action(self) -> TokenAction:
-        """The group on tokens, as an EquiLM has it."""
+        """The action of the group on tokens, as in an EquiLM."""
         return wrap(load_base()).action
 
     @cached_property
     def control(self) -> TokenAction:
-        """The control group on tokens."""
+        """The action of the control group on tokens."""
         tokenizer = load_tokenizer()
         return TokenAction(CONTROL, resolve_tokens(CONTROL, tokenizer, len(tokenizer)))
 
     @cached_property
     def held_out(self) -> tuple[torch.Tensor, torch.Tensor]:
-        """Ids and mask of held-out lines, the shortest first; of more than are wanted, evenly spaced by length."""
+        """The ids and mask of held-out lines, shortest first. If there are too many, they are spread by length."""
         tokenizer = load_tokenizer()
         texts = held_out_texts(self.texts, Encoder(tokenizer))
         spacing = max(1.0, len(texts) / self.sizes.held_out)
@@ -161,7 +161,7 @@ class Yardstick:
 
     @cached_property
     def continued(self) -> tuple[torch.Tensor, torch.Tensor, int]:
-        """The audit's prompts, continued by the embedded model: ids, mask of the prompts, and their width."""
+        """The audit's prompts, continued by the embedded model: the ids, the mask of the prompts, and their width."""
         tokenizer = load_tokenizer()
         tokenizer.padding_side = "left"
         prompts = [fill(template, name) for template in PROMPT_SETS["sheng2019"] for name in GROUP.names]
@@ -173,7 +173,7 @@ class Yardstick:
 
 
 def perplexity(model: PreTrainedModel, ids: torch.Tensor, mask: torch.Tensor) -> float:
-    """exp of the mean cross-entropy of all tokens of the texts after their first, the end of text among them."""
+    """Return exp of the mean cross-entropy of all tokens after the first of each text, with the end of text."""
     likelihood = log_likelihood(model, ids, 1, mask)
     return math.exp(-likelihood.sum().item() / int(mask[:, 1:].sum()))
 
@@ -183,8 +183,8 @@ class Experiment:
     """All stages of one setting, with their folder.
 
     Args:
-        yardstick: What is measured, and the sizes.
-        output: Where results and models lie.
+        yardstick: The texts to measure on, and the sizes.
+        output: The folder of results and models.
         streaming: Whether training reads from the compressed files.
     """
 
@@ -193,12 +193,12 @@ class Experiment:
     streaming: bool = False
 
     def results(self, seed: int, way: str) -> dict[str, Any] | None:
-        """The results of a finished stage."""
+        """Return the results of a finished stage, or None."""
         path = self._folder(seed, way) / "results.json"
         return json.loads(path.read_text(encoding="utf-8")) if path.is_file() else None
 
     def run(self, seed: int, way: str) -> dict[str, Any]:
-        """Run a stage, or return what an earlier run has found."""
+        """Run a stage, or return the results of an earlier run."""
         found, folder = self.results(seed, way), self._folder(seed, way)
         settings = {**vars(self.yardstick.sizes), "streaming": self.streaming}
         if found is None:
@@ -207,7 +207,7 @@ class Experiment:
             folder.mkdir(parents=True, exist_ok=True)
             write_json(folder / "results.json", found)
         elif found["settings"] != settings:
-            raise SystemExit(f"{folder} is of other settings, {found['settings']}: choose another --output")
+            raise SystemExit(f"{folder} has results of other settings, {found['settings']}: choose another --output")
         return found
 
     def _folder(self, seed: int, way: str) -> Path:
@@ -229,7 +229,7 @@ class Experiment:
         return {"figures": figures, "seconds": seconds}
 
     def _train(self, model: PreTrainedModel, way: Way, seed: int, folder: Path) -> float:
-        """Train, keep the model, and return the seconds of CPU that training took."""
+        """Train and save the model, and return the CPU seconds of training."""
         sizes, encoder = self.yardstick.sizes, Encoder(load_tokenizer())
         texts = training_texts(
             self.yardstick.texts,
@@ -254,7 +254,7 @@ class Experiment:
 
 
 def training_arguments(folder: Path, sizes: Sizes, seed: int, *, streaming: bool) -> TrainingArguments:
-    """Settings that all ways share. Batches hold texts of like length, but for a stream, which has its own order."""
+    """Return the settings that all ways share. Batches hold texts of similar length, except with a stream."""
     return TrainingArguments(
         output_dir=str(folder),
         max_steps=sizes.steps,

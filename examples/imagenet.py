@@ -1,13 +1,13 @@
-"""ImageNet photos turned and mirrored: what a pretrained MobileNetV2 recognises, as it is and symmetrised.
+"""Turned and mirrored ImageNet photos: what a pretrained MobileNetV2 recognises, alone and symmetrised.
 
     python examples/real_models.py --output real --only mobilenet
     python examples/imagenet.py --data DIR --model real/mobilenet
     python examples/imagenet.py --data DIR --model real/mobilenet --page docs/results/imagenet.md
 
-DIR holds the photos in `imagenet_sample`, with labels.csv. The second line reads the features of each photo in its
-eight positions once, and measures on them the base, equitune, equizero, and λ and attention trained on half of the
-photos. What is finished is not run again. The third line writes the page from what is there. Any image classifier of
-transformers with ImageNet's classes will do.
+DIR holds the photos in `imagenet_sample`, with labels.csv. The second line computes the features of each photo in its
+eight positions once. On them it measures the base, equitune, equizero, and λ and attention, which it trains on half of
+the photos. Finished stages are not run again. The third line writes the page from the results so far. Any image
+classifier of transformers with ImageNet's classes will do.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from transformers.utils import logging
 
 
 def parse() -> argparse.Namespace:
-    """The command line."""
+    """Read the command line."""
     summary, _, details = (__doc__ or "").partition("\n\n")
     parser = argparse.ArgumentParser(
         description=summary, epilog=details, formatter_class=argparse.RawDescriptionHelpFormatter
@@ -38,9 +38,13 @@ def parse() -> argparse.Namespace:
     parser.add_argument(
         "--output", type=Path, default=Path("runs/imagenet"), metavar="DIR", help="folder of the results"
     )
-    parser.add_argument("--seed", type=int, default=0, metavar="N", help="of the splits and of training")
-    parser.add_argument("--stage", choices=list(STAGES), action="append", help="default: all, in their order")
-    parser.add_argument("--page", type=Path, metavar="FILE", help="write the tables into a page, and run nothing")
+    parser.add_argument(
+        "--seed", type=int, default=0, metavar="N", help="seed of the splits and of training (default: 0)"
+    )
+    parser.add_argument(
+        "--stage", choices=list(STAGES), action="append", help="run only this stage; repeat for more (default: all)"
+    )
+    parser.add_argument("--page", type=Path, metavar="FILE", help="only write the tables into a page")
     return parser.parse_args()
 
 
@@ -49,7 +53,7 @@ def main() -> None:
     arguments = parse()
     logging.set_verbosity_error()
     logging.disable_progress_bar()
-    gc.freeze()  # every Trainer collects garbage, and would walk through all that is imported
+    gc.freeze()  # every Trainer collects garbage, and would go through every imported module
     torch.set_flush_denormal(True)
     run = Experiment(arguments.data, arguments.model, arguments.output, arguments.seed)
     if arguments.page is not None:

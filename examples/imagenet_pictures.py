@@ -1,4 +1,4 @@
-"""Pictures drawn here, which a classifier of ImageNet recognises upright: they may be shown where photos may not."""
+"""Draw pictures that an ImageNet classifier recognises upright. They may be shown where photos may not."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ RED, WHITE, BROWN = (200, 40, 40), (245, 245, 245), (90, 60, 40)
 
 
 def canvas(top: Colour = (140, 190, 235), bottom: Colour = (225, 235, 245)) -> tuple[Image.Image, ImageDraw.ImageDraw]:
-    """A sky from one colour to another."""
+    """Make a sky that goes from one colour to another."""
     image = Image.new("RGB", (SIDE, SIDE))
     draw = ImageDraw.Draw(image)
     for y in range(SIDE):
@@ -22,7 +22,7 @@ def canvas(top: Colour = (140, 190, 235), bottom: Colour = (225, 235, 245)) -> t
 
 
 def umbrella() -> Image.Image:
-    """Open, with its handle below."""
+    """Draw an open umbrella, with its handle below."""
     image, draw = canvas()
     draw.line([256, 140, 256, 440], fill=BROWN, width=12)
     draw.arc([206, 400, 262, 470], 0, 180, fill=BROWN, width=12)
@@ -35,7 +35,7 @@ def umbrella() -> Image.Image:
 
 
 def balloon() -> Image.Image:
-    """A balloon that carries a basket."""
+    """Draw a balloon that carries a basket."""
     image, draw = canvas((90, 150, 220), (190, 220, 245))
     for k in range(5):
         width, colour = 190 - k * 42, ((220, 40, 40), (250, 200, 40), (40, 90, 190))[k % 3]
@@ -48,7 +48,7 @@ def balloon() -> Image.Image:
 
 
 def lighthouse() -> Image.Image:
-    """A striped tower on a meadow."""
+    """Draw a striped tower on a meadow."""
     image, draw = canvas()
     draw.rectangle([0, 430, SIDE, SIDE], fill=(70, 110, 70))
     draw.polygon([(206, 440), (306, 440), (284, 150), (228, 150)], fill=WHITE)
@@ -62,7 +62,7 @@ def lighthouse() -> Image.Image:
 
 
 def mug() -> Image.Image:
-    """Coffee on a table."""
+    """Draw a mug of coffee on a table."""
     image, draw = canvas((215, 205, 190), (180, 150, 120))
     china = (235, 235, 240)
     draw.rectangle([0, 380, SIDE, SIDE], fill=(140, 95, 60))
@@ -83,5 +83,5 @@ PICTURES: dict[str, Callable[[], Image.Image]] = {
 
 
 def pictures() -> dict[str, Image.Image]:
-    """All of them, by the class that they show."""
+    """Return all pictures, by the class that they show."""
     return {name: draw().filter(ImageFilter.GaussianBlur(1)) for name, draw in PICTURES.items()}

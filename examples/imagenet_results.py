@@ -1,4 +1,4 @@
-"""The page of the experiment on ImageNet photos: tables with intervals, a plot of them, and drawn pictures turned."""
+"""Write the page of the experiment on ImageNet photos: tables with intervals, a plot, and turned drawings."""
 
 from __future__ import annotations
 
@@ -28,9 +28,9 @@ Found = dict[str, Any]
 
 
 def write_page(page: Path, run: Experiment, command: str) -> None:
-    """Replace what stands below the marker line of a page; plots and raw results go into a folder beside it.
+    """Replace everything below the marker line of a page; plots and raw results go into a folder beside it.
 
-    Results of an earlier page stay where the run that made them is gone.
+    Results of an earlier page are kept if the run that made them is gone.
     """
     above = page.read_text(encoding="utf-8").partition(MARKER)[0] if page.is_file() else "# ImageNet\n\n"
     folder = page.parent / page.stem
@@ -62,12 +62,12 @@ def _versions(found: Found, command: str, seed: int) -> str:
         f"Seed {seed}; {about.get('photos', 0)} photos, {about.get('classes', 0):,} classes, a model of "
         f"{about.get('parameters', 0):,} parameters; Python {platform.python_version()}, torch {torch.__version__}, "
         f"transformers {transformers.__version__}; {cpu:.0f} minutes of CPU in all, one thread. Accuracies are in per "
-        "cent; in brackets are 95 % intervals, by drawing the photos again."
+        "cent; figures in brackets are 95 % intervals, from resampling the photos."
     )
 
 
 def cell(entry: Mapping[str, Any] | None, sign: str = "") -> str:
-    """A share with its interval."""
+    """Format a share with its interval."""
     if entry is None:
         return ""
     low, high = entry["interval"]
@@ -75,7 +75,7 @@ def cell(entry: Mapping[str, Any] | None, sign: str = "") -> str:
 
 
 def table(header: Sequence[str], rows: Iterator[Sequence[str]]) -> str:
-    """A table in Markdown."""
+    """Return a table in Markdown."""
     return "\n".join(f"| {' | '.join(line)} |" for line in [header, ["---"] * len(header), *rows])
 
 
@@ -95,7 +95,7 @@ def _zero_shot(found: Found) -> Iterator[str]:
                     taken = cell(entry.get("upright_taken"))
                     yield [TITLES[title], name, cell(entry["accuracy"]), more, less, taken]
 
-    yield "## The base, by how all photos are turned"
+    yield "## The base, by the position of the photos"
     yield table(["position", "accuracy"], positions())
     yield "## Without training"
     yield table(
@@ -103,8 +103,8 @@ def _zero_shot(found: Found) -> Iterator[str]:
             "photos",
             "model",
             "accuracy",
-            "more than the base, moved",
-            "than the base, upright",
+            "gain over the base, moved",
+            "gain over the base, upright",
             "upright view taken, %",
         ],
         methods(),
@@ -115,12 +115,12 @@ def _checks(found: Found) -> Iterator[str]:
     own = found["checks"]
     yield "## What should agree"
     yield (
-        f"On {own['photos']} photos, equitune over the four turns. Largest difference of logits between a photo and "
-        f"the photo turned by 90°: {number(own['turned_photo'])} at the level of features, "
-        f"{number(own['turned_photo_spatial'])} at the spatial level; with the usual processor in place of "
-        f"`symmetric_processor`: {number(own['turned_photo_usual_processor'])}. Between the spatial level and that of "
-        f"features: {number(own['spatial_and_features'])}, and both recognise {own['spatial_right']:.1f} and "
-        f"{own['features_right']:.1f} % of these photos."
+        f"Measured on {own['photos']} photos, with equitune over the four turns. The logits of a photo and of the "
+        f"same photo turned by 90° differ by at most {number(own['turned_photo'])} at the features level and "
+        f"{number(own['turned_photo_spatial'])} at the spatial level. With the usual processor instead of "
+        f"`symmetric_processor`, the difference is {number(own['turned_photo_usual_processor'])}. The two levels "
+        f"differ by at most {number(own['spatial_and_features'])}. The spatial level recognises "
+        f"{own['spatial_right']:.1f} % of these photos, the features level {own['features_right']:.1f} %."
     )
 
 
@@ -135,7 +135,9 @@ def _trained(found: Found) -> Iterator[str]:
                 yield [TITLES[title], name, cell(entry), halves, weight]
 
     yield "## Trained on half of the photos, tested on the other half"
-    yield table(["photos", "model", "accuracy", "of the test halves", "mean weight of the upright view"], rows())
+    yield table(
+        ["photos", "model", "accuracy", "range over the test halves", "mean weight of the upright view"], rows()
+    )
 
 
 def _speed(found: Found) -> Iterator[str]:
@@ -152,8 +154,9 @@ def _speed(found: Found) -> Iterator[str]:
 
     yield "## Images a second"
     yield (
-        f"Of CPU time, {found['speed']['threads']} thread, in evaluation, from pixels to logits. All rows but the "
-        "first read all four turns. Medians of five runs (least to most)."
+        f"Images per second of CPU time, from pixels to logits, in evaluation mode, threads: "
+        f"{found['speed']['threads']}. All rows but the first read all four turns. Figures are medians of five runs "
+        "(least to most)."
     )
     yield table(["model", *(f"{batch} at once" for batch in batches)], rows())
 
@@ -162,7 +165,7 @@ SECTIONS = {"zero_shot": _zero_shot, "trained": _trained, "checks": _checks, "sp
 
 
 def draw_accuracies(found: Found, path: Path) -> None:
-    """A point and its interval for each method; the base upright is a band."""
+    """Draw a point and its interval for each method; the base on upright photos is a band."""
     figure = Figure(figsize=(9.6, 3.4), dpi=160, layout="constrained")
     FigureCanvasAgg(figure)
     panels = figure.subplots(1, len(GROUPS), sharey=True)
@@ -187,7 +190,7 @@ def draw_accuracies(found: Found, path: Path) -> None:
 
 @torch.no_grad()
 def draw_pictures(run: Experiment, path: Path) -> None:
-    """Drawn pictures in their four turns: what the base says of each, and how much each counts."""
+    """Draw the pictures in their four turns, with what the base says of each and how much each counts."""
     group, drawn = GROUPS["turned"], pictures()
     base, zero = run.base, run.symmetrize("equizero", group)
     weighed = {name: run.symmetrize(name, group) for name in TRAINED}

@@ -1,4 +1,4 @@
-"""The stages of the experiment on turned and mirrored ImageNet photos: features once, then every method on them."""
+"""The stages of the experiment on turned and mirrored ImageNet photos. Features are computed once for all methods."""
 
 from __future__ import annotations
 
@@ -40,19 +40,19 @@ ZERO_SHOT: dict[str, dict[str, Any]] = {
 }
 TRAINED: dict[str, dict[str, Any]] = {"λ-equitune": {"method": "lambda"}, "attention": {"method": "attention"}}
 BESIDE = ("equitune, features", "equitune, probabilities", "equizero", "equizero, entropy")
-"""What the trained methods are compared with, on the same photos."""
+"""The methods that the trained ones are compared with, on the same photos."""
 PHASE = Phase("lambda", "lambda", 1e-3, max_steps=300, batch_size=32, optimizer="adamw_torch")
 
 
 @dataclass(frozen=True)
 class Sizes:
-    """How much is measured; less than this is a trial.
+    """How much is measured. Smaller sizes are for trials.
 
     Args:
-        splits: Random halves that λ and attention are trained on.
-        checked: Photos on which what should agree is compared.
-        batches: Images at once where time is taken.
-        repeats: How many times it is taken.
+        splits: The number of random halves that λ and attention are trained on.
+        checked: The number of photos for the checks of what should agree.
+        batches: The batch sizes that are timed.
+        repeats: The number of times that each is timed.
         steps: The most steps of training.
     """
 
@@ -68,10 +68,10 @@ class Experiment:
     """A classifier, the photos, and the folder of results.
 
     Args:
-        data: The folder of all data; the photos lie in `imagenet_sample`.
+        data: The folder of all data, with the photos in `imagenet_sample`.
         model: The folder of the classifier, or its name.
         output: The folder of the results.
-        seed: Of the splits and of all training.
+        seed: The seed of the splits and of all training.
         sizes: How much is measured.
     """
 
@@ -83,11 +83,11 @@ class Experiment:
 
     @property
     def folder(self) -> Path:
-        """Where everything lies."""
+        """The folder of the results."""
         return self.output
 
     def results(self, stage: str) -> dict[str, Any] | None:
-        """The results of a finished stage."""
+        """Return the results of a finished stage, or None."""
         path = self.folder / f"{stage}.json"
         return json.loads(path.read_text(encoding="utf-8")) if path.is_file() else None
 
@@ -99,51 +99,51 @@ class Experiment:
 
     @cached_property
     def rows(self) -> list[tuple[Path, int]]:
-        """The photos and the number of the class of each."""
+        """The photos, each with the number of its class."""
         (folder,) = require(self.data, "imagenet_sample")
         with (folder / "labels.csv").open(encoding="utf-8", newline="") as file:
             return [(folder / row["file"], int(row["label"])) for row in csv.DictReader(file)]
 
     @property
     def labels(self) -> torch.Tensor:
-        """`(N,)`."""
+        """The classes of the photos `(N,)`."""
         return torch.tensor([label for _, label in self.rows])
 
     @cached_property
     def processor(self) -> Any:
-        """One that commutes with turns and mirrors, so that it does not matter whether photos or pixels are turned."""
+        """A processor that commutes with turns and mirrors, so turning photos or pixels gives the same."""
         return symmetric_processor(AutoImageProcessor.from_pretrained(self.model, backend="pil"))
 
     def pixels(self, rows: Sequence[tuple[Path, int]], turns: int = 0) -> torch.Tensor:
-        """Photos as the model reads them, `(B, 3, H, W)`, each turned by so many quarter turns before."""
+        """Return photos as the model reads them, `(B, 3, H, W)`, after turning each by `turns` quarter turns."""
         photos = [np.rot90(np.asarray(Image.open(path).convert("RGB")), turns) for path, _ in rows]
         read: torch.Tensor = self.processor(photos, return_tensors="pt").pixel_values
         return read
 
     @cached_property
     def base(self) -> Any:
-        """The classifier as it is; no stage changes it."""
+        """The classifier as it is. No stage changes it."""
         base = AutoModelForImageClassification.from_pretrained(self.model, dtype=torch.float32, use_safetensors=True)
         return base.eval().requires_grad_(False)
 
     def symmetrize(self, name: str, group: ImageGroup, seed: int = 0) -> EquiForImageClassification:
-        """The classifier made invariant."""
-        set_seed(seed)  # of the network that weighs members
+        """Make the classifier invariant."""
+        set_seed(seed)  # for the network that weights members
         model: EquiForImageClassification = symmetrize(self.base, group, **{**ZERO_SHOT, **TRAINED}[name])
         return model.eval()
 
     @cached_property
     def features(self) -> torch.Tensor:
-        """Features of all photos in all eight positions, `(N, 8, F)`."""
+        """The features of all photos in all eight positions, `(N, 8, F)`."""
         return load_file(self.folder / "features.safetensors")["features"]
 
     def orbits(self, group: ImageGroup, moved: int = 0) -> torch.Tensor:
-        """Features of the orbits `(N, |G|, F)` of the photos moved by an element of the largest group."""
+        """Return the features of the orbits `(N, |G|, F)` of the photos, moved by an element of the largest group."""
         return self.features[:, WHOLE.product[positions(group), moved]]
 
 
 def positions(group: ImageGroup) -> torch.Tensor:
-    """Which element of the largest group each element of a smaller one is, `(|G|,)`."""
+    """Return which element of the largest group each element of a smaller group is, `(|G|,)`."""
     probe = torch.arange(9.0).view(1, 1, 3, 3)
     whole, small = PixelAction(WHOLE), PixelAction(group)
     every = [whole.apply(element, probe) for element in range(WHOLE.order)]
@@ -172,21 +172,21 @@ def read_features(run: Experiment) -> dict[str, Any]:
 
 @torch.no_grad()
 def right(run: Experiment, model: EquiForImageClassification, features: torch.Tensor) -> tuple[torch.Tensor, Any]:
-    """Which photos are recognised `(N,)`, and everything that the model says of them."""
+    """Return which photos are recognised `(N,)`, and the outputs of the model."""
     outputs = model(orbit_features=features)
     return (outputs.logits.argmax(-1) == run.labels).double(), outputs
 
 
 @torch.no_grad()
 def base_right(run: Experiment) -> torch.Tensor:
-    """Which photos the base recognises in which position, `(N, 8)`."""
+    """Return which photos the base recognises in which position, `(N, 8)`."""
     alone = symmetrize(run.base, ImageGroup.trivial()).eval()
     every = [right(run, alone, run.features[:, place : place + 1])[0] for place in range(WHOLE.order)]
     return torch.stack(every, dim=1)
 
 
 def share(values: torch.Tensor) -> dict[str, Any]:
-    """The mean of a value for each photo, in per cent, with its 95 per cent interval over photos."""
+    """Return the mean of a value for each photo, in per cent, with its 95 per cent interval over photos."""
     numbers = values.tolist()
     blocks = Blocks.read([""] * len(numbers), range(len(numbers)))
     interval = ratio_interval(blocks, numbers, None, Resampling(seed=0))
@@ -194,7 +194,7 @@ def share(values: torch.Tensor) -> dict[str, Any]:
 
 
 def zero_shot(run: Experiment) -> dict[str, Any]:
-    """Measure the base as it is and symmetrised, without training."""
+    """Measure the base alone and symmetrised, without training."""
     alone = base_right(run)
     found: dict[str, Any] = {"upright": share(alone[:, 0]), "positions": {}, "groups": {}}
     found["positions"] = {name: share(alone[:, place]) for place, name in enumerate(WHOLE.names)}
@@ -212,7 +212,7 @@ def zero_shot(run: Experiment) -> dict[str, Any]:
 
 
 def halves(run: Experiment) -> list[tuple[torch.Tensor, torch.Tensor]]:
-    """Random halves of the photos: to train on, and to test on."""
+    """Split the photos into random halves, to train on and to test on."""
     count = len(run.rows)
     orders = [
         torch.randperm(count, generator=torch.Generator().manual_seed(run.seed + k)) for k in range(run.sizes.splits)
@@ -221,7 +221,7 @@ def halves(run: Experiment) -> list[tuple[torch.Tensor, torch.Tensor]]:
 
 
 class Photos(torch.utils.data.Dataset[dict[str, torch.Tensor]]):
-    """Features of orbits with their labels."""
+    """The features of orbits with their labels."""
 
     def __init__(self, features: torch.Tensor, labels: torch.Tensor) -> None:
         self.features, self.labels = features, labels
@@ -230,12 +230,12 @@ class Photos(torch.utils.data.Dataset[dict[str, torch.Tensor]]):
         return len(self.labels)
 
     def __getitem__(self, index: int) -> dict[str, torch.Tensor]:
-        """One photo."""
+        """Return one photo."""
         return {"orbit_features": self.features[index], "labels": self.labels[index]}
 
 
 def trained(run: Experiment) -> dict[str, Any]:
-    """Train λ and attention on half of the photos, and test them and the others on the other half."""
+    """Train λ and attention on half of the photos, and test all methods on the other half."""
     alone, splits = base_right(run), halves(run)
     found: dict[str, Any] = {}
     for title, group in GROUPS.items():
@@ -262,16 +262,16 @@ def trained(run: Experiment) -> dict[str, Any]:
 
 
 def network_file(run: Experiment, title: str, name: str) -> Path:
-    """Where the network of the first split lies."""
+    """Return the file of the network of the first split."""
     return run.folder / f"{title.replace(' ', '_')}_{TRAINED[name]['method']}.safetensors"
 
 
 def over_splits(values: torch.Tensor, splits: Sequence[tuple[torch.Tensor, torch.Tensor]]) -> dict[str, Any]:
-    """The mean of test halves; the interval is over photos, each with the mean of the halves that it is in.
+    """Return the mean of the test halves, with an interval over photos. A photo counts with the mean of its halves.
 
     Args:
-        values: `(N,)`, or `(splits, N)` where each split has a model of its own.
-        splits: What is trained and tested on.
+        values: `(N,)`, or `(splits, N)` if each split has its own model.
+        splits: The halves to train and to test on.
     """
     by_split = values if values.ndim == 2 else values.expand(len(splits), -1)
     tested = torch.zeros(by_split.shape, dtype=torch.float64)
@@ -291,7 +291,7 @@ def over_splits(values: torch.Tensor, splits: Sequence[tuple[torch.Tensor, torch
 
 @torch.no_grad()
 def checks(run: Experiment) -> dict[str, Any]:
-    """What should agree, on some photos: turned photos with upright ones, the spatial level with that of features."""
+    """Check what should agree, on some photos: turned with upright photos, the spatial with the features level."""
     rows, group = run.rows[: run.sizes.checked], GROUPS["turned"]
     plain = AutoImageProcessor.from_pretrained(run.model, backend="pil")
     upright, turned = run.pixels(rows), run.pixels(rows, turns=1)
@@ -313,13 +313,13 @@ def checks(run: Experiment) -> dict[str, Any]:
 
 
 def largest(ours: torch.Tensor, theirs: torch.Tensor) -> float:
-    """The largest difference."""
+    """Return the largest difference."""
     return (ours - theirs).abs().max().item()
 
 
 @torch.no_grad()
 def speed(run: Experiment) -> dict[str, Any]:
-    """Images a second of CPU, one thread, beside a loop over the turned images and beside all of them at once."""
+    """Measure images per CPU second, and compare with a loop over the turns and with all turns at once."""
     group, base = GROUPS["turned"], run.base
     models = {name: run.symmetrize(name, group) for name in ("equitune, features", "equizero", *TRAINED)}
     ways: dict[str, Callable[[torch.Tensor], Any]] = {
@@ -340,7 +340,7 @@ def speed(run: Experiment) -> dict[str, Any]:
         images = run.pixels(run.rows[:batch])
         seconds: dict[str, list[float]] = {name: [] for name in ways}
         for _ in track(range(run.sizes.repeats), f"Batches of {batch}", transient=True):
-            for name, way in ways.items():  # in turns, so that a busy machine slows all alike
+            for name, way in ways.items():  # taking turns, so that a busy machine slows all alike
                 begin = time.process_time()
                 way(images)
                 seconds[name].append(time.process_time() - begin)

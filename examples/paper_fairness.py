@@ -1,13 +1,13 @@
-"""The published protocol of fair generation (arXiv 2305.09900 §5.1), with its controls: which model says what of whom.
+"""The published protocol of fair generation (arXiv 2305.09900 §5.1), with controls: what each model says about whom.
 
     python examples/paper_fairness.py --model demo --model DATA/stories260k_hf --output runs/fairness
 
-Three pairs of demographics, and for each the respect and the occupation prompts of Sheng et al. 2019: by default 100
-texts of 15 tokens for each of 5 prompts, so 500 for each demographic and context. Drafts of EquizeroLM have 5 tokens.
-A fourth block asks of neutral prompts ("The doctor said that") how often each pronoun follows.
+There are three pairs of demographics. Each gets the respect and the occupation prompts of Sheng et al. 2019: by
+default 100 texts of 15 tokens for each of 5 prompts, so 500 for each demographic and context. Drafts of EquizeroLM
+have 5 tokens. A fourth block counts which pronoun follows neutral prompts ("The doctor said that").
 
-Each block is an audit with a folder of its own below `--output`, with report, samples and figures; a killed run goes
-on where it stopped. With `--page FILE` the tables replace what stands below the marker line of that page, and the
+Each block is an audit with its own folder below `--output`, which holds report, samples and figures. A killed run
+resumes where it stopped. With `--page FILE` the tables replace everything below the marker line of that page, and the
 plots go to a folder beside it.
 """
 
@@ -59,7 +59,7 @@ HEADS = ("model", "group gap", "consistency", "regard", "masked", "parity gap", 
 
 
 def load(name: str) -> tuple[PreTrainedModel, Any]:
-    """A model in evaluation mode, with its tokenizer."""
+    """Load a model in evaluation mode, with its tokenizer."""
     folder = str(embedded_folder("demo_lm")) if name == DEMO else name
     return (
         AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32, use_safetensors=True).eval(),
@@ -70,7 +70,7 @@ def load(name: str) -> tuple[PreTrainedModel, Any]:
 def make_models(
     base: PreTrainedModel, tokenizer: Any, group: DemographicGroup, scorer: RegardScorer, beam_length: int
 ) -> dict[str, PreTrainedModel]:
-    """The base and what the methods make of it. Where its tokens cannot move, the search moves words."""
+    """Return the base and its symmetrised models. If the tokens cannot move, the search moves words."""
     subject = f" {group.names[0]}"
     moved = WordAction(group).apply(1, subject)
     words = any(len(tokenizer(text, add_special_tokens=False)["input_ids"]) > 1 for text in (subject, moved))
@@ -93,7 +93,7 @@ def make_models(
 
 
 def table(result: AuditResult) -> list[str]:
-    """A row for each model: figures with their intervals."""
+    """Return a table with a row for each model: figures with their intervals."""
     lines = [HEADS, ["---"] * len(HEADS)]
     for model in result.summary["models"]:
         cells = [model["model"], number(model["group_gap"]), number(model["consistency"])]
@@ -106,23 +106,23 @@ def table(result: AuditResult) -> list[str]:
 
 
 def spread(model: Mapping[str, Any], name: str) -> str:
-    """The interval of a figure."""
+    """Format the interval of a figure."""
     bounds = model[f"{name}_interval"]
     return " to ".join(map(number, bounds)) if bounds else "–"
 
 
 def pronoun(text: str, prompt: str) -> str:
-    """The first pronoun after the prompt."""
+    """Return the first pronoun after the prompt."""
     words = re.findall(r"[a-z]+", text[len(prompt) :].lower())
     return next((PRONOUNS[word] for word in words if word in PRONOUNS), "neither")
 
 
 def pronoun_table(result: AuditResult) -> list[str]:
-    """How often each pronoun is the first one, a row for each model, with Wilson's intervals."""
+    """Return a table of how often each pronoun comes first, a row for each model, with Wilson's intervals."""
     counts: dict[str, Counter[str]] = {}
     for row in result.samples:
         counts.setdefault(row["model"], Counter())[pronoun(row["text"], row["prompt"])] += 1
-    lines = ["| model | he | she | neither | he of he and she |", "| --- | --- | --- | --- | --- |"]
+    lines = ["| model | he | she | neither | he, of he or she |", "| --- | --- | --- | --- | --- |"]
     for name, count in counts.items():
         both = count["he"] + count["she"]
         low, high = wilson(count["he"], both) if both else (0.0, 1.0)
@@ -132,7 +132,7 @@ def pronoun_table(result: AuditResult) -> list[str]:
 
 
 def sections(arguments: argparse.Namespace, name: str, plots: Path | None) -> list[str]:
-    """All blocks of one base model, as Markdown."""
+    """Run all blocks of one base model, and return them as Markdown."""
     base, tokenizer = load(name)
     short, scorer = Path(name).name, RegardScorer(arguments.scorer)
     parts = [f"## {short}"]
@@ -156,20 +156,20 @@ def sections(arguments: argparse.Namespace, name: str, plots: Path | None) -> li
 
 
 def write_page(page: Path, parts: list[str]) -> None:
-    """Replace what stands below the marker line."""
+    """Replace everything below the marker line."""
     above = page.read_text(encoding="utf-8").partition(MARKER)[0] if page.is_file() else "# Fairness\n\n"
     page.write_text("\n\n".join([above.rstrip(), MARKER, *parts]) + "\n", encoding="utf-8")
 
 
 def parse() -> argparse.Namespace:
-    """The command line."""
+    """Read the command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--model", action="append", metavar="NAME", help="folder, Hub name or demo (default: demo)")
     parser.add_argument("--scorer", default=DEMO, metavar="NAME", help="regard classifier (default: demo)")
-    parser.add_argument("--samples", type=int, default=100, metavar="N", help="texts a prompt (default: 100)")
-    parser.add_argument("--tokens", type=int, default=15, metavar="N", help="tokens a text (default: 15)")
-    parser.add_argument("--beam-length", type=int, default=5, metavar="N", help="tokens a draft (default: 5)")
-    parser.add_argument("--seed", type=int, default=7, help="of sampling and resampling (default: 7)")
+    parser.add_argument("--samples", type=int, default=100, metavar="N", help="texts for each prompt (default: 100)")
+    parser.add_argument("--tokens", type=int, default=15, metavar="N", help="tokens of each text (default: 15)")
+    parser.add_argument("--beam-length", type=int, default=5, metavar="N", help="tokens of each draft (default: 5)")
+    parser.add_argument("--seed", type=int, default=7, help="seed of sampling and resampling (default: 7)")
     parser.add_argument(
         "--output", type=Path, default=Path("runs/fairness"), metavar="DIR", help="folder of the audits"
     )

@@ -1,17 +1,17 @@
-"""Pretrain the embedded demo language model: GPT-2's architecture, 2.6M parameters, its own 8k byte-level BPE.
+"""Pretrain the embedded demo language model: GPT-2's architecture, 2.6M parameters, and its own 8k byte-level BPE.
 
     python examples/pretrain_demo_lm.py --data DIR --output runs/demo_lm
 
-Four stages, each skipped when its output is there, each resumed at its last checkpoint when it was killed:
+There are four stages. A stage is skipped if its output exists, and resumes at its last checkpoint if it was killed:
 
 1. a tokenizer, trained on the text and the training generations;
 2. pretraining on plain English text;
 3. finetuning on what GPT-2 wrote about demographic groups (Sheng et al. 2019, and the equinlg samples), so that the
-   model carries GPT-2's differences between them; the epoch with the lowest validation loss is kept;
-4. export: bf16 safetensors, tokenizer, `training.json` with the perplexities on the held-out generations.
+   model has GPT-2's differences between them; the epoch with the lowest validation loss is kept;
+4. export: bf16 safetensors, tokenizer, and `training.json` with the perplexities on the held-out generations.
 
-Held-out perplexity is exp of the mean cross-entropy of every token of a line after its first, end of text included
-where the line ends in a full sentence, over lines that neither training nor the choice of the epoch has seen.
+Held-out perplexity is exp of the mean cross-entropy of every token of a line after its first. The end of text counts
+if the line ends in a full sentence. Neither training nor the choice of the epoch has seen these lines.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ SENTENCE_ENDS = (".", "!", "?", '."', '!"', '?"', ".'", ".)")
 
 
 def read_text(folder: Path) -> list[str]:
-    """Every non-empty line of the text corpus."""
+    """Return every non-empty line of the text corpus."""
     lines = []
     for path in sorted(folder.glob("*.txt.gz")):
         with gzip.open(path, "rt", encoding="utf-8") as file:
@@ -55,7 +55,7 @@ def read_text(folder: Path) -> list[str]:
 
 
 def read_generations(nlg_bias: Path, equinlg: Path) -> dict[str, list[str]]:
-    """GPT-2's own generations, distinct lines, split at random: 85 % train, 5 % validation, 10 % held out."""
+    """Return GPT-2's distinct generations, split at random: 85 % train, 5 % validation, 10 % held out."""
     lines = (nlg_bias / "small_gpt2_generated_samples.tsv").read_text(encoding="utf-8").splitlines()
     for path in sorted(equinlg.glob("*.txt")):
         # "The MAN was known for" names the same group as the other file's "The man was known for".
@@ -72,7 +72,7 @@ def read_generations(nlg_bias: Path, equinlg: Path) -> dict[str, list[str]]:
 
 
 def train_tokenizer(corpus: list[str], path: Path, vocabulary: int) -> PreTrainedTokenizerFast:
-    """A byte-level BPE as GPT-2's, with a padding token of its own."""
+    """Train a byte-level BPE like GPT-2's, with a separate padding token."""
     if not (path / "tokenizer.json").exists():
         bpe = Tokenizer(models.BPE())
         bpe.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
@@ -93,7 +93,7 @@ def train_tokenizer(corpus: list[str], path: Path, vocabulary: int) -> PreTraine
 
 
 def pack(lines: list[str], tokenizer: PreTrainedTokenizerFast) -> Dataset:
-    """Lines in their order, end of text after each, cut into blocks."""
+    """Join the lines in order, with an end of text after each, and cut them into blocks."""
     tokens = Dataset.from_dict({"text": lines}).map(
         lambda batch: {"input_ids": [[*ids, tokenizer.eos_token_id] for ids in tokenizer(batch["text"])["input_ids"]]},
         batched=True,
@@ -106,7 +106,7 @@ def pack(lines: list[str], tokenizer: PreTrainedTokenizerFast) -> Dataset:
 
 
 def separate(lines: list[str], tokenizer: PreTrainedTokenizerFast) -> Dataset:
-    """One line a row; end of text only where the line was not cut off in the middle of a sentence."""
+    """Put each line into a row, with an end of text unless the line was cut off within a sentence."""
     rows = []
     for line in lines:
         ids = tokenizer(line)["input_ids"] + [tokenizer.eos_token_id] * line.endswith(SENTENCE_ENDS)
@@ -121,7 +121,7 @@ def train(
     tokenizer: PreTrainedTokenizerFast,
     **settings: object,
 ) -> GPT2LMHeadModel:
-    """Train with `Trainer`, or take what an earlier run left."""
+    """Train with `Trainer`, or load the model of an earlier run."""
     if (output / "done").exists():
         return GPT2LMHeadModel.from_pretrained(output)
     arguments = TrainingArguments(
@@ -152,7 +152,7 @@ def train(
 
 @torch.no_grad()
 def perplexity(model: GPT2LMHeadModel, rows: Dataset, skip: int = 1) -> float:
-    """exp of the mean cross-entropy of all tokens of the rows from place `skip` on."""
+    """Return exp of the mean cross-entropy of all tokens of the rows from position `skip` on."""
     model.eval()
     loss, count = 0.0, 0
     for row in rows["input_ids"]:
@@ -170,9 +170,11 @@ def read_options() -> argparse.Namespace:
     parser.add_argument("--epochs", type=float, default=4, help="epochs of pretraining")
     parser.add_argument("--finetune-epochs", type=float, default=12)
     parser.add_argument("--finetune-lr", type=float, default=1e-3)
-    parser.add_argument("--dropout", type=float, default=0.2, help="of finetuning")
+    parser.add_argument("--dropout", type=float, default=0.2, help="dropout of finetuning")
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--smoke", action="store_true", help="a minute on a little of the data, to see that it runs")
+    parser.add_argument(
+        "--smoke", action="store_true", help="run for a minute on a little of the data, to show that it works"
+    )
     return parser.parse_args()
 
 
@@ -232,7 +234,7 @@ def finetune(
 def export(
     options: argparse.Namespace, model: GPT2LMHeadModel, tokenizer: PreTrainedTokenizerFast, held_out: Dataset
 ) -> None:
-    """Store the model in bf16, and measure what was stored."""
+    """Save the model in bf16, and measure the saved model."""
     folder = options.output / "model"
     for name in DROPOUTS:
         setattr(model.config, name, 0.0)

@@ -2,18 +2,18 @@
 
     python examples/pretrain_small_clip.py --data DIR --output runs/small_clip
 
-About ten minutes of one core; a killed run goes on at its last checkpoint, and a finished one is not run again. The
-checkpoint lies in OUTPUT/seedN/model, for `CLIPModel.from_pretrained` and `AutoProcessor.from_pretrained`, its
-zero-shot accuracies in OUTPUT/seedN/model.json.
+It takes about ten minutes on one core. A killed run resumes at its last checkpoint. A finished run is not run again.
+The checkpoint is in OUTPUT/seedN/model, for `CLIPModel.from_pretrained` and `AutoProcessor.from_pretrained`. Its
+zero-shot accuracies are in OUTPUT/seedN/model.json.
 
-An image's caption is drawn anew at every visit. With ten classes a batch holds many captions that fit an image as well
-as its own does, which CLIP's loss would push away from it. So the target of an image is uniform over the captions of
-its class in the batch, and that of a caption over the images of its class (Yang et al. 2022, "Unified contrastive
-learning in image-text-label space"); where each class is there once, this is CLIP's loss.
+The caption of an image is drawn anew at every visit. With ten classes, a batch holds many captions that fit an image
+as well as its own, and CLIP's loss would push them away from it. So the target of an image is uniform over the
+captions of its class in the batch, and that of a caption over the images of its class (Yang et al. 2022, "Unified
+contrastive learning in image-text-label space"). If each class occurs once, this is CLIP's loss.
 
-The tokenizer knows the words of these captions and no others. The images are shifted at random, and never mirrored.
+The tokenizer knows only the words of these captions. The images are shifted at random, and never mirrored.
 
-With `--smoke` it learns for a few steps from a little of the data, to see that everything runs.
+With `--smoke` it trains for a few steps on a little of the data, to show that everything runs.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ class ContrastiveTrainer(Trainer):
 
     Args:
         captions: The inputs of every caption, from `encode_captions`.
-        **settings: Of `Trainer`.
+        **settings: Arguments of `Trainer`.
     """
 
     def __init__(self, captions: dict[str, torch.Tensor], **settings: Any) -> None:
@@ -54,7 +54,7 @@ class ContrastiveTrainer(Trainer):
         self.captions = captions
 
     def compute_loss(self, model: Any, inputs: dict[str, Any], *args: Any, **kwargs: Any) -> Any:
-        """The mean of the losses of images and of captions."""
+        """Return the mean of the losses of images and of captions."""
         labels = inputs["labels"]
         templates = torch.randint(self.captions["input_ids"].shape[1], labels.shape)
         drawn = {name: rows[labels, templates] for name, rows in self.captions.items()}
@@ -62,7 +62,7 @@ class ContrastiveTrainer(Trainer):
         return matching_loss(scores, labels)
 
     def evaluate(self, *args: Any, **kwargs: Any) -> dict[str, float]:
-        """Zero-shot accuracy on the validation images, in per cent."""
+        """Return the zero-shot accuracy on the validation images, in per cent."""
         embeddings = class_embeddings(self.model, self.captions)
         metrics = {"eval_zero_shot_accuracy": zero_shot_accuracy(self.model, embeddings, self.eval_dataset)}
         self.log(metrics)
@@ -70,7 +70,7 @@ class ContrastiveTrainer(Trainer):
 
 
 def matching_loss(scores: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
-    """Cross-entropy of the scores `(B, B)`, images × captions, both ways, all of one class being right alike."""
+    """Return the cross-entropy of scores `(B, B)`, images × captions, both ways. All of one class are right."""
     same = (labels[:, None] == labels).float()
     targets = same / same.sum(1, keepdim=True)
     return (F.cross_entropy(scores, targets) + F.cross_entropy(scores.T, targets)) / 2
@@ -79,7 +79,7 @@ def matching_loss(scores: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
 def measure(
     folder: Path, parts: dict[str, CifarImages], classes: tuple[str, ...], templates: tuple[str, ...]
 ) -> dict[str, float]:
-    """Zero-shot accuracies of the stored checkpoint, in per cent."""
+    """Return the zero-shot accuracies of the stored checkpoint, in per cent."""
     model, processor = CLIPModel.from_pretrained(folder).eval(), CLIPProcessor.from_pretrained(folder)
     embeddings = class_embeddings(model, encode_captions(processor.tokenizer, classes, templates))
     tests = {name: parts["test"].moved(name, TEST_SEED) for name in ("rot90", "flip")}
@@ -92,10 +92,10 @@ def pretrain(data: Path, parts: dict[str, CifarImages], folder: Path, seed: int,
 
     Args:
         data: The folder with all data.
-        parts: Of `load_cifar10`.
-        folder: Where everything of this seed lies.
-        seed: Of the initial weights, the order of the batches, the shifts and the captions.
-        **settings: Instead of those of `TRAINING`.
+        parts: The parts from `load_cifar10`.
+        folder: The folder of this seed.
+        seed: The seed of the initial weights, the order of the batches, the shifts and the captions.
+        **settings: Settings that replace those of `TRAINING`.
     """
     set_seed(seed)
     classes, templates = load_prompts(data)
@@ -121,23 +121,27 @@ def pretrain(data: Path, parts: dict[str, CifarImages], folder: Path, seed: int,
 
 
 def parse() -> argparse.Namespace:
-    """The command line."""
+    """Read the command line."""
     summary, _, details = (__doc__ or "").partition("\n\n")
     parser = argparse.ArgumentParser(
         description=summary, epilog=details, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     add_data_argument(parser)
-    parser.add_argument("--output", type=Path, default=Path("runs/small_clip"), metavar="DIR", help="where all lies")
-    parser.add_argument("--cache", type=Path, metavar="DIR", help="of the decoded images (default: that of --output)")
+    parser.add_argument(
+        "--output", type=Path, default=Path("runs/small_clip"), metavar="DIR", help="folder of all results"
+    )
+    parser.add_argument(
+        "--cache", type=Path, metavar="DIR", help="folder of the decoded images (default: that of --output)"
+    )
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--smoke", action="store_true", help="a few steps, to see that it runs")
+    parser.add_argument("--smoke", action="store_true", help="run a few steps, to show that it works")
     return parser.parse_args()
 
 
 def main() -> None:
-    """Train it where it is not finished."""
+    """Train the model if it is not finished."""
     arguments = parse()
-    # Gradients of sure answers sink below the normal numbers, on which a CPU is many times slower.
+    # Gradients of sure answers become denormal numbers, on which a CPU is many times slower.
     torch.set_flush_denormal(True)
     folder, settings = arguments.output / f"seed{arguments.seed}", {}
     parts = load_cifar10(arguments.data, arguments.cache or arguments.output, arguments.seed)

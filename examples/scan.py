@@ -4,13 +4,13 @@
     python examples/scan.py --data DIR --output runs/scan --split add_jump --cell lstm --seed 0
     python examples/scan.py --output runs/scan --page docs/results/scan.md
 
-The first line runs every split, cell and seed: it trains the base model, measures it as it is and symmetrised without
+The first line runs every split, cell and seed. It trains the base model, measures it alone and symmetrised without
 training (zero-shot), finetunes it symmetrised, and trains the network that is equivariant by construction. The second
-line runs one of them, so that several can run side by side. A killed run goes on at its last checkpoint, and what is
-finished is not run again. The third line writes the page from what is there.
+line runs one of them, so that several can run side by side. A killed run resumes at its last checkpoint, and finished
+stages are not run again. The third line writes the page from the results so far.
 
-With `--smoke` a small LSTM learns short commands, all but "jump" beside other words, in less than a minute and without
-data: asked to "jump twice" it fails, and equizero answers I_JUMP I_JUMP.
+With `--smoke` a small LSTM learns short commands in less than a minute, without data. It never sees "jump" beside
+other words. Asked to "jump twice" it fails, and equizero answers I_JUMP I_JUMP.
 """
 
 from __future__ import annotations
@@ -29,18 +29,24 @@ from scan_stages import STAGES, Run
 
 
 def parse() -> argparse.Namespace:
-    """The command line."""
+    """Read the command line."""
     summary, _, details = (__doc__ or "").partition("\n\n")
     parser = argparse.ArgumentParser(
         description=summary, epilog=details, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     add_data_argument(parser)
     parser.add_argument("--output", type=Path, default=Path("runs/scan"), metavar="DIR", help="folder of all runs")
-    parser.add_argument("--split", choices=sorted(GROUPS), action="append", help="default: both")
-    parser.add_argument("--cell", choices=CELLS, action="append", help="default: all three")
-    parser.add_argument("--seed", type=int, action="append", metavar="N", help="default: 0, 1 and 2")
-    parser.add_argument("--stage", choices=list(STAGES), action="append", help="default: all, in their order")
-    parser.add_argument("--page", type=Path, metavar="FILE", help="write the tables into a page, and run nothing")
+    parser.add_argument("--split", choices=sorted(GROUPS), action="append", help="run only this split (default: both)")
+    parser.add_argument(
+        "--cell", choices=CELLS, action="append", help="run only this one; repeat for more (default: all three)"
+    )
+    parser.add_argument(
+        "--seed", type=int, action="append", metavar="N", help="seed; repeat for more (default: 0, 1 and 2)"
+    )
+    parser.add_argument(
+        "--stage", choices=list(STAGES), action="append", help="run only this stage; repeat for more (default: all)"
+    )
+    parser.add_argument("--page", type=Path, metavar="FILE", help="only write the tables into a page")
     parser.add_argument("--smoke", action="store_true", help="show the effect in a minute, without data")
     return parser.parse_args()
 
@@ -58,7 +64,7 @@ def main() -> None:
         write_page(arguments.page, runs, shlex.join(["python", "examples/scan.py", "--data", "DIR"]))
         return
     require(arguments.data, "scan")
-    # Gradients of sure answers sink below the normal numbers, on which a CPU is many times slower.
+    # Gradients of sure answers become denormal numbers, on which a CPU is many times slower.
     torch.set_flush_denormal(True)
     for stage in arguments.stage or STAGES:
         for run in runs:

@@ -32,10 +32,10 @@ COMMANDS = (
 )
 ACTIONS = ("I_JUMP", "I_LOOK", "I_RUN", "I_TURN_LEFT", "I_TURN_RIGHT", "I_WALK")
 MAX_ACTIONS = 49
-"""The longest answer with its end token."""
+"""The length of the longest answer, with its end token."""
 
-# The group of each split: what the finetuned models exchange, and the cyclic group that the equivariant networks of
-# Gordon et al. 2019 are built over.
+# The groups of each split: the words that the finetuned models exchange, and the cyclic group that the equivariant
+# networks of Gordon et al. 2019 are built over.
 GROUPS = {
     "add_jump": DemographicGroup([["jump", "run"], ["I_JUMP", "I_RUN"]]),
     "around_right": DemographicGroup([["left", "right"], ["I_TURN_LEFT", "I_TURN_RIGHT"]]),
@@ -47,7 +47,7 @@ CYCLIC_GROUPS = {
 
 
 def make_tokenizer(words: tuple[str, ...]) -> PreTrainedTokenizerFast:
-    """A tokenizer of whole words that ends each sentence with `</s>`."""
+    """Make a tokenizer of whole words that ends each sentence with `</s>`."""
     tokenizer = Tokenizer(WordLevel({word: index for index, word in enumerate((*SPECIAL, *words))}, unk_token="<unk>"))
     tokenizer.pre_tokenizer = WhitespaceSplit()
     tokenizer.post_processor = TemplateProcessing(single="$A </s>", special_tokens=[("</s>", END)])
@@ -57,13 +57,13 @@ def make_tokenizer(words: tuple[str, ...]) -> PreTrainedTokenizerFast:
 
 
 def read_pairs(path: Path) -> Dataset:
-    """One command and its actions a line, `IN: ... OUT: ...`."""
+    """Read commands and their actions, one pair a line, as `IN: ... OUT: ...`."""
     pairs = [line.removeprefix("IN: ").split(" OUT: ") for line in path.read_text(encoding="utf-8").splitlines()]
     return Dataset.from_dict({"command": [pair[0] for pair in pairs], "actions": [pair[1] for pair in pairs]})
 
 
 def load_split(folder: Path, split: str, seed: int) -> DatasetDict:
-    """Train, validation (a fifth of train, drawn by the seed) and test, as tokens; the last two by length."""
+    """Load train, validation (a fifth of train, drawn by the seed) and test as tokens. The last two are sorted."""
     source, target = make_tokenizer(COMMANDS), make_tokenizer(ACTIONS)
 
     def tokenize(batch: dict[str, list[str]]) -> dict[str, list[list[int]] | list[int]]:

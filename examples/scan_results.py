@@ -1,4 +1,4 @@
-"""The page of the SCAN experiments: means and standard deviations beside the published figures, and a plot."""
+"""Write the page of the SCAN experiments: means, standard deviations, published figures, and a plot."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ MARKER = "<!-- Below this line: written by examples/scan.py -->"
 CELLS = ("lstm", "gru", "rnn")
 TABLES = {"lstm": ("2", "10"), "gru": ("8", "11"), "rnn": ("9", "12")}
 EQUITUNE, EQUIZERO = "equitune, independent", "equizero"
-# Test accuracy in per cent, from arXiv 2305.09900; of all other rows, and of every deviation, no copy was at hand.
+# Test accuracy in per cent, from arXiv 2305.09900. We had no copy of the other rows or of the deviations.
 PUBLISHED = {
     ("add_jump", "zero_shot", EQUIZERO): {"lstm": 75.2, "gru": 73.9, "rnn": 58.6},
     ("around_right", "zero_shot", EQUIZERO): {"lstm": 81.7, "gru": 77.9, "rnn": 56.6},
@@ -36,9 +36,9 @@ HEADER = "| split | model | validation | test | published test | bound |\n|---|-
 
 
 def write_page(page: Path, runs: Sequence[Run], command: str) -> None:
-    """Replace what stands below the marker line of a page; plot and raw results go into a folder beside it.
+    """Replace everything below the marker line of a page; plot and raw results go into a folder beside it.
 
-    Results of an earlier page stay where the runs that made them are gone.
+    Results of an earlier page are kept if the runs that made them are gone.
     """
     above = page.read_text(encoding="utf-8").partition(MARKER)[0] if page.is_file() else "# SCAN\n\n"
     plot = page.parent / page.stem / "few_shot.png"
@@ -57,11 +57,11 @@ def write_page(page: Path, runs: Sequence[Run], command: str) -> None:
 
 
 Found = dict[str, dict[str, Any]]
-"""Results of stages by run: `"split/cell/seed0"`, then the stage."""
+"""The results by run (`"split/cell/seed0"`) and then by stage."""
 
 
 def gather(runs: Sequence[Run], earlier: Path) -> Found:
-    """The results of all finished stages, and those of an earlier page."""
+    """Return the results of all finished stages, and those of an earlier page."""
     found: Found = json.loads(earlier.read_text(encoding="utf-8")) if earlier.is_file() else {}
     for run in runs:
         stages = {stage: results for stage in STAGES if (results := run.results(stage)) is not None}
@@ -71,7 +71,7 @@ def gather(runs: Sequence[Run], earlier: Path) -> Found:
 
 
 def _of(found: Found, split: str, cell: str, stage: str) -> list[dict[str, Any]]:
-    """The results of a stage, a seed each."""
+    """Return the results of a stage, one entry for each seed."""
     own = [found[name] for name in sorted(found) if name.startswith(f"{split}/{cell}/")]
     return [stages[stage] for stages in own if stage in stages]
 
@@ -86,7 +86,7 @@ def _versions(found: Found, command: str) -> str:
 
 
 def _table(found: Found, cell: str, stage: str) -> str:
-    """One table: the networks as they are, then the methods."""
+    """Return one table: first the networks alone, then the methods."""
     rows = [HEADER]
     for split in sorted(GROUPS):
         for network, name in NETWORKS:
@@ -99,7 +99,7 @@ def _table(found: Found, cell: str, stage: str) -> str:
 
 
 def _row(split: str, name: str, found: list[dict[str, float]], published: float | None) -> list[str]:
-    """A row, or none where nothing was measured."""
+    """Return a row, or none if nothing was measured."""
     if not found:
         return []
     test = [accuracies["test"] for accuracies in found]
@@ -121,7 +121,7 @@ def _deviation(values: Sequence[float]) -> float:
 
 
 def draw_few_shot(found: Found) -> bytes:
-    """Figure 10: accuracy on add_jump by the number of steps, as a PNG."""
+    """Draw Figure 10, accuracy on add_jump by the number of steps, as a PNG."""
     figure = Figure(figsize=(7, 4.2), dpi=160, layout="constrained")
     FigureCanvasAgg(figure)
     axes = figure.subplots()
@@ -145,7 +145,7 @@ def draw_few_shot(found: Found) -> bytes:
 
 
 def _draw(axes: Any, curves: list[dict[str, float]], label: str, colour: str, style: str) -> None:
-    """The mean of some curves, in a band of one standard deviation."""
+    """Draw the mean of some curves in a band of one standard deviation."""
     steps = sorted(set.intersection(*({int(step) for step in curve} for curve in curves)))
     values = [[curve[str(step)] for curve in curves] for step in steps]
     middle = [mean(points) for points in values]

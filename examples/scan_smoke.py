@@ -1,4 +1,4 @@
-"""The effect of equizero on a model that learns in seconds: no data needed."""
+"""Show the effect of equizero on a model that learns in seconds, without data."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ ASKED = "jump twice"
 
 
 def commands() -> dict[str, str]:
-    """Short SCAN commands and their actions; "jump" stands alone, as in the split add_jump."""
+    """Return short SCAN commands and their actions. "jump" occurs only alone, as in the split add_jump."""
     phrases = {f"{verb}{often}": [VERBS[verb]] * count for verb in VERBS for often, count in TIMES.items()}
     known = {phrase: actions for phrase, actions in phrases.items() if "jump" not in phrase or phrase == "jump"}
     others = {phrase: actions for phrase, actions in known.items() if phrase != "jump"}

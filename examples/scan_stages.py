@@ -1,4 +1,4 @@
-"""The stages of one SCAN experiment: a split, a cell and a seed."""
+"""The stages of one SCAN experiment, which is a split, a cell and a seed."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from hf_equi import (
 # Batches of 64 sentences at 1e-3 instead of the published 200,000 single sentences at 1e-4.
 PRETRAINING = {"max_steps": 5000, "per_device_train_batch_size": 64, "learning_rate": 1e-3, "eval_steps": 1000}
 EQUIVARIANT = {**PRETRAINING, "max_steps": 2500, "eval_steps": 500}
-# And instead of 10,000 single sentences at 2e-5 and 5e-5 for finetuning; all of it teacher-forced.
+# For finetuning, instead of 10,000 single sentences at 2e-5 and 5e-5. All of it is teacher-forced.
 FINETUNING = {"max_steps": 1600, "per_device_train_batch_size": 64, "learning_rate": 1e-4, "eval_steps": 400}
 SIZES = {"vocab_size": len(SPECIAL) + len(COMMANDS), "decoder_vocab_size": len(SPECIAL) + len(ACTIONS)}
 ZERO_SHOT: dict[str, dict[str, Any]] = {
@@ -44,14 +44,14 @@ PARTS = ("validation", "test")
 
 @dataclass
 class Run:
-    """One split, cell and seed, with its folder.
+    """One split, cell and seed, with their folder.
 
     Args:
         data: The folder of the SCAN files.
         output: The folder of all runs.
         split: `"add_jump"` or `"around_right"`.
         cell: `"lstm"`, `"gru"` or `"rnn"`.
-        seed: Of the split, the initial weights and the order of the batches.
+        seed: The seed of the split, the initial weights and the order of the batches.
     """
 
     data: Path
@@ -62,7 +62,7 @@ class Run:
 
     @property
     def folder(self) -> Path:
-        """Where everything of this run lies."""
+        """The folder of this run."""
         return self.output / self.split / self.cell / f"seed{self.seed}"
 
     @cached_property
@@ -71,7 +71,7 @@ class Run:
         return load_split(self.data, self.split, self.seed)
 
     def results(self, stage: str) -> dict[str, Any] | None:
-        """The results of a finished stage."""
+        """Return the results of a finished stage, or None."""
         path = self.folder / f"{stage}.json"
         return json.loads(path.read_text(encoding="utf-8")) if path.is_file() else None
 
@@ -81,14 +81,14 @@ class Run:
         write_json(self.folder / f"{stage}.json", results)
 
     def base(self, name: str = "base") -> RecurrentSeq2Seq:
-        """A trained base."""
+        """Load a trained base."""
         if not (self.folder / name).is_dir():
             raise SystemExit(f"{self.folder / name} is missing: run the stage that trains it first")
         model: RecurrentSeq2Seq = RecurrentSeq2Seq.from_pretrained(self.folder / name)
         return model.eval()
 
     def symmetrize(self, base: RecurrentSeq2Seq, **settings: Any) -> EquiForSeq2SeqLM:
-        """A base made equivariant to the group of the split."""
+        """Make a base equivariant to the group of the split."""
         tokenizers = {"tokenizer": make_tokenizer(COMMANDS), "target_tokenizer": make_tokenizer(ACTIONS)}
         model: EquiForSeq2SeqLM = symmetrize(base, GROUPS[self.split], **tokenizers, **settings)
         return model
@@ -132,15 +132,15 @@ def zero_shot(run: Run) -> dict[str, Any]:
 def finetune(run: Run) -> dict[str, Any]:
     """Train the base symmetrised, and measure it.
 
-    Equizero passes on the gradient of the mean, so with all sentences teacher-forced and the members' objective it
-    takes the steps of equi-tuning: one training serves both.
+    Equizero passes on the gradient of the mean. With all sentences teacher-forced and the members' objective, it takes
+    the same steps as equi-tuning, so one training serves both.
     """
     set_seed(run.seed)
     base = run.base()
     model = run.symmetrize(base, method="equitune", decoding="independent")
     model.config.objective = "members"
     watched = run.parts["test"].shuffle(seed=0).select(range(1000)).sort("length", reverse=True)
-    shown = FINETUNED if run.split == "add_jump" else ()  # the figure is of add_jump alone
+    shown = FINETUNED if run.split == "add_jump" else ()  # the figure shows only add_jump
     curves = [AccuracyCurve(name, run.symmetrize(base, **ZERO_SHOT[name]), watched) for name in shown]
     begin = time.perf_counter()
     train(

@@ -1,4 +1,4 @@
-"""Train one model on SCAN with `Trainer`, resumable, and measure its exact-match accuracy."""
+"""Train one model on SCAN with `Trainer`, so that it can resume, and measure its exact-match accuracy."""
 
 from __future__ import annotations
 
@@ -29,23 +29,23 @@ CURVE_STEPS = (25, 50, 100, 200, 400, 800, 1200, 1600)
 
 
 class Collator(DataCollatorForSeq2Seq):
-    """Pads commands and actions, and leaves out the lengths that the sampler sorts by."""
+    """Pads commands and actions, and drops the lengths that the sampler sorts by."""
 
     def __init__(self) -> None:
         super().__init__(make_tokenizer(COMMANDS), return_tensors="pt")
 
     def __call__(self, features: list[dict[str, Any]], return_tensors: str | None = None) -> Any:
-        """A batch."""
+        """Make a batch."""
         return super().__call__([{name: row[name] for name in COLUMNS} for row in features], return_tensors)
 
 
 class AccuracyCurve(TrainerCallback):
-    """Measures a model while the base that it shares is trained; a file keeps the points for a run that resumes.
+    """Measures a model while its shared base is trained. A file keeps the points for a run that resumes.
 
     Args:
-        name: Of the curve.
-        model: The model that is measured.
-        part: What it is measured on.
+        name: The name of the curve.
+        model: The model to measure.
+        part: The data to measure it on.
     """
 
     def __init__(self, name: str, model: PreTrainedModel, part: Dataset) -> None:
@@ -54,12 +54,12 @@ class AccuracyCurve(TrainerCallback):
         self.part = part
 
     def on_train_begin(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
-        """Measure it before the first step."""
+        """Measure the model before the first step."""
         if state.global_step == 0:
             self._note(Path(args.output_dir), 0)
 
     def on_step_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
-        """Measure it at the steps of the curve."""
+        """Measure the model at the steps of the curve."""
         if state.global_step in CURVE_STEPS:
             self._note(Path(args.output_dir), state.global_step)
 
@@ -71,19 +71,19 @@ class AccuracyCurve(TrainerCallback):
         write_json(folder / f"{self.name}.curve", points)
 
     def read(self, folder: Path) -> dict[str, float]:
-        """Accuracy in per cent by step, as far as it was measured."""
+        """Return the accuracy in per cent by step, as far as it was measured."""
         path = folder / f"{self.name}.curve"
         points: dict[str, float] = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
         return points
 
 
 class LengthSampler(Sampler[int]):
-    """Sentences of like length side by side, so that little is padded, and batches in random order.
+    """Puts sentences of similar length together, so that little is padded, and batches in random order.
 
     Args:
-        lengths: Of the sentences.
-        batch_size: Sentences a batch.
-        pool: Batches that are drawn together, and sorted.
+        lengths: The lengths of the sentences.
+        batch_size: The number of sentences in a batch.
+        pool: The number of batches that are drawn and sorted together.
     """
 
     def __init__(self, lengths: Sequence[int], batch_size: int, pool: int = 16) -> None:
@@ -99,13 +99,13 @@ class LengthSampler(Sampler[int]):
         size = self.batch_size * self.pool
         drawn = [sorted(order[i : i + size], key=self.lengths.__getitem__) for i in range(0, len(order), size)]
         batches = [part[i : i + self.batch_size] for part in drawn for i in range(0, len(part), self.batch_size)]
-        # The last batch of all may be short, and has to come last.
+        # The very last batch may be short, so it has to come last.
         shuffled = [batches[i] for i in torch.randperm(len(batches) - 1).tolist()] + batches[-1:]
         return iter([index for batch in shuffled for index in batch])
 
 
 class SentenceTrainer(Seq2SeqTrainer):
-    """Batches of like length, in which each token counts alike, as in the published sum over single sentences.
+    """Trains on batches of similar length, in which each token counts alike, as in the published sum over sentences.
 
     A mean over the tokens of each batch would make a token of a short sentence count more.
     """
@@ -114,7 +114,7 @@ class SentenceTrainer(Seq2SeqTrainer):
         return LengthSampler(self.train_dataset["length"], self.args.train_batch_size)
 
     def compute_loss(self, model: Any, inputs: dict[str, Any], *args: Any, **kwargs: Any) -> Any:
-        """The loss of a batch, by its share of the tokens that an average batch has."""
+        """Return the loss of a batch, weighted by its number of tokens relative to an average batch."""
         loss = super().compute_loss(model, inputs, *args, **kwargs)
         if not self.model.training:
             return loss
@@ -135,20 +135,20 @@ def train(
     keep_best: bool = True,
     **settings: Any,
 ) -> None:
-    """Train a model, going on at the last checkpoint in `folder`.
+    """Train a model, resuming at the last checkpoint in `folder`.
 
     Args:
         model: The model, with `teacher_forcing_ratio` in its config.
         data: Train and validation.
-        folder: Where the checkpoints lie.
-        callbacks: What watches.
+        folder: The folder of the checkpoints.
+        callbacks: Curves to measure during training.
         keep_best: Whether to leave the model at its best on validation, measured every `eval_steps`.
-        **settings: Of `Seq2SeqTrainingArguments`: steps, batch, learning rate.
+        **settings: Arguments of `Seq2SeqTrainingArguments`: steps, batch, learning rate.
     """
     arguments = Seq2SeqTrainingArguments(
         output_dir=str(folder),
         use_cpu=True,
-        optim="adamw_torch",  # Adam, as no weight decays
+        optim="adamw_torch",  # the same as Adam, because weight decay is 0
         max_grad_norm=5.0,
         remove_unused_columns=False,
         per_device_eval_batch_size=256,
@@ -183,7 +183,7 @@ def _exact_match(prediction: EvalPrediction) -> dict[str, float]:
 
 
 def matches(found: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
-    """Whether each answer `(B, T)`, up to its first end, is the one wanted `(B, T')`, padded with −100."""
+    """Whether each answer `(B, T)`, up to its first end, equals the label `(B, T')`, which is padded with −100."""
     width = max(found.shape[1], labels.shape[1])
     found = torch.nn.functional.pad(found.masked_fill(found == -100, PAD), (0, width - found.shape[1]), value=PAD)
     labels = torch.nn.functional.pad(labels.masked_fill(labels == -100, PAD), (0, width - labels.shape[1]), value=PAD)
@@ -193,7 +193,7 @@ def matches(found: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
 
 @torch.no_grad()
 def accuracy(model: PreTrainedModel, part: Dataset, batch_size: int = 256) -> float:
-    """Exact-match accuracy in per cent."""
+    """Return the exact-match accuracy in per cent."""
     right = 0
     for batch in DataLoader(part.select_columns(list(COLUMNS)), batch_size=batch_size, collate_fn=Collator()):
         labels = batch.pop("labels")

@@ -21,18 +21,18 @@ from transformers import (
 )
 from transformers.models.clip.image_processing_pil_clip import CLIPImageProcessorPil
 
-# CLIP takes an end token of id 2 for that of old checkpoints, and then looks for the largest id instead.
+# CLIP takes an end token of id 2 for that of old checkpoints, and then uses the largest id instead.
 PAD, START, UNKNOWN, END = SPECIAL = ("<|pad|>", "<|startoftext|>", "<|unknown|>", "<|endoftext|>")
 LENGTH = 24
 
 
 def captions(classes: Sequence[str], templates: Sequence[str]) -> list[str]:
-    """Every template of the first class, then of the next."""
+    """Return every template for the first class, then for the next."""
     return [template.format(name) for name in classes for template in templates]
 
 
 def make_tokenizer(texts: Sequence[str]) -> PreTrainedTokenizerFast:
-    """A tokenizer whose tokens are the words and signs of the texts, in lower case."""
+    """Make a tokenizer whose tokens are the words and punctuation marks of the texts, in lower case."""
     core = Tokenizer(models.WordLevel(unk_token=UNKNOWN))
     core.normalizer = normalizers.Lowercase()
     core.pre_tokenizer = pre_tokenizers.Sequence(
@@ -57,7 +57,7 @@ def make_tokenizer(texts: Sequence[str]) -> PreTrainedTokenizerFast:
 
 
 def make_processor(texts: Sequence[str]) -> CLIPProcessor:
-    """What makes inputs of images and texts."""
+    """Make a processor of images and texts."""
     images = CLIPImageProcessorPil(
         size={"shortest_edge": SIDE},
         crop_size={"height": SIDE, "width": SIDE},
@@ -68,7 +68,7 @@ def make_processor(texts: Sequence[str]) -> CLIPProcessor:
 
 
 def make_model(tokenizer: PreTrainedTokenizerBase) -> CLIPModel:
-    """Two small towers with random weights."""
+    """Make a model of two small towers with random weights."""
     width, tower = 96, {"hidden_size": 96, "intermediate_size": 384, "num_attention_heads": 3, "projection_dim": 96}
     config = CLIPConfig(
         text_config=CLIPTextConfig(
@@ -83,7 +83,7 @@ def make_model(tokenizer: PreTrainedTokenizerBase) -> CLIPModel:
         vision_config=CLIPVisionConfig(**tower, num_hidden_layers=4, image_size=SIDE, patch_size=4).to_dict(),
         projection_dim=width,
     )
-    # Eager attention trains twice as fast as the fused one on a CPU at 65 tokens; the checkpoint is the same.
+    # On a CPU with 65 tokens, eager attention trains twice as fast as fused attention. The checkpoint is the same.
     model: CLIPModel = AutoModel.from_config(config, attn_implementation="eager")
     return model
 
@@ -91,7 +91,7 @@ def make_model(tokenizer: PreTrainedTokenizerBase) -> CLIPModel:
 def encode_captions(
     tokenizer: PreTrainedTokenizerBase, classes: Sequence[str], templates: Sequence[str]
 ) -> dict[str, torch.Tensor]:
-    """The inputs of every caption, classes × templates × tokens: `(C, T, L)` each."""
+    """Return the inputs of every caption, classes × templates × tokens: `(C, T, L)` each."""
     texts = captions(classes, templates)
     inputs = tokenizer(texts, padding=True, truncation=True, return_tensors="pt", return_token_type_ids=False)
     return {name: rows.view(len(classes), len(templates), -1) for name, rows in inputs.items()}
@@ -99,7 +99,7 @@ def encode_captions(
 
 @torch.no_grad()
 def class_embeddings(model: CLIPModel, inputs: dict[str, torch.Tensor]) -> torch.Tensor:
-    """Unit vectors `(C, F)`: of each class the mean direction of its captions, from `encode_captions`."""
+    """Return unit vectors `(C, F)`: for each class the mean direction of its captions, from `encode_captions`."""
     count, each, length = inputs["input_ids"].shape
     rows = model.get_text_features(**{name: rows.view(-1, length) for name, rows in inputs.items()}).pooler_output
     return F.normalize(F.normalize(rows, dim=-1).view(count, each, -1).mean(1), dim=-1)
@@ -109,13 +109,13 @@ def class_embeddings(model: CLIPModel, inputs: dict[str, torch.Tensor]) -> torch
 def zero_shot_accuracy(
     model: CLIPModel, embeddings: torch.Tensor, images: CifarImages, batch_size: int = 500
 ) -> float:
-    """How often, in per cent, the class nearest to an image in direction is its own.
+    """Return how often, in per cent, the class nearest to an image in direction is its own.
 
     Args:
         model: The model.
-        embeddings: Of the classes `(C, F)`, from `class_embeddings`.
-        images: What is classified.
-        batch_size: Images at a time.
+        embeddings: The embeddings of the classes `(C, F)`, from `class_embeddings`.
+        images: The images to classify.
+        batch_size: The number of images at a time.
     """
     right = 0
     for batch in DataLoader(images, batch_size=batch_size):

@@ -1,19 +1,19 @@
-"""A real pretrained language model: what it says of demographics, and what each method changes at what cost.
+"""A real pretrained language model: what it says about demographics, what each method changes, and what that costs.
 
     python examples/real_models.py --output real --only smollm2
     python examples/smollm2.py --model real/smollm2 --audit gender --seed 7    # and race, sexuality; seeds 8, 9, ...
     python examples/smollm2.py --model real/smollm2 --data DIR
     python examples/smollm2.py --model real/smollm2 --data DIR --page docs/results/smollm2.md
 
-The second line is an audit of the base and five methods on the ten published prompts, ten samples a prompt and
-demographic. Audits of several seeds are pooled. An audit that was stopped goes on where it was. This does the same:
+The second line audits the base and five methods on the ten published prompts, with ten samples for each prompt and
+demographic. Audits of several seeds are pooled. A stopped audit resumes. This command does the same:
 
     hf-equi audit --model real/smollm2 --group gender --samples 10 --seed 7 \\
         --methods base,EquiLM,R-EquiLM,EquizeroLM,mixture,canonical --out runs/smollm2/audits/gender-7
 
 The third line compares sentences that differ by one word, measures perplexity on plain text and what each method
-costs, and asks the prompts in chat. DIR holds plain text in `text` and word lists in `fairness_words`. What is
-finished is not run again. The fourth line writes the page from what is there.
+costs, and asks the prompts in chat. DIR holds plain text in `text` and word lists in `fairness_words`. Finished stages
+are not run again. The fourth line writes the page from the results so far.
 """
 
 from __future__ import annotations
@@ -32,22 +32,34 @@ from transformers.utils import logging
 
 
 def parse() -> argparse.Namespace:
-    """The command line."""
+    """Read the command line."""
     summary, _, details = (__doc__ or "").partition("\n\n")
     parser = argparse.ArgumentParser(
         description=summary, epilog=details, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     add_data_argument(parser)
     parser.add_argument("--model", default="real/smollm2", metavar="NAME", help="folder or Hub name of the model")
-    parser.add_argument("--output", type=Path, default=Path("runs/smollm2"), metavar="DIR", help="of the results")
+    parser.add_argument(
+        "--output", type=Path, default=Path("runs/smollm2"), metavar="DIR", help="folder of the results"
+    )
     parser.add_argument(
         "--audits", type=Path, metavar="DIR", help="folder of the audits (default: audits in --output)"
     )
-    parser.add_argument("--audit", choices=list(GROUPS), help="draw and measure texts about these demographics")
-    parser.add_argument("--samples", type=int, default=10, metavar="N", help="of an audit, a prompt (default: 10)")
-    parser.add_argument("--seed", type=int, default=7, metavar="N", help="of all that is drawn (default: 7)")
-    parser.add_argument("--stage", choices=list(STAGES), action="append", help="default: all, in their order")
-    parser.add_argument("--page", type=Path, metavar="FILE", help="write the tables into a page, and run nothing")
+    parser.add_argument("--audit", choices=list(GROUPS), help="only audit texts about these demographics")
+    parser.add_argument(
+        "--samples",
+        type=int,
+        default=10,
+        metavar="N",
+        help="samples for each prompt and demographic of an audit (default: 10)",
+    )
+    parser.add_argument(
+        "--seed", type=int, default=7, metavar="N", help="seed of everything that is drawn (default: 7)"
+    )
+    parser.add_argument(
+        "--stage", choices=list(STAGES), action="append", help="run only this stage; repeat for more (default: all)"
+    )
+    parser.add_argument("--page", type=Path, metavar="FILE", help="only write the tables into a page")
     return parser.parse_args()
 
 

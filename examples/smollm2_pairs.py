@@ -1,4 +1,4 @@
-"""Sentences that differ by one word of published lists: which of the two a language model finds more likely."""
+"""Compare sentences that differ by one word of published lists: which of the two is more likely for a model."""
 
 from __future__ import annotations
 
@@ -14,17 +14,17 @@ from smollm2_run import GROUPS, Experiment, mean_and_interval
 from hf_equi import DemographicGroup
 
 REVERSED = {("wives", "husbands"), ("ex girlfriend", "ex boyfriend")}
-"""Pairs of the lists whose first word is the female one."""
+"""The pairs of the lists whose first word is the female one."""
 NO_SUBJECT = {"his", "himself"}
 NAMES = (
     "john adam alan andrew frank harry jack josh justin roger ryan alonzo alphonse darnell jamel jerome lamar leroy"
 )
 BARE = {"he", "mr", *NAMES.split(), "malik", "terrence", "torrance"}
-"""Words of the lists that take no article."""
+"""The words of the lists that take no article."""
 
 
 def word_pairs(run: Experiment) -> list[tuple[str, str]]:
-    """The pairs of both published lists, the male word first; each once."""
+    """Return the pairs of both published lists, each once, with the male word first."""
     (folder,) = require(run.data, "fairness_words")
     lists = [
         (folder / "equinlg" / f"{side}_words.txt").read_text(encoding="utf-8").split() for side in ("male", "female")
@@ -41,7 +41,7 @@ def word_pairs(run: Experiment) -> list[tuple[str, str]]:
 
 
 def professions(run: Experiment) -> list[tuple[str, float]]:
-    """Professions that are of no gender by definition, with their score: -1 for female by stereotype, 1 for male."""
+    """Draw professions without a gender by definition, with their score: -1 is female by stereotype, 1 is male."""
     (folder,) = require(run.data, "fairness_words")
     content = json.loads((folder / "debiaswe" / "professions.json").read_text(encoding="utf-8"))
     neutral = [(word.replace("_", " "), score) for word, by_definition, score in content if abs(by_definition) < 0.2]
@@ -51,7 +51,7 @@ def professions(run: Experiment) -> list[tuple[str, float]]:
 
 
 def sentences(pair: tuple[str, str], profession: str) -> list[str]:
-    """Both words of a pair at work; names and pronouns have no article."""
+    """Return a sentence for both words of a pair. Names and pronouns have no article."""
     subjects = [f"the {word}" for word in pair]
     if pair[0] in BARE:
         subjects = [word if word in {"he", "she"} else word.capitalize() for word in pair]
@@ -60,7 +60,7 @@ def sentences(pair: tuple[str, str], profession: str) -> list[str]:
 
 
 def pairs(run: Experiment) -> dict[str, Any]:
-    """How often the male one of two sentences is the more likely one, which differ by one word of the lists."""
+    """Measure how often the male sentence is the more likely one of two that differ by one word of the lists."""
     group, lm = GROUPS["gender"], run.symmetrize("EquiLM", GROUPS["gender"])
     rows: list[dict[str, Any]] = []
     texts: list[list[int]] = []
@@ -83,14 +83,14 @@ def pairs(run: Experiment) -> dict[str, Any]:
 
 REASONS = {
     "image": "the two sentences are images of each other",
-    "other partner": "the preset exchanges one of the words with another one",
+    "other partner": "the preset exchanges one of the words with a different word",
     "absent": "the preset lacks the words",
-    "spelling": "the words are not single tokens alike in this spelling",
+    "spelling": "the words are not single tokens on both sides in this spelling",
 }
 
 
 def why_not(group: DemographicGroup, male: str, female: str) -> str:
-    """Why a pair is not exchanged."""
+    """Return why a pair is not exchanged, as a key of `REASONS`."""
     sets = [{word.lower() for word in words} for factor in group.factors for words in factor.sets]
     one, other = male.lower(), female.lower()
     if any({one, other} <= words for words in sets):
@@ -99,11 +99,11 @@ def why_not(group: DemographicGroup, male: str, female: str) -> str:
 
 
 TIE = 1e-4
-"""Nats of a text below which two likelihoods are equal, to rounding."""
+"""The difference, in nats a text, below which two likelihoods are equal to rounding."""
 
 
 def preferences(rows: Sequence[dict[str, Any]], differences: torch.Tensor) -> dict[str, Any]:
-    """How often the male side is preferred; a tie is half of a preference. Words are drawn together in intervals."""
+    """Return how often the male side is preferred, with ties as half. Intervals resample whole pairs of words."""
     found: dict[str, Any] = {}
     sides = torch.where(differences.abs() < TIE, 0.5, (differences > 0).double()).tolist()
     parts: dict[str, Callable[[dict[str, Any]], bool]] = {

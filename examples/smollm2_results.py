@@ -1,4 +1,4 @@
-"""The page of the experiment on a real language model: figures with intervals, texts as they were drawn, plots."""
+"""Write the page of the experiment on a real language model: figures with intervals, sampled texts, plots."""
 
 from __future__ import annotations
 
@@ -28,9 +28,9 @@ Found = dict[str, Any]
 
 
 def write_page(page: Path, run: Experiment, command: str) -> None:
-    """Replace what stands below the marker line of a page; plots and raw results go into a folder beside it.
+    """Replace everything below the marker line of a page; plots and raw results go into a folder beside it.
 
-    Results of an earlier page stay where the run that made them is gone.
+    Results of an earlier page are kept if the run that made them is gone.
     """
     above = page.read_text(encoding="utf-8").partition(MARKER)[0] if page.is_file() else "# SmolLM2\n\n"
     folder = page.parent / page.stem
@@ -53,23 +53,23 @@ def _versions(found: Found, command: str, seed: int) -> str:
     cpu = sum(results.get("seconds", 0) for results in found.values()) / 60
     return (
         f"    {command}\n\nSmolLM2-135M-Instruct, {SIZE}, float32; seed {seed}; {libraries}; {cpu:.0f} minutes of CPU "
-        "for what is not an audit, one thread. Figures in brackets are 95 % intervals."
+        "time without the audits, one thread. Figures in brackets are 95 % intervals."
     )
 
 
 def cell(value: float | None, bounds: Sequence[float] | None = None) -> str:
-    """A number with its interval."""
+    """Format a number with its interval."""
     return number(value) + (f" ({number(bounds[0])} to {number(bounds[1])})" if bounds else "")
 
 
 def share(entry: Mapping[str, Any]) -> str:
-    """A share in per cent with its interval; one word alone has none."""
+    """Format a share in per cent with its interval; a single word has no interval."""
     bounds = [f"{100 * bound:.1f}" for bound in entry["interval"] or ()]
     return f"{100 * entry['mean']:.1f} %" + (f" ({' to '.join(bounds)})" if bounds else "")
 
 
 def figures(models: Sequence[Mapping[str, Any]]) -> str:
-    """A row for each model of an audit."""
+    """Return a table with a row for each model of an audit."""
     head = ["model", "group gap, largest", "mean", "consistency", "regard", "masked", "parity gap", "p"]
     keys = ("group_gap", "group_gap_mean", "consistency", "mean_regard", "masked_mean_regard", "parity_gap")
 
@@ -101,14 +101,14 @@ def _audits(own: Found, folder: Path) -> Iterator[str]:
     pair = next(pair for pair in GROUPS if pair in own)
     yield "## Ten pairs of texts, as drawn"
     yield (
-        f"Sample 0 of each of the ten prompts, {pair}, seed {own[pair]['seeds'][0]}: the first that was drawn. "
-        "Nothing was chosen or left out, not even insults."
+        f"Each text is sample 0 of its prompt, the first that was drawn ({pair}, seed {own[pair]['seeds'][0]}). "
+        "Nothing was selected or left out, not even insults."
     )
     yield _texts(own[pair]["texts"], GROUPS[pair].names)
 
 
 def _texts(rows: Sequence[Mapping[str, str]], names: Sequence[str]) -> str:
-    """The texts of the base and of EquiLM, those of a prompt side by side."""
+    """Return a table of the texts of the base and of EquiLM, with those of a prompt side by side."""
     cells = {(row["model"], row["template"], row["demographic"]): row["text"] for row in rows}
     templates = dict.fromkeys(row["template"] for row in rows)
 
@@ -121,7 +121,7 @@ def _texts(rows: Sequence[Mapping[str, str]], names: Sequence[str]) -> str:
 
 
 def plain(text: str) -> str:
-    """A text in one cell of a table."""
+    """Return a text that fits in one cell of a table."""
     return " ".join(text.split()).replace("|", "\\|").replace("<", "&lt;").replace("*", "\\*")
 
 
@@ -129,9 +129,10 @@ def _pairs(own: Found, _: Path) -> Iterator[str]:
     yield f"## Sentences that differ by one word ({SIZE})"
     counts = {why: len(names) for why, names in own["reasons"].items()}
     yield (
-        f"{own['pairs']} pairs of words and {len(own['professions'])} professions: {own['sentences']} pairs of "
-        f"sentences. The shares say how often the one with the male word is more likely; a tie, within {TIE:g} nats "
-        "of a text, is half a preference. Words are drawn again together for the intervals."
+        f"{own['pairs']} pairs of words and {len(own['professions'])} professions make {own['sentences']} pairs of "
+        "sentences. The shares say how often the sentence with the male word is the more likely one. A difference "
+        f"below {TIE:g} nats a text is a tie, and counts as half a preference. The intervals resample whole pairs of "
+        "words."
     )
 
     def rows() -> Iterator[list[str]]:
@@ -141,12 +142,13 @@ def _pairs(own: Found, _: Path) -> Iterator[str]:
                 yield [part, model, str(entry["sentences"]), share(entry), str(entry["ties"]),
                        number(entry["mean_difference"]), number(entry["largest"])]  # fmt: skip
 
-    head = ["pairs of sentences", "model", "number", "male one preferred", "ties", "mean difference, nats", "largest"]
+    head = ["pairs of sentences", "model", "number", "male sentence preferred", "ties"]
+    head += ["mean difference, nats", "largest"]
     yield table(head, rows())
     yield "Which pairs of words are images of each other, and why the others are not:"
 
     def reasons() -> Iterator[list[str]]:
-        for why, text in {**REASONS, "no subject": "the words cannot stand as a subject"}.items():
+        for why, text in {**REASONS, "no subject": "the words cannot be the subject of the sentence"}.items():
             yield [text, str(counts[why]), ", ".join(own["reasons"][why])]
 
     yield table(["", "pairs", "words"], reasons())
@@ -154,7 +156,10 @@ def _pairs(own: Found, _: Path) -> Iterator[str]:
 
 def _perplexity(own: Found, _: Path) -> Iterator[str]:
     yield f"## Plain text ({SIZE})"
-    yield f"{own['lines']} lines of seven corpora, {own['tokens']:,} tokens; lines are drawn again for the intervals."
+    yield (
+        f"The text is {own['lines']} lines of seven corpora, with {own['tokens']:,} tokens. The intervals resample "
+        "lines."
+    )
 
     def rows() -> Iterator[list[str]]:
         for name, entry in own["figures"].items():
@@ -170,8 +175,9 @@ def _perplexity(own: Found, _: Path) -> Iterator[str]:
 def _cost(own: Found, _: Path) -> Iterator[str]:
     yield f"## What each method costs ({SIZE})"
     yield (
-        f"CPU time of `generate`, {own['tokens']} sampled tokens after published prompts, {own['threads']} thread, "
-        "as a multiple of plain `generate` on the same prompts. Methods took turns; medians (least to most)."
+        f"CPU time of `generate` for {own['tokens']} sampled tokens after published prompts, as a multiple of plain "
+        f"`generate` on the same prompts; threads: {own['threads']}. The methods took turns. Figures are medians "
+        "(least to most)."
     )
     batches = list(own["batches"])
 
@@ -220,7 +226,7 @@ SECTIONS = {
 
 
 def draw_gaps(own: Found, path: Path) -> None:
-    """The mean group gap of the base after each prompt, and that of EquiLM, by pair of demographics."""
+    """Draw the mean group gap of the base and of EquiLM for each prompt, by pair of demographics."""
     figure = Figure(figsize=(9.6, 3.2), dpi=160, layout="constrained")
     FigureCanvasAgg(figure)
     shown = [pair for pair in GROUPS if pair in own]

@@ -1,4 +1,4 @@
-"""One experiment on a real language model: its folders, its models, and the numbers that its stages share."""
+"""One experiment on a real language model: its folders, its models, and the functions that its stages share."""
 
 from __future__ import annotations
 
@@ -33,24 +33,24 @@ METHODS: dict[str, tuple[str | None, bool]] = {
     "mixture": ("mixture", False),
     "canonical": ("canonical", False),
 }
-"""The methods by their names in an audit: what `symmetrize` calls each, and whether its group is relaxed."""
+"""The methods by their names in an audit: the name for `symmetrize`, and whether the group is relaxed."""
 SCORED = ("base", "EquiLM", "R-EquiLM", "mixture", "canonical")
-"""Those that have a likelihood."""
+"""The methods that have a likelihood."""
 
 
 @dataclass(frozen=True)
 class Sizes:
-    """How much is measured; less than this is a trial.
+    """How much is measured. Smaller sizes are for trials.
 
     Args:
-        lines: Lines of each corpus for perplexity, of so many tokens at most.
-        tokens: See `lines`.
-        professions: Sentences of each pair of words.
-        chats: Samples of each chat prompt.
-        batches: Prompts at once where time is taken.
-        new_tokens: Tokens of each text there.
-        repeats: How many times it is taken.
-        answer: Tokens of the answers in chat.
+        lines: The number of lines of each corpus for perplexity.
+        tokens: The most tokens of such a line.
+        professions: The number of sentences for each pair of words.
+        chats: The number of samples for each chat prompt.
+        batches: The batch sizes that are timed.
+        new_tokens: The number of tokens of each timed text.
+        repeats: The number of times that each is timed.
+        answer: The most tokens of an answer in chat.
     """
 
     lines: int = 10
@@ -71,8 +71,8 @@ class Experiment:
         data: The folder of all data.
         model: The folder of the language model, or its name.
         output: The folder of the results.
-        audits: The folder that holds the audits, one a pair and seed: `gender-7`.
-        seed: Of all that is drawn here.
+        audits: The folder that holds the audits, one for each pair and seed, such as `gender-7`.
+        seed: The seed of everything that is drawn here.
         sizes: How much is measured.
     """
 
@@ -84,32 +84,34 @@ class Experiment:
     sizes: Sizes = Sizes()
 
     def results(self, stage: str) -> dict[str, Any] | None:
-        """The results of a finished stage."""
+        """Return the results of a finished stage, or None."""
         path = self.output / f"{stage}.json"
         return json.loads(path.read_text(encoding="utf-8")) if path.is_file() else None
 
     @cached_property
     def base(self) -> PreTrainedModel:
-        """The language model as it is."""
+        """The language model, unchanged."""
         return AutoModelForCausalLM.from_pretrained(self.model, dtype=torch.float32, use_safetensors=True).eval()
 
     @cached_property
     def tokenizer(self) -> Any:
-        """Of the language model."""
+        """The tokenizer of the language model."""
         return AutoTokenizer.from_pretrained(self.model)
 
     def symmetrize(self, name: str, group: DemographicGroup) -> Any:
-        """What a method makes of the language model; the model itself for the base."""
+        """Symmetrise the language model with a method, or return the model itself for the base."""
         method, relaxed = METHODS[name]
         if method is None:
             return self.base
         settings = {"scorer": RegardScorer("demo")} if method == "equizero" else {}
         group = group.relax(neutral=occupations()) if relaxed else group
-        with warnings.catch_warnings(action="ignore", category=GroupWarning):  # `hf-equi inspect` shows what stays
+        with warnings.catch_warnings(
+            action="ignore", category=GroupWarning
+        ):  # `hf-equi inspect` shows the words that stay
             return symmetrize(self.base, group, method, tokenizer=self.tokenizer, multi_token="skip", **settings)
 
     def likelihoods(self, model: PreTrainedModel, texts: Sequence[Sequence[int]], title: str) -> torch.Tensor:
-        """The log-likelihood of each text `(N,)`, given its first token."""
+        """Return the log-likelihood of each text `(N,)`, given its first token."""
         found = []
         for start in track(range(0, len(texts), 32), title, transient=True):
             some = texts[start : start + 32]
@@ -120,13 +122,13 @@ class Experiment:
         return torch.cat(found)
 
     def chat(self, text: str) -> str:
-        """A message to the model, in the turns of its chat template."""
+        """Format a message to the model with its chat template."""
         turns = [{"role": "user", "content": text}]
         return self.tokenizer.apply_chat_template(turns, tokenize=False, add_generation_prompt=True)
 
 
 def mean_and_interval(values: Sequence[float], counts: Sequence[float], blocks: Sequence[str]) -> dict[str, Any]:
-    """A ratio of sums with its 95 per cent interval; what shares a block is drawn together."""
+    """Return a ratio of sums with its 95 per cent interval. Values of one block are resampled together."""
     number = {name: place for place, name in enumerate(dict.fromkeys(blocks))}
     of_row = Blocks.read([""] * len(values), [number[name] for name in blocks])
     interval = ratio_interval(of_row, values, counts, Resampling(seed=0))

@@ -1,4 +1,4 @@
-"""The stages of the experiment on a real language model: what it says of whom, and what each method changes."""
+"""The stages of the experiment on a real language model: what it says about whom, and what each method changes."""
 
 from __future__ import annotations
 
@@ -37,15 +37,17 @@ def draw(run: Experiment, pair: str, samples: int) -> None:
 
 
 def _audit(run: Experiment, pair: str, models: Any, prompts: Sequence[str], samples: int, out: Path) -> AuditResult:
-    """With the seed of the run, and the small scorer that comes with the library."""
-    with warnings.catch_warnings(action="ignore", category=GroupWarning):  # `hf-equi inspect` shows what stays
+    """Audit with the seed of the run and the small scorer that comes with the library."""
+    with warnings.catch_warnings(
+        action="ignore", category=GroupWarning
+    ):  # `hf-equi inspect` shows the words that stay
         return audit(
             models, run.tokenizer, GROUPS[pair], prompts, RegardScorer("demo"), samples, seed=run.seed, out=out
         )
 
 
 def pooled(run: Experiment, pair: str) -> tuple[list[int], Dataset] | None:
-    """The samples of all finished audits of a pair, each seed with sample numbers of its own, and the seeds."""
+    """Return the seeds and the samples of all finished audits of a pair, with distinct sample numbers."""
     seeds = sorted(int(path.parent.name.rpartition("-")[2]) for path in run.audits.glob(f"{pair}-*/{SAMPLES}"))
     parts: list[Dataset] = []
     begin = 0
@@ -58,7 +60,7 @@ def pooled(run: Experiment, pair: str) -> tuple[list[int], Dataset] | None:
 
 
 def audits(run: Experiment) -> dict[str, Any]:
-    """The figures of all finished audits, the seeds of each pair together."""
+    """Return the figures of all finished audits, with the seeds of each pair pooled."""
     found: dict[str, Any] = {}
     for pair in GROUPS:
         whole = pooled(run, pair)
@@ -74,7 +76,7 @@ def audits(run: Experiment) -> dict[str, Any]:
 
 
 def by_prompt(samples: Dataset) -> dict[str, dict[str, float]]:
-    """The mean group gap of each model and prompt, in nats a token."""
+    """Return the mean group gap of each model and prompt, in nats a token."""
     gaps: dict[str, dict[str, list[float]]] = {}
     for model, template, gap in zip(samples["model"], samples["template"], samples["gap"], strict=True):
         if gap is not None:
@@ -86,7 +88,7 @@ def by_prompt(samples: Dataset) -> dict[str, dict[str, float]]:
 
 
 def as_drawn(samples: Dataset) -> list[dict[str, Any]]:
-    """Sample 0 of each prompt, of the base and of EquiLM: what was drawn first, and nothing chosen."""
+    """Return sample 0 of each prompt for the base and EquiLM. It was drawn first, so nothing is selected."""
     first = samples.filter(
         lambda number, model: number == 0 and model in {"base", "EquiLM"}, input_columns=["sample", "model"]
     )
@@ -95,7 +97,7 @@ def as_drawn(samples: Dataset) -> list[dict[str, Any]]:
 
 
 def perplexity(run: Experiment) -> dict[str, Any]:
-    """Nats a token on lines of plain text, and how many more than the base's; by pair and method."""
+    """Measure nats a token on lines of plain text, and the excess over the base, by pair and method."""
     lines = corpus_lines(run)
     texts = [tokens for _, tokens in lines]
     names = [f"{corpus}-{place}" for place, (corpus, _) in enumerate(lines)]
@@ -118,7 +120,7 @@ def perplexity(run: Experiment) -> dict[str, Any]:
 
 
 def corpus_lines(run: Experiment) -> list[tuple[str, list[int]]]:
-    """Lines of at least 20 tokens drawn from each corpus, cut short."""
+    """Draw lines of at least 20 words from each corpus, and cut them."""
     (folder,) = require(run.data, "text")
     generator, found = random.Random(run.seed), []
     for corpus in TEXTS:
@@ -130,12 +132,12 @@ def corpus_lines(run: Experiment) -> list[tuple[str, list[int]]]:
 
 
 def question(job: str, parent: tuple[str, str]) -> str:
-    """What is asked in chat."""
+    """Return the question that is asked in chat."""
     return f"My {parent[0]} is {job}. Write one sentence about {parent[1]} day."
 
 
 def asked(run: Experiment) -> dict[str, Any]:
-    """Questions about fathers and mothers in chat, answered greedily."""
+    """Ask questions about fathers and mothers in chat, with greedy answers."""
     models = {name: run.symmetrize(name, GROUPS["gender"]) for name in ("base", "EquiLM")}
     answers = {
         name: [[answer(run, model, question(job, parent)) for parent in PARENTS] for job in ASKED]
@@ -145,7 +147,7 @@ def asked(run: Experiment) -> dict[str, Any]:
 
 
 def chat(run: Experiment) -> dict[str, Any]:
-    """The published prompts asked in chat, as an audit."""
+    """Audit the published prompts, asked in chat."""
     models = {name: run.symmetrize(name, GROUPS["gender"]) for name in IN_CHAT}
     prompts = [run.chat(f"Finish the sentence: {template}") for template in prompt_set("sheng2019")]
     result = _audit(run, "gender", models, prompts, run.sizes.chats, run.output / "chat")
@@ -153,19 +155,19 @@ def chat(run: Experiment) -> dict[str, Any]:
 
 
 def answer(run: Experiment, model: Any, text: str) -> str:
-    """What a model answers, greedily."""
+    """Return the greedy answer of a model."""
     inputs = run.tokenizer(run.chat(text), return_tensors="pt", add_special_tokens=False)
     tokens = model.generate(**inputs, max_new_tokens=run.sizes.answer, do_sample=False)
     return run.tokenizer.decode(tokens[0, inputs["input_ids"].shape[1] :], skip_special_tokens=True).strip()
 
 
 def cost(run: Experiment) -> dict[str, Any]:
-    """Seconds of CPU of each method beside plain `generate`, one thread, on as many prompts at once as named."""
+    """Measure the CPU seconds of each method and of plain `generate`, for several numbers of prompts at once."""
     models = {name: run.symmetrize(name, GROUPS["gender"]) for name in METHODS}
     settings = {"max_new_tokens": run.sizes.new_tokens, "min_new_tokens": run.sizes.new_tokens, "do_sample": True}
     found: dict[str, Any] = {}
     for batch in run.sizes.batches:
-        # Different prompts: equal ones share their rows, as they have equal texts.
+        # The prompts differ: equal prompts would share their rows, because their texts are equal.
         prompts = [fill(template, "man") for template in prompt_set("sheng2019")[::-1][:batch]]
         how = {"padding": True, "padding_side": "left", "add_special_tokens": False}
         inputs = run.tokenizer(prompts, return_tensors="pt", **how)
@@ -181,7 +183,7 @@ def cost(run: Experiment) -> dict[str, Any]:
         }
         seconds: dict[str, list[float]] = {name: [] for name in ways}
         for _ in track(range(run.sizes.repeats), f"Texts, {batch} at once", transient=True):
-            for name, way in ways.items():  # in turns, so that a busy machine slows all alike
+            for name, way in ways.items():  # taking turns, so that a busy machine slows all alike
                 begin = time.process_time()
                 way()
                 seconds[name].append(time.process_time() - begin)
@@ -190,7 +192,7 @@ def cost(run: Experiment) -> dict[str, Any]:
 
 
 def ratio(ours: list[float], theirs: list[float]) -> dict[str, float]:
-    """The median of the seconds, and of their ratios in runs that follow each other, with the least and the most."""
+    """Return the median seconds, and the median, least and largest ratio of runs that follow each other."""
     ratios = sorted(own / other for own, other in zip(ours, theirs, strict=True))
     middle = len(ratios) // 2
     return {"seconds": sorted(ours)[middle], "ratio": ratios[middle], "least": ratios[0], "most": ratios[-1]}
@@ -205,7 +207,7 @@ STAGES: dict[str, Callable[[Experiment], dict[str, Any]]] = {
     "audits": audits,
 }
 AGAIN = ("audits",)
-"""What is summed up anew each time, as more may have been drawn."""
+"""The stages that run each time, because more may have been drawn."""
 
 
 def finish(run: Experiment, stage: str) -> None:

@@ -4,14 +4,15 @@
     python examples/train_regard.py --data DIR --distill-from runs/regard_teacher/model --output runs/demo_regard
 
 The first line finetunes an encoder on the human labels of `train.tsv` and on the labels that the authors' own large
-classifier gave to generations, with the subject masked as XYZ; a tenth of those labels is held out. It trains once for
-each seed and keeps, of those models and of the mean of their weights, the one with the highest accuracy on dev (ties:
-the lower loss there). Test is only reported.
+classifier gave to generations, with the subject masked as XYZ. A tenth of those labels is held out. It trains once for
+each seed. Of these models and the mean of their weights, it keeps the one with the highest accuracy on dev (ties: the
+lower loss on dev). Test is only reported.
 
-The second line teaches a BERT of two layers, with its own WordPiece vocabulary, to give the probabilities of the first
-one on generations without labels: masked, as they are, about another subject, and cut short; and on the human labels.
+The second line teaches a BERT of two layers, with its own WordPiece vocabulary, to give the same probabilities as the
+first model. It learns on the human labels and on generations without labels: masked, as written, about another
+subject, and cut short.
 
-Nothing trains on dev or test, nor on a text whose first 16 words are those of one of theirs. A killed run resumes at
+Nothing trains on dev or test, nor on a text that shares its first 16 words with one of theirs. A killed run resumes at
 its last checkpoint.
 """
 
@@ -67,18 +68,18 @@ PUBLISHED = {"regard2": {"dev": 0.92, "test": 0.80}, "v2": {"dev": 0.80, "test":
 
 
 def rows_of(texts: Sequence[str], targets: Tensor, tokenizer: PreTrainedTokenizerBase) -> Dataset:
-    """One row a text: its tokens, and the probabilities to be learnt."""
+    """Return one row for each text: its tokens, and the probabilities to learn."""
     tokens = tokenizer(list(texts), truncation=True, max_length=LENGTH, return_token_type_ids=False)
     return Dataset.from_dict({**tokens, "labels": targets.tolist()})
 
 
 def smooth(labels: Sequence[int], amount: float) -> Tensor:
-    """Labels as probabilities, of which `amount` is spread over all classes: many of them are disputable."""
+    """Return labels as probabilities with `amount` spread over all classes, because many labels are disputable."""
     return (1 - amount) * one_hot(torch.tensor(labels), len(LABELS)).float() + amount / len(LABELS)
 
 
 def soft_loss(outputs: Any, labels: Tensor, num_items_in_batch: Any = None) -> Tensor:
-    """Cross-entropy with probabilities as the target."""
+    """Return the cross-entropy with probabilities as the target."""
     return cross_entropy(outputs.logits.float(), labels)
 
 
@@ -90,7 +91,7 @@ def fit(
     head_rate: float | None = None,
     **settings: Any,
 ) -> PreTrainedModel:
-    """Train with `Trainer`, or take what an earlier run left."""
+    """Train with `Trainer`, or load the model of an earlier run."""
     if not (output / "done").exists():
         arguments = TrainingArguments(
             output_dir=str(output),
@@ -125,7 +126,7 @@ def fit(
 
 @torch.inference_mode()
 def probabilities(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, texts: Sequence[str]) -> Tensor:
-    """Probabilities in the order of LABELS, (texts, 3)."""
+    """Return probabilities in the order of LABELS, `(texts, 3)`."""
     model.eval()
     order = sorted(range(len(texts)), key=lambda i: len(texts[i]))
     found = torch.empty(len(texts), 3)
@@ -139,7 +140,7 @@ def probabilities(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, te
 
 
 def share(found: Tensor, right: Tensor) -> dict[str, Any]:
-    """How many argmax labels are right, with the interval."""
+    """Return the share of correct argmax labels, with its interval."""
     count = int((found.argmax(-1) == right).sum())
     return {
         "share": round(count / len(right), 4),
@@ -169,15 +170,15 @@ def write_report(path: Path, report: dict[str, Any], options: argparse.Namespace
 
 @torch.no_grad()
 def read_encoder(name: str, mean_pooling: bool) -> PreTrainedModel:
-    """The encoder with a fresh head.
+    """Load the encoder with a new head.
 
-    Sentence encoders were trained to be read at the mean of their tokens, sequence classifiers read the first token. A
-    further layer that attends to all tokens alike brings the mean there: to LN(3 mean + first).
+    Sentence encoders were trained to be read at the mean of their tokens, but sequence classifiers read the first
+    token. A further layer that attends to all tokens alike brings the mean there, as LN(3 mean + first).
     """
     config = AutoConfig.from_pretrained(name, num_labels=3, **NAMES)
     if mean_pooling and config.model_type != "bert":
         raise SystemExit(
-            f"--mean-pooling knows the layers of BERT alone, not those of {config.model_type}: leave it out."
+            f"--mean-pooling works only with the layers of BERT, not with those of {config.model_type}: leave it out."
         )
     config.num_hidden_layers += mean_pooling
     model = AutoModelForSequenceClassification.from_pretrained(name, config=config)
@@ -189,13 +190,13 @@ def read_encoder(name: str, mean_pooling: bool) -> PreTrainedModel:
         layer.attention.output.dense.weight.copy_(3 * one)
         model.bert.pooler.dense.weight.copy_(one / 2)
         model.bert.pooler.dense.bias.zero_()
-    # A few thousand sentences hold few of the words: the others must keep their place beside them.
+    # A few thousand sentences hold few of the words. The embeddings of the others must stay comparable to theirs.
     model.get_input_embeddings().requires_grad_(False)
     return model
 
 
 def mean_of(models: Sequence[PreTrainedModel]) -> PreTrainedModel:
-    """The model with the mean of the weights (Wortsman et al. 2022)."""
+    """Return the model with the mean of the weights (Wortsman et al. 2022)."""
     states = [model.state_dict() for model in models]
     mean = copy.deepcopy(models[0])
     mean.load_state_dict({name: sum(state[name] for state in states) / len(states) for name in states[0]})
@@ -223,7 +224,7 @@ def teach(options: argparse.Namespace) -> None:
     rows = rows_of([text for text, _ in pairs], smooth([label for _, label in pairs], options.smoothing), tokenizer)
     models = {}
     for seed in options.seeds:
-        set_seed(0)  # one head for all seeds, so that the mean of their weights is a model too
+        set_seed(0)  # the same head for all seeds, so that the mean of their weights is a model too
         fresh = read_encoder(options.encoder, options.mean_pooling)
         models[str(seed)] = fit(
             fresh,
@@ -255,7 +256,7 @@ def teach(options: argparse.Namespace) -> None:
 
 
 def train_vocabulary(texts: Sequence[str], size: int, folder: Path) -> BertTokenizer:
-    """A lower-case WordPiece vocabulary, with XYZ as a word of its own."""
+    """Train a lower-case WordPiece vocabulary, with XYZ as one word."""
     if not (folder / "tokenizer.json").exists():
         pieces = BertWordPieceTokenizer(lowercase=True)
         pieces.train_from_iterator([*texts, *[MASK] * 100], vocab_size=size, min_frequency=2, show_progress=False)
@@ -267,7 +268,7 @@ def train_vocabulary(texts: Sequence[str], size: int, folder: Path) -> BertToken
 
 @torch.no_grad()
 def small_model(tokenizer: BertTokenizer, teacher: PreTrainedModel, teacher_tokenizer: Any, width: int) -> Any:
-    """Two layers; a word starts at the mean of the teacher's embeddings of its pieces, in their principal axes."""
+    """Make a model of two layers. Words start at the mean teacher embedding of their pieces, in principal axes."""
     config = BertConfig(
         vocab_size=len(tokenizer),
         hidden_size=width,
@@ -292,7 +293,7 @@ def small_model(tokenizer: BertTokenizer, teacher: PreTrainedModel, teacher_toke
 
 
 def agreement(teacher: tuple[Any, Any], student: tuple[Any, Any], held_out: Sequence[str]) -> dict[str, Any]:
-    """How often two pairs of model and tokenizer give the same label to texts in several forms."""
+    """Return how often teacher and student give the same label to texts in several forms."""
     generator = random.Random(1)
     masked = [put_subject(text) for text in held_out]
     forms = {
@@ -307,7 +308,7 @@ def agreement(teacher: tuple[Any, Any], student: tuple[Any, Any], held_out: Sequ
 
 
 def distil(options: argparse.Namespace) -> None:
-    """Teach a small model what the larger one says."""
+    """Teach a small model the outputs of the larger one."""
     options.seeds = options.seeds[:1]
     regard, _, _ = require(options.data, "regard", "gpt2_generations/nlg_bias", "gpt2_generations/equinlg")
     human = human_labels(regard)
@@ -337,7 +338,7 @@ def distil(options: argparse.Namespace) -> None:
     )
     folder = options.output / "model"
     model.half().save_pretrained(folder)
-    # Stored in half precision, but computed in full one, unless the reader asks for something else.
+    # Stored in half precision, but loaded in full precision unless the caller asks for something else.
     config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
     text = json.dumps({**config, "dtype": "float32"}, indent=2) + "\n"
     (folder / "config.json").write_text(text, encoding="utf-8")
@@ -363,19 +364,23 @@ def read_options() -> argparse.Namespace:
         "--distill-from", type=Path, metavar="FOLDER", help="a regard classifier that teaches a small one"
     )
     parser.add_argument("--output", type=Path, default=Path("runs/regard"), help="checkpoints and the model kept")
-    parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2], help="--distill-from takes the first one")
-    parser.add_argument("--epochs", type=float, help="default: 3, or 6 with --distill-from")
+    parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2], help="seeds; --distill-from uses the first")
+    parser.add_argument("--epochs", type=float, help="epochs (default: 3, or 6 with --distill-from)")
     parser.add_argument("--learning-rate", type=float, help="default: 5e-5, or 1e-3 with --distill-from")
-    parser.add_argument("--human-repeats", type=int, default=3, help="times that a human label counts")
-    parser.add_argument("--hold-out", type=float, default=0.1, help="share of the texts held out")
-    parser.add_argument("--split-seed", type=int, default=0, help="of the choice of the texts held out")
     parser.add_argument(
-        "--smoothing", type=float, default=0.1, help="share of a label that all classes have in common"
+        "--human-repeats", type=int, default=3, help="how many times a human label counts (default: 3)"
     )
-    parser.add_argument("--mean-pooling", action="store_true", help="for sentence encoders that were trained with it")
-    parser.add_argument("--vocabulary", type=int, default=5000, help="of the small model")
-    parser.add_argument("--width", type=int, default=128, help="of the small model")
-    parser.add_argument("--smoke", action="store_true", help="a minute on a little of the data, to see that it runs")
+    parser.add_argument("--hold-out", type=float, default=0.1, help="share of the texts to hold out (default: 0.1)")
+    parser.add_argument("--split-seed", type=int, default=0, help="seed of the choice of held-out texts (default: 0)")
+    parser.add_argument("--smoothing", type=float, default=0.1, help="share of a label spread over all classes")
+    parser.add_argument(
+        "--mean-pooling",
+        action="store_true",
+        help="read the mean of the tokens, for encoders that were trained for it",
+    )
+    parser.add_argument("--vocabulary", type=int, default=5000, help="size of the small model's vocabulary")
+    parser.add_argument("--width", type=int, default=128, help="width of the small model")
+    parser.add_argument("--smoke", action="store_true", help="a minute on a little of the data, to show that it works")
     options = parser.parse_args()
     if options.smoke:
         options.seeds, options.epochs = options.seeds[:1], 1

@@ -1,9 +1,9 @@
-"""Ask an image classifier about a picture in its four turns, as it is and symmetrised, and draw what it says.
+"""Ask an image classifier about a picture in its four turns, alone and symmetrised, and draw the answers.
 
     python examples/real_models.py --output real --only mobilenet
     python examples/turned_picture.py --model real/mobilenet --output turned.png
 
-The picture is a balloon drawn by examples/imagenet_pictures.py; --picture takes one of yours. Any image classifier of
+The picture is a balloon drawn by examples/imagenet_pictures.py. Use --picture for your own. Any image classifier of
 transformers will do.
 """
 
@@ -29,7 +29,7 @@ DRAWN = "balloon"
 
 
 def parse() -> argparse.Namespace:
-    """The command line."""
+    """Read the command line."""
     summary, _, details = (__doc__ or "").partition("\n\n")
     parser = argparse.ArgumentParser(
         description=summary, epilog=details, formatter_class=argparse.RawDescriptionHelpFormatter
@@ -37,15 +37,23 @@ def parse() -> argparse.Namespace:
     parser.add_argument(
         "--model", default="real/mobilenet", metavar="NAME", help="folder or Hub name of the classifier"
     )
-    parser.add_argument("--picture", type=Path, metavar="FILE", help=f"default: the drawn {DRAWN}")
-    parser.add_argument("--method", default="equizero", metavar="NAME", help="as of hf_equi.symmetrize")
-    parser.add_argument("--output", type=Path, default=Path("turned.png"), metavar="FILE", help="where the plot goes")
+    parser.add_argument("--picture", type=Path, metavar="FILE", help=f"your own picture (default: the drawn {DRAWN})")
+    parser.add_argument(
+        "--method", default="equizero", metavar="NAME", help="a method of hf_equi.symmetrize (default: equizero)"
+    )
+    parser.add_argument(
+        "--output",
+        type=Path,
+        default=Path("turned.png"),
+        metavar="FILE",
+        help="file of the plot (default: turned.png)",
+    )
     return parser.parse_args()
 
 
 @torch.no_grad()
 def ask(model: Any, processor: Any, turned: list[Image.Image]) -> list[tuple[str, float]]:
-    """What a classifier says of each picture, and how sure it is."""
+    """Return the classifier's answer for each picture, and how sure it is."""
     shares = model(**processor(turned, return_tensors="pt")).logits.softmax(-1)
     sure, classes = shares.max(-1)
     names = [model.config.id2label[int(index)].split(",")[0] for index in classes]
@@ -53,7 +61,7 @@ def ask(model: Any, processor: Any, turned: list[Image.Image]) -> list[tuple[str
 
 
 def draw(turned: list[Image.Image], answers: dict[str, list[tuple[str, float]]], path: Path) -> None:
-    """The pictures, with the answers of each model below."""
+    """Draw the pictures, with the answers of each model below."""
     figure = Figure(figsize=(2.4 * len(turned), 3.2), layout="constrained")
     for place, (axes, picture) in enumerate(zip(figure.subplots(1, len(turned)), turned, strict=True)):
         axes.imshow(picture)
@@ -65,7 +73,7 @@ def draw(turned: list[Image.Image], answers: dict[str, list[tuple[str, float]]],
 
 
 def main() -> None:
-    """Print what both say of each turn, and draw it."""
+    """Print the answers of both models for each turn, and draw them."""
     arguments = parse()
     logging.set_verbosity_error()
     logging.disable_progress_bar()

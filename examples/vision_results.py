@@ -1,4 +1,4 @@
-"""The page of the experiments on moved CIFAR-10: tables over seeds, bars, and the weights of four views."""
+"""Write the page of the experiments on moved CIFAR-10: tables over seeds, bars, and the weights of four views."""
 
 from __future__ import annotations
 
@@ -40,11 +40,11 @@ BARS = {
     "base frozen": ("base", "equitune", "equizero", "equizero, published rule", "λ-equitune", "attention"),
     "finetuned": ("base", "augmentation", "equitune", "equizero", "λ-equitune", "attention"),
 }
-PICTURES = (1, 3)  # test images: a cat, and an airplane seen from above, which no side holds up
+PICTURES = (1, 3)  # test images: a cat, and an airplane seen from above, which has no right way up
 
 # Accuracy on rot90-CIFAR-10 after the first and the tenth epoch, of a ResNet (Figure 5b) and an AlexNet (Figure 11b),
-# read off the plots to half a point. The names of the two curves of equizero are exchanged there, as the code that
-# draws them shows; here they are right.
+# read off the plots to half a point. The paper exchanges the names of the two equizero curves, as the code that draws
+# them shows. Here the names are right.
 PUBLISHED = {
     "λ-equitune": ("77 → 80", "75.5 → 80"),
     "equitune": ("74 → 77", "71 → 75.5"),
@@ -54,13 +54,13 @@ PUBLISHED = {
 }
 
 Found = dict[str, dict[str, Any]]
-"""Results of stages by run: `"architecture/seed0"`, then the stage."""
+"""The results by run (`"architecture/seed0"`) and then by stage."""
 
 
 def write_page(page: Path, runs: Sequence[Run], command: str) -> None:
-    """Replace what stands below the marker line of a page; plots and raw results go into a folder beside it.
+    """Replace everything below the marker line of a page; plots and raw results go into a folder beside it.
 
-    Results of an earlier page stay where the runs that made them are gone.
+    Results of an earlier page are kept if the runs that made them are gone.
     """
     above = page.read_text(encoding="utf-8").partition(MARKER)[0] if page.is_file() else "# Images\n\n"
     folder = page.parent / page.stem
@@ -68,12 +68,12 @@ def write_page(page: Path, runs: Sequence[Run], command: str) -> None:
     found = gather(runs, folder / "results.json")
     write_json(folder / "results.json", found)
     parts = [above.rstrip(), MARKER, _versions(found, command)]
-    parts.append(f"## The bases, and how long everything took\n\n{_runs(found)}")
+    parts.append(f"## The bases, and the CPU time of each stage\n\n{_runs(found)}")
     parts.append(f"## Zero-shot\n\n{_zero_shot(found)}")
     parts.append(f"## Invariance and the spatial level, from pixels\n\n{_checks(found)}")
     parts.append(f"## λ and attention on a frozen base\n\n{_weights(found)}")
     parts += [f"## Finetuned, {transform}\n\n{_finetuned(found, transform)}" for transform in GROUPS]
-    parts.append(f"## Beside the published figures (Figures 5b and 11b)\n\n{_beside_published(found)}")
+    parts.append(f"## Compared with the published figures (Figures 5b and 11b)\n\n{_beside_published(found)}")
     for name, (title, draw) in PLOTS.items():
         image = draw(found, runs)
         if image is not None:
@@ -84,7 +84,7 @@ def write_page(page: Path, runs: Sequence[Run], command: str) -> None:
 
 
 def gather(runs: Sequence[Run], earlier: Path) -> Found:
-    """The results of all finished stages, and those of an earlier page."""
+    """Return the results of all finished stages, and those of an earlier page."""
     found: Found = json.loads(earlier.read_text(encoding="utf-8")) if earlier.is_file() else {}
     for run in runs:
         stages = {stage: results for stage in ("base", *STAGES) if (results := run.progress(stage)) is not None}
@@ -95,7 +95,7 @@ def gather(runs: Sequence[Run], earlier: Path) -> Found:
 
 
 def of_stage(found: Found, architecture: str, stage: str, *keys: str) -> list[Any]:
-    """What all seeds of an architecture have under these keys of a stage."""
+    """Return the values under these keys of a stage, for all seeds of an architecture."""
     own = [found[name] for name in sorted(found) if name.startswith(f"{architecture}/")]
     values: list[Any] = [stages[stage] for stages in own if stage in stages]
     for key in keys:
@@ -104,7 +104,7 @@ def of_stage(found: Found, architecture: str, stage: str, *keys: str) -> list[An
 
 
 def spread(values: Sequence[float], digits: int = 1) -> str:
-    """The mean and the standard deviation, and how many seeds there are where some are missing."""
+    """Format the mean and the standard deviation, with the number of seeds if some are missing."""
     if not values:
         return ""
     notes = [f"{stdev(values):.{digits}f}"] if len(values) > 1 else []
@@ -114,7 +114,7 @@ def spread(values: Sequence[float], digits: int = 1) -> str:
 
 
 def _table(header: Sequence[str], rows: Iterator[Sequence[str]]) -> str:
-    """A table without the rows that hold nothing but their name."""
+    """Return a table without the rows that hold only their name."""
     kept = [row for row in rows if any(row[2:])]
     if not kept:
         return "No run has come this far."
@@ -134,7 +134,7 @@ def _versions(found: Found, command: str) -> str:
 
 
 def _runs(found: Found) -> str:
-    """How large the bases are, and the seconds of CPU of all stages."""
+    """Return the sizes of the bases and the CPU seconds of all stages."""
 
     def rows() -> Iterator[list[str]]:
         for architecture, title in ARCHITECTURES.items():
@@ -145,11 +145,11 @@ def _runs(found: Found) -> str:
 
     seconds = sum(_seconds(results) for own in found.values() for results in own.values())
     table = _table(["base", "parameters", *(f"{stage}, CPU s" for stage in ("training", *STAGES))], rows())
-    return f"{table}\n\nIn all {seconds / 3600:.1f} hours of CPU."
+    return f"{table}\n\n{seconds / 3600:.1f} hours of CPU time in all."
 
 
 def _seconds(results: dict[str, Any]) -> float:
-    """Of CPU. What finetunes goes on where it was killed, and counts by method."""
+    """Return the CPU seconds. Finetuning resumes after it was killed, so its seconds are counted by method."""
     methods = results.get("method_seconds")
     own: float = results.get("seconds", {}).get("cpu", 0) if methods is None else sum(methods.values())
     return own
@@ -235,7 +235,7 @@ def _finetuned(found: Found, transform: str) -> str:
                     title,
                     name,
                     spread([result["moved"] for result in own]),
-                    spread(upright) or ("as moved" if own else ""),
+                    spread(upright) or ("same as moved" if own else ""),
                     spread(elsewhere),
                     spread(seconds, 0),
                 ]
@@ -255,7 +255,7 @@ def _beside_published(found: Found) -> str:
 
 
 def _values(found: Found, architecture: str, transform: str, name: str, title: str, part: str) -> list[float]:
-    """Accuracies that a bar shows: of a frozen base, or finetuned; on moved or upright images."""
+    """Return the accuracies of a bar: of a frozen or finetuned base, on moved or upright images."""
     if name == "base":
         keys = ("upright",) if part == "upright" else ("accuracy", transform, "base", "moved")
         return of_stage(found, architecture, "zero_shot", *keys)
@@ -266,11 +266,13 @@ def _values(found: Found, architecture: str, transform: str, name: str, title: s
             *of_stage(found, architecture, "zero_shot", "accuracy", transform, name),
             *of_stage(found, architecture, "weights", "accuracy", transform, name),
         ]
-    return [result.get(part, result["moved"]) for result in own]  # what is invariant knows upright images as well
+    return [
+        result.get(part, result["moved"]) for result in own
+    ]  # an invariant model has the same accuracy on upright images
 
 
 def draw_bars(found: Found, runs: Sequence[Run], transform: str) -> bytes | None:
-    """Accuracies on upright and moved images: of frozen bases above, finetuned below."""
+    """Draw accuracies on upright and moved images, of frozen bases above and finetuned ones below."""
     shown = [name for name in ARCHITECTURES if of_stage(found, name, "zero_shot")]
     if not shown:
         return None
@@ -297,7 +299,7 @@ def draw_bars(found: Found, runs: Sequence[Run], transform: str) -> bytes | None
 
 
 def _draw_bars(axes: Any, values: list[list[float]], shift: float) -> None:
-    """A bar a method with its deviation, and its height above it; none where nothing was measured."""
+    """Draw a bar for each measured method, with its deviation and its height above it."""
     look = (
         {"facecolor": "white", "edgecolor": ORANGE, "hatch": "////"}
         if shift < 0
@@ -311,7 +313,7 @@ def _draw_bars(axes: Any, values: list[list[float]], shift: float) -> None:
 
 
 def draw_views(found: Found, runs: Sequence[Run]) -> bytes | None:
-    """Figure 12: test images in their four rotations, with the weight of each under it; where images are at hand."""
+    """Draw Figure 12 if the images are there: test images in four rotations, each with its weight below."""
     run = next((run for run in runs if run.results("weights")), None)
     shown = [name for name in ARCHITECTURES if of_stage(found, name, "weights", "shown")]
     if run is None:

@@ -1,4 +1,4 @@
-"""All stages of the experiment on shapes that a small network learns in seconds: no data needed."""
+"""Run all stages of the experiment on shapes that a small network learns in seconds, without data."""
 
 from __future__ import annotations
 
@@ -20,21 +20,21 @@ SHAPES = {
     "U": ("x.x", "x.x", "xxx"),
     "F": ("xxx", "xx.", "x.."),
 }
-PIXELS = 6  # of each x, both ways
+PIXELS = 6  # for each x, in height and width
 SIZES = Sizes(checked=20, weights=64, finetune=200, shown=4, steps=8)
 
 
 class ShapesRun(Run):
-    """A run on drawn shapes, with a base of its own."""
+    """A run on drawn shapes, with its own base."""
 
     @cached_property
     def parts(self) -> dict[str, CifarImages]:
-        """Train and test, each drawn by a seed of its own."""
+        """Train and test, each drawn by its own seed."""
         return {"train": draw_shapes(400, 0), "test": draw_shapes(100, 1)}
 
 
 def draw_shapes(count: int, seed: int) -> CifarImages:
-    """Upright shapes at random places, grey in noise."""
+    """Draw upright grey shapes at random places, in noise."""
     generator = torch.Generator().manual_seed(seed)
     masks = torch.tensor([[[mark == "x" for mark in row] for row in rows] for rows in SHAPES.values()]).float()
     masks = masks.repeat_interleave(PIXELS, 1).repeat_interleave(PIXELS, 2)
@@ -48,7 +48,7 @@ def draw_shapes(count: int, seed: int) -> CifarImages:
 
 
 def train_base(run: Run) -> None:
-    """A small network that knows upright shapes."""
+    """Train a small network on upright shapes."""
     set_seed(run.seed)
     sizes = {"embedding_size": 16, "hidden_sizes": [16, 32], "depths": [1, 1], "layer_type": "basic"}
     base = ResNetForImageClassification(ResNetConfig(**sizes, num_labels=len(SHAPES))).train()
@@ -79,7 +79,7 @@ def show() -> None:
 
 
 def _run_all(run: Run) -> dict[str, Any]:
-    """The results of all stages; the page is written as well."""
+    """Run all stages, write the page, and return the results."""
     train_base(run)
     for stage in STAGES:
         run.finish(stage)

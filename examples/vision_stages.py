@@ -1,4 +1,4 @@
-"""The stages of one experiment on moved CIFAR-10: an architecture and a seed."""
+"""The stages of one experiment on moved CIFAR-10, which is an architecture and a seed."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ ZERO_SHOT: dict[str, dict[str, Any]] = {
     "equizero, entropy": {"method": "equizero", "loss": "entropy"},
     "equizero, published rule": {"method": "equizero", "loss": "published_least_confident"},
 }
-# Adam instead of plain gradient descent on four images at a time: 25 times fewer steps.
+# Adam instead of plain gradient descent on four images at a time, with 25 times fewer steps.
 ADAM = Phase("lambda", "lambda", 1e-3, max_steps=1000, batch_size=128, optimizer="adamw_torch")
 PUBLISHED_CLIP = Phase("lambda", "lambda", 0.3, max_steps=1000, batch_size=32)
 WEIGHED: dict[str, tuple[dict[str, Any], Phase]] = {
@@ -46,7 +46,7 @@ ALL = Phase("finetune", "all", 2e-4, epochs=1, optimizer="adamw_torch")
 LAST = Phase("probe", "last_layers", 1e-3, epochs=1)
 FINETUNED: dict[str, tuple[dict[str, Any], Phase]] = {
     "augmentation": ({"method": "identity"}, ALL),
-    "augmentation, 4 epochs": ({"method": "identity"}, replace(ALL, epochs=4)),  # the computation of four views
+    "augmentation, 4 epochs": ({"method": "identity"}, replace(ALL, epochs=4)),  # as much computation as four views
     "equitune": ({"method": "equitune"}, ALL),
     "equizero": ({"method": "equizero"}, ALL),
     "equizero, entropy": ({"method": "equizero", "loss": "entropy"}, ALL),
@@ -56,12 +56,12 @@ FINETUNED: dict[str, tuple[dict[str, Any], Phase]] = {
     "λ-equitune, last two layers": ({"method": "lambda"}, LAST),
     "equizero, published rule": ({"method": "equizero", "loss": "published_least_confident"}, ALL),
 }
-# For the ResNet: its features are the mean of its maps, those of the ViT a token that both levels read.
+# Only for the ResNet. Its features are the mean of its maps; those of the ViT are a token that both levels read.
 FINETUNED_SPATIAL: dict[str, tuple[dict[str, Any], Phase]] = {
     "equitune, spatial": ({"method": "equitune", "level": "spatial"}, ALL),
     "λ-equitune, spatial": ({"method": "lambda", "level": "spatial"}, ALL),
 }
-NETWORKS = ("λ-equitune", "attention")  # that finetuning begins with
+NETWORKS = ("λ-equitune", "attention")  # the networks that finetuning starts from
 QUIET: dict[str, Any] = {
     "use_cpu": True,
     "save_strategy": "no",
@@ -75,13 +75,13 @@ BATCH = 250  # images, of four members each
 
 @dataclass(frozen=True)
 class Sizes:
-    """How much is measured and trained; less than this is a trial.
+    """How much is measured and trained. Smaller sizes are for trials.
 
     Args:
-        checked: Test images on which what should agree is compared.
-        weights: Training images for the networks that weigh members.
-        finetune: Training images for finetuning.
-        shown: Test images whose weights are written down.
+        checked: The number of test images for the checks of what should agree.
+        weights: The number of training images for the networks that weight members.
+        finetune: The number of training images for finetuning.
+        shown: The number of test images whose weights are stored.
         steps: The most steps of any phase.
     """
 
@@ -100,7 +100,7 @@ class Run:
         data: The folder of all data.
         output: The folder of all runs, with the bases of examples/cifar_bases.py.
         architecture: `"resnet"` or `"vit"`.
-        seed: Of the base, and of all that is drawn here.
+        seed: The seed of the base, and of everything that is drawn here.
         sizes: How much is measured and trained.
     """
 
@@ -112,30 +112,30 @@ class Run:
 
     @property
     def folder(self) -> Path:
-        """Where everything of this run lies."""
+        """The folder of this run."""
         return base_folder(self.output, self.architecture, self.seed)
 
     @cached_property
     def parts(self) -> dict[str, CifarImages]:
-        """Train, validation and test, upright."""
+        """Train, validation and test, all upright."""
         return load_cifar10(self.data, self.output, self.seed)
 
     def network(self, transform: str, method: str) -> Path:
-        """Where the network that weighs members lies, after the stage `weights`."""
+        """Return the file of the network that weights members, which the stage `weights` writes."""
         return self.folder / f"{method}_{transform}.safetensors"
 
     @property
     def ready(self) -> bool:
-        """Whether the base is there, and measured."""
+        """Whether the base is trained and measured."""
         return (self.folder / "base.json").is_file()
 
     def results(self, stage: str) -> dict[str, Any] | None:
-        """The results of a finished stage."""
+        """Return the results of a finished stage, or None."""
         path = self.folder / f"{stage}.json"
         return json.loads(path.read_text(encoding="utf-8")) if path.is_file() else None
 
     def progress(self, stage: str) -> dict[str, Any] | None:
-        """The results of a stage that is finished or, of one that keeps what it has, under way."""
+        """Return the results of a stage, or those so far if the stage stores them on the way."""
         return self.results(stage) or self.results(f"{stage}_part")
 
     def finish(self, stage: str) -> None:
@@ -146,27 +146,27 @@ class Run:
         write_json(self.folder / f"{stage}.json", {**results, "seconds": seconds})
 
     def symmetrize(self, transform: str, **settings: Any) -> EquiForImageClassification:
-        """The base, read anew and made invariant."""
+        """Load the base again and make it invariant."""
         base = load_base(self.output, self.architecture, self.seed).to(memory_format=torch.channels_last)
-        if self.architecture == "vit":  # trains twice as fast on a CPU at 65 tokens
+        if self.architecture == "vit":  # trains twice as fast on a CPU with 65 tokens
             base.set_attn_implementation("eager")
-        set_seed(self.seed)  # of the network that weighs members
+        set_seed(self.seed)  # for the network that weights members
         model: EquiForImageClassification = symmetrize(base, GROUPS[transform], **settings)
         return model
 
     def weighed(self, transform: str, **settings: Any) -> EquiForImageClassification:
-        """As `symmetrize`, with the network that the stage `weights` has trained, where the method has one."""
+        """Do as `symmetrize`, with the network that the stage `weights` trained if the method has one."""
         model = self.symmetrize(transform, **settings)
         if hasattr(model, "lambda_network"):
             model.lambda_network.load_state_dict(load_file(self.network(transform, settings["method"])))
         return model
 
     def moved_test(self, transform: str) -> CifarImages:
-        """All test images, each moved by an element of its own: the same for every architecture, seed and method."""
+        """Return all test images, each moved by its own element, the same for every architecture, seed and method."""
         return self.parts["test"].moved(transform, TEST_SEED)
 
     def test_features(self, transform: str) -> Dataset:
-        """Features of the orbits of the moved test images under the base, kept in the folder of the run."""
+        """Return the base's features of the orbits of the moved test images, kept in the folder of the run."""
         folder = self.folder / "features" / transform
         if not folder.is_dir():
             read_features(self.symmetrize(transform), self.moved_test(transform)).save_to_disk(folder)
@@ -174,7 +174,7 @@ class Run:
 
 
 class InMemory(torch.utils.data.Dataset[dict[str, torch.Tensor]]):
-    """The rows of a dataset, read once: λ trains faster than rows are read from disk."""
+    """The rows of a dataset, read once, because λ trains faster than rows are read from disk."""
 
     def __init__(self, dataset: Dataset) -> None:
         self.columns: dict[str, torch.Tensor] = dataset[:]
@@ -184,12 +184,12 @@ class InMemory(torch.utils.data.Dataset[dict[str, torch.Tensor]]):
         return self.rows
 
     def __getitem__(self, index: int) -> dict[str, torch.Tensor]:
-        """One row."""
+        """Return one row."""
         return {name: column[index] for name, column in self.columns.items()}
 
 
 def read_features(model: EquiForImageClassification, images: CifarImages) -> Dataset:
-    """Features of the orbits of images, with their labels."""
+    """Return features of the orbits of images, with their labels."""
     numbers = Dataset.from_dict({"number": list(range(len(images))), "labels": images.labels.tolist()})
 
     def load(rows: dict[str, list[int]]) -> dict[str, Any]:
@@ -202,13 +202,13 @@ def read_features(model: EquiForImageClassification, images: CifarImages) -> Dat
 
 
 def read_out(model: EquiForImageClassification, features: Dataset) -> dict[str, torch.Tensor]:
-    """What a model says, given features of the orbits of images."""
+    """Return the outputs of a model for features of the orbits of images."""
     batches = (features[start : start + 500]["orbit_features"] for start in range(0, len(features), 500))
     return _outputs(model, ({"orbit_features": batch} for batch in batches))
 
 
 def run_on(model: EquiForImageClassification, images: CifarImages) -> dict[str, torch.Tensor]:
-    """What a model says, given images."""
+    """Return the outputs of a model for images."""
     batches = DataLoader(images, batch_size=BATCH, collate_fn=collate)
     return _outputs(model, ({"pixel_values": batch["pixel_values"]} for batch in batches))
 
@@ -220,19 +220,19 @@ def _outputs(model: EquiForImageClassification, batches: Iterable[dict[str, Any]
 
 
 def share_right(logits: torch.Tensor, labels: torch.Tensor) -> float:
-    """Accuracy in per cent."""
+    """Return the accuracy in per cent."""
     return 100 * (logits.argmax(-1) == labels).double().mean().item()
 
 
 def upright_views(images: CifarImages, transform: str) -> torch.Tensor:
-    """Which member of the orbit of each moved image stands upright, `(N,)`."""
-    assert images.elements is not None  # drawn once for all
+    """Return which member of the orbit of each moved image is upright, `(N,)`."""
+    assert images.elements is not None  # drawn once and for all
     views: torch.Tensor = GROUPS[transform].inverses[images.elements]
     return views
 
 
 def zero_shot(run: Run) -> dict[str, Any]:
-    """Measure the base as it is and symmetrised, without training."""
+    """Measure the base alone and symmetrised, without training."""
     accuracies: dict[str, dict[str, dict[str, float]]] = {}
     upright_taken: dict[str, dict[str, float]] = {}
     for transform in GROUPS:
@@ -255,12 +255,12 @@ def zero_shot(run: Run) -> dict[str, Any]:
 
 
 def spatial(run: Run) -> dict[str, Any]:
-    """Measure what the stage `weights` has trained, at the spatial level too."""
+    """Measure the networks of the stage `weights` at the spatial level too."""
     return {"checks": {transform: _checks(run, transform, NETWORKS) for transform in GROUPS}}
 
 
 def _checks(run: Run, transform: str, names: Iterable[str]) -> dict[str, dict[str, float]]:
-    """From pixels: what agrees with what, on the first test images."""
+    """Check, from pixels, which outputs agree on the first test images."""
     first = torch.arange(run.sizes.checked)
     upright, moved = run.parts["test"].select(first), run.moved_test(transform).select(first)
     found: dict[str, dict[str, float]] = {}
@@ -287,7 +287,7 @@ def _checks(run: Run, transform: str, names: Iterable[str]) -> dict[str, dict[st
 
 
 def weights(run: Run) -> dict[str, Any]:
-    """Train the networks that weigh the members, on features of a frozen base, and measure them."""
+    """Train the networks that weight the members, on features of a frozen base, and measure them."""
     accuracies: dict[str, dict[str, dict[str, float]]] = {}
     shown: dict[str, list[list[float]]] = {}
     test = run.parts["test"].select(torch.arange(run.sizes.shown))
@@ -313,7 +313,7 @@ def _measure_weights(run: Run, model: EquiForImageClassification, transform: str
 
 
 def _of_weights(found: torch.Tensor, views: torch.Tensor) -> dict[str, float]:
-    """How weights `(N, 4)` treat the members `(N,)` that stand upright."""
+    """Return how weights `(N, 4)` treat the upright members `(N,)`."""
     return {
         "weight_upright": found.gather(1, views[:, None]).mean().item(),
         "largest_elsewhere": 100 * (found.argmax(1) != views).double().mean().item(),
@@ -321,7 +321,7 @@ def _of_weights(found: torch.Tensor, views: torch.Tensor) -> dict[str, float]:
 
 
 def fit(run: Run, model: EquiForImageClassification, phase: Phase, **data: Any) -> float:
-    """Train what a phase trains, and nothing else; the seconds of CPU that it took."""
+    """Train only what a phase trains, and return the CPU seconds."""
     settings: dict[str, Any] = {"seed": run.seed, **QUIET}
     if run.sizes.steps > 0:
         settings["max_steps"] = run.sizes.steps
@@ -337,9 +337,9 @@ def fit(run: Run, model: EquiForImageClassification, phase: Phase, **data: Any) 
 
 
 def finetune(run: Run, transform: str) -> dict[str, Any]:
-    """Train all weights, or those of the last two layers, and measure: with every method on the same images.
+    """Train all weights, or those of the last two layers, and measure every method on the same images.
 
-    Methods that a killed run has finished are not trained again.
+    Methods that a killed run finished are not trained again.
     """
     kept = f"{finetune_stage(transform)}_part"
     part = run.results(kept) or {"accuracy": {}, "training_seconds": {}, "method_seconds": {}}
@@ -355,14 +355,14 @@ def finetune(run: Run, transform: str) -> dict[str, Any]:
 
 
 def finetune_stage(transform: str) -> str:
-    """The stage that finetunes for one group."""
+    """Return the name of the stage that finetunes for one group."""
     return f"finetune_{transform}"
 
 
 def _finetune(
     run: Run, transform: str, name: str, settings: dict[str, Any], phase: Phase
 ) -> tuple[float, dict[str, float]]:
-    """The seconds that it took, and how good it is."""
+    """Finetune with one method, and return the CPU seconds and the accuracies."""
     model = run.weighed(transform, **settings)
     images = run.parts["train"].select(torch.arange(run.sizes.finetune)).shifted()
     if name.startswith("augmentation"):
@@ -373,7 +373,7 @@ def _finetune(
 
 
 def _measure(run: Run, transform: str, model: EquiForImageClassification) -> dict[str, float]:
-    """Accuracy on moved test images; of models that are not invariant, on upright ones as well."""
+    """Return the accuracy on moved test images, and on upright ones if the model is not invariant."""
     images = run.moved_test(transform)
     if model.config.method == "identity":
         return {"moved": accuracy(model, images), "upright": accuracy(model, run.parts["test"])}

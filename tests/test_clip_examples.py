@@ -166,9 +166,9 @@ def test_killed_run_goes_on_with_the_same_settings(run: Any, monkeypatch: pytest
         ({"split": "train"}, "trained on the images that are classified, .*--lambda-images 0"),
         ({"data_dir": "nowhere"}, "^imagefolder: .*nowhere"),
         ({"data_dir": None}, "needs --data-dir"),
-        ({"image_column": "img"}, "no column img, but image, label: pass --image-column"),
-        ({"prompts": "nothing.json"}, "^--prompts: there is no file nothing.json"),
-        ({"prompts": "cifar100"}, "^--prompts: there is no file .*cifar100.json"),
+        ({"image_column": "img"}, "no column img, only image, label: pass --image-column"),
+        ({"prompts": "nothing.json"}, "^--prompts: the file nothing.json does not exist"),
+        ({"prompts": "cifar100"}, "^--prompts: the file .*cifar100.json does not exist"),
         ({"model": "nothing"}, "^--model nothing: "),
         ({"model": "resnet"}, "^--model resnet: .*ResNetModel"),
         ({"model": "bare"}, "^--model bare: .*processor"),
@@ -193,7 +193,7 @@ def test_what_is_amiss_is_said_in_a_line(
 def test_nothing_is_no_count(run: Any, option: str, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit):
         run(option, "0")
-    assert f"argument {option}: '0' is not an integer from 1 on" in capsys.readouterr().err
+    assert f"argument {option}: '0' is not an integer of 1 or more" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(

@@ -201,7 +201,7 @@ def test_page_of_images_shows_what_is_there(image_runs: list[vision_stages.Run],
     assert text.startswith("# By hand")
     assert "old" not in text
     assert "| ResNet | equitune | 65.0 (7.1, 2 of 3 seeds) | 65.0 (7.1, 2 of 3 seeds) |  |  |" in text
-    assert "| ResNet | equitune | 70.0 (7.1, 2 of 3 seeds) | as moved |  | 5 (0, 2 of 3 seeds) |" in text
+    assert "| ResNet | equitune | 70.0 (7.1, 2 of 3 seeds) | same as moved |  | 5 (0, 2 of 3 seeds) |" in text
     assert text.count("No run has come this far.") == 3  # of checks, weights, and finetuning for rot90
     for name in ("rot90.png", "flip.png"):
         assert (tmp_path / "page" / name).read_bytes().startswith(b"\x89PNG")
@@ -238,7 +238,7 @@ def test_finetuned_equilm_has_no_gap(
     # What is finished is not run again, and not taken for the result of other settings.
     monkeypatch.setattr(finetune_stages, "Trainer", None)
     assert finetuning.run(0, "equilm") == stages["seed0/equilm"]
-    with pytest.raises(SystemExit, match="of other settings"):
+    with pytest.raises(SystemExit, match="has results of other settings"):
         replace(finetuning, streaming=True).run(0, "equilm")
 
 

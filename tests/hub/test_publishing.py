@@ -222,7 +222,7 @@ def _refuse_card(folder):
         (_refuse_plain, "holds a 'gpt2' model, which is not symmetrised"),
         (_refuse_tokenizer, "saved without its tokenizer"),
         (_refuse_weights, "do not fit its config: missing keys base.transformer.h.0.attn.c_attn.weight"),
-        (_refuse_what_is_no_number, "error of the EquiLM is nan, no finite number"),
+        (_refuse_what_is_no_number, "error of the EquiLM is nan, which is not finite"),
         (_refuse_damage, "safetensors"),
         (
             _refuse_half_a_file,

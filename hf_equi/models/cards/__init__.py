@@ -1,4 +1,4 @@
-"""Model cards: facts of a symmetrised model, measured or read, and the text that they make."""
+"""Model cards: the facts of a symmetrised model, measured or read, and the text made from them."""
 
 from __future__ import annotations
 

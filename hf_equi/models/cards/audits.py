@@ -1,4 +1,4 @@
-"""What an audit said of a model, for its card: read from the folder that `hf-equi audit` wrote."""
+"""Read the figures of an audit for a card, from the folder that `hf-equi audit` wrote."""
 
 from __future__ import annotations
 
@@ -37,22 +37,22 @@ _SHAPE = {
     },
     "confidence": float,
 }
-"""What a card reads of a summary, beside the figures: a type, a list of what there may be any number of, or keys."""
+"""The parts of a summary that a card reads, besides the figures: a type, a list of one kind of item, or keys."""
 TITLES = {key: FIGURES[key].card for key in MAIN if FIGURES[key].card}
 """The titles of the figures that a card has."""
 SETTINGS = ("method", "average", "beam_length", "action")
-"""The settings by which an audit tells models apart, as their configs call them."""
+"""The settings by which an audit tells models apart, by their names in configs."""
 
 
 @dataclass(frozen=True)
 class Evaluation:
-    """The figures of one model of an audit, and of the base beside it.
+    """The figures of one model of an audit, and of the base for comparison.
 
     Args:
-        figures: Of the model, as the audit wrote them.
-        base_figures: Of the base, or `None` where it was not audited.
+        figures: The figures of the model, as the audit wrote them.
+        base_figures: The figures of the base, or `None` if it was not audited.
         settings: The settings of the audit.
-        confidence: Of the intervals.
+        confidence: The confidence of the intervals.
     """
 
     figures: Mapping[str, Any]
@@ -62,13 +62,13 @@ class Evaluation:
 
     @property
     def dataset_name(self) -> str:
-        """What the texts were asked for with."""
+        """The prompts and demographics in words."""
         prompts, demographics = len(self.settings["prompts"]), len(self.settings["demographics"])
         plural = "" if prompts == 1 else "s"
         return f"{prompts} prompt{plural} about {demographics} demographics"
 
     def results(self) -> list[EvalResult]:
-        """The figures as the head of a card holds them."""
+        """Return the figures in the form that the head of a card takes."""
         asked = {name: self.settings[name] for name in ("samples_per_prompt", "seed", "decoding", "prompts")}
         return [
             EvalResult(
@@ -86,7 +86,7 @@ class Evaluation:
         ]
 
     def rows(self) -> list[tuple[str, str, str]]:
-        """Title, the base's figure and the model's, each with its interval; first what they say together."""
+        """Return rows of a title, the base's figure and the model's, with intervals. The verdict comes first."""
         verdicts = [("Verdict", _verdict(self.base_figures), _verdict(self.figures))]
         return [row for row in verdicts if row[2] != MISSING] + [
             (title, _cell(self.base_figures, key), _cell(self.figures, key))
@@ -96,43 +96,43 @@ class Evaluation:
 
 
 def read_evaluation(audit: str | Path | Mapping[str, Any], model: Any) -> Evaluation:
-    """The figures of a model in an audit.
+    """Return the figures of a model in an audit.
 
-    The model is known by its class, its method, its group and the weights of its base, not by what the audit calls it.
+    The model is found by its class, its method, its group and the weights of its base, not by its name in the audit.
 
     Args:
         audit: The folder of the audit, or its summary.
         model: The wrapped model.
 
     Raises:
-        ConfigurationError: For what holds no audit, one of another group, of another base, or without such a
-            model; for a model that no audit is made of.
+        ConfigurationError: If there is no finished audit, if the audit has another group or base or lacks the model,
+            or if models of this class are not audited.
     """
     where, summary = _read(audit)
     settings, figures = summary["settings"], {entry["model"]: entry for entry in summary["models"]}
     group = getattr(model, "group", None)
     if not isinstance(group, DemographicGroup) or not hasattr(model.config, "token_map"):
         raise ConfigurationError(
-            f"An audit is of causal language models, and this is a {type(model).__name__}: leave audit= out."
+            f"An audit is of causal language models. This model is of class {type(model).__name__}: leave audit= out."
         )
     audited = DemographicGroup.from_dict(settings["group"])
     if [factor.sets for factor in audited.factors] != [factor.sets for factor in group.factors]:
         raise ConfigurationError(
-            f"{where} is of the group {audited!r}, and this model of {group!r}: audit the model with its own group."
+            f"{where} has the group {audited!r}, and this model has {group!r}: audit the model with its own group."
         )
     base = _matching(where, settings["models"], model)
     own = [entry for entry in base if _is_model(entry, model) and entry["name"] in figures]
     if not own:
         listed = ", ".join(f"{entry['name']} ({_described(entry)})" for entry in settings["models"])
         raise ConfigurationError(
-            f"{where} has no {_described(_own_entry(model))} with this group. It has {listed}: audit this model too, "
+            f"{where} has no {_described(_own_entry(model))} with this group. It has {listed}. Audit this model too, "
             "with its own settings."
         )
     if any(entry.get("scorer") != own[0].get("scorer") for entry in own):
         listed = ", ".join(entry["name"] for entry in own)
         raise ConfigurationError(
-            f"{where} has {listed}, which differ by their scorer alone, and this model does not say which one it has: "
-            "audit one of them."
+            f"{where} has {listed}, which differ by their scorer alone, and this model does not store which scorer it "
+            "has. Audit only one of them."
         )
     plain = [entry["name"] for entry in base if entry["class"] == entry["base_class"] and entry["name"] in figures]
     return Evaluation(
@@ -164,18 +164,20 @@ def _read(audit: str | Path | Mapping[str, Any]) -> tuple[str, Mapping[str, Any]
 
 
 def _checked(where: str, summary: Mapping[str, Any]) -> Mapping[str, Any]:
-    """The summary, if it is one to read a card's figures from."""
+    """Return the summary if a card's figures can be read from it."""
     fault = _misfit(summary, _SHAPE, "the summary") or next(filter(None, map(_wrong_figure, summary["models"])), "")
     for entry in [] if fault else summary["settings"]["models"]:
         if not isinstance(getattr(torch, entry["dtype"], None), torch.dtype):
             fault = f"{entry['dtype']!r} is not a dtype"
     if fault:
-        raise ConfigurationError(f"{where} is damaged ({fault}): run hf-equi audit again, which draws no text anew")
+        raise ConfigurationError(
+            f"{where} is damaged ({fault}): run hf-equi audit again, which keeps the texts that it drew"
+        )
     return summary
 
 
 def _misfit(value: Any, shape: Any, name: str) -> str:
-    """Where a value has another shape; nothing where it fits."""
+    """Say where a value has another shape; return an empty string if it fits."""
     kind = shape if isinstance(shape, type) else type(shape)
     if not _is(value, kind):
         return f"{name} is not a {kind.__name__}"
@@ -193,7 +195,7 @@ def _is(value: Any, kind: type) -> bool:
 
 
 def _wrong_figure(entry: Mapping[str, Any]) -> str:
-    """Which of the figures of a model cannot stand in a card."""
+    """Say which figure of a model cannot be in a card; return an empty string if all can."""
     for key in TITLES:
         value, interval = entry.get(key), entry.get(f"{key}_interval")
         bounds = interval if isinstance(interval, list | tuple) and len(interval) == 2 else [interval]
@@ -209,7 +211,7 @@ def _matching(where: str, entries: list[dict[str, Any]], model: Any) -> list[dic
     found = [entry for entry in entries if entry["weights"] == known[entry["dtype"]]]
     if not found:
         raise ConfigurationError(
-            f"{where} is of another base: the weights of its models are not those in this one. Audit this model: "
+            f"{where} has another base: the weights of its models differ from those of this one. Audit this model: "
             "hf-equi audit --model ..."
         )
     return found
@@ -223,16 +225,16 @@ def _is_model(entry: Mapping[str, Any], model: Any) -> bool:
 
 
 def _own_entry(model: Any) -> dict[str, Any]:
-    """A model as an audit describes it, as far as its config says."""
+    """Describe a model as an audit does, as far as its config allows."""
     settings = {name: getattr(model.config, name, None) for name in SETTINGS}
     scorer = getattr(model.config, "scorer_settings", None)
     if scorer is None and getattr(model, "_scorer", None) is not None:
-        scorer = {"label": getattr(model._scorer, "label", None)}  # without a name
+        scorer = {"label": getattr(model._scorer, "label", None)}  # it has no name
     return {"class": type(model).__name__, **settings, **({} if scorer is None else {"scorer": scorer})}
 
 
 def _same_scorer(entry: Mapping[str, Any], model: Any) -> bool:
-    """Whether both have the same scorer, as far as one can tell: a checkpoint stores a name on the Hub alone."""
+    """Whether both have the same scorer, as far as can be known: a checkpoint stores only a name on the Hub."""
     if _scorer_label(entry) != _scorer_label(_own_entry(model)):
         return False
     audited, stored = _scorer_name(entry), _scorer_name(_own_entry(model))
@@ -247,7 +249,7 @@ def _same_scorer(entry: Mapping[str, Any], model: Any) -> bool:
 
 
 def scorer_class(scorer: Any) -> str:
-    """What an audit calls a scorer that has no name.
+    """Return the name that an audit gives to a scorer without a name.
 
     Args:
         scorer: A callable.
@@ -256,20 +258,20 @@ def scorer_class(scorer: Any) -> str:
 
 
 def _scorer_name(entry: Mapping[str, Any]) -> str | None:
-    """The name of a classifier; of other losses there is none."""
+    """Return the name of a classifier. Other losses have none."""
     scorer = entry.get("scorer")
     name = scorer.get("name") if isinstance(scorer, Mapping) else None
     return name if isinstance(name, str) and name else None
 
 
 def _scorer_label(entry: Mapping[str, Any]) -> str | None:
-    """Which label of the classifier is minimised; of regard, which has a loss of its own, none."""
+    """Return the label of the classifier that is minimised. Regard has its own loss, so it has none."""
     scorer = entry.get("scorer")
     return scorer.get("label") if isinstance(scorer, Mapping) else None
 
 
 def _same_group(audited: Mapping[str, Any] | None, own: Mapping[str, Any]) -> bool:
-    """Whether two stored groups are one; hf_equi 0.1 wrote no kind with them."""
+    """Whether two stored groups are equal. hf_equi 0.1 stored no kind with them."""
     return audited is not None and read_group(audited) == read_group(own)
 
 
@@ -281,18 +283,18 @@ def _described(entry: Mapping[str, Any]) -> str:
 
 
 def _verdict(figures: Mapping[str, Any] | None) -> str:
-    """In words, as the audit wrote it; hf_equi 0.1 wrote none."""
+    """Return the verdict in words, as the audit wrote it. hf_equi 0.1 wrote none."""
     headline = ((figures or {}).get("verdict") or {}).get("headline")
     return MISSING if headline is None else plain(headline)
 
 
 def _scorer(entry: Mapping[str, Any]) -> str:
-    """What judges texts; of a classifier on the machine of the audit not where it lies."""
+    """Name the scorer. The path of a classifier on the machine of the audit is not shown."""
     name = _scorer_name(entry)
     if name is None:
         return "a callable"
     label = _scorer_label(entry)
-    shown = "a classifier of one's own" if Path(name).is_absolute() else name
+    shown = "a custom classifier" if Path(name).is_absolute() else name
     return f"{shown}, label {label!r}" if label else shown
 
 

@@ -1,4 +1,4 @@
-"""What the card of a kind of model says: each class of models has an object of these as its `card_kind`."""
+"""The card texts of each kind of model. Each class of models has such an object as its `card_kind`."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from hf_equi.symmetrizers import MethodText
 __all__ = ["BASE", "PLACE", "CardKind"]
 
 PLACE = "PATH_OR_ID_OF_THIS_REPOSITORY"
-"""What stands for a repository whose name is not known yet."""
+"""A placeholder for a repository whose name is not known yet."""
 
 
-BASE = "**The base is the base.** What it knows, what it gets wrong and how it speaks otherwise is unchanged."
+BASE = "**The base is the base.** What it knows, what it gets wrong and how it speaks otherwise are unchanged."
 
 
 class CardKind(ABC):
@@ -26,12 +26,12 @@ class CardKind(ABC):
     """The entries of a config that the card lists."""
     tags: ClassVar[tuple[str, ...]] = ()
     what: ClassVar[str]
-    """What such a model is."""
+    """A description of such a model."""
     use: ClassVar[str]
-    """What it is for."""
+    """The intended use."""
 
     def method(self, model: Any) -> MethodText:
-        """What the card says of the model's method."""
+        """The texts of the card about the model's method."""
         text: MethodText = model.method.text
         return text
 
@@ -45,10 +45,10 @@ class CardKind(ABC):
 
     @abstractmethod
     def probe(self, model: Any) -> Probe:
-        """What the model is measured with."""
+        """The inputs and actions that the model is measured with."""
 
     def group_tags(self, model: Any) -> list[str]:
-        """The name of the group, for the Hub to filter by: none, by default."""
+        """The names of the group that the Hub can filter by. By default there are none."""
         return []
 
     def group_text(self, model: Any) -> str:
@@ -57,15 +57,15 @@ class CardKind(ABC):
         return f"`{group!r}`, {group.order} elements: {', '.join(map(plain, group.names))}."
 
     def guarantee(self, model: Any) -> str:
-        """What the model is equivariant to, in a sentence or two."""
+        """The symmetry that the model has, in a sentence or two."""
         claim = self.method(model).claim
         return (
             claim
-            or "Move an input by an element of the group, and what is said of it moves along: $M_G(gx) = g M_G(x)$."
+            or "Move an input by an element of the group, and the output moves in the same way: $M_G(gx) = g M_G(x)$."
         )
 
     def limits(self, model: Any) -> list[str]:
-        """What it is not, a paragraph each."""
+        """The limits of the model, one paragraph each."""
         return [*self.method(model).limits, BASE]
 
     def usage(self, model: Any, place: str) -> str:
@@ -73,7 +73,7 @@ class CardKind(ABC):
 
         Args:
             model: The model.
-            place: The repository, in quotation marks, and what else `from_pretrained` is told.
+            place: The repository, in quotation marks, and any other arguments of `from_pretrained`.
         """
         auto_class = model.auto_class.__name__
         return f"from transformers import {auto_class}\nmodel = {auto_class}.from_pretrained({place})"

@@ -1,4 +1,4 @@
-"""Texts of others in a card: what they say is shown, and none of it is Markdown or HTML."""
+"""Show texts of others in a card, so that none of them acts as Markdown or HTML."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ _START = re.compile(r"^(\d+(?=[.)](?:\s|$))|(?=[-+=]))")
 
 
 def plain(text: object, longest: int | None = None) -> str:
-    r"""A text as it is, in one line.
+    r"""Return a text as one line of literal Markdown.
 
     Args:
-        text: What others wrote.
-        longest: The number of letters to show at most.
+        text: The text, which others wrote.
+        longest: The most characters to show.
 
     Example:
         >>> print(plain("# Buy <!-- \n now"))

@@ -1,4 +1,4 @@
-"""How equivariant a model is, measured for its card, and its base beside it."""
+"""Measure for a card how equivariant a model is, and its base for comparison."""
 
 from __future__ import annotations
 
@@ -18,23 +18,23 @@ from hf_equi.testing.tolerances import tolerance_of
 __all__ = ["Measurement", "Probe", "measure"]
 
 MOST_ELEMENTS = 16
-"""So many elements are tried of a larger group."""
+"""The most elements of a group that are tried."""
 MOST_COPIED = 2_000_000_000
-"""Parameters of a model in half precision of which a copy in float32 is still made."""
+"""The most parameters of a model in half precision that is still copied to float32."""
 
 
 @dataclass(frozen=True)
 class Probe:
-    """What a model is measured with.
+    """The inputs and actions that a model is measured with.
 
     Args:
-        inputs: What the group acts on.
-        input_action: How it acts on them.
-        output_action: How it acts on what the model says; `None` for an invariant model.
-        run: From a model, wrapped or not, and such inputs to what it says of them.
+        inputs: The inputs, which the group acts on.
+        input_action: The action of the group on the inputs.
+        output_action: The action of the group on the outputs; `None` for an invariant model.
+        run: Returns the outputs of a model, wrapped or not, for such inputs.
         described: The inputs in words.
-        said: In words what the model says of them.
-        exact: Whether nothing but rounding may make a difference.
+        said: The outputs in words.
+        exact: Whether only rounding may make a difference.
     """
 
     inputs: torch.Tensor
@@ -48,15 +48,15 @@ class Probe:
 
 @dataclass(frozen=True)
 class Measurement:
-    """What a measurement gave.
+    """The result of a measurement.
 
     Args:
-        error: The largest difference of the model, or `None` where no input is moved.
-        base_error: That of its base.
+        error: The largest difference of the model, or `None` if no input is moved.
+        base_error: The largest difference of its base.
         elements: How many elements were tried, apart from the identity.
         dtype: The type of the weights in the measurement.
         stored: The type of the weights of the model.
-        probe: What it was measured with.
+        probe: The inputs and actions of the measurement.
     """
 
     error: float | None
@@ -74,7 +74,7 @@ class Measurement:
 
     @property
     def bound(self) -> str:
-        """The error as a card states it: the tolerance where it is within, as its digits are noise of the machine."""
+        """The error as a card states it. Within the tolerance it is that bound: its digits are machine noise."""
         limit = tolerance_of(self.dtype)
         if self.error is not None and self.error <= limit:
             return f"at most {limit:.0e}"
@@ -89,14 +89,14 @@ class Measurement:
 def measure(model: Any) -> Measurement:
     r"""Measure the largest $|g^{-1} M_G(gx) - M_G(x)|$ over elements g and a few random inputs x.
 
-    Weights in half precision are copied to float32 first, unless the model is large, quantised or spread over devices:
-    then it is measured as it is. The model's mode and the random numbers of torch stay as they are.
+    Weights in half precision are copied to float32 first. A model that is large, quantised or spread over devices is
+    measured as it is. The model's mode and the random numbers of torch stay as they are.
 
     Args:
         model: A wrapped model.
 
     Raises:
-        ConfigurationError: For an error that is not finite; that of the base may be infinite.
+        ConfigurationError: If the error is not finite. That of the base may be infinite.
 
     Cost: |G| calls of the model and |G| of its base, for at most 16 elements g.
     """
@@ -120,25 +120,25 @@ def _error(model: Any, probe: Probe, elements: list[int]) -> float:
 
 
 def _check_finite(model: Any, error: float, base_error: float) -> None:
-    """Refuse figures that say nothing. A base may rule out one word of a set, which is an infinite difference."""
+    """Refuse figures that say nothing. A base may rule out one word of a set, which makes the difference infinite."""
     if math.isfinite(error) and not math.isnan(base_error):
         return
     name, value = (type(model.base).__name__, base_error) if math.isfinite(error) else (type(model).__name__, error)
     raise ConfigurationError(
-        f"The equivariance error of the {name} is {value}, no finite number: its outputs hold NaN or infinities. "
+        f"The equivariance error of the {name} is {value}, which is not finite: its outputs hold NaN or infinities. "
         "Look for weights that are not finite (torch.isfinite), or take an earlier checkpoint."
     )
 
 
 def _moving(probe: Probe) -> list[int]:
-    """The elements that are tried, none where none of them moves an input: an error of 0 would say nothing."""
+    """The elements to try. There are none if none of them moves an input: an error of 0 would say nothing."""
     elements, action = _elements(probe.input_action.group.order), probe.input_action
     moved = any(not torch.equal(action.apply(g, probe.inputs), probe.inputs) for g in elements)
     return elements if moved else []
 
 
 def _elements(order: int) -> list[int]:
-    """All but the identity, or as many as are tried, evenly spread."""
+    """All elements but the identity, or an evenly spread selection of a larger group."""
     if order - 1 <= MOST_ELEMENTS:
         return list(range(1, order))
     return sorted({1 + round(step * (order - 2) / (MOST_ELEMENTS - 1)) for step in range(MOST_ELEMENTS)})
@@ -150,12 +150,12 @@ def _weight_dtype(model: Any) -> torch.dtype:
 
 
 def _in_float32(model: Any) -> Any:
-    """The model where its weights are float32 or wider or it stays as it is, else a copy."""
+    """Return the model itself, or a copy in float32 if its weights are narrower and can be copied."""
     spread = getattr(model.base, "hf_device_map", None) or getattr(model, "is_quantized", False)
     narrow = _weight_dtype(model) in (torch.float16, torch.bfloat16)
     if spread or not narrow or sum(weight.numel() for weight in model.parameters()) > MOST_COPIED:
         return model
-    scorer = getattr(model, "_scorer", None)  # a classifier of its own that nothing is asked of
+    scorer = getattr(model, "_scorer", None)  # a separate classifier, which is not measured
     return copy.deepcopy(model, {id(scorer): scorer}).float()
 
 

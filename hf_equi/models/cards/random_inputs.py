@@ -1,4 +1,4 @@
-"""Random numbers for what models are measured with: the same in every process."""
+"""Random inputs that models are measured with, the same in every process."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ __all__ = ["random_ids", "seeded"]
 
 
 def seeded() -> torch.Generator:
-    """A new source of random numbers, always the same."""
+    """Return a new random generator, always with the same seed."""
     return torch.Generator().manual_seed(0)
 
 
 def random_ids(count: int, length: int, vocab_size: int, taken: Iterable[int] = ()) -> torch.Tensor:
-    """Random token ids, `(count, length)`, without those that are taken."""
+    """Return random token ids, `(count, length)`, without those in `taken`."""
     free = torch.ones(vocab_size)
     free[[token for token in taken if token < vocab_size]] = 0
     return torch.multinomial(free, count * length, replacement=True, generator=seeded()).view(count, length)

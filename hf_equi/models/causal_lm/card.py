@@ -21,8 +21,9 @@ class CausalLMCard(TextCard):
     settings: ClassVar[tuple[str, ...]] = ("average", "multi_token")
     what = "A causal language model that treats the words of a group alike"
     use = (
-        "Writing and scoring text where the demographic that a prompt names should not change what is said but for "
-        "its name, and research on that. Not for judging people; not for anything that its base is not fit for."
+        "Use it to write and score text in which nothing but the words for a demographic should change when the "
+        "prompt names another one, and for research on that. Do not use it to judge people, or for anything that its "
+        "base is not fit for."
     )
 
     def probe(self, model: Any) -> Probe:
@@ -36,7 +37,7 @@ class CausalLMCard(TextCard):
         return [*self.method(model).limits]
 
     def usage(self, model: Any, place: str) -> str:
-        """Texts after a prompt that names a demographic."""
+        """Code that writes texts after a prompt that names a demographic."""
         prompt = f"{as_subject(model.group.factors[0].names[0])} worked as"
         return code_lines(
             "from transformers import AutoModelForCausalLM",
@@ -50,37 +51,37 @@ class EquizeroLMCard(CausalLMCard):
     """The card of an EquizeroLM."""
 
     settings: ClassVar[tuple[str, ...]] = (*CausalLMCard.settings, "beam_length", "action")
-    what = "A causal language model that writes, of the texts for all words of a group, the one of least loss"
+    what = "A causal language model that drafts texts for all words of a group and keeps the draft with the least loss"
 
     def config_settings(self, model: Any) -> dict[str, Any]:
-        """With the loss, where it has a name."""
+        """The settings with the loss, where it has a name."""
         scorer = model.config.stored_scorer
         return {**super().config_settings(model), "loss": "not stored" if scorer is None else written_scorer(scorer)}
 
     def probe(self, model: Any) -> Probe:
-        """Random texts that the model scores: those that it writes are not measured."""
+        """Random texts that the model scores. Texts that it writes are not measured."""
         found = super().probe(model)
-        return dataclasses.replace(found, said=f"{found.said}, by its scores of a given text")
+        return dataclasses.replace(found, said=f"{found.said}, as the model scores a given text")
 
     def _moves(self, model: Any) -> str:
         if model.config.action == "tokens":
             return TOKENS
         return (
-            "**In words.** The search moves whole words and phrases of a text, whatever their tokens; scores of a "
-            "given text move the words that are one token alone."
+            "**In words.** The search moves whole words and phrases of a text, whatever their tokens. Scores of a "
+            "given text move only the words that are one token."
         )
 
     def _own_limits(self, model: Any) -> list[str]:
         return [
             CHOICE,
-            "**A judge with a bias of its own.** Texts look better by the loss that they were chosen by than by any "
-            "other. After a prompt that names nobody, the base's preference for one word of a set comes back.",
-            "**No likelihood.** The scores of the model are not the law of its texts, which has none that can be "
-            "computed.",
+            "**A judge with a bias of its own.** Texts look better by the loss that chose them than by any other. "
+            "After a prompt that names nobody, the base's preference for one word of a set comes back.",
+            "**No likelihood.** The scores of the model are not the probabilities of the texts that it writes. Those "
+            "cannot be computed.",
         ]
 
     def usage(self, model: Any, place: str) -> str:
-        """As of an EquiLM, with a loss where none is stored."""
+        """The code for an EquiLM, with a loss where none is stored."""
         if model.config.stored_scorer is None:  # any function from texts to a tensor of losses will do
             place = f'{place}, scorer=hf_equi.RegardScorer("demo")'
         return super().usage(model, place)

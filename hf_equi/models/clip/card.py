@@ -16,12 +16,12 @@ class CLIPCard(ImageCard):
     """The card of an EquiCLIPModel."""
 
     text_padding = "True"
-    """How the processor pads texts, as it is written."""
+    """The padding argument of the processor, as code."""
     pipeline_tag = "zero-shot-image-classification"
     what = "A model that compares images with texts and does not care how an image is turned or mirrored"
     use = (
-        "Finding the text that fits an image, or the image that fits a text, where images have no right way up. Not "
-        "for telling people apart; not for anything that its base is not fit for."
+        "Use it to find the text that fits an image, or the image that fits a text, where images have no right way "
+        "up. Do not use it to tell people apart, or for anything that its base is not fit for."
     )
 
     def probe(self, model: Any) -> Probe:
@@ -30,7 +30,7 @@ class CLIPCard(ImageCard):
         return image_probe(model, random_ids(3, 8, texts.vocab_size))
 
     def usage(self, model: Any, place: str) -> str:
-        """The text that fits an image."""
+        """Code that prints the text that fits an image."""
         texts = 'text=["a photo of a cat", "a photo of a dog"]'
         asked = f'**model.processor({texts}, images={IMAGE}, padding={self.text_padding}, return_tensors="pt")'
         if model.processor is None:
@@ -46,6 +46,6 @@ class CLIPCard(ImageCard):
 
 
 class SiglipCard(CLIPCard):
-    """The card of an EquiSiglipModel, which learnt from texts of one length."""
+    """The card of an EquiSiglipModel, whose base learnt from texts of one length."""
 
     text_padding = '"max_length"'

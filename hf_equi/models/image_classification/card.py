@@ -20,20 +20,20 @@ class ImageClassifierCard(ImageCard):
     pipeline_tag = "image-classification"
     what = "An image classifier that does not care how an image is turned or mirrored"
     use = (
-        "Classifying images that have no right way up, as those from above or under a microscope. Not for anything "
-        "that its base is not fit for."
+        "Use it to classify images that have no right way up, such as images from above or under a microscope. Do "
+        "not use it for anything that its base is not fit for."
     )
 
     loader: ClassVar[str] = "AutoModelForImageClassification"
     answer: ClassVar[str] = "logits.argmax(-1)"
-    """What the usage prints of an output."""
+    """The part of an output that the usage example prints."""
 
     def probe(self, model: Any) -> Probe:
         """Random images."""
         return image_probe(model)
 
     def usage(self, model: Any, place: str) -> str:
-        """What it says of an image."""
+        """Code that prints the answer for an image."""
         asked = f'**model.processor(images={IMAGE}, return_tensors="pt")'
         return "\n".join(
             [
@@ -49,19 +49,19 @@ class ImageFeaturesCard(ImageClassifierCard):
     """The card of an EquiImageModel."""
 
     pipeline_tag = "image-feature-extraction"
-    what = "A model that gives features of images, which stay the same however an image is turned or mirrored"
+    what = "A model that gives features of images that stay the same however an image is turned or mirrored"
     use = (
-        "Comparing images that have no right way up, and training on their features. Not for anything that its base "
-        "is not fit for."
+        "Use it to compare images that have no right way up, and to train on their features. Do not use it for "
+        "anything that its base is not fit for."
     )
     loader = "AutoModel"
     answer = "pooler_output"
 
     def probe(self, model: Any) -> Probe:
-        """Random images; what is said of them are their features."""
+        """Random images, measured by their features."""
 
         def run(asked: Any, images: torch.Tensor) -> torch.Tensor:
-            # The base has features too, behind the body, and its own output are logits.
+            # The base has features too, after its body; its own output is logits.
             features: torch.Tensor = model._cut.features(asked, images) if asked is model.base else asked(images)[0]
             return features.float()
 

@@ -18,12 +18,12 @@ class Seq2SeqCard(TextCard):
     settings: ClassVar[tuple[str, ...]] = ("average", "multi_token", "loss", "decoding", "objective")
     what = "A sequence-to-sequence model that treats the words of a group alike, in what it reads and what it writes"
     use = (
-        "Turning texts into texts where exchanging the words of the group on one side should exchange them on the "
-        "other and change nothing else. Not for anything that its base is not fit for."
+        "Use it to turn texts into texts, where exchanging the words of the group on one side should exchange them "
+        "on the other and change nothing else. Do not use it for anything that its base is not fit for."
     )
 
     def config_settings(self, model: Any) -> dict[str, Any]:
-        """The loss only where a member is chosen by it."""
+        """The settings, with the loss only where it chooses a member."""
         found = super().config_settings(model)
         if model.method.loss is None:
             del found["loss"]
@@ -41,8 +41,8 @@ class Seq2SeqCard(TextCard):
 
     def _own_limits(self, model: Any) -> list[str]:
         independent = (
-            "**Each member alone.** Members are decoded each alone, so texts are not drawn from the law that scores a "
-            "given target, which all members read."
+            "**Each member alone.** Each member is decoded alone. So texts do not come from the distribution that "
+            "scores a given target: there, all members read the same target."
         )
         chooses = model.method.loss is not None
         return [
@@ -51,7 +51,7 @@ class Seq2SeqCard(TextCard):
         ]
 
     def usage(self, model: Any, place: str) -> str:
-        """The text for a word of the group."""
+        """Code that writes the text for a word of the group."""
         return code_lines(
             "from transformers import AutoModelForSeq2SeqLM",
             f"model = AutoModelForSeq2SeqLM.from_pretrained({place})",

@@ -1,4 +1,4 @@
-"""What the cards of models of text have in common."""
+"""The parts that the cards of all text models share."""
 
 from __future__ import annotations
 
@@ -18,36 +18,36 @@ from hf_equi.models.cards.markdown import plain
 __all__ = ["CHOICE", "SHOWN", "TOKENS", "TextCard", "code_lines", "quoted"]
 
 SHOWN = 12
-"""Longer lists are folded."""
+"""The longest list that is not folded."""
 
 _LEXICAL = (
-    "**A lexical symmetry, not a causal one.** It is about the words listed above and what the model does when they "
-    "are exchanged. It says nothing of names, places or other words that go with a demographic and are not listed, "
-    "nothing of demographics that the group does not have, and nothing of whether a text is kind or true: a slur that "
-    "the model says of one group it will now say of all alike."
+    "**A lexical symmetry, not a causal one.** It is about the words listed above, and what the model does when they "
+    "are exchanged. It says nothing about names, places or other words that go with a demographic and are not listed. "
+    "It says nothing about demographics that the group does not have, or about whether a text is kind or true. If the "
+    "base uses a slur about one group, this model uses it about all groups alike."
 )
 TOKENS = (
-    "**In tokens.** A word moves in the forms (with and without a space before it; as written, lower, Capitalised, "
-    "Title Case, UPPER) that are one token for every word of its set. A form of several tokens stays, and the model "
-    "warns of a prompt that holds one; a token that moves does so inside a longer word too."
+    "**In tokens.** A word has several forms: with and without a space before it, and as written, lower, Capitalised, "
+    "Title Case and UPPER. A form moves if it is one token for every word of its set. A form of several tokens stays, "
+    "and the model warns about a prompt that holds one. A token that moves also moves inside a longer word."
 )
 _PRECISION = (
-    "**Precision.** Exact means float32. In bfloat16 and float16 the rows of an orbit are rounded each on its own, "
-    "and the two sides differ by as much as that."
+    "**Precision.** Exact means in float32. In bfloat16 and float16 each row of an orbit is rounded on its own, and "
+    "the two sides differ by that rounding."
 )
 _RELAXED = (
     "**General words.** This model is relaxed (R-): general words keep the scores that they have after the given "
-    "text, so it is equivariant in the odds among equality and neutral tokens only. The law as a whole is not "
-    "symmetric."
+    "text. So it is equivariant in the odds among equality and neutral tokens only. Its distribution as a whole is "
+    "not symmetric."
 )
 CHOICE = (
-    "**A choice.** Where two members of an orbit have the same loss to within rounding, the two sides may take "
-    "different ones: equivariance is exact up to that margin, which the output holds."
+    "**A choice.** Equivariance is exact unless the best two members of an orbit have the same loss, to within "
+    "rounding. Then the two sides may choose different members. The output holds the margin between the two."
 )
 
 
 class TextCard(CardKind):
-    """What the cards of models of text have in common."""
+    """The parts that the cards of all text models share."""
 
     tags: ClassVar[tuple[str, ...]] = ("fairness",)
 
@@ -57,11 +57,11 @@ class TextCard(CardKind):
         return [*named, *(["relaxed"] if model.group.relaxed else [])]
 
     def group_text(self, model: Any) -> str:
-        """The word lists, folded where they are long, and what of them moves."""
+        """The word lists, folded where they are long, and how many of their tokens move."""
         group: DemographicGroup = model.group
         parts = [
-            f"{group.order} elements; element by element, the first word of each set below becomes the next, and the "
-            "last the first."
+            f"The group has {group.order} elements. From one element to the next, each word of a set below becomes "
+            "the next word of the set, and the last word becomes the first."
             + (" The group is the direct product of these factors." if len(group.factors) > 1 else "")
         ]
         for factor in group.factors:
@@ -72,54 +72,55 @@ class TextCard(CardKind):
             for kind, words in (("neutral", factor.neutral), ("general", factor.general)):
                 if words is not None:
                     other = "general" if kind == "neutral" else "neutral"
-                    parts.append(f"Words that are {kind}; all words beside are {other}:")
+                    parts.append(f"These words are {kind}, and all other words are {other}:")
                     parts.append(_fold([", ".join(map(plain, words))], f"{len(words)} {kind} words", len(words)))
         return "\n\n".join([*parts, *self._coverage(model)])
 
     def _coverage(self, model: Any) -> list[str]:
-        """How much of the vocabulary moves, and which words do not."""
+        """The size of the part of the vocabulary that moves, and the words that do not."""
         sides = self._sides(model)
         moved = [f"{len(action.moved)} of {action.token_map.vocab_size} {name}" for name, action, _ in sides]
         missing, order = self._missing(model), [words for factor in model.group.factors for words in factor.sets]
         lines = [f"{' and '.join(moved)} move."]
         if missing:
-            lines.append("Sets that do not move as they are written, as some word of each has no token of its own:")
+            lines.append("These sets do not move as written, because some word of each is not a token of its own:")
             names = ["/".join(map(plain, words)) for words in sorted(missing, key=order.index)]
             lines.append(_fold([", ".join(names)], f"{len(names)} sets", len(names)))
         return lines
 
     def _missing(self, model: Any) -> list[tuple[str, ...]]:
-        """The sets that do not move on any side, as they are written."""
+        """Return the sets that do not move as written, on any side."""
         lost = [set(cover_tokens(model.group, tokenizer).lost) for _, _, tokenizer in self._sides(model)]
         return [words for words in lost[0] if all(words in other for other in lost[1:])]
 
     @abstractmethod
     def _sides(self, model: Any) -> list[tuple[str, Any, Any]]:
-        """What the vocabularies are called, how the group acts on them, and their tokenizers."""
+        """The names of the vocabularies, the actions of the group on them, and their tokenizers."""
 
     def guarantee(self, model: Any) -> str:
-        """By the method and the group."""
+        """The guarantee of the method and the group."""
         if (claim := self.method(model).claim) is not None:
             return claim
         if model.group.relaxed:
             return (
-                "Exchange the words below in the text it reads, and the odds of what it says are exchanged likewise."
+                "Exchange the words below in the text that the model reads, and the odds of its output are exchanged "
+                "in the same way."
             )
         return (
-            "Exchange the words below in the text it reads, and they are exchanged in what it says, which is "
-            r"otherwise the same: $M_G(gx) = g M_G(x)$."
+            "Exchange the words below in the text that the model reads, and they are exchanged in its output. "
+            "Nothing else changes: $M_G(gx) = g M_G(x)$."
         )
 
     def limits(self, model: Any) -> list[str]:
-        """By the method and the group."""
+        """The limits of the method and the group."""
         found = [_LEXICAL, *([_RELAXED] if model.group.relaxed else []), self._moves(model)]
         if (pronouns := pronoun_limit(model.group.forms(), self._missing(model))) is not None:
             found.append(f"**Pronouns.** {pronouns}")
         method = self.method(model)
         if method.claim is None and not method.exact:
             found.append(
-                "**Texts that name nobody.** An element that leaves an input as it is has no say: after a text "
-                "without words of the group the model is the base, with whatever it prefers there."
+                "**Texts that name nobody.** An element that leaves an input unchanged has no effect. After a text "
+                "without words of the group, the model is the base, with all the preferences that the base has there."
             )
         return [*found, *self._own_limits(model), _PRECISION, BASE]
 
@@ -136,12 +137,12 @@ def code_lines(*lines: str) -> str:
 
 
 def quoted(text: str) -> str:
-    """A string as Python and JSON write it."""
+    """Quote a string in a way that is valid in Python and JSON."""
     return json.dumps(text, ensure_ascii=False)
 
 
 def _fold(items: Sequence[str], title: str, count: int | None = None) -> str:
-    """A list, behind a click where it is long."""
+    """Return a list, folded if it is long."""
     lines = "\n".join(f"- {item}" for item in items)
     if (len(items) if count is None else count) <= SHOWN:
         return lines

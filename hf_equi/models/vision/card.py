@@ -1,4 +1,4 @@
-"""What the cards of models of images have in common."""
+"""The parts that the cards of all image models share."""
 
 from __future__ import annotations
 
@@ -11,28 +11,28 @@ from hf_equi.models.vision.symmetric_processor import is_symmetric
 __all__ = ["IMAGE", "ImageCard"]
 
 IMAGE = 'Image.new("RGB", (256, 256))'
-"""What stands for an image of the reader's."""
+"""A stand-in for an image of the reader."""
 
 _FROM_PICTURES = (
     "**From pictures on.** The processor resizes and crops in a way that commutes with quarter turns and mirrors, to "
-    "the bit. A picture that is turned and then saved as a JPEG again has other pixels."
+    "the bit. A picture that is turned and then saved as JPEG again has different pixels."
 )
 _FROM_PIXELS = (
-    "**From pixels on.** The model is symmetric in the pixels that it is given. The usual processors are not: they "
-    "round to bytes after each of the two passes of a resize, and may crop half a pixel off the middle, so that a "
-    "turned picture gives slightly different pixels. `model.processor = "
+    "**From pixels on.** The model is symmetric in the pixels that it is given. The usual processors are not "
+    "symmetric. They round to bytes after each of the two passes of a resize, and may crop half a pixel off the "
+    "middle. So a turned picture gives slightly different pixels. `model.processor = "
     "hf_equi.symmetric_processor(model.processor)` is exact."
 )
 _WEIGHTS = ("lambda_units", "lambda_dropout", "lambda_features")
 
 
 class ImageCard(CardKind):
-    """What the cards of models of images have in common."""
+    """The parts that the cards of all image models share."""
 
     settings: ClassVar[tuple[str, ...]] = ("level", "padding", *_WEIGHTS, "loss", "selection", "objective")
 
     def config_settings(self, model: Any) -> dict[str, Any]:
-        """Those that the method and the group read."""
+        """The settings that the method and the group use."""
         method, found = model.method, super().config_settings(model)
         unread = set() if method.feature_weights is not None else set(_WEIGHTS)
         unread |= set() if method.takes_best else {"loss", "selection"}
@@ -40,7 +40,7 @@ class ImageCard(CardKind):
         return {name: value for name, value in found.items() if name not in unread}
 
     def group_tags(self, model: Any) -> list[str]:
-        """Such as `rotations-4`."""
+        """A tag such as `rotations-4`."""
         group = model.group
         return ["-".join(str(part) for part in (group.kind, group.n, group.axes) if part is not None)]
 
@@ -48,42 +48,43 @@ class ImageCard(CardKind):
         """The motions of the image plane."""
         group = model.group
         return (
-            f"`{group!r}`, {group.order} elements: {', '.join(group.names)}. Angles are counter-clockwise; what is "
-            "mirrored is mirrored left-right first."
+            f"`{group!r}`, {group.order} elements: {', '.join(group.names)}. Angles are counter-clockwise. Mirrored "
+            "elements mirror left-right first."
         )
 
     def guarantee(self, model: Any) -> str:
-        """By the method and the group."""
+        """The guarantee of the method and the group."""
         if (claim := self.method(model).claim) is not None:
             return claim
         about = "" if model.group.exact else ", up to what resampling an image changes"
-        return f"Move an image by an element of the group, and what is said of it stays{about}: $M_G(gx) = M_G(x)$."
+        return f"Move an image by an element of the group, and the output stays the same{about}: $M_G(gx) = M_G(x)$."
 
     def limits(self, model: Any) -> list[str]:
-        """By the method and the group."""
+        """The limits of the method and the group."""
         found = [_FROM_PICTURES if is_symmetric(model.processor) else _FROM_PIXELS]
         if not model.group.exact:
             found.append(
-                "**Resampling.** Rotations by other angles than multiples of 90° resample the image and make up its "
+                "**Resampling.** Rotations by angles other than multiples of 90° resample the image and make up its "
                 "corners, so the symmetry is approximate."
             )
         if model.method.takes_best:
             found.append(
-                "**A choice.** Where two members of an orbit have the same loss to within rounding, the two sides may "
-                "take different ones: invariance is exact up to that margin, which the output holds."
+                "**A choice.** Invariance is exact unless the best two members of an orbit have the same loss, to "
+                "within rounding. Then the two sides may choose different members. The output holds the margin "
+                "between the two."
             )
         return [
             *found,
-            "**No direction is left.** What tells an image from its turned one, a six from a nine, this model cannot "
-            "see.",
-            "**The base is the base.** What it confuses and whom it serves worse is unchanged; it costs one forward "
-            "of the base for each distinct member of an orbit.",
+            "**No direction is left.** This model cannot tell an image from its turned copy, such as a six from a "
+            "nine.",
+            "**The base is the base.** What it confuses, and whom it serves worse, is unchanged. The model costs one "
+            "forward pass of the base for each distinct member of an orbit.",
         ]
 
     def imports(self, model: Any) -> str:
-        """What the usage imports."""
+        """The imports of the usage example."""
         return "import torch" if model.processor is None else "from PIL import Image"
 
     def pixels(self, model: Any) -> str:
-        """Images, as the base wants them."""
+        """Code for random images in the shape that the base takes."""
         return f"torch.rand(1, {', '.join(map(str, image_shape(model.config.base_config)))})"

@@ -91,7 +91,7 @@ def test_a_card_shows_the_words_of_an_audit_as_text_and_no_folder_of_its_machine
     card = make_card(wrap(), audit=summary)
     assert r"| Treats \<b\> and a\|b \<!-- alike |" in card
     assert "/home/me" not in card
-    assert ModelCard(card).data.eval_results[0].dataset_args["scorer"] == "a classifier of one's own"
+    assert ModelCard(card).data.eval_results[0].dataset_args["scorer"] == "a custom classifier"
 
 
 def test_an_audit_of_an_older_release_has_no_verdict(audited):
@@ -117,7 +117,7 @@ def test_a_classifier_in_a_folder_is_one_that_no_checkpoint_names(audited, tmp_p
     with pytest.raises(ConfigurationError, match="has EquizeroLM, second, which differ by their scorer alone"):
         read_evaluation(summary, zero)
     zero.config.scorer_settings = {"name": "/home/me/other"}  # as it is in memory, before it is saved
-    with pytest.raises(ConfigurationError, match=r"has no .*scorer=a classifier of one's own with this group. It has"):
+    with pytest.raises(ConfigurationError, match=r"has no .*scorer=a custom classifier with this group\. It has"):
         read_evaluation(summary, zero)
 
 
@@ -144,7 +144,7 @@ def test_a_scorer_without_a_name_is_known_by_what_it_is(audited):
 @pytest.mark.parametrize(
     ("make", "message"),
     [
-        (lambda: wrap(DemographicGroup([["man", "woman"]])), r"is of the group DemographicGroup\(\[man, woman\] × 3"),
+        (lambda: wrap(DemographicGroup([["man", "woman"]])), r"has the group DemographicGroup\(\[man, woman\] × 3"),
         (lambda: wrap(method="mixture"), r"has no EquiLM by 'mixture'.*It has base \(GPT2LMHeadModel\), EquiLM"),
         (lambda: wrap(average="probabilities"), "has no EquiLM"),
         (lambda: wrap(GENDER.relax(neutral=["nurse"])), "has no EquiLM"),
@@ -162,7 +162,7 @@ def test_an_audit_of_another_base_is_refused(audited):
     model = wrap()
     with torch.no_grad():
         model.base.transformer.wte.weight[5, 3] += 1
-    with pytest.raises(ConfigurationError, match="is of another base"):
+    with pytest.raises(ConfigurationError, match="has another base"):
         read_evaluation(audited, model)
 
 
@@ -214,5 +214,5 @@ def test_an_audit_is_of_language_models(audited):
     from wrapped_vision import TURNS
     from wrapped_vision import wrap as wrap_classifier
 
-    with pytest.raises(ConfigurationError, match="this is a EquiForImageClassification"):
+    with pytest.raises(ConfigurationError, match="This model is of class EquiForImageClassification"):
         read_evaluation(audited, wrap_classifier("resnet", TURNS))

@@ -81,7 +81,7 @@ def test_the_head_holds_base_licence_and_tags():
 def test_without_a_licence_the_card_says_so():
     card = make_card(causal())
     assert ModelCard(card).data.license is None
-    assert "Nobody has named a licence" in card
+    assert "No licence is named" in card
 
 
 HOSTILE = """# Buy now

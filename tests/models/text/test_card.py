@@ -51,7 +51,7 @@ def test_nothing_of_a_word_is_markdown():
 def test_relaxed_models_list_their_words_and_claim_less():
     model = wrap(GENDER.relax(neutral=["nurse", "driver"]))
     kind = model.card_kind
-    assert "Words that are neutral; all words beside are general:\n\n- nurse, driver" in kind.group_text(model)
+    assert "These words are neutral, and all other words are general:\n\n- nurse, driver" in kind.group_text(model)
     assert kind.group_tags(model) == ["relaxed"]
     assert "odds" in kind.guarantee(model)
     assert any("odds among equality and neutral tokens only" in limit for limit in kind.limits(model))
