@@ -137,7 +137,7 @@ def test_elements_that_there_are_not_are_refused(case, elements):
     action, x = CASES[case]
     if case != "outside":
         for act in (action.apply, action.invert):
-            with pytest.raises(ActionError, match=r"No element|One element a sample is needed, int64"):
+            with pytest.raises(ActionError, match=r"No element|One element per sample is needed, int64"):
                 act(elements, x)
 
 
@@ -178,7 +178,7 @@ def test_the_moved_columns_are_pulled_back_alone(shape):
     "permutations", [[[0, 1], [0, 0]], [[0, 1]], [[1, 0], [1, 0]], [[0, 1, 2], [1, 2, 0]], "columns"]
 )
 def test_what_is_no_representation_is_refused(permutations):
-    with pytest.raises(ActionError, match="The columns do not move as the elements of"):
+    with pytest.raises(ActionError, match="The permutations do not multiply like the elements of"):
         ColumnAction(FiniteGroup.cyclic(2), permutations)
 
 
