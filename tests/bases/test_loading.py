@@ -40,7 +40,7 @@ def test_safetensors_are_loaded_and_settings_passed_on(tmp_path):
         ({"dtype": "evil"}, "^dtype='evil' is not a dtype of weights: use 'auto'"),
         ({"dtype": "int8"}, "^dtype='int8' is not a dtype of weights"),
         ({"dtype": 3}, "^dtype=3 is not a dtype of weights"),
-        ({"device_map": "evil"}, r"This call sets device_map='evil': see whether it loads without\."),
+        ({"device_map": "evil"}, r"This call sets device_map='evil': try to load without\."),
     ],
 )
 def test_a_setting_is_not_blamed_on_the_checkpoint(tmp_path, settings, message):

@@ -108,7 +108,7 @@ def test_an_adapter_beside_the_weights_is_refused(tmp_path):
 
 def test_a_file_in_the_place_of_a_folder_is_refused(tmp_path):
     base_model().save_pretrained(tmp_path)
-    with pytest.raises(ConfigurationError, match="is a file: name the folder that holds it"):
+    with pytest.raises(ConfigurationError, match="is a file: pass the folder that holds it"):
         load_safetensors(AutoModelForCausalLM, str(tmp_path / "model.safetensors"))
 
 
