@@ -105,7 +105,7 @@ def test_the_folder_of_an_adapter_says_how_to_load_it(tmp_path):
 
 def test_models_that_read_both_ways_are_refused():
     bert = BertLMHeadModel(BertConfig(vocab_size=9, hidden_size=8, num_hidden_layers=1, num_attention_heads=1))
-    with pytest.raises(UnsupportedModelError, match="BertLMHeadModel serves none of the tasks"):
+    with pytest.raises(UnsupportedModelError, match="BertLMHeadModel does not serve any of the known tasks"):
         hf_equi.symmetrize(bert, GENDER, tokenizer=tokenizer())
 
 
@@ -131,9 +131,7 @@ def test_configs_of_no_task_are_told_what_there_is(tmp_path):
 
 
 def test_what_is_no_model_and_no_name_is_refused():
-    with pytest.raises(
-        ConfigurationError, match="A dict is not a PreTrainedModel of transformers, a folder or a name"
-    ):
+    with pytest.raises(ConfigurationError, match="A dict is not a transformers PreTrainedModel, a folder or a name"):
         hf_equi.symmetrize({}, GENDER)
 
 

@@ -141,7 +141,7 @@ def test_what_is_symmetrised_already(tmp_path):
     with pytest.raises(ConfigurationError, match="symmetrised already: unwrap it first"):
         hf_equi.symmetrize(model, TURNS)
     model.save_pretrained(tmp_path)
-    with pytest.raises(ConfigurationError, match="is symmetrised already"):
+    with pytest.raises(ConfigurationError, match="is already symmetrised"):
         hf_equi.symmetrize(tmp_path, TURNS)
 
 
