@@ -117,7 +117,7 @@ def test_what_is_no_tokenizer_is_refused():
 def test_models_of_no_task_are_told_what_there_is():
     bert = BertModel(BertConfig(hidden_size=8, num_hidden_layers=1, num_attention_heads=1, intermediate_size=8))
     message = (
-        r"BertModel serves none .*: load a model with AutoModelForCausalLM \(a model that reads from left to right "
+        r"BertModel does not serve .*: load a model with AutoModelForCausalLM \(a model that reads from left to right "
         r"and generates text\), AutoModelForSeq2SeqLM \(.*\) or AutoModelForImageClassification \(a model that class"
     )
     with pytest.raises(UnsupportedModelError, match=message):
@@ -126,7 +126,7 @@ def test_models_of_no_task_are_told_what_there_is():
 
 def test_configs_of_no_task_are_told_what_there_is(tmp_path):
     DPRConfig().save_pretrained(tmp_path)
-    with pytest.raises(UnsupportedModelError, match=r"'dpr' model serves none .*: 'causal_lm', 'seq2seq', 'clip',"):
+    with pytest.raises(UnsupportedModelError, match=r"'dpr' model does not serve .*: 'causal_lm', 'seq2seq', 'clip',"):
         hf_equi.symmetrize(tmp_path, GENDER)
 
 

@@ -33,7 +33,7 @@ def check_columns(numbers: torch.Tensor, count: int, what: str = "columns") -> N
     least, most = (int(end) for end in numbers.aminmax())
     if least < 0 or most >= count:
         raise ActionError(
-            f"The {what} are between {least} and {most}, but there are {count}, numbered from 0."
+            f"The {what} lie between {least} and {most}; there are {count}, numbered from 0."
             + (" -100 marks a label that does not count." if least == -100 else "")
         )
 

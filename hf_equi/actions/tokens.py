@@ -54,7 +54,7 @@ class TokenMap:
         for listed in (*self.neutral, *self.general):
             if listed and not 0 <= min(listed) <= max(listed) < self.vocab_size:
                 raise ActionError(
-                    f"Neutral or general tokens are between {min(listed)} and {max(listed)}, but the vocabulary has "
+                    f"Neutral or general tokens lie between {min(listed)} and {max(listed)}, but the vocabulary has "
                     f"{self.vocab_size}. The map belongs to another tokenizer: symmetrize the base model again."
                 )
 

@@ -247,7 +247,7 @@ def _find_adapter(kwargs: dict[str, Any]) -> tuple[Any, dict[str, Any]]:
     hub = {key: options[key] for key in _OF_REPOSITORY if key in options}
     if adapter is not None and find_file(adapter, _ADAPTER_WEIGHTS, **hub) is None:
         raise ConfigurationError(
-            f"{adapter} has no {_ADAPTER_WEIGHTS}, and hf_equi does not load pickle files: load the adapter with "
+            f"{adapter} holds no {_ADAPTER_WEIGHTS}, and hf_equi does not load pickle files: load the adapter with "
             "peft, and save it again"
         )
     return adapter, options

@@ -66,8 +66,8 @@ def require_safetensors(name: Any, variant: str | None = None, config: Any = Non
             "connection, or pass a folder."
         )
     raise ConfigurationError(
-        f"{name} has no safetensors. hf_equi does not load pickle files such as pytorch_model.bin, which may run code "
-        "when they are read. Save the model again with its save_pretrained, and use that folder."
+        f"{name} holds no safetensors, and hf_equi does not load pickle files such as pytorch_model.bin, which may "
+        "run code when they are read. Save the model again with its save_pretrained, and use that folder."
     )
 
 

@@ -216,7 +216,7 @@ def _mends(
     costs = {model["model"]: _cost(summary, model["model"]) for model in good}
     best = min(good, key=lambda model: costs[model["model"]])
     names = [model["model"] for model in good]
-    mend = f"{listed(names)} {'mend' if len(names) > 1 else 'mends'} it."
+    mend = f"{listed(names)} {'remove' if len(names) > 1 else 'removes'} the difference."
     price = _price(summary, first, best)
     who = f"Of these, {best['model']} costs least" if len(good) > 1 else "The cost"
     return f"{mend} {who}: {price}." if price else mend
@@ -239,10 +239,10 @@ def _price(summary: Mapping[str, Any], first: Mapping[str, Any], best: Mapping[s
         if (((summary.get("about") or {}).get("models") or {}).get(best["model"]) or {}).get("scores"):
             parts[-1] += ", and the classifier"
     if math.isfinite(seconds) and math.isfinite(usual):
-        parts.append(f"{number(seconds)} s a text beside {number(usual)} s")
+        parts.append(f"{number(seconds)} s per text instead of {number(usual)} s")
     perplexities = [figure(model, "perplexity") for model in (best, first)]
     if None not in perplexities:
-        parts.append(f"perplexity {number(perplexities[0])} beside {number(perplexities[1])}")
+        parts.append(f"perplexity {number(perplexities[0])} instead of {number(perplexities[1])}")
     return "; ".join(parts)
 
 

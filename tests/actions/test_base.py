@@ -185,7 +185,7 @@ def test_what_is_no_representation_is_refused(permutations):
 @pytest.mark.parametrize(
     ("x", "message"),
     [
-        (torch.zeros(2, 7), r"over 4 columns have them in the last axis; received the shape \(2, 7\)"),
+        (torch.zeros(2, 7), r"need their 4 columns in the last axis; received the shape \(2, 7\)"),
         (torch.tensor([True, False]), "received booleans"),
         (torch.tensor([[0, 4]]), "The columns lie between 0 and 4; there are 4"),
         (torch.tensor([[0, -1]]), "The columns lie between -1 and 0"),

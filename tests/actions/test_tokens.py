@@ -181,7 +181,7 @@ def test_same_device_is_the_same_action():
     [
         ((), (), "does not list the neutral or general tokens"),
         ((None, None), (None, (3,)), "does not list the neutral or general tokens"),
-        ((None,), ((9,),), "lie between 9 and 9, the vocabulary has 5"),
+        ((None,), ((9,),), "lie between 9 and 9, but the vocabulary has 5"),
     ],
 )
 def test_relaxed_map_has_to_fit_the_group(neutral, general, message):

@@ -129,7 +129,7 @@ def test_our_own_networks_are_loaded_as_carefully(tmp_path):
     with pytest.raises(ConfigurationError, match="missing keys"):
         RecurrentSeq2Seq.from_pretrained(tmp_path)
     (tmp_path / "model.safetensors").rename(tmp_path / "pytorch_model.bin")
-    with pytest.raises(ConfigurationError, match="loads no pickle"):
+    with pytest.raises(ConfigurationError, match="does not load pickle"):
         RecurrentSeq2Seq.from_pretrained(tmp_path, use_safetensors=False)
 
 

@@ -73,7 +73,7 @@ def test_version(run, monkeypatch) -> None:
         (["audit", "-p", "\udcff {demographic}"], "--prompt .* is not UTF-8 text"),
         (
             ["generate", "-p", "x", "--group", "rotations:4"],
-            "rotations:4 moves images, and a group of words is needed",
+            "rotations:4 moves images, but this needs a group of words",
         ),
         (["generate", "-p", "x", "--model", ""], "There is no folder ''"),
         (["generate", "-p", "x", "--method", "equizero", "--scorer", "."], "The folder . holds no config.json"),

@@ -283,7 +283,7 @@ def test_what_was_stopped_goes_on(audit, monkeypatch) -> None:
         patch.setattr(module, "run_unit", stopped)
         result = audit(*LIKELY)
     assert (result.status, result.out) == (130, "")
-    assert "; the same command continues" in result.err
+    assert ", and the same command continues from there" in result.err
     result = audit(*LIKELY)
     assert (result.status, "note: 8 texts drawn" in result.err) == (0, True)
 
@@ -360,7 +360,7 @@ def test_two_processes_give_what_one_gives(run, folder, regard, tmp_path) -> Non
 def timeless(text: str) -> str:
     """Without the seconds that texts took, which differ from run to run."""
     text = re.sub(r'"seconds_per_text": \{[^}]*\}', "", text)
-    return re.sub(r"\S+ s a text beside \S+ s;", "", text)
+    return re.sub(r"\S+ s per text instead of \S+ s;", "", text)
 
 
 def test_processes_that_share_the_work_do_not_share_a_device() -> None:

@@ -85,7 +85,7 @@ def test_a_processor_that_breaks_the_symmetry_is_used_and_named(run, model, pict
     assert result.status == 0, result.err
     assert json.loads(result.out)["symmetric_processor"]  # half turns need no square
     result = run("audit", "-m", lopsided, "--images", pictures, "--group", "rotations:4", "--out", tmp_path / "other")
-    assert "the processor is used as it is, so an exact exact model shows small differences" in result.err
+    assert "the processor is used as it is, so an exact model shows small differences too" in result.err
     assert "turns images onto their sides, so they must be square; received H = 32, W = 16" in result.err
     assert result.status == 2
 

@@ -43,7 +43,7 @@ def test_equality_is_checked(equality, message):
         ({"neutral": ["the", "Woman"]}, r"'Woman' is listed as neutral, but 'Woman' is a form of.*\['man', 'woman'\]"),
         ({"general": ["man"]}, "'man' is listed as general"),
         ({"names": ["a"]}, r"names needs 2 names, one for each place of \['man', 'woman'\]"),
-        ({"names": ["a", "a "]}, "names must differ"),
+        ({"names": ["a", "a "]}, "names must be distinct"),
         ({"names": "ab"}, "names needs a list"),
     ],
 )

@@ -96,7 +96,7 @@ def test_a_line_of_an_audit_with_another_seed_is_refused(tmp_path) -> None:
     for each in (one, other):
         each.append(("base", "a"), ROWS)
     one.path.write_bytes(other.path.read_bytes())
-    with pytest.raises(ConfigurationError, match="not as this audit wrote it"):
+    with pytest.raises(ConfigurationError, match="has changed since this audit wrote it"):
         one.read()
 
 

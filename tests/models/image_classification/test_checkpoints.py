@@ -138,7 +138,7 @@ def test_tampered_configs_are_refused(tmp_path, entries, message):
 
 def test_what_is_symmetrised_already(tmp_path):
     model = wrap("resnet-basic")
-    with pytest.raises(ConfigurationError, match="symmetrised already: unwrap it first"):
+    with pytest.raises(ConfigurationError, match="already symmetrised: unwrap it first"):
         hf_equi.symmetrize(model, TURNS)
     model.save_pretrained(tmp_path)
     with pytest.raises(ConfigurationError, match="is already symmetrised"):
