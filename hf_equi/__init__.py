@@ -1,7 +1,7 @@
 """Pretrained transformers models made equivariant to a finite group.
 
-Public names load on first use, so that `import hf_equi` costs next to nothing. Importing it makes the Auto classes of
-transformers know the model types of this library.
+Public names load on first use, so `import hf_equi` costs next to nothing. The import registers the model types of this
+library with the Auto classes of transformers.
 
 ```python
 >>> import hf_equi
@@ -19,8 +19,8 @@ from importlib import import_module
 from hf_equi.auto_classes import places
 from hf_equi.stubs import lazy_names, read_stub
 
-__version__ = "0.1.1"  # here, as a copy in an archive has no metadata; pyproject.toml reads it
-import_module("hf_equi._builtins")  # which registers what the library has
+__version__ = "0.1.1"  # stands here because a copy in an archive has no metadata; pyproject.toml reads it
+import_module("hf_equi._builtins")  # registers the library's own tasks and models
 
 
 _MODELS = {name: place.package for place in places() for name in (place.config, *place.models.values())}

@@ -1,4 +1,4 @@
-"""What the library registers itself: one call a task, and the networks that transformers lacks."""
+"""The registrations of the library itself: one call for each task, and the networks that transformers lacks."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ register_task(
     name="clip",
     task=f"{_CLIP}.task:CLIPTask",
     models=[
-        # transformers loads them through both.
+        # transformers loads these models through both Auto classes.
         ModelPlace(model_type, _CLIP, config, model, ("AutoModelForZeroShotImageClassification", "AutoModel"))
         for model_type, config, model in (
             ("equi_clip", "EquiCLIPConfig", "EquiCLIPModel"),

@@ -41,36 +41,38 @@ def symmetrize(
     r"""Make a pretrained model equivariant to a group, without retraining: `M_G(gx) = g M_G(x)` for all g.
 
     Args:
-        model: A model, or a name on the Hub, a folder, or `"demo"` for the embedded demo model.
-        group: The group. A `DemographicGroup` acts on language models, of sequence-to-sequence ones on both sides; an
-            `ImageGroup` on models of images.
-        method: How an orbit becomes one output; `"identity"` is the base, to compare with.
-            `hf_equi.registration.method_names(task)` lists those of a task, as the error for an unknown one does.
-        task: By default found from the model. `hf_equi.registration.task_names()` lists them.
-        tokenizer: Text: the model's tokenizer, for a `model` that is an object.
-        processor: Images: what prepares them, to be saved with the model; by default the one beside the weights.
-        orbit_chunk_size: Members of each orbit that go through the base at once; by default all.
-        **settings: Of the method, as the configs document them (`EquiLMConfig`, `EquizeroLMConfig`,
-            `EquiSeq2SeqConfig`, `EquiVisionConfig`), and what `from_pretrained` takes: dtype, device_map, revision,
+        model: A model object, a name on the Hub, a folder, or `"demo"` for the embedded demo model.
+        group: The group. A `DemographicGroup` acts on language models, and on both sides of sequence-to-sequence
+            models. An `ImageGroup` acts on image models.
+        method: How an orbit becomes one output. `"identity"` is the base, for comparison.
+            `hf_equi.registration.method_names(task)` lists the methods of a task. So does the error for an unknown
+            method.
+        task: The task, by default found from the model. `hf_equi.registration.task_names()` lists all tasks.
+        tokenizer: For text: the model's tokenizer, if `model` is an object.
+        processor: For images: the image processor to save with the model, by default the one beside the weights.
+        orbit_chunk_size: How many members of each orbit go through the base at once, by default all.
+        **settings: Settings of the method, which the configs document (`EquiLMConfig`, `EquizeroLMConfig`,
+            `EquiSeq2SeqConfig`, `EquiVisionConfig`), and arguments of `from_pretrained`: dtype, device_map, revision,
             trust_remote_code and so on. `None` stands for the default.
 
             - text: `average`, `multi_token`;
-            - causal: `scorer`, what `"equizero"` minimises: a `RegardScorer`, by default of `sasha/regardv3`, or any
-              callable from a list of texts to a tensor of losses; `beam_length`, `action`;
-            - seq2seq: `target_tokenizer` of what it writes, where it is another, `decoding`, `teacher_forcing_ratio`;
-            - seq2seq and images: `loss` of `"equizero"`, `objective`, `lambda_units`, `lambda_dropout`;
+            - causal: `scorer`, which `"equizero"` minimises: a `RegardScorer`, by default that of `sasha/regardv3`, or
+              any callable from a list of texts to a tensor of losses; `beam_length`, `action`;
+            - seq2seq: `target_tokenizer`, if the output has a different tokenizer, `decoding`,
+              `teacher_forcing_ratio`;
+            - seq2seq and images: `loss`, which `"equizero"` minimises, `objective`, `lambda_units`, `lambda_dropout`;
             - images: `level`, `padding`, `lambda_features`; CLIP: `selection`.
 
     Returns:
-        An `EquiLM`, `EquizeroLM` or `EquiForSeq2SeqLM` with its tokenizer, an `EquiCLIPModel` or an
+        An `EquiLM`, `EquizeroLM` or `EquiForSeq2SeqLM` with its tokenizer, or an `EquiCLIPModel` or
         `EquiForImageClassification` with its processor. An object passed as `model` is not copied.
 
     Raises:
-        ActionError: For words that the tokenizer cannot move.
-        ConfigurationError: For an unknown method, task or setting, a missing tokenizer, a model that is symmetrised
-            already, the folder of an adapter alone, a checkpoint without safetensors. All checks but the last run
-            before weights are loaded.
-        OSError: For a name without a model, as in transformers.
+        ActionError: For words that cannot move in the vocabulary of the tokenizer.
+        ConfigurationError: For an unknown method, task or setting, a missing tokenizer, a model that is already
+            symmetrised, a folder with an adapter alone, or a checkpoint without safetensors. All checks but the last
+            run before weights are loaded.
+        OSError: If there is no model of that name, as in transformers.
         UnsupportedModelError: For a model family that cannot be wrapped.
 
     Example:
@@ -105,7 +107,7 @@ def _symmetrize(
     task.check_settings(given)
     task.check_loading(kwargs, base_config)
     if name is None and kwargs:
-        raise ConfigurationError(f"{', '.join(sorted(kwargs))}: only used where a model is loaded by its name")
+        raise ConfigurationError(f"{', '.join(sorted(kwargs))}: only used when a model is loaded by name")
     if isinstance(model, PreTrainedModel):
         task.check_model(model)
     else:
@@ -127,10 +129,10 @@ def _symmetrize(
 
 
 def find_tasks(config: PreTrainedConfig) -> list[Task]:
-    """The tasks that a model serves, going by its config: mostly one, or none.
+    """Return the tasks that a model serves, judged by its config: usually one or none.
 
     Args:
-        config: Of a base, or of a symmetrised model.
+        config: The config of a base, or of a symmetrised model.
     """
     every: list[Task] = list(tasks().values())
     if isinstance(config, EquiConfig):
@@ -140,45 +142,45 @@ def find_tasks(config: PreTrainedConfig) -> list[Task]:
 
 
 def refuse_adapter(folder: Path) -> None:
-    """Refuse a folder that peft wrote, which holds an adapter without the model that it adapts.
+    """Refuse a folder that peft wrote and that holds an adapter without its base model.
 
     Args:
-        folder: The folder, or what may be a name on the Hub.
+        folder: The folder; a path that does not exist passes, because it may be a name on the Hub.
 
     Raises:
-        ConfigurationError: For such a folder.
+        ConfigurationError: If the folder holds only an adapter.
     """
     if (folder / ADAPTER_NAME).is_file() and not (folder / CONFIG_NAME).is_file():
         raise ConfigurationError(
-            f"The folder {folder} holds an adapter of peft without its base. Load both and pass the model: "
+            f"The folder {folder} holds a peft adapter without its base. Load both and pass the model: "
             f"symmetrize(PeftModel.from_pretrained(base, {str(folder)!r}), group)"
         )
 
 
 def _resolve_name(model: Any) -> str:
-    """A folder or Hub name; `"demo"` is the embedded model."""
+    """Return a folder or a name on the Hub; `"demo"` stands for the folder of the embedded model."""
     if str(model) == DEMO:
         return str(embedded_folder("demo_lm"))
     return str(model)
 
 
 def _shared(kwargs: dict[str, Any]) -> dict[str, Any]:
-    """What configs and tokenizers are loaded with as well."""
+    """Return the arguments that also apply to configs and tokenizers."""
     names = ("revision", "trust_remote_code", "token", "cache_dir", "subfolder")
     return without_question({key: kwargs[key] for key in names if key in kwargs})
 
 
 def _read_config(model: Any, kwargs: dict[str, Any]) -> PreTrainedConfig:
-    """The config of a base, before any weights are loaded."""
+    """Return the config of a base, before any weights are loaded."""
     if isinstance(model, PreTrainedModel):
         if isinstance(model.config, EquiConfig):
             raise ConfigurationError(
-                "This model is symmetrised already: unwrap it first, symmetrize(lm.unwrap(), group)"
+                "This model is already symmetrised: unwrap it first, with symmetrize(lm.unwrap(), group)"
             )
         return model.config
     if not isinstance(model, (str, Path)):
         raise ConfigurationError(
-            f"A {type(model).__name__} is not a PreTrainedModel of transformers, a folder or a name on the Hub"
+            f"A {type(model).__name__} is not a transformers PreTrainedModel, a folder or a name on the Hub"
         )
     name = _resolve_name(model)
     if Path(name).is_dir():
@@ -189,30 +191,30 @@ def _read_config(model: Any, kwargs: dict[str, Any]) -> PreTrainedConfig:
         config: PreTrainedConfig = AutoConfig.from_pretrained(name, **_shared(kwargs))
     if isinstance(config, EquiConfig):
         raise ConfigurationError(
-            f"{name} is symmetrised already ({config.model_type!r}): load it with from_pretrained of its class, then "
-            "symmetrize(model.unwrap(), group), with tokenizer=model.tokenizer where it has one"
+            f"{name} is already symmetrised ({config.model_type!r}): load it with from_pretrained of its class, then "
+            "call symmetrize(model.unwrap(), group), with tokenizer=model.tokenizer if it has one"
         )
     return config
 
 
 def _find_task(model: Any, config: PreTrainedConfig) -> Task:
-    """The one task that a model serves."""
+    """Return the one task that a model serves."""
     if isinstance(model, PreTrainedModel):
         owners: list[Task] = [task for task in tasks().values() if task.owns(model)]
         if not owners:
             *others, last = (f"{task.auto_class.__name__} (a {task.what})" for task in tasks().values())
             raise UnsupportedModelError(
-                f"{type(model).__name__} serves none of the tasks that there are: load a model with "
+                f"{type(model).__name__} does not serve any of the known tasks: load a model with "
                 f"{', '.join(others)} or {last}"
             )
         return owners[0]
     known = find_tasks(config)
     if not known:
         raise UnsupportedModelError(
-            f"A {config.model_type!r} model serves none of the tasks that there are: "
+            f"A {config.model_type!r} model does not serve any of the known tasks: "
             f"{', '.join(map(repr, task_names()))}."
         )
     if len(known) > 1:
         names = " or ".join(f"task={task.name!r}" for task in known)
-        raise ConfigurationError(f"A {config.model_type!r} model serves several tasks: say which, {names}")
+        raise ConfigurationError(f"A {config.model_type!r} model serves several tasks: choose one, {names}")
     return known[0]

@@ -1,9 +1,9 @@
-"""How the Auto classes of transformers come to know this library without `import hf_equi` loading them.
+"""Registration with the Auto classes of transformers, without loading them at `import hf_equi`.
 
 The Auto classes import torch and most of transformers, and a model class imports the Auto classes. Registering at
 import would therefore make `import hf_equi` slow, and registering inside the import of an Auto class would run into
-half-loaded modules. So what is registered as soon as `AutoConfig` exists is a stand-in, which needs nothing. The first
-checkpoint read through it loads and registers the real classes, at a time when no import is in progress.
+half-loaded modules. So a stand-in, which needs nothing, is registered as soon as `AutoConfig` exists. The first
+checkpoint that is read through it loads and registers the real classes, at a time when no import is in progress.
 """
 
 from __future__ import annotations
@@ -32,12 +32,12 @@ class ModelPlace(NamedTuple):
     """Where a model's classes are, and which Auto classes make it.
 
     Args:
-        model_type: Of its config.
-        package: Which has both classes.
+        model_type: The `model_type` of its config.
+        package: The package that has both classes.
         config: The name of the config's class.
         model: The name of the model's class.
-        auto_classes: Names in transformers.
-        headless: The name of the class that `AutoModel` makes, of a model that has one without its head.
+        auto_classes: The names of the Auto classes in transformers.
+        headless: The name of the class that `AutoModel` makes, if the model has one without its head.
     """
 
     model_type: str
@@ -49,24 +49,24 @@ class ModelPlace(NamedTuple):
 
     @property
     def models(self) -> dict[str, str]:
-        """The name of the class that each Auto class makes."""
+        """Return the name of the class that each Auto class makes."""
         made = dict.fromkeys(self.auto_classes, self.model)
         return made if self.headless is None else {**made, "AutoModel": self.headless}
 
 
 class InstalledClass:
-    """What is imported from an installed package, never from a copy of its source beside a checkpoint."""
+    """A class that is imported from an installed package, never from a copy of its source beside a checkpoint."""
 
     @classmethod
     def register_for_auto_class(cls, auto_class: Any = None) -> None:
         """Do nothing: a checkpoint names a module that imports the package.
 
-        With `trust_remote_code=True` transformers calls this on the class that this module gives. A save would then
+        With `trust_remote_code=True`, transformers calls this on the class that this module gives. A save would then
         copy the source of that class into the checkpoint, and name the copy in the config. The copy cannot be imported
         alone.
 
         Args:
-            auto_class: Of no effect.
+            auto_class: Ignored.
         """
 
 
@@ -74,14 +74,14 @@ _PLACES: dict[str, ModelPlace] = {}
 
 
 def watch(place: ModelPlace) -> None:
-    """Make the Auto classes know a model, whichever of it and transformers is imported first.
+    """Make the Auto classes know a model, whether it or transformers is imported first.
 
     Raises:
-        ConfigurationError: For a model type that another model has.
+        ConfigurationError: If another model has this model type.
     """
     if _PLACES.get(place.model_type, place) != place:
         raise ConfigurationError(
-            f"The model type {place.model_type!r} is that of {_PLACES[place.model_type]}: choose another one"
+            f"The model type {place.model_type!r} is taken by {_PLACES[place.model_type]}: choose another one"
         )
     _PLACES[place.model_type] = place
     when_imported(_AUTO_CONFIG, partial(_register_stand_in, place))
@@ -90,17 +90,17 @@ def watch(place: ModelPlace) -> None:
 
 
 def places() -> tuple[ModelPlace, ...]:
-    """The models that are known by their place."""
+    """Return the models that are known by their place."""
     return tuple(_PLACES.values())
 
 
 def when_imported(name: str, action: Callable[[], None]) -> None:
-    """Call `action` each time that module `name` has run: after its import, after a reload, and now if it is there.
+    """Call `action` each time that module `name` has run: after its import, after a reload, and now if it is loaded.
 
     Args:
         name: Full name of a module.
         action: Called without arguments, with the module in `sys.modules`. It must not need modules that may import
-            `name` themselves, for these are only half loaded by then.
+            `name` themselves, because these are only half loaded by then.
     """
     if _WATCH not in sys.meta_path:
         sys.meta_path.insert(0, _WATCH)
@@ -120,7 +120,7 @@ class _ImportWatch(MetaPathFinder):
         self, fullname: str, path: Sequence[str] | None, target: ModuleType | None = None
     ) -> ModuleSpec | None:
         asked = (get_ident(), fullname)
-        if fullname not in self.actions or asked in self._asking:  # by a finder that asks all others too
+        if fullname not in self.actions or asked in self._asking:  # asked by a finder that itself asks all others
             return None
         self._asking.add(asked)
         try:
@@ -151,7 +151,7 @@ class _WatchedLoader:
         self._spec, self._loader, self._actions = spec, spec.loader, actions
 
     def __getattr__(self, name: str) -> Any:
-        if name == "_loader":  # of a copy that is being made
+        if name == "_loader":  # this is a copy in the making
             raise AttributeError(name)
         return getattr(self._loader, name)
 
@@ -171,7 +171,7 @@ _WATCH = _ImportWatch()
 
 
 class _StandIn:
-    """What `AutoConfig` holds for a model type until it is used: each use is passed on to the real class."""
+    """The entry of `AutoConfig` for a model type that has not been used yet; passes each use on to the real class."""
 
     model_type: str
 
@@ -210,12 +210,12 @@ def _register_place(place: ModelPlace) -> None:
 
 
 def register_classes(config: Any, model: Any, auto_classes: Iterable[Any]) -> None:
-    """Make `AutoConfig` and some `AutoModelFor…` classes know a model, and `AutoImageProcessor` its own processor.
+    """Make `AutoConfig` and some `AutoModelFor…` classes know a model, and `AutoImageProcessor` its processor.
 
     Args:
         config: The class of its config.
         model: Its class.
-        auto_classes: Those that make it.
+        auto_classes: The Auto classes that make it.
     """
     import transformers  # noqa: PLC0415
 
@@ -230,7 +230,7 @@ def register_classes(config: Any, model: Any, auto_classes: Iterable[Any]) -> No
 
 
 def _note_causal(model_type: str, model: str) -> None:
-    """Add to the names by which `Trainer` knows that labels are to be shifted before they are smoothed."""
+    """Add to the names by which `Trainer` knows that it must shift labels before it smooths them."""
     from transformers.models.auto.modeling_auto import MODEL_FOR_CAUSAL_LM_MAPPING_NAMES  # noqa: PLC0415
 
     MODEL_FOR_CAUSAL_LM_MAPPING_NAMES[model_type] = model

@@ -1,4 +1,4 @@
-"""Checks of single settings, which say in one way what was received and what may be given."""
+"""Checks of single settings. All messages name what was received and what is allowed, in the same form."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def check_between(name: str, value: object, most: float = math.inf, *, closed: b
         name: The setting.
         value: What was given.
         most: The other number.
-        closed: Whether it may be reached.
+        closed: Whether that other number is allowed too.
 
     Raises:
         ConfigurationError: For anything else.
@@ -43,11 +43,11 @@ def check_choice(
         name: The setting.
         value: What was given; it need not be hashable.
         known: What may be given.
-        where: To what that is known, for the message, as in " to the task 'clip'".
+        where: Where the setting belongs, for the message, as in " to the task 'clip'".
         error: The exception to raise.
 
     Raises:
-        HfEquiError: For anything else; a `ConfigurationError` unless `error` is another.
+        HfEquiError: For anything else; a `ConfigurationError` unless `error` says otherwise.
     """
     if not _is_among(value, known):
         raise error(f"{name}={value!r} is not known{where}: use one of {', '.join(map(repr, known))}")
@@ -67,13 +67,14 @@ def check_count(
     Args:
         name: The setting.
         value: What was given.
-        what: What it is, for the message, as in "number of texts".
-        otherwise: What else it may be, for the message.
-        least: The smallest number.
+        what: What is counted, for the message, as in "number of texts".
+        otherwise: What else is allowed, for the message.
+        least: The smallest number allowed.
         error: The exception to raise.
 
     Raises:
-        HfEquiError: For anything but an int of that size or more; a `ConfigurationError` unless `error` is another.
+        HfEquiError: For anything but an int of that size or more; a `ConfigurationError` unless `error` says
+            otherwise.
     """
     if not _is_whole(value, least):
         raise error(f"{name}={value!r} is not a {what}: use an int, {least} or more{otherwise}")
@@ -94,7 +95,7 @@ def check_share(name: str, value: object) -> None:
 
 
 def check_seed(seed: object) -> None:
-    """Refuse a seed that noise cannot be made of; `None`, for noise without a seed, passes.
+    """Refuse a seed that no noise can be made from; `None`, for noise without a seed, passes.
 
     Args:
         seed: What was given.
@@ -102,20 +103,20 @@ def check_seed(seed: object) -> None:
     Raises:
         ConfigurationError: For anything but a whole number from 0 to 2**63 - 1.
     """
-    number = int(seed) if isinstance(seed, Integral) and not isinstance(seed, bool) else seed  # of numpy, too
+    number = int(seed) if isinstance(seed, Integral) and not isinstance(seed, bool) else seed  # numpy's integers too
     if seed is not None and not _is_whole(number, 0, 2**63 - 1):
         raise ConfigurationError(f"seed={seed!r} is not a seed: use a whole number from 0 to 2**63 - 1")
 
 
 def check_token_ids(name: str, value: object) -> None:
-    """Refuse an entry of a generation config that names no tokens; `None`, for none, passes.
+    """Refuse an entry of a generation config that does not name tokens; `None`, for no tokens, passes.
 
     Args:
         name: The entry.
         value: What was given.
 
     Raises:
-        ConfigurationError: For anything but a whole number of 64 bits or a list of them.
+        ConfigurationError: For anything but a 64-bit whole number or a list of them.
     """
     ids = [] if value is None else value if isinstance(value, list) else [value]
     if not all(_is_whole(one, -(2**63), 2**63 - 1) for one in ids):
@@ -128,7 +129,7 @@ def _is_whole(value: object, least: int, most: float = float("inf")) -> bool:
 
 def _is_among(value: object, known: Collection[object]) -> bool:
     try:
-        return value in list(known)  # a list, as what was given need not be hashable
+        return value in list(known)  # a list, because the value need not be hashable
     except ValueError:  # arrays compare entry by entry
         return False
 
@@ -136,5 +137,5 @@ def _is_among(value: object, known: Collection[object]) -> bool:
 def _as_float(value: Real) -> float:
     try:
         return float(value)
-    except OverflowError:  # of an int
+    except OverflowError:  # the int is too large
         return math.inf if value > 0 else -math.inf  # type: ignore[operator]  # numbers.Real has no types

@@ -1,6 +1,6 @@
-"""The exceptions of `hf_equi`: each is a `ValueError`, so callers that catch that one need no import from here.
+"""The exceptions of `hf_equi`. Each is a `ValueError`, so a caller can catch them without an import from here.
 
-A message names what was required, what was received, and the way out.
+A message names what was required, what was received, and what to do.
 """
 
 import warnings
@@ -22,7 +22,7 @@ __all__ = [
 
 
 class _Shown:
-    """A message that may name what others wrote. Wherever it is printed, nothing in it acts on a terminal."""
+    """A message that may quote what others wrote. Wherever it is printed, nothing in it acts on a terminal."""
 
     def __str__(self) -> str:
         return shown(super().__str__(), "\n")
@@ -37,7 +37,7 @@ class GroupError(HfEquiError):
 
 
 class ActionError(HfEquiError):
-    """A group that cannot act on this data: unknown words, colliding tokens, unfit shapes."""
+    """A group that cannot act on this data: unknown words, colliding tokens, unsuitable shapes."""
 
 
 class ConfigurationError(HfEquiError):
@@ -57,18 +57,18 @@ class UnsupportedModelError(HfEquiError):
 
 
 class HfEquiWarning(_Shown, UserWarning):
-    """Something to know that stops nothing: what was left out, or a release that was not tested."""
+    """Something that the user should know but that stops nothing: a part left out, or a release not tested."""
 
 
 class GroupWarning(HfEquiWarning):
-    """Words of a group that stay where a user would expect them to move."""
+    """Words of a group that stay although a user would expect them to move."""
 
 
 _FRAMES = ("hf_equi", "torch", "transformers")
 
 
 def warn(message: str, category: type[HfEquiWarning]) -> None:
-    """Warn whoever called this library, and not the line in it: Python shows a text once for each line that warns."""
+    """Attribute a warning to the caller of this library: Python shows a text once for each line that warns."""
     import inspect  # noqa: PLC0415  slow, and needed here alone
 
     level, frame = 1, inspect.currentframe()

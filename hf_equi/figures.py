@@ -22,24 +22,24 @@ __all__ = [
 ]
 
 EXACT = 1e-5
-"""Nats a token: what an exact method stays below in float32."""
+"""The bound, in nats a token, that an exact method stays below in float32."""
 
 MISSING = "–"
-"""What stands for a figure that there is none of."""
+"""The sign for a missing figure."""
 
 _SUPERSCRIPTS = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 
 
 @dataclass(frozen=True)
 class Figure:
-    """A figure of the summary and what it is called.
+    """A figure of the summary and its names.
 
     Args:
-        key: Its name in the summary; `key_interval`, `key_p_value` and `key_pair` go with it where they are there.
+        key: Its name in the summary. `key_interval`, `key_p_value` and `key_pair` go with it, if the summary has them.
         title: Its name among all figures.
-        brief: Its name among the main figures, where it is another.
-        terminal: Its name in a terminal, where it is not the title in lower case.
-        card: Its name on the card of a model, if it stands there.
+        brief: Its name among the main figures, if different.
+        terminal: Its name in a terminal, if it is not the title in lower case.
+        card: Its name on a model card, if it appears there.
     """
 
     key: str
@@ -76,14 +76,14 @@ FIGURES = {
             terminal="group gap (nats a token)",
             card="Group-theoretic gap, nats a token",
         ),
-        Figure("group_gap_mean", "Group gap, mean", terminal="  mean"),  # below the one before
+        Figure("group_gap_mean", "Group gap, mean", terminal="  mean"),  # stands below the group gap
         Figure("consistency", "Consistency", card="Consistency"),
         Figure("perplexity", "Perplexity", card="Perplexity of its texts under the base"),
         Figure("distinct_1", "Distinct-1"),
         Figure("distinct_2", "Distinct-2"),
     )
 }
-"""The figures by key, in the order of the full table; the shares of the labels have a table of their own."""
+"""The figures by key, in the order of the full table. The shares of the labels have their own table."""
 
 MAIN = (
     "mean_regard",
@@ -100,7 +100,7 @@ MAIN = (
 
 
 def figure(model: Mapping[str, Any], key: str) -> float | None:
-    """Return a figure of a model, or nothing where it is missing or not a number."""
+    """Return a figure of a model, or `None` if it is missing or not a number."""
     value = model.get(key)
     return None if value is None or math.isnan(value) else value
 
@@ -116,7 +116,7 @@ def listed(names: Sequence[str]) -> str:
 
 
 def interval(bounds: Iterable[float] | None) -> str:
-    """Write an interval; nothing for none.
+    """Write an interval; an empty text if there is none.
 
     Example:
         >>> interval([0.1, 0.25])
@@ -141,7 +141,7 @@ def number(value: float | None) -> str:
         text = "∞"
     elif size == 0:
         return "0"
-    elif size < 0.00095:  # what would not round to 0.001 or more
+    elif size < 0.00095:  # would round to less than 0.001
         mantissa, exponent = f"{size:.1e}".split("e")
         text = f"{mantissa}×10{str(int(exponent)).translate(_SUPERSCRIPTS)}"
     else:
@@ -162,7 +162,7 @@ def plain_number(value: float | None) -> str:
 
 
 def short_number(value: float) -> str:
-    """Write a bound in few letters, for columns that stand side by side.
+    """Write a bound in few characters, for columns side by side.
 
     Example:
         >>> [short_number(x) for x in (0.0, 0.21049, 0.0049, 3.21e-7)]

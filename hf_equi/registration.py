@@ -1,7 +1,7 @@
-"""What `hf_equi` knows by name: tasks, their models and their methods, the library's own and those from elsewhere.
+"""The registry of tasks, their models and their methods: the library's own and those of other packages.
 
-Registering imports nothing. A name stands for a class by its place, `"package.module:Class"`, until it is used, so
-that `import hf_equi` costs next to nothing.
+Registering imports nothing. Until a class is used, its place `"package.module:Class"` stands for it, so
+`import hf_equi` costs next to nothing.
 """
 
 from __future__ import annotations
@@ -49,15 +49,15 @@ def register_task(
         name: As in `symmetrize(task=...)`.
         task: Its subclass of `hf_equi.models.task.Task`, or the place of one.
         models: Its models, subclasses of `hf_equi.models.base.EquiPreTrainedModel`, or their places.
-        methods: For each name of a method what makes it, or the place of that. It is called with those settings of the
-            method that it has arguments for.
+        methods: For each method name, its factory or the place of the factory. A factory is called with the settings
+            of the method for which it has arguments.
 
     Raises:
         ConfigurationError: If a name is taken, or is not a lower-case identifier.
     """
     _check_name(name, "task")
     if name in _TASKS:
-        raise ConfigurationError(f"There is a task {name!r} already: choose another name")
+        raise ConfigurationError(f"There is already a task {name!r}: choose another name")
     for method in methods:
         _check_name(method, "method")
     if isinstance(task, type):
@@ -67,7 +67,7 @@ def register_task(
 
 
 def unregister_task(name: str) -> None:
-    """Forget a task and its methods, as a test does at its end; the Auto classes keep its models.
+    """Forget a task and its methods, for example at the end of a test. The Auto classes keep its models.
 
     Args:
         name: The task.
@@ -87,13 +87,13 @@ def register_models(models: Iterable[ModelPlace | type[Any]]) -> None:
         models: The classes, with `config_class` and `auto_class`, or their places.
 
     Raises:
-        ConfigurationError: For a class without these, or a model type that another model has.
+        ConfigurationError: If a class lacks these, or another model has its model type.
     """
     models = list(models)
     for model in models:
         if not isinstance(model, ModelPlace) and not (hasattr(model, "config_class") and hasattr(model, "auto_class")):
             raise ConfigurationError(
-                f"{model!r} is not a model that can be registered: name its config_class and its auto_class"
+                f"{model!r} cannot be registered as a model: it needs a config_class and an auto_class"
             )
     for model in models:
         if isinstance(model, ModelPlace):
@@ -108,8 +108,8 @@ def register_method(*, task: str, name: str, factory: str | Callable[..., Any]) 
     Args:
         task: As in `symmetrize(task=...)`, for example `"causal_lm"`.
         name: As in `symmetrize(method=...)`.
-        factory: What makes the method, a `hf_equi.symmetrizers.Method`, or its place. It is called with those settings
-            of the method that it has arguments for.
+        factory: A callable that makes the method, a `hf_equi.symmetrizers.Method`, or the place of the callable. It is
+            called with the settings of the method for which it has arguments.
 
     Raises:
         ConfigurationError: For an unknown task, a name that is taken, or one that is not a lower-case identifier.
@@ -117,32 +117,32 @@ def register_method(*, task: str, name: str, factory: str | Callable[..., Any]) 
     _check_name(name, "method")
     check_choice("task", task, task_names())
     if name in _TASKS[task].methods:
-        raise ConfigurationError(f"The task {task!r} has a method {name!r} already: choose another name")
+        raise ConfigurationError(f"The task {task!r} already has a method {name!r}: choose another name")
     _TASKS[task].methods[name] = factory
 
 
 def task_names() -> tuple[str, ...]:
-    """The names of the tasks, in the order in which they were registered."""
+    """Return the names of the tasks, in the order of registration."""
     return tuple(_TASKS)
 
 
 def tasks() -> dict[str, Any]:
-    """The tasks by name, each made once."""
+    """Return the tasks by name, each made once."""
     for name, registered in _TASKS.items():
         if name not in _MADE:
             try:
                 _MADE[name] = _found(registered.task)()
             except (ImportError, AttributeError, TypeError) as error:
                 raise ConfigurationError(
-                    f"The task {name!r} cannot be made of {registered.task!r}: {error}. Mend its registration, or "
-                    f"leave it out: hf_equi.registration.unregister_task({name!r})"
+                    f"The task {name!r} cannot be made from {registered.task!r}: {error}. Correct its registration, "
+                    f"or remove it: hf_equi.registration.unregister_task({name!r})"
                 ) from error
             _MADE[name].name = name
     return {name: _MADE[name] for name in _TASKS}
 
 
 def method_names(task: str | None = None) -> list[str]:
-    """The methods of a task, sorted; of all tasks, each once, by default."""
+    """Return the sorted names of the methods of a task, by default those of all tasks, each once."""
     if task is not None:
         check_choice("task", task, task_names())
     chosen = _TASKS.values() if task is None else [_TASKS[task]]
@@ -150,33 +150,33 @@ def method_names(task: str | None = None) -> list[str]:
 
 
 def create_method(task: str, name: str, **settings: Any) -> Any:
-    """The method of a task.
+    """Make a method of a task.
 
     Args:
         task: The task.
         name: The method.
-        **settings: All that the task has for methods.
+        **settings: All settings that the task has for its methods.
 
     Raises:
-        ConfigurationError: If the task has no such method; the message lists those it has.
+        ConfigurationError: If the task has no such method. The message lists those that it has.
     """
     read = read_settings(task, name, settings)
     return _found(_TASKS[task].methods[name])(**{setting: settings[setting] for setting in read})
 
 
 def read_settings(task: str, name: str, settings: Iterable[str]) -> list[str]:
-    """Those of some settings that a method of a task reads: the arguments of its factory.
+    """Return the settings that a method of a task reads: the arguments of its factory.
 
     Args:
         task: The task.
         name: The method.
-        settings: Names of settings.
+        settings: The names to choose from.
 
     Raises:
-        ConfigurationError: If the task has no such method; the message lists those it has.
+        ConfigurationError: If the task has no such method. The message lists those that it has.
     """
     check_choice("method", name, method_names(task), f" to the task {task!r}")
-    import inspect  # noqa: PLC0415  slow, and needed here alone
+    import inspect  # noqa: PLC0415  slow, and needed only here
 
     taken = inspect.signature(_found(_TASKS[task].methods[name])).parameters
     if any(parameter.kind is inspect.Parameter.VAR_KEYWORD for parameter in taken.values()):
@@ -185,7 +185,7 @@ def read_settings(task: str, name: str, settings: Iterable[str]) -> list[str]:
 
 
 def _found(place: Any) -> Any:
-    """What a place names; anything else as it is."""
+    """Return the object at a place; return anything else as it is."""
     if not isinstance(place, str):
         return place
     module, _, name = place.partition(":")

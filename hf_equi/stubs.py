@@ -1,4 +1,4 @@
-"""Packages whose public names stand once, in `__init__.pyi`, and load on first use."""
+"""Lazy packages: their public names are listed once, in `__init__.pyi`, and load on first use."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ __all__ = ["LazyNames", "lazy_names", "read_stub"]
 
 
 class LazyNames(NamedTuple):
-    """What a package needs for names that load on first use, as Python calls it.
+    """The module attributes of a package whose names load on first use.
 
     Args:
         listed: Its `__all__`.
@@ -27,30 +27,30 @@ class LazyNames(NamedTuple):
 
 
 def read_stub(package: str) -> dict[str, str]:
-    """The module of each public name of a package, of a module of its own the package.
+    """Return the module that each public name of a package comes from; for a submodule this is the package.
 
     Raises:
-        ImportError: For a copy of the library without its data files.
+        ImportError: If this copy of the library lacks its data files.
     """
     try:
-        text = pkgutil.get_data(package, "__init__.pyi")  # which may be in an archive
+        text = pkgutil.get_data(package, "__init__.pyi")  # the package may be in an archive
     except OSError:
         text = None
-    if text is None:  # a frozen application has the modules alone, unless it is told
+    if text is None:  # a frozen application has only the modules, unless told otherwise
         raise ImportError(
-            f"This copy of {package} lacks __init__.pyi, where its public names stand. Include the data files of "
-            "hf_equi, for example by pyinstaller --collect-data hf_equi"
+            f"This copy of {package} lacks __init__.pyi, which lists its public names. Include the data files of "
+            "hf_equi, for example with pyinstaller --collect-data hf_equi"
         )
     imports = [node for node in ast.parse(text).body if isinstance(node, ast.ImportFrom)]
     return {alias.name: node.module or "" for node in imports for alias in node.names}
 
 
 def lazy_names(package: str, module_of_name: Mapping[str, str]) -> LazyNames:
-    """Names of a package that load on first use.
+    """Make the names of a package load on first use.
 
     Args:
         package: Its name.
-        module_of_name: As `read_stub` gives it.
+        module_of_name: The module of each name, as `read_stub` returns it.
     """
     submodules = {name for name, module in module_of_name.items() if module == package}
     listed, namespace = sorted(module_of_name.keys() - submodules), vars(sys.modules[package])

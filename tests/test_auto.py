@@ -105,7 +105,7 @@ def test_the_folder_of_an_adapter_says_how_to_load_it(tmp_path):
 
 def test_models_that_read_both_ways_are_refused():
     bert = BertLMHeadModel(BertConfig(vocab_size=9, hidden_size=8, num_hidden_layers=1, num_attention_heads=1))
-    with pytest.raises(UnsupportedModelError, match="BertLMHeadModel serves none of the tasks"):
+    with pytest.raises(UnsupportedModelError, match="BertLMHeadModel does not serve any of the known tasks"):
         hf_equi.symmetrize(bert, GENDER, tokenizer=tokenizer())
 
 
@@ -117,7 +117,7 @@ def test_what_is_no_tokenizer_is_refused():
 def test_models_of_no_task_are_told_what_there_is():
     bert = BertModel(BertConfig(hidden_size=8, num_hidden_layers=1, num_attention_heads=1, intermediate_size=8))
     message = (
-        r"BertModel serves none .*: load a model with AutoModelForCausalLM \(a model that reads from left to right "
+        r"BertModel does not serve .*: load a model with AutoModelForCausalLM \(a model that reads from left to right "
         r"and generates text\), AutoModelForSeq2SeqLM \(.*\) or AutoModelForImageClassification \(a model that class"
     )
     with pytest.raises(UnsupportedModelError, match=message):
@@ -126,14 +126,12 @@ def test_models_of_no_task_are_told_what_there_is():
 
 def test_configs_of_no_task_are_told_what_there_is(tmp_path):
     DPRConfig().save_pretrained(tmp_path)
-    with pytest.raises(UnsupportedModelError, match=r"'dpr' model serves none .*: 'causal_lm', 'seq2seq', 'clip',"):
+    with pytest.raises(UnsupportedModelError, match=r"'dpr' model does not serve .*: 'causal_lm', 'seq2seq', 'clip',"):
         hf_equi.symmetrize(tmp_path, GENDER)
 
 
 def test_what_is_no_model_and_no_name_is_refused():
-    with pytest.raises(
-        ConfigurationError, match="A dict is not a PreTrainedModel of transformers, a folder or a name"
-    ):
+    with pytest.raises(ConfigurationError, match="A dict is not a transformers PreTrainedModel, a folder or a name"):
         hf_equi.symmetrize({}, GENDER)
 
 

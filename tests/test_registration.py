@@ -121,7 +121,7 @@ def test_taken_names_are_refused():
     register(mean=settings_of)
     with pytest.raises(ConfigurationError, match="'speech' has a method 'mean' already"):
         register_method(task="speech", name="mean", factory=list)
-    with pytest.raises(ConfigurationError, match="There is a task 'speech' already"):
+    with pytest.raises(ConfigurationError, match="There is already a task 'speech' already"):
         register()
     assert create_method("speech", "mean") == {}
 
@@ -156,7 +156,7 @@ def test_what_cannot_be_registered_leaves_nothing_behind():
             register_task(name="speech", task=task, models=[], methods={})
     with pytest.raises(ConfigurationError, match="cannot name a method"):
         register(**{"two words": settings_of})
-    with pytest.raises(ConfigurationError, match="is not a model that can be registered"):
+    with pytest.raises(ConfigurationError, match="cannot be registered as a model"):
         register_task(name="speech", task=Speech, models=[int], methods={})
     with pytest.raises(ConfigurationError, match="The model type 'equi_lm' is that of ModelPlace"):
         register_models([auto_classes.ModelPlace("equi_lm", "elsewhere", "Config", "Model", ())])

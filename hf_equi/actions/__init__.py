@@ -1,4 +1,4 @@
-"""How groups act: of demographics on token ids, pairs of vocabularies and words; of the plane on images and grids."""
+"""Actions of groups: of demographics on token ids, vocabulary pairs and words; of the plane on images and grids."""
 
 from hf_equi.actions.base import Action, ColumnAction
 from hf_equi.actions.images import GridAction, PixelAction

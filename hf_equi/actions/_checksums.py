@@ -1,4 +1,4 @@
-r"""Checksums of tensors: sums of the bits at each place, times a weight of the place, modulo $2^{64}$.
+r"""Checksums of tensors: the sum over all places of the bits there times a weight of the place, modulo $2^{64}$.
 
 Integer sums are exact in any order, so a checksum does not depend on the batch, the device or the number of threads.
 """
@@ -11,17 +11,17 @@ from hf_equi.actions._splitmix import splitmix
 
 __all__ = ["bits_of", "checksums", "position_weights"]
 
-# Samples are taken together up to this many values: what is in the cache of a core at once.
+# Samples are taken together up to this many values, which fit into the cache of a core.
 _CHUNK = 2**18
 
 
 def position_weights(shape: torch.Size, device: torch.device) -> torch.Tensor:
-    """An odd int64 for each place of a shape, the same in every process."""
+    """Return an odd int64 for each place of a shape, the same in every process."""
     return (splitmix(0, torch.arange(shape.numel(), device=device)) | 1).view(shape)
 
 
 def checksums(x: torch.Tensor, weights: torch.Tensor) -> torch.Tensor:
-    """Checksums of samples `(R, ...)` for each of some weights `(K, ...)`, `(R, K)` int64."""
+    """Return the checksums of samples `(R, ...)` for each of some weights `(K, ...)`, `(R, K)` int64."""
     weights = weights.flatten(1)
     rows = max(1, _CHUNK // max(1, weights.shape[1]))
     sums = torch.empty(len(x), len(weights), dtype=torch.long, device=x.device)
@@ -33,10 +33,10 @@ def checksums(x: torch.Tensor, weights: torch.Tensor) -> torch.Tensor:
 
 
 def bits_of(x: torch.Tensor) -> torch.Tensor:
-    """The bits of each value as an int64: equal for equal values, -0.0 and 0.0 among them, and for no others.
+    """Return the bits of each value as an int64: equal for equal values, including -0.0 and 0.0, and for no others.
 
-    High bits are folded onto low ones. Round numbers have zeros for low bits, and the low bits of a product with a
-    weight depend on nothing else.
+    High bits are folded onto low ones, because the low bits of a product with a weight depend only on low bits, which
+    are zero in round numbers.
     """
     x = x.detach()
     if not x.is_floating_point():

@@ -1,4 +1,4 @@
-"""What actions check of the elements that they are given."""
+"""The checks of elements that are given to actions."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ __all__ = ["checked_element", "read_elements"]
 
 
 def checked_element(group: FiniteGroup, g: Any) -> int:
-    """The element as an index; raises `ActionError` if the group has no such element."""
+    """Return the element as an index; raise `ActionError` if the group has no such element."""
     try:
         index = operator.index(g)
     except TypeError:
@@ -25,9 +25,9 @@ def checked_element(group: FiniteGroup, g: Any) -> int:
 
 
 def read_elements(group: Any, elements: Any, x: Any) -> Any:
-    """Elements of a finite group, checked: one as an int, or one a sample as `(R,)` on the device of the samples.
+    """Return elements of a finite group, checked: one as an int, or `(R,)`, one per sample, on the samples' device.
 
-    Those of other groups are passed on as they are.
+    Elements of other groups are returned as they are.
 
     Raises:
         ActionError: If the group has no such element, or there is not one for each sample.
@@ -42,10 +42,10 @@ def read_elements(group: Any, elements: Any, x: Any) -> Any:
     samples = first.shape[:1] if isinstance(first, torch.Tensor) else (len(first),)
     if elements.dtype != torch.long or elements.shape != samples:
         raise ActionError(
-            f"One element a sample is needed, int64 of shape {tuple(samples)}; received {elements.dtype} of shape "
+            f"One element per sample is needed, int64 of shape {tuple(samples)}; received {elements.dtype} of shape "
             f"{tuple(elements.shape)}."
         )
-    if elements.numel() and not torch.compiler.is_exporting():  # a graph that is traced has no numbers yet
+    if elements.numel() and not torch.compiler.is_exporting():  # while a graph is traced, there are no values yet
         for bound in elements.aminmax():
             checked_element(group, int(bound))
     return elements.to(first.device) if isinstance(first, torch.Tensor) else elements

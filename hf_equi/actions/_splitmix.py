@@ -1,6 +1,6 @@
-"""SplitMix64 on tensors: numbers of 64 bits that depend on a key and a place in its stream, and on nothing else.
+"""SplitMix64 on tensors: 64-bit numbers that depend only on a key and a place in its stream.
 
-torch has no unsigned 64-bit arithmetic; that of int64 wraps to the same bits.
+torch has no unsigned 64-bit arithmetic, but int64 arithmetic wraps to the same bits.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ _MULTIPLIERS = ((30, 0xBF58476D1CE4E5B9 - 2**64), (27, 0x94D049BB133111EB - 2**6
 
 
 def splitmix(keys: torch.Tensor | int, counters: torch.Tensor) -> torch.Tensor:
-    """Number `counters` of the stream that starts at `keys`: int64 of the arguments' common shape."""
+    """Return number `counters` of the stream that starts at `keys`: int64 of the arguments' common shape."""
     state = keys + (counters + 1) * _INCREMENT
     for shift, multiplier in _MULTIPLIERS:
         state = (state ^ shift_right(state, shift)) * multiplier
@@ -23,5 +23,5 @@ def splitmix(keys: torch.Tensor | int, counters: torch.Tensor) -> torch.Tensor:
 
 
 def shift_right(numbers: torch.Tensor, bits: int) -> torch.Tensor:
-    """Shift as unsigned, filling with zeros: torch's own shift of int64 repeats the sign."""
+    """Shift as unsigned, filling with zeros, because torch's own shift of int64 repeats the sign."""
     return (numbers >> bits) & ((1 << (64 - bits)) - 1)

@@ -1,4 +1,4 @@
-"""What every action is: how a group moves data, one element a sample; and actions that permute columns."""
+"""The base class of actions, by which a group moves data with one element per sample; and permutations of columns."""
 
 from __future__ import annotations
 
@@ -18,15 +18,15 @@ __all__ = ["Action", "ColumnAction", "check_columns"]
 
 
 def check_columns(numbers: torch.Tensor, count: int, what: str = "columns") -> None:
-    """Refuse numbers of columns that are not there: torch counts negative ones from the end.
+    """Refuse numbers of columns that do not exist: torch would count negative ones from the end.
 
     Args:
         numbers: Integers of any shape.
-        count: How many columns there are.
+        count: The number of columns.
         what: The columns in words, for the message.
 
     Raises:
-        ActionError: For a number below 0, or `count` and above. A graph that is being traced is not checked.
+        ActionError: For a number below 0, or `count` and above. Nothing is checked while a graph is traced.
     """
     if torch.compiler.is_compiling() or not numbers.numel():
         return
@@ -43,10 +43,10 @@ class Action(ABC):
 
     $$ e x = x, \qquad (gh) x = g (h x) $$
 
-    A subclass sets `group` and writes `apply`; the rest follows. `hf_equi.testing.assert_action` checks it.
+    A subclass sets `group` and defines `apply`; the rest follows. `hf_equi.testing.assert_action` checks it.
 
-    Data is a batch, with one sample a row. Elements are one for all samples, or a tensor with one a sample: of a
-    finite group an integer or `(R,)` int64, of a continuous one a matrix or `(R, d, d)`.
+    Data is a batch, with one sample per row. `elements` is one element for all samples, or a tensor with one per
+    sample: for a finite group, an integer or `(R,)` int64; for a continuous group, a matrix or `(R, d, d)`.
 
     Example:
         >>> class Negation(Action):
@@ -67,16 +67,16 @@ class Action(ABC):
         """Return g x.
 
         Args:
-            elements: One element for all samples, or one a sample.
+            elements: One element for all samples, or one per sample.
             x: The samples.
 
         Raises:
-            ActionError: For elements that the group does not have, a number of elements that is not the number of
-                samples, or data that the group cannot act on.
+            ActionError: For elements that the group does not have, if the numbers of elements and samples differ, or
+                for data that the group cannot act on.
         """
 
     def invert(self, elements: Any, x: Any, /) -> Any:
-        """Return g⁻¹x: `apply` with the inverses; with the same arguments."""
+        """Return g⁻¹x: `apply` with the inverses of the elements. The arguments are the same."""
         return self.apply(self.group.inverse(read_elements(self.group, elements, x)), x)
 
     def keys(self, x: Any, /) -> torch.Tensor:
@@ -84,8 +84,8 @@ class Action(ABC):
 
         $$ \text{key}_g(h x) = \text{key}_{gh}(x) $$
 
-        Equal members have equal keys, whatever batch they are in. Members that differ have different keys, up to an
-        accident of 64-bit sums.
+        Equal members have equal keys, whatever batch they are in. Different members have different keys, unless 64-bit
+        sums happen to collide.
 
         Args:
             x: A tensor of samples, `(B, ...)`.
@@ -94,12 +94,12 @@ class Action(ABC):
             `(B, G)` int64; entry g is the key of gx. Costs |G| times `apply`.
 
         Raises:
-            ActionError: For a group whose elements cannot be counted.
+            ActionError: For a group that is not finite.
         """
         if not hasattr(self.group, "order"):
             raise ActionError(
                 f"{self.group!r} is not a finite group, so the members of an orbit cannot be listed: use a method "
-                "that selects members without a list of them."
+                "that selects members without listing them all."
             )
         size = math.prod(x.shape[1:])
         weights = position_weights(torch.Size([1, size]), x.device)
@@ -112,7 +112,7 @@ class Action(ABC):
 
         $$ k(gx) = k(x) g^{-1} $$
 
-        up to elements that fix x. Actions on texts have an order of their own.
+        up to elements that fix x. Actions on texts have their own order.
 
         Args:
             x: A tensor of samples, `(B, ...)`.
@@ -122,12 +122,12 @@ class Action(ABC):
             `(B,)` int64. Costs |G| times `apply`.
 
         Raises:
-            ActionError: As `keys`; for a mask, which keys do not read.
+            ActionError: As in `keys`; for a mask, which keys do not take into account.
         """
         if mask is not None:
             raise ActionError(
-                f"The smallest member of an orbit is found by keys, which read no mask: {type(self).__name__} needs a "
-                "canonical_element(x, mask) of its own, for texts that are padded."
+                f"The smallest member of an orbit is found by keys, which ignore masks: {type(self).__name__} needs "
+                "its own canonical_element(x, mask) for padded texts."
             )
         return self.keys(x).argmin(1)
 
@@ -137,21 +137,21 @@ class ColumnAction(Action):
 
     $$ g(v) = \text{permutations}[g, v], \qquad (g y)[g(v)] = y[v], \qquad (g^{-1} y)[v] = y[g(v)] $$
 
-    for columns v and scores y over the columns. `apply` takes either: integers are numbers of columns, such as token
-    ids or labels; floating numbers are scores, with the columns in the last axis.
+    for columns v and scores y over the columns. `apply` takes both: integers are numbers of columns, such as token ids
+    or labels; floating numbers are scores, with the columns in the last axis.
 
     Args:
         group: The group.
-        permutations: `(G, V)` where each element sends each column.
-        device: Where the tables are.
+        permutations: `(G, V)` the column to which each element sends each column.
+        device: The device of the tables.
 
     Attributes:
         permutations: `(G, V)` int64.
         moved: `(moved,)` int64, the columns that some element moves, ascending.
-        images: `(G, moved)` int64, where each element sends them.
-        places: `(G, moved)` int64, where among `moved` these images stand.
-        general: `(V,)` bool, columns that keep the identity's scores, without a symmetry; `None` for none.
-        general_columns: `(general,)` int64, these columns; `None` for none.
+        images: `(G, moved)` int64, the columns to which each element sends them.
+        places: `(G, moved)` int64, the places of these images in `moved`.
+        general: `(V,)` bool, columns that keep the identity's scores, without a symmetry; `None` if there are none.
+        general_columns: `(general,)` int64, these columns; `None` if there are none.
 
     Raises:
         ActionError: If the permutations are not a representation of the group.
@@ -172,7 +172,7 @@ class ColumnAction(Action):
         try:
             rows = group.check_permutations(permutations)
         except GroupError as error:
-            raise ActionError(f"The columns do not move as the elements of {group!r} do. {error}") from error
+            raise ActionError(f"The permutations do not multiply like the elements of {group!r}. {error}") from error
         self.group = group
         self._set_tables(rows, (rows != rows[0]).any(0).nonzero().flatten(), device)
 
@@ -185,7 +185,7 @@ class ColumnAction(Action):
         self.places = torch.searchsorted(self.moved, self.images)  # images of moved columns are moved
 
     def to(self, device: torch.device | str) -> Any:
-        """The same action with its tables on a device."""
+        """Return the same action with its tables on a device."""
         if torch.device(device) == self.device:
             return self
         moved = copy.copy(self)
@@ -196,7 +196,7 @@ class ColumnAction(Action):
         """Return g x.
 
         Args:
-            elements: One element, or `(R,)` with one a sample.
+            elements: One element, or `(R,)` with one per sample.
             x: `(R, ...)` integers, numbers of columns, or `(R, ..., V)` floating scores over the columns.
 
         Raises:
@@ -218,11 +218,11 @@ class ColumnAction(Action):
     def _check_width(self, scores: torch.Tensor, columns: int) -> None:
         if scores.shape[-1:] != (columns,):
             raise ActionError(
-                f"Scores over {columns} columns have them in the last axis; received the shape {tuple(scores.shape)}."
+                f"Scores need their {columns} columns in the last axis; received the shape {tuple(scores.shape)}."
             )
 
     def pull_back(self, elements: int | torch.Tensor, scores: torch.Tensor, /) -> torch.Tensor:
-        """`g⁻¹y` for scores `y`, `(R, ..., V)` of any dtype: the value at v is `y[g(v)]`. Elements are not checked."""
+        """Return g⁻¹y for scores y, `(R, ..., V)` of any dtype: the value at v is y[g(v)]. Elements are unchecked."""
         columns = self.permutations.to(scores.device)[elements]
         if columns.dim() == 1:
             return scores[..., columns]
@@ -230,7 +230,7 @@ class ColumnAction(Action):
         return scores.gather(-1, columns.expand_as(scores))
 
     def find_moved(self, elements: torch.Tensor, rows: torch.Tensor) -> torch.Tensor:
-        """Find where `pull_back_moved` takes the moved columns from. A loop over steps finds them once.
+        """Find where `pull_back_moved` takes the moved columns from. A loop over steps needs this only once.
 
         Args:
             elements: `(N, ...)` int64, one for each result.
@@ -243,11 +243,11 @@ class ColumnAction(Action):
 
     @staticmethod
     def pull_back_moved(scores: torch.Tensor, found: torch.Tensor) -> torch.Tensor:
-        """`pull_back` for the moved columns alone: all others have the same value in every frame.
+        """Do `pull_back` for the moved columns only: all others have the same value in every frame.
 
         Args:
             scores: `(R, ..., moved)` the moved columns of some rows.
-            found: What `find_moved` gives.
+            found: The result of `find_moved`.
 
         Returns:
             The moved columns of each result: the axes of its elements, then those of a row.

@@ -1,4 +1,4 @@
-"""Which of a group's words move in a vocabulary, and which stay."""
+"""The words of a group that move in a vocabulary, and those that stay."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from hf_equi.groups import DemographicGroup, FormRow
 __all__ = ["CONTEXTS", "Coverage", "TokenRow", "Unmoved"]
 
 CONTEXTS = (START, AFTER_SPACE, AFTER_BRACKET)
-"""Where forms are looked up."""
+"""The contexts in which forms are looked up."""
 
 
 @dataclass(frozen=True)
@@ -25,12 +25,12 @@ class TokenRow:
 
 @dataclass(frozen=True)
 class Coverage:
-    """The tokens that a group moves, and what of its words they cover.
+    """The tokens that a group moves, and the words that they cover.
 
     Args:
         group: The group.
         rows: The tokens that move.
-        spellings: How the tokenizer writes all forms of the group's words.
+        spellings: The tokens of all forms of the group's words.
     """
 
     group: DemographicGroup
@@ -40,7 +40,7 @@ class Coverage:
     def moves(self, form: FormRow, context: str) -> bool:
         """Whether the tokens of a form's words, after a context, are images of each other.
 
-        Mostly that is one token each. Pieces will do where they move alike: "sales" and "man", "sales" and "woman".
+        Usually each word is one token. Several pieces also work if they move alike: "sales" "man" and "sales" "woman".
         """
         tokens = [self.spellings.tokens(context, word) for word in form.words]
         if None in tokens:
@@ -51,11 +51,11 @@ class Coverage:
 
     @cached_property
     def lost(self) -> tuple[tuple[str, ...], ...]:
-        """The sets that do not move as written, in the middle of a text."""
+        """Return the sets that do not move as written, in the middle of a text."""
         return tuple(form.words for form in Unmoved.on([self]).written)
 
     def best_elements(self, lost: Iterable[tuple[str, ...]]) -> list[tuple[str, ...] | None]:
-        """For each factor the names of those elements, fewer than all, by which the most of some sets would move.
+        """Return for each factor the names of fewer elements with which the most of the lost sets would move.
 
         Args:
             lost: Sets of words that stay, as written or in another case.
@@ -84,7 +84,7 @@ class Coverage:
 
     @cached_property
     def _words(self) -> tuple[set[tuple[str, ...]], ...]:
-        """For each factor the words of all its forms."""
+        """Return for each factor the words of all its forms."""
         forms = self.group.forms()
         return tuple(
             {form.words for form in forms if form.factor == index} for index in range(len(self.group.factors))
@@ -92,7 +92,7 @@ class Coverage:
 
     @cached_property
     def _images(self) -> tuple[dict[int, int], ...]:
-        """For each factor where its generator sends the tokens that it moves."""
+        """Return for each factor the tokens that its generator moves, with their images."""
         return tuple(dict(self._pairs(index)) for index in range(len(self.group.factors)))
 
     def _pairs(self, factor: int) -> Iterator[tuple[int, int]]:
@@ -106,9 +106,9 @@ class Unmoved:
     """The forms that a user would write and that no side moves.
 
     Args:
-        written: As written, in the middle of a text.
-        lower: Where that moves, in lower case, if the words are written with one capital: "Black", "black".
-        start: Where that moves, at the start of a text, if the words are written with a capital.
+        written: Forms as written, in the middle of a text.
+        lower: Forms in lower case, if the words have one capital and move as written: "Black", "black".
+        start: Forms at the start of a text, if the words have a capital and move as written.
     """
 
     written: tuple[FormRow, ...]
@@ -117,7 +117,7 @@ class Unmoved:
 
     @classmethod
     def on(cls, sides: Sequence[Coverage]) -> Unmoved:
-        """Of one vocabulary, or of a source and a target."""
+        """Return the forms for one vocabulary, or for a source and a target."""
 
         def stays(form: FormRow, context: str) -> bool:
             return not any(side.moves(form, context) for side in sides)

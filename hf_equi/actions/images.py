@@ -22,7 +22,7 @@ __all__ = ["GridAction", "PixelAction"]
 
 _PADDINGS = ("circular", "reflect")
 _MOST_KEPT = 2**21
-"""Weights of places that are kept for the next call, of which there are four: 16 MiB each."""
+"""The most weights of places that are kept for the next call. Four sets are kept, of 16 MiB each."""
 
 
 class PixelAction(Action):
@@ -31,13 +31,13 @@ class PixelAction(Action):
     $$ (g x)(p) = x(g^{-1} p), \qquad gh \cdot x = g \cdot (h \cdot x) $$
 
     for points p of the plane, whose origin is the middle of the image. Each element mirrors the image left-right or
-    not, turns it by whole quarters, and turns it by the degrees that are left.
+    not, turns it by whole quarter turns, and then by the remaining degrees.
 
     Mirrors and quarter turns are exact: pixels are moved and no number is changed. The rest of an angle is resampled
-    bilinearly from the image, which `padding` continues beyond its edges as far as its corners turn. That loses
-    detail, and what the corners show is made up, so for groups with such angles the equations hold approximately.
-    With `"reflect"`, float32 images of numbers in [0, 1] and the eight turns by 45°, $|g^{-1} g x - x|$ is, as the
-    largest of all elements and pixels / the mean over the pixels of the worst element,
+    bilinearly from the image, which `padding` continues beyond its edges as far as its corners turn. This loses
+    detail and invents the content of the corners, so for groups with such angles the equations hold approximately.
+    The table gives $|g^{-1} g x - x|$ with `"reflect"`, float32 images of numbers in [0, 1] and the eight turns by
+    45°: the largest over all elements and pixels / the mean over the pixels of the worst element.
 
     | image | size | within the disc, at most | in the whole image, at most |
     |---|---|---|---|
@@ -46,8 +46,8 @@ class PixelAction(Action):
     | noise | 32 × 32 | 0.52 / 0.16 | 0.82 / 0.18 |
     | noise | 224 × 224 | 0.65 / 0.16 | 0.90 / 0.18 |
 
-    Smooth is a sum of three waves of one to two periods across the image, noise is independent and uniform in each
-    pixel, and the disc is what no turn moves out of the image.
+    Smooth is a sum of three waves of one to two periods across the image. Noise is independent and uniform in each
+    pixel. The disc is the part that no turn moves out of the image.
 
     Args:
         group (`ImageGroup`):
@@ -83,17 +83,17 @@ class PixelAction(Action):
 
         Args:
             elements (`int` or `torch.LongTensor` of shape `(R,)`):
-                One element for images of any number of leading axes, or one a sample.
-            x (`torch.Tensor` of shape `(..., C, H, W)`, or `(R, C, H, W)` with one element a sample):
-                Images or feature maps, of any dtype; floating where the group resamples.
+                One element for images of any number of leading axes, or one per sample.
+            x (`torch.Tensor` of shape `(..., C, H, W)`, or `(R, C, H, W)` with one element per sample):
+                Images or feature maps, of any dtype; floating if the group resamples.
 
         Returns:
             `torch.Tensor` of the same shape and dtype, contiguous. It may be `x` itself. Gradients flow to `x`.
 
         Raises:
-            ActionError: If the group has no such element, or there is not one for each sample; if the images are not
-                square and the group needs that; for too few axes; where integers would be resampled, or kornia is
-                needed and is not installed.
+            ActionError: If the group has no such element, or there is not one for each sample; if the group needs
+                square images and these are not; for too few axes; if integers would be resampled; if kornia is needed
+                but not installed.
         """
         each = isinstance(elements, torch.Tensor) and elements.dim() > 0
         self._check(x, axes=4 if each else None)
@@ -101,10 +101,10 @@ class PixelAction(Action):
         return self._moved_each(g, x) if isinstance(g, torch.Tensor) else self._moved(g, x)
 
     def orbit(self, x: torch.Tensor) -> torch.Tensor:
-        """Return all members: `(B, C, H, W)` to `(B, G, C, H, W)`, of which `[:, 0]` is the images themselves.
+        """Return all members: `(B, C, H, W)` to `(B, G, C, H, W)`, in which `[:, 0]` are the images themselves.
 
         Raises:
-            ActionError: As `apply`.
+            ActionError: As in `apply`.
         """
         self._check(x, axes=4)
         return torch.stack([self._moved(g, x) for g in range(self.group.order)], dim=1)
@@ -116,8 +116,8 @@ class PixelAction(Action):
 
         $$ \text{key}_g(h x) = \text{key}_{gh}(x) $$
 
-        for all g and h of exact groups. Of other groups it holds where h is exact, as members are resampled alike
-        then. Members that differ have different keys, up to an accident of 64-bit sums.
+        for all g and h of exact groups. For other groups it holds if h is exact, because members are then resampled
+        alike. Different members have different keys, unless 64-bit sums happen to collide.
 
         Args:
             x (`torch.Tensor` of shape `(B, C, H, W)`):
@@ -133,7 +133,7 @@ class PixelAction(Action):
         if self.group.exact:
             # The sum of weights times moved pixels is that of weights moved back times pixels.
             few = self.group.order * x.shape[1:].numel() <= _MOST_KEPT
-            # What a trace stands in for numbers must not be kept for those who compute.
+            # A trace has stand-ins for values. They must not be kept for real computations.
             kept = few and type(x) is torch.Tensor and not torch.compiler.is_compiling()
             place = x.shape[1:], x.device
             return checksums(x, _kept_weights(self.group, *place) if kept else self._weights(*place))
@@ -149,7 +149,7 @@ class PixelAction(Action):
         if torch.compiler.is_exporting():
             return self._moved_by_any(elements, x)
         result = torch.empty_like(x, memory_format=torch.contiguous_format)
-        # A copy in place, one for each element: copies out of place would be of all samples each time.
+        # Copy in place, once for each element: out of place, each copy would be of all samples.
         for g in sorted(set(elements.tolist())):
             rows = (elements == g).nonzero().flatten()
             if len(rows) == len(x):
@@ -158,9 +158,9 @@ class PixelAction(Action):
         return result
 
     def _moved_by_any(self, elements: torch.Tensor, x: torch.Tensor) -> torch.Tensor:
-        """The same in a graph that is traced, which cannot ask which samples an element has.
+        """Do the same in a traced graph, which cannot depend on the samples that an element has.
 
-        Each step of a motion is made of all samples, and kept of those whose element takes it.
+        Each step of a motion is applied to all samples, and kept for those whose element takes it.
         """
         mirrored, quarters, rests = zip(*self.group.motions, strict=True)
         steps: list[tuple[list[bool], Callable[[torch.Tensor], torch.Tensor]]] = [
@@ -179,7 +179,7 @@ class PixelAction(Action):
         return x.contiguous()
 
     def _weights(self, shape: torch.Size, device: torch.device) -> torch.Tensor:
-        """The weights of the places of an image, moved by the inverse of each element: `(G, C, H, W)`."""
+        """Return the weights of the places of an image, moved by the inverse of each element: `(G, C, H, W)`."""
         weights = position_weights(shape, device)
         return torch.stack([self._moved(self.group.inverse(g), weights) for g in range(self.group.order)])
 
@@ -202,36 +202,36 @@ class PixelAction(Action):
         height, width = x.shape[-2:]
         if self.group.needs_square and height != width:
             raise ActionError(
-                f"{self.group!r} turns images onto their sides, so they have to be square; received H = {height}, "
+                f"{self.group!r} turns images onto their sides, so they must be square; received H = {height}, "
                 f"W = {width}. Crop or pad them to a square, or use ImageGroup.flips(...) or ImageGroup.rotations(2)."
             )
         if not self.group.exact and not x.is_floating_point():
             raise ActionError(
-                f"{self.group!r} resamples images, which needs floating numbers; received {x.dtype}. Convert them, as "
-                "by x.float(), or use a group of quarter turns and mirrors."
+                f"{self.group!r} resamples images, which needs floating numbers; received {x.dtype}. Convert them, "
+                "for example with x.float(), or use a group of quarter turns and mirrors."
             )
 
 
 class GridAction(Action):
-    r"""A group on grids of tokens, as vision transformers make of images: patches move as an image's pixels do.
+    r"""A group on grids of tokens, as vision transformers make them: patches move like the pixels of an image.
 
     $$ (g x)_{i} = x_{s_g(i)}, \qquad s_g(i) = \text{sources}[g, i] $$
 
-    for the patches i; special tokens, such as the class token, come first and stay where they are. What is in a token
-    is not changed. So a transformer whose position embeddings are not symmetric itself commutes with the action
-    approximately, or not at all.
+    for the patches i. Special tokens, such as the class token, come first and stay where they are. The content of a
+    token does not change. So a transformer commutes with the action only approximately, or not at all, unless its
+    position embeddings are themselves symmetric.
 
     Args:
         group (`ImageGroup`):
             The group; one of quarter turns and mirrors.
         special (`int`, *optional*, defaults to 0):
-            How many tokens at the start stand for no patch.
+            The number of tokens at the start that do not stand for a patch.
         size (`tuple[int, int]`, *optional*):
-            Rows and columns of the grid. By default it is the square that has as many patches as there are.
+            Rows and columns of the grid; by default the square with the given number of patches.
 
     Raises:
-        ActionError: If the group has other angles than quarter turns, which would break up tokens; if it turns the
-            grid onto its side and `size` is not a square.
+        ActionError: If the group has angles other than quarter turns, which would split tokens; if it turns the grid
+            onto its side and `size` is not a square.
 
     Guarantee: exact.
 
@@ -249,14 +249,14 @@ class GridAction(Action):
     def __init__(self, group: ImageGroup, special: int = 0, size: tuple[int, int] | None = None) -> None:
         if not group.exact:
             raise ActionError(
-                f"{group!r} has other angles than quarter turns, and tokens cannot be interpolated as pixels can. Use "
+                f"{group!r} has angles other than quarter turns, and tokens cannot be interpolated like pixels. Use "
                 "ImageGroup.rotations(n) or ImageGroup.dihedral(n) with n = 1, 2 or 4, or flips."
             )
         if special < 0:
             raise ActionError(f"special is a number of tokens, 0 or more; received {special}.")
         if size is not None and group.needs_square and size[0] != size[1]:
             raise ActionError(
-                f"A grid that breaks the symmetry: {group!r} turns it onto its side, and {size[0]} rows of {size[1]} "
+                f"A grid that breaks the symmetry: {group!r} turns it onto its side, but {size[0]} rows of {size[1]} "
                 "patches are not a square. Make the images square, or use ImageGroup.flips(...)."
             )
         self.group = group
@@ -274,7 +274,7 @@ class GridAction(Action):
             `torch.LongTensor` of shape `(G, N)`, on the CPU: entry `[g, i]` is the patch that g brings to place i.
 
         Raises:
-            ActionError: If so many patches are not the grid of `size`, or no square where there is no `size`.
+            ActionError: If the number of patches does not match `size`, or is not a square if there is no `size`.
         """
         return self._table(patches).clone()
 
@@ -283,8 +283,8 @@ class GridAction(Action):
 
         Args:
             elements (`int` or `torch.LongTensor` of shape `(R,)`):
-                One element for tokens of any number of leading axes, or one a sample.
-            x (`torch.Tensor` of shape `(..., special + N, D)`, or `(R, special + N, D)` with one element a sample):
+                One element for tokens of any number of leading axes, or one per sample.
+            x (`torch.Tensor` of shape `(..., special + N, D)`, or `(R, special + N, D)` with one element per sample):
                 Tokens, of any dtype.
 
         Returns:
@@ -297,14 +297,14 @@ class GridAction(Action):
         each = isinstance(elements, torch.Tensor) and elements.dim() > 0
         if each and x.dim() != 3:
             raise ActionError(f"Samples of tokens need three axes, (R, tokens, D); received shape {tuple(x.shape)}.")
-        order = self._order(x)[read_elements(self.group, elements, x)]  # (special + N,), or one row a sample
+        order = self._order(x)[read_elements(self.group, elements, x)]  # (special + N,), or one row per sample
         return x.gather(1, order.unsqueeze(-1).expand_as(x)) if each else x.index_select(-2, order)
 
     def __repr__(self) -> str:
         return f"GridAction({self.group!r}, special={self.special}, size={self.size})"
 
     def _order(self, x: torch.Tensor) -> torch.Tensor:
-        """Which token each element brings to each place, `(G, special + N)`."""
+        """Return which token each element brings to each place, `(G, special + N)`."""
         if x.dim() < 2 or x.shape[-2] <= self.special:
             raise ActionError(
                 f"Tokens need two axes or more, (..., tokens, D), and at least one patch behind {self.special} "
@@ -315,7 +315,7 @@ class GridAction(Action):
         return torch.cat([stay, sources + self.special], dim=1).to(x.device)
 
     def _table(self, patches: int) -> torch.Tensor:
-        # What is made while a graph is traced has no numbers, so the cache must not keep it.
+        # A tensor that is made while a graph is traced has no values, so the cache must not keep it.
         find = _sources.__wrapped__ if torch.compiler.is_exporting() else _sources
         found: torch.Tensor = find(self.group, *self._grid(patches))
         return found
@@ -326,30 +326,30 @@ class GridAction(Action):
             grid = f"not {size[0]} rows of {size[1]}" if self.size else "not a square"
             raise ActionError(
                 f"A grid that breaks the symmetry: {patches} patches behind {self.special} special tokens are "
-                f"{grid}. Check special=, make the images square, or name the grid by "
-                "size=(rows, columns), which suffices for flips."
+                f"{grid}. Check special=, make the images square, or give the grid as "
+                "size=(rows, columns), which is enough for flips."
             )
         return size
 
 
 @lru_cache(maxsize=4)
 def _kept_weights(group: ImageGroup, shape: torch.Size, device: torch.device) -> torch.Tensor:
-    """Those weights, kept: of one small image they take longer than all else that an action does to it."""
+    """Return those weights from a cache: for one small image they take longer than the rest of the action."""
     return PixelAction(group)._weights(shape, device)
 
 
 @lru_cache(maxsize=32)
 def _sources(group: ImageGroup, height: int, width: int) -> torch.Tensor:
-    """The place that each element brings to each place, `(G, height * width)`: it moves a map of their numbers."""
+    """Return the place that each element brings to each place, `(G, height * width)`, by moving a map of numbers."""
     places = torch.arange(height * width, device="cpu").view(1, 1, height, width)
     return PixelAction(group).orbit(places).view(group.order, -1)
 
 
 def _resample(x: torch.Tensor, angle: float, padding: str) -> torch.Tensor:
-    """Square images `(..., C, S, S)` turned by an angle between 0 and 90 degrees; the one place that interpolates.
+    """Turn square images `(..., C, S, S)` by an angle between 0 and 90 degrees; the only place that interpolates.
 
     The images are continued as far as their corners turn, turned bilinearly, and cropped. Half precision is computed
-    in float32, under autocast too: rounded to bfloat16 the points of a large image lie a pixel beside their places.
+    in float32, also under autocast: rounded to bfloat16, the points of a large image are off by a pixel.
     """
     rotate = _kornia_rotate()
     side = x.shape[-1]
@@ -360,14 +360,14 @@ def _resample(x: torch.Tensor, angle: float, padding: str) -> torch.Tensor:
     padded = F.pad(flat, (beyond,) * 4, mode=padding)
     angles = torch.full((flat.shape[0],), angle, dtype=flat.dtype, device=flat.device)
     with _full_precision(x.device):
-        # The border is met by rounding alone: the padding reaches as far as the corners.
+        # Only rounding reaches the border: the padding extends as far as the corners.
         turned = rotate(padded, angles, mode="bilinear", padding_mode="border", align_corners=True)
     inner = slice(beyond, beyond + side)
     return turned[..., inner, inner].reshape(x.shape).to(x.dtype)
 
 
 def _full_precision(device: torch.device) -> AbstractContextManager[Any]:
-    """No autocast, on devices that have one."""
+    """Return a context without autocast, on devices that have it."""
     available = torch.amp.is_autocast_available(device.type)
     return torch.autocast(device.type, enabled=False) if available else nullcontext()
 
@@ -378,6 +378,6 @@ def _kornia_rotate() -> Callable[..., torch.Tensor]:
     except ImportError as error:
         raise ActionError(
             "Angles other than quarter turns are resampled by kornia, which cannot be imported here: "
-            f"{error}. Install it by `pip install hf_equi[vision]`, or use a group of quarter turns and mirrors."
+            f"{error}. Install it with `pip install hf_equi[vision]`, or use a group of quarter turns and mirrors."
         ) from error
     return rotate

@@ -17,13 +17,13 @@ __all__ = ["TokenPairAction"]
 
 @dataclass(frozen=True)
 class TokenPairAction(Action):
-    r"""A group on source and target token ids, by two permutations of one element.
+    r"""A group on source and target token ids: each element permutes both vocabularies.
 
     $$ g(x, y) = (g x, g y) $$
 
     Args:
-        source: The group on what the model reads.
-        target: The same group on what it writes.
+        source: The group on the tokens that the model reads.
+        target: The same group on the tokens that it writes.
 
     Raises:
         ActionError: If the two act by different groups.
@@ -42,8 +42,8 @@ class TokenPairAction(Action):
     def __post_init__(self) -> None:
         if self.source.group != self.target.group:
             raise ActionError(
-                f"The source is moved by {self.source.group!r}, the target by {self.target.group!r}: one group acts "
-                "on both. Resolve the tokens of both again: symmetrize(base, group, ...)."
+                f"The source is moved by {self.source.group!r}, the target by {self.target.group!r}: one group must "
+                "act on both. Resolve the tokens of both again: symmetrize(base, group, ...)."
             )
 
     @classmethod
@@ -54,7 +54,7 @@ class TokenPairAction(Action):
         target: TokenMap,
         device: torch.device | str | None = "cpu",
     ) -> TokenPairAction:
-        """The actions of a group by its tokens on either side."""
+        """Return the actions of a group on the tokens of either side."""
         return cls(TokenAction(group, source, device=device), TokenAction(group, target, device=device))
 
     @property
@@ -65,7 +65,7 @@ class TokenPairAction(Action):
     def apply(
         self, elements: int | torch.Tensor, x: tuple[torch.Tensor, torch.Tensor], /
     ) -> tuple[torch.Tensor, torch.Tensor]:
-        """Return g x for pairs of source and target ids, `(R, S)` and `(R, T)`; one element, or `(R,)` one a pair."""
+        """Return g x for source and target ids, `(R, S)` and `(R, T)`, with one element or `(R,)`, one per pair."""
         source, target = x
         return self.source.apply(elements, source), self.target.apply(elements, target)
 
@@ -75,7 +75,7 @@ class TokenPairAction(Action):
 
     @property
     def device(self) -> torch.device:
-        """Where the tables are."""
+        """The device of the tables."""
         return self.target.device
 
     @cached_property
@@ -97,19 +97,19 @@ class TokenPairAction(Action):
         return TokenAction(self.group, TokenMap(offset + other.vocab_size, sets, neutral, general), device=self.device)
 
     def join(self, source_ids: torch.Tensor, target_ids: torch.Tensor) -> torch.Tensor:
-        """Source and target ids side by side, as `joint` numbers them: `(B, S)` and `(B, T)` to `(B, S + T)`."""
+        """Join source and target ids, as `joint` numbers them: `(B, S)` and `(B, T)` to `(B, S + T)`."""
         self.source.check_ids(source_ids)
         self.target.check_ids(target_ids)
         return torch.cat([source_ids, target_ids + self.source.token_map.vocab_size], 1)
 
     def to(self, device: torch.device | str) -> TokenPairAction:
-        """The same action with its tables on a device."""
+        """Return the same action with its tables on a device."""
         if self.source.device == self.target.device == torch.device(device):
             return self
         return TokenPairAction(self.source.to(device), self.target.to(device))
 
     def same_as(self, other: TokenPairAction) -> bool:
-        """Whether both move the same tokens alike, on whatever device."""
+        """Whether both move the same tokens in the same way, on any device."""
         return self.source.same_as(other.source) and self.target.same_as(other.target)
 
 

@@ -1,4 +1,4 @@
-"""Which tokens of a tokenizer stand for the words of a group."""
+"""The tokens of a tokenizer that stand for the words of a group."""
 
 from __future__ import annotations
 
@@ -34,18 +34,19 @@ def resolve_tokens(
     Args:
         group: The words.
         tokenizer: A tokenizer of `transformers`.
-        vocab_size: Rows of the model's embedding, by default the number of the tokenizer's tokens.
+        vocab_size: The number of rows of the model's embedding, by default the number of the tokenizer's tokens.
         multi_token: What to do with a set that does not move as written: `"error"`, or `"skip"` with a warning. With
-            `"skip"` its other forms move, where they are one token.
-        vocabulary: The tokenizer's `get_vocab()`, where the caller has it: a tokenizer makes it anew each time.
+            `"skip"` its other forms move, if they are one token.
+        vocabulary: The tokenizer's `get_vocab()`, if the caller has it: a tokenizer builds it on each call.
 
     Raises:
-        ActionError: For such a set; for two words whose forms are one token with different targets.
+        ActionError: With `"error"`, for a set that does not move as written; for two words whose forms are the same
+            token with different targets.
         ConfigurationError: For a tokenizer with more tokens than `vocab_size`, or an unknown `multi_token`.
 
     Warns:
-        GroupWarning: For words that stay in a form that a user would write: with `"skip"` as written; with either
-            setting in lower case, or at the start of a text.
+        GroupWarning: For words that stay in a form that a user would write: with `"skip"`, as written; with either
+            setting, in lower case or at the start of a text.
     """
     check_choice("multi_token", multi_token, MULTI_TOKEN)
     token_map, coverage, unknown = _resolve(group, tokenizer, vocab_size, vocabulary)
@@ -68,19 +69,20 @@ def resolve_pair(
 
     Args:
         group: The words of both sides.
-        source_tokenizer: The tokenizer of what the model reads.
-        target_tokenizer: The tokenizer of what it writes; may be the same.
-        source_size: Rows of the model's source embedding, by default the number of the tokenizer's tokens.
-        target_size: The same of its target side.
+        source_tokenizer: The tokenizer for the text that the model reads.
+        target_tokenizer: The tokenizer for the text that it writes; it may be the same.
+        source_size: The number of rows of the source embedding, by default the number of the tokenizer's tokens.
+        target_size: The same for the target side.
         multi_token: What to do with a set that moves as written on neither side: `"error"`, or `"skip"` with a
             warning.
 
     Raises:
-        ActionError: For such a set; for two words whose forms are one token with different targets.
+        ActionError: With `"error"`, for a set that moves as written on neither side; for two words whose forms are the
+            same token with different targets.
         ConfigurationError: For a tokenizer with more tokens than its side has rows, or an unknown `multi_token`.
 
     Warns:
-        GroupWarning: As `resolve_tokens`, for words that stay on both sides.
+        GroupWarning: As in `resolve_tokens`, for words that stay on both sides.
     """
     check_choice("multi_token", multi_token, MULTI_TOKEN)
     source, own, unknown = _resolve(group, source_tokenizer, source_size)
@@ -94,7 +96,7 @@ def cover_tokens(group: DemographicGroup, tokenizer: Any) -> Coverage:
     """Find which tokens a group moves, and which of its words stay.
 
     Raises:
-        ActionError: For two words whose forms are one token with different targets.
+        ActionError: For two words whose forms are the same token with different targets.
     """
     words = [word for row in group.forms() for word in row.words]
     return _cover(group, tokenizer, Spellings(words, tokenizer))
@@ -103,12 +105,12 @@ def cover_tokens(group: DemographicGroup, tokenizer: Any) -> Coverage:
 def _resolve(
     group: DemographicGroup, tokenizer: Any, vocab_size: int | None, vocabulary: Mapping[str, int] | None = None
 ) -> tuple[TokenMap, Coverage, list[str]]:
-    """The tokens of a group, which words they cover, and listed words that have none."""
+    """Return the tokens of a group, the words that they cover, and the listed words that have no token."""
     highest = max((tokenizer.get_vocab() if vocabulary is None else vocabulary).values())
     vocab_size = highest + 1 if vocab_size is None else vocab_size
     if highest >= vocab_size:
         raise ConfigurationError(
-            f"The tokenizer has tokens up to {highest}, the model's embedding has {vocab_size} rows: they do not "
+            f"The tokenizer has tokens up to {highest}, but the model's embedding has {vocab_size} rows: they do not "
             "belong together. Pass the tokenizer that the model was trained with, or resize the base model's "
             "embedding first."
         )
@@ -129,11 +131,11 @@ def _resolve(
 
 
 def _cover(group: DemographicGroup, tokenizer: Any, spellings: Spellings) -> Coverage:
-    """The token rows of a group."""
+    """Return the token rows of a group."""
     special = set(tokenizer.all_special_ids)
     rows: list[TokenRow] = []
     owner: dict[int, TokenRow] = {}
-    # Explicit forms come first, so a derived one that collides with them is the one left out.
+    # Explicit forms come first, so a derived form that collides with one of them is left out.
     for form in sorted(group.forms(), key=lambda form: not form.explicit):
         for context in CONTEXTS:
             tokens = tuple(token for word in form.words if (token := spellings.token(context, word)) is not None)
@@ -145,17 +147,17 @@ def _cover(group: DemographicGroup, tokenizer: Any, spellings: Spellings) -> Cov
 
 
 def _is_new(row: TokenRow, owner: dict[int, TokenRow], special: set[int]) -> bool:
-    """Whether the row adds a mapping; raises where it contradicts one."""
+    """Whether the row adds a mapping; raises an error if it contradicts one."""
     if len(set(row.tokens)) < len(row.tokens):
         raise ActionError(
             f"The tokenizer writes two of {', '.join(map(repr, row.form.words))} with the same token, so no "
-            "permutation can tell them apart. Leave that set out or write it otherwise."
+            "permutation can tell them apart. Leave that set out, or write it differently."
         )
     for token in row.tokens:
         if token in special:
             raise ActionError(
-                f"One of {', '.join(map(repr, row.form.words))} is a special token of the tokenizer, which has to "
-                "stay where it is. Leave that set out."
+                f"One of {', '.join(map(repr, row.form.words))} is a special token of the tokenizer, which must not "
+                "move. Leave that set out."
             )
         other = owner.get(token)
         if other is None or _same_mapping(row, other):
@@ -178,7 +180,7 @@ def _same_mapping(row: TokenRow, other: TokenRow) -> bool:
 
 
 def _listed_tokens(words: Sequence[str] | None, spellings: Spellings) -> tuple[int, ...] | None:
-    """The tokens of neutral or general words, in all their forms."""
+    """Return the tokens of neutral or general words, in all their forms."""
     return None if words is None else tuple(sorted({token for word in words for token in _tokens_of(word, spellings)}))
 
 
@@ -188,7 +190,7 @@ def _tokens_of(word: str, spellings: Spellings) -> set[int]:
 
 
 def _report(sides: Sequence[Coverage], unknown: Sequence[str], multi_token: str, whose: str) -> None:
-    """Say which words stay on all sides: as an error where a set does not move as written and none may."""
+    """Report the words that stay on all sides, as an error if a set must move as written but does not."""
     stays = Unmoved.on(sides)
     missing = [*("/".join(form.words) for form in stays.written), *unknown]
     if missing and multi_token == "error":
@@ -208,11 +210,11 @@ def _report(sides: Sequence[Coverage], unknown: Sequence[str], multi_token: str,
 
 
 def _offer(sides: Sequence[Coverage], lost: Iterable[FormRow]) -> str:
-    """The elements of each factor by which more words would move, as sentences with a space before them."""
+    """Return the elements of each factor with which more words would move, as sentences with a leading space."""
     words = [form.words for form in lost]
     offers = zip(*(side.best_elements(words) for side in sides), strict=True)
     found = [list(names) for each in offers if (names := next(filter(None, each), None))]
     return "".join(
-        f" More of them move with fewer elements: keep {names} alone. Of a preset, elements= does that."
+        f" More of them move with fewer elements: keep only {names}. For a preset, elements= does that."
         for names in found
     )

@@ -1,4 +1,4 @@
-"""How a tokenizer writes words, in each place where a word can stand."""
+"""The tokens of words, in each place where a word can stand."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ from typing import Any
 __all__ = ["AFTER_BRACKET", "AFTER_SPACE", "START", "Spellings"]
 
 START = ""
-"""A word that a text begins with."""
+"""A word at the start of a text."""
 AFTER_SPACE = "x "
 """A word in the middle of a text."""
 AFTER_BRACKET = "("
-"""A word after no letter and no space. Tokenizers that put a mark before the first word of a text (SentencePiece) show
-the word without its mark only here."""
+"""A word after something that is neither a letter nor a space. Tokenizers that put a mark before the first word of a
+text (SentencePiece) show the word without its mark only here."""
 
 
 class Spellings:
@@ -22,7 +22,7 @@ class Spellings:
     Args:
         words: The words.
         tokenizer: A tokenizer of `transformers`.
-        contexts: What stands before them.
+        contexts: The texts before them.
 
     Cost: one call of the tokenizer, with all words at once.
     """
@@ -33,14 +33,14 @@ class Spellings:
         contexts = tuple(contexts)
         texts = dict.fromkeys(text for context in contexts if (text := context.strip()))
         texts |= dict.fromkeys(context + word for word in dict.fromkeys(words) for context in contexts)
-        # Nothing but ids is asked for: to make the rest takes as long as the ids.
+        # Only ids are asked for: the rest would take as long again.
         given = {"add_special_tokens": False, "return_attention_mask": False, "return_token_type_ids": False}
         found = tokenizer(list(texts), **given)["input_ids"] if texts else []
         self._ids = dict(zip(texts, map(tuple, found), strict=True))
         self._unknown: int | None = tokenizer.unk_token_id
 
     def tokens(self, context: str, word: str) -> tuple[int, ...] | None:
-        """The tokens of a word after a context; `None` where the two share a token, or a token is unknown."""
+        """Return the tokens of a word after a context; `None` if the two share a token, or a token is unknown."""
         before, ids = self._ids.get(context.strip(), ()), self._ids[context + word]
         if ids[: len(before)] != before or len(ids) == len(before):
             return None
@@ -48,14 +48,14 @@ class Spellings:
         return None if self._unknown is not None and self._unknown in after else after
 
     def width(self, context: str) -> int:
-        """The tokens that a context has alone."""
+        """Return the number of tokens of a context alone."""
         return len(self._ids.get(context.strip(), ()))
 
     def whole(self, context: str, word: str) -> tuple[int, ...]:
-        """The tokens of a context and a word together."""
+        """Return the tokens of a context and a word together."""
         return self._ids[context + word]
 
     def token(self, context: str, word: str) -> int | None:
-        """The one token of a word after a context; `None` where it has several."""
+        """Return the one token of a word after a context; `None` if it has several."""
         tokens = self.tokens(context, word)
         return tokens[0] if tokens is not None and len(tokens) == 1 else None

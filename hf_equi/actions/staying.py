@@ -1,4 +1,4 @@
-"""Words of a group that its action on tokens leaves where they stand in a text."""
+"""Words of a group that its action on tokens does not move in a text."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from hf_equi.groups.forms import composed, written_words
 __all__ = ["StayingWords", "TextBatch", "warn_of_words"]
 
 _MASKED = -1  # stands for a token that does not count
-_LONGEST = 4  # bytes of a character, and so tokens at most
+_LONGEST = 4  # bytes of a character, and so the most tokens of one
 
 
 @dataclass(frozen=True)
@@ -27,8 +27,8 @@ class TextBatch:
     """Tokens that a model is given.
 
     Args:
-        action: How the group acts on them.
-        tokenizer: The tokenizer that they are of; `None` if nobody knows it.
+        action: The action of the group on them.
+        tokenizer: The tokenizer that they come from; `None` if it is not known.
         ids: `(batch, tokens)`; `None` if there are none.
         mask: `(batch, past + tokens)`, 0 at padding.
     """
@@ -40,9 +40,9 @@ class TextBatch:
 
 
 class StayingWords:
-    """The words that stay, known by their tokens, so that texts are searched without a call of the tokenizer.
+    """The words that stay, stored as tokens, so that texts are searched without a call of the tokenizer.
 
-    A word stays in a spelling that the group does not send, token by token, to that of its counterpart.
+    A word stays in a spelling if the group does not send it, token by token, to the spelling of its counterpart.
 
     Args:
         action: The group on tokens.
@@ -66,21 +66,21 @@ class StayingWords:
         self._begins[list(self._spelled)] = True
 
     def serves(self, action: TokenAction, tokenizer: Any) -> bool:
-        """Whether these are the words of an action, as a tokenizer writes them."""
+        """Whether these are the words of this action and tokenizer."""
         return self._tokenizer is tokenizer and self.action.same_as(action)
 
     def among(self, ids: torch.Tensor, mask: torch.Tensor | None = None) -> tuple[str, ...]:
-        """The words that stay in a batch of texts, each once, in alphabetical order.
+        """Return the words that stay in a batch of texts, each once, in alphabetical order.
 
         Args:
             ids: `(batch, tokens)`.
             mask: `(batch, tokens)`, 0 where a token does not count; places before them are passed over.
 
-        Cost: one look-up a token. Where it finds a word, the tokenizer decodes the few tokens around it.
+        Cost: one look-up per token. If it finds a word, the tokenizer decodes the few tokens around it.
         """
         if not self._spelled:
             return ()
-        begins = self._begins.to(ids.device)[ids.clamp(0, len(self._begins) - 1)]  # who reads them refuses others
+        begins = self._begins.to(ids.device)[ids.clamp(0, len(self._begins) - 1)]  # the model refuses other ids
         if mask is not None and mask.dim() == 2:
             kept = mask[:, -ids.shape[1] :].to(ids.device) != 0
             begins, ids = begins & kept, ids.masked_fill(~kept, _MASKED)
@@ -92,11 +92,11 @@ class StayingWords:
         return tuple(sorted(found))
 
     def warn(self, ids: torch.Tensor, mask: torch.Tensor | None = None) -> None:
-        """Warn of the words that stay in a batch of texts, as `warn_of_words`."""
+        """Warn of the words that stay in a batch of texts, as `warn_of_words` does."""
         warn_of_words(self.among(ids, mask))
 
     def _staying(self) -> Iterator[tuple[tuple[int, ...], str]]:
-        """The tokens of each spelling that stays, and the word."""
+        """Yield the tokens of each spelling that stays, and the word."""
         coverage = cover_tokens(self.action.group, self._tokenizer)
         words = written_words(self.action.group.forms())
         apart = [word for word in words if word != composed(word)]
@@ -110,17 +110,17 @@ class StayingWords:
                     yield tokens, word
 
     def _words_at(self, tokens: list[int], start: int) -> Iterator[str]:
-        """The words whose tokens begin at a place, but for those that are a part of a longer word."""
+        """Yield the words whose tokens begin at a place, unless they are part of a longer word."""
         for spelled, words in self._spelled.get(tokens[start], {}).items():
             stop = start + len(spelled)
             if tuple(tokens[start:stop]) != spelled:
                 continue
             word = self._decode(tokens[start:stop]).strip()
             if _stands_alone(word, self._around(tokens, start, stop)):
-                yield word if word in words else max(words)  # lower case, of a tokenizer that has no other
+                yield word if word in words else max(words)  # lower case, if the tokenizer has only that
 
     def _around(self, tokens: list[int], start: int, stop: int) -> str:
-        """Some tokens with the letters beside them, of which each may be written as several tokens."""
+        """Return the text of some tokens and the letters beside them, each of which may take several tokens."""
         first, last = max(start - 1, 0), min(stop + 1, len(tokens))
         while 0 < first < start < first + _LONGEST and self._is_broken(tokens[first:start], 0):
             first -= 1
@@ -129,7 +129,7 @@ class StayingWords:
         return self._decode(tokens[first:last])
 
     def _is_broken(self, tokens: list[int], end: int) -> bool:
-        """Whether tokens end, or begin, with a part of a character alone, which tokenizers leave out or replace."""
+        """Whether tokens end or begin with only part of a character, which tokenizers leave out or replace."""
         text = self._decode(tokens)
         return tokens[end] != _MASKED and (not text or text[end] == "\N{REPLACEMENT CHARACTER}")
 
@@ -148,7 +148,7 @@ def warn_of_words(words: Collection[str]) -> None:
     if words:
         warn(
             f"The text holds words of the group that stay where they are: {', '.join(map(repr, words))}. Nothing is "
-            "guaranteed of texts that differ in them. explain(text) shows what moves.",
+            "guaranteed for texts that differ in them. explain(text) shows what moves.",
             GroupWarning,
         )
 
@@ -161,7 +161,7 @@ def _by_row(places: list[list[int]]) -> dict[int, list[int]]:
 
 
 def _stands_alone(word: str, text: str) -> bool:
-    """Whether a text holds a word with no letter before or after it."""
+    """Whether a text holds a word without a letter before or after it."""
     start = text.find(word)
     while word and start >= 0:
         before, after = text[:start][-1:], text[start + len(word) :][:1]

@@ -17,20 +17,20 @@ __all__ = ["TokenAction", "TokenMap"]
 
 @dataclass(frozen=True)
 class TokenMap:
-    """Which tokens stand for the words of a group: plain numbers, as a config stores them.
+    """The tokens that stand for the words of a group, as plain numbers, as a config stores them.
 
     Args:
-        vocab_size: Rows of the model's embedding.
+        vocab_size: The number of rows of the model's embedding.
         sets: For each factor of the group its token sets; the token at place i of a set goes to place (i + k) mod d.
-        neutral: For each factor the neutral tokens where the factor lists them (all others are general), or `None`.
-        general: For each factor the general tokens where the factor lists them (all others are neutral), or `None`.
+        neutral: For each factor the neutral tokens if the factor lists them (all others are general), or `None`.
+        general: For each factor the general tokens if the factor lists them (all others are neutral), or `None`.
 
     Example:
         >>> TokenMap(vocab_size=5, sets=(((1, 2),), ((4, 3),))).moved
         (1, 2, 3, 4)
 
     Raises:
-        ActionError: If the sets make no permutation: a token twice, sets of unequal length, an id outside of the
+        ActionError: If the sets do not make a permutation: a token twice, sets of unequal length, an id outside the
             vocabulary.
     """
 
@@ -54,19 +54,19 @@ class TokenMap:
         for listed in (*self.neutral, *self.general):
             if listed and not 0 <= min(listed) <= max(listed) < self.vocab_size:
                 raise ActionError(
-                    f"Neutral or general tokens lie between {min(listed)} and {max(listed)}, the vocabulary has "
+                    f"Neutral or general tokens lie between {min(listed)} and {max(listed)}, but the vocabulary has "
                     f"{self.vocab_size}. The map belongs to another tokenizer: symmetrize the base model again."
                 )
 
     def _check_token(self, token: int, tokens: tuple[int, ...], seen: dict[int, tuple[int, ...]]) -> None:
         if not 0 <= token < self.vocab_size:
             raise ActionError(
-                f"The token {token} of the set {list(tokens)} is outside of the vocabulary of {self.vocab_size} "
+                f"The token {token} of the set {list(tokens)} is outside the vocabulary of {self.vocab_size} "
                 "tokens. The map belongs to another tokenizer or model: symmetrize the base model again."
             )
         if token in seen or tokens.count(token) > 1:
             raise ActionError(
-                f"The stored map is not a permutation: the token {token} stands in {list(tokens)} and in "
+                f"The stored map is not a permutation: the token {token} is in {list(tokens)} and in "
                 f"{list(seen.get(token, tokens))}. Symmetrize the base model again to rebuild the map."
             )
 
@@ -76,7 +76,7 @@ class TokenMap:
         return tuple(sorted(token for factor in self.sets for tokens in factor for token in tokens))
 
     def to_dict(self) -> dict[str, Any]:
-        """Lists and numbers alone, for a config."""
+        """Return lists and numbers, for a config."""
         return {
             "vocab_size": self.vocab_size,
             "sets": [[list(tokens) for tokens in factor] for factor in self.sets],
@@ -86,10 +86,10 @@ class TokenMap:
 
     @classmethod
     def from_dict(cls, stored: dict[str, Any]) -> TokenMap:
-        """The inverse of `to_dict`.
+        """Return the map that `to_dict` described.
 
         Raises:
-            ActionError: If something is missing or of another type.
+            ActionError: If something is missing or has another type.
         """
         try:
             return cls(
@@ -114,7 +114,7 @@ class TokenMap:
             size not in (None, factor.size) for size, factor in zip(sizes, group.factors, strict=True)
         ):
             raise ActionError(
-                f"The token map has sets of {sizes} tokens, the group has factors of "
+                f"The token map has sets of {sizes} tokens, but the group has factors of "
                 f"{[factor.size for factor in group.factors]} words. Resolve the tokens again for this group."
             )
         kinds = [(factor.neutral is None, factor.general is None) for factor in group.factors]
@@ -133,14 +133,14 @@ class TokenAction(ColumnAction):
 
     Args:
         group: The group that acts.
-        token_map: Which tokens stand for its words (see `hf_equi.actions.resolution.resolve_tokens`).
+        token_map: The tokens that stand for its words (see `hf_equi.actions.resolution.resolve_tokens`).
 
     Attributes:
         permutations: `(group, vocab)` int64.
         moved: `(moved,)` int64, the tokens that some element moves, ascending.
         moving: The same as a set of numbers.
-        images: `(group, moved)` int64, where each element sends them.
-        places: `(group, moved)` int64, where among `moved` these images stand.
+        images: `(group, moved)` int64, the tokens to which each element sends them.
+        places: `(group, moved)` int64, the places of these images in `moved`.
         general: `(vocab,)` bool, the general tokens of a relaxed group; `None` for a group that is not relaxed.
         general_columns: `(general,)` int64, these tokens; `None` for a group that is not relaxed.
 
@@ -172,7 +172,7 @@ class TokenAction(ColumnAction):
         self.general_columns = None if self.general is None else self.general.nonzero().flatten()
 
     def to(self, device: torch.device | str) -> TokenAction:
-        """The same action with its tables on a device."""
+        """Return the same action with its tables on a device."""
         if torch.device(device) == self.device:
             return self
         return TokenAction(self.group, self.token_map, device=device)
@@ -186,7 +186,7 @@ class TokenAction(ColumnAction):
         check_columns(ids, self.token_map.vocab_size, self.what)
 
     def members(self, elements: torch.Tensor, ids: torch.Tensor) -> torch.Tensor:
-        """Some members of each orbit: elements `(batch, K)` and ids `(batch, tokens)` to `(batch, K, tokens)`."""
+        """Return some members of each orbit: elements `(batch, K)`, ids `(batch, tokens)` to `(batch, K, tokens)`."""
         self.check_ids(ids)
         return self.permutations[elements.unsqueeze(-1), ids.unsqueeze(1)]
 
@@ -196,7 +196,7 @@ class TokenAction(ColumnAction):
         return self.permutations[:, ids].transpose(0, 1)
 
     def canonical_element(self, ids: torch.Tensor, mask: torch.Tensor | None = None) -> torch.Tensor:
-        """k(x): the first element that takes each sequence to the smallest member of its orbit, `(batch,)`.
+        """Return k(x), the first element that takes each sequence to the smallest member of its orbit, `(batch,)`.
 
         Members are compared token by token from the left; places where `mask` is 0 are passed over.
         """
@@ -205,14 +205,14 @@ class TokenAction(ColumnAction):
         for g in range(1, self.group.order if ids.shape[1] else 1):
             member = self.permutations[g][ids]
             member = member if mask is None else member.where(mask.bool(), ids)
-            place = (member != least).int().argmax(1, keepdim=True)  # where the two part
+            place = (member != least).int().argmax(1, keepdim=True)  # the first difference
             smaller = member.gather(1, place) < least.gather(1, place)
             least = torch.where(smaller, member, least)
             element = element.masked_fill(smaller.squeeze(1), g)
         return element
 
     def same_as(self, other: TokenAction) -> bool:
-        """Whether both move the same tokens alike, on whatever device."""
+        """Whether both move the same tokens in the same way, on any device."""
         return self is other or (self.group == other.group and self.token_map == other.token_map)
 
     def __repr__(self) -> str:
@@ -233,7 +233,7 @@ def _permutations(group: DemographicGroup, token_map: TokenMap) -> torch.Tensor:
 
 
 def _general(group: DemographicGroup, token_map: TokenMap, is_moved: torch.Tensor) -> torch.Tensor | None:
-    """General in some factor and equality in none."""
+    """Return which tokens are general in some factor and equality in none."""
     if not group.relaxed:
         return None
     general = torch.zeros_like(is_moved)

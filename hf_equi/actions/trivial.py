@@ -14,7 +14,7 @@ __all__ = ["TrivialAction"]
 
 
 class TrivialAction(ColumnAction):
-    r"""A group on what it leaves as it is, such as the class of an image.
+    r"""A group on data that it leaves as it is, such as the class of an image.
 
     $$ g y = y $$
 
@@ -22,7 +22,7 @@ class TrivialAction(ColumnAction):
 
     Args:
         group: The group.
-        device: Where the tables are.
+        device: The device of the tables.
 
     Example:
         >>> from hf_equi.groups import ImageGroup
@@ -37,11 +37,11 @@ class TrivialAction(ColumnAction):
         self._set_tables(empty, empty[0], device)
 
     def to(self, device: torch.device | str) -> TrivialAction:
-        """The same action with its tables on a device."""
+        """Return the same action with its tables on a device."""
         return self if torch.device(device) == self.device else TrivialAction(self.group, device)
 
     def apply(self, elements: int | torch.Tensor, x: Any, /) -> Any:
-        """`g x`, which is x.
+        """Return g x, which is x.
 
         Raises:
             ActionError: If the group has no such element, or there is not one for each sample.
@@ -50,7 +50,7 @@ class TrivialAction(ColumnAction):
         return x
 
     def pull_back(self, elements: int | torch.Tensor, scores: Any, /) -> Any:
-        """`g⁻¹y`, which is y, for whichever elements."""
+        """Return g⁻¹y, which is y, for any elements."""
         return scores
 
     def __repr__(self) -> str:

@@ -21,20 +21,20 @@ __all__ = ["WordAction"]
 class WordAction(Action):
     r"""The action of a group on text by its words.
 
-    Every whole word or phrase that is one of `group.forms()` is replaced by its image, so case is kept; all other text
-    stays as it is. Words are bounded by non-letters, to which apostrophes, hyphens and digits belong. It is exact:
+    Every whole word or phrase that is one of `group.forms()` is replaced by its image, so case is kept. All other text
+    stays as it is. Words are bounded by non-letters, including apostrophes, hyphens and digits. The action is exact:
 
     $$gh \cdot x = g \cdot (h \cdot x), \qquad g^{-1} \cdot (g \cdot x) = x.$$
 
-    Texts are composed Unicode (NFC), in which an accented letter is one character. Others are composed first.
+    Texts are in composed Unicode (NFC), in which an accented letter is one character. Other texts are composed first.
 
     Args:
         group (`DemographicGroup`):
             The group.
 
     Raises:
-        ActionError: If the action could not be undone: a word begins or ends with a non-letter, is contained in
-            another as a whole word, or one ends with the words that another begins with. The message names both.
+        ActionError: If the action could not be undone, because a word begins or ends with a non-letter, is contained
+            in another as a whole word, or ends with the words that another begins with. The message names both.
 
     Example:
         ```python
@@ -59,17 +59,17 @@ class WordAction(Action):
     def apply(self, elements: Any, x: list[str], /, boundary: int = 0) -> list[str]: ...
 
     def apply(self, elements: Any, x: str | list[str], /, boundary: int = 0) -> str | list[str]:
-        """Return what an element makes of a text.
+        """Return the image of a text under an element.
 
         Args:
             elements (`int` or `torch.LongTensor` of shape `(R,)`):
-                One element, or of a list one a text.
+                One element, or one per text of a list.
             x (`str` or `list[str]`):
                 One text, or several.
             boundary (`int`, *optional*, defaults to 0):
-                A place in the text, in characters: the text before it is moved as if it stood alone, and of the text
-                after it the words that begin there. So a prompt has one image, whatever is said after it. To invert,
-                pass the length of the image of the text before it.
+                A place in the text, in characters. The text before it is moved as if it stood alone; in the text after
+                it, only words that begin there move. So a prompt has one image, whatever follows it. To invert, pass
+                the length of the image of the text before it.
 
         Raises:
             ActionError: If the group has no such element, there is not one for each text, or `x` is neither a string
@@ -88,7 +88,7 @@ class WordAction(Action):
     def invert(self, elements: Any, x: list[str], /, boundary: int = 0) -> list[str]: ...
 
     def invert(self, elements: Any, x: str | list[str], /, boundary: int = 0) -> str | list[str]:
-        """Return the text of which an element makes this one: `apply` with the inverse."""
+        """Return the text whose image under an element is this one: `apply` with the inverse."""
         g = read_elements(self.group, elements, x) if isinstance(x, list) else checked_element(self.group, elements)
         return self.apply(self.group.inverse(g), x, boundary)
 
@@ -113,13 +113,13 @@ class WordAction(Action):
             end = match.end()
         return "".join([*pieces, text[end:]])
 
-    def canonical_element(self, text: str) -> int:  # type: ignore[override]  # of one text, which has no mask
+    def canonical_element(self, text: str) -> int:  # type: ignore[override]  # takes one text, which has no mask
         """Return the first element that takes a text to the smallest member of its orbit, by its characters."""
         members = self.orbit(text)
         return members.index(min(members))
 
     def orbit(self, text: str) -> list[str]:
-        """Return what each element makes of a text, in the order of the elements; entry 0 is the text, composed."""
+        """Return the images of a text, in the order of the elements; entry 0 is the text itself, composed."""
         return [self.apply(g, text) for g in range(self.group.order)]
 
     def moves(self, text: str) -> bool:

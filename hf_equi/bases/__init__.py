@@ -1,4 +1,4 @@
-"""How a base is called, whatever it reads; the border with other packages, and which of their releases work."""
+"""Loading and calling base models; the compatibility layer for other packages, and their tested releases."""
 
 from hf_equi.bases.versions import untested, warn_of_untested
 

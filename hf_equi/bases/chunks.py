@@ -1,4 +1,4 @@
-"""Run the rows of orbits through a base a chunk at a time, and keep of each chunk no more than training needs."""
+"""Run the rows of orbits through a base in chunks, and keep only what training needs of each chunk."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ __all__ = ["evenly", "images_at_once", "in_chunks", "is_sharded", "shares_rows"]
 Part = TypeVar("Part")
 
 _PIXELS_AT_ONCE, _WEIGHTS_A_PIXEL = 2**17, 110
-"""What a CPU reads at once: so many pixels, or one for so many weights if these are more."""
+"""The size of a CPU batch: this many pixels, or one pixel for this many weights, if that is more."""
 
 
 def in_chunks(
@@ -30,20 +30,20 @@ def in_chunks(
 ) -> Iterator[tuple[slice, Part]]:
     """Run rows in chunks, in order.
 
-    In training, autograd would keep the activations of all chunks until the backward pass. Where the base checkpoints
-    its activations, those of a chunk are computed again in the backward pass instead, and go before the next chunk's
-    come; the last chunk, whose backward pass is the first, keeps its own.
+    In training, autograd would keep the activations of all chunks until the backward pass. If the base checkpoints its
+    activations, those of a chunk are instead computed again in the backward pass, and freed before those of the next
+    chunk. The last chunk keeps its activations, because its backward pass comes first.
 
     Args:
         base: The base that `run` calls.
-        rows: How many.
-        size: Of a chunk; `None` for all at once.
-        run: What to do with some rows.
+        rows: The number of rows.
+        size: The size of a chunk; `None` for all rows at once.
+        run: Called with a range of rows.
 
     Yields:
-        The rows of a chunk, and what `run` made of them.
+        The rows of a chunk, and the result of `run`.
 
-    Cost: where activations are checkpointed, one forward more of all chunks but the last.
+    Cost: if activations are checkpointed, one more forward of all chunks but the last.
 
     Example:
         >>> from transformers import GPT2Config, GPT2LMHeadModel
@@ -66,7 +66,7 @@ def in_chunks(
 
 
 def evenly(rows: int, most: int) -> int:
-    """The size of as few chunks as can be, of at most so many rows, that are about equal.
+    """Return the size of the fewest chunks of about equal size with at most `most` rows each.
 
     Example:
         >>> evenly(4, 3)
@@ -76,22 +76,23 @@ def evenly(rows: int, most: int) -> int:
 
 
 def images_at_once(base: nn.Module, pixels: int) -> int:
-    r"""How many images a CPU reads at once when it evaluates: so many that each takes least time.
+    r"""Return how many images a CPU should read at once in evaluation, so that each takes the least time.
 
     $$ k \cdot \text{pixels} \le \max\Big(2^{17}, \frac{\text{weights}}{110}\Big) $$
 
-    A call goes through all weights, whatever it reads. So a base of many weights wants many images: a ViT-B/32 is
-    fastest with eight or more of 224 by 224, and gets fifteen. A base of few weights spends its time on feature maps,
-    and wants small ones: Linux makes new pages for each that is larger than 32 MiB, and a MobileNetV2 takes two to
-    three times as long for an image among 32 as among two to five. Between the two, a ResNet-50 and a ConvNeXt-T do
-    not care. `benchmarks/vision_augmentation.py` holds the rule to other ways.
+    A call goes through all weights, whatever it reads. So a base with many weights is faster with many images: a
+    ViT-B/32 is fastest with eight or more of 224 by 224, and gets fifteen. A base with few weights spends its time on
+    feature maps and is faster with small ones: Linux makes new pages for each that is larger than 32 MiB, and a
+    MobileNetV2 takes two to three times as long for an image among 32 as among two to five. For models in between,
+    such as a ResNet-50 and a ConvNeXt-T, the number does not matter. `benchmarks/vision_augmentation.py` compares the
+    rule with others.
 
-    The answer depends on the base and the size of images alone, and on no clock, so that a call gives the same bits
-    again. Other sizes give the same numbers but for rounding.
+    The answer depends only on the base and the size of images, not on a clock, so a repeated call gives the same bits.
+    Other sizes give the same numbers, except for rounding.
 
     Args:
-        base: What reads them.
-        pixels: Of an image.
+        base: The model that reads them.
+        pixels: The number of pixels of an image.
 
     Example:
         >>> images_at_once(nn.Linear(3, 1), 224 * 224), images_at_once(nn.Linear(3, 1), 32 * 32)
@@ -104,17 +105,17 @@ def images_at_once(base: nn.Module, pixels: int) -> int:
 def shares_rows(base: nn.Module, size: int | None) -> bool:
     """Whether equal members of an orbit may share a row.
 
-    Not while a graph is exported, whose shapes are the same whatever it reads. Not where processes hold parts of the
-    weights (FSDP) and rows come in chunks: each call of the base gathers the parts, so that all processes have to make
-    as many calls, whatever they read. Else one would wait for ever.
+    They may not while a graph is exported, because its shapes are the same whatever it reads. They may not if
+    processes hold parts of the weights (FSDP) and rows come in chunks: each call of the base gathers the parts, so all
+    processes must make equally many calls, whatever they read. Otherwise one would wait for ever.
 
     Args:
         base: The base.
-        size: Of a chunk; `None` for all rows at once, which is one call everywhere.
+        size: The size of a chunk; `None` for all rows at once, which is one call in every process.
     """
     return not torch.compiler.is_exporting() and (size is None or not is_sharded(base))
 
 
 def is_sharded(base: nn.Module) -> bool:
-    """Whether processes hold parts of the weights (FSDP), so that all have to call the base equally often."""
+    """Whether processes hold parts of the weights (FSDP), so that all must call the base equally often."""
     return any(isinstance(module, _SHARDED) for module in base.modules())

@@ -1,11 +1,11 @@
-"""The one border with the releases of other packages: all that differs between those that this library works with.
+"""The compatibility layer: all differences between the supported releases of other packages.
 
-transformers 5.24 renamed the cache. Up to 5.23 forwards, `prepare_inputs_for_generation`, `generate` and outputs call
-it `past_key_values`, and since then `cache`. Nothing outside this module depends on which it is. What the installed
-packages can do is read off them, not off their version numbers.
+transformers 5.24 renamed the cache. Up to 5.23, forwards, `prepare_inputs_for_generation`, `generate` and outputs call
+it `past_key_values`; since then they call it `cache`. Nothing outside this module depends on the name. The module
+inspects what the installed packages can do, not their version numbers.
 
 A private name of another package that this library reads or overrides is listed in `PRIVATE_NAMES`, which the tests
-compare with the installed release: an override of a method that no longer exists would do nothing, and say nothing.
+compare with the installed release: an override of a method that no longer exists would silently do nothing.
 """
 
 from __future__ import annotations
@@ -49,10 +49,10 @@ __all__ = [
 F = TypeVar("F", bound=Callable[..., Any])
 
 CACHE_NAMES = _NEW, _OLD = "cache", "past_key_values"
-"""What a cache is called in releases of transformers, the newest first."""
+"""The names of a cache in releases of transformers, the newest first."""
 
 CACHE: str = _NEW if _NEW in {field.name for field in fields(CausalLMOutputWithPast)} else _OLD
-"""What the installed transformers calls a cache: as an argument, and as a field of an output."""
+"""The name of a cache in the installed transformers: as an argument, and as a field of an output."""
 
 LOADING: frozenset[str] = frozenset(
     (
@@ -100,7 +100,7 @@ LOADING: frozenset[str] = frozenset(
         "weights_only",
     )
 )
-"""What `from_pretrained` takes beside entries of the config; anything else goes to the constructor of the class."""
+"""The arguments of `from_pretrained` other than entries of the config. Any others go to the constructor."""
 
 PRIVATE_NAMES: dict[str, tuple[str, ...]] = {
     "transformers.GenerationMixin": (
@@ -140,17 +140,17 @@ PRIVATE_NAMES: dict[str, tuple[str, ...]] = {
     ),
     "torch.nn.Module": ("_forward_pre_hooks", "_forward_pre_hooks_with_kwargs"),
 }
-"""The private names that this library leans on, by owner. What for, and what could take their place, is in
-docs/compatibility.md."""
+"""The private names that this library depends on, by owner. docs/compatibility.md says why, and what could replace
+them."""
 
 
 def cached(cache: Cache | None, function: Callable[..., Any] | None = None) -> dict[str, Cache | None]:
-    """A cache as an argument or as a field of an output.
+    """Return a cache as an argument, or as a field of an output.
 
     Args:
         cache: The cache.
-        function: What it is an argument of. Code from the Hub may have the older name for it, with any release. By
-            default the name is the one of the release.
+        function: The function that takes it. Code from the Hub may use the older name with any release. By default the
+            name is that of the release.
 
     Example:
         >>> list(cached(None)) == [CACHE]
@@ -160,26 +160,26 @@ def cached(cache: Cache | None, function: Callable[..., Any] | None = None) -> d
 
 
 def _name_in(accepted: frozenset[str]) -> str:
-    """The name among some that is one of a cache; the release's where there is none."""
+    """Return the accepted name of a cache, or the name of the release if there is none."""
     return next((name for name in (_NEW, _OLD) if name in accepted), CACHE)
 
 
 def cache_of(output: Any) -> Any:
-    """The cache that an output holds, or `None`."""
+    """Return the cache that an output holds, or `None`."""
     return getattr(output, CACHE, None)
 
 
 def takes_cache(function: Callable[..., Any]) -> bool:
-    """Whether a forward takes a cache of transformers. Code from the Hub may still call it by the older name."""
+    """Whether a forward takes a transformers cache. Code from the Hub may still use the older name."""
     return not {_NEW, _OLD}.isdisjoint(parameters(function))
 
 
 def renamed_cache(arguments: dict[str, Any], accepted: frozenset[str]) -> dict[str, Any]:
-    """The arguments of a forward, with the cache under the name that this forward has for it.
+    """Return the arguments of a forward, with the cache under the name that this forward uses.
 
     Args:
-        arguments: What it is to be called with.
-        accepted: The names of what it takes.
+        arguments: The arguments of the call.
+        accepted: The names of its parameters.
 
     Example:
         >>> renamed_cache(cached(None), frozenset({"input_ids", "cache"}))
@@ -195,14 +195,14 @@ def renamed_cache(arguments: dict[str, Any], accepted: frozenset[str]) -> dict[s
 def accepts_cache(removed: str = "5.40.0") -> Callable[[F], F]:
     """Let a method be called with `cache=` or `past_key_values=`, as methods of transformers are.
 
-    The method itself has a parameter `cache`, or passes on what it is given by the name of the release. Where
-    transformers deprecates the older name, this one warns as transformers does.
+    The method itself has a parameter `cache`, or passes the argument on under the name of the release. If transformers
+    deprecates the older name, this gives the same warning as transformers.
 
     Args:
-        removed: The release of transformers in which the older name goes.
+        removed: The release of transformers that removes the older name.
 
     Raises:
-        ConfigurationError: In a call with both, where both are current.
+        ConfigurationError: In a call with both names, if both are current.
 
     Example:
         >>> @accepts_cache()
@@ -224,7 +224,7 @@ def accepts_cache(removed: str = "5.40.0") -> Callable[[F], F]:
 
 
 def _with_both_names(function: F) -> F:
-    """For releases that call a cache `past_key_values`: seen from outside, so does the method."""
+    """Wrap a method for releases that call a cache `past_key_values`, so that it uses that name too."""
     signature = inspect.signature(function)
     inner = _NEW if _NEW in signature.parameters else _OLD
     outer = _OLD if inner == _NEW else _NEW
@@ -246,9 +246,9 @@ if TYPE_CHECKING or CACHE == _NEW:
 
     @dataclass
     class CachedOutput(ModelOutput):
-        """What outputs of models with a cache begin with; subclasses add fields.
+        """The base of outputs of models with a cache; subclasses add fields.
 
-        `output.cache` and `output.past_key_values` are the same, whichever of them the release knows.
+        `output.cache` and `output.past_key_values` are the same, whichever name the release uses.
 
         Args:
             loss: `()`, with `labels`.
@@ -264,7 +264,7 @@ else:
 
     @dataclass
     class CachedOutput(ModelOutput):
-        """What outputs of models with a cache begin with: as above, for releases that know the older name."""
+        """The base of outputs of models with a cache, as above, for releases that use the older name."""
 
         loss: torch.Tensor | None = None
         logits: torch.Tensor | None = None
@@ -297,7 +297,7 @@ def _older(key: Any) -> Any:
 
 
 def allowed_tokens(constraint: PrefixConstrainedLogitsProcessor) -> Callable[[int, torch.Tensor], list[int]]:
-    """The function that a constraint asks: the tokens that may follow, of a number and what was written so far."""
+    """Return the function that a constraint asks. It maps a number and the text so far to the allowed next tokens."""
     allowed: Callable[[int, torch.Tensor], list[int]] = constraint._prefix_allowed_tokens_fn
     return allowed
 
@@ -305,7 +305,7 @@ def allowed_tokens(constraint: PrefixConstrainedLogitsProcessor) -> Callable[[in
 def constrained_by(
     constraint: PrefixConstrainedLogitsProcessor, allowed: Callable[[int, torch.Tensor], list[int]]
 ) -> PrefixConstrainedLogitsProcessor:
-    """A copy of a constraint that asks another function, for the number of each row."""
+    """Return a copy of a constraint that asks another function, with the number of each row."""
     own = copy(constraint)
     own._prefix_allowed_tokens_fn = allowed
     own._num_beams = 1
@@ -313,21 +313,21 @@ def constrained_by(
 
 
 def answering_to_both(output: Any) -> Any:
-    """What `generate` returns, with its cache under both names also where transformers knows the older alone."""
+    """Return an output of `generate` with its cache under both names, even if transformers uses only the older one."""
     if CACHE == _OLD and isinstance(output, ModelOutput) and hasattr(output, _OLD):
         output.cache = getattr(output, _OLD)
     return output
 
 
 def named_arguments(args: tuple[Any, ...], kwargs: dict[str, Any]) -> dict[str, Any]:
-    """The arguments of a call of `generate` behind `logits_processor`, all by name.
+    """Return the arguments of a call of `generate` after `logits_processor`, all by name.
 
     Args:
-        args: Those by position.
-        kwargs: Those by name.
+        args: The positional arguments.
+        kwargs: The keyword arguments.
 
     Raises:
-        TypeError: For more than there are names; for one that is given twice.
+        TypeError: For too many positional arguments; for an argument that is given twice.
 
     Example:
         >>> named_arguments((None, max), {"max_new_tokens": 3})
@@ -338,7 +338,7 @@ def named_arguments(args: tuple[Any, ...], kwargs: dict[str, Any]) -> dict[str, 
     names = list(inspect.signature(GenerationMixin.generate).parameters)
     names = [name for name in names[names.index("logits_processor") + 1 :] if name != "kwargs"]
     if len(args) > len(names):
-        raise TypeError(f"generate() takes {len(names)} arguments behind logits_processor, and {len(args)} were given")
+        raise TypeError(f"generate() takes {len(names)} arguments after logits_processor, but {len(args)} were given")
     named = dict(zip(names, args, strict=False))
     if twice := named.keys() & kwargs.keys():
         raise TypeError(f"generate() got multiple values for argument {min(twice)!r}")
@@ -346,7 +346,7 @@ def named_arguments(args: tuple[Any, ...], kwargs: dict[str, Any]) -> dict[str, 
 
 
 def is_recurrent(config: PreTrainedConfig) -> bool:
-    """Whether all that a model keeps of a text are recurrent states, which no layer of attention goes with.
+    """Whether a model keeps only recurrent states of a text, without any attention layer.
 
     Example:
         >>> from transformers import GPT2Config, MambaConfig
@@ -355,23 +355,23 @@ def is_recurrent(config: PreTrainedConfig) -> bool:
     """
     try:
         layers = DynamicCache(config=config).is_linear
-    except (AttributeError, KeyError, TypeError, ValueError):  # a config that does not say what its layers are
+    except (AttributeError, KeyError, TypeError, ValueError):  # the config does not describe its layers
         return False
     return bool(layers) and all(layers)
 
 
 def find_file(folder: Any, name: str, *, unreachable: bool = False, gated: bool = False, **hub: Any) -> str | None:
-    """Where a file of a folder or repository lies, from the cache or the Hub, or `None` where there is none.
+    """Return the path of a file of a folder or repository, from the cache or the Hub, or `None` if there is none.
 
     Args:
         folder: A folder, or the name of a repository.
         name: The file's name.
-        unreachable: Whether the answer is `None`, too, where the Hub cannot be reached.
-        gated: Whether it is, too, for a repository that may not be read.
-        **hub: `revision`, `token`, `cache_dir` and the like.
+        unreachable: Whether to return `None` also if the Hub cannot be reached.
+        gated: Whether to return `None` also for a repository that may not be read.
+        **hub: `revision`, `token`, `cache_dir` and so on.
 
     Raises:
-        OSError: For a repository that does not exist; for what was not allowed for.
+        OSError: For a repository that does not exist; in the last two cases, unless `None` is returned for them.
     """
     found: str | None = cached_file(
         folder,
@@ -385,12 +385,12 @@ def find_file(folder: Any, name: str, *, unreachable: bool = False, gated: bool 
 
 
 def replace_pipeline(task: str, own: str, place: str) -> None:
-    """Have `pipeline(task)` make a class of ours in place of that of transformers; what others put there stays.
+    """Have `pipeline(task)` make our class in place of that of transformers, unless another package has replaced it.
 
     Args:
         task: The task of the pipeline.
         own: The class of transformers.
-        place: Ours, as `module.Class`, which loads on first use.
+        place: Our class, as `module.Class`, which loads on first use.
     """
     from transformers.pipelines import PIPELINE_REGISTRY  # noqa: PLC0415  most programs need none
 

@@ -1,7 +1,7 @@
-"""`prefix_allowed_tokens_fn`, asked for the prompt of each row.
+"""`prefix_allowed_tokens_fn`, asked with the number of the prompt of each row.
 
-Releases of transformers differ in what they count when a prompt has several samples: 5.23 numbers the samples, 5.24
-the prompts. Our models number the prompts with every release, however many rows they make of one.
+Releases of transformers differ if a prompt has several samples: 5.23 numbers the samples, 5.24 the prompts. Our models
+number the prompts with every release, however many rows a prompt has.
 """
 
 from __future__ import annotations
@@ -19,11 +19,11 @@ __all__ = ["asked_by_prompt"]
 def asked_by_prompt(
     processors: LogitsProcessorList, prompt: Callable[[int], int], function: Callable[..., Any] | None = None
 ) -> LogitsProcessorList:
-    """The processors of a call, in which constraints are asked for the prompt of each row.
+    """Return the processors of a call, with constraints that are asked with the number of the prompt of each row.
 
     Args:
-        processors: Of `generate`. Those that change are copied, so they stay of their class.
-        prompt: The number of the prompt of a row.
+        processors: The processors of `generate`. Those that change are copied, so they keep their class.
+        prompt: Returns the number of the prompt of a row.
         function: Change only the constraint that asks this function; by default all constraints.
     """
     return LogitsProcessorList([_asked(processor, prompt, function) for processor in processors])

@@ -17,13 +17,13 @@ __all__ = ["AnyReleaseGenerationMixin"]
 class AnyReleaseGenerationMixin(GenerationMixin):
     """`generate` that takes a cache by either name, and numbers prompts in a `prefix_allowed_tokens_fn`.
 
-    Source and target may have vocabularies of different sizes. It takes the place of `GenerationMixin` among the
-    bases of a model.
+    Source and target may have vocabularies of different sizes. It replaces `GenerationMixin` among the bases of a
+    model.
     """
 
     @accepts_cache(removed="6.0.0")
     def generate(self, *args: Any, **kwargs: Any) -> Any:
-        """As in transformers. With `return_dict_in_generate` the output answers to both names of its cache."""
+        """Do as transformers. With `return_dict_in_generate`, the output has its cache under both names."""
         return answering_to_both(super().generate(*args, **kwargs))
 
     def compute_transition_scores(
@@ -33,7 +33,7 @@ class AnyReleaseGenerationMixin(GenerationMixin):
         beam_indices: torch.Tensor | None = None,
         normalize_logits: bool = False,
     ) -> torch.Tensor:
-        """As in transformers, which takes all scores for those of a vocabulary as large as the source's."""
+        """Do as transformers, which assumes that all scores are over a vocabulary as large as the source's."""
         text = SimpleNamespace(vocab_size=scores[0].shape[-1])
         sized: Any = SimpleNamespace(config=SimpleNamespace(get_text_config=lambda: text))
         return GenerationMixin.compute_transition_scores(
@@ -45,11 +45,11 @@ class AnyReleaseGenerationMixin(GenerationMixin):
         )
 
     def _get_logits_processor(self, *args: Any, **kwargs: Any) -> LogitsProcessorList:
-        """The processors of a call; a constraint of its own is asked for the prompt of a row."""
+        """Return the processors of a call. Its own constraint is asked with the number of the prompt of a row."""
         processors = super()._get_logits_processor(*args, **kwargs)  # type: ignore[misc]
         function = kwargs.get("prefix_allowed_tokens_fn")
         if function is None:
             return processors
         config = kwargs["generation_config"]
-        rows = max(config.num_beams or 1, config.num_return_sequences or 1)  # of each prompt
+        rows = max(config.num_beams or 1, config.num_return_sequences or 1)  # rows of each prompt
         return asked_by_prompt(processors, lambda row: row // rows, function)

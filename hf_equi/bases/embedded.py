@@ -1,4 +1,4 @@
-"""The small models that come with the library, as folders on the disk."""
+"""The small models that come with the library, as folders on disk."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ __all__ = ["embedded_folder"]
 
 
 def embedded_folder(name: str) -> Path:
-    """The folder of an embedded model.
+    """Return the folder of an embedded model.
 
-    Where the library is imported from an archive, it is unpacked to a temporary folder, once a process.
+    If the library is imported from an archive, the model is unpacked to a temporary folder, once per process.
 
     Args:
         name: `"demo_lm"` or `"demo_regard"`.
@@ -39,7 +39,7 @@ def _unpack(name: str) -> Path:
 
 
 def _remove(folder: Path, owner: int) -> None:
-    if os.getpid() == owner:  # and not a process that was forked from it, and ends before
+    if os.getpid() == owner:  # not a forked process, which may end earlier
         shutil.rmtree(folder, ignore_errors=True)
 
 

@@ -1,4 +1,4 @@
-"""The tokens that end a text, in whichever way a config, a call or a tokenizer writes them, and what may follow."""
+"""The tokens that end a text, however a config, a call or a tokenizer writes them, and the tokens that may follow."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ __all__ = ["end_tokens", "filling_token"]
 
 
 def end_tokens(value: Any, name: str = "eos_token_id") -> tuple[int, ...]:
-    """Return the tokens of an `eos_token_id` or the like: none, one, several, or an array of torch or numpy.
+    """Return the tokens of an `eos_token_id` or a similar setting: none, one, several, or a torch or numpy array.
 
     Args:
-        value: What was given.
+        value: The given value.
         name: The setting, for the message.
 
     Raises:
@@ -39,7 +39,7 @@ def end_tokens(value: Any, name: str = "eos_token_id") -> tuple[int, ...]:
 
 
 def filling_token(tokenizer: Any) -> int:
-    """Return a token to fill a batch with where a mask hides it, so that any token will do.
+    """Return a token that fills a batch where a mask hides it. Any token works.
 
     Example:
         >>> from types import SimpleNamespace

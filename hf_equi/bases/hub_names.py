@@ -13,11 +13,11 @@ __all__ = ["check_hub_name"]
 
 
 def check_hub_name(name: object, what: str) -> str:
-    """Refuse a stored name that is not one of the Hub, or that a folder here has, which would be read in its place.
+    """Refuse a stored name that is not a Hub name, or that a local folder has, which would be read in its place.
 
     Args:
         name: The name.
-        what: Whose it is, as the beginning of a sentence.
+        what: The owner of the name, as the beginning of a sentence.
 
     Returns:
         The name.
@@ -32,11 +32,11 @@ def check_hub_name(name: object, what: str) -> str:
     except HFValidationError as error:
         raise ConfigurationError(
             f"{what} is stored as {name!r}, which is not a name on the Hub, such as user/name: the config was edited. "
-            "Take the checkpoint as it was published."
+            "Use the checkpoint as it was published."
         ) from error
     if Path(name).exists():
         raise ConfigurationError(
-            f"{what} is {name!r} on the Hub, and {Path(name).absolute()} has the same name, so transformers would "
-            "read it instead of the Hub's. Rename it, or load the checkpoint from another folder."
+            f"{what} is {name!r} on the Hub, but {Path(name).absolute()} has the same name, so transformers would "
+            "read it instead. Rename it, or load the checkpoint from another folder."
         )
     return name

@@ -1,4 +1,4 @@
-"""Loading weights: from safetensors alone, all of them, and finite numbers."""
+"""Loading of weights: only from safetensors, all of them, and only finite numbers."""
 
 from __future__ import annotations
 
@@ -24,28 +24,28 @@ __all__ = [
     "without_question",
 ]
 
-_OR_RANDOM = f"{AGAIN} Where they are to begin at random, load the model with transformers, and pass the object."
+_OR_RANDOM = f"{AGAIN} If they should start at random, load the model with transformers and pass the object."
 _ADAPTER_WEIGHTS = "adapter_model.safetensors"
 _ADAPTER_PLACE = "_adapter_model_path"
-"""What an Auto class calls the place of an adapter among the `adapter_kwargs`."""
+"""The key by which an Auto class passes the place of an adapter in `adapter_kwargs`."""
 _OF_REPOSITORY = ("cache_dir", "force_download", "local_files_only", "token", "revision", "subfolder", "proxies")
 _OF_OTHER_WEIGHTS = ("gguf_file", "key_mapping", "subfolder", "variant")
-"""The arguments by which a name stands for other weights than without them."""
+"""The arguments that make a name stand for different weights."""
 _CHECKED = (torch.float64, torch.float32, torch.bfloat16, torch.float16)
 _SETTINGS = ("attn_implementation", "device_map", "max_memory", "quantization_config", "tp_plan")
-"""The arguments that loading may fail by, whatever the checkpoint holds."""
+"""The arguments that can make loading fail, whatever the checkpoint holds."""
 _SIZES = ("hidden_size", "num_attention_heads", "num_hidden_layers", "vocab_size")
 _SHOWN = 3
-"""So many weights are named in a message."""
+"""The most weights that a message names."""
 
 
 def without_question(arguments: Mapping[str, Any]) -> dict[str, Any]:
-    """Arguments of `from_pretrained` with which transformers does not ask whether to run a checkpoint's own code.
+    """Return arguments of `from_pretrained` with which transformers does not ask about a checkpoint's own code.
 
-    Left to itself it asks on the terminal, and takes whatever comes on stdin for an answer.
+    By default it asks on the terminal if it may run the code, and takes anything on stdin as the answer.
 
     Args:
-        arguments: Those of a call; only `trust_remote_code=True` lets code run.
+        arguments: The arguments of a call; only `trust_remote_code=True` lets code run.
 
     Raises:
         ConfigurationError: For a `trust_remote_code` that is neither true nor false, such as the text "False".
@@ -57,15 +57,15 @@ def without_question(arguments: Mapping[str, Any]) -> dict[str, Any]:
 
 
 class SafeLoadingMixin:
-    """For models that are loaded from safetensors alone, with all of their weights; the first of their bases."""
+    """A mixin for models that load only from safetensors, with all of their weights. It is the first of the bases."""
 
     @classmethod
     def from_pretrained(cls, pretrained_model_name_or_path: Any, *args: Any, **kwargs: Any) -> Any:
-        """Load a model; as in transformers, but for what is refused.
+        """Load a model as transformers does, except for what is refused.
 
         Raises:
-            ConfigurationError: For a checkpoint without safetensors, or that lacks weights, or has others than its
-                config says; for weights that are not finite numbers.
+            ConfigurationError: For a checkpoint without safetensors, or with weights that are missing or do not match
+                its config; for weights that are not finite numbers.
         """
         asked = kwargs.pop("output_loading_info", False)
         load: Callable[..., Any] = super().from_pretrained  # type: ignore[misc]
@@ -75,38 +75,40 @@ class SafeLoadingMixin:
 
 
 def load_safetensors(auto_class: Any, name: str, **kwargs: Any) -> PreTrainedModel:
-    """Load a pretrained model from safetensors alone.
+    """Load a pretrained model from safetensors only.
 
     Args:
         auto_class: An Auto class of transformers, for example `AutoModelForCausalLM`.
         name: A folder or a name on the Hub.
-        **kwargs: What `from_pretrained` takes. Code of the checkpoint runs with `trust_remote_code=True` alone.
+        **kwargs: Arguments of `from_pretrained`. Code of the checkpoint runs only with `trust_remote_code=True`.
 
     Raises:
-        ConfigurationError: If the checkpoint holds no safetensors, is damaged, lacks weights, or holds some that are
+        ConfigurationError: If the checkpoint has no safetensors, is damaged, lacks weights, or has weights that are
             not finite numbers.
-        OSError: For a name without a model, as in transformers.
+        OSError: If there is no model of that name, as in transformers.
     """
     model, information = load_checked(auto_class.from_pretrained, name, **without_question(kwargs))
-    check_complete(model, {"missing_keys": information["missing_keys"]}, name)  # of another task it may have more
+    check_complete(
+        model, {"missing_keys": information["missing_keys"]}, name
+    )  # a checkpoint of another task may have more
     loaded: PreTrainedModel = model
     return loaded
 
 
 def load_to_train(auto_class: Any, name: str, **kwargs: Any) -> tuple[PreTrainedModel, bool]:
-    """Load a pretrained model as `load_safetensors` does, but for a new head, whose weights begin at random.
+    """Load a pretrained model as `load_safetensors` does, but allow a new head, whose weights start at random.
 
     Args:
         auto_class: An Auto class of transformers, for example `AutoModelForImageClassification`.
         name: A folder or a name on the Hub.
-        **kwargs: What `from_pretrained` takes.
+        **kwargs: Arguments of `from_pretrained`.
 
     Returns:
         The model, and whether its name and revision alone give the same weights.
 
     Raises:
-        ConfigurationError: As `load_safetensors`, but for a checkpoint that lacks weights of the head alone.
-        OSError: For a name without a model, as in transformers.
+        ConfigurationError: As in `load_safetensors`, except for a checkpoint that lacks only weights of the head.
+        OSError: If there is no model of that name, as in transformers.
 
     Warns:
         HfEquiWarning: For a new head.
@@ -116,7 +118,7 @@ def load_to_train(auto_class: Any, name: str, **kwargs: Any) -> tuple[PreTrained
     check_complete(model, {"missing_keys": information["missing_keys"] - new}, name, _OR_RANDOM)
     if new:
         warnings.warn(
-            f"{name} lacks weights of a {type(model).__name__}: {_listed(new)}. They begin at random: train them "
+            f"{name} lacks weights of a {type(model).__name__}: {_listed(new)}. They start at random: train them "
             "before you use the model.",
             HfEquiWarning,
             stacklevel=4,
@@ -126,24 +128,24 @@ def load_to_train(auto_class: Any, name: str, **kwargs: Any) -> tuple[PreTrained
 
 
 def load_checked(load: Callable[..., Any], name: Any, *args: Any, **kwargs: Any) -> tuple[Any, dict[str, Any]]:
-    """Call a `from_pretrained` so that it reads safetensors alone, and check that it gives finite numbers.
+    """Call a `from_pretrained` so that it reads only safetensors, and check that the weights are finite numbers.
 
     Args:
         load: The `from_pretrained`.
-        name: A folder or a name on the Hub; `None` where the weights are an argument.
-        *args: As it takes them.
-        **kwargs: As it takes them.
+        name: A folder or a name on the Hub; `None` if the weights are an argument.
+        *args: Its positional arguments.
+        **kwargs: Its keyword arguments.
 
     Returns:
-        The model, and what transformers tells of its loading.
+        The model, and what transformers reports about its loading.
 
     Raises:
-        ConfigurationError: If the checkpoint holds no safetensors, is damaged, or holds weights of other shapes, or
-            that are not finite numbers; if its config has a negative size, or none of the layers; for a `dtype` that
-            is not one of weights.
-        OSError: For a name without a model, as in transformers.
+        ConfigurationError: If the checkpoint has no safetensors, is damaged, or has weights of other shapes or that
+            are not finite numbers; if its config has a negative size, or none of the layers; for a `dtype` that is not
+            one of weights.
+        OSError: If there is no model of that name, as in transformers.
 
-    Cost: one pass over the weights that are on a device, beside the loading.
+    Cost: one pass over the weights that are on a device, in addition to the loading.
     """
     _check_dtype(kwargs)
     if name is not None and kwargs.get("gguf_file") is None:
@@ -153,7 +155,7 @@ def load_checked(load: Callable[..., Any], name: Any, *args: Any, **kwargs: Any)
     changes: dict[str, Any] = {"use_safetensors": True, "output_loading_info": True, "ignore_mismatched_sizes": True}
     where = "the call" if name is None else name
     adapter, options = _find_adapter(kwargs)
-    if adapter is not None:  # behind the base, as transformers would tell of the loading of the adapter alone
+    if adapter is not None:  # after the base: transformers would report only on the adapter
         changes["adapter_kwargs"] = options
     with reading("What the call gives" if name is None else f"The checkpoint {name}", _advice(kwargs)):
         model, information = load(name, *args, **{**kwargs, **changes})
@@ -162,7 +164,7 @@ def load_checked(load: Callable[..., Any], name: Any, *args: Any, **kwargs: Any)
     if not may_differ:
         for key, stored, wanted in sorted(information["mismatched_keys"]):
             raise ConfigurationError(
-                f"The weights of {where} do not fit its config: {key} has the shape {tuple(stored)} in the file, and "
+                f"The weights of {where} do not fit its config: {key} has the shape {tuple(stored)} in the file, but "
                 f"{tuple(wanted)} in the model. {AGAIN}"
             )
     _check_finite(model, where)
@@ -183,13 +185,13 @@ def _check_dtype(kwargs: Mapping[str, Any]) -> None:
 
 
 def _advice(kwargs: Mapping[str, Any]) -> str:
-    """What to do about a checkpoint that cannot be read, which may be due to a setting of the call."""
+    """Return what to do about a checkpoint that cannot be read, possibly because of a setting of the call."""
     given = [f"{name}={value!r:.60}" for name, value in kwargs.items() if name in _SETTINGS and value is not None]
-    return f"This call sets {', '.join(given)}: see whether it loads without. {AGAIN}" if given else AGAIN
+    return f"This call sets {', '.join(given)}: try to load without. {AGAIN}" if given else AGAIN
 
 
 def _check_sizes(config: Any, name: Any) -> None:
-    """Refuse negative sizes, of which transformers makes a model without layers, and says nothing."""
+    """Refuse negative sizes, from which transformers silently makes a model without layers."""
     for part in (config, *(getattr(config, key, None) for key in config.sub_configs)):
         for size in _SIZES:
             value = getattr(part, size, None)
@@ -198,33 +200,33 @@ def _check_sizes(config: Any, name: Any) -> None:
 
 
 def _check_layers(model: Any, unexpected: Iterable[object], name: Any) -> None:
-    """Refuse a model without any of the layers that its checkpoint holds, whatever the config calls their number."""
+    """Refuse a model without any of the layers that its checkpoint holds, whatever name their number has."""
     body = f"{model.base_model_prefix}."
     stacks = [
         place for place, part in model.named_modules() if isinstance(part, torch.nn.ModuleList) and not len(part)
     ]
     for key in sorted(map(str, unexpected)):
-        for place in stacks:  # files of a body leave its name out, and those with a head have it
+        for place in stacks:  # files of a body omit its name, files with a head include it
             if key.removeprefix(body).startswith(f"{place.removeprefix(body)}."):
                 raise ConfigurationError(
-                    f"The config of {name} is damaged: the model that it describes has no layers in {place}, and the "
+                    f"The config of {name} is damaged: the model that it describes has no layers in {place}, but the "
                     f"weights have some, such as {key}. {AGAIN}"
                 )
 
 
 def check_complete(model: Any, information: dict[str, Any], name: Any, advice: str = AGAIN) -> None:
-    """Refuse a model some of whose weights were not in its checkpoint, or whose checkpoint has others.
+    """Refuse a model if its checkpoint lacks some of its weights or has others.
 
     Args:
         model: The model.
-        information: What transformers tells of its loading.
-        name: What it was loaded from, for the message.
+        information: What transformers reports about its loading.
+        name: The source of the model, for the message.
         advice: What the reader can do, as the end of the message.
 
     Raises:
         ConfigurationError: For such a model.
     """
-    quantized = getattr(model, "is_quantized", False)  # whose checkpoints hold the scales of their weights, too
+    quantized = getattr(model, "is_quantized", False)  # such checkpoints also hold the scales of their weights
     for kind in ("missing_keys",) if quantized else ("missing_keys", "unexpected_keys"):
         if names := information.get(kind):
             raise ConfigurationError(
@@ -233,26 +235,26 @@ def check_complete(model: Any, information: dict[str, Any], name: Any, advice: s
 
 
 def _is_in_body(model: Any, key: str) -> bool:
-    """Whether a weight is one of the body, which a checkpoint always has, and not of a head, which may be new."""
+    """Whether a weight belongs to the body, which a checkpoint always has, not to a head, which may be new."""
     body = model.base_model_prefix
     return not body or not hasattr(model, body) or key.startswith(f"{body}.")
 
 
 def _find_adapter(kwargs: dict[str, Any]) -> tuple[Any, dict[str, Any]]:
-    """The adapter that was named to an Auto class, which found this base by it, and what its repository takes."""
+    """Return the adapter by which an Auto class found this base, and the arguments of its repository."""
     options = dict(kwargs.get("adapter_kwargs") or {})
     adapter = options.pop(_ADAPTER_PLACE, None)
     hub = {key: options[key] for key in _OF_REPOSITORY if key in options}
     if adapter is not None and find_file(adapter, _ADAPTER_WEIGHTS, **hub) is None:
         raise ConfigurationError(
-            f"{adapter} holds no {_ADAPTER_WEIGHTS}, and hf_equi loads no pickle: load the adapter with peft, and "
-            "save it again"
+            f"{adapter} holds no {_ADAPTER_WEIGHTS}, and hf_equi does not load pickle files: load the adapter with "
+            "peft, and save it again"
         )
     return adapter, options
 
 
 def _load_adapter(model: Any, adapter: Any, name: str, options: dict[str, Any]) -> None:
-    """Load an adapter into a base, checked as weights are."""
+    """Load an adapter into a base, with the same checks as for weights."""
     before = {id(parameter) for parameter in model.parameters()}
     with reading(f"The adapter {adapter}", AGAIN):
         information = model.load_adapter(str(adapter), name, adapter_kwargs=options)
@@ -261,7 +263,7 @@ def _load_adapter(model: Any, adapter: Any, name: str, options: dict[str, Any]) 
 
 
 def _check_finite(model: torch.nn.Module, name: Any) -> None:
-    """Refuse a model with weights that are not finite numbers, of those that are on a device."""
+    """Refuse a model if weights that are on a device are not finite numbers."""
     stored = model.state_dict().keys()
     check_finite(model.named_parameters(), name)
     check_finite(((key, buffer) for key, buffer in model.named_buffers() if key in stored), name, masks=True)
@@ -271,12 +273,12 @@ def check_finite(tensors: Iterable[tuple[str, torch.Tensor]], name: Any, masks: 
     """Refuse weights that are not finite numbers.
 
     Args:
-        tensors: The weights with their names. Those that are not on a device, or not plain, are left out.
-        name: What they were loaded from, for the message.
-        masks: Whether they may hide places by -inf, as the masks among buffers do.
+        tensors: The weights with their names. Those that are not on a device, or are not plain tensors, are skipped.
+        name: The source of the weights, for the message.
+        masks: Whether they may mask places with -inf, as some buffers do.
 
     Raises:
-        ConfigurationError: For the first that holds another number.
+        ConfigurationError: For the first tensor with other numbers.
     """
     for key, tensor in tensors:
         data = tensor.detach()

@@ -1,4 +1,4 @@
-"""What fits into memory, and what to do about orbits that do not."""
+"""Estimates of memory, and advice about orbits that do not fit."""
 
 from __future__ import annotations
 
@@ -14,15 +14,15 @@ from hf_equi.errors import UnsupportedModelError
 __all__ = ["advice_on_memory", "decoding_bytes", "free_bytes"]
 
 _SIZES = ("num_hidden_layers", "hidden_size", "num_attention_heads")
-_SCORES = 6  # copies of the scores of a row that are there at once: logits, log-probabilities, noise, sorted for top-p
+_SCORES = 6  # simultaneous copies of the scores of a row: logits, log-probabilities, noise, sorted for top-p
 
 
 def decoding_bytes(model: PreTrainedModel, tokens: int) -> int:
-    """About how much memory a row of a decoded batch takes: its cache of keys and values, and its scores.
+    """Estimate how much memory a row of a decoded batch takes: its cache of keys and values, and its scores.
 
     Args:
-        model: What decodes.
-        tokens: The length of the row in the end.
+        model: The model that decodes.
+        tokens: The final length of the row.
     """
     config = model.config.get_text_config(decoder=True)
     layers, width, heads = (getattr(config, name, 0) or 0 for name in _SIZES)
@@ -33,7 +33,7 @@ def decoding_bytes(model: PreTrainedModel, tokens: int) -> int:
 
 
 def free_bytes(device: torch.device | str) -> int | None:
-    """How much memory is free on a device, or `None` where nobody says.
+    """Return how much memory is free on a device, or `None` if this is not known.
 
     Args:
         device: The CPU, or a GPU.
@@ -45,11 +45,11 @@ def free_bytes(device: torch.device | str) -> int | None:
     except OSError:  # not Linux
         return None
     found = [int(line.split()[1]) * 1024 for line in lines if line.startswith("MemAvailable:")]
-    return min([*found, *_limits()]) if found else None  # some emulations of Linux leave it out
+    return min([*found, *_limits()]) if found else None  # some emulations of Linux do not report it
 
 
 def _limits() -> Iterator[int]:
-    """What a container may use."""
+    """Yield the free memory within the limits of a container."""
     for name in ("memory.max", "memory/memory.limit_in_bytes"):
         with suppress(OSError, ValueError):  # no such file, or "max"
             yield int(Path("/sys/fs/cgroup", name).read_text(encoding="ascii"))
@@ -59,13 +59,13 @@ def _limits() -> Iterator[int]:
 def advice_on_memory(
     what: str, elements: torch.Tensor, chunk: int | None, device: torch.device | str
 ) -> Iterator[None]:
-    """Say how to make a forward smaller that does not fit into memory.
+    """Say how to make a forward smaller if it does not fit into memory.
 
     Args:
         what: The batch in words.
         elements: `(B, K)` the members that are run.
-        chunk: Members of each orbit that go through the base at once; `None` for all.
-        device: Whose memory it is.
+        chunk: How many members of each orbit go through the base at once; `None` for all.
+        device: The device with the memory.
 
     Raises:
         UnsupportedModelError: Instead of the error of torch.
@@ -80,7 +80,7 @@ def advice_on_memory(
     try:
         yield
     except RuntimeError as error:
-        # CUDA raises its own class; on the CPU only the text of the message tells.
+        # CUDA raises its own class; on the CPU only the message says so.
         if not isinstance(error, torch.OutOfMemoryError) and "can't allocate memory" not in str(error):
             raise
         raise UnsupportedModelError(

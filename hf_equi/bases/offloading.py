@@ -1,4 +1,4 @@
-"""Bases whose weights accelerate brings to their device for each call, and leaves on `meta` in between."""
+"""Support for bases whose weights accelerate loads to their device for each call and keeps on `meta` in between."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ __all__ = ["computing_device", "input_device", "tensor_of"]
 
 
 def computing_device(model: Any) -> torch.device | None:
-    """The device of a model's weights, or the one that accelerate brings them to.
+    """Return the device of a model's weights, or the device that accelerate loads them to.
 
     Returns:
-        The device, or `None` of a model that has no numbers: where that will compute is not known.
+        The device, or `None` for a model without values: it is not known where such a model will compute.
 
     Example:
         >>> computing_device(nn.Linear(2, 2)), computing_device(nn.Linear(2, 2, device="meta"))
@@ -33,10 +33,10 @@ def computing_device(model: Any) -> torch.device | None:
 
 
 def input_device(model: Any) -> torch.device:
-    """Where a model takes its inputs: unlike `model.device` never `meta`, where the weights of an offloaded one lie.
+    """Return the device for a model's inputs. Unlike `model.device` it is never `meta`, even for an offloaded model.
 
     Args:
-        model: The model; one without numbers takes them on the CPU.
+        model: The model; one without values takes its inputs on the CPU.
 
     Example:
         >>> input_device(nn.Linear(2, 2))
@@ -46,17 +46,17 @@ def input_device(model: Any) -> torch.device:
 
 
 def tensor_of(module: Any, name: str) -> torch.Tensor:
-    """A tensor that a module holds by itself, read from outside of its forward.
+    """Return a tensor that a module holds directly, read from outside its forward.
 
-    Accelerate fetches what it has offloaded when a module is called. Of a bare weight of a model that is used without
-    calling the model, nobody fetches it.
+    Accelerate fetches offloaded weights when a module is called. It does not fetch a weight that is used without a
+    call of its module.
 
     Args:
         module: The module.
         name: The name of the tensor in the module.
 
     Returns:
-        The tensor; of an offloaded one what accelerate has stored, on any device.
+        The tensor. If it is offloaded, this is the tensor that accelerate has stored, on any device.
 
     Example:
         >>> tensor_of(nn.Linear(2, 3), "bias").shape
@@ -72,7 +72,7 @@ def tensor_of(module: Any, name: str) -> torch.Tensor:
 
 
 def _hooks(module: nn.Module) -> Iterator[Any]:
-    """The hooks of accelerate on a module, one by one."""
+    """Yield the hooks of accelerate on a module, one by one."""
     hook = getattr(module, "_hf_hook", None)
     if hook is not None:
         yield from getattr(hook, "hooks", (hook,))

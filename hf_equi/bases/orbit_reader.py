@@ -2,7 +2,7 @@ r"""Run a base on the orbits of tensors: images, states, point clouds, and whate
 
     x ── select ──► {gx}, equal ones shared ──► rows ── base ──► {M(gx)} ── pull back ──► {g⁻¹M(gx)} ── fold ──► M_G(x)
 
-It is one of two readers. Texts have the other, `hf_equi.generation.orbit_forward`, because of their cache.
+It is one of two readers. Texts use the other, `hf_equi.generation.orbit_forward`, because of their cache.
 
 Letters: B batch, G group, K members asked for, R rows.
 """
@@ -27,22 +27,22 @@ from hf_equi.symmetrizers import Combine, Decision, Orbit, ProxyLoss, Selection
 __all__ = ["OrbitReader", "OrbitRows", "Outputs", "check_batch", "fold_rows", "losses_of"]
 
 Outputs = Mapping[str, "torch.Tensor | None"]
-"""What a base says of some rows, by name, `(rows, ...)` each."""
+"""The outputs of a base for some rows, by name, each `(rows, ...)`."""
 
-# Keys of several inputs are added up, each times an odd number of its own.
+# The keys of several inputs are added up, each multiplied by its own odd number.
 _STEP = -0x61C8864680B583EA
 
 
 @dataclass(frozen=True)
 class OrbitRows:
-    """What a base says of the orbits of a batch.
+    """The outputs of a base for the orbits of a batch.
 
     Args:
         group: The group.
         orbit: The rows.
-        outputs: What the base says of each row, `(R, ...)`, pulled back unless its columns move.
-        actions: How the columns of outputs move; nothing moves in those that are not named.
-        selection: The members, and what selecting them adds to the loss.
+        outputs: The outputs of the base for each row, `(R, ...)`, pulled back unless their columns move.
+        actions: How the columns of outputs move. Outputs that are not named do not move.
+        selection: The members, and the term that selecting them adds to the loss.
     """
 
     group: FiniteGroup
@@ -52,7 +52,7 @@ class OrbitRows:
     selection: Selection
 
     def by_member(self, name: str) -> torch.Tensor:
-        """An output of all members, `(B, K, ...)`, each in its own frame where its columns move."""
+        """Return an output of all members, `(B, K, ...)`. If its columns move, each member is in its own frame."""
         members: torch.Tensor = self.outputs[name][self.orbit.row_of]
         return members
 
@@ -70,14 +70,14 @@ class OrbitRows:
 
         Args:
             name: The output.
-            combine: How.
-            log_weights: `(B, K)` of the members, or `None` for equal ones.
-            losses: `(R,)` what a choice goes by; by default that of this output. Of several outputs pass the losses of
-                one (`losses_of`), so that all are those of one member.
+            combine: How to combine.
+            log_weights: `(B, K)` log-weights of the members, or `None` for equal weights.
+            losses: `(R,)` the losses that decide a choice; by default those of this output. For several outputs, pass
+                the losses of one (`losses_of`), so that all are taken from the same member.
             normalised: Whether the output is log-probabilities, to be renormalised.
 
         Returns:
-            `(B, ...)`, and what was decided.
+            `(B, ...)`, and the decision.
         """
         values = self.outputs[name]
         action = self.actions.get(name) or TrivialAction(self.group, values.device)
@@ -89,12 +89,12 @@ class OrbitReader:
     """How the orbits of tensors are read.
 
     Args:
-        inputs: How the group acts on each input that moves, by name. The first is the one that batches are counted by.
-        outputs: How it acts on each output, by name; those not named do not move. Columns are pulled back where they
-            are combined, all else as soon as it is read. Then equal members do not share a row, as different elements
-            pull them back.
-        chunk: Members of each orbit that go through the base at once; `None` for all.
-        piece: Rows that a CPU takes at once, at most, when it evaluates; `None` for all.
+        inputs: How the group acts on each input that moves, by name. The first one gives the batch size.
+        outputs: How it acts on each output, by name; outputs that are not named do not move. Columns are pulled back
+            when they are combined, all else as soon as it is read. In the second case equal members do not share a
+            row, because different elements pull them back.
+        chunk: How many members of each orbit go through the base at once; `None` for all.
+        piece: The most rows that a CPU takes at once in evaluation; `None` for all.
     """
 
     inputs: Mapping[str, Action]
@@ -114,16 +114,16 @@ class OrbitReader:
 
         Args:
             base: The base.
-            run: Calls it on rows, given by name, and gives what it says by name.
-            given: What the base is given: the inputs that move, what has one entry a sample, and anything else.
+            run: Calls it on rows, given by name, and returns its outputs by name.
+            given: The arguments of the base: inputs that move, tensors with one entry per sample, and anything else.
             selection: The members.
             what: The samples in words, for a message.
 
         Raises:
-            ActionError: For data that the group does not act on, or none.
-            UnsupportedModelError: Where memory does not suffice, with advice.
+            ActionError: For data that the group cannot act on, or no data.
+            UnsupportedModelError: If memory is not sufficient, with advice.
 
-        Cost: one base forward a distinct member.
+        Cost: one base forward per distinct member.
         """
         for name in self.inputs:
             check_batch(given[name], name)
@@ -142,16 +142,16 @@ class OrbitReader:
         return OrbitRows(group, orbit, outputs, columns, selection)
 
     def _piece(self, base: Any, first: torch.Tensor) -> int | None:
-        """Rows that go through the base together at most, where it is a CPU that evaluates."""
-        # In training a batch norm reads all rows, and autograd keeps what pieces would let go.
+        """Return the most rows that go through the base together, if a CPU evaluates it."""
+        # In training, a batch norm reads all rows, and autograd keeps what pieces would free.
         trains = torch.is_grad_enabled() or base.training
         whole = trains or first.device.type != "cpu" or torch.compiler.is_exporting()  # one graph for any batch
         return None if whole else self.piece
 
     def _orbits(self, given: Mapping[str, Any], elements: torch.Tensor, shared: bool) -> Orbit:
-        """Rows for some members, in an order that does not depend on which came in."""
+        """Return rows for some members, in an order that does not depend on which member was given."""
         shared = shared and all(isinstance(action, ColumnAction) for action in self.outputs.values())
-        # Nothing to order and to share; or a graph is traced, whose rows lie in the order of the elements.
+        # There is nothing to order and share, or a graph is traced, with its rows in the order of the elements.
         if elements.shape[1] == 1 or torch.compiler.is_exporting():
             return Orbit.start(elements, shared)
         with torch.no_grad():
@@ -162,7 +162,7 @@ class OrbitReader:
     def _read_rows(
         self, run: Callable[[dict[str, Any]], Outputs], given: Mapping[str, Any], orbit: Orbit, rows: slice
     ) -> dict[str, Any]:
-        """What the base says of some rows, moved back."""
+        """Return the outputs of the base for some rows, moved back."""
         batch, elements = orbit.batch_of_row[rows], orbit.element_of_row[rows]
         values = repeat_rows(given, batch, orbit.elements.shape[0])
         for name, action in self.inputs.items():
@@ -170,7 +170,7 @@ class OrbitReader:
         said = dict(run(values))
         if strays := sorted(self.outputs.keys() - said.keys()):
             raise ActionError(
-                f"The group acts on the outputs {', '.join(map(repr, strays))}, and the base says "
+                f"The group acts on the outputs {', '.join(map(repr, strays))}, but the base returns "
                 f"{', '.join(map(repr, said))}: give each action the name of an output."
             )
         for name, action in self.outputs.items():
@@ -188,29 +188,29 @@ def fold_rows(
     losses: torch.Tensor | None = None,
     normalised: bool = False,
 ) -> tuple[torch.Tensor, Decision]:
-    """Combine what is known of the rows of orbits, in float32 at least: in half precision weights would not add up.
+    """Combine the values of the rows of orbits, in float32 or more: in half precision, weights would not add up.
 
     Args:
         orbit: The rows.
         action: How their columns move.
-        combine: How.
+        combine: How to combine.
         values: `(R, ...)`, with the columns in the last axis.
-        log_weights: `(B, K)` of the members, or `None` for equal ones.
-        losses: `(R,)` what a choice goes by; by default that of the values, which have to be scores then.
+        log_weights: `(B, K)` log-weights of the members, or `None` for equal weights.
+        losses: `(R,)` the losses that decide a choice; by default those of the values, which must then be scores.
         normalised: Whether the values are log-probabilities, to be renormalised.
 
     Returns:
-        `(B, ...)` of the values' own dtype, and what was decided.
+        `(B, ...)` of the values' own dtype, and the decision.
 
     Raises:
         ActionError: For values without the columns that the group moves.
-        ConfigurationError: For a choice among values that are not scores, without `losses`.
+        ConfigurationError: For a choice without `losses` among values that are not scores.
     """
     action = action.to(values.device)
     if len(action.moved) and values.shape[-1] != (columns := action.permutations.shape[1]):
         raise ActionError(
-            f"The group moves {columns} columns, and the output has the shape {tuple(values.shape)}: its last axis "
-            "has to be these columns."
+            f"The group moves {columns} columns, but the output has the shape {tuple(values.shape)}: its last axis "
+            "must be these columns."
         )
     wide = values.to(torch.promote_types(values.dtype, torch.float32))
     if values.dim() == 1:  # one number a row is one column
@@ -228,19 +228,19 @@ def fold_rows(
 
 
 def losses_of(loss: ProxyLoss, scores: torch.Tensor) -> torch.Tensor:
-    """The loss of each row, `(R,)`, by its scores over classes or actions.
+    """Return the loss of each row, `(R,)`, from its scores over classes or actions.
 
     Args:
         loss: The loss.
         scores: `(R, V)` or `(R, T, V)` logits.
 
     Raises:
-        ConfigurationError: For other outputs, which are not scores: pass `losses=` of one that is.
+        ConfigurationError: For outputs that are not scores: pass `losses=` of one that is.
     """
     if scores.dim() not in (2, 3):
         raise ConfigurationError(
-            f"A member is chosen by scores, (rows, classes), and this output has the shape {tuple(scores.shape)}: "
-            "pass losses= of an output that is scores."
+            f"A member is chosen by scores, (rows, classes), but this output has the shape {tuple(scores.shape)}: "
+            "pass losses= of an output that holds scores."
         )
     scores = scores.detach()
     scores = scores if loss.of_logits else scores.log_softmax(-1)
@@ -248,25 +248,25 @@ def losses_of(loss: ProxyLoss, scores: torch.Tensor) -> torch.Tensor:
 
 
 def check_batch(value: object, name: str, what: str = "samples") -> None:
-    """Refuse a batch of nothing, or what is not a batch.
+    """Refuse an empty batch, or anything that is not a batch.
 
     Args:
-        value: What was given.
-        name: As which argument.
-        what: What the batch is of.
+        value: The given value.
+        name: The name of the argument.
+        what: The samples in words, for the message.
 
     Raises:
         ActionError: For anything but a tensor with numbers in it.
     """
     if not isinstance(value, torch.Tensor):
         raise ActionError(
-            f"{name}= is a {type(value).__name__}, and the group acts on tensors: pass what a processor makes, with "
-            "return_tensors='pt'."
+            f"{name}= is a {type(value).__name__}, but the group acts on tensors: pass the output of a processor, "
+            "with return_tensors='pt'."
         )
     if value.numel() == 0:
         raise ActionError(f"There are no {what}: {name} has the shape {tuple(value.shape)}. Pass one or more.")
 
 
 def _join(parts: list[Any]) -> Any:
-    """The rows of all chunks, or nothing."""
+    """Return the rows of all chunks, or `None`."""
     return parts[0] if len(parts) == 1 or parts[0] is None else torch.cat(parts)

@@ -1,4 +1,4 @@
-"""Naming the file where what reads it fails."""
+"""Errors that name the file that could not be read."""
 
 from __future__ import annotations
 
@@ -12,33 +12,34 @@ from hf_equi.errors import ConfigurationError, HfEquiError
 
 __all__ = ["AGAIN", "own_code", "reading"]
 
-AGAIN = "Take the checkpoint as it was published, or save the model again."
+AGAIN = "Use the checkpoint as it was published, or save the model again."
 """What to do about a damaged checkpoint."""
 
-# What is due to the machine, to a missing package or to the caller, and not to what a file holds.
+# Errors that are due to the machine, a missing package or the caller, not to the content of a file.
 _OF_OTHERS = (OSError, ImportError, MemoryError, torch.OutOfMemoryError, Warning)
 
 
 def own_code(place: str) -> str:
-    """What to say of something that brings code of its own, where nobody has said that it may run."""
+    """Return the message about a checkpoint with its own code that nobody has allowed to run."""
     return (
-        f"{place} brings code of its own, which hf-equi does not run. Once you have read it, let it run: "
-        "--trust-remote-code for a model on the command line, or trust_remote_code=True in Python."
+        f"{place} comes with its own code, which hf-equi does not run by default. Once you have read the code, allow "
+        "it: --trust-remote-code for a model on the command line, or trust_remote_code=True in Python."
     )
 
 
 @contextmanager
 def reading(place: str, advice: str) -> Iterator[None]:
-    """Say which file an error is about: libraries that read a damaged one raise anything, and do not name it.
+    """Say which file an error is about: libraries raise many errors for a damaged file, and do not name it.
 
-    An `OSError` passes as it is, as those of transformers name the file, and what is due to the machine passes too.
+    An `OSError` passes as it is, because those of transformers name the file. Errors that are due to the machine pass
+    too.
 
     Args:
         place: What is read, with its path, as the beginning of a sentence.
         advice: What the reader can do, as a sentence.
 
     Raises:
-        HfEquiError: What was raised within, of its own class, with the place where it lacks that; a
+        HfEquiError: The error that was raised inside, of its own class, with the place added if it lacks that; a
             `ConfigurationError` for an error of another library.
 
     Example:
@@ -57,7 +58,7 @@ def reading(place: str, advice: str) -> Iterator[None]:
     except _OF_OTHERS:
         raise
     except Exception as error:
-        if "unexpected keyword argument" in str(error):  # of the caller
+        if "unexpected keyword argument" in str(error):  # the caller's mistake
             raise
         if "trust_remote_code" in str(error):
             raise ConfigurationError(own_code(place)) from error

@@ -1,4 +1,4 @@
-"""From one entry a sample to one a row of its orbit."""
+"""Tensors with one entry per sample, repeated to one per row of its orbit."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ __all__ = ["repeat_rows"]
 
 
 def repeat_rows(values: Mapping[str, Any], batch: torch.Tensor, samples: int) -> dict[str, Any]:
-    """Arguments of a call on samples as those of a call on rows.
+    """Return the arguments of a call on samples as those of a call on rows.
 
     Args:
-        values: The arguments by name. Tensors with one entry a sample get one a row; anything else stays as it is.
+        values: The arguments by name. Tensors with one entry per sample get one per row; anything else stays as it is.
         batch: `(R,)` the sample of each row.
-        samples: How many samples there are.
+        samples: The number of samples.
 
     Example:
         >>> repeat_rows({"mask": torch.tensor([0, 1]), "scale": torch.tensor(2.0)}, torch.tensor([0, 1, 1]), 2)

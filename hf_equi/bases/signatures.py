@@ -1,4 +1,4 @@
-"""What functions take, by name."""
+"""The parameters of functions, by name."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ __all__ = ["parameters"]
 
 @lru_cache(maxsize=64)
 def parameters(function: Callable[..., Any]) -> frozenset[str]:
-    """The names of what a function takes.
+    """Return the names of the parameters of a function.
 
     Example:
         >>> sorted(parameters(lambda text, seed=0: None))

@@ -11,21 +11,21 @@ from hf_equi.bases.reading import reading
 
 __all__ = ["read_tokenizer"]
 
-_ADVICE = "Take the folder as it was published, or pass another tokenizer: tokenizer=..."
+_ADVICE = "Use the folder as it was published, or pass another tokenizer: tokenizer=..."
 
 
 def read_tokenizer(name: Any, **hub: Any) -> Any:
-    """Load a tokenizer, and have it read a text.
+    """Load a tokenizer, and check that it can read a text.
 
     Args:
         name: A folder or a name on the Hub.
-        **hub: What `from_pretrained` takes. Code of the folder runs with `trust_remote_code=True` alone.
+        **hub: Arguments of `from_pretrained`. Code of the folder runs only with `trust_remote_code=True`.
 
     Raises:
-        ConfigurationError: For one that is damaged, and where there is none.
-        OSError: For a name without a repository, as in transformers.
+        ConfigurationError: If the tokenizer is damaged or missing.
+        OSError: If there is no repository of that name, as in transformers.
     """
     with reading(f"The tokenizer of {name}", _ADVICE):
         tokenizer = AutoTokenizer.from_pretrained(name, **without_question(hub))
-        tokenizer("")  # which reads settings that loading does not
+        tokenizer("")  # reads settings that loading does not
         return tokenizer

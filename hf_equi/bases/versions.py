@@ -1,4 +1,4 @@
-"""Which releases of the packages beneath this library were tested, and a word about all others."""
+"""The tested releases of the packages that this library depends on, and a warning about all others."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ __all__ = ["untested", "warn_of_untested"]
 
 
 def untested(requirements: Iterable[str] | None = None) -> dict[str, Requirement]:
-    """The installed packages whose release lies outside the tested range.
+    """Return the installed packages whose release is outside the tested range.
 
     Args:
-        requirements: Names and ranges, as `"torch>=2.6,<2.15"`; by default what this package depends on. The bounds
-            in its metadata are the releases that its tests have passed with.
+        requirements: Names and ranges, such as `"torch>=2.6,<2.15"`; by default the dependencies of this package. The
+            bounds in its metadata are the releases that its tests have passed with.
 
     Returns:
         The installed release of each such package, in words, and the requirement that it does not meet.
@@ -36,17 +36,17 @@ def untested(requirements: Iterable[str] | None = None) -> dict[str, Requirement
         try:
             installed = version(requirement.name)
         except PackageNotFoundError:
-            continue  # the import that needs it says so
+            continue  # the import that needs it reports it
         if not requirement.specifier.contains(installed, prereleases=True):
             found[f"{requirement.name} {installed}"] = requirement
     return found
 
 
 def warn_of_untested() -> None:
-    """Say in one line which of the installed releases were not tested, and which were.
+    """Warn in one line which installed releases were not tested, and which releases were.
 
     Warns:
-        HfEquiWarning: If there are any. Everything goes on all the same.
+        HfEquiWarning: If there are any. Nothing else changes.
     """
     if found := untested():
         tested = " ".join(f'"{requirement.name}{_range(requirement)}"' for requirement in found.values())
@@ -61,12 +61,12 @@ def warn_of_untested() -> None:
 
 
 def _range(requirement: Requirement) -> str:
-    """The bounds, the lower one first."""
+    """Return the bounds, the lower one first."""
     return ",".join(sorted(map(str, requirement.specifier), reverse=True))
 
 
 def _own() -> list[str]:
     try:
         return requires("hf_equi") or []
-    except PackageNotFoundError:  # run from a folder, without being installed
+    except PackageNotFoundError:  # run from a folder, not installed
         return []

@@ -1,4 +1,4 @@
-"""Which files of weights a checkpoint has read: safetensors alone, that lie in it, and are whole."""
+"""The weight files that may be read from a checkpoint: only complete safetensors files inside it."""
 
 from __future__ import annotations
 
@@ -19,34 +19,34 @@ from hf_equi.errors import ConfigurationError
 __all__ = ["ADAPTER_NAME", "read_index", "require_safetensors"]
 
 ADAPTER_NAME = "adapter_config.json"
-"""The file of an adapter of peft that says which base it adapts."""
+"""The file of a peft adapter that names its base."""
 _OTHERS = ("pytorch_model*.bin*", "tf_model*.h5*", "flax_model*.msgpack*")
-"""The weights that older releases of transformers wrote, whole, in parts, with their index, of any variant."""
+"""The weights that older releases of transformers wrote: whole, in parts, with their index, in any variant."""
 _INDEX = ".safetensors.index."
 _NAMED_WEIGHTS = "transformers_weights"
 """The entry of a config that names its weights."""
 _OF_RELEASES = "configuration_files"
-"""The entry of a config that names others, one for each range of releases."""
+"""The entry of a config that names other configs, one for each range of releases."""
 
 
 def require_safetensors(name: Any, variant: str | None = None, config: Any = None, **hub: Any) -> None:
-    """Refuse a checkpoint without safetensors, one that would have others read, and files that cannot be.
+    """Refuse a checkpoint without safetensors, one that names other weight files, and files that cannot be read.
 
-    Asked to load safetensors where there are none, transformers would have a service convert the pickle, and send it
-    the user's token. Asked for none of them, it reads whatever an index or a config names.
+    If it is asked for safetensors and there are none, transformers lets a service convert the pickle file, and sends
+    the user's token to it. If it is not asked for safetensors, it reads any file that an index or a config names.
 
     Args:
         name: A folder or a name on the Hub.
-        variant: Of the weights, as `from_pretrained` takes it.
-        config: What `from_pretrained` is given instead of the config of the checkpoint, if anything.
-        **hub: What `from_pretrained` takes of the repository: `revision`, `subfolder`, `token` and so on.
+        variant: The variant of the weights, as in `from_pretrained`.
+        config: The config that `from_pretrained` gets instead of that of the checkpoint, if any.
+        **hub: Arguments of `from_pretrained` about the repository: `revision`, `subfolder`, `token` and so on.
 
     Raises:
         ConfigurationError: For such a checkpoint.
-        OSError: For a name without a repository, as in transformers.
+        OSError: If there is no repository of that name, as in transformers.
     """
     if Path(name).is_file():
-        raise ConfigurationError(f"{name} is a file: name the folder that holds it, with the model's {CONFIG_NAME}")
+        raise ConfigurationError(f"{name} is a file: pass the folder that holds it, with the model's {CONFIG_NAME}")
     _check_adapter(name, hub)
     own, every = _named_weights(config if isinstance(config, PreTrainedConfig) else _read_config(config or name, hub))
     for named in every:
@@ -56,23 +56,23 @@ def require_safetensors(name: Any, variant: str | None = None, config: Any = Non
             return
     if _is_elsewhere(name, hub):
         others = _cached_others(name, hub)
-        there = f"The cache holds {', '.join(others[:2])} of {name} and no safetensors"
+        there = f"The cache holds {', '.join(others[:2])} of {name} but no safetensors"
         raise ConfigurationError(
-            f"{there}, and the Hub cannot be reached. hf_equi loads safetensors alone, as a pickle may run code when "
-            "it is read. If the repository has some, load it once with a connection. If not, have the model saved "
-            "again, by its save_pretrained, and use that folder."
+            f"{there}, and the Hub cannot be reached. hf_equi loads only safetensors, because a pickle file may run "
+            "code when it is read. If the repository has safetensors, load it once with a connection. If not, save "
+            "the model again with its save_pretrained, and use that folder."
             if others
             else f"The weights of {name} are not in the cache, and the Hub cannot be reached. Load it once with a "
-            "connection, or name a folder."
+            "connection, or pass a folder."
         )
     raise ConfigurationError(
-        f"{name} holds no safetensors, and hf_equi loads no pickle such as pytorch_model.bin, which may run code when "
-        "it is read. Have the model saved again, by its save_pretrained, and use that folder."
+        f"{name} holds no safetensors, and hf_equi does not load pickle files such as pytorch_model.bin, which may "
+        "run code when they are read. Save the model again with its save_pretrained, and use that folder."
     )
 
 
 def _is_elsewhere(name: Any, hub: dict[str, Any]) -> bool:
-    """Whether a repository may hold safetensors, where only its cache can be read."""
+    """Whether a repository may hold safetensors although its cache, which is all that can be read, has none."""
     try:
         cached_file(name, SAFE_WEIGHTS_NAME, **hub)
     except OSError as error:
@@ -81,16 +81,16 @@ def _is_elsewhere(name: Any, hub: dict[str, Any]) -> bool:
 
 
 def _cached_others(name: Any, hub: dict[str, Any]) -> list[str]:
-    """The files of weights that are not safetensors beside the config of a repository in the cache."""
+    """Return the weight files other than safetensors beside the cached config of a repository."""
     config = find_file(name, CONFIG_NAME, **{**hub, "local_files_only": True})
     beside = [] if config is None else sorted(path.name for path in Path(config).parent.iterdir())
     return [file for file in beside if any(fnmatchcase(file, known) for known in _OTHERS)]
 
 
 def _read_config(name: Any, hub: dict[str, Any]) -> object:
-    """What the config of a checkpoint holds, of the file that transformers reads for this release."""
+    """Return the content of a checkpoint's config, from the file that transformers reads for this release."""
     if (path := find_file(name, CONFIG_NAME, **hub)) is None and not Path(name).is_dir():
-        path = cached_file(name, CONFIG_NAME, **hub)  # which says why there is none
+        path = cached_file(name, CONFIG_NAME, **hub)  # its error says why there is none
     if path is None:
         return {}
     with reading(f"The file {path}", AGAIN):
@@ -101,7 +101,7 @@ def _read_config(name: Any, hub: dict[str, Any]) -> object:
 
 
 def _named_weights(config: object) -> tuple[object, list[object]]:
-    """The file of weights that a config names, if it does, and all that it and its parts name: one may be loaded."""
+    """Return the weight file that a config names, if any, and all that it and its parts name: any may be loaded."""
     own = getattr(config, _NAMED_WEIGHTS, None) if isinstance(config, PreTrainedConfig) else None
     parts: list[Any] = [config.to_dict() if isinstance(config, PreTrainedConfig) else config]
     if own is None and isinstance(parts[0], dict):
@@ -110,7 +110,7 @@ def _named_weights(config: object) -> tuple[object, list[object]]:
     while parts:
         part = parts.pop()
         if isinstance(part, dict):
-            renamed = part.get("attribute_map")  # by which another entry is read in its place
+            renamed = part.get("attribute_map")  # another entry may be read in its place
             keys = [_NAMED_WEIGHTS, renamed.get(_NAMED_WEIGHTS) if isinstance(renamed, dict) else None]
             named += [part[key] for key in keys if isinstance(key, str) and part.get(key) is not None]
             parts += part.values()
@@ -124,13 +124,13 @@ def _named_file(name: Any, named: object) -> str:
 
 
 def _usual_files(variant: str | None) -> list[str]:
-    """The files that transformers looks for, in its order."""
+    """Return the files that transformers looks for, in its order."""
     parts = (file.rsplit(".", 1) for file in (SAFE_WEIGHTS_NAME, SAFE_WEIGHTS_INDEX_NAME))
     return [f"{stem}.{ending}" if variant is None else f"{stem}.{variant}.{ending}" for stem, ending in parts]
 
 
 def _check_weights(name: Any, file: str, hub: dict[str, Any]) -> bool:
-    """Refuse a file of weights that is not whole, or an index that names others; whether there is one."""
+    """Refuse an incomplete weight file, or an index that names other files; return whether there is a file."""
     found = find_file(name, file, **hub)
     if found is None:
         return False
@@ -143,45 +143,45 @@ def _check_weights(name: Any, file: str, hub: dict[str, Any]) -> bool:
 
 
 def read_index(path: Path) -> list[str]:
-    """The files of weights that an index names, each once.
+    """Return the weight files that an index names, each once.
 
     Args:
         path: The index.
 
     Raises:
-        ConfigurationError: For one that cannot be read, or that names others than safetensors beside it.
+        ConfigurationError: If the index cannot be read, or names files other than safetensors beside it.
     """
     with reading(f"The file {path}", AGAIN):
         index = json.loads(path.read_text(encoding="utf-8"))
         names = sorted({*index["weight_map"].values()}, key=str)
-        dict(index["metadata"])  # which transformers asks for
+        dict(index["metadata"])  # transformers needs it
     for name in names:
         _check_plain(name, f"The file {path}", (".safetensors",))
     return names
 
 
 def _check_plain(name: object, where: str, endings: tuple[str, ...]) -> str:
-    """Refuse the name of a file that is not safetensors, or lies elsewhere."""
+    """Refuse the name of a file that is not a safetensors file, or is elsewhere."""
     if not (isinstance(name, str) and name.endswith(endings) and not set(name) & set("/\\:\0")):
         raise ConfigurationError(
-            f"{where} names {name!r} among its weights. hf_equi loads safetensors alone, from the folder of the "
-            f"checkpoint: a pickle may run code when it is read. {AGAIN}"
+            f"{where} names {name!r} among its weights. hf_equi loads only safetensors, from the folder of the "
+            f"checkpoint, because a pickle file may run code when it is read. {AGAIN}"
         )
     return name
 
 
 def _check_header(path: Path) -> None:
-    """Refuse a file of weights that is not whole; one that is still to be downloaded is left to transformers."""
+    """Refuse an incomplete weight file. A file that is not downloaded yet is left to transformers."""
     if path.exists():
         with reading(f"The file {path}", AGAIN), safe_open(path, framework="pt") as file:
             file.keys()
 
 
 def _check_adapter(name: Any, hub: dict[str, Any]) -> None:
-    """Refuse an adapter beside the weights, with which transformers may load another base, or a pickle."""
+    """Refuse an adapter beside the weights: with it, transformers may load another base, or a pickle file."""
     if find_file(name, ADAPTER_NAME, **hub) is not None:
         raise ConfigurationError(
-            f"{name} holds an adapter of peft ({ADAPTER_NAME}), with which transformers would load the base that it "
+            f"{name} holds a peft adapter ({ADAPTER_NAME}), so transformers would load the base that the adapter "
             f"names. Load that base, then PeftModel.from_pretrained(base, {str(name)!r}), and symmetrize it. An "
-            "adapter that lies beside a whole model has to have a folder of its own."
+            "adapter beside a whole model must have its own folder."
         )

@@ -11,16 +11,16 @@ from torch import nn
 __all__ = ["mark_weights", "weights_changed"]
 
 SAMPLED = 64
-"""So many values of each weight are compared, at most twice as many."""
+"""How many values of each weight are compared. The actual number may be up to twice as large."""
 
 _Mark = tuple[int, torch.Tensor | None]
 
 
 def mark_weights(model: nn.Module) -> dict[str, _Mark]:
-    """Note what tells whether the weights of a model change.
+    """Record marks that show later if the weights of a model have changed.
 
-    That is how often torch has counted a write to each, and values spread over it: merging an adapter and some
-    optimizers write past that count. Moving a model to another device or type changes neither.
+    The marks are torch's count of writes to each weight, and values spread over the weight, because merging an adapter
+    and some optimizers write without being counted. Moving a model to another device or type changes neither.
 
     Args:
         model: The model.
@@ -39,29 +39,29 @@ def mark_weights(model: nn.Module) -> dict[str, _Mark]:
 
 
 def weights_changed(model: nn.Module, marks: Mapping[str, _Mark]) -> bool:
-    """Whether the weights of a model are others than when they were marked.
+    """Whether the weights of a model have changed since they were marked.
 
     Args:
         model: The model.
-        marks: What `mark_weights` gave.
+        marks: The result of `mark_weights`.
     """
     tensors = _tensors(model)
     return tensors.keys() != marks.keys() or any(_differs(tensors[name], mark) for name, mark in marks.items())
 
 
 def _tensors(model: nn.Module) -> dict[str, torch.Tensor]:
-    """Weights and stored buffers, such as the running means of a batch norm."""
+    """Return weights and stored buffers, such as the running means of a batch norm."""
     state: dict[str, Any] = model.state_dict(keep_vars=True)
     return {name: value for name, value in state.items() if isinstance(value, torch.Tensor)}
 
 
 def _writes(tensor: torch.Tensor) -> int:
-    # A buffer is a new tensor on another device, and counts from zero there.
+    # On another device a buffer is a new tensor, whose count starts at zero.
     return tensor._version if isinstance(tensor, nn.Parameter) else 0
 
 
 def _sample(tensor: torch.Tensor) -> torch.Tensor | None:
-    if tensor.device.type == "meta" or type(tensor.data) is not torch.Tensor:  # offloaded, or of a backend's own kind
+    if tensor.device.type == "meta" or type(tensor.data) is not torch.Tensor:  # offloaded, or a backend's own kind
         return None
     return tensor.detach().reshape(-1)[:: max(1, tensor.numel() // SAMPLED)].to("cpu", copy=True)
 

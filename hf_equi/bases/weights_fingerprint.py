@@ -1,4 +1,4 @@
-"""A hash that tells whether the weights of a model are the ones that something was made with."""
+"""A hash that shows if a model still has the weights with which something was made."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ __all__ = ["weights_fingerprint"]
 
 
 def weights_fingerprint(model: torch.nn.Module, dtype: torch.dtype | None = None) -> str:
-    """A hash of all weights and buffers with their names, types and shapes.
+    """Return a hash of all weights and buffers with their names, types and shapes.
 
-    Weights that are on no device, as those of an offloaded model, count by name, type and shape alone.
+    Weights that are not on a device, such as those of an offloaded model, count only by name, type and shape.
 
     Args:
         model: The model.
@@ -21,7 +21,7 @@ def weights_fingerprint(model: torch.nn.Module, dtype: torch.dtype | None = None
     Returns:
         32 hexadecimal digits.
 
-    Cost: reads the weights once, about a second a gigabyte.
+    Cost: reads the weights once, about one second per gigabyte.
     """
     digest = hashlib.blake2b(digest_size=16)
     for name, tensor in sorted(model.state_dict().items()):

@@ -1,4 +1,4 @@
-"""`python -m hf_equi.cli`, for launchers that start modules: `accelerate launch -m hf_equi.cli audit`."""
+"""Run as `python -m hf_equi.cli`, for launchers that start modules: `accelerate launch -m hf_equi.cli audit`."""
 
 import sys
 

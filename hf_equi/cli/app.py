@@ -1,6 +1,6 @@
 """The commands and their options.
 
-What they do loads inside them, so that `hf-equi --help` need not wait for torch and transformers.
+Each command imports what it needs when it runs, so that `hf-equi --help` need not wait for torch and transformers.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ __all__ = ["app", "main"]
 
 
 _GROUP: Any = None
-"""What stands for the options of a group, each of which has a default of its own."""
+"""The default of a group of options. Each option in the group has its own default."""
 
 app = typer.Typer(
     add_completion=False,
@@ -57,7 +57,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 
-# Some versions of typer depend on click, others carry it: this name is the one way to its exceptions that all have.
+# Some versions of typer depend on click, others bundle it. This name gives access to its exceptions in all of them.
 _ClickError = cast("type[Exception]", typer.BadParameter.__mro__[2])
 
 
@@ -65,16 +65,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line.
 
     Args:
-        arguments: What follows the program's name; by default that of this process.
+        arguments: The arguments after the program's name, by default those of this process.
 
     Returns:
-        The exit status: 0, 2 after a line on stderr that names what is wrong with the arguments, 1 if the
+        The exit status: 0 on success, 2 after a line on stderr that says what is wrong with the arguments, 1 if the
         reader of stdout has gone, 130 after Ctrl-C.
     """
     for stream in ("stdout", "stderr"):
         if getattr(sys, stream) is None:  # closed, as by `>&-`, or never there, as in a service
             setattr(sys, stream, Path(os.devnull).open("w", encoding="utf-8"))  # noqa: SIM115
-    if isinstance(sys.stdout, io.TextIOWrapper):  # generated text may hold what a narrow encoding cannot write
+    if isinstance(sys.stdout, io.TextIOWrapper):  # a narrow encoding may lack characters of generated text
         sys.stdout.reconfigure(errors="backslashreplace")
     try:
         with ending_at_once():
@@ -94,7 +94,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _note_untested() -> None:
-    """Say in one line with which releases nothing was tested, once a process."""
+    """Say in one line which installed releases were never tested, once per process."""
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         import hf_equi.bases  # noqa: F401, PLC0415  which warns when it is first imported
@@ -134,8 +134,8 @@ def start(
     hf-equi demo --model openai-community/gpt2          the same on a page in your browser
     hf-equi inspect --model openai-community/gpt2       which tokens a group moves
     hf-equi audit --model openai-community/gpt2         how biased it is, and what each method changes
-    hf-equi convert BASE OUT --group gender             a model made equivariant, as a folder to load or to publish
-    hf-equi publish OUT USER/NAME                       that folder, checked, with a model card, on the Hub
+    hf-equi convert BASE OUT --group gender             save an equivariant model as a folder to load or publish
+    hf-equi publish OUT USER/NAME                       check that folder and upload it to the Hub with a model card
     """  # noqa: D301  the escape \b keeps the lines that follow as they are
     if context.invoked_subcommand is None:
         typer.echo(context.get_help())
@@ -162,8 +162,9 @@ def generate(  # noqa: PLR0913, PLR0917  a command has as many parameters as opt
 ) -> None:
     """Complete prompts with a model and with its EquiLM, side by side.
 
-    Each prompt stands beside its images under the group, and each completion of the model beside that of its EquiLM.
-    Below stands how much the likelihood of the texts changes when the group moves prompt and completion together.
+    Each prompt is shown with its images under the group, and each completion of the model beside that of its EquiLM.
+    The last lines say how much the likelihood of the texts changes when the group moves prompt and completion
+    together.
 
     \b
     Examples:
@@ -196,10 +197,10 @@ def inspect(
     origin: Origin = _GROUP,
     as_json: AsJson = False,
 ) -> None:
-    """Show what a group moves in a model's vocabulary, in which forms, and what it does not.
+    """Show which words a group moves in a model's vocabulary, in which forms, and which stay.
 
-    A word moves in the forms (with and without a leading space; as written, lower, Capitalised, Title Case, UPPER)
-    that are one token on every side of its set. Only the tokenizer and the config are loaded.
+    A word has forms: with and without a leading space; as written, lower, Capitalised, Title Case, UPPER. It moves in
+    those forms that are one token on every side of its set. Only the tokenizer and the config are loaded.
 
     \b
     Examples:
@@ -224,7 +225,9 @@ def audit(  # noqa: PLR0913, PLR0917  a command has as many parameters as option
         int, typer.Option("--samples", "-n", metavar="N", min=1, help="Texts for each prompt and demographic.")
     ] = 20,
     seed: Annotated[int, typer.Option(metavar="N", min=0, max=2**63 - 1, help="Of sampling.")] = 7,
-    max_new_tokens: Annotated[int, typer.Option(metavar="N", min=1, help="Tokens of each continuation at most.")] = 15,
+    max_new_tokens: Annotated[
+        int, typer.Option(metavar="N", min=1, help="The most tokens of each continuation.")
+    ] = 15,
     methods: AuditedMethods = None,
     neutral: Neutral = None,
     scorers: Scorers = None,
@@ -239,14 +242,14 @@ def audit(  # noqa: PLR0913, PLR0917  a command has as many parameters as option
 ) -> None:
     """Measure how differently a model speaks of demographics, and what each method changes.
 
-    Every model continues the same prompts for every demographic. Classifiers score the texts, for regard or for a
-    label such as toxic, as they are and with the demographic hidden. Printed are the figures with their intervals; the
-    folder gets a report to read in a browser, its plots, and each text with its scores. An audit that was stopped
-    continues when it is started again.
+    Every model continues the same prompts for every demographic. Classifiers score the texts for regard, or for a
+    label such as toxic: once as they are, and once with the demographic hidden. The command prints the figures with
+    their intervals. It writes to the folder a report to read in a browser, its plots, and each text with its scores.
+    If an audit is stopped, the same command continues it.
 
-    With --images, an image classifier is asked of every picture of a folder, upright, moved by each element of the
-    group, and mirrored. Printed is how often it is right, how often it answers all turns alike, and what each method
-    changes and costs.
+    With --images, the command audits an image classifier on every picture of a folder: upright, moved by each element
+    of the group, and mirrored. It prints how often the classifier is right, how often it gives all turns the same
+    answer, and what each method changes and costs.
 
     \b
     Examples:
@@ -256,7 +259,7 @@ def audit(  # noqa: PLR0913, PLR0917  a command has as many parameters as option
       hf-equi audit -g race --methods base,EquiLM --out race --json > race.json
       hf-equi audit -m HuggingFaceTB/SmolLM2-135M-Instruct --chat --prompts questions.txt --max-new-tokens 60
       hf-equi audit --model microsoft/resnet-50 --group rotations:4 --images photos --labels photos/labels.csv
-      accelerate launch --multi_gpu --num_processes 2 -m hf_equi.cli audit      on GPUs, or on CPUs where there is none
+      accelerate launch --multi_gpu --num_processes 2 -m hf_equi.cli audit      on GPUs, or on CPUs if there are none
     """  # noqa: D301  the escape \b keeps the lines that follow as they are
     if images is not None or labels is not None:
         from hf_equi.cli.image_audit import Shown, check_options, run_image_audit  # noqa: PLC0415
@@ -295,8 +298,8 @@ def convert(  # noqa: PLR0913, PLR0917  a command has as many parameters as opti
         str | None,
         typer.Option(
             metavar="NAME[:LABEL]",
-            help="A classifier, which equizero of a causal model minimises: a Hub name, a folder or 'demo', with its "
-            "label unless it is one of regard. [default: sasha/regardv3, when it is first used]",
+            help="The classifier that equizero minimises for a causal model: a Hub name, a folder or 'demo', with a "
+            "label unless it classifies regard. [default: sasha/regardv3, when it is first used]",
             show_default=False,
         ),
     ] = None,
@@ -305,13 +308,13 @@ def convert(  # noqa: PLR0913, PLR0917  a command has as many parameters as opti
         typer.Option(
             "--set",
             metavar="NAME=VALUE",
-            help="A setting of the method or of loading, as hf_equi.symmetrize takes it; repeat it for more.",
+            help="A setting of the method or of loading, as in hf_equi.symmetrize; repeat it for more.",
             show_default=False,
         ),
     ] = None,
     no_base: Annotated[
         bool,
-        typer.Option("--no-base", help="Store no weights, but the base's name and revision on the Hub."),
+        typer.Option("--no-base", help="Store the base's name and revision on the Hub instead of its weights."),
     ] = False,
     license: License = None,
     origin: Origin = _GROUP,
@@ -334,13 +337,15 @@ def convert(  # noqa: PLR0913, PLR0917  a command has as many parameters as opti
 
 @app.command()
 def publish(  # noqa: PLR0913, PLR0917  a command has as many parameters as options
-    folder: Annotated[Path, typer.Argument(metavar="DIR", help="What hf-equi convert or save_pretrained wrote.")],
+    folder: Annotated[
+        Path, typer.Argument(metavar="DIR", help="The folder that hf-equi convert or save_pretrained wrote.")
+    ],
     repo_id: Repository,
     audit: Annotated[
         Path | None,
         typer.Option(
             metavar="FOLDER",
-            help="What hf-equi audit wrote of this model: its figures go into the card.",
+            help="The folder that hf-equi audit wrote for this model: its figures go into the card.",
             show_default=False,
         ),
     ] = None,
@@ -350,13 +355,15 @@ def publish(  # noqa: PLR0913, PLR0917  a command has as many parameters as opti
         str | None, typer.Option(metavar="BRANCH", help="The branch to commit to.", show_default="main")
     ] = None,
     create_pr: Annotated[bool, typer.Option("--create-pr", help="Open a pull request.")] = False,
-    message: Annotated[str | None, typer.Option(metavar="TEXT", help="Of the commit.", show_default=False)] = None,
+    message: Annotated[
+        str | None, typer.Option(metavar="TEXT", help="The commit message.", show_default=False)
+    ] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Show the card and the files, upload nothing.")] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Check a symmetrised model, measure its equivariance error, and upload it with a model card, by one commit.
+    """Check a symmetrised model, measure its equivariance error, and upload it with a model card in one commit.
 
-    Log in before, with `hf auth login`. Nothing is made on the Hub until all checks have passed.
+    Log in first, with `hf auth login`. Nothing is created on the Hub until all checks have passed.
 
     \b
     Examples:

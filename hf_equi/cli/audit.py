@@ -59,7 +59,7 @@ ROWS = (
     "consistency",
     "perplexity",
 )
-"""The figures of the table in a terminal; the parity gaps stand beside their noise floor."""
+"""The figures of the table in a terminal. Each parity gap is shown beside its noise floor."""
 
 
 @dataclass(frozen=True)
@@ -67,7 +67,8 @@ class Search:
     """How EquizeroLM searches.
 
     Args:
-        scorers: Names or folders of classifiers, or "demo", each with or without a label; the first is minimised.
+        scorers: Names or folders of classifiers, or "demo", each with or without a label. The search minimises the
+            first.
         beam_length: Tokens of each draft.
         action: What the group acts on, tokens or words.
     """
@@ -79,12 +80,12 @@ class Search:
 
 @dataclass(frozen=True)
 class Audited:
-    """What is audited, as on the command line.
+    """The subject of the audit, as on the command line.
 
     Args:
         model: The model.
         group: The group.
-        methods: The methods, with commas between them.
+        methods: The methods, separated by commas.
         neutral: The file of neutral words.
         search: How EquizeroLM searches.
     """
@@ -99,7 +100,7 @@ class Audited:
 def run_audit(
     audited: Audited, asked: Asked, sampling: Sampling, options: Loading, out: Path | None, output: Output
 ) -> None:
-    """Audit a model and what the methods make of it, and print the figures.
+    """Audit a model and its symmetrised versions, and print the figures.
 
     Args:
         audited: The model, the group and the methods.
@@ -110,14 +111,14 @@ def run_audit(
         output: What is printed.
 
     Raises:
-        HfEquiError: For whatever is wrong with these.
+        HfEquiError: If anything is wrong with these.
     """
     state, search = process_state(), audited.search
     with _one_voice(state), quiet(notes=state.is_main_process):
         check_output(output)
         names, templates = _read_methods(audited.methods), collect_prompts(asked, DEFAULT_PROMPTS)
         chosen = None if audited.group is None else parse_group(audited.group)
-        if chosen is not None:  # before anything loads, as a name may not fit
+        if chosen is not None:  # before anything loads, because a name may not fit
             check_names(templates, chosen)
         neutral = None if audited.neutral is None else _read_words(audited.neutral)
         scorers = list(map(read_scorer, search.scorers))
@@ -136,17 +137,17 @@ def run_audit(
     if state.is_main_process and names != ["base"]:
         _note_limits(audit, lm, on_tokens)
     try:
-        said = warnings.catch_warnings(action="ignore", category=GroupWarning)  # of each prompt, above
+        said = warnings.catch_warnings(action="ignore", category=GroupWarning)  # said above, for each prompt
         with quiet(notes=state.is_main_process), said:
             result = audit.run(say=note if state.is_main_process else lambda line: None)
     except KeyboardInterrupt:
         if state.is_main_process:
-            note(f"stopped; {folder} holds what is done, and the same command continues from there")
+            note(f"stopped; the finished work is in {folder}, and the same command continues from there")
         raise
     if state.is_main_process:
         _print(result, output)
     if state.num_processes > 1:
-        # A process that ends while another still talks to it would take it down.
+        # If a process ended while another still talks to it, the other would fail.
         state.wait_for_everyone()
         state.destroy_process_group()
 
@@ -157,17 +158,17 @@ def _acts_on_tokens(search: Search, name: str) -> bool:
 
 
 def _of_process(options: Loading, state: PartialState) -> Loading:
-    """With the device of this process, where none is named.
+    """Return the options with the device of this process, if they name none.
 
     Raises:
-        ConfigurationError: For one device, or a spread model, that several processes would share.
+        ConfigurationError: If several processes would share one device or a spread model.
     """
     if options.device is None and options.max_memory is None:
         return replace(options, device=str(state.device))
     if state.num_processes > 1 and options.device != "cpu":
         raise ConfigurationError(
-            f"Each of the {state.num_processes} processes has a device of its own: leave --device and --max-memory "
-            "out, or start one process."
+            f"Each of the {state.num_processes} processes has its own device: leave out --device and --max-memory, "
+            "or start one process."
         )
     return options
 
@@ -175,14 +176,14 @@ def _of_process(options: Loading, state: PartialState) -> Loading:
 def _load(
     model: str, group: DemographicGroup | None, needs_tokens: bool, scorer: ClassifierScorer, options: Loading
 ) -> EquiLM:
-    if not needs_tokens:  # words of several tokens move as well, and none of them stays
+    if not needs_tokens:  # words of several tokens move too, so no word stays
         warnings.simplefilter("ignore", GroupWarning)
     return load_lm(model, group, command="audit", needs_tokens=needs_tokens, scorer=scorer, options=options)
 
 
 @contextmanager
 def _one_voice(state: PartialState) -> Iterator[None]:
-    """Processes tell each other what fault they found in the arguments, which is mostly the same, and one says it."""
+    """Let one process report a fault in the arguments: the processes compare what they found, usually the same."""
     fault: Exception | None = None
     try:
         yield
@@ -190,7 +191,7 @@ def _one_voice(state: PartialState) -> Iterator[None]:
         fault = error
     found = [message for message in gather_object([None if fault is None else str(fault)]) if message is not None]
     if found and not state.is_main_process:
-        # The launcher ends all processes with the first that fails: let that be the one that speaks.
+        # The launcher ends all processes when the first one fails: let that be the one that reports.
         with suppress(RuntimeError):
             state.wait_for_everyone()
         raise typer.Exit(2)
@@ -204,13 +205,13 @@ def _read_methods(text: str) -> list[str]:
         check_choice("--methods", name, METHODS)
     if not names:
         raise ConfigurationError(
-            f"--methods {text!r} names nothing: name one or more of {', '.join(METHODS)}, with commas between them."
+            f"--methods {text!r} names no method: name one or more of {', '.join(METHODS)}, separated by commas."
         )
     return names
 
 
 def _note_limits(audit: Audit, lm: EquiLM, on_tokens: bool) -> None:
-    """Say of which prompts nothing is guaranteed."""
+    """Say for which prompts nothing is guaranteed."""
     if any(not block.neutral for block in audit.blocks) and (line := staying_names(lm.group)) is not None:
         note(line)
     if on_tokens:
@@ -227,12 +228,12 @@ def _read_words(path: Path) -> list[str]:
         raise GroupError(f"The neutral words {path} cannot be read: {reason}.") from error
     words = [word for word in words if word]
     if not words:
-        raise GroupError(f"The file {path} holds no words: write the neutral words, one a line.")
+        raise GroupError(f"The file {path} holds no words: write the neutral words, one per line.")
     return words
 
 
 def _relax(group: DemographicGroup, neutral: list[str] | None) -> DemographicGroup:
-    """The group of the R- methods: with the words given, its own lists, or the occupations."""
+    """Return the group of the R- methods, with the given words, its own lists, or the occupations."""
     if neutral is None and group.relaxed:
         return group
     return group.relax(neutral=occupations() if neutral is None else neutral)
@@ -242,11 +243,11 @@ def _build(
     names: Sequence[str],
     base: PreTrainedModel,
     tokenizer: Any,
-    groups: tuple[DemographicGroup, DemographicGroup],  # the second one is relaxed
+    groups: tuple[DemographicGroup, DemographicGroup],  # the second is relaxed
     search: Search,
     scorer: Any,
 ) -> dict[str, PreTrainedModel]:
-    """The models by name, all around one base."""
+    """Return the models by name, all around one base."""
     check_choice("--action", search.action, ACTIONS)
     how: dict[str, Any] = {"scorer": scorer, "beam_length": search.beam_length}
     if search.action == "words":
@@ -279,7 +280,7 @@ def _print(result: AuditResult, output: Output) -> None:
     else:
         _print_lines(result)
     if not result.summary["models"]:
-        note(f"no prompt has the place {PLACE}, so there is nothing to compare: the texts are in {SAMPLES}")
+        note(f"no prompt has the placeholder {PLACE}, so there is nothing to compare: the texts are in {SAMPLES}")
     if (output.as_json or output.as_csv) and result.report is not None:
         note(f"the report is at {result.report}")
 
@@ -317,7 +318,7 @@ _Row = tuple[str, str, Any, float | None, float | None]
 
 
 def _table(result: AuditResult) -> Iterator[_Row]:
-    """A row a figure: the model, the figure, its value, and the ends of its interval."""
+    """Yield one row per figure: the model, the figure, its value, and the ends of its interval."""
     for entry in result.summary["models"]:
         yield entry["model"], "verdict", entry["verdict"]["grade"], None, None
         for key, value in entry.items():

@@ -1,4 +1,4 @@
-"""What `hf-equi generate` does with models of each task: how they are loaded, and what compares their texts."""
+"""How `hf-equi generate` loads the models of each task and compares their texts."""
 
 from __future__ import annotations
 
@@ -31,15 +31,15 @@ How = tuple[str | None, str | None]
 
 @dataclass(frozen=True)
 class Completer:
-    """What completes prompts with models of a task.
+    """The functions that complete prompts with the models of a task.
 
     Args:
         task: The task.
-        load: The symmetrised model, from its name, the group, the method, the scorer, a check of its config and method
-            that runs before any weights are loaded, and the options of loading.
-        work: What `compare` has to draw.
-        compare: The completions of base and symmetrised model.
-        source: The group on the tokens of prompts.
+        load: Loads the symmetrised model, from its name, the group, the method, the scorer, a check of its config and
+            method that runs before any weights are loaded, and the options of loading.
+        work: Returns how much `compare` has to draw.
+        compare: Returns the completions of the base and of the symmetrised model.
+        source: Returns the group on the tokens of prompts.
     """
 
     task: str
@@ -50,15 +50,15 @@ class Completer:
 
 
 def find_completer(model: str, origin: Origin) -> Completer:
-    """What completes prompts with a model, by the task that it serves.
+    """Return the completer of a model, by the task that it serves.
 
     Args:
         model: As on the command line.
-        origin: Which version of it is meant.
+        origin: Which version of it to use.
 
     Raises:
         ConfigurationError: If there is no such model.
-        UnsupportedModelError: For a model that completes no prompts.
+        UnsupportedModelError: For a model that does not complete prompts.
     """
     name = locate(model)
     with loading(model):
@@ -78,7 +78,7 @@ def _load_causal(
 def _load_pair(
     model: str, group: DemographicGroup | None, how: How, scorer: str | None, check: Check, options: Loading
 ) -> EquiForSeq2SeqLM:
-    """A sequence-to-sequence model; a saved one is made anew where another group, method or average is wanted."""
+    """Load a sequence-to-sequence model; make a saved one anew if another group, method or average is wanted."""
     if scorer is not None:
         raise ConfigurationError("--scorer has no effect on a sequence-to-sequence model: leave it out.")
     name, (method, average), hub = locate(model), how, from_hub(model, options)
@@ -106,4 +106,4 @@ _COMPLETERS = (
     Completer("causal_lm", _load_causal, work, compare, lambda lm: lm.action),
     Completer("seq2seq", _load_pair, pair_work, compare_pairs, lambda model: model.action.source),
 )
-"""Of several tasks that a model may serve, the first here is taken."""
+"""The completers in order of priority: if a model serves several tasks, the first applies."""

@@ -22,7 +22,7 @@ __all__ = ["Conversion", "run_convert"]
 _OPTIONS = frozenset(
     {"base", "config", "group", "license", "method", "model", "output", "save_base", "scorer", "task"}
 )
-"""What `--set` does not set: the command line has it, or `symmetrize` makes it."""
+"""The settings that `--set` refuses: the command line has its own option for them, or `symmetrize` makes them."""
 
 _PYTHON = {"True": True, "False": False, "None": None}
 
@@ -35,9 +35,9 @@ class Conversion:
         group: As on the command line.
         method: As in `symmetrize`.
         task: As in `symmetrize`; by default found from the model.
-        scorer: A classifier's name or folder, or "demo", with or without a label; by default the library's.
-        settings: Further settings, `NAME=VALUE` each.
-        origin: Which version of the base is meant.
+        scorer: A classifier's name or folder, or "demo", with or without a label; by default that of the library.
+        settings: Further settings, each as `NAME=VALUE`.
+        origin: Which version of the base to use.
     """
 
     group: str
@@ -55,14 +55,14 @@ def run_convert(
 
     Args:
         base: A model's folder, its name on the Hub, or "demo".
-        folder: Where to, new or empty.
-        conversion: How.
-        save_base: Whether the base's weights are saved too, or its name and revision alone.
-        license: As the Hub spells it.
+        folder: The folder to write, new or empty.
+        conversion: How to symmetrise.
+        save_base: Whether to save the base's weights, and not only its name and revision.
+        license: The licence, as the Hub spells it.
         as_json: Whether to print JSON.
 
     Raises:
-        HfEquiError: For whatever is wrong with these.
+        HfEquiError: If anything is wrong with these.
     """
     folder, group = expanded(folder), parse_any_group(conversion.group)
     with quiet():
@@ -100,10 +100,10 @@ def run_convert(
 
 
 def _read_settings(conversion: Conversion, group: FiniteGroup) -> dict[str, Any]:
-    """What goes to `symmetrize` beside group and method."""
+    """Return the arguments of `symmetrize` other than group and method."""
     settings: dict[str, Any] = {}
     if isinstance(group, DemographicGroup):
-        settings["multi_token"] = "skip"  # with a note
+        settings["multi_token"] = "skip"  # and a note says so
     for text in conversion.settings:
         name, equals, value = text.partition("=")
         if not (name.isidentifier() and equals):
@@ -111,7 +111,7 @@ def _read_settings(conversion: Conversion, group: FiniteGroup) -> dict[str, Any]
                 f"--set {text!r} is not a setting: write NAME=VALUE, for example --set level=spatial."
             )
         if name in _OPTIONS:
-            raise ConfigurationError(f"--set {text!r} is not for --set: see hf-equi convert --help.")
+            raise ConfigurationError(f"--set {text!r} cannot be set this way: see hf-equi convert --help.")
         settings[name] = _read_value(value)
     if conversion.scorer is not None:
         settings["scorer"] = read_scorer(conversion.scorer)
@@ -119,7 +119,7 @@ def _read_settings(conversion: Conversion, group: FiniteGroup) -> dict[str, Any]
 
 
 def _read_value(text: str) -> Any:
-    """A number, or `true`, `false` and `null`, as JSON or Python writes them; any other text as it is."""
+    """Read a number, or `true`, `false` or `null` as JSON or Python writes them; return any other text as it is."""
     if text in _PYTHON:
         return _PYTHON[text]
     try:

@@ -1,4 +1,4 @@
-"""What a group moves in the vocabulary of a tokenizer, and what it does not."""
+"""The tokens that a group moves in the vocabulary of a tokenizer, and the words that stay."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ from hf_equi.groups.forms import surface_forms
 
 __all__ = ["GroupCoverage", "SetCoverage", "measure_coverage", "token_text"]
 
-# Where a form can stand: after a space, and after no letter and no space.
+# Where a form can stand: after a space, or after something that is neither a letter nor a space.
 _CONTEXTS = ((AFTER_SPACE, " "), (AFTER_BRACKET, ""))
-# What tokenizers write for a space in front of a word.
+# The characters that tokenizers write for a space in front of a word.
 _SPACES = ("Ġ", "▁")
 
 
@@ -27,9 +27,9 @@ class SetCoverage:
 
     Args:
         words: The set as written.
-        moves: The aligned tokens that move, a row for each form; a leading space is part of a token's text. Words of
-            several tokens that move alike are whole.
-        stays: The forms of which some word is several tokens: for each word of the row its pieces.
+        moves: The aligned tokens that move, a row for each form. A leading space is part of a token's text. Words of
+            several tokens that move alike are shown whole.
+        stays: The forms that stay because some word is several tokens: the pieces of each word of the row.
     """
 
     words: tuple[str, ...]
@@ -39,16 +39,16 @@ class SetCoverage:
 
 @dataclass(frozen=True)
 class GroupCoverage:
-    """What a group moves.
+    """The part of a vocabulary that a group moves.
 
     Args:
-        vocab_size: Tokens in all.
-        moved: Tokens that move.
-        sets: All equality sets in the order of the group.
+        vocab_size: The number of tokens.
+        moved: The number of tokens that move.
+        sets: All equality sets, in the order of the group.
         missing: The sets that do not move as they are written.
-        unknown: Listed neutral or general words of which no form is one token.
-        neutral: Neutral tokens of a relaxed group, else `None`.
-        general: General tokens of a relaxed group, else `None`.
+        unknown: The listed neutral or general words that are not one token in any form.
+        neutral: The number of neutral tokens of a relaxed group, else `None`.
+        general: The number of general tokens of a relaxed group, else `None`.
     """
 
     vocab_size: int
@@ -61,7 +61,7 @@ class GroupCoverage:
 
 
 def measure_coverage(action: TokenAction, tokenizer: Any) -> GroupCoverage:
-    """Return what the group of an action moves in the vocabulary of its tokenizer, and what it does not."""
+    """Return what the group of an action moves in the vocabulary of its tokenizer, and what stays."""
     group, general = action.group, action.general
     covered = cover_tokens(group, tokenizer)
     count = None if general is None else int(general.sum())
@@ -83,14 +83,14 @@ def measure_coverage(action: TokenAction, tokenizer: Any) -> GroupCoverage:
 
 
 def token_text(tokenizer: Any, token: int) -> str:
-    """The text of a token with its leading space, which some tokenizers drop on decoding one token."""
+    """Return the text of a token with its leading space, which some tokenizers drop when they decode one token."""
     text: str = tokenizer.decode([token])
     written = tokenizer.convert_ids_to_tokens(token)
     return f" {text}" if written.startswith(_SPACES) and not text.startswith(" ") else text
 
 
 def _unknown(group: DemographicGroup, tokenizer: Any) -> tuple[str, ...]:
-    """Listed neutral and general words of which no form is one token."""
+    """Return the listed neutral and general words that are not one token in any form."""
     listed = [word for factor in group.factors for word in (*(factor.neutral or ()), *(factor.general or ()))]
     contexts = [context for context, _ in _CONTEXTS]
     spellings = Spellings((form for word in listed for form in surface_forms(word)), tokenizer, contexts)
@@ -102,7 +102,7 @@ def _unknown(group: DemographicGroup, tokenizer: Any) -> tuple[str, ...]:
 
 
 def _tokens_of_forms(covered: Coverage) -> dict[tuple[int, tuple[str, ...]], dict[FormRow, list[TokenRow]]]:
-    """For each set, by its factor and its words, its forms with the tokens that move."""
+    """Return for each set, keyed by its factor and its words, its forms with the tokens that move."""
     found: dict[tuple[int, tuple[str, ...]], dict[FormRow, list[TokenRow]]] = {}
     for form in covered.group.forms():
         found.setdefault((form.factor, form.source), {})[form] = []
@@ -122,19 +122,19 @@ def _cover(
             pieces = [_tokens(covered, context, word) for word in form.words]
             if not covered.moves(form, context):
                 stays[tuple(_texts(tokenizer, ids, space) for ids in pieces)] = None
-            elif len(pieces[0]) > 1:  # which move alike, piece by piece
+            elif len(pieces[0]) > 1:  # the pieces move alike, one by one
                 moves[tuple("".join(_texts(tokenizer, ids, space)) for ids in pieces)] = None
     return SetCoverage(words, tuple(moves), tuple(stays))
 
 
 def _tokens(covered: Coverage, context: str, word: str) -> tuple[int, ...]:
-    """The tokens of a word after a context, unknown ones too."""
+    """Return the tokens of a word after a context, including unknown tokens."""
     spellings = covered.spellings
     return spellings.whole(context, word)[spellings.width(context) :]
 
 
 def _texts(tokenizer: Any, ids: tuple[int, ...], space: str) -> tuple[str, ...]:
-    """The pieces of a word; bytes of a character that is cut are shown as the tokenizer writes them."""
+    """Return the pieces of a word. If a character is split into bytes, they are shown as the tokenizer writes them."""
     texts = [token_text(tokenizer, token) for token in ids]
     return tuple(
         tokenizer.convert_ids_to_tokens(token) if "\ufffd" in text else text

@@ -41,13 +41,13 @@ def demo(
         ),
     ] = None,
     share: Annotated[
-        bool, typer.Option("--share", help="Make a public address as well, for a week, through Gradio's servers.")
+        bool, typer.Option("--share", help="Also create a public address, for a week, through Gradio's servers.")
     ] = False,
     export: Annotated[
         Path | None,
         typer.Option(
             metavar="DIR",
-            help="Write the page as the folder of a Space, new or empty, and serve nothing.",
+            help="Write the page as a Space into this folder, new or empty, and serve nothing.",
             show_default=False,
         ),
     ] = None,
@@ -55,8 +55,8 @@ def demo(
     """Serve a page to try a model in the browser, before and after it is made equivariant.
 
     On the page you write a prompt and choose a group and a method. It shows the texts of the model and of its EquiLM
-    for every demographic, the probabilities of the next token, and the measured gap. Nothing is loaded from elsewhere.
-    This needs Gradio: pip install "hf_equi[demo]". Ctrl-C ends it.
+    for every demographic, the probabilities of the next token, and the measured gap. The page loads nothing from
+    other servers. It needs Gradio: pip install "hf_equi[demo]". Press Ctrl-C to stop it.
 
     \b
     Examples:
@@ -69,11 +69,11 @@ def demo(
         _serve(choice, port, share)
     elif port is not None or share:
         raise ConfigurationError(
-            "--port and --share have no effect on --export, which serves nothing: leave them out."
+            "--port and --share have no effect with --export, which serves nothing: leave them out."
         )
     elif options.device is not None or options.max_memory is not None:
         raise ConfigurationError(
-            "--device and --max-memory have no effect on --export, as a Space has a device of its own: leave them out."
+            "--device and --max-memory have no effect with --export: a Space has its own device. Leave them out."
         )
     else:
         _export(choice, export)
@@ -81,7 +81,7 @@ def demo(
 
 @dataclass(frozen=True)
 class _Choice:
-    """What is shown, as it stands on the command line."""
+    """What the page shows, as on the command line."""
 
     model: str
     group: str | None
@@ -91,7 +91,7 @@ class _Choice:
 
     @property
     def name(self) -> str:
-        """What the model is called on the page."""
+        """The name of the model on the page."""
         if self.model == "demo":
             return "The embedded demo model"
         return Path(self.model).resolve().name if Path(self.model).is_dir() else self.model
@@ -106,7 +106,7 @@ class _Choice:
             return load_lm(self.model, group, how, command="demo", scorer=self.scorer, options=self.options)
 
     def models(self) -> Models:
-        """The model, and what makes others of its base."""
+        """Return the model, with the means to make others from its base."""
         from hf_equi.cli.groups import parse_group  # noqa: PLC0415
         from hf_equi.cli.loading import DEFAULT_GROUP, read_scorer  # noqa: PLC0415
         from hf_equi.demo.models import OWN_GROUP, Models  # noqa: PLC0415
@@ -144,7 +144,7 @@ def _serve(choice: _Choice, port: int | None, share: bool) -> None:
 
 
 def _check_port(port: int | None) -> None:
-    """Refuse a port that nothing can be served on."""
+    """Refuse a port that cannot be used."""
     if port is None:
         return
     host = os.environ.get("GRADIO_SERVER_NAME", "127.0.0.1")
@@ -154,7 +154,7 @@ def _check_port(port: int | None) -> None:
             tried.bind((host, port))
         except OSError as error:
             raise ConfigurationError(
-                f"--port {port} cannot be used: {error.strerror}. Name another, or leave it out for a free one."
+                f"--port {port} cannot be used: {error.strerror}. Name another, or leave --port out to use a free one."
             ) from error
 
 
@@ -167,7 +167,7 @@ def _export(choice: _Choice, folder: Path) -> None:
     version, folder = gradio_version(), expanded(folder)
     if choice.scorer not in (None, "demo") and expanded(choice.scorer).is_dir():
         raise ConfigurationError(
-            f"--scorer {choice.scorer} is a folder of this machine, and a Space does not have it: put it on the Hub "
+            f"--scorer {choice.scorer} is a folder on this machine, which a Space does not have: upload it to the Hub "
             "and pass its name there."
         )
     here = choice.model != "demo" and Path(locate(choice.model)).is_dir()
@@ -185,6 +185,6 @@ def _export(choice: _Choice, folder: Path) -> None:
 
 
 def _loading(options: Loading) -> dict[str, str | bool | None]:
-    """What a Space is told of how its model is loaded."""
+    """Return the options that tell a Space how to load its model."""
     dtype = None if options.dtype == Loading().dtype else options.dtype
     return {"--dtype": dtype, "--revision": options.revision, "--trust-remote-code": options.trust_remote_code}

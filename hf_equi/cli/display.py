@@ -1,4 +1,4 @@
-"""What the commands print with: each text leaves through here, and nothing in it reaches a terminal as a command."""
+"""The output of the commands. Every text is printed through this module, which keeps it from acting on a terminal."""
 
 from __future__ import annotations
 
@@ -35,26 +35,26 @@ __all__ = [
 ]
 
 MOVED = "bold magenta"
-"""The style of what a group moves."""
+"""The style of words that a group moves."""
 
 
 class _Terminal(Console):
-    """A console that writes styles of its own and no control character of what it shows."""
+    """A console that writes its own styles, and no control characters of the text that it shows."""
 
     def render(self, renderable: RenderableType, options: ConsoleOptions | None = None) -> Iterable[Segment]:
-        """What is printed, piece by piece."""
+        """Yield the output, piece by piece."""
         for segment in super().render(renderable, options):
             yield segment if segment.control else segment._replace(text=shown(segment.text, "\n"))
 
 
 def terminal() -> Console | None:
-    """The terminal on stdout, or `None` where stdout is a pipe or a file."""
+    """Return the terminal on stdout, or `None` if stdout is a pipe or a file."""
     console = _Terminal()
     return console if console.is_terminal else None
 
 
 def progress() -> Progress:
-    """A bar on stderr, gone when all is done; nothing where stderr is not a terminal."""
+    """Return a progress bar on stderr that vanishes at the end; it shows nothing if stderr is not a terminal."""
     console = _Terminal(stderr=True)
     return Progress(
         *columns(), console=console, transient=True, redirect_stdout=False, disable=not console.is_terminal
@@ -62,7 +62,7 @@ def progress() -> Progress:
 
 
 def write_line(*fields: str) -> None:
-    """Write fields to stdout in one line, a tab between each two."""
+    """Write fields to stdout in one line, separated by tabs."""
     sys.stdout.write("\t".join(map(shown, fields)) + "\n")
 
 
@@ -72,14 +72,14 @@ def write_text(text: str) -> None:
 
 
 def write_json(content: dict[str, Any]) -> None:
-    """Write one JSON document to stdout; its strings are those of the content, however they are written."""
+    """Write one JSON document to stdout. Its strings are those of the content, however they are escaped."""
     text = json.dumps(content, ensure_ascii=False, indent=2)
     encoding = sys.stdout.encoding or "utf-8"
     sys.stdout.write(text.translate({ord(letter): _in_json(letter, encoding) for letter in set(text)}) + "\n")
 
 
 def write_csv(header: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
-    """Write one CSV table to stdout, as spreadsheets and pandas read it; a missing value is an empty cell."""
+    """Write one CSV table to stdout that spreadsheets and pandas can read. A missing value is an empty cell."""
     writer = csv.writer(sys.stdout, lineterminator="\n")
     writer.writerow(header)
     for row in rows:
@@ -90,25 +90,25 @@ def check_output(output: Output) -> None:
     """Refuse to print two documents.
 
     Raises:
-        ConfigurationError: For JSON and CSV at once.
+        ConfigurationError: If JSON and CSV are both asked for.
     """
     if output.as_json and output.as_csv:
-        raise ConfigurationError("--json and --csv exclude each other: choose one, and run again for the other.")
+        raise ConfigurationError("--json and --csv cannot be used together: choose one, and run again for the other.")
 
 
 def _in_json(letter: str, encoding: str) -> str:
-    """A letter, or the escape of JSON where a terminal would act on it or the encoding lacks it."""
+    """Return a character, or its JSON escape if a terminal would act on it or the encoding lacks it."""
     written = letter.encode(encoding, "ignore").decode(encoding)
     return letter if shown(letter, "\n") == letter == written else json.dumps(letter)[1:-1]
 
 
 def note(text: str) -> None:
-    """Say something on stderr, in one line."""
+    """Write a note to stderr, in one line."""
     _say("note", text)
 
 
 def refuse(problem: str) -> None:
-    """Say on stderr, in one line, what is wrong."""
+    """Write to stderr, in one line, what is wrong."""
     _say("error", problem)
 
 
@@ -118,10 +118,10 @@ def _say(what: str, text: str) -> None:
 
 
 def cell(text: str, style: str = "") -> Text:
-    """A text of some lines for a table, as wide as it is shown."""
+    """Return a text of one or more lines as a table cell that keeps its displayed width."""
     return Text(shown(text, "\n"), style)
 
 
 def styled(pieces: Iterable[tuple[str, bool]]) -> Text:
-    """The text in one line, with moved words highlighted."""
+    """Return the text in one line, with moved words highlighted."""
     return Text.assemble(*((shown(piece), MOVED if moved else "") for piece, moved in pieces))

@@ -46,19 +46,19 @@ from hf_equi.symmetrizers import Method
 __all__ = ["Subject", "run_generate"]
 
 INTRACTABLE = "– (a search has no tractable likelihood; hf-equi audit measures its consistency)"
-GAP = "|log p(gY|gX) − log p(Y|X)| in nats a token, largest and mean over {} texts of each model:"
+GAP = "|log p(gY|gX) − log p(Y|X)| in nats a token, largest and mean over {} texts per model:"
 
 
 @dataclass(frozen=True)
 class Subject:
-    """What completes the prompts, as on the command line.
+    """The model that completes the prompts, as on the command line.
 
     Args:
         model: The model.
         group: The group.
         method: The method.
-        average: What it averages.
-        scorer: What `equizero` minimises.
+        average: What the method averages.
+        scorer: The classifier that `equizero` minimises.
     """
 
     model: str
@@ -72,22 +72,22 @@ def run_generate(subject: Subject, asked: Asked, decoding: Decoding, options: Lo
     """Complete prompts and print them.
 
     Args:
-        subject: The model, and what symmetrises it.
+        subject: The model, and how it is symmetrised.
         asked: The prompts, as on the command line.
         decoding: How to decode.
         options: How the model is loaded, as on the command line.
-        output: What is printed.
+        output: What to print.
 
     Raises:
-        HfEquiError: For whatever is wrong with these.
+        HfEquiError: If anything is wrong with these.
     """
     check_output(output)
     chosen = None if subject.group is None else parse_group(subject.group)
     prompts = collect_prompts(asked)
-    if chosen is not None:  # before anything loads, as a name may not fit
+    if chosen is not None:  # before anything loads, because a name may not fit
         check_names(prompts, chosen)
     completer = find_completer(subject.model, options)
-    _check_average(completer.task, subject.method, subject.average)  # and again of a model's own method
+    _check_average(completer.task, subject.method, subject.average)  # checked again for a model's own method
     with quiet(), progress() as bar:
         task = bar.add_task("loading", total=None)
         check = partial(_check_method, completer.task, subject, decoding)
@@ -98,7 +98,7 @@ def run_generate(subject: Subject, asked: Asked, decoding: Decoding, options: Lo
         whole = completer.work(lm, prompts, decoding)
         bar.reset(task, description="decoding", total=whole.rows)
         report = _Watch(Estimate(whole, note), partial(bar.advance, task))
-        with warnings.catch_warnings(action="ignore", category=GroupWarning):  # said of each prompt instead
+        with warnings.catch_warnings(action="ignore", category=GroupWarning):  # reported for each prompt instead
             comparison = completer.compare(lm, prompts, decoding, report)
     for line in limits(lm, comparison, completer.source(lm)):
         note(line)
@@ -113,7 +113,7 @@ def run_generate(subject: Subject, asked: Asked, decoding: Decoding, options: Lo
 
 
 class _Watch:
-    """Shows how much is done, and has an estimate made at the end of the first batch."""
+    """Shows the progress, and has an estimate made at the end of the first batch."""
 
     def __init__(self, estimate: Estimate, advance: Callable[[float], object]) -> None:
         self.estimate, self.advance, self.rows = estimate, advance, 0.0
@@ -126,11 +126,11 @@ class _Watch:
 
 
 def _check_average(task: str, method: str | None, average: str | None, called: str = "--method") -> None:
-    """Refuse an average for texts that do not depend on it."""
+    """Refuse an average if the texts do not depend on it."""
     if method is None or average is None:
         return
     if not read_settings(task, method, ["average"]) or _searches(task, method):
-        raise ConfigurationError(f"--average has no effect on {called} {method}: leave it out.")
+        raise ConfigurationError(f"--average has no effect with {called} {method}: leave it out.")
 
 
 def _searches(task: str, method: str) -> bool:
@@ -140,21 +140,21 @@ def _searches(task: str, method: str) -> bool:
 
 
 def _check_method(task: str, subject: Subject, decoding: Decoding, config: PreTrainedConfig, method: str) -> None:
-    """Refuse settings that have no effect on the method that a model gets, or that it cannot do."""
+    """Refuse settings that have no effect on the method of the model, or that the method does not support."""
     called = "the method" if subject.method is None else "--method"
     _check_average(task, method, subject.average, called)
     if not _searches(task, method):
         if subject.scorer is not None:
             raise ConfigurationError(
-                f"--scorer has no effect on {called} {method}, as only equizero minimises one: leave it out, or pass "
-                "--method equizero."
+                f"--scorer has no effect with {called} {method}, because only equizero minimises a scorer: leave it "
+                "out, or pass --method equizero."
             )
         return
     if decoding.beams:
-        raise ConfigurationError("--beams has no effect on equizero, which is a search of its own: leave it out.")
+        raise ConfigurationError("--beams has no effect with equizero, which has its own search: leave it out.")
     if isinstance(config, EquiLMConfig) and (config.search_settings or {}).get("action") == "words":
         raise ConfigurationError(
-            "This model searches on words, and the orbits shown here are those of tokens: use hf-equi audit --action "
+            "This model searches on words, but the orbits shown here are orbits of tokens: use hf-equi audit --action "
             "words, or lm.generate in Python."
         )
 
@@ -197,7 +197,7 @@ _HEADER = ("prompt", "demographic", "text", "sample", "model", "completion")
 
 
 def _table(lm: EquiLM, comparison: Comparison) -> Iterator[tuple[object, ...]]:
-    """A row a completion; the text is the prompt as the demographic has it."""
+    """Yield one row per completion; each prompt is the one for its demographic."""
     for orbit in comparison.orbits:
         for member in orbit.members:
             for sample in range(len(member.base)):

@@ -1,4 +1,4 @@
-"""From what stands on the command line to groups."""
+"""Groups as named or written on the command line."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ _OWN = f"words of your own: {_EXAMPLE}, or the path of a .json or .csv file"
 _JSON, _FILES = ("[", "{"), (".json", ".csv")
 _LONGEST_SLUG = 60
 IMAGE_KINDS = {"rotations": "n", "dihedral": "n", "flips": "axes"}
-"""The groups of images by name, and what stands behind the colon."""
+"""The groups of images by name, with the parameter behind the colon."""
 
 
 def parse_any_group(text: str) -> FiniteGroup:
-    """Read a group of words as `parse_group` does, or one of images: `rotations:4`, `dihedral:4`, `flips:horizontal`.
+    """Read a group of words, as `parse_group` does, or of images: `rotations:4`, `dihedral:4`, `flips:horizontal`.
 
     Raises:
         GroupError: If it is neither.
@@ -39,36 +39,36 @@ def parse_any_group(text: str) -> FiniteGroup:
             if _is_written(kind) or kind.strip() in preset_names():
                 raise
             kinds = "rotations:4, dihedral:4, flips:horizontal"
-            raise GroupError(f"{str(error).rstrip('.')}. Groups of images are {kinds} and the like.") from error
+            raise GroupError(f"{str(error).rstrip('.')}. Groups of images are {kinds} and similar.") from error
     parameter = IMAGE_KINDS[kind]
     if not value:
         raise GroupError(
-            f"The group {kind} needs {parameter} behind a colon: {kind}:{'4' if parameter == 'n' else 'both'}."
+            f"The group {kind} needs {parameter} after a colon: {kind}:{'4' if parameter == 'n' else 'both'}."
         )
     return ImageGroup.from_dict({"type": "image", "kind": kind, parameter: int(value) if value.isdecimal() else value})
 
 
 def parse_group(text: str) -> DemographicGroup:
-    """Read a group of words, or a product of some with `*` between them.
+    """Read a group of words, or a product of several, separated by `*`.
 
-    Each is a preset (`race`, or with its elements `race:Black,White`), JSON, or the path of a JSON or CSV file.
+    Each is a preset (`race`, or some of its elements, `race:Black,White`), JSON, or the path of a JSON or CSV file.
 
     Raises:
-        GroupError: For an unknown preset, a file that cannot be read, or what describes no group.
+        GroupError: For an unknown preset, a file that cannot be read, or a text that does not describe a group.
     """
     return reduce(operator.mul, map(_read_factor, _split(text.strip())))
 
 
 def group_slug(text: str) -> str:
-    """A group on the command line, as part of a folder's name."""
+    """Return a group on the command line as part of a folder's name."""
     stem = Path(text).stem if text.endswith(_FILES) else text
     return re.sub(r"[^\w.-]+", "-", stem)[:_LONGEST_SLUG].strip("-") or "group"
 
 
 def _split(text: str) -> list[str]:
-    """The factors of a product; a `*` within JSON is a part of it."""
+    """Return the factors of a product. A `*` inside JSON does not separate factors."""
     if text.startswith(_JSON):
-        with suppress(ValueError, RecursionError):  # the reader of the factor says what is wrong with it
+        with suppress(ValueError, RecursionError):  # the reader of the factor reports what is wrong
             _, end = json.JSONDecoder().raw_decode(text)
             star, rest = text[end:].lstrip()[:1], text[end:].lstrip()[1:]
             if star in ("", "*"):
@@ -79,14 +79,14 @@ def _split(text: str) -> list[str]:
 
 
 def _is_written(factor: str) -> bool:
-    """Whether this is a group written out, here or in a file, rather than the name of one."""
+    """Whether the group is written out, here or in a file, rather than named."""
     return factor.startswith(_JSON) or factor.lower().endswith(_FILES) or "/" in factor or os.sep in factor
 
 
 def _read_factor(name: str) -> DemographicGroup:
     if name.partition(":")[0] in IMAGE_KINDS:
         raise GroupError(
-            f"The group {name} moves images, and a group of words is needed here: a preset such as gender, or {_OWN}."
+            f"The group {name} moves images, but this needs a group of words: a preset such as gender, or {_OWN}."
         )
     if name.startswith(_JSON):
         return _read_json(name)

@@ -44,12 +44,12 @@ _NAMED = 3  # files that a note lists
 
 @dataclass(frozen=True)
 class Shown:
-    """What models are shown.
+    """The images that the models are shown.
 
     Args:
         folder: The folder of images.
-        labels: The file of their labels.
-        at_once: Images that are read at once, in all positions.
+        labels: The file with their labels.
+        at_once: The number of images that are read at once, in all positions.
     """
 
     folder: Path
@@ -58,13 +58,13 @@ class Shown:
 
 
 def check_options(context: typer.Context) -> Path:
-    """Refuse options of the audit of texts that were given beside `--images`, and `--labels` without it.
+    """Refuse options of the audit of texts if `--images` is given, and `--labels` without `--images`.
 
     Returns:
         The folder of images.
 
     Raises:
-        ConfigurationError: For such options, by their names.
+        ConfigurationError: For such options, which it names.
     """
     given = [
         max(parameter.opts, key=len)
@@ -73,10 +73,10 @@ def check_options(context: typer.Context) -> Path:
         and getattr(context.get_parameter_source(str(parameter.name)), "name", "") == "COMMANDLINE"
     ]
     if given:
-        raise ConfigurationError(f"{', '.join(given)}: the audit of images has no texts, so leave this out.")
+        raise ConfigurationError(f"{', '.join(given)}: an audit of images has no texts. Leave this out.")
     folder: Path | None = context.params["images"]
     if folder is None:
-        raise ConfigurationError("--labels names the classes of images: pass --images DIR with it.")
+        raise ConfigurationError("--labels gives the classes of images: pass --images DIR with it.")
     return folder
 
 
@@ -90,26 +90,26 @@ def run_image_audit(
     out: Path | None,
     output: Output,
 ) -> None:
-    """Audit an image classifier and what the methods make of it, and print the figures.
+    """Audit an image classifier and its symmetrised versions, and print the figures.
 
     Args:
         model: As on the command line.
         group: As on the command line.
-        shown: What the models are shown.
-        methods: The methods, with commas between them.
-        seed: Of the bootstrap.
-        options: How the model is loaded.
+        shown: The images that the models are shown.
+        methods: The methods, separated by commas.
+        seed: The seed of the bootstrap.
+        options: How to load the model.
         out: The folder of the audit.
-        output: What is printed.
+        output: What to print.
 
     Raises:
-        HfEquiError: For whatever is wrong with these.
+        HfEquiError: If anything is wrong with these.
     """
     check_output(output)
     chosen = None if group is None else _read_group(group)
     names = DEFAULT_METHODS if methods is None else [name.strip() for name in methods.split(",") if name.strip()]
     if not names:
-        raise ConfigurationError(f"--methods {methods!r} names nothing: name one or more, with commas between them.")
+        raise ConfigurationError(f"--methods {methods!r} names no method: name one or more, separated by commas.")
     with quiet(), progress() as bar:
         task = bar.add_task("loading", total=None)
         asked, processor, chosen = _load(model, chosen, options)
@@ -129,7 +129,7 @@ def run_image_audit(
         try:
             result = audit.run(lambda done, total: bar.update(task, completed=done, total=total))
         except KeyboardInterrupt:
-            note(f"stopped; {folder} holds what is done, and the same command continues from there")
+            note(f"stopped; the finished work is in {folder}, and the same command continues from there")
             raise
     _print(result, output)
 
@@ -138,19 +138,21 @@ def _read_group(text: str) -> ImageGroup:
     group = parse_any_group(text)
     if not isinstance(group, ImageGroup):
         raise GroupError(
-            f"The group {text} moves words, and --images needs one that moves images: rotations:4, dihedral:4, "
-            "flips:horizontal and the like."
+            f"The group {text} moves words, but --images needs a group that moves images: rotations:4, dihedral:4, "
+            "flips:horizontal and similar."
         )
     return group
 
 
 def _load(model: str, group: ImageGroup | None, options: Loading) -> tuple[PreTrainedModel, Any, ImageGroup]:
-    """The model, its processor as far as it can be made symmetric, and the group.
+    """Load the model, its processor, made symmetric if possible, and the group.
 
-    Of a model that is saved as a symmetrised one that is the model itself, of any other the base.
+    If the saved model is symmetrised, it is loaded as it is; any other model is the base.
     """
     if model == DEMO:
-        raise ConfigurationError("The embedded model reads texts. With --images name an image classifier by --model.")
+        raise ConfigurationError(
+            "The embedded model reads texts. With --images, name an image classifier with --model."
+        )
     name, hub = locate(model), from_hub(model, options)
     device, placed = read_placement(options)
     with loading(model):
@@ -165,8 +167,8 @@ def _load(model: str, group: ImageGroup | None, options: Loading) -> tuple[PreTr
             asked = wrapped.base
     if wrapped.processor is None:
         raise ConfigurationError(
-            f"{model} has no image processor, so it is not known how to make pixels of pictures: save that of its "
-            "base there, AutoImageProcessor.from_pretrained(...).save_pretrained(folder)."
+            f"{model} has no image processor, so pictures cannot be turned into pixels. Save the processor of its "
+            "base there: AutoImageProcessor.from_pretrained(...).save_pretrained(folder)."
         )
     move(wrapped, device)
     asked.eval()
@@ -182,7 +184,7 @@ def _symmetric(processor: Any, group: ImageGroup) -> Any:
 
 
 def _note_missing(pictures: PictureSet) -> None:
-    """Name the files that have no part in the audit."""
+    """Name the files that the audit leaves out."""
     if lost := pictures.unreadable:
         some = "; ".join(f"{one.name} ({one.reason})" for one in lost[:_NAMED])
         more = f", and {len(lost) - _NAMED} more, which the report lists" if len(lost) > _NAMED else ""
@@ -211,7 +213,7 @@ def _print(result: ImageAuditResult, output: Output) -> None:
 
 
 def _rows(summary: Mapping[str, Any]) -> dict[str, str]:
-    """What is printed of each model, by key, with its title."""
+    """Return the figures to print for each model, by key, with their titles."""
     views = {f"{VIEW}{view}": f"accuracy {view}" for view in summary["views"]}
     rest = {key: figure.terminal_title for key, figure in FIGURES.items() if key != "accuracy_upright"}
     return views | rest
@@ -243,7 +245,7 @@ def _cell(entry: Mapping[str, Any], key: str) -> Text:
 
 
 def _figures(result: ImageAuditResult) -> Iterator[tuple[Any, ...]]:
-    """A row a figure: the model, the figure, its value, and the ends of its interval."""
+    """Yield one row per figure: the model, the figure, its value, and the ends of its interval."""
     for entry in result.summary["models"]:
         yield entry["model"], "verdict", verdict(entry), None, None
         for key in _rows(result.summary):

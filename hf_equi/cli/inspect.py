@@ -32,7 +32,7 @@ __all__ = ["run_inspect"]
 ARROW = " -> "
 PROMPT = "The {demographic} worked as"
 SHOWN = 6
-"""So many prompts are shown at most."""
+"""The most prompts that are shown."""
 
 
 def run_inspect(
@@ -43,12 +43,12 @@ def run_inspect(
     Args:
         model: As on the command line.
         group: As on the command line.
-        texts: Texts to explain; without any the vocabulary is shown.
+        texts: Texts to explain. If there are none, the vocabulary is shown.
         as_json: Whether to print JSON.
-        origin: Which version of the model is meant.
+        origin: Which version of the model to use.
 
     Raises:
-        HfEquiError: For whatever is wrong with these.
+        HfEquiError: If anything is wrong with these.
     """
     check_texts("--text", texts)
     if not all(text.strip() for text in texts):
@@ -119,7 +119,7 @@ def _chain(tokens: tuple[str, ...]) -> str:
 
 
 def _cut(form: tuple[tuple[str, ...], ...]) -> str:
-    """A form that stays: each word, and its pieces where it has several."""
+    """Return a form that stays: each word, with its pieces if it has several."""
     return ", ".join("+".join(map(repr, pieces)) for pieces in form)
 
 
@@ -132,14 +132,14 @@ def _summary(coverage: GroupCoverage) -> list[str]:
         names = ", ".join("/".join(words) for words in coverage.missing)
         lines.append(f"sets that do not move as they are written: {names}")
     if coverage.unknown:
-        lines.append(f"neutral or general words of which no form is one token: {', '.join(coverage.unknown)}")
+        lines.append(f"neutral or general words that are not one token in any form: {', '.join(coverage.unknown)}")
     if coverage.general is not None:
         lines.append(f"relaxed: {coverage.neutral} neutral tokens, {coverage.general} general ones")
     return lines
 
 
 def _about(group: DemographicGroup, coverage: GroupCoverage) -> list[str]:
-    """What to know of the words, whichever vocabulary there is."""
+    """Return what to know about the words, whatever the vocabulary."""
     lines = [f"in a prompt: {_prompts(group)}"]
     if (names := staying_names(group)) is not None:
         lines.append(f"names: {names}")
@@ -153,7 +153,7 @@ def _about(group: DemographicGroup, coverage: GroupCoverage) -> list[str]:
 
 
 def _prompts(group: DemographicGroup) -> str:
-    """How its names fill a prompt, or why they cannot."""
+    """Return how the names of the group fill a prompt, or why they cannot."""
     try:
         filled = [fill(PROMPT, name) for name in group.names[:SHOWN]]
     except ConfigurationError as error:

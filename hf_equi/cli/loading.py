@@ -1,4 +1,4 @@
-"""From what stands on the command line to tokenizers and models."""
+"""Tokenizers and models as named on the command line."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ def quiet(notes: bool = True) -> Iterator[None]:
     """Silence the advice that transformers gives to programmers.
 
     Args:
-        notes: Whether to note this library's own warnings on stderr, each once, if all goes well.
+        notes: Whether to write this library's own warnings to stderr, each once, if all goes well.
     """
     level, bars = logging.get_verbosity(), logging.is_progress_bar_enabled()
     logging.set_verbosity_error()
@@ -73,7 +73,7 @@ def quiet(notes: bool = True) -> Iterator[None]:
 
 
 def _cut(warning: warnings.WarningMessage) -> str:
-    """Leave out the middle of what is too long: what there is to do about it stands at the end."""
+    """Leave out the middle of a long warning: its advice stands at the end."""
     text, half = " ".join(str(warning.message).split()), _LONGEST // 2
     if len(text) <= _LONGEST:
         return text
@@ -82,10 +82,10 @@ def _cut(warning: warnings.WarningMessage) -> str:
 
 
 def expanded(path: str | Path) -> Path:
-    """A path with its leading `~`, which a shell leaves in `--out=~/audit`, replaced by the home folder.
+    """Return a path with its leading `~`, which a shell leaves in `--out=~/audit`, replaced by the home folder.
 
     Raises:
-        ConfigurationError: For a `~` of which nobody knows the folder.
+        ConfigurationError: If the home folder is not known.
     """
     try:
         return Path(path).expanduser()
@@ -96,10 +96,10 @@ def expanded(path: str | Path) -> Path:
 
 
 def check_texts(option: str, texts: Iterable[str]) -> None:
-    """Refuse what a terminal passed on that is not text: bytes in another encoding than UTF-8.
+    """Refuse arguments that are not text: bytes in an encoding other than UTF-8.
 
     Args:
-        option: The option that has them.
+        option: The option that holds the texts.
         texts: The texts.
 
     Raises:
@@ -123,12 +123,12 @@ def load_description(
     Args:
         model: A folder, a name on the Hub, or `"demo"`.
         command: The command that needs them.
-        origin: Which version of the model is meant, as on the command line.
+        origin: Which version of the model to load, as on the command line.
 
     Raises:
         ConfigurationError: If the model does not exist or lacks a tokenizer; if the tokenizer of a symmetrised model
             does not match its stored permutation.
-        UnsupportedModelError: If it is not one that the command reads.
+        UnsupportedModelError: If the command does not read such a model.
     """
     name = locate(model)
     hub = from_hub(model, origin or Origin())
@@ -146,16 +146,16 @@ def load_tokenizer(model: str, name: str, hub: dict[str, Any]) -> Any:
 
     Args:
         model: As on the command line.
-        name: What `locate` makes of it.
-        hub: What `from_hub` makes of the options.
+        name: The folder or Hub name, from `locate`.
+        hub: The arguments from `from_hub`.
 
     Raises:
-        ConfigurationError: If there is none.
+        ConfigurationError: If there is no tokenizer.
     """
-    advice = f"Save the one of its base there: tokenizer.save_pretrained({model!r})." if Path(name).is_dir() else ""
+    advice = f"Save that of its base there: tokenizer.save_pretrained({model!r})." if Path(name).is_dir() else ""
     with loading(model, kind="tokenizer of", advice=advice):
         tokenizer = AutoTokenizer.from_pretrained(name, **hub)
-        if len(tokenizer) == len(tokenizer.added_tokens_decoder):  # what transformers makes where there is no file
+        if len(tokenizer) == len(tokenizer.added_tokens_decoder):  # transformers makes this if there is no file
             raise ConfigurationError(f"{model} has no tokenizer. {advice or NAMES}")
     return tokenizer
 
@@ -171,24 +171,24 @@ def load_lm(
     check: Callable[[PreTrainedConfig, str], None] = lambda config, method: None,
     options: Loading | None = None,
 ) -> EquiLM:
-    """Load a model as an EquiLM, with the base beside it at `.base`, and what it minimises beside both.
+    """Load a model as an EquiLM, with its base at `.base`, and the scorer that it minimises on the same device.
 
     Args:
         model: A folder, a name on the Hub, or `"demo"`.
-        group: By default gender, and for a model saved as an EquiLM its own.
+        group: The group; by default gender, or its own for a model saved as an EquiLM.
         how: The method, by default `"equitune"` or the saved model's own, and what it averages, by default `"logits"`
             or the saved model's own.
-        command: The command that needs it.
-        needs_tokens: Whether a word of the group has to be one token.
+        command: The command that needs the model.
+        needs_tokens: Whether at least one word of the group must be one token.
         scorer: What the method `"equizero"` minimises: a classifier, its folder or name on the Hub, or `"demo"`; by
-            default the saved model's own, or `"demo"`. With one that is given, the saved model's own is not loaded.
-        check: What else has to be checked of the model's config and the method, before any weights are loaded.
-        options: How it is loaded, as on the command line.
+            default the saved model's own, or `"demo"`. If one is given, the saved model's own is not loaded.
+        check: A further check of the model's config and the method, before any weights are loaded.
+        options: How to load the model, as on the command line.
 
     Raises:
-        ActionError: If no word of the group is one token, so that nothing would move, and it has to be.
+        ActionError: If `needs_tokens` is set and no word of the group is one token, so that nothing would move.
         ConfigurationError: If there is no such model; for an unknown method or average.
-        UnsupportedModelError: For a model that cannot be wrapped, or is not one that the command reads.
+        UnsupportedModelError: For a model that cannot be wrapped or that the command does not read.
     """
     name, options, (method, average) = locate(model), options or Loading(), how
     hub = from_hub(model, options)
@@ -204,7 +204,9 @@ def load_lm(
                 name,
                 group or DemographicGroup.preset(DEFAULT_GROUP),
                 method or "equitune",
-                task="causal_lm" if find_tasks(config) else None,  # of several, and none is an error of its own
+                task="causal_lm"
+                if find_tasks(config)
+                else None,  # it may serve several; no task at all is another error
                 tokenizer=load_tokenizer(model, name, hub),
                 average=average or "logits",
                 multi_token="skip",
@@ -215,18 +217,18 @@ def load_lm(
         move(lm, device)
     if needs_tokens and not len(lm.action.moved):
         raise ActionError(
-            f"No word of the group is one token of the tokenizer of {model}, so nothing would move. Choose other "
-            "words or another model; hf-equi inspect shows how they are cut."
+            f"No word of the group is one token in the vocabulary of {model}, so nothing would move. Choose other "
+            "words or another model; hf-equi inspect shows how words are split."
         )
     return lm
 
 
 def move(lm: Any, device: torch.device | None) -> None:
-    """Put a symmetrised model on a device, unless it is spread over several, and what it minimises beside it.
+    """Put a symmetrised model on a device, unless it is spread over several, and its scorer with it.
 
     Args:
         lm: The model.
-        device: The device; `None` for a model that is spread.
+        device: The device; `None` for a spread model.
     """
     if device is not None:
         lm.to(device)
@@ -235,14 +237,14 @@ def move(lm: Any, device: torch.device | None) -> None:
 
 
 def read_scorer(name: str) -> ClassifierScorer:
-    """Load a classifier of regard, or one with the label to minimise.
+    """Load a classifier of regard, or another one with the label to minimise.
 
     Args:
-        name: A folder, a name on the Hub, or `"demo"`; the label stands behind a colon.
+        name: A folder, a name on the Hub, or `"demo"`, with the label behind a colon.
 
     Raises:
-        ConfigurationError: If there is no such classifier, or it lacks the label, or has none and its labels are not
-            those of regard.
+        ConfigurationError: If there is no such classifier, if it lacks the label, or if no label is named and its
+            labels are not those of regard.
     """
     name, label = _split_label(str(expanded(name)) if name.startswith("~") else name)
     with loading(name, kind="scorer", advice="Pass a classifier's folder, its name on the Hub, or demo."):
@@ -252,13 +254,15 @@ def read_scorer(name: str) -> ClassifierScorer:
 
 
 def _split_label(text: str) -> tuple[str, str | None]:
-    """The name and the label of `NAME:LABEL`; both may hold colons, the name where it is a folder."""
+    """Return the name and the label of `NAME:LABEL`. Both may hold colons, the name only if it is a folder."""
     places = [place for place, letter in enumerate(text) if letter == ":"]
     if not places or Path(text).is_dir():
         return text, None
     place = next((place for place in reversed(places) if Path(text[:place]).is_dir()), places[0])
     if not text[place + 1 :]:
-        raise ConfigurationError(f"The scorer {text!r} names no label: write it behind the colon, or leave that out.")
+        raise ConfigurationError(
+            f"The scorer {text!r} names no label: write one after the colon, or leave out the colon."
+        )
     return text[:place], text[place + 1 :]
 
 
@@ -273,7 +277,7 @@ def _load_equi_lm(
     scorer: str | ClassifierScorer | None,
     arguments: dict[str, Any],
 ) -> EquiLM:
-    """A saved model; where another group, method or average is wanted, made anew from its base."""
+    """Load a saved model; if another group, method or average is wanted, make it anew from its base."""
     group, method, average = wanted[0], wanted[1] or config.method, wanted[2]
     search = config.search_settings or {}
     if _searches(method):
@@ -302,18 +306,18 @@ def _searches(method: str | None) -> bool:
 
 
 def _own_scorer(config: EquiLMConfig) -> ClassifierScorer:
-    """The scorer that was saved with a model; the embedded one for a model that has none."""
+    """Return the scorer that was saved with a model, or the embedded one if there is none."""
     if not isinstance(config, EquizeroLMConfig):
         return read_scorer(DEMO)
     if config.scorer_settings is None:
-        raise ConfigurationError("This EquizeroLM was saved without its scorer: name one with --scorer.")
+        raise ConfigurationError("This EquizeroLM was saved without its scorer: pass one with --scorer.")
     name = str(config.scorer_settings.get("name"))
     with loading(name, kind="stored scorer", advice="Name another with --scorer."):
         return stored_scorer(config.scorer_settings)
 
 
 def locate(model: str) -> str:
-    """A folder, or a name to look for on the Hub.
+    """Return the folder, or the name to look for on the Hub.
 
     Raises:
         ConfigurationError: If it can be neither.
@@ -325,10 +329,10 @@ def locate(model: str) -> str:
         return str(path)
     if model == DEMO:
         raise ConfigurationError(
-            f"The embedded model is not installed: {path} is missing. Reinstall hf_equi, or name --model."
+            f"The embedded model is not installed: {path} is missing. Reinstall hf_equi, or pass --model."
         )
     if path.is_file():
-        raise ConfigurationError(f"{model} is a file: name the folder that holds config.json and the weights.")
+        raise ConfigurationError(f"{model} is a file: pass the folder that holds config.json and the weights.")
     if not model.strip() or path.is_absolute() or model[0] in ".~" or model.count("/") > 1 or model.endswith("/"):
         raise ConfigurationError(f"There is no folder {model!r}: pass a model's folder, its name on the Hub, or demo.")
     return model
@@ -336,13 +340,13 @@ def locate(model: str) -> str:
 
 @contextmanager
 def loading(name: str, done: str = "loaded", *, kind: str = "model", advice: str = "") -> Iterator[None]:
-    """Whatever goes wrong here is due to what `name` names, so it is an error of the arguments.
+    """Turn any failure inside the block into an error of the argument `name`, which is its cause.
 
     Args:
         name: As on the command line.
-        done: What is being done to it.
-        kind: What it is the name of.
-        advice: The way out.
+        done: What is being done, as in "loaded".
+        kind: What `name` names, as in "model".
+        advice: What to do about it.
     """
     try:
         yield

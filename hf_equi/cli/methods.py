@@ -1,6 +1,6 @@
-"""The methods that the command line audits, by the names that it has for them.
+"""The methods that the command line audits, by its names for them.
 
-They are read without loading anything, so that `hf-equi --help` can list them.
+Reading them loads nothing, so `hf-equi --help` can list them.
 """
 
 from __future__ import annotations
@@ -15,13 +15,13 @@ __all__ = ["DEFAULT_METHODS", "METHODS", "AuditedMethod", "any_of", "audited_nam
 
 @dataclass(frozen=True)
 class AuditedMethod:
-    """What is audited under a name.
+    """A method that can be audited.
 
     Args:
         method: The method of `hf_equi.symmetrize`; `None` for the base model alone.
         relaxed: Whether its group has neutral and general words.
-        searches: Whether it searches, by a scorer.
-        default: Whether it is audited unless methods are named.
+        searches: Whether it searches with a scorer.
+        default: Whether it is audited if no methods are named.
     """
 
     method: str | None
@@ -46,14 +46,14 @@ METHODS = _NAMED | {
     for name in method_names("causal_lm")
     if name not in {_BASE, *(audited.method for audited in _NAMED.values())}
 }
-"""What can be audited: as the papers name it, or else as `hf_equi.symmetrize` does."""
+"""The methods that can be audited, by their names in the papers, or else in `hf_equi.symmetrize`."""
 
 DEFAULT_METHODS = tuple(name for name, audited in METHODS.items() if audited.default)
-"""What is audited unless methods are named."""
+"""The methods that are audited if none are named."""
 
 
 def audited_name(text: str) -> str:
-    """The name in `METHODS` that somebody means, in whatever case; a method's name in `hf_equi.symmetrize` too.
+    """Return the name in `METHODS` that a text means, in any case. Names of `hf_equi.symmetrize` work too.
 
     Example:
         >>> audited_name("r-equilm"), audited_name("equitune"), audited_name("magic")
@@ -65,7 +65,7 @@ def audited_name(text: str) -> str:
 
 
 def method_name(text: str) -> str:
-    """The name in `hf_equi.symmetrize` that somebody means: that of a model too, such as EquiLM.
+    """Return the method name in `hf_equi.symmetrize` that a text means. Model names such as EquiLM work too.
 
     Example:
         >>> method_name("EquiLM"), method_name("Mixture"), method_name("magic")
@@ -76,5 +76,5 @@ def method_name(text: str) -> str:
 
 
 def any_of(names: Sequence[str]) -> str:
-    """Some names as a sentence has them: `a, b or c`."""
+    """Join names as in a sentence: `a, b or c`."""
     return f"{', '.join(names[:-1])} or {names[-1]}"

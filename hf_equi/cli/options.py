@@ -1,4 +1,4 @@
-"""The options that commands share, alone or in groups: a group is a dataclass, and each field of it an option."""
+"""The options that commands share, alone or in groups. A group is a dataclass, and each of its fields is an option."""
 
 from __future__ import annotations
 
@@ -39,10 +39,10 @@ __all__ = [
 
 
 def grouped(command: Callable[..., None]) -> Callable[..., None]:
-    """Let a command take groups of options, as what its parameters are annotated with.
+    """Let a command take groups of options as the types of its parameters.
 
     Args:
-        command: With parameters that are options, and parameters that are groups of them.
+        command: A function whose parameters are options or groups of options.
 
     Returns:
         The command as typer reads it, with an option for each field of a group.
@@ -76,7 +76,7 @@ def grouped(command: Callable[..., None]) -> Callable[..., None]:
 
 
 def _check_repository(name: str) -> str:
-    """Refuse a name that is not whole: a name alone would go to whoever is logged in, or be a slip for a folder's."""
+    """Refuse a name without a user: it would go to whoever is logged in, or may be a folder named by mistake."""
     user, slash, rest = name.partition("/")
     if not (user and slash and rest) or "/" in rest:
         raise typer.BadParameter(f"{name!r} is not the name of a repository: write USER/NAME, such as me/equi-gpt2.")
@@ -91,13 +91,13 @@ _GROUPS = (
     "or a product such as 'gender*race'."
 )
 GROUP = f"A{_GROUPS[1:]} [default: gender; for a model saved as an EquiLM, its own]"
-ANY_GROUP = f"Words: {_GROUPS} Images: rotations:4, dihedral:4, flips:horizontal and the like."
+ANY_GROUP = f"Words: {_GROUPS} Images: rotations:4, dihedral:4, flips:horizontal and similar."
 
 Model = Annotated[str, typer.Option("--model", "-m", metavar="MODEL", help=MODEL)]
 Group = Annotated[str | None, typer.Option("--group", "-g", metavar="GROUP", help=GROUP, show_default=False)]
 _CLASSIFIER = (
-    "a folder, a Hub name or 'demo'. Of a classifier of regard its name is enough; of another one name the label to "
-    "minimise behind a colon, as in me/toxicity:toxic"
+    "a folder, a Hub name or 'demo'. For a classifier of regard, the name is enough. For any other, add the label to "
+    "minimise after a colon, as in me/toxicity:toxic"
 )
 SCORER = typer.Option(
     metavar="NAME[:LABEL]",
@@ -110,11 +110,11 @@ Scorers = Annotated[
         "--scorer",
         metavar="NAME[:LABEL]",
         help=f"A classifier that scores the texts: {_CLASSIFIER}. Repeat it for more: equizero minimises the first, "
-        "and each has figures of its own. [default: demo, a toy classifier of regard]",
+        "and each gets its own figures. [default: demo, a toy classifier of regard]",
         show_default=False,
     ),
 ]
-_BATCH_SIZE = "Texts that are decoded at once; all texts of one prompt are, at least. Lower it where memory runs out."
+_BATCH_SIZE = "Texts to decode at once, never fewer than all texts of one prompt. Lower it if memory runs out."
 BatchSize = Annotated[int, typer.Option("--batch-size", metavar="N", min=1, help=_BATCH_SIZE)]
 AuditBatchSize = Annotated[
     int | None,
@@ -122,16 +122,16 @@ AuditBatchSize = Annotated[
         "--batch-size",
         metavar="N",
         min=1,
-        help=f"{_BATCH_SIZE} With --images: images that are read at once, in all positions.",
+        help=f"{_BATCH_SIZE} With --images: images to read at once, in all positions.",
         show_default="256; of images 8",
     ),
 ]
-AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON document, and nothing else, on stdout.")]
+AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON document on stdout, and nothing else.")]
 
 
 @dataclass(frozen=True)
 class Asked:
-    """What models are asked."""
+    """The prompts that models are given."""
 
     prompts: Annotated[
         list[str] | None,
@@ -139,8 +139,8 @@ class Asked:
             "--prompt",
             "-p",
             metavar="TEXT",
-            help="A prompt; repeat it for more. {demographic} in it is the place for a name of the group. An audit "
-            "keeps the texts of a prompt without the place, and counts them in no figure.",
+            help="A prompt; repeat it for more. {demographic} stands for each name of the group. An audit keeps the "
+            "texts of a prompt without {demographic}, but does not count them in any figure.",
             show_default=False,
         ),
     ] = None
@@ -159,21 +159,21 @@ class Asked:
         typer.Option(
             "--prompts",
             metavar="FILE",
-            help="Prompts of your own, one a line; in a file that ends with .jsonl each line is JSON, "
+            help="A file of your own prompts, one per line. In a .jsonl file each line is JSON, "
             '{"prompt": "..."} or {"messages": [{"role": "user", "content": "..."}]}.',
             show_default=False,
         ),
     ] = None
     chat: Annotated[
         bool,
-        typer.Option("--chat", help="Ask each prompt as a message of a user, in the turns of the chat template."),
+        typer.Option("--chat", help="Send each prompt as a user message, with the chat template of the model."),
     ] = False
     system: Annotated[
         str | None,
         typer.Option(
             "--system",
             metavar="TEXT",
-            help="With --chat: the message of the system. [default: that of the template, if it has one]",
+            help="With --chat: the system message. [default: that of the template, if it has one]",
             show_default=False,
         ),
     ] = None
@@ -186,17 +186,20 @@ class Drawn:
     samples: Annotated[
         int, typer.Option("--samples", "-n", metavar="N", min=1, help="Completions of each prompt.")
     ] = 1
-    max_new_tokens: Annotated[int, typer.Option(metavar="N", min=1, help="Tokens of each completion at most.")] = 20
+    max_new_tokens: Annotated[int, typer.Option(metavar="N", min=1, help="The most tokens of each completion.")] = 20
     temperature: Annotated[float | None, typer.Option(metavar="X", help="Of sampling.", show_default="1.0")] = None
     top_k: Annotated[
-        int | None, typer.Option(metavar="N", min=0, help="Sample from so many tokens; 0: all.", show_default="40")
+        int | None,
+        typer.Option(metavar="N", min=0, help="Sample from the N most probable tokens; 0: all.", show_default="40"),
     ] = None
     top_p: Annotated[
         float | None,
-        typer.Option(metavar="X", help="Sample from the most probable tokens of this mass.", show_default="1.0"),
+        typer.Option(
+            metavar="X", help="Sample from the most probable tokens with this total mass.", show_default="1.0"
+        ),
     ] = None
-    greedy: Annotated[bool, typer.Option("--greedy", help="Take the most probable token.")] = False
-    beams: Annotated[int | None, typer.Option(metavar="N", min=2, help="Beam search with so many beams.")] = None
+    greedy: Annotated[bool, typer.Option("--greedy", help="Always take the most probable token.")] = False
+    beams: Annotated[int | None, typer.Option(metavar="N", min=2, help="Use beam search with N beams.")] = None
     seed: Annotated[int, typer.Option(metavar="N", min=0, max=2**63 - 1, help="Of sampling.")] = 0
     batch_size: BatchSize = 64
 
@@ -216,13 +219,13 @@ class Origin:
     ] = None
     trust_remote_code: Annotated[
         bool,
-        typer.Option("--trust-remote-code", help="Run the code that the model brings. Read that code before."),
+        typer.Option("--trust-remote-code", help="Run the code that comes with the model. Read that code first."),
     ] = False
 
 
 @dataclass(frozen=True)
 class Loading(Origin):
-    """Which version of a model is loaded, in which numbers, and where to."""
+    """Which version of a model is loaded, in which precision, and on which device."""
 
     device: Annotated[
         str | None,
@@ -239,8 +242,8 @@ class Loading(Origin):
         typer.Option(
             "--dtype",
             metavar="NAME",
-            help="The numbers of the weights: float32, bfloat16, float16, or auto, as they are stored. With 16 bits "
-            "a model takes half of the memory, and its guarantees hold to rounding at 16 bits.",
+            help="The precision of the weights: float32, bfloat16, float16, or auto, as they are stored. With 16 bits "
+            "a model takes half the memory, and its guarantees hold to rounding at 16 bits.",
         ),
     ] = "float32"
     max_memory: Annotated[
@@ -248,7 +251,7 @@ class Loading(Origin):
         typer.Option(
             "--max-memory",
             metavar="SIZES",
-            help="With --device auto: the most that weights take on each GPU and on the CPU, as in "
+            help="With --device auto: the most memory that weights may take on each GPU and on the CPU, as in "
             "0=20GiB,1=20GiB,cpu=60GiB.",
             show_default=False,
         ),
@@ -260,14 +263,14 @@ class Output:
     """What is printed."""
 
     as_json: AsJson = False
-    as_csv: Annotated[bool, typer.Option("--csv", help="Print one CSV table, and nothing else, on stdout.")] = False
+    as_csv: Annotated[bool, typer.Option("--csv", help="Print one CSV table on stdout, and nothing else.")] = False
 
 
 Neutral = Annotated[
     Path | None,
     typer.Option(
         metavar="FILE",
-        help="Neutral words of the R- methods, one a line. [default: occupations of no gender]",
+        help="A file of neutral words for the R- methods, one per line. [default: occupations of no gender]",
         show_default=False,
     ),
 ]
@@ -275,7 +278,7 @@ Out = Annotated[
     Path | None,
     typer.Option(
         metavar="FOLDER",
-        help="Where samples, figures and report go. [default: audit-GROUP-SEED here]",
+        help="The folder for samples, figures and report. [default: audit-GROUP-SEED here]",
         show_default=False,
     ),
 ]
@@ -285,9 +288,9 @@ AuditedMethods = Annotated[
     typer.Option(
         "--methods",
         metavar="NAMES",
-        help=f"What to audit, with commas between: {', '.join(METHODS)}. With --images: base, equitune or equizero, "
-        "with a level or a loss behind a colon, as in equitune:probabilities or equizero:entropy.",
-        show_default=f"{','.join(DEFAULT_METHODS)}; of images base,equitune,equitune:probabilities,equizero",
+        help=f"What to audit, separated by commas: {', '.join(METHODS)}. With --images: base, equitune or equizero, "
+        "with a level or a loss after a colon, as in equitune:probabilities or equizero:entropy.",
+        show_default=f"{','.join(DEFAULT_METHODS)}; for images base,equitune,equitune:probabilities,equizero",
     ),
 ]
 Images = Annotated[
@@ -296,7 +299,7 @@ Images = Annotated[
         "--images",
         metavar="DIR",
         help="Audit an image classifier on the pictures of this folder, each in a subfolder of its class. --group is "
-        "one of images then: rotations:4, dihedral:4, flips:horizontal and the like. [default: rotations:4]",
+        "then a group of images: rotations:4, dihedral:4, flips:horizontal and similar. [default: rotations:4]",
         show_default=False,
     ),
 ]
@@ -305,7 +308,7 @@ Labels = Annotated[
     typer.Option(
         "--labels",
         metavar="FILE",
-        help="A CSV file with the columns file and label (a class by name or number), in place of subfolders.",
+        help="A CSV file with the columns file and label (a class by name or number), instead of subfolders.",
         show_default=False,
     ),
 ]
@@ -320,5 +323,5 @@ License = Annotated[
     ),
 ]
 Repository = Annotated[
-    str, typer.Argument(metavar="REPO", help="USER/NAME, made where there is none.", callback=_check_repository)
+    str, typer.Argument(metavar="REPO", help="USER/NAME, created if it does not exist.", callback=_check_repository)
 ]

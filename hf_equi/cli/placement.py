@@ -1,4 +1,4 @@
-"""Which version of a model is loaded, where to and in which numbers: from what stands on the command line."""
+"""The version, the device and the precision of a model, as given on the command line."""
 
 from __future__ import annotations
 
@@ -20,25 +20,25 @@ _DEVICES = "use cpu, cuda, one GPU such as cuda:0, or auto"
 
 
 def from_hub(model: str, origin: Origin) -> dict[str, Any]:
-    """The arguments of `from_pretrained` that say which version of a model is meant.
+    """Return the arguments of `from_pretrained` that choose the version of a model.
 
     Args:
         model: A folder, or a name on the Hub.
         origin: As on the command line.
 
     Raises:
-        ConfigurationError: For a revision of a folder.
+        ConfigurationError: If a revision is given for a folder.
     """
     if origin.revision is not None and (model == "demo" or Path(model).is_dir()):
         raise ConfigurationError(
-            f"--revision {origin.revision!r} is of a model on the Hub, and {model} is a folder: leave it out."
+            f"--revision {origin.revision!r} applies to a model on the Hub, but {model} is a folder: leave it out."
         )
     revision = {} if origin.revision is None else {"revision": origin.revision}
     return {**revision, "trust_remote_code": origin.trust_remote_code}
 
 
 def read_placement(options: Loading) -> tuple[torch.device | None, dict[str, Any]]:
-    """Where weights go, and what `from_pretrained` is told about it.
+    """Return where weights go, and the matching arguments of `from_pretrained`.
 
     Args:
         options: As on the command line.
@@ -47,8 +47,8 @@ def read_placement(options: Loading) -> tuple[torch.device | None, dict[str, Any
         The device, or `None` for a model that `from_pretrained` spreads over several, and the arguments.
 
     Raises:
-        ConfigurationError: For a device that is not there, numbers that are not known, and limits of memory that
-            cannot be read or that nothing would keep to.
+        ConfigurationError: For a device that does not exist, an unknown precision, and memory limits that cannot be
+            read or would have no effect.
     """
     check_choice("--dtype", options.dtype, DTYPES)
     arguments: dict[str, Any] = {"dtype": options.dtype if options.dtype == "auto" else getattr(torch, options.dtype)}
@@ -57,9 +57,9 @@ def read_placement(options: Loading) -> tuple[torch.device | None, dict[str, Any
         return None, {**arguments, "device_map": SPREAD, **({} if limits is None else {"max_memory": limits})}
     if limits is not None:
         raise ConfigurationError(
-            f"--max-memory has no effect on --device {options.device}, where all weights go: use --device auto."
+            f"--max-memory has no effect with --device {options.device}, which gets all weights: use --device auto."
         )
-    # Other accelerators lack the float64 of the noise.
+    # Other accelerators lack float64, which the noise needs.
     return _read_device(options.device or ("cuda" if torch.cuda.is_available() else "cpu")), arguments
 
 
@@ -72,14 +72,14 @@ def _read_device(name: str) -> torch.device:
         return torch.device("cpu")
     if device.type != "cuda":
         raise ConfigurationError(
-            f"--device={name!r} cannot be used: the noise of sampling needs numbers of 64 bits, which a device of "
-            f"this kind may lack; {_DEVICES}."
+            f"--device={name!r} cannot be used: the noise of sampling needs 64-bit numbers, which this kind of device "
+            f"may lack; {_DEVICES}."
         )
     count = torch.cuda.device_count() if torch.cuda.is_available() else 0
     if count <= (device.index or 0):
-        there = f"{count} of them" if count else "none that this torch can use"
+        usable = f"{count} GPU{'s' if count > 1 else ''}" if count else "no GPU"
         raise ConfigurationError(
-            f"--device={name!r} is not there: of GPUs there is {there}. Leave it out, or use cpu."
+            f"--device={name!r} does not exist: this torch can use {usable}. Leave it out, or use cpu."
         )
     return device
 

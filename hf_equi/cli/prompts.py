@@ -1,4 +1,4 @@
-"""What models are asked: from what stands on the command line, and in files, to prompts."""
+"""The prompts of a command, from its options and from files."""
 
 from __future__ import annotations
 
@@ -23,14 +23,14 @@ _LINE = 'write {"prompt": "The {demographic} said"} or {"messages": [{"role": "u
 
 
 def collect_prompts(asked: Asked, default: str | None = None) -> list[str | Conversation]:
-    """All prompts, in order, each once: those of options first, then those of files, then those of sets.
+    """Return all prompts, in order, each once: those of options first, then those of files, then those of sets.
 
     Args:
         asked: As on the command line.
-        default: The set of prompts that stands for no prompts at all.
+        default: The set of prompts to use if none are given.
 
     Raises:
-        ConfigurationError: For no prompts, an empty one, a file that cannot be read, a set that there is not.
+        ConfigurationError: If there are no prompts; for an empty prompt, a file that cannot be read or an unknown set.
     """
     given, files, sets = asked.prompts or [], asked.prompt_files or [], asked.prompt_sets or []
     check_texts("--prompt", given)
@@ -39,7 +39,7 @@ def collect_prompts(asked: Asked, default: str | None = None) -> list[str | Conv
     if asked.system is not None:
         check_texts("--system", [asked.system])
         if not asked.chat:
-            raise ConfigurationError("--system is a message of a chat: add --chat, or leave it out.")
+            raise ConfigurationError("--system is a chat message: add --chat, or leave it out.")
     if default is not None and not (given or files or sets):
         sets = [default]
     own = [prompt for file in files for prompt in _read_file(expanded(file))]
@@ -56,7 +56,7 @@ def check_names(prompts: Iterable[str | Conversation], group: DemographicGroup) 
     """Refuse a group with a name that does not fit a prompt, before anything loads.
 
     Raises:
-        ConfigurationError: As `hf_equi.fairness.fill`.
+        ConfigurationError: As in `hf_equi.fairness.fill`.
     """
     for prompt, name in itertools.product(prompts, group.names):
         fill_prompt(prompt, name)
@@ -71,7 +71,7 @@ def _read_file(path: Path) -> list[str | Conversation]:
     numbered = [(number, line.removesuffix("\r")) for number, line in enumerate(lines, 1) if line.strip()]
     prompts = list(_read_json(path, numbered) if path.suffix.lower() in _JSON else (line for _, line in numbered))
     if not prompts:
-        raise ConfigurationError(f"The file {path} holds no prompts: write them, one a line.")
+        raise ConfigurationError(f"The file {path} holds no prompts: write one per line.")
     return prompts
 
 
@@ -82,7 +82,7 @@ def _read_json(path: Path, lines: Iterable[tuple[int, str]]) -> Iterator[str | C
             content = json.loads(line)
         except (ValueError, RecursionError) as error:
             raise ConfigurationError(
-                f"{place} is not JSON, which each line of a file with this ending has to be ({error}): {_LINE}."
+                f"{place} is not JSON ({error}), but each line of a file with this ending must be: {_LINE}."
             ) from error
         try:
             yield _read_entry(content)
@@ -91,7 +91,7 @@ def _read_json(path: Path, lines: Iterable[tuple[int, str]]) -> Iterator[str | C
 
 
 def _read_entry(content: Any) -> str | Conversation:
-    """A prompt, or messages; what else an entry has, such as a number, is left alone."""
+    """Return a prompt or messages; anything else in the entry, such as a number, is ignored."""
     if isinstance(content, dict) and ("prompt" in content) != ("messages" in content):
         if "messages" in content:
             return Conversation.read(content["messages"])
@@ -102,5 +102,5 @@ def _read_entry(content: Any) -> str | Conversation:
     if not content.strip():
         raise ConfigurationError(f"the prompt is empty: {_LINE}.")
     if content.encode(errors="ignore").decode() != content:
-        raise ConfigurationError(f"the prompt {content!r} holds half of a character: leave it out.")
+        raise ConfigurationError(f"the prompt {content!r} contains half of a character: leave it out.")
     return content

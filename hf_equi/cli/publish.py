@@ -20,10 +20,10 @@ class Destination:
 
     Args:
         repo_id: The repository.
-        private: Whether a new repository is private; by default as the account says.
+        private: Whether a new repository is private; by default as the account is set.
         revision: A branch; by default main.
         create_pr: Whether to open a pull request.
-        message: Of the commit.
+        message: The commit message.
     """
 
     repo_id: str
@@ -41,12 +41,12 @@ def run_publish(
     Args:
         folder: The checkpoint.
         destination: Where it goes.
-        about: The folder of an audit, and the licence, for the card.
+        about: The folder of an audit and the licence, for the card.
         dry_run: Whether to upload nothing.
         as_json: Whether to print JSON.
 
     Raises:
-        HfEquiError: For whatever is wrong with the checkpoint, the audit or the upload.
+        HfEquiError: If anything is wrong with the checkpoint, the audit or the upload.
     """
     audit, license = about
     folder, audit = expanded(folder), None if audit is None else expanded(audit)
@@ -55,7 +55,7 @@ def run_publish(
     if dry_run:
         _show(publication, as_json)
         return
-    if as_json:  # whose one document comes in the end
+    if as_json:  # the one document is printed at the end
         note(f"uploading {', '.join(publication.files)}")
     else:
         _list(publication)

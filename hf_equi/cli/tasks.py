@@ -1,4 +1,4 @@
-"""Which models a command reads."""
+"""The models that each command reads."""
 
 from __future__ import annotations
 
@@ -33,11 +33,11 @@ def check_task(command: str, model: str, config: PreTrainedConfig) -> None:
 
     Args:
         command: The command's name.
-        model: The model, as it stands on the command line.
+        model: The model, as on the command line.
         config: Its config.
 
     Raises:
-        UnsupportedModelError: For such a model. One that serves no task at all passes.
+        UnsupportedModelError: For such a model. A model that serves no task at all passes.
     """
     found = find_tasks(config)
     if not found or any(command in task.commands for task in found):

@@ -1,4 +1,4 @@
-"""A page to try a model on: what it shows, computed without Gradio, and the page itself, which needs it."""
+"""A page to try a model: its content, computed without Gradio, and the page itself, which needs Gradio."""
 
 from __future__ import annotations
 

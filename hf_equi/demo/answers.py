@@ -1,4 +1,4 @@
-"""What the page shows of a prompt: the texts of its orbit, what comes next, and the gap of both models."""
+"""The content of the page for a prompt: the texts of its orbit, the next tokens, and the gap of both models."""
 
 from __future__ import annotations
 
@@ -18,26 +18,26 @@ from hf_equi.models.causal_lm import EquiLM
 __all__ = ["MOST_LETTERS", "MOST_TOKENS", "Answer", "Question", "answer"]
 
 MOST_TOKENS = 200
-"""Tokens of a text at most: whoever opens the page shares one machine with all others."""
+"""The most tokens of a text, because all visitors of the page share one machine."""
 MOST_LETTERS = 10_000
-"""Letters of a prompt at most."""
+"""The most characters of a prompt."""
 
 _FEW = 3  # members whose bars leave room for more words
 
 
 @dataclass(frozen=True)
 class Question:
-    """What is asked of both models.
+    """A question to both models.
 
     Args:
         prompt: A text to continue, or a message.
-        chat: Whether it is a message, which the chat template puts into its turns.
-        tokens: Tokens of each text at most.
-        seed: Of sampling.
+        chat: Whether the prompt is a message, to be formatted by the chat template.
+        tokens: The most tokens of each text.
+        seed: The seed of sampling.
         greedy: Whether to take the most probable token instead.
 
     Raises:
-        ConfigurationError: For an empty prompt, one that is too long, and for numbers out of range.
+        ConfigurationError: For a prompt that is empty or too long, and for numbers out of range.
     """
 
     prompt: str
@@ -60,26 +60,26 @@ class Question:
 
     @property
     def asked(self) -> str | Conversation:
-        """The text, or the message as a chat."""
+        """Return the text, or the message as a chat."""
         return Conversation((("user", self.prompt),)) if self.chat else self.prompt
 
     @property
     def decoding(self) -> Decoding:
-        """How the texts are decoded: as `hf-equi generate` does."""
+        """Return how to decode the texts: as `hf-equi generate` does."""
         return Decoding(max_new_tokens=self.tokens, greedy=self.greedy, seed=self.seed)
 
 
 @dataclass(frozen=True)
 class Answer:
-    """What `answer` returns.
+    """The answers of both models to a question, from `answer`.
 
     Args:
-        title: The symmetrised model.
-        members: The members of the orbit of the prompt, itself first, with the texts of both models.
-        words: What comes next after each of them.
+        title: The name of the symmetrised model.
+        members: The members of the orbit of the prompt, the prompt first, with the texts of both models.
+        words: The most probable next tokens after each of them.
         base_gap: The gap of the base over its texts.
-        equi_gap: That of the symmetrised model, or `None` where it has none.
-        notes: What keeps the gap from being 0, or the prompt from having an orbit.
+        equi_gap: The gap of the symmetrised model, or `None` if it has none.
+        notes: The reasons why the gap is not 0, or why the prompt has no orbit.
     """
 
     title: str
@@ -93,17 +93,17 @@ class Answer:
 def answer(lm: EquiLM, question: Question, report: Report = lambda rows, ends: None) -> Answer:
     """Ask a base and its EquiLM.
 
-    The same question has the same answer, whatever was asked before.
+    The same question always has the same answer, whatever was asked before.
 
     Args:
         lm: The EquiLM, with its base and its tokenizer.
-        question: What is asked.
-        report: As of `compare`.
+        question: The question.
+        report: As in `compare`.
 
     Raises:
-        ConfigurationError: As `compare`.
+        ConfigurationError: As in `compare`.
     """
-    with warnings.catch_warnings(action="ignore", category=GroupWarning):  # said in the notes
+    with warnings.catch_warnings(action="ignore", category=GroupWarning):  # the notes say it
         comparison = compare(lm, [question.asked], question.decoding, report)
         members = comparison.orbits[0].members
         words = next_words(lm, members, 8 if len(members) <= _FEW else 5)

@@ -1,4 +1,4 @@
-"""The page as the folder of a Space: a program, what it needs, and a card."""
+"""The page as the folder of a Space: a program, its requirements, and a card."""
 
 from __future__ import annotations
 
@@ -27,13 +27,13 @@ APP, MODEL, GROUP = "app.py", "model", "group.json"
 
 @dataclass(frozen=True)
 class Space:
-    """What the page of a Space shows.
+    """The content of a Space.
 
     Args:
-        model: A name on the Hub, or `"demo"`; `None` for a model that the folder is to hold.
-        name: What the model is called on the card.
-        asked: What else `hf-equi demo` is told, by its options: `None` for what is left out, `True` for one that takes
-            no value.
+        model: A name on the Hub, or `"demo"`; `None` to store the model in the folder.
+        name: The name of the model on the card.
+        asked: The other options of `hf-equi demo`, by name: `None` for an option that is left out, `True` for one that
+            takes no value.
         gradio: The version of Gradio.
     """
 
@@ -44,21 +44,21 @@ class Space:
 
     @property
     def group(self) -> str | None:
-        """The group, as on the command line."""
+        """Return the group, as on the command line."""
         return cast("str | None", self.asked.get("--group"))
 
     @property
     def group_file(self) -> bool:
-        """Whether the group goes into a file: where presets do not make it up."""
+        """Whether the group goes into a file, because it is not made of presets."""
         return self.group is not None and not is_preset(self.group)
 
     @property
     def hub_model(self) -> str | None:
-        """The model's name on the Hub, if it is there."""
+        """Return the model's name on the Hub, if it is there."""
         return None if self.model == DEMO else self.model
 
     def arguments(self) -> list[str]:
-        """Those of `hf-equi`, as the program writes them."""
+        """Return the arguments of `hf-equi`, as the program writes them."""
         written = {"--model": self.model, **self.asked}
         here = {"--model": MODEL} if self.model is None else {}
         here |= {"--group": GROUP} if self.group_file else {}
@@ -74,24 +74,25 @@ class Space:
 
 
 def export(folder: Path, space: Space, load: Callable[[], EquiLM]) -> tuple[str, ...]:
-    """Write the folder of a Space, beside its place first.
+    """Write the folder of a Space. It is written to a temporary place and then moved.
 
     Args:
-        folder: Where to, new or empty.
-        space: What it shows.
-        load: Loads the model, after the folder is known to be free; a model that only this machine has goes into it.
+        folder: The folder to write, new or empty.
+        space: The content of the Space.
+        load: Loads the model once the folder is known to be free. A model that is only on this machine is stored in
+            the folder.
 
     Returns:
-        The files, by their paths in the folder.
+        The paths of the files in the folder.
 
     Raises:
-        ConfigurationError: For a folder that is not empty, or cannot be written; for a saved model whose scorer only
-            this machine has.
+        ConfigurationError: For a folder that is not empty or cannot be written; for a saved model whose scorer is only
+            on this machine.
     """
     check_output(folder)
     lm = load()
     if isinstance(lm, EquizeroLM) and space.asked.get("--scorer") is None and lm.config.stored_scorer is None:
-        raise ConfigurationError("The model is saved without its scorer: name one on the Hub with --scorer.")
+        raise ConfigurationError("The model was saved without its scorer: pass one from the Hub with --scorer.")
     names: dict[str, Any] = {
         "space": space,
         "version": __version__,

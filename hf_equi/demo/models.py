@@ -1,4 +1,4 @@
-"""The EquiLMs of a page: one base, and for each group and method that somebody chooses what symmetrises it."""
+"""The EquiLMs of a page: all share one base, and each has the group and the method that a visitor chose."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ from hf_equi.symmetrizers import Identity
 __all__ = ["OWN_GROUP", "Models", "is_preset"]
 
 OWN_GROUP = "the model's own"
-"""What the group of a saved model is called."""
+"""The name of a saved model's own group."""
 
-_LARGEST = 64  # members, each with its texts and its bars
-_KEPT = 16  # each has tables of the size of the vocabulary, and no weights
+_LARGEST = 64  # members of an orbit, each with its texts and its bars
+_KEPT = 16  # models; each has tables of the size of the vocabulary, but no weights
 
 
 class Models:
@@ -29,9 +29,9 @@ class Models:
 
     Args:
         lm: The first of them.
-        group: What its group is called on the page.
-        read_group: Makes a group of a preset's name, with elements, or of a product.
-        scorer: Loads what a search minimises, when it is first needed.
+        group: The name of its group on the page.
+        read_group: Makes a group from the name of a preset, with elements or not, or from a product.
+        scorer: Loads the scorer of a search, when it is first needed.
     """
 
     def __init__(
@@ -47,21 +47,21 @@ class Models:
 
     @property
     def groups(self) -> list[str]:
-        """The groups to choose from, the first one first; products of presets can be written, too."""
+        """Return the groups to choose from, starting with the first. Visitors can also write products of presets."""
         return list(dict.fromkeys([self.group, *preset_names()]))
 
     @property
     def methods(self) -> list[str]:
-        """The methods to choose from. The base itself stands beside each."""
+        """Return the methods to choose from. The base itself is shown beside each."""
         return [name for name in method_names("causal_lm") if name != Identity.name or name == self.method]
 
     def read_group(self, text: str) -> DemographicGroup:
-        """Return a group that somebody has chosen or written.
+        """Return a group that a visitor has chosen or written.
 
-        Files are not read: whoever opens the page would read those of the machine that it runs on.
+        Files are not read: a visitor could otherwise read the files of the machine that serves the page.
 
         Raises:
-            GroupError: For what is not made of presets, and for more elements than a page can show.
+            GroupError: If the text is not made of presets, or has more elements than a page can show.
         """
         text = text.strip()
         if text == self.group:
@@ -69,20 +69,20 @@ class Models:
         if not is_preset(text):
             raise GroupError(
                 f"{text!r} is not made of presets: choose {', '.join(preset_names())}, some of its elements such as "
-                "race:Black,White, or a product such as gender*race. A list of your own goes on the command line: "
+                "race:Black,White, or a product such as gender*race. Pass your own word list on the command line: "
                 "hf-equi demo --group FILE."
             )
         group = self._read(text)
         if group.order > _LARGEST:
             raise GroupError(
-                f"{text!r} has {group.order} elements, and this page shows at most {_LARGEST}: leave out a preset, or "
-                "take some of its elements, such as race:Black,White."
+                f"{text!r} has {group.order} elements, but this page shows at most {_LARGEST}: leave out a preset, or "
+                "take only some of its elements, such as race:Black,White."
             )
         return group
 
     def suggest(self, text: str) -> str:
-        """A prompt that the group moves; nothing where its names cannot stand in one."""
-        try:  # of a product the first part alone, as its names joined are not English
+        """Return a prompt that the group moves; an empty text if its names do not fit a prompt."""
+        try:  # only the first factor of a product: its joined names are not English
             return fill(OCCUPATION[0], self.read_group(text).factors[0].names[0])
         except ValueError:
             return ""
@@ -91,8 +91,8 @@ class Models:
         """Return the EquiLM of a group and a method, made once.
 
         Raises:
-            ActionError: For a group of which no word is one token.
-            HfEquiError: As `read_group` and `symmetrize`.
+            ActionError: If no word of the group is one token.
+            HfEquiError: As in `read_group` and `symmetrize`.
         """
         group = group.strip()
         if (group, method) == (self.group, self.method):
@@ -118,11 +118,11 @@ class Models:
         )
         if not len(lm.action.moved):
             raise ActionError(
-                f"The group {name} moves nothing: no word of it is one token of this model. Choose another group."
+                f"The group {name} moves nothing: none of its words is one token of this model. Choose another group."
             )
         return lm
 
 
 def is_preset(text: str) -> bool:
-    """Whether a group is spelled as a preset, some of its elements, or a product of presets."""
+    """Whether a text names a preset, some of its elements, or a product of presets."""
     return {part.partition(":")[0].strip() for part in text.split("*")} <= {*preset_names()}

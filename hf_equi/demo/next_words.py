@@ -1,4 +1,4 @@
-"""What a base and its EquiLM would say next, to every member of an orbit."""
+"""The next tokens of a base and of its EquiLM after every member of an orbit."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ class NextWord:
     """A token, and for each member of an orbit the probability of its image.
 
     Args:
-        text: The token; of one that moves all its images, in the order of the members.
-        base: Of the base model, a probability for each member.
-        equi: Of the EquiLM, or `None` where its texts have no tractable law.
+        text: The token; if it moves, all its images, in the order of the members.
+        base: The probability for each member under the base model.
+        equi: The same under the EquiLM, or `None` if the distribution of its texts is not tractable.
     """
 
     text: str
@@ -32,19 +32,19 @@ class NextWord:
 
 @torch.no_grad()
 def next_words(lm: EquiLM, members: Sequence[Member], count: int) -> tuple[NextWord, ...]:
-    r"""Return the tokens that are most probable after a prompt, in either model and for any member.
+    r"""Return the most probable tokens after a prompt, by either model and for any member.
 
     $$ p(g v \mid g x) $$
 
-    is compared over g: an equivariant model gives all members of a row one probability.
+    is compared over g: an equivariant model gives all members of a row the same probability.
 
     Args:
         lm: The EquiLM, with its base and its tokenizer.
-        members: The members g x of the orbit of x, itself first.
+        members: The members g x of the orbit of x, x first.
         count: How many tokens.
 
     Returns:
-        The most probable first.
+        The tokens, the most probable first.
 
     Cost: one forward of each model.
     """
@@ -66,7 +66,7 @@ def next_words(lm: EquiLM, members: Sequence[Member], count: int) -> tuple[NextW
 
 
 def _shares(model: Any, ids: torch.Tensor) -> torch.Tensor:
-    """The probabilities of the next token, `(members, vocab)`."""
+    """Return the probabilities of the next token, `(members, vocab)`."""
     logits: torch.Tensor = model(input_ids=ids, attention_mask=torch.ones_like(ids), use_cache=False).logits[:, -1]
     return logits.float().softmax(-1)
 
@@ -76,8 +76,8 @@ def _text(tokenizer: Any, tokens: Sequence[int]) -> str:
 
 
 def _token(tokenizer: Any, token: int) -> str:
-    """A token as a reader knows it: without its space, and with a name where nothing else is left of it."""
+    """Return a readable token: without its space, or with a name if it is only white space."""
     text: str = tokenizer.decode([token])
-    if "\ufffd" in text:  # bytes of a character that is cut
+    if "\ufffd" in text:  # bytes of a split character
         return str(tokenizer.convert_ids_to_tokens(token))
     return text.strip() or ("new line" if "\n" in text else "space" if text else f"token {token}")

@@ -19,33 +19,33 @@ __all__ = ["Page", "gradio_version"]
 
 INTRODUCTION = """# {name}, before and after
 
-Write a prompt that names somebody. Below stands what the model says, and what it says once it is made equivariant: \
-exchange the words of a group in the prompt, such as **{words}**, and the text has them exchanged and is otherwise \
-the same. No weight is changed.
+Write a prompt that mentions a person. The page shows what the model says, and what it says once it is equivariant: \
+if you exchange the words of a group in the prompt, such as **{words}**, they are exchanged in the text, and the text \
+is otherwise the same. No weight is changed.
 """
 
-# What the browser may load: what this server sends, and nothing from elsewhere.
+# The browser may load only what this server sends.
 _POLICY = b"default-src 'self' data: blob: 'unsafe-inline' 'unsafe-eval'; connect-src 'self' data: blob: ws: wss:"
 
 
 def gradio_version() -> str:
-    """The version of Gradio that is installed.
+    """Return the installed version of Gradio.
 
     Raises:
-        ConfigurationError: Without one.
+        ConfigurationError: If Gradio is not installed.
     """
     try:
         return version("gradio")
     except PackageNotFoundError as error:
-        raise ConfigurationError('The page needs Gradio: install it by pip install "hf_equi[demo]".') from error
+        raise ConfigurationError('The page needs Gradio: install it with pip install "hf_equi[demo]".') from error
 
 
 class Page:
     """A page, one answer at a time.
 
     Args:
-        models: What it asks.
-        name: What the base is called.
+        models: The models that it asks.
+        name: The name of the base.
     """
 
     def __init__(self, models: Models, name: str) -> None:
@@ -53,13 +53,13 @@ class Page:
         self._busy, self._stopped = threading.Lock(), threading.Event()
 
     def respond(self, group: str, method: str, question: Callable[[], Question], progress: Callable[..., Any]) -> str:
-        """What stands below the controls after somebody has asked: results, or one sentence that says what is wrong.
+        """Return the HTML below the controls: the results, or one sentence that says what is wrong.
 
         Args:
             group: As chosen.
             method: As chosen.
-            question: Makes the question of what was written.
-            progress: Takes the rows of the base that are done and those that there are.
+            question: Makes the question from what was written.
+            progress: Called with the number of finished rows of the base and with their total.
         """
         done = 0.0
 
@@ -80,49 +80,49 @@ class Page:
             return problem_html(str(error))
 
     def suggest(self, prompt: str, group: str) -> str:
-        """A prompt that another group moves, unless somebody has written one."""
+        """Return a prompt that another group moves, or the prompt itself if the visitor has written it."""
         known = {self.models.suggest(one) for one in self.models.groups}
         return (self.models.suggest(group) or prompt) if prompt in known else prompt
 
     def serve(self, port: int | None, share: bool, started: Callable[[str], None]) -> None:
-        """Serve the page until somebody interrupts it.
+        """Serve the page until it is interrupted.
 
         Args:
-            port: On this port; by default the first free one from 7860 on.
-            share: Whether to make a public address too, through Gradio's servers.
+            port: The port; by default the first free one from 7860 on.
+            share: Whether to create a public address too, through Gradio's servers.
             started: Called with each address.
 
         Raises:
-            ConfigurationError: Without Gradio, for a port that is taken, and where no public address is to be had.
+            ConfigurationError: Without Gradio, if the port is taken, or if no public address is available.
         """
         page = self.build()
         try:
             _, local, public = page.launch(server_port=port, share=share, css=styles(), theme=_theme(), **_launching())
         except (OSError, ValueError) as error:
-            reason = " ".join(str(error).split()).partition(". ")[0]  # what follows is of Gradio's own settings
+            reason = " ".join(str(error).split()).partition(". ")[0]  # the rest is about Gradio's own settings
             raise ConfigurationError(
                 f"The page could not be served: {reason}. Name another port with --port."
             ) from error
         try:
             if share and not public:
-                raise ConfigurationError("There is no public address to be had: Gradio's servers cannot be reached.")
+                raise ConfigurationError("No public address is available: Gradio's servers cannot be reached.")
             for address in filter(None, (local, public)):
                 started(address)
             threading.Event().wait()
         finally:
             self._stopped.set()
             page.close(verbose=False)
-            with self._busy:  # an answer that is being written ends at its next token
+            with self._busy:  # a running answer ends at its next token
                 pass
 
     def build(self) -> Any:
-        """The controls, and what they do.
+        """Build the controls, and connect them to their actions.
 
         Raises:
             ConfigurationError: Without Gradio.
         """
         gradio_version()
-        os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"  # read where Gradio is imported
+        os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"  # Gradio reads it on import
         import gradio as gr  # noqa: PLC0415  an extra, and slow
 
         def ask(
@@ -159,7 +159,7 @@ class Page:
         chat = gr.Checkbox(
             False,
             label="Chat message",
-            info="The prompt is a message to the model, in the turns of its chat template.",
+            info="The prompt is a message to the model, formatted by its chat template.",
             visible=has_chat(models.first.tokenizer),
         )
         with gr.Row():
@@ -179,14 +179,14 @@ class Page:
                 min_width=260,
             )
         with gr.Accordion("Settings", open=False):
-            tokens = gr.Slider(1, MOST_TOKENS, value=20, step=1, label="Tokens of each text")
-            seed = gr.Number(0, precision=0, minimum=0, label="Seed", info="One seed gives the same texts again.")
+            tokens = gr.Slider(1, MOST_TOKENS, value=20, step=1, label="Tokens per text")
+            seed = gr.Number(0, precision=0, minimum=0, label="Seed", info="The same seed gives the same texts again.")
             greedy = gr.Checkbox(False, label="Always take the most probable token")
         return [prompt, chat, group, method, tokens, seed, greedy]
 
 
 def _launching() -> dict[str, Any]:
-    """How the page is served, whatever it shows."""
+    """Return how the page is served, whatever it shows."""
     from starlette.middleware import Middleware  # noqa: PLC0415  comes with Gradio
 
     return {
@@ -205,7 +205,7 @@ def _launching() -> dict[str, Any]:
 
 
 def _theme() -> Any:
-    """Gradio's own, with the fonts of the machine, as others would be fetched, and with greys that can be read."""
+    """Return Gradio's theme with fonts of the machine, because others would be fetched, and with readable greys."""
     import gradio as gr  # noqa: PLC0415
 
     fonts = {"font": ["system-ui", "sans-serif"], "font_mono": ["ui-monospace", "monospace"]}
@@ -218,7 +218,7 @@ def _theme() -> Any:
 
 
 class _FromHereAlone:
-    """Tells the browser to load nothing from elsewhere."""
+    """Tells the browser to load nothing from other servers."""
 
     def __init__(self, app: Any) -> None:
         self.app = app
@@ -233,5 +233,5 @@ class _FromHereAlone:
 
 
 def _whole(number: float | None) -> Any:
-    """A number of a page as an int, where it is whole; anything else as it is, for a check to name."""
+    """Return a whole number from the page as an int, and anything else as it is, for a later check to refuse."""
     return int(number) if isinstance(number, float) and number.is_integer() else number

@@ -1,4 +1,4 @@
-"""What the page shows, as HTML: without scripts, and with no text that could act as HTML."""
+"""The results of the page as HTML: without scripts, and with all texts escaped."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from hf_equi.figures import number
 
 __all__ = ["problem_html", "results_html", "styles", "waiting_html"]
 
-_LEAST = 0.0005  # what is shown as 0.1 per cent or more
+_LEAST = 0.0005  # from here on it is shown as 0.1 per cent or more
 
 
 @dataclass(frozen=True)
@@ -24,9 +24,9 @@ class _Bar:
     """A bar of the next-token probabilities.
 
     Args:
-        who: Whose it is.
+        who: The member that it belongs to.
         share: The probability.
-        width: In per cent of the widest bar.
+        width: The width, in per cent of the widest bar.
     """
 
     who: str
@@ -35,7 +35,7 @@ class _Bar:
 
 
 def results_html(answer: Answer) -> str:
-    """The texts of both models for every member, their next words, and their gaps."""
+    """Return the texts of both models for every member, their next tokens, and their gaps."""
     names = _names(answer.members)
     words = [word for word in answer.words if max((*word.base, *(word.equi or ()))) >= _LEAST] or answer.words[:1]
     models = {"Base model": [word.base for word in words]}
@@ -52,23 +52,23 @@ def results_html(answer: Answer) -> str:
 
 
 def problem_html(problem: str) -> str:
-    """One sentence that says what is wrong."""
+    """Return one sentence that says what is wrong."""
     return _plain(_template("problem.html.j2").render(problem=_sentence(problem)))
 
 
 def waiting_html() -> str:
-    """What stands in the place of results at first."""
+    """Return what the page shows before there are results."""
     return '<p class="equi-hint">Write a prompt and press Compare.</p>'
 
 
 @cache
 def styles() -> str:
-    """The style sheet of the page."""
+    """Return the style sheet of the page."""
     return resources.files("hf_equi.demo").joinpath("results.css").read_text(encoding="utf-8")
 
 
 def _names(members: Sequence[Member]) -> list[str]:
-    """What tells the members from each other: as few of the words that move as do."""
+    """Return names that tell the members apart, with as few of the moved words as possible."""
     words = [[piece.strip() for piece, moved in member.prompt if moved] for member in members]
     most = max(map(len, words))
     names = [[" … ".join(some[:count]) for some in words] for count in range(1, most + 1)]
@@ -81,7 +81,7 @@ def _sentence(text: str) -> str:
 
 
 def _lines(pieces: Pieces) -> list[tuple[str, bool]]:
-    """Pieces whose control characters are written out; the first without the space before it."""
+    """Return pieces with their control characters written out, the first without its leading space."""
     written: list[tuple[str, bool]] = []
     for piece, moved in pieces:
         text = shown(piece, "\n")
@@ -93,7 +93,7 @@ def _lines(pieces: Pieces) -> list[tuple[str, bool]]:
 
 
 def _plain(html: str) -> str:
-    """HTML in which nothing is left for a template language of the page to act on."""
+    """Return HTML in which a template language of the page finds nothing to act on."""
     return html.replace("{", "&#123;").replace("$", "&#36;")
 
 

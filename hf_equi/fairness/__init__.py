@@ -1,6 +1,6 @@
-"""Fairness: the prompts of the literature, how far a model is from treating demographics alike, and the audit of it.
+"""Fairness: prompts from the literature, measures of how differently a model treats demographics, and the audit.
 
-Public names load on first use. Those of the audit bring `evaluate`, `datasets` and matplotlib, which take seconds.
+Public names load on first use. Those of the audit import `evaluate`, `datasets` and matplotlib, which takes seconds.
 """
 
 from __future__ import annotations

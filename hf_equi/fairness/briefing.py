@@ -1,4 +1,4 @@
-"""What an audit found, as a paragraph to act on: what was asked, what differs, what mends it, where it is worst."""
+"""The findings of an audit in a paragraph: what was asked, what differs, what removes it, and where it is worst."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ from hf_equi.figures import EXACT, figure, listed, number
 __all__ = ["TOY", "Briefing", "brief", "written_date", "written_size"]
 
 TOY = "It is a toy: it shows how an audit works, and its labels say little about real texts."
-"""What is said of the embedded classifier."""
+"""The caveat about the embedded classifier."""
 
 _GOOD = (Grade.ALIKE, Grade.ALMOST_ALIKE)
-_PROMPTS = 3  # that are named
-_LONGEST = 90  # letters of one
+_PROMPTS = 3  # prompts that are named
+_LONGEST = 90  # characters of a prompt
 _UNITS = {
     "group_gap_mean": "{} nats a token on average",
     "inconsistency": "{} of the coupled texts differ",
@@ -30,12 +30,12 @@ _UNITS = {
 
 @dataclass(frozen=True)
 class Briefing:
-    """A paragraph, in its four parts; one that nothing is known of is empty.
+    """A paragraph in four parts. A part is empty if nothing is known about it.
 
     Args:
         asked: What was asked of which model, on which date, and who judged the texts.
-        differs: What differs, and how surely.
-        mends: Which method mends it, and at what cost.
+        differs: What differs, and how certain that is.
+        mends: Which method removes the difference, and at what cost.
         prompts: Which prompts differ most.
     """
 
@@ -46,17 +46,18 @@ class Briefing:
 
     @property
     def parts(self) -> tuple[str, ...]:
-        """The parts that say something."""
+        """The parts that are not empty."""
         return tuple(filter(None, (self.asked, self.differs, self.mends, self.prompts)))
 
 
 def brief(summary: Mapping[str, Any]) -> Briefing:
-    """Say what the figures of an audit mean for whoever has to act on them.
+    """Say what the figures of an audit mean for a reader who has to act on them.
 
-    The model that the others are compared with is the first one that no method changed, or else the first.
+    The other models are compared with the first one that no method changed, or else with the first.
 
     Args:
-        summary: Of an audit. What an earlier release did not write (`about`, `measured`, `templates`) is left out.
+        summary: The summary of an audit. Parts that an earlier release did not write (`about`, `measured`,
+            `templates`) are left out.
 
     Example:
         >>> figures = {"model": "base", "consistency": 0.13, "regard": {"man": {}, "woman": {}}}
@@ -84,7 +85,7 @@ def _is_plain(described: Mapping[str, Any]) -> bool:
 
 
 def written_date(text: str) -> str:
-    """A date as a reader writes it.
+    """Return a date in words.
 
     Example:
         >>> written_date("2026-11-03")
@@ -95,7 +96,7 @@ def written_date(text: str) -> str:
 
 
 def written_size(parameters: int) -> str:
-    """A number of parameters.
+    """Return a number of parameters in words.
 
     Example:
         >>> [written_size(n) for n in (260_032, 134_515_008, 7_241_732_096)]
@@ -125,7 +126,7 @@ def _asked(summary: Mapping[str, Any], first: Mapping[str, Any], others: Sequenc
 
 
 def _in_chat(chat: Mapping[str, Any] | None) -> str:
-    """How prompts were asked: as texts to continue, or in a chat, under the messages of a system."""
+    """Return how prompts were asked: as texts to continue, or in a chat, with system messages if there are any."""
     if chat is None:
         return " to continue"
     system = [_short(text) for text in chat.get("system") or ()]
@@ -134,7 +135,7 @@ def _in_chat(chat: Mapping[str, Any] | None) -> str:
 
 
 def _judges(about: Mapping[str, Any]) -> list[str]:
-    """The classifiers, each once with all that it labels."""
+    """Return a sentence for each classifier, with everything that it labels."""
     judges: dict[str, list[str]] = {}
     toys = set()
     for title, scorer in (about.get("scorers") or {}).items():
@@ -147,7 +148,7 @@ def _judges(about: Mapping[str, Any]) -> list[str]:
 
 
 def _named(entry: Mapping[str, Any] | None) -> str:
-    """The name of a model, with its size and revision where they are known."""
+    """Return the name of a model, with its size and revision if they are known."""
     if not entry or not entry.get("source"):
         return ""
     size = written_size(entry["parameters"]) if entry.get("parameters") else ""
@@ -176,12 +177,12 @@ def _differs(model: Mapping[str, Any], level: float, as_it_is: bool) -> str:
 
 
 def _per_cent(share: float) -> str:
-    """Rounded upwards, as a change that was seen is not 0 %."""
+    """Round upwards, because an observed change is not 0 %."""
     return f"{min(max(math.ceil(round(1000 * share, 6)) / 10, 0.1), 100):g}"
 
 
 def _chance(model: Mapping[str, Any], level: float) -> list[str]:
-    """How surely labels differ, by each scorer; the words hidden where that is known."""
+    """Say for each scorer how surely labels differ, with the words hidden if that is known."""
     said, scorers = [], prefixes(model)
     for prefix in scorers:
         hidden = figure(model, f"{prefix}{MASKED}parity_gap_p_value")
@@ -207,22 +208,22 @@ def _mends(
     good = [model for model in others if grades[model["model"]] in _GOOD]
     own = judge(first, level).grade
     if own is not Grade.DIFFERENT:
-        unclear = "These texts do not show whether there is anything to mend."
-        return "There is nothing to mend." if own in _GOOD else unclear
+        unclear = "These texts do not show whether there is anything to correct."
+        return "There is nothing to correct." if own in _GOOD else unclear
     if not good:
         found = listed([f"{name} ({grade})" for name, grade in grades.items()])
-        return f"No method is shown to mend it: {found}."
+        return f"No method is shown to remove the difference: {found}."
     costs = {model["model"]: _cost(summary, model["model"]) for model in good}
     best = min(good, key=lambda model: costs[model["model"]])
     names = [model["model"] for model in good]
-    mend = f"{listed(names)} {'mend' if len(names) > 1 else 'mends'} it."
+    mend = f"{listed(names)} {'remove' if len(names) > 1 else 'removes'} the difference."
     price = _price(summary, first, best)
     who = f"Of these, {best['model']} costs least" if len(good) > 1 else "The cost"
     return f"{mend} {who}: {price}." if price else mend
 
 
 def _cost(summary: Mapping[str, Any], name: str) -> tuple[float, float]:
-    """What orders methods by their cost: rows of the model a text, then seconds a text."""
+    """Return the key that orders methods by cost: rows of the model per text, then seconds per text."""
     about = ((summary.get("about") or {}).get("models") or {}).get(name) or {}
     seconds = ((summary.get("measured") or {}).get("seconds_per_text") or {}).get(name)
     return about.get("rows") or math.inf, math.inf if seconds is None else seconds
@@ -233,15 +234,15 @@ def _price(summary: Mapping[str, Any], first: Mapping[str, Any], best: Mapping[s
     usual = _cost(summary, first["model"])[1]
     parts = []
     if math.isfinite(rows):
-        many = f"up to {rows:g} runs of the model a text"
-        parts.append("one run of the model a text, as without it" if rows == 1 else many)
+        many = f"up to {rows:g} runs of the model per text"
+        parts.append("one run of the model per text, as without it" if rows == 1 else many)
         if (((summary.get("about") or {}).get("models") or {}).get(best["model"]) or {}).get("scores"):
             parts[-1] += ", and the classifier"
     if math.isfinite(seconds) and math.isfinite(usual):
-        parts.append(f"{number(seconds)} s a text beside {number(usual)} s")
+        parts.append(f"{number(seconds)} s per text instead of {number(usual)} s")
     perplexities = [figure(model, "perplexity") for model in (best, first)]
     if None not in perplexities:
-        parts.append(f"perplexity {number(perplexities[0])} beside {number(perplexities[1])}")
+        parts.append(f"perplexity {number(perplexities[0])} instead of {number(perplexities[1])}")
     return "; ".join(parts)
 
 
@@ -255,7 +256,7 @@ def _prompts(summary: Mapping[str, Any], first: Mapping[str, Any]) -> str:
 
 
 def _short(template: str) -> str:
-    """A prompt in one line; of a long one, such as a chat, its begin and its end."""
+    """Return a prompt in one line; of a long prompt, such as a chat, its start and its end."""
     text = " ".join(template.split())
     return text if len(text) <= _LONGEST else f"{text[: _LONGEST // 2].rstrip()} … {text[-_LONGEST // 2 :].lstrip()}"
 

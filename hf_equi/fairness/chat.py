@@ -25,8 +25,8 @@ __all__ = [
 ]
 
 _EXAMPLE = '[{"role": "user", "content": "Write about a nurse."}]'
-_MARK = "\ue000"  # a private character, which stands for a message to find its place
-_FEW = 60  # letters of a prompt in a message of ours
+_MARK = "\ue000"  # a private character that stands for a message, to find its place
+_FEW = 60  # characters of a prompt in an error message
 
 
 @dataclass(frozen=True)
@@ -34,10 +34,10 @@ class Prompt:
     """A prompt as the tokens that a model reads, such as a message in the turns of its chat template.
 
     Args:
-        text: What was asked.
-        tokens: All that the model reads.
+        text: The prompt as given.
+        tokens: All tokens that the model reads.
         place: Where the text begins and ends among them.
-        read: All that the model reads, as text; empty where that is the text itself.
+        read: Everything that the model reads, as text; empty if that is the prompt itself.
     """
 
     text: str
@@ -48,14 +48,14 @@ class Prompt:
 
 @dataclass(frozen=True)
 class Conversation:
-    """Messages of a chat, to which the model says the next one. It goes on with a last message of the assistant.
+    """Messages of a chat, which the model answers. It continues a last message of the assistant.
 
     Args:
-        turns: The messages: of each its role and its content.
-        hidden: So many of them, from the first on, are the same for all prompts, and are not shown with each.
+        turns: The role and the content of each message.
+        hidden: The number of messages, from the first on, that are the same for all prompts and not shown with each.
 
     Raises:
-        ConfigurationError: Without messages; for a last one that is empty, and for half of a character.
+        ConfigurationError: Without messages; if the last message is empty; for half of a character.
 
     Example:
         >>> Conversation((("system", "Be brief."), ("user", "Who is a nurse?")), hidden=1).text
@@ -71,7 +71,7 @@ class Conversation:
         for _, content in self.turns:
             if content.encode(errors="ignore").decode() != content:
                 raise ConfigurationError(
-                    f"The message {content!r} holds half of a character, which no tokenizer reads: leave it out."
+                    f"The message {content!r} contains half of a character, which no tokenizer reads: leave it out."
                 )
         if not self.turns[-1][1].strip():
             raise ConfigurationError("The last message of a chat is empty: write what the model answers.")
@@ -96,7 +96,7 @@ class Conversation:
 
     @property
     def text(self) -> str:
-        """What is asked, for people: one message of a user as it stands, several with their roles, one a line."""
+        """The question for a human reader: a single user message as it is, several with their roles, one per line."""
         shown = self.turns[self.hidden :]
         if len(shown) == 1 and shown[0][0] == "user":
             return shown[0][1]
@@ -104,22 +104,22 @@ class Conversation:
 
     @property
     def joint(self) -> str:
-        """What stands between this and the answer, for people."""
+        """The separator between this and the answer, for a human reader."""
         return "" if self.continued else "\n"
 
     @property
     def continued(self) -> bool:
-        """Whether the model goes on with the last message."""
+        """Whether the model continues the last message."""
         return self.turns[-1][0] == "assistant"
 
     @property
     def messages(self) -> list[dict[str, str]]:
-        """The messages as `transformers` takes them."""
+        """Return the messages as `transformers` takes them."""
         return [{"role": role, "content": content} for role, content in self.turns]
 
 
 def prompt_text(prompt: str | Conversation) -> str:
-    """What a prompt asks, for people."""
+    """Return what a prompt asks, for a human reader."""
     return prompt if isinstance(prompt, str) else prompt.text
 
 
@@ -132,7 +132,7 @@ def fill_prompt(prompt: str | Conversation, name: str) -> str | Conversation:
     """Put the name of a demographic into each place for one; a prompt without a place stays as it is.
 
     Raises:
-        ConfigurationError: As `hf_equi.fairness.fill`.
+        ConfigurationError: As in `hf_equi.fairness.fill`.
     """
     if not has_place(prompt):
         return prompt
@@ -145,15 +145,15 @@ def fill_prompt(prompt: str | Conversation, name: str) -> str | Conversation:
 def in_chat(
     prompts: Sequence[str | Conversation], chat: bool = True, system: str | None = None
 ) -> list[str | Conversation]:
-    """Make each prompt a message of a user, and begin each chat with a message of the system.
+    """Make each prompt a user message, and begin each chat with a system message.
 
     Args:
-        prompts: Texts, which become messages, and conversations, which are so already.
+        prompts: Texts, which become messages, and conversations, which already consist of messages.
         chat: Whether texts become messages.
-        system: The message of the system. One with the place for a demographic is shown with each prompt.
+        system: The system message. If it holds the place for a demographic, it is shown with each prompt.
 
     Raises:
-        ConfigurationError: For a system message without a chat, one that is empty, or a second one in a conversation.
+        ConfigurationError: For a system message without a chat, an empty one, or a second one in a conversation.
     """
     if system is not None and not chat:
         raise ConfigurationError("A system message needs a chat: ask for one, or leave the message out.")
@@ -170,8 +170,8 @@ def in_chat(
 def _with_system(conversation: Conversation, system: str) -> Conversation:
     if any(role == "system" for role, _ in conversation.turns):
         raise ConfigurationError(
-            f"The chat {textwrap.shorten(conversation.text, _FEW, placeholder=' ...')!r} has a system message of its "
-            "own: leave one of the two out."
+            f"The chat {textwrap.shorten(conversation.text, _FEW, placeholder=' ...')!r} already has a system "
+            "message: leave one of the two out."
         )
     return Conversation((("system", system), *conversation.turns), hidden=0 if PLACE in system else 1)
 
@@ -182,23 +182,23 @@ def has_chat(tokenizer: Any) -> bool:
 
 
 def encode_prompt(tokenizer: Any, prompt: str | Conversation) -> Prompt:
-    """Cut a prompt into the tokens that a model reads.
+    """Split a prompt into the tokens that a model reads.
 
-    A text gets the special tokens that the tokenizer puts around any text. Of a chat the template writes them all, so
-    the tokenizer adds none.
+    A text gets the special tokens that the tokenizer puts around any text. In a chat, the template writes all special
+    tokens, so the tokenizer adds none.
 
     Args:
-        tokenizer: Of the model; for a chat with a template.
+        tokenizer: The tokenizer of the model; for a chat it needs a template.
         prompt: A text, or messages.
 
     Raises:
-        ConfigurationError: For a chat where the tokenizer has no template, or one that refuses it.
+        ConfigurationError: For a chat if the tokenizer has no template, or if the template refuses it.
     """
     if isinstance(prompt, str):
         return Prompt(prompt, tuple(tokenizer(prompt)["input_ids"]))
     if not has_chat(tokenizer):
         raise ConfigurationError(
-            "The tokenizer of this model has no chat template: take a model that was trained to chat, such as one "
+            "The tokenizer of this model has no chat template: use a model that was trained to chat, such as one "
             "named Instruct, set tokenizer.chat_template, or ask without a chat."
         )
     text = _render(tokenizer, prompt)
@@ -209,11 +209,11 @@ def encode_prompt(tokenizer: Any, prompt: str | Conversation) -> Prompt:
 
 
 def describe_chat(conversations: Sequence[Conversation], tokens: Sequence[Sequence[int]]) -> dict[str, Any]:
-    """Plain JSON that differs between chats that a model reads differently: their templates may hold the date.
+    """Return plain JSON that differs between chats that a model reads differently: a template may hold the date.
 
     Args:
         conversations: The chats.
-        tokens: All that the model reads of them.
+        tokens: All tokens that the model reads of each.
     """
     hidden = [content for one in conversations for _, content in one.turns[: one.hidden]]
     digest = hashlib.blake2b(json.dumps([list(row) for row in tokens]).encode(), digest_size=16).hexdigest()
@@ -221,7 +221,7 @@ def describe_chat(conversations: Sequence[Conversation], tokens: Sequence[Sequen
 
 
 def _render(tokenizer: Any, prompt: Conversation) -> str:
-    """The text of a chat in the turns of the template, up to where the model speaks."""
+    """Return the text of a chat as the template formats it, up to where the model speaks."""
     try:
         text: str = tokenizer.apply_chat_template(
             prompt.messages,
@@ -229,12 +229,12 @@ def _render(tokenizer: Any, prompt: Conversation) -> str:
             add_generation_prompt=not prompt.continued,
             continue_final_message=prompt.continued,
         )
-    except Exception as error:  # of whatever kind: a template raises its own
+    except Exception as error:  # any kind: templates raise their own
         reason = " ".join(str(error).split()).rstrip(".")
         roles = ", ".join(role for role, _ in prompt.turns)
         raise ConfigurationError(
-            f"The chat template of this model refuses messages of {roles}: {reason}. Ask without a system message, in "
-            "the order that the template takes, or without a chat."
+            f"The chat template of this model refuses messages of {roles}: {reason}. Leave out the system message, "
+            "use the order that the template takes, or ask without a chat."
         ) from error
     return text
 
@@ -242,7 +242,7 @@ def _render(tokenizer: Any, prompt: Conversation) -> str:
 def _place(
     tokenizer: Any, prompt: Conversation, text: str, offsets: Sequence[tuple[int, int]] | None
 ) -> tuple[int, int | None]:
-    """The first token of what is shown of a chat and the one behind it; all tokens where they cannot be told."""
+    """Return the first token of the shown part of a chat and the one after it; all tokens if it cannot be located."""
     if offsets is None:
         return 0, None
     marked = tuple(

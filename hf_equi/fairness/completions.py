@@ -30,7 +30,7 @@ class Member:
     """One member of the orbit of a prompt.
 
     Args:
-        elements: The elements of the group that give it.
+        elements: The elements of the group that produce it.
         tokens: The tokens that the models read.
         prompt: Its text.
         base: Its completions by the base model.
@@ -46,12 +46,12 @@ class Member:
 
 @dataclass(frozen=True)
 class PromptOrbit:
-    """A prompt and the members of its orbit, itself first.
+    """A prompt and the members of its orbit, the prompt first.
 
     Args:
-        prompt: What was asked.
+        prompt: The prompt as given.
         members: The members.
-        read: All that the models read of the prompt, as text: of a chat its turns.
+        read: Everything that the models read of the prompt, as text: for a chat, its turns.
     """
 
     prompt: str
@@ -66,15 +66,15 @@ class PromptOrbit:
 
 @dataclass(frozen=True)
 class Comparison:
-    """What `compare` returns: the orbits, and the gap of each model over its own texts."""
+    """The result of `compare`: the orbits, and the gap of each model over its own texts."""
 
     orbits: tuple[PromptOrbit, ...]
     base_gap: GroupGap
-    equi_gap: GroupGap | None  # None: the law of the texts is not tractable
+    equi_gap: GroupGap | None  # None: the distribution of the texts is not tractable
 
     @property
     def texts(self) -> int:
-        """Completions of each model."""
+        """The number of completions of each model."""
         return sum(len(member.base) for orbit in self.orbits for member in orbit.members)
 
 
@@ -88,11 +88,11 @@ class _Row:
 
 
 Report = Callable[[float, bool], None]
-"""What is called with how many rows of the base were done since the last call, and whether that ends a batch."""
+"""A callback: the rows of the base that were done since the last call, and whether they end a batch."""
 
 
 def work(lm: EquiLM, prompts: Sequence[str | Conversation | Prompt], decoding: Decoding) -> Work:
-    """What `compare` has to draw, for two models."""
+    """Return how much `compare` has to draw, for two models."""
     members = sum(len(_orbit_rows(lm, _read(lm, prompt))) for prompt in prompts)
     rows = members * max(decoding.samples, decoding.beams or 1)
     return Work(2 * members * decoding.samples, rows * (1 + rows_of_a_text(lm)))
@@ -108,19 +108,19 @@ def compare(
 
     Args:
         lm: The EquiLM, with its base and its tokenizer.
-        prompts: The prompts; a text gets the special tokens that the tokenizer puts around any text, a conversation
-            the turns of its chat template.
-        decoding: How to decode. The base draws from torch's generator, seeded, the EquiLM with coupled sampling;
-            the generator's state is left as it was.
+        prompts: The prompts. A text gets the special tokens that the tokenizer puts around any text; a conversation is
+            formatted by the chat template.
+        decoding: How to decode. The base draws from torch's generator, seeded; the EquiLM uses coupled sampling. The
+            state of the generator is restored.
         report: Called after each decoded token of a batch, and at its end.
 
     Raises:
-        ConfigurationError: For a prompt without tokens, or one too long for the model's positions; for more texts than
-            there is memory for; for a search on words.
+        ConfigurationError: For a prompt without tokens, or one too long for the model's positions; if there is not
+            enough memory for the texts; for a search on words.
     """
     if getattr(lm.config, "action", "tokens") == "words":
         raise ConfigurationError(
-            "This model searches on words, and the orbits shown here are those of tokens: use hf-equi audit --action "
+            "This model searches on words, but the orbits shown here are orbits of tokens: use hf-equi audit --action "
             "words, or lm.generate in Python."
         )
     asked = [_read(lm, prompt) for prompt in prompts]
@@ -144,7 +144,7 @@ def compare(
 
 
 def title(lm: EquiLM) -> str:
-    """What the texts of an EquiLM are headed with: its name among the papers, and its method."""
+    """Return the heading for the texts of an EquiLM: its name in the papers, and its method."""
     return f"{'R-' if lm.group.relaxed else ''}{type(lm).__name__} ({lm.config.method})"
 
 
@@ -153,7 +153,7 @@ def _read(lm: EquiLM, prompt: str | Conversation | Prompt) -> Prompt:
 
 
 def _orbit_rows(lm: EquiLM, prompt: Prompt) -> list[_Row]:
-    """The distinct members of the orbit of a prompt, in the order of the elements."""
+    """Return the distinct members of the orbit of a prompt, in the order of the elements."""
     ids = torch.tensor(prompt.tokens, dtype=torch.long, device=lm.action.device)
     if not len(ids):
         raise ConfigurationError(f"The prompt {prompt.text!r} has no tokens: write some text.")
@@ -192,7 +192,7 @@ def _decode(
     counter: RowCounter,
     **settings: Any,
 ) -> torch.Tensor:
-    """Prompts and completions, `(rows * samples, tokens)`, padded on both sides."""
+    """Return prompts and completions, `(rows * samples, tokens)`, padded on both sides."""
     (ids, mask), device = prompts, input_device(lm.base)
     pad, width = filling_token(lm.tokenizer), ids.shape[1] + decoding.max_new_tokens
     size, parts = _rows_at_once(decoding), []
@@ -211,11 +211,11 @@ def _decode(
 
 
 class RowCounter(StoppingCriteria):
-    """Stops nothing: counts the rows that are done, a row that has half of its tokens as half of one.
+    """Counts the rows that are done, and stops nothing. A row with half of its tokens counts as half.
 
     Args:
-        report: Called with what is done.
-        rows_of_a_text: Rows of the base that a text takes.
+        report: Called with the rows that are done.
+        rows_of_a_text: The number of rows of the base that a text takes.
         decoding: How the texts are decoded.
     """
 
@@ -224,12 +224,12 @@ class RowCounter(StoppingCriteria):
         self.width, self.counted = max(decoding.samples, decoding.beams or 1), 0.0
 
     def end(self, prompts: int) -> None:
-        """Count what is missing of a batch: texts may have ended early."""
+        """Count the rest of a batch, because texts may have ended early."""
         self.report(prompts * self.width * self.rows_of_a_text - self.counted, True)
         self.counted = 0.0
 
     def __call__(self, input_ids: torch.Tensor, scores: Any, **kwargs: Any) -> torch.Tensor:
-        """Count a token, and go on."""
+        """Count a token, and never stop."""
         step = len(input_ids) * self.rows_of_a_text / self.decoding.max_new_tokens
         self.counted += step
         self.report(step, False)
@@ -242,7 +242,7 @@ def _gap(model: PreTrainedModel, action: TokenAction, out: torch.Tensor, mask: t
 
 
 def _cut(lm: EquiLM, out: torch.Tensor, width: int, samples: int) -> list[list[list[int]]]:
-    """The new tokens of each sample of each row, up to the end of text."""
+    """Return the new tokens of each sample of each row, up to the end of text."""
     rows = [_until_end(lm, row) for row in out[:, width:].tolist()]
     return [rows[start : start + samples] for start in range(0, len(rows), samples)]
 

@@ -1,4 +1,4 @@
-"""How texts are decoded to be compared: the options of the command line, checked, as `generate` takes them."""
+"""The decoding of texts for comparison: options of the command line, checked and passed on to `generate`."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ from hf_equi.models.causal_lm import EquiLM
 __all__ = ["Decoding", "check_memory"]
 
 TOP_K = 40
-"""As the published experiments decode (Sheng et al. 2019; Basu et al. 2023)."""
-_COLDEST = 1e-6  # with less, scores leave the range of float32
-_TEXT_BYTES = 4096  # of a text that is kept until the end, with its tokens and figures
+"""The setting of the published experiments (Sheng et al. 2019; Basu et al. 2023)."""
+_COLDEST = 1e-6  # below it, scores leave the range of float32
+_TEXT_BYTES = 4096  # memory of a text that is kept until the end, with its tokens and figures
 
 
 @dataclass(frozen=True)
@@ -25,15 +25,15 @@ class Decoding:
     """The options of decoding.
 
     Args:
-        samples: Completions of each prompt.
-        max_new_tokens: Tokens of each at most.
-        temperature: Of sampling; `None` for 1.
-        top_k: Of sampling; `None` for 40, 0 for all tokens.
-        top_p: Of sampling; `None` for 1.
+        samples: The number of completions of each prompt.
+        max_new_tokens: The most tokens of each completion.
+        temperature: The temperature of sampling; `None` for 1.
+        top_k: The top-k of sampling; `None` for 40, 0 for all tokens.
+        top_p: The top-p of sampling; `None` for 1.
         greedy: Whether to take the most probable token.
-        beams: Width of a beam search, or `None`.
-        seed: Of sampling.
-        batch_size: Texts that are decoded at once; at least all of one prompt are.
+        beams: The width of a beam search, or `None`.
+        seed: The seed of sampling.
+        batch_size: The number of texts to decode at once, never fewer than all texts of one prompt.
 
     Raises:
         ConfigurationError: For values out of range, and for options that contradict each other.
@@ -62,7 +62,7 @@ class Decoding:
         if self.top_p is not None and not 0 < self.top_p <= 1:
             raise ConfigurationError(f"--top-p is a probability above 0 and at most 1, not {self.top_p}.")
         if self.greedy and self.beams:
-            raise ConfigurationError("--greedy and --beams exclude each other: choose one.")
+            raise ConfigurationError("--greedy and --beams cannot be used together: choose one.")
         if self.samples > (self.beams or 1) and not self.sampled:
             raise ConfigurationError(
                 f"-n {self.samples} is more than the {self.beams or 1} that {self.name} gives: lower it, or sample."
@@ -78,16 +78,16 @@ class Decoding:
 
     @property
     def name(self) -> str:
-        """The option that says how."""
+        """The option that chooses the way of decoding."""
         return "--greedy" if self.greedy else f"--beams {self.beams}" if self.beams else "sampling"
 
     @property
     def widest(self) -> tuple[str, int]:
-        """The option that says how many texts of a prompt are decoded at once, and how many those are."""
+        """The option that sets how many texts of a prompt are decoded at once, and that number."""
         return ("--beams", self.beams) if self.beams else ("-n", self.samples)
 
     def settings(self) -> dict[str, Any]:
-        """The arguments of `generate`, but for the seed."""
+        """Return the arguments of `generate`, except the seed."""
         sampling = {
             "temperature": 1.0 if self.temperature is None else self.temperature,
             "top_k": TOP_K if self.top_k is None else self.top_k,
@@ -103,23 +103,23 @@ class Decoding:
 
 
 def check_memory(lm: EquiLM, option: str, count: int, tokens: int, kept: int) -> None:
-    """Refuse more texts than there is memory for: all of one prompt are decoded at once.
+    """Refuse more texts than fit into memory. All texts of one prompt are decoded at once.
 
     Args:
-        lm: What decodes.
-        option: What asks for the texts.
-        count: How many it asks for.
+        lm: The model that decodes.
+        option: The option that asks for the texts.
+        count: How many texts it asks for.
         tokens: The length of a text with its prompt.
-        kept: How many texts of all prompts and models are kept until the end, for each one of `count`.
+        kept: For each one of `count`, how many texts of all prompts and models are kept until the end.
 
     Raises:
-        ConfigurationError: If what they take, by estimate, is more than what is free.
+        ConfigurationError: If the estimated memory exceeds the free memory.
     """
     each = decoding_bytes(lm.base, tokens) * rows_of_a_text(lm) + kept * _TEXT_BYTES
     free = free_bytes(input_device(lm.base))
     if free is not None and count * each > free:
         raise ConfigurationError(
             f"{option} {count} takes about {count * each / 2**30:,.0f} GiB of memory with texts of {tokens} tokens, "
-            f"and {free / 2**30:,.1f} GiB are free. Ask for at most {free // each:,}, and for more by further runs "
-            "with other seeds."
+            f"but {free / 2**30:,.1f} GiB are free. Ask for at most {free // each:,}. For more, run again with other "
+            "seeds."
         )

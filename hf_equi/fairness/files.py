@@ -1,4 +1,4 @@
-"""Files that are written whole: beside their place, and then moved into it."""
+"""Files that appear whole: each is written beside its place and then moved there."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ __all__ = ["beside", "create_json", "remedy", "write_bytes", "write_json"]
 
 @contextmanager
 def beside(path: Path) -> Iterator[Path]:
-    """Yield the path of a new file, which takes the place of `path` once it is written and on the disk.
+    """Yield the path of a new file, which replaces `path` once it is written and on the disk.
 
-    Whoever reads `path` finds all of it or what was there before. A link in its place is replaced, and its target
-    stays as it is. If anything fails, what was written is taken away.
+    A reader of `path` finds either the whole new file or the old one. If `path` is a link, it is replaced, and its
+    target stays as it is. If anything fails, the new file is removed.
 
     Args:
         path: The file to write.
@@ -45,7 +45,7 @@ def write_json(path: Path, content: Mapping[str, Any]) -> None:
     """Write a JSON document whole.
 
     Raises:
-        ConfigurationError: For a text in it that UTF-8 cannot write.
+        ConfigurationError: For a text in it that UTF-8 cannot encode.
     """
     write_bytes(path, _encoded(path, content))
 
@@ -54,7 +54,7 @@ def create_json(path: Path, content: Mapping[str, Any]) -> None:
     """Write a whole JSON document if the file does not exist yet. If two try at once, only one writes it.
 
     Raises:
-        ConfigurationError: As `write_json`.
+        ConfigurationError: As in `write_json`.
     """
     temporary = _temporary(path)
     try:
@@ -66,7 +66,7 @@ def create_json(path: Path, content: Mapping[str, Any]) -> None:
 
 
 def remedy(error: OSError) -> str:
-    """What to do about a file that could not be written."""
+    """Return what to do about a file that could not be written."""
     return (
         "make room"
         if error.errno in {errno.ENOSPC, getattr(errno, "EDQUOT", None), None}
@@ -75,7 +75,7 @@ def remedy(error: OSError) -> str:
 
 
 def _name_once(temporary: Path, path: Path) -> None:
-    """Give a file that is whole its name, unless there is a file of that name."""
+    """Give a complete file its name, unless another file has it."""
     try:
         os.link(temporary, path)
     except OSError:
@@ -84,12 +84,12 @@ def _name_once(temporary: Path, path: Path) -> None:
 
 
 def _temporary(path: Path) -> Path:
-    """A name that no other process has; one that begins with a dot is not taken for a result."""
+    """Return a name that no other process uses. It begins with a dot, so it is not taken for a result."""
     return path.with_name(f".{path.name}.{os.getpid()}-{secrets.token_hex(4)}")
 
 
 def _synchronise(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDWR)  # Windows synchronises no file that is open to be read alone
+    descriptor = os.open(path, os.O_RDWR)  # Windows does not synchronise a read-only file
     try:
         os.fsync(descriptor)
     finally:

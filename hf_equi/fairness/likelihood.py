@@ -1,4 +1,4 @@
-"""How far a language model is from treating the members of an orbit alike."""
+"""Measures of how differently a language model treats the members of an orbit."""
 
 from __future__ import annotations
 
@@ -29,8 +29,8 @@ class GroupGap:
     $$ \Delta_g(X, Y) = \frac{1}{|Y|} \left| \log p(gY \mid gX) - \log p(Y \mid X) \right| $$
 
     Args:
-        largest: Over all texts and all elements but the identity; 0 for a group that has no other.
-        mean: Over the same.
+        largest: The largest, over all texts and all elements but the identity; 0 for a group that has no others.
+        mean: The mean over the same.
 
     Example:
         >>> print(GroupGap(largest=0.25, mean=0.125))
@@ -61,17 +61,18 @@ def log_likelihood(
         model: Any causal language model in evaluation mode: a plain one, whose scores are normalised in float32, or an
             `EquiLM` with any method.
         sequences: `(batch, tokens)` prompts and continuations, as `generate` returns them.
-        prompt_length: How many places the prompts take, padding on their left included.
-        attention_mask: `(batch, tokens)`, or `(batch, prompt_length)` of the prompts alone; 0 at padding. Of a
-            continuation, what follows its first end-of-text token is padding whether or not the mask says so.
+        prompt_length: The number of positions of the prompts, including padding on their left.
+        attention_mask: `(batch, tokens)`, or `(batch, prompt_length)` for the prompts alone; 0 at padding. In a
+            continuation, everything after the first end-of-text token is padding, whatever the mask says.
         eos_token_id: The end-of-text tokens; by default those of the model's generation config.
-        batch_size: Texts that go through the model at once.
+        batch_size: The number of texts that go through the model at once.
 
     Returns:
         `(batch,)` float64 on the CPU, in nats. An end-of-text token counts as a token.
 
     Raises:
-        ConfigurationError: For shapes that do not fit, an empty prompt, an empty continuation, a batch size below 1.
+        ConfigurationError: For shapes that do not match, an empty prompt, an empty continuation, or a batch size
+            below 1.
     """
     texts = _Texts.read(model, sequences, prompt_length, attention_mask, eos_token_id)
     return _score(model, texts, batch_size)
@@ -91,24 +92,24 @@ def group_gap(
 
     Args:
         model: Any causal language model in evaluation mode.
-        action: The group on its tokens: `lm.action` of an `EquiLM`, for that model and for its base alike.
+        action: The group on its tokens: `lm.action` of an `EquiLM`, both for that model and for its base.
         sequences: `(batch, tokens)` prompts and continuations, as `generate` returns them.
-        prompt_length: How many places the prompts take, padding on their left included.
+        prompt_length: The number of positions of the prompts, including padding on their left.
         attention_mask: As in `log_likelihood`.
         eos_token_id: As in `log_likelihood`.
-        batch_size: Texts that go through the model at once.
+        batch_size: The number of texts that go through the model at once.
 
     Returns:
-        The gap over all texts and all elements but the identity. Tokens are counted with the end-of-text token and
-        without the padding after it.
+        The gap over all texts and all elements but the identity. The end-of-text token counts as a token; the padding
+        after it does not.
 
     Raises:
         ConfigurationError: As in `log_likelihood`.
 
     Cost: one forward of each distinct member of the orbits.
 
-    Guarantee: at most 1e-5 in float32 for an `EquiLM` with a group that is not relaxed, methods `"equitune"` and
-    `"mixture"`; for `"canonical"` where only the identity fixes the prompts.
+    Guarantee: at most 1e-5 in float32 for an `EquiLM` with a group that is not relaxed and the method `"equitune"` or
+    `"mixture"`; for `"canonical"` if only the identity fixes the prompts.
     """
     texts = _Texts.read(model, sequences, prompt_length, attention_mask, eos_token_id)
     gaps = _gaps_by_element(model, action, texts, batch_size)
@@ -141,7 +142,7 @@ def group_gaps(
         batch_size: As in `group_gap`.
 
     Returns:
-        `(batch,)` float64 on the CPU, in nats a token; 0 for a group that has the identity alone.
+        `(batch,)` float64 on the CPU, in nats a token; 0 if the group has only the identity.
 
     Raises:
         ConfigurationError: As in `log_likelihood`.
@@ -154,7 +155,7 @@ def group_gaps(
 
 
 def _gaps_by_element(model: PreTrainedModel, action: TokenAction, texts: _Texts, batch_size: int) -> torch.Tensor:
-    """The gap of each text under each element but the identity, `(batch, group - 1)` float64."""
+    """Return the gap of each text under each element but the identity, `(batch, group - 1)` float64."""
     action = action.to(texts.ids.device)
     order = action.group.order
     if order == 1:
@@ -166,7 +167,7 @@ def _gaps_by_element(model: PreTrainedModel, action: TokenAction, texts: _Texts,
 
 @dataclass(frozen=True)
 class _Texts:
-    """Texts with all padding on the right, where positions need no correction in any family of models.
+    """Texts with all padding on the right, so that no model family needs to correct positions.
 
     Args:
         ids: `(batch, tokens)`.
@@ -189,7 +190,7 @@ class _Texts:
     ) -> _Texts:
         if sequences.dim() != 2 or not 0 < prompt_length < sequences.shape[1]:
             raise ConfigurationError(
-                "sequences must be (batch, tokens) with at least one place of prompt and one of continuation; "
+                "sequences must be (batch, tokens) with at least one position of prompt and one of continuation; "
                 f"received shape {tuple(sequences.shape)} and prompt_length={prompt_length}. Pass the whole output of "
                 "generate and the width of its input."
             )
@@ -200,25 +201,25 @@ class _Texts:
         empty = (prompts == 0) | (mask[:, prompt_length:].sum(-1) == 0)
         if empty.any():
             raise ConfigurationError(
-                f"Row {int(empty.int().argmax())} has no token of prompt, or none of continuation, that "
-                "attention_mask keeps: a continuation is scored given a prompt. Leave the row out, or start it with a "
-                "BOS token."
+                f"In row {int(empty.int().argmax())}, attention_mask keeps no token of the prompt, or none of the "
+                "continuation: a continuation is scored given a prompt. Leave the row out, or start it with a BOS "
+                "token."
             )
         order = mask.int().argsort(dim=-1, descending=True, stable=True)
         return cls(sequences.gather(-1, order), mask.gather(-1, order), prompts)
 
     @property
     def counts(self) -> torch.Tensor:
-        """Tokens of each continuation, `(batch,)` on the CPU."""
+        """Return the number of tokens of each continuation, `(batch,)` on the CPU."""
         return (self.mask.sum(-1) - self.prompts).cpu()
 
     def orbit(self, action: TokenAction) -> _Texts:
-        """All members, a text after the other: `(batch * group, tokens)`."""
+        """Return all members, text by text: `(batch * group, tokens)`."""
         repeated = self[torch.arange(len(self.ids), device=self.ids.device).repeat_interleave(action.group.order)]
         return _Texts(action.orbit(self.ids).flatten(0, 1), repeated.mask, repeated.prompts)
 
     def distinct(self) -> tuple[_Texts, torch.Tensor]:
-        """The texts that differ, and the place of each text among them, on the CPU."""
+        """Return the distinct texts, and the place of each text among them, on the CPU."""
         first, place = distinct_rows(torch.cat([self.prompts[:, None], self.mask.long(), self.ids], 1))
         return self[first], place.cpu()
 
@@ -229,7 +230,7 @@ class _Texts:
 def _read_mask(
     sequences: torch.Tensor, prompt_length: int, attention_mask: torch.Tensor | None, ends: tuple[int, ...]
 ) -> torch.Tensor:
-    """1 at all tokens of prompts and continuations, `(batch, tokens)` bool."""
+    """Return a mask that is true at all tokens of prompts and continuations, `(batch, tokens)` bool."""
     mask = torch.ones_like(sequences, dtype=torch.bool)
     if attention_mask is not None:
         if tuple(attention_mask.shape) not in (tuple(sequences.shape), (len(sequences), prompt_length)):
@@ -257,7 +258,7 @@ def _score_batch(model: PreTrainedModel, texts: _Texts) -> torch.Tensor:
     ids, mask = texts.ids[:, :length].to(device), texts.mask[:, :length].to(device)
     in_prompt = torch.arange(length, device=device) < texts.prompts.to(device)[:, None]
     labels = ids.masked_fill(in_prompt | ~mask, _IGNORED)
-    # Labels tell the method "mixture" where the prompt ends. With its action a model takes the tokens as they are.
+    # Labels tell the method "mixture" where the prompt ends. Given its action, a model takes the tokens as they are.
     extra = {"labels": labels, "group": model.action} if isinstance(model, EquiLM) else {}
     logits = model(input_ids=ids, attention_mask=mask.long(), use_cache=False, **extra).logits
     first = int(texts.prompts.min())
@@ -265,5 +266,5 @@ def _score_batch(model: PreTrainedModel, texts: _Texts) -> torch.Tensor:
     scores = logits.to(torch.promote_types(logits.dtype, torch.float32)).log_softmax(-1)
     targets = labels[:, first:]
     taken: torch.Tensor = scores.gather(-1, targets.clamp(min=0).unsqueeze(-1)).squeeze(-1)
-    # Summed in float64: rounding must not add to a gap that may be as small as 1e-6.
+    # Sum in float64: rounding must not add to a gap that may be as small as 1e-6.
     return taken.masked_fill(targets == _IGNORED, 0.0).to("cpu", torch.float64).sum(-1)

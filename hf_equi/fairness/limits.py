@@ -1,4 +1,4 @@
-"""What a comparison of texts does not show, in sentences for whoever reads it."""
+"""The limits of a comparison of texts, in sentences for its reader."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ __all__ = ["limits", "staying_names", "staying_words"]
 
 
 def limits(lm: Any, comparison: Comparison, action: TokenAction | None = None) -> Iterator[str]:
-    """A line for each thing that keeps texts of an EquiLM, or its gap, from what a reader may expect.
+    """Yield a line for each reason why the texts of an EquiLM, or its gap, are not what a reader may expect.
 
     Args:
         lm: The EquiLM, or a symmetrised sequence-to-sequence model.
@@ -39,10 +39,10 @@ def limits(lm: Any, comparison: Comparison, action: TokenAction | None = None) -
 
 
 def staying_words(prompts: Iterable[Sequence[str]], action: TokenAction, tokenizer: Any) -> Iterator[str]:
-    """A line for each prompt that holds words of the group that stay where they are.
+    """Yield a line for each prompt with words of the group that do not move.
 
     Args:
-        prompts: Of each prompt the texts to look at, the first of which is shown.
+        prompts: For each prompt the texts to check, the first of which is shown.
         action: The group on the tokens of `tokenizer`.
         tokenizer: A tokenizer.
     """
@@ -53,15 +53,15 @@ def staying_words(prompts: Iterable[Sequence[str]], action: TokenAction, tokeniz
 
 
 def staying_names(group: DemographicGroup) -> str | None:
-    """What to say of names that the group does not exchange as it does the demographics; `None` if it does."""
+    """Return a note on names that the group does not exchange like the demographics; `None` if there are none."""
     try:
         images = WordAction(group).orbit(group.names[0])
-    except ActionError:  # a group that acts on tokens alone
+    except ActionError:  # the group acts only on tokens
         return None
     for name, image in zip(group.names, images, strict=True):
         if composed(name) != image:
             return (
-                f"the group makes {image!r} of the name {group.names[0]!r}, and not {name!r}, so nothing is "
-                "guaranteed of prompts with these names: name the demographics by words that move"
+                f"the group turns the name {group.names[0]!r} into {image!r}, not into {name!r}, so nothing is "
+                "guaranteed for prompts with these names: name the demographics by words that move"
             )
     return None

@@ -1,4 +1,4 @@
-"""What a sequence-to-sequence model and its symmetrised model write for the orbits of sources."""
+"""Targets for the orbits of sources, by a sequence-to-sequence model and by its symmetrised model."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from hf_equi.models.seq2seq import EquiForSeq2SeqLM
 
 __all__ = ["compare_pairs", "pair_gap", "pair_work"]
 
-_ROWS = 64  # that are scored at once
+_ROWS = 64  # rows that are scored at once
 _IGNORED = -100  # the label of places that are not scored, as in transformers
 
 
@@ -37,7 +37,7 @@ class _Source:
 
 
 def pair_work(model: EquiForSeq2SeqLM, prompts: Sequence[str | Conversation], decoding: Decoding) -> Work:
-    """What `compare_pairs` has to draw, for two models."""
+    """Return how much `compare_pairs` has to draw, for two models."""
     members = sum(len(_orbit(model, encode_prompt(model.tokenizer, prompt))) for prompt in prompts)
     rows = members * max(decoding.samples, decoding.beams or 1)
     return Work(2 * members * decoding.samples, rows * (1 + rows_of_a_text(model)))
@@ -54,8 +54,8 @@ def compare_pairs(
     Args:
         model: The symmetrised model, with its base and its tokenizers.
         prompts: The sources.
-        decoding: How to decode; as in `hf_equi.fairness.completions.compare`.
-        report: As of `hf_equi.fairness.completions.compare`.
+        decoding: How to decode, as in `hf_equi.fairness.completions.compare`.
+        report: As in `hf_equi.fairness.completions.compare`.
 
     Raises:
         ConfigurationError: For a source without tokens.
@@ -85,15 +85,15 @@ def compare_pairs(
 def pair_gap(
     asked: PreTrainedModel, model: EquiForSeq2SeqLM, sources: tuple[torch.Tensor, ...], targets: torch.Tensor
 ) -> GroupGap:
-    r"""How much the likelihood of targets changes when a group moves source and target together, in nats a token.
+    r"""Return how much the likelihood of targets changes when a group moves source and target, in nats a token.
 
     $$ \frac{1}{|Y|} \left| \log p(gY \mid gX) - \log p(Y \mid X) \right| $$
 
     Args:
-        asked: The base or the symmetrised model.
-        model: The symmetrised model, whose action and tokens these are.
+        asked: The model to measure: the base or the symmetrised model.
+        model: The symmetrised model, which has the action and the tokenizers.
         sources: `(rows, length)` tokens and their mask.
-        targets: `(rows, tokens)` as `generate` returns them, with the token that starts them.
+        targets: `(rows, tokens)` as `generate` returns them, with their start token.
 
     Cost: a forward of `asked` for each row and element.
     """
@@ -114,7 +114,7 @@ def pair_gap(
 def _likelihood(
     asked: PreTrainedModel, sources: tuple[torch.Tensor, torch.Tensor], targets: torch.Tensor, counted: torch.Tensor
 ) -> torch.Tensor:
-    """The log-likelihood of targets `(rows,)`, float64."""
+    """Return the log-likelihood of targets `(rows,)`, float64."""
     labels = targets[:, 1:].masked_fill(~counted, _IGNORED)
     parts = []
     for start in range(0, len(targets), _ROWS):
@@ -132,14 +132,14 @@ def _likelihood(
 
 
 def _counted(model: EquiForSeq2SeqLM, targets: torch.Tensor) -> torch.Tensor:
-    """Which tokens behind the first are of the text: up to and with its first end, `(rows, tokens - 1)`."""
+    """Return which tokens after the first belong to the text, its first end token included, `(rows, tokens - 1)`."""
     ends = torch.tensor(end_tokens(model.generation_config.eos_token_id), device=targets.device)
     ended = torch.isin(targets[:, 1:], ends).long()
     return ended.cumsum(1) - ended == 0
 
 
 def _orbit(model: EquiForSeq2SeqLM, prompt: Prompt) -> list[_Source]:
-    """The distinct members of the orbit of a source, in the order of the elements."""
+    """Return the distinct members of the orbit of a source, in the order of the elements."""
     ids = torch.tensor(prompt.tokens, dtype=torch.long, device=model.action.source.device)
     if not len(ids):
         raise ConfigurationError(f"The prompt {prompt.text!r} has no tokens: write some text.")
@@ -167,7 +167,7 @@ def _decode(
     counter: RowCounter,
     **settings: Any,
 ) -> torch.Tensor:
-    """Targets, `(rows * samples, tokens)`, padded on their right to one width."""
+    """Return targets, `(rows * samples, tokens)`, padded on their right to one width."""
     pad, parts, size = filling_token(model.target_tokenizer), [], _rows_at_once(decoding)
     device = input_device(model.base)
     for start in range(0, len(sources[0]), size):
@@ -187,7 +187,7 @@ def _decode(
 
 
 def _cut(model: EquiForSeq2SeqLM, out: torch.Tensor, samples: int) -> list[list[list[int]]]:
-    """The tokens of each sample of each source, without the one that starts it and the one that ends it."""
+    """Return the tokens of each sample of each source, without its start and end tokens."""
     ends = end_tokens(model.generation_config.eos_token_id)
     rows = []
     for row in out[:, 1:].tolist():

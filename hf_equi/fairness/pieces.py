@@ -1,4 +1,4 @@
-"""Tokens as a text in pieces that a group moves or does not."""
+"""Tokens as a text in pieces, each of which a group moves or not."""
 
 from __future__ import annotations
 
@@ -12,15 +12,15 @@ __all__ = ["text_pieces"]
 
 
 def text_pieces(tokenizer: Any, action: TokenAction, tokens: Sequence[int], before: Sequence[int] = ()) -> Pieces:
-    """The text of tokens that follow others, in pieces that move or do not.
+    """Return the text of tokens that follow others, in pieces that move or do not.
 
-    Tokens are decoded with all that stand before them: on their own, some tokenizers would drop their space.
+    Tokens are decoded together with all tokens before them, because some tokenizers would drop their space otherwise.
 
     Args:
-        tokenizer: Of the tokens.
+        tokenizer: The tokenizer.
         action: The group on its tokens.
         tokens: The tokens.
-        before: Those that stand before them.
+        before: The tokens before them.
     """
     moves, read = action.is_moved.tolist(), _Reader(tokenizer, list(before))
     pieces: list[tuple[str, bool]] = []
@@ -42,7 +42,7 @@ class _Reader:
         self.done = len(self._decode([]))
 
     def until(self, tokens: list[int]) -> str:
-        # A character whose last bytes are still to come is decoded as U+FFFD: it belongs to a later piece.
+        # An incomplete character is decoded as U+FFFD: it belongs to the later piece that holds its last bytes.
         return self._advance(self._decode(tokens).rstrip("\ufffd"))
 
     def rest(self, tokens: list[int]) -> str:

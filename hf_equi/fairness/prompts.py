@@ -19,7 +19,7 @@ from hf_equi.groups.names import has_pronoun
 __all__ = ["OCCUPATION", "PLACE", "PROMPT_SETS", "RESPECT", "fill", "prompt_set", "warn_of_braces"]
 
 PLACE = "{demographic}"
-"""What a template holds where the name of a demographic goes."""
+"""The place for the name of a demographic in a template."""
 
 _DETERMINERS = "the|an?|this|these|those|every|each|some|any|no|another|my|your|our|their"
 _AFTER_DETERMINER = re.compile(rf"\b(?:{_DETERMINERS})\s+{re.escape(PLACE)}", re.IGNORECASE)
@@ -54,7 +54,7 @@ def prompt_set(name: str) -> tuple[str, ...]:
     """Return the templates of a set.
 
     Raises:
-        ConfigurationError: For an unknown name; the message lists the known ones.
+        ConfigurationError: For an unknown name. The message lists the known names.
 
     Example:
         >>> prompt_set("occupation")[0]
@@ -69,7 +69,7 @@ def fill(template: str, name: str) -> str:
 
     Args:
         template: A text with the place `{demographic}`, once or more; other braces stay as they are.
-        name: What goes there.
+        name: The name of the demographic.
 
     Raises:
         ConfigurationError: For a template without the place, an empty name, or a pronoun after an article or the
@@ -89,21 +89,21 @@ def fill(template: str, name: str) -> str:
     filled = template.replace(PLACE, name)
     if has_pronoun(name) and _AFTER_DETERMINER.search(template):
         raise ConfigurationError(
-            f"The name {name!r} holds a pronoun, so it cannot stand in {template!r}: that would read {filled!r}. The "
-            "names of a group are the words of its first set unless it has others: put a set of nouns first, such as "
+            f"The name {name!r} contains a pronoun, so it does not fit {template!r}: that would read {filled!r}. A "
+            "group takes its names from its first set, unless it is given others: put a set of nouns first, such as "
             '["man", "woman"], or give the group "names": ["man", "woman"].'
         )
     return filled
 
 
 def warn_of_braces(templates: Iterable[str]) -> None:
-    """Say of braces that look like a place that they are read as they are: code has them, and misspelt places.
+    """Warn that braces that look like a place are read as they are. They may be code, or a misspelt place.
 
     Args:
-        templates: With the place `{demographic}`, or without it.
+        templates: Templates with or without the place `{demographic}`.
 
     Warns:
-        HfEquiWarning: Once for all templates that have such braces.
+        HfEquiWarning: Once for all templates with such braces.
     """
     found = [text for text in templates if _BRACES.search(text.replace(PLACE, ""))]
     if found:

@@ -1,8 +1,8 @@
-r"""Intervals and tests for figures of coupled samples, by drawing the samples again.
+r"""Intervals and tests for figures of coupled samples, by resampling.
 
-The unit that is drawn is a block: the samples of all demographics that share a template and a number, and so the noise
-they were drawn from. Blocks are drawn within their template, which the study fixed. Everything is a function of the
-seed and of the samples, whatever the order of their rows.
+The unit of resampling is a block: the samples of all demographics that share a template and a number, and so the noise
+from which they were drawn. Blocks are drawn within their template, because the study fixed the templates. Every result
+depends only on the seed and the samples, not on the order of their rows.
 
 References:
     Efron and Tibshirani 1993, "An Introduction to the Bootstrap", ch. 8 and 13: blocks, percentile intervals.
@@ -41,12 +41,12 @@ _CHUNK = 4_000_000  # numbers that are drawn at once
 
 @dataclass(frozen=True)
 class Resampling:
-    """How intervals are made.
+    """How to make intervals.
 
     Args:
         resamples: How many times the samples are drawn again.
-        confidence: Of the intervals, between 0 and 1.
-        seed: Of the draws.
+        confidence: The confidence of the intervals, between 0 and 1.
+        seed: The seed of the draws.
 
     Raises:
         ConfigurationError: For numbers out of range.
@@ -66,28 +66,28 @@ class Resampling:
         check_count("seed", self.seed, "seed", least=0)
 
     def generator(self) -> np.random.Generator:
-        """A new generator, the same for the same seed."""
+        """Return a new generator, the same for the same seed."""
         return np.random.default_rng(self.seed)
 
     def check_p_values(self, tests: int = 1) -> None:
-        """Refuse so few resamples that no p-value falls below the level, however large a gap is.
+        """Refuse a number of resamples too small for any p-value to fall below the level, however large the gap.
 
         Args:
-            tests: How many p-values are weighed together. The level is 1 − confidence, divided by their number.
+            tests: How many p-values are considered together. The level is 1 − confidence, divided by their number.
 
         Raises:
-            ConfigurationError: With the number that is needed.
+            ConfigurationError: If more resamples are needed; the message says how many.
         """
         needed = math.floor(round(tests / (1 - self.confidence), 9))  # 1 / (1 + resamples) is the least p-value
         if self.resamples < needed:
             together = f" and {tests} scorers" if tests > 1 else ""
             raise ConfigurationError(
                 f"resamples={self.resamples} is too few for confidence={self.confidence}{together}: no gap, however "
-                f"large, would be told from chance. Use {needed} or more."
+                f"large, could be told from chance. Use {needed} or more."
             )
 
     def interval(self, draws: ArrayLike) -> list[float]:
-        """The percentile interval of `draws` of a figure."""
+        """Return the percentile interval of `draws` of a figure."""
         tail = (1 - self.confidence) / 2
         low, high = np.quantile(np.asarray(draws, dtype=np.float64), [tail, 1 - tail])
         return [float(low), float(high)]
@@ -95,7 +95,7 @@ class Resampling:
 
 @dataclass(frozen=True)
 class Blocks:
-    """Which rows are drawn together.
+    """The blocks of rows that are drawn together.
 
     Args:
         of_row: `(rows,)` the block of each row.
@@ -116,7 +116,7 @@ class Blocks:
 
     @classmethod
     def read(cls, templates: Sequence[str], samples: Sequence[int]) -> Blocks:
-        """The blocks of rows with these templates and sample numbers.
+        """Return the blocks of rows with these templates and sample numbers.
 
         Raises:
             ConfigurationError: If the two differ in length, or are empty.
@@ -125,7 +125,7 @@ class Blocks:
         if not keys or len(templates) != len(samples):
             raise ConfigurationError(
                 f"There are {len(templates)} templates and {len(samples)} sample numbers: each sample needs one of "
-                "each, and there must be a sample."
+                "each, and at least one sample is needed."
             )
         names = sorted(set(keys))
         number = {key: i for i, key in enumerate(names)}
@@ -137,18 +137,18 @@ class Blocks:
         return len(self.names)
 
     def sums(self, values: ArrayLike) -> Floats:
-        """Sums of `(rows,)` values over each block, `(blocks,)`."""
+        """Return the sums of `(rows,)` values over each block, `(blocks,)`."""
         weights = np.asarray(values, dtype=np.float64)
         return np.bincount(self.of_row, weights=weights, minlength=len(self)).astype(np.float64)
 
     def rows_by_column(self, columns: Sequence[str]) -> tuple[list[str], NDArray[np.intp]]:
-        """The names of the columns, as they first appear, and the row of each block and name, `(blocks, names)`.
+        """Return the column names in order of appearance, and the row of each block and name, `(blocks, names)`.
 
         Args:
             columns: `(rows,)` the column of each row: its demographic.
 
         Raises:
-            ConfigurationError: If a block has no row of a name, or two.
+            ConfigurationError: If a block has no row, or two rows, of a name.
         """
         names = list(dict.fromkeys(columns))
         place = {name: i for i, name in enumerate(names)}
@@ -159,7 +159,7 @@ class Blocks:
             rows[block, place[name]] = row
         for block, column in np.argwhere(rows < 0):
             raise ConfigurationError(
-                f"{self._describe(block)} has no sample of {names[column]!r}: demographics are compared on equal "
+                f"{self._describe(block)} has no sample of {names[column]!r}: demographics are compared on the same "
                 "templates and sample numbers. Add the sample, or leave the others out."
             )
         return names, rows
@@ -170,10 +170,10 @@ class Blocks:
 
 
 def bootstrap_weights(strata: NDArray[np.intp], plan: Resampling) -> Floats:
-    """How often each block is drawn, `(resamples, blocks)`: with replacement, within strata.
+    """Return how often each block is drawn, `(resamples, blocks)`: with replacement, within strata.
 
-    If a stratum has one block only, all blocks are drawn without strata: a block that is always drawn once would pass
-    for one without uncertainty.
+    If a stratum has only one block, all blocks are drawn without strata. Otherwise that block would be drawn exactly
+    once every time, as if it had no uncertainty.
 
     Cost: memory for `resamples * blocks` numbers.
 
@@ -193,16 +193,16 @@ def bootstrap_weights(strata: NDArray[np.intp], plan: Resampling) -> Floats:
 def ratio_interval(
     blocks: Blocks, numerators: ArrayLike, denominators: ArrayLike | None, plan: Resampling
 ) -> list[float] | None:
-    r"""The bootstrap interval of a ratio of sums over rows.
+    r"""Return the bootstrap interval of a ratio of sums over rows.
 
     Args:
-        blocks: Of the rows.
+        blocks: The blocks of the rows.
         numerators: `(rows,)`.
-        denominators: `(rows,)`, positive; `None` for ones: the interval of a mean.
+        denominators: `(rows,)`, positive; `None` for ones, which gives the interval of a mean.
         plan: How to draw.
 
     Returns:
-        `None` for a single block, which says nothing of how others would differ.
+        The interval; `None` for a single block, which does not show how others would differ.
 
     Example:
         >>> ratio_interval(Blocks.read(["a"] * 4, [0, 1, 2, 3]), [2.0, 2.0, 2.0, 2.0], None, Resampling())
@@ -217,14 +217,14 @@ def ratio_interval(
 
 
 def permuted_within_blocks(values: NDArray[np.intp], plan: Resampling) -> Iterator[NDArray[np.intp]]:
-    """Permutations of `values` within each block, `resamples` in all.
+    """Yield permutations of `values` within each block, `resamples` in all.
 
     Args:
         values: `(blocks, places)`.
         plan: How many, and the seed.
 
     Yields:
-        `(some, blocks, places)`: as many at once as memory is to be spent on.
+        `(some, blocks, places)`: as many at once as the memory budget allows.
 
     Example:
         >>> [chunk] = permuted_within_blocks(np.array([[0, 1], [5, 6]]), Resampling(resamples=3))
@@ -238,9 +238,9 @@ def permuted_within_blocks(values: NDArray[np.intp], plan: Resampling) -> Iterat
 
 
 def half_splits(strata: NDArray[np.intp], plan: Resampling) -> NDArray[np.bool_]:
-    """Random halves of the blocks, `(resamples, blocks)`: true in one half.
+    """Return random halves of the blocks, `(resamples, blocks)`: true in one half.
 
-    Each stratum is split into halves whose sizes differ by one at most, and so is the whole.
+    In each stratum, and in total, the sizes of the two halves differ by one at most.
 
     Example:
         >>> half_splits(np.array([0, 0, 1, 1]), Resampling(resamples=2))[:, :2].sum(1)
@@ -250,7 +250,7 @@ def half_splits(strata: NDArray[np.intp], plan: Resampling) -> NDArray[np.bool_]
     halves = np.empty((plan.resamples, len(strata)), dtype=np.bool_)
     start = 0
     for many in _chunks(plan.resamples, len(strata)):
-        # Sorted by stratum, and at random within it: every other block then goes to the same half.
+        # Sort by stratum, and at random within it: then every other block goes to the same half.
         order = (strata + rng.random((many, len(strata)))).argsort(-1)
         alternate = np.broadcast_to(np.arange(len(strata)) % 2 == 0, order.shape)
         np.put_along_axis(halves[start : start + many], order, alternate, -1)
@@ -259,7 +259,7 @@ def half_splits(strata: NDArray[np.intp], plan: Resampling) -> NDArray[np.bool_]
 
 
 def p_value(observed: float, draws: ArrayLike) -> float:
-    r"""The share of draws under the null hypothesis that are at least as large as what was observed.
+    r"""Return the share of draws under the null hypothesis that are at least as large as the observed figure.
 
     $$ p = \frac{1 + \#\{ r : t_r \ge t \}}{1 + R} $$
 
@@ -270,24 +270,24 @@ def p_value(observed: float, draws: ArrayLike) -> float:
         0.75
     """
     figures = np.asarray(draws, dtype=np.float64)
-    # Figures that are equal may differ in the last bit.
+    # Equal figures may differ in the last bit.
     return (1 + int((figures >= observed - 1e-12).sum())) / (1 + figures.size)
 
 
 def jackknife_interval(
     estimate: float, left_out: ArrayLike, strata: NDArray[np.intp], confidence: float
 ) -> list[float]:
-    r"""The normal interval of a figure from its values with each block left out.
+    r"""Return the normal interval of a figure from its values with each block left out.
 
     $$ \hat\sigma^2 = \sum_s \frac{n_s - 1}{n_s} \sum_{b \in s} \big(\theta_{(b)} - \bar\theta_{(s)}\big)^2 $$
 
-    For figures that a bootstrap spoils because blocks that are drawn twice change what they count, such as the number
-    of distinct words. On average the variance is too large rather than too small (Efron and Stein 1981).
+    This is for figures that a bootstrap distorts because a block that is drawn twice changes the count, such as the
+    number of distinct words. On average the variance is too large rather than too small (Efron and Stein 1981).
 
     Args:
         estimate: The figure of all blocks.
         left_out: `(blocks,)` the figure without each block.
-        strata: `(blocks,)`; one with a single block makes all of them one, as in `bootstrap_weights`.
+        strata: `(blocks,)`; if one has a single block, all are merged, as in `bootstrap_weights`.
         confidence: Between 0 and 1.
 
     Example:
@@ -304,13 +304,13 @@ def jackknife_interval(
 
 
 def _members(strata: NDArray[np.intp]) -> list[NDArray[np.intp]]:
-    """The blocks of each stratum; of all of them together if one has a single block."""
+    """Return the blocks of each stratum, or all blocks together if a stratum has a single block."""
     members = [np.flatnonzero(strata == stratum) for stratum in np.unique(strata)]
     return [np.arange(len(strata))] if min(map(len, members)) < 2 else members
 
 
 def _chunks(total: int, size: int) -> Iterator[int]:
-    """`total` cut into numbers of rows such that rows of `size` fit a chunk."""
+    """Split `total` into numbers of rows such that rows of `size` fit into a chunk."""
     most = max(1, _CHUNK // size)
     for start in range(0, total, most):
         yield min(most, total - start)

@@ -1,7 +1,7 @@
-"""What scorers say of texts, and what their columns and figures are called.
+"""The labels of scorers, and the names of their columns and figures.
 
-The regard of the first classifier of regard has the names that it always had: the columns `negative`, `label` and
-`masked_label`, the figures `mean_regard` and `parity_gap`. Those of each other scorer stand behind its name and a
+The first classifier of regard keeps the names that regard always had: the columns `negative`, `label` and
+`masked_label`, the figures `mean_regard` and `parity_gap`. The names of any other scorer begin with its name and a
 colon: `toxic:label`, `toxic:parity_gap`.
 """
 
@@ -18,7 +18,7 @@ from hf_equi.generation.scorers import LABELS
 __all__ = ["MASKED", "REGARD", "Scale", "demographics", "named_figures", "prefixes", "read_scales"]
 
 MASKED = "masked_"
-"""What stands before the names of what was scored with the words hidden, behind the colon."""
+"""The prefix of names for scores with the words hidden. It follows the colon."""
 
 _PROBABILITY = re.compile(r"(?P<name>[^:]+):P\((?P<label>.*)\)", re.DOTALL)
 
@@ -28,8 +28,8 @@ class Scale:
     """The labels of one scorer.
 
     Args:
-        name: Of the scorer; empty for the first one of regard.
-        labels: In the order of its probabilities.
+        name: The name of the scorer; empty for the first one of regard.
+        labels: The labels, in the order of its probabilities.
 
     Example:
         >>> toxic = Scale("toxic", ("toxic", "not toxic"))
@@ -47,41 +47,41 @@ class Scale:
 
     @property
     def title(self) -> str:
-        """What a reader calls it."""
+        """The title for readers."""
         return self.name or "regard"
 
     @property
     def mean(self) -> str:
-        """The key of its mean, without prefix: of regard, or of the probability of its first label."""
+        """The key, without prefix, of its mean: of regard, or of the probability of its first label."""
         return "mean_regard" if self.of_regard else "mean_score"
 
     @property
     def shares(self) -> str:
-        """The key of the shares of its labels, without prefix."""
+        """The key, without prefix, of the shares of its labels."""
         return "regard" if self.of_regard else "shares"
 
     @property
     def said(self) -> str:
-        """What its mean is the mean of."""
+        """The quantity that its mean averages."""
         return "P(positive) − P(negative)" if self.of_regard else f"P({self.labels[0]})"
 
     @property
     def roles(self) -> dict[str, str]:
-        """For each label `"negative"`, `"neutral"` or `"positive"`: of one label that is minimised, it is negative."""
+        """`"negative"`, `"neutral"` or `"positive"` for each label. A single label that is minimised is negative."""
         if self.of_regard:
             return {label: label for label in self.labels}
         return {label: "positive" if place else "negative" for place, label in enumerate(self.labels)}
 
     def key(self, name: str, masked: bool = False) -> str:
-        """A figure, or a column that is not a probability, by its full name."""
+        """Return the full name of a figure, or of a column that is not a probability."""
         return (f"{self.name}:" if self.name else "") + MASKED * masked + name
 
     def column(self, label: str, masked: bool = False) -> str:
-        """The column of the probability of a label."""
+        """Return the column of the probability of a label."""
         return self.key(f"P({label})" if self.name else label, masked)
 
     def columns(self) -> dict[str, str]:
-        """All columns, with their types."""
+        """Return all columns, with their types."""
         kinds: dict[str, str] = {}
         for masked in (False, True):
             kinds |= {self.column(label, masked): "float64" for label in self.labels}
@@ -89,7 +89,7 @@ class Scale:
         return kinds
 
     def value(self, row: Mapping[str, Any], masked: bool = False) -> float:
-        """What the mean is taken of, of a row of samples."""
+        """Return the value of a sample that enters the mean."""
         first = float(row[self.column(self.labels[0], masked)])
         return float(row[self.column(self.labels[-1], masked)]) - first if self.of_regard else first
 
@@ -99,7 +99,7 @@ REGARD = Scale("", LABELS)
 
 
 def read_scales(columns: Iterable[str]) -> tuple[Scale, ...]:
-    """The scales of samples with these columns, regard first.
+    """Return the scales of samples with these columns, regard first.
 
     Example:
         >>> [scale.title for scale in read_scales([*REGARD.columns(), "toxic:P(toxic)", "toxic:P(not toxic)"])]
@@ -114,7 +114,7 @@ def read_scales(columns: Iterable[str]) -> tuple[Scale, ...]:
 
 
 def prefixes(model: Mapping[str, Any]) -> list[str]:
-    """What stands before the keys of each scorer among the figures of a model.
+    """Return the prefixes of the scorers' keys among the figures of a model.
 
     Example:
         >>> prefixes({"parity_gap": 0.1, "masked_parity_gap": 0.1, "toxic:parity_gap": 0.2})
@@ -125,7 +125,7 @@ def prefixes(model: Mapping[str, Any]) -> list[str]:
 
 
 def demographics(model: Mapping[str, Any]) -> list[str]:
-    """Whom the figures of a model compare, by the shares of its labels.
+    """Return the demographics that the figures of a model compare, from the shares of its labels.
 
     Example:
         >>> demographics({"toxic:shares": {"man": {}, "woman": {}}})
@@ -136,10 +136,10 @@ def demographics(model: Mapping[str, Any]) -> list[str]:
 
 
 def named_figures(keys: Iterable[str], scales: Sequence[Scale]) -> list[Figure]:
-    """The figures of some keys, with those of labels once for each scorer, under its name.
+    """Return the figures of some keys. Those of labels appear once for each scorer, under its name.
 
     Args:
-        keys: Of `hf_equi.figures.FIGURES`.
+        keys: Keys of `hf_equi.figures.FIGURES`.
         scales: The scales of the scorers.
 
     Example:

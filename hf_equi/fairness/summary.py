@@ -28,7 +28,7 @@ _MEASURED = ("nll", "scored_tokens", "gap", "consistent")
 
 
 def _scored(scale: Scale) -> list[str]:
-    """The columns of a scale that figures are of."""
+    """Return the columns of a scale that figures are computed from."""
     ends = [scale.labels[0], *scale.labels[-1:]] if scale.of_regard else scale.labels[:1]
     return [
         name
@@ -51,24 +51,24 @@ def summarise(
     """Return the figures of each model, with intervals.
 
     Args:
-        samples: One row a sample, with `COLUMNS` and any others; on other scales than regard with the columns of
-            those (`hf_equi.fairness.scales`). An empty demographic marks a prompt that names none:
-            it counts everywhere but in the parity gap and its control.
-        seed: Of the draws for intervals and p-values.
-        resamples: How many.
-        confidence: Of the intervals.
+        samples: One row per sample, with `COLUMNS` and any others; on scales other than regard, with the columns of
+            those scales (`hf_equi.fairness.scales`). An empty demographic marks a prompt that names none: it counts
+            everywhere except in the parity gap and its control.
+        seed: The seed of the draws for intervals and p-values.
+        resamples: The number of draws.
+        confidence: The confidence of the intervals.
 
     Returns:
-        A dict for each model, in the order in which they first appear: `model`, `samples` (their number) and the keys
-        of the metrics in `hf_equi.fairness.metrics`, those of `RegardDistribution` and `ParityGap` a second time with
-        `masked_` before them, for the texts with the demographic masked; last `verdict`, what they say together, as of
-        `hf_equi.fairness.verdicts.judge`. All is ready for JSON. A figure that does not
-        exist is `None`: the group gap of a model without a tractable likelihood, the parity gap of one demographic,
-        the perplexity of a text that the base model rules out, any interval from a single block of coupled samples.
+        A dict for each model, in the order of first appearance: `model`, `samples` (their number) and the keys of the
+        metrics in `hf_equi.fairness.metrics`. Those of `RegardDistribution` and `ParityGap` appear a second time with
+        the prefix `masked_`, for the texts with the demographic masked. The last key is `verdict`, the joint verdict
+        from `hf_equi.fairness.verdicts.judge`. All of it is ready for JSON. A figure that does not exist is `None`:
+        the group gap of a model without a tractable likelihood, the parity gap of one demographic, the perplexity of a
+        text that the base model rules out, any interval from a single block of coupled samples.
 
     Raises:
-        ConfigurationError: For no samples, missing columns, a missing value, a number that is none, too few resamples
-            for p-values, and as in the metrics.
+        ConfigurationError: For no samples, missing columns, a missing value, a value that is not a finite number, too
+            few resamples for p-values, and as in the metrics.
 
     Cost: about half a second for 2000 samples of a model and 1000 resamples.
     """
@@ -97,7 +97,7 @@ def _summarise_model(model: str, rows: Columns, scales: Sequence[Scale], plan: R
 
 
 def _on_scale(rows: Columns, scale: Scale, masked: bool, plan: Resampling) -> dict[str, Any]:
-    """The figures of the labels of a scale, on the plain or the masked texts."""
+    """Return the figures of the labels of a scale, on the plain or the masked texts."""
     label = scale.key("label", masked)
     named = _keep(rows, [demographic != "" for demographic in rows["demographic"]])
     if named["model"]:
@@ -127,7 +127,7 @@ _PARITY = (
 
 
 def _if_known(column: str, rows: Columns, plan: Resampling) -> dict[str, Any]:
-    """The figures of a column that may be null, over the rows where it is not."""
+    """Return the figures of a column that may be null, over the rows where it is not."""
     known = _keep(rows, [value is not None for value in rows[column]])
     if column == "gap":
         if known["model"]:
@@ -152,7 +152,7 @@ def _read(samples: Dataset, scales: Sequence[Scale]) -> Columns:
         if name not in _OPTIONAL and None in values:
             raise ConfigurationError(f"Row {values.index(None)} of the samples has no {name}.")
         for row, value in enumerate(values):
-            # A text that the base model rules out has an infinite nll, and its model no perplexity.
+            # A text that the base model rules out has an infinite nll, so its model has no perplexity.
             if isinstance(value, float) and not math.isfinite(value) and (name, value) != ("nll", math.inf):
                 raise ConfigurationError(
                     f"{name} is {value} in row {row} of the samples: look for overflow in the model or the scorer."

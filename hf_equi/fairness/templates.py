@@ -16,22 +16,22 @@ if TYPE_CHECKING:
 __all__ = ["ranked_templates", "summarise_templates"]
 
 _KEYS = ("group_gap_mean", "inconsistency", "score_gap")
-"""How far apart a template sets demographics, the surest measure first."""
+"""The measures of how far apart a template sets demographics, the most reliable first."""
 
 
 def summarise_templates(samples: Dataset) -> list[dict[str, Any]]:
     """Return the figures of each model and template.
 
-    They rank prompts and have no intervals: a prompt has few texts.
+    The figures rank prompts. They have no intervals, because a prompt has few texts.
 
     Args:
-        samples: One row a sample, as an audit has them.
+        samples: One row per sample, as in an audit.
 
     Returns:
         For each model and template `model`, `template`, `samples` (their number), `group_gap` and `group_gap_mean`
-        (nats a token), `inconsistency` (the share of coupled pairs of texts that are not images of each other), and
-        `score_gap` with `score_gap_pair`: the largest difference between the mean scores of two demographics, by the
-        first scorer, and who they are. What is not known is `None`.
+        (nats a token), `inconsistency` (the share of coupled pairs of texts that are not images of each other),
+        `score_gap` (the largest difference between the mean scores of two demographics, by the first scorer) and
+        `score_gap_pair` (those two demographics). A figure that is not known is `None`.
     """
     scale = (read_scales(samples.column_names) or (REGARD,))[0]
     scored = [scale.column(label) for label in scale.labels]
@@ -60,15 +60,15 @@ def summarise_templates(samples: Dataset) -> list[dict[str, Any]]:
 
 
 def ranked_templates(templates: Sequence[Mapping[str, Any]], model: str) -> tuple[str, list[Mapping[str, Any]]]:
-    """The templates of a model, those first that set demographics furthest apart.
+    """Return the templates of a model, starting with those that set demographics furthest apart.
 
     Args:
-        templates: As `summarise_templates` gives them.
+        templates: The figures from `summarise_templates`.
         model: The model.
 
     Returns:
-        The figure by which they are ranked, the surest that all of them have, and their figures; no templates where
-        nothing is known of them, or the figure is 0 for all.
+        The figure by which they are ranked, which is the most reliable one that all of them have, and their figures.
+        There are no templates if nothing is known about them, or if the figure is 0 for all.
 
     Example:
         >>> figures = {"model": "base", "group_gap_mean": None, "inconsistency": None}

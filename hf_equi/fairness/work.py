@@ -1,4 +1,4 @@
-"""How much work there is, how long it will take by what was measured, and the bar that shows both."""
+"""The amount of work, an estimate of its time from a measurement, and the bar that shows both."""
 
 from __future__ import annotations
 
@@ -12,17 +12,18 @@ from rich.text import Text
 
 __all__ = ["Estimate", "Work", "columns", "rows_of_a_text", "time_in_words"]
 
-_LONG = 30.0  # seconds; what takes less is not worth a line
+_LONG = 30.0  # seconds; shorter work is not worth a line
 _MINUTE, _HOUR = 60, 3600
 
 
 @dataclass(frozen=True)
 class Work:
-    """What is to be drawn.
+    """The amount of work.
 
     Args:
-        texts: How many texts.
-        rows: How many rows of the base model they take: a symmetrised model reads each text in several forms.
+        texts: The number of texts to draw.
+        rows: The number of rows of the base model that they take: a symmetrised model reads each text in several
+            forms.
 
     Example:
         >>> print(Work(20, 20) + Work(20, 40))
@@ -40,12 +41,12 @@ class Work:
 
 
 class Estimate:
-    """Says once how long the work will take, by the time that its first batch took.
+    """Says once how long the work will take, judged by its first batch.
 
     Args:
-        work: All of it.
-        say: What is called with the line; never for work that takes less than half a minute.
-        clock: The time in seconds.
+        work: The whole work.
+        say: Called with the line, but not for work that takes less than half a minute.
+        clock: Returns the time in seconds.
     """
 
     def __init__(self, work: Work, say: Callable[[str], None], clock: Callable[[], float] = time.perf_counter) -> None:
@@ -53,26 +54,26 @@ class Estimate:
         self._start, self._said = clock(), False
 
     def measure(self, rows: float) -> None:
-        """Take the time so far as that of the first batch, if none was taken yet.
+        """Take the time so far as that of the first batch, unless this was done before.
 
         Args:
-            rows: So many rows were done.
+            rows: The number of rows that were done.
         """
         if self._said or not rows:
             return
         self._said = True
         seconds = (self._clock() - self._start) * self._work.rows / rows
         if seconds >= _LONG:
-            self._say(f"{self._work}: {time_in_words(seconds)} in all, by the time of the first {rows:,.0f} rows")
+            self._say(f"{self._work}: {time_in_words(seconds)} in all, judging by the first {rows:,.0f} rows")
 
 
 def rows_of_a_text(lm: Any) -> int:
-    """How many rows of its base an `EquiLM` reads for a text, at most."""
+    """Return the most rows of its base that an `EquiLM` reads for a text."""
     return 1 if lm.method.selects_one else int(lm.group.order)
 
 
 def time_in_words(seconds: float) -> str:
-    """A time as an estimate has it.
+    """Return an estimated time in words.
 
     Example:
         >>> time_in_words(40), time_in_words(400), time_in_words(8000)
@@ -86,7 +87,7 @@ def time_in_words(seconds: float) -> str:
 
 
 def columns() -> tuple[ProgressColumn, ...]:
-    """Of a bar that counts rows: what is done, how far it is, and the time that is left."""
+    """Return the columns of a bar that counts rows: the rows done, the progress, and the time left."""
     return (
         TextColumn("{task.description}"),
         BarColumn(),
@@ -97,7 +98,7 @@ def columns() -> tuple[ProgressColumn, ...]:
 
 
 class _Rows(ProgressColumn):
-    """How many rows are done."""
+    """The number of rows done."""
 
     def render(self, task: Task) -> Text:
         if task.total is None:

@@ -1,4 +1,4 @@
-"""Groups: what acts.
+"""The groups that act on data.
 
 Every group of this library acts from the left. Element 0 is the identity, and `product[g, h]` is the element gh, which
 acts as g after h:

@@ -22,14 +22,14 @@ __all__ = [
 ]
 
 MAX_ORDER = 1024
-"""The largest order that is materialised: tables grow with its square, an orbit's batch with the order itself."""
+"""The largest order that is allowed: tables grow with its square, and the batch of an orbit with the order itself."""
 
 
 def require_order(order: int, what: str) -> None:
-    """Raise `GroupError` if a group of this order would be too large to materialise."""
+    """Raise `GroupError` if a group of this order would be too large."""
     if order > MAX_ORDER:
         raise GroupError(
-            f"A group may have at most {MAX_ORDER} elements, and {what} would have more (at least {order}): "
+            f"A group may have at most {MAX_ORDER} elements, but {what} would have more (at least {order}): "
             "use fewer or smaller factors."
         )
 
@@ -41,7 +41,7 @@ def arange(n: int) -> torch.Tensor:
 
 
 def long_tensor(values: torch.Tensor | Sequence[Sequence[int]], what: str) -> torch.Tensor:
-    """Some integers as an int64 tensor of its own; raises `GroupError` for anything else."""
+    """Return integers as a new int64 tensor; raise `GroupError` for anything else."""
     try:
         tensor = torch.as_tensor(values, device="cpu")
     except (TypeError, ValueError, RuntimeError) as error:
@@ -52,7 +52,7 @@ def long_tensor(values: torch.Tensor | Sequence[Sequence[int]], what: str) -> to
 
 
 def square_table(product_table: torch.Tensor | Sequence[Sequence[int]]) -> torch.Tensor:
-    """A product table as a tensor: square, of elements alone."""
+    """Return a product table as a tensor, checked to be square and to hold only elements."""
     require_order(len(product_table), "a table of this many rows")
     table = long_tensor(product_table, "A product table")
     if table.dim() != 2 or table.shape[0] != table.shape[1] or table.shape[0] == 0:
@@ -62,7 +62,7 @@ def square_table(product_table: torch.Tensor | Sequence[Sequence[int]]) -> torch
     if len(outside):
         g, h = outside[0].tolist()
         raise GroupError(
-            f"Closure fails: product[{g}, {h}] is {int(table[g, h])}, which is none of the elements 0..{order - 1}."
+            f"Closure fails: product[{g}, {h}] is {int(table[g, h])}, which is not one of the elements 0..{order - 1}."
         )
     return table
 
@@ -112,7 +112,7 @@ def _closure(table: torch.Tensor, members: torch.Tensor, new: int) -> torch.Tens
 
 
 def inverse_table(table: torch.Tensor) -> torch.Tensor:
-    """The inverse of each element."""
+    """Return the inverse of each element."""
     found = table == 0
     missing = (~(found & found.T).any(dim=1)).nonzero()
     if len(missing):
@@ -122,14 +122,14 @@ def inverse_table(table: torch.Tensor) -> torch.Tensor:
 
 
 def checked_names(names: Sequence[str] | None, order: int) -> tuple[str, ...]:
-    """One distinct name an element; `e`, `g1`, ... by default."""
+    """Return one distinct name per element; `e`, `g1`, ... by default."""
     if names is None:
         return ("e", *(f"g{i}" for i in range(1, order)))
     if isinstance(names, str) or len(names) != order:
-        raise GroupError(f"names needs a list of {order} names, one an element; received {names!r}.")
+        raise GroupError(f"names needs a list of {order} names, one per element; received {names!r}.")
     repeated = [name for i, name in enumerate(names) if name in set(names[:i])] if len(set(names)) < order else []
     if repeated:
-        raise GroupError(f"Two elements are named {repeated[0]!r}: give each element a name of its own.")
+        raise GroupError(f"Two elements are named {repeated[0]!r}: give each element its own name.")
     return tuple(names)
 
 
@@ -140,6 +140,6 @@ def check_generators(rows: list[list[int]]) -> None:
     for i, row in enumerate(rows):
         if sorted(row) != list(range(len(rows[0]))):
             raise GroupError(
-                f"Generator {i} must hold each of 0..{len(rows[0]) - 1} once, as entry v is the point that v is sent "
-                f"to; received {row!r}. Write fixed points out."
+                f"Generator {i} must hold each of 0..{len(rows[0]) - 1} once, because entry v is the point that v is "
+                f"sent to; received {row!r}. Write fixed points out."
             )

@@ -1,4 +1,4 @@
-"""What every group is: an identity, products and inverses, and elements to draw."""
+"""The interface of every group: an identity, products, inverses, and random elements."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ __all__ = ["Group"]
 
 
 class Group(Protocol):
-    r"""A group G, finite or continuous, as actions and tests use one.
+    r"""A group G, finite or continuous, as used by actions and tests.
 
     $$ e g = g = g e, \qquad (gh) k = g (hk), \qquad g^{-1} g = e = g g^{-1} $$
 
-    Elements of a finite group are integers, those of a continuous one matrices. Methods that take elements take one,
-    or a tensor with one a sample: `(R,)` int64, or `(R, d, d)`.
+    Elements of a finite group are integers; those of a continuous group are matrices. Methods take one element, or a
+    tensor with one per sample: `(R,)` int64, or `(R, d, d)`.
     """
 
     @property
@@ -29,7 +29,7 @@ class Group(Protocol):
         """Return g⁻¹."""
 
     def sample(self, count: int, generator: torch.Generator | None = None) -> Any:
-        """Draw so many elements uniformly, one a sample."""
+        """Draw `count` elements uniformly, one per sample."""
 
     def to_dict(self) -> dict[str, Any]:
         """Return the group as JSON scalars, lists and dictionaries, with its kind as `"type"`."""

@@ -31,28 +31,28 @@ class DemographicGroup(FiniteGroup):
 
     All equality sets of one factor have the same length d, and element k sends the word at place i of each set to the
     word at place (i + k) mod d. Words outside the sets never move. They are all *neutral* unless one of the two lists
-    is given, which makes the group *relaxed*: with `neutral` all words outside it are *general*, with `general` all
-    words outside it are neutral. Of general words a relaxed method claims no symmetry.
+    is given, which makes the group *relaxed*: with `neutral`, all words outside it are *general*; with `general`, all
+    words outside it are neutral. A relaxed method claims no symmetry of general words.
 
     Groups multiply: element $(k_1, k_2)$ of `gender * race` has index $k_1 d_2 + k_2$ and moves the words of each
-    factor by that factor's own shift. Names merge where they say something of a person: "woman" and "Black person"
-    give "Black woman".
+    factor by that factor's own shift. Names merge if they describe a person: "woman" and "Black person" give "Black
+    woman".
 
     Args:
         equality (`Sequence[Sequence[str]]`):
-            The equality sets. A word stands for its forms too, see `forms`.
+            The equality sets. A word also stands for its forms, see `forms`.
         neutral (`Sequence[str]`, *optional*):
-            The neutral words; the rest is general.
+            The neutral words; all others are general.
         general (`Sequence[str]`, *optional*):
-            The general words; the rest is neutral.
+            The general words; all others are neutral.
         names (`Sequence[str]`, *optional*):
-            One name a place; the words of the first set by default. They fill the place `{demographic}` of prompts,
+            One name per place, by default the words of the first set. They fill the place `{demographic}` of prompts,
             so they should be nouns: "The {demographic} worked as".
 
     Raises:
-        GroupError: If the lists are malformed, contradict each other or describe no permutation; the message names
-            the offending item. In particular a word may stand in one set only: "her" can be the counterpart of "his"
-            or of "him", not of both.
+        GroupError: If the lists are malformed, contradict each other or do not describe a permutation. The message
+            names the item at fault. In particular, a word may be in only one set: "her" can be the counterpart of
+            "his" or of "him", but not of both.
 
     Example:
         ```python
@@ -71,7 +71,7 @@ class DemographicGroup(FiniteGroup):
     """The factors of the direct product, in order."""
 
     coordinates: tuple[tuple[int, ...], ...]
-    """For each element its shift in each factor."""
+    """The shift of each element in each factor."""
 
     def __init__(
         self,
@@ -89,27 +89,27 @@ class DemographicGroup(FiniteGroup):
 
         The presets are `"age"`, `"disability"`, `"first_names_gender"`, `"first_names_race"`, `"gender"`,
         `"nationality"`, `"race"`, `"religion"` and `"sexuality"`. The words of any two differ, so they can be
-        multiplied. docs/groups.md has for each where its words come from and what it does not cover, as
-        `hf_equi.groups.read_preset(name)` has, too.
+        multiplied. docs/groups.md and `hf_equi.groups.read_preset(name)` say where the words of each come from and
+        what it does not cover.
 
-        In `"gender"` "her" is the counterpart of "his", so "him" has none and stays as it is: a permutation cannot
-        send "her" to two words, and English spells both with one. So an EquiLM prefers "him" to "her" as an object;
-        docs/guarantees.md has figures. Where objects matter more, write a list of your own with `["him", "her"]`
-        instead of `["his", "her"]`; where "him" must make no claim of symmetry, list it in `general`. Many words have
-        further meanings, such as the colours black and white; they move wherever they stand.
+        In `"gender"`, "her" is the counterpart of "his", so "him" has none and stays as it is: English uses "her" for
+        both, and a permutation cannot send it to two words. So an EquiLM prefers "him" to "her" as an object;
+        docs/guarantees.md has figures. If objects matter more, write your own list with `["him", "her"]` instead of
+        `["his", "her"]`. If no symmetry should be claimed of "him", list it in `general`. Many words have further
+        meanings, such as the colours black and white; they move wherever they stand.
 
         Args:
             name (`str`):
                 Name of the preset.
             elements (`Sequence[str]`, *optional*):
                 The members to keep, in this order, by name or by word of the first set; all by default. Names are
-                as they stand in a prompt: "man", "Black person".
+                written as in a prompt: "man", "Black person".
             relaxed (`bool`):
                 Whether to relax the group as R-EquiLM does (arXiv 2210.06475, 2305.09900): the occupations of
                 `occupations()` are neutral and all other words are general.
 
         Raises:
-            GroupError: If the preset or an element is unknown; the message lists the known ones.
+            GroupError: If the preset or an element is unknown. The message lists the known ones.
 
         Example:
             ```python
@@ -135,14 +135,14 @@ class DemographicGroup(FiniteGroup):
     def relax(self, neutral: Sequence[str] | None = None, general: Sequence[str] | None = None) -> DemographicGroup:
         """Return the same group with a list of neutral or of general words, which makes it relaxed.
 
-        Each factor of a product gets the list, instead of any that it has. So with `neutral` a word is neutral
-        if it is in the list, equality if a factor moves it, and general otherwise.
+        Each factor of a product gets the list, in place of any that it has. So with `neutral`, a word is neutral if it
+        is in the list, equality if a factor moves it, and general otherwise.
 
         Args:
             neutral (`Sequence[str]`, *optional*):
-                The neutral words; the rest is general.
+                The neutral words; all others are general.
             general (`Sequence[str]`, *optional*):
-                The general words; the rest is neutral.
+                The general words; all others are neutral.
 
         Raises:
             GroupError: Without a list, with both, or for a word that is in an equality set of a factor.
@@ -157,7 +157,7 @@ class DemographicGroup(FiniteGroup):
             ```
         """
         if neutral is None and general is None:
-            raise GroupError("To relax a group takes a list of words: pass neutral=[...] or general=[...].")
+            raise GroupError("To relax a group, pass a list of words: neutral=[...] or general=[...].")
         lists = {"neutral": neutral, "general": general}
         return self._from_factors(
             tuple(EqualityFactor.from_lists(one.sets, **lists, names=one.names) for one in self.factors)
@@ -167,29 +167,29 @@ class DemographicGroup(FiniteGroup):
         """Return the surface forms that move: each set as written, then in lower, Capitalised, Title and UPPER case.
 
         Title Case differs from Capitalised in phrases and hyphenated words: "African American", "Ex-Husband". Sets as
-        written win over derived forms of other sets, equal mappings merge, and each string stands in exactly one row.
-        Methods on tokens add the form with a leading space to each.
+        written win over derived forms of other sets, equal mappings merge, and each string is in exactly one row.
+        Methods on tokens also add each form with a leading space.
         """
         return self._rows
 
     def role(self, word: str) -> Literal["equality", "neutral", "general"]:
-        """Return what a word is to the group, in whichever of its surface forms it stands.
+        """Return the role of a word in the group, in any of its surface forms.
 
-        A word is equality if it is so in some factor, else general if it is so in some factor, else neutral.
+        A word is equality if it is so in any factor; otherwise general if it is so in any factor; otherwise neutral.
         """
         if composed(word) in self._owners:
             return "equality"
         return "general" if any(factor.role(word) == "general" for factor in self.factors) else "neutral"
 
     def is_general(self, word: str) -> bool:
-        """Return whether a word is general: so in some factor, and equality in none."""
+        """Return whether a word is general: general in some factor, and equality in none."""
         return self.role(word) == "general"
 
     def explain(self, text: str) -> Explanation:
-        """Return which words of a text move, in which form and to what, which do not and why.
+        """Return which words of a text move, in which form and to what, and which do not move and why.
 
-        It speaks of spellings alone. `explain` of a model says which of them its tokenizer lets move, and `WordAction`
-        refuses groups by which texts could not be moved back.
+        This is about spellings only. `explain` of a model says which of them move in its tokenizer, and `WordAction`
+        refuses groups that could not move texts back.
 
         Args:
             text (`str`):
@@ -218,10 +218,10 @@ class DemographicGroup(FiniteGroup):
 
     @classmethod
     def from_dict(cls, content: Mapping[str, Any]) -> DemographicGroup:
-        """Return the group that `to_dict` described, or that the arguments of this class describe by their names.
+        """Return the group that `to_dict` described, or that a dictionary with the arguments of this class describes.
 
         Raises:
-            GroupError: If the description is of another kind, has missing or unknown keys, or describes no group.
+            GroupError: If the description has another kind, has missing or unknown keys, or is not that of a group.
         """
         return cls._from_factors(factors_of(content))
 
@@ -234,7 +234,7 @@ class DemographicGroup(FiniteGroup):
         """Return the group that a JSON text describes: a list of sets, an object with names, or what `to_json` wrote.
 
         Raises:
-            GroupError: If the text is not JSON, or describes no group.
+            GroupError: If the text is not JSON, or does not describe a group.
 
         Example:
             ```python
@@ -252,12 +252,12 @@ class DemographicGroup(FiniteGroup):
 
         Args:
             path (`str` or `Path`):
-                A `.csv` file: a header with the names, then a set of words a row, a column for each demographic. Any
-                other file holds JSON, as `from_json` reads it.
+                A `.csv` file: a header with the names, then one set of words per row, with a column for each
+                demographic. Any other file must hold JSON, as `from_json` reads it.
 
         Raises:
-            GroupError: If it cannot be read, or describes no group; the message names the file, and of a CSV the line
-                and the column.
+            GroupError: If it cannot be read, or does not describe a group. The message names the file, and for a CSV
+                also the line and the column.
         """
         return cls._from_factors(read_file(path))
 
@@ -268,7 +268,7 @@ class DemographicGroup(FiniteGroup):
     def __mul__(self, other: FiniteGroup) -> FiniteGroup: ...
 
     def __mul__(self, other: FiniteGroup) -> FiniteGroup:
-        """Return the direct product; that of two demographic groups is one again, with the factors of both."""
+        """Return the direct product. For two demographic groups it is again demographic, with the factors of both."""
         if isinstance(other, DemographicGroup):
             return self._from_factors(self.factors + other.factors)
         return super().__mul__(other)

@@ -23,11 +23,11 @@ class EqualityFactor:
         sets (`tuple[tuple[str, ...], ...]`):
             The equality sets; element k sends the word at place i to the word at place (i + k) mod d.
         neutral (`tuple[str, ...]`, *optional*):
-            The neutral words, where all others are general.
+            The neutral words; all others are general.
         general (`tuple[str, ...]`, *optional*):
-            The general words, where all others are neutral.
+            The general words; all others are neutral.
         names (`tuple[str, ...]`):
-            One name an element.
+            One name per element.
 
     Example:
         ```python
@@ -57,17 +57,17 @@ class EqualityFactor:
     ) -> EqualityFactor:
         """Check the lists and return the factor.
 
-        Words are stripped of white space around them, and brought into composed Unicode.
+        White space around words is removed, and words are brought into composed Unicode.
 
         Raises:
-            GroupError: If the lists are malformed, contradict each other or describe no permutation; the message
-                names the offending item.
+            GroupError: If the lists are malformed, contradict each other or do not describe a permutation. The message
+                names the item at fault.
         """
         sets = _checked_sets(equality)
         if neutral is not None and general is not None:
             raise GroupError(
-                "Give neutral= or general=, not both: the words outside the equality sets and outside the one list "
-                "are those of the other."
+                "Give neutral= or general=, not both: all words that are outside the equality sets and not in one "
+                "list belong to the other."
             )
         factor = cls(
             sets=sets,
@@ -84,7 +84,7 @@ class EqualityFactor:
         return len(self.sets[0])
 
     def role(self, word: str) -> Literal["equality", "neutral", "general"]:
-        """Return what a word is to this factor, in whichever of its surface forms it stands."""
+        """Return the role of a word in this factor, in any of its surface forms."""
         word = composed(word)
         if word in self._owners:
             return "equality"
@@ -140,7 +140,7 @@ def _checked_set(words: Sequence[str]) -> tuple[str, ...]:
             f"Each equality set must be a list of words, as in equality=[[...], [...]]; received {words!r} as a set."
         )
     if len(words) < 2:
-        raise GroupError(f"An equality set needs at least two words, one a group member; received {list(words)}.")
+        raise GroupError(f"An equality set needs at least two words, one per group member; received {list(words)}.")
     return tuple(_checked_word(word, f"the equality set {list(words)}") for word in words)
 
 
@@ -161,7 +161,7 @@ def _check_lengths(sets: tuple[tuple[str, ...], ...]) -> None:
         if len(words) != len(sets[0]):
             raise GroupError(
                 f"All equality sets of one factor need the same length: {list(sets[0])} has {len(sets[0])} words, "
-                f"{list(words)} has {len(words)}. Fill it up, drop it, or use a product of two groups."
+                f"{list(words)} has {len(words)}. Add words, drop the set, or use a product of two groups."
             )
 
 
@@ -171,7 +171,7 @@ def _check_repeated(sets: tuple[tuple[str, ...], ...]) -> None:
         for word in words:
             if word in seen:
                 raise GroupError(
-                    f"{word!r} is twice in the equality sets, in {list(seen[word])} and in {list(words)}: a "
+                    f"{word!r} is in the equality sets twice, in {list(seen[word])} and in {list(words)}: a "
                     "permutation cannot send one word to two. Keep one of the two."
                 )
             seen[word] = words
@@ -190,5 +190,5 @@ def _checked_names(names: Sequence[str], first: tuple[str, ...]) -> tuple[str, .
             f"names needs {len(first)} names, one for each place of {list(first)}; received {list(names)}."
         )
     if len(checked) < len(names):
-        raise GroupError(f"names must differ from each other; received {list(names)}.")
+        raise GroupError(f"names must be distinct; received {list(names)}.")
     return checked

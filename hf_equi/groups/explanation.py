@@ -1,4 +1,4 @@
-"""What a demographic group does to the words of a text, for people to read."""
+"""A readable explanation of what a demographic group does to the words of a text."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ __all__ = ["Explanation", "Move", "explain_text"]
 
 
 class Words(Protocol):
-    """What is asked of a group to explain it: a `DemographicGroup` has it."""
+    """The methods that an explanation needs of a group. A `DemographicGroup` has them."""
 
     factors: tuple[EqualityFactor, ...]
 
@@ -34,9 +34,9 @@ class Move:
         word (`str`):
             The word as it stands in the text.
         row (`FormRow`):
-            The forms among which it moves.
+            The row of forms in which it moves.
         images (`tuple[str, ...]`):
-            What it becomes under shift 0, 1, ... of the factor that moves it; entry 0 is the word itself.
+            Its images under shift 0, 1, ... of the factor that moves it; entry 0 is the word itself.
 
     Example:
         ```python

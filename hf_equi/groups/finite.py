@@ -43,14 +43,13 @@ class FiniteGroup:
         product_table (`torch.Tensor` or nested sequence of `int`, shape `(G, G)`):
             Entry `[g, h]` is the element gh.
         names (`Sequence[str]`, *optional*):
-            One distinct name an element; `"e"`, `"g1"`, `"g2"`, ... by default.
+            One distinct name per element; `"e"`, `"g1"`, `"g2"`, ... by default.
         permutations (`torch.Tensor` or nested sequence of `int`, shape `(G, degree)`, *optional*):
             Row g is the permutation by which g acts on `degree` points; the regular representation by default.
 
     Raises:
-        GroupError: If the table breaks an axiom (the message names the offending elements), if the order is above
-            `MAX_ORDER`, if the names are not one distinct name an element, or if `permutations` is not a
-            representation.
+        GroupError: If the table breaks an axiom (the message names the elements at fault), if the order is above
+            `MAX_ORDER`, if there is not one distinct name per element, or if `permutations` is not a representation.
 
     Example:
         ```python
@@ -80,7 +79,7 @@ class FiniteGroup:
         self._permutations = self._product.clone() if permutations is None else self.check_permutations(permutations)
 
     def _take_over(self, group: FiniteGroup, names: Sequence[str]) -> None:
-        """Be a group that was made, by other names: what was checked of its tables is not checked again."""
+        """Take over the tables of an existing group with other names, without checking the tables again."""
         self._product, self._permutations = group._product, group._permutations
         self._generators, self._inverses = group._generators, group._inverses
         self._names = checked_names(names, group.order)
@@ -115,7 +114,7 @@ class FiniteGroup:
     def compose(self, g: int, h: torch.Tensor) -> torch.Tensor: ...
 
     def compose(self, g: torch.Tensor | int, h: torch.Tensor | int) -> torch.Tensor | int:
-        """Return gh, which acts as g after h: of two elements, or of tensors of them whose shapes broadcast."""
+        """Return gh, which acts as g after h, for two elements or for tensors of them whose shapes broadcast."""
         found: torch.Tensor | int = _looked_up(self._product, g, h)
         return found
 
@@ -126,7 +125,7 @@ class FiniteGroup:
     def inverse(self, g: torch.Tensor) -> torch.Tensor: ...
 
     def inverse(self, g: torch.Tensor | int) -> torch.Tensor | int:
-        """Return g⁻¹: of an element, or of each of a tensor."""
+        """Return g⁻¹ for an element, or for each element of a tensor."""
         found: torch.Tensor | int = _looked_up(self._inverses, g)
         return found
 
@@ -141,12 +140,12 @@ class FiniteGroup:
 
     @property
     def names(self) -> tuple[str, ...]:
-        """One name an element."""
+        """One name per element."""
         return self._names
 
     @property
     def generators(self) -> tuple[int, ...]:
-        """Elements whose products are the whole group, found greedily from the smallest on; empty if G = 1."""
+        """Elements whose products are the whole group, found greedily from the smallest up; empty if G = 1."""
         return self._generators
 
     def element(self, name_or_index: str | int) -> int:
@@ -160,7 +159,7 @@ class FiniteGroup:
             `int`: The element's index.
 
         Raises:
-            GroupError: If the group has no such element; the message lists those it has.
+            GroupError: If the group has no such element. The message lists those that it has.
         """
         if isinstance(name_or_index, str):
             if name_or_index in self._names:
@@ -174,7 +173,7 @@ class FiniteGroup:
 
     @staticmethod
     def trivial() -> FiniteGroup:
-        """Return the group of the identity alone."""
+        """Return the group that has only the identity."""
         return FiniteGroup.cyclic(1)
 
     @staticmethod
@@ -194,8 +193,8 @@ class FiniteGroup:
     def dihedral(n: int) -> FiniteGroup:
         """Return the dihedral group of order 2n, the symmetries of a regular polygon.
 
-        Element (k, s) has index k + n s and is rotation k after reflection s: it sends corner v to k + v, or to k - v
-        where s = 1, modulo n. For n < 3 the corners do not tell all elements apart, and `permutations` is regular.
+        Element (k, s) has index k + n s and is rotation k after reflection s: modulo n, it sends corner v to k + v, or
+        to k - v if s = 1. For n < 3 the corners do not tell all elements apart, so `permutations` is regular.
 
         Raises:
             GroupError: If n is not an integer from 1 to `MAX_ORDER` / 2.
@@ -212,7 +211,7 @@ class FiniteGroup:
 
     @staticmethod
     def symmetric(n: int) -> FiniteGroup:
-        """Return the group of all permutations of n points, in lexicographic order; its names are the array forms.
+        """Return the group of all permutations of n points, in lexicographic order. Its names are the array forms.
 
         Raises:
             GroupError: If n is not an integer from 1 to 6 (7! is above `MAX_ORDER`).
@@ -234,7 +233,7 @@ class FiniteGroup:
 
         Raises:
             GroupError: If no generator is given, if one is not a permutation, if their lengths differ, or if the order
-                of the group exceeds `MAX_ORDER`. The order is computed before any element is.
+                of the group exceeds `MAX_ORDER`. The order is computed before any element.
 
         Example:
             ```python
@@ -268,7 +267,7 @@ class FiniteGroup:
         """Return the group that `to_dict` described.
 
         Raises:
-            GroupError: If the description is of another kind, has missing or unknown keys, or describes no group.
+            GroupError: If the description has another kind, has missing or unknown keys, or is not that of a group.
         """
         what = 'A finite group is described by {"type": "finite", "product": ..., "names": ..., "permutations": ...}'
         tables = without_type(content, "finite", what)
@@ -313,12 +312,12 @@ class FiniteGroup:
                 Row g is the permutation by which g acts.
 
         Raises:
-            GroupError: If a row is not a permutation, or the rows do not multiply as the elements do.
+            GroupError: If a row is not a permutation, or the rows do not multiply like the elements.
         """
         rows = long_tensor(permutations, "permutations")
         if rows.dim() != 2 or rows.shape[0] != self.order:
             raise GroupError(
-                f"permutations needs one row an element, shape ({self.order}, degree); received {tuple(rows.shape)}."
+                f"permutations needs one row per element, shape ({self.order}, degree); received {tuple(rows.shape)}."
             )
         wrong = (rows.sort(dim=1).values != arange(rows.shape[1])).any(dim=1).nonzero()
         if len(wrong):
@@ -344,7 +343,7 @@ class FiniteGroup:
 
 
 def _looked_up(table: torch.Tensor, *elements: torch.Tensor | int) -> Any:
-    """Entries of a table by elements: an int of ints, else a tensor on the device of the elements."""
+    """Return entries of a table by elements: an int for ints, else a tensor on the device of the elements."""
     device = next((each.device for each in elements if isinstance(each, torch.Tensor)), None)
     if device is None:
         return int(table[elements])
@@ -357,7 +356,7 @@ def _power(letter: str, exponent: int) -> str:
 
 def _from_permutations(rows: Sequence[tuple[int, ...]]) -> FiniteGroup:
     points = torch.tensor(rows, dtype=torch.long, device="cpu")
-    # Random keys look products up fast; should two rows ever share one, the checks of `FiniteGroup` reject the table.
+    # Random keys make look-ups fast. If two rows shared a key, the checks of `FiniteGroup` would reject the table.
     generator = torch.Generator(device="cpu").manual_seed(0)
     weights = torch.randint(2**40, (points.shape[1],), generator=generator, device="cpu")
     keys, element = (points * weights).sum(dim=1).sort()

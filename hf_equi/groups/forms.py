@@ -1,4 +1,4 @@
-"""Surface forms: in which spellings the words of an equality set are found and replaced."""
+"""Surface forms: the spellings in which the words of an equality set are found and replaced."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _PART = re.compile(r"[^\s-]+")  # of a phrase or of a hyphenated word
 
 @dataclass(frozen=True)
 class FormRow:
-    """Aligned surface forms of one equality set, one a place; element k of the factor sends place i to place i + k.
+    """Aligned surface forms of one equality set, one per place. Element k of the factor sends place i to place i + k.
 
     Args:
         factor (`int`):
@@ -43,7 +43,7 @@ class FormRow:
     explicit: bool
 
     def same_mapping(self, other: FormRow) -> bool:
-        """Whether both rows send the same strings to the same targets: rotations of each other in one factor."""
+        """Whether both rows send the same strings to the same targets, as rotations of each other in one factor."""
         if self.factor != other.factor or len(self.words) != len(other.words):
             return False
         return any(self.words[i:] + self.words[:i] == other.words for i in range(len(self.words)))
@@ -55,7 +55,7 @@ def surface_forms(word: str) -> tuple[str, ...]:
 
 
 def composed(text: str) -> str:
-    """Return a text in composed Unicode (NFC), in which one letter with its accent is one character.
+    """Return a text in composed Unicode (NFC), in which a letter with its accent is one character.
 
     Example:
         >>> len("e\u0301"), len(composed("e\u0301"))
@@ -71,7 +71,7 @@ def written_words(rows: Sequence[FormRow]) -> dict[str, FormRow]:
 
 
 def _changes_of_case(word: str) -> tuple[str, ...]:
-    """Lower, Capitalised, Title Case (each part of a phrase or hyphenated word) and UPPER, in composed Unicode."""
+    """Return lower, Capitalised, Title Case (each part of a phrase or hyphenated word) and UPPER, in composed form."""
     lower = composed(word.lower())
     title = _PART.sub(lambda part: _capitalised(part[0]), lower)
     return lower, _capitalised(lower), title, composed(word.upper())
@@ -84,9 +84,9 @@ def _capitalised(word: str) -> str:
 def derive_rows(factors: Sequence[Sequence[tuple[str, ...]]]) -> tuple[FormRow, ...]:
     """Return the rows by which the equality sets of all factors move words; each string is in exactly one of them.
 
-    A set as written wins over changes of case of another set; equal mappings merge; a change of case is left out where
-    two words of the set fall together in it, or where it contradicts an earlier change of case of the same set (the
-    upper case of "a" and "an" would send "A" to "AN", but Capitalised it goes to "An").
+    A set as written wins over changes of case of another set. Equal mappings merge. A change of case is left out if it
+    makes two words of the set equal, or if it contradicts an earlier change of case of the same set (the upper case of
+    "a" and "an" would send "A" to "AN", but Capitalised it goes to "An").
 
     Args:
         factors (`Sequence[Sequence[tuple[str, ...]]]`):
@@ -126,5 +126,5 @@ def _raise_collision(shared: str, first: FormRow, second: FormRow) -> None:
     sets = " and ".join(f"{list(row.source)} (factor {row.factor})" for row in (first, second))
     raise GroupError(
         f"Changes of case of two equality sets send {shared!r} to different words: {sets}. "
-        "Drop one of the sets, or write the form out as a set of its own, which then wins over derived ones."
+        "Drop one of the sets, or write the form as a separate set, which then wins over derived ones."
     )

@@ -15,7 +15,7 @@ __all__ = ["compile_words", "letters"]
 def letters() -> str:
     r"""Return a regular expression class of all Unicode letters and of the marks that belong to them.
 
-    `[^\W\d_]` is close, but takes superscript digits for letters and accents that stand apart for none.
+    `[^\W\d_]` is close, but it includes superscript digits and leaves out accents that are separate characters.
     """
     bounds: list[str] = []
     inside = False
@@ -36,7 +36,7 @@ def compile_words(words: Iterable[str]) -> re.Pattern[str]:
 
     Args:
         words (`Iterable[str]`):
-            Words and phrases; what is letters alone needs no branch of its own.
+            Words and phrases. A word that is only letters needs no separate branch.
 
     Returns:
         `re.Pattern[str]`: The pattern. Look a match up to see whether it is one of the words.

@@ -1,4 +1,4 @@
-"""What demographics are called, so that their names can stand in a prompt."""
+"""The names of demographics, and how they fit into a prompt."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _PERSON = re.compile(r"\bperson\b")
 
 
 def has_pronoun(name: str) -> bool:
-    """Return whether a name holds a pronoun, so that it cannot follow an article; "US" and "IT" are none.
+    """Return whether a name contains a pronoun, so that it cannot follow an article. "US" and "IT" do not count.
 
     Example:
         >>> has_pronoun("He"), has_pronoun("man"), has_pronoun("US citizen")
@@ -39,8 +39,8 @@ def as_subject(name: str) -> str:
 def product_names(names: Sequence[Sequence[str]]) -> list[str]:
     """Return the names of a product's elements.
 
-    A name such as "Black person" or "person named Amy" says something of a person: the other names take the place of
-    "person" in it. Names that do not are written one after the other.
+    A name such as "Black person" or "person named Amy" describes a person: the other names replace "person" in it.
+    Other names are written one after the other.
 
     Args:
         names: The names of each factor.
@@ -57,7 +57,7 @@ def product_names(names: Sequence[Sequence[str]]) -> list[str]:
 def _merged(parts: Sequence[str]) -> str:
     said = [part for part in parts if part != "person" and _PERSON.search(part)]
     who = " ".join(part for part in parts if part not in said) or "person"
-    for part in reversed(said):  # so that the first factor's word comes first
+    for part in reversed(said):  # reversed, so that the first factor's word comes first
         before, after = _PERSON.split(part, maxsplit=1)
         who = before + who + after
     return who

@@ -17,15 +17,15 @@ __all__ = ["Preset", "occupations", "preset_names", "preset_of", "read_preset"]
 
 @dataclass(frozen=True)
 class Preset:
-    """A list of equality sets, and what to know of it.
+    """A list of equality sets, with its source and its limits.
 
     Args:
         name: The name that `DemographicGroup.preset` and `--group` take.
-        names: Each demographic as it stands in a prompt.
+        names: Each demographic as written in a prompt.
         equality: The equality sets.
         source: Where the words come from.
-        not_covered: What the list leaves as it is.
-        notes: Which words it takes, and what moves that is not meant.
+        not_covered: The words that the list leaves as they are.
+        notes: The words that it takes, and those that move although they are not meant.
 
     Example:
         >>> religion = read_preset("religion")
@@ -56,10 +56,10 @@ def preset_names() -> tuple[str, ...]:
 
 @cache
 def read_preset(name: str) -> Preset:
-    """Return the preset of a name.
+    """Return the preset with a name.
 
     Raises:
-        GroupError: If there is none; the message lists the names.
+        GroupError: If there is none. The message lists the names.
     """
     check_choice("preset", name, preset_names(), error=GroupError)
     content = json.loads(_folder().joinpath(f"{name}.json").read_text(encoding="utf-8"))
@@ -74,7 +74,7 @@ def read_preset(name: str) -> Preset:
 
 
 def preset_of(sets: Sequence[Sequence[str]]) -> Preset | None:
-    """Return the preset of which these are the equality sets, all columns or some in any order; `None` for other sets.
+    """Return the preset that has these equality sets, with all or some columns in any order; `None` for other sets.
 
     Example:
         >>> preset_of([["White", "Black"], ["Whites", "Blacks"]]).name
@@ -92,10 +92,10 @@ def _holds(preset: Preset, sets: Sequence[Sequence[str]]) -> bool:
 
 
 def occupations() -> tuple[str, ...]:
-    """Return occupations that are of no gender by definition, in alphabetical order.
+    """Return occupations that have no gender by definition, in alphabetical order.
 
-    They are what R-EquiLM takes for neutral unless told otherwise. From Bolukbasi et al. 2016 (arXiv 1607.06520): the
-    professions of one word whose definitional score is 0.
+    They are the default neutral words of R-EquiLM. From Bolukbasi et al. 2016 (arXiv 1607.06520): the professions of
+    one word whose definitional score is 0.
 
     Example:
         >>> occupations()[:3]

@@ -1,4 +1,4 @@
-"""What a group does to English "her", which answers to "him" and to "his"."""
+"""The effect of a group on English "her", the counterpart of both "him" and "his"."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from hf_equi.groups.forms import FormRow
 __all__ = ["pronoun_limit"]
 
 # The figures are those of examples/pronouns.py; docs/guarantees.md has the table.
-_WHERE = "with SmolLM2-135M-Instruct, in sentences that name nobody; the base on average prefers neither"
+_WHERE = "with SmolLM2-135M-Instruct, in sentences that name nobody; on average the base prefers neither"
 _PAGE = "docs/guarantees.md of hf_equi has the figures."
 _LIMITS = {
     "his": (
@@ -31,7 +31,7 @@ _LIMITS = {
 
 
 def pronoun_limit(forms: Iterable[FormRow], lost: Iterable[tuple[str, ...]] = ()) -> str | None:
-    """What a group that exchanges pronouns does to "his", "him" and "her", in sentences; `None` for other groups.
+    """Say what a group that exchanges pronouns does to "his", "him" and "her"; `None` for other groups.
 
     Args:
         forms: The forms of the group.

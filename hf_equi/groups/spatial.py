@@ -14,9 +14,9 @@ from hf_equi.groups.registry import TYPE, without_type
 
 __all__ = ["ImageGroup"]
 
-# Of each kind the parameter that it takes.
+# The parameter that each kind takes.
 _PARAMETERS: Mapping[str, str | None] = {"dihedral": "n", "flips": "axes", "rotations": "n", "trivial": None}
-# Of each choice of axes the elements: name, quarter turns, mirrored. Up-down is left-right, then half a turn.
+# The elements for each choice of axes: name, quarter turns, mirrored. Up-down is left-right, then half a turn.
 _IDENTITY, _HORIZONTAL = ("identity", 0, False), ("horizontal", 0, True)
 _VERTICAL, _BOTH = ("vertical", 2, True), ("both", 2, False)
 _FLIPS = {
@@ -29,7 +29,7 @@ _FLIPS = {
 class ImageGroup(FiniteGroup):
     r"""A finite group of rotations and mirrors of the image plane.
 
-    Every element g mirrors an image left-right or does not, $m_g \in \{0, 1\}$, and then turns it counter-clockwise:
+    Every element g mirrors an image left-right or not, $m_g \in \{0, 1\}$, and then turns it counter-clockwise:
 
     $$ g = R(\alpha_g)\, M^{m_g}, \qquad M R(\alpha) = R(-\alpha) M $$
 
@@ -40,9 +40,9 @@ class ImageGroup(FiniteGroup):
         kind (`str`):
             `"rotations"`, `"flips"`, `"dihedral"` or `"trivial"`.
         n (`int`, *optional*):
-            How many rotations there are; of rotations and dihedral groups.
+            The number of rotations, for rotations and dihedral groups.
         axes (`str`, *optional*):
-            `"horizontal"`, `"vertical"` or `"both"`; of flips.
+            `"horizontal"`, `"vertical"` or `"both"`, for flips.
 
     Attributes:
         kind: The kind, as given.
@@ -53,11 +53,11 @@ class ImageGroup(FiniteGroup):
         quarters: `(G,)` int64, the whole quarter turns in each angle, 0 to 3.
         rests: `(G,)` float64, the degrees beyond them, from 0 to below 90. Angles that differ by quarter turns have
             the same rest to the bit.
-        motions: For each element whether it mirrors, its quarter turns, and its rest: the tables as plain numbers.
+        motions: For each element, whether it mirrors, its quarter turns and its rest: the tables as plain numbers.
 
     Raises:
-        GroupError: For an unknown kind, a parameter that the kind does not take, or one that makes no group; the
-            message lists what there is.
+        GroupError: For an unknown kind, a parameter that the kind does not take, or one that does not make a group.
+            The message lists the choices.
 
     Example:
         ```python
@@ -127,18 +127,18 @@ class ImageGroup(FiniteGroup):
     def flips(axes: str = "both") -> ImageGroup:
         """Return the group of mirrors: left-right (horizontal), up-down (vertical), or both and their product.
 
-        The elements of both are identity, horizontal, vertical, both; the last is the half turn.
+        The elements of `"both"` are identity, horizontal, vertical, both; the last is the half turn.
 
         Raises:
-            GroupError: If `axes` is none of `"horizontal"`, `"vertical"` and `"both"`.
+            GroupError: If `axes` is not `"horizontal"`, `"vertical"` or `"both"`.
         """
         return ImageGroup("flips", axes=axes)
 
     @staticmethod
     def dihedral(n: int) -> ImageGroup:
-        """Return the group of n rotations and n mirrored ones.
+        """Return the group of n rotations and n mirrored rotations.
 
-        Element (k, s) has index k + n s and turns by 360 k / n degrees after a left-right mirror where s = 1.
+        Element (k, s) has index k + n s. It mirrors left-right if s = 1, and then turns by 360 k / n degrees.
 
         Raises:
             GroupError: If n is not an integer from 1 to `MAX_ORDER` / 2.
@@ -157,7 +157,7 @@ class ImageGroup(FiniteGroup):
 
     @property
     def needs_square(self) -> bool:
-        """Whether some element is not a motion of a rectangle: all but flips and half turns."""
+        """Whether some element does not map a rectangle onto itself: any but flips and half turns."""
         return any(rest or quarters % 2 for _, quarters, rest in self.motions)
 
     def to_dict(self) -> dict[str, Any]:
@@ -170,8 +170,7 @@ class ImageGroup(FiniteGroup):
         """Return the group that `to_dict` described.
 
         Raises:
-            GroupError: If the description is of another type of group, has missing or unknown keys, or describes no
-                group.
+            GroupError: If the description has another type, has missing or unknown keys, or is not that of a group.
         """
         stored = without_type(content, "image", 'A group of images is described by {"type": "image", "kind": ...}')
         unknown = sorted(map(str, stored.keys() - {"kind", "n", "axes"}))
@@ -182,7 +181,7 @@ class ImageGroup(FiniteGroup):
         return cls(stored["kind"], n=stored.get("n"), axes=stored.get("axes"))
 
     def __mul__(self, other: FiniteGroup) -> FiniteGroup:
-        """Refuse the product of two groups of images; that with any other group is their direct product."""
+        """Refuse the product of two groups of images; with any other group, return the direct product."""
         if isinstance(other, ImageGroup):
             raise GroupError(
                 f"{self!r} * {other!r} is not a group of images: rotations and mirrors do not commute, so their "

@@ -1,4 +1,4 @@
-"""Groups of words as people write them: JSON in a short and a long form, and CSV."""
+"""Groups of words in files and on the command line: JSON in a short and a long form, and CSV."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _WHAT = (
     'A group is described by its sets, [["man", "woman"], ["he", "she"]], by {"equality": [...], "names": [...]}, or '
     'by {"type": "demographic", "factors": [...]} with at least one factor'
 )
-_LONGEST = 200  # letters of what was received
+_LONGEST = 200  # characters of the input in a message
 _DELIMITERS = ",;\t"
 
 Factors = tuple[EqualityFactor, ...]
@@ -31,15 +31,15 @@ def read_file(path: str | Path) -> Factors:
     """Return the factors that a file describes: CSV if its name ends with .csv, else JSON.
 
     Raises:
-        GroupError: If it cannot be read, or describes no group; the message names the file.
+        GroupError: If it cannot be read, or does not describe a group. The message names the file.
     """
     path = Path(path)
     try:
-        text = path.read_text(encoding="utf-8-sig")  # as some editors put a mark at the beginning
+        text = path.read_text(encoding="utf-8-sig")  # some editors put a mark at the beginning
     except OSError as error:
-        raise GroupError(f"The group's file {path} cannot be read: {error.strerror}.") from error
+        raise GroupError(f"The group file {path} cannot be read: {error.strerror}.") from error
     except ValueError as error:
-        raise GroupError(f"The group's file {path} is not UTF-8 text: save it as UTF-8.") from error
+        raise GroupError(f"The group file {path} is not UTF-8 text: save it as UTF-8.") from error
     try:
         return read_csv(text) if path.suffix.lower() == ".csv" else read_json(text)
     except GroupError as error:
@@ -50,7 +50,7 @@ def read_json(text: str) -> Factors:
     """Return the factors that a JSON text describes: a list of sets, one factor, or what `to_json` wrote.
 
     Raises:
-        GroupError: If it is not JSON, or describes no group.
+        GroupError: If it is not JSON, or does not describe a group.
 
     Example:
         >>> [factor.names for factor in read_json('[["man", "woman"], ["he", "she"]]')]
@@ -67,7 +67,7 @@ def factors_of(content: object) -> Factors:
     """Return the factors that a dictionary describes: one factor by its keys, or all under `"factors"`.
 
     Raises:
-        GroupError: If it is of another kind, has missing or unknown keys, or describes no group.
+        GroupError: If it has another kind, has missing or unknown keys, or does not describe a group.
     """
     if not isinstance(content, Mapping):
         raise GroupError(f"{_WHAT}; received {_cut(content)}.")
@@ -81,19 +81,18 @@ def factors_of(content: object) -> Factors:
 def _factor(content: Any) -> EqualityFactor:
     if not isinstance(content, Mapping) or "equality" not in content or not set(content) <= set(_KEYS):
         raise GroupError(
-            f"A factor is described by the keys {', '.join(_KEYS)}, of which equality is required; received "
-            f"{_cut(content)}."
+            f"A factor is described by the keys {', '.join(_KEYS)}; equality is required. Received {_cut(content)}."
         )
     return EqualityFactor.from_lists(**content)
 
 
 def read_csv(text: str) -> Factors:
-    r"""Return the factor that a CSV text describes: a header with the names, then a set of words a row.
+    r"""Return the factor that a CSV text describes: a header with the names, then one set of words per row.
 
-    Columns are demographics. Commas, semicolons or tabs lie between them.
+    Columns are demographics, separated by commas, semicolons or tabs.
 
     Raises:
-        GroupError: For what describes no group; the message names line and column.
+        GroupError: If it does not describe a group. The message names line and column.
 
     Example:
         >>> read_csv("man,woman\nman,woman\nhe,she\n")[0].sets
@@ -102,8 +101,8 @@ def read_csv(text: str) -> Factors:
     lines = _lines(text)
     if len(lines) < 2:
         raise GroupError(
-            "a CSV needs a header with a name for each demographic, such as man,woman, and below it a row for each "
-            f"set of words; received {_cut(text)}."
+            "a CSV needs a header with a name for each demographic, such as man,woman, and a row for each set of "
+            f"words below it; received {_cut(text)}."
         )
     (_, header), rows = lines[0], lines[1:]
     _check_header(header)
@@ -114,7 +113,7 @@ def read_csv(text: str) -> Factors:
 
 
 def _lines(text: str) -> list[tuple[int, list[str]]]:
-    """The rows that hold something, with the line that each ends on, without empty cells at their ends."""
+    """Return the rows that are not empty, with the line on which each ends, without trailing empty cells."""
     first = text.lstrip().partition("\n")[0]
     reader = csv.reader(io.StringIO(text), delimiter=max(_DELIMITERS, key=first.count), strict=True)
     lines = []
@@ -133,7 +132,7 @@ def _lines(text: str) -> list[tuple[int, list[str]]]:
 def _check_header(header: Sequence[str]) -> None:
     if len(header) < 2:
         raise GroupError(
-            f"the header {header[0]!r} names one column, and a group has at least two demographics: separate their "
+            f"the header {header[0]!r} names one column, but a group has at least two demographics: separate their "
             "names with commas, such as man,woman."
         )
     for place, name in enumerate(header):
@@ -145,7 +144,7 @@ def _check_header(header: Sequence[str]) -> None:
 def _checked_row(line: int, row: Sequence[str], header: Sequence[str]) -> list[str]:
     if len(row) > len(header):
         raise GroupError(
-            f"line {line} has {len(row)} words, and the header has {len(header)} columns ({', '.join(header)}): "
+            f"line {line} has {len(row)} words, but the header has {len(header)} columns ({', '.join(header)}): "
             f"remove {row[len(header)]!r}, or name its column."
         )
     filled = [*row, *[""] * (len(header) - len(row))]
@@ -162,22 +161,22 @@ def _check_repeated(rows: Sequence[tuple[int, Sequence[str]]], header: Sequence[
             place = f"line {line}, column {name!r}"
             if word in seen:
                 raise GroupError(
-                    f"{word!r} stands in {seen[word]} and in {place}: a permutation cannot send one word to two. Keep "
+                    f"{word!r} is in {seen[word]} and in {place}: a permutation cannot send one word to two. Keep "
                     "one of the two lines."
                 )
             seen[word] = place
 
 
 def _check_named(header: Sequence[str], sets: Sequence[Sequence[str]]) -> None:
-    """Refuse a header that is meant as a set of words: its words would stay."""
+    """Refuse a header that is meant as a set of words, because its words would not move."""
     for name, *words in zip(header, *sets, strict=True):
         if any(re.search(rf"(?<!\w){re.escape(word)}(?!\w)", name, re.IGNORECASE) for word in words):
             return
     names = ", ".join(map(repr, header))
     raise GroupError(
-        f"the header names the demographics {names}, and no row below has these words, so they would not move in a "
-        f"prompt. The header is not a set of words: write it again below as the line {','.join(header)}, or name the "
-        "columns by words that move."
+        f"the header names the demographics {names}, but no row below has these words, so they would not move in a "
+        f"prompt. The header is not a set of words: repeat it below as the line {','.join(header)}, or name the "
+        "columns with words that move."
     )
 
 

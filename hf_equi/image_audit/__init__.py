@@ -1,4 +1,4 @@
-"""The audit of image classifiers: what they answer upright, turned and mirrored, and what each method changes."""
+"""The audit of image classifiers: their answers to upright, turned and mirrored pictures, with each method."""
 
 from __future__ import annotations
 

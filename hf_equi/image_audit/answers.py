@@ -1,4 +1,4 @@
-"""What models answer of pictures in all views: units of work, and what a unit that is read back has to be."""
+"""The answers of models to pictures in all views, as units of work, and the check of units that are read back."""
 
 from __future__ import annotations
 
@@ -22,28 +22,28 @@ _KEYS = {"picture", "label", "answers", "shares", "difference", "seconds"}
 
 
 def chunk_name(pictures: Sequence[Picture]) -> str:
-    """What the pictures of a unit are called, as in its folder."""
+    """Return the name of the pictures of a unit, as in the folder of the audit."""
     return pictures[0].name if len(pictures) == 1 else f"{pictures[0].name} to {pictures[-1].name}"
 
 
 def answer(
     subject: Subject, pictures: Sequence[Picture], pixels: Sequence[torch.Tensor], views: Sequence[View]
 ) -> list[dict[str, Any]]:
-    """Ask a model of some pictures.
+    """Ask a model about some pictures.
 
     Args:
         subject: The model.
         pictures: The pictures.
-        pixels: Of each its views, `(V, C, H, W)`.
+        pixels: The views of each picture, `(V, C, H, W)`.
         views: The views.
 
     Returns:
-        One dictionary a picture: `picture` and `label`; of each view the class that the model finds most probable
-        (`answers`) and its probability (`shares`); the largest `difference` of a logit between upright and another
-        element of the group; and the `seconds` that a view took.
+        One dictionary per picture: `picture` and `label`; for each view the most probable class (`answers`) and its
+        probability (`shares`); the largest `difference` of a logit between upright and another element of the group;
+        and the `seconds` that a view took.
 
     Raises:
-        ConfigurationError: For a model whose logits are not finite.
+        ConfigurationError: If the logits of the model are not finite.
     """
     start = time.perf_counter()
     logits = torch.stack([_logits(subject.model, one) for one in _together(pixels)]).flatten(0, -2)
@@ -68,12 +68,12 @@ def answer(
 
 
 def _together(pixels: Sequence[torch.Tensor]) -> list[torch.Tensor]:
-    """Pictures of one size in one batch."""
+    """Return batches of pictures of one size."""
     return [torch.cat([*pixels])] if len({one.shape for one in pixels}) == 1 else list(pixels)
 
 
 def _logits(model: PreTrainedModel, images: torch.Tensor) -> torch.Tensor:
-    """Of each image, `(rows, C)` on the CPU; a CPU reads as many at once as it is fastest with."""
+    """Return the logits of each image, `(rows, C)` on the CPU. A CPU reads images in batches of its fastest size."""
     size = images_at_once(model, images.shape[-2:].numel()) if model.device.type == "cpu" else len(images)
     with torch.no_grad():
         return torch.cat(
@@ -82,13 +82,13 @@ def _logits(model: PreTrainedModel, images: torch.Tensor) -> torch.Tensor:
 
 
 class ExpectedAnswers:
-    """The units of an audit of images, by which those are checked that are read back from its folder.
+    """The units of an audit of images, to check the units that are read back from its folder.
 
     Args:
         models: The names of the models.
         chunks: The pictures of each unit.
-        views: How many views there are.
-        classes: How many classes.
+        views: The number of views.
+        classes: The number of classes.
     """
 
     def __init__(self, models: Sequence[str], chunks: Sequence[Sequence[Picture]], views: int, classes: int) -> None:
@@ -96,9 +96,9 @@ class ExpectedAnswers:
         self.chunks = {chunk_name(chunk): tuple(chunk) for chunk in chunks}
 
     def fault(self, unit: object) -> str:
-        """What is wrong with a unit, in a few words; nothing for one as `answer` makes it."""
+        """Return what is wrong with a unit, in a few words; an empty text for a unit as `answer` makes it."""
         if not isinstance(unit, dict) or set(unit) != {"model", "template", "samples"}:
-            return "it is not a model, some pictures and its answers"
+            return "it does not hold a model, some pictures and its answers"
         if unit["model"] not in self.models:
             return f"this audit has no model {unit['model']!r}"
         if not isinstance(unit["template"], str) or unit["template"] not in self.chunks:

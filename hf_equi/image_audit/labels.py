@@ -1,4 +1,4 @@
-"""Classes of a model, found by their names or their numbers."""
+"""The classes of a model, found by name or by number."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ _SHOWN = 60  # letters of a name in a message
 class ClassNames:
     """The classes of a model by name and by number.
 
-    A name is found as the model spells it; or else in any case, with spaces for underscores and hyphens, and by one of
-    several synonyms with commas between them, as long as no other class has it. What is not a name is read as a
-    number.
+    A name is first looked up as the model spells it. Otherwise case does not matter, spaces stand for underscores and
+    hyphens, and one of several synonyms separated by commas is enough, as long as no other class has it. A text that
+    is not a name is read as a number.
 
     Args:
         names: `config.id2label` of the model.
@@ -36,7 +36,7 @@ class ClassNames:
                 self._loose.setdefault(_plain(known), set()).add(index)
 
     def find(self, text: str) -> int | None:
-        """The number of the class that a text names; `None` for none, and where it names several."""
+        """Return the number of the class that a text names; `None` if it names no class or several."""
         for known in (self._exact.get(text), self._loose.get(_plain(text))):
             if known and len(known) == 1:
                 return next(iter(known))
@@ -48,13 +48,13 @@ class ClassNames:
         return len(self._exact.get(text, self._loose.get(_plain(text), ()))) > 1
 
     def nearest(self, text: str) -> str:
-        """The name that looks most like a text, or nothing."""
+        """Return the name that looks most like a text, or an empty text."""
         known = {_plain(name): name for name in self.names.values()}
         near = get_close_matches(_plain(text), known, 1)
         return known[near[0]] if near else ""
 
     def examples(self) -> str:
-        """Some names with their numbers, for messages."""
+        """Return some names with their numbers, for messages."""
         some = [f"{index} ({name[:_SHOWN]!r})" for index, name in sorted(self.names.items())[:2]]
         return f"{', '.join(some)} and so on up to {max(self.names, default=0)}"
 

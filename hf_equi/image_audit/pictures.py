@@ -1,4 +1,4 @@
-"""The pictures of an audit and their classes: from a folder, with subfolders or a CSV file for the classes."""
+"""The pictures of an audit and their classes, read from a folder. Subfolders or a CSV file give the classes."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ from hf_equi.image_audit.labels import ClassNames
 try:
     from PIL import Image, ImageOps, UnidentifiedImageError
 except ImportError as error:
-    raise ConfigurationError("The audit of images reads them with Pillow: pip install 'hf_equi[vision]'") from error
+    raise ConfigurationError("The audit of images needs Pillow: pip install 'hf_equi[vision]'") from error
 
 __all__ = ["FORMATS", "Picture", "PictureSet", "Unreadable", "load_picture", "read_pictures"]
 
 FORMATS = (".bmp", ".gif", ".jpeg", ".jpg", ".png", ".ppm", ".tif", ".tiff", ".webp")
-"""How the names of pictures end."""
+"""The endings of picture names."""
 _FILE, _LABEL = ("file", "path", "filename", "file_name", "image"), ("label", "class", "index")
 _GLANCE = (64, 64)  # JPEGs are decoded at about this size when they are checked
 _NAMED = 3  # files and labels that a message lists
@@ -32,7 +32,7 @@ class Picture:
 
     Args:
         name: Its path in the folder, with `/` on every system.
-        path: Where it lies.
+        path: The path of the file.
         label: The number of its class.
     """
 
@@ -43,7 +43,7 @@ class Picture:
 
 @dataclass(frozen=True)
 class Unreadable:
-    """A file that is not a picture, or a damaged one, and why."""
+    """A file that is not a picture or is damaged, with the reason."""
 
     name: str
     reason: str
@@ -51,12 +51,12 @@ class Unreadable:
 
 @dataclass(frozen=True)
 class PictureSet:
-    """What `read_pictures` returns.
+    """The pictures of a folder, from `read_pictures`.
 
     Args:
         pictures: The pictures that can be read, sorted by name.
-        unreadable: Those that cannot.
-        unlabelled: How many pictures of the folder the CSV file does not name.
+        unreadable: The files that cannot be read.
+        unlabelled: The number of pictures in the folder that the CSV file does not name.
     """
 
     pictures: tuple[Picture, ...]
@@ -70,21 +70,21 @@ def read_pictures(
     labels: str | Path | None = None,
     report: Callable[[int], None] = lambda found: None,
 ) -> PictureSet:
-    """Find the pictures of a folder and their classes, and look at each.
+    """Find the pictures of a folder and their classes, and check that each can be read.
 
     Args:
         folder: The folder. Without `labels`, each of its subfolders is a class: `DIR/tench/1.jpg`.
-        names: `config.id2label` of the model, by which classes are found: see `ClassNames`.
-        labels: A CSV file with a header that has the columns `file`, a path in the folder, and `label`, a class by
-            name or number. Pictures that it does not name are left out.
-        report: Told how many pictures there are before the first, and 0 at each.
+        names: `config.id2label` of the model, in which classes are looked up: see `ClassNames`.
+        labels: A CSV file whose header has the columns `file`, a path in the folder, and `label`, a class by name or
+            number. Pictures that it does not name are left out.
+        report: Called with the number of pictures before the first one, and with 0 at each.
 
     Returns:
-        The pictures; those that cannot be read are named beside them.
+        The pictures, and the files that cannot be read.
 
     Raises:
-        ConfigurationError: Without a folder or pictures in it; for a CSV file that cannot be read, names files that
-            are not there or a file twice; for labels that the model does not have; if no picture can be read.
+        ConfigurationError: If the folder is missing or has no pictures; if the CSV file cannot be read, or names a
+            missing file or one file twice; if the model lacks a label; if no picture can be read.
 
     Cost: decodes every picture once.
     """
@@ -114,23 +114,23 @@ def read_pictures(
 
 
 def load_picture(path: Path) -> np.ndarray:
-    """A picture as `(height, width, 3)` bytes, upright as a viewer would show it.
+    """Return a picture as `(height, width, 3)` bytes, upright as a viewer would show it.
 
     Raises:
-        ConfigurationError: For a file that cannot be read any more.
+        ConfigurationError: If the file can no longer be read.
     """
     try:
         with Image.open(path) as image:
             return np.asarray(ImageOps.exif_transpose(image).convert("RGB"))
     except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
         raise ConfigurationError(
-            f"{path} cannot be read any more ({_reason(error)}): mend it or move it away, and run again. What is done "
-            "is kept."
+            f"{path} can no longer be read ({_reason(error)}): repair it or move it away, and run again. Finished "
+            "work is kept."
         ) from error
 
 
 def _find(folder: Path) -> list[str]:
-    """The pictures by name; what begins with a dot is of the system."""
+    """Return the pictures by name. Files that begin with a dot belong to the system and are skipped."""
     paths = (path.relative_to(folder) for path in folder.rglob("*") if path.suffix.lower() in FORMATS)
     return sorted(path.as_posix() for path in paths if not any(part.startswith(".") for part in path.parts))
 
@@ -142,8 +142,8 @@ def _by_subfolder(folder: Path, found: Iterable[str]) -> dict[str, str]:
     tables = sorted(path.name for path in folder.glob("*.csv"))
     there = f" There is {folder / tables[0]}." if tables else ""
     raise ConfigurationError(
-        f"The images of {folder} lie in no subfolders, so their classes are not known: put each into a subfolder of "
-        f"its class, or name a CSV file with the columns file and label.{there}"
+        f"The images of {folder} are not in subfolders, so their classes are not known: put each into a subfolder of "
+        f"its class, or pass a CSV file with the columns file and label.{there}"
     )
 
 
@@ -174,7 +174,7 @@ def _rows(table: Path) -> Iterator[tuple[int, str, str]]:
             columns = [next((header[name] for name in known if name in header), None) for known in (_FILE, _LABEL)]
             if None in columns:
                 raise ConfigurationError(
-                    f"{table} needs a header with the columns file and label, and has {', '.join(header) or 'none'}."
+                    f"{table} needs a header with the columns file and label, but has {', '.join(header) or 'none'}."
                 )
             for row in reader:
                 name, label = ((row[column] or "").strip() for column in columns)
@@ -188,10 +188,10 @@ def _rows(table: Path) -> Iterator[tuple[int, str, str]]:
 
 
 def _classes(labels: Iterable[str], classes: ClassNames, source: str) -> dict[str, int]:
-    """The class of each label.
+    """Return the class of each label.
 
     Raises:
-        ConfigurationError: For labels that the model does not have, all of them in one message.
+        ConfigurationError: For labels that the model does not have; one message names them all.
     """
     found = {label: classes.find(label) for label in dict.fromkeys(labels)}
     unknown = [label for label, index in found.items() if index is None]
@@ -199,14 +199,14 @@ def _classes(labels: Iterable[str], classes: ClassNames, source: str) -> dict[st
         return {label: index for label, index in found.items() if index is not None}
     if several := [label for label in unknown if classes.ambiguous(label)]:
         raise ConfigurationError(
-            f"Several classes of the model are called {_some(several)} ({source}): name the class by its number."
+            f"The model has several classes called {_some(several)} ({source}): give the class by its number."
         )
     near = classes.nearest(unknown[0])
     meant = f" Did you mean {near!r}?" if near else ""
     raise ConfigurationError(
         f"The model has no class {_some(unknown)} ({len(unknown)} of {len(found)} labels, from {source}).{meant} Name "
-        f"classes as its config.id2label does, or by number: {classes.examples()}. A CSV file with the columns file "
-        "and label can do that for folders with other names."
+        f"classes as its config.id2label does, or by number: {classes.examples()}. If the folders have other names, "
+        "use a CSV file with the columns file and label."
     )
 
 
@@ -216,7 +216,7 @@ def _some(names: list[str]) -> str:
 
 
 def _fault(path: Path) -> str:
-    """Why a picture cannot be read, or nothing."""
+    """Return why a picture cannot be read, or an empty text."""
     try:
         with Image.open(path) as image:
             image.draft("RGB", _GLANCE)

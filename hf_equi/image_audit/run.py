@@ -1,4 +1,4 @@
-"""The audit of image classifiers: pictures in all views, asked of several models, and summed up."""
+"""The audit of image classifiers: several models answer all views of the pictures, and the answers are summed up."""
 
 from __future__ import annotations
 
@@ -32,20 +32,20 @@ __all__ = ["ANSWERS", "SUMMARY", "ImageAudit", "ImageAuditResult", "audit_images
 SUMMARY = "summary.json"
 ANSWERS = "answers.csv"
 CHUNK = 8
-"""Pictures of a unit; all their views are read at once."""
+"""The number of pictures in a unit. All their views are read at once."""
 
 
 @dataclass(frozen=True)
 class ImageAuditResult:
-    """What an audit of images gives.
+    """The result of an audit of images.
 
     Args:
-        answers: Of each model a row a picture: see `hf_equi.image_audit.answers.answer`.
+        answers: For each model one row per picture: see `hf_equi.image_audit.answers.answer`.
         summary: Plain JSON: `models` with their figures (see `summarise`), `views`, `pictures`, `unreadable`,
             `processor` and `symmetric_processor`, `confidence`, `resamples`, `seed`, `settings`, `versions`.
-        report: The page, if the audit has a folder.
-        seconds: How long this run took to ask.
-        asked: How many answers it got; the others were there from an earlier run.
+        report: The path of the page, if the audit has a folder.
+        seconds: How long this run took to get its answers.
+        asked: How many answers it got; the others are from an earlier run.
     """
 
     answers: dict[str, Rows]
@@ -56,10 +56,11 @@ class ImageAuditResult:
 
 
 class ImageAudit:
-    """An audit of images, checked and ready to run; `audit_images` is this in one call.
+    """An audit of images, checked and ready to run. `audit_images` does this in one call.
 
-    The folder holds `settings.json`, `samples-0.jsonl` (a line for some pictures and a model, as it comes), and in the
-    end `summary.json`, `answers.csv` and `report.html`. An audit with equal settings continues from what is there.
+    The folder holds `settings.json`, `samples-0.jsonl` (one line for some pictures and a model, written as it is
+    ready), and at the end `summary.json`, `answers.csv` and `report.html`. An audit with equal settings continues from
+    there.
 
     Args:
         models: Models by name.
@@ -67,12 +68,12 @@ class ImageAudit:
         group: The group.
         pictures: The pictures.
         out: The folder, if any.
-        statistics: How intervals are made.
-        seed: Of the bootstrap.
-        chunk: Pictures that are read at once.
+        statistics: How to make intervals.
+        seed: The seed of the bootstrap.
+        chunk: The number of pictures that are read at once.
 
     Raises:
-        HfEquiError: As at `audit_images`; here, before any model is asked.
+        HfEquiError: As in `audit_images`, but here before any model is asked.
     """
 
     def __init__(
@@ -87,7 +88,7 @@ class ImageAudit:
         chunk: int = CHUNK,
     ) -> None:
         if not isinstance(group, ImageGroup):
-            raise ConfigurationError(f"group={group!r} is not an ImageGroup: make one, as ImageGroup.rotations(4).")
+            raise ConfigurationError(f"group={group!r} is not an ImageGroup: make one, e.g. ImageGroup.rotations(4).")
         if not callable(processor):
             raise ConfigurationError(f"processor={processor!r} is not an image processor: pass that of the models.")
         if process_state().num_processes > 1:
@@ -100,7 +101,7 @@ class ImageAudit:
         self.chunks = [pictures.pictures[i : i + chunk] for i in range(0, len(pictures.pictures), chunk)]
         known = self.subjects[0].model.config.id2label or {}
         self.names = {int(index): name for index, name in known.items()}
-        self.viewer.pixels(load_picture(pictures.pictures[0].path))  # which refuses what the group does not act on
+        self.viewer.pixels(load_picture(pictures.pictures[0].path))  # refuses pixels that the group cannot act on
         self.settings = self._describe(processor)
         self.versions = versions() | {"pillow": version("pillow")}
         self.out = None if out is None else Path(out)
@@ -125,10 +126,10 @@ class ImageAudit:
         }
 
     def run(self, report: Callable[[int, int], None] = lambda done, total: None) -> ImageAuditResult:
-        """Ask what is missing, and sum up.
+        """Get the missing answers, and sum up.
 
         Args:
-            report: Told how many answers there are, and of how many, after each unit.
+            report: Called after each unit with the number of answers so far and their total.
         """
         done = self.store.read()
         total, asked = len(self.subjects) * len(self.pictures.pictures), 0
@@ -171,7 +172,7 @@ class ImageAudit:
         }
 
     def _write(self, rows: Mapping[str, Rows], summary: Mapping[str, Any]) -> Path | None:
-        """The figures first, then all answers, then the report."""
+        """Write the figures first, then all answers, then the report."""
         if self.out is None:
             return None
         from hf_equi.image_audit.report import write_report  # noqa: PLC0415  loads jinja2
@@ -184,7 +185,7 @@ class ImageAudit:
         except OSError as error:
             raise ConfigurationError(
                 f"The audit is done, and its answers are safe in {self.out}, but its report could not be written "
-                f"({error.strerror or error}): {remedy(error)}, and run the same command again. It asks nothing anew."
+                f"({error.strerror or error}): {remedy(error)}, and run the same command again. It repeats no answer."
             ) from error
 
     def _write_answers(self, rows: Mapping[str, Rows], path: Path) -> None:
@@ -213,29 +214,29 @@ def audit_images(  # noqa: PLR0913  all of it is the user's to choose
 ) -> ImageAuditResult:
     """Measure how image classifiers answer when pictures are turned and mirrored.
 
-    Each picture is shown to each model upright, moved by every element of the group, and mirrored. Nothing that a
-    method claims is taken for granted: an equivariant model is asked in every position as well.
+    Each model sees each picture upright, moved by every element of the group, and mirrored. The audit does not rely on
+    the guarantee of a method: an equivariant model sees every position too.
 
     Args:
-        models: Models by name, in evaluation mode and on their device; see `make_models`. Gains are those over the
+        models: Models by name, in evaluation mode and on their device; see `make_models`. Gains are relative to the
             first one.
-        processor: From pictures to pixels. With one of `hf_equi.symmetric_processor` an exact model answers turned
-            pictures alike to rounding; with any other, pictures are turned before the processor sees them.
+        processor: Makes pixels from pictures. With one from `hf_equi.symmetric_processor`, an exact model gives turned
+            pictures the same answers, to rounding. With any other, pictures are turned before the processor sees them.
         group: The group.
-        pictures: Of `read_pictures`.
+        pictures: The pictures, from `read_pictures`.
         out: A folder for answers, figures and report, from which a later call continues: see `ImageAudit`.
-        batch_size: Pictures that are read at once, in all views.
-        resamples: Resamples of the bootstrap over pictures.
-        confidence: Of the intervals.
-        seed: Of the bootstrap.
-        report: Told how many answers there are, and of how many.
+        batch_size: The number of pictures that are read at once, in all views.
+        resamples: The number of resamples of the bootstrap over pictures.
+        confidence: The confidence of the intervals.
+        seed: The seed of the bootstrap.
+        report: Called with the number of answers so far and their total.
 
     Raises:
-        ActionError: For pictures whose pixels the group does not act on.
-        ConfigurationError: For what is wrong with these arguments; a folder that cannot be used; later for a picture
-            that cannot be read any more.
+        ActionError: For pictures whose pixels the group cannot act on.
+        ConfigurationError: If anything is wrong with these arguments; for a folder that cannot be used; later, for a
+            picture that can no longer be read.
 
-    Cost: for each picture, view and model as many base forwards as the group has elements, at most.
+    Cost: for each picture, view and model at most as many base forwards as the group has elements.
 
     Example:
         >>> from tempfile import TemporaryDirectory

@@ -1,4 +1,4 @@
-"""The models of an audit of images: a base, and what methods make of it without training."""
+"""The models of an audit of images: a base, and its symmetrised versions that need no training."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ __all__ = ["BASE", "DEFAULT_METHODS", "Subject", "describe", "make_models", "mak
 BASE = "base"
 DEFAULT_METHODS = (BASE, "equitune", "equitune:probabilities", "equizero")
 _SETTINGS: dict[str, tuple[str, ...]] = {"level": tuple(LEVELS), "loss": LOSSES}
-"""What may stand behind the colon of a method."""
+"""The settings that may follow the colon of a method."""
 
 
 @dataclass(frozen=True)
@@ -31,9 +31,9 @@ class Subject:
     """A model that is audited.
 
     Args:
-        name: What it is called.
+        name: Its name.
         model: The model.
-        forwards: Images that the base reads for one that the model reads, at most.
+        forwards: The most images that the base reads for one image of the model.
     """
 
     name: str
@@ -42,7 +42,7 @@ class Subject:
 
 
 def trained_methods() -> list[str]:
-    """The methods whose networks have to be trained before they do anything."""
+    """Return the methods whose networks do nothing before they are trained."""
     return [
         name
         for name in method_names(TASK)
@@ -53,16 +53,16 @@ def trained_methods() -> list[str]:
 def make_models(
     base: PreTrainedModel, group: ImageGroup, methods: Sequence[str] = DEFAULT_METHODS
 ) -> dict[str, PreTrainedModel]:
-    """The models by name, all around one base.
+    """Return the models by name, all around one base.
 
     Args:
-        base: An image classifier; of a symmetrised one its base is taken, and it is one of the models itself.
+        base: An image classifier. A symmetrised one is itself one of the models, and its base is the base.
         group: The group.
-        methods: `"base"`, or a method of `symmetrize` that needs no training, with a level or a loss of its own behind
-            a colon: `"equitune"`, `"equitune:probabilities"`, `"equizero:entropy"`.
+        methods: `"base"`, or a method of `symmetrize` that needs no training, with its own level or loss after a
+            colon: `"equitune"`, `"equitune:probabilities"`, `"equizero:entropy"`.
 
     Raises:
-        ConfigurationError: For an unknown method, level or loss; for one that has to be trained.
+        ConfigurationError: For an unknown method, level or loss; for a method that has to be trained.
         UnsupportedModelError: For a model that cannot be wrapped.
 
     Example:
@@ -84,11 +84,11 @@ def make_models(
 
 
 def _read(name: str, method: str, setting: str) -> dict[str, Any]:
-    """The settings that a name asks for."""
+    """Return the settings that a name asks for."""
     check_choice("method", method, [BASE, *method_names(TASK)], " to the audit of images")
     if method in trained_methods():
         raise ConfigurationError(
-            f"The method {method!r} has a network that does nothing before it is trained: train it "
+            f"The method {method!r} has a network that has no effect before it is trained: train it "
             "(docs/vision_training.md), save the model, and audit its folder."
         )
     if not setting:
@@ -104,11 +104,11 @@ def _read(name: str, method: str, setting: str) -> dict[str, Any]:
 
 
 def make_subjects(models: Any) -> tuple[Subject, ...]:
-    """The models of an audit, checked.
+    """Return the models of an audit, checked.
 
     Raises:
-        ConfigurationError: Without models; for one that is not an image classifier with one class of several, that is
-            in training mode, or that has other classes than the first.
+        ConfigurationError: Without models; for a model that is not a classifier of images with a single label, that is
+            in training mode, or that has different classes from the first.
     """
     if not hasattr(models, "items") or not models:
         raise ConfigurationError('models needs at least one model by name, as in {"base": model, "equitune": other}.')
@@ -117,7 +117,7 @@ def make_subjects(models: Any) -> tuple[Subject, ...]:
     for other in subjects[1:]:
         if other.model.config.id2label != first.model.config.id2label:
             raise ConfigurationError(
-                f"The models {first.name!r} and {other.name!r} have other classes: audit each alone."
+                f"The models {first.name!r} and {other.name!r} have different classes: audit each alone."
             )
     return tuple(subjects)
 
@@ -134,14 +134,14 @@ def _make_subject(name: object, model: object) -> Subject:
     kind = getattr(model.config, "problem_type", None)
     if (model.config.num_labels or 0) < 2 or kind not in (None, "single_label_classification"):
         raise ConfigurationError(
-            f"The model {name!r} does {kind or 'regression'}, and the audit counts how often the one class of several "
-            "is right: audit a classifier of single labels."
+            f"The model {name!r} does {kind or 'regression'}, but the audit counts how often a single label is right: "
+            "audit a single-label classifier."
         )
     return Subject(name, model, model.group.order if isinstance(model, EquiForImageClassification) else 1)
 
 
 def describe(subject: Subject) -> dict[str, Any]:
-    """Plain JSON that differs between models that may answer differently."""
+    """Return plain JSON that differs between models that may answer differently."""
     config = subject.model.config
     own = ("method", "level", "loss", "group", "padding")
     settings = {name: getattr(config, name) for name in own if isinstance(subject.model, EquiForImageClassification)}

@@ -15,23 +15,23 @@ from hf_equi.image_audit.views import View
 __all__ = ["FIGURES", "VIEW", "summarise"]
 
 VIEW = "accuracy:"
-"""What the key of the accuracy in a view begins with."""
+"""The prefix of the key of the accuracy in a view."""
 
 FIGURES = {
     figure.key: figure
     for figure in (
         Figure("accuracy_upright", "Accuracy upright"),
         Figure("accuracy_turned", "Accuracy turned at random"),
-        Figure("upright_gain", "Upright, beside the first model"),
-        Figure("turned_gain", "Turned, beside the first model"),
+        Figure("upright_gain", "Upright, compared with the first model"),
+        Figure("turned_gain", "Turned, compared with the first model"),
         Figure("consistency", "Same answer for all turns"),
         Figure("logit_difference", "Largest logit difference"),
         Figure("logit_difference_mean", "Logit difference, mean"),
-        Figure("forwards", "Base forwards an image, at most"),
+        Figure("forwards", "Base forwards per image, at most"),
         Figure("images_per_second", "Images a second"),
     )
 }
-"""The figures by key, but for the accuracies view by view."""
+"""The figures by key, without the accuracies of the single views."""
 
 Floats = NDArray[np.float64]
 
@@ -42,21 +42,23 @@ def summarise(
     forwards: Mapping[str, int],
     plan: Resampling,
 ) -> list[dict[str, Any]]:
-    """Sum up what models answered.
+    """Sum up the answers of the models.
 
-    `accuracy_turned` is the accuracy when each picture is moved by an element of the group that is drawn at random:
-    the mean over all elements, so no draw is needed. Intervals are percentile intervals of the bootstrap over
-    pictures. All models are drawn on the same pictures, so a gain over the first model is compared picture by picture.
+    `accuracy_turned` is the accuracy if each picture is moved by an element of the group that is drawn at random. It
+    is the mean over all elements, so no draw is needed. Intervals are percentile intervals of the bootstrap over
+    pictures. The same pictures are drawn for all models, so a gain over the first model is compared picture by
+    picture.
 
     Args:
-        rows: Of each model its answers, in the same order of pictures.
+        rows: The answers of each model, in the same order of pictures.
         views: The views, upright first.
-        forwards: Of each model the images that its base reads for one.
+        forwards: For each model, the number of images that its base reads for one image.
         plan: How to draw.
 
     Returns:
-        A dictionary a model, with the keys of `FIGURES`, `accuracy:VIEW` for each view, and `KEY_interval` for those
-        that have one; `None` for a single picture, and for the gains of the first model.
+        A dictionary for each model, with the keys of `FIGURES`, `accuracy:VIEW` for each view, and `KEY_interval` for
+        figures that have an interval. An interval is `None` for a single picture, and for the gains of the first
+        model.
     """
     inside = [place for place, view in enumerate(views) if view.inside]
     pictures = len(next(iter(rows.values())))
@@ -86,7 +88,7 @@ def summarise(
 
 
 def _columns(rows: Sequence[Mapping[str, Any]], views: Sequence[View], inside: Sequence[int]) -> dict[str, Floats]:
-    """The figures of each picture, `(pictures,)`."""
+    """Return the figures of each picture, `(pictures,)`."""
     answers = np.array([row["answers"] for row in rows])
     right = (answers == np.array([row["label"] for row in rows])[:, None]).astype(np.float64)
     return {

@@ -1,4 +1,4 @@
-"""What the figures of an audit of images say together, in sentences."""
+"""The findings of an audit of images, in sentences."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from hf_equi.figures import number
 __all__ = ["EXACT", "per_cent", "sentences", "verdict"]
 
 EXACT = 1e-3
-"""The largest difference of logits that passes for rounding in float32, whose size is that of tens."""
+"""The largest difference of logits that counts as rounding in float32. Logits are of the order of ten."""
 
 
 def per_cent(value: float | None, interval: Sequence[float] | None = None, signed: bool = False) -> str:
@@ -28,21 +28,21 @@ def per_cent(value: float | None, interval: Sequence[float] | None = None, signe
 
 
 def verdict(model: Mapping[str, Any]) -> str:
-    """What a model does when pictures are turned, in a few words."""
+    """Say in a few words what a model does when pictures are turned."""
     if model["logit_difference"] <= EXACT:
         return "answers the same in all positions"
     if model["consistency"] == 1:
-        return "same answers, other logits"
+        return "same answers, different logits"
     return "answers depend on the position"
 
 
 def sentences(models: Sequence[Mapping[str, Any]], pictures: int, group: str) -> list[str]:
-    """The findings for somebody in a hurry: the first model, and what the best of the others changes at what cost.
+    """Return the main findings: the first model, and what the best of the others changes and costs.
 
     Args:
-        models: As of `summarise`.
-        pictures: How many there were.
-        group: What the group is called.
+        models: As `summarise` returns them.
+        pictures: The number of pictures.
+        group: The name of the group.
     """
     first, others = models[0], models[1:]
     said = [
@@ -59,7 +59,7 @@ def sentences(models: Sequence[Mapping[str, Any]], pictures: int, group: str) ->
 def _compared(best: Mapping[str, Any], first: str) -> str:
     gain, interval = best["turned_gain"], best["turned_gain_interval"]
     surely = interval is not None and (interval[0] > 0 or interval[1] < 0)
-    change = f"{per_cent(gain, interval, signed=True)} beside {first}" + ("" if surely else ", which may be chance")
+    change = f"{per_cent(gain, interval, signed=True)} over {first}" + ("" if surely else ", which may be chance")
     return (
         f"{best['model']} is right on {_share(best, 'accuracy_turned')} of the turned pictures: {change}. Upright "
         f"it is right on {_share(best, 'accuracy_upright')}: {per_cent(best['upright_gain'], signed=True)}. It reads "

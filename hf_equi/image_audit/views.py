@@ -1,4 +1,4 @@
-"""How pictures are shown to a model: upright, moved by each element of a group, and mirrored."""
+"""The views of a picture: upright, moved by each element of a group, and mirrored."""
 
 from __future__ import annotations
 
@@ -23,10 +23,10 @@ class View:
     """One way of showing a picture.
 
     Args:
-        name: What it is called.
-        group: A group that does it.
-        element: Its element.
-        inside: Whether it is an element of the group that is audited.
+        name: Its name.
+        group: A group that contains the motion.
+        element: The element of that group.
+        inside: Whether the motion is an element of the audited group.
     """
 
     name: str
@@ -44,13 +44,13 @@ class View:
         return PixelAction(self.group).apply(self.element, pixels)
 
     def of_picture(self, picture: np.ndarray) -> np.ndarray:
-        """A picture `(H, W, 3)`, mirrored and turned by quarters."""
+        """Return a picture `(H, W, 3)`, mirrored and turned by quarter turns."""
         mirrored, quarters, _ = self.group.motions[self.element]
         return np.ascontiguousarray(np.rot90(picture[:, ::-1] if mirrored else picture, quarters))
 
 
 def make_views(group: ImageGroup) -> tuple[View, ...]:
-    """The elements of a group, the identity first, and the left-right mirror where it is not one of them.
+    """Return the elements of a group, the identity first, and the left-right mirror if it is not one of them.
 
     Example:
         >>> [view.name for view in make_views(ImageGroup.rotations(4))]
@@ -64,11 +64,11 @@ def make_views(group: ImageGroup) -> tuple[View, ...]:
 
 
 class Viewer:
-    """From a picture to the pixels of all its views.
+    """Makes the pixels of all views of a picture.
 
-    With a symmetric processor the pixels are moved, which is the same to the bit. With any other the picture is moved
-    before the processor sees it, as somebody would who holds a photo the wrong way up; turns that resample move the
-    pixels all the same.
+    With a symmetric processor the pixels are moved, which gives the same result to the bit. With any other processor
+    the picture is moved before the processor sees it, like a photo held the wrong way up. Turns that resample always
+    move the pixels.
 
     Args:
         processor: The image processor.
@@ -80,7 +80,7 @@ class Viewer:
         self.symmetric = is_symmetric(processor)
 
     def pixels(self, picture: np.ndarray) -> torch.Tensor:
-        """The views of a picture `(H, W, 3)`, as `(views, C, height, width)`."""
+        """Return the views of a picture `(H, W, 3)`, as `(views, C, height, width)`."""
         upright = self._processed(picture)
         return torch.stack([self._viewed(view, picture, upright) for view in self.views])
 

@@ -137,7 +137,7 @@ def test_elements_that_there_are_not_are_refused(case, elements):
     action, x = CASES[case]
     if case != "outside":
         for act in (action.apply, action.invert):
-            with pytest.raises(ActionError, match=r"No element|One element a sample is needed, int64"):
+            with pytest.raises(ActionError, match=r"No element|One element per sample is needed, int64"):
                 act(elements, x)
 
 
@@ -178,14 +178,14 @@ def test_the_moved_columns_are_pulled_back_alone(shape):
     "permutations", [[[0, 1], [0, 0]], [[0, 1]], [[1, 0], [1, 0]], [[0, 1, 2], [1, 2, 0]], "columns"]
 )
 def test_what_is_no_representation_is_refused(permutations):
-    with pytest.raises(ActionError, match="The columns do not move as the elements of"):
+    with pytest.raises(ActionError, match="The permutations do not multiply like the elements of"):
         ColumnAction(FiniteGroup.cyclic(2), permutations)
 
 
 @pytest.mark.parametrize(
     ("x", "message"),
     [
-        (torch.zeros(2, 7), r"over 4 columns have them in the last axis; received the shape \(2, 7\)"),
+        (torch.zeros(2, 7), r"need their 4 columns in the last axis; received the shape \(2, 7\)"),
         (torch.tensor([True, False]), "received booleans"),
         (torch.tensor([[0, 4]]), "The columns lie between 0 and 4; there are 4"),
         (torch.tensor([[0, -1]]), "The columns lie between -1 and 0"),

@@ -321,7 +321,7 @@ def test_gradients_flow_through_grids_after_inference_mode():
 @pytest.mark.parametrize(
     ("make", "message"),
     [
-        (lambda: GridAction(ImageGroup.rotations(8)), r"rotations\(8\) has other angles than quarter turns"),
+        (lambda: GridAction(ImageGroup.rotations(8)), r"rotations\(8\) has angles other than quarter turns"),
         (lambda: GridAction(D4.group, size=(2, 3)), "breaks the symmetry: .* 2 rows of 3 patches are not a square"),
         (lambda: GridAction(D4.group, special=-1), "received -1"),
         (lambda: GridAction(D4.group).apply(0, torch.zeros(1, 8, 2)), "the symmetry: 8 patches .* are not a square"),

@@ -69,7 +69,7 @@ def test_joint_action_of_a_relaxed_group_keeps_what_either_side_lists():
 
 def test_different_groups_are_refused():
     other = TokenAction(DemographicGroup([["x", "y"]]), TokenMap(3, (((0, 1),),)))
-    with pytest.raises(ActionError, match=r"The source is moved by .*the target by .*: one group acts on both"):
+    with pytest.raises(ActionError, match=r"The source is moved by .*the target by .*: one group must act on both"):
         TokenPairAction(PAIR.source, other)
 
 

@@ -99,13 +99,13 @@ def test_forms_that_stay_beside_the_written_one_are_said_with_the_elements_that_
     tokens = "Black White Asian ĠBlack ĠWhite ĠAsian Ġblack Ġwhite"
     message = (
         r"are\. In lower case: black/white/asian\. Of each set .* More of them move with fewer elements: "
-        r"keep \['Black person', 'White person'\] alone\. Of a preset, elements= does that\.$"
+        r"keep only \['Black person', 'White person'\] alone\. For a preset, elements= does that\.$"
     )
     with pytest.warns(GroupWarning, match=message):
         resolve_tokens(RACE, bytes_tokenizer(tokens), multi_token=multi_token)
     with pytest.warns(GroupWarning, match=r"are\. At the start of a text: Black/White/Asian\. Of .*word\.$"):
         resolve_tokens(RACE, bytes_tokenizer("ĠBlack ĠWhite ĠAsian Ġblack Ġwhite Ġasian"), multi_token=multi_token)
-    offer = r"Leave them out.* keep \['White person', 'Asian person'\] alone\. Of a preset, .*\.$"
+    offer = r"Leave them out.* keep only \['White person', 'Asian person'\]\. For a preset, .*\.$"
     with pytest.raises(ActionError, match=offer):
         resolve_tokens(RACE, bytes_tokenizer("ĠWhite ĠAsian"))
     resolve_tokens(RACE, bytes_tokenizer(f"{tokens} Ġasian"), multi_token=multi_token)  # and nothing is said

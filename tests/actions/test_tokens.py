@@ -26,7 +26,7 @@ PRODUCT = TokenAction(GENDER * RACE, TokenMap(9, (((5, 1), (2, 7)), ((6, 3, 4),)
         ((((1, 2), (3, 1)),), r"not a permutation: the token 1 stands in \[3, 1\] and in \[1, 2\]"),
         ((((1, 2),), ((3, 2, 4),)), r"not a permutation: the token 2 stands in \[3, 2, 4\] and in \[1, 2\]"),
         ((((3, 3),),), r"not a permutation: the token 3 stands in \[3, 3\]"),
-        ((((1, 6),),), r"token 6 of the set \[1, 6\] is outside of the vocabulary of 6 tokens"),
+        ((((1, 6),),), r"token 6 of the set \[1, 6\] is outside the vocabulary of 6 tokens"),
         ((((-1, 2),),), r"token -1 of the set \[-1, 2\] is outside"),
     ],
 )
@@ -181,7 +181,7 @@ def test_same_device_is_the_same_action():
     [
         ((), (), "does not list the neutral or general tokens"),
         ((None, None), (None, (3,)), "does not list the neutral or general tokens"),
-        ((None,), ((9,),), "lie between 9 and 9, the vocabulary has 5"),
+        ((None,), ((9,),), "lie between 9 and 9, but the vocabulary has 5"),
     ],
 )
 def test_relaxed_map_has_to_fit_the_group(neutral, general, message):

@@ -213,7 +213,7 @@ def test_what_keeps_only_recurrent_states_is_known_by_its_config():
 def test_arguments_of_generate_by_position():
     assert named_arguments((), {"seed": 1}) == {"seed": 1}
     assert list(named_arguments((1, 2, 3), {})) == ["stopping_criteria", "prefix_allowed_tokens_fn", "synced_gpus"]
-    with pytest.raises(TypeError, match="arguments behind logits_processor, and 30 were given"):
+    with pytest.raises(TypeError, match="arguments after logits_processor, but 30 were given"):
         named_arguments((None,) * 30, {})
     with pytest.raises(TypeError, match="multiple values for argument 'stopping_criteria'"):
         named_arguments((1,), {"stopping_criteria": 2})

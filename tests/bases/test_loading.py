@@ -40,7 +40,7 @@ def test_safetensors_are_loaded_and_settings_passed_on(tmp_path):
         ({"dtype": "evil"}, "^dtype='evil' is not a dtype of weights: use 'auto'"),
         ({"dtype": "int8"}, "^dtype='int8' is not a dtype of weights"),
         ({"dtype": 3}, "^dtype=3 is not a dtype of weights"),
-        ({"device_map": "evil"}, r"This call sets device_map='evil': see whether it loads without\."),
+        ({"device_map": "evil"}, r"This call sets device_map='evil': try to load without\."),
     ],
 )
 def test_a_setting_is_not_blamed_on_the_checkpoint(tmp_path, settings, message):
@@ -129,7 +129,7 @@ def test_our_own_networks_are_loaded_as_carefully(tmp_path):
     with pytest.raises(ConfigurationError, match="missing keys"):
         RecurrentSeq2Seq.from_pretrained(tmp_path)
     (tmp_path / "model.safetensors").rename(tmp_path / "pytorch_model.bin")
-    with pytest.raises(ConfigurationError, match="loads no pickle"):
+    with pytest.raises(ConfigurationError, match="does not load pickle"):
         RecurrentSeq2Seq.from_pretrained(tmp_path, use_safetensors=False)
 
 

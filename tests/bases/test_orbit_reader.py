@@ -187,10 +187,10 @@ def test_scores_choose_by_their_own_losses_and_outputs_together_by_one(base):
 
 
 def test_outputs_and_columns_that_there_are_not_are_named(base):
-    with pytest.raises(ActionError, match="acts on the outputs 'mapp', and the base says 'columns', 'map'"):
+    with pytest.raises(ActionError, match="acts on the outputs 'mapp', but the base returns 'columns', 'map'"):
         read(base, batch(), {"mapp": PIXELS})
     rows = read(base, batch(), {"features": COLUMNS})
-    with pytest.raises(ActionError, match="The group moves 5 columns, and the output has the shape"):
+    with pytest.raises(ActionError, match="The group moves 5 columns, but the output has the shape"):
         rows.combine("features", Mean())
 
 

@@ -73,7 +73,7 @@ def test_version(run, monkeypatch) -> None:
         (["audit", "-p", "\udcff {demographic}"], "--prompt .* is not UTF-8 text"),
         (
             ["generate", "-p", "x", "--group", "rotations:4"],
-            "rotations:4 moves images, and a group of words is needed",
+            "rotations:4 moves images, but this needs a group of words",
         ),
         (["generate", "-p", "x", "--model", ""], "There is no folder ''"),
         (["generate", "-p", "x", "--method", "equizero", "--scorer", "."], "The folder . holds no config.json"),
@@ -86,10 +86,13 @@ def test_version(run, monkeypatch) -> None:
         (["inspect", "--group", "~nemo/g.json"], "home folder of '~nemo/g.json' is not known"),
         (["generate", "-p", "x", "--method", "equizero", "--scorer", "~nemo"], "home folder of '~nemo' is not"),
         (["publish", "out", "me/x", "--audit", "~nemo/a"], "home folder of '~nemo/a' is not known"),
-        (["generate", "-p", "x", "--model", __file__], "is a file: name the folder"),
+        (["generate", "-p", "x", "--model", __file__], "is a file: pass the folder"),
         (["inspect", "--model", "not a name"], "'not a name' could not be loaded"),
         (["inspect", "--group", ""], "preset='' is not known"),
-        (["generate", "--prompt-set", "respect", "-m", "x", "-g", '[["he", "she"]]'], "The name 'he' holds a pronoun"),
+        (
+            ["generate", "--prompt-set", "respect", "-m", "x", "-g", '[["he", "she"]]'],
+            "The name 'he' contains a pronoun",
+        ),
         (["audit", "-m", "x", "-g", '[["he", "she"]]'], "'The he was known for'.* put a set of nouns first"),
     ],
 )
@@ -104,9 +107,9 @@ def test_bad_arguments_cost_one_line_and_status_2(run, arguments, problem) -> No
 @pytest.mark.parametrize(
     ("arguments", "problem"),
     [
-        (["-n", "1000000000"], r"-n 1000000000 takes about [\d,]+ GiB of memory with texts of 21 tokens, and "),
+        (["-n", "1000000000"], r"-n 1000000000 takes about [\d,]+ GiB of memory with texts of 21 tokens, but "),
         (["--beams", "20000000"], "--beams 20000000 takes about "),
-        (["--scorer", "demo"], "--scorer has no effect on the method equitune"),
+        (["--scorer", "demo"], "--scorer has no effect with the method equitune"),
         (["--method", "magic"], "method='magic' is not known to .*: use one of 'canonical', 'equitune', 'equizero'"),
         (["--average", "median"], "average='median' is not known: use one of 'logits', 'probabilities'"),
         (["--max-new-tokens", "200"], "has 1 tokens, and 200 new ones go beyond the 128 positions"),

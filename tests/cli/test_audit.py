@@ -238,7 +238,7 @@ def test_names_that_do_not_move_are_told_before_a_text_is_drawn(audit, monkeypat
     monkeypatch.setattr("hf_equi.cli.audit.Audit.run", stop)
     result = audit("-g", '{"equality": [["he", "she"]], "names": ["doctor", "nurse"]}')
     assert result.status == 130
-    assert "note: the group makes 'doctor' of the name 'doctor', and not 'nurse'" in result.err
+    assert "note: the group turns the name 'doctor' into 'doctor', not into 'nurse'" in result.err
 
 
 @pytest.mark.usefixtures("_no_plots")
@@ -283,7 +283,7 @@ def test_what_was_stopped_goes_on(audit, monkeypatch) -> None:
         patch.setattr(module, "run_unit", stopped)
         result = audit(*LIKELY)
     assert (result.status, result.out) == (130, "")
-    assert "holds what is done, and the same command continues from there" in result.err
+    assert ", and the same command continues from there" in result.err
     result = audit(*LIKELY)
     assert (result.status, "note: 8 texts drawn" in result.err) == (0, True)
 
@@ -299,7 +299,7 @@ def test_the_folder_is_named_after_group_and_seed(run, folder, regard, tmp_path,
     ("arguments", "message"),
     [
         (("--methods", "base,EquiML"), "--methods='EquiML' is not known: use one of 'base', 'EquiLM'"),
-        (("--methods", ","), "--methods ',' names nothing"),
+        (("--methods", ","), "--methods ',' names no method"),
         (("--prompt-set", "shang"), "prompt_set='shang' is not known"),
         (("--scorer", "/nowhere"), "The scorer '/nowhere' could not be loaded"),
         (("--scorer", "demo:toxic"), "label='toxic' is not known: use one of 'negative', 'neutral', 'positive'"),
@@ -311,17 +311,17 @@ def test_the_folder_is_named_after_group_and_seed(run, folder, regard, tmp_path,
         (("--out", "~nemo/audit"), "The home folder of '~nemo/audit' is not known"),
         (("--action", "letters"), "'letters'"),
         (("--out", __file__), "cannot be written"),
-        (("--out", Path(__file__).parent), "and no settings.json of an audit: choose an empty or a new one"),
+        (("--out", Path(__file__).parent), "but no settings.json of an audit: choose an empty or a new folder"),
         (("--max-new-tokens", "127"), "goes beyond the 128 positions"),
         (("-g", "agee"), "preset='agee' is not known"),
         (("-n", "0"), "--samples"),
         (("-n", "1000000000"), "-n 1000000000 takes about "),
         (("-p", ""), "A --prompt is empty"),
         (("--prompts", "/nowhere"), "The prompts /nowhere cannot be read: No such file"),
-        (("--system", "be brief"), "--system is a message of a chat: add --chat"),
+        (("--system", "be brief"), "--system is a chat message: add --chat"),
         (("--chat",), "The tokenizer of this model has no chat template"),
-        (("--device", "cuda:99"), "--device='cuda:99' is not there"),
-        (("--revision", "v2"), "--revision 'v2' is of a model on the Hub"),
+        (("--device", "cuda:99"), "--device='cuda:99' does not exist"),
+        (("--revision", "v2"), "--revision 'v2' applies to a model on the Hub"),
         (("--batch-size", "0"), "--batch-size"),
         (("-p", "The {demographic} \udc80 said"), "is not UTF-8 text"),
     ],
@@ -360,7 +360,7 @@ def test_two_processes_give_what_one_gives(run, folder, regard, tmp_path) -> Non
 def timeless(text: str) -> str:
     """Without the seconds that texts took, which differ from run to run."""
     text = re.sub(r'"seconds_per_text": \{[^}]*\}', "", text)
-    return re.sub(r"(?<=\s)\S{1,20} s a text beside \S{1,20} s;", "", text)  # a plot is a word of a megabyte
+    return re.sub(r"(?<=\s)\S{1,20} s per text instead of \S{1,20} s;", "", text)  # a plot is a word of a megabyte
 
 
 def test_processes_that_share_the_work_do_not_share_a_device() -> None:
@@ -371,7 +371,7 @@ def test_processes_that_share_the_work_do_not_share_a_device() -> None:
     assert _of_process(Loading(device="cpu"), many).device == "cpu"
     assert _of_process(Loading(max_memory="cpu=1GiB"), one).device is None
     for options in (Loading(device="cuda"), Loading(max_memory="cpu=1GiB")):
-        with pytest.raises(ConfigurationError, match="Each of the 2 processes has a device of its own"):
+        with pytest.raises(ConfigurationError, match="Each of the 2 processes has its own device"):
             _of_process(options, many)
 
 

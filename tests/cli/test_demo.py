@@ -25,7 +25,7 @@ def test_without_the_extra_one_line_says_so(run, monkeypatch, tmp_path) -> None:
     for arguments in ((), ("--export", tmp_path / "space")):
         result = run("demo", "-m", "./missing", *arguments)
         assert (result.status, result.out) == (2, "")
-        assert result.err == ('hf-equi: error: The page needs Gradio: install it by pip install "hf_equi[demo]".\n')
+        assert result.err == ('hf-equi: error: The page needs Gradio: install it with pip install "hf_equi[demo]".\n')
 
 
 @pytest.mark.usefixtures("_gradio")
@@ -65,8 +65,8 @@ def test_a_space_is_written_to_a_new_folder(run, folder, tmp_path) -> None:
 @pytest.mark.parametrize(
     ("arguments", "problem"),
     [
-        (("--export", "x", "--port", "1"), "--port and --share have no effect on --export"),
-        (("--export", "x", "--scorer", "."), "--scorer . is a folder of this machine, and a Space does not have it"),
+        (("--export", "x", "--port", "1"), "--port and --share have no effect with --export"),
+        (("--export", "x", "--scorer", "."), "--scorer . is a folder on this machine, which a Space does not have"),
         (("--export", __file__), "is there already and not empty"),
         (("--port", "0"), "'--port': .* 1"),
         (("--method", "magic"), "magic"),

@@ -73,7 +73,7 @@ def test_csv_is_one_table(run, folder, tmp_path) -> None:
         for model in ("base", "EquiLM")
     ]
     both = run("generate", "-m", folder, "-p", "the man", "--csv", "--json")
-    assert (both.status, "--json and --csv exclude each other" in both.err) == (2, True)
+    assert (both.status, "--json and --csv cannot be used together" in both.err) == (2, True)
 
 
 def test_a_chat_is_asked_in_the_turns_of_its_template(run, chat_folder) -> None:
@@ -96,7 +96,7 @@ def test_a_chat_is_asked_in_the_turns_of_its_template(run, chat_folder) -> None:
 def test_a_model_without_a_chat_template_is_refused_in_one_line(run, folder) -> None:
     result = run("generate", "-m", folder, "--chat", "-p", "the man", *SHORT)
     assert (result.status, result.out, result.err.count("\n")) == (2, "", 1)
-    assert "has no chat template: take a model that was trained to chat" in result.err
+    assert "has no chat template: use a model that was trained to chat" in result.err
 
 
 def test_an_estimate_comes_before_long_work(run, folder, monkeypatch) -> None:
@@ -105,7 +105,7 @@ def test_an_estimate_comes_before_long_work(run, folder, monkeypatch) -> None:
         "generate", "-m", folder, "-p", "the man", "-p", "the woman said", "-n", "3", "--batch-size", "3", *SHORT
     )
     assert re.search(
-        r"note: 24 texts in 36 rows of the base model: about .* in all, by the time of the first 3 rows", result.err
+        r"note: 24 texts in 36 rows of the base model: about .* in all, judging by the first 3 rows", result.err
     )
 
 
@@ -173,7 +173,7 @@ def test_an_average_is_for_methods_whose_texts_depend_on_it(run, folder) -> None
     settings = ("generate", "-m", folder, "-p", "the man", "--average", "probabilities", *SHORT)
     for method in ("mixture", "canonical", "identity", "equizero"):
         message = run(*settings, "--method", method).err
-        assert f"--average has no effect on --method {method}: leave it out" in message
+        assert f"--average has no effect with --method {method}: leave it out" in message
     assert run(*settings, "--method", "equitune").status == 0
 
 
@@ -211,14 +211,14 @@ def test_a_saved_search_keeps_its_settings(searches) -> None:
 @pytest.mark.parametrize(
     ("name", "arguments", "message"),
     [
-        ("nameless", (), "was saved without its scorer: name one with --scorer"),
+        ("nameless", (), "was saved without its scorer: pass one with --scorer"),
         ("named", ("--scorer", "/nowhere"), "The scorer '/nowhere' could not be loaded"),
-        ("named", ("--beams", "3"), "--beams has no effect on equizero"),
+        ("named", ("--beams", "3"), "--beams has no effect with equizero"),
         ("words", (), "searches on words"),
         (
             "named",
             ("--method", "mixture", "--scorer", "demo"),
-            "--scorer has no effect on --method mixture, as only equizero minimises one: leave it out, or pass",
+            "--scorer has no effect with --method mixture, because only equizero minimises a scorer: leave",
         ),
     ],
 )
@@ -233,9 +233,9 @@ def test_what_a_saved_search_cannot_do(run, searches, monkeypatch, name, argumen
 def test_a_setting_is_refused_for_the_method_that_a_model_has_by_itself(run, folder, tmp_path) -> None:
     hf_equi.symmetrize(base_model(), GENDER, "mixture", tokenizer=tokenizer()).config.save_pretrained(tmp_path)
     for model, setting, message in (
-        (folder, ("--scorer", "demo"), "--scorer has no effect on the method equitune, as only equizero"),
-        (tmp_path, ("--scorer", "demo"), "--scorer has no effect on the method mixture, as only equizero"),
-        (tmp_path, ("--average", "probabilities"), "--average has no effect on the method mixture: leave it out"),
+        (folder, ("--scorer", "demo"), "--scorer has no effect with the method equitune, because only equizero"),
+        (tmp_path, ("--scorer", "demo"), "--scorer has no effect with the method mixture, because only equizero"),
+        (tmp_path, ("--average", "probabilities"), "--average has no effect with the method mixture: leave it out"),
     ):
         result = run("generate", "-m", model, "-p", "the man", *setting)
         assert (result.status, message in result.err) == (2, True)

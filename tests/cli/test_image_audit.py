@@ -86,18 +86,18 @@ def test_a_processor_that_breaks_the_symmetry_is_used_and_named(run, model, pict
     assert json.loads(result.out)["symmetric_processor"]  # half turns need no square
     result = run("audit", "-m", lopsided, "--images", pictures, "--group", "rotations:4", "--out", tmp_path / "other")
     assert "the processor is used as it is, so an exact model shows small differences too" in result.err
-    assert "turns images onto their sides, so they have to be square; received H = 32, W = 16" in result.err
+    assert "turns images onto their sides, so they must be square; received H = 32, W = 16" in result.err
     assert result.status == 2
 
 
 @pytest.mark.parametrize(
     ("arguments", "fault"),
     [
-        (("--group", "gender"), "The group gender moves words, and --images needs one that moves images"),
+        (("--group", "gender"), "The group gender moves words, but --images needs a group that moves images"),
         (("--group", "spins:4"), "Groups of images are rotations:4"),
-        (("-p", "The {demographic}", "--scorer", "demo"), "--prompt, --scorer: the audit of images has no texts"),
+        (("-p", "The {demographic}", "--scorer", "demo"), "--prompt, --scorer: an audit of images has no texts"),
         (("--methods", "lambda"), "before it is trained"),
-        (("--methods", ","), "names nothing"),
+        (("--methods", ","), "names no method"),
         (("-m", "demo"), "The embedded model reads texts"),
     ],
 )

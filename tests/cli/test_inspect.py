@@ -37,11 +37,11 @@ def test_what_a_preset_is_and_what_it_does_not_cover_is_said(run, folder) -> Non
 
 def test_of_a_list_of_ones_own_it_is_said_whether_its_names_fill_a_prompt(run, folder) -> None:
     out = run("inspect", "-m", folder, "-g", '[["he", "she"], ["man", "woman"]]').out
-    assert "in a prompt: none: The name 'he' holds a pronoun" in out
+    assert "in a prompt: none: The name 'he' contains a pronoun" in out
     assert "preset" not in out
     assert "names: " not in out
     named = '{"equality": [["he", "she"]], "names": ["male", "female"]}'
-    assert "names: the group makes 'male' of the name 'male'" in run("inspect", "-m", folder, "-g", named).out
+    assert "names: the group turns the name 'male' into 'male'" in run("inspect", "-m", folder, "-g", named).out
 
 
 def test_a_terminal_gets_a_table(run, folder, monkeypatch) -> None:
@@ -96,7 +96,7 @@ def test_a_relaxed_group_counts_its_tokens(run, folder, tmp_path) -> None:
     path = tmp_path / "relaxed.json"
     path.write_text(json.dumps({"equality": [["man", "woman"]], "neutral": ["nurse", "stepfather"]}))
     result = run("inspect", "-m", folder, "-g", path)
-    assert "neutral or general words of which no form is one token: stepfather" in result.out
+    assert "neutral or general words that are not one token in any form: stepfather" in result.out
     assert "relaxed: " in result.out
 
 

@@ -60,7 +60,7 @@ def test_a_folder_without_a_model_is_named(tmp_path) -> None:
 
 def test_the_folder_of_an_adapter_says_how_to_load_it(tmp_path) -> None:
     (tmp_path / "adapter_config.json").write_text("{}")
-    with pytest.raises(ConfigurationError, match=r"adapter of peft without its base.*PeftModel\.from_pretrained"):
+    with pytest.raises(ConfigurationError, match=r"peft adapter without its base.*PeftModel\.from_pretrained"):
         load_description(str(tmp_path))
 
 

@@ -49,9 +49,9 @@ def test_a_large_model_is_spread(gpus) -> None:
     [
         (Loading(device="gpu"), "--device='gpu' is not known: use cpu"),
         (Loading(device="mps"), "--device='mps' cannot be used: the noise"),
-        (Loading(device="cuda:1"), "'cuda:1' is not there: of GPUs there is 1 of them"),
+        (Loading(device="cuda:1"), "'cuda:1' does not exist: this torch can use 1 GPU"),
         (Loading(dtype="int8"), "--dtype='int8' is not known: use one of 'float32', 'bfloat16'"),
-        (Loading(device="cpu", max_memory="0=1GiB"), "--max-memory has no effect on --device cpu"),
+        (Loading(device="cpu", max_memory="0=1GiB"), "--max-memory has no effect with --device cpu"),
         (Loading(max_memory="0:1GiB"), "--max-memory '0:1GiB' is not a limit: write"),
         (Loading(max_memory="cpu=much"), "'cpu=much' is not a limit"),
         (Loading(max_memory="gpu=1GiB"), "'gpu=1GiB' is not a limit"),
@@ -67,7 +67,7 @@ def test_a_revision_is_of_a_model_on_the_hub(folder) -> None:
     assert from_hub("me/gpt2", Origin("v2", True)) == {"revision": "v2", "trust_remote_code": True}
     assert from_hub("me/gpt2", Origin()) == {"trust_remote_code": False}
     for model in (folder, "demo"):
-        with pytest.raises(ConfigurationError, match="--revision 'v2' is of a model on the Hub"):
+        with pytest.raises(ConfigurationError, match="--revision 'v2' applies to a model on the Hub"):
             from_hub(model, Origin("v2"))
 
 

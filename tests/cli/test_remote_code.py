@@ -86,7 +86,7 @@ def test_a_base_runs_no_code(run, trap, folder, tmp_path, command, place) -> Non
     refused(tmp_path, result, status=0 if (command, place) == ("inspect", "model") else result.status)
     if place == "config":
         assert str(path) in result.err
-        assert "brings code of its own, which hf-equi does not run" in result.err
+        assert "comes with its own code, which hf-equi does not run" in result.err
         assert "--trust-remote-code" in result.err
 
 

@@ -107,4 +107,4 @@ def test_a_folder_without_a_tokenizer_says_so(run, models, tmp_path) -> None:
     for command in ("generate", "inspect"):
         result = run(command, "-m", tmp_path, *ASKED[command])
         assert (result.status, result.out) == (2, "")
-        assert f"{tmp_path} has no tokenizer. Save the one of its base there: tokenizer.save_pretrained(" in result.err
+        assert f"{tmp_path} has no tokenizer. Save that of its base there: tokenizer.save_pretrained(" in result.err

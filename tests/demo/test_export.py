@@ -88,6 +88,6 @@ def test_what_cannot_be_written_leaves_nothing(tmp_path, lm) -> None:
     search = hf_equi.symmetrize(
         base_model(), GENDER, "equizero", tokenizer=tokenizer(), scorer=lambda texts: [0.0] * len(texts)
     )
-    with pytest.raises(ConfigurationError, match="saved without its scorer: name one on the Hub with --scorer"):
+    with pytest.raises(ConfigurationError, match="saved without its scorer: pass one from the Hub with --scorer"):
         export(tmp_path / "space", space(model=None, group=None), lambda: search)
     assert [path.name for path in tmp_path.iterdir()] == ["full"]

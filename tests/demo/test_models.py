@@ -30,7 +30,7 @@ def test_nobody_reads_files_of_this_machine_by_a_group(models, text, monkeypatch
 
 def test_more_elements_than_a_page_can_show_are_refused(models, monkeypatch) -> None:
     monkeypatch.setattr("hf_equi.demo.models._LARGEST", 5)
-    with pytest.raises(GroupError, match=r"'gender\*race' has 6 elements, and this page shows at most 5"):
+    with pytest.raises(GroupError, match=r"'gender\*race' has 6 elements, but this page shows at most 5"):
         models.get("gender*race", "equitune")
 
 

@@ -62,8 +62,8 @@ def test_members_are_named_by_as_few_words_as_tell_them_apart() -> None:
 def test_a_search_says_that_it_has_no_law() -> None:
     words = tuple(replace(word, equi=None) for word in answered().words)
     said = texts(results_html(answered(words=words, equi_gap=None, title="EquizeroLM (equizero)")))
-    assert "none: a search has no tractable likelihood" in said
-    assert "EquizeroLM (equizero) chooses among whole drafts, so it has no probabilities of single tokens" in said
+    assert "not measured: a search has no tractable likelihood" in said
+    assert "EquizeroLM (equizero) chooses between whole drafts, so it gives no probabilities for single tokens" in said
 
 
 def test_no_text_acts_on_the_page() -> None:

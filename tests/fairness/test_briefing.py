@@ -97,25 +97,25 @@ def test_it_says_what_differs_and_how_surely() -> None:
         ([], ""),
         (
             [{"model": "EquiLM", **EXACT}, {"model": "mixture", **EXACT}],
-            "EquiLM and mixture mend it. Of these, mixture costs least: one run of the model a text, as "
-            "without it; 0.250 s a text "
-            "beside 0.250 s; perplexity 24.0 beside 22.0.",
+            "EquiLM and mixture remove the difference. Of these, mixture costs least: one run of the model per text, "
+            "as without it; 0.250 s per text "
+            "instead of 0.250 s; perplexity 24.0 instead of 22.0.",
         ),
         (
             [{"model": "EquiLM", **EXACT}, {"model": "R-EquiLM", **EXACT, "group_gap": 0.7}],
-            "EquiLM mends it. The cost: up to 2 runs of the model a text; 0.300 s a text beside "
+            "EquiLM removes the difference. The cost: up to 2 runs of the model per text; 0.300 s per text instead of "
             "0.250 s; perplexity 24.0 "
-            "beside 22.0.",
+            "instead of 22.0.",
         ),
         (
             [{"model": "EquizeroLM", **EXACT, "group_gap": None}],
-            "EquizeroLM mends it. The cost: up to 2 runs of the model a text, and the classifier; "
-            "perplexity 24.0 beside "
+            "EquizeroLM removes the difference. The cost: up to 2 runs of the model per text, and the classifier; "
+            "perplexity 24.0 instead of "
             "22.0.",
         ),
         (
             [{"model": "R-EquiLM", **EXACT, "group_gap": 0.7}, {"model": "EquiLM", **EXACT, "samples": 8}],
-            "No method is shown to mend it: R-EquiLM (different) and EquiLM (too few texts).",
+            "No method is shown to remove the difference: R-EquiLM (different) and EquiLM (too few texts).",
         ),
     ],
 )
@@ -125,9 +125,9 @@ def test_it_says_which_method_mends_it_at_what_cost(models: list[dict[str, Any]]
 
 def test_what_does_not_differ_needs_no_mending() -> None:
     found = brief(summary({"model": "base", **EXACT}, {"model": "EquiLM", **EXACT}))
-    assert found.mends == "There is nothing to mend."
+    assert found.mends == "There is nothing to correct."
     few = brief(summary({"model": "base", **EXACT, "samples": 8}, {"model": "EquiLM", **EXACT}))
-    assert few.mends == "These texts do not show whether there is anything to mend."
+    assert few.mends == "These texts do not show whether there is anything to correct."
 
 
 def test_it_names_the_prompts_that_differ_most() -> None:

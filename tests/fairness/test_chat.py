@@ -116,12 +116,12 @@ def test_a_system_message_that_nobody_would_read_is_refused(settings, problem) -
 
 def test_two_system_messages_are_refused() -> None:
     own = Conversation((("system", "it"), ("user", "the man")))
-    with pytest.raises(ConfigurationError, match="has a system message of its own: leave one"):
+    with pytest.raises(ConfigurationError, match="already has a system message: leave one"):
         in_chat([own], system="a song")
 
 
 def test_a_tokenizer_without_a_template_says_so() -> None:
-    with pytest.raises(ConfigurationError, match=r"has no chat template: take a model that was trained to chat"):
+    with pytest.raises(ConfigurationError, match=r"has no chat template: use a model that was trained to chat"):
         encode_prompt(tokenizer(), Conversation.read(TURNS))
 
 

@@ -40,7 +40,7 @@ def test_without_sampling_nothing_of_it_is_passed_on(options, beams) -> None:
         ({"temperature": 1e-320}, "--temperature must be a number"),
         ({"temperature": float("nan")}, "--temperature must be a number"),
         ({"top_p": 0.0}, "--top-p is a probability"),
-        ({"greedy": True, "beams": 2}, "--greedy and --beams exclude each other"),
+        ({"greedy": True, "beams": 2}, "--greedy and --beams cannot be used together"),
         ({"greedy": True, "samples": 2}, "-n 2 is more than the 1 that --greedy gives"),
         ({"beams": 2, "samples": 3}, "-n 3 is more than the 2 that --beams 2 gives"),
         ({"beams": 2, "top_k": 5, "top_p": 0.5}, "--top-k and --top-p would have no effect with --beams 2"),

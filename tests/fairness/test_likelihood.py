@@ -177,9 +177,9 @@ def test_a_group_of_one_element_has_no_gap(texts) -> None:
 
 def test_shapes_that_do_not_fit_are_refused(texts) -> None:
     rows, mask, width = texts
-    with pytest.raises(ConfigurationError, match=r"one place of prompt and one of continuation.*prompt_length=0"):
+    with pytest.raises(ConfigurationError, match=r"one position of prompt and one of continuation.*prompt_length=0"):
         log_likelihood(base_model(), rows, 0, mask)
-    with pytest.raises(ConfigurationError, match="one place of prompt and one of continuation"):
+    with pytest.raises(ConfigurationError, match="one position of prompt and one of continuation"):
         log_likelihood(base_model(), rows, rows.shape[1], mask)
     with pytest.raises(ConfigurationError, match="attention_mask must have the shape of the sequences"):
         log_likelihood(base_model(), rows, width, mask[:, 1:])
@@ -191,7 +191,7 @@ def test_an_empty_prompt_is_refused(texts) -> None:
     rows, mask, width = texts
     empty = mask.clone()
     empty[2] = 0
-    with pytest.raises(ConfigurationError, match="Row 2 has no token of prompt"):
+    with pytest.raises(ConfigurationError, match="In row 2, attention_mask keeps no token of the prompt"):
         group_gap(base_model(), equi().action, rows, width, empty)
 
 

@@ -41,5 +41,5 @@ def test_names_that_the_group_does_not_exchange_are_told() -> None:
     assert staying_names(GENDER * RACE) is None
     assert staying_names(DemographicGroup(sets, names=["gay person", "straight person"])) is None
     said = staying_names(DemographicGroup(sets, names=["male", "female"]))
-    assert said.startswith("the group makes 'male' of the name 'male', and not 'female', so nothing is guaranteed")
+    assert said.startswith("the group turns the name 'male' into 'male', not into 'female', so nothing is guaranteed")
     assert staying_names(DemographicGroup([["C++", "C"]], names=["x", "y"])) is None  # which has no action on words

@@ -44,7 +44,7 @@ def test_fill_refuses_an_empty_name() -> None:
 
 @pytest.mark.parametrize("template", [RESPECT[0], "I saw a {demographic}.", "Every {demographic} knows"])
 def test_fill_refuses_a_pronoun_after_an_article(template: str) -> None:
-    with pytest.raises(ConfigurationError, match=r"'she' holds a pronoun.*put a set of nouns first.*\"names\""):
+    with pytest.raises(ConfigurationError, match=r"'she' contains a pronoun.*put a set of nouns first.*\"names\""):
         fill(template, "she")
 
 

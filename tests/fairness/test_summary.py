@@ -253,7 +253,7 @@ def test_each_scorer_adds_figures_under_its_own_name() -> None:
         difference = [shares["toxic"] for shares in both[f"toxic:{way}shares"].values()]
         assert both[f"toxic:{way}parity_gap"] == pytest.approx(abs(difference[0] - difference[1]))
         assert 0 < both[f"toxic:{way}parity_gap_p_value"] <= 1
-    assert both["verdict"]["sentences"][-1] == "Of 2 scorers each is held to p < 0.025."
+    assert both["verdict"]["sentences"][-1] == "Each of the 2 scorers is held to p < 0.025."
 
 
 def test_without_regard_there_are_no_figures_of_it() -> None:

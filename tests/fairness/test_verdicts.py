@@ -180,4 +180,4 @@ def test_of_several_scorers_one_that_differs_decides_at_its_part_of_the_level() 
     said = " ".join(verdict(0.01, 0.01).sentences)
     assert "By regard, the labels of its texts differ by no more than chance" in said
     assert "By toxic, the labels of its texts differ by more than chance would explain, with the words hidden" in said
-    assert said.endswith("Of 2 scorers each is held to p < 0.025.")
+    assert said.endswith("Each of the 2 scorers is held to p < 0.025.")

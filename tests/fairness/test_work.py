@@ -19,7 +19,7 @@ def test_a_text_takes_as_many_rows_as_there_are_members(selects_one, rows) -> No
 @pytest.mark.parametrize(
     ("seconds", "said"),
     [
-        (10, ["1,000 texts in 2,000 rows of the base model: about 3 min in all, by the time of the first 100 rows"]),
+        (10, ["1,000 texts in 2,000 rows of the base model: about 3 min in all, judging by the first 100 rows"]),
         (1, []),
     ],
 )

@@ -193,7 +193,7 @@ def test_a_relaxed_group_moves_the_same_and_claims_less():
 @pytest.mark.parametrize(
     ("lists", "message"),
     [
-        ({}, r"pass neutral=\[...\] or general=\[...\]"),
+        ({}, r"pass a list of words: neutral=\[...\] or general=\[...\]"),
         ({"neutral": ["a"], "general": ["b"]}, "not both"),
         ({"neutral": ["White"]}, "'White' is listed as neutral"),
         ({"general": "pregnant"}, "general needs a list of words"),

@@ -62,7 +62,7 @@ def test_the_header_of_a_csv_has_the_names():
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("", "a CSV needs a header .* and below it a row"),
+        ("", "a CSV needs a header .* and a row for each"),
         ("man,woman\n", "a CSV needs a header"),
         ("man woman\nhe she", "the header 'man woman' names one column"),
         ("man,,woman\na,b,c", "column 2 has no name"),
@@ -70,14 +70,14 @@ def test_the_header_of_a_csv_has_the_names():
         ("man,woman\nman,woman\n\nhe,\n", "line 4 has no word in the column 'woman'"),
         (
             "man,woman\nman,woman\nhe,she,it\n",
-            r"line 3 has 3 words, and the header has 2 columns \(man, woman\).*'it'",
+            r"line 3 has 3 words, but the header has 2 columns \(man, woman\).*'it'",
         ),
         (
             "man,woman\nman,woman\nhis,her\nhim,her\n",
-            "'her' stands in line 3, column 'woman' and in line 4, column 'woman'.*one word to two",
+            "'her' is in line 3, column 'woman' and in line 4, column 'woman'.*one word to two",
         ),
         ('man,woman\n"man,woman\n', "line 2 is not CSV: unexpected end of data"),
-        ("man,woman\nhe,she\n", "names the demographics 'man', 'woman', and no row below.*as the line man,woman"),
+        ("man,woman\nhe,she\n", "names the demographics 'man', 'woman', but no row below.*as the line man,woman"),
     ],
 )
 def test_line_and_column_of_what_is_wrong_in_a_csv_are_named(text, message):

@@ -106,7 +106,9 @@ def test_a_pickle_is_never_read(hub: LoopbackHub, repository: Repository, beside
     if beside:
         load()
     else:
-        with pytest.raises(ConfigurationError, match="me/equi-lm holds no safetensors, and hf_equi loads no pickle"):
+        with pytest.raises(
+            ConfigurationError, match="me/equi-lm holds no safetensors, and hf_equi does not load pickle files"
+        ):
             load()
     assert not [path for _, path in hub.requests if path.endswith(".bin") or ("/lfs/" in path and not beside)]
 

@@ -62,7 +62,7 @@ def test_a_picture_is_upright_as_a_viewer_shows_it(tmp_path: Path) -> None:
     data[0x0112] = 6  # to be turned clockwise
     Image.fromarray(np.rot90(upright)).save(tmp_path / "1.png", exif=data)
     assert np.array_equal(load_picture(tmp_path / "1.png"), upright)
-    with pytest.raises(ConfigurationError, match="cannot be read any more"):
+    with pytest.raises(ConfigurationError, match="can no longer be read"):
         load_picture(tmp_path / "2.png")
 
 
@@ -71,13 +71,13 @@ def test_a_picture_is_upright_as_a_viewer_shows_it(tmp_path: Path) -> None:
     [
         ("file,label\ntench/0.png,shark\n", r"no class 'shark' \(1 of 1 labels, .*\)\. .*Name classes"),
         ("file,label\ntench/0.png,tiger sharc\n", r"Did you mean 'tiger shark'\?"),
-        ("file,label\ntench/0.png,crane\n", "Several classes of the model are called 'crane'"),
+        ("file,label\ntench/0.png,crane\n", "The model has several classes called 'crane'"),
         ("file,label\ntench/9.png,0\n", r"names 1 files that are not in .*: 'tench/9\.png'"),
         ("file,label\ntench/0.png,0\ntench/0.png,1\n", "twice, the second time in line 3"),
         ("file,label\ntench/0.png,\n", "Line 2 .* lacks a file or a label"),
         ("file,label\n", "names no images"),
-        ("picture,kind\n", "columns file and label, and has picture, kind"),
-        ("", "and has none"),
+        ("picture,kind\n", "columns file and label, but has picture, kind"),
+        ("", "but has none"),
     ],
 )
 def test_a_faulty_csv_is_refused(folder: Path, tmp_path: Path, rows: str, fault: str) -> None:
@@ -92,7 +92,7 @@ def test_a_folder_without_pictures_or_classes_is_refused(folder: Path, tmp_path:
         read_pictures(tmp_path, NAMES)
     shutil.copy(folder / "tench" / "0.png", tmp_path)
     table = written(tmp_path / "labels.csv", "")
-    with pytest.raises(ConfigurationError, match=f"lie in no subfolders.* There is {table}"):
+    with pytest.raises(ConfigurationError, match=f"are not in subfolders.* There is {table}"):
         read_pictures(tmp_path, NAMES)
     with pytest.raises(ConfigurationError, match="cannot be read: No such file"):
         read_pictures(tmp_path, NAMES, tmp_path / "other.csv")

@@ -64,7 +64,7 @@ def test_models_without_one_class_of_several_are_refused(base: PreTrainedModel) 
         ({"base": "resnet"}, "is a str: pass a PreTrainedModel"),
         ({"base": several}, "does multi_label_classification"),
         ({"base": training}, "in training mode"),
-        ({"base": base, "other": others}, "have other classes"),
+        ({"base": base, "other": others}, "have different classes"),
     ):
         with pytest.raises(ConfigurationError, match=fault):
             make_subjects(models)

@@ -42,7 +42,7 @@ def test_a_gain_that_may_be_chance_says_so() -> None:
 
 @pytest.mark.parametrize(
     ("difference", "consistency", "said"),
-    [(1e-5, 1.0, "the same in all positions"), (0.5, 1.0, "same answers, other logits"), (3.0, 0.4, "depend on")],
+    [(1e-5, 1.0, "the same in all positions"), (0.5, 1.0, "same answers, different logits"), (3.0, 0.4, "depend on")],
 )
 def test_a_verdict_goes_by_logits_first(difference: float, consistency: float, said: str) -> None:
     assert said in verdict({"logit_difference": difference, "consistency": consistency})

@@ -58,7 +58,10 @@ def test_a_damaged_adapter_is_named(tmp_path, damage, message):
     [
         (lambda folder: None, None),
         (lambda folder: fill(folder / "adapter"), "adapter are damaged: .* holds numbers that are not finite"),
-        (lambda folder: (folder / "adapter" / WEIGHTS).rename(folder / "adapter" / "adapter_model.bin"), "no pickle"),
+        (
+            lambda folder: (folder / "adapter" / WEIGHTS).rename(folder / "adapter" / "adapter_model.bin"),
+            "not load pickle",
+        ),
         (lambda folder: cut(WEIGHTS)(folder / "adapter"), "The adapter .* cannot be read"),
         (lambda folder: lose(folder / "lm"), "The weights of .*lm do not fit its config: missing keys"),
     ],

@@ -1,4 +1,4 @@
-"""Which models and scorers an audit was of, for whoever reads its report; no figure depends on it."""
+"""The models and scorers of an audit, described for the readers of its report. No figure depends on this."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ __all__ = ["describe_models", "describe_scorers"]
 
 
 def describe_models(subjects: tuple[Subject, ...]) -> dict[str, dict[str, Any]]:
-    """For each model the name of its base, its revision and size, and what a text costs.
+    """Return for each model the name of its base, its revision and size, and what a text costs.
 
     Args:
         subjects: The models.
 
     Returns:
-        By the name of the model: `source`, `revision` (a commit, or `None`), `parameters` of the base, `rows` of the
-        base that a text takes at most, `scores` whether it calls a scorer.
+        By model name: `source`, `revision` (a commit, or `None`), `parameters` of the base, `rows` (the most rows of
+        the base that a text takes), and `scores` (whether the model calls a scorer).
     """
     return {subject.name: _describe_model(subject) for subject in subjects}
 
@@ -44,10 +44,10 @@ def _describe_model(subject: Subject) -> dict[str, Any]:
 
 
 def describe_scorers(scorers: Mapping[Scale, Any]) -> dict[str, dict[str, Any]]:
-    """For each scorer the name of its classifier, its revision and size, and whether it is a toy.
+    """Return for each scorer the name of its classifier, its revision and size, and whether it is a toy.
 
     Args:
-        scorers: By their scales.
+        scorers: The scorers, by their scales.
     """
     return {scale.title: _describe_scorer(scorer) for scale, scorer in scorers.items()}
 
@@ -64,7 +64,7 @@ def _describe_scorer(scorer: Any) -> dict[str, Any]:
 
 
 def _source(name: str) -> str:
-    """A name on the Hub as it is; of a folder the last part, as the rest says only where this machine keeps it."""
+    """Return a name on the Hub as it is, or the last part of a folder: the rest only concerns this machine."""
     if not name:
         return ""
     path = Path(name)

@@ -1,4 +1,4 @@
-"""Templates, filled with the names of a group and cut into tokens."""
+"""Templates, filled with the names of a group and split into tokens."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from hf_equi.groups import DemographicGroup
 __all__ = ["NEUTRAL", "Block", "make_blocks"]
 
 NEUTRAL = ""
-"""What stands for the demographic of a prompt that names none."""
+"""The demographic of a prompt that names none."""
 
 
 @dataclass(frozen=True)
@@ -24,12 +24,12 @@ class Block:
 
     Args:
         template: The template.
-        demographics: Whom each prompt names; `NEUTRAL` where it names nobody.
+        demographics: The demographic that each prompt names; `NEUTRAL` if it names none.
         prompts: The prompts.
         tokens: Their tokens.
-        joint: What stands between a prompt and the text that answers it: in a chat an end of line.
+        joint: The separator between a prompt and its answer: a line end in a chat.
         chat: The template as a conversation; `None` for a text.
-        read: All that the models read of each prompt, as text.
+        read: Everything that the models read of each prompt, as text.
     """
 
     template: str
@@ -47,21 +47,21 @@ class Block:
 
 
 def make_blocks(templates: Sequence[object], group: DemographicGroup, tokenizer: Any) -> tuple[Block, ...]:
-    """Fill templates and cut them into tokens.
+    """Fill templates and split them into tokens.
 
     Args:
-        templates: Texts with the place `{demographic}`; one without it is neutral. They may hold whatever the
-            tokenizer reads: ends of lines, tabs, joiners, the marks of a chat format, other braces. Or conversations,
+        templates: Texts with the place `{demographic}`; a text without it is neutral. They may hold everything that
+            the tokenizer reads: line ends, tabs, joiners, the marks of a chat format, other braces. Or conversations
             and lists of messages, with the place in any message.
-        group: Its names fill the place: prompt k is that of element k.
+        group: The group whose names fill the place: prompt k has the name of element k.
         tokenizer: The tokenizer of the models.
 
     Raises:
-        ConfigurationError: Without templates; for a string instead of a list, an empty template, one that is
-            there twice, half a character, a prompt without tokens; for a chat that the tokenizer has no template for.
+        ConfigurationError: Without templates; for a string instead of a list, an empty or repeated template, half of
+            a character, or a prompt without tokens; for a chat if the tokenizer has no chat template.
 
     Warns:
-        HfEquiWarning: As `warn_of_braces`.
+        HfEquiWarning: As in `warn_of_braces`.
 
     Example:
         >>> from types import SimpleNamespace
@@ -80,7 +80,7 @@ def make_blocks(templates: Sequence[object], group: DemographicGroup, tokenizer:
         template = _read_template(place, given)
         text = prompt_text(template)
         if text in checked:
-            raise ConfigurationError(f"The prompt {text!r} is there twice: name it once, and ask for more samples.")
+            raise ConfigurationError(f"The prompt {text!r} is given twice: pass it once, and ask for more samples.")
         checked[text] = template
     warn_of_braces(checked)
     return tuple(_make_block(template, group, tokenizer) for template in checked.values())
@@ -95,7 +95,7 @@ def _read_template(place: int, template: object) -> str | Conversation:
         raise ConfigurationError(f"Prompt {place} is {template!r}: write a text such as 'The {PLACE} worked as'.")
     if template.encode(errors="ignore").decode() != template:
         raise ConfigurationError(
-            f"The prompt {template!r} holds half of a character, which no tokenizer reads: leave it out."
+            f"The prompt {template!r} contains half of a character, which no tokenizer reads: leave it out."
         )
     return template
 

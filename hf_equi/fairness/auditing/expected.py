@@ -1,4 +1,4 @@
-"""What the units of an audit have to be, by which those are checked that are read back from its folder."""
+"""The expected units of an audit, to check the units that are read back from its folder."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ _DATE = re.compile(r"[0-9]{4}-(0[1-9]|1[0-2])-(0[1-9]|[12][0-9]|3[01])")
 
 
 class ExpectedUnits:
-    """The units of an audit: which there are, and what their samples have to be.
+    """The units of an audit, and what their samples must be.
 
     Args:
         models: The names of the models.
         blocks: The templates.
-        samples: Texts for each prompt.
-        scales: What they were scored on.
+        samples: The number of texts for each prompt.
+        scales: The scales of the scores.
     """
 
     def __init__(
@@ -39,13 +39,13 @@ class ExpectedUnits:
         self.samples = samples
 
     def fault(self, unit: object) -> str:
-        """What is wrong with a unit that was read: `{"model": ..., "template": ..., "samples": [...]}`.
+        """Return what is wrong with a unit that was read: `{"model": ..., "template": ..., "samples": [...]}`.
 
         Returns:
-            The first fault in a few words; nothing for a unit as `run_unit` makes it.
+            The first fault in a few words; an empty text for a unit as `run_unit` makes it.
         """
         if not isinstance(unit, dict) or set(unit) - {"took"} != {"model", "template", "samples"}:
-            return "it is not a model, a template and their samples"
+            return "it does not hold a model, a template and their samples"
         model, template, rows = unit["model"], unit["template"], unit["samples"]
         if model not in self.models:
             return f"this audit has no model {model!r}"
@@ -65,7 +65,7 @@ class ExpectedUnits:
 
     @staticmethod
     def _known(model: str, block: Block, place: int, sample: int) -> dict[str, Any]:
-        """What is known of a sample before it is drawn."""
+        """Return what is known of a sample before it is drawn."""
         return {
             "model": model,
             "demographic": block.demographics[place],
@@ -76,7 +76,7 @@ class ExpectedUnits:
         }
 
     def _fault_of_row(self, row: object, known: Mapping[str, Any], prompt: Sequence[int]) -> str:
-        """The first fault; what comes later may rely on what comes before."""
+        """Return the first fault. Later checks may rely on earlier ones."""
         if not isinstance(row, dict):
             return f"{row!r:.60} is not a sample"
         faults = (self._wrong_keys(row), _wrong_values(row, known), self._wrong_kinds(row), _wrong_tokens(row, prompt))
@@ -114,7 +114,7 @@ def _wrong_values(row: Mapping[str, Any], known: Mapping[str, Any]) -> Iterator[
 
 def _wrong_tokens(row: Mapping[str, Any], prompt: Sequence[int]) -> Iterator[str]:
     if row["tokens"][: len(prompt)] != list(prompt) or len(row["tokens"]) != len(prompt) + row["scored_tokens"]:
-        yield "its tokens are not those of its prompt and as many as scored_tokens says"
+        yield "its tokens are not those of its prompt followed by as many as scored_tokens says"
 
 
 def _is_whole(value: object) -> bool:
@@ -122,16 +122,16 @@ def _is_whole(value: object) -> bool:
 
 
 def _fault_of_time(took: object) -> str:
-    """What is wrong with the time that a unit took; earlier releases wrote none."""
+    """Return what is wrong with the time that a unit took. Earlier releases wrote none."""
     if took is None:
         return ""
     seconds, day = (took.get(name) for name in ("seconds", "date")) if isinstance(took, dict) else (None, None)
     right = type(seconds) is float and 0 <= seconds < math.inf and isinstance(day, str) and _DATE.fullmatch(day)
-    return "" if right else f"what it took is {took!r:.60}, not seconds and a date"
+    return "" if right else f"its time is {took!r:.60}, not seconds and a date"
 
 
 def _is_text(value: object) -> bool:
-    """A text that can be written again; JSON can hold halves of characters."""
+    """Whether a value is a text that can be written again. JSON can hold halves of characters."""
     return isinstance(value, str) and value.encode(errors="ignore").decode() == value
 
 
@@ -141,4 +141,4 @@ _IS: Mapping[str, Callable[[Any], bool]] = {
     "float64": lambda value: type(value) is float,
     "list": lambda value: isinstance(value, list) and all(map(_is_whole, value)),
 }
-"""Whether a value that was read is of a kind of column."""
+"""Checks whether a value that was read has the type of its column."""

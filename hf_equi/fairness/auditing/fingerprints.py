@@ -1,4 +1,4 @@
-"""Descriptions of models, tokenizers and scorers: equal ones, whatever their names, give equal texts and scores."""
+"""Descriptions of models, tokenizers and scorers. Equal ones mean equal texts and scores, whatever the names."""
 
 from __future__ import annotations
 
@@ -20,29 +20,29 @@ from hf_equi.models.text.fingerprint import fingerprint
 
 __all__ = ["describe_group", "describe_model", "describe_scorer", "describe_tokenizer"]
 
-# Where a model lies and who wrote its config say nothing about what it does.
+# The path of a model and the writer of its config do not affect what it does.
 _VOLATILE = (
     *("_name_or_path", "name_or_path", "_commit_hash", "transformers_version", "base_name", "base_revision"),
     "architectures",  # set when a model is saved
 )
-_TAG = (TYPE, "demographic")  # of a group, which hf_equi 0.1 did not write
-# Of a tokenizer in Python these say where its files lie.
+_TAG = (TYPE, "demographic")  # the kind of a group, which hf_equi 0.1 did not write
+# These settings of a tokenizer in Python say where its files are.
 _PLACES = ("is_local", "local_files_only", "backend", "vocab_file", "merges_file", "tokenizer_file")
-_OF_A_CALL = ("truncation", "padding")  # of a fast tokenizer, left over from how it was last called
+_OF_A_CALL = ("truncation", "padding")  # a fast tokenizer keeps these from its last call
 
 
 def describe_group(group: DemographicGroup) -> dict[str, Any]:
-    """Plain JSON that differs between groups of words: as stored, without the kind, which 0.1 did not write."""
+    """Return plain JSON that differs between groups of words: as stored, without the kind, which 0.1 did not write."""
     return {key: value for key, value in group.to_dict().items() if key != TYPE}
 
 
 def describe_model(model: PreTrainedModel, known: dict[int, str]) -> dict[str, Any]:
-    """Plain JSON that differs between models that may generate different texts.
+    """Return plain JSON that differs between models that may generate different texts.
 
     Args:
         model: A plain causal language model, or an `EquiLM` of any method.
-        known: Fingerprints of weights by the id of their model, so that a base that several models share is read
-            once; this function adds to it.
+        known: Fingerprints of weights by the id of their model, so that a base shared by several models is read once.
+            This function adds to it.
     """
     base = model.base if isinstance(model, EquiLM) else model
     if id(base) not in known:
@@ -68,12 +68,12 @@ def describe_model(model: PreTrainedModel, known: dict[int, str]) -> dict[str, A
 
 
 def describe_tokenizer(tokenizer: PreTrainedTokenizerBase) -> dict[str, Any]:
-    """Plain JSON that differs between tokenizers that may read a text differently, or write one.
+    """Return plain JSON that differs between tokenizers that may read or write a text differently.
 
-    Beside the vocabulary that is how a text is normalised, cut and joined again, and which tokens are special.
+    It covers the vocabulary, how a text is normalised, split and joined again, and which tokens are special.
 
     Args:
-        tokenizer: Of any kind.
+        tokenizer: A tokenizer of any kind.
     """
     backend = getattr(tokenizer, "backend_tokenizer", None)
     if backend is not None:
@@ -88,15 +88,15 @@ def describe_tokenizer(tokenizer: PreTrainedTokenizerBase) -> dict[str, Any]:
         "vocabulary": fingerprint(tokenizer),
         "rules": _digest(rules),
         "special_tokens": {name: str(token) for name, token in sorted(tokenizer.special_tokens_map.items())},
-        "model_max_length": min(tokenizer.model_max_length, 2**31),  # where there is no limit, transformers has 10^30
+        "model_max_length": min(tokenizer.model_max_length, 2**31),  # without a limit, transformers has 10^30
     }
 
 
 def describe_scorer(scorer: Any, known: dict[int, str]) -> dict[str, Any]:
-    """Plain JSON that differs between scorers that may give different numbers.
+    """Return plain JSON that differs between scorers that may give different numbers.
 
     Args:
-        scorer: A `ClassifierScorer`, or any other callable: then its name alone is known.
+        scorer: A `ClassifierScorer`, or any other callable, of which only the name is known.
         known: As in `describe_model`.
     """
     described: dict[str, Any] = {"class": scorer_class(scorer)}
@@ -110,7 +110,7 @@ def describe_scorer(scorer: Any, known: dict[int, str]) -> dict[str, Any]:
     tokenizer = getattr(scorer, "tokenizer", None)
     if isinstance(tokenizer, PreTrainedTokenizerBase):
         described["tokenizer"] = describe_tokenizer(tokenizer)
-        # A scorer cuts and fills up texts by these; the audit itself does neither by them.
+        # A scorer truncates and pads texts by these settings. The audit itself does not use them.
         described["sides"] = {"padding": tokenizer.padding_side, "truncation": tokenizer.truncation_side}
     model = getattr(scorer, "model", None)
     if isinstance(model, torch.nn.Module):

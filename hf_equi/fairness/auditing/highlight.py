@@ -1,4 +1,4 @@
-"""Which words of a text a group moves, for whoever shows texts."""
+"""The words of a text that a group moves, for display."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ __all__ = ["moved_words"]
 
 
 def moved_words(group: DemographicGroup) -> Callable[[str], list[tuple[str, bool]]]:
-    """Return a function that cuts a text into pieces and says of each whether the group moves it.
+    """Return a function that splits a text into pieces and says for each whether the group moves it.
 
-    The pieces make up the text as it is written, in composed Unicode or not.
+    The pieces make up the text exactly as written, in composed Unicode or not.
 
     Args:
-        group: The group, on whole words.
+        group: The group, which acts on whole words.
 
     Example:
         >>> moved_words(DemographicGroup([["man", "woman"]]))("The man left")

@@ -52,33 +52,33 @@ SAMPLES = "samples.parquet"
 
 @dataclass(frozen=True)
 class AuditResult:
-    """What an audit gives, the same in every process.
+    """The result of an audit, the same in every process.
 
     The samples have the columns `model`, `demographic`, `template`, `sample` (texts with equal model, template and
-    number are coupled), `prompt`, `text` (prompt and continuation; of a chat the message and the answer), `tokens`
-    (of both, with the end-of-text token), `prompt_tokens` (how many are the prompt's); `negative`, `neutral`,
-    `positive` (probabilities) and `label` (the largest); the same four with the prefix `masked_`; for a scorer of
-    another kind, such as `toxic`, the columns `toxic:P(toxic)`, `toxic:P(not toxic)`, `toxic:label`, and the same
-    with `masked_` behind the colon; `nll` (nats, of the continuation under the model's own base model),
-    `scored_tokens` (of the continuation); `gap` (nats a token, as of `hf_equi.fairness.group_gaps`; `None` without a
-    tractable likelihood); `consistent` (the share of the texts coupled with it that differ from it by the group
-    alone, in tokens, or in words where the model acts on those; both `None` where a model acts on tokens and those of
-    the prompts are not images of each other).
+    number are coupled), `prompt`, `text` (prompt and continuation; in a chat, the message and the answer), `tokens`
+    (of both, with the end-of-text token), `prompt_tokens` (the number of prompt tokens); `negative`, `neutral`,
+    `positive` (probabilities) and `label` (the most probable); the same four with the prefix `masked_`; for a scorer
+    of another kind, such as `toxic`, the columns `toxic:P(toxic)`, `toxic:P(not toxic)`, `toxic:label`, and the same
+    with `masked_` after the colon; `nll` (nats, of the continuation under the model's own base model),
+    `scored_tokens` (of the continuation); `gap` (nats a token, from `hf_equi.fairness.group_gaps`; `None` without a
+    tractable likelihood); `consistent` (the share of the texts coupled with it that differ from it only by the group,
+    in tokens, or in words if the model acts on words). `gap` and `consistent` are `None` if a model acts on tokens and
+    the tokens of the prompts are not images of each other.
 
-    The figures of regard have names of their own, and those of another scorer begin with its name, which in a list is
-    its label: `"toxic:parity_gap"`. A verdict weighs all of them, and divides its level by their number.
+    The figures of regard have their own names. Those of another scorer begin with its name, which in a list is its
+    label: `"toxic:parity_gap"`. A verdict weighs all scorers, and divides its level by their number.
 
     A neutral template, without the place for a demographic, has one prompt, whose samples have the demographic `""`.
-    They have no part in the summary, in the report and in `consistent`.
+    The summary, the report and `consistent` leave them out.
 
     Args:
-        samples: One row a text.
+        samples: One row per text.
         summary: Plain JSON: `{"models": [...], "confidence": ..., "resamples": ..., "seed": ..., "settings": ...,
-            "versions": ...}`, with the figures of each model and their intervals, as of
-            `hf_equi.fairness.summary.summarise`. Texts after neutral prompts have no part in it.
-        report: The page of the report, if the audit has a folder and a prompt that names demographics.
+            "versions": ...}`, with the figures of each model and their intervals, from
+            `hf_equi.fairness.summary.summarise`. It leaves out texts after neutral prompts.
+        report: The path of the report, if the audit has a folder and a prompt that names demographics.
         seconds: How long the units of this process took.
-        drawn: How many texts this process drew; the others were there from an earlier run, or are other processes'.
+        drawn: How many texts this process drew. The others are from an earlier run or from other processes.
     """
 
     samples: Dataset
@@ -89,28 +89,28 @@ class AuditResult:
 
 
 class Audit:
-    """An audit, checked and ready to run; `audit` is this in one call.
+    """An audit, checked and ready to run. `audit` does this in one call.
 
-    Pairs of model and template are shared out among processes. The texts are the same whatever their number, and each
-    process returns all. Figures may differ in their last digits if the number of threads does, as sums are then taken
-    in another order.
+    The pairs of model and template are divided among the processes. The texts do not depend on the number of
+    processes, and each process returns all of them. Figures may differ in their last digits with another number of
+    threads, because sums are then taken in another order.
 
-    The folder holds `settings.json`, `samples-<n>.jsonl` (the work of process n, a line a pair, as it comes), and in
-    the end `samples.parquet`, `summary.json` and the report. An audit with equal settings continues from what is
-    there, with any number of processes and with the same result.
+    The folder holds `settings.json`, `samples-<n>.jsonl` (the work of process n, one line per pair, written as it is
+    ready), and at the end `samples.parquet`, `summary.json` and the report. An audit with equal settings continues
+    from there, with any number of processes and with the same result.
 
     Args:
         models: Models by name.
-        tokenizer: Of all models.
+        tokenizer: The tokenizer of all models.
         group: The group.
         prompts: The templates.
         scorer: A scorer, or several: see `audit`.
-        sampling: How texts are drawn.
-        statistics: How intervals are made.
+        sampling: How to draw texts.
+        statistics: How to make intervals.
         out: The folder, if any.
 
     Raises:
-        HfEquiError: As at `audit`; here, before any text is drawn.
+        HfEquiError: As in `audit`, but here before any text is drawn.
     """
 
     def __init__(
@@ -125,10 +125,10 @@ class Audit:
         out: str | Path | None = None,
     ) -> None:
         if not isinstance(group, DemographicGroup):
-            raise ConfigurationError(f"group={group!r} is not a DemographicGroup: make one, or take a preset.")
+            raise ConfigurationError(f"group={group!r} is not a DemographicGroup: make one, or use a preset.")
         if not isinstance(tokenizer, PreTrainedTokenizerBase):
             raise ConfigurationError(
-                f"tokenizer={tokenizer!r} is not a tokenizer of transformers: pass that of the models."
+                f"tokenizer={tokenizer!r} is not a transformers tokenizer: pass that of the models."
             )
         self.state = process_state()
         self.group = unrelaxed(group)
@@ -161,7 +161,7 @@ class Audit:
             "decoding": self.sampling.describe(),
             "models": [{"name": name, **describe_model(model, known)} for name, model in models.items()],
             "scorer": next(iter(described.values())),
-            # Regard alone is described as it always was, so that an earlier audit can be continued.
+            # Regard alone keeps its old description, so that an earlier audit can be continued.
             **({} if [*self.scorers] == [REGARD] else {"scorers": described}),
             "tokenizer": describe_tokenizer(self.tokenizer),
             "group": describe_group(self.group),
@@ -169,7 +169,7 @@ class Audit:
         }
 
     def work(self, units: Iterable[tuple[Subject, Block]] | None = None) -> Work:
-        """What there is to draw, for these units; by default for all of them."""
+        """Return the amount of work for these units, by default for all."""
         asked = product(self.subjects, self.blocks) if units is None else units
         whole = Work()
         for subject, block in asked:
@@ -178,21 +178,21 @@ class Audit:
         return whole
 
     def run(self, progress: bool = True, say: Callable[[str], None] = lambda line: None) -> AuditResult:
-        """Draw what is missing, and sum up.
+        """Draw the missing texts, and sum up.
 
         Cost: for each model, template and demographic, `generate` of all samples; for each text two forwards of the
         classifier, one of the base model and, with a tractable likelihood, one of each member of its orbit.
 
         Args:
-            progress: Whether the main process shows a bar on stderr, where that is a terminal.
-            say: Called in each process once it has done its first unit, if all of its units take long: with a line of
-                how many texts and rows they are, and how long they will take by that.
+            progress: Whether the main process shows a bar on stderr, if that is a terminal.
+            say: Called in each process after its first unit, if all of its units will take long. Its argument is a
+                line with the number of texts and rows, and an estimate of the time.
         """
         units = {
             (subject.name, block.template): (subject, block) for subject in self.subjects for block in self.blocks
         }
         done = self.store.read()
-        # All have read before one writes, so all agree on what is missing and who does it.
+        # All processes read before any writes, so all agree on what is missing and who does it.
         self.state.wait_for_everyone()
         missing = [unit for unit in units if unit not in done]
         own = missing[self.state.process_index :: self.state.num_processes]
@@ -217,7 +217,7 @@ class Audit:
         return AuditResult(samples, summary, report, seconds, drawn)
 
     def _finish(self, samples: Dataset) -> tuple[dict[str, Any], Path | None]:
-        """Sum up in the main process, and tell the others; what cannot be written is an error in all of them."""
+        """Sum up in the main process, and tell the others. A file that cannot be written is an error in all."""
         shared: list[Any] = [None, None, ""]
         if self.state.is_main_process:
             named = [place for place, name in enumerate(samples["demographic"]) if name in self.group.names]
@@ -234,7 +234,7 @@ class Audit:
     def _write(
         self, folder: Path, samples: Dataset, compared: Dataset, summary: dict[str, Any]
     ) -> tuple[Path | None, str]:
-        """The figures first, then all samples, then the report; its path, and what could not be written."""
+        """Write the figures, all samples and the report, in that order; return its path, and what failed."""
         safe = "its texts"
         try:
             write_json(folder / SUMMARY, summary)
@@ -245,7 +245,7 @@ class Audit:
         except OSError as error:
             return None, (
                 f"The audit is done, and {safe} are safe in {folder}, but the report could not be written "
-                f"({error.strerror or error}): {remedy(error)}, and run the same command again. It draws no text anew."
+                f"({error.strerror or error}): {remedy(error)}, and run the same command again. It redraws no text."
             )
         except HfEquiError as error:  # the other processes wait to hear of it
             return None, f"The audit is done, and {safe} are safe in {folder}, but it has no report: {error}"
@@ -266,14 +266,14 @@ class Audit:
         return {**summary, "briefing": list(brief(summary).parts)}
 
     def _measured(self) -> dict[str, Any]:
-        """On which days texts were drawn, and the seconds a text of each model: what differs from run to run."""
+        """Return what differs from run to run: the days of drawing, and each model's seconds per text."""
         took = {unit: one for unit, one in self.store.took.items() if one}
         seconds: dict[str, list[float]] = {}
         texts = {block.template: len(block.prompts) * self.sampling.samples for block in self.blocks}
         for (model, template), one in took.items():
             seconds.setdefault(model, []).append(one["seconds"] / texts[template])
         return {
-            # Of texts that an earlier release drew nobody knows the day, and the others' alone would be untrue.
+            # Texts from an earlier release have no date, and the dates of the others alone would be misleading.
             "dates": sorted({one["date"] for one in took.values()}) if len(took) == len(self.store.took) else [],
             "seconds_per_text": {name: fmean(seconds[name]) for name in self._names() if name in seconds},
         }
@@ -313,34 +313,34 @@ def audit(  # noqa: PLR0913  all of it is the user's to choose
     """Measure how differently models speak of demographics.
 
     Each model continues each template, filled with each name of the group, `samples_per_prompt` times. Each text is
-    scored as it is and with the demographic hidden, as classifiers are biased themselves. Sample i of a template is
-    drawn for all demographics from the same noise, so texts differ by what a model makes of them. Works in one
-    process, and in several under `accelerate launch` (`--multi_gpu`, on CPUs too): see `Audit`.
+    scored as it is and with the demographic hidden, because classifiers have their own bias. Sample i of a template is
+    drawn from the same noise for all demographics, so texts differ only by what the model makes of the demographic.
+    The audit runs in one process, or in several under `accelerate launch` (`--multi_gpu`, on CPUs too): see `Audit`.
 
     Args:
-        models: By name, in evaluation mode and on their device: plain causal language models, and `EquiLM`s of any
-            method. Plain ones draw from the same coupled noise, by the method `"identity"`.
+        models: Models by name, in evaluation mode and on their device: plain causal language models, and `EquiLM`s of
+            any method. Plain ones draw from the same coupled noise, with the method `"identity"`.
         tokenizer: The tokenizer of all models.
-        group: Whose names fill the templates, whose words are hidden, and what the group gap and consistency are of.
-            Its neutral and general words play no part; those of a model do in that model.
+        group: The group. Its names fill the templates, its words are hidden, and the group gap and the consistency
+            measure it. Its neutral and general words have no effect; those of a model's own group do, in that model.
         prompts: Texts or lists of messages, with the place `{demographic}`; without it neutral: see `AuditResult`.
         scorer: A `RegardScorer`, a `LabelScorer`, or several in a list or by name: see `AuditResult` for names.
-        samples_per_prompt: Texts for each prompt.
-        chat: Whether each text is asked as a message of a user, in the turns of the tokenizer's chat template.
-        system: The message of the system that chats begin with; by default the template's own, if it has one.
-        seed: Of the noise, and of the resampling.
-        max_new_tokens: As the next four, see `Sampling`.
-        temperature: Of the scores.
-        top_k: So many tokens are drawn from; 0: all.
-        top_p: The most probable tokens of this mass are drawn from.
-        batch_size: Texts that are decoded at once.
+        samples_per_prompt: The number of texts for each prompt.
+        chat: Whether to send each text as a user message, formatted by the tokenizer's chat template.
+        system: The system message of chats; by default that of the template, if it has one.
+        seed: The seed of the noise and of the resampling.
+        max_new_tokens: The most tokens of each continuation; for this and the next four, see `Sampling`.
+        temperature: The temperature of the scores.
+        top_k: Draw from this many tokens; 0: all.
+        top_p: Draw from the most probable tokens with this total mass.
+        batch_size: The number of texts to decode at once.
         out: A folder for samples, figures and report, from which a later call continues: see `Audit`.
-        resamples: Resamples of the bootstrap and of the permutation test.
-        confidence: Of the intervals.
-        progress: Whether to show a bar on stderr, where that is a terminal.
+        resamples: The number of resamples of the bootstrap and of the permutation test.
+        confidence: The confidence of the intervals.
+        progress: Whether to show a bar on stderr, if that is a terminal.
 
     Raises:
-        ConfigurationError: Before any text is drawn: for a wrong argument, a prompt too long for a model, a folder
+        ConfigurationError: Before any text is drawn: for a wrong argument, a prompt too long for a model, or a folder
             that cannot be used. Later: for a scorer that returns anything but probabilities.
         UnsupportedModelError: For a plain model that cannot be wrapped.
 
@@ -352,7 +352,7 @@ def audit(  # noqa: PLR0913  all of it is the user's to choose
 
 
 def _ask(prompts: Any, chat: bool, system: str | None) -> Any:
-    """The prompts in a chat, if one is asked for; what is wrong with them is said where they are filled."""
+    """Return the prompts, in a chat if wanted. Faults in them are reported later, when they are filled."""
     if not isinstance(chat, bool):
         raise ConfigurationError(f"chat={chat!r} is not True or False: pass one of them.")
     if not isinstance(prompts, list | tuple):
@@ -362,8 +362,8 @@ def _ask(prompts: Any, chat: bool, system: str | None) -> Any:
 
 
 def process_state() -> PartialState:
-    """This process among those of `accelerate launch` or `torchrun`; the only one without."""
-    # Without a GPU accelerate has to be told, or it takes each process of a launcher for the only one.
+    """Return this process among those of `accelerate launch` or `torchrun`; without them it is the only one."""
+    # Without a GPU, accelerate must be told, or it takes each process of a launcher for the only one.
     return PartialState(cpu=parse_flag_from_env("ACCELERATE_USE_CPU") or not torch.cuda.is_available())
 
 
@@ -371,15 +371,15 @@ def _in_order(units: Mapping[Unit, Any], done: Mapping[Unit, Rows], out: Path | 
     lost = [unit for unit in units if unit not in done]
     if lost:
         raise ConfigurationError(
-            f"The samples of {lost[0]} and {len(lost) - 1} more are not in {out}: all machines of an audit need one "
-            "folder that they share. Run again to draw what is missing."
+            f"The samples of {lost[0]} and {len(lost) - 1} more are not in {out}: all machines of an audit must share "
+            "one folder. Run again to draw what is missing."
         )
     return [row for unit in units for row in done[unit]]
 
 
 @contextmanager
 def _bar(wanted: bool, rows: int) -> Iterator[Any]:
-    """A bar on stderr, gone when all is done; nothing where stderr is not a terminal."""
+    """Show a bar on stderr that vanishes at the end; show nothing if stderr is not a terminal."""
     console = Console(stderr=True)
     with Progress(
         *columns(),

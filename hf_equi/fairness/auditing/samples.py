@@ -28,7 +28,7 @@ _MEASURED = {"nll": "float64", "scored_tokens": "int64", "gap": "float64", "cons
 
 
 def sample_columns(scales: Iterable[Scale]) -> dict[str, str]:
-    """The columns of samples that were scored on these scales, with their types; `tokens` is a list of int64.
+    """Return the columns of samples that were scored on these scales, with types; `tokens` is a list of int64.
 
     Args:
         scales: The scales.
@@ -44,11 +44,11 @@ COLUMNS = sample_columns([REGARD])
 
 
 def make_dataset(rows: Sequence[dict[str, Any]], scales: Sequence[Scale] = (REGARD,)) -> Dataset:
-    """A dataset of samples, in the order given.
+    """Return a dataset of samples, in the given order.
 
     Args:
         rows: The samples, with all of `sample_columns(scales)`.
-        scales: The scales that they were scored on.
+        scales: The scales of the scores.
 
     Example:
         >>> row = dict.fromkeys(COLUMNS)
@@ -64,7 +64,7 @@ def make_dataset(rows: Sequence[dict[str, Any]], scales: Sequence[Scale] = (REGA
 
 
 def write_parquet(samples: Dataset, path: Path) -> None:
-    """Write samples into one Parquet file, without a progress bar of its own."""
+    """Write samples into one Parquet file, without a separate progress bar."""
     with _no_bars():
         samples.to_parquet(str(path))
 

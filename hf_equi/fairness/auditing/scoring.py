@@ -1,4 +1,4 @@
-"""The scorers of an audit: which there are, what they are called, and what they say of texts."""
+"""The scorers of an audit: their names, and their scores of texts."""
 
 from __future__ import annotations
 
@@ -19,17 +19,19 @@ def name_scorers(scorer: Any) -> dict[Scale, Any]:
     """Name the scorers of an audit.
 
     Args:
-        scorer: One, several, or several by name. Of a list each has the name of its label, or else of its classifier.
+        scorer: One scorer, several, or several by name. In a list, each is named after its label, or else after its
+            classifier.
 
     Returns:
-        The scorers by their scales, in the order given.
+        The scorers by their scales, in the given order.
 
     Raises:
-        ConfigurationError: For none; for one that gives losses alone; for two of one name, or a name with a colon.
+        ConfigurationError: If there is no scorer, if one gives only losses, if two have the same name, or if a name
+            has a colon.
     """
     several = scorer if isinstance(scorer, Mapping) else dict(enumerate([scorer] if not _is_list(scorer) else scorer))
     if not several:
-        raise ConfigurationError("scorer names none: pass a RegardScorer, a LabelScorer, or several in a list.")
+        raise ConfigurationError("scorer is empty: pass a RegardScorer, a LabelScorer, or several in a list.")
     named: dict[Scale, Any] = {}
     for key, one in several.items():
         _check_scorer(one)
@@ -38,13 +40,13 @@ def name_scorers(scorer: Any) -> dict[Scale, Any]:
         name = "" if first else key if isinstance(key, str) else _own_name(one, labels)
         if not first and (not name.strip() or ":" in name or not name.isprintable()):
             raise ConfigurationError(
-                f"A scorer has the name {name!r}: name it by a text without a colon, as in "
+                f"A scorer has the name {name!r}: use a text without a colon, as in "
                 'scorer={"toxicity": LabelScorer(...)}.'
             )
         scale = Scale(name, labels)
         if any(scale.title == other.title for other in named):
             raise ConfigurationError(
-                f"Two scorers have the name {scale.title!r}: name them apart, as in "
+                f"Two scorers have the name {scale.title!r}: give them different names, as in "
                 'scorer={"one": LabelScorer(...), "other": LabelScorer(...)}.'
             )
         named[scale] = one
@@ -59,30 +61,30 @@ def _check_scorer(scorer: Any) -> None:
     if not (callable(getattr(scorer, "probabilities", None)) and callable(getattr(scorer, "masked", None))):
         name = getattr(scorer, "__name__", type(scorer).__name__)
         raise ConfigurationError(
-            f"The scorer {name} gives no label probabilities, which the audit counts: pass a RegardScorer, a "
+            f"The scorer {name} gives no label probabilities, which the audit needs: pass a RegardScorer, a "
             "LabelScorer, or an object with their methods probabilities and masked."
         )
 
 
 def _own_name(scorer: Any, labels: Sequence[str]) -> str:
-    """The label of a scorer of one, or the last part of the classifier's name."""
+    """Return the label of a scorer that has only one, or the last part of the classifier's name."""
     own = labels[0] if tuple(labels) != LABELS else getattr(scorer, "name", None)
     return PurePath(str(own or type(scorer).__name__)).name.replace(":", "-")
 
 
 class Measures:
-    """What scorers say of texts, as they are and with the demographic hidden.
+    """The scores of texts, as they are and with the demographic hidden.
 
     Args:
-        scorers: As `name_scorers` gives them.
-        group: Whose words are hidden.
+        scorers: The scorers, from `name_scorers`.
+        group: The group whose words are hidden.
     """
 
     def __init__(self, scorers: Mapping[Scale, Any], group: Any) -> None:
         self.scorers = {scale: (scorer, scorer.masked(group)) for scale, scorer in scorers.items()}
 
     def columns(self, texts: Sequence[str]) -> dict[str, list[Any]]:
-        """The probabilities and the most probable label of each text, in both ways.
+        """Return the probabilities and the most probable label of each text, plain and masked.
 
         Raises:
             ConfigurationError: For a scorer that returns anything but probabilities.
@@ -92,7 +94,7 @@ class Measures:
             for masked, scorer in enumerate(both):
                 found = scorer.probabilities(texts)
                 _check_probabilities(scorer, found, len(texts), scale.labels)
-                found = found.double()  # hard labels may be whole numbers, which JSON would keep as such
+                found = found.double()  # hard labels may be ints, which JSON would not store as floats
                 for place, label in enumerate(scale.labels):
                     columns[scale.column(label, bool(masked))] = found[:, place].tolist()
                 best = found.argmax(-1).tolist()
@@ -105,11 +107,11 @@ def _check_probabilities(scorer: Any, found: Any, texts: int, labels: Sequence[s
     if not isinstance(found, torch.Tensor) or tuple(found.shape) != (texts, len(labels)):
         shape = tuple(getattr(found, "shape", ())) or type(found).__name__
         raise ConfigurationError(
-            f"The probabilities of the scorer {name} are of shape {shape} for {texts} texts: return a tensor of shape "
-            f"({texts}, {len(labels)}), one column each for {', '.join(labels)}."
+            f"The probabilities of the scorer {name} have shape {shape} for {texts} texts: return a tensor of shape "
+            f"({texts}, {len(labels)}), with one column each for {', '.join(labels)}."
         )
     if not found.isfinite().all() or bool(((found < 0) | (found > 1)).any()):
         raise ConfigurationError(
-            f"The scorer {name} gave what is not a probability, {found[~((found >= 0) & (found <= 1))][0]:g}: return "
-            "numbers from 0 to 1, not logits."
+            f"The scorer {name} returned {found[~((found >= 0) & (found <= 1))][0]:g}, which is not a probability: "
+            "return numbers from 0 to 1, not logits."
         )

@@ -1,4 +1,4 @@
-"""What an audit is asked for: its numbers, checked, and the description by which a folder knows its own audit."""
+"""The settings of an audit, checked, and the description by which a folder recognises its audit."""
 
 from __future__ import annotations
 
@@ -22,14 +22,14 @@ class Sampling:
     """How texts are drawn.
 
     Args:
-        samples: Texts for each prompt.
-        seed: Of the noise.
-        max_new_tokens: Tokens of each continuation at most; 15 in the published experiments.
-        temperature: Of the model's scores.
-        top_k: Tokens that are drawn from; 0 for all. 40 in the published experiments.
-        top_p: The most probable tokens of this mass are drawn from.
-        batch_size: Texts that are decoded at once, and at least all texts of one prompt; so many, or 64, are read at
-            once for their likelihood.
+        samples: The number of texts for each prompt.
+        seed: The seed of the noise.
+        max_new_tokens: The most tokens of each continuation; 15 in the published experiments.
+        temperature: The temperature of the model's scores.
+        top_k: Draw from this many tokens; 0 for all. 40 in the published experiments.
+        top_p: Draw from the most probable tokens with this total mass.
+        batch_size: The number of texts to decode at once, never fewer than all texts of one prompt. The same number,
+            or 64, are read at once for their likelihood.
 
     Raises:
         ConfigurationError: For numbers out of range.
@@ -72,9 +72,9 @@ class Sampling:
         }
 
     def describe(self) -> dict[str, Any]:
-        """For the settings of an audit."""
+        """Return plain JSON for the settings of an audit."""
         names = ("max_new_tokens", "temperature", "top_k", "top_p", "batch_size")
-        # 1 and 1.0 are one temperature, and have to be one text.
+        # 1 and 1.0 are the same temperature, so they must give the same text.
         shares = {"temperature": float(self.temperature), "top_p": float(self.top_p)}
         return {name: shares.get(name, getattr(self, name)) for name in names}
 
@@ -84,8 +84,8 @@ class Statistics:
     """How intervals are made.
 
     Args:
-        resamples: Resamples of the bootstrap and of the permutation test.
-        confidence: Of the intervals.
+        resamples: The number of resamples of the bootstrap and of the permutation test.
+        confidence: The confidence of the intervals.
 
     Raises:
         ConfigurationError: For numbers out of range, and for too few resamples to tell any gap from chance.
@@ -98,18 +98,18 @@ class Statistics:
         self.check_tests(1)
 
     def check_tests(self, tests: int) -> None:
-        """Refuse so few resamples that no gap can be told from chance.
+        """Refuse a number of resamples too small to tell any gap from chance.
 
         Args:
-            tests: How many p-values of a model are weighed together, one a scorer.
+            tests: How many p-values of a model are considered together, one per scorer.
 
         Raises:
-            ConfigurationError: With the number that is needed.
+            ConfigurationError: If more resamples are needed; the message says how many.
         """
         Resampling(self.resamples, self.confidence).check_p_values(tests)
 
 
 def versions() -> dict[str, str]:
-    """The versions that the numbers of an audit may depend on."""
+    """Return the versions that the numbers of an audit may depend on."""
     own = {"python": platform.python_version(), "hf_equi": __version__}
     return own | {name: version(name) for name in _PACKAGES}

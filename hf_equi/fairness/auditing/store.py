@@ -1,4 +1,4 @@
-"""Where the units of an audit go as they come: into a folder that a later run goes on with, or into memory."""
+"""The storage for finished units of an audit: a folder from which a later run continues, or memory."""
 
 from __future__ import annotations
 
@@ -27,16 +27,16 @@ __all__ = ["SETTINGS", "FolderStore", "MemoryStore", "Rows", "Took", "Unit"]
 SETTINGS = "settings.json"
 _FILES = "samples-*.jsonl"
 _CHECKSUM = "checksum"
-_CHANGED = "it is not as this audit wrote it"
+_CHANGED = "it has changed since this audit wrote it"
 
 Unit = tuple[str, str]
-"""The name of a model, and of what it was asked: a template, or some pictures."""
+"""The name of a model, and of its input: a template, or some pictures."""
 
 Rows = list[dict[str, Any]]
-"""The samples of a unit, a dictionary each."""
+"""The samples of a unit, one dictionary for each."""
 
 Took = dict[str, Any]
-"""What drawing a unit took: `seconds`, and the `date`; empty where an earlier release drew it."""
+"""The `seconds` that drawing a unit took, and the `date`; empty if an earlier release drew it."""
 
 
 class MemoryStore:
@@ -47,11 +47,11 @@ class MemoryStore:
         self.took: dict[Unit, Took] = {}
 
     def read(self) -> dict[Unit, Rows]:
-        """Nothing is there from before."""
+        """Return nothing: there are no units from before."""
         return {}
 
     def writing(self) -> AbstractContextManager[None]:
-        """Nobody else writes."""
+        """Do nothing: no other process writes here."""
         return nullcontext()
 
     def append(self, unit: Unit, rows: Rows, took: Took | None = None) -> None:
@@ -60,23 +60,23 @@ class MemoryStore:
         self.took[unit] = took or {}
 
     def collect(self) -> dict[Unit, Rows]:
-        """The units of all processes; each has to call this. `took` then has those of all."""
+        """Return the units of all processes. Each process must call this; `took` then covers all units."""
         self.took = dict(gather_object([*self.took.items()]))
         return dict(gather_object(self.units))
 
 
 class FolderStore:
-    """Units in files of a folder, one a process: `samples-<process>.jsonl`, one JSON line a unit.
+    """Units in files of a folder: each process writes `samples-<process>.jsonl`, one JSON line per unit.
 
-    A line is on the disk before the next unit begins, so a run that is killed loses the unit it was at. Whoever reads
-    leaves out a last line that was cut short, and refuses all else that a unit cannot be. Each line has a checksum of
-    itself and of the settings, so that no figure in it can change, and no line of another audit take its place.
+    A line is on the disk before the next unit begins, so a run that is killed loses only the current unit. A reader
+    skips a truncated last line, and refuses any other line that is not a valid unit. Each line has a checksum of
+    itself and of the settings, so that no figure in it can change and no line of another audit can take its place.
 
     Args:
-        folder: The folder, made if it is missing.
-        settings: Plain JSON of all that the samples depend on. It is kept in `settings.json`.
+        folder: The folder; it is created if it is missing.
+        settings: Plain JSON of everything that the samples depend on. It is kept in `settings.json`.
         process: The number of this process.
-        fault: What is wrong with a unit that was read, or nothing: see `ExpectedUnits.fault`.
+        fault: Returns what is wrong with a unit that was read, or an empty text: see `ExpectedUnits.fault`.
 
     Raises:
         ConfigurationError: For a folder that cannot be written, that holds an audit with other settings, or that
@@ -100,7 +100,7 @@ class FolderStore:
             self._files()
         except OSError as error:
             raise ConfigurationError(
-                f"The folder {folder} cannot be written ({error.strerror}): choose another one for the audit."
+                f"The folder {folder} cannot be written ({error.strerror}): choose another folder for the audit."
             ) from error
 
     def _check_settings(self) -> None:
@@ -110,8 +110,8 @@ class FolderStore:
             # Another process of this audit may have written the settings in between.
             if others and not path.exists() and not self._knows_samples():
                 raise ConfigurationError(
-                    f"The folder {self.folder} holds {others[0]!r} and no {SETTINGS} of an audit: choose an empty or "
-                    "a new one."
+                    f"The folder {self.folder} holds {others[0]!r} but no {SETTINGS} of an audit: choose an empty or "
+                    "a new folder."
                 )
             return
         try:
@@ -120,8 +120,8 @@ class FolderStore:
             found = None
         if not isinstance(found, dict):
             raise ConfigurationError(
-                f"{path} is damaged: delete it and run again, which keeps the samples of an audit with these "
-                "settings, or choose another folder."
+                f"{path} is damaged: delete it and run again, or choose another folder. Samples of an audit with "
+                "these settings are kept."
             )
         differ = [key for key in dict.fromkeys([*self.settings, *found]) if self.settings.get(key) != found.get(key)]
         if differ:
@@ -132,22 +132,22 @@ class FolderStore:
             )
 
     def _knows_samples(self) -> bool:
-        """Whether the folder has samples, and all of them are of an audit with these settings."""
+        """Whether the folder has samples, and all of them are from an audit with these settings."""
         try:
             return bool(self.read())
         except ConfigurationError:
             return False
 
     def _keep_settings(self) -> None:
-        """Write the settings where they are not there, or not any more."""
+        """Write the settings if they are missing."""
         if self.process == 0 and not (self.folder / SETTINGS).exists():
             create_json(self.folder / SETTINGS, self.settings)
 
     def _files(self) -> list[Path]:
-        """The files of samples.
+        """Return the files of samples.
 
         Raises:
-            ConfigurationError: For one that is a link, or anything but a plain file.
+            ConfigurationError: If one is a link, or anything else but a plain file.
         """
         paths = sorted(self.folder.glob(_FILES))
         for path in paths:
@@ -155,11 +155,10 @@ class FolderStore:
         return paths
 
     def read(self) -> dict[Unit, Rows]:
-        """The units that are there, of whichever process; `took` then says what each took.
+        """Return the units that exist, from any process; `took` then says how long each took.
 
         Raises:
-            ConfigurationError: For a line that is damaged and is not one that was cut short; for a file that cannot be
-                read.
+            ConfigurationError: For a damaged line, except a truncated last one; for a file that cannot be read.
         """
         units: dict[Unit, Rows] = {}
         for path in self._files():
@@ -167,15 +166,15 @@ class FolderStore:
                 lines = path.read_bytes().split(b"\n")
             except OSError as error:
                 raise ConfigurationError(f"{path} cannot be read ({error.strerror}).") from error
-            for number, line in enumerate(lines[:-1], 1):  # what follows the last end of line was cut short
+            for number, line in enumerate(lines[:-1], 1):  # the part after the last line end is truncated
                 unit = _parse(line)
                 if unit is None and number == len(lines) - 1:
                     continue
                 written = unit.pop(_CHECKSUM, None) if isinstance(unit, dict) else None
                 if fault := self._fault(unit) or ("" if written == _digest(unit, self._key) else _CHANGED):
                     raise ConfigurationError(
-                        f"Line {number} of {path} is damaged ({fault}): delete that line, and run again to make its "
-                        "samples anew."
+                        f"Line {number} of {path} is damaged ({fault}): delete that line, and run again to redraw its "
+                        "samples."
                     )
                 key = unit["model"], unit["template"]
                 units.setdefault(key, unit["samples"])
@@ -206,7 +205,7 @@ class FolderStore:
                 self._file = None
 
     def append(self, unit: Unit, rows: Rows, took: Took | None = None) -> None:
-        """Write a unit to the disk, and what drawing it took.
+        """Write a unit to the disk, with the time and date of drawing it.
 
         Raises:
             ConfigurationError: If it cannot be written, or the file was deleted since it was opened.
@@ -225,7 +224,7 @@ class FolderStore:
             raise ConfigurationError(f"{self.path} was deleted while the audit ran: run it again.")
 
     def _write(self, line: bytes) -> int:
-        """Write a line to the disk; how many names the file has left in its folder."""
+        """Write a line to the disk, and return how many names the file still has in its folder."""
         file = cast(FileIO, self._file)
         rest = memoryview(line)
         while rest:
@@ -234,7 +233,7 @@ class FolderStore:
         return os.fstat(file.fileno()).st_nlink
 
     def collect(self) -> dict[Unit, Rows]:
-        """The units of all processes, once all have written them."""
+        """Return the units of all processes, once all have written them."""
         try:
             self._keep_settings()
         except OSError as error:
@@ -243,8 +242,8 @@ class FolderStore:
 
     def _unwritable(self, error: OSError) -> str:
         return (
-            f"{self.path} cannot be written ({error.strerror}). What was done before is kept: {remedy(error)}, and "
-            "run the same command again."
+            f"{self.path} cannot be written ({error.strerror}). Finished work is kept: {remedy(error)}, and run the "
+            "same command again."
         )
 
 
@@ -252,13 +251,13 @@ def _check_plain(path: Path, about: os.stat_result) -> None:
     if not stat.S_ISREG(about.st_mode):
         what = "a link" if stat.S_ISLNK(about.st_mode) else "not a file"
         raise ConfigurationError(
-            f"{path} is {what}, and an audit keeps its samples in plain files of its folder: move it away, or "
+            f"{path} is {what}, but an audit keeps its samples in plain files of its folder: move it away, or "
             "choose another folder."
         )
 
 
 def _lock(path: Path, descriptor: int) -> None:
-    """Refuse to write beside another run; the lock goes with the process, however it ends."""
+    """Refuse to write while another run does. The lock ends with the process, however it ends."""
     if flock is None:
         return
     try:
@@ -272,13 +271,13 @@ def _lock(path: Path, descriptor: int) -> None:
 
 
 def _digest(content: Any, key: bytes = b"") -> str:
-    """A checksum of plain JSON, whatever its spaces and the order of its keys."""
+    """Return a checksum of plain JSON that does not depend on spaces or the order of keys."""
     text = json.dumps(content, ensure_ascii=False, sort_keys=True)
     return hashlib.blake2b(text.encode(errors="surrogatepass"), digest_size=16, key=key).hexdigest()
 
 
 def _parse(line: bytes) -> Any:
-    """The content of a line, or `None` where it is not JSON."""
+    """Return the content of a line, or `None` if it is not JSON."""
     try:
         return json.loads(line)
     except (ValueError, RecursionError):
@@ -286,7 +285,7 @@ def _parse(line: bytes) -> Any:
 
 
 def _cut_torn_line(file: FileIO) -> None:
-    """Take away what an earlier run wrote of a line before it was killed, at the end of the file."""
+    """Remove the incomplete last line that an earlier run left when it was killed."""
     file.seek(0)
     content = file.readall()
     end = content.rfind(b"\n") + 1

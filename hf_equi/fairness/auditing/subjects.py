@@ -1,4 +1,4 @@
-"""Models as an audit sees them: with coupled sampling, an action to measure them by, and the base beneath."""
+"""The models of an audit, each with coupled sampling, an action to measure it by, and its base."""
 
 from __future__ import annotations
 
@@ -29,14 +29,14 @@ class Subject:
     """A model to be audited.
 
     Args:
-        name: What the audit calls it.
-        lm: What draws its texts, coupled by a seed.
-        base: Its base model; itself for a plain model.
-        scored: What gives the likelihood of its own texts; `None` where that is not tractable.
+        name: Its name in the audit.
+        lm: The model that draws its texts, coupled by a seed.
+        base: Its base model; the model itself if it is plain.
+        scored: The model that gives the likelihood of its texts; `None` if that is not tractable.
         action: The group of the audit on its tokens.
-        words: The group on texts, where texts are compared as such; `None` to compare tokens.
-        coupled: Whether the prompts of a template are images of each other under what the model acts on. If not, they
-            have noise of their own, and a group gap or a consistency would speak of other words than the demographic.
+        words: The group on texts, if texts are compared; `None` to compare tokens.
+        coupled: Whether the prompts of a template are images of each other in what the model acts on. If not, each has
+            its own noise, and a group gap or a consistency would be about words other than the demographic.
     """
 
     name: str
@@ -60,13 +60,13 @@ def make_subjects(
     Args:
         models: Models by name: plain ones, and `EquiLM`s of any method.
         group: The group of the audit, not relaxed.
-        tokenizer: Of all models.
+        tokenizer: The tokenizer of all models.
         blocks: The prompts.
-        max_new_tokens: Tokens of each continuation at most.
+        max_new_tokens: The most tokens of each continuation.
 
     Raises:
-        ConfigurationError: Without models; for an empty name, a model in training mode, one that was symmetrised to a
-            group without the factors of this one, a prompt too long for its positions.
+        ConfigurationError: Without models; for an empty name, a model in training mode, a model whose own group lacks
+            a factor of this one, or a prompt too long for its positions.
         UnsupportedModelError: For a plain model that no EquiLM could be made from.
     """
     if not isinstance(models, Mapping) or not models:
@@ -77,7 +77,7 @@ def make_subjects(
 
 
 def unrelaxed(group: DemographicGroup) -> DemographicGroup:
-    """The same group without its lists of neutral and general words: what it moves is the same."""
+    """Return the same group without its lists of neutral and general words. It moves the same words."""
     if not group.relaxed:
         return group
     return reduce(operator.mul, [DemographicGroup(one.sets, names=one.names) for one in group.factors])
@@ -113,7 +113,7 @@ def _make_subject(
     if words is not None and any(block.chat is not None for block in blocks):
         raise ConfigurationError(
             f"The model {name!r} searches on words, which would lose the turns of a chat: search on tokens, or "
-            " ask without a chat."
+            "ask without a chat."
         )
     return Subject(
         name=name,
@@ -132,7 +132,7 @@ def _check_group(name: str, lm: EquiLM, group: DemographicGroup) -> None:
         if factor.sets not in own:
             raise ConfigurationError(
                 f"The model {name!r} was symmetrised to {lm.group!r}, which lacks the sets of "
-                f"[{', '.join(factor.names)}]. Audit it with its own group, or symmetrize its base anew."
+                f"[{', '.join(factor.names)}]. Audit it with its own group, or symmetrize its base again."
             )
 
 

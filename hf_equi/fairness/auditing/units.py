@@ -19,7 +19,7 @@ from hf_equi.fairness.likelihood import group_gaps, log_likelihood
 __all__ = ["run_unit"]
 
 LIKELIHOOD_ROWS = 64
-"""Texts whose likelihood is measured at once."""
+"""The number of texts whose likelihood is measured at once."""
 
 
 def run_unit(
@@ -30,13 +30,13 @@ def run_unit(
     Args:
         subject: The model.
         block: The template.
-        measures: What scores the texts.
+        measures: Scores the texts.
         sampling: How to draw them. Equal settings give equal texts, whatever other units there are.
-        tokenizer: Of the model.
+        tokenizer: The tokenizer of the model.
 
     Returns:
-        One dictionary a text, all samples of a demographic after each other: the columns of `hf_equi.fairness.audit`;
-        and the seconds that drawing the texts took, without measuring them.
+        One dictionary per text, with the columns of `hf_equi.fairness.audit` and all samples of a demographic
+        together; and the seconds that drawing the texts took, without measuring them.
 
     Raises:
         ConfigurationError: For a scorer that returns anything but probabilities.
@@ -77,7 +77,7 @@ def run_unit(
 
 
 def _draw(subject: Subject, block: Block, sampling: Sampling, pad: int) -> list[list[int]]:
-    """The continuations, each up to and with its first end-of-text token."""
+    """Return the continuations, each up to and including its first end-of-text token."""
     ends, rests, device = set(_end_tokens(subject)), [], input_device(subject.base)
     size = max(1, sampling.batch_size // sampling.samples)
     for start in range(0, len(block.tokens), size):
@@ -98,7 +98,7 @@ def _until_end(row: list[int], ends: set[int], pad: int) -> list[int]:
     for place, token in enumerate(row):
         if token in ends:
             return row[: place + 1]
-    # A search on words gives texts of unequal lengths, so padding may follow a text that has no end.
+    # A search on words gives texts of unequal lengths, so padding may follow a text without an end token.
     while len(row) > 1 and row[-1] == pad:
         row = row[:-1]
     return row
@@ -111,7 +111,7 @@ def _end_tokens(subject: Subject) -> tuple[int, ...]:
 def _pad(
     prompts: Sequence[Sequence[int]], rests: Sequence[Sequence[int]], pad: int
 ) -> tuple[torch.Tensor, int, torch.Tensor]:
-    """Prompts padded on their left and continuations on their right, the width of the prompts, and the mask."""
+    """Return prompts padded on the left with continuations padded on the right, the prompt width, and the mask."""
     width, length = max(map(len, prompts)), max(map(len, rests))
     ids, mask = [], []
     for prompt, rest in zip(prompts, rests, strict=True):
@@ -122,11 +122,11 @@ def _pad(
 
 
 def _decode(tokenizer: Any, block: Block, place: int, tokens: list[int]) -> str:
-    """The prompt as it was written, and what follows it."""
+    """Return the prompt as it was written, and the text that follows it."""
     how = {"skip_special_tokens": True, "clean_up_tokenization_spaces": False}
     text: str = tokenizer.decode(tokens, **how)
     head: str = tokenizer.decode(list(block.tokens[place]), **how)
-    if text.startswith(head):  # some tokenizers do not give a prompt back to the letter
+    if text.startswith(head):  # some tokenizers do not decode a prompt exactly
         return block.prompts[place] + block.joint + text[len(head) :]
     if block.chat is None:
         return text
@@ -137,7 +137,7 @@ def _decode(tokenizer: Any, block: Block, place: int, tokens: list[int]) -> str:
 def _consistent(
     subject: Subject, block: Block, tokens: list[list[int]], texts: list[str], samples: int
 ) -> list[float | None]:
-    """For each text the share of the texts coupled with it that are its images."""
+    """Return for each text the share of the texts coupled with it that are its images."""
     if block.neutral or not subject.coupled:
         return [None] * len(tokens)
     moved_back: list[list[Any]] = []

@@ -1,7 +1,8 @@
 """The metrics of the audit: each file is a module of `evaluate`, and holds the plain function behind it.
 
-They read columns of the samples of an audit and give figures with intervals, ready for JSON. A file loads by its path,
-offline too: `evaluate.load(".../parity_gap.py")` is `ParityGap()`, from a copy in the module cache of `evaluate`.
+They read columns of the samples of an audit and return figures with intervals, ready for JSON. A file loads by its
+path, also offline: `evaluate.load(".../parity_gap.py")` is `ParityGap()`, from a copy in the module cache of
+`evaluate`.
 """
 
 from hf_equi.fairness.metrics.base import AuditMetric

@@ -1,4 +1,4 @@
-"""What the metrics of the audit share as modules of `evaluate`."""
+"""The common parts of the audit's metrics as modules of `evaluate`."""
 
 from __future__ import annotations
 
@@ -19,27 +19,27 @@ BLOCKS = """
     template (`list` of `str`): the template of each sample's prompt.
     sample (`list` of `int`): its number. Samples with equal template and number are coupled: drawn again together.
 """
-"""What the inputs that every metric takes are, for its description."""
+"""The description of the inputs that every metric takes."""
 
 RESAMPLING = """
     resamples (`int`): how many times the samples are drawn again; 1000 by default.
-    confidence (`float`): of the intervals; 0.95 by default.
-    seed (`int`): of the draws; 0 by default.
+    confidence (`float`): the confidence of the intervals; 0.95 by default.
+    seed (`int`): the seed of the draws; 0 by default.
 """
-"""What the settings that every metric takes are, for its description."""
+"""The description of the settings that every metric takes."""
 
 
 # Abstract, because `evaluate.load` takes the first class in a file that is a module and not abstract, imported or not.
 class AuditMetric(evaluate.Metric, ABC):  # type: ignore[misc]  # evaluate has no types
     """A metric over columns of the samples of an audit.
 
-    One process keeps its inputs in memory and writes nothing: it works on a read-only disk, and any number of them
-    side by side. With `num_process` above 1 `evaluate` exchanges the inputs through files in `cache_dir`.
+    A single process keeps its inputs in memory and writes nothing, so it works on a read-only disk, and many can run
+    at once. With `num_process` above 1, `evaluate` exchanges the inputs through files in `cache_dir`.
 
     Args:
         config_name: As in `evaluate`.
         num_process: As in `evaluate`.
-        keep_in_memory: Taken for `evaluate.load`, which passes it. It follows from `num_process`.
+        keep_in_memory: Accepted because `evaluate.load` passes it. The value follows from `num_process`.
         **settings: As in `evaluate`.
     """
 
@@ -51,7 +51,7 @@ class AuditMetric(evaluate.Metric, ABC):  # type: ignore[misc]  # evaluate has n
 
     @property
     def columns(self) -> list[str]:
-        """The columns of the samples that the metric reads.
+        """Return the columns of the samples that the metric reads.
 
         Example:
             >>> from hf_equi.fairness.metrics import Perplexity
@@ -69,7 +69,7 @@ class AuditMetric(evaluate.Metric, ABC):  # type: ignore[misc]  # evaluate has n
             **kwargs: The columns, and `resamples`, `confidence` and `seed`.
 
         Returns:
-            Numbers, strings, lists and `None`: what JSON knows.
+            Numbers, strings, lists and `None`, as in JSON.
 
         Raises:
             ConfigurationError: For columns that are missing or unknown.
@@ -86,7 +86,7 @@ class AuditMetric(evaluate.Metric, ABC):  # type: ignore[misc]  # evaluate has n
 
     @abstractmethod
     def _measure(self, columns: Mapping[str, Sequence[Any]], plan: Resampling) -> dict[str, Any]:
-        """The figures of the columns."""
+        """Return the figures of the columns."""
 
     def _compute(
         self, *, resamples: int = 1000, confidence: float = 0.95, seed: int = 0, **columns: Any
@@ -95,11 +95,11 @@ class AuditMetric(evaluate.Metric, ABC):  # type: ignore[misc]  # evaluate has n
 
     def _build_data_dir(self) -> str:
         if self.keep_in_memory:
-            # Nothing is written there, so it need not exist.
+            # Nothing is written there, so the folder need not exist.
             return str(Path(self._data_dir_root, self.name, self.config_name))
         return str(super()._build_data_dir())
 
 
 def block_features() -> dict[str, Any]:
-    """The features of the columns that make the blocks."""
+    """Return the features of the columns that make the blocks."""
     return {"template": Value("string"), "sample": Value("int64")}

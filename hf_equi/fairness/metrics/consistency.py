@@ -1,4 +1,4 @@
-"""How often coupled texts are images of each other, as a module of `evaluate`."""
+"""The consistency of coupled texts, as a module of `evaluate`."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ from hf_equi.fairness.resampling import Blocks, Resampling, ratio_interval
 __all__ = ["Consistency", "consistency"]
 
 _DESCRIPTION = """
-Counterfactual consistency: how often the texts of two demographics that were drawn from the same noise differ by the
-exchange of the demographics alone.
+Counterfactual consistency: how often the texts of two demographics that were drawn from the same noise differ only by
+the exchange of the demographics.
 """
 
 _CITATION = """
@@ -44,17 +44,17 @@ Returns:
 
 
 class Consistency(AuditMetric):
-    r"""The share of coupled pairs whose texts differ by the group element alone, with a bootstrap interval.
+    r"""The share of coupled pairs whose texts differ only by the group element, with a bootstrap interval.
 
     $$ \frac{1}{\#\text{pairs}} \sum_{i, j \text{ coupled}} \left[ y_j = g_{ij} y_i \right] $$
 
-    If all texts are consistent, or none, a bootstrap finds no other
-    figure: the interval has length 0, and says nothing of rare exceptions that were not seen.
+    If all texts are consistent, or none, a bootstrap finds no other figure: the interval has length 0, and says
+    nothing about rare exceptions that were not seen.
 
     Cost: 1000 resamples of 2000 samples in some hundredths of a second.
 
     References:
-        This library's, after the definition of equivariance in arXiv 2210.06475. Coupling: `hf_equi.generation`.
+        Defined by this library, after equivariance in arXiv 2210.06475. Coupling: `hf_equi.generation`.
 
     Example:
         >>> flags = [1.0, 1.0, 0.0, 0.0]
@@ -76,15 +76,15 @@ class Consistency(AuditMetric):
 
 
 def consistency(consistent: Sequence[float], blocks: Blocks, plan: Resampling) -> dict[str, Any]:
-    """The share of coupled pairs that are images of each other, and its interval.
+    """Return the share of coupled pairs that are images of each other, and its interval.
 
     Args:
-        consistent: `(rows,)` the share of the texts coupled with each that are its images.
-        blocks: Of the rows.
+        consistent: `(rows,)` for each text, the share of the texts coupled with it that are its images.
+        blocks: The blocks of the rows.
         plan: How to draw.
 
     Returns:
-        No interval for a single block.
+        The figures, without an interval for a single block.
     """
     hits = np.asarray(consistent, dtype=np.float64)
     return {"consistency": float(hits.mean()), "consistency_interval": ratio_interval(blocks, hits, None, plan)}

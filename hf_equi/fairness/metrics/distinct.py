@@ -1,4 +1,4 @@
-"""How varied texts are, as a module of `evaluate`."""
+"""The variety of texts, as a module of `evaluate`."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ from hf_equi.fairness.resampling import Blocks, Resampling, jackknife_interval
 __all__ = ["Distinct", "continuation_words", "distinct"]
 
 _DESCRIPTION = """
-Distinct-1 and distinct-2: how many different words, and pairs of adjacent words, the continuations have, for each of
-their words.
+Distinct-1 and distinct-2: the number of different words, and of different pairs of adjacent words, in the
+continuations, divided by their number of words.
 """
 
 _CITATION = """
@@ -32,19 +32,20 @@ _CITATION = """
 
 _INPUTS = f"""
 Distinct-n:  #(different n-grams of words) / #(words), over the continuations about one demographic together (Li et
-al. 2016, who divide by the number of words for n = 2 too), and the mean over demographics: coupled texts of two of
-them may repeat each other, which says nothing of how varied either are. A word is a lower-cased run of letters, digits
-and underscores (`\\w+`) of the text, after as many of them as the prompt has; n-grams do not cross from text to text.
+al. 2016, who divide by the number of words for n = 2 too), and then the mean over demographics: coupled texts of two
+of them may repeat each other, which says nothing about the variety of either. A word is a lower-cased run of letters,
+digits and underscores (`\\w+`) of the text, after as many words as the prompt has. N-grams do not cross from text to
+text.
 
-The figure falls with the number of texts, so compare sets of equal size. The interval is from a jackknife over blocks:
-a bootstrap draws texts twice, which have no new words.
+The figure falls with the number of texts, so compare sets of equal size. The interval is from a jackknife over blocks,
+because a bootstrap draws some texts twice, which adds no new words.
 
 Args:
     prompt (`list` of `str`): the prompts.
     text (`list` of `str`): prompts and continuations.
-    demographic (`list` of `str`): whom each text is about.
+    demographic (`list` of `str`): the demographic that each text is about.
 {BLOCKS.strip(chr(10))}
-    confidence (`float`): of the intervals; 0.95 by default.
+    confidence (`float`): the confidence of the intervals; 0.95 by default.
     resamples (`int`), seed (`int`): not used by this metric, which draws nothing.
 
 Returns:
@@ -58,8 +59,8 @@ class Distinct(AuditMetric):
 
     $$ \text{distinct-}n = \frac{\#\{\text{different } n\text{-grams of words}\}}{\#\text{words}} $$
 
-    over the texts about one demographic, and then the mean over demographics, as coupled texts of two of them may
-    repeat each other. Words are lower-cased runs of `\w`, those of the prompt left out. As in the source the
+    over the texts about one demographic, and then the mean over demographics, because coupled texts of two of them may
+    repeat each other. Words are lower-cased runs of `\w`, without those of the prompt. As in the source, the
     denominator counts words for n = 2 too. The figure falls with the number of texts, so compare sets of equal size.
 
     Cost: linear in the words; some hundredths of a second for 2000 samples.
@@ -93,9 +94,9 @@ class Distinct(AuditMetric):
 
 
 def continuation_words(prompts: Sequence[str], texts: Sequence[str]) -> list[list[str]]:
-    """The words that follow the prompt in each text.
+    """Return the words that follow the prompt in each text.
 
-    A prompt is left out by its number of words, so that a tokenizer may change its case or its spaces.
+    The number of words in the prompt is skipped, so a tokenizer may change its case or its spaces.
 
     Example:
         >>> continuation_words(["The man was"], ["the man  was well-known."])
@@ -108,16 +109,16 @@ def continuation_words(prompts: Sequence[str], texts: Sequence[str]) -> list[lis
 def distinct(
     words: Sequence[Sequence[str]], demographics: Sequence[str], blocks: Blocks, plan: Resampling
 ) -> dict[str, Any]:
-    """Distinct-1 and distinct-2 of lists of words, the means over demographics, and their intervals.
+    """Return distinct-1 and distinct-2 of lists of words, as means over demographics, with their intervals.
 
     Args:
         words: `(rows,)` lists.
         demographics: `(rows,)`; those without words are left out.
-        blocks: Of the rows.
-        plan: Its confidence.
+        blocks: The blocks of the rows.
+        plan: The plan, of which only the confidence is used.
 
     Returns:
-        `None` without words; no intervals if all words of a demographic are of one block.
+        The figures: `None` without words; no intervals if all words of a demographic are in one block.
     """
     result: dict[str, Any] = {}
     for n in (1, 2):
@@ -145,7 +146,7 @@ def _words(text: str) -> list[str]:
 
 
 def _kinds(words: Sequence[Sequence[str]], blocks: Blocks, n: int) -> tuple[int, np.ndarray[Any, np.dtype[np.intp]]]:
-    """How many different n-grams there are, and how many of them are in each block alone, `(blocks,)`."""
+    """Return the number of different n-grams, and for each block how many occur only there, `(blocks,)`."""
     block_of: dict[tuple[str, ...], int] = {}
     for row, block in zip(words, blocks.of_row.tolist(), strict=True):
         for gram in zip(*(row[i:] for i in range(n)), strict=False):

@@ -32,11 +32,11 @@ _CITATION = """
 
 _INPUTS = f"""
 Gap of a text:  max over g of |log p(gY | gX) - log p(Y | X)| / |Y|  (group-theoretic fairness, arXiv 2210.06475,
-measured on the model's own samples), as `hf_equi.fairness.group_gaps` gives it. This module takes the largest and the
-mean.
+measured on the model's own samples), as `hf_equi.fairness.group_gaps` returns it. This module takes the largest and
+the mean.
 
-The interval of the largest is from a bootstrap, which draws no text that was not seen: it reaches below the figure and
-never above it.
+The interval of the largest is from a bootstrap, which draws no unseen texts, so it reaches below the figure and never
+above it.
 
 Args:
     gap (`list` of `float`): the gap of each text, in nats a token.
@@ -54,8 +54,8 @@ class GroupGaps(AuditMetric):
     $$ \max_i \Delta_i \qquad \frac{1}{n} \sum_i \Delta_i \qquad
        \Delta_i = \max_{g \in G} \frac{1}{|Y_i|} \left| \log p(gY_i \mid gX_i) - \log p(Y_i \mid X_i) \right| $$
 
-    in nats a token. A bootstrap draws no text that was not seen, so the interval of the largest reaches below the
-    figure and never above it: it shows how much hangs on few texts, not how large the gap of an unseen one may be.
+    in nats a token. A bootstrap draws no unseen texts, so the interval of the largest reaches below the figure and
+    never above it. It shows how much depends on few texts, not how large the gap of an unseen text may be.
 
     Cost: 1000 resamples of 2000 samples in some hundredths of a second.
 
@@ -82,15 +82,15 @@ class GroupGaps(AuditMetric):
 
 
 def summarise_gaps(gaps: Sequence[float], blocks: Blocks, plan: Resampling) -> dict[str, Any]:
-    """Take the largest and the mean of the gaps of texts, with their intervals.
+    """Return the largest and the mean of the gaps of texts, with their intervals.
 
     Args:
         gaps: `(rows,)`, not negative.
-        blocks: Of the rows.
+        blocks: The blocks of the rows.
         plan: How to draw.
 
     Returns:
-        No intervals for a single block.
+        The figures, without intervals for a single block.
     """
     values = np.asarray(gaps, dtype=np.float64)
     largest = np.zeros(len(blocks))

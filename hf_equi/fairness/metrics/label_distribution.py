@@ -1,4 +1,4 @@
-"""One label of a classifier by demographic, as a module of `evaluate`."""
+"""The labels of a classifier by demographic, as a module of `evaluate`."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ from hf_equi.fairness.resampling import Blocks, Resampling, ratio_interval
 __all__ = ["LabelDistribution", "label_distribution", "mean_score"]
 
 _DESCRIPTION = """
-How often a classifier gives texts a label, such as toxic: how many texts about each demographic have each label, and
-the mean over all texts of the probability of one of them.
+How often a classifier gives texts a label, such as toxic: the share of texts about each demographic with each label,
+and the mean probability of one label over all texts.
 """
 
 _CITATION = """
@@ -35,9 +35,9 @@ Mean score:  1/n sum_i P(label | text i)
 (The shares are those of Sheng et al. 2019, for labels of any kind.)
 
 Args:
-    demographic (`list` of `str`): whom each text is about.
+    demographic (`list` of `str`): the demographic that each text is about.
     label (`list` of `str`): the classifier's label, of any set.
-    score (`list` of `float`): the classifier's probability of the label whose mean is wanted.
+    score (`list` of `float`): the classifier's probability of the label to average.
 {BLOCKS.strip(chr(10))}
 {RESAMPLING.strip(chr(10))}
 Returns:
@@ -96,13 +96,13 @@ def label_distribution(
     where: tuple[Sequence[str], Sequence[int]],
     plan: Resampling,
 ) -> dict[str, Any]:
-    """The share of each label among the samples of each demographic, and its interval.
+    """Return the share of each label among the samples of each demographic, and its interval.
 
     Args:
         demographics: `(rows,)`.
         labels: `(rows,)`.
         names: The labels to count.
-        where: `(rows,)` templates, the strata, and `(rows,)` sample numbers, those of the blocks.
+        where: `(rows,)` templates, which are the strata, and `(rows,)` sample numbers, which make the blocks.
         plan: How to draw.
     """
     shares: dict[str, dict[str, float]] = {}
@@ -117,11 +117,11 @@ def label_distribution(
 
 
 def mean_score(scores: Sequence[float], blocks: Blocks, plan: Resampling) -> dict[str, Any]:
-    """The mean of a probability, and its interval.
+    """Return the mean of a probability, and its interval.
 
     Args:
         scores: `(rows,)` probabilities.
-        blocks: Of the rows.
+        blocks: The blocks of the rows.
         plan: How to draw.
     """
     values = np.asarray(scores, dtype=np.float64)

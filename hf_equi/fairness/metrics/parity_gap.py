@@ -1,4 +1,4 @@
-"""How far apart the labels of two demographics are, as a module of `evaluate`."""
+"""The distance between the labels of two demographics, as a module of `evaluate`."""
 
 from __future__ import annotations
 
@@ -27,8 +27,8 @@ __all__ = ["ParityGap", "control_parity_gap", "parity_gap"]
 Floats = NDArray[np.float64]
 
 _DESCRIPTION = """
-The largest total variation distance between the label distributions of two demographics, with a bootstrap interval and
-the p-value of a permutation test, beside a noise floor: the distance between random halves of one demographic.
+The largest total variation distance between the label distributions of two demographics, with a bootstrap interval,
+the p-value of a permutation test, and a noise floor: the distance between random halves of one demographic.
 """
 
 _CITATION = """
@@ -52,24 +52,24 @@ _CITATION = """
 _INPUTS = f"""
 Parity gap:  max over demographics a, b of 1/2 sum_l |s_a(l) - s_b(l)|, where s_d(l) is the share of the label l among
 the texts about d. It is 0 if all are labelled alike and 1 if no label is shared. It is never negative, so chance alone
-lifts it above 0: compare it with the control, and see the p-value.
+raises it above 0: compare it with the control, and see the p-value.
 Interval:  the basic bootstrap interval, (2 gap - high, 2 gap - low) of percentiles of the resamples, cut at 0 and 1.
 p-value:  (1 + #(gap with demographics permuted within blocks >= gap)) / (1 + resamples).
-Control:  the same distance between random halves of the texts about one demographic. A half has half of the texts, so
-for two demographics this noise floor lies about sqrt(2) above that of the gap. Of more demographics the gap is the
-largest of many distances and the control is one distance: there the p-value alone tells.
+Control:  the same distance between random halves of the texts about one demographic. A half has half the texts, so for
+two demographics this noise floor is about sqrt(2) times that of the gap. For more demographics, the gap is the largest
+of many distances and the control is a single distance: there only the p-value decides.
 (Distance and control are this library's; the labels are those of Sheng et al. 2019 and arXiv 2305.09900.)
 
 Args:
-    demographic (`list` of `str`): whom each text is about. Each block needs one text about each.
+    demographic (`list` of `str`): the demographic that each text is about. Each block needs one text about each.
     label (`list` of `str`): the classifier's label, of any set.
 {BLOCKS.strip(chr(10))}
 {RESAMPLING.strip(chr(10))}
 Returns:
     parity_gap (`float`), parity_gap_interval (`list`), parity_gap_p_value (`float`), parity_gap_pair (`list` of two
-    demographics): `None` for less than two demographics.
-    control_parity_gap (`float`): mean over demographics and splits; control_parity_gap_interval (`list`): within which
-    single splits lie. `None` for less than two blocks.
+    demographics): `None` for fewer than two demographics.
+    control_parity_gap (`float`): the mean over demographics and splits; control_parity_gap_interval (`list`): the
+    interval that contains single splits. `None` for fewer than two blocks.
 """
 
 
@@ -78,9 +78,9 @@ class ParityGap(AuditMetric):
 
     $$ \max_{a, b} \frac{1}{2} \sum_l |s_a(l) - s_b(l)| $$
 
-    with s as in `RegardDistribution`. The interval is the basic one of a bootstrap over blocks within templates, the
-    p-value from permutations of the demographics within blocks: under the null hypothesis the texts of a block may
-    change places, coupled or not. The gap is never negative, so chance alone lifts it above 0: read it beside the
+    with s as in `RegardDistribution`. The interval is the basic interval of a bootstrap over blocks within templates.
+    The p-value is from permutations of the demographics within blocks: under the null hypothesis, the texts of a block
+    can change places, coupled or not. The gap is never negative, so chance alone raises it above 0: read it beside the
     p-value and the control, the distance between random halves of one demographic's texts.
 
     Cost: 1000 resamples of 2000 samples in some tenths of a second.
@@ -117,20 +117,19 @@ class ParityGap(AuditMetric):
 
 
 def parity_gap(demographics: Sequence[str], labels: Sequence[str], blocks: Blocks, plan: Resampling) -> dict[str, Any]:
-    """The gap, its interval, its p-value, and the two demographics between which it lies.
+    """Return the gap, its interval, its p-value, and the two demographics that it is between.
 
     Args:
         demographics: `(rows,)`.
         labels: `(rows,)`.
-        blocks: Of the rows, each with one row for each demographic.
+        blocks: The blocks of the rows, each with one row for each demographic.
         plan: How to draw.
 
     Returns:
-        All `None` for less than two demographics; no interval for a single block.
+        The figures: all `None` for fewer than two demographics; no interval for a single block.
 
     Raises:
-        ConfigurationError: For a block without one of the demographics, or with two rows of it; columns of different
-            lengths.
+        ConfigurationError: If a block has no row, or two rows, of a demographic; for columns of different lengths.
     """
     names, codes, width = _read(demographics, labels, blocks)
     pairs = list(combinations(range(len(names)), 2))
@@ -153,16 +152,16 @@ def parity_gap(demographics: Sequence[str], labels: Sequence[str], blocks: Block
 def control_parity_gap(
     demographics: Sequence[str], labels: Sequence[str], blocks: Blocks, plan: Resampling
 ) -> dict[str, Any]:
-    """The distance that there is without any effect: between random halves of the rows of one demographic.
+    """Return the distance without any effect: that between random halves of the rows of one demographic.
 
     Args:
         demographics: `(rows,)`.
         labels: `(rows,)`.
-        blocks: Of the rows. Blocks are split within templates, and for all demographics at the same places.
+        blocks: The blocks of the rows. They are split within templates, and in the same way for all demographics.
         plan: How many splits, and the confidence.
 
     Returns:
-        The mean over demographics and splits, and the interval within which single ones lie; `None` for less than two
+        The mean over demographics and splits, and the interval that contains single ones; `None` for fewer than two
         blocks.
 
     Raises:
@@ -182,7 +181,7 @@ def control_parity_gap(
 def _read(
     demographics: Sequence[str], labels: Sequence[str], blocks: Blocks
 ) -> tuple[list[str], NDArray[np.intp], int]:
-    """The demographics, the label of each block and demographic `(blocks, names)` as a number, how many labels."""
+    """Return the demographics, the label number of each `(blocks, names)`, and the number of labels."""
     rows = len(blocks.of_row)
     if len(demographics) != rows or len(labels) != rows:
         raise ConfigurationError(
@@ -199,14 +198,14 @@ def _one_hot(codes: NDArray[np.intp], width: int) -> Floats:
 
 
 def _weighted(weights: Floats, one_hot: Floats) -> Floats:
-    """Counts of labels by draw, `(draws, names, labels)`."""
+    """Return counts of labels by draw, `(draws, names, labels)`."""
     blocks, names, width = one_hot.shape
     counts: Floats = (weights @ one_hot.reshape(blocks, names * width)).reshape(-1, names, width)
     return counts
 
 
 def _distances(counts: NDArray[Any], pairs: Sequence[tuple[int, int]]) -> Floats:
-    """Total variation distances, `(..., pairs)`, of counts `(..., names, labels)`."""
+    """Return total variation distances, `(..., pairs)`, of counts `(..., names, labels)`."""
     shares = counts / counts.sum(-1, keepdims=True)
     first, second = (list(side) for side in zip(*pairs, strict=True))
     distances: Floats = np.abs(shares[..., first, :] - shares[..., second, :]).sum(-1) / 2
@@ -216,7 +215,7 @@ def _distances(counts: NDArray[Any], pairs: Sequence[tuple[int, int]]) -> Floats
 def _bootstrap(
     gap: float, read: tuple[NDArray[np.intp], int, Sequence[tuple[int, int]]], blocks: Blocks, plan: Resampling
 ) -> list[float] | None:
-    """The basic interval: resamples lie above the figure by as much as it does above the truth; that is taken back."""
+    """Return the basic interval. It corrects for resamples, which exceed the figure as it exceeds the truth."""
     if len(blocks) < 2:
         return None
     codes, width, pairs = read

@@ -16,7 +16,7 @@ from hf_equi.fairness.resampling import Blocks, Resampling, ratio_interval
 __all__ = ["Perplexity", "perplexity"]
 
 _DESCRIPTION = """
-The perplexity of continuations under the base model: what a change of the model has cost in fluency.
+The perplexity of continuations under the base model: what a change of the model costs in fluency.
 """
 
 _CITATION = """
@@ -49,8 +49,8 @@ class Perplexity(AuditMetric):
 
     $$ \exp\left( - \frac{\sum_i \log p(Y_i \mid X_i)}{\sum_i |Y_i|} \right) $$
 
-    Samples of a model are likelier under a model that favours what is likely anyway: a low figure says that texts are
-    usual, not that they are good. Read it beside distinct-1 and distinct-2.
+    A model that favours likely texts gets a lower figure. So a low figure means that texts are ordinary, not that they
+    are good. Read it beside distinct-1 and distinct-2.
 
     Cost: 1000 resamples of 2000 samples in some hundredths of a second.
 
@@ -77,16 +77,17 @@ class Perplexity(AuditMetric):
 
 
 def perplexity(nll: Sequence[float], tokens: Sequence[int], blocks: Blocks, plan: Resampling) -> dict[str, Any]:
-    """The perplexity of texts and its interval.
+    """Return the perplexity of texts and its interval.
 
     Args:
         nll: `(rows,)` in nats.
-        tokens: `(rows,)` how many tokens each is the sum of.
-        blocks: Of the rows.
+        tokens: `(rows,)` the number of tokens that each is the sum of.
+        blocks: The blocks of the rows.
         plan: How to draw.
 
     Returns:
-        No interval for a single block; no figure at all, which would be infinite, if the base model rules a text out.
+        The figures, without an interval for a single block. There is no figure, which would be infinite, if the base
+        model rules a text out.
 
     Raises:
         ConfigurationError: For a text without tokens.

@@ -18,8 +18,8 @@ from hf_equi.generation.scorers import LABELS
 __all__ = ["RegardDistribution", "mean_regard", "regard_distribution"]
 
 _DESCRIPTION = """
-The regard that texts show for their subject: how many texts about each demographic have each label, and the mean over
-all texts of P(positive) - P(negative).
+The regard that texts show for their subject: the share of texts about each demographic with each label, and the mean
+of P(positive) - P(negative) over all texts.
 """
 
 _CITATION = """
@@ -38,7 +38,7 @@ Mean regard:  1/n sum_i [P(positive | text i) - P(negative | text i)]
 (Sheng et al. 2019; shown like this in figures 3 and 9 of arXiv 2305.09900.)
 
 Args:
-    demographic (`list` of `str`): whom each text is about.
+    demographic (`list` of `str`): the demographic that each text is about.
     label (`list` of `str`): the classifier's label: negative, neutral or positive.
     negative (`list` of `float`): the classifier's P(negative).
     positive (`list` of `float`): the classifier's P(positive).
@@ -102,13 +102,13 @@ def regard_distribution(
     samples: Sequence[int],
     plan: Resampling,
 ) -> dict[str, Any]:
-    """The share of each label among the samples of each demographic, and its interval.
+    """Return the share of each label among the samples of each demographic, and its interval.
 
     Args:
         demographics: `(rows,)`.
         labels: `(rows,)` of `LABELS`.
-        templates: `(rows,)`, the strata.
-        samples: `(rows,)`, the numbers of the blocks.
+        templates: `(rows,)`, which are the strata.
+        samples: `(rows,)`, the sample numbers, which make the blocks.
         plan: How to draw.
 
     Raises:
@@ -124,12 +124,12 @@ def regard_distribution(
 def mean_regard(
     negative: Sequence[float], positive: Sequence[float], blocks: Blocks, plan: Resampling
 ) -> dict[str, Any]:
-    """The mean of P(positive) - P(negative), and its interval.
+    """Return the mean of P(positive) - P(negative), and its interval.
 
     Args:
         negative: `(rows,)` probabilities.
         positive: `(rows,)` probabilities.
-        blocks: Of the rows.
+        blocks: The blocks of the rows.
         plan: How to draw.
     """
     regard = np.asarray(positive, dtype=np.float64) - np.asarray(negative, dtype=np.float64)

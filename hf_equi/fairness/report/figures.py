@@ -1,4 +1,4 @@
-"""Figures as a reader sees them: in tables, and with why one is missing."""
+"""Figures for readers: tables, with the reason for each missing figure."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ class Column:
 
     Args:
         key: As in `hf_equi.figures.FIGURES`.
-        title: What the table calls it.
+        title: Its title in the table.
     """
 
     key: str
@@ -48,19 +48,19 @@ class Column:
 
 
 def main_figures(scales: Sequence[Scale] = (REGARD,)) -> tuple[Column, ...]:
-    """The columns of the short table.
+    """Return the columns of the short table.
 
     Args:
-        scales: On which the samples were scored.
+        scales: The scales of the scores.
     """
     return tuple(Column(named.key, named.brief_title) for named in named_figures(MAIN, scales))
 
 
 def all_figures(scales: Sequence[Scale] = (REGARD,)) -> tuple[Column, ...]:
-    """The rows of the full table; the shares of the labels have one of their own.
+    """Return the rows of the full table. The shares of the labels have their own table.
 
     Args:
-        scales: On which the samples were scored.
+        scales: The scales of the scores.
     """
     return tuple(Column(named.key, named.title) for named in named_figures(FIGURES, scales))
 
@@ -70,10 +70,10 @@ class Cell:
     """A figure in a table.
 
     Args:
-        value: As `hf_equi.figures.number` writes it.
-        interval: Its bounds, or nothing.
-        extra: What else belongs to it: the p-value, the pair.
-        note: The letter of the note that says why there is no figure, or nothing.
+        value: The figure, as `hf_equi.figures.number` writes it.
+        interval: Its bounds, or an empty text.
+        extra: Further information: the p-value, the pair.
+        note: The letter of the note that says why there is no figure, or an empty text.
     """
 
     value: str
@@ -87,9 +87,9 @@ class Table:
     """Rows of cells under titles.
 
     Args:
-        titles: Of the columns, the first included.
+        titles: The titles of the columns, including the first.
         rows: The title of each row and its cells.
-        notes: Letters and what they stand for.
+        notes: The letters of the notes and their texts.
     """
 
     titles: tuple[str, ...]
@@ -133,8 +133,8 @@ def shares_table(models: Sequence[Mapping[str, Any]], scale: Scale = REGARD, mas
 
     Args:
         models: As in the summary of an audit.
-        scale: Whose labels they are.
-        masked: Whether of the texts with the demographic masked.
+        scale: The scale of the labels.
+        masked: Whether to show the texts with the demographic masked.
     """
     rows, key = [], scale.key(scale.shares, masked)
     for model in models:
@@ -155,7 +155,7 @@ def _cell(model: Mapping[str, Any], key: str, letters: dict[str, str]) -> Cell:
     if value is None:
         return Cell(MISSING, note=letters.setdefault(reason(key), _letter(len(letters))))
     p, pair = figure(model, f"{key}_p_value"), model.get(f"{key}_pair")
-    several = len(demographics(model)) > 2  # of two demographics there is one pair
+    several = len(demographics(model)) > 2  # two demographics have only one pair
     extra = [f"p = {number(p)}" if p is not None else "", "–".join(pair) if pair and several else ""]
     return Cell(number(value), interval(model.get(f"{key}_interval")), ", ".join(filter(None, extra)))
 

@@ -47,10 +47,10 @@ class Plot:
     """A plot of the report.
 
     Args:
-        name: Of its file, without `.png`.
-        title: Above the plot.
+        name: The name of its file, without `.png`.
+        title: The title above the plot.
         draw: Makes the PNG from the models, the title and `scheme=`.
-        describe: Makes the text that stands for it where it cannot be seen.
+        describe: Makes the alternative text.
     """
 
     name: str
@@ -87,7 +87,7 @@ def _points(name: str, title: str, xlabel: str, *series: Series, reach: float = 
 
 
 def _label_plots(scale: Scale, stem: str) -> tuple[Plot, ...]:
-    """What a scorer says: the shares of its labels, as they are and masked, their gaps and its mean."""
+    """Return the plots of a scorer: the shares of its labels, plain and masked, their gaps and its mean."""
     of = f", {scale.name}" if scale.name else ""
     gap, floor, mean = "parity_gap", "control_parity_gap", scale.mean
     ways = (("plain", False), ("masked", True))
@@ -132,12 +132,12 @@ PLOTS = (*_label_plots(REGARD, "regard"), *_EXCHANGE)
 
 @dataclass(frozen=True)
 class Section:
-    """What the page says of one scorer.
+    """The section of the page about one scorer.
 
     Args:
         scale: Its labels.
-        id: Of the section, for links.
-        toy: What is said of a classifier that is a toy, and nothing of another.
+        id: The id of the section, for links.
+        toy: The caveat about a toy classifier; empty for any other.
         plots: The names of its plots: shares, masked shares, gaps, mean.
         shares: The tables of the shares, each with its title.
     """
@@ -152,15 +152,15 @@ class Section:
 def write_report(folder: Path, samples: Dataset, summary: Mapping[str, Any], moved: Moved | None = None) -> Path:
     """Write the report of an audit: `report.html` and the PNG files of its plots.
 
-    The page is one file that loads nothing, runs no script and shows every text of the samples escaped. It has light
-    and dark colours and fits a phone. The same input gives the same bytes.
+    The page is one file that loads nothing, runs no script and escapes every text of the samples. It has light and
+    dark colours and fits a phone. The same input gives the same bytes.
 
     Args:
-        folder: Where to write; it is made if need be, and files of the same names are replaced.
-        samples: One row a sample, with the columns of an audit.
+        folder: The folder to write to. It is created if necessary, and files with the same names are replaced.
+        samples: One row per sample, with the columns of an audit.
         summary: The figures: `models`, `confidence`, `resamples`, `seed`, `settings` and `versions`. A figure that is
-            None is shown as "–", with why.
-        moved: Splits a text into pieces, each with whether the group moves it; those are marked in the samples.
+            None is shown as "–", with the reason.
+        moved: Splits a text into pieces, each with a flag that says if the group moves it. The samples mark these.
 
     Returns:
         The path of the page.
@@ -173,7 +173,7 @@ def write_report(folder: Path, samples: Dataset, summary: Mapping[str, Any], mov
     """
     models: Models = summary.get("models") or []
     if not models:
-        raise ConfigurationError("The summary has no models: pass that of an audit, with one entry a model.")
+        raise ConfigurationError("The summary has no models: pass that of an audit, with one entry per model.")
     scales = read_scales(samples.column_names) or (REGARD,)
     missing = [name for name in text_columns(scales) if name not in samples.column_names]
     if missing:
@@ -233,7 +233,7 @@ def _context(samples: Dataset, summary: Mapping[str, Any], moved: Moved | None) 
 
 
 def _plots(scales: Sequence[Scale]) -> list[Plot]:
-    """The plots in the order of the page. Files are numbered by scorer, as a name may hold what a file's cannot."""
+    """Return the plots in page order. Files are numbered by scorer, because its name may not suit a file."""
     own = {plot.name: plot for plot in PLOTS}
     made = [
         own.get(plot.name, plot)
@@ -268,13 +268,13 @@ def _toy(about: Mapping[str, Any]) -> str:
 
 
 def _worst(summary: Mapping[str, Any], model: str) -> dict[str, Any]:
-    """The prompts of a model, those that differ most first, and by what."""
+    """Return the prompts of a model, the most different first, and the figure that ranks them."""
     key, found = ranked_templates(summary.get("templates") or (), model)
     return {"key": key, "model": model, "templates": found}
 
 
 def _heading(models: Sequence[str], demographics: Sequence[str]) -> str:
-    """The question of the reader.
+    """Return the question that the report answers.
 
     Example:
         >>> _heading(["base", "EquiLM"], ["man", "woman"])
@@ -291,7 +291,7 @@ def _settings(summary: Mapping[str, Any]) -> list[tuple[str, list[str]]]:
 
 
 def _entries(values: Mapping[str, Any]) -> list[tuple[str, list[str]]]:
-    """Names with their values, a list as one line an item."""
+    """Return names with their values; a list has one line per item."""
     return [
         (str(key), [_plain(item) for item in value] if isinstance(value, list | tuple) and value else [_plain(value)])
         for key, value in values.items()
@@ -309,7 +309,7 @@ def _data_uri(png: bytes) -> str:
 
 
 def _shown(value: Any) -> Any:
-    """What the page is filled with; markup of its own stays."""
+    """Return a value as safe text for the page; markup of the page itself stays."""
     return shown(value, "\n\t") if type(value) is str else value
 
 

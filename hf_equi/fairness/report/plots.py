@@ -1,7 +1,7 @@
 """The plots of the report, each as PNG bytes: bars of regard, and figures with their intervals.
 
-Colours are of Okabe and Ito, "Color Universal Design" (2008), which colour-blind readers tell apart; hatching, markers
-and labels say the same without colour. Sizes are chosen so that letters stay readable at the width of a phone.
+The colours are those of Okabe and Ito, "Color Universal Design" (2008), which colour-blind readers can tell apart.
+Hatching, markers and labels say the same without colour. Sizes keep letters readable at the width of a phone.
 """
 
 from __future__ import annotations
@@ -31,12 +31,12 @@ __all__ = ["DARK", "LIGHT", "Scheme", "Series", "interval_plot", "regard_bars"]
 
 _WIDTH = 4.4  # inches
 _DPI = 200
-_ROW, _HEADER, _SPACE = 1.0, 0.85, 0.5  # of a bar, of a model's name, between models
-_LINE = 0.62  # of a line of a note
-_INCHES = 0.235  # of one row
+_ROW, _HEADER, _SPACE = 1.0, 0.85, 0.5  # heights in rows: a bar, a model's name, the space between models
+_LINE = 0.62  # height of a line of a note, in rows
+_INCHES = 0.235  # height of a row
 _LEAST = 1e-9  # where a logarithmic axis starts
 _SEGMENT = 0.1  # shares below this are too narrow for their number
-_LABEL_WIDTH, _NAME_WIDTH, _NOTE_WIDTH = 14, 38, 46  # letters
+_LABEL_WIDTH, _NAME_WIDTH, _NOTE_WIDTH = 14, 38, 46  # characters
 
 
 @dataclass(frozen=True)
@@ -44,12 +44,12 @@ class Scheme:
     """Colours for light or dark pages.
 
     Args:
-        page: Behind everything.
-        ink: Of letters.
-        faint: Of lines that only guide the eye.
-        negative: Of negative regard, and of the second series.
-        neutral: Of neutral regard, and of the noise floor.
-        positive: Of positive regard, and of the first series.
+        page: The colour of the background.
+        ink: The colour of letters.
+        faint: The colour of lines that only guide the eye.
+        negative: The colour of negative regard, and of the second series.
+        neutral: The colour of neutral regard, and of the noise floor.
+        positive: The colour of positive regard, and of the first series.
     """
 
     page: str
@@ -75,8 +75,8 @@ class Series:
 
     Args:
         key: Its name in the summary; its interval is `key_interval`.
-        label: What the legend calls it.
-        floor: The name of the figure that chance alone gives, whose interval is drawn as a band from 0 on.
+        label: Its label in the legend.
+        floor: The name of the figure that chance alone gives. A band is drawn from 0 to the end of its interval.
     """
 
     key: str
@@ -96,9 +96,9 @@ def regard_bars(
 
     Args:
         models: As in the summary of an audit.
-        title: Above the bars.
-        scale: Whose labels they are.
-        masked: Whether of the texts with the demographic masked.
+        title: The title above the bars.
+        scale: The scale of the labels.
+        masked: Whether to show the texts with the demographic masked.
         scheme: The colours.
     """
     key = scale.key(scale.shares, masked)
@@ -136,15 +136,15 @@ def interval_plot(
     log: bool = False,
     scheme: Scheme = LIGHT,
 ) -> bytes:
-    """Draw figures as points with their intervals, the models below each other.
+    """Draw figures as points with their intervals, one model below the other.
 
     Args:
         models: As in the summary of an audit.
-        title: Above the points.
+        title: The title above the points.
         series: One or two figures.
         xlabel: What the axis measures, with its unit.
-        reach: A value that the axis shows in any case, beside 0.
-        log: Whether the axis is logarithmic; what is smaller than it reaches stands at its left end.
+        reach: A value that the axis always shows, beside 0.
+        log: Whether the axis is logarithmic. Smaller values than it shows are drawn at its left end.
         scheme: The colours.
     """
     notes = [_notes(model, series) for model in models]
@@ -171,7 +171,7 @@ def interval_plot(
 
 
 def _places(heights: Sequence[Sequence[float]]) -> tuple[list[tuple[float, list[float]]], float]:
-    """For each model the middle of its name and of its rows, downwards from 0; and how far down they reach."""
+    """Return for each model the middle of its name and of its rows, downwards from 0, and the depth of all."""
     places, y = [], 0.0
     for of in heights:
         top, rows = y + _HEADER / 2, []
@@ -185,7 +185,7 @@ def _places(heights: Sequence[Sequence[float]]) -> tuple[list[tuple[float, list[
 
 
 def _notes(model: Mapping[str, Any], series: Sequence[Series]) -> list[str | None]:
-    """For each figure why the model has none, each reason once; nothing where it has one."""
+    """Return for each figure why the model lacks it, each reason once; `None` if the model has it."""
     notes: list[str | None] = []
     for item in series:
         why = "\n".join(textwrap.wrap(f"{MISSING} {reason(item.key)}", _NOTE_WIDTH))
@@ -194,7 +194,7 @@ def _notes(model: Mapping[str, Any], series: Sequence[Series]) -> list[str | Non
 
 
 def _row_height(note: str | None) -> float:
-    """Room for a point, or for all lines of a note."""
+    """Return the height for a point, or for all lines of a note."""
     return _ROW if note is None else max(_ROW, (note.count("\n") + 1) * _LINE) if note else 0.0
 
 
@@ -214,18 +214,18 @@ def _axes(height: float, title: str, scheme: Scheme, legend_rows: int) -> tuple[
 
 
 def _name(axes: Axes, y: float, model: Mapping[str, Any], scheme: Scheme) -> None:
-    """Write the name of a model above its rows, from the left end of the axis on."""
+    """Write the name of a model above its rows, starting at the left end of the axis."""
     text = axes.text(0, y, _cut(str(model["model"]), _NAME_WIDTH), transform=axes.get_yaxis_transform(), weight="bold")
     text.set(va="center", parse_math=False, color=scheme.ink, in_layout=False, bbox=_backing(scheme))
 
 
 def _backing(scheme: Scheme) -> dict[str, Any]:
-    """What keeps letters apart from the lines behind them."""
+    """Return the backing that separates letters from the lines behind them."""
     return {"pad": 1, "facecolor": scheme.page, "edgecolor": "none"}
 
 
 def _cut(text: str, width: int) -> str:
-    """Leave out the middle of what is too long, and write out what would act on the letters beside it."""
+    """Leave out the middle of a long text, and escape characters that would act on their neighbours."""
     text = shown(text)
     return text if len(text) <= width else f"{text[: width // 2]}…{text[1 - width + width // 2 :]}"
 
@@ -234,7 +234,7 @@ def _bar(axes: Axes, y: float, shares: Mapping[str, float], scale: Scale, scheme
     left = 0.0
     for label, role in scale.roles.items():
         share = float(shares.get(label) or 0.0)
-        # The edge is what a hatch is drawn in.
+        # A hatch is drawn in the colour of the edge.
         patch = Rectangle((left, y - 0.41), share, 0.82, facecolor=getattr(scheme, role), hatch=_HATCHES[role])
         patch.set(edgecolor=scheme.page, linewidth=0.6)
         axes.add_patch(patch)
@@ -262,7 +262,7 @@ def _point(axes: Axes, y: float, model: Mapping[str, Any], item: Series, index: 
     axes.plot([low, high], [y, y], color=colour, linewidth=2, solid_capstyle="butt", zorder=3)
     axes.plot([low, high], [y, y], "|", color=colour, markersize=7, markeredgewidth=1.5, zorder=3)
     axes.plot([min(max(value, left), right)], [y], **_marker(index, scheme), zorder=4, clip_on=False)
-    # At the right, outside of the axes, where no point can be.
+    # At the right, outside the axes, where there are no points.
     note = axes.annotate(number(value), (1.02, y), xycoords=axes.get_yaxis_transform(), va="center", fontsize=8.5)
     note.set(color=scheme.ink, annotation_clip=False)
 
@@ -325,6 +325,6 @@ def _png(canvas: FigureCanvasAgg, axes: Axes, handles: Sequence[Artist], scheme:
     with warnings.catch_warnings():
         warnings.filterwarnings(
             "ignore", "Glyph .* missing from font", UserWarning
-        )  # the name of a model may hold any
+        )  # a model's name may hold any character
         canvas.figure.savefig(file, format="png", metadata={"Software": None})
     return file.getvalue()

@@ -1,4 +1,4 @@
-"""The samples of an audit as a reader compares them: coupled texts side by side, with what the group moves."""
+"""The samples of an audit for comparison: coupled texts side by side, with the words that the group moves."""
 
 from __future__ import annotations
 
@@ -23,10 +23,10 @@ __all__ = [
 
 
 def text_columns(scales: Sequence[Scale]) -> list[str]:
-    """The columns of the samples that the report reads.
+    """Return the columns of the samples that the report reads.
 
     Args:
-        scales: On which they were scored.
+        scales: The scales of the scores.
     """
     about = ["model", "demographic", "template", "sample", "prompt", "text", "gap", "consistent"]
     ends = {scale: dict.fromkeys((scale.labels[0], scale.labels[-1])) for scale in scales}
@@ -37,7 +37,7 @@ def text_columns(scales: Sequence[Scale]) -> list[str]:
 
 
 Moved = Callable[[str], "Sequence[tuple[str, bool]]"]
-"""Splits a text into pieces, each with whether the group moves it; together they are the text."""
+"""Splits a text into pieces, each with a flag that says if the group moves it. Together they are the text."""
 
 
 @dataclass(frozen=True)
@@ -45,9 +45,9 @@ class Piece:
     """A part of a text.
 
     Args:
-        text: What it says.
+        text: The text of the part.
         moved: Whether the group moves it.
-        prompt: Whether it was given and not generated.
+        prompt: Whether it was given, not generated.
     """
 
     text: str
@@ -57,11 +57,11 @@ class Piece:
 
 @dataclass(frozen=True)
 class Score:
-    """What a scorer says of a text.
+    """The score of a text.
 
     Args:
-        label: The most probable one.
-        role: `"negative"`, `"neutral"` or `"positive"`, by which it is coloured.
+        label: The most probable label.
+        role: `"negative"`, `"neutral"` or `"positive"`, which decides its colour.
         value: P(positive) − P(negative), or the probability of the first label.
     """
 
@@ -75,11 +75,11 @@ class Text:
     """A sample.
 
     Args:
-        demographic: Whom it speaks of.
+        demographic: The demographic that it speaks of.
         pieces: The text, prompt first.
-        scores: By each scorer its name, empty for a single one of regard, the score of the text, and that with the
-            demographic masked.
-        gap: Its group gap, in nats a token, or nothing.
+        scores: For each scorer its name, which is empty for a single one of regard, the score of the text, and the
+            score with the demographic masked.
+        gap: Its group gap, in nats a token, or `None`.
     """
 
     demographic: str
@@ -90,12 +90,12 @@ class Text:
 
 @dataclass(frozen=True)
 class Coupled:
-    """The samples of one model, template and number: drawn with the same noise.
+    """The samples of one model, template and number, drawn with the same noise.
 
     Args:
         sample: The number.
-        texts: One for each demographic that has the sample.
-        consistent: Whether they differ by an exchange alone, or nothing where that was not asked.
+        texts: One text for each demographic that has the sample.
+        consistent: Whether they differ only by an exchange, or `None` if that was not measured.
     """
 
     sample: int
@@ -128,11 +128,11 @@ def template_texts(
     """Sort samples by template, model and number.
 
     Args:
-        rows: The samples, with `text_columns(scales)`; templates and demographics stay in the order of their first
+        rows: The samples, with `text_columns(scales)`. Templates and demographics keep the order of their first
             sample.
-        models: The order of the models; others follow in the order of their first sample.
+        models: The order of the models. Others follow in the order of their first sample.
         moved: Splits a text; by default nothing is marked.
-        scales: On which the samples were scored.
+        scales: The scales of the scores.
 
     Raises:
         ConfigurationError: For two samples of the same model, template, number and demographic, and for pieces that
@@ -148,7 +148,7 @@ def template_texts(
         if row["demographic"] in coupled:
             raise ConfigurationError(
                 f"Two samples of model {row['model']!r}, template {row['template']!r} and demographic "
-                f"{row['demographic']!r} have the number {row['sample']}. Number them anew."
+                f"{row['demographic']!r} have the number {row['sample']}. Give each its own number."
             )
         coupled[row["demographic"]] = row
     return tuple(
@@ -200,7 +200,7 @@ def _pieces(text: str, prompt: str, moved: Moved | None) -> tuple[Piece, ...]:
     if "".join(part for part, _ in parts) != text:
         raise ConfigurationError(
             "moved() must split a text into pieces that make it up; "
-            f"of {text!r} it made {[part for part, _ in parts]!r}."
+            f"it split {text!r} into {[part for part, _ in parts]!r}."
         )
     left = len(prompt) if text.startswith(prompt) else 0  # characters of the prompt that are still to come
     pieces = []

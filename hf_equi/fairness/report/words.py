@@ -1,4 +1,4 @@
-"""Words of the report, explained where they first stand."""
+"""Words of the report, explained where they first appear."""
 
 from __future__ import annotations
 
@@ -16,22 +16,22 @@ WORDS = {
     "likely, 0.1 nats 1.1 times.",
     "coupled texts": "Texts about two demographics that were drawn with the same random numbers. They differ "
     "only by what the model makes of the words.",
-    "parity gap": "How far apart the labels of the texts about two demographics are: 0 if all labels are as "
-    "frequent for both, 1 if they share none.",
+    "parity gap": "How far apart the labels of the texts about two demographics are: 0 if every label is equally "
+    "frequent for both, 1 if they have no label in common.",
     "noise floor": "The parity gap that chance alone gives: between two random halves of the texts about one "
     "demographic.",
     "words hidden": "The classifier read the texts with the words for the demographic replaced, so that it "
     "cannot judge by them.",
     "p = ": "How often a gap at least as large comes up if demographics are mixed at random. Below 0.05 is "
     "usually taken as more than chance.",
-    "perplexity": "How unusual the texts are to the model without any method: higher is odder.",
+    "perplexity": "How unusual the texts are to the model without any method: a higher value is more unusual.",
     "consistency": "The share of pairs of coupled texts that are the same but for the exchanged words: 1 is best.",
     "group gap": "How much the likelihood of a text changes when the words for the demographics are "
     "exchanged, in nats a token: 0 is best.",
     "masked": "With the words for the demographic hidden from the classifier.",
     "regard": "Whether a text speaks of its subject with respect: negative, neutral or positive.",
 }
-"""Each word with what it means, for readers who have not met it."""
+"""The explained words and their meanings, for readers who do not know them."""
 
 _PATTERN = re.compile("|".join(re.escape(word) for word in sorted(WORDS, key=len, reverse=True)), re.IGNORECASE)
 
@@ -52,8 +52,8 @@ class Words:
         self._new: list[str] = []
 
     def marked(self, text: str) -> Markup:
-        """A text with each word that is explained marked where it first stands."""
-        text, end = shown(text), 0  # here, as markup is written to the page as it is
+        """Return a text in which each explained word is marked where it first appears."""
+        text, end = shown(text), 0  # escaped here, because the page writes markup as it is
         pieces: list[Markup] = []
         for match in _PATTERN.finditer(text):
             word = match[0].lower()
@@ -66,11 +66,11 @@ class Words:
         return Markup("").join([*pieces, escape(text[end:])])
 
     def meet(self, texts: Iterable[str]) -> None:
-        """Take the words of texts that stand where nothing is marked, such as the titles of a table."""
+        """Take the words of texts in which nothing is marked, such as the titles of a table."""
         for text in texts:
             self.marked(text)
 
     def met(self) -> list[tuple[str, str]]:
-        """The words that were marked since this was last asked, and what they mean."""
+        """Return the words that were marked since the last call, with their meanings."""
         new, self._new = self._new, []
         return [(word.strip(" ="), WORDS[word]) for word in new]

@@ -23,7 +23,7 @@ from hf_equi.image_audit.views import View
 __all__ = ["REPORT", "most_confused", "write_report"]
 
 REPORT = "report.html"
-_DRAWN, _CONFUSED = 4, 12  # pictures that are shown: the first ones, and those that confuse the first model most
+_DRAWN, _CONFUSED = 4, 12  # pictures shown: evenly spread ones, and those that confuse the first model most
 
 Rows = Mapping[str, Sequence[Mapping[str, Any]]]
 
@@ -39,8 +39,8 @@ def write_report(
     """Write the page.
 
     Args:
-        folder: Where to.
-        rows: Of each model its answers.
+        folder: The folder to write to.
+        rows: The answers of each model.
         summary: The figures.
         pictures: The pictures, in the order of the answers.
         views: The views.
@@ -83,9 +83,9 @@ def write_report(
 
 
 def most_confused(rows: Sequence[Mapping[str, Any]], views: Sequence[View]) -> list[int]:
-    """The pictures to which a model gives several answers over the group, those with the most answers first.
+    """Return the pictures to which a model gives several answers over the group, those with the most answers first.
 
-    Among pictures with as many answers, those come first where the model is surest of a wrong one.
+    Among pictures with equally many answers, those on which the model is surest of a wrong answer come first.
 
     Example:
         >>> from hf_equi import ImageGroup
@@ -106,7 +106,7 @@ def most_confused(rows: Sequence[Mapping[str, Any]], views: Sequence[View]) -> l
 
 
 def _spread(count: int, wanted: int) -> list[int]:
-    """Places that are spread over all pictures, so that no class and no figure chooses them."""
+    """Return places spread evenly over all pictures, so that neither class nor result decides which are shown."""
     return sorted({count * place // wanted for place in range(wanted)})
 
 
@@ -136,7 +136,7 @@ def _group(content: Mapping[str, Any]) -> str:
 
 
 def _entries(values: Mapping[str, Any]) -> list[tuple[str, list[str]]]:
-    """Names with their values, a list as one line an item."""
+    """Return names with their values; a list has one line per item."""
     return [
         (key, [_plain(item) for item in value] if isinstance(value, list | tuple) and value else [_plain(value)])
         for key, value in values.items()
@@ -150,12 +150,12 @@ def _plain(value: object) -> str:
 
 
 def _shown(value: Any) -> Any:
-    """What the page is filled with; markup of its own stays."""
+    """Return a value as safe text for the page; markup of the page itself stays."""
     return shown(value, "\n\t") if type(value) is str else value
 
 
 def _environment() -> Environment:
-    places = ("hf_equi.image_audit.report", "hf_equi.fairness.report")  # the second has the style of all reports
+    places = ("hf_equi.image_audit.report", "hf_equi.fairness.report")  # the second holds the style of all reports
     return Environment(
         loader=ChoiceLoader([PackageLoader(place, ".") for place in places]),
         autoescape=True,

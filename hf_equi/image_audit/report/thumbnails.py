@@ -15,12 +15,12 @@ from hf_equi.image_audit.views import View
 __all__ = ["SIDE", "thumbnails"]
 
 SIDE = 96
-"""Pixels of a side; the middle square of a picture is shown."""
+"""The side in pixels. The middle square of a picture is shown."""
 _QUALITY = 80
 
 
 def thumbnails(picture: np.ndarray, views: Sequence[View]) -> list[str]:
-    """The middle of a picture `(H, W, 3)` in each view, as the address of an image in a page.
+    """Return the middle of a picture `(H, W, 3)` in each view, as the URL of an image in a page.
 
     Example:
         >>> from hf_equi import ImageGroup

@@ -55,9 +55,9 @@ def test_a_chat_is_filled_in_every_message_and_read_in_its_turns() -> None:
         ([], "No prompts: pass templates"),
         ("the {demographic}", "received the string"),
         (["the man", ""], "Prompt 1 is ''"),
-        (["the man \udc80"], r"'the man \\udc80' holds half of a character"),
+        (["the man \udc80"], r"'the man \\udc80' contains half of a character"),
         ([3], "Prompt 0 is 3"),
-        (["the man", "the man"], "'the man' is there twice"),
+        (["the man", "the man"], "'the man' is given twice"),
     ],
 )
 def test_what_is_no_list_of_templates_is_refused(prompts, message) -> None:

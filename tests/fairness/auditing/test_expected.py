@@ -38,7 +38,7 @@ def of_row(**values: Any) -> Callable[[dict[str, Any]], Any]:
 
 
 DAMAGES: dict[str, tuple[Callable[[dict[str, Any]], Any], str]] = {
-    "no JSON": (lambda _: None, "it is not a model, a template and their samples"),
+    "no JSON": (lambda _: None, "it does not hold a model, a template and their samples"),
     "a list": (lambda whole: [whole], "it is not a model"),
     "no template": (lambda whole: {"model": whole["model"], "samples": whole["samples"]}, "it is not a model"),
     "another model": (of_unit(model="other"), "this audit has no model 'other'"),
@@ -71,7 +71,7 @@ DAMAGES: dict[str, tuple[Callable[[dict[str, Any]], Any], str]] = {
     "a share beyond 1": (of_row(positive=1.5), "its positive is 1.5"),
     "no number of a share": (of_row(masked_neutral=float("nan")), "its masked_neutral is nan"),
     "consistent beyond 1": (of_row(consistent=2.0), "its consistent is 2.0"),
-    "no time": (of_unit(took={"seconds": -1.0, "date": "2026-11-29"}), "what it took is {'seconds': -1.0"),
+    "no time": (of_unit(took={"seconds": -1.0, "date": "2026-11-29"}), "its time is {'seconds': -1.0"),
     "no day": (of_unit(took={"seconds": 1.0, "date": "29 November"}), "not seconds and a date"),
 }
 

@@ -44,13 +44,16 @@ def test_scorers_are_named_by_their_label_or_as_they_are_given(regard) -> None:
 @pytest.mark.parametrize(
     ("scorer", "message"),
     [
-        ([], "scorer names none"),
-        ({}, "scorer names none"),
-        ([label("toxic"), label("toxic", score="label")], "Two scorers have the name 'toxic': name them apart"),
+        ([], "scorer is empty"),
+        ({}, "scorer is empty"),
+        (
+            [label("toxic"), label("toxic", score="label")],
+            "Two scorers have the name 'toxic': give them different names",
+        ),
         ({"regard": label("toxic"), "other": RegardScorer("demo")}, "Two scorers have the name 'regard'"),
-        ({"a:b": label("toxic")}, "has the name 'a:b': name it by a text without a colon"),
+        ({"a:b": label("toxic")}, "has the name 'a:b': use a text without a colon"),
         ({" ": label("toxic")}, "has the name ' '"),
-        ({"\n": label("toxic")}, "name it by a text"),
+        ({"\n": label("toxic")}, "use a text"),
         ([label("toxic"), "demo"], "The scorer str gives no label probabilities"),
     ],
 )
@@ -82,11 +85,11 @@ def test_a_scorer_of_losses_alone_is_refused() -> None:
 @pytest.mark.parametrize(
     ("found", "message"),
     [
-        (torch.zeros(8, 2), r"are of shape \(8, 2\) for 8 texts"),
-        (torch.zeros(3, 3), r"are of shape \(3, 3\) for 8 texts"),
-        ([0.1], "are of shape list for 8 texts"),
-        (torch.full((8, 3), torch.nan), "what is not a probability, nan"),
-        (torch.full((8, 3), -2.0), "what is not a probability, -2: .*not logits"),
+        (torch.zeros(8, 2), r"have shape \(8, 2\) for 8 texts"),
+        (torch.zeros(3, 3), r"have shape \(3, 3\) for 8 texts"),
+        ([0.1], "have shape list for 8 texts"),
+        (torch.full((8, 3), torch.nan), "nan, which is not a probability"),
+        (torch.full((8, 3), -2.0), "-2, which is not a probability: .*not logits"),
     ],
 )
 def test_wrong_probabilities_are_refused(regard, monkeypatch, found, message) -> None:

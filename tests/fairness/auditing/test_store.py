@@ -85,7 +85,9 @@ def test_a_line_is_read_as_it_was_written_or_not_at_all(tmp_path, old, new) -> N
     assert one.read() == {("base", "a"): ROWS}
     assert whole.count(old) == 1
     one.path.write_bytes(whole.replace(old, new))
-    with pytest.raises(ConfigurationError, match=r"Line 1 .* damaged \(it is not as this audit wrote it\): delete"):
+    with pytest.raises(
+        ConfigurationError, match=r"Line 1 .* damaged \(it has changed since this audit wrote it\): delete"
+    ):
         one.read()
 
 
@@ -94,7 +96,7 @@ def test_a_line_of_an_audit_with_another_seed_is_refused(tmp_path) -> None:
     for each in (one, other):
         each.append(("base", "a"), ROWS)
     one.path.write_bytes(other.path.read_bytes())
-    with pytest.raises(ConfigurationError, match="not as this audit wrote it"):
+    with pytest.raises(ConfigurationError, match="has changed since this audit wrote it"):
         one.read()
 
 
@@ -110,7 +112,7 @@ def test_a_folder_with_something_else_is_refused(tmp_path) -> None:
     (tmp_path / "letter.txt").write_text("dear")
     with pytest.raises(
         ConfigurationError,
-        match=r"holds 'letter\.txt' and no settings\.json of an audit: choose an empty or a new one",
+        match=r"holds 'letter\.txt' but no settings\.json of an audit: choose an empty or a new folder",
     ):
         store(tmp_path)
     assert [item.name for item in tmp_path.iterdir()] == ["letter.txt"]
@@ -127,7 +129,7 @@ def test_samples_are_known_without_the_settings_by_their_own_audit_alone(tmp_pat
     for name in "ab":
         store(tmp_path).append(("base", name), ROWS)
     (tmp_path / SETTINGS).unlink()
-    with pytest.raises(ConfigurationError, match=r"holds 'samples-0\.jsonl' and no settings\.json"):
+    with pytest.raises(ConfigurationError, match=r"holds 'samples-0\.jsonl' but no settings\.json"):
         store(tmp_path, process, seed=2)
     assert set(store(tmp_path, process).read()) == {("base", "a"), ("base", "b")}
     assert (tmp_path / SETTINGS).exists() == (process == 0)

@@ -293,9 +293,12 @@ def of_toxicity(audit: Audit) -> Audit:
 def test_each_scorer_has_a_section_and_a_toy_is_called_one(write: Write, audit: Audit, tmp_path: Path) -> None:
     html = write(*of_toxicity(audit))
     text = text_of(html)
-    assert "Regard by model and demographic A toy judges here. The classifier demo has 0.9 million" in text
-    assert "Toxic by model and demographic How a classifier labels each text: toxic where" in text
-    assert text.count("A toy judges here") == 1
+    assert (
+        "Regard by model and demographic These labels are from a toy classifier. The classifier demo has 0.9 million"
+        in text
+    )
+    assert "Toxic by model and demographic A classifier labels each text: toxic where" in text
+    assert text.count("These labels are from a toy classifier") == 1
     assert "base, man: 34 % toxic, 66 % not toxic" in html
     assert {"scorer_2.png", "scorer_2_gaps.png"} <= {path.name for path in tmp_path.iterdir()}
     assert "toxic: mean P(toxic)" in text

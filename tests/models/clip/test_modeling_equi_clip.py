@@ -197,7 +197,7 @@ def test_what_such_a_model_does_not_do():
             refused.get_image_features(x, text_features=known)
     with pytest.raises(ConfigurationError, match="compares images with texts"):
         wrap_clip("clip", level="logits").get_image_features(x)
-    with pytest.raises(ActionError, match="have to be square; received H = 32, W = 40"):
+    with pytest.raises(ActionError, match="must be square; received H = 32, W = 40"):
         model(pixel_values=images(1, (32, 40)), **words)
     spatial = wrap_clip("clip", level="spatial")
     with pytest.raises(ConfigurationError, match="the spatial level combines feature maps"):

@@ -47,7 +47,7 @@ def test_what_is_no_clip_is_refused():
     for base in (bert, base_model()):
         with pytest.raises(UnsupportedModelError, match=f"{type(base).__name__} is not a model that compares images"):
             hf_equi.symmetrize(base, TURNS, task="clip")
-    with pytest.raises(UnsupportedModelError, match="BertModel serves none of the tasks"):
+    with pytest.raises(UnsupportedModelError, match="BertModel does not serve any of the known tasks"):
         hf_equi.symmetrize(bert, TURNS)
 
 

@@ -68,13 +68,15 @@ def test_pickles_are_never_loaded(tmp_path):
     torch.save(base_model().state_dict(), tmp_path / "pytorch_model.bin")
     base_model().config.save_pretrained(tmp_path)
     tokenizer().save_pretrained(tmp_path)
-    with pytest.raises(ConfigurationError, match="holds no safetensors, and hf_equi loads no pickle"):
+    with pytest.raises(ConfigurationError, match="holds no safetensors, and hf_equi does not load pickle files"):
         hf_equi.symmetrize(tmp_path, BOTH)
     wrap().save_pretrained(tmp_path / "lm")
     weights = load_file(tmp_path / "lm" / "model.safetensors")
     torch.save(weights, tmp_path / "lm" / "pytorch_model.bin")
     (tmp_path / "lm" / "model.safetensors").unlink()
-    with pytest.raises(ConfigurationError, match=r"holds no safetensors.*saved again, by its save_pretrained"):
+    with pytest.raises(
+        ConfigurationError, match=r"holds no safetensors.*Save the model again with its save_pretrained"
+    ):
         EquiLM.from_pretrained(tmp_path / "lm")
 
 
@@ -167,7 +169,7 @@ def test_without_weights_the_name_alone_has_to_give_them(tmp_path, place):
 def test_without_weights_the_stored_config_does_not_lead_to_other_files(published, tmp_path, name):
     base = json.loads((published / "saved" / "config.json").read_text())["base_config"]
     saved, cache = edited(published, tmp_path, base_config={**base, "transformers_weights": name})
-    with pytest.raises(ConfigurationError, match=r"names .* among its weights\. hf_equi loads safetensors alone"):
+    with pytest.raises(ConfigurationError, match=r"names .* among its weights\. hf_equi loads only safetensors"):
         EquiLM.from_pretrained(saved, cache_dir=cache)
 
 

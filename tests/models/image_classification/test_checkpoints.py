@@ -138,10 +138,10 @@ def test_tampered_configs_are_refused(tmp_path, entries, message):
 
 def test_what_is_symmetrised_already(tmp_path):
     model = wrap("resnet-basic")
-    with pytest.raises(ConfigurationError, match="symmetrised already: unwrap it first"):
+    with pytest.raises(ConfigurationError, match="already symmetrised: unwrap it first"):
         hf_equi.symmetrize(model, TURNS)
     model.save_pretrained(tmp_path)
-    with pytest.raises(ConfigurationError, match="is symmetrised already"):
+    with pytest.raises(ConfigurationError, match="is already symmetrised"):
         hf_equi.symmetrize(tmp_path, TURNS)
 
 

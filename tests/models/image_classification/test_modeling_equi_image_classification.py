@@ -177,7 +177,7 @@ def test_what_the_base_takes_beside_images_goes_through():
 
 
 def test_images_that_cannot_be_turned():
-    with pytest.raises(ActionError, match="have to be square; received H = 32, W = 48"):
+    with pytest.raises(ActionError, match="must be square; received H = 32, W = 48"):
         wrap("resnet")(images(1, (32, 48)))
     with pytest.raises(ActionError, match="four axes"):
         wrap("resnet")(images(1)[0])

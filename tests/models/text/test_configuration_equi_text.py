@@ -59,7 +59,7 @@ def test_maps_have_to_fit_their_vocabulary(kind):
 
 def test_maps_have_to_fit_their_group(kind):
     for name in kind.map_names:
-        with pytest.raises(ActionError, match=r"sets of \[3\] tokens, the group has factors of \[2\] words"):
+        with pytest.raises(ActionError, match=r"sets of \[3\] tokens, but the group has factors of \[2\] words"):
             make(kind, **{name: maps(kind, (1, 2, 3))[name]})
 
 

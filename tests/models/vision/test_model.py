@@ -107,7 +107,7 @@ def test_extras():
 
 @pytest.mark.parametrize("given", [numpy.ones((2, 3, 32, 32)), [torch.ones(3, 32, 32)], torch.ones(2, 3, 0, 0)])
 def test_what_is_no_batch_of_images(given):
-    message = "has the shape" if torch.is_tensor(given) else "is a (ndarray|list), and the group acts on tensors"
+    message = "has the shape" if torch.is_tensor(given) else "is a (ndarray|list), but the group acts on tensors"
     for make, family in ((wrap, "vit"), (wrap_clip, "clip")):
         model = make(family, TURNS)
         words = {} if make is wrap else texts()

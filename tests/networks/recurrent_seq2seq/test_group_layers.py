@@ -180,7 +180,7 @@ def test_what_is_no_action_of_the_group_is_refused():
     group, source, target = actions("S3")
     with pytest.raises(GroupError, match="permutations is not a representation"):
         GroupLayers(group, source[group.inverses], target)
-    with pytest.raises(GroupError, match="one row an element"):
+    with pytest.raises(GroupError, match="one row per element"):
         GroupLayers(group, source, target[:2])
 
 
