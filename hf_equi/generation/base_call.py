@@ -1,4 +1,4 @@
-"""Calling a base model with what it accepts."""
+"""Calls of a base model with the arguments that it accepts."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def check_base(base: PreTrainedModel | type[PreTrainedModel]) -> None:
     """Refuse a base whose cache cannot hold orbits.
 
     Raises:
-        UnsupportedModelError: For models that take no cache of transformers, or keep only recurrent states in it.
+        UnsupportedModelError: For models that take no transformers cache, or keep only recurrent states in it.
     """
     model_class = base if isinstance(base, type) else type(base)
     supports = getattr(model_class, "_supports_default_dynamic_cache", None)
@@ -29,7 +29,7 @@ def check_base(base: PreTrainedModel | type[PreTrainedModel]) -> None:
 
 
 def check_states(model_class: type[PreTrainedModel], config: PreTrainedConfig) -> None:
-    """Refuse a config of which a model would keep only recurrent states.
+    """Refuse a config whose model would keep only recurrent states.
 
     Raises:
         UnsupportedModelError: For such a config.
@@ -40,15 +40,15 @@ def check_states(model_class: type[PreTrainedModel], config: PreTrainedConfig) -
 
 def _no_cache(model_class: type[PreTrainedModel]) -> UnsupportedModelError:
     return UnsupportedModelError(
-        f"{model_class.__name__} takes no cache of keys and values, so its state cannot be forked: purely recurrent "
-        "models such as Mamba, and those with a cache of their own, cannot be wrapped. Decoder-only models with a "
-        "key-value cache can be (GPT-2, Llama, Mistral, Gemma, Qwen, OPT, Falcon, BLOOM and the like), and hybrids "
-        "that keep their state in it (Jamba)."
+        f"{model_class.__name__} takes no key-value cache, so its state cannot be forked. Purely recurrent models "
+        "such as Mamba, and models with a cache of their own, cannot be wrapped. Decoder-only models with a "
+        "key-value cache can be (GPT-2, Llama, Mistral, Gemma, Qwen, OPT, Falcon, BLOOM and the like), and so can "
+        "hybrids that keep their state in it (Jamba)."
     )
 
 
 def check_seq2seq_base(base: PreTrainedModel | type[PreTrainedModel]) -> None:
-    """Refuse a base that does not turn texts into texts.
+    """Refuse a base that does not turn a text into a text.
 
     Raises:
         UnsupportedModelError: For models without a text encoder and a decoder of their own.
@@ -60,14 +60,14 @@ def check_seq2seq_base(base: PreTrainedModel | type[PreTrainedModel]) -> None:
         missing.append("cache")
     if missing:
         raise UnsupportedModelError(
-            f"{model_class.__name__} takes no {', '.join(missing)}, so it is not a model from text to text. Load one "
-            "with AutoModelForSeq2SeqLM (T5, BART, Marian, mBART, Pegasus, Blenderbot, M2M100 and the like), or take "
-            "a hf_equi.RecurrentSeq2Seq."
+            f"{model_class.__name__} takes no {', '.join(missing)}, so it is not a text-to-text model. Load one with "
+            "AutoModelForSeq2SeqLM (T5, BART, Marian, mBART, Pegasus, Blenderbot, M2M100 and the like), or use a "
+            "hf_equi.RecurrentSeq2Seq."
         )
 
 
 def call_base(base: PreTrainedModel, arguments: dict[str, Any], logits_to_keep: int) -> Any:
-    """Call the base with what it accepts."""
+    """Call the base with the arguments that it accepts."""
     out = prepared_call(base, logits_to_keep)(arguments)
     if "logits_to_keep" not in parameters(type(base).forward):
         out.logits = out.logits[:, -logits_to_keep:]
@@ -75,7 +75,7 @@ def call_base(base: PreTrainedModel, arguments: dict[str, Any], logits_to_keep: 
 
 
 def prepared_call(base: PreTrainedModel, logits_to_keep: int) -> Callable[[dict[str, Any]], Any]:
-    """What calls the base with what it accepts, of many arguments; of some bases the logits of all places."""
+    """Return a call of the base that passes the arguments it accepts; some bases then return logits of all places."""
     accepted = parameters(type(base).forward)
     unknown = {"position_ids", "use_cache", "logits_to_keep"} - accepted
     more: dict[str, Any] = {"return_dict": True}

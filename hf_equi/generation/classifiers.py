@@ -1,4 +1,4 @@
-"""A text classifier as a loss: loading it, reading texts with it, and the settings that lead back to it."""
+"""A text classifier as a loss: how it is loaded, how it reads texts, and the settings that reload it."""
 
 from __future__ import annotations
 
@@ -31,8 +31,8 @@ DEMO = "demo"
 """The name of the embedded classifier."""
 
 _SCORES = ("probability", "label")
-# Of the arguments of from_pretrained, those that the tokenizer takes too, and those that settings keep: not the token,
-# not the place of a cache, and no leave to run code, which a checkpoint must not give itself.
+# The arguments of from_pretrained that the tokenizer takes too, and those that settings keep. Settings keep no token,
+# no cache folder, and no permission to run code, which a checkpoint must not give itself.
 _OF_THE_TOKENIZER = ("revision", "subfolder", "trust_remote_code", "token", "cache_dir", "local_files_only")
 _STORED = ("revision", "subfolder", "variant", "dtype", "torch_dtype")
 
@@ -43,23 +43,24 @@ class ClassifierScorer(ABC):
     $$ l(y) = \sum_k P(k \mid y) \, l_k $$
 
     or with `score="label"` the loss l_k of the most probable label. A subclass says which labels k there are
-    (`label_names`), what each costs (`label_losses`), and what probabilities the outputs of the classifier give them.
+    (`label_names`), what each costs (`label_losses`), and how the classifier's outputs give their probabilities.
 
-    Of a text that is longer than the classifier reads its end is scored, where drafts differ. The classifier scores in
-    eval mode and is left as it was.
+    If a text is longer than the classifier can read, only its end is scored, because that is where drafts differ. The
+    classifier scores in eval mode and is then left as it was.
 
     Args:
-        model: A sequence classifier: its name on the Hub, a folder, `"demo"` for the embedded one, or the model.
-        tokenizer: The classifier's, for a `model` that is an object. It has to have a padding token.
+        model: A sequence classifier: its name on the Hub, a folder, `"demo"` for the embedded one, or the model
+            itself.
+        tokenizer: The classifier's tokenizer, if `model` is an object. It must have a padding token.
         score: `"probability"` or `"label"`.
         mask: A group whose words are hidden from the classifier: see `SubjectMask`.
-        batch_size: Texts that go through the classifier at once.
+        batch_size: The number of texts that go through the classifier at once.
         **from_pretrained_kwargs: For a model given by name: `device_map`, `dtype`, `revision` and the like.
 
     Raises:
-        ConfigurationError: For a missing tokenizer or one without padding, an unknown score, a batch below 1, a mask
-            that is not a `DemographicGroup`, a checkpoint without safetensors; for one text in place of a list; for a
-            name without a model.
+        ConfigurationError: If the tokenizer is missing or has no padding, the score is unknown, the batch size is
+            below 1, the mask is not a `DemographicGroup`, or the checkpoint has no safetensors; if one text is passed
+            instead of a list; if a name leads to no model.
 
     Cost: one forward of the classifier for each distinct text.
     """
@@ -67,11 +68,11 @@ class ClassifierScorer(ABC):
     label_names: tuple[str, ...]
     """The labels, in the order of `probabilities`."""
     label_losses: tuple[float, ...]
-    """What each label costs."""
+    """The loss of each label."""
     default_name: ClassVar[str | None] = None
-    """The classifier that is taken where none is named."""
+    """The classifier that is used if none is named."""
     own_settings: ClassVar[tuple[str, ...]] = ()
-    """Arguments of a subclass that its settings keep."""
+    """Arguments of a subclass that are kept in its settings."""
 
     def __init__(
         self,
@@ -91,11 +92,11 @@ class ClassifierScorer(ABC):
                 raise ConfigurationError("A classifier passed as an object needs its tokenizer: pass tokenizer=")
             if from_pretrained_kwargs:
                 names = ", ".join(sorted(from_pretrained_kwargs))
-                raise ConfigurationError(f"{names}: only used where a classifier is loaded by its name")
+                raise ConfigurationError(f"{names}: only used if the classifier is loaded by name")
             self.model = model
         else:
             name = str(model)
-            # A folder is found again from any other one.
+            # Stored as an absolute path, so that it is found from any working directory.
             self.name = str(Path(name).absolute()) if name != DEMO and Path(name).is_dir() else name
             self.stored = _plain(from_pretrained_kwargs)
             folder = str(embedded_folder("demo_regard")) if name == DEMO else name
@@ -109,11 +110,11 @@ class ClassifierScorer(ABC):
             self.model = classifier.eval()
         if getattr(tokenizer, "pad_token_id", 0) is None:
             raise ConfigurationError(
-                "The classifier's tokenizer has no padding token, so texts of several lengths cannot be read at once: "
-                "set tokenizer.pad_token (its eos_token serves) and model.config.pad_token_id"
+                "The classifier's tokenizer has no padding token, so it cannot read texts of several lengths at "
+                "once: set tokenizer.pad_token (its eos_token works) and model.config.pad_token_id"
             )
-        # A copy, as it reads texts in its own way: their ends, where they are too long, and padded on the right, as
-        # positions from the left would depend on the batch.
+        # A copy, because it reads texts in its own way. It keeps the ends of texts that are too long, and pads on the
+        # right, since positions counted from the left would depend on the batch.
         self.tokenizer = deepcopy(tokenizer)
         self.tokenizer.truncation_side, self.tokenizer.padding_side = "left", "right"
         self.score = score
@@ -123,18 +124,18 @@ class ClassifierScorer(ABC):
 
     @abstractmethod
     def _label_probabilities(self, logits: torch.Tensor) -> torch.Tensor:
-        """From outputs of the classifier, `(N, outputs)`, to probabilities of `label_names`, `(N, labels)`."""
+        """Turn outputs of the classifier, `(N, outputs)`, into probabilities of `label_names`, `(N, labels)`."""
 
     def __call__(self, texts: Sequence[str]) -> torch.Tensor:
-        """Losses of texts, `(N,)` float32 on the classifier's device."""
+        """Return the losses of texts, `(N,)` float32 on the classifier's device."""
         probabilities = self.probabilities(texts)
         losses = torch.tensor(self.label_losses, device=probabilities.device)
         return losses[probabilities.argmax(-1)] if self.score == "label" else (probabilities * losses).sum(-1)
 
     def probabilities(self, texts: Sequence[str]) -> torch.Tensor:
-        """The probabilities of `label_names`, `(N, labels)` float32."""
+        """Return the probabilities of `label_names`, `(N, labels)` float32."""
         if isinstance(texts, str):
-            raise ConfigurationError(f"A scorer reads a list of texts, not one text: pass [{texts[:40]!r}]")
+            raise ConfigurationError(f"A scorer reads a list of texts, not a single text: pass [{texts[:40]!r}]")
         if self.mask is not None:
             texts = [self.mask(text) for text in texts]
         distinct = list(dict.fromkeys(texts))
@@ -155,21 +156,21 @@ class ClassifierScorer(ABC):
         return self._label_probabilities(logits.float())
 
     def _longest(self) -> int:
-        """Tokens that the classifier reads at most."""
+        """Return the largest number of tokens that the classifier reads."""
         positions = int(getattr(self.model.config, "max_position_embeddings", None) or 512)
         for name, module in self.model.named_modules():
-            # RoBERTa and its like count from the padding token on.
+            # RoBERTa and similar models count positions from the padding token on.
             if name.endswith("position_embeddings") and getattr(module, "padding_idx", None) is not None:
                 positions -= int(module.padding_idx) + 1
                 break
         return min(positions, int(self.tokenizer.model_max_length))
 
     def labels(self, texts: Sequence[str]) -> list[str]:
-        """The most probable of `label_names` for each text."""
+        """Return the most probable of `label_names` for each text."""
         return [self.label_names[index] for index in self.probabilities(texts).argmax(-1).tolist()]
 
     def masked(self, group: DemographicGroup) -> Self:
-        """The same classifier with the words of a group hidden from it."""
+        """Return the same classifier with the words of a group hidden from it."""
         _check_settings(self.score, group, self.batch_size)
         masked = copy(self)
         masked.mask = SubjectMask(group)
@@ -177,11 +178,11 @@ class ClassifierScorer(ABC):
 
     @property
     def settings(self) -> dict[str, Any] | None:
-        """Plain JSON from which `from_settings` makes it again.
+        """Plain JSON from which `from_settings` makes the classifier again.
 
-        `None` for a classifier that was passed as an object, or whose weights have changed since it was loaded: no
-        name leads back to it. Of the arguments of `from_pretrained`, `revision`, `subfolder`, `variant` and `dtype`
-        are kept; leave to run code (`trust_remote_code`) has to be given again.
+        `None` for a classifier that was passed as an object, or whose weights have changed since it was loaded,
+        because no name leads back to it. Of the arguments of `from_pretrained`, the settings keep `revision`,
+        `subfolder`, `variant` and `dtype`. Permission to run code (`trust_remote_code`) has to be given again.
         """
         if self.name is None or weights_changed(self.model, self._loaded):
             return None
@@ -192,11 +193,11 @@ class ClassifierScorer(ABC):
 
     @classmethod
     def from_settings(cls, settings: dict[str, Any], **from_pretrained_kwargs: Any) -> Self:
-        """The inverse of `settings`.
+        """Make a classifier from its `settings`.
 
         Raises:
-            ConfigurationError: For settings that are damaged; for a name that is not one of the Hub, or that a folder
-                here has.
+            ConfigurationError: If the settings are damaged; if the name is not a name on the Hub, or is also a folder
+                here.
         """
         with reading("The stored scorer", f"Pass one: scorer=hf_equi.{cls.__name__}(...)."):
             name, mask = settings["name"], settings.get("mask")
@@ -219,14 +220,14 @@ class ClassifierScorer(ABC):
 
 @contextmanager
 def _loading(name: str, default: bool) -> Iterator[None]:
-    """Say which scorer an error of transformers is about, and how to take another."""
+    """Add to an error of transformers which scorer it is about, and how to choose another."""
     try:
         yield
     except OSError as error:
-        if error.errno is not None:  # of the machine, such as a full disk
+        if error.errno is not None:  # an error of the machine, such as a full disk
             raise
         said = shorten(str(error), 300, placeholder=" ...").rstrip(".")
-        taken = " (it is taken where none is named)" if default else ""
+        taken = " (the default scorer)" if default else ""
         raise ConfigurationError(
             f"The scorer {name!r}{taken} could not be loaded: {said}. Name a classifier's folder, its name on the "
             'Hub, or "demo" for the embedded one: scorer=hf_equi.RegardScorer("demo"), or --scorer demo on the '
@@ -239,12 +240,12 @@ def _check_settings(score: str, mask: object, batch_size: object) -> None:
     check_count("batch_size", batch_size, "number of texts")
     if mask is not None and not isinstance(mask, DemographicGroup):
         raise ConfigurationError(
-            f"mask={mask!r} is not a DemographicGroup: make one, or take DemographicGroup.preset(name)"
+            f"mask={mask!r} is not a DemographicGroup: make one, or use DemographicGroup.preset(name)"
         )
 
 
 def _plain(kwargs: dict[str, Any]) -> dict[str, Any]:
-    """The arguments of `from_pretrained` that settings keep, as plain JSON."""
+    """Return the arguments of `from_pretrained` that settings keep, as plain JSON."""
     kept = {name: kwargs[name] for name in _STORED if kwargs.get(name) is not None}
     return {
         name: str(value).removeprefix("torch.") if isinstance(value, torch.dtype) else value
@@ -255,7 +256,7 @@ def _plain(kwargs: dict[str, Any]) -> dict[str, Any]:
 
 @contextmanager
 def _evaluating(model: nn.Module) -> Iterator[None]:
-    """All modules in eval mode; each one's own mode comes back."""
+    """Put all modules in eval mode meanwhile; afterwards each returns to its own mode."""
     training = [module for module in model.modules() if module.training]
     try:
         for module in training:

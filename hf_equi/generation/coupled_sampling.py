@@ -5,9 +5,9 @@ A token is drawn by Gumbel-max,
 $$ y_t = \arg\max_v \; s_t(v) + \gamma\big(s, k(x) x, i, t, k(x) v\big), $$
 
 where s is the seed, i the number of the sample of this prompt, t the step, and k(x) the first element that takes the
-prompt x to the smallest member of its orbit. The noise of a text is therefore that of its canonical prompt, pulled
-back: it depends neither on the neighbours in the batch nor on the number of processes, and texts of g x are those of x
-moved by g (by g without its components that fix x, since those leave k(x) as it is).
+prompt x to the smallest member of its orbit. The noise of a text is therefore the noise of its canonical prompt,
+pulled back. It depends neither on the other texts in the batch nor on the number of processes. The texts of g x are
+those of x moved by g (by g without its components that fix x, since those leave k(x) as it is).
 
 γ is a hash of its arguments (a 64-bit SplitMix stream keyed by BLAKE2), so it is the same on all devices.
 """
@@ -40,47 +40,47 @@ __all__ = [
 ]
 
 Uniform = Callable[[torch.Tensor, torch.Tensor], torch.Tensor]
-"""The noise of some (row, token): two `(N,)` of numbers to `(N,)` float64 in (0, 1)."""
+"""The noise of some (row, token) pairs: two `(N,)` tensors of numbers to `(N,)` float64 in (0, 1)."""
 
-# Beam search ranks tokens before one is chosen, so there an exact tie is broken by a nudge.
+# Beam search ranks tokens before it chooses one, so there a nudge breaks exact ties.
 BEAM_NUDGE = 1e-5
-"""Nats added at most to the score of a moved token in beam search."""
+"""The most nats added to the score of a moved token in beam search."""
 
 CUT = -1
-"""What tells the noise of a cut among tokens from that of the draw behind it."""
+"""Separates the noise of a cut among tokens from the noise of the draw after it."""
 
 
 class NoiseKeys:
-    """What the noise has to know of the prompts of one call.
+    """What the noise depends on in the prompts of one call.
 
     Args:
         elements: `(B,)` k(x) of each prompt, the first element that takes it to the smallest member of its orbit.
-        canonical: What that member is, in numbers.
-        seed: Of the noise; `None` takes one from torch's global generator and gives each row noise of its own, as
-            users of `generate` without a seed expect of equal prompts.
+        canonical: The smallest member of each prompt's orbit, in numbers.
+        seed: The seed of the noise. `None` takes one from torch's global generator and gives each row noise of its
+            own, which is what users of `generate` without a seed expect for equal prompts.
 
     Raises:
-        ConfigurationError: For what is not a seed.
+        ConfigurationError: If `seed` is not a seed.
     """
 
     def __init__(self, elements: torch.Tensor, canonical: Sequence[Sequence[int]], seed: int | None) -> None:
         check_seed(seed)
         self.count = len(elements)
         self.elements = elements
-        # Without a seed the number of the row keeps equal prompts apart.
+        # Without a seed, the row number gives equal prompts different noise.
         start = int(torch.randint(2**62, ())) if seed is None else seed
         origins = [(start, row if seed is None else -1) for row in range(self.count)]
         self.digests = [_digest(*origin, *numbers) for origin, numbers in zip(origins, canonical, strict=True)]
 
     @classmethod
     def of_texts(cls, action: WordAction, texts: Sequence[str], seed: int | None, device: torch.device) -> NoiseKeys:
-        """For a group that acts on words: of the prompts as texts."""
+        """Make the keys for a group that acts on words, from the prompts as texts."""
         elements = [action.canonical_element(text) for text in texts]
         canonical = [list(action.apply(g, text).encode()) for g, text in zip(elements, texts, strict=True)]
         return cls(torch.tensor(elements, dtype=torch.long, device=device), canonical, seed)
 
     def keys(self, rows: int, *numbers: int, sample: bool = True) -> torch.Tensor:
-        """One key a row, `(rows,)`: of its prompt, the number of its sample (unless shared), and the numbers."""
+        """Return one key a row, `(rows,)`, made of its prompt, its sample's number (unless shared) and `numbers`."""
         each = rows // self.count
         samples = range(each) if sample else (0,)
         keys = [
@@ -92,20 +92,20 @@ class NoiseKeys:
         return table if sample else table.repeat_interleave(each)
 
     def row_elements(self, rows: int) -> torch.Tensor:
-        """k(x) of each row, `(rows,)`."""
+        """Return k(x) of each row, `(rows,)`."""
         return self.elements.repeat_interleave(rows // self.count)
 
 
 class Prompts(NoiseKeys):
-    """The prompts of one call as token ids, for a group that acts on those.
+    """The prompts of one call as token ids, for a group that acts on tokens.
 
     Args:
         action: The group on tokens.
         ids: `(B, T)` the prompts.
         mask: `(B, T)`, 0 at padding, or `None`.
         seed: As in `NoiseKeys`.
-        written: The group on the tokens that are drawn, where those are of another vocabulary; by default `action`.
-        length: Tokens that are there before the first is drawn; by default those of the prompts.
+        written: The action on the tokens that are drawn, if they are of another vocabulary; by default `action`.
+        length: The number of tokens before the first drawn one; by default those of the prompts.
     """
 
     def __init__(
@@ -130,30 +130,30 @@ class Prompts(NoiseKeys):
 
 
 class CoupledDraws(Draws):
-    """Group elements drawn from the seed: h k(x) for an element h that the canonical prompt decides."""
+    """Group elements drawn from the seed: h k(x), where the canonical prompt decides the element h."""
 
     def __init__(self, prompts: Prompts, samples: int) -> None:
         self.prompts = prompts
         self.samples = samples
 
     def elements(self, action: TokenAction, prompt: torch.Tensor, mask: torch.Tensor | None) -> torch.Tensor:
-        """One element for each sample of each prompt, `(B,)`."""
+        """Return one element for each sample of each prompt, `(B,)`."""
         rows = self.prompts.count * self.samples
         drawn = self.prompts.keys(rows, -1) % action.group.order
         return action.group.product.to(drawn.device)[drawn, self.prompts.row_elements(rows)]
 
 
 class CoupledNoise(LogitsProcessor):
-    """The last logits processor of a coupled `generate`: chooses the token by the noise, or breaks ties by it.
+    """The last logits processor of a coupled `generate`: it chooses the token by the noise, or breaks ties with it.
 
-    Sampling: the drawn token alone keeps a finite score, so that `generate` takes it. Greedy decoding: of several
-    best tokens the one with the most noise is raised by the smallest possible step. Beam search: moved tokens are
-    nudged by at most `BEAM_NUDGE` nats.
+    Sampling: only the drawn token keeps a finite score, so `generate` takes it. Greedy decoding: if several tokens are
+    best, the one with the most noise is raised by the smallest possible step. Beam search: moved tokens are nudged by
+    at most `BEAM_NUDGE` nats.
 
     Args:
-        prompts: Of this call.
+        prompts: The prompts of this call.
         mode: `"sample"`, `"greedy"` or `"beams"`.
-        record: Whether to keep the scores as they were before the choice, for `scores`.
+        record: Whether to keep the scores from before the choice, for `scores`.
     """
 
     runs_last = True
@@ -168,19 +168,20 @@ class CoupledNoise(LogitsProcessor):
         """Choose among `scores`, `(rows, V)`."""
         step = self._step(input_ids)
         if self._recorded is not None:
-            self._recorded[step] = scores  # drafts that an assistant lost are asked about again
+            self._recorded[step] = scores  # a step is asked about again if its draft by an assistant was rejected
         return self.choose(scores, step)
 
     def scores(self, steps: int) -> tuple[torch.Tensor, ...]:
-        """The scores of the first steps as they were before the choice, `(rows, V)` each.
+        """Return the scores of the first steps as they were before the choice, `(rows, V)` each.
 
-        Fewer may be asked for than there were: where a stop is noticed late, the step after the last is taken back.
+        A call may ask for fewer steps than were taken: if a stop is noticed late, the step after the last one is taken
+        back.
         """
         recorded = self._recorded or {}
         return tuple(recorded[step] for step in range(steps))
 
     def tie_noise(self, input_ids: torch.Tensor) -> Uniform:
-        """What breaks ties of the next tokens before one is chosen, with noise of its own for each sample."""
+        """Return the noise that breaks ties before a token is chosen; each sample has noise of its own."""
         keys = self.prompts.keys(len(input_ids), self._step(input_ids), CUT)
         return lambda rows, tokens: self._uniform(rows, tokens, keys)
 
@@ -193,7 +194,7 @@ class CoupledNoise(LogitsProcessor):
         return torch.full_like(scores, -torch.inf).scatter_(-1, drawn[:, None], 0.0)
 
     def _greedy(self, scores: torch.Tensor, step: int) -> torch.Tensor:
-        # Ties are rare, and only they need keys.
+        # Ties are rare, and only tied rows need keys.
         chosen = best_tokens(
             scores,
             lambda rows, tokens: self._uniform(rows, tokens, self.prompts.keys(len(scores), step, sample=False)),
@@ -211,7 +212,7 @@ class CoupledNoise(LogitsProcessor):
         return scores.index_add(-1, moved, (BEAM_NUDGE * noise).view(len(scores), -1).to(scores.dtype))
 
     def _uniform(self, rows: torch.Tensor, tokens: torch.Tensor, keys: torch.Tensor) -> torch.Tensor:
-        """Uniform numbers in (0, 1) for some (row, token), float64."""
+        """Return uniform numbers in (0, 1) for some (row, token) pairs, float64."""
         elements = self.prompts.row_elements(len(keys))
         canonical = self.prompts.written.permutations[elements[rows], tokens]
         return uniform(keys[rows], canonical)
@@ -221,10 +222,10 @@ def draw_tokens(scores: torch.Tensor, noise: Uniform) -> torch.Tensor:
     """Draw a token of each row by Gumbel-max: `(R, V)` scores to `(R,)` tokens.
 
     Raises:
-        ConfigurationError: If a row has no token with a score above −inf; for NaN.
+        ConfigurationError: If a row has no token with a score above −inf, or has NaN.
     """
     check_scores(scores)
-    # Few tokens are left after top-k or top-p, so only those get noise.
+    # Few tokens are left after top-k or top-p, and only those get noise.
     rows, tokens = (scores > -torch.inf).nonzero(as_tuple=True)
     noisy = scores[rows, tokens].double() - (-noise(rows, tokens).log()).log()
     best = noisy.new_full((len(scores),), -torch.inf).scatter_reduce(0, rows, noisy, "amax")
@@ -232,20 +233,20 @@ def draw_tokens(scores: torch.Tensor, noise: Uniform) -> torch.Tensor:
     drawn = drawn.scatter_reduce(0, rows, tokens.where(noisy == best[rows], scores.shape[-1]), "amin")
     if (drawn == scores.shape[-1]).any():
         raise ConfigurationError(
-            "No token is left to draw: the settings of this call ban all of them. Ban fewer in bad_words_ids, "
+            "No token is left to draw: the settings of this call ban all of them. Ban fewer tokens in bad_words_ids, "
             "suppress_tokens or the logits processors."
         )
     return drawn
 
 
 def best_tokens(scores: torch.Tensor, noise: Uniform) -> torch.Tensor | None:
-    """The best token of each row, `(R,)`, of several that tie the one with the most noise; `None` if none tie.
+    """Return the best token of each row, `(R,)`; of tied tokens the one with the most noise. `None` if none tie.
 
     Raises:
-        ConfigurationError: For NaN.
+        ConfigurationError: If there is NaN.
     """
     best = scores == scores.amax(-1, keepdim=True)
-    if bool((best.sum(-1) == 1).all()):  # never so in a row with NaN, which is the greatest and equals nothing
+    if bool((best.sum(-1) == 1).all()):  # never true for a row with NaN, which is the greatest and equals nothing
         return None
     check_scores(scores)
     rows, tokens = best.nonzero(as_tuple=True)
@@ -255,21 +256,21 @@ def best_tokens(scores: torch.Tensor, noise: Uniform) -> torch.Tensor | None:
 
 
 def check_scores(scores: torch.Tensor) -> None:
-    """Refuse scores that no token can be chosen by: NaN, of which torch makes some token without a word.
+    """Refuse scores with NaN: no token can be chosen by them, but torch would choose one silently.
 
     Raises:
-        ConfigurationError: For NaN.
+        ConfigurationError: If there is NaN.
     """
     if bool(scores.isnan().any()):
         raise ConfigurationError(
-            "Scores of next tokens are NaN: weights are damaged, numbers overflow (as those of a model that was "
-            "trained in bfloat16 may in float16), or a logits processor makes NaN. Load the model with "
-            "dtype=torch.float32, or pass remove_invalid_values=True, which takes NaN for 0."
+            "Scores of next tokens are NaN. Either weights are damaged, or numbers overflow (as they may in float16 "
+            "for a model trained in bfloat16), or a logits processor makes NaN. Load the model with "
+            "dtype=torch.float32, or pass remove_invalid_values=True, which replaces NaN by 0."
         )
 
 
 def uniform(keys: torch.Tensor, counters: torch.Tensor) -> torch.Tensor:
-    """Number `counters` of the SplitMix stream `keys`, in (0, 1), float64 of the arguments' common shape."""
+    """Return number `counters` of the SplitMix stream `keys`, in (0, 1), float64 of the arguments' common shape."""
     return (shift_right(splitmix(keys, counters), 11).double() + 0.5) * 2.0**-53
 
 

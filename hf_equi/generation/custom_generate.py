@@ -1,4 +1,4 @@
-"""What a `custom_generate` repository runs: the search of EquizeroLM, from the arguments of `generate` alone."""
+"""The entry point of a `custom_generate` repository: the search of EquizeroLM, with the arguments of `generate`."""
 
 from __future__ import annotations
 
@@ -31,26 +31,26 @@ def generate(  # noqa: PLR0913  the arguments of a call of `generate`
     streamer: Any = None,
     **kwargs: Any,
 ) -> Any:
-    """Complete prompts by the search.
+    """Complete prompts with the search of EquizeroLM.
 
     Args:
-        model: Any causal language model, not changed.
-        group: The group, or the name of a preset, of which words that are not single tokens are left out.
-        tokenizer: The model's.
+        model: Any causal language model. It is not changed.
+        group: The group, or the name of a preset. A preset's words that are not single tokens are left out.
+        tokenizer: The model's tokenizer.
         scorer: The loss of texts, or the name of a regard classifier.
-        beam_length: Tokens of a draft.
+        beam_length: The number of tokens in a draft.
         action: `"tokens"` or `"words"`.
         multi_token: As in `EquizeroSearch`.
         seed: Couples sampling.
-        streamer: Gets the tokens of each round.
+        streamer: Receives the tokens of each round.
         **kwargs: All other arguments of `generate`. Stop strings are read from here, from `generation_config` or from
-            the model's own, and need no other tokenizer.
+            the model's own config, and need no other tokenizer.
 
     Returns:
-        As `EquizeroSearch`.
+        The same as `EquizeroSearch`.
 
     Raises:
-        ConfigurationError: Without a group or a tokenizer, and as `EquizeroSearch`.
+        ConfigurationError: Without a group or a tokenizer, and as in `EquizeroSearch`.
     """
     if group is None or tokenizer is None:
         raise ConfigurationError(
@@ -62,17 +62,17 @@ def generate(  # noqa: PLR0913  the arguments of a call of `generate`
     if isinstance(scorer, str):
         scorer = RegardScorer(scorer)
     search = EquizeroSearch(group, tokenizer, scorer, beam_length, action, multi_token=multi_token, streamer=streamer)
-    # generate() hands over its own arguments whether they were given or not.
+    # generate() passes on its own arguments even if the caller did not give them.
     own = inspect.signature(GenerationMixin.generate).parameters
     given = {name: value for name, value in kwargs.items() if value is not None or name not in own}
-    # Before generate() sees them: of a paged cache it would not call the search.
+    # Checked before generate() sees them: with a paged cache it would never call the search.
     check_settings(value_reader(model.generation_config, given.get("generation_config"), given), (SEARCH,))
     given |= _stopping(model, tokenizer, given)
     return model.generate(custom_generate=search, seed=seed, streamer=streamer, **given)  # type: ignore[operator]
 
 
 def _stopping(model: PreTrainedModel, tokenizer: Any, given: dict[str, Any]) -> dict[str, Any]:
-    """Stop strings as criteria: `generate` finds no tokenizer for them where the decoding method is a callable."""
+    """Return stop strings as criteria: `generate` passes no tokenizer for them to a callable decoding method."""
     config, own = given.get("generation_config"), model.generation_config
     asked = (given.get("stop_strings"), getattr(config, "stop_strings", None), getattr(own, "stop_strings", None))
     strings = next((strings for strings in asked if strings), None)

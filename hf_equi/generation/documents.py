@@ -1,7 +1,8 @@
 """Several documents in one row, as collators without padding make it: each is a text with an orbit of its own.
 
-Attention implementations find the documents of a row in different ways, some by a batch of one row alone, and an orbit
-has several. So the base is given each document as a row, and what it says is put back where the document lay.
+Attention implementations find the documents of a row in different ways. Some of these work only for a batch of one
+row, but an orbit has several rows. So the base receives each document as a row of its own, and its output is put back
+where the document lay.
 """
 
 from __future__ import annotations
@@ -15,18 +16,18 @@ import torch
 __all__ = ["Documents"]
 
 BOUNDARIES = ("cu_seq_lens_q", "cu_seq_lens_k", "max_length_q", "max_length_k", "seq_idx")
-"""What tells a base where the documents of a row begin and end, beside positions that restart."""
+"""Arguments that tell a base where the documents of a row begin and end, besides positions that restart."""
 
 
 @dataclass(frozen=True)
 class Documents:
-    """Where the documents of some rows lie.
+    """The places of the documents in some rows.
 
     Letters: B rows, T tokens of each, D documents, L tokens of the longest.
 
     Args:
-        places: `(D, L)` of each token in the rows, one row behind the other.
-        mask: `(D, L)` int64, 0 behind the end of a document.
+        places: `(D, L)` the place of each token in the rows, counted through the rows one after the other.
+        mask: `(D, L)` int64, 0 after the end of a document.
         shape: (B, T).
 
     Example:
@@ -50,13 +51,13 @@ class Documents:
         extras: Mapping[str, Any],
         shape: tuple[int, int],
     ) -> Documents | None:
-        """The documents of rows, or `None` where every row is one.
+        """Return the documents of some rows, or `None` if every row is a single document.
 
         Args:
-            positions: `(B, T)` or `(1, T)`. As for attention in transformers, a document ends where they do not go on
-                by one, unless a mask has padding.
+            positions: `(B, T)` or `(1, T)`. As for attention in transformers, a document ends where they do not
+                increase by one, unless a mask has padding.
             mask: `(B, T)`, 0 at padding.
-            extras: What else the base is given: the boundaries of documents may be among it.
+            extras: The other arguments of the base, which may include the boundaries of documents.
             shape: (B, T).
         """
         starts = _starts(positions, extras, shape)
@@ -75,16 +76,16 @@ class Documents:
         return self.places[:, 0] // self.shape[1]
 
     def apart(self, x: torch.Tensor, fill: int) -> torch.Tensor:
-        """A document a row, `(B, T)` to `(D, L)`."""
+        """Put each document in a row of its own: `(B, T)` to `(D, L)`."""
         return x.expand(self.shape).flatten()[self.places].masked_fill(self.mask == 0, fill)
 
     def together(self, x: torch.Tensor) -> torch.Tensor:
-        """What was said of the documents, where they lay: `(D, L, ...)` to `(B, T, ...)`."""
-        inside = self.mask.flatten().nonzero().squeeze(1)  # documents lie one behind the other
+        """Put outputs for documents back where these lay: `(D, L, ...)` to `(B, T, ...)`."""
+        inside = self.mask.flatten().nonzero().squeeze(1)  # documents lie one after the other
         return x.flatten(0, 1)[inside].view(*self.shape, *x.shape[2:])
 
     def extras(self, extras: Mapping[str, Any]) -> dict[str, Any]:
-        """What else the base is given, for a document a row."""
+        """Return the other arguments of the base, for rows of one document each."""
         rows = {name: value for name, value in extras.items() if name not in BOUNDARIES}
         for name, value in rows.items():
             if isinstance(value, torch.Tensor) and value.shape == self.shape:
@@ -95,7 +96,7 @@ class Documents:
 
 
 def _starts(positions: torch.Tensor | None, extras: Mapping[str, Any], shape: tuple[int, int]) -> torch.Tensor | None:
-    """Where documents begin, `(B, T)`, or `None` where nothing says so."""
+    """Return where documents begin, `(B, T)`, or `None` if nothing marks it."""
     if positions is not None:
         return None if positions.dim() != 2 else _steps(positions, by=1).expand(shape).clone()
     if (ends := extras.get("cu_seq_lens_q")) is not None:
@@ -107,5 +108,5 @@ def _starts(positions: torch.Tensor | None, extras: Mapping[str, Any], shape: tu
 
 
 def _steps(numbers: torch.Tensor, by: int) -> torch.Tensor:
-    """Where numbers, `(B, T)`, do not go on by a step; not at the first of a row."""
+    """Return where numbers, `(B, T)`, do not increase by `by`; never at the first place of a row."""
     return torch.diff(numbers, prepend=numbers[:, :1] - by) != by

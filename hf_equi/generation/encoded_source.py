@@ -1,4 +1,4 @@
-"""What the encoder of a sequence-to-sequence model says of the orbits of its sources."""
+"""The encoder's output for the orbits of the sources of a sequence-to-sequence model."""
 
 from __future__ import annotations
 
@@ -20,16 +20,16 @@ __all__ = ["EncodedSource", "OrbitEncoderOutput", "encode_orbit"]
 
 @dataclass
 class OrbitEncoderOutput(ModelOutput):
-    """The orbits of B encoded sources: every entry has the batch first, so that beams repeat it alone.
+    """The orbits of B encoded sources. Every entry has the batch first, so that beam search can repeat it.
 
     Args:
-        last_hidden_state: `(B, K, length, width)` of each member.
-        encoder_state: `(B, K, ...)` what else an encoder hands to its decoder, or `None`.
+        last_hidden_state: `(B, K, length, width)` the hidden states of each member.
+        encoder_state: `(B, K, ...)` what else an encoder passes to its decoder, or `None`.
         elements: `(B, K)` the group elements of the members.
         rank: `(B, K)` which members are equal, as in `hf_equi.symmetrizers.Orbit`.
-        log_weights: `(B, K)` log weights of the members, or `None` for equal ones.
-        penalty: `(B,)` what selecting these members adds to the loss, or `None`.
-        source_ids: `(B, length)` what was encoded, in the user's frame.
+        log_weights: `(B, K)` log weights of the members, or `None` for equal weights.
+        penalty: `(B,)` what the selection of these members adds to the loss, or `None`.
+        source_ids: `(B, length)` the tokens that were encoded, in the user's frame.
     """
 
     last_hidden_state: torch.Tensor | None = None
@@ -43,10 +43,10 @@ class OrbitEncoderOutput(ModelOutput):
 
 @dataclass(frozen=True)
 class EncodedSource:
-    """Encoded orbits beside the mask of their sources.
+    """Encoded orbits and the mask of their sources.
 
     Args:
-        encoded: What the encoder said.
+        encoded: The encoder's output.
         mask: `(B, length)`, 0 where the source is padded, or `None`.
     """
 
@@ -59,15 +59,15 @@ class EncodedSource:
         return _entry(self.encoded, "elements")
 
     def start(self, shared: bool = True) -> Orbit:
-        """The orbits before the first target token."""
+        """Return the orbits before the first target token."""
         if not shared:
             return Orbit.start(self.elements, shared=False)
         return Orbit(self.elements, _entry(self.encoded, "rank"))
 
     def rows(self, batch: torch.Tensor, slots: torch.Tensor) -> dict[str, Any]:
-        """What the base's decoder is given for some rows: `(R,)` texts and members."""
+        """Return the arguments of the base's decoder for some rows, given as `(R,)` texts and members."""
         hidden, state, mask = _entry(self.encoded, "last_hidden_state"), self.encoded.encoder_state, self.mask
-        # A row a text, in order: nothing to copy.
+        # One row for each text, in order: nothing to copy.
         if self.elements.shape[1] == 1 and batch.shape[0] == hidden.shape[0]:
             hidden, state = hidden[:, 0], None if state is None else state[:, 0]
         else:
@@ -78,7 +78,7 @@ class EncodedSource:
         return rows if mask is None else {**rows, "attention_mask": mask}
 
     def log_weights(self, batch: torch.Tensor, slots: torch.Tensor, places: int | None = None) -> torch.Tensor | None:
-        """Log weights of some rows, `(R,)` or `(R, places)`; `None` for equal ones."""
+        """Return log weights of some rows, `(R,)` or `(R, places)`; `None` for equal weights."""
         if self.encoded.log_weights is None:
             return None
         weights = self.encoded.log_weights[batch, slots]
@@ -93,7 +93,7 @@ def encode_orbit(
     mask: torch.Tensor | None,
     chunk: int | None = None,
 ) -> OrbitEncoderOutput:
-    """Run the base's encoder once a distinct member of each source's orbit.
+    """Run the base's encoder once for each distinct member of each source's orbit.
 
     Args:
         base: The base model.
@@ -101,9 +101,9 @@ def encode_orbit(
         elements: `(B, K)` the members to run.
         input_ids: `(B, length)`.
         mask: `(B, length)`, 0 at padding, or `None`.
-        chunk: Members of each orbit that go through the encoder at once; `None`: all.
+        chunk: The members of each orbit that go through the encoder at once; `None` for all.
 
-    Cost: one forward of the encoder on at most |G| rows a source; one row where nothing moves.
+    Cost: one encoder forward on at most |G| rows for each source; one row if nothing moves.
     """
     members = action.members(elements, input_ids)
     orbit = Orbit.start(elements, shares_rows(base, chunk)).after(members)
@@ -126,10 +126,10 @@ def encode_orbit(
 
 
 def _entry(encoded: Any, name: str) -> torch.Tensor:
-    """An entry that the base's own encoder would not have given."""
+    """Return an entry that the base's own encoder would not have given."""
     value: torch.Tensor | None = getattr(encoded, name, None)
     if value is None:
         raise ConfigurationError(
-            "encoder_outputs have to be those of this model's encoder, model.get_encoder(): they hold whole orbits"
+            "encoder_outputs must come from this model's encoder, model.get_encoder(): they hold whole orbits"
         )
     return value

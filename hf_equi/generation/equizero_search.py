@@ -1,4 +1,4 @@
-r"""The search of EquizeroLM: drafts from the whole orbit, of which the one with the least loss is kept.
+r"""The search of EquizeroLM: the whole orbit drafts, and the draft with the least loss is kept.
 
 X ── orbit ──► {gX} ── m tokens each ──► {Y_g} ── scorer ──► g* = argmin l(Y_g) ──► X ← g*⁻¹Y_g* ── repeat
 """
@@ -46,14 +46,14 @@ __all__ = ["ACTIONS", "EquizeroOutput", "EquizeroSearch", "check_search"]
 
 @dataclass
 class EquizeroOutput(ModelOutput):
-    """What the search returns with `return_dict_in_generate`.
+    """The output of the search with `return_dict_in_generate`.
 
     Args:
         sequences: `(batch, tokens)` prompts and continuations, padded on both sides.
-        scores: With `output_scores`, for each token `(batch, vocab)` the processed scores that it was drawn from, in
-            the frame of the text; after its end all are −inf but that of the padding.
+        scores: With `output_scores`, for each token the processed scores `(batch, vocab)` from which it was drawn, in
+            the frame of the text. After the end of a text all are −inf except the padding token's.
         chosen_element: `(batch, rounds)` the element g* of each round; −1 after the end of the text.
-        margin: `(batch, rounds)` by how much the loss of the second best draft was higher; NaN after the end.
+        margin: `(batch, rounds)` how much higher the loss of the second best draft was; NaN after the end.
         losses: `(batch, rounds, group)` the losses of all drafts; NaN after the end.
     """
 
@@ -65,49 +65,49 @@ class EquizeroOutput(ModelOutput):
 
 
 class EquizeroSearch:
-    r"""Decode with EquizeroLM's rule, on a model that is not changed: pass it to `generate(custom_generate=...)`.
+    r"""Decodes with EquizeroLM's rule on an unchanged model: pass it to `generate(custom_generate=...)`.
 
-    From the context X each member gX of its orbit drafts m tokens with the base model, which gives |G| texts Y_g;
+    From the context X, each member gX of its orbit drafts m tokens with the base model. This gives |G| texts Y_g;
 
     $$ g^* = \arg\min_g \; l(Y_g), \qquad X \leftarrow g^{*-1} Y_{g^*} $$
 
-    and again, until all texts have ended. Members whose contexts are equal share their prefill, and each draws a
-    draft of its own. Ties go to the higher sum of the draft's log-probabilities in its own row, then to the lowest
-    canonical index g k(x)⁻¹. Drafts that end stop growing and still compete; the text ends when one of them wins.
-    Without `do_sample` ties of tokens are broken by the noise of seed 0, alike in every call.
+    and again, until all texts have ended. Members whose contexts are equal share their prefill, but each draws its own
+    draft. Ties go to the higher sum of the draft's log-probabilities in its own row, then to the lowest canonical
+    index g k(x)⁻¹. Drafts that end stop growing and still compete. The text ends when one of them wins. Without
+    `do_sample`, the noise of seed 0 breaks ties of tokens, in the same way in every call.
 
     The noise of a draft is a function of the seed, the canonical prompt, the number of the sample, the step, the
-    canonical index and the token as its member reads it. So Gen(gx) = g'Gen(x), exact up to the margin of each
-    choice, with g' as in coupled sampling. A relaxed group moves the same words: general words never move.
+    canonical index and the token as its member reads it. So Gen(gx) = g'Gen(x), exact up to the margin of each choice,
+    with g' as in coupled sampling. A relaxed group moves the same words: general words never move.
 
     Args:
         group: The group.
         tokenizer: The model's.
         scorer: The loss l, from a list of texts to a tensor: a `RegardScorer` or any callable.
-        beam_length: m, the tokens of a draft.
+        beam_length: m, the number of tokens in a draft.
         action: `"tokens"` permutes the vocabulary; processors, bans and stopping criteria act in the frame of the
-            prompt. `"words"` moves whole words and phrases of any number of tokens and tokenises the texts anew in
-            every round; processors and criteria act on each member's own tokens, and the text may have a few tokens
-            more or less than were drafted.
-        multi_token: With `"tokens"`, what to do with a set that does not move as it is written: `"error"` or `"skip"`.
-        streamer: Gets the tokens of each round; with `"words"` once no later word can change them. `generate` does not
-            pass on its own to a callable.
+            prompt. `"words"` moves whole words and phrases of any number of tokens and tokenises the texts again in
+            every round. Then processors and criteria act on each member's own tokens, and the text may have a few
+            tokens more or less than were drafted.
+        multi_token: With `"tokens"`, how to treat a set that does not move as written: `"error"` or `"skip"`.
+        streamer: Receives the tokens of each round; with `"words"` once no later word can change them. Pass it here,
+            because `generate` does not pass its own streamer to a callable.
 
-    `generate` passes no tokenizer on to a callable, so stop strings go in as
-    `stopping_criteria=[StopStringCriteria(tokenizer, strings)]`; `EquizeroLM.generate` takes `stop_strings`. The
+    `generate` passes no tokenizer to a callable, so pass stop strings as
+    `stopping_criteria=[StopStringCriteria(tokenizer, strings)]`. `EquizeroLM.generate` takes `stop_strings`. The
     `batch_id` of a `prefix_allowed_tokens_fn` is the number of the prompt.
 
     Raises:
-        ConfigurationError: As `check_search` does, for a group that is not a `DemographicGroup`, without a tokenizer
-            or a scorer; in a call for another search (beams, prompt lookup, contrastive), a static or filled cache,
-            inputs without ids, processors that keep a state of rows (`guidance_scale`, SynthID, those of the
-            encoder), texts longer than the model's positions, a scorer that returns no usable losses.
+        ConfigurationError: As in `check_search`; for a group that is not a `DemographicGroup`; without a tokenizer or
+            a scorer. In a call: for another search (beams, prompt lookup, contrastive), a static or filled cache,
+            inputs without ids, processors that keep a state of rows (`guidance_scale`, SynthID, those of the encoder),
+            texts longer than the model's positions, or a scorer that returns no usable losses.
         ActionError: For words that cannot be moved.
-        UnsupportedModelError: For a model whose cache cannot hold orbits, or with an encoder.
+        UnsupportedModelError: For a model whose cache cannot hold orbits, or that has an encoder.
 
-    Cost: for each round of m tokens one base forward of at most m new tokens and m − 1 of one token, on the |G| rows
-    of each text (distinct ones in the first of them), and one call of the scorer. Recurrent layers, and `"words"`
-    where lengths change, read the whole texts again in every round.
+    Cost: for each round of m tokens, one base forward of at most m new tokens and m − 1 forwards of one token, on the
+    |G| rows of each text (only distinct rows in the first of them), and one call of the scorer. Recurrent layers, and
+    `"words"` when lengths change, read the whole texts again in every round.
 
     References:
         arXiv 2305.09900, §4.1 and §C.2 (EquizeroLM, R-EquizeroLM).
@@ -145,7 +145,7 @@ class EquizeroSearch:
         self.group = group.group if isinstance(group, TokenAction) else group
         self.word_action = WordAction(self.group) if action == "words" else None
         self.token_action = group if isinstance(group, TokenAction) else None
-        self.staying: StayingWords | None = None  # who passes an action has looked at its words
+        self.staying: StayingWords | None = None  # whoever passes an action has checked its words
 
     @torch.no_grad()
     def __call__(
@@ -158,17 +158,17 @@ class EquizeroSearch:
         seed: int | None = None,
         **model_kwargs: Any,
     ) -> torch.Tensor | EquizeroOutput:
-        """Called by `generate`, with everything prepared; `seed` is an argument of `generate`."""
+        """Run the search. `generate` calls this with everything prepared; `seed` is an argument of `generate`."""
         check_model(model)
         check_call(generation_config, logits_processor)
         if "inputs_embeds" in model_kwargs or not input_ids.numel():
             raise ConfigurationError(
-                "The search moves token ids: pass input_ids with at least one token, no embeddings"
+                "The search moves token ids: pass input_ids with at least one token, not embeddings"
             )
         if self.streamer is not None and len(input_ids) > 1:
-            raise ConfigurationError(f"A streamer shows one text, of {len(input_ids)}: pass one prompt at a time")
+            raise ConfigurationError(f"A streamer shows one text, not {len(input_ids)}: pass one prompt at a time")
         run = _Run(self, model, input_ids, model_kwargs, generation_config, seed)
-        if isinstance(run.contexts, TokenContexts):  # on words, tokens that are named are those of each member
+        if isinstance(run.contexts, TokenContexts):  # with words, settings name the tokens of each member
             stops = [each.stop_strings for each in stopping_criteria if isinstance(each, StopStringCriteria)]
             named = {"stop_strings": [string for strings in stops for string in strings]}
             value_of = value_reader(generation_config, None, named)
@@ -180,12 +180,12 @@ class EquizeroSearch:
         return run.result()
 
     def contexts(self, model: PreTrainedModel, ids: torch.Tensor, mask: torch.Tensor, pad: int) -> SearchContexts:
-        """The texts of a call."""
+        """Return the texts of a call."""
         vocab_size = model.config.get_text_config().vocab_size
         check_columns(ids, vocab_size, "token ids")
         if self.word_action is not None:
             return WordContexts(self.word_action, self.tokenizer, ids, mask, pad)
-        action = self.token_action  # of the last call; threads may search with several models
+        action = self.token_action  # the last call's; threads may search with several models
         if action is None or action.token_map.vocab_size != vocab_size:
             token_map = resolve_tokens(self.group, self.tokenizer, vocab_size, self.multi_token)
             action = self.token_action = TokenAction(self.group, token_map)
@@ -196,7 +196,7 @@ class EquizeroSearch:
 
 
 class _Run:
-    """One call of the search. Letters: B texts in all, P that still grow, G group, V vocabulary."""
+    """One call of the search. Letters: B texts in all, P texts that still grow, G group, V vocabulary."""
 
     def __init__(
         self,
@@ -221,7 +221,7 @@ class _Run:
         self.cache = DraftCache(model, cache, extras)
         self.contexts = search.contexts(model, input_ids, mask, self.pad)
         self.samples = max(config.num_return_sequences, 1)
-        # Ties are broken alike in every call; texts are drawn anew unless a seed is given.
+        # Ties are broken in the same way in every call; texts are drawn anew unless a seed is given.
         noise_seed = 0 if seed is None and not config.do_sample else seed
         self.keys: NoiseKeys = self.contexts.keys(self.samples, noise_seed)
         self.device, self.total = input_ids.device, len(input_ids)
@@ -237,7 +237,7 @@ class _Run:
         self.rounds: list[tuple[torch.Tensor, torch.Tensor]] = []  # (B,) elements and (B, G) losses
 
     def extend(self, processors: LogitsProcessorList, criteria: StoppingCriteriaList, budget: int) -> None:
-        """Round after round, until all texts have ended or have `budget` new tokens."""
+        """Run round after round, until all texts have ended or have `budget` new tokens."""
         origin = torch.arange(len(self.active), device=self.device)
         streamed = 0 if self.search.streamer is None else len(self.contexts.sequence(0))
         while budget > 0 and len(self.active):
@@ -263,7 +263,7 @@ class _Run:
     def _draft(
         self, processors: LogitsProcessorList, criteria: StoppingCriteriaList, count: int, origin: torch.Tensor
     ) -> tuple[torch.Tensor, torch.Tensor]:
-        """Draft tokens for all members: which rows go on, and the log-probability of each draft, `(P * G,)` both."""
+        """Draft tokens for all members. Return which rows go on and each draft's log-probability, both `(P * G,)`."""
         contexts = self.contexts
         ids, mask = contexts.rows()
         check_length(mask, count, self.limit)
@@ -293,7 +293,7 @@ class _Run:
         return going, logs
 
     def _choose_tokens(self, scores: torch.Tensor) -> torch.Tensor:
-        """One token a row, `(P * G,)` in the frames, with noise of its own for each member."""
+        """Choose one token a row, `(P * G,)` in the frames; each member has noise of its own."""
         noise = self._noise()
         if self.config.do_sample:
             return draw_tokens(scores, noise)
@@ -301,15 +301,15 @@ class _Run:
         return scores.argmax(-1) if best is None else best
 
     def _noise(self, *purpose: int) -> Uniform:
-        """The noise of this step, in the frames; other noise for another purpose."""
+        """Return the noise of this step, in the frames; each purpose has other noise."""
         members = range(self.search.group.order)
-        # One key for each canonical index, then the one of each row.
+        # One key for each canonical index, then the key of each row.
         keys = torch.stack([self.keys.keys(self.total, self.step, index, *purpose) for index in members], 1)  # (B, G)
         keys = keys[self.active].gather(1, self.canonical[self.active]).flatten()
         return lambda rows, tokens: uniform(keys[rows], self.contexts.to_member(rows, tokens))
 
     def _choose(self, logs: torch.Tensor) -> torch.Tensor:
-        """The row of the best draft of each text, `(P,)`."""
+        """Return the row of the best draft of each text, `(P,)`."""
         P, G = len(self.active), self.search.group.order
         texts = self.contexts.texts()
         losses = score_texts(self.search.scorer, texts, self.device).view(P, G)
@@ -317,7 +317,7 @@ class _Run:
         if int(best.sum()) > P:
             first: dict[tuple[Any, ...], int] = {}
             drafts = torch.stack(self.drafted, 1).tolist()
-            # Equal drafts have equal log-probabilities, whatever row of the batch they were drawn in.
+            # Equal drafts have equal log-probabilities, in any row of the batch.
             same = [
                 first.setdefault((row // G, text, *tokens), row)
                 for row, (text, tokens) in enumerate(zip(texts, drafts, strict=True))
@@ -340,13 +340,13 @@ class _Run:
         self.rounds.append((all_elements, all_losses))
 
     def _after_end(self, like: torch.Tensor) -> torch.Tensor:
-        """The scores of a text that has ended, `(1, V)`: all to the padding."""
+        """Return the scores of a text that has ended, `(1, V)`: only padding is possible."""
         scores = torch.full_like(like[:1], -torch.inf)
         scores[:, self.pad] = 0.0
         return scores
 
     def result(self) -> torch.Tensor | EquizeroOutput:
-        """The sequences, or with `return_dict_in_generate` all that was decided."""
+        """Return the sequences, or with `return_dict_in_generate` all decisions of the search."""
         width = max(map(len, self.sequences))
         sequences = self.sequences[0].new_full((self.total, width), self.pad)
         for row, tokens in enumerate(self.sequences):
@@ -363,12 +363,12 @@ class _Run:
         )
 
 
-# What generate() hands to a decoding method and the base's forward does not take.
+# Arguments that generate() passes to a decoding method and that the base's forward does not take.
 _OF_GENERATE = ("use_cache", "position_ids", "logits_to_keep", "synced_gpus", "streamer")
 
 
 def _margin(losses: torch.Tensor) -> torch.Tensor:
-    """By how much the second best loss is higher, over the last axis; infinite for one member."""
+    """Return how much higher the second best loss is, over the last axis; infinite for a single member."""
     if losses.shape[-1] == 1:
         return torch.full_like(losses[..., 0], torch.inf).where(~losses[..., 0].isnan(), torch.nan)
     least = losses.topk(2, dim=-1, largest=False).values

@@ -1,4 +1,4 @@
-"""The plainest decoding there is, without the machinery of `generate`: the best token of each step."""
+"""Plain greedy decoding without the machinery of `generate`: the best token of each step."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ __all__ = ["Limits", "write_greedily"]
 
 @dataclass(frozen=True)
 class Limits:
-    """Where texts start and end, which may be other tokens for each text.
+    """Where texts start and end, which may differ from text to text.
 
     Args:
         start: The first token, `(B, 1)`.
-        new_tokens: Tokens to write at most.
-        pad: What stands behind an end, `(B, 1)`.
+        new_tokens: The most tokens to write.
+        pad: The token after an end, `(B, 1)`.
         ends: The tokens that end a text, each `(B, 1)`.
     """
 
@@ -34,7 +34,7 @@ class Limits:
 
     @classmethod
     def of(cls, settings: PlainGreedy, token: Callable[[int], torch.Tensor]) -> Limits:
-        """Those of a call, with what makes `(B, 1)` of a token that its settings name."""
+        """Return the limits of a call; `token` turns a token that its settings name into `(B, 1)`."""
         ends = tuple(token(end) for end in settings.ends)
         return cls(token(settings.start), settings.new_tokens, token(settings.pad), ends)
 
@@ -49,26 +49,27 @@ def write_greedily(
     break_ties: Callable[[torch.Tensor, int], torch.Tensor],
     note: Callable[[torch.Tensor], object] = lambda ended: None,
 ) -> torch.Tensor:
-    r"""Write the best token of each step, `R` rows for `B` texts.
+    r"""Write the best token of each step, with `R` rows for `B` texts.
 
     $$ y_t = \arg\max_v \text{score}\big(p_M(\cdot \mid \text{read}(y_{<t}), x)\big)(v) $$
 
-    A sentence a call, the machinery of `generate` costs more than a small base. This asks no more of a step than the
-    base, the score and its maximum.
+    With one sentence per call, the machinery of `generate` costs more than a small base. This function computes only
+    the base, the score and its maximum at each step.
 
     Args:
         base: A base with an encoder.
-        source: What the base's decoder is given of the sources, a row each.
+        source: The arguments of the base's decoder that hold the sources, one row each.
         limits: Where texts start and end.
-        read: The last tokens of the texts, `(B, 1)`, to those that the rows read, `(R, 1)`.
-        score: Logits of the rows, `(R, V)`, float32 at least, to scores of the texts, `(B, V)`.
-        break_ties: Of scores `(B, V)` at a step, some with several best tokens, those with one.
+        read: Turns the last tokens of the texts, `(B, 1)`, into those that the rows read, `(R, 1)`.
+        score: Turns logits of the rows, `(R, V)`, float32 at least, into scores of the texts, `(B, V)`.
+        break_ties: Turns scores `(B, V)` at a step, some with several best tokens, into scores with a single best
+            token.
         note: Called after each step with the texts that have ended, `(B,)` bool.
 
     Returns:
         `(B, 1 + T)` tokens, the start token first.
 
-    Cost: a base forward of R rows for each token of the longest text.
+    Cost: one base forward of R rows for each token of the longest text.
     """
     call = prepared_call(base, logits_to_keep=1)
     prepare: Any = base.prepare_inputs_for_generation

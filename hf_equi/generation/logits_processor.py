@@ -1,4 +1,4 @@
-"""EquiLM as a logits processor, for an unmodified model."""
+"""EquiLM as a logits processor, for an unchanged model."""
 
 from __future__ import annotations
 
@@ -24,30 +24,30 @@ __all__ = ["EquiLogitsProcessor"]
 
 
 class EquiLogitsProcessor(LogitsProcessor):
-    r"""Turn the scores of a base model into those of its EquiLM.
+    r"""Turns the scores of a base model into those of its EquiLM.
 
     $$ s'(v) = s(v) + \log p_G(v) - \log p_M(v) $$
 
-    What stands in the scores before it (bans, penalties) stays. It keeps an orbit cache of its own and
-    follows beams by matching rows, so one object serves one `generate` at a time; the next may be of another text.
-    With `cache_implementation="paged"` and in `generate_batch` transformers calls no processor, and the text is the
-    base's: an object that goes without having been called warns of it.
+    Earlier changes to the scores, such as bans and penalties, stay. The processor keeps an orbit cache of its own and
+    follows beams by matching rows. So one object serves one `generate` at a time; the next call may have another text.
+    With `cache_implementation="paged"` and in `generate_batch`, transformers calls no processor, and the text is the
+    base's. An object that is deleted without having been called warns about this.
 
     Args:
-        model: The base model whose `generate` it is passed to.
+        model: The base model whose `generate` gets the processor.
         group: The group.
         tokenizer: The model's tokenizer.
-        average: As `Equitune`.
-        multi_token: As `hf_equi.actions.resolution.resolve_tokens`.
-        attention_mask: `(batch, tokens)` of the prompts; by default leading padding tokens are padding, but for as
-            many as all prompts begin with where that token also begins or ends texts.
+        average: As in `Equitune`.
+        multi_token: As in `hf_equi.actions.resolution.resolve_tokens`.
+        attention_mask: `(batch, tokens)` of the prompts. By default leading padding tokens are padding. If that token
+            also begins or ends texts, the number of them that all prompts begin with does not count as padding.
 
     Raises:
-        ActionError: As `resolve_tokens`.
-        ConfigurationError: For anything but a `DemographicGroup`. In a call: for NaN.
+        ActionError: As in `resolve_tokens`.
+        ConfigurationError: If the group is not a `DemographicGroup`. In a call: for NaN.
         UnsupportedModelError: For a model without a key-value cache.
 
-    Cost: one base forward of the distinct members a step, beside the one of `generate` itself.
+    Cost: one base forward of the distinct members for each step, besides that of `generate` itself.
 
     Example:
         >>> import hf_equi
@@ -60,7 +60,7 @@ class EquiLogitsProcessor(LogitsProcessor):
         True
     """
 
-    _uncalled = False  # until it is whole
+    _uncalled = False  # until __init__ has finished
 
     def __init__(
         self,
@@ -74,7 +74,7 @@ class EquiLogitsProcessor(LogitsProcessor):
     ) -> None:
         check_base(model)
         if not isinstance(group, DemographicGroup):
-            raise ConfigurationError(f"group={group!r} is not a DemographicGroup: make one, or take a preset")
+            raise ConfigurationError(f"group={group!r} is not a DemographicGroup: make one, or use a preset")
         vocab_size = model.config.get_text_config().vocab_size
         self.model = model
         self.action = TokenAction(group, resolve_tokens(group, tokenizer, vocab_size, multi_token))
@@ -89,7 +89,7 @@ class EquiLogitsProcessor(LogitsProcessor):
         self._uncalled = True
 
     def __del__(self) -> None:
-        """Warn where it was never called, as in continuous batching: nothing else of ours runs there."""
+        """Warn if it was never called, as in continuous batching: there no other code of ours runs."""
         if self._uncalled:
             warnings.warn(
                 "An EquiLogitsProcessor was never called: texts that were generated with it are the base's. "
@@ -117,7 +117,7 @@ class EquiLogitsProcessor(LogitsProcessor):
         out = self._forward(new)
         self._cache = out.cache
         check_scores(out.combined)
-        # What some member rules out stays ruled out. Nothing makes up for what the base itself rules out.
+        # What any member rules out stays ruled out. Nothing can restore what the base itself rules out.
         change = (out.combined - out.identity)[:, -1].nan_to_num(nan=0.0, posinf=0.0, neginf=-torch.inf)
         corrected: torch.Tensor = scores + change.to(scores.device, scores.dtype)
         return corrected
@@ -134,7 +134,7 @@ class EquiLogitsProcessor(LogitsProcessor):
         return forward_orbit(self.model, action, self.method, elements, inputs, keep_identity=True)
 
     def _parents(self, input_ids: torch.Tensor) -> torch.Tensor | None:
-        """For each row the row of the last call that it continues, `(rows,)`; `None` where the texts are new."""
+        """Return for each row the row of the last call that it continues, `(rows,)`; `None` if the texts are new."""
         known = self._ids
         if known is None or input_ids.shape[1] != known.shape[1] + 1 or input_ids.device != known.device:
             return None
@@ -145,7 +145,7 @@ class EquiLogitsProcessor(LogitsProcessor):
         return same.int().argmax(1) if bool(same.any(1).all()) else None
 
     def _prompt_mask(self, input_ids: torch.Tensor) -> torch.Tensor | None:
-        """The mask of the prompts, repeated for beams and samples; `None` without padding."""
+        """Return the mask of the prompts, repeated for beams and samples; `None` without padding."""
         if self.attention_mask is not None:
             mask = self.attention_mask.to(self.model.device)
             mask = mask.repeat_interleave(len(input_ids) // len(mask), dim=0)

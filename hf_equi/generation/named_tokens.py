@@ -1,8 +1,8 @@
-"""Settings of `generate` that name tokens: whether they name the whole orbit of each alike.
+"""Settings of `generate` that name tokens: do they treat all images of a token alike?
 
-Such a setting acts in the frame of the text as it is read. If "he" is banned and "she" is not, a text that has "he" in
-one prompt's continuation has no image among those of the other prompt. So the texts are images of each other only if a
-setting is the same after every element has moved it.
+Such a setting acts in the frame of the text as the user reads it. Suppose that "he" is banned and "she" is not. Then a
+continuation of one prompt that contains "he" has no image among the continuations of the other prompt. So the texts
+are images of each other only if every element of the group leaves the setting unchanged.
 """
 
 from __future__ import annotations
@@ -19,11 +19,11 @@ from hf_equi.bases.end_tokens import end_tokens
 __all__ = ["Named", "missing_images", "read_biases", "read_rows", "read_strings", "read_tokens", "read_words"]
 
 Named = dict[Any, float | None]
-"""What a setting names, tokens in their order or a string, and the number that each goes with."""
+"""What a setting names: token sequences or strings, each with the number that belongs to it, if any."""
 
 
 def read_tokens(value: Any) -> Named:
-    """One token, or several.
+    """Read one token, or several.
 
     Example:
         >>> read_tokens(3), read_tokens([3, 4])
@@ -33,12 +33,12 @@ def read_tokens(value: Any) -> Named:
 
 
 def read_words(value: Any) -> Named:
-    """Words of one token or more."""
+    """Read words of one token or more."""
     return {tuple(word): None for word in value}
 
 
 def read_rows(value: Any) -> Named:
-    """Whole texts, one a row, as an array of torch or numpy, or lists.
+    """Read whole texts, one in each row, from a torch or numpy array or from lists.
 
     Example:
         >>> import torch
@@ -49,21 +49,21 @@ def read_rows(value: Any) -> Named:
 
 
 def read_biases(value: Any) -> Named:
-    """Words of one token or more, each with its bias: a dictionary, or a list of pairs."""
+    """Read words of one token or more, each with its bias, from a dictionary or a list of pairs."""
     return {tuple(word): float(bias) for word, bias in (value.items() if isinstance(value, dict) else value)}
 
 
 def read_strings(value: Any) -> Named:
-    """One string, or several."""
+    """Read one string, or several."""
     return dict.fromkeys([value] if isinstance(value, str) else value)
 
 
 def missing_images(named: Named, action: TokenAction) -> list[Any]:
-    """What a setting does not name, or not with the same number, though an element makes it of what is named.
+    """Return the images of named tokens that the setting does not name, or names with another number.
 
     Args:
-        named: What it names.
-        action: How the group acts on the tokens.
+        named: What the setting names.
+        action: The group's action on the tokens.
 
     Example:
         >>> from hf_equi.actions.tokens import TokenMap
@@ -80,7 +80,7 @@ def missing_images(named: Named, action: TokenAction) -> list[Any]:
 
 
 def _moving_tokens(named: list[Any], action: TokenAction) -> tuple[list[Any], list[Callable[[Any], Any]]]:
-    """Which of some words move, as tokens, and how each element moves them."""
+    """Return the words, as tokens, that move, and the function by which each element moves them."""
     words = [word for word in named if not action.moving.isdisjoint(word)]
     if not words:
         return [], []
@@ -94,7 +94,7 @@ def _move(table: dict[int, int], word: tuple[int, ...]) -> tuple[int, ...]:
 
 
 def _moving_strings(named: list[Any], action: TokenAction) -> tuple[list[Any], list[Callable[[Any], Any]]]:
-    """Which of some strings move, by their whole words, and how. Unlike a `WordAction` it need not be undone."""
+    """Return the strings that move, by whole words, and how. Unlike in a `WordAction`, no inverse is needed."""
     rows = {word: row for row in action.group.forms() for word in row.words}
     longest_first = "|".join(map(re.escape, sorted(rows, key=len, reverse=True)))
     words = re.compile(rf"(?<!\w)(?:{longest_first})(?!\w)")

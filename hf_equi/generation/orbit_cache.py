@@ -1,9 +1,9 @@
-"""The forking orbit cache: the key-value cache of a whole orbit, seen from outside as that of B texts.
+"""The forking orbit cache: the key-value cache of a whole orbit, which looks like a cache of B texts from outside.
 
 The base model's own cache lies inside and holds the distinct rows of the orbits. All members of an orbit share one row
-until the first token that separates them, where the row forks. `generate` and beam search reorder, repeat and select
-texts; each of those acts on whole orbits. Every row operation is the inner cache's own `reorder_cache`, the one that
-all layers of transformers have, sliding, static and recurrent ones too.
+until the first token that separates them. There the row forks. `generate` and beam search reorder, repeat and select
+texts. Each of these acts on whole orbits. Every row operation uses the inner cache's own `reorder_cache`, which all
+layers of transformers have, including sliding, static and recurrent ones.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from hf_equi.symmetrizers import Orbit, Select
 __all__ = ["OrbitCache"]
 
 _HELD = "orbit_and_origin"
-"""Where a cache of the base keeps whose rows it holds, and who asked for them."""
+"""The attribute in which a cache of the base keeps whose rows it holds and which method asked for them."""
 
 
 class OrbitCache(Cache):
@@ -31,12 +31,12 @@ class OrbitCache(Cache):
     Args:
         inner: The base model's cache.
         orbit: Which row holds which member.
-        action: Whose orbits they are.
-        select: What asked for their members.
+        action: The action whose orbits they are.
+        select: The kind of selection that asked for their members.
     """
 
     def __init__(self, inner: Cache, orbit: Orbit, action: TokenAction, select: type[Select]) -> None:
-        # The cache of an encoder-decoder is a pair, and the first of it holds what was decoded.
+        # The cache of an encoder-decoder model is a pair. Its first part holds the decoded tokens.
         decoded = getattr(inner, "self_attention_cache", inner)
         super().__init__(layers=decoded.layers)
         if int(inner.get_seq_length()) == 0:
@@ -47,9 +47,9 @@ class OrbitCache(Cache):
 
     @classmethod
     def again(cls, cache: Any) -> Any:
-        """The orbits that a cache holds, also one of the base that an orbit cache has filled; any other as it is.
+        """Return the orbit cache again, also from a cache of the base that one has filled; any other cache unchanged.
 
-        Without tokens, as after `reset`, it holds none, and is an empty cache of the base.
+        A cache without tokens, as after `reset`, holds no orbits and is returned as an empty cache of the base.
         """
         inner = cache.inner if isinstance(cache, cls) else cache
         held = getattr(inner, _HELD, None)
@@ -60,7 +60,7 @@ class OrbitCache(Cache):
         return cache if inner is not cache else cls(cache, *held)
 
     def _hold(self, orbit: Orbit, action: TokenAction, select: type[Select]) -> None:
-        """Keep this with the base's cache, which callers may hold on to."""
+        """Store this with the base's cache, which callers may hold on to."""
         setattr(self.inner, _HELD, (orbit, action, select))
 
     @property
@@ -75,48 +75,48 @@ class OrbitCache(Cache):
 
     @property
     def action(self) -> TokenAction:
-        """Whose orbits they are."""
+        """The action whose orbits the cache holds."""
         action: TokenAction = getattr(self.inner, _HELD)[1]
         return action
 
     @property
     def select(self) -> type[Select]:
-        """What asked for their members."""
+        """The kind of selection that asked for the members."""
         select: type[Select] = getattr(self.inner, _HELD)[2]
         return select
 
     def note(self, origin: object, make: Callable[[], Any]) -> Any:
-        """What was made of `origin` for the rows as they lie now; made anew once rows fork or move."""
+        """Return what `make` made of `origin` for the current rows; make it again once rows have forked or moved."""
         if self._noted is None or self._noted[0] is not self.orbit or self._noted[1] is not origin:
             self._noted = (self.orbit, origin, make())
         return self._noted[2]
 
     @property
     def is_compileable(self) -> bool:
-        """Rows fork while text is generated, so no graph of fixed size exists."""
+        """Always false: rows fork while text is generated, so no graph of fixed size exists."""
         return False
 
     @property
     def is_linear(self) -> list[bool]:
-        """As the inner cache says it, layer by layer."""
+        """The inner cache's answer, layer by layer."""
         layers: list[bool] = self.inner.is_linear
         return layers
 
     @property
     def is_croppable(self) -> bool:
-        """As the inner cache says it. One of fixed size is not: its rows fork while drafts are taken back."""
+        """The inner cache's answer. A fixed-size cache cannot be cropped: its rows fork when drafts are taken back."""
         return bool(self.inner.is_croppable) and not self.inner.is_compileable
 
     def get_seq_length(self, layer_idx: int = 0) -> int:
-        """Tokens of each text that are cached; virtual ones, which a prompt of peft puts before it, do not count."""
+        """Return the number of cached tokens of each text, without the virtual tokens that a peft prompt adds."""
         length = int(self.inner.get_seq_length(layer_idx))
         return length - min(length, getattr(self.inner, "virtual_tokens", 0))
 
     def extend(self, tokens: torch.Tensor) -> Orbit:
-        """Fork rows where the next tokens of their members differ, and return the orbit after them.
+        """Fork rows whose members read different next tokens, and return the orbit after those tokens.
 
         Args:
-            tokens: `(B, K, tokens)` what each member reads next.
+            tokens: `(B, K, tokens)` the tokens that each member reads next.
         """
         orbit, parents = self.orbit.extend(tokens)
         if orbit.rows != self.orbit.rows and self.get_seq_length() > 0:
@@ -125,7 +125,7 @@ class OrbitCache(Cache):
         return orbit
 
     def check_action(self, action: TokenAction) -> None:
-        """Refuse a group that the cache does not hold orbits of.
+        """Refuse a group whose orbits the cache does not hold.
 
         Raises:
             UnsupportedModelError: For another group, or another vocabulary.
@@ -137,72 +137,72 @@ class OrbitCache(Cache):
             )
 
     def holds(self, elements: Any) -> bool:
-        """Whether these, `(B,)`, are the one element of each text that it holds."""
+        """Return whether `elements`, `(B,)`, are the one element of each text that the cache holds."""
         held = self.orbit.elements
         if not isinstance(elements, torch.Tensor) or elements.dtype != held.dtype:
             return False
         return torch.equal(elements.to(held.device).unsqueeze(-1), held)
 
     def check_select(self, select: Select) -> None:
-        """Refuse a method that would ask for other members than the one that filled the cache.
+        """Refuse a method that would ask for other members than the method that filled the cache.
 
         Raises:
             UnsupportedModelError: For such a method.
         """
         if self.action.group.order > 1 and type(select) is not self.select:
             raise UnsupportedModelError(
-                "This cache was filled by a model of another method, which reads other members of the orbits. Pass "
-                f"the one that this model returned as {CACHE}=, or none."
+                "This cache was filled by a model with another method, which reads other members of the orbits. Pass "
+                f"a {CACHE}= that this model returned, or leave it out."
             )
 
     def check_members(self, members: int) -> None:
-        """Refuse to go on with another number of members than is cached.
+        """Refuse to continue with a number of members other than the cached one.
 
         Raises:
-            UnsupportedModelError: For another number of them.
+            UnsupportedModelError: If the number differs.
         """
         held = self.orbit.elements.shape[1]
         if held != members:
             raise UnsupportedModelError(
-                f"This cache holds {held} of the {self.action.group.order} members of each orbit, and this call "
-                f"decodes with {members}: elements= named its members, or it was filled to score labels. Pass the "
-                f"same elements= again, or leave {CACHE}= out."
+                f"This cache holds {held} of the {self.action.group.order} members of each orbit, but this call "
+                f"decodes with {members}. Either elements= named the cached members, or the cache was filled to score "
+                f"labels. Pass the same elements= again, or leave {CACHE}= out."
             )
 
     def check_texts(self, length: int, rows: int) -> None:
-        """Refuse texts that do not go on with those that are cached.
+        """Refuse texts that do not continue the cached ones.
 
         Args:
-            length: Tokens of each text, those that are cached among them.
-            rows: Texts that are decoded: prompts, times beams or samples of each.
+            length: The number of tokens of each text, including the cached ones.
+            rows: The number of texts to decode: prompts times beams or samples.
 
         Raises:
-            ConfigurationError: For no new token; for another number of texts.
+            ConfigurationError: If there is no new token, or if the number of texts differs.
         """
         past, texts = self.get_seq_length(), len(self.orbit.rank)
         if past and past >= length:
             raise ConfigurationError(
-                f"The cache holds {past} tokens of each text, and input_ids have {length}. Pass the whole text, those "
-                f"{past} tokens and at least one more; cached tokens are not read again. To take tokens back, call "
+                f"The cache holds {past} tokens of each text, and input_ids have {length}. Pass the whole text: those "
+                f"{past} tokens and at least one more. Cached tokens are not read again. To take tokens back, call "
                 "cache.crop(-n)."
             )
         if past and texts != rows:
             raise ConfigurationError(
-                f"The cache holds {texts} texts, and this call decodes {rows} (prompts times beams or samples). Pass "
-                f"as many prompts as {CACHE}= has texts; cache.batch_repeat_interleave(n) repeats them for n beams or "
-                "samples of each."
+                f"The cache holds {texts} texts, but this call decodes {rows} (prompts times beams or samples). Pass "
+                f"as many prompts as {CACHE}= has texts. cache.batch_repeat_interleave(n) repeats the texts for n "
+                "beams or samples of each."
             )
 
     def take_up(self, elements: torch.Tensor, texts: torch.Tensor) -> None:
-        """Go on with other members. What they read otherwise is forgotten, for the call to read it again.
+        """Continue with other members. What they read differently is forgotten, so that the call reads it again.
 
         Args:
             elements: `(B, K)` the elements of the members from now on.
-            texts: `(B, tokens)` the whole texts, in the user's frame; fewer than are cached where those are beams of
-                them.
+            texts: `(B, tokens)` the whole texts, in the user's frame. With beams there are fewer of them than are
+                cached.
 
         Raises:
-            UnsupportedModelError: For another number of members.
+            UnsupportedModelError: If the number of members differs.
         """
         self.check_members(elements.shape[1])
         beams = len(self.orbit.rank) // len(texts)
@@ -212,7 +212,7 @@ class OrbitCache(Cache):
         read = texts[:, : self.get_seq_length()]
         old, new = (self.action.members(each, read) for each in (self.orbit.elements, elements))
         differs = (old != new).flatten(0, 1).any(0)
-        same = int(differs.cumsum(0).eq(0).sum())  # leading places where all members read what they did
+        same = int(differs.cumsum(0).eq(0).sum())  # leading places where all members read the same as before
         if 0 < same < read.shape[1] and self.is_croppable and not any(map(_has_forgotten, self.layers)):
             self.crop(same - read.shape[1])
         elif same < read.shape[1]:
@@ -220,7 +220,7 @@ class OrbitCache(Cache):
         self.orbit = Orbit(elements, self.orbit.rank, self.orbit.shared)
 
     def reorder_cache(self, beam_idx: torch.Tensor) -> None:
-        """Take the orbits of the texts `beam_idx`, `(B,)`, in their order."""
+        """Take the orbits of the texts `beam_idx`, `(B,)`, in that order."""
         self.orbit, parents = self.orbit.select(beam_idx.to(self.orbit.rank.device))
         self._take_rows(parents)
 
@@ -237,7 +237,7 @@ class OrbitCache(Cache):
         self.reorder_cache(texts.repeat_interleave(repeats))
 
     def crop(self, tokens_to_remove: int) -> None:
-        """Forget the last tokens of all texts. Rows that they had forked stay apart."""
+        """Forget the last tokens of all texts. Rows that those tokens forked stay apart."""
         self.inner.crop(tokens_to_remove)
 
     def reset(self) -> None:
@@ -247,8 +247,8 @@ class OrbitCache(Cache):
 
 
 def _start_over(cache: Cache, rows: int) -> None:
-    """Let a cache without tokens take any number of rows: `reset` alone leaves states and room for those it had."""
-    cache.reset()  # cropped rows may lie there without tokens
+    """Let an empty cache take any number of rows. `reset` alone keeps the states and the space of the old rows."""
+    cache.reset()  # cropped rows may still lie there without tokens
     for part in (getattr(cache, "self_attention_cache", cache), getattr(cache, "cross_attention_cache", cache)):
         layers: list[Any] = part.layers
         for layer in layers:
@@ -257,12 +257,12 @@ def _start_over(cache: Cache, rows: int) -> None:
                 states.update(dict.fromkeys(states))
                 made = getattr(layer, f"is_{name}_initialized", {})
                 made.update(dict.fromkeys(made, False))
-            if getattr(layer, "batch_size", rows) != rows:  # a layer of fixed size makes its room with the first token
+            if getattr(layer, "batch_size", rows) != rows:  # a fixed-size layer allocates at its first token
                 layer.batch_size, layer.keys, layer.values, layer.is_initialized = rows, None, None, False
                 layer.is_indexer_initialized = False  # of sparse attention
 
 
 def _has_forgotten(layer: Any) -> bool:
-    """Whether a layer has kept the last tokens alone, so that it cannot go back to those before them."""
+    """Return whether a layer has kept only the last tokens, so that it cannot go back to earlier ones."""
     window = getattr(layer, "sliding_window", None)
     return window is not None and layer.get_seq_length() >= window and not getattr(layer, "record_past", False)

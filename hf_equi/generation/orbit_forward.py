@@ -3,11 +3,11 @@ r"""The reader of texts: it runs a base that writes tokens on orbits of texts.
     token ids ── orbit, equal members shared ──► rows ── base ──► log-probabilities ── pull back, combine ──► (B, ...)
 
 Everything that combines members at each token (`EquiLM.forward`, `EquiForSeq2SeqLM.forward`, `EquiLogitsProcessor`)
-calls `forward_orbit`. Of a sequence-to-sequence model these are the target's tokens; what the encoder said of the
-members of the source comes along as `OrbitInputs.source`, which `encode_orbit` has read.
+calls `forward_orbit`. In a sequence-to-sequence model it reads the target's tokens. The encoder's output for the
+members of the source, made by `encode_orbit`, is passed as `OrbitInputs.source`.
 
-Three loops over steps run their rows themselves, all with the same orbits, actions and folds: the search of EquizeroLM
-(`DraftCache`), members that train each on their own tokens (`roll_out_independent`), and plain greedy texts
+Three loops over steps run their rows themselves, with the same orbits, actions and folds: the search of EquizeroLM
+(`DraftCache`), members that train on their own tokens (`roll_out_independent`), and plain greedy texts
 (`write_greedily`).
 
 Letters: B texts, K members of each, R distinct rows, T new tokens, V vocabulary.
@@ -36,28 +36,29 @@ from hf_equi.symmetrizers import Decision, Method, Orbit
 
 __all__ = ["OrbitInputs", "OrbitScores", "forward_orbit"]
 
-# A second call of the base costs about as much as this many rows times tokens (the weights are read once more), so a
-# shared prefix is fed on its own only where it saves more.
+# A second call of the base costs about as much as this number of rows times tokens, because the weights are read
+# again. So a shared prefix is fed separately only if that saves more.
 MINIMUM_SAVING = 256
 
 
 @dataclass(frozen=True)
 class OrbitInputs:
-    """What a symmetrised forward reads.
+    """The inputs of a symmetrised forward.
 
     Args:
         input_ids: `(B, T)` new tokens, in the user's frame.
         attention_mask: `(B, past + T)`, 0 at padding, or `None`.
         position_ids: `(B, T)` or `None`.
-        cache: What is cached already: `None`, an empty cache of the base, or an `OrbitCache`.
+        cache: The cache so far: `None`, an empty cache of the base, or an `OrbitCache`.
         use_cache: Whether to return a cache.
-        logits_to_keep: As in transformers: the last so many places, 0 for all.
-        prompt_length: Places that are prompt, `(B,)`, for methods that weigh what comes after; `None`: all.
-        chunk: Members of each orbit that go through the base at once; `None`: all.
+        logits_to_keep: As in transformers: the number of last places to score, 0 for all.
+        prompt_length: The number of places that belong to the prompt, `(B,)`, for methods that weigh what comes after
+            it; `None` for all.
+        chunk: The members of each orbit that go through the base at once; `None` for all.
         extras: Passed on to the base.
         source: The encoded orbits of the sources, for a base with an encoder.
-        counted: `(B, T)` bool, the places that a choice between members goes by; `None`: all.
-        normalised: Whether the combination is renormalised, as a law has to be; a training objective need not.
+        counted: `(B, T)` bool, the places by which members are chosen; `None` for all.
+        normalised: Whether to renormalise the combination. A distribution has to be; a training objective need not be.
     """
 
     input_ids: torch.Tensor
@@ -74,19 +75,19 @@ class OrbitInputs:
     normalised: bool = True
 
     def __post_init__(self) -> None:
-        """Refuse masks that rows cannot have, and know a cache of the base again that holds orbits."""
+        """Refuse masks that rows cannot have, and recognise a cache of the base that holds orbits."""
         name = "attention_mask" if self.source is None else "decoder_attention_mask"
         check_mask(self.attention_mask, self.input_ids, name, after_cache=self.cache is not None)
         object.__setattr__(self, "cache", OrbitCache.again(self.cache))
 
     def start(self, elements: torch.Tensor, shared: bool = True) -> Orbit:
-        """The orbits before the first token: of empty texts, or of the sources."""
+        """Return the orbits before the first token: those of empty texts, or those of the sources."""
         return Orbit.start(elements, shared) if self.source is None else self.source.start(shared)
 
 
 @dataclass(frozen=True)
 class OrbitScores:
-    """What a symmetrised forward gives: log-probabilities `(B, T', V)`, those of the identity's row, and the cache."""
+    """The output of a symmetrised forward: log-probabilities `(B, T', V)`, those of the identity's row, the cache."""
 
     combined: torch.Tensor
     identity: torch.Tensor | None
@@ -110,7 +111,7 @@ def forward_orbit(
         base: The base model.
         action: The group on its tokens.
         method: How members are combined.
-        elements: `(B, K)` the members to run; the cache's own where there is one.
+        elements: `(B, K)` the members to run. If there is a cache, they are its members.
         inputs: The texts.
         keep_identity: Whether to return the scores of the identity's row too.
 
@@ -118,12 +119,12 @@ def forward_orbit(
         Float32 log-probabilities (float64 for a float64 base) and, with `use_cache`, the cache.
 
     Raises:
-        ConfigurationError: For a cache of other members, or of another number of texts.
-        UnsupportedModelError: For a cache that another model, method or group has filled; where memory does not
-            suffice, with advice; for scores of several tokens after a cache from a model with recurrent layers; for a
-            cache in a graph that is exported.
+        ConfigurationError: If a cache holds other members, or another number of texts.
+        UnsupportedModelError: If another model, method or group has filled the cache; if memory runs out, with advice;
+            if several tokens after a cache are to be scored by a model with recurrent layers; if a cache is in a graph
+            to be exported.
 
-    Cost: one base forward of the distinct members; two where a long shared prefix is fed on its own.
+    Cost: one base forward of the distinct members; two if a long shared prefix is fed separately.
     """
     ids = inputs.input_ids
     with advice_on_memory(f"{ids.shape[0]} texts of {ids.shape[1]} tokens", elements, inputs.chunk, ids.device):
@@ -131,8 +132,8 @@ def forward_orbit(
             return _uncached(base, action, method, elements, inputs)
         if torch.compiler.is_exporting():
             raise UnsupportedModelError(
-                "A graph cannot hold a cache of orbits, as rows fork where the members of a text part: export the "
-                f"model with use_cache=False and without {CACHE}="
+                "A graph cannot hold a cache of orbits, because rows fork where the members of a text diverge: "
+                f"export the model with use_cache=False and without {CACHE}="
             )
         return _cached(base, action, method, elements, inputs, keep_identity)
 
@@ -145,14 +146,14 @@ def _cached(
     inputs: OrbitInputs,
     keep_identity: bool,
 ) -> OrbitScores:
-    """New tokens after what is cached, segment by segment."""
+    """Score new tokens after the cached ones, segment by segment."""
     cache = _open_cache(action, method, elements, inputs)
     orbit = inputs.start(elements) if cache is None else cache.orbit
     members = action.members(orbit.elements, inputs.input_ids)
     if method.history_weights is not None and members.shape[1] > 1 and cache is not None and cache.get_seq_length():
         raise ConfigurationError(
-            "The members of these texts are weighed by what they said of the tokens before, which a cache does not "
-            f"hold. Leave {CACHE}= out, and pass the whole texts."
+            "The weights of the members of these texts depend on the scores of the earlier tokens, and a cache does "
+            f"not hold those. Leave {CACHE}= out, and pass the whole texts."
         )
     for start, stop in _segments(base, members, orbit, cache, inputs):
         tokens = members[..., start:stop]
@@ -171,7 +172,7 @@ def _cached(
 
 
 def _open_cache(action: TokenAction, method: Method, elements: torch.Tensor, inputs: OrbitInputs) -> OrbitCache | None:
-    """The orbit cache of the inputs: theirs, or a new one around an empty cache of the base."""
+    """Return the orbit cache of the inputs, or a new one around an empty cache of the base."""
     cache = inputs.cache
     if cache is None:
         return None
@@ -179,23 +180,23 @@ def _open_cache(action: TokenAction, method: Method, elements: torch.Tensor, inp
         cache.check_action(action)
         if len(inputs.input_ids) != len(cache.orbit.elements):
             raise ConfigurationError(
-                f"This cache holds {len(cache.orbit.elements)} texts, and input_ids have {len(inputs.input_ids)}. "
+                f"This cache holds {len(cache.orbit.elements)} texts, but input_ids have {len(inputs.input_ids)}. "
                 f"Pass the next tokens of each text, or leave {CACHE}= out."
             )
         if elements is not cache.orbit.elements and not torch.equal(elements, cache.orbit.elements):
             cache.check_select(method.select)
             raise ConfigurationError(
-                "This cache holds other members of the orbits of its texts than elements= names. Leave elements out, "
-                f"and the members of the cache go on; or leave {CACHE}= out, and pass the whole texts."
+                "This cache holds other members of the orbits than elements= names. Leave elements= out to continue "
+                f"with the cached members, or leave {CACHE}= out and pass the whole texts."
                 if inputs.source is None
-                else "This cache holds other members of the orbits of its texts than are read of these sources. Pass "
-                f"the sources that filled it, and the same elements=; or leave {CACHE}= out, and pass whole targets."
+                else "This cache holds other members of the orbits than this call reads of its sources. Pass the "
+                f"sources that filled it and the same elements=, or leave {CACHE}= out and pass the whole targets."
             )
         return cache
     if int(cache.get_seq_length()) > 0:
         raise UnsupportedModelError(
-            "This cache was filled by another model, so it does not hold the orbits of its texts. Pass the one that "
-            f"this model returned as {CACHE}=, or none."
+            f"This cache was filled by another model, so it does not hold the orbits of its texts. Pass a {CACHE}= "
+            "that this model returned, or leave it out."
         )
     return OrbitCache(cache, inputs.start(elements, shared=not cache.is_compileable), action, type(method.select))
 
@@ -203,7 +204,7 @@ def _open_cache(action: TokenAction, method: Method, elements: torch.Tensor, inp
 def _uncached(
     base: PreTrainedModel, action: TokenAction, method: Method, elements: torch.Tensor, inputs: OrbitInputs
 ) -> OrbitScores:
-    """All places of whole texts, a chunk of rows at a time."""
+    """Score all places of whole texts, a chunk of rows at a time."""
     members = action.members(elements, inputs.input_ids)
     orbit = inputs.start(elements, shares_rows(base, inputs.chunk)).after(members)
     fold = method.combine.fold(orbit, action, inputs.normalised)
@@ -235,7 +236,7 @@ def _weights(
     rows: slice,
     inputs: OrbitInputs,
 ) -> torch.Tensor | None:
-    """Log weights of some rows, `(rows, T)`: of their sources, or of their texts so far; `None` for equal ones."""
+    """Return log weights of some rows, `(rows, T)`: of their sources or their texts so far; `None` for equal ones."""
     batch, slots = orbit.batch_of_row[rows], orbit.slot_of_row[rows]
     if inputs.source is not None:
         return inputs.source.log_weights(batch, slots, scores.shape[1])
@@ -243,14 +244,14 @@ def _weights(
 
 
 def _counted(inputs: OrbitInputs, orbit: Orbit, rows: slice, places: int) -> torch.Tensor | None:
-    """Which of the last places of some rows count, `(rows, places)`."""
+    """Return which of the last places of some rows count, `(rows, places)`."""
     return None if inputs.counted is None else inputs.counted[orbit.batch_of_row[rows], -places:]
 
 
 def _history(
     method: Method, scores: torch.Tensor, tokens: torch.Tensor, batch: torch.Tensor, inputs: OrbitInputs
 ) -> torch.Tensor | None:
-    """Log weights of the rows after each place, `(rows, T)`; `None` where all members weigh the same."""
+    """Return log weights of the rows after each place, `(rows, T)`; `None` if all members weigh the same."""
     if method.history_weights is None or inputs.prompt_length is None:
         return None
     taken = torch.zeros_like(scores[..., 0])
@@ -265,11 +266,11 @@ def _history(
 def _segments(
     base: PreTrainedModel, members: torch.Tensor, orbit: Orbit, cache: OrbitCache | None, inputs: OrbitInputs
 ) -> list[tuple[int, int]]:
-    """How the new tokens are cut into calls: a long prefix that members share first, and no call above the chunk."""
+    """Return how to cut the new tokens into calls: a long shared prefix first, and no call above the chunk."""
     tokens = members.shape[-1]
     if base._is_stateful and inputs.source is None:
         return _recurrent_segments(tokens, cache, inputs)
-    if tokens == 1 or inputs.logits_to_keep != 1:  # other places need the logits of every call
+    if tokens == 1 or inputs.logits_to_keep != 1:  # other values need the logits of every call
         return [(0, tokens)]
     first, rows = orbit.rows, [(place, fork.rows) for place, fork in orbit.forks(members)]
     last = rows[-1][1] if rows else first
@@ -287,13 +288,13 @@ def _segments(
 
 
 def _recurrent_segments(tokens: int, cache: OrbitCache | None, inputs: OrbitInputs) -> list[tuple[int, int]]:
-    """A recurrent layer reads several tokens rightly only where it starts; after that, one at a time."""
+    """Return the calls for recurrent layers: several tokens at once are correct only at the start."""
     if tokens == 1 or cache is None or cache.get_seq_length() == 0:
         return [(0, tokens)]
     if inputs.logits_to_keep != 1:
         raise UnsupportedModelError(
             f"A model with recurrent layers cannot score {tokens} tokens at once after a cache. Pass them one at a "
-            "time, logits_to_keep=1 for the last alone, or the whole text without a cache."
+            "time, pass logits_to_keep=1 to score only the last, or pass the whole text without a cache."
         )
     return [(place, place + 1) for place in range(tokens)]
 
@@ -306,7 +307,7 @@ def _cached_call(
     inputs: OrbitInputs,
     segment: tuple[int, int],
 ) -> Any:
-    """Feed one segment of the new tokens to the rows of the cache, as `generate` would feed them to the base."""
+    """Feed one segment of the new tokens to the rows of the cache, as `generate` would feed it to the base."""
     start, stop = segment
     batch, slots = orbit.batch_of_row, orbit.slot_of_row
     past = 0 if cache is None else cache.get_seq_length()
@@ -331,7 +332,7 @@ def _rows(
     batch: torch.Tensor,
     slots: torch.Tensor,
 ) -> dict[str, Any]:
-    """What the base is given beside the tokens of some rows: masks, positions, sources, extras."""
+    """Return the base's inputs for some rows besides their tokens: masks, positions, sources, extras."""
     positions = inputs.position_ids if positions is None else positions
     rows: dict[str, Any] = {}
     if mask is not None:
@@ -348,6 +349,6 @@ def _rows(
 
 
 def _normalise(logits: torch.Tensor, needed: bool) -> torch.Tensor:
-    """Scores in float32 at least; log-probabilities where those are needed."""
+    """Convert scores to float32 at least, and to log-probabilities if those are needed."""
     scores = logits.to(torch.promote_types(logits.dtype, torch.float32))
     return scores.log_softmax(-1) if needed else scores

@@ -1,4 +1,4 @@
-"""Which places of prompts are padding, where no attention mask says so."""
+"""Which places of prompts are padding if no attention mask says so."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ _CHECK = "warn_if_padding_and_no_attention_mask"
 
 @contextmanager
 def padding_is_known(base: torch.nn.Module) -> Iterator[None]:
-    """Have a base look for no padding meanwhile, where a mask says what is padding.
+    """Stop a base from looking for padding when a mask already says what is padding.
 
-    `generate` hands no mask to models where it hides nothing. At every step some of them, such as GPT-2, then look for
-    padding tokens, find those behind a text that has ended, and recommend to pass a mask.
+    `generate` passes no mask to models if the mask hides nothing. Some of them, such as GPT-2, then look for padding
+    tokens at every step. They find those after a text that has ended, and recommend passing a mask.
     """
     models = [model for model in base.modules() if isinstance(model, PreTrainedModel) and _CHECK not in vars(model)]
     for model in models:
@@ -34,18 +34,19 @@ def padding_is_known(base: torch.nn.Module) -> Iterator[None]:
 
 
 def _look_for_nothing(input_ids: torch.Tensor, attention_mask: torch.Tensor | None) -> None:
-    """In place of that check of transformers."""
+    """The replacement for that check of transformers."""
 
 
 def check_mask(mask: Any, ids: torch.Tensor, name: str = "attention_mask", *, after_cache: bool = False) -> None:
-    """Refuse a mask that does not have one number a token; `None`, for no padding, passes.
+    """Refuse a mask that does not have one number for each token. `None`, for no padding, passes.
 
-    A mask of pairs of tokens, of four axes, says what the rows of the base attend to, and an orbit has several rows.
+    A mask of token pairs, with four axes, says what the rows of the base attend to. It does not fit, because an orbit
+    has several rows.
 
     Args:
-        mask: What was given.
+        mask: The mask to check.
         ids: `(batch, tokens)`.
-        name: As which argument.
+        name: The name of the argument.
         after_cache: Whether the mask may begin with cached tokens.
 
     Raises:
@@ -58,15 +59,15 @@ def check_mask(mask: Any, ids: torch.Tensor, name: str = "attention_mask", *, af
         return
     given = f"the shape {tuple(mask.shape)}" if isinstance(mask, torch.Tensor) else f"the type {type(mask).__name__}"
     raise ConfigurationError(
-        f"{name} needs one number a token, 0 at padding: the shape (batch, tokens) of the ids, "
-        f"{tuple(ids.shape)}{', behind cached tokens' * after_cache}. Received {given}. A mask of pairs of tokens "
-        "cannot be read, as its rows are not those of an orbit. For packed documents pass position_ids that start "
-        "again with each."
+        f"{name} needs one number for each token, 0 at padding: the shape (batch, tokens) of the ids, "
+        f"{tuple(ids.shape)}{', after cached tokens' * after_cache}. Received {given}. A mask of token pairs cannot "
+        "be read, because its rows are not those of an orbit. For packed documents pass position_ids that restart "
+        "with each document."
     )
 
 
 def infer_mask(ids: torch.Tensor, pad_token_id: int | None, eos_token_ids: Sequence[int]) -> torch.Tensor | None:
-    """The mask that `generate` infers: padding tokens are padding, unless they also end texts.
+    """Return the mask that `generate` infers: padding tokens are padding, unless they also end texts.
 
     Args:
         ids: `(batch, tokens)`.
@@ -74,7 +75,7 @@ def infer_mask(ids: torch.Tensor, pad_token_id: int | None, eos_token_ids: Seque
         eos_token_ids: The tokens that end a text.
 
     Returns:
-        `(batch, tokens)` int64, or `None` where nothing is padding.
+        `(batch, tokens)` int64, or `None` if nothing is padding.
     """
     if pad_token_id is None or not infers_mask(pad_token_id, eos_token_ids):
         return None
@@ -83,21 +84,21 @@ def infer_mask(ids: torch.Tensor, pad_token_id: int | None, eos_token_ids: Seque
 
 
 def infers_mask(pad_token_id: int | None, eos_token_ids: Sequence[int]) -> bool:
-    """Whether padding can be told from its tokens."""
+    """Return whether the padding token tells what is padding."""
     return pad_token_id is not None and pad_token_id not in eos_token_ids
 
 
 def leading_mask(ids: torch.Tensor, pad_token_id: int | None, ends_texts: bool) -> torch.Tensor | None:
-    """The mask of leading padding alone, for prompts whose end may look like padding.
+    """Return a mask of leading padding only, for prompts whose end may look like padding.
 
     Args:
         ids: `(batch, tokens)`.
         pad_token_id: The padding token, if any.
-        ends_texts: Whether that token also begins or ends texts. Then as many of them as every row begins with are
-            taken for text: the longest prompt of a batch has no padding.
+        ends_texts: Whether that token also begins or ends texts. Then the number of them that every row begins with
+            counts as text, because the longest prompt of a batch has no padding.
 
     Returns:
-        `(batch, tokens)` int64, or `None` where nothing is padding.
+        `(batch, tokens)` int64, or `None` if nothing is padding.
     """
     if pad_token_id is None:
         return None

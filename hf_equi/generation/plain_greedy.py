@@ -1,4 +1,4 @@
-"""Calls of `generate` that ask for the best token of each step, and for nothing else."""
+"""Recognise calls of `generate` that ask only for the best token of each step."""
 
 from __future__ import annotations
 
@@ -12,25 +12,26 @@ from hf_equi.generation.settings_table import SETTINGS, settings_of
 
 __all__ = ["STRATEGY_ALONE", "PlainGreedy"]
 
-# What decides where a text starts and ends. `PlainGreedy` reads these.
+# Settings that decide where a text starts and ends. `PlainGreedy` reads these.
 _READ = {"max_length", "max_new_tokens", "eos_token_id", "pad_token_id", "decoder_start_token_id"}
-# What a plain call may say in any way.
+# Settings that may have any value in a plain call.
 _NEUTRAL = {"bos_token_id", "disable_compile", "transformers_version"}
 _TEXTS = {"attention_mask", "group"}
 STRATEGY_ALONE: dict[str, Any] = {
     **{"temperature": 1.0, "top_k": 50, "top_p": 1.0, "top_h": None, "min_p": None, "typical_p": 1.0},
     **{"epsilon_cutoff": 0.0, "eta_cutoff": 0.0, "early_stopping": False, "length_penalty": 1.0},
 }
-"""What samples and beams read and greedy decoding does not, and the values by which it asks for nothing.
+"""Settings of sampling and beam search that greedy decoding does not read, with the values that ask for nothing.
 
-Of a call that sets another value, transformers says that it is ignored; of the model's own config it says nothing.
+If a call sets another value, transformers warns that it is ignored. For a value in the model's own config it does not
+warn.
 """
-# What assistants alone read.
+# Settings that only assistants read.
 _ASSISTED = {
     *("num_assistant_tokens", "num_assistant_tokens_schedule", "assistant_confidence_threshold"),
     *("assistant_lookbehind", "target_lookbehind"),
 }
-# Other values change what is written, or what comes back. Configs that were saved after training name them all.
+# Other values change the text or the output. Configs that were saved after training store all of these.
 _PLAIN: dict[str, Any] = {
     **dict.fromkeys(("num_beams", "num_return_sequences", "num_beam_groups"), 1),
     **dict.fromkeys(("repetition_penalty", "encoder_repetition_penalty"), 1.0),
@@ -44,12 +45,12 @@ _KNOWN = SETTINGS.keys() | _TEXTS
 
 @dataclass(frozen=True)
 class PlainGreedy:
-    """Greedy decoding without processors or criteria of its own, which takes no more than a loop.
+    """Greedy decoding without extra processors or criteria, which a simple loop can do.
 
     Args:
-        start: The token before the first.
-        new_tokens: Tokens to write at most.
-        pad: What stands behind an end.
+        start: The token before the first one.
+        new_tokens: The most tokens to write.
+        pad: The token after an end.
         ends: The tokens that end a text.
     """
 
@@ -62,10 +63,10 @@ class PlainGreedy:
     def read(
         cls, own: GenerationConfig, given: GenerationConfig | None, kwargs: dict[str, Any], vocab_size: int
     ) -> PlainGreedy | None:
-        """From the arguments of a call with an encoder; `None` where `generate` has to look at them.
+        """Read the arguments of a call with an encoder; return `None` if `generate` has to handle it.
 
-        A setting that this class does not know is left to `generate`, and so is one that is missing, wrong or without
-        effect, such as a token that the vocabulary of the target does not have.
+        `generate` handles every setting that this class does not know, and every setting that is missing, wrong or
+        without effect, such as a token that the target's vocabulary does not have.
         """
         settings = settings_of(own, given, kwargs)
         if settings.get("early_stopping") not in _STOPPING or _asks_in_vain(given, kwargs):
@@ -85,7 +86,7 @@ class PlainGreedy:
 
 
 def _new_tokens(given: GenerationConfig | None, kwargs: dict[str, Any], settings: dict[str, Any]) -> int | None:
-    """How many tokens to write; `None` where a call names both lengths, of which transformers says which counts."""
+    """Return how many tokens to write; `None` if a call gives both lengths, as transformers decides which counts."""
     new, whole = settings.get("max_new_tokens"), settings.get("max_length")
     if new is None:
         return whole - 1 if type(whole) is int else None
@@ -94,7 +95,7 @@ def _new_tokens(given: GenerationConfig | None, kwargs: dict[str, Any], settings
 
 
 def _asks_in_vain(given: GenerationConfig | None, kwargs: dict[str, Any]) -> bool:
-    """Whether a call itself sets what greedy decoding does not read, of which `generate` tells."""
+    """Return whether the call itself sets what greedy decoding ignores, which `generate` warns about."""
     asked = kwargs if given is None else {**vars(given), **kwargs}
     return any(asked.get(name) not in (None, neutral) for name, neutral in STRATEGY_ALONE.items())
 
@@ -102,6 +103,6 @@ def _asks_in_vain(given: GenerationConfig | None, kwargs: dict[str, Any]) -> boo
 def _is_plain(name: str, value: Any) -> bool:
     if name in _PLAIN:
         return type(value) in {bool, int, float} and bool(value == _PLAIN[name])
-    if value is None or value is False:  # what can be switched on, and is not
+    if value is None or value is False:  # a switch that is off
         return True
-    return name in _ANY or name.startswith("_")  # what a config notes of itself
+    return name in _ANY or name.startswith("_")  # a private entry of a config

@@ -1,9 +1,10 @@
-"""Cuts by rank, top-p's and top-h's: which of several tied tokens they keep.
+"""Cuts by rank, those of top-p and top-h: which of several tied tokens they keep.
 
-Such a cut goes down the ranks until enough is kept. Where its last place is tied, torch's sort decides by the tokens'
-places in the vocabulary, so that it keeps other words for a prompt than for its image. In bfloat16 such ties are
-usual, and not of moved tokens alone. Here the tied tokens with the most noise stay, as many as the cut keeps of them.
-Cuts by a threshold keep all tokens that tie with it, or none (top-k, min-p, typical-p, and those of epsilon and eta).
+Such a cut goes down the ranks until it has kept enough. If its last place is tied, torch's sort decides by the tokens'
+places in the vocabulary, so a prompt and its image would keep different words. In bfloat16 such ties are common, also
+among tokens that the group does not move. Here the cut keeps as many of the tied tokens as before, and takes those
+with the most noise. Cuts by a threshold (top-k, min-p, typical-p, epsilon and eta) keep either all tokens that tie
+with it or none.
 """
 
 from __future__ import annotations
@@ -25,19 +26,19 @@ NoiseOf = Callable[[torch.Tensor], Uniform]
 
 
 def break_ties(processors: LogitsProcessorList, noise_of: NoiseOf) -> LogitsProcessorList:
-    """The processors of a call, in which cuts by rank break ties by noise."""
+    """Return the processors of a call, with the cuts by rank changed to break ties by noise."""
     return LogitsProcessorList([RankCut(each, noise_of) if isinstance(each, RANKED) else each for each in processors])
 
 
 class RankCut(LogitsProcessor):
-    """A cut by rank that keeps, of several tokens that tie for its last places, those with the most noise.
+    """A cut by rank that, of several tokens tied for its last places, keeps those with the most noise.
 
     Args:
         cut: The processor that cuts.
-        noise_of: What breaks ties.
+        noise_of: The noise that breaks ties.
 
     Raises:
-        ConfigurationError: In a call, for NaN.
+        ConfigurationError: If a call gets NaN scores.
 
     Example:
         >>> cut = RankCut(TopPLogitsWarper(0.5), lambda ids: lambda rows, tokens: tokens.double())

@@ -1,6 +1,6 @@
-r"""Scorers: what the search of EquizeroLM minimises, a loss for each text.
+r"""Scorers: the loss of each text, which the search of EquizeroLM minimises.
 
-A scorer is any callable from a list of N texts to a tensor of N losses. `RegardScorer` is the one of the papers;
+A scorer is any callable from a list of N texts to a tensor of N losses. `RegardScorer` is the one that the papers use.
 `LabelScorer` takes a label of any other classifier.
 """
 
@@ -36,7 +36,7 @@ LABELS = ("negative", "neutral", "positive")
 """The labels of regard, in the order of `RegardScorer.probabilities`."""
 
 DEFAULT_REGARD = "sasha/regardv3"
-"""The published classifier that is used where none is named."""
+"""The published classifier that is used if none is named."""
 
 _SPELLINGS = {
     "negative": 0, "neg": 0, "-1": 0,
@@ -47,23 +47,23 @@ _OTHER = ("other", "2")
 
 
 class RegardScorer(ClassifierScorer):
-    r"""The regard of a text towards its subject, as a loss.
+    r"""The regard that a text shows towards its subject, as a loss.
 
     $$ l(y) = -\big(P(\text{positive} \mid y) - P(\text{negative} \mid y)\big) $$
 
     or with `score="label"` minus the value of the most probable label, −1, 0 or 1: −1 is the best, 1 the worst. The
-    probabilities sum to less than 1 where the classifier has a fourth label. See `ClassifierScorer` for how texts are
-    read, and for errors.
+    probabilities sum to less than 1 if the classifier has a fourth label. `ClassifierScorer` says how texts are read,
+    and which errors are raised.
 
     Args:
-        model: A sequence classifier: its name on the Hub, a folder, `"demo"` for the embedded one, or the model. Its
-            labels are read from `config.id2label`: negative, neutral, positive, and possibly other.
-        tokenizer: The classifier's, for a `model` that is an object.
+        model: A sequence classifier: its name on the Hub, a folder, `"demo"` for the embedded one, or the model
+            itself. Its labels are read from `config.id2label`: negative, neutral, positive, and possibly other.
+        tokenizer: The classifier's tokenizer, if `model` is an object.
         **settings: `score`, `mask`, `batch_size`, and for a model given by name the arguments of `from_pretrained`:
             see `ClassifierScorer`.
 
     Raises:
-        ConfigurationError: For labels that cannot be mapped, and as `ClassifierScorer`.
+        ConfigurationError: If the labels cannot be mapped, and as in `ClassifierScorer`.
 
     Cost: one forward of the classifier for each distinct text.
 
@@ -95,22 +95,22 @@ class LabelScorer(ClassifierScorer):
 
     $$ l(y) = P(k \mid y) $$
 
-    or with `score="label"` 1 where that is above a half, and else 0. The probability is that of
-    `pipeline("text-classification")`: a softmax over the labels, or for a classifier whose labels do not exclude each
-    other (`problem_type="multi_label_classification"`, or a single output) a sigmoid. Its `label_names` are the label
-    and "not" the label. See `ClassifierScorer` for how texts are read, and for errors.
+    or with `score="label"` 1 if that probability is above a half, and 0 otherwise. The probability is the one that
+    `pipeline("text-classification")` gives: a softmax over the labels. It is a sigmoid for a classifier whose labels
+    do not exclude each other (`problem_type="multi_label_classification"`, or a single output). Its `label_names` are
+    the label and "not" the label. `ClassifierScorer` says how texts are read, and which errors are raised.
 
     Args:
-        model: A sequence classifier: its name on the Hub, a folder, `"demo"` for the embedded one, or the model.
-        label: The label to minimise, as in `config.id2label`; upper and lower case are the same where no other label
-            differs by case alone.
-        tokenizer: The classifier's, for a `model` that is an object.
+        model: A sequence classifier: its name on the Hub, a folder, `"demo"` for the embedded one, or the model
+            itself.
+        label: The label to minimise, as in `config.id2label`. Case is ignored, unless two labels differ only by case.
+        tokenizer: The classifier's tokenizer, if `model` is an object.
         **settings: `score`, `mask`, `batch_size`, and for a model given by name the arguments of `from_pretrained`:
             see `ClassifierScorer`.
 
     Raises:
-        ConfigurationError: For a label that the classifier lacks, for a model that gives a number in place of labels
-            (`problem_type="regression"`), and as `ClassifierScorer`.
+        ConfigurationError: If the classifier lacks the label, if the model gives a number instead of labels
+            (`problem_type="regression"`), and as in `ClassifierScorer`.
 
     Cost: one forward of the classifier for each distinct text.
 
@@ -131,8 +131,8 @@ class LabelScorer(ClassifierScorer):
         problem = getattr(config, "problem_type", None)
         if problem == "regression":
             raise ConfigurationError(
-                "The scorer's problem_type is 'regression', so it gives a number and no labels. Pass a classifier, or "
-                "your own function from texts to losses."
+                "The scorer's problem_type is 'regression', so it gives a number and no labels. Pass a classifier, "
+                "or your own function from texts to losses."
             )
         self.column, self.label = _column(config, label)
         self.label_names = (self.label, f"not {self.label}")
@@ -144,19 +144,19 @@ class LabelScorer(ClassifierScorer):
 
 
 def stored_scorer(settings: Any) -> ClassifierScorer:
-    """The scorer that a checkpoint names, of whichever kind.
+    """Return the scorer that a checkpoint names, of either kind.
 
     Args:
-        settings: As `settings` of a scorer gives them.
+        settings: The settings, as a scorer's `settings` gives them.
 
     Raises:
-        ConfigurationError: As `ClassifierScorer.from_settings`.
+        ConfigurationError: As in `ClassifierScorer.from_settings`.
     """
     return _kind(settings).from_settings(settings)
 
 
 def written_scorer(settings: dict[str, Any]) -> str:
-    """A stored scorer as it is written in Python, for cards.
+    """Return a stored scorer as it is written in Python, for cards.
 
     Example:
         >>> written_scorer({"name": "me/toxicity", "label": "toxic"})
@@ -172,25 +172,25 @@ def _kind(settings: Any) -> type[ClassifierScorer]:
 
 
 def score_texts(scorer: Scorer, texts: Sequence[str], device: torch.device) -> torch.Tensor:
-    """Losses of texts, checked, `(N,)` float64 on `device`. Equal texts are scored once and have equal losses.
+    """Return checked losses of texts, `(N,)` float64 on `device`. Equal texts are scored once and get equal losses.
 
     Raises:
-        ConfigurationError: If the scorer returns anything but N finite or infinite real numbers on the CPU or on
+        ConfigurationError: If the scorer returns anything but N real numbers, finite or infinite, on the CPU or on
             `device`.
     """
     distinct = list(dict.fromkeys(texts))
-    losses = scorer(list(distinct))  # a copy: what the scorer does to its list is its own affair
+    losses = scorer(list(distinct))  # a copy, in case the scorer changes its list
     name = (
         type(scorer).__name__ if isinstance(scorer, nn.Module) else getattr(scorer, "__name__", None) or repr(scorer)
     )
     if not isinstance(losses, torch.Tensor):
         raise ConfigurationError(
-            f"The scorer {name} returned a {type(losses).__name__}: return a tensor of one loss a text"
+            f"The scorer {name} returned a {type(losses).__name__}: return a tensor with one loss for each text"
         )
     if tuple(losses.shape) != (len(distinct),):
         raise ConfigurationError(
             f"The scorer {name} returned losses of shape {tuple(losses.shape)} for {len(distinct)} texts: return "
-            f"({len(distinct)},), one loss a text"
+            f"({len(distinct)},), one loss for each text"
         )
     if losses.is_complex():
         raise ConfigurationError(f"The scorer {name} returned complex losses: return real numbers")
@@ -210,7 +210,7 @@ def score_texts(scorer: Scorer, texts: Sequence[str], device: torch.device) -> t
 
 
 def _column(config: Any, label: object) -> tuple[int, str]:
-    """Which output of the classifier a label is, and how the classifier spells it."""
+    """Return which output of the classifier a label is, and how the classifier spells it."""
     spelt = {str(name): int(index) for index, name in config.id2label.items()}
     alike = [name for name in spelt if name.lower() == str(label).lower()]
     name = alike[0] if len(alike) == 1 else label
@@ -219,7 +219,7 @@ def _column(config: Any, label: object) -> tuple[int, str]:
 
 
 def _label_columns(config: Any) -> list[int]:
-    """Which output of the classifier is which label."""
+    """Return which output of the classifier is which label."""
     found: dict[int, int] = {}
     spelt = {int(index): str(label) for index, label in config.id2label.items()}
     for index, label in spelt.items():
@@ -235,6 +235,6 @@ def _label_columns(config: Any) -> list[int]:
 
 _LABEL_ADVICE = (
     "The classifier's labels {} cannot be mapped to negative, neutral and positive (see {!r}). Name them in its "
-    'config: model.config.id2label = {{0: "negative", 1: "neutral", 2: "positive"}}, in the order of its outputs. For '
-    "another kind of classifier name the label to minimise: LabelScorer(model, label), or --scorer NAME:LABEL."
+    'config, in the order of its outputs: model.config.id2label = {{0: "negative", 1: "neutral", 2: "positive"}}. '
+    "For another kind of classifier, name the label to minimise: LabelScorer(model, label), or --scorer NAME:LABEL."
 )

@@ -1,4 +1,4 @@
-"""What the search of EquizeroLM refuses before it drafts, and how processors are told its rows."""
+"""Checks before the search of EquizeroLM drafts, and how processors are adapted to its rows."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ __all__ = [
 
 ACTIONS = ("tokens", "words")
 
-# Each keeps a state or a table for the rows of the prompts, which are not the rows of a search.
+# Each keeps a state or a table for the rows of the prompts, which differ from the rows of a search.
 _REFUSED_PROCESSORS: tuple[tuple[type, str], ...] = (
     (UnbatchedClassifierFreeGuidanceLogitsProcessor, "guidance_scale"),
     (SynthIDTextWatermarkLogitsProcessor, "watermarking_config=SynthIDTextWatermarkingConfig"),
@@ -48,7 +48,7 @@ _LEARNT_POSITIONS = ("wpe", "embed_positions", "position_embeddings", "position_
 
 
 def check_search(scorer: object, beam_length: int, action: str) -> None:
-    """Refuse settings that no search can have.
+    """Refuse settings with which no search can run.
 
     Raises:
         ConfigurationError: For a scorer that cannot be called, a beam length below 1, an unknown action.
@@ -63,14 +63,14 @@ def check_search(scorer: object, beam_length: int, action: str) -> None:
 
 
 def check_parts(group: object, tokenizer: object, scorer: object) -> None:
-    """Refuse what a search cannot be made of.
+    """Refuse parts from which a search cannot be made.
 
     Raises:
-        ConfigurationError: For anything but a group of words, without a tokenizer, without a scorer.
+        ConfigurationError: If the group is not one of words; without a tokenizer; without a scorer.
     """
     if not isinstance(group, DemographicGroup | TokenAction):
         raise ConfigurationError(
-            f"group={group!r} is not a DemographicGroup: make one, or take DemographicGroup.preset(name)"
+            f"group={group!r} is not a DemographicGroup: make one, or use DemographicGroup.preset(name)"
         )
     if tokenizer is None:
         raise ConfigurationError("The search reads and writes texts: pass the model's tokenizer, tokenizer=")
@@ -79,7 +79,7 @@ def check_parts(group: object, tokenizer: object, scorer: object) -> None:
 
 
 def check_model(model: PreTrainedModel) -> None:
-    """Refuse a model whose orbits cannot be searched.
+    """Refuse a model that the search cannot run on.
 
     Raises:
         ConfigurationError: For a model that is symmetrised already.
@@ -92,41 +92,41 @@ def check_model(model: PreTrainedModel) -> None:
         )
     if model.config.is_encoder_decoder:
         raise UnsupportedModelError(
-            f"{type(model).__name__} is an encoder-decoder model, and the search moves texts that are read from left "
+            f"{type(model).__name__} is an encoder-decoder model, but the search moves texts that are read from left "
             "to right: load one with AutoModelForCausalLM"
         )
     check_base(model)
 
 
 def check_call(config: GenerationConfig, processors: LogitsProcessorList) -> None:
-    """Refuse settings of `generate` that the search cannot keep.
+    """Refuse settings of `generate` that the search cannot honour.
 
     Raises:
-        ConfigurationError: For another search, for outputs that there are not, for processors with a state of rows.
+        ConfigurationError: For another search, for outputs that do not exist, for processors with a state of rows.
     """
     check_settings(lambda name: getattr(config, name, None), (SEARCH,))
     for processor in processors:
         for refused, name in _REFUSED_PROCESSORS:
             if isinstance(processor, refused):
                 raise ConfigurationError(
-                    f"{name} keeps a state for the rows of the prompts, and the search takes drafts back and drops "
-                    f"rows: leave it out ({type(processor).__name__})"
+                    f"{name} keeps a state for each prompt's row, but the search takes drafts back and drops rows: "
+                    f"leave it out ({type(processor).__name__})"
                 )
 
 
 def check_extras(extras: dict[str, Any]) -> None:
-    """Refuse what belongs to the tokens of the prompts, which are not those that the base reads.
+    """Refuse inputs that belong to the tokens of the prompts, because the base reads other tokens.
 
     Raises:
         ConfigurationError: For a tensor.
     """
     for name, value in extras.items():
         if isinstance(value, torch.Tensor):
-            raise ConfigurationError(f"The search does not pass {name} on to the model: leave it out of the call")
+            raise ConfigurationError(f"The search does not pass {name} to the model: leave it out of the call")
 
 
 def position_limit(model: PreTrainedModel) -> int | None:
-    """The positions that a model has learnt, past which it cannot read; `None` where it can count on."""
+    """Return the number of positions that a model has learnt and cannot read past; `None` if it has no such limit."""
     learnt = any(
         isinstance(module, nn.Embedding) and name.rsplit(".", 1)[-1] in _LEARNT_POSITIONS
         for name, module in model.named_modules()
@@ -136,34 +136,34 @@ def position_limit(model: PreTrainedModel) -> int | None:
 
 
 def check_length(mask: torch.Tensor, drafted: int, limit: int | None) -> None:
-    """Refuse rows that a model cannot read.
+    """Refuse rows that are too long for the model.
 
     Args:
         mask: `(..., T)`, 0 at padding.
-        drafted: Tokens that are drafted after them.
-        limit: As `position_limit` gives it.
+        drafted: The number of tokens drafted after them.
+        limit: The limit from `position_limit`.
 
     Raises:
-        ConfigurationError: For a row that is longer with its draft.
+        ConfigurationError: If a row with its draft is too long.
     """
     if limit is None:
         return
     longest = int((mask != 0).sum(-1).max())
     if longest + drafted - 1 > limit:  # the last drafted token is read in the next round
         raise ConfigurationError(
-            f"A member of an orbit has {longest} tokens, and with a draft of {drafted} it passes the {limit} "
-            "positions of the model: shorten the prompts, or use a smaller max_new_tokens"
+            f"A member of an orbit has {longest} tokens. With a draft of {drafted} it exceeds the {limit} positions "
+            "of the model: shorten the prompts, or use a smaller max_new_tokens"
         )
 
 
 def processors_of_rows(
     processors: LogitsProcessorList, padding: torch.Tensor, prompts: list[int]
 ) -> LogitsProcessorList:
-    """The processors for the rows of a search, where `generate` made them for those of the prompts.
+    """Return the processors for the rows of a search; `generate` made them for the rows of the prompts.
 
     Args:
-        processors: Of `generate`; those that are changed are copied.
-        padding: `(R,)` the places of padding of each row.
+        processors: The processors of `generate`. Those that are changed are copied.
+        padding: `(R,)` the number of padding places of each row.
         prompts: The number of the prompt of each row.
     """
     own = LogitsProcessorList(processors)

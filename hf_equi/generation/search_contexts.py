@@ -1,8 +1,8 @@
-r"""What a search extends: the texts of the prompts, the members of their orbits, and the way between the two.
+r"""The texts that a search extends: the prompts' texts, the members of their orbits, and the way between the two.
 
-Both kinds have one interface. Letters: P texts that are still extended, G group, T tokens, V vocabulary. Rows are
-`(P, G)`, flattened text by text. Tokens are chosen in a *frame*, which processors and stopping criteria see: with
-`TokenContexts` that of the user's text, with `WordContexts` that of each member.
+Both kinds have one interface. Letters: P texts that still grow, G group, T tokens, V vocabulary. Rows are `(P, G)`,
+flattened text by text. Tokens are chosen in a *frame*, which processors and stopping criteria see. With
+`TokenContexts` it is the frame of the user's text, with `WordContexts` that of each member.
 """
 
 from __future__ import annotations
@@ -20,8 +20,8 @@ from hf_equi.groups.forms import composed
 
 __all__ = ["SearchContexts", "TokenContexts", "WordContexts"]
 
-_PARTIAL = "\ufffd"  # what the first bytes of a character are decoded as
-_BYTES = 4  # of a character at most
+_PARTIAL = "\ufffd"  # the decoding of the first bytes of a character
+_BYTES = 4  # the most bytes of a character
 
 
 class SearchContexts(ABC):
@@ -29,8 +29,8 @@ class SearchContexts(ABC):
 
     Args:
         group: The group.
-        tokenizer: Of the language model.
-        count: Texts.
+        tokenizer: The language model's tokenizer.
+        count: The number of texts.
         pad: The token that fills rows.
     """
 
@@ -46,23 +46,23 @@ class SearchContexts(ABC):
 
     @abstractmethod
     def keys(self, samples: int, seed: int | None) -> NoiseKeys:
-        """Of the noise; texts are `samples` of each prompt, one after the other."""
+        """Return the keys of the noise; `samples` texts of each prompt follow each other."""
 
     @abstractmethod
     def rows(self) -> tuple[torch.Tensor, torch.Tensor]:
-        """Ids and mask of the members, `(P, G, T)` each, padded on the left. Starts a new draft."""
+        """Return ids and mask of the members, `(P, G, T)` each, padded on the left. Starts a new draft."""
 
     @abstractmethod
     def to_frame(self, scores: torch.Tensor) -> torch.Tensor:
-        """Scores of the rows in their frame, a copy: `(P * G, V)`."""
+        """Return a copy of the scores of the rows in their frame, `(P * G, V)`."""
 
     @abstractmethod
     def to_member(self, rows: torch.Tensor, tokens: torch.Tensor) -> torch.Tensor:
-        """Tokens of some rows from their frame to their member, `(N,)`."""
+        """Map tokens of some rows from their frame to their member, `(N,)`."""
 
     @abstractmethod
     def accept(self, chosen: torch.Tensor, ended: torch.Tensor) -> None:
-        """Extend each text by the draft of the row `chosen`, `(P,)`, pulled back; `ended`, `(P,)`: it is the last."""
+        """Extend each text by the draft of row `chosen`, `(P,)`, pulled back; `ended`, `(P,)`: it is the last."""
 
     @abstractmethod
     def keep(self, texts: torch.Tensor) -> None:
@@ -70,23 +70,23 @@ class SearchContexts(ABC):
 
     @abstractmethod
     def sequence(self, text: int) -> torch.Tensor:
-        """The tokens of a text, prompt with its padding and continuation, `(T,)`."""
+        """Return the tokens of a text, `(T,)`: the prompt with its padding, then the continuation."""
 
     @abstractmethod
     def settled(self, text: int) -> int:
-        """The places of `sequence(text)`, from its start, that later rounds do not change."""
+        """Return how many first places of `sequence(text)` later rounds do not change."""
 
     @abstractmethod
     def _member_ids(self) -> tuple[torch.Tensor, torch.Tensor]:
-        """Members with their drafts, `(P * G, T)`, and the mask of their contexts, `(P * G, T')`."""
+        """Return the members with their drafts, `(P * G, T)`, and the mask of their contexts, `(P * G, T')`."""
 
     def extend(self, tokens: torch.Tensor, going: torch.Tensor) -> None:
-        """Add a token to the rows, `(P * G,)` in their frame; rows that have ended get padding."""
+        """Add a token to each row, `(P * G,)` in their frame; rows that have ended get padding."""
         self.frame = torch.cat([self.frame, tokens.where(going, self.pad)[:, None]], 1)
         self.lengths = self.lengths + going.long()
 
     def texts(self) -> list[str]:
-        """The full texts of all members with their drafts."""
+        """Return the full texts of all members with their drafts."""
         ids, mask = self._member_ids()
         width = mask.shape[1]
         rows = zip(ids.tolist(), mask.bool().tolist(), self.lengths.tolist(), strict=True)
@@ -104,8 +104,8 @@ class TokenContexts(SearchContexts):
     """Texts as token ids, on which the group acts by a permutation of the vocabulary.
 
     Args:
-        action: The group on tokens.
-        tokenizer: Of the language model.
+        action: The group's action on tokens.
+        tokenizer: The language model's tokenizer.
         ids: `(P, T)`.
         mask: `(P, T)`, 0 at padding.
         pad: The token that fills rows.
@@ -117,11 +117,11 @@ class TokenContexts(SearchContexts):
         self.unused = [0] * len(ids)  # places of each text after its end
 
     def keys(self, samples: int, seed: int | None) -> NoiseKeys:
-        """From the smallest member of each prompt's orbit."""
+        """Make the keys from the smallest member of each prompt's orbit."""
         return Prompts(self.action, self.ids[::samples], self.mask[::samples], seed)
 
     def rows(self) -> tuple[torch.Tensor, torch.Tensor]:
-        """The images of the ids."""
+        """Return the images of the ids."""
         G = self.group.order
         self.frame = self.ids.repeat_interleave(G, dim=0)
         self.elements = torch.arange(G, device=self.ids.device).repeat(self.count)  # (P * G,)
@@ -130,7 +130,7 @@ class TokenContexts(SearchContexts):
         return self.action.orbit(self.ids), self.mask[:, None].expand(-1, G, -1)
 
     def to_frame(self, scores: torch.Tensor) -> torch.Tensor:
-        """Pulled back, which differs at moved tokens alone."""
+        """Pull the scores back, which changes only moved tokens."""
         moved, framed = self.action.moved, scores.clone()
         if len(moved):
             framed.index_copy_(1, moved, self.action.pull_back_moved(scores.index_select(1, moved), self.found))
@@ -144,7 +144,7 @@ class TokenContexts(SearchContexts):
         return self.action.apply(self.elements, self.frame), self.mask.repeat_interleave(self.group.order, dim=0)
 
     def accept(self, chosen: torch.Tensor, ended: torch.Tensor) -> None:
-        """X ← g*⁻¹Y, which is what stands in the frame."""
+        """Set X ← g*⁻¹Y, which is what stands in the frame."""
         self.ids = self.frame[chosen]
         self.unused = (self.ids.shape[1] - self.mask.shape[1] - self.lengths[chosen]).tolist()
         drafted = self.ids.shape[1] - self.mask.shape[1]
@@ -156,7 +156,7 @@ class TokenContexts(SearchContexts):
         self.unused = [self.unused[text] for text in texts.tolist()]
 
     def sequence(self, text: int) -> torch.Tensor:
-        """The ids as they are, to the end of the text."""
+        """Return the ids unchanged, to the end of the text."""
         return self.ids[text, : self.ids.shape[1] - self.unused[text]]
 
     def settled(self, text: int) -> int:
@@ -165,17 +165,17 @@ class TokenContexts(SearchContexts):
 
 
 class WordContexts(SearchContexts):
-    """Texts as strings, on which the group acts by whole words; members are tokenised anew in every round.
+    """Texts as strings, on which the group acts by whole words; members are tokenised again in every round.
 
-    What follows the last space keeps the tokens that it was drafted in, wherever it does not move: a word that is not
-    whole yet, tokenised anew, would often look to the model like no word at all.
+    The text after the last space keeps the tokens in which it was drafted, wherever it does not move. If an incomplete
+    word were tokenised again, the model would often no longer read it as part of a word.
 
-    Prompts move as if they stood alone, and of what is said after them the words that begin there. Special tokens
-    at the start of a prompt are kept; others are read as the tokenizer reads them in text.
+    A prompt moves as if it stood alone. In the text after it, the words that begin there move. Special tokens at the
+    start of a prompt are kept. Others are read as the tokenizer reads them in text.
 
     Args:
-        action: The group on text.
-        tokenizer: Of the language model.
+        action: The group's action on text.
+        tokenizer: The language model's tokenizer.
         ids: `(P, T)`.
         mask: `(P, T)`, 0 at padding.
         pad: The token that fills rows.
@@ -197,11 +197,11 @@ class WordContexts(SearchContexts):
         self.held = max((len(word.split()) for word in words), default=1)  # words of the longest phrase
 
     def keys(self, samples: int, seed: int | None) -> NoiseKeys:
-        """From the smallest member of each prompt's orbit, as text."""
+        """Make the keys from the smallest member of each prompt's orbit, as text."""
         return NoiseKeys.of_texts(self.action, self.prompts[::samples], seed, self.device)
 
     def rows(self) -> tuple[torch.Tensor, torch.Tensor]:
-        """The images of the texts, tokenised."""
+        """Return the images of the texts, tokenised."""
         orders = range(self.group.order)
         self.members = [
             self.action.apply(g, prompt + said, len(prompt))
@@ -221,7 +221,7 @@ class WordContexts(SearchContexts):
         return self.frame.view(shape), self.mask.view(shape)
 
     def to_frame(self, scores: torch.Tensor) -> torch.Tensor:
-        """As they are: tokens of words that move need not correspond."""
+        """Return the scores unchanged, because tokens of words that move need not correspond."""
         return scores.clone()
 
     def to_member(self, rows: torch.Tensor, tokens: torch.Tensor) -> torch.Tensor:
@@ -232,7 +232,7 @@ class WordContexts(SearchContexts):
         return self.frame, self.mask
 
     def accept(self, chosen: torch.Tensor, ended: torch.Tensor) -> None:
-        """X ← g*⁻¹Y as text, the words of the draft whole."""
+        """Set X ← g*⁻¹Y as text, with the words of the draft whole."""
         special = set(self.tokenizer.all_special_ids)
         width = self.mask.shape[1]
         for text, row in enumerate(chosen.tolist()):
@@ -241,7 +241,7 @@ class WordContexts(SearchContexts):
             draft = self.frame[row, width : width + int(self.lengths[row])].tolist()
             self.endings[text] = draft[-1:] if bool(ended[text]) and draft[-1] in special else []
             draft = draft[: len(draft) - len(self.endings[text])]
-            # A character whose last bytes are still to come is not valid text yet.
+            # A character is not valid text until its last bytes have come.
             before, whole = self._decode(context).rstrip(_PARTIAL), self._decode(context + draft)
             member = self.members[row] + whole[len(before) :].rstrip(_PARTIAL)
             boundary = len(self.action.apply(g, prompt))
@@ -249,7 +249,7 @@ class WordContexts(SearchContexts):
             self.tails[text] = self._tail(context + draft, whole, len(member) - boundary)
 
     def _tail(self, ids: list[int], whole: str, said: int) -> tuple[str, list[int]]:
-        """What follows the last space of a text, with the space, among its last `said` characters, and its tokens."""
+        """Return what follows the last space among the last `said` characters, with the space, and its tokens."""
         start = len(whole) - len(whole.rsplit(" ", maxsplit=1)[-1]) - 1
         tail = whole[start:].rstrip(_PARTIAL)
         if start >= 0 and len(tail) <= said:
@@ -259,7 +259,7 @@ class WordContexts(SearchContexts):
         return "", []
 
     def _with_tail(self, text: str, tail: str, tokens: list[int]) -> list[int]:
-        """The tokens of a text, its end in those that it was drafted in, if it is still the same."""
+        """Return the tokens of a text; its end keeps its drafted tokens if it is unchanged."""
         if tokens and text.endswith(tail):
             return self._encode(text[: len(text) - len(tail)]) + tokens
         return self._encode(text)
@@ -272,18 +272,18 @@ class WordContexts(SearchContexts):
         self.prompt_ids, self.count = self.prompt_ids[texts], len(texts)
 
     def sequence(self, text: int) -> torch.Tensor:
-        """The prompt's own tokens, then those of the continuation."""
+        """Return the prompt's own tokens, then those of the continuation."""
         said, kept = self.said[text], self.prompt_kept[text]
         target = self._decode(kept) + said
-        # After the prompt; else as the tokenizer begins a text; else after a character that no word begins with, where
-        # it puts no mark before the first word.
+        # After the prompt; otherwise as the tokenizer begins a text; otherwise after a character that no word begins
+        # with, where the tokenizer puts no mark before the first word.
         tries = [self._after(self.prompts[text], said), self._encode(said), self._after("\n", said)]
         after = next((ids for ids in tries if ids is not None and self._decode(kept + ids) == target), tries[1])
         added = torch.tensor((after or []) + self.endings[text], dtype=torch.long, device=self.device)
         return torch.cat([self.prompt_ids[text], added])
 
     def settled(self, text: int) -> int:
-        """Those before the last words, as many as the longest phrase has, which may still become one that moves."""
+        """Leave out the last words, as many as the longest phrase has: they may still become a phrase that moves."""
         kept = self.prompt_kept[text]
         pieces = self.said[text].rsplit(" ", self.held)
         settled = len(pieces[0]) if len(pieces) > self.held else 0
@@ -296,7 +296,7 @@ class WordContexts(SearchContexts):
         return start + count
 
     def _after(self, before: str, text: str) -> list[int] | None:
-        """The tokens of a text after another one; `None` where the two are not apart."""
+        """Return the tokens of a text after another one; `None` if the two cannot be separated."""
         alone, whole = self._encode(before), self._encode(before + text)
         return whole[len(alone) :] if whole[: len(alone)] == alone else None
 

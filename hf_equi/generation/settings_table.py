@@ -1,8 +1,9 @@
-"""What each setting of `generate` is to a symmetrised model: one table, by the names of transformers.
+"""What a symmetrised model does with each setting of `generate`: one table, by the names of transformers.
 
-A setting works, and the tests run it; or it is refused by name, in those ways of decoding that cannot keep what is
-guaranteed with it. Those that name tokens act in the frame of the text as it is read, so the guarantee holds only if
-they name all images of a token alike: `named_tokens`. The tests compare the table with the installed release.
+A setting either works, and the tests run it, or it is refused by name. It is refused only for the ways of decoding
+that cannot keep the guarantee with it. Settings that name tokens act in the frame of the text as the user reads it, so
+the guarantee holds only if they name all images of a token alike: see `named_tokens`. The tests compare the table with
+the installed release.
 """
 
 from __future__ import annotations
@@ -53,7 +54,7 @@ TWO_VOCABULARIES = "two vocabularies"
 SEARCH = "search"
 
 SHOWN = 5
-"""Images that a warning lists at most."""
+"""The most images that a warning lists."""
 
 
 def _given(value: Any) -> bool:
@@ -65,12 +66,13 @@ class Setting:
     """A field of `GenerationConfig`, or an argument of `generate`.
 
     Args:
-        refused: Why it is refused, as what follows its name in a sentence, by the way of decoding: `"causal"`, of a
-            language model; `"encoder"`, of one with an encoder; `"alone"`, of one whose members are decoded each
-            alone; `"two vocabularies"`, of one whose source has another than its target; `"search"`, of EquizeroLM.
-        asks: Whether a value asks for something: configs store values that ask for nothing.
-        names: The tokens that a value names, where it acts on those.
-        acts_with: Another setting, without which it does nothing.
+        refused: Why the setting is refused, by the way of decoding. The reason continues a sentence that starts with
+            the setting's name. The ways are `"causal"`, a language model; `"encoder"`, a model with an encoder;
+            `"alone"`, a model that decodes each member alone; `"two vocabularies"`, a model whose source and target
+            have different vocabularies; `"search"`, EquizeroLM.
+        asks: Whether a value asks for something. Configs also store values that ask for nothing.
+        names: The tokens that a value names, for settings that name tokens.
+        acts_with: Another setting, without which this one does nothing.
     """
 
     refused: Mapping[str, str] = field(default_factory=dict)
@@ -86,7 +88,7 @@ def _everywhere(reason: str, asks: Callable[[Any], bool] = _given) -> Setting:
 def _above(least: float) -> Callable[[Any], bool]:
     def asks(value: Any) -> bool:
         try:
-            return float(value) > least  # of a number of numpy or torch, too
+            return float(value) > least  # also a number of numpy or torch
         except (TypeError, ValueError):
             return False
 
@@ -101,33 +103,33 @@ def _cannot_fork(value: Any) -> bool:
     return isinstance(value, QuantizedCache) or (isinstance(value, str) and value in {"paged", "quantized"})
 
 
-_HUB = "asks for a decoding method from the Hub, whose code does not know of orbits: leave it out"
+_HUB = "asks for a decoding method from the Hub, whose code does not handle orbits: leave it out"
 _PAGED = (
-    "asks for continuous batching, which gives the rows of an orbit no cache of their own: call generate with a batch "
-    "of prompts"
+    "asks for continuous batching, which gives the rows of an orbit no cache of their own: call generate with a "
+    "batch of prompts"
 )
 _CACHE = (
-    "asks for a cache whose rows cannot fork where the members of an orbit part: leave it out, or take 'dynamic' or "
-    "'static'"
+    "asks for a cache whose rows cannot fork where the members of an orbit diverge: leave it out, or set it to "
+    "'dynamic' or 'static'"
 )
-_OTHER = "asks for another search, and EquizeroLM is one of its own: leave it out"
+_OTHER = "asks for another search, but EquizeroLM already is a search: leave it out"
 _STATE = (
-    "keeps a state for the rows of the prompts, and the search takes drafts back and drops rows: leave it out, or "
-    'take method="equitune"'
+    "keeps a state for each prompt's row, but the search takes drafts back and drops rows: leave it out, or use "
+    'method="equitune"'
 )
 NEEDS_COMBINED = (
-    "needs the combined scores of each step, and the members of this method are decoded each alone: leave it out, or "
-    'take method="equitune" with decoding="synchronised"'
+    "needs the combined scores of each step, but this method decodes each member alone: leave it out, or use "
+    'method="equitune" with decoding="synchronised"'
 )
 _NOT_RETURNED = (
-    "asks for what the search does not return: there are sequences, scores (output_scores=True), chosen_element, "
-    "margin and losses. Leave it out"
+    "asks for output that the search does not return. It returns sequences, scores (output_scores=True), "
+    "chosen_element, margin and losses. Leave the setting out"
 )
 _MEMBERS = (
-    "asks for what an orbit does not have: hidden states and attentions are those of its members. Ask the base for "
-    "them: model.unwrap()"
+    "asks for output that an orbit does not have: hidden states and attentions belong to its members. Call the base "
+    "model for them: model.unwrap()"
 )
-_SOURCE = "compares the source's token ids with the target's, which number other words in this model: leave it out"
+_SOURCE = "compares the source's token ids with the target's, but here they number different words: leave it out"
 
 _WORKING = (
     "assistant_confidence_threshold", "assistant_lookbehind", "bos_token_id", "cache_config", "compile_config",
@@ -146,7 +148,7 @@ _ARGUMENTS = (
 
 SETTINGS: dict[str, Setting] = {
     **dict.fromkeys((*_WORKING, *_ARGUMENTS), Setting()),
-    # Tokens that are named.
+    # Settings that name tokens.
     **dict.fromkeys(
         (
             "begin_suppress_tokens", "decoder_start_token_id", "eos_token_id", "forced_bos_token_id",
@@ -158,16 +160,16 @@ SETTINGS: dict[str, Setting] = {
     "negative_prompt_ids": Setting(names=read_rows, acts_with="guidance_scale"),
     "sequence_bias": Setting(names=read_biases),
     "stop_strings": Setting(names=read_strings),
-    # What no orbit can have.
+    # Settings that no orbit can support.
     "assistant_early_exit": _everywhere(
-        "drafts by the first layers of a model, and an orbit has no layers: leave it out"
+        "drafts with the first layers of a model, and an orbit has no layers: leave it out"
     ),
     "assistant_ensemble_weight": _everywhere(
-        "mixes the assistant's law into the model's by random numbers that no seed couples: leave it out"
+        "mixes the assistant's distribution into the model's with random numbers that no seed couples: leave it out"
     ),
     "assistant_tokenizer": _everywhere(
-        "is for an assistant of another vocabulary, whose tokens the group moves otherwise: take an assistant with "
-        "the same tokenizer"
+        "is for an assistant with another vocabulary, whose tokens the group moves differently: use an assistant "
+        "with the same tokenizer"
     ),
     **dict.fromkeys(CACHE_NAMES, _everywhere(_CACHE, _cannot_fork)),
     "cache_implementation": Setting(
@@ -178,26 +180,26 @@ SETTINGS: dict[str, Setting] = {
         _cannot_fork,
     ),
     "continuous_batching_config": _everywhere(_PAGED),
-    "speculation_type": _everywhere("drafts from layers of the base, and an orbit has no layers: leave it out"),
+    "speculation_type": _everywhere("drafts with layers of the base, and an orbit has no layers: leave it out"),
     "token_healing": _everywhere(
-        "writes the last token of a prompt anew, for a prompt and for its image not alike: leave it out, and end "
-        "prompts with whole words"
+        "rewrites the last token of a prompt, but not in the same way for its image: leave it out, and end prompts "
+        "with whole words"
     ),
-    "use_mtp": _everywhere("drafts by heads of the base that read no orbits: leave it out"),
+    "use_mtp": _everywhere("drafts with heads of the base that do not read orbits: leave it out"),
     "watermarking_config": _everywhere(
-        "favours tokens by their numbers, so that it favours other words for the image of a prompt: leave it out"
+        "favours tokens by their ids, so it favours different words for the image of a prompt: leave it out"
     ),
-    # What transformers has moved to the Hub. Values that ask for nothing stand in configs of older releases.
+    # Settings that transformers has moved to the Hub. Configs of older releases store values that ask for nothing.
     "constraints": _everywhere(_HUB),
     "diversity_penalty": _everywhere(_HUB, _above(0)),
     "dola_layers": _everywhere(_HUB),
     "force_words_ids": _everywhere(_HUB),
     "num_beam_groups": _everywhere(_HUB, _above(1)),
     "penalty_alpha": _everywhere(_HUB, _above(0)),
-    # What depends on the way of decoding.
+    # Settings that depend on the way of decoding.
     "assistant_model": Setting(
         {
-            ENCODER: "passes what an encoder has said on to another model, and here it is of an orbit: leave it out",
+            ENCODER: "passes the encoder's output on to another model, but here it is an orbit's: leave it out",
             SEARCH: _OTHER,
         }
     ),
@@ -205,7 +207,7 @@ SETTINGS: dict[str, Setting] = {
     "encoder_no_repeat_ngram_size": Setting({TWO_VOCABULARIES: _SOURCE, SEARCH: _STATE}, _above(0)),
     "encoder_repetition_penalty": Setting({TWO_VOCABULARIES: _SOURCE, SEARCH: _STATE}, _other_than(1)),
     "guidance_scale": Setting(
-        {ENCODER: "calls the model as one without an encoder: leave it out", SEARCH: _STATE}, _other_than(1)
+        {ENCODER: "calls the model as if it had no encoder: leave it out", SEARCH: _STATE}, _other_than(1)
     ),
     "encoder_outputs": Setting({ALONE: NEEDS_COMBINED}),
     "num_beams": Setting({SEARCH: _OTHER}, _above(1)),
@@ -216,7 +218,7 @@ SETTINGS: dict[str, Setting] = {
     "output_logits": Setting({SEARCH: _NOT_RETURNED}),
     "prompt_lookup_num_tokens": Setting({ALONE: NEEDS_COMBINED, SEARCH: _OTHER}),
 }  # fmt: skip
-"""Fields of `GenerationConfig` and arguments of `generate`. Those without a reason work."""
+"""Fields of `GenerationConfig` and arguments of `generate`. A setting without a reason works."""
 
 _NAMING = {name: setting for name, setting in SETTINGS.items() if setting.names is not None}
 
@@ -231,24 +233,24 @@ METHODS: dict[str, str] = {
     **dict.fromkeys(("continuous_batching_context_manager", "generate_batch", "init_continuous_batching"), _PAGED),
     "heal_tokens": SETTINGS["token_healing"].refused[CAUSAL],
 }  # fmt: skip
-"""Public names of `GenerationMixin`, and why they are refused: an empty text for those that work."""
+"""Public names of `GenerationMixin` and why each is refused. The text is empty for those that work."""
 
 
 def settings_of(own: GenerationConfig, given: GenerationConfig | None, kwargs: Mapping[str, Any]) -> dict[str, Any]:
-    """The settings of a call by name, as transformers reads them; a setting that is missing is left open.
+    """Return the settings of a call by name, as transformers reads them; settings that nobody gave are left out.
 
     Args:
-        own: The model's settings.
-        given: Those of the call, as a config.
-        kwargs: Those of the call, by name. They win, with `None` as well.
+        own: The model's own settings.
+        given: The settings of the call, as a config.
+        kwargs: The settings of the call, by name. They win, even if they are `None`.
 
     Raises:
-        ConfigurationError: For a config of the call that is not a `GenerationConfig`.
+        ConfigurationError: If the config of the call is not a `GenerationConfig`.
     """
     if not isinstance(given, GenerationConfig | None):
         raise ConfigurationError(
-            f"generation_config={given!r:.80} is not a GenerationConfig: pass one, GenerationConfig(...), or "
-            "the settings as arguments of generate."
+            f"generation_config={given!r:.80} is not a GenerationConfig: pass GenerationConfig(...), or pass the "
+            "settings as arguments of generate."
         )
     settings = {
         name: value
@@ -263,19 +265,19 @@ def settings_of(own: GenerationConfig, given: GenerationConfig | None, kwargs: M
 def value_reader(
     own: GenerationConfig, given: GenerationConfig | None, kwargs: Mapping[str, Any]
 ) -> Callable[[str], Any]:
-    """The value of each setting of a call, `None` where it is left open; with the arguments of `settings_of`."""
+    """Return a function that gives the value of each setting, `None` if it is open. Arguments as in `settings_of`."""
     return settings_of(own, given, kwargs).get
 
 
 def check_settings(value_of: Callable[[str], Any], ways: Iterable[str]) -> None:
-    """Refuse settings that a model cannot keep its guarantee with.
+    """Refuse settings with which the model cannot keep its guarantee.
 
     Args:
         value_of: The value of each setting of a call.
-        ways: How the model decodes; where several refuse a setting, the last says why.
+        ways: The ways in which the model decodes. If several refuse a setting, the last one gives the reason.
 
     Raises:
-        ConfigurationError: For such a setting, by its name.
+        ConfigurationError: For such a setting. The message names it.
     """
     for name, asks, reason in _refused(tuple(ways)):
         if (value := value_of(name)) is not None and asks(value):
@@ -284,7 +286,7 @@ def check_settings(value_of: Callable[[str], Any], ways: Iterable[str]) -> None:
 
 @cache
 def _refused(ways: tuple[str, ...]) -> list[tuple[str, Callable[[Any], bool], str]]:
-    """The settings that some of these ways refuse: their names, when they are asked for, and why not."""
+    """Return the settings that any of these ways refuses: the name, when a value asks for it, and the reason."""
     reasons = {
         name: [setting.refused[way] for way in ways if way in setting.refused] for name, setting in SETTINGS.items()
     }
@@ -292,12 +294,12 @@ def _refused(ways: tuple[str, ...]) -> list[tuple[str, Callable[[Any], bool], st
 
 
 def warn_of_names(value_of: Callable[[str], Any], action: TokenAction, tokenizer: Any) -> None:
-    """Warn of settings that name a token that moves, and not all its images alike.
+    """Warn of settings that name a token the group moves but do not name all its images alike.
 
     Args:
         value_of: The value of each setting of a call.
         action: How the group acts on the tokens that are written.
-        tokenizer: By which messages show tokens; `None` for their numbers alone.
+        tokenizer: Used to show tokens in messages; `None` shows their ids only.
     """
     for name, setting in _NAMING.items():
         missing = missing_images(_named(name, setting, value_of), action)
@@ -305,15 +307,15 @@ def warn_of_names(value_of: Callable[[str], Any], action: TokenAction, tokenizer
             listed = ", ".join(_shown(each, tokenizer) for each in missing[:SHOWN])
             listed += ", ..." if len(missing) > SHOWN else ""
             warn(
-                f"{name} names a word that the group exchanges, but not {listed} in the same way. So the texts of two "
-                "prompts that are images of each other are no longer images of each other. Name all words that are "
-                "exchanged with each other in the same way, or leave it out.",
+                f"{name} names a word that the group exchanges, but does not treat {listed} in the same way. So the "
+                "texts of two prompts that are images of each other are no longer images of each other. Name all "
+                "words that are exchanged with each other in the same way, or leave the setting out.",
                 HfEquiWarning,
             )
 
 
 def _named(name: str, setting: Setting, value_of: Callable[[str], Any]) -> Named:
-    """What a setting names in a call; nothing, where transformers will refuse it."""
+    """Return what a setting names in a call; nothing if transformers will refuse the value."""
     value, other = value_of(name), setting.acts_with
     if value is None or setting.names is None or not (other is None or SETTINGS[other].asks(value_of(other))):
         return {}
@@ -324,12 +326,12 @@ def _named(name: str, setting: Setting, value_of: Callable[[str], Any]) -> Named
 
 
 def _shown(named: Any, tokenizer: Any) -> str:
-    """Some tokens, or a string, for a message."""
+    """Return some tokens, or a string, as a message shows them."""
     if isinstance(named, str):
         return repr(named)
     return f"{list(named)}" if tokenizer is None else f"{tokenizer.decode(list(named))!r} {list(named)}"
 
 
 def refused_method(name: str) -> ConfigurationError:
-    """The error of a public method of `GenerationMixin` that a symmetrised model does not have."""
+    """Return the error for a public method of `GenerationMixin` that a symmetrised model does not have."""
     return ConfigurationError(f"{name} {METHODS[name]}.")

@@ -1,4 +1,4 @@
-"""The proxy loss of texts while they are decoded."""
+"""The proxy loss of texts while they are being decoded."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ __all__ = ["StepLosses"]
 
 
 class StepLosses(LogitsProcessor):
-    """A logits processor that changes nothing: it notes how unsure the model is at each step of each text.
+    """A logits processor that changes nothing, and notes how unsure the model is at each step of each text.
 
-    It reads the log-probabilities of a symmetrised model, before any other processor has changed them. Steps behind
-    the end of a text do not count.
+    It reads the log-probabilities of a symmetrised model before any other processor has changed them. Steps after the
+    end of a text do not count.
 
     Args:
         loss: The proxy loss.
-        watch: Which texts have ended; a stopping criterion of the same call.
+        watch: Records which texts have ended; a stopping criterion of the same call.
 
     Example:
         >>> from hf_equi.symmetrizers import MaxProbability
@@ -40,7 +40,7 @@ class StepLosses(LogitsProcessor):
         self.steps: list[torch.Tensor] = []
 
     def __call__(self, input_ids: torch.LongTensor, scores: torch.FloatTensor) -> torch.FloatTensor:
-        """Note a step: `(rows, tokens)` ids and `(rows, V)` log-probabilities, which are returned as they are."""
+        """Note a step: `(rows, tokens)` ids and `(rows, V)` log-probabilities. Return the latter unchanged."""
         self.note(scores)
         return scores
 
@@ -49,9 +49,9 @@ class StepLosses(LogitsProcessor):
         self.steps.append(self.loss.of_steps(scores))
 
     def losses(self) -> torch.Tensor:
-        """The loss of each text, `(rows,)`."""
+        """Return the loss of each text, `(rows,)`."""
         return self.loss.reduce(torch.stack(self.steps, 1), self.watch.inside())
 
     def lengths(self) -> torch.Tensor:
-        """Decoded tokens of each text with its end, `(rows,)`."""
+        """Return the number of decoded tokens of each text, its end included, `(rows,)`."""
         return self.watch.inside().sum(1)

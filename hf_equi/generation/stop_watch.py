@@ -1,4 +1,4 @@
-"""Which texts of a batch have ended while it is decoded, by whatever criterion."""
+"""Which texts of a batch have ended during decoding, by any criterion."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ __all__ = ["StopWatch", "watch_criteria"]
 
 
 class StopWatch(StoppingCriteria):
-    """A stopping criterion that ends nothing: it notes after each step which texts the others have ended.
+    """A stopping criterion that ends nothing: after each step it notes which texts the others have ended.
 
-    `generate` fills ended texts with padding while others go on. What is behind the end is not what the model said.
+    `generate` fills ended texts with padding while others go on. The model did not write what comes after an end.
 
     Example:
         >>> watch = StopWatch()
@@ -32,17 +32,17 @@ class StopWatch(StoppingCriteria):
         return torch.zeros(len(input_ids), dtype=torch.bool, device=input_ids.device)
 
     def note(self, done: torch.Tensor) -> None:
-        """Take `(rows,)` bool, the texts that the criteria end at this step."""
+        """Note `(rows,)` bool, the texts that the criteria end at this step."""
         self.ended.append(done | self.ended[-1] if self.ended else done)
 
     def inside(self) -> torch.Tensor:
-        """Which steps are a part of each text, its end included, `(rows, steps)`."""
+        """Return which steps are part of each text, its end included, `(rows, steps)`."""
         ended = torch.stack(self.ended, 1)
         return torch.cat([torch.ones_like(ended[:, :1]), ~ended[:, :-1]], 1)
 
 
 class _WatchedCriteria(StoppingCriteriaList):
-    """Criteria of which some watch what all of them decide."""
+    """Criteria that tell their stop watches what all of them decide."""
 
     def __call__(self, input_ids: torch.LongTensor, scores: torch.FloatTensor, **kwargs: Any) -> torch.Tensor:
         done: torch.Tensor = super().__call__(input_ids, scores, **kwargs)
@@ -53,6 +53,6 @@ class _WatchedCriteria(StoppingCriteriaList):
 
 
 def watch_criteria(criteria: StoppingCriteriaList) -> StoppingCriteriaList:
-    """The criteria of a call, those that watch told of what all decide."""
+    """Return the criteria of a call; stop watches among them are told what all decide."""
     watched = any(isinstance(criterion, StopWatch) for criterion in criteria)
     return _WatchedCriteria(criteria) if watched else criteria

@@ -1,4 +1,4 @@
-"""Hiding the words of a group from a classifier, which is biased itself."""
+"""Hide the words of a group from a classifier, which is biased itself."""
 
 from __future__ import annotations
 
@@ -11,16 +11,16 @@ from hf_equi.groups.matching import compile_words
 __all__ = ["SubjectMask"]
 
 MASK = "XYZ"
-"""What stands for a demographic in the data of Sheng et al. 2019."""
+"""The placeholder for a demographic in the data of Sheng et al. 2019."""
 
 
 class SubjectMask:
-    """Writes XYZ for the words of a group, as the annotated data do.
+    """Replaces the words of a group by XYZ, as the annotated data do.
 
-    An article before the word and "person" or "people" after it belong to the subject.
+    An article before the word and "person" or "people" after it count as part of the subject.
 
     Args:
-        group: Whose words are hidden.
+        group: The group whose words are hidden.
 
     Example:
         >>> SubjectMask(DemographicGroup([["Black", "White"]]))("The Black person was known for kindness")
@@ -31,20 +31,20 @@ class SubjectMask:
         self.group = group
         words = {word for row in group.forms() for word in row.words}
         inner = compile_words(words)
-        # Of the matches of that pattern, which takes any whole word, those that are words of the group.
+        # The pattern matches any whole word; only matches that are words of the group are replaced.
         self._words, self._inner = words, inner
         self._article = re.compile(r"\b(?:[Tt]he|THE|[Aa]n?)\s+$")
         self._person = re.compile(r"^\s+(?:person|people|persons)\b")
 
     def __call__(self, text: str) -> str:
-        """The text with its subjects hidden."""
+        """Return the text with its subjects hidden."""
         pieces: list[str] = []
         text, end = composed(text), 0
         for match in self._inner.finditer(text):
             if match[0] not in self._words:
                 continue
             before = self._article.sub("", text[end : match.start()])
-            if not pieces or before.strip():  # else "Black woman", one subject named by two words
+            if not pieces or before.strip():  # otherwise two words name one subject, as in "Black woman"
                 pieces += [before, MASK]
             after = self._person.match(text[match.end() :])
             end = match.end() + (after.end() if after else 0)

@@ -1,4 +1,4 @@
-"""The way to the Hub: converting a checkpoint, its model card, publishing it, and decoding rules to load by name."""
+"""The way to the Hub: convert a checkpoint, write its model card, publish it, and load decoding rules by name."""
 
 from hf_equi.hub.cards import write_card
 from hf_equi.hub.conversion import convert

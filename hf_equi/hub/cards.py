@@ -1,4 +1,4 @@
-"""Writing the model card of a symmetrised model."""
+"""Write the model card of a symmetrised model."""
 
 from __future__ import annotations
 
@@ -24,29 +24,29 @@ def write_card(
     license: str | None = None,
     repo_id: str | None = None,
 ) -> Path:
-    r"""Write the model card of a symmetrised model, from facts alone.
+    r"""Write the model card of a symmetrised model, using only facts.
 
-    Among these is the equivariance error, measured now over random inputs x and elements g, of the model and its base:
+    One of these is the equivariance error, measured now over random inputs x and elements g, for model and base:
 
     $$ \max_{g, x} \left| g^{-1} M_G(gx) - M_G(x) \right| $$
 
-    Within the tolerance of the dtype it is given as that bound, since its digits differ from machine to machine.
+    An error within the tolerance of the dtype is given as that bound, because its digits differ between machines.
 
     Args:
         model: A symmetrised model, or the folder of one.
-        path: The file, or a folder in which it is to be `README.md`. Of a card that is there the licence, the
-            language and what a `Trainer` wrote of the training are kept.
+        path: The file, or a folder in which it is written as `README.md`. From an existing card the licence, the
+            language and a `Trainer`'s text about the training are kept.
         audit: The folder that `hf-equi audit` wrote, or its summary. The model is found in it by its class, method,
             group and weights.
-        license: The licence, as the Hub spells it; by default that of the card before, or of the base's own card.
-        repo_id: The repository that the lines of usage load; by default they say to fill it in.
+        license: The licence, in the Hub's spelling; by default that of the existing card, or of the base's own card.
+        repo_id: The repository that the usage lines load; by default they ask the reader to fill it in.
 
     Returns:
         The file.
 
     Raises:
         ConfigurationError: For a model that is not symmetrised; an audit of another group or base; a text model
-            without its tokenizer; an error that is not finite; a card that is there and that others wrote.
+            without its tokenizer; an error that is not finite; an existing card that others wrote.
 
     Cost: |G| calls of the model and |G| of its base, on a few short texts or two images.
 
@@ -65,7 +65,8 @@ def write_card(
         model, stores_base = load_checkpoint(Path(model))
     if not isinstance(model, EquiPreTrainedModel):
         raise ConfigurationError(
-            f"A {type(model).__name__} is not symmetrised, so it has no such card: hf_equi.symmetrize(model, group)"
+            f"A {type(model).__name__} is not symmetrised, so it cannot have such a card: use "
+            "hf_equi.symmetrize(model, group)"
         )
     file = Path(path)
     if file.is_dir() or not file.suffix:

@@ -1,4 +1,4 @@
-"""From a pretrained checkpoint to a symmetrised one in a folder."""
+"""Turn a pretrained checkpoint into a symmetrised one in a folder."""
 
 from __future__ import annotations
 
@@ -29,29 +29,29 @@ def convert(
     license: str | None = None,
     **settings: Any,
 ) -> Any:
-    """Symmetrise a checkpoint and save what came out, with a model card, to a folder.
+    """Symmetrise a checkpoint and save the result, with a model card, to a folder.
 
-    The files are written to a new folder first, `OUTPUT.partial-...`, and moved to their place once all are there.
+    The files are written to a new folder first, `OUTPUT.partial-...`, and moved to their place once all of them exist.
 
     Args:
         base: A name on the Hub, a folder, `"demo"`, or a model.
-        output: The folder, new or empty.
+        output: The folder, which must be new or empty.
         group: The group.
         method: As in `symmetrize`.
         save_base: `False` stores the base by its name and revision on the Hub, and no weights.
-        license: The licence, as the Hub spells it; by default that of the base's own card.
+        license: The licence, in the Hub's spelling; by default that of the base's own card.
         **settings: As in `symmetrize`.
 
     Returns:
         The symmetrised model.
 
     Warns:
-        HfEquiWarning: If a conversion to this folder was killed, with the name of what it left.
+        HfEquiWarning: If a conversion to this folder was killed. The message names what it left.
 
     Raises:
-        ConfigurationError: For a folder that is not empty or cannot be written, before anything is loaded; for a disk
-            that is full; for `save_base=False` and a base that is not on the Hub, or a method with weights of its own.
-        HfEquiError: As `symmetrize`.
+        ConfigurationError: For a folder that is not empty or cannot be written, before anything is loaded; for a full
+            disk; for `save_base=False` with a base that is not on the Hub, or a method with weights of its own.
+        HfEquiError: As in `symmetrize`.
 
     Example:
         >>> import tempfile
@@ -63,7 +63,7 @@ def convert(
         ['README.md', 'config.json']
     """
     if not isinstance(save_base, bool):
-        raise ConfigurationError(f"save_base={save_base!r} says neither yes nor no: use True or False")
+        raise ConfigurationError(f"save_base={save_base!r} is not a boolean: use True or False")
     folder = Path(output)
     check_output(folder)
     model = symmetrize(base, group, method, **settings)
@@ -73,10 +73,10 @@ def convert(
 
 
 def check_output(folder: Path) -> None:
-    """Refuse a folder that is in use, or where none can be made, which is tried.
+    """Refuse a folder that is in use, or that cannot be created, which this tries.
 
     Args:
-        folder: Where something new is to be written.
+        folder: The place to write to.
 
     Raises:
         ConfigurationError: For such a folder.
@@ -84,7 +84,7 @@ def check_output(folder: Path) -> None:
     left = leftovers(folder)
     if os.path.isfile(folder) or (os.path.isdir(folder) and not set(folder.iterdir()) <= set(left)):
         raise ConfigurationError(
-            f"{folder} is there already and not empty: name a new folder to write to.{unfinished(folder)}"
+            f"{folder} already exists and is not empty: name a new folder to write to.{unfinished(folder)}"
         )
     there = next(path for path in (folder, *folder.absolute().parents) if os.path.exists(path))
     try:
@@ -93,12 +93,12 @@ def check_output(folder: Path) -> None:
             pass
     except OSError as error:
         raise ConfigurationError(
-            f"The folder {folder} cannot be written in {there} ({error.strerror}): name another to write to"
+            f"The folder {folder} cannot be written in {there} ({error.strerror}): name another folder to write to"
         ) from error
     if left:
         warnings.warn(
-            f"{', '.join(map(str, left))}: left by a conversion to {folder} that was killed. Delete it, unless one is "
-            "running now.",
+            f"{', '.join(map(str, left))}: left by a conversion to {folder} that was killed. Delete it, unless a "
+            "conversion is still running.",
             HfEquiWarning,
             stacklevel=3,
         )

@@ -1,4 +1,4 @@
-"""A decoding rule as a repository of the Hub, that `generate` loads by name."""
+"""A decoding rule as a repository on the Hub, which `generate` loads by name."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def export_custom_generate(path: str | os.PathLike[str]) -> Path:
     `EquizeroSearch` on any causal language model, from a folder or, once uploaded, from the Hub.
 
     Args:
-        path: A folder, made where there is none. Files of the repository that are there already are written anew.
+        path: A folder, created if necessary. Existing files of the repository are overwritten.
 
     Returns:
         The folder: `custom_generate/generate.py`, `custom_generate/requirements.txt` and a card, `README.md`.

@@ -1,9 +1,9 @@
-"""The cards of the checkpoints that come with the library: `python -m hf_equi.hub.demo_cards model_cards` writes them.
+"""The cards of the checkpoints that come with the library, written by `python -m hf_equi.hub.demo_cards model_cards`.
 
 The language model and the regard classifier were trained, so their cards are templates filled from the config and the
 `training.json` beside their weights; the same text is the `README.md` of their folder. The symmetrised models are made
-of that language model, so their cards are those that `convert` would write. The command changes nothing where nothing
-has changed: errors within the tolerance are given as that bound, and no date or machine is named.
+from that language model, so their cards are those that `convert` would write. If nothing has changed, the command
+changes nothing: errors within the tolerance are given as that bound, and no date or machine is named.
 """
 
 from __future__ import annotations
@@ -34,13 +34,13 @@ _ASSETS = embedded_folder("demo_lm").parent
 
 
 def demo_cards() -> dict[str, str]:
-    """The cards by the names of their files.
+    """Return the cards by the names of their files.
 
     Cost: a second or two: two small models are symmetrised and measured.
     """
     cards = {f"{name}.md": _trained(_ASSETS / name) for name in _TRAINED}
     group = DemographicGroup.preset("gender")
-    with warnings.catch_warnings():  # of the words that are not single tokens, which the cards list
+    with warnings.catch_warnings():  # about words that are not single tokens, which the cards list
         warnings.simplefilter("ignore", HfEquiWarning)
         models = {
             "demo_equi_lm.md": symmetrize(DEMO, group, multi_token="skip"),
@@ -53,10 +53,10 @@ def demo_cards() -> dict[str, str]:
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Write the cards to a folder, and those of the trained models beside their weights.
+    """Write the cards to a folder, and those of the trained models also beside their weights.
 
     Args:
-        arguments: The folder; by default that of the command line, or `model_cards`.
+        arguments: The folder; by default that on the command line, or `model_cards`.
     """
     given = sys.argv[1:] if arguments is None else arguments
     folder = Path(given[0] if given else "model_cards")

@@ -1,4 +1,4 @@
-"""Publishing a checkpoint: everything is checked and measured first, then goes up by one commit."""
+"""Publish a checkpoint: everything is checked and measured first, then uploaded in one commit."""
 
 from __future__ import annotations
 
@@ -22,15 +22,15 @@ __all__ = ["Publication", "prepare", "publish", "send"]
 
 @dataclass(frozen=True)
 class Publication:
-    """What would be published.
+    """A publication that is ready to send.
 
     Args:
         folder: The checkpoint.
         repo_id: The repository.
         card: The text of its `README.md`.
         files: The names of its files, the card among them.
-        left_out: What else the folder holds, and does not go out. The name of a folder ends with a slash.
-        states: By which `send` knows that a file is the one that was checked: taken before the check began.
+        left_out: The other files in the folder, which are not uploaded. The name of a folder ends with a slash.
+        states: Lets `send` recognise that a file is the one that was checked; taken before the check began.
     """
 
     folder: Path
@@ -49,19 +49,19 @@ def prepare(
     license: str | None = None,
     token: str | bool | None = None,
 ) -> Publication:
-    """Check a checkpoint and make its card; nothing is written, and nothing on the Hub is changed.
+    """Check a checkpoint and make its card. Nothing is written, and nothing on the Hub is changed.
 
     Args:
-        folder: What `convert` or `save_pretrained` wrote.
-        repo_id: The repository, `user/name`, or `name` for one's own.
+        folder: A folder that `convert` or `save_pretrained` wrote.
+        repo_id: The repository, `user/name`, or `name` for one of your own.
         audit: As in `hf_equi.hub.write_card`.
         license: As in `hf_equi.hub.write_card`.
-        token: For the Hub, which the base's card is read from.
+        token: The Hub token, used to read the base's card.
 
     Raises:
-        ConfigurationError: For a folder that holds no symmetrised checkpoint, or a link instead of one of its
-            files; for weights, a tokenizer or a group that do not fit the rest; for files that change in the course of
-            the check; and as `hf_equi.hub.write_card`.
+        ConfigurationError: If the folder holds no symmetrised checkpoint, or a link instead of one of its files; if
+            weights, a tokenizer or a group do not fit the rest; if files change during the check; and as in
+            `hf_equi.hub.write_card`.
     """
     path = Path(folder)
     check_repo_id(repo_id)
@@ -74,7 +74,7 @@ def prepare(
     contents = read_contents(path, model.companion_files(), card)
     files = tuple(sorted({*contents.files, REPOCARD_NAME}))
     publication = Publication(path, repo_id, card, files, contents.left_out, before)
-    _check_same(publication)  # what was measured is what would go up
+    _check_same(publication)  # what was measured is what would be uploaded
     return publication
 
 
@@ -87,32 +87,32 @@ def publish(
     token: str | bool | None = None,
     **hub: Any,
 ) -> str:
-    """Upload a checkpoint with a model card, by one commit.
+    """Upload a checkpoint with a model card, in one commit.
 
-    The checkpoint is loaded and checked and its equivariance error measured before the Hub is asked for anything. The
-    card goes into the folder too. Only files of the checkpoint go out. They are listed on stderr before anything is
-    sent, and a warning lists what else the folder holds. What a `Trainer` wrote of the training goes on into the card;
-    `Trainer(push_to_hub=True)` by itself writes another card, without these facts.
+    The checkpoint is loaded and checked and its equivariance error is measured before the Hub is contacted. The card
+    is also written to the folder. Only files of the checkpoint are uploaded. They are listed on stderr before anything
+    is sent, and a warning lists the other files in the folder. A `Trainer`'s text about the training is kept in the
+    card. `Trainer(push_to_hub=True)` on its own writes another card, without these facts.
 
     Args:
-        folder: What `convert` or `save_pretrained` wrote, with or without the base's weights.
-        repo_id: The repository, `user/name`, or `name` for one's own; made where there is none.
-        audit: The folder that `hf-equi audit` wrote of this model, whose figures go into the card.
-        license: The licence, as the Hub spells it; by default that of the card in the folder, or of the base's.
-        token: For the Hub; by default the one of the login.
-        **hub: `private`, whether a new repository is; `revision`, a branch; `create_pr`; `commit_message` and
+        folder: A folder that `convert` or `save_pretrained` wrote, with or without the base's weights.
+        repo_id: The repository, `user/name`, or `name` for one of your own; created if it does not exist.
+        audit: The folder that `hf-equi audit` wrote for this model, whose figures go into the card.
+        license: The licence, in the Hub's spelling; by default that of the card in the folder, or of the base's card.
+        token: The Hub token; by default that of the login.
+        **hub: `private`, whether a new repository is private; `revision`, a branch; `create_pr`; `commit_message` and
             `commit_description`.
 
     Returns:
         The URL of the commit.
 
     Warns:
-        HfEquiWarning: If the folder holds other files, with their names.
+        HfEquiWarning: If the folder holds other files. The message names them.
 
     Raises:
-        ConfigurationError: As `prepare`.
-        TypeError: For another keyword, before anything is done.
-        PublishingError: If the upload does not go through. The message says what state the repository is in.
+        ConfigurationError: As in `prepare`.
+        TypeError: For an unknown keyword, before anything is done.
+        PublishingError: If the upload fails. The message says what state the repository is in.
     """
     _check_keywords(hub)
     publication = prepare(folder, repo_id, audit=audit, license=license, token=token)
@@ -127,10 +127,10 @@ def publish(
 
 
 def send(publication: Publication, *, token: str | bool | None = None, **hub: Any) -> str:
-    """Upload what `prepare` has checked, by one commit, and write the card to the folder.
+    """Upload what `prepare` has checked, in one commit, and write the card to the folder.
 
     Args:
-        publication: What it returned.
+        publication: The result of `prepare`.
         token: As in `publish`.
         **hub: As in `publish`.
 
@@ -138,9 +138,9 @@ def send(publication: Publication, *, token: str | bool | None = None, **hub: An
         The URL of the commit.
 
     Raises:
-        ConfigurationError: For a file that has changed since, or has become a link.
-        TypeError: As `publish`.
-        PublishingError: As `publish`.
+        ConfigurationError: If a file has changed since, or has become a link.
+        TypeError: As in `publish`.
+        PublishingError: As in `publish`.
     """
     _check_keywords(hub)
     _check_same(publication)
@@ -149,17 +149,17 @@ def send(publication: Publication, *, token: str | bool | None = None, **hub: An
 
 
 def _check_same(publication: Publication) -> None:
-    """Refuse to upload what `prepare` has not seen; the card may be that of a call before this one."""
+    """Refuse to upload files that `prepare` has not seen; the card may come from an earlier call."""
     folder, files = publication.folder, publication.files
     there = file_states(folder, files)
     changed = [name for name in files if name != REPOCARD_NAME and there[name] != publication.states.get(name)]
     if changed:
         raise ConfigurationError(
-            f"{', '.join(changed[:3])} in {folder} changed since the check of the checkpoint began. Nothing was "
-            "uploaded. Wait until nothing writes there, and prepare it anew."
+            f"{', '.join(changed[:3])} in {folder} changed after the check of the checkpoint began. Nothing was "
+            "uploaded. Wait until nothing writes to the folder, and prepare it again."
         )
 
 
 def _check_keywords(hub: dict[str, Any]) -> None:
     if unknown := sorted(set(hub) - set(HUB_KEYWORDS)):
-        raise TypeError(f"publish has no arguments {', '.join(unknown)}: it takes {', '.join(HUB_KEYWORDS)}")
+        raise TypeError(f"publish does not take {', '.join(unknown)}: it takes {', '.join(HUB_KEYWORDS)}")

@@ -1,4 +1,4 @@
-"""Where the symmetrizers meet transformers: a folder for each task."""
+"""Symmetrised transformers models: one folder for each task."""
 
 from __future__ import annotations
 

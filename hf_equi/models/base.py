@@ -1,4 +1,4 @@
-"""What every wrapped model is: a base, an action and a method inside a `PreTrainedModel`."""
+"""The core of every wrapped model: a base, an action and a method inside a `PreTrainedModel`."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from hf_equi.symmetrizers import Combine, Method, Part, Select, Selection, Weigh
 __all__ = ["NETWORKS", "EquiPreTrainedModel"]
 
 NETWORKS = tuple(kind.network_name for kind in (Select, Weigh, Combine))
-"""What the networks of a method are called in its model."""
+"""The names of a method's networks in its model."""
 
 _Output = TypeVar("_Output", bound=ModelOutput)
 
@@ -33,12 +33,13 @@ class EquiPreTrainedModel(CheckpointMixin, PreTrainedModel):  # type: ignore[mis
 
     $$ M_G(gx) = g M_G(x) $$
 
-    A model of a task names its `config_class`, `auto_class` and `card_kind`, and writes `check_base`, `make_action`
-    and `forward`. It holds the base (`base`), how the group acts (`action`), how an orbit becomes one output
-    (`method`), and the networks of the method's parts (`select_network`, `lambda_network`, `combine_network`).
+    The model class of a task sets `config_class`, `auto_class` and `card_kind`, and defines `check_base`,
+    `make_action` and `forward`. It holds the base (`base`), the group's action (`action`), the method that makes one
+    output of an orbit (`method`), and the networks of the method's parts (`select_network`, `lambda_network`,
+    `combine_network`).
 
     Args:
-        config: Its configuration.
+        config: The model's configuration.
         base: The base model, shared and not copied; by default a new one from the configuration.
 
     Raises:
@@ -62,11 +63,11 @@ class EquiPreTrainedModel(CheckpointMixin, PreTrainedModel):  # type: ignore[mis
     def __init__(self, config: Any, base: PreTrainedModel | None = None) -> None:
         if not config.has_group:
             raise ConfigurationError(
-                f"An {type(self).__name__} needs a group, with all that its config stores of one: make one with "
-                "hf_equi.symmetrize(model, group)."
+                f"An {type(self).__name__} needs a group, and everything that its config stores about one: make the "
+                "model with hf_equi.symmetrize(model, group)."
             )
         if base is not None:
-            self.check_base(base)  # before anything of the config changes
+            self.check_base(base)  # before anything in the config changes
             config._attn_implementation = base.config._attn_implementation
         super().__init__(config)
         self._hold(base)
@@ -79,23 +80,23 @@ class EquiPreTrainedModel(CheckpointMixin, PreTrainedModel):  # type: ignore[mis
         """Refuse a base that cannot be wrapped.
 
         Raises:
-            UnsupportedModelError: For such a base; the message says which can be.
+            UnsupportedModelError: For such a base; the message says which bases can be wrapped.
         """
-        raise NotImplementedError(f"{cls.__name__} has to write check_base(base)")
+        raise NotImplementedError(f"{cls.__name__} must define check_base(base)")
 
     def make_action(self, group: Any) -> Any:
-        """How the config's group acts on what the model reads: asked once, when the base and the method are there."""
-        raise NotImplementedError(f"{type(self).__name__} has to write make_action(group)")
+        """Make the action of the config's group on the model's input; called once, after base and method exist."""
+        raise NotImplementedError(f"{type(self).__name__} must define make_action(group)")
 
     def prepare(self) -> None:
-        """Make what else the model holds, once its base and its method are there: nothing, by default."""
+        """Make what else the model holds, once its base and its method exist: by default nothing."""
 
     def input_shape(self) -> tuple[int, ...] | None:
         """The shape of one input, for a network that selects members; `None` for texts."""
         return None
 
     def input_actions(self) -> dict[str, Any]:
-        """How the group acts on each input that moves, by name: on the main one, by default."""
+        """Return the group's action on each input that moves, by name; by default on the main input."""
         return {self.main_input_name: self.action}
 
     def read_orbits(
@@ -105,19 +106,20 @@ class EquiPreTrainedModel(CheckpointMixin, PreTrainedModel):  # type: ignore[mis
         outputs: Mapping[str, Any] | None = None,
         what: str = "samples",
     ) -> OrbitRows:
-        """Run the base on the members of the orbits of tensors that the method asks for.
+        """Run the base on those members of the orbits of tensors that the method asks for.
 
         Args:
-            given: What the base is given, by name: what moves, what has one entry a sample, and anything else.
-            run: Calls the base on rows, given by name, and gives what it says by name.
-            outputs: How the group acts on each output; on those not named it does not.
-            what: The samples in words, for a message.
+            given: The base's inputs, by name: inputs that move, inputs with one entry for each sample, and anything
+                else.
+            run: Calls the base on rows, given by name, and returns its outputs by name.
+            outputs: The group's action on each output; it does not act on outputs that are not named.
+            what: A description of the samples, for a message.
 
         Raises:
-            ActionError: For data that the group does not act on, or none.
-            UnsupportedModelError: Where memory does not suffice, with advice.
+            ActionError: If the group does not act on the data, or there are none.
+            UnsupportedModelError: If memory runs out, with advice.
 
-        Cost: one base forward a distinct member.
+        Cost: one base forward for each distinct member.
         """
         inputs = self.input_actions()
         first = next(iter(inputs))
@@ -127,7 +129,7 @@ class EquiPreTrainedModel(CheckpointMixin, PreTrainedModel):  # type: ignore[mis
         return reader.read(self.base, run, given, selection, what)
 
     def _hold(self, base: PreTrainedModel | None) -> None:
-        """Hold a base, or a new one from the config."""
+        """Hold the base, or make a new one from the config."""
         self._owns_weights = base is None
         self._peft_base: tuple[Any, ...] = ()
         self._frozen: tuple[str, ...] = ()
@@ -136,7 +138,7 @@ class EquiPreTrainedModel(CheckpointMixin, PreTrainedModel):  # type: ignore[mis
             base = self._new_base()
             self.check_base(base)
         self.base = base
-        # One config object, so that edits to either model's are seen by both.
+        # Both models share one config object, so that a change in either is seen by both.
         self.config.base_config = base.config
         if not self._owns_weights:
             self.config.follow_base()
@@ -153,12 +155,12 @@ class EquiPreTrainedModel(CheckpointMixin, PreTrainedModel):  # type: ignore[mis
         self._action: Any = self.make_action(group)
 
     def returned(self, result: _Output, return_dict: bool | None) -> _Output | tuple[Any, ...]:
-        """The output, or a tuple of it where the call asks for one or else the config, as in transformers."""
+        """Return the output, or a tuple of it if the call or else the config asks for one, as in transformers."""
         wanted = self.config.return_dict if return_dict is None else return_dict
         return result if wanted else result.to_tuple()
 
     def _new_base(self) -> Any:
-        """A base from the config, with the adapter that it had."""
+        """Make a base from the config, with the adapter that it had."""
         base = self.auto_class.from_config(self.config.base_config)
         if self.config.adapter is not None:
             adapted = attach_adapter(base, self.config.adapter)
@@ -168,16 +170,16 @@ class EquiPreTrainedModel(CheckpointMixin, PreTrainedModel):  # type: ignore[mis
         return base
 
     def freeze_again(self) -> None:
-        """Freeze what the adapter of a new base had frozen: loading lets all weights loose."""
+        """Freeze what the adapter of a new base had frozen, because loading unfreezes all weights."""
         for name in self._frozen:
             self.base.get_parameter(name).requires_grad_(False)
 
     def hold_peft_base(self, model: Any) -> None:
-        """Note the `PeftModel` that `unwrap` gives: the base is its model, or stands for it."""
-        self._peft_base = (model,)  # in a tuple: its weights are those of the base, and no second set
+        """Note the `PeftModel` that `unwrap` returns: the base is its model, or stands for it."""
+        self._peft_base = (model,)  # in a tuple, so that the base's weights are not registered a second time
 
     def _share_quantization(self, base: PreTrainedModel) -> None:
-        """Let saving and loading know that the weights are quantised: they look at the outer config and model."""
+        """Mark the weights as quantised where saving and loading look: in the outer config and model."""
         if getattr(base.config, "quantization_config", None) is not None:
             self.config.quantization_config = base.config.quantization_config
         if getattr(base, "hf_quantizer", None) is not None:
@@ -192,20 +194,20 @@ class EquiPreTrainedModel(CheckpointMixin, PreTrainedModel):  # type: ignore[mis
 
     @property
     def method(self) -> Method:
-        """How an orbit becomes one output: made with the model, and anew where its settings in the config change.
+        """The method that makes one output of an orbit. It is made again if its settings in the config change.
 
         Raises:
-            ConfigurationError: Where these were changed to a method with a network, which this model does not have.
+            ConfigurationError: If the new method needs a network that this model does not have.
         """
         key, held, method = self._made
-        # Replicas and peft swap networks for others. Until all are made, none are held.
+        # Replicas and peft replace networks by others. Until all networks exist, none are held.
         if key != self.config.method_key or held not in (None, self._networks):
             return self._hold_networks()
         return method
 
     @property
     def _networks(self) -> tuple[nn.Module | None, ...]:
-        """The networks of the method, in the order of its parts."""
+        """Return the networks of the method, in the order of its parts."""
         return tuple(map(self._modules.get, NETWORKS))
 
     def _hold_networks(self) -> Method:
@@ -220,20 +222,20 @@ class EquiPreTrainedModel(CheckpointMixin, PreTrainedModel):  # type: ignore[mis
     def select_members(
         self, action: Any, x: torch.Tensor, mask: torch.Tensor | None = None, to_score: bool = False
     ) -> Selection:
-        """The members that the method asks for; with `to_score` those to score a known output with."""
+        """Return the members that the method asks for; with `to_score`, those for scoring a known output."""
         return self.method.select(action, x, mask, to_score=to_score)
 
     def _placed(self, network: nn.Module) -> nn.Module:
-        """A network of the method where the base computes, in float32 at least."""
-        # While a checkpoint is loaded all weights are made without numbers, and get a device with them.
+        """Put a network of the method where the base computes, in float32 at least."""
+        # While a checkpoint is loaded, all weights are made without values, and get a device together with these.
         empty = any(weight.is_meta for weight in network.parameters())
         device = None if empty else computing_device(self.base)
         return network.to(device=device, dtype=torch.promote_types(self.base.dtype, torch.float32))
 
     def add_network(self, features: int) -> None:
-        """Make the network by which the method weighs members, if it has one, for features of a size."""
+        """Make the network by which the method weighs members, if it has one, for features of the given size."""
         weigh = self.method.weigh
-        if weigh.has_network:  # other configs need no sizes of one
+        if weigh.has_network:  # without a network, configs need not give its sizes
             self._add_network(weigh, features, self.config.lambda_units, self.config.lambda_dropout)
 
     def _add_network(self, part: Part, *sizes: Any) -> None:
@@ -244,35 +246,35 @@ class EquiPreTrainedModel(CheckpointMixin, PreTrainedModel):  # type: ignore[mis
 
     @property
     def action(self) -> Any:
-        """How the group acts on what the model reads: made from the config, never from stored tables."""
+        """Make the group's action on the model's input from the config, never from stored tables."""
         return self._action
 
     def penalised(
         self, loss: torch.Tensor | None, selection: Selection | None, share: torch.Tensor | float = 1.0
     ) -> torch.Tensor | None:
-        """The loss of the task, in training with what the selection of members adds to it, such as a prior.
+        """Return the task's loss; in training add what the selection of members adds to it, such as a prior.
 
         Args:
-            loss: `()` of the task; `None` without labels.
-            selection: Of the members; `None` where they were selected before.
-            share: Of the batch, where a loss is a sum that is divided by the labels of several batches: labels of this
-                batch by labels of all. So what is added counts once for all of them.
+            loss: `()` the task's loss; `None` without labels.
+            selection: The selection of the members; `None` if they were selected earlier.
+            share: The share of this batch if a loss is a sum divided by the labels of several batches: the labels of
+                this batch over the labels of all. So the addition counts once for all of them.
         """
         if loss is None or selection is None or selection.penalty is None or not self.training:
             return loss
         return loss + share * selection.penalty.mean()
 
     def checked_extras(self, kwargs: dict[str, Any]) -> dict[str, Any]:
-        """What the base is given beside its inputs, which is what the caller gave and this model has not taken.
+        """Return the base's inputs besides the main ones: the arguments of the caller that this model has not used.
 
         Raises:
-            ConfigurationError: For hidden states or attentions; for an adapter for each sample.
+            ConfigurationError: For hidden states or attentions; for a separate adapter for each sample.
         """
         check_adapter_names(kwargs, self)
         if kwargs.pop("output_hidden_states", None) or kwargs.pop("output_attentions", None):
             raise ConfigurationError(
-                f"An {type(self).__name__} has scores alone: hidden states and attentions are those of the members of "
-                "an orbit. Ask the base for them: model.unwrap()."
+                f"An {type(self).__name__} returns only scores: hidden states and attentions belong to the members of "
+                "an orbit. Call the base model for them: model.unwrap()."
             )
         return {key: value for key, value in kwargs.items() if value is not None}
 
@@ -295,23 +297,23 @@ class EquiPreTrainedModel(CheckpointMixin, PreTrainedModel):  # type: ignore[mis
         self.base.set_output_embeddings(new_embeddings)
 
     def get_submodule(self, target: str) -> nn.Module:
-        """A part of the model by its name.
+        """Return a part of the model by its name.
 
         Raises:
-            ConfigurationError: Where peft looks for the embeddings that its prompts would stand before.
+            ConfigurationError: If peft looks for the embeddings to put its prompts before.
         """
-        if target == "embeddings.word_embeddings":  # no model has it that keeps all but its networks in `base`
+        if target == "embeddings.word_embeddings":  # no wrapped model has it, as all but its networks lie in `base`
             raise refused_prompts(type(self).__name__)
         part: nn.Module = super().get_submodule(target)
         return part
 
     def init_weights(self) -> None:
-        """Initialise and tie the weights of a new base; one that was passed in stays to the bit as it is."""
+        """Initialise and tie the weights of a new base; a base that was passed in stays bit-identical."""
         if self._owns_weights:
             super().init_weights()  # type: ignore[no-untyped-call]
 
     def _init_weights(self, module: nn.Module) -> None:
-        """Weights that a checkpoint lacks: of the method's networks as torch does, of the base as the base does."""
+        """Initialise weights that a checkpoint lacks: the method's networks as torch does, the base in its own way."""
         own = [network for network in self._networks if network is not None]
         if not any(module is part for network in own for part in network.modules()):
             self.base._init_weights(module)

@@ -1,4 +1,4 @@
-"""What the configurations of all symmetrised models have in common."""
+"""The base of the configurations of all symmetrised models."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 from huggingface_hub.dataclasses import strict
-from huggingface_hub.utils import validate_repo_id  # type: ignore[attr-defined]  # public all the same
+from huggingface_hub.utils import validate_repo_id  # type: ignore[attr-defined]  # public nevertheless
 from transformers import PreTrainedConfig
 from transformers.utils import CONFIG_NAME
 
@@ -24,7 +24,7 @@ from hf_equi.symmetrizers import Method
 __all__ = ["FORMAT", "EquiConfig"]
 
 FORMAT = 1
-"""Of the configs that this version writes. It counts up where an older version would read a new config wrongly."""
+"""The format of configs that this version writes. It increases if an older version would misread a new config."""
 
 
 @strict
@@ -39,28 +39,28 @@ class EquiConfig(InstalledClass, PreTrainedConfig):
         method (`str`, *optional*, defaults to `"equitune"`):
             How an orbit becomes one output.
         orbit_chunk_size (`int`, *optional*):
-            Members of each orbit that go through the base at once; by default all.
+            The members of each orbit that go through the base at once; by default all.
         hf_equi_version (`str`, *optional*):
             The version that wrote the config; by default this one.
         format_version (`int`, *optional*, defaults to 1):
-            Of the config itself. Older formats are read as they are, newer ones with a warning.
+            The format of the config itself. Older formats are read unchanged, newer ones with a warning.
         stores_base (`bool`, *optional*, defaults to `True`):
             Whether the checkpoint holds the base's weights. Otherwise they are loaded from `base_name`.
         base_name (`str`, *optional*):
             The base's name on the Hub.
         base_revision (`str`, *optional*):
-            The base's revision there.
+            The commit of the base on the Hub.
         adapter (`dict`, *optional*):
             The adapter of peft in the base, by name and settings; noted when the model is saved.
 
     Raises:
-        ConfigurationError: For an unknown method or setting, a chunk that is not an integer of 1 or more.
+        ConfigurationError: For an unknown method or setting, or a chunk that is not an integer of 1 or more.
     """
 
     group_class: ClassVar[type] = FiniteGroup
-    """The groups that act on such models."""
+    """The class of the groups that act on such models."""
     method_settings: ClassVar[tuple[str, ...]] = ("method",)
-    """The entries that make the method."""
+    """The entries from which the method is made."""
 
     base_config: PreTrainedConfig | dict[str, Any] | None = None
     group: dict[str, Any] | None = None
@@ -75,7 +75,7 @@ class EquiConfig(InstalledClass, PreTrainedConfig):
 
     def __post_init__(self, **kwargs: Any) -> None:
         if isinstance(self.base_config, PreTrainedConfig):
-            # A config resets the attention of its parts; the base's own must stay as it is.
+            # A config resets the attention of its parts, but the base's own setting must not change.
             self.base_config = copy.deepcopy(self.base_config)
             kwargs.setdefault("attn_implementation", self.base_config._attn_implementation)
         super().__post_init__(**kwargs)  # type: ignore[no-untyped-call]
@@ -86,10 +86,10 @@ class EquiConfig(InstalledClass, PreTrainedConfig):
 
     @classmethod
     def from_dict(cls, config_dict: dict[str, Any], **kwargs: Any) -> Any:
-        """The config that a dictionary describes, as in transformers.
+        """Return the config that a dictionary describes, as in transformers.
 
         Raises:
-            HfEquiError: For one that describes none, with the place that it was read from.
+            HfEquiError: If it does not describe a config. The message names the place that it was read from.
         """
         where = kwargs.get("name_or_path")
         with reading(f"The {CONFIG_NAME} of {where}" if where else f"A config of the type {cls.model_type!r}", AGAIN):
@@ -100,23 +100,23 @@ class EquiConfig(InstalledClass, PreTrainedConfig):
         if self.format_version > FORMAT:
             warnings.warn(
                 f"The config of this {self.model_type!r} model has format {self.format_version}, written by hf_equi "
-                f"{self.hf_equi_version}. This is hf_equi {__version__}, which knows formats up to {FORMAT}: "
-                "what is new in it has no effect, and outputs may differ. Upgrade: pip install --upgrade hf_equi",
+                f"{self.hf_equi_version}. This is hf_equi {__version__}, which knows formats up to {FORMAT}: new "
+                "entries have no effect, and outputs may differ. Upgrade: pip install --upgrade hf_equi",
                 HfEquiWarning,
                 stacklevel=2,
             )
 
     def _read_base(self) -> None:
-        """Take over what tools look for in the outer config: nothing, by default."""
+        """Copy the entries that tools look for in the outer config: by default none."""
 
     def name_classes(self) -> None:
-        """Let the base's config have what tools set in the outer one: nothing, by default."""
+        """Copy to the base's config what tools set in the outer one: by default nothing."""
 
     def follow_base(self) -> None:
-        """Take over what a base that was given has of its own: nothing, by default."""
+        """Copy what a given base defines itself: by default nothing."""
 
     def to_diff_dict(self) -> dict[str, Any]:
-        """What is stored. A base that was loaded from a folder is not known by its place on this machine."""
+        """Return what is stored. For a base that was loaded from a folder, its place on this machine is left out."""
         stored: dict[str, Any] = super().to_diff_dict()
         base = stored.get("base_config") or {}
         name = base.get("_name_or_path") or ""
@@ -126,20 +126,20 @@ class EquiConfig(InstalledClass, PreTrainedConfig):
 
     @property
     def has_group(self) -> bool:
-        """Whether there is a group: a config without is one that was made by hand."""
+        """Whether there is a group; only a config made by hand has none."""
         return self.group is not None
 
     def read_group(self) -> Any:
-        """The group, of whatever kind it is.
+        """Return the group, of any kind.
 
         Raises:
-            GroupError: For a stored group that is none, or of a kind that does not act on such models.
+            GroupError: If the stored group is not a group, or does not act on such models.
         """
         group = read_group(self.group or {})
         if not isinstance(group, self.group_class):
             raise GroupError(
-                f"The group of a model of the type {self.model_type!r} has to be of the kind "
-                f"{self.group_class.__name__}; the config holds {group!r}. Symmetrize the base again."
+                f"The group of an {self.model_type!r} model must be of the class {self.group_class.__name__}; the "
+                f"config holds {group!r}. Symmetrize the base again."
             )
         return group
 
@@ -153,12 +153,12 @@ class EquiConfig(InstalledClass, PreTrainedConfig):
 
     @property
     def method_key(self) -> tuple[Any, ...]:
-        """What the method is made of."""
+        """Return the settings from which the method is made."""
         return tuple(getattr(self, name) for name in self.method_settings)
 
     @abstractmethod
     def create_method(self) -> Method:
-        """The method with its settings.
+        """Make the method with its settings.
 
         Raises:
             ConfigurationError: For an unknown method (the message lists the known ones) or setting.
@@ -166,7 +166,7 @@ class EquiConfig(InstalledClass, PreTrainedConfig):
 
 
 def _may_be_on_the_hub(name: str) -> bool:
-    """Whether a name is that of a repository, and of no folder here, which may be gone since."""
+    """Return whether a name is that of a repository, and not of a local folder, which may have been deleted since."""
     try:
         validate_repo_id(name)
     except ValueError:

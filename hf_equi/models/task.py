@@ -1,4 +1,4 @@
-"""What a task has to say to be symmetrised: which models are its own, and how one is made equivariant."""
+"""What a task must define to be symmetrised: which models belong to it, and how one is made equivariant."""
 
 from __future__ import annotations
 
@@ -21,15 +21,15 @@ __all__ = ["Request", "Task"]
 
 @dataclass(frozen=True)
 class Request:
-    """What `symmetrize` was asked for.
+    """The arguments of a call of `symmetrize`.
 
     Args:
-        base_config: Of the base.
+        base_config: The base's config.
         group: The group.
         method: The method's name.
-        companion: What prepares the base's inputs: its tokenizer, or its processor; `None` where there is none.
-        settings: What else was given: settings of the method and of the task, those that are not `None`.
-        hub: What the base is loaded with by its name, or `None` for a base that is an object.
+        companion: What prepares the base's inputs, its tokenizer or its processor; `None` if there is none.
+        settings: The other arguments: settings of the method and of the task, without those that are `None`.
+        hub: The arguments for loading the base by its name, or `None` for a base that is an object.
     """
 
     base_config: PreTrainedConfig
@@ -40,56 +40,56 @@ class Request:
     hub: dict[str, Any] | None = None
 
     def common(self, *names: str) -> dict[str, Any]:
-        """The entries of a config that all tasks have, with some of the settings."""
+        """Return the config entries that all tasks have, and those of the settings that are named."""
         entries: dict[str, Any] = {
             "base_config": self.base_config,
             "group": self.group.to_dict(),
             "method": self.method,
             **{name: self.settings[name] for name in names if name in self.settings},
         }
-        if self.hub is not None:  # of an object nobody knows the revision
+        if self.hub is not None:  # the revision of an object is unknown
             entries["base_name"], entries["base_revision"] = hub_name(self.base_config, **self.hub)
         return entries
 
 
 class Task:
-    """A kind of model that `symmetrize` wraps: which bases are its own, and how one is made equivariant.
+    """A kind of model that `symmetrize` wraps: which bases belong to it, and how one is made equivariant.
 
-    A subclass names its `model_class`, `what`, `group_class` and `group_example`, and the `entries` of its config that
+    A subclass sets its `model_class`, `what`, `group_class` and `group_example`, and the `entries` of its config that
     `symmetrize` takes. `hf_equi.register_task` makes it known under a name.
     """
 
     name: str
-    """As in `symmetrize(task=...)`; given by the registration."""
+    """The name, as in `symmetrize(task=...)`; the registration sets it."""
     what: ClassVar[str]
-    """What its models are called in messages."""
+    """What messages call its models."""
     model_class: ClassVar[Any]
-    """The subclass of `EquiPreTrainedModel` that wraps its bases; where there are several, the one for most."""
+    """The subclass of `EquiPreTrainedModel` that wraps its bases. If there are several, it is the most common one."""
     entries: ClassVar[tuple[str, ...]] = ("orbit_chunk_size",)
     """The entries of the config that `symmetrize` takes as settings."""
     companions: ClassVar[tuple[str, ...]] = ()
-    """What else it takes: what prepares inputs, and what is not stored."""
+    """The other settings: what prepares inputs, and what is not stored."""
     commands: ClassVar[tuple[str, ...]] = ()
-    """The commands of `hf-equi` that read its models, beside `convert` and `publish`, which read all."""
+    """The commands of `hf-equi` that read its models, besides `convert` and `publish`, which read all models."""
     group_class: ClassVar[type[FiniteGroup]]
-    """The groups that act on its inputs."""
+    """The class of the groups that act on its inputs."""
     group_example: ClassVar[str]
-    """How to make one, for messages."""
+    """Code that makes such a group, for messages."""
 
     @classmethod
     def check_complete(cls) -> None:
-        """Refuse a task that lacks what it has to name.
+        """Refuse a task that does not define everything it must.
 
         Raises:
-            ConfigurationError: For such a task, and for one that claims all that `AutoModel` knows.
+            ConfigurationError: For such a task, and for one that claims every model that `AutoModel` knows.
         """
         missing = [name for name in ("what", "model_class", "group_class", "group_example") if not hasattr(cls, name)]
         if missing:
-            raise ConfigurationError(f"The task {cls.__name__} has to name {', '.join(missing)}")
+            raise ConfigurationError(f"The task {cls.__name__} must define {', '.join(missing)}")
         if cls.model_class.auto_class is AutoModel and cls.mapping is Task.mapping:
             raise ConfigurationError(
-                f"AutoModel knows the models of all tasks, and {cls.__name__} would claim them: name its own bases, "
-                "mapping = {TheirConfig: TheirModel}"
+                f"AutoModel knows the models of all tasks, so {cls.__name__} would claim them all: name its own "
+                f"bases, mapping = {{TheirConfig: TheirModel}}"
             )
 
     @property
@@ -104,7 +104,7 @@ class Task:
 
     @property
     def mapping(self) -> Mapping[Any, Any]:
-        """The base classes by their configs."""
+        """The classes of its bases, by their configs."""
         known: Mapping[Any, Any] = self.auto_class._model_mapping
         return known
 
@@ -113,11 +113,11 @@ class Task:
         self.model_class.check_base(base)
 
     def owns(self, model: PreTrainedModel) -> bool:
-        """Whether a model is one of this task's: by its class."""
+        """Return whether a model belongs to this task, by its class."""
         return isinstance(model, self.classes(model.config))
 
     def make_config(self, request: Request) -> EquiConfig:
-        """The config of the symmetrised model, checked.
+        """Make and check the config of the symmetrised model.
 
         Raises:
             ActionError: For words that the tokenizer cannot move.
@@ -127,19 +127,19 @@ class Task:
         return config
 
     def wrap(self, config: EquiConfig, base: PreTrainedModel, request: Request) -> Any:
-        """The base in its wrapper, with what prepares its inputs."""
+        """Return the base in its wrapper, with what prepares its inputs."""
         return self.model_class(config, base)
 
     def prepare(self, name: str | None, given: dict[str, Any], hub: dict[str, Any]) -> Any:
-        """What prepares the base's inputs, if anything does: what was given, or what lies beside the weights.
+        """Return what prepares the base's inputs, if anything does: the given one, or the one beside the weights.
 
         Args:
             name: A folder or Hub name, or `None` for a base that is an object.
             given: The settings of the call.
-            hub: What it is loaded with.
+            hub: The arguments for loading it.
 
         Raises:
-            ConfigurationError: If there is none and the task needs one, or it is of another kind.
+            ConfigurationError: If there is none but the task needs one, or if it is of another kind.
         """
         return None
 
@@ -147,38 +147,37 @@ class Task:
         """Refuse a group that does not act on this task's inputs."""
         if not isinstance(group, self.group_class):
             raise ConfigurationError(
-                f"A group that acts on a {self.what} is of the kind {self.group_class.__name__}, not "
-                f"{type(group).__name__}. "
-                f"Make one: {self.group_example}."
+                f"A group that acts on a {self.what} must be of the class {self.group_class.__name__}, not "
+                f"{type(group).__name__}. Make one: {self.group_example}."
             )
 
     def knows(self, config: PreTrainedConfig) -> bool:
-        """Whether a config may be that of a base; code from the Hub says so itself."""
+        """Return whether a config may belong to a base; code from the Hub states it itself."""
         remote = getattr(config, "auto_map", None) or {}
         return type(config) in self.mapping or self.auto_class.__name__ in remote
 
     def names_architecture(self, config: PreTrainedConfig) -> bool:
-        """Whether the class that a checkpoint was saved from is one of this task's."""
+        """Return whether the class that saved the checkpoint belongs to this task."""
         known = getattr(config, "architectures", None)
         return isinstance(known, list) and any(model.__name__ in known for model in self.classes(config))
 
     def classes(self, config: PreTrainedConfig) -> tuple[type[PreTrainedModel], ...]:
-        """The base classes of a config: mostly one, or none."""
+        """Return the base classes of a config: usually one, or none."""
         if type(config) not in self.mapping:
             return ()
         found = self.mapping[type(config)]
         return found if isinstance(found, tuple) else (found,)
 
     def check_config(self, config: PreTrainedConfig) -> None:
-        """Refuse a config whose model cannot be wrapped; code from the Hub is checked when its class is known.
+        """Refuse a config whose model cannot be wrapped; code from the Hub is checked once its class is known.
 
         Raises:
             UnsupportedModelError: For such a config, and for one of another task.
         """
         if not self.knows(config):
             raise UnsupportedModelError(
-                f"A {config.model_type!r} model is not a {self.what} (task={self.name!r}): leave task= out, and it is "
-                "found from the model"
+                f"A {config.model_type!r} model is not a {self.what} (task={self.name!r}): leave task= out, so that "
+                "it is found from the model"
             )
         for model in self.classes(config):
             self.check_base(model)
@@ -199,11 +198,11 @@ class Task:
             )
 
     def check_loading(self, names: Iterable[str], config: PreTrainedConfig) -> None:
-        """Refuse what neither `symmetrize` nor `from_pretrained` knows, such as a misspelt setting.
+        """Refuse names that neither `symmetrize` nor `from_pretrained` knows, such as a misspelt setting.
 
         Args:
-            names: What was given beside the settings.
-            config: Of the base.
+            names: The names of the arguments other than settings.
+            config: The base's config.
 
         Raises:
             ConfigurationError: For such a name. A class from the Hub may take arguments of its own.

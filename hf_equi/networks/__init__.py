@@ -1,4 +1,4 @@
-"""Base networks that transformers lacks, as models of transformers."""
+"""Networks that transformers does not have, as transformers models."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Training a decoder on its own tokens for a share of the sentences."""
+"""Training a decoder on its own tokens for some of the sentences."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from hf_equi.errors import ConfigurationError
 
 __all__ = ["COLLATE", "OWN_TOKENS", "ScheduledSampling"]
 
-OWN_TOKENS = "config.teacher_forcing_ratio is below 1, so some sentences read their own tokens while it trains"
-"""Why a loss of logits is not that of scheduled sampling."""
-COLLATE = "DataCollatorForSeq2Seq(tokenizer, model=model) makes the inputs, where the Trainer smooths labels too."
-"""Where a target comes from that did not come with labels."""
+OWN_TOKENS = "config.teacher_forcing_ratio is below 1, so some sentences read their own tokens in training"
+"""The reason why a loss of logits is not that of scheduled sampling."""
+COLLATE = "DataCollatorForSeq2Seq(tokenizer, model=model) makes these inputs, also when the Trainer smooths labels."
+"""The source of a target that did not come with labels."""
 
 
 @dataclass(frozen=True)
@@ -24,14 +24,14 @@ class ScheduledSampling:
     """Which sentences of a batch read the target, and what they read.
 
     Args:
-        inputs: `(B, T)` the target behind the start token, padding filled.
-        labels: `(B, T)`, −100 where nothing is to be learnt.
+        inputs: `(B, T)` the target after the start token, with padding filled.
+        labels: `(B, T)`, −100 where there is nothing to learn.
         forced: `(B,)` bool, the sentences that read the target; the others read their own best tokens.
         ends: The tokens that end a sentence.
 
     References:
         Bengio et al. 2015, "Scheduled sampling for sequence prediction with recurrent neural networks", with one coin
-        a sentence, as arXiv 2305.09900 trains.
+        for each sentence, as arXiv 2305.09900 trains.
     """
 
     inputs: torch.Tensor
@@ -43,13 +43,13 @@ class ScheduledSampling:
     def draw(
         cls, config: Any, labels: torch.Tensor, training: bool, inputs: torch.Tensor | None = None
     ) -> ScheduledSampling:
-        """Toss a coin for each sentence, by the config's `teacher_forcing_ratio`; outside of training all are forced.
+        """Toss a coin for each sentence, by the config's `teacher_forcing_ratio`; outside training all are forced.
 
         Args:
-            config: With `teacher_forcing_ratio`, `decoder_start_token_id`, `pad_token_id`, `eos_token_id`.
+            config: A config with `teacher_forcing_ratio`, `decoder_start_token_id`, `pad_token_id`, `eos_token_id`.
             labels: `(B, T)`.
             training: Whether the model trains.
-            inputs: `(B, T)` what forced sentences read; by default the labels behind the start token.
+            inputs: `(B, T)` what forced sentences read; by default the labels after the start token.
         """
         forced = torch.ones(len(labels), dtype=torch.bool)
         if training and config.teacher_forcing_ratio < 1:
@@ -59,14 +59,14 @@ class ScheduledSampling:
 
     @staticmethod
     def shift(config: Any, labels: torch.Tensor) -> torch.Tensor:
-        """Labels behind the start token, `(B, T)`.
+        """Return the labels after the start token, `(B, T)`.
 
         Raises:
             ConfigurationError: If the config names no start or padding token.
         """
         if config.decoder_start_token_id is None or config.pad_token_id is None:
             raise ConfigurationError(
-                "Labels are read behind decoder_start_token_id and padded with pad_token_id: set both"
+                "Labels are read after decoder_start_token_id and padded with pad_token_id: set both"
             )
         start = labels.new_full((len(labels), 1), config.decoder_start_token_id)
         return torch.cat([start, labels[:, :-1]], 1).masked_fill(_right(labels), config.pad_token_id)
@@ -75,7 +75,7 @@ class ScheduledSampling:
         """Decode all places.
 
         Args:
-            read: Reads one token a sentence, `(B,)`, and scores the next, `(B, V)`.
+            read: Reads one token of each sentence, `(B,)`, and scores the next, `(B, V)`.
 
         Returns:
             The scores `(B, T, V)`, and the labels without the places after an end that a sentence chose for itself.
@@ -94,7 +94,7 @@ class ScheduledSampling:
 
 
 def _right(labels: torch.Tensor) -> torch.Tensor:
-    """Where shifted labels have nothing to read."""
+    """Return where shifted labels have nothing to read."""
     ignored = labels == -100
     return torch.cat([torch.zeros_like(ignored[:, :1]), ignored[:, :-1]], 1)
 

@@ -17,13 +17,13 @@ class Attention(Method):
     $$ M_G(x) = \sum_{g \in G} a_g\, g^{-1} M(gx), \qquad
     a_g = \frac{1}{|G|} \sum_{h \in G} \text{softmax}_g\Big(\frac{\langle q(hx), k(gx) \rangle}{\sqrt{d}}\Big) $$
 
-    λ-equitune weighs each member by its own features alone; here a weight depends on the features of all of them. The
-    queries q and keys k are those of a network that the model holds (`hf_equi.symmetrizers.OrbitAttention`).
+    λ-equitune weighs each member only by its own features; here a weight depends on the features of all members. The
+    queries q and keys k come from a network that the model holds (`hf_equi.symmetrizers.OrbitAttention`).
 
     Args:
         average: `"logits"` or `"probabilities"`, as in `Equitune`.
 
-    Cost: one base forward a distinct member of the orbit, at most |G|, and |G|² products of d numbers.
+    Cost: one base forward for each distinct member of the orbit, at most |G|, and |G|² products of d numbers.
 
     References:
         Vlasenko et al. 2024, "equiattention": https://github.com/iasonsky/EfficientEquivariantTransferLearning.
@@ -36,8 +36,8 @@ class Attention(Method):
     name = "attention"
     text = MethodText(
         r"M_G(x) = \frac{\sum_{g \in G} w(gx)\, g^{-1} M(gx)}{\sum_{g \in G} w(gx)}",
-        "The base reads every member of the orbit, and what it says of them is averaged, with weights w by how much "
-        "the others attend to a member.",
+        "The base reads every member of the orbit. Its outputs are averaged. The weight w of a member is how much "
+        "the others attend to it.",
         ("vlasenko2024",),
     )
 

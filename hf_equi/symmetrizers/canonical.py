@@ -1,4 +1,4 @@
-"""Canonicalization: one element given by a rule."""
+"""Canonicalization: one element, chosen by a rule."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ class Canonical(Method):
     $$ M_G(x) = k(x)^{-1} M(k(x) x) $$
 
     k(x) is the first element that takes the prompt to the smallest member of its orbit, compared token by token.
-    Components of g that fix the prompt are not symmetrised: a prompt that names no demographic is decoded as the base
-    model decodes it.
+    Components of g that fix the prompt are not symmetrised: the base model's decoding is used for a prompt that names
+    no demographic.
 
     Cost: 1 base forward.
 
@@ -37,7 +37,7 @@ class Canonical(Method):
     name = "canonical"
     text = MethodText(
         r"M_G(x) = k(x)^{-1} M(k(x)\, x)",
-        "The base reads one member of the orbit, the smallest, whichever came in, and what it says is mapped back.",
+        "The base reads one member of the orbit, the smallest, whichever member was given. Its output is mapped back.",
         ("kaba2023", "mondal2023"),
         exact=False,
     )

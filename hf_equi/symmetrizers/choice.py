@@ -1,4 +1,4 @@
-r"""Choose one member of each orbit by a proxy loss, and pull its scores back: the fold of equizero."""
+r"""The fold of equizero: choose one member of each orbit by a proxy loss, and pull its scores back."""
 
 from __future__ import annotations
 
@@ -17,16 +17,16 @@ __all__ = ["OrbitChoice", "decide"]
 
 
 class OrbitChoice(Fold):
-    r"""The scores of the member with the least loss.
+    r"""The scores of the member with the lowest loss.
 
     $$ g^* = \arg\min_g l(M(gx)), \qquad M_G(x) = g^{*-1} M(g^* x) $$
 
-    Ties go to the smallest member of the orbit, whichever member came in. Where gradients are wanted, those of the
+    Ties go to the smallest member of the orbit, whichever member was the input. If gradients are needed, those of the
     mean are passed on (straight-through): $M^0 + M_G - (M_G)_{\text{detached}}$.
 
     Args:
         orbit: The rows.
-        action: How the group acts on the vocabulary.
+        action: The group's action on the vocabulary.
         loss: The proxy loss.
         mean: The fold whose gradient is passed on.
 
@@ -55,7 +55,7 @@ class OrbitChoice(Fold):
         self.clear()
 
     def clear(self) -> None:
-        """Forget what was added."""
+        """Forget the rows added so far."""
         self.mean.clear()
         self.follows_mean = False
         self.losses: list[torch.Tensor] = []
@@ -70,9 +70,9 @@ class OrbitChoice(Fold):
         counted: torch.Tensor | None = None,
         losses: torch.Tensor | None = None,
     ) -> None:
-        """Add the rows from `start` on: `(rows, T, V)` log-probabilities; `counted`: the steps that the loss reads.
+        """Add the rows from `start` on: `(rows, T, V)` log-probabilities; `counted`: steps that the loss reads.
 
-        With `losses` the rows may be anything, as features `(rows, F)`.
+        With `losses` the rows may be anything, such as features `(rows, F)`.
         """
         if scores.requires_grad:
             self.follows_mean = True
@@ -95,7 +95,7 @@ class OrbitChoice(Fold):
             self.best_loss[batch[better]] = losses[better]
 
     def result(self) -> torch.Tensor:
-        """What was chosen in the user's frame, `(B, T, V)`."""
+        """Return the chosen scores in the user's frame, `(B, T, V)`."""
         if self.best is None:
             raise RuntimeError("no rows were added")
         element: Any = self.decision().chosen_element
@@ -103,20 +103,20 @@ class OrbitChoice(Fold):
         if not self.follows_mean:
             return chosen
         mean = self.mean.result()
-        # In this order, as the value is that of the chosen member to the bit: the mean takes itself away.
+        # In this order the value equals that of the chosen member to the bit, because the mean cancels itself.
         return chosen + (mean - mean.detach())
 
     def decision(self) -> Decision:
-        """Which element was chosen, and by how much."""
+        """Return which element was chosen, and by what margin."""
         return decide(self.orbit, torch.cat(self.losses))[1]
 
 
 def decide(orbit: Orbit, losses: torch.Tensor) -> tuple[torch.Tensor, Decision]:
-    """The row of the least loss in each orbit; ties go to the smallest member.
+    """Return the row with the lowest loss in each orbit; ties go to the smallest member.
 
     Args:
         orbit: The rows.
-        losses: `(R,)` of each.
+        losses: `(R,)` the loss of each row.
 
     Returns:
         The chosen rows, `(B,)`, and the decision.

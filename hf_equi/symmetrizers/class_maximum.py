@@ -1,4 +1,4 @@
-"""The class-wise maximum: equizero as the authors' code has it for images."""
+"""The class-wise maximum: equizero for images as in the authors' code."""
 
 from __future__ import annotations
 
@@ -11,16 +11,16 @@ __all__ = ["ClassMaximum"]
 
 
 class ClassMaximum(Method):
-    r"""Give each class the score of the member that finds it likeliest.
+    r"""Give each class its score from the member that finds it most likely.
 
     $$ s_c = \max_{g} \log p_g(c), \qquad p_g = g^{-1} M(gx) $$
 
-    The best class is that of the member with the largest probability, so top-1 is that of `Equizero` with
-    `MaxProbability`. The classes behind it may come from other members, so top-5 is not. It is not a law: the
-    probabilities add up to more than 1 as soon as two members differ. A fold with `normalised=False` gives the scores
-    above, and one that renormalises them keeps their order.
+    The best class is that of the member with the largest probability, so top-1 agrees with `Equizero` with
+    `MaxProbability`. The next classes may come from other members, so top-5 may not agree. The result is not a
+    distribution: the probabilities add up to more than 1 as soon as two members differ. A fold with `normalised=False`
+    gives the scores above; one that renormalises them keeps their order.
 
-    Cost: one base forward a distinct member of the orbit, at most |G|.
+    Cost: one base forward for each distinct member of the orbit, at most |G|.
 
     References:
         The equizero of images in the code of arXiv 2305.09900; its equation 2 takes one member as a whole.
@@ -33,7 +33,7 @@ class ClassMaximum(Method):
     name = "equizero"
     text = MethodText(
         r"M_G(x) = g_*^{-1} M(g_* x), \qquad g_* = \arg\min_{g \in G}\, l(M(gx))",
-        "The base reads every member of the orbit, and the one of least loss is taken and mapped back.",
+        "The base reads every member of the orbit. The output with the lowest loss is taken and mapped back.",
     )
 
     def __init__(self) -> None:

@@ -24,25 +24,25 @@ AVERAGES = ("logits", "probabilities")
 
 
 class Combine(Part):
-    """How pulled back members become one.
+    """How pulled back members become one output.
 
-    A network of its own is made by `create_network(group, shape)`, as that of a `Select`.
+    A kind with a network defines `create_network(group, shape)`, as a `Select` does.
     """
 
     role = "combines"
     network_name = "combine_network"
     loss: ProxyLoss | None = None
-    """What it takes one member of each orbit by, if it takes one."""
+    """The loss by which it takes one member of each orbit, if it takes one."""
     empty: float
-    """The score of a member that has no opinion, such as behind the end of its text."""
+    """The score of a member that does not contribute, for example after the end of its text."""
 
     @abstractmethod
     def fold(self, orbit: Orbit, action: ColumnAction, normalised: bool = True) -> Fold:
-        """What takes the scores of the orbit's rows and gives the one output, renormalised or not."""
+        """Return the fold that makes one output of the scores of the orbit's rows, renormalised or not."""
 
     @property
     def takes_best(self) -> bool:
-        """Whether it takes what is best of the members, as a whole (by its `loss`) or for each column."""
+        """Whether it takes the best of the members, as a whole (by its `loss`) or for each column."""
         return self.loss is not None
 
     @property
@@ -52,11 +52,11 @@ class Combine(Part):
 
 
 class Mean(Combine, Accumulator):
-    """The mean over the members, weighted where they have weights; of a single member, that member.
+    """The mean over the members, weighted if they have weights; a single member stays unchanged.
 
     Args:
-        average: `"logits"` for the mean of log-probabilities, which is renormalised: the same law as the mean of
-            logits. `"probabilities"` for the mean of probabilities, computed in log space.
+        average: `"logits"` for the renormalised mean of log-probabilities, which is the same distribution as the mean
+            of logits. `"probabilities"` for the mean of probabilities, computed in log space.
 
     Raises:
         ConfigurationError: For another average.
@@ -71,11 +71,11 @@ class Mean(Combine, Accumulator):
         check_choice("average", average, AVERAGES)
         self.average = average
         self.empty = 0.0 if average == "logits" else -math.inf
-        # A row's normaliser is the same for all its tokens, so in a mean of logits it goes with the renormalisation.
+        # A row's normaliser is the same for all its tokens, so renormalising a mean of logits cancels it.
         self.takes_logits = average == "logits"
 
     def fold(self, orbit: Orbit, action: ColumnAction, normalised: bool = True) -> Fold:
-        """The sum of the rows, as they come."""
+        """Return the fold that adds up the rows as they come."""
         return OrbitFold(orbit, action, self, normalised)
 
     def accumulate(
@@ -92,12 +92,12 @@ class Mean(Combine, Accumulator):
 
     @property
     def relaxable(self) -> bool:
-        """The identity's scores are in it as those of all others."""
+        """Whether the identity counts like all other members: yes."""
         return True
 
 
 class Drafts(Mean):
-    """The mean to score a text with; texts are written by a search that keeps the draft of least loss."""
+    """The mean for scoring a text; texts are written by a search that keeps the draft with the lowest loss."""
 
     @property
     def searches(self) -> bool:
@@ -106,7 +106,7 @@ class Drafts(Mean):
 
 
 class LeastLoss(Combine):
-    """The one member with the least proxy loss; its gradient is the mean's (straight-through).
+    """The one member with the lowest proxy loss; its gradient is that of the mean (straight-through).
 
     Args:
         loss: The proxy loss.
@@ -122,17 +122,17 @@ class LeastLoss(Combine):
         self.empty = self.mean.empty
 
     def fold(self, orbit: Orbit, action: ColumnAction, normalised: bool = True) -> Fold:
-        """The choice; the mean whose gradient is passed on is renormalised or not."""
+        """Return the choice; the mean whose gradient is passed on is renormalised or not."""
         mean = OrbitFold(orbit, action, self.mean, normalised)
-        # Of one member that was asked for there is nothing to choose.
+        # If only one member was asked for, there is nothing to choose.
         return mean if orbit.elements.shape[1] == 1 else OrbitChoice(orbit, action, self.loss, mean)
 
 
 class LargestOfEach(Combine, Accumulator):
-    """The largest score of each column among the members. Weights are not read, as none of them are averaged.
+    """The largest score of each column among the members. Weights are ignored, because nothing is averaged.
 
-    Its gradient goes to the member that has the maximum. Where two members have it they share the gradient in halves,
-    of which a third takes half in its turn.
+    Its gradient goes to the member with the maximum. If two members tie, each gets half of the gradient. A third one
+    takes half of what the pair had.
 
     Example:
         >>> first, second = torch.tensor([0.5, 0.3, 0.2]).log(), torch.tensor([0.1, 0.2, 0.7]).log()
@@ -140,12 +140,12 @@ class LargestOfEach(Combine, Accumulator):
         tensor([0.5000, 0.3000, 0.7000])
     """
 
-    # Logits of two members compare only once each row has its normaliser.
+    # Logits of two members can be compared only after each row is normalised.
     takes_logits = False
     empty = -math.inf
 
     def fold(self, orbit: Orbit, action: ColumnAction, normalised: bool = True) -> Fold:
-        """The maximum of the rows, as they come."""
+        """Return the fold that takes the maximum of the rows as they come."""
         return OrbitFold(orbit, action, self, normalised)
 
     @property
@@ -156,5 +156,5 @@ class LargestOfEach(Combine, Accumulator):
     def accumulate(
         self, total: torch.Tensor | None, scores: torch.Tensor, log_weight: torch.Tensor | float
     ) -> torch.Tensor:
-        """The larger score of each column; the weight is not read."""
+        """Take the larger score of each column; the weight is ignored."""
         return scores if total is None else torch.maximum(total, scores)

@@ -1,4 +1,4 @@
-"""Equizero for texts: scored as equi-tuning scores, written by a search."""
+"""Equizero for texts: scores come from equi-tuning, texts from a search."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ __all__ = ["DraftedEquizero"]
 
 
 class DraftedEquizero(Method):
-    r"""Score texts by the mean over the orbit; their text is that of the least loss.
+    r"""Score texts by the mean over the orbit, and write the text with the lowest loss.
 
     $$ g^* = \arg\min_g \; l(Y_g) $$
 
-    The choice is among whole drafts and not among scores, so it is not a combination that a forward could make: it is
-    `hf_equi.generation.EquizeroSearch`. What a forward gives, to score and to train with, is equi-tuning's mean.
+    The choice is among whole drafts, not among scores, so a forward cannot make it:
+    `hf_equi.generation.EquizeroSearch` does. A forward, for scoring and training, gives the mean of equi-tuning.
 
     Cost: |G| rows.
 
@@ -31,9 +31,9 @@ class DraftedEquizero(Method):
     name = "equizero"
     text = MethodText(
         r"g_* = \arg\min_{g \in G}\, l(Y_g), \qquad X \leftarrow g_*^{-1} Y_{g_*}",
-        "Texts are written in rounds. In each, every member of the orbit drafts a few tokens, Y; the draft with the "
-        "least loss l is kept, mapped back, and is what the next round goes on from. Scores of a given text are those "
-        "of equi-tuning, the mean over the orbit.",
+        "Texts are written in rounds. In each round, every member of the orbit drafts a few tokens, Y. The draft "
+        "with the lowest loss l is kept, mapped back, and continued in the next round. Scores of a given text are "
+        "those of equi-tuning, the mean over the orbit.",
     )
 
     def __init__(self, average: str = "logits") -> None:

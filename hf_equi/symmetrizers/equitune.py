@@ -15,8 +15,8 @@ class Equitune(Method):
 
     $$ M_G(x) = \frac{1}{|G|} \sum_{g \in G} g^{-1} M(gx) $$
 
-    With `average="logits"` the mean is of log-probabilities and is renormalised, which is the same law as the mean of
-    logits that the authors take; with `"probabilities"` it is of probabilities, computed in log space.
+    With `average="logits"` it is the renormalised mean of log-probabilities, the same distribution as the mean of
+    logits that the authors take. With `"probabilities"` it is the mean of probabilities, computed in log space.
 
     Args:
         average: `"logits"` or `"probabilities"`.
@@ -24,7 +24,7 @@ class Equitune(Method):
     Raises:
         ConfigurationError: For another average.
 
-    Cost: one base forward a distinct member of the orbit, at most |G|.
+    Cost: one base forward for each distinct member of the orbit, at most |G|.
 
     References:
         arXiv 2210.06475, equation 5; arXiv 2305.09900, equation 1.
@@ -37,7 +37,7 @@ class Equitune(Method):
     name = "equitune"
     text = MethodText(
         r"M_G(x) = \frac{1}{|G|} \sum_{g \in G} g^{-1} M(gx)",
-        "The base reads every member of the orbit of an input, and what it says of them is mapped back and averaged.",
+        "The base reads every member of the orbit of an input. Its outputs are mapped back and averaged.",
     )
 
     def __init__(self, average: str = "logits") -> None:

@@ -1,4 +1,4 @@
-"""Equizero: the member of the orbit that the model is surest of."""
+"""Equizero: the member of the orbit of which the model is surest."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ __all__ = ["Equizero"]
 
 
 class Equizero(Method):
-    r"""Take the one member of the orbit with the least proxy loss.
+    r"""Take the one member of the orbit with the lowest proxy loss.
 
     $$ M^0_G(x) = g^{*-1} M(g^* x), \qquad g^* = \arg\min_g \; l(M(gx)) $$
 
-    Its gradient is that of the mean (straight-through). The choice is exact up to its margin: where the two best
-    members lie closer than rounding, either may be taken.
+    Its gradient is that of the mean (straight-through). The choice is exact up to its margin: if the losses of the two
+    best members differ by less than rounding, either may be taken.
 
     Args:
         loss: The proxy loss, by default `MaxProbability`.
@@ -26,7 +26,7 @@ class Equizero(Method):
     Raises:
         ConfigurationError: For another average.
 
-    Cost: one base forward a distinct member of the orbit, at most |G|.
+    Cost: one base forward for each distinct member of the orbit, at most |G|.
 
     References:
         arXiv 2305.09900, equation 2 and §3.3.
@@ -39,7 +39,7 @@ class Equizero(Method):
     name = "equizero"
     text = MethodText(
         r"M_G(x) = g_*^{-1} M(g_* x), \qquad g_* = \arg\min_{g \in G}\, l(M(gx))",
-        "The base reads every member of the orbit, and the one of least loss is taken and mapped back.",
+        "The base reads every member of the orbit. The output with the lowest loss is taken and mapped back.",
     )
 
     def __init__(self, loss: ProxyLoss | None = None, average: str = "logits") -> None:

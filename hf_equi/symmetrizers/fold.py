@@ -1,8 +1,8 @@
 r"""Fold the scores of an orbit's rows into one: pull back and combine, a few rows at a time.
 
-The pull back moves few columns of a vocabulary. All others have the same value in every frame, so they are combined
-row by row; the moved ones are gathered for each member. Tied values of a moved orbit ("he" and "she" after a text
-that both members share) come out equal to the bit, since members are summed in the order of their values.
+The pull back moves few columns of a vocabulary. All other columns have the same value in every frame, so they are
+combined row by row; the moved ones are gathered for each member. Tied values of a moved orbit ("he" and "she" after a
+text that both members share) are equal to the bit, because members are summed in the order of their values.
 """
 
 from __future__ import annotations
@@ -26,11 +26,11 @@ __all__ = ["Accumulator", "Decision", "Fold", "OrbitFold"]
 
 @dataclass(frozen=True)
 class Decision:
-    """What a fold has decided of each orbit.
+    """The decisions of a fold for each orbit.
 
     Args:
-        chosen_element: `(B,)` the one element that it took, of methods that take one.
-        margin: `(B,)` by how much its loss is below that of the next member; infinite where there is no other.
+        chosen_element: `(B,)` the element that it took, for methods that take one.
+        margin: `(B,)` how much lower its loss is than that of the next member; infinite if there is no other.
     """
 
     chosen_element: torch.Tensor | None = None
@@ -38,10 +38,10 @@ class Decision:
 
 
 class Accumulator(ABC):
-    """How the scores of members are taken in one after the other."""
+    """Adds up the scores of members one after the other."""
 
     takes_logits: bool
-    """Whether scores may lack the normalisation of their row."""
+    """Whether scores may come without the normalisation of their row."""
     empty: float
     """The value of the running combination before the first member."""
 
@@ -56,10 +56,10 @@ class Accumulator(ABC):
 
 
 class Fold(ABC):
-    """Takes the scores of an orbit's rows, a slice at a time, and gives the one output."""
+    """Takes the scores of an orbit's rows, a slice at a time, and returns the one output."""
 
     takes_logits: bool
-    """Whether scores may lack the normalisation of their row."""
+    """Whether scores may come without the normalisation of their row."""
 
     @abstractmethod
     def add(
@@ -74,22 +74,22 @@ class Fold(ABC):
 
         Args:
             start: The first row of the slice.
-            scores: `(rows, ..., V)` log-probabilities in the frame of each row; logits serve where `takes_logits`.
-            log_weights: `(rows, ...)` log weights of the rows, or `None` for equal ones.
-            counted: `(rows, ...)` bool, the places that a choice between rows goes by; `None` for all.
-            losses: `(rows,)` what a choice between rows goes by; by default it reads it off the scores.
+            scores: `(rows, ..., V)` log-probabilities in the frame of each row; with `takes_logits` also logits.
+            log_weights: `(rows, ...)` log weights of the rows, or `None` for equal weights.
+            counted: `(rows, ...)` bool, the places by which rows are chosen; `None` for all.
+            losses: `(rows,)` the losses by which rows are chosen; by default computed from the scores.
         """
 
     @abstractmethod
     def result(self) -> torch.Tensor:
-        """The log-probabilities in the user's frame, `(B, ..., V)`."""
+        """Return the log-probabilities in the user's frame, `(B, ..., V)`."""
 
     @abstractmethod
     def clear(self) -> None:
-        """Forget what was added, so that the same rows can say more: a loop over steps needs one fold."""
+        """Forget the rows added so far, so that a loop over steps needs only one fold."""
 
     def decision(self) -> Decision:
-        """What was decided: nothing, by default."""
+        """Return the decisions: by default none."""
         return Decision()
 
 
@@ -98,13 +98,13 @@ class OrbitFold(Fold):
 
     $$ \log p_G = \text{normalise}\Big(\text{combine}_{g}\; \log p_M(\cdot \mid gx)[g(v)]\Big) $$
 
-    Rows come in slices (`add`), so that not more than a slice of full scores is in memory at a time.
+    Rows come in slices (`add`), so that at most one slice of full scores is in memory at a time.
 
     Args:
         orbit: The rows.
-        action: How the group acts on the scores: on a vocabulary, or not at all.
-        accumulator: How members are taken in.
-        normalised: Whether the result is renormalised. Without, the score of a token is the mean of the members' own.
+        action: The group's action on the scores: on a vocabulary, or none.
+        accumulator: How members are added up.
+        normalised: Whether to renormalise the result. If not, a token's score is the mean of the members' own scores.
 
     Example:
         >>> from hf_equi.actions.tokens import TokenAction, TokenMap
@@ -126,9 +126,9 @@ class OrbitFold(Fold):
         self.clear()
 
     def clear(self) -> None:
-        """Forget what was added."""
+        """Forget the rows added so far."""
         self.total: torch.Tensor | None = None
-        self.totals: dict[int, torch.Tensor] = {}  # of single texts, where rows come in slices
+        self.totals: dict[int, torch.Tensor] = {}  # the sums of single texts, if rows come in slices
         self.identity: list[torch.Tensor] = []
         self.moved: list[torch.Tensor] = []
         self.log_weights: list[torch.Tensor] = []
@@ -154,14 +154,14 @@ class OrbitFold(Fold):
             self.identity.append(self._of_identity(start, scores)[..., self.action.general_columns])
 
     def _of_identity(self, start: int, scores: torch.Tensor) -> torch.Tensor:
-        """Those rows of a slice that hold the identity's members."""
+        """Return those rows of a slice that hold the identity's members."""
         if scores.shape[0] < self.orbit.rows:
             return scores[self.orbit.element_of_row[start : start + len(scores)] == 0]
         slots = (self.orbit.elements == 0).int().argmax(1, keepdim=True)
         return scores[self.orbit.row_of.gather(1, slots).squeeze(1)]
 
     def _add_all(self, scores: torch.Tensor, log_weights: torch.Tensor | None) -> None:
-        """Add all rows at once, as many of each orbit, without copying them."""
+        """Add all rows at once, without copying them, if every orbit has the same number."""
         size = self.orbit.most
         if size == 1 and log_weights is None:
             self.total = scores
@@ -171,11 +171,13 @@ class OrbitFold(Fold):
         if log_weights is not None:
             weights = (log_weights.view(-1, size, *log_weights.shape[1:]).unsqueeze(-1) + share).unbind(1)
         members = scores.view(-1, size, *scores.shape[1:])  # (B, D, ..., V)
-        for member, weight in zip(members.unbind(1), weights, strict=True):  # whose gradient is one, not one a member
+        for member, weight in zip(
+            members.unbind(1), weights, strict=True
+        ):  # unbind has one gradient, not one a member
             self.total = self.accumulator.accumulate(self.total, member, weight)
 
     def _add_slice(self, start: int, scores: torch.Tensor, log_weights: torch.Tensor | None) -> None:
-        """Add any rows: as many of an orbit as come, weighted."""
+        """Add any rows, with their weights; orbits may have different numbers of them."""
         stop = start + len(scores)
         batch, rank = self.orbit.batch_of_row[start:stop], self.orbit.rank_of_row[start:stop]
         share = self.orbit.counts.double().log().neg()[batch].to(scores.dtype)
@@ -189,14 +191,14 @@ class OrbitFold(Fold):
             self._accumulate(batch, rank == place, scores, weights)
 
     def _accumulate_texts(self, batch: list[int], scores: torch.Tensor, weights: torch.Tensor) -> None:
-        """Add rows to the sums of their texts, one by one: neither is the whole sum copied, nor are scores kept."""
+        """Add rows to the sums of their texts one by one, which neither copies the whole sum nor keeps the scores."""
         for text, score, weight in zip(batch, scores.unbind(), weights.unbind(), strict=True):
             self.totals[text] = self.accumulator.accumulate(self.totals.get(text), score, weight)
 
     def _accumulate(
         self, batch: torch.Tensor, chosen: torch.Tensor, scores: torch.Tensor, weights: torch.Tensor
     ) -> None:
-        """Add the rows of one rank, at most one an orbit."""
+        """Add the rows of one rank, at most one for each orbit."""
         if not bool(chosen.all()):
             batch, scores, weights = batch[chosen], scores[chosen], weights[chosen]
         if len(batch) == len(self.orbit.counts):
@@ -211,13 +213,13 @@ class OrbitFold(Fold):
         self.total = self.total.index_copy(0, batch, updated)
 
     def result(self) -> torch.Tensor:
-        """The combined log-probabilities, `(B, ..., V)`."""
+        """Return the combined log-probabilities, `(B, ..., V)`."""
         if self.totals:
             self.total = torch.stack([self.totals[text] for text in range(len(self.orbit.counts))])
             self.totals = {}
         if self.total is None:
             raise RuntimeError("no rows were added")
-        # With one row an orbit the total is the scores themselves, which belong to the caller.
+        # With one row for each orbit, the total is the scores themselves, which belong to the caller.
         combined = self.total.clone() if self.orbit.most == 1 else self.total
         if len(self.action.moved):
             combined.index_copy_(-1, self.action.moved, self._combine_moved())
@@ -245,5 +247,5 @@ class OrbitFold(Fold):
 
     @cached_property
     def _found(self) -> torch.Tensor:
-        """Where the rows hold the moved columns of each member, `(B, K, moved)`."""
+        """Return where the rows hold the moved columns of each member, `(B, K, moved)`."""
         return self.action.find_moved(self.orbit.elements, self.orbit.row_of)

@@ -1,4 +1,4 @@
-"""The identity: the base model as it is."""
+"""The identity: the unchanged base model."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ __all__ = ["Identity"]
 
 
 class Identity(Method):
-    r"""Decode the prompt alone: nothing is symmetrised.
+    r"""Read only the input itself: nothing is symmetrised.
 
     $$ M_G(x) = M(x) $$
 
-    It is what the other methods are compared with. The group still couples what is drawn: with a seed, texts of x and
-    g x come from the same noise, so that they differ by what the model makes of them and not by chance.
+    The other methods are compared with it. The group still couples samples: with a seed, texts of x and g x come from
+    the same noise. So they differ because of the model, not by chance.
 
     Cost: 1 base forward.
 
@@ -33,9 +33,9 @@ class Identity(Method):
     name = "identity"
     text = MethodText(
         "M_G(x) = M(x)",
-        "The base as it is, to compare with.",
+        "The unchanged base model, for comparison.",
         exact=False,
-        claim="No symmetry is claimed: this is the base, to compare with.",
+        claim="No symmetry is claimed: this is the base model, for comparison.",
     )
 
     def __init__(self) -> None:

@@ -16,13 +16,13 @@ class LambdaEquitune(Method):
 
     $$ M^\lambda_G(x) = \frac{1}{\sum_g \lambda(gx)} \sum_{g \in G} \lambda(gx)\, g^{-1} M(gx), \qquad \lambda > 0 $$
 
-    λ is a network that the model holds (`hf_equi.symmetrizers.LambdaNetwork`); a constant λ gives equi-tuning, and one
+    λ is a network that the model holds (`hf_equi.symmetrizers.LambdaNetwork`). A constant λ gives equi-tuning; a λ
     that is large for a single member gives equizero.
 
     Args:
         average: `"logits"` or `"probabilities"`, as in `Equitune`.
 
-    Cost: one base forward a distinct member of the orbit, at most |G|.
+    Cost: one base forward for each distinct member of the orbit, at most |G|.
 
     References:
         arXiv 2305.09900, equation 4.
@@ -35,8 +35,8 @@ class LambdaEquitune(Method):
     name = "lambda"
     text = MethodText(
         r"M_G(x) = \frac{\sum_{g \in G} \lambda(gx)\, g^{-1} M(gx)}{\sum_{g \in G} \lambda(gx)}",
-        "The base reads every member of the orbit, and what it says of them is mapped back and averaged, with weights "
-        "that a small network reads off the member's features.",
+        "The base reads every member of the orbit. Its outputs are mapped back and averaged, with weights that a "
+        "small network computes from each member's features.",
     )
 
     def __init__(self, average: str = "logits") -> None:

@@ -1,4 +1,4 @@
-"""The networks of λ-equitune: how much the features of one member of an orbit count."""
+"""The networks of λ-equitune: how much one member of an orbit counts, read off its features."""
 
 from __future__ import annotations
 
@@ -12,18 +12,18 @@ __all__ = ["LambdaNetwork"]
 
 
 class LambdaNetwork(nn.Module):
-    r"""Two hidden layers, and a positive weight.
+    r"""Two hidden layers and a positive output, the weight.
 
     $$ \lambda(x) = \text{softplus}(\text{MLP}(f(x))) > 0 $$
 
     Args:
-        features: Size of the features f(x).
-        units: Units of each of the two hidden layers.
-        dropout: Of the hidden layers, in training. The authors' code has 0.5.
+        features: The size of the features f(x).
+        units: The units of each of the two hidden layers.
+        dropout: The dropout of the hidden layers, in training. The authors' code uses 0.5.
 
     References:
-        arXiv 2305.09900, §5.1 and appendix D: two hidden layers of 100 units. The softplus is ours, as the authors'
-        weights may be negative.
+        arXiv 2305.09900, §5.1 and appendix D: two hidden layers of 100 units. The softplus is ours, because the
+        authors' weights may be negative.
 
     Example:
         >>> network = LambdaNetwork(8)
@@ -44,7 +44,7 @@ class LambdaNetwork(nn.Module):
         )
 
     def forward(self, features: torch.Tensor) -> torch.Tensor:
-        """Log λ of features: `(..., features)` to `(...)`, in float32 at least."""
+        """Return log λ of features: `(..., features)` to `(...)`, in float32 at least."""
         weight: Any = self.layers[0].weight  # asked for by name: replicas of `DataParallel` have no parameters
         raw = self.layers(features.to(weight.dtype)).squeeze(-1)
         raw = raw.to(torch.promote_types(raw.dtype, torch.float32))

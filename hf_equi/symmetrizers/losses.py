@@ -1,4 +1,4 @@
-"""Proxy losses of equizero: how unsure a model is of what it says."""
+"""The proxy losses of equizero: how unsure a model is of its output."""
 
 from __future__ import annotations
 
@@ -24,31 +24,31 @@ __all__ = [
 
 
 class ProxyLoss(ABC):
-    """A loss of what a model says of a sequence: the mean over its steps, the lower the surer.
+    """A loss of a model's output for a sequence: the mean over its steps. The surer the model, the lower the loss.
 
     Letters: T steps, V classes.
     """
 
     name: ClassVar[str]
     adds_up: ClassVar[bool] = False
-    """Whether steps are summed, and not averaged."""
+    """Whether steps are summed instead of averaged."""
 
     of_logits: ClassVar[bool] = False
-    """Whether it reads logits as the base gives them, and not log-probabilities."""
+    """Whether it reads logits from the base instead of log-probabilities."""
 
     of_absences: ClassVar[bool] = False
-    """Whether, where each class is there or not, it reads how probable its absence is as well."""
+    """Whether, for classes that are each present or absent, it also reads the probability of absence."""
 
     @abstractmethod
     def of_steps(self, log_probabilities: torch.Tensor) -> torch.Tensor:
-        """The loss of each step: `(..., V)` to `(...)`; where `of_logits`, of logits."""
+        """Return the loss of each step: `(..., V)` to `(...)`; of logits if `of_logits` is set."""
 
     def reduce(self, steps: torch.Tensor, counted: torch.Tensor | None = None) -> torch.Tensor:
-        """The loss of sequences from that of their steps: `(..., T)` to `(...)`.
+        """Return the loss of sequences from the losses of their steps: `(..., T)` to `(...)`.
 
         Args:
             steps: `(..., T)`.
-            counted: `(..., T)` bool, the steps that count; all by default. A sequence without one has loss 0.
+            counted: `(..., T)` bool, the steps that count; by default all. A sequence with no counted step has loss 0.
         """
         if counted is None:
             return steps.sum(-1) if self.adds_up else steps.mean(-1)
@@ -56,7 +56,7 @@ class ProxyLoss(ABC):
         return total if self.adds_up else total / counted.sum(-1).clamp(min=1)
 
     def __call__(self, log_probabilities: torch.Tensor, counted: torch.Tensor | None = None) -> torch.Tensor:
-        """The loss of sequences: `(..., T, V)` to `(...)`."""
+        """Return the loss of sequences: `(..., T, V)` to `(...)`."""
         return self.reduce(self.of_steps(log_probabilities), counted)
 
 
@@ -65,8 +65,8 @@ class MaxProbability(ProxyLoss):
 
     $$ l = -\frac{1}{T} \sum_t \max_v p_t(v) $$
 
-    Where each class is there or not (multi-label classification), that is the class that is surest to be there. Most
-    are absent from most images, so being sure of absences would say little.
+    If each class is present or absent (multi-label classification), this is the class most likely to be present. Most
+    classes are absent from most images, so being sure of absences would say little.
 
     Example:
         >>> MaxProbability()(torch.tensor([[0.5, 0.5], [0.25, 0.75]]).log())
@@ -79,17 +79,17 @@ class MaxProbability(ProxyLoss):
     name = "max_probability"
 
     def of_steps(self, log_probabilities: torch.Tensor) -> torch.Tensor:
-        """Minus the largest probability."""
+        """Return minus the largest probability."""
         return -log_probabilities.amax(-1).exp()
 
 
 class PublishedMaxProbability(ProxyLoss):
-    r"""What the authors' code computes instead of the mean of the largest probabilities, to compare with.
+    r"""What the authors' code computes instead of the mean of the largest probabilities, for comparison.
 
     $$ l = -\sum_t \Big(\max_v p_t(v) - \tfrac{1}{|V|}\Big) $$
 
-    It averages over a fixed number of steps, of which those behind a text's end are uniform. But for a constant factor
-    and a constant that is the sum above, so a text gains by being longer.
+    It averages over a fixed number of steps, and those after a text's end are uniform. Up to a constant factor and a
+    constant, this is the sum above, so longer texts have an advantage.
 
     Example:
         >>> PublishedMaxProbability()(torch.tensor([[0.5, 0.5], [0.25, 0.75]]).log())
@@ -100,7 +100,7 @@ class PublishedMaxProbability(ProxyLoss):
     adds_up = True
 
     def of_steps(self, log_probabilities: torch.Tensor) -> torch.Tensor:
-        """How far the largest probability lies above that of a uniform guess, negative."""
+        """Return minus the amount by which the largest probability exceeds that of a uniform guess."""
         return 1 / log_probabilities.shape[-1] - log_probabilities.amax(-1).exp()
 
 
@@ -109,7 +109,7 @@ class Entropy(ProxyLoss):
 
     $$ l = -\frac{1}{T} \sum_t \sum_v p_t(v) \log p_t(v) $$
 
-    Where each class is there or not (multi-label classification), that is the sum of their binary entropies.
+    If each class is present or absent (multi-label classification), this is the sum of their binary entropies.
 
     Example:
         >>> Entropy()(torch.tensor([[0.5, 0.5], [0.0, 1.0]]).log())
@@ -123,18 +123,18 @@ class Entropy(ProxyLoss):
     of_absences = True
 
     def of_steps(self, log_probabilities: torch.Tensor) -> torch.Tensor:
-        """The entropy of each step."""
+        """Return the entropy of each step."""
         entropies: torch.Tensor = torch.special.entr(log_probabilities.exp())
         return entropies.sum(-1)
 
 
 class PublishedEntropy(ProxyLoss):
-    r"""What the authors' code computes instead of the entropy, to compare with.
+    r"""What the authors' code computes instead of the entropy, for comparison.
 
     $$ l = -\sum_t \sum_v \log p_t(v) \, \log_2 p_t(v) $$
 
-    It takes log-probabilities for probabilities and adds the steps up, so its least value belongs to the sequence that
-    rules out the most at the most steps: long ones are preferred.
+    It takes log-probabilities for probabilities and adds up the steps. So the lowest value belongs to the sequence
+    that rules out the most at the most steps, and long sequences are preferred.
 
     Example:
         >>> PublishedEntropy()(torch.tensor([[0.5, 0.5]]).log())
@@ -145,17 +145,17 @@ class PublishedEntropy(ProxyLoss):
     adds_up = True
 
     def of_steps(self, log_probabilities: torch.Tensor) -> torch.Tensor:
-        """The value of each step."""
+        """Return the value of each step."""
         return -(log_probabilities * log_probabilities / torch.log(log_probabilities.new_tensor(2.0))).sum(-1)
 
 
 class MaxSimilarity(ProxyLoss):
-    r"""Minus the largest logit: of a model that compares images with texts, the best similarity, as it scales it.
+    r"""Minus the largest logit: for a model that compares images with texts, the best similarity, scaled by the model.
 
     $$ l = -\frac{1}{T} \sum_t \max_v y_t(v) $$
 
-    It reads logits y. Of log-probabilities it would be minus that of the best class, a choice as `MaxProbability`
-    makes it and not by similarity: a normaliser differs from member to member, and says how all classes fare.
+    It reads logits y. From log-probabilities it would choose as `MaxProbability` does, and not by similarity, because
+    the normaliser differs from member to member and depends on all classes.
 
     Example:
         >>> MaxSimilarity()(torch.tensor([[25.0, 24.0], [21.0, 20.0]]))
@@ -166,17 +166,17 @@ class MaxSimilarity(ProxyLoss):
     of_logits = True
 
     def of_steps(self, log_probabilities: torch.Tensor) -> torch.Tensor:
-        """Minus the largest of what are logits here."""
+        """Return minus the largest value; the values are logits here."""
         return -log_probabilities.amax(-1)
 
 
 class PublishedLeastConfident(ProxyLoss):
-    r"""What the authors' code for image classifiers minimises, to compare with.
+    r"""What the authors' code for image classifiers minimises, for comparison.
 
     $$ l = \frac{1}{T} \sum_t \max_v p_t(v) $$
 
-    It takes the argmin of the largest probability without the minus sign, so it chooses the member that the model is
-    least sure of.
+    It takes the argmin of the largest probability without the minus sign, so it chooses the member of which the model
+    is least sure.
 
     Example:
         >>> PublishedLeastConfident()(torch.tensor([[0.5, 0.5], [0.25, 0.75]]).log())
@@ -203,14 +203,14 @@ LOSSES = {kind.name: kind for kind in _KINDS}
 
 
 def create_loss(name: str, known: Collection[str] = tuple(LOSSES)) -> ProxyLoss:
-    """The loss of that name.
+    """Return the loss of that name.
 
     Args:
-        name: As in `LOSSES`.
-        known: The names that a task has a use for; all of them by default.
+        name: A name in `LOSSES`.
+        known: The names that a task can use; by default all.
 
     Raises:
-        ConfigurationError: If it is not one of them; the message lists those there are.
+        ConfigurationError: If it is not one of them; the message lists the known ones.
     """
     check_choice("loss", name, known)
     return LOSSES[name]()

@@ -1,4 +1,4 @@
-"""What a method is: which members it selects, how it weighs them, and how it combines them."""
+"""A method: which members it selects, how it weighs them, and how it combines them."""
 
 from __future__ import annotations
 
@@ -23,15 +23,15 @@ __all__ = ["Method", "MethodText"]
 
 @dataclass(frozen=True)
 class MethodText:
-    """What is said of a method where it is published.
+    """The text about a method where it is published.
 
     Args:
-        equation: In LaTeX.
+        equation: The equation, in LaTeX.
         words: What it does, in a sentence.
-        sources: The papers to cite beside those that the library rests on: keys of its own entries, or BibTeX.
-        exact: Whether it is equivariant whatever the input.
-        claim: What replaces a guarantee, of a method without one.
-        limits: Of its texts.
+        sources: The papers to cite besides those of the library itself: keys of the library's entries, or BibTeX.
+        exact: Whether it is equivariant for every input.
+        claim: The text that replaces a guarantee, for a method without one.
+        limits: The limits of its texts.
     """
 
     equation: str
@@ -47,12 +47,12 @@ class Method:
 
     $$ x \;\to\; \{gx\}_{g \in \text{select}(x)} \;\to\; \{g^{-1} M(gx)\} \;\to\; \text{combine}(\text{weigh}) $$
 
-    What a method can do is asked of its parts.
+    What a method can do is decided by its parts.
 
     Args:
         select: Which members are asked for.
-        weigh: How much each counts.
-        combine: How they become one.
+        weigh: How much each member counts.
+        combine: How the members become one output.
 
     Example:
         >>> from hf_equi.symmetrizers import LambdaEquitune
@@ -63,7 +63,7 @@ class Method:
 
     name: ClassVar[str]
     text: ClassVar[MethodText]
-    """What its cards say of it."""
+    """The text about it in model cards."""
 
     def __init__(self, select: Select, weigh: Weigh, combine: Combine) -> None:
         self.select = select
@@ -76,21 +76,21 @@ class Method:
         return self.select, self.weigh, self.combine
 
     def with_networks(self, find: Callable[[str], nn.Module | None]) -> Self:
-        """The same method, whose parts have the networks of a model.
+        """Return the same method, whose parts have the networks of a model.
 
         Args:
-            find: Gives each by the `network_name` of its part; `None` where there is none.
+            find: Returns each network by the `network_name` of its part; `None` if there is none.
 
         Raises:
-            ConfigurationError: For a part that has a network, and gets none.
+            ConfigurationError: If a part needs a network and gets none.
         """
         networks = [find(part.network_name) if part.has_network else None for part in self.parts]
         for part, network in zip(self.parts, networks, strict=True):
             if part.has_network and network is None:
                 raise ConfigurationError(
-                    f"With method={self.name!r} {type(part).__name__} {part.role} members by a network, and this "
-                    "model has none: config.method was changed after the model was made, or its task makes no such "
-                    "network. Symmetrize the base anew, by a method that the task runs: "
+                    f"With method={self.name!r}, {type(part).__name__} {part.role} members by a network, but this "
+                    "model has none. Either config.method was changed after the model was made, or its task makes no "
+                    "such network. Symmetrize the base again, with a method that the task runs: "
                     "hf_equi.symmetrize(model.unwrap(), group, method)."
                 )
         held = copy.copy(self)
@@ -106,12 +106,12 @@ class Method:
 
     @property
     def selects_one(self) -> bool:
-        """Whether it selects one member of each orbit: then a text costs one row of the base."""
+        """Whether it selects one member of each orbit, so that a text costs one row of the base."""
         return isinstance(self.select, OneMember)
 
     @property
     def takes_best(self) -> bool:
-        """Whether it takes what is best of the members, as a whole or for each class."""
+        """Whether it takes the best of the members, as a whole or for each class."""
         return self.combine.takes_best
 
     @property
@@ -126,21 +126,21 @@ class Method:
 
     @property
     def history_weights(self) -> HistoryWeights | None:
-        """The part that weighs members by what they said of the tokens after the prompt, if it has one."""
+        """The part that weighs members by their scores of the tokens after the prompt, if it has one."""
         return self.weigh if isinstance(self.weigh, HistoryWeights) else None
 
     @property
     def relaxable(self) -> bool:
-        """Whether general words can keep the scores of the identity: where all members are averaged alike."""
+        """Whether general words can keep the scores of the identity: yes if all members are averaged alike."""
         return all(part.relaxable for part in self.parts)
 
     def check_parts(self, weigh: tuple[type[Weigh], ...], chooses: bool, what: str) -> None:
-        """Refuse a method of which a task would leave a part out.
+        """Refuse a method if the task would ignore one of its parts.
 
         Args:
             weigh: The kinds of weights that the task runs.
-            chooses: Whether it can take one member by a loss.
-            what: The models of the task in words.
+            chooses: Whether the task can take one member by a loss.
+            what: A description of the task's models.
 
         Raises:
             ConfigurationError: For another kind of weights, or a choice.
@@ -148,11 +148,11 @@ class Method:
         if not isinstance(self.weigh, weigh):
             known = ", ".join(kind.__name__ for kind in weigh)
             raise ConfigurationError(
-                f"The method {self.name!r} weighs members by {type(self.weigh).__name__}, which {what} do not run. "
-                f"They run {known}."
+                f"The method {self.name!r} weighs members by {type(self.weigh).__name__}, which {what} do not "
+                f"support. They support {known}."
             )
         if self.loss is not None and not chooses:
             raise ConfigurationError(
-                f"The method {self.name!r} takes one member by a loss of its scores. That is not a method of {what}, "
+                f"The method {self.name!r} takes one member by a loss of its scores. It does not work for {what}, "
                 "whose members are combined token by token."
             )

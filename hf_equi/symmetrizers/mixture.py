@@ -15,10 +15,11 @@ class Mixture(Method):
 
     $$ p_G(y \mid x) = \frac{1}{|G|} \sum_{g \in G} p_M(gy \mid gx) $$
 
-    A sample costs one row of the base. Scoring a text costs the whole orbit: after t tokens of y the members weigh as
-    the probabilities that they gave to those tokens, so the next-token law is that of the mixture of whole texts.
+    A sample costs one row of the base. Scoring a text costs the whole orbit: after t tokens of y, the weight of a
+    member is the probability that it gave to those tokens. So the next-token distribution is that of the mixture of
+    whole texts.
 
-    Cost: 1 base forward a sample, |G| a scored text.
+    Cost: 1 base forward for a sample, |G| for a scored text.
 
     Example:
         >>> Mixture().selects_one, Mixture().relaxable
@@ -28,10 +29,10 @@ class Mixture(Method):
     name = "mixture"
     text = MethodText(
         r"p_G(y \mid x) = \frac{1}{|G|} \sum_{g \in G} p_M(gy \mid gx)",
-        "For each text one member of the orbit is drawn from the seed, decoded by the base, and mapped back.",
+        "For each text, one member of the orbit is drawn from the seed, decoded by the base, and mapped back.",
         limits=(
-            "**In law.** Texts are draws: their law over seeds is equivariant, a single text is one member's. With "
-            "one seed, the texts of an input and of its image are images of each other.",
+            "**In law.** Texts are random draws. Their distribution over seeds is equivariant, but a single text "
+            "comes from one member. With one seed, the texts of an input and of its image are images of each other.",
         ),
     )
 

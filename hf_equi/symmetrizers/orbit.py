@@ -1,10 +1,10 @@
 r"""Orbits of a batch whose equal members share one physical row.
 
-Letters: B batch, K members asked for (all of the group, or the ones that a method has chosen), R physical rows.
+Letters: B batch, K members asked for (all of the group, or those that a method has chosen), R physical rows.
 
 Logically an orbit is `(B, K, ...)`. Physically the distinct members of each orbit lie side by side, batch-major, in
-lexicographic order of their tokens. That order does not depend on which member of the orbit came in, so neither do
-sums that run through the rows. By orbit-stabiliser every distinct member stands for the same number of elements.
+lexicographic order of their tokens. That order does not depend on which member of the orbit was the input, so neither
+do sums over the rows. By orbit-stabiliser, every distinct member stands for the same number of elements.
 """
 
 from __future__ import annotations
@@ -20,15 +20,15 @@ __all__ = ["Orbit", "distinct_rows"]
 
 @dataclass(frozen=True, eq=False)
 class Orbit:
-    """Which members the orbits of a batch have, and which physical row each lies in.
+    """The members of the orbits of a batch, and the physical row of each.
 
-    While a graph is exported, sizes are symbols: `shape[0]` is one, and `len` would make a number of it.
+    While a graph is exported, sizes are symbols. `shape[0]` stays a symbol, but `len` would turn it into a number.
 
     Args:
         elements: `(B, K)` int64, the group elements whose members are asked for.
         rank: `(B, K)` int64, the place of each member among the distinct ones of its orbit, from 0 without gaps.
-        shared: Whether equal members share a row. Caches of fixed size and exported graphs cannot; there every member
-            has its own, and no size depends on what the members are.
+        shared: Whether equal members share a row. With caches of fixed size and in exported graphs they cannot. Then
+            every member has its own row, and no size depends on the members.
 
     Example:
         >>> orbit = Orbit.start(torch.tensor([[0, 1], [0, 1]]))
@@ -46,18 +46,18 @@ class Orbit:
 
     @classmethod
     def start(cls, elements: torch.Tensor, shared: bool = True) -> Orbit:
-        """The orbits of empty texts: one row each, or one a member where rows are not shared."""
+        """Return the orbits of empty texts: one row each, or one for each member if rows are not shared."""
         if shared:
             return cls(elements, torch.zeros_like(elements))
         return cls(elements, torch.arange(elements.shape[1], device=elements.device).expand_as(elements), shared)
 
     @classmethod
     def of_keys(cls, elements: torch.Tensor, keys: torch.Tensor, shared: bool = True) -> Orbit:
-        """The orbits of members that are known by their keys, in the order of these.
+        """Return the orbits of members that are given by keys, in the order of the keys.
 
         Args:
             elements: `(B, K)` the elements whose members are asked for.
-            keys: `(B, K)` int64, the same for equal members, and for no others.
+            keys: `(B, K)` int64, equal for equal members only.
             shared: Whether equal members share a row.
 
         Example:
@@ -70,12 +70,12 @@ class Orbit:
 
     @cached_property
     def counts(self) -> torch.Tensor:
-        """Distinct members of each orbit, `(B,)`."""
+        """The number of distinct members of each orbit, `(B,)`."""
         return self.rank.amax(1) + 1 if self.shared else torch.full_like(self.rank[:, 0], self.rank.shape[1])
 
     @cached_property
     def rows(self) -> int:
-        """Physical rows of the batch."""
+        """The number of physical rows of the batch."""
         return int(self.counts.sum()) if self.shared else self.rank.numel()
 
     @cached_property
@@ -103,7 +103,7 @@ class Orbit:
     def slot_of_row(self) -> torch.Tensor:
         """The first member that lies in each row, `(R,)`, as an index into K."""
         members = self.row_of.shape[1]
-        if self.rows == self.rank.numel():  # none is equal to another
+        if self.rows == self.rank.numel():  # no two members are equal
             return self.rank.argsort(dim=1).flatten()
         slots = torch.arange(members, device=self.rank.device).expand_as(self.row_of)
         first = torch.full((self.rows,), members, device=self.rank.device)
@@ -120,10 +120,10 @@ class Orbit:
         return torch.arange(self.rows, device=self.rank.device) - self.offsets[self.batch_of_row]
 
     def extend(self, tokens: torch.Tensor) -> tuple[Orbit, torch.Tensor]:
-        """Orbits of the texts after more tokens.
+        """Return the orbits of the texts after more tokens.
 
         Args:
-            tokens: `(B, K, tokens)`, what each member reads next.
+            tokens: `(B, K, tokens)`, the tokens that each member reads next.
 
         Returns:
             The new orbit, and for each of its rows the row that it continues, `(R,)`.
@@ -135,11 +135,11 @@ class Orbit:
         return new, parents
 
     def after(self, tokens: torch.Tensor) -> Orbit:
-        """The orbits alone that `extend` gives."""
+        """Return only the orbits of `extend`."""
         return [self, *(orbit for _, orbit in self.forks(tokens))][-1]
 
     def forks(self, tokens: torch.Tensor) -> Iterator[tuple[int, Orbit]]:
-        """The places at which rows fork while the tokens are read, each with the orbit after that place."""
+        """Yield the places at which rows fork while the tokens are read, each with the orbit after that place."""
         if not self.shared or self.rank.shape[1] == 1 or self._known_apart:
             return
         orbit = self
@@ -148,26 +148,26 @@ class Orbit:
             if not torch.equal(rank, orbit.rank):
                 orbit = Orbit(self.elements, rank)
                 yield place, orbit
-            if orbit.rows == orbit.rank.numel():  # no two are left that could part
+            if orbit.rows == orbit.rank.numel():  # no two members share a row any more
                 return
 
     @property
     def _known_apart(self) -> bool:
-        """Whether no two members share a row, as far as the rows were counted: to count them waits for the device."""
+        """Return whether it is known that no two members share a row. Counting the rows would wait for the device."""
         return "rows" in vars(self) and self.rows == self.rank.numel()
 
     def select(self, indices: torch.Tensor) -> tuple[Orbit, torch.Tensor]:
-        """The orbits of some batch members, repeated or left out; and the row that each new row copies, `(R,)`."""
+        """Return the orbits of some batch members, repeated or left out, and the row each new row copies, `(R,)`."""
         new = Orbit(self.elements[indices], self.rank[indices], self.shared)
         parents = self.offsets[indices][new.batch_of_row] + new.rank_of_row
         return new, parents
 
 
 def distinct_rows(keys: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-    """The first of each set of equal rows, ascending, and the place of each row among them.
+    """Return the first of each set of equal rows, ascending, and the place of each row among them.
 
     Args:
-        keys: `(R, N)` whole numbers, where equal rows are equal in all of them.
+        keys: `(R, N)` whole numbers; rows are equal if all their numbers are.
 
     Example:
         >>> [found.tolist() for found in distinct_rows(torch.tensor([[3], [1], [3]]))]
@@ -185,7 +185,7 @@ def distinct_rows(keys: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
 
 
 def _dense_rank(rank: torch.Tensor, tokens: torch.Tensor) -> torch.Tensor:
-    """The rank by (rank, token) within each orbit, `(B, K)`."""
+    """Return the rank by (rank, token) within each orbit, `(B, K)`."""
     keys = (rank << 32) + tokens
     ordered, order = keys.sort(dim=1)
     steps = torch.zeros_like(rank)

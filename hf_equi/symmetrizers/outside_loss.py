@@ -1,4 +1,4 @@
-"""A loss that is computed outside of a model, of its logits alone: where that would be another loss, it is refused."""
+"""Losses computed outside a model, from its logits alone: they are refused if the model's own loss differs."""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ __all__ = ["check_outside_loss", "refuse_outside_loss"]
 
 
 def check_outside_loss(labels: Any, items: Any, reasons: Mapping[str, bool]) -> None:
-    """Refuse a loss of the logits alone from a model whose loss is another, for which there are reasons.
+    """Refuse a loss of the logits alone if the model's own loss is another one, for the given reasons.
 
-    The `Trainer` keeps labels to itself for `label_smoothing_factor` and for `compute_loss_func`. It counts them all
-    the same: a model is told how many there are, and gets none.
+    For `label_smoothing_factor` and `compute_loss_func` the `Trainer` does not pass the labels on. It still counts
+    them: the model is told how many there are, but does not get them.
 
     Args:
-        labels: What the model was given.
+        labels: The labels that the model was given.
         items: The `num_items_in_batch` that it was given.
-        reasons: Why its loss is not a function of its logits, and whether that is so.
+        reasons: Reasons why its loss is not a function of its logits, each with whether it holds.
 
     Raises:
         ConfigurationError: For a count without labels, if there is a reason.
@@ -38,16 +38,16 @@ def check_outside_loss(labels: Any, items: Any, reasons: Mapping[str, bool]) -> 
         refuse_outside_loss(found[0])
 
 
-# An error while a model is traced would be one more reason to run it untraced, and lost.
+# If a traced model raised an error here, it would be run untraced instead, and the error would be lost.
 @torch.compiler.disable  # type: ignore[untyped-decorator]
 def refuse_outside_loss(reason: str) -> None:
-    """Say why a loss cannot be computed outside of a model.
+    """Say why a loss cannot be computed outside the model.
 
     Raises:
         ConfigurationError: Always.
     """
     raise ConfigurationError(
-        "No labels have reached the model: the Trainer keeps them to itself for label_smoothing_factor= and for "
-        f"compute_loss_func=. A loss of the logits alone would not be this model's, because {reason}. Leave those "
-        "arguments out."
+        "No labels have reached the model: with label_smoothing_factor= and compute_loss_func= the Trainer does not "
+        f"pass them on. A loss of the logits alone would not be this model's, because {reason}. Leave those arguments "
+        "out."
     )

@@ -14,22 +14,22 @@ __all__ = ["Part"]
 class Part(ABC):
     """One of the three parts of a method.
 
-    It may have a network: then it writes `create_network`, and reads `self.network`. The model registers that network,
-    trains it and saves it.
+    A part may have a network. Then it defines `create_network` and reads `self.network`. The model registers that
+    network, trains it and saves it.
     """
 
     role: ClassVar[str]
-    """What it does to members, as a verb."""
+    """A verb that says what the part does to members."""
     network_name: ClassVar[str]
-    """The name that a model registers the network by."""
+    """The name under which a model registers the network."""
     network: Any = None
-    """What `create_network` made, with its trained weights: in the method of a model, where a part has a network."""
+    """The network from `create_network`, with trained weights: set in a model's method if the part has a network."""
 
     def create_network(self, *args: Any, **kwargs: Any) -> nn.Module | None:
         """Make the network; `None` for a part without one.
 
         Args:
-            *args: What each kind of part is told of the model.
+            *args: What each kind of part needs to know about the model.
             **kwargs: None.
         """
         return None
@@ -40,12 +40,12 @@ class Part(ABC):
         return type(self).create_network is not Part.create_network
 
     def with_network(self, network: nn.Module | None) -> Self:
-        """The same part with the network of a model."""
+        """Return the same part with the network of a model."""
         held = copy.copy(self)
         held.network = network
         return held
 
     @property
     def relaxable(self) -> bool:
-        """Whether general words can keep the scores of the identity beside it, as all members are averaged alike."""
+        """Whether general words can keep the scores of the identity with this part: it treats all members alike."""
         return False

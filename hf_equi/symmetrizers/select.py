@@ -1,4 +1,4 @@
-"""Which members of an orbit a method asks for: its first part."""
+"""Which members of an orbit a method asks for: the first part of a method."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class Selection:
 
     Args:
         elements: `(B, K)` int64 group elements.
-        penalty: `(B,)` what the loss of each sample gets beside the task's own, such as a prior; `None` for nothing.
+        penalty: `(B,)` what is added to the loss of each sample, such as a prior; `None` for nothing.
     """
 
     elements: torch.Tensor
@@ -37,30 +37,30 @@ class Selection:
 
     @property
     def only(self) -> torch.Tensor | None:
-        """The one element of each sample, `(B,)`, where one was selected."""
+        """The one element of each sample, `(B,)`, if one was selected; otherwise `None`."""
         return self.elements[:, 0] if self.elements.shape[1] == 1 else None
 
 
 class Draws:
-    """A source of random group elements: the global generator of torch.
+    """A source of random group elements: torch's global generator.
 
-    `hf_equi.generation.CoupledDraws` draws the same elements for equal seeds and prompts instead.
+    `hf_equi.generation.CoupledDraws` instead draws the same elements for equal seeds and prompts.
     """
 
     def elements(self, action: Any, x: torch.Tensor, mask: torch.Tensor | None) -> torch.Tensor:
-        """One uniform element a sample, `(B,)`."""
+        """Draw one uniform element for each sample, `(B,)`."""
         return torch.randint(action.group.order, (len(x),)).to(x.device)
 
 
 @dataclass(frozen=True)
 class Asked:
-    """What members are selected for.
+    """The inputs of a selection.
 
     Args:
-        action: How the group acts on the inputs.
+        action: The group's action on the inputs.
         x: `(B, ...)` inputs: token ids, images, states.
         mask: `(B, T)`, 0 where a text is padded; `None` for no padding.
-        draws: Where random elements come from.
+        draws: The source of random elements.
     """
 
     action: Any
@@ -70,10 +70,10 @@ class Asked:
 
 
 class Select(Part):
-    """Which elements the base is asked about, given an input.
+    """Which elements the base is asked about for an input.
 
-    A network of its own runs before the base. It is made by `create_network(group, shape)`: the group, and the shape
-    of one input, such as `(3, 224, 224)`, or `None` for texts.
+    A kind with a network runs it before the base. It defines `create_network(group, shape)`, with the group and the
+    shape of one input, such as `(3, 224, 224)`, or `None` for texts.
 
     Letters: B batch, G group, K members asked for.
     """
@@ -83,10 +83,10 @@ class Select(Part):
 
     @abstractmethod
     def members(self, asked: Asked) -> Selection:
-        """Select the members to make an output with."""
+        """Select the members from which to make an output."""
 
     def members_to_score(self, asked: Asked) -> Selection:
-        """Select the members to score an output with that is known; by default those that it would be made with."""
+        """Select the members with which to score a known output; by default those that would make it."""
         return self.members(asked)
 
     def __call__(
@@ -98,20 +98,20 @@ class Select(Part):
         *,
         to_score: bool = False,
     ) -> Selection:
-        """Select the members, with the entries of `Asked`; with `to_score` those to score a known output with."""
+        """Select the members, with the entries of `Asked`; with `to_score`, those for scoring a known output."""
         asked = Asked(action, x, mask, draws or Draws())
         return self.members_to_score(asked) if to_score else self.members(asked)
 
 
 class OneMember(Select):
-    """Which one element of each orbit the base is asked about: then a text costs one row of the base."""
+    """Selects one element of each orbit, so that a text costs one row of the base."""
 
     @abstractmethod
     def element(self, asked: Asked) -> torch.Tensor | tuple[torch.Tensor, torch.Tensor]:
-        """Select an element for each sample, `(B,)`; it may come with a penalty, `(B,)`, as in `Selection`."""
+        """Select an element for each sample, `(B,)`, possibly with a penalty, `(B,)`, as in `Selection`."""
 
     def members(self, asked: Asked) -> Selection:
-        """That element of each sample, `(B, 1)`."""
+        """Select that element for each sample, `(B, 1)`."""
         found = self.element(asked)
         element, penalty = found if isinstance(found, tuple) else (found, None)
         return Selection(element[:, None], penalty)
@@ -129,29 +129,29 @@ class WholeGroup(Select):
     """
 
     def members(self, asked: Asked) -> Selection:
-        """All elements, `(B, G)`."""
+        """Select all elements, `(B, G)`."""
         order = torch.arange(asked.action.group.order, device=asked.x.device)
         return Selection(order.expand(asked.x.shape[0], -1))
 
     @property
     def relaxable(self) -> bool:
-        """The identity is among them."""
+        """Whether the identity is included: yes."""
         return True
 
 
 class IdentityMember(OneMember):
-    """The identity, so that the base reads what came in."""
+    """The identity, so that the base reads the input itself."""
 
     def element(self, asked: Asked) -> torch.Tensor:
-        """The identity of each sample, `(B,)`."""
+        """Return the identity for each sample, `(B,)`."""
         return torch.zeros(asked.x.shape[0], dtype=torch.long, device=asked.x.device)
 
 
 class DrawnMember(OneMember):
-    """One element, drawn uniformly; the whole group to score with."""
+    """One element, drawn uniformly; the whole group for scoring."""
 
     def element(self, asked: Asked) -> torch.Tensor:
-        """One element a sample, `(B,)`."""
+        """Draw one element for each sample, `(B,)`."""
         return asked.draws.elements(asked.action, asked.x, asked.mask)
 
     def members_to_score(self, asked: Asked) -> Selection:
@@ -160,7 +160,7 @@ class DrawnMember(OneMember):
 
 
 class SmallestMember(OneMember):
-    r"""The first element k(x) that takes an input to the smallest member of its orbit, by the rule of its action.
+    r"""The first element k(x) that takes an input to the smallest member of its orbit, in the order of its action.
 
     $$ k(gx) = k(x) g^{-1} $$
 
@@ -168,6 +168,6 @@ class SmallestMember(OneMember):
     """
 
     def element(self, asked: Asked) -> torch.Tensor:
-        """k(x) of each sample, `(B,)`."""
+        """Return k(x) for each sample, `(B,)`."""
         element: torch.Tensor = asked.action.canonical_element(asked.x, asked.mask)
         return element

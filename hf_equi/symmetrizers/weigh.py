@@ -15,7 +15,7 @@ __all__ = ["EqualWeights", "FeatureWeights", "HistoryWeights", "NetworkWeights",
 
 
 class Weigh(Part):
-    """How much each member counts. Its kinds say by what, and tasks say which kinds they run."""
+    """How much each member counts. Its kinds differ in what they read; tasks declare which kinds they run."""
 
     role = "weighs"
     network_name = "lambda_network"
@@ -26,15 +26,15 @@ class EqualWeights(Weigh):
 
     @property
     def relaxable(self) -> bool:
-        """Those of the identity too."""
+        """Whether the identity keeps its weight: yes, all members have the same."""
         return True
 
 
 class FeatureWeights(Weigh):
-    """Weights by the features of the members, which a task reads off its base.
+    """Weights from the features of the members, which a task reads off its base.
 
-    A network of its own is made by `create_network(features, units, dropout)`: the size of the features of a member,
-    and the units and the dropout of its hidden layers, from the config.
+    A kind with a network defines `create_network(features, units, dropout)`. The arguments are the size of a member's
+    features, and the units and dropout of the hidden layers, from the config.
 
     Example:
         >>> class Brightest(FeatureWeights):
@@ -46,11 +46,11 @@ class FeatureWeights(Weigh):
 
     @abstractmethod
     def log_weights(self, features: torch.Tensor) -> torch.Tensor:
-        """Log weights of the members of whole orbits, up to a constant an orbit: `(B, K, features)` to `(B, K)`."""
+        """Return log weights of whole orbits, up to a constant for each orbit: `(B, K, features)` to `(B, K)`."""
 
 
 class NetworkWeights(FeatureWeights):
-    """Weights by a network that reads the features of the members.
+    """Weights from a network that reads the features of the members.
 
     Args:
         network_class: Makes the network from the size of the features, the units of its hidden layers and their
@@ -69,20 +69,20 @@ class NetworkWeights(FeatureWeights):
         """Make a new network.
 
         Args:
-            features: Size of the features of a member.
-            units: Of its hidden layers.
-            dropout: Of its hidden layers, in training.
+            features: The size of a member's features.
+            units: The units of its hidden layers.
+            dropout: The dropout of its hidden layers, in training.
         """
         return self.network_class(features, units, dropout)
 
     def log_weights(self, features: torch.Tensor) -> torch.Tensor:
-        """What the network says, `(B, K)`."""
+        """Return the network's output, `(B, K)`."""
         log_weights: torch.Tensor = self.network(features)
         return log_weights
 
 
 class HistoryWeights(Weigh):
-    r"""The probability that a member gave to the tokens after the prompt, as those of a mixture of whole texts.
+    r"""Weights of a mixture of whole texts: the probability that a member gave to the tokens after the prompt.
 
     $$ \log w_t = \sum_{s < t} \log p(y_s) $$
 
@@ -92,7 +92,7 @@ class HistoryWeights(Weigh):
     """
 
     def log_weights(self, taken: torch.Tensor) -> torch.Tensor:
-        """Log weights of the members after what was read, `(R, T)`.
+        """Return log weights of the members after the tokens read so far, `(R, T)`.
 
         Args:
             taken: `(R, T)` the log-probability that each row gave to the token it read at each place, 0 in the prompt.

@@ -1,4 +1,4 @@
-"""A kit to test groups, actions and equivariant functions with, one's own as well as this library's.
+"""A kit for testing groups, actions and equivariant functions, your own as well as this library's.
 
 ```python
 >>> from hf_equi.groups import FiniteGroup

@@ -1,4 +1,4 @@
-"""Checking an action by enumeration."""
+"""Check an action by enumeration."""
 
 from __future__ import annotations
 
@@ -15,32 +15,32 @@ from hf_equi.testing.tolerances import tolerance_of
 __all__ = ["Action", "assert_action", "elements_of"]
 
 DRAWN = 5
-"""Elements of a continuous group that are tried beside the identity."""
+"""The number of elements of a continuous group to try besides the identity."""
 
 
 def elements_of(group: Group) -> list[Any]:
-    """The elements that are tried: all of a finite group, else the identity and a few that are drawn from a seed."""
+    """Return the elements to try: all of a finite group, otherwise the identity and a few drawn with a fixed seed."""
     if isinstance(group, FiniteGroup):
         return list(range(group.order))
     return [group.identity, *group.sample(DRAWN, torch.Generator().manual_seed(0))]
 
 
 def assert_action(action: Action, samples: Iterable[Any]) -> None:
-    r"""Check on samples that an action is a left action of its group, with one element for all and with one each.
+    r"""Check on samples that an action is a left action, with one element for all samples and with one for each.
 
     $$e x = x, \qquad (gh) x = g (h x), \qquad g^{-1} (g x) = x = g (g^{-1} x)$$
 
-    Floating tensors are compared up to `TOLERANCES`, all else exactly.
+    Floating tensors are compared up to `TOLERANCES`, everything else exactly.
 
     Args:
         action (`Action`):
             The action.
         samples (`Iterable`):
-            Batches of what the action acts on: tensors with one sample a row, lists, tuples and dictionaries of such.
-            Anything else, such as a string, is one sample.
+            Batches of what the action acts on: tensors with one sample in each row, or lists, tuples and dictionaries
+            of these. Anything else, such as a string, is one sample.
 
     Raises:
-        ActionError: If an equation fails; the message gives elements and sample. Also if there is no sample.
+        ActionError: If an equation fails; the message gives elements and sample. Also if there are no samples.
 
     Example:
         ```python
@@ -51,7 +51,7 @@ def assert_action(action: Action, samples: Iterable[Any]) -> None:
     """
     samples = list(samples)
     if not samples:
-        raise ActionError("assert_action needs at least one sample: without any it would check nothing.")
+        raise ActionError("assert_action needs at least one sample: without one it would check nothing.")
     elements = elements_of(action.group)
     for x in samples:
         _require(action.apply(elements[0], x), x, "the identity 0 must not move a sample", x)
@@ -71,7 +71,7 @@ def _check_products(action: Action, elements: list[Any], x: Any) -> None:
 
 
 def _check_each(action: Action, elements: list[Any], x: Any) -> None:
-    """One element a sample does to each what it does to that sample alone."""
+    """Check that one element for each sample acts on each as it does on that sample alone."""
     count = _count(x)
     for start in range(len(elements) if count else 0):
         each = [elements[(start + row) % len(elements)] for row in range(count)]
@@ -85,7 +85,7 @@ def _check_each(action: Action, elements: list[Any], x: Any) -> None:
 
 
 def _count(x: Any) -> int:
-    """Samples of a batch; 0 of what is not a batch."""
+    """Return the number of samples in a batch; 0 if it is not a batch."""
     if isinstance(x, (tuple, dict)):
         return _count(next(iter(x.values() if isinstance(x, dict) else x)))
     if isinstance(x, torch.Tensor):
@@ -94,7 +94,7 @@ def _count(x: Any) -> int:
 
 
 def _row(x: Any, row: int) -> Any:
-    """A batch of one sample."""
+    """Return a batch of one sample."""
     if isinstance(x, dict):
         return {name: _row(part, row) for name, part in x.items()}
     if isinstance(x, tuple):
@@ -104,7 +104,9 @@ def _row(x: Any, row: int) -> Any:
 
 def _require(received: Any, required: Any, equation: str, sample: Any) -> None:
     if not _same(received, required):
-        raise ActionError(f"No action: {equation}. For x = {sample!r} received {received!r}, required {required!r}.")
+        raise ActionError(
+            f"Not an action: {equation}. For x = {sample!r} received {received!r}, required {required!r}."
+        )
 
 
 def _same(a: Any, b: Any) -> bool:

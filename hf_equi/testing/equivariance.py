@@ -1,4 +1,4 @@
-"""Measuring how equivariant a function is."""
+"""Measure how equivariant a function is."""
 
 from __future__ import annotations
 
@@ -23,26 +23,26 @@ def equivariance_error(
     output_action: Action | None = None,
     elements: Iterable[Any] | None = None,
 ) -> torch.Tensor:
-    r"""Return how far a function is from being equivariant, for each element.
+    r"""Return how far a function is from equivariant, for each element.
 
     $$\text{error}_g = \max \left| g^{-1} f(g x) - f(x) \right|$$
 
     Args:
         function (`Callable`):
-            f, from what `input_action` acts on to one tensor. It must be deterministic, so no dropout.
+            f, from what `input_action` acts on to one tensor. It must be deterministic, so without dropout.
         x (`Any`):
             One input, or a batch of them.
         input_action (`Action`):
             The action on inputs.
         output_action (`Action`, *optional*):
-            The action of the same group on outputs; the trivial one by default, so that invariance is measured.
+            The action of the same group on outputs; by default the trivial one, so that invariance is measured.
         elements (`Iterable[int]`, *optional*):
-            The elements to try; all by default.
+            The elements to try; by default all.
 
     Returns:
-        `torch.Tensor` of shape `(G,)`, or `(len(elements),)`, and dtype float64, on the CPU: largest absolute
-        difference; NaN where an output is NaN. Equal infinities differ by 0. Costs one call of f for each element,
-        and one more.
+        A `torch.Tensor` of shape `(G,)`, or `(len(elements),)`, and dtype float64, on the CPU: the largest absolute
+        difference; NaN if an output is NaN. Equal infinities differ by 0. Costs one call of f for each element, and
+        one more.
 
     Raises:
         EquivarianceError: If the groups differ, or f does not return tensors of one shape.
@@ -79,7 +79,7 @@ def assert_equivariant(
         output_action (`Action`, *optional*): See `equivariance_error`.
         elements (`Iterable[int]`, *optional*): See `equivariance_error`.
         tolerance (`float`, *optional*):
-            Largest error that is accepted; by default that of the output's dtype in `TOLERANCES`, 0 for integers.
+            The largest error to accept; by default that of the output's dtype in `TOLERANCES`, 0 for integers.
 
     Raises:
         EquivarianceError: If the error of an element is above the tolerance, or NaN. The message names the worst.
@@ -101,9 +101,9 @@ def assert_equivariant(
     worst = int(errors.nan_to_num(nan=torch.inf).argmax())
     g = tried[worst]
     raise EquivarianceError(
-        f"The function is not equivariant: for element {_name(input_action.group, g)} the largest difference "
-        f"between g⁻¹f(gx) and f(x) is {float(errors[worst]):.3g}, and at most {limit:.3g} was allowed for {dtype}. "
-        "Switch off dropout, check the two actions, or pass tolerance=."
+        f"The function is not equivariant: for element {_name(input_action.group, g)} the largest difference between "
+        f"g⁻¹f(gx) and f(x) is {float(errors[worst]):.3g}, but at most {limit:.3g} is allowed for {dtype}. Switch off "
+        "dropout, check the two actions, or pass tolerance=."
     )
 
 
@@ -117,7 +117,8 @@ def _errors(
     group = input_action.group
     if output_action is not None and not _same_group(output_action.group, group):
         raise EquivarianceError(
-            f"Both actions must be of one group; received {group!r} for inputs, {output_action.group!r} for outputs."
+            f"Both actions must be of the same group; received {group!r} for inputs, {output_action.group!r} for "
+            "outputs."
         )
     tried = elements_of(group) if elements is None else elements
     with torch.no_grad():
@@ -141,7 +142,7 @@ def _name(group: Any, g: Any) -> str:
 def _tensor(output: object) -> torch.Tensor:
     if not isinstance(output, torch.Tensor):
         raise EquivarianceError(
-            f"The function must return one tensor; received {type(output).__name__}. Pick one, as in "
+            f"The function must return one tensor; received {type(output).__name__}. Select one, for example with "
             "lambda x: model(x).logits."
         )
     return output
@@ -156,7 +157,8 @@ def _pull_back(action: Action | None, g: int, output: torch.Tensor) -> torch.Ten
 def _difference(received: torch.Tensor, required: torch.Tensor) -> float:
     if received.shape != required.shape:
         raise EquivarianceError(
-            f"g⁻¹f(gx) and f(x) must have one shape; received {tuple(received.shape)} and {tuple(required.shape)}."
+            f"g⁻¹f(gx) and f(x) must have the same shape; received {tuple(received.shape)} and "
+            f"{tuple(required.shape)}."
         )
     # The dtype's own arithmetic would round the difference of half precision outputs; MPS has no float64.
     a, b = received.cpu().double(), required.cpu().double()

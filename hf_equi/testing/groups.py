@@ -1,4 +1,4 @@
-"""Checking a group by enumeration."""
+"""Check a group by enumeration."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ __all__ = ["assert_group"]
 def assert_group(group: FiniteGroup) -> None:
     """Check all axioms, the inverses, the names and the permutations of a group by plain enumeration.
 
-    This repeats what a `FiniteGroup` checks when it is made, in the most direct way and by other code; it is meant for
+    This repeats the checks of a new `FiniteGroup` in the most direct way and with other code. It is meant for
     subclasses and for groups that were changed after they were made. Costs G³ operations.
 
     Args:
@@ -48,7 +48,7 @@ def _check_shapes(group: FiniteGroup) -> None:
             if not 0 <= gh < order:
                 raise GroupError(f"Closure fails: product[{g}, {h}] is {gh}, which is not an element.")
     if len(group.names) != order or len(set(group.names)) != order:
-        raise GroupError(f"A group of order {order} needs as many distinct names; received {group.names}.")
+        raise GroupError(f"A group of order {order} needs {order} distinct names; received {group.names}.")
 
 
 def _check_units(product: list[list[int]], inverse: list[int]) -> None:

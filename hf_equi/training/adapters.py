@@ -1,8 +1,8 @@
-r"""Adapters of peft on symmetrised models: which layers they go to, and how they move between a model and its base.
+r"""Adapters of peft on symmetrised models: which layers they adapt, and how they move between a model and its base.
 
-peft finds the layers that it adapts by the ends of their names, and knows the usual ones by the `model_type` of a
-model. A symmetrised model has a `model_type` of its own, and may hold further layers of such names: those of a text
-tower, those of a frozen copy. In its base, `base.`, every adapter leaves it equivariant.
+peft finds the layers that it adapts by the ends of their names, and knows the usual layers of each `model_type`. A
+symmetrised model has its own `model_type`, and may hold other layers with such names: those of a text tower or of a
+frozen copy. In its base, `base.`, every adapter leaves the model equivariant.
 
     base_model.model.base.transformer.h.0.attn.c_attn.lora_A.weight    an adapter of the symmetrised model
     base_model.model.transformer.h.0.attn.c_attn.lora_A.weight         the same adapter of its base
@@ -38,13 +38,13 @@ from hf_equi.models.peft.bases import WHOLE_KINDS, check_acts_in_layers, refused
 __all__ = ["adapter_config", "load_adapter", "save_adapter"]
 
 _ROOT = "base_model.model."
-"""What the keys of an adapter file begin with."""
+"""The prefix of the keys in an adapter file."""
 _INSIDE = "base."
 _OUTSIDE = r"(?!base\.).*"
 _TEXT_TOWER = "text_.*"
 _WEIGHTS = "adapter_model.safetensors"
-# The kinds that were tried. VeRA, VB-LoRA and others share weights between layers, and peft keeps those outside of the
-# base.
+# The kinds that were tested. VeRA, VB-LoRA and others share weights between layers, and peft keeps those weights
+# outside the base.
 _MOVING = (
     *WHOLE_KINDS,
     "ADAMSS",
@@ -64,23 +64,24 @@ _MOVING = (
 
 
 def adapter_config(model: Any, config: PeftConfig) -> PeftConfig:
-    r"""The settings of an adapter that goes to the base of a symmetrised model, and nowhere else.
+    r"""Return the settings of an adapter that adapts only the base of a symmetrised model.
 
     Args:
         model: A symmetrised model.
-        config: `LoraConfig`, `IA3Config` or another that docs/finetuning.md lists. Without `target_modules` they are
-            those that peft has for the `model_type` of the base (of IA³ the `feedforward_modules` as well); with a
-            list, the layers of the base that end so, of a CLIP those of its image tower; with a regular expression,
-            those of the base that it matches, by their names in the base or in the model.
+        config: `LoraConfig`, `IA3Config` or another config that docs/finetuning.md lists. Without `target_modules`,
+            the layers are those that peft lists for the `model_type` of the base (for IA³ the `feedforward_modules` as
+            well). With a list, they are the layers of the base whose names end so; for a CLIP model, those of its
+            image tower. With a regular expression, they are the layers of the base that it matches, by their names in
+            the base or in the model.
 
     Returns:
-        A copy, for `peft.get_peft_model(model, ...)`. λ is trained beside with `modules_to_save=["lambda_network"]`.
+        A copy, for `peft.get_peft_model(model, ...)`. To train λ as well, set `modules_to_save=["lambda_network"]`.
 
     Raises:
-        ConfigurationError: For what is not a configuration, a base of a type that peft does not know, a kind of
-            adapter that was not tried, prompts, which nothing could act on, a model that is not symmetrised, single
-            tokens of tied embeddings, or `modules_to_save` and `bias="all"` that would train a frozen copy of the
-            base.
+        ConfigurationError: If `config` is not a configuration; for a base of a type that peft does not know; for a
+            kind of adapter that was not tested; for prompts, which nothing could act on; for a model that is not
+            symmetrised; for single tokens of tied embeddings; for `modules_to_save` and `bias="all"` that would train
+            a frozen copy of the base.
         UnsupportedModelError: For adapters that are more than layers.
 
     Example:
@@ -93,7 +94,7 @@ def adapter_config(model: Any, config: PeftConfig) -> PeftConfig:
     """
     _require_wrapper(model)
     if not isinstance(config, PeftConfig):
-        raise ConfigurationError(f"{config!r} is not a configuration of peft: pass one, as LoraConfig(r=8)")
+        raise ConfigurationError(f"{config!r} is not a peft configuration: pass one, such as LoraConfig(r=8)")
     if config.is_prompt_learning:
         raise refused_prompts(type(model).__name__)
     _check_kind(model, config)
@@ -102,36 +103,36 @@ def adapter_config(model: Any, config: PeftConfig) -> PeftConfig:
     towers = isinstance(model, EquiCLIPModel) and not isinstance(filled.target_modules, str)
     own = [name for name, _ in model.named_modules()]
     if isinstance(filled.target_modules, str) and any(re.fullmatch(filled.target_modules, name) for name in own):
-        settings: PeftConfig = filled  # written for this model
+        settings: PeftConfig = filled  # made for this model
         return settings
     return _moved_inside(model.base, filled, _TEXT_TOWER if towers else None)
 
 
 def save_adapter(model: Any, folder: str | os.PathLike[str]) -> None:
-    """Save the adapter of a symmetrised model as one of its base, which `PeftModel.from_pretrained` loads there.
+    """Save the adapter of a symmetrised model as one for its base, which `PeftModel.from_pretrained` loads there.
 
     Args:
-        model: What `peft.get_peft_model` made of a symmetrised model. Its active adapter is saved.
-        folder: Where to.
+        model: The result of `peft.get_peft_model` for a symmetrised model. Its active adapter is saved.
+        folder: The folder to save to.
 
     Raises:
-        ConfigurationError: For another model, none or several active adapters; for a folder that cannot be written.
+        ConfigurationError: For another model; for no or several active adapters; if the folder cannot be written.
 
     Warns:
-        HfEquiWarning: Where the adapter holds weights that are not the base's, as λ: they are left out. Save those
-            with the symmetrised model, after `merge_and_unload`, or with peft's `save_pretrained`.
+        HfEquiWarning: If the adapter holds weights that do not belong to the base, such as λ. They are left out. Save
+            them with the symmetrised model after `merge_and_unload`, or with peft's `save_pretrained`.
     """
     wrapper = model.get_base_model() if isinstance(model, PeftModel) else model
     _require_wrapper(wrapper)
     if not isinstance(model, PeftModel):
         raise ConfigurationError(
-            f"This {type(model).__name__} is not a PeftModel: pass what peft.get_peft_model made of it. An adapter "
-            "inside its base is saved by model.unwrap().save_pretrained(folder)."
+            f"This {type(model).__name__} is not a PeftModel: pass the result of peft.get_peft_model. To save an "
+            "adapter inside the base, use model.unwrap().save_pretrained(folder)."
         )
     names = model.active_adapters
     if len(names) != 1:
         raise ConfigurationError(
-            f"One adapter is saved at a time, and {names} are active: use model.set_adapter(name)"
+            f"Only one adapter can be saved at a time, but {names} are active: use model.set_adapter(name)"
         )
     weights = get_peft_model_state_dict(model, adapter_name=names[0], save_embedding_layers=False)
     inside = {
@@ -143,7 +144,7 @@ def save_adapter(model: Any, folder: str | os.PathLike[str]) -> None:
         {key.removeprefix(_ROOT).split(".")[0] for key in weights if not key.startswith(_ROOT + _INSIDE)}
     ):
         warnings.warn(
-            f"{', '.join(left)}: the base has none, so what was trained of it is left out. Save it with the "
+            f"{', '.join(left)}: not part of the base, so its trained weights are left out. Save it with the "
             "symmetrised model: model.merge_and_unload().save_pretrained(folder).",
             HfEquiWarning,
             stacklevel=2,
@@ -163,25 +164,25 @@ def load_adapter(
     adapter_name: str = "default",
     **hub: Any,
 ) -> PeftModel:
-    """Load an adapter into a symmetrised model: one of its base, or its own.
+    """Load an adapter into a symmetrised model: one for its base, or one for the model itself.
 
     Args:
         model: A symmetrised model.
         folder: A folder or a name on the Hub, as `PeftModel.save_pretrained` or `save_adapter` write it.
-        is_trainable: Whether to go on training it.
-        adapter_name: What to call it.
-        **hub: Of `hf_hub_download`: `revision`, `token` and so on.
+        is_trainable: Whether to continue training it.
+        adapter_name: The name to give it.
+        **hub: Arguments of `hf_hub_download`: `revision`, `token` and so on.
 
     Returns:
         The `PeftModel` over the symmetrised model.
 
     Raises:
-        ConfigurationError: For prompts, which go inside the base alone, for single tokens of tied embeddings, for a
-            kind that was not tried, for an adapter without safetensors, one that is damaged, or a model that is not
-            symmetrised.
+        ConfigurationError: For prompts, which work only inside the base; for single tokens of tied embeddings; for a
+            kind that was not tested; for an adapter without safetensors; for a damaged adapter; for a model that is
+            not symmetrised.
 
     Warns:
-        HfEquiWarning: Where the adapter holds weights that this model has no place for.
+        HfEquiWarning: If the adapter holds weights that this model has no place for.
     """
     _require_wrapper(model)
     local = _fetch(folder, hub)
@@ -203,8 +204,8 @@ def load_adapter(
     needed = {key if inside else _ROOT + _INSIDE + key.removeprefix(_ROOT) for key in keys}
     if left := sorted(needed - set(own)):
         warnings.warn(
-            f"{type(model).__name__} has no place for {len(left)} of {len(keys)} weights of the adapter, as "
-            f"{left[0]}: they are left out. Is it an adapter of another base?",
+            f"{type(model).__name__} has no place for {len(left)} of {len(keys)} weights of the adapter, such as "
+            f"{left[0]}: they are left out. Was the adapter made for another base?",
             HfEquiWarning,
             stacklevel=2,
         )
@@ -214,60 +215,60 @@ def load_adapter(
 def _require_wrapper(model: Any) -> None:
     if isinstance(model, PeftModel) and isinstance(model.get_base_model(), EquiPreTrainedModel):
         raise ConfigurationError(
-            "This symmetrised model has an adapter already. Add another with model.add_adapter(name, "
+            "This symmetrised model already has an adapter. Add another with model.add_adapter(name, "
             "adapter_config(model.get_base_model(), config)), or merge the first: model.merge_and_unload()."
         )
     if not isinstance(model, EquiPreTrainedModel):
         raise ConfigurationError(
-            f"A {type(model).__name__} is not symmetrised: make a model with hf_equi.symmetrize(model, group). "
-            "Adapters of other models need peft alone."
+            f"A {type(model).__name__} is not symmetrised: make a model with hf_equi.symmetrize(model, group). For "
+            "adapters of other models, use peft directly."
         )
 
 
 def _check_kind(model: Any, config: Any) -> None:
-    """Refuse adapters that would not move between a symmetrised model and its base, or learn something else there."""
+    """Refuse adapters that could not move between a symmetrised model and its base, or would learn something else."""
     check_acts_in_layers(config)
     inside = "Adapt the base and symmetrize that: symmetrize(get_peft_model(base, config), group)."
     if config.peft_type not in _MOVING:
         raise ConfigurationError(
-            f"{type(config).__name__}: adapters of the kind {config.peft_type.value} are not known to move between a "
-            f"symmetrised model and its base with the same numbers. {inside}"
+            f"{type(config).__name__}: adapters of the kind {config.peft_type.value} may not keep their values when "
+            f"they move between a symmetrised model and its base. {inside}"
         )
-    # peft looks for the ties in the model that it gets.
+    # peft looks for tied weights in the model that it is given.
     if getattr(config, "trainable_token_indices", None) and getattr(model.base, "all_tied_weights_keys", None):
         raise ConfigurationError(
-            "trainable_token_indices trains single tokens of embeddings, which the base ties to its head: on the "
-            f"symmetrised model peft would train the one and leave the other. {inside}"
+            "trainable_token_indices trains single tokens of embeddings, but the base ties the embeddings to its "
+            f"head: on the symmetrised model peft would train one and leave the other. {inside}"
         )
 
 
 def _check_frozen_copy(model: Any, config: Any) -> None:
-    """Refuse what would train the frozen copy, too: peft finds layers and biases by the ends of their names."""
+    """Refuse settings that would also train the frozen copy: peft finds layers and biases by their names' ends."""
     frozen = getattr(model, "frozen_base", None)
     if frozen is not None and getattr(config, "bias", "none") == "all":
         raise ConfigurationError(
-            "bias='all' would train the biases of the frozen copy that λ reads its features of: use bias='lora_only', "
-            "or symmetrize the base without lambda_features='frozen'."
+            "bias='all' would train the biases of the frozen copy from which λ reads its features: use "
+            "bias='lora_only', or symmetrize the base without lambda_features='frozen'."
         )
     copied = [] if frozen is None else [name for name, _ in frozen.named_modules()]
     names = getattr(config, "modules_to_save", None) or []
     if found := [name for name in names if any(each.endswith(name) for each in copied)]:
         raise ConfigurationError(
-            f"modules_to_save={found}: the frozen copy that λ reads its features of has them, too. Adapt these layers "
-            "by target_modules, or symmetrize the base without lambda_features='frozen'."
+            f"modules_to_save={found}: the frozen copy from which λ reads its features also has these layers. Adapt "
+            "them with target_modules, or symmetrize the base without lambda_features='frozen'."
         )
 
 
 def _fill_targets(model: Any, config: Any) -> Any:
-    """The layers that peft would adapt in the bare base."""
+    """Fill in the layers that peft would adapt in the bare base."""
     config = _maybe_include_all_linear_layers(config, model.base)
     if isinstance(fed := getattr(config, "feedforward_modules", None), (list, set)) and config.target_modules:
-        # Where those are whole names, these have to be, too: peft loads a part of them alone.
+        # If those are whole names, these must be too, because peft loads only a part of them.
         config.feedforward_modules = {name for name in config.target_modules if name.endswith(tuple(fed))}
     kind = model.base.config.model_type
     tuner = PEFT_TYPE_TO_TUNER_MAPPING[config.peft_type]
     try:
-        # The same question that peft asks of the bare base; the answer needs no tuner that is built.
+        # The same lookup that peft does for the bare base; it needs no tuner to be built.
         return tuner.__new__(tuner)._prepare_adapter_config(config, {"model_type": kind})
     except ValueError as error:
         missing = "target_modules" if config.target_modules is None else "feedforward_modules"
@@ -279,24 +280,24 @@ def _fill_targets(model: Any, config: Any) -> Any:
             }
         )
         raise ConfigurationError(
-            f"peft knows no {missing} for {type(config).__name__} of a base of the type {kind!r}: name some, as "
-            f"{type(config).__name__}({missing}=[...]). Its layers end in {', '.join(ends)}."
+            f"peft knows no {missing} for {type(config).__name__} with a base of the type {kind!r}: name some, for "
+            f"example {type(config).__name__}({missing}=[...]). The names of its layers end in {', '.join(ends)}."
         ) from error
 
 
 def _moved_inside(base: Any, config: Any, excluded: str | None = None) -> PeftConfig:
-    """The settings of an adapter of a base, for the base inside a symmetrised model.
+    """Return the settings of a base's adapter, changed for the base inside a symmetrised model.
 
     Args:
         base: The base.
-        config: The settings, which are changed.
-        excluded: A pattern of names in the base that are left out.
+        config: The settings. They are changed.
+        excluded: A pattern for names in the base to leave out.
     """
     if hasattr(config, "exclude_modules"):
         patterns = [excluded, _as_pattern(config.exclude_modules)]
         config.exclude_modules = "|".join([_OUTSIDE, *(rf"base\.(?:{pattern})" for pattern in patterns if pattern)])
     elif not isinstance(config.target_modules, str):
-        # Whole names, as there is no other way to leave out what is not the base's.
+        # Whole names, because there is no other way to leave out layers outside the base.
         names = [name for name, _ in base.named_modules() if not re.fullmatch(excluded or "", name)]
         config.target_modules = {_INSIDE + name for name in names if check_target_module_exists(config, name)}
     if isinstance(config.target_modules, str):
@@ -308,14 +309,14 @@ def _moved_inside(base: Any, config: Any, excluded: str | None = None) -> PeftCo
 
 
 def _as_pattern(names: Any) -> str | None:
-    """Modules that are left out, as one pattern of their names."""
+    """Return modules to leave out, as one pattern of their names."""
     if not names or isinstance(names, str):
         return names or None
     return r"(?:.*\.)?(?:" + "|".join(re.escape(name) for name in sorted(names)) + ")"
 
 
 def _moved_outside(wrapper: Any, config: Any, adapter: str) -> Any:
-    """The settings of an adapter of a symmetrised model, for its base: the same layers of that."""
+    """Return the settings of a symmetrised model's adapter, changed for its base: the same layers there."""
     config = copy.deepcopy(config)
     layers: dict[str, Any] = {
         name.removeprefix(_INSIDE): module
@@ -349,7 +350,7 @@ def _moved_outside(wrapper: Any, config: Any, adapter: str) -> Any:
 
 
 def _fetch(folder: str | os.PathLike[str], hub: dict[str, Any]) -> Path:
-    """The folder with an adapter, downloaded where it is a name on the Hub; a pickle is never read.
+    """Return the folder of an adapter, downloaded if it is a name on the Hub; a pickle is never read.
 
     Raises:
         ConfigurationError: Without safetensors.
@@ -359,7 +360,7 @@ def _fetch(folder: str | os.PathLike[str], hub: dict[str, Any]) -> Path:
         try:
             hf_hub_download(str(folder), ADAPTER_NAME, **hub)
             return Path(hf_hub_download(str(folder), _WEIGHTS, **hub)).parent
-        except LocalEntryNotFoundError as error:  # one of those below
+        except LocalEntryNotFoundError as error:  # a subclass of the error below
             raise ConfigurationError(
                 f"The files of the adapter {folder} are not all in the cache, and the Hub cannot be reached. Load it "
                 "once with a connection, or name a folder."
@@ -368,7 +369,8 @@ def _fetch(folder: str | os.PathLike[str], hub: dict[str, Any]) -> Path:
             raise _no_safetensors(folder) from error
         except HFValidationError as error:
             raise ConfigurationError(
-                f"{folder} is neither a folder nor a name on the Hub: name one with an adapter"
+                f"{folder} is neither a folder nor a name on the Hub: name a folder or repository that holds an "
+                "adapter"
             ) from error
     if not (local / _WEIGHTS).is_file():
         raise _no_safetensors(folder)
@@ -377,5 +379,6 @@ def _fetch(folder: str | os.PathLike[str], hub: dict[str, Any]) -> Path:
 
 def _no_safetensors(folder: Any) -> ConfigurationError:
     return ConfigurationError(
-        f"{folder} holds no {_WEIGHTS}, and hf_equi loads no pickle: load the adapter with peft, and save it again"
+        f"{folder} holds no {_WEIGHTS}, and hf_equi does not load pickles: load the adapter with peft, and save it "
+        "again"
     )

@@ -23,7 +23,7 @@ __all__ = ["ClassTexts", "class_text_features"]
 def class_text_features(
     model: Any, processor: Any, class_names: Sequence[str], templates: Sequence[str] = ("a photo of a {}.",)
 ) -> torch.Tensor:
-    r"""One text feature a class: the mean over templates, as in Radford et al. 2021.
+    r"""Return one text feature for each class: the mean over templates, as in Radford et al. 2021.
 
     $$ t_c = \frac{\bar{t}_c}{\lVert \bar{t}_c \rVert}, \qquad
     \bar{t}_c = \frac{1}{K} \sum_k \frac{h(\tau_k(c))}{\lVert h(\tau_k(c)) \rVert} $$
@@ -32,15 +32,15 @@ def class_text_features(
         model: An `EquiCLIPModel`, or its base.
         processor: Its processor or tokenizer.
         class_names: C names.
-        templates: K texts with one `{}` where the name goes.
+        templates: K texts with one `{}` for the name.
 
     Returns:
         `(C, D)`, of length 1, without gradients.
 
     Raises:
-        ConfigurationError: Without names or templates, for a template without `{}` or with several, or for what is no
-            tokenizer.
-        UnsupportedModelError: For a model that compares no images with texts.
+        ConfigurationError: Without names or templates; for a template without `{}` or with several; if the processor
+            has no tokenizer.
+        UnsupportedModelError: For a model that does not compare images with texts.
 
     Cost: C·K texts through the text tower, K at a time.
 
@@ -49,19 +49,19 @@ def class_text_features(
     """
     if isinstance(class_names, str) or isinstance(templates, str) or not class_names or not templates:
         raise ConfigurationError(
-            f"Class texts are made of a list of names and a list of templates; received {class_names!r} and "
-            f"{templates!r}"
+            f"Class texts need a list of names and a list of templates; received {class_names!r} and {templates!r}"
         )
     if unfit := [template for template in templates if not _has_one_place(template)]:
-        raise ConfigurationError(f"{unfit[0]!r} has no place for the name of a class, or several: write {{}} once")
+        raise ConfigurationError(f"{unfit[0]!r} needs exactly one place for the name of a class: write {{}} once")
     base = _base_of(model)
     tokenize = getattr(processor, "tokenizer", processor)
     if not callable(tokenize) or isinstance(tokenize, ImageProcessingMixin):
         raise ConfigurationError(
-            f"A {type(processor).__name__} reads no texts: pass the model's tokenizer, or the processor that has it"
+            f"A {type(processor).__name__} does not read texts: pass the model's tokenizer, or the processor that "
+            "contains it"
         )
     length: dict[str, Any] = {"padding": True}
-    if "siglip" in base.config.model_type:  # which has seen its texts padded to the full length, and has no mask
+    if "siglip" in base.config.model_type:  # it was trained on texts padded to the full length, without a mask
         length = {"padding": "max_length", "max_length": base.config.text_config.max_position_embeddings}
     mode = model.training
     model.eval()
@@ -78,15 +78,15 @@ def class_text_features(
 
 
 def _has_one_place(template: str) -> bool:
-    """Whether a text has one `{}`, and no other."""
+    """Return whether a text has exactly one `{}`."""
     try:
         return [field for _, field, _, _ in Formatter().parse(template) if field is not None] == [""]
-    except ValueError:  # of a brace that is never closed
+    except ValueError:  # a brace is never closed
         return False
 
 
 def _base_of(model: Any) -> Any:
-    """The CLIP-like model that is given, or lies in a symmetrised one."""
+    """Return the CLIP-like model: the given one, or the base of a symmetrised one."""
     model = bare_base(model)
     base = model.base if isinstance(model, EquiCLIPModel) else model
     check_clip(base)
@@ -95,13 +95,13 @@ def _base_of(model: Any) -> Any:
 
 @dataclass(frozen=True)
 class ClassTexts:
-    """A data collator that gives each batch the features of the class texts, beside its images and labels.
+    """A data collator that adds the features of the class texts to the images and labels of each batch.
 
-    One process a device: `torch.nn.DataParallel` would deal the texts out with the images.
+    Use one process for each device: `torch.nn.DataParallel` would split the texts up with the images.
 
     Args:
-        text_features: `(C, D)` of `class_text_features`; kept on the CPU, so that workers can hand them on.
-        collate: What makes a batch of examples.
+        text_features: `(C, D)` from `class_text_features`; kept on the CPU, so that workers can pass them on.
+        collate: Makes a batch from examples.
 
     Example:
         >>> batch = ClassTexts(torch.eye(3))([{"pixel_values": torch.zeros(3, 8, 8), "label": 2}])
@@ -116,6 +116,6 @@ class ClassTexts:
         object.__setattr__(self, "text_features", self.text_features.detach().cpu())
 
     def __call__(self, examples: list[Any]) -> dict[str, Any]:
-        """A batch of examples, and the texts."""
-        # Last, as the size of a batch is read off its first tensor.
+        """Return a batch of the examples, with the texts."""
+        # Last, because the size of a batch is read off its first tensor.
         return {**self.collate(examples), "text_features": self.text_features}

@@ -1,4 +1,4 @@
-"""Features of orbits, computed once: then training λ costs what training a small network costs."""
+"""Features of orbits, computed once: then training λ costs as much as training a small network."""
 
 from __future__ import annotations
 
@@ -16,32 +16,34 @@ from hf_equi.models.vision.probing import feature_size
 __all__ = ["FEATURES_COLUMN", "cache_features"]
 
 FEATURES_COLUMN = "orbit_features"
-"""The column of features: the argument that models take them by."""
+"""The column of features, which is also the name of the models' argument."""
 
 
 def cache_features(model: Any, dataset: Dataset, *, column: str = "pixel_values", batch_size: int = 32) -> Dataset:
-    """Run the frozen base on the orbits of all images of a dataset, and keep the features in their place.
+    """Run the frozen base on the orbits of all images of a dataset, and store the features in place of the images.
 
-    The cache of `datasets` knows the result by the dataset, the weights of the base and the group, so that it is
-    computed once for a dataset that lies on disk; one in memory is computed at every call. Random augmentations are
-    drawn once. Features are those of the weights that the base has now: train λ on them, and not the base.
+    The cache of `datasets` identifies the result by the dataset, the weights of the base and the group. So it is
+    computed once for a dataset on disk, and at every call for one in memory. Random augmentations are drawn once. The
+    features belong to the current weights of the base: train λ on them, but not the base.
 
     Args:
-        model: A symmetrised model of images whose base is frozen, as `Phase.applied` of a phase of λ leaves it.
-        dataset: With a column of image tensors `(channels, height, width)` of one size, or a transform that makes one.
+        model: A symmetrised model of images whose base is frozen, as `Phase.applied` leaves it for a phase that trains
+            λ.
+        dataset: A dataset with a column of image tensors `(channels, height, width)` of the same size, or a transform
+            that makes one.
         column: The name of that column.
-        batch_size: Images that are read at once.
+        batch_size: The number of images to read at once.
 
     Returns:
         The dataset without its images, with a column `orbit_features`, `(group, features)` each, in float32 and in
         the format of torch.
 
     Raises:
-        ConfigurationError: For anything but a dataset with that column, pictures that no processor has read, as those
-            of an `Image` column; a base that is trained; a level or method that does not combine features of all
-            members; λ on a frozen copy that the base is no longer equal to.
+        ConfigurationError: For anything but a dataset with that column; for pictures that no processor has read, such
+            as those of an `Image` column; if the base is trained; for a level or method that does not combine features
+            of all members; for λ on a frozen copy that differs from the base.
 
-    Cost: one base forward a distinct member of each orbit; |G|·F·4 bytes an image on disk.
+        Cost: one base forward for each distinct member of each orbit; |G|·F·4 bytes on disk for each image.
     """
     _check_model(model)
     size = _check_dataset(model, dataset, column)
@@ -76,17 +78,17 @@ def cache_features(model: Any, dataset: Dataset, *, column: str = "pixel_values"
 def _check_model(model: Any) -> None:
     if not isinstance(model, EquiVisionModel):
         raise ConfigurationError(
-            f"A {type(model).__name__} has no features of orbits: pass a model of images of hf_equi.symmetrize"
+            f"A {type(model).__name__} has no features of orbits: pass a model of images from hf_equi.symmetrize"
         )
     wrapped: Any = model
     if any(parameter.requires_grad for parameter in wrapped.base.parameters()):
         raise ConfigurationError(
             "The base is trained, so its features change from step to step: cache them with a frozen base, inside "
-            "`with phase.applied(model)` of a phase that trains 'lambda'"
+            "`with phase.applied(model)` for a phase that trains 'lambda'"
         )
     if wrapped.config.create_level().reads_maps:
         raise ConfigurationError(
-            "The spatial level combines feature maps, and a cache holds features: use level='features', or train on "
+            "The spatial level combines feature maps, but a cache holds features: use level='features', or train on "
             "pixel_values"
         )
     if wrapped.method.selects_one:
@@ -96,34 +98,34 @@ def _check_model(model: Any) -> None:
     frozen = getattr(wrapped, "frozen_base", None)
     if frozen is not None and not _equal(frozen, wrapped.base):
         raise ConfigurationError(
-            "lambda_features='frozen' reads features of a copy, and the base was trained since that was made: one set "
-            "of features cannot stand for both. Train on pixel_values, or use lambda_features='shared'."
+            "lambda_features='frozen' reads features from a copy, and the base has been trained since the copy was "
+            "made, so one set of features cannot serve both. Train on pixel_values, or use lambda_features='shared'."
         )
 
 
 def _check_dataset(model: Any, dataset: Any, column: str) -> int:
-    """The number of features."""
+    """Check the dataset, and return the number of features."""
     if not isinstance(dataset, Dataset):
         raise ConfigurationError(
-            f"Features are cached for a datasets.Dataset, one split at a time; received a {type(dataset).__name__}"
+            f"Only a datasets.Dataset can be cached, one split at a time; received a {type(dataset).__name__}"
         )
     if len(dataset) == 0 or column not in dataset[0]:
         columns = ", ".join(map(repr, dataset[0])) if len(dataset) else "no rows"
         raise ConfigurationError(
-            f"The dataset has no images in a column {column!r}, but {columns}: name it with column=, or make it with "
-            "dataset.with_transform"
+            f"The dataset has no images in a column {column!r}, but {columns}: name the column with column=, or make "
+            "it with dataset.with_transform"
         )
     if not _is_prepared(dataset[0][column]):
         raise ConfigurationError(
-            f"The column {column!r} holds pictures as they are, and a model reads what its processor makes of them: "
-            "dataset.with_transform(lambda batch: processor([image.convert('RGB') for image in "
-            f"batch[{column!r}]], return_tensors='pt')), with column='pixel_values'"
+            f"The column {column!r} holds unprocessed pictures, but a model reads the output of its processor: "
+            f"dataset.with_transform(lambda batch: processor([image.convert('RGB') for image in batch[{column!r}]], "
+            "return_tensors='pt')), with column='pixel_values'"
         )
     return feature_size(model._cut, model.base)
 
 
 def _is_prepared(image: Any) -> bool:
-    """Whether an image is numbers as models read them, and not a picture or its values from 0 to 255."""
+    """Return whether an image holds numbers as models read them, and is not a picture or its values from 0 to 255."""
     try:
         return torch.as_tensor(image).is_floating_point()
     except (TypeError, ValueError, RuntimeError):
@@ -131,13 +133,13 @@ def _is_prepared(image: Any) -> bool:
 
 
 def _equal(copy: torch.nn.Module, base: torch.nn.Module) -> bool:
-    """Whether two models have the same weights and buffers."""
+    """Return whether two models have the same weights and buffers."""
     ours, theirs = copy.state_dict(), base.state_dict()
     return ours.keys() == theirs.keys() and all(torch.equal(ours[name], theirs[name]) for name in ours)
 
 
 def _fingerprint(model: Any, dataset: Dataset, column: str) -> str:
-    """A hash of all that the features depend on."""
+    """Return a hash of everything that the features depend on."""
     settings = [dataset._fingerprint, model.config.to_dict()["group"], model.config.padding, column]
     texts = [json.dumps(settings, sort_keys=True), model.base.config.to_json_string(use_diff=False)]
     digest = hashlib.blake2b("".join(texts).encode(), digest_size=16)

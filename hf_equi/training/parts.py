@@ -1,4 +1,4 @@
-"""Which weights of a symmetrised model are which part of it."""
+"""Which weights belong to which part of a symmetrised model."""
 
 from __future__ import annotations
 
@@ -20,18 +20,18 @@ PARTS = ("lambda", "base", "last_layers", "all")
 
 
 def parameters_of(model: Any, part: str) -> list[nn.Parameter]:
-    """The weights of a part of a model.
+    """Return the weights of a part of a model.
 
     Args:
         model: A symmetrised model.
         part: `"lambda"`, the network that weighs the members of an orbit; `"base"`; `"last_layers"`, the last two
-            layers of a classifier's base, with all that is registered behind the first of them: the head, with the
-            last linear layer or convolution before it; `"all"`, the base and all networks of the method. Of a base
-            that peft has adapted, `"base"` is what is trained of it now: what peft has frozen stays frozen.
+            layers of a classifier's base, with everything registered after the first of them: the head, and the last
+            linear layer or convolution before it; `"all"`, the base and all networks of the method. For a base that
+            peft has adapted, `"base"` is the part that is trained now: what peft has frozen stays frozen.
 
     Raises:
-        ConfigurationError: For an unknown part, one that the model lacks, or a model that is not symmetrised; for the
-            last layers of a base that peft has adapted, and for such a base that is frozen altogether.
+        ConfigurationError: For an unknown part, a part that the model lacks, or a model that is not symmetrised; for
+            the last layers of a base that peft has adapted, and for such a base if all of it is frozen.
 
     Example:
         >>> from transformers import ViTConfig, ViTForImageClassification
@@ -68,46 +68,46 @@ def require_wrapper(model: Any) -> None:
     """
     if not isinstance(model, EquiPreTrainedModel):
         raise ConfigurationError(
-            f"A {type(model).__name__} has no phases: make a model with hf_equi.symmetrize(model, group). Of one that "
-            "peft has wrapped, peft says what is trained."
+            f"A {type(model).__name__} has no phases: make a model with hf_equi.symmetrize(model, group). If peft has "
+            "wrapped the model, peft decides what is trained."
         )
 
 
 def _base_weights(base: Any) -> list[nn.Parameter]:
-    """All of them, or what peft lets train."""
+    """Return all weights of the base, or only those that peft trains."""
     weights = list(base.parameters())
     if not is_adapted(base):
         return weights
     trained = [weight for weight in weights if weight.requires_grad]
     if not trained:
         raise ConfigurationError(
-            "peft has adapted this base, and nothing of it is trained: let its adapter train again, by "
-            "model.unwrap().set_adapter(name), or load it with is_trainable=True. `Phase.applied` leaves it as it was "
-            "found, `Phase.prepare` does not."
+            "peft has adapted this base, but no part of it is trained: activate its adapter again with "
+            "model.unwrap().set_adapter(name), or load it with is_trainable=True. `Phase.applied` restores the "
+            "earlier state of the base, `Phase.prepare` does not."
         )
     return trained
 
 
 def _last_layers(model: Any) -> list[nn.Parameter]:
-    """The head, and the body from its last layer on."""
+    """Return the weights of the head, and of the body from its last layer on."""
     if not isinstance(model, EquiForImageClassification):
         raise ConfigurationError(
-            f"The last layers are those of a classifier, and {type(model).__name__} is none: train 'base', or "
+            f"Only classifiers have last layers, and {type(model).__name__} is not a classifier: train 'base', or "
             "adapters of peft"
         )
     base: Any = model.base
     if is_adapted(base):
         raise ConfigurationError(
-            "peft has adapted this base, and its last layers are frozen: train 'base' or 'all', which is what peft "
-            "trains of it, or merge the adapter first: symmetrize(model.unwrap().merge_and_unload(), group)"
+            "peft has adapted this base and frozen its last layers: train 'base' or 'all', which is what peft trains "
+            "of it, or merge the adapter first: symmetrize(model.unwrap().merge_and_unload(), group)"
         )
-    body = base.base_model  # the base itself, where it has none
+    body = base.base_model  # the base itself, if it has no body
     layers = [module for module in base.modules() if getattr(module, "weight", None) is not None]
     layers = [module for module in layers if module.weight.dim() > 1]
-    # The body of a base that adapts a model of another library has its head, too: then it is not a body of its own.
+    # If a base wraps a model of another library, its body includes the head: then it is not a separate body.
     inside = set(body.modules())
     inside = set() if all(layer in inside for layer in layers) else inside
-    # Heads stand side by side: those of a class token and of a distillation token are one layer.
+    # Heads stand side by side: those of a class token and of a distillation token form one layer.
     heads = [layer for layer in layers if layer not in inside] if inside else layers[-1:]
     before = [layer for layer in layers if layer not in heads]
     weights = list(base.parameters())

@@ -1,4 +1,4 @@
-"""A phase of a training: what is trained, and how."""
+"""A training phase: what is trained, and how."""
 
 from __future__ import annotations
 
@@ -17,28 +17,29 @@ from hf_equi.training.parts import PARTS, parameters_of
 
 __all__ = ["Phase"]
 
-_MOMENTUM = 0.9  # of SGD in the authors' code
+_MOMENTUM = 0.9  # for SGD, as in the authors' code
 
 
 @dataclass(frozen=True)
 class Phase:
-    """A phase of a training: a part of the weights, with the settings of its `Trainer`.
+    """A training phase: a part of the weights, with the settings of its `Trainer`.
 
-    The rate is constant, without weight decay and without clipping, as in the code of both papers.
+    The learning rate is constant, without weight decay or clipping, as in the code of both papers.
 
     Args:
-        name: Its name, and that of its folder.
-        trains: `"lambda"`, `"base"`, `"last_layers"` or `"all"` (see `hf_equi.training.parts`). All else is frozen,
-            and evaluates while the rest trains: no dropout, and batch norms that keep what they know.
-        learning_rate: The rate.
-        max_steps: How many steps.
-        epochs: Or how many epochs.
-        batch_size: Of each device.
+        name: The name of the phase, and of its folder.
+        trains: `"lambda"`, `"base"`, `"last_layers"` or `"all"` (see `hf_equi.training.parts`). Everything else is
+            frozen and stays in eval mode while the rest trains: no dropout, and batch norms that keep their
+            statistics.
+        learning_rate: The learning rate.
+        max_steps: The number of steps.
+        epochs: Or the number of epochs.
+        batch_size: The batch size of each device.
         optimizer: `"sgd"`, with momentum 0.9, or any other `optim` of `TrainingArguments`.
-        objective: The loss of labels, `"cross_entropy"` or `"published_double_softmax"`; `None` for the model's own.
+        objective: The loss for labels, `"cross_entropy"` or `"published_double_softmax"`; `None` for the model's own.
 
     Raises:
-        ConfigurationError: For an unknown part, a rate or a length that is none, or steps and epochs both.
+        ConfigurationError: For an unknown part, an invalid rate or length, or both steps and epochs.
 
     Example:
         ```python
@@ -70,8 +71,8 @@ class Phase:
         check_choice("trains", self.trains, PARTS)
         if (self.max_steps is None) == (self.epochs is None):
             raise ConfigurationError(
-                f"A phase ends after some steps or some epochs: pass one of max_steps={self.max_steps} and "
-                f"epochs={self.epochs}"
+                f"A phase ends after a number of steps or of epochs: pass exactly one of max_steps={self.max_steps} "
+                f"and epochs={self.epochs}"
             )
         check_between("learning_rate", self.learning_rate)
         if self.max_steps is None:
@@ -81,16 +82,16 @@ class Phase:
         check_count("batch_size", self.batch_size, "number of examples")
 
     def prepare(self, model: Any) -> int:
-        """Set which weights are trained, and the objective where the phase has one.
+        """Set which weights are trained, and the objective if the phase has one.
 
         Args:
             model: A symmetrised model.
 
         Returns:
-            How many numbers are trained.
+            The number of trained parameters.
 
         Raises:
-            ConfigurationError: If the model lacks the part, or the objective; it is left as it was.
+            ConfigurationError: If the model lacks the part or the objective. The model is then unchanged.
         """
         trained = parameters_of(model, self.trains)
         if self.objective is not None:
@@ -98,18 +99,18 @@ class Phase:
         model.requires_grad_(False)
         for parameter in trained:
             parameter.requires_grad_(True)
-        model.train(model.training)  # which looks at what is frozen
+        model.train(model.training)  # this updates the mode of frozen parts
         return sum(parameter.numel() for parameter in trained)
 
     @contextmanager
     def applied(self, model: Any) -> Iterator[int]:
-        """Prepare a model, and in the end let what was trained before be trained again, by the objective before.
+        """Prepare a model, and in the end restore which weights were trained before, and the objective.
 
         Args:
             model: A symmetrised model.
 
         Raises:
-            ConfigurationError: As `prepare`.
+            ConfigurationError: As in `prepare`.
         """
         flags = [(parameter, parameter.requires_grad) for parameter in model.parameters()]
         objective = getattr(model.config, "objective", None)
@@ -123,12 +124,12 @@ class Phase:
             model.train(model.training)
 
     def arguments(self, output_dir: str | os.PathLike[str], **overrides: Any) -> TrainingArguments:
-        """The settings of a `Trainer`.
+        """Return the settings of a `Trainer`.
 
         Args:
-            output_dir: A folder; the phase writes to the one of its name in there, so that no phase resumes from the
+            output_dir: A folder. The phase writes to a subfolder with its name, so that no phase resumes from the
                 checkpoint of another.
-            **overrides: Any of `TrainingArguments`.
+            **overrides: Any arguments of `TrainingArguments`.
 
         Example:
             >>> phase = Phase("base", trains="base", learning_rate=5e-7, max_steps=4000)
@@ -153,9 +154,11 @@ class Phase:
         return TrainingArguments(str(Path(output_dir) / self.name), **{**settings, **overrides})
 
     def _set_objective(self, model: Any) -> None:
-        """Of models that know several."""
+        """Set the objective of a model that has several."""
         if not hasattr(model.config, "objective"):
-            raise ConfigurationError(f"A {type(model).__name__} has one loss, and no objective={self.objective!r}")
+            raise ConfigurationError(
+                f"A {type(model).__name__} has one loss, and does not take objective={self.objective!r}"
+            )
         before = model.config.objective
         model.config.objective = self.objective
         try:

@@ -1,4 +1,4 @@
-"""The phases of the papers, for a model."""
+"""The training phases of the papers, for a model."""
 
 from __future__ import annotations
 
@@ -17,17 +17,17 @@ _ONCE = "cross_entropy"
 
 
 def published_phases(model: Any) -> list[Phase]:
-    """The phases of arXiv 2305.09900, §5.2, for a model and its method.
+    """Return the phases of arXiv 2305.09900, §5.2, for a model and its method.
 
     - CLIP, λ-equitune: λ at 0.3, 1,000 steps of 32 images, with the base frozen; then the base at 5e-7 with λ frozen.
       Equitune and equizero: the base at 1e-3. The base trains 4,000 steps, to the end of the figures. The softmax is
       taken twice, as in the authors' code.
-    - Classifiers, §5.2.2: the last two layers at 1e-3, all else frozen; before it λ, where there is one, at 1e-3. Ten
-      epochs, batches of 4 and SGD are those of the authors' code, which trains both in one phase.
-    - Attention has no λ at 0.3: its network trains with Adam at 1e-2 at most, as Vlasenko et al. 2024 advise.
+    - Classifiers, §5.2.2: the last two layers at 1e-3, everything else frozen; before it λ, if there is one, at 1e-3.
+      Ten epochs, batches of 4 and SGD come from the authors' code, which trains both in one phase.
+    - Attention has no λ to train at 0.3: its network trains with Adam at 1e-2 at most, as Vlasenko et al. 2024 advise.
 
-    The authors' code averages probabilities (`level="probabilities"`) of cosines that CLIP's temperature does not
-    scale, and λ reads features of length 1; a model here keeps its temperature and its features.
+    The authors' code averages probabilities (`level="probabilities"`) of cosines that are not scaled by CLIP's
+    temperature, and λ reads features of length 1. A model here keeps its temperature and its features.
 
     Args:
         model: An `EquiCLIPModel` or `EquiForImageClassification`.
@@ -52,10 +52,10 @@ def published_phases(model: Any) -> list[Phase]:
 
 
 def corrected_phases(model: Any) -> list[Phase]:
-    """The published phases as Vlasenko et al. 2024 corrected them: one softmax, and all weights trained in the end.
+    """Return the published phases as corrected by Vlasenko et al. 2024: one softmax, and finally all weights trained.
 
-    λ stays trainable in the second phase, which is end to end with Adam: at 5e-6 for CLIP, the rate of their code; at
-    1e-4 for classifiers, which they did not train.
+    λ stays trainable in the second phase, which trains end to end with Adam: at 5e-6 for CLIP, the rate of their code;
+    at 1e-4 for classifiers, which they did not train.
 
     Args:
         model: An `EquiCLIPModel` or `EquiForImageClassification`.
@@ -103,12 +103,12 @@ def _attends(model: Any) -> bool:
 
 
 def _is_clip(model: Any) -> bool:
-    """Which of the two kinds of models with phases it is."""
+    """Return which of the two kinds of models with phases it is."""
     if isinstance(model, EquiCLIPModel):
         return True
     if isinstance(model, EquiForImageClassification):
         return False
     raise ConfigurationError(
         f"The papers have no phases for a {type(model).__name__}: pass an EquiCLIPModel or EquiForImageClassification "
-        "of hf_equi.symmetrize, or make a hf_equi.training.Phase"
+        "from hf_equi.symmetrize, or make a hf_equi.training.Phase"
     )

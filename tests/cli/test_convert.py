@@ -92,7 +92,7 @@ def test_words_that_are_not_one_token_are_noted(run, folder, tmp_path):
         (["-g", "{group}", "--set", "model=3"], "--set 'model=3' cannot be set this way"),
         (["-g", "{group}", "--set", "config=3"], "--set 'config=3' cannot be set this way"),
         (["-g", "{group}", "--scorer", "./missing", "--method", "equizero"], "scorer './missing' could not be loaded"),
-        (["-g", "{group}", "--no-base"], "was not loaded from there"),
+        (["-g", "{group}", "--no-base"], "symmetrize did not load this base from there"),
     ],
 )
 def test_what_does_not_fit_costs_one_line_and_writes_nothing(run, folder, group_file, tmp_path, arguments, problem):
@@ -117,5 +117,5 @@ def test_a_folder_that_is_there_is_left_alone(run, tmp_path):
     (tmp_path / "note.txt").write_text("mine")
     result = run("convert", "demo", tmp_path, "-g", "gender")
     assert (result.status, result.out) == (2, "")
-    assert "is there already and not empty" in result.err
+    assert "already exists and is not empty" in result.err
     assert [path.name for path in tmp_path.iterdir()] == ["note.txt"]

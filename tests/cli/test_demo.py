@@ -67,7 +67,7 @@ def test_a_space_is_written_to_a_new_folder(run, folder, tmp_path) -> None:
     [
         (("--export", "x", "--port", "1"), "--port and --share have no effect with --export"),
         (("--export", "x", "--scorer", "."), "--scorer . is a folder on this machine, which a Space does not have"),
-        (("--export", __file__), "is there already and not empty"),
+        (("--export", __file__), "already exists and is not empty"),
         (("--port", "0"), "'--port': .* 1"),
         (("--method", "magic"), "magic"),
         (("--group", "nobody"), "preset='nobody' is not known"),

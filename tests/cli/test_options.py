@@ -20,7 +20,7 @@ from hf_equi.image_audit.run import CHUNK
 def test_a_repository_is_named_with_its_owner(run, tmp_path, name) -> None:
     result = run("publish", tmp_path, name)
     assert (result.status, result.out) == (2, "")
-    assert f"{name!r} is not the name of a repository: write USER/NAME, such as me/equi-gpt2" in result.err
+    assert f"{name!r} is not a valid repository name: write USER/NAME, such as me/equi-gpt2" in result.err
 
 
 def test_the_help_of_group_lists_all_presets() -> None:

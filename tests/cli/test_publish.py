@@ -75,7 +75,7 @@ def test_a_branch_and_a_pull_request(run, hub, checkpoint):
     ("name", "arguments", "problem"),
     [
         ("missing", [], "There is no folder"),
-        ("base", [], "is not symmetrised: make one of it with hf-equi convert"),
+        ("base", [], "is not symmetrised: convert it with hf-equi convert"),
         ("equi", ["--audit", "nowhere"], "nowhere"),
         ("linked", [], "config.json is a link to"),
     ],
@@ -106,6 +106,6 @@ def test_without_a_login_the_hub_says_no(run, hub, checkpoint, monkeypatch):
     monkeypatch.delenv("HF_TOKEN")
     result = run("publish", checkpoint, "me/equi")
     assert (result.status, "published" in result.out) == (2, False)
-    assert "did not go through" in result.err
+    assert "failed: " in result.err
     assert "hf auth" in result.err
     assert hub.repositories == {}

@@ -49,9 +49,7 @@ def test_models_from_text_to_text_pass(kind):
     ],
 )
 def test_other_models_are_refused_and_told_what_they_lack(kind, missing):
-    message = (
-        rf"^{kind.__name__} takes no {missing}, so it is not a model from text to text\. Load one with AutoModelFor"
-    )
+    message = rf"^{kind.__name__} takes no {missing}, so it is not a text-to-text model\. Load one with AutoModelFor"
     with pytest.raises(UnsupportedModelError, match=message):
         check_seq2seq_base(kind)
 
@@ -66,7 +64,7 @@ def test_a_model_without_a_cache_is_no_base():
         def forward(self, input_ids):
             return input_ids
 
-    with pytest.raises(UnsupportedModelError, match="Plain takes no cache of keys and values"):
+    with pytest.raises(UnsupportedModelError, match="Plain takes no key-value cache"):
         check_base(Plain)
     check_base(base_model("gpt2"))
 

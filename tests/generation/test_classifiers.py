@@ -31,10 +31,10 @@ def test_settings_are_checked():
             regard(mask=mask)
         with pytest.raises(ConfigurationError, match="is not a DemographicGroup"):
             regard().masked(mask)
-    with pytest.raises(ConfigurationError, match="revision: only used where a classifier is loaded by its name"):
+    with pytest.raises(ConfigurationError, match="revision: only used if the classifier is loaded by name"):
         regard(revision="main")
     for call in (regard(), regard().probabilities, regard(mask=GENDER)):
-        with pytest.raises(ConfigurationError, match=r"not one text: pass \['the man'\]"):
+        with pytest.raises(ConfigurationError, match=r"not a single text: pass \['the man'\]"):
             call("the man")
     with pytest.raises(ConfigurationError, match="needs its tokenizer: pass tokenizer="):
         RegardScorer(classifier())

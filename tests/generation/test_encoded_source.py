@@ -165,7 +165,7 @@ def test_weights_are_those_of_the_source_at_all_places():
     "other", [BaseModelOutput(last_hidden_state=torch.zeros(2, 4, 5)), (torch.zeros(2, 4, 5),), OrbitEncoderOutput()]
 )
 def test_what_another_encoder_said_is_refused(other):
-    message = r"have to be those of this model's encoder, model\.get_encoder\(\): they hold whole orbits"
+    message = r"must come from this model's encoder, model\.get_encoder\(\): they hold whole orbits"
     with pytest.raises(ConfigurationError, match=message):
         _ = EncodedSource(other).elements
     with pytest.raises(ConfigurationError, match=message):

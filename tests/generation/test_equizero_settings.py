@@ -118,7 +118,7 @@ def test_streamers_get_the_tokens_of_each_round(bias):
     assert [token for piece in recorder.pieces for token in piece] == out.sequences[0, ids.shape[1] :].tolist()
     assert len(recorder.pieces) == out.chosen_element.shape[1]
     assert recorder.ended
-    with pytest.raises(ConfigurationError, match="A streamer shows one text, of 2"):
+    with pytest.raises(ConfigurationError, match="A streamer shows one text, not 2"):
         base_model().generate(ids.repeat(2, 1), custom_generate=search, max_new_tokens=2)
 
 
@@ -167,7 +167,7 @@ def test_what_comes_back():
         ({"cache_implementation": "static"}, "leave cache_implementation out"),
         ({"inputs_embeds": torch.zeros(1, 2, 32)}, "pass input_ids with at least one token"),
         ({"inputs": torch.zeros(1, 0, dtype=torch.long)}, "pass input_ids with at least one token"),
-        ({"token_type_ids": torch.zeros(1, 2, dtype=torch.long)}, "does not pass token_type_ids on"),
+        ({"token_type_ids": torch.zeros(1, 2, dtype=torch.long)}, "does not pass token_type_ids to"),
         ({"suppress_tokens": list(range(len(tokenizer())))}, "No token is left to draw"),
     ],
 )

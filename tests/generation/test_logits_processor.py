@@ -101,7 +101,7 @@ def test_what_some_member_rules_out_is_ruled_out():
 
 def test_recurrent_models_are_refused():
     mamba = MambaForCausalLM(MambaConfig(vocab_size=len(tokenizer()), hidden_size=8, num_hidden_layers=1))
-    with pytest.raises(UnsupportedModelError, match=r"MambaForCausalLM takes no cache.*Jamba"):
+    with pytest.raises(UnsupportedModelError, match=r"MambaForCausalLM takes no key-value cache.*Jamba"):
         EquiLogitsProcessor(mamba, GENDER, tokenizer())
 
 

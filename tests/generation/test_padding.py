@@ -32,9 +32,11 @@ def test_a_mask_has_one_number_a_token():
         (torch.ones(1, 4), r"the shape \(1, 4\)"),
         ({"full_attention": torch.ones(2, 4)}, "the type dict"),
     ):
-        with pytest.raises(ConfigurationError, match=rf"^a_mask needs one number a token, .* Received {given}\. "):
+        with pytest.raises(
+            ConfigurationError, match=rf"^a_mask needs one number for each token, .* Received {given}\. "
+        ):
             check_mask(mask, IDS, "a_mask")
-    with pytest.raises(ConfigurationError, match=r"the ids, \(2, 4\), behind cached tokens\. Received"):
+    with pytest.raises(ConfigurationError, match=r"the ids, \(2, 4\), after cached tokens\. Received"):
         check_mask(torch.ones(2, 3), IDS, after_cache=True)
 
 

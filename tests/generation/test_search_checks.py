@@ -37,14 +37,14 @@ WATERMARK = SynthIDTextWatermarkingConfig(keys=[654, 400, 836], ngram_len=3, con
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        ({"guidance_scale": 1.5}, "guidance_scale keeps a state for the rows"),
-        ({"watermarking_config": WATERMARK}, "watermarking_config favours tokens by their numbers"),
+        ({"guidance_scale": 1.5}, "guidance_scale keeps a state for each prompt's row"),
+        ({"watermarking_config": WATERMARK}, "watermarking_config favours tokens by their ids"),
         ({"encoder_repetition_penalty": 1.2}, "encoder_repetition_penalty keeps a state"),
         ({"encoder_no_repeat_ngram_size": 2}, "encoder_no_repeat_ngram_size keeps a state"),
         ({"prompt_lookup_num_tokens": 2}, "prompt_lookup_num_tokens asks for another search"),
         (
             {"output_logits": True, "return_dict_in_generate": True},
-            "output_logits asks for what the search does not ret",
+            "output_logits asks for output that the search does not ret",
         ),
     ],
 )
@@ -92,7 +92,7 @@ def test_what_a_search_cannot_be_made_of(group, made_of, message):
 
 def test_extras_that_are_tensors_are_refused():
     check_extras({"output_attentions": True})
-    with pytest.raises(ConfigurationError, match="does not pass token_type_ids on"):
+    with pytest.raises(ConfigurationError, match="does not pass token_type_ids to"):
         check_extras({"token_type_ids": torch.zeros(1, 2)})
 
 
@@ -107,7 +107,7 @@ def test_position_limits():
     mask = torch.tensor([[0, 1, 1, 1], [1, 1, 1, 1]])
     check_length(mask, 5, 8)
     check_length(mask, 50, None)
-    with pytest.raises(ConfigurationError, match="has 4 tokens, and with a draft of 5 it passes the 7 positions"):
+    with pytest.raises(ConfigurationError, match=r"has 4 tokens. With a draft of 5 it exceeds the 7 positions"):
         check_length(mask, 5, 7)
 
 
@@ -121,7 +121,7 @@ def test_members_that_grow_past_the_positions_are_refused_before_a_forward():
     group = DemographicGroup([["man", "zxqvzxqvzxqvzxqvzxqv"]])
     search = EquizeroSearch(group, tokenizer(), hashed, 2, "words")
     ids = tokenizer()("the man", return_tensors="pt")["input_ids"]
-    with pytest.raises(ConfigurationError, match="passes the 12 positions of the model: shorten the prompts"):
+    with pytest.raises(ConfigurationError, match="exceeds the 12 positions of the model: shorten the prompts"):
         model.generate(ids, custom_generate=search, max_new_tokens=4, pad_token_id=1)
     assert not forwards
     fits = EquizeroSearch(GENDER, tokenizer(), hashed, 2, "words")

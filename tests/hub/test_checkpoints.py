@@ -17,7 +17,7 @@ def test_every_kind_of_checkpoint_is_loaded_by_its_config(tmp_path):
 
 def test_a_folder_without_one_says_how_to_make_one(tmp_path):
     with pytest.raises(
-        ConfigurationError, match=r"holds no config.json, so no checkpoint: make one with hf-equi convert"
+        ConfigurationError, match=r"holds no config.json, so it is not a checkpoint: make one with hf-equi convert"
     ):
         load_checkpoint(tmp_path)
     fresh("lstm").save_pretrained(tmp_path)  # a model of this library, and a base all the same

@@ -32,7 +32,7 @@ def test_nothing_is_overwritten_or_left_half_done(tmp_path):
     (tmp_path / "mine.txt").write_text("mine")
     with pytest.raises(ConfigurationError, match="not empty: name a new folder"):
         convert("no such/model", tmp_path, BOTH)  # before anything is looked for
-    with pytest.raises(ConfigurationError, match="was not loaded from there"):
+    with pytest.raises(ConfigurationError, match="symmetrize did not load this base from there"):
         convert(base_model(), tmp_path / "out", BOTH, save_base=False, tokenizer=tokenizer())
     assert [path.name for path in tmp_path.iterdir()] == ["mine.txt"]
 
@@ -44,7 +44,7 @@ def test_what_would_fail_in_the_end_is_refused_first(tmp_path):
         convert("no such/model", file / "new" / "equi", BOTH)
     with pytest.raises(ConfigurationError, match=rf"mm cannot be written in {tmp_path} \(File name too long\)"):
         convert("no such/model", tmp_path / ("m" * 300), BOTH)
-    with pytest.raises(ConfigurationError, match="save_base='no' says neither yes nor no"):
+    with pytest.raises(ConfigurationError, match="save_base='no' is not a boolean"):
         convert("no such/model", tmp_path / "out", BOTH, save_base="no")
     assert [path.name for path in tmp_path.iterdir()] == ["note.txt"]
 

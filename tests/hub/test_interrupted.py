@@ -28,7 +28,7 @@ def test_a_new_repository_stays_empty_until_all_is_there(hub: LoopbackHub, broke
     lm = equi_lm()
     with (
         hub.interrupt(broken),
-        pytest.raises(PublishingError, match="new repository is there and empty") as caught,
+        pytest.raises(PublishingError, match="new repository exists and is empty") as caught,
     ):
         lm.push_to_hub(NAME)
     assert NAME in str(caught.value)
@@ -49,7 +49,7 @@ def test_a_repository_in_use_stays_as_it_was(hub: LoopbackHub, broken: str) -> N
     changed = equi_lm()
     changed.base = copy.deepcopy(lm.base)
     changed.base.lm_head.weight.data.neg_()
-    with hub.interrupt(broken), pytest.raises(PublishingError, match="The repository is as it was before"):
+    with hub.interrupt(broken), pytest.raises(PublishingError, match="The repository is unchanged"):
         changed.push_to_hub(NAME)
     assert hub.repositories[NAME].files() == before
     changed.push_to_hub(NAME)

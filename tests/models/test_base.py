@@ -76,7 +76,7 @@ def test_a_base_that_cannot_be_wrapped_is_refused():
     lm = hf_equi.symmetrize(base_model(), GENDER, tokenizer=tokenizer())
     before = lm.config.to_dict(), lm.base.config._attn_implementation
     mamba = MambaForCausalLM(MambaConfig(vocab_size=len(tokenizer()), hidden_size=8, num_hidden_layers=1))
-    with pytest.raises(UnsupportedModelError, match="MambaForCausalLM takes no cache"):
+    with pytest.raises(UnsupportedModelError, match="MambaForCausalLM takes no key-value cache"):
         type(lm)(lm.config, mamba)
     assert lm.base is base_model()
     assert (lm.config.to_dict(), lm.base.config._attn_implementation) == before

@@ -74,7 +74,7 @@ def test_configs_are_checked_by_their_class():
     SEQ2SEQ.check_config(T5Config())
     code = {"AutoModelForCausalLM": "code.Model"}
     CAUSAL.check_config(PreTrainedConfig(auto_map=code))  # of unknown classes nothing can be said yet
-    with pytest.raises(UnsupportedModelError, match="MambaForCausalLM takes no cache"):
+    with pytest.raises(UnsupportedModelError, match="MambaForCausalLM takes no key-value cache"):
         CAUSAL.check_config(MambaConfig())
     for task, config in ((CAUSAL, T5Config()), (tasks()["clip"], ViTConfig()), (SEQ2SEQ, PreTrainedConfig())):
         with pytest.raises(
@@ -115,7 +115,7 @@ def test_models_are_owned_by_what_they_do():
         (
             SEQ2SEQ,
             whisper,
-            "WhisperForConditionalGeneration takes no input_ids, so it is not a model from text to text",
+            "WhisperForConditionalGeneration takes no input_ids, so it is not a text-to-text model",
         ),
     ],
 )

@@ -323,7 +323,7 @@ class Contract:
     def test_what_is_of_members_alone_is_refused(self, method: str) -> None:
         model, batch = self.model_of(method), questions(self.batch())
         for name in ("output_hidden_states", "output_attentions"):
-            message = rf"{type(model).__name__} has scores alone: hidden states and attentions .* model\.unwrap\(\)"
+            message = rf"{type(model).__name__} returns only scores: hidden states and attentions .* model\.unwrap\(\)"
             with pytest.raises(ConfigurationError, match=message):
                 model(**batch, **{name: True})
             if model.can_generate() and not model.method.searches:
@@ -339,7 +339,7 @@ class Contract:
         for name, value, message in (
             ("adapter_names", ["one", "other", "one"], "adapter_names= names an adapter for each sample of a batch"),
             *(
-                (name, pairs[name], f"{name} needs one number a token, .*documents pass position_ids")
+                (name, pairs[name], f"{name} needs one number for each token, .*documents pass position_ids")
                 for name in masks
             ),
         ):

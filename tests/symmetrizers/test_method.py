@@ -113,7 +113,7 @@ def test_parts_from_elsewhere_can_do_all_that_ours_can():
     assert method.feature_weights is method.weigh
     method.name = "sizes"
     with pytest.raises(
-        ConfigurationError, match=r"'sizes' weighs members by Sizes, which texts do not run\. They run"
+        ConfigurationError, match=r"'sizes' weighs members by Sizes, which texts do not support\. They support"
     ):
         method.check_parts((EqualWeights,), chooses=True, what="texts")
 
@@ -129,6 +129,6 @@ def test_networks_are_held_by_a_copy():
     held = method.with_networks({"combine_network": network}.get)
     assert held.combine.network is network
     assert (held.select.network, held.weigh.network, method.combine.network) == (None, None, None)
-    with pytest.raises(ConfigurationError, match="With method='scaled' Scaled combines members by a network"):
+    with pytest.raises(ConfigurationError, match="With method='scaled', Scaled combines members by a network"):
         held.with_networks({}.get)
     assert Equitune().with_networks({"lambda_network": network}.get).weigh.network is None  # of a method before it

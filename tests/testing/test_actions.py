@@ -53,7 +53,7 @@ def test_broken_actions_fail(fault, message):
 def test_an_action_on_words_that_forgets_one_fails():
     action = WordAction(DemographicGroup([["a", "b", "c"]]))
     del action._rows["c"]
-    with pytest.raises(ActionError, match="No action"):
+    with pytest.raises(ActionError, match="Not an action"):
         assert_action(action, ["a b c"])
 
 

@@ -76,7 +76,7 @@ def test_senseless_texts_are_refused():
             class_text_features(comparison(), tokenizer(), names, templates)
     for template in ("a photo", "a {} of a {}", "a {name}", "a {0}", "a { photo"):
         with pytest.raises(
-            ConfigurationError, match=f"^'{re.escape(template)}' has no place for the name of a class,"
+            ConfigurationError, match=f"^'{re.escape(template)}' needs exactly one place for the name of a class"
         ):
             class_text_features(comparison(), tokenizer(), NAMES, ["a {}", template])
 
@@ -86,5 +86,5 @@ def test_what_has_no_texts_is_refused():
         with pytest.raises(UnsupportedModelError, match="is not a CLIP-like model"):
             class_text_features(model, tokenizer(), NAMES)
     for processor, name in [(image_processor(), "ViTImageProcessorPil"), (None, "NoneType")]:
-        with pytest.raises(ConfigurationError, match=f"A {name} reads no texts: pass the model's tokenizer"):
+        with pytest.raises(ConfigurationError, match=f"A {name} does not read texts: pass the model's tokenizer"):
             class_text_features(comparison(), processor, NAMES)

@@ -97,7 +97,9 @@ def test_an_adapter_that_cannot_be_saved_leaves_the_one_before(tmp_path, monkeyp
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(LoraConfig, "save_pretrained", fill)
-    with pytest.raises(ConfigurationError, match=f"could not be written to {tmp_path}: .*No space.* Nothing new is"):
+    with pytest.raises(
+        ConfigurationError, match=f"could not be written to {tmp_path}: .*No space.* No new files were"
+    ):
         save_adapter(adapted, tmp_path)
     assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == before
 

@@ -110,7 +110,7 @@ def test_pictures_that_no_processor_has_read_are_refused():
     untouched = pictures.with_transform(lambda batch: {"image": batch["image"]})
     words = Dataset.from_dict({"image": ["a cat"]})
     for raw in (pictures, pictures.with_format("torch"), numbers, numbers.with_format("torch"), untouched, words):
-        with pytest.raises(ConfigurationError, match=r"'image' holds pictures as they are.*with_transform"):
+        with pytest.raises(ConfigurationError, match=r"'image' holds unprocessed pictures.*with_transform"):
             cache_features(model, raw, column="image")
     read = pictures.with_transform(lambda batch: image_processor()(batch["image"], return_tensors="pt"))
     cached = cache_features(model, read)
@@ -147,5 +147,5 @@ def test_frozen_features_of_an_untouched_base_are_its_own():
         expected = model(data[:]["pixel_values"])
         assert torch.allclose(received.group_weights, expected.group_weights, atol=1e-5)
         model.base.classifier[1].weight += 1
-    with pytest.raises(ConfigurationError, match="one set of features cannot stand for both"):
+    with pytest.raises(ConfigurationError, match="one set of features cannot serve both"):
         cache_features(model, data)

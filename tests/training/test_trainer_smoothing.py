@@ -55,7 +55,7 @@ def test_smoothed_by_hand(name, tmp_path):
         (CASES["EquiForSeq2SeqLM-bart"], 'method="equizero" chooses by the places that have labels'),
         (lambda: sequence("gru", teacher_forcing_ratio=0.5), r"teacher_forcing_ratio is below 1"),
         (lambda: recurrent(teacher_forcing_ratio=0.5), r"teacher_forcing_ratio is below 1"),
-        (lambda: sequence("t5", objective="members"), r'objective="members" is the mean of the losses of members'),
+        (lambda: sequence("t5", objective="members"), r'objective="members" is the mean of the losses of the members'),
         (lambda: classifier(objective="published_double_softmax"), "takes the softmax twice"),
         (lambda: comparison("clip", objective="published_double_softmax"), "takes the softmax twice"),
     ],
@@ -71,7 +71,7 @@ def test_a_loss_that_is_no_function_of_the_logits_is_refused(make, reason, tmp_p
 def test_the_collator_has_to_know_the_model(name, tmp_path):
     case = CASES[name]()
     case.collator.model = None
-    with pytest.raises(ConfigurationError, match=r"DataCollatorForSeq2Seq\(tokenizer, model=model\) makes the inputs"):
+    with pytest.raises(ConfigurationError, match=r"DataCollatorForSeq2Seq\(tokenizer, model=model\) makes these"):
         case.trainer(tmp_path, label_smoothing_factor=SHARE).train()
 
 

@@ -21,7 +21,7 @@ __all__ = ["EquiLMConfig"]
 
 @strict
 class EquiLMConfig(EquiTextConfig):
-    r"""Configuration of `EquiLM`: a base config, a group in words, and the tokens that stand for them.
+    r"""Configuration of `EquiLM`: a base config, a group in words, and the tokens that stand for those words.
 
     Args:
         base_config (`PreTrainedConfig` or `dict`, *optional*):
@@ -31,29 +31,29 @@ class EquiLMConfig(EquiTextConfig):
         token_map (`dict`, *optional*):
             The tokens that the group moves, as `TokenMap.to_dict` gives them. Permutation tables are rebuilt from it.
         tokenizer_fingerprint (`str`, *optional*):
-            Of the tokenizer that the map was made with (`hf_equi.models.text.fingerprint`).
+            Hash of the tokenizer that the map was made with (`hf_equi.models.text.fingerprint`).
         method (`str`, *optional*, defaults to `"equitune"`):
             `"equitune"`, `"mixture"`, `"canonical"` or `"identity"`.
         average (`str`, *optional*, defaults to `"logits"`):
             What equi-tuning averages: `"logits"` or `"probabilities"`.
         multi_token (`str`, *optional*, defaults to `"error"`):
-            What to do with words that are not one token, also for `generate(group=...)`: `"error"` or `"skip"`.
+            How to treat words that are not one token, also for `generate(group=...)`: `"error"` or `"skip"`.
         orbit_chunk_size (`int`, *optional*):
-            Members of each orbit that go through the base at once; by default all.
+            The members of each orbit that go through the base at once; by default all.
         hf_equi_version (`str`, *optional*):
             The version that wrote the config; by default this one.
         format_version (`int`, *optional*, defaults to 1):
-            Of the config itself. Older formats are read as they are, newer ones with a warning.
+            The format of the config itself. Older formats are read unchanged, newer ones with a warning.
         stores_base (`bool`, *optional*, defaults to `True`):
             Whether the checkpoint holds the base's weights. Otherwise they are loaded from `base_name`.
         base_name (`str`, *optional*):
             The base's name on the Hub.
         base_revision (`str`, *optional*):
-            The base's revision there.
+            The commit of the base on the Hub.
 
     Raises:
         ConfigurationError: For an unknown method or average, a chunk below 1, a relaxed group with a method that has
-            no relaxed variant, a map for another vocabulary.
+            no relaxed variant, or a map for another vocabulary.
         ActionError: For a map that is not a permutation.
 
     Example:
@@ -73,14 +73,14 @@ class EquiLMConfig(EquiTextConfig):
 
     @property
     def search_settings(self) -> dict[str, Any] | None:
-        """What a search over the orbit goes by; `None` where no search writes the texts."""
+        """The settings of a search over the orbit; `None` if no search writes the texts."""
         return None
 
     def _check(self) -> None:
         if self.create_method().searches != (self.search_settings is not None):
             raise ConfigurationError(
-                f"The method {self.method!r} is not that of an {self.model_type!r} model: what searches has a model "
-                f"type of its own. Make the right one: symmetrize(base, group, method={self.method!r})"
+                f"An {self.model_type!r} model does not have the method {self.method!r}: methods that search have a "
+                f"model type of their own. Make the right model: symmetrize(base, group, method={self.method!r})"
             )
         super()._check()
 
@@ -89,14 +89,14 @@ class EquiLMConfig(EquiTextConfig):
         token_map.check_group(group)
         if token_map.vocab_size != self.vocab_size:
             raise ConfigurationError(
-                f"The token map was made for {token_map.vocab_size} tokens, the base has {self.vocab_size}. "
+                f"The token map was made for {token_map.vocab_size} tokens, but the base has {self.vocab_size}. "
                 "Symmetrize the resized base again: symmetrize(base, group, tokenizer=tokenizer)."
             )
 
     def create_method(self) -> Method:
-        """The method with its settings.
+        """Make the method with its settings.
 
         Raises:
-            ConfigurationError: For an unknown method (the message lists the known ones) or setting.
+            ConfigurationError: For an unknown method (the message lists the known ones) or an unknown setting.
         """
         return create(self.method, self.average)

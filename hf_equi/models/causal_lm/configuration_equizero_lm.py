@@ -17,23 +17,23 @@ __all__ = ["EquizeroLMConfig"]
 
 @strict
 class EquizeroLMConfig(EquiLMConfig):
-    r"""Configuration of `EquizeroLM`: that of an `EquiLM`, and the settings of the search.
+    r"""Configuration of `EquizeroLM`: that of an `EquiLM`, plus the settings of the search.
 
     Args:
         method (`str`, *optional*, defaults to `"equizero"`):
-            `"equizero"`, which scores texts as equi-tuning does.
+            Only `"equizero"`, which scores texts as equi-tuning does.
         beam_length (`int`, *optional*, defaults to 5):
-            The tokens that each member drafts in a round.
+            The number of tokens that each member drafts in a round.
         action (`str`, *optional*, defaults to `"tokens"`):
             What the search acts on: `"tokens"` or `"words"`.
         scorer_settings (`dict`, *optional*):
-            Of a `RegardScorer` or a `LabelScorer`, as their `settings` give them. Other scorers are not stored, and
-            neither is the place of one in a folder.
+            The settings of a `RegardScorer` or a `LabelScorer`, as their `settings` give them. Other scorers are not
+                stored, and neither is the place of a scorer in a local folder.
 
     Raises:
-        ConfigurationError: As `EquiLMConfig`, and for a beam length below 1, another action or another method.
-        ActionError: As `EquiLMConfig`, and with `"words"` as `WordAction`, for a group that texts could not be moved
-            back by.
+        ConfigurationError: As in `EquiLMConfig`, and for a beam length below 1, another action or another method.
+        ActionError: As in `EquiLMConfig`, and with `"words"` as in `WordAction`, for a group whose moves on texts
+            could not be undone.
 
     Example:
         >>> EquizeroLMConfig(beam_length=3).action
@@ -50,12 +50,12 @@ class EquizeroLMConfig(EquiLMConfig):
 
     @property
     def search_settings(self) -> dict[str, Any]:
-        """The tokens of a draft, and what the search acts on."""
+        """The number of tokens in a draft, and what the search acts on."""
         return {"beam_length": self.beam_length, "action": self.action}
 
     @property
     def stored_scorer(self) -> dict[str, Any] | None:
-        """What a checkpoint holds of the scorer: nothing of a folder of this machine, as nobody else has that."""
+        """What a checkpoint stores of the scorer: no folder of this machine, because nobody else has it."""
         settings = self.scorer_settings
         return None if settings is None or Path(settings["name"]).is_absolute() else settings
 

@@ -1,4 +1,4 @@
-"""What a group does to the tokens or the words of a text."""
+"""An explanation of how a group moves the tokens or the words of a text."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ class TokenExplanation:
 
     Args:
         text: The text.
-        orbit: The text under each element of the group, in their order.
-        moved: For each moved token of the text: its text, and what it is under each element. Of a group that acts on
-            words each moved word, once.
-        words_unmoved: Words of the group that stand in the text, in a spelling that does not move.
+        orbit: The text under each element of the group, in the order of the elements.
+        moved: For each moved token of the text, its text and what it becomes under each element. For a group that acts
+            on words, each moved word once.
+        words_unmoved: Words of the group that occur in the text in a spelling that does not move.
         general: Tokens of the text that are general in a relaxed group.
     """
 
@@ -46,7 +46,7 @@ class TokenExplanation:
 
 
 def explain_tokens(text: str, action: TokenAction, tokenizer: Any) -> TokenExplanation:
-    """Explain what an action does to a text.
+    """Explain how an action moves a text.
 
     Args:
         text: Any text.
@@ -73,7 +73,7 @@ def explain_tokens(text: str, action: TokenAction, tokenizer: Any) -> TokenExpla
 
 
 def explain_words(text: str, action: WordAction) -> TokenExplanation:
-    """Explain a text under a group that acts on whole words: each that moves, once."""
+    """Explain how a group that acts on whole words moves a text; each word that moves is listed once."""
     found, elements = action.group.explain(text), range(action.group.order)
     return TokenExplanation(
         text=text,
@@ -88,14 +88,14 @@ def _check_known(ids: list[int], action: TokenAction, tokenizer: Any) -> None:
     size = action.token_map.vocab_size
     if unknown := [token for token in ids if token >= size]:
         raise ConfigurationError(
-            f"The model has {size} tokens, and the tokenizer has one more, {tokenizer.decode(unknown[:1])!r} "
-            f"({unknown[0]}): it was added since. Resize the base and symmetrize it again, or use the tokenizer that "
-            "was saved with the model."
+            f"The model has {size} tokens, but the tokenizer has {tokenizer.decode(unknown[:1])!r} ({unknown[0]}) as "
+            "well: it was added later. Resize the base and symmetrize it again, or use the tokenizer that was saved "
+            "with the model."
         )
 
 
 def _unmoved_words(text: str, ids: list[int], action: TokenAction, tokenizer: Any) -> list[str]:
-    """The group's words in a text whose tokens do not become those of the text with another word in their place."""
+    """Return the group's words in a text whose tokens do not change as they would if the word were exchanged."""
     rows = written_words(action.group.forms())
     found = [match for match in compile_words(rows).finditer(text) if match.group() in rows]
     others: list[str] = []
@@ -117,12 +117,12 @@ def _unmoved_words(text: str, ids: list[int], action: TokenAction, tokenizer: An
 
 
 def _element(action: TokenAction, shift: tuple[int, ...]) -> int:
-    """The element with some shifts in the first factors and none in the others."""
+    """Return the element with the given shifts in the first factors and none in the others."""
     coordinates = action.group.coordinates
     return coordinates.index(shift + (0,) * (len(coordinates[0]) - len(shift)))
 
 
 def _is_image(ids: list[int], other: list[int], table: list[int]) -> bool:
-    """Whether a text differs from another in moved tokens alone, and there is its image."""
+    """Return whether a text differs from another only in moved tokens, and has their images there."""
     differs = [(token, image) for token, image in zip(ids, other, strict=False) if token != image]
     return len(ids) == len(other) and bool(differs) and all(table[token] == image for token, image in differs)

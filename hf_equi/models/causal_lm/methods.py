@@ -1,4 +1,4 @@
-"""The methods that a causal language model can be symmetrised with, by name."""
+"""The methods for causal language models, by name."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ TASK = "causal_lm"
 
 
 def create(name: str, average: str) -> Method:
-    """The method of that name.
+    """Return the method of that name.
 
     Raises:
-        ConfigurationError: If there is none, or the setting is not one of its own.
+        ConfigurationError: If there is no such method, or the setting is not one of its settings.
     """
     check_choice("average", average, AVERAGES)
     method: Method = create_method(TASK, name, average=average)

@@ -32,24 +32,24 @@ from hf_equi.symmetrizers.outside_loss import check_outside_loss
 
 __all__ = ["EquiCausalLMOutput", "EquiLM"]
 
-# Why the loss of an EquiLM may be another than that of its logits, with labels that the caller shifts.
-_WEIGHS = 'method="{}" weighs members by the tokens that have labels, and the others are its prompt'
+# Reasons why a loss of the logits, with labels that the caller shifts, may not be the loss of an EquiLM.
+_WEIGHS = 'method="{}" weighs members by the tokens that have labels, and takes the others for its prompt'
 _COMPILED = (
-    "around a compiled model the Trainer does not find its name, and shifts no labels; with model.base.compile() "
-    "instead of torch_compile=True it does"
+    "the Trainer does not find the model's name around a compiled model, so it does not shift the labels. It does "
+    "with model.base.compile() instead of torch_compile=True"
 )
 
 
 @dataclass
 class EquiCausalLMOutput(CachedOutput):
-    """Output of `EquiLM`.
+    """The output of `EquiLM`.
 
     Args:
-        loss: `()` shifted cross-entropy in nats a token, with `labels`.
+        loss: `()` shifted cross-entropy in nats per token, with `labels`.
         logits: `(batch, tokens, vocab)` float32 log-probabilities of the symmetrised model.
-        cache: The orbit cache, with `use_cache`; also under the older name for it.
-        chosen_element: `(batch,)` the group element that a method of one row has read or decoded with; of packed rows
-            `(documents,)`.
+        cache: The orbit cache, with `use_cache`; also available under its older name.
+        chosen_element: `(batch,)` the group element with which a method of one row has read or decoded; `(documents,)`
+            for packed rows.
     """
 
     chosen_element: torch.Tensor | None = None
@@ -60,12 +60,12 @@ class EquiLM(DecodingMixin, EquiTextModel, AnyReleaseGenerationMixin):  # type: 
 
     $$ \log p_G(v \mid x) = \text{normalise} \frac{1}{|G|} \sum_{g \in G} \log p_M(g(v) \mid gx) $$
 
-    so that $p_G(gy \mid gx) = p_G(y \mid x)$ for every g: exact in tokens, in float32 to 1e-5. A group with neutral or
-    general words makes it R-EquiLM: general words keep the base model's scores, and equivariance holds for the odds
-    among equality and neutral tokens alone. Other methods: `"mixture"`, `"canonical"`.
+    so that $p_G(gy \mid gx) = p_G(y \mid x)$ for every g: exact in tokens, in float32 to 1e-5. With neutral or general
+    words in the group, the model is R-EquiLM: general words keep the base model's scores, and equivariance holds only
+    for the odds among equality and neutral tokens. Other methods: `"mixture"`, `"canonical"`.
 
     Args:
-        config: Its configuration.
+        config: The model's configuration.
         base: The base model, shared and not copied; by default a new one from the configuration.
 
     Raises:
@@ -103,7 +103,7 @@ class EquiLM(DecodingMixin, EquiTextModel, AnyReleaseGenerationMixin):  # type: 
         self.loss_type = "ForCausalLM"
 
     def make_action(self, group: DemographicGroup) -> TokenAction:
-        """The group on tokens."""
+        """Make the group's action on tokens."""
         return TokenAction(group, TokenMap.from_dict(self.config.token_map))
 
     def _new_action(self, group: DemographicGroup) -> TokenAction:
@@ -129,26 +129,27 @@ class EquiLM(DecodingMixin, EquiTextModel, AnyReleaseGenerationMixin):  # type: 
         r"""Score texts: float32 log-probabilities of each next token, `(batch, tokens, vocab)`.
 
         Args:
-            input_ids: `(batch, tokens)` int64. A `GroupWarning` names words of the group that stay, but in training.
+            input_ids: `(batch, tokens)` int64. Except in training, a `GroupWarning` names words of the group that
+                stay.
             attention_mask: `(batch, past + tokens)`, 0 at padding.
-            position_ids: `(batch, tokens)`. Where they start again within a row without padding, another document
-                begins: each is a text of its own, with an orbit and a prompt of its own.
-            cache: What a call before this one returned, whose members go on, named or not; or an empty cache of the
-                base.
-            inputs_embeds: Refused: a group acts on tokens.
+            position_ids: `(batch, tokens)`. Where they restart within a row without padding, another document begins.
+                Each document is a text of its own, with its own orbit and prompt.
+            cache: The cache that an earlier call returned, or an empty cache of the base. The cached members continue;
+                you need not name them.
+            inputs_embeds: Refused, because a group acts on tokens.
             labels: `(batch, tokens)`; −100 and padding are left out of the loss. The method `"mixture"` takes leading
-                −100 for the prompt; without labels the whole text is the prompt.
-            use_cache: Whether to return a cache; by default where one was passed.
-            logits_to_keep: The last so many places alone, 0 for all.
-            group: Another group, for this call alone.
-            elements: `(batch,)` run these elements alone, as `generate` does for methods of one row.
-            return_dict: `False` for a tuple; by default as the config says.
-            **kwargs: `num_items_in_batch` goes to the loss, all else to the base; of that only scores come back.
+                −100 for the prompt. Without labels the whole text is the prompt.
+            use_cache: Whether to return a cache; by default only if one was passed.
+            logits_to_keep: The number of last places to score, 0 for all.
+            group: Another group, for this call only.
+            elements: `(batch,)` run only these elements, as `generate` does for methods of one row.
+            return_dict: `False` for a tuple; by default as in the config.
+            **kwargs: `num_items_in_batch` goes to the loss, everything else to the base. Only scores are returned.
 
         Raises:
-            ConfigurationError: For `inputs_embeds`, without `input_ids`, for hidden states or attentions; for a loss
-                outside of the model that would be another.
-            UnsupportedModelError: For a cache of another model; where memory does not suffice, with advice.
+            ConfigurationError: For `inputs_embeds`; without `input_ids`; for hidden states or attentions; if a loss
+                computed outside the model would be another one.
+            UnsupportedModelError: For a cache of another model; if memory runs out, with advice.
         """
         if input_ids is None or inputs_embeds is not None:
             raise ConfigurationError("A group acts on tokens, so EquiLM needs input_ids and cannot read inputs_embeds")
@@ -175,7 +176,7 @@ class EquiLM(DecodingMixin, EquiTextModel, AnyReleaseGenerationMixin):  # type: 
     def _score(
         self, action: TokenAction, inputs: OrbitInputs, elements: torch.Tensor | None, labels: torch.Tensor | None
     ) -> tuple[torch.Tensor, Selection, OrbitCache | None]:
-        """The scores of rows, each document of them read by itself; the members they are of; the cache."""
+        """Return the scores of rows, with each document read on its own; the members they come from; the cache."""
         if (documents := _documents(inputs)) is not None:
             inputs = _unpacked(inputs, documents, labels)
             elements = None if elements is None else elements[documents.rows]
@@ -185,7 +186,7 @@ class EquiLM(DecodingMixin, EquiTextModel, AnyReleaseGenerationMixin):  # type: 
         return scores, selection, out.cache
 
     def _count(self, labels: torch.Tensor | None, kwargs: dict[str, Any]) -> torch.Tensor | int | None:
-        """How many labels there are in all, where that is told; refused to those who would compute another loss."""
+        """Return how many labels there are in all, if known; refuse a caller that would compute another loss."""
         items: torch.Tensor | int | None = kwargs.pop("num_items_in_batch", None)
         weighs, compiled = self.method.history_weights is not None, torch.compiler.is_compiling()
         check_outside_loss(labels, items, {_WEIGHS.format(self.config.method): weighs, _COMPILED: compiled})
@@ -194,7 +195,7 @@ class EquiLM(DecodingMixin, EquiTextModel, AnyReleaseGenerationMixin):  # type: 
     def _members(
         self, action: TokenAction, inputs: OrbitInputs, elements: torch.Tensor | None, scores_labels: bool
     ) -> Selection:
-        """The elements to run, `(batch, members)`: to decode with where a cache is kept, else to score with."""
+        """Return the elements to run, `(batch, members)`: for decoding if a cache is kept, otherwise for scoring."""
         if isinstance(cache := inputs.cache, OrbitCache):
             if elements is None:
                 cache.check_select(self.method.select)
@@ -220,7 +221,7 @@ class EquiLM(DecodingMixin, EquiTextModel, AnyReleaseGenerationMixin):  # type: 
         items: torch.Tensor | int | None,
         selection: Selection,
     ) -> torch.Tensor | None:
-        """Shifted cross-entropy in nats a token, and what the selection of members adds to it."""
+        """Return the shifted cross-entropy in nats per token, plus what the selection of members adds to it."""
         if labels is None:
             return None
         if mask is not None:
@@ -232,31 +233,31 @@ class EquiLM(DecodingMixin, EquiTextModel, AnyReleaseGenerationMixin):  # type: 
         return self.penalised(loss, selection, share)
 
     def explain(self, text: str, group: DemographicGroup | None = None) -> TokenExplanation:
-        """Which tokens of a text the group moves, in which forms, and which of its words it does not."""
+        """Return which tokens of a text the group moves, in which forms, and which of its words it does not move."""
         return explain_tokens(text, self.resolve(group), self.tokenizer)
 
 
 def _documents(inputs: OrbitInputs) -> Documents | None:
-    """The documents that the rows hold, where one holds several.
+    """Return the documents in the rows if a row holds several.
 
     Raises:
         ConfigurationError: For several documents with a cache.
     """
     going_on = isinstance(inputs.cache, OrbitCache) and inputs.cache.get_seq_length() > 0
-    if going_on or torch.compiler.is_exporting():  # an export follows one way, whatever the positions are
+    if going_on or torch.compiler.is_exporting():  # an export follows one path, whatever the positions
         return None
     shape = inputs.input_ids.shape
     found = Documents.of(inputs.position_ids, inputs.attention_mask, inputs.extras, (shape[0], shape[1]))
     if found is not None and (inputs.use_cache or inputs.cache is not None):
         raise ConfigurationError(
-            "position_ids start again within a row, so it holds several documents, and a cache has one text a row. "
-            "Leave use_cache and the cache out, or pass each document as a row of its own."
+            "position_ids restart within a row, so the row holds several documents, but a cache holds one text per "
+            "row. Leave use_cache and the cache out, or pass each document as a row of its own."
         )
     return found
 
 
 def _unpacked(inputs: OrbitInputs, documents: Documents, labels: torch.Tensor | None) -> OrbitInputs:
-    """The inputs with a document a row."""
+    """Return the inputs with one document in each row."""
     ids = documents.apart(inputs.input_ids, fill=0)
     positions = inputs.position_ids
     if positions is None:
@@ -273,7 +274,7 @@ def _unpacked(inputs: OrbitInputs, documents: Documents, labels: torch.Tensor | 
 
 
 def _prompt_length(input_ids: torch.Tensor, labels: torch.Tensor | None) -> torch.Tensor:
-    """Leading places without a label, `(batch,)`: all of them without labels."""
+    """Return the number of leading places without a label, `(batch,)`; without labels, all places."""
     if labels is None:
         return torch.full((input_ids.shape[0],), input_ids.shape[1], device=input_ids.device)
     return (labels != -100).cumsum(-1).eq(0).sum(-1)

@@ -1,4 +1,4 @@
-"""EquizeroLM: a causal language model that decodes by searching the orbit for the least loss."""
+"""EquizeroLM: a causal language model that decodes by searching the orbit for the lowest loss."""
 
 from __future__ import annotations
 
@@ -37,20 +37,21 @@ class EquizeroLM(EquiLM):
     $$ g^* = \arg\min_g \; l(Y_g), \qquad X \leftarrow g^{*-1} Y_{g^*} $$
 
     where Y_g is the context gX with a draft of `beam_length` tokens by the base model: see `EquizeroSearch`. `forward`
-    is that of EquiLM, for scoring and training; it is not the law of the texts, which has no tractable likelihood.
+    is that of EquiLM, for scoring and training. It is not the distribution of the texts, which has no tractable
+    likelihood.
 
     Args:
-        config: Its configuration.
+        config: The model's configuration.
         base: The base model, shared and not copied; by default a new one from the configuration.
-        scorer: The loss l. By default the one that the configuration names, loaded with the first text. It
-            is not a part of the model: an `nn.Module` is neither among its parameters nor in its checkpoint, and stays
-            in the mode and on the device that it is in.
+        scorer: The loss l. By default it is the scorer that the configuration names, loaded with the first text. The
+            scorer is not part of the model. If it is an `nn.Module`, it is neither among the model's parameters nor in
+            its checkpoint, and stays in its own mode and on its own device.
 
     Raises:
-        ConfigurationError: As `EquiLM`, and for a scorer that cannot be called.
-        UnsupportedModelError: As `EquiLM`.
+        ConfigurationError: As in `EquiLM`, and for a scorer that cannot be called.
+        UnsupportedModelError: As in `EquiLM`.
 
-    Cost: as `EquizeroSearch`: |G| rows a text, and one call of the scorer for each `beam_length` tokens.
+    Cost: as in `EquizeroSearch`: |G| rows for each text, and one call of the scorer for each `beam_length` tokens.
 
     References:
         arXiv 2305.09900, equation 2, §4.1 and §C.2.
@@ -85,7 +86,7 @@ class EquizeroLM(EquiLM):
             )
 
     def __setattr__(self, name: str, value: Any) -> None:
-        """A scorer that is a module is not registered as a part of the model."""
+        """Set an attribute; a scorer that is a module is not registered as a part of the model."""
         if name in ("scorer", "_scorer"):
             object.__setattr__(self, name, value)
         else:
@@ -96,7 +97,7 @@ class EquizeroLM(EquiLM):
         """The loss that the search minimises.
 
         Raises:
-            ConfigurationError: If none was given, and none is stored.
+            ConfigurationError: If none was given and none is stored.
         """
         if self._scorer is None:
             if self.config.scorer_settings is None:
@@ -116,15 +117,15 @@ class EquizeroLM(EquiLM):
 
     def _update_config(self) -> None:
         super()._update_config()
-        if isinstance(self._scorer, ClassifierScorer):  # whose classifier may have been trained since it was set
+        if isinstance(self._scorer, ClassifierScorer):  # its classifier may have been trained since it was set
             self.config.scorer_settings = self._scorer.settings
 
     def _save(self, folder: Path, **kwargs: Any) -> None:
         super()._save(folder, **kwargs)
         if (name := self._scorer_folder) is not None:
             warnings.warn(
-                f"The scorer is the folder {name} of this machine, which the checkpoint does not name. Who loads the "
-                "model passes scorer=.",
+                f"The scorer is the folder {name} on this machine, which the checkpoint does not name. To load the "
+                "model, pass scorer=.",
                 HfEquiWarning,
                 stacklevel=3,
             )
@@ -132,14 +133,14 @@ class EquizeroLM(EquiLM):
     def _check_public(self) -> None:
         if (name := self._scorer_folder) is not None:
             raise ConfigurationError(
-                f"The scorer is the folder {name}, which nobody else has. Put it on the Hub and load it from there, "
-                'lm.scorer = RegardScorer("me/scorer"), or set a function, which is not stored: who loads the model '
-                "passes scorer="
+                f"The scorer is the folder {name}, which exists only on this machine. Put it on the Hub and load it "
+                'from there, lm.scorer = RegardScorer("me/scorer"). Or set a function, which is not stored: then '
+                "users pass scorer= when they load the model"
             )
 
     @property
     def _scorer_folder(self) -> str | None:
-        """Where the scorer is on this machine, if it is not on the Hub."""
+        """The place of the scorer on this machine, if it is not on the Hub."""
         return (
             None if self.config.stored_scorer == self.config.scorer_settings else self.config.scorer_settings["name"]
         )
@@ -149,11 +150,11 @@ class EquizeroLM(EquiLM):
         return (group or self.group) if self.config.action == "words" else self.resolve(group)
 
     def _prompts(self, action: Any, ids: torch.Tensor, kwargs: dict[str, Any]) -> list[TextBatch]:
-        """What a call is given to read; on words there is nothing that stays."""
+        """Return what a call reads. A search on words has no words that stay."""
         return [] if self.config.action == "words" else super()._prompts(action, ids, kwargs)
 
     def explain(self, text: str, group: DemographicGroup | None = None) -> TokenExplanation:
-        """What the search moves in a text and what it does not: tokens, or whole words if it acts on those."""
+        """Return what the search moves in a text and what stays: tokens, or whole words if it acts on those."""
         if self.config.action == "words":
             return explain_words(text, WordAction(group or self.group))
         return super().explain(text, group)
@@ -161,7 +162,7 @@ class EquizeroLM(EquiLM):
     def _write_texts(
         self, ids: torch.Tensor, call: tuple[Any, Any], group: Any, seed: int | None, kwargs: dict[str, Any]
     ) -> Any:
-        """Write texts by the search."""
+        """Write texts with the search."""
         generation_config, logits_processor = call
         scorer, beam_length = kwargs.pop("scorer", None), kwargs.pop("beam_length", None)
         search = EquizeroSearch(
@@ -179,12 +180,12 @@ class EquizeroLM(EquiLM):
     def _own_settings(
         self, given: GenerationConfig | None, kwargs: dict[str, Any]
     ) -> tuple[GenerationConfig, dict[str, Any]]:
-        """One config of the call, with gaps filled from this model's own, and what else the base is to be told."""
+        """Return one config of the call, with gaps filled from this model's own, and what else the base needs."""
         config = copy.deepcopy(given or self.generation_config)
         if given is not None:
             config.update(**self.generation_config.to_dict(), defaults_only=True, allow_custom_entries=True)
         rest = config.update(**kwargs)
-        # The base fills what is left with its own settings, unless it is told that there are none.
+        # The base would fill the gaps with its own settings, so it is told that there are none.
         usual = config._get_default_generation_params()
         for name, value in self.base.generation_config.to_dict().items():
             if value is not None and getattr(config, name, None) is None:
@@ -194,7 +195,7 @@ class EquizeroLM(EquiLM):
         return config, rest
 
     def _pass_stop_strings(self, config: GenerationConfig, kwargs: dict[str, Any]) -> dict[str, Any]:
-        """As criteria: `generate` finds no tokenizer for them where the decoding method is a callable."""
+        """Turn stop strings into criteria: `generate` finds no tokenizer for them with a callable decoding method."""
         tokenizer = kwargs.pop("tokenizer", None) or self.tokenizer
         strings, config.stop_strings = config.stop_strings, None
         if not strings:

@@ -1,4 +1,4 @@
-"""How `symmetrize` makes an EquiLM or an EquizeroLM."""
+"""The task that makes an EquiLM or an EquizeroLM in `symmetrize`."""
 
 from __future__ import annotations
 
@@ -38,29 +38,29 @@ class CausalLMTask(TextTask):
     commands: ClassVar[tuple[str, ...]] = ("audit", "demo", "generate", "inspect")
 
     def check_config(self, config: PreTrainedConfig) -> None:
-        """Refuse a config whose model cannot be wrapped, as one that keeps only recurrent states."""
+        """Refuse a config whose model cannot be wrapped, for example because it keeps only recurrent states."""
         super().check_config(config)
         for model in self.classes(config):
             check_states(model, config)
 
     def owns(self, model: PreTrainedModel) -> bool:
-        """Whether it generates text from left to right."""
+        """Return whether the model generates text from left to right."""
         reads_on = not model.config.is_encoder_decoder and not _reads_both_ways(model.config)
         return model.can_generate() and reads_on
 
     def make_config(self, request: Request) -> EquiConfig:
-        """The config, with the tokens that stand for the group's words."""
+        """Make the config, with the tokens that stand for the group's words."""
         given = request.settings
         search = _search_settings(create(request.method, given.get("average", "logits")), given)
         entries = request.common(*self.entries)
-        words = given.get("action") == "words"  # there tokens serve to score with alone
+        words = given.get("action") == "words"  # then tokens are used only to score
         if words:
             entries["multi_token"] = "skip"
         vocab_size = request.base_config.get_text_config().vocab_size
         tokenizer = request.companion
         vocabulary = tokenizer.get_vocab()
         with warnings.catch_warnings():
-            if words:  # which move without tokens of their own
+            if words:  # words move without tokens of their own
                 warnings.simplefilter("ignore", HfEquiWarning)
             multi_token = entries.get("multi_token", "error")
             found = resolve_tokens(request.group, tokenizer, vocab_size, multi_token, vocabulary)
@@ -70,22 +70,22 @@ class CausalLMTask(TextTask):
         return EquiLMConfig(**entries) if search is None else EquizeroLMConfig(**entries, **search)
 
     def wrap(self, config: EquiConfig, base: PreTrainedModel, request: Request) -> EquiLM:
-        """The base in its wrapper, with its tokenizer."""
+        """Return the base in its wrapper, with its tokenizer."""
         if isinstance(config, EquizeroLMConfig):
             lm: EquiLM = EquizeroLM(config, base, request.settings.get("scorer"))
         else:
             lm = EquiLM(config, base)
-        lm._tokenizer = request.companion  # which the config was made with
+        lm._tokenizer = request.companion  # the config was made with it
         return lm
 
 
 def _search_settings(method: Method, given: dict[str, Any]) -> dict[str, Any] | None:
-    """What the config of a search holds, checked; `None` for methods that do not search."""
+    """Return what the config of a search holds, checked; `None` for methods that do not search."""
     names = [name for name in SEARCH if name in given]
     if not method.searches:
         if names:
             raise ConfigurationError(
-                f"{', '.join(names)}: only method='equizero' has a search, {method.name!r} has no use for them"
+                f"{', '.join(names)}: only method='equizero' searches; {method.name!r} does not use these settings"
             )
         return None
     scorer, beam_length, action = given.get("scorer"), given.get("beam_length", 5), given.get("action", "tokens")
@@ -95,5 +95,5 @@ def _search_settings(method: Method, given: dict[str, Any]) -> dict[str, Any] | 
 
 
 def _reads_both_ways(config: PreTrainedConfig) -> bool:
-    """Whether it is an encoder of the kind that is a decoder too, on request."""
+    """Return whether the config is that of an encoder which can also act as a decoder on request."""
     return hasattr(config, "add_cross_attention") and getattr(config, "is_decoder", True) is False

@@ -21,8 +21,8 @@ class EquiCLIPConfig(EquiVisionConfig):
 
     Args:
         selection (`str`, *optional*, defaults to `"image"`):
-            What equizero takes from one member of the orbit: all that is said of an `"image"`, or for each `"class"`
-            the largest probability, as the authors' code does (at the level of probabilities).
+            What equizero takes from one member of the orbit: everything about an `"image"`, or for each `"class"` the
+            largest probability, as the authors' code does (at the level of probabilities).
         method (`str`, *optional*, defaults to `"equitune"`):
             `"equitune"`, `"equizero"`, `"lambda"`, `"attention"` or `"identity"`.
         level, padding, lambda_units, lambda_dropout, lambda_features, objective:
@@ -33,8 +33,8 @@ class EquiCLIPConfig(EquiVisionConfig):
             As in `EquiConfig`.
 
     Raises:
-        ConfigurationError: As `EquiVisionConfig`, and for an unknown selection, or one by class of another method or
-            level.
+        ConfigurationError: As in `EquiVisionConfig`; for an unknown selection; for selection by class with another
+            method or level.
 
     Example:
         >>> EquiCLIPConfig(method="equizero").selection
@@ -58,7 +58,7 @@ class EquiCLIPConfig(EquiVisionConfig):
     projection_dim: int | None = None
 
     def _read_base(self) -> None:
-        """Take over what tools look for."""
+        """Copy the entries that tools look for."""
         self.projection_dim = getattr(self.base_config, "projection_dim", None)
 
     @property
@@ -72,7 +72,7 @@ class EquiCLIPConfig(EquiVisionConfig):
         return getattr(self.base_config, "vision_config", None)
 
     def create_method(self) -> Method:
-        """The method with its settings.
+        """Make the method with its settings.
 
         Raises:
             ConfigurationError: For an unknown method (the message lists the known ones) or setting.
@@ -84,8 +84,8 @@ class EquiCLIPConfig(EquiVisionConfig):
 class EquiSiglipConfig(EquiCLIPConfig):
     """Configuration of `EquiSiglipModel`: that of `EquiCLIPModel`.
 
-    Its model type says that each pair of an image and a text is a question of its own: pipelines look there to know
-    that scores are sigmoids of logits, and that texts are padded to 64 tokens.
+    Its model type says that each pair of an image and a text is a separate question. Pipelines use it to know that
+    scores are sigmoids of logits, and that texts are padded to 64 tokens.
 
     Example:
         >>> EquiSiglipConfig().model_type

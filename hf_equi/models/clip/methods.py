@@ -1,4 +1,4 @@
-"""The methods that a CLIP-like model can be symmetrised with, by name."""
+"""The methods for CLIP-like models, by name."""
 
 from __future__ import annotations
 
@@ -14,20 +14,20 @@ SELECTIONS = ("image", "class")
 
 
 def equizero(average: str, selection: str) -> Method:
-    """Equizero by similarity, or the class-wise maximum."""
+    """Return equizero by similarity, or the class-wise maximum."""
     return ClassMaximum() if selection == "class" else Equizero(MaxSimilarity(), average)
 
 
 def create(name: str, average: str, selection: str) -> Method:
-    """The method of that name.
+    """Return the method of that name.
 
     Args:
         name: The name.
-        average: What its level averages.
+        average: What the level averages.
         selection: What equizero takes from one member: all of an `"image"`, or each `"class"`.
 
     Raises:
-        ConfigurationError: If there is none, or a setting is not one of its own.
+        ConfigurationError: If there is no such method, or a setting is not one of its settings.
     """
     check_choice("selection", selection, SELECTIONS)
     method: Method = create_method(TASK, name, average=average, selection=selection)

@@ -27,16 +27,16 @@ __all__ = ["EquiCLIPModel", "EquiCLIPOutput", "EquiSiglipModel"]
 
 @dataclass
 class EquiCLIPOutput(ModelOutput):
-    """Output of `EquiCLIPModel`.
+    """The output of `EquiCLIPModel`.
 
     Args:
-        loss: `()`, with `return_loss` the base's contrastive loss, with `labels` the cross-entropy of the texts.
+        loss: `()`, with `return_loss` the base's contrastive loss, with `labels` the cross-entropy over the texts.
         logits_per_image: `(batch, texts)`; log-probabilities at the level of probabilities.
         logits_per_text: `(texts, batch)`.
         text_embeds: `(texts, dim)` of length 1.
         image_embeds: `(batch, dim)` of length 1, at the levels of features and of feature maps.
         chosen_element: `(batch,)` the element that equizero took.
-        margin: `(batch,)` by how much its similarity was above that of the next member.
+        margin: `(batch,)` how much higher its similarity was than that of the next member.
         group_weights: `(batch, group)` the weights of λ-equitune and of attention, which add up to 1.
     """
 
@@ -50,30 +50,30 @@ class EquiCLIPOutput(ModelOutput):
     group_weights: torch.Tensor | None = None
 
     def __getitem__(self, k: str | int | slice) -> Any:
-        """An entry; `"logits"`, by which the Trainer smooths labels, is that of images, which labels are of."""
+        """Return an entry. `"logits"`, which the Trainer uses to smooth labels, is `logits_per_image`."""
         return super().__getitem__("logits_per_image" if k == "logits" else k)  # type: ignore[no-untyped-call]
 
 
 def _of_base(name: str) -> Any:
-    """A part of the base under its own name, where the base has it: the same object."""
+    """Give access to a part of the base under its own name, if the base has it: the same object."""
     return property(lambda self: getattr(self.base, name))
 
 
 class EquiCLIPModel(EquiVisionModel):
-    r"""A model that compares images with texts and does not care how an image is turned, without retraining.
+    r"""A model that compares images with texts and ignores how an image is turned, without retraining.
 
     $$ f_G(gx) = f_G(x), \qquad f_G(x) = \text{combine}_g\; f(gx) $$
 
     with features f of images. Methods: equi-tuning (the mean), equizero (the member that is most similar to one of the
     texts), λ-equitune and attention (weighted means). Exact in float32 to 1e-5 for rotations by multiples of 90° and
-    flips, equizero up to its margin; other rotations resample, see `PixelAction`. Texts are left to the base.
+    for flips; equizero up to its margin. Other rotations resample: see `PixelAction`. The base reads texts as usual.
 
-    The parts of the base can be reached by its own names: `logit_scale`, `logit_bias` (SigLIP), `temperature` (ALIGN),
-    `vision_model`, `text_model`, `visual_projection`, `text_projection`. What `vision_model` says of an image depends
-    on how it is turned; what `get_image_features` says does not.
+    The parts of the base keep their own names: `logit_scale`, `logit_bias` (SigLIP), `temperature` (ALIGN),
+    `vision_model`, `text_model`, `visual_projection`, `text_projection`. The output of `vision_model` depends on how
+    an image is turned; that of `get_image_features` does not.
 
     Args:
-        config: Its configuration.
+        config: The model's configuration.
         base: The base model, shared and not copied: CLIP, SigLIP, ALIGN or Chinese-CLIP; by default a new one from
             the configuration.
 
@@ -81,8 +81,9 @@ class EquiCLIPModel(EquiVisionModel):
         UnsupportedModelError: For a base of another family.
         ConfigurationError: For a configuration without a group.
 
-    Cost: the image tower once a distinct member of the orbit, at most |G|, and at the spatial level |G|, as maps of
-    equal members are moved differently; with `lambda_features="frozen"` twice that. The text tower once.
+    Cost: the image tower once for each distinct member of the orbit, at most |G|. At the spatial level always |G|,
+    because the maps of equal members are moved differently. With `lambda_features="frozen"` twice that. The text tower
+    runs once.
 
     References:
         arXiv 2305.09900, equations 1 to 4, §4.2, §5.2 and §D.1.
@@ -105,7 +106,7 @@ class EquiCLIPModel(EquiVisionModel):
     processor_class: ClassVar[Any] = AutoProcessor
     accepts_loss_kwargs = False
     _cut: ClipCut
-    # What code written for the bases reads. Where a base lacks one, so does its model: AttributeError.
+    # Attributes that code for the bases reads. If a base lacks one, so does its model: AttributeError.
     logit_scale, logit_bias, temperature = _of_base("logit_scale"), _of_base("logit_bias"), _of_base("temperature")
     text_model, vision_model = _of_base("text_model"), _of_base("vision_model")
     text_projection, visual_projection = _of_base("text_projection"), _of_base("visual_projection")
@@ -117,7 +118,7 @@ class EquiCLIPModel(EquiVisionModel):
 
     @classmethod
     def find_cut(cls, base: PreTrainedModel) -> ClipCut:
-        """Where the base is cut."""
+        """Return the place where the base is cut."""
         return find_clip_cut(base)
 
     def get_text_features(self, *args: Any, **kwargs: Any) -> Any:
@@ -132,34 +133,35 @@ class EquiCLIPModel(EquiVisionModel):
         return_dict: bool | None = None,
         **kwargs: Any,
     ) -> BaseModelOutputWithPooling | tuple[Any, ...]:
-        """Invariant features of images.
+        """Return invariant features of images.
 
         Args:
             pixel_values: `(batch, channels, height, width)`.
-            text_features: `(texts, dim)` that equizero chooses by.
-            orbit_features: `(batch, group, dim)` of `get_orbit_features`, instead of images.
-            return_dict: `False` for a tuple; by default as the config says.
-            **kwargs: What the base takes beside.
+            text_features: `(texts, dim)` the texts by which equizero chooses.
+            orbit_features: `(batch, group, dim)` from `get_orbit_features`, instead of images.
+            return_dict: `False` for a tuple; by default as in the config.
+            **kwargs: Other arguments of the base.
 
         Returns:
-            With `pooler_output`, `(batch, dim)`, not normalised.
+            An output with `pooler_output`, `(batch, dim)`, not normalised.
 
         Raises:
-            ActionError: As `forward`.
-            ConfigurationError: At a level that combines what is said of texts; of equizero without texts; for texts
-                that are not features.
+            ActionError: As in `forward`.
+            ConfigurationError: At a level that combines outputs for texts; for equizero without texts; for texts that
+                are not features.
         """
         if self.method.loss is not None and text_features is None:
             raise ConfigurationError(
-                "Equizero chooses an image's member by its similarity to texts: pass text_features=, or call the model"
+                "Equizero chooses a member of each image by its similarity to texts: pass text_features=, or call "
+                "the model"
             )
         head = self._head(text_features)
         orbits = self._read_orbits(pixel_values, orbit_features, self.checked_extras(kwargs))
         out = combine(orbits, head, self.method, self._level(), features_only=True)
         if out.features is None:
             raise ConfigurationError(
-                f"At level={self.config.level!r} what is said of texts is combined, and images have no features: use "
-                'level="features" or call the model'
+                f"level={self.config.level!r} combines the similarities to texts, so images have no features of their "
+                'own: use level="features" or call the model'
             )
         return self.returned(BaseModelOutputWithPooling(pooler_output=out.features), return_dict)
 
@@ -181,20 +183,20 @@ class EquiCLIPModel(EquiVisionModel):
         Args:
             input_ids: `(texts, length)`.
             pixel_values: `(batch, channels, height, width)`, square for groups with rotations by 90°.
-            attention_mask: `(texts, length)`. What follows has no place, as it differs among the families.
-            text_features: `(texts, dim)` of `get_text_features`, instead of `input_ids`.
+            attention_mask: `(texts, length)`. Later arguments are keyword-only: families order them differently.
+            text_features: `(texts, dim)` from `get_text_features`, instead of `input_ids`.
             labels: `(batch,)` the right text of each image, for the cross-entropy.
-            orbit_features: `(batch, group, dim)` of `get_orbit_features`, instead of `pixel_values`.
-            return_loss: Whether to compute the base's contrastive loss, of as many texts as images.
-            return_dict: `False` for a tuple; by default as the config says.
-            **kwargs: What the base takes beside, as `interpolate_pos_encoding` or `token_type_ids`.
+            orbit_features: `(batch, group, dim)` from `get_orbit_features`, instead of `pixel_values`.
+            return_loss: Whether to compute the base's contrastive loss, which needs as many texts as images.
+            return_dict: `False` for a tuple; by default as in the config.
+            **kwargs: Other arguments of the base, such as `interpolate_pos_encoding` or `token_type_ids`.
 
         Raises:
-            ActionError: For images that the group does not act on, or that are not tensors.
+            ActionError: If the group does not act on the images, or they are not tensors.
             ConfigurationError: Without images or texts, or with two kinds of them; for features at the spatial level
-                or of a wrong size; for both losses at once, or the contrastive one of combined probabilities or of
-                more texts than images, or fewer; for hidden states or attentions; in training for the published
-                objective, without a loss.
+                or of a wrong size; for both losses at once; for the contrastive loss of combined probabilities, or
+                with unequal numbers of texts and images; for hidden states or attentions; in training with the
+                published objective, without a loss.
         """
         self._check_losses(labels, return_loss)
         extras = self.checked_extras(kwargs)
@@ -209,11 +211,11 @@ class EquiCLIPModel(EquiVisionModel):
     def _texts(
         self, ids: torch.Tensor | None, mask: torch.Tensor | None, features: Any, extras: dict[str, Any]
     ) -> torch.Tensor:
-        """The features of the texts, where they are not there already."""
+        """Return the features of the texts; compute them unless they are given."""
         if features is not None:
             if ids is not None:
                 raise ConfigurationError(
-                    "input_ids= and text_features= are two kinds of the same texts: pass one of them"
+                    "input_ids= and text_features= describe the same texts in two forms: pass one of them"
                 )
             given: torch.Tensor = features
             return given
@@ -222,12 +224,12 @@ class EquiCLIPModel(EquiVisionModel):
         return self._cut.text_features(self.base, ids, mask, **extras)
 
     def _level(self) -> Level:
-        """Where members are combined. A largest sigmoid is that of the largest logit, and has one complement."""
+        """The level at which members are combined. A largest sigmoid is that of the largest logit."""
         by_class = self.config.selection == "class" and self._cut.links == "sigmoid"
         return create_level("logits") if by_class else self.config.create_level()
 
     def _head(self, texts: torch.Tensor | None) -> Head:
-        """What follows the features: the similarity to these texts.
+        """Return what follows the features: the similarity to these texts.
 
         Raises:
             ConfigurationError: For texts that are not features.
@@ -243,15 +245,15 @@ class EquiCLIPModel(EquiVisionModel):
         return Head(logits, partial(self._cut.pool, self.base), LINKS[self._cut.links])
 
     def _check_losses(self, labels: torch.Tensor | None, contrastive: bool | None) -> None:
-        """Refuse losses that there are not."""
+        """Refuse losses that do not exist."""
         if not contrastive:
             self._check_objective(labels)
         if labels is not None and contrastive:
-            raise ConfigurationError("labels= and return_loss= ask for two losses: pass one of them")
+            raise ConfigurationError("labels= and return_loss= ask for two different losses: pass one of them")
         if contrastive and self._cut.links == "softmax" and self._level().name == "probabilities":
             raise ConfigurationError(
-                'At level="probabilities" logits are normalised over the texts, and the contrastive loss of '
-                'return_loss= compares images as well: use level="features" or level="logits", or pass labels='
+                'At level="probabilities" logits are normalised over the texts, but the contrastive loss of '
+                'return_loss= also compares images: use level="features" or level="logits", or pass labels='
             )
 
     def _output(
@@ -263,7 +265,7 @@ class EquiCLIPModel(EquiVisionModel):
             if logits.shape[0] != logits.shape[1]:
                 raise ConfigurationError(
                     f"return_loss= compares pairs; received {logits.shape[0]} images and {logits.shape[1]} texts. "
-                    "Pass a text for each image, or labels= in its place."
+                    "Pass one text for each image, or use labels= instead."
                 )
             loss = self._cut.contrastive_loss(self.base, logits.T)
         elif labels is not None:
@@ -277,18 +279,18 @@ class EquiCLIPModel(EquiVisionModel):
 
 
 def _check_texts(features: Any) -> None:
-    """Refuse what is not a batch of features."""
+    """Refuse anything but a batch of features."""
     unfit = not torch.is_tensor(features) or features.dim() != 2 or not features.shape[0]
     if unfit or not features.is_floating_point():
         shape = f" of {features.dtype} {tuple(features.shape)}" if torch.is_tensor(features) else ""
         raise ConfigurationError(
-            f"text_features= is a {type(features).__name__}{shape}, and features of texts are a tensor of floats "
+            f"text_features= is a {type(features).__name__}{shape}, but features of texts are a tensor of floats "
             "(texts, dim): pass get_text_features(...).pooler_output, or input_ids="
         )
 
 
 class EquiSiglipModel(EquiCLIPModel):
-    """An `EquiCLIPModel` of SigLIP, whose pipelines read its logits as answers to a question for each text.
+    """An `EquiCLIPModel` for SigLIP. Its pipelines read the logits as answers to a separate question for each text.
 
     Example:
         >>> EquiSiglipModel.config_class.model_type

@@ -1,4 +1,4 @@
-"""How `symmetrize` makes an EquiCLIPModel."""
+"""The task that makes an EquiCLIPModel in `symmetrize`."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class CLIPTask(VisionTask):
     entries: ClassVar[tuple[str, ...]] = (*SETTINGS, "selection")
 
     def make_config(self, request: Request) -> EquiConfig:
-        """The config, checked; by class means by their probabilities."""
+        """Make and check the config; selection by class uses probabilities."""
         entries = request.common(*self.entries)
         if entries.get("selection") == "class":
             entries.setdefault("level", "probabilities")
@@ -37,7 +37,7 @@ class CLIPTask(VisionTask):
         return config
 
     def wrap(self, config: EquiConfig, base: PreTrainedModel, request: Request) -> EquiCLIPModel:
-        """The base in its wrapper, with its processor."""
+        """Return the base in its wrapper, with its processor."""
         kind = EquiSiglipModel if isinstance(config, EquiSiglipConfig) else EquiCLIPModel
         model = kind(config, base)
         model.processor = request.companion

@@ -1,4 +1,4 @@
-"""What a checkpoint may hold: of a folder, these files go to the Hub, and nothing else does."""
+"""What a checkpoint may hold: only these files of a folder go to the Hub."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ __all__ = [
 LOADER = "import_hf_equi.py"
 """The module that lets the Auto classes load a checkpoint before `import hf_equi`, with `trust_remote_code=True`."""
 
-# Releases differ in whether the number of a shard or the variant comes first. None of this is in a subfolder.
+# Releases differ in whether the shard number or the variant comes first. These files are never in a subfolder.
 _WEIGHTS = re.compile(
     r"(?P<stem>[^./]+?)(-[0-9]+-of-[0-9]+)?(\.(?P<variant>[^/]+?)(-[0-9]+-of-[0-9]+)?)?"
     r"\.(?P<kind>safetensors|bin)(\.index(\.(?P<listed>[^/]+))?\.json)?"
@@ -37,7 +37,7 @@ _WEIGHTS = re.compile(
 _TEXTS = tuple(f"{name}{suffix}" for name in ("LICENSE", "LICENCE", "NOTICE") for suffix in ("", ".md", ".txt"))
 # The Hub reads results of evaluations from a hidden folder.
 _OWN = (CONFIG_NAME, GENERATION_CONFIG_NAME, LOADER, REPOCARD_NAME, *_TEXTS, ".eval_results/*.yaml")
-# What prepares inputs, as releases of transformers name it. Saving the model gives whatever other names it has.
+# What prepares inputs, by the names in transformers releases. Saving the model reveals any other names.
 _COMPANIONS = (
     *("tokenizer.json", "tokenizer_config.json", "special_tokens_map.json", "added_tokens.json"),
     *("vocab.json", "vocab.txt", "merges.txt", "tokenizer.model", "spiece.model", "sentencepiece.bpe.model"),
@@ -48,15 +48,15 @@ _IMAGES = frozenset({".gif", ".jpeg", ".jpg", ".png", ".svg", ".webp"})
 _SHOWN = re.compile(
     r"(?<!\\)(?:!\[[^\]]*\]\(\s*<?([^\s)>]+)|<img\b[^>]*?\bsrc\s*=\s*[\"']?([^\s\"'>]+))", re.IGNORECASE
 )
-# The head of a card, and its code: texts that others wrote, and that show no image.
+# The metadata and the code of a card: text by others that shows no image.
 _NOT_SHOWN = re.compile(r"\A---\n.*?\n---\n|^(```+).*?^\1", re.DOTALL | re.MULTILINE)
 
 
 class Contents(NamedTuple):
-    """What a folder holds.
+    """The contents of a folder.
 
     Args:
-        files: What of it is a checkpoint's, as it is named in a repository, in alphabetical order.
+        files: The files that belong to a checkpoint, as a repository names them, in alphabetical order.
         left_out: The rest, by name. The name of a folder ends with a slash.
     """
 
@@ -65,19 +65,19 @@ class Contents(NamedTuple):
 
 
 def is_weights(name: str) -> bool:
-    """Whether a file at the top of a checkpoint holds its weights, or lists the files that do."""
+    """Return whether a file at the top of a checkpoint holds weights, or lists the files that do."""
     return weight_variant(name) == ""
 
 
 def weight_variant(name: str, own: bool = True) -> str | None:
-    """Which weights a file at the top of a checkpoint holds or lists: those of a `variant`, or the main ones (`""`).
+    """Return which weights a top-level file of a checkpoint holds or lists: a `variant`, or the main ones (`""`).
 
     Args:
         name: Its name.
-        own: Whether only weights that this library writes count, and not those of others, pickles among them.
+        own: Whether only weights that this library writes count, and not those of others, such as pickles.
 
     Returns:
-        The variant, or `None` for a file that has nothing to do with weights.
+        The variant, or `None` for a file that holds or lists no weights.
 
     Example:
         >>> [weight_variant(name) for name in ("model.safetensors", "model.fp16-00001-of-00002.safetensors", "a.json")]
@@ -92,19 +92,19 @@ def weight_variant(name: str, own: bool = True) -> str | None:
 
 
 def list_files(folder: Path) -> tuple[str, ...]:
-    """All files of a folder, as they are named in a repository, in alphabetical order.
+    """Return all files of a folder, as a repository names them, in alphabetical order.
 
     Args:
-        folder: One that nothing but a save has written to. `read_contents` is for all others.
+        folder: A folder that only a save has written to. For all others use `read_contents`.
     """
     return tuple(sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()))
 
 
 def read_contents(folder: Path, companions: Iterable[str], card: str) -> Contents:
-    """Which files of a folder are a checkpoint's.
+    """Return which files of a folder belong to a checkpoint.
 
     These are its config, weights as safetensors, what prepares its inputs, the module that imports this library, its
-    card with the images that it shows, a licence, and results of evaluations. All else stays, whatever it is.
+    card with the images that it shows, a licence, and results of evaluations. All other files are left out.
 
     Args:
         folder: The folder.
@@ -112,7 +112,7 @@ def read_contents(folder: Path, companions: Iterable[str], card: str) -> Content
         card: The text of its card.
 
     Raises:
-        ConfigurationError: For a link instead of one of these, as it may lead anywhere on this machine.
+        ConfigurationError: If one of these is a link, because a link may lead anywhere on this machine.
     """
     saved = set(companions)
     beside = {"", *(f"{name.rpartition('/')[0]}/" for name in saved if "/" in name)}
@@ -121,7 +121,7 @@ def read_contents(folder: Path, companions: Iterable[str], card: str) -> Content
 
 
 def _sort(root: Path, folder: Path, names: set[str], patterns: list[str]) -> Contents:
-    """The contents of a folder in a checkpoint: those with these names, or that match a pattern."""
+    """Return the contents of one folder of a checkpoint: entries with these names, or that match a pattern."""
     files: list[str] = []
     left_out: list[str] = []
     for path in _entries(folder):
@@ -144,20 +144,21 @@ def _sort(root: Path, folder: Path, names: set[str], patterns: list[str]) -> Con
 def _refuse_link(root: Path, path: Path) -> None:
     if path.is_symlink():
         raise ConfigurationError(
-            f"{path} is a link to {path.readlink()}. A link may lead to any file of this machine, so none is "
-            f"published. Copy the folder with what its links lead to, and publish the copy: cp -rL {root} COPY"
+            f"{path} is a link to {path.readlink()}. A link may lead to any file of this machine, so links are not "
+            "published. Copy the folder together with the files that its links lead to, and publish the copy: cp -rL "
+            f"{root} COPY"
         )
 
 
 def file_states(folder: Path, names: Iterable[str]) -> dict[str, tuple[int, ...]]:
-    """By which a file is known to be the same and to hold the same as before; `()` of one that is gone.
+    """Return what tells whether each file is still the same, with the same content; `()` for one that is gone.
 
     Args:
-        folder: Where the files are.
-        names: Their names, as in `Contents`.
+        folder: The folder of the files.
+        names: The names of the files, as in `Contents`.
 
     Raises:
-        ConfigurationError: For a link, on the way too.
+        ConfigurationError: For a link, also in one of the parent folders.
     """
     names = tuple(names)
     for name in names:
@@ -167,24 +168,24 @@ def file_states(folder: Path, names: Iterable[str]) -> dict[str, tuple[int, ...]
 
 
 def all_states(folder: Path) -> dict[str, tuple[int, ...]]:
-    """The states of all files that `read_contents` may name, whatever the model; of a link, that of what it leads to.
+    """Return the states of all files that `read_contents` may name, for any model; of a link, those of its target.
 
-    That is what lies in the folder and in the folders there, in folders further down that prepare inputs, and the
-    images of the card. A folder that is not a checkpoint may hold anything, so this looks at nothing else.
+    It looks at the files in the folder and in its direct subfolders, at deeper folders that prepare inputs, and at the
+    card's images. A folder that is not a checkpoint may hold anything, so it looks at nothing else.
 
     Args:
-        folder: Where the files are.
+        folder: The folder of the files.
     """
     try:
         card = (folder / REPOCARD_NAME).read_text(encoding="utf-8", errors="replace")
-    except OSError:  # there is none
+    except OSError:  # there is no card
         card = ""
     names = {*_near(folder, folder), *_images(card)}
     return {name: state for name in sorted(names) if (state := _state(folder / name))}
 
 
 def _near(root: Path, folder: Path) -> Iterator[str]:
-    """The files of a folder and of the folders in it; further down, of those that prepare inputs."""
+    """Yield the files of a folder and its direct subfolders, and of deeper folders that prepare inputs."""
     for path in _entries(folder):
         name = path.relative_to(root).as_posix()
         if not path.is_dir():
@@ -194,12 +195,12 @@ def _near(root: Path, folder: Path) -> Iterator[str]:
 
 
 def _prepares(folder: Path) -> bool:
-    """Whether a folder holds, or is, something that prepares inputs."""
+    """Return whether a folder holds, or is, something that prepares inputs."""
     return any(_leads(folder.name, known) or (folder / known).exists() for known in _COMPANIONS)
 
 
 def _entries(folder: Path) -> list[Path]:
-    """What a folder holds, in alphabetical order; nothing, if it is gone, as a `Trainer` deletes old checkpoints."""
+    """Return the entries of a folder, sorted; nothing if it is gone, as a `Trainer` deletes old checkpoints."""
     try:
         return sorted(folder.iterdir())
     except FileNotFoundError:
@@ -215,12 +216,12 @@ def _state(path: Path) -> tuple[int, ...]:
 
 
 def _matches(name: str, pattern: str) -> bool:
-    """Whether a pattern names a file. A star stands for no slash, and for no dot at the beginning."""
+    """Return whether a pattern matches a name. A star matches neither a slash nor a leading dot."""
     return name.count("/") == pattern.count("/") and _leads(f"{name}/", f"{pattern}/")
 
 
 def _leads(name: str, pattern: str) -> bool:
-    """Whether what a pattern names may lie in a folder."""
+    """Return whether files that match a pattern may lie in a folder."""
     parts, expected = name.rstrip("/").split("/"), pattern.split("/")
     return len(parts) < len(expected) and all(
         fnmatchcase(part, one) and (not part.startswith(".") or one.startswith("."))
@@ -229,7 +230,7 @@ def _leads(name: str, pattern: str) -> bool:
 
 
 def _images(card: str) -> set[str]:
-    """The files that a card shows, but for those elsewhere and those that are hidden."""
+    """Return the files that a card shows, except those elsewhere and hidden ones."""
     shown = _SHOWN.findall(_NOT_SHOWN.sub("", card))
     places = {PurePosixPath(unquote(first or second)) for first, second in shown}
     return {

@@ -1,4 +1,4 @@
-"""Loading a wrapped model: with what prepares its inputs, its weights from its checkpoint or from that of its base."""
+"""How a wrapped model is loaded: with what prepares its inputs, its weights from its checkpoint or its base's."""
 
 from __future__ import annotations
 
@@ -23,13 +23,13 @@ from hf_equi.symmetrizers import Combine, Select, Weigh
 __all__ = ["LoadingMixin"]
 
 _HUB_ARGUMENTS = ("cache_dir", "force_download", "local_files_only", "token", "revision", "subfolder")
-# What names a place in the repository of the checkpoint, and would be looked for in vain in that of its base; the Auto
-# classes put the checkpoint's commit into those for adapters too.
+# Arguments that name a place in the checkpoint's repository and would not exist in that of its base. The Auto classes
+# put the checkpoint's commit into those for adapters too.
 _OF_ONE_REPOSITORY = ("_commit_hash", "adapter_kwargs", "revision", "subfolder")
 _OF_NETWORKS = ("method", "lambda_features")
-"""The settings that decide which networks a model has beside its base."""
+"""The settings that decide which networks a model has besides its base."""
 _NETWORKS = ("frozen_base.", *(f"{kind.network_name}." for kind in (Select, Weigh, Combine)))
-"""What the names of weights begin with that are those of a method."""
+"""The prefixes of the names of a method's weights."""
 
 
 class LoadingMixin:
@@ -37,21 +37,21 @@ class LoadingMixin:
 
     auto_class: ClassVar[Any]
     own_arguments: ClassVar[tuple[str, ...]] = ()
-    """What `from_pretrained` hands to the model itself, and not to its base."""
+    """The arguments that `from_pretrained` passes to the model itself, and not to its base."""
 
     @classmethod
     def from_pretrained(cls, pretrained_model_name_or_path: Any, *args: Any, config: Any = None, **kwargs: Any) -> Any:
-        """Load a model with what prepares its inputs; the weights from the base's own repository where it has none.
+        """Load a model with what prepares its inputs; weights that it does not store come from the base's repository.
 
         Raises:
             ConfigurationError: If the checkpoint is of another model type, is damaged, or holds no safetensors; if it
-                lacks weights, or has others than its config says, or some that are not finite numbers; if its
-                tokenizer or the words of its group disagree with the stored permutation; for a group beside its own.
+                lacks weights, has others than its config says, or some that are not finite numbers; if its tokenizer
+                or the words of its group disagree with the stored permutation; if another group is passed.
         """
         if "group" in kwargs:
             raise ConfigurationError(
-                "group=: a checkpoint has a group of its own. Load it without, and symmetrize its base for another: "
-                "hf_equi.symmetrize(model.unwrap(), group)."
+                "group=: a checkpoint has its own group. Load it without group=, and symmetrize its base for another "
+                "group: hf_equi.symmetrize(model.unwrap(), group)."
             )
         path = pretrained_model_name_or_path
         hub = {name: kwargs[name] for name in _HUB_ARGUMENTS if name in kwargs}
@@ -82,7 +82,7 @@ class LoadingMixin:
 
     @classmethod
     def _due(cls, information: dict[str, Any], changed: set[str]) -> dict[str, Any]:
-        """What transformers tells of a loading; where the caller asks for another method, without its networks."""
+        """Return what transformers reports of a load; if the caller changes the method, without names of networks."""
         if changed.isdisjoint(_OF_NETWORKS):
             return information
         return {
@@ -90,16 +90,16 @@ class LoadingMixin:
         }
 
     def fill_missing(self, missing: set[str]) -> None:
-        """Fill weights that a checkpoint may lack, and take their names out of those that are missing."""
+        """Fill weights that a checkpoint may lack, and remove their names from the missing ones."""
 
     @classmethod
     def _load_companions(cls, path: Any, config: Any, hub: dict[str, Any]) -> dict[str, Any]:
-        """What prepares inputs, checked, by the attributes that hold it: nothing, by default."""
+        """Return what prepares inputs, checked, by the attributes that hold it: by default nothing."""
         return {}
 
     @classmethod
     def _read_config(cls, path: Any, config: Any, hub: dict[str, Any]) -> Any:
-        """The config of a checkpoint, or a copy of the one that the caller gave, as what is loaded changes its own."""
+        """Return the config of a checkpoint, or a copy of the caller's, because loading changes the config."""
         own: Any = cls.config_class  # type: ignore[attr-defined]
         if isinstance(config, own):
             config = copy.deepcopy(config)
@@ -109,14 +109,14 @@ class LoadingMixin:
             with reading(f"The {CONFIG_NAME} of {place}", AGAIN):
                 stored, _ = own.get_config_dict(place, **hub)
                 if not isinstance(stored, Mapping):
-                    raise ConfigurationError(f"it holds {stored!r:.80}, and no model. {AGAIN}")
+                    raise ConfigurationError(f"it holds {stored!r:.80}, which is not a model. {AGAIN}")
             if (found := stored.get("model_type")) != own.model_type:
                 way = (
                     f"Load it with {cls.auto_class.__name__}, or the class of that type."
                     if str(found).startswith("equi")
                     else f"Wrap it: hf_equi.symmetrize({str(path)!r}, group)."
                 )
-                raise ConfigurationError(f"{path} holds a {found!r} model, not an {own.model_type!r} one. {way}")
+                raise ConfigurationError(f"{path} holds a {found!r} model, not an {own.model_type!r} model. {way}")
             if not isinstance(stored.get("base_config"), Mapping):
                 raise ConfigurationError(f"The {CONFIG_NAME} of {config or path} holds no config of its base. {AGAIN}")
             config = own.from_dict(stored, name_or_path=str(config or path))
@@ -126,7 +126,7 @@ class LoadingMixin:
 
     @classmethod
     def _read_generation_config(cls, path: Any, hub: dict[str, Any]) -> GenerationConfig | None:
-        """The generation config of a checkpoint: instead of one that is damaged, transformers takes defaults."""
+        """Return the checkpoint's generation config; transformers would silently replace a damaged one by defaults."""
         if not cls.can_generate() or find_file(path, GENERATION_CONFIG_NAME, **hub) is None:  # type: ignore[attr-defined]
             return None
         with reading(f"The {GENERATION_CONFIG_NAME} of {path}", AGAIN):
@@ -141,11 +141,11 @@ class LoadingMixin:
         passed = {key: value for key, value in kwargs.items() if key not in _OF_ONE_REPOSITORY}
         own = {key: passed.pop(key) for key in cls.own_arguments if key in passed}
         hub = {key: kwargs[key] for key in _HUB_ARGUMENTS if key in kwargs}
-        # The stored config is the one that the group and its tokens were checked with.
+        # The stored config is the one with which the group and its tokens were checked.
         passed |= {"config": config.base_config, "revision": revision}
         with reading(f"The base of {path}, {name} at {revision[:7]}", AGAIN):
             base = load_safetensors(cls.auto_class, name, **passed)
-        config.stores_base = True  # of the model in memory; `save_base=False` asks for it again
+        config.stores_base = True  # for the model in memory; `save_base=False` sets it to false again
         model = cls(config, base, **own)  # type: ignore[call-arg]
         model.remember_base()  # type: ignore[attr-defined]
         if (generation := cls._read_generation_config(path, hub)) is not None:

@@ -1,4 +1,4 @@
-"""Where a base came from: its name on the Hub, and what its own card says."""
+"""Where a base comes from: its name on the Hub, and the metadata of its own card."""
 
 from __future__ import annotations
 
@@ -24,12 +24,12 @@ _COMMIT = re.compile("[0-9a-f]{40}")
 
 @dataclass(frozen=True)
 class Origin:
-    """Where a base came from.
+    """The origin of a base.
 
     Args:
-        name: Its name on the Hub, or `None` where nobody knows one.
-        revision: The commit that it was loaded at, if that is known.
-        metadata: What the head of its own card says, empty where there is none to read.
+        name: Its name on the Hub, or `None` if unknown.
+        revision: The commit from which it was loaded, if known.
+        metadata: The metadata of its own card; empty if there is no readable card.
     """
 
     name: str | None = None
@@ -38,11 +38,11 @@ class Origin:
 
 
 def hub_name(config: Any, **hub: Any) -> tuple[str | None, str | None]:
-    """The name under which a model was loaded from the Hub and the commit, or nothing for other models.
+    """Return the name and the commit with which a model was loaded from the Hub; nothing for other models.
 
     Args:
         config: The model's config.
-        **hub: The `revision` and `cache_dir` that it was loaded with, where they are known.
+        **hub: The `revision` and `cache_dir` with which it was loaded, if known.
     """
     name = getattr(config, "_name_or_path", "") or ""
     if not name or Path(name).exists():
@@ -50,46 +50,46 @@ def hub_name(config: Any, **hub: Any) -> tuple[str | None, str | None]:
     cached = {key: hub[key] for key in ("revision", "cache_dir") if key in hub}
     try:
         return name, extract_commit_hash(cached_file(name, CONFIG_NAME, local_files_only=True, **cached), None)
-    except OSError:  # no name of the Hub after all, or gone from the cache
+    except OSError:  # not a name on the Hub after all, or gone from the cache
         return None, None
 
 
 def check_pinned(config: Any, where: object) -> tuple[str, str]:
-    """The name and the commit of the base that a checkpoint without weights is loaded through.
+    """Return the name and the commit of the base through which a checkpoint without weights is loaded.
 
     Args:
         config: Its config.
-        where: Where it was read, for the message.
+        where: The place of the checkpoint, for the message.
 
     Raises:
-        ConfigurationError: Where it names no base, one that is not on the Hub or that a folder here shadows, or no
-            commit.
+        ConfigurationError: If it names no base or no commit, or a base that is not on the Hub or that a local folder
+            shadows.
     """
     name, revision = config.base_name, config.base_revision
     if name is None or revision is None:
         lacks = "name of its base" if name is None else "revision of its base"
         raise ConfigurationError(
-            f"{where} holds no weights (stores_base=False), and its config holds no {lacks} on the Hub: the config "
-            "was edited. Take the checkpoint as it was published, or symmetrize the base again."
+            f"{where} holds no weights (stores_base=False), and its config does not hold the {lacks} on the Hub: the "
+            "config was edited. Use the checkpoint as it was published, or symmetrize the base again."
         )
     check_hub_name(name, f"The base of {where}")
     if not isinstance(revision, str) or not _COMMIT.fullmatch(revision):
         raise ConfigurationError(
             f"The base of {where} is stored with the revision {revision!r}, which is not a commit of 40 hexadecimal "
-            "digits, so its weights may be others by now. Take the checkpoint as it was published."
+            "digits, so its weights may have changed. Use the checkpoint as it was published."
         )
     return name, revision
 
 
 def read_origin(model: Any, token: str | bool | None = None) -> Origin:
-    """Where the base of a wrapped model came from.
+    """Return the origin of the base of a wrapped model.
 
-    Its card is read from the cache, from the Hub where that can be reached, or from the folder that it was loaded
-    from.
+    The base's card is read from the cache, from the Hub if it can be reached, or from the folder that the base was
+    loaded from.
 
     Args:
         model: The wrapped model.
-        token: For the Hub.
+        token: The Hub token.
     """
     config = model.base.config
     name, revision = model.config.base_name, model.config.base_revision
@@ -102,10 +102,10 @@ def read_origin(model: Any, token: str | bool | None = None) -> Origin:
 
 
 def read_card(path: Path) -> tuple[dict[str, Any], str]:
-    """The metadata and the text of a card; both empty where there is none that can be read.
+    """Return the metadata and the text of a card; both are empty if there is no readable card.
 
     Args:
-        path: The file.
+        path: The file of the card.
     """
     if not path.is_file():
         return {}, ""
@@ -113,7 +113,7 @@ def read_card(path: Path) -> tuple[dict[str, Any], str]:
         card = ModelCard(path.read_text(encoding="utf-8-sig"), ignore_metadata_errors=True)
         metadata: dict[str, Any] = card.data.to_dict()  # type: ignore[no-untyped-call]
         return metadata, card.text
-    except Exception:  # of whatever kind: a head that is none, and cards are written by people
+    except Exception:  # any kind: the metadata may be invalid, because people write cards by hand
         return {}, path.read_text(encoding="utf-8", errors="replace")
 
 

@@ -1,4 +1,4 @@
-"""Writing a folder beside its place first, so that what was stopped or ran out of space leaves nothing half done."""
+"""Write a folder next to its place first, so that a run that stops or runs out of space leaves nothing half done."""
 
 from __future__ import annotations
 
@@ -21,25 +21,25 @@ from hf_equi.models.hub.contents import list_files, weight_variant
 __all__ = ["leftovers", "require_config", "staged", "unfinished"]
 
 _NEW, _OLD = ".partial-", ".before-"
-"""What marks a folder with new files, and one with those that they replace. A token follows, the same for both."""
+"""Marks of a folder with new files, and of one with the files that they replace. The same token follows both."""
 _LONGEST = 120
-"""Bytes of a name that goes on with these. Most file systems have room for 255 in all, those that encrypt for 143."""
+"""The bytes that follow a name with these marks. Most file systems allow 255 in all, encrypting ones 143."""
 
 
 @contextmanager
 def staged(folder: Path) -> Iterator[Path]:
-    """A new folder to write to, whose files are moved to `folder` if all goes well, and deleted if not.
+    """Yield a new folder to write to. Its files are moved to `folder` on success, and deleted otherwise.
 
-    A folder that is not there yet comes into being at once, with all its files. In one that is there each file
-    replaces the one of its name, a link too; all of them do, or none. A link where a folder belongs gives way to a
-    folder: nothing is written through it. Weights of a save before, which would be loaded with or instead of the new
+    If `folder` does not exist yet, it appears at once with all its files. If it exists, each new file replaces the
+    file or link of the same name; either all of them do, or none. A link in the place of a folder is replaced by a
+    folder: nothing is written through it. Weights of an earlier save, which would be loaded with or instead of the new
     ones, are deleted.
 
     Args:
-        folder: Where the files are to be in the end.
+        folder: The final place of the files.
 
     Raises:
-        ConfigurationError: For what cannot be written, as where the disk is full.
+        ConfigurationError: If writing fails, for example because the disk is full.
 
     Warns:
         HfEquiWarning: If files that an earlier save replaced are still there.
@@ -48,24 +48,24 @@ def staged(folder: Path) -> Iterator[Path]:
     token = secrets.token_hex(4)
     new, old = (where / f"{_stem(folder)}{mark}{token}" for mark in (_NEW, _OLD))
     try:
-        folder.exists()  # fails for a name that is too long, before anything is written
-        where.mkdir(parents=True, exist_ok=True)  # in the same file system, so that moving writes nothing
+        folder.exists()  # fails for a name that is too long before anything is written
+        where.mkdir(parents=True, exist_ok=True)  # in the same file system, so that moving copies nothing
         new.mkdir()
         yield new
         stale = sorted(folder.glob(f"*{_OLD}*/"))
-        if where != folder and not _takes_its_place(new, folder):  # as another process has made it meanwhile
+        if where != folder and not _takes_its_place(new, folder):  # another process has created it meanwhile
             new, old = new.rename(folder / new.name), folder / old.name
             where = folder
         if where == folder:
             _exchange(new, folder, old)
     except Exception as error:
-        # A file that tokenizers cannot write it tells of by a bare Exception.
-        # The name of a folder may hold bytes that are not UTF-8, which they take no path with.
+        # When tokenizers cannot write a file, it raises a bare Exception. The name of a folder may hold bytes that are
+        # not UTF-8, and tokenizers accepts no such path.
         if not isinstance(error, OSError | SafetensorError | UnicodeEncodeError) and type(error) is not Exception:
             raise
-        state = "Nothing new is left there."
+        state = "No new files were left there."
         if os.path.exists(old):
-            state = f"Files that were there before could not be put back: they are in {old}."
+            state = f"Files that were there before could not be put back: they are now in {old}."
         raise ConfigurationError(
             f"The model could not be written to {folder}: {error}. {state} Free some space, or name another folder."
         ) from error
@@ -75,13 +75,13 @@ def staged(folder: Path) -> Iterator[Path]:
 
 
 def _stem(folder: Path) -> str:
-    """What the names of new folders begin with: the folder's own name, or a short one where that would be too long."""
+    """Return what names of new folders begin with: the folder's name, or a short name if that would be too long."""
     name = os.fsencode(folder.absolute().name)
     return os.fsdecode(name) if len(name) <= _LONGEST else f"model-{zlib.crc32(name):08x}"
 
 
 def _takes_its_place(new: Path, folder: Path) -> bool:
-    """Rename a new folder, unless there is one of this name that holds something."""
+    """Rename a new folder, unless a folder of this name exists and is not empty."""
     try:
         new.rename(folder)
     except OSError:
@@ -92,10 +92,10 @@ def _takes_its_place(new: Path, folder: Path) -> bool:
 
 
 def leftovers(folder: Path) -> list[Path]:
-    """What runs that were killed have left of a folder, inside or beside it: files that were still to go there.
+    """Return what killed runs have left inside or beside a folder: files that were to go there.
 
     Args:
-        folder: The place that it was written for.
+        folder: The folder that the runs wrote.
     """
     pattern = f"{glob.escape(_stem(folder) + _NEW)}*"
     places = [place for place in (folder, folder.absolute().parent) if os.path.isdir(place)]
@@ -103,43 +103,42 @@ def leftovers(folder: Path) -> list[Path]:
 
 
 def require_config(folder: Path) -> None:
-    """Refuse a folder without a model.
+    """Refuse a folder that holds no model.
 
     Args:
         folder: The folder.
 
     Raises:
-        ConfigurationError: For one without a config. If a save was killed there, the message says how to complete it.
+        ConfigurationError: If there is no config. If a save was killed there, the message says how to complete it.
     """
     if not (folder / CONFIG_NAME).is_file():
         raise ConfigurationError(
-            f"The folder {folder} holds no {CONFIG_NAME}, so no model that transformers can load.{unfinished(folder)}"
+            f"The folder {folder} holds no {CONFIG_NAME}, so it is not a model that transformers can "
+            f"load.{unfinished(folder)}"
         )
 
 
 def unfinished(folder: Path) -> str:
-    """How to complete a save that was killed while it moved its files to a folder; nothing for any other folder.
+    """Say how to complete a save that was killed while it moved its files to a folder; return nothing otherwise.
 
     Args:
-        folder: The folder, which may have been renamed since.
+        folder: The folder, which may have been renamed since then.
     """
-    if (folder / CONFIG_NAME).is_file():  # which comes last
+    if (folder / CONFIG_NAME).is_file():  # it is moved last
         return ""
-    found = sorted(folder.glob(f"*{_OLD}*/"), key=_last_changed, reverse=True)  # the last save comes first
+    found = sorted(folder.glob(f"*{_OLD}*/"), key=_last_changed, reverse=True)  # the most recent save comes first
     for old in found:
         name, _, token = old.name.rpartition(_OLD)
         new = old.with_name(f"{name}{_NEW}{token}")
         if (new / CONFIG_NAME).is_file():
             return (
                 f" A save to it was killed while it moved its files there. Move those that are still in {new} to "
-                f"{folder}, and the model is complete. {old} holds the files that were there before: delete it once "
-                "the new model loads."
+                f"{folder} to complete the model. {old} holds the files that were there before: delete it once the "
+                "new model loads."
             )
-    for old in found:  # only now: one of these may be left by a save whose model was complete
+    for old in found:  # only now, because one of these may come from a save whose model was complete
         if (old / CONFIG_NAME).is_file():
-            return (
-                f" A save to it failed. {old} holds files of the model that was there before: move them to {folder}."
-            )
+            return f" A save to it failed. {old} holds files of the earlier model: move them to {folder}."
     return ""
 
 
@@ -148,28 +147,29 @@ def _last_changed(folder: Path) -> tuple[int, str]:
 
 
 def _name_stale(folder: Path, stale: list[Path]) -> None:
-    """Warn of files that earlier saves replaced and that are still there. Some may be a user's, so none is deleted."""
+    """Warn of files that earlier saves replaced and did not delete. Some may be the user's, so none are deleted."""
     for old in (old for old in stale if not list_files(old)):
         shutil.rmtree(old, ignore_errors=True)
     if left := [str(old) for old in stale if old.is_dir()]:
         warnings.warn(
-            f"{', '.join(left)}: left by an earlier save to {folder} that was killed or failed, with files that were "
-            "there before it. The model is complete without them: delete what you do not need.",
+            f"{', '.join(left)}: left by an earlier save to {folder} that was killed or failed. They hold files that "
+            "were there before that save. The model is complete without them: delete what you do not need.",
             HfEquiWarning,
             stacklevel=5,
         )
 
 
 def _exchange(new: Path, folder: Path, old: Path) -> None:
-    """Replace old files by new ones. If that fails or is interrupted, put all of them back.
+    """Replace old files by new ones. If that fails or is interrupted, put all old files back.
 
-    The config goes first and comes last. So a folder that a kill leaves between the two does not load, and
+    The config is removed first and arrives last. So if the process is killed in between, the folder does not load, and
+    `unfinished` says how to complete it.
     `unfinished` says how to complete it.
 
     Args:
-        new: Has the new files.
-        folder: Where they go.
-        old: A new folder for the old ones. What could not be put back is left in it.
+        new: The folder with the new files.
+        folder: The folder to move them to.
+        old: A new folder for the old files. Files that could not be put back stay in it.
     """
     names = sorted(list_files(new), key=lambda name: name == CONFIG_NAME)
     old.mkdir()
@@ -183,15 +183,16 @@ def _exchange(new: Path, folder: Path, old: Path) -> None:
     except BaseException:
         _delete_empty(old)
         raise
-    with suppress(OSError):  # first: `unfinished` must not name a model that has been replaced
+    with suppress(OSError):  # first, because `unfinished` must not name a model that has been replaced
         (old / CONFIG_NAME).unlink()
     shutil.rmtree(old, ignore_errors=True)
 
 
 def _in_the_way(folder: Path, names: list[str]) -> list[str]:
-    """What new files replace: the config, weights of before, files and links of their names, links on the way.
+    """Return what new files replace: the config, old weights, files and links of their names, links on the way.
 
-    Weights with other names go before the rest: beside them, what is moved in by hand after a kill might not be read.
+    Weights with other names come before the rest, because files moved in by hand after a kill might not be read beside
+    them.
 
     Raises:
         IsADirectoryError: If a folder has the name of a new file.
@@ -202,7 +203,7 @@ def _in_the_way(folder: Path, names: list[str]) -> list[str]:
         link = next((parent for parent in parents if (folder / parent).is_symlink()), None)
         place = folder / name
         if link is None and place.is_dir() and not place.is_symlink():
-            raise IsADirectoryError(f"{place} is a folder, and a file belongs there")
+            raise IsADirectoryError(f"{place} is a folder, but a file belongs there")
         if link is not None or place.is_symlink() or place.exists():
             found[link or name] = True
     variants = {weight_variant(name) for name in names} - {None}
@@ -212,12 +213,12 @@ def _in_the_way(folder: Path, names: list[str]) -> list[str]:
 
 
 def _move(place: Path, goal: Path, undo: ExitStack) -> None:
-    """Move a file or a link, with the folders that it needs, and note how to undo it."""
+    """Move a file or a link, create the folders that it needs, and note how to undo it."""
     for parent in reversed(goal.parents):
         if not parent.exists():
             undo.callback(_delete_empty, parent)
             parent.mkdir()
-    undo.callback(_put_back, goal, place)  # first, as a Ctrl-C may come between the two
+    undo.callback(_put_back, goal, place)  # first, because a Ctrl-C may come between the two
     place.replace(goal)
 
 

@@ -1,4 +1,4 @@
-"""How files go to the Hub: all of them by one commit, or none."""
+"""How files go to the Hub: all of them in one commit, or none."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from huggingface_hub import CommitInfo, CommitOperationAdd, CommitOperationDelete, HfApi
-from huggingface_hub.utils import validate_repo_id  # type: ignore[attr-defined]  # public all the same
+from huggingface_hub.utils import validate_repo_id  # type: ignore[attr-defined]  # public nevertheless
 
 from hf_equi.errors import ConfigurationError, PublishingError
 from hf_equi.models.hub.contents import weight_variant
@@ -15,22 +15,22 @@ from hf_equi.models.hub.contents import weight_variant
 __all__ = ["HUB_KEYWORDS", "check_repo_id", "upload"]
 
 HUB_KEYWORDS = ("private", "token", "revision", "create_pr", "commit_message", "commit_description")
-"""What `push_to_hub` of transformers takes of the repository and the commit."""
+"""The arguments of transformers' `push_to_hub` about the repository and the commit."""
 
 
 def check_repo_id(repo_id: str) -> None:
-    """Refuse what cannot name a repository.
+    """Refuse an invalid repository name.
 
     Args:
-        repo_id: `user/name`, or `name` for one's own.
+        repo_id: `user/name`, or `name` for a repository of your own.
 
     Raises:
-        ConfigurationError: With what is wrong with it.
+        ConfigurationError: If the name is invalid. The message says why.
     """
     try:
         validate_repo_id(repo_id)
     except ValueError as error:
-        raise ConfigurationError(f"{repo_id!r} is not the name of a repository: {error}") from error
+        raise ConfigurationError(f"{repo_id!r} is not a valid repository name: {error}") from error
 
 
 def upload(
@@ -42,41 +42,41 @@ def upload(
     token: str | bool | None = None,
     **commit: Any,
 ) -> CommitInfo:
-    """Upload files by one commit, to a repository that is made where there is none.
+    """Upload files in one commit, to a repository that is created if necessary.
 
-    Weights that the repository has from before under other names are deleted by the same commit: whoever loads it
-    would mix them with the new ones. Those of another `variant` stay. Where no weights are uploaded, all that are
-    there are deleted: the config says that they are not loaded.
+    The same commit deletes older weights in the repository that have other names, because a user who loads the model
+    would mix them with the new ones. Weights of another `variant` stay. If no weights are uploaded, all weights in the
+    repository are deleted, because the config says that they are not loaded.
 
     Args:
-        folder: Where the files are.
-        files: Their names in it, and in the repository.
-        repo_id: The repository, `user/name`, or `name` for one's own.
+        folder: The folder of the files.
+        files: Their names in the folder and in the repository.
+        repo_id: The repository, `user/name`, or `name` for one of your own.
         private: Whether a new repository is private.
-        token: For the Hub; by default the one of the login.
+        token: The Hub token; by default that of the login.
         **commit: `revision`, `create_pr`, `commit_message` and `commit_description`, as in transformers.
 
     Returns:
-        The commit, as text its URL.
+        The commit; as text, its URL.
 
     Raises:
         PublishingError: If the upload does not go through. The message says whether it left a new, empty repository.
     """
     api = HfApi(token=token, library_name="hf_equi")
-    state = "Nothing was made on the Hub."
+    state = "Nothing was created on the Hub."
     try:
-        if "/" not in repo_id:  # which alone names other repositories, such as gpt2
+        if "/" not in repo_id:  # a bare name also names other repositories, such as gpt2
             repo_id = f"{api.whoami()['name']}/{repo_id}"
         created = not api.repo_exists(repo_id)
         if created:
             api.create_repo(repo_id, private=private, exist_ok=True)
-        state = "The new repository is there and empty." if created else "The repository is as it was before."
+        state = "The new repository exists and is empty." if created else "The repository is unchanged."
         return _commit(api, repo_id, [CommitOperationAdd(name, folder / name) for name in files], **commit)
-    except Exception as error:  # of the Hub, of the connection, of the one of several clients that carries it
+    except Exception as error:  # from the Hub, the connection, or the HTTP client in use
         reason = (str(error).splitlines() or [""])[0] or type(error).__name__
         raise PublishingError(
-            f"The upload to {repo_id} did not go through: {reason} {state} Run the same call again once the Hub can "
-            "be reached and you may write there (hf auth whoami)."
+            f"The upload to {repo_id} failed: {reason} {state} Run the same call again once the Hub can be reached "
+            "and you have write access (hf auth whoami)."
         ) from error
 
 
@@ -93,7 +93,7 @@ def _commit(
     if revision is not None and not revision.startswith("refs/") and not create_pr:
         api.create_branch(repo_id, branch=revision, exist_ok=True)
     deleted = [CommitOperationDelete(name) for name in _stale(api, repo_id, revision, added)]
-    # One commit and not `upload_folder`, which may make several of a large folder.
+    # One commit, not `upload_folder`, which may split a large folder into several commits.
     return api.create_commit(
         repo_id,
         [*added, *deleted],
@@ -105,7 +105,7 @@ def _commit(
 
 
 def _stale(api: HfApi, repo_id: str, revision: str | None, added: Sequence[CommitOperationAdd]) -> list[str]:
-    """Weights in a repository that the new ones do not replace, whichever library put them there."""
+    """Return the weights in a repository that the new ones do not replace, no matter which library wrote them."""
     new = {one.path_in_repo for one in added}
     variants = {weight_variant(name, own=False) for name in new} - {None}
     there = {name: weight_variant(name, own=False) for name in api.list_repo_files(repo_id, revision=revision)}

@@ -1,4 +1,4 @@
-"""Which models are image classifiers."""
+"""The check whether a model is an image classifier."""
 
 from __future__ import annotations
 

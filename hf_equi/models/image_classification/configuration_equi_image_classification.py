@@ -22,9 +22,10 @@ class EquiImageClassificationConfig(EquiVisionConfig):
 
     Args:
         loss (`str`, *optional*, defaults to `"max_probability"`):
-            What equizero minimises: `"max_probability"` (minus the largest probability), `"entropy"`; to compare with
-            what the authors' code computes, `"published_least_confident"`. Of multi-label classifiers the largest
-            probability is that of a class that is there, and the entropy the sum of those of all classes.
+            What equizero minimises: `"max_probability"` (minus the largest probability) or `"entropy"`. For comparison
+            with what the authors' code computes: `"published_least_confident"`. In multi-label classification the
+            largest probability is that of a class being present, and the entropy is the sum of the entropies of all
+            classes.
         method (`str`, *optional*, defaults to `"equitune"`):
             `"equitune"`, `"equizero"`, `"lambda"`, `"attention"` or `"identity"`.
         level, padding, lambda_units, lambda_dropout, lambda_features, objective:
@@ -35,7 +36,7 @@ class EquiImageClassificationConfig(EquiVisionConfig):
             As in `EquiConfig`.
 
     Raises:
-        ConfigurationError: As `EquiVisionConfig`, and for an unknown loss.
+        ConfigurationError: As in `EquiVisionConfig`, and for an unknown loss.
 
     Example:
         >>> EquiImageClassificationConfig(method="equizero", loss="entropy").level
@@ -62,20 +63,20 @@ class EquiImageClassificationConfig(EquiVisionConfig):
         super().__post_init__(**kwargs)
 
     def _read_base(self) -> None:
-        """Give the base these classes, and take over what pipelines look for."""
+        """Give the base these classes, and copy the entries that pipelines look for."""
         base: Any = self.base_config
         self.image_size = getattr(base, "image_size", None)
         self.num_channels = getattr(base, "num_channels", None)
         self.name_classes()
 
     def name_classes(self) -> None:
-        """Let the base's config have the classes and the kind of problem of this one."""
+        """Copy this config's classes and kind of problem to the base's config."""
         base: Any = self.base_config
         base.id2label, base.label2id = dict(self.id2label or {}), dict(self.label2id or {})
         base.problem_type = self.problem_type
 
     def follow_base(self) -> None:
-        """Take over the classes and the kind of problem of a base that was made otherwise than by this config."""
+        """Copy the classes and the kind of problem of a base that was not made from this config."""
         base: Any = self.base_config
         self.id2label = dict(base.id2label)
         self.label2id = dict(base.label2id or {name: index for index, name in self.id2label.items()})
@@ -88,11 +89,11 @@ class EquiImageClassificationConfig(EquiVisionConfig):
         self.check_problem()
 
     def check_problem(self) -> None:
-        """Refuse settings that mean nothing for a kind of problem.
+        """Refuse settings that have no meaning for the kind of problem.
 
         Raises:
-            ConfigurationError: For probabilities, equizero or a second softmax of regression, and a second softmax of
-                multi-label classification.
+            ConfigurationError: For probabilities, equizero or a second softmax with regression, and for a second
+                softmax with multi-label classification.
         """
         regression = self.problem_type == "regression" or self.num_labels == 1
         unfit = {
@@ -108,7 +109,7 @@ class EquiImageClassificationConfig(EquiVisionConfig):
             )
 
     def create_method(self) -> Method:
-        """The method with its settings.
+        """Make the method with its settings.
 
         Raises:
             ConfigurationError: For an unknown method (the message lists the known ones) or setting.
@@ -117,6 +118,6 @@ class EquiImageClassificationConfig(EquiVisionConfig):
 
 
 def _entry(config: Any, name: str) -> Any:
-    """An entry of a config, or of what was stored of one."""
+    """Return an entry of a config, or of a stored config."""
     value = config.get(name) if isinstance(config, dict) else getattr(config, name, None)
     return dict(value) if isinstance(value, dict) else value

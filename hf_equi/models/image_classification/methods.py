@@ -1,4 +1,4 @@
-"""The methods that an image classifier can be symmetrised with, by name."""
+"""The methods for image classifiers, by name."""
 
 from __future__ import annotations
 
@@ -12,20 +12,20 @@ LOSSES = ("max_probability", "entropy", "published_least_confident")
 
 
 def equizero(average: str, loss: str) -> Equizero:
-    """Equizero by a loss of that name."""
+    """Return equizero with a loss of that name."""
     return Equizero(create_loss(loss), average)
 
 
 def create(name: str, average: str, loss: str) -> Method:
-    """The method of that name.
+    """Return the method of that name.
 
     Args:
         name: The name.
-        average: What its level averages.
+        average: What the level averages.
         loss: What equizero minimises.
 
     Raises:
-        ConfigurationError: If there is none, or a setting is not one of its own.
+        ConfigurationError: If there is no such method, or a setting is not one of its settings.
     """
     create_loss(loss, known=LOSSES)
     method: Method = create_method(TASK, name, average=average, loss=loss)

@@ -22,14 +22,14 @@ __all__ = ["EquiForImageClassification", "EquiImageClassifierOutput"]
 
 @dataclass
 class EquiImageClassifierOutput(ModelOutput):
-    """Output of `EquiForImageClassification`.
+    """The output of `EquiForImageClassification`.
 
     Args:
-        loss: `()`, with `labels`: the base's own loss of the combined logits.
+        loss: `()`, with `labels`: the base's own loss, computed from the combined logits.
         logits: `(batch, classes)`; log-probabilities at the level of probabilities.
         image_features: `(batch, features)` invariant features, at the levels of features and of feature maps.
         chosen_element: `(batch,)` the element that equizero took.
-        margin: `(batch,)` by how much its loss was below that of the next member.
+        margin: `(batch,)` how much lower its loss was than that of the next member.
         group_weights: `(batch, group)` the weights of λ-equitune and of attention, which add up to 1.
     """
 
@@ -42,26 +42,26 @@ class EquiImageClassifierOutput(ModelOutput):
 
 
 class EquiForImageClassification(WrappedClassifier):
-    r"""An image classifier that does not care how an image is turned or mirrored, without retraining.
+    r"""An image classifier that ignores how an image is turned or mirrored, without retraining.
 
     $$ M_G(gx) = M_G(x), \qquad M_G(x) = h\Big(\text{combine}_g\; g^{-1} f(gx)\Big) $$
 
-    with features f and head h of the base. Methods: equi-tuning (the mean), equizero (the member that the base is
-    surest of), λ-equitune and attention (weighted means). Exact in float32 to 1e-5 for rotations by multiples of 90°
-    and flips, equizero up to its margin; other rotations resample, see `PixelAction`.
+    with features f and head h of the base. Methods: equi-tuning (the mean), equizero (the member of which the base is
+    surest), λ-equitune and attention (weighted means). Exact in float32 to 1e-5 for rotations by multiples of 90° and
+    for flips; equizero up to its margin. Other rotations resample: see `PixelAction`.
 
-    Where it is not known how a family comes from features to logits, its logits are taken for its features.
+    For a family whose step from features to logits is unknown, the logits are used as the features.
 
     Args:
-        config: Its configuration.
+        config: The model's configuration.
         base: The base model, shared and not copied; by default a new one from the configuration.
 
     Raises:
         UnsupportedModelError: For a base that is not an image classifier.
-        ConfigurationError: For a configuration without a group; the spatial level of a base without known maps.
+        ConfigurationError: For a configuration without a group; for the spatial level if the base's maps are unknown.
 
-    Cost: one base forward a distinct member of the orbit, at most |G|, and at the spatial level |G|, as maps of equal
-    members are moved differently; with `lambda_features="frozen"` twice that.
+    Cost: one base forward for each distinct member of the orbit, at most |G|. At the spatial level always |G|, because
+    the maps of equal members are moved differently. With `lambda_features="frozen"` twice that.
 
     References:
         arXiv 2210.06475, equation 5; arXiv 2305.09900, equations 1 to 4, §5.2 and §D.4.
@@ -80,7 +80,7 @@ class EquiForImageClassification(WrappedClassifier):
     accepts_loss_kwargs = False
 
     def feature_model(self) -> EquiImageModel:
-        """This model without its head, for invariant features of images: all weights are shared.
+        """The model without its head, for invariant features of images. All weights are shared.
 
         `pipeline("image-feature-extraction", model=model, image_processor=model.processor)` does the same by itself.
 
@@ -101,15 +101,15 @@ class EquiForImageClassification(WrappedClassifier):
 
         Args:
             pixel_values: `(batch, channels, height, width)`, square for groups with rotations by 90°.
-            labels: `(batch,)` classes, for the loss; as the base takes them.
-            orbit_features: `(batch, group, features)` of `get_orbit_features`, instead of images.
-            return_dict: `False` for a tuple; by default as the config says.
-            **kwargs: What the base takes beside, as `interpolate_pos_encoding`.
+            labels: `(batch,)` classes, for the loss, as the base takes them.
+            orbit_features: `(batch, group, features)` from `get_orbit_features`, instead of images.
+            return_dict: `False` for a tuple; by default as in the config.
+            **kwargs: Other arguments of the base, such as `interpolate_pos_encoding`.
 
         Raises:
-            ActionError: For images that the group does not act on, or that are not tensors.
+            ActionError: If the group does not act on the images, or they are not tensors.
             ConfigurationError: Without images; for features at the spatial level; for hidden states or attentions; in
-                training for the published objective, without labels.
+                training with the published objective, without labels.
         """
         self._check_objective(labels)
         self._settle_problem(labels)
@@ -126,7 +126,7 @@ class EquiForImageClassification(WrappedClassifier):
         return self.returned(result, return_dict)
 
     def _settle_problem(self, labels: torch.Tensor | None) -> None:
-        """Find the kind of problem before anything is combined, as transformers finds it: from the first labels."""
+        """Find the kind of problem before anything is combined, as transformers does: from the first labels."""
         config = self.config
         if config.problem_type is None and labels is not None:
             integers = not labels.is_floating_point()
@@ -136,7 +136,7 @@ class EquiForImageClassification(WrappedClassifier):
         self.base.config.problem_type = config.problem_type
 
     def _loss(self, labels: torch.Tensor, logits: torch.Tensor) -> torch.Tensor:
-        """The base's own, or that of image classifiers for a class that has not said which."""
+        """Return the base's own loss, or that of image classifiers for a class that does not define one."""
         known = hasattr(self.base, "_loss_function") or getattr(self.base, "loss_type", None) in LOSS_MAPPING
         function: Any = self.base.loss_function if known else LOSS_MAPPING["ForImageClassification"]
         loss: torch.Tensor = function(labels, logits, config=self.base.config)

@@ -1,4 +1,4 @@
-"""EquiImageModel: the invariant features of images, by an image classifier without its head."""
+"""EquiImageModel: the invariant features of images, from an image classifier without its head."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ __all__ = ["EquiImageModel", "WrappedClassifier"]
 
 
 class WrappedClassifier(EquiVisionModel):
-    """What holds an image classifier, with its head or without."""
+    """The base class of models that hold an image classifier, with its head or without."""
 
     config_class = EquiImageClassificationConfig
     auto_class: ClassVar[Any] = AutoModelForImageClassification
@@ -38,11 +38,11 @@ class WrappedClassifier(EquiVisionModel):
 
     @classmethod
     def find_cut(cls, base: PreTrainedModel) -> Cut:
-        """Before its head, or behind its logits where that is not known."""
+        """Cut before the head, or after the logits if the head is unknown."""
         return find_classification_cut(base) or LogitsCut()
 
     def _head(self) -> Head:
-        """What follows the features."""
+        """Return what follows the features."""
         multi = self.config.problem_type == "multi_label_classification"
         link = LINKS["sigmoid" if multi else "softmax"]
         cut: Any = self._cut
@@ -50,23 +50,24 @@ class WrappedClassifier(EquiVisionModel):
 
 
 class EquiImageModel(WrappedClassifier):
-    r"""What an `EquiForImageClassification` says of an image before its head: invariant features.
+    r"""The invariant features that an `EquiForImageClassification` computes before its head.
 
     $$ f_G(gx) = f_G(x), \qquad f_G(x) = \text{combine}_g\; g^{-1} f(gx) $$
 
-    `AutoModel` makes it of the checkpoint of a classifier, and so does `pipeline("image-feature-extraction")` of the
-    name of a folder; `EquiForImageClassification.feature_model` makes it of an object. Its own checkpoints hold the
-    head too, and are those of the classifier. Of a family whose features are not known its features are its logits.
+    `AutoModel` makes it from the checkpoint of a classifier, and so does `pipeline("image-feature-extraction")` with
+    the name of a folder. `EquiForImageClassification.feature_model` makes it from a model object. Its own checkpoints
+    hold the head too, and are those of the classifier. For a family whose features are unknown, its features are its
+    logits.
 
     Args:
-        config: Its configuration, that of the classifier.
-        base: The classifier that is wrapped, shared and not copied; by default a new one from the configuration.
+        config: The classifier's configuration.
+        base: The wrapped classifier, shared and not copied; by default a new one from the configuration.
 
     Raises:
-        UnsupportedModelError: As `EquiForImageClassification`.
-        ConfigurationError: As `EquiForImageClassification`, and at a level that has no features.
+        UnsupportedModelError: As in `EquiForImageClassification`.
+        ConfigurationError: As in `EquiForImageClassification`, and at a level that has no features.
 
-    Cost: that of the classifier. Guarantee: exact, as that of the classifier.
+        Cost: that of the classifier. Guarantee: exact, like that of the classifier.
 
     Example:
         >>> from transformers import ResNetConfig, ResNetForImageClassification
@@ -83,7 +84,7 @@ class EquiImageModel(WrappedClassifier):
 
     @classmethod
     def of(cls, model: WrappedClassifier) -> EquiImageModel:
-        """The model without its head; all weights are shared.
+        """Return the model without its head; all weights are shared.
 
         Raises:
             ConfigurationError: At a level that has no features.
@@ -97,10 +98,10 @@ class EquiImageModel(WrappedClassifier):
         return made
 
     def prepare(self) -> None:
-        """As the classifier does.
+        """Prepare the model as the classifier is prepared.
 
         Raises:
-            ConfigurationError: As it, and at a level that has no features.
+            ConfigurationError: As in the classifier, and at a level that has no features.
         """
         self._check_level()
         super().prepare()
@@ -112,19 +113,19 @@ class EquiImageModel(WrappedClassifier):
         return_dict: bool | None = None,
         **kwargs: Any,
     ) -> BaseModelOutputWithPooling | tuple[Any, ...]:
-        """Invariant features of images.
+        """Return invariant features of images.
 
         Args:
             pixel_values: `(batch, channels, height, width)`, square for groups with rotations by 90°.
-            orbit_features: `(batch, group, features)` of `get_orbit_features`, instead of images.
-            return_dict: `False` for a tuple; by default as the config says.
-            **kwargs: What the base takes beside, as `interpolate_pos_encoding`.
+            orbit_features: `(batch, group, features)` from `get_orbit_features`, instead of images.
+            return_dict: `False` for a tuple; by default as in the config.
+            **kwargs: Other arguments of the base, such as `interpolate_pos_encoding`.
 
         Returns:
-            With `pooler_output`, `(batch, features)`: the `image_features` of the classifier.
+            An output with `pooler_output`, `(batch, features)`: the `image_features` of the classifier.
 
         Raises:
-            ActionError: For images that the group does not act on, or that are not tensors.
+            ActionError: If the group does not act on the images, or they are not tensors.
             ConfigurationError: Without images; at a level that has no features; for features at the spatial level; for
                 hidden states or attentions.
         """
@@ -137,6 +138,6 @@ class EquiImageModel(WrappedClassifier):
     def _check_level(self) -> None:
         if not self.config.create_level().has_features:
             raise ConfigurationError(
-                f"At level={self.config.level!r} what the head says of the members is combined, and images have no "
+                f"level={self.config.level!r} combines what the head computes from the members, so images have no "
                 'invariant features: load the model with level="features", or set config.level to that'
             )

@@ -1,4 +1,4 @@
-"""The pipeline for features of images, which takes a symmetrised classifier for its features."""
+"""The pipeline for features of images, which also takes a symmetrised classifier."""
 
 from __future__ import annotations
 
@@ -14,12 +14,13 @@ __all__ = ["FeaturesPipeline"]
 class FeaturesPipeline(ImageFeatureExtractionPipeline):
     """The pipeline `"image-feature-extraction"` of transformers, which reads the first output of any model.
 
-    The first output of a classifier is its logits, so a symmetrised one stands here without its head. For all other
-    models this is the pipeline of transformers. It takes that one's place once a symmetrised classifier can exist.
+    The first output of a classifier is its logits, so here a symmetrised classifier is used without its head. For all
+    other models this is the pipeline of transformers. It replaces that pipeline as soon as a symmetrised classifier
+    can exist.
 
     Args:
         model: The model.
-        **kwargs: What the pipeline of transformers takes.
+        **kwargs: The arguments of the transformers pipeline.
 
     Raises:
         ConfigurationError: For a classifier at a level that has no features.

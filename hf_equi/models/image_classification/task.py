@@ -1,4 +1,4 @@
-"""How `symmetrize` makes an EquiForImageClassification."""
+"""The task that makes an EquiForImageClassification in `symmetrize`."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class ImageClassificationTask(VisionTask):
     commands: ClassVar[tuple[str, ...]] = ("audit --images",)
 
     def owns(self, model: PreTrainedModel) -> bool:
-        """Whether its class is listed as one, or named like one of those."""
+        """Return whether its class is listed as an image classifier, or named like one."""
         return super().owns(model) or type(model).__name__.endswith("ForImageClassification")
 
     def make_config(self, request: Request) -> EquiConfig:
@@ -41,7 +41,7 @@ class ImageClassificationTask(VisionTask):
         return config
 
     def wrap(self, config: EquiConfig, base: PreTrainedModel, request: Request) -> EquiForImageClassification:
-        """The base in its wrapper, with its processor."""
+        """Return the base in its wrapper, with its processor."""
         model = EquiForImageClassification(config, base)
         model.processor = request.companion
         return model

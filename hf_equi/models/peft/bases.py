@@ -1,4 +1,4 @@
-"""Bases that peft has adapted: how they are wrapped, and made again when their wrapper is loaded."""
+"""Bases that peft has adapted: how they are wrapped, and rebuilt when their wrapper is loaded."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ __all__ = [
     "refused_prompts",
 ]
 
-# Where prompts start from is read off texts, and stored ones have their numbers. The names of the base and of its
+# Initial prompts are read off texts, but stored ones already have their values. The names of the base and of its
 # tokenizer may be folders of this machine.
 _FORGOTTEN = {
     "base_model_name_or_path": None,
@@ -40,11 +40,11 @@ _FORGOTTEN = {
     "tokenizer_kwargs": None,
     "tokenizer_name_or_path": None,
 }
-# Some LoRA starts from the weights of its base, as PiSSA does; here the base and the adapter have their numbers. peft
-# asks for the true value when it loads the adapter alone.
+# Some LoRA variants, such as PiSSA, start from the weights of their base. Here base and adapter already have their
+# values. peft needs the true value when it loads the adapter alone.
 _BEGINNING = "init_lora_weights"
-# The kinds of layers that come back to the bit. Others hold indices or projections that are neither parameters nor
-# buffers that are stored, and are lost where a checkpoint is loaded.
+# The kinds of layers that are restored bit for bit. Others hold indices or projections that are neither parameters nor
+# stored buffers, and are lost when a checkpoint is loaded.
 WHOLE_KINDS = (
     "ADALORA",
     "C3A",
@@ -64,20 +64,20 @@ _PROMPT_TUNED: tuple[type[PromptTunedModel], ...] = (PromptTunedLM, PromptTunedS
 
 
 def bare_base(model: Any) -> Any:
-    """The model of transformers that stands for a base.
+    """Return the transformers model that stands for a base.
 
     Args:
         model: A `PeftModel`, or anything else.
 
     Returns:
-        Of a `PeftModel` whose adapters are layers the model that holds them; of one with prompts a `PromptTunedLM` or
-        a `PromptTunedSeq2SeqLM`; anything else as it is.
+        For a `PeftModel` whose adapters are layers, the model that holds them; for one with prompts, a `PromptTunedLM`
+        or a `PromptTunedSeq2SeqLM`; anything else unchanged.
 
     Raises:
-        UnsupportedModelError: For adapters that act in the forward of the `PeftModel` itself, for prompts of a model
-            that is not a language model, and as those classes.
+        UnsupportedModelError: For adapters that act in the forward of the `PeftModel` itself; for prompts of a model
+            that is not a language model; and as in those classes.
     """
-    peft = sys.modules.get("peft")  # a model of peft exists where peft was imported
+    peft = sys.modules.get("peft")  # a peft model exists only if peft was imported
     if peft is None or not isinstance(model, peft.PeftModel):
         return model
     if model.active_peft_config.is_prompt_learning:
@@ -88,19 +88,19 @@ def bare_base(model: Any) -> Any:
 
 
 def _with_prompts(model: Any, peft: Any) -> PromptTunedModel:
-    """What stands for a `PeftModel` with prompts, by its class."""
+    """Return the model that stands for a `PeftModel` with prompts, by its class."""
     for kind in _PROMPT_TUNED:
         if isinstance(model, getattr(peft, kind.peft_class)):
             return kind(model)
     raise UnsupportedModelError(
-        f"A {type(model).__name__} with the prompts of {model.peft_type.value} cannot be symmetrised: only language "
-        'models can, causal ones with task_type="CAUSAL_LM", those from text to text with "SEQ_2_SEQ_LM". Use LoRA or '
-        "IA³, in the base or in the symmetrised model."
+        f"A {type(model).__name__} with the prompts of {model.peft_type.value} cannot be symmetrised. Only language "
+        'models can: causal ones with task_type="CAUSAL_LM", text-to-text ones with "SEQ_2_SEQ_LM". Use LoRA or IA³, '
+        "in the base or in the symmetrised model."
     )
 
 
 def check_acts_in_layers(config: Any) -> None:
-    """Refuse an adapter that is more than layers: what a `PeftModel` computes from texts does not know their orbits.
+    """Refuse an adapter that is more than layers: what a `PeftModel` computes from texts ignores their orbits.
 
     Raises:
         UnsupportedModelError: For X-LoRA, Poly, adaption prompts and activated LoRA.
@@ -108,18 +108,19 @@ def check_acts_in_layers(config: Any) -> None:
     if config.peft_type in ("XLORA", "POLY", "ADAPTION_PROMPT") or getattr(config, "alora_invocation_tokens", None):
         name = "activated LoRA" if config.peft_type == "LORA" else str(config.peft_type.value)
         raise UnsupportedModelError(
-            f"An adapter of the kind {name} is more than layers beside those of the base: it reads the texts of a "
-            "call, where the base reads the rows of their orbits, or replaces layers. Use one that is layers alone, "
-            "as LoRA or IA³."
+            f"An adapter of the kind {name} does more than add layers to the base: it reads the texts of a call, "
+            "while the base reads the rows of their orbits, or it replaces layers. Use an adapter that only adds "
+            "layers, such as LoRA or IA³."
         )
 
 
 def check_adapter_names(arguments: Mapping[str, Any], model: nn.Module) -> None:
-    """Refuse adapters named for each sample: the base reads the rows of orbits, of which a sample has several.
+    """Refuse a separate adapter for each sample: the base reads the rows of orbits, several for each sample.
 
     Args:
-        arguments: Of a call.
-        model: The symmetrised model that is called; within a `PeftModel`, which tells the layers and not the model.
+        arguments: The arguments of a call.
+        model: The symmetrised model that is called. Inside a `PeftModel` the layers are told the adapters, but not the
+            model.
 
     Raises:
         ConfigurationError: For `adapter_names`.
@@ -127,13 +128,13 @@ def check_adapter_names(arguments: Mapping[str, Any], model: nn.Module) -> None:
     told = getattr(model, "peft_config", None) is not None and _untell(model)
     if told or arguments.get("adapter_names") is not None:
         raise ConfigurationError(
-            "adapter_names= names an adapter for each sample of a batch, and the base reads the rows of orbits, of "
-            "which a sample has several. Call the model once for each adapter, after set_adapter(name)."
+            "adapter_names= names an adapter for each sample of a batch, but the base reads the rows of orbits, "
+            "several for each sample. Call the model once for each adapter, after set_adapter(name)."
         )
 
 
 def _untell(model: nn.Module) -> bool:
-    """Whether layers were told an adapter for each sample. They forget it, as peft itself would not after an error."""
+    """Return whether layers were told an adapter for each sample, and clear it, as peft does not after an error."""
     from peft.tuners.tuners_utils import BaseTunerLayer  # noqa: PLC0415  imported already
 
     def hooks(layer: nn.Module) -> list[int]:
@@ -151,20 +152,20 @@ def _untell(model: nn.Module) -> bool:
 
 
 def refused_prompts(name: str) -> ConfigurationError:
-    """What to say where virtual tokens would stand before the texts of a symmetrised model.
+    """Return the error for virtual tokens that would stand before the texts of a symmetrised model.
 
     Args:
         name: The class of the model.
     """
     return ConfigurationError(
-        f"A group acts on tokens, and the virtual tokens of prompt tuning, prefix tuning and p-tuning are none, so "
-        f"{name} cannot read them. They go inside the base of a language model, causal or from text to text: "
-        "symmetrize(get_peft_model(base, config), group). Elsewhere use LoRA or IA³."
+        "A group acts on tokens, but the virtual tokens of prompt tuning, prefix tuning and p-tuning are not tokens, "
+        f"so {name} cannot read them. Put them inside the base of a language model, causal or text-to-text: "
+        "symmetrize(get_peft_model(base, config), group). For other models use LoRA or IA³."
     )
 
 
 def has_adapter_layers(model: nn.Module) -> bool:
-    """Whether a model holds layers of peft.
+    """Return whether a model holds layers of peft.
 
     Example:
         >>> has_adapter_layers(nn.Linear(2, 2))
@@ -178,7 +179,7 @@ def has_adapter_layers(model: nn.Module) -> bool:
 
 
 def is_adapted(base: nn.Module) -> bool:
-    """Whether peft has adapted a base, with layers or with prompts.
+    """Return whether peft has adapted a base, with layers or with prompts.
 
     Example:
         >>> is_adapted(nn.Linear(2, 2))
@@ -188,13 +189,13 @@ def is_adapted(base: nn.Module) -> bool:
 
 
 def noted_adapters(model: Any) -> dict[str, Any] | None:
-    """The settings of the adapters in the base of a symmetrised model, by their names.
+    """Return the settings of the adapters in the base of a symmetrised model, by their names.
 
     Args:
         model: A symmetrised model.
 
     Returns:
-        Those settings, or `None` where there is no adapter, or one that transformers saves alone.
+        Those settings, or `None` if there is no adapter, or one that transformers saves on its own.
 
     Raises:
         ConfigurationError: For an adapter that was put on the symmetrised model itself.
@@ -202,29 +203,29 @@ def noted_adapters(model: Any) -> dict[str, Any] | None:
     base = model.base
     if not is_adapted(base):
         return None
-    if getattr(model, "_hf_peft_config_loaded", False):  # by model.add_adapter: transformers saves the adapter alone
+    if getattr(model, "_hf_peft_config_loaded", False):  # by model.add_adapter: transformers saves only the adapter
         return None
     adapters: dict[str, Any] | None = getattr(base, "peft_config", None)
     if adapters is None or getattr(model, "peft_config", None) is not None:
         raise ConfigurationError(
-            "This model holds an adapter that peft saves alone: adapted.save_pretrained(folder). To save it whole, "
-            "merge the adapter first: adapted.merge_and_unload().save_pretrained(folder)."
+            "This model holds an adapter that peft saves on its own: adapted.save_pretrained(folder). To save the "
+            "whole model, merge the adapter first: adapted.merge_and_unload().save_pretrained(folder)."
         )
     return adapters
 
 
 def describe_adapter(model: Any) -> dict[str, Any] | None:
-    """What a symmetrised model has to store of the adapter of its base.
+    """Return what a symmetrised model has to store about the adapter of its base.
 
     Args:
         model: A symmetrised model.
 
     Returns:
-        The name and the settings of the adapter, as JSON can hold them, or `None` where there is none.
+        The name and the settings of the adapter, in a form that JSON can hold, or `None` if there is no adapter.
 
     Raises:
-        ConfigurationError: For several adapters, for one that was put on the symmetrised model itself, for one of a
-            kind that would not load as it was, and for one on weights that the base ties.
+        ConfigurationError: For several adapters; for one on the symmetrised model itself; for one of a kind that would
+            not load unchanged; for one on weights that the base ties.
     """
     adapters = noted_adapters(model)
     if adapters is None:
@@ -232,7 +233,7 @@ def describe_adapter(model: Any) -> dict[str, Any] | None:
     if len(adapters) > 1:
         prompted = isinstance(model.base, PromptTunedModel)
         raise ConfigurationError(
-            f"A checkpoint holds one adapter, and the base has {', '.join(map(repr, adapters))}: delete the others "
+            f"A checkpoint holds one adapter, but the base has {', '.join(map(repr, adapters))}: delete the others "
             "with unwrap().delete_adapter(name)"
             + ("" if prompted else ", or merge them with unwrap().merge_and_unload()")
         )
@@ -244,17 +245,17 @@ def describe_adapter(model: Any) -> dict[str, Any] | None:
 
 
 def _check_loadable(base: nn.Module, config: Any) -> None:
-    """Refuse an adapter whose checkpoint would load with other numbers, or not at all."""
+    """Refuse an adapter whose checkpoint would load with other values, or not at all."""
     if tied := _on_tied_weights(base):
         raise ConfigurationError(
-            f"peft has adapted {', '.join(tied)}, where the base ties its embeddings: a checkpoint would load with "
-            f"other numbers. Save the adapter alone, {_ALONE}, or adapt other layers."
+            f"peft has adapted {', '.join(tied)}, but the base ties its embeddings, so a checkpoint would load with "
+            f"other values. Save only the adapter, {_ALONE}, or adapt other layers."
         )
     if not _is_kept_whole(config):
         raise ConfigurationError(
-            f"A checkpoint cannot hold an adapter of the kind {config.peft_type.value} whole: it is not known to load "
-            "with the same numbers. Merge it first, model.unwrap().merge_and_unload(), and symmetrize what that "
-            f"gives, or save the adapter alone: {_ALONE}."
+            f"A checkpoint cannot hold a whole adapter of the kind {config.peft_type.value}, because it may load with "
+            "other values. Merge it first, model.unwrap().merge_and_unload(), and symmetrize the result, or save "
+            f"only the adapter: {_ALONE}."
         )
 
 
@@ -263,7 +264,7 @@ def _is_kept_whole(config: Any) -> bool:
 
 
 def _on_tied_weights(base: nn.Module) -> list[str]:
-    """The parts of a base that peft has wrapped though the base ties weights of theirs, as embeddings to a head."""
+    """Return the parts of a base that peft has wrapped and that have tied weights, such as embeddings and a head."""
     from peft.tuners.tuners_utils import BaseTunerLayer  # noqa: PLC0415  imported already
     from peft.utils.other import AuxiliaryTrainingWrapper  # noqa: PLC0415
 
@@ -278,20 +279,20 @@ def _on_tied_weights(base: nn.Module) -> list[str]:
 
 
 def attach_adapter(base: PreTrainedModel, stored: dict[str, Any]) -> Any:
-    """A new adapter on a base, as `describe_adapter` has noted it; its weights come with those of the checkpoint.
+    """Put a new adapter on a base, as `describe_adapter` has noted it; its weights come with the checkpoint's.
 
     Args:
-        base: The model, which peft changes in place.
+        base: The model. peft changes it in place.
         stored: The name and the settings of the adapter.
 
     Returns:
         The `PeftModel`.
 
     Raises:
-        ConfigurationError: For settings that the installed peft does not know, and for a kind that no save stores:
-            some load another model, which may bring a pickle or code of its own.
+        ConfigurationError: For settings that the installed peft does not know; for a kind that no save stores, because
+            some kinds load another model, which may bring a pickle or code of its own.
     """
-    from peft import PeftConfig, get_peft_model  # noqa: PLC0415  a second of import, which most models do without
+    from peft import PeftConfig, get_peft_model  # noqa: PLC0415  takes a second to import, and most models do not need it
 
     try:
         settings = {key: _FORGOTTEN.get(key, value) for key, value in stored["settings"].items()}
@@ -299,13 +300,15 @@ def attach_adapter(base: PreTrainedModel, stored: dict[str, Any]) -> Any:
         config = PeftConfig.from_peft_type(**{**settings, **dict.fromkeys(beginning, True)})
         if not _is_kept_whole(config):
             raise ValueError(f"no checkpoint holds an adapter of the kind {config.peft_type}")
-        with warnings.catch_warnings():  # of layers that are noted as they are, and of what peft calls in transformers
+        with (
+            warnings.catch_warnings()
+        ):  # warnings about layers noted as they are, and about peft's calls of transformers
             warnings.simplefilter("ignore")
             model = get_peft_model(base, config, adapter_name=stored["name"])
     except (AttributeError, KeyError, TypeError, ValueError) as error:
         raise ConfigurationError(
-            f"adapter={stored!r} is not an adapter that the installed peft can make: use the version that it was "
-            "saved with"
+            f"adapter={stored!r} is not an adapter that the installed peft can make: use the version with which it "
+            "was saved"
         ) from error
     for setting, value in beginning.items():
         setattr(model.peft_config[stored["name"]], setting, value)
@@ -313,6 +316,6 @@ def attach_adapter(base: PreTrainedModel, stored: dict[str, Any]) -> Any:
         # Over a base in half precision peft makes them in float32; here the default is the base's own dtype.
         prompts.to(torch.promote_types(base.dtype, torch.float32))
     for name, tokens in getattr(model, "prompt_tokens", {}).items():
-        # Neither parameter nor buffer: made on `meta` while a checkpoint is loaded, nothing would bring it back.
+        # Neither parameter nor buffer: made on `meta` while a checkpoint is loaded, it would never be restored.
         model.prompt_tokens[name] = torch.arange(len(tokens), device="cpu")
     return model

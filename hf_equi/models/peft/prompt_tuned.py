@@ -1,4 +1,4 @@
-"""What models with the virtual tokens of peft have in common, whatever they read and write."""
+"""What models with virtual tokens of peft have in common, whatever they read and write."""
 
 from __future__ import annotations
 
@@ -17,17 +17,17 @@ __all__ = ["PromptTunedModel"]
 
 
 class PromptTunedModel(PreTrainedModel, AnyReleaseGenerationMixin):
-    """A `PeftModel` with prompts or a prefix, in the form of a model of transformers.
+    """A `PeftModel` with prompts or a prefix, in the form of a transformers model.
 
-    Virtual tokens stand before a text: their embeddings (prompt tuning, p-tuning), or their keys and values (prefix
-    tuning). They are not tokens, so no group moves them, and a model symmetrised over this one is equivariant as over
-    any other. The caller sees the text alone.
+    Virtual tokens stand before a text: as embeddings (prompt tuning, p-tuning), or as keys and values (prefix tuning).
+    They are not tokens, so no group moves them, and a model symmetrised over this one is as equivariant as any other.
+    The caller sees only the text.
 
     Args:
-        peft_model: The model of peft. It is not copied.
+        peft_model: The peft model. It is not copied.
 
     Raises:
-        UnsupportedModelError: For an adapter that was made for another task than the model's.
+        UnsupportedModelError: If the adapter was made for another task than the model's.
     """
 
     base_model_prefix = "model"
@@ -39,9 +39,9 @@ class PromptTunedModel(PreTrainedModel, AnyReleaseGenerationMixin):
     _supports_attention_backend = True
 
     peft_class: ClassVar[str]
-    """The class of peft that it stands for."""
+    """The peft class that it stands for."""
     task_type: ClassVar[str]
-    """What peft calls its task."""
+    """Peft's name of the task."""
     encodes: ClassVar[bool]
     """Whether such models have an encoder."""
     prefixes: ClassVar[tuple[str, ...]] = ("PREFIX_TUNING", "CARTRIDGE")
@@ -51,11 +51,11 @@ class PromptTunedModel(PreTrainedModel, AnyReleaseGenerationMixin):
         inner: Any = peft_model.base_model
         if bool(inner.config.is_encoder_decoder) != self.encodes:
             raise UnsupportedModelError(
-                f"An adapter for task_type={self.task_type!r} does not fit a {type(inner).__name__}: make one for "
-                "the task of the model"
+                f"An adapter for task_type={self.task_type!r} does not fit a {type(inner).__name__}: make one for the "
+                "task of the model"
             )
         super().__init__(inner.config)
-        # Not a part of this one: peft's model knows its parts by further names, and a weight is saved under one.
+        # Not a submodule: peft's model knows its parts by other names, and a weight is saved under one name only.
         self._peft = (peft_model,)
         self.model = inner
         self.prompt_encoder = peft_model.prompt_encoder
@@ -64,26 +64,26 @@ class PromptTunedModel(PreTrainedModel, AnyReleaseGenerationMixin):
         self._is_stateful = inner._is_stateful
         if not self.config.architectures:
             self.config.architectures = [type(inner).__name__]
-        self.post_init()  # type: ignore[no-untyped-call]  # which learns what the inner model ties
+        self.post_init()  # type: ignore[no-untyped-call]  # it learns what the inner model ties
         self.train(inner.training)
 
     def init_weights(self) -> None:
-        """Nothing: both parts were initialised by who made them."""
+        """Do nothing: both parts have already been initialised."""
 
     @property
     def virtual_tokens(self) -> int:
-        """How many virtual tokens stand before a text."""
+        """The number of virtual tokens before a text."""
         (peft,) = self._peft
         return int(peft.active_peft_config.num_virtual_tokens)
 
     @property
     def has_prefix(self) -> bool:
-        """Whether they are keys and values, and no embeddings."""
+        """Whether the virtual tokens are keys and values, not embeddings."""
         (peft,) = self._peft
         return peft.active_peft_config.peft_type in self.prefixes
 
     def check_cache(self, cache: Cache | None) -> None:
-        """Refuse what has no room for keys and values of virtual tokens, or takes them away.
+        """Refuse a cache without room for the keys and values of virtual tokens, and whatever removes them.
 
         Raises:
             UnsupportedModelError: For a cache of fixed size; for a prefix under activation checkpointing.
@@ -94,29 +94,29 @@ class PromptTunedModel(PreTrainedModel, AnyReleaseGenerationMixin):
             )
         if self.has_prefix and self.training and self.model.is_activation_checkpointing:
             raise UnsupportedModelError(
-                "A prefix stands in the cache, which activation checkpointing takes away: switch it off "
+                "A prefix lies in the cache, which activation checkpointing removes: switch checkpointing off "
                 "(gradient_checkpointing=False), or use prompt tuning"
             )
 
     @staticmethod
     def begins(cache: Cache | None) -> bool:
-        """Whether texts begin with a call, so that virtual tokens stand before them."""
+        """Return whether texts begin with this call, so that virtual tokens stand before them."""
         return cache is None or int(cache.get_seq_length()) == 0
 
     def lengthened(self, mask: torch.Tensor | None) -> torch.Tensor | None:
-        """A mask `(batch, tokens)` with ones for the virtual tokens before it, `(batch, virtual + tokens)`."""
+        """Return a mask `(batch, tokens)` with ones added for virtual tokens, `(batch, virtual + tokens)`."""
         return None if mask is None else torch.cat([mask.new_ones(len(mask), self.virtual_tokens), mask], 1)
 
     def prompted(self, input_ids: torch.Tensor, task_ids: torch.Tensor | None = None) -> torch.Tensor:
-        """The embeddings of virtual tokens and texts, `(batch, virtual + tokens, width)`."""
+        """Return the embeddings of virtual tokens and texts, `(batch, virtual + tokens, width)`."""
         (peft,) = self._peft
         texts: torch.Tensor = self.get_input_embeddings()(input_ids)
-        # From text to text peft keeps as many prompts again for the decoder, and reads the first half alone.
+        # In text-to-text models peft keeps as many prompts again for the decoder, and reads only the first half.
         prompts = peft.get_prompt(batch_size=len(input_ids), task_ids=task_ids)[:, : self.virtual_tokens]
         return torch.cat([prompts.to(texts.dtype), texts], 1)
 
     def prefixed(self, batch: int, cache: Cache | None) -> Any:
-        """A cache that holds the virtual tokens: the one that was given, or peft's own."""
+        """Return a cache that holds the virtual tokens: the given one, or peft's own."""
         (peft,) = self._peft
         prefix: Any = peft.get_prompt(batch_size=batch, max_cache_len=-1)
         if cache is None:

@@ -1,4 +1,4 @@
-"""A causal language model with the prompts or the prefix of peft, seen as a plain one."""
+"""A causal language model with the prompts or the prefix of peft, presented as a plain one."""
 
 from __future__ import annotations
 
@@ -15,21 +15,20 @@ __all__ = ["PromptTunedLM"]
 
 
 class PromptTunedLM(PromptTunedModel):
-    r"""What a `PeftModelForCausalLM` with prompts says of texts, in the form of a model of transformers.
+    r"""A `PeftModelForCausalLM` with prompts, in the form of a transformers model.
 
     $$ p(v \mid x) = p_M(v \mid z\, x) $$
 
-    Virtual tokens z stand before every text x. The caller sees x alone: logits of its places, and caches of its
-    length.
+    Virtual tokens z stand before every text x. The caller sees only x: logits of its places, and caches of its length.
 
-    As in peft, positions are those behind the virtual tokens; with prompts in the embeddings the positions of the
-    call are left out, so that padding counts.
+    As in peft, positions count from after the virtual tokens. With prompts in the embeddings, the positions of the
+    call are ignored, so padding counts.
 
     Args:
         peft_model: A `PeftModelForCausalLM` with prompts or a prefix. It is not copied.
 
     Raises:
-        UnsupportedModelError: As `PromptTunedModel`.
+        UnsupportedModelError: As in `PromptTunedModel`.
     """
 
     peft_class = "PeftModelForCausalLM"
@@ -47,20 +46,20 @@ class PromptTunedLM(PromptTunedModel):
         logits_to_keep: int = 0,
         **kwargs: Any,
     ) -> Any:
-        """Score the places of texts behind the virtual tokens.
+        """Score the places of texts, after the virtual tokens.
 
         Args:
             input_ids: `(batch, tokens)` int64.
             attention_mask: `(batch, past + tokens)`, 0 at padding.
             position_ids: `(batch, tokens)`, without the virtual tokens.
-            cache: Of a call before this one, or an empty cache.
+            cache: The cache of an earlier call, or an empty cache.
             use_cache: Whether to return a cache.
-            logits_to_keep: The last so many places alone, 0 for all.
+            logits_to_keep: The number of last places to score, 0 for all.
             **kwargs: Passed on.
 
         Raises:
             UnsupportedModelError: For a cache of fixed size, which has no room for virtual tokens; for a prefix under
-                activation checkpointing, which takes caches away.
+                activation checkpointing, which removes caches.
         """
         self.check_cache(cache)
         starts, keys = self.begins(cache), self.has_prefix
@@ -82,6 +81,6 @@ class PromptTunedLM(PromptTunedModel):
     def prepare_inputs_for_generation(  # called by hf_equi.generation, by these names
         self, input_ids: torch.Tensor, **kwargs: Any
     ) -> dict[str, Any]:
-        """The inputs as they are: `forward` knows what has to stand before them."""
+        """Return the inputs unchanged: `forward` adds what has to stand before them."""
         kwargs.pop("is_first_iteration", None)
         return {"input_ids": input_ids, **kwargs}

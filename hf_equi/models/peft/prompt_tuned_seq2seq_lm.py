@@ -1,4 +1,4 @@
-"""A model from text to text with the prompts or the prefix of peft, seen as a plain one."""
+"""A text-to-text model with the prompts or the prefix of peft, presented as a plain one."""
 
 from __future__ import annotations
 
@@ -18,20 +18,20 @@ __all__ = ["PromptTunedSeq2SeqLM"]
 
 
 class PromptTunedSeq2SeqLM(PromptTunedModel):
-    r"""What a `PeftModelForSeq2SeqLM` with prompts says of pairs of texts, in the form of a model of transformers.
+    r"""A `PeftModelForSeq2SeqLM` with prompts, in the form of a transformers model.
 
     $$ p(v \mid x, y) = p_M(v \mid z\, x, y) \quad\text{or}\quad p_M(v \mid x, z\, y) $$
 
     Virtual tokens z stand before every source x, in the encoder (prompt tuning, p-tuning), or before every target y,
-    in the self-attention of the decoder (prefix tuning). The caller sees x and y alone: masks of their lengths, logits
-    of the places of y, and caches of its length. What the encoder said of z stays before what it said of x.
+    in the self-attention of the decoder (prefix tuning). The caller sees only x and y: masks of their lengths, logits
+    of the places of y, and caches of its length. The encoder's output for z stays before its output for x.
 
     Args:
         peft_model: A `PeftModelForSeq2SeqLM` with prompts or a prefix. It is not copied.
 
     Raises:
-        UnsupportedModelError: As `PromptTunedModel`; for another method; for a base without embeddings or keys that
-            virtual tokens could stand among; for a prefix of other layers or keys than the decoder's.
+        UnsupportedModelError: As in `PromptTunedModel`; for another method; for a base without embeddings or keys that
+            virtual tokens could join; for a prefix whose layers or keys do not match the decoder's.
     """
 
     peft_class = "PeftModelForSeq2SeqLM"
@@ -46,17 +46,17 @@ class PromptTunedSeq2SeqLM(PromptTunedModel):
         settings = peft_model.active_peft_config
         if settings.peft_type not in (*self.prompts, *self.prefixes):
             raise UnsupportedModelError(
-                f"Prompts of the kind {settings.peft_type.value} do not go into a model from text to text: peft reads "
-                "them otherwise when it scores a target than when it writes one. Use prompt tuning, p-tuning or "
-                "prefix tuning."
+                f"Prompts of the kind {settings.peft_type.value} do not work in a text-to-text model: peft reads them "
+                "differently when it scores a target and when it writes one. Use prompt tuning, p-tuning or prefix "
+                "tuning."
             )
         if self.has_prefix:
             _check_fits(settings, self.config)
-        # In a tuple: it has no weights of its own, and its owner is not a part of it.
+        # In a tuple, because it has no weights of its own, and its owner is not its submodule.
         self._encoder = (_PromptedEncoder(self),)
 
     def get_encoder(self, modality: str | None = None) -> nn.Module:
-        """The encoder behind the virtual tokens, which reads token ids and masks of the sources alone."""
+        """Return the encoder after the virtual tokens, which reads only token ids and masks of the sources."""
         return self._encoder[0]
 
     @accepts_cache()
@@ -79,15 +79,15 @@ class PromptTunedSeq2SeqLM(PromptTunedModel):
             attention_mask: `(batch, length)`, 0 where a source is padded, without the virtual tokens.
             decoder_input_ids: `(batch, tokens)`.
             decoder_attention_mask: `(batch, past + tokens)`, 0 at padding, without the virtual tokens.
-            encoder_outputs: Of `get_encoder`, instead of `input_ids`.
-            cache: Of a call before this one, or an empty cache.
+            encoder_outputs: The output of `get_encoder`, instead of `input_ids`.
+            cache: The cache of an earlier call, or an empty cache.
             labels: `(batch, tokens)`, for the base's own loss.
             use_cache: Whether to return a cache.
             **kwargs: Passed on.
 
         Raises:
-            UnsupportedModelError: For a prefix and a cache of fixed size, which has no room for it, or activation
-                checkpointing, which takes caches away.
+            UnsupportedModelError: For a prefix with a cache of fixed size, which has no room for it, or with
+                activation checkpointing, which removes caches.
         """
         if encoder_outputs is None:
             encoder_outputs = self.get_encoder()(input_ids, attention_mask, return_dict=True)
@@ -113,18 +113,18 @@ class PromptTunedSeq2SeqLM(PromptTunedModel):
         return out
 
     def prepare_inputs_for_generation(self, *args: Any, **kwargs: Any) -> dict[str, Any]:
-        """As the base prepares them: `forward` knows what has to stand before."""
+        """Prepare inputs as the base does: `forward` adds what has to stand before them."""
         inputs: dict[str, Any] = self.model.prepare_inputs_for_generation(*args, **kwargs)
         return inputs
 
     @property
     def prepare_decoder_input_ids_from_labels(self) -> Any:
-        """The base's, where it has one."""
+        """The base's function, if it has one."""
         return self.model.prepare_decoder_input_ids_from_labels
 
 
 class _PromptedEncoder(nn.Module):
-    """The encoder of a `PromptTunedSeq2SeqLM`, which is not a part of this module."""
+    """The encoder of a `PromptTunedSeq2SeqLM`, which is not its submodule."""
 
     main_input_name = "input_ids"
 
@@ -148,29 +148,29 @@ class _PromptedEncoder(nn.Module):
 
 
 def _check_reads_embeddings(inner: Any) -> None:
-    """Refuse a base whose encoder reads token ids alone, or whose decoder keeps other than keys and values."""
+    """Refuse a base whose encoder reads only token ids, or whose decoder does not cache keys and values."""
     if inner._is_stateful or "inputs_embeds" not in parameters(type(inner.get_encoder()).forward):
         raise UnsupportedModelError(
-            f"A {type(inner).__name__} has no place for virtual tokens: its encoder reads token ids alone, and its "
-            "decoder keeps no keys and values. Train the model itself, or take a transformer."
+            f"A {type(inner).__name__} has no place for virtual tokens: its encoder reads only token ids, and its "
+            "decoder caches no keys and values. Train the model itself, or use a transformer."
         )
 
 
 def _check_fits(settings: Any, config: Any) -> None:
-    """Refuse a prefix of other layers or keys than the decoder's: peft reads them off elsewhere, unless it is told."""
+    """Refuse a prefix with other layers or keys than the decoder's: peft guesses them wrong unless it is told."""
     layers = getattr(config, "num_decoder_layers", None) or config.get_text_config(decoder=True).num_hidden_layers
     if settings.num_layers != layers or settings.num_transformer_submodules != 2:
         raise UnsupportedModelError(
-            f"The prefix was made for {settings.num_layers} layers and num_transformer_submodules="
-            f"{settings.num_transformer_submodules}, where the decoder has {layers} layers with two attentions each, "
-            f"so peft itself cannot run it: use {type(settings).__name__}(num_layers={layers}, "
-            "num_transformer_submodules=2, ...)"
+            f"The prefix was made for {settings.num_layers} layers and "
+            f"num_transformer_submodules={settings.num_transformer_submodules}, but the decoder has {layers} layers "
+            "with two attentions each, so peft itself cannot run it: use "
+            f"{type(settings).__name__}(num_layers={layers}, num_transformer_submodules=2, ...)"
         )
-    heads = getattr(config, "num_heads", None)  # of T5, whose keys need not be as wide as its tokens
+    heads = getattr(config, "num_heads", None)  # for T5, whose keys need not be as wide as its tokens
     width = None if heads is None else heads * config.d_kv
     if width is not None and (settings.token_dim, settings.num_attention_heads) != (width, heads):
         raise UnsupportedModelError(
             f"The prefix was made for {settings.num_attention_heads} heads of {settings.token_dim} numbers together, "
-            f"where the decoder has {heads} of {width}, so peft itself cannot run it: use "
+            f"but the decoder has {heads} heads of {width}, so peft itself cannot run it: use "
             f"{type(settings).__name__}(token_dim={width}, num_attention_heads={heads}, ...)"
         )

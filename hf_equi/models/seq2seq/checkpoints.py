@@ -1,4 +1,4 @@
-"""Saving and loading a model with a tokenizer for its source and one for its target."""
+"""How a model with a tokenizer for its source and one for its target is saved and loaded."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from hf_equi.models.text.fingerprint import cut_fingerprint
 __all__ = ["PairCheckpointMixin"]
 
 TARGET_FOLDER = "target_tokenizer"
-"""Where the target's tokenizer lies in a checkpoint; it is left out where one tokenizer serves both sides."""
+"""The folder of the target's tokenizer in a checkpoint; it is absent if one tokenizer serves both sides."""
 
 
 class PairCheckpointMixin(TextCheckpointMixin):
@@ -22,10 +22,10 @@ class PairCheckpointMixin(TextCheckpointMixin):
 
     @property
     def target_tokenizer(self) -> Any:
-        """The tokenizer of what the model writes: that of what it reads, unless another was given.
+        """The tokenizer of the target: that of the source, unless another one was given.
 
         Raises:
-            ConfigurationError: If the checkpoint had none; on setting one that disagrees with the stored permutation.
+            ConfigurationError: If the checkpoint had none; if one is set that disagrees with the stored permutation.
         """
         if self._target_tokenizer is not None:
             return self._target_tokenizer
@@ -61,9 +61,9 @@ class PairCheckpointMixin(TextCheckpointMixin):
         own = (
             self._tokenizer if self._target_tokenizer is None and _serves_both(self.config) else self._target_tokenizer
         )
-        if own is not None and self.config.target_tokenizer_cut_fingerprint is None:  # of hf_equi 0.1
+        if own is not None and self.config.target_tokenizer_cut_fingerprint is None:  # a config of hf_equi 0.1
             self.config.target_tokenizer_cut_fingerprint = cut_fingerprint(own)
-        super()._update_config()  # behind it, as what serves both sides is told by their entries
+        super()._update_config()  # last, because the entries tell whether one tokenizer serves both sides
 
     @classmethod
     def _load_companions(cls, path: Any, config: Any, hub: dict[str, Any]) -> dict[str, Any]:
@@ -76,6 +76,6 @@ class PairCheckpointMixin(TextCheckpointMixin):
 
 
 def _serves_both(config: Any) -> bool:
-    """Whether one tokenizer is that of source and target."""
+    """Return whether one tokenizer serves source and target."""
     target = (config.target_tokenizer_fingerprint, config.target_tokenizer_cut_fingerprint)
     return target[0] is None or target == (config.tokenizer_fingerprint, config.tokenizer_cut_fingerprint)

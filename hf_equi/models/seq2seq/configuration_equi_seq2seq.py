@@ -25,45 +25,45 @@ OBJECTIVES = ("combination", "members")
 
 @strict
 class EquiSeq2SeqConfig(EquiTextConfig):
-    r"""Configuration of `EquiForSeq2SeqLM`: a base config, a group, and its tokens in source and target.
+    r"""Configuration of `EquiForSeq2SeqLM`: a base config, a group, and the tokens of its words in source and target.
 
     Args:
         source_map (`dict`, *optional*):
             The source tokens that the group moves, as `TokenMap.to_dict` gives them.
         target_map (`dict`, *optional*):
-            The target tokens that it moves.
+            The target tokens that the group moves.
         target_tokenizer_fingerprint (`str`, *optional*):
-            Of the tokenizer that the target's map was made with.
+            Hash of the tokenizer that the target's map was made with.
         target_tokenizer_cut_fingerprint (`str`, *optional*):
-            Of how that tokenizer cuts texts.
+            Hash of how that tokenizer cuts texts.
         method (`str`, *optional*, defaults to `"equitune"`):
             `"equitune"`, `"equizero"`, `"lambda"`, `"canonical"` or `"identity"`.
         loss (`str`, *optional*, defaults to `"max_probability"`):
-            What equizero minimises: `"max_probability"`, `"entropy"`; to compare with what the authors' code
-            computes, `"published_max_probability"` and `"published_entropy"`.
+            What equizero minimises: `"max_probability"` or `"entropy"`. For comparison with what the authors' code
+            computes: `"published_max_probability"` and `"published_entropy"`.
         decoding (`str`, *optional*):
-            `"synchronised"` combines the members at every step, and all of them read the same text, each in its frame.
-            `"independent"` decodes each member alone and combines whole outputs. By default synchronised; equizero
-            picks one member by its whole output, so its members are always independent.
+            `"synchronised"` combines the members at every step, and all of them read the same text, each in its own
+            frame. `"independent"` decodes each member alone and combines whole outputs. The default is synchronised.
+            Equizero chooses one member by its whole output, so its members are always independent.
         teacher_forcing_ratio (`float`, *optional*, defaults to 1.0):
-            In training, the share of sentences whose decoder reads the target. The others read their own best
-            tokens: of the combination where decoding is synchronised, of each member where it is independent.
+            In training, the share of sentences whose decoder reads the target. The others read their own best tokens:
+            those of the combination if decoding is synchronised, those of each member if it is independent.
         objective (`str`, *optional*, defaults to `"combination"`):
-            What training minimises: `"combination"`, the cross-entropy of the combined law, or `"members"`, the mean
-            of the cross-entropies of the members, as the authors' code does. The latter is never lower, and reaches a
-            member that the others outweigh.
+            What training minimises: `"combination"`, the cross-entropy of the combined distribution, or `"members"`,
+            the mean of the cross-entropies of the members, as the authors' code does. The latter is never lower, and
+            also trains a member that the others outweigh.
         lambda_units (`int`, *optional*, defaults to 100):
-            Units of each hidden layer of the network of `"lambda"`.
+            The number of units in each hidden layer of the network of `"lambda"`.
         lambda_dropout (`float`, *optional*, defaults to 0.0):
-            Its dropout.
+            The dropout of that network.
         base_config, group, tokenizer_fingerprint, tokenizer_cut_fingerprint, average, multi_token, orbit_chunk_size:
             As in `EquiTextConfig`.
         hf_equi_version, format_version, stores_base, base_name, base_revision, adapter:
             As in `EquiTextConfig`.
 
     Raises:
-        ConfigurationError: As `EquiTextConfig`, and for an unknown loss or decoding, a ratio or dropout outside of 0
-            to 1, and equizero with synchronised decoding.
+        ConfigurationError: As in `EquiTextConfig`, and for an unknown loss or decoding, a ratio or dropout outside 0
+            to 1, or equizero with synchronised decoding.
 
     Example:
         >>> EquiSeq2SeqConfig(method="equizero").decoding
@@ -119,8 +119,8 @@ class EquiSeq2SeqConfig(EquiTextConfig):
         check_choice("decoding", self.decoding, DECODINGS)
         if method.loss is not None and not self.decodes_alone:
             raise ConfigurationError(
-                f"The method {self.method!r} picks one member by its whole output, so its members are decoded each "
-                'alone: use decoding="independent", or none.'
+                f"The method {self.method!r} chooses one member by its whole output, so it decodes each member alone: "
+                'use decoding="independent", or leave decoding out.'
             )
         if self.trains_members and self.average == "probabilities":
             raise ConfigurationError(
@@ -130,15 +130,15 @@ class EquiSeq2SeqConfig(EquiTextConfig):
             self.check_relaxed(self.read_group())
 
     def check_relaxed(self, group: DemographicGroup) -> None:
-        """Refuse a relaxed group whose members would be decoded each alone: general words belong to the identity's.
+        """Refuse a relaxed group if members are decoded alone: general words need the scores of the identity.
 
         Raises:
             ConfigurationError: For such a group.
         """
         if group.relaxed and self.decodes_alone:
             raise ConfigurationError(
-                f"General words of {group!r} keep the scores of the given text, which members that are decoded each "
-                'alone do not have: use decoding="synchronised"'
+                f"General words of {group!r} keep the scores of the given text, but members that are decoded alone do "
+                'not have these scores: use decoding="synchronised"'
             )
 
     @property
@@ -158,12 +158,12 @@ class EquiSeq2SeqConfig(EquiTextConfig):
             token_map.check_group(group)
             if token_map.vocab_size != size:
                 raise ConfigurationError(
-                    f"The {side}'s token map was made for {token_map.vocab_size} tokens, the base has {size}. "
+                    f"The {side}'s token map was made for {token_map.vocab_size} tokens, but the base has {size}. "
                     "Symmetrize the base again: symmetrize(base, group, tokenizer=tokenizer)."
                 )
 
     def create_method(self) -> Method:
-        """The method with its settings.
+        """Make the method with its settings.
 
         Raises:
             ConfigurationError: For an unknown method (the message lists the known ones) or setting.

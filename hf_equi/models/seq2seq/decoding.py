@@ -1,4 +1,4 @@
-"""Decoding with a symmetrised sequence-to-sequence model: synchronised, by one member, or each member alone."""
+"""Decoding with a symmetrised sequence-to-sequence model: synchronised, by one member, or member by member."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ class PairDecodingMixin(PlainDecodingMixin, DecodingMixin):
     _target_tokenizer: Any
 
     def _prompts(self, action: TokenPairAction, ids: torch.Tensor, kwargs: dict[str, Any]) -> list[TextBatch]:
-        """What a call is given to read: sources, and the beginnings of targets."""
+        """Return what a call reads: sources, and the beginnings of targets."""
         names = ("attention_mask", "decoder_input_ids", "decoder_attention_mask")
         return self._pairs(action, ids, *(kwargs.get(name) for name in names))
 
@@ -51,7 +51,7 @@ class PairDecodingMixin(PlainDecodingMixin, DecodingMixin):
         target_mask: torch.Tensor | None,
         labels: torch.Tensor | None = None,
     ) -> list[TextBatch]:
-        """Sources and targets; labels stand for targets that are not given."""
+        """Return sources and targets; labels stand in for targets that are not given."""
         if target_ids is None:
             target_ids, target_mask = labels, None
         return [
@@ -65,7 +65,7 @@ class PairDecodingMixin(PlainDecodingMixin, DecodingMixin):
         """Write targets: by combined scores, by one member, or by each member alone."""
         loss, action = self.method.loss, self.resolve(group)
         start = value_reader(self.generation_config, call[0], kwargs)("decoder_start_token_id")
-        if isinstance(start, list):  # one for each text, and an orbit has several
+        if isinstance(start, list):  # one for each text, but an orbit has several rows
             kwargs["decoder_start_token_id"] = torch.tensor(start, device=action.device)
         if not self._decodes_alone:
             plain = None if self.method.selects_one else self._write_plainly(ids, call, action, seed, kwargs)
@@ -80,31 +80,31 @@ class PairDecodingMixin(PlainDecodingMixin, DecodingMixin):
     def _read_prompts(
         self, inputs: torch.Tensor | None, settings: GenerationSettings, kwargs: dict[str, Any]
     ) -> torch.Tensor:
-        """The source ids of a call, checked; encoded sources know theirs."""
+        """Return the checked source ids of a call; encoded sources hold theirs."""
         if inputs is None and kwargs.get("input_ids") is None:
             inputs = getattr(kwargs.get("encoder_outputs"), "source_ids", None)
         return super()._read_prompts(inputs, settings, kwargs)
 
     @property
     def _decodes_alone(self) -> bool:
-        """Whether each member of an orbit is decoded as a text of its own."""
+        """Whether each member of an orbit is decoded as a separate text."""
         return not self.method.selects_one and (self.config.decodes_alone or self.method.loss is not None)
 
     @property
     def _ways(self) -> tuple[str, ...]:
-        """How the model decodes, by the names of the table of settings."""
+        """The ways in which the model decodes, as the table of settings names them."""
         other = () if self._one_vocabulary else (TWO_VOCABULARIES,)
         return (ENCODER, *other, *((ALONE,) if self._decodes_alone else ()))
 
     @property
     def _one_vocabulary(self) -> bool:
-        """Whether source and target have the same tokens, and the group moves them alike."""
+        """Whether source and target have the same tokens and the group moves them alike."""
         same: bool = self.action.source.same_as(self.action.target)  # type: ignore[attr-defined]
         return same
 
     @property
     def _written_tokenizer(self) -> Any:
-        """The target's, or `None`."""
+        """The target's tokenizer, or `None`."""
         shared = self._tokenizer if self._one_vocabulary else None
         return shared if self._target_tokenizer is None else self._target_tokenizer
 
@@ -122,7 +122,7 @@ class PairDecodingMixin(PlainDecodingMixin, DecodingMixin):
         seed: int | None,
         kwargs: dict[str, Any],
     ) -> Any:
-        """Decode every member greedily, and take the one that the model is surest of."""
+        """Decode every member greedily, and take the one with the lowest loss, of which the model is surest."""
         config, processors = call
         settings = GenerationSettings.read(self.generation_config, config, kwargs)
         greedy = not settings.do_sample and settings.num_beams == 1
@@ -145,7 +145,7 @@ class PairDecodingMixin(PlainDecodingMixin, DecodingMixin):
         else:
             kwargs["elements"] = decision.chosen_element
             out = super()._write_texts(ids, call, action, seed, kwargs)
-            if not isinstance(out, torch.Tensor):  # a cache of one member, which no later call could go on with
+            if not isinstance(out, torch.Tensor):  # it has a cache of one member, which no later call could continue
                 out = type(out)(**{name: value for name, value in out.items() if name != CACHE})
         if not isinstance(out, torch.Tensor):
             samples = len(out.sequences) // len(ids)
@@ -161,7 +161,7 @@ class PairDecodingMixin(PlainDecodingMixin, DecodingMixin):
         seed: int | None,
         kwargs: dict[str, Any],
     ) -> Any:
-        """Decode each member alone by the strategy, and combine whole outputs."""
+        """Decode each member alone with the strategy, and combine the whole outputs."""
         config, processors = call
         settings = GenerationSettings.read(self.generation_config, config, kwargs)
         if kwargs.get("attention_mask") is None:
@@ -182,7 +182,7 @@ class PairDecodingMixin(PlainDecodingMixin, DecodingMixin):
             texts, steps = out.sequences, out.scores
         samples = len(texts) // orbit.rows
         if settings.num_beams == 1:
-            # Where transformers looks late whether all have ended, it takes the step after the last back.
+            # If transformers notices late that all texts have ended, it takes back the step after the last.
             inside, scores = watch.inside()[:, : len(steps)], torch.stack(tuple(steps), 1).log_softmax(-1)
             if in_own_frames:
                 scores = action.target.pull_back(orbit.element_of_row, scores)
@@ -206,9 +206,9 @@ class PairDecodingMixin(PlainDecodingMixin, DecodingMixin):
         samples: int,
         rows: dict[str, Any],
     ) -> torch.Tensor:
-        """Log-probabilities that each member gives to the places of its own text, `(texts, tokens, V)`.
+        """Return the log-probabilities of each member at the places of its own text, `(texts, tokens, V)`.
 
-        The texts are written once more, so that processors have their say as they had it in the beams.
+        The texts are written once more, so that processors act on the scores as they did in the beams.
         """
         count = len(sequences) // samples
         each = torch.arange(count, device=sequences.device).repeat_interleave(samples)
@@ -223,13 +223,13 @@ class PairDecodingMixin(PlainDecodingMixin, DecodingMixin):
         processors = LogitsProcessorList([*(call[1] or []), forced])
         super()._write_texts(again.pop("input_ids"), (config, processors), action, None, again)
         scores = forced.scores()
-        missing = sequences.shape[1] - start - scores.shape[1]  # all have ended, and nothing more counts
+        missing = sequences.shape[1] - start - scores.shape[1]  # all texts have ended, so nothing more counts
         return torch.nn.functional.pad(scores, (0, 0, 0, missing))
 
     def _members(
         self, action: TokenPairAction, ids: torch.Tensor, kwargs: dict[str, Any]
     ) -> tuple[Orbit, dict[str, Any]]:
-        """The distinct members of each source's orbit, and the arguments of a call that decodes each alone."""
+        """Return the distinct members of each source's orbit, and the arguments of a call that decodes each alone."""
         elements = self.select_members(action.source, ids, kwargs.get("attention_mask")).elements
         orbit = Orbit.start(elements).after(action.source.members(elements, ids))
         prompt = kwargs.get("decoder_input_ids")
@@ -243,7 +243,7 @@ class PairDecodingMixin(PlainDecodingMixin, DecodingMixin):
         return orbit, {**rows, "input_ids": ids[batch], "elements": orbit.element_of_row}
 
     def _log_weights(self, ids: torch.Tensor, action: TokenPairAction, kwargs: dict[str, Any]) -> torch.Tensor | None:
-        """Log weights of the members, `(B, K)`, where the method weighs them."""
+        """Return the log weights of the members, `(B, K)`, if the method weighs them."""
         if self.method.feature_weights is None:
             return None
         encoded = self.get_encoder()(ids, kwargs.get("attention_mask"), action)
@@ -253,28 +253,28 @@ class PairDecodingMixin(PlainDecodingMixin, DecodingMixin):
     def _check_cached(
         self, cache: OrbitCache, ids: torch.Tensor, settings: GenerationSettings, kwargs: dict[str, Any]
     ) -> None:
-        """Refuse targets that do not go on with those of a cache, or may be the new tokens alone."""
+        """Refuse targets that do not continue those of a cache, or that may be only the new tokens."""
         target, mask = kwargs.get("decoder_input_ids"), kwargs.get("decoder_attention_mask")
         length = 0 if target is None else target.shape[1]
         if cache.get_seq_length() and (mask is None or mask.shape[1] != length):
-            # Without that mask transformers goes by the source's, and may read cached tokens twice.
+            # Without that mask, transformers uses the source's mask, and may read cached tokens twice.
             raise ConfigurationError(
-                f"With {CACHE}= pass the whole targets as decoder_input_ids, and a decoder_attention_mask of their "
+                f"With {CACHE}= pass the whole targets as decoder_input_ids, and a decoder_attention_mask of the same "
                 "shape. Cached tokens are not read again."
             )
         cache.check_texts(length, len(ids) * settings.rows)
 
     def _take_up(self, cache: OrbitCache, elements: torch.Tensor, ids: torch.Tensor) -> None:
-        """The source alone decides the element, so the one of the cache goes on."""
+        """Keep the cache's element, because the source alone decides it."""
 
     def _start_length(self, given: Any, kwargs: dict[str, Any]) -> int:
-        """Target tokens that are there before the first is decoded: those given, behind the start token."""
+        """Return how many target tokens precede the first decoded one: the start token and those given."""
         prompt = kwargs.get("decoder_input_ids")
         if prompt is None:
             return 1
         sources = [each for each in (given, self.generation_config, self.config) if each is not None]
         named = [kwargs.get("decoder_start_token_id")]
-        for name in ("decoder_start_token_id", "bos_token_id"):  # the latter instead of the former
+        for name in ("decoder_start_token_id", "bos_token_id"):  # the second stands in for the first
             named += [getattr(each, name, None) for each in sources]
         start = next((token for token in named if token is not None), None)
         return int(prompt.shape[1]) + int(start is not None and not bool((prompt[:, 0] == start).any()))
@@ -288,7 +288,7 @@ class PairDecodingMixin(PlainDecodingMixin, DecodingMixin):
         given: Any,
         kwargs: dict[str, Any],
     ) -> Prompts:
-        """Source and what is there of the target decide which noise a text has."""
+        """Return what the noise depends on: the source, and the target so far."""
         prompt = kwargs.get("decoder_input_ids")
         written = ids[:, :0] if prompt is None else prompt.to(ids.device)
         joint = action.join(ids, written)
@@ -307,12 +307,12 @@ class PairDecodingMixin(PlainDecodingMixin, DecodingMixin):
         return source
 
     def _get_stopping_criteria(self, *args: Any, **kwargs: Any) -> StoppingCriteriaList:
-        """The criteria of a call, those that watch told of what all decide."""
+        """Return the criteria of a call; stop watches among them are told what all decide."""
         criteria: StoppingCriteriaList = super()._get_stopping_criteria(*args, **kwargs)  # type: ignore[misc]
         return watch_criteria(criteria)
 
     def _prepare_static_cache(self, *args: Any, model_kwargs: dict[str, Any], **kwargs: Any) -> Cache:
-        """A cache of fixed size reads the length of the source from encoded sources of one member."""
+        """Make a cache of fixed size, which reads the source's length from encoded sources of one member."""
         one = BaseModelOutput(last_hidden_state=model_kwargs["encoder_outputs"].last_hidden_state[:, 0])
         cache: Cache = super()._prepare_static_cache(  # type: ignore[misc]
             *args, model_kwargs={**model_kwargs, "encoder_outputs": one}, **kwargs
@@ -320,12 +320,12 @@ class PairDecodingMixin(PlainDecodingMixin, DecodingMixin):
         return cache
 
     def prepare_inputs_for_generation(self, *args: Any, **kwargs: Any) -> dict[str, Any]:
-        """The new target tokens of the B texts; the base prepares the inputs of their orbits itself."""
-        kwargs.pop("labels", None)  # which trainers leave among the inputs
+        """Return the new target tokens of the B texts; the base prepares the inputs of their orbits itself."""
+        kwargs.pop("labels", None)  # trainers leave them among the inputs
         inputs = super().prepare_inputs_for_generation(*args, **kwargs)
         return {"decoder_input_ids": inputs.pop("input_ids"), **inputs}
 
 
 def _with_criteria(rows: dict[str, Any], watch: StopWatch) -> dict[str, Any]:
-    """The arguments of a call, with a watch beside the user's stopping criteria."""
+    """Return the arguments of a call, with a watch added to the user's stopping criteria."""
     return {**rows, "stopping_criteria": StoppingCriteriaList([*(rows.get("stopping_criteria") or []), watch])}

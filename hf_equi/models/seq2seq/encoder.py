@@ -21,7 +21,7 @@ __all__ = ["OrbitEncoder"]
 
 
 class OrbitEncoder(nn.Module):
-    """What `EquiForSeq2SeqLM.get_encoder` gives: the base's encoder, run once a distinct member of each orbit.
+    """The encoder that `EquiForSeq2SeqLM.get_encoder` returns: the base's, run once for each distinct member.
 
     Args:
         model: The symmetrised model, which is not a part of this module.
@@ -31,7 +31,7 @@ class OrbitEncoder(nn.Module):
 
     def __init__(self, model: EquiTextModel) -> None:
         super().__init__()
-        # Held in a tuple, so that the model does not become its own grandchild.
+        # Held in a tuple, so that the model does not become a submodule of its own submodule.
         self._model = (model,)
 
     def forward(
@@ -47,22 +47,22 @@ class OrbitEncoder(nn.Module):
         Args:
             input_ids: `(B, length)` int64, in the user's frame.
             attention_mask: `(B, length)`, 0 at padding.
-            group: Another group, for this call alone.
-            elements: `(B,)` run these elements alone.
+            group: Another group, for this call only.
+            elements: `(B,)` run only these elements.
             **kwargs: What `generate` passes to encoders; hidden states, attentions and other tensors are refused.
 
         Returns:
             Orbits with the batch first: hidden states `(B, K, length, width)`.
 
         Raises:
-            ConfigurationError: Where hidden states or attentions are asked for, or other inputs than ids are given;
-                for a mask without one number a token.
+            ConfigurationError: If hidden states, attentions or inputs other than ids are passed or requested; for a
+                mask without one number for each token.
         """
         (model,) = self._model
         check_mask(attention_mask, input_ids)
         model.checked_extras(kwargs)
         if unknown := sorted(name for name, value in kwargs.items() if isinstance(value, torch.Tensor)):
-            raise ConfigurationError(f"{', '.join(unknown)}: the orbits of a source are made of input_ids alone")
+            raise ConfigurationError(f"{', '.join(unknown)}: the orbits of a source are made from input_ids only")
         action = model.resolve(group)
         if elements is None:
             selection = model.select_members(action.source, input_ids, attention_mask)
@@ -79,8 +79,8 @@ class OrbitEncoder(nn.Module):
 
 
 def _pool(encoded: OrbitEncoderOutput, length: int, mask: torch.Tensor | None) -> torch.Tensor:
-    """The mean of each member's hidden states, `(B, K, width)`."""
-    states: Any = encoded.last_hidden_state  # the virtual tokens of peft stand before those of a source
+    """Return the mean of each member's hidden states, `(B, K, width)`."""
+    states: Any = encoded.last_hidden_state  # peft's virtual tokens precede those of the source
     hidden = states[:, :, -length:]  # (B, K, length, width)
     weights = torch.ones_like(hidden[:, :1, :, :1]) if mask is None else mask[:, None, :, None].to(hidden.dtype)
     mean: torch.Tensor = (hidden * weights).sum(2) / weights.sum(2).clamp(min=1)

@@ -1,4 +1,4 @@
-"""The methods that a sequence-to-sequence model can be symmetrised with, by name."""
+"""The methods for sequence-to-sequence models, by name."""
 
 from __future__ import annotations
 
@@ -10,20 +10,20 @@ from hf_equi.symmetrizers.combine import AVERAGES
 __all__ = ["TASK", "create", "equizero"]
 
 TASK = "seq2seq"
-# Losses of images are left out: one reads logits, and what is folded here is log-probabilities.
+# Losses of images are left out, because one of them reads logits, and here log-probabilities are combined.
 _LOSSES = ("max_probability", "entropy", "published_max_probability", "published_entropy")
 
 
 def equizero(loss: str) -> Equizero:
-    """Equizero by a loss of that name; the gradient of the mean of log-probabilities is passed on."""
+    """Return equizero with a loss of that name; it passes on the gradient of the mean of log-probabilities."""
     return Equizero(create_loss(loss))
 
 
 def create(name: str, average: str, loss: str) -> Method:
-    """The method of that name.
+    """Return the method of that name.
 
     Raises:
-        ConfigurationError: If there is none, or the setting is not one of its own.
+        ConfigurationError: If there is no such method, or the setting is not one of its settings.
     """
     check_choice("average", average, AVERAGES)
     create_loss(loss, known=_LOSSES)

@@ -39,15 +39,15 @@ __all__ = ["EquiForSeq2SeqLM", "EquiSeq2SeqLMOutput"]
 
 @dataclass
 class EquiSeq2SeqLMOutput(CachedOutput):
-    """Output of `EquiForSeq2SeqLM`.
+    """The output of `EquiForSeq2SeqLM`.
 
     Args:
-        loss: `()` cross-entropy in nats a token, with `labels`.
+        loss: `()` cross-entropy in nats per token, with `labels`.
         logits: `(batch, tokens, vocab)` float32 log-probabilities of the symmetrised model.
-        cache: The orbit cache, with `use_cache`; also under the older name for it.
-        encoder_outputs: The encoded orbits, to pass on.
+        cache: The orbit cache, with `use_cache`; also available under its older name.
+        encoder_outputs: The encoded orbits, to pass to later calls.
         chosen_element: `(batch,)` the element that equizero took.
-        margin: `(batch,)` by how much its loss was below that of the next member.
+        margin: `(batch,)` how much lower its loss was than that of the next member.
         group_weights: `(batch, group)` the weights of λ-equitune, which add up to 1.
     """
 
@@ -64,21 +64,21 @@ class EquiForSeq2SeqLM(  # type: ignore[misc]
 
     $$ M_G(gx) = g M_G(x) $$
 
-    One group acts on the source vocabulary and on the target vocabulary, by two permutations of each element. The
-    methods are equi-tuning (the mean of the pulled back log-probabilities), equizero (the member that the base is
-    surest of) and λ-equitune (a weighted mean). Given a prefix of the target, `forward` scores the next token; it is
-    exact in float32 to 1e-5, equizero up to its margin.
+    One group acts on the source vocabulary and on the target vocabulary. Each element has a permutation of either. The
+    methods are equi-tuning (the mean of the pulled back log-probabilities), equizero (the member with the lowest loss,
+    of which the base is surest) and λ-equitune (a weighted mean). Given a prefix of the target, `forward` scores the
+    next token. It is exact in float32 to 1e-5; equizero up to its margin.
 
     Args:
-        config: Its configuration.
+        config: The model's configuration.
         base: The base model, shared and not copied; by default a new one from the configuration.
 
     Raises:
         UnsupportedModelError: For a base that is not a text-to-text model.
         ConfigurationError: For a configuration without a group.
 
-    Cost: the encoder once a distinct member of the source's orbit, and the decoder once a distinct member of source
-        and target together: at most |G| rows, one where nothing moves.
+    Cost: the encoder once for each distinct member of the source's orbit, and the decoder once for each distinct
+        member of source and target together: at most |G| rows, one if nothing moves.
 
     References:
         arXiv 2210.06475, equation 5; arXiv 2305.09900, equations 1 to 4 and §5.1.3.
@@ -108,18 +108,18 @@ class EquiForSeq2SeqLM(  # type: ignore[misc]
 
     @classmethod
     def check_base(cls, base: PreTrainedModel | type[PreTrainedModel]) -> None:
-        """Refuse a base that does not turn texts into texts."""
+        """Refuse a base that does not turn a text into a text."""
         check_seq2seq_base(base)
 
     def prepare(self) -> None:
         """Make the network of the method."""
         super().prepare()
-        # Of a base with a cache of its own, `generate` must not make one of keys and values.
+        # If the base has a cache of its own, `generate` must not make a key-value cache.
         self.__dict__["_supports_default_dynamic_cache"] = self.base._supports_default_dynamic_cache
         self.add_network(getattr(self.base.config, "encoder_width", None) or self.base.config.hidden_size)
 
     def make_action(self, group: DemographicGroup) -> TokenPairAction:
-        """The group on the tokens of both sides."""
+        """Make the group's action on the tokens of both sides."""
         maps = (TokenMap.from_dict(self.config.source_map), TokenMap.from_dict(self.config.target_map))
         return TokenPairAction.of_maps(group, *maps)
 
@@ -130,7 +130,7 @@ class EquiForSeq2SeqLM(  # type: ignore[misc]
         return TokenPairAction.of_maps(group, *maps, device=self.action.device)
 
     def get_encoder(self, modality: str | None = None) -> OrbitEncoder:
-        """What encodes the orbits of sources: `(batch, group, length, hidden)`."""
+        """Return the encoder of the orbits of sources: `(batch, group, length, hidden)`."""
         return OrbitEncoder(self)
 
     @accepts_cache()
@@ -153,23 +153,24 @@ class EquiForSeq2SeqLM(  # type: ignore[misc]
         r"""Score targets: float32 log-probabilities of each next token, `(batch, tokens, vocab)`.
 
         Args:
-            input_ids: `(batch, length)` int64 source tokens. A `GroupWarning` names words that stay, but in training.
+            input_ids: `(batch, length)` int64 source tokens. Except in training, a `GroupWarning` names words that
+                stay.
             attention_mask: `(batch, length)`, 0 where the source is padded.
-            decoder_input_ids: `(batch, tokens)` what was written so far; by default the labels, shifted.
+            decoder_input_ids: `(batch, tokens)` the target so far; by default the labels, shifted.
             decoder_attention_mask: `(batch, past + tokens)`, 0 at padding.
-            encoder_outputs: Of this model's encoder, instead of `input_ids`.
-            cache: Of a call before this one, or an empty cache of the base.
+            encoder_outputs: The output of this model's encoder, instead of `input_ids`.
+            cache: The cache of an earlier call, or an empty cache of the base.
             labels: `(batch, tokens)`; −100 is left out of the loss. See `config.teacher_forcing_ratio` for training.
-            use_cache: Whether to return a cache; by default where one was passed.
-            logits_to_keep: The last so many places alone, 0 for all.
-            group: Another group, for this call alone.
-            elements: `(batch,)` run these elements alone.
-            return_dict: `False` for a tuple; by default as the config says.
-            **kwargs: `num_items_in_batch` goes to the loss, all else to the base.
+            use_cache: Whether to return a cache; by default only if one was passed.
+            logits_to_keep: The number of last places to score, 0 for all.
+            group: Another group, for this call only.
+            elements: `(batch,)` run only these elements.
+            return_dict: `False` for a tuple; by default as in the config.
+            **kwargs: `num_items_in_batch` goes to the loss, everything else to the base.
 
         Raises:
-            ConfigurationError: Without source or target; for states, embeddings, another's loss, caches of equizero.
-            UnsupportedModelError: For a cache of another model; where memory does not suffice, with advice.
+            ConfigurationError: Without source or target; for states, embeddings, another loss, caches of equizero.
+            UnsupportedModelError: For a cache of another model; if memory runs out, with advice.
         """
         items, action, extras = self._count(labels, kwargs), self.resolve(group), self.checked_extras(kwargs)
         read = (_source_ids(input_ids, encoder_outputs), attention_mask, decoder_input_ids, decoder_attention_mask)
@@ -196,7 +197,7 @@ class EquiForSeq2SeqLM(  # type: ignore[misc]
         return self._finish(Rollout(out.combined, labels, out.decision), out.cache, source, items, return_dict)
 
     def checked_extras(self, kwargs: dict[str, Any]) -> dict[str, Any]:
-        """What the base is given beside source and target.
+        """Return the base's inputs besides source and target.
 
         Raises:
             ConfigurationError: For embeddings, hidden states or attentions.
@@ -208,21 +209,21 @@ class EquiForSeq2SeqLM(  # type: ignore[misc]
         return super().checked_extras(kwargs)
 
     def _keeps_cache(self, cache: Cache | None, use_cache: bool | None, source: EncodedSource) -> bool:
-        """Whether a cache comes back; refused where members are compared by all that they say."""
+        """Return whether to return a cache; refuse one if members are compared by their whole outputs."""
         keeps = cache is not None if use_cache is None else use_cache
         if keeps and self.method.loss is not None and source.elements.shape[1] > 1:
             raise ConfigurationError(
-                f'method="{self.config.method}" chooses a member by all that it says. After a cache it would choose '
-                f"anew at each call: leave {CACHE}= and use_cache out, and pass the whole targets."
+                f'method="{self.config.method}" chooses a member by its whole output. After a cache it would choose '
+                f"again at each call: leave {CACHE}= and use_cache out, and pass the whole targets."
             )
         return keeps
 
     def _count(self, labels: torch.Tensor | None, kwargs: dict[str, Any]) -> torch.Tensor | int | None:
-        """How many labels there are in all, where that is told; refused to those who would compute another loss."""
+        """Return how many labels there are in all, if known; refuse a caller that would compute another loss."""
         items: torch.Tensor | int | None = kwargs.pop("num_items_in_batch", None)
         reasons = {
             OWN_TOKENS: self.training and self.config.teacher_forcing_ratio < 1,
-            'config.objective="members" is the mean of the losses of members': not self._normalised,
+            'config.objective="members" is the mean of the losses of the members': not self._normalised,
             f'method="{self.config.method}" chooses by the places that have labels': self.method.loss is not None,
         }
         check_outside_loss(labels, items, reasons)
@@ -236,28 +237,28 @@ class EquiForSeq2SeqLM(  # type: ignore[misc]
         action: TokenPairAction,
         elements: torch.Tensor | None,
     ) -> EncodedSource:
-        """The encoded orbits of the sources, where they are not there already."""
+        """Return the encoded orbits of the sources; encode them unless they are given."""
         if encoded is None:
             if input_ids is None:
-                raise ConfigurationError("EquiForSeq2SeqLM needs input_ids, or what its encoder made of them")
+                raise ConfigurationError("EquiForSeq2SeqLM needs input_ids, or the encoder_outputs made from them")
             encoded = self.get_encoder()(input_ids, mask, action, elements)
         elif (ids := getattr(encoded, "source_ids", None)) is not None:
             check_mask(mask, ids)
         return EncodedSource(encoded, mask)
 
     def _roll_out(self, action: TokenPairAction, source: EncodedSource, sampling: ScheduledSampling) -> Rollout:
-        """Decode sentences of which some read what they say; refused where checkpointing takes the cache."""
+        """Decode sentences, some of which read their own tokens; refused if checkpointing removes the cache."""
         if self.base.is_activation_checkpointing and not self.base._is_stateful:  # recurrent states are kept
             raise ConfigurationError(
-                "Sentences that read their own tokens need the decoder's cache, which activation checkpointing takes "
-                "away: switch it off, or set config.teacher_forcing_ratio = 1.0"
+                "Sentences that read their own tokens need the decoder's cache, which activation checkpointing "
+                "removes: switch checkpointing off, or set config.teacher_forcing_ratio = 1.0"
             )
         roll_out = roll_out_independent if self.config.decodes_alone else roll_out_synchronised
         return roll_out(self.base, action.target, self.method, source, sampling, self._normalised)
 
     @property
     def _normalised(self) -> bool:
-        """Whether scores are those of a law: always but in training for the mean of the members' losses."""
+        """Whether scores are normalised: always, except in training for the mean of the members' losses."""
         return not (self.training and self.config.trains_members)
 
     def _finish(
@@ -268,7 +269,7 @@ class EquiForSeq2SeqLM(  # type: ignore[misc]
         items: torch.Tensor | int | None,
         return_dict: bool | None,
     ) -> EquiSeq2SeqLMOutput | tuple[Any, ...]:
-        """The output, with the loss where there are labels."""
+        """Return the output, with the loss if there are labels."""
         loss = None
         if rollout.labels is not None:
             reduction = "mean" if items is None else "sum"
@@ -286,35 +287,35 @@ class EquiForSeq2SeqLM(  # type: ignore[misc]
         return self.returned(result, return_dict)
 
     def prepare_decoder_input_ids_from_labels(self, labels: torch.Tensor) -> torch.Tensor:
-        """The labels behind the start token, as the base shifts them."""
+        """Return the labels after the start token, as the base shifts them."""
         shift = getattr(self.base, "prepare_decoder_input_ids_from_labels", None)
         shifted: torch.Tensor = ScheduledSampling.shift(self.config, labels) if shift is None else shift(labels)
         return shifted
 
     def _toss(self, labels: torch.Tensor) -> ScheduledSampling:
-        """Which sentences read the labels, as the base shifts them; refused where processes would wait for others."""
+        """Choose which sentences read the labels, as the base shifts them; refused if processes would have to wait."""
         if self.training and self.config.teacher_forcing_ratio < 1 and is_sharded(self.base):
             raise ConfigurationError(
-                "Sentences that read their own tokens call the base once a token, and others call it once, but "
-                "processes that share its weights (FSDP) have to call it equally often: set "
-                "config.teacher_forcing_ratio = 1.0, or train by DistributedDataParallel"
+                "Sentences that read their own tokens call the base once for each token, other sentences only once. "
+                "Processes that share its weights (FSDP) have to call it equally often: set "
+                "config.teacher_forcing_ratio = 1.0, or train with DistributedDataParallel"
             )
         inputs = self.prepare_decoder_input_ids_from_labels(labels)
         return ScheduledSampling.draw(self.config, labels, self.training, inputs)
 
     def _draws(self, inputs: torch.Tensor, labels: torch.Tensor) -> bool:
-        """Whether inputs are the labels, shifted, and some sentences are to read their own tokens in their place."""
+        """Return whether inputs are the shifted labels, and some sentences are to read their own tokens instead."""
         draws = self.training and self.config.teacher_forcing_ratio < 1
         return draws and torch.equal(inputs, self.prepare_decoder_input_ids_from_labels(labels))
 
 
 def _source_ids(input_ids: torch.Tensor | None, encoded: OrbitEncoderOutput | None) -> torch.Tensor | None:
-    """The ids of the sources; encoded sources know theirs."""
+    """Return the ids of the sources; encoded sources hold theirs."""
     return getattr(encoded, "source_ids", None) if input_ids is None else input_ids
 
 
 def _counted(labels: torch.Tensor | None, mask: torch.Tensor | None) -> torch.Tensor | None:
-    """The places that a choice between members goes by."""
+    """Return the places by which members are chosen."""
     if labels is not None:
         return labels != -100
     return None if mask is None else mask.bool()

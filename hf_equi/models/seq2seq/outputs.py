@@ -1,4 +1,4 @@
-"""Whole outputs of the members of an orbit: choosing among them, and combining them."""
+"""Whole outputs of the members of an orbit: how to choose among them, and how to combine them."""
 
 from __future__ import annotations
 
@@ -21,20 +21,20 @@ __all__ = ["ForcedTexts", "WholeOutputs", "as_greedy", "silenced", "take_rows", 
 
 _STRATEGY = {"do_sample": False, "num_beams": 1, "num_return_sequences": 1, "return_dict_in_generate": False}
 _UNREAD = (*STRATEGY_ALONE, "output_scores", "output_logits")
-"""What nobody reads of drafts."""
+"""Outputs of drafts that nobody reads."""
 
 
 class WholeOutputs:
-    """Outputs that the members of an orbit have written each alone, combined place by place.
+    """Outputs that the members of an orbit have written separately, combined place by place.
 
-    A member that has ended has no opinion on the places behind its end.
+    A member that has ended does not contribute to the places after its end.
 
     Args:
-        group: Whose members they are.
+        group: The group whose members they are.
         orbit: The members, one row each.
         method: How scores are combined.
         ends: The tokens that end a text.
-        pad: What stands behind an end.
+        pad: The token after an end.
     """
 
     def __init__(
@@ -47,7 +47,7 @@ class WholeOutputs:
         self.pad = pad if pad is not None else int(self.ends[0]) if len(self.ends) else 0
 
     def inside(self, texts: torch.Tensor) -> torch.Tensor:
-        """Which places are a part of each text, its end included: `(..., T)` ids to `(..., T)` bool."""
+        """Return which places are part of each text, its end included: `(..., T)` ids to `(..., T)` bool."""
         ends = torch.isin(texts, self.ends)
         return ends.cumsum(-1) - ends.long() == 0
 
@@ -57,10 +57,10 @@ class WholeOutputs:
         """Combine the scores of all members.
 
         Args:
-            inside: `(R * samples, T)` bool, the places that are a part of what each member wrote.
+            inside: `(R * samples, T)` bool, the places that are part of what each member wrote.
             scores: `(R * samples, T, V)` its log-probabilities there, in the user's frame.
-            samples: Texts of each member.
-            log_weights: `(B, K)` of the members, or `None` for equal ones.
+            samples: The number of texts of each member.
+            log_weights: `(B, K)` the members' weights, or `None` for equal weights.
 
         Returns:
             `(B * samples, T, V)`.
@@ -69,26 +69,27 @@ class WholeOutputs:
         scores = silenced(self.orbit, inside, scores, self.method.combine.empty)
         combined = self._fold(self.method.combine, scores, log_weights)
         empty = (combined == -torch.inf).all(-1, keepdim=True)
-        if bool(empty.any()):  # top-k and its like have left no token to all members: then one that is left to some
+        # If no token is left to all members, after top-k for example, a token that is left to some members is used.
+        if bool(empty.any()):
             combined = combined.where(~empty, self._fold(Mean("probabilities"), scores, log_weights))
         return combined.flatten(0, 1)
 
     def _fold(self, combine: Combine, scores: torch.Tensor, log_weights: torch.Tensor | None) -> torch.Tensor:
-        """The members' scores `(R, samples, T, V)`, combined to `(B, samples, T, V)`."""
+        """Return the members' scores `(R, samples, T, V)`, combined to `(B, samples, T, V)`."""
         still = TrivialAction(self.group, scores.device)
         return fold_rows(self.orbit, still, combine, scores, log_weights)[0]
 
     def live(self, inside: torch.Tensor, samples: int) -> torch.Tensor:
-        """Where some member has not ended yet: `(R * samples, T)` to `(B * samples, T)`."""
+        """Return where some member has not ended yet: `(R * samples, T)` to `(B * samples, T)`."""
         return _some_member(self.orbit, inside.view(-1, samples, inside.shape[1])).flatten(0, 1)
 
     def write(self, scores: torch.Tensor, live: torch.Tensor, prompts: Prompts) -> torch.Tensor:
-        """The best token of each place up to the first end; ties are broken by the noise.
+        """Return the best token of each place up to the first end; the noise breaks ties.
 
         Args:
-            scores: `(B * samples, T, V)` what `combine` gives.
-            live: `(B * samples, T)` what `live` gives: a text ends where all members have ended, at the latest.
-            prompts: What the noise has to know.
+            scores: `(B * samples, T, V)` the result of `combine`.
+            live: `(B * samples, T)` the result of `live`: a text ends at the latest where all members have ended.
+            prompts: What the noise depends on.
 
         Returns:
             `(B * samples, longest)`, padded.
@@ -100,32 +101,33 @@ class WholeOutputs:
 
 
 def silenced(orbit: Orbit, inside: torch.Tensor, scores: torch.Tensor, empty: float) -> torch.Tensor:
-    """Scores of members that were written each alone, without an opinion on the places behind their ends.
+    """Silence members that were written separately at the places after their ends.
 
-    In a mean of logits nothing is said by zeros, in one of probabilities by −inf, as long as some member speaks.
+    A member that says nothing has zeros in a mean of logits and −inf in a mean of probabilities. Some member must
+    still speak at each place.
 
     Args:
         orbit: The members.
-        inside: `(R, ..., T)` bool, the places that are a part of what each wrote.
+        inside: `(R, ..., T)` bool, the places that are part of what each member wrote.
         scores: `(R, ..., T, V)` its log-probabilities there.
-        empty: What says nothing (`Combine.empty`).
+        empty: The value that says nothing (`Combine.empty`).
     """
     speaks = _some_member(orbit, inside)[orbit.batch_of_row]
     return scores.where(inside.unsqueeze(-1), torch.where(speaks, empty, 0.0).unsqueeze(-1).to(scores.dtype))
 
 
 def _some_member(orbit: Orbit, inside: torch.Tensor) -> torch.Tensor:
-    """Where some member of each orbit is inside its text: `(R, ..., T)` to `(B, ..., T)`."""
+    """Return where some member of each orbit is inside its text: `(R, ..., T)` to `(B, ..., T)`."""
     rows = inside.long()
     return rows.new_zeros(len(orbit.counts), *rows.shape[1:]).index_add(0, orbit.batch_of_row, rows) > 0
 
 
 class ForcedTexts(LogitsProcessor):
-    """Writes texts that are there already, and notes the scores that each token was chosen from.
+    """Writes texts that already exist, and notes the scores from which each token was chosen.
 
     Args:
-        texts: `(rows, T)` what is to be written.
-        start: Tokens that are there before the first is decoded.
+        texts: `(rows, T)` the texts to write.
+        start: The number of tokens before the first decoded one.
     """
 
     runs_last = True
@@ -147,24 +149,24 @@ class ForcedTexts(LogitsProcessor):
 
 
 def as_greedy(config: GenerationConfig, kwargs: dict[str, Any]) -> tuple[GenerationConfig, dict[str, Any]]:
-    """The settings of a call with greedy decoding instead of its strategy."""
+    """Return the settings of a call with greedy decoding instead of its strategy."""
     config = copy.deepcopy(config)
     for name in _UNREAD:
         setattr(config, name, None)
     for name, value in _STRATEGY.items():
         setattr(config, name, value)
     rest = {name: value for name, value in kwargs.items() if name not in (*_UNREAD, *_STRATEGY)}
-    # All in the config: `generate` does not like both a config and settings beside it.
+    # All settings go into the config: `generate` objects to a config together with separate settings.
     return config, config.update(**rest)
 
 
 def take_rows(out: Any, rows: torch.Tensor, length: int) -> Any:
-    """Some texts of an output of `generate`, cut to a length.
+    """Return some texts of an output of `generate`, cut to a length.
 
     Args:
         out: Token ids `(R, T)`, or a `ModelOutput` with `sequences`.
-        rows: `(B,)` which.
-        length: Tokens of the longest of them.
+        rows: `(B,)` the rows to take.
+        length: The number of tokens of the longest of them.
     """
     if isinstance(out, torch.Tensor):
         return out[rows, :length]
@@ -174,7 +176,7 @@ def take_rows(out: Any, rows: torch.Tensor, length: int) -> Any:
 
 
 def _take(value: Any, rows: torch.Tensor, steps: int | None) -> Any:
-    """The rows of a tensor, or of each tensor of a tuple with one a step."""
+    """Return the rows of a tensor, or of each tensor of a tuple with one tensor for each step."""
     if isinstance(value, ModelOutput):
         return type(value)(**{name: _take(part, rows, None) for name, part in value.items()})
     if isinstance(value, tuple):
@@ -183,7 +185,7 @@ def _take(value: Any, rows: torch.Tensor, steps: int | None) -> Any:
 
 
 def write_to(streamer: Any, out: Any, start: int) -> None:
-    """Hand a finished text to a streamer, as `generate` does while it writes."""
+    """Pass a finished text to a streamer, as `generate` does while it writes."""
     sequences = out if isinstance(out, torch.Tensor) else out.sequences
     streamer.put(sequences[:, :start].cpu())
     for place in range(start, sequences.shape[1]):

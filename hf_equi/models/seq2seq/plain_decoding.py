@@ -1,4 +1,4 @@
-"""Plain greedy texts of a symmetrised sequence-to-sequence model, in a loop of our own."""
+"""Plain greedy texts of a symmetrised sequence-to-sequence model, in our own loop."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ __all__ = ["PlainDecodingMixin"]
 
 
 class PlainDecodingMixin:
-    """The calls of `generate` that `PlainGreedy` reads. All others go on to transformers."""
+    """Handles the calls of `generate` that `PlainGreedy` reads. All others go on to transformers."""
 
     base: Any
     config: Any
@@ -42,7 +42,7 @@ class PlainDecodingMixin:
         seed: int | None,
         kwargs: dict[str, Any],
     ) -> torch.Tensor | None:
-        """Write by combined scores in the plain loop; `None` where the call asks for more, or members may fork."""
+        """Write by combined scores in the plain loop; return `None` if the call asks for more, or members may fork."""
         plain = self._plain_limits(call, kwargs)
         if plain is None:
             return None
@@ -85,10 +85,10 @@ class PlainDecodingMixin:
         seed: int | None,
         told: tuple[StopWatch, Callable[[torch.Tensor], object]],
     ) -> torch.Tensor | None:
-        """Write the text of each member alone in the plain loop; `None` where the call asks for more.
+        """Write the text of each member alone in the plain loop; return `None` if the call asks for more.
 
-        Each is written in its own frame, where nothing has to be moved, and pulled back as a whole. The watch is told
-        which texts have ended, and the other of the log-probabilities of each step, in that frame.
+        Each text is written in its own frame, where nothing has to be moved, and pulled back as a whole. One watch is
+        told which texts have ended, the other gets the log-probabilities of each step, in that frame.
         """
         ids, elements = rows["input_ids"], rows["elements"]
         names = {name: value for name, value in rows.items() if name not in ("input_ids", "elements")}
@@ -119,7 +119,7 @@ class PlainDecodingMixin:
 
     def _plain_limits(self, call: tuple[Any, Any], kwargs: dict[str, Any]) -> PlainGreedy | None:
         config, processors = call
-        if processors or is_sharded(self.base):  # whose processes have to call the base equally often
+        if processors or is_sharded(self.base):  # all processes of a sharded base have to call it equally often
             return None
         return PlainGreedy.read(self.generation_config, config, kwargs, self.config.decoder_vocab_size)
 
@@ -138,7 +138,7 @@ class PlainDecodingMixin:
     def _noise_of(
         self, ids: torch.Tensor, source: EncodedSource, call: tuple[Any, Any], pair: TokenPairAction, seed: int | None
     ) -> Callable[[], CoupledNoise]:
-        """What makes the noise that breaks ties, once it is asked for."""
+        """Return a function that makes the noise which breaks ties, when it is first needed."""
 
         @cache
         def noise() -> CoupledNoise:
@@ -151,7 +151,7 @@ class PlainDecodingMixin:
 
 
 def _every_step(inputs: dict[str, Any]) -> dict[str, Any]:
-    """What the decoder is given at every step, without a mask that hides nothing: bases look at it again each time."""
+    """Return the decoder's inputs at every step, without a mask that hides nothing: bases check it at each step."""
     mask = inputs.get("attention_mask")
     hides = mask is not None and not bool(mask.all())
     return {name: value for name, value in inputs.items() if hides or name != "attention_mask"}

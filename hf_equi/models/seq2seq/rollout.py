@@ -22,12 +22,12 @@ __all__ = ["Rollout", "roll_out_independent", "roll_out_synchronised"]
 
 @dataclass(frozen=True)
 class Rollout:
-    """What came of a rollout.
+    """The result of a rollout.
 
     Args:
-        scores: `(B, T, V)` combined scores: log-probabilities, or what training takes for them.
-        labels: `(B, T)`, −100 also after an end that a sentence chose for itself; `None` where there are none.
-        decision: What the method decided.
+        scores: `(B, T, V)` combined scores: log-probabilities, or what training uses in their place.
+        labels: `(B, T)`, also −100 after an end that a sentence chose for itself; `None` if there are none.
+        decision: The method's decision.
     """
 
     scores: torch.Tensor
@@ -43,17 +43,17 @@ def roll_out_synchronised(
     sampling: ScheduledSampling,
     normalised: bool = True,
 ) -> Rollout:
-    """Combine the members at every step; sentences that are not forced read the best token of the combination.
+    """Combine the members at every step; sentences without teacher forcing read the best token of the combination.
 
     Args:
         base: The base model.
         action: The group on target tokens.
         method: How members are combined.
         source: The encoded orbits.
-        sampling: Which sentences read the target.
+        sampling: Says which sentences read the target.
         normalised: Whether the scores are renormalised (see `EquiSeq2SeqConfig.objective`).
 
-    Cost: one decoder step of the distinct members a token.
+    Cost: one decoder step of the distinct members for each token.
     """
     cache: Any = None
 
@@ -76,9 +76,9 @@ def roll_out_independent(
     sampling: ScheduledSampling,
     normalised: bool = True,
 ) -> Rollout:
-    """Decode each member alone and combine whole outputs; members of sentences that are not forced read their own.
+    """Decode each member alone and combine whole outputs; without teacher forcing, members read their own tokens.
 
-    A member that has ended has no opinion on the places after its end. The loss of a sentence ends where the
+    A member that has ended does not contribute to the places after its end. The loss of a sentence ends where the
     combination does.
 
     Args:
@@ -86,10 +86,10 @@ def roll_out_independent(
         action: The group on target tokens.
         method: How outputs are combined.
         source: The encoded orbits.
-        sampling: Which sentences read the target.
+        sampling: Says which sentences read the target.
         normalised: Whether the scores are renormalised (see `EquiSeq2SeqConfig.objective`).
 
-    Cost: one decoder step of the distinct members a token.
+    Cost: one decoder step of the distinct members for each token.
     """
     members = action.members(source.elements, sampling.inputs)  # (B, K, T)
     orbit = source.start().after(members)
@@ -106,7 +106,7 @@ def roll_out_independent(
         row_scores: torch.Tensor = logits.to(torch.promote_types(logits.dtype, torch.float32)).log_softmax(-1)
         return row_scores
 
-    # Every place of a member has a label here, so that what its rollout leaves out is what lies behind its end.
+    # Every place of a member has a label here, so the rollout leaves out exactly the places after its end.
     rows = ScheduledSampling(
         members[batch, slots], torch.zeros_like(members[batch, slots]), sampling.forced[batch], sampling.ends
     )
@@ -121,7 +121,7 @@ def roll_out_independent(
 
 
 def _until_end(scores: torch.Tensor, sampling: ScheduledSampling) -> torch.Tensor:
-    """The labels without the places after the end of what a sentence says itself."""
+    """Return the labels without the places after the end that a sentence chooses for itself."""
     own = scores.detach().argmax(-1)
     ends = torch.isin(own, torch.tensor(sampling.ends, device=own.device))
     behind = ends.cumsum(1) - ends.long() > 0

@@ -1,4 +1,4 @@
-"""How `symmetrize` makes an EquiForSeq2SeqLM."""
+"""The task that makes an EquiForSeq2SeqLM in `symmetrize`."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ __all__ = ["Seq2SeqTask"]
 
 
 class Seq2SeqTask(TextTask):
-    """Sequence-to-sequence models from text to text."""
+    """Text-to-text sequence-to-sequence models."""
 
     what = "sequence-to-sequence model from text to text"
     model_class = EquiForSeq2SeqLM
@@ -31,11 +31,11 @@ class Seq2SeqTask(TextTask):
     commands: ClassVar[tuple[str, ...]] = ("generate", "inspect")
 
     def owns(self, model: PreTrainedModel) -> bool:
-        """Whether it has an encoder and a decoder, and generates."""
+        """Return whether the model has an encoder and a decoder, and generates text."""
         return model.can_generate() and bool(model.config.is_encoder_decoder)
 
     def make_config(self, request: Request) -> EquiConfig:
-        """The config, with the tokens that stand for the group's words on either side."""
+        """Make the config, with the tokens that stand for the group's words on both sides."""
         given = request.settings
         create(request.method, given.get("average", "logits"), given.get("loss", "max_probability"))
         base = request.base_config.get_text_config()
@@ -56,8 +56,8 @@ class Seq2SeqTask(TextTask):
         )
 
     def wrap(self, config: EquiConfig, base: PreTrainedModel, request: Request) -> EquiForSeq2SeqLM:
-        """The base in its wrapper, with its tokenizers."""
+        """Return the base in its wrapper, with its tokenizers."""
         model = EquiForSeq2SeqLM(config, base)
-        model._tokenizer = request.companion  # which the config was made with, as the target's
+        model._tokenizer = request.companion  # the config was made with it, and with the target's
         model._target_tokenizer = request.settings.get("target_tokenizer")
         return model

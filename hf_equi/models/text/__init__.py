@@ -1,4 +1,4 @@
-"""What wrapped models of text share with each other."""
+"""Parts that all wrapped models of text share."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Saving and loading a wrapped model of text: with its tokenizer, which the stored permutation belongs to."""
+"""How a wrapped model of text is saved and loaded: with the tokenizer that the stored permutation belongs to."""
 
 from __future__ import annotations
 
@@ -22,13 +22,13 @@ __all__ = ["TextCheckpointMixin", "check_map", "check_side", "embedding_rows", "
 
 _TOKENIZER_FILES = ("tokenizer.json", "tokenizer_config.json")
 _WAY_OUT = (
-    "Its config was edited, or its tokenizer is another. Take the checkpoint as it was published, or symmetrize the "
-    "base again."
+    "Its config was edited, or its tokenizer is another one. Use the checkpoint as it was published, or symmetrize "
+    "the base again."
 )
 
 
 def embedding_rows(model: PreTrainedModel) -> int:
-    """Tokens that a model's embedding has rows for."""
+    """Return the number of rows of a model's embedding."""
     weight: Any = model.get_input_embeddings().weight
     return int(weight.shape[0])
 
@@ -43,7 +43,7 @@ class TextCheckpointMixin(CheckpointMixin):
         """The tokenizer that the token permutation belongs to.
 
         Raises:
-            ConfigurationError: If the checkpoint had none; on setting one that disagrees with the stored permutation.
+            ConfigurationError: If the checkpoint had none; if one is set that disagrees with the stored permutation.
         """
         if self._tokenizer is None:
             raise ConfigurationError(
@@ -58,11 +58,11 @@ class TextCheckpointMixin(CheckpointMixin):
 
     @classmethod
     def _check_reader(cls, config: Any, tokenizer: Any, source: str) -> None:
-        """Refuse a tokenizer of what the model reads that disagrees with what its config stores."""
+        """Refuse a tokenizer for the model's input that disagrees with what the config stores."""
         check_side(config, tokenizer, source)
 
     def _save_companions(self, folder: Path) -> None:
-        """Save what turns texts into the tokens that the group moves."""
+        """Save the tokenizer, which turns texts into the tokens that the group moves."""
         if self._tokenizer is not None:
             self._tokenizer.save_pretrained(folder)
 
@@ -71,7 +71,7 @@ class TextCheckpointMixin(CheckpointMixin):
         rows = embedding_rows(self.base)
         if rows != self.config.vocab_size:
             raise ConfigurationError(
-                f"The base's embedding was resized to {rows} rows, the token permutation was made for "
+                f"The base's embedding was resized to {rows} rows, but the token permutation was made for "
                 f"{self.config.vocab_size}. Wrap the base again: symmetrize(lm.unwrap(), group, tokenizer=tokenizer)."
             )
         if self._tokenizer is not None:
@@ -79,12 +79,12 @@ class TextCheckpointMixin(CheckpointMixin):
 
     def _update_config(self) -> None:
         super()._update_config()
-        if self._tokenizer is not None and self.config.tokenizer_cut_fingerprint is None:  # of hf_equi 0.1
+        if self._tokenizer is not None and self.config.tokenizer_cut_fingerprint is None:  # a config of hf_equi 0.1
             self.config.tokenizer_cut_fingerprint = cut_fingerprint(self._tokenizer)
 
     @classmethod
     def _load_companions(cls, path: Any, config: Any, hub: dict[str, Any]) -> dict[str, Any]:
-        """The tokenizers of a checkpoint, checked, by the attributes that hold them."""
+        """Load and check the tokenizers of a checkpoint; return them by the attributes that hold them."""
         tokenizer = load_tokenizer(path, hub)
         if tokenizer is not None:
             cls._check_reader(config, tokenizer, str(path))
@@ -92,10 +92,10 @@ class TextCheckpointMixin(CheckpointMixin):
 
 
 def load_tokenizer(path: Any, hub: dict[str, Any]) -> Any:
-    """The tokenizer beside a checkpoint, or `None`.
+    """Load the tokenizer beside a checkpoint; return `None` if there is none.
 
     Warns:
-        HfEquiWarning: For one that is there and cannot be read.
+        HfEquiWarning: If there is one that cannot be read.
     """
     try:
         return read_tokenizer(path, **hub)
@@ -106,8 +106,8 @@ def load_tokenizer(path: Any, hub: dict[str, Any]) -> Any:
         ]:
             reason = shorten(str(error.__cause__ or error), 240, placeholder=" ...")
             warnings.warn(
-                f"{path} holds a tokenizer that cannot be read ({', '.join(found)}; {reason}): the model is loaded "
-                "without it. Take the checkpoint as it was published, or set lm.tokenizer.",
+                f"{path} holds a tokenizer that cannot be read ({', '.join(found)}; {reason}), so the model is "
+                "loaded without it. Use the checkpoint as it was published, or set lm.tokenizer.",
                 HfEquiWarning,
                 stacklevel=2,
             )
@@ -115,13 +115,13 @@ def load_tokenizer(path: Any, hub: dict[str, Any]) -> Any:
 
 
 def check_side(config: Any, tokenizer: Any, source: str, side: str = "") -> None:
-    """Refuse a tokenizer that disagrees with what a config stores of it: its fingerprints, and what the group moves.
+    """Refuse a tokenizer that disagrees with what a config stores: its fingerprints, and what the group moves.
 
     Args:
         config: The config.
         tokenizer: The tokenizer.
-        source: Where it is from, for the message.
-        side: What the entries of its fingerprints begin with: nothing, or `"target_"`.
+        source: Where the tokenizer comes from, for the message.
+        side: What the names of its fingerprint entries begin with: nothing, or `"target_"`.
 
     Raises:
         ConfigurationError: For such a tokenizer.
@@ -142,15 +142,15 @@ def check_map(
         config: The config with the map and the group.
         name: The entry that holds the map.
         tokenizer: The tokenizer that the map belongs to.
-        source: Where the map is from, for the message.
-        vocabulary: The tokenizer's `get_vocab()`, where the caller has it.
+        source: Where the map comes from, for the message.
+        vocabulary: The tokenizer's `get_vocab()`, if the caller has it.
 
     Raises:
         ConfigurationError: If the group's words, cut by the tokenizer, give another permutation.
     """
     stored = TokenMap.from_dict(getattr(config, name))
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore", HfEquiWarning)  # what is left out was said when the model was made
+        warnings.simplefilter("ignore", HfEquiWarning)  # the user was warned when the model was made
         try:
             expected = resolve_tokens(config.read_group(), tokenizer, stored.vocab_size, "skip", vocabulary)
         except ActionError as error:
@@ -164,7 +164,7 @@ def check_map(
         word, was, will = tokenizer.convert_ids_to_tokens([token, was, will])
         raise ConfigurationError(
             f"The {name} of {source} does not move the words of its group: it takes the token {word!r} to {was!r}, "
-            f"the words take it to {will!r}. {_WAY_OUT}"
+            f"but the words take it to {will!r}. {_WAY_OUT}"
         )
     if (stored.neutral, stored.general) != (expected.neutral, expected.general):
         raise ConfigurationError(
@@ -174,7 +174,7 @@ def check_map(
 
 
 def _moves(token_map: TokenMap) -> dict[int, tuple[int, int]]:
-    """The factor that moves each token, and where its generator takes the token."""
+    """Return the factor that moves each token, and the token to which its generator takes it."""
     return {
         token: (factor, tokens[(place + 1) % len(tokens)])
         for factor, sets in enumerate(token_map.sets)

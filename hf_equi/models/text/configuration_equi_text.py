@@ -1,4 +1,4 @@
-"""What the configurations of symmetrised models of text have in common."""
+"""The base of the configurations of symmetrised models of text."""
 
 from __future__ import annotations
 
@@ -17,25 +17,25 @@ __all__ = ["EquiTextConfig"]
 
 @strict
 class EquiTextConfig(EquiConfig):
-    r"""A base config, a group in words, the tokens that stand for them, and a method.
+    r"""A base config, a group in words, the tokens that stand for those words, and a method.
 
     Args:
         tokenizer_fingerprint (`str`, *optional*):
-            Of the tokenizer that the map was made with (`hf_equi.models.text.fingerprint`).
+            Hash of the tokenizer that the map was made with (`hf_equi.models.text.fingerprint`).
         tokenizer_cut_fingerprint (`str`, *optional*):
-            Of how that tokenizer cuts texts. Configs of hf_equi 0.1 have none.
+            Hash of how that tokenizer cuts texts. Configs of hf_equi 0.1 have none.
         average (`str`, *optional*, defaults to `"logits"`):
             What equi-tuning averages: `"logits"` or `"probabilities"`.
         multi_token (`str`, *optional*, defaults to `"error"`):
-            What to do with words that are not one token, also for `generate(group=...)`: `"error"` or `"skip"`.
+            How to treat words that are not one token, also for `generate(group=...)`: `"error"` or `"skip"`.
         base_config, group, method, orbit_chunk_size, hf_equi_version, format_version, stores_base:
             As in `EquiConfig`; the group as `DemographicGroup.to_dict` gives it.
         base_name, base_revision, adapter:
             As in `EquiConfig`.
 
     Raises:
-        ConfigurationError: As `EquiConfig`, and for a relaxed group with a method that has no relaxed variant, a map
-            for another vocabulary.
+        ConfigurationError: As in `EquiConfig`, and for a relaxed group with a method that has no relaxed variant, or a
+            map for another vocabulary.
         ActionError: For a map that is not a permutation.
     """
 
@@ -59,7 +59,7 @@ class EquiTextConfig(EquiConfig):
     tie_word_embeddings: bool = True
 
     def _read_base(self) -> None:
-        """Take over what tools look for in the outer config."""
+        """Copy the entries that tools look for in the outer config."""
         text = self.get_text_config()
         self.vocab_size = text.vocab_size
         self.tie_word_embeddings = bool(getattr(text, "tie_word_embeddings", False))
@@ -69,7 +69,7 @@ class EquiTextConfig(EquiConfig):
 
     @property
     def has_group(self) -> bool:
-        """Whether there is a group with its tokens: a config without is one that was made by hand."""
+        """Whether there is a group with its tokens; only a config made by hand has none."""
         return self.group is not None and all(getattr(self, name) is not None for name in self.map_names)
 
     def _check(self) -> None:
@@ -80,7 +80,7 @@ class EquiTextConfig(EquiConfig):
         if group.relaxed and not self.create_method().relaxable:
             raise ConfigurationError(
                 f"The method {self.method!r} has no relaxed variant: it moves whole texts, so neutral and general "
-                'words make no difference to it. Use method="equitune", or a group without neutral= and general=.'
+                'words make no difference. Use method="equitune", or a group without neutral= and general=.'
             )
         if self.has_group:
             self._check_maps(group)
@@ -90,7 +90,7 @@ class EquiTextConfig(EquiConfig):
         """Refuse token maps that do not fit the group or the base."""
 
     def get_text_config(self, decoder: bool | None = None, encoder: bool | None = None) -> PreTrainedConfig:
-        """The base's, where `generate` and caches look for layers and heads."""
+        """Return the base's config, in which `generate` and caches look for layers and heads."""
         base: Any = self.base_config
         text: PreTrainedConfig = base.get_text_config(decoder=decoder, encoder=encoder)
         return text

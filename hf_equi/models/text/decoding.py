@@ -56,7 +56,7 @@ class DecodingMixin:
     if TYPE_CHECKING:
 
         @property
-        def method(self) -> Method:  # noqa: D102  of the model
+        def method(self) -> Method:  # noqa: D102  the model's
             ...
 
     @accepts_cache(removed="6.0.0")
@@ -71,43 +71,43 @@ class DecodingMixin:
         seed: int | None = None,
         **kwargs: Any,
     ) -> Any:
-        """Generate text, as `GenerationMixin.generate`. docs/guarantees.md says of each setting what holds with it.
+        """Generate text as `GenerationMixin.generate` does. docs/guarantees.md says what holds with each setting.
 
         An `EquiLM` and a synchronised `EquiForSeq2SeqLM` run the strategy on the combined scores of each step. With
-        independent decoding each member is decoded alone by the strategy, and the text is the best token of the
-        combined outputs at each place; equizero decodes every member greedily and takes the one with the least loss,
-        and other strategies than greedy then decode once more, with that member alone. An `EquizeroLM` writes by its
-        search, for whose drafts the settings are.
+        independent decoding, the strategy decodes each member alone, and the text is the best token of the combined
+        outputs at each place. Equizero decodes every member greedily and takes the one with the lowest loss. With a
+        strategy other than greedy it then decodes once more, with that member only. An `EquizeroLM` writes with its
+        search, and the settings apply to the drafts.
 
         Args:
             inputs: `(batch, tokens)` prompts or sources, or `input_ids=`.
-            generation_config: As in transformers; what it leaves open is read from the model's own.
+            generation_config: As in transformers. Settings that it leaves open are read from the model's own config.
             logits_processor: As in transformers; acts in the user's own frame.
             *args: As in transformers.
-            group: Another group, for this call alone.
-            seed: Couples sampling: the text of a prompt is a function of the seed and the prompt alone, and texts of
-                prompts that the group maps to each other are mapped to each other. Draw several samples of a prompt
-                with `num_return_sequences`. Without a seed, samples are drawn from torch's global generator. Without
-                `do_sample` the seed breaks exact ties, and `"mixture"` draws its element by it; there it is 0 unless
-                you give one, so that the text is the same in every call.
-            **kwargs: As in transformers. `EquizeroLM` takes `scorer` and `beam_length` too, other ones for this call
-                alone; there `use_cache=False` and `cache_implementation` have no effect or are refused, and
-                `stop_strings` need no tokenizer.
+            group: Another group, for this call only.
+            seed: Couples sampling. The text of a prompt then depends only on the seed and the prompt, and texts of
+                prompts that the group maps to each other are mapped to each other. To draw several samples of a
+                prompt, use `num_return_sequences`. Without a seed, samples are drawn from torch's global generator.
+                Without `do_sample`, the seed breaks exact ties, and `"mixture"` draws its element with it. In that
+                case the default is 0, so that the text is the same in every call.
+            **kwargs: As in transformers. `EquizeroLM` also takes `scorer` and `beam_length`, for this call only. With
+                it, `use_cache=False` and `cache_implementation` have no effect or are refused, and `stop_strings` need
+                no tokenizer.
 
         Returns:
-            As in transformers, `(texts, tokens)`; with `return_dict_in_generate`, methods of one member add
-            `chosen_element`, `(texts,)`, and equizero of a sequence-to-sequence model `margin` as well. `EquizeroLM`
-            gives an `EquizeroOutput` then.
+            As in transformers, `(texts, tokens)`. With `return_dict_in_generate`, methods of one member add
+            `chosen_element`, `(texts,)`. Equizero of a sequence-to-sequence model also adds `margin`. `EquizeroLM`
+            then returns an `EquizeroOutput`.
 
         Raises:
             ConfigurationError: For prompts that are not token ids; for a setting that cannot keep the guarantee, such
-                as another decoding method where members are decoded alone, or by a search; for what is not a seed, or
-                a seed with sampled beams; for scores that are NaN; as `EquizeroSearch`.
+                as another decoding method if members are decoded alone or by a search; for an invalid seed, or a seed
+                with sampled beams; for scores that are NaN; as in `EquizeroSearch`.
             ActionError: For token ids that are not in the vocabulary.
 
         Warns:
-            HfEquiWarning: For a setting that names a word and not all words that it is exchanged with.
-            GroupWarning: For prompts that hold a word of the group that stays where it is.
+            HfEquiWarning: If a setting names a word but not all words that it is exchanged with.
+            GroupWarning: If prompts hold a word of the group that stays where it is.
         """
         kwargs = named_arguments(args, kwargs)
         settings = GenerationSettings.read(self.generation_config, generation_config, kwargs)
@@ -121,20 +121,20 @@ class DecodingMixin:
             return self._write_texts(ids, (generation_config, logits_processor), group, seed, kwargs)
 
     def _check_call(self, value_of: Callable[[str], Any], group: Any) -> Any:
-        """Refuse settings that cannot keep the guarantee, and warn of those that lose it; the action of the call."""
+        """Refuse settings that break the guarantee, warn of those that may lose it, and return the call's action."""
         check_settings(value_of, self._ways)
         action = self.resolve(group)
-        if not isinstance(self.method.select, IdentityMember):  # which guarantees nothing
+        if not isinstance(self.method.select, IdentityMember):  # it guarantees nothing
             warn_of_names(value_of, self._written_action(action), self._written_tokenizer)
         return action
 
     def _prompts(self, action: Any, ids: torch.Tensor, kwargs: dict[str, Any]) -> list[TextBatch]:
-        """What a call is given to read."""
+        """Return what a call reads."""
         return [TextBatch(action, self._tokenizer, ids, kwargs.get("attention_mask"))]
 
     @property
     def _ways(self) -> tuple[str, ...]:
-        """How the model decodes, by the names of the table of settings."""
+        """The ways in which the model decodes, as the table of settings names them."""
         return (CAUSAL,)
 
     @property
@@ -143,12 +143,12 @@ class DecodingMixin:
         return self._tokenizer
 
     def _written_action(self, action: Any) -> TokenAction:
-        """How the group acts on the texts that are written."""
+        """Return the group's action on the texts that are written."""
         own: TokenAction = action
         return own
 
     def generate_batch(self, *args: Any, **kwargs: Any) -> Any:
-        """Refused: continuous batching has no cache for the rows of an orbit."""
+        """Refused, because continuous batching has no cache for the rows of an orbit."""
         raise refused_method("generate_batch")
 
     def init_continuous_batching(self, *args: Any, **kwargs: Any) -> Any:
@@ -160,20 +160,20 @@ class DecodingMixin:
         raise refused_method("continuous_batching_context_manager")
 
     def heal_tokens(self, *args: Any, **kwargs: Any) -> Any:
-        """Refused: it writes the last token of a prompt anew, which the group may exchange."""
+        """Refused, because it rewrites the last token of a prompt, which the group may exchange."""
         raise refused_method("heal_tokens")
 
     def _write_texts(
         self, ids: torch.Tensor, call: tuple[Any, Any], group: Any, seed: int | None, kwargs: dict[str, Any]
     ) -> Any:
-        """Write texts by the scores of `forward`; the config and the processors of the call are two things in one."""
+        """Write texts by the scores of `forward`; `call` holds both the config and the processors of the call."""
         generation_config, logits_processor = call
         settings = GenerationSettings.read(self.generation_config, generation_config, kwargs)
         action = self.resolve(group)
         mask = kwargs.get("attention_mask")
         if mask is None:
             mask = kwargs["attention_mask"] = infer_mask(ids, settings.pad_token_id, settings.eos_token_ids)
-        # Without a seed greedy texts are the same in every call, and samples are drawn anew.
+        # Without a seed, greedy texts are the same in every call, and samples are drawn anew.
         noise_seed = seed if settings.do_sample else seed or 0
         ids = ids.to(action.device)
         if mask is not None:
@@ -206,19 +206,19 @@ class DecodingMixin:
         given: Any,
         kwargs: dict[str, Any],
     ) -> Prompts:
-        """What the noise has to know of the prompts."""
+        """Return what the noise depends on in the prompts."""
         return Prompts(action, ids, mask, seed)
 
     def _prompt_action(self, action: Any) -> TokenAction:
-        """How the group acts on the prompts."""
+        """Return the group's action on the prompts."""
         own: TokenAction = action
         return own
 
     def _read_prompts(
         self, inputs: torch.Tensor | None, settings: GenerationSettings, kwargs: dict[str, Any]
     ) -> torch.Tensor:
-        """The token ids of a call, checked; the token that begins a text where there are none."""
-        kwargs.pop("labels", None)  # which Seq2SeqTrainer passes, and other models ignore too
+        """Return the checked token ids of a call, or the token that begins a text if there are none."""
+        kwargs.pop("labels", None)  # Seq2SeqTrainer passes these, and other models ignore them too
         ids = kwargs.pop("input_ids", None) if inputs is None else inputs
         for name in ("inputs_embeds", "encoder_outputs"):
             if kwargs.get(name) is not None and (ids is None or name == "inputs_embeds"):
@@ -234,7 +234,7 @@ class DecodingMixin:
             )
         if kwargs.get("assistant_model") is not None and not isinstance(kwargs["assistant_model"], DecodingMixin):
             raise ConfigurationError(
-                "The assistant has to be symmetrised too: symmetrize(assistant, group, tokenizer=...)"
+                "The assistant must be symmetrised too: symmetrize(assistant, group, tokenizer=...)"
             )
         check_adapter_names(kwargs, self)  # type: ignore[arg-type]  # a part of a model
         check_mask(kwargs.get("attention_mask"), ids, after_cache=kwargs.get(CACHE) is not None)
@@ -248,9 +248,9 @@ class DecodingMixin:
         settings: GenerationSettings,
         prompts: Prompts | None,
     ) -> tuple[torch.Tensor, dict[str, Any]]:
-        """Where the method decodes one member of the orbit: which one, for each sample of each prompt.
+        """If the method decodes one member of the orbit, return which one, for each sample of each prompt.
 
-        A cache of earlier tokens takes up the members that the method asks for, one or several.
+        A cache of earlier tokens continues with the members that the method asks for, one or several.
         """
         method, cache, draws = self.method, kwargs.get(CACHE), Draws()
         if "elements" in kwargs or not (method.selects_one or isinstance(cache, OrbitCache)):
@@ -273,17 +273,18 @@ class DecodingMixin:
     def _check_cached(
         self, cache: OrbitCache, ids: torch.Tensor, settings: GenerationSettings, kwargs: dict[str, Any]
     ) -> None:
-        """Refuse texts that do not go on with those of a cache, or of which the new tokens alone are given."""
+        """Refuse texts that do not continue those of a cache, and calls that pass only the new tokens."""
         mask = kwargs.get("attention_mask")
         if mask is not None and mask.shape[1] != ids.shape[1]:
             raise ConfigurationError(
-                f"input_ids have {ids.shape[1]} tokens, attention_mask {mask.shape[1]}. Pass the whole texts with a "
-                "cache, as they decide which element and which noise a text has. Cached tokens are not read again."
+                f"input_ids have {ids.shape[1]} tokens, but attention_mask has {mask.shape[1]}. With a cache, pass "
+                "the whole texts: they decide the element and the noise of each text. Cached tokens are not read "
+                "again."
             )
         cache.check_texts(ids.shape[1], len(ids) * settings.rows)
 
     def _take_up(self, cache: OrbitCache, elements: torch.Tensor, ids: torch.Tensor) -> None:
-        """The whole text decides the element, with a cache of its beginning as without one."""
+        """Let the whole text decide the element, as it does without a cache of its beginning."""
         cache.take_up(elements, ids)
 
     @accepts_cache()
@@ -296,31 +297,31 @@ class DecodingMixin:
         is_first_iteration: bool | None = False,
         **kwargs: Any,
     ) -> dict[str, Any]:
-        """The new tokens of the B texts; the base prepares the inputs of their orbits itself."""
+        """Return the new tokens of the B texts; the base prepares the inputs of their orbits itself."""
         ids = input_ids if next_sequence_length is None else input_ids[:, -next_sequence_length:]
         if (positions := kwargs.get("position_ids")) is not None:
             kwargs["position_ids"] = positions[..., -ids.shape[1] :]
         return {"input_ids": ids, **cached(cache), "attention_mask": attention_mask, **kwargs}
 
     def _validate_model_kwargs(self, model_kwargs: dict[str, Any]) -> None:
-        """What is passed on to the base has to be known to it."""
+        """Check that the base knows everything that is passed on to it."""
         own = ("elements", "group")
         self.base._validate_model_kwargs({key: value for key, value in model_kwargs.items() if key not in own})
 
     def _sample(self, input_ids: torch.Tensor, *, logits_processor: Any, **kwargs: Any) -> Any:
-        """Decode token by token; where the last processor has drawn the token already, take its choice."""
+        """Decode token by token; if the last processor has already drawn the token, take its choice."""
         if any(getattr(processor, "draws", False) for processor in logits_processor):
             kwargs["generation_config"] = copy.copy(kwargs["generation_config"])
             kwargs["generation_config"].do_sample = False
         return super()._sample(input_ids, logits_processor=logits_processor, **kwargs)  # type: ignore[misc]
 
     def _get_logits_processor(self, *args: Any, **kwargs: Any) -> LogitsProcessorList:
-        """The processors of a call: first those that watch, last those that choose, after temperature and top-p."""
+        """Return the processors of a call: watchers first, those that choose last (after temperature and top-p)."""
         processors = super()._get_logits_processor(*args, **kwargs)  # type: ignore[misc]
         given = kwargs.get("model_kwargs") or {}
         for processor in processors:
             if isinstance(processor, UnbatchedClassifierFreeGuidanceLogitsProcessor) and processor.model is self:
-                # The other prompt is read by the same members, or a text and its image would be guided otherwise.
+                # The same members read the other prompt. Otherwise a text and its image would be guided differently.
                 orbit = {name: given[name] for name in ("group", "elements") if name in given}
                 processor.model = partial(self, **orbit)
         for processor in list(processors):
@@ -334,7 +335,7 @@ class DecodingMixin:
 
 
 def _without_compilation(config: Any, kwargs: dict[str, Any]) -> Any:
-    """Rows fork while text is generated, so a compiled graph of fixed shapes does not fit."""
+    """Switch compilation off: rows fork while text is generated, so a compiled graph of fixed shapes does not fit."""
     if config is None:
         kwargs.setdefault("disable_compile", True)
         return None

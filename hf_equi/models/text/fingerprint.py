@@ -1,4 +1,4 @@
-"""Hashes that tell whether a tokenizer is the one that something was made with."""
+"""Hashes that tell whether a tokenizer is the same as one used earlier."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ from hf_equi.errors import ConfigurationError
 
 __all__ = ["check_tokenizer", "cut_fingerprint", "fingerprint", "fingerprints", "require_tokenizer"]
 
-# What the normalisers and pre-tokenizers that there are treat in different ways: cases, accents composed and not,
-# compatibility forms, digits, punctuation, white space, scripts. Never to be changed: it is hashed in checkpoints.
+# What existing normalisers and pre-tokenizers treat in different ways: case, composed and decomposed accents,
+# compatibility forms, digits, punctuation, white space, scripts. Never change it: checkpoints store its hash.
 _SAMPLE = (
     "The woman said he wouldn't go; HE'LL stay, They're McDonald's STATE-OF-THE-ART iPhones.",
     "  two  spaces\tand a tab\n\nand lines\r\n   indented ",
@@ -28,17 +28,17 @@ _SAMPLE = (
     "\U0001f469\u200d\U0001f52c\U0001f3fd a\u00a0b c\u200bd e\u00adf \u201cquoted\u201d \u2018so\u2019 \u2014 \u2013",
     "!\"#$%&'()*+,-./:;<=>?@[\\]^_`{|}~ a!b#c$d%e&f*g+h-i.j/k:l;m=n?o@p_q|r~s (t) [u] {v} <w> snake_case camelCase",
 )
-_UPPER = str.maketrans(ascii_lowercase, ascii_uppercase)  # unlike str.upper the same in every release of Python
+_UPPER = str.maketrans(ascii_lowercase, ascii_uppercase)  # unlike str.upper, the same in every Python release
 _OWN = 128
-"""So many words of its own vocabulary does a tokenizer cut, too: of the sample one of whole words may know none."""
+"""The number of its own words that a tokenizer also cuts. A whole-word tokenizer may know no word of the sample."""
 
 
 def fingerprint(tokenizer: Any, vocabulary: Mapping[str, int] | None = None) -> str:
-    """A hash of the vocabulary: tokens with their ids.
+    """Return a hash of the vocabulary: the tokens with their ids.
 
     Args:
         tokenizer: A tokenizer of `transformers`.
-        vocabulary: Its `get_vocab()`, where the caller has it: a tokenizer makes it anew each time.
+        vocabulary: Its `get_vocab()`, if the caller has it, because a tokenizer builds it anew each time.
 
     Returns:
         32 hexadecimal digits.
@@ -48,38 +48,38 @@ def fingerprint(tokenizer: Any, vocabulary: Mapping[str, int] | None = None) -> 
 
 
 def fingerprints(tokenizer: Any, vocabulary: Mapping[str, int] | None = None) -> tuple[str, str]:
-    """Both hashes, of the vocabulary and of how texts are cut, from one reading of the vocabulary.
+    """Return both hashes, of the vocabulary and of how texts are cut, from one reading of the vocabulary.
 
     Args:
         tokenizer: A tokenizer of `transformers`.
-        vocabulary: As for `fingerprint`.
+        vocabulary: As in `fingerprint`.
     """
     vocabulary = tokenizer.get_vocab() if vocabulary is None else vocabulary
     return fingerprint(tokenizer, vocabulary), cut_fingerprint(tokenizer, vocabulary)
 
 
 def _written(vocabulary: Mapping[str, int]) -> str:
-    """The pairs of token and id in the order of ids, as JSON."""
+    """Return the pairs of token and id in the order of ids, as JSON."""
     places, count = vocabulary.values(), len(vocabulary)
     if count and min(places) == 0 and max(places) == count - 1:
-        # What the last line gives, in a fifth of the time: nothing is sorted, and each token is looked at once.
+        # This gives the same as the last line in a fifth of the time: it sorts nothing and looks at each token once.
         pairs = [""] * count
         for token, place in vocabulary.items():
             pairs[place] = f"[{encode_basestring_ascii(token)}, {place}]"
-        if all(pairs):  # else two tokens have one id
+        if all(pairs):  # otherwise two tokens share an id
             return f"[{', '.join(pairs)}]"
     return json.dumps(sorted(vocabulary.items(), key=lambda item: (item[1], item[0])))
 
 
 def cut_fingerprint(tokenizer: Any, vocabulary: Mapping[str, int] | None = None) -> str:
-    """A hash of how texts are cut into tokens: by the normaliser, the pre-tokenizer and the model of a tokenizer.
+    """Return a hash of how the tokenizer's normaliser, pre-tokenizer and model cut texts into tokens.
 
-    It is read off the tokens of a sample of texts, and of words of the vocabulary, so it does not depend on how a
-    release writes these parts down. Padding, truncation and what is put around a text do not count.
+    It is computed from the tokens of sample texts and of words of the vocabulary, so it does not depend on how a
+    release writes these parts down. Padding, truncation and the tokens added around a text do not count.
 
     Args:
         tokenizer: A tokenizer of `transformers`.
-        vocabulary: As for `fingerprint`.
+        vocabulary: As in `fingerprint`.
 
     Returns:
         32 hexadecimal digits.
@@ -92,19 +92,19 @@ def cut_fingerprint(tokenizer: Any, vocabulary: Mapping[str, int] | None = None)
 
 
 def _cut(tokenizer: Any, texts: list[str]) -> list[list[int] | None]:
-    """The tokens of texts; `None` for one that the tokenizer refuses, as those without an unknown token do."""
+    """Return the tokens of texts; `None` for a text that the tokenizer refuses, if it has no unknown token."""
     try:
         ids: list[list[int] | None] = tokenizer(texts, add_special_tokens=False)["input_ids"]
-    except Exception:  # of whatever kind: those of tokenizers are bare
+    except Exception:  # any kind: tokenizers raises bare exceptions
         return [None] if len(texts) == 1 else [each for text in texts for each in _cut(tokenizer, [text])]
     return ids
 
 
 def require_tokenizer(tokenizer: Any) -> None:
-    """Refuse what is not a tokenizer, such as the name of one.
+    """Refuse anything but a tokenizer, such as the name of one.
 
     Raises:
-        ConfigurationError: For such a thing.
+        ConfigurationError: If it is not a tokenizer.
     """
     if not isinstance(tokenizer, PreTrainedTokenizerBase):
         raise ConfigurationError(
@@ -119,17 +119,17 @@ def check_tokenizer(
     cut: str | None = None,
     vocabulary: Mapping[str, int] | None = None,
 ) -> None:
-    """Refuse another tokenizer than the map was made with.
+    """Refuse a tokenizer other than the one that the map was made with.
 
     Args:
         tokenizer: The tokenizer.
-        expected: Its `fingerprint`; `None` where nobody knows it.
-        source: Where it is from, for the message.
-        cut: Its `cut_fingerprint`; `None` where nobody knows it, as in checkpoints of hf_equi 0.1.
-        vocabulary: As for `fingerprint`.
+        expected: The `fingerprint` it should have; `None` if unknown.
+        source: Where the tokenizer comes from, for the message.
+        cut: The `cut_fingerprint` it should have; `None` if unknown, as in checkpoints of hf_equi 0.1.
+        vocabulary: As in `fingerprint`.
 
     Raises:
-        ConfigurationError: If the fingerprints differ, and for what is not a tokenizer.
+        ConfigurationError: If the fingerprints differ, or if it is not a tokenizer.
     """
     require_tokenizer(tokenizer)
     if expected is not None and fingerprint(tokenizer, vocabulary) != expected:
@@ -139,7 +139,7 @@ def check_tokenizer(
         )
     if cut is not None and cut_fingerprint(tokenizer, vocabulary) != cut:
         raise ConfigurationError(
-            f"The tokenizer of {source} has the vocabulary that the stored token permutation was made with, and cuts "
-            "texts in another way: its normaliser, pre-tokenizer or merges differ. Use the tokenizer that was saved "
-            "with the model, or symmetrize the base again."
+            f"The tokenizer of {source} has the right vocabulary for the stored token permutation, but it cuts texts "
+            "in another way: its normaliser, pre-tokenizer or merges differ. Use the tokenizer that was saved with "
+            "the model, or symmetrize the base again."
         )

@@ -1,4 +1,4 @@
-"""What a call of `generate` asks for, read before it runs."""
+"""What a call of `generate` asks for, read before the call runs."""
 
 from __future__ import annotations
 
@@ -24,8 +24,8 @@ class GenerationSettings:
 
     Args:
         do_sample: Whether tokens are drawn.
-        num_beams: Beams a prompt.
-        num_return_sequences: Texts a prompt.
+        num_beams: The number of beams for each prompt.
+        num_return_sequences: The number of texts for each prompt.
         keeps_scores: Whether the call returns the scores of each step.
         pad_token_id: The padding token, if any.
         eos_token_ids: The tokens that end a text.
@@ -44,10 +44,10 @@ class GenerationSettings:
 
     @classmethod
     def read(cls, own: GenerationConfig, given: GenerationConfig | None, kwargs: dict[str, Any]) -> GenerationSettings:
-        """From the arguments of the call, then the config given to it, then the model's own.
+        """Read the settings from the arguments of the call, then its config, then the model's own.
 
         Raises:
-            ConfigurationError: For what is not a token, or several where one is meant.
+            ConfigurationError: If a value is not a token, or names several tokens where one is meant.
         """
         value_of = value_reader(own, given, kwargs)
 
@@ -68,36 +68,36 @@ class GenerationSettings:
 
     @property
     def samples(self) -> int:
-        """Independent texts that are decoded for each prompt."""
+        """The number of independent texts that are decoded for each prompt."""
         return 1 if self.num_beams > 1 else self.num_return_sequences
 
     @property
     def rows(self) -> int:
-        """Texts that are decoded for each prompt at once: its beams, or its samples."""
+        """The number of texts that are decoded at once for each prompt: its beams, or its samples."""
         return max(self.num_beams, self.num_return_sequences)
 
     def check_seed(self, seed: int | None) -> None:
-        """Refuse what is not a seed, and what a seed cannot couple.
+        """Refuse an invalid seed, and a call that a seed cannot couple.
 
         Raises:
-            ConfigurationError: For anything but a whole number from 0 to 2**63 - 1; for a seed with sampled beams.
+            ConfigurationError: If it is not a whole number from 0 to 2**63 - 1; for a seed with sampled beams.
         """
         check_seed(seed)
         if seed is not None and self.do_sample and self.num_beams > 1:
             raise ConfigurationError(
-                f"seed={seed} couples sampling token by token; beam search with do_sample=True draws whole beams. Use "
-                "num_beams=1, or do_sample=False."
+                f"seed={seed} couples sampling token by token, but beam search with do_sample=True draws whole beams. "
+                "Use num_beams=1, or do_sample=False."
             )
 
     def begin(self, texts: int, device: torch.device) -> torch.Tensor:
-        """The prompts of a call without any, `(texts, 1)`: the token that begins a text, as in transformers.
+        """Return prompts for a call without any, `(texts, 1)`: the token that begins a text, as in transformers.
 
         Raises:
-            ConfigurationError: Where there is no such token.
+            ConfigurationError: If there is no such token.
         """
         if self.bos_token_id is None:
             raise ConfigurationError(
-                "There is no prompt, and no token that begins a text: pass input_ids of at least one token, or "
+                "There is no prompt and no token that begins a text: pass input_ids with at least one token, or pass "
                 "bos_token_id="
             )
         return torch.full((texts, 1), self.bos_token_id, device=device)
@@ -127,7 +127,7 @@ class GenerationSettings:
 
 
 def _only_token(name: str, value_of: Callable[[str], Any]) -> int | None:
-    """The token that a setting names, if any: some configs have a list of one."""
+    """Return the token that a setting names, if any; some configs store a list with one token."""
     tokens = end_tokens(value_of(name), name)
     if len(tokens) > 1:
         raise ConfigurationError(f"{name}={value_of(name)!r} names {len(tokens)} tokens: name one")

@@ -1,4 +1,4 @@
-"""What every wrapped model of text is: its group acts on tokens, and its vocabulary stays as the group moves it."""
+"""The base of all wrapped models of text: the group acts on tokens, and the vocabulary keeps its size."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class EquiTextModel(TextCheckpointMixin, EquiPreTrainedModel):  # type: ignore[m
     """A language model made equivariant to a group that acts on its tokens."""
 
     action_class: ClassVar[type]
-    """How groups act on the tokens of such models."""
+    """The action of groups on the tokens of such models."""
 
     @property
     def group(self) -> DemographicGroup:
@@ -32,28 +32,28 @@ class EquiTextModel(TextCheckpointMixin, EquiPreTrainedModel):  # type: ignore[m
 
     @property
     def action(self) -> Any:
-        """How the group acts on tokens, where the weights are."""
+        """The group's action on tokens, on the device of the weights."""
         action = super().action
-        # Offloaded weights are on no device while they are not needed.
+        # Offloaded weights are on no device while they are not in use.
         device = self._weights_device
         if device.type != "meta" and action.device != device:
             action = action.to(device)
-            if not torch.compiler.is_exporting():  # tables of a graph that is traced have no numbers
+            if not torch.compiler.is_exporting():  # in a traced graph the tables have no values
                 self._action = action
         return action
 
     def resolve(self, group: Any) -> Any:
-        """The action of a group for one call; of the model's own for `None`.
+        """Return the action of a group for one call; `None` stands for the model's own group.
 
         Raises:
             ActionError: If no tokenizer knows the group's words.
-            ConfigurationError: If the model has no tokenizer, or its method no variant for the group.
+            ConfigurationError: If the model has no tokenizer, or its method has no variant for the group.
         """
         if isinstance(group, self.action_class):
             return group
         if group is not None and not isinstance(group, DemographicGroup):
             raise ConfigurationError(
-                f"group={group!r} is not a DemographicGroup: make one, or take DemographicGroup.preset"
+                f"group={group!r} is not a DemographicGroup: make one, or use DemographicGroup.preset"
             )
         if group is None or group == self.group:
             return self.action
@@ -65,40 +65,40 @@ class EquiTextModel(TextCheckpointMixin, EquiPreTrainedModel):  # type: ignore[m
 
     @staticmethod
     def named_members(action: Any, elements: torch.Tensor, ids: torch.Tensor) -> Selection:
-        """The members that a caller names, `(batch,)` elements.
+        """Return the members that a caller names, `(batch,)` elements.
 
         Raises:
-            ActionError: If the group has no such element, or there is not one for each text.
+            ActionError: If the group has no such element, or if there is not exactly one for each text.
         """
         named = read_elements(action.group, torch.as_tensor(elements), ids)
         return Selection(torch.as_tensor(named, device=ids.device).expand(ids.shape[0])[:, None])
 
     def prepare(self) -> None:
-        """Keep the words that stay, once they were found."""
+        """Prepare the store of words that stay, so that they are found only once."""
         super().prepare()
-        # Of the last actions. Threads and replicas share the list; what one takes out another makes again.
+        # For the last actions. Threads and replicas share the list. What one removes, another finds again.
         self._staying: list[StayingWords] = []
 
     def look_at(self, group: Any, *texts: TextBatch) -> None:
-        """Warn of the words that stay in the texts of a forward, but for texts to learn from.
+        """Warn of words that stay in the texts of a forward, except in training.
 
         Args:
-            group: Of the call. `generate`, which has looked at the prompts, passes an action.
-            *texts: As `warn_of_staying_words`.
+            group: The group of the call. `generate`, which has checked the prompts, passes an action instead.
+            *texts: As in `warn_of_staying_words`.
         """
         if not (isinstance(group, self.action_class) or self.training):
             self.warn_of_staying_words(*texts)
 
     def warn_of_staying_words(self, *texts: TextBatch) -> None:
-        """Warn of words of the group that stand in texts and stay there, once for all of them.
+        """Warn of words of the group that occur in texts and stay there: one warning for all of them.
 
         Args:
-            *texts: One batch, or those of source and target.
+            *texts: One batch, or the batches of source and target.
 
         Warns:
             GroupWarning: If there are any.
         """
-        if torch.compiler.is_compiling() or isinstance(self.method.select, IdentityMember):  # which moves nothing
+        if torch.compiler.is_compiling() or isinstance(self.method.select, IdentityMember):  # it moves nothing
             return
         found: set[str] = set()
         for text in texts:
@@ -110,22 +110,22 @@ class EquiTextModel(TextCheckpointMixin, EquiPreTrainedModel):  # type: ignore[m
         known = next((one for one in self._staying if one.serves(text.action, text.tokenizer)), None)
         if known is None:
             known = StayingWords(text.action, text.tokenizer)
-            self._staying[:] = known, *self._staying[:1]  # of source and target
+            self._staying[:] = known, *self._staying[:1]  # those of source and target
         return known
 
     def _new_action(self, group: DemographicGroup) -> Any:
-        """The action of another group, by the model's tokenizers."""
+        """Return the action of another group, made with the model's tokenizers."""
         raise NotImplementedError
 
     @property
     def _weights_device(self) -> torch.device:
-        """Where the weights are; replicas of `DataParallel` have no parameters to ask."""
+        """Return the device of the weights; replicas of `DataParallel` have no parameters to ask."""
         weight: Any = self.get_input_embeddings().weight
         device: torch.device = weight.device
         return device
 
     def resize_token_embeddings(self, new_num_tokens: int | None = None, *args: Any, **kwargs: Any) -> Any:
-        """Refused, unless the size stays: the stored token map belongs to this vocabulary.
+        """Refuse another size, because the stored token map belongs to this vocabulary.
 
         Raises:
             ConfigurationError: For another size.
@@ -133,10 +133,10 @@ class EquiTextModel(TextCheckpointMixin, EquiPreTrainedModel):  # type: ignore[m
         size = new_num_tokens or embedding_rows(self.base)
         if size != self.config.vocab_size or args or kwargs.get("pad_to_multiple_of"):
             raise ConfigurationError(
-                f"The token permutation was made for {self.config.vocab_size} tokens, not for another size. "
-                "Resize the base, then wrap it again: base = lm.unwrap(), base.resize_token_embeddings(n), "
-                "symmetrize(base, group)"
+                f"The token permutation was made for {self.config.vocab_size} tokens, not for another size. Resize "
+                "the base, then wrap it again: base = lm.unwrap(), base.resize_token_embeddings(n), symmetrize(base, "
+                "group)"
             )
         if size == embedding_rows(self.base):
-            return self.get_input_embeddings()  # a base with two vocabularies refuses to be asked
+            return self.get_input_embeddings()  # a base with two vocabularies does not answer this
         return self.base.resize_token_embeddings(new_num_tokens, *args, **kwargs)

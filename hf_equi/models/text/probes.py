@@ -1,4 +1,4 @@
-"""The inputs that models of text are measured with: random texts that a group moves."""
+"""The inputs on which models of text are measured: random texts that a group moves."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ TEXTS, LENGTH = 4, 16
 
 
 def text_probe(model: Any) -> Probe:
-    """Random texts, each with a token of every factor, and the law of the next token at each place."""
+    """Return random texts, each with a token of every factor, and the distribution of the next token at each place."""
     action = model.action
     texts = _texts(action, model.config.vocab_size, model.tokenizer.all_special_ids)
 
@@ -34,11 +34,11 @@ def text_probe(model: Any) -> Probe:
 
 
 def pair_probe(model: Any) -> Probe:
-    """Random sources and targets, each with a token of every factor, and the law of the next target token."""
+    """Return random sources and targets, each with a token of every factor, and the law of the next target token."""
     action, config = model.action, model.config
     sources = _texts(action.source, config.vocab_size, model.tokenizer.all_special_ids)
     targets = _texts(action.target, config.decoder_vocab_size, model.target_tokenizer.all_special_ids)
-    targets = targets.roll(1, 0)  # the same places would hold the moved tokens of both
+    targets = targets.roll(1, 0)  # otherwise both would hold their moved tokens at the same places
     length, rows = sources.shape[1], config.vocab_size
     start = 0 if config.decoder_start_token_id is None else config.decoder_start_token_id
 
@@ -60,7 +60,7 @@ def pair_probe(model: Any) -> Probe:
 
 
 def _as_tokens(asked: Any, model: Any) -> dict[str, Any]:
-    """What tells a model, but not its base, that random tokens are not words."""
+    """Return the argument that tells a model, but not its base, that random tokens are not words."""
     return {} if asked is model.base else {"group": model.action}
 
 
@@ -76,7 +76,7 @@ def _texts(action: TokenAction, vocab_size: int, special: list[int]) -> torch.Te
 
 
 def _law(logits: torch.Tensor, action: TokenAction) -> torch.Tensor:
-    """Log-probabilities; under a relaxed group those among the tokens that a symmetry is claimed of."""
+    """Return log-probabilities; under a relaxed group only among the tokens for which a symmetry is claimed."""
     scores = logits.float()
     if action.general is not None:
         scores = scores.masked_fill(action.general.to(scores.device), -torch.inf)
@@ -89,7 +89,7 @@ def _said(action: TokenAction) -> str:
 
 
 def _movable(action: TokenAction) -> str:
-    """In words what each text holds: nothing of a factor whose words are not tokens."""
+    """Describe what each text holds; a factor whose words are not tokens has nothing in it."""
     if len(action.token_map.sets) == 1:
         return "a token that the group moves"
     return "a token of each factor" + ("" if all(action.token_map.sets) else " that has one")

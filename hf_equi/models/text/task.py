@@ -1,4 +1,4 @@
-"""What the tasks of text have in common: words act on them, and a tokenizer prepares their inputs."""
+"""What text tasks have in common: groups of words act on them, and a tokenizer prepares their inputs."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ class TextTask(Task):
     group_example = 'hf_equi.DemographicGroup([["man", "woman"]]) or DemographicGroup.preset("gender")'
 
     def prepare(self, name: str | None, given: dict[str, Any], hub: dict[str, Any]) -> Any:
-        """The tokenizer.
+        """Return the tokenizer.
 
         Raises:
-            ConfigurationError: For an object without a tokenizer, or one that is none of transformers.
+            ConfigurationError: For an object without a tokenizer, or a tokenizer that is not one of transformers.
         """
         tokenizer = given.get("tokenizer")
         if tokenizer is None and name is None:

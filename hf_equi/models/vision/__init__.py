@@ -1,4 +1,4 @@
-"""What wrapped models of images share: where they are cut, how their orbits are read and combined."""
+"""What wrapped models of images share: where they are cut, and how their orbits are read and combined."""
 
 from __future__ import annotations
 

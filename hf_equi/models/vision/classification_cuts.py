@@ -1,10 +1,10 @@
 """Where image classifiers of transformers are cut, by the type of their config.
 
-Most poolings are affine: a plain mean over the maps, one token taken out, or both side by side. Then a mean over an
-orbit of features is that of the maps, pooled, so that the spatial level of equitune and of the weighted means says
-what the features level says. It does not where a layer norm follows the mean (ConvNeXt, ConvNeXt V2, and BEiT and
-Data2Vec with `use_mean_pooling`, their default) or goes before it (PoolFormer), nor for SwiftFormer in training, which
-normalises maps by the batch that they are in.
+Most poolings are affine: a plain mean over the maps, one selected token, or both side by side. Then the mean of
+features over an orbit equals the pooled mean of the maps. So the spatial level and the features level give the same
+for equitune and for the weighted means. They differ if a layer norm comes after the mean (ConvNeXt, ConvNeXt V2, and
+BEiT and Data2Vec with `use_mean_pooling`, their default) or before it (PoolFormer), and for SwiftFormer in training,
+which normalises maps by their batch.
 """
 
 from __future__ import annotations
@@ -24,22 +24,22 @@ from hf_equi.models.vision.cuts import BodyCut, Cut, TokenMaps, merged_grid, tak
 __all__ = ["ClassificationCut", "TimmCut", "find_classification_cut", "known_cut"]
 
 Head = Callable[[Any, Tensor], Tensor]
-"""From a base and features to logits."""
+"""Turns features into logits, given the base."""
 
 
 def _classify(base: Any, features: Tensor) -> Tensor:
-    """Through one linear layer."""
+    """Apply one linear layer."""
     logits: Tensor = base.classifier(features)
     return logits
 
 
 def _drop_and_classify(base: Any, features: Tensor) -> Tensor:
-    """Through dropout that, unlike the base's, does not overwrite features that others may read."""
+    """Apply dropout that, unlike the base's, does not overwrite features that others may read."""
     return _classify(base, F.dropout(features, base.dropout.p, base.dropout.training))
 
 
 def _classify_by_two_tokens(base: Any, features: Tensor) -> Tensor:
-    """Each of two tokens has a head of its own."""
+    """Apply a separate head to each of two tokens."""
     of_class, of_distillation = features.chunk(2, dim=-1)
     logits: Tensor = (base.cls_classifier(of_class) + base.distillation_classifier(of_distillation)) / 2
     return logits
@@ -56,13 +56,13 @@ def _fully_connect(base: Any, features: Tensor) -> Tensor:
 
 
 def _pooler(base: Any, body: Any, maps: Tensor) -> Tensor:
-    """The body pools `(R, C, h, w)`, or takes of tokens what it wants."""
+    """Let the body pool `(R, C, h, w)`, or pick what it needs of the tokens."""
     features: Tensor = body.pooler(maps)
     return features.flatten(1)  # (R, C, 1, 1) to (R, C)
 
 
 def _token_pooler(base: Any, body: Any, maps: Tensor) -> Tensor:
-    """The body pools over tokens, which it wants last."""
+    """Let the body pool over tokens, which it expects on the last axis."""
     return _pooler(base, body, maps.transpose(1, 2))
 
 
@@ -111,9 +111,9 @@ class ClassificationCut(BodyCut):
 
     Args:
         body: The name of its body in the base.
-        pooling: From the base, its body and maps to features.
-        layout: What the axes of its maps are.
-        classify: From the base and features to logits.
+        pooling: Turns maps into features, given the base and its body.
+        layout: The meaning of the axes of its maps.
+        classify: Turns features into logits, given the base.
 
     Example:
         >>> import torch
@@ -131,19 +131,19 @@ class ClassificationCut(BodyCut):
     classify: Head = _classify
 
     def head(self, base: PreTrainedModel, features: Tensor) -> Tensor:
-        """Logits of features, `(R, F)` to `(R, classes)`; features are left as they are."""
+        """Return the logits of features, `(R, F)` to `(R, classes)`, without changing the features."""
         return self.classify(base, features)
 
 
 class TimmCut(Cut):
     """A cut of a model of timm, before its linear classifier.
 
-    Its maps may be pixels, pixels with channels last or tokens, and VGG pools them by a convolution, which a rotation
-    of them changes: there is no spatial level.
+    Its maps may be pixels, pixels with channels last, or tokens. VGG pools them by a convolution, and rotating them
+    changes its result. So there is no spatial level.
     """
 
     def features(self, base: PreTrainedModel, pixel_values: Tensor, **kwargs: Any) -> Tensor:
-        """What the classifier of timm reads, `(R, F)`."""
+        """Return what the timm classifier reads, `(R, F)`."""
         model: Any = base.get_submodule("timm_model")
         maps = model.forward_features(
             pixel_values.to(base.device, base.dtype), **taken_by(model.forward_features, kwargs)
@@ -152,7 +152,7 @@ class TimmCut(Cut):
         return features
 
     def head(self, base: PreTrainedModel, features: Tensor) -> Tensor:
-        """Logits of features, `(R, F)` to `(R, classes)`."""
+        """Return the logits of features, `(R, F)` to `(R, classes)`."""
         model: Any = base.get_submodule("timm_model")
         logits: Tensor = model.get_classifier()(features)
         return logits
@@ -205,30 +205,30 @@ _CUTS_BY_CLASS: dict[str, ClassificationCut] = {
 
 
 def find_classification_cut(base: PreTrainedModel) -> ClassificationCut | TimmCut | None:
-    """The cut of an image classifier.
+    """Return the cut of an image classifier.
 
     Returns:
-        The cut, or `None` for a family that is not known, which has logits and probabilities alone. So has a class of
-        one's own, a subclass too: it may pool in its own way.
+        The cut, or `None` for an unknown family, which has only logits and probabilities. A class of your own also
+        gets `None`, even if it is a subclass: it may pool in its own way.
     """
     if type(base) not in _classes(base):
         return None
     if base.config.model_type == "timm_wrapper":
         model: Any = base.get_submodule("timm_model")
-        # Distilled models have two classifiers, and a few a convolution.
+        # Distilled models have two classifiers, and some have a convolution.
         return TimmCut() if isinstance(model.get_classifier(), nn.Linear) else None
     return known_cut(type(base), base.config)
 
 
 def known_cut(kind: type, config: Any) -> ClassificationCut | None:
-    """The cut of a class of transformers, before there is a model of it; none of those that wrap timm."""
+    """Return the cut of a transformers class before a model of it exists; `None` for classes that wrap timm."""
     if config.model_type == "segformer" and not config.reshape_last_stage:
-        return None  # its maps are tokens then
+        return None  # its maps are then tokens
     return _CUTS_BY_CLASS.get(kind.__name__) or _CUTS.get(config.model_type)
 
 
 def _classes(base: PreTrainedModel) -> tuple[type, ...]:
-    """The image classifiers of transformers with a config like that of the base: mostly one, or none."""
+    """Return the transformers image classifiers whose config is of the base's type: usually one, or none."""
     if type(base.config) not in MODEL_FOR_IMAGE_CLASSIFICATION_MAPPING:
         return ()
     found: Any = MODEL_FOR_IMAGE_CLASSIFICATION_MAPPING[type(base.config)]

@@ -3,11 +3,11 @@ r"""Where CLIP-like models of transformers are cut, and how features of images a
 $$ \ell(x, t) = s \Big\langle \frac{f(x)}{\lVert f(x) \rVert}, \frac{h(t)}{\lVert h(t) \rVert} \Big\rangle + b $$
 
 with $s = e^{\text{logit scale}}$ (CLIP, Chinese-CLIP, SigLIP) or $s = 1 / \text{temperature}$ (ALIGN), and a bias $b$
-of SigLIP alone.
+only for SigLIP.
 
-ALIGN pools by a plain mean (`pooling_type="mean"`, the default), so that for a mean over an orbit the features level
-says what the spatial level says. It does not for the others: CLIP and Chinese-CLIP take the class token through a
-norm, SigLIP reads all tokens by attention.
+ALIGN pools by a plain mean (`pooling_type="mean"`, the default), so for a mean over an orbit the features level and
+the spatial level give the same. They differ for the others: CLIP and Chinese-CLIP pass the class token through a norm,
+and SigLIP reads all tokens by attention.
 """
 
 from __future__ import annotations
@@ -31,23 +31,23 @@ from hf_equi.models.vision.cuts import BodyCut, PixelMaps, TokenMaps, taken_by
 __all__ = ["ClipCut", "check_clip", "find_clip_cut", "known_clip_cut"]
 
 Scaling = Callable[[Any, Tensor], Tensor]
-"""From a base and cosines to logits."""
+"""Turns cosines into logits, given the base."""
 
 Loss = Callable[[Tensor], Tensor]
-"""From logits `(T, R)`, a text and its image in the same place, to a scalar."""
+"""Turns logits `(T, R)`, with a text and its image at the same place, into a scalar."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class ClipCut(BodyCut):
-    """A cut of a model with an image tower and a text tower. Features are projected, and not normalised yet.
+    """A cut of a model with an image tower and a text tower. Features are projected but not normalised yet.
 
     Args:
         body: The name of the image tower in the base.
-        pooling: From the base, its image tower and maps to features.
-        layout: What the axes of its maps are.
-        scaling: From the base and cosines to logits.
+        pooling: Turns maps into features, given the base and its image tower.
+        layout: The meaning of the axes of its maps.
+        scaling: Turns cosines into logits, given the base.
         loss: The contrastive loss of the family.
-        links: What turns logits into probabilities: a softmax over the texts, or a sigmoid for each pair.
+        links: How logits become probabilities: by a softmax over the texts, or by a sigmoid for each pair.
 
     Example:
         >>> import torch
@@ -66,7 +66,7 @@ class ClipCut(BodyCut):
     links: Literal["softmax", "sigmoid"] = "softmax"
 
     def features(self, base: PreTrainedModel, pixel_values: Tensor, **kwargs: Any) -> Tensor:
-        """Projected features of images, `(R, D)`, not normalised."""
+        """Return projected features of images, `(R, D)`, not normalised."""
         model: Any = base
         known = taken_by(self.body_of(base).forward, kwargs)
         features: Tensor = model.get_image_features(pixel_values, return_dict=True, **known).pooler_output
@@ -75,13 +75,13 @@ class ClipCut(BodyCut):
     def text_features(
         self, base: PreTrainedModel, input_ids: Tensor, attention_mask: Tensor | None = None, **kwargs: Any
     ) -> Tensor:
-        """Projected features of texts, not normalised.
+        """Return projected features of texts, not normalised.
 
         Args:
             base: A model of the family.
             input_ids: `(T, length)`.
-            attention_mask: Of the same shape.
-            **kwargs: Further arguments, as `token_type_ids`; those that the base does not name are left out.
+            attention_mask: The mask, of the same shape.
+            **kwargs: Further arguments, such as `token_type_ids`; those that the base does not name are left out.
 
         Returns:
             `(T, D)`.
@@ -93,7 +93,7 @@ class ClipCut(BodyCut):
         return features
 
     def similarity(self, base: PreTrainedModel, image_features: Tensor, text_features: Tensor) -> Tensor:
-        """How well images and texts agree: scaled cosines, the base's `logits_per_image`.
+        """Return how well images and texts agree: scaled cosines, the base's `logits_per_image`.
 
         Args:
             base: A model of the family.
@@ -104,25 +104,26 @@ class ClipCut(BodyCut):
             Logits, `(..., T)`.
 
         Raises:
-            ConfigurationError: For features of different sizes.
+            ConfigurationError: If features have different sizes.
         """
         sizes = image_features.shape[-1], text_features.shape[-1]
         if sizes[0] != sizes[1]:
             raise ConfigurationError(
-                f"Features of images and of texts have one size; received {sizes[0]} numbers an image and {sizes[1]} "
-                f"a text. Take both from this {type(base).__name__}: get_orbit_features and get_text_features."
+                f"Features of images and of texts must have the same size; received {sizes[0]} numbers for an image "
+                f"and {sizes[1]} for a text. Take both from this {type(base).__name__}: get_orbit_features and "
+                "get_text_features."
             )
         images = image_features / image_features.norm(dim=-1, keepdim=True)
         texts = text_features / text_features.norm(dim=-1, keepdim=True)
         return self.scaling(base, images @ texts.to(images.device, images.dtype).mT)
 
     def contrastive_loss(self, base: PreTrainedModel, logits_per_text: Tensor) -> Tensor:
-        """The loss that the base is trained by: its own function, of the logits `(T, R)` of T = R pairs."""
+        """Return the base's training loss, computed by its own function from the logits `(T, R)` of T = R pairs."""
         return self.loss(logits_per_text)
 
 
 def find_clip_cut(base: PreTrainedModel) -> ClipCut:
-    """The cut of a CLIP-like model.
+    """Return the cut of a CLIP-like model.
 
     Raises:
         UnsupportedModelError: For any other model.
@@ -132,7 +133,7 @@ def find_clip_cut(base: PreTrainedModel) -> ClipCut:
 
 
 def known_clip_cut(kind: type) -> ClipCut:
-    """The cut of a class of the four families, before there is a model of it."""
+    """Return the cut of a class of the four families, before a model of it exists."""
     return next(cut for model_class, cut in _CUTS.items() if issubclass(kind, model_class))
 
 
@@ -140,14 +141,14 @@ def check_clip(base: PreTrainedModel | type[PreTrainedModel]) -> None:
     """Refuse a model that cannot be cut.
 
     Raises:
-        UnsupportedModelError: For any but the four families.
+        UnsupportedModelError: For any model outside the four families.
     """
     kind = base if isinstance(base, type) else type(base)
     if not issubclass(kind, tuple(_CUTS)):
         known = ", ".join(model_class.__name__ for model_class in _CUTS)
         raise UnsupportedModelError(
             f"{kind.__name__} is not a CLIP-like model with an image tower and a text tower that can be cut. Known "
-            f"are {known}: load one with AutoModel."
+            f"families are {known}: load a model of one with AutoModel."
         )
 
 
@@ -182,7 +183,7 @@ def _by_temperature(base: Any, cosines: Tensor) -> Tensor:
 
 
 def _sigmoid_loss(logits_per_text: Tensor) -> Tensor:
-    """Every pair is a question of its own (Zhai et al. 2023, arXiv 2303.15343); SigLIP has no function for it."""
+    """Treat every pair as a separate question (Zhai et al. 2023, arXiv 2303.15343); SigLIP has no function for it."""
     signs = 2 * torch.eye(len(logits_per_text), device=logits_per_text.device) - 1
     return -F.logsigmoid(signs * logits_per_text).sum(-1).mean()
 

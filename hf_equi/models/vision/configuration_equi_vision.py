@@ -1,4 +1,4 @@
-"""What the configurations of symmetrised models of images have in common."""
+"""The base of the configurations of symmetrised models of images."""
 
 from __future__ import annotations
 
@@ -24,26 +24,26 @@ class EquiVisionConfig(EquiConfig):
     Args:
         level (`str`, *optional*, defaults to `"features"`):
             Where members are combined: `"features"`, before the head; `"logits"`; `"probabilities"`; or `"spatial"`,
-            feature maps pulled back before they are pooled.
+            at feature maps that are pulled back before they are pooled.
         padding (`str`, *optional*, defaults to `"reflect"`):
-            How images continue beyond their edges where a group resamples them: `"reflect"` or `"circular"`.
+            How images continue beyond their edges if a group resamples them: `"reflect"` or `"circular"`.
         lambda_units (`int`, *optional*, defaults to 100):
-            Units of the hidden layers of the network of `"lambda"` and `"attention"`.
+            The number of units in the hidden layers of the network of `"lambda"` and `"attention"`.
         lambda_dropout (`float`, *optional*, defaults to 0.0):
-            Its dropout; 0.5 in the authors' code.
+            The dropout of that network; 0.5 in the authors' code.
         lambda_features (`str`, *optional*, defaults to `"shared"`):
             What that network reads: `"shared"`, the features of the same forward pass, or `"frozen"`, those of a
-            frozen copy of the base, as in the paper: one more forward of every member.
+            frozen copy of the base, as in the paper. The copy costs one more forward of every member.
         objective (`str`, *optional*, defaults to `"cross_entropy"`):
-            The loss of labels. `"published_double_softmax"` takes the softmax twice, as the authors' code does.
+            The loss for labels. `"published_double_softmax"` takes the softmax twice, as the authors' code does.
         base_config, group, method, orbit_chunk_size, hf_equi_version, format_version, stores_base:
             As in `EquiConfig`; the group as `ImageGroup.to_dict` gives it.
         base_name, base_revision, adapter:
             As in `EquiConfig`.
 
     Raises:
-        ConfigurationError: As `EquiConfig`, and for an unknown level, padding, objective or source of features, a
-            dropout outside of 0 to 1, less than one unit.
+        ConfigurationError: As in `EquiConfig`, and for an unknown level, padding, objective or source of features, a
+            dropout outside 0 to 1, or less than one unit.
     """
 
     group_class: ClassVar[type] = ImageGroup
@@ -57,10 +57,10 @@ class EquiVisionConfig(EquiConfig):
     objective: str = "cross_entropy"
 
     def create_level(self) -> Level:
-        """The level.
+        """Make the level.
 
         Raises:
-            ConfigurationError: For an unknown one.
+            ConfigurationError: If it is unknown.
         """
         return create_level(self.level)
 
@@ -80,6 +80,6 @@ class EquiVisionConfig(EquiConfig):
             self.read_group()
 
     def get_text_config(self, decoder: bool | None = None, encoder: bool | None = None) -> Any:
-        """The base's, where it has one."""
+        """Return the base's text config, if it has one."""
         base: Any = self.base_config
         return base.get_text_config(decoder=decoder, encoder=encoder)

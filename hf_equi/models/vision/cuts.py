@@ -2,8 +2,9 @@ r"""Where a vision model is cut, so that an orbit can be combined in the middle 
 
 $$ f \colon x \mapsto \text{pool}(\text{maps}(x)), \qquad M = \text{head} \circ f $$
 
-A cut knows how a family of models goes from pixels to maps, from maps to features and on. It asks the modules of a
-model by their names: no hooks, and no state, so that one cut serves all models of its family, and several threads.
+A cut knows how a family of models goes from pixels to maps, from maps to features, and on to logits. It calls the
+modules of a model by their names. It has no hooks and no state, so one cut serves all models of its family and several
+threads.
 """
 
 from __future__ import annotations
@@ -34,54 +35,55 @@ __all__ = [
 ]
 
 MapAction = PixelAction | GridAction
-"""How a group acts on maps: on those with rows and columns as on pixels, on tokens through the grid of the patches."""
+"""The action on maps: on rows and columns as on pixels, on tokens through the grid of the patches."""
 
 Pooling = Callable[[Any, Any, Tensor], Tensor]
-"""From a base, its body and maps to features; where the norms stand differs from family to family."""
+"""Turns maps into features, given a base and its body; the place of the norms differs between families."""
 
 Grid = Callable[[Any, tuple[int, int]], tuple[int, int]]
-"""From the config of a body and the height and width of images to those of the grid of tokens."""
+"""Turns the height and width of images into those of the grid of tokens, given the config of a body."""
 
 
 class Cut(ABC):
-    """Where a model is cut: the features that its head turns into logits, and the maps that they are pooled from.
+    """The place where a model is cut: the features that its head turns into logits, and the maps they are pooled from.
 
-    A model without known maps has features alone, so levels above the spatial one.
+    A model with unknown maps has only features, so it has no spatial level.
 
-    Cost: `features` and `maps` are one base forward each. The rest is what stands behind the last layer of the body.
+    Cost: `features` and `maps` are one base forward each. The rest costs what comes after the last layer of the body.
     """
 
     @property
     def has_maps(self) -> bool:
-        """Whether `maps`, `map_action` and `pool` are known."""
+        """Return whether `maps`, `map_action` and `pool` are known."""
         return False
 
     @abstractmethod
     def features(self, base: PreTrainedModel, pixel_values: Tensor, **kwargs: Any) -> Tensor:
-        """What the head of the base reads.
+        """Return what the head of the base reads.
 
         Args:
             base: A model of the family.
             pixel_values: `(R, C, H, W)`.
-            **kwargs: Further arguments, as `interpolate_pos_encoding`; those that the base does not name are left out.
+            **kwargs: Further arguments, such as `interpolate_pos_encoding`; those that the base does not name are left
+                out.
 
         Returns:
             Features, `(R, F)`.
         """
 
     def maps(self, base: PreTrainedModel, pixel_values: Tensor, **kwargs: Any) -> Tensor:
-        """The maps before pooling, from the arguments of `features`.
+        """Return the maps before pooling, from the arguments of `features`.
 
         Returns:
-            `(R, C, h, w)`, or tokens `(R, special + h·w, D)`, row by row behind the special ones.
+            `(R, C, h, w)`, or tokens `(R, special + h·w, D)`, row by row after the special ones.
 
         Raises:
-            UnsupportedModelError: If `has_maps` is false, as of all three methods of maps.
+            UnsupportedModelError: If `has_maps` is false, as for all three methods about maps.
         """
         raise _no_maps(base)
 
     def map_action(self, group: ImageGroup, base: PreTrainedModel, image_size: tuple[int, int]) -> MapAction:
-        """How a group acts on the maps of images of a height and width.
+        """Return the group's action on the maps of images of a given height and width.
 
         Raises:
             UnsupportedModelError: If `has_maps` is false.
@@ -90,7 +92,7 @@ class Cut(ABC):
         raise _no_maps(base)
 
     def pool(self, base: PreTrainedModel, maps: Tensor) -> Tensor:
-        """The features of maps, `(R, F)`: no element of a group that moves the maps changes them.
+        """Return the features of maps, `(R, F)`. No element of a group that moves the maps changes the features.
 
         Raises:
             UnsupportedModelError: If `has_maps` is false.
@@ -99,10 +101,10 @@ class Cut(ABC):
 
 
 class MapLayout(Protocol):
-    """What the axes of maps are."""
+    """The meaning of the axes of maps."""
 
     def action(self, group: ImageGroup, config: Any, image_size: tuple[int, int]) -> MapAction:
-        """How a group acts on maps of this layout."""
+        """Return the group's action on maps of this layout."""
 
 
 @dataclass(frozen=True)
@@ -110,12 +112,12 @@ class PixelMaps:
     """Maps with rows and columns, `(R, C, h, w)`."""
 
     def action(self, group: ImageGroup, config: Any, image_size: tuple[int, int]) -> PixelAction:
-        """Maps move as the image does."""
+        """Move maps as the image moves."""
         return PixelAction(group)
 
 
 def patch_grid(config: Any, image_size: tuple[int, int]) -> tuple[int, int]:
-    """One token a patch.
+    """Return the grid with one token for each patch.
 
     Example:
         >>> from transformers import ViTConfig
@@ -127,7 +129,7 @@ def patch_grid(config: Any, image_size: tuple[int, int]) -> tuple[int, int]:
 
 
 def merged_grid(config: Any, image_size: tuple[int, int]) -> tuple[int, int]:
-    """Tokens of which every stage but the first merges two by two; what is left over at an edge is padded.
+    """Return the grid if every stage but the first merges tokens two by two, with padding at the edges.
 
     Example:
         >>> from transformers import SwinConfig
@@ -143,9 +145,9 @@ class TokenMaps:
     """Maps as tokens, `(R, special + h·w, D)`.
 
     Args:
-        special: How many tokens stand before those of the image: class and distillation tokens.
-        registers: The entry of the config that counts further ones.
-        grid: The height and width of the grid.
+        special: The number of tokens before those of the image: class and distillation tokens.
+        registers: The config entry that counts further ones.
+        grid: Gives the height and width of the grid.
     """
 
     special: int = 0
@@ -153,19 +155,19 @@ class TokenMaps:
     grid: Grid = patch_grid
 
     def action(self, group: ImageGroup, config: Any, image_size: tuple[int, int]) -> GridAction:
-        """Tokens of the image move as their patches do, special ones stay."""
+        """Move tokens of the image as their patches move; special ones stay."""
         special = self.special + (getattr(config, self.registers) if self.registers else 0)
         return GridAction(group, special=special, size=self.grid(config, image_size))
 
 
 @dataclass(frozen=True)
 class BodyCut(Cut):
-    """A cut behind the body of a model, a module whose `last_hidden_state` are the maps.
+    """A cut after the body of a model, a module whose `last_hidden_state` holds the maps.
 
     Args:
         body: Its name in the base.
-        pooling: From the base, its body and maps to features.
-        layout: What the axes of its maps are.
+        pooling: Turns maps into features, given the base and its body.
+        layout: The meaning of the axes of its maps.
     """
 
     body: str
@@ -178,48 +180,48 @@ class BodyCut(Cut):
         return True
 
     def features(self, base: PreTrainedModel, pixel_values: Tensor, **kwargs: Any) -> Tensor:
-        """The pooled maps, `(R, F)`."""
+        """Return the pooled maps, `(R, F)`."""
         return self.pool(base, self.maps(base, pixel_values, **kwargs))
 
     def maps(self, base: PreTrainedModel, pixel_values: Tensor, **kwargs: Any) -> Tensor:
-        """The last hidden state of the body."""
+        """Return the last hidden state of the body."""
         body = self.body_of(base)
         maps: Tensor = body(pixel_values, return_dict=True, **taken_by(body.forward, kwargs)).last_hidden_state
         return maps
 
     def map_action(self, group: ImageGroup, base: PreTrainedModel, image_size: tuple[int, int]) -> MapAction:
-        """That of the layout."""
+        """Return the action of the layout."""
         return self.layout.action(group, self.body_of(base).config, image_size)
 
     def pool(self, base: PreTrainedModel, maps: Tensor) -> Tensor:
-        """As the base does."""
+        """Pool as the base does."""
         return self.pooling(base, self.body_of(base), maps)
 
     def body_of(self, base: nn.Module) -> Any:
-        """The module of the base that gives the maps."""
+        """Return the module of the base that gives the maps."""
         return base.get_submodule(self.body)
 
 
 def taken_by(function: Callable[..., Any], arguments: dict[str, Any]) -> dict[str, Any]:
-    """Those arguments that a function names; many modules take any others and do nothing with them.
+    """Return those arguments that a function names; many modules accept any others and ignore them.
 
     Example:
         >>> taken_by(lambda images, interpolate=False, **others: None, {"interpolate": True, "position": 1})
         {'interpolate': True}
     """
-    # Of a method the function alone: the cache of `parameters` would keep its model alive.
+    # For a method, its function alone: the cache of `parameters` would keep its model alive.
     names = parameters(getattr(function, "__func__", function))
     return {name: value for name, value in arguments.items() if name in names}
 
 
 def _sides(patch_size: int | tuple[int, int] | list[int]) -> tuple[int, int]:
-    """A config gives one side, or height and width."""
+    """Return height and width; a config may give a single side."""
     height, width = (patch_size, patch_size) if isinstance(patch_size, int) else patch_size
     return height, width
 
 
 def _no_maps(base: nn.Module) -> UnsupportedModelError:
     return UnsupportedModelError(
-        f"{type(base).__name__}: it is not known which of its layers holds maps and how it pools them, so there is no "
-        "spatial level. Take level='features'."
+        f"{type(base).__name__}: it is unknown which of its layers holds maps and how it pools them, so there is no "
+        "spatial level. Use level='features'."
     )

@@ -1,4 +1,4 @@
-"""Where in a vision model an orbit becomes one output: at features, feature maps, logits or probabilities."""
+"""The place in a vision model where an orbit becomes one output: features, feature maps, logits or probabilities."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ class Link(ABC):
 
     @abstractmethod
     def log_probabilities(self, logits: torch.Tensor) -> torch.Tensor:
-        """Log-probabilities that can be averaged: `(..., C)` to `(..., C)` or `(..., C, 2)`."""
+        """Return log-probabilities that can be averaged: `(..., C)` to `(..., C)` or `(..., C, 2)`."""
 
     @abstractmethod
     def logits(self, log_probabilities: torch.Tensor) -> torch.Tensor:
-        """Logits of these log-probabilities, `(..., C)`."""
+        """Return the logits of these log-probabilities, `(..., C)`."""
 
     def of_classes(self, log_probabilities: torch.Tensor) -> torch.Tensor:
-        """Those that the classes are there, `(..., C)`: here all of them."""
+        """Return the log-probabilities that the classes are present, `(..., C)`: here all of them."""
         return log_probabilities
 
 
@@ -50,7 +50,7 @@ class Softmax(Link):
 
 
 class Sigmoid(Link):
-    """Each class or not.
+    """Each class is present or absent.
 
     Example:
         >>> Sigmoid().log_probabilities(torch.zeros(1, 1)).exp()
@@ -58,15 +58,15 @@ class Sigmoid(Link):
     """
 
     def log_probabilities(self, logits: torch.Tensor) -> torch.Tensor:
-        """Of each class, and of its absence."""
+        """Return the log-probabilities of each class and of its absence."""
         return torch.stack([logsigmoid(logits), logsigmoid(-logits)], dim=-1)
 
     def logits(self, log_probabilities: torch.Tensor) -> torch.Tensor:
-        """The log-odds of each class."""
+        """Return the log-odds of each class."""
         return log_probabilities[..., 0] - log_probabilities[..., 1]
 
     def of_classes(self, log_probabilities: torch.Tensor) -> torch.Tensor:
-        """Of each class, without its absence."""
+        """Return the log-probability of each class, without its absence."""
         return log_probabilities[..., 0]
 
 
@@ -76,11 +76,11 @@ LINKS: dict[str, Link] = {"softmax": Softmax(), "sigmoid": Sigmoid()}
 
 @dataclass(frozen=True)
 class Head:
-    """What follows the features in one call of a model.
+    """What comes after the features in one call of a model.
 
     Args:
-        logits: Features `(..., F)` to logits `(..., C)`.
-        pool: Feature maps of rows to their features.
+        logits: Turns features `(..., F)` into logits `(..., C)`.
+        pool: Turns feature maps of rows into their features.
         link: How logits become probabilities.
     """
 
@@ -91,12 +91,12 @@ class Head:
 
 @dataclass(frozen=True)
 class Members:
-    """What a base says of the rows of an orbit.
+    """The outputs of a base for the rows of an orbit.
 
     Args:
         features: `(R, F)`.
-        head: What follows them.
-        maps: `(R, ...)` feature maps in the frame of the image that came in, at the spatial level.
+        head: What comes after the features.
+        maps: `(R, ...)` feature maps in the frame of the original image, at the spatial level.
     """
 
     features: torch.Tensor
@@ -105,7 +105,7 @@ class Members:
 
     @cached_property
     def logits(self) -> torch.Tensor:
-        """Of each row, `(R, C)`."""
+        """The logits of each row, `(R, C)`."""
         return self.head.logits(self.features)
 
 
@@ -117,22 +117,22 @@ class Level(ABC):
 
     name: ClassVar[str]
     average: ClassVar[str] = "logits"
-    """What `Equitune` averages: the values themselves, or in log space the probabilities."""
+    """What `Equitune` averages: the values themselves, or probabilities in log space."""
     reads_maps: ClassVar[bool] = False
-    """Whether feature maps are pulled back; then members that are equal images are not equal values."""
+    """Whether feature maps are pulled back. Then members that are equal images do not have equal values."""
     has_features: ClassVar[bool] = False
-    """Whether `features` has invariant features."""
+    """Whether `features` returns invariant features."""
 
     @abstractmethod
     def values(self, members: Members) -> torch.Tensor:
-        """What is combined, `(R, ...)`."""
+        """Return the values to combine, `(R, ...)`."""
 
     @abstractmethod
     def logits(self, combined: torch.Tensor, head: Head) -> torch.Tensor:
-        """The logits `(B, C)` of what was combined, `(B, ...)`."""
+        """Return the logits `(B, C)` of the combined values, `(B, ...)`."""
 
     def features(self, combined: torch.Tensor, head: Head) -> torch.Tensor | None:
-        """The invariant features `(B, F)`, at levels that have some."""
+        """Return the invariant features `(B, F)`, at levels that have them."""
         return None
 
 
@@ -147,7 +147,7 @@ class FeaturesLevel(Level):
         return members.features
 
     def logits(self, combined: torch.Tensor, head: Head) -> torch.Tensor:
-        """Of the combined features."""
+        """Return the logits of the combined features."""
         return head.logits(combined)
 
     def features(self, combined: torch.Tensor, head: Head) -> torch.Tensor:
@@ -158,7 +158,7 @@ class FeaturesLevel(Level):
 class SpatialLevel(Level):
     r"""Feature maps, pulled back before they are pooled: $h\big(\text{pool}(\sum_g w_g\, g^{-1} F(gx))\big)$.
 
-    Where pooling is a plain mean that is the features level.
+    If pooling is a plain mean, this equals the features level.
     """
 
     name = "spatial"
@@ -166,13 +166,13 @@ class SpatialLevel(Level):
     has_features = True
 
     def values(self, members: Members) -> torch.Tensor:
-        """The maps, pulled back."""
+        """Return the pulled back maps."""
         if members.maps is None:
             raise RuntimeError("no feature maps were read")
         return members.maps
 
     def logits(self, combined: torch.Tensor, head: Head) -> torch.Tensor:
-        """Of the pooled maps."""
+        """Return the logits of the pooled maps."""
         return head.logits(head.pool(combined))
 
     def features(self, combined: torch.Tensor, head: Head) -> torch.Tensor:
@@ -181,7 +181,7 @@ class SpatialLevel(Level):
 
 
 class LogitsLevel(Level):
-    r"""The logits: $\sum_g w_g h(f(gx))$. With a linear head that is the features level."""
+    r"""The logits: $\sum_g w_g h(f(gx))$. With a linear head this equals the features level."""
 
     name = "logits"
 
@@ -205,7 +205,7 @@ class ProbabilitiesLevel(Level):
         return members.head.link.log_probabilities(members.logits)
 
     def logits(self, combined: torch.Tensor, head: Head) -> torch.Tensor:
-        """The logits of the combined probabilities."""
+        """Return the logits of the combined probabilities."""
         return head.link.logits(combined)
 
 
@@ -216,10 +216,10 @@ LEVELS: dict[str, Level] = {
 
 
 def create_level(name: str) -> Level:
-    """The level of that name.
+    """Return the level of that name.
 
     Raises:
-        ConfigurationError: If there is none; the message lists those there are.
+        ConfigurationError: If there is none; the message lists the known ones.
     """
     check_choice("level", name, LEVELS)
     return LEVELS[name]

@@ -1,4 +1,4 @@
-"""The cut behind the last layer, for families that are not known from within."""
+"""The cut after the last layer, for families whose layers are unknown."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ __all__ = ["LogitsCut"]
 
 
 class LogitsCut(Cut):
-    """Takes the logits of any image classifier for its features.
+    """Uses the logits of any image classifier as its features.
 
     Example:
         >>> LogitsCut().has_maps
@@ -21,7 +21,7 @@ class LogitsCut(Cut):
     """
 
     def features(self, base: PreTrainedModel, pixel_values: torch.Tensor, **kwargs: Any) -> torch.Tensor:
-        """The logits, `(R, classes)`."""
+        """Return the logits, `(R, classes)`."""
         known = taken_by(type(base).forward, {**kwargs, "return_dict": True})
         out: Any = base(pixel_values=pixel_values, **known)
         logits: torch.Tensor = out[0] if isinstance(out, tuple) else dict(out)["logits"]

@@ -1,4 +1,4 @@
-"""The loss of labels, as it should be and as the authors' code has it."""
+"""The loss for labels, in its correct form and as in the authors' code."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ __all__ = ["labelled_loss"]
 
 
 def labelled_loss(loss: Callable[[torch.Tensor], torch.Tensor], logits: torch.Tensor, objective: str) -> torch.Tensor:
-    r"""The loss of logits `(B, C)`.
+    r"""Return the loss of logits `(B, C)`.
 
     $$ -\log \text{softmax}(z)_y \qquad\text{or}\qquad -\log \text{softmax}(\text{softmax}(z))_y $$
 
     Args:
-        loss: Of logits.
+        loss: A loss of logits.
         logits: The logits.
         objective: `"cross_entropy"`, or `"published_double_softmax"`: the softmax is taken twice.
 

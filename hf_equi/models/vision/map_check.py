@@ -1,4 +1,4 @@
-"""Whether a group acts on the feature maps of a base, told from its config."""
+"""The check whether a group acts on the feature maps of a base, made from its config."""
 
 from __future__ import annotations
 
@@ -13,21 +13,21 @@ __all__ = ["check_maps"]
 
 
 def check_maps(cut: Cut | None, kind: type, group: ImageGroup, config: Any) -> None:
-    """Refuse the spatial level of a base whose maps are not known, or whose maps a group cannot move.
+    """Refuse the spatial level if the base's maps are unknown, or if a group cannot move them.
 
     Args:
-        cut: Where the base is cut, if that is known.
-        kind: Its class.
+        cut: The place where the base is cut, if known.
+        kind: The base's class.
         group: The group.
-        config: The config of the base.
+        config: The base's config.
 
     Raises:
-        ActionError: For a grid that breaks the symmetry, and tokens under a group that resamples.
-        ConfigurationError: For a base without known maps.
+        ActionError: For a grid that breaks the symmetry, and for tokens under a group that resamples.
+        ConfigurationError: If the base's maps are unknown.
     """
     if cut is None or not cut.has_maps:
         raise ConfigurationError(
-            f"It is not known how {kind.__name__} pools its feature maps, so it has no spatial level: use "
+            f"It is unknown how {kind.__name__} pools its feature maps, so it has no spatial level: use "
             'level="features"'
         )
     if isinstance(cut, BodyCut):

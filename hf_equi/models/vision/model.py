@@ -1,4 +1,4 @@
-"""What every wrapped model of images does: run its base on orbits, and combine."""
+"""The base of all wrapped models of images: run the base on orbits, and combine."""
 
 from __future__ import annotations
 
@@ -35,19 +35,19 @@ class EquiVisionModel(VisionCheckpointMixin, EquiPreTrainedModel):  # type: igno
 
     @classmethod
     def find_cut(cls, base: PreTrainedModel) -> Cut:
-        """Where the base is cut."""
+        """Return the place where the base is cut."""
         raise NotImplementedError
 
     def prepare(self) -> None:
         """Find where to cut the base, and make the network of the method.
 
         Raises:
-            ConfigurationError: For the spatial level of a base whose feature maps are not known.
+            ConfigurationError: For the spatial level if the base's feature maps are unknown.
         """
         self._cut = self.find_cut(self.base)
         if self.config.create_level().reads_maps and not self._cut.has_maps:
             raise ConfigurationError(
-                f"It is not known how {type(self.base).__name__} pools its feature maps, so it has no spatial level: "
+                f"It is unknown how {type(self.base).__name__} pools its feature maps, so it has no spatial level: "
                 'use level="features"'
             )
         self._features: int | None = None
@@ -58,27 +58,27 @@ class EquiVisionModel(VisionCheckpointMixin, EquiPreTrainedModel):  # type: igno
                 self.frozen_base = copy.deepcopy(self.base).requires_grad_(False).eval()
 
     def train(self, mode: bool = True) -> Any:
-        """Set the mode. What is frozen evaluates all the same, so that no dropout or batch statistic changes it."""
+        """Set the mode. Frozen parts stay in eval mode, so that no dropout or batch statistic changes them."""
         super().train(mode)
         if mode:
             _evaluate_frozen(self.base)
-        if hasattr(self, "frozen_base"):  # loading has let its weights loose
+        if hasattr(self, "frozen_base"):  # loading has unfrozen its weights
             self.frozen_base.requires_grad_(False).eval()
         return self
 
     def input_shape(self) -> tuple[int, ...]:
-        """Channels, height and width of one image."""
+        """The number of channels, height and width of one image."""
         return image_shape(self.base.config)
 
     def make_action(self, group: ImageGroup) -> PixelAction:
-        """The group on pixels."""
+        """Make the group's action on pixels."""
         return PixelAction(group, self.config.padding)
 
     def _check_objective(self, labels: torch.Tensor | None) -> None:
-        """Refuse to train for an objective without the labels that it is one of.
+        """Refuse training without the labels that the objective needs.
 
         Raises:
-            ConfigurationError: In training, for another objective than the cross-entropy of the logits.
+            ConfigurationError: In training, if the objective is not the cross-entropy of the logits.
         """
         if self.training and labels is None and self.config.objective != "cross_entropy":
             refuse_outside_loss(f"config.objective={self.config.objective!r} takes the softmax twice")
@@ -86,40 +86,40 @@ class EquiVisionModel(VisionCheckpointMixin, EquiPreTrainedModel):  # type: igno
     def _read_orbits(
         self, pixel_values: torch.Tensor | None, orbit_features: Any, extras: dict[str, Any]
     ) -> ImageOrbits:
-        """What the base says of the orbits of images, or what it said of them before.
+        """Return the base's outputs for the orbits of images, computed now or passed as features.
 
         Raises:
-            ActionError: For anything but a tensor with numbers in it.
-            ConfigurationError: Without images, or with two kinds of them; for features of orbits of another size than
-                the network reads, or at a level that needs more than them.
+            ActionError: If the images are not a tensor with numbers in it.
+            ConfigurationError: Without images, or with two kinds of them; if features of orbits have another size than
+                the network reads; if the level needs more than features.
         """
         if orbit_features is not None:
             check_batch(orbit_features, "orbit_features", "images")
             if pixel_values is not None:
                 raise ConfigurationError(
-                    "pixel_values= and orbit_features= are two kinds of the same images: pass one of them"
+                    "pixel_values= and orbit_features= describe the same images in two forms: pass one of them"
                 )
             if self.method.select.has_network:
                 raise ConfigurationError(
-                    f"method={self.config.method!r} selects members by the images, which orbit_features= do not tell: "
-                    "pass pixel_values"
+                    f"method={self.config.method!r} selects members by the images, which orbit_features= do not "
+                    "contain: pass pixel_values"
                 )
             self._check_features(orbit_features)
             features = orbit_features.to(_weight_dtype(self.base, orbit_features.dtype))
             return ImageOrbits.of_features(self.action.group, features, self.method)
         if pixel_values is None:
-            raise ConfigurationError(f"{type(self).__name__} needs pixel_values, or orbit_features of them")
+            raise ConfigurationError(f"{type(self).__name__} needs pixel_values, or orbit_features made from them")
         return self._reader(extras).read(self.base, pixel_values, getattr(self, "frozen_base", None))
 
     def _check_features(self, features: torch.Tensor) -> None:
         if self.config.create_level().reads_maps:
             raise ConfigurationError(
-                "orbit_features are features, and the spatial level combines feature maps: pass pixel_values"
+                "orbit_features are features, but the spatial level combines feature maps: pass pixel_values"
             )
         if self._features not in (None, features.shape[-1]):
             raise ConfigurationError(
-                f"orbit_features= has {features.shape[-1]} numbers a member, and the network of this model reads "
-                f"{self._features}: pass those of its own get_orbit_features"
+                f"orbit_features= has {features.shape[-1]} numbers for each member, but the network of this model "
+                f"reads {self._features}: pass those of its own get_orbit_features"
             )
 
     def _reader(self, extras: dict[str, Any]) -> ImageReader:
@@ -127,37 +127,37 @@ class EquiVisionModel(VisionCheckpointMixin, EquiPreTrainedModel):  # type: igno
         return ImageReader(self.action, self.method, level, self._cut, self.config.orbit_chunk_size, extras)
 
     def get_orbit_features(self, pixel_values: torch.Tensor, **kwargs: Any) -> torch.Tensor:
-        """The features of every member, to train a head or λ on without running the base again.
+        """Return the features of every member, to train a head or λ on without running the base again.
 
-        Weights are read off these features then, with `lambda_features="frozen"` too: a base that was trained since it
-        was wrapped gives others than its frozen copy.
+        Weights are then computed from these features, even with `lambda_features="frozen"`. A base that was trained
+        after it was wrapped gives other features than its frozen copy.
 
         Args:
             pixel_values: `(batch, channels, height, width)`.
-            **kwargs: What the base takes beside.
+            **kwargs: Other arguments of the base.
 
         Returns:
-            `(batch, group, features)`: what `forward` takes as `orbit_features`.
+            `(batch, group, features)`, which `forward` takes as `orbit_features`.
 
         Raises:
-            ActionError: For images that the group does not act on, or that are not tensors.
+            ActionError: If the group does not act on the images, or they are not tensors.
             ConfigurationError: For hidden states or attentions.
 
-        Cost: one base forward a distinct member of the orbit.
+        Cost: one base forward for each distinct member of the orbit.
         """
-        # Of every member, whatever the method asks for, and no maps.
+        # For every member, whichever the method asks for, and without maps.
         reader = replace(self._reader(self.checked_extras(kwargs)), method=Equitune(), level=create_level("features"))
         orbits = reader.read(self.base, pixel_values)
         return orbits.features[orbits.orbit.row_of]
 
 
 def _weight_dtype(base: nn.Module, default: torch.dtype) -> torch.dtype:
-    """That of the weights of a base; replicas of `DataParallel` have none."""
+    """Return the dtype of a base's weights; replicas of `DataParallel` have none."""
     return next((weight.dtype for weight in base.parameters() if weight.is_floating_point()), default)
 
 
 def _evaluate_frozen(module: nn.Module) -> None:
-    """Let the largest parts of a module that have weights, none of them trained, evaluate."""
+    """Put the largest parts of a module that have weights, none of them trained, in eval mode."""
     trained = [parameter.requires_grad for parameter in module.parameters()]
     if trained and not any(trained):
         module.eval()

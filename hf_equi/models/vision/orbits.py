@@ -1,4 +1,4 @@
-r"""Read the orbits of images by the reader of tensors, and combine them at a level.
+r"""Read the orbits of images with the reader of tensors, and combine them at a level.
 
 Letters: B batch, G group, K members asked for, R rows, F features, C classes or texts.
 """
@@ -26,15 +26,15 @@ __all__ = ["CombinedImages", "ImageOrbits", "ImageReader", "combine"]
 
 @dataclass(frozen=True)
 class ImageOrbits:
-    """What a base says of the orbits of a batch.
+    """The base's outputs for the orbits of a batch.
 
     Args:
         group: The group.
         orbit: The rows.
         features: `(R, F)`.
-        maps: `(R, ...)` feature maps, pulled back, where they were asked for.
-        frozen: `(R, F)` features of the frozen copy, where weights are read off one.
-        selection: The members, and what selecting them adds to the loss.
+        maps: `(R, ...)` feature maps, pulled back, if they were asked for.
+        frozen: `(R, F)` features of the frozen copy, if weights are computed from one.
+        selection: The members, and what their selection adds to the loss.
     """
 
     group: FiniteGroup
@@ -46,15 +46,15 @@ class ImageOrbits:
 
     @classmethod
     def of_features(cls, group: FiniteGroup, features: torch.Tensor, method: Method) -> ImageOrbits:
-        """Orbits whose features `(B, G, F)` are known, of which the method takes the members that it asks for.
+        """Make orbits of known features `(B, G, F)`, and keep the members that the method asks for.
 
         Raises:
-            ActionError: If there is not one member for each element, or no image.
+            ActionError: If there is not one member for each element, or there is no image.
         """
         check_batch(features, "orbit_features", "images")
         if features.dim() != 3 or features.shape[1] != group.order:
             raise ActionError(
-                f"Features of orbits have the shape (batch, {group.order}, features) for {group!r}; received "
+                f"Features of orbits must have the shape (batch, {group.order}, features) for {group!r}; received "
                 f"{tuple(features.shape)}."
             )
         elements = method.select(TrivialAction(group), features).elements
@@ -62,23 +62,23 @@ class ImageOrbits:
         return cls(group, Orbit.start(elements, shared=False), members.flatten(0, 1))
 
     def by_member(self) -> torch.Tensor:
-        """Features of all members, `(B, K, F)`: of the frozen copy where there is one."""
+        """The features of all members, `(B, K, F)`: those of the frozen copy if there is one."""
         features = self.features if self.frozen is None else self.frozen
         return features[self.orbit.row_of]
 
 
 @dataclass(frozen=True)
 class ImageReader:
-    """How orbits of images are read.
+    """Reads the orbits of images.
 
     Args:
         action: The group on pixels.
         method: Decides which members are asked for.
         level: Decides what is read.
-        cut: Where the base is cut.
-        chunk: Members of each orbit that go through the base at once; `None` for all. A CPU that evaluates takes so
-            many images at once as `images_at_once` says, where these are fewer.
-        extras: What the base is given beside the images; what has one entry an image gets one a member.
+        cut: The place where the base is cut.
+        chunk: The members of each orbit that go through the base at once; `None` for all. On a CPU in eval mode it
+            reads at most as many images at once as `images_at_once` says.
+        extras: The base's inputs besides the images. An input with one entry for each image gets one for each member.
     """
 
     action: PixelAction
@@ -97,15 +97,15 @@ class ImageReader:
             frozen: Another model of the same kind, whose features are read as well.
 
         Raises:
-            ActionError: For images that the group does not act on, or none.
-            UnsupportedModelError: Where memory does not suffice, with advice.
+            ActionError: If the group does not act on the images, or there are none.
+            UnsupportedModelError: If memory runs out, with advice.
         """
         check_batch(images, "pixel_values", "images")
         moving: dict[str, Action] = {}
         if self.level.reads_maps and images.dim() == 4:
             height, width = images.shape[-2:]
             moving["maps"] = self.cut.map_action(self.action.group, base, (height, width))
-        tower = self.cut.body_of(base) if isinstance(self.cut, BodyCut) else base  # a CLIP reads texts by another
+        tower = self.cut.body_of(base) if isinstance(self.cut, BodyCut) else base  # a CLIP has another tower for texts
         piece = images_at_once(tower, math.prod(images.shape[-2:]))
         reader = OrbitReader({"pixel_values": self.action}, moving, self.chunk, piece)
 
@@ -118,7 +118,7 @@ class ImageReader:
         return ImageOrbits(self.action.group, rows.orbit, **rows.outputs, selection=selection)
 
     def _read_rows(self, base: Any, frozen: Any, pixel_values: torch.Tensor, **extras: Any) -> dict[str, Any]:
-        """Features, feature maps and frozen features of some rows."""
+        """Return features, feature maps and frozen features of some rows."""
         maps = None
         if self.level.reads_maps:
             maps = self.cut.maps(base, pixel_values, **extras)
@@ -127,19 +127,19 @@ class ImageReader:
             features = self.cut.features(base, pixel_values, **extras)
         if frozen is None:
             return {"features": features, "maps": maps, "frozen": None}
-        with torch.no_grad():  # the last, so that what is computed again for a backward pass ends before it
+        with torch.no_grad():  # comes last, so that recomputation for a backward pass ends before it
             return {"features": features, "maps": maps, "frozen": self.cut.features(frozen, pixel_values, **extras)}
 
 
 @dataclass(frozen=True)
 class CombinedImages:
-    """One output an orbit.
+    """One output for each orbit.
 
     Args:
-        logits: `(B, C)`, or `None` where only features were asked for.
-        features: `(B, F)` invariant features, at levels that have some.
-        log_weights: `(B, K)` of the members, of methods that weigh them.
-        decision: Which member was taken, of methods that take one.
+        logits: `(B, C)`, or `None` if only features were asked for.
+        features: `(B, F)` invariant features, at levels that have them.
+        log_weights: `(B, K)` the members' weights, for methods that weigh them.
+        decision: Which member was taken, for methods that take one.
     """
 
     logits: torch.Tensor | None
@@ -161,10 +161,10 @@ def combine(
     $$ M_G(x) = \text{head}\Big(\text{combine}_g\; g^{-1} F(gx)\Big) $$
 
     Args:
-        orbits: What the base said.
-        head: What follows the features.
+        orbits: The base's outputs.
+        head: What comes after the features.
         method: How members are combined.
-        level: What of them is combined.
+        level: What is combined.
         features_only: Whether to stop before the head; for levels that have features.
     """
     orbit = orbits.orbit
@@ -181,13 +181,13 @@ def combine(
 
 
 def _wide(values: torch.Tensor) -> torch.Tensor:
-    """In float32 at least."""
+    """Convert to float32 at least."""
     return values.to(torch.promote_types(values.dtype, torch.float32))
 
 
 def _losses(loss: ProxyLoss, members: Members) -> torch.Tensor:
-    """What a choice goes by, `(R,)`."""
-    scores = _wide(members.logits.detach())  # a choice in half precision is one between rounded losses
+    """Return the losses by which members are chosen, `(R,)`."""
+    scores = _wide(members.logits.detach())  # in half precision the choice would be between rounded losses
     link = members.head.link
     if not loss.of_logits:
         scores = link.log_probabilities(scores)

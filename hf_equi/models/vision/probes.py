@@ -1,4 +1,4 @@
-"""The inputs that models of images are measured with: random images."""
+"""The inputs on which models of images are measured: random images."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ IMAGES = 2
 
 
 def image_probe(model: Any, text_ids: torch.Tensor | None = None) -> Probe:
-    """Random images of the size that the base's config names, and what the model says of them.
+    """Return random images of the size that the base's config gives, and what to measure of the model's output.
 
     Args:
         model: The model.

@@ -1,4 +1,4 @@
-"""What can be known of a model without running it."""
+"""What can be learnt about a model without running it."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ __all__ = ["feature_size", "image_shape"]
 
 
 def image_shape(config: Any) -> tuple[int, int, int]:
-    """Channels, height and width of the images that a model of a config reads; 3 and 224 where it does not say.
+    """Return channels, height and width of the images that a model reads; 3 and 224 if its config does not say.
 
     Example:
         >>> from transformers import ResNetConfig, ViTConfig
@@ -31,10 +31,10 @@ def image_shape(config: Any) -> tuple[int, int, int]:
 
 
 def feature_size(cut: Cut, base: PreTrainedModel) -> int:
-    """How many features a cut gives, from shapes alone: nothing is computed, no weight is read.
+    """Return how many features a cut gives, from shapes alone: nothing is computed and no weight is read.
 
-    What runs is an empty copy of the base, made from its config: hooks that others have put on the base stay quiet.
-    Only of a base that its config does not describe the base itself is called, with empty weights.
+    It runs an empty copy of the base, made from its config, so hooks that others have put on the base do not fire. The
+    base itself is called, with empty weights, only if its config does not describe it.
 
     Cost: the overhead of making a model and of one forward, without their arithmetic.
     """
@@ -46,11 +46,11 @@ def feature_size(cut: Cut, base: PreTrainedModel) -> int:
 
 
 def _empty_copy(base: PreTrainedModel) -> PreTrainedModel | None:
-    """A model of the same class and config, without numbers; `None` where there is none with the same weights."""
+    """Return a model of the same class and config, without values; `None` if no such model has the same weights."""
     try:
         with torch.device("meta"):
             empty = type(base)(copy.deepcopy(base.config)).eval()
-    except Exception:  # of a foreign class, which may fail in any way where it needs more than a config
+    except Exception:  # from a foreign class, which may fail in any way if it needs more than a config
         return None
     return empty if _shapes(empty) == _shapes(base) else None
 
@@ -60,12 +60,12 @@ def _shapes(model: nn.Module) -> dict[str, torch.Size]:
 
 
 def _size_by_given_base(cut: Cut, base: PreTrainedModel) -> int:
-    """What the base itself gives with empty weights."""
+    """Return the size that the base itself gives with empty weights."""
     tensors = chain(base.named_parameters(), base.named_buffers())
     shapes = {f"base.{name}": torch.empty_like(tensor, device="meta") for name, tensor in tensors}
     image = torch.empty(1, *image_shape(base.config), device="meta", dtype=base.dtype)
     mode = base.training
-    base.eval()  # normalisation over a batch of one is refused in training
+    base.eval()  # normalisation over a batch of one fails in training mode
     try:
         with torch.no_grad(), torch.device("meta"):
             features: torch.Tensor = functional_call(_Features(cut, base), shapes, (image,))
@@ -75,7 +75,7 @@ def _size_by_given_base(cut: Cut, base: PreTrainedModel) -> int:
 
 
 class _Features(nn.Module):
-    """A cut of a base as a module, whose tensors can be replaced for one call."""
+    """The cut of a base as a module whose tensors can be replaced for one call."""
 
     def __init__(self, cut: Cut, base: PreTrainedModel) -> None:
         super().__init__()

@@ -1,11 +1,11 @@
-r"""Resize pictures so that turning them first or last gives the same numbers, to the bit.
+r"""Resize pictures so that turning them before or after gives the same numbers, to the bit.
 
 $$ R(gx) = g R(x), \qquad R(x) = A_h\, x\, A_w^\top, \qquad A_{n-1-i,\,m-1-j} = A_{ij} $$
 
-for quarter turns and mirrors g. The weights A of the filters of Pillow say the same of both ends of a line, which is
-all that the equation needs where numbers are exact. Floats are not: a sum of them depends on its order, and a turned
-picture is summed in another order. So weights are multiples of a power of two, and pictures have so few bits that
-float64 holds every sum as it is. Nothing is rounded before both passes are done, and no order is left to depend on.
+for quarter turns and mirrors g. The weights A of Pillow's filters treat both ends of a line alike. With exact numbers
+the equation needs no more. But a sum of floats depends on its order, and a turned picture is summed in another order.
+So weights are multiples of a power of two, and pictures have so few bits that float64 holds every sum exactly. Nothing
+is rounded before both passes are done, so the order does not matter.
 """
 
 from __future__ import annotations
@@ -20,17 +20,17 @@ import torch
 __all__ = ["FILTERS", "resized"]
 
 _WEIGHT_BITS = 16
-_PICTURE_BITS = 19  # with two passes and what filters overshoot 19 + 2 * 16 + 1 < 53
+_PICTURE_BITS = 19  # with two passes and the overshoot of filters, 19 + 2 * 16 + 1 < 53
 _LINES = 8
-"""Lines of the result that one product makes: with more of them more of its factors are zeros."""
+"""The number of result lines in one product. With more lines, more of its factors would be zeros."""
 
 
 class _Filter(NamedTuple):
-    """A filter of Pillow.
+    """A Pillow filter.
 
     Args:
-        value: What it is at a distance, in pixels of the smaller picture.
-        widens: Whether it widens where a picture shrinks.
+        value: Its value at a distance, in pixels of the smaller picture.
+        widens: Whether it widens when a picture shrinks.
     """
 
     value: Callable[[torch.Tensor], torch.Tensor]
@@ -74,21 +74,21 @@ FILTERS: dict[int, _Filter] = {
 def resized(
     picture: torch.Tensor, size: tuple[int, int], crop: tuple[int, int] | None = None, method: int = 2
 ) -> torch.Tensor:
-    """Resize a picture, and crop its middle, in one pass each way.
+    """Resize a picture and crop its middle, in one pass in each direction.
 
-    Where Pillow cannot centre a crop on whole pixels it takes the one a half pixel off. This one is centred.
+    If Pillow cannot centre a crop on whole pixels, it crops half a pixel off. This crop is centred.
 
     Args:
-        picture: `(..., H, W)` bytes or floats. Of floats 19 bits below the largest are read.
-        size: Rows and columns that the whole picture would get.
-        crop: Rows and columns of the middle that are made; by default all.
+        picture: `(..., H, W)` bytes or floats. Of floats, 19 bits below the largest are read.
+        size: The rows and columns that the whole picture would get.
+        crop: The rows and columns of the middle to make; by default all.
         method: The number of a filter in Pillow: 2 is bilinear, 3 bicubic.
 
     Returns:
         Float32 of the shape `(..., rows, columns)`. Of bytes they lie between 0 and 255.
 
-    Cost: as Pillow's resize, with one thread about its time. Guarantee: exact, to the bit, for quarter turns and
-    mirrors. From Pillow it differs by what that rounds to bytes after each pass, 0.5 to 1 of 255.
+    Cost: as Pillow's resize; with one thread it takes about the same time. Guarantee: exact, to the bit, for quarter
+    turns and mirrors. It differs from Pillow because Pillow rounds to bytes after each pass, by 0.5 to 1 of 255.
 
     Example:
         >>> picture = torch.rand(3, 90, 60)
@@ -103,10 +103,10 @@ def resized(
 
 
 def _rounding(picture: torch.Tensor) -> Callable[[torch.Tensor], torch.Tensor]:
-    """Makes float64 of parts of a picture, with as many bits as both passes leave room for."""
+    """Return a function that makes float64 of parts of a picture, with as many bits as both passes have room for."""
     if picture.dtype == torch.uint8:
         return torch.Tensor.double
-    # A power of two: dividing by it changes no digit.
+    # A power of two, so that dividing by it changes no digit.
     unit = 2.0 ** (math.frexp(picture.abs().max().item())[1] - _PICTURE_BITS)
     return lambda part: (part.double() / unit).round() * unit
 
@@ -116,13 +116,13 @@ def _one_pass(
     products: list[tuple[int, torch.Tensor]],
     read: Callable[[torch.Tensor], torch.Tensor] = torch.Tensor.double,
 ) -> torch.Tensor:
-    """The rows of a result, `(..., H, W)` to `(..., rows, W)`."""
+    """Return the rows of a result, `(..., H, W)` to `(..., rows, W)`."""
     return torch.cat([weights @ read(x[..., first : first + weights.shape[1], :]) for first, weights in products], -2)
 
 
 @lru_cache(maxsize=64)
 def _products(length: int, target: int, count: int, method: int) -> list[tuple[int, torch.Tensor]]:
-    """What each few rows of a result read: from which row on, and with which weights."""
+    """Return what each few rows of a result read: the first row, and the weights."""
     parts, all_weights = [], _weights(length, target, count, FILTERS[method])
     for start in range(0, count, _LINES):
         weights = all_weights[start : start + _LINES]
@@ -133,7 +133,7 @@ def _products(length: int, target: int, count: int, method: int) -> list[tuple[i
 
 
 def _weights(length: int, target: int, count: int, method: _Filter) -> torch.Tensor:
-    """What the middle `count` of `target` pixels read, `(count, length)`: multiples of 2^-16 that add to 1."""
+    """Return the weights of the middle `count` of `target` pixels, `(count, length)`: multiples of 2^-16, sum 1."""
     step = length / target
     places = torch.arange(length, dtype=torch.float64, device="cpu") + 0.5
     centres = length / 2 + (torch.arange(count, dtype=torch.float64, device="cpu") - (count - 1) / 2) * step

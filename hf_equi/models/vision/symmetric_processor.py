@@ -1,4 +1,4 @@
-"""Image processors that commute with quarter turns and mirrors, so that a model is exact from pictures on."""
+"""Image processors that commute with quarter turns and mirrors, so that a model is exact starting from pictures."""
 
 from __future__ import annotations
 
@@ -23,29 +23,28 @@ from hf_equi.models.vision.resizing import FILTERS, resized
 __all__ = ["SymmetricImageProcessor", "is_symmetric", "symmetric_processor"]
 
 _STEPS = "steps_of"
-"""The entry of a saved processor that names whose steps it takes."""
+"""The entry of a saved processor that names the class whose steps it takes."""
 
 
 _BILINEAR, _BICUBIC = 2, 3
 
 
 class _Resized(np.ndarray):
-    """A picture that remembers what it was resized from: a crop between its pixels is taken from there."""
+    """A picture that remembers its source: a crop between its pixels is taken from the picture before resizing."""
 
     source: np.ndarray
     method: int
 
     def __array_wrap__(self, array: Any, context: Any = None, return_scalar: bool = False) -> Any:
-        """What is computed of it is a plain array."""
+        """Make results of computations plain arrays."""
         return np.asarray(array)
 
 
 class SymmetricImageProcessor(PilBackend):
-    """A processor that resizes and crops by `resized`; a subclass of it takes all other steps from a family's own.
+    """A processor that resizes and crops by `resized`. A subclass takes all other steps from a family's processor.
 
-    `symmetric_processor` makes one. It is saved with the model. `AutoImageProcessor`, `AutoProcessor` and the
-    pipelines load it from the folder of a symmetrised model; elsewhere, `SymmetricImageProcessor.from_pretrained`
-    does.
+    `symmetric_processor` makes one, and it is saved with the model. `AutoImageProcessor`, `AutoProcessor` and the
+    pipelines load it from the folder of a symmetrised model. Elsewhere use `SymmetricImageProcessor.from_pretrained`.
 
     Example:
         >>> from transformers import ViTImageProcessorPil
@@ -55,21 +54,21 @@ class SymmetricImageProcessor(PilBackend):
     """
 
     steps_of: ClassVar[str]
-    """The class of transformers whose steps a subclass takes."""
+    """The transformers class whose steps a subclass takes."""
 
     def __new__(cls, *args: Any, steps_of: str | None = None, **kwargs: Any) -> Any:
-        """One of the subclass that takes the steps of that class of transformers."""
+        """Make an instance of the subclass that takes the steps of that transformers class."""
         if cls is not SymmetricImageProcessor:
             return super().__new__(cls)
         if steps_of is None:
             raise ConfigurationError(
-                "A SymmetricImageProcessor takes the steps of another processor, and this one names none: make it "
+                "A SymmetricImageProcessor takes the steps of another processor, but this one names none: make it "
                 "with hf_equi.symmetric_processor(processor)"
             )
         return super().__new__(_kind(steps_of))
 
     def __reduce__(self) -> tuple[Any, ...]:
-        """How it is pickled."""
+        """Return how to pickle it."""
         return _restored, (self.steps_of, self.__dict__)
 
     def resize(
@@ -87,7 +86,7 @@ class SymmetricImageProcessor(PilBackend):
         return result
 
     def center_crop(self, image: np.ndarray, size: SizeDict, **kwargs: Any) -> np.ndarray:  # type: ignore[override]
-        """Crop the middle, and pad with zeros what is smaller; between pixels where the middle lies there."""
+        """Crop the middle, between pixels if the middle lies there; pad smaller pictures with zeros."""
         height, width = image.shape[-2:]
         odd = (height - size.height) % 2, (width - size.width) % 2
         if any(odd):
@@ -99,9 +98,9 @@ class SymmetricImageProcessor(PilBackend):
         return np.asarray(super().center_crop(image, size))
 
     def to_dict(self) -> dict[str, Any]:
-        """Without the name of its class: so `AutoImageProcessor` asks the config beside it, which leads here.
+        """Leave out the class name, so that `AutoImageProcessor` asks the config beside it, which leads here.
 
-        Beside the config of a plain base the same file makes the plain processor.
+        Beside the config of a plain base, the same file makes the plain processor.
         """
         entries: dict[str, Any] = super().to_dict()
         entries.pop("image_processor_type", None)
@@ -113,22 +112,23 @@ def symmetric_processor(processor: Any, group: ImageGroup | None = None) -> Any:
 
     $$ P(gx) = g P(x) $$
 
-    The usual processors round to bytes after each of the two passes of a resize, and crop half a pixel off the middle
-    where that lies between pixels. So a photo that is turned before they see it gives other pixels, and a symmetrised
-    model other logits: of a MobileNetV2 by 0.08 to 0.15, and by 0.6 to 1.4 where the crop lies between pixels. This
-    one has the same settings and steps, and resizes and crops exactly (`hf_equi.models.vision.resizing`). Give it to
-    the model, which saves it:
+    The usual processors round to bytes after each of the two passes of a resize. If the middle lies between pixels,
+    they crop half a pixel away from it. So a photo that was turned before they see it gives other pixels, and a
+    symmetrised model gives other logits: for a MobileNetV2 by 0.08 to 0.15, and by 0.6 to 1.4 if the crop lies between
+    pixels. This processor has the same settings and steps, but resizes and crops exactly
+    (`hf_equi.models.vision.resizing`). Give it to the model, which saves it:
 
         model.processor = symmetric_processor(model.processor)
 
     Args:
-        processor: An image processor, or a processor that has one beside a tokenizer, as that of a CLIP.
-        group: What it has to commute with; by default quarter turns and mirrors, which need square pictures. With
-            flips alone, `size` may have another height than width.
+        processor: An image processor, or a processor that holds one together with a tokenizer, such as that of a CLIP
+            model.
+        group: The group that it must commute with; by default quarter turns and mirrors, which need square pictures.
+            If the group has only flips, `size` may have different height and width.
 
     Returns:
-        A new processor of the same settings, with the steps of Pillow (an image processor of torchvision gives its
-        twin).
+        A new processor with the same settings and the Pillow version of the steps (an image processor of torchvision
+            gives its Pillow counterpart).
 
     Raises:
         ConfigurationError: For settings that break the symmetry, such as pictures that are padded on one side.
@@ -159,7 +159,7 @@ def symmetric_processor(processor: Any, group: ImageGroup | None = None) -> Any:
 
 
 def is_symmetric(processor: Any) -> bool:
-    """Whether a processor, or the image processor in it, is one that `symmetric_processor` makes.
+    """Return whether a processor, or the image processor in it, was made by `symmetric_processor`.
 
     Example:
         >>> is_symmetric(None)
@@ -169,25 +169,25 @@ def is_symmetric(processor: Any) -> bool:
 
 
 def _steps_in_pillow(processor: Any) -> str:
-    """The name of the class of transformers that takes a processor's steps in Pillow."""
+    """Return the name of the transformers class that does a processor's steps in Pillow."""
     name = type(processor).__name__
     for known in (name, f"{name.removesuffix('Fast')}Pil"):
         kind = getattr(transformers, known, None)
         if isinstance(kind, type) and issubclass(kind, PilBackend):
             return known
     raise UnsupportedModelError(
-        f"{name} is not an image processor of transformers with steps in Pillow, so it is not known how it resizes "
-        "and crops: pass one that AutoImageProcessor loads with backend='pil'"
+        f"{name} is not a transformers image processor with steps in Pillow, so it is unknown how it resizes and "
+        "crops: pass one that AutoImageProcessor loads with backend='pil'"
     )
 
 
 @cache
 def _kind(steps_of: str) -> type[SymmetricImageProcessor]:
-    """The family's own steps, above ours for a resize and a crop."""
+    """Combine the family's own steps with our resize and crop."""
     family = getattr(transformers, steps_of, None)
     if not isinstance(family, type) or not issubclass(family, PilBackend):
         raise ConfigurationError(
-            f"{_STEPS}={steps_of!r} is not an image processor of the installed transformers: make the processor anew "
+            f"{_STEPS}={steps_of!r} is not an image processor of the installed transformers: make the processor again "
             "with hf_equi.symmetric_processor(processor)"
         )
     namespace = {"steps_of": steps_of, "__module__": __name__}
@@ -195,14 +195,14 @@ def _kind(steps_of: str) -> type[SymmetricImageProcessor]:
 
 
 def _restored(steps_of: str, state: dict[str, Any]) -> Any:
-    """A processor as it was pickled: its class is made at run time, so no module has it."""
+    """Restore a pickled processor: its class is made at run time, so no module contains it."""
     processor = object.__new__(_kind(steps_of))
     processor.__dict__.update(state)
     return processor
 
 
 def _target(image: np.ndarray, size: SizeDict) -> tuple[int, int]:
-    """Rows and columns of a resized picture, as the backends of transformers find them."""
+    """Return the rows and columns of a resized picture, as the transformers backends compute them."""
     height, width = image.shape[-2:]
     if size.shortest_edge and size.longest_edge:
         return get_size_with_aspect_ratio((height, width), size.shortest_edge, size.longest_edge)
@@ -216,7 +216,7 @@ def _target(image: np.ndarray, size: SizeDict) -> tuple[int, int]:
     if size.height and size.width:
         return size.height, size.width
     raise ConfigurationError(
-        f"size={dict(size)} does not say how to resize: name height and width, max_height and max_width, or "
+        f"size={dict(size)} does not say how to resize: give height and width, max_height and max_width, or "
         "shortest_edge"
     )
 
@@ -227,7 +227,7 @@ def _resized(image: np.ndarray, size: tuple[int, int], crop: tuple[int, int] | N
 
 
 def _check(processor: SymmetricImageProcessor, group: ImageGroup | None) -> None:
-    """Refuse a processor that does not commute: what its family does beside a resize and a crop may not.
+    """Refuse a processor that does not commute, because of a step other than the resize and the crop.
 
     Raises:
         ConfigurationError: For such a processor.
@@ -245,7 +245,7 @@ def _check(processor: SymmetricImageProcessor, group: ImageGroup | None) -> None
         for name, move in moves.items():
             if not np.array_equal(_pixels(processor, move(picture)), move(upright)):
                 raise ConfigurationError(
-                    f"The steps of {processor.steps_of} with these settings give other pixels of a picture that is "
+                    f"With these settings, the steps of {processor.steps_of} give other pixels for a picture that is "
                     f"{name}: use a square size= and crop_size=, and no padding on one side"
                 )
 

@@ -1,4 +1,4 @@
-"""What the tasks of images have in common: the plane's symmetries act on them, and a processor prepares them."""
+"""What image tasks have in common: symmetries of the plane act on the images, and a processor prepares them."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ SETTINGS = (
     "lambda_features",
     "objective",
 )
-"""The entries of a config that all tasks of images have."""
+"""The config entries that all image tasks have."""
 
 
 class VisionTask(Task):
@@ -36,10 +36,10 @@ class VisionTask(Task):
     companions: ClassVar[tuple[str, ...]] = ("processor",)
 
     def prepare(self, name: str | None, given: dict[str, Any], hub: dict[str, Any]) -> Any:
-        """The processor: the one given, or the one beside the weights, or none.
+        """Return the processor: the given one, or the one beside the weights, or `None`.
 
         Raises:
-            ConfigurationError: For one that is none.
+            ConfigurationError: If the given one is not a processor.
         """
         processor = given.get("processor")
         if processor is not None and not (callable(processor) and hasattr(processor, "save_pretrained")):
@@ -52,11 +52,11 @@ class VisionTask(Task):
         return load_processor(self.model_class.processor_class, name, hub)
 
     def check_request(self, request: Request, method: Method) -> None:
-        """Refuse, before weights are loaded, what could not run.
+        """Refuse, before weights are loaded, a request that could not run.
 
         Raises:
-            ActionError: For images that the group does not act on, as far as the base's config tells their size; for
-                a group that resamples where kornia is missing.
+            ActionError: If the group does not act on the images, as far as the base's config gives their size; if a
+                group resamples but kornia is missing.
             ConfigurationError: For settings that the method does not read.
         """
         given, group = set(request.settings), request.group
@@ -64,13 +64,13 @@ class VisionTask(Task):
         unread |= set() if method.takes_best else given & _OF_CHOICE
         if unread:
             raise ConfigurationError(
-                f"{', '.join(sorted(unread))}: the method {request.method!r} has no use for them. Settings of weights "
-                "go with 'lambda' and 'attention', those of a choice with 'equizero'."
+                f"{', '.join(sorted(unread))}: the method {request.method!r} does not use these settings. Settings of "
+                "weights belong to 'lambda' and 'attention', those of a choice to 'equizero'."
             )
         action = PixelAction(group)
         action.apply(0, torch.empty(image_shape(request.base_config), device="meta"))  # checks the shape
         if not group.exact:
-            action.apply(1, torch.zeros(1, 8, 8))  # checks that there is something to resample with
+            action.apply(1, torch.zeros(1, 8, 8))  # checks that resampling is possible
 
 
 _OF_WEIGHTS = {"lambda_units", "lambda_dropout", "lambda_features"}

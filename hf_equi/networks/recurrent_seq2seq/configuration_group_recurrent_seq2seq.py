@@ -26,14 +26,14 @@ class GroupRecurrentSeq2SeqConfig(RecurrentSeq2SeqConfig):
         group (`dict`, *optional*):
             The group, as `DemographicGroup.to_dict` gives it.
         source_map (`dict`, *optional*):
-            The tokens that it moves in the source language, as `TokenMap.to_dict` gives them.
+            The tokens that the group moves in the source language, as `TokenMap.to_dict` gives them.
         target_map (`dict`, *optional*):
-            The tokens that it moves in the target language.
+            The tokens that the group moves in the target language.
 
     Raises:
-        ConfigurationError: For a group without its tokens, a relaxed group, a map for another vocabulary or one that
-            moves a special token.
-        GroupError: For a description of no group.
+        ConfigurationError: For a group without its tokens, a relaxed group, a map for another vocabulary, or a map
+            that moves a special token.
+        GroupError: If the description is not that of a group.
         ActionError: For a map that is not a permutation or belongs to another group.
 
     Example:
@@ -59,7 +59,7 @@ class GroupRecurrentSeq2SeqConfig(RecurrentSeq2SeqConfig):
             return
         if len(given) < 3:
             raise ConfigurationError(
-                f"A group acts through group, source_map and target_map together, and only {', '.join(given)} is "
+                f"A group acts through group, source_map and target_map together, but only {', '.join(given)} was "
                 "given: make the model with GroupRecurrentSeq2Seq.from_group(group, source_tokenizer, "
                 "target_tokenizer)"
             )
@@ -75,8 +75,8 @@ class GroupRecurrentSeq2SeqConfig(RecurrentSeq2SeqConfig):
     def _check_size(self, name: str, action: TokenAction, size: str) -> None:
         if action.token_map.vocab_size != getattr(self, size):
             raise ConfigurationError(
-                f"{name} was made for {action.token_map.vocab_size} tokens, and {size} is {getattr(self, size)}: make "
-                "the model anew for this vocabulary"
+                f"{name} was made for {action.token_map.vocab_size} tokens, but {size} is {getattr(self, size)}: make "
+                "the model again for this vocabulary"
             )
 
     def _check_special(self, action: TokenAction) -> None:
@@ -85,12 +85,12 @@ class GroupRecurrentSeq2SeqConfig(RecurrentSeq2SeqConfig):
             moved = [token for token in end_tokens(value) if token in action.moving]
             if moved:
                 raise ConfigurationError(
-                    f"{name}={value} is moved by target_map: special tokens have to stay where they are, so leave the "
-                    f"set with {moved[0]} out of the group"
+                    f"{name}={value} is moved by target_map, but special tokens must not move: leave the set with "
+                    f"{moved[0]} out of the group"
                 )
 
     def create_actions(self) -> tuple[TokenAction, TokenAction]:
-        """How the group acts on the source and on the target vocabulary.
+        """Make the group's action on the source and on the target vocabulary.
 
         Raises:
             ConfigurationError: Without a group.

@@ -20,13 +20,13 @@ class RecurrentSeq2SeqConfig(PreTrainedConfig):
 
     Args:
         vocab_size (`int`, *optional*, defaults to 32):
-            Words of the source language.
+            The number of words of the source language.
         decoder_vocab_size (`int`, *optional*):
-            Words of the target language; by default as many as of the source.
+            The number of words of the target language; by default the same as for the source.
         cell (`str`, *optional*, defaults to `"lstm"`):
             `"rnn"`, `"gru"` or `"lstm"`.
         hidden_size (`int`, *optional*, defaults to 64):
-            Units of the encoder in each direction. The decoder has as many as both directions together.
+            The encoder's units in each direction. The decoder has as many as both directions together.
         bidirectional (`bool`, *optional*, defaults to `True`):
             Whether the encoder reads the source in both directions.
         dropout (`float`, *optional*, defaults to 0.1):
@@ -35,7 +35,7 @@ class RecurrentSeq2SeqConfig(PreTrainedConfig):
             In training, the share of sentences whose decoder reads the target; the others read their own best tokens.
 
     Raises:
-        ConfigurationError: For an unknown cell, a ratio outside of 0 to 1, sizes below 1.
+        ConfigurationError: For an unknown cell, a ratio outside 0 to 1, or sizes below 1.
 
     References:
         arXiv 2305.09900, §5.1.3; Gordon et al. 2019, "Permutation equivariant models for compositional
@@ -75,10 +75,10 @@ class RecurrentSeq2SeqConfig(PreTrainedConfig):
 
     @property
     def encoder_width(self) -> int:
-        """Features of each encoded token."""
+        """The number of features of each encoded token."""
         return self.decoder_size
 
     @property
     def decoder_size(self) -> int:
-        """Units of the decoder, for each element of a group where there is one."""
+        """The decoder's units; for a network over a group, those of each element."""
         return self.hidden_size * (2 if self.bidirectional else 1)

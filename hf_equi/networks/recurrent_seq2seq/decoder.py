@@ -18,12 +18,12 @@ __all__ = ["DecoderWeights", "RecurrentDecoder"]
 
 @dataclass(frozen=True)
 class DecoderWeights:
-    """What all steps of a decoder share, put together once.
+    """The weights that all steps of a decoder share, assembled once.
 
     Args:
         cell: The weights of the cell.
-        combine: `(B, 2 * width)` to the input of the cell.
-        head: `(..., width)` to scores `(..., V)`.
+        combine: Maps `(B, 2 * width)` to the input of the cell.
+        head: Maps `(..., width)` to scores `(..., V)`.
     """
 
     cell: list[torch.Tensor]
@@ -39,7 +39,7 @@ class RecurrentDecoder(nn.Module):
 
     Args:
         config: Sizes and cell.
-        layers: What makes the layers.
+        layers: Makes the layers.
 
     References:
         Gordon et al. 2019; the attention is that of Luong et al. 2015 (dot product), on the state before the step.
@@ -47,7 +47,7 @@ class RecurrentDecoder(nn.Module):
 
     _gradient_checkpointing_func: Any
     gradient_checkpointing = False
-    """Whether backward passes compute each step again; transformers sets it, and the function that does so."""
+    """Whether backward passes recompute each step; transformers sets this, and the function that recomputes."""
 
     def __init__(self, config: RecurrentSeq2SeqConfig, layers: LayerFactory) -> None:
         super().__init__()
@@ -60,7 +60,7 @@ class RecurrentDecoder(nn.Module):
         self.head = layers.head(width, vocab_size)
 
     def weights(self) -> DecoderWeights:
-        """The weights for all steps of one call."""
+        """Return the weights for all steps of one call."""
         return DecoderWeights(self.recurrent(), prepare(self.combine), prepare(self.head))
 
     def step(
@@ -71,12 +71,12 @@ class RecurrentDecoder(nn.Module):
         bias: torch.Tensor | None,
         weights: DecoderWeights,
     ) -> tuple[torch.Tensor, ...]:
-        """Read one token a sentence.
+        """Read one token of each sentence.
 
         Args:
             tokens: `(B,)` int64.
             states: S states `(B, width)`.
-            memory: `(B, length, width)` of the encoder.
+            memory: `(B, length, width)` the encoder's output.
             bias: `(B, 1, length)`, 0, or the lowest number where the source is padded; or `None`.
             weights: `self.weights()`.
 
@@ -85,7 +85,7 @@ class RecurrentDecoder(nn.Module):
         """
         read = self._read
         if self.gradient_checkpointing and self.training:
-            # States and weights come in sequences, of which the reentrant kind sees no gradient.
+            # States and weights come in sequences, and the reentrant kind of checkpointing sees no gradients in those.
             read = partial(self._gradient_checkpointing_func, read, use_reentrant=False)
         return read(tokens, states, memory, bias, weights)
 

@@ -19,10 +19,10 @@ __all__ = ["RecurrentEncoder", "RecurrentEncoderOutput"]
 
 @dataclass
 class RecurrentEncoderOutput(ModelOutput):
-    """What the encoder says of B sentences.
+    """The encoder's output for B sentences.
 
     Args:
-        last_hidden_state: `(B, length, width)` of each token, 0 at padding; the directions side by side.
+        last_hidden_state: `(B, length, width)` the state of each token, 0 at padding; the directions side by side.
         encoder_state: `(B, S, width)` the final state, with which the decoder starts.
     """
 
@@ -35,13 +35,13 @@ class RecurrentEncoder(nn.Module):
 
     Args:
         config: Sizes and cell.
-        layers: What makes the layers.
+        layers: Makes the layers.
     """
 
     main_input_name = "input_ids"
     _gradient_checkpointing_func: Any
     gradient_checkpointing = False
-    """Whether backward passes run the layer again; transformers sets it, and the function that does so."""
+    """Whether backward passes rerun the layer; transformers sets this, and the function that reruns it."""
 
     def __init__(self, config: RecurrentSeq2SeqConfig, layers: LayerFactory) -> None:
         super().__init__()
@@ -63,13 +63,13 @@ class RecurrentEncoder(nn.Module):
 
         Args:
             input_ids: `(B, length)` int64.
-            attention_mask: `(B, length)`, 0 at padding, on whichever side.
+            attention_mask: `(B, length)`, 0 at padding, on either side.
             return_dict: `False` for a tuple.
-            **kwargs: Other arguments of transformers' encoders, without effect.
+            **kwargs: Other arguments of transformers encoders, without effect.
         """
         if attention_mask is None:
             attention_mask = torch.ones_like(input_ids)
-        # Packing wants the tokens in front; padding may stand on either side.
+        # Packing needs the tokens in front; padding may be on either side.
         order = attention_mask.argsort(dim=1, descending=True, stable=True)
         lengths = attention_mask.sum(1).clamp(min=1).cpu()
         embedded = self.embedding(input_ids.gather(1, order))
@@ -77,7 +77,7 @@ class RecurrentEncoder(nn.Module):
         weights = [weight for direction in self.directions for weight in direction()]
         run = run_packed
         if self.gradient_checkpointing and self.training:
-            # Weights come in a list, of which the reentrant kind sees no gradient.
+            # Weights come in a list, and the reentrant kind of checkpointing sees no gradients in it.
             run = partial(self._gradient_checkpointing_func, run, use_reentrant=False)
         data, states = run(self.cell, packed.data, packed.batch_sizes, weights, len(self.directions))
         outputs, _ = pad_packed_sequence(

@@ -1,7 +1,7 @@
 r"""Layers that are equivariant to a finite group by construction.
 
-A feature is a function on the group: one vector an element, which lie side by side. The group acts on it from the
-left, as it acts on words, and each layer commutes with that:
+A feature is a function on the group: one vector for each element, side by side. The group acts on features from the
+left, as it acts on words, and each layer commutes with that action:
 
 $$ (hf)(g) = f(h^{-1} g), \qquad \text{layer}(hf) = h \, \text{layer}(f) $$
 
@@ -24,15 +24,15 @@ __all__ = ["GroupEmbedding", "GroupHead", "GroupLayers", "GroupLinear", "GroupRe
 
 
 class GroupLayers:
-    """What makes the layers of a network over a group.
+    """Makes the layers of a network over a group.
 
     Args:
         group: The group.
-        source: `(G, V)` int64, how it acts on the source vocabulary: `source[g, v]` is g(v).
-        target: `(G, V)` int64, on the target vocabulary.
+        source: `(G, V)` int64, the action on the source vocabulary: `source[g, v]` is g(v).
+        target: `(G, V)` int64, the action on the target vocabulary.
 
     Raises:
-        GroupError: If one of them is not a left action of the group.
+        GroupError: If one of the two is not a left action of the group.
 
     References:
         Gordon et al. 2019, "Permutation equivariant models for compositional generalization in language", §4.
@@ -53,7 +53,7 @@ class GroupLayers:
         self._preimages = {side: rows[group.inverses].T.contiguous() for side, rows in checked.items()}  # (V, G): g⁻¹v
 
     def embedding(self, side: str, vocab_size: int, width: int) -> GroupEmbedding:
-        """One vector a word and element."""
+        """Make a layer with one vector for each word and element."""
         return GroupEmbedding(self._preimages[side], width)
 
     def linear(self, inputs: int, outputs: int) -> GroupLinear:
@@ -61,11 +61,11 @@ class GroupLayers:
         return GroupLinear(self._quotients, inputs, outputs)
 
     def recurrent(self, cell: str, inputs: int, units: int) -> GroupRecurrentWeights:
-        """The weights of a cell whose maps are group convolutions."""
+        """Make the weights of a cell whose maps are group convolutions."""
         return GroupRecurrentWeights(self._quotients, cell, inputs, units)
 
     def head(self, width: int, vocab_size: int) -> GroupHead:
-        """A convolution to words."""
+        """Make a convolution to words."""
         return GroupHead(self._preimages["target"], width)
 
 
@@ -74,7 +74,7 @@ class GroupEmbedding(nn.Embedding):
 
     Args:
         preimages: `(V, G)`, at `[v, g]` the word g⁻¹v.
-        width: Size of a vector.
+        width: The size of a vector.
     """
 
     def __init__(self, preimages: torch.Tensor, width: int) -> None:
@@ -82,7 +82,7 @@ class GroupEmbedding(nn.Embedding):
         self._preimages = _Table(preimages)
 
     def forward(self, input: torch.Tensor) -> torch.Tensor:
-        """Ids `(...)` to `(..., G * width)`."""
+        """Map ids `(...)` to `(..., G * width)`."""
         return super().forward(self._preimages.on(input.device)[input]).flatten(-2)
 
 
@@ -91,8 +91,8 @@ class GroupLinear(SharingLayer):
 
     Args:
         quotients: `(G, G)`, at `[g, h]` the element g⁻¹h.
-        inputs: Size of f at an element.
-        outputs: Size of φ at an element.
+        inputs: The size of f at an element.
+        outputs: The size of φ at an element.
     """
 
     def __init__(self, quotients: torch.Tensor, inputs: int, outputs: int) -> None:
@@ -103,7 +103,7 @@ class GroupLinear(SharingLayer):
         self._quotients = _Table(quotients)
 
     def expand(self) -> Callable[[torch.Tensor], torch.Tensor]:
-        """The affine map, `(..., G * inputs)` to `(..., G * outputs)`."""
+        """Return the affine map, `(..., G * inputs)` to `(..., G * outputs)`."""
         quotients = self._quotients.on(self.weight.device)
         weight = _convolution(self.weight.unsqueeze(1), quotients)
         return partial(F.linear, weight=weight, bias=self.bias.repeat(len(quotients)))
@@ -115,8 +115,8 @@ class GroupRecurrentWeights(nn.Module):
     Args:
         quotients: `(G, G)`, at `[g, h]` the element g⁻¹h.
         cell: `"rnn"`, `"gru"` or `"lstm"`.
-        inputs: Size of the input at an element.
-        units: Size of the hidden state at an element.
+        inputs: The size of the input at an element.
+        units: The size of the hidden state at an element.
     """
 
     def __init__(self, quotients: torch.Tensor, cell: str, inputs: int, units: int) -> None:
@@ -130,7 +130,7 @@ class GroupRecurrentWeights(nn.Module):
         self._quotients = _Table(quotients)
 
     def forward(self) -> list[torch.Tensor]:
-        """The four weights of a cell of G * H units, in torch's order of gates."""
+        """Return the four weights of a cell of G * H units, in torch's order of gates."""
         quotients = self._quotients.on(self.weight_ih.device)
         biases = [bias.repeat(1, len(quotients)).flatten() for bias in (self.bias_ih, self.bias_hh)]
         return [_convolution(self.weight_ih, quotients), _convolution(self.weight_hh, quotients), *biases]
@@ -139,12 +139,12 @@ class GroupRecurrentWeights(nn.Module):
 class GroupHead(SharingLayer):
     r"""Features to scores of words: $\phi(v) = \sum_g \psi(g^{-1} v) \cdot f(g) + b(v)$.
 
-    The bias is one number an orbit of words, $b(gv) = b(v)$; the published code has one a word, which is not
-    equivariant.
+    The bias has one number for each orbit of words, $b(gv) = b(v)$. The published code has one for each word, which is
+    not equivariant.
 
     Args:
         preimages: `(V, G)`, at `[v, g]` the word g⁻¹v.
-        width: Size of f at an element.
+        width: The size of f at an element.
     """
 
     def __init__(self, preimages: torch.Tensor, width: int) -> None:
@@ -157,14 +157,14 @@ class GroupHead(SharingLayer):
         self._preimages, self._orbits = _Table(preimages), _Table(orbits)
 
     def expand(self) -> Callable[[torch.Tensor], torch.Tensor]:
-        """The affine map, `(..., G * width)` to `(..., V)`."""
+        """Return the affine map, `(..., G * width)` to `(..., V)`."""
         preimages, orbits = self._preimages.on(self.weight.device), self._orbits.on(self.weight.device)
         weight = self.weight.index_select(0, preimages.flatten()).view(len(preimages), -1)
         return partial(F.linear, weight=weight, bias=self.bias.index_select(0, orbits))
 
 
 class _Table:
-    """Indices on every device that asks for them. No buffer: loading leaves buffers without their values."""
+    """Indices on every device that asks for them. They are not a buffer: loading does not fill buffers."""
 
     def __init__(self, indices: torch.Tensor) -> None:
         self._copies = {indices.device: indices}
@@ -176,7 +176,7 @@ class _Table:
 
 
 def _convolution(weight: torch.Tensor, quotients: torch.Tensor) -> torch.Tensor:
-    """Kernels `(G, gates, out, in)` to the one matrix `(gates * G * out, G * in)` of the map."""
+    """Turn kernels `(G, gates, out, in)` into the one matrix `(gates * G * out, G * in)` of the map."""
     order, gates, outputs, inputs = weight.shape
     kernels = weight.index_select(0, quotients.flatten()).view(order, order, gates, outputs, inputs)
     return kernels.permute(2, 0, 3, 1, 4).reshape(gates * order * outputs, order * inputs)

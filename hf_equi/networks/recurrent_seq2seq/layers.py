@@ -1,7 +1,7 @@
-"""The layers of an encoder-decoder, as functions of weights: of a plain network here, of a group elsewhere.
+"""The layers of an encoder-decoder, as functions of weights: for a plain network here, for a group elsewhere.
 
 Features of a layer over a group of G elements lie as `(..., G * width)`, element by element. A plain network is the
-case of one element, so encoder and decoder are written once.
+case of one element. So encoder and decoder are written only once.
 
 Letters: B sentences, T tokens, G group elements, S parts of a state (2 for LSTM: hidden and cell), H units.
 """
@@ -34,30 +34,30 @@ STATES = {"rnn": 1, "gru": 1, "lstm": 2}
 
 
 class LayerFactory(Protocol):
-    """What makes the layers of a network, all of `order` times the width that they are asked for."""
+    """Makes the layers of a network, each with `order` times the requested width."""
 
     order: int
 
     def embedding(self, side: str, vocab_size: int, width: int) -> nn.Module:
-        """Ids `(...)` to `(..., order * width)`; `side` is `"source"` or `"target"`."""
+        """Map ids `(...)` to `(..., order * width)`; `side` is `"source"` or `"target"`."""
 
     def linear(self, inputs: int, outputs: int) -> nn.Module:
-        """`(..., order * inputs)` to `(..., order * outputs)`."""
+        """Map `(..., order * inputs)` to `(..., order * outputs)`."""
 
     def recurrent(self, cell: str, inputs: int, units: int) -> nn.Module:
-        """A module without arguments that gives the four weights of a cell, as torch orders them."""
+        """Return a module without arguments that gives the four weights of a cell, in torch's order."""
 
     def head(self, width: int, vocab_size: int) -> nn.Module:
-        """`(..., order * width)` to scores `(..., vocab_size)` over the target vocabulary."""
+        """Map `(..., order * width)` to scores `(..., vocab_size)` over the target vocabulary."""
 
 
 class PlainLayers:
-    """Layers without a symmetry."""
+    """Makes layers without a symmetry."""
 
     order = 1
 
     def embedding(self, side: str, vocab_size: int, width: int) -> nn.Embedding:
-        """One vector a word."""
+        """Make a layer with one vector for each word."""
         return nn.Embedding(vocab_size, width)
 
     def linear(self, inputs: int, outputs: int) -> nn.Linear:
@@ -65,7 +65,7 @@ class PlainLayers:
         return nn.Linear(inputs, outputs)
 
     def recurrent(self, cell: str, inputs: int, units: int) -> RecurrentWeights:
-        """The weights of a cell."""
+        """Make the weights of a cell."""
         return RecurrentWeights(cell, inputs, units)
 
     def head(self, width: int, vocab_size: int) -> nn.Linear:
@@ -74,12 +74,12 @@ class PlainLayers:
 
 
 class RecurrentWeights(nn.Module):
-    """The weights of one recurrent cell: what `nn.LSTMCell` holds, for kernels that take weights as arguments.
+    """The weights of one recurrent cell: those of `nn.LSTMCell`, for kernels that take weights as arguments.
 
     Args:
         cell: `"rnn"`, `"gru"` or `"lstm"`.
-        inputs: Size of the input.
-        units: Size of the hidden state.
+        inputs: The size of the input.
+        units: The size of the hidden state.
     """
 
     def __init__(self, cell: str, inputs: int, units: int) -> None:
@@ -92,16 +92,16 @@ class RecurrentWeights(nn.Module):
         self.init_bound = units**-0.5
 
     def forward(self) -> list[torch.Tensor]:
-        """The four weights, in torch's order."""
+        """Return the four weights, in torch's order."""
         return [self.weight_ih, self.weight_hh, self.bias_ih, self.bias_hh]
 
 
 class SharingLayer(nn.Module, ABC):
-    """A layer whose weights are put together from fewer, which `prepare` does once for many calls."""
+    """A layer whose weights are assembled from fewer ones; `prepare` does this once for many calls."""
 
     @abstractmethod
     def expand(self) -> Callable[[torch.Tensor], torch.Tensor]:
-        """The layer as a function, with all its weights."""
+        """Return the layer as a function, with all its weights."""
 
     def forward(self, features: torch.Tensor) -> torch.Tensor:
         """Apply it once."""
@@ -109,12 +109,12 @@ class SharingLayer(nn.Module, ABC):
 
 
 def prepare(layer: nn.Module) -> Callable[[torch.Tensor], torch.Tensor]:
-    """A layer for many calls with the same weights; others than `SharingLayer` stay modules, hooks and all."""
+    """Prepare a layer for many calls with the same weights; only a `SharingLayer` changes, others keep their hooks."""
     return layer.expand() if isinstance(layer, SharingLayer) else layer
 
 
 def join(parts: Sequence[torch.Tensor], order: int) -> torch.Tensor:
-    """Put features over a group side by side, element by element: each `(..., order * width)`."""
+    """Join features over a group side by side, element by element: each `(..., order * width)`."""
     if order == 1:
         return torch.cat(list(parts), -1)
     split = [part.view(*part.shape[:-1], order, -1) for part in parts]
@@ -127,11 +127,11 @@ def run_packed(
     """Run a cell over packed sequences, from the zero state.
 
     Args:
-        cell: Its name.
-        inputs: `(tokens, I)` packed inputs of B sentences: the data of a `PackedSequence`, which activation
-            checkpointing of torch 2.8 to 2.10 cannot take whole.
-        batch_sizes: Its batch sizes.
-        weights: Four weights a direction.
+        cell: The name of the cell.
+        inputs: `(tokens, I)` packed inputs of B sentences: the data of a `PackedSequence`. The activation
+            checkpointing of torch 2.8 to 2.10 cannot take the whole `PackedSequence`.
+        batch_sizes: The batch sizes of the `PackedSequence`.
+        weights: Four weights for each direction.
         directions: 1 or 2.
 
     Returns:
@@ -151,7 +151,7 @@ def run_packed(
 def run_step(
     cell: str, inputs: torch.Tensor, states: Sequence[torch.Tensor], weights: list[torch.Tensor]
 ) -> tuple[torch.Tensor, ...]:
-    """One step of a cell: inputs `(B, I)` and S states `(B, H)` to the next S states; the first is the output."""
+    """Run one step of a cell: inputs `(B, I)` and S states `(B, H)` to the next S states; the first is the output."""
     if cell == "lstm":
         return torch.lstm_cell(inputs, list(states), *weights)
     run = torch.gru_cell if cell == "gru" else torch.rnn_tanh_cell

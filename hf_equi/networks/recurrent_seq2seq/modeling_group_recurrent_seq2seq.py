@@ -18,11 +18,12 @@ class GroupRecurrentSeq2Seq(RecurrentSeq2Seq):
 
     $$ \log p(gy \mid gx) = \log p(y \mid x) $$
 
-    for every element g, whatever the weights: exact outside of training, where dropout and a teacher-forcing ratio
-    below 1 draw at random. To be trained from scratch, as the baseline of methods that take a trained network.
+    for every element g and any weights. This is exact outside training; in training, dropout and a teacher-forcing
+    ratio below 1 draw at random. It is meant to be trained from scratch, as the baseline for methods that use a
+    trained network.
 
     Args:
-        config: Its configuration.
+        config: The model's configuration.
 
     Raises:
         ConfigurationError: For a configuration without a group.
@@ -30,7 +31,7 @@ class GroupRecurrentSeq2Seq(RecurrentSeq2Seq):
     Cost: that of a `RecurrentSeq2Seq` with |G| times its units.
 
     References:
-        Gordon et al. 2019, "Permutation equivariant models for compositional generalization in language"; but for the
+        Gordon et al. 2019, "Permutation equivariant models for compositional generalization in language", except the
         bias over words, which is tied on orbits (`GroupHead`).
 
     Example:
@@ -54,15 +55,16 @@ class GroupRecurrentSeq2Seq(RecurrentSeq2Seq):
     def from_group(
         cls, group: DemographicGroup, source_tokenizer: Any, target_tokenizer: Any, **config: Any
     ) -> GroupRecurrentSeq2Seq:
-        """A new network for a group and two languages, with random weights.
+        """Make a new network for a group and two languages, with random weights.
 
-        Sets of words that one of the tokenizers does not know stay where they are in its language.
+        Sets of words that one of the tokenizers does not know stay fixed in its language.
 
         Args:
             group: The group, in words of both languages.
-            source_tokenizer: A tokenizer of transformers.
-            target_tokenizer: Another; special tokens are its own, unless the configuration names them.
-            **config: Of `GroupRecurrentSeq2SeqConfig`.
+            source_tokenizer: A transformers tokenizer.
+            target_tokenizer: Another tokenizer. The special tokens are those of this one, unless the configuration
+                names them.
+            **config: Entries of `GroupRecurrentSeq2SeqConfig`.
 
         Raises:
             ActionError: For a set of words that neither tokenizer knows.

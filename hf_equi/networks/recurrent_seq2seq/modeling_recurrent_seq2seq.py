@@ -1,4 +1,4 @@
-"""Recurrent encoder-decoders with attention, as models of transformers."""
+"""Recurrent encoder-decoders with attention, as transformers models."""
 
 from __future__ import annotations
 
@@ -28,12 +28,12 @@ __all__ = ["RecurrentSeq2Seq", "RecurrentSeq2SeqOutput"]
 
 @dataclass
 class RecurrentSeq2SeqOutput(CachedOutput):
-    """Output of `RecurrentSeq2Seq`.
+    """The output of `RecurrentSeq2Seq`.
 
     Args:
-        loss: `()` cross-entropy in nats a token, with `labels`.
+        loss: `()` cross-entropy in nats per token, with `labels`.
         logits: `(B, T, V)` scores of each next token.
-        cache: The decoder's state, with `use_cache`; also under the older name for it.
+        cache: The decoder's state, with `use_cache`; also available under its older name.
         encoder_last_hidden_state: `(B, length, width)`.
         encoder_state: `(B, S, width)`, the state that the decoder starts with.
     """
@@ -45,12 +45,12 @@ class RecurrentSeq2SeqOutput(CachedOutput):
 class RecurrentSeq2Seq(SafeLoadingMixin, PreTrainedModel, AnyReleaseGenerationMixin):
     r"""A recurrent encoder-decoder with attention: RNN, GRU or LSTM, one hidden layer, a bidirectional encoder.
 
-    The networks of the compositional generalisation experiments. Sentences of any length run in one batch; the
-    decoder's hidden state travels as the cache, so `generate` decodes in all its ways but with assistants,
-    which would have to take tokens back.
+    These are the networks of the compositional generalisation experiments. Sentences of any length run in one batch.
+    The decoder's hidden state is passed along as the cache, so `generate` decodes in all its ways, except with
+    assistants, which would have to take tokens back.
 
     Args:
-        config: Its configuration.
+        config: The model's configuration.
 
     Letters: B sentences, T target tokens, S parts of a state, V target vocabulary.
 
@@ -78,7 +78,7 @@ class RecurrentSeq2Seq(SafeLoadingMixin, PreTrainedModel, AnyReleaseGenerationMi
         self.post_init()  # type: ignore[no-untyped-call]
 
     def _create_layers(self) -> LayerFactory:
-        """What makes the layers."""
+        """Return the object that makes the layers."""
         return PlainLayers()
 
     @accepts_cache()
@@ -99,20 +99,20 @@ class RecurrentSeq2Seq(SafeLoadingMixin, PreTrainedModel, AnyReleaseGenerationMi
 
         Args:
             input_ids: `(B, length)` int64 source tokens.
-            attention_mask: `(B, length)`, 0 where the source is padded, on whichever side.
+            attention_mask: `(B, length)`, 0 where the source is padded, on either side.
             decoder_input_ids: `(B, T)` target tokens read so far; by default the labels, shifted.
-            decoder_attention_mask: `(B, past + T)`, 0 at padding, which leaves the state as it is.
-            encoder_outputs: What the encoder returned, instead of `input_ids`.
-            cache: The state after the tokens before these.
+            decoder_attention_mask: `(B, past + T)`, 0 at padding, which leaves the state unchanged.
+            encoder_outputs: The output of the encoder, instead of `input_ids`.
+            cache: The state after the earlier tokens.
             labels: `(B, T)`; −100 is left out of the loss. In training, `config.teacher_forcing_ratio` of the
-                sentences read the labels and the others their own best tokens; the loss of those ends at the
+                sentences read the labels and the others their own best tokens. The loss of the latter ends at the
                 end-of-sequence token that they choose.
             use_cache: Whether to return the state.
             return_dict: `False` for a tuple.
             **kwargs: `num_items_in_batch` goes to the loss.
 
         Raises:
-            ConfigurationError: Without a source, or without target tokens; for a loss outside that would be another.
+            ConfigurationError: Without a source or target tokens; if a loss computed outside would be another one.
         """
         items = self._count(labels, kwargs.get("num_items_in_batch"))
         if encoder_outputs is None:
@@ -122,7 +122,7 @@ class RecurrentSeq2Seq(SafeLoadingMixin, PreTrainedModel, AnyReleaseGenerationMi
         encoded = _read_encoder(encoder_outputs)
         cache = RecurrentCache() if cache is None else cache
         cell = _Steps(self.decoder, encoded, cache.state, attention_mask)
-        # Collators that know the model shift the labels themselves; with a mask the inputs are somebody's own.
+        # Collators that know the model shift the labels themselves. With a mask, the inputs are the caller's own.
         if labels is not None and (decoder_input_ids is None or self._draws(decoder_input_ids, labels)):
             sampling = ScheduledSampling.draw(self.config, labels, self.training)
             logits, labels = sampling.run(cell.read)
@@ -144,17 +144,17 @@ class RecurrentSeq2Seq(SafeLoadingMixin, PreTrainedModel, AnyReleaseGenerationMi
         return result.to_tuple() if return_dict is False else result
 
     def _count(self, labels: torch.Tensor | None, items: torch.Tensor | int | None) -> torch.Tensor | int | None:
-        """How many labels there are in all, where that is told; refused to those who would compute another loss."""
+        """Return how many labels there are in all, if known; refuse a caller that would compute another loss."""
         check_outside_loss(labels, items, {OWN_TOKENS: self.training and self.config.teacher_forcing_ratio < 1})
         return items
 
     def _draws(self, inputs: torch.Tensor, labels: torch.Tensor) -> bool:
-        """Whether inputs are the labels, shifted, and some sentences are to read their own tokens in their place."""
+        """Return whether inputs are the shifted labels, and some sentences are to read their own tokens instead."""
         draws = self.training and self.config.teacher_forcing_ratio < 1
         return draws and torch.equal(inputs, self.prepare_decoder_input_ids_from_labels(labels))
 
     def prepare_decoder_input_ids_from_labels(self, labels: torch.Tensor) -> torch.Tensor:
-        """The labels, shifted to the right behind the start token, as collators ask for them."""
+        """Return the labels shifted to the right after the start token, as collators ask for them."""
         return ScheduledSampling.shift(self.config, labels)
 
     @accepts_cache()
@@ -166,9 +166,9 @@ class RecurrentSeq2Seq(SafeLoadingMixin, PreTrainedModel, AnyReleaseGenerationMi
         is_first_iteration: bool | None = False,
         **kwargs: Any,
     ) -> dict[str, Any]:
-        """The new target tokens. A state has neither positions nor masks, which others prepare at every step."""
+        """Return the new target tokens. A state needs no positions or masks, which others prepare at every step."""
         ids = input_ids if next_sequence_length is None else input_ids[:, -next_sequence_length:]
-        kwargs.pop("labels", None)  # which trainers leave among the inputs
+        kwargs.pop("labels", None)  # trainers leave them among the inputs
         return {"decoder_input_ids": ids, **cached(cache), **kwargs}
 
     def get_input_embeddings(self) -> nn.Module:
@@ -188,7 +188,7 @@ class RecurrentSeq2Seq(SafeLoadingMixin, PreTrainedModel, AnyReleaseGenerationMi
         self.decoder.head = new_embeddings
 
     def resize_token_embeddings(self, *args: Any, **kwargs: Any) -> nn.Embedding:
-        """Refused: there are two vocabularies, each with its own words.
+        """Refused, because there are two vocabularies, each with its own words.
 
         Raises:
             ConfigurationError: Always.
@@ -200,12 +200,12 @@ class RecurrentSeq2Seq(SafeLoadingMixin, PreTrainedModel, AnyReleaseGenerationMi
 
     @classmethod
     def _supports_default_dynamic_cache(cls) -> bool:
-        """The state is not a cache of keys and values: `generate` leaves it to the model to make."""
+        """Whether `generate` may make a key-value cache: no, the model makes its state itself."""
         return False
 
     @torch.no_grad()
     def _init_weights(self, module: nn.Module) -> None:
-        """As torch initialises these layers, and as the papers' code leaves them."""
+        """Initialise as torch does, and as the papers' code leaves it."""
         if isinstance(module, nn.Embedding):
             init.normal_(module.weight)
         elif isinstance(module, nn.Linear):
@@ -234,17 +234,17 @@ class _Steps:
         self.bias = None
         if mask is not None and not bool(mask.all()):
             bias = torch.zeros_like(mask, dtype=self.states[0].dtype)
-            # Not −inf, of which a sentence without tokens would get scores that are not numbers.
+            # Not −inf, which would give NaN scores to a sentence without tokens.
             self.bias = bias.masked_fill(mask == 0, torch.finfo(bias.dtype).min).unsqueeze(1)
-        self.weights = decoder.weights()  # once for all steps: those of a group are put together
+        self.weights = decoder.weights()  # once for all steps, because those of a group are assembled
 
     def read(self, tokens: torch.Tensor) -> torch.Tensor:
-        """Read one token a sentence, `(B,)`, and score the next, `(B, V)`."""
+        """Read one token of each sentence, `(B,)`, and score the next, `(B, V)`."""
         self.states = self.decoder.step(tokens, self.states, self.memory, self.bias, self.weights)
         return self.weights.head(self.states[0])
 
     def read_all(self, ids: torch.Tensor, mask: torch.Tensor | None) -> torch.Tensor:
-        """Read `(B, T)` tokens and score the next of each, `(B, T, V)`."""
+        """Read `(B, T)` tokens and score the token after each, `(B, T, V)`."""
         outputs = []
         for place in range(ids.shape[1]):
             before = self.states
@@ -263,12 +263,12 @@ def _read_encoder(outputs: Any) -> RecurrentEncoderOutput:
     if isinstance(outputs, (tuple, list)) and len(outputs) == 2:
         return RecurrentEncoderOutput(*outputs)
     raise ConfigurationError(
-        "encoder_outputs have to hold last_hidden_state and encoder_state, as the encoder gives them"
+        "encoder_outputs must hold last_hidden_state and encoder_state, as the encoder returns them"
     )
 
 
 def _loss(logits: torch.Tensor, labels: torch.Tensor, items: torch.Tensor | int | None) -> torch.Tensor:
-    """Cross-entropy in nats a token: the mean, or the sum over what a whole batch of batches holds."""
+    """Return the cross-entropy in nats per token: the mean, or the sum over the labels of all accumulated batches."""
     reduction = "mean" if items is None else "sum"
     scores = logits.flatten(0, 1).to(torch.promote_types(logits.dtype, torch.float32))
     loss = nn.functional.cross_entropy(scores, labels.flatten(), reduction=reduction)

@@ -11,14 +11,14 @@ __all__ = ["RecurrentCache"]
 
 
 class RecurrentCache(Cache):
-    """The hidden state of B sentences, as a cache that `generate` and beam search carry along.
+    """The hidden state of B sentences, as a cache that `generate` and beam search pass along.
 
     Args:
-        state: `(B, S, H)`, the decoder's state: S is 2 for LSTM (hidden and cell), else 1. `None` before the first
-            token.
+        state: `(B, S, H)`, the decoder's state: S is 2 for LSTM (hidden and cell), otherwise 1. `None` before the
+            first token.
 
     Attributes:
-        seen: Tokens that the state has read.
+        seen: The number of tokens that the state has read.
 
     Example:
         >>> cache = RecurrentCache(torch.tensor([[[1.0]], [[2.0]]]))
@@ -33,36 +33,36 @@ class RecurrentCache(Cache):
         self.seen = 0
 
     def advance(self, state: torch.Tensor, tokens: int) -> None:
-        """Take the state after more tokens."""
+        """Store the state after more tokens."""
         self.state = state
         self.seen += tokens
 
     def get_seq_length(self, layer_idx: int = 0) -> int:
-        """Tokens that the state has read."""
+        """Return the number of tokens that the state has read."""
         return self.seen
 
     @property
     def batch_size(self) -> int:
-        """Sentences, 0 before the first token."""
+        """The number of sentences; 0 before the first token."""
         return 0 if self.state is None else len(self.state)
 
     @property
     def is_initialized(self) -> bool:
-        """Whether a token was read."""
+        """Whether any token has been read."""
         return self.state is not None
 
     @property
     def is_linear(self) -> list[bool]:
-        """`[False]`: the state grows token by token, so `generate` feeds the new tokens alone."""
+        """`[False]`: the state advances token by token, so `generate` feeds only the new tokens."""
         return [False]
 
     @property
     def is_croppable(self) -> bool:
-        """`False`: a state does not remember the states before it."""
+        """`False`: a state does not remember earlier states."""
         return False
 
     def reorder_cache(self, beam_idx: torch.Tensor) -> None:
-        """Take the sentences `beam_idx`, `(B,)`, in their order."""
+        """Take the sentences `beam_idx`, `(B,)`, in that order."""
         self.batch_select_indices(beam_idx)
 
     def batch_select_indices(self, indices: torch.Tensor) -> None:
@@ -76,7 +76,7 @@ class RecurrentCache(Cache):
             self.state = self.state.repeat_interleave(repeats, dim=0)
 
     def crop(self, tokens_to_remove: int) -> None:
-        """Refused: a state does not remember the states before it.
+        """Refused, because a state does not remember earlier states.
 
         Raises:
             UnsupportedModelError: Always.

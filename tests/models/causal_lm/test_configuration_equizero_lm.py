@@ -23,7 +23,7 @@ def test_round_trip_through_the_auto_class(tmp_path):
     [
         ({"beam_length": 0}, "beam_length=0 is not a number of tokens"),
         ({"action": "letters"}, "action='letters' is not known: use one of 'tokens', 'words'"),
-        ({"method": "mixture"}, "method 'mixture' is not that of an 'equizero_lm' model"),
+        ({"method": "mixture"}, "'equizero_lm' model does not have the method 'mixture'"),
     ],
 )
 def test_settings_are_checked(settings, message):
@@ -39,7 +39,7 @@ def test_a_group_that_texts_could_not_be_moved_back_by_is_refused_where_words_mo
 
 
 def test_an_equi_lm_does_not_search():
-    with pytest.raises(ConfigurationError, match="method 'equizero' is not that of an 'equi_lm' model"):
+    with pytest.raises(ConfigurationError, match="'equi_lm' model does not have the method 'equizero'"):
         EquiLMConfig(method="equizero")
     assert EquiLMConfig().search_settings is None
     assert EquizeroLMConfig(beam_length=3).search_settings == {"beam_length": 3, "action": "tokens"}

@@ -71,7 +71,7 @@ def test_a_token_that_was_added_is_named():
     longer = copy.deepcopy(tokenizer())
     longer.add_tokens(["<new>"])
     action = TokenAction(GENDER, resolve_tokens(GENDER, tokenizer()))
-    with pytest.raises(ConfigurationError, match=rf"has {len(tokenizer())} tokens, and .* one more, '<new>'"):
+    with pytest.raises(ConfigurationError, match=rf"has {len(tokenizer())} tokens, but .* '<new>'"):
         explain_tokens("the man <new>", action, longer)
     assert explain_tokens("the man", action, longer).orbit[1] == "the woman"
 

@@ -125,9 +125,7 @@ def test_a_named_scorer_is_saved_with_its_settings(tmp_path):
 def test_a_checkpoint_names_no_folder_of_this_machine(tmp_path):
     classifier = shutil.copytree(embedded_folder("demo_regard"), tmp_path / "regard")
     lm = wrap(scorer=RegardScorer(classifier))
-    with pytest.warns(
-        HfEquiWarning, match=f"scorer is the folder {classifier} of this machine.*passes scorer="
-    ) as said:
+    with pytest.warns(HfEquiWarning, match=f"scorer is the folder {classifier} on this machine.*pass scorer=") as said:
         lm.save_pretrained(tmp_path / "saved")
     assert said[0].filename == __file__
     assert not [path for path in (tmp_path / "saved").iterdir() if str(tmp_path).encode() in path.read_bytes()]
@@ -149,7 +147,7 @@ def test_without_a_scorer_the_published_one_is_named_and_not_yet_loaded():
         ({"scorer": "regard"}, "scorer='regard' cannot be called"),
         ({"beam_length": True}, "beam_length=True"),
         ({"action": "letters"}, "action='letters'"),
-        ({"method": "equitune"}, "scorer, beam_length: only method='equizero' has a search"),
+        ({"method": "equitune"}, "scorer, beam_length: only method='equizero' searches"),
     ],
 )
 def test_settings_are_checked(settings, message):
@@ -306,7 +304,7 @@ def test_a_scorer_that_is_not_found_is_named_with_the_way_out(monkeypatch):
         ):
             RegardScorer(name)
     lm = hf_equi.symmetrize("demo", GENDER, "equizero")
-    with pytest.raises(ConfigurationError, match=rf"scorer '{DEFAULT_REGARD}' \(it is taken where none is named\)"):
+    with pytest.raises(ConfigurationError, match=rf"scorer '{DEFAULT_REGARD}' \(the default scorer\)"):
         lm.generate(**lm.tokenizer("The man", return_tensors="pt"), max_new_tokens=1)
 
     def load(*given, **more):

@@ -63,7 +63,7 @@ def test_words_without_a_token_raise_are_skipped_or_move_as_words():
 @pytest.mark.parametrize("method", ["equitune", "mixture", "canonical", "identity"])
 def test_what_belongs_to_the_search_is_refused_elsewhere(method):
     settings = {"scorer": by_length, "beam_length": 3, "action": "tokens"}
-    message = rf"scorer, beam_length, action: only method='equizero' has a search, '{method}' has no use for them"
+    message = rf"scorer, beam_length, action: only method='equizero' searches; '{method}' does not use these"
     with pytest.raises(ConfigurationError, match=message):
         TASK.make_config(request(method, **settings))
 

@@ -84,5 +84,5 @@ def test_packed_documents_are_texts_of_their_own(method):
         last = lm(**two, logits_to_keep=2).logits
         alone = lm(torch.tensor(documents[-1:])).logits[0, -2:]
         torch.testing.assert_close(last, alone.expand(2, -1, -1), atol=1e-5, rtol=1e-5)
-        with pytest.raises(ConfigurationError, match="holds several documents, and a cache has one text a row"):
+        with pytest.raises(ConfigurationError, match="holds several documents, but a cache holds one text per row"):
             lm(**two, use_cache=True)

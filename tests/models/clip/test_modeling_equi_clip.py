@@ -97,7 +97,7 @@ def test_losses_are_those_of_the_combined_logits(family):
     torch.testing.assert_close(labelled.loss, cross_entropy(logits, right))
     twice = wrap_clip(family, objective="published_double_softmax")(pixel_values=x, labels=right, **words)
     torch.testing.assert_close(twice.loss, cross_entropy(logits.softmax(-1), right))
-    with pytest.raises(ConfigurationError, match="ask for two losses: pass one"):
+    with pytest.raises(ConfigurationError, match="ask for two different losses: pass one"):
         model(pixel_values=x, labels=right, return_loss=True, **words)
     assert torch.equal(model(pixel_values=x, return_dict=False, **words)[0], logits)
 
@@ -189,7 +189,7 @@ def test_what_such_a_model_does_not_do():
         model(**words)
     with pytest.raises(ConfigurationError, match="needs input_ids, or text_features"):
         model(pixel_values=x)
-    with pytest.raises(ConfigurationError, match="chooses an image's member by its similarity to texts"):
+    with pytest.raises(ConfigurationError, match="chooses a member of each image by its similarity to texts"):
         wrap_clip("clip", TURNS, "equizero").get_image_features(x)
     for settings in ({"level": "logits"}, {"level": "probabilities"}, CLASS):
         refused, known = wrap_clip("clip", **settings), torch.randn(3, 12)
@@ -225,7 +225,7 @@ def test_probabilities_over_texts_have_no_contrastive_loss():
 
 
 def test_texts_and_features_of_them_are_not_both_read():
-    with pytest.raises(ConfigurationError, match="input_ids= and text_features= are two kinds"):
+    with pytest.raises(ConfigurationError, match="input_ids= and text_features= describe the same texts in two forms"):
         wrap_clip("clip")(pixel_values=images(2), text_features=torch.randn(3, 12), **texts())
 
 
@@ -242,7 +242,7 @@ def test_the_contrastive_loss_is_of_pairs(family):
     ("given", "named"),
     [
         (torch.ones(12), r"Tensor of torch\.float32 \(12,\)"),
-        (torch.ones(1, 2, 12), r"\(1, 2, 12\), and features of texts are a tensor of floats"),
+        (torch.ones(1, 2, 12), r"\(1, 2, 12\), but features of texts are a tensor of floats"),
         (torch.ones(2, 12).long(), r"torch\.int64 \(2, 12\)"),
         (torch.ones(0, 12), r"\(0, 12\)"),
         (numpy.ones((2, 12)), "ndarray, and"),

@@ -55,7 +55,9 @@ def test_a_save_that_fails_leaves_the_one_before(tmp_path, monkeypatch, save):
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(transformers.modeling_utils, "safe_save_file", fill)
-    with pytest.raises(ConfigurationError, match=f"could not be written to {tmp_path}: .*No space.* Nothing new is"):
+    with pytest.raises(
+        ConfigurationError, match=f"could not be written to {tmp_path}: .*No space.* No new files were"
+    ):
         getattr(wrap(), save)(tmp_path)
     assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == before
     with pytest.raises(ConfigurationError, match=r"config\.json is a file: name a folder"):
@@ -99,7 +101,9 @@ def test_dtype_and_device_map(tmp_path, dtype):
 def test_base_comes_out_again(tmp_path):
     lm = wrap()
     assert lm.unwrap() is base_model()
-    with pytest.raises(ConfigurationError, match=f"before what prepares its inputs is saved.*user/name {tmp_path}$"):
+    with pytest.raises(
+        ConfigurationError, match=f"before the files that prepare its inputs are saved.*user/name {tmp_path}$"
+    ):
         lm.save_base_pretrained(tmp_path, push_to_hub=True)
     assert not list(tmp_path.iterdir())
     lm.save_base_pretrained(tmp_path, push_to_hub=False)
@@ -120,7 +124,7 @@ def test_without_weights_needs_the_revision_of_the_base(tmp_path):
     cache_base(tmp_path / "cache")
     base = AutoModelForCausalLM.from_pretrained(NAME, cache_dir=tmp_path / "cache")
     lm = hf_equi.symmetrize(base, BOTH, tokenizer=tokenizer())
-    with pytest.raises(ConfigurationError, match="wrap it by its name"):
+    with pytest.raises(ConfigurationError, match="wrap the base by its name"):
         lm.save_pretrained(tmp_path / "saved", save_base=False)
 
 
@@ -164,7 +168,7 @@ def test_without_weights_needs_a_base_on_the_hub(tmp_path):
     base_model().save_pretrained(folder)
     tokenizer().save_pretrained(folder)
     for lm in (wrap(), hf_equi.symmetrize(folder, BOTH)):
-        with pytest.raises(ConfigurationError, match="was not loaded from there by symmetrize"):
+        with pytest.raises(ConfigurationError, match="symmetrize did not load this base from there"):
             lm.save_pretrained(tmp_path / "saved", save_base=False)
     assert not (tmp_path / "saved").exists()
 

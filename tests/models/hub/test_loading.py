@@ -27,7 +27,7 @@ def test_plain_checkpoint_is_refused(tmp_path):
 
 @pytest.mark.parametrize("group", [GENDER, GENDER.to_dict()])
 def test_a_group_beside_the_stored_one_is_refused(tmp_path, group):
-    with pytest.raises(ConfigurationError, match=r"has a group of its own.*symmetrize\(model\.unwrap"):
+    with pytest.raises(ConfigurationError, match=r"has its own group.*symmetrize\(model\.unwrap"):
         EquiLM.from_pretrained(tmp_path, group=group)
 
 
@@ -161,7 +161,7 @@ def test_without_weights_the_name_alone_has_to_give_them(tmp_path, place):
         shutil.copytree(snapshot, snapshot / "sub")
     base_model().save_pretrained(snapshot / place.get("subfolder", "."), variant=place.get("variant"))
     lm = hf_equi.symmetrize(NAME, BOTH, cache_dir=tmp_path / "cache", **place)
-    with pytest.raises(ConfigurationError, match=r"are not what this name alone gives \(a new head, subfolder="):
+    with pytest.raises(ConfigurationError, match=r"the name alone does not lead to them \(a new head, subfolder="):
         lm.save_pretrained(tmp_path / "saved", save_base=False)
 
 

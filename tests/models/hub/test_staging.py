@@ -73,7 +73,9 @@ def test_in_a_folder_files_are_replaced_and_weights_of_before_go(tmp_path, monke
         (folder / name).write_text("before")
     (folder / "config.json").symlink_to("../elsewhere")
     for full in (OSError("full"), SafetensorError("full"), Exception("full")):
-        with pytest.raises(ConfigurationError, match=r"could not be written to \.: full\. Nothing new is left there"):
+        with pytest.raises(
+            ConfigurationError, match=r"could not be written to \.: full\. No new files were left there"
+        ):
             break_off(folder, full)
     with pytest.raises(KeyError):  # a fault of another kind is what it is
         break_off(folder, KeyError())
@@ -168,15 +170,15 @@ def test_all_files_are_exchanged_or_none(tmp_path, error, lasting):
         assert not leftovers(folder)
         if lasting and fails > 1:  # what is there is not enough to be loaded, and the rest is not lost
             (old,) = folder.glob(f"{fails}.before-*")
-            assert f"could not be put back: they are in {old}" in str(caught.value) or not str(error)
+            assert f"could not be put back: they are now in {old}" in str(caught.value) or not str(error)
             assert unfinished(folder) == (
-                f" A save to it failed. {old} holds files of the model that was there before: move them to {folder}."
+                f" A save to it failed. {old} holds files of the earlier model: move them to {folder}."
             )
             move_by_hand(old, folder)
             assert texts(folder).items() >= dict.fromkeys(BEFORE, "before").items()
         else:
             assert texts(folder) == dict.fromkeys(BEFORE, "before")
-            assert "Nothing new is left there" in str(caught.value) or not str(error)
+            assert "No new files were left there" in str(caught.value) or not str(error)
             assert sorted(path.name for path in folder.iterdir()) == sorted({Path(name).parts[0] for name in BEFORE})
     exchange(folder)
     assert texts(folder) == {**dict.fromkeys(NOW, "now")}
@@ -228,7 +230,7 @@ def test_the_last_save_is_completed_whatever_earlier_ones_left(tmp_path):
         new, old = (folder / f"model{mark}{tokens[1]}" for mark in (".partial-", ".before-"))
         assert f"still in {new} to {folder}" in unfinished(folder)
         (new / "config.json").unlink()  # as where the save was not killed, but could not put files back
-        assert f"{old} holds files of the model that was there before: move" in unfinished(folder)
+        assert f"{old} holds files of the earlier model: move" in unfinished(folder)
         with pytest.warns(HfEquiWarning, match=rf"aaaa, .*bbbb: left by an earlier save to {folder} .* delete what"):
             exchange(folder)
 
@@ -236,6 +238,6 @@ def test_the_last_save_is_completed_whatever_earlier_ones_left(tmp_path):
 def test_a_folder_in_the_place_of_a_file_is_not_deleted(tmp_path):
     (tmp_path / "config.json").mkdir()
     (tmp_path / "config.json" / "mine").write_text("mine")
-    with pytest.raises(ConfigurationError, match=r"config\.json is a folder, and a file belongs there\. Nothing new"):
+    with pytest.raises(ConfigurationError, match=r"config\.json is a folder, but a file belongs there\. No new files"):
         exchange(tmp_path)
     assert list_files(tmp_path) == ("config.json/mine",)

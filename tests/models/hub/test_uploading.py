@@ -88,9 +88,9 @@ def test_weights_of_another_variant_stay(tmp_path, monkeypatch, weights, stale):
 @pytest.mark.parametrize(
     ("files", "fails", "state"),
     [
-        ((), "create_repo", "Nothing was made on the Hub."),
-        ((), "create_commit", "The new repository is there and empty."),
-        (("config.json",), "create_commit", "The repository is as it was before."),
+        ((), "create_repo", "Nothing was created on the Hub."),
+        ((), "create_commit", "The new repository exists and is empty."),
+        (("config.json",), "create_commit", "The repository is unchanged."),
     ],
 )
 def test_a_failure_says_what_it_left(tmp_path, monkeypatch, files, fails, state):

@@ -88,11 +88,11 @@ def test_half_precision(tmp_path):
 
 def test_weights_beside_the_base_are_saved_with_it(tmp_path):
     model = wrap("resnet-basic", TURNS, "lambda")
-    with pytest.raises(ConfigurationError, match="this base was not loaded from there by symmetrize"):
+    with pytest.raises(ConfigurationError, match="symmetrize did not load this base from there"):
         model.save_pretrained(tmp_path, save_base=False)
     model.config.base_name, model.config.base_revision = "somebody/base", "a" * 40
     model.remember_base()
-    with pytest.raises(ConfigurationError, match=r"has some beside its base's, those of the method 'lambda'"):
+    with pytest.raises(ConfigurationError, match=r"has weights besides its base's, those of the method 'lambda'"):
         model.save_pretrained(tmp_path, save_base=False)
 
 

@@ -70,7 +70,7 @@ def test_levels_without_features_are_refused(tmp_path, level):
     model.save_pretrained(tmp_path)
 
     def refused():
-        return pytest.raises(ConfigurationError, match=f"At level='{level}' what the head says .* level=\"features\"")
+        return pytest.raises(ConfigurationError, match=f"level='{level}' combines what the head .* level=\"features\"")
 
     with refused():
         AutoModel.from_pretrained(tmp_path)

@@ -36,7 +36,7 @@ def test_classifiers_and_folders_give_invariant_features(tmp_path):
 
 
 def test_a_classifier_without_features_is_refused():
-    with pytest.raises(ConfigurationError, match=r"At level='logits' what the head says .* level=\"features\""):
+    with pytest.raises(ConfigurationError, match=r"level='logits' combines what the head .* level=\"features\""):
         pipeline(TASK, model=wrap("vit", TURNS, level="logits"), image_processor=image_processor())
 
 

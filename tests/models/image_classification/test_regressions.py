@@ -134,7 +134,7 @@ def test_bases_of_one_s_own_need_no_more_than_images_and_logits(kind):
 @pytest.mark.parametrize(
     ("settings", "error", "message"),
     [
-        ({"loss": "entropy"}, ConfigurationError, "^loss: the method 'equitune' has no use for them"),
+        ({"loss": "entropy"}, ConfigurationError, "^loss: the method 'equitune' does not use these settings"),
         (
             {"lambda_units": 3, "lambda_features": "frozen"},
             ConfigurationError,

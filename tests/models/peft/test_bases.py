@@ -187,7 +187,7 @@ def test_adapters_of_tied_embeddings_are_saved_alone(settings, tmp_path):
 
 def test_those_of_a_t5_are_too(tmp_path):
     config = LoraConfig(r=2, target_modules=["q"], modules_to_save=["shared"], **PAIRS)
-    with pytest.raises(ConfigurationError, match=r"peft has adapted shared, where the base ties its embeddings"):
+    with pytest.raises(ConfigurationError, match=r"peft has adapted shared, but the base ties its embeddings"):
         wrap(get_peft_model(fresh("t5"), config)).save_pretrained(tmp_path)
 
 
@@ -329,7 +329,7 @@ def test_a_symmetrised_model_takes_no_virtual_tokens(kind):
     lm = symmetrised(copy.deepcopy(base_model("llama")))
     with pytest.raises(
         ConfigurationError,
-        match=r"go inside the base of a language model.*symmetrize\(get_peft_model\(base, config\), group\)",
+        match=r"inside the base of a language model.*symmetrize\(get_peft_model\(base, config\), group\)",
     ):
         get_peft_model(lm, prompts(kind))
 

@@ -83,5 +83,5 @@ def test_what_has_no_room_for_virtual_tokens_is_refused():
         lm.generate(**encoded(), max_new_tokens=2, cache_implementation="static")
     lm.train()
     lm.activation_checkpointing_enable()
-    with pytest.raises(UnsupportedModelError, match="switch it off"):
+    with pytest.raises(UnsupportedModelError, match="switch checkpointing off"):
         lm(**encoded())

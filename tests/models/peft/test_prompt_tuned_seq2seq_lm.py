@@ -239,7 +239,9 @@ def test_a_prefix_under_checkpointing_is_refused_before_anything_is_computed():
     model, calls = wrap(tuned("prefix")).train(), []
     model.base.model.get_encoder().register_forward_pre_hook(lambda *_: calls.append(1))
     model.activation_checkpointing_enable()
-    with pytest.raises(UnsupportedModelError, match="which activation checkpointing takes away: switch it off"):
+    with pytest.raises(
+        UnsupportedModelError, match="which activation checkpointing removes: switch checkpointing off"
+    ):
         model(**encode(model), labels=targets(model))
     assert not calls
     model.eval()
@@ -273,7 +275,7 @@ def test_what_peft_cannot_run_is_refused():
         bare_base(get_peft_model(base, prompts("prefix", **PAIRS)))
     bare_base(get_peft_model(T5ForConditionalGeneration(narrow), prompts("prefix", token_dim=8, **PAIRS)))
     several = MultitaskPromptTuningConfig(num_virtual_tokens=3, num_tasks=2, **PAIRS)
-    with pytest.raises(UnsupportedModelError, match=r"MULTITASK_PROMPT_TUNING do not go.*Use prompt tuning"):
+    with pytest.raises(UnsupportedModelError, match=r"MULTITASK_PROMPT_TUNING do not work.*Use prompt tuning"):
         bare_base(get_peft_model(fresh("t5"), several))
     sizes = {"num_layers": 1, "token_dim": 6, "num_attention_heads": 1}
     for kind in KINDS:
@@ -282,5 +284,5 @@ def test_what_peft_cannot_run_is_refused():
 
 
 def test_a_symmetrised_model_takes_no_virtual_tokens():
-    with pytest.raises(ConfigurationError, match="inside the base of a language model, causal or from text to text"):
+    with pytest.raises(ConfigurationError, match="inside the base of a language model, causal or text-to-text"):
         get_peft_model(copy.deepcopy(wrap("t5")), prompts("prompt", **PAIRS))

@@ -50,7 +50,7 @@ def test_decodings():
         ({"decoding": "alone"}, r"decoding='alone' is not known: use one of 'synchronised', 'independent'"),
         ({"average": "median"}, r"average='median' is not known"),
         ({"objective": "worst"}, r"objective='worst' is not known: use one of 'combination', 'members'"),
-        ({"method": "equizero", "decoding": "synchronised"}, r"picks one member by its whole output"),
+        ({"method": "equizero", "decoding": "synchronised"}, r"chooses one member by its whole output"),
         ({"teacher_forcing_ratio": 1.5}, r"teacher_forcing_ratio=1.5 is not a share"),
         ({"lambda_dropout": -0.5}, r"lambda_dropout=-0.5 is not a share"),
         ({"lambda_units": 0}, r"lambda_units=0 is not a size"),
@@ -67,9 +67,9 @@ def test_settings_that_are_refused(settings, message):
 def test_maps_of_another_model_are_refused():
     config = base("marian-pair").config
     assert EquiSeq2SeqConfig(base_config=config, **stored()).has_group
-    with pytest.raises(ConfigurationError, match="The target's token map was made for 12 tokens, the base has 10"):
+    with pytest.raises(ConfigurationError, match="The target's token map was made for 12 tokens, but the base has 10"):
         EquiSeq2SeqConfig(base_config=config, **{**stored(), "target_map": stored()["source_map"]})
-    with pytest.raises(ConfigurationError, match="The source's token map was made for 12 tokens, the base has 18"):
+    with pytest.raises(ConfigurationError, match="The source's token map was made for 12 tokens, but the base has 18"):
         EquiSeq2SeqConfig(base_config=base("bart").config, **stored())
     with pytest.raises(ActionError, match="The token map has sets of"):
         EquiSeq2SeqConfig(base_config=config, **{**stored(), "group": SIX.to_dict()})

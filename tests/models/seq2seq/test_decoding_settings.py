@@ -235,5 +235,5 @@ def test_targets_that_do_not_go_on_with_a_cache_are_refused():
     ):
         with pytest.raises(ConfigurationError, match=r"pass the whole targets .* decoder_attention_mask"):
             model.generate(**call, **given)
-    with pytest.raises(ConfigurationError, match="members of this method are decoded each alone: leave it out"):
+    with pytest.raises(ConfigurationError, match="this method decodes each member alone: leave it out"):
         wrap("bart", method="equizero").generate(**call)

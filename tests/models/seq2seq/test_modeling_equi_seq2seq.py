@@ -169,7 +169,7 @@ def test_tokens_one_at_a_time(family, method):
 def test_equizero_takes_no_cache(given):
     """It chooses by whole outputs; after a cache it would choose by each token alone."""
     model = wrap("t5", SIX, "equizero")
-    with pytest.raises(ConfigurationError, match=r"chooses a member by all that it says.*leave .*use_cache out"):
+    with pytest.raises(ConfigurationError, match=r"chooses a member by its whole output.*leave .*use_cache out"):
         model(**encode(model), decoder_input_ids=targets(model), **given)
 
 
@@ -201,7 +201,7 @@ def test_labels_are_found():
 def test_missing_inputs_are_refused():
     model = wrap("gru")
     batch, prefix = encode(model), targets(model)
-    with pytest.raises(ConfigurationError, match="needs input_ids, or what its encoder made"):
+    with pytest.raises(ConfigurationError, match="needs input_ids, or the encoder_outputs made"):
         model(decoder_input_ids=prefix)
     with pytest.raises(ConfigurationError, match="needs decoder_input_ids or labels"):
         model(**batch)
@@ -209,7 +209,7 @@ def test_missing_inputs_are_refused():
         with pytest.raises(ConfigurationError, match="cannot read embeddings: pass token ids"):
             model(**batch, decoder_input_ids=prefix, **{name: torch.zeros(4, 5, 8)})
     for name in ("output_hidden_states", "output_attentions"):
-        with pytest.raises(ConfigurationError, match=r"has scores alone.*model\.unwrap\(\)"):
+        with pytest.raises(ConfigurationError, match=r"returns only scores.*model\.unwrap\(\)"):
             model.get_encoder()(**batch, **{name: True})
 
 
@@ -217,7 +217,7 @@ def test_encoder_outputs_of_the_base_are_refused():
     model = wrap("bart")
     batch = encode(model)
     alone = model.base.get_encoder()(**batch)
-    with pytest.raises(ConfigurationError, match=r"have to be those of this model's encoder"):
+    with pytest.raises(ConfigurationError, match=r"must come from this model's encoder"):
         model(encoder_outputs=alone, decoder_input_ids=targets(model))
 
 

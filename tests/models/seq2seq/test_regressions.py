@@ -49,7 +49,7 @@ def test_weights_beside_the_base_are_not_left_out(tmp_path):
     model = wrap("t5", method="lambda")
     model.config.base_name, model.config.base_revision = "somebody/base", "0" * 40
     model.remember_base()
-    with pytest.raises(ConfigurationError, match="has some beside its base's"):
+    with pytest.raises(ConfigurationError, match="has weights besides its base's"):
         model.save_pretrained(tmp_path, save_base=False)
 
 
@@ -106,13 +106,15 @@ def test_caches_of_another_method_or_of_other_sources_are_refused():
     inside = {"decoder_attention_mask": torch.ones_like(target)}
     for filled, other in ((synchronised, one), (one, synchronised)):
         cache = filled(**batch, decoder_input_ids=target[:, :1], use_cache=True).cache
-        with pytest.raises(UnsupportedModelError, match="filled by a model of another method"):
+        with pytest.raises(UnsupportedModelError, match="filled by a model with another method"):
             other.generate(**batch, decoder_input_ids=target, **inside, **cached(cache), max_new_tokens=2)
-        with pytest.raises(UnsupportedModelError, match="filled by a model of another method"):
+        with pytest.raises(UnsupportedModelError, match="filled by a model with another method"):
             other(**batch, decoder_input_ids=target[:, 1:], cache=cache)
     cache = one(**batch, decoder_input_ids=target[:, :1], use_cache=True).cache
     moved = {**batch, "input_ids": one.action.source.apply(1, batch["input_ids"])}
-    with pytest.raises(ConfigurationError, match=r"than are read of these sources\. Pass the sources that filled it"):
+    with pytest.raises(
+        ConfigurationError, match=r"than this call reads of its sources\. Pass the sources that filled it"
+    ):
         one(**moved, decoder_input_ids=target[:, 1:], cache=cache)
 
 

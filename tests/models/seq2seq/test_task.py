@@ -54,7 +54,7 @@ def test_the_task_by_name():
         ({"average": "median"}, "average='median' is not known"),
         ({"multi_token": "ignore"}, "multi_token='ignore' is not known"),
         ({"beam_length": 3}, r"beam_length: a sequence-to-sequence model from text to text does not use"),
-        ({"method": "equizero", "decoding": "synchronised"}, "picks one member by its whole output"),
+        ({"method": "equizero", "decoding": "synchronised"}, "chooses one member by its whole output"),
     ],
 )
 def test_settings_that_are_refused(settings, message):

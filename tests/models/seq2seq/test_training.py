@@ -170,7 +170,7 @@ def test_gradient_checkpointing_of_rollouts_is_refused(method):
     model = wrap(fresh("bart"), TWO, method).train()
     model.config.teacher_forcing_ratio = 0.0
     model.activation_checkpointing_enable()
-    with pytest.raises(ConfigurationError, match=r"which activation checkpointing takes away: switch it off"):
+    with pytest.raises(ConfigurationError, match=r"which activation checkpointing removes: switch checkpointing off"):
         model(**encode(model), labels=targets(model))
 
 

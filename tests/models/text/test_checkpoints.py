@@ -142,7 +142,7 @@ def tamper(folder, change):
         ),
         (lambda c: c["token_map"]["sets"][0][0].__setitem__(1, 9999), "outside the vocabulary"),
         (lambda c: c["token_map"]["sets"][1][0].pop(), "the group has factors of"),
-        (lambda c: c["token_map"].__setitem__("vocab_size", 500), "made for 500 tokens, the base has 343"),
+        (lambda c: c["token_map"].__setitem__("vocab_size", 500), "made for 500 tokens, but the base has 343"),
         (
             lambda c: c.__setitem__("method", "magic"),
             "method='magic' is not known to .*'canonical', 'equitune'",

@@ -53,7 +53,7 @@ def test_a_relaxed_group_needs_maps_that_list_its_words(kind):
 def test_maps_have_to_fit_their_vocabulary(kind):
     for name, size in sizes(kind).items():
         other = {**maps(kind)[name], "vocab_size": size + 1}
-        with pytest.raises(ConfigurationError, match=f"made for {size + 1} tokens, the base has {size}"):
+        with pytest.raises(ConfigurationError, match=f"made for {size + 1} tokens, but the base has {size}"):
             make(kind, **{name: other})
 
 

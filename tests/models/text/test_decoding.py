@@ -219,14 +219,18 @@ def test_what_does_not_go_on_with_a_cache_is_refused():
     texts, cache = first.sequences, cached(cache_of(first))
     mask = torch.ones_like(texts)
     for given, settings, message in (
-        ({"input_ids": texts[:, -1:], "attention_mask": mask}, {}, "input_ids have 1 tokens, attention_mask 6. Pass"),
+        (
+            {"input_ids": texts[:, -1:], "attention_mask": mask},
+            {},
+            "input_ids have 1 tokens, but attention_mask has 6",
+        ),
         ({"input_ids": texts[:, :4], "attention_mask": mask[:, :4]}, {}, "holds 5 tokens of each text, .* have 4"),
-        ({"input_ids": texts[:1], "attention_mask": mask[:1]}, {}, "holds 2 texts, and this call decodes 1 "),
+        ({"input_ids": texts[:1], "attention_mask": mask[:1]}, {}, "holds 2 texts, but this call decodes 1 "),
         ({"input_ids": texts}, {"num_beams": 3}, r"decodes 6 .* cache\.batch_repeat_interleave\(n\)"),
     ):
         with pytest.raises(ConfigurationError, match=message):
             lm.generate(**given, **cache, max_new_tokens=2, **settings)
-    with pytest.raises(ConfigurationError, match="holds 2 texts, and input_ids have 1"):
+    with pytest.raises(ConfigurationError, match="holds 2 texts, but input_ids have 1"):
         lm(texts[:1, :1], **cache)
     with pytest.raises(ConfigurationError, match="holds other members of the orbits"):
         lm(texts[:, -1:], elements=torch.tensor([1, 1]), **cache)
@@ -258,7 +262,7 @@ def test_members_that_were_named_go_on(method):
     cache.crop(-1)
     if method == "equitune":
         with pytest.raises(
-            UnsupportedModelError, match=r"holds 1 of the 2 members of each orbit, and this call .* 2:"
+            UnsupportedModelError, match=r"holds 1 of the 2 members of each orbit, but this call .* 2\."
         ):
             lm.generate(texts, **kept)
     spoken = lm.generate(texts, **kept, elements=named)
@@ -295,7 +299,7 @@ def test_a_method_of_some_members_goes_on_with_its_own_cache(monkeypatch):
     assert kept.tolist() == lm.generate(texts, max_new_tokens=3).tolist()
     one = lm(texts, elements=torch.tensor([1]), use_cache=True).cache
     with pytest.raises(
-        UnsupportedModelError, match=rf"holds 1 of the {BOTH.order} .* decodes with {BOTH.order // 2}:"
+        UnsupportedModelError, match=rf"holds 1 of the {BOTH.order} .* decodes with {BOTH.order // 2}\."
     ):
         lm.generate(torch.cat([texts, texts[:, :1]], 1), **cached(one), max_new_tokens=1)
 
@@ -306,7 +310,7 @@ def test_a_cache_of_another_group_or_method_is_refused_and_stays(method):
     ids, more = encode("the man met")["input_ids"], encode(" black")["input_ids"]
     for filled, given, message in (
         (small, {"group": BOTH}, "cache holds orbits of"),
-        (other, {}, "filled by a model of another method"),
+        (other, {}, "filled by a model with another method"),
     ):
         first = filled.generate(ids, max_new_tokens=3, return_dict_in_generate=True)
         texts, cache = torch.cat([first.sequences, more], 1), cache_of(first)
@@ -347,7 +351,7 @@ def test_no_prompt_is_the_token_that_begins_a_text(make, inputs):
     assert model.generate(**inputs, max_new_tokens=4, bos_token_id=int(begin) + 7).tolist() == other.tolist()
     model = copy.deepcopy(model)
     model.generation_config.bos_token_id = None
-    with pytest.raises(ConfigurationError, match="There is no prompt, and no token that begins a text"):
+    with pytest.raises(ConfigurationError, match="There is no prompt and no token that begins a text"):
         model.generate(**inputs, max_new_tokens=4)
 
 

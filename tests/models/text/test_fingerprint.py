@@ -98,7 +98,7 @@ def test_tokenizers_that_cut_in_another_way_are_told_apart(other):
     assert cut_fingerprint(other()) != cut_fingerprint(tokenizer())
     expected = fingerprint(tokenizer()), "here", cut_fingerprint(tokenizer())
     check_tokenizer(tokenizer(), *expected)
-    with pytest.raises(ConfigurationError, match=r"of here has the vocabulary .* cuts texts in another way"):
+    with pytest.raises(ConfigurationError, match=r"of here has the right vocabulary .* cuts texts in another way"):
         check_tokenizer(other(), *expected)
     check_tokenizer(other(), expected[0], "here", None)  # checkpoints of 0.1 do not know it
 

@@ -19,7 +19,7 @@ def task(request):
 
 def test_words_act_and_nothing_else(task):
     task.check_group(GENDER)
-    with pytest.raises(ConfigurationError, match=r"of the kind DemographicGroup, not FiniteGroup\. Make one: hf"):
+    with pytest.raises(ConfigurationError, match=r"of the class DemographicGroup, not FiniteGroup\. Make one: hf"):
         task.check_group(FiniteGroup.cyclic(2))
 
 

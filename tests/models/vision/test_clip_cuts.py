@@ -205,5 +205,5 @@ def test_texts_in_another_precision_are_compared():
 
 def test_features_of_different_sizes_are_named():
     base, cut, _, _ = cut_of("clip")
-    with pytest.raises(ConfigurationError, match="received 7 numbers an image and 12 a text"):
+    with pytest.raises(ConfigurationError, match="received 7 numbers for an image and 12 for a text"):
         cut.similarity(base, torch.zeros(2, 7), torch.zeros(3, 12))

@@ -98,10 +98,10 @@ def test_extras():
         "interpolate": True
     }
     for name in ("output_hidden_states", "output_attentions"):
-        with pytest.raises(ConfigurationError, match="has scores alone"):
+        with pytest.raises(ConfigurationError, match="returns only scores"):
             model.checked_extras({name: True})
     for make, family in ((wrap, "vit"), (wrap_clip, "clip")):
-        with pytest.raises(ConfigurationError, match="has scores alone"):
+        with pytest.raises(ConfigurationError, match="returns only scores"):
             make(family, TURNS).get_orbit_features(images(1), output_hidden_states=True)
 
 

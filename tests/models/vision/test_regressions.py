@@ -126,13 +126,13 @@ def test_images_and_features_of_them_are_not_both_read(make):
     family, known = ("vit", {}) if make is wrap else ("clip", {"text_features": torch.randn(3, 12)})
     model = make(family, TURNS)
     features = model.get_orbit_features(images(2))
-    with pytest.raises(ConfigurationError, match="pixel_values= and orbit_features= are two kinds"):
+    with pytest.raises(ConfigurationError, match="pixel_values= and orbit_features= describe the same images"):
         model(pixel_values=images(2), orbit_features=features, **known)
 
 
 @pytest.mark.parametrize("method", ["lambda", "attention"])
 def test_features_of_another_size_are_named(method):
-    with pytest.raises(ConfigurationError, match="has 7 numbers a member, and the network of this model reads 16"):
+    with pytest.raises(ConfigurationError, match=r"has 7 numbers for each member, but .* reads 16"):
         wrap("vit", TURNS, method)(orbit_features=torch.zeros(2, 4, 7))
 
 

@@ -91,7 +91,7 @@ def test_steps_that_break_the_symmetry_are_refused():
 
 def test_what_is_not_known_is_refused():
     for other in (object(), TURNS, transformers.BaseImageProcessor()):
-        with pytest.raises(UnsupportedModelError, match="is not an image processor of transformers with steps in"):
+        with pytest.raises(UnsupportedModelError, match="is not a transformers image processor with steps in"):
             symmetric_processor(other)
     with pytest.raises(ConfigurationError, match=r"make it with hf_equi\.symmetric_processor"):
         SymmetricImageProcessor()
@@ -100,7 +100,7 @@ def test_what_is_not_known_is_refused():
     made = symmetric_processor(image_processor())
     with pytest.raises(ConfigurationError, match=r"resample=9 is not known to Pillow: use one of 0, 1, 2"):
         made.resize(np.zeros((3, 4, 4), np.uint8), made.size, 9)
-    with pytest.raises(ConfigurationError, match="does not say how to resize: name height and width"):
+    with pytest.raises(ConfigurationError, match="does not say how to resize: give height and width"):
         made(photo(), size={"longest_edge": 5})
 
 

@@ -45,12 +45,12 @@ def test_the_actions_are_rebuilt_from_it():
 @pytest.mark.parametrize(
     ("changes", "error", "message"),
     [
-        ({"target_map": None}, ConfigurationError, "and only group, source_map is given: make the model with"),
-        ({"group": None}, ConfigurationError, "and only source_map, target_map is given"),
+        ({"target_map": None}, ConfigurationError, "but only group, source_map was given: make the model with"),
+        ({"group": None}, ConfigurationError, "but only source_map, target_map was given"),
         ({"group": {}}, GroupError, "A group is described by"),
         ({"group": GROUP.relax(neutral=["twice"]).to_dict()}, ConfigurationError, "no relaxed variant"),
-        ({"vocab_size": 10}, ConfigurationError, "source_map was made for 9 tokens, and vocab_size is 10"),
-        ({"decoder_vocab_size": 8}, ConfigurationError, "target_map was made for 7 tokens, and decoder_vocab_size"),
+        ({"vocab_size": 10}, ConfigurationError, "source_map was made for 9 tokens, but vocab_size is 10"),
+        ({"decoder_vocab_size": 8}, ConfigurationError, "target_map was made for 7 tokens, but decoder_vocab_size"),
         ({"pad_token_id": 5}, ConfigurationError, "pad_token_id=5 is moved by target_map"),
         ({"eos_token_id": [2, 6]}, ConfigurationError, "leave the set with 6 out of the group"),
         ({"decoder_start_token_id": 5}, ConfigurationError, "decoder_start_token_id=5 is moved"),

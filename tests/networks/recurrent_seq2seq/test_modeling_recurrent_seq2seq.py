@@ -181,7 +181,7 @@ def test_a_tuple_on_demand():
         (lambda model, ids: model(ids), "needs decoder_input_ids or labels"),
         (
             lambda model, ids: model(encoder_outputs=(ids,), decoder_input_ids=ids),
-            "have to hold last_hidden_state and",
+            "must hold last_hidden_state and",
         ),
         (
             lambda model, ids: model.resize_token_embeddings(12),
