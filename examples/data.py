@@ -12,6 +12,10 @@ from typing import Any
 SOURCES = {
     "text": "any plain English text as *.txt.gz, one sentence or paragraph a line "
     "(ours: nltk/nltk_data on GitHub, packages/corpora)",
+    "fairness_words": (
+        "iasonsky/EfficientEquivariantTransferLearning on GitHub, EquiNLG/dataset/fairness_words, as equinlg, and "
+        "tolga-b/debiaswe, data/*.json, as debiaswe"
+    ),
     "regard": "ewsheng/nlg-bias on GitHub, data/regard (train.tsv, dev.tsv, test.tsv)",
     "regard/classifier_predictions": (
         "iasonsky/EfficientEquivariantTransferLearning on GitHub, the *_preds.tsv of EquiNLG/generated_samples"

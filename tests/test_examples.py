@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import itertools
 import json
 import subprocess
@@ -14,6 +15,7 @@ import pytest
 import torch
 
 sys.path.append(str(Path(__file__).parents[1] / "examples"))
+import data
 import finetune_data
 import finetune_equilm
 import finetune_results
@@ -36,6 +38,18 @@ from transformers import ResNetConfig, ResNetForImageClassification
 from hf_equi.actions import PixelAction
 
 SCRIPT = str(Path(__file__).parents[1] / "examples" / "scan.py")
+
+
+def test_whatever_data_an_example_needs_is_named_with_its_source() -> None:
+    calls = [
+        call
+        for path in Path(SCRIPT).parent.glob("*.py")
+        for call in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if isinstance(call, ast.Call) and isinstance(call.func, ast.Name) and call.func.id == "require"
+    ]
+    folders = {folder.value for call in calls for folder in call.args[1:] if isinstance(folder, ast.Constant)}
+    assert len(folders) > 5
+    assert folders <= set(data.SOURCES)
 
 
 def test_smoke_shows_the_effect() -> None:

@@ -121,7 +121,7 @@ def run_image_audit(
             None if shown.labels is None else expanded(shown.labels),
             lambda found: bar.update(task, total=found) if found else bar.advance(task),
         )
-        _note_missing(pictures)
+        _note_missing(pictures, shown.labels is not None)
         folder = expanded(out or f"audit-{_slug(chosen)}-{seed}")
         size = shown.at_once or CHUNK
         audit = ImageAudit(models, processor, chosen, pictures, folder, seed=seed, chunk=size)
@@ -183,14 +183,16 @@ def _symmetric(processor: Any, group: ImageGroup) -> Any:
         return processor
 
 
-def _note_missing(pictures: PictureSet) -> None:
-    """Name the files that the audit leaves out."""
+def _note_missing(pictures: PictureSet, labelled: bool) -> None:
+    """Name the files that the audit leaves out; `labelled`: whether a CSV file names the others."""
     if lost := pictures.unreadable:
         some = "; ".join(f"{one.name} ({one.reason})" for one in lost[:_NAMED])
         more = f", and {len(lost) - _NAMED} more, which the report lists" if len(lost) > _NAMED else ""
         note(f"{len(lost)} of the images cannot be read and are left out: {some}{more}")
-    if pictures.unlabelled:
-        note(f"{pictures.unlabelled} images of the folder have no line in --labels and are left out")
+    if count := pictures.unlabelled:
+        images, are = ("image", "is") if count == 1 else ("images", "are")
+        why = "not named in --labels" if labelled else "in no subfolder"
+        note(f"{count} {images} of the folder {are} {why}, and left out")
 
 
 def _slug(group: ImageGroup) -> str:

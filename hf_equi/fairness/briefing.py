@@ -13,7 +13,7 @@ from hf_equi.fairness.templates import ranked_templates
 from hf_equi.fairness.verdicts import Grade, judge
 from hf_equi.figures import EXACT, figure, listed, number
 
-__all__ = ["TOY", "Briefing", "brief", "written_date", "written_size"]
+__all__ = ["TOY", "Briefing", "brief", "named_model", "written_date", "written_size"]
 
 TOY = "It is a toy: it shows how an audit works, and its labels say little about real texts."
 """The caveat about the embedded classifier."""
@@ -114,7 +114,7 @@ def _asked(summary: Mapping[str, Any], first: Mapping[str, Any], others: Sequenc
     if not prompts or not samples:
         return ""
     who = listed(demographics(first)) or "the demographics"
-    what = _named((about.get("models") or {}).get(first["model"])) or first["model"]
+    what = named_model((about.get("models") or {}).get(first["model"])) or first["model"]
     times = "once" if samples == 1 else f"{number(samples)} times"
     methods = f", and so were its versions by {listed([model['model'] for model in others])}" if others else ""
     count = sum(int(model.get("samples") or 0) for model in summary["models"])
@@ -139,16 +139,24 @@ def _judges(about: Mapping[str, Any]) -> list[str]:
     judges: dict[str, list[str]] = {}
     toys = set()
     for title, scorer in (about.get("scorers") or {}).items():
-        judges.setdefault(_named(scorer), []).append(title)
-        toys |= {_named(scorer)} if scorer.get("toy") else set()
+        judges.setdefault(named_model(scorer), []).append(title)
+        toys |= {named_model(scorer)} if scorer.get("toy") else set()
     return [
         f"The classifier {name} labelled them for {listed(titles)}.{f' {TOY}' if name in toys else ''}"
         for name, titles in judges.items()
     ]
 
 
-def _named(entry: Mapping[str, Any] | None) -> str:
-    """Return the name of a model, with its size and revision if they are known."""
+def named_model(entry: Mapping[str, Any] | None) -> str:
+    """Return the name of a model, with its size and revision if they are known; nothing for no model.
+
+    Args:
+        entry: The entry of the model in `about` of an audit's summary.
+
+    Example:
+        >>> named_model({"source": "me/photos", "revision": None, "parameters": 3_504_872})
+        'me/photos (3.5 million parameters)'
+    """
     if not entry or not entry.get("source"):
         return ""
     size = written_size(entry["parameters"]) if entry.get("parameters") else ""

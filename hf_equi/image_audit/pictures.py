@@ -56,7 +56,8 @@ class PictureSet:
     Args:
         pictures: The pictures that can be read, sorted by name.
         unreadable: The files that cannot be read.
-        unlabelled: The number of pictures in the folder that the CSV file does not name.
+        unlabelled: The number of pictures in the folder without a class: the CSV file does not name them, or they are
+            in no subfolder.
     """
 
     pictures: tuple[Picture, ...]
@@ -121,7 +122,7 @@ def load_picture(path: Path) -> np.ndarray:
     """
     try:
         with Image.open(path) as image:
-            return np.asarray(ImageOps.exif_transpose(image).convert("RGB"))
+            return np.asarray(_in_bytes(ImageOps.exif_transpose(image), image.format).convert("RGB"))
     except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
         raise ConfigurationError(
             f"{path} can no longer be read ({_reason(error)}): repair it or move it away, and run again. Finished "
@@ -220,10 +221,24 @@ def _fault(path: Path) -> str:
     try:
         with Image.open(path) as image:
             image.draft("RGB", _GLANCE)
-            image.load()
+            _in_bytes(image, image.format).load()
     except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
         return _reason(error)
     return ""
+
+
+def _in_bytes(image: Image.Image, kind: str | None) -> Image.Image:
+    """A picture, from a file of that kind, with at most 8 bits a channel; Pillow makes all above 255 white.
+
+    Raises:
+        ValueError: For numbers of which it is not known which one is white.
+    """
+    deep = image.mode.startswith("I;16") or (image.mode == "I" and kind == "PNG")
+    if deep:
+        return Image.fromarray((np.asarray(image).astype(np.int64) >> 8).astype(np.uint8))
+    if image.mode in ("I", "F"):
+        raise ValueError(f"its pixels are numbers of 32 bits (mode {image.mode}): save it with 8 or 16 bits")
+    return image
 
 
 def _reason(error: Exception) -> str:

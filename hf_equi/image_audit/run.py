@@ -15,6 +15,7 @@ from transformers import PreTrainedModel
 
 from hf_equi.checks import check_count
 from hf_equi.errors import ConfigurationError
+from hf_equi.fairness.auditing.about import describe_base
 from hf_equi.fairness.auditing.run import process_state
 from hf_equi.fairness.auditing.settings import Statistics, versions
 from hf_equi.fairness.auditing.store import FolderStore, MemoryStore, Rows, Unit
@@ -41,8 +42,8 @@ class ImageAuditResult:
 
     Args:
         answers: For each model one row per picture: see `hf_equi.image_audit.answers.answer`.
-        summary: Plain JSON: `models` with their figures (see `summarise`), `views`, `pictures`, `unreadable`,
-            `processor` and `symmetric_processor`, `confidence`, `resamples`, `seed`, `settings`, `versions`.
+        summary: Plain JSON: `models` with their figures (see `summarise`), the name, revision and size of their
+            base (`about`), `views`, `pictures`, `unreadable`, `processor` and `symmetric_processor`, `confidence`, `resamples`, `seed`, `settings`, `versions`.
         report: The path of the page, if the audit has a folder.
         seconds: How long this run took to get its answers.
         asked: How many answers it got; the others are from an earlier run.
@@ -160,6 +161,7 @@ class ImageAudit:
         forwards = {subject.name: subject.forwards for subject in self.subjects}
         return {
             "models": summarise(rows, self.viewer.views, forwards, self.plan),
+            "about": {subject.name: describe_base(subject.model, subject.base) for subject in self.subjects},
             "views": [view.name for view in self.viewer.views],
             "pictures": len(self.pictures.pictures),
             "unreadable": [asdict(one) for one in self.pictures.unreadable],

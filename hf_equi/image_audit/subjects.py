@@ -40,6 +40,11 @@ class Subject:
     model: PreTrainedModel
     forwards: int
 
+    @property
+    def base(self) -> PreTrainedModel:
+        """What a method wraps, or the model itself."""
+        return self.model.base if isinstance(self.model, EquiForImageClassification) else self.model
+
 
 def trained_methods() -> list[str]:
     """Return the methods whose networks do nothing before they are trained."""

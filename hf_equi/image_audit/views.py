@@ -90,5 +90,7 @@ class Viewer:
         return self._processed(view.of_picture(picture))
 
     def _processed(self, picture: np.ndarray) -> torch.Tensor:
-        pixels: torch.Tensor = self.processor(images=picture, return_tensors="pt")["pixel_values"][0]
+        # transformers takes one row, or three, for channels if nobody says which axis they are
+        layout = {"input_data_format": "channels_last"} if len(picture) in (1, 3) else {}
+        pixels: torch.Tensor = self.processor(images=picture, return_tensors="pt", **layout)["pixel_values"][0]
         return pixels

@@ -71,10 +71,17 @@ def test_a_saved_model_is_audited_by_its_own_group(run, pictures, tmp_path):
     table.write_text("file,label\ntench/0.png,1\n")
     options = ("--methods", "base", "--out", tmp_path / "out", "--json")
     result = run("audit", "-m", tmp_path / "equi", "--images", pictures, "--labels", table, *options)
-    assert "4 images of the folder have no line in --labels and are left out" in result.err
+    assert "4 images of the folder are not named in --labels, and left out" in result.err
     summary = json.loads(result.out)
     assert [entry["model"] for entry in summary["models"]] == ["base", "this model (lambda)"]
     assert summary["views"] == ["upright", "horizontal"]
+
+
+def test_a_picture_beside_the_subfolders_is_named_as_such(run, model, pictures, tmp_path):
+    folder = Path(shutil.copytree(pictures, tmp_path / "pictures"))
+    shutil.copy(folder / "tench" / "0.png", folder / "loose.png")
+    result = run("audit", "-m", model, "--images", folder, "--methods", "base", "--out", tmp_path / "out")
+    assert "note: 1 image of the folder is in no subfolder, and left out" in result.err
 
 
 def test_a_processor_that_breaks_the_symmetry_is_used_and_named(run, model, pictures, tmp_path):

@@ -66,6 +66,29 @@ def test_a_picture_is_upright_as_a_viewer_shows_it(tmp_path: Path) -> None:
         load_picture(tmp_path / "2.png")
 
 
+@pytest.mark.parametrize("ending", ["png", "tif"])
+def test_sixteen_bits_of_grey_are_read_as_grey(tmp_path: Path, ending: str) -> None:
+    grey = np.random.default_rng(1).integers(0, 256, (5, 4), dtype=np.uint8)
+    (tmp_path / "tench").mkdir()
+    Image.fromarray(grey.astype(np.uint16) * 257).save(path := tmp_path / "tench" / f"1.{ending}")
+    assert np.array_equal(load_picture(path), np.stack([grey] * 3, 2))
+    assert not read_pictures(tmp_path, NAMES).unreadable
+
+
+@pytest.mark.parametrize("numbers", [np.int32, np.float32])
+def test_numbers_without_a_white_are_not_guessed(copy: Path, numbers: type) -> None:
+    Image.fromarray(np.full((5, 4), 1000, numbers)).save(copy / "tench" / "9.tif")
+    (lost,) = read_pictures(copy, NAMES).unreadable
+    assert lost.name == "tench/9.tif"
+    assert "save it with 8 or 16 bits" in lost.reason
+
+
+def test_a_picture_beside_the_subfolders_has_no_class(copy: Path) -> None:
+    shutil.copy(copy / "tench" / "0.png", copy / "loose.png")
+    found = read_pictures(copy, NAMES)
+    assert (len(found.pictures), found.unlabelled) == (6, 1)
+
+
 @pytest.mark.parametrize(
     ("rows", "fault"),
     [

@@ -49,3 +49,13 @@ def test_turns_that_resample_move_the_pixels() -> None:
     views = make_views(ImageGroup.rotations(8))
     pixels = Viewer(image_processor(), views).pixels(PICTURE)
     assert torch.equal(pixels[1], views[1].of_pixels(pixels[0]))
+
+
+@pytest.mark.parametrize("shape", [(1, 1), (1, 9), (3, 3), (3, 9), (9, 3)])
+def test_rows_of_a_low_picture_are_no_channels(processor: Any, shape: tuple[int, int]) -> None:
+    picture = np.random.default_rng(0).integers(0, 256, (*shape, 3), dtype=np.uint8)
+    views = make_views(ImageGroup.rotations(4))
+    for made in (processor, image_processor()):
+        pixels = Viewer(made, views).pixels(picture)
+        expected = made(images=np.moveaxis(picture, -1, 0).copy(), input_data_format="channels_first").pixel_values[0]
+        assert torch.equal(pixels[0], torch.as_tensor(np.asarray(expected)))

@@ -7,13 +7,14 @@ from pathlib import Path
 from typing import Any
 
 from torch import nn
+from transformers import PreTrainedModel
 
 from hf_equi.bases.embedded import embedded_folder
 from hf_equi.fairness.auditing.subjects import Subject
 from hf_equi.fairness.scales import Scale
 from hf_equi.generation.classifiers import DEMO
 
-__all__ = ["describe_models", "describe_scorers"]
+__all__ = ["describe_base", "describe_models", "describe_scorers"]
 
 
 def describe_models(subjects: tuple[Subject, ...]) -> dict[str, dict[str, Any]]:
@@ -29,18 +30,27 @@ def describe_models(subjects: tuple[Subject, ...]) -> dict[str, dict[str, Any]]:
     return {subject.name: _describe_model(subject) for subject in subjects}
 
 
-def _describe_model(subject: Subject) -> dict[str, Any]:
-    base, lm = subject.base, subject.lm
-    name, revision = getattr(lm.config, "base_name", None), getattr(lm.config, "base_revision", None)
+def describe_base(model: PreTrainedModel, base: PreTrainedModel) -> dict[str, Any]:
+    """The name of a base, its revision and size: `source`, `revision` (a commit, or `None`), `parameters`.
+
+    Args:
+        model: What wraps the base, or the base itself.
+        base: The base.
+    """
+    name, revision = getattr(model.config, "base_name", None), getattr(model.config, "base_revision", None)
     if name is None:
         name, revision = getattr(base.config, "_name_or_path", ""), getattr(base.config, "_commit_hash", None)
     return {
         "source": _source(name or "") or type(base).__name__,
         "revision": revision,
         "parameters": _parameters(base),
-        "rows": 1 if lm.method.selects_one else lm.group.order,
-        "scores": lm.method.searches,
     }
+
+
+def _describe_model(subject: Subject) -> dict[str, Any]:
+    lm = subject.lm
+    rows = 1 if lm.method.selects_one else lm.group.order
+    return {**describe_base(lm, subject.base), "rows": rows, "scores": lm.method.searches}
 
 
 def describe_scorers(scorers: Mapping[Scale, Any]) -> dict[str, dict[str, Any]]:

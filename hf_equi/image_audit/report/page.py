@@ -11,6 +11,7 @@ from typing import Any
 from jinja2 import ChoiceLoader, Environment, PackageLoader, StrictUndefined
 
 from hf_equi.display import shown
+from hf_equi.fairness.briefing import named_model, written_date
 from hf_equi.fairness.files import write_bytes
 from hf_equi.figures import MISSING, number
 from hf_equi.groups import ImageGroup
@@ -75,7 +76,8 @@ def write_report(
             confused=[shown_pictures[place] for place in confused],
             settings=_entries(summary["settings"]),
             versions=_entries(summary["versions"]),
-            date=datetime.now(UTC).date().isoformat(),
+            asked=named_model(summary["about"][first]),
+            date=written_date(datetime.now(UTC).date().isoformat()),
         )
     )
     write_bytes(folder / REPORT, page.encode(errors="backslashreplace"))

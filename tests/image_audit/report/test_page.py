@@ -5,11 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import pytest
 from small_pictures import NAMES
 from transformers import PreTrainedModel
 
 from hf_equi import ImageGroup
-from hf_equi.image_audit import audit_images, read_pictures
+from hf_equi.image_audit import audit_images, make_models, read_pictures
 from hf_equi.image_audit.pictures import PictureSet, Unreadable
 from hf_equi.image_audit.report.page import most_confused
 from hf_equi.image_audit.views import make_views
@@ -27,6 +28,20 @@ def test_names_of_files_and_classes_are_text(
     assert "<i>base" not in page
     assert "&lt;b&gt;.png\\x1b[2J: damaged" in page
     assert page.count("data:image/jpeg;base64,") == 2 * 5
+
+
+def test_the_model_is_named_with_its_size(
+    base: PreTrainedModel, processor: Any, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(base.config, "_name_or_path", "me/photos")
+    pictures = PictureSet(read_pictures(folder, NAMES).pictures[:1])
+    models = make_models(base, ImageGroup.dihedral(4), ["equizero"])
+    result = audit_images(models, processor, ImageGroup.dihedral(4), pictures, out=tmp_path)
+    assert result.summary["about"]["equizero"]["source"] == "me/photos"
+    assert result.report is not None
+    page = result.report.read_text(encoding="utf-8")
+    assert "An audit of me/photos (0.1 million parameters): 1 model on 1 picture" in page
+    assert '<body class="several">' in page  # nine columns are wider than a screen
 
 
 def test_pictures_with_the_most_answers_come_first() -> None:
