@@ -42,8 +42,9 @@ class ImageAuditResult:
 
     Args:
         answers: For each model one row per picture: see `hf_equi.image_audit.answers.answer`.
-        summary: Plain JSON: `models` with their figures (see `summarise`), the name, revision and size of their
-            base (`about`), `views`, `pictures`, `unreadable`, `processor` and `symmetric_processor`, `confidence`, `resamples`, `seed`, `settings`, `versions`.
+        summary: Plain JSON: `models` with their figures (see `summarise`), the name, revision and size of their base
+            (`about`), `views`, `pictures`, `unreadable`, `processor` and `symmetric_processor`, `confidence`,
+            `resamples`, `seed`, `settings`, `versions`.
         report: The path of the page, if the audit has a folder.
         seconds: How long this run took to get its answers.
         asked: How many answers it got; the others are from an earlier run.
