@@ -74,7 +74,7 @@ def test_arguments_of_from_pretrained_are_passed_on(folder):
 def test_model_object_needs_its_tokenizer_and_nothing_else():
     with pytest.raises(ConfigurationError, match="needs its tokenizer"):
         hf_equi.symmetrize(base_model(), GENDER)
-    with pytest.raises(ConfigurationError, match="device_map, dtype: only used where a model is loaded"):
+    with pytest.raises(ConfigurationError, match="device_map, dtype: only used when a model is loaded"):
         hf_equi.symmetrize(base_model(), GENDER, tokenizer=tokenizer(), dtype="auto", device_map="cpu")
     with pytest.raises(ConfigurationError, match=r"avarage= is not known. Did you mean average=\?"):
         hf_equi.symmetrize(base_model(), GENDER, tokenizer=tokenizer(), avarage="logits")
@@ -140,7 +140,7 @@ def test_tokenizer_larger_than_the_embedding_is_refused():
 
     larger = copy.deepcopy(tokenizer())
     larger.add_tokens(["sunshine"])
-    with pytest.raises(ConfigurationError, match="tokens up to 343, the model's embedding has 343 rows"):
+    with pytest.raises(ConfigurationError, match="tokens up to 343, but the model's embedding has 343 rows"):
         hf_equi.symmetrize(base_model(), GENDER, tokenizer=larger)
 
 
@@ -234,7 +234,7 @@ def test_a_family_of_several_tasks_has_to_be_told_which(tmp_path, monkeypatch, a
     folder = saved("bart", tmp_path, architectures=architectures)
     for auto in (AutoModelForCausalLM, AutoModelForSeq2SeqLM):
         monkeypatch.setattr(auto, "from_pretrained", lambda *_, **__: pytest.fail("weights were loaded"))
-    message = r"A 'bart' model serves several tasks: say which, task='causal_lm' or task='seq2seq'"
+    message = r"A 'bart' model serves several tasks: choose one, task='causal_lm' or task='seq2seq'"
     with pytest.raises(ConfigurationError, match=message):
         hf_equi.symmetrize(folder, TWO)
 

@@ -50,7 +50,7 @@ def warn_of_untested() -> None:
     """
     if found := untested():
         tested = " ".join(f'"{requirement.name}{_range(requirement)}"' for requirement in found.values())
-        # No place in a file: whichever import came first is not the reader's, and its source would be a second line.
+        # Name no place in a file: the first import is not the reader's code, and its source would be a second line.
         warnings.warn_explicit(
             f"hf_equi was not tested with {', '.join(found)}. If something fails, install releases that it was tested "
             f"with: pip install {tested}",

@@ -127,7 +127,7 @@ def test_what_has_no_smallest_member_says_so():
     for ask in (Vectors().keys, Vectors().canonical_element):
         with pytest.raises(ActionError, match=r"Circle.* is not a finite group"):
             ask(numbers(4, 2).double())
-    with pytest.raises(ActionError, match=r"Signs needs a canonical_element\(x, mask\) of its own"):
+    with pytest.raises(ActionError, match=r"Signs needs its own canonical_element\(x, mask\)"):
         Signs().canonical_element(numbers(3, 2, 2), torch.ones(3, 2))
 
 

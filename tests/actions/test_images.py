@@ -253,10 +253,10 @@ def test_unknown_elements_of_samples_are_refused(elements):
     rows = torch.tensor(elements)
     grid = GridAction(D4.group)
     for act in (D4.apply, D4.invert):
-        with pytest.raises(ActionError, match=r"No element|One element a sample"):
+        with pytest.raises(ActionError, match=r"No element|One element per sample"):
             act(rows, torch.zeros(2, 1, 4, 4))
     for act in (grid.apply, grid.invert):
-        with pytest.raises(ActionError, match=r"No element|One element a sample"):
+        with pytest.raises(ActionError, match=r"No element|One element per sample"):
             act(rows, torch.zeros(2, 4, 4))
 
 

@@ -99,7 +99,7 @@ def test_forms_that_stay_beside_the_written_one_are_said_with_the_elements_that_
     tokens = "Black White Asian ĠBlack ĠWhite ĠAsian Ġblack Ġwhite"
     message = (
         r"are\. In lower case: black/white/asian\. Of each set .* More of them move with fewer elements: "
-        r"keep only \['Black person', 'White person'\] alone\. For a preset, elements= does that\.$"
+        r"keep only \['Black person', 'White person'\]\. For a preset, elements= does that\.$"
     )
     with pytest.warns(GroupWarning, match=message):
         resolve_tokens(RACE, bytes_tokenizer(tokens), multi_token=multi_token)
@@ -186,7 +186,7 @@ def test_vocabulary_must_fit_the_embedding():
     assert resolve_tokens(GENDER, tokens).vocab_size == len(tokens) == 7
     assert resolve_tokens(GENDER, tokens, vocab_size=7).vocab_size == 7
     assert resolve_tokens(GENDER, tokens, vocab_size=64).vocab_size == 64
-    with pytest.raises(ConfigurationError, match="tokens up to 6, the model's embedding has 6 rows"):
+    with pytest.raises(ConfigurationError, match="tokens up to 6, but the model's embedding has 6 rows"):
         resolve_tokens(GENDER, tokens, vocab_size=6)
 
 
@@ -321,7 +321,9 @@ def test_listed_words_need_one_side_alone():
 @pytest.mark.parametrize(("sizes", "highest"), [((6, 64), 6), ((64, 5), 5)])
 def test_vocabularies_must_fit_their_sides(sizes, highest):
     source, target = words_tokenizer("jump run and look"), words_tokenizer("JUMPS RUNS A")
-    with pytest.raises(ConfigurationError, match=f"tokens up to {highest}, the model's embedding has {highest} rows"):
+    with pytest.raises(
+        ConfigurationError, match=f"tokens up to {highest}, but the model's embedding has {highest} rows"
+    ):
         resolve_pair(COMMANDS, source, target, *sizes)
 
 

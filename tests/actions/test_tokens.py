@@ -23,9 +23,9 @@ PRODUCT = TokenAction(GENDER * RACE, TokenMap(9, (((5, 1), (2, 7)), ((6, 3, 4),)
     ("sets", "message"),
     [
         ((((1, 2), (3, 4, 5)),), r"token sets \[1, 2\] and \[3, 4, 5\] of one factor differ in length"),
-        ((((1, 2), (3, 1)),), r"not a permutation: the token 1 stands in \[3, 1\] and in \[1, 2\]"),
-        ((((1, 2),), ((3, 2, 4),)), r"not a permutation: the token 2 stands in \[3, 2, 4\] and in \[1, 2\]"),
-        ((((3, 3),),), r"not a permutation: the token 3 stands in \[3, 3\]"),
+        ((((1, 2), (3, 1)),), r"not a permutation: the token 1 is in \[3, 1\] and in \[1, 2\]"),
+        ((((1, 2),), ((3, 2, 4),)), r"not a permutation: the token 2 is in \[3, 2, 4\] and in \[1, 2\]"),
+        ((((3, 3),),), r"not a permutation: the token 3 is in \[3, 3\]"),
         ((((1, 6),),), r"token 6 of the set \[1, 6\] is outside the vocabulary of 6 tokens"),
         ((((-1, 2),),), r"token -1 of the set \[-1, 2\] is outside"),
     ],

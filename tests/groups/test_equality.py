@@ -23,7 +23,7 @@ MAN = ["man", "woman"]
         ([MAN, ["he", "she", "it"]], r"\['man', 'woman'\] has 2 words, \['he', 'she', 'it'\] has 3"),
         (
             [["his", "her"], ["him", " her"]],
-            r"'her' is twice.*in \['his', 'her'\] and in \['him', 'her'\].*cannot send one word to two",
+            r"'her' is in the equality sets twice.*in \['his', 'her'\] and in \['him', 'her'\].*cannot send one word",
         ),
         ([["man", "man "]], "'man' is in the equality sets twice"),
     ],

@@ -180,9 +180,9 @@ def test_a_right_action_is_rejected():
 @pytest.mark.parametrize(
     ("make", "message"),
     [
-        (lambda: FiniteGroup.cyclic(1025), r"at most 1024 elements, and cyclic\(1025\)"),
-        (lambda: FiniteGroup.dihedral(513), r"at most 1024 elements, and dihedral\(513\)"),
-        (lambda: FiniteGroup.symmetric(7), r"at most 1024 elements, and symmetric\(7\)"),
+        (lambda: FiniteGroup.cyclic(1025), r"at most 1024 elements, but cyclic\(1025\)"),
+        (lambda: FiniteGroup.dihedral(513), r"at most 1024 elements, but dihedral\(513\)"),
+        (lambda: FiniteGroup.symmetric(7), r"at most 1024 elements, but symmetric\(7\)"),
         (lambda: FiniteGroup.symmetric(10**9), "at most 1024 elements"),
         (lambda: FiniteGroup.from_generators([[1, 0, *range(2, 9)], [*range(1, 9), 0]]), "at least 362880"),
         (lambda: FiniteGroup.cyclic(64) * FiniteGroup.cyclic(64), "product of groups of orders 64 and 64"),

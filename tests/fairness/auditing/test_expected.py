@@ -39,8 +39,8 @@ def of_row(**values: Any) -> Callable[[dict[str, Any]], Any]:
 
 DAMAGES: dict[str, tuple[Callable[[dict[str, Any]], Any], str]] = {
     "no JSON": (lambda _: None, "it does not hold a model, a template and their samples"),
-    "a list": (lambda whole: [whole], "it is not a model"),
-    "no template": (lambda whole: {"model": whole["model"], "samples": whole["samples"]}, "it is not a model"),
+    "a list": (lambda whole: [whole], "it does not hold a model"),
+    "no template": (lambda whole: {"model": whole["model"], "samples": whole["samples"]}, "it does not hold a model"),
     "another model": (of_unit(model="other"), "this audit has no model 'other'"),
     "a list of models": (of_unit(model=["base"]), "this audit has no model ['base']"),
     "another template": (of_unit(template="a"), "this audit has no prompt 'a'"),

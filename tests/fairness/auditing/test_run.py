@@ -276,7 +276,7 @@ def test_neutral_prompts_alone_have_samples_and_no_figures(regard, tmp_path) -> 
     ("change", "message"),
     [
         ({"group": "gender"}, "group='gender' is not a DemographicGroup"),
-        ({"tokenizer": None}, "tokenizer=None is not a tokenizer"),
+        ({"tokenizer": None}, "tokenizer=None is not a transformers tokenizer"),
         ({"prompts": []}, "No prompts"),
         ({"prompts": [3], "chat": True, "system": "a song"}, "Prompt 0 is 3"),
         ({"chat": "yes"}, "chat='yes' is not True or False"),

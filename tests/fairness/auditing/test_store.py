@@ -138,7 +138,7 @@ def test_samples_are_known_without_the_settings_by_their_own_audit_alone(tmp_pat
 def test_a_folder_that_cannot_be_written_is_refused(tmp_path) -> None:
     (tmp_path / "file").write_text("")
     for path in (tmp_path / "file", tmp_path / "file" / "below"):
-        with pytest.raises(ConfigurationError, match=r"cannot be written .*: choose another one"):
+        with pytest.raises(ConfigurationError, match=r"cannot be written .*: choose another folder"):
             store(path)
 
 
@@ -158,7 +158,7 @@ def test_a_link_in_the_place_of_samples_is_refused_and_its_target_stays(tmp_path
     before = (store(folder), store(folder, process))[1]
     (folder / f"samples-{process}.jsonl").symlink_to(letter)
     for use in (lambda: store(folder), before.read, lambda: before.append(("a", "b"), ROWS)):
-        with pytest.raises(ConfigurationError, match=rf"samples-{process}\.jsonl is a link, and .*: move it away"):
+        with pytest.raises(ConfigurationError, match=rf"samples-{process}\.jsonl is a link, but .*: move it away"):
             use()
     assert letter.read_text() == "dear\nJ"
 

@@ -297,7 +297,7 @@ def test_each_scorer_has_a_section_and_a_toy_is_called_one(write: Write, audit: 
         "Regard by model and demographic These labels are from a toy classifier. The classifier demo has 0.9 million"
         in text
     )
-    assert "Toxic by model and demographic A classifier labels each text: toxic where" in text
+    assert "Toxic by model and demographic A classifier labels each text. The label is toxic if" in text
     assert text.count("These labels are from a toy classifier") == 1
     assert "base, man: 34 % toxic, 66 % not toxic" in html
     assert {"scorer_2.png", "scorer_2_gaps.png"} <= {path.name for path in tmp_path.iterdir()}

@@ -90,7 +90,7 @@ def test_coupled_texts_are_consistent_if_all_are(
 
 
 def test_two_samples_with_one_number_are_an_error() -> None:
-    with pytest.raises(ConfigurationError, match=r"'base'.*'man' have the number 0.*anew"):
+    with pytest.raises(ConfigurationError, match=r"'base'.*'man' have the number 0.*its own number"):
         template_texts([row(), row()], ["base"])
 
 

@@ -188,7 +188,7 @@ def test_assistant_has_to_be_symmetrised():
 
 
 def test_what_is_no_model_is_named():
-    with pytest.raises(ConfigurationError, match="A Linear is not a PreTrainedModel"):
+    with pytest.raises(ConfigurationError, match="A Linear is not a transformers PreTrainedModel"):
         hf_equi.symmetrize(nn.Linear(2, 2), GENDER, tokenizer=tokenizer())
 
 

@@ -66,7 +66,9 @@ def test_other_groups_and_tokenizers_are_refused():
     with pytest.raises(ActionError, match=r"the source or the target tokenizer lacks .*swim/fly"):
         wrap("gru", DemographicGroup([["swim", "fly"]]))
     source, target = tokenizers("lstm")
-    with pytest.raises(ConfigurationError, match="The tokenizer has tokens up to 11, the model's embedding has 10"):
+    with pytest.raises(
+        ConfigurationError, match="The tokenizer has tokens up to 11, but the model's embedding has 10"
+    ):
         hf_equi.symmetrize(base("lstm"), TWO, tokenizer=source, target_tokenizer=source)
     with pytest.raises(ConfigurationError, match="is not a tokenizer of transformers"):
         hf_equi.symmetrize(base("lstm"), TWO, tokenizer=source, target_tokenizer="target")
