@@ -129,8 +129,7 @@ class EquiLM(DecodingMixin, EquiTextModel, AnyReleaseGenerationMixin):  # type: 
         r"""Score texts: float32 log-probabilities of each next token, `(batch, tokens, vocab)`.
 
         Args:
-            input_ids: `(batch, tokens)` int64. Except in training, a `GroupWarning` names words of the group that
-                stay.
+            input_ids: `(batch, tokens)` int64. Except in training, a `GroupWarning` names group words that stay.
             attention_mask: `(batch, past + tokens)`, 0 at padding.
             position_ids: `(batch, tokens)`. Where they restart within a row without padding, another document begins.
                 Each document is a text of its own, with its own orbit and prompt.

@@ -153,8 +153,7 @@ class EquiForSeq2SeqLM(  # type: ignore[misc]
         r"""Score targets: float32 log-probabilities of each next token, `(batch, tokens, vocab)`.
 
         Args:
-            input_ids: `(batch, length)` int64 source tokens. Except in training, a `GroupWarning` names words that
-                stay.
+            input_ids: `(batch, length)` int64 source. Except in training, a `GroupWarning` names words that stay.
             attention_mask: `(batch, length)`, 0 where the source is padded.
             decoder_input_ids: `(batch, tokens)` the target so far; by default the labels, shifted.
             decoder_attention_mask: `(batch, past + tokens)`, 0 at padding.
@@ -169,7 +168,7 @@ class EquiForSeq2SeqLM(  # type: ignore[misc]
             **kwargs: `num_items_in_batch` goes to the loss, everything else to the base.
 
         Raises:
-            ConfigurationError: Without source or target; for states, embeddings, another loss, caches of equizero.
+            ConfigurationError: Without source or target; for states, embeddings, outside losses, equizero caches.
             UnsupportedModelError: For a cache of another model; if memory runs out, with advice.
         """
         items, action, extras = self._count(labels, kwargs), self.resolve(group), self.checked_extras(kwargs)

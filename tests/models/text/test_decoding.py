@@ -219,11 +219,7 @@ def test_what_does_not_go_on_with_a_cache_is_refused():
     texts, cache = first.sequences, cached(cache_of(first))
     mask = torch.ones_like(texts)
     for given, settings, message in (
-        (
-            {"input_ids": texts[:, -1:], "attention_mask": mask},
-            {},
-            "input_ids have 1 tokens, but attention_mask has 6",
-        ),
+        ({"input_ids": texts[:, -1:], "attention_mask": mask}, {}, "have 1 tokens, but attention_mask has 6. With"),
         ({"input_ids": texts[:, :4], "attention_mask": mask[:, :4]}, {}, "holds 5 tokens of each text, .* have 4"),
         ({"input_ids": texts[:1], "attention_mask": mask[:1]}, {}, "holds 2 texts, but this call decodes 1 "),
         ({"input_ids": texts}, {"num_beams": 3}, r"decodes 6 .* cache\.batch_repeat_interleave\(n\)"),
