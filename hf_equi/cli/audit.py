@@ -34,7 +34,7 @@ from hf_equi.fairness.auditing.run import SAMPLES, process_state
 from hf_equi.fairness.auditing.scoring import name_scorers
 from hf_equi.fairness.auditing.subjects import unrelaxed
 from hf_equi.fairness.briefing import TOY, written_size
-from hf_equi.fairness.chat import encode_prompt
+from hf_equi.fairness.chat import encode_prompt, has_place
 from hf_equi.fairness.decoding import check_memory
 from hf_equi.fairness.limits import staying_names, staying_words
 from hf_equi.fairness.prompts import PLACE
@@ -120,8 +120,10 @@ def run_audit(
         chosen = None if audited.group is None else parse_group(audited.group)
         if chosen is not None:  # before anything loads, because a name may not fit
             check_names(templates, chosen)
+        if state.is_main_process and not any(map(has_place, templates)):  # before hours of drawing
+            note(f"no prompt has the placeholder {PLACE}, so nothing is compared: the texts are kept in {SAMPLES}")
         neutral = None if audited.neutral is None else _read_words(audited.neutral)
-        scorers = list(map(read_scorer, search.scorers))
+        scorers = list(map(read_scorer, dict.fromkeys(search.scorers)))
         name_scorers(scorers)
         on_tokens = any(map(partial(_acts_on_tokens, search), names))
         needs_tokens = on_tokens or search.action == "tokens"
@@ -279,8 +281,6 @@ def _print(result: AuditResult, output: Output) -> None:
         _print_table(console, result)
     else:
         _print_lines(result)
-    if not result.summary["models"]:
-        note(f"no prompt has the placeholder {PLACE}, so there is nothing to compare: the texts are in {SAMPLES}")
     if (output.as_json or output.as_csv) and result.report is not None:
         note(f"the report is at {result.report}")
 

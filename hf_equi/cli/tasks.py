@@ -18,6 +18,10 @@ _PURPOSES = {
     "inspect": "shows which tokens of a language model a group moves",
 }
 
+_FOR_PROMPTS = (
+    "hf-equi generate completes prompts with it, hf-equi inspect shows which of its tokens move, and hf-equi convert "
+    "makes it equivariant."
+)
 _FOR_WORDS = (
     "hf-equi inspect shows which of its tokens move, hf-equi convert makes it equivariant, and generate() in Python "
     "decodes with it."
@@ -43,6 +47,6 @@ def check_task(command: str, model: str, config: PreTrainedConfig) -> None:
     if not found or any(command in task.commands for task in found):
         return
     task = found[0]
-    others = {"inspect": _FOR_WORDS, "audit --images": _FOR_IMAGES}
+    others = {"generate": _FOR_PROMPTS, "inspect": _FOR_WORDS, "audit --images": _FOR_IMAGES}
     otherwise = next((advice for other, advice in others.items() if other in task.commands), _OTHERWISE)
     raise UnsupportedModelError(f"hf-equi {command} {_PURPOSES[command]}, and {model} is a {task.what}. {otherwise}")

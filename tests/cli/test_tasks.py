@@ -31,7 +31,7 @@ READS = {
     "clip": set(),
 }
 OTHERWISE = {
-    "seq2seq": "hf-equi inspect shows which of its tokens move, hf-equi convert makes it equivariant, and generate()",
+    "seq2seq": "hf-equi generate completes prompts with it, hf-equi inspect shows which of its tokens move",
     "image_classification": "hf-equi audit --images DIR measures how it answers turned pictures, and hf-equi convert",
     "clip": "hf-equi convert makes it equivariant, and hf-equi publish measures how exactly",
 }
