@@ -45,8 +45,7 @@ def symmetrize(
         group: The group. A `DemographicGroup` acts on language models, and on both sides of sequence-to-sequence
             models. An `ImageGroup` acts on image models.
         method: How an orbit becomes one output. `"identity"` is the base, for comparison.
-            `hf_equi.registration.method_names(task)` lists the methods of a task. So does the error for an unknown
-            method.
+            `hf_equi.registration.method_names(task)` lists those of a task, as does the error for an unknown one.
         task: The task, by default found from the model. `hf_equi.registration.task_names()` lists all tasks.
         tokenizer: For text: the model's tokenizer, if `model` is an object.
         processor: For images: the image processor to save with the model, by default the one beside the weights.

@@ -88,7 +88,7 @@ def test_symmetrised_twice_is_refused():
 
 def test_symmetrised_folder_is_refused(tmp_path):
     hf_equi.symmetrize(base_model(), GENDER, tokenizer=tokenizer()).save_pretrained(tmp_path)
-    with pytest.raises(ConfigurationError, match=r"symmetrised already \('equi_lm'\): load it with from_pretrained"):
+    with pytest.raises(ConfigurationError, match=r"already symmetrised \('equi_lm'\): load it with from_pretrained"):
         hf_equi.symmetrize(tmp_path, GENDER)
 
 

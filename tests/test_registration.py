@@ -119,7 +119,7 @@ def test_unknown_methods_are_refused_with_the_known(name):
 
 def test_taken_names_are_refused():
     register(mean=settings_of)
-    with pytest.raises(ConfigurationError, match="'speech' has a method 'mean' already"):
+    with pytest.raises(ConfigurationError, match="'speech' already has a method 'mean'"):
         register_method(task="speech", name="mean", factory=list)
     with pytest.raises(ConfigurationError, match="There is already a task 'speech' already"):
         register()
@@ -158,12 +158,12 @@ def test_what_cannot_be_registered_leaves_nothing_behind():
         register(**{"two words": settings_of})
     with pytest.raises(ConfigurationError, match="cannot be registered as a model"):
         register_task(name="speech", task=Speech, models=[int], methods={})
-    with pytest.raises(ConfigurationError, match="The model type 'equi_lm' is that of ModelPlace"):
+    with pytest.raises(ConfigurationError, match="The model type 'equi_lm' is taken by ModelPlace"):
         register_models([auto_classes.ModelPlace("equi_lm", "elsewhere", "Config", "Model", ())])
     assert "speech" not in task_names()
 
 
 def test_a_task_that_cannot_be_made_is_named():
     register_task(name="speech", task="no_such_package:Task", models=[], methods={})
-    with pytest.raises(ConfigurationError, match=r"'speech' cannot be made of .*unregister_task\('speech'\)"):
+    with pytest.raises(ConfigurationError, match=r"'speech' cannot be made from .*unregister_task\('speech'\)"):
         tasks()

@@ -175,7 +175,7 @@ def load_lm(
 
     Args:
         model: A folder, a name on the Hub, or `"demo"`.
-        group: The group; by default gender, or its own for a model saved as an EquiLM.
+        group: The group; by default gender, or its own for a saved EquiLM.
         how: The method, by default `"equitune"` or the saved model's own, and what it averages, by default `"logits"`
             or the saved model's own.
         command: The command that needs the model.
@@ -204,9 +204,7 @@ def load_lm(
                 name,
                 group or DemographicGroup.preset(DEFAULT_GROUP),
                 method or "equitune",
-                task="causal_lm"
-                if find_tasks(config)
-                else None,  # it may serve several; no task at all is another error
+                task="causal_lm" if find_tasks(config) else None,  # one of several; no task is another error
                 tokenizer=load_tokenizer(model, name, hub),
                 average=average or "logits",
                 multi_token="skip",

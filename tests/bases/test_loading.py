@@ -81,7 +81,7 @@ def test_a_body_without_the_layers_of_its_weights_is_named(tmp_path):
     config = json.loads((tmp_path / "config.json").read_text())
     (tmp_path / "config.json").write_text(json.dumps({**config, "n_layer": 0}))
     for auto_class in (AutoModelForCausalLM, AutoModel):
-        with pytest.raises(ConfigurationError, match=r"no layers in (transformer\.)?h, and the weights have .* h\.0"):
+        with pytest.raises(ConfigurationError, match=r"no layers in (transformer\.)?h, but the weights have .* h\.0"):
             load_safetensors(auto_class, str(tmp_path))
 
 

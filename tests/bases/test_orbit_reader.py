@@ -205,7 +205,7 @@ def test_halves_are_folded_in_float32():
 @pytest.mark.parametrize(
     ("value", "message"),
     [
-        ([1, 2], "pixels= is a list, and the group acts on tensors"),
+        ([1, 2], "pixels= is a list, but the group acts on tensors"),
         (torch.zeros(0, 2), "There are no samples: pixels"),
     ],
 )

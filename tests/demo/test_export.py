@@ -54,7 +54,7 @@ def test_a_model_of_the_hub_is_named(tmp_path, lm, monkeypatch) -> None:
     card = SpaceCard.load(folder / "README.md")
     assert (card.data.sdk, card.data.sdk_version, card.data.app_file) == ("gradio", "6.31.0", "app.py")
     assert card.data.models == ["me/gpt2"]
-    assert "the group is man, woman" in card.text
+    assert "the group man, woman" in card.text
 
 
 def test_a_model_and_a_group_of_this_machine_go_along(tmp_path, lm, monkeypatch) -> None:
