@@ -396,5 +396,5 @@ def test_files_that_do_not_fit_are_refused(tmp_path):
     ):
         load_adapter(language(), tmp_path / "other")
     (tmp_path / "other" / "adapter_model.safetensors").unlink()
-    with pytest.raises(ConfigurationError, match="hf_equi loads no pickle"):
+    with pytest.raises(ConfigurationError, match="hf_equi does not load pickles"):
         load_adapter(language(), tmp_path / "other")
