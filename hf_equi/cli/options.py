@@ -79,7 +79,7 @@ def _check_repository(name: str) -> str:
     """Refuse a name without a user: it would go to whoever is logged in, or may be a folder named by mistake."""
     user, slash, rest = name.partition("/")
     if not (user and slash and rest) or "/" in rest:
-        raise typer.BadParameter(f"{name!r} is not the name of a repository: write USER/NAME, such as me/equi-gpt2.")
+        raise typer.BadParameter(f"{name!r} is not a valid repository name: write USER/NAME, such as me/equi-gpt2.")
     return name
 
 

@@ -379,6 +379,6 @@ def _fetch(folder: str | os.PathLike[str], hub: dict[str, Any]) -> Path:
 
 def _no_safetensors(folder: Any) -> ConfigurationError:
     return ConfigurationError(
-        f"{folder} holds no {_WEIGHTS}, and hf_equi does not load pickles: load the adapter with peft, and save it "
-        "again"
+        f"{folder} holds no {_WEIGHTS}, and hf_equi does not load pickle files: load the adapter with peft, and save "
+        "it again"
     )

@@ -24,7 +24,7 @@ def test_prompts_without_a_place_are_told(run, folder, tmp_path, audits) -> None
     alone = ("audit", "-m", folder, "--methods", "base", "--out", tmp_path / "audit", "-p", "the man said")
     result = run(*alone)
     assert (result.status, len(audits)) == (130, 1)
-    assert "note: no prompt has the place {demographic}, so nothing is compared" in result.err
+    assert "note: no prompt has the placeholder {demographic}, so nothing is compared" in result.err
     assert "nothing is compared" not in run(*alone[:-2], "-p", "the {demographic} said").err
 
 

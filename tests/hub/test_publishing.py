@@ -261,8 +261,8 @@ def _change_card_to_nothing(folder):
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        (_change_weights, "model.safetensors in .* changed since"),
-        (_refuse_damage, "model.safetensors in .* changed since"),
+        (_change_weights, "model.safetensors in .* changed after"),
+        (_refuse_damage, "model.safetensors in .* changed after"),
         (_refuse_link, "model.safetensors is a link"),
         (_change_card, "README.md is a link to .*elsewhere"),
         (_change_card_to_nothing, "README.md is a link to .*nowhere"),

@@ -72,7 +72,7 @@ def test_base_and_lambda_are_all():
 def test_what_a_model_lacks_is_refused():
     with pytest.raises(ConfigurationError, match="method='equizero' has no λ"):
         parameters_of(classification("equizero"), "lambda")
-    with pytest.raises(ConfigurationError, match="EquiCLIPModel is none"):
+    with pytest.raises(ConfigurationError, match="EquiCLIPModel is not a classifier"):
         parameters_of(comparison(), "last_layers")
     with pytest.raises(ConfigurationError, match="'head' is not known: use one of 'lambda', 'base'"):
         parameters_of(classification(), "head")

@@ -197,8 +197,8 @@ def test_settings_can_be_overridden(tmp_path):
 def test_senseless_phases_are_refused():
     for settings, message in [
         ({"trains": "head", "max_steps": 1}, "trains='head' is not known: use one of 'lambda'"),
-        ({"trains": "base"}, "pass one of max_steps=None and epochs=None"),
-        ({"trains": "base", "max_steps": 1, "epochs": 1}, "pass one of max_steps=1 and epochs=1"),
+        ({"trains": "base"}, "pass exactly one of max_steps=None and epochs=None"),
+        ({"trains": "base", "max_steps": 1, "epochs": 1}, "pass exactly one of max_steps=1 and epochs=1"),
         ({"trains": "base", "epochs": 0}, "epochs=0 is out of range: use a number above 0$"),
         ({"trains": "base", "max_steps": 1, "batch_size": -1}, "batch_size=-1 is not a number of examples"),
     ]:

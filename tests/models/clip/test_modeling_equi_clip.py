@@ -208,7 +208,9 @@ def test_what_such_a_model_does_not_do():
 
 def test_which_bases_there_are():
     config = EquiCLIPConfig(base_config=clip("clip").config, group=TURNS.to_dict())
-    with pytest.raises(UnsupportedModelError, match="Known are CLIPModel, SiglipModel, AlignModel, ChineseCLIPModel"):
+    with pytest.raises(
+        UnsupportedModelError, match="Known families are CLIPModel, SiglipModel, AlignModel, ChineseCLIPModel"
+    ):
         EquiCLIPModel(config, base_model())
     new = EquiSiglipModel(EquiSiglipConfig(base_config=clip("siglip").config, group=TURNS.to_dict()))
     assert new(pixel_values=images(2), **texts()).logits_per_image.shape == (2, 3)
@@ -245,7 +247,7 @@ def test_the_contrastive_loss_is_of_pairs(family):
         (torch.ones(1, 2, 12), r"\(1, 2, 12\), but features of texts are a tensor of floats"),
         (torch.ones(2, 12).long(), r"torch\.int64 \(2, 12\)"),
         (torch.ones(0, 12), r"\(0, 12\)"),
-        (numpy.ones((2, 12)), "ndarray, and"),
+        (numpy.ones((2, 12)), "ndarray, but"),
     ],
 )
 def test_what_are_no_features_of_texts(given, named):

@@ -52,7 +52,7 @@ def test_what_is_no_clip_is_refused():
 
 
 def test_groups_and_settings_of_texts_are_refused():
-    with pytest.raises(ConfigurationError, match=r"of the kind ImageGroup.*rotations\(4\)"):
+    with pytest.raises(ConfigurationError, match=r"of the class ImageGroup.*rotations\(4\)"):
         hf_equi.symmetrize(clip("clip"), GENDER)
     with pytest.raises(ConfigurationError, match="loss: a model that compares images with texts does not use"):
         hf_equi.symmetrize(clip("clip"), TURNS, "equizero", loss="entropy")

@@ -102,13 +102,13 @@ def edited(published, tmp_path, **entries):
 @pytest.mark.parametrize(
     ("entries", "message"),
     [
-        ({"base_name": None}, "holds no name of its base on the Hub"),
-        ({"base_revision": None}, "holds no revision of its base on the Hub"),
+        ({"base_name": None}, "does not hold the name of its base on the Hub"),
+        ({"base_revision": None}, "does not hold the revision of its base on the Hub"),
         ({"base_revision": "main"}, "the revision 'main', which is not a commit"),
         ({"base_revision": 7}, "the revision 7, which is not a commit"),
         ({"base_name": "../base"}, r"'\.\./base', which is not a name on the Hub"),
         ({"base_name": "/tmp"}, "'/tmp', which is not a name on the Hub"),
-        ({"base_name": "saved"}, "is 'saved' on the Hub, and .*saved has the same name"),
+        ({"base_name": "saved"}, "is 'saved' on the Hub, but .*saved has the same name"),
         ({"base_name": 7}, "stored as 7, which is not a name on the Hub"),
     ],
 )

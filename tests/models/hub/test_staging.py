@@ -198,7 +198,7 @@ def test_a_save_that_is_killed_is_completed_by_what_it_says(tmp_path):
         ((old,), (new,)) = (folder.glob(f"{step}{mark}*") for mark in (".before-", ".partial-"))
         assert (old / "config.json").read_text() == "before"
         with pytest.raises(
-            ConfigurationError, match=rf"no config\.json.* killed .* in {new} to {folder}, .*\. {old} holds .* before"
+            ConfigurationError, match=rf"no config\.json.* killed .* in {new} to {folder} .*\. {old} holds .* before"
         ):
             require_config(folder)
         move_by_hand(new, folder)

@@ -57,7 +57,7 @@ def test_the_base_comes_out_as_it_went_in(tmp_path):
     assert torch.equal(again(images()).logits, wrap(base, SQUARE, "equizero", loss="entropy")(images()).logits)
     given = hf_equi.symmetrize(tmp_path, SQUARE, processor=processor)
     assert given.processor is processor
-    with pytest.raises(ConfigurationError, match="holds a 'vit' model, not an 'equi_image_classification' one"):
+    with pytest.raises(ConfigurationError, match="holds a 'vit' model, not an 'equi_image_classification' model"):
         EquiForImageClassification.from_pretrained(tmp_path)
 
 

@@ -23,7 +23,7 @@ def test_known_maps_pass(family):
 
 @pytest.mark.parametrize("cut", [None, LogitsCut()])
 def test_unknown_maps_are_refused(cut):
-    with pytest.raises(ConfigurationError, match=r'not known how int pools its feature maps.*level="features"'):
+    with pytest.raises(ConfigurationError, match=r'unknown how int pools its feature maps.*level="features"'):
         check_maps(cut, int, G4, CvtConfig())
 
 

@@ -72,7 +72,9 @@ def test_methods_changed_afterwards(make):
     plain = make(family, TURNS)
     for method in ("lambda", "attention"):
         plain.config.method = method
-        with pytest.raises(ConfigurationError, match=rf"method='{method}' .* was changed after .* Symmetrize .* anew"):
+        with pytest.raises(
+            ConfigurationError, match=rf"method='{method}', .* was changed after .* Symmetrize .* again"
+        ):
             plain(orbit_features=features, **known)
 
 
