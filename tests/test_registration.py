@@ -121,7 +121,7 @@ def test_taken_names_are_refused():
     register(mean=settings_of)
     with pytest.raises(ConfigurationError, match="'speech' already has a method 'mean'"):
         register_method(task="speech", name="mean", factory=list)
-    with pytest.raises(ConfigurationError, match="There is already a task 'speech' already"):
+    with pytest.raises(ConfigurationError, match="There is already a task 'speech'"):
         register()
     assert create_method("speech", "mean") == {}
 

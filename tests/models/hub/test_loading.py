@@ -108,7 +108,7 @@ def edited(published, tmp_path, **entries):
         ({"base_revision": 7}, "the revision 7, which is not a commit"),
         ({"base_name": "../base"}, r"'\.\./base', which is not a name on the Hub"),
         ({"base_name": "/tmp"}, "'/tmp', which is not a name on the Hub"),
-        ({"base_name": "saved"}, "is 'saved' on the Hub, and .*saved has the same name"),
+        ({"base_name": "saved"}, "is 'saved' on the Hub, but .*saved has the same name"),
         ({"base_name": 7}, "stored as 7, which is not a name on the Hub"),
     ],
 )
