@@ -149,7 +149,7 @@ def test_what_cannot_be_registered_leaves_nothing_behind():
         model_class = type("Model", (), {"auto_class": AutoModel})
 
     for task, message in (
-        (Nothing, "has to name what, model_class, group_class, group_example"),
+        (Nothing, "must define what, model_class, group_class, group_example"),
         (All, "name its own"),
     ):
         with pytest.raises(ConfigurationError, match=message):

@@ -32,8 +32,8 @@ class ClassMaximum(Method):
 
     name = "equizero"
     text = MethodText(
-        r"M_G(x) = g_*^{-1} M(g_* x), \qquad g_* = \arg\min_{g \in G}\, l(M(gx))",
-        "The base reads every member of the orbit. The output with the lowest loss is taken and mapped back.",
+        r"M_G(x)_c = \max_{g \in G} \log p_g(c), \qquad p_g = g^{-1} M(gx)",
+        "The base reads every member of the orbit. Each class gets its score from the member that finds it most likely.",
     )
 
     def __init__(self) -> None:

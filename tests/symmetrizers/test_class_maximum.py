@@ -145,6 +145,7 @@ def test_maximum_keeps_the_precision_of_its_scores(dtype):
 
 def test_what_it_says_of_itself():
     method = ClassMaximum()
+    assert r"\max_{g \in G} \log p_g(c)" in method.text.equation
     assert (method.name, method.takes_best, method.loss) == ("equizero", True, None)
     scores = torch.randn(3, 4)
     empty = torch.full((3, 4), method.combine.empty)
