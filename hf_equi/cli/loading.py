@@ -6,12 +6,13 @@ import textwrap
 import warnings
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
 import torch
 from transformers import AutoConfig, AutoTokenizer, PreTrainedConfig
-from transformers.utils import logging
+from transformers.utils import CONFIG_NAME, logging
 
 from hf_equi.auto import DEMO, find_tasks, refuse_adapter, symmetrize
 from hf_equi.bases.embedded import embedded_folder
@@ -333,6 +334,9 @@ def locate(model: str) -> str:
         raise ConfigurationError(f"{model} is a file: pass the folder that holds config.json and the weights.")
     if not model.strip() or path.is_absolute() or model[0] in ".~" or model.count("/") > 1 or model.endswith("/"):
         raise ConfigurationError(f"There is no folder {model!r}: pass a model's folder, its name on the Hub, or demo.")
+    beside = [str(one.parent) for one in path.parent.glob(f"*/{CONFIG_NAME}")]
+    if meant := get_close_matches(str(path), beside, n=1):
+        raise ConfigurationError(f"There is no folder {model!r}: did you mean {meant[0]!r}?")
     return model
 
 

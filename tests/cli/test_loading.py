@@ -13,7 +13,7 @@ from transformers.utils import logging
 import hf_equi
 import hf_equi.cli.loading
 from hf_equi import DemographicGroup, RegardScorer
-from hf_equi.cli.loading import load_description, load_lm, quiet, read_scorer
+from hf_equi.cli.loading import load_description, load_lm, locate, quiet, read_scorer
 from hf_equi.errors import ConfigurationError, GroupError, GroupWarning, HfEquiWarning
 
 
@@ -117,3 +117,13 @@ def test_a_scorer_is_named_with_its_label_or_without(tmp_path) -> None:
         read_scorer("demo:1")
     with pytest.raises(ConfigurationError, match="names no label"):
         read_scorer(f"{folder}:")
+
+
+def test_a_folder_that_is_misspelt_is_not_looked_for_on_the_hub(tmp_path, monkeypatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    for name in ("smollm2", "mobilenet"):
+        (tmp_path / "real" / name).mkdir(parents=True)
+        (tmp_path / "real" / name / "config.json").write_text("{}")
+    with pytest.raises(ConfigurationError, match="There is no folder 'real/smolm2': did you mean 'real/smollm2'"):
+        locate("real/smolm2")
+    assert locate("real/gpt2") == "real/gpt2"  # which may be on the Hub

@@ -133,13 +133,15 @@ def test_a_command_that_its_program_does_not_take_is_found(command: str, fault: 
 
 
 @pytest.mark.slow
-def test_readme(hub: LoopbackHub, tmp_path: Path) -> None:
+def test_readme(hub: LoopbackHub, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     push_gpt2()
     push_pictures()
     picture().save("photo.png")
     for part in (base_model(), chat_tokenizer()):
         part.save_pretrained("real/smollm2")
     names = Page("README.md").run()
+    shown = next(block.code for block in blocks("README.md") if block.language == "text")
+    assert shown in capsys.readouterr().out
     assert torch.equal(names["lm"].action.apply(1, names["texts"][0]), names["texts"][1])
     with torch.no_grad():
         first, second = names["model"](**names["inputs"]).logits.argmax(-1)
