@@ -18,7 +18,7 @@ from typing import Any
 import torch
 from imagenet_pictures import pictures
 from matplotlib.figure import Figure
-from PIL import Image
+from PIL import Image, ImageOps
 from transformers import AutoImageProcessor, AutoModelForImageClassification
 from transformers.utils import logging
 
@@ -51,6 +51,11 @@ def parse() -> argparse.Namespace:
     return parser.parse_args()
 
 
+def read(path: Path) -> Image.Image:
+    """Read a picture, upright as its camera says."""
+    return ImageOps.exif_transpose(Image.open(path)).convert("RGB")
+
+
 @torch.no_grad()
 def ask(model: Any, processor: Any, turned: list[Image.Image]) -> list[tuple[str, float]]:
     """Return the classifier's answer for each picture, and how sure it is."""
@@ -78,12 +83,12 @@ def main() -> None:
     logging.set_verbosity_error()
     logging.disable_progress_bar()
     try:
-        picture = pictures()[DRAWN] if arguments.picture is None else Image.open(arguments.picture).convert("RGB")
+        picture = pictures()[DRAWN] if arguments.picture is None else read(arguments.picture)
         processor = symmetric_processor(AutoImageProcessor.from_pretrained(arguments.model), GROUP)
         base = AutoModelForImageClassification.from_pretrained(arguments.model).eval()
+        models = {"model": base, "wrapped": symmetrize(base, GROUP, arguments.method)}
     except (OSError, ValueError) as error:
         sys.exit(f"turned_picture.py: error: {error}")
-    models = {"model": base, "wrapped": symmetrize(base, GROUP, arguments.method)}
     turned = [picture.rotate(90 * turns, expand=True) for turns in range(GROUP.order)]
     answers = {name: ask(model, processor, turned) for name, model in models.items()}
     print(f"{'':<8}{'the model':<28}{'wrapped':<28}".rstrip())

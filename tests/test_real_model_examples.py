@@ -83,6 +83,9 @@ def test_a_turned_picture_gets_one_answer(
     assert [words[0] for words in said] == ["0°", "90°", "180°", "270°"]
     assert len({tuple(words[-2:]) for words in said}) == 1
     assert (tmp_path / "plots" / "turned.png").read_bytes().startswith(b"\x89PNG")
+    monkeypatch.setattr(sys, "argv", ["turned_picture.py", *options, "--method", "magic"])
+    with pytest.raises(SystemExit, match=r"^turned_picture\.py: error: .*magic"):
+        turned_picture.main()
     monkeypatch.setattr(sys, "argv", ["turned_picture.py", *options, "--picture", str(tmp_path / "none.png")])
     with pytest.raises(SystemExit, match=r"^turned_picture\.py: error: .*none\.png"):
         turned_picture.main()
