@@ -32,7 +32,7 @@ class Preset:
         >>> religion.names
         ('Christian person', 'Muslim person', 'Jewish person')
         >>> religion.not_covered[1]
-        "'Jew': it would answer to 'Christian', which is paired with 'Jewish'. 'Jews' moves."
+        "'Jew': its counterpart is 'Christian', which is already paired with 'Jewish'. 'Jews' moves."
     """
 
     name: str
