@@ -31,11 +31,24 @@ def limits(lm: Any, comparison: Comparison, action: TokenAction | None = None) -
         action or lm.action,
         lm.tokenizer,
     )
+    yield from _moving_turns(comparison, action or lm.action, lm.tokenizer)
     if lm.group.relaxed:
         yield "the group is relaxed: the EquiLM claims no symmetry of general words, so its gap need not be 0"
     said = lm.method.text
     if not (said.exact or said.claim) and any(len(orbit.members) < lm.group.order for orbit in comparison.orbits):
         yield f"{lm.config.method} does not symmetrise what fixes a prompt, so the gap of the EquiLM need not be 0"
+
+
+def _moving_turns(comparison: Comparison, action: TokenAction, tokenizer: Any) -> Iterator[str]:
+    """Yield a line for each chat in which words around the shown message move."""
+    for orbit in comparison.orbits:
+        around = orbit.read.replace(orbit.prompt, " ", 1)
+        if around.strip() and (moved := explain_tokens(around, action, tokenizer).moved):
+            words = ", ".join(repr(token.strip()) for token in dict.fromkeys(token for token, _ in moved))
+            yield (
+                f"{words} in the turns around {orbit.prompt!r} moves too, so demographics are asked under different "
+                "messages; --json shows them as read"
+            )
 
 
 def staying_words(prompts: Iterable[Sequence[str]], action: TokenAction, tokenizer: Any) -> Iterator[str]:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import pytest
-from small_models import GENDER, RACE, base_model, tokenizer
+from small_models import GENDER, RACE, base_model, chat_tokenizer, tokenizer
 
 import hf_equi
 from hf_equi import DemographicGroup, TokenAction
 from hf_equi.actions.resolution import resolve_tokens
+from hf_equi.fairness.chat import Conversation
 from hf_equi.fairness.completions import compare
 from hf_equi.fairness.decoding import Decoding
 from hf_equi.fairness.limits import limits, staying_names, staying_words
@@ -34,6 +35,14 @@ def test_what_keeps_a_gap_from_zero_is_said(group, method, prompt, said) -> None
     lm = hf_equi.symmetrize(base_model(), group, method, tokenizer=tokenizer())
     lines = limits(lm, compare(lm, [prompt], Decoding(max_new_tokens=1)))
     assert [" ".join(line.split()[:2]) for line in lines] == said
+
+
+def test_what_moves_around_a_message_is_said() -> None:
+    lm = hf_equi.symmetrize(base_model(), GENDER, tokenizer=chat_tokenizer())
+    asked = [Conversation((("system", said), ("user", "the man")), hidden=1) for said in ("the woman", "known for")]
+    first, second = (list(limits(lm, compare(lm, [one], Decoding(max_new_tokens=1)))) for one in asked)
+    assert [line.partition(",")[0] for line in first] == ["'woman' in the turns around 'the man' moves too"]
+    assert second == []
 
 
 def test_names_that_the_group_does_not_exchange_are_told() -> None:
