@@ -67,6 +67,13 @@ def test_a_word_in_two_factors_raises():
         RACE * DemographicGroup([["black", "green"]])
 
 
+def test_names_of_a_product_that_coincide_raise():
+    first = DemographicGroup([["man", "woman"]], names=["a b", "a"])
+    second = DemographicGroup([["x", "y"]], names=["c", "b c"])
+    with pytest.raises(GroupError, match="Two elements are named 'a b c'"):
+        _ = first * second
+
+
 def test_too_many_members_raise():
     factors = [DemographicGroup([[f"{letter}{i}" for i in range(11)]]) for letter in "abc"]
     with pytest.raises(GroupError, match=r"at most 1024 elements.*\[11, 11, 11\]"):
