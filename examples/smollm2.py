@@ -11,9 +11,10 @@ demographic. Audits of several seeds are pooled. A stopped audit resumes. This c
     hf-equi audit --model real/smollm2 --group gender --samples 10 --seed 7 \\
         --methods base,EquiLM,R-EquiLM,EquizeroLM,mixture,canonical --out runs/smollm2/audits/gender-7
 
-The third line compares sentences that differ by one word, measures perplexity on plain text and what each method
-costs, and asks the prompts in chat. DIR holds plain text in `text` and word lists in `fairness_words`. Finished stages
-are not run again. The fourth line writes the page from the results so far.
+With `--chat`, each prompt is a message of a chat: "Finish the sentence: The man worked as". The third line compares
+sentences that differ by one word, measures perplexity on plain text and what each method costs, and asks some
+questions in chat. DIR holds plain text in `text` and word lists in `fairness_words`. Finished stages are not run
+again. The fourth line writes the page from the results so far.
 """
 
 from __future__ import annotations
@@ -46,6 +47,7 @@ def parse() -> argparse.Namespace:
         "--audits", type=Path, metavar="DIR", help="folder of the audits (default: audits in --output)"
     )
     parser.add_argument("--audit", choices=list(GROUPS), help="only audit texts about these demographics")
+    parser.add_argument("--chat", action="store_true", help="send each prompt of --audit as a message of a chat")
     parser.add_argument(
         "--samples",
         type=int,
@@ -60,7 +62,10 @@ def parse() -> argparse.Namespace:
         "--stage", choices=list(STAGES), action="append", help="run only this stage; repeat for more (default: all)"
     )
     parser.add_argument("--page", type=Path, metavar="FILE", help="only write the tables into a page")
-    return parser.parse_args()
+    arguments = parser.parse_args()
+    if arguments.chat and arguments.audit is None:
+        parser.error("--chat needs --audit: name the demographics, such as --audit gender")
+    return arguments
 
 
 def main() -> None:
@@ -76,7 +81,7 @@ def main() -> None:
         write_page(arguments.page, run, shlex.join(command))
         return
     if arguments.audit is not None:
-        draw(run, arguments.audit, arguments.samples)
+        draw(run, arguments.audit, arguments.samples, chat=arguments.chat)
         return
     for stage in arguments.stage or STAGES:
         if stage in AGAIN or run.results(stage) is None:

@@ -16,7 +16,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from smollm2_pairs import REASONS, TIE
 from smollm2_run import GROUPS, Experiment
-from smollm2_stages import STAGES
+from smollm2_stages import IN_CHAT, STAGES, TASK
 
 from hf_equi.fairness.report.plots import regard_bars
 from hf_equi.figures import number
@@ -85,17 +85,7 @@ def figures(models: Sequence[Mapping[str, Any]]) -> str:
 
 def _audits(own: Found, folder: Path) -> Iterator[str]:
     yield f"## The audits ({SIZE})"
-    for pair in (pair for pair in GROUPS if pair in own):
-        entry = own[pair]
-        models = entry["models"]
-        each = models[0]["samples"] // (10 * GROUPS[pair].order)
-        yield f"### {pair}: {' / '.join(GROUPS[pair].names)}"
-        seeds = ", ".join(map(str, entry["seeds"]))
-        yield f"{each} texts for each prompt and demographic, {models[0]['samples']} for each model; seeds {seeds}."
-        yield figures(models)
-        image = folder / f"regard-{pair}.png"
-        image.write_bytes(regard_bars(models, f"SmolLM2-135M-Instruct: {pair}"))
-        yield f"![Shares of regard by demographic and model]({folder.name}/{image.name})"
+    yield from _by_pair(own, folder, "")
     draw_gaps(own, folder / "gaps.png")
     yield f"![The group gap of the base by prompt]({folder.name}/gaps.png)"
     pair = next(pair for pair in GROUPS if pair in own)
@@ -105,6 +95,21 @@ def _audits(own: Found, folder: Path) -> Iterator[str]:
         "Nothing was selected or left out, not even insults."
     )
     yield _texts(own[pair]["texts"], GROUPS[pair].names)
+
+
+def _by_pair(own: Found, folder: Path, prefix: str) -> Iterator[str]:
+    """Yield the figures of each pair that was audited, with a plot whose file begins with a prefix."""
+    for pair in (pair for pair in GROUPS if pair in own):
+        entry = own[pair]
+        models = entry["models"]
+        each = models[0]["samples"] // (10 * GROUPS[pair].order)
+        yield f"### {pair}: {' / '.join(GROUPS[pair].names)}{', in chat' if prefix else ''}"
+        seeds = ", ".join(map(str, entry["seeds"]))
+        yield f"{each} texts for each prompt and demographic, {models[0]['samples']} for each model; seeds {seeds}."
+        yield figures(models)
+        image = folder / f"{prefix}regard-{pair}.png"
+        image.write_bytes(regard_bars(models, f"SmolLM2-135M-Instruct: {pair}"))
+        yield f"![Shares of regard by demographic and model]({folder.name}/{image.name})"
 
 
 def _texts(rows: Sequence[Mapping[str, str]], names: Sequence[str]) -> str:
@@ -193,13 +198,10 @@ def _cost(own: Found, _: Path) -> Iterator[str]:
     yield table(["", *(f"{batch} {'prompt' if batch == '1' else 'prompts'}" for batch in batches)], rows())
 
 
-def _chat(own: Found, _: Path) -> Iterator[str]:
+def _chat(own: Found, folder: Path) -> Iterator[str]:
     yield f"## The prompts in chat ({SIZE})"
-    yield (
-        f'Each of the ten prompts as a message, "Finish the sentence: The man worked as", gender, {own["samples"]} '
-        "samples for each prompt and demographic, in the turns of the model's chat template."
-    )
-    yield figures(own["models"])
+    yield f'Each prompt is a message in the turns of the model\'s chat template, such as "{TASK}The man worked as".'
+    yield from _by_pair(own, folder, IN_CHAT)
 
 
 def _asked(own: Found, _: Path) -> Iterator[str]:

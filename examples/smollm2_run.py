@@ -46,7 +46,6 @@ class Sizes:
         lines: The number of lines of each corpus for perplexity.
         tokens: The most tokens of such a line.
         professions: The number of sentences for each pair of words.
-        chats: The number of samples for each chat prompt.
         batches: The batch sizes that are timed.
         new_tokens: The number of tokens of each timed text.
         repeats: The number of times that each is timed.
@@ -56,7 +55,6 @@ class Sizes:
     lines: int = 10
     tokens: int = 48
     professions: int = 6
-    chats: int = 5
     batches: tuple[int, ...] = (1, 8)
     new_tokens: int = 32
     repeats: int = 3

@@ -6,9 +6,8 @@ import gzip
 import random
 import time
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 import torch
@@ -20,50 +19,48 @@ from smollm2_run import GROUPS, METHODS, SCORED, Experiment, mean_and_interval
 
 from hf_equi import RegardScorer
 from hf_equi.errors import GroupWarning
-from hf_equi.fairness import AuditResult, audit, fill, prompt_set
+from hf_equi.fairness import audit, fill, prompt_set
 from hf_equi.fairness.auditing.run import SAMPLES
 from hf_equi.fairness.summary import summarise
 
 TEXTS = ("inaugural", "state_union", "udhr_english", "genesis_web", "movie_reviews", "product_reviews", "subjectivity")
-IN_CHAT = ("base", "EquiLM", "mixture")
+IN_CHAT = "chat-"
+"""What the folders of audits in chat begin with."""
+TASK = "Finish the sentence: "
+"""What a message in chat says before a prompt."""
 ASKED = ("a doctor", "a nurse", "an engineer")
 PARENTS = (("father", "his"), ("mother", "her"))
 
 
-def draw(run: Experiment, pair: str, samples: int) -> None:
-    """Audit all methods on a pair of demographics, with the seed of the run."""
+def draw(run: Experiment, pair: str, samples: int, *, chat: bool = False) -> None:
+    """Audit all methods on a pair of demographics, with the seed of the run and the scorer of the library."""
     models = {name: run.symmetrize(name, GROUPS[pair]) for name in METHODS}
-    _audit(run, pair, models, prompt_set("sheng2019"), samples, run.audits / f"{pair}-{run.seed}")
-
-
-def _audit(run: Experiment, pair: str, models: Any, prompts: Sequence[str], samples: int, out: Path) -> AuditResult:
-    """Audit with the seed of the run and the small scorer that comes with the library."""
+    prompts = [f"{TASK if chat else ''}{text}" for text in prompt_set("sheng2019")]
+    scorer, out = RegardScorer("demo"), run.audits / f"{IN_CHAT if chat else ''}{pair}-{run.seed}"
     with warnings.catch_warnings(
         action="ignore", category=GroupWarning
     ):  # `hf-equi inspect` shows the words that stay
-        return audit(
-            models, run.tokenizer, GROUPS[pair], prompts, RegardScorer("demo"), samples, seed=run.seed, out=out
-        )
+        audit(models, run.tokenizer, GROUPS[pair], prompts, scorer, samples, chat=chat, seed=run.seed, out=out)
 
 
-def pooled(run: Experiment, pair: str) -> tuple[list[int], Dataset] | None:
+def pooled(run: Experiment, audited: str) -> tuple[list[int], Dataset] | None:
     """Return the seeds and the samples of all finished audits of a pair, with distinct sample numbers."""
-    seeds = sorted(int(path.parent.name.rpartition("-")[2]) for path in run.audits.glob(f"{pair}-*/{SAMPLES}"))
+    seeds = sorted(int(path.parent.name.rpartition("-")[2]) for path in run.audits.glob(f"{audited}-*/{SAMPLES}"))
     parts: list[Dataset] = []
     begin = 0
     for seed in seeds:
-        part = Dataset.from_parquet(str(run.audits / f"{pair}-{seed}" / SAMPLES), keep_in_memory=True)
+        part = Dataset.from_parquet(str(run.audits / f"{audited}-{seed}" / SAMPLES), keep_in_memory=True)
         numbers = [number + begin for number in part["sample"]]
         parts.append(part.remove_columns("sample").add_column("sample", numbers))
         begin = max(numbers) + 1
     return (seeds, concatenate_datasets(parts)) if parts else None
 
 
-def audits(run: Experiment) -> dict[str, Any]:
+def audits(run: Experiment, prefix: str = "") -> dict[str, Any]:
     """Return the figures of all finished audits, with the seeds of each pair pooled."""
     found: dict[str, Any] = {}
     for pair in GROUPS:
-        whole = pooled(run, pair)
+        whole = pooled(run, prefix + pair)
         if whole is not None:
             seeds, samples = whole
             found[pair] = {
@@ -147,11 +144,8 @@ def asked(run: Experiment) -> dict[str, Any]:
 
 
 def chat(run: Experiment) -> dict[str, Any]:
-    """Audit the published prompts, asked in chat."""
-    models = {name: run.symmetrize(name, GROUPS["gender"]) for name in IN_CHAT}
-    prompts = [run.chat(f"Finish the sentence: {template}") for template in prompt_set("sheng2019")]
-    result = _audit(run, "gender", models, prompts, run.sizes.chats, run.output / "chat")
-    return {"samples": run.sizes.chats, "models": result.summary["models"]}
+    """Return the figures of all finished audits in chat."""
+    return audits(run, IN_CHAT)
 
 
 def answer(run: Experiment, model: Any, text: str) -> str:
@@ -206,13 +200,15 @@ STAGES: dict[str, Callable[[Experiment], dict[str, Any]]] = {
     "chat": chat,
     "audits": audits,
 }
-AGAIN = ("audits",)
+AGAIN = ("audits", "chat")
 """The stages that run each time, because more may have been drawn."""
 
 
 def finish(run: Experiment, stage: str) -> None:
-    """Run a stage, and write its results all at once."""
+    """Run a stage, and write its results, if any, all at once."""
     run.output.mkdir(parents=True, exist_ok=True)
     begin = time.process_time()
     results = STAGES[stage](run)
+    if not results:
+        return  # such as the audits, before the first is finished
     write_json(run.output / f"{stage}.json", {**results, "seconds": round(time.process_time() - begin)})

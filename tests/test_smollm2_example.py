@@ -21,7 +21,7 @@ from hf_equi.bases.embedded import embedded_folder
 from hf_equi.fairness import prompt_set
 from hf_equi.fairness.auditing import Audit
 
-SMALL = Sizes(lines=1, tokens=8, professions=2, chats=1, batches=(1,), new_tokens=2, repeats=1, answer=4)
+SMALL = Sizes(lines=1, tokens=8, professions=2, batches=(1,), new_tokens=2, repeats=1, answer=4)
 PAIRS = {"male": ["man", "males", "john", "his"], "female": ["woman", "female", "mary", "her"]}
 TEMPLATE = "{% for message in messages %}{{ message['content'] }} {% endfor %}"
 
@@ -49,10 +49,10 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Experiment:
     with pytest.MonkeyPatch.context() as patch:  # all methods write and score in the tests of the library
         few = {name: smollm2_stages.METHODS[name] for name in ("base", "EquiLM", "EquizeroLM")}
         patch.setattr(smollm2_stages, "METHODS", few)
-        patch.setattr(smollm2_stages, "IN_CHAT", ("base", "EquiLM"))
         patch.setattr(smollm2_stages, "prompt_set", lambda name: prompt_set(name)[:2])
         patch.setattr(Audit, "_report", lambda *_: None)
         smollm2_stages.draw(run, "gender", 1)
+        smollm2_stages.draw(run, "gender", 1, chat=True)
         shutil.copytree(run.audits / "gender-7", run.audits / "gender-8")  # as if drawn with another seed
         for stage in smollm2_stages.STAGES:
             smollm2_stages.finish(run, stage)
@@ -88,6 +88,11 @@ def test_seeds_are_pooled(run: Experiment) -> None:
     assert {entry["samples"] for entry in models.values()} == {8}
     assert models["EquiLM"]["group_gap"] < 1e-5 < models["base"]["group_gap"]
     assert len(found["texts"]) == 8
+    in_chat = run.results("chat")["gender"]
+    assert in_chat["seeds"] == [7]
+    assert list(in_chat["by_prompt"]["base"]) == [
+        f"Finish the sentence: {text}" for text in prompt_set("sheng2019")[:2]
+    ]
 
 
 def test_likelihoods_do_not_depend_on_the_batch(run: Experiment) -> None:
@@ -116,7 +121,7 @@ def test_page_shows_all_of_it_and_keeps_what_is_gone(run: Experiment, tmp_path: 
         assert f"## {title}" in text
     assert "| image | EquiLM | 2 | 50.0 % | 2 |" in text
     assert "seeds 7, 8" in text
-    for name in ("regard-gender.png", "gaps.png"):
+    for name in ("regard-gender.png", "chat-regard-gender.png", "gaps.png"):
         assert (tmp_path / "page" / name).read_bytes().startswith(b"\x89PNG")
     gone = Experiment(run.data, run.model, tmp_path / "elsewhere", tmp_path / "nothing")
     smollm2_results.write_page(page, gone, "the command")
