@@ -13,7 +13,7 @@ from hf_equi.errors import ActionError, GroupWarning, warn
 from hf_equi.groups import DemographicGroup, FormRow, occupations, preset_of
 from hf_equi.groups.preset import preset_text
 
-__all__ = ["MULTI_TOKEN", "report", "report_lists"]
+__all__ = ["MULTI_TOKEN", "fewer_elements", "report", "report_lists"]
 
 MULTI_TOKEN = ("auto", "error", "skip")
 """How to treat words that do not move: only those of presets may stay, none may, or all may."""
@@ -56,7 +56,7 @@ def report(sides: Sequence[Coverage], multi_token: str, tokenizer: Any) -> None:
         warn(
             GroupWarning(
                 f"{_head(group, stays, named or 'the group')} stay as they are with {whose} (they or a counterpart "
-                f"are not single tokens): {lines}.{_offer(sides, (*stays.written, *stays.lower))} "
+                f"are not single tokens): {lines}.{_advice(sides, stays)} "
                 f"To list them: {_command(named, tokenizer)}",
                 [word for forms in (stays.written, stays.lower, stays.start) for form in forms for word in form.words],
             )
@@ -94,6 +94,15 @@ def report_lists(group: DemographicGroup, unknown: Sequence[str], multi_token: s
                     lost,
                 )
             )
+
+
+def fewer_elements(covered: Coverage) -> str:
+    """Return with which elements more words would move, as sentences; empty if there are none."""
+    return _advice([covered], Unmoved.on([covered])).strip()
+
+
+def _advice(sides: Sequence[Coverage], stays: Unmoved) -> str:
+    return _offer(sides, (*stays.written, *stays.lower))
 
 
 def _is_refused(group: DemographicGroup, form: FormRow, multi_token: str) -> bool:
