@@ -88,7 +88,7 @@ class Workload:
         """Make the base of the folder equivariant to the preset, by the name of the folder."""
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", GroupWarning)  # about words that are several tokens
-            return hf_equi.symmetrize(self.folder, DemographicGroup.preset("gender"), method, multi_token="skip")
+            return hf_equi.symmetrize(self.folder, DemographicGroup.preset("gender"), method)
 
     def load_base(self) -> tuple[Any, Any]:
         """Load the base and its tokenizer as transformers does."""
@@ -128,7 +128,7 @@ class Workload:
         group = DemographicGroup.preset("gender")
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", GroupWarning)
-            return hf_equi.symmetrize(self.base, group, method, tokenizer=self.tokenizer, multi_token="skip")
+            return hf_equi.symmetrize(self.base, group, method, tokenizer=self.tokenizer)
 
 
 def save_tiny(folder: Path, seed: int) -> str:

@@ -91,7 +91,7 @@ def wrap(base: PreTrainedModel) -> EquiLM:
     """Return the same weights as an EquiLM."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", HfEquiWarning)  # the warning lists the words that are not single tokens
-        return symmetrize(base, GROUP, tokenizer=load_tokenizer(), multi_token="skip")
+        return symmetrize(base, GROUP, tokenizer=load_tokenizer())
 
 
 @dataclass

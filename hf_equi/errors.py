@@ -4,6 +4,7 @@ A message names what was required, what was received, and what to do.
 """
 
 import warnings
+from collections.abc import Iterable
 
 from hf_equi.display import shown
 
@@ -61,14 +62,28 @@ class HfEquiWarning(_Shown, UserWarning):
 
 
 class GroupWarning(HfEquiWarning):
-    """Words of a group that stay although a user would expect them to move."""
+    """Words of a group that stay although a user would expect them to move.
+
+    Args:
+        message: The message, which names some of them.
+        words: All of them.
+    """
+
+    def __init__(self, message: str, words: Iterable[str] = ()) -> None:
+        super().__init__(message)
+        self.words = tuple(words)
 
 
 _FRAMES = ("hf_equi", "torch", "transformers")
 
 
-def warn(message: str, category: type[HfEquiWarning]) -> None:
-    """Attribute a warning to the caller of this library: Python shows a text once for each line that warns."""
+def warn(message: str | HfEquiWarning, category: type[HfEquiWarning] | None = None) -> None:
+    """Attribute a warning to the caller of this library: Python shows a text once for each line that warns.
+
+    Args:
+        message: The warning, or its text.
+        category: The class of a text.
+    """
     import inspect  # noqa: PLC0415  slow, and needed here alone
 
     level, frame = 1, inspect.currentframe()

@@ -49,6 +49,27 @@ class Coverage:
         moved = [tuple(image.get(token, token) for token in ids or ()) for ids in tokens]
         return moved == [*tokens[1:], tokens[0]] and tokens[0] != tokens[1]
 
+    def other_spellings(self, forms: Iterable[FormRow], moving: bool) -> tuple[str, ...]:
+        """Return usual spellings of a set, other than as written, that move or that stay.
+
+        Usual are those in lower case, and those with a capital, at the start of a text and inside it.
+
+        Args:
+            forms: The forms of the set.
+            moving: Whether to return those that move.
+        """
+        found: list[str] = []
+        for form in forms:
+            words = "/".join(form.words)
+            if all(map(_is_capitalised, form.words)):
+                inside = () if form.explicit else ((AFTER_SPACE, f"{words} inside a text"),)
+                places = ((START, f"{words} at the start of a text"), *inside)
+                those = [place for context, place in places if self.moves(form, context) is moving]
+                found += [words] if len(those) > 1 else those
+            elif form.words == _lower(form) and not form.explicit and self.moves(form, AFTER_SPACE) is moving:
+                found.append(words)
+        return tuple(found)
+
     @cached_property
     def lost(self) -> tuple[tuple[str, ...], ...]:
         """Return the sets that do not move as written, in the middle of a text."""

@@ -2,28 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
-from hf_equi.actions.coverage import CONTEXTS, Coverage, TokenRow, Unmoved
+from hf_equi.actions.coverage import CONTEXTS, Coverage, TokenRow
+from hf_equi.actions.reporting import MULTI_TOKEN, report, report_lists
 from hf_equi.actions.spellings import Spellings
 from hf_equi.actions.tokens import TokenMap
 from hf_equi.checks import check_choice
-from hf_equi.errors import ActionError, ConfigurationError, GroupWarning, warn
-from hf_equi.groups import DemographicGroup, FormRow
+from hf_equi.errors import ActionError, ConfigurationError
+from hf_equi.groups import DemographicGroup
 from hf_equi.groups.forms import surface_forms
 
 __all__ = ["MULTI_TOKEN", "cover_tokens", "resolve_pair", "resolve_tokens"]
-
-MULTI_TOKEN = ("error", "skip")
 
 
 def resolve_tokens(
     group: DemographicGroup,
     tokenizer: Any,
     vocab_size: int | None = None,
-    multi_token: str = "error",
+    multi_token: str = "auto",
     vocabulary: Mapping[str, int] | None = None,
+    relaxes: bool = True,
 ) -> TokenMap:
     """Find the token permutations of a group.
 
@@ -35,22 +35,25 @@ def resolve_tokens(
         group: The words.
         tokenizer: A tokenizer of `transformers`.
         vocab_size: The number of rows of the model's embedding, by default the number of the tokenizer's tokens.
-        multi_token: What to do with a set that does not move as written: `"error"`, or `"skip"` with a warning. With
-            `"skip"` its other forms move, if they are one token.
+        multi_token: What to do with a set that does not move as written. With `"skip"` it stays, with a warning, but
+            its other forms move if they are one token. With `"error"` it is refused. With `"auto"`, sets of presets
+            stay, and all others are refused. Neutral and general words without a token are treated in the same way.
         vocabulary: The tokenizer's `get_vocab()`, if the caller has it: a tokenizer builds it on each call.
+        relaxes: Whether neutral and general words make a difference. If not, nothing is said about them.
 
     Raises:
-        ActionError: With `"error"`, for a set that does not move as written; for two words whose forms are the same
-            token with different targets.
+        ActionError: For a set that is refused; for two words whose forms are the same token with different targets.
         ConfigurationError: For a tokenizer with more tokens than `vocab_size`, or an unknown `multi_token`.
 
     Warns:
-        GroupWarning: For words that stay in a form that a user would write: with `"skip"`, as written; with either
-            setting, in lower case or at the start of a text.
+        GroupWarning: For words that stay in a form that a user would write: as written, in lower case or at the start
+            of a text.
     """
     check_choice("multi_token", multi_token, MULTI_TOKEN)
     token_map, coverage, unknown = _resolve(group, tokenizer, vocab_size, vocabulary)
-    _report([coverage], unknown, multi_token, "the tokenizer")
+    report([coverage], multi_token, tokenizer)
+    if relaxes:
+        report_lists(group, unknown, multi_token)
     return token_map
 
 
@@ -60,7 +63,7 @@ def resolve_pair(
     target_tokenizer: Any,
     source_size: int | None = None,
     target_size: int | None = None,
-    multi_token: str = "error",
+    multi_token: str = "auto",
 ) -> tuple[TokenMap, TokenMap]:
     """Find the token permutations of one group in a source and in a target language.
 
@@ -73,12 +76,10 @@ def resolve_pair(
         target_tokenizer: The tokenizer for the text that it writes; it may be the same.
         source_size: The number of rows of the source embedding, by default the number of the tokenizer's tokens.
         target_size: The same for the target side.
-        multi_token: What to do with a set that moves as written on neither side: `"error"`, or `"skip"` with a
-            warning.
+        multi_token: What to do with a set that moves as written on neither side, as in `resolve_tokens`.
 
     Raises:
-        ActionError: With `"error"`, for a set that moves as written on neither side; for two words whose forms are the
-            same token with different targets.
+        ActionError: For a set that is refused; for two words whose forms are the same token with different targets.
         ConfigurationError: For a tokenizer with more tokens than its side has rows, or an unknown `multi_token`.
 
     Warns:
@@ -87,8 +88,8 @@ def resolve_pair(
     check_choice("multi_token", multi_token, MULTI_TOKEN)
     source, own, unknown = _resolve(group, source_tokenizer, source_size)
     target, other, also_unknown = _resolve(group, target_tokenizer, target_size)
-    unknown = [word for word in unknown if word in also_unknown]
-    _report([own, other], unknown, multi_token, "the source or the target tokenizer")
+    report([own, other], multi_token, source_tokenizer)
+    report_lists(group, [word for word in unknown if word in also_unknown], multi_token)
     return source, target
 
 
@@ -187,34 +188,3 @@ def _listed_tokens(words: Sequence[str] | None, spellings: Spellings) -> tuple[i
 def _tokens_of(word: str, spellings: Spellings) -> set[int]:
     found = {spellings.token(context, form) for form in surface_forms(word) for context in CONTEXTS}
     return {token for token in found if token is not None}
-
-
-def _report(sides: Sequence[Coverage], unknown: Sequence[str], multi_token: str, whose: str) -> None:
-    """Report the words that stay on all sides, as an error if a set must move as written but does not."""
-    stays = Unmoved.on(sides)
-    missing = [*("/".join(form.words) for form in stays.written), *unknown]
-    if missing and multi_token == "error":
-        raise ActionError(
-            f"These words do not move as they are written, because {whose} lacks a single token for at least one word "
-            f'of each set: {"; ".join(missing)}. Leave them out, or pass multi_token="skip" to go on without them.'
-            f"{_offer(sides, stays.written)}"
-        )
-    lower, start = (["/".join(form.words) for form in forms] for forms in (stays.lower, stays.start))
-    places = (("As written", missing), ("In lower case", lower), ("At the start of a text", start))
-    if parts := [f"{place}: {'; '.join(words)}." for place, words in places if words]:
-        warn(
-            f"Words of the group stay where they are. {' '.join(parts)} Of each set {whose} lacks a single token for "
-            f"at least one word.{_offer(sides, (*stays.written, *stays.lower))}",
-            GroupWarning,
-        )
-
-
-def _offer(sides: Sequence[Coverage], lost: Iterable[FormRow]) -> str:
-    """Return the elements of each factor with which more words would move, as sentences with a leading space."""
-    words = [form.words for form in lost]
-    offers = zip(*(side.best_elements(words) for side in sides), strict=True)
-    found = [list(names) for each in offers if (names := next(filter(None, each), None))]
-    return "".join(
-        f" More of them move with fewer elements: keep only {names}. For a preset, elements= does that."
-        for names in found
-    )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-__all__ = ["AFTER_BRACKET", "AFTER_SPACE", "START", "Spellings"]
+__all__ = ["AFTER_BRACKET", "AFTER_SPACE", "START", "Spellings", "shown_pieces", "token_text"]
 
 START = ""
 """A word at the start of a text."""
@@ -14,6 +14,9 @@ AFTER_SPACE = "x "
 AFTER_BRACKET = "("
 """A word after something that is neither a letter nor a space. Tokenizers that put a mark before the first word of a
 text (SentencePiece) show the word without its mark only here."""
+
+_SPACES = ("Ġ", "▁")
+"""The characters that tokenizers write for a space in front of a word."""
 
 
 class Spellings:
@@ -38,6 +41,7 @@ class Spellings:
         found = tokenizer(list(texts), **given)["input_ids"] if texts else []
         self._ids = dict(zip(texts, map(tuple, found), strict=True))
         self._unknown: int | None = tokenizer.unk_token_id
+        self._tokenizer = tokenizer
 
     def tokens(self, context: str, word: str) -> tuple[int, ...] | None:
         """Return the tokens of a word after a context; `None` if the two share a token, or a token is unknown."""
@@ -59,3 +63,36 @@ class Spellings:
         """Return the one token of a word after a context; `None` if it has several."""
         tokens = self.tokens(context, word)
         return tokens[0] if tokens is not None and len(tokens) == 1 else None
+
+    def is_unknown(self, context: str, word: str) -> bool:
+        """Whether a token of a word after a context is that of unknown words."""
+        return self._unknown is not None and self._unknown in self.whole(context, word)[self.width(context) :]
+
+    def pieces(self, context: str, word: str) -> tuple[str, ...]:
+        """Return the texts of a word's tokens after a context, with the space before it if a token includes that.
+
+        If a character is split into bytes, its tokens are shown as the tokenizer writes them.
+        """
+        tokens = self.whole(context, word)[self.width(context) :]
+        texts = [token_text(self._tokenizer, token) for token in tokens]
+        return tuple(
+            self._tokenizer.convert_ids_to_tokens(token) if "\ufffd" in text else text
+            for token, text in zip(tokens, texts, strict=True)
+        )
+
+
+def shown_pieces(pieces: Iterable[str]) -> str:
+    """Return the pieces of a word in one string, without the space before it unless that is a token.
+
+    Example:
+        >>> shown_pieces([" grand", "daughter"]), shown_pieces([" ", "M", "AN"])
+        ('grand+daughter', "' '+M+AN")
+    """
+    return "+".join(piece.strip() or repr(piece) for piece in pieces)
+
+
+def token_text(tokenizer: Any, token: int) -> str:
+    """Return the text of a token with its leading space, which some tokenizers drop when they decode one token."""
+    text: str = tokenizer.decode([token])
+    written = tokenizer.convert_ids_to_tokens(token)
+    return f" {text}" if written.startswith(_SPACES) and not text.startswith(" ") else text

@@ -148,7 +148,7 @@ def warn_of_words(words: Collection[str]) -> None:
     if words:
         warn(
             f"The text holds words of the group that stay where they are: {', '.join(map(repr, words))}. Nothing is "
-            "guaranteed for texts that differ in them. explain(text) shows what moves.",
+            "guaranteed for texts that differ in them. explain(text) says why they stay.",
             GroupWarning,
         )
 

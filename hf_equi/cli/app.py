@@ -194,24 +194,30 @@ def inspect(
             "--text", "-t", metavar="TEXT", help="Explain this text; repeat it for more.", show_default=False
         ),
     ] = None,
+    whole: Annotated[
+        bool, typer.Option("--all", help="List all words, with the tokens of every spelling.", show_default=False)
+    ] = False,
     origin: Origin = _GROUP,
     as_json: AsJson = False,
 ) -> None:
-    """Show which words a group moves in a model's vocabulary, in which forms, and which stay.
+    """Show which words a group moves in a model's vocabulary, which stay and why.
 
-    A word has forms: with and without a leading space; as written, lower, Capitalised, Title Case, UPPER. It moves in
-    those forms that are one token on every side of its set. Only the tokenizer and the config are loaded.
+    A word has spellings: with and without a leading space; as written, lower, Capitalised, Title Case, UPPER. It moves
+    in those that are one token for every word of its set. Only the tokenizer and the config are loaded.
+
+    With --text, the words of a text are shown: what each becomes, or why it stays.
 
     \b
     Examples:
       hf-equi inspect --model openai-community/gpt2 --group gender
+      hf-equi inspect --model openai-community/gpt2 --group gender --all
       hf-equi inspect --group '[["father", "mother"], ["he", "she"]]'
       hf-equi inspect --group my_words.csv --json
       hf-equi inspect --text "The waitress said he would be back"
     """  # noqa: D301  the escape \b keeps the lines that follow as they are
     from hf_equi.cli.inspect import run_inspect  # noqa: PLC0415
 
-    run_inspect(model, group, texts or [], as_json, origin)
+    run_inspect(model, group, texts or [], as_json, origin, whole)
 
 
 @app.command()

@@ -8,17 +8,17 @@ from typing import Any
 
 from hf_equi.actions import TokenAction
 from hf_equi.actions.coverage import Coverage, TokenRow
+from hf_equi.actions.reasons import Reason, why_it_stays
+from hf_equi.actions.reporting import fewer_elements
 from hf_equi.actions.resolution import cover_tokens
-from hf_equi.actions.spellings import AFTER_BRACKET, AFTER_SPACE, Spellings
+from hf_equi.actions.spellings import AFTER_BRACKET, AFTER_SPACE, Spellings, token_text
 from hf_equi.groups import DemographicGroup, FormRow
 from hf_equi.groups.forms import surface_forms
 
-__all__ = ["GroupCoverage", "SetCoverage", "measure_coverage", "token_text"]
+__all__ = ["GroupCoverage", "SetCoverage", "measure_coverage"]
 
 # Where a form can stand: after a space, or after something that is neither a letter nor a space.
-_CONTEXTS = ((AFTER_SPACE, " "), (AFTER_BRACKET, ""))
-# The characters that tokenizers write for a space in front of a word.
-_SPACES = ("Ġ", "▁")
+_CONTEXTS = (AFTER_SPACE, AFTER_BRACKET)
 
 
 @dataclass(frozen=True)
@@ -30,11 +30,17 @@ class SetCoverage:
         moves: The aligned tokens that move, a row for each form. A leading space is part of a token's text. Words of
             several tokens that move alike are shown whole.
         stays: The forms that stay because some word is several tokens: the pieces of each word of the row.
+        pieces: The pieces of each word as written, in the middle of a text.
+        reasons: Why each word stays as written, in the middle of a text; empty if the set moves there.
+        others: The usual spellings in which the set stays although it moves as written, or moves although it stays.
     """
 
     words: tuple[str, ...]
     moves: tuple[tuple[str, ...], ...]
     stays: tuple[tuple[tuple[str, ...], ...], ...]
+    pieces: tuple[tuple[str, ...], ...]
+    reasons: tuple[Reason, ...]
+    others: tuple[str, ...]
 
 
 @dataclass(frozen=True)
@@ -49,6 +55,7 @@ class GroupCoverage:
         unknown: The listed neutral or general words that are not one token in any form.
         neutral: The number of neutral tokens of a relaxed group, else `None`.
         general: The number of general tokens of a relaxed group, else `None`.
+        advice: With which elements of the group more words would move; empty if there are none.
     """
 
     vocab_size: int
@@ -58,6 +65,7 @@ class GroupCoverage:
     unknown: tuple[str, ...]
     neutral: int | None
     general: int | None
+    advice: str
 
 
 def measure_coverage(action: TokenAction, tokenizer: Any) -> GroupCoverage:
@@ -79,24 +87,17 @@ def measure_coverage(action: TokenAction, tokenizer: Any) -> GroupCoverage:
         unknown=_unknown(group, tokenizer),
         neutral=None if count is None else vocab_size - moved - count,
         general=count,
+        advice=fewer_elements(covered),
     )
-
-
-def token_text(tokenizer: Any, token: int) -> str:
-    """Return the text of a token with its leading space, which some tokenizers drop when they decode one token."""
-    text: str = tokenizer.decode([token])
-    written = tokenizer.convert_ids_to_tokens(token)
-    return f" {text}" if written.startswith(_SPACES) and not text.startswith(" ") else text
 
 
 def _unknown(group: DemographicGroup, tokenizer: Any) -> tuple[str, ...]:
     """Return the listed neutral and general words that are not one token in any form."""
     listed = [word for factor in group.factors for word in (*(factor.neutral or ()), *(factor.general or ()))]
-    contexts = [context for context, _ in _CONTEXTS]
-    spellings = Spellings((form for word in listed for form in surface_forms(word)), tokenizer, contexts)
+    spellings = Spellings((form for word in listed for form in surface_forms(word)), tokenizer, _CONTEXTS)
 
     def known(forms: Iterable[str]) -> bool:
-        return any(spellings.token(context, form) is not None for form in forms for context in contexts)
+        return any(spellings.token(context, form) is not None for form in forms for context in _CONTEXTS)
 
     return tuple(word for word in listed if not known(surface_forms(word)))
 
@@ -114,29 +115,30 @@ def _tokens_of_forms(covered: Coverage) -> dict[tuple[int, tuple[str, ...]], dic
 def _cover(
     words: tuple[str, ...], forms: dict[FormRow, list[TokenRow]], covered: Coverage, tokenizer: Any
 ) -> SetCoverage:
+    spellings = covered.spellings
     moves: dict[tuple[str, ...], None] = {}
     stays: dict[tuple[tuple[str, ...], ...], None] = {}
     for form, rows in forms.items():
         moves |= dict.fromkeys(tuple(token_text(tokenizer, token) for token in row.tokens) for row in rows)
-        for context, space in _CONTEXTS:
-            pieces = [_tokens(covered, context, word) for word in form.words]
+        for context in _CONTEXTS:
+            pieces = tuple(spellings.pieces(context, word) for word in form.words)
             if not covered.moves(form, context):
-                stays[tuple(_texts(tokenizer, ids, space) for ids in pieces)] = None
+                stays[pieces] = None
             elif len(pieces[0]) > 1:  # the pieces move alike, one by one
-                moves[tuple("".join(_texts(tokenizer, ids, space)) for ids in pieces)] = None
-    return SetCoverage(words, tuple(moves), tuple(stays))
+                moves[tuple(map("".join, pieces))] = None
+    moving = covered.moves(next(form for form in forms if form.explicit), AFTER_SPACE)
+    return SetCoverage(
+        words=words,
+        moves=tuple(moves),
+        stays=tuple(stays),
+        pieces=tuple(spellings.pieces(AFTER_SPACE, word) for word in words),
+        reasons=() if moving else _reasons(words, spellings),
+        others=covered.other_spellings(forms, moving=not moving),
+    )
 
 
-def _tokens(covered: Coverage, context: str, word: str) -> tuple[int, ...]:
-    """Return the tokens of a word after a context, including unknown tokens."""
-    spellings = covered.spellings
-    return spellings.whole(context, word)[spellings.width(context) :]
-
-
-def _texts(tokenizer: Any, ids: tuple[int, ...], space: str) -> tuple[str, ...]:
-    """Return the pieces of a word. If a character is split into bytes, they are shown as the tokenizer writes them."""
-    texts = [token_text(tokenizer, token) for token in ids]
+def _reasons(words: tuple[str, ...], spellings: Spellings) -> tuple[Reason, ...]:
+    others = [words[place + 1 :] + words[:place] for place in range(len(words))]
     return tuple(
-        tokenizer.convert_ids_to_tokens(token) if "\ufffd" in text else text
-        for token, text in zip(ids, texts, strict=True)
+        why_it_stays(word, images, AFTER_SPACE, spellings) for word, images in zip(words, others, strict=True)
     )

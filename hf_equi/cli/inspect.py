@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict
 from typing import Any
 
@@ -12,8 +13,10 @@ from rich.table import Table
 from transformers import PreTrainedConfig
 
 from hf_equi.actions import TokenAction, WordAction
+from hf_equi.actions.reasons import KINDS
 from hf_equi.actions.resolution import resolve_tokens
-from hf_equi.cli.coverage import GroupCoverage, measure_coverage
+from hf_equi.actions.spellings import shown_pieces
+from hf_equi.cli.coverage import GroupCoverage, SetCoverage, measure_coverage
 from hf_equi.cli.display import MOVED, cell, terminal, write_json, write_line
 from hf_equi.cli.groups import parse_group
 from hf_equi.cli.loading import DEFAULT_GROUP, check_texts, load_description, quiet
@@ -22,6 +25,7 @@ from hf_equi.errors import ConfigurationError
 from hf_equi.fairness import fill
 from hf_equi.fairness.limits import staying_names
 from hf_equi.groups import DemographicGroup, Preset, preset_of
+from hf_equi.groups.preset import preset_text
 from hf_equi.groups.pronouns import pronoun_limit
 from hf_equi.models.causal_lm import EquizeroLMConfig
 from hf_equi.models.causal_lm.explanation import TokenExplanation, explain_tokens, explain_words
@@ -33,10 +37,17 @@ ARROW = " -> "
 PROMPT = "The {demographic} worked as"
 SHOWN = 6
 """The most prompts that are shown."""
+LISTED = 12
+"""The most words or sets of each list that are shown without `--all`."""
 
 
 def run_inspect(
-    model: str, group: str | None, texts: Sequence[str], as_json: bool, origin: Origin | None = None
+    model: str,
+    group: str | None,
+    texts: Sequence[str],
+    as_json: bool,
+    origin: Origin | None = None,
+    whole: bool = False,
 ) -> None:
     """Show what a group moves in the vocabulary of a model, or in texts.
 
@@ -44,8 +55,9 @@ def run_inspect(
         model: As on the command line.
         group: As on the command line.
         texts: Texts to explain. If there are none, the vocabulary is shown.
-        as_json: Whether to print JSON.
+        as_json: Whether to print JSON, which has all words and spellings.
         origin: Which version of the model to use.
+        whole: Whether to list all words, with the tokens of every spelling.
 
     Raises:
         HfEquiError: If anything is wrong with these.
@@ -53,6 +65,8 @@ def run_inspect(
     check_texts("--text", texts)
     if not all(text.strip() for text in texts):
         raise ConfigurationError('A --text is empty: write some, such as "The waitress said he would be back".')
+    if texts and whole:
+        raise ConfigurationError("--all lists words, and --text explains a text: leave one of them out.")
     chosen = None if group is None else parse_group(group)
     with quiet(notes=False):
         config, tokenizer = load_description(model, "inspect", origin)
@@ -69,10 +83,12 @@ def run_inspect(
     elif explanations:
         for explanation in explanations:
             _print_explanation(explanation)
-    elif (console := terminal()) is not None:
-        _print_table(console, coverage, _about(chosen, coverage))
     else:
-        _print_lines(coverage, _about(chosen, coverage))
+        console = terminal()
+        _print_summary(_summary(chosen, coverage, whole), console)
+        if whole:
+            _print_spellings(coverage, console)
+        _print_summary(_about(chosen, coverage, whole), console)
 
 
 def _own_group(config: PreTrainedConfig) -> DemographicGroup:
@@ -87,31 +103,32 @@ def _print_explanation(explanation: TokenExplanation) -> None:
         write_line(line)
 
 
-def _print_table(console: Console, coverage: GroupCoverage, about: Sequence[str]) -> None:
+def _print_summary(lines: Iterable[str], console: Console | None) -> None:
+    for line in lines:
+        if console is None:
+            write_line(line)
+        else:
+            console.print(line, markup=False, highlight=False, soft_wrap=True)
+
+
+def _print_spellings(coverage: GroupCoverage, console: Console | None) -> None:
+    """Print the tokens of every spelling: a table, or in a pipe a line for each."""
+    if console is None:
+        for one in coverage.sets:
+            name = "/".join(one.words)
+            for row in one.moves:
+                write_line("moves", name, _chain(row))
+            for form in one.stays:
+                write_line("stays", name, _cut(form))
+        return
     table = Table(box=box.SIMPLE_HEAD, expand=True, pad_edge=False)
     table.add_column("set", ratio=2)
     table.add_column("tokens that move", ratio=4)
-    table.add_column("forms that stay", ratio=4)
+    table.add_column("spellings that stay", ratio=4)
     for one in coverage.sets:
-        if one.moves:
-            moves, stays = "\n".join(map(_chain, one.moves)), "\n".join(map(_cut, one.stays))
-            table.add_row(cell("/".join(one.words)), cell(moves, MOVED), cell(stays))
+        moves, stays = "\n".join(map(_chain, one.moves)), "\n".join(map(_cut, one.stays))
+        table.add_row(cell("/".join(one.words)), cell(moves, MOVED), cell(stays))
     console.print(table)
-    for line in [*_summary(coverage), *about]:
-        console.print(line, markup=False, highlight=False)
-
-
-def _print_lines(coverage: GroupCoverage, about: Sequence[str]) -> None:
-    for one in coverage.sets:
-        name = "/".join(one.words)
-        for row in one.moves:
-            write_line("moves", name, _chain(row))
-        for form in one.stays if one.moves else ():
-            write_line("stays", name, _cut(form))
-    for words in coverage.missing:
-        write_line("missing", "/".join(words))
-    for line in [*_summary(coverage), *about]:
-        write_line(line)
 
 
 def _chain(tokens: tuple[str, ...]) -> str:
@@ -123,33 +140,71 @@ def _cut(form: tuple[tuple[str, ...], ...]) -> str:
     return ", ".join("+".join(map(repr, pieces)) for pieces in form)
 
 
-def _summary(coverage: GroupCoverage) -> list[str]:
-    found = len(coverage.sets) - len(coverage.missing)
-    lines = [
-        f"{coverage.moved} of {coverage.vocab_size} tokens move, and {found} of {len(coverage.sets)} sets as written"
-    ]
-    if coverage.missing:
-        names = ", ".join("/".join(words) for words in coverage.missing)
-        lines.append(f"sets that do not move as they are written: {names}")
-    if coverage.unknown:
-        lines.append(f"neutral or general words that are not one token in any form: {', '.join(coverage.unknown)}")
+def _summary(group: DemographicGroup, coverage: GroupCoverage, whole: bool) -> Iterator[str]:
+    """Yield how many words move and why the others stay, and then some of both.
+
+    Args:
+        group: The group.
+        coverage: What it moves.
+        whole: Whether to name all words.
+    """
+    moving = [one for one in coverage.sets if not one.reasons]
+    staying = [one for one in coverage.sets if one.reasons]
+    words, moved = (sum(len(one.words) for one in sets) for sets in (coverage.sets, moving))
+    name = preset_text(factor.sets for factor in group.factors) or "the group"
+    rest = f", and {words - moved} stay as they are:" if staying else "."
+    yield f"{moved} of {words} words of {name} move with this tokenizer{rest}"
+    reasons = Counter(reason.kind for one in staying for reason in one.reasons)
+    yield from (f"  {reasons[kind]} {clause}" for kind, clause in KINDS.items() if kind in reasons)
+    yield f"{coverage.moved} of {coverage.vocab_size} tokens move."
     if coverage.general is not None:
-        lines.append(f"relaxed: {coverage.neutral} neutral tokens, {coverage.general} general ones")
-    return lines
+        yield f"relaxed: {coverage.neutral} neutral tokens, {coverage.general} general ones"
+    if coverage.unknown:
+        yield f"neutral or general words that are not one token in any form: {_some(coverage.unknown, whole)}"
+    if always := ["/".join(one.words) for one in moving if not one.others]:
+        yield f"These move: {_some(always, whole)}"
+    if some := [f"{'/'.join(one.words)}, but not {', '.join(one.others)}" for one in moving if one.others]:
+        yield "These move as they are listed, but not in every usual spelling:"
+        yield from _list(some, whole)
+    if staying:
+        yield "These stay as they are listed:"
+        yield from _list(list(map(_staying, staying)), whole)
+    if coverage.advice:
+        yield coverage.advice
+    if not whole:
+        yield "--all shows all words, the tokens of every spelling, and notes on the list."
 
 
-def _about(group: DemographicGroup, coverage: GroupCoverage) -> list[str]:
-    """Return what to know about the words, whatever the vocabulary."""
-    lines = [f"in a prompt: {_prompts(group)}"]
+def _staying(one: SetCoverage) -> str:
+    moves = f"; moves as {', '.join(one.others)}" if one.others else ""
+    return f"{'/'.join(one.words)}: {', '.join(map(shown_pieces, one.pieces))}{moves}"
+
+
+def _some(words: Sequence[str], whole: bool) -> str:
+    if whole or len(words) <= LISTED:
+        return ", ".join(words)
+    return f"{', '.join(words[:LISTED])} and {len(words) - LISTED} more"
+
+
+def _list(lines: Sequence[str], whole: bool) -> Iterator[str]:
+    shown = lines if whole or len(lines) <= LISTED else lines[:LISTED]
+    yield from (f"  {line}" for line in shown)
+    if len(shown) < len(lines):
+        yield f"  and {len(lines) - LISTED} more"
+
+
+def _about(group: DemographicGroup, coverage: GroupCoverage, whole: bool) -> Iterator[str]:
+    """Yield what to know about the words, whatever the vocabulary."""
+    yield f"in a prompt: {_prompts(group)}"
     if (names := staying_names(group)) is not None:
-        lines.append(f"names: {names}")
+        yield f"names: {names}"
     if (pronouns := pronoun_limit(group.forms(), coverage.missing)) is not None:
-        lines.append(f"pronouns: {pronouns}")
+        yield f"pronouns: {pronouns}"
     for preset in _presets(group):
-        lines.append(f"the words of the preset {preset.name} are from: {preset.source}")
-        lines.append(f"the preset {preset.name} does not cover: {' '.join(preset.not_covered)}")
-        lines.append(f"notes on the preset {preset.name}: {' '.join(preset.notes)}")
-    return lines
+        yield f"the words of the preset {preset.name} are from: {preset.source}"
+        yield f"the preset {preset.name} does not cover: {' '.join(preset.not_covered)}"
+        if whole:
+            yield f"notes on the preset {preset.name}: {' '.join(preset.notes)}"
 
 
 def _prompts(group: DemographicGroup) -> str:
@@ -175,6 +230,8 @@ def _document(
         "group": {"elements": list(group.names), **group.to_dict()},
         "vocab_size": coverage.vocab_size,
         "tokens_moved": coverage.moved,
+        "words": sum(len(one.words) for one in coverage.sets),
+        "words_moved": sum(len(one.words) for one in coverage.sets if not one.reasons),
         "sets": [asdict(one) for one in coverage.sets],
         "sets_missing": [list(words) for words in coverage.missing],
         "listed_words_missing": list(coverage.unknown),

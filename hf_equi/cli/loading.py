@@ -22,7 +22,7 @@ from hf_equi.cli.display import note
 from hf_equi.cli.options import Loading, Origin
 from hf_equi.cli.placement import from_hub, read_placement
 from hf_equi.cli.tasks import check_task
-from hf_equi.errors import ActionError, ConfigurationError, GroupWarning, HfEquiError, HfEquiWarning
+from hf_equi.errors import ActionError, ConfigurationError, HfEquiError, HfEquiWarning
 from hf_equi.generation.classifiers import ClassifierScorer
 from hf_equi.generation.scorers import LabelScorer, RegardScorer, stored_scorer
 from hf_equi.groups import DemographicGroup
@@ -46,7 +46,7 @@ __all__ = [
 ]
 
 DEFAULT_GROUP = "gender"
-_LONGEST = 400  # letters of a note
+_LONGEST = 480  # letters of a note
 NAMES = "Pass a model's folder, its name on the Hub, or demo."
 
 
@@ -78,8 +78,7 @@ def _cut(warning: warnings.WarningMessage) -> str:
     text, half = " ".join(str(warning.message).split()), _LONGEST // 2
     if len(text) <= _LONGEST:
         return text
-    gap = "... (hf-equi inspect lists all) ..." if issubclass(warning.category, GroupWarning) else "..."
-    return f"{text[:half].rpartition(' ')[0]} {gap} {text[-half:].partition(' ')[2]}"
+    return f"{text[:half].rpartition(' ')[0]} ... {text[-half:].partition(' ')[2]}"
 
 
 def expanded(path: str | Path) -> Path:

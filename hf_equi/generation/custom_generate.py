@@ -26,7 +26,7 @@ def generate(  # noqa: PLR0913  the arguments of a call of `generate`
     scorer: Scorer | str = DEFAULT_REGARD,
     beam_length: int = 5,
     action: str = "tokens",
-    multi_token: str = "error",
+    multi_token: str = "auto",
     seed: int | None = None,
     streamer: Any = None,
     **kwargs: Any,
@@ -35,7 +35,7 @@ def generate(  # noqa: PLR0913  the arguments of a call of `generate`
 
     Args:
         model: Any causal language model. It is not changed.
-        group: The group, or the name of a preset. A preset's words that are not single tokens are left out.
+        group: The group, or the name of a preset.
         tokenizer: The model's tokenizer.
         scorer: The loss of texts, or the name of a regard classifier.
         beam_length: The number of tokens in a draft.
@@ -58,7 +58,7 @@ def generate(  # noqa: PLR0913  the arguments of a call of `generate`
             '[["man", "woman"]]), tokenizer=tokenizer)'
         )
     if isinstance(group, str):
-        group, multi_token = DemographicGroup.preset(group), "skip"
+        group = DemographicGroup.preset(group)
     if isinstance(scorer, str):
         scorer = RegardScorer(scorer)
     search = EquizeroSearch(group, tokenizer, scorer, beam_length, action, multi_token=multi_token, streamer=streamer)

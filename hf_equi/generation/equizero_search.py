@@ -89,7 +89,8 @@ class EquizeroSearch:
             prompt. `"words"` moves whole words and phrases of any number of tokens and tokenises the texts again in
             every round. Then processors and criteria act on each member's own tokens, and the text may have a few
             tokens more or less than were drafted.
-        multi_token: With `"tokens"`, how to treat a set that does not move as written: `"error"` or `"skip"`.
+        multi_token: With `"tokens"`, how to treat a set that does not move as written, as in
+            `hf_equi.actions.resolution.resolve_tokens`.
         streamer: Receives the tokens of each round; with `"words"` once no later word can change them. Pass it here,
             because `generate` does not pass its own streamer to a callable.
 
@@ -132,7 +133,7 @@ class EquizeroSearch:
         beam_length: int = 5,
         action: str = "tokens",
         *,
-        multi_token: str = "error",
+        multi_token: str = "auto",
         streamer: Any = None,
     ) -> None:
         check_parts(group, tokenizer, scorer)
@@ -187,7 +188,7 @@ class EquizeroSearch:
             return WordContexts(self.word_action, self.tokenizer, ids, mask, pad)
         action = self.token_action  # the last call's; threads may search with several models
         if action is None or action.token_map.vocab_size != vocab_size:
-            token_map = resolve_tokens(self.group, self.tokenizer, vocab_size, self.multi_token)
+            token_map = resolve_tokens(self.group, self.tokenizer, vocab_size, self.multi_token, relaxes=False)
             action = self.token_action = TokenAction(self.group, token_map)
             self.staying = StayingWords(action, self.tokenizer)
         if self.staying is not None:

@@ -69,7 +69,7 @@ class EquiLogitsProcessor(LogitsProcessor):
         tokenizer: Any,
         *,
         average: str = "logits",
-        multi_token: str = "error",
+        multi_token: str = "auto",
         attention_mask: torch.Tensor | None = None,
     ) -> None:
         check_base(model)

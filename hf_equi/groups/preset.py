@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cache
 from importlib import resources
@@ -12,7 +12,7 @@ from importlib.resources.abc import Traversable
 from hf_equi.checks import check_choice
 from hf_equi.errors import GroupError
 
-__all__ = ["Preset", "occupations", "preset_names", "preset_of", "read_preset"]
+__all__ = ["Preset", "occupations", "preset_names", "preset_of", "preset_text", "read_preset"]
 
 
 @dataclass(frozen=True)
@@ -81,6 +81,25 @@ def preset_of(sets: Sequence[Sequence[str]]) -> Preset | None:
         'race'
     """
     return next((preset for preset in map(read_preset, preset_names()) if _holds(preset, sets)), None)
+
+
+def preset_text(factors: Iterable[Sequence[Sequence[str]]]) -> str | None:
+    """Return the name that `--group` takes for a product of presets; `None` if the words of a factor are no preset.
+
+    Args:
+        factors: The equality sets of each factor.
+
+    Example:
+        >>> preset_text([[["White", "Black"], ["Whites", "Blacks"]], read_preset("age").equality])
+        'race:White,Black*age'
+    """
+    names = []
+    for sets in factors:
+        if (preset := preset_of(sets)) is None:
+            return None
+        first = tuple(sets[0])
+        names.append(preset.name if first == preset.equality[0] else f"{preset.name}:{','.join(first)}")
+    return "*".join(names)
 
 
 def _holds(preset: Preset, sets: Sequence[Sequence[str]]) -> bool:

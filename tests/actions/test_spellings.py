@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from small_models import tokenizer
+from token_writers import words_tokenizer
 from transformers import ByT5Tokenizer
 
-from hf_equi.actions.spellings import AFTER_BRACKET, AFTER_SPACE, START, Spellings
+from hf_equi.actions.spellings import AFTER_BRACKET, AFTER_SPACE, START, Spellings, token_text
 
 
 class Counting:
@@ -53,3 +54,13 @@ def test_words_that_share_a_token_with_their_context_or_are_unknown_have_none() 
     assert Spellings(["he"], merging).tokens(AFTER_BRACKET, "he") is None
     merging.unk_token_id = 4
     assert Spellings(["he", "she"], merging).tokens(AFTER_SPACE, "he") is None  # all of "x he" is token 4
+
+
+def test_the_pieces_of_a_word_have_its_leading_space() -> None:
+    spellings = Spellings(["man", "WOMAN"], tokenizer())
+    assert spellings.pieces(AFTER_SPACE, "man") == (" man",)
+    assert "".join(spellings.pieces(START, "WOMAN")) == "WOMAN"
+    assert len(spellings.pieces(START, "WOMAN")) > 1
+    assert token_text(tokenizer(), tokenizer()(" man")["input_ids"][0]) == " man"
+    known = Spellings(["man", "boy"], words_tokenizer("man"))
+    assert [known.is_unknown(AFTER_SPACE, word) for word in ("man", "boy")] == [False, True]

@@ -12,7 +12,7 @@ from transformers import PreTrainedTokenizerFast
 
 from hf_equi import DemographicGroup, TokenAction
 from hf_equi.actions.resolution import resolve_tokens
-from hf_equi.cli.coverage import measure_coverage, token_text
+from hf_equi.cli.coverage import measure_coverage
 from hf_equi.errors import HfEquiWarning
 
 
@@ -40,9 +40,15 @@ def test_pieces_make_up_their_word() -> None:
             assert tuple(words) == one.words
 
 
-def test_sets_without_a_form_are_listed() -> None:
-    coverage = measured(DemographicGroup([["man", "woman"], ["stepfather", "stepmother"]]), tokenizer())
-    assert coverage.missing == (("stepfather", "stepmother"),)
+def test_a_set_moves_or_each_of_its_words_has_a_reason() -> None:
+    group = DemographicGroup([["man", "woman"], ["stepfather", "stepmother"], ["driver", "stepmom"]])
+    coverage = measured(group, tokenizer())
+    assert coverage.missing == (("stepfather", "stepmother"), ("driver", "stepmom"))
+    kinds = [[reason.kind for reason in one.reasons] for one in coverage.sets]
+    assert kinds == [[], ["several", "several"], ["counterpart", "several"]]
+    assert ["".join(pieces) for pieces in coverage.sets[1].pieces] == [" stepfather", " stepmother"]
+    assert coverage.sets[0].others == ("Man/Woman at the start of a text",)  # where it stays
+    assert coverage.advice == ""
 
 
 def test_a_relaxed_group_counts_its_tokens() -> None:
@@ -61,7 +67,3 @@ def test_a_tokenizer_without_leading_spaces() -> None:
     )
     assert coverage.sets[0].moves == (("man", "woman"),)
     assert coverage.sets[0].stays == ((("<unk>",), ("<unk>",)),)
-
-
-def test_the_text_of_a_token_has_its_leading_space() -> None:
-    assert token_text(tokenizer(), tokenizer()(" man")["input_ids"][0]) == " man"

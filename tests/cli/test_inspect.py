@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 
 from small_models import GENDER, base_model, tokenizer
@@ -12,16 +13,40 @@ from hf_equi import RegardScorer
 from hf_equi.groups import read_preset
 
 
-def test_a_pipe_gets_plain_lines(run, folder) -> None:
-    result = run("inspect", "-m", folder, "-g", "race")
+def test_how_many_words_move_and_why_the_others_stay_comes_first(run, folder) -> None:
+    """A word that moves in some spellings is in one list alone, with those spellings."""
+    result = run("inspect", "-m", folder)
     lines = result.out.splitlines()
     assert (result.status, result.err) == (0, "")
-    assert "moves\tBlack/White/Asian\t' black' -> ' white' -> ' asian'" in lines
-    assert any(line.startswith("stays\tBlack/White/Asian\t") and "+" in line for line in lines)
-    assert "missing\tBlacks/Whites/Asians" in lines
-    assert any(line.endswith("tokens move, and 0 of 2 sets as written") for line in lines)
-    assert "pronouns" not in result.out
-    assert 'pronouns: "he" and "she" change places' in run("inspect", "-m", folder).out
+    moved, stays = map(int, re.match(r"(\d+) of 130 words of gender move .*, and (\d+) stay", lines[0]).groups())
+    assert moved + stays == 130
+    reasons = re.findall(r"^  (\d+) are (?:several|one token, but a counterpart)", result.out, re.MULTILINE)
+    assert sum(map(int, reasons)) == stays
+    assert "  man/woman, but not Man/Woman at the start of a text" in lines
+    first = lines.index("These stay as they are listed:") + 1
+    assert lines[first] == "  his/her: ' '+h+i+s, he+r"
+    assert lines[first + 12] == f"  and {stays // 2 - 12} more"
+    assert "stepfather" not in result.out
+    assert 'pronouns: "he" and "she" change places' in result.out
+    race = run("inspect", "-m", folder, "-g", "race").out
+    assert re.search(r"\n  Black/White/Asian: [^;\n]+; moves as black/white/asian\n", race)
+    assert "pronouns" not in race
+
+
+def test_all_lists_every_word_with_its_spellings(run, folder) -> None:
+    lines = run("inspect", "-m", folder, "-g", "gender", "--all").out.splitlines()
+    assert any(line.startswith("  stepfather/stepmother: ") for line in lines)
+    assert not any(line.startswith("  and ") for line in lines)
+    assert "moves\the/she\t'He' -> 'She'" in lines
+    assert any(line.startswith("stays\the/she\t' '+'H'+'E', ") for line in lines)
+    assert f"notes on the preset gender: {' '.join(read_preset('gender').notes)}" in lines
+    refused = run("inspect", "-m", folder, "--all", "-t", "a man")
+    assert (refused.status, refused.out) == (2, "")
+    assert "--all lists words, and --text explains a text" in refused.err
+
+
+def test_fewer_elements_are_named(run) -> None:
+    assert "\nMore of them move with fewer elements: race:Black,White.\n" in run("inspect", "-g", "race").out
 
 
 def test_what_a_preset_is_and_what_it_does_not_cover_is_said(run, folder) -> None:
@@ -47,7 +72,8 @@ def test_of_a_list_of_ones_own_it_is_said_whether_its_names_fill_a_prompt(run, f
 def test_a_terminal_gets_a_table(run, folder, monkeypatch) -> None:
     monkeypatch.setenv("FORCE_COLOR", "1")
     monkeypatch.setenv("COLUMNS", "120")
-    result = run("inspect", "-m", folder, "-g", "race")
+    assert "tokens that move" not in run("inspect", "-m", folder, "-g", "race").out
+    result = run("inspect", "-m", folder, "-g", "race", "--all")
     assert "tokens that move" in result.out
     assert "\x1b[1;35m' black' -> ' white' -> ' asian'" in result.out
 
@@ -60,13 +86,14 @@ def test_json_is_one_document(run, folder) -> None:
     assert ["stepfather", "stepmother"] in document["sets_missing"]
     assert document["texts"][0]["orbit"] == ["the woman said", "the man said"]
     assert document["general_tokens"] is None
+    assert (document["words"], document["words_moved"]) == (130, 130 - 2 * len(document["sets_missing"]))
     assert document["pronouns"].startswith('"he" and "she" change places, and "his", "him" and "her" stay')
 
 
 def test_a_text_is_explained(run, folder) -> None:
     result = run("inspect", "-m", folder, "-t", "the woman said", "-t", "nothing")
     assert "moves: ' woman' -> ' woman', ' man'" in result.out
-    assert "text: nothing\nmoves: nothing" in result.out
+    assert "text: nothing\nmoves: nothing (no word of the group is in this text)\n" in result.out
 
 
 def test_a_saved_equilm_has_its_own_group(run, equi_folder) -> None:

@@ -36,7 +36,7 @@ from hf_equi.training import Phase
 
 pytestmark = [
     pytest.mark.filterwarnings(
-        "ignore:Words of the group stay:hf_equi.errors.GroupWarning"
+        "ignore:.* stay as they are with:hf_equi.errors.GroupWarning"
     ),  # small tokenizers know few words
     pytest.mark.filterwarnings("ignore:.is_gradient_checkpointing. is deprecated:FutureWarning"),  # peft asks for it
     pytest.mark.filterwarnings("ignore:fan_in_fan_out is set to False:UserWarning"),  # which peft mends itself

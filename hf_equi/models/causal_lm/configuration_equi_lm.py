@@ -36,8 +36,9 @@ class EquiLMConfig(EquiTextConfig):
             `"equitune"`, `"mixture"`, `"canonical"` or `"identity"`.
         average (`str`, *optional*, defaults to `"logits"`):
             What equi-tuning averages: `"logits"` or `"probabilities"`.
-        multi_token (`str`, *optional*, defaults to `"error"`):
-            How to treat words that are not one token, also for `generate(group=...)`: `"error"` or `"skip"`.
+        multi_token (`str`, *optional*, defaults to `"auto"`):
+            How to treat words that are not one token, also for `generate(group=...)`: `"error"` refuses them, `"skip"`
+            lets them stay, with a warning, and `"auto"` does this for the words of presets only.
         orbit_chunk_size (`int`, *optional*):
             The members of each orbit that go through the base at once; by default all.
         hf_equi_version (`str`, *optional*):

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import Any
 
 from hf_equi.actions import TokenAction, WordAction
+from hf_equi.actions.reasons import why_it_stays
+from hf_equi.actions.spellings import AFTER_BRACKET, AFTER_SPACE, START, Spellings
 from hf_equi.display import shown
 from hf_equi.errors import ConfigurationError
+from hf_equi.groups import FormRow
 from hf_equi.groups.forms import composed, written_words
 from hf_equi.groups.matching import compile_words
 
@@ -25,6 +29,7 @@ class TokenExplanation:
             on words, each moved word once.
         words_unmoved: Words of the group that occur in the text in a spelling that does not move.
         general: Tokens of the text that are general in a relaxed group.
+        reasons: Why each of `words_unmoved` stays.
     """
 
     text: str
@@ -32,14 +37,17 @@ class TokenExplanation:
     moved: tuple[tuple[str, tuple[str, ...]], ...]
     words_unmoved: tuple[str, ...]
     general: tuple[str, ...]
+    reasons: tuple[str, ...]
 
     def __str__(self) -> str:
         lines = [f"text: {self.text}"]
         lines += [f"  {member}" for member in dict.fromkeys(self.orbit) if member != self.text]
         lines += [f"moves: {token!r} -> {', '.join(map(repr, images))}" for token, images in self.moved]
         if not self.moved:
-            lines.append("moves: nothing")
-        lines += [f"stays: {word!r} is a word of the group, but does not move here" for word in self.words_unmoved]
+            why = "" if self.words_unmoved else " (no word of the group is in this text)"
+            lines.append(f"moves: nothing{why}")
+        stays = dict.fromkeys(zip(self.words_unmoved, self.reasons, strict=True))
+        lines += [f"stays: {word!r} ({reason})" for word, reason in stays]
         if self.general:
             lines.append(f"general: {', '.join(map(repr, self.general))}")
         return shown("\n".join(lines), "\n")
@@ -61,14 +69,16 @@ def explain_tokens(text: str, action: TokenAction, tokenizer: Any) -> TokenExpla
     tables = action.permutations.tolist()
     moved = [(token, images) for token in ids if len(set(images := [table[token] for table in tables])) > 1]
     general = action.general
+    unmoved = _unmoved_words(text, ids, action, tokenizer)
     return TokenExplanation(
         text=text,
         orbit=tuple(tokenizer.decode([table[token] for token in ids]) for table in tables),
         moved=tuple(
             (tokenizer.decode([token]), tuple(tokenizer.decode([i]) for i in images)) for token, images in moved
         ),
-        words_unmoved=tuple(_unmoved_words(text, ids, action, tokenizer)),
+        words_unmoved=tuple(word for word, _ in unmoved),
         general=() if general is None else tuple(tokenizer.decode([token]) for token in ids if bool(general[token])),
+        reasons=tuple(reason for _, reason in unmoved),
     )
 
 
@@ -81,6 +91,7 @@ def explain_words(text: str, action: WordAction) -> TokenExplanation:
         moved=tuple((move.word, tuple(action.apply(g, move.word) for g in elements)) for move in found.moves),
         words_unmoved=tuple(word for word, _ in found.untouched),
         general=found.general,
+        reasons=tuple(reason for _, reason in found.untouched),
     )
 
 
@@ -94,8 +105,8 @@ def _check_known(ids: list[int], action: TokenAction, tokenizer: Any) -> None:
         )
 
 
-def _unmoved_words(text: str, ids: list[int], action: TokenAction, tokenizer: Any) -> list[str]:
-    """Return the group's words in a text whose tokens do not change as they would if the word were exchanged."""
+def _unmoved_words(text: str, ids: list[int], action: TokenAction, tokenizer: Any) -> list[tuple[str, str]]:
+    """Return the group's words whose tokens do not change as if the word were exchanged, each with the reason."""
     rows = written_words(action.group.forms())
     found = [match for match in compile_words(rows).finditer(text) if match.group() in rows]
     others: list[str] = []
@@ -106,14 +117,26 @@ def _unmoved_words(text: str, ids: list[int], action: TokenAction, tokenizer: An
         others += [text[: match.start()] + image + text[match.end() :] for image in images]
     exchanged = iter(tokenizer(others, add_special_tokens=False)["input_ids"] if others else ())
     tables = action.permutations.tolist()
-    unmoved = []
+    unmoved: list[tuple[int, str, str]] = []
     for match in found:
         row = rows[match.group()]
         shifts = [(0,) * row.factor + (k,) for k in range(1, len(row.words))]
         moves = [_is_image(ids, next(exchanged), tables[_element(action, shift)]) for shift in shifts]
         if not all(moves):
-            unmoved.append(match.group())
-    return unmoved
+            unmoved.append((match.start(), match.group(), _reason(match, row, tokenizer)))
+    unmoved += [(text.find(word), word, reason) for word, reason in action.group.explain(text).untouched]
+    return [(word, reason) for _, word, reason in sorted(unmoved)]
+
+
+def _reason(match: re.Match[str], row: FormRow, tokenizer: Any) -> str:
+    """Return why a word stays where it stands in a text."""
+    before = match.string[: match.start()][-1:]
+    context = (AFTER_SPACE if before.isspace() else AFTER_BRACKET) if before else START
+    word = match.group()
+    if word not in row.words:
+        return "written in decomposed Unicode, which this tokenizer reads as it stands"
+    spellings = Spellings(row.words, tokenizer, [context])
+    return why_it_stays(word, (other for other in row.words if other != word), context, spellings).text
 
 
 def _element(action: TokenAction, shift: tuple[int, ...]) -> int:

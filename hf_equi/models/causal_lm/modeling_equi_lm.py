@@ -107,7 +107,8 @@ class EquiLM(DecodingMixin, EquiTextModel, AnyReleaseGenerationMixin):  # type: 
         return TokenAction(group, TokenMap.from_dict(self.config.token_map))
 
     def _new_action(self, group: DemographicGroup) -> TokenAction:
-        token_map = resolve_tokens(group, self.tokenizer, self.config.vocab_size, self.config.multi_token)
+        size, words = self.config.vocab_size, self.config.multi_token
+        token_map = resolve_tokens(group, self.tokenizer, size, words, relaxes=not self.method.searches)
         return TokenAction(group, token_map, device=self.action.device)
 
     @accepts_cache()

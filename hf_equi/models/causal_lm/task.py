@@ -51,7 +51,8 @@ class CausalLMTask(TextTask):
     def make_config(self, request: Request) -> EquiConfig:
         """Make the config, with the tokens that stand for the group's words."""
         given = request.settings
-        search = _search_settings(create(request.method, given.get("average", "logits")), given)
+        method = create(request.method, given.get("average", "logits"))
+        search = _search_settings(method, given)
         entries = request.common(*self.entries)
         words = given.get("action") == "words"  # then tokens are used only to score
         if words:
@@ -62,8 +63,10 @@ class CausalLMTask(TextTask):
         with warnings.catch_warnings():
             if words:  # words move without tokens of their own
                 warnings.simplefilter("ignore", HfEquiWarning)
-            multi_token = entries.get("multi_token", "error")
-            found = resolve_tokens(request.group, tokenizer, vocab_size, multi_token, vocabulary)
+            multi_token = entries.get("multi_token", "auto")
+            found = resolve_tokens(
+                request.group, tokenizer, vocab_size, multi_token, vocabulary, relaxes=not method.searches
+            )
         entries["token_map"] = found.to_dict()
         hashes = fingerprints(tokenizer, vocabulary)
         entries["tokenizer_fingerprint"], entries["tokenizer_cut_fingerprint"] = hashes

@@ -41,8 +41,7 @@ class Seq2SeqTask(TextTask):
         base = request.base_config.get_text_config()
         sizes = (base.vocab_size, getattr(base, "decoder_vocab_size", None) or base.vocab_size)
         target = given.get("target_tokenizer", request.companion)
-        multi_token = given.get("multi_token", "error")
-        maps = resolve_pair(request.group, request.companion, target, *sizes, multi_token)
+        maps = resolve_pair(request.group, request.companion, target, *sizes, given.get("multi_token", "auto"))
         own = fingerprints(request.companion)
         other = own if target is request.companion else fingerprints(target)
         return EquiSeq2SeqConfig(

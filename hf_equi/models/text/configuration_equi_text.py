@@ -26,8 +26,9 @@ class EquiTextConfig(EquiConfig):
             Hash of how that tokenizer cuts texts. Configs of hf_equi 0.1 have none.
         average (`str`, *optional*, defaults to `"logits"`):
             What equi-tuning averages: `"logits"` or `"probabilities"`.
-        multi_token (`str`, *optional*, defaults to `"error"`):
-            How to treat words that are not one token, also for `generate(group=...)`: `"error"` or `"skip"`.
+        multi_token (`str`, *optional*, defaults to `"auto"`):
+            How to treat words that are not one token, also for `generate(group=...)`: `"error"` refuses them, `"skip"`
+            lets them stay, with a warning, and `"auto"` does this for the words of presets only.
         base_config, group, method, orbit_chunk_size, hf_equi_version, format_version, stores_base:
             As in `EquiConfig`; the group as `DemographicGroup.to_dict` gives it.
         base_name, base_revision, adapter:
@@ -48,7 +49,7 @@ class EquiTextConfig(EquiConfig):
     tokenizer_fingerprint: str | None = None
     tokenizer_cut_fingerprint: str | None = None
     average: str = "logits"
-    multi_token: str = "error"
+    multi_token: str = "auto"
     vocab_size: int | None = None
     bos_token_id: int | None = None
     eos_token_id: int | list[int] | None = None

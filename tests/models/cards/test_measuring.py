@@ -70,7 +70,7 @@ def test_modes_and_random_numbers_stay():
 def test_a_group_that_moves_nothing_has_no_error():
     found = measure(wrap_classifier("resnet", ImageGroup.trivial()))
     assert (found.error, found.bound) == (None, "–")
-    with pytest.warns(HfEquiWarning, match="Words of the group stay"):
+    with pytest.warns(HfEquiWarning, match="stay as they are with this tokenizer"):
         lm = wrap(group=DemographicGroup([["grandfatherly", "grandmotherly"]]), multi_token="skip")
     assert measure(lm).error is None  # which would be 0, of the base too
 

@@ -4,6 +4,7 @@ import copy
 
 import pytest
 from small_models import BOTH, GENDER, tokenizer
+from token_writers import bytes_tokenizer
 from transformers import ByT5Tokenizer
 
 from hf_equi import DemographicGroup, TokenAction, WordAction
@@ -40,6 +41,30 @@ def test_words_in_forms_of_several_tokens_stay_and_are_listed():
     explanation = explain("man said HE met the woman, WOMAN")
     assert explanation.orbit[1] == "man said HE met the man, WOMAN"
     assert explanation.words_unmoved == ("man", "HE", "WOMAN")
+    counterpart = "one token, but its counterpart 'woman' is 3 tokens, w+o+man"
+    assert explanation.reasons == (counterpart, "3 tokens, ' '+H+E", "6 tokens, ' '+W+O+M+A+N")
+
+
+def test_a_reason_names_the_counterpart_or_the_spelling():
+    tokens = bytes_tokenizer("he she Ġboy ( Ġgirl Ġboys")
+    group = DemographicGroup([["boy", "girl"], ["boys", "girls"], ["he", "she"]])
+    with pytest.warns(match="boys/girls"):
+        action = TokenAction(group, resolve_tokens(group, tokens, multi_token="skip"))
+    explanation = explain_tokens("he boys boy (girl bOY", action, tokens)
+    assert list(zip(explanation.words_unmoved, explanation.reasons, strict=True)) == [
+        ("boys", "one token, but its counterpart 'girls' is not in the vocabulary"),
+        ("girl", "not in the vocabulary"),
+        ("bOY", "spelled in none of the forms of [boy, girl], which are 'boy', 'Boy', 'BOY'"),
+    ]
+    assert "stays: 'girl' (not in the vocabulary)" in str(explanation)
+
+
+def test_a_word_in_decomposed_unicode_says_so():
+    group = DemographicGroup([["père", "mère"]])
+    tokens = bytes_tokenizer("pÃ¨re ĠpÃ¨re ĠmÃ¨re")
+    action = TokenAction(group, resolve_tokens(group, tokens))
+    explanation = explain_tokens("x pe\u0300re", action, tokens)
+    assert explanation.reasons == ("written in decomposed Unicode, which this tokenizer reads as it stands",)
 
 
 def test_parts_of_other_words_are_no_words_of_the_group():
@@ -81,6 +106,7 @@ def test_whole_words_are_explained_whatever_their_tokens():
     assert explanation.orbit == ("the MAN, the MAN and hE", "the WOMAN, the WOMAN and hE")
     assert explanation.moved == (("MAN", ("MAN", "WOMAN")),)
     assert explanation.words_unmoved == ("hE",)
+    assert "stays: 'hE' (spelled in none of the forms of [he, she]" in str(explanation)
 
 
 @pytest.mark.parametrize("text", ["", "a song", "the nurse"])
@@ -88,7 +114,7 @@ def test_texts_without_words_of_the_group(text):
     explanation = explain(text)
     assert explanation.orbit == (text, text)
     assert explanation.moved == explanation.words_unmoved == ()
-    assert str(explanation) == f"text: {text}\nmoves: nothing"
+    assert str(explanation) == f"text: {text}\nmoves: nothing (no word of the group is in this text)"
 
 
 @pytest.mark.parametrize(
@@ -113,6 +139,6 @@ def test_summary_names_everything():
         "text: the man, MAN was a nurse",
         "  the woman, MAN was a nurse",
         "moves: ' man' -> ' man', ' woman'",
-        "stays: 'MAN' is a word of the group, but does not move here",
+        "stays: 'MAN' (4 tokens, ' '+M+A+N)",
         "general: ' nurse'",
     ]

@@ -63,7 +63,7 @@ def test_settings_that_are_refused(settings, message):
 
 
 def test_other_groups_and_tokenizers_are_refused():
-    with pytest.raises(ActionError, match=r"the source or the target tokenizer lacks .*swim/fly"):
+    with pytest.raises(ActionError, match=r"the source and the target tokenizer lack .*swim/fly"):
         wrap("gru", DemographicGroup([["swim", "fly"]]))
     source, target = tokenizers("lstm")
     with pytest.raises(
