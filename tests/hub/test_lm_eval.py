@@ -27,7 +27,7 @@ from lm_eval.__main__ import cli_evaluate
 cli_evaluate()
 """
 # The extra is large, and none of the other tests needs it.
-pytestmark = pytest.mark.skipif(find_spec("lm_eval") is None, reason='needs lm_eval: pip install "hf_equi[eval]"')
+pytestmark = pytest.mark.skipif(find_spec("lm_eval") is None, reason='needs lm_eval: pip install -e ".[eval]"')
 
 
 def block(language: str) -> str:
