@@ -18,7 +18,7 @@ from hub_models import equi_lm
 from hf_equi import EquiLM
 
 PAGE = (Path(__file__).parents[2] / "docs" / "publishing.md").read_text(encoding="utf-8")
-# The command, but for the tasks that it brings along: to list thousands of them takes longer than all the rest.
+# The command, except for the tasks that it brings along: to list thousands of them takes longer than all the rest.
 MAIN = """
 import functools
 import lm_eval.tasks
