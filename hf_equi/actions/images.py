@@ -14,7 +14,7 @@ from torch.nn import functional as F
 from hf_equi.actions._checksums import checksums, position_weights
 from hf_equi.actions._elements import read_elements
 from hf_equi.actions.base import Action
-from hf_equi.checks import check_choice
+from hf_equi.checks import check_choice, to_install
 from hf_equi.errors import ActionError
 from hf_equi.groups import ImageGroup
 
@@ -378,6 +378,6 @@ def _kornia_rotate() -> Callable[..., torch.Tensor]:
     except ImportError as error:
         raise ActionError(
             "Angles other than quarter turns are resampled by kornia, which cannot be imported here: "
-            f"{error}. Install it with `pip install hf_equi[vision]`, or use a group of quarter turns and mirrors."
+            f"{error}. Use a group of quarter turns and mirrors, or install kornia: {to_install('kornia', 'vision')}."
         ) from error
     return rotate

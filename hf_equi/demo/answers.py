@@ -80,6 +80,9 @@ class Answer:
         base_gap: The gap of the base over its texts.
         equi_gap: The gap of the symmetrised model, or `None` if it has none.
         notes: The reasons why the gap is not 0, or why the prompt has no orbit.
+        draws: What chance has to do with the texts, in sentences.
+        even: Whether the symmetrised model gives a word and its counterparts the same probability after a prompt in
+            which nothing moves.
     """
 
     title: str
@@ -88,6 +91,8 @@ class Answer:
     base_gap: GroupGap
     equi_gap: GroupGap | None
     notes: tuple[str, ...]
+    draws: str
+    even: bool
 
 
 def answer(lm: EquiLM, question: Question, report: Report = lambda rows, ends: None) -> Answer:
@@ -114,4 +119,32 @@ def answer(lm: EquiLM, question: Question, report: Report = lambda rows, ends: N
         base_gap=comparison.base_gap,
         equi_gap=comparison.equi_gap,
         notes=tuple(limits(lm, comparison)),
+        draws=_draws(lm, len(members), question.greedy),
+        even=_even(lm),
     )
+
+
+def _even(lm: EquiLM) -> bool:
+    said = lm.method.text
+    return said.exact and said.claim is None and not lm.method.searches
+
+
+def _draws(lm: EquiLM, members: int, greedy: bool) -> str:
+    """Say which differences of the texts are due to chance."""
+    name = title(lm)
+    if members > 1:
+        if greedy:
+            return ""
+        tied = lm.method.text.claim is None and (lm.method.searches or not lm.group.relaxed)
+        rest = "and differ only in marked words" if tied else "so they do not differ by chance"
+        return (
+            "Each text of the base model is drawn with random numbers of its own, so these texts also differ by "
+            f"chance: compare the bars and the gap. The texts of {name} share their random numbers, {rest}."
+        )
+    if not _even(lm):
+        word = f"With {name}, a marked word need not be as probable as its counterparts."
+    else:
+        how = "arbitrarily from" if greedy else "by chance from"
+        word = f"{name} takes the first marked word, if there is one, {how} equally probable counterparts."
+    apart = "" if greedy else "The two texts differ by chance, even where all bars are equal. "
+    return f"Each model writes one text, because the prompt has nothing to exchange. {apart}{word}"

@@ -44,7 +44,7 @@ def next_words(lm: EquiLM, members: Sequence[Member], count: int) -> tuple[NextW
         count: How many tokens.
 
     Returns:
-        The tokens, the most probable first.
+        The tokens, the most probable first. If there is one member, the images of each token follow it.
 
     Cost: one forward of each model.
     """
@@ -53,7 +53,10 @@ def next_words(lm: EquiLM, members: Sequence[Member], count: int) -> tuple[NextW
     ids = torch.tensor([member.tokens for member in members], device=input_device(lm.base))
     models = [lm.base] if lm.method.searches else [lm.base, lm]
     shares = torch.stack([_shares(model, ids).gather(-1, images) for model in models])  # (models, members, vocab)
-    most = shares.amax((0, 1)).topk(min(count, shares.shape[-1])).indices
+    most = shares.amax((0, 1)).topk(min(count, shares.shape[-1])).indices.tolist()
+    if len(members) == 1:  # each word is beside its counterparts, because no bar shows them
+        counterparts = lm.action.permutations[:, most].T.tolist()
+        most = list(dict.fromkeys(one for word, all_ in zip(most, counterparts, strict=True) for one in (word, *all_)))
     table = shares[..., most].tolist()
     return tuple(
         NextWord(
@@ -61,7 +64,7 @@ def next_words(lm: EquiLM, members: Sequence[Member], count: int) -> tuple[NextW
             base=tuple(row[place] for row in table[0]),
             equi=None if lm.method.searches else tuple(row[place] for row in table[1]),
         )
-        for place, token in enumerate(most.tolist())
+        for place, token in enumerate(most)
     )
 
 

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
+from hf_equi.checks import to_install
 from hf_equi.demo.answers import MOST_LETTERS, MOST_TOKENS, Question, answer
 from hf_equi.demo.models import Models
 from hf_equi.demo.results import problem_html, results_html, styles, waiting_html
@@ -37,7 +38,7 @@ def gradio_version() -> str:
     try:
         return version("gradio")
     except PackageNotFoundError as error:
-        raise ConfigurationError('The page needs Gradio: install it with pip install "hf_equi[demo]".') from error
+        raise ConfigurationError(f"The page needs Gradio: {to_install('gradio', 'demo')}.") from error
 
 
 class Page:

@@ -36,7 +36,10 @@ def limits(lm: Any, comparison: Comparison, action: TokenAction | None = None) -
         yield "the group is relaxed: the EquiLM claims no symmetry of general words, so its gap need not be 0"
     said = lm.method.text
     if not (said.exact or said.claim) and any(len(orbit.members) < lm.group.order for orbit in comparison.orbits):
-        yield f"{lm.config.method} does not symmetrise what fixes a prompt, so the gap of the EquiLM need not be 0"
+        yield (
+            f"{lm.config.method} does not symmetrise elements that leave a prompt unchanged, so the gap of the EquiLM "
+            "need not be 0"
+        )
 
 
 def _moving_turns(comparison: Comparison, action: TokenAction, tokenizer: Any) -> Iterator[str]:

@@ -9,13 +9,14 @@ from pathlib import Path
 
 import numpy as np
 
+from hf_equi.checks import to_install
 from hf_equi.errors import ConfigurationError
 from hf_equi.image_audit.labels import ClassNames
 
 try:
     from PIL import Image, ImageOps, UnidentifiedImageError
 except ImportError as error:
-    raise ConfigurationError("The audit of images needs Pillow: pip install 'hf_equi[vision]'") from error
+    raise ConfigurationError(f"The audit of images needs Pillow: {to_install('pillow', 'vision')}.") from error
 
 __all__ = ["FORMATS", "Picture", "PictureSet", "Unreadable", "load_picture", "read_pictures"]
 

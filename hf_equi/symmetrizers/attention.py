@@ -36,8 +36,8 @@ class Attention(Method):
     name = "attention"
     text = MethodText(
         r"M_G(x) = \frac{\sum_{g \in G} w(gx)\, g^{-1} M(gx)}{\sum_{g \in G} w(gx)}",
-        "The base reads every member of the orbit. Its outputs are averaged. The weight w of a member is how much "
-        "the others attend to it.",
+        "The base reads every member of the orbit. Its outputs are mapped back and averaged. The weight w of a "
+        "member is how much the members attend to it.",
         ("vlasenko2024",),
     )
 

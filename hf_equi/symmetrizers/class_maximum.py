@@ -33,7 +33,8 @@ class ClassMaximum(Method):
     name = "equizero"
     text = MethodText(
         r"M_G(x)_c = \max_{g \in G} \log p_g(c), \qquad p_g = g^{-1} M(gx)",
-        "The base reads every member of the orbit. A class has the score of the member that finds it most likely.",
+        "The base reads every member of the orbit. Its outputs are mapped back. A class has the score of the member "
+        "that finds it most likely.",
     )
 
     def __init__(self) -> None:

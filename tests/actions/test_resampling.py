@@ -46,7 +46,10 @@ def test_without_kornia_the_way_out_is_named(monkeypatch):
     for name in ("kornia", "kornia.geometry", "kornia.geometry.transform"):
         monkeypatch.setitem(sys.modules, name, None)
     x = torch.rand(1, 4, 4)
-    with pytest.raises(ActionError, match=r"pip install hf_equi\[vision\]"):
+    with pytest.raises(
+        ActionError,
+        match=r"install kornia: pip install kornia \(in a clone of hf_equi: pip install -e '\.\[vision\]'\)",
+    ):
         C8.apply(1, x)
     assert torch.equal(C8.apply(2, x), x.rot90(1, (-2, -1))), "quarter turns need no kornia"
 

@@ -153,7 +153,7 @@ def test_canonical_element_of_fixed_texts_is_the_first():
 @pytest.mark.parametrize(
     ("first", "second", "neutral", "general", "expected"),
     [
-        # One factor lists neutral words: what it does not list is general, but for words that some factor moves.
+        # One factor lists neutral words: what it does not list is general, except for words that some factor moves.
         ({"neutral": ["x"]}, {}, ((0,), None), (None, None), [8]),
         ({"general": ["x"]}, {}, (None, None), ((0,), None), [0]),
         # General in either factor is enough; a token that the other factor moves is never general.

@@ -25,7 +25,8 @@ def test_without_the_extra_one_line_says_so(run, monkeypatch, tmp_path) -> None:
     for arguments in ((), ("--export", tmp_path / "space")):
         result = run("demo", "-m", "./missing", *arguments)
         assert (result.status, result.out) == (2, "")
-        assert result.err == ('hf-equi: error: The page needs Gradio: install it with pip install "hf_equi[demo]".\n')
+        way_out = "pip install gradio (in a clone of hf_equi: pip install -e '.[demo]')"
+        assert result.err == f"hf-equi: error: The page needs Gradio: {way_out}.\n"
 
 
 @pytest.mark.usefixtures("_gradio")

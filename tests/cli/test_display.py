@@ -97,7 +97,7 @@ def test_no_command_has_a_way_out_of_its_own(path) -> None:
 
 
 def acts(text: str) -> set[str]:
-    """What is left of a text that acts on a terminal, but for the colours of this library."""
+    """What is left of a text that acts on a terminal, except for the colours of this library."""
     return {letter for letter in re.sub(r"\x1b\[[\d;]*m", "", text) if not (letter.isprintable() or letter in "\n\t")}
 
 

@@ -143,7 +143,7 @@ def test_what_does_not_move_is_noted(run, equi_folder) -> None:
     result = run("generate", "-m", equi_folder, "-p", "known for", *SHORT)
     assert "note: nothing moves in 'known for'; hf-equi inspect --text shows why" in result.err
     result = run("generate", "-m", equi_folder, "-p", "the man", "--method", "canonical", *SHORT)
-    assert "note: canonical does not symmetrise what fixes a prompt" in result.err
+    assert "note: canonical does not symmetrise elements that leave a prompt unchanged" in result.err
 
 
 def test_words_that_stay_are_noted_of_every_prompt(run, equi_folder) -> None:

@@ -34,7 +34,7 @@ def needed() -> None:
     """Skip without what a browser test takes, and say what that is."""
     for package, extra in (("gradio", "demo"), ("playwright", "browser")):
         if importlib.util.find_spec(package) is None:
-            pytest.skip(f'needs {package}: pip install "hf_equi[{extra}]", or make test-demo')
+            pytest.skip(f'needs {package}: pip install -e ".[{extra}]", or make test-demo')
     if CHROMIUM is None:
         pytest.skip("needs Chromium: the Debian package chromium")
 

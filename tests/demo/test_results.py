@@ -23,7 +23,16 @@ def member(who: str, *texts: str) -> Member:
 def answered(**changes) -> Answer:
     words = (NextWord("he / she", (0.3, 0.1), (0.2, 0.2)), NextWord("rare", (1e-5, 1e-5), (1e-5, 1e-5)))
     members = (member("man", "left early", "stayed"), member("woman", "cried", "stayed"))
-    whole = Answer("EquiLM (equitune)", members, words, GroupGap(0.399, 0.2), GroupGap(3.9e-8, 1e-8), ("a note",))
+    whole = Answer(
+        "EquiLM (equitune)",
+        members,
+        words,
+        GroupGap(0.399, 0.2),
+        GroupGap(3.9e-8, 1e-8),
+        ("a note",),
+        "By chance.",
+        True,
+    )
     return replace(whole, **changes)
 
 
@@ -37,6 +46,7 @@ def test_all_that_was_computed_is_there() -> None:
     assert html.count("The <mark>man</mark> said") == 1
     assert "Base model 0.399 nats a token EquiLM (equitune) 3.9×10⁻⁸ nats a token" in texts(html)
     assert "A note." in texts(html)
+    assert "words that the group moves. By chance." in texts(html)
     bars = re.findall(r'style="width: ([\d.]+)%"></i></span><span class="equi-value">(\S+) %</span> .*?>(\w+)<', html)
     assert bars == [
         ("100.00", "30.0", "man"),
@@ -57,6 +67,12 @@ def test_members_are_named_by_as_few_words_as_tell_them_apart() -> None:
     assert names("father his", "mother her") == ["father", "mother"]
     assert names("Black his", "Black her", "White his") == ["Black … his", "Black … her", "White … his"]
     assert names("") == []
+
+
+def test_a_row_of_single_bars_says_what_the_method_makes_equal() -> None:
+    alone = answered(members=answered().members[:1], words=(NextWord("he", (0.3,), (0.2,)),))
+    assert "EquiLM (equitune) gives a word and its counterparts the same" in texts(results_html(alone))
+    assert "need not give a word and its counterparts the same" in texts(results_html(replace(alone, even=False)))
 
 
 def test_a_search_says_that_it_has_no_law() -> None:

@@ -18,7 +18,7 @@ from hub_models import equi_lm
 from hf_equi import EquiLM
 
 PAGE = (Path(__file__).parents[2] / "docs" / "publishing.md").read_text(encoding="utf-8")
-# The command, but for the tasks that it brings along: to list thousands of them takes longer than all the rest.
+# The command, except for the tasks that it brings along: to list thousands of them takes longer than all the rest.
 MAIN = """
 import functools
 import lm_eval.tasks
@@ -27,7 +27,7 @@ from lm_eval.__main__ import cli_evaluate
 cli_evaluate()
 """
 # The extra is large, and none of the other tests needs it.
-pytestmark = pytest.mark.skipif(find_spec("lm_eval") is None, reason='needs lm_eval: pip install "hf_equi[eval]"')
+pytestmark = pytest.mark.skipif(find_spec("lm_eval") is None, reason='needs lm_eval: pip install -e ".[eval]"')
 
 
 def block(language: str) -> str:

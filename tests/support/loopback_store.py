@@ -85,7 +85,7 @@ class Repository:
         return commit.oid
 
     def files(self, revision: str = "main") -> dict[str, bytes]:
-        """What somebody who looks at the repository sees, but for the file that it was made with."""
+        """What somebody who looks at the repository sees, except for the file that it was made with."""
         commit = self.find(revision)
         assert commit is not None
         return {path: file.content for path, file in commit.files.items() if path != ".gitattributes"}

@@ -48,7 +48,7 @@ class Block:
 
 
 def pages() -> set[str]:
-    """The pages that have blocks, but for model cards, which programs write."""
+    """The pages that have blocks, except for model cards, which programs write."""
     every = [*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md")]
     return {path.relative_to(ROOT).as_posix() for path in every if "```" in path.read_text(encoding="utf-8")}
 

@@ -25,7 +25,7 @@ WORDS = {
     "p = ": "How often a gap at least as large comes up if demographics are mixed at random. Below 0.05 is "
     "usually taken as more than chance.",
     "perplexity": "How unusual the texts are to the model without any method: a higher value is more unusual.",
-    "consistency": "The share of pairs of coupled texts that are the same but for the exchanged words: 1 is best.",
+    "consistency": "The share of pairs of coupled texts that are the same except for the exchanged words: 1 is best.",
     "group gap": "How much the likelihood of a text changes when the words for the demographics are "
     "exchanged, in nats a token: 0 is best.",
     "masked": "With the words for the demographic hidden from the classifier.",

@@ -29,7 +29,7 @@ def lengths(texts):
 
 @pytest.fixture(scope="module")
 def audited(tmp_path_factory):
-    """The folder of an audit in float32, as `hf-equi audit` makes it, but for the report."""
+    """The folder of an audit in float32, as `hf-equi audit` makes it, except for the report."""
     folder = tmp_path_factory.mktemp("audit")
     scorer = RegardScorer("demo")
     whole = wrap(dtype=torch.float32)

@@ -111,7 +111,7 @@ NOW = ("config.json", "model.safetensors", "tokenizer/vocab.json", "target/vocab
 
 
 def texts(folder):
-    """What the files of a folder hold, but for those on their way."""
+    """What the files of a folder hold, except for those on their way."""
     on_the_way = (".partial-", ".before-")
     names = [name for name in list_files(folder) if not any(mark in name for mark in on_the_way)]
     return {name: (folder / name).read_text() for name in names}
