@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from hf_equi.actions.coverage import CONTEXTS, Coverage, TokenRow, Unmoved
 from hf_equi.actions.spellings import Spellings
 from hf_equi.actions.tokens import TokenMap
+from hf_equi.actions.vocabularies import highest_token
 from hf_equi.checks import check_choice
 from hf_equi.errors import ActionError, ConfigurationError, GroupWarning, warn
 from hf_equi.groups import DemographicGroup, FormRow
@@ -23,7 +24,6 @@ def resolve_tokens(
     tokenizer: Any,
     vocab_size: int | None = None,
     multi_token: str = "error",
-    vocabulary: Mapping[str, int] | None = None,
 ) -> TokenMap:
     """Find the token permutations of a group.
 
@@ -37,7 +37,6 @@ def resolve_tokens(
         vocab_size: The number of rows of the model's embedding, by default the number of the tokenizer's tokens.
         multi_token: What to do with a set that does not move as written: `"error"`, or `"skip"` with a warning. With
             `"skip"` its other forms move, if they are one token.
-        vocabulary: The tokenizer's `get_vocab()`, if the caller has it: a tokenizer builds it on each call.
 
     Raises:
         ActionError: With `"error"`, for a set that does not move as written; for two words whose forms are the same
@@ -49,7 +48,7 @@ def resolve_tokens(
             setting, in lower case or at the start of a text.
     """
     check_choice("multi_token", multi_token, MULTI_TOKEN)
-    token_map, coverage, unknown = _resolve(group, tokenizer, vocab_size, vocabulary)
+    token_map, coverage, unknown = _resolve(group, tokenizer, vocab_size)
     _report([coverage], unknown, multi_token, "the tokenizer")
     return token_map
 
@@ -102,11 +101,9 @@ def cover_tokens(group: DemographicGroup, tokenizer: Any) -> Coverage:
     return _cover(group, tokenizer, Spellings(words, tokenizer))
 
 
-def _resolve(
-    group: DemographicGroup, tokenizer: Any, vocab_size: int | None, vocabulary: Mapping[str, int] | None = None
-) -> tuple[TokenMap, Coverage, list[str]]:
+def _resolve(group: DemographicGroup, tokenizer: Any, vocab_size: int | None) -> tuple[TokenMap, Coverage, list[str]]:
     """Return the tokens of a group, the words that they cover, and the listed words that have no token."""
-    highest = max((tokenizer.get_vocab() if vocabulary is None else vocabulary).values())
+    highest = highest_token(tokenizer, vocab_size)
     vocab_size = highest + 1 if vocab_size is None else vocab_size
     if highest >= vocab_size:
         raise ConfigurationError(

@@ -169,7 +169,7 @@ class EquiConfig(InstalledClass, PreTrainedConfig):
 
 
 def _read_once(content: Any) -> Any:
-    """Return the group that a stored one describes: the same object for the same content, because a load asks often."""
+    """Return the group that a stored one describes, the same object for the same content: a load asks often."""
     probe = torch.empty(0, device="cpu")
     try:
         text = json.dumps(content)
