@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +23,7 @@ __all__ = ["read_tokenizer"]
 
 _ADVICE = "Use the folder as it was published, or pass another tokenizer: tokenizer=..."
 _ADDED = "added_tokens_decoder"
-_HEAD = 1 << 20
+_HEADS = (1 << 16, 1 << 22)
 """How many characters of a tokenizer file are searched for its added tokens, which come before its vocabulary."""
 
 
@@ -71,9 +72,10 @@ def _read_added(folder: Path) -> dict[int, dict[str, Any]] | None:
         stored = json.loads(config.read_text(encoding="utf-8"))
         if _ADDED in stored or "fast_tokenizer_files" in stored:
             return None
-    with (folder / FULL_TOKENIZER_FILE).open(encoding="utf-8") as file:
-        tokens = _read_entry(file.read(_HEAD), "added_tokens")
-    return {token.pop("id"): token for token in tokens}
+    for size in _HEADS:
+        with (folder / FULL_TOKENIZER_FILE).open(encoding="utf-8") as file, suppress(ValueError):
+            return {token.pop("id"): token for token in _read_entry(file.read(size), "added_tokens")}
+    return None
 
 
 def _read_entry(text: str, name: str) -> Any:

@@ -95,10 +95,7 @@ class TextCheckpointMixin(CheckpointMixin):
         """Load and check the tokenizers of a checkpoint; return them by the attributes that hold them."""
         tokenizer = load_tokenizer(path, hub, config=config)
         if tokenizer is not None:
-            place = Path(path, hub.get("subfolder") or "")
-            stored = config.tokenizer_seal
-            sealed = stored is not None and stored == seal(tokenizer, place, _fingerprints(config))
-            cls._check_reader(config, tokenizer, str(path), sealed)
+            cls._check_reader(config, tokenizer, str(path), _is_sealed(config, tokenizer, path, hub))
         return {"_tokenizer": tokenizer}
 
 
@@ -128,6 +125,15 @@ def load_tokenizer(path: Any, hub: dict[str, Any], **settings: Any) -> Any:
                 stacklevel=2,
             )
         return None
+
+
+def _is_sealed(config: Any, tokenizer: Any, path: Any, hub: dict[str, Any]) -> bool:
+    """Return whether the files of a tokenizer that was just loaded show that it has the fingerprints of the config."""
+    if config.tokenizer_seal is None:
+        return False
+    known = {name: hub[name] for name in hub if name not in ("force_download", "trust_remote_code")}
+    found = find_file(path, _TOKENIZER_FILES[0], unreachable=True, **{**known, "local_files_only": True})
+    return found is not None and config.tokenizer_seal == seal(tokenizer, Path(found).parent, _fingerprints(config))
 
 
 def check_side(config: Any, tokenizer: Any, source: str, side: str = "", *, sealed: bool = False) -> None:

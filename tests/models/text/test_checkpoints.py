@@ -6,6 +6,7 @@ import json
 
 import pytest
 import torch
+from cached_bases import NAME, cache_base
 from safetensors.torch import load_file, save_file
 from small_models import GENDER, base_model, tokenizer
 from tokenizers import Tokenizer, normalizers
@@ -70,6 +71,10 @@ def test_the_vocabulary_is_read_only_when_it_is_needed(tmp_path, monkeypatch):
     loaded = EquiLM.from_pretrained(tmp_path)
     assert torch.equal(scores(loaded), scores(lm))
     loaded.config.to_dict()
+    assert not counted
+    lm.save_pretrained(cache_base(tmp_path / "cache"))
+    counted.clear()
+    EquiLM.from_pretrained(NAME, cache_dir=tmp_path / "cache").config.to_dict()
     assert not counted
 
 
