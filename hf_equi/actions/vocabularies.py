@@ -27,10 +27,10 @@ def highest_token(tokenizer: Any, rows: int | None = None) -> int:
         >>> highest_token(PreTrainedTokenizerFast(tokenizer_object=inner))
         7
     """
-    inner = getattr(tokenizer, "backend_tokenizer", None)  # tokenizers in Python have none
+    inner: Any = getattr(tokenizer, "backend_tokenizer", None)  # tokenizers in Python have none
     count = len(tokenizer)
     if not hasattr(inner, "id_to_token") or not count:
-        return max(tokenizer.get_vocab().values())
+        return _read_highest(tokenizer)
     within = {*range(0, count, max(1, count // _LOOKS)), *range(max(0, count - _LOOKS), count)}
     behind = {*range(count, count + _LOOKS), *(token for token in inner.get_added_tokens_decoder() if token >= count)}
     if rows is not None and rows > count:
@@ -38,4 +38,9 @@ def highest_token(tokenizer: Any, rows: int | None = None) -> int:
     whole = all(inner.id_to_token(token) is not None for token in within)
     if whole and all(inner.id_to_token(token) is None for token in behind):
         return count - 1
-    return max(tokenizer.get_vocab().values())
+    return _read_highest(tokenizer)
+
+
+def _read_highest(tokenizer: Any) -> int:
+    highest: int = max(tokenizer.get_vocab().values())
+    return highest
