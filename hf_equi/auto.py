@@ -122,7 +122,7 @@ def _symmetrize(
     if given_model is not model:
         wrapped.hold_peft_base(given_model)
     wrapped.train(base.training)
-    if whole:
+    if whole and config.base_revision is not None:  # only such a base can be stored by its name
         wrapped.remember_base()
     return wrapped
 

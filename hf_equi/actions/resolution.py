@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from hf_equi.actions.coverage import CONTEXTS, Coverage, TokenRow
 from hf_equi.actions.reporting import MULTI_TOKEN, report, report_lists
 from hf_equi.actions.spellings import Spellings
 from hf_equi.actions.tokens import TokenMap
+from hf_equi.actions.vocabularies import highest_token
 from hf_equi.checks import check_choice
 from hf_equi.errors import ActionError, ConfigurationError
 from hf_equi.groups import DemographicGroup
@@ -22,7 +23,6 @@ def resolve_tokens(
     tokenizer: Any,
     vocab_size: int | None = None,
     multi_token: str = "auto",
-    vocabulary: Mapping[str, int] | None = None,
     relaxes: bool = True,
 ) -> TokenMap:
     """Find the token permutations of a group.
@@ -38,7 +38,6 @@ def resolve_tokens(
         multi_token: What to do with a set that does not move as written. With `"skip"` it stays, with a warning, but
             its other forms move if they are one token. With `"error"` it is refused. With `"auto"`, sets of presets
             stay, and all others are refused. Neutral and general words without a token are treated in the same way.
-        vocabulary: The tokenizer's `get_vocab()`, if the caller has it: a tokenizer builds it on each call.
         relaxes: Whether neutral and general words make a difference. If not, nothing is said about them.
 
     Raises:
@@ -50,7 +49,7 @@ def resolve_tokens(
             of a text.
     """
     check_choice("multi_token", multi_token, MULTI_TOKEN)
-    token_map, coverage, unknown = _resolve(group, tokenizer, vocab_size, vocabulary)
+    token_map, coverage, unknown = _resolve(group, tokenizer, vocab_size)
     report([coverage], multi_token, tokenizer)
     if relaxes:
         report_lists(group, unknown, multi_token)
@@ -103,11 +102,9 @@ def cover_tokens(group: DemographicGroup, tokenizer: Any) -> Coverage:
     return _cover(group, tokenizer, Spellings(words, tokenizer))
 
 
-def _resolve(
-    group: DemographicGroup, tokenizer: Any, vocab_size: int | None, vocabulary: Mapping[str, int] | None = None
-) -> tuple[TokenMap, Coverage, list[str]]:
+def _resolve(group: DemographicGroup, tokenizer: Any, vocab_size: int | None) -> tuple[TokenMap, Coverage, list[str]]:
     """Return the tokens of a group, the words that they cover, and the listed words that have no token."""
-    highest = max((tokenizer.get_vocab() if vocabulary is None else vocabulary).values())
+    highest = highest_token(tokenizer, vocab_size)
     vocab_size = highest + 1 if vocab_size is None else vocab_size
     if highest >= vocab_size:
         raise ConfigurationError(

@@ -10,6 +10,7 @@ import torch
 from transformers import PreTrainedModel
 
 from hf_equi.bases.compat import find_file
+from hf_equi.bases.finite import check_finite, check_finite_weights
 from hf_equi.bases.reading import AGAIN, reading
 from hf_equi.bases.weight_files import require_safetensors
 from hf_equi.errors import ConfigurationError, HfEquiWarning
@@ -17,7 +18,6 @@ from hf_equi.errors import ConfigurationError, HfEquiWarning
 __all__ = [
     "SafeLoadingMixin",
     "check_complete",
-    "check_finite",
     "load_checked",
     "load_safetensors",
     "load_to_train",
@@ -31,7 +31,6 @@ _ADAPTER_PLACE = "_adapter_model_path"
 _OF_REPOSITORY = ("cache_dir", "force_download", "local_files_only", "token", "revision", "subfolder", "proxies")
 _OF_OTHER_WEIGHTS = ("gguf_file", "key_mapping", "subfolder", "variant")
 """The arguments that make a name stand for different weights."""
-_CHECKED = (torch.float64, torch.float32, torch.bfloat16, torch.float16)
 _SETTINGS = ("attn_implementation", "device_map", "max_memory", "quantization_config", "tp_plan")
 """The arguments that can make loading fail, whatever the checkpoint holds."""
 _SIZES = ("hidden_size", "num_attention_heads", "num_hidden_layers", "vocab_size")
@@ -167,7 +166,7 @@ def load_checked(load: Callable[..., Any], name: Any, *args: Any, **kwargs: Any)
                 f"The weights of {where} do not fit its config: {key} has the shape {tuple(stored)} in the file, but "
                 f"{tuple(wanted)} in the model. {AGAIN}"
             )
-    _check_finite(model, where)
+    check_finite_weights(model, where)
     if adapter is not None:
         _load_adapter(model, adapter, kwargs.get("adapter_name", "default"), options)
     return model, information
@@ -260,37 +259,6 @@ def _load_adapter(model: Any, adapter: Any, name: str, options: dict[str, Any]) 
         information = model.load_adapter(str(adapter), name, adapter_kwargs=options)
     check_complete(model, {"missing_keys": information.missing_keys}, adapter)
     check_finite(((key, one) for key, one in model.named_parameters() if id(one) not in before), adapter)
-
-
-def _check_finite(model: torch.nn.Module, name: Any) -> None:
-    """Refuse a model if weights that are on a device are not finite numbers."""
-    stored = model.state_dict().keys()
-    check_finite(model.named_parameters(), name)
-    check_finite(((key, buffer) for key, buffer in model.named_buffers() if key in stored), name, masks=True)
-
-
-def check_finite(tensors: Iterable[tuple[str, torch.Tensor]], name: Any, masks: bool = False) -> None:
-    """Refuse weights that are not finite numbers.
-
-    Args:
-        tensors: The weights with their names. Those that are not on a device, or are not plain tensors, are skipped.
-        name: The source of the weights, for the message.
-        masks: Whether they may mask places with -inf, as some buffers do.
-
-    Raises:
-        ConfigurationError: For the first tensor with other numbers.
-    """
-    for key, tensor in tensors:
-        data = tensor.detach()
-        if data.dtype not in _CHECKED or data.is_meta or not data.numel() or type(tensor.data) is not torch.Tensor:
-            continue
-        least, most = torch.aminmax(data)
-        if most.isfinite() and (least.isfinite() or (masks and least == -torch.inf)):
-            continue
-        raise ConfigurationError(
-            f"The weights of {name} are damaged: {key} holds numbers that are not finite (NaN or infinity), as loaded "
-            f"in {str(data.dtype).removeprefix('torch.')}. {AGAIN}"
-        )
 
 
 def _listed(names: Iterable[object]) -> str:

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import copy
+import json
 import warnings
 from abc import abstractmethod
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, ClassVar
 
+import torch
 from huggingface_hub.dataclasses import strict
 from huggingface_hub.utils import validate_repo_id  # type: ignore[attr-defined]  # public nevertheless
 from transformers import PreTrainedConfig
@@ -135,7 +138,7 @@ class EquiConfig(InstalledClass, PreTrainedConfig):
         Raises:
             GroupError: If the stored group is not a group, or does not act on such models.
         """
-        group = read_group(self.group or {})
+        group = _read_once(self.group or {})
         if not isinstance(group, self.group_class):
             raise GroupError(
                 f"The group of an {self.model_type!r} model must be of the class {self.group_class.__name__}; the "
@@ -163,6 +166,23 @@ class EquiConfig(InstalledClass, PreTrainedConfig):
         Raises:
             ConfigurationError: For an unknown method (the message lists the known ones) or setting.
         """
+
+
+def _read_once(content: Any) -> Any:
+    """Return the group that a stored one describes, the same object for the same content: a load asks often."""
+    probe = torch.empty(0, device="cpu")
+    try:
+        text = json.dumps(content)
+    except (TypeError, ValueError):  # what is not JSON is not a group; reading it says why
+        return read_group(content)
+    # Tables that are made for a trace or in inference mode must not reach other models.
+    plain = type(probe) is torch.Tensor and not probe.is_inference()
+    return _read_text(text) if plain else read_group(content)
+
+
+@lru_cache(maxsize=16)
+def _read_text(text: str) -> Any:
+    return read_group(json.loads(text))
 
 
 def _may_be_on_the_hub(name: str) -> bool:

@@ -26,7 +26,7 @@ from peft.utils.other import ModulesToSaveWrapper
 from safetensors import safe_open
 from safetensors.torch import save_file
 
-from hf_equi.bases.loading import check_finite
+from hf_equi.bases.finite import check_finite
 from hf_equi.bases.reading import AGAIN, reading
 from hf_equi.bases.weight_files import ADAPTER_NAME
 from hf_equi.errors import ConfigurationError, HfEquiWarning

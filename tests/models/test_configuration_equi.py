@@ -5,11 +5,12 @@ from __future__ import annotations
 import json
 
 import pytest
+import torch
 from text_configs import GROUP, RELAXED, base_config, make, maps
 from transformers import AutoConfig
 
-from hf_equi import EquiLMConfig, EquiSeq2SeqConfig
-from hf_equi.errors import ConfigurationError
+from hf_equi import DemographicGroup, EquiLMConfig, EquiSeq2SeqConfig
+from hf_equi.errors import ConfigurationError, GroupError
 
 
 @pytest.fixture(params=[EquiLMConfig, EquiSeq2SeqConfig])
@@ -70,3 +71,24 @@ def test_stored_as_plain_json_and_read_again(kind, tmp_path):
 def test_bad_settings_are_refused(kind, settings, message):
     with pytest.raises(ConfigurationError, match=message):
         make(kind, **settings)
+
+
+def test_a_group_is_made_once_for_the_same_content(kind):
+    first, second = make(kind).read_group(), make(kind).read_group()
+    assert first is second
+    other = make(kind)
+    other.group = RELAXED.to_dict()
+    assert other.read_group() == RELAXED != first
+    other.group["factors"][0]["equality"] = []  # in place
+    with pytest.raises(GroupError, match="at least one set"):
+        other.read_group()
+
+
+def test_groups_of_a_trace_or_of_inference_are_not_kept(kind):
+    config = make(kind, group=DemographicGroup([["he", "she"], ["his", "her"]]).to_dict())
+    with torch.inference_mode():
+        own = config.read_group()
+        assert own.product.is_inference()
+    later = config.read_group()
+    assert later == own
+    assert not later.product.is_inference()

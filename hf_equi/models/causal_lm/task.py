@@ -19,8 +19,8 @@ from hf_equi.models.causal_lm.modeling_equi_lm import EquiLM
 from hf_equi.models.causal_lm.modeling_equizero_lm import EquizeroLM
 from hf_equi.models.configuration_equi import EquiConfig
 from hf_equi.models.task import Request
-from hf_equi.models.text.fingerprint import fingerprints
 from hf_equi.models.text.task import TextTask
+from hf_equi.models.text.tokenizer_state import Fingerprints
 from hf_equi.symmetrizers import Method
 
 __all__ = ["CausalLMTask"]
@@ -58,18 +58,14 @@ class CausalLMTask(TextTask):
         if words:
             entries["multi_token"] = "skip"
         vocab_size = request.base_config.get_text_config().vocab_size
-        tokenizer = request.companion
-        vocabulary = tokenizer.get_vocab()
         with warnings.catch_warnings():
             if words:  # words move without tokens of their own
                 warnings.simplefilter("ignore", HfEquiWarning)
             multi_token = entries.get("multi_token", "auto")
             found = resolve_tokens(
-                request.group, tokenizer, vocab_size, multi_token, vocabulary, relaxes=not method.searches
+                request.group, request.companion, vocab_size, multi_token, relaxes=not method.searches
             )
         entries["token_map"] = found.to_dict()
-        hashes = fingerprints(tokenizer, vocabulary)
-        entries["tokenizer_fingerprint"], entries["tokenizer_cut_fingerprint"] = hashes
         return EquiLMConfig(**entries) if search is None else EquizeroLMConfig(**entries, **search)
 
     def wrap(self, config: EquiConfig, base: PreTrainedModel, request: Request) -> EquiLM:
@@ -79,6 +75,7 @@ class CausalLMTask(TextTask):
         else:
             lm = EquiLM(config, base)
         lm._tokenizer = request.companion  # the config was made with it
+        lm.config.note_tokenizer(Fingerprints(request.companion))
         return lm
 
 

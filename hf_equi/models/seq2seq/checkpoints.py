@@ -42,8 +42,8 @@ class PairCheckpointMixin(TextCheckpointMixin):
         self._target_tokenizer = tokenizer
 
     @classmethod
-    def _check_reader(cls, config: Any, tokenizer: Any, source: str) -> None:
-        super()._check_reader(config, tokenizer, source)
+    def _check_reader(cls, config: Any, tokenizer: Any, source: str, sealed: bool = False) -> None:
+        super()._check_reader(config, tokenizer, source, sealed)
         if _serves_both(config):
             check_map(config, config.map_names[1], tokenizer, source)
 

@@ -14,7 +14,7 @@ from hf_equi.checks import check_choice, check_count, check_share
 from hf_equi.errors import ConfigurationError
 from hf_equi.groups import DemographicGroup
 from hf_equi.models.seq2seq.methods import create
-from hf_equi.models.text.configuration_equi_text import EquiTextConfig
+from hf_equi.models.text.configuration_equi_text import Entry, EquiTextConfig
 from hf_equi.symmetrizers import Method
 
 __all__ = ["DECODINGS", "OBJECTIVES", "EquiSeq2SeqConfig"]
@@ -169,3 +169,7 @@ class EquiSeq2SeqConfig(EquiTextConfig):
             ConfigurationError: For an unknown method (the message lists the known ones) or setting.
         """
         return create(self.method, self.average, self.loss)
+
+
+for _name in ("target_tokenizer_fingerprint", "target_tokenizer_cut_fingerprint"):
+    setattr(EquiSeq2SeqConfig, _name, Entry(_name))

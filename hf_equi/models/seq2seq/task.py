@@ -12,8 +12,8 @@ from hf_equi.models.seq2seq.configuration_equi_seq2seq import EquiSeq2SeqConfig
 from hf_equi.models.seq2seq.methods import create
 from hf_equi.models.seq2seq.modeling_equi_seq2seq import EquiForSeq2SeqLM
 from hf_equi.models.task import Request
-from hf_equi.models.text.fingerprint import fingerprints
 from hf_equi.models.text.task import TextTask
+from hf_equi.models.text.tokenizer_state import Fingerprints
 
 __all__ = ["Seq2SeqTask"]
 
@@ -41,17 +41,12 @@ class Seq2SeqTask(TextTask):
         base = request.base_config.get_text_config()
         sizes = (base.vocab_size, getattr(base, "decoder_vocab_size", None) or base.vocab_size)
         target = given.get("target_tokenizer", request.companion)
-        maps = resolve_pair(request.group, request.companion, target, *sizes, given.get("multi_token", "auto"))
-        own = fingerprints(request.companion)
-        other = own if target is request.companion else fingerprints(target)
+        multi_token = given.get("multi_token", "auto")
+        maps = resolve_pair(request.group, request.companion, target, *sizes, multi_token)
         return EquiSeq2SeqConfig(
             **request.common(*self.entries),
             source_map=maps[0].to_dict(),
             target_map=maps[1].to_dict(),
-            tokenizer_fingerprint=own[0],
-            tokenizer_cut_fingerprint=own[1],
-            target_tokenizer_fingerprint=other[0],
-            target_tokenizer_cut_fingerprint=other[1],
         )
 
     def wrap(self, config: EquiConfig, base: PreTrainedModel, request: Request) -> EquiForSeq2SeqLM:
@@ -59,4 +54,8 @@ class Seq2SeqTask(TextTask):
         model = EquiForSeq2SeqLM(config, base)
         model._tokenizer = request.companion  # the config was made with it, and with the target's
         model._target_tokenizer = request.settings.get("target_tokenizer")
+        own = Fingerprints(request.companion)
+        model.config.note_tokenizer(own)
+        target = request.settings.get("target_tokenizer", request.companion)
+        model.config.note_tokenizer(own if target is request.companion else Fingerprints(target), "target_")
         return model

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Mapping
 from pathlib import Path
 from textwrap import shorten
 from typing import Any
@@ -17,6 +16,7 @@ from hf_equi.bases.tokenizers import read_tokenizer
 from hf_equi.errors import ActionError, ConfigurationError, HfEquiWarning
 from hf_equi.models.hub.checkpoints import CheckpointMixin
 from hf_equi.models.text.fingerprint import check_tokenizer, cut_fingerprint, require_tokenizer
+from hf_equi.models.text.tokenizer_state import seal
 
 __all__ = ["TextCheckpointMixin", "check_map", "check_side", "embedding_rows", "load_tokenizer"]
 
@@ -57,14 +57,22 @@ class TextCheckpointMixin(CheckpointMixin):
         self._tokenizer = tokenizer
 
     @classmethod
-    def _check_reader(cls, config: Any, tokenizer: Any, source: str) -> None:
-        """Refuse a tokenizer for the model's input that disagrees with what the config stores."""
-        check_side(config, tokenizer, source)
+    def _check_reader(cls, config: Any, tokenizer: Any, source: str, sealed: bool = False) -> None:
+        """Refuse a tokenizer for the model's input that disagrees with what the config stores.
+
+        Args:
+            config: The config.
+            tokenizer: The tokenizer.
+            source: Where it comes from, for the message.
+            sealed: Whether its seal shows that it has the fingerprints of the config.
+        """
+        check_side(config, tokenizer, source, sealed=sealed)
 
     def _save_companions(self, folder: Path) -> None:
         """Save the tokenizer, which turns texts into the tokens that the group moves."""
         if self._tokenizer is not None:
             self._tokenizer.save_pretrained(folder)
+            self.config.tokenizer_seal = seal(self._tokenizer, folder, _fingerprints(self.config))
 
     def _check_unchanged(self) -> None:
         """Refuse to write a checkpoint that could not be loaded again."""
@@ -85,20 +93,25 @@ class TextCheckpointMixin(CheckpointMixin):
     @classmethod
     def _load_companions(cls, path: Any, config: Any, hub: dict[str, Any]) -> dict[str, Any]:
         """Load and check the tokenizers of a checkpoint; return them by the attributes that hold them."""
-        tokenizer = load_tokenizer(path, hub)
+        tokenizer = load_tokenizer(path, hub, config=config)
         if tokenizer is not None:
-            cls._check_reader(config, tokenizer, str(path))
+            cls._check_reader(config, tokenizer, str(path), _is_sealed(config, tokenizer, path, hub))
         return {"_tokenizer": tokenizer}
 
 
-def load_tokenizer(path: Any, hub: dict[str, Any]) -> Any:
+def load_tokenizer(path: Any, hub: dict[str, Any], **settings: Any) -> Any:
     """Load the tokenizer beside a checkpoint; return `None` if there is none.
+
+    Args:
+        path: The checkpoint.
+        hub: The arguments about its repository.
+        **settings: Other arguments of `from_pretrained`, such as the config, which is then not read again.
 
     Warns:
         HfEquiWarning: If there is one that cannot be read.
     """
     try:
-        return read_tokenizer(path, **hub)
+        return read_tokenizer(path, **hub, **settings)
     except (OSError, ConfigurationError) as error:
         known = {name: hub[name] for name in hub if name != "trust_remote_code"}
         if found := [
@@ -114,7 +127,16 @@ def load_tokenizer(path: Any, hub: dict[str, Any]) -> Any:
         return None
 
 
-def check_side(config: Any, tokenizer: Any, source: str, side: str = "") -> None:
+def _is_sealed(config: Any, tokenizer: Any, path: Any, hub: dict[str, Any]) -> bool:
+    """Return whether the files of a tokenizer that was just loaded show that it has the fingerprints of the config."""
+    if config.tokenizer_seal is None:
+        return False
+    known = {name: hub[name] for name in hub if name not in ("force_download", "trust_remote_code")}
+    found = find_file(path, _TOKENIZER_FILES[0], unreachable=True, **{**known, "local_files_only": True})
+    return found is not None and config.tokenizer_seal == seal(tokenizer, Path(found).parent, _fingerprints(config))
+
+
+def check_side(config: Any, tokenizer: Any, source: str, side: str = "", *, sealed: bool = False) -> None:
     """Refuse a tokenizer that disagrees with what a config stores: its fingerprints, and what the group moves.
 
     Args:
@@ -122,20 +144,24 @@ def check_side(config: Any, tokenizer: Any, source: str, side: str = "") -> None
         tokenizer: The tokenizer.
         source: Where the tokenizer comes from, for the message.
         side: What the names of its fingerprint entries begin with: nothing, or `"target_"`.
+        sealed: Whether a seal shows that it has these fingerprints.
 
     Raises:
         ConfigurationError: For such a tokenizer.
     """
-    expected, cut = (getattr(config, f"{side}tokenizer_{name}") for name in ("fingerprint", "cut_fingerprint"))
     require_tokenizer(tokenizer)
-    vocabulary = tokenizer.get_vocab()
-    check_tokenizer(tokenizer, expected, source, cut, vocabulary)
-    check_map(config, config.map_names[1 if side else 0], tokenizer, source, vocabulary)
+    if not sealed:
+        expected, cut = _fingerprints(config, side)
+        check_tokenizer(tokenizer, expected, source, cut)
+    check_map(config, config.map_names[1 if side else 0], tokenizer, source)
 
 
-def check_map(
-    config: Any, name: str, tokenizer: Any, source: str, vocabulary: Mapping[str, int] | None = None
-) -> None:
+def _fingerprints(config: Any, side: str = "") -> tuple[str | None, str | None]:
+    """Return the stored fingerprints, of the vocabulary and of the cuts."""
+    return getattr(config, f"{side}tokenizer_fingerprint"), getattr(config, f"{side}tokenizer_cut_fingerprint")
+
+
+def check_map(config: Any, name: str, tokenizer: Any, source: str) -> None:
     """Refuse a stored permutation that does not move the words of the group.
 
     Args:
@@ -143,7 +169,6 @@ def check_map(
         name: The entry that holds the map.
         tokenizer: The tokenizer that the map belongs to.
         source: Where the map comes from, for the message.
-        vocabulary: The tokenizer's `get_vocab()`, if the caller has it.
 
     Raises:
         ConfigurationError: If the group's words, cut by the tokenizer, give another permutation.
@@ -152,7 +177,7 @@ def check_map(
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", HfEquiWarning)  # the user was warned when the model was made
         try:
-            expected = resolve_tokens(config.read_group(), tokenizer, stored.vocab_size, "skip", vocabulary)
+            expected = resolve_tokens(config.read_group(), tokenizer, stored.vocab_size, "skip")
         except ActionError as error:
             raise ConfigurationError(
                 f"The words of the group give no permutation with the tokenizer of {source}: "

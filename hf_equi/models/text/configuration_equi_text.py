@@ -11,8 +11,31 @@ from transformers import PreTrainedConfig
 from hf_equi.errors import ConfigurationError
 from hf_equi.groups import DemographicGroup
 from hf_equi.models.configuration_equi import EquiConfig
+from hf_equi.models.text.tokenizer_state import Fingerprints, Later
 
-__all__ = ["EquiTextConfig"]
+__all__ = ["Entry", "EquiTextConfig"]
+
+_HASHES = ("tokenizer_fingerprint", "tokenizer_cut_fingerprint")
+
+
+class Entry:
+    """An entry of a config that may be computed when it is first read.
+
+    Args:
+        name: Its name.
+    """
+
+    def __init__(self, name: str) -> None:
+        self._name = name
+
+    def __get__(self, config: Any, owner: type | None = None) -> Any:
+        """Return its value; of the class, the default."""
+        found = None if config is None else config.__dict__.get(self._name)
+        return found.value() if isinstance(found, Later) else found
+
+    def __set__(self, config: Any, value: Any) -> None:
+        """Set its value."""
+        config.__dict__[self._name] = value
 
 
 @strict
@@ -24,6 +47,9 @@ class EquiTextConfig(EquiConfig):
             Hash of the tokenizer that the map was made with (`hf_equi.models.text.fingerprint`).
         tokenizer_cut_fingerprint (`str`, *optional*):
             Hash of how that tokenizer cuts texts. Configs of hf_equi 0.1 have none.
+        tokenizer_seal (`str`, *optional*):
+            Hash of the files of that tokenizer in the checkpoint, of its settings and of the releases that read it
+            (`hf_equi.models.text.tokenizer_state`); noted when the model is saved.
         average (`str`, *optional*, defaults to `"logits"`):
             What equi-tuning averages: `"logits"` or `"probabilities"`.
         multi_token (`str`, *optional*, defaults to `"auto"`):
@@ -48,6 +74,7 @@ class EquiTextConfig(EquiConfig):
 
     tokenizer_fingerprint: str | None = None
     tokenizer_cut_fingerprint: str | None = None
+    tokenizer_seal: str | None = None
     average: str = "logits"
     multi_token: str = "auto"
     vocab_size: int | None = None
@@ -58,6 +85,16 @@ class EquiTextConfig(EquiConfig):
     num_hidden_layers: int | None = None
     num_attention_heads: int | None = None
     tie_word_embeddings: bool = True
+
+    def note_tokenizer(self, fingerprints: Fingerprints, side: str = "") -> None:
+        """Note the fingerprints of the tokenizer that the map was made with. They are computed when they are needed.
+
+        Args:
+            fingerprints: The fingerprints.
+            side: What the names of the entries begin with: nothing, or `"target_"`.
+        """
+        for name, entry in zip(_HASHES, fingerprints.entries(), strict=True):
+            self.__dict__[side + name] = entry
 
     def _read_base(self) -> None:
         """Copy the entries that tools look for in the outer config."""
@@ -100,3 +137,7 @@ class EquiTextConfig(EquiConfig):
     def max_position_embeddings(self) -> int | None:
         """The base's."""
         return getattr(self.get_text_config(), "max_position_embeddings", None)
+
+
+for _name in _HASHES:  # after the class is made, because its entries are dataclass fields
+    setattr(EquiTextConfig, _name, Entry(_name))

@@ -13,11 +13,19 @@ from transformers import PreTrainedTokenizerBase
 
 from hf_equi.errors import ConfigurationError
 
-__all__ = ["check_tokenizer", "cut_fingerprint", "fingerprint", "fingerprints", "require_tokenizer"]
+__all__ = [
+    "SAMPLE",
+    "check_tokenizer",
+    "cut_fingerprint",
+    "cut_texts",
+    "fingerprint",
+    "fingerprints",
+    "require_tokenizer",
+]
 
 # What existing normalisers and pre-tokenizers treat in different ways: case, composed and decomposed accents,
 # compatibility forms, digits, punctuation, white space, scripts. Never change it: checkpoints store its hash.
-_SAMPLE = (
+SAMPLE = (
     "The woman said he wouldn't go; HE'LL stay, They're McDonald's STATE-OF-THE-ART iPhones.",
     "  two  spaces\tand a tab\n\nand lines\r\n   indented ",
     "1234567890 3.14 1,000,000 50% $5 x2 v1.2.3 2nd",
@@ -87,16 +95,21 @@ def cut_fingerprint(tokenizer: Any, vocabulary: Mapping[str, int] | None = None)
     vocabulary = tokenizer.get_vocab() if vocabulary is None else vocabulary
     step = max(1, len(vocabulary) // _OWN)
     own = sorted([token for token, place in vocabulary.items() if not place % step])
-    texts = [*_SAMPLE, *(f"{token} {token.translate(_UPPER)} ({token})" for token in own)]
-    return hashlib.blake2b(json.dumps(_cut(tokenizer, texts)).encode(), digest_size=16).hexdigest()
+    texts = [*SAMPLE, *(f"{token} {token.translate(_UPPER)} ({token})" for token in own)]
+    return hashlib.blake2b(json.dumps(cut_texts(tokenizer, texts)).encode(), digest_size=16).hexdigest()
 
 
-def _cut(tokenizer: Any, texts: list[str]) -> list[list[int] | None]:
-    """Return the tokens of texts; `None` for a text that the tokenizer refuses, if it has no unknown token."""
+def cut_texts(tokenizer: Any, texts: list[str]) -> list[list[int] | None]:
+    """Return the tokens of texts; `None` for a text that the tokenizer refuses, if it has no unknown token.
+
+    Args:
+        tokenizer: A tokenizer of `transformers`.
+        texts: The texts.
+    """
     try:
         ids: list[list[int] | None] = tokenizer(texts, add_special_tokens=False)["input_ids"]
     except Exception:  # any kind: tokenizers raises bare exceptions
-        return [None] if len(texts) == 1 else [each for text in texts for each in _cut(tokenizer, [text])]
+        return [None] if len(texts) == 1 else [each for text in texts for each in cut_texts(tokenizer, [text])]
     return ids
 
 
@@ -112,13 +125,7 @@ def require_tokenizer(tokenizer: Any) -> None:
         )
 
 
-def check_tokenizer(
-    tokenizer: Any,
-    expected: str | None,
-    source: str,
-    cut: str | None = None,
-    vocabulary: Mapping[str, int] | None = None,
-) -> None:
+def check_tokenizer(tokenizer: Any, expected: str | None, source: str, cut: str | None = None) -> None:
     """Refuse a tokenizer other than the one that the map was made with.
 
     Args:
@@ -126,12 +133,14 @@ def check_tokenizer(
         expected: The `fingerprint` it should have; `None` if unknown.
         source: Where the tokenizer comes from, for the message.
         cut: The `cut_fingerprint` it should have; `None` if unknown, as in checkpoints of hf_equi 0.1.
-        vocabulary: As in `fingerprint`.
 
     Raises:
         ConfigurationError: If the fingerprints differ, or if it is not a tokenizer.
     """
     require_tokenizer(tokenizer)
+    if expected is None and cut is None:
+        return
+    vocabulary = tokenizer.get_vocab()
     if expected is not None and fingerprint(tokenizer, vocabulary) != expected:
         raise ConfigurationError(
             f"The tokenizer of {source} is not the one that the stored token permutation was made with, so it would "

@@ -33,7 +33,7 @@ def test_config_holds_the_tokens_of_the_group():
     assert type(config) is EquiLMConfig
     assert (config.method, config.average, config.orbit_chunk_size) == ("equitune", "probabilities", 2)
     assert config.token_map == resolve_tokens(GENDER, tokenizer()).to_dict()
-    assert config.tokenizer_fingerprint == fingerprint(tokenizer())
+    assert TASK.wrap(config, base_model(), request()).config.tokenizer_fingerprint == fingerprint(tokenizer())
     assert config.group == GENDER.to_dict()
     assert config.base_name is None
 

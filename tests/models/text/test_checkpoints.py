@@ -6,8 +6,9 @@ import json
 
 import pytest
 import torch
+from cached_bases import NAME, cache_base
 from safetensors.torch import load_file, save_file
-from small_models import base_model, tokenizer
+from small_models import GENDER, base_model, tokenizer
 from tokenizers import Tokenizer, normalizers
 from transformers import AutoModelForCausalLM, PreTrainedTokenizerFast
 from wrapped_texts import scores, wrap
@@ -16,7 +17,7 @@ import hf_equi
 from hf_equi import EquiLM
 from hf_equi.errors import ConfigurationError, HfEquiWarning
 from hf_equi.models.text.checkpoints import check_map
-from hf_equi.models.text.fingerprint import cut_fingerprint
+from hf_equi.models.text.fingerprint import cut_fingerprint, fingerprint
 
 
 def other_tokenizer():
@@ -54,16 +55,59 @@ def test_a_tokenizer_that_cuts_in_another_way_is_refused(tmp_path):
         AutoModelForCausalLM.from_pretrained(tmp_path)
 
 
-def test_the_vocabulary_is_read_once(tmp_path, monkeypatch):
+def test_the_vocabulary_is_read_only_when_it_is_needed(tmp_path, monkeypatch):
     """Real ones have 50,000 tokens and more: each reading takes a tenth of the time of loading the base."""
-    lm, read = wrap(), PreTrainedTokenizerFast.get_vocab
-    lm.save_pretrained(tmp_path)
+    read = PreTrainedTokenizerFast.get_vocab
     counted = []
     monkeypatch.setattr(PreTrainedTokenizerFast, "get_vocab", lambda self: counted.append(self) or read(self))
-    EquiLM.from_pretrained(tmp_path)
+    lm = hf_equi.symmetrize(base_model(), GENDER, tokenizer=tokenizer())
+    scores(lm)
+    assert not counted
+    assert lm.config.tokenizer_fingerprint == fingerprint(tokenizer(), read(tokenizer()))
+    assert lm.config.tokenizer_cut_fingerprint == cut_fingerprint(tokenizer(), read(tokenizer()))
     assert len(counted) == 1
-    hf_equi.symmetrize(lm.unwrap(), lm.group, tokenizer=lm.tokenizer)
-    assert len(counted) == 2
+    lm.save_pretrained(tmp_path)
+    counted.clear()
+    loaded = EquiLM.from_pretrained(tmp_path)
+    assert torch.equal(scores(loaded), scores(lm))
+    loaded.config.to_dict()
+    assert not counted
+    lm.save_pretrained(cache_base(tmp_path / "cache"))
+    counted.clear()
+    EquiLM.from_pretrained(NAME, cache_dir=tmp_path / "cache").config.to_dict()
+    assert not counted
+
+
+def test_a_tokenizer_without_its_seal_is_checked_in_full(tmp_path, monkeypatch):
+    """After any change that shows outside of the vocabulary, such as another release."""
+    read = PreTrainedTokenizerFast.get_vocab
+    counted = []
+    monkeypatch.setattr(PreTrainedTokenizerFast, "get_vocab", lambda self: counted.append(self) or read(self))
+    lm = wrap()
+    lm.save_pretrained(tmp_path)
+
+    def reads() -> int:
+        counted.clear()
+        EquiLM.from_pretrained(tmp_path)
+        return len(counted)
+
+    assert reads() == 0
+    with monkeypatch.context() as patch:
+        patch.setattr("hf_equi.models.text.tokenizer_state.RELEASES", ("5.0", "0.22"))
+        assert reads() == 1
+    for change in ("tokenizer.json", "tokenizer_config.json"):
+        path = tmp_path / change
+        before = path.read_text()
+        path.write_text(before + "\n")
+        assert reads() == 1
+        path.write_text(before)
+    (tmp_path / "special_tokens_map.json").write_text("{}")
+    assert reads() == 1
+    (tmp_path / "special_tokens_map.json").unlink()
+    assert reads() == 0
+    tamper(tmp_path, lambda config: config.update(tokenizer_fingerprint="0" * 32))
+    with pytest.raises(ConfigurationError, match="not the one that the stored token permutation was made with"):
+        EquiLM.from_pretrained(tmp_path)
 
 
 def test_a_checkpoint_of_the_first_version_learns_how_its_tokenizer_cuts(tmp_path):
