@@ -25,7 +25,7 @@ from hf_equi.checks import check_choice
 from hf_equi.cli.display import check_output, note, terminal, write_csv, write_json, write_line
 from hf_equi.cli.groups import group_slug, parse_group
 from hf_equi.cli.loading import DEFAULT_GROUP, expanded, load_lm, quiet, read_scorer
-from hf_equi.cli.methods import METHODS, audited_name
+from hf_equi.cli.methods import METHODS, audited_name, check_trained
 from hf_equi.cli.options import Asked, Loading, Output
 from hf_equi.cli.prompts import check_names, collect_prompts
 from hf_equi.errors import ConfigurationError, GroupError, GroupWarning, HfEquiError
@@ -205,6 +205,8 @@ def _read_methods(text: str) -> list[str]:
     names = list(dict.fromkeys(audited_name(name.strip()) for name in text.split(",") if name.strip()))
     for name in names:
         check_choice("--methods", name, METHODS)
+        if (method := METHODS[name].method) is not None:
+            check_trained("causal_lm", method)
     if not names:
         raise ConfigurationError(
             f"--methods {text!r} names no method: name one or more of {', '.join(METHODS)}, separated by commas."
