@@ -40,6 +40,7 @@ from hf_equi.cli.options import (
     Repository,
     Scorers,
     grouped,
+    read_path,
 )
 from hf_equi.errors import HfEquiError
 from hf_equi.registration import method_names, task_names
@@ -280,7 +281,9 @@ def audit(  # noqa: PLR0913, PLR0917  a command has as many parameters as option
 @grouped
 def convert(  # noqa: PLR0913, PLR0917  a command has as many parameters as options
     base: Annotated[str, typer.Argument(metavar="BASE", help=MODEL)],
-    folder: Annotated[Path, typer.Argument(metavar="OUT", help="The folder to write, new or empty.")],
+    folder: Annotated[
+        Path, typer.Argument(metavar="OUT", parser=read_path, help="The folder to write, new or empty.")
+    ],
     group: Annotated[str, typer.Option("--group", "-g", metavar="GROUP", help=ANY_GROUP)],
     method: Annotated[
         str,
@@ -338,13 +341,17 @@ def convert(  # noqa: PLR0913, PLR0917  a command has as many parameters as opti
 @app.command()
 def publish(  # noqa: PLR0913, PLR0917  a command has as many parameters as options
     folder: Annotated[
-        Path, typer.Argument(metavar="DIR", help="The folder that hf-equi convert or save_pretrained wrote.")
+        Path,
+        typer.Argument(
+            metavar="DIR", parser=read_path, help="The folder that hf-equi convert or save_pretrained wrote."
+        ),
     ],
     repo_id: Repository,
     audit: Annotated[
         Path | None,
         typer.Option(
             metavar="FOLDER",
+            parser=read_path,
             help="The folder that hf-equi audit wrote for this model: its figures go into the card.",
             show_default=False,
         ),

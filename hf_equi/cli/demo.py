@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from hf_equi.cli.methods import any_of, method_name
-from hf_equi.cli.options import SCORER, Group, Loading, Model, grouped
+from hf_equi.cli.options import SCORER, Group, Loading, Model, grouped, read_path
 from hf_equi.errors import ConfigurationError
 from hf_equi.registration import method_names
 
@@ -47,6 +47,7 @@ def demo(
         Path | None,
         typer.Option(
             metavar="DIR",
+            parser=read_path,
             help="Write the page as a Space into this folder, new or empty, and serve nothing.",
             show_default=False,
         ),

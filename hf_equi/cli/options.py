@@ -35,6 +35,7 @@ __all__ = [
     "Repository",
     "Scorers",
     "grouped",
+    "read_path",
 ]
 
 
@@ -81,6 +82,13 @@ def _check_repository(name: str) -> str:
     if not (user and slash and rest) or "/" in rest:
         raise typer.BadParameter(f"{name!r} is not a valid repository name: write USER/NAME, such as me/equi-gpt2.")
     return name
+
+
+def read_path(text: str) -> Path:
+    """Return the path that a text names. An empty text, as from an unset variable, would be the working directory."""
+    if not text.strip():
+        raise typer.BadParameter("it is empty: write a path, or leave the option out.")
+    return Path(text)
 
 
 MODEL = "A folder, a name on the Hub, or 'demo' for the embedded model."
@@ -159,6 +167,7 @@ class Asked:
         typer.Option(
             "--prompts",
             metavar="FILE",
+            parser=read_path,
             help="A file of your own prompts, one per line. In a .jsonl file each line is JSON, "
             '{"prompt": "..."} or {"messages": [{"role": "user", "content": "..."}]}.',
             show_default=False,
@@ -270,6 +279,7 @@ Neutral = Annotated[
     Path | None,
     typer.Option(
         metavar="FILE",
+        parser=read_path,
         help="A file of neutral words for the R- methods, one per line. [default: occupations of no gender]",
         show_default=False,
     ),
@@ -278,6 +288,7 @@ Out = Annotated[
     Path | None,
     typer.Option(
         metavar="FOLDER",
+        parser=read_path,
         help="The folder for samples, figures and report. [default: audit-GROUP-SEED here]",
         show_default=False,
     ),
@@ -298,6 +309,7 @@ Images = Annotated[
     typer.Option(
         "--images",
         metavar="DIR",
+        parser=read_path,
         help="Audit an image classifier on the pictures of this folder, each in a subfolder of its class. --group is "
         "then a group of images: rotations:4, dihedral:4, flips:horizontal and similar. [default: rotations:4]",
         show_default=False,
@@ -308,6 +320,7 @@ Labels = Annotated[
     typer.Option(
         "--labels",
         metavar="FILE",
+        parser=read_path,
         help="A CSV file with the columns file and label (a class by name or number), instead of subfolders.",
         show_default=False,
     ),

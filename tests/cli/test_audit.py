@@ -221,14 +221,14 @@ def test_words_that_stay_are_named_wherever_a_method_acts_on_tokens(audit) -> No
 @pytest.mark.usefixtures("_no_plots")
 def test_braces_that_are_no_place_are_read_as_they_are(audit, tmp_path) -> None:
     code = 'f"{name}" {{demographic}}'
-    result = audit("--methods", "base", "-n", "1", "-p", "the {Demographic} said", "-p", code)
+    result = audit("--methods", "base", "-n", "1", "-p", "the {person} said", "-p", code)
     assert result.status == 0
     assert (
-        f"note: Braces in 'the {{Demographic}} said', '{code}' are read as they are. The place for a demographic is "
+        f"note: Braces in 'the {{person}} said', '{code}' are read as they are. The place for a demographic is "
         "written {demographic}.\n"
     ) in result.err
     samples = Dataset.from_parquet(str(tmp_path / "audit" / "samples.parquet"), cache_dir=str(tmp_path))
-    assert {"the {Demographic} said", 'f"{name}" {woman}'} <= set(samples["prompt"])
+    assert {"the {person} said", 'f"{name}" {woman}'} <= set(samples["prompt"])
 
 
 def test_names_that_do_not_move_are_told_before_a_text_is_drawn(audit, monkeypatch) -> None:
