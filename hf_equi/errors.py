@@ -17,6 +17,7 @@ __all__ = [
     "HfEquiWarning",
     "PublishingError",
     "UnsupportedModelError",
+    "UntrainedWarning",
     "warn",
 ]
 
@@ -62,6 +63,10 @@ class HfEquiWarning(_Shown, UserWarning):
 
 class GroupWarning(HfEquiWarning):
     """Words of a group that stay although a user would expect them to move."""
+
+
+class UntrainedWarning(HfEquiWarning):
+    """Weights that a checkpoint lacks and that therefore start at random."""
 
 
 _FRAMES = ("hf_equi", "torch", "transformers")

@@ -9,7 +9,7 @@ from typing import Any
 from transformers import AutoConfig, PreTrainedConfig
 
 from hf_equi.auto import find_tasks, symmetrize
-from hf_equi.cli.loading import DEFAULT_GROUP, load_lm, load_tokenizer, loading, locate, move
+from hf_equi.cli.loading import DEFAULT_GROUP, load_lm, load_tokenizer, loading, locate, move, only_trained
 from hf_equi.cli.methods import check_trained, is_kept
 from hf_equi.cli.options import Loading, Origin
 from hf_equi.cli.placement import from_hub, read_placement
@@ -84,7 +84,7 @@ def _load_pair(
         raise ConfigurationError("--scorer has no effect on a sequence-to-sequence model: leave it out.")
     name, (method, average), hub = locate(model), how, from_hub(model, options)
     device, placed = read_placement(options)
-    with loading(model):
+    with loading(model), only_trained():
         config = AutoConfig.from_pretrained(name, **hub)
         saved = isinstance(config, EquiSeq2SeqConfig)
         method = method or (config.method if saved else "equitune")

@@ -17,7 +17,7 @@ from transformers import AutoConfig, PreTrainedModel
 from hf_equi.auto import DEMO, symmetrize
 from hf_equi.cli.display import check_output, note, progress, terminal, write_csv, write_json, write_line
 from hf_equi.cli.groups import parse_any_group
-from hf_equi.cli.loading import expanded, loading, locate, move, quiet
+from hf_equi.cli.loading import expanded, loading, locate, move, only_trained, quiet
 from hf_equi.cli.options import Loading, Output
 from hf_equi.cli.placement import from_hub, read_placement
 from hf_equi.cli.tasks import check_task
@@ -155,7 +155,7 @@ def _load(model: str, group: ImageGroup | None, options: Loading) -> tuple[PreTr
         )
     name, hub = locate(model), from_hub(model, options)
     device, placed = read_placement(options)
-    with loading(model):
+    with loading(model), only_trained():
         config = AutoConfig.from_pretrained(name, **hub)
         check_task("audit --images", model, config)
         if isinstance(config, EquiImageClassificationConfig):

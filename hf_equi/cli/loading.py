@@ -23,7 +23,15 @@ from hf_equi.cli.methods import check_trained, is_kept, plain_method
 from hf_equi.cli.options import Loading, Origin
 from hf_equi.cli.placement import from_hub, read_placement
 from hf_equi.cli.tasks import check_task
-from hf_equi.errors import ActionError, ConfigurationError, GroupWarning, HfEquiError, HfEquiWarning
+from hf_equi.errors import (
+    ActionError,
+    ConfigurationError,
+    GroupWarning,
+    HfEquiError,
+    HfEquiWarning,
+    UnsupportedModelError,
+    UntrainedWarning,
+)
 from hf_equi.generation.classifiers import ClassifierScorer
 from hf_equi.generation.scorers import LabelScorer, RegardScorer, stored_scorer
 from hf_equi.groups import DemographicGroup
@@ -41,6 +49,7 @@ __all__ = [
     "loading",
     "locate",
     "move",
+    "only_trained",
     "quiet",
     "read_scorer",
 ]
@@ -80,6 +89,20 @@ def _cut(warning: warnings.WarningMessage) -> str:
         return text
     gap = "... (hf-equi inspect lists all) ..." if issubclass(warning.category, GroupWarning) else "..."
     return f"{text[:half].rpartition(' ')[0]} {gap} {text[-half:].partition(' ')[2]}"
+
+
+@contextmanager
+def only_trained() -> Iterator[None]:
+    """Refuse a checkpoint without all weights inside the block, for commands that run a model and do not train it.
+
+    Raises:
+        UnsupportedModelError: If weights would start at random.
+    """
+    try:
+        with warnings.catch_warnings(action="error", category=UntrainedWarning):
+            yield
+    except UntrainedWarning as warning:
+        raise UnsupportedModelError(str(warning)) from None
 
 
 def expanded(path: str | Path) -> Path:
@@ -193,7 +216,7 @@ def load_lm(
     """
     name, options, (method, average) = locate(model), options or Loading(), how
     hub, (device, placed) = from_hub(model, options), read_placement(options)
-    with loading(model):
+    with loading(model), only_trained():
         config = AutoConfig.from_pretrained(name, **hub)
         check_task(command, model, config)
         saved = isinstance(config, EquiLMConfig)
