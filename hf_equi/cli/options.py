@@ -321,7 +321,8 @@ Labels = Annotated[
         "--labels",
         metavar="FILE",
         parser=read_path,
-        help="A CSV file with the columns file and label (a class by name or number), instead of subfolders.",
+        help="A CSV file with the columns file and label (a class by name or number), instead of subfolders. Commas, "
+        "semicolons or tabs separate the columns.",
         show_default=False,
     ),
 ]

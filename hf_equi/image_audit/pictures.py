@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import io
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,6 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from hf_equi.errors import ConfigurationError
+from hf_equi.groups.written import separator
 from hf_equi.image_audit.labels import ClassNames
 
 try:
@@ -77,7 +79,7 @@ def read_pictures(
         folder: The folder. Without `labels`, each of its subfolders is a class: `DIR/tench/1.jpg`.
         names: `config.id2label` of the model, in which classes are looked up: see `ClassNames`.
         labels: A CSV file whose header has the columns `file`, a path in the folder, and `label`, a class by name or
-            number. Pictures that it does not name are left out.
+            number. Commas, semicolons or tabs separate them. Pictures that it does not name are left out.
         report: Called with the number of pictures before the first one, and with 0 at each.
 
     Returns:
@@ -170,12 +172,14 @@ def _by_csv(folder: Path, table: Path) -> dict[str, str]:
 def _rows(table: Path) -> Iterator[tuple[int, str, str]]:
     try:
         with table.open(encoding="utf-8-sig", newline="") as file:
-            reader = csv.DictReader(file)
+            text = file.read()
+            reader = csv.DictReader(io.StringIO(text, newline=""), delimiter=separator(text))
             header = {(name or "").strip().casefold(): name for name in reader.fieldnames or ()}
             columns = [next((header[name] for name in known if name in header), None) for known in (_FILE, _LABEL)]
             if None in columns:
                 raise ConfigurationError(
-                    f"{table} needs a header with the columns file and label, but has {', '.join(header) or 'none'}."
+                    f"{table} needs a header with the columns file and label, separated by a comma, a semicolon or a "
+                    f"tab, but has {', '.join(header) or 'none'}."
                 )
             for row in reader:
                 name, label = ((row[column] or "").strip() for column in columns)
