@@ -114,6 +114,8 @@ def run_image_audit(
         task = bar.add_task("loading", total=None)
         asked, processor, chosen = _load(model, chosen, options)
         models = make_models(asked, chosen, names)
+        if asked not in models.values() and isinstance(asked, EquiForImageClassification):
+            note(f"{model} is equivariant to {asked.group!r}, not to {chosen!r}: only its base is audited")
         bar.update(task, description="looking at the images")
         pictures = read_pictures(
             expanded(shown.folder),
@@ -227,12 +229,13 @@ def _print_table(console: Console, result: ImageAuditResult) -> None:
     table.add_column("")
     for entry in models:
         table.add_column(entry["model"], justify="right")
-    table.add_row("verdict", *(Text(verdict(entry), style="bold") for entry in models))
+    table.add_row("verdict", *(Text(verdict(entry, result.summary["pictures"]), style="bold") for entry in models))
     for key, title in _rows(result.summary).items():
         table.add_row(title, *(_cell(entry, key) for entry in models))
     console.print(table)
     processor = "a symmetric processor" if result.summary["symmetric_processor"] else result.summary["processor"]
     for line in (
+        *result.summary["briefing"],
         f"{result.summary['pictures']} pictures through {processor}; in brackets "
         f"{100 * result.summary['confidence']:g} % intervals",
         f"report: {result.report}",
@@ -249,7 +252,7 @@ def _cell(entry: Mapping[str, Any], key: str) -> Text:
 def _figures(result: ImageAuditResult) -> Iterator[tuple[Any, ...]]:
     """Yield one row per figure: the model, the figure, its value, and the ends of its interval."""
     for entry in result.summary["models"]:
-        yield entry["model"], "verdict", verdict(entry), None, None
+        yield entry["model"], "verdict", str(verdict(entry, result.summary["pictures"])), None, None
         for key in _rows(result.summary):
             yield (entry["model"], key, entry[key], *(entry.get(f"{key}_interval") or (None, None)))
 

@@ -19,12 +19,12 @@ from typing import Any
 from hf_equi.fairness.scales import MASKED, demographics, prefixes
 from hf_equi.figures import EXACT, figure, interval, listed, number
 
-__all__ = ["Grade", "Verdict", "judge"]
+__all__ = ["FEW", "Grade", "Verdict", "judge"]
 
 SMALL_GAP, HIGH_CONSISTENCY = 0.05, 0.95
 """A model treats demographics almost alike up to this many nats a token, and from this share of coupled texts on."""
 FEW = 30
-"""The fewest sets of coupled texts: below, one in ten may differ although none was seen to (3 / n, at 95 %)."""
+"""The fewest sets of coupled texts, or pictures: below, one in ten may differ although none did (3 / n, at 95 %)."""
 WIDE_FLOOR = 0.2
 """If chance alone reaches this gap, there are too few texts to say that there is no difference."""
 _NAMED = 3  # demographics that a verdict names
