@@ -136,6 +136,8 @@ def run_audit(
         models = _build(names, base, tokenizer, (unrelaxed(chosen), _relax(chosen, neutral)), search, scorers[0])
         folder = expanded(out or f"audit-{group_slug(audited.group or DEFAULT_GROUP)}-{sampling.seed}")
         audit = Audit(models, tokenizer, chosen, templates, scorers, sampling, out=folder)
+    if state.is_main_process and out is None:
+        note(f"the results go to {folder}; --out names another folder")
     if state.is_main_process and names != ["base"]:
         _note_limits(audit, lm, on_tokens)
     try:

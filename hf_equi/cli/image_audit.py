@@ -111,7 +111,7 @@ def run_image_audit(
     if not names:
         raise ConfigurationError(f"--methods {methods!r} names no method: name one or more, separated by commas.")
     with quiet(), progress() as bar:
-        task = bar.add_task("loading", total=None)
+        task = bar.add_task("loading", total=None, unit="pictures")
         asked, processor, chosen = _load(model, chosen, options)
         models = make_models(asked, chosen, names)
         if asked not in models.values() and isinstance(asked, EquiForImageClassification):
@@ -127,7 +127,9 @@ def run_image_audit(
         folder = expanded(out or f"audit-{_slug(chosen)}-{seed}")
         size = shown.at_once or CHUNK
         audit = ImageAudit(models, processor, chosen, pictures, folder, seed=seed, chunk=size)
-        bar.update(task, description="auditing")
+        if out is None:
+            note(f"the results go to {folder}; --out names another folder")
+        bar.update(task, description="auditing", unit="answers")
         try:
             result = audit.run(lambda done, total: bar.update(task, completed=done, total=total))
         except KeyboardInterrupt:
@@ -202,7 +204,9 @@ def _slug(group: ImageGroup) -> str:
 
 
 def _print(result: ImageAuditResult, output: Output) -> None:
-    if result.asked:
+    if not result.asked:
+        note("all answers were given before; figures and report are made again")
+    else:
         note(f"{result.asked} answers in {result.seconds:.1f} s, {result.asked / result.seconds:.1f} a second")
     if output.as_json:
         write_json(result.summary)

@@ -247,7 +247,7 @@ def _price(summary: Mapping[str, Any], first: Mapping[str, Any], best: Mapping[s
         if (((summary.get("about") or {}).get("models") or {}).get(best["model"]) or {}).get("scores"):
             parts[-1] += ", and the classifier"
     if math.isfinite(seconds) and math.isfinite(usual):
-        parts.append(f"{number(seconds)} s per text instead of {number(usual)} s")
+        parts.append(f"as measured in this audit, {number(seconds)} s per text instead of {number(usual)} s")
     perplexities = [figure(model, "perplexity") for model in (best, first)]
     if None not in perplexities:
         parts.append(f"perplexity {number(perplexities[0])} instead of {number(perplexities[1])}")

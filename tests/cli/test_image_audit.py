@@ -54,7 +54,8 @@ def test_it_prints_figures_and_writes_a_report(run, model, pictures, tmp_path, m
     assert [figures[model, "forwards"][0] for model in ("base", "equizero")] == ["1", "4"]
     assert Path(lines[-1][1]) == Path("audit-rotations-4-7/report.html")
     again = run("audit", "-m", model, "--images", pictures, *METHODS, "--json")
-    assert "answers in" not in again.err
+    assert "note: the results go to audit-rotations-4-7; --out names another folder" in again.err
+    assert "note: all answers were given before; figures and report are made again" in again.err
     summary = json.loads(again.out)
     assert [entry["model"] for entry in summary["models"]] == ["base", "equizero"]
     assert summary["unreadable"] == [{"name": "tench/9.png", "reason": "not an image in a known format"}]
