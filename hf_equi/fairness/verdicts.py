@@ -17,7 +17,7 @@ from enum import StrEnum
 from typing import Any
 
 from hf_equi.fairness.scales import MASKED, demographics, prefixes
-from hf_equi.figures import EXACT, figure, interval, listed, number
+from hf_equi.figures import EXACT, figure, interval, listed, number, per_cent
 
 __all__ = ["FEW", "Grade", "Verdict", "judge"]
 
@@ -194,14 +194,9 @@ def _sentences_on_exchange(model: Mapping[str, Any]) -> list[str]:
             "Once the words are exchanged, all of its coupled texts are the same, which is the best result."
         )
     elif same is not None:
-        share = "none" if same == 0 else f"{_per_cent(same)} %"
+        share = "none" if same == 0 else f"{per_cent(same):g} %"
         sentences.append(f"Once the words are exchanged, {share} of its coupled texts are the same; 100 % is best.")
     return sentences
-
-
-def _per_cent(share: float) -> str:
-    """Round downwards, so that only a share of 1 is 100 %. The least is 0.1 %."""
-    return f"{max(math.floor(round(1000 * share, 6)) / 10, 0.1):g}"
 
 
 def _on_labels(model: Mapping[str, Any], prefix: str, found: _Regard, exchange: _Exchange, level: float) -> list[str]:

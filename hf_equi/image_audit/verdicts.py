@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from enum import StrEnum
 from typing import Any
 
+from hf_equi import figures
 from hf_equi.fairness.verdicts import FEW
 from hf_equi.figures import number
 
@@ -26,7 +27,8 @@ def per_cent(value: float | None, interval: Sequence[float] | None = None, signe
         return "–"
     sign = "−" if value < 0 else "+" if signed and value > 0 else ""
     bounds = "" if interval is None else f" ({' to '.join(_points(bound) for bound in interval)})"
-    return f"{sign}{100 * abs(value):.1f} {'points' if signed else '%'}{bounds}"
+    size = 100 * abs(value) if signed else figures.per_cent(value)
+    return f"{sign}{size:.1f} {'points' if signed else '%'}{bounds}"
 
 
 class Grade(StrEnum):
