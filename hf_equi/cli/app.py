@@ -365,7 +365,9 @@ def publish(  # noqa: PLR0913, PLR0917  a command has as many parameters as opti
     message: Annotated[
         str | None, typer.Option(metavar="TEXT", help="The commit message.", show_default=False)
     ] = None,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Show the card and the files, upload nothing.")] = False,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Show the files, what is missing, and the card; upload nothing.")
+    ] = False,
     as_json: AsJson = False,
 ) -> None:
     """Check a symmetrised model, measure its equivariance error, and upload it with a model card in one commit.

@@ -93,7 +93,7 @@ def test_words_that_are_not_one_token_are_noted(run, folder, tmp_path):
         (["-g", "{group}", "--set", "model=3"], "--set 'model=3' cannot be set this way"),
         (["-g", "{group}", "--set", "config=3"], "--set 'config=3' cannot be set this way"),
         (["-g", "{group}", "--scorer", "./missing", "--method", "equizero"], "scorer './missing' could not be loaded"),
-        (["-g", "{group}", "--no-base"], "symmetrize did not load this base from there"),
+        (["-g", "{group}", "--no-base"], r"\(--no-base\) stores the base by its name and revision on the Hub"),
     ],
 )
 def test_what_does_not_fit_costs_one_line_and_writes_nothing(run, folder, group_file, tmp_path, arguments, problem):
