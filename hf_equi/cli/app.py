@@ -22,6 +22,7 @@ from hf_equi.cli.options import (
     ANY_GROUP,
     MODEL,
     SCORER,
+    TABLE,
     AsJson,
     Asked,
     AuditBatchSize,
@@ -142,7 +143,7 @@ def start(
         typer.echo(context.get_help())
 
 
-@app.command()
+@app.command(epilog=TABLE.format(formats="--json or --csv"))
 @grouped
 def generate(  # noqa: PLR0913, PLR0917  a command has as many parameters as options
     model: Model = "demo",
@@ -184,7 +185,7 @@ def generate(  # noqa: PLR0913, PLR0917  a command has as many parameters as opt
     run_generate(subject, asked, decoding, options, output)
 
 
-@app.command()
+@app.command(epilog=TABLE.format(formats="--json"))
 @grouped
 def inspect(
     model: Model = "demo",
@@ -215,7 +216,7 @@ def inspect(
     run_inspect(model, group, texts or [], as_json, origin)
 
 
-@app.command()
+@app.command(epilog=TABLE.format(formats="--json or --csv"))
 @grouped
 def audit(  # noqa: PLR0913, PLR0917  a command has as many parameters as options
     context: typer.Context,

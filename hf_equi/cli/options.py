@@ -16,6 +16,7 @@ __all__ = [
     "ANY_GROUP",
     "MODEL",
     "SCORER",
+    "TABLE",
     "AsJson",
     "Asked",
     "AuditBatchSize",
@@ -90,6 +91,12 @@ def read_path(text: str) -> Path:
         raise typer.BadParameter("it is empty: write a path, or leave the option out.")
     return Path(text)
 
+
+TABLE = (
+    "A terminal shows a table. A pipe or a file gets lines whose fields are separated by tabs. For programs, use "
+    "{formats}."
+)
+"""What commands that print tables say below their options."""
 
 MODEL = "A folder, a name on the Hub, or 'demo' for the embedded model."
 _GROUPS = (
