@@ -216,7 +216,17 @@ class Drawn:
     ] = None
     greedy: Annotated[bool, typer.Option("--greedy", help="Always take the most probable token.")] = False
     beams: Annotated[int | None, typer.Option(metavar="N", min=2, help="Use beam search with N beams.")] = None
-    seed: Annotated[int, typer.Option(metavar="N", min=0, max=2**63 - 1, help="Of sampling.")] = 0
+    seed: Annotated[
+        int,
+        typer.Option(
+            metavar="N",
+            min=0,
+            max=2**63 - 1,
+            help="Of sampling. A text of the equivariant model depends only on the seed, its prompt and its number "
+            "among the samples. The base draws as transformers does, so its texts also depend on -n and on other "
+            "prompts.",
+        ),
+    ] = 0
     batch_size: BatchSize = 64
 
 

@@ -134,6 +134,14 @@ def test_the_seed_decides(run, folder) -> None:
     assert first == again != other
 
 
+def test_a_text_of_the_equivariant_model_depends_on_its_prompt_and_number_alone(run, folder) -> None:
+    asked = ("generate", "-m", folder, "-p", "the man", *SHORT)
+    alone, among = run(*asked).out, run(*asked, "-n", "3", "-p", "and she was").out
+    first = [line for line in alone.splitlines() if line.startswith("1\tEquiLM\t")]
+    assert len(first) == 2
+    assert set(first) < set(among.splitlines())
+
+
 @pytest.mark.parametrize("options", [["--greedy"], ["--beams", "2", "-n", "2"], ["--top-p", "0.8", "--top-k", "0"]])
 def test_other_decodings(run, folder, options) -> None:
     assert run("generate", "-m", folder, "-p", "the man", *options, *SHORT).status == 0
