@@ -78,8 +78,8 @@ def run_publish(
 
 def _missing(publication: Publication, audited: bool) -> list[str]:
     """Return what readers of the card will miss, and how to add it."""
-    head = ModelCard(publication.card, ignore_metadata_errors=True).data.to_dict()
-    missing = [] if head.get("license") else ["a licence: pass --license NAME"]
+    head = ModelCard(publication.card, ignore_metadata_errors=True).data
+    missing = [] if getattr(head, "license", None) else ["a licence: pass --license NAME"]
     return missing if audited else [*missing, "the figures of an audit: pass --audit FOLDER"]
 
 
