@@ -25,6 +25,7 @@ from hf_equi.errors import ConfigurationError, GroupError, UnsupportedModelError
 from hf_equi.figures import plain_number, short_number
 from hf_equi.groups import ImageGroup
 from hf_equi.image_audit import ImageAudit, ImageAuditResult, PictureSet, make_models, read_pictures
+from hf_equi.image_audit.pictures import find_pictures
 from hf_equi.image_audit.run import CHUNK
 from hf_equi.image_audit.subjects import DEFAULT_METHODS
 from hf_equi.image_audit.summary import FIGURES, VIEW
@@ -110,6 +111,8 @@ def run_image_audit(
     names = DEFAULT_METHODS if methods is None else [name.strip() for name in methods.split(",") if name.strip()]
     if not names:
         raise ConfigurationError(f"--methods {methods!r} names no method: name one or more, separated by commas.")
+    source, labels = expanded(shown.folder), None if shown.labels is None else expanded(shown.labels)
+    find_pictures(source, labels)  # before the model loads
     with quiet(), progress() as bar:
         task = bar.add_task("loading", total=None, unit="pictures")
         asked, processor, chosen = _load(model, chosen, options)
@@ -118,9 +121,9 @@ def run_image_audit(
             note(f"{model} is equivariant to {asked.group!r}, not to {chosen!r}: only its base is audited")
         bar.update(task, description="looking at the images")
         pictures = read_pictures(
-            expanded(shown.folder),
+            source,
             {int(index): name for index, name in (asked.config.id2label or {}).items()},
-            None if shown.labels is None else expanded(shown.labels),
+            labels,
             lambda found: bar.update(task, total=found) if found else bar.advance(task),
         )
         _note_missing(pictures, shown.labels is not None)

@@ -19,7 +19,7 @@ try:
 except ImportError as error:
     raise ConfigurationError("The audit of images needs Pillow: pip install 'hf_equi[vision]'") from error
 
-__all__ = ["FORMATS", "Picture", "PictureSet", "Unreadable", "load_picture", "read_pictures"]
+__all__ = ["FORMATS", "Picture", "PictureSet", "Unreadable", "find_pictures", "load_picture", "read_pictures"]
 
 FORMATS = (".bmp", ".gif", ".jpeg", ".jpg", ".png", ".ppm", ".tif", ".tiff", ".webp")
 """The endings of picture names."""
@@ -92,12 +92,7 @@ def read_pictures(
     Cost: decodes every picture once.
     """
     folder, classes = Path(folder), ClassNames(names)
-    if not folder.is_dir():
-        raise ConfigurationError(f"There is no folder of images {str(folder)!r}: name one that exists.")
-    found = _find(folder)
-    if not found:
-        raise ConfigurationError(f"The folder {folder} has no images: their names end with {', '.join(FORMATS)}.")
-    labelled = _by_subfolder(folder, found) if labels is None else _by_csv(folder, Path(labels))
+    found, labelled = find_pictures(folder, labels)
     indices = _classes(labelled.values(), classes, "subfolders" if labels is None else str(labels))
     report(len(labelled))
     pictures: list[Picture] = []
@@ -114,6 +109,28 @@ def read_pictures(
             f"None of the {len(unreadable)} images of {folder} can be read; {first.name}: {first.reason}."
         )
     return PictureSet(tuple(pictures), tuple(unreadable), len(set(found) - set(labelled)))
+
+
+def find_pictures(folder: str | Path, labels: str | Path | None = None) -> tuple[list[str], dict[str, str]]:
+    """Find the pictures of a folder and their labels, without a look at either.
+
+    Args:
+        folder: As in `read_pictures`.
+        labels: As in `read_pictures`.
+
+    Returns:
+        The names of all pictures, and the label of each that has one.
+
+    Raises:
+        ConfigurationError: If the folder is missing or has no pictures, and for a faulty CSV file.
+    """
+    folder = Path(folder)
+    if not folder.is_dir():
+        raise ConfigurationError(f"There is no folder of images {str(folder)!r}: name one that exists.")
+    found = _find(folder)
+    if not found:
+        raise ConfigurationError(f"The folder {folder} has no images: their names end with {', '.join(FORMATS)}.")
+    return found, _by_subfolder(folder, found) if labels is None else _by_csv(folder, Path(labels))
 
 
 def load_picture(path: Path) -> np.ndarray:
