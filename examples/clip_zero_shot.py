@@ -39,7 +39,7 @@ import torch
 from cifar import TRANSFORMS, move
 from clip_data import PROMPTS, ZeroShotData, first_line
 from clip_results import PUBLISHED_DATA, print_table, write_page, write_plot
-from data import add_data_argument, write_json
+from data import add_data_argument, require_model, write_json
 from datasets import Dataset
 from tqdm import tqdm
 from transformers import AutoModel, AutoProcessor, PreTrainedModel, Trainer, set_seed
@@ -323,6 +323,8 @@ def main() -> None:
         raise SystemExit(
             f"{len(arguments.model)} --model and {len(arguments.seed)} seeds: pass one model, or one for each seed"
         )
+    for name in arguments.model:
+        require_model(name)
     results = describe(arguments)
     arguments.output.mkdir(parents=True, exist_ok=True)
     name = f"{Path(results['model']).name}-{Path(results['dataset']).name}-{results['transform']}"

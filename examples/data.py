@@ -66,6 +66,27 @@ def require(data: Path, *folders: str) -> list[Path]:
     return [data / folder for folder in folders]
 
 
+def require_model(name: str, only: str = "") -> None:
+    """If no model has that name, say in one line how to get one, and exit with 2.
+
+    Args:
+        name: A folder, a name on the Hub, or `demo` for the embedded model.
+        only: The model of `examples/real_models.py` that the example uses, if it uses one.
+    """
+    from transformers import AutoConfig
+
+    from hf_equi.cli.loading import loading, locate
+    from hf_equi.errors import HfEquiError
+
+    try:
+        with loading(name):
+            AutoConfig.from_pretrained(locate(name))
+    except HfEquiError as error:
+        make = f" Or make it: python examples/real_models.py --output real --only {only}, then --model real/{only}."
+        print(f"{Path(sys.argv[0]).name}: error: {error}{make if only else ''}", file=sys.stderr)
+        raise SystemExit(2) from None
+
+
 def write_json(path: Path, content: Any) -> None:
     """Write a file all at once. A killed run leaves the old file or the new one."""
     draft = path.with_name(f"{path.name}.part")

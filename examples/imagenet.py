@@ -19,7 +19,7 @@ import sys
 from pathlib import Path
 
 import torch
-from data import add_data_argument
+from data import add_data_argument, require_model
 from imagenet_results import write_page
 from imagenet_stages import STAGES, Experiment
 from transformers.utils import logging
@@ -60,6 +60,7 @@ def main() -> None:
         command = ["python", "examples/imagenet.py", "--data", "DIR", "--model", "real/mobilenet"]
         write_page(arguments.page, run, shlex.join(command))
         return
+    require_model(arguments.model, "mobilenet")
     for stage in arguments.stage or STAGES:
         if run.results(stage) is None:
             print(stage, file=sys.stderr, flush=True)

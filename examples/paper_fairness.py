@@ -25,6 +25,7 @@ from typing import Any
 
 import torch
 import transformers
+from data import require_model
 from regard_data import wilson
 from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedModel
 from transformers.utils import logging
@@ -181,6 +182,8 @@ def main() -> None:
     """Run the protocol and print or write the tables."""
     arguments = parse()
     logging.set_verbosity_error()
+    for name in arguments.model or [DEMO]:
+        require_model(name)
     plots = None if arguments.page is None else arguments.page.parent / arguments.page.stem
     if plots is not None:
         plots.mkdir(parents=True, exist_ok=True)

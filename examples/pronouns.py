@@ -14,6 +14,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import torch
+from data import require_model
 from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedModel
 
 import hf_equi
@@ -101,7 +102,9 @@ def main() -> None:
     """Print the table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--model", default="demo", metavar="NAME", help="folder, Hub name or demo (default: demo)")
-    print("\n".join(table(*make_models(parser.parse_args().model))))
+    name = parser.parse_args().model
+    require_model(name)
+    print("\n".join(table(*make_models(name))))
 
 
 if __name__ == "__main__":

@@ -25,7 +25,7 @@ import sys
 from pathlib import Path
 
 import torch
-from data import add_data_argument
+from data import add_data_argument, require_model
 from smollm2_results import write_page
 from smollm2_run import GROUPS, Experiment
 from smollm2_stages import AGAIN, STAGES, draw, finish
@@ -80,6 +80,7 @@ def main() -> None:
         command = ["python", "examples/smollm2.py", "--model", "real/smollm2", "--data", "DIR"]
         write_page(arguments.page, run, shlex.join(command))
         return
+    require_model(arguments.model, "smollm2")
     if arguments.audit is not None:
         draw(run, arguments.audit, arguments.samples, chat=arguments.chat)
         return

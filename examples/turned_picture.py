@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from data import require_model
 from imagenet_pictures import pictures
 from matplotlib.figure import Figure
 from PIL import Image, ImageOps
@@ -82,6 +83,7 @@ def main() -> None:
     arguments = parse()
     logging.set_verbosity_error()
     logging.disable_progress_bar()
+    require_model(arguments.model, "mobilenet")
     try:
         picture = pictures()[DRAWN] if arguments.picture is None else read(arguments.picture)
         processor = symmetric_processor(AutoImageProcessor.from_pretrained(arguments.model), GROUP)

@@ -18,6 +18,7 @@ __all__ = [
     "HfEquiWarning",
     "PublishingError",
     "UnsupportedModelError",
+    "UntrainedWarning",
     "warn",
 ]
 
@@ -72,6 +73,10 @@ class GroupWarning(HfEquiWarning):
     def __init__(self, message: str, words: Iterable[str] = ()) -> None:
         super().__init__(message)
         self.words = tuple(words)
+
+
+class UntrainedWarning(HfEquiWarning):
+    """Weights that a checkpoint lacks and that therefore start at random."""
 
 
 _FRAMES = ("hf_equi", "torch", "transformers")

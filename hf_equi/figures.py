@@ -17,6 +17,7 @@ __all__ = [
     "interval",
     "listed",
     "number",
+    "per_cent",
     "plain_number",
     "short_number",
 ]
@@ -147,6 +148,16 @@ def number(value: float | None) -> str:
     else:
         text = f"{size:.3f}" if size < 10 else f"{size:.1f}" if size < 1000 else f"{size:,.0f}"
     return f"−{text}" if value < 0 else text
+
+
+def per_cent(share: float) -> float:
+    """Return a share in per cent, to one decimal, which is how tables round it. Only 0 is 0, and only 1 is 100.
+
+    Example:
+        >>> [per_cent(x) for x in (0, 0.0667, 1 - 0.0667, 0.0001, 0.9999, 1)]
+        [0.0, 6.7, 93.3, 0.1, 99.9, 100.0]
+    """
+    return 100.0 * share if share in (0, 1) else min(max(round(100 * round(share, 3), 1), 0.1), 99.9)
 
 
 def plain_number(value: float | None) -> str:

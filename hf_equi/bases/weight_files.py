@@ -65,6 +65,12 @@ def require_safetensors(name: Any, variant: str | None = None, config: Any = Non
             else f"The weights of {name} are not in the cache, and the Hub cannot be reached. Load it once with a "
             "connection, or pass a folder."
         )
+    folder = Path(name, hub.get("subfolder") or "")
+    if folder.is_dir() and not _others(folder):
+        raise ConfigurationError(
+            f"{folder} holds no weights: {_usual_files(variant)[0]} is missing. Save the model there with its "
+            "save_pretrained, or name the folder that holds its weights."
+        )
     raise ConfigurationError(
         f"{name} holds no safetensors, and hf_equi does not load pickle files such as pytorch_model.bin, which may "
         "run code when they are read. Save the model again with its save_pretrained, and use that folder."
@@ -83,8 +89,13 @@ def _is_elsewhere(name: Any, hub: dict[str, Any]) -> bool:
 def _cached_others(name: Any, hub: dict[str, Any]) -> list[str]:
     """Return the weight files other than safetensors beside the cached config of a repository."""
     config = find_file(name, CONFIG_NAME, **{**hub, "local_files_only": True})
-    beside = [] if config is None else sorted(path.name for path in Path(config).parent.iterdir())
-    return [file for file in beside if any(fnmatchcase(file, known) for known in _OTHERS)]
+    return [] if config is None else _others(Path(config).parent)
+
+
+def _others(folder: Path) -> list[str]:
+    """Return the weight files of a folder other than safetensors."""
+    names = sorted(path.name for path in folder.iterdir())
+    return [name for name in names if any(fnmatchcase(name, known) for known in _OTHERS)]
 
 
 def _read_config(name: Any, hub: dict[str, Any]) -> object:

@@ -22,6 +22,7 @@ from hf_equi.cli.options import (
     ANY_GROUP,
     MODEL,
     SCORER,
+    TABLE,
     AsJson,
     Asked,
     AuditBatchSize,
@@ -40,6 +41,7 @@ from hf_equi.cli.options import (
     Repository,
     Scorers,
     grouped,
+    read_path,
 )
 from hf_equi.errors import HfEquiError
 from hf_equi.registration import method_names, task_names
@@ -141,7 +143,7 @@ def start(
         typer.echo(context.get_help())
 
 
-@app.command()
+@app.command(epilog=TABLE.format(formats="--json or --csv"))
 @grouped
 def generate(  # noqa: PLR0913, PLR0917  a command has as many parameters as options
     model: Model = "demo",
@@ -183,7 +185,7 @@ def generate(  # noqa: PLR0913, PLR0917  a command has as many parameters as opt
     run_generate(subject, asked, decoding, options, output)
 
 
-@app.command()
+@app.command(epilog=TABLE.format(formats="--json"))
 @grouped
 def inspect(
     model: Model = "demo",
@@ -220,7 +222,7 @@ def inspect(
     run_inspect(model, group, texts or [], as_json, origin, whole)
 
 
-@app.command()
+@app.command(epilog=TABLE.format(formats="--json or --csv"))
 @grouped
 def audit(  # noqa: PLR0913, PLR0917  a command has as many parameters as options
     context: typer.Context,
@@ -286,7 +288,9 @@ def audit(  # noqa: PLR0913, PLR0917  a command has as many parameters as option
 @grouped
 def convert(  # noqa: PLR0913, PLR0917  a command has as many parameters as options
     base: Annotated[str, typer.Argument(metavar="BASE", help=MODEL)],
-    folder: Annotated[Path, typer.Argument(metavar="OUT", help="The folder to write, new or empty.")],
+    folder: Annotated[
+        Path, typer.Argument(metavar="OUT", parser=read_path, help="The folder to write, new or empty.")
+    ],
     group: Annotated[str, typer.Option("--group", "-g", metavar="GROUP", help=ANY_GROUP)],
     method: Annotated[
         str,
@@ -344,13 +348,17 @@ def convert(  # noqa: PLR0913, PLR0917  a command has as many parameters as opti
 @app.command()
 def publish(  # noqa: PLR0913, PLR0917  a command has as many parameters as options
     folder: Annotated[
-        Path, typer.Argument(metavar="DIR", help="The folder that hf-equi convert or save_pretrained wrote.")
+        Path,
+        typer.Argument(
+            metavar="DIR", parser=read_path, help="The folder that hf-equi convert or save_pretrained wrote."
+        ),
     ],
     repo_id: Repository,
     audit: Annotated[
         Path | None,
         typer.Option(
             metavar="FOLDER",
+            parser=read_path,
             help="The folder that hf-equi audit wrote for this model: its figures go into the card.",
             show_default=False,
         ),
@@ -364,7 +372,9 @@ def publish(  # noqa: PLR0913, PLR0917  a command has as many parameters as opti
     message: Annotated[
         str | None, typer.Option(metavar="TEXT", help="The commit message.", show_default=False)
     ] = None,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Show the card and the files, upload nothing.")] = False,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Show the files, what is missing, and the card; upload nothing.")
+    ] = False,
     as_json: AsJson = False,
 ) -> None:
     """Check a symmetrised model, measure its equivariance error, and upload it with a model card in one commit.

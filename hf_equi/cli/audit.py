@@ -25,7 +25,7 @@ from hf_equi.checks import check_choice
 from hf_equi.cli.display import check_output, note, terminal, write_csv, write_json, write_line
 from hf_equi.cli.groups import group_slug, parse_group
 from hf_equi.cli.loading import DEFAULT_GROUP, expanded, load_lm, quiet, read_scorer
-from hf_equi.cli.methods import METHODS, audited_name
+from hf_equi.cli.methods import METHODS, audited_name, check_trained
 from hf_equi.cli.options import Asked, Loading, Output
 from hf_equi.cli.prompts import check_names, collect_prompts
 from hf_equi.errors import ConfigurationError, GroupError, GroupWarning, HfEquiError
@@ -136,6 +136,8 @@ def run_audit(
         models = _build(names, base, tokenizer, (unrelaxed(chosen), _relax(chosen, neutral)), search, scorers[0])
         folder = expanded(out or f"audit-{group_slug(audited.group or DEFAULT_GROUP)}-{sampling.seed}")
         audit = Audit(models, tokenizer, chosen, templates, scorers, sampling, out=folder)
+    if state.is_main_process and out is None:
+        note(f"the results go to {folder}; --out names another folder")
     if state.is_main_process and names != ["base"]:
         _note_limits(audit, lm, on_tokens)
     try:
@@ -205,6 +207,8 @@ def _read_methods(text: str) -> list[str]:
     names = list(dict.fromkeys(audited_name(name.strip()) for name in text.split(",") if name.strip()))
     for name in names:
         check_choice("--methods", name, METHODS)
+        if (method := METHODS[name].method) is not None:
+            check_trained("causal_lm", method)
     if not names:
         raise ConfigurationError(
             f"--methods {text!r} names no method: name one or more of {', '.join(METHODS)}, separated by commas."

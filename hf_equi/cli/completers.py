@@ -9,7 +9,8 @@ from typing import Any
 from transformers import AutoConfig, PreTrainedConfig
 
 from hf_equi.auto import find_tasks, symmetrize
-from hf_equi.cli.loading import DEFAULT_GROUP, load_lm, load_tokenizer, loading, locate, move
+from hf_equi.cli.loading import DEFAULT_GROUP, load_lm, load_tokenizer, loading, locate, move, only_trained
+from hf_equi.cli.methods import check_trained, is_kept
 from hf_equi.cli.options import Loading, Origin
 from hf_equi.cli.placement import from_hub, read_placement
 from hf_equi.cli.tasks import check_task
@@ -83,11 +84,13 @@ def _load_pair(
         raise ConfigurationError("--scorer has no effect on a sequence-to-sequence model: leave it out.")
     name, (method, average), hub = locate(model), how, from_hub(model, options)
     device, placed = read_placement(options)
-    with loading(model):
+    with loading(model), only_trained():
         config = AutoConfig.from_pretrained(name, **hub)
         saved = isinstance(config, EquiSeq2SeqConfig)
         method = method or (config.method if saved else "equitune")
         check(config, method)
+        kept = saved and is_kept(config, group, how)
+        check_trained("seq2seq", method, kept)
         settings: dict[str, Any] = {"average": average, "multi_token": "skip"}
         if not saved:
             chosen = group or DemographicGroup.preset(DEFAULT_GROUP)
@@ -95,7 +98,7 @@ def _load_pair(
             made: EquiForSeq2SeqLM = symmetrize(name, chosen, method, task="seq2seq", **settings)
         else:
             made = EquiForSeq2SeqLM.from_pretrained(name, **hub, **placed)
-            if group is not None or how != (None, None):
+            if not kept:
                 settings |= {"tokenizer": made.tokenizer, "target_tokenizer": made.target_tokenizer}
                 made = symmetrize(made.unwrap(), group or made.group, method, **settings)
         move(made, device)

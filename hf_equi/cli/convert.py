@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from hf_equi.cli.display import write_json, write_line
+from hf_equi.cli.display import note, write_json, write_line
 from hf_equi.cli.groups import parse_any_group
 from hf_equi.cli.loading import expanded, loading, locate, quiet, read_scorer
 from hf_equi.cli.options import Origin
@@ -79,6 +79,11 @@ def run_convert(
             save_base=save_base,
             license=license,
             **settings,
+        )
+    if model.method.needs_training:
+        note(
+            f"the network of {model.config.method} has no effect before it is trained: train the model first "
+            "(docs/finetuning.md, for images docs/vision_training.md)"
         )
     if as_json:
         files = sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file())

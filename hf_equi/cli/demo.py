@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from hf_equi.cli.methods import any_of, method_name
-from hf_equi.cli.options import SCORER, Group, Loading, Model, grouped
+from hf_equi.cli.options import SCORER, Group, Loading, Model, grouped, read_path
 from hf_equi.errors import ConfigurationError
 from hf_equi.registration import method_names
 
@@ -47,6 +47,7 @@ def demo(
         Path | None,
         typer.Option(
             metavar="DIR",
+            parser=read_path,
             help="Write the page as a Space into this folder, new or empty, and serve nothing.",
             show_default=False,
         ),
@@ -56,7 +57,7 @@ def demo(
 
     On the page you write a prompt and choose a group and a method. It shows the texts of the model and of its EquiLM
     for every demographic, the probabilities of the next token, and the measured gap. The page loads nothing from
-    other servers. It needs Gradio: pip install "hf_equi[demo]". Press Ctrl-C to stop it.
+    other servers. Serving it needs Gradio: pip install gradio. Press Ctrl-C to stop it.
 
     \b
     Examples:
@@ -161,10 +162,10 @@ def _check_port(port: int | None) -> None:
 def _export(choice: _Choice, folder: Path) -> None:
     from hf_equi.cli.display import write_line  # noqa: PLC0415
     from hf_equi.cli.loading import expanded, locate, quiet  # noqa: PLC0415
-    from hf_equi.demo.export import Space, export  # noqa: PLC0415
+    from hf_equi.demo.export import OLDEST_GRADIO, Space, export  # noqa: PLC0415
     from hf_equi.demo.page import gradio_version  # noqa: PLC0415
 
-    version, folder = gradio_version(), expanded(folder)
+    version, folder = gradio_version(OLDEST_GRADIO), expanded(folder)
     if choice.scorer not in (None, "demo") and expanded(choice.scorer).is_dir():
         raise ConfigurationError(
             f"--scorer {choice.scorer} is a folder on this machine, which a Space does not have: upload it to the Hub "
@@ -179,7 +180,8 @@ def _export(choice: _Choice, folder: Path) -> None:
     space = Space(None if here else choice.model, choice.name, asked | _loading(choice.options), version)
     with quiet():
         files = export(folder, space, choice.load)
-    write_line("wrote", str(folder), ", ".join(name for name in files if "/" not in name))
+    parts = {top + slash for top, slash, _ in (name.partition("/") for name in files)}
+    write_line("wrote", str(folder), ", ".join(sorted(parts)))
     write_line("try", f"python {folder / 'app.py'}")
     write_line("upload", f"hf upload USER/NAME {folder} --repo-type space")
 

@@ -7,6 +7,7 @@ import json
 import re
 import sys
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from typing import Any
 
 from rich.console import Console, ConsoleOptions, RenderableType
@@ -113,6 +114,8 @@ def refuse(problem: str) -> None:
 
 
 def _say(what: str, text: str) -> None:
+    with suppress(BrokenPipeError):  # the main function looks for it
+        sys.stdout.flush()  # so that a note about what was printed comes after it, in a pipe too
     line = re.sub(r"[ \t\r\n]+", " ", text).strip(" ")
     sys.stderr.write(f"hf-equi: {what}: {shown(line)}\n")
 

@@ -29,6 +29,7 @@ from hf_equi.cli.display import (
 )
 from hf_equi.cli.groups import parse_group
 from hf_equi.cli.loading import quiet
+from hf_equi.cli.methods import plain_method
 from hf_equi.cli.options import Asked, Loading, Output
 from hf_equi.cli.prompts import check_names, collect_prompts
 from hf_equi.display import Pieces, plain
@@ -40,8 +41,7 @@ from hf_equi.fairness.limits import limits
 from hf_equi.fairness.prompts import warn_of_braces
 from hf_equi.fairness.work import Estimate
 from hf_equi.models.causal_lm import EquiLM, EquiLMConfig
-from hf_equi.registration import create_method, read_settings
-from hf_equi.symmetrizers import Method
+from hf_equi.registration import read_settings
 
 __all__ = ["Subject", "run_generate"]
 
@@ -129,21 +129,15 @@ def _check_average(task: str, method: str | None, average: str | None, called: s
     """Refuse an average if the texts do not depend on it."""
     if method is None or average is None:
         return
-    if not read_settings(task, method, ["average"]) or _searches(task, method):
+    if not read_settings(task, method, ["average"]) or plain_method(task, method).searches:
         raise ConfigurationError(f"--average has no effect with {called} {method}: leave it out.")
-
-
-def _searches(task: str, method: str) -> bool:
-    """Whether a method of a task needs a scorer."""
-    made: Method = create_method(task, method, average="logits", loss="max_probability")
-    return made.searches
 
 
 def _check_method(task: str, subject: Subject, decoding: Decoding, config: PreTrainedConfig, method: str) -> None:
     """Refuse settings that have no effect on the method of the model, or that the method does not support."""
     called = "the method" if subject.method is None else "--method"
     _check_average(task, method, subject.average, called)
-    if not _searches(task, method):
+    if not plain_method(task, method).searches:
         if subject.scorer is not None:
             raise ConfigurationError(
                 f"--scorer has no effect with {called} {method}, because only equizero minimises a scorer: leave it "

@@ -17,7 +17,7 @@ from transformers import AutoConfig, PreTrainedModel
 from hf_equi.auto import DEMO, symmetrize
 from hf_equi.cli.display import check_output, note, progress, terminal, write_csv, write_json, write_line
 from hf_equi.cli.groups import parse_any_group
-from hf_equi.cli.loading import expanded, loading, locate, move, quiet
+from hf_equi.cli.loading import expanded, loading, locate, move, only_trained, quiet
 from hf_equi.cli.options import Loading, Output
 from hf_equi.cli.placement import from_hub, read_placement
 from hf_equi.cli.tasks import check_task
@@ -25,6 +25,7 @@ from hf_equi.errors import ConfigurationError, GroupError, UnsupportedModelError
 from hf_equi.figures import plain_number, short_number
 from hf_equi.groups import ImageGroup
 from hf_equi.image_audit import ImageAudit, ImageAuditResult, PictureSet, make_models, read_pictures
+from hf_equi.image_audit.pictures import find_pictures
 from hf_equi.image_audit.run import CHUNK
 from hf_equi.image_audit.subjects import DEFAULT_METHODS
 from hf_equi.image_audit.summary import FIGURES, VIEW
@@ -110,22 +111,28 @@ def run_image_audit(
     names = DEFAULT_METHODS if methods is None else [name.strip() for name in methods.split(",") if name.strip()]
     if not names:
         raise ConfigurationError(f"--methods {methods!r} names no method: name one or more, separated by commas.")
+    source, labels = expanded(shown.folder), None if shown.labels is None else expanded(shown.labels)
+    find_pictures(source, labels)  # before the model loads
     with quiet(), progress() as bar:
-        task = bar.add_task("loading", total=None)
+        task = bar.add_task("loading", total=None, unit="pictures")
         asked, processor, chosen = _load(model, chosen, options)
         models = make_models(asked, chosen, names)
+        if asked not in models.values() and isinstance(asked, EquiForImageClassification):
+            note(f"{model} is equivariant to {asked.group!r}, not to {chosen!r}: only its base is audited")
         bar.update(task, description="looking at the images")
         pictures = read_pictures(
-            expanded(shown.folder),
+            source,
             {int(index): name for index, name in (asked.config.id2label or {}).items()},
-            None if shown.labels is None else expanded(shown.labels),
+            labels,
             lambda found: bar.update(task, total=found) if found else bar.advance(task),
         )
         _note_missing(pictures, shown.labels is not None)
         folder = expanded(out or f"audit-{_slug(chosen)}-{seed}")
         size = shown.at_once or CHUNK
         audit = ImageAudit(models, processor, chosen, pictures, folder, seed=seed, chunk=size)
-        bar.update(task, description="auditing")
+        if out is None:
+            note(f"the results go to {folder}; --out names another folder")
+        bar.update(task, description="auditing", unit="answers")
         try:
             result = audit.run(lambda done, total: bar.update(task, completed=done, total=total))
         except KeyboardInterrupt:
@@ -155,7 +162,7 @@ def _load(model: str, group: ImageGroup | None, options: Loading) -> tuple[PreTr
         )
     name, hub = locate(model), from_hub(model, options)
     device, placed = read_placement(options)
-    with loading(model):
+    with loading(model), only_trained():
         config = AutoConfig.from_pretrained(name, **hub)
         check_task("audit --images", model, config)
         if isinstance(config, EquiImageClassificationConfig):
@@ -200,7 +207,9 @@ def _slug(group: ImageGroup) -> str:
 
 
 def _print(result: ImageAuditResult, output: Output) -> None:
-    if result.asked:
+    if not result.asked:
+        note("all answers were given before; figures and report are made again")
+    else:
         note(f"{result.asked} answers in {result.seconds:.1f} s, {result.asked / result.seconds:.1f} a second")
     if output.as_json:
         write_json(result.summary)
@@ -227,12 +236,13 @@ def _print_table(console: Console, result: ImageAuditResult) -> None:
     table.add_column("")
     for entry in models:
         table.add_column(entry["model"], justify="right")
-    table.add_row("verdict", *(Text(verdict(entry), style="bold") for entry in models))
+    table.add_row("verdict", *(Text(verdict(entry, result.summary["pictures"]), style="bold") for entry in models))
     for key, title in _rows(result.summary).items():
         table.add_row(title, *(_cell(entry, key) for entry in models))
     console.print(table)
     processor = "a symmetric processor" if result.summary["symmetric_processor"] else result.summary["processor"]
     for line in (
+        *result.summary["briefing"],
         f"{result.summary['pictures']} pictures through {processor}; in brackets "
         f"{100 * result.summary['confidence']:g} % intervals",
         f"report: {result.report}",
@@ -249,7 +259,7 @@ def _cell(entry: Mapping[str, Any], key: str) -> Text:
 def _figures(result: ImageAuditResult) -> Iterator[tuple[Any, ...]]:
     """Yield one row per figure: the model, the figure, its value, and the ends of its interval."""
     for entry in result.summary["models"]:
-        yield entry["model"], "verdict", verdict(entry), None, None
+        yield entry["model"], "verdict", str(verdict(entry, result.summary["pictures"])), None, None
         for key in _rows(result.summary):
             yield (entry["model"], key, entry[key], *(entry.get(f"{key}_interval") or (None, None)))
 

@@ -19,15 +19,22 @@ from hf_equi.bases.embedded import embedded_folder
 from hf_equi.bases.offloading import input_device
 from hf_equi.bases.reading import own_code
 from hf_equi.cli.display import note
+from hf_equi.cli.methods import check_trained, is_kept, plain_method
 from hf_equi.cli.options import Loading, Origin
 from hf_equi.cli.placement import from_hub, read_placement
 from hf_equi.cli.tasks import check_task
-from hf_equi.errors import ActionError, ConfigurationError, HfEquiError, HfEquiWarning
+from hf_equi.errors import (
+    ActionError,
+    ConfigurationError,
+    HfEquiError,
+    HfEquiWarning,
+    UnsupportedModelError,
+    UntrainedWarning,
+)
 from hf_equi.generation.classifiers import ClassifierScorer
 from hf_equi.generation.scorers import LabelScorer, RegardScorer, stored_scorer
 from hf_equi.groups import DemographicGroup
 from hf_equi.models.causal_lm import EquiLM, EquiLMConfig, EquizeroLM, EquizeroLMConfig
-from hf_equi.models.causal_lm.methods import create
 from hf_equi.models.hub.staging import require_config
 from hf_equi.models.text.checkpoints import check_side
 
@@ -41,6 +48,7 @@ __all__ = [
     "loading",
     "locate",
     "move",
+    "only_trained",
     "quiet",
     "read_scorer",
 ]
@@ -79,6 +87,20 @@ def _cut(warning: warnings.WarningMessage) -> str:
     if len(text) <= _LONGEST:
         return text
     return f"{text[:half].rpartition(' ')[0]} ... {text[-half:].partition(' ')[2]}"
+
+
+@contextmanager
+def only_trained() -> Iterator[None]:
+    """Refuse a checkpoint without all weights inside the block, for commands that run a model and do not train it.
+
+    Raises:
+        UnsupportedModelError: If weights would start at random.
+    """
+    try:
+        with warnings.catch_warnings(action="error", category=UntrainedWarning):
+            yield
+    except UntrainedWarning as warning:
+        raise UnsupportedModelError(str(warning)) from None
 
 
 def expanded(path: str | Path) -> Path:
@@ -191,12 +213,13 @@ def load_lm(
         UnsupportedModelError: For a model that cannot be wrapped or that the command does not read.
     """
     name, options, (method, average) = locate(model), options or Loading(), how
-    hub = from_hub(model, options)
-    device, placed = read_placement(options)
-    with loading(model):
+    hub, (device, placed) = from_hub(model, options), read_placement(options)
+    with loading(model), only_trained():
         config = AutoConfig.from_pretrained(name, **hub)
         check_task(command, model, config)
-        check(config, method or (config.method if isinstance(config, EquiLMConfig) else "equitune"))
+        saved = isinstance(config, EquiLMConfig)
+        check(config, used := method or (config.method if saved else "equitune"))
+        check_trained("causal_lm", used, saved and is_kept(config, group, how))
         if isinstance(config, EquiLMConfig):
             lm = _load_equi_lm(config, name, (group, *how), scorer, hub | placed)
         else:
@@ -284,7 +307,7 @@ def _load_equi_lm(
         lm: EquiLM = EquizeroLM.from_pretrained(name, scorer=search.get("scorer"), **arguments)
     else:
         lm = EquiLM.from_pretrained(name, **arguments)
-    if wanted == (None, None, None):
+    if is_kept(config, wanted[0], wanted[1:]):
         return lm
     changed: EquiLM = symmetrize(
         lm.unwrap(),
@@ -300,7 +323,7 @@ def _load_equi_lm(
 
 def _searches(method: str | None) -> bool:
     """Whether a method needs a scorer."""
-    return method is not None and create(method, "logits").searches
+    return method is not None and plain_method("causal_lm", method).searches
 
 
 def _own_scorer(config: EquiLMConfig) -> ClassifierScorer:

@@ -1,4 +1,4 @@
-"""The methods that the command line audits, by its names for them.
+"""The methods on the command line: its names for them, and which a command can run.
 
 Reading them loads nothing, so `hf-equi --help` can list them.
 """
@@ -7,10 +7,24 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 
-from hf_equi.registration import method_names
+from hf_equi.registration import create_method, method_names
 
-__all__ = ["DEFAULT_METHODS", "METHODS", "AuditedMethod", "any_of", "audited_name", "method_name"]
+if TYPE_CHECKING:
+    from hf_equi.symmetrizers import Method
+
+__all__ = [
+    "DEFAULT_METHODS",
+    "METHODS",
+    "AuditedMethod",
+    "any_of",
+    "audited_name",
+    "check_trained",
+    "is_kept",
+    "method_name",
+    "plain_method",
+]
 
 
 @dataclass(frozen=True)
@@ -73,6 +87,46 @@ def method_name(text: str) -> str:
     """
     audited = METHODS.get(audited_name(text), AuditedMethod(None))
     return text.casefold() if audited.method is None or audited.relaxed else audited.method
+
+
+def is_kept(config: Any, group: Any, how: tuple[str | None, str | None]) -> bool:
+    """Whether a saved model is used as it is, because it has the group, the method and the average that are wanted.
+
+    Args:
+        config: Its config.
+        group: The group; `None` for its own.
+        how: The method and the average; `None` for its own.
+    """
+    own = group is None or group == config.read_group()
+    return own and how[0] in (None, config.method) and how[1] in (None, config.average)
+
+
+def plain_method(task: str, name: str) -> Method:
+    """Return a method of a task with usual settings, to ask what it can do.
+
+    Raises:
+        ConfigurationError: If the task has no such method.
+    """
+    made: Method = create_method(task, name, average="logits", loss="max_probability")
+    return made
+
+
+def check_trained(task: str, method: str, kept: bool = False) -> None:
+    """Refuse a method whose network nobody has trained.
+
+    Args:
+        task: The task.
+        method: The method.
+        kept: Whether a saved model is used as it is, with the network that was saved with it.
+
+    Raises:
+        ConfigurationError: If the method has a network. A new one would have random weights.
+    """
+    if not kept:
+        plain_method(task, method).refuse_untrained(
+            "train it in Python (docs/finetuning.md), save the model, and pass its folder with --model, without "
+            "another group, method or average."
+        )
 
 
 def any_of(names: Sequence[str]) -> str:

@@ -16,6 +16,7 @@ __all__ = [
     "ANY_GROUP",
     "MODEL",
     "SCORER",
+    "TABLE",
     "AsJson",
     "Asked",
     "AuditBatchSize",
@@ -35,6 +36,7 @@ __all__ = [
     "Repository",
     "Scorers",
     "grouped",
+    "read_path",
 ]
 
 
@@ -82,6 +84,19 @@ def _check_repository(name: str) -> str:
         raise typer.BadParameter(f"{name!r} is not a valid repository name: write USER/NAME, such as me/equi-gpt2.")
     return name
 
+
+def read_path(text: str) -> Path:
+    """Return the path that a text names. An empty text, as from an unset variable, would be the working directory."""
+    if not text.strip():
+        raise typer.BadParameter("it is empty: write a path, or leave the option out.")
+    return Path(text)
+
+
+TABLE = (
+    "A terminal shows a table. A pipe or a file gets lines whose fields are separated by tabs. For programs, use "
+    "{formats}."
+)
+"""What commands that print tables say below their options."""
 
 MODEL = "A folder, a name on the Hub, or 'demo' for the embedded model."
 _GROUPS = (
@@ -159,6 +174,7 @@ class Asked:
         typer.Option(
             "--prompts",
             metavar="FILE",
+            parser=read_path,
             help="A file of your own prompts, one per line. In a .jsonl file each line is JSON, "
             '{"prompt": "..."} or {"messages": [{"role": "user", "content": "..."}]}.',
             show_default=False,
@@ -200,7 +216,17 @@ class Drawn:
     ] = None
     greedy: Annotated[bool, typer.Option("--greedy", help="Always take the most probable token.")] = False
     beams: Annotated[int | None, typer.Option(metavar="N", min=2, help="Use beam search with N beams.")] = None
-    seed: Annotated[int, typer.Option(metavar="N", min=0, max=2**63 - 1, help="Of sampling.")] = 0
+    seed: Annotated[
+        int,
+        typer.Option(
+            metavar="N",
+            min=0,
+            max=2**63 - 1,
+            help="Of sampling. A text of the equivariant model depends only on the seed, its prompt and its number "
+            "among the samples. The base draws as transformers does, so its texts also depend on -n and on other "
+            "prompts.",
+        ),
+    ] = 0
     batch_size: BatchSize = 64
 
 
@@ -270,6 +296,7 @@ Neutral = Annotated[
     Path | None,
     typer.Option(
         metavar="FILE",
+        parser=read_path,
         help="A file of neutral words for the R- methods, one per line. [default: occupations of no gender]",
         show_default=False,
     ),
@@ -278,6 +305,7 @@ Out = Annotated[
     Path | None,
     typer.Option(
         metavar="FOLDER",
+        parser=read_path,
         help="The folder for samples, figures and report. [default: audit-GROUP-SEED here]",
         show_default=False,
     ),
@@ -298,6 +326,7 @@ Images = Annotated[
     typer.Option(
         "--images",
         metavar="DIR",
+        parser=read_path,
         help="Audit an image classifier on the pictures of this folder, each in a subfolder of its class. --group is "
         "then a group of images: rotations:4, dihedral:4, flips:horizontal and similar. [default: rotations:4]",
         show_default=False,
@@ -308,7 +337,9 @@ Labels = Annotated[
     typer.Option(
         "--labels",
         metavar="FILE",
-        help="A CSV file with the columns file and label (a class by name or number), instead of subfolders.",
+        parser=read_path,
+        help="A CSV file with the columns file and label (a class by name or number), instead of subfolders. Commas, "
+        "semicolons or tabs separate the columns.",
         show_default=False,
     ),
 ]

@@ -75,13 +75,19 @@ def _read_device(name: str) -> torch.device:
             f"--device={name!r} cannot be used: the noise of sampling needs 64-bit numbers, which this kind of device "
             f"may lack; {_DEVICES}."
         )
-    count = torch.cuda.device_count() if torch.cuda.is_available() else 0
-    if count <= (device.index or 0):
-        usable = f"{count} GPU{'s' if count > 1 else ''}" if count else "no GPU"
-        raise ConfigurationError(
-            f"--device={name!r} does not exist: this torch can use {usable}. Leave it out, or use cpu."
-        )
+    _check_gpu(f"--device={name!r}", device.index or 0)
     return device
+
+
+def _check_gpu(given: str, index: int) -> None:
+    """Refuse a GPU that is not there."""
+    count = torch.cuda.device_count() if torch.cuda.is_available() else 0
+    if index >= count:
+        there = "cuda:0" if count == 1 else f"cuda:0 to cuda:{count - 1}"
+        usable = f"{count} GPU{'s' if count > 1 else ''} ({there})" if count else "no GPU"
+        raise ConfigurationError(
+            f"{given} names GPU {index}, which does not exist: this torch can use {usable}. Leave it out, or use cpu."
+        )
 
 
 def _read_limits(text: str) -> dict[int | str, int]:
@@ -97,4 +103,6 @@ def _read_limits(text: str) -> dict[int | str, int]:
                 f"--max-memory {part.strip()!r} is not a limit: write the number of a GPU or cpu, = and a size with "
                 "its unit, such as 0=20GiB,cpu=60GiB."
             ) from error
+        if place != "cpu":
+            _check_gpu(f"--max-memory {part.strip()!r}", int(place))
     return limits

@@ -12,8 +12,8 @@ from typing import Any
 from hf_equi.cli.loading import check_texts, expanded
 from hf_equi.cli.options import Asked
 from hf_equi.errors import ConfigurationError
-from hf_equi.fairness.chat import Conversation, fill_prompt, in_chat
-from hf_equi.fairness.prompts import prompt_set
+from hf_equi.fairness.chat import Conversation, fill_prompt, in_chat, prompt_parts
+from hf_equi.fairness.prompts import check_places, prompt_set
 from hf_equi.groups import DemographicGroup
 
 __all__ = ["check_names", "collect_prompts"]
@@ -30,7 +30,8 @@ def collect_prompts(asked: Asked, default: str | None = None) -> list[str | Conv
         default: The set of prompts to use if none are given.
 
     Raises:
-        ConfigurationError: If there are no prompts; for an empty prompt, a file that cannot be read or an unknown set.
+        ConfigurationError: If there are no prompts; for an empty prompt, a misspelt place for a demographic, a file
+            that cannot be read or an unknown set.
     """
     given, files, sets = asked.prompts or [], asked.prompt_files or [], asked.prompt_sets or []
     check_texts("--prompt", given)
@@ -49,6 +50,7 @@ def collect_prompts(asked: Asked, default: str | None = None) -> list[str | Conv
         raise ConfigurationError(
             'Nothing to complete: pass --prompt "The man worked as", --prompts FILE, or --prompt-set sheng2019.'
         )
+    check_places(part for prompt in prompts for part in prompt_parts(prompt))
     return prompts
 
 

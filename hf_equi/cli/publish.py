@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+from huggingface_hub import ModelCard
 
 from hf_equi.cli.display import note, write_json, write_line, write_text
 from hf_equi.cli.loading import expanded, quiet
@@ -53,7 +56,7 @@ def run_publish(
     with quiet():
         publication = prepare(folder, destination.repo_id, audit=audit, license=license)
     if dry_run:
-        _show(publication, as_json)
+        _show(publication, _missing(publication, audit is not None), as_json)
         return
     if as_json:  # the one document is printed at the end
         note(f"uploading {', '.join(publication.files)}")
@@ -73,11 +76,20 @@ def run_publish(
         write_line("published", url)
 
 
-def _show(publication: Publication, as_json: bool) -> None:
+def _missing(publication: Publication, audited: bool) -> list[str]:
+    """Return what readers of the card will miss, and how to add it."""
+    head = ModelCard(publication.card, ignore_metadata_errors=True).data
+    missing = [] if getattr(head, "license", None) else ["a licence: pass --license NAME"]
+    return missing if audited else [*missing, "the figures of an audit: pass --audit FOLDER"]
+
+
+def _show(publication: Publication, missing: Sequence[str], as_json: bool) -> None:
     if as_json:
-        write_json({**_described(publication), "url": None, "card": publication.card})
+        write_json({**_described(publication), "missing": list(missing), "url": None, "card": publication.card})
         return
     _list(publication)
+    for what in missing:
+        write_line("missing", what)
     write_text(f"\n{publication.card.rstrip()}\n\n")
     note(f"nothing was uploaded to {publication.repo_id}")
 

@@ -9,10 +9,11 @@ from hf_equi.checks import check_count, check_seed
 from hf_equi.demo.next_words import NextWord, next_words
 from hf_equi.errors import ConfigurationError, GroupWarning
 from hf_equi.fairness import GroupGap
-from hf_equi.fairness.chat import Conversation
+from hf_equi.fairness.chat import Conversation, fill_prompt
 from hf_equi.fairness.completions import Member, Report, compare, title
 from hf_equi.fairness.decoding import Decoding
 from hf_equi.fairness.limits import limits
+from hf_equi.fairness.prompts import check_places
 from hf_equi.models.causal_lm import EquiLM
 
 __all__ = ["MOST_LETTERS", "MOST_TOKENS", "Answer", "Question", "answer"]
@@ -30,14 +31,15 @@ class Question:
     """A question to both models.
 
     Args:
-        prompt: A text to continue, or a message.
+        prompt: A text to continue, or a message. The place `{demographic}` gets the first name of the group.
         chat: Whether the prompt is a message, to be formatted by the chat template.
         tokens: The most tokens of each text.
         seed: The seed of sampling.
         greedy: Whether to take the most probable token instead.
 
     Raises:
-        ConfigurationError: For a prompt that is empty or too long, and for numbers out of range.
+        ConfigurationError: For a prompt that is empty or too long or has a misspelt place, and for numbers out of
+            range.
     """
 
     prompt: str
@@ -51,6 +53,7 @@ class Question:
             raise ConfigurationError('The prompt is empty: write some text, such as "The man worked as".')
         if len(self.prompt) > MOST_LETTERS:
             raise ConfigurationError(f"The prompt has {len(self.prompt):,} letters: write at most {MOST_LETTERS:,}.")
+        check_places([self.prompt])
         check_count("tokens", self.tokens, "number of tokens")
         if self.tokens > MOST_TOKENS:
             raise ConfigurationError(
@@ -106,10 +109,11 @@ def answer(lm: EquiLM, question: Question, report: Report = lambda rows, ends: N
         report: As in `compare`.
 
     Raises:
-        ConfigurationError: As in `compare`.
+        ConfigurationError: As in `compare` and `fill`.
     """
     with warnings.catch_warnings(action="ignore", category=GroupWarning):  # the notes say it
-        comparison = compare(lm, [question.asked], question.decoding, report)
+        asked = fill_prompt(question.asked, lm.group.names[0])
+        comparison = compare(lm, [asked], question.decoding, report)
         members = comparison.orbits[0].members
         words = next_words(lm, members, 8 if len(members) <= _FEW else 5)
     return Answer(

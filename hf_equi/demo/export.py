@@ -20,8 +20,10 @@ from hf_equi.hub.conversion import check_output
 from hf_equi.models.causal_lm import EquiLM, EquizeroLM
 from hf_equi.models.hub.staging import staged
 
-__all__ = ["Space", "export"]
+__all__ = ["OLDEST_GRADIO", "Space", "export"]
 
+OLDEST_GRADIO = "6.31.0"
+"""The oldest release that the extra `demo` allows: the one of a Space that is written where none is installed."""
 APP, MODEL, GROUP = "app.py", "model", "group.json"
 
 

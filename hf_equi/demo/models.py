@@ -53,7 +53,7 @@ class Models:
     @property
     def methods(self) -> list[str]:
         """Return the methods to choose from. The base itself is shown beside each."""
-        return [name for name in method_names("causal_lm") if name != Identity.name or name == self.method]
+        return [name for name in method_names("causal_lm") if name == self.method or _is_of_use(name)]
 
     def read_group(self, text: str) -> DemographicGroup:
         """Return a group that a visitor has chosen or written.
@@ -121,6 +121,11 @@ class Models:
                 f"The group {name} moves nothing: none of its words is one token of this model. Choose another group."
             )
         return lm
+
+
+def _is_of_use(method: str) -> bool:
+    """Whether a method changes the base, and needs no training first."""
+    return method != Identity.name and not create(method, "logits").needs_training
 
 
 def is_preset(text: str) -> bool:

@@ -29,15 +29,20 @@ is otherwise the same. No weight is changed.
 _POLICY = b"default-src 'self' data: blob: 'unsafe-inline' 'unsafe-eval'; connect-src 'self' data: blob: ws: wss:"
 
 
-def gradio_version() -> str:
+def gradio_version(otherwise: str | None = None) -> str:
     """Return the installed version of Gradio.
 
+    Args:
+        otherwise: What to return if Gradio is not installed.
+
     Raises:
-        ConfigurationError: If Gradio is not installed.
+        ConfigurationError: If Gradio is not installed, and `otherwise` is `None`.
     """
     try:
         return version("gradio")
     except PackageNotFoundError as error:
+        if otherwise is not None:
+            return otherwise
         raise ConfigurationError(f"The page needs Gradio: {to_install('gradio', 'demo')}.") from error
 
 

@@ -11,7 +11,7 @@ from typing import Any
 from hf_equi.fairness.scales import MASKED, demographics, prefixes
 from hf_equi.fairness.templates import ranked_templates
 from hf_equi.fairness.verdicts import Grade, judge
-from hf_equi.figures import EXACT, figure, listed, number
+from hf_equi.figures import EXACT, figure, listed, number, per_cent
 
 __all__ = ["TOY", "Briefing", "brief", "named_model", "written_date", "written_size"]
 
@@ -176,17 +176,12 @@ def _differs(model: Mapping[str, Any], level: float, as_it_is: bool) -> str:
         measured.append(f"exchanging the words {'changes' if by else 'does not change'} how likely its texts are{by}")
     if same is not None:
         said = "all of its coupled texts are the same"
-        measured.append(said if same == 1 else f"{_per_cent(1 - same)} % of its coupled texts are different")
+        measured.append(said if same == 1 else f"{per_cent(1 - same):g} % of its coupled texts are different")
     if len(demographics(model)) == 1 or not measured:
         said = f"{start}."
     else:
         said = f"{start}: {', and '.join(measured)}. That is measured on the model itself."
     return " ".join([said, *_chance(model, level)])
-
-
-def _per_cent(share: float) -> str:
-    """Round upwards, because an observed change is not 0 %."""
-    return f"{min(max(math.ceil(round(1000 * share, 6)) / 10, 0.1), 100):g}"
 
 
 def _chance(model: Mapping[str, Any], level: float) -> list[str]:
@@ -247,7 +242,7 @@ def _price(summary: Mapping[str, Any], first: Mapping[str, Any], best: Mapping[s
         if (((summary.get("about") or {}).get("models") or {}).get(best["model"]) or {}).get("scores"):
             parts[-1] += ", and the classifier"
     if math.isfinite(seconds) and math.isfinite(usual):
-        parts.append(f"{number(seconds)} s per text instead of {number(usual)} s")
+        parts.append(f"as measured in this audit, {number(seconds)} s per text instead of {number(usual)} s")
     perplexities = [figure(model, "perplexity") for model in (best, first)]
     if None not in perplexities:
         parts.append(f"perplexity {number(perplexities[0])} instead of {number(perplexities[1])}")
@@ -270,4 +265,4 @@ def _short(template: str) -> str:
 
 
 def _figure(key: str, value: float) -> str:
-    return f"{_per_cent(value)} %" if key == "inconsistency" else number(value)
+    return f"{per_cent(value):g} %" if key == "inconsistency" else number(value)

@@ -21,6 +21,7 @@ __all__ = [
     "has_chat",
     "has_place",
     "in_chat",
+    "prompt_parts",
     "prompt_text",
 ]
 
@@ -123,9 +124,14 @@ def prompt_text(prompt: str | Conversation) -> str:
     return prompt if isinstance(prompt, str) else prompt.text
 
 
+def prompt_parts(prompt: str | Conversation) -> tuple[str, ...]:
+    """Return everything that a prompt says: the text itself, or the content of each message."""
+    return (prompt,) if isinstance(prompt, str) else tuple(content for _, content in prompt.turns)
+
+
 def has_place(prompt: str | Conversation) -> bool:
     """Whether a prompt has the place for a demographic."""
-    return PLACE in prompt if isinstance(prompt, str) else any(PLACE in content for _, content in prompt.turns)
+    return any(PLACE in part for part in prompt_parts(prompt))
 
 
 def fill_prompt(prompt: str | Conversation, name: str) -> str | Conversation:

@@ -10,20 +10,25 @@ from __future__ import annotations
 import re
 import textwrap
 from collections.abc import Iterable, Mapping
+from difflib import SequenceMatcher
 from types import MappingProxyType
 
 from hf_equi.checks import check_choice
 from hf_equi.errors import ConfigurationError, HfEquiWarning, warn
 from hf_equi.groups.names import has_pronoun
 
-__all__ = ["OCCUPATION", "PLACE", "PROMPT_SETS", "RESPECT", "fill", "prompt_set", "warn_of_braces"]
+__all__ = ["OCCUPATION", "PLACE", "PROMPT_SETS", "RESPECT", "check_places", "fill", "prompt_set", "warn_of_braces"]
 
 PLACE = "{demographic}"
 """The place for the name of a demographic in a template."""
 
 _DETERMINERS = "the|an?|this|these|those|every|each|some|any|no|another|my|your|our|their"
 _AFTER_DETERMINER = re.compile(rf"\b(?:{_DETERMINERS})\s+{re.escape(PLACE)}", re.IGNORECASE)
-_BRACES = re.compile(r"\{\s*\w*\s*\}")
+_BRACES = re.compile(r"\{\s*\w*\s*\}|\{\s*\w+(?![^{}]*\})")
+"""Braces around a word or nothing, and a word after a brace that nothing closes."""
+_IN_BRACES = re.compile(r"\{\s*(\w+)\s*\}?|(\w+)\s*\}")
+_LIKE = 0.8
+"""How much a word in braces looks like that of the place if it is a misspelling, between 0 and 1."""
 _LISTED = 3
 
 RESPECT = (
@@ -72,13 +77,14 @@ def fill(template: str, name: str) -> str:
         name: The name of the demographic.
 
     Raises:
-        ConfigurationError: For a template without the place, an empty name, or a pronoun after an article or the
-            like: "The he worked as".
+        ConfigurationError: For a template without the place or with a misspelt one, an empty name, or a pronoun after
+            an article or the like: "The he worked as".
 
     Example:
         >>> fill("The {demographic} worked as", "woman")
         'The woman worked as'
     """
+    check_places([template])
     if PLACE not in template:
         raise ConfigurationError(
             f"A template needs the place {PLACE} for the demographic; received {template!r}. "
@@ -96,8 +102,34 @@ def fill(template: str, name: str) -> str:
     return filled
 
 
+def check_places(templates: Iterable[str]) -> None:
+    """Refuse templates with a misspelt place, such as `{demographics}` or one that lacks a brace.
+
+    Args:
+        templates: Templates with or without the place `{demographic}`.
+
+    Raises:
+        ConfigurationError: For the first word in braces that looks like the place.
+
+    Example:
+        >>> check_places(["The {demographic} said {name}"])
+    """
+    for template in templates:
+        for found in _IN_BRACES.finditer(template.replace(PLACE, "")):
+            if _is_like_place(found[1] or found[2]):
+                raise ConfigurationError(
+                    f"{textwrap.shorten(template, 60, placeholder=' ...')!r} has {found[0].strip()!r}: did you mean "
+                    f"{PLACE}? Braces around any other word are read as they are."
+                )
+
+
+def _is_like_place(word: str) -> bool:
+    known, word = PLACE[1:-1], word.casefold()
+    return word[0] == known[0] and SequenceMatcher(None, word, known).ratio() >= _LIKE
+
+
 def warn_of_braces(templates: Iterable[str]) -> None:
-    """Warn that braces that look like a place are read as they are. They may be code, or a misspelt place.
+    """Warn that braces around other words are read as they are. They may be code, or a place with another name.
 
     Args:
         templates: Templates with or without the place `{demographic}`.

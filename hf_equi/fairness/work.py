@@ -10,7 +10,7 @@ from typing import Any
 from rich.progress import BarColumn, ProgressColumn, Task, TextColumn, TimeRemainingColumn
 from rich.text import Text
 
-__all__ = ["Estimate", "Work", "columns", "rows_of_a_text", "time_in_words"]
+__all__ = ["Estimate", "Work", "columns", "continued", "rows_of_a_text", "time_in_words"]
 
 _LONG = 30.0  # seconds; shorter work is not worth a line
 _MINUTE, _HOUR = 60, 3600
@@ -64,7 +64,22 @@ class Estimate:
         self._said = True
         seconds = (self._clock() - self._start) * self._work.rows / rows
         if seconds >= _LONG:
-            self._say(f"{self._work}: {time_in_words(seconds)} in all, judging by the first {rows:,.0f} rows")
+            self._say(
+                f"{self._work}: {time_in_words(seconds)} in all, if the rest is as fast as the first {rows:,.0f} rows "
+                "were just now"
+            )
+
+
+def continued(before: int, whole: int) -> str:
+    """Say how many of the texts an earlier run drew.
+
+    Example:
+        >>> continued(800, 2000), continued(2000, 2000)[:33]
+        ('800 of 2,000 texts were drawn before; the audit continues from there', 'all 2,000 texts were drawn before')
+    """
+    if before == whole:
+        return f"all {whole:,} texts were drawn before; figures and report are made again"
+    return f"{before:,} of {whole:,} texts were drawn before; the audit continues from there"
 
 
 def rows_of_a_text(lm: Any) -> int:
@@ -87,7 +102,10 @@ def time_in_words(seconds: float) -> str:
 
 
 def columns() -> tuple[ProgressColumn, ...]:
-    """Return the columns of a bar that counts rows: the rows done, the progress, and the time left."""
+    """Return the columns of a bar: the progress, the rows done, and the time left.
+
+    A task that counts something else names it in its field `unit`.
+    """
     return (
         TextColumn("{task.description}"),
         BarColumn(),
@@ -98,9 +116,11 @@ def columns() -> tuple[ProgressColumn, ...]:
 
 
 class _Rows(ProgressColumn):
-    """The number of rows done."""
+    """The number of rows done, or of what else the task counts."""
 
     def render(self, task: Task) -> Text:
         if task.total is None:
             return Text("")
-        return Text(f"{task.completed:,.0f} of {task.total:,.0f} rows", style="progress.download")
+        return Text(
+            f"{task.completed:,.0f} of {task.total:,.0f} {task.fields.get('unit', 'rows')}", style="progress.download"
+        )

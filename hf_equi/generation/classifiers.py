@@ -11,12 +11,13 @@ from textwrap import shorten
 from typing import Any, ClassVar, Self
 
 import torch
+import transformers
 from torch import nn
-from transformers import AutoModelForSequenceClassification, PreTrainedModel
+from transformers import AutoConfig, AutoModelForSequenceClassification, PreTrainedModel
 
 from hf_equi.bases.embedded import embedded_folder
 from hf_equi.bases.hub_names import check_hub_name
-from hf_equi.bases.loading import load_safetensors
+from hf_equi.bases.loading import load_safetensors, without_question
 from hf_equi.bases.reading import reading
 from hf_equi.bases.tokenizers import read_tokenizer
 from hf_equi.bases.weight_marks import mark_weights, weights_changed
@@ -31,6 +32,7 @@ DEMO = "demo"
 """The name of the embedded classifier."""
 
 _SCORES = ("probability", "label")
+_KIND = "ForSequenceClassification"
 # The arguments of from_pretrained that the tokenizer takes too, and those that settings keep. Settings keep no token,
 # no cache folder, and no permission to run code, which a checkpoint must not give itself.
 _OF_THE_TOKENIZER = ("revision", "subfolder", "trust_remote_code", "token", "cache_dir", "local_files_only")
@@ -60,7 +62,7 @@ class ClassifierScorer(ABC):
     Raises:
         ConfigurationError: If the tokenizer is missing or has no padding, the score is unknown, the batch size is
             below 1, the mask is not a `DemographicGroup`, or the checkpoint has no safetensors; if one text is passed
-            instead of a list; if a name leads to no model.
+            instead of a list; if a name leads to no model, or to one that does not classify texts.
 
     Cost: one forward of the classifier for each distinct text.
     """
@@ -93,6 +95,7 @@ class ClassifierScorer(ABC):
             if from_pretrained_kwargs:
                 names = ", ".join(sorted(from_pretrained_kwargs))
                 raise ConfigurationError(f"{names}: only used if the classifier is loaded by name")
+            _check_kind("The scorer", [type(model).__name__])
             self.model = model
         else:
             name = str(model)
@@ -101,10 +104,10 @@ class ClassifierScorer(ABC):
             self.stored = _plain(from_pretrained_kwargs)
             folder = str(embedded_folder("demo_regard")) if name == DEMO else name
             with _loading(name, name == self.default_name):
+                shared = {key: value for key, value in from_pretrained_kwargs.items() if key in _OF_THE_TOKENIZER}
+                config = AutoConfig.from_pretrained(folder, **without_question(shared))
+                _check_kind(f"The scorer {name!r}", config.architectures or [])
                 if tokenizer is None:
-                    shared = {
-                        key: from_pretrained_kwargs[key] for key in _OF_THE_TOKENIZER if key in from_pretrained_kwargs
-                    }
                     tokenizer = read_tokenizer(folder, **shared)
                 classifier = load_safetensors(AutoModelForSequenceClassification, folder, **from_pretrained_kwargs)
             self.model = classifier.eval()
@@ -233,6 +236,21 @@ def _loading(name: str, default: bool) -> Iterator[None]:
             'Hub, or "demo" for the embedded one: scorer=hf_equi.RegardScorer("demo"), or --scorer demo on the '
             "command line."
         ) from error
+
+
+def _check_kind(what: str, classes: Sequence[str]) -> None:
+    """Refuse models of transformers that do not classify texts. Of classes from elsewhere, nothing is known.
+
+    Args:
+        what: What the message names.
+        classes: The names of the model's classes, as in its config.
+    """
+    others = [name for name in classes if hasattr(transformers, name) and not name.endswith(_KIND)]
+    if others and len(others) == len(classes):
+        raise ConfigurationError(
+            f"{what} is a {others[0]}, which does not classify texts: a scorer needs a text classifier, such as a "
+            f'Bert{_KIND}. Name one, or "demo" for the embedded one.'
+        )
 
 
 def _check_settings(score: str, mask: object, batch_size: object) -> None:

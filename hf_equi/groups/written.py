@@ -14,7 +14,7 @@ from hf_equi.errors import GroupError
 from hf_equi.groups.equality import EqualityFactor
 from hf_equi.groups.registry import without_type
 
-__all__ = ["factors_of", "read_csv", "read_file", "read_json"]
+__all__ = ["factors_of", "read_csv", "read_file", "read_json", "separator"]
 
 _KEYS = ("equality", "neutral", "general", "names")
 _WHAT = (
@@ -112,10 +112,19 @@ def read_csv(text: str) -> Factors:
     return (EqualityFactor.from_lists(sets, names=header),)
 
 
+def separator(text: str) -> str:
+    r"""Return what separates the columns of a CSV text: a comma, a semicolon or a tab, whichever its header has most.
+
+    Example:
+        >>> separator("file;label\n1.jpg;a, b, c")
+        ';'
+    """
+    return max(_DELIMITERS, key=text.lstrip().partition("\n")[0].count)
+
+
 def _lines(text: str) -> list[tuple[int, list[str]]]:
     """Return the rows that are not empty, with the line on which each ends, without trailing empty cells."""
-    first = text.lstrip().partition("\n")[0]
-    reader = csv.reader(io.StringIO(text), delimiter=max(_DELIMITERS, key=first.count), strict=True)
+    reader = csv.reader(io.StringIO(text), delimiter=separator(text), strict=True)
     lines = []
     try:
         for row in reader:

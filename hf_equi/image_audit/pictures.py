@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import io
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,6 +12,7 @@ import numpy as np
 
 from hf_equi.checks import to_install
 from hf_equi.errors import ConfigurationError
+from hf_equi.groups.written import separator
 from hf_equi.image_audit.labels import ClassNames
 
 try:
@@ -18,7 +20,7 @@ try:
 except ImportError as error:
     raise ConfigurationError(f"The audit of images needs Pillow: {to_install('pillow', 'vision')}.") from error
 
-__all__ = ["FORMATS", "Picture", "PictureSet", "Unreadable", "load_picture", "read_pictures"]
+__all__ = ["FORMATS", "Picture", "PictureSet", "Unreadable", "find_pictures", "load_picture", "read_pictures"]
 
 FORMATS = (".bmp", ".gif", ".jpeg", ".jpg", ".png", ".ppm", ".tif", ".tiff", ".webp")
 """The endings of picture names."""
@@ -78,7 +80,7 @@ def read_pictures(
         folder: The folder. Without `labels`, each of its subfolders is a class: `DIR/tench/1.jpg`.
         names: `config.id2label` of the model, in which classes are looked up: see `ClassNames`.
         labels: A CSV file whose header has the columns `file`, a path in the folder, and `label`, a class by name or
-            number. Pictures that it does not name are left out.
+            number. Commas, semicolons or tabs separate them. Pictures that it does not name are left out.
         report: Called with the number of pictures before the first one, and with 0 at each.
 
     Returns:
@@ -91,12 +93,7 @@ def read_pictures(
     Cost: decodes every picture once.
     """
     folder, classes = Path(folder), ClassNames(names)
-    if not folder.is_dir():
-        raise ConfigurationError(f"There is no folder of images {str(folder)!r}: name one that exists.")
-    found = _find(folder)
-    if not found:
-        raise ConfigurationError(f"The folder {folder} has no images: their names end with {', '.join(FORMATS)}.")
-    labelled = _by_subfolder(folder, found) if labels is None else _by_csv(folder, Path(labels))
+    found, labelled = find_pictures(folder, labels)
     indices = _classes(labelled.values(), classes, "subfolders" if labels is None else str(labels))
     report(len(labelled))
     pictures: list[Picture] = []
@@ -113,6 +110,28 @@ def read_pictures(
             f"None of the {len(unreadable)} images of {folder} can be read; {first.name}: {first.reason}."
         )
     return PictureSet(tuple(pictures), tuple(unreadable), len(set(found) - set(labelled)))
+
+
+def find_pictures(folder: str | Path, labels: str | Path | None = None) -> tuple[list[str], dict[str, str]]:
+    """Find the pictures of a folder and their labels, without a look at either.
+
+    Args:
+        folder: As in `read_pictures`.
+        labels: As in `read_pictures`.
+
+    Returns:
+        The names of all pictures, and the label of each that has one.
+
+    Raises:
+        ConfigurationError: If the folder is missing or has no pictures, and for a faulty CSV file.
+    """
+    folder = Path(folder)
+    if not folder.is_dir():
+        raise ConfigurationError(f"There is no folder of images {str(folder)!r}: name one that exists.")
+    found = _find(folder)
+    if not found:
+        raise ConfigurationError(f"The folder {folder} has no images: their names end with {', '.join(FORMATS)}.")
+    return found, _by_subfolder(folder, found) if labels is None else _by_csv(folder, Path(labels))
 
 
 def load_picture(path: Path) -> np.ndarray:
@@ -171,12 +190,14 @@ def _by_csv(folder: Path, table: Path) -> dict[str, str]:
 def _rows(table: Path) -> Iterator[tuple[int, str, str]]:
     try:
         with table.open(encoding="utf-8-sig", newline="") as file:
-            reader = csv.DictReader(file)
+            text = file.read()
+            reader = csv.DictReader(io.StringIO(text, newline=""), delimiter=separator(text))
             header = {(name or "").strip().casefold(): name for name in reader.fieldnames or ()}
             columns = [next((header[name] for name in known if name in header), None) for known in (_FILE, _LABEL)]
             if None in columns:
                 raise ConfigurationError(
-                    f"{table} needs a header with the columns file and label, but has {', '.join(header) or 'none'}."
+                    f"{table} needs a header with the columns file and label, separated by a comma, a semicolon or a "
+                    f"tab, but has {', '.join(header) or 'none'}."
                 )
             for row in reader:
                 name, label = ((row[column] or "").strip() for column in columns)

@@ -26,6 +26,7 @@ from hf_equi.image_audit.answers import ExpectedAnswers, answer, chunk_name
 from hf_equi.image_audit.pictures import Picture, PictureSet, load_picture
 from hf_equi.image_audit.subjects import describe, make_subjects
 from hf_equi.image_audit.summary import summarise
+from hf_equi.image_audit.verdicts import sentences
 from hf_equi.image_audit.views import Viewer, make_views
 
 __all__ = ["ANSWERS", "SUMMARY", "ImageAudit", "ImageAuditResult", "audit_images"]
@@ -42,7 +43,8 @@ class ImageAuditResult:
 
     Args:
         answers: For each model one row per picture: see `hf_equi.image_audit.answers.answer`.
-        summary: Plain JSON: `models` with their figures (see `summarise`), the name, revision and size of their base
+        summary: Plain JSON: `models` with their figures (see `summarise`), the main findings in sentences
+            (`briefing`), the name, revision and size of their base
             (`about`), `views`, `pictures`, `unreadable`, `processor` and `symmetric_processor`, `confidence`,
             `resamples`, `seed`, `settings`, `versions`.
         report: The path of the page, if the audit has a folder.
@@ -160,8 +162,10 @@ class ImageAudit:
 
     def _summarise(self, rows: Mapping[str, Rows]) -> dict[str, Any]:
         forwards = {subject.name: subject.forwards for subject in self.subjects}
+        models = summarise(rows, self.viewer.views, forwards, self.plan)
         return {
-            "models": summarise(rows, self.viewer.views, forwards, self.plan),
+            "models": models,
+            "briefing": sentences(models, len(self.pictures.pictures), "the group"),
             "about": {subject.name: describe_base(subject.model, subject.base) for subject in self.subjects},
             "views": [view.name for view in self.viewer.views],
             "pictures": len(self.pictures.pictures),

@@ -18,7 +18,7 @@ from hf_equi.models.image_classification.methods import LOSSES, TASK, create
 from hf_equi.models.vision.levels import LEVELS
 from hf_equi.registration import method_names, read_settings
 
-__all__ = ["BASE", "DEFAULT_METHODS", "Subject", "describe", "make_models", "make_subjects", "trained_methods"]
+__all__ = ["BASE", "DEFAULT_METHODS", "Subject", "describe", "make_models", "make_subjects"]
 
 BASE = "base"
 DEFAULT_METHODS = (BASE, "equitune", "equitune:probabilities", "equizero")
@@ -44,15 +44,6 @@ class Subject:
     def base(self) -> PreTrainedModel:
         """What a method wraps, or the model itself."""
         return self.model.base if isinstance(self.model, EquiForImageClassification) else self.model
-
-
-def trained_methods() -> list[str]:
-    """Return the methods whose networks do nothing before they are trained."""
-    return [
-        name
-        for name in method_names(TASK)
-        if any(part.has_network for part in create(name, "logits", LOSSES[0]).parts)
-    ]
 
 
 def make_models(
@@ -91,10 +82,9 @@ def make_models(
 def _read(name: str, method: str, setting: str) -> dict[str, Any]:
     """Return the settings that a name asks for."""
     check_choice("method", method, [BASE, *method_names(TASK)], " to the audit of images")
-    if method in trained_methods():
-        raise ConfigurationError(
-            f"The method {method!r} has a network that has no effect before it is trained: train it "
-            "(docs/vision_training.md), save the model, and audit its folder."
+    if method != BASE:
+        create(method, "logits", LOSSES[0]).refuse_untrained(
+            "train it (docs/vision_training.md), save the model, and audit its folder."
         )
     if not setting:
         return {}

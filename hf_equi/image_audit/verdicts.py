@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from enum import StrEnum
 from typing import Any
 
+from hf_equi import figures
+from hf_equi.fairness.verdicts import FEW
 from hf_equi.figures import number
 
-__all__ = ["EXACT", "per_cent", "sentences", "verdict"]
+__all__ = ["EXACT", "Grade", "per_cent", "sentences", "verdict"]
 
 EXACT = 1e-3
 """The largest difference of logits that counts as rounding in float32. Logits are of the order of ten."""
@@ -24,16 +27,36 @@ def per_cent(value: float | None, interval: Sequence[float] | None = None, signe
         return "–"
     sign = "−" if value < 0 else "+" if signed and value > 0 else ""
     bounds = "" if interval is None else f" ({' to '.join(_points(bound) for bound in interval)})"
-    return f"{sign}{100 * abs(value):.1f} {'points' if signed else '%'}{bounds}"
+    size = 100 * abs(value) if signed else figures.per_cent(value)
+    return f"{sign}{size:.1f} {'points' if signed else '%'}{bounds}"
 
 
-def verdict(model: Mapping[str, Any]) -> str:
-    """Say in a few words what a model does when pictures are turned."""
+class Grade(StrEnum):
+    """What a model does when pictures are turned, in a few words."""
+
+    SAME = "answers the same in all positions"
+    LOGITS = "same answers, different logits"
+    DEPENDS = "answers depend on the position"
+    TOO_FEW = "too few pictures to tell"
+
+
+def verdict(model: Mapping[str, Any], pictures: int) -> Grade:
+    """Say in a few words what a model does when pictures are turned.
+
+    Below `FEW` pictures, only an interval of the consistency that ends below 1 shows something: that answers depend on
+    the position. Equal answers on so few pictures show nothing, since one picture in ten may still be answered
+    differently.
+
+    Args:
+        model: Its figures, as `summarise` returns them.
+        pictures: The number of pictures.
+    """
+    interval = model["consistency_interval"]
+    if pictures < FEW and (interval is None or interval[1] == 1):
+        return Grade.TOO_FEW
     if model["logit_difference"] <= EXACT:
-        return "answers the same in all positions"
-    if model["consistency"] == 1:
-        return "same answers, different logits"
-    return "answers depend on the position"
+        return Grade.SAME
+    return Grade.LOGITS if model["consistency"] == 1 else Grade.DEPENDS
 
 
 def sentences(models: Sequence[Mapping[str, Any]], pictures: int, group: str) -> list[str]:
@@ -45,27 +68,46 @@ def sentences(models: Sequence[Mapping[str, Any]], pictures: int, group: str) ->
         group: The name of the group.
     """
     first, others = models[0], models[1:]
+    shown = f"{pictures:,} picture{'' if pictures == 1 else 's'}"
     said = [
-        f"{first['model']} is right on {_share(first, 'accuracy_upright')} of {pictures:,} pictures as they are, and "
+        f"{first['model']} is right on {_share(first, 'accuracy_upright')} of {shown} as they are, and "
         f"on {_share(first, 'accuracy_turned')} when each is moved at random by {group}. For "
         f"{_share(first, 'consistency')} of the pictures its answer stays the same in all positions."
     ]
     if others:
         best = max(others, key=lambda model: (model["accuracy_turned"], model["accuracy_upright"]))
-        said.append(_compared(best, first["model"]))
+        said += _compared(best, first["model"], pictures < FEW)
+    if pictures < FEW:
+        said.append(
+            f"{shown} {'is' if pictures == 1 else 'are'} too few for firm conclusions: audit at least {FEW}, and "
+            "hundreds to tell methods apart."
+        )
     return said
 
 
-def _compared(best: Mapping[str, Any], first: str) -> str:
-    gain, interval = best["turned_gain"], best["turned_gain_interval"]
-    surely = interval is not None and (interval[0] > 0 or interval[1] < 0)
-    change = f"{per_cent(gain, interval, signed=True)} over {first}" + ("" if surely else ", which may be chance")
-    return (
-        f"{best['model']} is right on {_share(best, 'accuracy_turned')} of the turned pictures: {change}. Upright "
-        f"it is right on {_share(best, 'accuracy_upright')}: {per_cent(best['upright_gain'], signed=True)}. It reads "
-        f"each picture in up to {best['forwards']} positions, and logits of one picture differ over the orbit by "
-        f"{number(best['logit_difference'])} at most."
-    )
+def _compared(best: Mapping[str, Any], first: str, few: bool) -> list[str]:
+    surely = {key: not few and _excludes_zero(best[f"{key}_interval"]) for key in ("turned_gain", "upright_gain")}
+    chance = "" if surely["turned_gain"] else ", which may be chance"
+    if surely["upright_gain"]:
+        effect = f"wrapping it {'costs' if best['upright_gain'] < 0 else 'gains'} accuracy there."
+    else:
+        effect = "they do not show whether wrapping it costs anything there."
+    return [
+        f"{best['model']} is right on {_share(best, 'accuracy_turned')} of the turned pictures: "
+        f"{_gain(best, 'turned_gain')} compared with {first}{chance}. It reads each picture in up to "
+        f"{best['forwards']} positions, and logits of one picture differ over the orbit by "
+        f"{number(best['logit_difference'])} at most.",
+        f"On pictures as they are, {best['model']} is right on {_share(best, 'accuracy_upright')}: "
+        f"{_gain(best, 'upright_gain')} compared with {first}, so {effect}",
+    ]
+
+
+def _excludes_zero(interval: Sequence[float] | None) -> bool:
+    return interval is not None and (interval[0] > 0 or interval[1] < 0)
+
+
+def _gain(model: Mapping[str, Any], key: str) -> str:
+    return per_cent(model[key], model[f"{key}_interval"], signed=True)
 
 
 def _share(model: Mapping[str, Any], key: str) -> str:

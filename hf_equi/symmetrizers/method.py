@@ -130,9 +130,28 @@ class Method:
         return self.weigh if isinstance(self.weigh, HistoryWeights) else None
 
     @property
+    def needs_training(self) -> bool:
+        """Whether a part has a network, whose weights are random before it is trained."""
+        return any(part.has_network for part in self.parts)
+
+    @property
     def relaxable(self) -> bool:
         """Whether general words can keep the scores of the identity: yes if all members are averaged alike."""
         return all(part.relaxable for part in self.parts)
+
+    def refuse_untrained(self, advice: str) -> None:
+        """Refuse a method with a network where nobody has trained it.
+
+        Args:
+            advice: What to do about it.
+
+        Raises:
+            ConfigurationError: If a part has a network.
+        """
+        if self.needs_training:
+            raise ConfigurationError(
+                f"The method {self.name!r} has a network that has no effect before it is trained: {advice}"
+            )
 
     def check_parts(self, weigh: tuple[type[Weigh], ...], chooses: bool, what: str) -> None:
         """Refuse a method if the task would ignore one of its parts.

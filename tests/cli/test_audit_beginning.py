@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -32,3 +33,11 @@ def test_a_scorer_that_is_named_twice_scores_once(run, folder, tmp_path, audits)
     scorers = ("--scorer", "demo", "--scorer", "demo")
     assert run("audit", "-m", folder, "--methods", "base", "--out", tmp_path / "audit", *scorers).status == 130
     assert len(audits[0].scorers) == 1
+
+
+def test_the_folder_is_named_after_group_and_seed_and_said(run, folder, tmp_path, monkeypatch, audits) -> None:
+    monkeypatch.chdir(tmp_path)
+    alone = ("audit", "-m", folder, "--methods", "base", "--seed", "5", "-p", "the {demographic} said")
+    assert "note: the results go to audit-gender-5; --out names another folder" in run(*alone).err
+    assert audits[0].out == Path("audit-gender-5")
+    assert "the results go to" not in run(*alone, "--out", tmp_path / "audit").err

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 
 import pytest
+import torch
 from small_seq2seq import TWO, fresh, tokenizers
 
 from hf_equi import symmetrize
@@ -42,6 +43,23 @@ def test_a_saved_model_keeps_its_method_unless_another_is_named(run, places):
     own = run("generate", "-m", places / "equi", "-p", "jump", *SHORT, "--json")
     other = run("generate", "-m", places / "equi", "-p", "jump", *SHORT, "--method", "equizero", "--json")
     assert [json.loads(one.out)["method"] for one in (own, other)] == ["canonical", "equizero"]
+
+
+def test_a_method_with_a_network_needs_a_trained_one(run, places, tmp_path):
+    """A saved model keeps its network, also if its own settings are named; any other would have a random one."""
+    base, own = places / "base", tmp_path / "equi"
+    trained = symmetrize(fresh("t5"), TWO, "lambda", tokenizer=tokenizers("t5")[0])
+    torch.nn.init.normal_(trained.lambda_network.layers[-1].weight, std=9.0)
+    trained.save_pretrained(own)
+    random = run("generate", "-m", base, "-g", places / "two.json", "-p", "jump", "--method", "lambda")
+    assert (random.status, random.out) == (2, "")
+    assert "'lambda' has a network that has no effect before it is trained: train it in Python" in random.err
+    asked = ("generate", "-m", own, "-p", "jump and walk", *SHORT, "--json")
+    kept = [run(*asked), run(*asked, "--method", "lambda", "-g", places / "two.json", "--average", "logits")]
+    assert kept[0].status == 0, kept[0].err
+    assert kept[0].out == kept[1].out
+    for other in (("-g", '[["walk", "look"]]'), ("--average", "probabilities")):
+        assert "before it is trained" in run(*asked, *other).err
 
 
 def test_a_scorer_is_refused(run, places):

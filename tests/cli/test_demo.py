@@ -10,6 +10,7 @@ import pytest
 import small_seq2seq
 
 from hf_equi.demo import page
+from hf_equi.demo.export import OLDEST_GRADIO
 
 
 @pytest.fixture
@@ -22,11 +23,12 @@ def test_without_the_extra_one_line_says_so(run, monkeypatch, tmp_path) -> None:
         raise PackageNotFoundError(name)
 
     monkeypatch.setattr(page, "version", missing)
-    for arguments in ((), ("--export", tmp_path / "space")):
-        result = run("demo", "-m", "./missing", *arguments)
-        assert (result.status, result.out) == (2, "")
-        way_out = "pip install gradio (in a clone of hf_equi: pip install -e '.[demo]')"
-        assert result.err == f"hf-equi: error: The page needs Gradio: {way_out}.\n"
+    result = run("demo", "-m", "./missing")
+    assert (result.status, result.out) == (2, "")
+    way_out = "pip install gradio (in a clone of hf_equi: pip install -e '.[demo]')"
+    assert result.err == f"hf-equi: error: The page needs Gradio: {way_out}.\n"
+    assert run("demo", "--export", tmp_path / "space").status == 0  # a folder is written without it
+    assert f"sdk_version: {OLDEST_GRADIO}\n" in (tmp_path / "space" / "README.md").read_text()
 
 
 @pytest.mark.usefixtures("_gradio")
@@ -58,7 +60,7 @@ def test_a_port_that_is_taken_is_said_before_the_model_is_loaded(run) -> None:
 @pytest.mark.usefixtures("_gradio")
 def test_a_space_is_written_to_a_new_folder(run, folder, tmp_path) -> None:
     result = run("demo", "-m", folder, "-g", "race", "--export", tmp_path / "space")
-    assert result.out.splitlines()[0] == f"wrote\t{tmp_path / 'space'}\tREADME.md, app.py, requirements.txt"
+    assert result.out.splitlines()[0] == f"wrote\t{tmp_path / 'space'}\tREADME.md, app.py, model/, requirements.txt"
     assert (tmp_path / "space" / "model" / "model.safetensors").is_file()
 
 

@@ -67,6 +67,16 @@ def test_nothing_that_is_printed_acts_on_a_terminal(capsys, monkeypatch) -> None
     assert "\x1b]" not in out + err
 
 
+def test_a_note_comes_after_what_it_is_about(monkeypatch) -> None:
+    """Also if both streams go into one pipe, where stdout is written late."""
+    pipe = BytesIO()
+    monkeypatch.setattr("sys.stdout", TextIOWrapper(pipe, "utf-8", write_through=False))
+    monkeypatch.setattr("sys.stderr", TextIOWrapper(pipe, "utf-8", write_through=True))
+    write_text("the card\n")
+    note("nothing was uploaded")
+    assert pipe.getvalue() == b"the card\nhf-equi: note: nothing was uploaded\n"
+
+
 def test_json_is_the_content_however_it_is_written(capsys) -> None:
     write_json({EVIL: ["é\n", EVIL]})
     out = capsys.readouterr().out

@@ -106,7 +106,8 @@ def test_an_estimate_comes_before_long_work(run, folder, monkeypatch) -> None:
         "generate", "-m", folder, "-p", "the man", "-p", "the woman said", "-n", "3", "--batch-size", "3", *SHORT
     )
     assert re.search(
-        r"note: 24 texts in 36 rows of the base model: about .* in all, judging by the first 3 rows", result.err
+        r"note: 24 texts in 36 rows of the base model: about .* in all, if the rest is as fast as the first 3 rows",
+        result.err,
     )
 
 
@@ -132,6 +133,14 @@ def test_the_seed_decides(run, folder) -> None:
         run("generate", "-m", folder, "-p", "the man", "--seed", seed, *SHORT).out for seed in ("1", "1", "2")
     )
     assert first == again != other
+
+
+def test_a_text_of_the_equivariant_model_depends_on_its_prompt_and_number_alone(run, folder) -> None:
+    asked = ("generate", "-m", folder, "-p", "the man", *SHORT)
+    alone, among = run(*asked).out, run(*asked, "-n", "3", "-p", "and she was").out
+    first = [line for line in alone.splitlines() if line.startswith("1\tEquiLM\t")]
+    assert len(first) == 2
+    assert set(first) < set(among.splitlines())
 
 
 @pytest.mark.parametrize("options", [["--greedy"], ["--beams", "2", "-n", "2"], ["--top-p", "0.8", "--top-k", "0"]])

@@ -49,7 +49,8 @@ def test_a_large_model_is_spread(gpus) -> None:
     [
         (Loading(device="gpu"), "--device='gpu' is not known: use cpu"),
         (Loading(device="mps"), "--device='mps' cannot be used: the noise"),
-        (Loading(device="cuda:1"), "'cuda:1' does not exist: this torch can use 1 GPU"),
+        (Loading(device="cuda:1"), r"--device='cuda:1' names GPU 1, which does not exist.*can use 1 GPU \(cuda:0\)"),
+        (Loading(max_memory="0=1GiB,1=1GiB"), "--max-memory '1=1GiB' names GPU 1, which does not exist: this torch"),
         (Loading(dtype="int8"), "--dtype='int8' is not known: use one of 'float32', 'bfloat16'"),
         (Loading(device="cpu", max_memory="0=1GiB"), "--max-memory has no effect with --device cpu"),
         (Loading(max_memory="0:1GiB"), "--max-memory '0:1GiB' is not a limit: write"),
@@ -61,6 +62,13 @@ def test_what_is_not_there_is_named(gpus, options, problem) -> None:
     gpus(1)
     with pytest.raises(ConfigurationError, match=problem):
         read_placement(options)
+
+
+def test_a_machine_without_a_gpu_says_so(gpus) -> None:
+    gpus(0)
+    for options in (Loading(device="cuda"), Loading(max_memory="0=1GiB")):
+        with pytest.raises(ConfigurationError, match="names GPU 0, which does not exist: this torch can use no GPU"):
+            read_placement(options)
 
 
 def test_a_revision_is_of_a_model_on_the_hub(folder) -> None:

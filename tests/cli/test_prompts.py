@@ -58,6 +58,8 @@ def test_without_prompts_there_may_be_a_default() -> None:
         ("own.jsonl", b'{"prompt": "a", "messages": []}', "is neither a prompt nor messages"),
         ("own.jsonl", b'{"prompt": " "}', "Line 1 of .*: the prompt is empty"),
         ("own.jsonl", b'{"prompt": "\\udc80"}', "half of a character"),
+        ("own.txt", b"the {demographic said", "has '{demographic': did you mean {demographic}?"),
+        ("own.jsonl", b'{"messages": [{"role": "user", "content": "{demographics}"}]}', "did you mean {demographic}?"),
         ("own.jsonl", b'{"messages": [{"role": "user"}]}', "Line 1 of .*needs a role and a content"),
     ],
 )

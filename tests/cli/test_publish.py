@@ -45,13 +45,15 @@ def test_a_dry_run_shows_card_and_files_and_asks_for_nothing(run, hub, checkpoin
     result = run("publish", checkpoint, "me/equi", "--dry-run")
     assert result.status == 0
     assert "file\tmodel.safetensors\nfile\ttokenizer.json" in result.out
-    assert "\nleft out\tsecrets.json\n" in result.out
+    assert "\nleft out\tsecrets.json\nmissing\ta licence: pass --license NAME\nmissing\tthe figures" in result.out
     assert "\n---\n" in result.out
     assert 'from_pretrained("me/equi")' in result.out
     assert result.err == "hf-equi: note: nothing was uploaded to me/equi\n"
     shown = json.loads(run("publish", checkpoint, "me/equi", "--dry-run", "--json").out)
     assert (shown["url"], "README.md" in shown["files"], shown["card"][:4]) == (None, True, "---\n")
     assert shown["left_out"] == ["secrets.json"]
+    assert len(shown["missing"]) == 2
+    assert "a licence" not in run("publish", checkpoint, "me/equi", "--dry-run", "--license", "mit").out
     assert hub.repositories == {}
     assert not [path for method, path in hub.requests if method != "GET"]
     assert sorted(path.name for path in checkpoint.iterdir()) == before

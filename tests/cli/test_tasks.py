@@ -14,6 +14,7 @@ from transformers import BartForCausalLM
 
 import hf_equi
 from hf_equi import ImageGroup, symmetrize
+from hf_equi.bases.embedded import embedded_folder
 from hf_equi.cli.tasks import check_task
 from hf_equi.errors import UnsupportedModelError
 from hf_equi.models.seq2seq.task import Seq2SeqTask
@@ -99,6 +100,18 @@ def test_of_several_tasks_a_command_takes_its_own(run, models, tmp_path) -> None
     group.write_text(json.dumps(WORDS.to_dict()))
     result = run("generate", "-m", tmp_path, "-g", group, "-p", "jump", "--max-new-tokens", "2")
     assert result.status == 0, result.err
+
+
+def test_a_command_that_runs_a_model_refuses_one_with_random_weights(run, tmp_path) -> None:
+    """As of a model of another kind, or one whose head was to be trained."""
+    classifier = embedded_folder("demo_regard")
+    for arguments in (("generate", "-p", "the man"), ("audit", "--out", tmp_path / "audit")):
+        result = run(*arguments, "-m", classifier)
+        assert (result.status, result.out) == (2, "")
+        assert "lacks weights of a BertLMHeadModel: " in result.err
+        assert "They start at random: train them before you use the model." in result.err
+    converted = run("convert", classifier, tmp_path / "out", "-g", "gender")
+    assert (converted.status, "They start at random: train them" in converted.err) == (0, True)
 
 
 def test_a_folder_without_a_tokenizer_says_so(run, models, tmp_path) -> None:

@@ -16,6 +16,7 @@ from hf_equi.errors import ConfigurationError
     [
         ({"prompt": " \n"}, "The prompt is empty"),
         ({"prompt": "x" * (MOST_LETTERS + 1)}, "has 10,001 letters: write at most 10,000"),
+        ({"prompt": "the {demographics}"}, "did you mean {demographic}"),
         ({"prompt": "x", "tokens": 0}, "tokens=0 is not a number of tokens"),
         ({"prompt": "x", "tokens": MOST_TOKENS + 1}, "201 tokens are too many for this page"),
         ({"prompt": "x", "seed": -1}, "seed=-1 is not a seed"),
@@ -41,6 +42,11 @@ def test_a_message_is_read_in_its_turns_and_shown_alone(lm) -> None:
     asked = answer(lm, Question("the man said", chat=True, tokens=2, greedy=True))
     assert [plain(member.prompt).strip() for member in asked.members] == ["the man said", "the woman said"]
     assert lm.tokenizer.decode(asked.members[1].tokens).endswith("user : the woman said . and")
+
+
+def test_the_place_for_a_demographic_gets_the_first_name(lm) -> None:
+    asked = answer(lm, Question("the {demographic} said", tokens=1, greedy=True))
+    assert [plain(member.prompt).strip() for member in asked.members] == ["the man said", "the woman said"]
 
 
 def test_a_prompt_that_names_nobody_is_answered_with_a_note(lm) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import runpy
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -10,7 +11,7 @@ from huggingface_hub import SpaceCard
 from small_models import GENDER, base_model, tokenizer
 
 import hf_equi
-from hf_equi.demo.export import Space, export
+from hf_equi.demo.export import OLDEST_GRADIO, Space, export
 from hf_equi.errors import ConfigurationError
 
 
@@ -18,6 +19,12 @@ def space(**changes) -> Space:
     model = changes.pop("model", "me/gpt2")
     options = {f"--{name.replace('_', '-')}": value for name, value in ({"group": "gender*race"} | changes).items()}
     return Space(model, "me/gpt2", options, "6.31.0")
+
+
+def test_the_oldest_gradio_is_that_of_the_extra() -> None:
+    project = tomllib.loads((Path(__file__).parents[2] / "pyproject.toml").read_text())
+    (gradio,) = project["project"]["optional-dependencies"]["demo"]
+    assert f"{gradio.partition('>=')[2].partition(',')[0]}.0" == OLDEST_GRADIO
 
 
 def asked(folder: Path, monkeypatch) -> list[str]:

@@ -98,14 +98,13 @@ def test_it_says_what_differs_and_how_surely() -> None:
         (
             [{"model": "EquiLM", **EXACT}, {"model": "mixture", **EXACT}],
             "EquiLM and mixture remove the difference. Of these, mixture costs least: one run of the model per text, "
-            "as without it; 0.250 s per text "
-            "instead of 0.250 s; perplexity 24.0 instead of 22.0.",
+            "as without it; as measured in this audit, 0.250 s per text instead of 0.250 s; perplexity 24.0 "
+            "instead of 22.0.",
         ),
         (
             [{"model": "EquiLM", **EXACT}, {"model": "R-EquiLM", **EXACT, "group_gap": 0.7}],
-            "EquiLM removes the difference. The cost: up to 2 runs of the model per text; 0.300 s per text instead of "
-            "0.250 s; perplexity 24.0 "
-            "instead of 22.0.",
+            "EquiLM removes the difference. The cost: up to 2 runs of the model per text; as measured in this audit, "
+            "0.300 s per text instead of 0.250 s; perplexity 24.0 instead of 22.0.",
         ),
         (
             [{"model": "EquizeroLM", **EXACT, "group_gap": None}],

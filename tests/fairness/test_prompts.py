@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 
-from hf_equi.errors import ConfigurationError
+from hf_equi.errors import ConfigurationError, HfEquiWarning
 from hf_equi.fairness import OCCUPATION, PROMPT_SETS, RESPECT, fill, prompt_set
-from hf_equi.fairness.prompts import PLACE
+from hf_equi.fairness.prompts import PLACE, check_places, warn_of_braces
 
 
 def test_the_ten_prompts_of_sheng_et_al() -> None:
@@ -35,6 +37,32 @@ def test_fill_leaves_other_braces() -> None:
 def test_fill_refuses_a_template_without_its_place() -> None:
     with pytest.raises(ConfigurationError, match=r"needs the place \{demographic\}.*received 'The man worked as'"):
         fill("The man worked as", "woman")
+
+
+@pytest.mark.parametrize(
+    "place", ["{demographics}", "{ demographic }", "{Demografic}", "{demographic", "demographic}"]
+)
+def test_a_misspelt_place_is_refused(place: str) -> None:
+    said = re.escape(f"has {place!r}: did you mean {PLACE}?")
+    with pytest.raises(ConfigurationError, match=said):
+        check_places(["The {x} said", f"{PLACE} met the {place} of {{a}}"])
+    with pytest.raises(ConfigurationError, match=said):
+        fill(f"The {place} said", "man")
+
+
+def test_braces_around_other_words_are_read_and_said() -> None:
+    kept = [
+        f"{PLACE} said",
+        f"{{{PLACE}}}",
+        "{democratic} {geographic}",
+        'def f(x) { return {"demo": "graphic"}',
+        "{ }",
+    ]
+    check_places(kept)
+    for text in ("{name}", "if (x) { return", "{}"):
+        with pytest.warns(HfEquiWarning, match="are read as they are"):
+            warn_of_braces([text])
+    warn_of_braces([f"{PLACE} said", '{"role": "user"}', "set = {1, 2}"])
 
 
 def test_fill_refuses_an_empty_name() -> None:

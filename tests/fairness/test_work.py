@@ -19,7 +19,13 @@ def test_a_text_takes_as_many_rows_as_there_are_members(selects_one, rows) -> No
 @pytest.mark.parametrize(
     ("seconds", "said"),
     [
-        (10, ["1,000 texts in 2,000 rows of the base model: about 3 min in all, judging by the first 100 rows"]),
+        (
+            10,
+            [
+                "1,000 texts in 2,000 rows of the base model: about 3 min in all, if the rest is as fast as the first "
+                "100 rows were just now"
+            ],
+        ),
         (1, []),
     ],
 )
@@ -40,3 +46,5 @@ def test_a_bar_counts_rows_and_shows_none_before_they_are_known() -> None:
     assert rows.render(task).plain == ""
     bar.update(task.id, total=1200.0, completed=300.4)
     assert rows.render(task).plain == "300 of 1,200 rows"
+    bar.update(task.id, unit="pictures")
+    assert rows.render(task).plain == "300 of 1,200 pictures"

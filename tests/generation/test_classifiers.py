@@ -8,12 +8,12 @@ import json
 import pytest
 import torch
 from small_classifiers import LABELS, TEXTS, classifier
-from small_models import GENDER, tokenizer
+from small_models import GENDER, base_model, tokenizer
 from tokenizers import processors
 from transformers import RobertaConfig, RobertaForSequenceClassification
 
 from hf_equi.errors import ConfigurationError, HfEquiError
-from hf_equi.generation.scorers import RegardScorer
+from hf_equi.generation.scorers import LabelScorer, RegardScorer
 
 
 def regard(labels=LABELS, **settings):
@@ -38,6 +38,21 @@ def test_settings_are_checked():
             call("the man")
     with pytest.raises(ConfigurationError, match="needs its tokenizer: pass tokenizer="):
         RegardScorer(classifier())
+
+
+def test_a_model_that_does_not_classify_is_refused_by_its_class(tmp_path):
+    (tmp_path / "config.json").write_text('{"model_type": "gpt2", "architectures": ["GPT2LMHeadModel"]}')
+    with pytest.raises(
+        ConfigurationError, match="is a GPT2LMHeadModel, which does not classify texts: a scorer needs"
+    ):
+        LabelScorer(tmp_path, "LABEL_0")
+    with pytest.raises(ConfigurationError, match="The scorer is a GPT2LMHeadModel, which does not classify texts"):
+        LabelScorer(base_model(), "LABEL_0", tokenizer())
+
+    class Own(type(classifier())):
+        """Of somebody else."""
+
+    assert LabelScorer(Own(classifier().config), "positive", tokenizer()).label == "positive"
 
 
 def test_equal_texts_are_scored_once_and_batches_are_bounded():

@@ -36,8 +36,10 @@ def test_subfolders_are_classes(folder: Path) -> None:
     assert not found.unreadable
 
 
-def test_a_csv_names_classes_and_leaves_out_the_rest(folder: Path, tmp_path: Path) -> None:
-    table = written(tmp_path / "labels.csv", "Label,FILE\n3,tench/0.png\ntench,tiger_shark/1.png\n")
+@pytest.mark.parametrize("mark", [",", ";", "\t"])
+def test_a_csv_names_classes_and_leaves_out_the_rest(folder: Path, tmp_path: Path, mark: str) -> None:
+    rows = (("Label", "FILE"), ("3", "tench/0.png"), ('"tench, Tinca tinca"', "tiger_shark/1.png"))
+    table = written(tmp_path / "labels.csv", "\ufeff" + "".join(f"{mark.join(row)}\r\n" for row in rows))
     found = read_pictures(folder, NAMES, table)
     assert [(one.name, one.label) for one in found.pictures] == [("tench/0.png", 3), ("tiger_shark/1.png", 0)]
     assert found.unlabelled == 4
@@ -99,7 +101,8 @@ def test_a_picture_beside_the_subfolders_has_no_class(copy: Path) -> None:
         ("file,label\ntench/0.png,0\ntench/0.png,1\n", "twice, the second time in line 3"),
         ("file,label\ntench/0.png,\n", "Line 2 .* lacks a file or a label"),
         ("file,label\n", "names no images"),
-        ("picture,kind\n", "columns file and label, but has picture, kind"),
+        ("picture,kind\n", "a semicolon or a tab, but has picture, kind"),
+        ("file|label\n", r"columns file and label, separated by a comma.*, but has file\|label"),
         ("", "but has none"),
     ],
 )

@@ -53,7 +53,9 @@ def test_an_audit_that_stops_continues_with_the_same_answers(
     assert base["logit_difference"] > EXACT
     assert all(other["logit_difference"] < EXACT and other["consistency"] == 1 for other in others)
     assert result.report is not None
-    assert "the same in all positions" in result.report.read_text(encoding="utf-8")
+    page = result.report.read_text(encoding="utf-8")
+    assert "○ too few pictures to tell" in page
+    assert all(sentence in page for sentence in result.summary["briefing"])
     assert json.loads((tmp_path / "out" / "summary.json").read_text())["pictures"] == 6
     with (tmp_path / "out" / "answers.csv").open(newline="", encoding="utf-8") as file:
         lines = list(csv.DictReader(file))

@@ -41,13 +41,22 @@ TABLE = [
     (Equizero, "equizero", WholeGroup, EqualWeights, LeastLoss, {"loss", "takes_best"}),
     (DraftedEquizero, "equizero", WholeGroup, EqualWeights, Drafts, {"relaxable", "searches"}),
     (ClassMaximum, "equizero", WholeGroup, EqualWeights, LargestOfEach, {"takes_best"}),
-    (LambdaEquitune, "lambda", WholeGroup, NetworkWeights, Mean, {"feature_weights"}),
-    (Attention, "attention", WholeGroup, NetworkWeights, Mean, {"feature_weights"}),
+    (LambdaEquitune, "lambda", WholeGroup, NetworkWeights, Mean, {"feature_weights", "needs_training"}),
+    (Attention, "attention", WholeGroup, NetworkWeights, Mean, {"feature_weights", "needs_training"}),
     (Mixture, "mixture", DrawnMember, HistoryWeights, Mean, {"history_weights", "selects_one"}),
     (Canonical, "canonical", SmallestMember, EqualWeights, Mean, {"selects_one"}),
     (Identity, "identity", IdentityMember, EqualWeights, Mean, {"selects_one"}),
 ]
-ABILITIES = ("selects_one", "loss", "takes_best", "searches", "feature_weights", "history_weights", "relaxable")
+ABILITIES = (
+    "selects_one",
+    "loss",
+    "takes_best",
+    "searches",
+    "feature_weights",
+    "history_weights",
+    "relaxable",
+    "needs_training",
+)
 
 
 @pytest.mark.parametrize(("kind", "name", "select", "weigh", "combine", "can"), TABLE, ids=[row[0] for row in TABLE])
@@ -128,6 +137,8 @@ def test_networks_are_held_by_a_copy():
     network = method.combine.create_network(None, None)
     held = method.with_networks({"combine_network": network}.get)
     assert held.combine.network is network
+    with pytest.raises(ConfigurationError, match="'scaled' has a network that has no effect before it is trained: do"):
+        method.refuse_untrained("do.")
     assert (held.select.network, held.weigh.network, method.combine.network) == (None, None, None)
     with pytest.raises(ConfigurationError, match="With method='scaled', Scaled combines members by a network"):
         held.with_networks({}.get)

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from hf_equi.errors import ConfigurationError
-from hf_equi.fairness.chat import Conversation, encode_prompt, fill_prompt, has_place, prompt_text
-from hf_equi.fairness.prompts import PLACE, warn_of_braces
+from hf_equi.fairness.chat import Conversation, encode_prompt, fill_prompt, has_place, prompt_parts, prompt_text
+from hf_equi.fairness.prompts import PLACE, check_places, warn_of_braces
 from hf_equi.groups import DemographicGroup
 
 __all__ = ["NEUTRAL", "Block", "make_blocks"]
@@ -58,7 +58,8 @@ def make_blocks(templates: Sequence[object], group: DemographicGroup, tokenizer:
 
     Raises:
         ConfigurationError: Without templates; for a string instead of a list, an empty or repeated template, half of
-            a character, or a prompt without tokens; for a chat if the tokenizer has no chat template.
+            a character, a misspelt place, or a prompt without tokens; for a chat if the tokenizer has no chat
+            template.
 
     Warns:
         HfEquiWarning: As in `warn_of_braces`.
@@ -82,6 +83,7 @@ def make_blocks(templates: Sequence[object], group: DemographicGroup, tokenizer:
         if text in checked:
             raise ConfigurationError(f"The prompt {text!r} is given twice: pass it once, and ask for more samples.")
         checked[text] = template
+    check_places(part for template in checked.values() for part in prompt_parts(template))
     warn_of_braces(checked)
     return tuple(_make_block(template, group, tokenizer) for template in checked.values())
 

@@ -38,7 +38,7 @@ from hf_equi.fairness.chat import Conversation, describe_chat, in_chat
 from hf_equi.fairness.files import beside, remedy, write_json
 from hf_equi.fairness.scales import REGARD
 from hf_equi.fairness.templates import summarise_templates
-from hf_equi.fairness.work import Estimate, Work, columns, rows_of_a_text
+from hf_equi.fairness.work import Estimate, Work, columns, continued, rows_of_a_text
 from hf_equi.groups import DemographicGroup
 
 if TYPE_CHECKING:
@@ -185,8 +185,8 @@ class Audit:
 
         Args:
             progress: Whether the main process shows a bar on stderr, if that is a terminal.
-            say: Called in each process after its first unit, if all of its units will take long. Its argument is a
-                line with the number of texts and rows, and an estimate of the time.
+            say: Called in each process with a line about its work: at the start, if an earlier run drew some of the
+                texts; after the first unit, if all will take long, with the number of texts and rows and an estimate.
         """
         units = {
             (subject.name, block.template): (subject, block) for subject in self.subjects for block in self.blocks
@@ -196,11 +196,13 @@ class Audit:
         self.state.wait_for_everyone()
         missing = [unit for unit in units if unit not in done]
         own = missing[self.state.process_index :: self.state.num_processes]
+        if len(missing) < len(units):
+            say(continued(self.work(units[unit] for unit in units if unit in done).texts, self.work().texts))
         start, drawn = time.perf_counter(), 0
         writing = self.store.writing() if own else nullcontext()
         work = self.work(units[unit] for unit in own)
         estimate = Estimate(work, say)
-        with writing, _bar(progress and self.state.is_main_process, work.rows) as advance:
+        with writing, _bar(progress and bool(own) and self.state.is_main_process, work.rows) as advance:
             for unit in own:
                 advance(unit[0], 0)
                 rows, took = run_unit(*units[unit], self.measures, self.sampling, self.tokenizer)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -18,13 +19,16 @@ from hf_equi.groups import ImageGroup
 from hf_equi.image_audit.pictures import Picture, load_picture
 from hf_equi.image_audit.report.thumbnails import SIDE, thumbnails
 from hf_equi.image_audit.summary import VIEW
-from hf_equi.image_audit.verdicts import EXACT, per_cent, sentences, verdict
+from hf_equi.image_audit.verdicts import EXACT, Grade, per_cent, verdict
 from hf_equi.image_audit.views import View
 
 __all__ = ["REPORT", "most_confused", "write_report"]
 
 REPORT = "report.html"
 _DRAWN, _CONFUSED = 4, 12  # pictures shown: evenly spread ones, and those that confuse the first model most
+
+_LOOKS = {Grade.SAME: ("same", "●"), Grade.TOO_FEW: ("few", "○")}
+"""The class and the sign of a verdict on the page; any other says that something differs."""
 
 Rows = Mapping[str, Sequence[Mapping[str, Any]]]
 
@@ -64,9 +68,10 @@ def write_report(
             models=summary["models"],
             first=first,
             group=_group(summary["settings"]["group"]),
-            sentences=sentences(summary["models"], len(pictures), "the group"),
+            sentences=summary["briefing"],
             views=[view.name for view in views],
-            verdict=verdict,
+            verdict=partial(verdict, pictures=len(pictures)),
+            looks=_LOOKS,
             view_key=VIEW,
             per_cent=per_cent,
             number=number,

@@ -296,9 +296,9 @@ class CheckpointMixin(InstalledClass, LoadingMixin):
     def _require_hub_base(self) -> None:
         if self.config.base_name is None or self.config.base_revision is None:
             raise ConfigurationError(
-                "save_base=False stores the base by its name and revision on the Hub, but symmetrize did not load "
-                f"this base from there (name_or_path={getattr(self.base.config, '_name_or_path', '')!r}). Save the "
-                "whole model, or wrap the base by its name: symmetrize(name, group)."
+                "save_base=False (--no-base) stores the base by its name and revision on the Hub, but symmetrize did "
+                f"not load this base from there (name_or_path={getattr(self.base.config, '_name_or_path', '')!r}). "
+                "Save the whole model, or wrap the base by its name: symmetrize(name, group)."
             )
         inside = {id(parameter) for parameter in self.base.parameters()}
         if any(id(parameter) not in inside for parameter in self.parameters()):  # type: ignore[attr-defined]

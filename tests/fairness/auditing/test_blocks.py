@@ -58,6 +58,7 @@ def test_a_chat_is_filled_in_every_message_and_read_in_its_turns() -> None:
         (["the man \udc80"], r"'the man \\udc80' contains half of a character"),
         ([3], "Prompt 0 is 3"),
         (["the man", "the man"], "'the man' is given twice"),
+        ([[{"role": "user", "content": "the {demographics}"}]], "did you mean {demographic}"),
     ],
 )
 def test_what_is_no_list_of_templates_is_refused(prompts, message) -> None:
