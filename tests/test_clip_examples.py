@@ -169,7 +169,6 @@ def test_killed_run_goes_on_with_the_same_settings(run: Any, monkeypatch: pytest
         ({"image_column": "img"}, "no column img, only image, label: pass --image-column"),
         ({"prompts": "nothing.json"}, "^--prompts: the file nothing.json does not exist"),
         ({"prompts": "cifar100"}, "^--prompts: the file .*cifar100.json does not exist"),
-        ({"model": "nothing"}, "^--model nothing: "),
         ({"model": "resnet"}, "^--model resnet: .*ResNetModel"),
         ({"model": "bare"}, "^--model bare: .*processor"),
     ],
