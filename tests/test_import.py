@@ -82,10 +82,8 @@ def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> str:
     [
         "import hf_equi; from transformers import AutoConfig",
         "from transformers import AutoConfig; import hf_equi",
-        "import hf_equi; from transformers import AutoModelForCausalLM, AutoConfig",
         "from transformers import AutoModelForCausalLM, AutoConfig; import hf_equi",
-        "import hf_equi; from transformers import AutoTokenizer, AutoConfig",
-        "from hf_equi import EquiLM; from transformers import AutoConfig",
+        "from hf_equi import EquiLM; from transformers import AutoTokenizer, AutoConfig",
     ],
 )
 def test_auto_classes_know_the_model_type_in_every_order_of_imports(imports: str, checkpoint: str) -> None:
