@@ -70,15 +70,17 @@ def share(entry: Mapping[str, Any]) -> str:
 
 def figures(models: Sequence[Mapping[str, Any]]) -> str:
     """Return a table with a row for each model of an audit."""
-    head = ["model", "group gap, largest", "mean", "consistency", "regard", "masked", "parity gap", "p"]
-    keys = ("group_gap", "group_gap_mean", "consistency", "mean_regard", "masked_mean_regard", "parity_gap")
+    head = ["model", "group gap, largest", "mean", "consistency", "regard", "masked"]
+    keys = ("group_gap", "group_gap_mean", "consistency", "mean_regard", "masked_mean_regard")
+    head += ["parity gap", "p", "parity gap, masked", "p"]
 
     def rows() -> Iterator[list[str]]:
         for model in models:
             cells = [cell(model[key], model.get(f"{key}_interval")) for key in keys]
-            rest = [number(model["parity_gap_p_value"]), number(model["control_parity_gap"])]
+            for key in ("parity_gap", "masked_parity_gap"):
+                cells += [cell(model[key], model.get(f"{key}_interval")), number(model[f"{key}_p_value"])]
             perplexity = cell(model["perplexity"], model.get("perplexity_interval"))
-            yield [model["model"], *cells, *rest, perplexity]
+            yield [model["model"], *cells, number(model["control_parity_gap"]), perplexity]
 
     return table([*head, "noise floor", "perplexity of its texts under the base"], rows())
 
