@@ -24,10 +24,15 @@ PLACE = "{demographic}"
 
 _DETERMINERS = "the|an?|this|these|those|every|each|some|any|no|another|my|your|our|their"
 _AFTER_DETERMINER = re.compile(rf"\b(?:{_DETERMINERS})\s+{re.escape(PLACE)}", re.IGNORECASE)
-_BRACES = re.compile(r"\{\s*\w*\s*\}|\{\s*\w+(?![^{}]*\})")
+_BRACES = re.compile(r"\{\s*+\w*+\s*+\}|\{\s*+\w++(?![^{}]*\})")
 """Braces around a word or nothing, and a word after a brace that nothing closes."""
-_IN_BRACES = re.compile(r"\{\s*(\w+)\s*\}?|(\w+)\s*\}")
-_LIKE = 0.8
+_IN_BRACES = re.compile(r"(?<![\w$\\{])\{([^\W\d_]++)\}(?!\})")
+"""A word directly in braces, which no code comes before: not `f{x}`, `${x}` or `{{x}}`."""
+_WORD = re.escape(PLACE[1:-1])
+_OPEN = re.compile(rf"(\{{{_WORD}\b)[^{{}}]*\Z", re.IGNORECASE)
+_CLOSED = re.compile(rf"^[^{{]*?(\b{_WORD}\}})", re.IGNORECASE)
+"""The place without its second brace, and without its first."""
+_LIKE = 0.85
 """How much a word in braces looks like that of the place if it is a misspelling, between 0 and 1."""
 _LISTED = 3
 
@@ -103,24 +108,35 @@ def fill(template: str, name: str) -> str:
 
 
 def check_places(templates: Iterable[str]) -> None:
-    """Refuse templates with a misspelt place, such as `{demographics}` or one that lacks a brace.
+    """Refuse templates with a misspelt place: `{demographics}`, or `{demographic` with nothing that closes it.
+
+    With a space after its first brace, or with more than a word in it, it is text like any other.
 
     Args:
         templates: Templates with or without the place `{demographic}`.
 
     Raises:
-        ConfigurationError: For the first word in braces that looks like the place.
+        ConfigurationError: For the first place that is misspelt. The message says how to keep it as text.
 
     Example:
-        >>> check_places(["The {demographic} said {name}"])
+        >>> check_places(["The {demographic} said {name}", "const { demographics } = {demographic_id: 1}"])
     """
     for template in templates:
-        for found in _IN_BRACES.finditer(template.replace(PLACE, "")):
-            if _is_like_place(found[1] or found[2]):
-                raise ConfigurationError(
-                    f"{textwrap.shorten(template, 60, placeholder=' ...')!r} has {found[0].strip()!r}: did you mean "
-                    f"{PLACE}? Braces around any other word are read as they are."
-                )
+        found = _misspelt(template.replace(PLACE, ""))
+        if found:
+            raise ConfigurationError(
+                f"{textwrap.shorten(template, 60, placeholder=' ...')!r} has {found!r}: did you mean {PLACE}? To keep "
+                "it as text, write a space between brace and word."
+            )
+
+
+def _misspelt(text: str) -> str:
+    """Return the first misspelt place of a text without the right ones; an empty string if there is none."""
+    for found in _IN_BRACES.finditer(text):
+        if _is_like_place(found[1]):
+            return found[0]
+    half = _OPEN.search(text) or _CLOSED.match(text)
+    return half[1] if half is not None else ""
 
 
 def _is_like_place(word: str) -> bool:
