@@ -101,14 +101,23 @@ class Fingerprints:
         self._tokenizer = tokenizer
         self._before = glance(tokenizer)
         self._found = fingerprints(tokenizer) if self._before is None else None
+        # It shares vocabulary and merges with the tokenizer, and keeps them if the tokenizer gets others.
+        self._model = tokenizer.backend_tokenizer.model if self._found is None else None
 
     def both(self) -> tuple[str, str]:
         """Return the fingerprints, of the vocabulary and of the cuts; `CHANGED` for a tokenizer that has changed."""
         found = self._found
         if found is None:
-            same = glance(self._tokenizer) == self._before
-            found = self._found = fingerprints(self._tokenizer) if same else (CHANGED, CHANGED)
+            found = self._found = fingerprints(self._tokenizer) if self._is_same() else (CHANGED, CHANGED)
+            self._model = None
         return found
+
+    def _is_same(self) -> bool:
+        """Whether the tokenizer is as it was, with its vocabulary and its merges."""
+        if glance(self._tokenizer) != self._before:
+            return False
+        models = self._model, self._tokenizer.backend_tokenizer.model
+        return len({bytes(model.__getstate__()) for model in models}) == 1
 
     def entries(self) -> tuple[Later, Later]:
         """Return both as entries of a config."""
