@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from copy import copy, deepcopy
 from pathlib import Path
@@ -33,6 +34,7 @@ DEMO = "demo"
 
 _SCORES = ("probability", "label")
 _KIND = "ForSequenceClassification"
+_HEAD = re.compile(r"For[A-Z]|LMHead")
 # The arguments of from_pretrained that the tokenizer takes too, and those that settings keep. Settings keep no token,
 # no cache folder, and no permission to run code, which a checkpoint must not give itself.
 _OF_THE_TOKENIZER = ("revision", "subfolder", "trust_remote_code", "token", "cache_dir", "local_files_only")
@@ -105,8 +107,7 @@ class ClassifierScorer(ABC):
             folder = str(embedded_folder("demo_regard")) if name == DEMO else name
             with _loading(name, name == self.default_name):
                 shared = {key: value for key, value in from_pretrained_kwargs.items() if key in _OF_THE_TOKENIZER}
-                config = AutoConfig.from_pretrained(folder, **without_question(shared))
-                _check_kind(f"The scorer {name!r}", config.architectures or [])
+                _check_kind(f"The scorer {name!r}", _stored_classes(folder, from_pretrained_kwargs, shared))
                 if tokenizer is None:
                     tokenizer = read_tokenizer(folder, **shared)
                 classifier = load_safetensors(AutoModelForSequenceClassification, folder, **from_pretrained_kwargs)
@@ -236,6 +237,20 @@ def _loading(name: str, default: bool) -> Iterator[None]:
             'Hub, or "demo" for the embedded one: scorer=hf_equi.RegardScorer("demo"), or --scorer demo on the '
             "command line."
         ) from error
+
+
+def _stored_classes(folder: str, given: Mapping[str, Any], shared: Mapping[str, Any]) -> Sequence[str]:
+    """Return the classes with a head that the config of a classifier names.
+
+    A bare model may have been stored with the weights of a head. Loading reports a config that cannot be read.
+    """
+    config = given.get("config")
+    if config is None:
+        try:
+            config = AutoConfig.from_pretrained(folder, **without_question(dict(shared)))
+        except (OSError, ValueError):
+            return []
+    return [name for name in getattr(config, "architectures", None) or [] if _HEAD.search(name)]
 
 
 def _check_kind(what: str, classes: Sequence[str]) -> None:

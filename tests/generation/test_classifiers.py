@@ -55,6 +55,20 @@ def test_a_model_that_does_not_classify_is_refused_by_its_class(tmp_path):
     assert LabelScorer(Own(classifier().config), "positive", tokenizer()).label == "positive"
 
 
+def test_a_head_counts_by_its_weights_and_what_cannot_be_read_is_said_by_loading(tmp_path):
+    classifier().save_pretrained(tmp_path)
+    path = tmp_path / "config.json"
+    stored = json.loads(path.read_text())
+    path.write_text(json.dumps({**stored, "architectures": ["BertModel"]}))
+    assert LabelScorer(tmp_path, "positive", tokenizer()).label == "positive"
+    path.unlink()
+    assert LabelScorer(tmp_path, "positive", tokenizer(), config=classifier().config).label == "positive"
+    (tmp_path / "adapter_config.json").write_text('{"base_model_name_or_path": "me/base"}')
+    (tmp_path / "model.safetensors").unlink()
+    with pytest.raises(ConfigurationError, match="adapter"):
+        LabelScorer(tmp_path, "positive", tokenizer())
+
+
 def test_equal_texts_are_scored_once_and_batches_are_bounded():
     seen = []
     scorer = regard(batch_size=3)
