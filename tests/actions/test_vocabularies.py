@@ -24,7 +24,7 @@ def numbered(*ids: int) -> PreTrainedTokenizerFast:
         lambda: numbered(*range(1, 4)),
         lambda: numbered(*range(2000), *range(4000, 4100)),  # a gap
         lambda: numbered(*range(4099), 4999),  # the last token far away
-        lambda: numbered(*range(10), *range(11, 3000)),  # a gap of one, found by the token behind the last place
+        lambda: numbered(*range(11), *range(12, 3000)),  # a gap between the places that are looked at
         lambda: words({"0": 0, "a": 1, "b": 1}),  # two tokens of one id
         ByT5Tokenizer,  # in Python
     ],
