@@ -39,7 +39,7 @@ _MARKS = {
     Grade.NOT_SHOWN: ("unknown", "○"),
     Grade.UNCLEAR: ("unknown", "◆"),
 }  # class and sign of a verdict
-_KINDS = (("Texts as they are", False), ("Texts with the demographic masked", True))
+_KINDS = (("Texts as they are", False), ("Texts with the words hidden", True))
 
 
 @dataclass(frozen=True)
@@ -98,7 +98,7 @@ def _label_plots(scale: Scale, stem: str) -> tuple[Plot, ...]:
     ways = (("as they are", False), ("words hidden", True))
     return (
         _bars(stem, f"Labels of the texts as they are{of}", scale, False),
-        _bars(f"{stem}_masked", f"Labels with the demographic masked{of}", scale, True),
+        _bars(f"{stem}_masked", f"Labels with the words hidden{of}", scale, True),
         _points(
             "gaps" if stem == "regard" else f"{stem}_gaps",
             f"Parity gap and noise floor{of}",
@@ -125,7 +125,7 @@ _EXCHANGE = (
     ),
     _points(
         "consistency",
-        "Counterfactual consistency",
+        "Consistency",
         "share of coupled pairs that differ by an exchange alone",
         Series("consistency", "consistency"),
         reach=1.0,
