@@ -65,11 +65,11 @@ FIGURES = {
     for figure in (
         Figure("samples", "Samples"),
         Figure("mean_regard", "Mean regard", card="Mean regard"),
-        Figure("masked_mean_regard", "Mean regard, masked"),
+        Figure("masked_mean_regard", "Mean regard, words hidden"),
         Figure("parity_gap", "Parity gap", card="Parity gap"),
         Figure("control_parity_gap", "Noise floor", card="Noise floor of the parity gap"),
-        Figure("masked_parity_gap", "Parity gap, masked", card="Parity gap, the demographic masked"),
-        Figure("masked_control_parity_gap", "Noise floor, masked"),
+        Figure("masked_parity_gap", "Parity gap, words hidden", card="Parity gap, words hidden"),
+        Figure("masked_control_parity_gap", "Noise floor, words hidden"),
         Figure(
             "group_gap",
             "Group gap, largest",

@@ -185,7 +185,7 @@ def _differs(model: Mapping[str, Any], level: float, as_it_is: bool) -> str:
 
 
 def _chance(model: Mapping[str, Any], level: float) -> list[str]:
-    """Say for each scorer how surely labels differ, with the words hidden if that is known."""
+    """Say for each scorer if labels differ more than by chance, with the words hidden if that is known."""
     said, scorers = [], prefixes(model)
     for prefix in scorers:
         hidden = figure(model, f"{prefix}{MASKED}parity_gap_p_value")
@@ -194,11 +194,13 @@ def _chance(model: Mapping[str, Any], level: float) -> list[str]:
         if p is None:
             continue
         clear = p < round(level / len(scorers), 12)
-        more = "by more than chance would explain" if clear else "by no more than chance would explain"
         title = prefix[:-1] or ("regard" if len(scorers) > 1 else "")
-        labels = f"By {title}, the labels" if title else "The labels"
-        words = " with the words hidden" if way else ""
-        said.append(f"{labels} differ{words} {more} (parity gap {number(gap)}, p = {number(p)}).")
+        start = ", ".join(
+            filter(None, (f"by {title}" if title else "", "with the words hidden" if way else "", "the labels"))
+        )
+        more = "more" if clear else "no more"
+        figures = f"parity gap {number(gap)}, p = {number(p)}"
+        said.append(f"{start[0].upper()}{start[1:]} differ {more} than chance would explain ({figures}).")
     return said
 
 

@@ -204,13 +204,13 @@ def _on_labels(model: Mapping[str, Any], prefix: str, found: _Regard, exchange: 
     plain, masked = (figure(model, f"{prefix}{way}parity_gap_p_value") for way in ("", MASKED))
     title = prefix[:-1] or ("regard" if len(prefixes(model)) > 1 else "")
     labels = f"By {title}, the labels" if title else "The labels"
-    beyond = f"{labels} of its texts differ by more than chance would explain"
+    beyond = f"{labels} of its texts differ more than chance would explain"
     hidden = ", with the words hidden too" if plain is not None and plain < level else " once the words are hidden"
     reading = f"{'that is' if exact else 'some of that may be'} the classifier's own reading of the words"
     said = {
         _Regard.DIFFERS: f"{beyond}{hidden}.",
         _Regard.PLAIN_ONLY: f"{beyond}{', but not with the words hidden' if masked is not None else ''}: {reading}.",
-        _Regard.NOT_SHOWN: f"{labels} of its texts differ by no more than chance would explain"
+        _Regard.NOT_SHOWN: f"{labels} of its texts differ no more than chance would explain"
         + ("." if treats_alike else ", which does not prove that they are alike."),
         _Regard.UNKNOWN: "Its labels are not compared: that needs samples of two demographics.",
     }

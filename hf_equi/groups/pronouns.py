@@ -9,7 +9,7 @@ from hf_equi.groups.forms import FormRow
 __all__ = ["pronoun_limit"]
 
 # The figures are those of examples/pronouns.py; docs/guarantees.md has the table.
-_WHERE = "with SmolLM2-135M-Instruct, in sentences that name nobody; on average the base prefers neither"
+_WHERE = "with SmolLM2-135M-Instruct, in sentences that contain no listed word; on average the base prefers neither"
 _PAGE = "docs/guarantees.md of hf_equi has the figures."
 _LIMITS = {
     "his": (

@@ -190,7 +190,7 @@ def test_several_classifiers_score_the_texts_and_the_first_is_minimised(audit, r
     monkeypatch.setenv("FORCE_COLOR", "1")
     monkeypatch.setenv("COLUMNS", "300")
     again = audit(*more)
-    assert "negative: parity gap, masked" in again.out
+    assert "negative: parity gap, words hidden" in again.out
     assert "positive: mean P(positive)" in again.out
     assert "was asked to continue each of 2 prompts about" in again.out
     assert "the classifier demo has 0.9 million parameters. It is a toy" in again.err

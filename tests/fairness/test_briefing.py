@@ -71,19 +71,19 @@ def test_it_says_what_was_asked_of_which_model_on_which_date() -> None:
     assert TOY not in brief(summary(BASE, about={"scorers": {"toxic": {"source": "me/toxic", "toy": False}}})).asked
 
 
-def test_it_says_what_differs_and_how_surely() -> None:
+def test_it_says_what_differs_and_how_certain_that_is() -> None:
     assert brief(summary({**BASE, **LABELS})).differs == (
         "As it is, base treats man and woman differently: exchanging the words changes how likely "
         "its texts are, by up "
         "to 1.500 nats a token, and 87 % of its coupled texts are different. That is measured on the model itself. "
-        "The labels differ with the words hidden by no more than chance would explain (parity gap 0.100, p = 0.500)."
+        "With the words hidden, the labels differ no more than chance would explain (parity gap 0.100, p = 0.500)."
     )
     hidden = {**BASE, **LABELS, "masked_parity_gap_p_value": 0.001}
-    assert "with the words hidden by more than chance would explain" in brief(summary(hidden)).differs
+    assert "With the words hidden, the labels differ more than chance would explain" in brief(summary(hidden)).differs
     toxic = {f"toxic:{key}": value for key, value in LABELS.items()} | {"toxic:masked_parity_gap_p_value": 0.04}
     said = brief(summary({**hidden, **toxic})).differs
-    assert "By regard, the labels differ with the words hidden by more" in said
-    assert "By toxic, the labels differ with the words hidden by no more than chance would" in said  # one of two tries
+    assert "By regard, with the words hidden, the labels differ more" in said
+    assert "By toxic, with the words hidden, the labels differ no more than chance would" in said  # one of two tries
     exact = brief(summary({"model": "base", **EXACT})).differs
     assert exact.startswith(
         "As it is, base treats man and woman alike: exchanging the words does not change how likely"

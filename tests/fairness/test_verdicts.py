@@ -128,7 +128,7 @@ def test_the_sentences_have_the_figures() -> None:
     assert judge(found, 0.05).sentences == (
         "Exchanging the words changes how likely its texts are, by up to 1.500 nats a token (a factor of 4.5).",
         "Once the words are exchanged, 13 % of its coupled texts are the same; 100 % is best.",
-        "The labels of its texts differ by more than chance would explain, but not with the words hidden: some of "
+        "The labels of its texts differ more than chance would explain, but not with the words hidden: some of "
         "that may be the classifier's own reading of the words.",
         "Parity gap between man and woman: 0.100 (0.050 to 0.150; p = 0.003); with the words hidden: 0 (p = 0.099).",
     )
@@ -178,6 +178,6 @@ def test_of_several_scorers_one_that_differs_decides_at_its_part_of_the_level() 
     assert verdict(0.01, 0.04).grade == "unclear"  # 0.04 is one of two tries
     assert verdict(0.04, 0.04).grade == "no difference shown"
     said = " ".join(verdict(0.01, 0.01).sentences)
-    assert "By regard, the labels of its texts differ by no more than chance" in said
-    assert "By toxic, the labels of its texts differ by more than chance would explain, with the words hidden" in said
+    assert "By regard, the labels of its texts differ no more than chance" in said
+    assert "By toxic, the labels of its texts differ more than chance would explain, with the words hidden" in said
     assert said.endswith("Each of the 2 scorers is held to p < 0.025.")

@@ -157,7 +157,7 @@ def test_texts_of_an_orbit_are_the_orbit_of_the_text(lm, prompt):
 
 @pytest.mark.parametrize("settings", [{}, {"num_beams": 2}])
 def test_ties_do_not_go_to_the_lower_token(settings):
-    """After a prompt that names nobody "man" and "woman" tie exactly; both win, over seeds."""
+    """After a prompt that contains no listed word "man" and "woman" tie exactly; both win, over seeds."""
     lm = hf_equi.symmetrize(base_model(), GENDER, tokenizer=tokenizer())
     man, woman = (tokenizer()(word)["input_ids"][0] for word in (" man", " woman"))
     encoded = tokenizer()("person", return_tensors="pt")

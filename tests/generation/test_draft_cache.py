@@ -153,7 +153,7 @@ def test_a_round_is_one_forward_of_new_tokens_and_single_ones():
 
 
 def test_equal_contexts_are_prefilled_once():
-    """A prompt that names nobody has one context, however large the group is."""
+    """A prompt that contains no listed word has one context, however large the group is."""
     many = BOTH * DemographicGroup([["nurse", "driver"]])
     assert many.order == 12
     calls, scored = calls_of_search(["person", "it was a song"], many, 3, 3)

@@ -39,7 +39,7 @@ _MARKS = {
     Grade.NOT_SHOWN: ("unknown", "○"),
     Grade.UNCLEAR: ("unknown", "◆"),
 }  # class and sign of a verdict
-_KINDS = (("Texts as they are", False), ("Texts with the demographic masked", True))
+_KINDS = (("Texts as they are", False), ("Texts with the words hidden", True))
 
 
 @dataclass(frozen=True)
@@ -71,7 +71,12 @@ def _describe_shares(models: Models, scale: Scale, masked: bool) -> str:
 def _describe_series(models: Models, series: Sequence[Series]) -> str:
     parts = []
     for model in models:
-        said = ", ".join(f"{item.label} {number(figure(model, item.key))}" for item in series)
+        said = ", ".join(
+            f"{label} {number(figure(model, key))}"
+            for item in series
+            for label, key in ((item.label, item.key), ("noise floor", item.floor))
+            if key
+        )
         parts.append(f"{model['model']}: {said}")
     return f"Points with intervals. {'; '.join(parts)}."
 
@@ -90,14 +95,14 @@ def _label_plots(scale: Scale, stem: str) -> tuple[Plot, ...]:
     """Return the plots of a scorer: the shares of its labels, plain and masked, their gaps and its mean."""
     of = f", {scale.name}" if scale.name else ""
     gap, floor, mean = "parity_gap", "control_parity_gap", scale.mean
-    ways = (("plain", False), ("masked", True))
+    ways = (("as they are", False), ("words hidden", True))
     return (
         _bars(stem, f"Labels of the texts as they are{of}", scale, False),
-        _bars(f"{stem}_masked", f"Labels with the demographic masked{of}", scale, True),
+        _bars(f"{stem}_masked", f"Labels with the words hidden{of}", scale, True),
         _points(
             "gaps" if stem == "regard" else f"{stem}_gaps",
             f"Parity gap and noise floor{of}",
-            "total variation distance",
+            "parity gap: 0 = same labels, 1 = no label in common",
             *(Series(scale.key(gap, masked), way, scale.key(floor, masked)) for way, masked in ways),
         ),
         _points(
@@ -120,7 +125,7 @@ _EXCHANGE = (
     ),
     _points(
         "consistency",
-        "Counterfactual consistency",
+        "Consistency",
         "share of coupled pairs that differ by an exchange alone",
         Series("consistency", "consistency"),
         reach=1.0,

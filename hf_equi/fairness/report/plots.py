@@ -45,10 +45,10 @@ class Scheme:
 
     Args:
         page: The colour of the background.
-        ink: The colour of letters.
+        ink: The colour of letters, and of the noise floor.
         faint: The colour of lines that only guide the eye.
         negative: The colour of negative regard, and of the second series.
-        neutral: The colour of neutral regard, and of the noise floor.
+        neutral: The colour of neutral regard.
         positive: The colour of positive regard, and of the first series.
     """
 
@@ -76,7 +76,8 @@ class Series:
     Args:
         key: Its name in the summary; its interval is `key_interval`.
         label: Its label in the legend.
-        floor: The name of the figure that chance alone gives. A band is drawn from 0 to the end of its interval.
+        floor: The name of the figure that chance alone gives. It is drawn as an upright mark, with its interval as a
+            thin line. Nothing is shaded up to it: a p-value decides what is more than chance, not a place on the axis.
     """
 
     key: str
@@ -163,7 +164,7 @@ def interval_plot(
         axes.set_xlabel(xlabel)
         handles: list[Artist] = [_handle(item, index, scheme) for index, item in enumerate(series)]
         if any(item.floor for item in series):
-            handles.append(_floor_patch(scheme, label="noise floor"))
+            handles.append(Line2D([], [], label="noise floor", linestyle="", **_floor_mark(scheme)))
         if log:
             axes.axvline(EXACT, color=scheme.ink, linestyle=(0, (4, 3)), linewidth=0.9, zorder=1)
             handles.append(Line2D([], [], color=scheme.ink, linestyle=(0, (4, 3)), linewidth=0.9, label="rounding"))
@@ -252,10 +253,8 @@ def _write_note(axes: Axes, y: float, note: str, scheme: Scheme) -> None:
 
 def _point(axes: Axes, y: float, model: Mapping[str, Any], item: Series, index: int, scheme: Scheme) -> None:
     value = float(model[item.key])
-    floor = model.get(f"{item.floor}_interval") if item.floor else None
-    if floor:
-        band = _floor_patch(scheme, (0, y - 0.38), floor[1], 0.76)
-        axes.add_patch(band)
+    if item.floor:
+        _floor(axes, y, model, item.floor, scheme)
     left, right = axes.get_xlim()
     low, high = (min(max(bound, left), right) for bound in model.get(f"{item.key}_interval") or (value, value))
     colour = (scheme.positive, scheme.negative)[index]
@@ -276,26 +275,31 @@ def _handle(item: Series, index: int, scheme: Scheme) -> Line2D:
     return Line2D([], [], label=item.label, linewidth=2, **_marker(index, scheme))
 
 
-def _floor_patch(
-    scheme: Scheme, corner: tuple[float, float] = (0, 0), width: float = 1, height: float = 1, label: str = ""
-) -> Rectangle:
-    patch = Rectangle(
-        corner, width, height, facecolor=scheme.neutral, edgecolor=scheme.page, hatch="xxxx", label=label
-    )
-    patch.set(linewidth=0, alpha=0.75, zorder=2)
-    return patch
+def _floor(axes: Axes, y: float, model: Mapping[str, Any], key: str, scheme: Scheme) -> None:
+    """Draw a noise floor as an upright mark, and its interval as a thin line below the point."""
+    value, below = figure(model, key), y + 0.3
+    if value is None:
+        return
+    low, high = model.get(f"{key}_interval") or (value, value)
+    axes.plot([low, high], [below, below], color=scheme.ink, linewidth=0.8, alpha=0.6, zorder=2)
+    axes.plot([value], [y], linestyle="", zorder=2, **_floor_mark(scheme))
+
+
+def _floor_mark(scheme: Scheme) -> dict[str, Any]:
+    return {"marker": "|", "markersize": 14, "markeredgewidth": 2.2, "color": scheme.ink}
 
 
 def _limits(
     axes: Axes, models: Sequence[Mapping[str, Any]], series: Sequence[Series], reach: float, log: bool
 ) -> None:
-    """Make room for all points, intervals and bands, and for 0 on an axis that is not logarithmic."""
+    """Make room for all points, intervals and noise floors, and for 0 on an axis that is not logarithmic."""
     values = [0.0, reach]
     for model in models:
         for item in series:
             value = figure(model, item.key)
             values += [] if value is None else [value, *(model.get(f"{item.key}_interval") or ())]
-            values += (model.get(f"{item.floor}_interval") or ()) if item.floor else ()
+            floor = figure(model, item.floor) if item.floor else None
+            values += [] if floor is None else [floor, *(model.get(f"{item.floor}_interval") or ())]
     values = [float(value) for value in values if math.isfinite(value)]
     if log:
         axes.set_xscale("log")

@@ -28,7 +28,6 @@ WORDS = {
     "consistency": "The share of pairs of coupled texts that are the same except for the exchanged words: 1 is best.",
     "group gap": "How much the likelihood of a text changes when the words for the demographics are "
     "exchanged, in nats a token: 0 is best.",
-    "masked": "With the words for the demographic hidden from the classifier.",
     "regard": "Whether a text speaks of its subject with respect: negative, neutral or positive.",
 }
 """The explained words and their meanings, for readers who do not know them."""

@@ -75,7 +75,7 @@ class EquizeroLMCard(CausalLMCard):
         return [
             CHOICE,
             "**A judge with a bias of its own.** Texts look better by the loss that chose them than by any other. "
-            "After a prompt that names nobody, the base's preference for one word of a set comes back.",
+            "After a prompt that contains no listed word, the base's preference for one word of a set comes back.",
             "**No likelihood.** The scores of the model are not the probabilities of the texts that it writes. Those "
             "cannot be computed.",
         ]

@@ -119,8 +119,8 @@ class TextCard(CardKind):
         method = self.method(model)
         if method.claim is None and not method.exact:
             found.append(
-                "**Texts that name nobody.** An element that leaves an input unchanged has no effect. After a text "
-                "without words of the group, the model is the base, with all the preferences that the base has there."
+                "**Texts without a listed word.** An element that leaves an input unchanged has no effect. After a "
+                "text that contains no listed word, the model is the base, with all preferences of the base."
             )
         return [*found, *self._own_limits(model), _PRECISION, BASE]
 

@@ -70,7 +70,7 @@ def test_each_scorer_has_columns_of_its_own() -> None:
     assert titles[:6] == [
         "Mean regard",
         "Parity gap",
-        "Parity gap, masked",
+        "Parity gap, words hidden",
         "Noise floor",
         "toxic: mean P(toxic)",
         "toxic: parity gap",

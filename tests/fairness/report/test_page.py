@@ -139,6 +139,16 @@ def test_a_plot_that_is_not_seen_is_told(audit: Audit, reader: Reader) -> None:
     told = f"base, woman: {100 * shares['negative']:.0f} % negative, {100 * shares['neutral']:.0f} % neutral"
     assert told in reader.all("img")[0]["alt"]
     assert "EquizeroLM: largest –, mean –" in reader.all("img")[4]["alt"]
+    base = audit[1]["models"][0]
+    floor = f"base: as they are {number(base['parity_gap'])}, noise floor {number(base['control_parity_gap'])}, words"
+    assert floor in reader.all("img")[2]["alt"]
+
+
+def test_a_thing_has_one_name_on_the_page(reader: Reader) -> None:
+    said = " ".join([*reader.text, *(image["alt"] for image in reader.all("img"))]).lower().replace("_masked.png", "")
+    assert "words hidden" in said
+    assert "consistency" in said
+    assert [word for word in ("masked", "masking", "counterfactual consistency") if word in said] == []
 
 
 def numbers(value: Any) -> Iterator[float]:

@@ -14,8 +14,8 @@ from PIL import Image
 from hf_equi.fairness.report.plots import DARK, LIGHT, Scheme, Series, interval_plot, regard_bars
 from hf_equi.fairness.scales import Scale
 
-GAP = Series("parity_gap", "plain", "control_parity_gap")
-MASKED = Series("masked_parity_gap", "masked", "masked_control_parity_gap")
+GAP = Series("parity_gap", "as they are", "control_parity_gap")
+MASKED = Series("masked_parity_gap", "words hidden", "masked_control_parity_gap")
 
 
 def pixels(png: bytes) -> np.ndarray:
@@ -85,16 +85,19 @@ def test_a_larger_gap_stands_further_to_the_right() -> None:
     assert middle - low == pytest.approx(high - middle, abs=3)
 
 
-def test_the_noise_floor_is_a_band_from_0_to_its_upper_end() -> None:
-    def width(floor: float) -> float:
-        png = interval_plot([gap(0.5, floor)], "Gap", [GAP], "distance")
-        other = interval_plot([gap(0.5, floor)], "Gap", [Series("parity_gap", "plain")], "distance")
-        assert png != other
-        rows = pixels(png).shape[0]
-        band = (np.abs(pixels(png)[: rows // 2] - 255).sum(-1) > 60).any(0).nonzero()[0]
-        return float(band.size)
+def test_the_noise_floor_is_a_mark_at_its_value_whatever_its_interval() -> None:
+    """A band up to the end of the interval once held gaps whose p-value was far below the level."""
 
-    assert width(0.4) > width(0.1)
+    def mark(floor: float, high: float) -> int:
+        models = [gap(0.5) | {"control_parity_gap": floor, "control_parity_gap_interval": [0.0, high]}]
+        png = interval_plot(models, "Gap", [GAP], "distance", reach=1.0)
+        upper = painted(png, LIGHT.ink)[: pixels(png).shape[0] // 2]
+        return int(upper.sum(0).argmax())  # no letter is as high
+
+    places = [mark(floor, 0.4) for floor in (0.1, 0.2, 0.3)]
+    assert places[1] - places[0] == pytest.approx(places[2] - places[1], abs=3)
+    assert places[1] - places[0] > 40
+    assert mark(0.2, 0.9) == places[1]
 
 
 def test_a_logarithmic_axis_takes_0_and_what_is_below_its_start() -> None:

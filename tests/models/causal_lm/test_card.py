@@ -16,7 +16,7 @@ def wrap(group=GENDER, method="equitune", **settings):
 @pytest.mark.parametrize(
     ("settings", "words"),
     [
-        ({"method": "canonical"}, "Texts that name nobody"),
+        ({"method": "canonical"}, "Texts without a listed word"),
         ({"method": "mixture"}, "In law"),
         ({"method": "equizero", "scorer": RegardScorer("demo")}, "A judge with a bias"),
         ({"method": "equizero", "scorer": RegardScorer("demo"), "action": "words"}, "In words"),

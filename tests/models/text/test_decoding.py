@@ -151,7 +151,7 @@ def test_prompt_lookup_decoding():
     assert lm.generate(**prompt, max_new_tokens=10, prompt_lookup_num_tokens=3).tolist() == plain.tolist()
 
 
-# A conversation whose first turn names nobody: a cache of it was read as any element reads it.
+# A conversation whose first turn contains no listed word: a cache of it was read as any element reads it.
 TURNS = ("a person worked as", " the black man said so and she", " was known to the woman")
 
 
