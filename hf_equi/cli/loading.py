@@ -6,7 +6,6 @@ import textwrap
 import warnings
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
-from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +17,7 @@ from hf_equi.auto import DEMO, find_tasks, refuse_adapter, symmetrize
 from hf_equi.bases.embedded import embedded_folder
 from hf_equi.bases.offloading import input_device
 from hf_equi.bases.reading import own_code
+from hf_equi.checks import nearest
 from hf_equi.cli.display import note
 from hf_equi.cli.methods import check_trained, is_kept, plain_method
 from hf_equi.cli.options import Loading, Origin
@@ -357,8 +357,8 @@ def locate(model: str) -> str:
     if not model.strip() or path.is_absolute() or model[0] in ".~" or model.count("/") > 1 or model.endswith("/"):
         raise ConfigurationError(f"There is no folder {model!r}: pass a model's folder, its name on the Hub, or demo.")
     beside = [str(one.parent) for one in path.parent.glob(f"*/{CONFIG_NAME}")]
-    if meant := get_close_matches(str(path), beside, n=1):
-        raise ConfigurationError(f"There is no folder {model!r}: did you mean {meant[0]!r}?")
+    if meant := nearest(str(path), beside):
+        raise ConfigurationError(f"There is no folder {model!r}: did you mean {meant!r}?")
     return model
 
 

@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from hf_equi.checks import did_you_mean
 from hf_equi.errors import GroupError
 from hf_equi.groups.equality import EqualityFactor
 from hf_equi.groups.registry import without_type
@@ -72,18 +73,28 @@ def factors_of(content: object) -> Factors:
     if not isinstance(content, Mapping):
         raise GroupError(f"{_WHAT}; received {_cut(content)}.")
     stored = without_type(content, "demographic", _WHAT)
-    factors = [stored] if "equality" in stored else stored.get("factors") if len(stored) == 1 else None
+    _check_keys(stored, ("factors",) if "factors" in stored else (*_KEYS, "factors"))
+    factors = [stored] if "equality" in stored else stored.get("factors")
     if not isinstance(factors, list) or not factors:
         raise GroupError(f"{_WHAT}; received {_cut(content)}.")
     return tuple(map(_factor, factors))
 
 
 def _factor(content: Any) -> EqualityFactor:
-    if not isinstance(content, Mapping) or "equality" not in content or not set(content) <= set(_KEYS):
+    if isinstance(content, Mapping):
+        _check_keys(content, _KEYS)
+    if not isinstance(content, Mapping) or "equality" not in content:
         raise GroupError(
             f"A factor is described by the keys {', '.join(_KEYS)}; equality is required. Received {_cut(content)}."
         )
     return EqualityFactor.from_lists(**content)
+
+
+def _check_keys(content: Mapping[Any, Any], known: tuple[str, ...]) -> None:
+    for key in content:
+        if key not in known:
+            advice = did_you_mean(key, known, f"the keys here are {', '.join(known)}.")
+            raise GroupError(f"The key {key!r} is not known: {advice} Received {_cut(content)}.")
 
 
 def read_csv(text: str) -> Factors:

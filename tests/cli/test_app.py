@@ -61,11 +61,11 @@ def test_version(run, monkeypatch) -> None:
         (["generate", "-p", "x", "--top-p", "1.5"], "--top-p"),
         (
             ["generate", "-p", "x", "--prompt-set", "sheng"],
-            "prompt_set='sheng' is not known: use .*'sheng2019'",
+            "prompt_set='sheng' is not known: did you mean 'sheng2019'",
         ),
         (
             ["generate", "-p", "x", "--group", "agee"],
-            r"preset='agee' is not known: use one of 'age', .*\. Or take words of your own: '\[\[",
+            r"preset='agee' is not known: did you mean 'age'.*\. Or take words of your own: '\[\[",
         ),
         (["generate", "-p", "x", "--group", "gender*gender"], "in two factors of the product"),
         (["generate", "-p", "The \udcff man"], r"--prompt 'The .udcff man' is not UTF-8 text: .* after 'The '"),
