@@ -15,7 +15,7 @@ from hf_equi.errors import GroupError
 from hf_equi.groups.equality import EqualityFactor
 from hf_equi.groups.registry import without_type
 
-__all__ = ["factors_of", "read_csv", "read_file", "read_json", "separator"]
+__all__ = ["factors_of", "lacks_quotes", "not_json", "read_csv", "read_file", "read_json", "separator"]
 
 _KEYS = ("equality", "neutral", "general", "names")
 _WHAT = (
@@ -23,6 +23,7 @@ _WHAT = (
     'by {"type": "demographic", "factors": [...]} with at least one factor'
 )
 _LONGEST = 200  # characters of the input in a message
+_GLIMPSE = 20  # characters that show a place in the input
 _DELIMITERS = ",;\t"
 
 Factors = tuple[EqualityFactor, ...]
@@ -60,8 +61,28 @@ def read_json(text: str) -> Factors:
     try:
         content = json.loads(text)
     except (ValueError, RecursionError) as error:
-        raise GroupError(f"{_WHAT}; received a text that is not JSON, {_cut(text)}: {error}.") from error
+        advice = " Put each word in double quotes." if lacks_quotes(text, error) else ""
+        raise GroupError(f"The text is {not_json(text, error)}.{advice} {_WHAT}.") from error
     return (EqualityFactor.from_lists(content),) if isinstance(content, list) else factors_of(content)
+
+
+def not_json(text: str, error: Exception) -> str:
+    """Return where and why a text is not JSON.
+
+    Args:
+        text: The text.
+        error: The error of `json.loads`.
+    """
+    if not isinstance(error, json.JSONDecodeError):
+        return f"not JSON: {error}"
+    rest = text[error.pos :].partition("\n")[0]
+    there = f"at {rest[:_GLIMPSE]!r}" if rest else "at its end"
+    return f"not JSON: {error.msg} in line {error.lineno}, column {error.colno}, {there}"
+
+
+def lacks_quotes(text: str, error: Exception) -> bool:
+    """Whether a text is not JSON because a word has no quotes, or single ones."""
+    return isinstance(error, json.JSONDecodeError) and re.match(r"[\w']", text[error.pos :]) is not None
 
 
 def factors_of(content: object) -> Factors:
