@@ -109,6 +109,6 @@ $(DOCS)/.stamp: pyproject.toml
 define make-venv
 	@"$(PYTHON)" -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
 	    || { echo 'Python 3.11 or newer is needed; name one with: make PYTHON=/path/to/python3.11' >&2; exit 1; }
-	@echo 'Setting up $(1). This takes a minute or two, once.'
+	@echo 'Setting up $(1). This takes some minutes, once.'
 	@"$(PYTHON)" -m venv $(1)
 endef

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import io
 import os
+import re
 import sys
 import warnings
 from collections.abc import Sequence
@@ -87,7 +88,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
     except _ClickError as error:
-        return _refuse(error.format_message())  # type: ignore[attr-defined]  # of click's own exceptions
+        return _refuse(_in_words(error.format_message()))  # type: ignore[attr-defined]  # of click's own exceptions
     except (HfEquiError, OSError) as error:
         return _refuse(str(error))
     except (KeyboardInterrupt, typer.Abort):
@@ -105,6 +106,24 @@ def _note_untested() -> None:
 
         for one in caught:
             note(str(one.message))
+
+
+_RANGES = {
+    r"Input should be greater than or equal to (\S+)": r"use \1 or more.",
+    r"Input should be less than or equal to (\S+)": r"use \1 or less.",
+    r"\S+ is not in the range (\S+)<=x<=(\S+?)\.?$": r"use a number from \1 to \2.",
+    r"\S+ is not in the range x>=(\S+?)\.?$": r"use \1 or more.",
+    r"Input should be a valid integer.*": "use a whole number.",
+    r"Input should be a valid number.*": "use a number.",
+}
+"""What releases of typer say of a number that does not fit, and what to do about it."""
+
+
+def _in_words(problem: str) -> str:
+    """Return a message in plain words."""
+    for pattern, advice in _RANGES.items():
+        problem = re.sub(pattern, advice, problem)
+    return problem
 
 
 def _refuse(problem: str) -> int:
@@ -129,13 +148,13 @@ def start(
         bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Show the version and exit.")
     ] = False,
 ) -> None:
-    """Language models that treat demographic groups alike.
+    """Pretrained models that treat demographic groups, or turned pictures, alike.
 
     \b
     hf-equi generate --prompt "The man worked as"       completions before and after
     hf-equi demo --model openai-community/gpt2          the same on a page in your browser
     hf-equi inspect --model openai-community/gpt2       which tokens a group moves
-    hf-equi audit --model openai-community/gpt2         how biased it is, and what each method changes
+    hf-equi audit --model openai-community/gpt2         how differently it speaks of demographics
     hf-equi convert BASE OUT --group gender             save an equivariant model as a folder to load or publish
     hf-equi publish OUT USER/NAME                       check that folder and upload it to the Hub with a model card
     """  # noqa: D301  the escape \b keeps the lines that follow as they are
