@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import io
 import os
-import re
 import sys
 import warnings
 from collections.abc import Sequence
@@ -16,6 +15,7 @@ from typing import Annotated, Any, cast
 
 import typer
 
+from hf_equi.cli.arguments import in_words
 from hf_equi.cli.demo import demo
 from hf_equi.cli.interrupts import ending_at_once
 from hf_equi.cli.methods import DEFAULT_METHODS, any_of, method_name
@@ -41,6 +41,7 @@ from hf_equi.cli.options import (
     Output,
     Repository,
     Scorers,
+    Texts,
     grouped,
     read_path,
 )
@@ -88,7 +89,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
     except _ClickError as error:
-        return _refuse(_in_words(error.format_message()))  # type: ignore[attr-defined]  # of click's own exceptions
+        return _refuse(in_words(error.format_message()))  # type: ignore[attr-defined]  # of click's own exceptions
     except (HfEquiError, OSError) as error:
         return _refuse(str(error))
     except (KeyboardInterrupt, typer.Abort):
@@ -106,24 +107,6 @@ def _note_untested() -> None:
 
         for one in caught:
             note(str(one.message))
-
-
-_RANGES = {
-    r"Input should be greater than or equal to (\S+)": r"use \1 or more.",
-    r"Input should be less than or equal to (\S+)": r"use \1 or less.",
-    r"\S+ is not in the range (\S+)<=x<=(\S+?)\.?$": r"use a number from \1 to \2.",
-    r"\S+ is not in the range x>=(\S+?)\.?$": r"use \1 or more.",
-    r"Input should be a valid integer.*": "use a whole number.",
-    r"Input should be a valid number.*": "use a number.",
-}
-"""What releases of typer say of a number that does not fit, and what to do about it."""
-
-
-def _in_words(problem: str) -> str:
-    """Return a message in plain words."""
-    for pattern, advice in _RANGES.items():
-        problem = re.sub(pattern, advice, problem)
-    return problem
 
 
 def _refuse(problem: str) -> int:
@@ -209,12 +192,7 @@ def generate(  # noqa: PLR0913, PLR0917  a command has as many parameters as opt
 def inspect(
     model: Model = "demo",
     group: Group = None,
-    texts: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--text", "-t", metavar="TEXT", help="Explain this text; repeat it for more.", show_default=False
-        ),
-    ] = None,
+    texts: Texts = None,
     whole: Annotated[
         bool, typer.Option("--all", help="List all words, with the tokens of every spelling.", show_default=False)
     ] = False,

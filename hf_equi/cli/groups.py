@@ -10,7 +10,7 @@ from contextlib import suppress
 from functools import reduce
 from pathlib import Path
 
-from hf_equi.cli.loading import expanded
+from hf_equi.cli.arguments import expanded
 from hf_equi.errors import GroupError
 from hf_equi.groups import DemographicGroup, FiniteGroup, ImageGroup
 from hf_equi.groups.preset import preset_names

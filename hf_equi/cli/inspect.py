@@ -19,7 +19,7 @@ from hf_equi.actions.spellings import shown_pieces
 from hf_equi.cli.coverage import GroupCoverage, SetCoverage, measure_coverage
 from hf_equi.cli.display import MOVED, cell, terminal, write_json, write_line
 from hf_equi.cli.groups import parse_group
-from hf_equi.cli.loading import DEFAULT_GROUP, check_texts, load_description, quiet
+from hf_equi.cli.loading import DEFAULT_GROUP, load_description, quiet
 from hf_equi.cli.options import Origin
 from hf_equi.errors import ConfigurationError
 from hf_equi.fairness import fill
@@ -62,9 +62,6 @@ def run_inspect(
     Raises:
         HfEquiError: If anything is wrong with these.
     """
-    check_texts("--text", texts)
-    if not all(text.strip() for text in texts):
-        raise ConfigurationError('A --text is empty: write some, such as "The waitress said he would be back".')
     if texts and whole:
         raise ConfigurationError("--all lists words, and --text explains a text: leave one of them out.")
     chosen = None if group is None else parse_group(group)
