@@ -15,7 +15,7 @@ from typing import Annotated, Any, cast
 
 import typer
 
-from hf_equi.cli.arguments import in_words
+from hf_equi.cli.arguments import check_folder, in_words
 from hf_equi.cli.demo import demo
 from hf_equi.cli.interrupts import ending_at_once
 from hf_equi.cli.methods import DEFAULT_METHODS, any_of, method_name
@@ -267,6 +267,7 @@ def audit(  # noqa: PLR0913, PLR0917  a command has as many parameters as option
       accelerate launch --multi_gpu --num_processes 2 -m hf_equi.cli audit      on GPUs, or on CPUs if there are none
     """  # noqa: D301  the escape \b keeps the lines that follow as they are
     if images is not None or labels is not None:
+        check_folder(images)
         from hf_equi.cli.image_audit import Shown, check_options, run_image_audit  # noqa: PLC0415
 
         shown = Shown(check_options(context), labels, batch_size)

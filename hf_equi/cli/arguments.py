@@ -1,4 +1,4 @@
-"""Checks of arguments that need no model. Options call them as they are read, before torch and transformers load."""
+"""Checks of arguments that need no model. Options and commands make them before torch and transformers load."""
 
 from __future__ import annotations
 
@@ -72,11 +72,10 @@ def filled(option: str, example: str) -> Callable[[list[str] | None], list[str] 
     return check
 
 
-def check_folder(path: Path | None) -> Path | None:
+def check_folder(path: Path | None) -> None:
     """Refuse a folder of images that does not exist."""
     if path is not None and not expanded(path).is_dir():
         raise ConfigurationError(f"There is no folder of images {str(path)!r}: name one that exists.")
-    return path
 
 
 def in_words(problem: str) -> str:

@@ -10,7 +10,7 @@ from typing import Annotated, Any, get_type_hints
 
 import typer
 
-from hf_equi.cli.arguments import check_folder, filled
+from hf_equi.cli.arguments import filled
 from hf_equi.cli.methods import DEFAULT_METHODS, METHODS
 
 __all__ = [
@@ -344,7 +344,6 @@ Images = Annotated[
         help="Audit an image classifier on the pictures of this folder, each in a subfolder of its class. --group is "
         "then a group of images: rotations:4, dihedral:4, flips:horizontal and similar. [default: rotations:4]",
         show_default=False,
-        callback=check_folder,
     ),
 ]
 Labels = Annotated[
