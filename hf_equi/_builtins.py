@@ -15,6 +15,7 @@ _LAMBDA, _ATTENTION = "hf_equi.symmetrizers:LambdaEquitune", "hf_equi.symmetrize
 
 register_task(
     name="causal_lm",
+    title="text generation",
     task=f"{_CAUSAL_LM}.task:CausalLMTask",
     models=[
         ModelPlace("equi_lm", _CAUSAL_LM, "EquiLMConfig", "EquiLM", ("AutoModelForCausalLM",)),
@@ -30,6 +31,7 @@ register_task(
 )
 register_task(
     name="seq2seq",
+    title="text-to-text generation",
     task=f"{_SEQ2SEQ}.task:Seq2SeqTask",
     models=[ModelPlace("equi_seq2seq", _SEQ2SEQ, "EquiSeq2SeqConfig", "EquiForSeq2SeqLM", ("AutoModelForSeq2SeqLM",))],
     methods={
@@ -42,6 +44,7 @@ register_task(
 )
 register_task(
     name="clip",
+    title="zero-shot image classification",
     task=f"{_CLIP}.task:CLIPTask",
     models=[
         # transformers loads these models through both Auto classes.

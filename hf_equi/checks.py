@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
+from difflib import get_close_matches
 from numbers import Integral, Real
 
 from hf_equi.errors import ConfigurationError, HfEquiError
@@ -15,6 +16,8 @@ __all__ = [
     "check_seed",
     "check_share",
     "check_token_ids",
+    "did_you_mean",
+    "nearest",
     "to_install",
 ]
 
@@ -58,7 +61,8 @@ def check_choice(
         HfEquiError: For anything else; a `ConfigurationError` unless `error` says otherwise.
     """
     if not _is_among(value, known):
-        raise error(f"{name}={value!r} is not known{where}: use one of {', '.join(map(repr, known))}")
+        advice = did_you_mean(value, known, f"use one of {', '.join(map(repr, known))}.")
+        raise error(f"{name}={value!r} is not known{where}: {advice}")
 
 
 def check_count(
@@ -147,6 +151,34 @@ def _as_float(value: Real) -> float:
         return float(value)
     except OverflowError:  # the int is too large
         return math.inf if value > 0 else -math.inf  # type: ignore[operator]  # numbers.Real has no types
+
+
+def nearest(value: object, known: Iterable[object]) -> str:
+    """Return the known name that looks most like a misspelt one, in any case; an empty text if none does.
+
+    Example:
+        >>> nearest("whte", ["Black", "White"]), nearest("magic", ["Black", "White"])
+        ('White', '')
+    """
+    names = {name.casefold(): name for name in known if isinstance(name, str)}
+    near = get_close_matches(value.casefold(), names, 1) if isinstance(value, str) else []
+    return names[near[0]] if near else ""
+
+
+def did_you_mean(value: object, known: Iterable[object], advice: str) -> str:
+    """Return what a message advises after the colon, with the known name that looks most like a misspelt one first.
+
+    Args:
+        value: What was given.
+        known: What may be given.
+        advice: The advice, which is all if no name is like it.
+
+    Example:
+        >>> did_you_mean("equitunee", ["equitune", "mixture"], "name a method.")
+        "did you mean 'equitune'? Name a method."
+    """
+    near = nearest(value, known)
+    return f"did you mean {near!r}? {advice[:1].upper()}{advice[1:]}" if near else advice
 
 
 def to_install(package: str, extra: str) -> str:

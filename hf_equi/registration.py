@@ -30,6 +30,7 @@ __all__ = [
 class _Task(NamedTuple):
     task: Any
     methods: dict[str, Any]
+    title: str
 
 
 _TASKS: dict[str, _Task] = {}
@@ -42,6 +43,7 @@ def register_task(
     task: str | type[Any],
     models: Iterable[ModelPlace | type[Any]],
     methods: Mapping[str, str | Callable[..., Any]],
+    title: str | None = None,
 ) -> None:
     """Make a task known: `symmetrize` finds it, the Auto classes load its models, and errors list it.
 
@@ -51,6 +53,7 @@ def register_task(
         models: Its models, subclasses of `hf_equi.models.base.EquiPreTrainedModel`, or their places.
         methods: For each method name, its factory or the place of the factory. A factory is called with the settings
             of the method for which it has arguments.
+        title: What messages call the task, as in "text generation"; by default its name, in words.
 
     Raises:
         ConfigurationError: If a name is taken, or is not a lower-case identifier.
@@ -63,7 +66,7 @@ def register_task(
     if isinstance(task, type):
         task.check_complete()
     register_models(models)
-    _TASKS[name] = _Task(task, dict(methods))
+    _TASKS[name] = _Task(task, dict(methods), title or name.replace("_", " "))
 
 
 def unregister_task(name: str) -> None:
@@ -175,7 +178,7 @@ def read_settings(task: str, name: str, settings: Iterable[str]) -> list[str]:
     Raises:
         ConfigurationError: If the task has no such method. The message lists those that it has.
     """
-    check_choice("method", name, method_names(task), f" to the task {task!r}")
+    check_choice("method", name, method_names(task), f" to {_TASKS[task].title}")
     import inspect  # noqa: PLC0415  slow, and needed only here
 
     taken = inspect.signature(_found(_TASKS[task].methods[name])).parameters

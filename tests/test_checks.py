@@ -8,7 +8,7 @@ import re
 import numpy
 import pytest
 
-from hf_equi.checks import check_between, check_choice, check_count, check_seed, check_share, check_token_ids
+from hf_equi.checks import check_between, check_choice, check_count, check_seed, check_share, check_token_ids, nearest
 from hf_equi.errors import ActionError, ConfigurationError, GroupError
 
 
@@ -43,9 +43,17 @@ def test_what_is_known_passes(value):
 @pytest.mark.parametrize("value", ["c", None, 1, ["a"], {"a": "b"}, {"a"}, ""])
 @pytest.mark.parametrize("known", [("a", "b"), ["a", "b"], {"a": 1, "b": 2}, {"a": 1, "b": 2}.keys()])
 def test_what_is_not_known_is_refused_with_what_is(value, known):
-    message = f"letter={value!r} is not known: use one of 'a', 'b'"
+    message = f"letter={value!r} is not known: use one of 'a', 'b'."
     with pytest.raises(ConfigurationError, match=f"^{re.escape(message)}$"):
         check_choice("letter", value, known)
+
+
+def test_a_misspelt_name_is_asked_about_first():
+    message = "method='EquiTunee' is not known to the test: did you mean 'equitune'? Use one of 'mixture', 'equitune'."
+    with pytest.raises(ConfigurationError, match=f"^{re.escape(message)}$"):
+        check_choice("method", "EquiTunee", ("mixture", "equitune"), " to the test")
+    assert nearest("whte", ["Black", "White", None]) == "White"
+    assert nearest("magic", ["Black"]) == nearest(["Black"], ["Black"]) == ""
 
 
 def test_an_array_is_not_among_choices():

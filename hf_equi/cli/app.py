@@ -15,6 +15,7 @@ from typing import Annotated, Any, cast
 
 import typer
 
+from hf_equi.cli.arguments import check_folder, in_words
 from hf_equi.cli.demo import demo
 from hf_equi.cli.interrupts import ending_at_once
 from hf_equi.cli.methods import DEFAULT_METHODS, any_of, method_name
@@ -40,6 +41,7 @@ from hf_equi.cli.options import (
     Output,
     Repository,
     Scorers,
+    Texts,
     grouped,
     read_path,
 )
@@ -87,7 +89,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
     except _ClickError as error:
-        return _refuse(error.format_message())  # type: ignore[attr-defined]  # of click's own exceptions
+        return _refuse(in_words(error.format_message()))  # type: ignore[attr-defined]  # of click's own exceptions
     except (HfEquiError, OSError) as error:
         return _refuse(str(error))
     except (KeyboardInterrupt, typer.Abort):
@@ -129,13 +131,13 @@ def start(
         bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Show the version and exit.")
     ] = False,
 ) -> None:
-    """Language models that treat demographic groups alike.
+    """Pretrained models that treat demographic groups, or turned pictures, alike.
 
     \b
     hf-equi generate --prompt "The man worked as"       completions before and after
     hf-equi demo --model openai-community/gpt2          the same on a page in your browser
     hf-equi inspect --model openai-community/gpt2       which tokens a group moves
-    hf-equi audit --model openai-community/gpt2         how biased it is, and what each method changes
+    hf-equi audit --model openai-community/gpt2         how differently it speaks of demographics
     hf-equi convert BASE OUT --group gender             save an equivariant model as a folder to load or publish
     hf-equi publish OUT USER/NAME                       check that folder and upload it to the Hub with a model card
     """  # noqa: D301  the escape \b keeps the lines that follow as they are
@@ -190,12 +192,7 @@ def generate(  # noqa: PLR0913, PLR0917  a command has as many parameters as opt
 def inspect(
     model: Model = "demo",
     group: Group = None,
-    texts: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--text", "-t", metavar="TEXT", help="Explain this text; repeat it for more.", show_default=False
-        ),
-    ] = None,
+    texts: Texts = None,
     whole: Annotated[
         bool, typer.Option("--all", help="List all words, with the tokens of every spelling.", show_default=False)
     ] = False,
@@ -270,6 +267,7 @@ def audit(  # noqa: PLR0913, PLR0917  a command has as many parameters as option
       accelerate launch --multi_gpu --num_processes 2 -m hf_equi.cli audit      on GPUs, or on CPUs if there are none
     """  # noqa: D301  the escape \b keeps the lines that follow as they are
     if images is not None or labels is not None:
+        check_folder(images)
         from hf_equi.cli.image_audit import Shown, check_options, run_image_audit  # noqa: PLC0415
 
         shown = Shown(check_options(context), labels, batch_size)

@@ -22,9 +22,10 @@ from transformers import PreTrainedModel
 from hf_equi.auto import symmetrize
 from hf_equi.bases.offloading import input_device
 from hf_equi.checks import check_choice
+from hf_equi.cli.arguments import expanded
 from hf_equi.cli.display import check_output, note, terminal, write_csv, write_json, write_line
 from hf_equi.cli.groups import group_slug, parse_group
-from hf_equi.cli.loading import DEFAULT_GROUP, expanded, load_lm, quiet, read_scorer
+from hf_equi.cli.loading import DEFAULT_GROUP, load_lm, quiet, read_scorer
 from hf_equi.cli.methods import METHODS, audited_name, check_trained
 from hf_equi.cli.options import Asked, Loading, Output
 from hf_equi.cli.prompts import check_names, collect_prompts

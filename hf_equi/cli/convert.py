@@ -8,9 +8,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from hf_equi.cli.arguments import expanded
 from hf_equi.cli.display import note, write_json, write_line
 from hf_equi.cli.groups import parse_any_group
-from hf_equi.cli.loading import expanded, loading, locate, quiet, read_scorer
+from hf_equi.cli.loading import loading, locate, quiet, read_scorer
 from hf_equi.cli.options import Origin
 from hf_equi.cli.placement import from_hub
 from hf_equi.errors import ConfigurationError

@@ -160,8 +160,9 @@ def _check_port(port: int | None) -> None:
 
 
 def _export(choice: _Choice, folder: Path) -> None:
+    from hf_equi.cli.arguments import expanded  # noqa: PLC0415
     from hf_equi.cli.display import write_line  # noqa: PLC0415
-    from hf_equi.cli.loading import expanded, locate, quiet  # noqa: PLC0415
+    from hf_equi.cli.loading import locate, quiet  # noqa: PLC0415
     from hf_equi.demo.export import OLDEST_GRADIO, Space, export  # noqa: PLC0415
     from hf_equi.demo.page import gradio_version  # noqa: PLC0415
 

@@ -46,7 +46,10 @@ from hf_equi.registration import read_settings
 __all__ = ["Subject", "run_generate"]
 
 INTRACTABLE = "– (a search has no tractable likelihood; hf-equi audit measures its consistency)"
-GAP = "|log p(gY|gX) − log p(Y|X)| in nats a token, largest and mean over {} texts per model:"
+GAP = (
+    "How much the likelihood of a text changes if the words are exchanged (0 = not at all), in nats a token, largest "
+    "and mean over {} texts for each model:"
+)
 
 
 @dataclass(frozen=True)

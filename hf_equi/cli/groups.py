@@ -10,10 +10,11 @@ from contextlib import suppress
 from functools import reduce
 from pathlib import Path
 
-from hf_equi.cli.loading import expanded
+from hf_equi.cli.arguments import expanded
 from hf_equi.errors import GroupError
 from hf_equi.groups import DemographicGroup, FiniteGroup, ImageGroup
 from hf_equi.groups.preset import preset_names
+from hf_equi.groups.written import lacks_quotes, not_json
 
 __all__ = ["IMAGE_KINDS", "group_slug", "parse_any_group", "parse_group"]
 
@@ -107,8 +108,9 @@ def _read_json(text: str) -> DemographicGroup:
     try:
         json.loads(text)
     except (ValueError, RecursionError) as error:
+        begin = "Put each word in double quotes, and" if lacks_quotes(text, error) else "Write"
         raise GroupError(
-            f"The group {text[:_LONGEST_SLUG]!r} is not JSON: {error}. Write it in single quotes, so that the shell "
-            f"keeps the double ones: --group {_EXAMPLE}."
+            f"The group is {not_json(text, error)}. {begin} the whole in single quotes, so that the shell keeps the "
+            f"double ones: --group {_EXAMPLE}."
         ) from error
     return DemographicGroup.from_json(text)

@@ -15,9 +15,10 @@ from rich.text import Text
 from transformers import AutoConfig, PreTrainedModel
 
 from hf_equi.auto import DEMO, symmetrize
+from hf_equi.cli.arguments import expanded
 from hf_equi.cli.display import check_output, note, progress, terminal, write_csv, write_json, write_line
 from hf_equi.cli.groups import parse_any_group
-from hf_equi.cli.loading import expanded, loading, locate, move, only_trained, quiet
+from hf_equi.cli.loading import loading, locate, move, only_trained, quiet
 from hf_equi.cli.options import Loading, Output
 from hf_equi.cli.placement import from_hub, read_placement
 from hf_equi.cli.tasks import check_task

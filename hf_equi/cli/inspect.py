@@ -19,7 +19,7 @@ from hf_equi.actions.spellings import shown_pieces
 from hf_equi.cli.coverage import GroupCoverage, SetCoverage, measure_coverage
 from hf_equi.cli.display import MOVED, cell, terminal, write_json, write_line
 from hf_equi.cli.groups import parse_group
-from hf_equi.cli.loading import DEFAULT_GROUP, check_texts, load_description, quiet
+from hf_equi.cli.loading import DEFAULT_GROUP, load_description, quiet
 from hf_equi.cli.options import Origin
 from hf_equi.errors import ConfigurationError
 from hf_equi.fairness import fill
@@ -62,9 +62,6 @@ def run_inspect(
     Raises:
         HfEquiError: If anything is wrong with these.
     """
-    check_texts("--text", texts)
-    if not all(text.strip() for text in texts):
-        raise ConfigurationError('A --text is empty: write some, such as "The waitress said he would be back".')
     if texts and whole:
         raise ConfigurationError("--all lists words, and --text explains a text: leave one of them out.")
     chosen = None if group is None else parse_group(group)
@@ -114,6 +111,7 @@ def _print_summary(lines: Iterable[str], console: Console | None) -> None:
 def _print_spellings(coverage: GroupCoverage, console: Console | None) -> None:
     """Print the tokens of every spelling: a table, or in a pipe a line for each."""
     if console is None:
+        write_line("what", "set", "tokens")
         for one in coverage.sets:
             name = "/".join(one.words)
             for row in one.moves:
@@ -156,7 +154,6 @@ def _summary(group: DemographicGroup, coverage: GroupCoverage, whole: bool) -> I
     yield f"{moved} of {words} words of {name} move with this tokenizer{rest}"
     reasons = Counter(reason.kind for one in staying for reason in one.reasons)
     yield from (f"  {reasons[kind]} {clause}" for kind, clause in KINDS.items() if kind in reasons)
-    yield f"{coverage.moved} of {coverage.vocab_size} tokens move."
     if coverage.general is not None:
         yield f"relaxed: {coverage.neutral} neutral tokens, {coverage.general} general ones"
     if coverage.unknown:
@@ -164,13 +161,17 @@ def _summary(group: DemographicGroup, coverage: GroupCoverage, whole: bool) -> I
     if always := ["/".join(one.words) for one in moving if not one.others]:
         yield f"These move: {_some(always, whole)}"
     if some := [f"{'/'.join(one.words)}, but not {', '.join(one.others)}" for one in moving if one.others]:
-        yield "These move as they are listed, but not in every usual spelling:"
+        yield "These move too, except in some spellings:" if always else "These move, except in some spellings:"
         yield from _list(some, whole)
     if staying:
         yield "These stay as they are listed:"
         yield from _list(list(map(_staying, staying)), whole)
     if coverage.advice:
         yield coverage.advice
+    yield (
+        f"Of the {coverage.vocab_size} tokens of the vocabulary, {coverage.moved} move: not one for each word, "
+        "because a word has several spellings, and words may share a piece."
+    )
     if not whole:
         yield "--all shows all words, the tokens of every spelling, and notes on the list."
 
@@ -195,10 +196,10 @@ def _list(lines: Sequence[str], whole: bool) -> Iterator[str]:
 
 def _about(group: DemographicGroup, coverage: GroupCoverage, whole: bool) -> Iterator[str]:
     """Yield what to know about the words, whatever the vocabulary."""
-    yield f"in a prompt: {_prompts(group)}"
+    yield _prompts(group)
     if (names := staying_names(group)) is not None:
         yield f"names: {names}"
-    if (pronouns := pronoun_limit(group.forms(), coverage.missing)) is not None:
+    if (pronouns := pronoun_limit(group.forms(), coverage.missing, brief=not whole)) is not None:
         yield f"pronouns: {pronouns}"
     for preset in _presets(group):
         yield f"the words of the preset {preset.name} are from: {preset.source}"
@@ -208,13 +209,13 @@ def _about(group: DemographicGroup, coverage: GroupCoverage, whole: bool) -> Ite
 
 
 def _prompts(group: DemographicGroup) -> str:
-    """Return how the names of the group fill a prompt, or why they cannot."""
+    """Return a line that says how the names of the group fill a prompt, or why they cannot."""
     try:
         filled = [fill(PROMPT, name) for name in group.names[:SHOWN]]
     except ConfigurationError as error:
-        return f"none: {error}"
+        return f"These names do not fit a prompt. {error}"
     more = f" and {group.order - SHOWN} more" if group.order > SHOWN else ""
-    return ", ".join(map(repr, filled)) + more
+    return f"in a prompt: {', '.join(map(repr, filled))}{more}"
 
 
 def _presets(group: DemographicGroup) -> list[Preset]:

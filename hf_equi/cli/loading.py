@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import textwrap
 import warnings
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +17,8 @@ from hf_equi.auto import DEMO, find_tasks, refuse_adapter, symmetrize
 from hf_equi.bases.embedded import embedded_folder
 from hf_equi.bases.offloading import input_device
 from hf_equi.bases.reading import own_code
+from hf_equi.checks import nearest
+from hf_equi.cli.arguments import expanded
 from hf_equi.cli.display import note
 from hf_equi.cli.methods import check_trained, is_kept, plain_method
 from hf_equi.cli.options import Loading, Origin
@@ -40,8 +41,6 @@ from hf_equi.models.text.checkpoints import check_side
 
 __all__ = [
     "DEFAULT_GROUP",
-    "check_texts",
-    "expanded",
     "load_description",
     "load_lm",
     "load_tokenizer",
@@ -101,40 +100,6 @@ def only_trained() -> Iterator[None]:
             yield
     except UntrainedWarning as warning:
         raise UnsupportedModelError(str(warning)) from None
-
-
-def expanded(path: str | Path) -> Path:
-    """Return a path with its leading `~`, which a shell leaves in `--out=~/audit`, replaced by the home folder.
-
-    Raises:
-        ConfigurationError: If the home folder is not known.
-    """
-    try:
-        return Path(path).expanduser()
-    except RuntimeError as error:
-        raise ConfigurationError(
-            f"The home folder of {str(path)!r} is not known: write the path out, or ./{path} if ~ is in its name."
-        ) from error
-
-
-def check_texts(option: str, texts: Iterable[str]) -> None:
-    """Refuse arguments that are not text: bytes in an encoding other than UTF-8.
-
-    Args:
-        option: The option that holds the texts.
-        texts: The texts.
-
-    Raises:
-        ConfigurationError: For such bytes.
-    """
-    for text in texts:
-        try:
-            text.encode()
-        except UnicodeEncodeError as error:
-            raise ConfigurationError(
-                f"{option} {text!r} is not UTF-8 text: there is an invalid byte after {text[: error.start]!r}. Write "
-                "it in UTF-8."
-            ) from error
 
 
 def load_description(
@@ -357,8 +322,8 @@ def locate(model: str) -> str:
     if not model.strip() or path.is_absolute() or model[0] in ".~" or model.count("/") > 1 or model.endswith("/"):
         raise ConfigurationError(f"There is no folder {model!r}: pass a model's folder, its name on the Hub, or demo.")
     beside = [str(one.parent) for one in path.parent.glob(f"*/{CONFIG_NAME}")]
-    if meant := get_close_matches(str(path), beside, n=1):
-        raise ConfigurationError(f"There is no folder {model!r}: did you mean {meant[0]!r}?")
+    if meant := nearest(str(path), beside):
+        raise ConfigurationError(f"There is no folder {model!r}: did you mean {meant!r}?")
     return model
 
 

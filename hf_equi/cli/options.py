@@ -10,6 +10,7 @@ from typing import Annotated, Any, get_type_hints
 
 import typer
 
+from hf_equi.cli.arguments import filled
 from hf_equi.cli.methods import DEFAULT_METHODS, METHODS
 
 __all__ = [
@@ -35,6 +36,7 @@ __all__ = [
     "Output",
     "Repository",
     "Scorers",
+    "Texts",
     "grouped",
     "read_path",
 ]
@@ -141,6 +143,17 @@ AuditBatchSize = Annotated[
         show_default="256; of images 8",
     ),
 ]
+Texts = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--text",
+        "-t",
+        metavar="TEXT",
+        help="Explain this text; repeat it for more.",
+        show_default=False,
+        callback=filled("--text", "The waitress said he would be back"),
+    ),
+]
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON document on stdout, and nothing else.")]
 
 
@@ -157,6 +170,7 @@ class Asked:
             help="A prompt; repeat it for more. {demographic} stands for each name of the group. An audit keeps the "
             "texts of a prompt without {demographic}, but does not count them in any figure.",
             show_default=False,
+            callback=filled("--prompt", "The man worked as"),
         ),
     ] = None
     prompt_sets: Annotated[

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
-from hf_equi.cli.loading import check_texts, expanded
+from hf_equi.cli.arguments import check_texts, expanded
 from hf_equi.cli.options import Asked
 from hf_equi.errors import ConfigurationError
 from hf_equi.fairness.chat import Conversation, fill_prompt, in_chat, prompt_parts
@@ -30,13 +30,10 @@ def collect_prompts(asked: Asked, default: str | None = None) -> list[str | Conv
         default: The set of prompts to use if none are given.
 
     Raises:
-        ConfigurationError: If there are no prompts; for an empty prompt, a misspelt place for a demographic, a file
+        ConfigurationError: If there are no prompts; for a misspelt place for a demographic, a file
             that cannot be read or an unknown set.
     """
     given, files, sets = asked.prompts or [], asked.prompt_files or [], asked.prompt_sets or []
-    check_texts("--prompt", given)
-    if not all(text.strip() for text in given):
-        raise ConfigurationError('A --prompt is empty: write some text, such as "The man worked as".')
     if asked.system is not None:
         check_texts("--system", [asked.system])
         if not asked.chat:

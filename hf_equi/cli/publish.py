@@ -10,8 +10,9 @@ from typing import Any
 
 from huggingface_hub import ModelCard
 
+from hf_equi.cli.arguments import expanded
 from hf_equi.cli.display import note, write_json, write_line, write_text
-from hf_equi.cli.loading import expanded, quiet
+from hf_equi.cli.loading import quiet
 from hf_equi.hub import Publication, prepare, send
 
 __all__ = ["Destination", "run_publish"]

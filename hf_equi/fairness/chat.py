@@ -205,7 +205,7 @@ def encode_prompt(tokenizer: Any, prompt: str | Conversation) -> Prompt:
     if not has_chat(tokenizer):
         raise ConfigurationError(
             "The tokenizer of this model has no chat template: use a model that was trained to chat, such as one "
-            "named Instruct, set tokenizer.chat_template, or ask without a chat."
+            "named Instruct, set tokenizer.chat_template, or ask without a chat (leave out --chat)."
         )
     text = _render(tokenizer, prompt)
     fast = bool(getattr(tokenizer, "is_fast", False))
@@ -240,7 +240,7 @@ def _render(tokenizer: Any, prompt: Conversation) -> str:
         roles = ", ".join(role for role, _ in prompt.turns)
         raise ConfigurationError(
             f"The chat template of this model refuses messages of {roles}: {reason}. Leave out the system message, "
-            "use the order that the template takes, or ask without a chat."
+            "use the order that the template takes, or ask without a chat (leave out --chat)."
         ) from error
     return text
 

@@ -11,6 +11,7 @@ from functools import cached_property, reduce
 from pathlib import Path
 from typing import Any, Literal, overload
 
+from hf_equi.checks import did_you_mean
 from hf_equi.display import shown
 from hf_equi.errors import GroupError
 from hf_equi.groups._axioms import require_order
@@ -332,7 +333,8 @@ def _columns(names: Sequence[str], first: Sequence[str], elements: Sequence[str]
     columns = []
     for element in elements:
         if element not in names and element not in first:
-            raise GroupError(f"No element {element!r} in this preset: its elements are {', '.join(first)}.")
+            advice = did_you_mean(element, first, f"its demographics are {', '.join(first)}.")
+            raise GroupError(f"{element!r} is not a demographic of this preset: {advice}")
         columns.append(names.index(element) if element in names else first.index(element))
     if len(set(columns)) < max(2, len(columns)):
         raise GroupError(f"elements needs at least two different elements; received {list(elements)}.")

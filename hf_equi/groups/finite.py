@@ -9,7 +9,7 @@ from typing import Any, overload
 
 import torch
 
-from hf_equi.checks import check_count
+from hf_equi.checks import check_count, did_you_mean
 from hf_equi.display import shown
 from hf_equi.errors import GroupError
 from hf_equi.groups._axioms import (
@@ -167,8 +167,9 @@ class FiniteGroup:
         elif 0 <= name_or_index < self.order:
             return int(name_or_index)
         known = ", ".join(map(repr, self._names[:24])) + (", ..." if self.order > 24 else "")
+        advice = f"give an index from 0 to {self.order - 1} or one of {known}."
         raise GroupError(
-            f"No element {name_or_index!r} in {self!r}: give an index from 0 to {self.order - 1} or one of {known}."
+            f"No element {name_or_index!r} in {self!r}: {did_you_mean(name_or_index, self._names, advice)}"
         )
 
     @staticmethod

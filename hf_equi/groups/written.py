@@ -10,11 +10,12 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from hf_equi.checks import did_you_mean
 from hf_equi.errors import GroupError
 from hf_equi.groups.equality import EqualityFactor
 from hf_equi.groups.registry import without_type
 
-__all__ = ["factors_of", "read_csv", "read_file", "read_json", "separator"]
+__all__ = ["factors_of", "lacks_quotes", "not_json", "read_csv", "read_file", "read_json", "separator"]
 
 _KEYS = ("equality", "neutral", "general", "names")
 _WHAT = (
@@ -22,6 +23,7 @@ _WHAT = (
     'by {"type": "demographic", "factors": [...]} with at least one factor'
 )
 _LONGEST = 200  # characters of the input in a message
+_GLIMPSE = 20  # characters that show a place in the input
 _DELIMITERS = ",;\t"
 
 Factors = tuple[EqualityFactor, ...]
@@ -59,8 +61,28 @@ def read_json(text: str) -> Factors:
     try:
         content = json.loads(text)
     except (ValueError, RecursionError) as error:
-        raise GroupError(f"{_WHAT}; received a text that is not JSON, {_cut(text)}: {error}.") from error
+        advice = " Put each word in double quotes." if lacks_quotes(text, error) else ""
+        raise GroupError(f"The text is {not_json(text, error)}.{advice} {_WHAT}.") from error
     return (EqualityFactor.from_lists(content),) if isinstance(content, list) else factors_of(content)
+
+
+def not_json(text: str, error: Exception) -> str:
+    """Return where and why a text is not JSON.
+
+    Args:
+        text: The text.
+        error: The error of `json.loads`.
+    """
+    if not isinstance(error, json.JSONDecodeError):
+        return f"not JSON: {error}"
+    rest = text[error.pos :].partition("\n")[0]
+    there = f"at {rest[:_GLIMPSE]!r}" if rest else "at its end"
+    return f"not JSON: {error.msg} in line {error.lineno}, column {error.colno}, {there}"
+
+
+def lacks_quotes(text: str, error: Exception) -> bool:
+    """Whether a text is not JSON because a word has no quotes, or single ones."""
+    return isinstance(error, json.JSONDecodeError) and re.match(r"[\w']", text[error.pos :]) is not None
 
 
 def factors_of(content: object) -> Factors:
@@ -72,18 +94,28 @@ def factors_of(content: object) -> Factors:
     if not isinstance(content, Mapping):
         raise GroupError(f"{_WHAT}; received {_cut(content)}.")
     stored = without_type(content, "demographic", _WHAT)
-    factors = [stored] if "equality" in stored else stored.get("factors") if len(stored) == 1 else None
+    _check_keys(stored, ("factors",) if "factors" in stored else (*_KEYS, "factors"))
+    factors = [stored] if "equality" in stored else stored.get("factors")
     if not isinstance(factors, list) or not factors:
         raise GroupError(f"{_WHAT}; received {_cut(content)}.")
     return tuple(map(_factor, factors))
 
 
 def _factor(content: Any) -> EqualityFactor:
-    if not isinstance(content, Mapping) or "equality" not in content or not set(content) <= set(_KEYS):
+    if isinstance(content, Mapping):
+        _check_keys(content, _KEYS)
+    if not isinstance(content, Mapping) or "equality" not in content:
         raise GroupError(
             f"A factor is described by the keys {', '.join(_KEYS)}; equality is required. Received {_cut(content)}."
         )
     return EqualityFactor.from_lists(**content)
+
+
+def _check_keys(content: Mapping[Any, Any], known: tuple[str, ...]) -> None:
+    for key in content:
+        if key not in known:
+            advice = did_you_mean(key, known, f"the keys here are {', '.join(known)}.")
+            raise GroupError(f"The key {key!r} is not known: {advice} Received {_cut(content)}.")
 
 
 def read_csv(text: str) -> Factors:

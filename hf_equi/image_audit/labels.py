@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from difflib import get_close_matches
+
+from hf_equi.checks import nearest
 
 __all__ = ["ClassNames"]
 
@@ -50,8 +51,7 @@ class ClassNames:
     def nearest(self, text: str) -> str:
         """Return the name that looks most like a text, or an empty text."""
         known = {_plain(name): name for name in self.names.values()}
-        near = get_close_matches(_plain(text), known, 1)
-        return known[near[0]] if near else ""
+        return known.get(nearest(_plain(text), known), "")
 
     def examples(self) -> str:
         """Return some names with their numbers, for messages."""

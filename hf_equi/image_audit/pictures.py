@@ -161,7 +161,7 @@ def _by_subfolder(folder: Path, found: Iterable[str]) -> dict[str, str]:
     if labelled:
         return labelled
     tables = sorted(path.name for path in folder.glob("*.csv"))
-    there = f" There is {folder / tables[0]}." if tables else ""
+    there = f" To use the one there: --labels {folder / tables[0]}, or labels= in Python." if tables else ""
     raise ConfigurationError(
         f"The images of {folder} are not in subfolders, so their classes are not known: put each into a subfolder of "
         f"its class, or pass a CSV file with the columns file and label.{there}"

@@ -10,7 +10,7 @@ from transformers import PreTrainedModel
 
 from hf_equi.auto import symmetrize
 from hf_equi.bases.weights_fingerprint import weights_fingerprint
-from hf_equi.checks import check_choice
+from hf_equi.checks import check_choice, did_you_mean
 from hf_equi.errors import ConfigurationError
 from hf_equi.groups import ImageGroup
 from hf_equi.models.image_classification import EquiForImageClassification
@@ -95,7 +95,8 @@ def _read(name: str, method: str, setting: str) -> dict[str, Any]:
         if setting in known:
             return {kind: setting}
     choices = [one for values in kinds.values() for one in values]
-    raise ConfigurationError(f"{name!r}: {method} has no setting {setting!r}; use one of {', '.join(choices)}.")
+    advice = did_you_mean(setting, choices, f"use one of {', '.join(choices)}.")
+    raise ConfigurationError(f"{name!r}: {method} has no setting {setting!r}: {advice}")
 
 
 def make_subjects(models: Any) -> tuple[Subject, ...]:

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from difflib import get_close_matches
 from typing import Any, ClassVar
 
 from transformers import AutoModel, PreTrainedConfig, PreTrainedModel
 
 from hf_equi.bases.compat import LOADING
 from hf_equi.bases.signatures import parameters
+from hf_equi.checks import nearest
 from hf_equi.errors import ConfigurationError, UnsupportedModelError
 from hf_equi.groups import FiniteGroup
 from hf_equi.models.configuration_equi import EquiConfig
@@ -212,9 +212,9 @@ class Task:
         taken = LOADING.union(*(parameters(kind.__init__) for kind in self.classes(config)))
         for name in names:
             if name not in taken and not hasattr(config, name):
-                near = get_close_matches(name, [*self.settings, *LOADING], 1)
+                near = nearest(name, [*self.settings, *LOADING])
                 raise ConfigurationError(
-                    f"{name}= is not known. {f'Did you mean {near[0]}=? ' if near else ''}A {self.what} takes the "
+                    f"{name}= is not known. {f'Did you mean {near}=? ' if near else ''}A {self.what} takes the "
                     f"settings {', '.join(sorted(self.settings))}, the arguments of from_pretrained, and entries of "
                     f"the config of a {config.model_type!r} model."
                 )

@@ -297,7 +297,10 @@ def test_what_was_stopped_goes_on(audit, monkeypatch) -> None:
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (("--methods", "base,EquiML"), "--methods='EquiML' is not known: use one of 'base', 'EquiLM'"),
+        (
+            ("--methods", "base,EquiML"),
+            "--methods='EquiML' is not known: did you mean 'EquiLM'? Use one of 'base', 'EquiLM'",
+        ),
         (("--methods", ","), "--methods ',' names no method"),
         (("--prompt-set", "shang"), "prompt_set='shang' is not known"),
         (("--scorer", "/nowhere"), "The scorer '/nowhere' could not be loaded"),

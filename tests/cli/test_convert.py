@@ -80,12 +80,15 @@ def test_words_that_are_not_one_token_are_noted(run, folder, tmp_path):
     ("arguments", "problem"),
     [
         ([], "Missing option '--group'"),
-        (["-g", "agee"], r"preset='agee' is not known: use one of 'age', .*\. Groups of images are rotations:4"),
+        (
+            ["-g", "agee"],
+            r"preset='agee' is not known: did you mean 'age'.*\. Groups of images are rotations:4",
+        ),
         (["-g", "rotations"], "rotations needs n after a colon: rotations:4"),
         (["-g", "rotations:0"], "n"),
         (["-g", "flips:sideways"], "'sideways'"),
         (["-g", "rotations:4"], "DemographicGroup"),
-        (["-g", "{group}", "--method", "magic"], "method='magic' is not known to the task"),
+        (["-g", "{group}", "--method", "magic"], "method='magic' is not known to text generation: "),
         (["-g", "{group}", "--task", "clip"], "ImageGroup"),
         (["-g", "{group}", "--set", "level"], "--set 'level' is not a setting: write NAME=VALUE"),
         (["-g", "{group}", "--set", "level=spatial"], "level"),

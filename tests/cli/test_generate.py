@@ -31,7 +31,7 @@ def test_a_pipe_gets_plain_lines(run, folder) -> None:
         ["1", "base", "the woman worked as"],
         ["1", "EquiLM", "the woman worked as"],
     ]
-    assert lines[9][0].startswith("|log p(gY|gX) − log p(Y|X)| in nats a token")
+    assert lines[9][0].startswith("How much the likelihood of a text changes if the words are exchanged (0 = not")
     assert [line[0] for line in lines[10:]] == ["base", "EquiLM"]
     assert not set("─│┃━┏┌") & set(result.out)
     assert re.match(r"hf-equi: note: \d+ of 130 words of gender stay as they are with this tokenizer", result.err)
@@ -98,6 +98,7 @@ def test_a_model_without_a_chat_template_is_refused_in_one_line(run, folder) -> 
     result = run("generate", "-m", folder, "--chat", "-p", "the man", *SHORT)
     assert (result.status, result.out, result.err.count("\n")) == (2, "", 1)
     assert "has no chat template: use a model that was trained to chat" in result.err
+    assert "(leave out --chat)" in result.err
 
 
 def test_an_estimate_comes_before_long_work(run, folder, monkeypatch) -> None:

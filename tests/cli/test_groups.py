@@ -62,9 +62,24 @@ def test_json_that_a_shell_has_eaten_at_says_how_to_quote_it(text) -> None:
         parse_group(text)
 
 
+@pytest.mark.parametrize(
+    ("text", "place", "quotes"),
+    [
+        ("[[father, mother]]", "column 3, at 'father, mother]]'", True),
+        ("[['he', 'she']]", """column 3, at "'he', 'she']]\"""", True),
+        ('[["he", "she"], ["man" "woman"]]', "line 1, column 24, at '\"woman\"]]'", False),
+    ],
+)
+def test_the_fault_in_json_comes_first_and_only_words_without_quotes_are_to_get_them(text, place, quotes) -> None:
+    with pytest.raises(GroupError, match=r"^The group is not JSON: ") as caught:
+        parse_group(text)
+    assert place in str(caught.value)
+    assert ("Put each word in double quotes" in str(caught.value)) is quotes
+
+
 @pytest.mark.parametrize("read", [parse_group, parse_any_group])
 def test_an_element_that_a_preset_lacks_is_all_that_is_said(read) -> None:
-    with pytest.raises(GroupError, match=r"No element 'Wite' in this preset: its elements are Black, White, Asian\.$"):
+    with pytest.raises(GroupError, match=r"^'Wite' is not a demographic .*: did you mean 'White'\? Its .* Asian\.$"):
         read("race:Black,Wite")
 
 

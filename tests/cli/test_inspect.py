@@ -27,6 +27,13 @@ def test_how_many_words_move_and_why_the_others_stay_comes_first(run, folder) ->
     assert lines[first] == "  his/her: ' '+h+i+s, he+r"
     assert lines[first + 12] == f"  and {stays // 2 - 12} more"
     assert "stepfather" not in result.out
+    tokens = next(place for place, line in enumerate(lines) if line.startswith("Of the "))
+    assert re.match(r"Of the \d+ tokens of the vocabulary, \d+ move: ", lines[tokens])
+    assert first < tokens
+    assert "SmolLM2" not in result.out
+    assert (
+        sum(line.startswith("pronouns: ") and line.endswith("do not follow the demographic.") for line in lines) == 1
+    )
     assert 'pronouns: "he" and "she" change places' in result.out
     race = run("inspect", "-m", folder, "-g", "race").out
     assert re.search(r"\n  Black/White/Asian: [^;\n]+; moves as black/white/asian\n", race)
@@ -37,7 +44,8 @@ def test_all_lists_every_word_with_its_spellings(run, folder) -> None:
     lines = run("inspect", "-m", folder, "-g", "gender", "--all").out.splitlines()
     assert any(line.startswith("  stepfather/stepmother: ") for line in lines)
     assert not any(line.startswith("  and ") for line in lines)
-    assert "moves\the/she\t'He' -> 'She'" in lines
+    assert lines.index("what\tset\ttokens") < lines.index("moves\the/she\t'He' -> 'She'")
+    assert any(line.startswith("pronouns: ") and "one word only" in line for line in lines)
     assert any(line.startswith("stays\the/she\t' '+'H'+'E', ") for line in lines)
     assert f"notes on the preset gender: {' '.join(read_preset('gender').notes)}" in lines
     refused = run("inspect", "-m", folder, "--all", "-t", "a man")
@@ -62,7 +70,7 @@ def test_what_a_preset_is_and_what_it_does_not_cover_is_said(run, folder) -> Non
 
 def test_of_a_list_of_ones_own_it_is_said_whether_its_names_fill_a_prompt(run, folder) -> None:
     out = run("inspect", "-m", folder, "-g", '[["he", "she"], ["man", "woman"]]').out
-    assert "in a prompt: none: The name 'he' contains a pronoun" in out
+    assert "These names do not fit a prompt. The name 'he' contains a pronoun" in out
     assert "preset" not in out
     assert "names: " not in out
     named = '{"equality": [["he", "she"]], "names": ["male", "female"]}'
@@ -92,7 +100,7 @@ def test_json_is_one_document(run, folder) -> None:
 
 def test_a_text_is_explained(run, folder) -> None:
     result = run("inspect", "-m", folder, "-t", "the woman said", "-t", "nothing")
-    assert "moves: ' woman' -> ' woman', ' man'" in result.out
+    assert "\nmoves: woman ↔ man\n" in result.out
     assert "text: nothing\nmoves: nothing (no word of the group is in this text)\n" in result.out
 
 
@@ -116,7 +124,7 @@ def test_a_stored_map_that_moves_other_words_is_refused(run, equi_folder, tmp_pa
 def test_a_saved_search_on_words_has_its_words_explained(run, tmp_path) -> None:
     settings = {"tokenizer": tokenizer(), "scorer": RegardScorer("demo"), "action": "words"}
     hf_equi.symmetrize(base_model(), GENDER, "equizero", **settings).save_pretrained(tmp_path)
-    assert "moves: 'WOMAN' -> 'WOMAN', 'MAN'" in run("inspect", "-m", tmp_path, "-t", "the WOMAN said").out
+    assert "moves: WOMAN ↔ MAN\n" in run("inspect", "-m", tmp_path, "-t", "the WOMAN said").out
 
 
 def test_a_relaxed_group_counts_its_tokens(run, folder, tmp_path) -> None:

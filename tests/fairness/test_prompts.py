@@ -26,7 +26,7 @@ def test_every_template_has_one_place_and_no_space_at_its_ends(name: str) -> Non
 
 
 def test_an_unknown_set_lists_the_known_ones() -> None:
-    with pytest.raises(ConfigurationError, match=r"prompt_set='sheng' is not known: use one of .*sheng2019"):
+    with pytest.raises(ConfigurationError, match=r"prompt_set='sheng' is not known: did you mean 'sheng2019'"):
         prompt_set("sheng")
 
 

@@ -102,7 +102,7 @@ def test_a_single_output_is_a_probability():
 def test_a_label_that_the_classifier_lacks_is_refused_with_those_that_it_has():
     for wanted in ("toxic", "ANGER", None):  # two labels differ by case alone
         labels = ("Anger", "anger", "fear", "calm")
-        with pytest.raises(ConfigurationError, match=f"label={wanted!r} is not known: use one of 'Anger', 'anger'"):
+        with pytest.raises(ConfigurationError, match=f"label={wanted!r} is not known: .*se one of 'Anger', 'anger'"):
             label(wanted, labels)
     assert label("anger", ("Anger", "anger", "fear", "calm")).column == 1
     with pytest.raises(ConfigurationError, match="gives a number and no labels"):

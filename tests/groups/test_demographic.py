@@ -134,7 +134,13 @@ def test_round_trip_of_a_product():
         ('{"factors": []}', "A group is described by"),
         ('{"factors": "man"}', "A group is described by"),
         ('{"factors": [{"names": ["a", "b"]}]}', "equality is required"),
-        ('{"factors": [{"equality": [["a", "b"]], "colour": 1}]}', "A factor is described by the keys"),
+        (
+            '{"factors": [{"equality": [["a", "b"]], "colour": 1}]}',
+            "^The key 'colour' is not known: the keys here are equality, ",
+        ),
+        ('{"equality": [["a", "b"]], "name": ["a", "b"]}', r"^The key 'name' is not known: did you mean 'names'\?"),
+        ('{"equalty": [["a", "b"]]}', r"^The key 'equalty' is not known: did you mean 'equality'\?"),
+        ('{"type": "demographic", "factor": []}', r"^The key 'factor' is not known: did you mean 'factors'\?"),
     ],
 )
 def test_bad_descriptions_raise(content, message):
@@ -170,8 +176,14 @@ def test_elements_pick_members_in_order():
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (("agee",), r"preset='agee' is not known: use one of 'age', 'disability', .*'sexuality'$"),
-        (("race", ["Black", "Green"]), "No element 'Green' in this preset: its elements are Black, White, Asian"),
+        (
+            ("agee",),
+            r"preset='agee' is not known: did you mean 'age'\? Use one of 'age', 'disability', .*'sexuality'\.$",
+        ),
+        (
+            ("race", ["Black", "Green"]),
+            "'Green' is not a demographic of this preset: its demographics are Black, White, Asian",
+        ),
         (("race", ["Black"]), "at least two different elements"),
         (("race", ["Black", "Black"]), "at least two different elements"),
         (("race", "Black"), "needs a list of names"),

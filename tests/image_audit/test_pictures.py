@@ -118,7 +118,7 @@ def test_a_folder_without_pictures_or_classes_is_refused(folder: Path, tmp_path:
         read_pictures(tmp_path, NAMES)
     shutil.copy(folder / "tench" / "0.png", tmp_path)
     table = written(tmp_path / "labels.csv", "")
-    with pytest.raises(ConfigurationError, match=f"are not in subfolders.* There is {table}"):
+    with pytest.raises(ConfigurationError, match=f"are not in subfolders.* To use the one there: --labels {table}"):
         read_pictures(tmp_path, NAMES)
     with pytest.raises(ConfigurationError, match="cannot be read: No such file"):
         read_pictures(tmp_path, NAMES, tmp_path / "other.csv")

@@ -44,7 +44,8 @@ def test_a_trained_model_is_audited_beside_its_base(base: PreTrainedModel) -> No
         ("magic", "method='magic' is not known to the audit of images: use one of 'base', 'attention', 'equitune'"),
         ("lambda", "has to be trained|before it is trained: train it"),
         ("attention:logits", "before it is trained: train it"),
-        ("equitune:entropy", "has no setting 'entropy'; use one of features, logits, probabilities, spatial"),
+        ("equitune:entropy", "has no setting 'entropy': use one of features, logits, probabilities, spatial"),
+        ("equitune:logit", "has no setting 'logit': did you mean 'logits'"),
         ("equizero:hope", "use one of features, .*, entropy"),
     ],
 )

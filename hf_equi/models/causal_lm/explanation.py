@@ -42,7 +42,7 @@ class TokenExplanation:
     def __str__(self) -> str:
         lines = [f"text: {self.text}"]
         lines += [f"  {member}" for member in dict.fromkeys(self.orbit) if member != self.text]
-        lines += [f"moves: {token!r} -> {', '.join(map(repr, images))}" for token, images in self.moved]
+        lines += dict.fromkeys(f"moves: {_exchange(images)}" for _, images in self.moved)
         if not self.moved:
             why = "" if self.words_unmoved else " (no word of the group is in this text)"
             lines.append(f"moves: nothing{why}")
@@ -51,6 +51,12 @@ class TokenExplanation:
         if self.general:
             lines.append(f"general: {', '.join(map(repr, self.general))}")
         return shown("\n".join(lines), "\n")
+
+
+def _exchange(images: tuple[str, ...]) -> str:
+    """Return a token and the others that it becomes: `he ↔ she`, or `Black → White → Asian` if there are more."""
+    words = list(dict.fromkeys(image.strip() or repr(image) for image in images))
+    return (" ↔ " if len(words) == 2 else " → ").join(words)
 
 
 def explain_tokens(text: str, action: TokenAction, tokenizer: Any) -> TokenExplanation:

@@ -35,6 +35,7 @@ def test_products_list_each_element_in_order():
         (" black", (" black", " white", " asian") * 2),
         (" man", (" man",) * 3 + (" woman",) * 3),
     )
+    assert str(explanation).endswith("\nmoves: black → white → asian\nmoves: man ↔ woman")
 
 
 def test_words_in_forms_of_several_tokens_stay_and_are_listed():
@@ -73,7 +74,9 @@ def test_parts_of_other_words_are_no_words_of_the_group():
 
 
 def test_repeated_words_are_listed_each_time():
-    assert [token for token, _ in explain("a man, a man and he").moved] == [" man", " man", " he"]
+    explanation = explain("a man, a man and he")
+    assert [token for token, _ in explanation.moved] == [" man", " man", " he"]
+    assert str(explanation).splitlines()[2:] == ["moves: man ↔ woman", "moves: he ↔ she"]
 
 
 def test_words_of_several_tokens_that_move_alike_do_not_stay():
@@ -138,7 +141,7 @@ def test_summary_names_everything():
     assert str(explain("the man, MAN was a nurse", group)).splitlines() == [
         "text: the man, MAN was a nurse",
         "  the woman, MAN was a nurse",
-        "moves: ' man' -> ' man', ' woman'",
+        "moves: man ↔ woman",
         "stays: 'MAN' (4 tokens, ' '+M+A+N)",
         "general: ' nurse'",
     ]

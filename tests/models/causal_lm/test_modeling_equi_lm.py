@@ -248,5 +248,5 @@ def test_recurrent_base_is_refused():
 
 def test_explain_names_what_moves_and_what_does_not():
     text = str(wrap().explain("the man saw a WOMAN who was Black"))
-    assert "' man' -> ' man'" in text
+    assert "moves: man ↔ woman\n" in text
     assert "stays: 'WOMAN'" in text
