@@ -116,8 +116,8 @@ class Fingerprints:
         """Whether the tokenizer is as it was, with its vocabulary and its merges."""
         if glance(self._tokenizer) != self._before:
             return False
-        models = self._model, self._tokenizer.backend_tokenizer.model
-        return len({bytes(model.__getstate__()) for model in models}) == 1
+        before: Any = self._model
+        return bool(before.__getstate__() == self._tokenizer.backend_tokenizer.model.__getstate__())
 
     def entries(self) -> tuple[Later, Later]:
         """Return both as entries of a config."""
