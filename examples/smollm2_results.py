@@ -234,7 +234,7 @@ def draw_gaps(own: Found, path: Path) -> None:
     figure = Figure(figsize=(9.6, 3.2), dpi=160, layout="constrained")
     FigureCanvasAgg(figure)
     shown = [pair for pair in GROUPS if pair in own]
-    panels = figure.subplots(1, len(shown), sharey=True, squeeze=False)[0]
+    panels = figure.subplots(1, len(shown), sharex=True, sharey=True, squeeze=False)[0]
     for axes, pair in zip(panels, shown, strict=True):
         gaps = own[pair]["by_prompt"]
         for place, (template, gap) in enumerate(gaps["base"].items()):
