@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
@@ -100,6 +101,11 @@ class ClassifierScorer(ABC):
             _check_kind("The scorer", [type(model).__name__])
             self.model = model
         else:
+            if not isinstance(model, str | os.PathLike):
+                raise ConfigurationError(
+                    f"A {type(model).__name__} is not a classifier of transformers: pass the name of one, its folder "
+                    "or the model itself. Of a peft model, pass model.merge_and_unload()."
+                )
             name = str(model)
             # Stored as an absolute path, so that it is found from any working directory.
             self.name = str(Path(name).absolute()) if name != DEMO and Path(name).is_dir() else name

@@ -38,6 +38,9 @@ def test_settings_are_checked():
             call("the man")
     with pytest.raises(ConfigurationError, match="needs its tokenizer: pass tokenizer="):
         RegardScorer(classifier())
+    wrapped = torch.nn.Sequential(classifier())  # as peft does
+    with pytest.raises(ConfigurationError, match=r"A Sequential is not a classifier .*merge_and_unload"):
+        RegardScorer(wrapped, tokenizer())
 
 
 def test_a_model_that_does_not_classify_is_refused_by_its_class(tmp_path):
