@@ -318,7 +318,7 @@ def main() -> None:
         return
     arguments.seed = arguments.seed or [0, 1, 2]
     if arguments.model is None:
-        raise SystemExit("--model NAME is required: the folder of a CLIP model, or its name on the Hub")
+        raise SystemExit("--model NAME is required: a CLIP model's folder, or its name on the Hub")
     if len(arguments.model) not in (1, len(arguments.seed)):
         raise SystemExit(
             f"{len(arguments.model)} --model and {len(arguments.seed)} seeds: pass one model, or one for each seed"

@@ -71,7 +71,7 @@ def symmetrize(
         ConfigurationError: For an unknown method, task or setting, a missing tokenizer, a model that is already
             symmetrised, a folder with an adapter alone, or a checkpoint without safetensors. All checks but the last
             run before weights are loaded.
-        OSError: If there is no model of that name, as in transformers.
+        OSError: If no model has that name, as in transformers.
         UnsupportedModelError: For a model family that cannot be wrapped.
 
     Example:

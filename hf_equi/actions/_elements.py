@@ -45,7 +45,7 @@ def read_elements(group: Any, elements: Any, x: Any) -> Any:
             f"One element per sample is needed, int64 of shape {tuple(samples)}; received {elements.dtype} of shape "
             f"{tuple(elements.shape)}."
         )
-    if elements.numel() and not torch.compiler.is_exporting():  # while a graph is traced, there are no values yet
+    if elements.numel() and not torch.compiler.is_exporting():  # a graph that is being traced has no values yet
         for bound in elements.aminmax():
             checked_element(group, int(bound))
     return elements.to(first.device) if isinstance(first, torch.Tensor) else elements

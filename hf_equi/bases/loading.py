@@ -84,7 +84,7 @@ def load_safetensors(auto_class: Any, name: str, **kwargs: Any) -> PreTrainedMod
     Raises:
         ConfigurationError: If the checkpoint has no safetensors, is damaged, lacks weights, or has weights that are
             not finite numbers.
-        OSError: If there is no model of that name, as in transformers.
+        OSError: If no model has that name, as in transformers.
     """
     model, information = load_checked(auto_class.from_pretrained, name, **without_question(kwargs))
     check_complete(
@@ -107,7 +107,7 @@ def load_to_train(auto_class: Any, name: str, **kwargs: Any) -> tuple[PreTrained
 
     Raises:
         ConfigurationError: As in `load_safetensors`, except for a checkpoint that lacks only weights of the head.
-        OSError: If there is no model of that name, as in transformers.
+        OSError: If no model has that name, as in transformers.
 
     Warns:
         UntrainedWarning: For a new head.
@@ -142,7 +142,7 @@ def load_checked(load: Callable[..., Any], name: Any, *args: Any, **kwargs: Any)
         ConfigurationError: If the checkpoint has no safetensors, is damaged, or has weights of other shapes or that
             are not finite numbers; if its config has a negative size, or none of the layers; for a `dtype` that is not
             one of weights.
-        OSError: If there is no model of that name, as in transformers.
+        OSError: If no model has that name, as in transformers.
 
     Cost: one pass over the weights that are on a device, in addition to the loading.
     """

@@ -36,7 +36,7 @@ def read_tokenizer(name: Any, **hub: Any) -> Any:
 
     Raises:
         ConfigurationError: If the tokenizer is damaged or missing.
-        OSError: If there is no repository of that name, as in transformers.
+        OSError: If no repository has that name, as in transformers.
     """
     with reading(f"The tokenizer of {name}", _ADVICE):
         given = without_question(hub)

@@ -43,7 +43,7 @@ def require_safetensors(name: Any, variant: str | None = None, config: Any = Non
 
     Raises:
         ConfigurationError: For such a checkpoint.
-        OSError: If there is no repository of that name, as in transformers.
+        OSError: If no repository has that name, as in transformers.
     """
     if Path(name).is_file():
         raise ConfigurationError(f"{name} is a file: pass the folder that holds it, with the model's {CONFIG_NAME}")

@@ -75,7 +75,7 @@ def filled(option: str, example: str) -> Callable[[list[str] | None], list[str] 
 def check_folder(path: Path | None) -> None:
     """Refuse a folder of images that does not exist."""
     if path is not None and not expanded(path).is_dir():
-        raise ConfigurationError(f"There is no folder of images {str(path)!r}: name one that exists.")
+        raise ConfigurationError(f"The image folder {str(path)!r} does not exist: check its name.")
 
 
 def in_words(problem: str) -> str:

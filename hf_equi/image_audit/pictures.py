@@ -127,7 +127,7 @@ def find_pictures(folder: str | Path, labels: str | Path | None = None) -> tuple
     """
     folder = Path(folder)
     if not folder.is_dir():
-        raise ConfigurationError(f"There is no folder of images {str(folder)!r}: name one that exists.")
+        raise ConfigurationError(f"The image folder {str(folder)!r} does not exist: check its name.")
     found = _find(folder)
     if not found:
         raise ConfigurationError(f"The folder {folder} has no images: their names end with {', '.join(FORMATS)}.")

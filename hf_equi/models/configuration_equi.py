@@ -169,7 +169,7 @@ class EquiConfig(InstalledClass, PreTrainedConfig):
 
 
 def _read_once(content: Any) -> Any:
-    """Return the group that a stored one describes, the same object for the same content: a load asks often."""
+    """Return the group that a stored one describes. It is checked once for the same content: a load asks often."""
     probe = torch.empty(0, device="cpu")
     try:
         text = json.dumps(content)
@@ -177,7 +177,14 @@ def _read_once(content: Any) -> Any:
         return read_group(content)
     # Tables that are made for a trace or in inference mode must not reach other models.
     plain = type(probe) is torch.Tensor and not probe.is_inference()
-    return _read_text(text) if plain else read_group(content)
+    return _with_own_tables(_read_text(text)) if plain else read_group(content)
+
+
+def _with_own_tables(group: Any) -> Any:
+    """Return a group that shares no tensor with another, so that nothing done to its tables reaches other models."""
+    own = copy.copy(group)
+    vars(own).update({name: table.clone() for name, table in vars(group).items() if isinstance(table, torch.Tensor)})
+    return own
 
 
 @lru_cache(maxsize=16)

@@ -10,7 +10,7 @@ REFUSED = (
     (("generate", "-p", " "), 'A --prompt is empty: write some text, such as "The man worked as"'),
     (("audit", "-p", "The {demographic} said", "-p", ""), "A --prompt is empty"),
     (("inspect", "-t", " "), "A --text is empty"),
-    (("audit", "--images", "./missing"), "There is no folder of images 'missing'"),
+    (("audit", "--images", "./missing"), "The image folder 'missing' does not exist"),
     (("audit", "--images", "~nemo/photos"), "home folder of '~nemo/photos' is not known"),
     (("generate", "-p", "\udcff"), "--prompt '\\udcff' is not UTF-8 text"),
 )

@@ -125,7 +125,7 @@ def test_what_is_missing_is_named(run, model, pictures, folder, tmp_path):
         (("-m", bare, "--images", pictures), "has no image processor"),
         (("-m", folder, "--images", pictures), "hf-equi audit --images audits image classifiers"),
         (("-m", model), "hf-equi audit --images DIR measures how it answers turned pictures"),
-        (("-m", "./missing", "--images", tmp_path / "none"), "There is no folder of images"),  # before models load
+        (("-m", "./missing", "--images", tmp_path / "none"), "The image folder"),  # before models load
     ):
         result = run("audit", *arguments)
         assert (result.status, fault in result.err) == (2, True), result.err

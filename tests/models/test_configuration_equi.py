@@ -11,6 +11,7 @@ from transformers import AutoConfig
 
 from hf_equi import DemographicGroup, EquiLMConfig, EquiSeq2SeqConfig
 from hf_equi.errors import ConfigurationError, GroupError
+from hf_equi.models import configuration_equi
 
 
 @pytest.fixture(params=[EquiLMConfig, EquiSeq2SeqConfig])
@@ -73,9 +74,15 @@ def test_bad_settings_are_refused(kind, settings, message):
         make(kind, **settings)
 
 
-def test_a_group_is_made_once_for_the_same_content(kind):
-    first, second = make(kind).read_group(), make(kind).read_group()
-    assert first is second
+def test_a_group_is_checked_once_for_the_same_content_and_has_tables_of_its_own(kind, monkeypatch):
+    first = make(kind).read_group()
+    with monkeypatch.context() as patch:
+        patch.setattr(configuration_equi, "read_group", None)
+        second = make(kind).read_group()
+    second.product.fill_(0)
+    assert make(kind).read_group() == first
+    assert first.product.any()
+    assert make(kind).read_group().product.equal(first.product)
     other = make(kind)
     other.group = RELAXED.to_dict()
     assert other.read_group() == RELAXED != first
