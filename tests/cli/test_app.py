@@ -55,6 +55,7 @@ def test_version(run, monkeypatch) -> None:
         (["generate", "--prompt", " "], "--prompt is empty"),
         (["generate", "-p", "x", "-n", "0"], r"'-n': use 1 or more\.$"),
         (["generate", "-p", "x", "-n", "two"], r"'-n': use a whole number\.$"),
+        (["generate", "-p", "x", "--top-p", "half"], r"'--top-p': use a number\.$"),
         (["generate", "-p", "x", "--max-new-tokens", "0"], "--max-new-tokens"),
         (["generate", "-p", "x", "--seed", "-1"], "--seed"),
         (["generate", "-p", "x", "--temperature", "0"], "--temperature must be a number from 1e-06 up.*--greedy"),
