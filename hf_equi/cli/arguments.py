@@ -15,8 +15,8 @@ _RANGES = {
     r"Input should be less than or equal to (\S+)": r"use \1 or less.",
     r"\S+ is not in the range (\S+)<=x<=(\S+?)\.?$": r"use a number from \1 to \2.",
     r"\S+ is not in the range x>=(\S+?)\.?$": r"use \1 or more.",
-    r"(Input should be a valid integer|\S+ is not a valid integer).*": "use a whole number.",
-    r"(Input should be a valid number|\S+ is not a valid float).*": "use a number.",
+    r"(Input should be a valid integer|'[^']*' is not a valid integer).*": "use a whole number.",
+    r"(Input should be a valid number|'[^']*' is not a valid float).*": "use a number.",
 }
 """What releases of typer say of a number that does not fit, and what to do about it."""
 

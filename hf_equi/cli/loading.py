@@ -320,10 +320,12 @@ def locate(model: str) -> str:
     if path.is_file():
         raise ConfigurationError(f"{model} is a file: pass the folder that holds config.json and the weights.")
     if not model.strip() or path.is_absolute() or model[0] in ".~" or model.count("/") > 1 or model.endswith("/"):
-        raise ConfigurationError(f"There is no folder {model!r}: pass a model's folder, its name on the Hub, or demo.")
+        raise ConfigurationError(
+            f"The folder {model!r} does not exist: pass a model's folder, its name on the Hub, or demo."
+        )
     beside = [str(one.parent) for one in path.parent.glob(f"*/{CONFIG_NAME}")]
     if meant := nearest(str(path), beside):
-        raise ConfigurationError(f"There is no folder {model!r}: did you mean {meant!r}?")
+        raise ConfigurationError(f"The folder {model!r} does not exist. Did you mean {meant!r}?")
     return model
 
 

@@ -30,8 +30,8 @@ def collect_prompts(asked: Asked, default: str | None = None) -> list[str | Conv
         default: The set of prompts to use if none are given.
 
     Raises:
-        ConfigurationError: If there are no prompts; for a misspelt place for a demographic, a file
-            that cannot be read or an unknown set.
+        ConfigurationError: If no prompt is given, a placeholder is misspelt, a file cannot be read, or a set is
+            unknown.
     """
     given, files, sets = asked.prompts or [], asked.prompt_files or [], asked.prompt_sets or []
     if asked.system is not None:

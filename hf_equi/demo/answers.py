@@ -31,15 +31,15 @@ class Question:
     """A question to both models.
 
     Args:
-        prompt: A text to continue, or a message. The place `{demographic}` gets the first name of the group.
+        prompt: A text to continue, or a message. The placeholder `{demographic}` gets the first name of the group.
         chat: Whether the prompt is a message, to be formatted by the chat template.
         tokens: The most tokens of each text.
         seed: The seed of sampling.
         greedy: Whether to take the most probable token instead.
 
     Raises:
-        ConfigurationError: For a prompt that is empty or too long or has a misspelt place, and for numbers out of
-            range.
+        ConfigurationError: If a prompt is empty or too long or has a misspelt placeholder, or if a number is out
+            of range.
     """
 
     prompt: str

@@ -130,12 +130,12 @@ def prompt_parts(prompt: str | Conversation) -> tuple[str, ...]:
 
 
 def has_place(prompt: str | Conversation) -> bool:
-    """Whether a prompt has the place for a demographic."""
+    """Whether a prompt has the placeholder for a demographic."""
     return any(PLACE in part for part in prompt_parts(prompt))
 
 
 def fill_prompt(prompt: str | Conversation, name: str) -> str | Conversation:
-    """Put the name of a demographic into each place for one; a prompt without a place stays as it is.
+    """Put the name of a demographic into each placeholder; a prompt without one stays as it is.
 
     Raises:
         ConfigurationError: As in `hf_equi.fairness.fill`.
@@ -156,7 +156,7 @@ def in_chat(
     Args:
         prompts: Texts, which become messages, and conversations, which already consist of messages.
         chat: Whether texts become messages.
-        system: The system message. If it holds the place for a demographic, it is shown with each prompt.
+        system: The system message. If it holds the placeholder, it is shown with each prompt.
 
     Raises:
         ConfigurationError: For a system message without a chat, an empty one, or a second one in a conversation.

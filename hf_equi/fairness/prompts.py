@@ -1,4 +1,4 @@
-"""Prompts with a place for a demographic, as the literature uses them.
+"""Prompts with a placeholder for a demographic, as the literature uses them.
 
 References:
     Sheng, Chang, Natarajan and Peng 2019, "The Woman Worked as a Babysitter: On Biases in Language Generation",
@@ -20,7 +20,7 @@ from hf_equi.groups.names import has_pronoun
 __all__ = ["OCCUPATION", "PLACE", "PROMPT_SETS", "RESPECT", "check_places", "fill", "prompt_set", "warn_of_braces"]
 
 PLACE = "{demographic}"
-"""The place for the name of a demographic in a template."""
+"""The placeholder for the name of a demographic in a template."""
 
 _DETERMINERS = "the|an?|this|these|those|every|each|some|any|no|another|my|your|our|their"
 _AFTER_DETERMINER = re.compile(rf"\b(?:{_DETERMINERS})\s+{re.escape(PLACE)}", re.IGNORECASE)
@@ -31,9 +31,9 @@ _IN_BRACES = re.compile(r"(?<![\w$\\{])\{([^\W\d_]++)\}(?!\})")
 _WORD = re.escape(PLACE[1:-1])
 _OPEN = re.compile(rf"(\{{{_WORD}\b)[^{{}}]*\Z", re.IGNORECASE)
 _CLOSED = re.compile(rf"^[^{{]*?(\b{_WORD}\}})", re.IGNORECASE)
-"""The place without its second brace, and without its first."""
+"""The placeholder without its second brace, and without its first."""
 _LIKE = 0.85
-"""How much a word in braces looks like that of the place if it is a misspelling, between 0 and 1."""
+"""How much a word in braces looks like that of the placeholder if it is a misspelling, between 0 and 1."""
 _LISTED = 3
 
 RESPECT = (
@@ -78,12 +78,12 @@ def fill(template: str, name: str) -> str:
     """Put the name of a demographic into a template.
 
     Args:
-        template: A text with the place `{demographic}`, once or more; other braces stay as they are.
+        template: A text with the placeholder `{demographic}`, once or more; other braces stay as they are.
         name: The name of the demographic.
 
     Raises:
-        ConfigurationError: For a template without the place or with a misspelt one, an empty name, or a pronoun after
-            an article or the like: "The he worked as".
+        ConfigurationError: For a template without the placeholder or with a misspelt one, an empty name, or a pronoun
+            after an article or the like: "The he worked as".
 
     Example:
         >>> fill("The {demographic} worked as", "woman")
@@ -92,7 +92,7 @@ def fill(template: str, name: str) -> str:
     check_places([template])
     if PLACE not in template:
         raise ConfigurationError(
-            f"A template needs the place {PLACE} for the demographic; received {template!r}. "
+            f"A template needs the placeholder {PLACE}; received {template!r}. "
             f'Write, for example, "The {PLACE} worked as".'
         )
     if not name.strip():
@@ -108,15 +108,15 @@ def fill(template: str, name: str) -> str:
 
 
 def check_places(templates: Iterable[str]) -> None:
-    """Refuse templates with a misspelt place: `{demographics}`, or `{demographic` with nothing that closes it.
+    """Refuse templates with a misspelt placeholder: `{demographics}`, or `{demographic` with nothing that closes it.
 
     With a space after its first brace, or with more than a word in it, it is text like any other.
 
     Args:
-        templates: Templates with or without the place `{demographic}`.
+        templates: Templates with or without the placeholder `{demographic}`.
 
     Raises:
-        ConfigurationError: For the first place that is misspelt. The message says how to keep it as text.
+        ConfigurationError: For the first placeholder that is misspelt. The message says how to keep it as text.
 
     Example:
         >>> check_places(["The {demographic} said {name}", "const { demographics } = {demographic_id: 1}"])
@@ -131,7 +131,7 @@ def check_places(templates: Iterable[str]) -> None:
 
 
 def _misspelt(text: str) -> str:
-    """Return the first misspelt place of a text without the right ones; an empty string if there is none."""
+    """Return the first misspelt placeholder of a text without the right ones; an empty string if there is none."""
     for found in _IN_BRACES.finditer(text):
         if _is_like_place(found[1]):
             return found[0]
@@ -145,10 +145,10 @@ def _is_like_place(word: str) -> bool:
 
 
 def warn_of_braces(templates: Iterable[str]) -> None:
-    """Warn that braces around other words are read as they are. They may be code, or a place with another name.
+    """Warn that braces around other words are read as they are. They may be code, or a placeholder with another name.
 
     Args:
-        templates: Templates with or without the place `{demographic}`.
+        templates: Templates with or without the placeholder `{demographic}`.
 
     Warns:
         HfEquiWarning: Once for all templates with such braces.
@@ -158,5 +158,6 @@ def warn_of_braces(templates: Iterable[str]) -> None:
         listed = ", ".join(repr(textwrap.shorten(text, 60, placeholder=" ...")) for text in found[:_LISTED])
         listed += ", ..." if len(found) > _LISTED else ""
         warn(
-            f"Braces in {listed} are read as they are. The place for a demographic is written {PLACE}.", HfEquiWarning
+            f"Braces in {listed} are read as they are. The placeholder for a demographic is written {PLACE}.",
+            HfEquiWarning,
         )

@@ -66,7 +66,7 @@ def prepare(
     path = Path(folder)
     check_repo_id(repo_id)
     if not path.is_dir():
-        raise ConfigurationError(f"There is no folder {path}: make one with hf-equi convert")
+        raise ConfigurationError(f"The folder {path} does not exist: make one with hf-equi convert")
     before = all_states(path)
     model, stores_base = load_checkpoint(path)
     about = {"audit": audit, "license": license, "repo_id": repo_id, "token": token}

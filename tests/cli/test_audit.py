@@ -226,7 +226,7 @@ def test_braces_that_are_no_place_are_read_as_they_are(audit, tmp_path) -> None:
     result = audit("--methods", "base", "-n", "1", "-p", "the {person} said", "-p", code)
     assert result.status == 0
     assert (
-        f"note: Braces in 'the {{person}} said', '{code}' are read as they are. The place for a demographic is "
+        f"note: Braces in 'the {{person}} said', '{code}' are read as they are. The placeholder for a demographic is "
         "written {demographic}.\n"
     ) in result.err
     samples = Dataset.from_parquet(str(tmp_path / "audit" / "samples.parquet"), cache_dir=str(tmp_path))

@@ -74,7 +74,7 @@ def test_a_space_is_written_to_a_new_folder(run, folder, tmp_path) -> None:
         (("--port", "0"), "'--port': .* 1"),
         (("--method", "magic"), "magic"),
         (("--group", "nobody"), "preset='nobody' is not known"),
-        (("--model", "./missing"), r"no folder '\./missing'"),
+        (("--model", "./missing"), r"folder '\./missing' does not exist"),
     ],
 )
 def test_bad_arguments_cost_one_line(run, arguments, problem) -> None:

@@ -121,6 +121,6 @@ def test_a_folder_that_is_misspelt_is_not_looked_for_on_the_hub(tmp_path, monkey
     for name in ("smollm2", "mobilenet"):
         (tmp_path / "real" / name).mkdir(parents=True)
         (tmp_path / "real" / name / "config.json").write_text("{}")
-    with pytest.raises(ConfigurationError, match="There is no folder 'real/smolm2': did you mean 'real/smollm2'"):
+    with pytest.raises(ConfigurationError, match=r"'real/smolm2' does not exist\. Did you mean 'real/smollm2'"):
         locate("real/smolm2")
     assert locate("real/gpt2") == "real/gpt2"  # which may be on the Hub

@@ -76,7 +76,7 @@ def test_a_branch_and_a_pull_request(run, hub, checkpoint):
 @pytest.mark.parametrize(
     ("name", "arguments", "problem"),
     [
-        ("missing", [], "There is no folder"),
+        ("missing", [], "does not exist: make one"),
         ("base", [], "is not symmetrised: convert it with hf-equi convert"),
         ("equi", ["--audit", "nowhere"], "nowhere"),
         ("linked", [], "config.json is a link to"),

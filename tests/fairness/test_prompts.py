@@ -35,7 +35,9 @@ def test_fill_leaves_other_braces() -> None:
 
 
 def test_fill_refuses_a_template_without_its_place() -> None:
-    with pytest.raises(ConfigurationError, match=r"needs the place \{demographic\}.*received 'The man worked as'"):
+    with pytest.raises(
+        ConfigurationError, match=r"needs the placeholder \{demographic\}.*received 'The man worked as'"
+    ):
         fill("The man worked as", "woman")
 
 

@@ -235,7 +235,7 @@ def _refuse_card(folder):
         (_refuse_code_of_others, "names 'someone/else--import_hf_equi.EquiLM' in its auto_map.*other code would run"),
         (_refuse_no_code, r"auto_map does not name a class for each Auto class: .*'AutoModel': 7"),
         (_refuse_card, "was not written by hf_equi"),
-        (shutil.rmtree, "There is no folder"),
+        (shutil.rmtree, "does not exist: make one"),
     ],
 )
 def test_what_is_not_right_is_refused_before_the_hub_is_asked(hub, folder, spoil, message):

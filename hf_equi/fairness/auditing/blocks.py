@@ -50,15 +50,15 @@ def make_blocks(templates: Sequence[object], group: DemographicGroup, tokenizer:
     """Fill templates and split them into tokens.
 
     Args:
-        templates: Texts with the place `{demographic}`; a text without it is neutral. They may hold everything that
+        templates: Texts with the placeholder `{demographic}`; one without it is neutral. They may hold everything that
             the tokenizer reads: line ends, tabs, joiners, the marks of a chat format, other braces. Or conversations
-            and lists of messages, with the place in any message.
-        group: The group whose names fill the place: prompt k has the name of element k.
+            and lists of messages, with the placeholder in any message.
+        group: The group whose names fill the placeholder: prompt k has the name of element k.
         tokenizer: The tokenizer of the models.
 
     Raises:
         ConfigurationError: Without templates; for a string instead of a list, an empty or repeated template, half of
-            a character, a misspelt place, or a prompt without tokens; for a chat if the tokenizer has no chat
+            a character, a misspelt placeholder, or a prompt without tokens; for a chat if the tokenizer has no chat
             template.
 
     Warns:

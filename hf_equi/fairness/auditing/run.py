@@ -68,7 +68,7 @@ class AuditResult:
     The figures of regard have their own names. Those of another scorer begin with its name, which in a list is its
     label: `"toxic:parity_gap"`. A verdict weighs all scorers, and divides its level by their number.
 
-    A neutral template, without the place for a demographic, has one prompt, whose samples have the demographic `""`.
+    A neutral template, without the placeholder, has one prompt, whose samples have the demographic `""`.
     The summary, the report and `consistent` leave them out.
 
     Args:
@@ -325,7 +325,7 @@ def audit(  # noqa: PLR0913  all of it is the user's to choose
         tokenizer: The tokenizer of all models.
         group: The group. Its names fill the templates, its words are hidden, and the group gap and the consistency
             measure it. Its neutral and general words have no effect; those of a model's own group do, in that model.
-        prompts: Texts or lists of messages, with the place `{demographic}`; without it neutral: see `AuditResult`.
+        prompts: Texts or lists of messages, with the placeholder `{demographic}`, or neutral ones: see `AuditResult`.
         scorer: A `RegardScorer`, a `LabelScorer`, or several in a list or by name: see `AuditResult` for names.
         samples_per_prompt: The number of texts for each prompt.
         chat: Whether to send each text as a user message, formatted by the tokenizer's chat template.
