@@ -300,7 +300,7 @@ def test_page_of_finetuning_shows_what_is_there(finetuning: finetune_stages.Expe
         figures = {"perplexity": value, **dict.fromkeys(names, 0.5)}
         folder = tmp_path / f"seed{seed}" / "plain"
         folder.mkdir(parents=True)
-        content = {"figures": {"finetuned": figures}, "seconds": 9.0, "settings": settings}
+        content = {"figures": {"finetuned": figures}, "seconds": {"wall": 9, "cpu": 9}, "settings": settings}
         scan_training.write_json(folder / "results.json", content)
     page = tmp_path / "page.md"
     page.write_text(f"# By hand\n\n{finetune_results.MARKER}\n\nold", encoding="utf-8")
