@@ -296,6 +296,14 @@ def agreement(teacher: tuple[Any, Any], student: tuple[Any, Any], held_out: Sequ
     }
 
 
+def taught_by(path: Path) -> dict[str, Any]:
+    """Return what the card of the small model says of its teacher."""
+    if not path.is_file():
+        return {}
+    report = json.loads(path.read_text(encoding="utf-8"))
+    return {name: report[name] for name in ("training_texts", "kept")}
+
+
 def distil(options: argparse.Namespace) -> None:
     """Teach a small model the outputs of the larger one."""
     options.seeds, clock = options.seeds[:1], Clock()
@@ -340,6 +348,7 @@ def distil(options: argparse.Namespace) -> None:
         "training_texts": {"generations": len(training), "human": len(human), "human_repeats": options.human_repeats},
         "held_out_agreement_with_the_teacher": agreement(*readers, held_out),
         **on_human_labels(model, tokenizer, regard),
+        "teacher": taught_by(options.distill_from / "training.json"),
         "machine": machine(),
         "seconds": clock.seconds,
         **resumed,
