@@ -61,7 +61,6 @@ from transformers.trainer_utils import get_last_checkpoint
 
 LENGTH = 128
 NAMES = {"id2label": dict(enumerate(LABELS)), "label2id": {name: i for i, name in enumerate(LABELS)}}
-PUBLISHED = {"regard2": {"dev": 0.92, "test": 0.80}, "v2": {"dev": 0.80, "test": 0.84}}
 
 
 def rows_of(texts: Sequence[str], targets: Tensor, tokenizer: PreTrainedTokenizerBase) -> Dataset:
@@ -240,7 +239,7 @@ def teach(options: argparse.Namespace) -> None:
     models[best].save_pretrained(options.output / "model")
     tokenizer.save_pretrained(options.output / "model")
     counts = {"human": len(human), "teacher_labels": len(labelled), "human_repeats": options.human_repeats}
-    report = {"training_texts": counts, "seeds": found, "kept": best, "published": PUBLISHED}
+    report = {"training_texts": counts, "seeds": found, "kept": best}
     write_report(options.output / "model" / "training.json", report, options)
 
 
@@ -394,11 +393,6 @@ def read_options() -> argparse.Namespace:
 if __name__ == "__main__":
     options = read_options()
     fix_arithmetic(options.threads)
-    require(
-        options.data,
-        "regard",
-        "regard/classifier_predictions",
-        "gpt2_generations/nlg_bias",
-        "gpt2_generations/equinlg",
-    )
+    require(options.data, "regard", "regard/classifier_predictions")
+    require(options.data, "gpt2_generations/nlg_bias", "gpt2_generations/equinlg")
     (distil if options.distill_from else teach)(options)
