@@ -242,6 +242,8 @@ def test_finetuned_equilm_has_no_gap(
     stages = finetune_results.gather(finetuning, (0,), tmp_path / "none")
     rows = {row: stage["figures"][row] for stage in stages.values() for row in stage["figures"]}
     assert set(rows) == set(finetune_stages.ROWS)
+    steps = {name.partition("/")[2]: stage["steps"] for name, stage in stages.items() if "steps" in stage}
+    assert steps == {"plain": 6, "augmented": 6, "equilm": 6, "plain_longer": 10, "augmented_longer": 10}
     for row, figures in rows.items():
         exact = "EquiLM" in row
         assert (figures["gap_largest"] <= 1e-5) is exact
