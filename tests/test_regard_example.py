@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sys
 from pathlib import Path
 
@@ -9,6 +10,7 @@ import pytest
 
 sys.path.append(str(Path(__file__).parents[1] / "examples"))
 import regard_data
+import regard_results
 from regard_data import Overlap
 
 SENTENCE = "XYZ was known for his good looks and for his bad temper, which he showed to all"
@@ -81,3 +83,45 @@ def test_nothing_trains_on_what_it_is_measured_on(folder: Path) -> None:
     assert held_out_labels
     with pytest.raises(SystemExit, match="counts as one of dev, of test or of those held out"):
         regard_data.check_apart([held_out[0]], Overlap(held_out))
+
+
+def test_the_page_shows_every_seed_and_keeps_what_runs_are_gone(tmp_path: Path) -> None:
+    """Reports as `train_regard.py` writes them, made up."""
+    share = {"share": 0.5, "interval": [0.25, 0.75], "count": 1660}
+    ran = {
+        "machine": dict.fromkeys(("processor", "kernels", "threads", "python", "torch", "transformers"), "1"),
+        "seconds": {"wall": 200, "cpu": 100},
+    }
+    seed = {"dev": share, "test": share, "held_out_teacher_labels": share}
+    encoder = {
+        "training_texts": {"human": 210, "human_repeats": 3, "teacher_labels": 2673},
+        "seeds": {"0": {**seed, **ran}, "mean": seed},
+        "kept": "0",
+    }
+    small = {
+        "training_texts": {"generations": 5000},
+        "parameters": 1000,
+        "bytes": 2_000_000,
+        "dev": share,
+        "test": share,
+        **ran,
+    }
+    small["held_out_agreement_with_the_teacher"] = dict.fromkeys(regard_results.FORMS, share)
+    for name, report in (("regard_teacher", encoder), ("regard_cls", encoder), ("demo_regard", small)):
+        with pytest.raises(SystemExit, match="lacks"):
+            regard_results.gather(tmp_path / "runs", tmp_path / "none")
+        folder = tmp_path / "runs" / name / "model"
+        folder.mkdir(parents=True)
+        (folder / "training.json").write_text(json.dumps(report), encoding="utf-8")
+    page = tmp_path / "page.md"
+    page.write_text(f"# By hand\n\n{regard_results.MARKER}\n\nold", encoding="utf-8")
+    kept = tmp_path / "page" / "results.json"
+    regard_results.write_page(page, regard_results.gather(tmp_path / "runs", kept))
+    text = page.read_text(encoding="utf-8")
+    assert text.startswith("# By hand")
+    assert "old" not in text
+    assert "| **seed 0**, kept | 0.500 (0.250–0.750) |" in text
+    assert "| seed 0, read at the first token |" in text
+    assert "5 minutes of CPU time, 10 minutes by the clock." in text
+    regard_results.write_page(page, regard_results.gather(tmp_path / "gone", kept))
+    assert page.read_text(encoding="utf-8") == text
