@@ -107,7 +107,7 @@ def test_the_page_shows_every_seed_and_keeps_what_runs_are_gone(tmp_path: Path) 
         **ran,
     }
     small["held_out_agreement_with_the_teacher"] = dict.fromkeys(regard_results.FORMS, share)
-    for name, report in (("regard_teacher", encoder), ("regard_cls", encoder), ("demo_regard", small)):
+    for name, report in (("regard_cls", encoder), ("regard_teacher", encoder), ("demo_regard", small)):
         with pytest.raises(SystemExit, match="lacks"):
             regard_results.gather(tmp_path / "runs", tmp_path / "none")
         folder = tmp_path / "runs" / name / "model"
