@@ -2,8 +2,8 @@
 
     python examples/regard_results.py --runs runs --page docs/results/regard.md
 
-It reads the `training.json` of the runs that the page names; the one at the first token may be missing. They are kept beside the page, so the page can be
-written again when the runs are gone.
+It reads the `training.json` of the runs that the page names; that at the first token may be missing. They are kept
+beside the page, so the page can be written again when the runs are gone.
 """
 
 from __future__ import annotations
