@@ -4,17 +4,20 @@
     python examples/finetune_equilm.py --data DIR --output runs/streamed --streaming --seed 0
     python examples/finetune_equilm.py --output runs/finetuning --page docs/results/finetuning.md
 
-The embedded model learns to write film reviews (--data DIR/text, one line a text). It does so three times, from the
-same weights and with the same steps of `Trainer`:
+The embedded model learns to write film reviews (--data DIR/text, one line a text). It does so five times from the same
+weights. Three of these have the same steps of `Trainer`:
 
 - plain: on the lines as written;
 - augmented: on each line and its image under the group ("he" for "she"), all shuffled: as many texts, but fewer lines;
 - equilm: symmetrised first, on the lines as written.
 
+Training as EquiLM costs more, so plain and augmented are trained again for as many steps as cost the same, on more
+lines: plain_longer and augmented_longer.
+
 On held-out lines it measures perplexity, and the gap |log p(gY|gX) - log p(Y|X)| in nats a token. The perplexity of
 lines with words of the group is measured again with these words exchanged. The gap is also measured on prompts of the
-audit and, as a control, under exchanges of words that mean the same. The plain model is symmetrised after its training
-and measured again.
+audit and, as a control, under exchanges of words that mean the same. The plain models are symmetrised after their
+training and measured again.
 
 An EquiLM runs up to |G| rows for a text, but only one for a text without moved words. Texts are not sorted by that: a
 batch runs as many rows as its texts have distinct images, wherever they are. Batches hold texts of similar length, so
@@ -35,11 +38,11 @@ import sys
 import tempfile
 from pathlib import Path
 
-import torch
 from data import add_data_argument, require
 from finetune_data import FILES
 from finetune_results import gather, write_page
 from finetune_stages import UNTRAINED, WAYS, Experiment, Sizes, Yardstick
+from machine import add_threads_argument, fix_arithmetic
 from transformers.utils import logging
 
 SMALL = Sizes(steps=6, batch=8, held_out=40, continuations=1)
@@ -59,7 +62,7 @@ def parse() -> argparse.Namespace:
         "--seed", type=int, action="append", metavar="N", help="seed; repeat for more (default: 0, 1 and 2)"
     )
     parser.add_argument(
-        "--way", choices=list(WAYS), action="append", help="run only this one; repeat for more (default: all three)"
+        "--way", choices=list(WAYS), action="append", help="run only this one; repeat for more (default: all)"
     )
     parser.add_argument(
         "--steps", type=int, default=Sizes.steps, metavar="N", help="training steps (default: %(default)s)"
@@ -67,6 +70,7 @@ def parse() -> argparse.Namespace:
     parser.add_argument(
         "--rate", type=float, default=Sizes.rate, metavar="R", help="learning rate (default: %(default)s)"
     )
+    add_threads_argument(parser)
     parser.add_argument("--streaming", action="store_true", help="train from a stream; pass a separate --output")
     parser.add_argument("--page", type=Path, metavar="FILE", help="only write the tables into a page")
     parser.add_argument("--smoke", action="store_true", help="run all stages in seconds, without data")
@@ -109,8 +113,7 @@ def main() -> None:
     """Run the stages that are not finished, or write the page."""
     arguments = parse()
     logging.set_verbosity_error()
-    # Gradients of sure answers become denormal numbers, on which a CPU is many times slower.
-    torch.set_flush_denormal(True)
+    fix_arithmetic(arguments.threads)
     if arguments.smoke:
         smoke(streaming=arguments.streaming)
         return

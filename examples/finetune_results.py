@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 import json
-import platform
 from collections.abc import Iterable, Sequence
 from io import BytesIO
 from pathlib import Path
 from statistics import mean, stdev
 from typing import Any
 
-import torch
-import transformers
 from data import write_json
 from finetune_stages import ROWS, UNTRAINED, WAYS, Experiment
+from machine import describe
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
@@ -55,7 +53,7 @@ def values(stages: Stages, row: str, figure: str) -> list[float]:
 
 def seconds(stages: Stages, way: str) -> list[float]:
     """Return the CPU seconds of a way of training, one value for each seed."""
-    return [stage["seconds"] for name, stage in stages.items() if name.endswith(f"/{way}")]
+    return [stage["seconds"]["cpu"] for name, stage in stages.items() if name.endswith(f"/{way}")]
 
 
 def spread(found: Sequence[float]) -> str:
@@ -80,7 +78,7 @@ def tables(stages: Stages) -> tuple[str, str]:
     first, second = [], []
     for row, way in ROWS.items():
         cost = seconds(stages, way) if way else []
-        relative = f"{mean(cost) / mean(plain):.2f}" if cost and plain else MISSING
+        relative = f"{mean(cost) / mean(plain):.2f}" if cost and any(plain) else MISSING
         if values(stages, row, "gap"):
             first.append([row, *(spread(values(stages, row, name)) for name in PERPLEXITIES), spread(cost), relative])
             second.append([row, *(spread(values(stages, row, name)) for name in GAPS)])
@@ -116,10 +114,16 @@ def _settings(stages: Stages) -> str:
     )
     return (
         f"Seeds {', '.join(seeds)}; {settings['steps']} steps of {settings['batch']} texts"
-        f"{', streamed' if settings['streaming'] else ' of similar length'}; learning rate {settings['rate']}.{texts} "
-        f"Python {platform.python_version()}, torch {torch.__version__}, transformers {transformers.__version__}; "
-        f"threads: {torch.get_num_threads()}. Mean (standard deviation)."
+        f"{', streamed' if settings['streaming'] else ' of similar length'}, {_longer(stages)} where a row says equal "
+        f"compute; learning rate {settings['rate']}.{texts} Mean (standard deviation). The trainings: "
+        f"{describe(stage for name, stage in stages.items() if name != UNTRAINED)}"
     )
+
+
+def _longer(stages: Stages) -> str:
+    """Say how many steps the ways of equal compute have."""
+    steps = {stage["steps"] for name, stage in stages.items() if name.endswith("_longer")}
+    return " or ".join(map(str, sorted(steps))) + " steps" if steps else "more steps"
 
 
 def draw(stages: Stages) -> bytes:

@@ -18,10 +18,10 @@ import shlex
 import sys
 from pathlib import Path
 
-import torch
 from data import add_data_argument, require_model
 from imagenet_results import write_page
 from imagenet_stages import STAGES, Experiment
+from machine import add_threads_argument, fix_arithmetic
 from transformers.utils import logging
 
 
@@ -44,6 +44,7 @@ def parse() -> argparse.Namespace:
     parser.add_argument(
         "--stage", choices=list(STAGES), action="append", help="run only this stage; repeat for more (default: all)"
     )
+    add_threads_argument(parser)
     parser.add_argument("--page", type=Path, metavar="FILE", help="only write the tables into a page")
     return parser.parse_args()
 
@@ -54,7 +55,7 @@ def main() -> None:
     logging.set_verbosity_error()
     logging.disable_progress_bar()
     gc.freeze()  # every Trainer collects garbage, and would go through every imported module
-    torch.set_flush_denormal(True)
+    fix_arithmetic(arguments.threads)
     run = Experiment(arguments.data, arguments.model, arguments.output, arguments.seed)
     if arguments.page is not None:
         command = ["python", "examples/imagenet.py", "--data", "DIR", "--model", "real/mobilenet"]

@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import json
-import platform
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
-import transformers
 from data import write_json
 from imagenet_pictures import pictures
 from imagenet_stages import GROUPS, STAGES, TRAINED, Experiment, network_file
+from machine import describe
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from safetensors.torch import load_file
@@ -56,13 +55,11 @@ def write_page(page: Path, run: Experiment, command: str) -> None:
 
 def _versions(found: Found, command: str, seed: int) -> str:
     about = found.get("features", {})
-    cpu = sum(results.get("seconds", 0) for results in found.values()) / 60
     return (
         f"    {command}\n\n"
         f"Seed {seed}; {about.get('photos', 0)} photos, {about.get('classes', 0):,} classes, a model of "
-        f"{about.get('parameters', 0):,} parameters; Python {platform.python_version()}, torch {torch.__version__}, "
-        f"transformers {transformers.__version__}; {cpu:.0f} minutes of CPU in all, one thread. Accuracies are in per "
-        "cent; figures in brackets are 95 % intervals, from resampling the photos."
+        f"{about.get('parameters', 0):,} parameters. Accuracies are in per cent; in brackets are 95 % intervals "
+        f"from resampling the photos. {describe(found.values())}"
     )
 
 

@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 import torch
 from data import require, write_json
+from machine import Clock, machine
 from PIL import Image
 from rich.progress import track
 from safetensors.torch import load_file, save_file
@@ -93,9 +94,9 @@ class Experiment:
 
     def finish(self, stage: str) -> None:
         """Run a stage, and write its results all at once."""
-        begin = time.process_time()
+        clock = Clock()
         results = STAGES[stage](self)
-        write_json(self.folder / f"{stage}.json", {**results, "seconds": round(time.process_time() - begin)})
+        write_json(self.folder / f"{stage}.json", {**results, "machine": machine(), "seconds": clock.seconds})
 
     @cached_property
     def rows(self) -> list[tuple[Path, int]]:

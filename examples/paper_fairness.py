@@ -1,6 +1,6 @@
 """The published protocol of fair generation (arXiv 2305.09900 §5.1), with controls: what each model says about whom.
 
-    python examples/paper_fairness.py --model demo --model DATA/stories260k_hf --output runs/fairness
+    python examples/paper_fairness.py --data DIR --model demo --model DIR/stories260k_hf --output runs/fairness
 
 There are three pairs of demographics. Each gets the respect and the occupation prompts of Sheng et al. 2019: by
 default 100 texts of 15 tokens for each of 5 prompts, so 500 for each demographic and context. Drafts of EquizeroLM
@@ -8,13 +8,14 @@ have 5 tokens. A fourth block counts which pronoun follows neutral prompts ("The
 
 Each block is an audit with its own folder below `--output`, which holds report, samples and figures. A killed run
 resumes where it stopped. With `--page FILE` the tables replace everything below the marker line of that page, and the
-plots go to a folder beside it.
+plots go to a folder beside it. With `--data DIR` they end with the published labels of the same prompts, counted from
+the files of the published code.
 """
 
 from __future__ import annotations
 
 import argparse
-import platform
+import json
 import re
 import shlex
 import sys
@@ -24,9 +25,9 @@ from pathlib import Path
 from typing import Any
 
 import torch
-import transformers
-from data import require_model
-from regard_data import wilson
+from data import require, require_model, write_json
+from machine import Clock, add_threads_argument, describe, fix_arithmetic, machine
+from regard_data import LABELS, wilson
 from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedModel
 from transformers.utils import logging
 
@@ -132,6 +133,25 @@ def pronoun_table(result: AuditResult) -> list[str]:
     return lines
 
 
+def published_table(folder: Path) -> list[str]:
+    """Return the published labels of texts with the respect prompts: of GPT-2, and of GPT-2 symmetrised."""
+    lines = [
+        f"| model | demographic | texts | {' | '.join(LABELS)} | parity gap to the first |",
+        f"| {' | '.join(['---'] * 7)} |",
+    ]
+    for model in ("GPT2", "equiGPT2"):
+        first: list[float] = []
+        for who in ("Black", "White", "Asian"):
+            rows = (folder / f"{model}_respect_{who.upper()}.tsv").read_text(encoding="utf-8").splitlines()
+            count = Counter(int(row.partition("\t")[0]) + 1 for row in rows if row.strip())
+            shares = [count[label] / count.total() for label in range(len(LABELS))]
+            gap = f"{sum(abs(a - b) for a, b in zip(shares, first, strict=True)) / 2:.3f}" if first else "–"
+            cells = [model, f"{who} person", str(count.total()), *(f"{100 * share:.1f} %" for share in shares), gap]
+            lines.append(f"| {' | '.join(cells)} |")
+            first = first or shares
+    return lines
+
+
 def sections(arguments: argparse.Namespace, name: str, plots: Path | None) -> list[str]:
     """Run all blocks of one base model, and return them as Markdown."""
     base, tokenizer = load(name)
@@ -174,26 +194,39 @@ def parse() -> argparse.Namespace:
     parser.add_argument(
         "--output", type=Path, default=Path("runs/fairness"), metavar="DIR", help="folder of the audits"
     )
+    parser.add_argument("--data", type=Path, metavar="DIR", help="folder with the data, for the published labels")
+    add_threads_argument(parser)
     parser.add_argument("--page", type=Path, metavar="FILE", help="Markdown page to write the tables into")
     return parser.parse_args()
+
+
+def command(data: Path | None) -> str:
+    """Return the command line, with DIR for the folder of the data."""
+    parts = [part if data is None else part.replace(str(data), "DIR") for part in sys.argv[1:]]
+    return f"python examples/paper_fairness.py {shlex.join(parts)}"
 
 
 def main() -> None:
     """Run the protocol and print or write the tables."""
     arguments = parse()
+    fix_arithmetic(arguments.threads)
     logging.set_verbosity_error()
+    published = [] if arguments.data is None else require(arguments.data, "regard/classifier_predictions")
     for name in arguments.model or [DEMO]:
         require_model(name)
     plots = None if arguments.page is None else arguments.page.parent / arguments.page.stem
     if plots is not None:
         plots.mkdir(parents=True, exist_ok=True)
-    named = [Path(part).name if part.startswith(("/", "..")) else part for part in sys.argv[1:]]
-    versions = (
-        f"Python {platform.python_version()}, torch {torch.__version__}, transformers {transformers.__version__}"
-    )
-    parts = [f"Command: `python examples/paper_fairness.py {shlex.join(named)}`; seed {arguments.seed}; {versions}."]
+    timing, parts = arguments.output / "seconds.json", []
+    arguments.output.mkdir(parents=True, exist_ok=True)
+    clock = Clock(json.loads(timing.read_text(encoding="utf-8")) if timing.is_file() else None)
     for name in arguments.model or [DEMO]:
         parts += sections(arguments, name, plots)
+        write_json(timing, clock.seconds)
+    ran = describe([{"machine": machine(), "seconds": clock.seconds}])
+    parts.insert(0, f"Command: `{command(arguments.data)}`; seed {arguments.seed}. {ran}")
+    for folder in published:
+        parts += ["## Published labels: race, respect", "\n".join(published_table(folder))]
     if arguments.page is None:
         print("\n\n".join(parts))
     else:

@@ -4,16 +4,16 @@
     python examples/train_regard.py --data DIR --distill-from runs/regard_teacher/model --output runs/demo_regard
 
 The first line finetunes an encoder on the human labels of `train.tsv` and on the labels that the authors' own large
-classifier gave to generations, with the subject masked as XYZ. A tenth of those labels is held out. It trains once for
-each seed. Of these models and the mean of their weights, it keeps the one with the highest accuracy on dev (ties: the
-lower loss on dev). Test is only reported.
+classifier gave to generations, with the subject masked as XYZ. A tenth of the generations is held out. It trains once
+for each seed. Of these models and the mean of their weights, it keeps the one with the highest accuracy on dev (ties:
+the lower loss on dev). Test is only reported.
 
 The second line teaches a BERT of two layers, with its own WordPiece vocabulary, to give the same probabilities as the
 first model. It learns on the human labels and on generations without labels: masked, as written, about another
 subject, and cut short.
 
-Nothing trains on dev or test, nor on a text that shares its first 16 words with one of theirs. A killed run resumes at
-its last checkpoint.
+Nothing trains on dev, on test or on a generation that is held out, nor on a text that counts as one of theirs
+(`Overlap` in `regard_data.py`). A killed run resumes at its last checkpoint.
 """
 
 from __future__ import annotations
@@ -27,20 +27,17 @@ from pathlib import Path
 from typing import Any
 
 import torch
-import transformers
-from data import add_data_argument, require
+from data import add_data_argument, require, write_json
 from datasets import Dataset
+from machine import Clock, add_threads_argument, fix_arithmetic, machine
 from regard_data import (
     LABELS,
     MASK,
-    evaluation_keys,
-    hold_out,
-    human_labels,
-    key,
     prefix,
     put_subject,
     read_labelled,
-    split_generations,
+    student_texts,
+    teacher_texts,
     wilson,
 )
 from tokenizers import BertWordPieceTokenizer
@@ -64,7 +61,6 @@ from transformers.trainer_utils import get_last_checkpoint
 
 LENGTH = 128
 NAMES = {"id2label": dict(enumerate(LABELS)), "label2id": {name: i for i, name in enumerate(LABELS)}}
-PUBLISHED = {"regard2": {"dev": 0.92, "test": 0.80}, "v2": {"dev": 0.80, "test": 0.84}}
 
 
 def rows_of(texts: Sequence[str], targets: Tensor, tokenizer: PreTrainedTokenizerBase) -> Dataset:
@@ -91,8 +87,8 @@ def fit(
     head_rate: float | None = None,
     **settings: Any,
 ) -> PreTrainedModel:
-    """Train with `Trainer`, or load the model of an earlier run."""
-    if not (output / "done").exists():
+    """Train with `Trainer`, or load the model of an earlier run. `done.json` holds the machine and the time."""
+    if not (output / "done.json").exists():
         arguments = TrainingArguments(
             output_dir=str(output),
             bf16=True,
@@ -107,6 +103,7 @@ def fit(
             **settings,
         )
         output.mkdir(parents=True, exist_ok=True)
+        clock, checkpoint = Clock(), get_last_checkpoint(str(output))
         groups = [{"params": model.classifier.parameters(), "lr": head_rate or arguments.learning_rate}]
         groups += [{"params": [p for n, p in model.named_parameters() if not n.startswith("classifier.")]}]
         trainer = Trainer(
@@ -117,10 +114,12 @@ def fit(
             compute_loss_func=soft_loss,
             optimizers=(torch.optim.AdamW(groups, lr=arguments.learning_rate, weight_decay=0.01), None),
         )
-        trainer.train(resume_from_checkpoint=get_last_checkpoint(str(output)))
+        trainer.train(resume_from_checkpoint=checkpoint)
         trainer.save_model(str(output))
         tokenizer.save_pretrained(output)
-        (output / "done").touch()
+        # The seconds of a resumed run are those after its last checkpoint.
+        resumed = {"resumed_at": Path(checkpoint).name} if checkpoint else {}
+        write_json(output / "done.json", {"machine": machine(), "seconds": clock.seconds, **resumed})
     return AutoModelForSequenceClassification.from_pretrained(output, dtype=torch.float32)
 
 
@@ -160,10 +159,7 @@ def on_human_labels(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, 
 
 def write_report(path: Path, report: dict[str, Any], options: argparse.Namespace) -> None:
     hidden = ("data", "output", "encoder", "distill_from")
-    report |= {
-        "settings": {name: value for name, value in vars(options).items() if name not in hidden},
-        "versions": {"torch": torch.__version__, "transformers": transformers.__version__},
-    }
+    report |= {"settings": {name: value for name, value in vars(options).items() if name not in hidden}}
     path.write_text(json.dumps(report, indent=2) + "\n", encoding="utf-8")
     print(json.dumps(report, indent=2))
 
@@ -205,24 +201,14 @@ def mean_of(models: Sequence[PreTrainedModel]) -> PreTrainedModel:
 
 def teach(options: argparse.Namespace) -> None:
     """Finetune an encoder, once for each seed."""
-    regard, predictions = require(options.data, "regard", "regard/classifier_predictions")
-    human, evaluation = human_labels(regard), evaluation_keys(regard)
-    labelled = [pair for path in sorted(predictions.glob("*.tsv")) for pair in read_labelled(path)]
-    labelled = [(text, label) for text, label in dict.fromkeys(labelled) if key(text) not in evaluation]
-    out = hold_out(
-        [(key(text), label) for text, label in labelled],
-        options.hold_out,
-        options.split_seed,
-        {key(text) for text, _ in human},
-    )
-    held_out = [pair for pair in labelled if key(pair[0]) in out]
-    labelled = [pair for pair in labelled if key(pair[0]) not in out]
+    regard = options.data / "regard"
+    human, labelled, held_out = teacher_texts(options.data, options.hold_out, options.split_seed)
     if options.smoke:
         human, labelled = human[:64], labelled[:64]
     pairs = labelled + options.human_repeats * human
     tokenizer = AutoTokenizer.from_pretrained(options.encoder, model_max_length=LENGTH, padding_side="right")
     rows = rows_of([text for text, _ in pairs], smooth([label for _, label in pairs], options.smoothing), tokenizer)
-    models = {}
+    models, ran = {}, {}
     for seed in options.seeds:
         set_seed(0)  # the same head for all seeds, so that the mean of their weights is a model too
         fresh = read_encoder(options.encoder, options.mean_pooling)
@@ -237,6 +223,7 @@ def teach(options: argparse.Namespace) -> None:
             learning_rate=options.learning_rate,
             seed=seed,
         )
+        ran[str(seed)] = json.loads((options.output / f"seed_{seed}" / "done.json").read_text(encoding="utf-8"))
     if len(models) > 1:
         models["mean"] = mean_of(list(models.values()))
     texts, labels = zip(*held_out, strict=True)
@@ -244,6 +231,7 @@ def teach(options: argparse.Namespace) -> None:
         name: {
             **on_human_labels(model, tokenizer, regard),
             "held_out_teacher_labels": share(probabilities(model, tokenizer, texts), torch.tensor(labels)),
+            **ran.get(name, {}),
         }
         for name, model in models.items()
     }
@@ -251,7 +239,7 @@ def teach(options: argparse.Namespace) -> None:
     models[best].save_pretrained(options.output / "model")
     tokenizer.save_pretrained(options.output / "model")
     counts = {"human": len(human), "teacher_labels": len(labelled), "human_repeats": options.human_repeats}
-    report = {"training_texts": counts, "seeds": found, "kept": best, "published": PUBLISHED}
+    report = {"training_texts": counts, "seeds": found, "kept": best}
     write_report(options.output / "model" / "training.json", report, options)
 
 
@@ -307,18 +295,26 @@ def agreement(teacher: tuple[Any, Any], student: tuple[Any, Any], held_out: Sequ
     }
 
 
+def taught_by(path: Path) -> dict[str, Any]:
+    """Return what the card of the small model says of its teacher."""
+    if not path.is_file():
+        return {}
+    report = json.loads(path.read_text(encoding="utf-8"))
+    return {name: report[name] for name in ("training_texts", "kept")}
+
+
 def distil(options: argparse.Namespace) -> None:
     """Teach a small model the outputs of the larger one."""
-    options.seeds = options.seeds[:1]
-    regard, _, _ = require(options.data, "regard", "gpt2_generations/nlg_bias", "gpt2_generations/equinlg")
-    human = human_labels(regard)
-    training, held_out = split_generations(
-        options.data, options.hold_out, options.split_seed, every=50 if options.smoke else 1
-    )
+    options.seeds, clock = options.seeds[:1], Clock()
+    regard = options.data / "regard"
+    every = 50 if options.smoke else 1
+    human, training, held_out = student_texts(options.data, options.hold_out, options.split_seed, every)
     teacher_tokenizer = AutoTokenizer.from_pretrained(options.distill_from)
     teacher = AutoModelForSequenceClassification.from_pretrained(options.distill_from, dtype=torch.float32)
     options.output.mkdir(parents=True, exist_ok=True)
     cache = options.output / "targets.pt"
+    # The seconds of a resumed run are those of its last part.
+    resumed = {"resumed": True} if cache.exists() else {}
     if not cache.exists():
         with torch.autocast("cpu", torch.bfloat16):
             torch.save(probabilities(teacher, teacher_tokenizer, training), cache)
@@ -351,6 +347,10 @@ def distil(options: argparse.Namespace) -> None:
         "training_texts": {"generations": len(training), "human": len(human), "human_repeats": options.human_repeats},
         "held_out_agreement_with_the_teacher": agreement(*readers, held_out),
         **on_human_labels(model, tokenizer, regard),
+        "teacher": taught_by(options.distill_from / "training.json"),
+        "machine": machine(),
+        "seconds": clock.seconds,
+        **resumed,
     }
     write_report(folder / "training.json", report, options)
 
@@ -380,6 +380,7 @@ def read_options() -> argparse.Namespace:
     )
     parser.add_argument("--vocabulary", type=int, default=5000, help="size of the small model's vocabulary")
     parser.add_argument("--width", type=int, default=128, help="width of the small model")
+    add_threads_argument(parser)
     parser.add_argument("--smoke", action="store_true", help="a minute on a little of the data, to show that it works")
     options = parser.parse_args()
     if options.smoke:
@@ -391,4 +392,7 @@ def read_options() -> argparse.Namespace:
 
 if __name__ == "__main__":
     options = read_options()
+    fix_arithmetic(options.threads)
+    require(options.data, "regard", "regard/classifier_predictions")
+    require(options.data, "gpt2_generations/nlg_bias", "gpt2_generations/equinlg")
     (distil if options.distill_from else teach)(options)

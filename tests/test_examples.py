@@ -242,6 +242,8 @@ def test_finetuned_equilm_has_no_gap(
     stages = finetune_results.gather(finetuning, (0,), tmp_path / "none")
     rows = {row: stage["figures"][row] for stage in stages.values() for row in stage["figures"]}
     assert set(rows) == set(finetune_stages.ROWS)
+    steps = {name.partition("/")[2]: stage["steps"] for name, stage in stages.items() if "steps" in stage}
+    assert steps == {"plain": 6, "augmented": 6, "equilm": 6, "plain_longer": 10, "augmented_longer": 10}
     for row, figures in rows.items():
         exact = "EquiLM" in row
         assert (figures["gap_largest"] <= 1e-5) is exact
@@ -300,7 +302,7 @@ def test_page_of_finetuning_shows_what_is_there(finetuning: finetune_stages.Expe
         figures = {"perplexity": value, **dict.fromkeys(names, 0.5)}
         folder = tmp_path / f"seed{seed}" / "plain"
         folder.mkdir(parents=True)
-        content = {"figures": {"finetuned": figures}, "seconds": 9.0, "settings": settings}
+        content = {"figures": {"finetuned": figures}, "seconds": {"wall": 9, "cpu": 9}, "settings": settings}
         scan_training.write_json(folder / "results.json", content)
     page = tmp_path / "page.md"
     page.write_text(f"# By hand\n\n{finetune_results.MARKER}\n\nold", encoding="utf-8")

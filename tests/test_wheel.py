@@ -7,6 +7,7 @@ import re
 import subprocess
 import sys
 import venv
+import zipfile
 from importlib.metadata import version
 from pathlib import Path
 
@@ -49,6 +50,7 @@ def _index(tmp_path):
 def test_the_wheel_runs_the_first_example_in_a_new_environment(tmp_path):
     pip(sys.executable, "wheel", "--no-deps", "--wheel-dir", tmp_path, ROOT, folder=tmp_path)
     (wheel,) = tmp_path.glob("hf_equi-*.whl")
+    assert {"LICENSE", "NOTICE"} <= {Path(name).name for name in zipfile.ZipFile(wheel).namelist()}
     venv.create(tmp_path / "new", with_pip=True)
     python = tmp_path / "new" / ("Scripts" if os.name == "nt" else "bin") / "python"
     # Which build of torch it is, is the reader's choice, and gigabytes where a GPU is assumed: here that of this run.

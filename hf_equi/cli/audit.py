@@ -41,7 +41,7 @@ from hf_equi.fairness.limits import staying_names, staying_words
 from hf_equi.fairness.prompts import PLACE
 from hf_equi.fairness.scales import MASKED, named_figures, read_scales
 from hf_equi.figures import plain_number, short_number
-from hf_equi.generation.classifiers import ClassifierScorer
+from hf_equi.generation.classifiers import DEMO, ClassifierScorer
 from hf_equi.generation.search_checks import ACTIONS
 from hf_equi.groups import DemographicGroup
 from hf_equi.groups.preset import occupations
@@ -274,6 +274,8 @@ def _print(result: AuditResult, output: Output) -> None:
     if result.drawn:
         rate = result.drawn / result.seconds
         note(f"{result.drawn} texts drawn and scored in {result.seconds:.1f} s by this process, {rate:.1f} a second")
+    if any(model["source"] == DEMO for model in result.summary["about"]["models"].values()):
+        note("the model demo was finetuned on texts that GPT-2 wrote to the ten prompts of --prompt-set sheng2019")
     for scorer in result.summary["about"]["scorers"].values():
         if scorer["toy"]:
             size = written_size(scorer["parameters"])
@@ -307,6 +309,8 @@ def _print_table(console: Console, result: AuditResult) -> None:
     console.print(table)
     confidence = f"{100 * result.summary['confidence']:g} %"
     lines = [f"{len(result.samples)} texts; in brackets {confidence} intervals"]
+    if any(entry.get("group_gap") is not None for entry in models):
+        lines[0] += "; that of the group gap, the largest of these texts, cannot exceed it"
     if result.report is not None:
         lines.append(f"report: {result.report}")
     for line in [*result.summary["briefing"], *lines]:

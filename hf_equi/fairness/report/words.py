@@ -18,8 +18,8 @@ WORDS = {
     "only by what the model makes of the words.",
     "parity gap": "How far apart the labels of the texts about two demographics are: 0 if every label is equally "
     "frequent for both, 1 if they have no label in common.",
-    "noise floor": "The parity gap that chance alone gives: between two random halves of the texts about one "
-    "demographic.",
+    "noise floor": "A parity gap that chance alone gives: between two random halves of the texts about one "
+    "demographic. Halves have fewer texts, so it is about 1.4 times what chance gives two whole demographics.",
     "words hidden": "The classifier read the texts with the words for the demographic replaced, so that it "
     "cannot judge by them.",
     "p = ": "How often a gap at least as large comes up if demographics are mixed at random. Below 0.05 is "

@@ -38,7 +38,7 @@ class RecurrentSeq2SeqConfig(PreTrainedConfig):
         ConfigurationError: For an unknown cell, a ratio outside 0 to 1, or sizes below 1.
 
     References:
-        arXiv 2305.09900, §5.1.3; Gordon et al. 2019, "Permutation equivariant models for compositional
+        arXiv 2305.09900, §5.1.3; Gordon et al. 2020, "Permutation equivariant models for compositional
         generalization in language".
 
     Example:

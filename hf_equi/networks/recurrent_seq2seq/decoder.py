@@ -42,7 +42,7 @@ class RecurrentDecoder(nn.Module):
         layers: Makes the layers.
 
     References:
-        Gordon et al. 2019; the attention is that of Luong et al. 2015 (dot product), on the state before the step.
+        Gordon et al. 2020; the attention is that of Luong et al. 2015 (dot product), on the state before the step.
     """
 
     _gradient_checkpointing_func: Any

@@ -35,7 +35,7 @@ class GroupLayers:
         GroupError: If one of the two is not a left action of the group.
 
     References:
-        Gordon et al. 2019, "Permutation equivariant models for compositional generalization in language", §4.
+        Gordon et al. 2020, "Permutation equivariant models for compositional generalization in language", §4.
 
     Example:
         >>> pair = FiniteGroup.cyclic(2)

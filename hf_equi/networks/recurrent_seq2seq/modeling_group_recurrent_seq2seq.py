@@ -31,7 +31,7 @@ class GroupRecurrentSeq2Seq(RecurrentSeq2Seq):
     Cost: that of a `RecurrentSeq2Seq` with |G| times its units.
 
     References:
-        Gordon et al. 2019, "Permutation equivariant models for compositional generalization in language", except the
+        Gordon et al. 2020, "Permutation equivariant models for compositional generalization in language", except the
         bias over words, which is tied on orbits (`GroupHead`).
 
     Example:

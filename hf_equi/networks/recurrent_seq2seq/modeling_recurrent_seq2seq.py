@@ -55,7 +55,7 @@ class RecurrentSeq2Seq(SafeLoadingMixin, PreTrainedModel, AnyReleaseGenerationMi
     Letters: B sentences, T target tokens, S parts of a state, V target vocabulary.
 
     References:
-        arXiv 2305.09900, §5.1.3; Gordon et al. 2019, "Permutation equivariant models for compositional
+        arXiv 2305.09900, §5.1.3; Gordon et al. 2020, "Permutation equivariant models for compositional
         generalization in language".
 
     Example:
