@@ -20,8 +20,8 @@ import shlex
 import sys
 from pathlib import Path
 
-import torch
 from data import add_data_argument, require
+from machine import add_threads_argument, fix_arithmetic
 from scan_data import GROUPS
 from scan_results import CELLS, write_page
 from scan_smoke import show
@@ -35,6 +35,7 @@ def parse() -> argparse.Namespace:
         description=summary, epilog=details, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     add_data_argument(parser)
+    add_threads_argument(parser)
     parser.add_argument("--output", type=Path, default=Path("runs/scan"), metavar="DIR", help="folder of all runs")
     parser.add_argument("--split", choices=sorted(GROUPS), action="append", help="run only this split (default: both)")
     parser.add_argument(
@@ -64,8 +65,7 @@ def main() -> None:
         write_page(arguments.page, runs, shlex.join(["python", "examples/scan.py", "--data", "DIR"]))
         return
     require(arguments.data, "scan")
-    # Gradients of sure answers become denormal numbers, on which a CPU is many times slower.
-    torch.set_flush_denormal(True)
+    fix_arithmetic(arguments.threads)
     for stage in arguments.stage or STAGES:
         for run in runs:
             if run.results(stage) is None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
@@ -12,7 +11,18 @@ from typing import Any
 
 from data import write_json
 from datasets import DatasetDict
-from scan_data import ACTIONS, COMMANDS, CYCLIC_GROUPS, GROUPS, MAX_ACTIONS, SPECIAL, load_split, make_tokenizer
+from machine import Clock, machine
+from scan_data import (
+    ACTIONS,
+    COMMANDS,
+    CYCLIC_GROUPS,
+    GROUPS,
+    MAX_ACTIONS,
+    SPECIAL,
+    VALIDATION,
+    load_split,
+    make_tokenizer,
+)
 from scan_training import AccuracyCurve, accuracy, train
 from transformers import PreTrainedModel, set_seed
 
@@ -76,9 +86,10 @@ class Run:
         return json.loads(path.read_text(encoding="utf-8")) if path.is_file() else None
 
     def finish(self, stage: str, results: dict[str, Any]) -> None:
-        """Write the results of a stage, all at once."""
+        """Write the results of a stage with the machine and the rule of validation, all at once."""
         self.folder.mkdir(parents=True, exist_ok=True)
-        write_json(self.folder / f"{stage}.json", results)
+        record = {"machine": machine(), "validation": VALIDATION, **results}
+        write_json(self.folder / f"{stage}.json", record)
 
     def base(self, name: str = "base") -> RecurrentSeq2Seq:
         """Load a trained base."""
@@ -117,16 +128,17 @@ def equivariant(run: Run) -> dict[str, Any]:
 
 def _train_network(run: Run, model: PreTrainedModel, name: str, settings: dict[str, Any]) -> dict[str, Any]:
     model.generation_config.max_length, model.generation_config.max_new_tokens = None, MAX_ACTIONS
-    begin = time.perf_counter()
-    train(model, run.parts, run.folder / f"{name}_checkpoints", seed=run.seed, **settings)
+    clock = train(model, run.parts, run.folder / f"{name}_checkpoints", seed=run.seed, **settings)
     model.save_pretrained(run.folder / name)
-    seconds = round(time.perf_counter() - begin)
-    return {"seconds": seconds, "accuracy": {part: accuracy(model, run.parts[part]) for part in PARTS}}
+    accuracies = {part: accuracy(model, run.parts[part]) for part in PARTS}
+    return {"seconds": clock.seconds, "accuracy": accuracies}
 
 
 def zero_shot(run: Run) -> dict[str, Any]:
     """Measure the base symmetrised, without training."""
-    return {"accuracy": _measure(run, run.base(), ZERO_SHOT)}
+    clock = Clock()
+    accuracies = _measure(run, run.base(), ZERO_SHOT)
+    return {"seconds": clock.seconds, "accuracy": accuracies}
 
 
 def finetune(run: Run) -> dict[str, Any]:
@@ -142,8 +154,7 @@ def finetune(run: Run) -> dict[str, Any]:
     watched = run.parts["test"].shuffle(seed=0).select(range(1000)).sort("length", reverse=True)
     shown = FINETUNED if run.split == "add_jump" else ()  # the figure shows only add_jump
     curves = [AccuracyCurve(name, run.symmetrize(base, **ZERO_SHOT[name]), watched) for name in shown]
-    begin = time.perf_counter()
-    train(
+    clock = train(
         model,
         run.parts,
         run.folder / "finetune_checkpoints",
@@ -153,9 +164,10 @@ def finetune(run: Run) -> dict[str, Any]:
         **FINETUNING,
     )
     base.save_pretrained(run.folder / "finetuned")
+    accuracies = _measure(run, base.eval(), FINETUNED)
     return {
-        "seconds": round(time.perf_counter() - begin),
-        "accuracy": _measure(run, base.eval(), FINETUNED),
+        "seconds": clock.seconds,
+        "accuracy": accuracies,
         "curves": {curve.name: curve.read(run.folder / "finetune_checkpoints") for curve in curves},
     }
 
