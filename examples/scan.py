@@ -23,6 +23,7 @@ from pathlib import Path
 from data import add_data_argument, require
 from machine import add_threads_argument, fix_arithmetic
 from scan_data import GROUPS
+from scan_published import STAGES as PUBLISHED_STAGES
 from scan_results import CELLS, write_page
 from scan_smoke import show
 from scan_stages import STAGES, Run
@@ -47,6 +48,12 @@ def parse() -> argparse.Namespace:
     parser.add_argument(
         "--stage", choices=list(STAGES), action="append", help="run only this stage; repeat for more (default: all)"
     )
+    parser.add_argument(
+        "--settings",
+        choices=("ours", "published"),
+        default="ours",
+        help="published: single sentences, the published rates and steps, for the LSTM and G-RNN (default: ours)",
+    )
     parser.add_argument("--page", type=Path, metavar="FILE", help="only write the tables into a page")
     parser.add_argument("--smoke", action="store_true", help="show the effect in a minute, without data")
     return parser.parse_args()
@@ -60,17 +67,23 @@ def main() -> None:
         return
     seeds, splits, cells = arguments.seed or (0, 1, 2), arguments.split or sorted(GROUPS), arguments.cell or CELLS
     folder = arguments.data / "scan"
-    runs = [Run(folder, arguments.output, split, cell, seed) for seed in seeds for split in splits for cell in cells]
+    runs = [
+        Run(folder, arguments.output, split, cell, seed, arguments.settings)
+        for seed in seeds
+        for split in splits
+        for cell in cells
+    ]
     if arguments.page is not None:
         write_page(arguments.page, runs, shlex.join(["python", "examples/scan.py", "--data", "DIR"]))
         return
     require(arguments.data, "scan")
     fix_arithmetic(arguments.threads)
-    for stage in arguments.stage or STAGES:
+    stages = STAGES if arguments.settings == "ours" else PUBLISHED_STAGES
+    for stage in arguments.stage or stages:
         for run in runs:
-            if run.results(stage) is None:
-                print(f"{stage}: {run.split}, {run.cell}, seed {run.seed}", file=sys.stderr, flush=True)
-                run.finish(stage, STAGES[stage](run))
+            if run.takes(stage) and run.results(stage) is None:
+                print(f"{stage}: {run.name}", file=sys.stderr, flush=True)
+                run.finish(stage, stages[stage](run))
 
 
 if __name__ == "__main__":
