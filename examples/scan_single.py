@@ -1,6 +1,7 @@
 """Train on single sentences, as the papers' code does: one step a sentence, a constant rate, and the published loss.
 
-`Trainer` spends more time on such a step than the network does, so this is a loop of its own. It resumes, too.
+`Trainer` and autograd spend more time on such a step than the arithmetic does. So this is a loop of its own, with the
+decoder of `scan_decoder.py`. It resumes, too.
 """
 
 from __future__ import annotations
@@ -14,7 +15,9 @@ import torch
 from datasets import Dataset
 from machine import Clock
 from scan_data import END
-from transformers import PreTrainedModel
+from scan_decoder import score
+
+from hf_equi import RecurrentSeq2Seq
 
 CLIP = 5.0
 Loss = Callable[[Any, torch.Tensor, torch.Tensor, bool], torch.Tensor]
@@ -44,7 +47,7 @@ def count_places(log_probs: torch.Tensor) -> int:
     return int(ends[0]) + 1 if len(ends) else len(log_probs)
 
 
-def sum_loss(model: PreTrainedModel, command: torch.Tensor, actions: torch.Tensor, forced: bool) -> torch.Tensor:
+def sum_loss(model: RecurrentSeq2Seq, command: torch.Tensor, actions: torch.Tensor, forced: bool) -> torch.Tensor:
     """Return the published loss of a network: summed over the tokens up to the end that it predicts, also if forced.
 
     Args:
@@ -58,7 +61,7 @@ def sum_loss(model: PreTrainedModel, command: torch.Tensor, actions: torch.Tenso
     return -log_probs[:places].gather(1, actions[:places, None]).sum()
 
 
-def mean_loss(model: PreTrainedModel, command: torch.Tensor, actions: torch.Tensor, forced: bool) -> torch.Tensor:
+def mean_loss(model: RecurrentSeq2Seq, command: torch.Tensor, actions: torch.Tensor, forced: bool) -> torch.Tensor:
     """Return the published loss of a network that is equivariant by construction: the mean over the same tokens."""
     log_probs = _read(model, command[None], actions[None], forced)[0]
     places = count_places(log_probs)
@@ -83,7 +86,7 @@ class MembersLoss:
     select: bool = False
 
     def __call__(
-        self, model: PreTrainedModel, command: torch.Tensor, actions: torch.Tensor, forced: bool
+        self, model: RecurrentSeq2Seq, command: torch.Tensor, actions: torch.Tensor, forced: bool
     ) -> torch.Tensor:
         """Return the loss of a sentence."""
         log_probs = _read(model, self.source[:, command], self.target[:, actions], forced)
@@ -98,14 +101,13 @@ class MembersLoss:
         return -mean[:places].gather(1, actions[:places, None]).sum()
 
 
-def _read(model: PreTrainedModel, commands: torch.Tensor, actions: torch.Tensor, forced: bool) -> torch.Tensor:
+def _read(model: RecurrentSeq2Seq, commands: torch.Tensor, actions: torch.Tensor, forced: bool) -> torch.Tensor:
     """Return log-probabilities `(B, T, V)`. All sentences read the actions, or none does."""
-    model.config.teacher_forcing_ratio = 1.0 if forced else 0.0
-    return model(input_ids=commands, labels=actions, use_cache=False).logits.log_softmax(-1)
+    return score(model, commands, actions, forced).log_softmax(-1)
 
 
 def train_single(
-    model: PreTrainedModel,
+    model: RecurrentSeq2Seq,
     part: Dataset,
     folder: Path,
     course: Course,
@@ -136,7 +138,7 @@ def train_single(
     optimizer = torch.optim.Adam(
         model.parameters(), lr=course.learning_rate, weight_decay=course.weight_decay, fused=True
     )
-    state, ratio = _State(folder / "state.pt", model, optimizer), model.config.teacher_forcing_ratio
+    state = _State(folder / "state.pt", model, optimizer)
     while state.step < course.steps:
         model.train()
         for step in range(state.step, min(state.step + course.every, course.steps)):
@@ -148,14 +150,13 @@ def train_single(
         model.eval()
         state.save(step + 1, measure() if measure is not None else None)
     state.finish()
-    model.config.teacher_forcing_ratio = ratio
     return state.clock
 
 
 class _State:
     """The checkpoint of a training: a file, and what is in it."""
 
-    def __init__(self, path: Path, model: PreTrainedModel, optimizer: torch.optim.Optimizer) -> None:
+    def __init__(self, path: Path, model: RecurrentSeq2Seq, optimizer: torch.optim.Optimizer) -> None:
         self.path, self.model, self.optimizer = path, model, optimizer
         self.step, self.best, self.weights = 0, -1.0, None
         seconds = None
