@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -120,20 +121,23 @@ def spread(values: Sequence[float], seeds: int) -> str:
     return f"{mean(values):.1f} ({deviation(values):.1f}{number})"
 
 
-def summary(found: Found) -> str:
+def summary(found: Found, seeds: int) -> str:
     """Return sentences that count the verdicts, and list the cells in which ours are below."""
-    cells = list(judged(found, read_published()))
-    count = {verdict: sum(found == verdict for *_, found in cells) for verdict in ("within", "better", "below")}
-    total = 2 * len(read_published())
+    rows = read_published()
+    cells = list(judged(found, rows))
+    verdicts = Counter(verdict for *_, verdict in cells)
+    total = sum(len(row.figures) for row in rows)
     measured = "" if len(cells) == total else f" {len(cells)} of them are measured."
-    lines = [
-        f"The six tables have {total} cells.{measured} {count['within']} of ours are within two published deviations of "
-        f"the published mean, {count['better']} are better, and {count['below']} are below:"
+    text = (
+        f"The six tables have {total} cells.{measured} {verdicts['within']} of ours are within two published "
+        f"deviations of the published mean, {verdicts['better']} are better, and {verdicts['below']} are below"
+    )
+    if not verdicts["below"]:
+        return f"{text}."
+    below = [
+        f"- Table {row.table}, {row.split}, {row.model}, {part}: {spread(values, seeds)} "
+        f"against {row.figures[part][0]} ({row.figures[part][1]})"
+        for row, part, values, verdict in cells
+        if verdict == "below"
     ]
-    for row, part, values, verdict in cells:
-        if verdict == "below":
-            middle, width = row.figures[part]
-            lines.append(
-                f"- Table {row.table}, {row.split}, {row.model}, {part}: {spread(values, 3)} against {middle} ({width})"
-            )
-    return lines[0] + "\n\n" + "\n".join(lines[1:]) if count["below"] else lines[0].replace(" below:", " below.")
+    return "\n".join([f"{text}:", "", *below])

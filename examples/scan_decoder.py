@@ -1,8 +1,8 @@
 """The decoder of `RecurrentSeq2Seq` with a backward pass by hand, for training on single sentences.
 
-Autograd keeps a node for each small operation of each token, and writes the gradient of every weight once a token. With
-one sentence a step, that is most of the time. Here the gradients of the weights are one product over all tokens. Values
-and gradients are those of the library.
+Autograd keeps a node for each small operation of each token, and writes the gradient of every weight once a token.
+With one sentence a step, that is most of the time. Here the gradient of a weight is one product over all tokens.
+Values and gradients are those of the library.
 
 Letters: B sentences, S tokens of a command, T tokens of its actions, V words, H units of the decoder.
 """
@@ -121,7 +121,7 @@ class _Decode(torch.autograd.Function):
 def _lstm_slopes(
     inner: torch.Tensor, before: list[torch.Tensor], after: list[torch.Tensor], weights: list[torch.Tensor]
 ) -> tuple[torch.Tensor, ...]:
-    """Return the factors of an LSTM's backward pass at all places at once: of the gates, the forget gate, the state."""
+    """Return the factors of an LSTM's backward pass at all places: of its gates, its earlier and its new state."""
     gates = F.linear(inner, weights[0], weights[2]) + F.linear(before[0], weights[1], weights[3])
     enter, forget, new, leave = gates.chunk(4, -1)
     enter, forget, new, leave = enter.sigmoid(), forget.sigmoid(), new.tanh(), leave.sigmoid()

@@ -49,6 +49,7 @@ ZERO_SHOT: dict[str, dict[str, Any]] = {
     "equizero, published entropy": {"method": "equizero", "loss": "published_entropy"},
 }
 FINETUNED = {name: ZERO_SHOT[name] for name in ("equitune, independent", "equitune, synchronised", "equizero")}
+SETTINGS = ("ours", "published")
 PUBLISHED_CELLS = {"pretrain": "lstm", "zero_shot": "lstm", "finetune": "lstm", "equivariant": "rnn"}
 """The networks that are also trained with the published settings: those that fell short of the published figures."""
 PARTS = ("validation", "test")
@@ -73,12 +74,12 @@ class Run:
     split: str
     cell: str
     seed: int
-    settings: str = "ours"
+    settings: str = SETTINGS[0]
 
     @property
     def name(self) -> str:
         """The name of this run in the results."""
-        return f"{self.split}/{self.cell}/seed{self.seed}{'' if self.settings == 'ours' else f'-{self.settings}'}"
+        return f"{self.split}/{self.cell}/seed{self.seed}{'' if self.settings == SETTINGS[0] else f'-{self.settings}'}"
 
     @property
     def folder(self) -> Path:
@@ -92,7 +93,7 @@ class Run:
 
     def takes(self, stage: str) -> bool:
         """Whether this run has that stage."""
-        return self.settings == "ours" or PUBLISHED_CELLS[stage] == self.cell
+        return self.settings == SETTINGS[0] or PUBLISHED_CELLS[stage] == self.cell
 
     def results(self, stage: str) -> dict[str, Any] | None:
         """Return the results of a finished stage, or None."""
