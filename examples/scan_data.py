@@ -103,6 +103,12 @@ def load_split(folder: Path, split: str, seed: int) -> DatasetDict:
     test = read_pairs(folder / f"{split}_test.txt")
     parts = DatasetDict(train=lines.select(kept), validation=lines.select(drawn), test=test)
     parts = parts.map(tokenize, batched=True)
-    parts["validation"] = parts["validation"].sort("length", reverse=True)
-    parts["test"] = parts["test"].sort("length", reverse=True)
+    for part in ("validation", "test"):
+        parts[part] = longest_first(parts[part])
     return parts
+
+
+def longest_first(part: Dataset) -> Dataset:
+    """Sort sentences by the length of their actions, so that batches are padded little."""
+    lengths = part["length"][:]
+    return part.select(sorted(range(len(part)), key=lambda index: -lengths[index]))

@@ -21,6 +21,7 @@ from scan_data import (
     SPECIAL,
     VALIDATION,
     load_split,
+    longest_first,
     make_tokenizer,
 )
 from scan_training import AccuracyCurve, accuracy, train
@@ -179,7 +180,8 @@ def finetune(run: Run) -> dict[str, Any]:
     base = run.base()
     model = run.symmetrize(base, method="equitune", decoding="independent")
     model.config.objective = "members"
-    watched = run.parts["test"].shuffle(seed=0).select(range(1000)).sort("length", reverse=True)
+    test = run.parts["test"].shuffle(seed=0)
+    watched = longest_first(test.select(range(min(1000, len(test)))))
     shown = FINETUNED if run.split == "add_jump" else ()  # the figure shows only add_jump
     curves = [AccuracyCurve(name, run.symmetrize(base, **ZERO_SHOT[name]), watched) for name in shown]
     clock = train(
