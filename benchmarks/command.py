@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from report import place, section
+from report import Clock, measured_with, place, section
 from timing import Claim
 from workload import Workload
 
@@ -49,19 +49,20 @@ class Benchmark:
         """Read the command line, measure, and write the section."""
         arguments = self._parse()
         torch.set_num_threads(arguments.threads)
-        workload = self.create(arguments)
-        results = []
+        workload, clock, results = self.create(arguments), Clock(), []
         for claim in self.claims(workload, arguments.smoke):
             if arguments.only and claim.name not in arguments.only:
                 continue
             repeats = 1 if arguments.smoke else arguments.repeats
             result = claim.measure(repeats, arguments.seed, warm=not arguments.smoke)
-            low, high = result.spread
-            bound = "" if claim.bound is None else f", bound {claim.bound:.2f}"
-            print(f"{claim.name}: {result.ratio:.2f} ({low:.2f}–{high:.2f}){bound}", file=sys.stderr)
+            low, high = result.interval
+            bound = "" if claim.bound is None else f", bound {claim.bound:.2f}: {result.verdict}"
+            line = f"{claim.name}: {result.ratio:.2f} ({low:.2f}–{high:.2f}) of {result.best}{bound}"
+            print(line, file=sys.stderr, flush=True)
             results.append(result)
-        command = _command(arguments)
-        text = section(self.title, SMOKE if arguments.smoke else self.description, command, arguments.seed, results)
+        description = SMOKE if arguments.smoke else self.description
+        measured = measured_with(arguments.seed, clock)
+        text = section(self.title, description, _command(arguments), measured, results)
         if arguments.output is None:
             print(text, end="")
         else:
@@ -72,7 +73,7 @@ class Benchmark:
     def _parse(self) -> argparse.Namespace:
         parser = argparse.ArgumentParser(description=self.summary)
         parser.add_argument(
-            "--repeats", type=int, default=7, metavar="N", help="counted rounds for each claim (default: 7)"
+            "--repeats", type=int, default=9, metavar="N", help="counted rounds for each claim (default: 9)"
         )
         parser.add_argument(
             "--only",
@@ -81,7 +82,7 @@ class Benchmark:
             metavar="NAME",
             help=f"measure only this claim; repeat the option for more: {', '.join(self.names)}",
         )
-        parser.add_argument("--threads", type=int, default=2, metavar="N", help="threads of torch (default: 2)")
+        parser.add_argument("--threads", type=int, default=1, metavar="N", help="threads of torch (default: 1)")
         parser.add_argument("--seed", type=int, default=0, help="seed of weights, prompts and samples (default: 0)")
         parser.add_argument(
             "--smoke", action="store_true", help="use a tiny model and one round, to show that everything runs"
