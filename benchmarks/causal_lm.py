@@ -22,7 +22,7 @@ from hf_equi import EquiLM
 
 DESCRIPTION = """\
 The model has GPT-2-small's configuration (124M parameters, 50257 tokens) and random weights. Unless a row says
-otherwise, 20 tokens are sampled after each prompt of a batch of 8 prompts of 8 tokens. The group of order 2 exchanges
+otherwise, 10 tokens are sampled after each prompt of a batch of 8 prompts of 8 tokens. The group of order 2 exchanges
 words of gender. The group of order 12 is gender × race × sexuality. *plain* is `generate` of the unwrapped model with
 the same settings. On 16 or 96 rows it continues all members of the same orbits. The *published decoding* takes one
 prompt at a time and calls the model on the whole text, without a cache, for every token and every group element. A

@@ -19,7 +19,7 @@ from hf_equi import ImageGroup, PixelAction
 
 DESCRIPTION = """\
 The models have the shapes of known models and random weights. The images are random, of 224 by 224 pixels, in batches
-of 8. *vit* is a CLIP with the image tower of ViT-B/32 and a small text tower, which reads ten texts. *resnet* is an
+of 4. *vit* is a CLIP with the image tower of ViT-B/32 and a small text tower, which reads ten texts. *resnet* is an
 image classifier of the shape of RN50. The group of order 4 holds the rotations by 90°, and the group of order 8 the
 mirrored ones too. Without the library there are two ways to read all members of the orbits, and each row shows the
 better one: *all at once* calls the unwrapped base with the images of all turns, *a loop* calls it once for each turn.

@@ -41,7 +41,7 @@ class VisionWorkload:
 
     model: str
     seed: int = 0
-    batch: int = 8
+    batch: int = 4
     side: int = 224
     small: bool = False
     large_batch: int = 32
