@@ -22,8 +22,8 @@ from hf_equi.fairness import audit, fill
 DESCRIPTION = """\
 The model has GPT-2-small's configuration (124M parameters, 50257 tokens). The scorer has BERT's architecture (6
 layers, width 768). Both have random weights. There are 8 prompts of 8 tokens with two members each, drafts of 5
-tokens, and 20 sampled tokens. Any search has to generate the same tokens for all members, as plain `generate` does on
-16 rows, and to score the 16 texts of each of the four rounds once. That is the lower bound. Both sides are measured on
+tokens, and 10 sampled tokens. Any search has to generate the same tokens for all members, as plain `generate` does on
+16 rows, and to score the 16 texts of each of the two rounds once. That is the lower bound. Both sides are measured on
 the same rows and texts. Besides generating, the audit scores each text twice, takes its likelihood under the base and,
 where there is one, its group gap, and sums up. The ratio of its rows says how many times as long that takes as plain
 generation.
