@@ -12,13 +12,14 @@ import argparse
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import torch
 from command import Benchmark
 from seq2seq_by_hand import chosen_by_hand, published_loop, synchronised_by_hand, synchronised_loop
 from seq2seq_workload import Sentences, Workload, orbit, pad
 from timing import Claim, Measure, timed
-from transformers import PreTrainedModel
+from transformers import LogitsProcessorList, PreTrainedModel
 
 from hf_equi import EquiForSeq2SeqLM
 
@@ -40,6 +41,12 @@ with the decoder's state until all have ended. For single sentences its batch is
 sentences need, and none of what `generate` offers besides. Where a row has several ways to compare with, it shows the
 fastest. Rows about single sentences take every fifth of the 1,000.
 
+If a call asks for nothing but the best token of each step, the library runs the steps itself
+(`hf_equi.generation.greedy_loop`). For any other call transformers does, whose work for each step then takes longer
+than this small base: one row shows such a call, with a processor that changes nothing. What remains of the difference
+to *by hand* is mostly the same for each call, whatever its length: it reads the settings, checks the tokens, and finds
+which members differ. The row of one token shows that.
+
 The answers of every round are checked. Equizero's are the same in batches, one at a time and by hand. Sentences that
 the group does not move get the plain answers, and equitune's answers move with their sentences.
 """
@@ -57,6 +64,8 @@ NAMES = (
     "batches",
     "one-sentence",
     "single",
+    "single-token",
+    "single-generate",
     "single-synchronised",
     "synchronised",
     "synchronised-rows",
@@ -103,14 +112,24 @@ def single_claims(workload: Workload) -> Iterator[Claim]:
     text, same = f"{text} with the same model", {"a sentence a call": one}
     yield Claim("one-sentence", text, batched, same, None, speedup=True)
     yield Claim("single", "equizero, a sentence a call", one, loops, SINGLE)
-    lm = workload.symmetrize("equitune")
-    wanted = synchronised_by_hand(lm, few)
+    token = timed(lambda: [lm.generate(each.ids, attention_mask=each.mask, max_new_tokens=1) for each in singles])
+    by_hand = {"by hand": timed(lambda: [chosen_by_hand(lm, each, most=1) for each in singles])}
+    yield Claim("single-token", "equizero, a sentence a call, one token each", token, by_hand, None)
+    unchanged = LogitsProcessorList([lambda ids, scores: scores])  # with a processor, transformers runs the steps
+    slow = evaluates(lm, singles, wanted, logits_processor=unchanged)
+    yield Claim("single-generate", "equizero, a sentence a call, the steps run by transformers", slow, loops, None)
+
+
+def single_synchronised_claim(workload: Workload) -> Claim:
+    """Equitune, one sentence at a time."""
+    lm, few = workload.symmetrize("equitune"), workload.few
+    singles, wanted = few.batches(1), synchronised_loop(lm, few)
     loops = {
         "the published loop": decodes(synchronised_loop, lm, [few], wanted),
         "by hand": decodes(synchronised_by_hand, lm, singles, wanted),
     }
     text = "synchronised equitune, a sentence a call"
-    yield Claim("single-synchronised", text, evaluates(lm, singles, wanted), loops, SINGLE)
+    return Claim("single-synchronised", text, evaluates(lm, singles, wanted), loops, SINGLE)
 
 
 def equitune_claims(workload: Workload) -> Iterator[Claim]:
@@ -130,18 +149,17 @@ def equitune_claims(workload: Workload) -> Iterator[Claim]:
     yield Claim(
         "beams",
         f"synchronised equitune, {BEAMS} beams, in batches of {workload.batch}, vs plain",
-        evaluates(lm, batches, pulled_back(lm, moved, BEAMS), BEAMS),
-        {"plain": evaluates(base, batches, beams=BEAMS)},
+        evaluates(lm, batches, pulled_back(lm, moved, BEAMS), num_beams=BEAMS),
+        {"plain": evaluates(base, batches, num_beams=BEAMS)},
         None,
     )
 
 
 def evaluates(
-    model: PreTrainedModel, batches: Sequence[Sentences], wanted: torch.Tensor | None = None, beams: int = 1
+    model: PreTrainedModel, batches: Sequence[Sentences], wanted: torch.Tensor | None = None, **settings: Any
 ) -> Measure:
     """Measure the seconds to answer batches and to compare the answers with the labels."""
     labels = pad([batch.labels for batch in batches], -100)
-    settings = {} if beams == 1 else {"num_beams": beams}
     return answers(
         lambda: pad([model.generate(batch.ids, attention_mask=batch.mask, **settings) for batch in batches], PAD),
         labels,
@@ -205,8 +223,8 @@ def pulled_back(lm: EquiForSeq2SeqLM, sentences: Sentences, beams: int = 1) -> t
 
 def claims(workload: Workload, smoke: bool) -> list[Claim]:
     """Return all claims, in the order of the table."""
-    groups = (equizero_claims, single_claims, equitune_claims)
-    return [claim for group in groups for claim in group(workload)]
+    single = (*single_claims(workload), single_synchronised_claim(workload))
+    return [*equizero_claims(workload), *single, *equitune_claims(workload)]
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

@@ -68,14 +68,17 @@ def synchronised_loop(lm: EquiForSeq2SeqLM, sentences: Sentences) -> torch.Tenso
 
 
 @torch.no_grad()
-def chosen_by_hand(lm: EquiForSeq2SeqLM, sentences: Sentences) -> torch.Tensor:
-    """Decode equizero with all members of a batch of sentences as rows, and move the surest answers back."""
+def chosen_by_hand(lm: EquiForSeq2SeqLM, sentences: Sentences, most: int = MAX_ACTIONS) -> torch.Tensor:
+    """Decode equizero with all members of a batch of sentences as rows, and move the surest answers back.
+
+    At most `most` tokens are decoded.
+    """
     order, rows = lm.group.order, orbit(lm, sentences)
     encoded, mask, cache = lm.unwrap().encoder(rows.ids, rows.mask), padding(rows), None
     last = torch.full_like(rows.ids[:, :1], START)
     texts, ended = [last], torch.zeros_like(last[:, 0], dtype=torch.bool)
     surety, tokens = torch.zeros(len(last)), torch.zeros(len(last))
-    while len(texts) <= MAX_ACTIONS and not bool(ended.all()):
+    while len(texts) <= most and not bool(ended.all()):
         out = lm.unwrap()(encoder_outputs=encoded, decoder_input_ids=last, use_cache=True, **mask, **cached(cache))
         cache = cache_of(out)
         best = out.logits[:, -1].softmax(-1).max(-1)
