@@ -11,8 +11,9 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from record import Record
 from report import Clock, measured_with, place, section
-from timing import Claim
+from timing import Claim, Result
 from workload import Workload
 
 SMOKE = "A run with a tiny model and one round. It shows that the code runs. Its figures mean nothing."
@@ -49,16 +50,18 @@ class Benchmark:
         """Read the command line, measure, and write the section."""
         arguments = self._parse()
         torch.set_num_threads(arguments.threads)
-        workload, clock, results = self.create(arguments), Clock(), []
+        settings = {name: getattr(arguments, name) for name in ("repeats", "threads", "seed", "smoke")}
+        record = Record(arguments.record, settings)
+        workload, clock, results = self.create(arguments), Clock(record.seconds), []
         for claim in self.claims(workload, arguments.smoke):
             if arguments.only and claim.name not in arguments.only:
                 continue
-            repeats = 1 if arguments.smoke else arguments.repeats
-            result = claim.measure(repeats, arguments.seed, warm=not arguments.smoke)
-            low, high = result.interval
-            bound = "" if claim.bound is None else f", bound {claim.bound:.2f}: {result.verdict}"
-            line = f"{claim.name}: {result.ratio:.2f} ({low:.2f}–{high:.2f}) of {result.best}{bound}"
-            print(line, file=sys.stderr, flush=True)
+            result = record.result(claim)
+            if result is None:
+                repeats = 1 if arguments.smoke else arguments.repeats
+                result = claim.measure(repeats, arguments.seed, warm=not arguments.smoke)
+                record.keep(result, clock.seconds)
+            print(_line(result), file=sys.stderr, flush=True)
             results.append(result)
         description = SMOKE if arguments.smoke else self.description
         measured = measured_with(arguments.seed, clock)
@@ -93,6 +96,12 @@ class Benchmark:
             metavar="FILE",
             help="the page to write the section into (default: standard output)",
         )
+        parser.add_argument(
+            "--record",
+            type=Path,
+            metavar="JSON",
+            help="keep the measures of each finished claim in this file, and go on behind them after an interruption",
+        )
         if self.add_arguments is not None:
             self.add_arguments(parser)
         arguments = parser.parse_args()
@@ -101,11 +110,21 @@ class Benchmark:
         return arguments
 
 
+def _line(result: Result) -> str:
+    """Return one line about a claim."""
+    (low, high), bound = result.interval, result.claim.bound
+    verdict = "" if bound is None else f", bound {bound:.2f}: {result.verdict}"
+    return f"{result.claim.name}: {result.ratio:.2f} ({low:.2f}–{high:.2f}) of {result.best}{verdict}"
+
+
 def _command(arguments: argparse.Namespace) -> str:
-    """Return the command line with `DIR` for folders, which differ from machine to machine."""
-    folders = [path for name, path in vars(arguments).items() if isinstance(path, Path) and name != "output"]
+    """Return the command line with `DIR` for folders, which differ from machine to machine, and without a record."""
+    paths = {name: str(path) for name, path in vars(arguments).items() if isinstance(path, Path)}
+    folders = [path for name, path in paths.items() if name not in ("output", "record")]
     words = []
     for word in sys.argv[1:]:
         option, equals, value = word.rpartition("=")
-        words.append(f"{option}{equals}DIR" if Path(value) in folders else word)
+        if word == "--record" or value == paths.get("record"):
+            continue
+        words.append(f"{option}{equals}DIR" if value in folders else word)
     return shlex.join(["python", f"benchmarks/{Path(sys.argv[0]).name}", *words])

@@ -39,7 +39,7 @@ padding. It calls the base for each group element and token up to the end token,
 loop that reads the members of all sentences of a batch as rows: it encodes them in one call, and decodes them together
 with the decoder's state until all have ended. For single sentences its batch is one sentence. It does only what these
 sentences need, and none of what `generate` offers besides. Where a row has several ways to compare with, it shows the
-fastest. Rows about single sentences take every fifth of the 1,000.
+fastest. Rows about single sentences take every tenth of the 1,000.
 
 If a call asks for nothing but the best token of each step, the library runs the steps itself
 (`hf_equi.generation.greedy_loop`). For any other call transformers does, whose work for each step then takes longer

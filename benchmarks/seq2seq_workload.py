@@ -24,7 +24,7 @@ __all__ = ["EVERY", "Sentences", "Workload", "orbit", "pad"]
 
 SPLIT = "add_jump"
 GROUP = GROUPS[SPLIT]
-EVERY = 5
+EVERY = 10
 """Rows about single sentences take one of this many."""
 
 # The words of a made-up test set for smoke runs.

@@ -105,6 +105,22 @@ print(place(page, part, rows_only=True))
     assert (a, b.strip()) == (f"A\n\n{commands}\n{rows}\nseed 0\n", "B\n\nother")
 
 
+@pytest.mark.slow
+def test_an_interrupted_run_goes_on_behind_the_finished_claims(tmp_path: Path) -> None:
+    record, command = tmp_path / "record.json", ("vision_augmentation.py", "--smoke", "--record")
+    first = run(*command, str(record), "--only", "vit-1")
+    kept = record.read_text(encoding="utf-8")
+    second = run(*command, str(record), "--only", "vit-1")
+    assert (first.returncode, second.returncode) == (0, 0), second.stderr
+    row, again = (re.search(r"^\| vit.*$", result.stdout, re.MULTILINE) for result in (first, second))
+    assert (row and row[0]) == (again and again[0])
+    assert record.read_text(encoding="utf-8") == kept
+    assert "--record" not in first.stdout
+    other = run(*command, str(record), "--seed", "1")
+    assert other.returncode == 1
+    assert "holds measures with" in other.stderr
+
+
 def test_an_unknown_claim_is_refused() -> None:
     result = run("causal_lm.py", "--smoke", "--only", "nothing")
     assert result.returncode == 2
