@@ -20,10 +20,10 @@ HOW = f"""\
 Every row compares the library with ways to do the same without it, or with a simpler setting, in one run. All sides
 take turns (ours, the others, ours, the others, …) after a round that is not counted. *ours* is a median over the
 rounds. *compared with* shows the best of the other ways: the one with the smallest median. *ratio* is the median of
-the ratios of single rounds. *interval* holds the true median with a probability of at least {CONFIDENCE:.0%}, whatever the
-distribution: of nine rounds, it leaves out the smallest and the largest ratio. A bound is *met* if the whole interval
-keeps it, and *missed* if none of it does. Otherwise the verdict is *open*. All rows of a section have the same number
-of rounds.
+the ratios of single rounds. *interval* holds the true median with a probability of at least {CONFIDENCE:.0%},
+whatever the distribution: of nine rounds, it leaves out the smallest and the largest ratio. A bound is *met* if the
+whole interval keeps it, and *missed* if none of it does. Otherwise the verdict is *open*. All rows of a section have
+the same number of rounds.
 
 Times are CPU times of the process, with one thread, so that other processes of a busy machine hardly count. On an idle
 machine, that is also the time that one waits. Bare times depend on the machine. Only the ratios are claimed.
