@@ -19,7 +19,6 @@ With `--smoke` it trains for a few steps on a little of the data, to show that e
 from __future__ import annotations
 
 import argparse
-import time
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -28,6 +27,7 @@ import torch
 from cifar import CifarImages, load_cifar10, load_prompts
 from cifar_bases import TEST_SEED, shorten, train
 from data import add_data_argument, write_json
+from machine import add_threads_argument, fix_arithmetic, machine
 from small_clip import captions, class_embeddings, encode_captions, make_model, make_processor, zero_shot_accuracy
 from torch.nn import functional as F
 from transformers import CLIPModel, CLIPProcessor, Trainer, set_seed
@@ -103,17 +103,14 @@ def pretrain(data: Path, parts: dict[str, CifarImages], folder: Path, seed: int,
     trainer = partial(ContrastiveTrainer, encode_captions(processor.tokenizer, classes, templates))
     model = make_model(processor.tokenizer)
     settings = {**TRAINING, **settings}
-    begin, begin_cpu = time.perf_counter(), time.process_time()
-    resumed = train(model, parts, folder / "checkpoints", trainer, seed=seed, **settings)
-    seconds = {"wall": round(time.perf_counter() - begin), "cpu": round(time.process_time() - begin_cpu)}
+    seconds = train(model, parts, folder / "checkpoints", trainer, seed=seed, **settings)
     model.save_pretrained(folder / "model")
     processor.save_pretrained(folder / "model")
     results = {
         "parameters": model.num_parameters(),
         "training": {**settings, "images": len(parts["train"])},
-        "seconds": seconds,  # since `resumed_at_step`
-        "resumed_at_step": resumed,
-        "threads": torch.get_num_threads(),
+        "seconds": seconds,
+        "machine": machine(),
         "zero_shot_accuracy": measure(folder / "model", parts, classes, templates),
     }
     write_json(folder / "model.json", results)
@@ -134,6 +131,7 @@ def parse() -> argparse.Namespace:
         "--cache", type=Path, metavar="DIR", help="folder of the decoded images (default: that of --output)"
     )
     parser.add_argument("--seed", type=int, default=0)
+    add_threads_argument(parser)
     parser.add_argument("--smoke", action="store_true", help="run a few steps, to show that it works")
     return parser.parse_args()
 
@@ -141,8 +139,7 @@ def parse() -> argparse.Namespace:
 def main() -> None:
     """Train the model if it is not finished."""
     arguments = parse()
-    # Gradients of sure answers become denormal numbers, on which a CPU is many times slower.
-    torch.set_flush_denormal(True)
+    fix_arithmetic(arguments.threads)
     folder, settings = arguments.output / f"seed{arguments.seed}", {}
     parts = load_cifar10(arguments.data, arguments.cache or arguments.output, arguments.seed)
     if arguments.smoke:

@@ -23,9 +23,9 @@ import shlex
 import sys
 from pathlib import Path
 
-import torch
 from cifar_bases import RECIPES
 from data import add_data_argument, require
+from machine import add_threads_argument, fix_arithmetic
 from vision_results import write_page
 from vision_smoke import show
 from vision_stages import STAGES, Run
@@ -49,6 +49,7 @@ def parse() -> argparse.Namespace:
         "--stage", choices=list(STAGES), action="append", help="run only this stage; repeat for more (default: all)"
     )
     parser.add_argument("--page", type=Path, metavar="FILE", help="only write the tables into a page")
+    add_threads_argument(parser)
     parser.add_argument("--smoke", action="store_true", help="show the effect in a minute, without data")
     return parser.parse_args()
 
@@ -56,8 +57,7 @@ def parse() -> argparse.Namespace:
 def main() -> None:
     """Run the stages that are not finished."""
     arguments = parse()
-    # Gradients of sure answers become denormal numbers, on which a CPU is many times slower.
-    torch.set_flush_denormal(True)
+    fix_arithmetic(arguments.threads)
     gc.freeze()  # every Trainer collects garbage, and would go through every imported module
     if arguments.smoke:
         show()

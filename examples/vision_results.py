@@ -19,17 +19,8 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 from scan_training import write_json
-from vision_stages import (
-    FINETUNED,
-    FINETUNED_SPATIAL,
-    GROUPS,
-    NETWORKS,
-    STAGES,
-    WEIGHED,
-    ZERO_SHOT,
-    Run,
-    finetune_stage,
-)
+from vision_methods import FINETUNED, FINETUNED_SPATIAL, GROUPS, NETWORKS, WEIGHED, ZERO_SHOT, finetune_stage
+from vision_stages import STAGES, Run
 
 MARKER = "<!-- Below this line: written by examples/rot90_cifar10.py -->"
 MOVED = {"rot90": "turned", "flip": "mirrored"}
@@ -181,8 +172,8 @@ def _checks(found: Found) -> str:
     def rows() -> Iterator[list[str]]:
         for architecture, title in ARCHITECTURES.items():
             for group in GROUPS:
-                for name in ("equitune", "equizero", *NETWORKS):
-                    stage = "spatial" if name in NETWORKS else "zero_shot"
+                for name in ("equitune", "equizero", *NETWORKS.values()):
+                    stage = "spatial" if name in NETWORKS.values() else "zero_shot"
                     own = of_stage(found, architecture, stage, "checks", group, name)
                     yield [title, f"{group}, {name}", *(_check(own, key) for key in CHECKED)]
 

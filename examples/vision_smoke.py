@@ -11,8 +11,9 @@ import torch
 from cifar import SIDE, CifarImages
 from scan_training import write_json
 from transformers import ResNetConfig, ResNetForImageClassification, set_seed
+from vision_methods import finetune_stage
 from vision_results import MOVED, gather, write_page
-from vision_stages import STAGES, Run, Sizes, finetune_stage
+from vision_stages import STAGES, Run, Sizes
 
 SHAPES = {
     "T": ("xxx", ".x.", ".x."),
