@@ -29,7 +29,6 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -41,6 +40,8 @@ from clip_data import PROMPTS, ZeroShotData, first_line
 from clip_results import PUBLISHED_DATA, print_table, write_page, write_plot
 from data import add_data_argument, require_model, write_json
 from datasets import Dataset
+from machine import Clock, add_threads_argument, fix_arithmetic, machine
+from safetensors.torch import save_file
 from tqdm import tqdm
 from transformers import AutoModel, AutoProcessor, PreTrainedModel, Trainer, set_seed
 
@@ -181,6 +182,7 @@ class Setting:
             if name == "λ-equitune":
                 known = self.read(self.data.training, transform, 1000 + seed)
                 train_weights(model, known, self.texts, self.arguments, seed)
+                save_file(model.lambda_network.state_dict(), network_file(self.arguments, seed))
             found[name] = accuracy(model, orbits, self.texts)
         return found
 
@@ -198,14 +200,31 @@ def describe(arguments: argparse.Namespace) -> dict[str, Any]:
         "upright": {"base": []},
         "moved": {name: [] for name in METHODS},
         "seeds": [],
-        "seconds": 0,
-        "threads": torch.get_num_threads(),
+        "runs": [],
         "transform": arguments.transform,
         "dataset": Path(folder).resolve().name if folder else arguments.dataset,
         "published": arguments.published,
         "model": arguments.name or (Path(first).resolve().name if Path(first).exists() else first),
         "lambda": {"images": arguments.lambda_images, "steps": arguments.lambda_steps, "rate": arguments.lambda_rate},
     }
+
+
+def stem(arguments: argparse.Namespace) -> str:
+    """Return how the names of the files of a run begin."""
+    results = describe(arguments)
+    return f"{Path(results['model']).name}-{Path(results['dataset']).name}-{results['transform']}"
+
+
+def network_file(arguments: argparse.Namespace, seed: int) -> Path:
+    """Return the file of the λ that was trained with a seed."""
+    output: Path = arguments.output
+    return output / f"{stem(arguments)}-lambda-seed{seed}.safetensors"
+
+
+def record_of_base(name: str) -> dict[str, Any]:
+    """Return the record that examples/pretrain_small_clip.py wrote beside its model, or nothing."""
+    path = Path(name).parent / "model.json"
+    return json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
 
 
 def measure(arguments: argparse.Namespace, results: dict[str, Any], draft: Path) -> None:
@@ -216,28 +235,31 @@ def measure(arguments: argparse.Namespace, results: dict[str, Any], draft: Path)
         results: The results of `describe`. The measurements are added to them.
         draft: The file that holds the results after each seed, to resume from.
     """
-    begin = time.process_time()
     data = ZeroShotData.load(arguments)
     settings = [Setting.load(name, data, arguments) for name in arguments.model]
     results["images"] = len(data.images)
-    # A draft with other settings, weights or prompts is not resumed.
+    # A draft with other settings, weights or prompts, or of another machine, is not resumed.
     known = {name: str(value) for name, value in vars(arguments).items() if name != "output"}
     known |= {"images": len(data.images), "checksums": [setting.checksum for setting in settings]}
+    known |= {"machine": machine()}
     before = json.loads(draft.read_text(encoding="utf-8")) if draft.is_file() else {}
     if before.get("known") == known:
         results.update(before["results"])
         print(f"resuming after {len(results['seeds'])} of {len(arguments.seed)} seeds", file=sys.stderr)
-    spent = results["seconds"]
-    of_seed = settings * (len(arguments.seed) if len(settings) == 1 else 1)
-    for k, (seed, setting) in enumerate(zip(arguments.seed, of_seed, strict=True)):
+    of_seed, names = (
+        [*many] * (len(arguments.seed) if len(settings) == 1 else 1) for many in (settings, arguments.model)
+    )
+    for k, (seed, setting, name) in enumerate(zip(arguments.seed, of_seed, names, strict=True)):
         if k < len(results["seeds"]):
             continue
+        clock = Clock()
         found, upright = setting.moved(seed), [setting.upright()] if k < len(settings) else []
         results["upright"]["base"] += upright
-        for name, value in found.items():
-            results["moved"][name].append(value)
+        for method, value in found.items():
+            results["moved"][method].append(value)
         results["seeds"].append(seed)
-        results["seconds"] = round(spent + time.process_time() - begin)
+        base = {part: value for part, value in record_of_base(name).items() if part in ("machine", "seconds")}
+        results["runs"].append({"machine": machine(), "seconds": clock.seconds, "base": base})
         write_json(draft, {"known": known, "results": results})
 
 
@@ -306,6 +328,7 @@ def parse() -> argparse.Namespace:
         metavar="DIR",
         help="folder for the results and the plot",
     )
+    add_threads_argument(parser)
     add("--page", type=Path, metavar="FILE", help="only write the results in --output into a page")
     return parser.parse_args()
 
@@ -316,6 +339,7 @@ def main() -> None:
     if arguments.page is not None:
         write_page(arguments.page, arguments.output)
         return
+    fix_arithmetic(arguments.threads)
     arguments.seed = arguments.seed or [0, 1, 2]
     if arguments.model is None:
         raise SystemExit("--model NAME is required: a CLIP model's folder, or its name on the Hub")
@@ -327,7 +351,7 @@ def main() -> None:
         require_model(name)
     results = describe(arguments)
     arguments.output.mkdir(parents=True, exist_ok=True)
-    name = f"{Path(results['model']).name}-{Path(results['dataset']).name}-{results['transform']}"
+    name = stem(arguments)
     draft = arguments.output / f"{name}.unfinished"
     measure(arguments, results, draft)
     write_json(arguments.output / f"{name}.json", results)

@@ -104,7 +104,7 @@ def test_table_and_page_are_made_of_a_trained_clip(
     text = page.read_text(encoding="utf-8")
     assert text.startswith("# By hand")
     assert "old" not in text
-    assert "40 images; seeds 3, 4;" in text
+    assert "40 images; seeds 3, 4. Python " in text
     assert f"| base, upright | {trained['upright']:.1f} |" in text
     assert f"| λ-equitune | {clip_results.spread(results['moved']['λ-equitune'])} |" in text
     assert (tmp_path / "page" / "model-photos-rot90.png").read_bytes().startswith(b"\x89PNG")
@@ -284,8 +284,6 @@ def made_up(model: str, dataset: str, transform: str = "rot90", told: str | None
         "moved": moved,
         "images": 9,
         "seeds": [0],
-        "seconds": 1,
-        "threads": 1,
     }
 
 
