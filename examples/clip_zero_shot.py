@@ -128,6 +128,7 @@ class Setting:
         data: The images.
         texts: The features of the texts of the classes.
         arguments: The command line.
+        training: The machine and the seconds that trained the base, if examples/pretrain_small_clip.py did.
     """
 
     base: PreTrainedModel
@@ -135,6 +136,7 @@ class Setting:
     data: ZeroShotData
     texts: torch.Tensor
     arguments: argparse.Namespace
+    training: dict[str, Any]
 
     @classmethod
     def load(cls, name: str, data: ZeroShotData, arguments: argparse.Namespace) -> Setting:
@@ -147,7 +149,10 @@ class Setting:
         if not all(hasattr(processor, part) for part in ("image_processor", "tokenizer")):
             raise SystemExit(f"--model {name}: the folder has no processor of images and texts")
         texts = class_text_features(base, processor, data.classes, data.templates)
-        return cls(base, processor, data, texts, arguments)
+        path = Path(name).parent / "model.json"
+        record = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
+        training = {part: record[part] for part in ("machine", "seconds") if part in record}
+        return cls(base, processor, data, texts, arguments, training)
 
     @property
     def group(self) -> ImageGroup:
@@ -221,12 +226,6 @@ def network_file(arguments: argparse.Namespace, seed: int) -> Path:
     return output / f"{stem(arguments)}-lambda-seed{seed}.safetensors"
 
 
-def record_of_base(name: str) -> dict[str, Any]:
-    """Return the record that examples/pretrain_small_clip.py wrote beside its model, or nothing."""
-    path = Path(name).parent / "model.json"
-    return json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
-
-
 def measure(arguments: argparse.Namespace, results: dict[str, Any], draft: Path) -> None:
     """Measure every method on upright and moved images over the seeds, with one base or one for each seed.
 
@@ -246,20 +245,17 @@ def measure(arguments: argparse.Namespace, results: dict[str, Any], draft: Path)
     if before.get("known") == known:
         results.update(before["results"])
         print(f"resuming after {len(results['seeds'])} of {len(arguments.seed)} seeds", file=sys.stderr)
-    of_seed, names = (
-        [*many] * (len(arguments.seed) if len(settings) == 1 else 1) for many in (settings, arguments.model)
-    )
-    for k, (seed, setting, name) in enumerate(zip(arguments.seed, of_seed, names, strict=True)):
+    of_seed = settings * (len(arguments.seed) if len(settings) == 1 else 1)
+    for k, (seed, setting) in enumerate(zip(arguments.seed, of_seed, strict=True)):
         if k < len(results["seeds"]):
             continue
         clock = Clock()
         found, upright = setting.moved(seed), [setting.upright()] if k < len(settings) else []
         results["upright"]["base"] += upright
-        for method, value in found.items():
-            results["moved"][method].append(value)
+        for name, value in found.items():
+            results["moved"][name].append(value)
         results["seeds"].append(seed)
-        base = {part: value for part, value in record_of_base(name).items() if part in ("machine", "seconds")}
-        results["runs"].append({"machine": machine(), "seconds": clock.seconds, "base": base})
+        results["runs"].append({"machine": machine(), "seconds": clock.seconds, "base": setting.training})
         write_json(draft, {"known": known, "results": results})
 
 
