@@ -218,13 +218,15 @@ def zero_shot(run: Run) -> dict[str, Any]:
         "upright": accuracy(base, run.parts["test"]),
         "accuracy": accuracies,
         "upright_taken": upright_taken,
+        "checked": run.sizes.checked,
         "checks": {transform: _checks(run, transform, ("equitune", "equizero")) for transform in GROUPS},
     }
 
 
 def spatial(run: Run) -> dict[str, Any]:
     """Measure the networks of the stage `weights` at the spatial level too."""
-    return {"checks": {transform: _checks(run, transform, NETWORKS.values()) for transform in GROUPS}}
+    checks = {transform: _checks(run, transform, NETWORKS.values()) for transform in GROUPS}
+    return {"checked": run.sizes.checked, "checks": checks}
 
 
 def _checks(run: Run, transform: str, names: Iterable[str]) -> dict[str, dict[str, float]]:
