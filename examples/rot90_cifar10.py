@@ -49,6 +49,12 @@ def parse() -> argparse.Namespace:
         "--stage", choices=list(STAGES), action="append", help="run only this stage; repeat for more (default: all)"
     )
     parser.add_argument("--page", type=Path, metavar="FILE", help="only write the tables into a page")
+    parser.add_argument(
+        "--elsewhere",
+        type=Path,
+        metavar="DIR",
+        help="with --page: folder of the same runs elsewhere, to compare",
+    )
     add_threads_argument(parser)
     parser.add_argument("--smoke", action="store_true", help="show the effect in a minute, without data")
     return parser.parse_args()
@@ -63,9 +69,13 @@ def main() -> None:
         show()
         return
     seeds, architectures = arguments.seed or (0, 1, 2), arguments.architecture or RECIPES
-    runs = [Run(arguments.data, arguments.output, name, seed) for seed in seeds for name in architectures]
+    runs, elsewhere = (
+        [Run(arguments.data, output, name, seed) for seed in seeds for name in architectures]
+        for output in (arguments.output, arguments.elsewhere or Path("none"))
+    )
     if arguments.page is not None:
-        write_page(arguments.page, runs, shlex.join(["python", "examples/rot90_cifar10.py", "--data", "DIR"]))
+        command = shlex.join(["python", "examples/rot90_cifar10.py", "--data", "DIR"])
+        write_page(arguments.page, runs, command, elsewhere)
         return
     require(arguments.data, "cifar10")
     for run in runs:

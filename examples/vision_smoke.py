@@ -12,7 +12,8 @@ from cifar import SIDE, CifarImages
 from scan_training import write_json
 from transformers import ResNetConfig, ResNetForImageClassification, set_seed
 from vision_methods import finetune_stage
-from vision_results import MOVED, gather, write_page
+from vision_records import gather
+from vision_results import MOVED, write_page
 from vision_stages import STAGES, Run, Sizes
 
 SHAPES = {
