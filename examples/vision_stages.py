@@ -201,26 +201,28 @@ def upright_views(images: CifarImages, transform: str) -> torch.Tensor:
 
 def zero_shot(run: Run) -> dict[str, Any]:
     """Measure the base alone and symmetrised, without training."""
-    accuracies: dict[str, dict[str, dict[str, float]]] = {}
-    upright_taken: dict[str, dict[str, float]] = {}
-    for transform in GROUPS:
-        features, images = run.test_features(transform), run.moved_test(transform)
-        found, taken = accuracies.setdefault(transform, {}), upright_taken.setdefault(transform, {})
-        for name, settings in ZERO_SHOT.items():
-            model = run.symmetrize(transform, **settings)
-            out = read_out(model, features)
-            found[name] = {"moved": share_right(out["logits"], images.labels)}
-            if name.startswith("equizero"):
-                upright = out["chosen_element"] == upright_views(images, transform)
-                taken[name] = 100 * upright.double().mean().item()
-    base = run.symmetrize("rot90").unwrap()
+    found = {transform: measure_zero_shot(run, transform) for transform in GROUPS}
     return {
-        "upright": accuracy(base, run.parts["test"]),
-        "accuracy": accuracies,
-        "upright_taken": upright_taken,
+        "upright": accuracy(run.symmetrize("rot90").unwrap(), run.parts["test"]),
+        "accuracy": {transform: accuracies for transform, (accuracies, _) in found.items()},
+        "upright_taken": {transform: taken for transform, (_, taken) in found.items()},
         "checked": run.sizes.checked,
         "checks": {transform: _checks(run, transform, ("equitune", "equizero")) for transform in GROUPS},
     }
+
+
+def measure_zero_shot(run: Run, transform: str) -> tuple[dict[str, dict[str, float]], dict[str, float]]:
+    """Return the accuracies on moved test images, and how often equizero takes the upright view, in per cent."""
+    features, images = run.test_features(transform), run.moved_test(transform)
+    found: dict[str, dict[str, float]] = {}
+    taken: dict[str, float] = {}
+    for name, settings in ZERO_SHOT.items():
+        out = read_out(run.symmetrize(transform, **settings), features)
+        found[name] = {"moved": share_right(out["logits"], images.labels)}
+        if name.startswith("equizero"):
+            upright = out["chosen_element"] == upright_views(images, transform)
+            taken[name] = 100 * upright.double().mean().item()
+    return found, taken
 
 
 def spatial(run: Run) -> dict[str, Any]:
