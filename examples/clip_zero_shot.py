@@ -8,6 +8,7 @@
     python examples/clip_zero_shot.py --data DIR --model openai/clip-vit-base-patch32 --prompts imagenet \\
         --dataset imagefolder --data-dir IMAGENET_V2 --published imagenet-v2 --split train --lambda-images 0
     python examples/clip_zero_shot.py --output runs/clip_zero_shot --page docs/results/clip.md
+    python examples/clip_zero_shot.py --output runs/clip_zero_shot --keep examples/weights/clip
 
 The third line takes images from PHOTOS/test/CLASS, and from PHOTOS/train/CLASS to train λ. The fourth line takes them
 from IMAGENET_V2/CLASS, which datasets calls the split train, and leaves λ-equitune out.
@@ -19,6 +20,8 @@ come from a JSON file {"classes": [...], "templates": [...]} with {} for the nam
 or by number if they are named 0, 1, 2 and so on. The base reads every member of the orbits once, and all methods use
 its features. λ-equitune is trained on the features of --lambda-images training images.
 
+The last line stores every λ that was trained with the first seed, in half precision.
+
 A killed run resumes after the last seed that it finished. A finished run starts again. The published figures are
 printed beside results of the same checkpoint and images. The checkpoints are openai's ViT-B/32 and ViT-B/16, found by
 name or by the name of the folder. The images are CIFAR-100 and ImageNet-V2, found by name or by --published.
@@ -29,15 +32,15 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import torch
 from cifar import TRANSFORMS, move
 from clip_data import PROMPTS, ZeroShotData, first_line
-from clip_results import PUBLISHED_DATA, print_table, write_page, write_plot
+from clip_results import PUBLISHED_DATA, keep_networks, print_table, write_page, write_plot
 from data import add_data_argument, require_model, write_json
 from datasets import Dataset
 from machine import Clock, add_threads_argument, fix_arithmetic, machine
@@ -128,6 +131,7 @@ class Setting:
         data: The images.
         texts: The features of the texts of the classes.
         arguments: The command line.
+        group: The group that moves the images.
         training: The machine and the seconds that trained the base, if examples/pretrain_small_clip.py did.
     """
 
@@ -136,6 +140,7 @@ class Setting:
     data: ZeroShotData
     texts: torch.Tensor
     arguments: argparse.Namespace
+    group: ImageGroup
     training: dict[str, Any]
 
     @classmethod
@@ -152,12 +157,7 @@ class Setting:
         path = Path(name).parent / "model.json"
         record = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
         training = {part: record[part] for part in ("machine", "seconds") if part in record}
-        return cls(base, processor, data, texts, arguments, training)
-
-    @property
-    def group(self) -> ImageGroup:
-        """The group that moves the images."""
-        return GROUPS[self.arguments.transform]
+        return cls(base, processor, data, texts, arguments, GROUPS[arguments.transform], training)
 
     @property
     def checksum(self) -> float:
@@ -172,8 +172,9 @@ class Setting:
 
     def upright(self) -> float:
         """Return the accuracy of the base on images that are not moved."""
-        orbits = self.read(self.data.images, "none", 0)
-        return accuracy(symmetrized(self.base, self.group, "base"), orbits, self.texts)
+        alone = replace(self, group=ImageGroup.rotations(1))  # reads each image once
+        orbits = alone.read(self.data.images, "none", 0)
+        return accuracy(symmetrized(self.base, alone.group, "base"), orbits, self.texts)
 
     def moved(self, seed: int) -> dict[str, float]:
         """Return the accuracy of every method on moved images."""
@@ -270,8 +271,8 @@ def at_least(least: int) -> Callable[[str], int]:
     return read
 
 
-def parse() -> argparse.Namespace:
-    """Read the command line."""
+def parse(given: Sequence[str] | None = None) -> argparse.Namespace:
+    """Read the command line, or what is given."""
     summary, _, details = (__doc__ or "").partition("\n\n")
     parser = argparse.ArgumentParser(
         description=summary, epilog=details, formatter_class=argparse.RawDescriptionHelpFormatter
@@ -325,8 +326,9 @@ def parse() -> argparse.Namespace:
         help="folder for the results and the plot",
     )
     add_threads_argument(parser)
+    add("--keep", type=Path, metavar="DIR", help="only store the λ of the first seed in --output, for readers")
     add("--page", type=Path, metavar="FILE", help="only write the results in --output into a page")
-    return parser.parse_args()
+    return parser.parse_args(given)
 
 
 def main() -> None:
@@ -337,6 +339,9 @@ def main() -> None:
         return
     fix_arithmetic(arguments.threads)
     arguments.seed = arguments.seed or [0, 1, 2]
+    if arguments.keep is not None:
+        keep_networks(arguments.output, arguments.keep, arguments.seed[0])
+        return
     if arguments.model is None:
         raise SystemExit("--model NAME is required: a CLIP model's folder, or its name on the Hub")
     if len(arguments.model) not in (1, len(arguments.seed)):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -13,8 +14,12 @@ from transformers import TrainerCallback, ViTConfig
 
 sys.path.append(str(Path(__file__).parents[1] / "examples"))
 import cifar_bases
+import vision_methods
+import vision_reproduce
 import vision_results
+import vision_smoke
 import vision_stages
+import vision_weights
 from cifar import SIDE, CifarImages
 from data import write_json
 
@@ -92,3 +97,32 @@ def test_page_shows_how_far_a_run_differs_between_machines(tmp_path: Path) -> No
     write_stage(output, 0.0, 1, "zero_shot_part")
     vision_results.write_page(page, [run], "the command")
     assert page.read_text(encoding="utf-8") == text
+
+
+def test_stored_weights_give_the_figures_of_the_page(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    kept = {
+        name: how for name, how in vision_methods.FINETUNED.items() if name in vision_weights.KEPT["resnet"]["rot90"]
+    }
+    monkeypatch.setattr(vision_stages, "finetuned_by", lambda _: kept)
+    run = vision_smoke.ShapesRun(tmp_path, tmp_path / "runs", "resnet", 0, vision_smoke.SIZES)
+    vision_smoke.train_base(run)
+    accuracy = {"upright": cifar_bases.accuracy(run.symmetrize("rot90").unwrap(), run.parts["test"])}
+    write_json(run.folder / "base.json", {"parameters": 1, "accuracy": {"rot90": 0.0, "flip": 0.0, **accuracy}})
+    for stage in ("zero_shot", "weights", "finetune_rot90"):
+        run.finish(stage)
+    vision_results.write_page(tmp_path / "page.md", [run], "the command")
+    vision_weights.keep([run], tmp_path / "weights" / "vision")
+
+    monkeypatch.setattr(vision_reproduce.KeptRun, "parts", vision_smoke.ShapesRun.parts)
+    small = partial(vision_reproduce.KeptRun, sizes=vision_smoke.SIZES)
+    monkeypatch.setattr(vision_reproduce, "KeptRun", small)
+    monkeypatch.setattr(vision_reproduce, "WEIGHTS", tmp_path / "weights")
+    monkeypatch.setattr(vision_reproduce, "RESULTS", tmp_path / "page" / "results.json")
+    monkeypatch.setattr(vision_reproduce, "ARCHITECTURES", {"resnet": "ResNet"})
+    found = list(vision_reproduce.rows(tmp_path))
+    each = len(vision_methods.ZERO_SHOT) + len(vision_methods.WEIGHED)
+    assert len(found) == 1 + 2 * each + len(kept) == 24
+    assert len({row.stated for row in found}) > 5
+    assert all(abs(row.obtained - row.stated) <= 1 for row in found)  # one of 100 images, by half precision
+    card = (tmp_path / "weights" / "vision" / "README.md").read_text(encoding="utf-8")
+    assert "- resnet, flip, finetuned (`finetune_flip`): none. Not kept: augmentation;" in card
