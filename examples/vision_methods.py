@@ -9,6 +9,7 @@ from typing import Any
 from hf_equi import ImageGroup
 from hf_equi.training import Phase
 
+ARCHITECTURES = {"resnet": "ResNet", "vit": "ViT"}
 GROUPS = {"rot90": ImageGroup.rotations(4), "flip": ImageGroup.flips("both")}
 ZERO_SHOT: dict[str, dict[str, Any]] = {
     "base": {"method": "identity"},

@@ -11,13 +11,12 @@ from typing import Any
 from cifar import CifarImages, load_cifar10
 from cifar_bases import accuracy, load_base
 from datasets import Dataset
-from reproduce_rows import Row
-from safetensors.torch import load_file
-from vision_methods import GROUPS, WEIGHED, finetune_stage
-from vision_results import ARCHITECTURES
+from reproduce_rows import RESULTS, Row
+from vision_methods import ARCHITECTURES, GROUPS, WEIGHED, finetune_stage
 from vision_stages import (
     Run,
     load_finetuned,
+    load_weighed,
     measure_finetuned,
     measure_weights,
     measure_zero_shot,
@@ -26,7 +25,6 @@ from vision_stages import (
 from vision_weights import KEPT
 from weights import WEIGHTS
 
-RESULTS = Path(__file__).parents[1] / "docs" / "results" / "vision" / "results.json"
 CACHE = Path("runs") / "reproduce"  # of the decoded images
 ALLOWED = 0.3  # points; 30 of 10,000 images
 
@@ -57,7 +55,7 @@ def rows(data: Path) -> Iterator[Row]:
     Args:
         data: The folder with all data.
     """
-    stated = json.loads(RESULTS.read_text(encoding="utf-8"))
+    stated = json.loads((RESULTS / "vision" / "results.json").read_text(encoding="utf-8"))
     for architecture, title in ARCHITECTURES.items():
         run = KeptRun(data, WEIGHTS / "vision", architecture, 0)
         for name, one, other in _measure(run, stated[f"{architecture}/seed0"]):
@@ -72,10 +70,8 @@ def _measure(run: KeptRun, stated: dict[str, Any]) -> Iterator[tuple[str, float,
         zero_shot, _ = measure_zero_shot(run, transform)
         for name, found in zero_shot.items():
             yield f"{transform}: {name}", stated["zero_shot"]["accuracy"][transform][name]["moved"], found["moved"]
-        for name, (settings, _) in WEIGHED.items():
-            model = run.symmetrize(transform, **settings)
-            model.lambda_network.load_state_dict(load_file(run.network(transform, name)))
-            found = measure_weights(run, model, transform)
+        for name in WEIGHED:
+            found = measure_weights(run, load_weighed(run, transform, name), transform)
             expected = stated["weights"]["accuracy"][transform][name]["moved"]
             yield f"{transform}: {name}, base frozen", expected, found["moved"]
         for name in KEPT[run.architecture][transform]:

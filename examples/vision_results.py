@@ -17,13 +17,21 @@ from machine import describe
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.patches import Patch
-from vision_methods import FINETUNED, FINETUNED_SPATIAL, GROUPS, NETWORKS, WEIGHED, ZERO_SHOT, finetune_stage
+from vision_methods import (
+    ARCHITECTURES,
+    FINETUNED,
+    FINETUNED_SPATIAL,
+    GROUPS,
+    NETWORKS,
+    WEIGHED,
+    ZERO_SHOT,
+    finetune_stage,
+)
 from vision_records import ALL_STAGES, Found, all_stages, differences, gather
 from vision_stages import Run, Sizes
 
 MARKER = "<!-- Below this line: written by examples/rot90_cifar10.py -->"
 MOVED = {"rot90": "turned", "flip": "mirrored"}
-ARCHITECTURES = {"resnet": "ResNet", "vit": "ViT"}
 SEEDS = 3
 BLUE, ORANGE, INK, FAINT = "#0072b2", "#d55e00", "#1b1f24", "#d5d9de"
 BARS = {

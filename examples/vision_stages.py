@@ -348,6 +348,14 @@ def _finetune(
     return seconds, measure_finetuned(run, transform, model)
 
 
+def load_weighed(run: Run, transform: str, name: str) -> EquiForImageClassification:
+    """Return a model with a frozen base and the network that the stage `weights` trained."""
+    settings, _ = WEIGHED[name]
+    model = run.symmetrize(transform, **settings)
+    model.lambda_network.load_state_dict(load_file(run.network(transform, name)))
+    return model
+
+
 def load_finetuned(run: Run, transform: str, name: str) -> EquiForImageClassification:
     """Return a finetuned model, as the stage that finetunes left it."""
     settings, _ = finetuned_by(run.architecture)[name]

@@ -129,7 +129,7 @@ def test_stored_weights_give_the_figures_of_the_page(
         monkeypatch.setattr(sys, "argv", [module.__name__, "--data", str(tmp_path), *map(str, options)])
         module.main()
 
-    output, weights, seed = tmp_path / "runs", tmp_path / "weights" / "clip", ("--seed", "0")
+    output, weights, seed = tmp_path / "clip", tmp_path / "weights" / "clip", ("--seed", "0")
     known = ("--name", "small-clip", "--model", folder / "model", "--output", output, *seed)
     for transform in clip_zero_shot.GROUPS:
         quick = ("--transform", transform, "--lambda-images", "32", "--lambda-steps", "9")
@@ -137,7 +137,7 @@ def test_stored_weights_give_the_figures_of_the_page(
     run(clip_zero_shot, "--output", output, "--keep", weights, *seed)
     pretrain_small_clip.keep(folder, weights / "small-clip", 0)
     monkeypatch.setattr(clip_reproduce, "WEIGHTS", weights.parent)
-    monkeypatch.setattr(clip_reproduce, "RESULTS", output)
+    monkeypatch.setattr(clip_reproduce, "RESULTS", tmp_path)
     found = list(clip_reproduce.rows(tmp_path))
     assert len(found) == 1 + 2 * len(clip_zero_shot.METHODS)
     assert all(row.met for row in found)

@@ -110,14 +110,14 @@ def test_stored_weights_give_the_figures_of_the_page(tmp_path: Path, monkeypatch
     write_json(run.folder / "base.json", {"parameters": 1, "accuracy": {"rot90": 0.0, "flip": 0.0, **accuracy}})
     for stage in ("zero_shot", "weights", "finetune_rot90"):
         run.finish(stage)
-    vision_results.write_page(tmp_path / "page.md", [run], "the command")
+    vision_results.write_page(tmp_path / "vision.md", [run], "the command")
     vision_weights.keep([run], tmp_path / "weights" / "vision")
 
     monkeypatch.setattr(vision_reproduce.KeptRun, "parts", vision_smoke.ShapesRun.parts)
     small = partial(vision_reproduce.KeptRun, sizes=vision_smoke.SIZES)
     monkeypatch.setattr(vision_reproduce, "KeptRun", small)
     monkeypatch.setattr(vision_reproduce, "WEIGHTS", tmp_path / "weights")
-    monkeypatch.setattr(vision_reproduce, "RESULTS", tmp_path / "page" / "results.json")
+    monkeypatch.setattr(vision_reproduce, "RESULTS", tmp_path)
     monkeypatch.setattr(vision_reproduce, "ARCHITECTURES", {"resnet": "ResNet"})
     found = list(vision_reproduce.rows(tmp_path))
     each = len(vision_methods.ZERO_SHOT) + len(vision_methods.WEIGHED)
@@ -125,4 +125,5 @@ def test_stored_weights_give_the_figures_of_the_page(tmp_path: Path, monkeypatch
     assert len({row.stated for row in found}) > 5
     assert all(abs(row.obtained - row.stated) <= 1 for row in found)  # one of 100 images, by half precision
     card = (tmp_path / "weights" / "vision" / "README.md").read_text(encoding="utf-8")
-    assert "- resnet, flip, finetuned (`finetune_flip`): none. Not kept: augmentation;" in card
+    assert "- ResNet, finetuned, flip: none. Not here: " in card
+    assert all((path.parent / "README.md").is_file() for path in tmp_path.glob("weights/**/*.safetensors"))
