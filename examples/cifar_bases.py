@@ -41,7 +41,6 @@ from transformers import (
     ViTConfig,
     set_seed,
 )
-from transformers.trainer_utils import get_last_checkpoint
 
 LABELS = {"id2label": dict(enumerate(CLASS_NAMES)), "label2id": {name: i for i, name in enumerate(CLASS_NAMES)}}
 TRAINING: dict[str, Any] = {
@@ -57,7 +56,7 @@ TRAINING: dict[str, Any] = {
     "report_to": [],
     "disable_tqdm": True,
 }
-SECONDS = "seconds.json"  # in each checkpoint
+RECORD = "record.json"  # in each checkpoint
 TEST_SEED = 0  # for the rotations and flips of the test images, the same for every base and method
 
 
@@ -145,12 +144,15 @@ def train(
         The seconds of the training, those before the last checkpoint included.
     """
     arguments = TrainingArguments(output_dir=str(folder), use_cpu=True, **{**TRAINING, **settings})
-    last = get_last_checkpoint(str(folder)) if folder.exists() else None
+    last = _last_checkpoint(folder)
     if last is not None:
         # Trainer looks for the names that tensors have in memory. It leaves as they are those that are stored under
         # other names, as all layers of a ViT are.
         model.load_state_dict(type(model).from_pretrained(last).state_dict())
-    clock = Clock(json.loads((Path(last) / SECONDS).read_text(encoding="utf-8")) if last else None)
+    earlier = json.loads((last / RECORD).read_text(encoding="utf-8")) if last else {"machine": machine()}
+    if earlier["machine"] != machine():
+        raise SystemExit(f"{last} is of another machine or number of threads: remove {folder} to start anew")
+    clock = Clock(earlier.get("seconds"))
     trainer(
         model=model,
         args=arguments,
@@ -158,21 +160,28 @@ def train(
         train_dataset=parts["train"].shifted(),
         eval_dataset=parts["validation"],
         compute_metrics=_share_right,
-        callbacks=[KeepSeconds(clock)],
-    ).train(resume_from_checkpoint=last)
+        callbacks=[KeepRecord(clock)],
+    ).train(resume_from_checkpoint=str(last) if last else None)
     model.eval()
     return clock.seconds
 
 
-class KeepSeconds(TrainerCallback):
-    """Writes into each checkpoint how long training took up to it."""
+def _last_checkpoint(folder: Path) -> Path | None:
+    """Return the last checkpoint that is whole, which is one with a record: it is written last."""
+    whole = [path.parent for path in folder.glob(f"checkpoint-*/{RECORD}")]
+    return max(whole, key=lambda path: int(path.name.rpartition("-")[2]), default=None)
+
+
+class KeepRecord(TrainerCallback):
+    """Writes into each checkpoint the machine, and how long training took up to it."""
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
 
     def on_save(self, args: TrainingArguments, state: Any, *_: Any, **__: Any) -> None:
-        """Write the seconds."""
-        write_json(Path(args.output_dir) / f"checkpoint-{state.global_step}" / SECONDS, self._clock.seconds)
+        """Write the record."""
+        record = {"seconds": self._clock.seconds, "machine": machine()}
+        write_json(Path(args.output_dir) / f"checkpoint-{state.global_step}" / RECORD, record)
 
 
 def _share_right(prediction: EvalPrediction) -> dict[str, float]:
