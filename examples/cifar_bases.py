@@ -17,8 +17,8 @@ With `--smoke` each trains for a few steps on a little of the data, to show that
 from __future__ import annotations
 
 import argparse
+import json
 import sys
-import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -27,6 +27,7 @@ from typing import Any
 import torch
 from cifar import CLASS_NAMES, SIDE, CifarImages, load_cifar10
 from data import add_data_argument, write_json
+from machine import Clock, add_threads_argument, fix_arithmetic, machine
 from torch.utils.data import DataLoader
 from transformers import (
     AutoModelForImageClassification,
@@ -35,11 +36,11 @@ from transformers import (
     PreTrainedModel,
     ResNetConfig,
     Trainer,
+    TrainerCallback,
     TrainingArguments,
     ViTConfig,
     set_seed,
 )
-from transformers.trainer_utils import get_last_checkpoint
 
 LABELS = {"id2label": dict(enumerate(CLASS_NAMES)), "label2id": {name: i for i, name in enumerate(CLASS_NAMES)}}
 TRAINING: dict[str, Any] = {
@@ -55,6 +56,7 @@ TRAINING: dict[str, Any] = {
     "report_to": [],
     "disable_tqdm": True,
 }
+RECORD = "record.json"  # in each checkpoint
 TEST_SEED = 0  # for the rotations and flips of the test images, the same for every base and method
 
 
@@ -126,8 +128,10 @@ def train(
     folder: Path,
     trainer: Callable[..., Trainer] = Trainer,
     **settings: Any,
-) -> int:
+) -> dict[str, int]:
     """Train a model, resuming at the last checkpoint in `folder`.
+
+    A resumed training ends with the same weights as one that was not killed.
 
     Args:
         model: The model. It is left at its last step.
@@ -137,10 +141,18 @@ def train(
         **settings: Arguments of `TrainingArguments`: epochs, batch, learning rate, seed.
 
     Returns:
-        The step at which training resumed, or 0 for a new start.
+        The seconds of the training, those before the last checkpoint included.
     """
     arguments = TrainingArguments(output_dir=str(folder), use_cpu=True, **{**TRAINING, **settings})
-    last = get_last_checkpoint(str(folder)) if folder.exists() else None
+    last = _last_checkpoint(folder)
+    if last is not None:
+        # Trainer looks for the names that tensors have in memory. It leaves as they are those that are stored under
+        # other names, as all layers of a ViT are.
+        model.load_state_dict(type(model).from_pretrained(last).state_dict())
+    earlier = json.loads((last / RECORD).read_text(encoding="utf-8")) if last else {"machine": machine()}
+    if earlier["machine"] != machine():
+        raise SystemExit(f"{last} is of another machine or number of threads: remove {folder} to start anew")
+    clock = Clock(earlier.get("seconds"))
     trainer(
         model=model,
         args=arguments,
@@ -148,9 +160,28 @@ def train(
         train_dataset=parts["train"].shifted(),
         eval_dataset=parts["validation"],
         compute_metrics=_share_right,
-    ).train(resume_from_checkpoint=last)
+        callbacks=[KeepRecord(clock)],
+    ).train(resume_from_checkpoint=str(last) if last else None)
     model.eval()
-    return int(Path(last).name.rpartition("-")[2]) if last else 0
+    return clock.seconds
+
+
+def _last_checkpoint(folder: Path) -> Path | None:
+    """Return the last checkpoint that is whole, which is one with a record: it is written last."""
+    whole = [path.parent for path in folder.glob(f"checkpoint-*/{RECORD}")]
+    return max(whole, key=lambda path: int(path.name.rpartition("-")[2]), default=None)
+
+
+class KeepRecord(TrainerCallback):
+    """Writes into each checkpoint the machine, and how long training took up to it."""
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+
+    def on_save(self, args: TrainingArguments, state: Any, *_: Any, **__: Any) -> None:
+        """Write the record."""
+        record = {"seconds": self._clock.seconds, "machine": machine()}
+        write_json(Path(args.output_dir) / f"checkpoint-{state.global_step}" / RECORD, record)
 
 
 def _share_right(prediction: EvalPrediction) -> dict[str, float]:
@@ -181,16 +212,13 @@ def pretrain(parts: dict[str, CifarImages], folder: Path, architecture: str, see
     model = AutoModelForImageClassification.from_config(
         recipe.config, **({"attn_implementation": "eager"} if architecture == "vit" else {})
     ).to(memory_format=torch.channels_last)
-    begin, begin_cpu = time.perf_counter(), time.process_time()
-    resumed = train(model, parts, folder / "checkpoints", seed=seed, **{**recipe.training, **settings})
-    seconds = {"wall": round(time.perf_counter() - begin), "cpu": round(time.process_time() - begin_cpu)}
+    seconds = train(model, parts, folder / "checkpoints", seed=seed, **{**recipe.training, **settings})
     model.to(memory_format=torch.contiguous_format).save_pretrained(folder / "base")
     results = {
         "parameters": model.num_parameters(),
         "training": {**recipe.training, **settings, "images": len(parts["train"])},
-        "seconds": seconds,  # since `resumed_at_step`
-        "resumed_at_step": resumed,
-        "threads": torch.get_num_threads(),
+        "seconds": seconds,
+        "machine": machine(),
         "accuracy": measure(folder / "base", parts),
     }
     write_json(folder / "base.json", results)
@@ -216,6 +244,7 @@ def parse() -> argparse.Namespace:
     parser.add_argument(
         "--seed", type=int, action="append", metavar="N", help="seed; repeat for more (default: 0, 1 and 2)"
     )
+    add_threads_argument(parser)
     parser.add_argument("--smoke", action="store_true", help="run a few steps, to show that it works")
     return parser.parse_args()
 
@@ -223,8 +252,7 @@ def parse() -> argparse.Namespace:
 def main() -> None:
     """Train the bases that are not finished."""
     arguments = parse()
-    # Gradients of sure answers become denormal numbers, on which a CPU is many times slower.
-    torch.set_flush_denormal(True)
+    fix_arithmetic(arguments.threads)
     output, settings = arguments.output, {}
     if arguments.smoke:
         output, settings = output / "smoke", {"num_train_epochs": 1}

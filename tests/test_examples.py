@@ -24,12 +24,12 @@ import pronouns
 import scan_results
 import scan_stages
 import scan_training
+import vision_methods
 import vision_results
 import vision_smoke
 import vision_stages
 from children import python_with_package
 from cifar import CifarImages
-from safetensors.torch import save_file
 from scan_data import END, PAD, read_pairs
 from small_models import base_model, tokenizer
 from token_writers import bytes_tokenizer
@@ -173,15 +173,15 @@ def test_finetuning_begins_with_the_trained_networks(tmp_path: Path, monkeypatch
     ResNetForImageClassification(ResNetConfig(**sizes, num_labels=4)).save_pretrained(run.folder / "base")
     trained = {name: weight + 1 for name, weight in run.symmetrize("flip", method="lambda").state_dict().items()}
     network = {name.removeprefix("lambda_network."): trained[name] for name in trained if "lambda_network" in name}
-    save_file(network, run.network("flip", "lambda"))
+    vision_stages.save(network, run.network("flip", "λ-equitune"))
 
     def keep(run: object, model: torch.nn.Module, *_: object, **__: object) -> float:
         begun.append({name: weight.clone() for name, weight in model.state_dict().items() if "lambda_network" in name})
         return 0.0
 
     monkeypatch.setattr(vision_stages, "fit", keep)
-    monkeypatch.setattr(vision_stages, "_measure", lambda *_: {"moved": 0.0})
-    vision_stages._finetune(run, "flip", "λ-equitune", *vision_stages.FINETUNED["λ-equitune"])
+    monkeypatch.setattr(vision_stages, "measure_finetuned", lambda *_: {"moved": 0.0})
+    vision_stages._finetune(run, "flip", "λ-equitune", *vision_methods.FINETUNED["λ-equitune"])
     (found,) = begun
     assert len(found) == len(network) > 0
     assert all(torch.equal(weight, trained[name]) for name, weight in found.items())
