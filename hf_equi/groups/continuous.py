@@ -181,7 +181,8 @@ class ContinuousGroup:
         Raises:
             GroupError: As `inverse`.
         """
-        return torch.linalg.det(self.parts(g)[0].detach()) < 0
+        mirrored: torch.Tensor = torch.linalg.det(self.parts(g)[0].detach()) < 0
+        return mirrored
 
     def distance(self, g: torch.Tensor, h: torch.Tensor) -> torch.Tensor:
         r"""Return the length of the shortest path from g to h.
@@ -208,7 +209,7 @@ class ContinuousGroup:
         apart = torch.linalg.det(between.detach()) < 0
         identity = torch.eye(self.dimension, dtype=between.dtype, device=between.device)
         turn = rotation_vector(torch.where(apart[..., None, None], identity, between))
-        length = torch.linalg.vector_norm(torch.cat([turn, place_g - place_h], -1), dim=-1)
+        length: torch.Tensor = torch.linalg.vector_norm(torch.cat([turn, place_g - place_h], -1), dim=-1)
         return length.masked_fill(apart, torch.inf)
 
     def sample(

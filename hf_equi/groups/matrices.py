@@ -141,7 +141,7 @@ class MatrixGroup(FiniteGroup):
     def icosahedron(*, mirrors: bool = False) -> MatrixGroup:
         """Return the 60 rotations of an icosahedron and a dodecahedron, or all 120 symmetries.
 
-        The icosahedron has the corners (0, ±1, ±φ), (±1, ±φ, 0) and (±φ, 0, ±1), with φ the golden ratio.
+        The icosahedron has the corners (±1, 0, ±φ), (±φ, ±1, 0) and (0, ±φ, ±1), with φ the golden ratio.
 
         Args:
             mirrors (`bool`, *optional*, defaults to `False`):
@@ -266,9 +266,9 @@ def _closure(generators: torch.Tensor) -> torch.Tensor:
     found, known = _identity(generators).unsqueeze(0), 0
     while known < len(found):
         newest, known = found[known:], len(found)
-        for one in multiply(generators.unsqueeze(1), newest).flatten(0, 1).split(1):
-            if float(_distances(one, found).min()) > _TOLERANCE:
-                found = torch.cat([found, one])
+        for one in multiply(generators.unsqueeze(1), newest).flatten(0, 1):
+            if float(_distances(one.unsqueeze(0), found).min()) > _TOLERANCE:
+                found = torch.cat([found, one.unsqueeze(0)])
                 require_order(len(found), "the group of these matrices")
     return found
 

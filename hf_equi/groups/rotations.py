@@ -142,7 +142,7 @@ def unit_quaternion(matrix: torch.Tensor) -> torch.Tensor:
     x, y, z = (matrix[..., i, j] - matrix[..., j, i] for i, j in ((2, 1), (0, 2), (1, 0)))
     p, q, r = (matrix[..., i, j] + matrix[..., j, i] for i, j in ((2, 1), (0, 2), (1, 0)))
     entries = (1 + a + b + c, x, y, z, x, 1 + a - b - c, r, q, y, r, 1 - a + b - c, p, z, q, p, 1 - a - b + c)
-    table = torch.stack(entries, -1).unflatten(-1, (4, 4))
+    table = torch.stack(entries, -1).view(*a.shape, 4, 4)
     largest = table.diagonal(dim1=-2, dim2=-1).argmax(-1)[..., None, None]
     row = table.gather(-2, largest.expand(*largest.shape[:-1], 4)).squeeze(-2)
     unit = row / torch.linalg.vector_norm(row, dim=-1, keepdim=True)
@@ -170,20 +170,20 @@ def sample_orthogonal(
     """
     normal = torch.randn(count, dimension, dimension, generator=generator, dtype=torch.float64, device="cpu")
     q, r = torch.linalg.qr(normal)
-    q = q * torch.where(r.diagonal(dim1=-2, dim2=-1) < 0, -1.0, 1.0).to(q).unsqueeze(-2)
+    found: torch.Tensor = q * torch.where(r.diagonal(dim1=-2, dim2=-1) < 0, -1.0, 1.0).to(q).unsqueeze(-2)
     if not mirrors:
-        turned = torch.linalg.det(q) < 0
-        q[turned, :, 0] = -q[turned, :, 0]
-    return q
+        mirrored = torch.linalg.det(found) < 0
+        found[mirrored, :, 0] = -found[mirrored, :, 0]
+    return found
 
 
 def _skew(vector: torch.Tensor) -> torch.Tensor:
     zero = torch.zeros_like(vector[..., 0])
     if vector.shape[-1] == 1:
-        entries: Sequence[torch.Tensor] = (zero, -vector[..., 0], vector[..., 0], zero)
-        return torch.stack(entries, -1).unflatten(-1, (2, 2))
+        angle = vector[..., 0]
+        return torch.stack((zero, -angle, angle, zero), -1).view(*zero.shape, 2, 2)
     x, y, z = vector.unbind(-1)
-    return torch.stack((zero, -z, y, z, zero, -x, -y, x, zero), -1).unflatten(-1, (3, 3))
+    return torch.stack((zero, -z, y, z, zero, -x, -y, x, zero), -1).view(*zero.shape, 3, 3)
 
 
 def _squared_angle(vector: torch.Tensor) -> torch.Tensor:
