@@ -89,7 +89,7 @@ class VectorAction(Action):
         linear = linear.to(wide).view(*linear.shape[:-2], *between, *linear.shape[-2:])
         moved = multiply(linear, wide.unsqueeze(-1)).squeeze(-1)
         if translation is not None:
-            moved = moved + translation.to(wide).view(*translation.shape[:-1], *between, -1)
+            moved = moved + translation.to(wide).view(*translation.shape[:-1], *between, self.dimension)
         return moved.to(x.dtype)
 
     def _parts(self, elements: Any) -> tuple[torch.Tensor, torch.Tensor | None]:

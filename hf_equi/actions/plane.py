@@ -24,10 +24,18 @@ class PlaneAction(Action):
     for points p of the plane, with y upwards and the origin in the middle of the image. Each element mirrors the image
     left-right or not, turns it by whole quarter turns, and then by the remaining angle, from -45° to 45°. Mirrors and
     quarter turns move pixels and change no number, so the numbers of gr x and g(r x) are the same for every r that is
-    exact. The remaining angle is resampled bilinearly, as in `PixelAction`, whose tables say what this loses. Finite
-    groups act on images by `PixelAction`.
+    exact. The remaining angle is resampled bilinearly, as in `PixelAction`, which has finite groups. So for all other
+    elements the equations hold approximately. The table gives $|g^{-1} g x - x|$ as `PixelAction` does, but for the
+    turns by 5°, 10°, ..., 85°:
 
-    An element that requires a gradient has one, also where it is exact: that of the resampled image.
+    | image | size | within the disc, at most | in the whole image, at most |
+    |---|---|---|---|
+    | smooth | 32 × 32 | 0.014 / 0.0036 | 0.79 / 0.041 |
+    | smooth | 224 × 224 | 0.0003 / 0.000073 | 0.78 / 0.033 |
+    | noise | 32 × 32 | 0.56 / 0.16 | 0.92 / 0.18 |
+    | noise | 224 × 224 | 0.65 / 0.15 | 0.95 / 0.17 |
+
+    Gradients flow to elements, also to those that are exact: theirs is that of the resampled image.
 
     Args:
         group (`SO2` or `O2`):
