@@ -27,8 +27,8 @@ def checked_element(group: FiniteGroup, g: Any) -> int:
 def read_elements(group: Any, elements: Any, x: Any) -> Any:
     """Return elements, checked, on the samples' device: one for all samples, or one per sample.
 
-    Those of a finite group are an int, or `(R,)`; those of a continuous group `(side, side)`, or `(R, side, side)`.
-    Elements of groups from elsewhere are returned as they are.
+    Those of a finite group are an int, or `(R,)`. Those of a continuous group are `(side, side)` or `(R, side, side)`,
+    float64 if the samples are, and float32 otherwise. Elements of groups from elsewhere are returned as they are.
 
     Raises:
         ActionError: If the group has no such element, or there is not one for each sample.
@@ -62,7 +62,10 @@ def _read_matrices(group: ContinuousGroup, elements: Any, x: Any) -> torch.Tenso
             f"One element per sample is needed, of shape {(*_samples(first), *found.shape[-2:])}, or one for all; "
             f"received {tuple(found.shape)}."
         )
-    return found.to(first.device) if isinstance(first, torch.Tensor) else found
+    if not isinstance(first, torch.Tensor):
+        return found
+    # First the dtype: not every device has float64, in which elements are drawn.
+    return found.to(torch.float64 if first.dtype == torch.float64 else torch.float32).to(first.device)
 
 
 def _first_part(x: Any) -> Any:

@@ -82,21 +82,20 @@ class VectorAction(Action):
                 coordinates; for integers.
         """
         self._check(x)
-        linear, translation = self._parts(read_elements(self.group, elements, x))
         wide = x if x.dtype in (torch.float32, torch.float64) else x.float()
+        linear, translation = self._parts(read_elements(self.group, elements, x), wide)
         # (R, d, d) to (R, 1, ..., 1, d, d), one axis of 1 for each between samples and coordinates
         between = (1,) * (x.dim() - linear.dim() + 1)
-        linear = linear.to(wide).view(*linear.shape[:-2], *between, *linear.shape[-2:])
+        linear = linear.view(*linear.shape[:-2], *between, *linear.shape[-2:])
         moved = multiply(linear, wide.unsqueeze(-1)).squeeze(-1)
         if translation is not None:
-            moved = moved + translation.to(wide).view(*translation.shape[:-1], *between, self.dimension)
+            moved = moved + translation.view(*translation.shape[:-1], *between, self.dimension)
         return moved.to(x.dtype)
 
-    def _parts(self, elements: Any) -> tuple[torch.Tensor, torch.Tensor | None]:
-        """Return what turns, `(..., d, d)`, and what is added, `(..., d)`."""
+    def _parts(self, elements: Any, like: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor | None]:
+        """Return what turns, `(..., d, d)`, and what is added, `(..., d)`; both fit to a tensor of coordinates."""
         if self._matrices is not None:
-            device = elements.device if isinstance(elements, torch.Tensor) else self._matrices.device
-            return self._matrices.to(device)[elements], None
+            return self._matrices.to(like.dtype).to(like.device)[elements], None
         return self.group.parts(elements)[0], None
 
     def _check(self, x: torch.Tensor) -> None:
@@ -147,10 +146,10 @@ class PointAction(VectorAction):
         ```
     """
 
-    def _parts(self, elements: Any) -> tuple[torch.Tensor, torch.Tensor | None]:
+    def _parts(self, elements: Any, like: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor | None]:
         if isinstance(self.group, ContinuousGroup) and self.group.translates:
             return self.group.parts(elements)
-        return super()._parts(elements)
+        return super()._parts(elements, like)
 
 
 def _matrices_of(group: Any, matrices: Any) -> torch.Tensor:
