@@ -7,7 +7,7 @@ import torch
 from hf_equi.errors import GroupError
 from hf_equi.groups.rotations import multiply
 
-__all__ = ["first_fault", "first_index", "homogeneous", "name_of", "require_floats"]
+__all__ = ["first_fault", "first_index", "has_values", "homogeneous", "name_of", "require_floats"]
 
 _TOLERANCES = {torch.float32: 1e-4, torch.float64: 1e-6}
 """How far an entry of R Rᵀ may be from that of 1. The second admits matrices that were converted from float32."""
@@ -58,6 +58,11 @@ def first_fault(elements: torch.Tensor, linear: torch.Tensor, mirrors: bool) -> 
     if elements.shape[-1] > d and (index := first_index(odd)) is not None:
         return index, "the last row of a homogeneous matrix is 0, ..., 0, 1, and its is not."
     return None
+
+
+def has_values(elements: torch.Tensor) -> bool:
+    """Return whether there is anything to check: not on the meta device, nor while a graph is traced."""
+    return bool(elements.numel()) and not torch.compiler.is_compiling() and not elements.is_meta
 
 
 def first_index(wrong: torch.Tensor) -> int | None:

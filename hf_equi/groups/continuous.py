@@ -9,7 +9,7 @@ import torch
 
 from hf_equi.checks import check_choice
 from hf_equi.errors import GroupError
-from hf_equi.groups._motions import first_fault, first_index, homogeneous, name_of, require_floats
+from hf_equi.groups._motions import first_fault, first_index, has_values, homogeneous, name_of, require_floats
 from hf_equi.groups.registry import TYPE, without_type
 from hf_equi.groups.rotations import (
     inverse_transport,
@@ -149,10 +149,10 @@ class ContinuousGroup:
         return homogeneous(rotation_matrix(turn), moved)
 
     def log(self, g: torch.Tensor) -> torch.Tensor:
-        """Return the shortest vectors whose `exp` are some elements: angles are at most π.
+        """Return the shortest vectors whose `exp` are the given elements. Their angles are at most π.
 
-        It is accurate near the identity and near half a turn, where the axis is that of one of the two directions.
-        Groups with mirrors have logarithms of those elements alone that do not mirror.
+        All digits are kept near the identity and near half a turn. At half a turn two opposite axes are equally right,
+        and one of them is returned. In groups with mirrors, only elements that do not mirror have a logarithm.
 
         Args:
             g: `(..., side, side)`.
@@ -164,7 +164,7 @@ class ContinuousGroup:
             GroupError: As `inverse`; for an element that mirrors, which is named.
         """
         linear, translation = self.parts(g)
-        if self.mirrors and (index := first_index(self.mirrored(g))) is not None:
+        if self.mirrors and has_values(g) and (index := first_index(self.mirrored(g))) is not None:
             raise GroupError(
                 f"{name_of(index, linear)} mirrors, so no path leads to it from the identity, and it has no "
                 "logarithm. Take that of its product with a fixed mirror."
@@ -189,16 +189,16 @@ class ContinuousGroup:
 
         $$ d(g, h) = \sqrt{θ^2 + |t_g - t_h|^2} $$
 
-        with θ the angle of $R_g^\top R_h$ in radians. No element of the group changes it from the left:
-        $d(kg, kh) = d(g, h)$; without translations, none from the right either.
+        with θ the angle of $R_g^\top R_h$ in radians. It is the same after any element k: $d(kg, kh) = d(g, h)$. If the
+        group does not translate, also before: $d(gk, hk) = d(g, h)$.
 
         Args:
             g: `(..., side, side)`.
             h: `(..., side, side)`; leading axes broadcast.
 
         Returns:
-            `(...)`; infinite between an element that mirrors and one that does not. The gradient is 0 where g equals
-            h.
+            `(...)`. It is infinite if only one of the two mirrors, as no path connects them. The gradient is 0 where g
+            equals h.
 
         Raises:
             GroupError: As `compose`.
@@ -248,11 +248,11 @@ class ContinuousGroup:
 
         Raises:
             GroupError: For a tensor of another shape or dtype; for a matrix that is not in the group or not finite, of
-                which the message names the first. Nothing has values while a graph is traced, or on the meta device.
+                which the message names the first. While a graph is traced, and on the meta device, elements have no
+                values that could be checked.
         """
         linear, _ = self.parts(elements)
-        traced = torch.compiler.is_compiling() or elements.is_meta
-        if elements.numel() and not traced and (fault := first_fault(elements, linear, self.mirrors)):
+        if has_values(elements) and (fault := first_fault(elements, linear, self.mirrors)):
             index, what = fault
             raise GroupError(f"{name_of(index, linear)} is not in {self!r}: {what}")
         return elements
