@@ -189,8 +189,8 @@ class ContinuousGroup:
 
         $$ d(g, h) = \sqrt{θ^2 + |t_g - t_h|^2} $$
 
-        with θ the angle of $R_g^\top R_h$ in radians. It is the same after any element k: $d(kg, kh) = d(g, h)$. If the
-        group does not translate, also before: $d(gk, hk) = d(g, h)$.
+        with θ the angle of $R_g^\top R_h$ in radians. It is the same after any element k, $d(kg, kh) = d(g, h)$. It is
+        also the same before k, $d(gk, hk) = d(g, h)$, if the group does not translate.
 
         Args:
             g: `(..., side, side)`.
