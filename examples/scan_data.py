@@ -38,7 +38,7 @@ MAX_ACTIONS = 49
 """The length of the longest answer, with its end token."""
 
 # The groups of each split: the words that the finetuned models exchange, and the cyclic group that the equivariant
-# networks of Gordon et al. 2019 are built over.
+# networks of Gordon et al. 2020 are built over.
 GROUPS = {
     "add_jump": DemographicGroup([["jump", "run"], ["I_JUMP", "I_RUN"]]),
     "around_right": DemographicGroup([["left", "right"], ["I_TURN_LEFT", "I_TURN_RIGHT"]]),

@@ -17,7 +17,7 @@ STAGES = {"base": "pretrain", "finetuned": "finetune", "equivariant": "equivaria
 KINDS = {
     "base": "An encoder-decoder with attention, trained on the commands.",
     "finetuned": "The same network as the base, finetuned symmetrised: its orbit under the group gives the answers.",
-    "equivariant": "A network that is equivariant by construction (Gordon et al. 2019).",
+    "equivariant": "A network that is equivariant by construction (Gordon et al. 2020).",
 }
 DATA = "SCAN by Lake and Baroni 2018 (brendenlake/SCAN, BSD licence), split {split}"
 

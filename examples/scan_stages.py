@@ -128,7 +128,7 @@ def make_base(run: Run) -> RecurrentSeq2Seq:
 
 
 def make_equivariant(run: Run, hidden_size: int, **config: Any) -> GroupRecurrentSeq2Seq:
-    """Make a network that is equivariant by construction (Gordon et al. 2019), with random weights.
+    """Make a network that is equivariant by construction (Gordon et al. 2020), with random weights.
 
     Args:
         run: The run.
