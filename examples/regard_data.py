@@ -139,7 +139,8 @@ def variants(texts: Sequence[str], seed: int) -> list[str]:
 def split_generations(data: Path, share: float, seed: int, every: int = 1) -> tuple[list[str], list[str]]:
     """Return generations to train on, and a share of those of each prompt that is held out.
 
-    Teacher and student take the same split, so that they agree on texts that neither was trained on.
+    Teacher and student take the same split, so that their agreement is measured on texts that neither was trained on.
+    With `every` above 1, only one text in so many is read.
     """
     left_out = Overlap(evaluation_sentences(data / "regard"))
     texts = [text for text in read_generations(data / "gpt2_generations") if text not in left_out][::every]

@@ -370,7 +370,7 @@ def read_options() -> argparse.Namespace:
     parser.add_argument(
         "--human-repeats", type=int, default=3, help="how many times a human label counts (default: 3)"
     )
-    parser.add_argument("--hold-out", type=float, default=0.1, help="share of the texts to hold out (default: 0.1)")
+    parser.add_argument("--hold-out", type=float, default=0.1, help="share of generations to hold out (default: 0.1)")
     parser.add_argument("--split-seed", type=int, default=0, help="seed of the choice of held-out texts (default: 0)")
     parser.add_argument("--smoothing", type=float, default=0.1, help="share of a label spread over all classes")
     parser.add_argument(
