@@ -261,8 +261,8 @@ def _beside_published(found: Found) -> str:
 def _differences(found: Found) -> str:
     head = ["run", "stage", "the other machine", "accuracies", "mean difference, points", "largest difference"]
     return (
-        "Stages that were run a second time, beside those in the tables above. Where a base is listed, the other stages "
-        f"of that run began with that base.\n\n{_table(head, differences(found))}"
+        "Stages that were run a second time, beside those in the tables above. Where a base is listed, the other "
+        f"stages of that run began with that base.\n\n{_table(head, differences(found))}"
     )
 
 
