@@ -1,8 +1,9 @@
-"""Actions of groups: of demographics on token ids, vocabulary pairs and words; of the plane on images and grids."""
+"""Actions of groups: of demographics on token ids, vocabulary pairs and words; of the plane on images and shapes."""
 
 from hf_equi.actions.base import Action, ColumnAction
 from hf_equi.actions.images import GridAction, PixelAction
 from hf_equi.actions.pairs import TokenPairAction
+from hf_equi.actions.shapes import ImageBoxAction, ImagePointAction
 from hf_equi.actions.tokens import TokenAction
 from hf_equi.actions.trivial import TrivialAction
 from hf_equi.actions.words import WordAction
@@ -11,6 +12,8 @@ __all__ = [
     "Action",
     "ColumnAction",
     "GridAction",
+    "ImageBoxAction",
+    "ImagePointAction",
     "PixelAction",
     "TokenAction",
     "TokenPairAction",
