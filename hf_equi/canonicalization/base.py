@@ -17,6 +17,7 @@ __all__ = [
     "TYPE",
     "Canonicalizer",
     "canonicalizer_kinds",
+    "is_complete",
     "read_canonicalizer",
     "register_canonicalizer",
 ]
@@ -103,6 +104,16 @@ class Canonicalizer(nn.Module, ABC):
             ConfigurationError: If it cannot be made from its description.
         """
         raise ConfigurationError(f"A {cls.__name__} cannot be made from its description. {NOT_STORED}")
+
+
+def is_complete(content: Mapping[str, Any]) -> bool:
+    """Return whether a description is enough to make the canonicalizer again, without code from elsewhere.
+
+    Example:
+        >>> is_complete({"type": "model_energy", "model": "base"}), is_complete({"type": None})
+        (True, False)
+    """
+    return all(content.get(part, "") is not None for part in (TYPE, "network", "model"))
 
 
 _KINDS: dict[str, type[Canonicalizer]] = {}

@@ -41,7 +41,14 @@ class GroupConvolution(Canonicalizer):
 
     Cost: with the defaults about 11,000 weights for C4; for C_n and D_n they grow with the order of the group.
     Guarantee: exact in float32 to 1e-5 for quarter turns and mirrors. Other angles resample images and filters, so the
-    equation holds approximately, within the disc that no turn moves out of the image.
+    equation holds approximately, within the disc that no turn moves out of the image. The table gives, for odd
+    multiples of 45° in C8 and five random networks, the mean difference between the two sides, the largest one, the
+    standard deviation of the scores of an image, and the share of turned images whose element followed.
+
+    | images, 16 sums of three waves of at most two periods | mean | largest | deviation | followed |
+    |---|---|---|---|---|
+    | 32 × 32 | 0.051 | 0.21 | 0.16 | 51% |
+    | 96 × 96 | 0.017 | 0.073 | 0.087 | 75% |
 
     References:
         Cohen and Welling 2016, 1602.07576. The sizes, the crop of 0.8 and the side of 96 are those of arXiv 2310.01647

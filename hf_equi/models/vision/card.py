@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any, ClassVar
 
 from hf_equi.canonicalization import LearnedMember
+from hf_equi.canonicalization.base import is_complete
 from hf_equi.models.cards.kinds import CardKind
 from hf_equi.models.vision.configuration_equi_vision import CANONICAL_SETTINGS
 from hf_equi.models.vision.probing import image_shape
@@ -95,6 +96,11 @@ class ImageCard(CardKind):
                 "**A choice.** Invariance is exact unless the two best scores of the canonicalizer are equal, to "
                 "within rounding. The output holds the margin between the two."
             )
+            if not is_complete(model.method.select.network.to_dict()):
+                found.append(
+                    "**A canonicalizer of its own.** Its weights are here, but not its code: make it and pass it, "
+                    "`from_pretrained(..., canonicalizer=...)`."
+                )
         return [
             *found,
             "**No direction is left.** This model cannot tell an image from its turned copy, such as a six from a "
