@@ -145,7 +145,7 @@ def canonicalizer_kinds() -> tuple[str, ...]:
     return tuple(sorted(_KINDS))
 
 
-def read_canonicalizer(content: Mapping[str, Any], group: Any, shape: tuple[int, ...] | None = None) -> Canonicalizer:
+def read_canonicalizer(content: Any, group: Any, shape: tuple[int, ...] | None = None) -> Canonicalizer:
     """Return the canonicalizer that a `to_dict` described, with new weights.
 
     Args:

@@ -55,7 +55,7 @@ class FixedRule(Canonicalizer):
         Raises:
             ConfigurationError: If the rule does not return one element for each input.
         """
-        found = self.rule(x)
+        found: Any = self.rule(x)
         order = self.group.order
         fits = isinstance(found, torch.Tensor) and found.shape == x.shape[:1] and not found.is_floating_point()
         if not fits or found.dtype == torch.bool or bool(((found < 0) | (found >= order)).any()):

@@ -91,7 +91,7 @@ class GroupConvolution(Canonicalizer):
             )
         super().__init__()
         self.group = group
-        self.settings = {
+        self.settings: dict[str, Any] = {
             "inputs": inputs,
             "channels": channels,
             "layers": layers,
@@ -115,7 +115,7 @@ class GroupConvolution(Canonicalizer):
         if self.group.exact:
             means = maps.mean((-2, -1))
         else:
-            inside = disc(*maps.shape[-2:], maps)
+            inside = disc(maps.shape[-2], maps.shape[-1], maps)
             means = (maps * inside).sum((-2, -1)) / inside.sum()
         scores: torch.Tensor = self.head(means.transpose(1, 2)).squeeze(-1)  # (B, C, G) to (B, G)
         return scores
@@ -131,7 +131,7 @@ class GroupConvolution(Canonicalizer):
         if limit is not None and longest > limit:
             size = [max(1, round(side * limit / longest)) for side in x.shape[-2:]]
             x = F.interpolate(x, size, mode="bilinear", align_corners=False, antialias=True)
-        return x if self.group.exact else x * disc(*x.shape[-2:], x)
+        return x if self.group.exact else x * disc(x.shape[-2], x.shape[-1], x)
 
     def to_dict(self) -> dict[str, Any]:
         """Return its sizes."""

@@ -60,19 +60,19 @@ class GroupLayer(nn.Module):
             return turned.flatten(0, 1)
         order = self.group.order
         # Entry (g, h): g⁻¹h.
-        places = self.group.product[self.group.inverse(torch.arange(order))].to(turned.device)
-        turned = turned.unflatten(2, (inputs, slots))  # (C, G, inputs, slots, k, k)
-        places = places.view(1, order, 1, slots, 1, 1).expand_as(turned)
-        return turned.gather(3, places).flatten(2, 3).flatten(0, 1)
+        places = self.group.product[self.group.inverse(torch.arange(order, device="cpu"))].to(turned.device)
+        apart = turned.view(-1, order, inputs, slots, *turned.shape[-2:])  # (C, G, inputs, slots, k, k)
+        ordered = apart.gather(3, places.view(1, order, 1, slots, 1, 1).expand_as(apart))
+        return ordered.flatten(2, 3).flatten(0, 1)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """Return `(B, C, G, H, W)` of images `(B, inputs, H, W)` or feature maps `(B, inputs, G, H, W)`."""
         x = x if self.lifting else x.flatten(1, 2)
         maps = F.conv2d(x, self.filters(), padding=self.weight.shape[-1] // 2)
-        maps = maps.unflatten(1, (self.weight.shape[0], self.group.order))  # (B, C, G, H, W)
+        (height, width), order = maps.shape[-2:], self.group.order
         # The norm's numbers are those of a channel, over the group and the plane.
-        flat: torch.Tensor = self.norm(maps.flatten(2, 3))
-        return flat.view_as(maps).relu()
+        flat: torch.Tensor = self.norm(maps.view(x.shape[0], -1, order * height, width))
+        return flat.view(x.shape[0], -1, order, height, width).relu()
 
 
 def _sampled(group: ImageGroup, weight: torch.Tensor) -> torch.Tensor:
@@ -87,7 +87,8 @@ def _sampled(group: ImageGroup, weight: torch.Tensor) -> torch.Tensor:
     centres = grid @ pixel_matrices(group).mT  # (G, k * k, 2)
     waves = (-(centres[:, :, None] - grid).square().sum(-1) / (2 * _WIDTH**2)).exp() / (2 * math.pi * _WIDTH**2)
     waves = waves * (grid.norm(dim=-1) <= max((side - 2) / 2, 0.5))[:, None]  # the others would not fit when turned
-    return torch.einsum("cnp,gpq->cgnq", weight.flatten(-2), waves.to(weight)).unflatten(-1, (side, side))
+    sampled: torch.Tensor = torch.einsum("cnp,gpq->cgnq", weight.flatten(-2), waves.to(weight))
+    return sampled.view(*sampled.shape[:-1], side, side)
 
 
 def halved(x: torch.Tensor) -> torch.Tensor:

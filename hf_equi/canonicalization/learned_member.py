@@ -79,7 +79,8 @@ class LearnedMember(OneMember):
 
     def element(self, asked: Asked) -> torch.Tensor:
         """Return $h(x)^{-1}$ for each sample, `(B,)`."""
-        return self.members(asked).elements[:, 0]
+        element: torch.Tensor = self.members(asked).elements[:, 0]
+        return element
 
     def members(self, asked: Asked) -> Selection:
         """Select the canonical member of each sample, `(B, 1)`.
@@ -94,7 +95,7 @@ class LearnedMember(OneMember):
         if self.relaxation == "gumbel" and self.network.training:
             ranked = scores - torch.empty_like(scores).exponential_().log()
         pose = best_element(ranked.detach(), asked.action, asked.x)
-        inverses = asked.action.group.inverse(torch.arange(scores.shape[1])).to(pose.device)
+        inverses = asked.action.group.inverse(torch.arange(asked.action.group.order, device="cpu")).to(pose.device)
         prior = identity_prior(scores)
         two = ranked.detach().topk(min(2, scores.shape[1]), 1).values
         said = {"canonical_element": pose, "margin": two[:, 0] - two[:, -1], "prior_loss": prior.detach()}
@@ -142,8 +143,8 @@ def best_element(scores: torch.Tensor, action: Any, x: torch.Tensor) -> torch.Te
     tied = scores == best
     if torch.compiler.is_exporting() or not bool((tied.sum(1) > 1).any()):
         return scores.argmax(1)
-    keys = action.keys(x)
-    inverses = action.group.inverse(torch.arange(scores.shape[1])).to(keys.device)
+    keys: torch.Tensor = action.keys(x)
+    inverses = action.group.inverse(torch.arange(action.group.order, device="cpu")).to(keys.device)
     return keys[:, inverses].masked_fill(~tied, torch.iinfo(keys.dtype).max).argmin(1)
 
 

@@ -66,7 +66,7 @@ class ModelEnergy(OrbitCanonicalizer):
         action: Action | ImageGroup,
         model: PreTrainedModel | None = None,
         *,
-        text_features: torch.Tensor | None = None,
+        text_features: Any = None,
         energy: str = "logsumexp",
     ) -> None:
         check_choice("energy", energy, ENERGIES)
@@ -95,7 +95,8 @@ class ModelEnergy(OrbitCanonicalizer):
         Raises:
             ConfigurationError: If the energy is that of the base: call the symmetrised model.
         """
-        return self(x)[0]
+        found: torch.Tensor = self(x)[0]
+        return found
 
     @torch.no_grad()
     def forward(self, x: torch.Tensor, base: Any = None) -> tuple[torch.Tensor, torch.Tensor | None]:

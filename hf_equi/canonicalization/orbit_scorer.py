@@ -39,8 +39,8 @@ class OrbitCanonicalizer(Canonicalizer):
 
     def to_dict(self) -> dict[str, Any]:
         """Return the kind, and how images continue beyond their edges; no more of an action is stored."""
-        images = isinstance(self.action, PixelAction)
-        return {**super().to_dict(), **({"padding": self.action.padding} if images else {})}
+        padding = {"padding": self.action.padding} if isinstance(self.action, PixelAction) else {}
+        return {**super().to_dict(), **padding}
 
     @staticmethod
     def read_action(content: Mapping[str, Any], group: Any) -> Action:
@@ -104,7 +104,7 @@ class OrbitScorer(OrbitCanonicalizer):
         learn_reference: bool = False,
     ) -> None:
         super().__init__(action)
-        self.settings = {
+        self.settings: dict[str, Any] = {
             "size": size,
             "scale": scale,
             "contrast_weight": contrast_weight,
@@ -124,7 +124,8 @@ class OrbitScorer(OrbitCanonicalizer):
 
     def scores(self, x: torch.Tensor) -> torch.Tensor:
         """Score the elements for each input, `(B, ...)` to `(B, G)`."""
-        return self(x)[0]
+        found: torch.Tensor = self(x)[0]
+        return found
 
     def forward(self, x: torch.Tensor, base: Any = None) -> tuple[torch.Tensor, torch.Tensor | None]:
         """Return the scores, and for a network of vectors the weighted contrast, `(B,)`.

@@ -104,5 +104,5 @@ def _moved_each(action: Action, elements: torch.Tensor, values: Sequence[torch.T
     """Return moved copies of one tensor for each sample, which may differ in size."""
     if len(values) != len(elements):
         raise ActionError(f"{name} has {len(values)} entries for {len(elements)} samples: pass one for each.")
-    pairs = zip(elements.split(1), values, strict=True)
-    return type(values)([_moved(action, element, value.unsqueeze(0)).squeeze(0) for element, value in pairs])  # type: ignore[call-arg]
+    pairs = zip(elements, values, strict=True)
+    return type(values)([_moved(action, element[None], value[None])[0] for element, value in pairs])  # type: ignore[call-arg]
