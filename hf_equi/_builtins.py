@@ -11,6 +11,7 @@ _CLIP, _CLASSIFICATION = "hf_equi.models.clip", "hf_equi.models.image_classifica
 _RECURRENT = "hf_equi.networks.recurrent_seq2seq"
 _EQUITUNE, _IDENTITY = "hf_equi.symmetrizers:Equitune", "hf_equi.symmetrizers:Identity"
 _CANONICAL = "hf_equi.symmetrizers:Canonical"
+_LEARNED_CANONICAL = "hf_equi.canonicalization:LearnedCanonical"
 _LAMBDA, _ATTENTION = "hf_equi.symmetrizers:LambdaEquitune", "hf_equi.symmetrizers:Attention"
 
 register_task(
@@ -59,6 +60,7 @@ register_task(
         "equizero": f"{_CLIP}.methods:equizero",
         "lambda": _LAMBDA,
         "attention": _ATTENTION,
+        "canonical": _LEARNED_CANONICAL,
         "identity": _IDENTITY,
     },
 )
@@ -80,6 +82,7 @@ register_task(
         "equizero": f"{_CLASSIFICATION}.methods:equizero",
         "lambda": _LAMBDA,
         "attention": _ATTENTION,
+        "canonical": _LEARNED_CANONICAL,
         "identity": _IDENTITY,
     },
 )

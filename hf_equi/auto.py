@@ -54,13 +54,13 @@ def symmetrize(
             `EquiSeq2SeqConfig`, `EquiVisionConfig`), and arguments of `from_pretrained`: dtype, device_map, revision,
             trust_remote_code and so on. `None` stands for the default.
 
-            - text: `average`, `multi_token`;
-            - causal: `scorer`, which `"equizero"` minimises: a `RegardScorer`, by default that of `sasha/regardv3`, or
-              any callable from a list of texts to a tensor of losses; `beam_length`, `action`;
+            - text: `average`, `multi_token`; causal: `beam_length`, `action`, and `scorer`, which `"equizero"`
+              minimises: a `RegardScorer`, by default that of `sasha/regardv3`, or any callable from texts to losses;
             - seq2seq: `target_tokenizer`, if the output has a different tokenizer, `decoding`,
               `teacher_forcing_ratio`;
             - seq2seq and images: `loss`, which `"equizero"` minimises, `objective`, `lambda_units`, `lambda_dropout`;
-            - images: `level`, `padding`, `lambda_features`; CLIP: `selection`.
+            - images: `level`, `padding`, `lambda_features`; `canonicalizer` (see `hf_equi.canonicalization`),
+              `task_weight`, `prior_weight`, `temperature`, `relaxation` for `"canonical"`; CLIP: `selection`.
 
     Returns:
         An `EquiLM`, `EquizeroLM` or `EquiForSeq2SeqLM` with its tokenizer, or an `EquiCLIPModel` or

@@ -16,6 +16,7 @@ __all__ = [
     "check_seed",
     "check_share",
     "check_token_ids",
+    "check_weight",
     "did_you_mean",
     "nearest",
     "to_install",
@@ -104,6 +105,20 @@ def check_share(name: str, value: object) -> None:
     """
     if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= 1:
         raise ConfigurationError(f"{name}={value!r} is not a share: use a number from 0 to 1")
+
+
+def check_weight(name: str, value: object) -> None:
+    """Refuse a setting that is not the weight of a term in a sum.
+
+    Args:
+        name: The setting.
+        value: What was given.
+
+    Raises:
+        ConfigurationError: For anything but a finite number from 0 on.
+    """
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value < math.inf:
+        raise ConfigurationError(f"{name}={value!r} is not a weight: use a number, 0 or more")
 
 
 def check_seed(seed: object) -> None:

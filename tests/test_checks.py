@@ -8,7 +8,16 @@ import re
 import numpy
 import pytest
 
-from hf_equi.checks import check_between, check_choice, check_count, check_seed, check_share, check_token_ids, nearest
+from hf_equi.checks import (
+    check_between,
+    check_choice,
+    check_count,
+    check_seed,
+    check_share,
+    check_token_ids,
+    check_weight,
+    nearest,
+)
 from hf_equi.errors import ActionError, ConfigurationError, GroupError
 
 
@@ -132,3 +141,11 @@ def test_ids_of_tokens_pass(value):
 def test_what_names_no_token_is_refused(value):
     with pytest.raises(ConfigurationError, match="does not name tokens: use an int, a list of them, or None"):
         check_token_ids("eos_token_id", value)
+
+
+def test_weights_are_finite_numbers_from_0_on():
+    for value in (0, 0.0, 1, 2.5, 1e6):
+        check_weight("prior_weight", value)
+    for value in (-1, -0.5, float("nan"), float("inf"), True, "1", None):
+        with pytest.raises(ConfigurationError, match=r"prior_weight=.* is not a weight: use a number, 0 or more"):
+            check_weight("prior_weight", value)

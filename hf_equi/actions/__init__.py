@@ -1,10 +1,11 @@
-"""Actions of groups: on token ids, vocabulary pairs and words; on images and grids; on vectors and points."""
+"""Actions of groups: on token ids, vocabulary pairs and words; on images and shapes in them; on vectors and points."""
 
 from hf_equi.actions.base import Action, ColumnAction
 from hf_equi.actions.images import GridAction, PixelAction
 from hf_equi.actions.matrices import PointAction, VectorAction
 from hf_equi.actions.pairs import TokenPairAction
 from hf_equi.actions.plane import PlaneAction
+from hf_equi.actions.shapes import ImageBoxAction, ImagePointAction
 from hf_equi.actions.tokens import TokenAction
 from hf_equi.actions.trivial import TrivialAction
 from hf_equi.actions.words import WordAction
@@ -13,6 +14,8 @@ __all__ = [
     "Action",
     "ColumnAction",
     "GridAction",
+    "ImageBoxAction",
+    "ImagePointAction",
     "PixelAction",
     "PlaneAction",
     "PointAction",

@@ -134,7 +134,7 @@ class OrbitReader:
         if piece is not None and (size is None or piece < size):
             size = evenly(orbit.rows, piece)
         with advice_on_memory(f"{first.shape[0]} {what}", orbit.elements, self.chunk, first.device):
-            read = partial(self._read_rows, run, given, orbit)
+            read = partial(self._read_rows, run, given, orbit, _passed_on(selection))
             parts = [part for _, part in in_chunks(base, orbit.rows, size, read)]
             outputs = {name: _join([part[name] for part in parts]) for name in parts[0]}
         columns = {name: action for name, action in self.outputs.items() if isinstance(action, ColumnAction)}
@@ -160,13 +160,22 @@ class OrbitReader:
         return Orbit.of_keys(elements, total.gather(1, elements), shared)
 
     def _read_rows(
-        self, run: Callable[[dict[str, Any]], Outputs], given: Mapping[str, Any], orbit: Orbit, rows: slice
+        self,
+        run: Callable[[dict[str, Any]], Outputs],
+        given: Mapping[str, Any],
+        orbit: Orbit,
+        passing: torch.Tensor | None,
+        rows: slice,
     ) -> dict[str, Any]:
         """Return the outputs of the base for some rows, moved back."""
         batch, elements = orbit.batch_of_row[rows], orbit.element_of_row[rows]
+        weights = None if passing is None else passing[batch]
         values = repeat_rows(given, batch, orbit.elements.shape[0])
         for name, action in self.inputs.items():
-            values[name] = action.apply(elements, values[name])
+            x = values[name]
+            values[name] = action.apply(elements, x)
+            if weights is not None and x.is_floating_point():
+                values[name] = values[name] + _weighted(weights, action.apply, x)
         said = dict(run(values))
         if strays := sorted(self.outputs.keys() - said.keys()):
             raise ActionError(
@@ -174,9 +183,32 @@ class OrbitReader:
                 f"{', '.join(map(repr, said))}: give each action the name of an output."
             )
         for name, action in self.outputs.items():
-            if not isinstance(action, ColumnAction) and said.get(name) is not None:
-                said[name] = action.invert(elements, said[name])
+            value = said.get(name)
+            if value is None:
+                continue
+            if (
+                weights is not None and value.is_floating_point()
+            ):  # in the frame of the member, because columns are pulled back later
+                value = value + action.apply(elements, _weighted(weights, action.invert, value))
+            said[name] = value if isinstance(action, ColumnAction) else action.invert(elements, value)
         return said
+
+
+def _passed_on(selection: Selection) -> torch.Tensor | None:
+    """Return the weights by which a selection passes gradients, if any are needed."""
+    weights = selection.passing
+    return weights if weights is not None and weights.requires_grad and torch.is_grad_enabled() else None
+
+
+def _weighted(
+    weights: torch.Tensor, move: Callable[[int, torch.Tensor], torch.Tensor], x: torch.Tensor
+) -> torch.Tensor:
+    """Return the sum of all motions of some rows, `(R, ...)`, weighted by `(R, G)`: one member in memory at a time.
+
+    The weights are zero. So the sum is zero too, but its gradient is not.
+    """
+    shares = weights.to(x.dtype).view(*weights.shape, *[1] * (x.dim() - 1)).unbind(1)
+    return sum((share * move(g, x) for g, share in enumerate(shares)), torch.zeros_like(x))
 
 
 def fold_rows(

@@ -41,6 +41,7 @@ class EquiPreTrainedModel(CheckpointMixin, PreTrainedModel):  # type: ignore[mis
     Args:
         config: The model's configuration.
         base: The base model, shared and not copied; by default a new one from the configuration.
+        select_network: The network by which the method selects members, if it has one; by default a new one.
 
     Raises:
         UnsupportedModelError: For a base that cannot be wrapped.
@@ -60,7 +61,9 @@ class EquiPreTrainedModel(CheckpointMixin, PreTrainedModel):  # type: ignore[mis
     _supports_flex_attn = True
     _supports_attention_backend = True
 
-    def __init__(self, config: Any, base: PreTrainedModel | None = None) -> None:
+    def __init__(
+        self, config: Any, base: PreTrainedModel | None = None, select_network: nn.Module | None = None
+    ) -> None:
         if not config.has_group:
             raise ConfigurationError(
                 f"An {type(self).__name__} needs a group, and everything that its config stores about one: make the "
@@ -70,7 +73,7 @@ class EquiPreTrainedModel(CheckpointMixin, PreTrainedModel):  # type: ignore[mis
             self.check_base(base)  # before anything in the config changes
             config._attn_implementation = base.config._attn_implementation
         super().__init__(config)
-        self._hold(base)
+        self._hold(base, select_network)
         self.prepare()
         self._hold_networks()
         self.post_init()  # type: ignore[no-untyped-call]
@@ -128,7 +131,7 @@ class EquiPreTrainedModel(CheckpointMixin, PreTrainedModel):  # type: ignore[mis
         reader = OrbitReader(inputs, outputs or {}, self.config.orbit_chunk_size)
         return reader.read(self.base, run, given, selection, what)
 
-    def _hold(self, base: PreTrainedModel | None) -> None:
+    def _hold(self, base: PreTrainedModel | None, select_network: nn.Module | None) -> None:
         """Hold the base, or make a new one from the config."""
         self._owns_weights = base is None
         self._peft_base: tuple[Any, ...] = ()
@@ -145,8 +148,8 @@ class EquiPreTrainedModel(CheckpointMixin, PreTrainedModel):  # type: ignore[mis
         self._share_quantization(base)
         self._made = (self.config.method_key, None, self.config.create_method())
         group = self.config.read_group()
-        for part in (self.method.select, self.method.combine):
-            self._add_network(part, group, self.input_shape())
+        for part, given in ((self.method.select, select_network), (self.method.combine, None)):
+            self._add_network(part, given, group, self.input_shape())
         self._is_stateful = base._is_stateful
         self.supports_gradient_checkpointing = base.supports_gradient_checkpointing
         if base.can_generate() and base.generation_config is not None:
@@ -223,7 +226,7 @@ class EquiPreTrainedModel(CheckpointMixin, PreTrainedModel):  # type: ignore[mis
         self, action: Any, x: torch.Tensor, mask: torch.Tensor | None = None, to_score: bool = False
     ) -> Selection:
         """Return the members that the method asks for; with `to_score`, those for scoring a known output."""
-        return self.method.select(action, x, mask, to_score=to_score)
+        return self.method.select(action, x, mask, to_score=to_score, base=self.base)
 
     def _placed(self, network: nn.Module) -> nn.Module:
         """Put a network of the method where the base computes, in float32 at least."""
@@ -236,11 +239,11 @@ class EquiPreTrainedModel(CheckpointMixin, PreTrainedModel):  # type: ignore[mis
         """Make the network by which the method weighs members, if it has one, for features of the given size."""
         weigh = self.method.weigh
         if weigh.has_network:  # without a network, configs need not give its sizes
-            self._add_network(weigh, features, self.config.lambda_units, self.config.lambda_dropout)
+            self._add_network(weigh, None, features, self.config.lambda_units, self.config.lambda_dropout)
 
-    def _add_network(self, part: Part, *sizes: Any) -> None:
-        """Make the network of a part, if it has one."""
-        network = part.create_network(*sizes)
+    def _add_network(self, part: Part, given: nn.Module | None, *sizes: Any) -> None:
+        """Hold the network of a part, if it has one: the given one, or a new one."""
+        network = part.create_network(*sizes) if given is None else given
         if network is not None:
             self.add_module(part.network_name, self._placed(network))
 

@@ -132,7 +132,7 @@ class Method:
     @property
     def needs_training(self) -> bool:
         """Whether a part has a network, whose weights are random before it is trained."""
-        return any(part.has_network for part in self.parts)
+        return any(part.needs_training for part in self.parts)
 
     @property
     def relaxable(self) -> bool:

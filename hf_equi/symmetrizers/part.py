@@ -39,6 +39,11 @@ class Part(ABC):
         """Whether it has a network, which `create_network` makes."""
         return type(self).create_network is not Part.create_network
 
+    @property
+    def needs_training(self) -> bool:
+        """Whether it has a network that has no effect before it is trained: by default if it has one."""
+        return self.has_network
+
     def with_network(self, network: nn.Module | None) -> Self:
         """Return the same part with the network of a model."""
         held = copy.copy(self)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import abstractmethod
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -30,10 +31,16 @@ class Selection:
     Args:
         elements: `(B, K)` int64 group elements.
         penalty: `(B,)` what is added to the loss of each sample, such as a prior; `None` for nothing.
+        passing: `(B, G)` weights of all members, which are zero and pass gradients (straight-through): each member
+            that the base reads, and each output that moves back, gets the weighted sum of all members added. `None`
+            for a selection that passes no gradient.
+        said: What a model returns about the selection beside its scores: `(B,)` each, by the name of the output.
     """
 
     elements: torch.Tensor
     penalty: torch.Tensor | None = None
+    passing: torch.Tensor | None = None
+    said: Mapping[str, torch.Tensor] = field(default_factory=dict)
 
     @property
     def only(self) -> torch.Tensor | None:
@@ -61,12 +68,14 @@ class Asked:
         x: `(B, ...)` inputs: token ids, images, states.
         mask: `(B, T)`, 0 where a text is padded; `None` for no padding.
         draws: The source of random elements.
+        base: The base, for a selection that reads it; `None` where a task does not pass it.
     """
 
     action: Any
     x: torch.Tensor
     mask: torch.Tensor | None = None
     draws: Draws = field(default_factory=Draws)
+    base: Any = None
 
 
 class Select(Part):
@@ -97,9 +106,10 @@ class Select(Part):
         draws: Draws | None = None,
         *,
         to_score: bool = False,
+        base: Any = None,
     ) -> Selection:
         """Select the members, with the entries of `Asked`; with `to_score`, those for scoring a known output."""
-        asked = Asked(action, x, mask, draws or Draws())
+        asked = Asked(action, x, mask, draws or Draws(), base)
         return self.members_to_score(asked) if to_score else self.members(asked)
 
 

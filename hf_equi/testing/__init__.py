@@ -9,8 +9,17 @@
 """
 
 from hf_equi.testing.actions import Action, assert_action
+from hf_equi.testing.canonicalizers import assert_canonicalizer
 from hf_equi.testing.equivariance import assert_equivariant, equivariance_error
 from hf_equi.testing.groups import assert_group
 from hf_equi.testing.tolerances import TOLERANCES
 
-__all__ = ["TOLERANCES", "Action", "assert_action", "assert_equivariant", "assert_group", "equivariance_error"]
+__all__ = [
+    "TOLERANCES",
+    "Action",
+    "assert_action",
+    "assert_canonicalizer",
+    "assert_equivariant",
+    "assert_group",
+    "equivariance_error",
+]

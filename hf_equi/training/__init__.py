@@ -12,6 +12,7 @@
 from hf_equi.training.adapters import adapter_config, load_adapter, save_adapter
 from hf_equi.training.class_texts import ClassTexts, class_text_features
 from hf_equi.training.feature_cache import cache_features
+from hf_equi.training.parts import parameters_of
 from hf_equi.training.phases import Phase
 from hf_equi.training.recipes import corrected_phases, published_phases
 
@@ -23,6 +24,7 @@ __all__ = [
     "class_text_features",
     "corrected_phases",
     "load_adapter",
+    "parameters_of",
     "published_phases",
     "save_adapter",
 ]

@@ -11,12 +11,17 @@ from hf_equi.errors import ConfigurationError
 from hf_equi.models.base import EquiPreTrainedModel
 from hf_equi.models.image_classification import EquiForImageClassification
 from hf_equi.models.peft.bases import is_adapted
-from hf_equi.symmetrizers import Weigh
+from hf_equi.symmetrizers import Select, Weigh
 
 __all__ = ["PARTS", "parameters_of", "require_wrapper"]
 
-PARTS = ("lambda", "base", "last_layers", "all")
+PARTS = ("lambda", "canonicalizer", "base", "last_layers", "all")
 """The parts by name."""
+_NETWORKS = {
+    "lambda": (Weigh.network_name, "λ", "'lambda' or 'attention'"),
+    "canonicalizer": (Select.network_name, "canonicalizer", "'canonical'"),
+}
+"""For each part that is a network: its name in a model, what it is, and the methods that have it."""
 
 
 def parameters_of(model: Any, part: str) -> list[nn.Parameter]:
@@ -24,10 +29,11 @@ def parameters_of(model: Any, part: str) -> list[nn.Parameter]:
 
     Args:
         model: A symmetrised model.
-        part: `"lambda"`, the network that weighs the members of an orbit; `"base"`; `"last_layers"`, the last two
-            layers of a classifier's base, with everything registered after the first of them: the head, and the last
-            linear layer or convolution before it; `"all"`, the base and all networks of the method. For a base that
-            peft has adapted, `"base"` is the part that is trained now: what peft has frozen stays frozen.
+        part: `"lambda"`, the network that weighs the members of an orbit; `"canonicalizer"`, the one that selects one
+            of them; `"base"`; `"last_layers"`, the last two layers of a classifier's base, with everything registered
+            after the first of them: the head, and the last linear layer or convolution before it; `"all"`, the base
+            and all networks of the method. For a base that peft has adapted, `"base"` is the part that is trained now:
+            what peft has frozen stays frozen.
 
     Raises:
         ConfigurationError: For an unknown part, a part that the model lacks, or a model that is not symmetrised; for
@@ -51,13 +57,14 @@ def parameters_of(model: Any, part: str) -> list[nn.Parameter]:
     if part == "all":
         return [*_base_weights(model.base), *(weight for one in networks.values() for weight in one.parameters())]
     check_choice("trains", part, PARTS)
-    network = networks.get(Weigh.network_name)
-    if network is None:
+    kind, what, methods = _NETWORKS[part]
+    weights = list(networks[kind].parameters()) if kind in networks else []
+    if not weights:
         raise ConfigurationError(
-            f"method={model.config.method!r} has no λ to train: symmetrize the base with method='lambda' or "
-            "'attention', or train the base"
+            f"method={model.config.method!r} has no {what} to train: symmetrize the base with method={methods}, or "
+            "train the base"
         )
-    return list(network.parameters())
+    return weights
 
 
 def require_wrapper(model: Any) -> None:

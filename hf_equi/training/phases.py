@@ -28,9 +28,9 @@ class Phase:
 
     Args:
         name: The name of the phase, and of its folder.
-        trains: `"lambda"`, `"base"`, `"last_layers"` or `"all"` (see `hf_equi.training.parts`). Everything else is
-            frozen and stays in eval mode while the rest trains: no dropout, and batch norms that keep their
-            statistics.
+        trains: `"lambda"`, `"canonicalizer"`, `"base"`, `"last_layers"` or `"all"` (see `hf_equi.training.parts`).
+            Everything else is frozen and stays in eval mode while the rest trains: no dropout, and batch norms that
+            keep their statistics.
         learning_rate: The learning rate.
         max_steps: The number of steps.
         epochs: Or the number of epochs.

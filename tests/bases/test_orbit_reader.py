@@ -231,3 +231,42 @@ def test_what_is_no_batch_is_refused(base, value, message):
     reader = OrbitReader({"pixels": PIXELS})
     with pytest.raises(ActionError, match=message):
         reader.read(base, base, {"pixels": value}, Selection(torch.zeros(1, 1, dtype=torch.long)))
+
+
+@pytest.mark.parametrize("name", ["columns", "map", "point", "features"])
+def test_weights_that_are_zero_pass_gradients_and_change_no_value(name):
+    """Through what the base reads, and through what moves back: against a finite difference."""
+    given, base, chosen = batch(), Base().double(), torch.tensor([1, 0, 3])
+    inputs = {"pixels": PIXELS, "point": Points()}
+    weights = torch.zeros(3, 4, dtype=torch.float64, requires_grad=True)
+    reader = OrbitReader(inputs, OUTPUTS)
+
+    def said(selection):
+        rows = reader.read(base, base, given, selection)
+        return rows.combine(name, Mean())[0] if name == "columns" else rows.outputs[name]
+
+    value = said(Selection(chosen[:, None], passing=weights))
+    assert torch.equal(value, said(Selection(chosen[:, None])))
+    probe = torch.randn_like(value)
+    gradient = torch.autograd.grad((value * probe).sum(), weights)[0]
+
+    def moved(action, shares, move, x):
+        return sum(shares[:, g].view(-1, *[1] * (x.dim() - 1)) * getattr(action, move)(g, x) for g in range(4))
+
+    def literal(shares):
+        read = {
+            key: action.apply(chosen, given[key]) + moved(action, shares, "apply", given[key])
+            for key, action in inputs.items()
+        }
+        out = base({**given, **read})[name]
+        action = OUTPUTS.get(name)
+        back = out if action is None else action.invert(chosen, out) + moved(action, shares, "invert", out)
+        return (back * probe).sum()
+
+    for row, g in ((0, 0), (1, 2), (2, 3)):
+        step = torch.zeros(3, 4, dtype=torch.float64)
+        step[row, g] = 1e-6
+        slope = (literal(step) - literal(-step)) / 2e-6
+        torch.testing.assert_close(gradient[row, g], slope, atol=1e-7, rtol=1e-6)
+    with torch.no_grad():
+        assert not said(Selection(chosen[:, None], passing=weights)).requires_grad

@@ -41,7 +41,7 @@ def test_a_trained_model_is_audited_beside_its_base(base: PreTrainedModel) -> No
 @pytest.mark.parametrize(
     ("name", "fault"),
     [
-        ("magic", "method='magic' is not known to the audit of images: use one of 'base', 'attention', 'equitune'"),
+        ("magic", "method='magic' is not known to the audit of images: use one of 'base', 'attention', 'can"),
         ("lambda", "has to be trained|before it is trained: train it"),
         ("attention:logits", "before it is trained: train it"),
         ("equitune:entropy", "has no setting 'entropy': use one of features, logits, probabilities, spatial"),

@@ -15,7 +15,9 @@ def test_a_part_has_a_network_if_it_makes_one():
         assert isinstance(part, Part)
         assert part.create_network(None, None) is None
         assert not part.has_network
+        assert not part.needs_training
     assert Scaled().has_network
+    assert Scaled().needs_training
 
 
 def test_networks_of_parts_have_names_of_their_own():

@@ -65,6 +65,9 @@ def test_base_and_lambda_are_all():
     assert weights
     assert all(name.startswith("base.") for name in base)
     assert set(names(model, "all")) == {*weights, *base}  # and not the frozen copy
+    posed = classification("canonical")
+    assert all(name.startswith("select_network.") for name in names(posed, "canonicalizer"))
+    assert set(names(posed, "all")) == {*names(posed, "canonicalizer"), *names(posed, "base")}
     plain = classification("equizero")
     assert names(plain, "all") == names(plain, "base") == [name for name, _ in plain.named_parameters()]
 
@@ -72,9 +75,11 @@ def test_base_and_lambda_are_all():
 def test_what_a_model_lacks_is_refused():
     with pytest.raises(ConfigurationError, match="method='equizero' has no λ"):
         parameters_of(classification("equizero"), "lambda")
+    with pytest.raises(ConfigurationError, match=r"method='equizero' has no canonicalizer to train: .*'canonical'"):
+        parameters_of(classification("equizero"), "canonicalizer")
     with pytest.raises(ConfigurationError, match="EquiCLIPModel is not a classifier"):
         parameters_of(comparison(), "last_layers")
-    with pytest.raises(ConfigurationError, match="'head' is not known: use one of 'lambda', 'base'"):
+    with pytest.raises(ConfigurationError, match="'head' is not known: use one of 'lambda', 'canonicalizer', 'base'"):
         parameters_of(classification(), "head")
     with pytest.raises(ConfigurationError, match="ResNetForImageClassification has no phases"):
         require_wrapper(classifier("resnet"))

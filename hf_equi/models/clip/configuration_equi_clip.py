@@ -9,7 +9,7 @@ from transformers import AutoConfig
 from transformers.configuration_utils import SubConfigSpec
 
 from hf_equi.models.clip.methods import create
-from hf_equi.models.vision.configuration_equi_vision import EquiVisionConfig
+from hf_equi.models.vision.configuration_equi_vision import CANONICAL_SETTINGS, EquiVisionConfig
 from hf_equi.symmetrizers import Method
 
 __all__ = ["EquiCLIPConfig", "EquiSiglipConfig"]
@@ -24,8 +24,10 @@ class EquiCLIPConfig(EquiVisionConfig):
             What equizero takes from one member of the orbit: everything about an `"image"`, or for each `"class"` the
             largest probability, as the authors' code does (at the level of probabilities).
         method (`str`, *optional*, defaults to `"equitune"`):
-            `"equitune"`, `"equizero"`, `"lambda"`, `"attention"` or `"identity"`.
+            `"equitune"`, `"equizero"`, `"lambda"`, `"attention"`, `"canonical"` or `"identity"`.
         level, padding, lambda_units, lambda_dropout, lambda_features, objective:
+            As in `EquiVisionConfig`.
+        canonicalizer_settings, task_weight, prior_weight, temperature, relaxation:
             As in `EquiVisionConfig`.
         base_config, group, orbit_chunk_size, hf_equi_version, format_version, stores_base:
             As in `EquiConfig`.
@@ -52,7 +54,7 @@ class EquiCLIPConfig(EquiVisionConfig):
         "base_config": SubConfigSpec(config_class=AutoConfig, model_type="clip")
     }
 
-    method_settings: ClassVar[tuple[str, ...]] = ("method", "level", "selection")
+    method_settings: ClassVar[tuple[str, ...]] = ("method", "level", "selection", *CANONICAL_SETTINGS)
 
     selection: str = "image"
     projection_dim: int | None = None
@@ -77,7 +79,7 @@ class EquiCLIPConfig(EquiVisionConfig):
         Raises:
             ConfigurationError: For an unknown method (the message lists the known ones) or setting.
         """
-        return create(self.method, self.create_level().average, self.selection)
+        return create(self.method, self.create_level().average, self.selection, **self.canonical_settings)
 
 
 @strict

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from hf_equi.checks import check_choice
 from hf_equi.errors import ConfigurationError
 from hf_equi.registration import create_method
@@ -18,19 +20,20 @@ def equizero(average: str, selection: str) -> Method:
     return ClassMaximum() if selection == "class" else Equizero(MaxSimilarity(), average)
 
 
-def create(name: str, average: str, selection: str) -> Method:
+def create(name: str, average: str, selection: str, **canonical: Any) -> Method:
     """Return the method of that name.
 
     Args:
         name: The name.
         average: What the level averages.
         selection: What equizero takes from one member: all of an `"image"`, or each `"class"`.
+        **canonical: The settings of `"canonical"`, as in `EquiVisionConfig.canonical_settings`.
 
     Raises:
         ConfigurationError: If there is no such method, or a setting is not one of its settings.
     """
     check_choice("selection", selection, SELECTIONS)
-    method: Method = create_method(TASK, name, average=average, selection=selection)
+    method: Method = create_method(TASK, name, average=average, selection=selection, **canonical)
     by_class = method.takes_best and method.loss is None
     if selection == "class" and not (by_class and average == "probabilities"):
         raise ConfigurationError(

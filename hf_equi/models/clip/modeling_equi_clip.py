@@ -36,8 +36,13 @@ class EquiCLIPOutput(ModelOutput):
         text_embeds: `(texts, dim)` of length 1.
         image_embeds: `(batch, dim)` of length 1, at the levels of features and of feature maps.
         chosen_element: `(batch,)` the element that equizero took.
-        margin: `(batch,)` how much higher its similarity was than that of the next member.
+        margin: `(batch,)` how much higher its similarity was than that of the next member; for a canonicalizer, how
+            much higher its best score was than the next one.
         group_weights: `(batch, group)` the weights of λ-equitune and of attention, which add up to 1.
+        prior_loss: `()` the cross-entropy of a canonicalizer's scores to the identity, without its weight.
+        canonical_element: `(batch,)` the element h(x) that takes the canonical image, which the base reads, to the
+            given one.
+        identity_share: `()` the share of images for which it is the identity.
     """
 
     loss: torch.Tensor | None = None
@@ -48,6 +53,9 @@ class EquiCLIPOutput(ModelOutput):
     chosen_element: torch.Tensor | None = None
     margin: torch.Tensor | None = None
     group_weights: torch.Tensor | None = None
+    prior_loss: torch.Tensor | None = None
+    canonical_element: torch.Tensor | None = None
+    identity_share: torch.Tensor | None = None
 
     def __getitem__(self, k: str | int | slice) -> Any:
         """Return an entry. `"logits"`, which the Trainer uses to smooth labels, is `logits_per_image`."""
@@ -65,7 +73,8 @@ class EquiCLIPModel(EquiVisionModel):
     $$ f_G(gx) = f_G(x), \qquad f_G(x) = \text{combine}_g\; f(gx) $$
 
     with features f of images. Methods: equi-tuning (the mean), equizero (the member that is most similar to one of the
-    texts), λ-equitune and attention (weighted means). Exact in float32 to 1e-5 for rotations by multiples of 90° and
+    texts), λ-equitune and attention (weighted means), canonical (the member that a canonicalizer chooses before the
+    base runs). Exact in float32 to 1e-5 for rotations by multiples of 90° and
     for flips; equizero up to its margin. Other rotations resample: see `PixelAction`. The base reads texts as usual.
 
     The parts of the base keep their own names: `logit_scale`, `logit_bias` (SigLIP), `temperature` (ALIGN),
@@ -76,6 +85,8 @@ class EquiCLIPModel(EquiVisionModel):
         config: The model's configuration.
         base: The base model, shared and not copied: CLIP, SigLIP, ALIGN or Chinese-CLIP; by default a new one from
             the configuration.
+        canonicalizer: For `"canonical"`: a `hf_equi.canonicalization.Canonicalizer`, held and not copied, or a rule, a
+            function from images to elements; by default a new one as the configuration describes it.
 
     Raises:
         UnsupportedModelError: For a base of another family.
@@ -198,6 +209,10 @@ class EquiCLIPModel(EquiVisionModel):
                 with unequal numbers of texts and images; for hidden states or attentions; in training with the
                 published objective, without a loss.
         """
+        if self._prior_only:
+            selection = self._select_by_prior(pixel_values)
+            prior = EquiCLIPOutput(self.penalised(None, selection))
+            return self.returned(self._said(prior, selection), return_dict)
         self._check_losses(labels, return_loss)
         extras = self.checked_extras(kwargs)
         texts = self._texts(input_ids, attention_mask, text_features, extras)
@@ -206,7 +221,7 @@ class EquiCLIPModel(EquiVisionModel):
         out = combine(orbits, head, self.method, self._level())
         result = self._output(out, texts, labels, bool(return_loss))
         result.loss = self.penalised(result.loss, orbits.selection)
-        return self.returned(result, return_dict)
+        return self.returned(self._said(result, orbits.selection), return_dict)
 
     def _texts(
         self, ids: torch.Tensor | None, mask: torch.Tensor | None, features: Any, extras: dict[str, Any]

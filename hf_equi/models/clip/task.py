@@ -39,6 +39,6 @@ class CLIPTask(VisionTask):
     def wrap(self, config: EquiConfig, base: PreTrainedModel, request: Request) -> EquiCLIPModel:
         """Return the base in its wrapper, with its processor."""
         kind = EquiSiglipModel if isinstance(config, EquiSiglipConfig) else EquiCLIPModel
-        model = kind(config, base)
+        model = kind(config, base, request.settings.get("canonicalizer"))
         model.processor = request.companion
         return model

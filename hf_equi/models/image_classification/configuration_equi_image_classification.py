@@ -10,7 +10,7 @@ from transformers.configuration_utils import SubConfigSpec
 
 from hf_equi.errors import ConfigurationError
 from hf_equi.models.image_classification.methods import create
-from hf_equi.models.vision.configuration_equi_vision import EquiVisionConfig
+from hf_equi.models.vision.configuration_equi_vision import CANONICAL_SETTINGS, EquiVisionConfig
 from hf_equi.symmetrizers import Method
 
 __all__ = ["EquiImageClassificationConfig"]
@@ -27,8 +27,10 @@ class EquiImageClassificationConfig(EquiVisionConfig):
             largest probability is that of a class being present, and the entropy is the sum of the entropies of all
             classes.
         method (`str`, *optional*, defaults to `"equitune"`):
-            `"equitune"`, `"equizero"`, `"lambda"`, `"attention"` or `"identity"`.
+            `"equitune"`, `"equizero"`, `"lambda"`, `"attention"`, `"canonical"` or `"identity"`.
         level, padding, lambda_units, lambda_dropout, lambda_features, objective:
+            As in `EquiVisionConfig`.
+        canonicalizer_settings, task_weight, prior_weight, temperature, relaxation:
             As in `EquiVisionConfig`.
         base_config, group, orbit_chunk_size, hf_equi_version, format_version, stores_base:
             As in `EquiConfig`.
@@ -48,7 +50,7 @@ class EquiImageClassificationConfig(EquiVisionConfig):
         "base_config": SubConfigSpec(config_class=AutoConfig, model_type="vit")
     }
 
-    method_settings: ClassVar[tuple[str, ...]] = ("method", "level", "loss")
+    method_settings: ClassVar[tuple[str, ...]] = ("method", "level", "loss", *CANONICAL_SETTINGS)
 
     loss: str = "max_probability"
     problem_type: Literal["regression", "single_label_classification", "multi_label_classification"] | None = None
@@ -114,7 +116,7 @@ class EquiImageClassificationConfig(EquiVisionConfig):
         Raises:
             ConfigurationError: For an unknown method (the message lists the known ones) or setting.
         """
-        return create(self.method, self.create_level().average, self.loss)
+        return create(self.method, self.create_level().average, self.loss, **self.canonical_settings)
 
 
 def _entry(config: Any, name: str) -> Any:

@@ -29,8 +29,13 @@ class EquiImageClassifierOutput(ModelOutput):
         logits: `(batch, classes)`; log-probabilities at the level of probabilities.
         image_features: `(batch, features)` invariant features, at the levels of features and of feature maps.
         chosen_element: `(batch,)` the element that equizero took.
-        margin: `(batch,)` how much lower its loss was than that of the next member.
+        margin: `(batch,)` how much lower its loss was than that of the next member; for a canonicalizer, how much
+            higher its best score was than the next one.
         group_weights: `(batch, group)` the weights of λ-equitune and of attention, which add up to 1.
+        prior_loss: `()` the cross-entropy of a canonicalizer's scores to the identity, without its weight.
+        canonical_element: `(batch,)` the element h(x) that takes the canonical image, which the base reads, to the
+            given one.
+        identity_share: `()` the share of images for which it is the identity.
     """
 
     loss: torch.Tensor | None = None
@@ -39,6 +44,9 @@ class EquiImageClassifierOutput(ModelOutput):
     chosen_element: torch.Tensor | None = None
     margin: torch.Tensor | None = None
     group_weights: torch.Tensor | None = None
+    prior_loss: torch.Tensor | None = None
+    canonical_element: torch.Tensor | None = None
+    identity_share: torch.Tensor | None = None
 
 
 class EquiForImageClassification(WrappedClassifier):
@@ -47,7 +55,8 @@ class EquiForImageClassification(WrappedClassifier):
     $$ M_G(gx) = M_G(x), \qquad M_G(x) = h\Big(\text{combine}_g\; g^{-1} f(gx)\Big) $$
 
     with features f and head h of the base. Methods: equi-tuning (the mean), equizero (the member of which the base is
-    surest), λ-equitune and attention (weighted means). Exact in float32 to 1e-5 for rotations by multiples of 90° and
+    surest), λ-equitune and attention (weighted means), canonical (the member that a canonicalizer chooses before the
+    base runs). Exact in float32 to 1e-5 for rotations by multiples of 90° and
     for flips; equizero up to its margin. Other rotations resample: see `PixelAction`.
 
     For a family whose step from features to logits is unknown, the logits are used as the features.
@@ -55,6 +64,8 @@ class EquiForImageClassification(WrappedClassifier):
     Args:
         config: The model's configuration.
         base: The base model, shared and not copied; by default a new one from the configuration.
+        canonicalizer: For `"canonical"`: a `hf_equi.canonicalization.Canonicalizer`, held and not copied, or a rule, a
+            function from images to elements; by default a new one as the configuration describes it.
 
     Raises:
         UnsupportedModelError: For a base that is not an image classifier.
@@ -101,7 +112,8 @@ class EquiForImageClassification(WrappedClassifier):
 
         Args:
             pixel_values: `(batch, channels, height, width)`, square for groups with rotations by 90°.
-            labels: `(batch,)` classes, for the loss, as the base takes them.
+            labels: `(batch,)` classes, for the loss, as the base takes them. In training with `task_weight=0` they
+                are not used, and there are no logits: only the canonicalizer runs.
             orbit_features: `(batch, group, features)` from `get_orbit_features`, instead of images.
             return_dict: `False` for a tuple; by default as in the config.
             **kwargs: Other arguments of the base, such as `interpolate_pos_encoding`.
@@ -111,6 +123,10 @@ class EquiForImageClassification(WrappedClassifier):
             ConfigurationError: Without images; for features at the spatial level; for hidden states or attentions; in
                 training with the published objective, without labels.
         """
+        if self._prior_only:
+            selection = self._select_by_prior(pixel_values)
+            prior = EquiImageClassifierOutput(self.penalised(None, selection))
+            return self.returned(self._said(prior, selection), return_dict)
         self._check_objective(labels)
         self._settle_problem(labels)
         orbits = self._read_orbits(pixel_values, orbit_features, self.checked_extras(kwargs))
@@ -123,7 +139,7 @@ class EquiForImageClassification(WrappedClassifier):
         result = EquiImageClassifierOutput(
             loss, out.logits, out.features, out.decision.chosen_element, out.decision.margin, weights
         )
-        return self.returned(result, return_dict)
+        return self.returned(self._said(result, orbits.selection), return_dict)
 
     def _settle_problem(self, labels: torch.Tensor | None) -> None:
         """Find the kind of problem before anything is combined, as transformers does: from the first labels."""

@@ -9,6 +9,7 @@ import torch
 from transformers import AutoImageProcessor, AutoModelForImageClassification, PreTrainedModel
 from transformers.modeling_outputs import BaseModelOutputWithPooling
 
+from hf_equi.canonicalization import Canonicalizer
 from hf_equi.errors import ConfigurationError
 from hf_equi.models.cards.kinds import CardKind
 from hf_equi.models.image_classification.base_check import check_classifier
@@ -20,6 +21,7 @@ from hf_equi.models.vision.levels import LINKS, Head
 from hf_equi.models.vision.logits_cut import LogitsCut
 from hf_equi.models.vision.model import EquiVisionModel
 from hf_equi.models.vision.orbits import combine
+from hf_equi.symmetrizers import Select
 
 __all__ = ["EquiImageModel", "WrappedClassifier"]
 
@@ -89,7 +91,8 @@ class EquiImageModel(WrappedClassifier):
         Raises:
             ConfigurationError: At a level that has no features.
         """
-        made = cls(model.config, model.base)
+        network = getattr(model, Select.network_name, None)
+        made = cls(model.config, model.base, network if isinstance(network, Canonicalizer) else None)
         for name, part in model.named_children():
             setattr(made, name, part)
         for name in ("processor", "_peft_base", "_loaded_base"):

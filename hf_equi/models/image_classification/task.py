@@ -42,6 +42,6 @@ class ImageClassificationTask(VisionTask):
 
     def wrap(self, config: EquiConfig, base: PreTrainedModel, request: Request) -> EquiForImageClassification:
         """Return the base in its wrapper, with its processor."""
-        model = EquiForImageClassification(config, base)
+        model = EquiForImageClassification(config, base, request.settings.get("canonicalizer"))
         model.processor = request.companion
         return model

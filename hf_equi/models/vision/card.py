@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from typing import Any, ClassVar
 
+from hf_equi.canonicalization import LearnedMember
+from hf_equi.canonicalization.base import is_complete
 from hf_equi.models.cards.kinds import CardKind
+from hf_equi.models.vision.configuration_equi_vision import CANONICAL_SETTINGS
 from hf_equi.models.vision.probing import image_shape
 from hf_equi.models.vision.symmetric_processor import is_symmetric
 
@@ -23,13 +26,23 @@ _FROM_PIXELS = (
     "middle. So a turned picture gives slightly different pixels. `model.processor = "
     "hf_equi.symmetric_processor(model.processor)` is exact."
 )
+_EACH = "forward pass of the base for each distinct member of an orbit."
 _WEIGHTS = ("lambda_units", "lambda_dropout", "lambda_features")
+_CANONICAL = ("task_weight", *CANONICAL_SETTINGS)
 
 
 class ImageCard(CardKind):
     """The parts that the cards of all image models share."""
 
-    settings: ClassVar[tuple[str, ...]] = ("level", "padding", *_WEIGHTS, "loss", "selection", "objective")
+    settings: ClassVar[tuple[str, ...]] = (
+        "level",
+        "padding",
+        *_WEIGHTS,
+        "loss",
+        "selection",
+        "objective",
+        *_CANONICAL,
+    )
 
     def config_settings(self, model: Any) -> dict[str, Any]:
         """The settings that the method and the group use."""
@@ -37,6 +50,10 @@ class ImageCard(CardKind):
         unread = set() if method.feature_weights is not None else set(_WEIGHTS)
         unread |= set() if method.takes_best else {"loss", "selection"}
         unread |= {"padding"} if model.group.exact else set()
+        if isinstance(method.select, LearnedMember):
+            found["canonicalizer"] = type(method.select.network).__name__
+        else:
+            unread |= set(_CANONICAL)
         return {name: value for name, value in found.items() if name not in unread}
 
     def group_tags(self, model: Any) -> list[str]:
@@ -73,12 +90,23 @@ class ImageCard(CardKind):
                 "within rounding. Then the two sides may choose different members. The output holds the margin "
                 "between the two."
             )
+        canonical = isinstance(model.method.select, LearnedMember)
+        if canonical:
+            found.append(
+                "**A choice.** Invariance is exact unless the two best scores of the canonicalizer are equal, to "
+                "within rounding. The output holds the margin between the two."
+            )
+            if not is_complete(model.method.select.network.to_dict()):
+                found.append(
+                    "**A canonicalizer of its own.** Its weights are here, but not its code: make it and pass it, "
+                    "`from_pretrained(..., canonicalizer=...)`."
+                )
         return [
             *found,
             "**No direction is left.** This model cannot tell an image from its turned copy, such as a six from a "
             "nine.",
             "**The base is the base.** What it confuses, and whom it serves worse, is unchanged. The model costs one "
-            "forward pass of the base for each distinct member of an orbit.",
+            + ("forward pass of the base, and one of the canonicalizer." if canonical else _EACH),
         ]
 
     def imports(self, model: Any) -> str:

@@ -6,13 +6,16 @@ from typing import Any, ClassVar
 
 from huggingface_hub.dataclasses import strict
 
-from hf_equi.checks import check_choice, check_count, check_share
+from hf_equi.checks import check_choice, check_count, check_share, check_weight
+from hf_equi.errors import ConfigurationError
 from hf_equi.groups import ImageGroup
 from hf_equi.models.configuration_equi import EquiConfig
 from hf_equi.models.vision.levels import Level, create_level
 
-__all__ = ["LAMBDA_FEATURES", "OBJECTIVES", "EquiVisionConfig"]
+__all__ = ["CANONICAL_SETTINGS", "LAMBDA_FEATURES", "OBJECTIVES", "EquiVisionConfig"]
 
+CANONICAL_SETTINGS = ("prior_weight", "temperature", "relaxation")
+"""The settings of `"canonical"` besides its canonicalizer."""
 LAMBDA_FEATURES = ("shared", "frozen")
 OBJECTIVES = ("cross_entropy", "published_double_softmax")
 
@@ -36,18 +39,40 @@ class EquiVisionConfig(EquiConfig):
             frozen copy of the base, as in the paper. The copy costs one more forward of every member.
         objective (`str`, *optional*, defaults to `"cross_entropy"`):
             The loss for labels. `"published_double_softmax"` takes the softmax twice, as the authors' code does.
+        canonicalizer_settings (`dict`, *optional*):
+            The canonicalizer of `"canonical"`, as its `to_dict` gives it; by default a
+            `hf_equi.canonicalization.GroupConvolution`.
+        task_weight (`float`, *optional*, defaults to 1.0):
+            The weight of the loss for labels when a `"canonical"` model trains. With 0 only the canonicalizer trains:
+            the base does not run, and no labels are needed.
+        prior_weight (`float`, *optional*, defaults to 100.0):
+            The weight of the prior in that loss, the cross-entropy of the canonicalizer's scores to the identity; 100
+            in arXiv 2310.01647.
+        temperature (`float`, *optional*, defaults to 1.0):
+            The temperature of the softmax whose gradient the choice of a member passes on.
+        relaxation (`str`, *optional*, defaults to `"straight_through"`):
+            How it is passed on: `"straight_through"`, or `"gumbel"` with noise in training.
         base_config, group, method, orbit_chunk_size, hf_equi_version, format_version, stores_base:
             As in `EquiConfig`; the group as `ImageGroup.to_dict` gives it.
         base_name, base_revision, adapter:
             As in `EquiConfig`.
 
     Raises:
-        ConfigurationError: As in `EquiConfig`, and for an unknown level, padding, objective or source of features, a
-            dropout outside 0 to 1, or less than one unit.
+        ConfigurationError: As in `EquiConfig`, and for an unknown level, padding, objective, relaxation or source of
+            features, a dropout outside 0 to 1, less than one unit, a temperature that is not above 0, a negative
+            weight, or two weights of 0.
     """
 
     group_class: ClassVar[type] = ImageGroup
-    keys_to_ignore_at_inference: ClassVar[list[str]] = ["chosen_element", "margin", "group_weights", "image_features"]
+    keys_to_ignore_at_inference: ClassVar[list[str]] = [
+        "chosen_element",
+        "margin",
+        "group_weights",
+        "image_features",
+        "prior_loss",
+        "canonical_element",
+        "identity_share",
+    ]
 
     level: str = "features"
     padding: str = "reflect"
@@ -55,6 +80,19 @@ class EquiVisionConfig(EquiConfig):
     lambda_dropout: float = 0.0
     lambda_features: str = "shared"
     objective: str = "cross_entropy"
+    canonicalizer_settings: dict[str, Any] | None = None
+    task_weight: float = 1.0
+    prior_weight: float = 100.0
+    temperature: float = 1.0
+    relaxation: str = "straight_through"
+
+    @property
+    def canonical_settings(self) -> dict[str, Any]:
+        """The settings from which `"canonical"` is made."""
+        return {
+            "canonicalizer_settings": self.canonicalizer_settings,
+            **{name: getattr(self, name) for name in CANONICAL_SETTINGS},
+        }
 
     def create_level(self) -> Level:
         """Make the level.
@@ -67,6 +105,10 @@ class EquiVisionConfig(EquiConfig):
     def _check(self) -> None:
         self.create_level()
         super()._check()
+        check_weight("task_weight", self.task_weight)
+        check_weight("prior_weight", self.prior_weight)
+        if not self.task_weight and not self.prior_weight:
+            raise ConfigurationError("task_weight=0 and prior_weight=0 leave no loss to train by: raise one of them")
         check_share("lambda_dropout", self.lambda_dropout)
         check_count("lambda_units", self.lambda_units, "size")
         choices: dict[str, tuple[str, ...]] = {

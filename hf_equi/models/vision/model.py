@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import copy
-from dataclasses import replace
-from typing import Any
+from dataclasses import fields, replace
+from typing import Any, ClassVar
 
 import torch
 from torch import nn
@@ -12,6 +12,8 @@ from transformers import PreTrainedModel
 
 from hf_equi.actions import PixelAction
 from hf_equi.bases.orbit_reader import check_batch
+from hf_equi.canonicalization import Canonicalizer, LearnedMember
+from hf_equi.canonicalization.fitting import fitted
 from hf_equi.errors import ConfigurationError
 from hf_equi.groups import ImageGroup
 from hf_equi.models.base import EquiPreTrainedModel
@@ -20,7 +22,7 @@ from hf_equi.models.vision.cuts import Cut
 from hf_equi.models.vision.levels import create_level
 from hf_equi.models.vision.orbits import ImageOrbits, ImageReader
 from hf_equi.models.vision.probing import feature_size, image_shape
-from hf_equi.symmetrizers import Equitune
+from hf_equi.symmetrizers import Equitune, Select, Selection
 from hf_equi.symmetrizers.outside_loss import refuse_outside_loss
 
 __all__ = ["EquiVisionModel"]
@@ -37,6 +39,39 @@ class EquiVisionModel(VisionCheckpointMixin, EquiPreTrainedModel):  # type: igno
     def find_cut(cls, base: PreTrainedModel) -> Cut:
         """Return the place where the base is cut."""
         raise NotImplementedError
+
+    own_arguments: ClassVar[tuple[str, ...]] = ("canonicalizer",)
+
+    def __init__(self, config: Any, base: PreTrainedModel | None = None, canonicalizer: Any = None) -> None:
+        network = None
+        if canonicalizer is not None and config.has_group:  # without a group, the base class says what to do
+            network = self._fitted(config, canonicalizer)
+        super().__init__(config, base, network)
+        self._note_canonicalizer()
+
+    @classmethod
+    def _fitted(cls, config: Any, canonicalizer: Any) -> Canonicalizer:
+        """Return the canonicalizer for a config.
+
+        Raises:
+            ConfigurationError: If it does not fit, or the method has no use for it.
+        """
+        if not isinstance(config.create_method().select, LearnedMember):
+            raise ConfigurationError(
+                f"canonicalizer=: the method {config.method!r} does not use one. It belongs to 'canonical'."
+            )
+        action = PixelAction(config.read_group(), config.padding)
+        return fitted(canonicalizer, action, image_shape(config.base_config))
+
+    def _note_canonicalizer(self) -> None:
+        """Describe the canonicalizer in the config."""
+        network = self._modules.get(Select.network_name)
+        if isinstance(network, Canonicalizer):
+            self.config.canonicalizer_settings = network.to_dict()
+
+    def _update_config(self) -> None:
+        super()._update_config()
+        self._note_canonicalizer()
 
     def prepare(self) -> None:
         """Find where to cut the base, and make the network of the method.
@@ -62,6 +97,8 @@ class EquiVisionModel(VisionCheckpointMixin, EquiPreTrainedModel):  # type: igno
         super().train(mode)
         if mode:
             _evaluate_frozen(self.base)
+            if (network := self._modules.get(Select.network_name)) is not None:
+                _evaluate_frozen(network)
         if hasattr(self, "frozen_base"):  # loading has unfrozen its weights
             self.frozen_base.requires_grad_(False).eval()
         return self
@@ -73,6 +110,45 @@ class EquiVisionModel(VisionCheckpointMixin, EquiPreTrainedModel):  # type: igno
     def make_action(self, group: ImageGroup) -> PixelAction:
         """Make the group's action on pixels."""
         return PixelAction(group, self.config.padding)
+
+    @property
+    def _prior_only(self) -> bool:
+        """Whether only the canonicalizer trains, which needs neither the base nor labels."""
+        return self.training and self.config.task_weight == 0 and isinstance(self.method.select, LearnedMember)
+
+    def _select_by_prior(self, pixel_values: Any) -> Selection:
+        """Select the members of images that are not read."""
+        if pixel_values is None:
+            raise ConfigurationError("The canonicalizer is trained by images: pass pixel_values")
+        check_batch(pixel_values, "pixel_values", "images")
+        return self.select_members(self.action, pixel_values)
+
+    def penalised(
+        self, loss: torch.Tensor | None, selection: Selection | None, share: torch.Tensor | float = 1.0
+    ) -> torch.Tensor | None:
+        """Return the task's loss; when a canonicalizer trains, weighted, with the prior added.
+
+        Args:
+            loss: `()` the task's loss; `None` without labels, and where only the prior counts.
+            selection: The selection of the members.
+            share: As in the base class.
+        """
+        if loss is None and self._prior_only and selection is not None and selection.penalty is not None:
+            return share * selection.penalty.mean()
+        if loss is not None and self.training and isinstance(self.method.select, LearnedMember):
+            loss = self.config.task_weight * loss
+        return super().penalised(loss, selection, share)
+
+    @staticmethod
+    def _said(result: Any, selection: Selection | None) -> Any:
+        """Return an output with what the selection says, as far as the output has entries for it."""
+        said = {} if selection is None else dict(selection.said)
+        if "prior_loss" in said:
+            said["prior_loss"] = said["prior_loss"].mean()
+        if "canonical_element" in said:
+            said["identity_share"] = (said["canonical_element"] == 0).float().mean()
+        entries = {field.name for field in fields(result)}
+        return replace(result, **{name: value for name, value in said.items() if name in entries})
 
     def _check_objective(self, labels: torch.Tensor | None) -> None:
         """Refuse training without the labels that the objective needs.

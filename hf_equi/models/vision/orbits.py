@@ -112,7 +112,7 @@ class ImageReader:
         def run(rows: dict[str, Any]) -> dict[str, Any]:
             return self._read_rows(base, frozen, **rows)
 
-        selection = self.method.select(self.action, images)
+        selection = self.method.select(self.action, images, base=base)
         what = f"images of {' × '.join(map(str, images.shape[1:]))}"
         rows = reader.read(base, run, {"pixel_values": images, **self.extras}, selection, what)
         return ImageOrbits(self.action.group, rows.orbit, **rows.outputs, selection=selection)

@@ -7,10 +7,13 @@ from typing import Any, ClassVar
 import torch
 
 from hf_equi.actions import PixelAction
+from hf_equi.canonicalization import LearnedMember
+from hf_equi.canonicalization.fitting import fitted
 from hf_equi.errors import ConfigurationError
 from hf_equi.groups import FiniteGroup, ImageGroup
 from hf_equi.models.task import Request, Task
 from hf_equi.models.vision.checkpoints import load_processor
+from hf_equi.models.vision.configuration_equi_vision import CANONICAL_SETTINGS
 from hf_equi.models.vision.probing import image_shape
 from hf_equi.symmetrizers import Method
 
@@ -24,6 +27,8 @@ SETTINGS = (
     "lambda_dropout",
     "lambda_features",
     "objective",
+    "task_weight",
+    *CANONICAL_SETTINGS,
 )
 """The config entries that all image tasks have."""
 
@@ -33,7 +38,7 @@ class VisionTask(Task):
 
     group_class: ClassVar[type[FiniteGroup]] = ImageGroup
     group_example = "hf_equi.ImageGroup.rotations(4) or ImageGroup.dihedral(4)"
-    companions: ClassVar[tuple[str, ...]] = ("processor",)
+    companions: ClassVar[tuple[str, ...]] = ("processor", "canonicalizer")
 
     def prepare(self, name: str | None, given: dict[str, Any], hub: dict[str, Any]) -> Any:
         """Return the processor: the given one, or the one beside the weights, or `None`.
@@ -57,21 +62,26 @@ class VisionTask(Task):
         Raises:
             ActionError: If the group does not act on the images, as far as the base's config gives their size; if a
                 group resamples but kornia is missing.
-            ConfigurationError: For settings that the method does not read.
+            ConfigurationError: For settings that the method does not read; for a canonicalizer that does not fit.
         """
         given, group = set(request.settings), request.group
         unread = set() if method.feature_weights is not None else given & _OF_WEIGHTS
         unread |= set() if method.takes_best else given & _OF_CHOICE
+        unread |= set() if isinstance(method.select, LearnedMember) else given & _OF_CANONICAL
         if unread:
             raise ConfigurationError(
                 f"{', '.join(sorted(unread))}: the method {request.method!r} does not use these settings. Settings of "
-                "weights belong to 'lambda' and 'attention', those of a choice to 'equizero'."
+                "weights belong to 'lambda' and 'attention', those of a choice to 'equizero', those of a "
+                "canonicalizer to 'canonical'."
             )
-        action = PixelAction(group)
+        action = PixelAction(group, request.settings.get("padding", "reflect"))
         action.apply(0, torch.empty(image_shape(request.base_config), device="meta"))  # checks the shape
         if not group.exact:
             action.apply(1, torch.zeros(1, 8, 8))  # checks that resampling is possible
+        if "canonicalizer" in given:
+            fitted(request.settings["canonicalizer"], action, image_shape(request.base_config))
 
 
 _OF_WEIGHTS = {"lambda_units", "lambda_dropout", "lambda_features"}
 _OF_CHOICE = {"loss", "selection"}
+_OF_CANONICAL = {"canonicalizer", "task_weight", *CANONICAL_SETTINGS}

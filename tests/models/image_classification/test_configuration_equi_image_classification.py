@@ -53,7 +53,7 @@ def test_levels_say_what_is_averaged(level):
 def test_what_is_not_known_is_refused():
     with pytest.raises(ConfigurationError, match=r"loss='max_similarity' is not known: .*Use one of 'max_prob"):
         config(loss="max_similarity")
-    with pytest.raises(ConfigurationError, match="'attention', 'equitune', 'equizero', 'identity', 'lambda'"):
+    with pytest.raises(ConfigurationError, match="'attention', 'canonical', 'equitune', 'equizero', 'identity'"):
         config(method="mixture")
 
 

@@ -1,0 +1,43 @@
+"""Canonicalization: a network or a rule chooses the pose of an input, then the base reads it once, in that pose.
+
+```python
+>>> from hf_equi import ImageGroup
+>>> from hf_equi.canonicalization import GroupConvolution
+>>> GroupConvolution(ImageGroup.rotations(4)).kind
+'group_convolution'
+
+```
+"""
+
+from hf_equi.canonicalization.base import (
+    Canonicalizer,
+    canonicalizer_kinds,
+    read_canonicalizer,
+    register_canonicalizer,
+)
+from hf_equi.canonicalization.canonical import LearnedCanonical
+from hf_equi.canonicalization.fixed_rule import FixedRule
+from hf_equi.canonicalization.group_convolution import GroupConvolution
+from hf_equi.canonicalization.learned_member import LearnedMember, identity_prior
+from hf_equi.canonicalization.model_energy import ModelEnergy
+from hf_equi.canonicalization.orbit_scorer import OrbitCanonicalizer, OrbitScorer
+from hf_equi.canonicalization.targets import move_targets
+
+for _kind in (GroupConvolution, ModelEnergy, OrbitScorer):
+    register_canonicalizer(_kind.kind, _kind)
+
+__all__ = [
+    "Canonicalizer",
+    "FixedRule",
+    "GroupConvolution",
+    "LearnedCanonical",
+    "LearnedMember",
+    "ModelEnergy",
+    "OrbitCanonicalizer",
+    "OrbitScorer",
+    "canonicalizer_kinds",
+    "identity_prior",
+    "move_targets",
+    "read_canonicalizer",
+    "register_canonicalizer",
+]

@@ -1,0 +1,168 @@
+"""What a canonicalizer is, and how configs store one."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from typing import Any, ClassVar
+
+import torch
+from torch import nn
+
+from hf_equi.checks import check_choice
+from hf_equi.errors import ConfigurationError
+
+__all__ = [
+    "NOT_STORED",
+    "TYPE",
+    "Canonicalizer",
+    "canonicalizer_kinds",
+    "is_complete",
+    "read_canonicalizer",
+    "register_canonicalizer",
+]
+
+TYPE = "type"
+"""The key of a stored canonicalizer that names its kind."""
+
+NOT_STORED = (
+    "A checkpoint stores its weights but not its code: pass the same canonicalizer again, "
+    "from_pretrained(..., canonicalizer=...)"
+)
+"""What to do about a canonicalizer that a config cannot describe."""
+
+
+class Canonicalizer(nn.Module, ABC):
+    r"""A module that says in which pose each input is: it scores the elements of a finite group.
+
+    $$ \text{scores}(gx)[h] = \text{scores}(x)[g^{-1}h], \qquad h(x) = \arg\max_h \text{scores}(x)[h],
+    \qquad h(gx) = g\, h(x) $$
+
+    The base then reads $h(x)^{-1} x$, the canonical member of the orbit, which is the same for x and gx. A subclass
+    sets `group` and defines `scores`; `hf_equi.testing.assert_canonicalizer` checks it. With a `kind`, `to_dict` and
+    `from_dict`, a config can store it: see `register_canonicalizer`.
+
+    Example:
+        >>> from hf_equi import ImageGroup
+        >>> class BrightSide(Canonicalizer):
+        ...     "Turns images so that the brightest half is on top."
+        ...     group = ImageGroup.rotations(4)
+        ...
+        ...     def scores(self, x):
+        ...         half = x.shape[-1] // 2
+        ...         top, left = x[..., :half, :], x[..., :half]
+        ...         bottom, right = x[..., -half:, :], x[..., -half:]
+        ...         return torch.stack([part.mean((1, 2, 3)) for part in (top, left, bottom, right)], 1)
+        >>> image = torch.zeros(1, 3, 4, 4)
+        >>> image[..., 0, :] = 1
+        >>> [int(BrightSide().scores(x).argmax()) for x in (image, image.rot90(1, (2, 3)))]
+        [0, 1]
+    """
+
+    kind: ClassVar[str | None] = None
+    """The `"type"` under which configs store it; `None` if they cannot."""
+    learns: ClassVar[bool] = True
+    """Whether it has no effect before it is trained."""
+    equivariant: ClassVar[bool] = False
+    """Whether the equation holds by construction, so that models need not check it."""
+    group: Any
+
+    @abstractmethod
+    def scores(self, x: torch.Tensor) -> torch.Tensor:
+        """Score the elements for each input.
+
+        Args:
+            x: `(B, ...)` inputs.
+
+        Returns:
+            `(B, G)` floating scores; the largest is that of h(x).
+        """
+
+    def forward(self, x: torch.Tensor, base: Any = None) -> tuple[torch.Tensor, torch.Tensor | None]:
+        """Return the scores, and a loss of its own for each input, `(B,)`; `None` for none.
+
+        Args:
+            x: `(B, ...)` inputs.
+            base: The model that reads the canonical members, for a canonicalizer that asks it.
+        """
+        return self.scores(x), None
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return a description in JSON, without weights."""
+        return {TYPE: self.kind}
+
+    @classmethod
+    def from_dict(cls, content: Mapping[str, Any], group: Any, shape: tuple[int, ...] | None) -> Canonicalizer:
+        """Return a canonicalizer as described, with new weights.
+
+        Args:
+            content: What `to_dict` returned.
+            group: The group.
+            shape: The shape of one input, such as `(3, 224, 224)`.
+
+        Raises:
+            ConfigurationError: If it cannot be made from its description.
+        """
+        raise ConfigurationError(f"A {cls.__name__} cannot be made from its description. {NOT_STORED}")
+
+
+def is_complete(content: Mapping[str, Any]) -> bool:
+    """Return whether a description is enough to make the canonicalizer again, without code from elsewhere.
+
+    Example:
+        >>> is_complete({"type": "model_energy", "model": "base"}), is_complete({"type": None})
+        (True, False)
+    """
+    return all(content.get(part, "") is not None for part in (TYPE, "network", "model"))
+
+
+_KINDS: dict[str, type[Canonicalizer]] = {}
+
+
+def register_canonicalizer(kind: str, canonicalizer_class: type[Canonicalizer]) -> None:
+    """Make a kind of canonicalizers known, so that configs can store it.
+
+    Args:
+        kind: The `"type"` in `to_dict` of its objects.
+        canonicalizer_class: The class, with a class method `from_dict`.
+
+    Raises:
+        ConfigurationError: If another class has this kind, or the kind is not a lower-case identifier.
+    """
+    if not kind.isidentifier() or kind != kind.lower():
+        raise ConfigurationError(
+            f"{kind!r} cannot name a kind of canonicalizers: use lower-case letters, digits and underscores"
+        )
+    if _KINDS.get(kind, canonicalizer_class) is not canonicalizer_class:
+        raise ConfigurationError(
+            f"The kind {kind!r} of canonicalizers is already {_KINDS[kind].__name__}: choose another name"
+        )
+    _KINDS[kind] = canonicalizer_class
+
+
+def canonicalizer_kinds() -> tuple[str, ...]:
+    """Return the kinds that can be read, in alphabetical order."""
+    return tuple(sorted(_KINDS))
+
+
+def read_canonicalizer(content: Any, group: Any, shape: tuple[int, ...] | None = None) -> Canonicalizer:
+    """Return the canonicalizer that a `to_dict` described, with new weights.
+
+    Args:
+        content: The description.
+        group: The group.
+        shape: The shape of one input, such as `(3, 224, 224)`.
+
+    Raises:
+        ConfigurationError: For an unknown kind (the message lists the known ones), and for a canonicalizer that a
+            description cannot hold.
+    """
+    if not isinstance(content, Mapping) or TYPE not in content:
+        raise ConfigurationError(f'A canonicalizer is described by {{"type": ...}}; received {content!r}')
+    if content[TYPE] is None:
+        raise ConfigurationError(f"The canonicalizer of this model is of a class of its own. {NOT_STORED}")
+    check_choice("type", content[TYPE], canonicalizer_kinds(), " to canonicalizers")
+    try:
+        return _KINDS[content[TYPE]].from_dict(content, group, shape)
+    except (TypeError, KeyError) as error:  # entries that the class does not know, or lacks
+        raise ConfigurationError(f"A canonicalizer cannot be made of {dict(content)!r}: {error}") from error

@@ -1,0 +1,63 @@
+"""Whether a canonicalizer fits a model: its group, and whether it follows its inputs."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import nn
+
+from hf_equi.actions import Action
+from hf_equi.canonicalization.base import Canonicalizer
+from hf_equi.canonicalization.fixed_rule import FixedRule
+from hf_equi.errors import ConfigurationError, EquivarianceError
+from hf_equi.testing import assert_canonicalizer
+
+__all__ = ["fitted"]
+
+_TRIED = 2
+"""The random inputs on which a canonicalizer is checked."""
+
+
+def fitted(canonicalizer: Any, action: Action, shape: tuple[int, ...]) -> Canonicalizer:
+    """Return the canonicalizer for a model; a function becomes a `FixedRule`.
+
+    Args:
+        canonicalizer: A `Canonicalizer`, or a rule: a function from inputs to elements.
+        action: The group's action on the model's inputs.
+        shape: The shape of one input.
+
+    Raises:
+        ConfigurationError: For a canonicalizer of another group, a network that is not a canonicalizer, or one that
+            does not follow its inputs. The message names the element, and by how much it fails.
+    """
+    if isinstance(canonicalizer, nn.Module) and not isinstance(canonicalizer, Canonicalizer):
+        raise ConfigurationError(
+            f"canonicalizer= is a {type(canonicalizer).__name__}, which does not say how its output moves with its "
+            "input: pass hf_equi.canonicalization.OrbitScorer(network, group), which is equivariant for any network"
+        )
+    group = action.group
+    found = canonicalizer if isinstance(canonicalizer, Canonicalizer) else FixedRule(canonicalizer, group)
+    if found.group != group:
+        raise ConfigurationError(
+            f"The canonicalizer is of {found.group!r}, but the model is of {group!r}: make it of the same group"
+        )
+    if not found.equivariant and not torch.empty(0).is_meta:  # while a checkpoint is loaded, nothing has values
+        _check_follows(found, action, shape)
+    return found
+
+
+def _check_follows(canonicalizer: Canonicalizer, action: Action, shape: tuple[int, ...]) -> None:
+    """Refuse a canonicalizer that does not follow its inputs, as far as elements move them exactly."""
+    weight = next(canonicalizer.parameters(), torch.empty(0))
+    x = torch.randn(_TRIED, *shape, generator=torch.Generator().manual_seed(0)).to(weight.device, weight.dtype)
+    motions = getattr(action.group, "motions", None)
+    exact = [g for g in range(action.group.order) if motions is None or not motions[g][-1]]
+    mode = canonicalizer.training
+    canonicalizer.eval()
+    try:
+        assert_canonicalizer(getattr(canonicalizer, "rule", canonicalizer), x, action, exact)
+    except EquivarianceError as error:
+        raise ConfigurationError(f"canonicalizer= does not fit. {error}") from error
+    finally:
+        canonicalizer.train(mode)

@@ -1,0 +1,62 @@
+"""Which canonicalizers fit a model."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from small_rules import brightest_corner, clockwise
+from torch import nn
+
+from hf_equi import ImageGroup, PixelAction
+from hf_equi.canonicalization import Canonicalizer, FixedRule, GroupConvolution
+from hf_equi.canonicalization.fitting import fitted
+from hf_equi.errors import ConfigurationError
+
+TURNS = ImageGroup.rotations(4)
+ACTION, SHAPE = PixelAction(TURNS), (3, 8, 8)
+
+
+class Lopsided(Canonicalizer):
+    """Scores that a linear layer reads off the image itself, with a dropout that the check has to switch off."""
+
+    group = TURNS
+
+    def __init__(self):
+        super().__init__()
+        torch.manual_seed(0)
+        self.layers = nn.Sequential(nn.Flatten(), nn.Dropout(), nn.Linear(192, 4))
+
+    def scores(self, x):
+        return self.layers(x)
+
+
+def test_a_function_becomes_a_rule_and_a_canonicalizer_stays():
+    rule = fitted(brightest_corner, ACTION, SHAPE)
+    assert isinstance(rule, FixedRule)
+    assert rule.rule is brightest_corner
+    network = GroupConvolution(TURNS)
+    assert fitted(network, ACTION, SHAPE) is network
+
+
+def test_one_that_does_not_follow_is_refused_with_the_element_and_the_error():
+    made = Lopsided().train()
+    with pytest.raises(ConfigurationError, match=r"for element [123] \(\d+°\), scores.* differ by up to [\d.]+, but"):
+        fitted(made, ACTION, SHAPE)
+    assert made.training
+    with pytest.raises(ConfigurationError, match=r"for element [13] \(\d+°\), h\(gx\) is not g h\(x\) for 100%"):
+        fitted(clockwise, ACTION, SHAPE)
+    # Turns by 45° are resampled, so there the exact elements alone are tried.
+    eighths = ImageGroup.rotations(8)
+    assert fitted(FixedRule(lambda x: 2 * brightest_corner(x), eighths), PixelAction(eighths), SHAPE).group == eighths
+
+
+def test_another_group_and_bare_networks_are_refused():
+    with pytest.raises(ConfigurationError, match=r"is of ImageGroup.dihedral\(4\), but the model is of .*rotations"):
+        fitted(GroupConvolution(ImageGroup.dihedral(4)), ACTION, SHAPE)
+    with pytest.raises(ConfigurationError, match=r"is a Flatten, which does not say .*OrbitScorer\(network, group\)"):
+        fitted(nn.Flatten(), ACTION, SHAPE)
+
+
+def test_nothing_is_tried_while_a_checkpoint_is_loaded():
+    with torch.device("meta"):
+        assert isinstance(fitted(clockwise, ACTION, SHAPE), FixedRule)

@@ -1,0 +1,84 @@
+"""The small network of group convolutions: its equivariance, its size, and what it refuses."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from torch import nn
+
+from hf_equi import ColumnAction, ImageGroup, PixelAction
+from hf_equi.canonicalization import GroupConvolution, read_canonicalizer
+from hf_equi.errors import ConfigurationError
+from hf_equi.testing import assert_canonicalizer, equivariance_error
+
+
+def network(group, **settings):
+    """A network whose norms have statistics of their own, as after training."""
+    torch.manual_seed(0)
+    made = GroupConvolution(group, **settings)
+    for norm in made.modules():
+        if isinstance(norm, nn.BatchNorm2d):
+            norm.running_mean.normal_()
+            norm.running_var.uniform_(0.5, 2)
+            nn.init.normal_(norm.bias)
+    return made.eval()
+
+
+@pytest.mark.parametrize("size", [7, 28, 33])  # odd and even, the last two shrunk
+@pytest.mark.parametrize("group", [ImageGroup.rotations(4), ImageGroup.dihedral(4)], ids=repr)
+def test_it_is_exact_for_quarter_turns_and_mirrors(group, size):
+    made, x = network(group, resize=20), torch.randn(2, 3, size, size)
+    assert_canonicalizer(made, x, PixelAction(group))
+    assert made.scores(x).std(1).min() > 1e-4
+    made.train()  # the statistics of a batch move with it
+    assert_canonicalizer(made, x, PixelAction(group))
+
+
+def test_mirrors_take_oblong_images():
+    group = ImageGroup.flips("both")
+    assert_canonicalizer(network(group, resize=16), torch.randn(2, 3, 37, 24), PixelAction(group))
+
+
+def test_eighths_of_a_turn_are_approximate():
+    """The docstring says so. Quarter turns among them stay exact, and the rest is bounded by what scores spread."""
+    group = ImageGroup.rotations(8)
+    across = torch.linspace(-3, 3, 40)
+    waves = [torch.sin(a * across[:, None] + b * across + a) for a, b in ((1, 0.5), (0.3, 2), (2, -1), (1.5, 1.5))]
+    x = torch.stack(waves)[:, None].expand(-1, 3, -1, -1)
+    made = network(group, channels=5)
+    errors = equivariance_error(made.scores, x, PixelAction(group), ColumnAction(group, group.product))
+    assert errors[::2].max() < 1e-5
+    assert 1e-4 < errors[1::2].max() < 2 * made.scores(x).std()
+
+
+def test_its_size_is_the_public_one_and_is_stored():
+    made = GroupConvolution(ImageGroup.rotations(4))
+    assert sum(weight.numel() for weight in made.parameters()) == 11_160
+    small = GroupConvolution(ImageGroup.dihedral(4), inputs=1, channels=4, layers=2, kernel=5, crop=1.0, resize=None)
+    again = read_canonicalizer(small.to_dict(), small.group)
+    assert again.to_dict() == small.to_dict()
+    again.load_state_dict(small.state_dict())
+    x = torch.randn(2, 1, 9, 9)
+    assert torch.equal(again.eval().scores(x), small.eval().scores(x))
+    assert read_canonicalizer({"type": "group_convolution"}, small.group, (1, 9, 9)).settings["inputs"] == 1
+
+
+def test_it_sees_the_middle_alone():
+    made, x = network(ImageGroup.rotations(4), crop=0.5), torch.randn(1, 3, 16, 16)
+    other = torch.randn(1, 3, 16, 16)
+    other[..., 4:12, 4:12] = x[..., 4:12, 4:12]
+    assert torch.equal(made.scores(x), made.scores(other))
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"kernel": 4}, "kernel=4 is even"),
+        ({"crop": 1.5}, "crop=1.5 is out of range"),
+        ({"layers": 0}, "layers=0 is not a size"),
+        ({"resize": 0}, "resize=0 is not a number of pixels"),
+    ],
+)
+def test_sizes_that_make_no_network_are_refused(settings, message):
+    with pytest.raises(ConfigurationError, match=message):
+        GroupConvolution(ImageGroup.rotations(4), **settings)
