@@ -84,7 +84,10 @@ def measure(name: str, data: Path) -> list[Row]:
     for row in PARTS[name].rows(data):
         found.append(row)
         print(show(row), flush=True)
-    print(f"  {len(found)} rows in {clock.seconds['wall']} seconds", flush=True)
+    if not found:
+        raise SystemExit(f"{name} measured nothing: its weights or its page are not complete")
+    seconds = clock.seconds
+    print(f"  {len(found)} rows, {seconds['cpu']} seconds of CPU time, {seconds['wall']} by the clock", flush=True)
     return found
 
 
