@@ -66,7 +66,7 @@ def machine() -> dict[str, Any]:
         "kernels": torch.backends.cpu.get_cpu_capability(),
         "threads": torch.get_num_threads(),
         "python": platform.python_version(),
-        "torch": torch.__version__,
+        "torch": str(torch.__version__),  # a plain string, which torch.load reads, too
         "transformers": transformers.__version__,
     }
 
