@@ -26,11 +26,11 @@ otherwise, 10 tokens are sampled after each prompt of a batch of 8 prompts of 8 
 words of gender. The group of order 12 is gender × race × sexuality. *plain* is `generate` of the unwrapped model with
 the same settings. On 16 or 96 rows it continues all members of the same orbits. A step on 16 rows does twice the
 arithmetic of one on 8, but reads the weights as often, so it takes less than twice the time. How much less depends on
-the number of cores, and the bound of that row was set for two. The *published decoding* takes one prompt at a time and
-calls the model on the whole text, without a cache, for every token and every group element. The longer the texts, the
-more the library gains over it. A model with random weights hardly ever samples words of the group, so the prompts
-decide how many members an orbit has. The rows about memory compare peaks of resident memory, less what the process
-held before the work (program and weights). Each is measured in a new process.
+the number of threads. The bound of 1.20 was set for two threads. With one, this row may miss it. The *published
+decoding* takes one prompt at a time and calls the model on the whole text, without a cache, for every token and every
+group element. The longer the texts, the more the library gains over it. A model with random weights hardly ever
+samples words of the group, so the prompts decide how many members an orbit has. The rows about memory compare peaks of
+resident memory, less what the process held before the work (program and weights). Each is measured in a new process.
 """
 PUBLISHED = 15
 """How many times as fast as the published decoding the library has to be."""

@@ -12,7 +12,7 @@ from typing import Any
 
 import torch
 from record import Record
-from report import Clock, measured_with, place, section
+from report import Clock, differences, machine, measured_with, place, section
 from timing import Claim, Result
 from workload import Workload
 
@@ -50,15 +50,18 @@ class Benchmark:
         """Read the command line, measure, and write the section."""
         arguments = self._parse()
         torch.set_num_threads(arguments.threads)
-        settings = {name: getattr(arguments, name) for name in ("repeats", "threads", "seed", "smoke")}
-        record = Record(arguments.record, settings)
+        page = arguments.output
+        before = page.read_text(encoding="utf-8") if page is not None and page.is_file() else ""
+        repeats = 1 if arguments.smoke else arguments.repeats
+        if arguments.only:
+            _refuse_other_rows(page, differences(before, self.title, repeats, arguments.seed))
+        record = Record(arguments.record, _settings(arguments))
         workload, clock, results = self.create(arguments), Clock(record.seconds), []
         for claim in self.claims(workload, arguments.smoke):
             if arguments.only and claim.name not in arguments.only:
                 continue
             result = record.result(claim)
             if result is None:
-                repeats = 1 if arguments.smoke else arguments.repeats
                 result = claim.measure(repeats, arguments.seed, warm=not arguments.smoke)
                 record.keep(result, clock.seconds)
             print(_line(result), file=sys.stderr, flush=True)
@@ -66,12 +69,11 @@ class Benchmark:
         description = SMOKE if arguments.smoke else self.description
         measured = measured_with(arguments.seed, clock)
         text = section(self.title, description, _command(arguments), measured, results)
-        if arguments.output is None:
+        if page is None:
             print(text, end="")
         else:
-            arguments.output.parent.mkdir(parents=True, exist_ok=True)
-            before = arguments.output.read_text(encoding="utf-8") if arguments.output.is_file() else ""
-            arguments.output.write_text(place(before, text, bool(arguments.only)), encoding="utf-8")
+            page.parent.mkdir(parents=True, exist_ok=True)
+            page.write_text(place(before, text, bool(arguments.only)), encoding="utf-8")
 
     def _parse(self) -> argparse.Namespace:
         parser = argparse.ArgumentParser(description=self.summary)
@@ -83,7 +85,8 @@ class Benchmark:
             action="append",
             choices=self.names,
             metavar="NAME",
-            help=f"measure only this claim; repeat the option for more: {', '.join(self.names)}",
+            help="measure only this claim; repeat the option for more; --output then takes the same machine, rounds "
+            f"and seed as the section has: {', '.join(self.names)}",
         )
         parser.add_argument("--threads", type=int, default=1, metavar="N", help="threads of torch (default: 1)")
         parser.add_argument("--seed", type=int, default=0, help="seed of weights, prompts and samples (default: 0)")
@@ -110,21 +113,42 @@ class Benchmark:
         return arguments
 
 
+def _settings(arguments: argparse.Namespace) -> dict[str, Any]:
+    """Return what measures depend on besides the claim: the whole paths, because all bases may be called `base`."""
+    settings = {name: getattr(arguments, name) for name in ("repeats", "threads", "seed", "smoke")}
+    settings |= {name: str(path.resolve()) for name, path in _folders(arguments).items()}
+    return {**settings, "machine": machine()}
+
+
+def _folders(arguments: argparse.Namespace) -> dict[str, Path]:
+    """Return the folders of models and data."""
+    paths = {name: value for name, value in vars(arguments).items() if isinstance(value, Path)}
+    return {name: path for name, path in paths.items() if name not in ("output", "record")}
+
+
+def _refuse_other_rows(page: Path, differing: Sequence[str]) -> None:
+    """Refuse to put rows into a section that was measured in another way: it states only one."""
+    if differing:
+        raise SystemExit(
+            f"The section of {page} is of a run that differs in {', '.join(differing)}. Measure all of it, without "
+            "--only, or print the rows, without --output."
+        )
+
+
 def _line(result: Result) -> str:
     """Return one line about a claim."""
     (low, high), bound = result.interval, result.claim.bound
-    verdict = "" if bound is None else f", bound {bound:.2f}: {result.verdict}"
+    verdict = "" if bound is None else f", bound {bound:.2f}: {result.verdict or 'too few rounds for a verdict'}"
     return f"{result.claim.name}: {result.ratio:.2f} ({low:.2f}–{high:.2f}) of {result.best}{verdict}"
 
 
 def _command(arguments: argparse.Namespace) -> str:
     """Return the command line with `DIR` for folders, which differ from machine to machine, and without a record."""
-    paths = {name: str(path) for name, path in vars(arguments).items() if isinstance(path, Path)}
-    folders = [path for name, path in paths.items() if name not in ("output", "record")]
+    folders = [str(path) for path in _folders(arguments).values()]
     words = []
     for word in sys.argv[1:]:
         option, equals, value = word.rpartition("=")
-        if word == "--record" or value == paths.get("record"):
+        if word == "--record" or value == str(arguments.record):
             continue
         words.append(f"{option}{equals}DIR" if value in folders else word)
     return shlex.join(["python", f"benchmarks/{Path(sys.argv[0]).name}", *words])

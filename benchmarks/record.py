@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import json
+import sys
 from pathlib import Path
 from typing import Any
 
 from timing import Claim, Result
+
+sys.path.append(str(Path(__file__).parents[1] / "examples"))
+from data import write_json
 
 
 class Record:
@@ -14,7 +18,8 @@ class Record:
 
     Args:
         path: The file, which need not exist yet, or `None` to keep nothing.
-        settings: What the measures depend on besides the claim, such as the seed. A file with others is refused.
+        settings: What the measures depend on besides the claim, such as the seed, the machine and the model. A file
+            with others is refused.
     """
 
     def __init__(self, path: Path | None, settings: dict[str, Any]) -> None:
@@ -22,8 +27,11 @@ class Record:
         self._content: dict[str, Any] = {"settings": settings, "seconds": None, "claims": {}}
         if path is not None and path.is_file():
             self._content = json.loads(path.read_text(encoding="utf-8"))
-            if self._content["settings"] != settings:
-                raise SystemExit(f"{path} holds measures with {self._content['settings']}, not with {settings}")
+            kept = self._content["settings"]
+            other = [name for name in {**kept, **settings} if kept.get(name) != settings.get(name)]
+            if other:
+                was, now = ({name: each.get(name) for name in other} for each in (kept, settings))
+                raise SystemExit(f"{path} holds measures with {was}, not with {now}. Name another file.")
 
     @property
     def seconds(self) -> dict[str, int] | None:
@@ -42,4 +50,4 @@ class Record:
         self._content["claims"][result.claim.name] = {"ours": result.ours, "others": dict(result.others)}
         self._content["seconds"] = seconds
         if self._path is not None:
-            self._path.write_text(json.dumps(self._content, indent=1) + "\n", encoding="utf-8")
+            write_json(self._path, self._content)

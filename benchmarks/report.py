@@ -6,10 +6,11 @@ import os
 import re
 import statistics
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
-from timing import CONFIDENCE, Result
+from timing import CONFIDENCE, LEAST_ROUNDS, Result
 
 sys.path.append(str(Path(__file__).parents[1] / "examples"))
 from machine import Clock, describe, machine
@@ -22,8 +23,9 @@ take turns (ours, the others, ours, the others, …) after a round that is not c
 rounds. *compared with* shows the best of the other ways: the one with the smallest median. *ratio* is the median of
 the ratios of single rounds. *interval* holds the true median with a probability of at least {CONFIDENCE:.0%},
 whatever the distribution: of nine rounds, it leaves out the smallest and the largest ratio. A bound is *met* if the
-whole interval keeps it, and *missed* if none of it does. Otherwise the verdict is *open*. All rows of a section have
-the same number of rounds.
+whole interval keeps it, and *missed* if none of it does. Otherwise the verdict is *open*. Fewer than
+{LEAST_ROUNDS} rounds cannot reach that probability: the interval then spans all ratios, and there is no verdict. All
+rows of a section have the same number of rounds.
 
 Times are CPU times of the process, with one thread, so that other processes of a busy machine hardly count. On an idle
 machine, that is also the time that one waits. Bare times depend on the machine. Only the ratios are claimed.
@@ -45,12 +47,46 @@ def section(title: str, description: str, command: str, measured: str, results: 
 def measured_with(seed: int, clock: Clock) -> str:
     """Return the lines about seed, machine and time of a section; call it behind the measurements."""
     load = f"{os.getloadavg()[0]:.1f}" if hasattr(os, "getloadavg") else "unknown"
-    lines = (
-        f"seed {seed}",
-        describe([{"machine": machine(), "seconds": clock.seconds}]),
-        f"cores: {os.cpu_count()}, load average of the last minute, including the benchmark: {load}",
-    )
-    return "Measured with\n\n" + "\n".join(f"- {line}" for line in lines)
+    run = {"machine": machine(), "seconds": clock.seconds}
+    lines = (_seed(seed), _on(run), f"{_cores()} load average of the last minute, including the benchmark: {load}")
+    return "Measured with\n\n" + "\n".join(lines)
+
+
+def differences(page: str, title: str, rounds: int, seed: int) -> list[str]:
+    """Return in what the section of a page differs from a run on this machine: `"machine"`, `"rounds"`, `"seed"`.
+
+    Without the section, there are none.
+    """
+    found = next((text for text in _sections(page) if text.startswith(f"## {title}\n")), None)
+    if found is None:
+        return []
+    lines = found.splitlines()
+    rows = [line.split(" | ") for line in lines if line.startswith("| ")][2:]
+    same = {
+        "machine": all(
+            any(line.startswith(start) for line in lines) for start in (_on({"machine": machine()}), _cores())
+        ),
+        "rounds": all(cells[HEADER.index("rounds")] == str(rounds) for cells in rows),
+        "seed": _seed(seed) in lines,
+    }
+    return [name for name, equal in same.items() if not equal]
+
+
+def _seed(seed: int) -> str:
+    return f"- seed {seed}"
+
+
+def _on(run: Mapping[str, Any]) -> str:
+    return f"- {describe([run])}"
+
+
+def _cores() -> str:
+    return f"- cores: {os.cpu_count()},"
+
+
+def _sections(page: str) -> list[str]:
+    """Return the sections of a page."""
+    return re.split(r"^(?=## )", page, flags=re.MULTILINE)[1:]
 
 
 def place(page: str, written: str, rows_only: bool = False) -> str:
@@ -62,7 +98,7 @@ def place(page: str, written: str, rows_only: bool = False) -> str:
         rows_only: Whether only its rows are replaced, after a run of some of the claims.
     """
     title = written.partition("\n")[0]
-    sections = re.split(r"^(?=## )", page, flags=re.MULTILINE)[1:]
+    sections = _sections(page)
     titles = [text.partition("\n")[0] for text in sections]
     if title not in titles:
         sections.append(written)

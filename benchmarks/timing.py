@@ -16,6 +16,8 @@ Measure = Callable[[], float]
 
 CONFIDENCE = 0.95
 """How likely an interval holds the median, at least."""
+LEAST_ROUNDS = next(count for count in range(1, 64) if 2 / 2**count <= 1 - CONFIDENCE)
+"""The fewest rounds, six, of which an interval can be so likely: the median is outside with probability 2 / 2^n."""
 
 
 @dataclass(frozen=True)
@@ -93,8 +95,11 @@ class Result:
 
     @property
     def verdict(self) -> str | None:
-        """`"met"` if the whole interval keeps the bound, `"missed"` if none of it does, else `"open"`."""
-        if self.claim.bound is None:
+        """`"met"` if the whole interval keeps the bound, `"missed"` if none of it does, else `"open"`.
+
+        Without a bound or with fewer than `LEAST_ROUNDS` there is no verdict.
+        """
+        if self.claim.bound is None or len(self.ours) < LEAST_ROUNDS:
             return None
         kept = [end >= self.claim.bound if self.claim.speedup else end <= self.claim.bound for end in self.interval]
         return "met" if all(kept) else "open" if any(kept) else "missed"
@@ -105,8 +110,8 @@ def median_interval(values: Sequence[float]) -> tuple[float, float]:
 
     $$ P(x_{(k)} \le m \le x_{(n + 1 - k)}) = 1 - 2 \sum_{i < k} \binom{n}{i} 2^{-n} $$
 
-    This assumes only that the rounds are independent. Fewer than six cannot reach the confidence: the interval is then
-    that of all values. Of nine, it leaves out the smallest and the largest.
+    This assumes only that the rounds are independent. Fewer than `LEAST_ROUNDS` cannot reach the confidence: the
+    interval is then that of all values. Of nine, it leaves out the smallest and the largest.
     """
     count = len(values)
     outside = accumulate(2 * math.comb(count, below) for below in range(count // 2))

@@ -17,7 +17,6 @@ With `--smoke` each trains for a few steps on a little of the data, to show that
 from __future__ import annotations
 
 import argparse
-import json
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -25,9 +24,10 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from checkpoints import resume
 from cifar import CLASS_NAMES, SIDE, CifarImages, load_cifar10
 from data import add_data_argument, write_json
-from machine import Clock, add_threads_argument, fix_arithmetic, machine
+from machine import add_threads_argument, fix_arithmetic, machine
 from torch.utils.data import DataLoader
 from transformers import (
     AutoModelForImageClassification,
@@ -36,7 +36,6 @@ from transformers import (
     PreTrainedModel,
     ResNetConfig,
     Trainer,
-    TrainerCallback,
     TrainingArguments,
     ViTConfig,
     set_seed,
@@ -56,7 +55,6 @@ TRAINING: dict[str, Any] = {
     "report_to": [],
     "disable_tqdm": True,
 }
-RECORD = "record.json"  # in each checkpoint
 TEST_SEED = 0  # for the rotations and flips of the test images, the same for every base and method
 
 
@@ -144,15 +142,11 @@ def train(
         The seconds of the training, those before the last checkpoint included.
     """
     arguments = TrainingArguments(output_dir=str(folder), use_cpu=True, **{**TRAINING, **settings})
-    last = _last_checkpoint(folder)
+    last, keep_record = resume(folder)
     if last is not None:
         # Trainer looks for the names that tensors have in memory. It leaves as they are those that are stored under
         # other names, as all layers of a ViT are.
         model.load_state_dict(type(model).from_pretrained(last).state_dict())
-    earlier = json.loads((last / RECORD).read_text(encoding="utf-8")) if last else {"machine": machine()}
-    if earlier["machine"] != machine():
-        raise SystemExit(f"{last} is of another machine or number of threads: remove {folder} to start anew")
-    clock = Clock(earlier.get("seconds"))
     trainer(
         model=model,
         args=arguments,
@@ -160,28 +154,10 @@ def train(
         train_dataset=parts["train"].shifted(),
         eval_dataset=parts["validation"],
         compute_metrics=_share_right,
-        callbacks=[KeepRecord(clock)],
+        callbacks=[keep_record],
     ).train(resume_from_checkpoint=str(last) if last else None)
     model.eval()
-    return clock.seconds
-
-
-def _last_checkpoint(folder: Path) -> Path | None:
-    """Return the last checkpoint that is whole, which is one with a record: it is written last."""
-    whole = [path.parent for path in folder.glob(f"checkpoint-*/{RECORD}")]
-    return max(whole, key=lambda path: int(path.name.rpartition("-")[2]), default=None)
-
-
-class KeepRecord(TrainerCallback):
-    """Writes into each checkpoint the machine, and how long training took up to it."""
-
-    def __init__(self, clock: Clock) -> None:
-        self._clock = clock
-
-    def on_save(self, args: TrainingArguments, state: Any, *_: Any, **__: Any) -> None:
-        """Write the record."""
-        record = {"seconds": self._clock.seconds, "machine": machine()}
-        write_json(Path(args.output_dir) / f"checkpoint-{state.global_step}" / RECORD, record)
+    return keep_record.clock.seconds
 
 
 def _share_right(prediction: EvalPrediction) -> dict[str, float]:

@@ -55,7 +55,6 @@ PARTS = {
     "fairness": Part("fairness.md", "text_reproduce", "fairness"),
     "finetuning": Part("finetuning.md", "text_reproduce", "finetuning", ("text",)),
     "scan": Part("scan.md", "scan_reproduce", needs=("scan",), weights="scan"),
-    "vision": Part("vision.md", "vision_reproduce", needs=("cifar10",), weights="vision"),
     "clip": Part("clip.md", "clip_reproduce", needs=("cifar10", "clip_prompts"), weights="clip"),
 }
 LINE = "  {:<66} {:>12} {:>12}  {}"
@@ -84,7 +83,10 @@ def measure(name: str, data: Path) -> list[Row]:
     for row in PARTS[name].rows(data):
         found.append(row)
         print(show(row), flush=True)
-    print(f"  {len(found)} rows in {clock.seconds['wall']} seconds", flush=True)
+    if not found:
+        raise SystemExit(f"{name} measured nothing: its weights or its page are not complete")
+    seconds = clock.seconds
+    print(f"  {len(found)} rows, {seconds['cpu']} seconds of CPU time, {seconds['wall']} by the clock", flush=True)
     return found
 
 

@@ -12,9 +12,10 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from checkpoints import record, require_origin
 from datasets import Dataset
 from machine import Clock
-from scan_data import END
+from scan_data import END, VALIDATION
 from scan_decoder import score
 
 from hf_equi import RecurrentSeq2Seq
@@ -77,8 +78,8 @@ class MembersLoss:
     Args:
         source: `(G, V)` int64, the action on the source vocabulary.
         target: `(G, V)` int64, the action on the target vocabulary.
-        select: Whether the end is read from the member with the largest mean probability (equizero) instead of from
-            the mean (equi-tuning). The gradient is that of the mean in both.
+        select: Whether the end is read from the member with the largest sum of probabilities over all places
+            (equizero) instead of from the mean (equi-tuning). The gradient is that of the mean in both.
     """
 
     source: torch.Tensor
@@ -162,6 +163,7 @@ class _State:
         seconds = None
         if path.is_file():
             found = torch.load(path)
+            require_origin(found, path, validation=VALIDATION)
             self.step, self.best, self.weights = found["step"], found["best"], found["weights"]
             seconds = found["seconds"]
             model.load_state_dict(found["model"])
@@ -183,7 +185,7 @@ class _State:
             "model": self._now(),
             "optimizer": self.optimizer.state_dict(),
             "random": torch.get_rng_state(),
-            "seconds": self.clock.seconds,
+            **record(self.clock, validation=VALIDATION),
         }
         self.path.parent.mkdir(parents=True, exist_ok=True)
         draft = self.path.with_suffix(".part")

@@ -97,9 +97,14 @@ class Run:
         return self.settings == SETTINGS[0] or PUBLISHED_CELLS[stage] == self.cell
 
     def results(self, stage: str) -> dict[str, Any] | None:
-        """Return the results of a finished stage, or None."""
+        """Return the results of a finished stage, or None. Results of another rule of validation are refused."""
         path = self.folder / f"{stage}.json"
-        return json.loads(path.read_text(encoding="utf-8")) if path.is_file() else None
+        if not path.is_file():
+            return None
+        found: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+        if found.get("validation") != VALIDATION:
+            raise SystemExit(f"{path} drew validation by an earlier rule: remove {self.folder} to run it anew")
+        return found
 
     def finish(self, stage: str, results: dict[str, Any]) -> None:
         """Write the results of a stage with the machine and the rule of validation, all at once."""
@@ -109,7 +114,7 @@ class Run:
 
     def base(self, name: str = "base") -> RecurrentSeq2Seq:
         """Load a trained base."""
-        if not (self.folder / name).is_dir():
+        if not (self.folder / name).is_dir() or self.results("pretrain") is None:
             raise SystemExit(f"{self.folder / name} is missing: run the stage that trains it first")
         model: RecurrentSeq2Seq = RecurrentSeq2Seq.from_pretrained(self.folder / name)
         return model.eval()

@@ -10,10 +10,11 @@ from statistics import mean
 from typing import Any
 
 import torch
+from checkpoints import resume
 from data import write_json
 from datasets import Dataset, DatasetDict
 from machine import Clock
-from scan_data import COMMANDS, END, PAD, make_tokenizer
+from scan_data import COMMANDS, END, PAD, VALIDATION, make_tokenizer
 from torch.utils.data import DataLoader, Sampler
 from transformers import (
     DataCollatorForSeq2Seq,
@@ -23,7 +24,6 @@ from transformers import (
     Seq2SeqTrainingArguments,
     TrainerCallback,
 )
-from transformers.trainer_utils import get_last_checkpoint
 
 COLUMNS = ("input_ids", "attention_mask", "labels")
 EPOCHS = 10_000
@@ -78,22 +78,6 @@ class AccuracyCurve(TrainerCallback):
         path = folder / f"{self.name}.curve"
         points: dict[str, float] = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
         return points
-
-
-class Timed(TrainerCallback):
-    """Notes the time that a training took with each checkpoint, so that a resumed run counts it.
-
-    Args:
-        folder: The folder of the checkpoints.
-    """
-
-    def __init__(self, folder: Path) -> None:
-        self.path = folder / "seconds.json"
-        self.clock = Clock(json.loads(self.path.read_text(encoding="utf-8")) if self.path.is_file() else None)
-
-    def on_save(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
-        """Note the time so far."""
-        write_json(self.path, self.clock.seconds)
 
 
 class LengthSampler(Sampler[int]):
@@ -176,7 +160,7 @@ def train(
     Returns:
         The clock of the training, which goes on. It counts the time before the last checkpoint, too.
     """
-    timed = Timed(folder)
+    last, keep_record = resume(folder, validation=VALIDATION)
     arguments = Seq2SeqTrainingArguments(
         output_dir=str(folder),
         use_cpu=True,
@@ -203,11 +187,11 @@ def train(
         train_dataset=data["train"].select_columns([*COLUMNS, "length"]),
         eval_dataset=data["validation"].select_columns(list(COLUMNS)),
         compute_metrics=_exact_match,
-        callbacks=[*(callbacks or []), timed],
+        callbacks=[*(callbacks or []), keep_record],
     )
-    trainer.train(resume_from_checkpoint=get_last_checkpoint(str(folder)) if folder.exists() else None)
+    trainer.train(resume_from_checkpoint=str(last) if last else None)
     model.eval()
-    return timed.clock
+    return keep_record.clock
 
 
 def _exact_match(prediction: EvalPrediction) -> dict[str, float]:

@@ -24,8 +24,8 @@ import shlex
 import sys
 from pathlib import Path
 
-import torch
 from data import add_data_argument, require_model
+from machine import add_threads_argument, fix_arithmetic
 from smollm2_results import write_page
 from smollm2_run import GROUPS, Experiment
 from smollm2_stages import AGAIN, STAGES, draw, finish
@@ -39,6 +39,7 @@ def parse() -> argparse.Namespace:
         description=summary, epilog=details, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     add_data_argument(parser)
+    add_threads_argument(parser)
     parser.add_argument("--model", default="real/smollm2", metavar="NAME", help="folder or Hub name of the model")
     parser.add_argument(
         "--output", type=Path, default=Path("runs/smollm2"), metavar="DIR", help="folder of the results"
@@ -73,7 +74,7 @@ def main() -> None:
     arguments = parse()
     logging.set_verbosity_error()
     logging.disable_progress_bar()
-    torch.set_flush_denormal(True)
+    fix_arithmetic(arguments.threads)
     folder = arguments.audits or arguments.output / "audits"
     run = Experiment(arguments.data, arguments.model, arguments.output, folder, arguments.seed)
     if arguments.page is not None:

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import json
-import platform
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import torch
-import transformers
 from data import write_json
 from imagenet_results import BLUE, FAINT, INK, ORANGE, table
+from machine import describe
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from smollm2_pairs import REASONS, TIE
@@ -47,14 +46,20 @@ def write_page(page: Path, run: Experiment, command: str) -> None:
 
 
 def _versions(found: Found, command: str, seed: int) -> str:
-    libraries = (
-        f"Python {platform.python_version()}, torch {torch.__version__}, transformers {transformers.__version__}"
-    )
-    cpu = sum(results.get("seconds", 0) for results in found.values()) / 60
     return (
-        f"    {command}\n\nSmolLM2-135M-Instruct, {SIZE}, float32; seed {seed}; {libraries}; {cpu:.0f} minutes of CPU "
-        "time without the audits, one thread. Figures in brackets are 95 % intervals."
+        f"    {command}\n\nSmolLM2-135M-Instruct, {SIZE}, float32; seed {seed}. {ran(found)} Times are without "
+        "drawing the audits. Figures in brackets are 95 % intervals."
     )
+
+
+def ran(found: Found) -> str:
+    """Describe the machines and times of all stages. Records from before machines were noted hold CPU seconds."""
+    earlier = [results["seconds"] for results in found.values() if "machine" not in results]
+    parts = [describe(found.values())]
+    if earlier:
+        which = "All stages ran before machines were recorded, and" if len(earlier) == len(found) else "Those"
+        parts.append(f"{which} took {sum(earlier) / 60:.0f} minutes of CPU time.")
+    return " ".join(filter(None, parts))
 
 
 def cell(value: float | None, bounds: Sequence[float] | None = None) -> str:
@@ -107,7 +112,10 @@ def _by_pair(own: Found, folder: Path, prefix: str) -> Iterator[str]:
         each = models[0]["samples"] // (10 * GROUPS[pair].order)
         yield f"### {pair}: {' / '.join(GROUPS[pair].names)}{', in chat' if prefix else ''}"
         seeds = ", ".join(map(str, entry["seeds"]))
-        yield f"{each} texts for each prompt and demographic, {models[0]['samples']} for each model; seeds {seeds}."
+        ran = f" {describe(entry.get('drawn_on', ()))}".rstrip()
+        yield (
+            f"{each} texts for each prompt and demographic, {models[0]['samples']} for each model; seeds {seeds}.{ran}"
+        )
         yield figures(models)
         image = folder / f"{prefix}regard-{pair}.png"
         image.write_bytes(regard_bars(models, f"SmolLM2-135M-Instruct: {pair}"))

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import gzip
+import json
 import random
 import time
 import warnings
 from collections.abc import Callable
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import torch
 from data import require, write_json
 from datasets import Dataset, concatenate_datasets
+from machine import Clock, machine
 from rich.progress import track
 from smollm2_pairs import pairs
 from smollm2_run import GROUPS, METHODS, SCORED, Experiment, mean_and_interval
@@ -37,10 +40,27 @@ def draw(run: Experiment, pair: str, samples: int, *, chat: bool = False) -> Non
     models = {name: run.symmetrize(name, GROUPS[pair]) for name in METHODS}
     prompts = [f"{TASK if chat else ''}{text}" for text in prompt_set("sheng2019")]
     scorer, out = RegardScorer("demo"), run.audits / f"{IN_CHAT if chat else ''}{pair}-{run.seed}"
+    _keep_machine(out)
     with warnings.catch_warnings(
         action="ignore", category=GroupWarning
     ):  # `hf-equi inspect` shows the words that stay
         audit(models, run.tokenizer, GROUPS[pair], prompts, scorer, samples, chat=chat, seed=run.seed, out=out)
+
+
+def _machine_of(out: Path) -> Path:
+    """Return the file that says on which machine an audit was drawn. It stands beside the audit's own folder."""
+    return out.with_name(f"{out.name}.machine.json")
+
+
+def _keep_machine(out: Path) -> None:
+    """Note the machine of a new audit, and refuse to resume one of another machine: its texts would be of two."""
+    path = _machine_of(out)
+    if path.is_file():
+        if json.loads(path.read_text(encoding="utf-8")) != machine():
+            raise SystemExit(f"{out} is of another machine or number of threads: remove it and {path} to start anew")
+    elif not out.exists():  # an audit from before machines were noted may be of any
+        out.parent.mkdir(parents=True, exist_ok=True)
+        write_json(path, machine())
 
 
 def pooled(run: Experiment, audited: str) -> tuple[list[int], Dataset] | None:
@@ -67,9 +87,16 @@ def audits(run: Experiment, prefix: str = "") -> dict[str, Any]:
                 "seeds": seeds,
                 "models": summarise(samples, seed=run.seed),
                 "by_prompt": by_prompt(samples),
+                "drawn_on": [_drawn_on(run.audits / f"{prefix}{pair}-{seed}") for seed in seeds],
             }
             found[pair]["texts"] = as_drawn(samples)
     return found
+
+
+def _drawn_on(out: Path) -> dict[str, Any]:
+    """Return the machine of an audit as a part of a record, which is empty if it was not noted."""
+    path = _machine_of(out)
+    return {"machine": json.loads(path.read_text(encoding="utf-8"))} if path.is_file() else {}
 
 
 def by_prompt(samples: Dataset) -> dict[str, dict[str, float]]:
@@ -207,8 +234,8 @@ AGAIN = ("audits", "chat")
 def finish(run: Experiment, stage: str) -> None:
     """Run a stage, and write its results, if any, all at once."""
     run.output.mkdir(parents=True, exist_ok=True)
-    begin = time.process_time()
+    clock = Clock()
     results = STAGES[stage](run)
     if not results:
         return  # such as the audits, before the first is finished
-    write_json(run.output / f"{stage}.json", {**results, "seconds": round(time.process_time() - begin)})
+    write_json(run.output / f"{stage}.json", {**results, "machine": machine(), "seconds": clock.seconds})

@@ -90,7 +90,6 @@ def test_records_say_which_machines_and_how_long() -> None:
     ]
     text = machine.describe([*records, {}])
     assert text.count(f"torch {torch.__version__}") == 1
-    assert "3 minutes of CPU time, 3 minutes by the clock" in text
-    assert "1 of 3 stages ran before" in text
+    assert "3 minutes of CPU time, 3 minutes by the clock for 2 of 3 stages; the other stages ran before" in text
     clock = machine.Clock({"wall": 5, "cpu": 3})
     assert clock.seconds["wall"] >= 5

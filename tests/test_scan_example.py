@@ -12,6 +12,8 @@ import pytest
 import torch
 
 sys.path.append(str(Path(__file__).parents[1] / "examples"))
+import checkpoints
+import data
 import machine
 import scan
 import scan_compare
@@ -90,9 +92,55 @@ def test_a_resumed_training_is_the_one_that_was_never_stopped(folder: Path, tmp_
     with pytest.raises(KeyboardInterrupt):
         run("stopped", (Stop(),))
     torch.rand(5)
+    # A training killed while it wrote a checkpoint leaves one without a record, which is passed over.
+    (tmp_path / "stopped" / "checkpoint-14").mkdir()
     for again in (run("stopped"), run("again")):
         assert all(torch.equal(again[name], value) for name, value in whole.items())
-    assert json.loads((tmp_path / "stopped" / "seconds.json").read_text(encoding="utf-8")).keys() == {"wall", "cpu"}
+
+
+@pytest.mark.parametrize(
+    ("name", "said"), [("machine", "machine is .*, not .*'threads': 9"), ("validation", "not known, not distinct")]
+)
+def test_a_training_goes_on_only_where_it_began(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, said: str
+) -> None:
+    """On the same machine with the same threads, and with the same rule of validation."""
+    parts = scan_data.load_split(folder / "scan", "add_jump", seed=0)
+    settings = {"max_steps": 2, "per_device_train_batch_size": 8, "learning_rate": 1e-2, "eval_steps": 1, "seed": 3}
+    course = scan_single.Course(steps=2, learning_rate=1e-2, every=1)
+
+    def batches() -> None:
+        scan_training.train(make(), parts, tmp_path / "batches", keep_best=False, **settings)
+
+    def single() -> None:
+        scan_single.train_single(make(), parts["train"], tmp_path / "single", course, scan_single.sum_loss, 3)
+
+    batches()
+    single()
+    if name == "machine":
+        there = {**machine.machine(), "threads": 9}
+        monkeypatch.setattr(checkpoints, "machine", lambda: there)
+    else:
+        paths = tmp_path / "batches" / "checkpoint-2" / checkpoints.RECORD, tmp_path / "single" / "state.pt"
+        earlier = json.loads(paths[0].read_text(encoding="utf-8"))
+        assert earlier["seconds"].keys() == {"wall", "cpu"}
+        data.write_json(paths[0], {key: value for key, value in earlier.items() if key != "validation"})
+        torch.save({key: value for key, value in torch.load(paths[1]).items() if key != "validation"}, paths[1])
+    for again in (batches, single):
+        with pytest.raises(SystemExit, match=said):
+            again()
+
+
+def test_a_base_of_an_earlier_rule_is_refused(tmp_path: Path) -> None:
+    run = scan_stages.Run(tmp_path, tmp_path / "runs", "add_jump", "lstm", 0)
+    make().save_pretrained(run.folder / "base")
+    with pytest.raises(SystemExit, match="run the stage that trains it first"):
+        run.base()
+    data.write_json(run.folder / "pretrain.json", {"accuracy": {"validation": 99.0, "test": 0.0}})
+    with pytest.raises(SystemExit, match="earlier rule"):
+        run.base()
+    run.finish("pretrain", {"accuracy": {"validation": 99.0, "test": 0.0}})
+    assert isinstance(run.base(), RecurrentSeq2Seq)
 
 
 def test_a_resumed_training_on_single_sentences_is_too(folder: Path, tmp_path: Path) -> None:

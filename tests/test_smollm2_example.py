@@ -14,6 +14,7 @@ import torch
 sys.path.append(str(Path(__file__).parents[1] / "examples"))
 import smollm2_results
 import smollm2_stages
+from machine import describe, machine
 from smollm2_pairs import sentences, why_not, word_pairs
 from smollm2_run import GROUPS, Experiment, Sizes
 
@@ -95,6 +96,20 @@ def test_seeds_are_pooled(run: Experiment) -> None:
     ]
 
 
+def test_an_audit_is_not_resumed_on_another_machine(run: Experiment, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(smollm2_stages, "machine", lambda: {**machine(), "threads": 0})
+    with pytest.raises(SystemExit, match="gender-7 is of another machine"):
+        smollm2_stages.draw(run, "gender", 1)
+
+
+def test_the_page_tells_stages_without_a_machine_apart() -> None:
+    old, new = {"seconds": 120}, {"seconds": {"wall": 1, "cpu": 1}, "machine": machine()}
+    before = "All stages ran before machines were recorded, and took 2 minutes of CPU time."
+    assert smollm2_results.ran({"cost": old}) == before
+    mixed = "1 of 2 stages ran before machine and times were recorded. Those took 2 minutes of CPU time."
+    assert smollm2_results.ran({"cost": old, "pairs": new}).endswith(mixed)
+
+
 def test_likelihoods_do_not_depend_on_the_batch(run: Experiment) -> None:
     texts = [[5, 6, 7], [8, 9, 10, 11, 12]]
     together = run.likelihoods(run.base, texts, "")
@@ -123,6 +138,9 @@ def test_page_shows_all_of_it_and_keeps_what_is_gone(run: Experiment, tmp_path: 
     assert "seeds 7, 8" in text
     for name in ("regard-gender.png", "chat-regard-gender.png", "gaps.png"):
         assert (tmp_path / "page" / name).read_bytes().startswith(b"\x89PNG")
+    drawn = f"4 for each model; seeds 7. {describe([{'machine': machine()}])}"
+    assert drawn in text.partition("## The prompts in chat")[2]
+    assert f"seed 7. {describe(map(run.results, smollm2_stages.STAGES))}" in text
     gone = Experiment(run.data, run.model, tmp_path / "elsewhere", tmp_path / "nothing")
     smollm2_results.write_page(page, gone, "the command")
     assert page.read_text(encoding="utf-8") == text
