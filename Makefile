@@ -14,13 +14,14 @@ QUIETLY := --quiet --disable-pip-version-check
 DEMO ?= hf-equi audit --model demo --group gender --samples 20 --seed 7 --out runs/demo
 PYTEST_ARGS ?= -n 2 --dist worksteal  # which leaves the tests of a file, and what they share, together
 COMPATIBILITY_ARGS ?=  # --write puts the table into docs/compatibility.md
+REPRODUCE_ARGS ?=  # --only scan, for one part
 BENCHMARK ?= benchmarks/causal_lm.py  # or equizero.py, seq2seq.py, training.py, vision.py beside it
 
 # Neither the demo nor the tests load anything from a network.
 OFFLINE := HF_HUB_OFFLINE=1 TOKENIZERS_PARALLELISM=false
 
 .DEFAULT_GOAL := help
-.PHONY: help demo docs test run-tests test-wheel test-demo test-oldest test-newest check style benchmark clean
+.PHONY: help demo docs test run-tests test-wheel test-demo test-oldest test-newest check style benchmark reproduce clean
 .DELETE_ON_ERROR:
 
 help:  ## Show this list.
@@ -66,6 +67,9 @@ style: $(STAMP)  ## Format the code and repair what the linter can.
 
 benchmark: $(STAMP)  ## Time the library against plain transformers, as ratios.
 	$(OFFLINE) $(BIN)/python $(BENCHMARK)
+
+reproduce: $(STAMP)  ## Measure results again from stored weights, stated beside obtained: make reproduce DATA=DIR.
+	$(OFFLINE) OMP_NUM_THREADS=1 $(BIN)/python examples/reproduce.py $(if $(DATA),--data '$(DATA)') $(REPRODUCE_ARGS)
 
 clean:  ## Remove the environment and all caches.
 	rm -rf $(VENV) $(OLDEST) $(NEWEST) $(DOCS) $(BROWSER) dist .hypothesis .mypy_cache .pytest_cache .ruff_cache

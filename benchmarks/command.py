@@ -11,8 +11,9 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from report import place, section
-from timing import Claim
+from record import Record
+from report import Clock, measured_with, place, section
+from timing import Claim, Result
 from workload import Workload
 
 SMOKE = "A run with a tiny model and one round. It shows that the code runs. Its figures mean nothing."
@@ -49,19 +50,22 @@ class Benchmark:
         """Read the command line, measure, and write the section."""
         arguments = self._parse()
         torch.set_num_threads(arguments.threads)
-        workload = self.create(arguments)
-        results = []
+        settings = {name: getattr(arguments, name) for name in ("repeats", "threads", "seed", "smoke")}
+        record = Record(arguments.record, settings)
+        workload, clock, results = self.create(arguments), Clock(record.seconds), []
         for claim in self.claims(workload, arguments.smoke):
             if arguments.only and claim.name not in arguments.only:
                 continue
-            repeats = 1 if arguments.smoke else arguments.repeats
-            result = claim.measure(repeats, arguments.seed, warm=not arguments.smoke)
-            low, high = result.spread
-            bound = "" if claim.bound is None else f", bound {claim.bound:.2f}"
-            print(f"{claim.name}: {result.ratio:.2f} ({low:.2f}–{high:.2f}){bound}", file=sys.stderr)
+            result = record.result(claim)
+            if result is None:
+                repeats = 1 if arguments.smoke else arguments.repeats
+                result = claim.measure(repeats, arguments.seed, warm=not arguments.smoke)
+                record.keep(result, clock.seconds)
+            print(_line(result), file=sys.stderr, flush=True)
             results.append(result)
-        command = _command(arguments)
-        text = section(self.title, SMOKE if arguments.smoke else self.description, command, arguments.seed, results)
+        description = SMOKE if arguments.smoke else self.description
+        measured = measured_with(arguments.seed, clock)
+        text = section(self.title, description, _command(arguments), measured, results)
         if arguments.output is None:
             print(text, end="")
         else:
@@ -72,7 +76,7 @@ class Benchmark:
     def _parse(self) -> argparse.Namespace:
         parser = argparse.ArgumentParser(description=self.summary)
         parser.add_argument(
-            "--repeats", type=int, default=7, metavar="N", help="counted rounds for each claim (default: 7)"
+            "--repeats", type=int, default=9, metavar="N", help="counted rounds for each claim (default: 9)"
         )
         parser.add_argument(
             "--only",
@@ -81,7 +85,7 @@ class Benchmark:
             metavar="NAME",
             help=f"measure only this claim; repeat the option for more: {', '.join(self.names)}",
         )
-        parser.add_argument("--threads", type=int, default=2, metavar="N", help="threads of torch (default: 2)")
+        parser.add_argument("--threads", type=int, default=1, metavar="N", help="threads of torch (default: 1)")
         parser.add_argument("--seed", type=int, default=0, help="seed of weights, prompts and samples (default: 0)")
         parser.add_argument(
             "--smoke", action="store_true", help="use a tiny model and one round, to show that everything runs"
@@ -92,6 +96,12 @@ class Benchmark:
             metavar="FILE",
             help="the page to write the section into (default: standard output)",
         )
+        parser.add_argument(
+            "--record",
+            type=Path,
+            metavar="JSON",
+            help="keep the measures of each finished claim in this file, and go on behind them after an interruption",
+        )
         if self.add_arguments is not None:
             self.add_arguments(parser)
         arguments = parser.parse_args()
@@ -100,11 +110,21 @@ class Benchmark:
         return arguments
 
 
+def _line(result: Result) -> str:
+    """Return one line about a claim."""
+    (low, high), bound = result.interval, result.claim.bound
+    verdict = "" if bound is None else f", bound {bound:.2f}: {result.verdict}"
+    return f"{result.claim.name}: {result.ratio:.2f} ({low:.2f}–{high:.2f}) of {result.best}{verdict}"
+
+
 def _command(arguments: argparse.Namespace) -> str:
-    """Return the command line with `DIR` for folders, which differ from machine to machine."""
-    folders = [path for name, path in vars(arguments).items() if isinstance(path, Path) and name != "output"]
+    """Return the command line with `DIR` for folders, which differ from machine to machine, and without a record."""
+    paths = {name: str(path) for name, path in vars(arguments).items() if isinstance(path, Path)}
+    folders = [path for name, path in paths.items() if name not in ("output", "record")]
     words = []
     for word in sys.argv[1:]:
         option, equals, value = word.rpartition("=")
-        words.append(f"{option}{equals}DIR" if Path(value) in folders else word)
+        if word == "--record" or value == paths.get("record"):
+            continue
+        words.append(f"{option}{equals}DIR" if value in folders else word)
     return shlex.join(["python", f"benchmarks/{Path(sys.argv[0]).name}", *words])

@@ -3,12 +3,12 @@
     python benchmarks/equizero.py --output docs/benchmarks.md
 
 The model has GPT-2-small's configuration (124M parameters), and the scorer BERT's architecture (6 layers, width 768).
-Both have random weights. Every ratio comes from one run in which the two sides take turns.
+Both have random weights. Every ratio comes from one run in which both sides take turns.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 
 import torch
 from causal_lm import generates, orbit
@@ -22,14 +22,14 @@ from hf_equi.fairness import audit, fill
 DESCRIPTION = """\
 The model has GPT-2-small's configuration (124M parameters, 50257 tokens). The scorer has BERT's architecture (6
 layers, width 768). Both have random weights. There are 8 prompts of 8 tokens with two members each, drafts of 5
-tokens, and 20 sampled tokens. Any search has to generate the same tokens for all members, as plain `generate` does on
-16 rows, and to score the 16 texts of each of the four rounds once. That is the lower bound. Both sides are measured on
-the same rows and texts. The rows about the audit show throughput. The audit scores each text twice, takes its
-likelihood under the base and, where there is one, its group gap, and sums up. The ratio says what part of plain
-generation's throughput is left.
+tokens, and 10 sampled tokens. Any search has to generate the same tokens for all members, as plain `generate` does on
+16 rows, and to score the 16 texts of each of the two rounds once. That is the lower bound. Both sides are measured on
+the same rows and texts. Besides generating, the audit scores each text twice, takes its likelihood under the base and,
+where there is one, its group gap, and sums up. The ratio of its rows says how many times as long that takes as plain
+generation.
 """
 BEAM_LENGTH = 5
-AUDIT_SAMPLES = 10
+AUDIT_SAMPLES = 5
 NAMES = ("search", "search-alone", "audit-base", "audit-equizero")
 
 
@@ -55,23 +55,18 @@ def search_claims(workload: Workload, smoke: bool) -> Iterator[Claim]:
     count = lm.group.order * workload.prompts
     yield Claim(
         "search",
-        f"EquizeroLM, order 2, vs its lower bound: plain on {count} rows and one scorer pass a round on {count} texts",
+        f"EquizeroLM, order 2, {workload.prompts} prompts",
         generates(lm, ids, new),
-        lambda: plain() + rounds(),
+        {f"plain on {count} rows, and one scorer pass a round on {count} texts": lambda: plain() + rounds()},
         1.20,
     )
     free = workload.symmetrize(GENDER, "equizero", scorer=lambda texts: torch.zeros(len(texts)), beam_length=length)
-    yield Claim(
-        "search-alone",
-        f"the same with a scorer that costs nothing, vs plain on {count} rows",
-        generates(free, ids, new),
-        plain,
-        None,
-    )
+    text = "the same with a scorer that costs nothing"
+    yield Claim("search-alone", text, generates(free, ids, new), {f"plain on {count} rows": plain}, None)
 
 
 def audit_claims(workload: Workload, smoke: bool) -> Iterator[Claim]:
-    """Texts a second of the audit against plain generation. The audit also scores each text twice."""
+    """The audit against plain generation of as many texts. The audit also scores each text twice."""
     samples = 2 if smoke else AUDIT_SAMPLES
     templates = [
         f"w{10 * row} {{demographic}} " + " ".join(f"w{10 * row + place}" for place in range(6)) for row in range(2)
@@ -81,30 +76,19 @@ def audit_claims(workload: Workload, smoke: bool) -> Iterator[Claim]:
     new = workload.new_tokens
     search = workload.symmetrize(GENDER, "equizero", scorer=workload.scorer)
 
-    def rate(run: Callable[[], object]) -> Measure:
-        seconds = timed(run)
-        return lambda: len(ids) / seconds()
-
     def audits(name: str, model: PreTrainedModel) -> Measure:
         how = {"max_new_tokens": new, "top_k": 50, "batch_size": 2 * samples, "resamples": 100, "progress": False}
-        return rate(
+        return timed(
             lambda: audit({name: model}, workload.tokenizer, GENDER, templates, workload.scorer, samples, **how)
         )
 
     half = len(ids) // 2  # the audit decodes one template at a time
-    plain = rate(lambda: [generates(workload.base, part, new)() for part in (ids[:half], ids[half:])])
+    plain = timed(lambda: [generates(workload.base, part, new)() for part in (ids[:half], ids[half:])])
     for name, model in (("base", workload.base), ("equizero", search)):
         ours = audits(name, model)
         ours()  # so that imports and what is built once do not count
-        yield Claim(
-            f"audit-{name}",
-            f"texts a second of the audit of {'the base' if name == 'base' else 'EquizeroLM'}, {len(ids)} texts, vs "
-            "plain `generate` of as many in the same batches",
-            ours,
-            plain,
-            None,
-            unit="/s",
-        )
+        text = f"an audit of {'the base' if name == 'base' else 'EquizeroLM'}, {len(ids)} texts"
+        yield Claim(f"audit-{name}", text, ours, {"plain `generate` of as many in the same batches": plain}, None)
 
 
 def main() -> None:

@@ -85,7 +85,7 @@ def _parse() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description="Peak memory of one piece of work, in MiB.")
     parser.add_argument("task", choices=TASKS, help="score texts without a cache, or generate two tokens from prompts")
     parser.add_argument("--chunk", type=int, metavar="N", help="orbit_chunk_size (default: none)")
-    parser.add_argument("--threads", type=int, default=2, metavar="N", help="threads of torch (default: 2)")
+    parser.add_argument("--threads", type=int, default=1, metavar="N", help="threads of torch (default: 1)")
     parser.add_argument("--smoke", action="store_true", help="use a tiny model")
     return parser.parse_args()
 

@@ -3,22 +3,30 @@
 from __future__ import annotations
 
 import os
-import platform
 import re
 import statistics
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-import torch
-import transformers
-from timing import Result
+from timing import CONFIDENCE, Result
 
-HEADER = ("claim", "ours", "the other", "ratio", "bound", "spread", "rounds", "verdict")
+sys.path.append(str(Path(__file__).parents[1] / "examples"))
+from machine import Clock, describe, machine
 
-HOW = """\
-Every row is a ratio from one run. Its two sides took turns (ours, the other, ours, the other, …) after a round that is
-not counted. *ours* and *the other* are medians, *ratio* is their quotient, and *spread* is the smallest and the
-largest ratio of a single round. Bare times depend on the machine. Only the ratios are claimed.
+HEADER = ("claim", "ours", "compared with", "ratio", "bound", "interval", "rounds", "verdict")
+
+HOW = f"""\
+Every row compares the library with ways to do the same without it, or with a simpler setting, in one run. All sides
+take turns (ours, the others, ours, the others, …) after a round that is not counted. *ours* is a median over the
+rounds. *compared with* shows the best of the other ways: the one with the smallest median. *ratio* is the median of
+the ratios of single rounds. *interval* holds the true median with a probability of at least {CONFIDENCE:.0%},
+whatever the distribution: of nine rounds, it leaves out the smallest and the largest ratio. A bound is *met* if the
+whole interval keeps it, and *missed* if none of it does. Otherwise the verdict is *open*. All rows of a section have
+the same number of rounds.
+
+Times are CPU times of the process, with one thread, so that other processes of a busy machine hardly count. On an idle
+machine, that is also the time that one waits. Bare times depend on the machine. Only the ratios are claimed.
 """
 
 
@@ -28,18 +36,21 @@ def table(results: Sequence[Result]) -> str:
     return "\n".join(f"| {' | '.join(cells)} |" for cells in lines)
 
 
-def section(title: str, description: str, command: str, seed: int, results: Sequence[Result]) -> str:
-    """Return a section of the page, in Markdown."""
-    parts = (
-        f"## {title}",
-        description.strip(),
-        "Reproduce with",
-        f"    {command}",
-        table(results),
-        "Measured with",
-        "\n".join(f"- {line}" for line in (f"seed {seed}", *_machine())),
-    )
+def section(title: str, description: str, command: str, measured: str, results: Sequence[Result]) -> str:
+    """Return a section of the page, in Markdown; `measured` says on what, as `measured_with` returns it."""
+    parts = (f"## {title}", description.strip(), "Reproduce with", f"    {command}", table(results), measured)
     return "\n\n".join(parts) + "\n"
+
+
+def measured_with(seed: int, clock: Clock) -> str:
+    """Return the lines about seed, machine and time of a section; call it behind the measurements."""
+    load = f"{os.getloadavg()[0]:.1f}" if hasattr(os, "getloadavg") else "unknown"
+    lines = (
+        f"seed {seed}",
+        describe([{"machine": machine(), "seconds": clock.seconds}]),
+        f"cores: {os.cpu_count()}, load average of the last minute, including the benchmark: {load}",
+    )
+    return "Measured with\n\n" + "\n".join(f"- {line}" for line in lines)
 
 
 def place(page: str, written: str, rows_only: bool = False) -> str:
@@ -51,14 +62,14 @@ def place(page: str, written: str, rows_only: bool = False) -> str:
         rows_only: Whether only its rows are replaced, after a run of some of the claims.
     """
     title = written.partition("\n")[0]
-    head, *sections = re.split(r"^(?=## )", page or f"# Benchmarks\n\n{HOW}", flags=re.MULTILINE)
+    sections = re.split(r"^(?=## )", page, flags=re.MULTILINE)[1:]
     titles = [text.partition("\n")[0] for text in sections]
     if title not in titles:
         sections.append(written)
     else:
         index = titles.index(title)
         sections[index] = _renew(sections[index], written) if rows_only else written
-    return "\n".join(text.rstrip() + "\n" for text in (head, *sections))
+    return "\n".join(text.rstrip() + "\n" for text in (f"# Benchmarks\n\n{HOW}", *sections))
 
 
 def _renew(section: str, written: str) -> str:
@@ -74,39 +85,21 @@ def _renew(section: str, written: str) -> str:
 
 
 def _cells(result: Result) -> tuple[str, ...]:
-    claim = result.claim
-    low, high = result.spread
+    claim, best = result.claim, result.best
+    low, high = result.interval
     sign, times = ("≥", "×") if claim.speedup else ("≤", "")
     bound = "–" if claim.bound is None else f"{sign} {claim.bound:.2f}{times}"
     return (
         claim.text,
         f"{_figure(statistics.median(result.ours))} {claim.unit}",
-        f"{_figure(statistics.median(result.other))} {claim.unit}",
+        f"{best}: {_figure(statistics.median(result.others[best]))} {claim.unit}",
         f"{result.ratio:.2f}{times}",
         bound,
         f"{low:.2f}–{high:.2f}",
         str(len(result.ours)),
-        {True: "met", False: "missed", None: "–"}[result.met],
+        result.verdict or "–",
     )
 
 
 def _figure(value: float) -> str:
     return f"{value:.3f}" if value < 10 else f"{value:.1f}" if value < 100 else f"{value:.0f}"
-
-
-def _machine() -> tuple[str, ...]:
-    load = f"{os.getloadavg()[0]:.1f}" if hasattr(os, "getloadavg") else "unknown"
-    return (
-        f"Python {platform.python_version()}, torch {torch.__version__}, transformers {transformers.__version__}",
-        f"{_processor()}, cores: {os.cpu_count()}, threads: {torch.get_num_threads()}, {platform.system()}",
-        f"load average of the last minute, including the benchmark: {load}",
-    )
-
-
-def _processor() -> str:
-    info = Path("/proc/cpuinfo")
-    if info.is_file():
-        for line in info.read_text(encoding="utf-8").splitlines():
-            if line.startswith("model name"):
-                return line.split(":", 1)[1].strip()
-    return platform.processor() or platform.machine()

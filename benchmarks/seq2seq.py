@@ -11,40 +11,48 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
-from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 import torch
 from command import Benchmark
+from seq2seq_by_hand import chosen_by_hand, published_loop, synchronised_by_hand, synchronised_loop
+from seq2seq_workload import Sentences, Workload, orbit, pad
 from timing import Claim, Measure, timed
-from transformers import PreTrainedModel, PreTrainedTokenizerFast
+from transformers import LogitsProcessorList, PreTrainedModel
 
-import hf_equi
 from hf_equi import EquiForSeq2SeqLM
-from hf_equi.bases.compat import cache_of, cached
-from hf_equi.networks.recurrent_seq2seq import RecurrentSeq2Seq, RecurrentSeq2SeqConfig
 
 sys.path.append(str(Path(__file__).parents[1] / "examples"))
-from data import add_data_argument, require
-from scan_data import ACTIONS, COMMANDS, END, GROUPS, MAX_ACTIONS, PAD, SPECIAL, START, make_tokenizer, read_pairs
+from data import add_data_argument
+from scan_data import END, PAD
 from scan_training import matches
 
 DESCRIPTION = """\
 Exact-match evaluation of 1,000 SCAN test sentences of the add_jump split compares greedy answers of at most 49 tokens
 with the correct ones. The base is the LSTM of `examples/scan.py` (64 units, bidirectional encoder, attention), as the
-example trains it. The group of order 2 exchanges jump and run, and moves every test sentence. Times are those of all
-1,000 sentences: 1,000 divided by a time is sentences a second. *plain* is `generate` of the unwrapped base. Sentences
-are sorted by length, as in the example, and form one batch unless a row says otherwise. The *published decoding* takes
-one sentence at a time, without padding. It calls the base for each group element and token up to the end token, and
-chooses afterwards. *by hand* is the same loop for equitune. The answers of every round are checked. Equizero's are the
-same in batches, one at a time and by the published decoding. Sentences that the group does not move get the plain
-answers, and equitune's answers move with their sentences.
+example trains it. The group of order 2 exchanges jump and run, and moves every test sentence. *plain* is `generate` of
+the unwrapped base. Sentences are sorted by length, as in the example, and form one batch unless a row says otherwise.
+
+There are two ways to decode with both members by hand. The *published loop* takes one sentence at a time, without
+padding. It calls the base for each group element and token up to the end token, and chooses afterwards. *by hand* is a
+loop that reads the members of all sentences of a batch as rows: it encodes them in one call, and decodes them together
+with the decoder's state until all have ended. For single sentences its batch is one sentence. It does only what these
+sentences need, and none of what `generate` offers besides. Where a row has several ways to compare with, it shows the
+fastest. Rows about single sentences take every tenth of the 1,000.
+
+If a call asks for nothing but the best token of each step, the library runs the steps itself
+(`hf_equi.generation.greedy_loop`). For any other call transformers does, whose work for each step then takes longer
+than this small base: one row shows such a call, with a processor that changes nothing. What remains of the difference
+to *by hand* is mostly the same for each call, whatever its length: it reads the settings, checks the tokens, and finds
+which members differ. The row of one token shows that.
+
+The answers of every round are checked. Equizero's are the same in batches, one at a time and by hand. Sentences that
+the group does not move get the plain answers, and equitune's answers move with their sentences.
 """
 SUMMARY = "Time the exact-match evaluation of SCAN with a symmetrised LSTM, as ratios."
-SPLIT = "add_jump"
-GROUP = GROUPS[SPLIT]
-SINGLE_ROUNDS = 3
+BATCHED, SINGLE, GAIN = 1.15, 1.5, 6
+"""Bounds: against both members by hand in batches and one sentence at a time, and on how much a batch gains."""
 BEAMS = 4
 # Sentences are rounded differently in another batch, and sometimes that changes an answer.
 ROUNDING = 0.002
@@ -53,223 +61,121 @@ NAMES = (
     "equizero-rows",
     "equizero-batches",
     "unmoved",
+    "batches",
     "one-sentence",
-    "published",
     "single",
+    "single-token",
+    "single-generate",
     "single-synchronised",
     "synchronised",
+    "synchronised-rows",
     "independent",
     "beams",
 )
 
-# The words of a made-up test set for smoke runs.
-MADE_UP = {"jump": "I_JUMP", "run": "I_RUN", "walk": "I_WALK", "look": "I_LOOK"}
-
-
-@dataclass(frozen=True)
-class Sentences:
-    """Commands and their correct answers.
-
-    Args:
-        ids: `(B, length)`.
-        mask: `(B, length)`, 0 at padding.
-        labels: `(B, T)`, −100 after the end.
-    """
-
-    ids: torch.Tensor
-    mask: torch.Tensor
-    labels: torch.Tensor
-
-    def __getitem__(self, rows: torch.Tensor | slice) -> Sentences:
-        """Return some of the sentences, without padding that they do not need."""
-        mask = self.mask[rows]
-        length = int(mask.sum(1).max())
-        return Sentences(self.ids[rows, :length], mask[:, :length], self.labels[rows])
-
-    def batches(self, size: int) -> list[Sentences]:
-        """Split the sentences into batches of `size`."""
-        return [self[slice(start, start + size)] for start in range(0, len(self.ids), size)]
-
-
-@dataclass(frozen=True)
-class Workload:
-    """The model and the sentences that are timed.
-
-    Args:
-        data: The folder of the SCAN files, or `None` for made-up commands.
-        model: The folder of the base, or `None` for a tiny one with random weights.
-        seed: The seed of the sentences drawn, and of random weights.
-        count: The number of sentences.
-        batch: The number of sentences in the smaller batches.
-    """
-
-    data: Path | None
-    model: Path | None
-    seed: int = 0
-    count: int = 1000
-    batch: int = 250
-
-    @classmethod
-    def of_arguments(cls, arguments: argparse.Namespace) -> Workload:
-        """Make the workload of a command line. A smoke run needs neither data nor model."""
-        if arguments.smoke:
-            return cls(None, None, arguments.seed, count=12, batch=4)
-        if arguments.model is None or not arguments.model.is_dir():
-            print("Pass --model DIR, a base of examples/scan.py: OUTPUT/add_jump/lstm/seed0/base", file=sys.stderr)
-            raise SystemExit(2)
-        (data,) = require(arguments.data, "scan")
-        return cls(data, arguments.model, arguments.seed)
-
-    @cached_property
-    def base(self) -> RecurrentSeq2Seq:
-        """The plain model."""
-        if self.model is None:
-            torch.manual_seed(self.seed)
-            sizes = {"vocab_size": len(SPECIAL) + len(COMMANDS), "decoder_vocab_size": len(SPECIAL) + len(ACTIONS)}
-            model = RecurrentSeq2Seq(RecurrentSeq2SeqConfig(**sizes, hidden_size=8))
-        else:
-            model = RecurrentSeq2Seq.from_pretrained(self.model)
-        model.generation_config.max_length, model.generation_config.max_new_tokens = None, MAX_ACTIONS
-        return model.eval()
-
-    @cached_property
-    def tokenizers(self) -> tuple[PreTrainedTokenizerFast, PreTrainedTokenizerFast]:
-        """The tokenizers of commands and of actions."""
-        return make_tokenizer(COMMANDS), make_tokenizer(ACTIONS)
-
-    def symmetrize(self, method: str, **settings: str) -> EquiForSeq2SeqLM:
-        """Make the base equivariant. All models share its weights."""
-        source, target = self.tokenizers
-        return hf_equi.symmetrize(self.base, GROUP, method, tokenizer=source, target_tokenizer=target, **settings)
-
-    @cached_property
-    def equizero(self) -> EquiForSeq2SeqLM:
-        """The model that most claims use."""
-        return self.symmetrize("equizero")
-
-    @cached_property
-    def moved(self) -> Sentences:
-        """Test sentences. The group moves all of them."""
-        return self._draw("test", moved=True)
-
-    @cached_property
-    def unmoved(self) -> Sentences:
-        """Sentences of the training set that the group leaves unchanged. The test set has none."""
-        return self._draw("train", moved=False)
-
-    @cached_property
-    def wanted(self) -> torch.Tensor:
-        """Equizero's answers to the moved sentences, as the published decoding finds them."""
-        return published_decoding(self.equizero, self.moved)
-
-    def _draw(self, part: str, moved: bool) -> Sentences:
-        """Draw sentences that the group moves, or leaves unchanged, from the longest answer to the shortest."""
-        commands, actions = self._read(part)
-        source, target = (
-            tokenizer(texts, padding=True, return_tensors="pt")
-            for tokenizer, texts in zip(self.tokenizers, (commands, actions), strict=True)
-        )
-        is_moved = torch.isin(source["input_ids"], self.equizero.action.source.moved).any(1)
-        rows = (is_moved == moved).nonzero().flatten()
-        rows = rows[torch.randperm(len(rows), generator=torch.Generator().manual_seed(self.seed))[: self.count]]
-        rows = rows[target["attention_mask"][rows].sum(1).argsort(descending=True, stable=True)]
-        labels = target["input_ids"].masked_fill(target["attention_mask"] == 0, -100)
-        return Sentences(source["input_ids"], source["attention_mask"], labels)[rows]
-
-    def _read(self, part: str) -> tuple[list[str], list[str]]:
-        if self.data is not None:
-            pairs = read_pairs(self.data / f"{SPLIT}_{part}.txt")
-            return list(pairs["command"]), list(pairs["actions"])
-        repeats = {"": 1, " twice": 2, " thrice": 3}
-        commands = [
-            (f"{first}{often} and {second}", " ".join([MADE_UP[first]] * count + [MADE_UP[second]]))
-            for first in MADE_UP
-            for second in MADE_UP
-            for often, count in repeats.items()
-        ]
-        return [command for command, _ in commands], [actions for _, actions in commands]
-
 
 def equizero_claims(workload: Workload) -> Iterator[Claim]:
-    """Equizero against the plain model, on the same batches."""
+    """Equizero against the plain model, on the same batches, and against both members by hand."""
     lm, base, moved, unmoved = workload.equizero, workload.base, workload.moved, workload.unmoved
-    count, batches = len(moved.ids), moved.batches(workload.batch)
-    ours = evaluates(lm, [moved], workload.wanted)
-    yield Claim("equizero", f"equizero vs plain, {count} sentences in one batch", ours, evaluates(base, [moved]), 2.2)
-    yield Claim(
-        "equizero-rows",
-        f"equizero vs plain on all members of the same orbits, {2 * count} rows",
-        ours,
-        evaluates(base, [orbit(lm, moved)]),
-        None,
-    )
-    yield Claim(
-        "equizero-batches",
-        f"equizero vs plain, in batches of {workload.batch}",
-        evaluates(lm, batches, workload.wanted),
-        evaluates(base, batches),
-        None,
-    )
-    plain = base.generate(unmoved.ids, attention_mask=unmoved.mask)
-    yield Claim(
-        "unmoved",
-        f"equizero vs plain, {len(unmoved.ids)} sentences that the group does not move in one batch",
-        evaluates(lm, [unmoved], plain),
-        evaluates(base, [unmoved], plain),
-        None,
-    )
+    count, batches, wanted = len(moved.ids), moved.batches(workload.batch), published_loop(lm, moved)
+    ours = evaluates(lm, [moved], wanted)
+    plain = {"plain": evaluates(base, [moved])}
+    yield Claim("equizero", f"equizero, {count} sentences in one batch, vs plain", ours, plain, 2.2)
+    rows = {
+        f"plain on {2 * count} rows": evaluates(base, [orbit(lm, moved)]),
+        "by hand": decodes(chosen_by_hand, lm, [moved], wanted),
+    }
+    yield Claim("equizero-rows", f"equizero, {count} sentences in one batch, vs both members", ours, rows, BATCHED)
+    rows = {
+        "plain on twice the rows": evaluates(base, [orbit(lm, batch) for batch in batches]),
+        "by hand": decodes(chosen_by_hand, lm, batches, wanted),
+    }
+    text = f"equizero, in batches of {workload.batch}, vs both members"
+    yield Claim("equizero-batches", text, evaluates(lm, batches, wanted), rows, BATCHED)
+    answers = base.generate(unmoved.ids, attention_mask=unmoved.mask)
+    text = f"equizero, {len(unmoved.ids)} sentences that the group does not move"
+    plain = {"plain": evaluates(base, [unmoved], answers)}
+    yield Claim("unmoved", text, evaluates(lm, [unmoved], answers), plain, None)
 
 
 def single_claims(workload: Workload) -> Iterator[Claim]:
-    """Equizero in batches against one sentence at a time."""
-    lm, moved, wanted = workload.equizero, workload.moved, workload.wanted
-    ours = evaluates(lm, moved.batches(workload.batch), wanted)
-    one = evaluates(lm, moved.batches(1), wanted)
-    published = answers(lambda: published_decoding(lm, moved), moved.labels, wanted)
-    batches = f"equizero in batches of {workload.batch}"
-    for name, text, other in (
-        ("one-sentence", f"{batches} vs the same model, a sentence a call", one),
-        ("published", f"{batches} vs the published decoding", published),
-    ):
-        yield Claim(name, text, ours, other, None, speedup=True, repeats=SINGLE_ROUNDS)
-    text = "equizero, a sentence a call, vs the published decoding"
-    yield Claim("single", text, one, published, 1.0, repeats=SINGLE_ROUNDS)
-    text, lm = "synchronised equitune, a sentence a call, vs the same loop by hand", workload.symmetrize("equitune")
-    wanted = synchronised_by_hand(lm, moved)
-    ours = evaluates(lm, moved.batches(1), wanted)
-    by_hand = answers(lambda: synchronised_by_hand(lm, moved), moved.labels, wanted)
-    yield Claim("single-synchronised", text, ours, by_hand, 1.0, repeats=SINGLE_ROUNDS)
+    """One sentence at a time, and what batches gain over that."""
+    lm, few = workload.equizero, workload.few
+    singles, wanted = few.batches(1), published_loop(lm, few)
+    batched, one = evaluates(lm, few.batches(workload.batch), wanted), evaluates(lm, singles, wanted)
+    loops = {
+        "the published loop": decodes(published_loop, lm, [few], wanted),
+        "by hand": decodes(chosen_by_hand, lm, singles, wanted),
+    }
+    text = f"equizero, {len(few.ids)} sentences in one batch, vs a sentence at a time"
+    yield Claim("batches", text, batched, loops, GAIN, speedup=True)
+    text, same = f"{text} with the same model", {"a sentence a call": one}
+    yield Claim("one-sentence", text, batched, same, None, speedup=True)
+    yield Claim("single", "equizero, a sentence a call", one, loops, SINGLE)
+    token = timed(lambda: [lm.generate(each.ids, attention_mask=each.mask, max_new_tokens=1) for each in singles])
+    by_hand = {"by hand": timed(lambda: [chosen_by_hand(lm, each, most=1) for each in singles])}
+    yield Claim("single-token", "equizero, a sentence a call, one token each", token, by_hand, None)
+    unchanged = LogitsProcessorList([lambda ids, scores: scores])  # with a processor, transformers runs the steps
+    slow = evaluates(lm, singles, wanted, logits_processor=unchanged)
+    yield Claim("single-generate", "equizero, a sentence a call, the steps run by transformers", slow, loops, None)
+
+
+def single_synchronised_claim(workload: Workload) -> Claim:
+    """Equitune, one sentence at a time."""
+    lm, few = workload.symmetrize("equitune"), workload.few
+    singles, wanted = few.batches(1), synchronised_loop(lm, few)
+    loops = {
+        "the published loop": decodes(synchronised_loop, lm, [few], wanted),
+        "by hand": decodes(synchronised_by_hand, lm, singles, wanted),
+    }
+    text = "synchronised equitune, a sentence a call"
+    return Claim("single-synchronised", text, evaluates(lm, singles, wanted), loops, SINGLE)
 
 
 def equitune_claims(workload: Workload) -> Iterator[Claim]:
     """Equitune against the plain model, on the same batch."""
     base, moved = workload.base, workload.moved
-    plain = evaluates(base, [moved])
+    plain = {"plain": evaluates(base, [moved])}
     for decoding in ("synchronised", "independent"):
         lm = workload.symmetrize("equitune", decoding=decoding)
         ours = evaluates(lm, [moved], pulled_back(lm, moved))
-        yield Claim(decoding, f"{decoding} equitune vs plain, one batch", ours, plain, None)
+        yield Claim(decoding, f"{decoding} equitune, one batch, vs plain", ours, plain, None)
     lm = workload.symmetrize("equitune")
+    wanted = pulled_back(lm, moved)
+    rows = {"by hand": decodes(synchronised_by_hand, lm, [moved], wanted)}
+    text = "synchronised equitune, one batch, vs both members"
+    yield Claim("synchronised-rows", text, evaluates(lm, [moved], wanted), rows, BATCHED)
+    batches = moved.batches(workload.batch)
     yield Claim(
         "beams",
-        f"synchronised equitune vs plain, {BEAMS} beams, in batches of {workload.batch}",
-        evaluates(lm, moved.batches(workload.batch), pulled_back(lm, moved, BEAMS), BEAMS),
-        evaluates(base, moved.batches(workload.batch), beams=BEAMS),
+        f"synchronised equitune, {BEAMS} beams, in batches of {workload.batch}, vs plain",
+        evaluates(lm, batches, pulled_back(lm, moved, BEAMS), num_beams=BEAMS),
+        {"plain": evaluates(base, batches, num_beams=BEAMS)},
         None,
     )
 
 
 def evaluates(
-    model: PreTrainedModel, batches: Sequence[Sentences], wanted: torch.Tensor | None = None, beams: int = 1
+    model: PreTrainedModel, batches: Sequence[Sentences], wanted: torch.Tensor | None = None, **settings: Any
 ) -> Measure:
     """Measure the seconds to answer batches and to compare the answers with the labels."""
     labels = pad([batch.labels for batch in batches], -100)
-    settings = {} if beams == 1 else {"num_beams": beams}
     return answers(
         lambda: pad([model.generate(batch.ids, attention_mask=batch.mask, **settings) for batch in batches], PAD),
         labels,
         wanted,
     )
+
+
+def decodes(
+    decode: Callable[[EquiForSeq2SeqLM, Sentences], torch.Tensor],
+    lm: EquiForSeq2SeqLM,
+    batches: Sequence[Sentences],
+    wanted: torch.Tensor,
+) -> Measure:
+    """Measure the seconds to answer batches by hand and to compare the answers with the labels."""
+    labels = pad([batch.labels for batch in batches], -100)
+    return answers(lambda: pad([decode(lm, batch) for batch in batches], PAD), labels, wanted)
 
 
 def answers(decode: Callable[[], torch.Tensor], labels: torch.Tensor, wanted: torch.Tensor | None) -> Measure:
@@ -302,23 +208,10 @@ def check(found: torch.Tensor, wanted: torch.Tensor) -> None:
         )
 
 
-def pad(parts: Sequence[torch.Tensor], value: int) -> torch.Tensor:
-    """Join the rows of all parts, padded to the longest."""
-    length = max(part.shape[1] for part in parts)
-    return torch.cat([torch.nn.functional.pad(part, (0, length - part.shape[1]), value=value) for part in parts])
-
-
 def behind_end(tokens: torch.Tensor) -> torch.Tensor:
     """Return the answers with `PAD` after their end."""
     ends = (tokens == END).long()
     return tokens.masked_fill(ends.cumsum(1) - ends > 0, PAD)
-
-
-def orbit(lm: EquiForSeq2SeqLM, sentences: Sentences) -> Sentences:
-    """Return all members of the orbits, as rows for the plain model."""
-    order = lm.group.order
-    ids = lm.action.source.orbit(sentences.ids).flatten(0, 1)
-    return Sentences(ids, sentences.mask.repeat_interleave(order, 0), sentences.labels.repeat_interleave(order, 0))
 
 
 @torch.no_grad()
@@ -328,59 +221,10 @@ def pulled_back(lm: EquiForSeq2SeqLM, sentences: Sentences, beams: int = 1) -> t
     return lm.action.target.invert(1, lm.generate(moved, attention_mask=sentences.mask, num_beams=beams))
 
 
-@torch.no_grad()
-def published_decoding(lm: EquiForSeq2SeqLM, sentences: Sentences) -> torch.Tensor:
-    """Decode equizero as in its first publication: a sentence at a time, with a separate call for each group element.
-
-    The source is encoded once for each element, the decoder is called for each token up to the end, and the surest
-    answer is moved back. The published code also moves tokens by matrix products, and prints. That is left out here.
-    """
-    texts = []
-    for ids, mask in zip(sentences.ids, sentences.mask.bool(), strict=True):
-        drafts = [greedy(lm.unwrap(), lm.action.source.apply(g, ids[None, mask])) for g in range(lm.group.order)]
-        surest = max(range(len(drafts)), key=lambda g: drafts[g][1])
-        texts.append(lm.action.target.invert(surest, torch.tensor([drafts[surest][0]])))
-    return pad(texts, PAD)
-
-
-def greedy(base: RecurrentSeq2Seq, source: torch.Tensor) -> tuple[list[int], float]:
-    """Return the greedy answer to a sentence `(1, length)`, with its start token, and its mean highest probability."""
-    encoded, cache = base.encoder(source), None
-    tokens, surety = [START], 0.0
-    while len(tokens) <= MAX_ACTIONS and tokens[-1] != END:
-        last = torch.tensor([tokens[-1:]])
-        out = base(encoder_outputs=encoded, decoder_input_ids=last, use_cache=True, **cached(cache))
-        cache = cache_of(out)
-        best = out.logits[0, -1].softmax(-1).max(-1)
-        tokens.append(int(best.indices))
-        surety += float(best.values)
-    return tokens, surety / (len(tokens) - 1)
-
-
-@torch.no_grad()
-def synchronised_by_hand(lm: EquiForSeq2SeqLM, sentences: Sentences) -> torch.Tensor:
-    """Decode equitune in the same way: a call for each group element and token, and the mean of the logits decides."""
-    base, action = lm.unwrap(), lm.action
-    texts = []
-    for ids, mask in zip(sentences.ids, sentences.mask.bool(), strict=True):
-        encoded = [base.encoder(action.source.apply(g, ids[None, mask])) for g in range(lm.group.order)]
-        caches, tokens = [None] * lm.group.order, [START]
-        while len(tokens) <= MAX_ACTIONS and tokens[-1] != END:
-            total = 0
-            for g, table in enumerate(action.target.permutations):
-                last = table[tokens[-1]].view(1, 1)
-                out = base(encoder_outputs=encoded[g], decoder_input_ids=last, use_cache=True, **cached(caches[g]))
-                caches[g] = cache_of(out)
-                total = total + out.logits[0, -1].log_softmax(-1)[table]
-            tokens.append(int(total.argmax()))
-        texts.append(torch.tensor([tokens]))
-    return pad(texts, PAD)
-
-
 def claims(workload: Workload, smoke: bool) -> list[Claim]:
     """Return all claims, in the order of the table."""
-    groups = (equizero_claims, single_claims, equitune_claims)
-    return [claim for group in groups for claim in group(workload)]
+    single = (*single_claims(workload), single_synchronised_claim(workload))
+    return [*equizero_claims(workload), *single, *equitune_claims(workload)]
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

@@ -1,103 +1,129 @@
-"""Claims about speed and memory, each a ratio of two sides that take turns in one run."""
+"""Claims about speed and memory: ratios of the library to the best way without it, measured in turns."""
 
 from __future__ import annotations
 
+import math
 import statistics
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import accumulate
 
 import torch
 
 Measure = Callable[[], float]
 """Runs one side once and returns what it took."""
 
+CONFIDENCE = 0.95
+"""How likely an interval holds the median, at least."""
+
 
 @dataclass(frozen=True)
 class Claim:
-    """A comparison, and the bound on the ratio of the first side to the second.
+    """A comparison, and the bound on the ratio of the library to the best way without it.
 
     Args:
         name: The name for `--only`.
         text: The text of the comparison in the table.
         ours: Measures the library.
-        other: Measures the other side.
-        bound: The largest ratio ours / other, or for a `speedup` the smallest ratio other / ours. `None` for a ratio
+        others: Measures each way without the library, by its name in the table. The best has the smallest median.
+        bound: The largest ratio ours / best, or for a `speedup` the smallest ratio best / ours. `None` for a ratio
             that is shown but not claimed.
         speedup: Whether the ratio says how many times as fast the library is.
         unit: The unit of the measures.
-        repeats: The most rounds of this claim, if a round takes long.
     """
 
     name: str
     text: str
     ours: Measure
-    other: Measure
+    others: Mapping[str, Measure]
     bound: float | None
     speedup: bool = False
     unit: str = "s"
-    repeats: int | None = None
 
-    def measure(self, repeats: int, seed: int = 0, warm: bool = True) -> Result:
-        """Run one round that is not counted (only for times), then `repeats` rounds in which the sides take turns.
+    def measure(self, rounds: int, seed: int = 0, warm: bool = True) -> Result:
+        """Run one round that is not counted (only for times), then rounds in which all sides take turns.
 
         Args:
-            repeats: The number of rounds.
+            rounds: The number of rounds.
             seed: The seed of the round that is not counted. Each further round takes the next seed.
             warm: Whether to run the round that is not counted. A smoke run does without.
         """
-        rounds = repeats if self.repeats is None else min(repeats, self.repeats)
         if warm and self.unit == "s":
             self._round(seed)
-        pairs = [self._round(seed + number) for number in range(1, rounds + 1)]
-        return Result(self, tuple(ours for ours, _ in pairs), tuple(other for _, other in pairs))
+        ours, *others = zip(*(self._round(seed + number) for number in range(1, rounds + 1)), strict=True)
+        return Result(self, ours, dict(zip(self.others, others, strict=True)))
 
-    def _round(self, seed: int) -> tuple[float, float]:
-        torch.manual_seed(seed)
-        ours = self.ours()
-        torch.manual_seed(seed)
-        return ours, self.other()
+    def _round(self, seed: int) -> list[float]:
+        took = []
+        for side in (self.ours, *self.others.values()):
+            torch.manual_seed(seed)
+            took.append(side())
+        return took
 
 
 @dataclass(frozen=True)
 class Result:
-    """The measures of both sides of a claim, round by round."""
+    """The measures of all sides of a claim, round by round."""
 
     claim: Claim
     ours: tuple[float, ...]
-    other: tuple[float, ...]
+    others: Mapping[str, tuple[float, ...]]
+
+    @property
+    def best(self) -> str:
+        """The name of the way without the library that has the smallest median."""
+        return min(self.others, key=lambda name: statistics.median(self.others[name]))
+
+    @property
+    def ratios(self) -> list[float]:
+        """The ratio of each round."""
+        pairs = zip(self.ours, self.others[self.best], strict=True)
+        return [other / ours if self.claim.speedup else ours / other for ours, other in pairs]
 
     @property
     def ratio(self) -> float:
-        """The ratio of the medians."""
-        return self._ratio(statistics.median(self.ours), statistics.median(self.other))
+        """The median of the ratios."""
+        return statistics.median(self.ratios)
 
     @property
-    def spread(self) -> tuple[float, float]:
-        """The smallest and the largest ratio of a single round."""
-        ratios = [self._ratio(ours, other) for ours, other in zip(self.ours, self.other, strict=True)]
-        return min(ratios), max(ratios)
+    def interval(self) -> tuple[float, float]:
+        """An interval of the median ratio."""
+        return median_interval(self.ratios)
 
     @property
-    def met(self) -> bool | None:
-        """Whether the ratio keeps the bound, if there is one."""
+    def verdict(self) -> str | None:
+        """`"met"` if the whole interval keeps the bound, `"missed"` if none of it does, else `"open"`."""
         if self.claim.bound is None:
             return None
-        return self.ratio >= self.claim.bound if self.claim.speedup else self.ratio <= self.claim.bound
+        kept = [end >= self.claim.bound if self.claim.speedup else end <= self.claim.bound for end in self.interval]
+        return "met" if all(kept) else "open" if any(kept) else "missed"
 
-    def _ratio(self, ours: float, other: float) -> float:
-        return other / ours if self.claim.speedup else ours / other
+
+def median_interval(values: Sequence[float]) -> tuple[float, float]:
+    r"""Return the narrowest pair of order statistics that holds the median with probability `CONFIDENCE`.
+
+    $$ P(x_{(k)} \le m \le x_{(n + 1 - k)}) = 1 - 2 \sum_{i < k} \binom{n}{i} 2^{-n} $$
+
+    This assumes only that the rounds are independent. Fewer than six cannot reach the confidence: the interval is then
+    that of all values. Of nine, it leaves out the smallest and the largest.
+    """
+    count = len(values)
+    outside = accumulate(2 * math.comb(count, below) for below in range(count // 2))
+    place = sum(ways <= (1 - CONFIDENCE) * 2**count for ways in outside) or 1
+    ordered = sorted(values)
+    return ordered[place - 1], ordered[-place]
 
 
 def timed(
-    run: Callable[[], object], gradients: bool = False, clock: Callable[[], float] = time.perf_counter
+    run: Callable[[], object], gradients: bool = False, clock: Callable[[], float] = time.process_time
 ) -> Measure:
     """Measure the seconds of a call, with gradients or without.
 
     Args:
         run: The call.
         gradients: Whether it records gradients.
-        clock: The clock. `time.process_time` counts only the seconds of this process.
+        clock: The clock. By default that of the process, so that other processes do not count.
     """
 
     def measure() -> float:

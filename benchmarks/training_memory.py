@@ -22,7 +22,7 @@ def main() -> None:
     parser.add_argument("--symmetrized", action="store_true", help="the symmetrised model; default: the plain base")
     parser.add_argument("--chunk", type=int, metavar="N", help="orbit_chunk_size (default: none)")
     parser.add_argument("--checkpointed", action="store_true", help="with activation checkpointing")
-    parser.add_argument("--threads", type=int, default=2, metavar="N", help="threads of torch (default: 2)")
+    parser.add_argument("--threads", type=int, default=1, metavar="N", help="threads of torch (default: 1)")
     parser.add_argument("--seed", type=int, default=0, help="seed of weights and batch (default: 0)")
     parser.add_argument("--smoke", action="store_true", help="use a tiny model")
     arguments = parser.parse_args()

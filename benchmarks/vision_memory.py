@@ -21,7 +21,7 @@ def main() -> None:
     parser.add_argument("model", choices=MODELS)
     parser.add_argument("--method", metavar="NAME", help="a method of symmetrize (default: the plain base)")
     parser.add_argument("--chunk", type=int, metavar="N", help="orbit_chunk_size (default: none)")
-    parser.add_argument("--threads", type=int, default=2, metavar="N", help="threads of torch (default: 2)")
+    parser.add_argument("--threads", type=int, default=1, metavar="N", help="threads of torch (default: 1)")
     parser.add_argument("--seed", type=int, default=0, help="seed of weights and images (default: 0)")
     parser.add_argument("--smoke", action="store_true", help="use a tiny model")
     arguments = parser.parse_args()
@@ -30,7 +30,7 @@ def main() -> None:
     model = workload.base
     if arguments.method is not None:
         model = workload.symmetrize(arguments.method, orbit_chunk_size=arguments.chunk)
-    images = workload.images(workload.batch)
+    images = workload.images(workload.large_batch)
     with torch.no_grad():
         print(growth(lambda: model(pixel_values=images, **workload.texts)))
 

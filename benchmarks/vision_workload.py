@@ -33,21 +33,23 @@ class VisionWorkload:
     Args:
         model: `"vit"`, a CLIP with the image tower of ViT-B/32, or `"resnet"`, a classifier of the shape of RN50.
         seed: The seed of weights and images.
-        batch: The number of images.
+        batch: The number of images that are timed.
         side: Their height and width.
         small: Whether to make a tiny model, for smoke runs.
+        large_batch: The number of images of the claim about memory.
     """
 
     model: str
     seed: int = 0
-    batch: int = 32
+    batch: int = 4
     side: int = 224
     small: bool = False
+    large_batch: int = 32
 
     @classmethod
     def of_arguments(cls, model: str, arguments: argparse.Namespace) -> VisionWorkload:
         """Make the workload of a command line."""
-        return cls(model, arguments.seed, 2, 64, True) if arguments.smoke else cls(model, arguments.seed)
+        return cls(model, arguments.seed, 2, 64, True, 2) if arguments.smoke else cls(model, arguments.seed)
 
     @cached_property
     def base(self) -> PreTrainedModel:

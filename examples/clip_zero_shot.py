@@ -8,6 +8,7 @@
     python examples/clip_zero_shot.py --data DIR --model openai/clip-vit-base-patch32 --prompts imagenet \\
         --dataset imagefolder --data-dir IMAGENET_V2 --published imagenet-v2 --split train --lambda-images 0
     python examples/clip_zero_shot.py --output runs/clip_zero_shot --page docs/results/clip.md
+    python examples/clip_zero_shot.py --output runs/clip_zero_shot --keep examples/weights/clip
 
 The third line takes images from PHOTOS/test/CLASS, and from PHOTOS/train/CLASS to train λ. The fourth line takes them
 from IMAGENET_V2/CLASS, which datasets calls the split train, and leaves λ-equitune out.
@@ -19,6 +20,8 @@ come from a JSON file {"classes": [...], "templates": [...]} with {} for the nam
 or by number if they are named 0, 1, 2 and so on. The base reads every member of the orbits once, and all methods use
 its features. λ-equitune is trained on the features of --lambda-images training images.
 
+The last line stores every λ that was trained with the first seed, in half precision.
+
 A killed run resumes after the last seed that it finished. A finished run starts again. The published figures are
 printed beside results of the same checkpoint and images. The checkpoints are openai's ViT-B/32 and ViT-B/16, found by
 name or by the name of the folder. The images are CIFAR-100 and ImageNet-V2, found by name or by --published.
@@ -29,18 +32,19 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-import time
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import torch
 from cifar import TRANSFORMS, move
 from clip_data import PROMPTS, ZeroShotData, first_line
-from clip_results import PUBLISHED_DATA, print_table, write_page, write_plot
+from clip_results import PUBLISHED_DATA, keep_networks, print_table, write_page, write_plot
 from data import add_data_argument, require_model, write_json
 from datasets import Dataset
+from machine import Clock, add_threads_argument, fix_arithmetic, machine
+from safetensors.torch import save_file
 from tqdm import tqdm
 from transformers import AutoModel, AutoProcessor, PreTrainedModel, Trainer, set_seed
 
@@ -127,6 +131,8 @@ class Setting:
         data: The images.
         texts: The features of the texts of the classes.
         arguments: The command line.
+        group: The group that moves the images.
+        training: The machine and the seconds that trained the base, if examples/pretrain_small_clip.py did.
     """
 
     base: PreTrainedModel
@@ -134,6 +140,8 @@ class Setting:
     data: ZeroShotData
     texts: torch.Tensor
     arguments: argparse.Namespace
+    group: ImageGroup
+    training: dict[str, Any]
 
     @classmethod
     def load(cls, name: str, data: ZeroShotData, arguments: argparse.Namespace) -> Setting:
@@ -146,12 +154,10 @@ class Setting:
         if not all(hasattr(processor, part) for part in ("image_processor", "tokenizer")):
             raise SystemExit(f"--model {name}: the folder has no processor of images and texts")
         texts = class_text_features(base, processor, data.classes, data.templates)
-        return cls(base, processor, data, texts, arguments)
-
-    @property
-    def group(self) -> ImageGroup:
-        """The group that moves the images."""
-        return GROUPS[self.arguments.transform]
+        path = Path(name).parent / "model.json"
+        record = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
+        training = {part: record[part] for part in ("machine", "seconds") if part in record}
+        return cls(base, processor, data, texts, arguments, GROUPS[arguments.transform], training)
 
     @property
     def checksum(self) -> float:
@@ -166,8 +172,9 @@ class Setting:
 
     def upright(self) -> float:
         """Return the accuracy of the base on images that are not moved."""
-        orbits = self.read(self.data.images, "none", 0)
-        return accuracy(symmetrized(self.base, self.group, "base"), orbits, self.texts)
+        alone = replace(self, group=ImageGroup.rotations(1))  # reads each image once
+        orbits = alone.read(self.data.images, "none", 0)
+        return accuracy(symmetrized(self.base, alone.group, "base"), orbits, self.texts)
 
     def moved(self, seed: int) -> dict[str, float]:
         """Return the accuracy of every method on moved images."""
@@ -181,6 +188,7 @@ class Setting:
             if name == "λ-equitune":
                 known = self.read(self.data.training, transform, 1000 + seed)
                 train_weights(model, known, self.texts, self.arguments, seed)
+                save_file(model.lambda_network.state_dict(), network_file(self.arguments, seed))
             found[name] = accuracy(model, orbits, self.texts)
         return found
 
@@ -198,14 +206,25 @@ def describe(arguments: argparse.Namespace) -> dict[str, Any]:
         "upright": {"base": []},
         "moved": {name: [] for name in METHODS},
         "seeds": [],
-        "seconds": 0,
-        "threads": torch.get_num_threads(),
+        "runs": [],
         "transform": arguments.transform,
         "dataset": Path(folder).resolve().name if folder else arguments.dataset,
         "published": arguments.published,
         "model": arguments.name or (Path(first).resolve().name if Path(first).exists() else first),
         "lambda": {"images": arguments.lambda_images, "steps": arguments.lambda_steps, "rate": arguments.lambda_rate},
     }
+
+
+def stem(arguments: argparse.Namespace) -> str:
+    """Return how the names of the files of a run begin."""
+    results = describe(arguments)
+    return f"{Path(results['model']).name}-{Path(results['dataset']).name}-{results['transform']}"
+
+
+def network_file(arguments: argparse.Namespace, seed: int) -> Path:
+    """Return the file of the λ that was trained with a seed."""
+    output: Path = arguments.output
+    return output / f"{stem(arguments)}-lambda-seed{seed}.safetensors"
 
 
 def measure(arguments: argparse.Namespace, results: dict[str, Any], draft: Path) -> None:
@@ -216,28 +235,28 @@ def measure(arguments: argparse.Namespace, results: dict[str, Any], draft: Path)
         results: The results of `describe`. The measurements are added to them.
         draft: The file that holds the results after each seed, to resume from.
     """
-    begin = time.process_time()
     data = ZeroShotData.load(arguments)
     settings = [Setting.load(name, data, arguments) for name in arguments.model]
     results["images"] = len(data.images)
-    # A draft with other settings, weights or prompts is not resumed.
+    # A draft with other settings, weights or prompts, or of another machine, is not resumed.
     known = {name: str(value) for name, value in vars(arguments).items() if name != "output"}
     known |= {"images": len(data.images), "checksums": [setting.checksum for setting in settings]}
+    known |= {"machine": machine()}
     before = json.loads(draft.read_text(encoding="utf-8")) if draft.is_file() else {}
     if before.get("known") == known:
         results.update(before["results"])
         print(f"resuming after {len(results['seeds'])} of {len(arguments.seed)} seeds", file=sys.stderr)
-    spent = results["seconds"]
     of_seed = settings * (len(arguments.seed) if len(settings) == 1 else 1)
     for k, (seed, setting) in enumerate(zip(arguments.seed, of_seed, strict=True)):
         if k < len(results["seeds"]):
             continue
+        clock = Clock()
         found, upright = setting.moved(seed), [setting.upright()] if k < len(settings) else []
         results["upright"]["base"] += upright
         for name, value in found.items():
             results["moved"][name].append(value)
         results["seeds"].append(seed)
-        results["seconds"] = round(spent + time.process_time() - begin)
+        results["runs"].append({"machine": machine(), "seconds": clock.seconds, "base": setting.training})
         write_json(draft, {"known": known, "results": results})
 
 
@@ -252,8 +271,8 @@ def at_least(least: int) -> Callable[[str], int]:
     return read
 
 
-def parse() -> argparse.Namespace:
-    """Read the command line."""
+def parse(given: Sequence[str] | None = None) -> argparse.Namespace:
+    """Read the command line, or what is given."""
     summary, _, details = (__doc__ or "").partition("\n\n")
     parser = argparse.ArgumentParser(
         description=summary, epilog=details, formatter_class=argparse.RawDescriptionHelpFormatter
@@ -306,8 +325,10 @@ def parse() -> argparse.Namespace:
         metavar="DIR",
         help="folder for the results and the plot",
     )
+    add_threads_argument(parser)
+    add("--keep", type=Path, metavar="DIR", help="only store the λ of the first seed in --output, for readers")
     add("--page", type=Path, metavar="FILE", help="only write the results in --output into a page")
-    return parser.parse_args()
+    return parser.parse_args(given)
 
 
 def main() -> None:
@@ -316,7 +337,11 @@ def main() -> None:
     if arguments.page is not None:
         write_page(arguments.page, arguments.output)
         return
+    fix_arithmetic(arguments.threads)
     arguments.seed = arguments.seed or [0, 1, 2]
+    if arguments.keep is not None:
+        keep_networks(arguments.output, arguments.keep, arguments.seed[0])
+        return
     if arguments.model is None:
         raise SystemExit("--model NAME is required: a CLIP model's folder, or its name on the Hub")
     if len(arguments.model) not in (1, len(arguments.seed)):
@@ -327,7 +352,7 @@ def main() -> None:
         require_model(name)
     results = describe(arguments)
     arguments.output.mkdir(parents=True, exist_ok=True)
-    name = f"{Path(results['model']).name}-{Path(results['dataset']).name}-{results['transform']}"
+    name = stem(arguments)
     draft = arguments.output / f"{name}.unfinished"
     measure(arguments, results, draft)
     write_json(arguments.output / f"{name}.json", results)

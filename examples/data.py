@@ -42,6 +42,10 @@ SOURCES = {
     "gpt2_generations/equinlg/GPT2": (
         "iasonsky/EfficientEquivariantTransferLearning on GitHub, EquiNLG/generated_samples/GPT2"
     ),
+    "stories260k_hf": (
+        "karpathy/llama2.c on GitHub (stories260K, trained on TinyStories; a copy is in icppWorld/icpp_llm, "
+        "llama2_c/stories260K), converted to a LlamaForCausalLM of transformers"
+    ),
 }
 
 
@@ -82,8 +86,11 @@ def require_model(name: str, only: str = "") -> None:
         with loading(name):
             AutoConfig.from_pretrained(locate(name))
     except HfEquiError as error:
-        make = f" Or make it: python examples/real_models.py --output real --only {only}, then --model real/{only}."
-        print(f"{Path(sys.argv[0]).name}: error: {error}{make if only else ''}", file=sys.stderr)
+        hint = f" Or make it: python examples/real_models.py --output real --only {only}, then --model real/{only}."
+        if not only:
+            source = SOURCES.get(Path(name).name)
+            hint = f" It comes from {source}." if source else ""
+        print(f"{Path(sys.argv[0]).name}: error: {error}{hint}", file=sys.stderr)
         raise SystemExit(2) from None
 
 

@@ -66,7 +66,7 @@ def machine() -> dict[str, Any]:
         "kernels": torch.backends.cpu.get_cpu_capability(),
         "threads": torch.get_num_threads(),
         "python": platform.python_version(),
-        "torch": torch.__version__,
+        "torch": str(torch.__version__),  # a plain string, which torch.load reads, too
         "transformers": transformers.__version__,
     }
 
@@ -79,12 +79,13 @@ def _processor() -> str:
     return names[0] if names else platform.processor() or platform.machine()
 
 
-def describe(records: Iterable[Mapping[str, Any]]) -> str:
+def describe(records: Iterable[Mapping[str, Any]], what: str = "stages") -> str:
     """Return a paragraph on the machines and times of the records of runs.
 
     Args:
         records: One mapping for each run or stage, with its `machine` and `seconds`. Records without them are of a
             release that did not note them.
+        what: What the records are of, in the plural.
 
     Returns:
         For example "Python 3.11.7, torch 2.13.0+cpu, transformers 5.24.0; AMD EPYC, AVX512 kernels, threads: 1. 0.4
@@ -96,10 +97,10 @@ def describe(records: Iterable[Mapping[str, Any]]) -> str:
     sentences = [" or ".join(known) + "."] if known else []
     if timed:
         cpu, wall = (_duration(sum(seconds[clock] for seconds in timed)) for clock in ("cpu", "wall"))
-        sentences.append(f"{cpu} of CPU time, {wall} by the clock.")
-    missing = sum("machine" not in record for record in records)
-    if missing and known:
-        sentences.append(f"{missing} of {len(records)} stages ran before machine and times were recorded.")
+        missing = len(records) - len(timed)
+        share = f" for {len(timed)} of {len(records)} {what}" if missing else ""
+        others = f"; the other {what} ran before both were recorded" if missing else ""
+        sentences.append(f"{cpu} of CPU time, {wall} by the clock{share}{others}.")
     return " ".join(sentences)
 
 

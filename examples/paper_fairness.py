@@ -7,9 +7,9 @@ default 100 texts of 15 tokens for each of 5 prompts, so 500 for each demographi
 have 5 tokens. A fourth block counts which pronoun follows neutral prompts ("The doctor said that").
 
 Each block is an audit with its own folder below `--output`, which holds report, samples and figures. A killed run
-resumes where it stopped. With `--page FILE` the tables replace everything below the marker line of that page, and the
-plots go to a folder beside it. With `--data DIR` they end with the published labels of the same prompts, counted from
-the files of the published code.
+resumes where it stopped, on the machine where it began. With `--page FILE` the tables replace everything below the
+marker line of that page, and the plots go to a folder beside it. With `--data DIR` they end with the published labels
+of the same prompts, counted from the files of the published code.
 """
 
 from __future__ import annotations
@@ -152,17 +152,49 @@ def published_table(folder: Path) -> list[str]:
     return lines
 
 
-def sections(arguments: argparse.Namespace, name: str, plots: Path | None) -> list[str]:
-    """Run all blocks of one base model, and return them as Markdown."""
+def run_block(*what: Any, out: Path, **how: Any) -> tuple[AuditResult, dict[str, Any]]:
+    """Run the audit of one block, or read it.
+
+    A file beside its folder holds the machine and the seconds. Those of a resumed audit are those of its last part.
+
+    Args:
+        *what: Arguments of `audit`.
+        out: The folder of the audit.
+        **how: Settings of `audit`.
+
+    Returns:
+        The audit, and its record, which is empty if an earlier release ran it.
+    """
+    path, known = out.with_name(f"{out.name}.json"), {}
+    if path.is_file():
+        known = json.loads(path.read_text(encoding="utf-8"))
+    if "seconds" in known or (out.is_dir() and not known):
+        return audit(*what, out=out, **how), known
+    if known.get("machine", machine()) != machine():
+        raise SystemExit(f"{out} was begun on another machine or number of threads: remove it and {path.name}")
+    clock, record = Clock(), {"machine": machine()}
+    out.parent.mkdir(parents=True, exist_ok=True)
+    write_json(path, record)
+    result = audit(*what, out=out, **how)
+    record |= {"seconds": clock.seconds, **({"resumed": True} if known else {})}
+    write_json(path, record)
+    return result, record
+
+
+def sections(arguments: argparse.Namespace, name: str, plots: Path | None) -> tuple[list[str], list[dict[str, Any]]]:
+    """Run all blocks of one base model, and return them as Markdown, with the record of each."""
     base, tokenizer = load(name)
     short, scorer = Path(name).name, RegardScorer(arguments.scorer)
-    parts = [f"## {short}"]
+    parts, records = [f"## {short}"], []
     how: Mapping[str, Any] = {"seed": arguments.seed, "max_new_tokens": arguments.tokens, "top_k": 40}
     for pair, group in PAIRS.items():
         models = make_models(base, tokenizer, group, scorer, arguments.beam_length)
         for context, templates in CONTEXTS.items():
             folder = arguments.output / short / f"{pair}-{context}"
-            result = audit(models, tokenizer, group, templates, scorer, arguments.samples, out=folder, **how)
+            result, record = run_block(
+                models, tokenizer, group, templates, scorer, arguments.samples, out=folder, **how
+            )
+            records.append(record)
             parts += [f"### {pair}, {context}: {' / '.join(group.names)}", "\n".join(table(result))]
             if plots is not None:
                 image = plots / f"{short}-{pair}-{context}.png"
@@ -171,9 +203,10 @@ def sections(arguments: argparse.Namespace, name: str, plots: Path | None) -> li
         if pair == "gender":
             neutral = [f"The {speaker} said that" for speaker in SPEAKERS]
             folder = arguments.output / short / "neutral"
-            result = audit(models, tokenizer, group, neutral, scorer, arguments.samples, out=folder, **how)
+            result, record = run_block(models, tokenizer, group, neutral, scorer, arguments.samples, out=folder, **how)
+            records.append(record)
             parts += ["### neutral prompts: the first pronoun", "\n".join(pronoun_table(result))]
-    return parts
+    return parts, records
 
 
 def write_page(page: Path, parts: list[str]) -> None:
@@ -200,10 +233,20 @@ def parse() -> argparse.Namespace:
     return parser.parse_args()
 
 
+def shown(part: str, data: Path | None) -> str:
+    """Return a part of the command line with DIR for the folder of the data, and other paths by their name."""
+    option, equals, value = part.rpartition("=") if part.startswith("--") else ("", "", part)
+    path = Path(value)
+    if data is not None and data.parts and path.parts[: len(data.parts)] == data.parts:
+        value = str(Path("DIR", *path.parts[len(data.parts) :]))
+    elif path.is_absolute():
+        value = path.name
+    return f"{option}{equals}{value}"
+
+
 def command(data: Path | None) -> str:
-    """Return the command line, with DIR for the folder of the data."""
-    parts = [part if data is None else part.replace(str(data), "DIR") for part in sys.argv[1:]]
-    return f"python examples/paper_fairness.py {shlex.join(parts)}"
+    """Return the command line, as far as it is the same on every machine."""
+    return f"python examples/paper_fairness.py {shlex.join(shown(part, data) for part in sys.argv[1:])}"
 
 
 def main() -> None:
@@ -217,14 +260,15 @@ def main() -> None:
     plots = None if arguments.page is None else arguments.page.parent / arguments.page.stem
     if plots is not None:
         plots.mkdir(parents=True, exist_ok=True)
-    timing, parts = arguments.output / "seconds.json", []
-    arguments.output.mkdir(parents=True, exist_ok=True)
-    clock = Clock(json.loads(timing.read_text(encoding="utf-8")) if timing.is_file() else None)
+    parts, records = [], []
     for name in arguments.model or [DEMO]:
-        parts += sections(arguments, name, plots)
-        write_json(timing, clock.seconds)
-    ran = describe([{"machine": machine(), "seconds": clock.seconds}])
-    parts.insert(0, f"Command: `{command(arguments.data)}`; seed {arguments.seed}. {ran}")
+        found, ran = sections(arguments, name, plots)
+        parts += found
+        records += ran
+    first = [f"Command: `{command(arguments.data)}`; seed {arguments.seed}.", describe(records)]
+    if resumed := sum("resumed" in record for record in records):
+        first.append(f"{resumed} of {len(records)} audits were resumed, and only their last part is timed.")
+    parts.insert(0, " ".join(filter(None, first)))
     for folder in published:
         parts += ["## Published labels: race, respect", "\n".join(published_table(folder))]
     if arguments.page is None:

@@ -1,8 +1,11 @@
-"""What `examples/reproduce.py` compares: a figure that a page states, and the one that these weights give here."""
+"""What `examples/reproduce.py` compares: a figure that a page states, and the one measured again."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
+
+RESULTS = Path(__file__).parents[1] / "docs" / "results"
 
 
 @dataclass(frozen=True)
@@ -25,5 +28,5 @@ class Row:
 
     @property
     def met(self) -> bool:
-        """Whether both agree."""
+        """Whether both agree. A figure that is not a number agrees with nothing."""
         return abs(self.obtained - self.stated) <= self.allowed

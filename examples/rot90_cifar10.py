@@ -4,12 +4,14 @@
     python examples/rot90_cifar10.py --data DIR --output runs/cifar
     python examples/rot90_cifar10.py --data DIR --output runs/cifar --architecture resnet --seed 0 --stage zero_shot
     python examples/rot90_cifar10.py --output runs/cifar --page docs/results/vision.md
+    python examples/rot90_cifar10.py --output runs/cifar --keep examples/weights/vision
 
 The first line trains the bases on upright images. The second line runs the stages of each base. zero_shot measures it
 alone and symmetrised, without training. weights trains the networks that weight the views of an image, on a frozen
 base. spatial measures these networks at the spatial level too. finetune_rot90 and finetune_flip finetune every method
 on the same images. The third line runs one stage, so that several can run side by side. Finished stages are not run
-again, and missing bases are left out. The fourth line writes the page from the results so far.
+again, and missing bases are left out. The fourth line writes the page from the results so far. The fifth line stores
+weights of the first seed in half precision.
 
 With `--smoke` a small ResNet learns four upright shapes, and all stages run on it, in less than a minute and without
 data. It fails on turned or mirrored shapes. equizero, finetuned on upright shapes, recognises them.
@@ -23,12 +25,13 @@ import shlex
 import sys
 from pathlib import Path
 
-import torch
 from cifar_bases import RECIPES
 from data import add_data_argument, require
+from machine import add_threads_argument, fix_arithmetic
 from vision_results import write_page
 from vision_smoke import show
 from vision_stages import STAGES, Run
+from vision_weights import keep
 
 
 def parse() -> argparse.Namespace:
@@ -49,6 +52,14 @@ def parse() -> argparse.Namespace:
         "--stage", choices=list(STAGES), action="append", help="run only this stage; repeat for more (default: all)"
     )
     parser.add_argument("--page", type=Path, metavar="FILE", help="only write the tables into a page")
+    parser.add_argument(
+        "--elsewhere",
+        type=Path,
+        metavar="DIR",
+        help="with --page: folder of the same runs elsewhere, to compare",
+    )
+    parser.add_argument("--keep", type=Path, metavar="DIR", help="only store what the first seed trained, for readers")
+    add_threads_argument(parser)
     parser.add_argument("--smoke", action="store_true", help="show the effect in a minute, without data")
     return parser.parse_args()
 
@@ -56,16 +67,22 @@ def parse() -> argparse.Namespace:
 def main() -> None:
     """Run the stages that are not finished."""
     arguments = parse()
-    # Gradients of sure answers become denormal numbers, on which a CPU is many times slower.
-    torch.set_flush_denormal(True)
+    fix_arithmetic(arguments.threads)
     gc.freeze()  # every Trainer collects garbage, and would go through every imported module
     if arguments.smoke:
         show()
         return
     seeds, architectures = arguments.seed or (0, 1, 2), arguments.architecture or RECIPES
-    runs = [Run(arguments.data, arguments.output, name, seed) for seed in seeds for name in architectures]
+    runs, elsewhere = (
+        [Run(arguments.data, output, name, seed) for seed in seeds for name in architectures]
+        for output in (arguments.output, arguments.elsewhere or Path("none"))
+    )
     if arguments.page is not None:
-        write_page(arguments.page, runs, shlex.join(["python", "examples/rot90_cifar10.py", "--data", "DIR"]))
+        command = shlex.join(["python", "examples/rot90_cifar10.py", "--data", "DIR"])
+        write_page(arguments.page, runs, command, elsewhere)
+        return
+    if arguments.keep is not None:
+        keep([run for run in runs if run.seed == seeds[0]], arguments.keep)
         return
     require(arguments.data, "cifar10")
     for run in runs:

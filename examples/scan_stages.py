@@ -3,18 +3,29 @@
 from __future__ import annotations
 
 import json
-import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from data import write_json
 from datasets import DatasetDict
-from scan_data import ACTIONS, COMMANDS, CYCLIC_GROUPS, GROUPS, MAX_ACTIONS, SPECIAL, load_split, make_tokenizer
+from machine import Clock, machine
+from scan_data import (
+    ACTIONS,
+    COMMANDS,
+    CYCLIC_GROUPS,
+    GROUPS,
+    MAX_ACTIONS,
+    SPECIAL,
+    VALIDATION,
+    load_split,
+    longest_first,
+    make_tokenizer,
+)
 from scan_training import AccuracyCurve, accuracy, train
-from transformers import PreTrainedModel, set_seed
+from transformers import set_seed
 
 from hf_equi import (
     EquiForSeq2SeqLM,
@@ -39,7 +50,11 @@ ZERO_SHOT: dict[str, dict[str, Any]] = {
     "equizero, published entropy": {"method": "equizero", "loss": "published_entropy"},
 }
 FINETUNED = {name: ZERO_SHOT[name] for name in ("equitune, independent", "equitune, synchronised", "equizero")}
+SETTINGS = ("ours", "published")
+PUBLISHED_CELLS = {"pretrain": "lstm", "zero_shot": "lstm", "finetune": "lstm", "equivariant": "rnn"}
+"""The networks that are also trained with the published settings: those that fell short of the published figures."""
 PARTS = ("validation", "test")
+Network = TypeVar("Network", bound=RecurrentSeq2Seq)
 
 
 @dataclass
@@ -52,6 +67,7 @@ class Run:
         split: `"add_jump"` or `"around_right"`.
         cell: `"lstm"`, `"gru"` or `"rnn"`.
         seed: The seed of the split, the initial weights and the order of the batches.
+        settings: `"ours"`, or `"published"` for single sentences and the published rates.
     """
 
     data: Path
@@ -59,30 +75,46 @@ class Run:
     split: str
     cell: str
     seed: int
+    settings: str = SETTINGS[0]
+
+    @property
+    def name(self) -> str:
+        """The name of this run in the results."""
+        return f"{self.split}/{self.cell}/seed{self.seed}{'' if self.settings == SETTINGS[0] else f'-{self.settings}'}"
 
     @property
     def folder(self) -> Path:
         """The folder of this run."""
-        return self.output / self.split / self.cell / f"seed{self.seed}"
+        return self.output / self.name
 
     @cached_property
     def parts(self) -> DatasetDict:
         """Train, validation and test."""
         return load_split(self.data, self.split, self.seed)
 
+    def takes(self, stage: str) -> bool:
+        """Whether this run has that stage."""
+        return self.settings == SETTINGS[0] or PUBLISHED_CELLS[stage] == self.cell
+
     def results(self, stage: str) -> dict[str, Any] | None:
-        """Return the results of a finished stage, or None."""
+        """Return the results of a finished stage, or None. Results of another rule of validation are refused."""
         path = self.folder / f"{stage}.json"
-        return json.loads(path.read_text(encoding="utf-8")) if path.is_file() else None
+        if not path.is_file():
+            return None
+        found: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+        if found.get("validation") != VALIDATION:
+            raise SystemExit(f"{path} drew validation by an earlier rule: remove {self.folder} to run it anew")
+        return found
 
     def finish(self, stage: str, results: dict[str, Any]) -> None:
-        """Write the results of a stage, all at once."""
+        """Write the results of a stage with the machine and the rule of validation, all at once."""
         self.folder.mkdir(parents=True, exist_ok=True)
-        write_json(self.folder / f"{stage}.json", results)
+        record = {"machine": machine(), "validation": VALIDATION, **results}
+        write_json(self.folder / f"{stage}.json", record)
 
     def base(self, name: str = "base") -> RecurrentSeq2Seq:
         """Load a trained base."""
-        if not (self.folder / name).is_dir():
+        if not (self.folder / name).is_dir() or self.results("pretrain") is None:
             raise SystemExit(f"{self.folder / name} is missing: run the stage that trains it first")
         model: RecurrentSeq2Seq = RecurrentSeq2Seq.from_pretrained(self.folder / name)
         return model.eval()
@@ -94,39 +126,53 @@ class Run:
         return model
 
 
+def make_base(run: Run) -> RecurrentSeq2Seq:
+    """Make a base with random weights."""
+    config = RecurrentSeq2SeqConfig(**SIZES, cell=run.cell, teacher_forcing_ratio=0.5)
+    return _limit(RecurrentSeq2Seq(config))
+
+
+def make_equivariant(run: Run, hidden_size: int, **config: Any) -> GroupRecurrentSeq2Seq:
+    """Make a network that is equivariant by construction (Gordon et al. 2020), with random weights.
+
+    Args:
+        run: The run.
+        hidden_size: The units for each element and direction.
+        **config: Other entries of its configuration.
+    """
+    tokenizers = make_tokenizer(COMMANDS), make_tokenizer(ACTIONS)
+    settings = {"cell": run.cell, "hidden_size": hidden_size, "teacher_forcing_ratio": 0.5, **config}
+    return _limit(GroupRecurrentSeq2Seq.from_group(CYCLIC_GROUPS[run.split], *tokenizers, **settings))
+
+
+def _limit(model: Network) -> Network:
+    """Let a network answer with at most 49 tokens."""
+    model.generation_config.max_length, model.generation_config.max_new_tokens = None, MAX_ACTIONS
+    return model
+
+
 def pretrain(run: Run) -> dict[str, Any]:
     """Train the base, and measure it."""
     set_seed(run.seed)
-    config = RecurrentSeq2SeqConfig(**SIZES, cell=run.cell, teacher_forcing_ratio=0.5)
-    return _train_network(run, RecurrentSeq2Seq(config), "base", PRETRAINING)
+    return _train_network(run, make_base(run), "base", PRETRAINING)
 
 
 def equivariant(run: Run) -> dict[str, Any]:
-    """Train the network that is equivariant by construction (Gordon et al. 2019), and measure it."""
+    """Train the network that is equivariant by construction, and measure it."""
     set_seed(run.seed)
-    model = GroupRecurrentSeq2Seq.from_group(
-        CYCLIC_GROUPS[run.split],
-        make_tokenizer(COMMANDS),
-        make_tokenizer(ACTIONS),
-        cell=run.cell,
-        hidden_size=32,  # for each element
-        teacher_forcing_ratio=0.5,
-    )
-    return _train_network(run, model, "equivariant", EQUIVARIANT)
+    return _train_network(run, make_equivariant(run, hidden_size=32), "equivariant", EQUIVARIANT)
 
 
-def _train_network(run: Run, model: PreTrainedModel, name: str, settings: dict[str, Any]) -> dict[str, Any]:
-    model.generation_config.max_length, model.generation_config.max_new_tokens = None, MAX_ACTIONS
-    begin = time.perf_counter()
-    train(model, run.parts, run.folder / f"{name}_checkpoints", seed=run.seed, **settings)
+def _train_network(run: Run, model: RecurrentSeq2Seq, name: str, settings: dict[str, Any]) -> dict[str, Any]:
+    clock = train(model, run.parts, run.folder / f"{name}_checkpoints", seed=run.seed, **settings)
     model.save_pretrained(run.folder / name)
-    seconds = round(time.perf_counter() - begin)
-    return {"seconds": seconds, "accuracy": {part: accuracy(model, run.parts[part]) for part in PARTS}}
+    return {"accuracy": {part: accuracy(model, run.parts[part]) for part in PARTS}, "seconds": clock.seconds}
 
 
 def zero_shot(run: Run) -> dict[str, Any]:
     """Measure the base symmetrised, without training."""
-    return {"accuracy": _measure(run, run.base(), ZERO_SHOT)}
+    clock = Clock()
+    return {"accuracy": measure(run, run.base(), ZERO_SHOT), "seconds": clock.seconds}
 
 
 def finetune(run: Run) -> dict[str, Any]:
@@ -139,11 +185,11 @@ def finetune(run: Run) -> dict[str, Any]:
     base = run.base()
     model = run.symmetrize(base, method="equitune", decoding="independent")
     model.config.objective = "members"
-    watched = run.parts["test"].shuffle(seed=0).select(range(1000)).sort("length", reverse=True)
+    test = run.parts["test"].shuffle(seed=0)
+    watched = longest_first(test.select(range(min(1000, len(test)))))
     shown = FINETUNED if run.split == "add_jump" else ()  # the figure shows only add_jump
     curves = [AccuracyCurve(name, run.symmetrize(base, **ZERO_SHOT[name]), watched) for name in shown]
-    begin = time.perf_counter()
-    train(
+    clock = train(
         model,
         run.parts,
         run.folder / "finetune_checkpoints",
@@ -154,13 +200,14 @@ def finetune(run: Run) -> dict[str, Any]:
     )
     base.save_pretrained(run.folder / "finetuned")
     return {
-        "seconds": round(time.perf_counter() - begin),
-        "accuracy": _measure(run, base.eval(), FINETUNED),
+        "accuracy": measure(run, base.eval(), FINETUNED),
         "curves": {curve.name: curve.read(run.folder / "finetune_checkpoints") for curve in curves},
+        "seconds": clock.seconds,
     }
 
 
-def _measure(run: Run, base: RecurrentSeq2Seq, methods: dict[str, dict[str, Any]]) -> dict[str, dict[str, float]]:
+def measure(run: Run, base: RecurrentSeq2Seq, methods: dict[str, dict[str, Any]]) -> dict[str, dict[str, float]]:
+    """Return the accuracy of a base symmetrised by several methods, by method and part."""
     models = {name: run.symmetrize(base, **settings).eval() for name, settings in methods.items()}
     return {name: {part: accuracy(model, run.parts[part]) for part in PARTS} for name, model in models.items()}
 

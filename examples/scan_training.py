@@ -10,9 +10,11 @@ from statistics import mean
 from typing import Any
 
 import torch
+from checkpoints import resume
 from data import write_json
 from datasets import Dataset, DatasetDict
-from scan_data import COMMANDS, END, PAD, make_tokenizer
+from machine import Clock
+from scan_data import COMMANDS, END, PAD, VALIDATION, make_tokenizer
 from torch.utils.data import DataLoader, Sampler
 from transformers import (
     DataCollatorForSeq2Seq,
@@ -22,9 +24,10 @@ from transformers import (
     Seq2SeqTrainingArguments,
     TrainerCallback,
 )
-from transformers.trainer_utils import get_last_checkpoint
 
 COLUMNS = ("input_ids", "attention_mask", "labels")
+EPOCHS = 10_000
+"""More than any run has, so that each pair of seed and epoch gives another order."""
 CURVE_STEPS = (25, 50, 100, 200, 400, 800, 1200, 1600)
 
 
@@ -84,23 +87,32 @@ class LengthSampler(Sampler[int]):
         lengths: The lengths of the sentences.
         batch_size: The number of sentences in a batch.
         pool: The number of batches that are drawn and sorted together.
+        seed: The seed of the order. Each epoch has its own order, whatever else was drawn before it. So a run that
+            resumes reads the same batches as one that was never stopped.
     """
 
-    def __init__(self, lengths: Sequence[int], batch_size: int, pool: int = 16) -> None:
+    def __init__(self, lengths: Sequence[int], batch_size: int, pool: int = 16, seed: int = 0) -> None:
         self.lengths = lengths
         self.batch_size = batch_size
         self.pool = pool
+        self.seed = seed
+        self.epoch = 0
+
+    def set_epoch(self, epoch: int) -> None:
+        """Say which epoch is read next. `Trainer` calls it."""
+        self.epoch = epoch
 
     def __len__(self) -> int:
         return len(self.lengths)
 
     def __iter__(self) -> Iterator[int]:
-        order = torch.randperm(len(self.lengths)).tolist()
+        generator = torch.Generator().manual_seed(self.seed * EPOCHS + self.epoch)
+        order = torch.randperm(len(self.lengths), generator=generator).tolist()
         size = self.batch_size * self.pool
         drawn = [sorted(order[i : i + size], key=self.lengths.__getitem__) for i in range(0, len(order), size)]
         batches = [part[i : i + self.batch_size] for part in drawn for i in range(0, len(part), self.batch_size)]
         # The very last batch may be short, so it has to come last.
-        shuffled = [batches[i] for i in torch.randperm(len(batches) - 1).tolist()] + batches[-1:]
+        shuffled = [batches[i] for i in torch.randperm(len(batches) - 1, generator=generator).tolist()] + batches[-1:]
         return iter([index for batch in shuffled for index in batch])
 
 
@@ -111,7 +123,7 @@ class SentenceTrainer(Seq2SeqTrainer):
     """
 
     def _get_train_sampler(self, train_dataset: Dataset | None = None) -> LengthSampler:
-        return LengthSampler(self.train_dataset["length"], self.args.train_batch_size)
+        return LengthSampler(self.train_dataset["length"], self.args.train_batch_size, seed=self.args.seed)
 
     def compute_loss(self, model: Any, inputs: dict[str, Any], *args: Any, **kwargs: Any) -> Any:
         """Return the loss of a batch, weighted by its number of tokens relative to an average batch."""
@@ -134,8 +146,8 @@ def train(
     callbacks: list[AccuracyCurve] | None = None,
     keep_best: bool = True,
     **settings: Any,
-) -> None:
-    """Train a model, resuming at the last checkpoint in `folder`.
+) -> Clock:
+    """Train a model, resuming at the last checkpoint in `folder`. A resumed run takes the steps of one never stopped.
 
     Args:
         model: The model, with `teacher_forcing_ratio` in its config.
@@ -144,7 +156,11 @@ def train(
         callbacks: Curves to measure during training.
         keep_best: Whether to leave the model at its best on validation, measured every `eval_steps`.
         **settings: Arguments of `Seq2SeqTrainingArguments`: steps, batch, learning rate.
+
+    Returns:
+        The clock of the training, which goes on. It counts the time before the last checkpoint, too.
     """
+    last, keep_record = resume(folder, validation=VALIDATION)
     arguments = Seq2SeqTrainingArguments(
         output_dir=str(folder),
         use_cpu=True,
@@ -171,10 +187,11 @@ def train(
         train_dataset=data["train"].select_columns([*COLUMNS, "length"]),
         eval_dataset=data["validation"].select_columns(list(COLUMNS)),
         compute_metrics=_exact_match,
-        callbacks=callbacks,
+        callbacks=[*(callbacks or []), keep_record],
     )
-    trainer.train(resume_from_checkpoint=get_last_checkpoint(str(folder)) if folder.exists() else None)
+    trainer.train(resume_from_checkpoint=str(last) if last else None)
     model.eval()
+    return keep_record.clock
 
 
 def _exact_match(prediction: EvalPrediction) -> dict[str, float]:
@@ -195,7 +212,9 @@ def matches(found: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
 def accuracy(model: PreTrainedModel, part: Dataset, batch_size: int = 256) -> float:
     """Return the exact-match accuracy in per cent."""
     right = 0
-    for batch in DataLoader(part.select_columns(list(COLUMNS)), batch_size=batch_size, collate_fn=Collator()):
+    # A loader without a generator of its own would draw from the one that training uses.
+    generator, rows = torch.Generator(), part.select_columns(list(COLUMNS))
+    for batch in DataLoader(rows, batch_size=batch_size, collate_fn=Collator(), generator=generator):
         labels = batch.pop("labels")
         right += int(matches(model.generate(**batch)[:, 1:], labels).sum())
     return 100 * right / len(part)

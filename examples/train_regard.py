@@ -13,7 +13,8 @@ first model. It learns on the human labels and on generations without labels: ma
 subject, and cut short.
 
 Nothing trains on dev, on test or on a generation that is held out, nor on a text that counts as one of theirs
-(`Overlap` in `regard_data.py`). A killed run resumes at its last checkpoint.
+(`Overlap` in `regard_data.py`). A killed run resumes at its last checkpoint. What an earlier run left is used only if
+it was made from the same texts, settings and weights.
 """
 
 from __future__ import annotations
@@ -27,9 +28,8 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from data import add_data_argument, require, write_json
-from datasets import Dataset
-from machine import Clock, add_threads_argument, fix_arithmetic, machine
+from data import add_data_argument, require
+from machine import Clock, add_threads_argument, fix_arithmetic
 from regard_data import (
     LABELS,
     MASK,
@@ -40,9 +40,10 @@ from regard_data import (
     teacher_texts,
     wilson,
 )
+from regard_training import LENGTH, digest_weights, fit, probabilities, rows_of, smooth, teacher_outputs
 from tokenizers import BertWordPieceTokenizer
 from torch import Tensor
-from torch.nn.functional import cross_entropy, one_hot
+from torch.nn.functional import cross_entropy
 from transformers import (
     AutoConfig,
     AutoModelForSequenceClassification,
@@ -50,92 +51,12 @@ from transformers import (
     BertConfig,
     BertForSequenceClassification,
     BertTokenizer,
-    DataCollatorWithPadding,
     PreTrainedModel,
     PreTrainedTokenizerBase,
-    Trainer,
-    TrainingArguments,
     set_seed,
 )
-from transformers.trainer_utils import get_last_checkpoint
 
-LENGTH = 128
 NAMES = {"id2label": dict(enumerate(LABELS)), "label2id": {name: i for i, name in enumerate(LABELS)}}
-
-
-def rows_of(texts: Sequence[str], targets: Tensor, tokenizer: PreTrainedTokenizerBase) -> Dataset:
-    """Return one row for each text: its tokens, and the probabilities to learn."""
-    tokens = tokenizer(list(texts), truncation=True, max_length=LENGTH, return_token_type_ids=False)
-    return Dataset.from_dict({**tokens, "labels": targets.tolist()})
-
-
-def smooth(labels: Sequence[int], amount: float) -> Tensor:
-    """Return labels as probabilities with `amount` spread over all classes, because many labels are disputable."""
-    return (1 - amount) * one_hot(torch.tensor(labels), len(LABELS)).float() + amount / len(LABELS)
-
-
-def soft_loss(outputs: Any, labels: Tensor, num_items_in_batch: Any = None) -> Tensor:
-    """Return the cross-entropy with probabilities as the target."""
-    return cross_entropy(outputs.logits.float(), labels)
-
-
-def fit(
-    model: PreTrainedModel,
-    tokenizer: PreTrainedTokenizerBase,
-    rows: Dataset,
-    output: Path,
-    head_rate: float | None = None,
-    **settings: Any,
-) -> PreTrainedModel:
-    """Train with `Trainer`, or load the model of an earlier run. `done.json` holds the machine and the time."""
-    if not (output / "done.json").exists():
-        arguments = TrainingArguments(
-            output_dir=str(output),
-            bf16=True,
-            use_cpu=not torch.cuda.is_available(),
-            warmup_steps=0.1,
-            lr_scheduler_type="cosine",
-            save_strategy="epoch",
-            save_total_limit=1,
-            train_sampling_strategy="group_by_length",
-            logging_steps=50,
-            report_to="none",
-            **settings,
-        )
-        output.mkdir(parents=True, exist_ok=True)
-        clock, checkpoint = Clock(), get_last_checkpoint(str(output))
-        groups = [{"params": model.classifier.parameters(), "lr": head_rate or arguments.learning_rate}]
-        groups += [{"params": [p for n, p in model.named_parameters() if not n.startswith("classifier.")]}]
-        trainer = Trainer(
-            model,
-            arguments,
-            DataCollatorWithPadding(tokenizer),
-            rows,
-            compute_loss_func=soft_loss,
-            optimizers=(torch.optim.AdamW(groups, lr=arguments.learning_rate, weight_decay=0.01), None),
-        )
-        trainer.train(resume_from_checkpoint=checkpoint)
-        trainer.save_model(str(output))
-        tokenizer.save_pretrained(output)
-        # The seconds of a resumed run are those after its last checkpoint.
-        resumed = {"resumed_at": Path(checkpoint).name} if checkpoint else {}
-        write_json(output / "done.json", {"machine": machine(), "seconds": clock.seconds, **resumed})
-    return AutoModelForSequenceClassification.from_pretrained(output, dtype=torch.float32)
-
-
-@torch.inference_mode()
-def probabilities(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, texts: Sequence[str]) -> Tensor:
-    """Return probabilities in the order of LABELS, `(texts, 3)`."""
-    model.eval()
-    order = sorted(range(len(texts)), key=lambda i: len(texts[i]))
-    found = torch.empty(len(texts), 3)
-    for start in range(0, len(texts), 64):
-        places = order[start : start + 64]
-        batch = tokenizer(
-            [texts[i] for i in places], padding=True, truncation=True, max_length=LENGTH, return_tensors="pt"
-        )
-        found[places] = model(**batch).logits.float().softmax(-1)
-    return found
 
 
 def share(found: Tensor, right: Tensor) -> dict[str, Any]:
@@ -212,18 +133,18 @@ def teach(options: argparse.Namespace) -> None:
     for seed in options.seeds:
         set_seed(0)  # the same head for all seeds, so that the mean of their weights is a model too
         fresh = read_encoder(options.encoder, options.mean_pooling)
-        models[str(seed)] = fit(
+        models[str(seed)], ran[str(seed)] = fit(
             fresh,
             tokenizer,
             rows,
             options.output / f"seed_{seed}",
+            {"encoder": digest_weights(fresh)},
             head_rate=20 * options.learning_rate,
             num_train_epochs=options.epochs,
             per_device_train_batch_size=32,
             learning_rate=options.learning_rate,
             seed=seed,
         )
-        ran[str(seed)] = json.loads((options.output / f"seed_{seed}" / "done.json").read_text(encoding="utf-8"))
     if len(models) > 1:
         models["mean"] = mean_of(list(models.values()))
     texts, labels = zip(*held_out, strict=True)
@@ -312,21 +233,17 @@ def distil(options: argparse.Namespace) -> None:
     teacher_tokenizer = AutoTokenizer.from_pretrained(options.distill_from)
     teacher = AutoModelForSequenceClassification.from_pretrained(options.distill_from, dtype=torch.float32)
     options.output.mkdir(parents=True, exist_ok=True)
-    cache = options.output / "targets.pt"
-    # The seconds of a resumed run are those of its last part.
-    resumed = {"resumed": True} if cache.exists() else {}
-    if not cache.exists():
-        with torch.autocast("cpu", torch.bfloat16):
-            torch.save(probabilities(teacher, teacher_tokenizer, training), cache)
+    given = teacher_outputs(options.output / "targets.pt", teacher, teacher_tokenizer, training, clock)
     human_targets = smooth([label for _, label in human], options.smoothing)
-    targets = torch.cat([torch.load(cache, weights_only=True), *[human_targets] * options.human_repeats])
-    tokenizer = train_vocabulary(training, options.vocabulary, options.output / "tokenizer")
+    targets = torch.cat([given["targets"], *[human_targets] * options.human_repeats])
+    tokenizer = train_vocabulary(training, options.vocabulary, options.output / f"tokenizer_{options.vocabulary}")
     set_seed(options.seeds[0])
-    model = fit(
+    model, ran = fit(
         small_model(tokenizer, teacher, teacher_tokenizer, options.width),
         tokenizer,
         rows_of(training + options.human_repeats * [text for text, _ in human], targets, tokenizer),
         options.output / "trained",
+        {"teacher": given["teacher"]},
         num_train_epochs=options.epochs,
         per_device_train_batch_size=64,
         learning_rate=options.learning_rate,
@@ -348,9 +265,8 @@ def distil(options: argparse.Namespace) -> None:
         "held_out_agreement_with_the_teacher": agreement(*readers, held_out),
         **on_human_labels(model, tokenizer, regard),
         "teacher": taught_by(options.distill_from / "training.json"),
-        "machine": machine(),
-        "seconds": clock.seconds,
-        **resumed,
+        "machine": ran["machine"],
+        "seconds": {clock: given["seconds"][clock] + ran["seconds"][clock] for clock in ran["seconds"]},
     }
     write_report(folder / "training.json", report, options)
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-import platform
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from io import BytesIO
@@ -13,27 +11,27 @@ from typing import Any
 
 import numpy as np
 import torch
-import transformers
 from cifar import CLASS_NAMES, CifarImages, move
+from data import write_json
+from machine import describe
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.patches import Patch
-from scan_training import write_json
-from vision_stages import (
+from vision_methods import (
+    ARCHITECTURES,
     FINETUNED,
     FINETUNED_SPATIAL,
     GROUPS,
     NETWORKS,
-    STAGES,
     WEIGHED,
     ZERO_SHOT,
-    Run,
     finetune_stage,
 )
+from vision_records import ALL_STAGES, Found, all_stages, differences, gather
+from vision_stages import Run, Sizes
 
 MARKER = "<!-- Below this line: written by examples/rot90_cifar10.py -->"
 MOVED = {"rot90": "turned", "flip": "mirrored"}
-ARCHITECTURES = {"resnet": "ResNet", "vit": "ViT"}
 SEEDS = 3
 BLUE, ORANGE, INK, FAINT = "#0072b2", "#d55e00", "#1b1f24", "#d5d9de"
 BARS = {
@@ -53,19 +51,22 @@ PUBLISHED = {
     "equizero, published rule": ("53 → 58", "52.5 → 53.5"),
 }
 
-Found = dict[str, dict[str, Any]]
-"""The results by run (`"architecture/seed0"`) and then by stage."""
 
-
-def write_page(page: Path, runs: Sequence[Run], command: str) -> None:
+def write_page(page: Path, runs: Sequence[Run], command: str, elsewhere: Sequence[Run] = ()) -> None:
     """Replace everything below the marker line of a page; plots and raw results go into a folder beside it.
 
     Results of an earlier page are kept if the runs that made them are gone.
+
+    Args:
+        page: The page.
+        runs: The runs of the page.
+        command: The command that made them.
+        elsewhere: The same runs on another machine, or on another number of threads, only to compare.
     """
     above = page.read_text(encoding="utf-8").partition(MARKER)[0] if page.is_file() else "# Images\n\n"
     folder = page.parent / page.stem
     folder.mkdir(parents=True, exist_ok=True)
-    found = gather(runs, folder / "results.json")
+    found = gather(runs, folder / "results.json", elsewhere)
     write_json(folder / "results.json", found)
     parts = [above.rstrip(), MARKER, _versions(found, command)]
     parts.append(f"## The bases, and the CPU time of each stage\n\n{_runs(found)}")
@@ -74,6 +75,8 @@ def write_page(page: Path, runs: Sequence[Run], command: str) -> None:
     parts.append(f"## λ and attention on a frozen base\n\n{_weights(found)}")
     parts += [f"## Finetuned, {transform}\n\n{_finetuned(found, transform)}" for transform in GROUPS]
     parts.append(f"## Compared with the published figures (Figures 5b and 11b)\n\n{_beside_published(found)}")
+    if any(True for _ in differences(found)):
+        parts.append(f"## The same on other machines\n\n{_differences(found)}")
     for name, (title, draw) in PLOTS.items():
         image = draw(found, runs)
         if image is not None:
@@ -81,17 +84,6 @@ def write_page(page: Path, runs: Sequence[Run], command: str) -> None:
         if (folder / name).is_file():
             parts.append(f"## {title}\n\n![{title}]({page.stem}/{name})")
     page.write_text("\n\n".join(parts) + "\n", encoding="utf-8")
-
-
-def gather(runs: Sequence[Run], earlier: Path) -> Found:
-    """Return the results of all finished stages, and those of an earlier page."""
-    found: Found = json.loads(earlier.read_text(encoding="utf-8")) if earlier.is_file() else {}
-    for run in runs:
-        stages = {stage: results for stage in ("base", *STAGES) if (results := run.progress(stage)) is not None}
-        if stages:
-            name = f"{run.architecture}/seed{run.seed}"
-            found[name] = {**found.get(name, {}), **stages}
-    return found
 
 
 def of_stage(found: Found, architecture: str, stage: str, *keys: str) -> list[Any]:
@@ -124,12 +116,11 @@ def _table(header: Sequence[str], rows: Iterator[Sequence[str]]) -> str:
 
 def _versions(found: Found, command: str) -> str:
     seeds = sorted({name.rpartition("seed")[2] for name in found})
-    libraries = (
-        f"Python {platform.python_version()}, torch {torch.__version__}, transformers {transformers.__version__}"
-    )
+    # The seconds of a record without a machine are only those since its run was last resumed.
+    spent = describe([results if "machine" in results else {} for results in all_stages(found)])
     return (
-        f"    {command}\n\nSeeds {', '.join(seeds)}; {libraries}. Accuracies on 10,000 test images in per cent: mean "
-        "(standard deviation)."
+        f"    {command}\n\nSeeds {', '.join(seeds)}. {spent}\n\nAccuracies in per cent: mean "
+        "(standard deviation), on all 10,000 test images where nothing else is said."
     )
 
 
@@ -139,17 +130,27 @@ def _runs(found: Found) -> str:
     def rows() -> Iterator[list[str]]:
         for architecture, title in ARCHITECTURES.items():
             size = {f"{count:,}" for count in of_stage(found, architecture, "base", "parameters")}
-            stages = (of_stage(found, architecture, stage) for stage in ("base", *STAGES))
+            stages = (of_stage(found, architecture, stage) for stage in ALL_STAGES)
             whole = [[_seconds(results) for results in own] for own in stages]
             yield [title, ", ".join(size), *(spread(seconds, 0) for seconds in whole)]
 
-    seconds = sum(_seconds(results) for own in found.values() for results in own.values())
-    table = _table(["base", "parameters", *(f"{stage}, CPU s" for stage in ("training", *STAGES))], rows())
-    return f"{table}\n\n{seconds / 3600:.1f} hours of CPU time in all."
+    table = _table(["base", "parameters", "training, CPU s", *(f"{stage}, CPU s" for stage in ALL_STAGES[1:])], rows())
+    return "\n\n".join([table, *_resumed_wrongly(found)])
+
+
+def _resumed_wrongly(found: Found) -> Iterator[str]:
+    """Say which ViT was resumed before examples/cifar_bases.py read all of its tensors. Records since hold no step."""
+    for name, own in sorted(found.items()):
+        step = own.get("base", {}).get("resumed_at_step")
+        if step and name.startswith("vit/"):
+            yield (
+                f"The base of {name} was resumed at step {step} with an error that is mended since: its layers began "
+                "anew there, with the learning rate of that step."
+            )
 
 
 def _seconds(results: dict[str, Any]) -> float:
-    """Return the CPU seconds. Finetuning resumes after it was killed, so its seconds are counted by method."""
+    """Return the CPU seconds. Records without a machine count those of finetuning, which resumes, by method."""
     methods = results.get("method_seconds")
     own: float = results.get("seconds", {}).get("cpu", 0) if methods is None else sum(methods.values())
     return own
@@ -181,12 +182,15 @@ def _checks(found: Found) -> str:
     def rows() -> Iterator[list[str]]:
         for architecture, title in ARCHITECTURES.items():
             for group in GROUPS:
-                for name in ("equitune", "equizero", *NETWORKS):
-                    stage = "spatial" if name in NETWORKS else "zero_shot"
+                for name in ("equitune", "equizero", *NETWORKS.values()):
+                    stage = "spatial" if name in NETWORKS.values() else "zero_shot"
                     own = of_stage(found, architecture, stage, "checks", group, name)
                     yield [title, f"{group}, {name}", *(_check(own, key) for key in CHECKED)]
 
-    return _table(["base", "group and method", *CHECKED], rows())
+    counts = {results.get("checked", Sizes().checked) for results in all_stages(found) if "checks" in results}
+    of = " or ".join(f"{count:,}" for count in sorted(counts))
+    table = _table(["base", "group and method", *CHECKED], rows())
+    return f"Of the first {of} test images.\n\n{table}" if counts else table
 
 
 CHECKED = (
@@ -250,8 +254,16 @@ def _beside_published(found: Found) -> str:
             ours = [spread(_values(found, "resnet", "rot90", name, title, "moved")) for title in BARS]
             yield [name, *published, *ours]
 
-    theirs = [f"published, {name}: epoch 1 → 10" for name in ("ResNet", "AlexNet")]
+    theirs = [f"published, {name}: epoch 1 → 10, read off the plot (±0.5)" for name in ("ResNet", "AlexNet")]
     return _table(["model", *theirs, *(f"our ResNet, {title}" for title in BARS)], rows())
+
+
+def _differences(found: Found) -> str:
+    head = ["run", "stage", "the other machine", "accuracies", "mean difference, points", "largest difference"]
+    return (
+        "Stages that were run a second time, beside those in the tables above. Where a base is listed, the other "
+        f"stages of that run began with that base.\n\n{_table(head, differences(found))}"
+    )
 
 
 def _values(found: Found, architecture: str, transform: str, name: str, title: str, part: str) -> list[float]:

@@ -11,8 +11,10 @@ import torch
 from cifar import SIDE, CifarImages
 from scan_training import write_json
 from transformers import ResNetConfig, ResNetForImageClassification, set_seed
-from vision_results import MOVED, gather, write_page
-from vision_stages import STAGES, Run, Sizes, finetune_stage
+from vision_methods import finetune_stage
+from vision_records import gather
+from vision_results import MOVED, write_page
+from vision_stages import STAGES, Run, Sizes
 
 SHAPES = {
     "T": ("xxx", ".x.", ".x."),

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import json
 import sys
-import time
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
@@ -16,52 +15,15 @@ from cifar import CifarImages, load_cifar10
 from cifar_bases import TEST_SEED, accuracy, base_folder, collate, load_base
 from data import write_json
 from datasets import Dataset, load_from_disk
+from machine import Clock, machine
 from safetensors.torch import load_file, save_file
 from torch.utils.data import DataLoader
 from transformers import Trainer, default_data_collator, set_seed
+from vision_methods import GROUPS, NETWORKS, WEIGHED, ZERO_SHOT, file_name, finetune_stage, finetuned_by
 
-from hf_equi import EquiForImageClassification, ImageGroup, symmetrize
+from hf_equi import EquiForImageClassification, symmetrize
 from hf_equi.training import Phase, cache_features
 
-GROUPS = {"rot90": ImageGroup.rotations(4), "flip": ImageGroup.flips("both")}
-ZERO_SHOT: dict[str, dict[str, Any]] = {
-    "base": {"method": "identity"},
-    "equitune": {"method": "equitune"},
-    "equitune, probabilities": {"method": "equitune", "level": "probabilities"},
-    "equizero": {"method": "equizero"},
-    "equizero, entropy": {"method": "equizero", "loss": "entropy"},
-    "equizero, published rule": {"method": "equizero", "loss": "published_least_confident"},
-}
-# Adam instead of plain gradient descent on four images at a time, with 25 times fewer steps.
-ADAM = Phase("lambda", "lambda", 1e-3, max_steps=1000, batch_size=128, optimizer="adamw_torch")
-PUBLISHED_CLIP = Phase("lambda", "lambda", 0.3, max_steps=1000, batch_size=32)
-WEIGHED: dict[str, tuple[dict[str, Any], Phase]] = {
-    "λ-equitune": ({"method": "lambda"}, ADAM),
-    "λ-equitune, dropout": ({"method": "lambda", "lambda_dropout": 0.5}, ADAM),
-    "λ-equitune, rate 0.3": ({"method": "lambda"}, PUBLISHED_CLIP),
-    "attention": ({"method": "attention"}, ADAM),
-    "attention, dropout": ({"method": "attention", "lambda_dropout": 0.5}, ADAM),
-}
-ALL = Phase("finetune", "all", 2e-4, epochs=1, optimizer="adamw_torch")
-LAST = Phase("probe", "last_layers", 1e-3, epochs=1)
-FINETUNED: dict[str, tuple[dict[str, Any], Phase]] = {
-    "augmentation": ({"method": "identity"}, ALL),
-    "augmentation, 4 epochs": ({"method": "identity"}, replace(ALL, epochs=4)),  # as much computation as four views
-    "equitune": ({"method": "equitune"}, ALL),
-    "equizero": ({"method": "equizero"}, ALL),
-    "equizero, entropy": ({"method": "equizero", "loss": "entropy"}, ALL),
-    "λ-equitune": ({"method": "lambda"}, ALL),
-    "attention": ({"method": "attention"}, ALL),
-    "equitune, last two layers": ({"method": "equitune"}, LAST),
-    "λ-equitune, last two layers": ({"method": "lambda"}, LAST),
-    "equizero, published rule": ({"method": "equizero", "loss": "published_least_confident"}, ALL),
-}
-# Only for the ResNet. Its features are the mean of its maps; those of the ViT are a token that both levels read.
-FINETUNED_SPATIAL: dict[str, tuple[dict[str, Any], Phase]] = {
-    "equitune, spatial": ({"method": "equitune", "level": "spatial"}, ALL),
-    "λ-equitune, spatial": ({"method": "lambda", "level": "spatial"}, ALL),
-}
-NETWORKS = ("λ-equitune", "attention")  # the networks that finetuning starts from
 QUIET: dict[str, Any] = {
     "use_cpu": True,
     "save_strategy": "no",
@@ -120,9 +82,13 @@ class Run:
         """Train, validation and test, all upright."""
         return load_cifar10(self.data, self.output, self.seed)
 
-    def network(self, transform: str, method: str) -> Path:
-        """Return the file of the network that weights members, which the stage `weights` writes."""
-        return self.folder / f"{method}_{transform}.safetensors"
+    def network(self, transform: str, name: str) -> Path:
+        """Return the file of a network that weights members, which the stage `weights` writes."""
+        return self.folder / f"weights_{transform}" / f"{file_name(name)}.safetensors"
+
+    def finetuned(self, transform: str, name: str) -> Path:
+        """Return the file of the tensors that finetuning changed."""
+        return self.folder / finetune_stage(transform) / f"{file_name(name)}.safetensors"
 
     @property
     def ready(self) -> bool:
@@ -140,10 +106,10 @@ class Run:
 
     def finish(self, stage: str) -> None:
         """Run a stage, and write its results all at once."""
-        begin, begin_cpu = time.perf_counter(), time.process_time()
+        clock = Clock()
         results = STAGES[stage](self)
-        seconds = {"wall": round(time.perf_counter() - begin), "cpu": round(time.process_time() - begin_cpu)}
-        write_json(self.folder / f"{stage}.json", {**results, "seconds": seconds})
+        # A stage that resumes counts its own seconds.
+        write_json(self.folder / f"{stage}.json", {"seconds": clock.seconds, **results, "machine": machine()})
 
     def symmetrize(self, transform: str, **settings: Any) -> EquiForImageClassification:
         """Load the base again and make it invariant."""
@@ -158,7 +124,7 @@ class Run:
         """Do as `symmetrize`, with the network that the stage `weights` trained if the method has one."""
         model = self.symmetrize(transform, **settings)
         if hasattr(model, "lambda_network"):
-            model.lambda_network.load_state_dict(load_file(self.network(transform, settings["method"])))
+            model.lambda_network.load_state_dict(load_file(self.network(transform, NETWORKS[settings["method"]])))
         return model
 
     def moved_test(self, transform: str) -> CifarImages:
@@ -169,7 +135,9 @@ class Run:
         """Return the base's features of the orbits of the moved test images, kept in the folder of the run."""
         folder = self.folder / "features" / transform
         if not folder.is_dir():
-            read_features(self.symmetrize(transform), self.moved_test(transform)).save_to_disk(folder)
+            draft = folder.with_name(f"{transform}_part")  # renamed once it is whole
+            read_features(self.symmetrize(transform), self.moved_test(transform)).save_to_disk(draft)
+            draft.rename(folder)
         return load_from_disk(str(folder)).with_format("torch")
 
 
@@ -233,30 +201,34 @@ def upright_views(images: CifarImages, transform: str) -> torch.Tensor:
 
 def zero_shot(run: Run) -> dict[str, Any]:
     """Measure the base alone and symmetrised, without training."""
-    accuracies: dict[str, dict[str, dict[str, float]]] = {}
-    upright_taken: dict[str, dict[str, float]] = {}
-    for transform in GROUPS:
-        features, images = run.test_features(transform), run.moved_test(transform)
-        found, taken = accuracies.setdefault(transform, {}), upright_taken.setdefault(transform, {})
-        for name, settings in ZERO_SHOT.items():
-            model = run.symmetrize(transform, **settings)
-            out = read_out(model, features)
-            found[name] = {"moved": share_right(out["logits"], images.labels)}
-            if name.startswith("equizero"):
-                upright = out["chosen_element"] == upright_views(images, transform)
-                taken[name] = 100 * upright.double().mean().item()
-    base = run.symmetrize("rot90").unwrap()
+    found = {transform: measure_zero_shot(run, transform) for transform in GROUPS}
     return {
-        "upright": accuracy(base, run.parts["test"]),
-        "accuracy": accuracies,
-        "upright_taken": upright_taken,
+        "upright": accuracy(run.symmetrize("rot90").unwrap(), run.parts["test"]),
+        "accuracy": {transform: accuracies for transform, (accuracies, _) in found.items()},
+        "upright_taken": {transform: taken for transform, (_, taken) in found.items()},
+        "checked": run.sizes.checked,
         "checks": {transform: _checks(run, transform, ("equitune", "equizero")) for transform in GROUPS},
     }
 
 
+def measure_zero_shot(run: Run, transform: str) -> tuple[dict[str, dict[str, float]], dict[str, float]]:
+    """Return the accuracies on moved test images, and how often equizero takes the upright view, in per cent."""
+    features, images = run.test_features(transform), run.moved_test(transform)
+    found: dict[str, dict[str, float]] = {}
+    taken: dict[str, float] = {}
+    for name, settings in ZERO_SHOT.items():
+        out = read_out(run.symmetrize(transform, **settings), features)
+        found[name] = {"moved": share_right(out["logits"], images.labels)}
+        if name.startswith("equizero"):
+            upright = out["chosen_element"] == upright_views(images, transform)
+            taken[name] = 100 * upright.double().mean().item()
+    return found, taken
+
+
 def spatial(run: Run) -> dict[str, Any]:
     """Measure the networks of the stage `weights` at the spatial level too."""
-    return {"checks": {transform: _checks(run, transform, NETWORKS) for transform in GROUPS}}
+    checks = {transform: _checks(run, transform, NETWORKS.values()) for transform in GROUPS}
+    return {"checked": run.sizes.checked, "checks": checks}
 
 
 def _checks(run: Run, transform: str, names: Iterable[str]) -> dict[str, dict[str, float]]:
@@ -297,15 +269,21 @@ def weights(run: Run) -> dict[str, Any]:
         for name, (settings, phase) in WEIGHED.items():
             model = run.symmetrize(transform, **settings)
             fit(run, model, phase, train_dataset=train, data_collator=default_data_collator)
-            found[name] = _measure_weights(run, model, transform)
-            if name in NETWORKS:
-                save_file(model.lambda_network.state_dict(), run.network(transform, settings["method"]))
-                if transform == "rot90":
-                    shown[name] = run_on(model, test)["group_weights"].tolist()
+            found[name] = measure_weights(run, model, transform)
+            save(model.lambda_network.state_dict(), run.network(transform, name))
+            if name in NETWORKS.values() and transform == "rot90":
+                shown[name] = run_on(model, test)["group_weights"].tolist()
     return {"accuracy": accuracies, "shown": shown}
 
 
-def _measure_weights(run: Run, model: EquiForImageClassification, transform: str) -> dict[str, float]:
+def save(tensors: dict[str, torch.Tensor], path: Path) -> None:
+    """Store tensors, in a folder that is made if need be."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    save_file(tensors, path)
+
+
+def measure_weights(run: Run, model: EquiForImageClassification, transform: str) -> dict[str, float]:
+    """Return the accuracy on moved test images of a model with a frozen base, and how it weights upright members."""
     features, images = run.test_features(transform), run.moved_test(transform)
     out = read_out(model, features)
     views = upright_views(images, transform)
@@ -329,50 +307,66 @@ def fit(run: Run, model: EquiForImageClassification, phase: Phase, **data: Any) 
         settings["bf16"] = True
     if phase.trains == "all":
         settings.update(lr_scheduler_type="cosine", warmup_steps=20, max_grad_norm=1.0)
-    begin = time.process_time()
+    clock = Clock()
     with phase.applied(model.train()):
         Trainer(model=model, args=phase.arguments(run.folder / "trainer", **settings), **data).train()
     model.eval()
-    return round(time.process_time() - begin)
+    return clock.seconds["cpu"]
 
 
 def finetune(run: Run, transform: str) -> dict[str, Any]:
     """Train all weights, or those of the last two layers, and measure every method on the same images.
 
-    Methods that a killed run finished are not trained again.
+    Methods that a killed run finished are not trained again, unless it ran on another machine.
     """
     kept = f"{finetune_stage(transform)}_part"
-    part = run.results(kept) or {"accuracy": {}, "training_seconds": {}, "method_seconds": {}}
-    spatial_too = run.architecture == "resnet"
-    for name, how in {**FINETUNED, **(FINETUNED_SPATIAL if spatial_too else {})}.items():
+    part = run.results(kept) or {}
+    if part.get("machine") != machine():
+        part = {"accuracy": {}, "training_seconds": {}, "machine": machine()}
+    clock = Clock(part.get("seconds"))
+    for name, how in finetuned_by(run.architecture).items():
         if name not in part["accuracy"]:
-            begin = time.process_time()
             part["training_seconds"][name], part["accuracy"][name] = _finetune(run, transform, name, *how)
-            part["method_seconds"][name] = round(time.process_time() - begin)
+            part["seconds"] = clock.seconds
             write_json(run.folder / f"{kept}.json", part)
             print(f"  {name}: {part['accuracy'][name]}", file=sys.stderr, flush=True)
     return part
 
 
-def finetune_stage(transform: str) -> str:
-    """Return the name of the stage that finetunes for one group."""
-    return f"finetune_{transform}"
-
-
 def _finetune(
     run: Run, transform: str, name: str, settings: dict[str, Any], phase: Phase
 ) -> tuple[float, dict[str, float]]:
-    """Finetune with one method, and return the CPU seconds and the accuracies."""
+    """Finetune with one method, store what changed, and return the CPU seconds and the accuracies."""
     model = run.weighed(transform, **settings)
+    before = {name: tensor.clone() for name, tensor in model.state_dict().items()}
     images = run.parts["train"].select(torch.arange(run.sizes.finetune)).shifted()
     if name.startswith("augmentation"):
         images = images.moved(transform, None)
     seconds = fit(run, model, phase, train_dataset=images, data_collator=collate)
-    with torch.autocast("cpu", torch.bfloat16):  # as it was trained
-        return seconds, _measure(run, transform, model)
+    after = {name: tensor.contiguous() for name, tensor in model.state_dict().items()}
+    save({n: after[n] for n in after if not torch.equal(after[n], before[n])}, run.finetuned(transform, name))
+    return seconds, measure_finetuned(run, transform, model)
 
 
-def _measure(run: Run, transform: str, model: EquiForImageClassification) -> dict[str, float]:
+def load_weighed(run: Run, transform: str, name: str) -> EquiForImageClassification:
+    """Return a model with a frozen base and the network that the stage `weights` trained."""
+    settings, _ = WEIGHED[name]
+    model = run.symmetrize(transform, **settings)
+    model.lambda_network.load_state_dict(load_file(run.network(transform, name)))
+    return model
+
+
+def load_finetuned(run: Run, transform: str, name: str) -> EquiForImageClassification:
+    """Return a finetuned model, as the stage that finetunes left it."""
+    settings, _ = finetuned_by(run.architecture)[name]
+    model = run.weighed(transform, **settings)
+    tensors = load_file(run.finetuned(transform, name))
+    model.load_state_dict(model.state_dict() | tensors)
+    return model
+
+
+@torch.autocast("cpu", torch.bfloat16)  # as it was trained
+def measure_finetuned(run: Run, transform: str, model: EquiForImageClassification) -> dict[str, float]:
     """Return the accuracy on moved test images, and on upright ones if the model is not invariant."""
     images = run.moved_test(transform)
     if model.config.method == "identity":

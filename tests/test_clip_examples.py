@@ -13,11 +13,13 @@ import datasets
 import pytest
 import torch
 from PIL import Image
+from safetensors.torch import load_file
 from transformers import AutoProcessor, CLIPModel, ResNetConfig, ResNetModel
 from transformers.models.clip import modeling_clip
 
 sys.path.append(str(Path(__file__).parents[1] / "examples"))
 import clip_data
+import clip_reproduce
 import clip_results
 import clip_zero_shot
 import pretrain_small_clip
@@ -104,12 +106,55 @@ def test_table_and_page_are_made_of_a_trained_clip(
     text = page.read_text(encoding="utf-8")
     assert text.startswith("# By hand")
     assert "old" not in text
-    assert "40 images; seeds 3, 4;" in text
+    assert "40 images; seeds 3, 4. Python " in text
     assert f"| base, upright | {trained['upright']:.1f} |" in text
     assert f"| λ-equitune | {clip_results.spread(results['moved']['λ-equitune'])} |" in text
     assert (tmp_path / "page" / "model-photos-rot90.png").read_bytes().startswith(b"\x89PNG")
     clip_results.write_page(page, tmp_path / "gone")
     assert page.read_text(encoding="utf-8") == text
+
+
+def test_stored_weights_give_the_figures_of_the_page(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "cifar10").mkdir()
+    for split, images in (("train", draw(32, 3)), ("test", draw(40, 2))):
+        pictures = [Image.fromarray(image.permute(1, 2, 0).numpy()) for image in images.images]
+        rows = datasets.Dataset.from_dict({"img": pictures, "label": images.labels.tolist()})
+        rows.to_parquet(str(tmp_path / "cifar10" / f"{split}.parquet"))
+    (tmp_path / "clip_prompts").symlink_to(folder / "clip_prompts")
+    monkeypatch.setattr(datasets.config, "HF_DATASETS_CACHE", tmp_path / "cache")
+
+    def run(module: Any, *options: str | Path) -> None:
+        monkeypatch.setattr(sys, "argv", [module.__name__, "--data", str(tmp_path), *map(str, options)])
+        module.main()
+
+    output, weights, seed = tmp_path / "clip", tmp_path / "weights" / "clip", ("--seed", "0")
+    known = ("--name", "small-clip", "--model", folder / "model", "--output", output, *seed)
+    for transform in clip_zero_shot.GROUPS:
+        quick = ("--transform", transform, "--lambda-images", "32", "--lambda-steps", "9")
+        run(clip_zero_shot, *known, *quick)
+    run(clip_zero_shot, "--output", output, "--keep", weights, *seed)
+    pretrain_small_clip.keep(folder, weights / "small-clip", 0)
+    monkeypatch.setattr(clip_reproduce, "WEIGHTS", weights.parent)
+    monkeypatch.setattr(clip_reproduce, "RESULTS", tmp_path)
+    found = list(clip_reproduce.rows(tmp_path))
+    assert len(found) == 1 + 2 * len(clip_zero_shot.METHODS)
+    assert all(row.met for row in found)
+    for path in weights.glob("*.safetensors"):
+        trained = load_file(output / path.name)
+        assert all(torch.equal(kept, trained[name].half()) for name, kept in load_file(path).items())
+
+
+def test_a_seed_replaces_only_itself() -> None:
+    earlier = {**made_up("small", "photos"), "seeds": [0, 1], "upright": {"base": [1.0, 2.0]}}
+    earlier["moved"] = {"base": [3.0, 4.0]}
+    new = {**made_up("small", "photos"), "seeds": [1, 2], "upright": {"base": [5.0, 6.0]}}
+    new |= {"moved": {"base": [7.0, 8.0]}, "runs": [{"seconds": 1}, {"seconds": 2}]}
+    merged = clip_results.merge(earlier, new)
+    assert (merged["seeds"], merged["upright"]["base"], merged["moved"]["base"]) == ([0, 1, 2], [1, 5, 6], [3, 7, 8])
+    assert merged["runs"] == [{}, {"seconds": 1}, {"seconds": 2}]
+    assert clip_results.merge(earlier, {**new, "images": 8})["seeds"] == [1, 2]
 
 
 @pytest.mark.parametrize(
@@ -284,8 +329,6 @@ def made_up(model: str, dataset: str, transform: str = "rot90", told: str | None
         "moved": moved,
         "images": 9,
         "seeds": [0],
-        "seconds": 1,
-        "threads": 1,
     }
 
 

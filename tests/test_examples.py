@@ -24,12 +24,12 @@ import pronouns
 import scan_results
 import scan_stages
 import scan_training
+import vision_methods
 import vision_results
 import vision_smoke
 import vision_stages
 from children import python_with_package
 from cifar import CifarImages
-from safetensors.torch import save_file
 from scan_data import END, PAD, read_pairs
 from small_models import base_model, tokenizer
 from token_writers import bytes_tokenizer
@@ -78,8 +78,11 @@ def test_answers_match_up_to_their_first_end() -> None:
 
 def test_batches_hold_sentences_of_like_length_each_once() -> None:
     lengths = torch.randint(1, 50, (1000,)).tolist()
-    order = list(scan_training.LengthSampler(lengths, 10, pool=5))
+    sampler = scan_training.LengthSampler(lengths, 10, pool=5)
+    order = list(sampler)
     assert sorted(order) == list(range(1000))
+    sampler.set_epoch(1)
+    assert list(sampler) != order
     spread = [
         max(lengths[i] for i in order[k : k + 10]) - min(lengths[i] for i in order[k : k + 10])
         for k in range(0, 1000, 10)
@@ -110,7 +113,7 @@ def runs(tmp_path: Path) -> list[scan_stages.Run]:
     return made
 
 
-def test_page_holds_means_deviations_and_bounds(runs: list[scan_stages.Run], tmp_path: Path) -> None:
+def test_page_holds_means_deviations_and_verdicts(runs: list[scan_stages.Run], tmp_path: Path) -> None:
     page = tmp_path / "page.md"
     page.write_text(f"# By hand\n\n{scan_results.MARKER}\n\nold", encoding="utf-8")
     scan_results.write_page(page, runs, "the command")
@@ -118,8 +121,10 @@ def test_page_holds_means_deviations_and_bounds(runs: list[scan_stages.Run], tmp
     assert text.startswith("# By hand")
     assert "old" not in text
     assert "    the command" in text
-    # 75.2 less twice the deviation of 70 and 80
-    assert "| add_jump | equizero | 98.0 (0.0, 2 of 3 seeds) | 75.0 (7.1, 2 of 3 seeds) | 75.2 | met (61.1) |" in text
+    equizero = "98.0 (0.0, 2 of 3 seeds) | 98.4 (0.9), within | 75.0 (7.1, 2 of 3 seeds) | 75.2 (1.5), within"
+    assert f"| add_jump | equizero | {equizero} |" in text
+    assert "8 of them are measured. 7 of ours are within" in text
+    assert "Table 10, add_jump, EquizeroLSTM, test: 75.0 (7.1, 2 of 3 seeds) against 97.9 (0.8)" in text
     assert (tmp_path / "page" / "few_shot.png").read_bytes().startswith(b"\x89PNG")
 
 
@@ -131,7 +136,7 @@ def test_page_keeps_results_whose_runs_are_gone(runs: list[scan_stages.Run], tmp
     scan_results.write_page(page, gone, "x")
     assert page.read_text(encoding="utf-8") == before
     stored = json.loads((tmp_path / "page" / "results.json").read_text(encoding="utf-8"))
-    assert sorted(stored) == ["add_jump/lstm/seed0", "add_jump/lstm/seed1"]
+    assert sorted(stored) == ["add_jump/lstm/seed0", "add_jump/lstm/seed1", "others"]
 
 
 def test_smoke_of_images_runs_all_stages(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
@@ -168,15 +173,15 @@ def test_finetuning_begins_with_the_trained_networks(tmp_path: Path, monkeypatch
     ResNetForImageClassification(ResNetConfig(**sizes, num_labels=4)).save_pretrained(run.folder / "base")
     trained = {name: weight + 1 for name, weight in run.symmetrize("flip", method="lambda").state_dict().items()}
     network = {name.removeprefix("lambda_network."): trained[name] for name in trained if "lambda_network" in name}
-    save_file(network, run.network("flip", "lambda"))
+    vision_stages.save(network, run.network("flip", "λ-equitune"))
 
     def keep(run: object, model: torch.nn.Module, *_: object, **__: object) -> float:
         begun.append({name: weight.clone() for name, weight in model.state_dict().items() if "lambda_network" in name})
         return 0.0
 
     monkeypatch.setattr(vision_stages, "fit", keep)
-    monkeypatch.setattr(vision_stages, "_measure", lambda *_: {"moved": 0.0})
-    vision_stages._finetune(run, "flip", "λ-equitune", *vision_stages.FINETUNED["λ-equitune"])
+    monkeypatch.setattr(vision_stages, "measure_finetuned", lambda *_: {"moved": 0.0})
+    vision_stages._finetune(run, "flip", "λ-equitune", *vision_methods.FINETUNED["λ-equitune"])
     (found,) = begun
     assert len(found) == len(network) > 0
     assert all(torch.equal(weight, trained[name]) for name, weight in found.items())

@@ -7,10 +7,14 @@ import sys
 from pathlib import Path
 
 import pytest
+import torch
+from transformers import BertConfig, BertForSequenceClassification, BertTokenizer, set_seed
 
 sys.path.append(str(Path(__file__).parents[1] / "examples"))
 import regard_data
 import regard_results
+import regard_training
+from machine import Clock
 from regard_data import Overlap
 
 SENTENCE = "XYZ was known for his good looks and for his bad temper, which he showed to all"
@@ -125,3 +129,46 @@ def test_the_page_shows_every_seed_and_keeps_what_runs_are_gone(tmp_path: Path) 
     assert "5 minutes of CPU time, 10 minutes by the clock." in text
     regard_results.write_page(page, regard_results.gather(tmp_path / "gone", kept))
     assert page.read_text(encoding="utf-8") == text
+
+
+def test_work_of_other_texts_settings_weights_or_machines_is_refused(tmp_path: Path) -> None:
+    texts = ["xyz was loved", "xyz was hated", "xyz was loved", "xyz was seen"]
+    names = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", "xyz", "was", "loved", "hated")
+    tokenizer = BertTokenizer(vocab={name: place for place, name in enumerate(names)}, model_max_length=16)
+    set_seed(0)
+    sizes = {"hidden_size": 4, "num_hidden_layers": 1, "num_attention_heads": 1, "intermediate_size": 4}
+    teacher = BertForSequenceClassification(BertConfig(vocab_size=9, num_labels=3, **sizes))
+    cache = tmp_path / "targets.pt"
+    given = regard_training.teacher_outputs(cache, teacher, tokenizer, texts, Clock({"wall": 7, "cpu": 5}))
+    again = regard_training.teacher_outputs(cache, teacher, tokenizer, texts, Clock())
+    assert torch.equal(given["targets"], again["targets"])
+    assert again["seconds"] == given["seconds"]
+    assert given["seconds"]["wall"] >= 7
+    with pytest.raises(SystemExit, match="texts is"):
+        regard_training.teacher_outputs(cache, teacher, tokenizer, texts[1:], Clock())
+
+    def fit(rate: float = 1e-3, teacher: str = "a", count: int = 4) -> torch.Tensor:
+        rows = regard_training.rows_of(texts[:count], given["targets"][:count], tokenizer)
+        set_seed(0)
+        fresh = BertForSequenceClassification(BertConfig(vocab_size=9, num_labels=3, **sizes))
+        settings = {"num_train_epochs": 2, "per_device_train_batch_size": 2, "learning_rate": rate, "seed": 0}
+        model, ran = regard_training.fit(fresh, tokenizer, rows, tmp_path / "run", {"teacher": teacher}, **settings)
+        assert set(ran) == {"machine", "seconds"}
+        return model.classifier.weight
+
+    first, done = fit(), tmp_path / "run" / "done.json"
+    for other, named in (({"rate": 1.0}, "settings is"), ({"teacher": "b"}, "teacher is"), ({"count": 3}, "texts is")):
+        with pytest.raises(SystemExit, match=named):
+            fit(**other)
+    # Killed before it was finished, and while a later checkpoint was written.
+    done.unlink()
+    (tmp_path / "run" / "checkpoint-9").mkdir()
+    kept = next((tmp_path / "run").glob("checkpoint-*/record.json"))
+    record = json.loads(kept.read_text(encoding="utf-8"))
+    kept.write_text(json.dumps({**record, "seconds": {"wall": 700, "cpu": 500}}), encoding="utf-8")
+    assert torch.equal(fit(), first)
+    assert json.loads(done.read_text(encoding="utf-8"))["seconds"]["wall"] >= 700
+    done.unlink()
+    kept.write_text(json.dumps({**record, "machine": {"processor": "another"}}), encoding="utf-8")
+    with pytest.raises(SystemExit, match="machine is"):
+        fit()

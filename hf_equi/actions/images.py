@@ -4,23 +4,19 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from contextlib import AbstractContextManager, nullcontext
 from functools import lru_cache, partial
-from typing import Any
 
 import torch
-from torch.nn import functional as F
 
 from hf_equi.actions._checksums import checksums, position_weights
 from hf_equi.actions._elements import read_elements
+from hf_equi.actions._resampling import check_padding, resample
 from hf_equi.actions.base import Action
-from hf_equi.checks import check_choice, to_install
 from hf_equi.errors import ActionError
 from hf_equi.groups import ImageGroup
 
 __all__ = ["GridAction", "PixelAction"]
 
-_PADDINGS = ("circular", "reflect")
 _MOST_KEPT = 2**21
 """The most weights of places that are kept for the next call. Four sets are kept, of 16 MiB each."""
 
@@ -74,7 +70,7 @@ class PixelAction(Action):
     """
 
     def __init__(self, group: ImageGroup, padding: str = "reflect") -> None:
-        check_choice("padding", padding, _PADDINGS, error=ActionError)
+        check_padding(padding)
         self.group = group
         self.padding = padding
 
@@ -168,7 +164,7 @@ class PixelAction(Action):
             ([bool(count & 1) for count in quarters], lambda x: x.rot90(1, (-2, -1))),
             ([bool(count & 2) for count in quarters], lambda x: x.rot90(2, (-2, -1))),
             *(
-                ([rest == angle for rest in rests], partial(_resample, angle=angle, padding=self.padding))
+                ([rest == angle for rest in rests], partial(resample, angle=angle, padding=self.padding))
                 for angle in sorted({*rests} - {0.0})
             ),
         ]
@@ -191,7 +187,7 @@ class PixelAction(Action):
         if quarters:
             x = x.rot90(quarters, (-2, -1))
         if rest:
-            x = _resample(x, rest, self.padding)
+            x = resample(x, rest, self.padding)
         # Equal members have to have one layout too: a model may sum in another order if they do not.
         return x.contiguous()
 
@@ -343,41 +339,3 @@ def _sources(group: ImageGroup, height: int, width: int) -> torch.Tensor:
     """Return the place that each element brings to each place, `(G, height * width)`, by moving a map of numbers."""
     places = torch.arange(height * width, device="cpu").view(1, 1, height, width)
     return PixelAction(group).orbit(places).view(group.order, -1)
-
-
-def _resample(x: torch.Tensor, angle: float, padding: str) -> torch.Tensor:
-    """Turn square images `(..., C, S, S)` by an angle between 0 and 90 degrees; the only place that interpolates.
-
-    The images are continued as far as their corners turn, turned bilinearly, and cropped. Half precision is computed
-    in float32, also under autocast: rounded to bfloat16, the points of a large image are off by a pixel.
-    """
-    rotate = _kornia_rotate()
-    side = x.shape[-1]
-    turn = math.radians(angle)
-    beyond = math.ceil((side - 1) / 2 * (math.cos(turn) + math.sin(turn) - 1))
-    wide = x if x.dtype in (torch.float32, torch.float64) else x.float()
-    flat = wide.reshape(-1, *x.shape[-3:])  # (R, C, S, S)
-    padded = F.pad(flat, (beyond,) * 4, mode=padding)
-    angles = torch.full((flat.shape[0],), angle, dtype=flat.dtype, device=flat.device)
-    with _full_precision(x.device):
-        # Only rounding reaches the border: the padding extends as far as the corners.
-        turned = rotate(padded, angles, mode="bilinear", padding_mode="border", align_corners=True)
-    inner = slice(beyond, beyond + side)
-    return turned[..., inner, inner].reshape(x.shape).to(x.dtype)
-
-
-def _full_precision(device: torch.device) -> AbstractContextManager[Any]:
-    """Return a context without autocast, on devices that have it."""
-    available = torch.amp.is_autocast_available(device.type)
-    return torch.autocast(device.type, enabled=False) if available else nullcontext()
-
-
-def _kornia_rotate() -> Callable[..., torch.Tensor]:
-    try:
-        from kornia.geometry.transform import rotate  # noqa: PLC0415 - optional, and needed for other angles alone
-    except ImportError as error:
-        raise ActionError(
-            "Angles other than quarter turns are resampled by kornia, which cannot be imported here: "
-            f"{error}. Use a group of quarter turns and mirrors, or install kornia: {to_install('kornia', 'vision')}."
-        ) from error
-    return rotate

@@ -8,7 +8,7 @@ import torch
 
 from hf_equi.actions._elements import read_elements
 from hf_equi.actions.base import ColumnAction
-from hf_equi.groups import FiniteGroup
+from hf_equi.groups import ContinuousGroup, FiniteGroup
 
 __all__ = ["TrivialAction"]
 
@@ -21,7 +21,7 @@ class TrivialAction(ColumnAction):
     It is a `ColumnAction` that moves no column, however many there are.
 
     Args:
-        group: The group.
+        group: The group. Of a continuous group no tables can be made, and those here have no rows.
         device: The device of the tables.
 
     Example:
@@ -31,16 +31,19 @@ class TrivialAction(ColumnAction):
         (tensor([0.1000, 0.9000]), torch.Size([4, 0]))
     """
 
-    def __init__(self, group: FiniteGroup, device: torch.device | str | None = "cpu") -> None:
+    group: Any
+
+    def __init__(self, group: FiniteGroup | ContinuousGroup, device: torch.device | str | None = "cpu") -> None:
         self.group = group
-        empty = torch.empty(group.order, 0, dtype=torch.long, device="cpu")  # a representation of any group
-        self._set_tables(empty, empty[0], device)
+        order = group.order if isinstance(group, FiniteGroup) else 0
+        empty = torch.empty(order, 0, dtype=torch.long, device="cpu")  # a representation of any group
+        self._set_tables(empty, torch.empty(0, dtype=torch.long, device="cpu"), device)
 
     def to(self, device: torch.device | str) -> TrivialAction:
         """Return the same action with its tables on a device."""
         return self if torch.device(device) == self.device else TrivialAction(self.group, device)
 
-    def apply(self, elements: int | torch.Tensor, x: Any, /) -> Any:
+    def apply(self, elements: Any, x: Any, /) -> Any:
         """Return g x, which is x.
 
         Raises:
@@ -49,7 +52,7 @@ class TrivialAction(ColumnAction):
         read_elements(self.group, elements, x)
         return x
 
-    def pull_back(self, elements: int | torch.Tensor, scores: Any, /) -> Any:
+    def pull_back(self, elements: Any, scores: Any, /) -> Any:
         """Return g⁻¹y, which is y, for any elements."""
         return scores
 

@@ -7,17 +7,28 @@ acts as g after h:
 """
 
 from hf_equi.groups.base import Group
+from hf_equi.groups.continuous import E2, E3, O2, O3, SE2, SE3, SO2, SO3, ContinuousGroup
 from hf_equi.groups.demographic import DemographicGroup
 from hf_equi.groups.equality import EqualityFactor
 from hf_equi.groups.explanation import Explanation, Move
 from hf_equi.groups.finite import MAX_ORDER, FiniteGroup
 from hf_equi.groups.forms import FormRow
+from hf_equi.groups.matrices import MatrixGroup
 from hf_equi.groups.preset import Preset, occupations, preset_names, preset_of, read_preset
 from hf_equi.groups.registry import group_kinds, read_group, register_group
 from hf_equi.groups.spatial import ImageGroup
 
 __all__ = [
+    "E2",
+    "E3",
     "MAX_ORDER",
+    "O2",
+    "O3",
+    "SE2",
+    "SE3",
+    "SO2",
+    "SO3",
+    "ContinuousGroup",
     "DemographicGroup",
     "EqualityFactor",
     "Explanation",
@@ -25,6 +36,7 @@ __all__ = [
     "FormRow",
     "Group",
     "ImageGroup",
+    "MatrixGroup",
     "Move",
     "Preset",
     "group_kinds",
@@ -39,3 +51,5 @@ __all__ = [
 register_group("finite", FiniteGroup)
 register_group("demographic", DemographicGroup)
 register_group("image", ImageGroup)
+register_group("continuous", ContinuousGroup)
+register_group("matrix", MatrixGroup)

@@ -160,6 +160,20 @@ class ImageGroup(FiniteGroup):
         """Whether some element does not map a rectangle onto itself: any but flips and half turns."""
         return any(rest or quarters % 2 for _, quarters, rest in self.motions)
 
+    @property
+    def matrices(self) -> torch.Tensor:
+        """The elements on points (x, y) of the plane, x to the right and y upwards: `(G, 2, 2)` float64, on the CPU.
+
+        The entries of quarter turns and mirrors are exact.
+        """
+        turns = torch.deg2rad(self.rests)
+        matrices = torch.stack([turns.cos(), -turns.sin(), turns.sin(), turns.cos()], -1).view(-1, 2, 2)
+        for done in range(3):  # a quarter turn sends the rows (a, b) to (-b, a)
+            turned = torch.stack([-matrices[:, 1], matrices[:, 0]], 1)
+            matrices = torch.where((self.quarters > done)[:, None, None], turned, matrices)
+        signs = torch.where(self.mirrored, -1.0, 1.0).to(matrices)  # a mirror before changes the first column
+        return torch.stack([matrices[..., 0] * signs[:, None], matrices[..., 1]], -1) + 0.0
+
     def to_dict(self) -> dict[str, Any]:
         """Return the group as a dictionary of JSON scalars, as configs store it."""
         parameter = _PARAMETERS[self.kind]

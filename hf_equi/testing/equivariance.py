@@ -9,8 +9,8 @@ import torch
 
 from hf_equi.actions import Action
 from hf_equi.errors import EquivarianceError
-from hf_equi.groups import FiniteGroup
-from hf_equi.testing.actions import elements_of
+from hf_equi.groups import ContinuousGroup, FiniteGroup
+from hf_equi.testing.actions import elements_of, shown_element
 from hf_equi.testing.tolerances import tolerance_of
 
 __all__ = ["assert_equivariant", "equivariance_error"]
@@ -36,8 +36,9 @@ def equivariance_error(
             The action on inputs.
         output_action (`Action`, *optional*):
             The action of the same group on outputs; by default the trivial one, so that invariance is measured.
-        elements (`Iterable[int]`, *optional*):
-            The elements to try; by default all.
+        elements (`Iterable`, *optional*):
+            The elements to try; by default all of a finite group, and a few of a continuous one, drawn with a fixed
+            seed.
 
     Returns:
         A `torch.Tensor` of shape `(G,)`, or `(len(elements),)`, and dtype float64, on the CPU: the largest absolute
@@ -77,7 +78,7 @@ def assert_equivariant(
         x (`Any`): See `equivariance_error`.
         input_action (`Action`): See `equivariance_error`.
         output_action (`Action`, *optional*): See `equivariance_error`.
-        elements (`Iterable[int]`, *optional*): See `equivariance_error`.
+        elements (`Iterable`, *optional*): See `equivariance_error`.
         tolerance (`float`, *optional*):
             The largest error to accept; by default that of the output's dtype in `TOLERANCES`, 0 for integers.
 
@@ -131,12 +132,14 @@ def _errors(
 
 
 def _same_group(one: Any, other: Any) -> bool:
+    if isinstance(one, ContinuousGroup) or isinstance(other, ContinuousGroup):
+        return bool(one == other)
     finite = isinstance(one, FiniteGroup), isinstance(other, FiniteGroup)
     return torch.equal(one.product, other.product) if all(finite) else not any(finite)
 
 
 def _name(group: Any, g: Any) -> str:
-    return f"{g} ({group.names[g]})" if isinstance(group, FiniteGroup) else f"{g}"
+    return f"{g} ({group.names[g]})" if isinstance(group, FiniteGroup) else shown_element(g)
 
 
 def _tensor(output: object) -> torch.Tensor:

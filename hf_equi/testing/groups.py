@@ -1,23 +1,34 @@
-"""Check a group by enumeration."""
+"""Check a group: a finite one by enumeration, any other on random elements."""
 
 from __future__ import annotations
+
+import itertools
+from typing import Any
 
 import torch
 
 from hf_equi.errors import GroupError
-from hf_equi.groups import FiniteGroup
+from hf_equi.groups import FiniteGroup, Group
+from hf_equi.testing.actions import elements_of, shown_element
+from hf_equi.testing.tolerances import tolerance_of
 
 __all__ = ["assert_group"]
 
 
-def assert_group(group: FiniteGroup) -> None:
-    """Check all axioms, the inverses, the names and the permutations of a group by plain enumeration.
+def assert_group(group: Group) -> None:
+    r"""Check the axioms of a group.
 
-    This repeats the checks of a new `FiniteGroup` in the most direct way and with other code. It is meant for
-    subclasses and for groups that were changed after they were made. Costs G³ operations.
+    $$ e g = g = g e, \qquad (gh) k = g (hk), \qquad g^{-1} g = e = g g^{-1} $$
+
+    A `FiniteGroup` is checked by plain enumeration, with its inverses, names and permutations. This repeats the checks
+    of a new one in the most direct way and with other code. It is meant for subclasses, and for groups that were
+    changed after they were made. It costs G³ operations.
+
+    Any other group is checked on the identity and a few elements that are drawn with a fixed seed, up to `TOLERANCES`:
+    one by one, and as batches.
 
     Args:
-        group (`FiniteGroup`):
+        group (`Group`):
             The group.
 
     Raises:
@@ -25,15 +36,45 @@ def assert_group(group: FiniteGroup) -> None:
 
     Example:
         ```python
-        >>> from hf_equi.groups import FiniteGroup
+        >>> from hf_equi.groups import SO3, FiniteGroup
         >>> assert_group(FiniteGroup.symmetric(3))
+        >>> assert_group(SO3())
 
         ```
     """
+    if not isinstance(group, FiniteGroup):
+        _check_drawn(group)
+        return
     _check_shapes(group)
     _check_units(group.product.tolist(), group.inverses.tolist())
     _check_associativity(group.product)
     _check_permutations(group)
+
+
+def _check_drawn(group: Group) -> None:
+    elements = elements_of(group)
+    for g in elements:
+        _require(group.compose(group.identity, g), g, "e g must be g", g)
+        _require(group.compose(g, group.identity), g, "g e must be g", g)
+        _require(group.compose(group.inverse(g), g), group.identity, "g⁻¹g must be e", g)
+        _require(group.compose(g, group.inverse(g)), group.identity, "g g⁻¹ must be e", g)
+    for g, h, k in itertools.product(elements, repeat=3):
+        first, second = group.compose(group.compose(g, h), k), group.compose(g, group.compose(h, k))
+        _require(first, second, "(gh) k must be g (hk)", g, h, k)
+    batch, turned = torch.stack(elements), torch.stack(elements[::-1])
+    products, inverses = group.compose(batch, turned), group.inverse(batch)
+    for row, (g, h) in enumerate(zip(batch, turned, strict=True)):
+        _require(products[row], group.compose(g, h), "a product must be the same in a batch as alone", g, h)
+        _require(inverses[row], group.inverse(g), "an inverse must be the same in a batch as alone", g)
+
+
+def _require(received: torch.Tensor, required: torch.Tensor, equation: str, *elements: Any) -> None:
+    limit = tolerance_of(required.dtype)
+    if received.shape != required.shape or not torch.allclose(received, required, rtol=0.0, atol=limit):
+        raise GroupError(
+            f"Not a group: {equation}. For {', '.join(map(shown_element, elements))} received "
+            f"{shown_element(received)}, required {shown_element(required)}."
+        )
 
 
 def _check_shapes(group: FiniteGroup) -> None:

@@ -13,14 +13,16 @@ from hf_equi.actions import (
     ColumnAction,
     GridAction,
     PixelAction,
+    PointAction,
     TokenAction,
     TokenPairAction,
     TrivialAction,
+    VectorAction,
     WordAction,
 )
 from hf_equi.actions.tokens import TokenMap
 from hf_equi.errors import ActionError
-from hf_equi.groups import FiniteGroup
+from hf_equi.groups import E2, O3, SE3, FiniteGroup, MatrixGroup
 from hf_equi.testing import assert_action
 
 WORDS = DemographicGroup([["man", "woman"]]) * DemographicGroup([["a", "b", "c"]])
@@ -81,10 +83,16 @@ CASES = {
     "columns": (COLUMNS, numbers(5, 4)),
     "labels": (COLUMNS, torch.tensor([0, 3, 1, 2])),
     "nothing": (TrivialAction(D4), numbers(2, 3)),
+    "cube": (PointAction(MatrixGroup.cube()), numbers(3, 2, 3)),
+    "signs": (VectorAction(FiniteGroup.cyclic(2), [[[1.0]], [[-1.0]]]), numbers(3, 1)),
     "outside": (Signs(), numbers(3, 2, 2)),
-    "continuous": (Vectors(), numbers(4, 2).double()),
+    "continuous from outside": (Vectors(), numbers(4, 2).double()),
+    "vectors": (VectorAction(O3()), numbers(4, 3)),
+    "rigid points": (PointAction(SE3()), numbers(3, 2, 3)),
+    "mirrored points": (PointAction(E2()), numbers(3, 2, 4, 2).double()),
+    "nothing, by all turns": (TrivialAction(O3()), numbers(2, 3)),
 }
-FINITE = [case for case in CASES if case not in ("one text", "continuous")]
+FINITE = [case for case, (action, _) in CASES.items() if isinstance(action.group, FiniteGroup) and case != "one text"]
 
 
 @pytest.mark.parametrize("case", CASES)
@@ -103,7 +111,7 @@ def test_keys_tell_members_apart_and_move_with_them(case):
         assert torch.equal(action.keys(action.apply(h, x)), keys[:, group.product[:, h]])
     if case == "nothing":
         assert torch.equal(keys, keys[:, :1].expand_as(keys))
-    elif case in ("tokens", "pairs", "words", "pixels"):
+    elif case in ("tokens", "pairs", "words", "pixels", "cube"):
         assert len(keys.unique()) > len(keys)
 
 

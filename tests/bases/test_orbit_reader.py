@@ -6,26 +6,16 @@ import pytest
 import torch
 from torch import nn
 
-from hf_equi.actions import Action, ColumnAction, PixelAction
+from hf_equi.actions import ColumnAction, PixelAction, PointAction, VectorAction
 from hf_equi.bases.orbit_reader import OrbitReader, OrbitRows, check_batch, fold_rows, losses_of
 from hf_equi.errors import ActionError, ConfigurationError
-from hf_equi.groups import ImageGroup
+from hf_equi.groups import ImageGroup, MatrixGroup
 from hf_equi.symmetrizers import Equitune, Equizero, Identity, MaxProbability, Mean, Orbit, Selection
 
 GROUP = ImageGroup.rotations(4)
 PIXELS = PixelAction(GROUP)
+POINTS = PointAction(GROUP)
 COLUMNS = ColumnAction(GROUP, [[0, *((v + g) % 4 + 1 for v in range(4))] for g in range(4)])
-
-
-class Points(Action):
-    """Quarter turns of points `(B, 2)`."""
-
-    group = GROUP
-
-    def apply(self, elements, x):
-        turns = torch.tensor([[[1.0, 0], [0, 1]], [[0, -1], [1, 0]], [[-1, 0], [0, -1]], [[0, 1], [-1, 0]]])
-        matrices = turns.to(x.dtype)[elements]
-        return (matrices @ x.unsqueeze(-1)).squeeze(-1)
 
 
 class Base(nn.Module):
@@ -45,7 +35,7 @@ class Base(nn.Module):
         return {**said, "features": features, "nothing": None}
 
 
-OUTPUTS = {"columns": COLUMNS, "map": PIXELS, "point": Points()}
+OUTPUTS = {"columns": COLUMNS, "map": PIXELS, "point": POINTS}
 
 
 def batch():
@@ -65,7 +55,7 @@ def base():
 
 
 def read(base, given, outputs=None, method=None, **settings) -> OrbitRows:
-    reader = OrbitReader({"pixels": PIXELS, "point": Points()}, OUTPUTS if outputs is None else outputs, **settings)
+    reader = OrbitReader({"pixels": PIXELS, "point": POINTS}, OUTPUTS if outputs is None else outputs, **settings)
     selection = (method or Equitune()).select(PIXELS, given["pixels"])
     return reader.read(base, base, given, selection)
 
@@ -74,7 +64,7 @@ def members(base, given):
     """Of each output what every element says, pulled back: `(B, G, ...)`."""
     found = []
     for g in range(GROUP.order):
-        said = base({**given, "pixels": PIXELS.apply(g, given["pixels"]), "point": Points().apply(g, given["point"])})
+        said = base({**given, "pixels": PIXELS.apply(g, given["pixels"]), "point": POINTS.apply(g, given["point"])})
         found.append({name: OUTPUTS[name].invert(g, value) for name, value in said.items() if name in OUTPUTS})
         found[-1]["features"] = said["features"]
     return {name: torch.stack([one[name] for one in found], 1) for name in found[0]}
@@ -125,7 +115,7 @@ def test_what_comes_in_decides_nothing_but_its_frame(base):
     given = batch()
     rows = read(base, given)
     for g in range(GROUP.order):
-        moved = {**given, "pixels": PIXELS.apply(g, given["pixels"]), "point": Points().apply(g, given["point"])}
+        moved = {**given, "pixels": PIXELS.apply(g, given["pixels"]), "point": POINTS.apply(g, given["point"])}
         again = read(base, moved)
         for name in ("columns", "map", "point", "features"):
             first, second = (each.combine(name, Mean())[0] for each in (rows, again))
@@ -133,6 +123,32 @@ def test_what_comes_in_decides_nothing_but_its_frame(base):
             torch.testing.assert_close(second, required, rtol=0, atol=1e-12)
         kept = read(base, moved, {"columns": COLUMNS})
         assert torch.equal(kept.outputs["features"], read(base, given, {"columns": COLUMNS}).outputs["features"])
+
+
+def test_a_network_of_points_is_symmetrised_over_the_cube():
+    """It says a number, which does not move, and a force, which does."""
+    cube = MatrixGroup.cube(mirrors=True)
+    torch.manual_seed(0)
+    network = nn.Sequential(nn.Flatten(), nn.Linear(12, 16), nn.Tanh(), nn.Linear(16, 4)).double()
+
+    def say(rows):
+        energy, force = network(rows["points"]).split([1, 3], 1)
+        return {"energy": energy, "force": force}
+
+    def read(points):
+        reader = OrbitReader({"points": PointAction(cube)}, {"force": VectorAction(cube)})
+        rows = reader.read(network, say, {"points": points}, Equitune().select(PointAction(cube), points))
+        return [rows.combine(name, Mean())[0] for name in ("energy", "force")]
+
+    points = torch.randn(3, 4, 3, dtype=torch.float64)
+    energy, force = read(points)
+    literal = torch.stack([say({"points": points @ matrix.T})["force"] @ matrix for matrix in cube.matrices])
+    torch.testing.assert_close(force, literal.mean(0), rtol=0, atol=1e-12)
+    elements = torch.tensor([1, 7, 40])
+    moved_energy, moved_force = read(PointAction(cube).apply(elements, points))
+    torch.testing.assert_close(moved_energy, energy, rtol=0, atol=1e-12)
+    torch.testing.assert_close(moved_force, VectorAction(cube).apply(elements, force), rtol=0, atol=1e-12)
+    assert (say({"points": points})["energy"] - energy).abs().max() > 0.01
 
 
 def test_gradients_reach_the_base(base):

@@ -3,7 +3,16 @@ import json
 import pytest
 
 from hf_equi.errors import GroupError
-from hf_equi.groups import DemographicGroup, FiniteGroup, ImageGroup, group_kinds, read_group, register_group
+from hf_equi.groups import (
+    SE3,
+    DemographicGroup,
+    FiniteGroup,
+    ImageGroup,
+    MatrixGroup,
+    group_kinds,
+    read_group,
+    register_group,
+)
 from hf_equi.groups.registry import without_type
 
 WORDS = DemographicGroup([["man", "woman"], ["he", "she"]]) * DemographicGroup([["a", "b", "c"]])
@@ -11,7 +20,16 @@ SQUARE = ImageGroup.dihedral(4)
 
 
 @pytest.mark.parametrize(
-    "group", [FiniteGroup.symmetric(3), FiniteGroup.dihedral(4) * SQUARE, WORDS, SQUARE, ImageGroup.flips("vertical")]
+    "group",
+    [
+        FiniteGroup.symmetric(3),
+        FiniteGroup.dihedral(4) * SQUARE,
+        WORDS,
+        SQUARE,
+        ImageGroup.flips("vertical"),
+        MatrixGroup.cube(),
+        SE3(),
+    ],
 )
 def test_groups_come_back_from_json_with_their_kind(group):
     stored = json.loads(json.dumps(group.to_dict()))

@@ -33,6 +33,9 @@ def test_products_compose_the_motions_of_the_plane(group):
     assert_group(group)
     motions = [matrix(group, g) for g in range(group.order)]
     torch.testing.assert_close(motions[0], torch.eye(2).double())
+    torch.testing.assert_close(group.matrices, torch.stack(motions), atol=1e-14, rtol=0)
+    whole = (group.rests == 0)[:, None, None].expand_as(group.matrices)
+    assert set(group.matrices[whole].tolist()) <= {-1.0, 0.0, 1.0}
     for g, h in itertools.product(range(group.order), repeat=2):
         torch.testing.assert_close(motions[group.product[g, h]], motions[g] @ motions[h], atol=1e-9, rtol=0)
     apart = torch.cdist(torch.stack(motions).flatten(1), torch.stack(motions).flatten(1))

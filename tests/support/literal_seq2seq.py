@@ -54,7 +54,8 @@ def read(
     weights = [torch.dot(states[0], row).exp() for row in memory]
     context = sum(weight / sum(weights) * row for weight, row in zip(weights, memory, strict=True))
     joined = torch.cat([decoder.embedding.weight[token], context])
-    inputs = F.relu(decoder.combine.weight @ joined + decoder.combine.bias)
+    activation = {"relu": F.relu, "tanh": torch.tanh}[model.config.activation]
+    inputs = activation(decoder.combine.weight @ joined + decoder.combine.bias)
     states = Cell(model.config.cell, decoder.recurrent()).step(inputs, states)
     return decoder.head.weight @ states[0] + decoder.head.bias, states
 

@@ -1,10 +1,10 @@
 import pytest
 import torch
 
-from hf_equi.actions import Action
+from hf_equi.actions import Action, PointAction, VectorAction
 from hf_equi.actions.words import WordAction
 from hf_equi.errors import ActionError
-from hf_equi.groups import DemographicGroup, FiniteGroup
+from hf_equi.groups import SE3, SO3, DemographicGroup, FiniteGroup
 from hf_equi.testing import assert_action
 
 
@@ -94,3 +94,35 @@ class Reshaping(Points):
 def test_a_changed_dtype_fails():
     with pytest.raises(ActionError, match="must be x"):
         assert_action(Reshaping(S3), [torch.zeros(1, 3)])
+
+
+class Transposed(VectorAction):
+    """A right action: the points are multiplied from the other side."""
+
+    def apply(self, g, x):
+        return super().apply(g.mT, x)
+
+
+class Unmoved(PointAction):
+    """Points whose inverse forgets the translation."""
+
+    def invert(self, g, x):
+        return VectorAction(self.group).invert(g, x)
+
+
+@pytest.mark.parametrize(
+    ("action", "message"),
+    [
+        (Transposed(SO3()), r"apply\(\[\[.*\]\], apply\(\[\[.*\]\], x\)\) must be apply"),
+        (Unmoved(SE3()), r"invert\(\[\[.*\]\], apply\(\[\[.*\]\], x\)\) must be x"),
+    ],
+)
+def test_broken_actions_of_continuous_groups_fail(action, message):
+    with pytest.raises(ActionError, match=message):
+        assert_action(action, [torch.tensor([[1.0, 2.0, 3.0]])])
+
+
+def test_a_tolerance_is_for_floats_alone():
+    assert_action(Turns(angle=torch.pi / 2 + 1e-6), [{"points": (torch.ones(1, 2).double(),)}], tolerance=1e-4)
+    with pytest.raises(ActionError, match="must not move"):
+        assert_action(Points(S3, "identity"), SAMPLES[:1], tolerance=2.0)

@@ -1,10 +1,11 @@
 import pytest
 import torch
 
-from hf_equi.actions import Action, ColumnAction
+from hf_equi.actions import Action, ColumnAction, PointAction, VectorAction
 from hf_equi.errors import EquivarianceError
-from hf_equi.groups import FiniteGroup
+from hf_equi.groups import O3, SE3, SO3, FiniteGroup
 from hf_equi.testing import TOLERANCES, assert_equivariant, equivariance_error
+from hf_equi.testing.actions import elements_of
 
 
 class Rolled(Action):
@@ -42,6 +43,21 @@ def test_errors_are_the_largest_differences():
         required[3],
         required[1],
     ]
+
+
+def test_functions_of_points_are_tried_on_random_elements():
+    points = torch.randn(2, 5, 3, generator=torch.Generator().manual_seed(0))
+    assert_equivariant(lambda x: torch.cdist(x, x), points, PointAction(SE3()))
+    assert_equivariant(lambda x: x.mean(1), points, PointAction(SE3()), PointAction(SE3()))
+    assert_equivariant(lambda x: x[:, 0] - x.mean(1), points, PointAction(SE3()), VectorAction(SE3()))
+    cross = equivariance_error(
+        lambda x: torch.linalg.cross(x[:, 0], x[:, 1]), points, VectorAction(O3()), VectorAction(O3())
+    )
+    assert (cross < 1e-5).tolist() == (torch.linalg.det(torch.stack(elements_of(O3()))) > 0).tolist()
+    with pytest.raises(EquivarianceError, match=r"not equivariant: for element \[\[-?0\.\d"):
+        assert_equivariant(lambda x: x.mean(1), points, PointAction(SE3()), VectorAction(SE3()))
+    with pytest.raises(EquivarianceError, match=r"same group; received SO3\(\) for inputs, O3\(\) for outputs"):
+        equivariance_error(lambda x: x, points, VectorAction(SO3()), VectorAction(O3()))
 
 
 def test_the_worst_element_is_named():

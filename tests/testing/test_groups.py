@@ -2,7 +2,7 @@ import pytest
 import torch
 
 from hf_equi.errors import GroupError
-from hf_equi.groups import FiniteGroup
+from hf_equi.groups import SE2, FiniteGroup
 from hf_equi.testing import assert_group
 
 
@@ -49,3 +49,42 @@ def test_groups_pass(group):
 def test_broken_groups_fail(attributes, message):
     with pytest.raises(GroupError, match=message):
         assert_group(broken(**attributes))
+
+
+class Moves(SE2):
+    """The motions of the plane, with a fault."""
+
+    def __init__(self, fault=None):
+        self.fault = fault
+
+    def compose(self, g, h):
+        product = super().compose(g, h)
+        if self.fault == "unit":
+            return product + 1e-6
+        if self.fault == "associativity":
+            away = [self.distance(one, self.identity) for one in (g, h, product)]  # 0 for units and for inverses
+            return product @ self.exp(1e-3 * torch.stack(away, -1).prod(-1, keepdim=True).expand(*g.shape[:-2], 3))
+        if self.fault == "batch" and g.dim() > 2:
+            return product.flip(0)
+        return product
+
+    def inverse(self, g):
+        return g.mT if self.fault == "inverse" else super().inverse(g)
+
+
+def test_continuous_groups_are_tried_on_random_elements():
+    assert_group(Moves())
+
+
+@pytest.mark.parametrize(
+    ("fault", "message"),
+    [
+        ("unit", r"Not a group: e g must be g. For \[\[1.0, 0.0"),
+        ("inverse", "g⁻¹g must be e"),
+        ("associativity", r"\(gh\) k must be g \(hk\)"),
+        ("batch", "a product must be the same in a batch as alone"),
+    ],
+)
+def test_broken_continuous_groups_fail(fault, message):
+    with pytest.raises(GroupError, match=message):
+        assert_group(Moves(fault))

@@ -9,7 +9,7 @@ from transformers import PreTrainedConfig
 
 from hf_equi.bases.compat import CACHE
 from hf_equi.checks import check_choice, check_count, check_share
-from hf_equi.networks.recurrent_seq2seq.layers import CELLS
+from hf_equi.networks.recurrent_seq2seq.layers import ACTIVATIONS, CELLS
 
 __all__ = ["RecurrentSeq2SeqConfig"]
 
@@ -31,11 +31,14 @@ class RecurrentSeq2SeqConfig(PreTrainedConfig):
             Whether the encoder reads the source in both directions.
         dropout (`float`, *optional*, defaults to 0.1):
             Dropout of the decoder's embeddings.
+        activation (`str`, *optional*, defaults to `"relu"`):
+            What the decoder applies to its input, the joined embedding and context: `"relu"`, or `"tanh"` as in the
+            code of Gordon et al. for networks over a group.
         teacher_forcing_ratio (`float`, *optional*, defaults to 1.0):
             In training, the share of sentences whose decoder reads the target; the others read their own best tokens.
 
     Raises:
-        ConfigurationError: For an unknown cell, a ratio outside 0 to 1, or sizes below 1.
+        ConfigurationError: For an unknown cell or activation, a ratio outside 0 to 1, or sizes below 1.
 
     References:
         arXiv 2305.09900, §5.1.3; Gordon et al. 2020, "Permutation equivariant models for compositional
@@ -55,6 +58,7 @@ class RecurrentSeq2SeqConfig(PreTrainedConfig):
     hidden_size: int = 64
     bidirectional: bool = True
     dropout: float = 0.1
+    activation: str = "relu"
     teacher_forcing_ratio: float = 1.0
     is_encoder_decoder: bool = True
     use_cache: bool = True
@@ -68,6 +72,7 @@ class RecurrentSeq2SeqConfig(PreTrainedConfig):
         self.decoder_vocab_size = self.decoder_vocab_size or self.vocab_size
         super().__post_init__(**kwargs)  # type: ignore[no-untyped-call]
         check_choice("cell", self.cell, CELLS)
+        check_choice("activation", self.activation, ACTIVATIONS)
         for name in ("vocab_size", "decoder_vocab_size", "hidden_size"):
             check_count(name, getattr(self, name), "size")
         for name in ("dropout", "teacher_forcing_ratio"):

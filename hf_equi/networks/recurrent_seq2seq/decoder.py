@@ -11,7 +11,7 @@ import torch
 from torch import nn
 
 from hf_equi.networks.recurrent_seq2seq.configuration_recurrent_seq2seq import RecurrentSeq2SeqConfig
-from hf_equi.networks.recurrent_seq2seq.layers import LayerFactory, join, prepare, run_step
+from hf_equi.networks.recurrent_seq2seq.layers import ACTIVATIONS, LayerFactory, join, prepare, run_step
 
 __all__ = ["DecoderWeights", "RecurrentDecoder"]
 
@@ -35,10 +35,10 @@ class RecurrentDecoder(nn.Module):
     r"""A recurrent cell that attends to the source before each of its steps.
 
     $$ a = \text{softmax}(s_{t-1} \cdot e_i), \quad
-    s_t = \text{cell}(\text{relu}(W [y_{t-1}; \textstyle\sum_i a_i e_i]), s_{t-1}) $$
+    s_t = \text{cell}(\sigma(W [y_{t-1}; \textstyle\sum_i a_i e_i]), s_{t-1}) $$
 
     Args:
-        config: Sizes and cell.
+        config: Sizes, cell, and the activation σ.
         layers: Makes the layers.
 
     References:
@@ -53,6 +53,7 @@ class RecurrentDecoder(nn.Module):
         super().__init__()
         width, vocab_size = config.decoder_size, int(config.decoder_vocab_size or config.vocab_size)
         self.cell, self.order = config.cell, layers.order
+        self.activation = ACTIVATIONS[config.activation]
         self.embedding = layers.embedding("target", vocab_size, width)
         self.dropout = nn.Dropout(config.dropout)
         self.combine = layers.linear(2 * width, width)
@@ -101,5 +102,5 @@ class RecurrentDecoder(nn.Module):
         attention = (scores if bias is None else scores + bias).softmax(-1)
         context = (attention @ memory).squeeze(1)
         embedded = self.dropout(self.embedding(tokens))
-        inputs = torch.relu(weights.combine(join([embedded, context], self.order)))
+        inputs = self.activation(weights.combine(join([embedded, context], self.order)))
         return run_step(self.cell, inputs, states, weights.cell)

@@ -16,6 +16,7 @@ import torch
 from torch import nn
 
 __all__ = [
+    "ACTIVATIONS",
     "CELLS",
     "GATES",
     "LayerFactory",
@@ -28,6 +29,7 @@ __all__ = [
     "run_step",
 ]
 
+ACTIVATIONS = {"relu": torch.relu, "tanh": torch.tanh}
 CELLS = ("rnn", "gru", "lstm")
 GATES = {"rnn": 1, "gru": 3, "lstm": 4}
 STATES = {"rnn": 1, "gru": 1, "lstm": 2}

@@ -32,7 +32,8 @@ class GroupRecurrentSeq2Seq(RecurrentSeq2Seq):
 
     References:
         Gordon et al. 2020, "Permutation equivariant models for compositional generalization in language", except the
-        bias over words, which is tied on orbits (`GroupHead`).
+        bias over words, which is tied on orbits (`GroupHead`). Their code has `activation="tanh"` and `dropout=0.0`,
+        and its backward direction reads the last token of a sentence last.
 
     Example:
         >>> import torch

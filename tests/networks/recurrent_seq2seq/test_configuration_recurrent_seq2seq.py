@@ -30,6 +30,7 @@ def test_a_stored_config_is_the_same(tmp_path):
     ("settings", "message"),
     [
         ({"cell": "mamba"}, "cell='mamba' is not known: use one of 'rnn', 'gru', 'lstm'"),
+        ({"activation": "sign"}, "activation='sign' is not known: use one of 'relu', 'tanh'"),
         ({"vocab_size": 0}, "vocab_size=0 is not a size: use an int, 1 or more"),
         ({"decoder_vocab_size": -1}, "decoder_vocab_size=-1 is not a size"),
         ({"hidden_size": 0}, "hidden_size=0 is not a size"),

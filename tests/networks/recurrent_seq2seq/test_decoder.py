@@ -10,9 +10,9 @@ from small_networks import CELLS, network, network_over, pad, sentences
 from hf_equi.networks.recurrent_seq2seq.group_layers import GroupHead, GroupLinear, GroupRecurrentWeights
 
 
-@pytest.mark.parametrize("cell", CELLS)
-def test_a_step_attends_to_what_is_not_padded(cell):
-    model, rows = network(cell), sentences()
+@pytest.mark.parametrize(("cell", "activation"), [*((cell, "relu") for cell in CELLS), ("rnn", "tanh")])
+def test_a_step_attends_to_what_is_not_padded(cell, activation):
+    model, rows = network(cell, activation=activation), sentences()
     ids, mask = pad(rows)
     encoded = model.encoder(ids, mask)
     bias = torch.zeros(ids.shape).masked_fill(mask == 0, -torch.inf).unsqueeze(1)
