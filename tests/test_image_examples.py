@@ -15,8 +15,8 @@ from transformers import TrainerCallback, ViTConfig
 sys.path.append(str(Path(__file__).parents[1] / "examples"))
 import cifar_bases
 import vision_methods
-import vision_reproduce
 import vision_records
+import vision_reproduce
 import vision_results
 import vision_smoke
 import vision_stages
