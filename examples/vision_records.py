@@ -81,9 +81,10 @@ def differences(found: Found) -> Iterator[list[str]]:
         for machine, stages in own.get(OTHERS, {}).items():
             for stage in ALL_STAGES:
                 if stage in stages and stage in own:
-                    ours, theirs = (figures(results["accuracy"]) for results in (own[stage], stages[stage]))
+                    ours, theirs = (figures(results.get("accuracy")) for results in (own[stage], stages[stage]))
                     apart = [abs(ours[name] - theirs[name]) for name in ours if name in theirs and _counts(name)]
-                    yield [run, stage, machine, str(len(apart)), f"{mean(apart):.2f}", f"{max(apart):.2f}"]
+                    if apart:  # the stage of the spatial level measures differences instead
+                        yield [run, stage, machine, str(len(apart)), f"{mean(apart):.2f}", f"{max(apart):.2f}"]
 
 
 def _counts(name: str) -> bool:

@@ -15,6 +15,7 @@ from transformers import TrainerCallback, ViTConfig
 sys.path.append(str(Path(__file__).parents[1] / "examples"))
 import cifar_bases
 import vision_methods
+import vision_records
 import vision_reproduce
 import vision_results
 import vision_smoke
@@ -92,6 +93,11 @@ def test_page_shows_how_far_a_run_differs_between_machines(tmp_path: Path) -> No
     assert "threads: 1. 8 seconds of CPU time, 9 seconds by the clock." in text
     assert "| resnet/seed0 | zero_shot | a machine that was not recorded | 2 | 1.50 | 1.50 |" in text
     assert "threads: 2 | 2 | 0.25 | 0.25 |" in text
+    # The stage of the spatial level has no accuracies to compare.
+    spatial = {"spatial": {"checks": {}}}
+    assert (
+        list(vision_records.differences({"resnet/seed0": {**spatial, vision_records.OTHERS: {"two": spatial}}})) == []
+    )
     # What has found only a part so far does not replace what is finished.
     (run.folder / "zero_shot.json").rename(run.folder / "zero_shot_part.json")
     write_stage(output, 0.0, 1, "zero_shot_part")
