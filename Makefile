@@ -14,6 +14,7 @@ QUIETLY := --quiet --disable-pip-version-check
 DEMO ?= hf-equi audit --model demo --group gender --samples 20 --seed 7 --out runs/demo
 PYTEST_ARGS ?= -n 2 --dist worksteal  # which leaves the tests of a file, and what they share, together
 COMPATIBILITY_ARGS ?=  # --write puts the table into docs/compatibility.md
+DATA ?=  # the folder of the data that `make reproduce` reads
 REPRODUCE_ARGS ?=  # --only scan, for one part
 BENCHMARK ?= benchmarks/causal_lm.py  # or equizero.py, seq2seq.py, training.py, vision.py beside it
 

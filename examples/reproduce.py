@@ -19,6 +19,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from data import add_data_argument, require
+from datasets import disable_progress_bars
 from machine import Clock, add_threads_argument, describe, fix_arithmetic, machine
 from reproduce_rows import Row
 from transformers.utils import logging
@@ -119,6 +120,7 @@ def main() -> int:
     warnings.simplefilter("ignore", HfEquiWarning)
     logging.set_verbosity_error()
     logging.disable_progress_bar()
+    disable_progress_bars()
     clock = Clock()
     rows = [row for name in parts for row in measure(name, arguments.data)]
     agreeing = sum(row.met for row in rows)

@@ -73,12 +73,11 @@ def main() -> None:
         show()
         return
     seeds, architectures = arguments.seed or (0, 1, 2), arguments.architecture or RECIPES
-    runs, elsewhere = (
-        [Run(arguments.data, output, name, seed) for seed in seeds for name in architectures]
-        for output in (arguments.output, arguments.elsewhere or Path("none"))
-    )
+    which = [(name, seed) for seed in seeds for name in architectures]
+    runs = [Run(arguments.data, arguments.output, *one) for one in which]
     if arguments.page is not None:
         command = shlex.join(["python", "examples/rot90_cifar10.py", "--data", "DIR"])
+        elsewhere = [Run(arguments.data, arguments.elsewhere, *one) for one in which] if arguments.elsewhere else []
         write_page(arguments.page, runs, command, elsewhere)
         return
     if arguments.keep is not None:

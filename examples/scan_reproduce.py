@@ -7,7 +7,6 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from datasets import disable_progress_bars
 from reproduce_rows import RESULTS, Row
 from scan_data import GROUPS
 from scan_keep import STAGES, folder_of, load
@@ -21,7 +20,6 @@ ALLOWED = 0.5
 
 def rows(data: Path) -> Iterator[Row]:
     """Measure, a row at a time."""
-    disable_progress_bars()
     stated = json.loads((RESULTS / "scan" / "results.json").read_text(encoding="utf-8"))
     for split in sorted(GROUPS):
         for cell in CELLS:

@@ -42,8 +42,10 @@ def gather(runs: Sequence[Run], earlier: Path, elsewhere: Sequence[Run] = ()) ->
                 found[_name(run)] = own
     for run in elsewhere:
         for stage in ALL_STAGES:
-            if (results := run.results(stage)) is not None:
-                _keep_beside(found.setdefault(_name(run), {}), stage, results)
+            results, own = run.results(stage), found.get(_name(run), {})
+            # What is of the same machine, as a base that was copied, is the same.
+            if results is not None and stage in own and results.get("machine") != own[stage].get("machine"):
+                _keep_beside(own, stage, results)
     return found
 
 

@@ -26,6 +26,15 @@ def _fixed_seed() -> None:
         torch.cuda.manual_seed_all(0)
 
 
+@pytest.fixture(autouse=True)
+def _usual_arithmetic() -> Iterator[None]:
+    """Undo what an example fixes for its own process (`examples/machine.py`)."""
+    yield
+    if torch.are_deterministic_algorithms_enabled():
+        torch.use_deterministic_algorithms(False)
+        torch.set_flush_denormal(False)
+
+
 @pytest.fixture(autouse=True, scope="session")
 def _quick_children(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     own = tmp_path_factory.getbasetemp()

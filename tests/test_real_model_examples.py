@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -48,7 +49,7 @@ def test_a_model_that_is_not_there_is_said_in_one_line(name: str, capsys: pytest
 
 def test_every_example_that_takes_a_model_looks_for_it_first() -> None:
     examples = {path.name: path.read_text(encoding="utf-8") for path in Path(data.__file__).parent.glob("*.py")}
-    taking = {name for name, text in examples.items() if '"--model"' in text}
+    taking = {name for name, text in examples.items() if re.search(r'\(\s*"--model", (?:action|default)=', text)}
     assert taking == {name for name, text in examples.items() if " require_model(" in text and name != "data.py"}
 
 

@@ -46,6 +46,7 @@ def test_differing_rows_and_missing_data_end_with_an_error(
     monkeypatch.setattr(reproduce, "fix_arithmetic", lambda threads: None)
     monkeypatch.setattr(reproduce.logging, "set_verbosity_error", lambda: None)
     monkeypatch.setattr(reproduce.logging, "disable_progress_bar", lambda: None)
+    monkeypatch.setattr(reproduce, "disable_progress_bars", lambda: None)
     monkeypatch.setattr(text_reproduce, "fairness", lambda data: iter([Row("made up", 1.0, 2.0, allowed=0.5)]))
     monkeypatch.setattr(sys, "argv", ["reproduce.py", "--data", str(tmp_path), "--only", "fairness"])
     assert reproduce.main() == 1

@@ -201,7 +201,10 @@ class CoupledNoise(LogitsProcessor):
         )
         if chosen is None:
             return scores
-        raised = torch.nextafter(scores.gather(-1, chosen[:, None]), scores.new_tensor(torch.inf))
+        best = scores.gather(-1, chosen[:, None])
+        # The number after 0 is denormal. Processes that take such numbers as 0 would leave the tie as it is.
+        tiny = torch.finfo(scores.dtype).tiny
+        raised = torch.where(best.abs() < tiny, 2 * tiny, torch.nextafter(best, scores.new_tensor(torch.inf)))
         return scores.scatter(-1, chosen[:, None], raised)
 
     def _nudge(self, scores: torch.Tensor, step: int) -> torch.Tensor:
