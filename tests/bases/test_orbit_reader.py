@@ -237,7 +237,7 @@ def test_what_is_no_batch_is_refused(base, value, message):
 def test_weights_that_are_zero_pass_gradients_and_change_no_value(name):
     """Through what the base reads, and through what moves back: against a finite difference."""
     given, base, chosen = batch(), Base().double(), torch.tensor([1, 0, 3])
-    inputs = {"pixels": PIXELS, "point": Points()}
+    inputs = {"pixels": PIXELS, "point": POINTS}
     weights = torch.zeros(3, 4, dtype=torch.float64, requires_grad=True)
     reader = OrbitReader(inputs, OUTPUTS)
 

@@ -29,7 +29,7 @@ from transformers import (
     T5ForConditionalGeneration,
 )
 
-from hf_equi import EquiForImageClassification, EquiLM
+from hf_equi import EquiForImageClassification, EquiLM, ImageGroup
 from hf_equi.bases.embedded import embedded_folder
 from hf_equi.bases.memory import decoding_bytes
 from hf_equi.training import Phase
@@ -190,6 +190,20 @@ def test_vision_training(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> 
         turned, upright = (model(x).logits for x in (images(2).rot90(1, (2, 3)), images(2)))
     assert torch.allclose(turned, upright, atol=1e-5)
     assert {path.name for path in (tmp_path / "runs").iterdir()} <= {"lambda", "last_layers"}
+
+
+@pytest.mark.slow
+def test_canonicalization(tmp_path: Path) -> None:
+    network = torch.nn.Sequential(torch.nn.Flatten(), torch.nn.LazyLinear(1))
+    network(images(1))  # which settles its size
+    given = {"base": classifier("resnet-basic"), "data": rows(), "network": network}
+    given |= {"pixel_values": images(2), "labels": torch.tensor([0, 1]), "quarter_turns": ImageGroup.rotations(4)}
+    given |= {"boxes": torch.rand(2, 1, 4).sort(-1).values, "masks": torch.rand(2, 1, 224, 224)}
+    names = Page("docs/canonicalization.md", given).run()
+    assert {path.parent.name for path in tmp_path.glob("*/model.safetensors")} == {"canonical-classifier", "scored"}
+    with torch.no_grad():
+        turned, upright = (names["model"](x).logits for x in (images(2).rot90(1, (2, 3)), images(2)))
+    assert torch.allclose(turned, upright, atol=1e-5)
 
 
 @pytest.mark.slow
