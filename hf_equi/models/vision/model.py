@@ -54,7 +54,7 @@ class EquiVisionModel(VisionCheckpointMixin, EquiPreTrainedModel):  # type: igno
         """Return the canonicalizer for a config.
 
         Raises:
-            ConfigurationError: If it does not fit, or the method has no use for it.
+            ConfigurationError: If it does not fit, or the method does not use one.
         """
         if not isinstance(config.create_method().select, LearnedMember):
             raise ConfigurationError(
