@@ -24,7 +24,7 @@ rounds. *compared with* shows the best of the other ways: the one with the small
 the ratios of single rounds. *interval* holds the true median with a probability of at least {CONFIDENCE:.0%},
 whatever the distribution: of nine rounds, it leaves out the smallest and the largest ratio. A bound is *met* if the
 whole interval keeps it, and *missed* if none of it does. Otherwise the verdict is *open*. Fewer than
-{LEAST_ROUNDS} rounds cannot reach that probability: the interval then spans all ratios, and there is no verdict. All
+{LEAST_ROUNDS} rounds are too few for that probability, so they get no verdict, and the interval spans all ratios. All
 rows of a section have the same number of rounds.
 
 Times are CPU times of the process, with one thread, so that other processes of a busy machine hardly count. On an idle
