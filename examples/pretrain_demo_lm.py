@@ -22,11 +22,13 @@ import json
 import math
 import random
 from pathlib import Path
+from typing import Any
 
 import torch
-import transformers
-from data import add_data_argument, require
+from checkpoints import record, resume
+from data import add_data_argument, require, write_json
 from datasets import Dataset
+from machine import add_threads_argument, fix_arithmetic, machine
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
 from transformers import (
     DataCollatorForSeq2Seq,
@@ -37,7 +39,6 @@ from transformers import (
     TrainingArguments,
     set_seed,
 )
-from transformers.trainer_utils import get_last_checkpoint
 
 END, PAD = "<|endoftext|>", "<|pad|>"
 BLOCK = 128
@@ -122,7 +123,8 @@ def train(
     **settings: object,
 ) -> GPT2LMHeadModel:
     """Train with `Trainer`, or load the model of an earlier run."""
-    if (output / "done").exists():
+    done = output / "done.json"
+    if done.exists():
         return GPT2LMHeadModel.from_pretrained(output)
     arguments = TrainingArguments(
         output_dir=str(output),
@@ -136,17 +138,20 @@ def train(
         report_to="none",
         **settings,
     )
+    origin = {"settings": {name: str(value) for name, value in settings.items()}, "lines": len(datasets["train"])}
+    output.mkdir(parents=True, exist_ok=True)
+    last, keep_record = resume(output, **origin)
     trainer = Trainer(
         model=model,
         args=arguments,
         train_dataset=datasets["train"],
         eval_dataset=datasets["validation"],
         data_collator=DataCollatorForSeq2Seq(tokenizer),
+        callbacks=[keep_record],
     )
-    output.mkdir(parents=True, exist_ok=True)
-    trainer.train(resume_from_checkpoint=get_last_checkpoint(str(output)))
+    trainer.train(resume_from_checkpoint=str(last) if last else None)
     trainer.save_model(str(output))
-    (output / "done").touch()
+    write_json(done, record(keep_record.clock, **origin))
     return trainer.model
 
 
@@ -172,6 +177,7 @@ def read_options() -> argparse.Namespace:
     parser.add_argument("--finetune-lr", type=float, default=1e-3)
     parser.add_argument("--dropout", type=float, default=0.2, help="dropout of finetuning")
     parser.add_argument("--seed", type=int, default=0)
+    add_threads_argument(parser)
     parser.add_argument(
         "--smoke", action="store_true", help="run for a minute on a little of the data, to show that it works"
     )
@@ -251,14 +257,22 @@ def export(
         "held_out_perplexity_after_six_tokens": perplexity(stored, longer, 6),
         "held_out_perplexity_before_finetuning": perplexity(pretrained, held_out),
         "settings": {name: str(value) for name, value in vars(options).items() if name not in ("data", "output")},
-        "versions": {"torch": torch.__version__, "transformers": transformers.__version__},
+        "machine": machine(),
+        "seconds": {stage: _record(options, stage)["seconds"] for stage in ("pretrained", "finetuned")},
     }
-    (folder / "training.json").write_text(json.dumps(report, indent=2) + "\n", encoding="utf-8")
+    write_json(folder / "training.json", report)
     print(json.dumps(report, indent=2))
+
+
+def _record(options: argparse.Namespace, stage: str) -> dict[str, Any]:
+    """Return the record of a finished stage."""
+    found: dict[str, Any] = json.loads((options.output / stage / "done.json").read_text(encoding="utf-8"))
+    return found
 
 
 def main() -> None:
     options = read_options()
+    fix_arithmetic(options.threads)
     set_seed(options.seed)
     text_folder, nlg_bias, equinlg = require(
         options.data, "text", "gpt2_generations/nlg_bias", "gpt2_generations/equinlg/GPT2"
