@@ -56,6 +56,7 @@ PARTS = {
     "fairness": Part("fairness.md", "text_reproduce", "fairness"),
     "finetuning": Part("finetuning.md", "text_reproduce", "finetuning", ("text",)),
     "scan": Part("scan.md", "scan_reproduce", needs=("scan",), weights="scan"),
+    "vision": Part("vision.md", "vision_reproduce", needs=("cifar10",), weights="vision"),
     "clip": Part("clip.md", "clip_reproduce", needs=("cifar10", "clip_prompts"), weights="clip"),
 }
 LINE = "  {:<66} {:>12} {:>12}  {}"
