@@ -11,14 +11,18 @@
 
 from hf_equi.canonicalization.base import (
     Canonicalizer,
+    Pose,
+    Relaxation,
     canonicalizer_kinds,
     read_canonicalizer,
     register_canonicalizer,
 )
 from hf_equi.canonicalization.canonical import LearnedCanonical
+from hf_equi.canonicalization.continuous import ContinuousCanonicalizer, distance_prior
+from hf_equi.canonicalization.finite import FiniteCanonicalizer, identity_prior
 from hf_equi.canonicalization.fixed_rule import FixedRule
 from hf_equi.canonicalization.group_convolution import GroupConvolution
-from hf_equi.canonicalization.learned_member import LearnedMember, identity_prior
+from hf_equi.canonicalization.learned_member import LearnedMember
 from hf_equi.canonicalization.model_energy import ModelEnergy
 from hf_equi.canonicalization.orbit_scorer import OrbitCanonicalizer, OrbitScorer
 from hf_equi.canonicalization.targets import move_targets
@@ -28,6 +32,8 @@ for _kind in (GroupConvolution, ModelEnergy, OrbitScorer):
 
 __all__ = [
     "Canonicalizer",
+    "ContinuousCanonicalizer",
+    "FiniteCanonicalizer",
     "FixedRule",
     "GroupConvolution",
     "LearnedCanonical",
@@ -35,7 +41,10 @@ __all__ = [
     "ModelEnergy",
     "OrbitCanonicalizer",
     "OrbitScorer",
+    "Pose",
+    "Relaxation",
     "canonicalizer_kinds",
+    "distance_prior",
     "identity_prior",
     "move_targets",
     "read_canonicalizer",

@@ -8,6 +8,7 @@ import torch
 from hf_equi import ImageGroup
 from hf_equi.canonicalization import (
     Canonicalizer,
+    FiniteCanonicalizer,
     GroupConvolution,
     base,
     canonicalizer_kinds,
@@ -19,7 +20,7 @@ from hf_equi.errors import ConfigurationError
 TURNS = ImageGroup.rotations(4)
 
 
-class Loudest(Canonicalizer):
+class Loudest(FiniteCanonicalizer):
     """Scores that are the sums of the four edges."""
 
     kind = "loudest"

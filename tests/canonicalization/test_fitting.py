@@ -8,7 +8,7 @@ from small_rules import brightest_corner, clockwise
 from torch import nn
 
 from hf_equi import ImageGroup, PixelAction
-from hf_equi.canonicalization import Canonicalizer, FixedRule, GroupConvolution
+from hf_equi.canonicalization import FiniteCanonicalizer, FixedRule, GroupConvolution
 from hf_equi.canonicalization.fitting import fitted
 from hf_equi.errors import ConfigurationError
 
@@ -16,7 +16,7 @@ TURNS = ImageGroup.rotations(4)
 ACTION, SHAPE = PixelAction(TURNS), (3, 8, 8)
 
 
-class Lopsided(Canonicalizer):
+class Lopsided(FiniteCanonicalizer):
     """Scores that a linear layer reads off the image itself, with a dropout that the check has to switch off."""
 
     group = TURNS

@@ -143,10 +143,7 @@ class EquiVisionModel(VisionCheckpointMixin, EquiPreTrainedModel):  # type: igno
     def _said(result: Any, selection: Selection | None) -> Any:
         """Return an output with what the selection says, as far as the output has entries for it."""
         said = {} if selection is None else dict(selection.said)
-        if "prior_loss" in said:
-            said["prior_loss"] = said["prior_loss"].mean()
-        if "canonical_element" in said:
-            said["identity_share"] = (said["canonical_element"] == 0).float().mean()
+        said |= {name: said[name].mean() for name in ("prior_loss", "identity_share") if name in said}
         entries = {field.name for field in fields(result)}
         return replace(result, **{name: value for name, value in said.items() if name in entries})
 
