@@ -21,6 +21,7 @@ __all__ = [
     "Pose",
     "Relaxation",
     "canonicalizer_kinds",
+    "described_learns",
     "is_complete",
     "read_canonicalizer",
     "register_canonicalizer",
@@ -83,9 +84,9 @@ class Canonicalizer(nn.Module, ABC):
 
     kind: ClassVar[str | None] = None
     """The `"type"` under which configs store it; `None` if they cannot."""
-    learns: ClassVar[bool] = True
+    learns: bool = True
     """Whether it has no effect before it is trained."""
-    equivariant: ClassVar[bool] = False
+    equivariant: bool = False
     """Whether the equation holds by construction, so that models need not check it."""
     group: Any
 
@@ -127,7 +128,10 @@ def is_complete(content: Mapping[str, Any]) -> bool:
         >>> is_complete({"type": "model_energy", "model": "base"}), is_complete({"type": None})
         (True, False)
     """
-    return all(content.get(part, "") is not None for part in (TYPE, "network", "model"))
+    parts = [part for part in content.values() if isinstance(part, Mapping) and TYPE in part]
+    return all(content.get(part, "") is not None for part in (TYPE, "network", "model")) and all(
+        map(is_complete, parts)
+    )
 
 
 _KINDS: dict[str, type[Canonicalizer]] = {}
@@ -152,6 +156,12 @@ def register_canonicalizer(kind: str, canonicalizer_class: type[Canonicalizer]) 
             f"The kind {kind!r} of canonicalizers is already {_KINDS[kind].__name__}: choose another name"
         )
     _KINDS[kind] = canonicalizer_class
+
+
+def described_learns(content: Mapping[str, Any]) -> bool:
+    """Return whether a canonicalizer that a `to_dict` described has no effect before it is trained."""
+    kind = _KINDS.get(content[TYPE])
+    return True if kind is None else kind.learns
 
 
 def canonicalizer_kinds() -> tuple[str, ...]:

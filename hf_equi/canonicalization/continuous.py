@@ -53,9 +53,18 @@ class ContinuousCanonicalizer(Canonicalizer):
             `None` if all count alike.
         """
 
-    def forward(self, x: torch.Tensor, mask: torch.Tensor | None = None) -> tuple[torch.Tensor, torch.Tensor | None]:
-        """Return `poses`."""
-        return self.poses(x) if mask is None else self.poses(x, mask)
+    def forward(
+        self, x: torch.Tensor, mask: torch.Tensor | None = None, base: Any = None
+    ) -> tuple[torch.Tensor, torch.Tensor | None, torch.Tensor | None]:
+        """Return `poses`, and a loss of its own for each input, `(B,)`; `None` for none.
+
+        Args:
+            x: As in `poses`.
+            mask: As in `poses`.
+            base: The model that reads the canonical members, for a canonicalizer that asks it.
+        """
+        elements, log_weights = self.poses(x) if mask is None else self.poses(x, mask)
+        return elements, log_weights, None
 
     def find(self, asked: Asked, relaxation: Relaxation) -> Pose:
         """Compute the elements, and check them. There is no choice to relax.
@@ -63,13 +72,13 @@ class ContinuousCanonicalizer(Canonicalizer):
         Raises:
             ConfigurationError: For another shape than `(B, K, n, n)`, for NaN, or if all weights of an input are 0.
         """
-        elements, log_weights = self(asked.x, asked.mask)
+        elements, log_weights, loss = self(asked.x, asked.mask, asked.base)
         _check_poses(elements, log_weights, asked.x.shape[0], self.group)
         far = distance_prior(elements)  # (B, K)
         prior = far.mean(1) if log_weights is None else (log_weights.softmax(1) * far).sum(1)
         pose = elements.detach()
         said = {"canonical_element": pose[:, 0] if pose.shape[1] == 1 else pose}
-        return Pose(elements, prior, log_weights, said=said)
+        return Pose(elements, prior, log_weights, loss, said=said)
 
 
 def distance_prior(elements: torch.Tensor) -> torch.Tensor:

@@ -14,17 +14,17 @@ from hf_equi.canonicalization.base import (
     Pose,
     Relaxation,
     canonicalizer_kinds,
+    described_learns,
     read_canonicalizer,
 )
 from hf_equi.checks import check_between, check_choice, check_weight
+from hf_equi.groups import ContinuousGroup
 from hf_equi.symmetrizers import OneMember, Selection
 from hf_equi.symmetrizers.select import Asked
 
-__all__ = ["DEFAULT", "RELAXATIONS", "LearnedMember"]
+__all__ = ["RELAXATIONS", "LearnedMember"]
 
 RELAXATIONS = ("straight_through", "gumbel")
-DEFAULT = {TYPE: "group_convolution"}
-"""The description of the canonicalizer that is used if none is given."""
 
 
 class LearnedMember(OneMember):
@@ -38,7 +38,8 @@ class LearnedMember(OneMember):
     the scores in training, and in training only. For a continuous group, gradients flow through h(x) itself.
 
     Args:
-        canonicalizer: The description of the canonicalizer.
+        canonicalizer: The description of the canonicalizer; by default a `GroupConvolution`, or a `CircularHarmonic`
+            for a continuous group.
         temperature: τ: the higher it is, the more members a gradient reaches.
         relaxation: `"straight_through"` or `"gumbel"`.
         prior_weight: The weight of the prior in the loss: `identity_prior`, or `distance_prior` for a continuous
@@ -56,8 +57,9 @@ class LearnedMember(OneMember):
         relaxation: str = "straight_through",
         prior_weight: float = 100.0,
     ) -> None:
-        self.description = DEFAULT if canonicalizer is None else canonicalizer
-        check_choice("type", self.description.get(TYPE), (*canonicalizer_kinds(), None), " to canonicalizers")
+        if canonicalizer is not None:
+            check_choice("type", canonicalizer.get(TYPE), (*canonicalizer_kinds(), None), " to canonicalizers")
+        self.description = canonicalizer
         check_between("temperature", temperature)
         check_choice("relaxation", relaxation, RELAXATIONS)
         check_weight("prior_weight", prior_weight)
@@ -80,14 +82,15 @@ class LearnedMember(OneMember):
         Raises:
             ConfigurationError: As in `read_canonicalizer`.
         """
-        return read_canonicalizer(self.description, group, shape)
+        default = "circular_harmonic" if isinstance(group, ContinuousGroup) else "group_convolution"
+        return read_canonicalizer({TYPE: default} if self.description is None else self.description, group, shape)
 
     @property
     def needs_training(self) -> bool:
         """Whether the canonicalizer has no effect before it is trained."""
         if isinstance(self.network, Canonicalizer):
             return self.network.learns
-        return self.description.get(TYPE) != "model_energy"
+        return self.description is None or described_learns(self.description)
 
     def element(self, asked: Asked) -> torch.Tensor:
         """Return $h(x)^{-1}$ for each sample, `(B,)`."""

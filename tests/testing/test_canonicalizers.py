@@ -56,5 +56,5 @@ def test_outputs_of_another_shape_and_other_groups_are_refused(x):
         def apply(self, elements, x, /):
             return x
 
-    with pytest.raises(EquivarianceError, match="is not a finite group"):
+    with pytest.raises(EquivarianceError, match="is neither a finite nor a continuous group"):
         assert_canonicalizer(brightest_corner, x, Turns())
