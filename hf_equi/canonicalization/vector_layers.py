@@ -71,7 +71,7 @@ class VectorNorm(nn.Module):
         lengths = torch.linalg.vector_norm(x, dim=-1)  # (B, ..., C)
         mean, variance = self._statistics(lengths, weights) if self.training else (self.mean, self.variance)
         normed = (lengths - mean) / (variance + self.epsilon).sqrt() * self.weight + self.bias
-        limit = (lengths + _FADE * _longest(lengths)).clamp_min(torch.finfo(x.dtype).tiny)
+        limit = (lengths + _FADE * _longest(lengths, weights)).clamp_min(torch.finfo(x.dtype).tiny)
         return x / limit.unsqueeze(-1) * (lengths / limit * normed).unsqueeze(-1)
 
     def _statistics(self, lengths: torch.Tensor, weights: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
@@ -111,14 +111,15 @@ class VectorLayer(nn.Module):
         query, key = self.norm(self.linear(x), weights), self.direction(x)
         along = (query * key).sum(-1, keepdim=True).clamp_max(0)
         squares = key.square().sum(-1)
-        limit = (squares + _FLAT * _longest(squares)).clamp_min(torch.finfo(x.dtype).tiny)
+        limit = (squares + _FLAT * _longest(squares, weights)).clamp_min(torch.finfo(x.dtype).tiny)
         result: torch.Tensor = query - along / limit.unsqueeze(-1) * key
         return result
 
 
-def _longest(lengths: torch.Tensor) -> torch.Tensor:
-    """Return the largest length of each sample, `(B, ...)` to `(B, 1, ...)`, as a number that passes no gradient."""
-    return lengths.detach().flatten(1).amax(1).view(-1, *[1] * (lengths.dim() - 1))
+def _longest(lengths: torch.Tensor, weights: torch.Tensor) -> torch.Tensor:
+    """Return the largest length of each sample where places count, `(B, ...)` to `(B, 1, ...)`."""
+    counted = lengths.masked_fill((weights == 0).unsqueeze(-1), 0)
+    return counted.flatten(1).amax(1).view(-1, *[1] * (lengths.dim() - 1))
 
 
 def weighted_mean(x: torch.Tensor, weights: torch.Tensor) -> torch.Tensor:

@@ -11,7 +11,7 @@ from typing import Any
 
 import torch
 
-from hf_equi.actions import Action, PixelAction, TrivialAction
+from hf_equi.actions import Action, PixelAction, PlaneAction, TrivialAction
 from hf_equi.bases.chunks import images_at_once
 from hf_equi.bases.orbit_reader import OrbitReader, check_batch, fold_rows
 from hf_equi.errors import ActionError
@@ -81,7 +81,7 @@ class ImageReader:
         extras: The base's inputs besides the images. An input with one entry for each image gets one for each member.
     """
 
-    action: PixelAction
+    action: PixelAction | PlaneAction
     method: Method
     level: Level
     cut: Cut
