@@ -39,7 +39,7 @@ def test_a_kind_is_registered_once_and_read_back(monkeypatch):
     monkeypatch.setattr(base, "_KINDS", dict(base._KINDS))
     register_canonicalizer("loudest", Loudest)
     register_canonicalizer("loudest", Loudest)
-    assert canonicalizer_kinds() == ("group_convolution", "loudest", "model_energy", "orbit_scorer")
+    assert {"group_convolution", "loudest", "vector_neurons"} <= set(canonicalizer_kinds())
     assert type(read_canonicalizer(Loudest().to_dict(), TURNS)) is Loudest
     with pytest.raises(ConfigurationError, match="'loudest' of canonicalizers is already Loudest"):
         register_canonicalizer("loudest", GroupConvolution)

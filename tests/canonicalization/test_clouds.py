@@ -59,13 +59,13 @@ def test_it_follows_generic_clouds_in_either_mode(kind, group):
 @pytest.mark.parametrize("kind", KINDS)
 def test_every_cloud_has_canonical_members_that_do_not_move(kind, group):
     """Also those with a symmetry, where h is not unique: a base then reads the same clouds. No gradient is lost."""
-    for dtype, tolerance in TOLERANCES.items():
+    for dtype in TOLERANCES if group == SO3() else [torch.float32]:
         for name, cloud in clouds(group.dimension, dtype):
             made = make(kind, group, len(cloud), dtype)
             x = torch.cat([cloud[None], moved(group, cloud[None])]).requires_grad_()
             found = means(made, x)
             torch.testing.assert_close(
-                found[0], found[1], atol=tolerance, rtol=0, msg=lambda said, name=name: name + said
+                found[0], found[1], atol=TOLERANCES[dtype], rtol=0, msg=lambda said, name=name: name + said
             )
             elements = made.poses(x)[0]
             assert torch.autograd.grad(found.sum() + elements.sum(), x)[0].isfinite().all(), name

@@ -48,7 +48,7 @@ def test_places_of_weight_0_change_nothing():
 
 
 def test_the_relu_cuts_what_points_against_the_direction():
-    layer, x = VectorLayer(3, 2).double().eval(), draw(1, 4, 3, 3)
+    layer, x = VectorLayer(3, 2).double().eval().requires_grad_(False), draw(1, 4, 3, 3)
     found = layer(x, torch.ones(1, 4).double())
     query = torch.einsum("cd,bndi->bnci", layer.linear.weight, x)
     key = torch.einsum("cd,bndi->bnci", layer.direction.weight, x)

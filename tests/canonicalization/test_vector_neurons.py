@@ -57,7 +57,7 @@ def test_it_learns_by_the_prior():
         optimizer.zero_grad()
         prior.backward()
         optimizer.step()
-        priors.append(float(prior))
+        priors.append(float(prior.detach()))
     assert priors[-1] < 0.5 * priors[0]
     made.eval()
     turned = PointAction(SO3()).apply(SO3().sample(16, torch.Generator().manual_seed(1)), x)

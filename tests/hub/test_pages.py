@@ -198,7 +198,11 @@ def test_canonicalization(tmp_path: Path) -> None:
     network(images(1))  # which settles its size
     given = {"base": classifier("resnet-basic"), "data": rows(), "network": network}
     given |= {"pixel_values": images(2), "labels": torch.tensor([0, 1]), "quarter_turns": ImageGroup.rotations(4)}
-    given |= {"points": torch.randn(2, 30, 3), "boxes": torch.rand(2, 1, 4).sort(-1).values, "masks": torch.rand(2, 1, 224, 224)}
+    given |= {
+        "points": torch.randn(2, 30, 3),
+        "boxes": torch.rand(2, 1, 4).sort(-1).values,
+        "masks": torch.rand(2, 1, 224, 224),
+    }
     names = Page("docs/canonicalization.md", given).run()
     assert {path.parent.name for path in tmp_path.glob("*/model.safetensors")} == {"canonical-classifier", "scored"}
     with torch.no_grad():

@@ -51,7 +51,8 @@ def means(canonicalizer: Any, x: Tensor, mask: Tensor | None = None) -> Tensor:
     """Weighted means over the canonical members of clouds of 16 functions, which are not symmetric: `(B, 16)`."""
     elements, log_weights = canonicalizer.poses(x) if mask is None else canonicalizer.poses(x, mask)
     count, action = elements.shape[1], PointAction(canonicalizer.group)
-    read = torch.stack([action.invert(elements[:, k], x) for k in range(count)], 1)  # (B, K, N, n)
+    every = x.repeat_interleave(count, 0)
+    read = action.invert(elements.flatten(0, 1), every).unflatten(0, (-1, count))  # (B, K, N, n)
     read = read if mask is None else read * mask[:, None, :, None].to(read)
     directions = draw(read.shape[2] * read.shape[3], 16, seed=8, dtype=read.dtype) / 3
     waves = (read.flatten(2) @ directions + torch.linspace(0, 3, 16, dtype=read.dtype)).sin()
