@@ -21,7 +21,7 @@ from hf_equi.bases.chunks import evenly, in_chunks, shares_rows
 from hf_equi.bases.memory import advice_on_memory
 from hf_equi.bases.rows import repeat_rows
 from hf_equi.errors import ActionError, ConfigurationError
-from hf_equi.groups import Group
+from hf_equi.groups import ContinuousGroup, FiniteGroup
 from hf_equi.symmetrizers import Combine, Decision, Orbit, ProxyLoss, Selection
 from hf_equi.symmetrizers.weigh import joint_log_weights
 
@@ -46,7 +46,7 @@ class OrbitRows:
         selection: The members, and the term that selecting them adds to the loss.
     """
 
-    group: Group
+    group: FiniteGroup | ContinuousGroup
     orbit: Orbit
     outputs: dict[str, Any]
     actions: Mapping[str, ColumnAction]

@@ -125,4 +125,5 @@ def _right_handed(axes: list[torch.Tensor]) -> torch.Tensor:
     """Return the last axis of a right-handed matrix, `(B, n)`."""
     if len(axes) == 1:
         return torch.stack([-axes[0][:, 1], axes[0][:, 0]], -1)
-    return torch.linalg.cross(*axes)
+    last: torch.Tensor = torch.linalg.cross(*axes)
+    return last

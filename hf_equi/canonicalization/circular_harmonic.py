@@ -79,7 +79,7 @@ class CircularHarmonic(ContinuousCanonicalizer):
         self.scorer = GroupConvolution(self._turns(_TURNS)) if scorer is None else scorer
         found = getattr(self.scorer, "group", None)
         turns = found.n if isinstance(found, ImageGroup) else None
-        if not isinstance(self.scorer, FiniteCanonicalizer) or turns is None or found != self._turns(turns):
+        if turns is None or found != self._turns(turns) or not hasattr(self.scorer, "scores"):
             raise ConfigurationError(
                 f"scorer= finds elements of {found!r}, but those of {group!r} are found by the scores of "
                 f"{self._turns(_TURNS)!r}: pass a canonicalizer of this group, or of more turns"
@@ -126,23 +126,25 @@ class CircularHarmonic(ContinuousCanonicalizer):
         spread = scores - scores.mean(1, keepdim=True)
         angles = torch.arange(self.turns, device=scores.device, dtype=scores.dtype) * (2 * math.pi / self.turns)
         waves = torch.stack([angles.cos(), angles.sin()], -1)
-        vectors = spread.unflatten(1, (-1, self.turns)) @ waves  # (B, 1 or 2, 2), as element k + n s is turn k
+        vectors = spread.view(len(spread), -1, self.turns) @ waves  # (B, 1 or 2, 2), as element k + n s is turn k
         lengths = torch.linalg.vector_norm(vectors, dim=-1)
         found = self._nearest(vectors, lengths)
         lost = lengths.detach().amax(1) <= rounding(scores) * spread.detach().abs().sum(1)
         exact = self.scorer.group.matrices.to(scores.dtype).to(scores.device)
-        return torch.where(lost[:, None, None], exact[scores.argmax(1)], found).unsqueeze(1)
+        elements: torch.Tensor = torch.where(lost[:, None, None], exact[scores.argmax(1)], found).unsqueeze(1)
+        return elements
 
     def _nearest(self, vectors: torch.Tensor, lengths: torch.Tensor) -> torch.Tensor:
         """Return the orthogonal matrices nearest to harmonics, `(B, 1 or 2, 2)` to `(B, 2, 2)`."""
         some = lengths.unsqueeze(-1) > 0
         cosine, sine = (vectors / torch.where(some, lengths.unsqueeze(-1), 1)).unbind(-1)
-        turns = torch.stack([cosine, -sine, sine, cosine], -1).unflatten(-1, (2, 2))  # (B, 1 or 2, 2, 2)
+        turns: torch.Tensor = torch.stack([cosine, -sine, sine, cosine], -1).view(*cosine.shape, 2, 2)
         if not self.group.mirrors:
-            return turns[:, 0]
+            only: torch.Tensor = turns[:, 0]
+            return only
         # A mirror comes first, so it changes the sign of the first column.
         both = turns * turns.new_tensor([[1.0, 1.0], [-1.0, 1.0]])[:, None]
-        best = both[torch.arange(len(both), device=both.device), lengths.argmax(1)]
+        best: torch.Tensor = both[torch.arange(len(both), device=both.device), lengths.argmax(1)]
         choice = (lengths.softmax(1)[..., None, None] * both.detach()).sum(1)
         return best + (choice - choice.detach())
 

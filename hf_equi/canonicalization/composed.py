@@ -59,8 +59,8 @@ class Composed(ContinuousCanonicalizer):
         super().__init__()
         check_group(group, "Composed", translates=True)
         linear = _LINEAR[type(group)]()
-        if not isinstance(rotation, ContinuousCanonicalizer) or rotation.group != linear:
-            given = getattr(rotation, "group", rotation)
+        given = getattr(rotation, "group", rotation)
+        if given != linear or not hasattr(rotation, "poses"):
             raise ConfigurationError(
                 f"rotation= finds elements of {given!r}, but those of {group!r} without translations are needed: pass "
                 f"a ContinuousCanonicalizer of {linear!r}"

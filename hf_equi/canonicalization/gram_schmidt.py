@@ -127,4 +127,5 @@ def vectors_of(make: Any, x: torch.Tensor, mask: torch.Tensor | None, needed: in
             f"vectors= returned {shape}; for {x.shape[0]} inputs it must return ({x.shape[0]}, P, {x.shape[2]}) with "
             f"P at least {needed}"
         )
-    return found.to(torch.promote_types(found.dtype, torch.float32))
+    wide: torch.Tensor = found.to(torch.promote_types(found.dtype, torch.float32))
+    return wide

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import math
 from collections.abc import Mapping
 from typing import Any
 
@@ -62,7 +63,7 @@ class PrincipalFrames(ContinuousCanonicalizer):
         self._signs = [
             signs
             for signs in itertools.product((1.0, -1.0), repeat=group.dimension)
-            if group.mirrors or torch.tensor(signs).prod() > 0
+            if group.mirrors or math.prod(signs) > 0
         ]
 
     def poses(self, x: torch.Tensor, mask: torch.Tensor | None = None) -> tuple[torch.Tensor, None]:

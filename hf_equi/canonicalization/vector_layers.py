@@ -72,7 +72,8 @@ class VectorNorm(nn.Module):
         mean, variance = self._statistics(lengths, weights) if self.training else (self.mean, self.variance)
         normed = (lengths - mean) / (variance + self.epsilon).sqrt() * self.weight + self.bias
         limit = (lengths + _FADE * _longest(lengths, weights)).clamp_min(torch.finfo(x.dtype).tiny)
-        return x / limit.unsqueeze(-1) * (lengths / limit * normed).unsqueeze(-1)
+        result: torch.Tensor = x / limit.unsqueeze(-1) * (lengths / limit * normed).unsqueeze(-1)
+        return result
 
     def _statistics(self, lengths: torch.Tensor, weights: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """Return the means and variances of a batch, and take them into those that are kept."""

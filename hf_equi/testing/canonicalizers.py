@@ -145,9 +145,9 @@ def _said(poses: torch.Tensor, log_weights: torch.Tensor | None) -> torch.Tensor
     """Return numbers that differ if elements `(B, K, n, n)` do, as a set with weights."""
     if poses.shape[1] == 1:
         return poses
-    noise = torch.Generator().manual_seed(0)
-    size = poses.shape[2] * poses.shape[3]
-    directions, phases = torch.randn(size, 16, generator=noise), torch.rand(16, generator=noise) * (2 * torch.pi)
+    noise, size = torch.Generator().manual_seed(0), poses.shape[2] * poses.shape[3]
+    directions = torch.randn(size, 16, generator=noise, device="cpu")
+    phases = torch.rand(16, generator=noise, device="cpu") * (2 * torch.pi)
     waves = (poses.flatten(2) @ directions.to(poses) + phases.to(poses)).cos()  # (B, K, 16)
     shares = torch.full_like(waves[..., 0], 1 / poses.shape[1]) if log_weights is None else log_weights.softmax(1)
     return (shares.unsqueeze(-1) * waves).sum(1)

@@ -15,7 +15,7 @@ from hf_equi.actions import Action, PixelAction, PlaneAction, TrivialAction
 from hf_equi.bases.chunks import images_at_once
 from hf_equi.bases.orbit_reader import OrbitReader, check_batch, fold_rows
 from hf_equi.errors import ActionError
-from hf_equi.groups import FiniteGroup, Group
+from hf_equi.groups import ContinuousGroup, FiniteGroup
 from hf_equi.models.vision.cuts import BodyCut, Cut
 from hf_equi.models.vision.levels import Head, Level, Members
 from hf_equi.symmetrizers import Decision, Method, Orbit, ProxyLoss, Selection
@@ -37,7 +37,7 @@ class ImageOrbits:
         selection: The members, and what their selection adds to the loss.
     """
 
-    group: Group
+    group: FiniteGroup | ContinuousGroup
     orbit: Orbit
     features: torch.Tensor
     maps: torch.Tensor | None = None

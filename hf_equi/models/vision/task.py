@@ -74,7 +74,7 @@ class VisionTask(Task):
                 "weights belong to 'lambda' and 'attention', those of a choice to 'equizero', those of a "
                 "canonicalizer to 'canonical'."
             )
-        action = image_action(group, request.settings.get("padding", "reflect"))
+        action: Any = image_action(group, request.settings.get("padding", "reflect"))
         continuous = isinstance(group, ContinuousGroup)
         empty = torch.empty(image_shape(request.base_config), device="cpu" if continuous else "meta")
         action.apply(group.identity, empty)  # checks the shape
