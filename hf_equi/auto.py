@@ -43,7 +43,7 @@ def symmetrize(
     Args:
         model: A model object, a name on the Hub, a folder, or `"demo"` for the embedded demo model.
         group: The group. A `DemographicGroup` acts on language models, and on both sides of sequence-to-sequence
-            models. An `ImageGroup` acts on image models.
+            models. An `ImageGroup`, or `SO2` and `O2` with `"canonical"`, act on image models.
         method: How an orbit becomes one output. `"identity"` is the base, for comparison.
             `hf_equi.registration.method_names(task)` lists those of a task, as does the error for an unknown one.
         task: The task, by default found from the model. `hf_equi.registration.task_names()` lists all tasks.

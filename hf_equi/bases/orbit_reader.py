@@ -21,8 +21,9 @@ from hf_equi.bases.chunks import evenly, in_chunks, shares_rows
 from hf_equi.bases.memory import advice_on_memory
 from hf_equi.bases.rows import repeat_rows
 from hf_equi.errors import ActionError, ConfigurationError
-from hf_equi.groups import FiniteGroup
+from hf_equi.groups import ContinuousGroup, FiniteGroup
 from hf_equi.symmetrizers import Combine, Decision, Orbit, ProxyLoss, Selection
+from hf_equi.symmetrizers.weigh import joint_log_weights
 
 __all__ = ["OrbitReader", "OrbitRows", "Outputs", "check_batch", "fold_rows", "losses_of"]
 
@@ -45,7 +46,7 @@ class OrbitRows:
         selection: The members, and the term that selecting them adds to the loss.
     """
 
-    group: FiniteGroup
+    group: FiniteGroup | ContinuousGroup
     orbit: Orbit
     outputs: dict[str, Any]
     actions: Mapping[str, ColumnAction]
@@ -71,7 +72,8 @@ class OrbitRows:
         Args:
             name: The output.
             combine: How to combine.
-            log_weights: `(B, K)` log-weights of the members, or `None` for equal weights.
+            log_weights: `(B, K)` log-weights of the members, or `None` for equal weights. Those that the selection
+                itself gives its members are added.
             losses: `(R,)` the losses that decide a choice; by default those of this output. For several outputs, pass
                 the losses of one (`losses_of`), so that all are taken from the same member.
             normalised: Whether the output is log-probabilities, to be renormalised.
@@ -81,6 +83,8 @@ class OrbitRows:
         """
         values = self.outputs[name]
         action = self.actions.get(name) or TrivialAction(self.group, values.device)
+        if self.selection.log_weights is not None:
+            log_weights = joint_log_weights(log_weights, self.selection.log_weights)
         return fold_rows(self.orbit, action, combine, values, log_weights, losses, normalised)
 
 
@@ -130,11 +134,14 @@ class OrbitReader:
         first = given[next(iter(self.inputs))]
         size = None if self.chunk is None else self.chunk * first.shape[0]
         piece = self._piece(base, first)
-        orbit = self._orbits(given, selection.elements, shares_rows(base, piece or size))
+        passing = _passed_on(selection)
+        # Equal members that pass gradients by different weights have a row each.
+        shared = shares_rows(base, piece or size) and (passing is None or passing.shape[1] == 1)
+        orbit = self._orbits(given, selection.elements, shared)
         if piece is not None and (size is None or piece < size):
             size = evenly(orbit.rows, piece)
         with advice_on_memory(f"{first.shape[0]} {what}", orbit.elements, self.chunk, first.device):
-            read = partial(self._read_rows, run, given, orbit, _passed_on(selection))
+            read = partial(self._read_rows, run, given, orbit, passing)
             parts = [part for _, part in in_chunks(base, orbit.rows, size, read)]
             outputs = {name: _join([part[name] for part in parts]) for name in parts[0]}
         columns = {name: action for name, action in self.outputs.items() if isinstance(action, ColumnAction)}
@@ -151,6 +158,8 @@ class OrbitReader:
     def _orbits(self, given: Mapping[str, Any], elements: torch.Tensor, shared: bool) -> Orbit:
         """Return rows for some members, in an order that does not depend on which member was given."""
         shared = shared and all(isinstance(action, ColumnAction) for action in self.outputs.values())
+        if elements.dim() > 2:  # members of a continuous group cannot be listed, so they have no keys
+            return Orbit.start(elements, shared=False)
         # There is nothing to order and share, or a graph is traced, with its rows in the order of the elements.
         if elements.shape[1] == 1 or torch.compiler.is_exporting():
             return Orbit.start(elements, shared)
@@ -169,7 +178,7 @@ class OrbitReader:
     ) -> dict[str, Any]:
         """Return the outputs of the base for some rows, moved back."""
         batch, elements = orbit.batch_of_row[rows], orbit.element_of_row[rows]
-        weights = None if passing is None else passing[batch]
+        weights = None if passing is None else passing[batch, orbit.slot_of_row[rows]]
         values = repeat_rows(given, batch, orbit.elements.shape[0])
         for name, action in self.inputs.items():
             x = values[name]

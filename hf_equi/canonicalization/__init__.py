@@ -9,33 +9,71 @@
 ```
 """
 
+from typing import Any
+
 from hf_equi.canonicalization.base import (
     Canonicalizer,
+    Pose,
+    Relaxation,
     canonicalizer_kinds,
     read_canonicalizer,
     register_canonicalizer,
 )
 from hf_equi.canonicalization.canonical import LearnedCanonical
+from hf_equi.canonicalization.centre import Centre
+from hf_equi.canonicalization.circular_harmonic import CircularHarmonic
+from hf_equi.canonicalization.composed import Composed
+from hf_equi.canonicalization.continuous import ContinuousCanonicalizer, distance_prior
+from hf_equi.canonicalization.finite import FiniteCanonicalizer, identity_prior
+from hf_equi.canonicalization.fixed_pose import FixedPose
 from hf_equi.canonicalization.fixed_rule import FixedRule
+from hf_equi.canonicalization.gram_schmidt import GramSchmidt
 from hf_equi.canonicalization.group_convolution import GroupConvolution
-from hf_equi.canonicalization.learned_member import LearnedMember, identity_prior
+from hf_equi.canonicalization.learned_member import LearnedMember
 from hf_equi.canonicalization.model_energy import ModelEnergy
 from hf_equi.canonicalization.orbit_scorer import OrbitCanonicalizer, OrbitScorer
+from hf_equi.canonicalization.principal_frames import PrincipalFrames
 from hf_equi.canonicalization.targets import move_targets
+from hf_equi.canonicalization.vector_neurons import VectorNeurons
+from hf_equi.canonicalization.weighted_frames import WeightedFrames
 
-for _kind in (GroupConvolution, ModelEnergy, OrbitScorer):
+_KINDS: tuple[Any, ...] = (
+    CircularHarmonic,
+    Composed,
+    GramSchmidt,
+    GroupConvolution,
+    ModelEnergy,
+    OrbitScorer,
+    PrincipalFrames,
+    VectorNeurons,
+    WeightedFrames,
+)
+for _kind in _KINDS:
     register_canonicalizer(_kind.kind, _kind)
 
 __all__ = [
     "Canonicalizer",
+    "Centre",
+    "CircularHarmonic",
+    "Composed",
+    "ContinuousCanonicalizer",
+    "FiniteCanonicalizer",
+    "FixedPose",
     "FixedRule",
+    "GramSchmidt",
     "GroupConvolution",
     "LearnedCanonical",
     "LearnedMember",
     "ModelEnergy",
     "OrbitCanonicalizer",
     "OrbitScorer",
+    "Pose",
+    "PrincipalFrames",
+    "Relaxation",
+    "VectorNeurons",
+    "WeightedFrames",
     "canonicalizer_kinds",
+    "distance_prior",
     "identity_prior",
     "move_targets",
     "read_canonicalizer",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
 import torch
@@ -11,12 +12,16 @@ from torch import nn
 
 from hf_equi.checks import check_choice
 from hf_equi.errors import ConfigurationError
+from hf_equi.symmetrizers import Asked
 
 __all__ = [
     "NOT_STORED",
     "TYPE",
     "Canonicalizer",
+    "Pose",
+    "Relaxation",
     "canonicalizer_kinds",
+    "described_learns",
     "is_complete",
     "read_canonicalizer",
     "register_canonicalizer",
@@ -32,60 +37,70 @@ NOT_STORED = (
 """What to do about a canonicalizer that a config cannot describe."""
 
 
+@dataclass(frozen=True)
+class Relaxation:
+    """How the choice of an element passes gradients, for canonicalizers that score elements.
+
+    Args:
+        temperature: The temperature of the softmax.
+        noise: Whether Gumbel noise is added to the scores in training.
+    """
+
+    temperature: float = 1.0
+    noise: bool = False
+
+
+@dataclass(frozen=True)
+class Pose:
+    """What a canonicalizer says of the poses of some inputs.
+
+    Args:
+        elements: h(x): `(B, K)` int64, or matrices `(B, K, n, n)`. K is 1 unless no single element can be told.
+        prior: `(B,)` how far h(x) is from the identity.
+        log_weights: `(B, K)` how much each of several elements counts, up to a constant; `None` for all alike.
+        loss: `(B,)` a loss of the canonicalizer's own; `None` for none.
+        shares: `(B, G)` a probability of each element, which passes gradients where the choice of one has none.
+        said: What a model returns about them: `(B, ...)` each, by the name of the output.
+    """
+
+    elements: torch.Tensor
+    prior: torch.Tensor
+    log_weights: torch.Tensor | None = None
+    loss: torch.Tensor | None = None
+    shares: torch.Tensor | None = None
+    said: Mapping[str, torch.Tensor] = field(default_factory=dict)
+
+
 class Canonicalizer(nn.Module, ABC):
-    r"""A module that says in which pose each input is: it scores the elements of a finite group.
+    r"""A module that says in which pose each input is: the base of all kinds.
 
-    $$ \text{scores}(gx)[h] = \text{scores}(x)[g^{-1}h], \qquad h(x) = \arg\max_h \text{scores}(x)[h],
-    \qquad h(gx) = g\, h(x) $$
+    $$ h(gx) = g\, h(x) $$
 
-    The base then reads $h(x)^{-1} x$, the canonical member of the orbit, which is the same for x and gx. A subclass
-    sets `group` and defines `scores`; `hf_equi.testing.assert_canonicalizer` checks it. With a `kind`, `to_dict` and
-    `from_dict`, a config can store it: see `register_canonicalizer`.
-
-    Example:
-        >>> from hf_equi import ImageGroup
-        >>> class BrightSide(Canonicalizer):
-        ...     "Turns images so that the brightest half is on top."
-        ...     group = ImageGroup.rotations(4)
-        ...
-        ...     def scores(self, x):
-        ...         half = x.shape[-1] // 2
-        ...         top, left = x[..., :half, :], x[..., :half]
-        ...         bottom, right = x[..., -half:, :], x[..., -half:]
-        ...         return torch.stack([part.mean((1, 2, 3)) for part in (top, left, bottom, right)], 1)
-        >>> image = torch.zeros(1, 3, 4, 4)
-        >>> image[..., 0, :] = 1
-        >>> [int(BrightSide().scores(x).argmax()) for x in (image, image.rot90(1, (2, 3)))]
-        [0, 1]
+    The base then reads $h(x)^{-1} x$, the canonical member of the orbit, which is the same for x and gx. Of a finite
+    group the elements are scored (`FiniteCanonicalizer`); of a continuous one the element itself is computed
+    (`ContinuousCanonicalizer`). With a `kind`, `to_dict` and `from_dict`, a config can store it: see
+    `register_canonicalizer`.
     """
 
     kind: ClassVar[str | None] = None
     """The `"type"` under which configs store it; `None` if they cannot."""
-    learns: ClassVar[bool] = True
+    learns: bool = True
     """Whether it has no effect before it is trained."""
-    equivariant: ClassVar[bool] = False
+    equivariant: bool = False
     """Whether the equation holds by construction, so that models need not check it."""
     group: Any
 
     @abstractmethod
-    def scores(self, x: torch.Tensor) -> torch.Tensor:
-        """Score the elements for each input.
+    def find(self, asked: Asked, relaxation: Relaxation) -> Pose:
+        """Find the pose of each input.
 
         Args:
-            x: `(B, ...)` inputs.
+            asked: The inputs, and the base that reads the canonical members.
+            relaxation: How a choice passes gradients.
 
-        Returns:
-            `(B, G)` floating scores; the largest is that of h(x).
+        Raises:
+            ConfigurationError: If what was computed names no element.
         """
-
-    def forward(self, x: torch.Tensor, base: Any = None) -> tuple[torch.Tensor, torch.Tensor | None]:
-        """Return the scores, and a loss of its own for each input, `(B,)`; `None` for none.
-
-        Args:
-            x: `(B, ...)` inputs.
-            base: The model that reads the canonical members, for a canonicalizer that asks it.
-        """
-        return self.scores(x), None
 
     def to_dict(self) -> dict[str, Any]:
         """Return a description in JSON, without weights."""
@@ -113,7 +128,10 @@ def is_complete(content: Mapping[str, Any]) -> bool:
         >>> is_complete({"type": "model_energy", "model": "base"}), is_complete({"type": None})
         (True, False)
     """
-    return all(content.get(part, "") is not None for part in (TYPE, "network", "model"))
+    parts = [part for part in content.values() if isinstance(part, Mapping) and TYPE in part]
+    return all(content.get(part, "") is not None for part in (TYPE, "network", "model")) and all(
+        map(is_complete, parts)
+    )
 
 
 _KINDS: dict[str, type[Canonicalizer]] = {}
@@ -138,6 +156,12 @@ def register_canonicalizer(kind: str, canonicalizer_class: type[Canonicalizer]) 
             f"The kind {kind!r} of canonicalizers is already {_KINDS[kind].__name__}: choose another name"
         )
     _KINDS[kind] = canonicalizer_class
+
+
+def described_learns(content: Mapping[str, Any]) -> bool:
+    """Return whether a canonicalizer that a `to_dict` described has no effect before it is trained."""
+    kind = _KINDS.get(content[TYPE])
+    return True if kind is None else kind.learns
 
 
 def canonicalizer_kinds() -> tuple[str, ...]:

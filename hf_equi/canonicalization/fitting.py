@@ -7,10 +7,12 @@ from typing import Any
 import torch
 from torch import nn
 
-from hf_equi.actions import Action
+from hf_equi.actions import Action, PlaneAction
 from hf_equi.canonicalization.base import Canonicalizer
+from hf_equi.canonicalization.fixed_pose import FixedPose
 from hf_equi.canonicalization.fixed_rule import FixedRule
 from hf_equi.errors import ConfigurationError, EquivarianceError
+from hf_equi.groups import ContinuousGroup, ImageGroup
 from hf_equi.testing import assert_canonicalizer
 
 __all__ = ["fitted"]
@@ -20,7 +22,7 @@ _TRIED = 2
 
 
 def fitted(canonicalizer: Any, action: Action, shape: tuple[int, ...]) -> Canonicalizer:
-    """Return the canonicalizer for a model; a function becomes a `FixedRule`.
+    """Return the canonicalizer for a model; a function becomes a `FixedRule`, or a `FixedPose` of a continuous group.
 
     Args:
         canonicalizer: A `Canonicalizer`, or a rule: a function from inputs to elements.
@@ -37,7 +39,8 @@ def fitted(canonicalizer: Any, action: Action, shape: tuple[int, ...]) -> Canoni
             "input: pass hf_equi.canonicalization.OrbitScorer(network, group), which is equivariant for any network"
         )
     group = action.group
-    found = canonicalizer if isinstance(canonicalizer, Canonicalizer) else FixedRule(canonicalizer, group)
+    rule = FixedPose if isinstance(group, ContinuousGroup) else FixedRule
+    found = canonicalizer if isinstance(canonicalizer, Canonicalizer) else rule(canonicalizer, group)
     if found.group != group:
         raise ConfigurationError(
             f"The canonicalizer is of {found.group!r}, but the model is of {group!r}: make it of the same group"
@@ -51,13 +54,20 @@ def _check_follows(canonicalizer: Canonicalizer, action: Action, shape: tuple[in
     """Refuse a canonicalizer that does not follow its inputs, as far as elements move them exactly."""
     weight = next(canonicalizer.parameters(), torch.empty(0))
     x = torch.randn(_TRIED, *shape, generator=torch.Generator().manual_seed(0)).to(weight.device, weight.dtype)
-    motions = getattr(action.group, "motions", None)
-    exact = [g for g in range(action.group.order) if motions is None or not motions[g][-1]]
     mode = canonicalizer.training
     canonicalizer.eval()
     try:
-        assert_canonicalizer(getattr(canonicalizer, "rule", canonicalizer), x, action, exact)
+        assert_canonicalizer(getattr(canonicalizer, "rule", canonicalizer), x, action, _exact(action))
     except EquivarianceError as error:
         raise ConfigurationError(f"canonicalizer= does not fit. {error}") from error
     finally:
         canonicalizer.train(mode)
+
+
+def _exact(action: Action) -> Any:
+    """Return the elements that move inputs exactly; `None` for those that the check chooses."""
+    if isinstance(action, PlaneAction):
+        turns = ImageGroup.dihedral(4) if action.group.mirrors else ImageGroup.rotations(4)
+        return list(turns.matrices)
+    motions = getattr(action.group, "motions", None)
+    return None if motions is None else [g for g in range(action.group.order) if not motions[g][-1]]

@@ -7,13 +7,13 @@ from typing import Any
 
 import torch
 
-from hf_equi.canonicalization.base import Canonicalizer
+from hf_equi.canonicalization.finite import FiniteCanonicalizer
 from hf_equi.errors import ConfigurationError
 
 __all__ = ["FixedRule"]
 
 
-class FixedRule(Canonicalizer):
+class FixedRule(FiniteCanonicalizer):
     r"""A rule h that somebody has written, without weights.
 
     $$ h(gx) = g\, h(x) $$

@@ -9,7 +9,7 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from hf_equi.canonicalization.base import Canonicalizer
+from hf_equi.canonicalization.finite import FiniteCanonicalizer
 from hf_equi.canonicalization.group_layers import GroupLayer, disc, halved
 from hf_equi.checks import check_between, check_count
 from hf_equi.errors import ConfigurationError
@@ -18,7 +18,7 @@ from hf_equi.groups import ImageGroup
 __all__ = ["GroupConvolution"]
 
 
-class GroupConvolution(Canonicalizer):
+class GroupConvolution(FiniteCanonicalizer):
     r"""Lifting and full group convolutions, and a mean over the plane: equivariant by construction.
 
     $$ \text{scores}(x)[g] = a^\top \frac{1}{|P|} \sum_{p \in P} f_L(g, p), \qquad f_1 = x \star w_1,

@@ -7,19 +7,24 @@ from typing import Any
 
 import torch
 from torch import nn
-from torch.nn.functional import cross_entropy
 
-from hf_equi.canonicalization.base import TYPE, Canonicalizer, canonicalizer_kinds, read_canonicalizer
+from hf_equi.canonicalization.base import (
+    TYPE,
+    Canonicalizer,
+    Pose,
+    Relaxation,
+    canonicalizer_kinds,
+    described_learns,
+    read_canonicalizer,
+)
 from hf_equi.checks import check_between, check_choice, check_weight
-from hf_equi.errors import ConfigurationError
+from hf_equi.groups import ContinuousGroup
 from hf_equi.symmetrizers import OneMember, Selection
 from hf_equi.symmetrizers.select import Asked
 
-__all__ = ["DEFAULT", "RELAXATIONS", "LearnedMember", "best_element", "identity_prior"]
+__all__ = ["RELAXATIONS", "LearnedMember"]
 
 RELAXATIONS = ("straight_through", "gumbel")
-DEFAULT = {TYPE: "group_convolution"}
-"""The description of the canonicalizer that is used if none is given."""
 
 
 class LearnedMember(OneMember):
@@ -27,15 +32,18 @@ class LearnedMember(OneMember):
 
     $$ p(h \mid x) = \text{softmax}(\text{scores}(x) / \tau)[h], \qquad h(x) = \arg\max_h \text{scores}(x)[h] $$
 
-    The base reads $h(x)^{-1}x + \sum_h \big(p(h \mid x) - p(h \mid x)_{\text{detached}}\big)\, h^{-1}x$. The sum is
-    zero, so values are those of the canonical member, and gradients those of p (straight-through). With `"gumbel"`,
-    noise is added to the scores in training, and in training only.
+    That is for a finite group. The base reads
+    $h(x)^{-1}x + \sum_h \big(p(h \mid x) - p(h \mid x)_{\text{detached}}\big)\, h^{-1}x$. The sum is zero, so values
+    are those of the canonical member, and gradients those of p (straight-through). With `"gumbel"`, noise is added to
+    the scores in training, and in training only. For a continuous group, gradients flow through h(x) itself.
 
     Args:
-        canonicalizer: The description of the canonicalizer.
+        canonicalizer: The description of the canonicalizer; by default a `GroupConvolution`, or a `CircularHarmonic`
+            for a continuous group.
         temperature: τ: the higher it is, the more members a gradient reaches.
         relaxation: `"straight_through"` or `"gumbel"`.
-        prior_weight: The weight of the prior in the loss: the cross-entropy of the scores to the identity.
+        prior_weight: The weight of the prior in the loss: `identity_prior`, or `distance_prior` for a continuous
+            group.
 
     Raises:
         ConfigurationError: For an unknown kind of canonicalizer or relaxation, a temperature that is not above 0, or a
@@ -49,14 +57,20 @@ class LearnedMember(OneMember):
         relaxation: str = "straight_through",
         prior_weight: float = 100.0,
     ) -> None:
-        self.description = DEFAULT if canonicalizer is None else canonicalizer
-        check_choice("type", self.description.get(TYPE), (*canonicalizer_kinds(), None), " to canonicalizers")
+        if canonicalizer is not None:
+            check_choice("type", canonicalizer.get(TYPE), (*canonicalizer_kinds(), None), " to canonicalizers")
+        self.description = canonicalizer
         check_between("temperature", temperature)
         check_choice("relaxation", relaxation, RELAXATIONS)
         check_weight("prior_weight", prior_weight)
         self.temperature = temperature
         self.relaxation = relaxation
         self.prior_weight = prior_weight
+
+    @property
+    def relaxed(self) -> Relaxation:
+        """How the choice of an element passes gradients."""
+        return Relaxation(self.temperature, noise=self.relaxation == "gumbel")
 
     def create_network(self, group: Any, shape: tuple[int, ...] | None) -> nn.Module:
         """Make the described canonicalizer, with new weights.
@@ -68,14 +82,15 @@ class LearnedMember(OneMember):
         Raises:
             ConfigurationError: As in `read_canonicalizer`.
         """
-        return read_canonicalizer(self.description, group, shape)
+        default = "circular_harmonic" if isinstance(group, ContinuousGroup) else "group_convolution"
+        return read_canonicalizer({TYPE: default} if self.description is None else self.description, group, shape)
 
     @property
     def needs_training(self) -> bool:
         """Whether the canonicalizer has no effect before it is trained."""
         if isinstance(self.network, Canonicalizer):
             return self.network.learns
-        return self.description.get(TYPE) != "model_energy"
+        return self.description is None or described_learns(self.description)
 
     def element(self, asked: Asked) -> torch.Tensor:
         """Return $h(x)^{-1}$ for each sample, `(B,)`."""
@@ -83,81 +98,25 @@ class LearnedMember(OneMember):
         return element
 
     def members(self, asked: Asked) -> Selection:
-        """Select the canonical member of each sample, `(B, 1)`.
+        """Select the canonical member of each sample; several, with weights, if the canonicalizer names several poses.
 
         Raises:
-            ConfigurationError: For scores of another shape than `(B, G)`, or that are NaN.
+            ConfigurationError: If the canonicalizer names no element.
         """
-        scores, loss = self.network(asked.x, asked.base)
-        _check_scores(scores, asked)
-        scores = scores.to(torch.promote_types(scores.dtype, torch.float32))
-        ranked = scores
-        if self.relaxation == "gumbel" and self.network.training:
-            ranked = scores - torch.empty_like(scores).exponential_().log()
-        pose = best_element(ranked.detach(), asked.action, asked.x)
-        inverses = asked.action.group.inverse(torch.arange(asked.action.group.order, device="cpu")).to(pose.device)
-        prior = identity_prior(scores)
-        two = ranked.detach().topk(min(2, scores.shape[1]), 1).values
-        said = {"canonical_element": pose, "margin": two[:, 0] - two[:, -1], "prior_loss": prior.detach()}
-        if not (scores.requires_grad and torch.is_grad_enabled()):
-            return Selection(inverses[pose][:, None], said=said)
-        shares = (ranked / self.temperature).softmax(1)[:, inverses]  # (B, G): of the members gx
-        penalty = self.prior_weight * prior
-        penalty = penalty if loss is None else penalty + loss
-        return Selection(inverses[pose][:, None], penalty, shares - shares.detach(), said)
+        pose = self.network.find(asked, self.relaxed)
+        elements, passing = self._of_pose(asked.action.group, pose)
+        said = {**pose.said, "prior_loss": pose.prior.detach()}
+        penalty = self.prior_weight * pose.prior
+        penalty = penalty if pose.loss is None else penalty + pose.loss
+        learns = penalty.requires_grad and torch.is_grad_enabled()
+        return Selection(elements, penalty if learns else None, passing, said, pose.log_weights)
 
-
-def identity_prior(scores: torch.Tensor) -> torch.Tensor:
-    r"""Return the cross-entropy of scores to the identity: training inputs are taken to be in canonical pose.
-
-    $$ -\log \text{softmax}(\text{scores}(x))[e] $$
-
-    Args:
-        scores: `(B, G)`.
-
-    Returns:
-        `(B,)`.
-
-    References:
-        arXiv 2310.01647, equation 5: the divergence from a prior that is certain of the identity.
-
-    Example:
-        >>> identity_prior(torch.zeros(1, 4)).exp()
-        tensor([4.])
-    """
-    return cross_entropy(scores, torch.zeros_like(scores[:, 0], dtype=torch.long), reduction="none")
-
-
-def best_element(scores: torch.Tensor, action: Any, x: torch.Tensor) -> torch.Tensor:
-    """Return the element with the largest score, `(B,)`; of equal scores, the one with the smallest canonical member.
-
-    So x and gx have the same canonical member, ties or not. If x is symmetric, several elements lead to one member.
-    In a graph that is exported, the first of equal scores is taken.
-
-    Args:
-        scores: `(B, G)`.
-        action: The group's action.
-        x: `(B, ...)` the samples.
-    """
-    best = scores.amax(1, keepdim=True)
-    tied = scores == best
-    if torch.compiler.is_exporting() or not bool((tied.sum(1) > 1).any()):
-        return scores.argmax(1)
-    keys: torch.Tensor = action.keys(x)
-    inverses = action.group.inverse(torch.arange(action.group.order, device="cpu")).to(keys.device)
-    return keys[:, inverses].masked_fill(~tied, torch.iinfo(keys.dtype).max).argmin(1)
-
-
-def _check_scores(scores: Any, asked: Asked) -> None:
-    """Refuse scores that name no element."""
-    wanted = (asked.x.shape[0], asked.action.group.order)
-    if tuple(scores.shape) != wanted:
-        raise ConfigurationError(
-            f"The canonicalizer returned scores of the shape {tuple(scores.shape)}; they must have one for each image "
-            f"and element, {wanted}"
-        )
-    if not torch.compiler.is_exporting() and bool((lost := scores.isnan().any(1)).any()):
-        raise ConfigurationError(
-            f"The canonicalizer's scores of sample {int(lost.int().argmax())} are NaN, so it has no canonical member. "
-            "Look for NaN in the input or in the weights; training may have diverged."
-        )
+    @staticmethod
+    def _of_pose(group: Any, pose: Pose) -> tuple[torch.Tensor, torch.Tensor | None]:
+        """Return the elements that take inputs to their canonical members, and the weights that pass gradients."""
+        elements = group.inverse(pose.elements)  # (B, K) or (B, K, n, n)
+        if pose.shares is None or not (pose.shares.requires_grad and torch.is_grad_enabled()):
+            return elements, None
+        every = torch.arange(group.order, device=elements.device)
+        shares = pose.shares[:, None, group.inverse(every)]  # (B, 1, G): of the members gx
+        return elements, shares - shares.detach()

@@ -10,7 +10,8 @@ from torch import nn
 from torch.nn.functional import normalize
 
 from hf_equi.actions import Action, PixelAction
-from hf_equi.canonicalization.base import NOT_STORED, Canonicalizer
+from hf_equi.canonicalization.base import NOT_STORED
+from hf_equi.canonicalization.finite import FiniteCanonicalizer
 from hf_equi.canonicalization.held_models import answer_of, described, read_described
 from hf_equi.checks import check_between, check_count, check_weight
 from hf_equi.errors import ConfigurationError
@@ -19,7 +20,7 @@ from hf_equi.groups import ImageGroup
 __all__ = ["OrbitCanonicalizer", "OrbitScorer", "contrast"]
 
 
-class OrbitCanonicalizer(Canonicalizer):
+class OrbitCanonicalizer(FiniteCanonicalizer):
     """The base class of canonicalizers that look at every member of an orbit, and at each one alike.
 
     Args:

@@ -57,7 +57,8 @@ def move_targets(
         New tensors, in the same form.
 
     Raises:
-        ActionError: For a target of unknown kind, or another number of samples; as the actions do.
+        ActionError: For a target of unknown kind, another number of samples, or another kind of group; as the actions
+            do.
 
     Example:
         >>> group = ImageGroup.flips("horizontal")
@@ -66,6 +67,11 @@ def move_targets(
         >>> moved["labels"], moved["points"][0]
         (tensor([3, 5]), tensor([[7., 0.]]))
     """
+    if not isinstance(group, ImageGroup):
+        raise ActionError(
+            f"{group!r} is not an ImageGroup, whose elements move all kinds of targets. Move masks by PlaneAction, "
+            "and classes not at all; boxes do not stay boxes when they are turned by any angle."
+        )
     known = {**TARGETS, **(kinds or {})}
     if unknown := sorted(set(targets) - set(known)):
         raise ActionError(

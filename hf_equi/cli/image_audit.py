@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import typer
 from rich import box
@@ -168,7 +168,7 @@ def _load(model: str, group: ImageGroup | None, options: Loading) -> tuple[PreTr
         check_task("audit --images", model, config)
         if isinstance(config, EquiImageClassificationConfig):
             wrapped = EquiForImageClassification.from_pretrained(name, **hub, **placed)
-            asked, group = wrapped, group or cast("ImageGroup", wrapped.group)
+            asked, group = wrapped, group or _views_of(wrapped.group)
         else:
             group = group or _read_group(DEFAULT_GROUP)
             wrapped = symmetrize(name, group, "identity", task="image_classification", **hub, **placed)
@@ -181,6 +181,16 @@ def _load(model: str, group: ImageGroup | None, options: Loading) -> tuple[PreTr
     move(wrapped, device)
     asked.eval()
     return asked, _symmetric(wrapped.processor, group), group
+
+
+def _views_of(group: Any) -> ImageGroup:
+    """Return the group by which pictures are turned if the command names none: the model's own."""
+    if not isinstance(group, ImageGroup):
+        raise GroupError(
+            f"The model's group {group!r} has infinitely many elements: say by which ones pictures are turned, such "
+            "as --group rotations:8."
+        )
+    return group
 
 
 def _symmetric(processor: Any, group: ImageGroup) -> Any:

@@ -133,7 +133,9 @@ def _make_subject(name: object, model: object) -> Subject:
             f"The model {name!r} does {kind or 'regression'}, but the audit counts how often a single label is right: "
             "audit a single-label classifier."
         )
-    return Subject(name, model, model.group.order if isinstance(model, EquiForImageClassification) else 1)
+    return Subject(
+        name, model, getattr(model.group, "order", 1) if isinstance(model, EquiForImageClassification) else 1
+    )
 
 
 def describe(subject: Subject) -> dict[str, Any]:

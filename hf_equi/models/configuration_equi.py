@@ -24,7 +24,7 @@ from hf_equi.errors import ConfigurationError, GroupError, HfEquiWarning
 from hf_equi.groups import FiniteGroup, read_group
 from hf_equi.symmetrizers import Method
 
-__all__ = ["FORMAT", "EquiConfig"]
+__all__ = ["FORMAT", "EquiConfig", "class_names"]
 
 FORMAT = 1
 """The format of configs that this version writes. It increases if an older version would misread a new config."""
@@ -60,8 +60,8 @@ class EquiConfig(InstalledClass, PreTrainedConfig):
         ConfigurationError: For an unknown method or setting, or a chunk that is not an integer of 1 or more.
     """
 
-    group_class: ClassVar[type] = FiniteGroup
-    """The class of the groups that act on such models."""
+    group_class: ClassVar[Any] = FiniteGroup
+    """The class of the groups that act on such models, or several."""
     method_settings: ClassVar[tuple[str, ...]] = ("method",)
     """The entries from which the method is made."""
 
@@ -141,8 +141,8 @@ class EquiConfig(InstalledClass, PreTrainedConfig):
         group = _read_once(self.group or {})
         if not isinstance(group, self.group_class):
             raise GroupError(
-                f"The group of an {self.model_type!r} model must be of the class {self.group_class.__name__}; the "
-                f"config holds {group!r}. Symmetrize the base again."
+                f"The group of an {self.model_type!r} model must be of the class {class_names(self.group_class)}; "
+                f"the config holds {group!r}. Symmetrize the base again."
             )
         return group
 
@@ -166,6 +166,17 @@ class EquiConfig(InstalledClass, PreTrainedConfig):
         Raises:
             ConfigurationError: For an unknown method (the message lists the known ones) or setting.
         """
+
+
+def class_names(classes: Any) -> str:
+    """Return a class, or several, by name.
+
+    Example:
+        >>> class_names((int, float, str)), class_names(int)
+        ('int, float or str', 'int')
+    """
+    *others, last = [one.__name__ for one in (classes if isinstance(classes, tuple) else (classes,))]
+    return f"{', '.join(others)} or {last}" if others else last
 
 
 def _read_once(content: Any) -> Any:

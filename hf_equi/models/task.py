@@ -12,8 +12,7 @@ from hf_equi.bases.compat import LOADING
 from hf_equi.bases.signatures import parameters
 from hf_equi.checks import nearest
 from hf_equi.errors import ConfigurationError, UnsupportedModelError
-from hf_equi.groups import FiniteGroup
-from hf_equi.models.configuration_equi import EquiConfig
+from hf_equi.models.configuration_equi import EquiConfig, class_names
 from hf_equi.models.hub.origins import hub_name
 
 __all__ = ["Request", "Task"]
@@ -71,8 +70,8 @@ class Task:
     """The other settings: what prepares inputs, and what is not stored."""
     commands: ClassVar[tuple[str, ...]] = ()
     """The commands of `hf-equi` that read its models, besides `convert` and `publish`, which read all models."""
-    group_class: ClassVar[type[FiniteGroup]]
-    """The class of the groups that act on its inputs."""
+    group_class: ClassVar[Any]
+    """The class of the groups that act on its inputs, or several."""
     group_example: ClassVar[str]
     """Code that makes such a group, for messages."""
 
@@ -147,7 +146,7 @@ class Task:
         """Refuse a group that does not act on this task's inputs."""
         if not isinstance(group, self.group_class):
             raise ConfigurationError(
-                f"A group that acts on a {self.what} must be of the class {self.group_class.__name__}, not "
+                f"A group that acts on a {self.what} must be of the class {class_names(self.group_class)}, not "
                 f"{type(group).__name__}. Make one: {self.group_example}."
             )
 

@@ -25,7 +25,8 @@ class Orbit:
     While a graph is exported, sizes are symbols. `shape[0]` stays a symbol, but `len` would turn it into a number.
 
     Args:
-        elements: `(B, K)` int64, the group elements whose members are asked for.
+        elements: `(B, K)` int64, the group elements whose members are asked for; of a continuous group matrices,
+            `(B, K, n, n)`, whose members do not share rows.
         rank: `(B, K)` int64, the place of each member among the distinct ones of its orbit, from 0 without gaps.
         shared: Whether equal members share a row. With caches of fixed size and in exported graphs they cannot. Then
             every member has its own row, and no size depends on the members.
@@ -47,9 +48,10 @@ class Orbit:
     @classmethod
     def start(cls, elements: torch.Tensor, shared: bool = True) -> Orbit:
         """Return the orbits of empty texts: one row each, or one for each member if rows are not shared."""
+        shape = elements.shape[:2]
         if shared:
-            return cls(elements, torch.zeros_like(elements))
-        return cls(elements, torch.arange(elements.shape[1], device=elements.device).expand_as(elements), shared)
+            return cls(elements, torch.zeros(shape, dtype=torch.long, device=elements.device))
+        return cls(elements, torch.arange(shape[1], device=elements.device).expand(shape), shared)
 
     @classmethod
     def of_keys(cls, elements: torch.Tensor, keys: torch.Tensor, shared: bool = True) -> Orbit:
@@ -111,7 +113,7 @@ class Orbit:
 
     @cached_property
     def element_of_row(self) -> torch.Tensor:
-        """The group element of that member, `(R,)`."""
+        """The group element of that member, `(R,)` or `(R, n, n)`."""
         return self.elements[self.batch_of_row, self.slot_of_row]
 
     @cached_property

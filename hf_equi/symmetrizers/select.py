@@ -29,22 +29,26 @@ class Selection:
     """The members that were selected.
 
     Args:
-        elements: `(B, K)` int64 group elements.
+        elements: `(B, K)` int64 elements of a finite group, or `(B, K, n, n)` matrices of a continuous one, to which
+            gradients flow.
         penalty: `(B,)` what is added to the loss of each sample, such as a prior; `None` for nothing.
-        passing: `(B, G)` weights of all members, which are zero and pass gradients (straight-through): each member
-            that the base reads, and each output that moves back, gets the weighted sum of all members added. `None`
-            for a selection that passes no gradient.
-        said: What a model returns about the selection beside its scores: `(B,)` each, by the name of the output.
+        passing: `(B, K, G)` for each selected member weights of all members, which are zero and pass gradients
+            (straight-through): each member that the base reads, and each output that moves back, gets the weighted sum
+            of all members added. `None` for a selection that passes no gradient in this way.
+        said: What a model returns about the selection beside its scores: `(B, ...)` each, by the name of the output.
+        log_weights: `(B, K)` how much the selection itself makes each member count, up to a constant for each orbit;
+            `None` for all alike.
     """
 
     elements: torch.Tensor
     penalty: torch.Tensor | None = None
     passing: torch.Tensor | None = None
     said: Mapping[str, torch.Tensor] = field(default_factory=dict)
+    log_weights: torch.Tensor | None = None
 
     @property
     def only(self) -> torch.Tensor | None:
-        """The one element of each sample, `(B,)`, if one was selected; otherwise `None`."""
+        """The one element of each sample, `(B,)` or `(B, n, n)`, if one was selected; otherwise `None`."""
         return self.elements[:, 0] if self.elements.shape[1] == 1 else None
 
 
@@ -114,7 +118,10 @@ class Select(Part):
 
 
 class OneMember(Select):
-    """Selects one element of each orbit, so that a text costs one row of the base."""
+    """Selects one element of each orbit, so that a text costs one row of the base.
+
+    A kind whose rule cannot single one out selects a few, with weights in `Selection.log_weights`.
+    """
 
     @abstractmethod
     def element(self, asked: Asked) -> torch.Tensor | tuple[torch.Tensor, torch.Tensor]:

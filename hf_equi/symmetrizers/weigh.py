@@ -11,7 +11,15 @@ from torch import nn
 
 from hf_equi.symmetrizers.part import Part
 
-__all__ = ["EqualWeights", "FeatureWeights", "HistoryWeights", "NetworkWeights", "Weigh", "normalise_log_weights"]
+__all__ = [
+    "EqualWeights",
+    "FeatureWeights",
+    "HistoryWeights",
+    "NetworkWeights",
+    "Weigh",
+    "joint_log_weights",
+    "normalise_log_weights",
+]
 
 
 class Weigh(Part):
@@ -108,3 +116,20 @@ def normalise_log_weights(log_weights: torch.Tensor) -> torch.Tensor:
         tensor([[0.5000, 1.5000]])
     """
     return log_weights.log_softmax(1) + math.log(log_weights.shape[1])
+
+
+def joint_log_weights(*parts: torch.Tensor | None) -> torch.Tensor | None:
+    """Return the log of the product of weights, `(B, K)`, shifted by `normalise_log_weights`; `None` without weights.
+
+    Args:
+        *parts: `(B, K)` log-weights up to a constant for each orbit: those of `Weigh`, and those that a selection
+            gives its members.
+
+    Example:
+        >>> joint_log_weights(torch.tensor([[1.0, 3.0]]).log(), None, torch.tensor([[3.0, 1.0]]).log()).exp()
+        tensor([[1., 1.]])
+        >>> joint_log_weights(None, None) is None
+        True
+    """
+    given = [part for part in parts if part is not None]
+    return normalise_log_weights(sum(given[1:], given[0])) if given else None

@@ -245,7 +245,7 @@ def test_weights_that_are_zero_pass_gradients_and_change_no_value(name):
         rows = reader.read(base, base, given, selection)
         return rows.combine(name, Mean())[0] if name == "columns" else rows.outputs[name]
 
-    value = said(Selection(chosen[:, None], passing=weights))
+    value = said(Selection(chosen[:, None], passing=weights[:, None]))
     assert torch.equal(value, said(Selection(chosen[:, None])))
     probe = torch.randn_like(value)
     gradient = torch.autograd.grad((value * probe).sum(), weights)[0]
@@ -269,4 +269,4 @@ def test_weights_that_are_zero_pass_gradients_and_change_no_value(name):
         slope = (literal(step) - literal(-step)) / 2e-6
         torch.testing.assert_close(gradient[row, g], slope, atol=1e-7, rtol=1e-6)
     with torch.no_grad():
-        assert not said(Selection(chosen[:, None], passing=weights)).requires_grad
+        assert not said(Selection(chosen[:, None], passing=weights[:, None])).requires_grad

@@ -8,6 +8,7 @@ import torch
 from hf_equi import ImageGroup
 from hf_equi.canonicalization import (
     Canonicalizer,
+    FiniteCanonicalizer,
     GroupConvolution,
     base,
     canonicalizer_kinds,
@@ -19,7 +20,7 @@ from hf_equi.errors import ConfigurationError
 TURNS = ImageGroup.rotations(4)
 
 
-class Loudest(Canonicalizer):
+class Loudest(FiniteCanonicalizer):
     """Scores that are the sums of the four edges."""
 
     kind = "loudest"
@@ -38,7 +39,7 @@ def test_a_kind_is_registered_once_and_read_back(monkeypatch):
     monkeypatch.setattr(base, "_KINDS", dict(base._KINDS))
     register_canonicalizer("loudest", Loudest)
     register_canonicalizer("loudest", Loudest)
-    assert canonicalizer_kinds() == ("group_convolution", "loudest", "model_energy", "orbit_scorer")
+    assert {"group_convolution", "loudest", "vector_neurons"} <= set(canonicalizer_kinds())
     assert type(read_canonicalizer(Loudest().to_dict(), TURNS)) is Loudest
     with pytest.raises(ConfigurationError, match="'loudest' of canonicalizers is already Loudest"):
         register_canonicalizer("loudest", GroupConvolution)

@@ -8,15 +8,25 @@ from small_rules import brightest_corner, clockwise
 from torch import nn
 
 from hf_equi import ImageGroup, PixelAction
-from hf_equi.canonicalization import Canonicalizer, FixedRule, GroupConvolution
+from hf_equi.actions import PlaneAction, PointAction
+from hf_equi.canonicalization import (
+    Composed,
+    FiniteCanonicalizer,
+    FixedPose,
+    FixedRule,
+    GramSchmidt,
+    GroupConvolution,
+    VectorNeurons,
+)
 from hf_equi.canonicalization.fitting import fitted
 from hf_equi.errors import ConfigurationError
+from hf_equi.groups import SE3, SO2, SO3
 
 TURNS = ImageGroup.rotations(4)
 ACTION, SHAPE = PixelAction(TURNS), (3, 8, 8)
 
 
-class Lopsided(Canonicalizer):
+class Lopsided(FiniteCanonicalizer):
     """Scores that a linear layer reads off the image itself, with a dropout that the check has to switch off."""
 
     group = TURNS
@@ -60,3 +70,23 @@ def test_another_group_and_bare_networks_are_refused():
 def test_nothing_is_tried_while_a_checkpoint_is_loaded():
     with torch.device("meta"):
         assert isinstance(fitted(clockwise, ACTION, SHAPE), FixedRule)
+
+
+def test_rules_of_continuous_groups_are_tried_on_exact_turns():
+    def brighter(x):
+        half = x.shape[-1] // 2
+        right = x[..., -half:].mean((1, 2, 3)) - x[..., :half].mean((1, 2, 3))
+        above = x[..., :half, :].mean((1, 2, 3)) - x[..., -half:, :].mean((1, 2, 3))
+        return SO2().exp(torch.atan2(above, right).unsqueeze(-1))
+
+    pixels, points = PlaneAction(SO2()), PointAction(SO3())
+    assert isinstance(fitted(brighter, pixels, SHAPE), FixedPose)
+    with pytest.raises(ConfigurationError, match=r"for element g = \[\[.*h\(gx\) and g h\(x\) differ by up to"):
+        fitted(lambda x: brighter(x).mT, pixels, SHAPE)
+    network = VectorNeurons(SO3())
+    assert fitted(network, points, (6, 3)) is network
+    with pytest.raises(ConfigurationError, match=r"is of SO3\(\), but the model is of SO2\(\)"):
+        fitted(network, pixels, SHAPE)
+    own = Composed(SE3(), GramSchmidt(SO3()), lambda x: x[:, 0] + 1)  # which a rotation does not move along
+    with pytest.raises(ConfigurationError, match="canonicalizer= does not fit"):
+        fitted(own, PointAction(SE3()), (6, 3))

@@ -8,15 +8,14 @@ from torch import nn
 
 from hf_equi import ImageGroup, PixelAction
 from hf_equi.bases.orbit_reader import OrbitReader
-from hf_equi.canonicalization import Canonicalizer, GroupConvolution, LearnedMember
-from hf_equi.canonicalization.learned_member import best_element
+from hf_equi.canonicalization import FiniteCanonicalizer, GroupConvolution, LearnedMember
 from hf_equi.errors import ConfigurationError
 
 SQUARE = ImageGroup.dihedral(4)
 ACTION = PixelAction(SQUARE)
 
 
-class Given(Canonicalizer):
+class Given(FiniteCanonicalizer):
     """Scores that are weights: whatever the images are."""
 
     group = SQUARE
@@ -127,21 +126,6 @@ def test_gumbel_draws_in_training_alone_by_the_softmax():
     torch.testing.assert_close(drawn, scores[0].softmax(0), atol=0.03, rtol=0)
 
 
-def test_ties_go_to_one_image_whichever_member_came_in():
-    """With equal scores, and for images that have a symmetry of their own."""
-    image = torch.randn(1, 1, 4, 4)
-    x = torch.cat([image, image + image.flip(-1), torch.ones(1, 1, 4, 4)])
-    scores = torch.zeros(3, 8)
-    expected = ACTION.invert(best_element(scores, ACTION, x), x)
-    for g in range(8):
-        moved = ACTION.apply(g, x)
-        assert torch.equal(ACTION.invert(best_element(scores, ACTION, moved), moved), expected)
-    # Of two that lead, the others do not count.
-    two = torch.zeros(3, 8)
-    two[:, 2:4] = 1
-    assert set(best_element(two, ACTION, x).tolist()) <= {2, 3}
-
-
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
@@ -154,15 +138,6 @@ def test_ties_go_to_one_image_whichever_member_came_in():
 def test_settings_that_make_no_selection_are_refused(settings, message):
     with pytest.raises(ConfigurationError, match=message):
         LearnedMember(**settings)
-
-
-def test_scores_that_name_no_element_are_refused(x):
-    scores = torch.zeros(3, 8)
-    scores[1, 2] = torch.nan
-    with pytest.raises(ConfigurationError, match="scores of sample 1 are NaN"):
-        select(scores, x)
-    with pytest.raises(ConfigurationError, match=r"of the shape \(3, 4\); they must .* \(3, 8\)"):
-        select(torch.zeros(3, 4), x)
 
 
 def test_it_makes_the_network_of_its_description():

@@ -11,6 +11,7 @@ from hf_equi import ImageGroup, PixelAction
 from hf_equi.actions import ImageBoxAction, ImagePointAction
 from hf_equi.canonicalization import move_targets
 from hf_equi.errors import ActionError
+from hf_equi.groups import SO2
 
 SQUARE = ImageGroup.dihedral(4)
 SIZE = (6, 6)
@@ -84,3 +85,8 @@ def test_a_kind_may_be_named_and_has_to_be_known():
         move_targets(SQUARE, ELEMENTS, {"corners": corners}, SIZE)
     with pytest.raises(ActionError, match="kind='dots' is not known to the target 'corners'"):
         move_targets(SQUARE, ELEMENTS, {"corners": corners}, SIZE, {"corners": "dots"})
+
+
+def test_groups_of_all_angles_are_refused():
+    with pytest.raises(ActionError, match=r"SO2\(\) is not an ImageGroup.*masks by PlaneAction"):
+        move_targets(SO2(), SO2().sample(1), {"labels": torch.tensor([0])}, size=(8, 8))

@@ -198,12 +198,17 @@ def test_canonicalization(tmp_path: Path) -> None:
     network(images(1))  # which settles its size
     given = {"base": classifier("resnet-basic"), "data": rows(), "network": network}
     given |= {"pixel_values": images(2), "labels": torch.tensor([0, 1]), "quarter_turns": ImageGroup.rotations(4)}
-    given |= {"boxes": torch.rand(2, 1, 4).sort(-1).values, "masks": torch.rand(2, 1, 224, 224)}
+    given |= {
+        "points": torch.randn(2, 30, 3),
+        "boxes": torch.rand(2, 1, 4).sort(-1).values,
+        "masks": torch.rand(2, 1, 224, 224),
+    }
     names = Page("docs/canonicalization.md", given).run()
     assert {path.parent.name for path in tmp_path.glob("*/model.safetensors")} == {"canonical-classifier", "scored"}
     with torch.no_grad():
         turned, upright = (names["model"](x).logits for x in (images(2).rot90(1, (2, 3)), images(2)))
     assert torch.allclose(turned, upright, atol=1e-5)
+    assert names["in_pose"].mean(1).abs().max() < 1e-5
 
 
 @pytest.mark.slow

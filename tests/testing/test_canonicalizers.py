@@ -7,8 +7,10 @@ import torch
 from small_rules import brightest_corner, clockwise
 
 from hf_equi import Action, ImageGroup, PixelAction
-from hf_equi.canonicalization import GroupConvolution
+from hf_equi.actions import PointAction
+from hf_equi.canonicalization import GramSchmidt, GroupConvolution, WeightedFrames
 from hf_equi.errors import EquivarianceError
+from hf_equi.groups import O3, SO2
 from hf_equi.testing import assert_canonicalizer
 
 TURNS = ImageGroup.rotations(4)
@@ -56,5 +58,40 @@ def test_outputs_of_another_shape_and_other_groups_are_refused(x):
         def apply(self, elements, x, /):
             return x
 
-    with pytest.raises(EquivarianceError, match="is not a finite group"):
+    with pytest.raises(EquivarianceError, match="is neither a finite nor a continuous group"):
         assert_canonicalizer(brightest_corner, x, Turns())
+
+
+def test_elements_of_continuous_groups_follow_too():
+    clouds, action = torch.randn(3, 5, 3, generator=torch.Generator().manual_seed(0)).double(), PointAction(O3())
+    assert_canonicalizer(GramSchmidt(O3()), clouds, action)
+    assert_canonicalizer(lambda x: GramSchmidt(O3()).poses(x)[0][:, 0], clouds, action)
+    assert_canonicalizer(WeightedFrames(O3()), clouds, action)
+
+
+def test_the_worst_element_of_a_continuous_group_is_named():
+    clouds, action = torch.randn(3, 5, 2, generator=torch.Generator().manual_seed(0)).double(), PointAction(SO2())
+    quarter = SO2().exp(torch.tensor([torch.pi / 2], dtype=torch.float64))
+
+    def stays(x):
+        return torch.eye(2, dtype=x.dtype).expand(3, 2, 2)
+
+    with pytest.raises(EquivarianceError, match=r"element g = \[\[0\.0, -1\.0\], .*differ by up to 1, but .* 1e-10"):
+        assert_canonicalizer(stays, clouds, action, [SO2().identity, quarter])
+    assert_canonicalizer(stays, clouds, action, [SO2().identity])
+
+    def unweighted(x):
+        return WeightedFrames(SO2()).poses(x)[0], torch.arange(5.0).expand(3, 5) * x[:, :, 0]
+
+    with pytest.raises(EquivarianceError, match=r"\(sets with weights, compared by means\) differ by up to 0\.\d"):
+        assert_canonicalizer(unweighted, clouds, action)
+    with pytest.raises(EquivarianceError, match="differ by up to nan"):
+        assert_canonicalizer(lambda x: stays(x) * torch.nan, clouds, action)
+
+
+def test_poses_of_another_shape_are_refused():
+    clouds, action = torch.zeros(3, 5, 2), PointAction(SO2())
+    lost = (torch.eye(2).expand(3, 1, 2, 2), torch.zeros(3, 2))
+    for returned in (torch.zeros(3), torch.eye(2).expand(4, 2, 2), torch.zeros(3, 2, 2).long(), lost, None):
+        with pytest.raises(EquivarianceError, match=r"elements \(3, 2, 2\), or \(3, K, 2, 2\) and log-weights \(3, K"):
+            assert_canonicalizer(lambda x, returned=returned: returned, clouds, action)

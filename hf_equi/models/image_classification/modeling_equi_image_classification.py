@@ -32,10 +32,11 @@ class EquiImageClassifierOutput(ModelOutput):
         margin: `(batch,)` how much lower its loss was than that of the next member; for a canonicalizer, how much
             higher its best score was than the next one.
         group_weights: `(batch, group)` the weights of λ-equitune and of attention, which add up to 1.
-        prior_loss: `()` the cross-entropy of a canonicalizer's scores to the identity, without its weight.
+        prior_loss: `()` the cross-entropy of a canonicalizer's scores to the identity, or for a continuous group the
+            squared distance of its element to the identity, without its weight.
         canonical_element: `(batch,)` the element h(x) that takes the canonical image, which the base reads, to the
-            given one.
-        identity_share: `()` the share of images for which it is the identity.
+            given one; for a continuous group its matrix, `(batch, 2, 2)`.
+        identity_share: `()` the share of images for which it is the identity; `None` for a continuous group.
     """
 
     loss: torch.Tensor | None = None

@@ -6,8 +6,10 @@ from typing import Any, ClassVar
 
 from hf_equi.canonicalization import LearnedMember
 from hf_equi.canonicalization.base import is_complete
+from hf_equi.groups import ContinuousGroup
 from hf_equi.models.cards.kinds import CardKind
 from hf_equi.models.vision.configuration_equi_vision import CANONICAL_SETTINGS
+from hf_equi.models.vision.image_actions import is_exact
 from hf_equi.models.vision.probing import image_shape
 from hf_equi.models.vision.symmetric_processor import is_symmetric
 
@@ -26,9 +28,14 @@ _FROM_PIXELS = (
     "middle. So a turned picture gives slightly different pixels. `model.processor = "
     "hf_equi.symmetric_processor(model.processor)` is exact."
 )
+_ANGLE = (
+    "**An angle.** The canonicalizer finds the angle of an image exactly only for turns by multiples of 90°. For "
+    "other turns it is off by some degrees, and so is what the base reads."
+)
 _EACH = "forward pass of the base for each distinct member of an orbit."
 _WEIGHTS = ("lambda_units", "lambda_dropout", "lambda_features")
 _CANONICAL = ("task_weight", *CANONICAL_SETTINGS)
+_OF_SCORES = ("temperature", "relaxation")
 
 
 class ImageCard(CardKind):
@@ -49,7 +56,8 @@ class ImageCard(CardKind):
         method, found = model.method, super().config_settings(model)
         unread = set() if method.feature_weights is not None else set(_WEIGHTS)
         unread |= set() if method.takes_best else {"loss", "selection"}
-        unread |= {"padding"} if model.group.exact else set()
+        unread |= {"padding"} if is_exact(model.group) else set()
+        unread |= set(_OF_SCORES) if isinstance(model.group, ContinuousGroup) else set()
         if isinstance(method.select, LearnedMember):
             found["canonicalizer"] = type(method.select.network).__name__
         else:
@@ -59,11 +67,16 @@ class ImageCard(CardKind):
     def group_tags(self, model: Any) -> list[str]:
         """A tag such as `rotations-4`."""
         group = model.group
+        if isinstance(group, ContinuousGroup):
+            return [type(group).__name__.lower()]
         return ["-".join(str(part) for part in (group.kind, group.n, group.axes) if part is not None)]
 
     def group_text(self, model: Any) -> str:
         """The motions of the image plane."""
         group = model.group
+        if isinstance(group, ContinuousGroup):
+            mirrors = ", and their products with a mirror at the vertical axis" if group.mirrors else ""
+            return f"`{group!r}`: the rotations by all angles{mirrors}."
         return (
             f"`{group!r}`, {group.order} elements: {', '.join(group.names)}. Angles are counter-clockwise. Mirrored "
             "elements mirror left-right first."
@@ -73,13 +86,13 @@ class ImageCard(CardKind):
         """The guarantee of the method and the group."""
         if (claim := self.method(model).claim) is not None:
             return claim
-        about = "" if model.group.exact else ", up to what resampling an image changes"
+        about = "" if is_exact(model.group) else ", up to what resampling an image changes"
         return f"Move an image by an element of the group, and the output stays the same{about}: $M_G(gx) = M_G(x)$."
 
     def limits(self, model: Any) -> list[str]:
         """The limits of the method and the group."""
         found = [_FROM_PICTURES if is_symmetric(model.processor) else _FROM_PIXELS]
-        if not model.group.exact:
+        if not is_exact(model.group):
             found.append(
                 "**Resampling.** Rotations by angles other than multiples of 90° resample the image and make up its "
                 "corners, so the symmetry is approximate."
@@ -93,7 +106,9 @@ class ImageCard(CardKind):
         canonical = isinstance(model.method.select, LearnedMember)
         if canonical:
             found.append(
-                "**A choice.** Invariance is exact unless the two best scores of the canonicalizer are equal, to "
+                _ANGLE
+                if isinstance(model.group, ContinuousGroup)
+                else "**A choice.** Invariance is exact unless the two best scores of the canonicalizer are equal, to "
                 "within rounding. The output holds the margin between the two."
             )
             if not is_complete(model.method.select.network.to_dict()):

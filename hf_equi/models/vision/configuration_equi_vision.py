@@ -6,10 +6,13 @@ from typing import Any, ClassVar
 
 from huggingface_hub.dataclasses import strict
 
+from hf_equi.canonicalization import LearnedMember
+from hf_equi.canonicalization.learned_member import RELAXATIONS
 from hf_equi.checks import check_choice, check_count, check_share, check_weight
 from hf_equi.errors import ConfigurationError
-from hf_equi.groups import ImageGroup
+from hf_equi.groups import ContinuousGroup
 from hf_equi.models.configuration_equi import EquiConfig
+from hf_equi.models.vision.image_actions import IMAGE_GROUPS
 from hf_equi.models.vision.levels import Level, create_level
 
 __all__ = ["CANONICAL_SETTINGS", "LAMBDA_FEATURES", "OBJECTIVES", "EquiVisionConfig"]
@@ -41,19 +44,19 @@ class EquiVisionConfig(EquiConfig):
             The loss for labels. `"published_double_softmax"` takes the softmax twice, as the authors' code does.
         canonicalizer_settings (`dict`, *optional*):
             The canonicalizer of `"canonical"`, as its `to_dict` gives it; by default a
-            `hf_equi.canonicalization.GroupConvolution`.
+            `hf_equi.canonicalization.GroupConvolution`, or a `CircularHarmonic` for `SO2` and `O2`.
         task_weight (`float`, *optional*, defaults to 1.0):
             The weight of the loss for labels when a `"canonical"` model trains. With 0 only the canonicalizer trains:
             the base does not run, and no labels are needed.
         prior_weight (`float`, *optional*, defaults to 100.0):
-            The weight of the prior in that loss, the cross-entropy of the canonicalizer's scores to the identity; 100
-            in arXiv 2310.01647.
+            The weight of the prior in that loss: the cross-entropy of the canonicalizer's scores to the identity, or
+            the squared distance of its element to the identity for `SO2` and `O2`. It is 100 in arXiv 2310.01647.
         temperature (`float`, *optional*, defaults to 1.0):
             The temperature of the softmax whose gradient the choice of a member passes on.
         relaxation (`str`, *optional*, defaults to `"straight_through"`):
             How it is passed on: `"straight_through"`, or `"gumbel"` with noise in training.
         base_config, group, method, orbit_chunk_size, hf_equi_version, format_version, stores_base:
-            As in `EquiConfig`; the group as `ImageGroup.to_dict` gives it.
+            As in `EquiConfig`; the group as the `to_dict` of an `ImageGroup`, `SO2` or `O2` gives it.
         base_name, base_revision, adapter:
             As in `EquiConfig`.
 
@@ -63,7 +66,7 @@ class EquiVisionConfig(EquiConfig):
             weight, or two weights of 0.
     """
 
-    group_class: ClassVar[type] = ImageGroup
+    group_class: ClassVar[Any] = IMAGE_GROUPS
     keys_to_ignore_at_inference: ClassVar[list[str]] = [
         "chosen_element",
         "margin",
@@ -118,8 +121,30 @@ class EquiVisionConfig(EquiConfig):
         }
         for name, known in choices.items():
             check_choice(name, getattr(self, name), known)
-        if self.group is not None:
-            self.read_group()
+        if self.group is not None and isinstance(group := self.read_group(), ContinuousGroup):
+            self._check_continuous(group)
+
+    def _check_continuous(self, group: ContinuousGroup) -> None:
+        """Refuse settings that have no meaning for a group whose elements cannot be listed.
+
+        Raises:
+            ConfigurationError: For another method than "canonical", the spatial level, and settings of scores.
+        """
+        if not isinstance(self.create_method().select, LearnedMember):
+            raise ConfigurationError(
+                f"method={self.method!r} is for finite groups, but {group!r} has infinitely many elements: choose a "
+                'finite subgroup, ImageGroup.rotations(8), or method="canonical"'
+            )
+        if self.create_level().reads_maps:
+            raise ConfigurationError(
+                f"level={self.level!r} moves feature maps back, and {group!r} would resample them: use "
+                "level='features'"
+            )
+        if self.temperature != 1.0 or self.relaxation != RELAXATIONS[0]:
+            raise ConfigurationError(
+                "temperature= and relaxation= say how the choice of an element by scores passes gradients, but of "
+                f"{group!r} the element itself is computed: leave them out"
+            )
 
     def get_text_config(self, decoder: bool | None = None, encoder: bool | None = None) -> Any:
         """Return the base's text config, if it has one."""

@@ -10,15 +10,16 @@ import torch
 from torch import nn
 from transformers import PreTrainedModel
 
-from hf_equi.actions import PixelAction
+from hf_equi.actions import PixelAction, PlaneAction
 from hf_equi.bases.orbit_reader import check_batch
 from hf_equi.canonicalization import Canonicalizer, LearnedMember
 from hf_equi.canonicalization.fitting import fitted
 from hf_equi.errors import ConfigurationError
-from hf_equi.groups import ImageGroup
+from hf_equi.groups import FiniteGroup
 from hf_equi.models.base import EquiPreTrainedModel
 from hf_equi.models.vision.checkpoints import VisionCheckpointMixin
 from hf_equi.models.vision.cuts import Cut
+from hf_equi.models.vision.image_actions import image_action
 from hf_equi.models.vision.levels import create_level
 from hf_equi.models.vision.orbits import ImageOrbits, ImageReader
 from hf_equi.models.vision.probing import feature_size, image_shape
@@ -60,7 +61,7 @@ class EquiVisionModel(VisionCheckpointMixin, EquiPreTrainedModel):  # type: igno
             raise ConfigurationError(
                 f"canonicalizer=: the method {config.method!r} does not use one. It belongs to 'canonical'."
             )
-        action = PixelAction(config.read_group(), config.padding)
+        action = image_action(config.read_group(), config.padding)
         return fitted(canonicalizer, action, image_shape(config.base_config))
 
     def _note_canonicalizer(self) -> None:
@@ -107,9 +108,14 @@ class EquiVisionModel(VisionCheckpointMixin, EquiPreTrainedModel):  # type: igno
         """The number of channels, height and width of one image."""
         return image_shape(self.base.config)
 
-    def make_action(self, group: ImageGroup) -> PixelAction:
+    def make_action(self, group: Any) -> PixelAction | PlaneAction:
         """Make the group's action on pixels."""
-        return PixelAction(group, self.config.padding)
+        return image_action(group, self.config.padding)
+
+    @property
+    def group(self) -> Any:
+        """The group that the model is equivariant to: an `ImageGroup`, `SO2` or `O2`."""
+        return self.action.group
 
     @property
     def _prior_only(self) -> bool:
@@ -143,10 +149,7 @@ class EquiVisionModel(VisionCheckpointMixin, EquiPreTrainedModel):  # type: igno
     def _said(result: Any, selection: Selection | None) -> Any:
         """Return an output with what the selection says, as far as the output has entries for it."""
         said = {} if selection is None else dict(selection.said)
-        if "prior_loss" in said:
-            said["prior_loss"] = said["prior_loss"].mean()
-        if "canonical_element" in said:
-            said["identity_share"] = (said["canonical_element"] == 0).float().mean()
+        said |= {name: said[name].mean() for name in ("prior_loss", "identity_share") if name in said}
         entries = {field.name for field in fields(result)}
         return replace(result, **{name: value for name, value in said.items() if name in entries})
 
@@ -217,10 +220,15 @@ class EquiVisionModel(VisionCheckpointMixin, EquiPreTrainedModel):  # type: igno
 
         Raises:
             ActionError: If the group does not act on the images, or they are not tensors.
-            ConfigurationError: For hidden states or attentions.
+            ConfigurationError: For hidden states or attentions; for a continuous group.
 
         Cost: one base forward for each distinct member of the orbit.
         """
+        if not isinstance(self.group, FiniteGroup):
+            raise ConfigurationError(
+                f"{self.group!r} has infinitely many members, so there are no features of an orbit: use the method "
+                "with pixel_values, or a finite subgroup, ImageGroup.rotations(8)"
+            )
         # For every member, whichever the method asks for, and without maps.
         reader = replace(self._reader(self.checked_extras(kwargs)), method=Equitune(), level=create_level("features"))
         orbits = reader.read(self.base, pixel_values)

@@ -11,15 +11,15 @@ from typing import Any
 
 import torch
 
-from hf_equi.actions import Action, PixelAction, TrivialAction
+from hf_equi.actions import Action, PixelAction, PlaneAction, TrivialAction
 from hf_equi.bases.chunks import images_at_once
 from hf_equi.bases.orbit_reader import OrbitReader, check_batch, fold_rows
 from hf_equi.errors import ActionError
-from hf_equi.groups import FiniteGroup
+from hf_equi.groups import ContinuousGroup, FiniteGroup
 from hf_equi.models.vision.cuts import BodyCut, Cut
 from hf_equi.models.vision.levels import Head, Level, Members
 from hf_equi.symmetrizers import Decision, Method, Orbit, ProxyLoss, Selection
-from hf_equi.symmetrizers.weigh import normalise_log_weights
+from hf_equi.symmetrizers.weigh import joint_log_weights
 
 __all__ = ["CombinedImages", "ImageOrbits", "ImageReader", "combine"]
 
@@ -37,7 +37,7 @@ class ImageOrbits:
         selection: The members, and what their selection adds to the loss.
     """
 
-    group: FiniteGroup
+    group: FiniteGroup | ContinuousGroup
     orbit: Orbit
     features: torch.Tensor
     maps: torch.Tensor | None = None
@@ -81,7 +81,7 @@ class ImageReader:
         extras: The base's inputs besides the images. An input with one entry for each image gets one for each member.
     """
 
-    action: PixelAction
+    action: PixelAction | PlaneAction
     method: Method
     level: Level
     cut: Cut
@@ -170,7 +170,8 @@ def combine(
     orbit = orbits.orbit
     members = Members(orbits.features, head, orbits.maps)
     weigh = method.feature_weights
-    log_weights = None if weigh is None else normalise_log_weights(weigh.log_weights(orbits.by_member()))
+    given = None if orbits.selection is None else orbits.selection.log_weights
+    log_weights = joint_log_weights(None if weigh is None else weigh.log_weights(orbits.by_member()), given)
     losses = None if method.loss is None else _losses(method.loss, members)
     values = level.values(members)
     still = TrivialAction(orbits.group, values.device)

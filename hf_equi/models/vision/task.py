@@ -6,14 +6,14 @@ from typing import Any, ClassVar
 
 import torch
 
-from hf_equi.actions import PixelAction
 from hf_equi.canonicalization import LearnedMember
 from hf_equi.canonicalization.fitting import fitted
 from hf_equi.errors import ConfigurationError
-from hf_equi.groups import FiniteGroup, ImageGroup
+from hf_equi.groups import ContinuousGroup
 from hf_equi.models.task import Request, Task
 from hf_equi.models.vision.checkpoints import load_processor
 from hf_equi.models.vision.configuration_equi_vision import CANONICAL_SETTINGS
+from hf_equi.models.vision.image_actions import IMAGE_GROUPS, image_action
 from hf_equi.models.vision.probing import image_shape
 from hf_equi.symmetrizers import Method
 
@@ -36,7 +36,7 @@ SETTINGS = (
 class VisionTask(Task):
     """A kind of model of images that `symmetrize` wraps."""
 
-    group_class: ClassVar[type[FiniteGroup]] = ImageGroup
+    group_class: ClassVar[Any] = IMAGE_GROUPS
     group_example = "hf_equi.ImageGroup.rotations(4) or ImageGroup.dihedral(4)"
     companions: ClassVar[tuple[str, ...]] = ("processor", "canonicalizer")
 
@@ -74,10 +74,12 @@ class VisionTask(Task):
                 "weights belong to 'lambda' and 'attention', those of a choice to 'equizero', those of a "
                 "canonicalizer to 'canonical'."
             )
-        action = PixelAction(group, request.settings.get("padding", "reflect"))
-        action.apply(0, torch.empty(image_shape(request.base_config), device="meta"))  # checks the shape
-        if not group.exact:
-            action.apply(1, torch.zeros(1, 8, 8))  # checks that resampling is possible
+        action: Any = image_action(group, request.settings.get("padding", "reflect"))
+        continuous = isinstance(group, ContinuousGroup)
+        empty = torch.empty(image_shape(request.base_config), device="cpu" if continuous else "meta")
+        action.apply(group.identity, empty)  # checks the shape
+        if continuous or not group.exact:
+            action.apply(group.exp(torch.ones(1)) if continuous else 1, torch.zeros(1, 8, 8))  # that resampling works
         if "canonicalizer" in given:
             fitted(request.settings["canonicalizer"], action, image_shape(request.base_config))
 

@@ -41,7 +41,9 @@ def test_symmetrize_gives_a_classifier_with_its_processor():
 
 
 def test_texts_and_images_have_their_own_groups():
-    with pytest.raises(ConfigurationError, match=r"classifies images must be of the class ImageGroup, not Demogr"):
+    with pytest.raises(
+        ConfigurationError, match=r"classifies images must be of the class ImageGroup, SO2 or O2, not Dem"
+    ):
         hf_equi.symmetrize(classifier("vit"), GENDER)
     with pytest.raises(ConfigurationError, match="DemographicGroup, not ImageGroup"):
         hf_equi.symmetrize(base_model(), TURNS, tokenizer=tokenizer())

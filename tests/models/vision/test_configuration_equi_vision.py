@@ -52,7 +52,7 @@ def test_what_is_refused(kind, settings, message):
 def test_groups_are_those_of_images(kind):
     for group in (SQUARE, ImageGroup.flips("vertical"), ImageGroup.trivial(), ImageGroup.rotations(8)):
         assert kind(group=group.to_dict()).read_group() == group
-    with pytest.raises(GroupError, match="must be of the class ImageGroup; the config holds DemographicGroup"):
+    with pytest.raises(GroupError, match="must be of the class ImageGroup, SO2 or O2; the config holds Demo"):
         kind(group=DemographicGroup([["man", "woman"]]).to_dict())
     with pytest.raises(GroupError, match="needs a kind"):
         kind(group={"type": "image"})
