@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, ClassVar
 
-from hf_equi.canonicalization import LearnedMember
+from hf_equi.canonicalization import LearnedMember, LearnedMembers
 from hf_equi.canonicalization.base import is_complete
 from hf_equi.models.cards.kinds import CardKind
 from hf_equi.models.vision.configuration_equi_vision import CANONICAL_SETTINGS
@@ -26,7 +26,7 @@ _FROM_PIXELS = (
     "middle. So a turned picture gives slightly different pixels. `model.processor = "
     "hf_equi.symmetric_processor(model.processor)` is exact."
 )
-_EACH = "forward pass of the base for each distinct member of an orbit."
+_EACH = "one forward pass of the base for each distinct member of an orbit."
 _WEIGHTS = ("lambda_units", "lambda_dropout", "lambda_features")
 _CANONICAL = ("task_weight", *CANONICAL_SETTINGS)
 
@@ -54,6 +54,7 @@ class ImageCard(CardKind):
             found["canonicalizer"] = type(method.select.network).__name__
         else:
             unread |= set(_CANONICAL)
+        unread |= set() if isinstance(method.select, LearnedMembers) else {"theta"}
         return {name: value for name, value in found.items() if name not in unread}
 
     def group_tags(self, model: Any) -> list[str]:
@@ -105,8 +106,8 @@ class ImageCard(CardKind):
             *found,
             "**No direction is left.** This model cannot tell an image from its turned copy, such as a six from a "
             "nine.",
-            "**The base is the base.** What it confuses, and whom it serves worse, is unchanged. The model costs one "
-            + ("forward pass of the base, and one of the canonicalizer." if canonical else _EACH),
+            "**The base is the base.** What it confuses, and whom it serves worse, is unchanged. The model costs "
+            + (_canonical_cost(model) if canonical else _EACH),
         ]
 
     def imports(self, model: Any) -> str:
@@ -116,3 +117,10 @@ class ImageCard(CardKind):
     def pixels(self, model: Any) -> str:
         """Code for random images in the shape that the base takes."""
         return f"torch.rand(1, {', '.join(map(str, image_shape(model.config.base_config)))})"
+
+
+def _canonical_cost(model: Any) -> str:
+    """Return the cost of a model with a canonicalizer, in words."""
+    count = len(model.method.select.theta_in(model.group))
+    passes = "one forward pass" if count == 1 else f"{count} forward passes"
+    return f"{passes} of the base, and one of the canonicalizer."
