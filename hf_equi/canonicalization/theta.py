@@ -11,6 +11,7 @@ import torch
 
 from hf_equi.errors import ConfigurationError, GroupError
 from hf_equi.groups import ContinuousGroup
+from hf_equi.groups._motions import has_values
 
 __all__ = ["plain_theta", "read_theta"]
 
@@ -68,7 +69,8 @@ def read_theta(theta: Any, group: Any) -> torch.Tensor:
         found = torch.stack([read(group, one) for one in theta])
     except GroupError as error:
         raise ConfigurationError(f"theta= must hold elements of the group. {error}") from error
-    # A continuous group has no order in which equal elements are neighbours.
+    if not has_values(found):  # a graph is traced
+        return found
     rows = found.flatten(1) if found.dim() > 1 else found[:, None]
     same = ((rows[:, None] - rows).abs().amax(-1) < _CLOSER).triu(1).nonzero()
     if len(same):

@@ -138,6 +138,7 @@ class TestSiglip(TestCLIP):
         (TestAttentionSeq2Seq, "canonical"),
         (TestImageClassification, "equizero"),
         (TestImageClassification, "spatial"),
+        (TestImageClassification, "canonical_lambda"),
     ],
 )
 def test_a_graph_that_is_exported_says_what_the_model_says(family: type[Contract], case: str) -> None:
