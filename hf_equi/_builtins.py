@@ -12,6 +12,7 @@ _RECURRENT = "hf_equi.networks.recurrent_seq2seq"
 _EQUITUNE, _IDENTITY = "hf_equi.symmetrizers:Equitune", "hf_equi.symmetrizers:Identity"
 _CANONICAL = "hf_equi.symmetrizers:Canonical"
 _LEARNED_CANONICAL = "hf_equi.canonicalization:LearnedCanonical"
+_CANONICAL_LAMBDA = "hf_equi.canonicalization:LearnedCanonicalLambda"
 _LAMBDA, _ATTENTION = "hf_equi.symmetrizers:LambdaEquitune", "hf_equi.symmetrizers:Attention"
 
 register_task(
@@ -61,6 +62,7 @@ register_task(
         "lambda": _LAMBDA,
         "attention": _ATTENTION,
         "canonical": _LEARNED_CANONICAL,
+        "canonical_lambda": _CANONICAL_LAMBDA,
         "identity": _IDENTITY,
     },
 )
@@ -83,6 +85,7 @@ register_task(
         "lambda": _LAMBDA,
         "attention": _ATTENTION,
         "canonical": _LEARNED_CANONICAL,
+        "canonical_lambda": _CANONICAL_LAMBDA,
         "identity": _IDENTITY,
     },
 )

@@ -59,8 +59,8 @@ def symmetrize(
             - seq2seq: `target_tokenizer`, if the output has a different tokenizer, `decoding`,
               `teacher_forcing_ratio`;
             - seq2seq and images: `loss`, which `"equizero"` minimises, `objective`, `lambda_units`, `lambda_dropout`;
-            - images: `level`, `padding`, `lambda_features`; `canonicalizer` (see `hf_equi.canonicalization`),
-              `task_weight`, `prior_weight`, `temperature`, `relaxation` for `"canonical"`; CLIP: `selection`.
+            - images: `level`, `padding`, `lambda_features`; `canonicalizer` (see `hf_equi.canonicalization`), `theta`,
+              `task_weight`, `prior_weight`, `temperature`, `relaxation` for methods with one; CLIP: `selection`.
 
     Returns:
         An `EquiLM`, `EquizeroLM` or `EquiForSeq2SeqLM` with its tokenizer, or an `EquiCLIPModel` or

@@ -259,7 +259,7 @@ def test_what_runs_the_rows_of_an_orbit_is_named_on_the_page() -> None:
 
 
 def test_nothing_asks_for_the_name_of_a_method() -> None:
-    names = "equitune|equizero|lambda|attention|mixture|canonical|identity"
+    names = "equitune|equizero|lambda|attention|mixture|canonical|canonical_lambda|identity"
     asks = re.compile(rf"""(?:[=!]=|\bin) *[(\[{{]?(?:None, *)?["'](?:{names})["']""")
     assert {relative(path) for path in MODULES if asks.search(text(path))} == set()
 

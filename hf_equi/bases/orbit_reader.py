@@ -160,6 +160,9 @@ class OrbitReader:
         shared = shared and all(isinstance(action, ColumnAction) for action in self.outputs.values())
         if elements.dim() > 2:  # members of a continuous group cannot be listed, so they have no keys
             return Orbit.start(elements, shared=False)
+        # In a part of the group, equal members stand for different numbers of elements, but a row has one weight.
+        group = next(iter(self.inputs.values())).group
+        shared = shared and elements.shape[1] in (1, group.order)
         # There is nothing to order and share, or a graph is traced, with its rows in the order of the elements.
         if elements.shape[1] == 1 or torch.compiler.is_exporting():
             return Orbit.start(elements, shared)

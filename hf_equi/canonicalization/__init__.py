@@ -20,6 +20,7 @@ from hf_equi.canonicalization.base import (
     register_canonicalizer,
 )
 from hf_equi.canonicalization.canonical import LearnedCanonical
+from hf_equi.canonicalization.canonical_lambda import LearnedCanonicalLambda
 from hf_equi.canonicalization.centre import Centre
 from hf_equi.canonicalization.circular_harmonic import CircularHarmonic
 from hf_equi.canonicalization.composed import Composed
@@ -30,10 +31,12 @@ from hf_equi.canonicalization.fixed_rule import FixedRule
 from hf_equi.canonicalization.gram_schmidt import GramSchmidt
 from hf_equi.canonicalization.group_convolution import GroupConvolution
 from hf_equi.canonicalization.learned_member import LearnedMember
+from hf_equi.canonicalization.learned_members import LearnedMembers
 from hf_equi.canonicalization.model_energy import ModelEnergy
 from hf_equi.canonicalization.orbit_scorer import OrbitCanonicalizer, OrbitScorer
 from hf_equi.canonicalization.principal_frames import PrincipalFrames
 from hf_equi.canonicalization.targets import move_targets
+from hf_equi.canonicalization.theta import read_theta
 from hf_equi.canonicalization.vector_neurons import VectorNeurons
 from hf_equi.canonicalization.weighted_frames import WeightedFrames
 
@@ -63,7 +66,9 @@ __all__ = [
     "GramSchmidt",
     "GroupConvolution",
     "LearnedCanonical",
+    "LearnedCanonicalLambda",
     "LearnedMember",
+    "LearnedMembers",
     "ModelEnergy",
     "OrbitCanonicalizer",
     "OrbitScorer",
@@ -77,5 +82,6 @@ __all__ = [
     "identity_prior",
     "move_targets",
     "read_canonicalizer",
+    "read_theta",
     "register_canonicalizer",
 ]

@@ -104,19 +104,34 @@ class LearnedMember(OneMember):
             ConfigurationError: If the canonicalizer names no element.
         """
         pose = self.network.find(asked, self.relaxed)
-        elements, passing = self._of_pose(asked.action.group, pose)
+        theta = self.theta_in(asked.action.group)
+        elements, passing = self._of_pose(asked.action.group, pose, theta)
+        log_weights = None if pose.log_weights is None else pose.log_weights.repeat(1, len(theta))  # (B, T K)
         said = {**pose.said, "prior_loss": pose.prior.detach()}
         penalty = self.prior_weight * pose.prior
         penalty = penalty if pose.loss is None else penalty + pose.loss
         learns = penalty.requires_grad and torch.is_grad_enabled()
-        return Selection(elements, penalty if learns else None, passing, said, pose.log_weights)
+        return Selection(elements, penalty if learns else None, passing, said, log_weights)
 
-    @staticmethod
-    def _of_pose(group: Any, pose: Pose) -> tuple[torch.Tensor, torch.Tensor | None]:
-        """Return the elements that take inputs to their canonical members, and the weights that pass gradients."""
-        elements = group.inverse(pose.elements)  # (B, K) or (B, K, n, n)
+    def theta_in(self, group: Any) -> torch.Tensor:
+        """Return Θ, by whose elements the canonical member is moved before the base reads it: here the identity alone.
+
+        Args:
+            group: The group.
+
+        Returns:
+            `(T,)` int64, or `(T, n, n)` for a continuous group.
+        """
+        return torch.as_tensor(group.identity, device="cpu")[None]
+
+    def _of_pose(self, group: Any, pose: Pose, theta: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor | None]:
+        """Return the elements θh(x)⁻¹ that take inputs to what the base reads, and the weights that pass gradients."""
+        inverses = group.inverse(pose.elements)  # (B, K) or (B, K, n, n)
+        theta = theta.to(inverses)
+        elements = group.compose(theta[:, None], inverses[:, None]).flatten(1, 2)  # (B, T K) or (B, T K, n, n)
         if pose.shares is None or not (pose.shares.requires_grad and torch.is_grad_enabled()):
             return elements, None
         every = torch.arange(group.order, device=elements.device)
-        shares = pose.shares[:, None, group.inverse(every)]  # (B, 1, G): of the members gx
+        # The member gx is θh⁻¹x for h = g⁻¹θ.
+        shares = pose.shares[:, group.compose(group.inverse(every), theta[:, None])]  # (B, T, G)
         return elements, shares - shares.detach()

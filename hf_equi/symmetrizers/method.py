@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, ClassVar, Self
 
 from hf_equi.errors import ConfigurationError
 from hf_equi.symmetrizers.combine import Combine
-from hf_equi.symmetrizers.select import OneMember, Select
+from hf_equi.symmetrizers.select import Select
 from hf_equi.symmetrizers.weigh import FeatureWeights, HistoryWeights, Weigh
 
 if TYPE_CHECKING:
@@ -107,7 +107,7 @@ class Method:
     @property
     def selects_one(self) -> bool:
         """Whether it selects one member of each orbit, so that a text costs one row of the base."""
-        return isinstance(self.select, OneMember)
+        return self.select.selects_one
 
     @property
     def takes_best(self) -> bool:

@@ -4,7 +4,8 @@ Letters: B batch, K members asked for (all of the group, or those that a method 
 
 Logically an orbit is `(B, K, ...)`. Physically the distinct members of each orbit lie side by side, batch-major, in
 lexicographic order of their tokens. That order does not depend on which member of the orbit was the input, so neither
-do sums over the rows. By orbit-stabiliser, every distinct member stands for the same number of elements.
+do sums over the rows. By orbit-stabiliser, every distinct member stands for the same number of elements. That holds
+for the whole group only, so readers do not share the rows of a part of it.
 """
 
 from __future__ import annotations

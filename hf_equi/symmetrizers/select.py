@@ -5,7 +5,7 @@ from __future__ import annotations
 from abc import abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 
@@ -93,6 +93,8 @@ class Select(Part):
 
     role = "selects"
     network_name = "select_network"
+    selects_one: ClassVar[bool] = False
+    """Whether it selects one member of each orbit."""
 
     @abstractmethod
     def members(self, asked: Asked) -> Selection:
@@ -122,6 +124,8 @@ class OneMember(Select):
 
     A kind whose rule cannot single one out selects a few, with weights in `Selection.log_weights`.
     """
+
+    selects_one = True
 
     @abstractmethod
     def element(self, asked: Asked) -> torch.Tensor | tuple[torch.Tensor, torch.Tensor]:

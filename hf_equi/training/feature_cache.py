@@ -95,6 +95,11 @@ def _check_model(model: Any) -> None:
         raise ConfigurationError(
             f"method={wrapped.config.method!r} reads one member of each orbit: there are no orbits to cache"
         )
+    if wrapped.method.select.has_network:
+        raise ConfigurationError(
+            f"method={wrapped.config.method!r} selects members by the images, which a cache of features does not "
+            "contain: train on pixel_values"
+        )
     frozen = getattr(wrapped, "frozen_base", None)
     if frozen is not None and not _equal(frozen, wrapped.base):
         raise ConfigurationError(

@@ -18,8 +18,8 @@ __all__ = ["PARTS", "parameters_of", "require_wrapper"]
 PARTS = ("lambda", "canonicalizer", "base", "last_layers", "all")
 """The parts by name."""
 _NETWORKS = {
-    "lambda": (Weigh.network_name, "λ", "'lambda' or 'attention'"),
-    "canonicalizer": (Select.network_name, "canonicalizer", "'canonical'"),
+    "lambda": (Weigh.network_name, "λ", "'lambda', 'canonical_lambda' or 'attention'"),
+    "canonicalizer": (Select.network_name, "canonicalizer", "'canonical' or 'canonical_lambda'"),
 }
 """For each part that is a network: its name in a model, what it is, and the methods that have it."""
 

@@ -29,6 +29,8 @@ def published_phases(model: Any) -> list[Phase]:
     The authors' code averages probabilities (`level="probabilities"`) of cosines that are not scaled by CLIP's
     temperature, and λ reads features of length 1. A model here keeps its temperature and its features.
 
+    A canonicalizer is frozen in all of these phases: train it before them (`Phase(..., trains="canonicalizer")`).
+
     Args:
         model: An `EquiCLIPModel` or `EquiForImageClassification`.
 

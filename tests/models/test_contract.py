@@ -13,7 +13,7 @@ from contract import Contract
 from contract_tools import logits_of, questions
 from small_vision import texts
 from torch.export import Dim
-from wrapped_vision import SQUARE, TURNS, ragged, wrap, wrap_clip
+from wrapped_vision import SQUARE, TURNS, ragged, settings_of, wrap, wrap_clip
 
 import hf_equi
 from hf_equi import RegardScorer
@@ -91,8 +91,8 @@ class TestImageClassification(Contract):
     chunks = (1, 2, 3)
 
     def create_model(self, method: str, group: Any = None, **settings: Any) -> Any:
-        weighs = {"lambda_units": 5} if method in ("lambda", "attention") else {}
-        return wrap("vit", group or SQUARE, method, **weighs, **settings)
+        group = group or SQUARE
+        return wrap("vit", group, method, **settings_of(method, group), **settings)
 
     def create_inputs(self, batch: int) -> dict[str, torch.Tensor]:
         return {"pixel_values": ragged()[:batch], "labels": torch.tensor([1, 3, 0])[:batch]}
@@ -110,8 +110,8 @@ class TestCLIP(Contract):
     family, group = "clip", SQUARE
 
     def create_model(self, method: str, group: Any = None, **settings: Any) -> Any:
-        weighs = {"lambda_units": 5} if method in ("lambda", "attention") else {}
-        return wrap_clip(self.family, group or self.group, method, **weighs, **settings)
+        group = group or self.group
+        return wrap_clip(self.family, group, method, **settings_of(method, group), **settings)
 
     def create_inputs(self, batch: int) -> dict[str, torch.Tensor]:
         return {"pixel_values": ragged()[:batch], **texts(3), "labels": torch.tensor([2, 0, 1])[:batch]}
@@ -138,6 +138,7 @@ class TestSiglip(TestCLIP):
         (TestAttentionSeq2Seq, "canonical"),
         (TestImageClassification, "equizero"),
         (TestImageClassification, "spatial"),
+        (TestImageClassification, "canonical_lambda"),
     ],
 )
 def test_a_graph_that_is_exported_says_what_the_model_says(family: type[Contract], case: str) -> None:

@@ -29,6 +29,13 @@ CLIP_METHODS = {
 """Of CLIP-like models."""
 
 
+def settings_of(method: str, group: ImageGroup) -> dict[str, Any]:
+    """Small sizes for a method with weights, and a Θ for the one that needs it, which is no subgroup."""
+    some = {0, 1, group.order // 2 + 1} & set(range(group.order))
+    theta = {"theta": sorted(some)} if method == "canonical_lambda" else {}
+    return theta | ({"lambda_units": 5} if method in ("lambda", "attention", "canonical_lambda") else {})
+
+
 def wrap(base: PreTrainedModel | str, group: ImageGroup = SQUARE, method: str = "equitune", **settings: Any) -> Any:
     """A symmetrised classifier, of a base or a family."""
     model = hf_equi.symmetrize(classifier(base) if isinstance(base, str) else base, group, method, **settings)
@@ -51,10 +58,9 @@ def ragged(size: int = 32) -> torch.Tensor:
 
 @torch.no_grad()
 def _with_opinions(model: Any) -> Any:
-    """As networks are initialised, all members weigh about the same."""
-    network = getattr(model, "lambda_network", None)
-    if network is not None:
-        generator = torch.Generator().manual_seed(3)
-        for parameter in network.parameters():
+    """As networks are initialised, all members weigh about the same, and score about the same."""
+    generator = torch.Generator().manual_seed(3)
+    for network in (getattr(model, name, None) for name in ("lambda_network", "select_network")):
+        for parameter in network.parameters() if network is not None else ():
             parameter.copy_(0.4 * torch.randn(parameter.shape, generator=generator, dtype=parameter.dtype))
     return model.eval()

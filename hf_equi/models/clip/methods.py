@@ -27,7 +27,7 @@ def create(name: str, average: str, selection: str, **canonical: Any) -> Method:
         name: The name.
         average: What the level averages.
         selection: What equizero takes from one member: all of an `"image"`, or each `"class"`.
-        **canonical: The settings of `"canonical"`, as in `EquiVisionConfig.canonical_settings`.
+        **canonical: The settings of methods with a canonicalizer, as in `EquiVisionConfig.canonical_settings`.
 
     Raises:
         ConfigurationError: If there is no such method, or a setting is not one of its settings.

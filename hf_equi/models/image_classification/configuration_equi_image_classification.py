@@ -27,10 +27,11 @@ class EquiImageClassificationConfig(EquiVisionConfig):
             largest probability is that of a class being present, and the entropy is the sum of the entropies of all
             classes.
         method (`str`, *optional*, defaults to `"equitune"`):
-            `"equitune"`, `"equizero"`, `"lambda"`, `"attention"`, `"canonical"` or `"identity"`.
+            `"equitune"`, `"equizero"`, `"lambda"`, `"attention"`, `"canonical"`, `"canonical_lambda"` or
+            `"identity"`.
         level, padding, lambda_units, lambda_dropout, lambda_features, objective:
             As in `EquiVisionConfig`.
-        canonicalizer_settings, task_weight, prior_weight, temperature, relaxation:
+        canonicalizer_settings, theta, task_weight, prior_weight, temperature, relaxation:
             As in `EquiVisionConfig`.
         base_config, group, orbit_chunk_size, hf_equi_version, format_version, stores_base:
             As in `EquiConfig`.

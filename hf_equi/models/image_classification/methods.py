@@ -25,7 +25,7 @@ def create(name: str, average: str, loss: str, **canonical: Any) -> Method:
         name: The name.
         average: What the level averages.
         loss: What equizero minimises.
-        **canonical: The settings of `"canonical"`, as in `EquiVisionConfig.canonical_settings`.
+        **canonical: The settings of methods with a canonicalizer, as in `EquiVisionConfig.canonical_settings`.
 
     Raises:
         ConfigurationError: If there is no such method, or a setting is not one of its settings.

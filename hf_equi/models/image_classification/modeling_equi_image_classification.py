@@ -31,7 +31,8 @@ class EquiImageClassifierOutput(ModelOutput):
         chosen_element: `(batch,)` the element that equizero took.
         margin: `(batch,)` how much lower its loss was than that of the next member; for a canonicalizer, how much
             higher its best score was than the next one.
-        group_weights: `(batch, group)` the weights of λ-equitune and of attention, which add up to 1.
+        group_weights: `(batch, group)` the weights of λ-equitune and of attention, which add up to 1; those of
+            canonical-λ-equitune in the order of Θ.
         prior_loss: `()` the cross-entropy of a canonicalizer's scores to the identity, or for a continuous group the
             squared distance of its element to the identity, without its weight.
         canonical_element: `(batch,)` the element h(x) that takes the canonical image, which the base reads, to the
@@ -57,16 +58,17 @@ class EquiForImageClassification(WrappedClassifier):
 
     with features f and head h of the base. Methods: equi-tuning (the mean), equizero (the member of which the base is
     surest), λ-equitune and attention (weighted means), canonical (the member that a canonicalizer chooses before the
-    base runs). Exact in float32 to 1e-5 for rotations by multiples of 90° and
-    for flips; equizero up to its margin. Other rotations resample: see `PixelAction`.
+    base runs), canonical-λ-equitune (a weighted mean around that member). Exact in float32 to 1e-5 for rotations by
+    multiples of 90° and for flips; equizero up to its margin. Other rotations resample: see `PixelAction`.
 
     For a family whose step from features to logits is unknown, the logits are used as the features.
 
     Args:
         config: The model's configuration.
         base: The base model, shared and not copied; by default a new one from the configuration.
-        canonicalizer: For `"canonical"`: a `hf_equi.canonicalization.Canonicalizer`, held and not copied, or a rule, a
-            function from images to elements; by default a new one as the configuration describes it.
+        canonicalizer: For `"canonical"` and `"canonical_lambda"`: a `hf_equi.canonicalization.Canonicalizer`, held
+            and not copied, or a rule, a function from images to elements; by default a new one as the configuration
+            describes it.
 
     Raises:
         UnsupportedModelError: For a base that is not an image classifier.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, ClassVar
 
-from hf_equi.canonicalization import LearnedMember
+from hf_equi.canonicalization import LearnedMember, LearnedMembers
 from hf_equi.canonicalization.base import is_complete
 from hf_equi.groups import ContinuousGroup
 from hf_equi.models.cards.kinds import CardKind
@@ -32,7 +32,7 @@ _ANGLE = (
     "**An angle.** The canonicalizer finds the angle of an image exactly only for turns by multiples of 90°. For "
     "other turns it is off by some degrees, and so is what the base reads."
 )
-_EACH = "forward pass of the base for each distinct member of an orbit."
+_EACH = "one forward pass of the base for each distinct member of an orbit."
 _WEIGHTS = ("lambda_units", "lambda_dropout", "lambda_features")
 _CANONICAL = ("task_weight", *CANONICAL_SETTINGS)
 _OF_SCORES = ("temperature", "relaxation")
@@ -62,6 +62,7 @@ class ImageCard(CardKind):
             found["canonicalizer"] = type(method.select.network).__name__
         else:
             unread |= set(_CANONICAL)
+        unread |= set() if isinstance(method.select, LearnedMembers) else {"theta"}
         return {name: value for name, value in found.items() if name not in unread}
 
     def group_tags(self, model: Any) -> list[str]:
@@ -120,8 +121,8 @@ class ImageCard(CardKind):
             *found,
             "**No direction is left.** This model cannot tell an image from its turned copy, such as a six from a "
             "nine.",
-            "**The base is the base.** What it confuses, and whom it serves worse, is unchanged. The model costs one "
-            + ("forward pass of the base, and one of the canonicalizer." if canonical else _EACH),
+            "**The base is the base.** What it confuses, and whom it serves worse, is unchanged. The model costs "
+            + (_canonical_cost(model) if canonical else _EACH),
         ]
 
     def imports(self, model: Any) -> str:
@@ -131,3 +132,10 @@ class ImageCard(CardKind):
     def pixels(self, model: Any) -> str:
         """Code for random images in the shape that the base takes."""
         return f"torch.rand(1, {', '.join(map(str, image_shape(model.config.base_config)))})"
+
+
+def _canonical_cost(model: Any) -> str:
+    """Return the cost of a model with a canonicalizer, in words."""
+    count = len(model.method.select.theta_in(model.group))
+    passes = "one forward pass" if count == 1 else f"{count} forward passes"
+    return f"{passes} of the base, and one of the canonicalizer."

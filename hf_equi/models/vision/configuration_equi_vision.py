@@ -8,6 +8,7 @@ from huggingface_hub.dataclasses import strict
 
 from hf_equi.canonicalization import LearnedMember
 from hf_equi.canonicalization.learned_member import RELAXATIONS
+from hf_equi.canonicalization.theta import plain_theta
 from hf_equi.checks import check_choice, check_count, check_share, check_weight
 from hf_equi.errors import ConfigurationError
 from hf_equi.groups import ContinuousGroup
@@ -17,8 +18,8 @@ from hf_equi.models.vision.levels import Level, create_level
 
 __all__ = ["CANONICAL_SETTINGS", "LAMBDA_FEATURES", "OBJECTIVES", "EquiVisionConfig"]
 
-CANONICAL_SETTINGS = ("prior_weight", "temperature", "relaxation")
-"""The settings of `"canonical"` besides its canonicalizer."""
+CANONICAL_SETTINGS = ("theta", "prior_weight", "temperature", "relaxation")
+"""The settings of `"canonical"` and `"canonical_lambda"` besides the canonicalizer."""
 LAMBDA_FEATURES = ("shared", "frozen")
 OBJECTIVES = ("cross_entropy", "published_double_softmax")
 
@@ -34,7 +35,8 @@ class EquiVisionConfig(EquiConfig):
         padding (`str`, *optional*, defaults to `"reflect"`):
             How images continue beyond their edges if a group resamples them: `"reflect"` or `"circular"`.
         lambda_units (`int`, *optional*, defaults to 100):
-            The number of units in the hidden layers of the network of `"lambda"` and `"attention"`.
+            The number of units in the hidden layers of the network of `"lambda"`, `"canonical_lambda"` and
+            `"attention"`.
         lambda_dropout (`float`, *optional*, defaults to 0.0):
             The dropout of that network; 0.5 in the authors' code.
         lambda_features (`str`, *optional*, defaults to `"shared"`):
@@ -43,11 +45,14 @@ class EquiVisionConfig(EquiConfig):
         objective (`str`, *optional*, defaults to `"cross_entropy"`):
             The loss for labels. `"published_double_softmax"` takes the softmax twice, as the authors' code does.
         canonicalizer_settings (`dict`, *optional*):
-            The canonicalizer of `"canonical"`, as its `to_dict` gives it; by default a
+            The canonicalizer of `"canonical"` and `"canonical_lambda"`, as its `to_dict` gives it; by default a
             `hf_equi.canonicalization.GroupConvolution`, or a `CircularHarmonic` for `SO2` and `O2`.
+        theta (`list`, *optional*):
+            Θ of `"canonical_lambda"`, the elements by which the canonical image is moved: names or indices, or for a
+            continuous group angles such as `"90°"` and matrices.
         task_weight (`float`, *optional*, defaults to 1.0):
-            The weight of the loss for labels when a `"canonical"` model trains. With 0 only the canonicalizer trains:
-            the base does not run, and no labels are needed.
+            The weight of the loss for labels when a model with a canonicalizer trains. With 0 only the canonicalizer
+            trains: the base does not run, and no labels are needed.
         prior_weight (`float`, *optional*, defaults to 100.0):
             The weight of the prior in that loss: the cross-entropy of the canonicalizer's scores to the identity, or
             the squared distance of its element to the identity for `SO2` and `O2`. It is 100 in arXiv 2310.01647.
@@ -63,7 +68,7 @@ class EquiVisionConfig(EquiConfig):
     Raises:
         ConfigurationError: As in `EquiConfig`, and for an unknown level, padding, objective, relaxation or source of
             features, a dropout outside 0 to 1, less than one unit, a temperature that is not above 0, a negative
-            weight, or two weights of 0.
+            weight, two weights of 0, or a Θ that is missing, empty, repeats an element or is not in the group.
     """
 
     group_class: ClassVar[Any] = IMAGE_GROUPS
@@ -84,14 +89,19 @@ class EquiVisionConfig(EquiConfig):
     lambda_features: str = "shared"
     objective: str = "cross_entropy"
     canonicalizer_settings: dict[str, Any] | None = None
+    theta: Any = None
     task_weight: float = 1.0
     prior_weight: float = 100.0
     temperature: float = 1.0
     relaxation: str = "straight_through"
 
+    def __post_init__(self, **kwargs: Any) -> None:
+        self.theta = plain_theta(self.theta)
+        super().__post_init__(**kwargs)
+
     @property
     def canonical_settings(self) -> dict[str, Any]:
-        """The settings from which `"canonical"` is made."""
+        """The settings from which methods with a canonicalizer are made."""
         return {
             "canonicalizer_settings": self.canonicalizer_settings,
             **{name: getattr(self, name) for name in CANONICAL_SETTINGS},
@@ -121,8 +131,13 @@ class EquiVisionConfig(EquiConfig):
         }
         for name, known in choices.items():
             check_choice(name, getattr(self, name), known)
-        if self.group is not None and isinstance(group := self.read_group(), ContinuousGroup):
+        if self.group is None:
+            return
+        group, select = self.read_group(), self.create_method().select
+        if isinstance(group, ContinuousGroup):
             self._check_continuous(group)
+        if isinstance(select, LearnedMember):
+            select.theta_in(group)
 
     def _check_continuous(self, group: ContinuousGroup) -> None:
         """Refuse settings that have no meaning for a group whose elements cannot be listed.

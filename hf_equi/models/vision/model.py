@@ -59,7 +59,8 @@ class EquiVisionModel(VisionCheckpointMixin, EquiPreTrainedModel):  # type: igno
         """
         if not isinstance(config.create_method().select, LearnedMember):
             raise ConfigurationError(
-                f"canonicalizer=: the method {config.method!r} does not use one. It belongs to 'canonical'."
+                f"canonicalizer=: the method {config.method!r} does not use one. It belongs to 'canonical' "
+                "and 'canonical_lambda'."
             )
         action = image_action(config.read_group(), config.padding)
         return fitted(canonicalizer, action, image_shape(config.base_config))

@@ -6,7 +6,7 @@ from typing import Any, ClassVar
 
 import torch
 
-from hf_equi.canonicalization import LearnedMember
+from hf_equi.canonicalization import LearnedMember, LearnedMembers
 from hf_equi.canonicalization.fitting import fitted
 from hf_equi.errors import ConfigurationError
 from hf_equi.groups import ContinuousGroup
@@ -68,11 +68,12 @@ class VisionTask(Task):
         unread = set() if method.feature_weights is not None else given & _OF_WEIGHTS
         unread |= set() if method.takes_best else given & _OF_CHOICE
         unread |= set() if isinstance(method.select, LearnedMember) else given & _OF_CANONICAL
+        unread |= set() if isinstance(method.select, LearnedMembers) else given & {"theta"}
         if unread:
             raise ConfigurationError(
                 f"{', '.join(sorted(unread))}: the method {request.method!r} does not use these settings. Settings of "
-                "weights belong to 'lambda' and 'attention', those of a choice to 'equizero', those of a "
-                "canonicalizer to 'canonical'."
+                "weights belong to 'lambda', 'attention' and 'canonical_lambda', those of a choice to 'equizero', "
+                "those of a canonicalizer to 'canonical' and 'canonical_lambda', and theta to the last."
             )
         action: Any = image_action(group, request.settings.get("padding", "reflect"))
         continuous = isinstance(group, ContinuousGroup)

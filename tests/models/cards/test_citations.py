@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import pytest
 
+import hf_equi.canonicalization  # noqa: F401  whose methods are found by their classes
 from hf_equi.models.cards.citations import citations
 from hf_equi.registration import method_names
 from hf_equi.symmetrizers import Method, MethodText
@@ -12,7 +13,7 @@ def methods() -> dict[str, type[Method]]:
     while kinds:
         kind = kinds.pop()
         kinds += kind.__subclasses__()
-        if kind.__module__.startswith("hf_equi.symmetrizers") and kind is not Method:
+        if kind.__module__.startswith(("hf_equi.symmetrizers", "hf_equi.canonicalization")) and kind is not Method:
             found[kind.__name__] = kind
     return found
 
@@ -29,7 +30,7 @@ def test_every_method_has_what_to_cite(kind):
 def test_the_methods_are_those_that_tasks_have():
     names = {name for task in ("causal_lm", "seq2seq", "clip", "image_classification") for name in method_names(task)}
     assert names == {kind.name for kind in methods().values()}
-    assert len(methods()) == 9
+    assert len(methods()) == 11
 
 
 def test_a_method_from_elsewhere_brings_its_own_entry():

@@ -50,5 +50,7 @@ def test_by_class_needs_the_probabilities_of_equizero():
             EquiCLIPConfig(selection="class", **settings)
     with pytest.raises(ConfigurationError, match="use one of 'image', 'class'"):
         EquiCLIPConfig(selection="word")
-    with pytest.raises(ConfigurationError, match="'attention', 'canonical', 'equitune', 'equizero', 'identity'"):
+    with pytest.raises(
+        ConfigurationError, match="'attention', 'canonical', 'canonical_lambda', 'equitune', 'equizero'"
+    ):
         EquiCLIPConfig(method="magic")

@@ -53,7 +53,9 @@ def test_levels_say_what_is_averaged(level):
 def test_what_is_not_known_is_refused():
     with pytest.raises(ConfigurationError, match=r"loss='max_similarity' is not known: .*Use one of 'max_prob"):
         config(loss="max_similarity")
-    with pytest.raises(ConfigurationError, match="'attention', 'canonical', 'equitune', 'equizero', 'identity'"):
+    with pytest.raises(
+        ConfigurationError, match="'attention', 'canonical', 'canonical_lambda', 'equitune', 'equizero'"
+    ):
         config(method="mixture")
 
 

@@ -28,7 +28,7 @@ KINDS = (EquiImageClassificationConfig, EquiCLIPConfig)
         ({"level": ["features"]}, r"level=\['features'\] is not known: use one of 'features', 'logits'"),
         (
             {"method": ["equitune"]},
-            r"method=\['equitune'\] is not known to .*: use one of 'attention', 'canonical', 'equ",
+            r"method=\['equitune'\] is not known to .*: use one of 'attention', 'canonical', 'can",
         ),
         ({"orbit_chunk_size": "1"}, "orbit_chunk_size='1' is not a number of orbit members"),
         ({"orbit_chunk_size": 1.0}, r"orbit_chunk_size=1\.0"),
@@ -36,7 +36,7 @@ KINDS = (EquiImageClassificationConfig, EquiCLIPConfig)
         ({"lambda_dropout": 2.0}, "lambda_dropout=2.0 is not a share"),
         ({"lambda_dropout": -0.1}, "from 0 to 1"),
         ({"orbit_chunk_size": 0}, "orbit_chunk_size=0"),
-        ({"method": "mixture"}, "'attention', 'canonical', 'equitune', 'equizero', 'identity', 'lambda'"),
+        ({"method": "mixture"}, "'canonical', 'canonical_lambda', 'equitune', 'equizero', 'identity', 'lambda'"),
         ({"task_weight": -1.0}, r"task_weight=-1\.0 is not a weight: use a number, 0 or more"),
         ({"task_weight": 0.0, "prior_weight": 0.0}, "leave no loss to train by"),
         ({"method": "canonical", "temperature": 0.0}, r"temperature=0\.0 is out of range"),
