@@ -148,7 +148,7 @@ class EquiVisionConfig(EquiConfig):
         if not isinstance(self.create_method().select, LearnedMember):
             raise ConfigurationError(
                 f"method={self.method!r} is for finite groups, but {group!r} has infinitely many elements: choose a "
-                'finite subgroup, ImageGroup.rotations(8), or method="canonical"'
+                'finite subgroup, ImageGroup.rotations(8), or method="canonical" or "canonical_lambda"'
             )
         if self.create_level().reads_maps:
             raise ConfigurationError(

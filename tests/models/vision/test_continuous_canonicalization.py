@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from math import pi
+
 import pytest
 import torch
 from small_vision import classifier, clip, images, texts
@@ -48,6 +50,29 @@ def test_quarter_turns_are_exact_and_the_base_reads_the_picture_turned_back(grou
             moved = model(model.action.apply(g, x))
             torch.testing.assert_close(moved.logits, out.logits, atol=1e-4, rtol=0)
             torch.testing.assert_close(moved.canonical_element, g.float() @ out.canonical_element, atol=1e-4, rtol=0)
+
+
+@pytest.mark.parametrize("group", GROUPS, ids=repr)
+def test_lambda_weighs_a_finite_set_around_the_angle(group, tmp_path):
+    """Θ = {0°, 30°}: the mean of what the base says of both members, weighted by λ."""
+    model = hf_equi.symmetrize(
+        classifier("vit"), group, "canonical_lambda", canonicalizer=small(group), theta=["0°", "30°"], level="logits"
+    )
+    x = images(3)
+    with torch.no_grad():
+        out = model(x)
+        back = group.inverse(out.canonical_element)
+        # In one motion: an image that is resampled twice is not the same.
+        members = [model.action.apply(theta @ back, x) for theta in group.exp(torch.tensor([[0.0], [pi / 6]]))]
+        logits = torch.stack([model.base(member).logits for member in members], 1)
+        torch.testing.assert_close(out.logits, (out.group_weights.unsqueeze(-1) * logits).sum(1), atol=1e-4, rtol=0)
+        assert out.group_weights.shape == (3, 2)
+        turned = model(model.action.apply(QUARTERS[group].matrices[1], x))
+        torch.testing.assert_close(turned.logits, out.logits, atol=1e-4, rtol=0)
+    model.save_pretrained(tmp_path)
+    loaded = AutoModelForImageClassification.from_pretrained(tmp_path)
+    assert loaded.config.theta == ["0°", "30°"]
+    assert torch.equal(loaded(x).logits, model(x).logits)
 
 
 STORED = {
