@@ -118,7 +118,7 @@ class GroupConvolution(Canonicalizer):
         if not evaluates_on_cpu(self, seen):
             return self._scores(seen)
         numbers = self.settings["channels"] * self.group.order * seen.shape[-2:].numel()
-        pieces = seen.split(max(_NUMBERS_AT_ONCE // numbers, 1))
+        pieces = torch.split(seen, max(_NUMBERS_AT_ONCE // numbers, 1))
         return torch.cat([self._scores(piece) for piece in pieces])
 
     def _scores(self, maps: torch.Tensor) -> torch.Tensor:
