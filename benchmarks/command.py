@@ -36,6 +36,8 @@ class Benchmark:
         claims: Makes the claims of a workload. The second argument says whether it is a smoke run.
         create: Makes the workload of a command line.
         add_arguments: Adds options to the command line.
+        findings: Measures what is not a ratio, and returns it in Markdown, for below the table. A run with `--only`
+            does without.
     """
 
     title: str
@@ -45,6 +47,7 @@ class Benchmark:
     claims: Callable[[Any, bool], list[Claim]]
     create: Callable[[argparse.Namespace], Any] = language_models
     add_arguments: Callable[[argparse.ArgumentParser], None] | None = None
+    findings: Callable[[Any], str] | None = None
 
     def run(self) -> None:
         """Read the command line, measure, and write the section."""
@@ -67,8 +70,9 @@ class Benchmark:
             print(_line(result), file=sys.stderr, flush=True)
             results.append(result)
         description = SMOKE if arguments.smoke else self.description
+        findings = "" if self.findings is None or arguments.only else self.findings(workload)
         measured = measured_with(arguments.seed, clock)
-        text = section(self.title, description, _command(arguments), measured, results)
+        text = section(self.title, description, _command(arguments), results, findings, measured)
         if page is None:
             print(text, end="")
         else:

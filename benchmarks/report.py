@@ -38,10 +38,29 @@ def table(results: Sequence[Result]) -> str:
     return "\n".join(f"| {' | '.join(cells)} |" for cells in lines)
 
 
-def section(title: str, description: str, command: str, measured: str, results: Sequence[Result]) -> str:
-    """Return a section of the page, in Markdown; `measured` says on what, as `measured_with` returns it."""
-    parts = (f"## {title}", description.strip(), "Reproduce with", f"    {command}", table(results), measured)
-    return "\n\n".join(parts) + "\n"
+def section(
+    title: str, description: str, command: str, results: Sequence[Result], findings: str, measured: str
+) -> str:
+    """Return a section of the page, in Markdown.
+
+    Args:
+        title: Its title.
+        description: What is measured.
+        command: The command line.
+        results: The rows of the table.
+        findings: What follows the table, if anything does.
+        measured: On what it was measured, as `measured_with` returns it.
+    """
+    parts = (
+        f"## {title}",
+        description.strip(),
+        "Reproduce with",
+        f"    {command}",
+        table(results),
+        findings,
+        measured,
+    )
+    return "\n\n".join(filter(None, parts)) + "\n"
 
 
 def measured_with(seed: int, clock: Clock) -> str:

@@ -7,7 +7,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from children import environment, python_with_package
+from children import environment, python_with_package, python_with_transformers
 
 ROOT = Path(__file__).parents[1]
 BENCHMARKS = ROOT / "benchmarks"
@@ -44,6 +44,62 @@ def test_the_smoke_run_writes_a_page_with_every_claim(script: str, least: int, t
     rows = re.findall(r"^\| .* \| 1 \| – \|$", output.read_text(encoding="utf-8"), re.MULTILINE)
     claims = re.findall(r"^[\w-]+: [\d.]+ \(", result.stderr, re.MULTILINE)
     assert len(set(rows)) == len(claims) >= least
+
+
+EQUIADAPT = """
+from torch import nn
+class ESCNNEquivariantNetwork(nn.Linear):
+    def __init__(self, shape, channels, kernel, group_type, num_rotations, num_layers, device=None):
+        super().__init__(1, 1)
+CustomEquivariantNetwork = ESCNNEquivariantNetwork
+class GroupEquivariantImageCanonicalization(nn.Module):
+    def __init__(self, network, settings, shape):
+        super().__init__()
+    def canonicalize(self, x):
+        return x
+    def invert_canonicalization(self, y, induced_rep_type):
+        return y.rot90(1, (-2, -1))
+"""
+"""What the benchmark calls, without a use: it moves nothing, and its way back turns."""
+
+
+@pytest.fixture
+def equiadapt(tmp_path: Path) -> Path:
+    """An environment with a stand-in for equiadapt."""
+    modules = {"equiadapt": EQUIADAPT, "omegaconf": "class OmegaConf: create = dict", "torchvision": "", "e2cnn": ""}
+    for name, text in {**modules, "kornia": ""}.items():
+        (tmp_path / f"{name}.py").write_text(text, encoding="utf-8")
+        (tmp_path / f"{name}-0.dist-info").mkdir()
+        (tmp_path / f"{name}-0.dist-info" / "METADATA").write_text(f"Name: {name}\nVersion: 0\n", encoding="utf-8")
+    program = tmp_path / "bin" / "python"
+    program.parent.mkdir()
+    call = f'PYTHONPATH={tmp_path}:$PYTHONPATH exec {python_with_transformers()} "$@"'
+    program.write_text(f"#!/bin/sh\n{call}\n", encoding="utf-8")
+    program.chmod(0o755)
+    return tmp_path
+
+
+@pytest.mark.slow
+def test_canonicalizers_are_timed_in_turns_with_those_of_another_environment(equiadapt: Path) -> None:
+    result = run("canonicalization.py", "--smoke", f"--equiadapt={equiadapt}")
+    assert result.returncode == 0, result.stderr
+    assert "canonicalization.py --smoke --equiadapt=DIR\n" in result.stdout
+    rows = re.findall(r"^\| .* \| 1 \| – \|$", result.stdout, re.MULTILINE)
+    assert len(rows) == 7
+    assert all(" equiadapt, " in row for row in rows[-4:])
+    found = re.findall(r"^- (C4|D4), (.*): read (.*), back (.*), map (.*)$", result.stdout, re.MULTILINE)
+    errors = {(group, side): tuple(map(float, sizes)) for group, side, *sizes in found}
+    assert len(errors) == 6
+    for group in ("C4", "D4"):
+        assert errors[group, "hf_equi"] == (0, 0, 0)
+        assert min(errors[group, "equiadapt, e2cnn network"]) > 0.1
+    assert "equiadapt ran with equiadapt 0, e2cnn 0, kornia 0, torchvision 0, numpy " in result.stdout
+    ended = run("canonicalization.py", "--smoke", "--only", "base", f"--equiadapt={equiadapt / 'bin'}")
+    assert ended.returncode == 1
+    assert "holds no Python environment. equiadapt_worker.py says" in ended.stderr
+    lacking = run("canonicalization.py", "--smoke", "--only", "equiadapt-c4")
+    assert lacking.returncode == 1
+    assert "equiadapt-c4: pass --equiadapt DIR" in lacking.stderr
 
 
 def judge(code: str) -> list[str]:
@@ -116,7 +172,7 @@ from report import Clock, differences, machine, measured_with, place, section
 import report
 from timing import Claim, Result
 result = Result(Claim("a", "a", None, {"b": None}, 1), (1,) * 9, {"b": (1,) * 9})
-page = place("", section("A", "", "python a.py", measured_with(0, Clock({"wall": 1, "cpu": 1})), [result]))
+page = place("", section("A", "", "python a.py", [result], "", measured_with(0, Clock({"wall": 1, "cpu": 1}))))
 print(differences(page, "A", 9, 0), differences(page, "B", 5, 1), differences(page, "A", 15, 1))
 report.machine = lambda: {**machine(), "threads": 64}
 print(differences(page, "A", 9, 0))

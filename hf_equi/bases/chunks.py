@@ -17,7 +17,7 @@ if torch.distributed.is_available():
 else:
     _SHARDED = ()
 
-__all__ = ["evenly", "images_at_once", "in_chunks", "is_sharded", "shares_rows"]
+__all__ = ["evaluates_on_cpu", "evenly", "images_at_once", "in_chunks", "is_sharded", "shares_rows"]
 
 Part = TypeVar("Part")
 
@@ -63,6 +63,19 @@ def in_chunks(
             yield chunk, checkpoint(run, chunk, use_reentrant=False)
         else:
             yield chunk, run(chunk)
+
+
+def evaluates_on_cpu(network: nn.Module, x: torch.Tensor) -> bool:
+    """Whether a CPU evaluates a network on some rows, so that it may read them in pieces, to save time.
+
+    In training it may not: a batch norm reads all rows, and autograd keeps what pieces would free.
+
+    Args:
+        network: The network.
+        x: The rows.
+    """
+    trains = torch.is_grad_enabled() or network.training
+    return not (trains or x.device.type != "cpu" or torch.compiler.is_exporting())  # one graph for any batch
 
 
 def evenly(rows: int, most: int) -> int:

@@ -17,7 +17,7 @@ from typing import Any
 import torch
 
 from hf_equi.actions import Action, ColumnAction, TrivialAction
-from hf_equi.bases.chunks import evenly, in_chunks, shares_rows
+from hf_equi.bases.chunks import evaluates_on_cpu, evenly, in_chunks, shares_rows
 from hf_equi.bases.memory import advice_on_memory
 from hf_equi.bases.rows import repeat_rows
 from hf_equi.errors import ActionError, ConfigurationError
@@ -150,10 +150,7 @@ class OrbitReader:
 
     def _piece(self, base: Any, first: torch.Tensor) -> int | None:
         """Return the most rows that go through the base together, if a CPU evaluates it."""
-        # In training, a batch norm reads all rows, and autograd keeps what pieces would free.
-        trains = torch.is_grad_enabled() or base.training
-        whole = trains or first.device.type != "cpu" or torch.compiler.is_exporting()  # one graph for any batch
-        return None if whole else self.piece
+        return self.piece if evaluates_on_cpu(base, first) else None
 
     def _orbits(self, given: Mapping[str, Any], elements: torch.Tensor, shared: bool) -> Orbit:
         """Return rows for some members, in an order that does not depend on which member was given."""

@@ -70,6 +70,20 @@ def test_it_sees_the_middle_alone():
     assert torch.equal(made.scores(x), made.scores(other))
 
 
+def test_a_cpu_that_evaluates_reads_few_images_at_once(monkeypatch):
+    monkeypatch.setattr("hf_equi.canonicalization.group_convolution._NUMBERS_AT_ONCE", 2 * 40 * 12 * 12 + 1)
+    made, x, read = network(ImageGroup.rotations(4), crop=1.0), torch.randn(5, 3, 12, 12), []
+    made.layers[0].register_forward_pre_hook(lambda _, given: read.append(len(given[0])))
+    whole = made.scores(x)
+    with torch.no_grad():
+        torch.testing.assert_close(made.scores(x), whole, rtol=0, atol=1e-6)
+        assert_canonicalizer(made, x, PixelAction(made.group))
+        assert read[:4] == [5, 2, 2, 1]
+        read.clear()
+        made.train().scores(x)  # a batch norm reads all of them
+    assert read == [5]
+
+
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
