@@ -10,6 +10,7 @@ from torch import nn
 from torch.nn.functional import cross_entropy
 
 from hf_equi.canonicalization.base import TYPE, Canonicalizer, canonicalizer_kinds, read_canonicalizer
+from hf_equi.canonicalization.turned_scores import scores_of
 from hf_equi.checks import check_between, check_choice, check_weight
 from hf_equi.errors import ConfigurationError
 from hf_equi.symmetrizers import OneMember, Selection
@@ -29,7 +30,8 @@ class LearnedMember(OneMember):
 
     The base reads $h(x)^{-1}x + \sum_h \big(p(h \mid x) - p(h \mid x)_{\text{detached}}\big)\, h^{-1}x$. The sum is
     zero, so values are those of the canonical member, and gradients those of p (straight-through). With `"gumbel"`,
-    noise is added to the scores in training, and in training only.
+    noise is added to the scores in training, and in training only. If the group's action resamples, a canonicalizer
+    that trains scores randomly turned copies, and its scores are turned back (`turned_scores`).
 
     Args:
         canonicalizer: The description of the canonicalizer.
@@ -88,7 +90,7 @@ class LearnedMember(OneMember):
         Raises:
             ConfigurationError: For scores of another shape than `(B, G)`, or that are NaN.
         """
-        scores, loss = self.network(asked.x, asked.base)
+        scores, loss = scores_of(self.network, asked)
         _check_scores(scores, asked)
         scores = scores.to(torch.promote_types(scores.dtype, torch.float32))
         ranked = scores
