@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property, partial
 from pathlib import Path
@@ -21,7 +21,7 @@ from torch.utils.data import DataLoader
 from transformers import Trainer, default_data_collator, set_seed
 from vision_methods import GROUPS, NETWORKS, WEIGHED, ZERO_SHOT, file_name, finetune_stage, finetuned_by
 
-from hf_equi import EquiForImageClassification, symmetrize
+from hf_equi import EquiForImageClassification, ImageGroup, symmetrize
 from hf_equi.training import Phase, cache_features
 
 QUIET: dict[str, Any] = {
@@ -80,7 +80,7 @@ class Run:
     @cached_property
     def parts(self) -> dict[str, CifarImages]:
         """Train, validation and test, all upright."""
-        return load_cifar10(self.data, self.output, self.seed)
+        return load_cifar10(self.data, self.bases, self.seed)
 
     def network(self, transform: str, name: str) -> Path:
         """Return the file of a network that weights members, which the stage `weights` writes."""
@@ -104,20 +104,34 @@ class Run:
         """Return the results of a stage, or those so far if the stage stores them on the way."""
         return self.results(stage) or self.results(f"{stage}_part")
 
+    def work(self, stage: str) -> dict[str, Any]:
+        """Run a stage, and return its results."""
+        return STAGES[stage](self)
+
     def finish(self, stage: str) -> None:
         """Run a stage, and write its results all at once."""
         clock = Clock()
-        results = STAGES[stage](self)
+        self.folder.mkdir(parents=True, exist_ok=True)
+        results = self.work(stage)
         # A stage that resumes counts its own seconds.
         write_json(self.folder / f"{stage}.json", {"seconds": clock.seconds, **results, "machine": machine()})
 
+    @property
+    def bases(self) -> Path:
+        """The folder of all bases."""
+        return self.output
+
+    def group(self, transform: str) -> ImageGroup:
+        """Return a group by its name in the tables."""
+        return GROUPS[transform]
+
     def symmetrize(self, transform: str, **settings: Any) -> EquiForImageClassification:
         """Load the base again and make it invariant."""
-        base = load_base(self.output, self.architecture, self.seed).to(memory_format=torch.channels_last)
+        base = load_base(self.bases, self.architecture, self.seed).to(memory_format=torch.channels_last)
         if self.architecture == "vit":  # trains twice as fast on a CPU with 65 tokens
             base.set_attn_implementation("eager")
-        set_seed(self.seed)  # for the network that weights members
-        model: EquiForImageClassification = symmetrize(base, GROUPS[transform], **settings)
+        set_seed(self.seed)  # for the network of a method
+        model: EquiForImageClassification = symmetrize(base, self.group(transform), **settings)
         return model
 
     def weighed(self, transform: str, **settings: Any) -> EquiForImageClassification:
@@ -184,7 +198,19 @@ def run_on(model: EquiForImageClassification, images: CifarImages) -> dict[str, 
 @torch.no_grad()
 def _outputs(model: EquiForImageClassification, batches: Iterable[dict[str, Any]]) -> dict[str, torch.Tensor]:
     parts = [model.eval()(**batch) for batch in batches]
-    return {name: torch.cat([part[name] for part in parts]) for name in parts[0]}
+    # What has one number a batch, as the share of upright images, cannot be joined.
+    return {name: torch.cat([part[name] for part in parts]) for name in parts[0] if parts[0][name].dim()}
+
+
+@torch.no_grad()
+def rows_read(model: EquiForImageClassification, images: torch.Tensor) -> int:
+    """Count the images that reach the first layer of the base while a model reads images."""
+    rows: list[int] = []
+    first = next(layer for layer in model.base.modules() if isinstance(layer, torch.nn.Conv2d))
+    hook = first.register_forward_hook(lambda layer, given, out: rows.append(len(given[0])))
+    model(images)
+    hook.remove()
+    return sum(rows)
 
 
 def share_right(logits: torch.Tensor, labels: torch.Tensor) -> float:
@@ -305,7 +331,7 @@ def fit(run: Run, model: EquiForImageClassification, phase: Phase, **data: Any) 
         settings["max_steps"] = run.sizes.steps
     if phase.trains != "lambda":
         settings["bf16"] = True
-    if phase.trains == "all":
+    if phase.trains in ("all", "canonicalizer"):
         settings.update(lr_scheduler_type="cosine", warmup_steps=20, max_grad_norm=1.0)
     clock = Clock()
     with phase.applied(model.train()):
@@ -315,18 +341,31 @@ def fit(run: Run, model: EquiForImageClassification, phase: Phase, **data: Any) 
 
 
 def finetune(run: Run, transform: str) -> dict[str, Any]:
-    """Train all weights, or those of the last two layers, and measure every method on the same images.
+    """Train all weights, or those of the last two layers, and measure every method on the same images."""
+    work = {
+        name: partial(_finetune, run, transform, name, *how) for name, how in finetuned_by(run.architecture).items()
+    }
+    return one_by_one(run, finetune_stage(transform), work)
 
-    Methods that a killed run finished are not trained again, unless it ran on another machine.
+
+def one_by_one(run: Run, stage: str, work: Mapping[str, Callable[[], tuple[float, dict[str, Any]]]]) -> dict[str, Any]:
+    """Train and measure the models of a stage, and store the results of each one at once.
+
+    Models that a killed run finished are not trained again, unless it ran on another machine.
+
+    Args:
+        run: The run.
+        stage: The stage.
+        work: By the name of a model, what trains it and returns the CPU seconds and its accuracies.
     """
-    kept = f"{finetune_stage(transform)}_part"
+    kept = f"{stage}_part"
     part = run.results(kept) or {}
     if part.get("machine") != machine():
         part = {"accuracy": {}, "training_seconds": {}, "machine": machine()}
     clock = Clock(part.get("seconds"))
-    for name, how in finetuned_by(run.architecture).items():
+    for name, train in work.items():
         if name not in part["accuracy"]:
-            part["training_seconds"][name], part["accuracy"][name] = _finetune(run, transform, name, *how)
+            part["training_seconds"][name], part["accuracy"][name] = train()
             part["seconds"] = clock.seconds
             write_json(run.folder / f"{kept}.json", part)
             print(f"  {name}: {part['accuracy'][name]}", file=sys.stderr, flush=True)
