@@ -33,7 +33,8 @@ from safetensors.torch import load_file, save_file
 from torch.utils.data import DataLoader
 from transformers import AutoModelForImageClassification, default_data_collator, set_seed
 from vision_methods import ADAM, file_name
-from vision_stages import BATCH, Run, Sizes, fit, one_by_one, rows_read, run_on, save, share_right
+from vision_outputs import BATCH, rows_read, run_on, share_right
+from vision_stages import Run, Sizes, fit, one_by_one, save
 
 from hf_equi import EquiForImageClassification, ImageGroup, PixelAction, symmetrize
 from hf_equi.canonicalization import Canonicalizer, ModelEnergy

@@ -13,7 +13,8 @@ from data import require
 from imagenet_run import GROUPS, Experiment, base_right, halves, largest, over_splits, positions, right
 from machine import samples_a_second
 from transformers import set_seed
-from vision_stages import fit, rows_read, save
+from vision_outputs import rows_read
+from vision_stages import fit, save
 
 from hf_equi import EquiForImageClassification, ImageGroup, symmetrize
 from hf_equi.canonicalization import GroupConvolution, ModelEnergy

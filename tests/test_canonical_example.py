@@ -16,9 +16,9 @@ from canonical_methods import FROZEN, GROUPS, TURNS
 from canonical_results import MARKER, write_page
 from canonical_stages import CANONICALIZERS, CanonicalRun, answers, load
 from data import write_json
+from vision_outputs import run_on
 from vision_records import Found
 from vision_smoke import draw_shapes
-from vision_stages import run_on
 
 from hf_equi import PixelAction
 
