@@ -188,7 +188,7 @@ def new_canonicalizer(run: CanonicalRun, name: str, group: str) -> Canonicalizer
 def load_canonicalizer(run: CanonicalRun, name: str, group: str) -> Canonicalizer:
     """Return a canonicalizer that the stage `prior` trained."""
     made = new_canonicalizer(run, name, group)
-    made.load_state_dict(load_file(run.canonicalizers.file("trained", name, group)))
+    made.load_state_dict(stored(run.canonicalizers.file("trained", name, group)))
     return made.eval()
 
 
@@ -198,6 +198,13 @@ def elements_of(canonicalizer: Canonicalizer, images: TurnedImages) -> torch.Ten
     action = PixelAction(canonicalizer.group)
     batches = (batch["pixel_values"] for batch in DataLoader(images, batch_size=BATCH, collate_fn=collate))
     return torch.cat([best_element(canonicalizer.scores(x), action, x) for x in batches])
+
+
+def stored(path: Path) -> dict[str, torch.Tensor]:
+    """Return the tensors that an earlier stage stored."""
+    if not path.is_file():
+        raise SystemExit(f"{path} is missing: first run the stages before this one, in the order of --help")
+    return load_file(path)
 
 
 def found(run: CanonicalRun, group: str, turns: str, elements: torch.Tensor) -> float:
@@ -236,7 +243,7 @@ def answers(run: CanonicalRun, name: str, group: str, turns: str) -> torch.Tenso
     """Return the logits of a model with the base as it is for all test images, `(N, C)`, from features of views."""
     views, alone = run.orbits(group, turns), run.symmetrize("none")
     if name in BY_PRIOR:
-        said = load_file(run.canonicalizers.file("elements", name, group))[turns]
+        said = stored(run.canonicalizers.file("elements", name, group))[turns]
         return logits_of(alone, take(views, GROUPS[group].inverse(said)))
     if name == ENERGY:
         every = logits_of(alone, views.flatten(0, 1)[:, None]).view(*views.shape[:2], -1)  # (N, G, C)
@@ -297,10 +304,10 @@ def load(run: CanonicalRun, name: str, group: str) -> EquiForImageClassification
     """Return a model of the tables as its stage left it, in single precision."""
     if name in finetuned_by(group):
         model = run.symmetrize(group, **finetuned_by(group)[name][0])
-        model.load_state_dict(model.state_dict() | load_file(run.file("trained", name, group)))
+        model.load_state_dict(model.state_dict() | stored(run.file("trained", name, group)))
     elif name == LAMBDA:
         model = run.symmetrize(group, method="lambda")
-        model.lambda_network.load_state_dict(load_file(run.file("trained", name, group)))
+        model.lambda_network.load_state_dict(stored(run.file("trained", name, group)))
     elif name in UNTRAINED:
         model = run.symmetrize(group, **UNTRAINED[name])
     elif name in BY_PRIOR or name == ENERGY:

@@ -31,6 +31,7 @@ from canonical_stages import CANONICALIZERS, STAGES, STAGES_OF_BASES, CanonicalR
 from cifar_bases import RECIPES
 from data import add_data_argument, require
 from machine import add_threads_argument, fix_arithmetic
+from transformers.utils import logging
 
 
 def parse() -> argparse.Namespace:
@@ -68,6 +69,7 @@ def main() -> None:
     """Run the stages that are not finished."""
     arguments = parse()
     fix_arithmetic(arguments.threads)
+    logging.disable_progress_bar()
     gc.freeze()  # every Trainer collects garbage, and would go through every imported module
     if arguments.smoke:
         show()
