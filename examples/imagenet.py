@@ -6,8 +6,9 @@
 
 DIR holds the photos in `imagenet_sample`, with labels.csv. The second line computes the features of each photo in its
 eight positions once. On them it measures the base, equitune, equizero, and λ and attention, which it trains on half of
-the photos. Finished stages are not run again. The third line writes the page from the results so far. Any image
-classifier of transformers with ImageNet's classes will do.
+the photos. The stage canonical trains canonicalizers on upright images without classes, those of CIFAR-10 in
+DIR/cifar10 and the photos. Finished stages are not run again. The third line writes the page from the results so far.
+Any image classifier of transformers with ImageNet's classes will do.
 """
 
 from __future__ import annotations
@@ -20,7 +21,8 @@ from pathlib import Path
 
 from data import add_data_argument, require_model
 from imagenet_results import write_page
-from imagenet_stages import STAGES, Experiment
+from imagenet_run import Experiment
+from imagenet_stages import STAGES, finish
 from machine import add_threads_argument, fix_arithmetic
 from transformers.utils import logging
 
@@ -65,7 +67,7 @@ def main() -> None:
     for stage in arguments.stage or STAGES:
         if run.results(stage) is None:
             print(stage, file=sys.stderr, flush=True)
-            run.finish(stage)
+            finish(run, stage)
 
 
 if __name__ == "__main__":

@@ -11,7 +11,8 @@ import numpy as np
 import torch
 from data import write_json
 from imagenet_pictures import pictures
-from imagenet_stages import GROUPS, STAGES, TRAINED, Experiment, network_file
+from imagenet_run import GROUPS, TRAINED, Experiment
+from imagenet_stages import STAGES, network_file
 from machine import describe
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
@@ -158,7 +159,68 @@ def _speed(found: Found) -> Iterator[str]:
     yield table(["model", *(f"{batch} at once" for batch in batches)], rows())
 
 
-SECTIONS = {"zero_shot": _zero_shot, "trained": _trained, "checks": _checks, "speed": _speed}
+CANONICAL = {
+    "base, upright": "base",
+    "base": "base",
+    "equizero": "equizero",
+    "equizero, entropy": "equizero",
+    "energy": "energy",
+    "CIFAR-10": "canonicalizer",
+    "CIFAR-10, then photos": "canonicalizer",
+}
+"""The models of the section on canonicalizers, each with the one that was timed for it."""
+
+
+def _canonical(found: Found) -> Iterator[str]:
+    own = found["canonical"]
+    entries = own["turned"]
+    batch = max(own["rates"]["base"], key=int)
+
+    def rows() -> Iterator[list[str]]:
+        for name, timed in CANONICAL.items():
+            entry, rate = entries[name], own["rates"][timed][batch]
+            gain = [entries[one]["mean"] - entries["base"]["mean"] for one in (name, "equizero")]
+            kept = f"{100 * gain[0] / gain[1]:.0f}" if gain[1] and not name.startswith("base") else ""
+            yield [
+                f"canonicalizer, {name}" if timed == "canonicalizer" else name,
+                cell(entry),
+                f"{min(entry['splits']):.1f} to {max(entry['splits']):.1f}",
+                f"{entry['upright']:.1f}" if "upright" in entry else "",
+                kept,
+                f"{own['forwards'][timed]:g}",
+                f"{rate['median']:.1f} ({rate['least']:.1f} to {rate['most']:.1f})",
+            ]
+
+    seconds, checked = own["training_seconds"], own["checked"]
+    yield "## A canonicalizer, and the base once"
+    yield table(
+        [
+            "model",
+            "accuracy on turned photos",
+            "range over the test halves",
+            "upright view taken, %",
+            "share of equizero's gain, %",
+            "base forwards a photo",
+            f"photos a CPU second, {batch} at once",
+        ],
+        rows(),
+    )
+    yield (
+        f"The canonicalizer has {own['weights']:,} weights. It trained for {seconds['CIFAR-10']:.0f} CPU seconds on "
+        f"CIFAR-10, and for {seconds['photos, a split']:.0f} on the photos of each split. From pixels, "
+        f"{checked['differing']} of {checked['photos']} photos are recognised otherwise than by the features that the "
+        f"table is made from, and logits of a photo and of the same photo turned by 90° differ by at most "
+        f"{number(checked['turned_photo'])}."
+    )
+
+
+SECTIONS = {
+    "zero_shot": _zero_shot,
+    "trained": _trained,
+    "canonical": _canonical,
+    "checks": _checks,
+    "speed": _speed,
+}
 
 
 def draw_accuracies(found: Found, path: Path) -> None:

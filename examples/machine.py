@@ -10,12 +10,13 @@ from __future__ import annotations
 import argparse
 import platform
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
 import torch
 import transformers
+from rich.progress import track
 
 
 def add_threads_argument(parser: argparse.ArgumentParser) -> None:
@@ -57,6 +58,29 @@ class Clock:
             "wall": round(wall) + self._earlier.get("wall", 0),
             "cpu": round(cpu) + self._earlier.get("cpu", 0),
         }
+
+
+def samples_a_second(ways: Mapping[str, Callable[[], Any]], samples: int, repeats: int) -> dict[str, dict[str, float]]:
+    """Time ways to process the same samples, taking turns, so that a busy machine slows all of them alike.
+
+    Args:
+        ways: What is timed, by name.
+        samples: The number of samples that each processes.
+        repeats: The number of times that each is timed.
+
+    Returns:
+        By name: `"median"`, `"least"` and `"most"`, in samples per second of CPU time.
+    """
+    rates: dict[str, list[float]] = {name: [] for name in ways}
+    for _ in track(range(repeats), f"{samples} samples at once", transient=True):
+        for name, way in ways.items():
+            begin = time.process_time()
+            way()
+            rates[name].append(samples / (time.process_time() - begin))
+    return {
+        name: {"median": sorted(own)[len(own) // 2], "least": min(own), "most": max(own)}
+        for name, own in rates.items()
+    }
 
 
 def machine() -> dict[str, Any]:

@@ -18,7 +18,9 @@ OTHERS = "others"
 UNKNOWN = "a machine that was not recorded"
 
 
-def gather(runs: Sequence[Run], earlier: Path, elsewhere: Sequence[Run] = ()) -> Found:
+def gather(
+    runs: Sequence[Run], earlier: Path, elsewhere: Sequence[Run] = (), stages: Sequence[str] = ALL_STAGES
+) -> Found:
     """Return the results of all finished stages, and those of an earlier page.
 
     A stage replaces only itself. If it ran on another machine, what it replaces is kept beside it to compare.
@@ -27,11 +29,12 @@ def gather(runs: Sequence[Run], earlier: Path, elsewhere: Sequence[Run] = ()) ->
         runs: The runs of the page.
         earlier: The results of an earlier page, if there is one.
         elsewhere: The same runs on another machine, or on another number of threads, only to compare.
+        stages: The stages of the runs.
     """
     found: Found = json.loads(earlier.read_text(encoding="utf-8")) if earlier.is_file() else {}
     for run in runs:
         own = found.get(_name(run), {})
-        for stage in ALL_STAGES:
+        for stage in stages:
             before = own.get(stage)
             # What a stage has found so far does not replace what an earlier one found in the end.
             results = run.progress(stage) if before is None else run.results(stage)
@@ -41,7 +44,7 @@ def gather(runs: Sequence[Run], earlier: Path, elsewhere: Sequence[Run] = ()) ->
                 own[stage] = results
                 found[_name(run)] = own
     for run in elsewhere:
-        for stage in ALL_STAGES:
+        for stage in stages:
             results, own = run.results(stage), found.get(_name(run), {})
             # What is of the same machine, as a base that was copied, is the same.
             if results is not None and stage in own and results.get("machine") != own[stage].get("machine"):

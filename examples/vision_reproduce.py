@@ -14,16 +14,8 @@ from cifar_bases import accuracy, load_base
 from datasets import Dataset
 from reproduce_rows import RESULTS, Row
 from vision_methods import ARCHITECTURES, GROUPS, WEIGHED, finetune_stage
-from vision_stages import (
-    Run,
-    load_finetuned,
-    load_weighed,
-    measure_weights,
-    measure_zero_shot,
-    read_features,
-    run_on,
-    share_right,
-)
+from vision_outputs import read_features, run_on, share_right
+from vision_stages import Run, load_finetuned, load_weighed, measure_weights, measure_zero_shot
 from vision_weights import KEPT
 from weights import WEIGHTS
 

@@ -105,7 +105,7 @@ def spread(values: Sequence[float], digits: int = 1) -> str:
     return f"{mean(values):.{digits}f} ({', '.join(notes)})"
 
 
-def _table(header: Sequence[str], rows: Iterator[Sequence[str]]) -> str:
+def make_table(header: Sequence[str], rows: Iterator[Sequence[str]]) -> str:
     """Return a table without the rows that hold only their name."""
     kept = [row for row in rows if any(row[2:])]
     if not kept:
@@ -134,7 +134,9 @@ def _runs(found: Found) -> str:
             whole = [[_seconds(results) for results in own] for own in stages]
             yield [title, ", ".join(size), *(spread(seconds, 0) for seconds in whole)]
 
-    table = _table(["base", "parameters", "training, CPU s", *(f"{stage}, CPU s" for stage in ALL_STAGES[1:])], rows())
+    table = make_table(
+        ["base", "parameters", "training, CPU s", *(f"{stage}, CPU s" for stage in ALL_STAGES[1:])], rows()
+    )
     return "\n\n".join([table, *_resumed_wrongly(found)])
 
 
@@ -175,7 +177,7 @@ def _zero_shot(found: Found) -> str:
             yield [*row, *[""] * (6 - len(row))]
 
     head = ["base", "model", "rot90", "flip", "rot90: upright view taken, %", "flip: upright view taken, %"]
-    return _table(head, filled())
+    return make_table(head, filled())
 
 
 def _checks(found: Found) -> str:
@@ -189,7 +191,7 @@ def _checks(found: Found) -> str:
 
     counts = {results.get("checked", Sizes().checked) for results in all_stages(found) if "checks" in results}
     of = " or ".join(f"{count:,}" for count in sorted(counts))
-    table = _table(["base", "group and method", *CHECKED], rows())
+    table = make_table(["base", "group and method", *CHECKED], rows())
     return f"Of the first {of} test images.\n\n{table}" if counts else table
 
 
@@ -224,7 +226,7 @@ def _weights(found: Found) -> str:
                     ]
 
     head = ["base", "group and model", "moved", "mean weight of the upright view", "largest weight on another, %"]
-    return _table(head, rows())
+    return make_table(head, rows())
 
 
 def _finetuned(found: Found, transform: str) -> str:
@@ -245,7 +247,7 @@ def _finetuned(found: Found, transform: str) -> str:
                 ]
 
     head = ["base", "model", "moved", "upright", "largest weight on another view, %", "training, CPU s"]
-    return _table(head, rows())
+    return make_table(head, rows())
 
 
 def _beside_published(found: Found) -> str:
@@ -255,14 +257,14 @@ def _beside_published(found: Found) -> str:
             yield [name, *published, *ours]
 
     theirs = [f"published, {name}: epoch 1 → 10, read off the plot (±0.5)" for name in ("ResNet", "AlexNet")]
-    return _table(["model", *theirs, *(f"our ResNet, {title}" for title in BARS)], rows())
+    return make_table(["model", *theirs, *(f"our ResNet, {title}" for title in BARS)], rows())
 
 
 def _differences(found: Found) -> str:
     head = ["run", "stage", "the other machine", "accuracies", "mean difference, points", "largest difference"]
     return (
         "Stages that were run a second time, beside those in the tables above. Where a base is listed, the other "
-        f"stages of that run began with that base.\n\n{_table(head, differences(found))}"
+        f"stages of that run began with that base.\n\n{make_table(head, differences(found))}"
     )
 
 

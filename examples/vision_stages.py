@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property, partial
 from pathlib import Path
@@ -17,12 +17,12 @@ from data import write_json
 from datasets import Dataset, load_from_disk
 from machine import Clock, machine
 from safetensors.torch import load_file, save_file
-from torch.utils.data import DataLoader
 from transformers import Trainer, default_data_collator, set_seed
 from vision_methods import GROUPS, NETWORKS, WEIGHED, ZERO_SHOT, file_name, finetune_stage, finetuned_by
+from vision_outputs import InMemory, read_features, read_out, run_on, share_right
 
-from hf_equi import EquiForImageClassification, symmetrize
-from hf_equi.training import Phase, cache_features
+from hf_equi import EquiForImageClassification, ImageGroup, symmetrize
+from hf_equi.training import Phase
 
 QUIET: dict[str, Any] = {
     "use_cpu": True,
@@ -32,7 +32,6 @@ QUIET: dict[str, Any] = {
     "disable_tqdm": True,
     "remove_unused_columns": False,
 }
-BATCH = 250  # images, of four members each
 
 
 @dataclass(frozen=True)
@@ -80,7 +79,7 @@ class Run:
     @cached_property
     def parts(self) -> dict[str, CifarImages]:
         """Train, validation and test, all upright."""
-        return load_cifar10(self.data, self.output, self.seed)
+        return load_cifar10(self.data, self.bases, self.seed)
 
     def network(self, transform: str, name: str) -> Path:
         """Return the file of a network that weights members, which the stage `weights` writes."""
@@ -104,20 +103,34 @@ class Run:
         """Return the results of a stage, or those so far if the stage stores them on the way."""
         return self.results(stage) or self.results(f"{stage}_part")
 
+    def work(self, stage: str) -> dict[str, Any]:
+        """Run a stage, and return its results."""
+        return STAGES[stage](self)
+
     def finish(self, stage: str) -> None:
         """Run a stage, and write its results all at once."""
         clock = Clock()
-        results = STAGES[stage](self)
+        self.folder.mkdir(parents=True, exist_ok=True)
+        results = self.work(stage)
         # A stage that resumes counts its own seconds.
         write_json(self.folder / f"{stage}.json", {"seconds": clock.seconds, **results, "machine": machine()})
 
+    @property
+    def bases(self) -> Path:
+        """The folder of all bases."""
+        return self.output
+
+    def group(self, transform: str) -> ImageGroup:
+        """Return a group by its name in the tables."""
+        return GROUPS[transform]
+
     def symmetrize(self, transform: str, **settings: Any) -> EquiForImageClassification:
         """Load the base again and make it invariant."""
-        base = load_base(self.output, self.architecture, self.seed).to(memory_format=torch.channels_last)
+        base = load_base(self.bases, self.architecture, self.seed).to(memory_format=torch.channels_last)
         if self.architecture == "vit":  # trains twice as fast on a CPU with 65 tokens
             base.set_attn_implementation("eager")
-        set_seed(self.seed)  # for the network that weights members
-        model: EquiForImageClassification = symmetrize(base, GROUPS[transform], **settings)
+        set_seed(self.seed)  # for the network of a method
+        model: EquiForImageClassification = symmetrize(base, self.group(transform), **settings)
         return model
 
     def weighed(self, transform: str, **settings: Any) -> EquiForImageClassification:
@@ -139,57 +152,6 @@ class Run:
             read_features(self.symmetrize(transform), self.moved_test(transform)).save_to_disk(draft)
             draft.rename(folder)
         return load_from_disk(str(folder)).with_format("torch")
-
-
-class InMemory(torch.utils.data.Dataset[dict[str, torch.Tensor]]):
-    """The rows of a dataset, read once, because λ trains faster than rows are read from disk."""
-
-    def __init__(self, dataset: Dataset) -> None:
-        self.columns: dict[str, torch.Tensor] = dataset[:]
-        self.rows = len(dataset)
-
-    def __len__(self) -> int:
-        return self.rows
-
-    def __getitem__(self, index: int) -> dict[str, torch.Tensor]:
-        """Return one row."""
-        return {name: column[index] for name, column in self.columns.items()}
-
-
-def read_features(model: EquiForImageClassification, images: CifarImages) -> Dataset:
-    """Return features of the orbits of images, with their labels."""
-    numbers = Dataset.from_dict({"number": list(range(len(images))), "labels": images.labels.tolist()})
-
-    def load(rows: dict[str, list[int]]) -> dict[str, Any]:
-        pixels = images.batch(torch.as_tensor(rows["number"])).contiguous(memory_format=torch.channels_last)
-        return {**rows, "pixel_values": list(pixels)}
-
-    model.base.requires_grad_(False)
-    features = cache_features(model, numbers.with_transform(load), batch_size=BATCH)
-    return features.remove_columns("number")
-
-
-def read_out(model: EquiForImageClassification, features: Dataset) -> dict[str, torch.Tensor]:
-    """Return the outputs of a model for features of the orbits of images."""
-    batches = (features[start : start + 500]["orbit_features"] for start in range(0, len(features), 500))
-    return _outputs(model, ({"orbit_features": batch} for batch in batches))
-
-
-def run_on(model: EquiForImageClassification, images: CifarImages) -> dict[str, torch.Tensor]:
-    """Return the outputs of a model for images."""
-    batches = DataLoader(images, batch_size=BATCH, collate_fn=collate)
-    return _outputs(model, ({"pixel_values": batch["pixel_values"]} for batch in batches))
-
-
-@torch.no_grad()
-def _outputs(model: EquiForImageClassification, batches: Iterable[dict[str, Any]]) -> dict[str, torch.Tensor]:
-    parts = [model.eval()(**batch) for batch in batches]
-    return {name: torch.cat([part[name] for part in parts]) for name in parts[0]}
-
-
-def share_right(logits: torch.Tensor, labels: torch.Tensor) -> float:
-    """Return the accuracy in per cent."""
-    return 100 * (logits.argmax(-1) == labels).double().mean().item()
 
 
 def upright_views(images: CifarImages, transform: str) -> torch.Tensor:
@@ -305,7 +267,7 @@ def fit(run: Run, model: EquiForImageClassification, phase: Phase, **data: Any) 
         settings["max_steps"] = run.sizes.steps
     if phase.trains != "lambda":
         settings["bf16"] = True
-    if phase.trains == "all":
+    if phase.trains in ("all", "canonicalizer"):
         settings.update(lr_scheduler_type="cosine", warmup_steps=20, max_grad_norm=1.0)
     clock = Clock()
     with phase.applied(model.train()):
@@ -315,18 +277,31 @@ def fit(run: Run, model: EquiForImageClassification, phase: Phase, **data: Any) 
 
 
 def finetune(run: Run, transform: str) -> dict[str, Any]:
-    """Train all weights, or those of the last two layers, and measure every method on the same images.
+    """Train all weights, or those of the last two layers, and measure every method on the same images."""
+    work = {
+        name: partial(_finetune, run, transform, name, *how) for name, how in finetuned_by(run.architecture).items()
+    }
+    return one_by_one(run, finetune_stage(transform), work)
 
-    Methods that a killed run finished are not trained again, unless it ran on another machine.
+
+def one_by_one(run: Run, stage: str, work: Mapping[str, Callable[[], tuple[float, dict[str, Any]]]]) -> dict[str, Any]:
+    """Train and measure the models of a stage, and store the results of each one at once.
+
+    Models that a killed run finished are not trained again, unless it ran on another machine.
+
+    Args:
+        run: The run.
+        stage: The stage.
+        work: By the name of a model, what trains it and returns the CPU seconds and its accuracies.
     """
-    kept = f"{finetune_stage(transform)}_part"
+    kept = f"{stage}_part"
     part = run.results(kept) or {}
     if part.get("machine") != machine():
         part = {"accuracy": {}, "training_seconds": {}, "machine": machine()}
     clock = Clock(part.get("seconds"))
-    for name, how in finetuned_by(run.architecture).items():
+    for name, train in work.items():
         if name not in part["accuracy"]:
-            part["training_seconds"][name], part["accuracy"][name] = _finetune(run, transform, name, *how)
+            part["training_seconds"][name], part["accuracy"][name] = train()
             part["seconds"] = clock.seconds
             write_json(run.folder / f"{kept}.json", part)
             print(f"  {name}: {part['accuracy'][name]}", file=sys.stderr, flush=True)

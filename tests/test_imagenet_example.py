@@ -13,15 +13,17 @@ from PIL import Image
 from transformers import MobileNetV2Config, MobileNetV2ForImageClassification, MobileNetV2ImageProcessorPil, set_seed
 
 sys.path.append(str(Path(__file__).parents[1] / "examples"))
+import imagenet_canonical
 import imagenet_pictures
 import imagenet_results
-import imagenet_stages
-from imagenet_stages import GROUPS, STAGES, WHOLE, Experiment, Sizes
+from cifar import CifarImages
+from imagenet_run import GROUPS, WHOLE, Experiment, Sizes, over_splits
+from imagenet_stages import STAGES, finish
 
 from hf_equi import PixelAction
 
 PHOTOS = 8
-SMALL = Sizes(splits=1, checked=2, batches=(2,), repeats=1, steps=2)
+SMALL = Sizes(splits=1, checked=2, batches=(2,), repeats=1, steps=2, small=64)
 
 
 @pytest.fixture(scope="module")
@@ -43,8 +45,12 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Experiment:
     sizes = {"size": {"shortest_edge": 40}, "crop_size": {"height": 32, "width": 32}}
     MobileNetV2ImageProcessorPil(**sizes).save_pretrained(folder / "model")
     run = Experiment(folder / "data", str(folder / "model"), folder / "runs", sizes=SMALL)
-    for stage in STAGES:
-        run.finish(stage)
+    (folder / "data" / "cifar10").mkdir()
+    small = CifarImages(torch.randint(0, 256, (64, 3, 32, 32), dtype=torch.uint8), torch.randint(10, (64,)))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(imagenet_canonical, "load_cifar10", lambda *_, **__: {"train": small})
+        for stage in STAGES:
+            finish(run, stage)
     return run
 
 
@@ -67,9 +73,20 @@ def test_what_should_agree_does(run: Experiment) -> None:
     assert zero["groups"]["turned"]["base"]["accuracy"]["mean"] == pytest.approx(sum(turned) / 4)
 
 
+def test_a_canonicalizer_reads_one_view_and_answers_what_its_features_say(run: Experiment) -> None:
+    own = run.results("canonical")
+    assert own["forwards"] == {"base": 1, "equizero": 4, "energy": 5, "canonicalizer": 1}
+    assert own["checked"] == {"photos": 2, "differing": 0, "turned_photo": own["checked"]["turned_photo"]}
+    assert own["checked"]["turned_photo"] < 1e-5
+    equizero = {name: own["turned"][name] for name in ("equizero", "equizero, entropy")}
+    for name, entry in equizero.items():
+        hits = imagenet_canonical.right(run, run.symmetrize(name, GROUPS["turned"]), run.orbits(GROUPS["turned"]))[0]
+        assert entry["mean"] == over_splits(hits, imagenet_canonical.halves(run))["mean"]
+
+
 def test_intervals_are_over_photos_that_were_tested() -> None:
     splits = [(torch.tensor([0, 1]), torch.tensor([2, 3])), (torch.tensor([1, 2]), torch.tensor([0, 3]))]
-    found = imagenet_stages.over_splits(torch.tensor([[9.0, 9, 1, 0], [1, 9, 9, 0]]), splits)
+    found = over_splits(torch.tensor([[9.0, 9, 1, 0], [1, 9, 9, 0]]), splits)
     assert found["splits"] == [50, 50]
     assert found["interval"] == [0, 100]  # photo 1 was never tested
 
@@ -86,7 +103,8 @@ def test_page_shows_all_of_it_and_keeps_what_is_gone(
     text = page.read_text(encoding="utf-8")
     assert text.startswith("# By hand")
     assert "old" not in text
-    for title in ("Without training", "Trained on half", "What should agree", "Images a second", "Pictures turned"):
+    titles = ("Without training", "Trained on half", "What should agree", "Images a second", "Pictures turned")
+    for title in (*titles, "A canonicalizer, and the base once"):
         assert f"## {title}" in text
     base = imagenet_results.cell(run.results("zero_shot")["groups"]["turned"]["base"]["accuracy"])
     assert f"| turned (C4) | base | {base} |" in text

@@ -61,6 +61,8 @@ class Action(ABC):
 
     group: Any
     """The group that acts, a `hf_equi.groups.Group`."""
+    resamples: bool = False
+    """Whether it computes values between those that are given, so that the equations hold approximately."""
 
     @abstractmethod
     def apply(self, elements: Any, x: Any, /) -> Any:

@@ -73,6 +73,7 @@ class PixelAction(Action):
         check_padding(padding)
         self.group = group
         self.padding = padding
+        self.resamples = not group.exact
 
     def apply(self, elements: int | torch.Tensor, x: torch.Tensor, /) -> torch.Tensor:
         """Return g x.

@@ -63,6 +63,8 @@ class PlaneAction(Action):
         ```
     """
 
+    resamples = True
+
     def __init__(self, group: SO2 | O2, padding: str = "reflect") -> None:
         if not isinstance(group, (SO2, O2)):
             raise ActionError(

@@ -8,6 +8,7 @@ from typing import Any
 import torch
 
 from hf_equi.canonicalization.base import Canonicalizer, Pose, Relaxation
+from hf_equi.canonicalization.turned_copies import poses_of
 from hf_equi.errors import ConfigurationError
 from hf_equi.symmetrizers import Asked
 
@@ -72,7 +73,7 @@ class ContinuousCanonicalizer(Canonicalizer):
         Raises:
             ConfigurationError: For another shape than `(B, K, n, n)`, for NaN, or if all weights of an input are 0.
         """
-        elements, log_weights, loss = self(asked.x, asked.mask, asked.base)
+        elements, log_weights, loss = poses_of(self, asked)
         _check_poses(elements, log_weights, asked.x.shape[0], self.group)
         far = distance_prior(elements)  # (B, K)
         prior = far.mean(1) if log_weights is None else (log_weights.softmax(1) * far).sum(1)

@@ -9,6 +9,7 @@ import torch
 from torch.nn.functional import cross_entropy
 
 from hf_equi.canonicalization.base import Canonicalizer, Pose, Relaxation
+from hf_equi.canonicalization.turned_copies import scores_of
 from hf_equi.errors import ConfigurationError
 from hf_equi.symmetrizers import Asked
 
@@ -66,7 +67,7 @@ class FiniteCanonicalizer(Canonicalizer):
         Raises:
             ConfigurationError: For scores of another shape than `(B, G)`, or that are NaN.
         """
-        scores, loss = self(asked.x, asked.base)
+        scores, loss = scores_of(self, asked)
         _check_scores(scores, asked)
         scores = scores.to(torch.promote_types(scores.dtype, torch.float32))
         ranked = scores

@@ -71,7 +71,7 @@ class GroupLayer(nn.Module):
         maps = F.conv2d(x, self.filters(), padding=self.weight.shape[-1] // 2)
         (height, width), order = maps.shape[-2:], self.group.order
         # The norm's numbers are those of a channel, over the group and the plane.
-        flat: torch.Tensor = self.norm(maps.view(x.shape[0], -1, order * height, width))
+        flat: torch.Tensor = self.norm(maps.reshape(x.shape[0], -1, order * height, width))
         return flat.view(x.shape[0], -1, order, height, width).relu()
 
 

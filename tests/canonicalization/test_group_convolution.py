@@ -34,6 +34,12 @@ def test_it_is_exact_for_quarter_turns_and_mirrors(group, size):
     assert_canonicalizer(made, x, PixelAction(group))
 
 
+def test_images_may_have_their_channels_last():
+    made, x = network(ImageGroup.rotations(4)), torch.randn(2, 3, 32, 32)
+    last = x.contiguous(memory_format=torch.channels_last)
+    torch.testing.assert_close(made.scores(last), made.scores(x), atol=1e-5, rtol=0)
+
+
 def test_mirrors_take_oblong_images():
     group = ImageGroup.flips("both")
     assert_canonicalizer(network(group, resize=16), torch.randn(2, 3, 37, 24), PixelAction(group))

@@ -9,7 +9,6 @@ from hf_equi.canonicalization.base import is_complete
 from hf_equi.groups import ContinuousGroup
 from hf_equi.models.cards.kinds import CardKind
 from hf_equi.models.vision.configuration_equi_vision import CANONICAL_SETTINGS
-from hf_equi.models.vision.image_actions import is_exact
 from hf_equi.models.vision.probing import image_shape
 from hf_equi.models.vision.symmetric_processor import is_symmetric
 
@@ -56,7 +55,7 @@ class ImageCard(CardKind):
         method, found = model.method, super().config_settings(model)
         unread = set() if method.feature_weights is not None else set(_WEIGHTS)
         unread |= set() if method.takes_best else {"loss", "selection"}
-        unread |= {"padding"} if is_exact(model.group) else set()
+        unread |= {"padding"} if not model.action.resamples else set()
         unread |= set(_OF_SCORES) if isinstance(model.group, ContinuousGroup) else set()
         if isinstance(method.select, LearnedMember):
             found["canonicalizer"] = type(method.select.network).__name__
@@ -87,13 +86,13 @@ class ImageCard(CardKind):
         """The guarantee of the method and the group."""
         if (claim := self.method(model).claim) is not None:
             return claim
-        about = "" if is_exact(model.group) else ", up to what resampling an image changes"
+        about = "" if not model.action.resamples else ", up to what resampling an image changes"
         return f"Move an image by an element of the group, and the output stays the same{about}: $M_G(gx) = M_G(x)$."
 
     def limits(self, model: Any) -> list[str]:
         """The limits of the method and the group."""
         found = [_FROM_PICTURES if is_symmetric(model.processor) else _FROM_PIXELS]
-        if not is_exact(model.group):
+        if model.action.resamples:
             found.append(
                 "**Resampling.** Rotations by angles other than multiples of 90° resample the image and make up its "
                 "corners, so the symmetry is approximate."

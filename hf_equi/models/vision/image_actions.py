@@ -5,7 +5,7 @@ from __future__ import annotations
 from hf_equi.actions import PixelAction, PlaneAction
 from hf_equi.groups import O2, SO2, ImageGroup
 
-__all__ = ["IMAGE_GROUPS", "image_action", "is_exact"]
+__all__ = ["IMAGE_GROUPS", "image_action"]
 
 IMAGE_GROUPS = (ImageGroup, SO2, O2)
 """The classes of groups that act on images."""
@@ -26,13 +26,3 @@ def image_action(group: ImageGroup | SO2 | O2, padding: str = "reflect") -> Pixe
         (PixelAction(ImageGroup.rotations(4), padding='reflect'), PlaneAction(SO2(), padding='reflect'))
     """
     return PixelAction(group, padding) if isinstance(group, ImageGroup) else PlaneAction(group, padding)
-
-
-def is_exact(group: ImageGroup | SO2 | O2) -> bool:
-    """Return whether the group moves pixels and resamples nothing.
-
-    Example:
-        >>> is_exact(ImageGroup.rotations(4)), is_exact(ImageGroup.rotations(8)), is_exact(SO2())
-        (True, False, False)
-    """
-    return isinstance(group, ImageGroup) and group.exact

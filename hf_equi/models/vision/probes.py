@@ -8,7 +8,6 @@ import torch
 
 from hf_equi.models.cards.measuring import Probe
 from hf_equi.models.cards.random_inputs import seeded
-from hf_equi.models.vision.image_actions import is_exact
 from hf_equi.models.vision.probing import image_shape
 
 __all__ = ["image_probe"]
@@ -43,5 +42,5 @@ def image_probe(model: Any, text_ids: torch.Tensor | None = None) -> Probe:
         run,
         f"{IMAGES} images of {size} random pixels{beside}",
         "log-probabilities",
-        exact=is_exact(model.group),
+        exact=not model.action.resamples,
     )
