@@ -10,7 +10,7 @@ from transformers import ResNetConfig, ResNetForImageClassification
 from vision_methods import ADAM, ALL
 
 from hf_equi import ImageGroup
-from hf_equi.canonicalization import Canonicalizer, GroupConvolution, OrbitScorer
+from hf_equi.canonicalization import FiniteCanonicalizer, GroupConvolution, OrbitScorer
 from hf_equi.training import Phase
 
 GROUPS = {"C4": ImageGroup.rotations(4), "C8": ImageGroup.rotations(8)}
@@ -28,7 +28,7 @@ def scorer(group: ImageGroup) -> OrbitScorer:
 
 
 # Trained by the prior alone, without a base and without labels, so that one serves all bases.
-BY_PRIOR: dict[str, tuple[Callable[[ImageGroup], Canonicalizer], Phase]] = {
+BY_PRIOR: dict[str, tuple[Callable[[ImageGroup], FiniteCanonicalizer], Phase]] = {
     "prior only": (
         GroupConvolution,
         Phase("prior", "canonicalizer", 1e-2, epochs=4, batch_size=64, optimizer=ADAM.optimizer),

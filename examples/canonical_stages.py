@@ -37,8 +37,8 @@ from vision_outputs import BATCH, rows_read, run_on, share_right
 from vision_stages import Run, Sizes, fit, one_by_one, save
 
 from hf_equi import EquiForImageClassification, ImageGroup, PixelAction, symmetrize
-from hf_equi.canonicalization import Canonicalizer, ModelEnergy
-from hf_equi.canonicalization.learned_member import best_element
+from hf_equi.canonicalization import FiniteCanonicalizer, ModelEnergy
+from hf_equi.canonicalization.finite import best_element
 from hf_equi.training import Phase, parameters_of
 
 CANONICALIZERS = "canonicalizers"
@@ -179,13 +179,13 @@ def _by_prior(run: CanonicalRun, name: str, group: str) -> tuple[float, dict[str
     return seconds, {"weights": weights, **{turns: found(run, group, turns, said[turns]) for turns in TURNS}}
 
 
-def new_canonicalizer(run: CanonicalRun, name: str, group: str) -> Canonicalizer:
+def new_canonicalizer(run: CanonicalRun, name: str, group: str) -> FiniteCanonicalizer:
     """Return a canonicalizer with its first weights."""
     set_seed(run.seed)
     return BY_PRIOR[name][0](GROUPS[group])
 
 
-def load_canonicalizer(run: CanonicalRun, name: str, group: str) -> Canonicalizer:
+def load_canonicalizer(run: CanonicalRun, name: str, group: str) -> FiniteCanonicalizer:
     """Return a canonicalizer that the stage `prior` trained."""
     made = new_canonicalizer(run, name, group)
     made.load_state_dict(stored(run.canonicalizers.file("trained", name, group)))
@@ -193,7 +193,7 @@ def load_canonicalizer(run: CanonicalRun, name: str, group: str) -> Canonicalize
 
 
 @torch.no_grad()
-def elements_of(canonicalizer: Canonicalizer, images: TurnedImages) -> torch.Tensor:
+def elements_of(canonicalizer: FiniteCanonicalizer, images: TurnedImages) -> torch.Tensor:
     """Return the elements by which images are turned, `(N,)`, in the eyes of a canonicalizer."""
     action = PixelAction(canonicalizer.group)
     batches = (batch["pixel_values"] for batch in DataLoader(images, batch_size=BATCH, collate_fn=collate))

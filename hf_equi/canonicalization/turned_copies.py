@@ -67,4 +67,4 @@ def poses_of(canonicalizer: Any, asked: Asked) -> tuple[torch.Tensor, torch.Tens
 
 def _turns(canonicalizer: Any, asked: Asked) -> bool:
     """Whether the canonicalizer trains on turned copies."""
-    return asked.action.resamples and canonicalizer.training and canonicalizer.learns
+    return bool(asked.action.resamples and canonicalizer.training and canonicalizer.learns)
