@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import cached_property, partial
 from pathlib import Path
+from textwrap import fill
 from typing import Any
 
 import torch
@@ -30,16 +31,16 @@ from hf_equi.canonicalization import GroupConvolution
 DESCRIPTION = """\
 The base is an image classifier of the shape of ViT-B/32 with random weights. It reads 32 random images of 224 by 224
 pixels. *canonical* is `symmetrize(base, group, "canonical")`. Its network has the default sizes (four layers of 10
-channels, filters of 3 by 3) and sees the middle 80% of an image, shrunk to 96 pixels, as in equiadapt. It has 11,160
-weights for C4, the rotations by 90°, and 21,960 for D4, which has the mirrors too.
+channels, filters of 3 by 3) and sees the middle 80% of an image, shrunk to 96 pixels, as in equiadapt. C4 is the
+group of the rotations by 90°, and D4 has the mirrors too.
 
 *equiadapt* is version 0.1.2 in an environment of its own, with its `GroupEquivariantImageCanonicalization`, the same
 images, crop and sizes. Both sides take turns in one run, and each one counts the CPU time of its own process. A
-*canonicalizer* is what runs before the base: the network, the choice of an element, and turning the images. Its *e2cnn
-network* (`ESCNNEquivariantNetwork`) has layers, channels and filters of the same sizes as ours. We shrink feature maps
-between layers, equiadapt does not. Its *own layers* (`CustomEquivariantNetwork`) have filters of 1 by 1 after the
-first layer, so that network is smaller. The *large* network is that of equiadapt's example for classification: three
-layers of 32 channels, with filters of 5 by 5.
+*canonicalizer* is what runs before the base: the network, the choice of an element, and turning the images. The *e2cnn
+network* of equiadapt (`ESCNNEquivariantNetwork`) has as many layers and channels as that of the library, and filters
+of the same side. The library halves feature maps between layers, equiadapt does not. The network of equiadapt's *own
+layers* (`CustomEquivariantNetwork`) is smaller: after the first layer, its filters are 1 by 1. The *large* network is
+that of equiadapt's example for classification: three layers of 32 channels, with filters of 5 by 5.
 
 To make the environment, which takes releases of torch and torchvision that belong together:
 
@@ -50,7 +51,10 @@ To make the environment, which takes releases of torch and torchvision that belo
 The errors below the table are the largest over all elements of the group and all pixels. The pixels are standard
 normal, and the networks are untrained, which does not matter for equivariance. *read*: how much the canonical image
 changes if the given image is turned or mirrored. *back*: how much an image changes if it is made canonical and moved
-back. *map*: how much a 3 by 3 convolution on canonical images, moved back, differs from an equivariant map.
+back. *map*: how far a 3 by 3 convolution on canonical images, moved back, is from following the given image. For C4,
+the errors of equiadapt come from its turns, which resample. For D4, there are two more causes. Its way back mirrors
+exactly those images that were not mirrored before. And its e2cnn network numbers mirrored elements in another order
+than its canonicalizer reads them, so turned images have other canonical images.
 """
 SUMMARY = "Time canonicalized image classifiers against plain ones, against equitune and beside equiadapt."
 WORKER = Path(__file__).with_name("equiadapt_worker.py")
@@ -149,14 +153,15 @@ class Canonicalized:
             return ""
         images, lines = self.images[:CHECKED], []
         for name, group in GROUPS.items():
-            found = {"hf_equi": errors(canonical_images(self.canonical(group, **SMALL)), images, group is EIGHT)}
+            ours = self.canonical(group, **SMALL)
+            weights = sum(weight.numel() for weight in ours.method.select.network.parameters())
+            lines.append(_line(name, "hf_equi", weights, errors(canonical_images(ours), images, group is EIGHT)))
             for kind, said in KINDS.items():
-                asked = {"count": CHECKED, "kind": kind, "mirrors": group is EIGHT, **SMALL}
-                found[said] = self.equiadapt.ask("errors", **asked)
-            lines += [f"- {name}, {side}: {_in_words(sizes)}" for side, sizes in found.items()]
+                network = {"kind": kind, "mirrors": group is EIGHT, **SMALL}
+                weights = self.equiadapt.ask("weights", **network)
+                lines.append(_line(name, said, weights, self.equiadapt.ask("errors", count=CHECKED, **network)))
         releases = ", ".join(f"{name} {release}" for name, release in self.equiadapt.ask("versions").items())
-        seconds = round(self.equiadapt.ask("cpu"))
-        run = f"equiadapt ran with {releases}. Its process took {seconds} seconds of CPU time, not counted below."
+        run = fill(f"equiadapt ran with {releases}. The time of its process is not counted below.", 119)
         return f"Largest errors, {len(images)} images:\n\n" + "\n".join(lines) + f"\n\n{run}"
 
 
@@ -171,9 +176,10 @@ def canonical_images(model: Any) -> Callable[[Tensor], tuple[Tensor, Callable[[T
     return canonical
 
 
-def _in_words(sizes: dict[str, float]) -> str:
-    """Return errors in words: "read 0, back 3.1e-04, map 5.2"."""
-    return ", ".join(f"{name} {size:.1e}" if size else f"{name} 0" for name, size in sizes.items())
+def _line(group: str, side: str, weights: int, found: dict[str, float]) -> str:
+    """Return a line of the list of errors."""
+    sizes = ", ".join(f"{name} {size:.2g}" for name, size in found.items())
+    return f"- {group}, {side}, {weights:,} weights: {sizes}"
 
 
 def create(arguments: argparse.Namespace) -> Canonicalized:

@@ -3,7 +3,7 @@
 `canonicalization.py --equiadapt DIR` runs this file with the Python of another environment:
 
     python -m venv DIR
-    DIR/bin/python -m pip install torch 'numpy<2' scipy kornia hydra-core pillow transformers
+    DIR/bin/python -m pip install torch==2.13.0 'numpy<2' scipy kornia hydra-core pillow transformers
     DIR/bin/python -m pip install --no-deps equiadapt==0.1.2 e2cnn==0.2.3 torchvision==0.28.0
 
 e2cnn, which equiadapt's networks consist of, fails with numpy 2. torchvision is the release that belongs to torch:
@@ -98,10 +98,6 @@ class Worker:
     def versions(self) -> dict[str, str]:
         """Return the releases of this environment."""
         return {name: version(name) for name in PACKAGES}
-
-    def cpu(self) -> float:
-        """Return the seconds of CPU time so far."""
-        return time.process_time()
 
     @cached_property
     def base(self) -> nn.Module:

@@ -87,7 +87,9 @@ def test_canonicalizers_are_timed_in_turns_with_those_of_another_environment(equ
     rows = re.findall(r"^\| .* \| 1 \| – \|$", result.stdout, re.MULTILINE)
     assert len(rows) == 7
     assert all(" equiadapt, " in row for row in rows[-4:])
-    found = re.findall(r"^- (C4|D4), (.*): read (.*), back (.*), map (.*)$", result.stdout, re.MULTILINE)
+    found = re.findall(
+        r"^- (C4|D4), (.*), [\d,]+ weights: read (.*), back (.*), map (.*)$", result.stdout, re.MULTILINE
+    )
     errors = {(group, side): tuple(map(float, sizes)) for group, side, *sizes in found}
     assert len(errors) == 6
     for group in ("C4", "D4"):
