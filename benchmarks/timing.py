@@ -97,7 +97,7 @@ class Result:
     def verdict(self) -> str | None:
         """`"met"` if the whole interval keeps the bound, `"missed"` if none of it does, else `"open"`.
 
-        Without a bound or with fewer than `LEAST_ROUNDS` there is no verdict.
+        It is `None` without a bound, and with fewer than `LEAST_ROUNDS` rounds.
         """
         if self.claim.bound is None or len(self.ours) < LEAST_ROUNDS:
             return None

@@ -37,7 +37,7 @@ class LearnedCanonicalLambda(Method):
         arXiv 2305.09900, §3.2, equations 5 and 6. As printed, equation 5 moves outputs back by h(x) instead of
         $h(x)θ^{-1}$. That is equivariant as well, but does not reproduce a base that is equivariant already: for
         equal weights and Θ = {e, θ} it gives the mean of M(x) and $h(x)θh(x)^{-1}M(x)$. For invariant outputs,
-        equation 6, there is no difference. λ is positive here, as in `LambdaNetwork`.
+        equation 6, both forms agree. λ is positive here, as in `LambdaNetwork`.
 
     Example:
         >>> [type(part).__name__ for part in LearnedCanonicalLambda(theta=["0°", "90°"]).parts]

@@ -68,7 +68,7 @@ class ContinuousCanonicalizer(Canonicalizer):
         return elements, log_weights, None
 
     def find(self, asked: Asked, relaxation: Relaxation) -> Pose:
-        """Compute the elements, and check them. There is no choice to relax.
+        """Compute the elements, and check them. `relaxation` is not used: nothing is chosen.
 
         Raises:
             ConfigurationError: For another shape than `(B, K, n, n)`, for NaN, or if all weights of an input are 0.

@@ -18,7 +18,7 @@ _FLAT = 1e-6
 
 
 class VectorLinear(nn.Linear):
-    r"""A linear map of channels, $w_c = \sum_d W_{cd} v_d$, without bias: there is no vector that all g keep."""
+    r"""A linear map of channels, $w_c = \sum_d W_{cd} v_d$, without bias, because rotations keep no vector but 0."""
 
     def __init__(self, inputs: int, outputs: int) -> None:
         super().__init__(inputs, outputs, bias=False)

@@ -49,7 +49,7 @@ class VectorNeurons(ContinuousCanonicalizer):
     References:
         arXiv 2104.12229, sections 3.1 to 3.4. The sizes, the mean pooling and the batch norm are those with which
         arXiv 2211.06489 and 2310.01647 canonicalize clouds. Deviations: a neighbour counts less the farther it is, so
-        that one that comes or goes makes no jump; the last layer is linear; there is no dropout.
+        that the output does not jump when one enters or leaves; the last layer is linear; dropout is left out.
 
     Example:
         >>> from hf_equi.groups import SO3

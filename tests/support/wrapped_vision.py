@@ -30,7 +30,7 @@ CLIP_METHODS = {
 
 
 def settings_of(method: str, group: ImageGroup) -> dict[str, Any]:
-    """Small sizes for a method with weights, and a Θ for the one that needs it, which is no subgroup."""
+    """Small sizes for a method with weights, and a Θ for the one that needs it. That Θ is not a subgroup."""
     some = {0, 1, group.order // 2 + 1} & set(range(group.order))
     theta = {"theta": sorted(some)} if method == "canonical_lambda" else {}
     return theta | ({"lambda_units": 5} if method in ("lambda", "attention", "canonical_lambda") else {})

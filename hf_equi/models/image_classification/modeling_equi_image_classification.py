@@ -115,8 +115,8 @@ class EquiForImageClassification(WrappedClassifier):
 
         Args:
             pixel_values: `(batch, channels, height, width)`, square for groups with rotations by 90°.
-            labels: `(batch,)` classes, for the loss, as the base takes them. In training with `task_weight=0` they
-                are not used, and there are no logits: only the canonicalizer runs.
+            labels: `(batch,)` classes, for the loss, as the base takes them. In training with `task_weight=0` only
+                the canonicalizer runs: labels are not used, and `logits` is `None`.
             orbit_features: `(batch, group, features)` from `get_orbit_features`, instead of images.
             return_dict: `False` for a tuple; by default as in the config.
             **kwargs: Other arguments of the base, such as `interpolate_pos_encoding`.

@@ -227,8 +227,8 @@ class EquiVisionModel(VisionCheckpointMixin, EquiPreTrainedModel):  # type: igno
         """
         if not isinstance(self.group, FiniteGroup):
             raise ConfigurationError(
-                f"{self.group!r} has infinitely many members, so there are no features of an orbit: use the method "
-                "with pixel_values, or a finite subgroup, ImageGroup.rotations(8)"
+                f"{self.group!r} has infinitely many elements, so the features of an orbit cannot be listed: call the "
+                "model with pixel_values, or choose a finite subgroup, ImageGroup.rotations(8)"
             )
         # For every member, whichever the method asks for, and without maps.
         reader = replace(self._reader(self.checked_extras(kwargs)), method=Equitune(), level=create_level("features"))

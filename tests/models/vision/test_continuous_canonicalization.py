@@ -174,7 +174,7 @@ def test_bad_images_are_refused_by_name():
     x[1] = torch.nan
     with pytest.raises(ConfigurationError, match="pose of sample 1 is NaN"):
         model(x)
-    with pytest.raises(ConfigurationError, match="infinitely many members, so there are no features of an orbit"):
+    with pytest.raises(ConfigurationError, match="so the features of an orbit cannot be listed"):
         model.get_orbit_features(images(1))
     with pytest.raises(GroupError, match=r"must be of the class ImageGroup, SO2 or O2; the config holds SO3\(\)"):
         type(model.config)(group=SO3().to_dict())
