@@ -141,7 +141,6 @@ def _renew(section: str, written: str) -> str:
 
 def _cells(result: Result) -> tuple[str, ...]:
     claim, best = result.claim, result.best
-    low, high = result.interval
     sign, times = ("≥", "×") if claim.speedup else ("≤", "")
     bound = "–" if claim.bound is None else f"{sign} {claim.bound:.2f}{times}"
     return (
@@ -150,10 +149,17 @@ def _cells(result: Result) -> tuple[str, ...]:
         f"{best}: {_figure(statistics.median(result.others[best]))} {claim.unit}",
         f"{result.ratio:.2f}{times}",
         bound,
-        f"{low:.2f}–{high:.2f}",
+        _interval(*result.interval, claim.bound),
         str(len(result.ours)),
         result.verdict or "–",
     )
+
+
+def _interval(low: float, high: float, bound: float | None) -> str:
+    """Format an interval. If rounding would move an end onto the bound, the ends get a third digit."""
+    hidden = bound is not None and any(end != bound and f"{end:.2f}" == f"{bound:.2f}" for end in (low, high))
+    digits = 3 if hidden else 2
+    return f"{low:.{digits}f}–{high:.{digits}f}"
 
 
 def _figure(value: float) -> str:

@@ -44,8 +44,8 @@ from clip_results import PUBLISHED_DATA, keep_networks, print_table, write_page,
 from data import add_data_argument, require_model, write_json
 from datasets import Dataset
 from machine import Clock, add_threads_argument, fix_arithmetic, machine
+from rich.progress import track
 from safetensors.torch import save_file
-from tqdm import tqdm
 from transformers import AutoModel, AutoProcessor, PreTrainedModel, Trainer, set_seed
 
 import hf_equi
@@ -82,7 +82,7 @@ def read_orbits(
     """Return the features of the orbits of images, each moved by its own element."""
     elements = torch.randint(TRANSFORMS[transform], (len(images),), generator=torch.Generator().manual_seed(seed))
     features, labels = [], []
-    for start in tqdm(range(0, len(images), batch_size), desc=f"images, {transform}"):
+    for start in track(range(0, len(images), batch_size), f"Images, {transform}", transient=True):
         batch = images[start : start + batch_size]
         pixels = processor.image_processor(batch["image"], return_tensors="pt")["pixel_values"]
         pixels = move(pixels, elements[start : start + batch_size], transform)

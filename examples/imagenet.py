@@ -17,6 +17,7 @@ import argparse
 import gc
 import shlex
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 from data import add_data_argument, require_model
@@ -48,6 +49,9 @@ def parse() -> argparse.Namespace:
     )
     add_threads_argument(parser)
     parser.add_argument("--page", type=Path, metavar="FILE", help="only write the tables into a page")
+    parser.add_argument(
+        "--elsewhere", type=Path, metavar="DIR", help="with --page: folder of the same run elsewhere, to compare"
+    )
     return parser.parse_args()
 
 
@@ -61,7 +65,8 @@ def main() -> None:
     run = Experiment(arguments.data, arguments.model, arguments.output, arguments.seed)
     if arguments.page is not None:
         command = ["python", "examples/imagenet.py", "--data", "DIR", "--model", "real/mobilenet"]
-        write_page(arguments.page, run, shlex.join(command))
+        other = replace(run, output=arguments.elsewhere) if arguments.elsewhere else None
+        write_page(arguments.page, run, shlex.join(command), other)
         return
     require_model(arguments.model, "mobilenet")
     for stage in arguments.stage or STAGES:

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import torch
 from data import write_json
+from elsewhere import OTHERS, apart, keep_beside
 from imagenet_pictures import pictures
 from imagenet_run import GROUPS, TRAINED, Experiment
 from imagenet_stages import STAGES, network_file
@@ -27,10 +28,16 @@ TITLES = {"turned": "turned (C4)", "mirrored": "mirrored up-down", "turned and m
 Found = dict[str, Any]
 
 
-def write_page(page: Path, run: Experiment, command: str) -> None:
+def write_page(page: Path, run: Experiment, command: str, elsewhere: Experiment | None = None) -> None:
     """Replace everything below the marker line of a page; plots and raw results go into a folder beside it.
 
     Results of an earlier page are kept if the run that made them is gone.
+
+    Args:
+        page: The page.
+        run: The run.
+        command: The command that made it.
+        elsewhere: The same run on another machine, or on another number of threads, only to compare.
     """
     above = page.read_text(encoding="utf-8").partition(MARKER)[0] if page.is_file() else "# ImageNet\n\n"
     folder = page.parent / page.stem
@@ -38,6 +45,10 @@ def write_page(page: Path, run: Experiment, command: str) -> None:
     kept = folder / "results.json"
     found: Found = json.loads(kept.read_text(encoding="utf-8")) if kept.is_file() else {}
     found |= {stage: results for stage in STAGES if (results := run.results(stage)) is not None}
+    for stage in STAGES:
+        results = None if elsewhere is None else elsewhere.results(stage)
+        if results is not None:
+            keep_beside(found, stage, results)
     write_json(kept, found)
     parts = [above.rstrip(), MARKER, _versions(found, command, run.seed)]
     if "zero_shot" in found:
@@ -51,7 +62,23 @@ def write_page(page: Path, run: Experiment, command: str) -> None:
             "## Pictures turned, and how much each turn counts",
             f"![Four drawn pictures in their four turns]({page.stem}/pictures.png)",
         ]
+    if rows := list(_differences(found)):
+        header = ["stage", "the other machine", "accuracies", "mean difference, points", "largest difference"]
+        parts += [
+            "## The same on other machines",
+            "`--threads 2` and `--output runs/again` make such a run; `--page FILE --elsewhere DIR` adds its row.",
+            table(header, iter(rows)),
+        ]
     page.write_text("\n\n".join(parts) + "\n", encoding="utf-8")
+
+
+def _differences(found: Found) -> Iterator[list[str]]:
+    """Return a row for each stage that ran elsewhere too."""
+    for machine, stages in found.get(OTHERS, {}).items():
+        for stage, results in stages.items():
+            cells = apart(found.get(stage), results, lambda name: name.endswith(", mean"))
+            if cells:
+                yield [stage, machine, *cells]
 
 
 def _versions(found: Found, command: str, seed: int) -> str:
@@ -60,7 +87,7 @@ def _versions(found: Found, command: str, seed: int) -> str:
         f"    {command}\n\n"
         f"Seed {seed}; {about.get('photos', 0)} photos, {about.get('classes', 0):,} classes, a model of "
         f"{about.get('parameters', 0):,} parameters. Accuracies are in per cent; in brackets are 95 % intervals "
-        f"from resampling the photos. {describe(found.values())}"
+        f"from resampling the photos. {describe([results for stage, results in found.items() if stage != OTHERS])}"
     )
 
 
@@ -120,6 +147,26 @@ def _checks(found: Found) -> Iterator[str]:
         f"differ by at most {number(own['spatial_and_features'])}. The spatial level recognises "
         f"{own['spatial_right']:.1f} % of these photos, the features level {own['features_right']:.1f} %."
     )
+
+
+def _processors(found: Found) -> Iterator[str]:
+    own = found["processors"]
+    shapes = {shape: entry for shape, entry in own.items() if isinstance(entry, Mapping) and "between" in entry}
+
+    def rows() -> Iterator[list[str]]:
+        for shape, entry in shapes.items():
+            for name in ("usual", "symmetric"):
+                apart = [number(entry[name][of]) for of in ("median", "largest")]
+                yield [shape, name, *apart, f"{entry[name]['milliseconds']:.1f}"]
+
+    between = " and ".join(f"{entry['between']:.2f}" for entry in shapes.values())
+    yield "## Photos that are turned before the processor reads them"
+    yield (
+        f"{own['photos']} photos, enlarged to two sizes, with equitune over the four turns: the largest difference "
+        "between the logits of a photo and of the photo turned by 90°. Between the two processors, the logits of "
+        f"upright photos differ by {between} (medians)."
+    )
+    yield table(["size", "processor", "median", "largest", "processor, ms of CPU a photo"], rows())
 
 
 def _trained(found: Found) -> Iterator[str]:
@@ -219,6 +266,7 @@ SECTIONS = {
     "trained": _trained,
     "canonical": _canonical,
     "checks": _checks,
+    "processors": _processors,
     "speed": _speed,
 }
 

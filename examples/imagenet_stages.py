@@ -11,6 +11,7 @@ from typing import Any
 import torch
 from data import write_json
 from imagenet_canonical import canonical
+from imagenet_processors import processors
 from imagenet_run import (
     GROUPS,
     TRAINED,
@@ -159,6 +160,7 @@ STAGES: dict[str, Callable[[Experiment], dict[str, Any]]] = {
     "features": read_features,
     "zero_shot": zero_shot,
     "checks": checks,
+    "processors": processors,
     "trained": trained,
     "speed": speed,
     "canonical": canonical,

@@ -99,9 +99,10 @@ def main() -> None:
     elif not arguments.keep and arguments.page is None:
         train(arguments)
     if arguments.keep:
-        for run in select(arguments, arguments.output, SETTINGS[0]):
-            if run.seed == 0:
-                keep(run)
+        for settings in SETTINGS:
+            for run in select(arguments, arguments.output, settings):
+                if run.seed == 0:
+                    keep(run)
     if arguments.page is not None:
         runs = [run for settings in SETTINGS for run in select(arguments, arguments.output, settings)]
         others = [run for output in arguments.others for run in select(arguments, output, SETTINGS[0])]

@@ -9,9 +9,9 @@ from typing import Any
 
 from reproduce_rows import RESULTS, Row
 from scan_data import GROUPS
-from scan_keep import STAGES, folder_of, load
+from scan_keep import OURS, folder_of, kept_of, load
 from scan_results import CELLS, TITLES
-from scan_stages import FINETUNED, Run
+from scan_stages import FINETUNED, SETTINGS, Run
 from scan_training import accuracy
 
 ALLOWED = 0.5
@@ -25,17 +25,31 @@ def rows(data: Path) -> Iterator[Row]:
         for cell in CELLS:
             run = Run(data / "scan", Path(), split, cell, seed=0)
             yield from _run(run, stated[run.name])
+            yield from _published(Run(data / "scan", Path(), split, cell, 0, SETTINGS[1]), stated)
 
 
 def _run(run: Run, stated: dict[str, Any]) -> Iterator[Row]:
     """Measure the networks of one run."""
     title, test = f"{run.split}, {run.cell.upper()}", run.parts["test"]
-    models = {network: load(run, network, folder_of(run, network)) for network in STAGES}
-    for network in ("base", "equivariant"):
-        figure = stated[STAGES[network]]["accuracy"]["test"]
-        yield Row(f"{title}: {network}", figure, accuracy(models[network], test), ALLOWED)
-    for stage, network in (("zero_shot", "base"), ("finetune", "finetuned")):
+    models = {network.kind: load(run, network, folder_of(run, network)) for network in OURS}
+    for network in OURS:
+        if network.kind != "finetuned":
+            figure = stated[network.stage]["accuracy"]["test"]
+            yield Row(f"{title}: {network.kind}", figure, accuracy(models[network.kind], test), ALLOWED)
+    for stage, kind in (("zero_shot", "base"), ("finetune", "finetuned")):
         for method, settings in FINETUNED.items():
-            model = run.symmetrize(models[network], **settings).eval()
+            model = run.symmetrize(models[kind], **settings).eval()
             figure = stated[stage]["accuracy"][method]["test"]
             yield Row(f"{title}: {TITLES[stage].lower()}, {method}", figure, accuracy(model, test), ALLOWED)
+
+
+def _published(run: Run, stated: dict[str, Any]) -> Iterator[Row]:
+    """Measure what is kept of a run with the published settings."""
+    for network in kept_of(run):
+        model: Any = load(run, network, folder_of(run, network))
+        figures, title = stated[run.name][network.stage]["accuracy"], f"{run.split}, {run.cell.upper()}, published"
+        if network.method is not None:
+            figures = figures[network.method]
+            model = run.symmetrize(model, **FINETUNED[network.method.partition(",")[0]]).eval()
+        name = network.kind if network.method is None else f"finetuned, {network.method}"
+        yield Row(f"{title}: {name}", figures["test"], accuracy(model, run.parts["test"]), ALLOWED)

@@ -190,7 +190,7 @@ def _others(found: Found) -> Iterator[str]:
     lines = []
     for name, stages in found["others"].items():
         own = name.partition("/")[2]
-        for run, results in ((own, found.get(own, {})), (name, stages)):
+        for run, results in ((own, found.get(own, {})), (f"{own}, again", stages)):
             if "finetune" in results and "machine" in results["finetune"]:
                 lines.append(_other(run, results))
     if lines:
@@ -198,7 +198,10 @@ def _others(found: Found) -> Iterator[str]:
             [NETWORKS["pretrain"], *(f"{title.lower()}, {m}" for title in TITLES.values() for m in STYLES)]
         )
         header = f"| run | kernels | threads | {methods} |\n|---|---|---|{'---|' * 7}"
-        text = "The same run again: how far test figures move with nothing but the arithmetic."
+        text = (
+            "The same run again: how far test figures move with nothing but the arithmetic. `--threads 2` and "
+            "`--output runs/again` make such a run, and `--page FILE --others runs/again` adds its row."
+        )
         yield "## On other threads and kernels\n\n" + text + "\n\n" + "\n".join([header, *dict.fromkeys(lines)])
 
 

@@ -3,19 +3,16 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
-from statistics import mean
 from typing import Any
 
-from machine import describe
+from elsewhere import OTHERS, apart, keep_beside
 from vision_stages import STAGES, Run
 
 Found = dict[str, dict[str, Any]]
 """The results by run (`"architecture/seed0"`) and then by stage. `OTHERS` holds those of other machines."""
 ALL_STAGES = ("base", *STAGES)
-OTHERS = "others"
-UNKNOWN = "a machine that was not recorded"
 
 
 def gather(
@@ -40,7 +37,7 @@ def gather(
             results = run.progress(stage) if before is None else run.results(stage)
             if results is not None:
                 if before is not None and before.get("machine") != results.get("machine"):
-                    _keep_beside(own, stage, before)
+                    keep_beside(own, stage, before)
                 own[stage] = results
                 found[_name(run)] = own
     for run in elsewhere:
@@ -48,7 +45,7 @@ def gather(
             results, own = run.results(stage), found.get(_name(run), {})
             # What is of the same machine, as a base that was copied, is the same.
             if results is not None and stage in own and results.get("machine") != own[stage].get("machine"):
-                _keep_beside(own, stage, results)
+                keep_beside(own, stage, results)
     return found
 
 
@@ -56,28 +53,9 @@ def _name(run: Run) -> str:
     return f"{run.architecture}/seed{run.seed}"
 
 
-def _keep_beside(own: dict[str, Any], stage: str, results: Mapping[str, Any]) -> None:
-    """Keep the results of a stage beside those of a run, under the name of their machine."""
-    own.setdefault(OTHERS, {}).setdefault(_machine_of(results), {})[stage] = results
-
-
-def _machine_of(results: Mapping[str, Any]) -> str:
-    """Return the words for the machine of a stage."""
-    return describe([{"machine": results["machine"]}]).rstrip(".") if "machine" in results else UNKNOWN
-
-
 def all_stages(found: Found) -> list[dict[str, Any]]:
     """Return the results of all stages of a page, without those of other machines."""
     return [results for own in found.values() for stage, results in own.items() if stage != OTHERS]
-
-
-def figures(results: Any, key: str = "accuracy") -> dict[str, float]:
-    """Return every accuracy in the results of a stage, in per cent, by the names that lead to it."""
-    if isinstance(results, int | float):
-        return {key: float(results)}
-    if not isinstance(results, Mapping):
-        return {}
-    return {path: value for name, part in results.items() for path, value in figures(part, f"{key}, {name}").items()}
 
 
 def differences(found: Found) -> Iterator[list[str]]:
@@ -86,10 +64,9 @@ def differences(found: Found) -> Iterator[list[str]]:
         for machine, stages in own.get(OTHERS, {}).items():
             for stage in ALL_STAGES:
                 if stage in stages and stage in own:
-                    ours, theirs = (figures(results.get("accuracy")) for results in (own[stage], stages[stage]))
-                    apart = [abs(ours[name] - theirs[name]) for name in ours if name in theirs and _counts(name)]
-                    if apart:  # the stage of the spatial level measures differences instead
-                        yield [run, stage, machine, str(len(apart)), f"{mean(apart):.2f}", f"{max(apart):.2f}"]
+                    cells = apart(own[stage].get("accuracy"), stages[stage].get("accuracy"), _counts)
+                    if cells:  # the stage of the spatial level measures differences instead
+                        yield [run, stage, machine, *cells]
 
 
 def _counts(name: str) -> bool:

@@ -264,7 +264,8 @@ def _differences(found: Found) -> str:
     head = ["run", "stage", "the other machine", "accuracies", "mean difference, points", "largest difference"]
     return (
         "Stages that were run a second time, beside those in the tables above. Where a base is listed, the other "
-        f"stages of that run began with that base.\n\n{make_table(head, differences(found))}"
+        "stages of that run began with that base. `--page FILE --elsewhere DIR` adds the rows of such runs.\n\n"
+        + make_table(head, differences(found))
     )
 
 

@@ -140,6 +140,16 @@ print([claim([1] * 9, bound, speedup=True, loop=ours).verdict for bound in (0.99
     assert lines == [f"[{verdicts}, None]", f"[{verdicts}]"]
 
 
+def test_rounding_does_not_move_an_end_of_an_interval_onto_its_bound() -> None:
+    lines = judge(
+        """
+from report import _interval
+print(_interval(1.046, 1.14, 1.05), _interval(1.05, 1.14, 1.05), _interval(0.001, 0.01, None))
+"""
+    )
+    assert lines == ["1.046–1.140 1.05–1.14 0.00–0.01"]
+
+
 def test_fewer_than_six_rounds_have_no_verdict() -> None:
     lines = judge("print([claim([1] * rounds, 2, loop=[1] * rounds).verdict for rounds in (1, 5, 6)])")
     assert lines == ["[None, None, 'met']"]

@@ -30,7 +30,8 @@ def test_every_part_has_its_page_its_module_and_its_weights() -> None:
     for part in reproduce.PARTS.values():
         assert (RESULTS / part.page).is_file()
         assert callable(getattr(importlib.import_module(part.module), part.function))
-        assert (weights.WEIGHTS / part.weights).is_dir()
+        if weights.WEIGHTS.is_dir():  # a source distribution has none
+            assert (weights.WEIGHTS / part.weights).is_dir()
 
 
 def test_weights_are_small_and_have_cards() -> None:
