@@ -43,8 +43,7 @@ from clip_data import PROMPTS, ZeroShotData, first_line
 from clip_results import PUBLISHED_DATA, keep_networks, print_table, write_page, write_plot
 from data import add_data_argument, require_model, write_json
 from datasets import Dataset
-from machine import Clock, add_threads_argument, fix_arithmetic, machine
-from rich.progress import track
+from machine import Clock, add_threads_argument, fix_arithmetic, machine, progress
 from safetensors.torch import save_file
 from transformers import AutoModel, AutoProcessor, PreTrainedModel, Trainer, set_seed
 
@@ -82,7 +81,7 @@ def read_orbits(
     """Return the features of the orbits of images, each moved by its own element."""
     elements = torch.randint(TRANSFORMS[transform], (len(images),), generator=torch.Generator().manual_seed(seed))
     features, labels = [], []
-    for start in track(range(0, len(images), batch_size), f"Images, {transform}", transient=True):
+    for start in progress(range(0, len(images), batch_size), f"Images, {transform}"):
         batch = images[start : start + batch_size]
         pixels = processor.image_processor(batch["image"], return_tensors="pt")["pixel_values"]
         pixels = move(pixels, elements[start : start + batch_size], transform)

@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 import torch
 from imagenet_run import GROUPS, Experiment
+from machine import progress
 from PIL import Image
-from rich.progress import track
 from transformers import AutoImageProcessor
 
 SHAPES = ((364, 364), (375, 500))
@@ -31,7 +31,7 @@ def processors(run: Experiment) -> dict[str, Any]:
         ]
         turned = [np.rot90(photo).copy() for photo in photos]
         entry, upright = {}, {}
-        for name, processor in track(both.items(), f"Photos of {width} × {height}", transient=True):
+        for name, processor in progress(both.items(), f"Photos of {width} × {height}"):
             upright[name], seconds = _logits(model, processor, photos)
             apart = (upright[name] - _logits(model, processor, turned)[0]).abs().amax(1)
             entry[name] = {"median": float(apart.median()), "largest": float(apart.max())}

@@ -27,8 +27,7 @@ from imagenet_run import (
     right,
     share,
 )
-from machine import Clock, machine, samples_a_second
-from rich.progress import track
+from machine import Clock, machine, progress, samples_a_second
 from safetensors.torch import save_file
 from transformers import AutoImageProcessor, default_data_collator
 from vision_stages import fit
@@ -48,8 +47,7 @@ def read_features(run: Experiment) -> dict[str, Any]:
     pieces = [run.rows[start : start + 10] for start in range(0, len(run.rows), 10)]
     with torch.no_grad():
         found = [
-            model.get_orbit_features(run.pixels(piece))
-            for piece in track(pieces, "Photos in eight positions", transient=True)
+            model.get_orbit_features(run.pixels(piece)) for piece in progress(pieces, "Photos in eight positions")
         ]
     save_file({"features": torch.cat(found)}, run.folder / "features.safetensors")
     parameters = sum(parameter.numel() for parameter in model.base.parameters())

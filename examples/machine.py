@@ -10,13 +10,16 @@ from __future__ import annotations
 import argparse
 import platform
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 import transformers
+from rich import get_console
 from rich.progress import track
+
+T = TypeVar("T")
 
 
 def add_threads_argument(parser: argparse.ArgumentParser) -> None:
@@ -60,6 +63,11 @@ class Clock:
         }
 
 
+def progress(items: Collection[T], title: str) -> Iterable[T]:
+    """Go through items with a progress bar on a terminal. A log file would get an empty line for each bar."""
+    return track(items, title, transient=True, disable=not get_console().is_terminal)
+
+
 def samples_a_second(ways: Mapping[str, Callable[[], Any]], samples: int, repeats: int) -> dict[str, dict[str, float]]:
     """Time ways to process the same samples, taking turns, so that a busy machine slows all of them alike.
 
@@ -72,7 +80,7 @@ def samples_a_second(ways: Mapping[str, Callable[[], Any]], samples: int, repeat
         By name: `"median"`, `"least"` and `"most"`, in samples per second of CPU time.
     """
     rates: dict[str, list[float]] = {name: [] for name in ways}
-    for _ in track(range(repeats), f"{samples} samples at once", transient=True):
+    for _ in progress(range(repeats), f"{samples} samples at once"):
         for name, way in ways.items():
             begin = time.process_time()
             way()

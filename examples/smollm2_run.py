@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from rich.progress import track
+from machine import progress
 from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedModel
 
 from hf_equi import DemographicGroup, RegardScorer, symmetrize
@@ -111,7 +111,7 @@ class Experiment:
     def likelihoods(self, model: PreTrainedModel, texts: Sequence[Sequence[int]], title: str) -> torch.Tensor:
         """Return the log-likelihood of each text `(N,)`, given its first token."""
         found = []
-        for start in track(range(0, len(texts), 32), title, transient=True):
+        for start in progress(range(0, len(texts), 32), title):
             some = texts[start : start + 32]
             longest = max(map(len, some))
             ids = torch.tensor([[*text, *[0] * (longest - len(text))] for text in some])

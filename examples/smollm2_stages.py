@@ -15,8 +15,7 @@ from typing import Any
 import torch
 from data import require, write_json
 from datasets import Dataset, concatenate_datasets
-from machine import Clock, machine
-from rich.progress import track
+from machine import Clock, machine, progress
 from smollm2_pairs import pairs
 from smollm2_run import GROUPS, METHODS, SCORED, Experiment, mean_and_interval
 
@@ -203,7 +202,7 @@ def cost(run: Experiment) -> dict[str, Any]:
             if name != "base"
         }
         seconds: dict[str, list[float]] = {name: [] for name in ways}
-        for _ in track(range(run.sizes.repeats), f"Texts, {batch} at once", transient=True):
+        for _ in progress(range(run.sizes.repeats), f"Texts, {batch} at once"):
             for name, way in ways.items():  # taking turns, so that a busy machine slows all alike
                 begin = time.process_time()
                 way()
