@@ -186,7 +186,7 @@ def _named(row: Published, stages: dict[str, Any]) -> Iterator[tuple[str, dict[s
 
 
 def _others(found: Found) -> Iterator[str]:
-    """Give the section on other threads and kernels, if any of their runs is there."""
+    """Give the section on other kernels or threads, if any of their runs is there."""
     lines = []
     for name, stages in found["others"].items():
         own = name.partition("/")[2]
@@ -199,10 +199,11 @@ def _others(found: Found) -> Iterator[str]:
         )
         header = f"| run | kernels | threads | {methods} |\n|---|---|---|{'---|' * 7}"
         text = (
-            "The same run again: how far test figures move with nothing but the arithmetic. `--threads 2` and "
-            "`--output runs/again` make such a run, and `--page FILE --others runs/again` adds its row."
+            "The same run again: how far test figures move with nothing but the arithmetic. "
+            "`ATEN_CPU_CAPABILITY=avx2` or `--threads 2`, with `--output runs/again`, makes such a run, and `--page FILE "
+            "--others runs/again` adds its row."
         )
-        yield "## On other threads and kernels\n\n" + text + "\n\n" + "\n".join([header, *dict.fromkeys(lines)])
+        yield "## On other kernels\n\n" + text + "\n\n" + "\n".join([header, *dict.fromkeys(lines)])
 
 
 def _other(run: str, stages: dict[str, Any]) -> str:

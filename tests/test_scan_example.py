@@ -284,7 +284,7 @@ def test_all_stages_make_page_and_weights_that_agree(
     assert record["seconds"].keys() == {"wall", "cpu"}
     assert "by an earlier rule" not in text
     assert "| add_jump | finetuned, equitune, independent, rate 5e-05 |" in text
-    assert "## On other threads and kernels" in text
+    assert "## On other kernels" in text
     rows = list(scan_reproduce.rows(folder))
     assert len(rows) == 9  # one of them with the published settings
     assert all(row.met for row in rows)
