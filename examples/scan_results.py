@@ -200,8 +200,8 @@ def _others(found: Found) -> Iterator[str]:
         header = f"| run | kernels | threads | {methods} |\n|---|---|---|{'---|' * 7}"
         text = (
             "The same run again: how far test figures move with nothing but the arithmetic. "
-            "`ATEN_CPU_CAPABILITY=avx2` or `--threads 2`, with `--output runs/again`, makes such a run, and `--page FILE "
-            "--others runs/again` adds its row."
+            "`ATEN_CPU_CAPABILITY=avx2` or `--threads 2`, with `--output runs/again`, makes such a run, and "
+            "`--page FILE --others runs/again` adds its row."
         )
         yield "## On other kernels\n\n" + text + "\n\n" + "\n".join([header, *dict.fromkeys(lines)])
 
