@@ -58,7 +58,8 @@ def ran(found: Found) -> str:
     parts = [describe(found.values())]
     if earlier:
         which = "All stages ran before machines were recorded, and" if len(earlier) == len(found) else "Those"
-        parts.append(f"{which} took {sum(earlier) / 60:.0f} minutes of CPU time.")
+        minutes = round(sum(earlier) / 60)
+        parts += [f"{which} took {minutes} minutes of CPU time."] if minutes else []
     return " ".join(filter(None, parts))
 
 
