@@ -111,7 +111,7 @@ class LearnedMember(OneMember):
         said = {**pose.said, "prior_loss": pose.prior.detach()}
         penalty = self.prior_weight * pose.prior
         penalty = penalty if pose.loss is None else penalty + pose.loss
-        learns = penalty.requires_grad and torch.is_grad_enabled()
+        learns = penalty.requires_grad and torch.is_grad_enabled() and (self.prior_weight or pose.loss is not None)
         return Selection(elements, penalty if learns else None, passing, said, log_weights)
 
     def theta_in(self, group: Any) -> torch.Tensor:

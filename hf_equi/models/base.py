@@ -19,6 +19,7 @@ from hf_equi.groups import FiniteGroup
 from hf_equi.models.hub.checkpoints import CheckpointMixin
 from hf_equi.models.peft.bases import attach_adapter, bare_base, check_adapter_names, refused_prompts
 from hf_equi.symmetrizers import Combine, Method, Part, Select, Selection, Weigh
+from hf_equi.symmetrizers.outside_loss import refuse_outside_loss
 
 __all__ = ["NETWORKS", "EquiPreTrainedModel"]
 
@@ -262,9 +263,16 @@ class EquiPreTrainedModel(CheckpointMixin, PreTrainedModel):  # type: ignore[mis
             selection: The selection of the members; `None` if they were selected earlier.
             share: The share of this batch if a loss is a sum divided by the labels of several batches: the labels of
                 this batch over the labels of all. So the addition counts once for all of them.
+
+        Raises:
+            ConfigurationError: If there is such an addition, but no loss to add it to.
         """
-        if loss is None or selection is None or selection.penalty is None or not self.training:
+        if selection is None or selection.penalty is None or not self.training:
             return loss
+        if loss is None:
+            if torch.is_grad_enabled():
+                refuse_outside_loss("what selects members trains by a loss of its own, such as a prior")
+            return None
         return loss + share * selection.penalty.mean()
 
     def checked_extras(self, kwargs: dict[str, Any]) -> dict[str, Any]:

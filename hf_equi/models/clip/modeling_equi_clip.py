@@ -210,8 +210,8 @@ class EquiCLIPModel(EquiVisionModel):
             ActionError: If the group does not act on the images, or they are not tensors.
             ConfigurationError: Without images or texts, or with two kinds of them; for features at the spatial level
                 or of a wrong size; for both losses at once; for the contrastive loss of combined probabilities, or
-                with unequal numbers of texts and images; for hidden states or attentions; in training with the
-                published objective, without a loss.
+                with unequal numbers of texts and images; for hidden states or attentions; in training without a loss,
+                with the published objective or a canonicalizer that trains.
         """
         if self._prior_only:
             selection = self._select_by_prior(pixel_values)

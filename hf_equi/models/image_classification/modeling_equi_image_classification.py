@@ -124,7 +124,7 @@ class EquiForImageClassification(WrappedClassifier):
         Raises:
             ActionError: If the group does not act on the images, or they are not tensors.
             ConfigurationError: Without images; for features at the spatial level; for hidden states or attentions; in
-                training with the published objective, without labels.
+                training without labels, with the published objective or a canonicalizer that trains.
         """
         if self._prior_only:
             selection = self._select_by_prior(pixel_values)
@@ -137,7 +137,7 @@ class EquiForImageClassification(WrappedClassifier):
         loss = None
         if labels is not None and out.logits is not None:
             loss = labelled_loss(partial(self._loss, labels), out.logits, self.config.objective)
-            loss = self.penalised(loss, orbits.selection)
+        loss = self.penalised(loss, orbits.selection)
         weights = None if out.log_weights is None else out.log_weights.softmax(1)
         result = EquiImageClassifierOutput(
             loss, out.logits, out.features, out.decision.chosen_element, out.decision.margin, weights

@@ -139,11 +139,17 @@ class EquiVisionModel(VisionCheckpointMixin, EquiPreTrainedModel):  # type: igno
             loss: `()` the task's loss; `None` without labels, and where only the prior counts.
             selection: The selection of the members.
             share: As in the base class.
+
+        Raises:
+            ConfigurationError: As in the base class; without a loss that `task_weight` would weigh.
         """
         if loss is None and self._prior_only and selection is not None and selection.penalty is not None:
             return share * selection.penalty.mean()
-        if loss is not None and self.training and isinstance(self.method.select, LearnedMember):
-            loss = self.config.task_weight * loss
+        if self.training and isinstance(self.method.select, LearnedMember):
+            if loss is not None:
+                loss = self.config.task_weight * loss
+            elif self.config.task_weight not in (0, 1) and torch.is_grad_enabled():
+                refuse_outside_loss(f"config.task_weight={self.config.task_weight} weighs that of the labels")
         return super().penalised(loss, selection, share)
 
     @staticmethod

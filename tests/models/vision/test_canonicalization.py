@@ -121,8 +121,16 @@ def test_losses_by_hand():
     model.select_network.eval()
     trained = model(x, labels=LABELS)
     torch.testing.assert_close(trained.loss, 0.5 * evaluated.loss + 3 * prior)
-    assert model(x).loss is None
+    with pytest.raises(ConfigurationError, match=r"No labels .* because config.task_weight=0\.5 weighs"):
+        model(x)
+    model.config.task_weight = 1.0
+    with pytest.raises(ConfigurationError, match=r"No labels .* because what selects members trains by a loss"):
+        model(x)
+    with torch.no_grad():
+        assert model(x).loss is None
     model.select_network.requires_grad_(False)  # the base alone
+    assert model(x).loss is None
+    model.config.task_weight = 0.5
     torch.testing.assert_close(model(x, labels=LABELS).loss, 0.5 * evaluated.loss)
 
 
