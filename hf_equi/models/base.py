@@ -16,6 +16,7 @@ from hf_equi.bases.offloading import computing_device
 from hf_equi.bases.orbit_reader import OrbitReader, OrbitRows, Outputs, check_batch
 from hf_equi.errors import ConfigurationError
 from hf_equi.groups import FiniteGroup
+from hf_equi.models.hub.buffers import put_back, unsaved_buffers
 from hf_equi.models.hub.checkpoints import CheckpointMixin
 from hf_equi.models.peft.bases import attach_adapter, bare_base, check_adapter_names, refused_prompts
 from hf_equi.symmetrizers import Combine, Method, Part, Select, Selection, Weigh
@@ -137,6 +138,7 @@ class EquiPreTrainedModel(CheckpointMixin, PreTrainedModel):  # type: ignore[mis
         self._owns_weights = base is None
         self._peft_base: tuple[Any, ...] = ()
         self._frozen: tuple[str, ...] = ()
+        self._unsaved: dict[str, dict[str, torch.Tensor]] = {}
         if base is None:
             self.config.name_classes()
             base = self._new_base()
@@ -177,6 +179,13 @@ class EquiPreTrainedModel(CheckpointMixin, PreTrainedModel):  # type: ignore[mis
         """Freeze what the adapter of a new base had frozen, because loading unfreezes all weights."""
         for name in self._frozen:
             self.base.get_parameter(name).requires_grad_(False)
+
+    def settle(self) -> None:
+        """Do what has to wait until loaded weights have their values."""
+        for name, buffers in self._unsaved.items():
+            put_back(self.get_submodule(name), buffers)
+        self._unsaved = {}
+        self.freeze_again()
 
     def hold_peft_base(self, model: Any) -> None:
         """Note the `PeftModel` that `unwrap` returns: the base is its model, or stands for it."""
@@ -245,8 +254,15 @@ class EquiPreTrainedModel(CheckpointMixin, PreTrainedModel):  # type: ignore[mis
     def _add_network(self, part: Part, given: nn.Module | None, *sizes: Any) -> None:
         """Hold the network of a part, if it has one: the given one, or a new one."""
         network = part.create_network(*sizes) if given is None else given
-        if network is not None:
-            self.add_module(part.network_name, self._placed(network))
+        if network is None:
+            return
+        if torch.empty(0).is_meta:  # a checkpoint is loaded, which has no values for these
+            found = unsaved_buffers(network, of_models=given is not None)
+            if given is None and found:
+                with torch.device("cpu"):
+                    found = unsaved_buffers(part.create_network(*sizes), of_models=False)
+            self._unsaved[part.network_name] = found
+        self.add_module(part.network_name, self._placed(network))
 
     @property
     def action(self) -> Any:
@@ -328,5 +344,10 @@ class EquiPreTrainedModel(CheckpointMixin, PreTrainedModel):  # type: ignore[mis
         own = [network for network in self._networks if network is not None]
         if not any(module is part for network in own for part in network.modules()):
             self.base._init_weights(module)
-        elif callable(reset := getattr(module, "reset_parameters", None)):
+        elif callable(reset := getattr(module, "reset_parameters", None)) and not _has_values(module):
             reset()
+
+
+def _has_values(module: nn.Module) -> bool:
+    """Whether all weights of a module come from a checkpoint, as transformers marks them."""
+    return all(getattr(weight, "_is_hf_initialized", False) for weight in module.parameters())

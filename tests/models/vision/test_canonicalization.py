@@ -13,16 +13,52 @@ from transformers import AutoModelForImageClassification, Trainer, TrainingArgum
 from wrapped_vision import SQUARE, TURNS
 
 import hf_equi
-from hf_equi.canonicalization import FixedRule, GroupConvolution, ModelEnergy, OrbitScorer
+from hf_equi.canonicalization import FiniteCanonicalizer, FixedRule, GroupConvolution, ModelEnergy, OrbitScorer, base
 from hf_equi.errors import ConfigurationError
 from hf_equi.training.parts import parameters_of
 
 LABELS = torch.tensor([0, 1, 2])
 
 
-def flat(outputs=1):
-    torch.manual_seed(0)
-    return nn.Sequential(nn.Flatten(), nn.Linear(3 * 32 * 32, outputs))
+class Ramp(nn.Module):
+    """A linear layer under a ramp that is not saved, with weights that a plain fill draws anew."""
+
+    def __init__(self):
+        super().__init__()
+        self.weight = nn.Parameter(torch.empty(3 * 32 * 32))
+        self.register_buffer("ramp", torch.linspace(-1, 1, 32), persistent=False)
+        self.reset_parameters()
+
+    def reset_parameters(self):
+        self.weight.data.normal_()
+
+    def forward(self, x):
+        return (x * self.ramp).flatten(1) @ self.weight
+
+
+class Corner(FiniteCanonicalizer):
+    """The brightness near each corner: equivariant, which a model does not know and checks."""
+
+    kind = "corner"
+
+    def __init__(self, group):
+        super().__init__()
+        self.group, self.scale = group, nn.Parameter(torch.ones(1))
+        ramp = torch.linspace(0, 1, 32)
+        self.register_buffer("ramp", ramp[:, None] * ramp.square(), persistent=False)
+
+    def scores(self, x):
+        ramps = torch.stack([self.ramp.rot90(h) for h in range(self.group.order)])
+        return self.scale / 32 * torch.einsum("bchw,ghw->bg", x, ramps)
+
+    @classmethod
+    def from_dict(cls, content, group, shape):
+        return cls(group)
+
+
+@pytest.fixture(autouse=True)
+def _known(monkeypatch):
+    monkeypatch.setitem(base._KINDS, "corner", Corner)
 
 
 def text_features():
@@ -35,8 +71,9 @@ STORED = {
     "scorer": lambda: OrbitScorer(classifier("resnet-basic"), TURNS, size=4),
     "energy": lambda: ModelEnergy(TURNS),
     "other energy": lambda: ModelEnergy(TURNS, clip("clip"), text_features=text_features(), energy="largest"),
+    "registered": lambda: Corner(TURNS),
 }
-GIVEN = {"network": lambda: OrbitScorer(flat(), TURNS), "rule": lambda: brightest_corner}
+GIVEN = {"network": lambda: OrbitScorer(Ramp(), TURNS), "rule": lambda: brightest_corner}
 
 
 def wrap(canonicalizer=None, **settings):
@@ -60,6 +97,9 @@ def check(model, x):
 def test_every_canonicalizer_is_saved_and_loaded(name, tmp_path):
     given = {**STORED, **GIVEN}[name]()
     model, x = wrap(given), images(3)
+    with torch.no_grad():
+        for weight in model.select_network.parameters():
+            weight.mul_(1.5)  # which no new one has
     out = check(model, x)
     assert len(set(out.canonical_element.tolist())) > 1 or name == "other energy"
     model.save_pretrained(tmp_path)
@@ -68,9 +108,7 @@ def test_every_canonicalizer_is_saved_and_loaded(name, tmp_path):
     else:
         with pytest.raises(ConfigurationError, match="stores its weights but not its code: pass the same canonic"):
             AutoModelForImageClassification.from_pretrained(tmp_path)
-        again = OrbitScorer(nn.Sequential(nn.Flatten(), nn.Linear(3 * 32 * 32, 1)), TURNS)
-        again = brightest_corner if name == "rule" else again
-        loaded = AutoModelForImageClassification.from_pretrained(tmp_path, canonicalizer=again)
+        loaded = AutoModelForImageClassification.from_pretrained(tmp_path, canonicalizer=GIVEN[name]())
     assert torch.equal(loaded(x).logits, out.logits)
     own, other = (list(one.select_network.parameters()) for one in (model, loaded))
     assert [weight.requires_grad for weight in own] == [weight.requires_grad for weight in other]
@@ -87,8 +125,8 @@ def test_every_canonicalizer_is_saved_and_loaded(name, tmp_path):
 
 def test_equizero_is_the_energy_whose_model_is_the_base():
     model, x = wrap(ModelEnergy(TURNS, energy="largest")), images(3)
-    base = classifier("vit")
-    chosen = torch.stack([base(model.action.apply(g, x)).logits.max(-1).values for g in range(4)], 1).argmax(1)
+    plain = classifier("vit")
+    chosen = torch.stack([plain(model.action.apply(g, x)).logits.max(-1).values for g in range(4)], 1).argmax(1)
     assert torch.equal(model.group.inverse(chosen), model(x).canonical_element)
 
 
