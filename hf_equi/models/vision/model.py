@@ -13,7 +13,7 @@ from transformers import PreTrainedModel
 from hf_equi.actions import PixelAction, PlaneAction
 from hf_equi.bases.orbit_reader import check_batch
 from hf_equi.canonicalization import Canonicalizer, LearnedMember
-from hf_equi.canonicalization.fitting import fitted
+from hf_equi.canonicalization.fitting import check_follows, fitted
 from hf_equi.errors import ConfigurationError
 from hf_equi.groups import FiniteGroup
 from hf_equi.models.base import EquiPreTrainedModel
@@ -70,6 +70,17 @@ class EquiVisionModel(VisionCheckpointMixin, EquiPreTrainedModel):  # type: igno
         network = self._modules.get(Select.network_name)
         if isinstance(network, Canonicalizer):
             self.config.canonicalizer_settings = network.to_dict()
+
+    def settle(self) -> None:
+        """Do what has to wait until loaded weights have their values; check that the canonicalizer follows images.
+
+        Raises:
+            ConfigurationError: If it does not.
+        """
+        super().settle()
+        network = self._modules.get(Select.network_name)
+        if isinstance(network, Canonicalizer):
+            check_follows(network, self.action, self.input_shape())
 
     def _update_config(self) -> None:
         super()._update_config()

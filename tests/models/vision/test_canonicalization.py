@@ -288,6 +288,20 @@ def test_images_that_cannot_be_turned_and_lost_scores_are_refused():
         wrap(task_weight=0.0).train()(None)
 
 
+def test_one_that_does_not_follow_is_refused_when_it_is_loaded(tmp_path):
+    wrap(brightest_corner).save_pretrained(tmp_path / "rule")
+    wrap(Corner(TURNS)).save_pretrained(tmp_path / "class")
+    auto = AutoModelForImageClassification
+    with pytest.raises(ConfigurationError, match=r"canonicalizer= does not fit\..*h\(gx\) is not g h\(x\) for 100%"):
+        auto.from_pretrained(tmp_path / "rule", canonicalizer=clockwise)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Corner, "scores", lambda self, x: self.scale * x[:, 0, 0, :4])
+        with pytest.raises(
+            ConfigurationError, match=r"does not fit\..*scores\(gx\)\[gh\] and scores\(x\)\[h\] differ"
+        ):
+            auto.from_pretrained(tmp_path / "class")
+
+
 def test_a_changed_canonicalizer_is_described_anew(tmp_path):
     model = wrap(GroupConvolution(TURNS))
     model.select_network = GroupConvolution(TURNS, channels=3)
