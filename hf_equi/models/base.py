@@ -238,12 +238,15 @@ class EquiPreTrainedModel(CheckpointMixin, PreTrainedModel):  # type: ignore[mis
         """Return the members that the method asks for; with `to_score`, those for scoring a known output."""
         return self.method.select(action, x, mask, to_score=to_score, base=self.base)
 
-    def _placed(self, network: nn.Module) -> nn.Module:
-        """Put a network of the method where the base computes, in float32 at least."""
+    def network_dtype(self, part: Part) -> torch.dtype:
+        """Return the dtype of a new network of the method: float32 at least."""
+        return torch.promote_types(self.base.dtype, torch.float32)
+
+    def _placed(self, network: nn.Module, dtype: torch.dtype | None) -> nn.Module:
+        """Put a network of the method where the base computes, in a dtype or in its own."""
         # While a checkpoint is loaded, all weights are made without values, and get a device together with these.
         empty = any(weight.is_meta for weight in network.parameters())
-        device = None if empty else computing_device(self.base)
-        return network.to(device=device, dtype=torch.promote_types(self.base.dtype, torch.float32))
+        return network.to(device=None if empty else computing_device(self.base), dtype=dtype)
 
     def add_network(self, features: int) -> None:
         """Make the network by which the method weighs members, if it has one, for features of the given size."""
@@ -262,7 +265,8 @@ class EquiPreTrainedModel(CheckpointMixin, PreTrainedModel):  # type: ignore[mis
                 with torch.device("cpu"):
                     found = unsaved_buffers(part.create_network(*sizes), of_models=False)
             self._unsaved[part.network_name] = found
-        self.add_module(part.network_name, self._placed(network))
+        dtype = self.network_dtype(part) if given is None else None
+        self.add_module(part.network_name, self._placed(network, dtype))
 
     @property
     def action(self) -> Any:

@@ -67,8 +67,8 @@ class EquiForImageClassification(WrappedClassifier):
         config: The model's configuration.
         base: The base model, shared and not copied; by default a new one from the configuration.
         canonicalizer: For `"canonical"` and `"canonical_lambda"`: a `hf_equi.canonicalization.Canonicalizer`, held
-            and not copied, or a rule, a function from images to elements; by default a new one as the configuration
-            describes it.
+            and not copied, on the device of the base and in its own dtype, or a rule, a function from images to
+            elements; by default a new one as the configuration describes it, in float32 at least.
 
     Raises:
         UnsupportedModelError: For a base that is not an image classifier.

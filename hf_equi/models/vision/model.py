@@ -13,6 +13,7 @@ from transformers import PreTrainedModel
 from hf_equi.actions import PixelAction, PlaneAction
 from hf_equi.bases.orbit_reader import check_batch
 from hf_equi.canonicalization import Canonicalizer, LearnedMember
+from hf_equi.canonicalization.base import DTYPE
 from hf_equi.canonicalization.fitting import check_follows, fitted
 from hf_equi.errors import ConfigurationError
 from hf_equi.groups import FiniteGroup
@@ -23,7 +24,7 @@ from hf_equi.models.vision.image_actions import image_action
 from hf_equi.models.vision.levels import create_level
 from hf_equi.models.vision.orbits import ImageOrbits, ImageReader
 from hf_equi.models.vision.probing import feature_size, image_shape
-from hf_equi.symmetrizers import Equitune, Select, Selection
+from hf_equi.symmetrizers import Equitune, Part, Select, Selection
 from hf_equi.symmetrizers.outside_loss import refuse_outside_loss
 
 __all__ = ["EquiVisionModel"]
@@ -69,7 +70,22 @@ class EquiVisionModel(VisionCheckpointMixin, EquiPreTrainedModel):  # type: igno
         """Describe the canonicalizer in the config."""
         network = self._modules.get(Select.network_name)
         if isinstance(network, Canonicalizer):
-            self.config.canonicalizer_settings = network.to_dict()
+            usual = super().network_dtype(self.method.select)
+            dtype = _weight_dtype(network, usual)
+            own = {} if dtype == usual else {DTYPE: str(dtype).removeprefix("torch.")}
+            self.config.canonicalizer_settings = {**network.to_dict(), **own}
+
+    def network_dtype(self, part: Part) -> torch.dtype:
+        """Return the dtype of a new network of the method: that of the stored canonicalizer, or float32 at least.
+
+        Raises:
+            ConfigurationError: If the config stores something else.
+        """
+        stored = (self.config.canonicalizer_settings or {}).get(DTYPE) if isinstance(part, LearnedMember) else None
+        dtype = super().network_dtype(part) if stored is None else getattr(torch, str(stored), None)
+        if not isinstance(dtype, torch.dtype) or not dtype.is_floating_point:
+            raise ConfigurationError(f"canonicalizer_settings: {DTYPE}={stored!r} is not a dtype of weights")
+        return dtype
 
     def settle(self) -> None:
         """Do what has to wait until loaded weights have their values; check that the canonicalizer follows images.
@@ -254,7 +270,7 @@ class EquiVisionModel(VisionCheckpointMixin, EquiPreTrainedModel):  # type: igno
 
 
 def _weight_dtype(base: nn.Module, default: torch.dtype) -> torch.dtype:
-    """Return the dtype of a base's weights; replicas of `DataParallel` have none."""
+    """Return the dtype of a model's weights; replicas of `DataParallel` have none."""
     return next((weight.dtype for weight in base.parameters() if weight.is_floating_point()), default)
 
 

@@ -288,6 +288,36 @@ def test_images_that_cannot_be_turned_and_lost_scores_are_refused():
         wrap(task_weight=0.0).train()(None)
 
 
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16, torch.float16], ids=str)
+@pytest.mark.parametrize("own", [None, torch.float32, torch.bfloat16], ids=str)
+def test_in_half_precision_both_keep_their_dtypes(dtype, own, tmp_path):
+    """The canonicalizer is a new one, in float32, or a given one in its own dtype, even for a base in another."""
+    held = None if own is None else classifier("resnet-basic").to(own)
+    canonicalizer = None if own is None else OrbitScorer(held, TURNS, size=4)
+    model = hf_equi.symmetrize(classifier("vit").to(dtype), TURNS, "canonical", canonicalizer=canonicalizer)
+    model.save_pretrained(tmp_path)
+    loaded, x = AutoModelForImageClassification.from_pretrained(tmp_path), images(3).to(dtype)
+    for one in (model, loaded):
+        assert {weight.dtype for weight in one.base.parameters()} == {dtype}
+        assert {weight.dtype for weight in one.select_network.parameters()} == {own or torch.float32}
+    assert held is None or model.select_network.network is held
+    with torch.no_grad():
+        out, again = model(x), loaded(x)
+        assert torch.equal(again.logits, out.logits)
+        assert torch.equal(again.margin, out.margin)
+        moved = model(x.rot90(1, (2, 3)))
+    assert torch.equal(moved.canonical_element, TURNS.product[1, out.canonical_element])
+    assert torch.equal(moved.logits, out.logits)
+
+
+def test_a_damaged_dtype_is_refused(tmp_path):
+    wrap(GroupConvolution(TURNS).bfloat16()).save_pretrained(tmp_path)
+    place = tmp_path / "config.json"
+    place.write_text(place.read_text().replace('"dtype": "bfloat16"', '"dtype": "int8"'))
+    with pytest.raises(ConfigurationError, match="canonicalizer_settings: dtype='int8' is not a dtype of weights"):
+        AutoModelForImageClassification.from_pretrained(tmp_path)
+
+
 def test_one_that_does_not_follow_is_refused_when_it_is_loaded(tmp_path):
     wrap(brightest_corner).save_pretrained(tmp_path / "rule")
     wrap(Corner(TURNS)).save_pretrained(tmp_path / "class")
