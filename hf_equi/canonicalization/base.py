@@ -106,6 +106,11 @@ class Canonicalizer(nn.Module, ABC):
             ConfigurationError: If what was computed names no element.
         """
 
+    @property
+    def cost(self) -> str:
+        """The cost of `find` in words, for a card: by default one pass of its own."""
+        return "one pass of the canonicalizer"
+
     def to_dict(self) -> dict[str, Any]:
         """Return a description in JSON, without weights."""
         return {TYPE: self.kind}

@@ -148,6 +148,11 @@ class CircularHarmonic(ContinuousCanonicalizer):
         choice = (lengths.softmax(1)[..., None, None] * both.detach()).sum(1)
         return best + (choice - choice.detach())
 
+    @property
+    def cost(self) -> str:
+        """That of the scorer."""
+        return self.scorer.cost
+
     def to_dict(self) -> dict[str, Any]:
         """Return the number of turns, and the scorer's description."""
         return {**super().to_dict(), "turns": self.turns, "scorer": self.scorer.to_dict()}

@@ -57,6 +57,11 @@ class FixedPose(ContinuousCanonicalizer):
         self.rule = rule
         self.group = group
 
+    @property
+    def cost(self) -> str:
+        """That of the rule."""
+        return "the rule of the canonicalizer"
+
     def poses(self, x: torch.Tensor, mask: torch.Tensor | None = None) -> tuple[torch.Tensor, None]:
         """Return the element of each input, `(B, 1, n, n)`, and no weights.
 

@@ -49,6 +49,11 @@ class FixedRule(FiniteCanonicalizer):
         self.rule = rule
         self.group = group
 
+    @property
+    def cost(self) -> str:
+        """That of the rule."""
+        return "the rule of the canonicalizer"
+
     def scores(self, x: torch.Tensor) -> torch.Tensor:
         """Return 1 for the element of each input and 0 for all others, `(B, G)`.
 

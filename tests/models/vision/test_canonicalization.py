@@ -73,6 +73,13 @@ STORED = {
     "other energy": lambda: ModelEnergy(TURNS, clip("clip"), text_features=text_features(), energy="largest"),
     "registered": lambda: Corner(TURNS),
 }
+COSTS = {
+    "scorer": "4 passes of the network in the canonicalizer",
+    "network": "4 passes of the network in the canonicalizer",
+    "energy": "4 passes of the base, for its energy",
+    "other energy": "4 passes of the canonicalizer's CLIPModel",
+    "rule": "the rule of the canonicalizer",
+}
 GIVEN = {"network": lambda: OrbitScorer(Ramp(), TURNS), "rule": lambda: brightest_corner}
 
 
@@ -118,9 +125,21 @@ def test_every_canonicalizer_is_saved_and_loaded(name, tmp_path):
     card = model.make_card(tmp_path / "README.md")
     assert ("**A canonicalizer of its own.**" in card) == (name in GIVEN)
     assert f"| canonicalizer | {type(model.select_network).__name__} |" in card
-    assert "forward pass of the base, and one of the canonicalizer." in card
+    cost = COSTS.get(name, "one pass of the canonicalizer")
+    assert f"The model costs one forward pass of the base, and {cost}." in card
     features = loaded.feature_model()
     assert torch.equal(features(x).pooler_output, out.image_features)
+
+
+@pytest.mark.parametrize(("name", "rows"), [("default", 1), ("energy", 5), ("scorer", 1)])
+def test_the_base_reads_as_many_rows_as_the_card_says(name, rows):
+    model, read = wrap(STORED[name]()), []
+    model.base.vit.register_forward_pre_hook(lambda _, args, given: read.append(len(args[0])), with_kwargs=True)
+    if name == "scorer":
+        model.select_network.network.register_forward_pre_hook(lambda _, args: read.append(len(args[0]) - 4 * 3))
+    with torch.no_grad():
+        model(images(3))
+    assert sum(read) == rows * 3
 
 
 def test_equizero_is_the_energy_whose_model_is_the_base():
