@@ -31,6 +31,7 @@ class EquiCLIPOutput(ModelOutput):
 
     Args:
         loss: `()`, with `return_loss` the base's contrastive loss, with `labels` the cross-entropy over the texts.
+            With `task_weight=0` the loss of the canonicalizer: always in training, and in evaluation without these.
         logits_per_image: `(batch, texts)`; log-probabilities at the level of probabilities.
         logits_per_text: `(texts, batch)`.
         text_embeds: `(texts, dim)` of length 1.

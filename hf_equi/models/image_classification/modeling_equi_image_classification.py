@@ -25,7 +25,8 @@ class EquiImageClassifierOutput(ModelOutput):
     """The output of `EquiForImageClassification`.
 
     Args:
-        loss: `()`, with `labels`: the base's own loss, computed from the combined logits.
+        loss: `()`, with `labels`: the base's own loss, computed from the combined logits. With `task_weight=0` the
+            loss of the canonicalizer: always in training, and in evaluation without labels.
         logits: `(batch, classes)`; log-probabilities at the level of probabilities.
         image_features: `(batch, features)` invariant features, at the levels of features and of feature maps.
         chosen_element: `(batch,)` the element that equizero took.

@@ -15,6 +15,7 @@ from hf_equi.bases.orbit_reader import check_batch
 from hf_equi.canonicalization import Canonicalizer, LearnedMember
 from hf_equi.canonicalization.base import DTYPE
 from hf_equi.canonicalization.fitting import check_follows, fitted
+from hf_equi.canonicalization.learned_member import PENALTY
 from hf_equi.errors import ConfigurationError
 from hf_equi.groups import FiniteGroup
 from hf_equi.models.base import EquiPreTrainedModel
@@ -162,6 +163,8 @@ class EquiVisionModel(VisionCheckpointMixin, EquiPreTrainedModel):  # type: igno
     ) -> torch.Tensor | None:
         """Return the task's loss; when a canonicalizer trains, weighted, with the prior added.
 
+        With `task_weight=0` and without labels it is that of the canonicalizer alone, in training and in evaluation.
+
         Args:
             loss: `()` the task's loss; `None` without labels, and where only the prior counts.
             selection: The selection of the members.
@@ -172,6 +175,9 @@ class EquiVisionModel(VisionCheckpointMixin, EquiPreTrainedModel):  # type: igno
         """
         if loss is None and self._prior_only and selection is not None and selection.penalty is not None:
             return share * selection.penalty.mean()
+        if loss is None and not self.training and self.config.task_weight == 0 and selection is not None:
+            said = selection.said.get(PENALTY)
+            return None if said is None else said.mean()
         if self.training and isinstance(self.method.select, LearnedMember):
             if loss is not None:
                 loss = self.config.task_weight * loss

@@ -164,6 +164,8 @@ def test_a_clip_canonicalizes_its_images():
     alone = model(pixel_values=x)
     torch.testing.assert_close(alone.loss, 2 * alone.prior_loss)
     assert alone.logits_per_image is None
+    evaluated = model.eval()(pixel_values=x, **asked)
+    torch.testing.assert_close(evaluated.loss, 2 * evaluated.prior_loss)
 
 
 def test_losses_by_hand():
@@ -248,6 +250,40 @@ def test_the_trainer_trains_the_canonicalizer_alone_without_labels(tmp_path):
     assert not runs, "the base ran"
     assert changed(model, before) == {"select_network"}
     assert model.eval()(images(8)).prior_loss < prior
+
+
+def test_the_trainer_keeps_the_best_canonicalizer_without_labels(tmp_path):
+    """By the loss that trains it: the prior with its weight, and the contrast."""
+    scorer = OrbitScorer(classifier("resnet-basic"), TURNS, size=4, contrast_weight=2.0)
+    model = hf_equi.symmetrize(
+        classifier("vit"), TURNS, "canonical", canonicalizer=scorer, task_weight=0.0, prior_weight=3.0
+    )
+    steps = {"eval_strategy": "steps", "eval_steps": 1, "save_strategy": "steps", "save_steps": 1}
+    arguments = TrainingArguments(
+        tmp_path, max_steps=3, label_names=["pixel_values"], report_to=[], use_cpu=True, disable_tqdm=True,
+        load_best_model_at_end=True, per_device_eval_batch_size=4, **steps,
+    )  # fmt: skip
+    worse = torch.optim.SGD(scorer.parameters(), 0.1, maximize=True)
+    data = Rows(labelled=False)
+    trainer = Trainer(model, arguments, train_dataset=data, eval_dataset=data, optimizers=(worse, None))
+    trainer.train()
+    losses = [entry["eval_loss"] for entry in trainer.state.log_history if "eval_loss" in entry]
+    assert min(losses) < losses[-1]
+    assert trainer.evaluate()["eval_loss"] == pytest.approx(min(losses))
+    with torch.no_grad():
+        model.eval()
+        scores, own = scorer(data.x)
+        alone = model(data.x)
+        torch.testing.assert_close(alone.loss, (3.0 * -scores.log_softmax(1)[:, 0] + own).mean())
+        assert float(alone.loss) == pytest.approx(min(losses))
+        labels = torch.arange(8) % 4
+        torch.testing.assert_close(
+            model(data.x, labels=labels).loss, nn.functional.cross_entropy(alone.logits, labels)
+        )
+    trainer.label_names = ["labels"]  # by default
+    torch.testing.assert_close(torch.tensor(trainer.predict(data).predictions), alone.logits, atol=1e-5, rtol=1e-5)
+    model.config.task_weight = 1.0
+    assert model(data.x).loss is None
 
 
 def test_the_trainer_trains_both_at_two_rates_and_the_base_alone(tmp_path):
