@@ -1,145 +1,41 @@
-"""Image models with `method="canonical"`: each kind of canonicalizer, trained, saved and loaded."""
+"""Image models with `method="canonical"`: what they compute, and how they are trained."""
 
 from __future__ import annotations
 
-import copy
-
 import pytest
 import torch
+from small_canonicalizers import check, text_features, wrap
 from small_rules import brightest_corner, clockwise
 from small_vision import classifier, clip, images, texts
 from torch import nn
-from transformers import AutoModelForImageClassification, Trainer, TrainingArguments
+from transformers import Trainer, TrainingArguments
 from wrapped_vision import SQUARE, TURNS
 
 import hf_equi
-from hf_equi.canonicalization import FiniteCanonicalizer, FixedRule, GroupConvolution, ModelEnergy, OrbitScorer, base
+from hf_equi.canonicalization import GroupConvolution, ModelEnergy, OrbitScorer
 from hf_equi.errors import ConfigurationError
 from hf_equi.training.parts import parameters_of
 
 LABELS = torch.tensor([0, 1, 2])
 
 
-class Ramp(nn.Module):
-    """A linear layer under a ramp that is not saved, with weights that a plain fill draws anew."""
-
-    def __init__(self):
-        super().__init__()
-        self.weight = nn.Parameter(torch.empty(3 * 32 * 32))
-        self.register_buffer("ramp", torch.linspace(-1, 1, 32), persistent=False)
-        self.reset_parameters()
-
-    def reset_parameters(self):
-        self.weight.data.normal_()
-
-    def forward(self, x):
-        return (x * self.ramp).flatten(1) @ self.weight
+def flat(outputs=1):
+    torch.manual_seed(0)
+    return nn.Sequential(nn.Flatten(), nn.Linear(3 * 32 * 32, outputs))
 
 
-class Corner(FiniteCanonicalizer):
-    """The brightness near each corner: equivariant, which a model does not know and checks."""
-
-    kind = "corner"
-
-    def __init__(self, group):
-        super().__init__()
-        self.group, self.scale = group, nn.Parameter(torch.ones(1))
-        ramp = torch.linspace(0, 1, 32)
-        self.register_buffer("ramp", ramp[:, None] * ramp.square(), persistent=False)
-
-    def scores(self, x):
-        ramps = torch.stack([self.ramp.rot90(h) for h in range(self.group.order)])
-        return self.scale / 32 * torch.einsum("bchw,ghw->bg", x, ramps)
-
-    @classmethod
-    def from_dict(cls, content, group, shape):
-        return cls(group)
-
-
-@pytest.fixture(autouse=True)
-def _known(monkeypatch):
-    monkeypatch.setitem(base._KINDS, "corner", Corner)
-
-
-def text_features():
-    return clip("clip").get_text_features(**texts()).pooler_output
-
-
-STORED = {
-    "default": lambda: None,
-    "convolution": lambda: GroupConvolution(TURNS, channels=4, layers=2, kernel=5),
-    "scorer": lambda: OrbitScorer(classifier("resnet-basic"), TURNS, size=4),
-    "energy": lambda: ModelEnergy(TURNS),
-    "other energy": lambda: ModelEnergy(TURNS, clip("clip"), text_features=text_features(), energy="largest"),
-    "registered": lambda: Corner(TURNS),
-}
-COSTS = {
-    "scorer": "4 passes of the network in the canonicalizer",
-    "network": "4 passes of the network in the canonicalizer",
-    "energy": "4 passes of the base, for its energy",
-    "other energy": "4 passes of the canonicalizer's CLIPModel",
-    "rule": "the rule of the canonicalizer",
-}
-GIVEN = {"network": lambda: OrbitScorer(Ramp(), TURNS), "rule": lambda: brightest_corner}
-
-
-def wrap(canonicalizer=None, **settings):
-    return hf_equi.symmetrize(classifier("vit"), TURNS, "canonical", canonicalizer=canonicalizer, **settings)
-
-
-def check(model, x, link=lambda logits: logits):
-    """Invariant, and the element follows the image: so the base read the same image each time."""
-    with torch.no_grad():
-        out = model(x)
-        for g in range(1, 4):
-            moved = model(model.action.apply(g, x))
-            torch.testing.assert_close(moved.logits, out.logits, atol=1e-5, rtol=0)
-            assert torch.equal(moved.canonical_element, model.group.product[g, out.canonical_element])
-        canonical = model.action.invert(out.canonical_element, x)
-        torch.testing.assert_close(out.logits, link(model.base(canonical).logits), atol=1e-5, rtol=0)
-    return out
-
-
-@pytest.mark.parametrize("name", [*STORED, *GIVEN])
-def test_every_canonicalizer_is_saved_and_loaded(name, tmp_path):
-    given = {**STORED, **GIVEN}[name]()
-    model, x = wrap(given), images(3)
-    with torch.no_grad():
-        for weight in model.select_network.parameters():
-            weight.mul_(1.5)  # which no new one has
-    out = check(model, x)
-    assert len(set(out.canonical_element.tolist())) > 1 or name == "other energy"
-    model.save_pretrained(tmp_path)
-    if name in STORED:
-        loaded = AutoModelForImageClassification.from_pretrained(tmp_path)
-    else:
-        with pytest.raises(ConfigurationError, match="stores its weights but not its code: pass the same canonic"):
-            AutoModelForImageClassification.from_pretrained(tmp_path)
-        loaded = AutoModelForImageClassification.from_pretrained(tmp_path, canonicalizer=GIVEN[name]())
-    assert torch.equal(loaded(x).logits, out.logits)
-    own, other = (list(one.select_network.parameters()) for one in (model, loaded))
-    assert [weight.requires_grad for weight in own] == [weight.requires_grad for weight in other]
-    assert (
-        loaded.method.needs_training == model.method.needs_training == (name not in ("energy", "other energy", "rule"))
-    )
-    card = model.make_card(tmp_path / "README.md")
-    assert ("**A canonicalizer of its own.**" in card) == (name in GIVEN)
-    assert f"| canonicalizer | {type(model.select_network).__name__} |" in card
-    cost = COSTS.get(name, "one pass of the canonicalizer")
-    assert f"The model costs one forward pass of the base, and {cost}." in card
-    features = loaded.feature_model()
-    assert torch.equal(features(x).pooler_output, out.image_features)
-
-
-@pytest.mark.parametrize(("name", "rows"), [("default", 1), ("energy", 5), ("scorer", 1)])
-def test_the_base_reads_as_many_rows_as_the_card_says(name, rows):
-    model, read = wrap(STORED[name]()), []
-    model.base.vit.register_forward_pre_hook(lambda _, args, given: read.append(len(args[0])), with_kwargs=True)
-    if name == "scorer":
-        model.select_network.network.register_forward_pre_hook(lambda _, args: read.append(len(args[0]) - 4 * 3))
-    with torch.no_grad():
-        model(images(3))
-    assert sum(read) == rows * 3
+def test_the_networks_read_as_many_images_as_the_card_says():
+    """One by the base, and one by the network for each turn, which for the energy of the base is the base again."""
+    scorer = OrbitScorer(classifier("resnet-basic"), TURNS, size=4)
+    for canonicalizer, asked, rows in ((None, None, [3]), (ModelEnergy(TURNS), None, [12, 3]), (scorer, scorer, [3])):
+        read, scored = [], []
+        model = wrap(canonicalizer)
+        model.base.vit.register_forward_pre_hook(lambda _, args, read=read: read.append(len(args[0])))
+        if asked is not None:
+            asked.network.register_forward_pre_hook(lambda _, args, scored=scored: scored.append(len(args[0])))
+        with torch.no_grad():
+            model(images(3))
+        assert (read, scored) == (rows, [] if asked is None else [12])
 
 
 def test_equizero_is_the_energy_whose_model_is_the_base():
@@ -166,6 +62,39 @@ def test_a_clip_canonicalizes_its_images():
     assert alone.logits_per_image is None
     evaluated = model.eval()(pixel_values=x, **asked)
     torch.testing.assert_close(evaluated.loss, 2 * evaluated.prior_loss)
+
+
+CLIP = {
+    "rule": lambda: brightest_corner,
+    "scorer": lambda: OrbitScorer(classifier("resnet-basic"), TURNS, size=4),
+    "energy": lambda: ModelEnergy(TURNS, text_features=text_features()),
+    "energy of a classifier": lambda: ModelEnergy(TURNS, classifier("resnet-basic")),
+}
+
+
+@pytest.mark.parametrize("name", CLIP)
+@torch.no_grad()
+def test_a_clip_takes_every_canonicalizer(name, tmp_path):
+    model = hf_equi.symmetrize(clip("clip"), TURNS, "canonical", canonicalizer=CLIP[name]())
+    x, asked = images(3), texts()
+    out = model(pixel_values=x, **asked)
+    for g in range(1, 4):
+        moved = model(pixel_values=model.action.apply(g, x), **asked)
+        torch.testing.assert_close(moved.logits_per_image, out.logits_per_image, atol=1e-5, rtol=0)
+        assert torch.equal(moved.canonical_element, TURNS.product[g, out.canonical_element])
+    canonical = model.action.invert(out.canonical_element, x)
+    read = model.base(pixel_values=canonical, **asked)
+    torch.testing.assert_close(out.logits_per_image, read.logits_per_image, atol=1e-5, rtol=0)
+    if name == "energy":  # that of the similarities to the texts, by the base
+        members = [model.base(pixel_values=model.action.invert(h, x), **asked).logits_per_image for h in range(4)]
+        likely = torch.stack(members, 1).logsumexp(-1)
+        assert torch.equal(likely.argmax(1), out.canonical_element)
+        best = likely.topk(2, 1).values
+        torch.testing.assert_close(out.margin, best[:, 0] - best[:, 1], atol=1e-4, rtol=0)
+    model.save_pretrained(tmp_path)
+    given = {"canonicalizer": brightest_corner} if name == "rule" else {}
+    loaded = hf_equi.EquiCLIPModel.from_pretrained(tmp_path, **given)
+    assert torch.equal(loaded(pixel_values=x, **asked).logits_per_image, out.logits_per_image)
 
 
 def test_losses_by_hand():
@@ -342,56 +271,3 @@ def test_images_that_cannot_be_turned_and_lost_scores_are_refused():
         model(x)
     with pytest.raises(ConfigurationError, match="by images: pass pixel_values"):
         wrap(task_weight=0.0).train()(None)
-
-
-@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16, torch.float16], ids=str)
-@pytest.mark.parametrize("own", [None, torch.float32, torch.bfloat16], ids=str)
-def test_in_half_precision_both_keep_their_dtypes(dtype, own, tmp_path):
-    """The canonicalizer is a new one, in float32, or a given one in its own dtype, even for a base in another."""
-    held = None if own is None else classifier("resnet-basic").to(own)
-    canonicalizer = None if own is None else OrbitScorer(held, TURNS, size=4)
-    model = hf_equi.symmetrize(classifier("vit").to(dtype), TURNS, "canonical", canonicalizer=canonicalizer)
-    model.save_pretrained(tmp_path)
-    loaded, x = AutoModelForImageClassification.from_pretrained(tmp_path), images(3).to(dtype)
-    for one in (model, loaded):
-        assert {weight.dtype for weight in one.base.parameters()} == {dtype}
-        assert {weight.dtype for weight in one.select_network.parameters()} == {own or torch.float32}
-    assert held is None or model.select_network.network is held
-    with torch.no_grad():
-        out, again = model(x), loaded(x)
-        assert torch.equal(again.logits, out.logits)
-        assert torch.equal(again.margin, out.margin)
-        moved = model(x.rot90(1, (2, 3)))
-    assert torch.equal(moved.canonical_element, TURNS.product[1, out.canonical_element])
-    assert torch.equal(moved.logits, out.logits)
-
-
-def test_a_damaged_dtype_is_refused(tmp_path):
-    wrap(GroupConvolution(TURNS).bfloat16()).save_pretrained(tmp_path)
-    place = tmp_path / "config.json"
-    place.write_text(place.read_text().replace('"dtype": "bfloat16"', '"dtype": "int8"'))
-    with pytest.raises(ConfigurationError, match="canonicalizer_settings: dtype='int8' is not a dtype of weights"):
-        AutoModelForImageClassification.from_pretrained(tmp_path)
-
-
-def test_one_that_does_not_follow_is_refused_when_it_is_loaded(tmp_path):
-    wrap(brightest_corner).save_pretrained(tmp_path / "rule")
-    wrap(Corner(TURNS)).save_pretrained(tmp_path / "class")
-    auto = AutoModelForImageClassification
-    with pytest.raises(ConfigurationError, match=r"canonicalizer= does not fit\..*h\(gx\) is not g h\(x\) for 100%"):
-        auto.from_pretrained(tmp_path / "rule", canonicalizer=clockwise)
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(Corner, "scores", lambda self, x: self.scale * x[:, 0, 0, :4])
-        with pytest.raises(
-            ConfigurationError, match=r"does not fit\..*scores\(gx\)\[gh\] and scores\(x\)\[h\] differ"
-        ):
-            auto.from_pretrained(tmp_path / "class")
-
-
-def test_a_changed_canonicalizer_is_described_anew(tmp_path):
-    model = wrap(GroupConvolution(TURNS))
-    model.select_network = GroupConvolution(TURNS, channels=3)
-    model.save_pretrained(tmp_path)
-    assert type(model).from_pretrained(tmp_path).select_network.settings["channels"] == 3
-    assert copy.deepcopy(model)(images(1)).logits.shape == (1, 4)
-    assert isinstance(wrap(brightest_corner).select_network, FixedRule)
