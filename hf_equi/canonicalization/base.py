@@ -90,6 +90,8 @@ class Canonicalizer(nn.Module, ABC):
     """The `"type"` under which configs store it; `None` if they cannot."""
     learns: bool = True
     """Whether it has no effect before it is trained."""
+    limit: ClassVar[str | None] = None
+    """What limits how it follows its inputs, for a card; `None` for nothing but rounding."""
     equivariant: bool = False
     """Whether the equation holds by construction, so that models need not check it."""
     group: Any

@@ -70,6 +70,10 @@ class CircularHarmonic(ContinuousCanonicalizer):
     """
 
     kind = "circular_harmonic"
+    limit = (
+        "**An angle.** The canonicalizer finds the angle of an image exactly only for turns by multiples of 90°. For "
+        "other turns it is off by some degrees, and so is what the base reads."
+    )
 
     def __init__(self, group: SO2 | O2, scorer: FiniteCanonicalizer | None = None) -> None:
         super().__init__()

@@ -10,7 +10,13 @@ import torch
 from hf_equi.canonicalization.finite import FiniteCanonicalizer
 from hf_equi.errors import ConfigurationError
 
-__all__ = ["FixedRule"]
+__all__ = ["A_RULE", "FixedRule"]
+
+A_RULE = (
+    "**A rule.** The symmetry is as exact as the rule that finds the pose. It was tried on random inputs, with elements "
+    "that do not resample."
+)
+"""The limit of what a rule says, for a card."""
 
 
 class FixedRule(FiniteCanonicalizer):
@@ -41,6 +47,7 @@ class FixedRule(FiniteCanonicalizer):
     """
 
     learns = False
+    limit = A_RULE
 
     def __init__(self, rule: Callable[[torch.Tensor], torch.Tensor], group: Any) -> None:
         if not callable(rule):

@@ -27,13 +27,10 @@ _FROM_PIXELS = (
     "middle. So a turned picture gives slightly different pixels. `model.processor = "
     "hf_equi.symmetric_processor(model.processor)` is exact."
 )
-_ANGLE = (
-    "**An angle.** The canonicalizer finds the angle of an image exactly only for turns by multiples of 90°. For "
-    "other turns it is off by some degrees, and so is what the base reads."
-)
 _WEIGHTS = ("lambda_units", "lambda_dropout", "lambda_features")
 _CANONICAL = ("task_weight", *CANONICAL_SETTINGS)
 _OF_SCORES = ("temperature", "relaxation")
+_OF_TRAINING = ("task_weight", "prior_weight", *_OF_SCORES)
 
 
 class ImageCard(CardKind):
@@ -58,6 +55,7 @@ class ImageCard(CardKind):
         unread |= set(_OF_SCORES) if isinstance(model.group, ContinuousGroup) else set()
         if isinstance(method.select, LearnedMember):
             found["canonicalizer"] = type(method.select.network).__name__
+            unread |= set() if method.select.network.learns else set(_OF_TRAINING)
         else:
             unread |= set(_CANONICAL)
         unread |= set() if isinstance(method.select, LearnedMembers) else {"theta"}
@@ -102,15 +100,10 @@ class ImageCard(CardKind):
                 "within rounding. Then the two sides may choose different members. The output holds the margin "
                 "between the two."
             )
-        canonical = isinstance(model.method.select, LearnedMember)
-        if canonical:
-            found.append(
-                _ANGLE
-                if isinstance(model.group, ContinuousGroup)
-                else "**A choice.** Invariance is exact unless the two best scores of the canonicalizer are equal, to "
-                "within rounding. The output holds the margin between the two."
-            )
-            if not is_complete(model.method.select.network.to_dict()):
+        if isinstance(model.method.select, LearnedMember):
+            network = model.method.select.network
+            found += [] if network.limit is None else [network.limit]
+            if not is_complete(network.to_dict()):
                 found.append(
                     "**A canonicalizer of its own.** Its weights are here, but not its code: make it and pass it, "
                     "`from_pretrained(..., canonicalizer=...)`."
