@@ -13,8 +13,8 @@ from hf_equi.errors import ConfigurationError
 __all__ = ["A_RULE", "FixedRule"]
 
 A_RULE = (
-    "**A rule.** The symmetry is as exact as the rule that finds the pose. It was tried on random inputs, with elements "
-    "that do not resample."
+    "**A rule.** The symmetry is as exact as the rule that finds the pose. It was tried on random inputs, with "
+    "elements that do not resample."
 )
 """The limit of what a rule says, for a card."""
 

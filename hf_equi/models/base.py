@@ -263,7 +263,7 @@ class EquiPreTrainedModel(CheckpointMixin, PreTrainedModel):  # type: ignore[mis
             found = unsaved_buffers(network, of_models=given is not None)
             if given is None and found:
                 with torch.device("cpu"):
-                    found = unsaved_buffers(part.create_network(*sizes), of_models=False)
+                    found = unsaved_buffers(part.create_network(*sizes) or network, of_models=False)
             self._unsaved[part.network_name] = found
         dtype = self.network_dtype(part) if given is None else None
         self.add_module(part.network_name, self._placed(network, dtype))

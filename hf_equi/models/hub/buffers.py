@@ -46,4 +46,4 @@ def put_back(module: nn.Module, buffers: Mapping[str, torch.Tensor]) -> None:
     for name, value in buffers.items():
         place, _, own = name.rpartition(".")
         part = module.get_submodule(place)
-        part._buffers[own] = value.to(part._buffers[own])  # type: ignore[arg-type]
+        part._buffers[own] = value.to(part._buffers[own])
