@@ -30,7 +30,6 @@ _FROM_PIXELS = (
 _WEIGHTS = ("lambda_units", "lambda_dropout", "lambda_features")
 _CANONICAL = ("task_weight", *CANONICAL_SETTINGS)
 _OF_SCORES = ("temperature", "relaxation")
-_OF_TRAINING = ("task_weight", "prior_weight", *_OF_SCORES)
 
 
 class ImageCard(CardKind):
@@ -55,7 +54,7 @@ class ImageCard(CardKind):
         unread |= set(_OF_SCORES) if isinstance(model.group, ContinuousGroup) else set()
         if isinstance(method.select, LearnedMember):
             found["canonicalizer"] = type(method.select.network).__name__
-            unread |= set() if method.select.network.learns else set(_OF_TRAINING)
+            unread |= set() if method.select.needs_training else {"prior_weight", *_OF_SCORES}
         else:
             unread |= set(_CANONICAL)
         unread |= set() if isinstance(method.select, LearnedMembers) else {"theta"}
