@@ -15,6 +15,7 @@ from hf_equi.errors import ConfigurationError
 from hf_equi.symmetrizers import Asked
 
 __all__ = [
+    "DTYPE",
     "NOT_STORED",
     "TYPE",
     "Canonicalizer",
@@ -29,6 +30,9 @@ __all__ = [
 
 TYPE = "type"
 """The key of a stored canonicalizer that names its kind."""
+
+DTYPE = "dtype"
+"""The key of the dtype of its weights, for one that a model holds in another dtype than it makes new ones."""
 
 NOT_STORED = (
     "A checkpoint stores its weights but not its code: pass the same canonicalizer again, "
@@ -86,6 +90,8 @@ class Canonicalizer(nn.Module, ABC):
     """The `"type"` under which configs store it; `None` if they cannot."""
     learns: bool = True
     """Whether it has no effect before it is trained."""
+    limit: ClassVar[str | None] = None
+    """What limits how it follows its inputs, for a card; `None` for nothing but rounding."""
     equivariant: bool = False
     """Whether the equation holds by construction, so that models need not check it."""
     group: Any
@@ -101,6 +107,11 @@ class Canonicalizer(nn.Module, ABC):
         Raises:
             ConfigurationError: If what was computed names no element.
         """
+
+    @property
+    def cost(self) -> str:
+        """The cost of `find` in words, for a card: by default one pass of its own."""
+        return "one pass of the canonicalizer"
 
     def to_dict(self) -> dict[str, Any]:
         """Return a description in JSON, without weights."""
@@ -186,7 +197,8 @@ def read_canonicalizer(content: Any, group: Any, shape: tuple[int, ...] | None =
     if content[TYPE] is None:
         raise ConfigurationError(f"The canonicalizer of this model is of a class of its own. {NOT_STORED}")
     check_choice("type", content[TYPE], canonicalizer_kinds(), " to canonicalizers")
+    described = {name: value for name, value in content.items() if name != DTYPE}
     try:
-        return _KINDS[content[TYPE]].from_dict(content, group, shape)
+        return _KINDS[content[TYPE]].from_dict(described, group, shape)
     except (TypeError, KeyError) as error:  # entries that the class does not know, or lacks
         raise ConfigurationError(f"A canonicalizer cannot be made of {dict(content)!r}: {error}") from error

@@ -70,6 +70,10 @@ class CircularHarmonic(ContinuousCanonicalizer):
     """
 
     kind = "circular_harmonic"
+    limit = (
+        "**An angle.** The canonicalizer finds the angle of an image exactly only for turns by multiples of 90°. For "
+        "other turns it is off by some degrees, and so is what the base reads."
+    )
 
     def __init__(self, group: SO2 | O2, scorer: FiniteCanonicalizer | None = None) -> None:
         super().__init__()
@@ -147,6 +151,11 @@ class CircularHarmonic(ContinuousCanonicalizer):
         best: torch.Tensor = both[torch.arange(len(both), device=both.device), lengths.argmax(1)]
         choice = (lengths.softmax(1)[..., None, None] * both.detach()).sum(1)
         return best + (choice - choice.detach())
+
+    @property
+    def cost(self) -> str:
+        """That of the scorer."""
+        return self.scorer.cost
 
     def to_dict(self) -> dict[str, Any]:
         """Return the number of turns, and the scorer's description."""

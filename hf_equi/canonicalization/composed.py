@@ -86,6 +86,11 @@ class Composed(ContinuousCanonicalizer):
         places = centre.to(turns.dtype).unsqueeze(1).expand(*turns.shape[:2], -1)
         return homogeneous(turns, places), log_weights
 
+    @property
+    def cost(self) -> str:
+        """That of the rotation."""
+        return self.rotation.cost
+
     def to_dict(self) -> dict[str, Any]:
         """Return the rotation's description, and whether the centre is found in a way that is not stored."""
         own = {} if type(self.centre) is Centre else {"network": None}

@@ -41,6 +41,11 @@ class FiniteCanonicalizer(Canonicalizer):
         [0, 1]
     """
 
+    limit = (
+        "**A choice.** Invariance is exact unless the two best scores of the canonicalizer are equal, to within "
+        "rounding. The output holds the margin between the two."
+    )
+
     @abstractmethod
     def scores(self, x: torch.Tensor) -> torch.Tensor:
         """Score the elements for each input.

@@ -9,13 +9,15 @@ from torch import nn
 
 from hf_equi.actions import Action, PlaneAction
 from hf_equi.canonicalization.base import Canonicalizer
+from hf_equi.canonicalization.finite import FiniteCanonicalizer
 from hf_equi.canonicalization.fixed_pose import FixedPose
 from hf_equi.canonicalization.fixed_rule import FixedRule
 from hf_equi.errors import ConfigurationError, EquivarianceError
 from hf_equi.groups import ContinuousGroup, ImageGroup
 from hf_equi.testing import assert_canonicalizer
+from hf_equi.testing.tolerances import tolerance_of
 
-__all__ = ["fitted"]
+__all__ = ["check_follows", "fitted"]
 
 _TRIED = 2
 """The random inputs on which a canonicalizer is checked."""
@@ -45,19 +47,37 @@ def fitted(canonicalizer: Any, action: Action, shape: tuple[int, ...]) -> Canoni
         raise ConfigurationError(
             f"The canonicalizer is of {found.group!r}, but the model is of {group!r}: make it of the same group"
         )
-    if not found.equivariant and not torch.empty(0).is_meta:  # while a checkpoint is loaded, nothing has values
-        _check_follows(found, action, shape)
+    if not torch.empty(0).is_meta:  # while a checkpoint is loaded, nothing has values
+        check_follows(found, action, shape)
     return found
 
 
-def _check_follows(canonicalizer: Canonicalizer, action: Action, shape: tuple[int, ...]) -> None:
-    """Refuse a canonicalizer that does not follow its inputs, as far as elements move them exactly."""
+def check_follows(canonicalizer: Canonicalizer, action: Action, shape: tuple[int, ...]) -> None:
+    """Refuse a canonicalizer that does not follow its inputs, as far as elements move them exactly.
+
+    Args:
+        canonicalizer: The canonicalizer; one that follows by construction is not run.
+        action: The group's action on the model's inputs.
+        shape: The shape of one input.
+
+    Raises:
+        ConfigurationError: For such a canonicalizer. Scores may differ by the tolerance of their dtype, in proportion
+            to the largest one.
+    """
+    if canonicalizer.equivariant or any(weight.is_meta for weight in canonicalizer.parameters()):  # kept elsewhere
+        return
     weight = next(canonicalizer.parameters(), torch.empty(0))
     x = torch.randn(_TRIED, *shape, generator=torch.Generator().manual_seed(0)).to(weight.device, weight.dtype)
     mode = canonicalizer.training
     canonicalizer.eval()
     try:
-        assert_canonicalizer(getattr(canonicalizer, "rule", canonicalizer), x, action, _exact(action))
+        asked, tolerance = getattr(canonicalizer, "rule", canonicalizer), None
+        if isinstance(canonicalizer, FiniteCanonicalizer) and asked is canonicalizer:
+            with torch.no_grad():
+                scores: Any = canonicalizer.scores(x)
+            if isinstance(scores, torch.Tensor) and scores.is_floating_point():
+                tolerance = tolerance_of(scores.dtype) * max(1.0, float(scores.abs().max()))
+        assert_canonicalizer(asked, x, action, _exact(action), tolerance=tolerance)
     except EquivarianceError as error:
         raise ConfigurationError(f"canonicalizer= does not fit. {error}") from error
     finally:

@@ -8,6 +8,7 @@ from typing import Any
 import torch
 
 from hf_equi.canonicalization.continuous import ContinuousCanonicalizer
+from hf_equi.canonicalization.fixed_rule import A_RULE
 from hf_equi.errors import ConfigurationError
 from hf_equi.groups import ContinuousGroup
 
@@ -45,6 +46,7 @@ class FixedPose(ContinuousCanonicalizer):
     """
 
     learns = False
+    limit = A_RULE
 
     def __init__(self, rule: Callable[..., torch.Tensor], group: ContinuousGroup) -> None:
         if not callable(rule):
@@ -56,6 +58,11 @@ class FixedPose(ContinuousCanonicalizer):
         super().__init__()
         self.rule = rule
         self.group = group
+
+    @property
+    def cost(self) -> str:
+        """That of the rule."""
+        return "the rule of the canonicalizer"
 
     def poses(self, x: torch.Tensor, mask: torch.Tensor | None = None) -> tuple[torch.Tensor, None]:
         """Return the element of each input, `(B, 1, n, n)`, and no weights.

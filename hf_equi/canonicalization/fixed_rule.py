@@ -10,7 +10,13 @@ import torch
 from hf_equi.canonicalization.finite import FiniteCanonicalizer
 from hf_equi.errors import ConfigurationError
 
-__all__ = ["FixedRule"]
+__all__ = ["A_RULE", "FixedRule"]
+
+A_RULE = (
+    "**A rule.** The symmetry is as exact as the rule that finds the pose. It was tried on random inputs, with "
+    "elements that do not resample."
+)
+"""The limit of what a rule says, for a card."""
 
 
 class FixedRule(FiniteCanonicalizer):
@@ -41,6 +47,7 @@ class FixedRule(FiniteCanonicalizer):
     """
 
     learns = False
+    limit = A_RULE
 
     def __init__(self, rule: Callable[[torch.Tensor], torch.Tensor], group: Any) -> None:
         if not callable(rule):
@@ -48,6 +55,11 @@ class FixedRule(FiniteCanonicalizer):
         super().__init__()
         self.rule = rule
         self.group = group
+
+    @property
+    def cost(self) -> str:
+        """That of the rule."""
+        return "the rule of the canonicalizer"
 
     def scores(self, x: torch.Tensor) -> torch.Tensor:
         """Return 1 for the element of each input and 0 for all others, `(B, G)`.

@@ -22,7 +22,10 @@ from hf_equi.groups import ContinuousGroup
 from hf_equi.symmetrizers import OneMember, Selection
 from hf_equi.symmetrizers.select import Asked
 
-__all__ = ["RELAXATIONS", "LearnedMember"]
+__all__ = ["PENALTY", "RELAXATIONS", "LearnedMember"]
+
+PENALTY = "penalty"
+"""The name under which a selection says its penalty, also where none is added to a loss."""
 
 RELAXATIONS = ("straight_through", "gumbel")
 
@@ -108,10 +111,10 @@ class LearnedMember(OneMember):
         theta = self.theta_in(asked.action.group)
         elements, passing = self._of_pose(asked.action.group, pose, theta)
         log_weights = None if pose.log_weights is None else pose.log_weights.repeat(1, len(theta))  # (B, T K)
-        said = {**pose.said, "prior_loss": pose.prior.detach()}
         penalty = self.prior_weight * pose.prior
         penalty = penalty if pose.loss is None else penalty + pose.loss
-        learns = penalty.requires_grad and torch.is_grad_enabled()
+        said = {**pose.said, "prior_loss": pose.prior.detach(), PENALTY: penalty.detach()}
+        learns = penalty.requires_grad and torch.is_grad_enabled() and (self.prior_weight or pose.loss is not None)
         return Selection(elements, penalty if learns else None, passing, said, log_weights)
 
     def theta_in(self, group: Any) -> torch.Tensor:

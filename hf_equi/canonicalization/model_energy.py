@@ -136,6 +136,14 @@ class ModelEnergy(OrbitCanonicalizer):
         similarities: torch.Tensor = scale * images @ self.texts.to(images.dtype).T
         return similarities
 
+    @property
+    def cost(self) -> str:
+        """One pass of the model for each element."""
+        asked = (
+            "the base, for its energy" if self.model is None else f"the canonicalizer's {type(self.model).__name__}"
+        )
+        return f"{self.group.order} passes of {asked}"
+
     def to_dict(self) -> dict[str, Any]:
         """Return the settings, the shape of the texts' features and the config of the model."""
         model = _BASE if self.model is None else described(self.model)

@@ -153,6 +153,11 @@ class OrbitScorer(OrbitCanonicalizer):
         scores = self.settings["scale"] * (vectors @ normalize(self.reference, dim=0).to(vectors.dtype))
         return scores, self.settings["contrast_weight"] * contrast(vectors)
 
+    @property
+    def cost(self) -> str:
+        """One pass of the network for each element."""
+        return f"{self.group.order} passes of the network in the canonicalizer"
+
     def to_dict(self) -> dict[str, Any]:
         """Return the settings, and the network if it is a model of transformers."""
         return {**super().to_dict(), **self.settings, "network": described(self.network)}

@@ -16,9 +16,11 @@ from hf_equi.bases.offloading import computing_device
 from hf_equi.bases.orbit_reader import OrbitReader, OrbitRows, Outputs, check_batch
 from hf_equi.errors import ConfigurationError
 from hf_equi.groups import FiniteGroup
+from hf_equi.models.hub.buffers import put_back, unsaved_buffers
 from hf_equi.models.hub.checkpoints import CheckpointMixin
 from hf_equi.models.peft.bases import attach_adapter, bare_base, check_adapter_names, refused_prompts
 from hf_equi.symmetrizers import Combine, Method, Part, Select, Selection, Weigh
+from hf_equi.symmetrizers.outside_loss import refuse_outside_loss
 
 __all__ = ["NETWORKS", "EquiPreTrainedModel"]
 
@@ -136,6 +138,7 @@ class EquiPreTrainedModel(CheckpointMixin, PreTrainedModel):  # type: ignore[mis
         self._owns_weights = base is None
         self._peft_base: tuple[Any, ...] = ()
         self._frozen: tuple[str, ...] = ()
+        self._unsaved: dict[str, dict[str, torch.Tensor]] = {}
         if base is None:
             self.config.name_classes()
             base = self._new_base()
@@ -176,6 +179,13 @@ class EquiPreTrainedModel(CheckpointMixin, PreTrainedModel):  # type: ignore[mis
         """Freeze what the adapter of a new base had frozen, because loading unfreezes all weights."""
         for name in self._frozen:
             self.base.get_parameter(name).requires_grad_(False)
+
+    def settle(self) -> None:
+        """Do what has to wait until loaded weights have their values."""
+        for name, buffers in self._unsaved.items():
+            put_back(self.get_submodule(name), buffers)
+        self._unsaved = {}
+        self.freeze_again()
 
     def hold_peft_base(self, model: Any) -> None:
         """Note the `PeftModel` that `unwrap` returns: the base is its model, or stands for it."""
@@ -228,12 +238,15 @@ class EquiPreTrainedModel(CheckpointMixin, PreTrainedModel):  # type: ignore[mis
         """Return the members that the method asks for; with `to_score`, those for scoring a known output."""
         return self.method.select(action, x, mask, to_score=to_score, base=self.base)
 
-    def _placed(self, network: nn.Module) -> nn.Module:
-        """Put a network of the method where the base computes, in float32 at least."""
+    def network_dtype(self, part: Part) -> torch.dtype:
+        """Return the dtype of a new network of the method: float32 at least."""
+        return torch.promote_types(self.base.dtype, torch.float32)
+
+    def _placed(self, network: nn.Module, dtype: torch.dtype | None) -> nn.Module:
+        """Put a network of the method where the base computes, in a dtype or in its own."""
         # While a checkpoint is loaded, all weights are made without values, and get a device together with these.
         empty = any(weight.is_meta for weight in network.parameters())
-        device = None if empty else computing_device(self.base)
-        return network.to(device=device, dtype=torch.promote_types(self.base.dtype, torch.float32))
+        return network.to(device=None if empty else computing_device(self.base), dtype=dtype)
 
     def add_network(self, features: int) -> None:
         """Make the network by which the method weighs members, if it has one, for features of the given size."""
@@ -244,8 +257,16 @@ class EquiPreTrainedModel(CheckpointMixin, PreTrainedModel):  # type: ignore[mis
     def _add_network(self, part: Part, given: nn.Module | None, *sizes: Any) -> None:
         """Hold the network of a part, if it has one: the given one, or a new one."""
         network = part.create_network(*sizes) if given is None else given
-        if network is not None:
-            self.add_module(part.network_name, self._placed(network))
+        if network is None:
+            return
+        if torch.empty(0).is_meta:  # a checkpoint is loaded, which has no values for these
+            found = unsaved_buffers(network, of_models=given is not None)
+            if given is None and found:
+                with torch.device("cpu"):
+                    found = unsaved_buffers(part.create_network(*sizes) or network, of_models=False)
+            self._unsaved[part.network_name] = found
+        dtype = self.network_dtype(part) if given is None else None
+        self.add_module(part.network_name, self._placed(network, dtype))
 
     @property
     def action(self) -> Any:
@@ -262,9 +283,16 @@ class EquiPreTrainedModel(CheckpointMixin, PreTrainedModel):  # type: ignore[mis
             selection: The selection of the members; `None` if they were selected earlier.
             share: The share of this batch if a loss is a sum divided by the labels of several batches: the labels of
                 this batch over the labels of all. So the addition counts once for all of them.
+
+        Raises:
+            ConfigurationError: If there is such an addition, but no loss to add it to.
         """
-        if loss is None or selection is None or selection.penalty is None or not self.training:
+        if selection is None or selection.penalty is None or not self.training:
             return loss
+        if loss is None:
+            if torch.is_grad_enabled():
+                refuse_outside_loss("what selects members trains by a loss of its own, such as a prior")
+            return None
         return loss + share * selection.penalty.mean()
 
     def checked_extras(self, kwargs: dict[str, Any]) -> dict[str, Any]:
@@ -320,5 +348,10 @@ class EquiPreTrainedModel(CheckpointMixin, PreTrainedModel):  # type: ignore[mis
         own = [network for network in self._networks if network is not None]
         if not any(module is part for network in own for part in network.modules()):
             self.base._init_weights(module)
-        elif callable(reset := getattr(module, "reset_parameters", None)):
+        elif callable(reset := getattr(module, "reset_parameters", None)) and not _has_values(module):
             reset()
+
+
+def _has_values(module: nn.Module) -> bool:
+    """Whether all weights of a module come from a checkpoint, as transformers marks them."""
+    return all(getattr(weight, "_is_hf_initialized", False) for weight in module.parameters())

@@ -86,7 +86,7 @@ def test_the_prior_is_the_squared_distance_to_the_identity():
     assert one == pytest.approx(float(4 - 4 * torch.tensor(0.5, dtype=DOUBLE).cos()))
     said = read(Given(poses, torch.tensor([[0.25, 0.75]], dtype=DOUBLE).log()), draw(1, 4, 2))[2].said
     assert float(said["prior_loss"]) == pytest.approx(0.25 * one + 0.75 * two)
-    assert said.keys() == {"canonical_element", "prior_loss"}  # no margin, and the identity has no share
+    assert said.keys() == {"canonical_element", "prior_loss", "penalty"}  # no margin, and the identity has no share
     single = read(Given(poses[:, :1]), draw(1, 4, 2))[2]
     assert torch.equal(single.said["canonical_element"], poses[:, 0])
     assert torch.equal(single.only, poses[:, 0].mT)

@@ -40,6 +40,21 @@ class Lopsided(FiniteCanonicalizer):
         return self.layers(x)
 
 
+class FixedScores(FiniteCanonicalizer):
+    """The brightness of the corners, of any size, to about the precision of float32."""
+
+    group = TURNS
+
+    def __init__(self, size, wrong=False):
+        super().__init__()
+        self.size, self.wrong = size, wrong
+
+    def scores(self, x):
+        corners = torch.stack([x[:, 0, 0, 0], x[:, 0, -1, 0], x[:, 0, -1, -1], x[:, 0, 0, -1]], 1)
+        first = self.size * torch.tensor([1 + 1e-6, 1, 1, 1.1 if self.wrong else 1])
+        return corners * first
+
+
 def test_a_function_becomes_a_rule_and_a_canonicalizer_stays():
     rule = fitted(brightest_corner, ACTION, SHAPE)
     assert isinstance(rule, FixedRule)
@@ -55,6 +70,10 @@ def test_one_that_does_not_follow_is_refused_with_the_element_and_the_error():
     assert made.training
     with pytest.raises(ConfigurationError, match=r"for element [13] \(\d+°\), h\(gx\) is not g h\(x\) for 100%"):
         fitted(clockwise, ACTION, SHAPE)
+    loud = FixedScores(1e4)  # of which rounding is far above 1e-5
+    assert fitted(loud, ACTION, SHAPE) is loud
+    with pytest.raises(ConfigurationError, match=r"differ by up to"):
+        fitted(FixedScores(1e4, wrong=True), ACTION, SHAPE)
     # Turns by 45° are resampled, so there the exact elements alone are tried.
     eighths = ImageGroup.rotations(8)
     assert fitted(FixedRule(lambda x: 2 * brightest_corner(x), eighths), PixelAction(eighths), SHAPE).group == eighths

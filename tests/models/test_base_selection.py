@@ -190,6 +190,19 @@ def test_the_penalty_is_in_the_loss_and_trains_the_network(case):
     assert model.select_network.bias.grad.abs() > 0
 
 
+def test_a_loss_outside_the_model_would_lack_the_penalty(case):
+    model, inputs = case
+    alone = {name: value for name, value in inputs.items() if name != "labels"}
+    if "labels" in inputs and model.config.model_type == "equi_seq2seq":
+        alone["decoder_input_ids"] = inputs["labels"]
+    counted = {"num_items_in_batch": 4} if model.can_generate() else {}  # as a Trainer passes it
+    assert model.eval()(**alone, **counted).loss is None
+    with pytest.raises(ConfigurationError, match="because what selects members trains by a loss of its own"):
+        model.train()(**alone, **counted)
+    if counted:  # texts are also scored for other ends
+        assert model(**alone).loss is None
+
+
 def test_the_penalty_counts_once_for_the_batches_of_a_step(case):
     model, inputs = case
     if model.can_generate():  # images are told no number of items

@@ -58,6 +58,12 @@ def test_smoothed_by_hand(name, tmp_path):
         (lambda: sequence("t5", objective="members"), r'objective="members" is the mean of the losses of the members'),
         (lambda: classifier(objective="published_double_softmax"), "takes the softmax twice"),
         (lambda: comparison("clip", objective="published_double_softmax"), "takes the softmax twice"),
+        (lambda: classifier("canonical"), "what selects members trains by a loss of its own, such as a prior"),
+        (lambda: comparison("clip", "canonical_lambda", theta=[0, 1]), "trains by a loss of its own"),
+        (
+            lambda: classifier("canonical", task_weight=0.5, prior_weight=0.0),
+            r"task_weight=0\.5 weighs that of the lab",
+        ),
     ],
 )
 def test_a_loss_that_is_no_function_of_the_logits_is_refused(make, reason, tmp_path):
@@ -65,6 +71,20 @@ def test_a_loss_that_is_no_function_of_the_logits_is_refused(make, reason, tmp_p
     assert case.model.train()(**case.batch()).loss.isfinite()
     with pytest.raises(ConfigurationError, match=rf"label_smoothing_factor.* because .*{reason}"):
         case.trainer(tmp_path, label_smoothing_factor=SHARE).train()
+
+
+def test_a_canonicalizer_is_smoothed_where_it_adds_nothing_to_the_loss(tmp_path):
+    """It is frozen, or has neither a prior nor another loss: then the logits are all that the loss reads."""
+    for settings in ({}, {"prior_weight": 0.0}):
+        case = classifier("canonical", **settings)
+        case.model.select_network.requires_grad_(bool(settings))
+        trainer = case.trainer(tmp_path, max_steps=1, label_smoothing_factor=SHARE)
+        with torch.no_grad():
+            expected = smoothed(trainer.model.eval()(**case.batch()).logits, case.batch()["labels"])
+        drop(trainer.model, 0.0)
+        trainer.model.select_network.train = lambda mode=True: None  # with the statistics of evaluation
+        trainer.train()
+        assert trainer.state.log_history[-1]["train_loss"] == pytest.approx(expected, rel=1e-4)
 
 
 @pytest.mark.parametrize("name", ["EquiForSeq2SeqLM-t5", "RecurrentSeq2Seq"])

@@ -222,8 +222,8 @@ class EquiLM(DecodingMixin, EquiTextModel, AnyReleaseGenerationMixin):  # type: 
         selection: Selection,
     ) -> torch.Tensor | None:
         """Return the shifted cross-entropy in nats per token, plus what the selection of members adds to it."""
-        if labels is None:
-            return None
+        if labels is None:  # a count without labels comes from a Trainer that computes the loss itself
+            return None if items is None else self.penalised(None, selection)
         if mask is not None:
             labels = labels.masked_fill(mask[:, -labels.shape[1] :] == 0, -100)
         loss: torch.Tensor = self.loss_function(

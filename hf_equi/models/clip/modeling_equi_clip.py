@@ -31,6 +31,7 @@ class EquiCLIPOutput(ModelOutput):
 
     Args:
         loss: `()`, with `return_loss` the base's contrastive loss, with `labels` the cross-entropy over the texts.
+            With `task_weight=0` the loss of the canonicalizer: always in training, and in evaluation without these.
         logits_per_image: `(batch, texts)`; log-probabilities at the level of probabilities.
         logits_per_text: `(texts, batch)`.
         text_embeds: `(texts, dim)` of length 1.
@@ -89,8 +90,8 @@ class EquiCLIPModel(EquiVisionModel):
         base: The base model, shared and not copied: CLIP, SigLIP, ALIGN or Chinese-CLIP; by default a new one from
             the configuration.
         canonicalizer: For `"canonical"` and `"canonical_lambda"`: a `hf_equi.canonicalization.Canonicalizer`, held
-            and not copied, or a rule, a function from images to elements; by default a new one as the configuration
-            describes it.
+            and not copied, on the device of the base and in its own dtype, or a rule, a function from images to
+            elements; by default a new one as the configuration describes it, in float32 at least.
 
     Raises:
         UnsupportedModelError: For a base of another family.
@@ -210,8 +211,8 @@ class EquiCLIPModel(EquiVisionModel):
             ActionError: If the group does not act on the images, or they are not tensors.
             ConfigurationError: Without images or texts, or with two kinds of them; for features at the spatial level
                 or of a wrong size; for both losses at once; for the contrastive loss of combined probabilities, or
-                with unequal numbers of texts and images; for hidden states or attentions; in training with the
-                published objective, without a loss.
+                with unequal numbers of texts and images; for hidden states or attentions; in training without a loss,
+                with the published objective or a canonicalizer that trains.
         """
         if self._prior_only:
             selection = self._select_by_prior(pixel_values)

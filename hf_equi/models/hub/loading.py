@@ -75,7 +75,7 @@ class LoadingMixin:
         else:
             loaded = cls._load_through_base(path, config, kwargs)
             information = {kind: set() for kind in ("missing_keys", "unexpected_keys", "mismatched_keys")}
-        loaded.freeze_again()
+        loaded.settle()
         for name, companion in companions.items():
             setattr(loaded, name, companion)
         return (loaded, information) if asked else loaded

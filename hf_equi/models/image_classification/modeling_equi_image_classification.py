@@ -25,7 +25,8 @@ class EquiImageClassifierOutput(ModelOutput):
     """The output of `EquiForImageClassification`.
 
     Args:
-        loss: `()`, with `labels`: the base's own loss, computed from the combined logits.
+        loss: `()`, with `labels`: the base's own loss, computed from the combined logits. With `task_weight=0` the
+            loss of the canonicalizer: always in training, and in evaluation without labels.
         logits: `(batch, classes)`; log-probabilities at the level of probabilities.
         image_features: `(batch, features)` invariant features, at the levels of features and of feature maps.
         chosen_element: `(batch,)` the element that equizero took.
@@ -67,8 +68,8 @@ class EquiForImageClassification(WrappedClassifier):
         config: The model's configuration.
         base: The base model, shared and not copied; by default a new one from the configuration.
         canonicalizer: For `"canonical"` and `"canonical_lambda"`: a `hf_equi.canonicalization.Canonicalizer`, held
-            and not copied, or a rule, a function from images to elements; by default a new one as the configuration
-            describes it.
+            and not copied, on the device of the base and in its own dtype, or a rule, a function from images to
+            elements; by default a new one as the configuration describes it, in float32 at least.
 
     Raises:
         UnsupportedModelError: For a base that is not an image classifier.
@@ -124,7 +125,7 @@ class EquiForImageClassification(WrappedClassifier):
         Raises:
             ActionError: If the group does not act on the images, or they are not tensors.
             ConfigurationError: Without images; for features at the spatial level; for hidden states or attentions; in
-                training with the published objective, without labels.
+                training without labels, with the published objective or a canonicalizer that trains.
         """
         if self._prior_only:
             selection = self._select_by_prior(pixel_values)
@@ -137,7 +138,7 @@ class EquiForImageClassification(WrappedClassifier):
         loss = None
         if labels is not None and out.logits is not None:
             loss = labelled_loss(partial(self._loss, labels), out.logits, self.config.objective)
-            loss = self.penalised(loss, orbits.selection)
+        loss = self.penalised(loss, orbits.selection)
         weights = None if out.log_weights is None else out.log_weights.softmax(1)
         result = EquiImageClassifierOutput(
             loss, out.logits, out.features, out.decision.chosen_element, out.decision.margin, weights

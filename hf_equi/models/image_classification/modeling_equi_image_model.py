@@ -61,6 +61,8 @@ class EquiImageModel(WrappedClassifier):
     hold the head too, and are those of the classifier. For a family whose features are unknown, its features are its
     logits.
 
+    It has no loss, so a canonicalizer gets no prior from training on its features: train that with the classifier.
+
     Args:
         config: The classifier's configuration.
         base: The wrapped classifier, shared and not copied; by default a new one from the configuration.

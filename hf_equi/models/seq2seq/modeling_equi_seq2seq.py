@@ -269,13 +269,15 @@ class EquiForSeq2SeqLM(  # type: ignore[misc]
         return_dict: bool | None,
     ) -> EquiSeq2SeqLMOutput | tuple[Any, ...]:
         """Return the output, with the loss if there are labels."""
-        loss = None
+        loss, selection = None, Selection(source.elements, source.encoded.penalty)
         if rollout.labels is not None:
             reduction = "mean" if items is None else "sum"
             loss = nll_loss(rollout.scores.flatten(0, 1), rollout.labels.flatten(), reduction=reduction)
             loss = loss if items is None else loss / items
             share = 1.0 if items is None else (rollout.labels != -100).sum() / items
-            loss = self.penalised(loss, Selection(source.elements, source.encoded.penalty), share)
+            loss = self.penalised(loss, selection, share)
+        elif items is not None:  # a count without labels comes from a Trainer that computes the loss itself
+            self.penalised(None, selection)
         chosen = rollout.decision.chosen_element
         encoded = source.encoded
         if chosen is None and source.elements.shape[1] == 1:

@@ -27,11 +27,6 @@ _FROM_PIXELS = (
     "middle. So a turned picture gives slightly different pixels. `model.processor = "
     "hf_equi.symmetric_processor(model.processor)` is exact."
 )
-_ANGLE = (
-    "**An angle.** The canonicalizer finds the angle of an image exactly only for turns by multiples of 90°. For "
-    "other turns it is off by some degrees, and so is what the base reads."
-)
-_EACH = "one forward pass of the base for each distinct member of an orbit."
 _WEIGHTS = ("lambda_units", "lambda_dropout", "lambda_features")
 _CANONICAL = ("task_weight", *CANONICAL_SETTINGS)
 _OF_SCORES = ("temperature", "relaxation")
@@ -59,6 +54,7 @@ class ImageCard(CardKind):
         unread |= set(_OF_SCORES) if isinstance(model.group, ContinuousGroup) else set()
         if isinstance(method.select, LearnedMember):
             found["canonicalizer"] = type(method.select.network).__name__
+            unread |= set() if method.select.needs_training else {"prior_weight", *_OF_SCORES}
         else:
             unread |= set(_CANONICAL)
         unread |= set() if isinstance(method.select, LearnedMembers) else {"theta"}
@@ -103,15 +99,10 @@ class ImageCard(CardKind):
                 "within rounding. Then the two sides may choose different members. The output holds the margin "
                 "between the two."
             )
-        canonical = isinstance(model.method.select, LearnedMember)
-        if canonical:
-            found.append(
-                _ANGLE
-                if isinstance(model.group, ContinuousGroup)
-                else "**A choice.** Invariance is exact unless the two best scores of the canonicalizer are equal, to "
-                "within rounding. The output holds the margin between the two."
-            )
-            if not is_complete(model.method.select.network.to_dict()):
+        if isinstance(model.method.select, LearnedMember):
+            network = model.method.select.network
+            found += [] if network.limit is None else [network.limit]
+            if not is_complete(network.to_dict()):
                 found.append(
                     "**A canonicalizer of its own.** Its weights are here, but not its code: make it and pass it, "
                     "`from_pretrained(..., canonicalizer=...)`."
@@ -121,7 +112,7 @@ class ImageCard(CardKind):
             "**No direction is left.** This model cannot tell an image from its turned copy, such as a six from a "
             "nine.",
             "**The base is the base.** What it confuses, and whom it serves worse, is unchanged. The model costs "
-            + (_canonical_cost(model) if canonical else _EACH),
+            + _cost(model),
         ]
 
     def imports(self, model: Any) -> str:
@@ -133,8 +124,14 @@ class ImageCard(CardKind):
         return f"torch.rand(1, {', '.join(map(str, image_shape(model.config.base_config)))})"
 
 
-def _canonical_cost(model: Any) -> str:
-    """Return the cost of a model with a canonicalizer, in words."""
-    count = len(model.method.select.theta_in(model.group))
-    passes = "one forward pass" if count == 1 else f"{count} forward passes"
-    return f"{passes} of the base, and one of the canonicalizer."
+def _cost(model: Any) -> str:
+    """Return the cost of a call in words."""
+    select = model.method.select
+    parts = ["one forward pass of the base for each distinct member of an orbit"]
+    if isinstance(select, LearnedMember):
+        count = len(select.theta_in(model.group))
+        passes = "one forward pass" if count == 1 else f"{count} forward passes"
+        parts = [f"{passes} of the base, and {select.network.cost}"]
+    if hasattr(model, "frozen_base"):
+        parts.append("The frozen copy of the base reads what the base reads")
+    return ". ".join(parts) + "."

@@ -52,7 +52,8 @@ class EquiVisionConfig(EquiConfig):
             continuous group angles such as `"90°"` and matrices.
         task_weight (`float`, *optional*, defaults to 1.0):
             The weight of the loss for labels when a model with a canonicalizer trains. With 0 only the canonicalizer
-            trains: the base does not run, and no labels are needed.
+            trains: the base does not run, and no labels are needed. The loss of an evaluation without labels is then
+            that of the canonicalizer.
         prior_weight (`float`, *optional*, defaults to 100.0):
             The weight of the prior in that loss: the cross-entropy of the canonicalizer's scores to the identity, or
             the squared distance of its element to the identity for `SO2` and `O2`. It is 100 in arXiv 2310.01647.
@@ -73,6 +74,7 @@ class EquiVisionConfig(EquiConfig):
 
     group_class: ClassVar[Any] = IMAGE_GROUPS
     keys_to_ignore_at_inference: ClassVar[list[str]] = [
+        "loss",  # which a Trainer takes for a prediction if there are no labels
         "chosen_element",
         "margin",
         "group_weights",

@@ -13,7 +13,9 @@ from transformers import PreTrainedModel
 from hf_equi.actions import PixelAction, PlaneAction
 from hf_equi.bases.orbit_reader import check_batch
 from hf_equi.canonicalization import Canonicalizer, LearnedMember
-from hf_equi.canonicalization.fitting import fitted
+from hf_equi.canonicalization.base import DTYPE
+from hf_equi.canonicalization.fitting import check_follows, fitted
+from hf_equi.canonicalization.learned_member import PENALTY
 from hf_equi.errors import ConfigurationError
 from hf_equi.groups import FiniteGroup
 from hf_equi.models.base import EquiPreTrainedModel
@@ -23,7 +25,7 @@ from hf_equi.models.vision.image_actions import image_action
 from hf_equi.models.vision.levels import create_level
 from hf_equi.models.vision.orbits import ImageOrbits, ImageReader
 from hf_equi.models.vision.probing import feature_size, image_shape
-from hf_equi.symmetrizers import Equitune, Select, Selection
+from hf_equi.symmetrizers import Equitune, Part, Select, Selection
 from hf_equi.symmetrizers.outside_loss import refuse_outside_loss
 
 __all__ = ["EquiVisionModel"]
@@ -69,7 +71,33 @@ class EquiVisionModel(VisionCheckpointMixin, EquiPreTrainedModel):  # type: igno
         """Describe the canonicalizer in the config."""
         network = self._modules.get(Select.network_name)
         if isinstance(network, Canonicalizer):
-            self.config.canonicalizer_settings = network.to_dict()
+            usual = super().network_dtype(self.method.select)
+            dtype = _weight_dtype(network, usual)
+            own = {} if dtype == usual else {DTYPE: str(dtype).removeprefix("torch.")}
+            self.config.canonicalizer_settings = {**network.to_dict(), **own}
+
+    def network_dtype(self, part: Part) -> torch.dtype:
+        """Return the dtype of a new network of the method: that of the stored canonicalizer, or float32 at least.
+
+        Raises:
+            ConfigurationError: If the config stores something else.
+        """
+        stored = (self.config.canonicalizer_settings or {}).get(DTYPE) if isinstance(part, LearnedMember) else None
+        dtype = super().network_dtype(part) if stored is None else getattr(torch, str(stored), None)
+        if not isinstance(dtype, torch.dtype) or not dtype.is_floating_point:
+            raise ConfigurationError(f"canonicalizer_settings: {DTYPE}={stored!r} is not a dtype of weights")
+        return dtype
+
+    def settle(self) -> None:
+        """Do what has to wait until loaded weights have their values; check that the canonicalizer follows images.
+
+        Raises:
+            ConfigurationError: If it does not.
+        """
+        super().settle()
+        network = self._modules.get(Select.network_name)
+        if isinstance(network, Canonicalizer):
+            check_follows(network, self.action, self.input_shape())
 
     def _update_config(self) -> None:
         super()._update_config()
@@ -135,15 +163,26 @@ class EquiVisionModel(VisionCheckpointMixin, EquiPreTrainedModel):  # type: igno
     ) -> torch.Tensor | None:
         """Return the task's loss; when a canonicalizer trains, weighted, with the prior added.
 
+        With `task_weight=0` and without labels it is that of the canonicalizer alone, in training and in evaluation.
+
         Args:
             loss: `()` the task's loss; `None` without labels, and where only the prior counts.
             selection: The selection of the members.
             share: As in the base class.
+
+        Raises:
+            ConfigurationError: As in the base class; without a loss that `task_weight` would weigh.
         """
         if loss is None and self._prior_only and selection is not None and selection.penalty is not None:
             return share * selection.penalty.mean()
-        if loss is not None and self.training and isinstance(self.method.select, LearnedMember):
-            loss = self.config.task_weight * loss
+        if loss is None and not self.training and self.config.task_weight == 0 and selection is not None:
+            said = selection.said.get(PENALTY)
+            return None if said is None else said.mean()
+        if self.training and isinstance(self.method.select, LearnedMember):
+            if loss is not None:
+                loss = self.config.task_weight * loss
+            elif self.config.task_weight not in (0, 1) and torch.is_grad_enabled():
+                refuse_outside_loss(f"config.task_weight={self.config.task_weight} weighs that of the labels")
         return super().penalised(loss, selection, share)
 
     @staticmethod
@@ -237,7 +276,7 @@ class EquiVisionModel(VisionCheckpointMixin, EquiPreTrainedModel):  # type: igno
 
 
 def _weight_dtype(base: nn.Module, default: torch.dtype) -> torch.dtype:
-    """Return the dtype of a base's weights; replicas of `DataParallel` have none."""
+    """Return the dtype of a model's weights; replicas of `DataParallel` have none."""
     return next((weight.dtype for weight in base.parameters() if weight.is_floating_point()), default)
 
 

@@ -100,7 +100,7 @@ def test_it_is_saved_and_loaded_with_theta_and_both_networks(tmp_path):
         assert torch.equal(loaded.feature_model()(x).pooler_output, model(x).image_features)
     card = model.make_card(tmp_path / "README.md")
     assert r"| theta | \['0°', 1, 2\] |" in card
-    assert "The model costs 3 forward passes of the base, and one of the canonicalizer." in card
+    assert "The model costs 3 forward passes of the base, and one pass of the canonicalizer." in card
     assert "| lambda_units | 5 |" in card
     model.config.theta = ["0°"]
     with torch.no_grad():

@@ -1,19 +1,18 @@
-"""Image models with `method="canonical"`: each kind of canonicalizer, trained, saved and loaded."""
+"""Image models with `method="canonical"`: what they compute, and how they are trained."""
 
 from __future__ import annotations
 
-import copy
-
 import pytest
 import torch
+from small_canonicalizers import check, text_features, wrap
 from small_rules import brightest_corner, clockwise
 from small_vision import classifier, clip, images, texts
 from torch import nn
-from transformers import AutoModelForImageClassification, Trainer, TrainingArguments
+from transformers import Trainer, TrainingArguments
 from wrapped_vision import SQUARE, TURNS
 
 import hf_equi
-from hf_equi.canonicalization import FixedRule, GroupConvolution, ModelEnergy, OrbitScorer
+from hf_equi.canonicalization import GroupConvolution, ModelEnergy, OrbitScorer
 from hf_equi.errors import ConfigurationError
 from hf_equi.training.parts import parameters_of
 
@@ -25,70 +24,24 @@ def flat(outputs=1):
     return nn.Sequential(nn.Flatten(), nn.Linear(3 * 32 * 32, outputs))
 
 
-def text_features():
-    return clip("clip").get_text_features(**texts()).pooler_output
-
-
-STORED = {
-    "default": lambda: None,
-    "convolution": lambda: GroupConvolution(TURNS, channels=4, layers=2, kernel=5),
-    "scorer": lambda: OrbitScorer(classifier("resnet-basic"), TURNS, size=4),
-    "energy": lambda: ModelEnergy(TURNS),
-    "other energy": lambda: ModelEnergy(TURNS, clip("clip"), text_features=text_features(), energy="largest"),
-}
-GIVEN = {"network": lambda: OrbitScorer(flat(), TURNS), "rule": lambda: brightest_corner}
-
-
-def wrap(canonicalizer=None, **settings):
-    return hf_equi.symmetrize(classifier("vit"), TURNS, "canonical", canonicalizer=canonicalizer, **settings)
-
-
-def check(model, x):
-    """Invariant, and the element follows the image: so the base read the same image each time."""
-    with torch.no_grad():
-        out = model(x)
-        for g in range(1, 4):
-            moved = model(model.action.apply(g, x))
-            torch.testing.assert_close(moved.logits, out.logits, atol=1e-5, rtol=0)
-            assert torch.equal(moved.canonical_element, model.group.product[g, out.canonical_element])
-        canonical = model.action.invert(out.canonical_element, x)
-        torch.testing.assert_close(out.logits, model.base(canonical).logits, atol=1e-5, rtol=0)
-    return out
-
-
-@pytest.mark.parametrize("name", [*STORED, *GIVEN])
-def test_every_canonicalizer_is_saved_and_loaded(name, tmp_path):
-    given = {**STORED, **GIVEN}[name]()
-    model, x = wrap(given), images(3)
-    out = check(model, x)
-    assert len(set(out.canonical_element.tolist())) > 1 or name == "other energy"
-    model.save_pretrained(tmp_path)
-    if name in STORED:
-        loaded = AutoModelForImageClassification.from_pretrained(tmp_path)
-    else:
-        with pytest.raises(ConfigurationError, match="stores its weights but not its code: pass the same canonic"):
-            AutoModelForImageClassification.from_pretrained(tmp_path)
-        again = OrbitScorer(nn.Sequential(nn.Flatten(), nn.Linear(3 * 32 * 32, 1)), TURNS)
-        again = brightest_corner if name == "rule" else again
-        loaded = AutoModelForImageClassification.from_pretrained(tmp_path, canonicalizer=again)
-    assert torch.equal(loaded(x).logits, out.logits)
-    own, other = (list(one.select_network.parameters()) for one in (model, loaded))
-    assert [weight.requires_grad for weight in own] == [weight.requires_grad for weight in other]
-    assert (
-        loaded.method.needs_training == model.method.needs_training == (name not in ("energy", "other energy", "rule"))
-    )
-    card = model.make_card(tmp_path / "README.md")
-    assert ("**A canonicalizer of its own.**" in card) == (name in GIVEN)
-    assert f"| canonicalizer | {type(model.select_network).__name__} |" in card
-    assert "forward pass of the base, and one of the canonicalizer." in card
-    features = loaded.feature_model()
-    assert torch.equal(features(x).pooler_output, out.image_features)
+def test_the_networks_read_as_many_images_as_the_card_says():
+    """One by the base, and one by the network for each turn, which for the energy of the base is the base again."""
+    scorer = OrbitScorer(classifier("resnet-basic"), TURNS, size=4)
+    for canonicalizer, asked, rows in ((None, None, [3]), (ModelEnergy(TURNS), None, [12, 3]), (scorer, scorer, [3])):
+        read, scored = [], []
+        model = wrap(canonicalizer)
+        model.base.vit.register_forward_pre_hook(lambda _, args, read=read: read.append(len(args[0])))
+        if asked is not None:
+            asked.network.register_forward_pre_hook(lambda _, args, scored=scored: scored.append(len(args[0])))
+        with torch.no_grad():
+            model(images(3))
+        assert (read, scored) == (rows, [] if asked is None else [12])
 
 
 def test_equizero_is_the_energy_whose_model_is_the_base():
     model, x = wrap(ModelEnergy(TURNS, energy="largest")), images(3)
-    base = classifier("vit")
-    chosen = torch.stack([base(model.action.apply(g, x)).logits.max(-1).values for g in range(4)], 1).argmax(1)
+    plain = classifier("vit")
+    chosen = torch.stack([plain(model.action.apply(g, x)).logits.max(-1).values for g in range(4)], 1).argmax(1)
     assert torch.equal(model.group.inverse(chosen), model(x).canonical_element)
 
 
@@ -107,6 +60,41 @@ def test_a_clip_canonicalizes_its_images():
     alone = model(pixel_values=x)
     torch.testing.assert_close(alone.loss, 2 * alone.prior_loss)
     assert alone.logits_per_image is None
+    evaluated = model.eval()(pixel_values=x, **asked)
+    torch.testing.assert_close(evaluated.loss, 2 * evaluated.prior_loss)
+
+
+CLIP = {
+    "rule": lambda: brightest_corner,
+    "scorer": lambda: OrbitScorer(classifier("resnet-basic"), TURNS, size=4),
+    "energy": lambda: ModelEnergy(TURNS, text_features=text_features()),
+    "energy of a classifier": lambda: ModelEnergy(TURNS, classifier("resnet-basic")),
+}
+
+
+@pytest.mark.parametrize("name", CLIP)
+@torch.no_grad()
+def test_a_clip_takes_every_canonicalizer(name, tmp_path):
+    model = hf_equi.symmetrize(clip("clip"), TURNS, "canonical", canonicalizer=CLIP[name]())
+    x, asked = images(3), texts()
+    out = model(pixel_values=x, **asked)
+    for g in range(1, 4):
+        moved = model(pixel_values=model.action.apply(g, x), **asked)
+        torch.testing.assert_close(moved.logits_per_image, out.logits_per_image, atol=1e-5, rtol=0)
+        assert torch.equal(moved.canonical_element, TURNS.product[g, out.canonical_element])
+    canonical = model.action.invert(out.canonical_element, x)
+    read = model.base(pixel_values=canonical, **asked)
+    torch.testing.assert_close(out.logits_per_image, read.logits_per_image, atol=1e-5, rtol=0)
+    if name == "energy":  # that of the similarities to the texts, by the base
+        members = [model.base(pixel_values=model.action.invert(h, x), **asked).logits_per_image for h in range(4)]
+        likely = torch.stack(members, 1).logsumexp(-1)
+        assert torch.equal(likely.argmax(1), out.canonical_element)
+        best = likely.topk(2, 1).values
+        torch.testing.assert_close(out.margin, best[:, 0] - best[:, 1], atol=1e-4, rtol=0)
+    model.save_pretrained(tmp_path)
+    given = {"canonicalizer": brightest_corner} if name == "rule" else {}
+    loaded = hf_equi.EquiCLIPModel.from_pretrained(tmp_path, **given)
+    assert torch.equal(loaded(pixel_values=x, **asked).logits_per_image, out.logits_per_image)
 
 
 def test_losses_by_hand():
@@ -121,14 +109,23 @@ def test_losses_by_hand():
     model.select_network.eval()
     trained = model(x, labels=LABELS)
     torch.testing.assert_close(trained.loss, 0.5 * evaluated.loss + 3 * prior)
-    assert model(x).loss is None
+    with pytest.raises(ConfigurationError, match=r"No labels .* because config.task_weight=0\.5 weighs"):
+        model(x)
+    model.config.task_weight = 1.0
+    with pytest.raises(ConfigurationError, match=r"No labels .* because what selects members trains by a loss"):
+        model(x)
+    with torch.no_grad():
+        assert model(x).loss is None
     model.select_network.requires_grad_(False)  # the base alone
+    assert model(x).loss is None
+    model.config.task_weight = 0.5
     torch.testing.assert_close(model(x, labels=LABELS).loss, 0.5 * evaluated.loss)
 
 
 @pytest.mark.parametrize("level", ["features", "logits", "probabilities", "spatial"])
 def test_every_level_takes_the_canonical_member(level):
-    check(wrap(level=level), images(2)) if level in ("features", "logits") else wrap(level=level)(images(2))
+    as_logits = {} if level != "probabilities" else {"link": lambda logits: logits.log_softmax(-1)}
+    check(wrap(level=level), images(3), **as_logits)
     model = wrap(level=level).train()
     model(images(3), labels=LABELS).loss.backward()
     assert all(weight.grad.abs().max() > 0 for weight in model.select_network.parameters() if weight.dim() > 1)
@@ -183,6 +180,40 @@ def test_the_trainer_trains_the_canonicalizer_alone_without_labels(tmp_path):
     assert not runs, "the base ran"
     assert changed(model, before) == {"select_network"}
     assert model.eval()(images(8)).prior_loss < prior
+
+
+def test_the_trainer_keeps_the_best_canonicalizer_without_labels(tmp_path):
+    """By the loss that trains it: the prior with its weight, and the contrast."""
+    scorer = OrbitScorer(classifier("resnet-basic"), TURNS, size=4, contrast_weight=2.0)
+    model = hf_equi.symmetrize(
+        classifier("vit"), TURNS, "canonical", canonicalizer=scorer, task_weight=0.0, prior_weight=3.0
+    )
+    steps = {"eval_strategy": "steps", "eval_steps": 1, "save_strategy": "steps", "save_steps": 1}
+    arguments = TrainingArguments(
+        tmp_path, max_steps=3, label_names=["pixel_values"], report_to=[], use_cpu=True, disable_tqdm=True,
+        load_best_model_at_end=True, per_device_eval_batch_size=4, **steps,
+    )  # fmt: skip
+    worse = torch.optim.SGD(scorer.parameters(), 0.1, maximize=True)
+    data = Rows(labelled=False)
+    trainer = Trainer(model, arguments, train_dataset=data, eval_dataset=data, optimizers=(worse, None))
+    trainer.train()
+    losses = [entry["eval_loss"] for entry in trainer.state.log_history if "eval_loss" in entry]
+    assert min(losses) < losses[-1]
+    assert trainer.evaluate()["eval_loss"] == pytest.approx(min(losses))
+    with torch.no_grad():
+        model.eval()
+        scores, own = scorer(data.x)
+        alone = model(data.x)
+        torch.testing.assert_close(alone.loss, (3.0 * -scores.log_softmax(1)[:, 0] + own).mean())
+        assert float(alone.loss) == pytest.approx(min(losses))
+        labels = torch.arange(8) % 4
+        torch.testing.assert_close(
+            model(data.x, labels=labels).loss, nn.functional.cross_entropy(alone.logits, labels)
+        )
+    trainer.label_names = ["labels"]  # by default
+    torch.testing.assert_close(torch.tensor(trainer.predict(data).predictions), alone.logits, atol=1e-5, rtol=1e-5)
+    model.config.task_weight = 1.0
+    assert model(data.x).loss is None
 
 
 def test_the_trainer_trains_both_at_two_rates_and_the_base_alone(tmp_path):
@@ -240,12 +271,3 @@ def test_images_that_cannot_be_turned_and_lost_scores_are_refused():
         model(x)
     with pytest.raises(ConfigurationError, match="by images: pass pixel_values"):
         wrap(task_weight=0.0).train()(None)
-
-
-def test_a_changed_canonicalizer_is_described_anew(tmp_path):
-    model = wrap(GroupConvolution(TURNS))
-    model.select_network = GroupConvolution(TURNS, channels=3)
-    model.save_pretrained(tmp_path)
-    assert type(model).from_pretrained(tmp_path).select_network.settings["channels"] == 3
-    assert copy.deepcopy(model)(images(1)).logits.shape == (1, 4)
-    assert isinstance(wrap(brightest_corner).select_network, FixedRule)

@@ -26,6 +26,10 @@ def test_settings_are_those_that_are_read():
 
 
 def test_limits_go_by_method_and_group():
+    frozen = wrap("resnet", TURNS, "lambda", lambda_features="frozen")
+    assert frozen.card_kind.limits(frozen)[-1].endswith(
+        "for each distinct member of an orbit. The frozen copy of the base reads what the base reads."
+    )
     exact, choice = wrap("resnet", TURNS), wrap("resnet", TURNS, "equizero")
     assert not any("A choice" in limit or "Resampling" in limit for limit in exact.card_kind.limits(exact))
     assert any("A choice" in limit for limit in choice.card_kind.limits(choice))

@@ -104,6 +104,12 @@ def test_the_card_says_what_an_angle_is_worth(tmp_path):
     assert "**An angle.** The canonicalizer finds the angle of an image exactly only" in card
     assert "| canonicalizer | CircularHarmonic |" in card
     assert "temperature" not in card
+    assert "one forward pass of the base, and one pass of the canonicalizer." in card
+    energy = wrap(SO2(), CircularHarmonic(SO2(), ModelEnergy(ImageGroup.rotations(8))))
+    assert any("and 8 passes of the base, for its energy." in limit for limit in energy.card_kind.limits(energy))
+    rule = wrap(SO2(), brightness)
+    assert any("**A rule.** The symmetry is as exact as the rule" in limit for limit in rule.card_kind.limits(rule))
+    assert "prior_weight" not in rule.card_kind.config_settings(rule)
     assert "products with a mirror" in wrap(O2(), small(O2())).make_card(tmp_path / "README.md")
 
 
