@@ -104,6 +104,20 @@ class Canonicalizer(nn.Module, ABC):
 
     def to_dict(self) -> dict[str, Any]:
         """Return a description in JSON, without weights."""
+    def check_base(self, base_class: type, config: Any) -> None:
+        """Refuse a base that the canonicalizer could not ask, before it has weights: by default none.
+
+        Args:
+            base_class: The class of the base, or of the model that wraps it.
+            config: The config of the base.
+
+        Raises:
+            ConfigurationError: For such a base.
+        """
+        for part in self.children():
+            if isinstance(part, Canonicalizer):
+                part.check_base(base_class, config)
+
         return {TYPE: self.kind}
 
     @classmethod

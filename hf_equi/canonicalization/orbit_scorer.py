@@ -10,6 +10,7 @@ from torch import nn
 from torch.nn.functional import normalize
 
 from hf_equi.actions import Action, PixelAction
+from hf_equi.bases.weight_dtype import weight_dtype
 from hf_equi.canonicalization.base import NOT_STORED
 from hf_equi.canonicalization.finite import FiniteCanonicalizer
 from hf_equi.canonicalization.held_models import answer_of, described, read_described
@@ -138,8 +139,7 @@ class OrbitScorer(OrbitCanonicalizer):
         Raises:
             ConfigurationError: If the network returns something else.
         """
-        weight = next((weight for weight in self.network.parameters() if weight.is_floating_point()), x)
-        answers = answer_of(self.network, self.members(x).to(weight.dtype))
+        answers = answer_of(self.network, self.members(x).to(weight_dtype(self.network, x.dtype)))
         size, rows = self.settings["size"], x.shape[0] * self.group.order
         fits = [(rows,), (rows, 1)] if size is None else [(rows, size)]
         if tuple(answers.shape) not in fits:

@@ -12,6 +12,7 @@ from transformers import PreTrainedModel
 
 from hf_equi.actions import PixelAction, PlaneAction
 from hf_equi.bases.orbit_reader import check_batch
+from hf_equi.bases.weight_dtype import weight_dtype
 from hf_equi.canonicalization import Canonicalizer, LearnedMember
 from hf_equi.canonicalization.fitting import fitted
 from hf_equi.errors import ConfigurationError
@@ -63,7 +64,9 @@ class EquiVisionModel(VisionCheckpointMixin, EquiPreTrainedModel):  # type: igno
                 "and 'canonical_lambda'."
             )
         action = image_action(config.read_group(), config.padding)
-        return fitted(canonicalizer, action, image_shape(config.base_config))
+        found = fitted(canonicalizer, action, image_shape(config.base_config))
+        found.check_base(cls, config.base_config)
+        return found
 
     def _note_canonicalizer(self) -> None:
         """Describe the canonicalizer in the config."""
@@ -185,7 +188,7 @@ class EquiVisionModel(VisionCheckpointMixin, EquiPreTrainedModel):  # type: igno
                     "contain: pass pixel_values"
                 )
             self._check_features(orbit_features)
-            features = orbit_features.to(_weight_dtype(self.base, orbit_features.dtype))
+            features = orbit_features.to(weight_dtype(self.base, orbit_features.dtype))
             return ImageOrbits.of_features(self.action.group, features, self.method)
         if pixel_values is None:
             raise ConfigurationError(f"{type(self).__name__} needs pixel_values, or orbit_features made from them")
@@ -234,11 +237,6 @@ class EquiVisionModel(VisionCheckpointMixin, EquiPreTrainedModel):  # type: igno
         reader = replace(self._reader(self.checked_extras(kwargs)), method=Equitune(), level=create_level("features"))
         orbits = reader.read(self.base, pixel_values)
         return orbits.features[orbits.orbit.row_of]
-
-
-def _weight_dtype(base: nn.Module, default: torch.dtype) -> torch.dtype:
-    """Return the dtype of a base's weights; replicas of `DataParallel` have none."""
-    return next((weight.dtype for weight in base.parameters() if weight.is_floating_point()), default)
 
 
 def _evaluate_frozen(module: nn.Module) -> None:

@@ -82,7 +82,10 @@ class VisionTask(Task):
         if continuous or not group.exact:
             action.apply(group.exp(torch.ones(1)) if continuous else 1, torch.zeros(1, 8, 8))  # that resampling works
         if "canonicalizer" in given:
-            fitted(request.settings["canonicalizer"], action, image_shape(request.base_config))
+            found = fitted(request.settings["canonicalizer"], action, image_shape(request.base_config))
+            found.check_base(self.model_class, request.base_config)
+        if isinstance(method.select, LearnedMember):
+            check_settings(found, request.settings)
 
 
 _OF_WEIGHTS = {"lambda_units", "lambda_dropout", "lambda_features"}
