@@ -65,8 +65,10 @@ class FiniteCanonicalizer(Canonicalizer):
         """Find the element with the best score, and the softmax whose gradient stands for that of the choice.
 
         Raises:
+            ActionError: If the group does not act on such inputs.
             ConfigurationError: For scores of another shape than `(B, G)`, or that are NaN.
         """
+        asked.action.apply(0, asked.x[:0])  # checks the shape, before anything runs
         scores, loss = scores_of(self, asked)
         _check_scores(scores, asked)
         scores = scores.to(torch.promote_types(scores.dtype, torch.float32))
