@@ -73,7 +73,7 @@ class FiniteCanonicalizer(Canonicalizer):
         _check_scores(scores, asked)
         scores = scores.to(torch.promote_types(scores.dtype, torch.float32))
         ranked = scores
-        if relaxation.noise and self.training:
+        if relaxation.noise and self.training and scores.requires_grad:  # else nothing learns by it
             ranked = scores - torch.empty_like(scores).exponential_().log()
         best = best_element(ranked.detach(), asked.action, asked.x)
         two = ranked.detach().topk(min(2, scores.shape[1]), 1).values
