@@ -88,6 +88,7 @@ class CircularHarmonic(ContinuousCanonicalizer):
             raise ConfigurationError(f"{turns} turns tell no angle from its opposite: use 3 or more, such as 8")
         self.turns = turns
         self.learns = self.scorer.learns
+        self.own_loss = self.scorer.own_loss
         self.equivariant = self.scorer.equivariant
 
     def _turns(self, n: int) -> ImageGroup:

@@ -114,6 +114,7 @@ class OrbitScorer(OrbitCanonicalizer):
         }
         check_between("scale", scale)
         check_weight("contrast_weight", contrast_weight)
+        self.own_loss = size is not None and contrast_weight > 0
         if size is not None:
             check_count("size", size, "size")
             drawn = torch.randn(size)

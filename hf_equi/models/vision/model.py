@@ -14,11 +14,12 @@ from hf_equi.actions import PixelAction, PlaneAction
 from hf_equi.bases.orbit_reader import check_batch
 from hf_equi.bases.weight_dtype import weight_dtype
 from hf_equi.canonicalization import Canonicalizer, LearnedMember
-from hf_equi.canonicalization.fitting import fitted
+from hf_equi.canonicalization.fitting import check_apart, check_settings, fitted
 from hf_equi.errors import ConfigurationError
 from hf_equi.groups import FiniteGroup
 from hf_equi.models.base import EquiPreTrainedModel
 from hf_equi.models.vision.checkpoints import VisionCheckpointMixin
+from hf_equi.models.vision.configuration_equi_vision import CANONICAL_SETTINGS
 from hf_equi.models.vision.cuts import Cut
 from hf_equi.models.vision.image_actions import image_action
 from hf_equi.models.vision.levels import create_level
@@ -48,7 +49,10 @@ class EquiVisionModel(VisionCheckpointMixin, EquiPreTrainedModel):  # type: igno
         network = None
         if canonicalizer is not None and config.has_group:  # without a group, the base class says what to do
             network = self._fitted(config, canonicalizer)
+            check_apart(network, base)
         super().__init__(config, base, network)
+        if isinstance(held := self._modules.get(Select.network_name), Canonicalizer):
+            check_settings(held, {name: getattr(config, name) for name in ("task_weight", *CANONICAL_SETTINGS)})
         self._note_canonicalizer()
 
     @classmethod
@@ -131,7 +135,13 @@ class EquiVisionModel(VisionCheckpointMixin, EquiPreTrainedModel):  # type: igno
         if pixel_values is None:
             raise ConfigurationError("The canonicalizer is trained by images: pass pixel_values")
         check_batch(pixel_values, "pixel_values", "images")
-        return self.select_members(self.action, pixel_values)
+        selection = self.select_members(self.action, pixel_values)
+        if selection.penalty is None and torch.is_grad_enabled():
+            raise ConfigurationError(
+                "task_weight=0 trains the canonicalizer alone, but no part of it is trained: unfreeze its weights, or "
+                "train the base with task_weight=1"
+            )
+        return selection
 
     def penalised(
         self, loss: torch.Tensor | None, selection: Selection | None, share: torch.Tensor | float = 1.0
