@@ -108,7 +108,8 @@ def check_apart(canonicalizer: nn.Module, base: nn.Module | None) -> None:
 def _check_follows(canonicalizer: Canonicalizer, action: Action, shape: tuple[int, ...]) -> None:
     """Refuse a canonicalizer that does not follow its inputs, as far as elements move them exactly."""
     weight = next(canonicalizer.parameters(), torch.empty(0))
-    x = torch.randn(_TRIED, *shape, generator=torch.Generator().manual_seed(0)).to(weight.device, weight.dtype)
+    noise = torch.Generator("cpu").manual_seed(0)
+    x = torch.randn(_TRIED, *shape, generator=noise, device="cpu").to(weight.device, weight.dtype)
     mode = canonicalizer.training
     canonicalizer.eval()
     try:
