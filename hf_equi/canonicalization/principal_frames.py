@@ -9,6 +9,7 @@ from typing import Any
 
 import torch
 
+from hf_equi.actions._resampling import full_precision
 from hf_equi.canonicalization.axes import orthonormal, principal, rounding, zero_below
 from hf_equi.canonicalization.continuous import ContinuousCanonicalizer
 from hf_equi.canonicalization.gram_schmidt import axes_needed
@@ -73,7 +74,8 @@ class PrincipalFrames(ContinuousCanonicalizer):
             ConfigurationError: As `read_points`.
         """
         points, _ = read_points(x, mask, self.group.dimension)
-        axes, tied = _principal_axes(points)
+        with full_precision(x.device):  # for the gradient's sake
+            axes, tied = _principal_axes(points)
         none = points.new_zeros(len(points), axes_needed(self.group), points.shape[2])
         axes = torch.where(tied[:, None, None], orthonormal(none, none[..., 0], points), axes)
         if not self.group.mirrors:

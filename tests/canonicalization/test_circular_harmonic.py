@@ -61,6 +61,9 @@ def test_it_is_the_orthogonal_matrix_nearest_to_the_scores(group, n):
     mean = torch.einsum("bg,gij->bij", scores - scores.mean(1, keepdim=True), finite.matrices)
     left, _, right = torch.linalg.svd(mean)
     torch.testing.assert_close(found, left @ right)
+    narrow = CircularHarmonic(group, Given(finite, scores.float()))
+    with torch.autocast("cpu", torch.bfloat16):
+        group.check(narrow.poses(torch.zeros(6, 1, 4, 4))[0])
 
 
 @pytest.mark.parametrize("group", GROUPS, ids=repr)
