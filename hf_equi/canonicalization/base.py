@@ -104,6 +104,19 @@ class Canonicalizer(nn.Module, ABC):
             ConfigurationError: If what was computed names no element.
         """
 
+    def check_inputs(self, shape: tuple[int, ...]) -> None:
+        """Refuse inputs that the canonicalizer could not read, before it reads any: by default none.
+
+        Args:
+            shape: The shape of one input, such as `(3, 224, 224)`.
+
+        Raises:
+            ConfigurationError: For such inputs.
+        """
+        for part in self.children():
+            if isinstance(part, Canonicalizer):
+                part.check_inputs(shape)
+
     def check_base(self, base_class: type, config: Any) -> None:
         """Refuse a base that the canonicalizer could not ask, before it has weights: by default none.
 

@@ -32,9 +32,13 @@ def fitted(canonicalizer: Any, action: Action, shape: tuple[int, ...]) -> Canoni
         shape: The shape of one input.
 
     Raises:
-        ConfigurationError: For a canonicalizer of another group, a network that is not a canonicalizer, or one that
-            does not follow its inputs. The message names the element, and by how much it fails.
+        ConfigurationError: For a canonicalizer of another group or of other inputs; for a network that is not one, or
+            a class; for one that does not follow its inputs. The message names the element, and by how much it fails.
     """
+    if isinstance(canonicalizer, type):
+        raise ConfigurationError(
+            f"canonicalizer={canonicalizer.__name__} is a class: make one, such as {canonicalizer.__name__}(group)"
+        )
     if isinstance(canonicalizer, nn.Module) and not isinstance(canonicalizer, Canonicalizer):
         raise ConfigurationError(
             f"canonicalizer= is a {type(canonicalizer).__name__}, which does not say how its output moves with its "
@@ -43,10 +47,11 @@ def fitted(canonicalizer: Any, action: Action, shape: tuple[int, ...]) -> Canoni
     group = action.group
     rule = FixedPose if isinstance(group, ContinuousGroup) else FixedRule
     found = canonicalizer if isinstance(canonicalizer, Canonicalizer) else rule(canonicalizer, group)
-    if found.group != group:
+    if (own := getattr(found, "group", None)) != group:
         raise ConfigurationError(
-            f"The canonicalizer is of {found.group!r}, but the model is of {group!r}: make it of the same group"
+            f"The canonicalizer is of {own!r}, but the model is of {group!r}: make it of the same group"
         )
+    found.check_inputs(shape)
     if not found.equivariant and not torch.empty(0).is_meta:  # while a checkpoint is loaded, nothing has values
         _check_follows(found, action, shape)
     return found

@@ -9,6 +9,7 @@ import torch
 
 from hf_equi.canonicalization.finite import FiniteCanonicalizer
 from hf_equi.errors import ConfigurationError
+from hf_equi.groups import FiniteGroup
 
 __all__ = ["FixedRule"]
 
@@ -28,7 +29,7 @@ class FixedRule(FiniteCanonicalizer):
         group: The group.
 
     Raises:
-        ConfigurationError: If the rule cannot be called.
+        ConfigurationError: If the rule cannot be called, or the group is not finite.
 
     Example:
         >>> from hf_equi import ImageGroup
@@ -45,6 +46,8 @@ class FixedRule(FiniteCanonicalizer):
     def __init__(self, rule: Callable[[torch.Tensor], torch.Tensor], group: Any) -> None:
         if not callable(rule):
             raise ConfigurationError(f"canonicalizer={rule!r} cannot be called: pass a function of inputs, (B, ...)")
+        if not isinstance(group, FiniteGroup):
+            raise ConfigurationError(f"{group!r} is not a finite group: a rule that returns matrices is a FixedPose")
         super().__init__()
         self.rule = rule
         self.group = group

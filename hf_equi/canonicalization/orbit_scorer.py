@@ -16,7 +16,7 @@ from hf_equi.canonicalization.finite import FiniteCanonicalizer
 from hf_equi.canonicalization.held_models import answer_of, described, read_described
 from hf_equi.checks import check_between, check_count, check_weight
 from hf_equi.errors import ConfigurationError
-from hf_equi.groups import ImageGroup
+from hf_equi.groups import FiniteGroup, ImageGroup
 
 __all__ = ["OrbitCanonicalizer", "OrbitScorer", "contrast"]
 
@@ -26,14 +26,25 @@ class OrbitCanonicalizer(FiniteCanonicalizer):
 
     Args:
         action: The group's action on inputs, or an `ImageGroup`, which acts on pixels.
+
+    Raises:
+        ConfigurationError: If it is neither, or of a group that is not finite.
     """
 
     equivariant = True
 
     def __init__(self, action: Action | ImageGroup) -> None:
         super().__init__()
-        self.action = PixelAction(action) if isinstance(action, ImageGroup) else action
-        self.group = self.action.group
+        found = PixelAction(action) if isinstance(action, ImageGroup) else action
+        if not isinstance(found, Action) or not isinstance(found.group, FiniteGroup):
+            name = type(self).__name__
+            raise ConfigurationError(
+                f"A {name} scores all members of an orbit, so it needs an ImageGroup, or the action of a finite group "
+                f"on its inputs; received {action!r}. For SO2() and O2() let it score some turns: "
+                f"CircularHarmonic(group, {name}(...))"
+            )
+        self.action = found
+        self.group = found.group
 
     def members(self, x: torch.Tensor) -> torch.Tensor:
         """Return the members $h^{-1}x$ of all elements h, `(B, ...)` to `(B * G, ...)`."""
@@ -76,7 +87,7 @@ class OrbitScorer(OrbitCanonicalizer):
 
     Raises:
         ConfigurationError: For a size or scale that is not above 0, a negative weight, or settings of vectors without
-            a size.
+            a size; for a network that is not a module; as `OrbitCanonicalizer`.
 
     Cost: the network once for each element. Guarantee: exact for exact groups, whatever the network.
 
@@ -105,6 +116,8 @@ class OrbitScorer(OrbitCanonicalizer):
         contrast_weight: float = 1.0,
         learn_reference: bool = False,
     ) -> None:
+        if not isinstance(network, nn.Module):
+            raise ConfigurationError(f"network={network!r} is not a torch module: put a function into one's forward")
         super().__init__(action)
         self.settings: dict[str, Any] = {
             "size": size,

@@ -68,6 +68,20 @@ def test_another_group_and_bare_networks_are_refused():
         fitted(GroupConvolution(ImageGroup.dihedral(4)), ACTION, SHAPE)
     with pytest.raises(ConfigurationError, match=r"is a Flatten, which does not say .*OrbitScorer\(network, group\)"):
         fitted(nn.Flatten(), ACTION, SHAPE)
+    with pytest.raises(ConfigurationError, match=r"GroupConvolution is a class: make one, such as GroupConvolution\("):
+        fitted(GroupConvolution, ACTION, SHAPE)
+    nameless = Lopsided()
+    nameless.group = None
+    with pytest.raises(ConfigurationError, match="is of None, but the model is of"):
+        fitted(nameless, ACTION, SHAPE)
+
+
+def test_images_with_other_channels_are_refused():
+    grey = GroupConvolution(ImageGroup.rotations(8), inputs=1)
+    with pytest.raises(ConfigurationError, match="make one with inputs=3"):
+        fitted(GroupConvolution(TURNS, inputs=1), ACTION, SHAPE)
+    with pytest.raises(ConfigurationError, match="make one with inputs=3"):
+        fitted(CircularHarmonic(SO2(), grey), PlaneAction(SO2()), SHAPE)
 
 
 def test_nothing_is_tried_while_a_checkpoint_is_loaded():
@@ -115,6 +129,8 @@ def test_rules_of_continuous_groups_are_tried_on_exact_turns():
     assert isinstance(fitted(brighter, pixels, SHAPE), FixedPose)
     with pytest.raises(ConfigurationError, match=r"for element g = \[\[.*h\(gx\) and g h\(x\) differ by up to"):
         fitted(lambda x: brighter(x).mT, pixels, SHAPE)
+    with pytest.raises(ConfigurationError, match=r"does not fit. .* returns other matrices. Element 0 of 2 is not in"):
+        fitted(lambda x: 1.5 * brighter(x), pixels, SHAPE)
     network = VectorNeurons(SO3())
     assert fitted(network, points, (6, 3)) is network
     with pytest.raises(ConfigurationError, match=r"is of SO3\(\), but the model is of SO2\(\)"):

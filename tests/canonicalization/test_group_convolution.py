@@ -9,6 +9,7 @@ from torch import nn
 from hf_equi import ColumnAction, ImageGroup, PixelAction
 from hf_equi.canonicalization import GroupConvolution, read_canonicalizer
 from hf_equi.errors import ConfigurationError
+from hf_equi.groups import SO2, FiniteGroup
 from hf_equi.testing import assert_canonicalizer, equivariance_error
 
 
@@ -94,6 +95,7 @@ def test_a_cpu_that_evaluates_reads_few_images_at_once(monkeypatch):
     ("settings", "message"),
     [
         ({"kernel": 4}, "kernel=4 is even"),
+        ({"kernel": 0}, "kernel=0 is not a size"),
         ({"crop": 1.5}, "crop=1.5 is out of range"),
         ({"layers": 0}, "layers=0 is not a size"),
         ({"resize": 0}, "resize=0 is not a number of pixels"),
@@ -102,3 +104,15 @@ def test_a_cpu_that_evaluates_reads_few_images_at_once(monkeypatch):
 def test_sizes_that_make_no_network_are_refused(settings, message):
     with pytest.raises(ConfigurationError, match=message):
         GroupConvolution(ImageGroup.rotations(4), **settings)
+
+
+@pytest.mark.parametrize("group", [SO2(), FiniteGroup.cyclic(4)], ids=repr)
+def test_it_is_for_groups_of_the_image_plane(group):
+    with pytest.raises(ConfigurationError, match="scores the elements of an ImageGroup, not of .*use a CircularHarm"):
+        GroupConvolution(group)
+
+
+def test_images_with_other_channels_are_refused():
+    made = GroupConvolution(ImageGroup.rotations(4), inputs=1)
+    with pytest.raises(ConfigurationError, match=r"\(1, H, W\), not \(3, 8, 8\): make one with inputs=3"):
+        made.scores(torch.zeros(2, 3, 8, 8))
