@@ -61,9 +61,11 @@ class FixedRule(FiniteCanonicalizer):
         found: Any = self.rule(x)
         order = self.group.order
         fits = isinstance(found, torch.Tensor) and found.shape == x.shape[:1] and not found.is_floating_point()
-        if not fits or found.dtype == torch.bool or bool(((found < 0) | (found >= order)).any()):
+        fits = fits and found.dtype != torch.bool
+        if not fits or (not torch.compiler.is_exporting() and bool(((found < 0) | (found >= order)).any())):
             raise ConfigurationError(
                 f"A canonicalizer returns the element of each input, ({x.shape[0]},) integers from 0 to {order - 1}; "
                 f"received {found!r}"
             )
-        return torch.nn.functional.one_hot(found.long(), order).to(torch.get_default_dtype())
+        every = torch.arange(order, device=found.device)
+        return (found[:, None] == every).to(torch.get_default_dtype())

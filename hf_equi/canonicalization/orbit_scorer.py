@@ -45,10 +45,12 @@ class OrbitCanonicalizer(FiniteCanonicalizer):
             )
         self.action = found
         self.group = found.group
+        # As numbers: a table has no values in a graph that is traced.
+        self.inverses: list[int] = self.group.inverse(torch.arange(self.group.order, device="cpu")).tolist()
 
     def members(self, x: torch.Tensor) -> torch.Tensor:
         """Return the members $h^{-1}x$ of all elements h, `(B, ...)` to `(B * G, ...)`."""
-        return torch.stack([self.action.invert(h, x) for h in range(self.group.order)], 1).flatten(0, 1)
+        return torch.stack([self.action.apply(g, x) for g in self.inverses], 1).flatten(0, 1)
 
     def to_dict(self) -> dict[str, Any]:
         """Return the kind, and how images continue beyond their edges; no more of an action is stored."""
