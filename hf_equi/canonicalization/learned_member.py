@@ -88,7 +88,7 @@ class LearnedMember(OneMember):
 
     @property
     def needs_training(self) -> bool:
-        """Whether the canonicalizer has no effect before it is trained."""
+        """Whether the canonicalizer must be trained; until then its canonical pose means nothing."""
         if isinstance(self.network, Canonicalizer):
             return self.network.learns
         return self.description is None or described_learns(self.description)

@@ -28,9 +28,9 @@ class PrincipalFrames(ContinuousCanonicalizer):
     without mirrors the $2^{n-1}$ that are right-handed. The order of the points does not count.
 
     Frames jump where two eigenvalues cross (`WeightedFrames` do not). If two are equal, up to rounding, no axes are
-    singled out, as in regular bodies. Then they are those of Gram–Schmidt of the points in their order, which turn
-    with the cloud too, but depend on that order. Equal eigenvalues of 0, as in clouds on a line, do no harm: the cloud
-    is symmetric about the other axes, so its canonical members are the same.
+    singled out, as in regular bodies. Then Gram–Schmidt makes the axes from the points, in the order in which they are
+    given. They turn with the cloud too, but depend on that order. Equal eigenvalues of 0, as in clouds on a line, do
+    no harm: the cloud is symmetric about the other axes, so its canonical members are the same.
 
     Args:
         group: `SO2`, `O2`, `SO3` or `O3`.

@@ -77,23 +77,14 @@ def move_targets(
             f"{group!r} is not an ImageGroup, whose elements move all kinds of targets. Move masks by PlaneAction, "
             "and classes not at all; boxes do not stay boxes when they are turned by any angle."
         )
-    named = kinds or {}
-    found = {name: _kind(name, value, named) for name, value in targets.items()}
-    actions: dict[str, Callable[[], Action]] = {
+    makers: dict[str, Callable[[], Action]] = {
         "boxes": lambda: ImageBoxAction(group, size, box_form),
         "class": lambda: TrivialAction(group),
         "map": lambda: PixelAction(group, padding),
         "points": lambda: ImagePointAction(group, size),
     }
-    moved = {}
-    for name, value in targets.items():
-        action = actions[found[name]]()
-        _check_numbers(action, value, name)
-        if isinstance(value, torch.Tensor):
-            moved[name] = _moved(action, elements, value)
-        else:
-            moved[name] = _moved_each(action, elements, value, name)
-    return moved
+    actions = {name: makers[_kind(name, value, kinds or {})]() for name, value in targets.items()}
+    return {name: _moved_target(actions[name], elements, value, name) for name, value in targets.items()}
 
 
 def _kind(name: str, value: Any, named: Mapping[str, str]) -> str:
@@ -131,14 +122,17 @@ def _samples(name: str, value: Any) -> Sequence[torch.Tensor]:
     raise ActionError(f"{name} holds {type(one).__name__}, which no action moves. {advice}")
 
 
-def _check_numbers(action: Action, value: Any, name: str) -> None:
-    """Refuse maps of integers that would be resampled."""
+def _moved_target(action: Action, elements: torch.Tensor, value: Any, name: str) -> Any:
+    """Return a moved copy of a target; refuse maps of integers that would be resampled."""
     first = value if isinstance(value, torch.Tensor) else next(iter(value), torch.empty(0))
     if isinstance(action, PixelAction) and action.resamples and not first.is_floating_point():
         raise ActionError(
             f"{name} is a map of {first.dtype}, and {action.group!r} resamples maps: a mean of two numbers of classes "
             "is not a class. Pass one floating map for each class, or use a group of quarter turns and mirrors."
         )
+    if isinstance(value, torch.Tensor):
+        return _moved(action, elements, value)
+    return _moved_each(action, elements, value, name)
 
 
 def _moved(action: Action, elements: torch.Tensor, value: torch.Tensor) -> torch.Tensor:

@@ -31,8 +31,8 @@ class VectorNeurons(ContinuousCanonicalizer):
     neighbours, more layers, a linear map and the mean over the points follow. The order of the points does not count.
     With `vectors` an input is that many vectors in a fixed order, and they are the features.
 
-    In a cloud with a symmetry of its own, such as a regular body, the means cancel. Then the axes are those of
-    Gram–Schmidt of the points in their order, which turn with the cloud too, but depend on that order.
+    In a cloud with a symmetry of its own, such as a regular body, the means cancel. Then Gram–Schmidt makes the axes
+    from the points, in the order in which they are given. They turn with the cloud too, but depend on that order.
 
     Args:
         group: `SO2`, `O2`, `SO3` or `O3`; for others see `Composed`.

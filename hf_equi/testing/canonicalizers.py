@@ -52,7 +52,8 @@ def assert_canonicalizer(
 
     Raises:
         EquivarianceError: If an equation fails, or a number is NaN; the message names the worst element and by how
-            much it fails. Also for matrices that are not in the group, for a group that is neither finite nor continuous, or outputs of another shape.
+            much it fails. Also for matrices that are not in the group, for a group that is neither finite nor
+            continuous, or outputs of another shape.
 
     Example:
         ```python

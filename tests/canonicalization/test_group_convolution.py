@@ -118,7 +118,7 @@ def test_sizes_that_make_no_network_are_refused(settings, message):
 
 @pytest.mark.parametrize("group", [SO2(), FiniteGroup.cyclic(4)], ids=repr)
 def test_it_is_for_groups_of_the_image_plane(group):
-    with pytest.raises(ConfigurationError, match="scores the elements of an ImageGroup, not of .*use a CircularHarm"):
+    with pytest.raises(ConfigurationError, match=r"scores the elements of an ImageGroup, not of .*use a CircularHarm"):
         GroupConvolution(group)
 
 

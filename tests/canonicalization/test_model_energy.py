@@ -98,7 +98,7 @@ def test_the_base_itself_is_not_held_twice(tmp_path):
     kept = wrap_clip("clip", method="canonical", canonicalizer=energy)
     kept.config.base_name, kept.config.base_revision = "me/base", "0" * 40
     kept.remember_base()
-    with pytest.raises(ConfigurationError, match="besides its base's, such as select_network.texts"):
+    with pytest.raises(ConfigurationError, match=r"besides its base's, such as select_network\.texts"):
         kept.save_pretrained(tmp_path, save_base=False)
 
 
@@ -117,8 +117,8 @@ def test_a_base_or_model_without_an_energy_is_refused_before_it_is_asked():
             ModelEnergy(TURNS, wrapped, **settings)
         with pytest.raises(ConfigurationError, match=f"A {type(wrapped).__name__} {message}"):
             ModelEnergy(TURNS, **settings)(images(1), wrapped)
+    angles = CircularHarmonic(SO2(), ModelEnergy(ImageGroup.rotations(8)))
     with pytest.raises(ConfigurationError, match="The base compares images"):
-        angles = CircularHarmonic(SO2(), ModelEnergy(ImageGroup.rotations(8)))
         hf_equi.symmetrize(both, SO2(), "canonical", canonicalizer=angles)
 
 

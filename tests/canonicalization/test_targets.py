@@ -77,7 +77,11 @@ def test_all_targets_of_an_oblong_image_move_with_its_pixels(form):
     for row, (left, top) in enumerate(((1, 1), (1, 2))):
         assert moved["depth"][row].nonzero().tolist() == [[top, left], [top, left + 1]]
         assert moved["points"][row].tolist() == [[left + 1, top + 0.5]]
-        box = {"xyxy": [left, top, left + 2, top + 1], "xywh": [left, top, 2, 1], "cxcywh": [left + 1, top + 0.5, 2, 1]}
+        box = {
+            "xyxy": [left, top, left + 2, top + 1],
+            "xywh": [left, top, 2, 1],
+            "cxcywh": [left + 1, top + 0.5, 2, 1],
+        }
         assert moved["boxes"][row].tolist() == [box[form]]
 
 
@@ -121,17 +125,24 @@ def test_a_kind_may_be_named_and_has_to_be_known():
 def test_labels_that_may_be_maps_need_a_kind():
     maps, classes = batch()["depth"], torch.zeros(4, 2, 3)
     for labels in (maps, list(maps)):
-        with pytest.raises(ActionError, match=r"labels has samples of the shape \(6, 6\): .* kinds=\{'labels': \"map\"\}"):
+        with pytest.raises(
+            ActionError, match=r"labels has samples of the shape \(6, 6\): .* kinds=\{'labels': \"map\"\}"
+        ):
             move_targets(SQUARE, ELEMENTS, {"labels": labels}, SIZE)
     moved = move_targets(SQUARE, ELEMENTS, {"labels": maps}, SIZE, {"labels": "map"})["labels"]
     assert torch.equal(moved, move_targets(SQUARE, ELEMENTS, {"depth": maps}, SIZE)["depth"])
-    assert torch.equal(move_targets(SQUARE, ELEMENTS, {"labels": classes}, SIZE, {"labels": "class"})["labels"], classes)
+    assert torch.equal(
+        move_targets(SQUARE, ELEMENTS, {"labels": classes}, SIZE, {"labels": "class"})["labels"], classes
+    )
 
 
 @pytest.mark.parametrize(
     ("labels", "message"),
     [
-        ([{"class_labels": torch.tensor([1]), "boxes": torch.rand(1, 4)}], r"holds dict, .*\[one\['class_labels'\] for"),
+        (
+            [{"class_labels": torch.tensor([1]), "boxes": torch.rand(1, 4)}],
+            r"holds dict, .*\[one\['class_labels'\] for",
+        ),
         ([3, 5], "labels holds int, which no action moves. Pass a tensor with one entry for each sample"),
         (torch.tensor(3), "labels holds Tensor, which no action moves"),
         (None, "labels holds NoneType"),

@@ -91,7 +91,9 @@ def test_the_worst_element_of_a_continuous_group_is_named():
 
 def test_matrices_outside_the_group_are_refused_even_if_they_follow():
     with pytest.raises(EquivarianceError, match=r"returns other matrices. Element 0 of 4 is not in SO2\(\)"):
-        assert_canonicalizer(lambda x: 1.5 * GramSchmidt(SO2()).poses(x)[0][:, 0], torch.randn(4, 2, 2), VectorAction(SO2()))
+        assert_canonicalizer(
+            lambda x: 1.5 * GramSchmidt(SO2()).poses(x)[0][:, 0], torch.randn(4, 2, 2), VectorAction(SO2())
+        )
 
 
 def test_poses_of_another_shape_are_refused():
