@@ -71,6 +71,7 @@ class ContinuousCanonicalizer(Canonicalizer):
         """Compute the elements, and check them. `relaxation` is not used: nothing is chosen.
 
         Raises:
+            ActionError: If the group does not act on such inputs.
             ConfigurationError: For another shape than `(B, K, n, n)`, for NaN, or if all weights of an input are 0.
         """
         elements, log_weights, loss = poses_of(self, asked)

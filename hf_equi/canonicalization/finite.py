@@ -68,7 +68,6 @@ class FiniteCanonicalizer(Canonicalizer):
             ActionError: If the group does not act on such inputs.
             ConfigurationError: For scores of another shape than `(B, G)`, or that are NaN.
         """
-        asked.action.apply(0, asked.x[:0])  # checks the shape, before anything runs
         scores, loss = scores_of(self, asked)
         _check_scores(scores, asked)
         scores = scores.to(torch.promote_types(scores.dtype, torch.float32))

@@ -68,4 +68,5 @@ class FixedRule(FiniteCanonicalizer):
                 f"received {found!r}"
             )
         every = torch.arange(order, device=found.device)
-        return (found[:, None] == every).to(torch.get_default_dtype())
+        scores: torch.Tensor = (found[:, None] == every).to(torch.get_default_dtype())
+        return scores

@@ -35,7 +35,7 @@ class OrbitCanonicalizer(FiniteCanonicalizer):
 
     def __init__(self, action: Action | ImageGroup) -> None:
         super().__init__()
-        found = PixelAction(action) if isinstance(action, ImageGroup) else action
+        found: Any = PixelAction(action) if isinstance(action, ImageGroup) else action
         if not isinstance(found, Action) or not isinstance(found.group, FiniteGroup):
             name = type(self).__name__
             raise ConfigurationError(

@@ -59,6 +59,7 @@ class ImageCard(CardKind):
         unread |= set(_OF_SCORES) if isinstance(model.group, ContinuousGroup) else set()
         if isinstance(method.select, LearnedMember):
             found["canonicalizer"] = type(method.select.network).__name__
+            unread |= set() if method.select.needs_training else {"prior_weight", *_OF_SCORES}
         else:
             unread |= set(_CANONICAL)
         unread |= set() if isinstance(method.select, LearnedMembers) else {"theta"}

@@ -80,6 +80,7 @@ def test_every_canonicalizer_is_saved_and_loaded(name, tmp_path):
     card = model.make_card(tmp_path / "README.md")
     assert ("**A canonicalizer of its own.**" in card) == (name in GIVEN)
     assert f"| canonicalizer | {type(model.select_network).__name__} |" in card
+    assert ("| prior_weight |" in card) == ("| temperature |" in card) == model.method.needs_training
     assert "forward pass of the base, and one of the canonicalizer." in card
     features = loaded.feature_model()
     assert torch.equal(features(x).pooler_output, out.image_features)
