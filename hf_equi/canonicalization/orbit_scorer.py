@@ -39,7 +39,7 @@ class OrbitCanonicalizer(FiniteCanonicalizer):
         if not isinstance(found, Action) or not isinstance(found.group, FiniteGroup):
             name = type(self).__name__
             raise ConfigurationError(
-                f"A {name} scores all members of an orbit, so it needs an ImageGroup, or the action of a finite group "
+                f"{name} scores all members of an orbit, so it needs an ImageGroup, or the action of a finite group "
                 f"on its inputs; received {action!r}. For SO2() and O2() let it score some turns: "
                 f"CircularHarmonic(group, {name}(...))"
             )

@@ -305,8 +305,8 @@ class CheckpointMixin(InstalledClass, LoadingMixin):
         stored: dict[str, Any] = self.state_dict(keep_vars=True)  # type: ignore[attr-defined]
         if own := [name for name, tensor in stored.items() if id(tensor) not in inside]:
             raise ConfigurationError(
-                f"save_base=False stores no weights, but this model has weights besides its base's, such as {own[0]}. "
-                "Save the whole model."
+                "save_base=False stores no weights, but this model has weights besides its base's, those of the "
+                f"method {self.config.method!r} ({own[0]}). Save the whole model."
             )
         if self._loaded_base is None or weights_changed(self.base, self._loaded_base):
             raise ConfigurationError(
