@@ -13,7 +13,7 @@ from torch.nn import functional as F
 from hf_equi.checks import check_choice, to_install
 from hf_equi.errors import ActionError
 
-__all__ = ["check_padding", "resample"]
+__all__ = ["check_padding", "full_precision", "resample"]
 
 _PADDINGS = ("circular", "reflect")
 
@@ -43,14 +43,14 @@ def resample(x: torch.Tensor, angle: float | torch.Tensor, padding: str) -> torc
     flat = wide.reshape(-1, *x.shape[-3:])  # (R, C, S, S)
     padded = F.pad(flat, (beyond,) * 4, mode=padding)
     angles = angle if isinstance(angle, torch.Tensor) else flat.new_full((flat.shape[0],), angle)
-    with _full_precision(x.device):
+    with full_precision(x.device):
         # Only rounding reaches the border: the padding extends as far as the corners.
         turned = rotate(padded, angles.to(flat), mode="bilinear", padding_mode="border", align_corners=True)
     inner = slice(beyond, beyond + side)
     return turned[..., inner, inner].reshape(x.shape).to(x.dtype)
 
 
-def _full_precision(device: torch.device) -> AbstractContextManager[Any]:
+def full_precision(device: torch.device) -> AbstractContextManager[Any]:
     """Return a context without autocast, on devices that have it."""
     available = torch.amp.is_autocast_available(device.type)
     return torch.autocast(device.type, enabled=False) if available else nullcontext()

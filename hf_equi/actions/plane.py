@@ -35,7 +35,7 @@ class PlaneAction(Action):
     | noise | 32 × 32 | 0.56 / 0.16 | 0.92 / 0.18 |
     | noise | 224 × 224 | 0.65 / 0.15 | 0.95 / 0.17 |
 
-    Gradients flow to elements, also to those that are exact: theirs is that of the resampled image.
+    Gradients flow to elements. Exact elements get the gradient of resampling there.
 
     Args:
         group (`SO2` or `O2`):

@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import torch
 
+from hf_equi.groups.rotations import multiply
+
 __all__ = ["in_span", "orthonormal", "principal", "rounding", "zero_below"]
 
 # Of several points that could give an axis, the first one counts whose rest is at least this share of the longest.
@@ -57,7 +59,7 @@ def in_span(vectors: torch.Tensor, points: torch.Tensor) -> torch.Tensor:
     lengths, axes = principal(points)
     there = lengths > zero_below(points) * lengths[:, :1]
     spanned = axes * there[:, None].to(axes.dtype)
-    return torch.where(there.all(1)[:, None, None], vectors, vectors @ spanned @ spanned.mT)
+    return torch.where(there.all(1)[:, None, None], vectors, multiply(multiply(vectors, spanned), spanned.mT))
 
 
 def orthonormal(vectors: torch.Tensor, scales: torch.Tensor, points: torch.Tensor) -> torch.Tensor:

@@ -89,7 +89,9 @@ class Canonicalizer(nn.Module, ABC):
     kind: ClassVar[str | None] = None
     """The `"type"` under which configs store it; `None` if they cannot."""
     learns: bool = True
-    """Whether it has no effect before it is trained."""
+    """Whether it must be trained; until then its canonical pose means nothing."""
+    own_loss: bool = False
+    """Whether `find` gives a loss of its own, by which it can be trained without the prior."""
     limit: ClassVar[str | None] = None
     """What limits how it follows its inputs, for a card; `None` for nothing but rounding."""
     equivariant: bool = False
@@ -112,6 +114,33 @@ class Canonicalizer(nn.Module, ABC):
     def cost(self) -> str:
         """The cost of `find` in words, for a card: by default one pass of its own."""
         return "one pass of the canonicalizer"
+
+    def check_inputs(self, shape: tuple[int, ...]) -> None:
+        """Refuse inputs that the canonicalizer could not read, before it reads any: by default none.
+
+        Args:
+            shape: The shape of one input, such as `(3, 224, 224)`.
+
+        Raises:
+            ConfigurationError: For such inputs.
+        """
+        for part in self.children():
+            if isinstance(part, Canonicalizer):
+                part.check_inputs(shape)
+
+    def check_base(self, base_class: type, config: Any) -> None:
+        """Refuse a base that the canonicalizer could not ask, before it has weights: by default none.
+
+        Args:
+            base_class: The class of the base, or of the model that wraps it.
+            config: The config of the base.
+
+        Raises:
+            ConfigurationError: For such a base.
+        """
+        for part in self.children():
+            if isinstance(part, Canonicalizer):
+                part.check_base(base_class, config)
 
     def to_dict(self) -> dict[str, Any]:
         """Return a description in JSON, without weights."""
@@ -139,10 +168,8 @@ def is_complete(content: Mapping[str, Any]) -> bool:
         >>> is_complete({"type": "model_energy", "model": "base"}), is_complete({"type": None})
         (True, False)
     """
-    parts = [part for part in content.values() if isinstance(part, Mapping) and TYPE in part]
-    return all(content.get(part, "") is not None for part in (TYPE, "network", "model")) and all(
-        map(is_complete, parts)
-    )
+    own = all(content.get(part, "") is not None for part in (TYPE, "network", "model"))
+    return own and all(map(is_complete, _parts(content)))
 
 
 _KINDS: dict[str, type[Canonicalizer]] = {}
@@ -170,9 +197,21 @@ def register_canonicalizer(kind: str, canonicalizer_class: type[Canonicalizer]) 
 
 
 def described_learns(content: Mapping[str, Any]) -> bool:
-    """Return whether a canonicalizer that a `to_dict` described has no effect before it is trained."""
+    """Return whether a canonicalizer that a `to_dict` described must be trained; one that asks another, if that must.
+
+    Example:
+        >>> described_learns({"type": "circular_harmonic", "scorer": {"type": "model_energy"}})
+        False
+    """
+    if parts := _parts(content):
+        return any(map(described_learns, parts))
     kind = _KINDS.get(content[TYPE])
     return True if kind is None else kind.learns
+
+
+def _parts(content: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    """Return the descriptions of the canonicalizers that a described one asks."""
+    return [part for part in content.values() if isinstance(part, Mapping) and TYPE in part]
 
 
 def canonicalizer_kinds() -> tuple[str, ...]:

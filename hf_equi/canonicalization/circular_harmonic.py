@@ -16,6 +16,7 @@ from hf_equi.canonicalization.group_convolution import GroupConvolution
 from hf_equi.checks import check_count
 from hf_equi.errors import ConfigurationError
 from hf_equi.groups import O2, SO2, ImageGroup
+from hf_equi.groups.rotations import multiply
 
 __all__ = ["CircularHarmonic"]
 
@@ -92,6 +93,7 @@ class CircularHarmonic(ContinuousCanonicalizer):
             raise ConfigurationError(f"{turns} turns tell no angle from its opposite: use 3 or more, such as 8")
         self.turns = turns
         self.learns = self.scorer.learns
+        self.own_loss = self.scorer.own_loss
         self.equivariant = self.scorer.equivariant
 
     def _turns(self, n: int) -> ImageGroup:
@@ -130,7 +132,8 @@ class CircularHarmonic(ContinuousCanonicalizer):
         spread = scores - scores.mean(1, keepdim=True)
         angles = torch.arange(self.turns, device=scores.device, dtype=scores.dtype) * (2 * math.pi / self.turns)
         waves = torch.stack([angles.cos(), angles.sin()], -1)
-        vectors = spread.view(len(spread), -1, self.turns) @ waves  # (B, 1 or 2, 2), as element k + n s is turn k
+        # Element k + n s is turn k. The product is one of full precision, also under autocast.
+        vectors = multiply(spread.view(spread.shape[0], -1, self.turns), waves)  # (B, 1 or 2, 2)
         lengths = torch.linalg.vector_norm(vectors, dim=-1)
         found = self._nearest(vectors, lengths)
         lost = lengths.detach().amax(1) <= rounding(scores) * spread.detach().abs().sum(1)
@@ -148,7 +151,7 @@ class CircularHarmonic(ContinuousCanonicalizer):
             return only
         # A mirror comes first, so it changes the sign of the first column.
         both = turns * turns.new_tensor([[1.0, 1.0], [-1.0, 1.0]])[:, None]
-        best: torch.Tensor = both[torch.arange(len(both), device=both.device), lengths.argmax(1)]
+        best: torch.Tensor = both[torch.arange(both.shape[0], device=both.device), lengths.argmax(1)]
         choice = (lengths.softmax(1)[..., None, None] * both.detach()).sum(1)
         return best + (choice - choice.detach())
 

@@ -21,9 +21,9 @@ class ContinuousCanonicalizer(Canonicalizer):
     $$ h(gx) = g\, h(x) $$
 
     The base reads $h(x)^{-1}x$. Gradients flow through h. Where no single element can be told, such as the axes of a
-    cloud, whose signs are free, it returns several. As a set with weights they follow the input, and the outputs of
-    the base are averaged. A subclass sets `group` and defines `poses`; `hf_equi.testing.assert_canonicalizer` checks
-    it.
+    cloud, whose signs are free, it returns several. When the input moves, the set of elements moves along and keeps
+    its weights, and the outputs of the base are averaged. A subclass sets `group` and defines `poses`;
+    `hf_equi.testing.assert_canonicalizer` checks it.
 
     Cost: K base forwards for K elements.
 
@@ -71,6 +71,7 @@ class ContinuousCanonicalizer(Canonicalizer):
         """Compute the elements, and check them. `relaxation` is not used: nothing is chosen.
 
         Raises:
+            ActionError: If the group does not act on such inputs.
             ConfigurationError: For another shape than `(B, K, n, n)`, for NaN, or if all weights of an input are 0.
         """
         elements, log_weights, loss = poses_of(self, asked)

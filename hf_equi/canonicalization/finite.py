@@ -70,13 +70,14 @@ class FiniteCanonicalizer(Canonicalizer):
         """Find the element with the best score, and the softmax whose gradient stands for that of the choice.
 
         Raises:
+            ActionError: If the group does not act on such inputs.
             ConfigurationError: For scores of another shape than `(B, G)`, or that are NaN.
         """
         scores, loss = scores_of(self, asked)
         _check_scores(scores, asked)
         scores = scores.to(torch.promote_types(scores.dtype, torch.float32))
         ranked = scores
-        if relaxation.noise and self.training:
+        if relaxation.noise and self.training and scores.requires_grad:  # else nothing learns by it
             ranked = scores - torch.empty_like(scores).exponential_().log()
         best = best_element(ranked.detach(), asked.action, asked.x)
         two = ranked.detach().topk(min(2, scores.shape[1]), 1).values

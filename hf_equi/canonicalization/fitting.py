@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import torch
@@ -12,12 +13,13 @@ from hf_equi.canonicalization.base import Canonicalizer
 from hf_equi.canonicalization.finite import FiniteCanonicalizer
 from hf_equi.canonicalization.fixed_pose import FixedPose
 from hf_equi.canonicalization.fixed_rule import FixedRule
+from hf_equi.canonicalization.learned_member import LearnedMember
 from hf_equi.errors import ConfigurationError, EquivarianceError
 from hf_equi.groups import ContinuousGroup, ImageGroup
 from hf_equi.testing import assert_canonicalizer
 from hf_equi.testing.tolerances import tolerance_of
 
-__all__ = ["check_follows", "fitted"]
+__all__ = ["check_apart", "check_follows", "check_settings", "fitted"]
 
 _TRIED = 2
 """The random inputs on which a canonicalizer is checked."""
@@ -32,9 +34,13 @@ def fitted(canonicalizer: Any, action: Action, shape: tuple[int, ...]) -> Canoni
         shape: The shape of one input.
 
     Raises:
-        ConfigurationError: For a canonicalizer of another group, a network that is not a canonicalizer, or one that
-            does not follow its inputs. The message names the element, and by how much it fails.
+        ConfigurationError: For a canonicalizer of another group or of other inputs; for a network that is not one, or
+            a class; for one that does not follow its inputs. The message names the element, and by how much it fails.
     """
+    if isinstance(canonicalizer, type):
+        raise ConfigurationError(
+            f"canonicalizer={canonicalizer.__name__} is a class: make one, such as {canonicalizer.__name__}(group)"
+        )
     if isinstance(canonicalizer, nn.Module) and not isinstance(canonicalizer, Canonicalizer):
         raise ConfigurationError(
             f"canonicalizer= is a {type(canonicalizer).__name__}, which does not say how its output moves with its "
@@ -43,13 +49,67 @@ def fitted(canonicalizer: Any, action: Action, shape: tuple[int, ...]) -> Canoni
     group = action.group
     rule = FixedPose if isinstance(group, ContinuousGroup) else FixedRule
     found = canonicalizer if isinstance(canonicalizer, Canonicalizer) else rule(canonicalizer, group)
-    if found.group != group:
+    if (own := getattr(found, "group", None)) != group:
         raise ConfigurationError(
-            f"The canonicalizer is of {found.group!r}, but the model is of {group!r}: make it of the same group"
+            f"The canonicalizer is of {own!r}, but the model is of {group!r}: make it of the same group"
         )
+    found.check_inputs(shape)
     if not torch.empty(0).is_meta:  # while a checkpoint is loaded, nothing has values
         check_follows(found, action, shape)
     return found
+
+
+def check_settings(canonicalizer: Canonicalizer | None, settings: Mapping[str, Any]) -> None:
+    """Refuse settings of training that have no effect on a canonicalizer, or leave it no loss.
+
+    Args:
+        canonicalizer: The canonicalizer; `None` for a default one, which is trained by the prior.
+        settings: The settings by name. A setting that is missing has its default.
+
+    Raises:
+        ConfigurationError: For a canonicalizer that is not trained: if `temperature`, `relaxation` or `prior_weight`
+            is not the default, or `task_weight` is 0. For any other: if both weights are 0 and it has no loss of its
+            own.
+    """
+    usual = LearnedMember()
+    task, prior = settings.get("task_weight", 1.0), settings.get("prior_weight", usual.prior_weight)
+    if canonicalizer is None or canonicalizer.learns:
+        if not task and not prior and not (canonicalizer is not None and canonicalizer.own_loss):
+            raise ConfigurationError(
+                "task_weight=0 and prior_weight=0 leave no loss to train by: raise one of them. A canonicalizer with "
+                "a loss of its own, OrbitScorer(..., size=...), needs neither."
+            )
+        return
+    name = type(canonicalizer).__name__
+    of_training = ("prior_weight", "relaxation", "temperature")
+    if unread := [one for one in of_training if settings.get(one, getattr(usual, one)) != getattr(usual, one)]:
+        raise ConfigurationError(
+            f"{', '.join(unread)}: a {name} is not trained, so these settings have no effect on it: leave them out"
+        )
+    if not task:
+        raise ConfigurationError(
+            f"task_weight=0 trains the canonicalizer alone, but a {name} is not trained: leave task_weight out"
+        )
+
+
+def check_apart(canonicalizer: nn.Module, base: nn.Module | None) -> None:
+    """Refuse a canonicalizer that holds the base or a part of it: one would freeze or train the other.
+
+    Args:
+        canonicalizer: The canonicalizer.
+        base: The base; `None` if it is made later.
+
+    Raises:
+        ConfigurationError: For a weight that both hold. A checkpoint could not store it twice either.
+    """
+    held = set() if base is None else {id(weight) for weight in base.parameters()}
+    shared = [name for name, weight in canonicalizer.named_parameters() if id(weight) in held]
+    if shared:
+        raise ConfigurationError(
+            f"canonicalizer= holds weights of the base itself ({shared[0]}), so one would freeze or train the other, "
+            "and a checkpoint cannot store them twice. To ask the base for its energy, leave model= out: "
+            "ModelEnergy(group). Otherwise give it a copy, copy.deepcopy(...), made before the ModelEnergy froze it."
+        )
 
 
 def check_follows(canonicalizer: Canonicalizer, action: Action, shape: tuple[int, ...]) -> None:
@@ -67,7 +127,8 @@ def check_follows(canonicalizer: Canonicalizer, action: Action, shape: tuple[int
     if canonicalizer.equivariant or any(weight.is_meta for weight in canonicalizer.parameters()):  # kept elsewhere
         return
     weight = next(canonicalizer.parameters(), torch.empty(0))
-    x = torch.randn(_TRIED, *shape, generator=torch.Generator().manual_seed(0)).to(weight.device, weight.dtype)
+    noise = torch.Generator("cpu").manual_seed(0)
+    x = torch.randn(_TRIED, *shape, generator=noise, device="cpu").to(weight.device, weight.dtype)
     mode = canonicalizer.training
     canonicalizer.eval()
     try:

@@ -9,6 +9,7 @@ import torch
 
 from hf_equi.canonicalization.finite import FiniteCanonicalizer
 from hf_equi.errors import ConfigurationError
+from hf_equi.groups import FiniteGroup
 
 __all__ = ["A_RULE", "FixedRule"]
 
@@ -34,7 +35,7 @@ class FixedRule(FiniteCanonicalizer):
         group: The group.
 
     Raises:
-        ConfigurationError: If the rule cannot be called.
+        ConfigurationError: If the rule cannot be called, or the group is not finite.
 
     Example:
         >>> from hf_equi import ImageGroup
@@ -52,6 +53,8 @@ class FixedRule(FiniteCanonicalizer):
     def __init__(self, rule: Callable[[torch.Tensor], torch.Tensor], group: Any) -> None:
         if not callable(rule):
             raise ConfigurationError(f"canonicalizer={rule!r} cannot be called: pass a function of inputs, (B, ...)")
+        if not isinstance(group, FiniteGroup):
+            raise ConfigurationError(f"{group!r} is not a finite group: a rule that returns matrices is a FixedPose")
         super().__init__()
         self.rule = rule
         self.group = group
@@ -70,9 +73,12 @@ class FixedRule(FiniteCanonicalizer):
         found: Any = self.rule(x)
         order = self.group.order
         fits = isinstance(found, torch.Tensor) and found.shape == x.shape[:1] and not found.is_floating_point()
-        if not fits or found.dtype == torch.bool or bool(((found < 0) | (found >= order)).any()):
+        fits = fits and found.dtype != torch.bool
+        if not fits or (not torch.compiler.is_exporting() and bool(((found < 0) | (found >= order)).any())):
             raise ConfigurationError(
                 f"A canonicalizer returns the element of each input, ({x.shape[0]},) integers from 0 to {order - 1}; "
                 f"received {found!r}"
             )
-        return torch.nn.functional.one_hot(found.long(), order).to(torch.get_default_dtype())
+        every = torch.arange(order, device=found.device)
+        scores: torch.Tensor = (found[:, None] == every).to(torch.get_default_dtype())
+        return scores

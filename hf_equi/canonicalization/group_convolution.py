@@ -42,7 +42,7 @@ class GroupConvolution(FiniteCanonicalizer):
         resize: The longest side that it sees: larger images are shrunk bilinearly. `None` for no limit.
 
     Raises:
-        ConfigurationError: For a size below 1, an even kernel, or a crop outside 0 to 1.
+        ConfigurationError: For another group, a size below 1, an even kernel, or a crop outside 0 to 1.
 
     Cost: with the defaults about 11,000 weights for C4; for C_n and D_n they grow with the order of the group.
     Guarantee: exact in float32 to 1e-5 for quarter turns and mirrors. Other angles resample images and filters, so the
@@ -84,7 +84,12 @@ class GroupConvolution(FiniteCanonicalizer):
         crop: float = 0.8,
         resize: int | None = 96,
     ) -> None:
-        kernel = kernel or (3 if group.exact else 5)
+        if not isinstance(group, ImageGroup):
+            raise ConfigurationError(
+                f"A GroupConvolution scores the elements of an ImageGroup, not of {group!r}. For SO2() and O2() use a "
+                "CircularHarmonic; for other finite groups an OrbitScorer, with the group's action"
+            )
+        kernel = (3 if group.exact else 5) if kernel is None else kernel
         for name, value in {"inputs": inputs, "channels": channels, "layers": layers, "kernel": kernel}.items():
             check_count(name, value, "size")
         check_between("crop", crop, 1, closed=True)
@@ -113,13 +118,30 @@ class GroupConvolution(FiniteCanonicalizer):
         self.head = nn.Linear(channels, 1, bias=False)
 
     def scores(self, x: torch.Tensor) -> torch.Tensor:
-        """Score the elements for each image, `(B, C, H, W)` to `(B, G)`."""
+        """Score the elements for each image, `(B, C, H, W)` to `(B, G)`.
+
+        Raises:
+            ConfigurationError: For images with another number of channels.
+        """
+        self.check_inputs(tuple(x.shape[1:]))
         seen = self._seen(x.to(self.head.weight.dtype))
         if not evaluates_on_cpu(self, seen):
             return self._scores(seen)
         numbers = self.settings["channels"] * self.group.order * seen.shape[-2:].numel()
         pieces = torch.split(seen, max(_NUMBERS_AT_ONCE // numbers, 1))
         return torch.cat([self._scores(piece) for piece in pieces])
+
+    def check_inputs(self, shape: tuple[int, ...]) -> None:
+        """Refuse images with another number of channels, `(C, H, W)`.
+
+        Raises:
+            ConfigurationError: For such images.
+        """
+        if len(shape) != 3 or shape[0] != self.settings["inputs"]:
+            raise ConfigurationError(
+                f"This GroupConvolution reads images of the shape ({self.settings['inputs']}, H, W), not {shape}: "
+                f"make one with inputs={shape[0]}"
+            )
 
     def _scores(self, maps: torch.Tensor) -> torch.Tensor:
         """Score the elements for what the network sees of each image."""

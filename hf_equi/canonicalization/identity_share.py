@@ -8,6 +8,8 @@ from typing import Any
 import evaluate
 from datasets import Features, Value
 
+from hf_equi.errors import ConfigurationError
+
 __all__ = ["IdentityShare"]
 
 _DESCRIPTION = """
@@ -25,6 +27,8 @@ _CITATION = """
   url = {https://arxiv.org/abs/2310.01647}
 }
 """
+
+_NONE = "No input has a share: pass predictions=, the canonical_element of each input, or add them before"
 
 _INPUTS = """
 Args:
@@ -56,20 +60,39 @@ class IdentityShare(evaluate.Metric):  # type: ignore[misc]  # evaluate has no t
             reference_urls=["https://arxiv.org/abs/2310.01647"],
         )
 
-    def compute(
-        self, *, predictions: Sequence[int], references: Sequence[int] | None = None, **kwargs: Any
-    ) -> dict[str, float] | None:
-        """Compute the share.
+    def add(self, *, prediction: Any = None, reference: Any = None, **kwargs: Any) -> None:
+        """Add one input, as in `evaluate`; its `reference` is by default the identity."""
+        super().add(prediction=prediction, reference=0 if reference is None else reference, **kwargs)
+
+    def add_batch(self, *, predictions: Any = None, references: Any = None, **kwargs: Any) -> None:
+        """Add inputs, as in `evaluate`, which calls it for those of `compute` too. The defaults are those of `add`.
+
+        Raises:
+            ConfigurationError: For `references` without `predictions`.
+        """
+        if predictions is None:
+            raise ConfigurationError("references= are compared with predictions=: pass each canonical_element too")
+        known = [0] * len(predictions) if references is None else references
+        super().add_batch(predictions=predictions, references=known, **kwargs)
+
+    def compute(self, *, predictions: Any = None, references: Any = None, **kwargs: Any) -> dict[str, float] | None:
+        """Compute the share of these inputs, and of those that were added before.
 
         Args:
-            predictions: The `canonical_element` of each input.
+            predictions: The `canonical_element` of each input; `None` for those that were added alone.
             references: The element by which each was turned; by default the identity.
             **kwargs: As in `evaluate`.
+
+        Raises:
+            ConfigurationError: If there is no input.
         """
-        known = [0] * len(predictions) if references is None else references
-        result: dict[str, float] | None = super().compute(predictions=predictions, references=known, **kwargs)
+        if predictions is None and references is None and not self.writer:
+            raise ConfigurationError(_NONE)
+        result: dict[str, float] | None = super().compute(predictions=predictions, references=references, **kwargs)
         return result
 
     def _compute(self, predictions: Sequence[int], references: Sequence[int]) -> dict[str, float]:
+        if not len(predictions):
+            raise ConfigurationError(_NONE)
         pairs = list(zip(predictions, references, strict=True))
         return {"identity_share": sum(one == other for one, other in pairs) / len(pairs)}

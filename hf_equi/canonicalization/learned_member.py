@@ -38,7 +38,7 @@ class LearnedMember(OneMember):
     That is for a finite group. The base reads
     $h(x)^{-1}x + \sum_h \big(p(h \mid x) - p(h \mid x)_{\text{detached}}\big)\, h^{-1}x$. The sum is zero, so values
     are those of the canonical member, and gradients those of p (straight-through). With `"gumbel"`, noise is added to
-    the scores in training, and in training only. For a continuous group, gradients flow through h(x) itself. If the
+    the scores while they are trained. For a continuous group, gradients flow through h(x) itself. If the
     group's action resamples, a canonicalizer that trains reads randomly turned copies (`turned_copies`).
 
     Args:
@@ -91,7 +91,7 @@ class LearnedMember(OneMember):
 
     @property
     def needs_training(self) -> bool:
-        """Whether the canonicalizer has no effect before it is trained."""
+        """Whether the canonicalizer must be trained; until then its canonical pose means nothing."""
         if isinstance(self.network, Canonicalizer):
             return self.network.learns
         return self.description is None or described_learns(self.description)

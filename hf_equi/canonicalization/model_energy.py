@@ -10,6 +10,8 @@ from torch.nn.functional import normalize
 from transformers import PreTrainedModel
 
 from hf_equi.actions import Action
+from hf_equi.bases.similarity import similarity
+from hf_equi.bases.weight_dtype import weight_dtype
 from hf_equi.canonicalization.base import NOT_STORED
 from hf_equi.canonicalization.held_models import answer_of, described, read_described
 from hf_equi.canonicalization.orbit_scorer import OrbitCanonicalizer
@@ -35,13 +37,14 @@ class ModelEnergy(OrbitCanonicalizer):
         action: The group's action on inputs, or an `ImageGroup`, which acts on pixels.
         model: A classifier of images, or a CLIP-like model with `text_features`; by default the base of the
             symmetrised model. A model given here is frozen, stays in eval mode, and is saved with the symmetrised
-            model.
+            model, so it must not be the base itself.
         text_features: `(texts, dim)` the features of texts, for a CLIP-like model: `model.get_text_features(...)`.
         energy: `"logsumexp"` or `"largest"`, the two forms of E.
 
     Raises:
-        ConfigurationError: For an unknown energy, a model that is not one of transformers, or features of texts that
-            are not a matrix.
+        ConfigurationError: For an unknown energy; for a model that is not one of transformers, or has no energy, as
+            in regression; for a CLIP-like model without features of texts, or a classifier with them; for features
+            that are not a matrix.
 
     Cost: the model once for each element, and the base once. Guarantee: exact for exact groups.
 
@@ -74,6 +77,8 @@ class ModelEnergy(OrbitCanonicalizer):
             raise ConfigurationError(f"A {type(model).__name__} is not a model of transformers: use an OrbitScorer")
         if text_features is not None and (not torch.is_tensor(text_features) or text_features.dim() != 2):
             raise ConfigurationError("text_features= are a matrix, (texts, dim): pass get_text_features(...)")
+        if model is not None:
+            _check_energy(f"A {type(model).__name__}", type(model), model.config, text_features is not None)
         super().__init__(action)
         self.energy = energy
         self.model = model
@@ -81,6 +86,15 @@ class ModelEnergy(OrbitCanonicalizer):
         self.register_buffer("texts", None if text_features is None else normalize(text_features.detach(), dim=-1))
         if model is not None:
             model.requires_grad_(False).eval()
+
+    def check_base(self, base_class: type, config: Any) -> None:
+        """Refuse a base without an energy, if the base is asked. The arguments are those of `Canonicalizer`.
+
+        Raises:
+            ConfigurationError: As for a model.
+        """
+        if self.model is None:
+            _check_energy("The base", base_class, config, self.texts is not None)
 
     def train(self, mode: bool = True) -> ModelEnergy:
         """Set the mode; the model evaluates, so that no dropout or batch statistic changes the scores."""
@@ -114,6 +128,7 @@ class ModelEnergy(OrbitCanonicalizer):
             raise ConfigurationError(
                 "This ModelEnergy has no model of its own: call the symmetrised model, or pass model="
             )
+        _check_energy(f"A {type(model).__name__}", model, model.config, self.texts is not None)
         training = [module for module in model.modules() if module.training]
         for module in training:  # only while the base is trained
             module.training = False
@@ -127,14 +142,11 @@ class ModelEnergy(OrbitCanonicalizer):
         return scores.view(-1, self.group.order), None
 
     def _logits(self, model: Any, members: torch.Tensor) -> torch.Tensor:
-        members = members.to(model.dtype)
+        members = members.to(weight_dtype(model, members.dtype))
         if self.texts is None:
             return answer_of(model, members)
         found = model.get_image_features(members)
-        images = normalize(getattr(found, "pooler_output", found), dim=-1)
-        scale = model.logit_scale.exp() if hasattr(model, "logit_scale") else 1.0
-        similarities: torch.Tensor = scale * images @ self.texts.to(images.dtype).T
-        return similarities
+        return similarity(model, getattr(found, "pooler_output", found), self.texts)
 
     @property
     def cost(self) -> str:
@@ -162,3 +174,23 @@ class ModelEnergy(OrbitCanonicalizer):
         model = None if content["model"] == _BASE else read_described(content["model"])
         texts = None if content["texts"] is None else torch.zeros(content["texts"])
         return cls(cls.read_action(content, group), model, text_features=texts, energy=content["energy"])
+
+
+def _check_energy(name: str, kind: Any, config: Any, texts: bool) -> None:
+    """Refuse a model that has no energy, or none with or without features of texts."""
+    compares = hasattr(kind, "get_text_features")
+    if compares and not texts:
+        raise ConfigurationError(
+            f"{name} compares images with texts, so its energy needs texts: pass text_features=, from its "
+            "get_text_features(...)"
+        )
+    if texts and not compares:
+        raise ConfigurationError(
+            f"{name} does not compare images with texts: leave text_features= out, or pass model=, a CLIP-like model"
+        )
+    regression = getattr(config, "problem_type", None) == "regression" or getattr(config, "num_labels", None) == 1
+    if regression and not compares:
+        raise ConfigurationError(
+            f"{name} does regression, so its outputs are not logits and have no energy: pass model=, a classifier, or "
+            "train an OrbitScorer"
+        )

@@ -10,12 +10,13 @@ from torch import nn
 from torch.nn.functional import normalize
 
 from hf_equi.actions import Action, PixelAction
+from hf_equi.bases.weight_dtype import weight_dtype
 from hf_equi.canonicalization.base import NOT_STORED
 from hf_equi.canonicalization.finite import FiniteCanonicalizer
 from hf_equi.canonicalization.held_models import answer_of, described, read_described
 from hf_equi.checks import check_between, check_count, check_weight
 from hf_equi.errors import ConfigurationError
-from hf_equi.groups import ImageGroup
+from hf_equi.groups import FiniteGroup, ImageGroup
 
 __all__ = ["OrbitCanonicalizer", "OrbitScorer", "contrast"]
 
@@ -25,18 +26,31 @@ class OrbitCanonicalizer(FiniteCanonicalizer):
 
     Args:
         action: The group's action on inputs, or an `ImageGroup`, which acts on pixels.
+
+    Raises:
+        ConfigurationError: If it is neither, or of a group that is not finite.
     """
 
     equivariant = True
 
     def __init__(self, action: Action | ImageGroup) -> None:
         super().__init__()
-        self.action = PixelAction(action) if isinstance(action, ImageGroup) else action
-        self.group = self.action.group
+        found: Any = PixelAction(action) if isinstance(action, ImageGroup) else action
+        if not isinstance(found, Action) or not isinstance(found.group, FiniteGroup):
+            name = type(self).__name__
+            raise ConfigurationError(
+                f"{name} scores all members of an orbit, so it needs an ImageGroup, or the action of a finite group "
+                f"on its inputs; received {action!r}. For SO2() and O2() let it score some turns: "
+                f"CircularHarmonic(group, {name}(...))"
+            )
+        self.action = found
+        self.group = found.group
+        # As numbers: a table has no values in a graph that is traced.
+        self.inverses: list[int] = self.group.inverse(torch.arange(self.group.order, device="cpu")).tolist()
 
     def members(self, x: torch.Tensor) -> torch.Tensor:
         """Return the members $h^{-1}x$ of all elements h, `(B, ...)` to `(B * G, ...)`."""
-        return torch.stack([self.action.invert(h, x) for h in range(self.group.order)], 1).flatten(0, 1)
+        return torch.stack([self.action.apply(g, x) for g in self.inverses], 1).flatten(0, 1)
 
     def to_dict(self) -> dict[str, Any]:
         """Return the kind, and how images continue beyond their edges; no more of an action is stored."""
@@ -75,7 +89,7 @@ class OrbitScorer(OrbitCanonicalizer):
 
     Raises:
         ConfigurationError: For a size or scale that is not above 0, a negative weight, or settings of vectors without
-            a size.
+            a size; for a network that is not a module; as `OrbitCanonicalizer`.
 
     Cost: the network once for each element. Guarantee: exact for exact groups, whatever the network.
 
@@ -104,6 +118,8 @@ class OrbitScorer(OrbitCanonicalizer):
         contrast_weight: float = 1.0,
         learn_reference: bool = False,
     ) -> None:
+        if not isinstance(network, nn.Module):
+            raise ConfigurationError(f"network={network!r} is not a torch module: put a function into one's forward")
         super().__init__(action)
         self.settings: dict[str, Any] = {
             "size": size,
@@ -113,6 +129,7 @@ class OrbitScorer(OrbitCanonicalizer):
         }
         check_between("scale", scale)
         check_weight("contrast_weight", contrast_weight)
+        self.own_loss = size is not None and contrast_weight > 0
         if size is not None:
             check_count("size", size, "size")
             drawn = torch.randn(size)
@@ -138,8 +155,7 @@ class OrbitScorer(OrbitCanonicalizer):
         Raises:
             ConfigurationError: If the network returns something else.
         """
-        weight = next((weight for weight in self.network.parameters() if weight.is_floating_point()), x)
-        answers = answer_of(self.network, self.members(x).to(weight.dtype))
+        answers = answer_of(self.network, self.members(x).to(weight_dtype(self.network, x.dtype)))
         size, rows = self.settings["size"], x.shape[0] * self.group.order
         fits = [(rows,), (rows, 1)] if size is None else [(rows, size)]
         if tuple(answers.shape) not in fits:

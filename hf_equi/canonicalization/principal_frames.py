@@ -9,6 +9,7 @@ from typing import Any
 
 import torch
 
+from hf_equi.actions._resampling import full_precision
 from hf_equi.canonicalization.axes import orthonormal, principal, rounding, zero_below
 from hf_equi.canonicalization.continuous import ContinuousCanonicalizer
 from hf_equi.canonicalization.gram_schmidt import axes_needed
@@ -27,9 +28,9 @@ class PrincipalFrames(ContinuousCanonicalizer):
     without mirrors the $2^{n-1}$ that are right-handed. The order of the points does not count.
 
     Frames jump where two eigenvalues cross (`WeightedFrames` do not). If two are equal, up to rounding, no axes are
-    singled out, as in regular bodies. Then they are those of Gram–Schmidt of the points in their order, which turn
-    with the cloud too, but depend on that order. Equal eigenvalues of 0, as in clouds on a line, do no harm: the cloud
-    is symmetric about the other axes, so its canonical members are the same.
+    singled out, as in regular bodies. Then Gram–Schmidt makes the axes from the points, in the order in which they are
+    given. They turn with the cloud too, but depend on that order. Equal eigenvalues of 0, as in clouds on a line, do
+    no harm: the cloud is symmetric about the other axes, so its canonical members are the same.
 
     Args:
         group: `SO2`, `O2`, `SO3` or `O3`.
@@ -73,7 +74,8 @@ class PrincipalFrames(ContinuousCanonicalizer):
             ConfigurationError: As `read_points`.
         """
         points, _ = read_points(x, mask, self.group.dimension)
-        axes, tied = _principal_axes(points)
+        with full_precision(x.device):  # for the gradient's sake
+            axes, tied = _principal_axes(points)
         none = points.new_zeros(len(points), axes_needed(self.group), points.shape[2])
         axes = torch.where(tied[:, None, None], orthonormal(none, none[..., 0], points), axes)
         if not self.group.mirrors:

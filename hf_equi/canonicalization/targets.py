@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import torch
@@ -34,6 +34,7 @@ def move_targets(
     size: tuple[float, float],
     kinds: Mapping[str, str] | None = None,
     box_form: str = "xyxy",
+    padding: str = "reflect",
 ) -> dict[str, Any]:
     r"""Move the targets of a batch, each sample by its own element. What is given stays as it is.
 
@@ -45,20 +46,24 @@ def move_targets(
         elements: `(B,)` int64, the element of each sample.
         targets: By name, each a tensor with one entry for each sample, or a sequence of one tensor for each:
 
-            - a class stays, whatever its shape;
-            - a map, such as masks or depth, `(B, H, W)` or `(B, N, H, W)`, moves as pixels do;
+            - a class stays;
+            - a map, such as masks or depth, `(B, H, W)` or `(B, N, H, W)`, moves as pixels do. Maps of class numbers
+              need an exact group: half way between the classes 0 and 4 is not the class 2;
             - boxes, `(B, N, 4)`, and points, `(B, N, 2)`, move as in `ImageBoxAction` and `ImagePointAction`.
         size: Height and width of the images, in the units of boxes and points.
         kinds: The kind of each target by name, `"class"`, `"map"`, `"boxes"` or `"points"`; by default as in
-            `TARGETS`.
+            `TARGETS`. There `"labels"` are classes. In segmentation and depth estimation they are maps:
+            `kinds={"labels": "map"}`.
         box_form: `"xyxy"`, `"xywh"` or `"cxcywh"`.
+        padding: How maps continue beyond their edges where they are resampled: that of the model's config.
 
     Returns:
         New tensors, in the same form.
 
     Raises:
-        ActionError: For a target of unknown kind, another number of samples, or another kind of group; as the actions
-            do.
+        ActionError: For a target of unknown kind, or classes that have the shape of maps; for samples that are not
+            tensors, or another number of them; for another kind of group; for maps of integers that would be
+            resampled; as the actions do.
 
     Example:
         >>> group = ImageGroup.flips("horizontal")
@@ -72,30 +77,62 @@ def move_targets(
             f"{group!r} is not an ImageGroup, whose elements move all kinds of targets. Move masks by PlaneAction, "
             "and classes not at all; boxes do not stay boxes when they are turned by any angle."
         )
-    known = {**TARGETS, **(kinds or {})}
-    if unknown := sorted(set(targets) - set(known)):
+    makers: dict[str, Callable[[], Action]] = {
+        "boxes": lambda: ImageBoxAction(group, size, box_form),
+        "class": lambda: TrivialAction(group),
+        "map": lambda: PixelAction(group, padding),
+        "points": lambda: ImagePointAction(group, size),
+    }
+    actions = {name: makers[_kind(name, value, kinds or {})]() for name, value in targets.items()}
+    return {name: _moved_target(actions[name], elements, value, name) for name, value in targets.items()}
+
+
+def _kind(name: str, value: Any, named: Mapping[str, str]) -> str:
+    """Return the kind of a target; refuse what cannot be one."""
+    kind = {**TARGETS, **named}.get(name)
+    if kind is None:
         raise ActionError(
-            f"It is unknown how {', '.join(unknown)} move with an image: pass kinds={{{unknown[0]!r}: ...}}, one of "
+            f"It is unknown how {name!r} moves with an image: pass kinds={{{name!r}: ...}}, one of "
             f"{', '.join(map(repr, _KINDS))}."
         )
-    moved = {}
-    for name, value in targets.items():
-        check_choice("kind", known[name], _KINDS, f" to the target {name!r}", error=ActionError)
-        action = _action(group, known[name], size, box_form)
-        if isinstance(value, torch.Tensor):
-            moved[name] = _moved(action, elements, value)
-        else:
-            moved[name] = _moved_each(action, elements, value, name)
-    return moved
+    check_choice("kind", kind, _KINDS, f" to the target {name!r}", error=ActionError)
+    for one in _samples(name, value):
+        if kind == "class" and name not in named and one.dim() > 1:
+            raise ActionError(
+                f"{name} has samples of the shape {tuple(one.shape)}: these may be maps, which move with the image, "
+                f'or classes, which do not. Say which: kinds={{{name!r}: "map"}} or kinds={{{name!r}: "class"}}.'
+            )
+    return kind
 
 
-def _action(group: ImageGroup, kind: str, size: tuple[float, float], box_form: str) -> Action:
-    """Return how the group moves a kind of targets."""
-    if kind == "boxes":
-        return ImageBoxAction(group, size, box_form)
-    if kind == "points":
-        return ImagePointAction(group, size)
-    return PixelAction(group) if kind == "map" else TrivialAction(group)
+def _samples(name: str, value: Any) -> Sequence[torch.Tensor]:
+    """Return one tensor for each sample; refuse what has none."""
+    if isinstance(value, torch.Tensor) and value.dim() > 0:
+        return [value[0]] if len(value) else []  # all have one shape
+    if isinstance(value, (list, tuple)) and all(isinstance(one, torch.Tensor) for one in value):
+        return value
+    one = value[0] if isinstance(value, (list, tuple)) and value else value
+    advice = "Pass a tensor with one entry for each sample, or a list with one tensor for each."
+    if isinstance(one, Mapping):
+        entry = next(iter(one), "boxes")
+        advice = (
+            f"Pass each entry as a target of its own, such as {{{entry!r}: [one[{entry!r}] for one in {name}]}}; for "
+            "boxes in shares of the image with size=(1, 1)."
+        )
+    raise ActionError(f"{name} holds {type(one).__name__}, which no action moves. {advice}")
+
+
+def _moved_target(action: Action, elements: torch.Tensor, value: Any, name: str) -> Any:
+    """Return a moved copy of a target; refuse maps of integers that would be resampled."""
+    first = value if isinstance(value, torch.Tensor) else next(iter(value), torch.empty(0))
+    if isinstance(action, PixelAction) and action.resamples and not first.is_floating_point():
+        raise ActionError(
+            f"{name} is a map of {first.dtype}, and {action.group!r} resamples maps: a mean of two numbers of classes "
+            "is not a class. Pass one floating map for each class, or use a group of quarter turns and mirrors."
+        )
+    if isinstance(value, torch.Tensor):
+        return _moved(action, elements, value)
+    return _moved_each(action, elements, value, name)
 
 
 def _moved(action: Action, elements: torch.Tensor, value: torch.Tensor) -> torch.Tensor:

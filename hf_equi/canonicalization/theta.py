@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence, Set
 from typing import Any
 
 import torch
@@ -21,7 +21,7 @@ _CLOSER = 1e-6
 
 
 def plain_theta(theta: Any) -> Any:
-    """Return Θ as JSON: a list of names, indices or matrices. What is not a set of elements is returned as it is.
+    """Return Θ as JSON: a list of names, indices or matrices. What is not a list of elements is returned as it is.
 
     Args:
         theta: The elements: names, indices, tensors, or one tensor of all.
@@ -31,7 +31,7 @@ def plain_theta(theta: Any) -> Any:
         (['0°', 2], [[[1.0, 0.0], [0.0, 1.0]]])
     """
     listed = theta.tolist() if hasattr(theta, "tolist") else theta
-    if isinstance(listed, (str, Mapping)) or not isinstance(listed, Iterable):
+    if isinstance(listed, (str, Mapping, Set)) or not isinstance(listed, Iterable):
         return listed
     return [one.tolist() if hasattr(one, "tolist") else one for one in listed]
 
@@ -48,7 +48,7 @@ def read_theta(theta: Any, group: Any) -> torch.Tensor:
         `(T,)` int64, or `(T, n, n)` float64 for a continuous group, on the CPU.
 
     Raises:
-        ConfigurationError: If Θ is missing, empty or not a sequence, if it names no element of the group, or if it
+        ConfigurationError: If Θ is missing, empty or in no order, if it names no element of the group, or if it
             names one twice.
 
     Example:
@@ -59,6 +59,10 @@ def read_theta(theta: Any, group: Any) -> torch.Tensor:
         >>> SO2().log(read_theta(["0°", "45°"], SO2())).rad2deg()[:, 0].round()
         tensor([ 0., 45.], dtype=torch.float64)
     """
+    if isinstance(theta, Set):
+        raise ConfigurationError(
+            f"theta={theta!r} has no order, but group_weights are in that of Θ: pass a list, such as {_example(group)}"
+        )
     if theta is None or isinstance(theta, (str, Mapping)) or not isinstance(theta, Sequence) or not theta:
         raise ConfigurationError(
             f"theta={theta!r} is not a set of elements: the base reads one member for each, so name one or more, "

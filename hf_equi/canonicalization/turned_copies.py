@@ -28,8 +28,12 @@ def scores_of(canonicalizer: Any, asked: Asked) -> tuple[torch.Tensor, torch.Ten
     Returns:
         `(B, G)` scores, and the loss, `(B,)` or `None`.
 
+    Raises:
+        ActionError: If the group does not act on such inputs. Nothing has run then.
+
     Cost: one pass of the canonicalizer either way.
     """
+    _check_inputs(asked)
     if not _turns(canonicalizer, asked):
         scores, loss = canonicalizer(asked.x, asked.base)
         return scores, loss
@@ -52,8 +56,12 @@ def poses_of(canonicalizer: Any, asked: Asked) -> tuple[torch.Tensor, torch.Tens
     Returns:
         `(B, K, n, n)` elements, `(B, K)` log-weights or `None`, and the loss, `(B,)` or `None`.
 
+    Raises:
+        ActionError: As `scores_of`.
+
     Cost: one pass of the canonicalizer either way.
     """
+    _check_inputs(asked)
     if not _turns(canonicalizer, asked):
         elements, log_weights, loss = canonicalizer(asked.x, asked.mask, asked.base)
         return elements, log_weights, loss
@@ -63,6 +71,12 @@ def poses_of(canonicalizer: Any, asked: Asked) -> tuple[torch.Tensor, torch.Tens
     fits = elements.dim() == 4 and elements.shape[0] == drawn.shape[0]  # whoever asked refuses other elements
     back = group.inverse(drawn)[:, None].to(elements)
     return (group.compose(back, elements) if fits else elements), log_weights, loss
+
+
+def _check_inputs(asked: Asked) -> None:
+    """Let the action check the shape of the inputs, on none of them."""
+    if not torch.compiler.is_compiling():  # a graph has one shape
+        asked.action.apply(asked.action.group.identity, asked.x[:0])
 
 
 def _turns(canonicalizer: Any, asked: Asked) -> bool:

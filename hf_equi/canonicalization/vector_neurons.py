@@ -8,6 +8,7 @@ from typing import Any
 import torch
 from torch import nn
 
+from hf_equi.actions._resampling import full_precision
 from hf_equi.canonicalization.axes import in_span, orthonormal
 from hf_equi.canonicalization.continuous import ContinuousCanonicalizer
 from hf_equi.canonicalization.gram_schmidt import axes_needed
@@ -30,8 +31,8 @@ class VectorNeurons(ContinuousCanonicalizer):
     neighbours, more layers, a linear map and the mean over the points follow. The order of the points does not count.
     With `vectors` an input is that many vectors in a fixed order, and they are the features.
 
-    In a cloud with a symmetry of its own, such as a regular body, the means cancel. Then the axes are those of
-    Gram–Schmidt of the points in their order, which turn with the cloud too, but depend on that order.
+    In a cloud with a symmetry of its own, such as a regular body, the means cancel. Then Gram–Schmidt makes the axes
+    from the points, in the order in which they are given. They turn with the cloud too, but depend on that order.
 
     Args:
         group: `SO2`, `O2`, `SO3` or `O3`; for others see `Composed`.
@@ -44,7 +45,7 @@ class VectorNeurons(ContinuousCanonicalizer):
         ConfigurationError: For another group, a size below 1, or neighbours of vectors.
 
     Cost: about 2,000 weights; memory in proportion to points times neighbours. Guarantee: exact up to rounding, also
-    while it trains.
+    while it trains; under autocast it computes in the dtype of its weights.
 
     References:
         arXiv 2104.12229, sections 3.1 to 3.4. The sizes, the mean pooling and the batch norm are those with which
@@ -105,12 +106,17 @@ class VectorNeurons(ContinuousCanonicalizer):
             ConfigurationError: As `read_points`, and for another number of vectors.
         """
         points, kept = read_points(x, mask, self.group.dimension)
+        with full_precision(x.device):
+            return self._axes(points, kept).unsqueeze(1), None
+
+    def _axes(self, points: torch.Tensor, kept: torch.Tensor) -> torch.Tensor:
+        """Return the axes of points in the dtype of the weights, also under autocast, `(B, n, n)`."""
         found, weights = self._features(points.to(self.head.weight.dtype), kept)  # (B, N, C, n), (B, N)
         vectors = self.head(weighted_mean(found, weights))  # (B, P, n)
         lengths = weighted_mean(torch.linalg.vector_norm(found.detach(), dim=-1, keepdim=True), weights)  # (B, C, 1)
         scales = (self.head.weight.detach().abs() @ lengths)[..., 0]
         points = points.to(vectors.dtype)
-        return orthonormal(in_span(vectors, points), scales, points).unsqueeze(1), None
+        return orthonormal(in_span(vectors, points), scales, points)
 
     def _features(self, points: torch.Tensor, kept: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """Return the features of each point after all layers, and how much it counts."""

@@ -12,6 +12,7 @@ from hf_equi.canonicalization.gram_schmidt import GramSchmidt, vectors_of
 from hf_equi.canonicalization.points import read_points
 from hf_equi.errors import ConfigurationError
 from hf_equi.groups import ContinuousGroup
+from hf_equi.groups.rotations import multiply
 
 __all__ = ["MOST_FRAMES", "WeightedFrames"]
 
@@ -107,7 +108,7 @@ class WeightedFrames(GramSchmidt):
         """Return the logarithm of the second factor of the weights, `(B, N, N)`."""
         length = torch.linalg.vector_norm(points, dim=-1, keepdim=True)
         axes = points / length.clamp_min(_TINY)  # (B, N, n)
-        along = axes @ points.mT  # (B, i, j)
+        along = multiply(axes, points.mT)  # (B, i, j)
         rest = points[:, None] - along.unsqueeze(-1) * axes[:, :, None]
         rest = rest - (rest * axes[:, :, None]).sum(-1, keepdim=True) * axes[:, :, None]
         own = torch.eye(points.shape[1], dtype=torch.bool, device=points.device)

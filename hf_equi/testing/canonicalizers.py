@@ -8,7 +8,7 @@ from typing import Any
 import torch
 
 from hf_equi.actions import Action, ColumnAction
-from hf_equi.errors import EquivarianceError
+from hf_equi.errors import EquivarianceError, GroupError
 from hf_equi.groups import ContinuousGroup, FiniteGroup
 from hf_equi.testing.actions import elements_of, shown_element
 from hf_equi.testing.equivariance import equivariance_error
@@ -52,7 +52,8 @@ def assert_canonicalizer(
 
     Raises:
         EquivarianceError: If an equation fails, or a number is NaN; the message names the worst element and by how
-            much it fails. Also for a group that is neither finite nor continuous, or outputs of another shape.
+            much it fails. Also for matrices that are not in the group, for a group that is neither finite nor
+            continuous, or outputs of another shape.
 
     Example:
         ```python
@@ -112,6 +113,7 @@ def _failure_of_poses(
             errors.append((_said(*moved) - _said(expected, log_weights)).abs().max().double().cpu())
     limit = tolerance_of(poses.dtype) if tolerance is None else tolerance
     if bool((torch.stack(errors) <= limit).all()):
+        _check_elements(poses, action.group)
         return None
     worst = _worst(torch.stack(errors))
     several = " (sets with weights, compared by means)" if poses.shape[1] > 1 else ""
@@ -120,6 +122,14 @@ def _failure_of_poses(
         f"but at most {limit:.3g} is allowed. Make h of vectors that turn with the input (hf_equi.canonicalization."
         "GramSchmidt), or switch off dropout."
     )
+
+
+def _check_elements(poses: torch.Tensor, group: ContinuousGroup) -> None:
+    """Refuse matrices that follow their inputs but are not in the group, such as scaled ones."""
+    try:
+        group.check(poses)
+    except GroupError as error:
+        raise EquivarianceError(f"Not a canonicalizer of {group!r}: it returns other matrices. {error}") from error
 
 
 def _worst(errors: torch.Tensor) -> int:

@@ -53,12 +53,15 @@ def parameters_of(model: Any, part: str) -> list[nn.Parameter]:
         return _base_weights(model.base)
     if part == "last_layers":
         return _last_layers(model)
-    networks = {of.network_name: of.network for of in model.method.parts if of.network is not None}
+    found = {of.network_name: of.network for of in model.method.parts if of.network is not None}
+    networks = {name: network for name, network in found.items() if getattr(network, "learns", True)}
     if part == "all":
         return [*_base_weights(model.base), *(weight for one in networks.values() for weight in one.parameters())]
     check_choice("trains", part, PARTS)
     kind, what, methods = _NETWORKS[part]
     weights = list(networks[kind].parameters()) if kind in networks else []
+    if kind in found.keys() - networks.keys():
+        raise ConfigurationError(f"A {type(found[kind]).__name__} is not trained: train the base, or take another")
     if not weights:
         raise ConfigurationError(
             f"method={model.config.method!r} has no {what} to train: symmetrize the base with method={methods}, or "

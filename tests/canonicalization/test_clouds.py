@@ -57,6 +57,19 @@ def test_it_follows_generic_clouds_in_either_mode(kind, group):
 
 @pytest.mark.parametrize("group", GROUPS, ids=repr)
 @pytest.mark.parametrize("kind", KINDS)
+def test_it_computes_in_full_precision_under_autocast(kind, group):
+    made, x = make(kind, group, dtype=torch.float32), draw(4, 6, group.dimension).float().requires_grad_()
+    expected, weights = made.poses(x)
+    with torch.autocast("cpu", torch.bfloat16):
+        found, others = made.poses(x)
+    assert torch.equal(found, expected)
+    assert weights is others or torch.equal(weights, others)
+    probe = torch.randn_like(found)
+    torch.testing.assert_close(*(torch.autograd.grad((one * probe).sum(), x)[0] for one in (found, expected)))
+
+
+@pytest.mark.parametrize("group", GROUPS, ids=repr)
+@pytest.mark.parametrize("kind", KINDS)
 def test_every_cloud_has_canonical_members_that_do_not_move(kind, group):
     """Also those with a symmetry, where h is not unique: a base then reads the same clouds. No gradient is lost."""
     for dtype in TOLERANCES if group == SO3() else [torch.float32]:

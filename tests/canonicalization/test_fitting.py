@@ -10,15 +10,18 @@ from torch import nn
 from hf_equi import ImageGroup, PixelAction
 from hf_equi.actions import PlaneAction, PointAction
 from hf_equi.canonicalization import (
+    CircularHarmonic,
     Composed,
     FiniteCanonicalizer,
     FixedPose,
     FixedRule,
     GramSchmidt,
     GroupConvolution,
+    ModelEnergy,
+    OrbitScorer,
     VectorNeurons,
 )
-from hf_equi.canonicalization.fitting import fitted
+from hf_equi.canonicalization.fitting import check_settings, fitted
 from hf_equi.errors import ConfigurationError
 from hf_equi.groups import SE3, SO2, SO3
 
@@ -84,11 +87,54 @@ def test_another_group_and_bare_networks_are_refused():
         fitted(GroupConvolution(ImageGroup.dihedral(4)), ACTION, SHAPE)
     with pytest.raises(ConfigurationError, match=r"is a Flatten, which does not say .*OrbitScorer\(network, group\)"):
         fitted(nn.Flatten(), ACTION, SHAPE)
+    with pytest.raises(ConfigurationError, match=r"GroupConvolution is a class: make one, such as GroupConvolution\("):
+        fitted(GroupConvolution, ACTION, SHAPE)
+    nameless = Lopsided()
+    nameless.group = None
+    with pytest.raises(ConfigurationError, match="is of None, but the model is of"):
+        fitted(nameless, ACTION, SHAPE)
+
+
+def test_images_with_other_channels_are_refused():
+    grey = GroupConvolution(ImageGroup.rotations(8), inputs=1)
+    with pytest.raises(ConfigurationError, match="make one with inputs=3"):
+        fitted(GroupConvolution(TURNS, inputs=1), ACTION, SHAPE)
+    with pytest.raises(ConfigurationError, match="make one with inputs=3"):
+        fitted(CircularHarmonic(SO2(), grey), PlaneAction(SO2()), SHAPE)
 
 
 def test_nothing_is_tried_while_a_checkpoint_is_loaded():
     with torch.device("meta"):
         assert isinstance(fitted(clockwise, ACTION, SHAPE), FixedRule)
+
+
+def energy():
+    return ModelEnergy(TURNS)
+
+
+def angle():
+    return CircularHarmonic(SO2(), ModelEnergy(ImageGroup.rotations(8)))
+
+
+@pytest.mark.parametrize("made", [energy, angle, lambda: FixedRule(brightest_corner, TURNS)])
+def test_settings_of_training_are_refused_for_what_is_not_trained(made):
+    name = type(made()).__name__
+    for setting in ({"temperature": 3.0}, {"relaxation": "gumbel"}, {"prior_weight": 5.0}):
+        with pytest.raises(ConfigurationError, match=f"{next(iter(setting))}: a {name} is not trained"):
+            check_settings(made(), setting)
+    with pytest.raises(ConfigurationError, match=f"trains the canonicalizer alone, but a {name} is not"):
+        check_settings(made(), {"task_weight": 0.0})
+    check_settings(made(), {"task_weight": 0.5, "temperature": 1.0})
+
+
+def test_two_weights_of_0_need_a_loss_of_the_canonicalizers_own():
+    none = {"task_weight": 0.0, "prior_weight": 0.0}
+    network, eighths = nn.Flatten(), ImageGroup.rotations(8)
+    for made in (None, GroupConvolution(TURNS), OrbitScorer(network, TURNS, size=4, contrast_weight=0.0)):
+        with pytest.raises(ConfigurationError, match="leave no loss to train by"):
+            check_settings(made, none)
+    for made in (OrbitScorer(network, TURNS, size=4), CircularHarmonic(SO2(), OrbitScorer(network, eighths, size=4))):
+        check_settings(made, none)
 
 
 def test_rules_of_continuous_groups_are_tried_on_exact_turns():
@@ -102,6 +148,8 @@ def test_rules_of_continuous_groups_are_tried_on_exact_turns():
     assert isinstance(fitted(brighter, pixels, SHAPE), FixedPose)
     with pytest.raises(ConfigurationError, match=r"for element g = \[\[.*h\(gx\) and g h\(x\) differ by up to"):
         fitted(lambda x: brighter(x).mT, pixels, SHAPE)
+    with pytest.raises(ConfigurationError, match=r"does not fit. .* returns other matrices. Element 0 of 2 is not in"):
+        fitted(lambda x: 1.5 * brighter(x), pixels, SHAPE)
     network = VectorNeurons(SO3())
     assert fitted(network, points, (6, 3)) is network
     with pytest.raises(ConfigurationError, match=r"is of SO3\(\), but the model is of SO2\(\)"):

@@ -9,6 +9,7 @@ from small_rules import brightest_corner
 from hf_equi import ImageGroup, PixelAction
 from hf_equi.canonicalization import FixedRule
 from hf_equi.errors import ConfigurationError
+from hf_equi.groups import SO2
 from hf_equi.testing import assert_canonicalizer
 
 TURNS = ImageGroup.rotations(4)
@@ -33,3 +34,5 @@ def test_what_is_no_element_for_each_input_is_refused(returned):
 def test_a_rule_is_a_function():
     with pytest.raises(ConfigurationError, match="canonicalizer='upright' cannot be called"):
         FixedRule("upright", TURNS)
+    with pytest.raises(ConfigurationError, match=r"SO2\(\) is not a finite group: .* matrices is a FixedPose"):
+        FixedRule(brightest_corner, SO2())

@@ -124,6 +124,8 @@ def test_gumbel_draws_in_training_alone_by_the_softmax():
     torch.manual_seed(0)
     drawn = part(ACTION, x).said["canonical_element"].bincount(minlength=8) / 4000
     torch.testing.assert_close(drawn, scores[0].softmax(0), atol=0.03, rtol=0)
+    part.network.requires_grad_(False)  # then nothing would learn by the noise
+    assert part(ACTION, x).said["canonical_element"].eq(2).all()
 
 
 @pytest.mark.parametrize(
@@ -146,4 +148,6 @@ def test_it_makes_the_network_of_its_description():
     assert isinstance(made, GroupConvolution)
     assert made.to_dict() | {"channels": 3, "layers": 1, "inputs": 1} == made.to_dict()
     assert part.needs_training
-    assert not LearnedMember({"type": "model_energy"}).needs_training
+    energy = {"type": "model_energy", "model": "base"}
+    for description in (energy, {"type": "circular_harmonic", "scorer": energy}):
+        assert not LearnedMember(description).needs_training

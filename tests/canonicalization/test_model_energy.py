@@ -6,13 +6,15 @@ import pytest
 import torch
 from small_vision import classifier, clip, images, texts
 from torch import nn
+from wrapped_vision import TURNS, wrap, wrap_clip
 
+import hf_equi
 from hf_equi import ImageGroup, PixelAction
-from hf_equi.canonicalization import ModelEnergy, read_canonicalizer
+from hf_equi.canonicalization import CircularHarmonic, ModelEnergy, OrbitScorer, read_canonicalizer
 from hf_equi.errors import ConfigurationError
+from hf_equi.groups import SO2
 from hf_equi.testing import assert_canonicalizer
 
-TURNS = ImageGroup.rotations(4)
 ACTION = PixelAction(TURNS)
 
 
@@ -27,9 +29,14 @@ def test_scores_are_those_of_the_logits(energy):
         torch.testing.assert_close(found.scores(x)[:, h], expected)
 
 
-def test_a_clip_compares_with_its_texts_and_is_stored():
-    model, x = clip("clip"), images(2)
-    features = model.get_text_features(**texts()).pooler_output
+def text_features(model):
+    return model.get_text_features(**texts()).pooler_output
+
+
+@pytest.mark.parametrize("family", ["clip", "siglip", "align"])  # by a logit scale, with a bias, and by a temperature
+def test_a_clip_compares_with_its_texts_and_is_stored(family):
+    model, x = clip(family), images(2)
+    features = text_features(model)
     found = ModelEnergy(TURNS, model, text_features=features, energy="largest")
     logits = model(pixel_values=ACTION.invert(1, x), **texts()).logits_per_image
     torch.testing.assert_close(found.scores(x)[:, 1], logits.max(-1).values)
@@ -61,6 +68,58 @@ def test_the_base_is_asked_in_eval_mode_and_left_in_its_own():
     assert all(torch.equal(norm.running_mean, was) for norm, was in zip(norms, before, strict=True))
     with pytest.raises(ConfigurationError, match="has no model of its own"):
         found.scores(x)
+
+
+def replica(module):
+    """A copy as `DataParallel` makes them: its weights are attributes, and it lists none."""
+    made = module._replicate_for_data_parallel()
+    made._parameters = {}
+    made._modules = {name: replica(child) for name, child in module._modules.items() if child is not None}
+    for name, weight in module._parameters.items():
+        made.__dict__[name] = weight
+    return made
+
+
+@pytest.mark.parametrize("own", [False, True])
+def test_a_replica_scores_alike(own):
+    energy, x = ModelEnergy(TURNS, classifier("resnet-basic") if own else None), images(2)
+    model = wrap("vit", TURNS, "canonical", canonicalizer=energy)
+    with torch.no_grad():
+        assert torch.equal(replica(model)(x).logits, model(x).logits)
+
+
+def test_the_base_itself_is_not_held_twice(tmp_path):
+    """Neither as a model, which would freeze it, nor in part."""
+    base = classifier("vit")
+    for held in (OrbitScorer(base.vit.embeddings, TURNS), ModelEnergy(TURNS, base)):
+        with pytest.raises(ConfigurationError, match=r"holds weights of the base itself \(.*ModelEnergy\(group\)"):
+            wrap(base, TURNS, "canonical", canonicalizer=held)
+    energy = ModelEnergy(TURNS, text_features=text_features(clip("clip")))
+    kept = wrap_clip("clip", method="canonical", canonicalizer=energy)
+    kept.config.base_name, kept.config.base_revision = "me/base", "0" * 40
+    kept.remember_base()
+    with pytest.raises(ConfigurationError, match=r"besides its base's, .*'canonical' \(select_network\.texts\)"):
+        kept.save_pretrained(tmp_path, save_base=False)
+
+
+def test_a_base_or_model_without_an_energy_is_refused_before_it_is_asked():
+    value, both = classifier("vit"), clip("clip")
+    value.config.problem_type = "regression"
+    features, plain = text_features(both), classifier("vit")
+    for wrapped, message, settings in (
+        (both, "compares images with texts, so its energy needs texts", {}),
+        (plain, "does not compare images with texts: leave text_features= out", {"text_features": features}),
+        (value, "does regression, so its outputs are not logits", {}),
+    ):
+        with pytest.raises(ConfigurationError, match=f"The base {message}"):
+            hf_equi.symmetrize(wrapped, TURNS, "canonical", canonicalizer=ModelEnergy(TURNS, **settings))
+        with pytest.raises(ConfigurationError, match=f"A {type(wrapped).__name__} {message}"):
+            ModelEnergy(TURNS, wrapped, **settings)
+        with pytest.raises(ConfigurationError, match=f"A {type(wrapped).__name__} {message}"):
+            ModelEnergy(TURNS, **settings)(images(1), wrapped)
+    angles = CircularHarmonic(SO2(), ModelEnergy(ImageGroup.rotations(8)))
+    with pytest.raises(ConfigurationError, match="The base compares images"):
+        hf_equi.symmetrize(both, SO2(), "canonical", canonicalizer=angles)
 
 
 def test_what_has_no_energy_is_refused():

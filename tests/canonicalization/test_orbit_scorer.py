@@ -9,9 +9,11 @@ from torch import nn
 from torch.nn.functional import cosine_similarity
 
 from hf_equi import ImageGroup, PixelAction
-from hf_equi.canonicalization import OrbitScorer, read_canonicalizer
+from hf_equi.actions import PointAction
+from hf_equi.canonicalization import ModelEnergy, OrbitScorer, read_canonicalizer
 from hf_equi.canonicalization.orbit_scorer import contrast
 from hf_equi.errors import ConfigurationError
+from hf_equi.groups import SO2, MatrixGroup
 from hf_equi.testing import assert_canonicalizer
 
 SQUARE = ImageGroup.dihedral(4)
@@ -54,6 +56,15 @@ def test_a_model_of_transformers_is_stored_with_it():
     again.load_state_dict(scorer.state_dict())
     x = images(1)
     assert torch.equal(again.eval().scores(x), scorer.eval().scores(x))
+
+
+@pytest.mark.parametrize("action", [MatrixGroup.cube(), SO2(), PointAction(SO2()), None], ids=repr)
+def test_actions_whose_members_cannot_be_listed_are_refused(action):
+    for make in (lambda: OrbitScorer(flat(1), action), lambda: ModelEnergy(action)):
+        with pytest.raises(ConfigurationError, match=r"scores all members of an orbit, .* CircularHarmonic\(group, "):
+            make()
+    with pytest.raises(ConfigurationError, match="is not a torch module"):
+        OrbitScorer(torch.sum, SQUARE)
 
 
 def test_networks_of_another_shape_are_refused():

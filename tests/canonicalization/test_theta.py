@@ -49,6 +49,7 @@ def test_what_a_config_stores_is_json_and_names_the_same_elements():
         ([], SQUARE, r"theta=\[\] is not a set"),
         ("90°", SQUARE, "theta='90°' is not a set"),
         ({"0°": 1}, SQUARE, "is not a set"),
+        ({"0°", "90°"}, SQUARE, r"has no order, but group_weights .* a list, such as \['0°', '90°'\]"),
         ([], SO3(), r"such as theta=SO3\(\)\.sample\(2\)"),
         (["0°", "45°"], SQUARE, r"hold elements of the group\. No element '45°' in ImageGroup.dihedral\(4\)"),
         ([8], SQUARE, "No element 8 in"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pytest
 import torch
 from torch import nn
 
@@ -15,7 +16,8 @@ from hf_equi.canonicalization import (
     LearnedMember,
 )
 from hf_equi.canonicalization.turned_copies import poses_of, scores_of
-from hf_equi.groups import O2
+from hf_equi.errors import ActionError
+from hf_equi.groups import O2, SO2
 from hf_equi.symmetrizers import Asked
 
 EIGHTHS = PixelAction(ImageGroup.rotations(8))
@@ -63,6 +65,19 @@ def test_nothing_is_turned_in_evaluation_by_rules_and_for_exact_groups():
     quarters = PixelAction(ImageGroup.rotations(4))
     network = GroupConvolution(quarters.group, inputs=2).train()
     torch.testing.assert_close(scores_of(network, asked(quarters))[0], network.scores(given.x))
+
+
+@pytest.mark.parametrize("resamples", [False, True])
+@pytest.mark.parametrize("training", [False, True])
+def test_inputs_that_the_group_does_not_move_are_refused_before_anything_is_asked(resamples, training):
+    oblong, quarters = torch.zeros(2, 2, 9, 6), PixelAction(ImageGroup.rotations(4))
+    made, ran = CircularHarmonic(SO2(), GroupConvolution(EIGHTHS.group, inputs=2)).train(training), []
+    made.scorer.layers[0].register_forward_pre_hook(lambda *_: ran.append(1))
+    with pytest.raises(ActionError, match="must be square; received H = 9, W = 6"):
+        scores_of(made.scorer, Asked(EIGHTHS if resamples else quarters, oblong))
+    with pytest.raises(ActionError, match="must be square; received H = 9, W = 6"):
+        poses_of(made, Asked(PlaneAction(SO2()), oblong))
+    assert not ran
 
 
 def test_what_tells_the_grid_of_pixels_from_turned_ones_does_not_lower_the_prior():

@@ -7,7 +7,7 @@ import torch
 from small_rules import brightest_corner, clockwise
 
 from hf_equi import Action, ImageGroup, PixelAction
-from hf_equi.actions import PointAction
+from hf_equi.actions import PointAction, VectorAction
 from hf_equi.canonicalization import GramSchmidt, GroupConvolution, WeightedFrames
 from hf_equi.errors import EquivarianceError
 from hf_equi.groups import O3, SO2
@@ -87,6 +87,13 @@ def test_the_worst_element_of_a_continuous_group_is_named():
         assert_canonicalizer(unweighted, clouds, action)
     with pytest.raises(EquivarianceError, match="differ by up to nan"):
         assert_canonicalizer(lambda x: stays(x) * torch.nan, clouds, action)
+
+
+def test_matrices_outside_the_group_are_refused_even_if_they_follow():
+    with pytest.raises(EquivarianceError, match=r"returns other matrices. Element 0 of 4 is not in SO2\(\)"):
+        assert_canonicalizer(
+            lambda x: 1.5 * GramSchmidt(SO2()).poses(x)[0][:, 0], torch.randn(4, 2, 2), VectorAction(SO2())
+        )
 
 
 def test_poses_of_another_shape_are_refused():

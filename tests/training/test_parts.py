@@ -15,6 +15,7 @@ from transformers import PreTrainedModel, ResNetConfig
 from transformers.modeling_outputs import ImageClassifierOutput
 
 from hf_equi import EquiForImageClassification, EquiImageClassificationConfig, ImageGroup, symmetrize
+from hf_equi.canonicalization import ModelEnergy
 from hf_equi.errors import ConfigurationError
 from hf_equi.training import Phase, corrected_phases
 from hf_equi.training.parts import parameters_of, require_wrapper
@@ -68,6 +69,10 @@ def test_base_and_lambda_are_all():
     posed = classification("canonical")
     assert all(name.startswith("select_network.") for name in names(posed, "canonicalizer"))
     assert set(names(posed, "all")) == {*names(posed, "canonicalizer"), *names(posed, "base")}
+    energy = classification("canonical", canonicalizer=ModelEnergy(ImageGroup.rotations(4), classifier("vit")))
+    assert names(energy, "all") == names(energy, "base")  # what is frozen stays so
+    with pytest.raises(ConfigurationError, match="A ModelEnergy is not trained: train the base"):
+        parameters_of(energy, "canonicalizer")
     plain = classification("equizero")
     assert names(plain, "all") == names(plain, "base") == [name for name, _ in plain.named_parameters()]
 

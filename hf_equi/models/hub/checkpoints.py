@@ -300,11 +300,13 @@ class CheckpointMixin(InstalledClass, LoadingMixin):
                 f"not load this base from there (name_or_path={getattr(self.base.config, '_name_or_path', '')!r}). "
                 "Save the whole model, or wrap the base by its name: symmetrize(name, group)."
             )
-        inside = {id(parameter) for parameter in self.base.parameters()}
-        if any(id(parameter) not in inside for parameter in self.parameters()):  # type: ignore[attr-defined]
+        # Buffers too, such as the features of texts that a canonicalizer compares with.
+        inside = {id(tensor) for tensor in self.base.state_dict(keep_vars=True).values()}
+        stored: dict[str, Any] = self.state_dict(keep_vars=True)  # type: ignore[attr-defined]
+        if own := [name for name, tensor in stored.items() if id(tensor) not in inside]:
             raise ConfigurationError(
                 "save_base=False stores no weights, but this model has weights besides its base's, those of the "
-                f"method {self.config.method!r}. Save the whole model."
+                f"method {self.config.method!r} ({own[0]}). Save the whole model."
             )
         if self._loaded_base is None or weights_changed(self.base, self._loaded_base):
             raise ConfigurationError(

@@ -1,9 +1,4 @@
-r"""Where CLIP-like models of transformers are cut, and how features of images and texts become logits.
-
-$$ \ell(x, t) = s \Big\langle \frac{f(x)}{\lVert f(x) \rVert}, \frac{h(t)}{\lVert h(t) \rVert} \Big\rangle + b $$
-
-with $s = e^{\text{logit scale}}$ (CLIP, Chinese-CLIP, SigLIP) or $s = 1 / \text{temperature}$ (ALIGN), and a bias $b$
-only for SigLIP.
+"""Where CLIP-like models of transformers are cut.
 
 ALIGN pools by a plain mean (`pooling_type="mean"`, the default), so for a mean over an orbit the features level and
 the spatial level give the same. They differ for the others: CLIP and Chinese-CLIP pass the class token through a norm,
@@ -24,14 +19,11 @@ from transformers.models.align.modeling_align import align_loss
 from transformers.models.chinese_clip import modeling_chinese_clip
 from transformers.models.clip import modeling_clip
 
-from hf_equi.bases.offloading import tensor_of
-from hf_equi.errors import ConfigurationError, UnsupportedModelError
+from hf_equi.bases.similarity import similarity
+from hf_equi.errors import UnsupportedModelError
 from hf_equi.models.vision.cuts import BodyCut, PixelMaps, TokenMaps, taken_by
 
 __all__ = ["ClipCut", "check_clip", "find_clip_cut", "known_clip_cut"]
-
-Scaling = Callable[[Any, Tensor], Tensor]
-"""Turns cosines into logits, given the base."""
 
 Loss = Callable[[Tensor], Tensor]
 """Turns logits `(T, R)`, with a text and its image at the same place, into a scalar."""
@@ -45,7 +37,6 @@ class ClipCut(BodyCut):
         body: The name of the image tower in the base.
         pooling: Turns maps into features, given the base and its image tower.
         layout: The meaning of the axes of its maps.
-        scaling: Turns cosines into logits, given the base.
         loss: The contrastive loss of the family.
         links: How logits become probabilities: by a softmax over the texts, or by a sigmoid for each pair.
 
@@ -61,7 +52,6 @@ class ClipCut(BodyCut):
         torch.Size([2, 1])
     """
 
-    scaling: Scaling
     loss: Loss
     links: Literal["softmax", "sigmoid"] = "softmax"
 
@@ -106,16 +96,7 @@ class ClipCut(BodyCut):
         Raises:
             ConfigurationError: If features have different sizes.
         """
-        sizes = image_features.shape[-1], text_features.shape[-1]
-        if sizes[0] != sizes[1]:
-            raise ConfigurationError(
-                f"Features of images and of texts must have the same size; received {sizes[0]} numbers for an image "
-                f"and {sizes[1]} for a text. Take both from this {type(base).__name__}: get_orbit_features and "
-                "get_text_features."
-            )
-        images = image_features / image_features.norm(dim=-1, keepdim=True)
-        texts = text_features / text_features.norm(dim=-1, keepdim=True)
-        return self.scaling(base, images @ texts.to(images.device, images.dtype).mT)
+        return similarity(base, image_features, text_features)
 
     def contrastive_loss(self, base: PreTrainedModel, logits_per_text: Tensor) -> Tensor:
         """Return the base's training loss, computed by its own function from the logits `(T, R)` of T = R pairs."""
@@ -167,21 +148,6 @@ def _pooler(base: Any, body: Any, maps: Tensor) -> Tensor:
     return features.flatten(1)  # (R, C, 1, 1) to (R, C)
 
 
-def _by_logit_scale(base: Any, cosines: Tensor) -> Tensor:
-    scale: Tensor = tensor_of(base, "logit_scale").exp().to(cosines.device)
-    return cosines * scale
-
-
-def _by_logit_scale_and_bias(base: Any, cosines: Tensor) -> Tensor:
-    bias: Tensor = tensor_of(base, "logit_bias").to(cosines.device)
-    return _by_logit_scale(base, cosines) + bias
-
-
-def _by_temperature(base: Any, cosines: Tensor) -> Tensor:
-    temperature: Tensor = tensor_of(base, "temperature").to(cosines.device)
-    return cosines / temperature
-
-
 def _sigmoid_loss(logits_per_text: Tensor) -> Tensor:
     """Treat every pair as a separate question (Zhai et al. 2023, arXiv 2303.15343); SigLIP has no function for it."""
     signs = 2 * torch.eye(len(logits_per_text), device=logits_per_text.device) - 1
@@ -195,23 +161,20 @@ _CUTS: dict[type[PreTrainedModel], ClipCut] = {
         _TOWER,
         _projected_class_token,
         TokenMaps(special=1),
-        scaling=_by_logit_scale,
         loss=modeling_clip.image_text_contrastive_loss,
     ),
     SiglipModel: ClipCut(
         _TOWER,
         _attention_head,
         TokenMaps(),
-        scaling=_by_logit_scale_and_bias,
         loss=_sigmoid_loss,
         links="sigmoid",
     ),
-    AlignModel: ClipCut(_TOWER, _pooler, PixelMaps(), scaling=_by_temperature, loss=align_loss),
+    AlignModel: ClipCut(_TOWER, _pooler, PixelMaps(), loss=align_loss),
     ChineseCLIPModel: ClipCut(
         _TOWER,
         _projected_class_token,
         TokenMaps(special=1),
-        scaling=_by_logit_scale,
         loss=modeling_chinese_clip.image_text_contrastive_loss,
     ),
 }

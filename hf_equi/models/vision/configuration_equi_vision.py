@@ -57,10 +57,11 @@ class EquiVisionConfig(EquiConfig):
         prior_weight (`float`, *optional*, defaults to 100.0):
             The weight of the prior in that loss: the cross-entropy of the canonicalizer's scores to the identity, or
             the squared distance of its element to the identity for `SO2` and `O2`. It is 100 in arXiv 2310.01647.
+            A model refuses 0 beside `task_weight=0`, unless its canonicalizer has a loss of its own.
         temperature (`float`, *optional*, defaults to 1.0):
-            The temperature of the softmax whose gradient the choice of a member passes on.
+            The temperature of the softmax that stands in for the choice of a member in the backward pass.
         relaxation (`str`, *optional*, defaults to `"straight_through"`):
-            How it is passed on: `"straight_through"`, or `"gumbel"` with noise in training.
+            How gradients pass the choice: `"straight_through"`, or `"gumbel"` with noise on scores that are trained.
         base_config, group, method, orbit_chunk_size, hf_equi_version, format_version, stores_base:
             As in `EquiConfig`; the group as the `to_dict` of an `ImageGroup`, `SO2` or `O2` gives it.
         base_name, base_revision, adapter:
@@ -69,7 +70,7 @@ class EquiVisionConfig(EquiConfig):
     Raises:
         ConfigurationError: As in `EquiConfig`, and for an unknown level, padding, objective, relaxation or source of
             features, a dropout outside 0 to 1, less than one unit, a temperature that is not above 0, a negative
-            weight, two weights of 0, or a Θ that is missing, empty, repeats an element or is not in the group.
+            weight, or a Θ that is missing, empty, repeats an element or is not in the group.
     """
 
     group_class: ClassVar[Any] = IMAGE_GROUPS
@@ -122,8 +123,6 @@ class EquiVisionConfig(EquiConfig):
         super()._check()
         check_weight("task_weight", self.task_weight)
         check_weight("prior_weight", self.prior_weight)
-        if not self.task_weight and not self.prior_weight:
-            raise ConfigurationError("task_weight=0 and prior_weight=0 leave no loss to train by: raise one of them")
         check_share("lambda_dropout", self.lambda_dropout)
         check_count("lambda_units", self.lambda_units, "size")
         choices: dict[str, tuple[str, ...]] = {

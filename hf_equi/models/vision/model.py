@@ -12,14 +12,16 @@ from transformers import PreTrainedModel
 
 from hf_equi.actions import PixelAction, PlaneAction
 from hf_equi.bases.orbit_reader import check_batch
+from hf_equi.bases.weight_dtype import weight_dtype
 from hf_equi.canonicalization import Canonicalizer, LearnedMember
 from hf_equi.canonicalization.base import DTYPE
-from hf_equi.canonicalization.fitting import check_follows, fitted
+from hf_equi.canonicalization.fitting import check_apart, check_follows, check_settings, fitted
 from hf_equi.canonicalization.learned_member import PENALTY
 from hf_equi.errors import ConfigurationError
 from hf_equi.groups import FiniteGroup
 from hf_equi.models.base import EquiPreTrainedModel
 from hf_equi.models.vision.checkpoints import VisionCheckpointMixin
+from hf_equi.models.vision.configuration_equi_vision import CANONICAL_SETTINGS
 from hf_equi.models.vision.cuts import Cut
 from hf_equi.models.vision.image_actions import image_action
 from hf_equi.models.vision.levels import create_level
@@ -49,7 +51,10 @@ class EquiVisionModel(VisionCheckpointMixin, EquiPreTrainedModel):  # type: igno
         network = None
         if canonicalizer is not None and config.has_group:  # without a group, the base class says what to do
             network = self._fitted(config, canonicalizer)
+            check_apart(network, base)
         super().__init__(config, base, network)
+        if isinstance(held := self._modules.get(Select.network_name), Canonicalizer):
+            check_settings(held, {name: getattr(config, name) for name in ("task_weight", *CANONICAL_SETTINGS)})
         self._note_canonicalizer()
 
     @classmethod
@@ -65,14 +70,16 @@ class EquiVisionModel(VisionCheckpointMixin, EquiPreTrainedModel):  # type: igno
                 "and 'canonical_lambda'."
             )
         action = image_action(config.read_group(), config.padding)
-        return fitted(canonicalizer, action, image_shape(config.base_config))
+        found = fitted(canonicalizer, action, image_shape(config.base_config))
+        found.check_base(cls, config.base_config)
+        return found
 
     def _note_canonicalizer(self) -> None:
         """Describe the canonicalizer in the config."""
         network = self._modules.get(Select.network_name)
         if isinstance(network, Canonicalizer):
             usual = super().network_dtype(self.method.select)
-            dtype = _weight_dtype(network, usual)
+            dtype = weight_dtype(network, usual)
             own = {} if dtype == usual else {DTYPE: str(dtype).removeprefix("torch.")}
             self.config.canonicalizer_settings = {**network.to_dict(), **own}
 
@@ -156,7 +163,13 @@ class EquiVisionModel(VisionCheckpointMixin, EquiPreTrainedModel):  # type: igno
         if pixel_values is None:
             raise ConfigurationError("The canonicalizer is trained by images: pass pixel_values")
         check_batch(pixel_values, "pixel_values", "images")
-        return self.select_members(self.action, pixel_values)
+        selection = self.select_members(self.action, pixel_values)
+        if selection.penalty is None and torch.is_grad_enabled():
+            raise ConfigurationError(
+                "task_weight=0 trains the canonicalizer alone, but no part of it is trained: unfreeze its weights, or "
+                "train the base with task_weight=1"
+            )
+        return selection
 
     def penalised(
         self, loss: torch.Tensor | None, selection: Selection | None, share: torch.Tensor | float = 1.0
@@ -224,7 +237,7 @@ class EquiVisionModel(VisionCheckpointMixin, EquiPreTrainedModel):  # type: igno
                     "contain: pass pixel_values"
                 )
             self._check_features(orbit_features)
-            features = orbit_features.to(_weight_dtype(self.base, orbit_features.dtype))
+            features = orbit_features.to(weight_dtype(self.base, orbit_features.dtype))
             return ImageOrbits.of_features(self.action.group, features, self.method)
         if pixel_values is None:
             raise ConfigurationError(f"{type(self).__name__} needs pixel_values, or orbit_features made from them")
@@ -273,11 +286,6 @@ class EquiVisionModel(VisionCheckpointMixin, EquiPreTrainedModel):  # type: igno
         reader = replace(self._reader(self.checked_extras(kwargs)), method=Equitune(), level=create_level("features"))
         orbits = reader.read(self.base, pixel_values)
         return orbits.features[orbits.orbit.row_of]
-
-
-def _weight_dtype(base: nn.Module, default: torch.dtype) -> torch.dtype:
-    """Return the dtype of a model's weights; replicas of `DataParallel` have none."""
-    return next((weight.dtype for weight in base.parameters() if weight.is_floating_point()), default)
 
 
 def _evaluate_frozen(module: nn.Module) -> None:

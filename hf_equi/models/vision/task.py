@@ -7,7 +7,7 @@ from typing import Any, ClassVar
 import torch
 
 from hf_equi.canonicalization import LearnedMember, LearnedMembers
-from hf_equi.canonicalization.fitting import fitted
+from hf_equi.canonicalization.fitting import check_settings, fitted
 from hf_equi.errors import ConfigurationError
 from hf_equi.groups import ContinuousGroup
 from hf_equi.models.task import Request, Task
@@ -81,8 +81,12 @@ class VisionTask(Task):
         action.apply(group.identity, empty)  # checks the shape
         if continuous or not group.exact:
             action.apply(group.exp(torch.ones(1)) if continuous else 1, torch.zeros(1, 8, 8))  # that resampling works
+        found = None
         if "canonicalizer" in given:
-            fitted(request.settings["canonicalizer"], action, image_shape(request.base_config))
+            found = fitted(request.settings["canonicalizer"], action, image_shape(request.base_config))
+            found.check_base(self.model_class, request.base_config)
+        if isinstance(method.select, LearnedMember):
+            check_settings(found, request.settings)
 
 
 _OF_WEIGHTS = {"lambda_units", "lambda_dropout", "lambda_features"}

@@ -157,11 +157,7 @@ def test_a_frozen_copy_gives_the_features_of_the_weights():
     ("settings", "message"),
     [
         ({}, r"theta=None is not a set of elements: .* such as theta=\['0°', '90°'\]"),
-        ({"theta": []}, r"theta=\[\] is not a set"),
-        ({"theta": "90°"}, "theta='90°' is not a set"),
-        ({"theta": ["0°", "0°"]}, "names an element twice, as '0°' and '0°'"),
-        ({"theta": ["0°", "45°"]}, "No element '45°' in ImageGroup.rotations"),
-        ({"theta": [0, 4]}, "No element 4 in"),
+        ({"theta": {"0°", "90°"}}, "has no order"),
         ({"theta": [0], "prior_weight": -1.0}, "prior_weight=-1.0 is not a weight"),
         ({"theta": [0], "lambda_units": 0}, "lambda_units=0 is not a size"),
         ({"theta": [0], "loss": "entropy"}, "loss: the method 'canonical_lambda' does not use"),

@@ -216,6 +216,19 @@ def test_the_trainer_keeps_the_best_canonicalizer_without_labels(tmp_path):
     assert model(data.x).loss is None
 
 
+def test_the_contrast_alone_trains_the_canonicalizer(tmp_path):
+    model, x = wrap(OrbitScorer(flat(4), TURNS, size=4), task_weight=0.0, prior_weight=0.0), images(8)
+    model.base.requires_grad_(False)
+    torch.testing.assert_close(model.train()(x).loss, model.select_network(x)[1].mean())
+    before, contrast = weights(model), model.select_network(x)[1].mean()
+    run(model, tmp_path, Rows(labelled=False))
+    assert changed(model, before) == {"select_network"}
+    assert model.select_network(x)[1].mean() < contrast
+    model.select_network.requires_grad_(False)
+    with pytest.raises(ConfigurationError, match="canonicalizer alone, but no part of it is trained: unfreeze"):
+        model.train()(x)
+
+
 def test_the_trainer_trains_both_at_two_rates_and_the_base_alone(tmp_path):
     model = wrap()
     parts = [
@@ -241,6 +254,8 @@ def test_the_trainer_trains_both_at_two_rates_and_the_base_alone(tmp_path):
         ({"canonicalizer": "upright"}, "cannot be called"),
         ({"task_weight": -1.0}, "task_weight=-1.0 is not a weight"),
         ({"task_weight": 0.0, "prior_weight": 0.0}, "leave no loss"),
+        ({"canonicalizer": ModelEnergy(TURNS), "task_weight": 0.0}, "but a ModelEnergy is not trained"),
+        ({"canonicalizer": brightest_corner, "relaxation": "gumbel"}, "relaxation: a FixedRule is not trained"),
         ({"temperature": -1.0}, "temperature=-1.0 is out of range"),
         ({"relaxation": "hard"}, "relaxation='hard' is not known"),
         ({"loss": "entropy"}, "loss: the method 'canonical' does not use"),

@@ -38,7 +38,6 @@ KINDS = (EquiImageClassificationConfig, EquiCLIPConfig)
         ({"orbit_chunk_size": 0}, "orbit_chunk_size=0"),
         ({"method": "mixture"}, "'canonical', 'canonical_lambda', 'equitune', 'equizero', 'identity', 'lambda'"),
         ({"task_weight": -1.0}, r"task_weight=-1\.0 is not a weight: use a number, 0 or more"),
-        ({"task_weight": 0.0, "prior_weight": 0.0}, "leave no loss to train by"),
         ({"method": "canonical", "temperature": 0.0}, r"temperature=0\.0 is out of range"),
         ({"method": "canonical", "canonicalizer_settings": {"type": "orbit"}}, "type='orbit' is not known to canon"),
     ],
