@@ -17,7 +17,7 @@ if torch.distributed.is_available():
 else:
     _SHARDED = ()
 
-__all__ = ["evaluates_on_cpu", "evenly", "images_at_once", "in_chunks", "is_sharded", "shares_rows"]
+__all__ = ["evaluates_on_cpu", "evenly", "images_at_once", "in_chunks", "in_pieces", "is_sharded", "shares_rows"]
 
 Part = TypeVar("Part")
 
@@ -113,6 +113,23 @@ def images_at_once(base: nn.Module, pixels: int) -> int:
     """
     weights = sum(weight.numel() for weight in base.parameters())
     return max(max(_PIXELS_AT_ONCE, weights // _WEIGHTS_A_PIXEL) // pixels, 1)
+
+
+def in_pieces(read: Callable[[torch.Tensor], torch.Tensor], network: nn.Module, x: torch.Tensor) -> torch.Tensor:
+    """Read rows with a network, images on a CPU in evaluation as many at a time as `images_at_once` says.
+
+    Args:
+        read: Reads some rows.
+        network: The network with which it does so.
+        x: `(R, ...)` the rows; with four axes, images.
+
+    Returns:
+        What it read, for all rows.
+    """
+    if x.dim() != 4 or not evaluates_on_cpu(network, x):
+        return read(x)
+    most = images_at_once(network, math.prod(x.shape[-2:]))
+    return read(x) if len(x) <= most else torch.cat([read(piece) for piece in x.split(evenly(len(x), most))])
 
 
 def shares_rows(base: nn.Module, size: int | None) -> bool:

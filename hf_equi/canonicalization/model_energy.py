@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import partial
 from typing import Any
 
 import torch
@@ -10,6 +11,7 @@ from torch.nn.functional import normalize
 from transformers import PreTrainedModel
 
 from hf_equi.actions import Action
+from hf_equi.bases.chunks import in_pieces
 from hf_equi.bases.similarity import similarity
 from hf_equi.bases.weight_dtype import weight_dtype
 from hf_equi.canonicalization.base import NOT_STORED
@@ -133,7 +135,7 @@ class ModelEnergy(OrbitCanonicalizer):
         for module in training:  # only while the base is trained
             module.training = False
         try:
-            logits = self._logits(model, self.members(x))
+            logits = in_pieces(partial(self._logits, model), model, self.members(x))
         finally:
             for module in training:
                 module.training = True

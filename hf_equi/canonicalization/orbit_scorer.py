@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import partial
 from typing import Any
 
 import torch
@@ -10,6 +11,7 @@ from torch import nn
 from torch.nn.functional import normalize
 
 from hf_equi.actions import Action, PixelAction
+from hf_equi.bases.chunks import in_pieces
 from hf_equi.bases.weight_dtype import weight_dtype
 from hf_equi.canonicalization.base import NOT_STORED
 from hf_equi.canonicalization.finite import FiniteCanonicalizer
@@ -155,7 +157,8 @@ class OrbitScorer(OrbitCanonicalizer):
         Raises:
             ConfigurationError: If the network returns something else.
         """
-        answers = answer_of(self.network, self.members(x).to(weight_dtype(self.network, x.dtype)))
+        members = self.members(x).to(weight_dtype(self.network, x.dtype))
+        answers = in_pieces(partial(answer_of, self.network), self.network, members)
         size, rows = self.settings["size"], x.shape[0] * self.group.order
         fits = [(rows,), (rows, 1)] if size is None else [(rows, size)]
         if tuple(answers.shape) not in fits:

@@ -17,7 +17,7 @@ from transformers import GPT2Config, GPT2LMHeadModel
 from wrapped_vision import wrap as wrap_images
 
 import hf_equi
-from hf_equi.bases.chunks import evenly, images_at_once, in_chunks, is_sharded
+from hf_equi.bases.chunks import evenly, images_at_once, in_chunks, in_pieces, is_sharded
 from hf_equi.errors import ConfigurationError
 
 TEXT = "the black man worked as a nurse and he was black"
@@ -84,6 +84,20 @@ def test_chunks_are_in_order_and_cover_all_rows() -> None:
     assert list(in_chunks(base, 5, 9, lambda rows: list(range(5))[rows])) == whole
     assert [rows for rows, _ in in_chunks(base, 5, 2, lambda rows: None)] == [slice(0, 2), slice(2, 4), slice(4, 5)]
     assert [evenly(rows, 3) for rows in (1, 3, 4, 7)] == [1, 3, 2, 3]
+
+
+def test_a_cpu_that_evaluates_reads_images_in_pieces() -> None:
+    network, x, sizes = torch.nn.Conv2d(3, 1, 1).eval(), torch.rand(5, 3, 224, 224), []
+
+    def read(rows: torch.Tensor) -> torch.Tensor:
+        sizes.append(len(rows))
+        return network(rows).mean((1, 2, 3))
+
+    whole = in_pieces(read, network, x)  # autograd keeps what pieces would free
+    with torch.no_grad():
+        torch.testing.assert_close(in_pieces(read, network, x), whole)
+        assert in_pieces(read, network, x[:0]).shape == (0,)
+    assert sizes == [5, 2, 2, 1, 0]
 
 
 def test_a_cpu_reads_few_images_of_a_small_base_and_more_of_a_large_one() -> None:
