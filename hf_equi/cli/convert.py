@@ -83,7 +83,7 @@ def run_convert(
         )
     if model.method.needs_training:
         note(
-            f"the network of {model.config.method} has no effect before it is trained: train the model first "
+            f"the network of {model.config.method} means nothing before it is trained: train the model first "
             "(docs/finetuning.md, for images docs/vision_training.md and docs/canonicalization.md)"
         )
     if as_json:

@@ -150,7 +150,7 @@ class Method:
         """
         if self.needs_training:
             raise ConfigurationError(
-                f"The method {self.name!r} has a network that has no effect before it is trained: {advice}"
+                f"The method {self.name!r} has a network that means nothing before it is trained: {advice}"
             )
 
     def check_parts(self, weigh: tuple[type[Weigh], ...], chooses: bool, what: str) -> None:

@@ -41,7 +41,7 @@ class Part(ABC):
 
     @property
     def needs_training(self) -> bool:
-        """Whether it has a network that has no effect before it is trained: by default if it has one."""
+        """Whether it has a network that must be trained before its output means anything: by default if it has one."""
         return self.has_network
 
     def with_network(self, network: nn.Module | None) -> Self:

@@ -53,7 +53,7 @@ def test_a_method_with_a_network_needs_a_trained_one(run, places, tmp_path):
     trained.save_pretrained(own)
     random = run("generate", "-m", base, "-g", places / "two.json", "-p", "jump", "--method", "lambda")
     assert (random.status, random.out) == (2, "")
-    assert "'lambda' has a network that has no effect before it is trained: train it in Python" in random.err
+    assert "'lambda' has a network that means nothing before it is trained: train it in Python" in random.err
     asked = ("generate", "-m", own, "-p", "jump and walk", *SHORT, "--json")
     kept = [run(*asked), run(*asked, "--method", "lambda", "-g", places / "two.json", "--average", "logits")]
     assert kept[0].status == 0, kept[0].err

@@ -53,7 +53,7 @@ def test_images_with_a_setting_of_the_method(run, tmp_path):
     classifier("resnet-basic").save_pretrained(base)
     result = run("convert", base, out, "-g", "rotations:4", "--method", "lambda", "--set", "lambda_units=3")
     assert result.status == 0
-    assert result.err.startswith("hf-equi: note: the network of lambda has no effect before it is trained: train the")
+    assert result.err.startswith("hf-equi: note: the network of lambda means nothing before it is trained: train the")
     loaded = AutoModelForImageClassification.from_pretrained(out)
     assert (loaded.group, loaded.config.lambda_units) == (ImageGroup.rotations(4), 3)
     turned = loaded(images(2).rot90(1, (-2, -1))).logits

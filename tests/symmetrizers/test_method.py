@@ -137,7 +137,7 @@ def test_networks_are_held_by_a_copy():
     network = method.combine.create_network(None, None)
     held = method.with_networks({"combine_network": network}.get)
     assert held.combine.network is network
-    with pytest.raises(ConfigurationError, match="'scaled' has a network that has no effect before it is trained: do"):
+    with pytest.raises(ConfigurationError, match="'scaled' has a network that means nothing before it is trained: do"):
         method.refuse_untrained("do.")
     assert (held.select.network, held.weigh.network, method.combine.network) == (None, None, None)
     with pytest.raises(ConfigurationError, match="With method='scaled', Scaled combines members by a network"):
