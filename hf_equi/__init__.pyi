@@ -4,6 +4,7 @@ from hf_equi import actions as actions
 from hf_equi import auto as auto
 from hf_equi import bases as bases
 from hf_equi import canonicalization as canonicalization
+from hf_equi import environments as environments
 from hf_equi import errors as errors
 from hf_equi import fairness as fairness
 from hf_equi import generation as generation

@@ -9,7 +9,7 @@ acts as g after h:
 from hf_equi.groups.base import Group
 from hf_equi.groups.continuous import E2, E3, O2, O3, SE2, SE3, SO2, SO3, ContinuousGroup
 from hf_equi.groups.demographic import DemographicGroup
-from hf_equi.groups.environments import ACROBOT, CARTPOLE, GRIDWORLD, EnvironmentGroup
+from hf_equi.groups.environments import ACROBOT, CARTPOLE, GRIDWORLD, WALLED_GRIDWORLD, EnvironmentGroup
 from hf_equi.groups.equality import EqualityFactor
 from hf_equi.groups.explanation import Explanation, Move
 from hf_equi.groups.finite import MAX_ORDER, FiniteGroup
@@ -32,6 +32,7 @@ __all__ = [
     "SE3",
     "SO2",
     "SO3",
+    "WALLED_GRIDWORLD",
     "ContinuousGroup",
     "DemographicGroup",
     "EnvironmentGroup",

@@ -14,7 +14,7 @@ from hf_equi.groups.matrices import MatrixGroup
 from hf_equi.groups.registry import TYPE, without_type
 from hf_equi.groups.spatial import ImageGroup
 
-__all__ = ["ACROBOT", "CARTPOLE", "GRIDWORLD", "EnvironmentGroup"]
+__all__ = ["ACROBOT", "CARTPOLE", "GRIDWORLD", "WALLED_GRIDWORLD", "EnvironmentGroup"]
 
 
 class EnvironmentGroup(FiniteGroup):
@@ -170,3 +170,9 @@ ACROBOT = EnvironmentGroup(states=[[1, -1, 1, -1, -1, -1]], actions=[[2, 1, 0]])
 """The mirror of `Acrobot-v1`: sines and angular speeds change sign, and so does the torque."""
 GRIDWORLD = EnvironmentGroup(states=ImageGroup.rotations(4), actions=[[0, 2, 3, 4, 1]])
 """Quarter turns of the image of a grid: they stay, and turn the steps down, right, up and left (1 to 4)."""
+WALLED_GRIDWORLD = EnvironmentGroup(
+    states=[[[0, -1, 0, 0], [1, 0, 0, 0], [0, 0, 0, -1], [0, 0, 1, 0]]],
+    actions=[[1, 2, 3, 0]],
+    names=["0°", "90°", "180°", "270°"],
+)
+"""Quarter turns of `hf_equi/WalledGridworld-v0`: its places and the steps down, right, up and left (0 to 3) turn."""
