@@ -7,16 +7,18 @@ from typing import Any
 import torch
 
 from hf_equi.checks import check_count, check_seed
-from hf_equi.errors import EquivarianceError, HfEquiWarning, warn
+from hf_equi.errors import ConfigurationError, EquivarianceError, HfEquiWarning, warn
 from hf_equi.groups import EnvironmentGroup
-from hf_equi.testing.laws import law_differs, most_different
+from hf_equi.testing.laws import law_differs, most_different, strangest
 from hf_equi.testing.places import Place, place_of
-from hf_equi.testing.probing import Probe, shown_state, visited
+from hf_equi.testing.probing import Probe, Transition, shown_state, visited
 
 __all__ = ["FALSE_ALARMS", "assert_environment_symmetric"]
 
 FALSE_ALARMS = 1e-3
 """How often the comparison of random steps and starts fails by chance, over all elements together, at most."""
+_PLACED = 16
+"""The number of steps of episodes to take again from where they began, and how often each."""
 
 
 def assert_environment_symmetric(
@@ -55,7 +57,8 @@ def assert_environment_symmetric(
     Raises:
         EquivarianceError: If an equation fails; the message names the element, the state, the action and the
             difference. Also if the group does not act on the environment's states and actions.
-        ConfigurationError: If no `place` is known; for a number that is not a count.
+        ConfigurationError: If no `place` is known, or steps of episodes cannot be repeated from where it puts the
+            environment; for a number that is not a count.
 
     Warns `HfEquiWarning` if no step ended an episode. Cost: 2 |G| steps for each state and action, each after a
     `reset`; `draws` |G| more if steps are random.
@@ -71,8 +74,10 @@ def assert_environment_symmetric(
     noise = torch.Generator().manual_seed(seed)
     probe = Probe(env, group, place_of(env) if place is None else place, tolerance)
     env.reset(seed=seed)
-    pairs = probe.pairs(visited(env, states, noise) if isinstance(states, int) else states)
-    share = FALSE_ALARMS / (2 * max(group.order - 1, 1))
+    steps = visited(env, states if isinstance(states, int) else _PLACED, noise)
+    pairs = probe.pairs([step.state for step in steps] if isinstance(states, int) else states)
+    share = FALSE_ALARMS / (2 * group.order - 1)  # for each of the comparisons
+    _check_place(probe, steps, share, noise)
     _check_steps(probe, pairs, draws, share, noise)
     if starts:
         _check_starts(probe, starts, share, noise)
@@ -84,6 +89,24 @@ def _check_numbers(states: Any, draws: int, starts: int, seed: int) -> None:
     check_count("draws", draws, "number of draws", least=2)
     check_count("starts", starts, "number of first states", least=0)
     check_seed(seed)
+
+
+def _check_place(probe: Probe, steps: list[Transition], share: float, noise: torch.Generator) -> None:
+    """Refuse a `place` from which steps of episodes lead elsewhere than they did: anything can look symmetric then.
+
+    It cannot be told where steps from anywhere look like steps from the placed state, as on a torus.
+    """
+    pairs = [(step.state, step.action) for step in steps[:_PLACED]]
+    single = torch.stack([step.outcome for step in steps[:_PLACED]])
+    draws = probe.outcomes(0, pairs, _PLACED)
+    worst = strangest(single, draws, 100 * probe.limits, share, noise)  # an observation rounds the state
+    if worst is not None:
+        raise ConfigurationError(
+            "place= does not put the environment into the state that an observation describes. Action "
+            f"{probe.first_action + pairs[worst][1]} in s = {shown_state(pairs[worst][0])} led to "
+            f"{probe.shown(single[worst])} in an episode, but now leads to {probe.shown(draws[worst, 0])}. Set all of "
+            "the state, to a copy."
+        )
 
 
 def _check_steps(

@@ -6,7 +6,7 @@ import math
 
 import torch
 
-__all__ = ["law_differs", "most_different"]
+__all__ = ["law_differs", "most_different", "strangest"]
 
 _AT_ONCE = 2**10
 """The number of exchanges in memory."""
@@ -53,6 +53,30 @@ def most_different(own: torch.Tensor, other: torch.Tensor, limits: torch.Tensor)
     sides[:, own.shape[1] :] = -1
     energies = [_energy(_distances(x, y, limits), sides) for x, y in zip(own, other, strict=True)]
     return int(torch.cat(energies).argmax())
+
+
+def strangest(
+    single: torch.Tensor, draws: torch.Tensor, limits: torch.Tensor, share: float, noise: torch.Generator
+) -> int | None:
+    """Return the experiment whose single outcome is least like its draws, `None` if all may be of one law.
+
+    The statistic is the sum of the distances of single outcomes to draws. If the laws are equal, any draw could have
+    been the single one.
+
+    Args:
+        single: `(P, D)` float64, one outcome for each experiment.
+        draws: `(P, n, D)` float64, more outcomes.
+        limits: As in `law_differs`.
+        share: As in `law_differs`.
+        noise: What draws the exchanges.
+    """
+    pairs = zip(single, draws, strict=True)
+    sums = torch.stack([_distances(x[None], y, limits).sum(1) for x, y in pairs])  # (P, 1 + n)
+    tried = math.ceil(2 / share)
+    exchanged = sums.gather(1, torch.randint(sums.shape[1], (len(sums), tried), generator=noise)).sum(0)
+    found = sums[:, 0].sum()
+    above = int((exchanged >= found - 1e-12 * (1 + found)).sum())  # up to rounding
+    return int((sums[:, 0] - sums[:, 1:].mean(1)).argmax()) if (1 + above) / (1 + tried) <= share else None
 
 
 def _energy(distances: torch.Tensor, sides: torch.Tensor) -> torch.Tensor:

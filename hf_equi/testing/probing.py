@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 
@@ -14,7 +14,7 @@ from hf_equi.groups import EnvironmentGroup
 from hf_equi.testing.places import Place
 from hf_equi.testing.tolerances import tolerance_of
 
-__all__ = ["Probe", "shown_state", "visited"]
+__all__ = ["Probe", "Transition", "shown_state", "visited"]
 
 _REWARD = 1e-6
 """The difference of rewards that counts as rounding."""
@@ -22,6 +22,20 @@ _MOST_STEPS = 1000
 _MOST_SHOWN = 16
 _CHANGES = 0.25
 """How often a random episode changes its action: one that is kept for a while leads further."""
+
+
+class Transition(NamedTuple):
+    """A step of an episode.
+
+    Args:
+        state: The observation before.
+        action: The number of the action, from 0.
+        outcome: What it led to, as `Probe` has outcomes.
+    """
+
+    state: torch.Tensor
+    action: int
+    outcome: torch.Tensor
 
 
 class Probe:
@@ -39,6 +53,7 @@ class Probe:
         group: The symmetries.
         limits: The differences that count as equal, one for each number of an outcome.
         shape: The shape of an observation.
+        first_action: The number of the environment's first action.
 
     Raises:
         EquivarianceError: If the group does not act on the environment's observations and actions.
@@ -59,7 +74,7 @@ class Probe:
                 "or a matrix for its own observations, or wrap it."
             )
         self.shape: tuple[int, ...] = tuple(shape)
-        self._action, self._start = state_action(group), int(getattr(env.action_space, "start", 0))
+        self._action, self.first_action = state_action(group), int(getattr(env.action_space, "start", 0))
         self._dtype = torch.as_tensor(env.reset()[0]).dtype
         limit = tolerance_of(self._dtype) if tolerance is None else tolerance
         self.limits = torch.tensor([limit] * math.prod(self.shape) + [_REWARD, 0.0], dtype=torch.float64)
@@ -91,7 +106,7 @@ class Probe:
 
     def starts(self, g: int, count: int) -> torch.Tensor:
         """Return the images of first states, `(1, count, numbers)` float64."""
-        states = torch.stack([torch.as_tensor(self._env.reset()[0]).clone() for _ in range(count)])
+        states = torch.stack([_copied(self._env.reset()[0]) for _ in range(count)])
         return self._action.apply(g, states).reshape(1, count, -1).double()
 
     def name(self, g: int) -> str:
@@ -104,9 +119,9 @@ class Probe:
         gap = (own - other).abs()
         number = int(gap[:-2].argmax())
         return (
-            f"Action {action + self._start} in s = {shown_state(state)} leads to {self._shown(own)}. Action "
-            f"{moved + self._start} in gs = {shown_state(self._moved(g, state))} leads to g times "
-            f"{self._shown(other)}. Observations differ by up to {float(gap[number]):.3g}, in number {number}; "
+            f"Action {action + self.first_action} in s = {shown_state(state)} leads to {self.shown(own)}. Action "
+            f"{moved + self.first_action} in gs = {shown_state(self._moved(g, state))} leads to g times "
+            f"{self.shown(other)}. Observations differ by up to {float(gap[number]):.3g}, in number {number}; "
             f"rewards by {float(gap[-2]):.3g}; ends of the episode by {float(gap[-1]):.3g}."
         )
 
@@ -120,45 +135,52 @@ class Probe:
                 f"The environment cannot be put into the image of the state {shown_state(state)} under element "
                 f"{self.name(g)}: {error}"
             ) from error
-        observation, reward, ended, _, _ = self._env.step(int(self.group.permutations[g, action]) + self._start)
-        return torch.as_tensor(observation).clone(), float(reward), bool(ended)  # some environments reuse the array
+        observation, reward, ended, _, _ = self._env.step(int(self.group.permutations[g, action]) + self.first_action)
+        return _copied(observation), float(reward), bool(ended)
 
     def _moved(self, g: int, state: torch.Tensor) -> torch.Tensor:
         return self._action.apply(g, state[None])[0].clone()  # places may keep what they are given
 
-    def _shown(self, outcome: torch.Tensor) -> str:
+    def shown(self, outcome: torch.Tensor) -> str:
+        """Return an outcome as messages write it."""
         end = float(outcome[-1])
         ends = {0.0: "goes on", 1.0: "ends"}.get(end, f"ends with probability {end:.2g}")
         return f"{shown_state(outcome[:-2].reshape(self.shape))} (reward {float(outcome[-2]):.3g}, the episode {ends})"
 
 
-def visited(env: Any, count: int, noise: torch.Generator) -> list[torch.Tensor]:
-    """Return states of random episodes: the first and the last one of each, and two others.
+def visited(env: Any, count: int, noise: torch.Generator) -> list[Transition]:
+    """Return steps of random episodes: the first and the last one of each, and two others.
 
     Args:
         env: The environment.
-        count: The number of states.
-        noise: What draws actions and states.
+        count: The number of steps.
+        noise: What draws actions and steps.
     """
-    found: list[torch.Tensor] = []
+    found: list[Transition] = []
     while len(found) < count:
-        states = _episode(env, noise)
-        others = torch.randint(len(states), (2,), generator=noise).tolist()
-        found += [states[place] for place in (0, len(states) - 1, *others)]
+        steps = _episode(env, noise)
+        others = torch.randint(len(steps), (2,), generator=noise).tolist()
+        found += [steps[place] for place in (0, len(steps) - 1, *others)]
     return found[:count]
 
 
-def _episode(env: Any, noise: torch.Generator) -> list[torch.Tensor]:
-    """Return the states of an episode in which there was a step."""
-    observation, states, action, ended = env.reset()[0], [], 0, False
+def _episode(env: Any, noise: torch.Generator) -> list[Transition]:
+    """Return the steps of a random episode."""
+    state, steps, action, ended = _copied(env.reset()[0]), [], 0, False
     first = int(getattr(env.action_space, "start", 0))
-    while not ended and len(states) < _MOST_STEPS:
-        states.append(torch.as_tensor(observation).clone())
-        if len(states) == 1 or float(torch.rand((), generator=noise)) < _CHANGES:
+    while not ended and len(steps) < _MOST_STEPS:
+        if not steps or float(torch.rand((), generator=noise)) < _CHANGES:
             action = int(torch.randint(int(env.action_space.n), (), generator=noise))
-        observation, _, terminated, truncated, _ = env.step(first + action)
-        ended = terminated or truncated
-    return states
+        observation, reward, terminated, truncated, _ = env.step(first + action)
+        following = _copied(observation)
+        rest = torch.tensor([reward, terminated], dtype=torch.float64)
+        steps.append(Transition(state, action, torch.cat([following.flatten().double(), rest])))
+        state, ended = following, terminated or truncated
+    return steps
+
+
+def _copied(observation: Any) -> torch.Tensor:
+    return torch.as_tensor(observation).clone()  # some environments use their arrays again
 
 
 def shown_state(state: torch.Tensor) -> str:

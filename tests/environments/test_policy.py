@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import importlib
+import sys
 from types import SimpleNamespace
 from typing import Any
 
@@ -9,6 +11,7 @@ import numpy as np
 import pytest
 import torch
 
+import hf_equi
 from hf_equi.environments import QPolicy
 from hf_equi.errors import ActionError, ConfigurationError
 
@@ -96,6 +99,19 @@ def test_wrong_input_is_refused() -> None:
         QPolicy(MIRRORED).predict({"a": 1})  # type: ignore[arg-type]
     with pytest.raises(ActionError, match=r"has the shape \(S,\) or .*received \(1, 1, 1, 1, 1\)"):
         QPolicy(MIRRORED).predict(np.zeros((1, 1, 1, 1, 1)))
+
+
+def test_without_the_extra_a_policy_works_and_the_rest_says_how(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(hf_equi, "environments", hf_equi.environments)  # which is put back with the modules
+    for name in [name for name in sys.modules if name.startswith("hf_equi.environments")]:
+        monkeypatch.delitem(sys.modules, name)
+    for name in ("gymnasium", "stable_baselines3"):
+        monkeypatch.setitem(sys.modules, name, None)
+    package = importlib.import_module("hf_equi.environments")
+    assert package.QPolicy(MIRRORED).predict(np.array([2.0]))[0] == 0
+    for name in ("TorusGridworld", "WalledGridworld", "equivariant_dqn"):
+        with pytest.raises(ConfigurationError, match=r"pip install 'hf_equi\[rl\]'"):
+            getattr(package, name)
 
 
 def test_loops_of_gymnasium_and_stable_baselines3_take_it() -> None:

@@ -211,6 +211,15 @@ def test_canonicalization(tmp_path: Path) -> None:
     assert names["in_pose"].mean(1).abs().max() < 1e-5
 
 
+def test_environments(capsys: pytest.CaptureFixture[str]) -> None:
+    pytest.importorskip("stable_baselines3", reason="needs the extra rl")
+    names = Page("docs/environments.md").run()
+    assert "element 1 (mirror)" in capsys.readouterr().out
+    states = torch.randn(9, 4)
+    for network in (names["network"], names["dqn"].policy.network):
+        assert torch.equal(network.greedy_actions(-states), 1 - network.greedy_actions(states))
+
+
 @pytest.mark.slow
 def test_publishing(hub: LoopbackHub, tmp_path: Path) -> None:
     push_gpt2()

@@ -193,6 +193,20 @@ def test_what_does_not_fit_is_refused() -> None:
             call(assert_environment_symmetric)
 
 
+def test_a_place_that_places_nothing_is_refused() -> None:
+    """All that it leads to would be symmetric."""
+
+    def nowhere(env: Any, observation: np.ndarray) -> None: ...
+
+    def partly(env: Any, observation: np.ndarray) -> None:
+        env.unwrapped.state = np.array([*observation[:3], 0.0])
+
+    cart = gymnasium.make("CartPole-v1")
+    for place in (nowhere, partly):
+        with pytest.raises(ConfigurationError, match=r"Action [01] in s = \[.* led to .* but now leads to .*a copy"):
+            assert_environment_symmetric(cart, CARTPOLE, place, states=8)
+
+
 def test_torch_keeps_its_own_noise() -> None:
     before = torch.random.get_rng_state()
     assert_environment_symmetric(gymnasium.make("CartPole-v1"), CARTPOLE, states=4)

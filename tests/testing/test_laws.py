@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import torch
 
-from hf_equi.testing.laws import law_differs, most_different
+from hf_equi.testing.laws import law_differs, most_different, strangest
 
 LIMITS = torch.tensor([1e-5, 1e-5], dtype=torch.float64)
 
@@ -27,6 +27,17 @@ def test_rounding_is_not_a_difference() -> None:
     own = torch.zeros(1, 16, 2, dtype=torch.float64)
     assert law_differs(own, own + 1e-7, LIMITS, 1e-3, noise) is None
     assert law_differs(own, own + 1e-3, LIMITS, 1e-3, noise) is not None
+
+
+def test_outcomes_of_another_law_are_strange() -> None:
+    noise = torch.Generator().manual_seed(0)
+    found = [strangest(draws(0, noise)[:, 0], draws(0, noise), LIMITS, 0.05, noise) for _ in range(200)]
+    assert 0 < sum(one is not None for one in found) <= 20
+    single = draws(2, noise)[:, 0]
+    single[2] += 20
+    assert strangest(single, draws(0, noise), LIMITS, 0.05, noise) == 2
+    certain = torch.zeros(5, 24, 2, dtype=torch.float64)
+    assert strangest(certain[:, 0] + 1e-7, certain, LIMITS, 0.05, noise) is None
 
 
 def test_the_experiment_that_differs_is_found() -> None:

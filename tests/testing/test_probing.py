@@ -30,7 +30,11 @@ class Corridor:
 
 @pytest.mark.parametrize("count", [1, 10])
 def test_first_and_last_states_are_among_those_visited(count: int) -> None:
-    found = [int(state) for state in visited(Corridor(), count, torch.Generator().manual_seed(0))]
+    steps = visited(Corridor(), count, torch.Generator().manual_seed(0))
+    found = [int(step.state) for step in steps]
+    for state, action, outcome in steps:
+        ahead = int(state) + action
+        assert outcome.tolist() == [ahead, 0, ahead == 3]
     assert found[::4] == [0] * len(found[::4])
     assert found[1::4] == [2] * len(found[1::4])
     assert len(found) == count
