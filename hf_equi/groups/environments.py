@@ -169,10 +169,14 @@ CARTPOLE = EnvironmentGroup(states=[[-1, -1, -1, -1]], actions=[[1, 0]])
 ACROBOT = EnvironmentGroup(states=[[1, -1, 1, -1, -1, -1]], actions=[[2, 1, 0]])
 """The mirror of `Acrobot-v1`: sines and angular speeds change sign, and so does the torque."""
 GRIDWORLD = EnvironmentGroup(states=ImageGroup.rotations(4), actions=[[0, 2, 3, 4, 1]])
-"""Quarter turns of the image of a grid: they stay, and turn the steps down, right, up and left (1 to 4)."""
+"""Quarter turns of the image of `hf_equi/TorusGridworld-v0`. They turn the steps down, right, up and left (1 to 4).
+
+Action 0, to stay, is the same for all. The published code lists the inverse permutation, `[0, 4, 1, 2, 3]`, which says
+where each action's value comes from.
+"""
 WALLED_GRIDWORLD = EnvironmentGroup(
     states=[[[0, -1, 0, 0], [1, 0, 0, 0], [0, 0, 0, -1], [0, 0, 1, 0]]],
     actions=[[1, 2, 3, 0]],
     names=["0°", "90°", "180°", "270°"],
 )
-"""Quarter turns of `hf_equi/WalledGridworld-v0`: its places and the steps down, right, up and left (0 to 3) turn."""
+"""Quarter turns of `hf_equi/WalledGridworld-v0`. They turn places, and the steps down, right, up and left (0 to 3)."""
