@@ -84,10 +84,12 @@ class EnvironmentGroup(FiniteGroup):
 
     def to_dict(self) -> dict[str, Any]:
         """Return the group as JSON scalars, lists and dictionaries, as configs store it."""
-        rows = self.permutations[1:]
+        states: Any
         if self.images is not None:
-            rows = self.permutations[list(self.images.generators)]
-        states = self.images.to_dict() if self.states is None else self.states[1:].tolist()  # type: ignore[union-attr]
+            states, rows = self.images.to_dict(), self.permutations[list(self.images.generators)]
+        else:
+            named: Any = slice(1, None) if self.order > 1 else slice(None)  # the identity goes without saying
+            states, rows = self.states[named].tolist(), self.permutations[named]  # type: ignore[index]
         return {TYPE: "environment", "states": states, "actions": rows.tolist(), "names": list(self.names)}
 
     @classmethod
