@@ -6,7 +6,7 @@ from hf_equi.actions.matrices import PointAction, VectorAction
 from hf_equi.actions.pairs import TokenPairAction
 from hf_equi.actions.plane import PlaneAction
 from hf_equi.actions.shapes import ImageBoxAction, ImagePointAction
-from hf_equi.actions.states import state_action
+from hf_equi.actions.states import state_action, values_action
 from hf_equi.actions.tokens import TokenAction
 from hf_equi.actions.trivial import TrivialAction
 from hf_equi.actions.words import WordAction
@@ -26,4 +26,5 @@ __all__ = [
     "VectorAction",
     "WordAction",
     "state_action",
+    "values_action",
 ]

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 
-from hf_equi.actions import ColumnAction, state_action
+from hf_equi.actions import state_action, values_action
 from hf_equi.errors import ConfigurationError
 from hf_equi.groups import ACROBOT, CARTPOLE, GRIDWORLD
 from hf_equi.testing import assert_equivariant
@@ -29,8 +29,7 @@ def agent() -> Any:
 
 
 def check_symmetric(network: Any, group: Any, states: torch.Tensor) -> None:
-    values = ColumnAction(group, group.permutations)
-    assert_equivariant(lambda x: network(states=x).q_values, states, state_action(group), values)
+    assert_equivariant(lambda x: network(states=x).q_values, states, state_action(group), values_action(group))
 
 
 @pytest.mark.parametrize("method", ["equitune", "equizero", "lambda"])

@@ -10,14 +10,13 @@ import torch
 from transformers import AutoModel, PreTrainedModel
 from transformers.utils import ModelOutput
 
-from hf_equi.actions import ColumnAction, PixelAction, VectorAction
+from hf_equi.actions import ColumnAction, PixelAction, VectorAction, state_action, values_action
 from hf_equi.errors import ActionError, ConfigurationError, UnsupportedModelError
 from hf_equi.groups import EnvironmentGroup
 from hf_equi.models.base import EquiPreTrainedModel
 from hf_equi.models.cards.kinds import CardKind
 from hf_equi.models.q_network.card import QNetworkCard
 from hf_equi.models.q_network.configuration_equi_q_network import EquiQNetworkConfig
-from hf_equi.models.q_network.state_actions import state_action, values_action
 from hf_equi.networks.q_network import QNetwork
 from hf_equi.networks.q_network.labelled import labelled_loss
 from hf_equi.symmetrizers.weigh import joint_log_weights

@@ -163,6 +163,19 @@ class QNetwork(SafeLoadingMixin, PreTrainedModel):
                 module.bias.copy_(bias)
         return network.eval()
 
+    def greedy_actions(self, states: torch.Tensor) -> torch.Tensor:
+        """Return the best action in each state, `(B,)` int64; of actions that tie, the one with the lowest number.
+
+        Args:
+            states: As in `forward`.
+
+        Raises:
+            ActionError: As `forward`.
+        """
+        with torch.no_grad():
+            values: torch.Tensor = self(states=states, return_dict=True).q_values
+            return values.argmax(1)
+
     def to_stable_baselines3(self, path: str | os.PathLike[str], *, env: Any = None, **settings: Any) -> None:
         """Write an archive that `DQN.load` reads; for logits, one that `PPO.load` reads, with a new critic.
 

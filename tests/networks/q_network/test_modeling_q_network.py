@@ -74,3 +74,12 @@ def test_it_is_stored_and_found_by_the_auto_class(tmp_path):
 def test_other_states_are_refused(given, message):
     with pytest.raises(ActionError, match=message):
         network()(given)
+
+
+def test_the_best_action_is_the_first_of_those_that_tie():
+    model, x = network(), states(9)
+    assert torch.equal(model.greedy_actions(x), model(x).q_values.argmax(1))
+    with torch.no_grad():
+        model.head.weight.zero_()
+        model.head.bias.fill_(1.0)
+    assert model.greedy_actions(x).tolist() == [0] * 9
