@@ -16,7 +16,7 @@ from hf_equi.testing.probing import Probe, Transition, shown_state, visited
 __all__ = ["FALSE_ALARMS", "assert_environment_symmetric"]
 
 FALSE_ALARMS = 1e-3
-"""How often the comparison of random steps and starts fails by chance, over all elements together, at most."""
+"""The probability that some comparison of random steps or first states fails by chance, at most."""
 _PLACED = 16
 """The number of steps of episodes to take again from where they began, and how often each."""
 
@@ -38,7 +38,7 @@ def assert_environment_symmetric(
 
     T are transitions, r rewards, $p_0$ is the law of first states. Steps that are not random are compared to the
     tolerance. Random ones, and first states, are compared by a permutation test of the energy distance, which fails an
-    environment that has the symmetry with probability `FALSE_ALARMS` at most.
+    environment that has the symmetry for one seed in a thousand at most.
 
     Args:
         env (`gymnasium.Env`): Its observations are arrays, its actions `Discrete`. It may be wrapped.
@@ -74,8 +74,8 @@ def assert_environment_symmetric(
     noise = torch.Generator().manual_seed(seed)
     probe = Probe(env, group, place_of(env) if place is None else place, tolerance)
     env.reset(seed=seed)
-    steps = visited(env, states if isinstance(states, int) else _PLACED, noise)
-    pairs = probe.pairs([step.state for step in steps] if isinstance(states, int) else states)
+    steps = visited(env, max(_PLACED, states if isinstance(states, int) else 0), noise)
+    pairs = probe.pairs([step.state for step in steps[:states]] if isinstance(states, int) else states)
     share = FALSE_ALARMS / (2 * group.order - 1)  # for each of the comparisons
     _check_place(probe, steps, share, noise)
     _check_steps(probe, pairs, draws, share, noise)

@@ -67,7 +67,8 @@ class Probe:
                 f"{group!r} permutes {group.permutations.shape[1]} actions, but the environment has "
                 f"{env.action_space}: give a permutation of its own actions."
             )
-        if not shape or (group.states is not None and tuple(shape) != tuple(group.states.shape[1:2])):
+        fits = len(shape or ()) == 3 if group.states is None else shape == tuple(group.states.shape[1:2])
+        if not fits:
             moved = "images" if group.states is None else f"states of {group.states.shape[1]} numbers"
             raise EquivarianceError(
                 f"{group!r} moves {moved}, but the environment's observations are {env.observation_space}: give signs "
@@ -82,6 +83,8 @@ class Probe:
     def pairs(self, states: Iterable[Any]) -> list[tuple[torch.Tensor, int]]:
         """Return states with all actions; refuse states that an element moves to where the environment cannot be."""
         found = [torch.as_tensor(state).to(self._dtype) for state in states]
+        if not found:
+            raise EquivarianceError("states= is empty: without a state, nothing would be compared.")
         for state in found:
             if tuple(state.shape) != self.shape:
                 raise EquivarianceError(

@@ -158,6 +158,12 @@ def test_what_does_not_fit_is_refused() -> None:
         ),
         (
             EquivarianceError,
+            "moves images, but the environment's observations are Box",
+            lambda check: check(cart, EnvironmentGroup(ImageGroup.flips("horizontal"), [[1, 0]])),
+        ),
+        (EquivarianceError, "states= is empty", lambda check: check(cart, CARTPOLE, states=np.zeros((0, 4)))),
+        (
+            EquivarianceError,
             "moves states of 2 numbers, but the environment's observations are Box",
             lambda check: check(cart, EnvironmentGroup([[-1, -1]], [[1, 0]])),
         ),
