@@ -6,6 +6,7 @@ from typing import Any
 
 import torch
 
+from hf_equi.actions._checksums import checksums, position_weights
 from hf_equi.actions._elements import read_elements
 from hf_equi.actions.base import Action
 from hf_equi.errors import ActionError, GroupError
@@ -84,6 +85,10 @@ class VectorAction(Action):
                 coordinates; for integers.
         """
         self._check(x)
+        if self._signed is not None and x.dim() == 2:
+            g = read_elements(self.group, elements, x)
+            sources, signs = (table.to(x.device)[g] for table in self._signed)
+            return x.gather(1, sources.expand_as(x)) * signs.to(x.dtype)
         wide = x if x.dtype in (torch.float32, torch.float64) else x.float()
         linear, translation = self._parts(read_elements(self.group, elements, x), wide)
         # (R, d, d) to (R, 1, ..., 1, d, d), one axis of 1 for each between samples and coordinates
@@ -108,6 +113,13 @@ class VectorAction(Action):
         sources, signs = (table.to(x.device) for table in self._signed)
         members = x.index_select(1, sources.flatten()).view(-1, *sources.shape)
         return members * signs.to(x.dtype)
+
+    def keys(self, x: torch.Tensor, /) -> torch.Tensor:
+        """Return a key of every member of each sample's orbit, as `Action.keys`."""
+        if self._signed is None or x.dim() != 2:
+            return super().keys(x)
+        members = self.orbit(x.detach()).flatten(0, 1)
+        return checksums(members, position_weights(torch.Size([1, self.dimension]), x.device)).view(len(x), -1)
 
     def _parts(self, elements: Any, like: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor | None]:
         """Return what turns, `(..., d, d)`, and what is added, `(..., d)`; both fit to a tensor of coordinates."""

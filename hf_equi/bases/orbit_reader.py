@@ -142,7 +142,7 @@ class OrbitReader:
         passing = _passed_on(selection)
         # Equal members that pass gradients by different weights have a row each.
         shared = shares_rows(base, piece or size) and (passing is None or passing.shape[1] == 1)
-        orbit = self._orbits(given, selection.elements, shared)
+        orbit = self._orbits(given, selection, shared)
         if piece is not None and (size is None or piece < size):
             size = evenly(orbit.rows, piece)
         with advice_on_memory(f"{first.shape[0]} {what}", orbit.elements, self.chunk, first.device):
@@ -158,10 +158,11 @@ class OrbitReader:
 
     def _piece(self, base: Any, first: torch.Tensor) -> int | None:
         """Return the most rows that go through the base together, if a CPU evaluates it."""
-        return self.piece if evaluates_on_cpu(base, first) else None
+        return self.piece if self.piece is not None and evaluates_on_cpu(base, first) else None
 
-    def _orbits(self, given: Mapping[str, Any], elements: torch.Tensor, shared: bool) -> Orbit:
-        """Return rows for some members, in an order that does not depend on which member was given."""
+    def _orbits(self, given: Mapping[str, Any], selection: Selection, shared: bool) -> Orbit:
+        """Return rows for some members; if `distinct`, in an order that does not depend on which one was given."""
+        elements = selection.elements
         shared = shared and all(isinstance(action, ColumnAction) for action in self.outputs.values())
         if elements.dim() > 2:  # members of a continuous group cannot be listed, so they have no keys
             return Orbit.start(elements, shared=False)
@@ -170,10 +171,11 @@ class OrbitReader:
         shared = shared and elements.shape[1] in (1, group.order)
         # There is nothing to order and share, or a graph is traced, with its rows in the order of the elements.
         if elements.shape[1] == 1 or torch.compiler.is_exporting():
-            return Orbit.start(elements, shared)
+            return Orbit.start(elements, shared=False)
         if not self.distinct:
-            start = Orbit.start(elements, shared=False)
-            return SeparateOrbit(elements, start.rank, False, partial(self._keys, given, elements))
+            # All elements in their order are also their own numbers.
+            rank = elements if selection.whole else Orbit.start(elements, shared=False).rank
+            return SeparateOrbit(elements, rank, False, partial(self._keys, given, elements))
         return Orbit.of_keys(elements, self._keys(given, elements), shared)
 
     @torch.no_grad()
@@ -200,19 +202,19 @@ class OrbitReader:
             values[name] = action.apply(elements, x)
             if weights is not None and x.is_floating_point():
                 values[name] = values[name] + _weighted(weights, action.apply, x)
-        return self._moved_back(run(values), elements, weights)
+        return self._moved_back(run(values), orbit, rows, weights)
 
     def _read_whole(
-        self, run: Callable[[dict[str, Any]], Outputs], given: Mapping[str, Any], orbit: Orbit, _: slice
+        self, run: Callable[[dict[str, Any]], Outputs], given: Mapping[str, Any], orbit: Orbit, rows: slice
     ) -> dict[str, Any]:
         """Return the same for all members of all orbits, which are made together."""
         others = {name: value for name, value in given.items() if name not in self.inputs}
         values = repeat_rows(others, orbit.batch_of_row, orbit.elements.shape[0]) if others else {}
         for name, action in self.inputs.items():
             values[name] = action.orbit(given[name]).flatten(0, 1)
-        return self._moved_back(run(values), orbit.element_of_row, None)
+        return self._moved_back(run(values), orbit, rows, None)
 
-    def _moved_back(self, outputs: Outputs, elements: torch.Tensor, weights: torch.Tensor | None) -> dict[str, Any]:
+    def _moved_back(self, outputs: Outputs, orbit: Orbit, rows: slice, weights: torch.Tensor | None) -> dict[str, Any]:
         """Return outputs of the base for some rows, moved back, unless their columns move."""
         said = dict(outputs)
         if strays := sorted(self.outputs.keys() - said.keys()):
@@ -227,8 +229,9 @@ class OrbitReader:
             if (
                 weights is not None and value.is_floating_point()
             ):  # in the frame of the member, because columns are pulled back later
-                value = value + action.apply(elements, _weighted(weights, action.invert, value))
-            said[name] = value if isinstance(action, ColumnAction) else action.invert(elements, value)
+                value = value + action.apply(orbit.element_of_row[rows], _weighted(weights, action.invert, value))
+            columns = isinstance(action, ColumnAction)
+            said[name] = value if columns else action.invert(orbit.element_of_row[rows], value)
         return said
 
 

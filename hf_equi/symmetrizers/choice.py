@@ -132,11 +132,13 @@ def decide(orbit: Orbit, losses: torch.Tensor) -> tuple[torch.Tensor, Decision]:
         table[orbit.batch_of_row, orbit.rank_of_row] = losses
     ordered, ranks = table.sort(dim=1, stable=True)
     best = ranks[:, 0]
-    margin = losses.new_full((table.shape[0],), torch.inf)
-    if orbit.most > 1:
+    if orbit.most == 1:
+        margin = losses.new_full((table.shape[0],), torch.inf)
+    else:
         margin = ordered[:, 1] - ordered[:, 0]
-        if isinstance(orbit, SeparateOrbit) and orbit.keys is not None and bool((margin == 0).any()):
+        if isinstance(orbit, SeparateOrbit) and orbit.keys is not None and not bool(margin.all()):
             keys = orbit.keys()
             best = keys.masked_fill(table != ordered[:, :1], torch.iinfo(keys.dtype).max).argmin(1)
     chosen = orbit.offsets + best
-    return chosen, Decision(chosen_element=orbit.element_of_row[chosen], margin=margin)
+    element = orbit.elements.take(chosen) if isinstance(orbit, SeparateOrbit) else orbit.element_of_row[chosen]
+    return chosen, Decision(chosen_element=element, margin=margin)

@@ -189,7 +189,8 @@ class SeparateOrbit(Orbit):
     @cached_property
     def offsets(self) -> torch.Tensor:
         """The first row of each orbit, `(B,)`."""
-        return torch.arange(self.rank.shape[0], device=self.rank.device) * self.rank.shape[1]
+        samples, members = self.rank.shape
+        return torch.arange(0, samples * members, members, device=self.rank.device)
 
     @cached_property
     def slot_of_row(self) -> torch.Tensor:

@@ -94,5 +94,5 @@ def test_what_is_no_symmetry_is_refused(states, actions, message):
 
 def test_other_descriptions_are_refused():
     for content in ({"type": "environment"}, {**CARTPOLE.to_dict(), "rewards": 1}, {"type": "matrix"}):
-        with pytest.raises(GroupError, match="Symmetries are described by {.type.: .environment."):
+        with pytest.raises(GroupError, match=r"Symmetries are described by {.type.: .environment."):
             EnvironmentGroup.from_dict(content)

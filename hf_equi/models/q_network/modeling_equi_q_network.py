@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, ClassVar
@@ -11,6 +12,7 @@ from transformers import AutoModel, PreTrainedModel
 from transformers.utils import ModelOutput
 
 from hf_equi.actions import ColumnAction, PixelAction, VectorAction, state_action, values_action
+from hf_equi.bases.orbit_reader import OrbitRows
 from hf_equi.errors import ActionError, ConfigurationError, UnsupportedModelError
 from hf_equi.groups import EnvironmentGroup
 from hf_equi.models.base import EquiPreTrainedModel
@@ -19,6 +21,7 @@ from hf_equi.models.q_network.card import QNetworkCard
 from hf_equi.models.q_network.configuration_equi_q_network import EquiQNetworkConfig
 from hf_equi.networks.q_network import QNetwork
 from hf_equi.networks.q_network.labelled import labelled_loss
+from hf_equi.symmetrizers import Decision
 from hf_equi.symmetrizers.weigh import joint_log_weights
 
 __all__ = ["EquiQNetwork", "EquiQNetworkOutput"]
@@ -137,23 +140,29 @@ class EquiQNetwork(EquiPreTrainedModel):
             ActionError: For states of another shape or kind, without numbers, or with NaN.
             ConfigurationError: Without states; for labels of another shape or kind; for hidden states or attentions.
         """
-        extras = self.checked_extras(kwargs)
-        if states is None:
-            raise ConfigurationError("EquiQNetwork needs states")
-        self._check_states(states)
-        weigh = self.method.feature_weights
-        run = partial(self._read_rows, extras, weigh is not None)
-        rows = self.read_orbits({"states": states}, run, {"q_values": self._values_action}, "states")
-        log_weights = None
-        if weigh is not None:
-            log_weights = joint_log_weights(weigh.log_weights(rows.by_member("features")))
-        values, decision = rows.combine("q_values", self.method.combine, log_weights)
+        rows, log_weights, values, decision = self._score(states, self.checked_extras(kwargs))
         loss = None
         if labels is not None:
             loss = self.penalised(labelled_loss(self.base.config.outputs, values, labels), rows.selection)
         weights = None if log_weights is None else log_weights.softmax(1)
         chosen = rows.selection.only if decision.chosen_element is None else decision.chosen_element
         return self.returned(EquiQNetworkOutput(loss, values, chosen, decision.margin, weights), return_dict)
+
+    def _score(
+        self, states: torch.Tensor | None, extras: dict[str, Any]
+    ) -> tuple[OrbitRows, torch.Tensor | None, torch.Tensor, Decision]:
+        """Return the rows of the orbits, the members' log-weights, the combined scores, and which member decided."""
+        if states is None:
+            raise ConfigurationError("EquiQNetwork needs states")
+        self._check_states(states)
+        method = self.method
+        weigh = method.feature_weights
+        run = partial(self._read_rows, extras, weigh is not None)
+        rows = self.read_orbits({"states": states}, run, {"q_values": self._values_action}, "states")
+        log_weights = None
+        if weigh is not None:
+            log_weights = joint_log_weights(weigh.log_weights(rows.by_member("features")))
+        return rows, log_weights, *rows.combine("q_values", method.combine, log_weights)
 
     def greedy_actions(self, states: torch.Tensor) -> torch.Tensor:
         r"""Return the best action in each state.
@@ -176,8 +185,7 @@ class EquiQNetwork(EquiPreTrainedModel):
         Cost: that of `forward`. Ties cost the keys of the orbits.
         """
         with torch.no_grad():
-            values: Any = self(states=states).q_values
-            return self.best_actions(values, states)
+            return self.best_actions(self._score(states, {})[2], states)
 
     def best_actions(self, values: torch.Tensor, states: torch.Tensor) -> torch.Tensor:
         """Return the best action in each state, given its scores; ties as in `greedy_actions`.
@@ -186,8 +194,10 @@ class EquiQNetwork(EquiPreTrainedModel):
             values: `(batch, actions)` the scores of the model.
             states: As in `forward`.
         """
-        best, actions = values.topk(min(2, values.shape[1]), 1)
-        if not bool((best[:, 0] == best[:, -1]).any()):
+        if values.shape[1] == 1:
+            return values.argmax(1)
+        best, actions = values.topk(2, 1)
+        if bool((best[:, 0] - best[:, 1]).all()):  # no two are equal
             return actions[:, 0]
         element = self.action.canonical_element(states)
         canonical = self._values_action.apply(element, values)
@@ -195,11 +205,14 @@ class EquiQNetwork(EquiPreTrainedModel):
 
     def _read_rows(self, extras: dict[str, Any], features: bool, rows: dict[str, Any]) -> dict[str, Any]:
         """Return the base's scores and features of some states."""
-        out = self.base(**rows, **extras, output_features=features, return_dict=True)
-        return {"q_values": out.q_values, "features": out.features} if features else {"q_values": out.q_values}
+        out = self.base(**rows, **extras, output_features=features, return_dict=False)
+        return dict(zip(("q_values", "features"), out, strict=False))
 
     def _check_states(self, states: Any) -> None:
         """Refuse states that the base would refuse, and NaN, of which no member is the smallest."""
         self.base.check_states(states)
-        if states.is_floating_point() and not torch.compiler.is_exporting() and bool(states.isnan().any()):
+        if not states.is_floating_point() or torch.compiler.is_exporting():
+            return
+        # A sum that is a number shows at once that there is no NaN. Otherwise infinities may have made it NaN.
+        if math.isnan(float(states.detach().sum())) and bool(states.isnan().any()):
             raise ActionError("states= holds NaN: look for a division by zero in the environment or its wrappers.")

@@ -66,6 +66,7 @@ class QNetwork(SafeLoadingMixin, PreTrainedModel):
         layers, features = _layers(config)
         self.body = nn.Sequential(*layers)
         self.head = nn.Linear(features, config.num_actions)
+        self._shape = tuple(config.state_shape)  # a config of transformers takes longer to ask than a layer to run
         self.post_init()  # type: ignore[no-untyped-call]
 
     @property
@@ -97,9 +98,10 @@ class QNetwork(SafeLoadingMixin, PreTrainedModel):
         features = self.body(self._read(states))
         values = self.head(features)
         loss = None if labels is None else labelled_loss(self.config.outputs, values, labels)
-        result = QNetworkOutput(loss, values, features if output_features else None)
-        wanted = self.config.return_dict if return_dict is None else return_dict
-        return result if wanted else result.to_tuple()
+        result = (loss, values, features if output_features else None)
+        if self.config.return_dict if return_dict is None else return_dict:
+            return QNetworkOutput(*result)
+        return tuple(part for part in result if part is not None)
 
     def check_states(self, states: Any) -> None:
         """Refuse anything but states of this network.
@@ -107,16 +109,16 @@ class QNetwork(SafeLoadingMixin, PreTrainedModel):
         Raises:
             ActionError: For another shape or kind.
         """
-        shape = tuple(self.config.state_shape)
+        shape = self._shape
         if not isinstance(states, torch.Tensor) or states.shape[1:] != shape:
             given = tuple(states.shape) if isinstance(states, torch.Tensor) else type(states).__name__
             raise ActionError(
                 f"states= needs a tensor of the shape (B, {', '.join(map(str, shape))}); received {given}."
             )
-        if not states.is_floating_point() and not (self.config.reads_images and states.dtype == torch.uint8):
+        if not states.is_floating_point() and not (len(shape) == 3 and states.dtype == torch.uint8):
             raise ActionError(
                 f"states= holds {states.dtype}: pass floating numbers, as with states.float()"
-                + (", or bytes, torch.uint8." if self.config.reads_images else ".")
+                + (", or bytes, torch.uint8." if len(shape) == 3 else ".")
             )
 
     def _read(self, states: torch.Tensor) -> torch.Tensor:

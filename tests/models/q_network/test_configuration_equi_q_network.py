@@ -37,7 +37,11 @@ def test_it_survives_json():
         (CARTPOLE, {"state_shape": [4, 9, 9]}, r"moves states of 4 numbers, .* shape \(4, 9, 9\)"),
         (GRIDWORLD, {"num_actions": 5}, r"moves square images, but the network reads states of the shape \(4,\)"),
         (GRIDWORLD, {"state_shape": [3, 9, 8], "num_actions": 5}, r"moves square images, .* \(3, 9, 8\)"),
-        (EnvironmentGroup(ImageGroup.flips("horizontal"), [[1, 0]]), {}, r"moves images, but the network reads .* \(4,\)"),
+        (
+            EnvironmentGroup(ImageGroup.flips("horizontal"), [[1, 0]]),
+            {},
+            r"moves images, but the network reads .* \(4,\)",
+        ),
     ],
 )
 def test_groups_of_other_environments_are_refused(group, base, message):
