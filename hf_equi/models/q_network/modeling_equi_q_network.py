@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, ClassVar
+from typing import Any, ClassVar, cast
 
 import torch
 from transformers import AutoModel, PreTrainedModel
@@ -114,8 +114,7 @@ class EquiQNetwork(EquiPreTrainedModel):
     @property
     def group(self) -> EnvironmentGroup:
         """The group that the model is equivariant to."""
-        group: Any = self._values_action.group
-        return group  # type: ignore[no-any-return]
+        return cast("EnvironmentGroup", self._values_action.group)
 
     @property
     def values_action(self) -> ColumnAction:

@@ -170,16 +170,10 @@ def _spaces(config: QNetworkConfig) -> Any:
     """Return an environment that has spaces and nothing else."""
     import gymnasium  # noqa: PLC0415  an extra
 
-    class Spaces(gymnasium.Env):  # type: ignore[misc,type-arg]
-        action_space = gymnasium.spaces.Discrete(config.num_actions)
-
-    env = Spaces()
-    shape = tuple(config.state_shape)
-    if config.reads_images:
-        env.observation_space = gymnasium.spaces.Box(0, 255, shape, "uint8")
-    else:
-        env.observation_space = gymnasium.spaces.Box(-torch.inf, torch.inf, shape)
-    return env
+    shape, spaces = tuple(config.state_shape), gymnasium.spaces
+    numbers = spaces.Box(0, 255, shape, "uint8") if config.reads_images else spaces.Box(-torch.inf, torch.inf, shape)
+    entries = {"observation_space": numbers, "action_space": spaces.Discrete(config.num_actions)}
+    return type("Spaces", (gymnasium.Env,), entries)()
 
 
 def _describe(agent: Any) -> StoredAgent:
