@@ -70,8 +70,8 @@ class EquiQNetwork(EquiPreTrainedModel):
         UnsupportedModelError: For a base that is not a `QNetwork`.
         ConfigurationError: For a configuration without a group, or with one that does not fit the base.
 
-    Cost: one base forward of |G| times as many states; for canonical and identity one of as many. Guarantee: exact in
-    float32 to 1e-5; equizero up to its margin.
+    Cost: one base forward of |G| times as many states; for canonical and identity one of as many. Guarantee: exact to
+    the rounding of values of their size; equizero up to its margin.
 
     References:
         arXiv 2305.09900, §4.1 and §C.1; arXiv 2006.16908, section 3.2.
