@@ -52,12 +52,12 @@ def read_agent(agent: Any, convolutions: Sequence[Sequence[int]] | None) -> tupl
     stored = read_archive(agent) if isinstance(agent, str | os.PathLike) else _describe(agent)
     actions = _count_actions(stored)
     outputs, names = layer_names(stored.weights)
-    if not names:
-        raise ConfigurationError(f"{stored.start} has no layers of a network that scores actions. {_SIMPLE}")
     check_finite(stored.weights.items(), stored.place)
     layers = [_layer(stored, name) for name in names]
     maps = [layer for layer in layers if layer[0].dim() == 4]
     rest = layers[len(maps) :]
+    if len(rest) <= bool(maps):  # the last layer, and one after convolutions
+        raise ConfigurationError(f"{stored.start} lacks layers of a network that scores actions. {_SIMPLE}")
     if any(weight.dim() != 2 for weight, _ in rest):
         raise ConfigurationError(f"{stored.start}: a layer is neither linear nor a convolution. {_SIMPLE}")
     shapes = _convolutions(stored, maps, convolutions)
