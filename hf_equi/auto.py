@@ -58,7 +58,7 @@ def symmetrize(
               minimises: a `RegardScorer`, by default that of `sasha/regardv3`, or any callable from texts to losses;
             - seq2seq: `target_tokenizer`, if the output has a different tokenizer, `decoding`,
               `teacher_forcing_ratio`;
-            - all but causal: `lambda_units`, `lambda_dropout`; seq2seq and images: `loss` of `"equizero"`, `objective`;
+            - all but causal: `lambda_units`, `lambda_dropout`; seq2seq, images: `loss` of `"equizero"`, `objective`;
             - images: `level`, `padding`, `lambda_features`; `canonicalizer` (see `hf_equi.canonicalization`), `theta`,
               `task_weight`, `prior_weight`, `temperature`, `relaxation` for methods with one; CLIP: `selection`.
 

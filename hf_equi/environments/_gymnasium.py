@@ -34,7 +34,8 @@ def check_action(env: gymnasium.Env[Any, Any], action: Any) -> None:
 
 def painted(cells: NDArray[Any], colours: list[tuple[int, int, int]], pixels: int) -> NDArray[np.uint8]:
     """Return a picture, `(H * pixels, W * pixels, 3)`, of a map of numbers of colours, `(H, W)`."""
-    return np.array(colours, dtype=np.uint8)[cells].repeat(pixels, axis=0).repeat(pixels, axis=1)
+    picture: NDArray[np.uint8] = np.array(colours, dtype=np.uint8)[cells]
+    return picture.repeat(pixels, axis=0).repeat(pixels, axis=1)
 
 
 def register(name: str, module: str, max_episode_steps: int) -> None:

@@ -9,6 +9,7 @@ from typing import Any
 
 import torch
 from torch import nn
+from transformers import PreTrainedConfig
 
 from hf_equi.auto import symmetrize
 from hf_equi.errors import ConfigurationError
@@ -207,11 +208,11 @@ def equivariant_dqn(
     policy = {**settings.pop("policy_kwargs", {}), **symmetric}
     dqn = DQN(EquiDQNPolicy, env, policy_kwargs=policy, **settings)
     for values in (dqn.q_net, dqn.q_net_target):
-        values.network.base.load_state_dict(base.state_dict())  # type: ignore[union-attr,operator]
+        values.network.base.load_state_dict(base.state_dict())  # type: ignore[union-attr]
     return dqn
 
 
-def _plain(config: QNetworkConfig) -> dict[str, Any]:
+def _plain(config: PreTrainedConfig) -> dict[str, Any]:
     """Return the settings of a config as JSON has them, so that archives hold them without pickles."""
     content: dict[str, Any] = json.loads(config.to_json_string())
     return content

@@ -106,7 +106,7 @@ class TorusGridworld(gymnasium.Env[NDArray[np.uint8], "int | np.integer[Any]"]):
             )
         self._prey = found
 
-    def render(self) -> NDArray[np.uint8] | None:  # type: ignore[override]
+    def render(self) -> NDArray[np.uint8] | None:
         """Return the observation as a picture, `(168, 168, 3)`; `None` without a mode."""
         return None if self.render_mode is None else painted(_image(self._prey)[0] // 255, _COLOURS, 8)
 

@@ -113,7 +113,7 @@ class WalledGridworld(gymnasium.Env[NDArray[np.float32], "int | np.integer[Any]"
             )
         self._agent, self._goal = cells[:2], cells[2:]
 
-    def render(self) -> NDArray[np.uint8] | None:  # type: ignore[override]
+    def render(self) -> NDArray[np.uint8] | None:
         """Return a picture of the grid, `(144, 144, 3)`; `None` without a mode."""
         if self.render_mode is None:
             return None

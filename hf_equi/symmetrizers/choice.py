@@ -140,5 +140,7 @@ def decide(orbit: Orbit, losses: torch.Tensor) -> tuple[torch.Tensor, Decision]:
             keys = orbit.keys()
             best = keys.masked_fill(table != ordered[:, :1], torch.iinfo(keys.dtype).max).argmin(1)
     chosen = orbit.offsets + best
-    element = orbit.elements.take(chosen) if isinstance(orbit, SeparateOrbit) else orbit.element_of_row[chosen]
+    # Rows of their own lie in the order of the elements, which `take` finds without a copy of all.
+    plain = isinstance(orbit, SeparateOrbit) and orbit.elements.dim() == 2
+    element = orbit.elements.take(chosen) if plain else orbit.element_of_row[chosen]
     return chosen, Decision(chosen_element=element, margin=margin)

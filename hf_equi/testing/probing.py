@@ -61,20 +61,23 @@ class Probe:
 
     def __init__(self, env: Any, group: EnvironmentGroup, place: Place, tolerance: float | None) -> None:
         self._env, self.group, self._place = env, group, place
-        shape, actions = getattr(env.observation_space, "shape", None), getattr(env.action_space, "n", None)
+        shape, actions = (
+            tuple(getattr(env.observation_space, "shape", None) or ()),
+            getattr(env.action_space, "n", None),
+        )
         if actions != group.permutations.shape[1]:
             raise EquivarianceError(
                 f"{group!r} permutes {group.permutations.shape[1]} actions, but the environment has "
                 f"{env.action_space}: give a permutation of its own actions."
             )
-        fits = len(shape or ()) == 3 if group.states is None else shape == tuple(group.states.shape[1:2])
+        fits = len(shape) == 3 if group.states is None else shape == tuple(group.states.shape[1:2])
         if not fits:
             moved = "images" if group.states is None else f"states of {group.states.shape[1]} numbers"
             raise EquivarianceError(
                 f"{group!r} moves {moved}, but the environment's observations are {env.observation_space}: give signs "
                 "or a matrix for its own observations, or wrap it."
             )
-        self.shape: tuple[int, ...] = tuple(shape)
+        self.shape: tuple[int, ...] = shape
         self._action, self.first_action = state_action(group), int(getattr(env.action_space, "start", 0))
         self._dtype = torch.as_tensor(env.reset()[0]).dtype
         limit = tolerance_of(self._dtype) if tolerance is None else tolerance
@@ -169,7 +172,8 @@ def visited(env: Any, count: int, noise: torch.Generator) -> list[Transition]:
 
 def _episode(env: Any, noise: torch.Generator) -> list[Transition]:
     """Return the steps of a random episode."""
-    state, steps, action, ended = _copied(env.reset()[0]), [], 0, False
+    state, action, ended = _copied(env.reset()[0]), 0, False
+    steps: list[Transition] = []
     first = int(getattr(env.action_space, "start", 0))
     while not ended and len(steps) < _MOST_STEPS:
         if not steps or float(torch.rand((), generator=noise)) < _CHANGES:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, ClassVar
+from typing import Any, ClassVar, cast
 
 import torch
 from transformers import AutoModel, PreTrainedModel
@@ -69,8 +69,8 @@ class EquiQNetwork(EquiPreTrainedModel):
         UnsupportedModelError: For a base that is not a `QNetwork`.
         ConfigurationError: For a configuration without a group, or with one that does not fit the base.
 
-    Cost: one base forward of |G| times as many states; for canonical and identity one of as many. Guarantee: exact in
-    float32 to 1e-5; equizero up to its margin.
+    Cost: one base forward of |G| times as many states; for canonical and identity one of as many. Guarantee: exact to
+    the rounding of values of their size; equizero up to its margin.
 
     References:
         arXiv 2305.09900, §4.1 and §C.1; arXiv 2006.16908, section 3.2.
@@ -113,8 +113,7 @@ class EquiQNetwork(EquiPreTrainedModel):
     @property
     def group(self) -> EnvironmentGroup:
         """The group that the model is equivariant to."""
-        group: Any = self._values_action.group
-        return group  # type: ignore[no-any-return]
+        return cast("EnvironmentGroup", self._values_action.group)
 
     @property
     def values_action(self) -> ColumnAction:

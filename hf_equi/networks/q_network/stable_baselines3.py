@@ -52,12 +52,12 @@ def read_agent(agent: Any, convolutions: Sequence[Sequence[int]] | None) -> tupl
     stored = read_archive(agent) if isinstance(agent, str | os.PathLike) else _describe(agent)
     actions = _count_actions(stored)
     outputs, names = layer_names(stored.weights)
-    if not names:
-        raise ConfigurationError(f"{stored.start} has no layers of a network that scores actions. {_SIMPLE}")
     check_finite(stored.weights.items(), stored.place)
     layers = [_layer(stored, name) for name in names]
     maps = [layer for layer in layers if layer[0].dim() == 4]
     rest = layers[len(maps) :]
+    if len(rest) <= bool(maps):  # the last layer, and one after convolutions
+        raise ConfigurationError(f"{stored.start} lacks layers of a network that scores actions. {_SIMPLE}")
     if any(weight.dim() != 2 for weight, _ in rest):
         raise ConfigurationError(f"{stored.start}: a layer is neither linear nor a convolution. {_SIMPLE}")
     shapes = _convolutions(stored, maps, convolutions)
@@ -170,16 +170,10 @@ def _spaces(config: QNetworkConfig) -> Any:
     """Return an environment that has spaces and nothing else."""
     import gymnasium  # noqa: PLC0415  an extra
 
-    class Spaces(gymnasium.Env):  # type: ignore[misc,type-arg]
-        action_space = gymnasium.spaces.Discrete(config.num_actions)
-
-    env = Spaces()
-    shape = tuple(config.state_shape)
-    if config.reads_images:
-        env.observation_space = gymnasium.spaces.Box(0, 255, shape, "uint8")
-    else:
-        env.observation_space = gymnasium.spaces.Box(-torch.inf, torch.inf, shape)
-    return env
+    shape, spaces = tuple(config.state_shape), gymnasium.spaces
+    numbers = spaces.Box(0, 255, shape, "uint8") if config.reads_images else spaces.Box(-torch.inf, torch.inf, shape)
+    entries = {"observation_space": numbers, "action_space": spaces.Discrete(config.num_actions)}
+    return type("Spaces", (gymnasium.Env,), entries)()
 
 
 def _describe(agent: Any) -> StoredAgent:
