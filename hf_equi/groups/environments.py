@@ -77,7 +77,8 @@ class EnvironmentGroup(FiniteGroup):
             )
         size = matrices.shape[1]
         moves = torch.nn.functional.one_hot(rows, rows.shape[1]).mT.double()  # row p(a), column a
-        both = MatrixGroup.generated([torch.block_diag(*pair).tolist() for pair in zip(matrices, moves, strict=True)])
+        pairs = zip(matrices, moves, strict=True)
+        both = MatrixGroup.generated([torch.block_diag(*pair).tolist() for pair in pairs])  # type: ignore[no-untyped-call]
         self.images, self.states = None, both.matrices[:, :size, :size].clone()
         self._take_over(both, _names(both.order) if names is None else names)
         self._permutations = both.matrices[:, size:, size:].argmax(1)

@@ -56,6 +56,7 @@ class QNetwork(SafeLoadingMixin, PreTrainedModel):
         torch.Size([5, 2])
     """
 
+    config: QNetworkConfig
     config_class = QNetworkConfig
     base_model_prefix = "model"
     main_input_name = "states"
@@ -163,7 +164,8 @@ class QNetwork(SafeLoadingMixin, PreTrainedModel):
             for module, (weight, bias) in zip(network._linear_layers(), layers, strict=True):
                 module.weight.copy_(weight)
                 module.bias.copy_(bias)
-        return network.eval()
+        network.eval()  # type: ignore[no-untyped-call]
+        return network
 
     def greedy_actions(self, states: torch.Tensor) -> torch.Tensor:
         """Return the best action in each state, `(B,)` int64; of actions that tie, the one with the lowest number.

@@ -7,6 +7,7 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+import numpy as np
 import torch
 
 from hf_equi.bases.finite import check_finite
@@ -171,7 +172,7 @@ def _spaces(config: QNetworkConfig) -> Any:
     import gymnasium  # noqa: PLC0415  an extra
 
     shape, spaces = tuple(config.state_shape), gymnasium.spaces
-    numbers = spaces.Box(0, 255, shape, "uint8") if config.reads_images else spaces.Box(-torch.inf, torch.inf, shape)
+    numbers = spaces.Box(0, 255, shape, np.uint8) if config.reads_images else spaces.Box(-torch.inf, torch.inf, shape)
     entries = {"observation_space": numbers, "action_space": spaces.Discrete(config.num_actions)}
     return type("Spaces", (gymnasium.Env,), entries)()
 
