@@ -4,6 +4,7 @@ from hf_equi import actions as actions
 from hf_equi import auto as auto
 from hf_equi import bases as bases
 from hf_equi import canonicalization as canonicalization
+from hf_equi import environments as environments
 from hf_equi import errors as errors
 from hf_equi import fairness as fairness
 from hf_equi import generation as generation
@@ -95,9 +96,13 @@ from hf_equi.models.image_classification import (
 from hf_equi.models.image_classification import (
     EquiImageModel as EquiImageModel,
 )
+from hf_equi.models.q_network import EquiQNetwork as EquiQNetwork
+from hf_equi.models.q_network import EquiQNetworkConfig as EquiQNetworkConfig
 from hf_equi.models.seq2seq import EquiForSeq2SeqLM as EquiForSeq2SeqLM
 from hf_equi.models.seq2seq import EquiSeq2SeqConfig as EquiSeq2SeqConfig
 from hf_equi.models.vision.symmetric_processor import symmetric_processor as symmetric_processor
+from hf_equi.networks.q_network import QNetwork as QNetwork
+from hf_equi.networks.q_network import QNetworkConfig as QNetworkConfig
 from hf_equi.networks.recurrent_seq2seq import (
     GroupRecurrentSeq2Seq as GroupRecurrentSeq2Seq,
 )

@@ -9,6 +9,7 @@ __all__ = []
 _CAUSAL_LM, _SEQ2SEQ = "hf_equi.models.causal_lm", "hf_equi.models.seq2seq"
 _CLIP, _CLASSIFICATION = "hf_equi.models.clip", "hf_equi.models.image_classification"
 _RECURRENT = "hf_equi.networks.recurrent_seq2seq"
+_Q_NETWORK, _EQUI_Q_NETWORK = "hf_equi.networks.q_network", "hf_equi.models.q_network"
 _EQUITUNE, _IDENTITY = "hf_equi.symmetrizers:Equitune", "hf_equi.symmetrizers:Identity"
 _CANONICAL = "hf_equi.symmetrizers:Canonical"
 _LEARNED_CANONICAL = "hf_equi.canonicalization:LearnedCanonical"
@@ -89,6 +90,20 @@ register_task(
         "identity": _IDENTITY,
     },
 )
+register_task(
+    name="q_network",
+    title="Q-networks",
+    task=f"{_EQUI_Q_NETWORK}.task:QNetworkTask",
+    models=[ModelPlace("equi_q_network", _EQUI_Q_NETWORK, "EquiQNetworkConfig", "EquiQNetwork", ("AutoModel",))],
+    methods={
+        "equitune": _EQUITUNE,
+        "equizero": "hf_equi.symmetrizers:Equizero",
+        "lambda": _LAMBDA,
+        "canonical": _CANONICAL,
+        "identity": _IDENTITY,
+    },
+)
+register_models([ModelPlace("q_network", _Q_NETWORK, "QNetworkConfig", "QNetwork", ("AutoModel",))])
 register_models(
     ModelPlace(model_type, _RECURRENT, f"{model}Config", model, ("AutoModelForSeq2SeqLM",))
     for model_type, model in (

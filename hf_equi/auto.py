@@ -42,8 +42,8 @@ def symmetrize(
 
     Args:
         model: A model object, a name on the Hub, a folder, or `"demo"` for the embedded demo model.
-        group: The group. A `DemographicGroup` acts on language models, and on both sides of sequence-to-sequence
-            models. An `ImageGroup`, or `SO2` and `O2` with `"canonical"`, act on image models.
+        group: The group. A `DemographicGroup` acts on models of text, on both sides of sequence-to-sequence ones, an
+            `ImageGroup`, or `SO2` and `O2` with `"canonical"`, on image models, an `EnvironmentGroup` on Q-networks.
         method: How an orbit becomes one output. `"identity"` is the base, for comparison.
             `hf_equi.registration.method_names(task)` lists those of a task, as does the error for an unknown one.
         task: The task, by default found from the model. `hf_equi.registration.task_names()` lists all tasks.
@@ -51,20 +51,20 @@ def symmetrize(
         processor: For images: the image processor to save with the model, by default the one beside the weights.
         orbit_chunk_size: How many members of each orbit go through the base at once, by default all.
         **settings: Settings of the method, which the configs document (`EquiLMConfig`, `EquizeroLMConfig`,
-            `EquiSeq2SeqConfig`, `EquiVisionConfig`), and arguments of `from_pretrained`: dtype, device_map, revision,
-            trust_remote_code and so on. `None` stands for the default.
+            `EquiSeq2SeqConfig`, `EquiVisionConfig`, `EquiQNetworkConfig`), and arguments of `from_pretrained`: dtype,
+            device_map, revision, trust_remote_code and so on. `None` stands for the default.
 
             - text: `average`, `multi_token`; causal: `beam_length`, `action`, and `scorer`, which `"equizero"`
               minimises: a `RegardScorer`, by default that of `sasha/regardv3`, or any callable from texts to losses;
             - seq2seq: `target_tokenizer`, if the output has a different tokenizer, `decoding`,
               `teacher_forcing_ratio`;
-            - seq2seq and images: `loss`, which `"equizero"` minimises, `objective`, `lambda_units`, `lambda_dropout`;
+            - all but causal: `lambda_units`, `lambda_dropout`; seq2seq, images: `loss` of `"equizero"`, `objective`;
             - images: `level`, `padding`, `lambda_features`; `canonicalizer` (see `hf_equi.canonicalization`), `theta`,
               `task_weight`, `prior_weight`, `temperature`, `relaxation` for methods with one; CLIP: `selection`.
 
     Returns:
-        An `EquiLM`, `EquizeroLM` or `EquiForSeq2SeqLM` with its tokenizer, or an `EquiCLIPModel` or
-        `EquiForImageClassification` with its processor. An object passed as `model` is not copied.
+        An `EquiLM`, `EquizeroLM`, `EquiForSeq2SeqLM`, `EquiCLIPModel`, `EquiForImageClassification` or `EquiQNetwork`,
+        with its tokenizer or processor. An object passed as `model` is not copied.
 
     Raises:
         ActionError: For words that cannot move in the vocabulary of the tokenizer.

@@ -37,7 +37,7 @@ LAYERS = (
     {"canonicalization", "generation", "networks"},
     {"models"},
     {"auto"},
-    {"fairness", "hub", "training"},
+    {"environments", "fairness", "hub", "training"},
     {"demo", "image_audit"},
     {"cli"},
 )

@@ -20,7 +20,14 @@ import hf_equi
 ROOT = Path(__file__).parents[1]
 DOCS = ROOT / "docs"
 PAGES = sorted([*ROOT.glob("*.md"), *DOCS.rglob("*.md"), *NOTEBOOKS])
-PACKAGES = ("fairness.metrics", "models.causal_lm", "models.clip", "models.image_classification", "models.seq2seq")
+PACKAGES = (
+    "fairness.metrics",
+    "models.causal_lm",
+    "models.clip",
+    "models.image_classification",
+    "models.q_network",
+    "models.seq2seq",
+)
 """Packages with public names below those that `hf_equi` lists."""
 
 

@@ -1,4 +1,4 @@
-"""Actions of groups: on token ids, vocabulary pairs and words; on images and shapes in them; on vectors and points."""
+"""Actions of groups: on token ids, vocabulary pairs and words; on images and shapes in them; on points and states."""
 
 from hf_equi.actions.base import Action, ColumnAction
 from hf_equi.actions.images import GridAction, PixelAction
@@ -6,6 +6,7 @@ from hf_equi.actions.matrices import PointAction, VectorAction
 from hf_equi.actions.pairs import TokenPairAction
 from hf_equi.actions.plane import PlaneAction
 from hf_equi.actions.shapes import ImageBoxAction, ImagePointAction
+from hf_equi.actions.states import state_action, values_action
 from hf_equi.actions.tokens import TokenAction
 from hf_equi.actions.trivial import TrivialAction
 from hf_equi.actions.words import WordAction
@@ -24,4 +25,6 @@ __all__ = [
     "TrivialAction",
     "VectorAction",
     "WordAction",
+    "state_action",
+    "values_action",
 ]

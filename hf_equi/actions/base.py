@@ -81,6 +81,21 @@ class Action(ABC):
         """Return g⁻¹x: `apply` with the inverses of the elements. The arguments are the same."""
         return self.apply(self.group.inverse(read_elements(self.group, elements, x)), x)
 
+    def orbit(self, x: Any, /) -> Any:
+        """Return all members of each sample's orbit, for finite groups.
+
+        Args:
+            x: A tensor of samples, `(B, ...)`.
+
+        Returns:
+            `(B, G, ...)`; entry g is gx. Costs |G| times `apply`.
+
+        Raises:
+            ActionError: For a group that is not finite.
+        """
+        self._require_finite_group()
+        return torch.stack([self.apply(g, x) for g in range(self.group.order)], dim=1)
+
     def keys(self, x: Any, /) -> torch.Tensor:
         r"""Return a key of every member of each sample's orbit, for finite groups.
 
@@ -98,11 +113,7 @@ class Action(ABC):
         Raises:
             ActionError: For a group that is not finite.
         """
-        if not hasattr(self.group, "order"):
-            raise ActionError(
-                f"{self.group!r} is not a finite group, so the members of an orbit cannot be listed: use a method "
-                "that selects members without listing them all."
-            )
+        self._require_finite_group()
         size = math.prod(x.shape[1:])
         weights = position_weights(torch.Size([1, size]), x.device)
         with torch.no_grad():
@@ -132,6 +143,13 @@ class Action(ABC):
                 "its own canonical_element(x, mask) for padded texts."
             )
         return self.keys(x).argmin(1)
+
+    def _require_finite_group(self) -> None:
+        if not hasattr(self.group, "order"):
+            raise ActionError(
+                f"{self.group!r} is not a finite group, so the members of an orbit cannot be listed: use a method "
+                "that selects members without listing them all."
+            )
 
 
 class ColumnAction(Action):

@@ -6,6 +6,7 @@ from typing import Any
 
 import torch
 
+from hf_equi.actions._checksums import checksums, position_weights
 from hf_equi.actions._elements import read_elements
 from hf_equi.actions.base import Action
 from hf_equi.errors import ActionError, GroupError
@@ -59,9 +60,11 @@ class VectorAction(Action):
             if matrices is not None:
                 raise ActionError(f"The elements of {group!r} are matrices themselves: leave matrices= out.")
             self.dimension, self._matrices = group.dimension, None
+            self._signed = None
         else:
             self._matrices = _matrices_of(group, matrices)
             self.dimension = self._matrices.shape[1]
+            self._signed = _signed_permutations(self._matrices)
         self.group = group
 
     def apply(self, elements: Any, x: torch.Tensor, /) -> torch.Tensor:
@@ -82,6 +85,10 @@ class VectorAction(Action):
                 coordinates; for integers.
         """
         self._check(x)
+        if self._signed is not None and x.dim() == 2:
+            g = read_elements(self.group, elements, x)
+            sources, signs = (table.to(x.device)[g] for table in self._signed)
+            return x.gather(1, sources.expand_as(x)) * signs.to(x.dtype)
         wide = x if x.dtype in (torch.float32, torch.float64) else x.float()
         linear, translation = self._parts(read_elements(self.group, elements, x), wide)
         # (R, d, d) to (R, 1, ..., 1, d, d), one axis of 1 for each between samples and coordinates
@@ -91,6 +98,28 @@ class VectorAction(Action):
         if translation is not None:
             moved = moved + translation.view(*translation.shape[:-1], *between, self.dimension)
         return moved.to(x.dtype)
+
+    def orbit(self, x: torch.Tensor, /) -> torch.Tensor:
+        """Return all members of the orbits of vectors, for finite groups: `(B, ..., d)` to `(B, G, ..., d)`.
+
+        Raises:
+            ActionError: As in `apply`; for a group that is not finite.
+
+        Cost: two operations where coordinates only change places and signs, and otherwise |G| times `apply`.
+        """
+        if self._signed is None or x.dim() != 2:
+            return super().orbit(x)  # type: ignore[no-any-return]
+        self._check(x)
+        sources, signs = (table.to(x.device) for table in self._signed)
+        members = x.index_select(1, sources.flatten()).view(-1, *sources.shape)
+        return members * signs.to(x.dtype)
+
+    def keys(self, x: torch.Tensor, /) -> torch.Tensor:
+        """Return a key of every member of each sample's orbit, as `Action.keys`."""
+        if self._signed is None or x.dim() != 2:
+            return super().keys(x)
+        members = self.orbit(x.detach()).flatten(0, 1)
+        return checksums(members, position_weights(torch.Size([1, self.dimension]), x.device)).view(len(x), -1)
 
     def _parts(self, elements: Any, like: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor | None]:
         """Return what turns, `(..., d, d)`, and what is added, `(..., d)`; both fit to a tensor of coordinates."""
@@ -150,6 +179,15 @@ class PointAction(VectorAction):
         if isinstance(self.group, ContinuousGroup) and self.group.translates:
             return self.group.parts(elements)
         return super()._parts(elements, like)
+
+
+def _signed_permutations(matrices: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor] | None:
+    """Return from which coordinate each one comes, `(G, d)`, and with which sign; `None` for other matrices."""
+    sources = matrices.abs().argmax(-1)
+    signs = matrices.gather(-1, sources.unsqueeze(-1)).squeeze(-1)
+    rebuilt = torch.zeros_like(matrices).scatter(-1, sources.unsqueeze(-1), signs.unsqueeze(-1))
+    exact = torch.equal(rebuilt, matrices) and bool((signs.abs() == 1).all())
+    return (sources, signs.float()) if exact else None
 
 
 def _matrices_of(group: Any, matrices: Any) -> torch.Tensor:

@@ -23,6 +23,7 @@ from hf_equi.bases.rows import repeat_rows
 from hf_equi.errors import ActionError, ConfigurationError
 from hf_equi.groups import ContinuousGroup, FiniteGroup
 from hf_equi.symmetrizers import Combine, Decision, Orbit, ProxyLoss, Selection
+from hf_equi.symmetrizers.orbit import SeparateOrbit
 from hf_equi.symmetrizers.weigh import joint_log_weights
 
 __all__ = ["OrbitReader", "OrbitRows", "Outputs", "check_batch", "fold_rows", "losses_of"]
@@ -99,12 +100,16 @@ class OrbitReader:
             row, because different elements pull them back.
         chunk: How many members of each orbit go through the base at once; `None` for all.
         piece: The most rows that a CPU takes at once in evaluation; `None` for all.
+        distinct: Whether to look for equal members, so that they share a row, and rows lie in an order that does not
+            depend on which member was given. That costs |G| motions and a sort. A base that costs less than that reads
+            every member, in the order of the elements; the members are then looked at only where two of them tie.
     """
 
     inputs: Mapping[str, Action]
     outputs: Mapping[str, Action] = field(default_factory=dict)
     chunk: int | None = None
     piece: int | None = None
+    distinct: bool = True
 
     def read(
         self,
@@ -137,11 +142,14 @@ class OrbitReader:
         passing = _passed_on(selection)
         # Equal members that pass gradients by different weights have a row each.
         shared = shares_rows(base, piece or size) and (passing is None or passing.shape[1] == 1)
-        orbit = self._orbits(given, selection.elements, shared)
+        orbit = self._orbits(given, selection, shared)
         if piece is not None and (size is None or piece < size):
             size = evenly(orbit.rows, piece)
         with advice_on_memory(f"{first.shape[0]} {what}", orbit.elements, self.chunk, first.device):
+            whole = not self.distinct and selection.whole and passing is None and (size is None or size >= orbit.rows)
             read = partial(self._read_rows, run, given, orbit, passing)
+            if whole:
+                read = partial(self._read_whole, run, given, orbit)
             parts = [part for _, part in in_chunks(base, orbit.rows, size, read)]
             outputs = {name: _join([part[name] for part in parts]) for name in parts[0]}
         columns = {name: action for name, action in self.outputs.items() if isinstance(action, ColumnAction)}
@@ -150,10 +158,11 @@ class OrbitReader:
 
     def _piece(self, base: Any, first: torch.Tensor) -> int | None:
         """Return the most rows that go through the base together, if a CPU evaluates it."""
-        return self.piece if evaluates_on_cpu(base, first) else None
+        return self.piece if self.piece is not None and evaluates_on_cpu(base, first) else None
 
-    def _orbits(self, given: Mapping[str, Any], elements: torch.Tensor, shared: bool) -> Orbit:
-        """Return rows for some members, in an order that does not depend on which member was given."""
+    def _orbits(self, given: Mapping[str, Any], selection: Selection, shared: bool) -> Orbit:
+        """Return rows for some members; if `distinct`, in an order that does not depend on which one was given."""
+        elements = selection.elements
         shared = shared and all(isinstance(action, ColumnAction) for action in self.outputs.values())
         if elements.dim() > 2:  # members of a continuous group cannot be listed, so they have no keys
             return Orbit.start(elements, shared=False)
@@ -162,11 +171,19 @@ class OrbitReader:
         shared = shared and elements.shape[1] in (1, group.order)
         # There is nothing to order and share, or a graph is traced, with its rows in the order of the elements.
         if elements.shape[1] == 1 or torch.compiler.is_exporting():
-            return Orbit.start(elements, shared)
-        with torch.no_grad():
-            keys = [action.keys(given[name]) for name, action in self.inputs.items()]
+            return Orbit.start(elements, shared=False)
+        if not self.distinct:
+            # All elements in their order are also their own numbers.
+            rank = elements if selection.whole else Orbit.start(elements, shared=False).rank
+            return SeparateOrbit(elements, rank, False, partial(self._keys, given, elements))
+        return Orbit.of_keys(elements, self._keys(given, elements), shared)
+
+    @torch.no_grad()
+    def _keys(self, given: Mapping[str, Any], elements: torch.Tensor) -> torch.Tensor:
+        """Return a key of each member, `(B, K)`, of all its inputs together."""
+        keys = [action.keys(given[name]) for name, action in self.inputs.items()]
         total = sum((key * (1 + place * _STEP) for place, key in enumerate(keys[1:], 1)), keys[0])
-        return Orbit.of_keys(elements, total.gather(1, elements), shared)
+        return total.gather(1, elements)
 
     def _read_rows(
         self,
@@ -185,7 +202,21 @@ class OrbitReader:
             values[name] = action.apply(elements, x)
             if weights is not None and x.is_floating_point():
                 values[name] = values[name] + _weighted(weights, action.apply, x)
-        said = dict(run(values))
+        return self._moved_back(run(values), orbit, rows, weights)
+
+    def _read_whole(
+        self, run: Callable[[dict[str, Any]], Outputs], given: Mapping[str, Any], orbit: Orbit, rows: slice
+    ) -> dict[str, Any]:
+        """Return the same for all members of all orbits, which are made together."""
+        others = {name: value for name, value in given.items() if name not in self.inputs}
+        values = repeat_rows(others, orbit.batch_of_row, orbit.elements.shape[0]) if others else {}
+        for name, action in self.inputs.items():
+            values[name] = action.orbit(given[name]).flatten(0, 1)
+        return self._moved_back(run(values), orbit, rows, None)
+
+    def _moved_back(self, outputs: Outputs, orbit: Orbit, rows: slice, weights: torch.Tensor | None) -> dict[str, Any]:
+        """Return outputs of the base for some rows, moved back, unless their columns move."""
+        said = dict(outputs)
         if strays := sorted(self.outputs.keys() - said.keys()):
             raise ActionError(
                 f"The group acts on the outputs {', '.join(map(repr, strays))}, but the base returns "
@@ -198,8 +229,9 @@ class OrbitReader:
             if (
                 weights is not None and value.is_floating_point()
             ):  # in the frame of the member, because columns are pulled back later
-                value = value + action.apply(elements, _weighted(weights, action.invert, value))
-            said[name] = value if isinstance(action, ColumnAction) else action.invert(elements, value)
+                value = value + action.apply(orbit.element_of_row[rows], _weighted(weights, action.invert, value))
+            columns = isinstance(action, ColumnAction)
+            said[name] = value if columns else action.invert(orbit.element_of_row[rows], value)
         return said
 
 
@@ -285,7 +317,7 @@ def losses_of(loss: ProxyLoss, scores: torch.Tensor) -> torch.Tensor:
         )
     scores = scores.detach()
     scores = scores if loss.of_logits else scores.log_softmax(-1)
-    return loss(scores.unsqueeze(1) if scores.dim() == 2 else scores)
+    return loss.of_steps(scores) if scores.dim() == 2 else loss(scores)  # of one step, or of several
 
 
 def check_batch(value: object, name: str, what: str = "samples") -> None:

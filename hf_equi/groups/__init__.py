@@ -9,6 +9,7 @@ acts as g after h:
 from hf_equi.groups.base import Group
 from hf_equi.groups.continuous import E2, E3, O2, O3, SE2, SE3, SO2, SO3, ContinuousGroup
 from hf_equi.groups.demographic import DemographicGroup
+from hf_equi.groups.environments import ACROBOT, CARTPOLE, GRIDWORLD, WALLED_GRIDWORLD, EnvironmentGroup
 from hf_equi.groups.equality import EqualityFactor
 from hf_equi.groups.explanation import Explanation, Move
 from hf_equi.groups.finite import MAX_ORDER, FiniteGroup
@@ -19,8 +20,11 @@ from hf_equi.groups.registry import group_kinds, read_group, register_group
 from hf_equi.groups.spatial import ImageGroup
 
 __all__ = [
+    "ACROBOT",
+    "CARTPOLE",
     "E2",
     "E3",
+    "GRIDWORLD",
     "MAX_ORDER",
     "O2",
     "O3",
@@ -28,8 +32,10 @@ __all__ = [
     "SE3",
     "SO2",
     "SO3",
+    "WALLED_GRIDWORLD",
     "ContinuousGroup",
     "DemographicGroup",
+    "EnvironmentGroup",
     "EqualityFactor",
     "Explanation",
     "FiniteGroup",
@@ -53,3 +59,4 @@ register_group("demographic", DemographicGroup)
 register_group("image", ImageGroup)
 register_group("continuous", ContinuousGroup)
 register_group("matrix", MatrixGroup)
+register_group("environment", EnvironmentGroup)

@@ -78,7 +78,7 @@ class FiniteGroup:
         self._names = checked_names(names, self.order)
         self._permutations = self._product.clone() if permutations is None else self.check_permutations(permutations)
 
-    def _take_over(self, group: FiniteGroup, names: Sequence[str]) -> None:
+    def _take_over(self, group: FiniteGroup, names: Sequence[str] | None) -> None:
         """Take over the tables of an existing group with other names, without checking the tables again."""
         self._product, self._permutations = group._product, group._permutations
         self._generators, self._inverses = group._generators, group._inverses

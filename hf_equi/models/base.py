@@ -56,6 +56,8 @@ class EquiPreTrainedModel(CheckpointMixin, PreTrainedModel):  # type: ignore[mis
     base: Any
     config: Any
     supports_gradient_checkpointing: bool
+    shares_members: ClassVar[bool] = True
+    """Whether equal members of an orbit share a row of the base. Looking for them costs |G| motions."""
     _made: tuple[tuple[Any, ...], tuple[nn.Module | None, ...] | None, Method]
     _skip_keys_device_placement = [CACHE]  # noqa: RUF012  as transformers declares it
     _supports_sdpa = True
@@ -130,7 +132,8 @@ class EquiPreTrainedModel(CheckpointMixin, PreTrainedModel):  # type: ignore[mis
         first = next(iter(inputs))
         check_batch(given[first], first, what)
         selection = self.select_members(inputs[first], given[first])
-        reader = OrbitReader(inputs, outputs or {}, self.config.orbit_chunk_size)
+        chunk, distinct = self.config.orbit_chunk_size, self.shares_members
+        reader = OrbitReader(inputs, outputs or {}, chunk, distinct=distinct)
         return reader.read(self.base, run, given, selection, what)
 
     def _hold(self, base: PreTrainedModel | None, select_network: nn.Module | None) -> None:

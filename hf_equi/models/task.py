@@ -151,9 +151,11 @@ class Task:
             )
 
     def knows(self, config: PreTrainedConfig) -> bool:
-        """Return whether a config may belong to a base; code from the Hub states it itself."""
+        """Return whether a config may belong to a base; code from the Hub states it itself, except by `AutoModel`."""
         remote = getattr(config, "auto_map", None) or {}
-        return type(config) in self.mapping or self.auto_class.__name__ in remote
+        return type(config) in self.mapping or (
+            self.auto_class is not AutoModel and self.auto_class.__name__ in remote
+        )
 
     def names_architecture(self, config: PreTrainedConfig) -> bool:
         """Return whether the class that saved the checkpoint belongs to this task."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from hf_equi.networks.q_network import QNetwork, QNetworkConfig, QNetworkOutput
 from hf_equi.networks.recurrent_seq2seq import (
     GroupRecurrentSeq2Seq,
     GroupRecurrentSeq2SeqConfig,
@@ -13,6 +14,9 @@ from hf_equi.networks.scheduled_sampling import ScheduledSampling
 __all__ = [
     "GroupRecurrentSeq2Seq",
     "GroupRecurrentSeq2SeqConfig",
+    "QNetwork",
+    "QNetworkConfig",
+    "QNetworkOutput",
     "RecurrentSeq2Seq",
     "RecurrentSeq2SeqConfig",
     "ScheduledSampling",

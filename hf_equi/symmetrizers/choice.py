@@ -8,7 +8,7 @@ import torch
 
 from hf_equi.symmetrizers.fold import Decision, Fold, OrbitFold
 from hf_equi.symmetrizers.losses import ProxyLoss
-from hf_equi.symmetrizers.orbit import Orbit
+from hf_equi.symmetrizers.orbit import Orbit, SeparateOrbit
 
 if TYPE_CHECKING:
     from hf_equi.actions import ColumnAction
@@ -61,6 +61,7 @@ class OrbitChoice(Fold):
         self.losses: list[torch.Tensor] = []
         self.best: torch.Tensor | None = None
         self.best_loss: torch.Tensor | None = None
+        self.decided: Decision | None = None
 
     def add(
         self,
@@ -81,7 +82,8 @@ class OrbitChoice(Fold):
         losses = self.loss(scores, counted) if losses is None else losses.detach()
         self.losses.append(losses)
         if scores.shape[0] == self.orbit.rows:
-            self.best = scores[decide(self.orbit, losses)[0]]
+            chosen, self.decided = decide(self.orbit, losses)
+            self.best = scores[chosen]
             return
         texts = len(self.orbit.counts)
         if self.best is None or self.best_loss is None:
@@ -108,7 +110,9 @@ class OrbitChoice(Fold):
 
     def decision(self) -> Decision:
         """Return which element was chosen, and by what margin."""
-        return decide(self.orbit, torch.cat(self.losses))[1]
+        if self.decided is None:
+            self.decided = decide(self.orbit, torch.cat(self.losses))[1]
+        return self.decided
 
 
 def decide(orbit: Orbit, losses: torch.Tensor) -> tuple[torch.Tensor, Decision]:
@@ -126,10 +130,17 @@ def decide(orbit: Orbit, losses: torch.Tensor) -> tuple[torch.Tensor, Decision]:
     else:
         table = losses.new_full((orbit.counts.shape[0], orbit.most), torch.inf)
         table[orbit.batch_of_row, orbit.rank_of_row] = losses
-    best = table.min(1, keepdim=True).values
-    chosen = orbit.offsets + (table == best).int().argmax(1)
-    margin = losses.new_full((table.shape[0],), torch.inf)
-    if orbit.most > 1:
-        two = table.sort(1).values
-        margin = two[:, 1] - two[:, 0]
-    return chosen, Decision(chosen_element=orbit.element_of_row[chosen], margin=margin)
+    ordered, ranks = table.sort(dim=1, stable=True)
+    best = ranks[:, 0]
+    if orbit.most == 1:
+        margin = losses.new_full((table.shape[0],), torch.inf)
+    else:
+        margin = ordered[:, 1] - ordered[:, 0]
+        if isinstance(orbit, SeparateOrbit) and orbit.keys is not None and not bool(margin.all()):
+            keys = orbit.keys()
+            best = keys.masked_fill(table != ordered[:, :1], torch.iinfo(keys.dtype).max).argmin(1)
+    chosen = orbit.offsets + best
+    # Rows of their own lie in the order of the elements, which `take` finds without a copy of all.
+    plain = isinstance(orbit, SeparateOrbit) and orbit.elements.dim() == 2
+    element = orbit.elements.take(chosen) if plain else orbit.element_of_row[chosen]
+    return chosen, Decision(chosen_element=element, margin=margin)

@@ -10,13 +10,13 @@ for the whole group only, so readers do not share the rows of a part of it.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
 
 import torch
 
-__all__ = ["Orbit", "distinct_rows"]
+__all__ = ["Orbit", "SeparateOrbit", "distinct_rows"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -52,7 +52,7 @@ class Orbit:
         shape = elements.shape[:2]
         if shared:
             return cls(elements, torch.zeros(shape, dtype=torch.long, device=elements.device))
-        return cls(elements, torch.arange(shape[1], device=elements.device).expand(shape), shared)
+        return SeparateOrbit(elements, torch.arange(shape[1], device=elements.device).expand(shape), shared)
 
     @classmethod
     def of_keys(cls, elements: torch.Tensor, keys: torch.Tensor, shared: bool = True) -> Orbit:
@@ -164,6 +164,48 @@ class Orbit:
         new = Orbit(self.elements[indices], self.rank[indices], self.shared)
         parents = self.offsets[indices][new.batch_of_row] + new.rank_of_row
         return new, parents
+
+
+@dataclass(frozen=True, eq=False)
+class SeparateOrbit(Orbit):
+    """Orbits in which every member has a row of its own, in the order in which the members are asked for.
+
+    No member is looked at, so this costs next to nothing. Its order depends on which member was the input.
+
+    Args:
+        elements: As in `Orbit`.
+        rank: `(B, K)` int64, 0 to K - 1 in each row.
+        shared: `False`.
+        keys: Returns `(B, K)` int64, equal for equal members only. It is called where members tie, so that the choice
+            among them does not depend on which one was the input. `None` for no such choice.
+
+    Example:
+        >>> SeparateOrbit(torch.tensor([[0, 1], [0, 1]]), torch.tensor([[0, 1], [0, 1]]), False).element_of_row
+        tensor([0, 1, 0, 1])
+    """
+
+    keys: Callable[[], torch.Tensor] | None = None
+
+    @cached_property
+    def offsets(self) -> torch.Tensor:
+        """The first row of each orbit, `(B,)`."""
+        samples, members = self.rank.shape
+        return torch.arange(0, samples * members, members, device=self.rank.device)
+
+    @cached_property
+    def slot_of_row(self) -> torch.Tensor:
+        """The member that lies in each row, `(R,)`, as an index into K."""
+        return self.rank.flatten()
+
+    @cached_property
+    def rank_of_row(self) -> torch.Tensor:
+        """The rank of each row in its orbit, `(R,)`."""
+        return self.rank.flatten()
+
+    @cached_property
+    def element_of_row(self) -> torch.Tensor:
+        """The group element of that member, `(R,)` or `(R, n, n)`."""
+        return self.elements.flatten(0, 1)
 
 
 def distinct_rows(keys: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:

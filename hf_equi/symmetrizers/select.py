@@ -38,6 +38,7 @@ class Selection:
         said: What a model returns about the selection beside its scores: `(B, ...)` each, by the name of the output.
         log_weights: `(B, K)` how much the selection itself makes each member count, up to a constant for each orbit;
             `None` for all alike.
+        whole: Whether these are all elements of a finite group, in their order.
     """
 
     elements: torch.Tensor
@@ -45,6 +46,7 @@ class Selection:
     passing: torch.Tensor | None = None
     said: Mapping[str, torch.Tensor] = field(default_factory=dict)
     log_weights: torch.Tensor | None = None
+    whole: bool = False
 
     @property
     def only(self) -> torch.Tensor | None:
@@ -152,7 +154,7 @@ class WholeGroup(Select):
     def members(self, asked: Asked) -> Selection:
         """Select all elements, `(B, G)`."""
         order = torch.arange(asked.action.group.order, device=asked.x.device)
-        return Selection(order.expand(asked.x.shape[0], -1))
+        return Selection(order.expand(asked.x.shape[0], -1), whole=True)
 
     @property
     def relaxable(self) -> bool:

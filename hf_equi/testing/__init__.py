@@ -1,4 +1,4 @@
-"""A kit for testing groups, actions and equivariant functions, your own as well as this library's.
+"""A kit for testing groups, actions, equivariant functions and environments, your own as well as this library's.
 
 ```python
 >>> from hf_equi.groups import FiniteGroup
@@ -10,6 +10,7 @@
 
 from hf_equi.testing.actions import Action, assert_action
 from hf_equi.testing.canonicalizers import assert_canonicalizer
+from hf_equi.testing.environments import assert_environment_symmetric
 from hf_equi.testing.equivariance import assert_equivariant, equivariance_error
 from hf_equi.testing.groups import assert_group
 from hf_equi.testing.tolerances import TOLERANCES
@@ -19,6 +20,7 @@ __all__ = [
     "Action",
     "assert_action",
     "assert_canonicalizer",
+    "assert_environment_symmetric",
     "assert_equivariant",
     "assert_group",
     "equivariance_error",

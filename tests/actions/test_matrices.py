@@ -7,7 +7,7 @@ import math
 import pytest
 import torch
 
-from hf_equi.actions import PointAction, TrivialAction, VectorAction
+from hf_equi.actions import Action, PointAction, TrivialAction, VectorAction
 from hf_equi.errors import ActionError
 from hf_equi.groups import E3, O3, SE3, SO2, SO3, DemographicGroup, FiniteGroup, ImageGroup, MatrixGroup
 
@@ -67,6 +67,26 @@ def test_signs_and_places_change_exactly():
         assert torch.equal(action.invert(g, moved), x)
         assert torch.equal(action.keys(moved), keys[:, cube.product[:, g]])
     assert torch.equal(action.keys(x[1:2]), keys[1:2])
+
+
+def test_signed_permutations_are_gathered_and_other_matrices_multiplied():
+    """In one table or element by element: all members, and their keys."""
+    for group, exact in ((MatrixGroup.cube(mirrors=True), True), (MatrixGroup.icosahedron(), False)):
+        action, x = VectorAction(group), torch.randn(5, 3, dtype=torch.float64)
+        expected = torch.einsum("gij,bj->bgi", group.matrices, x)
+        members = action.orbit(x)
+        torch.testing.assert_close(members, expected, rtol=0, atol=0 if exact else 1e-12)
+        assert all(torch.equal(members[:, g], action.apply(g, x)) for g in range(group.order))
+        elements = torch.tensor([0, 3, 7, 11, 2])
+        assert torch.equal(action.apply(elements, x), members[torch.arange(5), elements])
+        assert torch.equal(action.keys(x), Action.keys(action, x))
+        assert action.orbit(x[:, None]).shape == (5, group.order, 1, 3)
+        with pytest.raises(ActionError, match="acts on 3 coordinates"):
+            action.orbit(x[:, :2])
+    infinite = torch.tensor([[torch.inf, 1.0, -2.0]])
+    assert VectorAction(MatrixGroup.cube()).apply(1, infinite).isinf().sum() == 1  # zero times infinity would be NaN
+    with pytest.raises(ActionError, match="is not a finite group, so the members of an orbit cannot be listed"):
+        VectorAction(SO3()).orbit(torch.zeros(1, 3))
 
 
 def test_any_representation_acts():

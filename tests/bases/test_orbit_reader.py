@@ -111,6 +111,23 @@ def test_equal_members_share_a_row_unless_what_is_said_moves_otherwise(base):
     assert base.calls[-1]["pixels"] == (12, 1, 3, 3)
 
 
+@pytest.mark.parametrize("chunk", [None, 2])
+@pytest.mark.parametrize("outputs", [OUTPUTS, {"columns": COLUMNS}])
+def test_without_a_look_at_the_members_each_has_a_row_and_all_is_the_same(base, monkeypatch, outputs, chunk):
+    given = batch()
+    expected = [read(base, given, outputs).combine("columns", method.combine) for method in (Equitune(), Equizero())]
+    monkeypatch.setattr(PixelAction, "keys", None)
+    base.calls.clear()
+    rows = read(base, given, outputs, distinct=False, chunk=chunk)
+    assert [call["pixels"][0] for call in base.calls] == ([12] if chunk is None else [6, 6])
+    assert [call["number"][0] for call in base.calls] == [call["pixels"][0] for call in base.calls]
+    torch.testing.assert_close(rows.combine("columns", Mean())[0], expected[0][0], rtol=0, atol=1e-12)
+    monkeypatch.undo()  # the second sample's members tie
+    chosen, decision = rows.combine("columns", Equizero().combine)
+    torch.testing.assert_close(chosen, expected[1][0], rtol=0, atol=1e-12)
+    assert torch.equal(decision.chosen_element, expected[1][1].chosen_element)
+
+
 def test_what_comes_in_decides_nothing_but_its_frame(base):
     given = batch()
     rows = read(base, given)

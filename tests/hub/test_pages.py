@@ -18,6 +18,7 @@ from small_models import base_model, chat_tokenizer, tokenizer
 from small_pictures import NAMES as CLASSES
 from small_pictures import write_pictures
 from small_processors import clip_processor, image_processor, picture, reading_clip
+from small_q_networks import dqn_weights, write_archive
 from small_training import NAMES, QUIET, rows
 from small_training import tokenizer as caption_tokenizer
 from small_vision import classifier, clip, images
@@ -209,6 +210,26 @@ def test_canonicalization(tmp_path: Path) -> None:
         turned, upright = (names["model"](x).logits for x in (images(2).rot90(1, (2, 3)), images(2)))
     assert torch.allclose(turned, upright, atol=1e-5)
     assert names["in_pose"].mean(1).abs().max() < 1e-5
+
+
+def test_environments(capsys: pytest.CaptureFixture[str]) -> None:
+    pytest.importorskip("stable_baselines3", reason="needs the extra rl")
+    names = Page("docs/environments.md").run()
+    assert "element 1 (mirror)" in capsys.readouterr().out
+    states = torch.randn(9, 4)
+    for network in (names["network"], names["dqn"].policy.network):
+        assert torch.equal(network.greedy_actions(-states), 1 - network.greedy_actions(states))
+
+
+def test_q_networks(tmp_path: Path) -> None:
+    write_archive(tmp_path / "cartpole.zip", dqn_weights(4, 8, 8, 2))
+    names = Page("docs/q_networks.md").run()
+    states = names["states"]
+    with torch.no_grad():
+        for model in (names["model"], names["again"]):
+            assert torch.allclose(model(-states).q_values, model(states).q_values.flip(1), atol=1e-5)
+    assert names["base"].head.out_features == 2
+    assert (names["mirror"].order, names["turn"].order, names["board"].order) == (2, 4, 4)
 
 
 @pytest.mark.slow

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 import small_models
+import small_q_networks
 import small_seq2seq
 import torch
 from contract import Contract
@@ -131,6 +132,22 @@ class TestSiglip(TestCLIP):
     family, group = "siglip", TURNS
 
 
+class TestQNetwork(Contract):
+    """EquiQNetwork, with the square on positions and steps: a step of five stays."""
+
+    task = "q_network"
+    chunks = (1, 3)
+
+    def create_model(self, method: str, group: Any = None, **settings: Any) -> Any:
+        return hf_equi.symmetrize(small_q_networks.network(), group or small_q_networks.SQUARE, method, **settings)
+
+    def create_inputs(self, batch: int) -> dict[str, torch.Tensor]:
+        return {"states": small_q_networks.states(batch), "labels": small_q_networks.targets(batch)}
+
+    def create_still(self, method: str) -> tuple[Any, dict[str, Any]]:
+        return self.create_model(method, small_q_networks.STILL), {}
+
+
 @pytest.mark.parametrize(
     ("family", "case"),  # all kinds of parts; each takes two seconds
     [
@@ -139,6 +156,7 @@ class TestSiglip(TestCLIP):
         (TestImageClassification, "equizero"),
         (TestImageClassification, "spatial"),
         (TestImageClassification, "canonical_lambda"),
+        (TestQNetwork, "equizero"),
     ],
 )
 def test_a_graph_that_is_exported_says_what_the_model_says(family: type[Contract], case: str) -> None:

@@ -13,6 +13,7 @@ from hf_equi.groups import ImageGroup
 from hf_equi.symmetrizers import Entropy, Equitune, Equizero, MaxProbability, Mean, Orbit, OrbitFold, create_loss
 from hf_equi.symmetrizers.choice import decide
 from hf_equi.symmetrizers.losses import LOSSES
+from hf_equi.symmetrizers.orbit import SeparateOrbit
 
 ACTION = action_of(9, [[5, 1], [2, 7]], [[6, 3, 4]])
 # 1, 2, 3 and 6 distinct members in one batch.
@@ -231,3 +232,18 @@ def test_gradients_are_those_of_the_mean_that_was_asked_for(average):
         fold.add(0, leaf)
         received += torch.autograd.grad((fold.result() * probe).sum(), leaf)
     torch.testing.assert_close(*received, rtol=0, atol=1e-12)
+
+
+def test_members_are_looked_at_only_where_they_tie():
+    elements, looked = torch.arange(3).expand(2, -1), []
+
+    def keys():
+        looked.append(True)
+        return torch.tensor([[5, 3, 4], [1, 1, 0]])
+
+    orbit = SeparateOrbit(elements, elements, False, keys)
+    rows, decision = decide(orbit, torch.tensor([1.0, 2.0, 3.0, 0.5, 0.25, 1.0]))
+    assert (rows.tolist(), decision.chosen_element.tolist(), looked) == ([0, 4], [0, 1], [])
+    rows, decision = decide(orbit, torch.tensor([1.0, 1.0, 3.0, 0.5, 0.5, 1.0]))
+    assert (rows.tolist(), decision.chosen_element.tolist(), looked) == ([1, 3], [1, 0], [True])
+    assert decision.margin.tolist() == [0.0, 0.0]

@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from hf_equi.symmetrizers import Orbit
 from hf_equi.symmetrizers import orbit as orbit_module
-from hf_equi.symmetrizers.orbit import distinct_rows
+from hf_equi.symmetrizers.orbit import SeparateOrbit, distinct_rows
 
 
 @st.composite
@@ -186,3 +186,14 @@ def test_keys_of_the_whole_range():
     keys = torch.tensor([[largest, smallest, 0, largest]])
     assert Orbit.of_keys(torch.arange(4)[None], keys).row_of.tolist() == [[2, 0, 1, 2]]
     assert Orbit.of_keys(torch.arange(4)[None], keys, shared=False).row_of.tolist() == [[2, 0, 1, 3]]
+
+
+def test_members_with_rows_of_their_own_lie_in_the_order_in_which_they_are_asked_for() -> None:
+    tokens = torch.tensor([[[2], [1], [2]], [[0], [0], [0]]])
+    separate = start(tokens, shared=False)
+    assert isinstance(separate, SeparateOrbit)
+    plain = Orbit(separate.elements, separate.rank, False)
+    for name in ("row_of", "batch_of_row", "slot_of_row", "element_of_row", "rank_of_row", "offsets", "counts"):
+        assert torch.equal(getattr(separate, name), getattr(plain, name)), name
+    assert (separate.rows, separate.most) == (6, 3)
+    assert separate.extend(tokens)[0] is separate
