@@ -115,6 +115,7 @@ PRIVATE_NAMES: dict[str, tuple[str, ...]] = {
         "_gradient_checkpointing_func",
         "_hf_peft_config_loaded",
         "_init_weights",
+        "_is_hf_initialized",
         "_is_stateful",
         "_loss_function",
         "_skip_keys_device_placement",

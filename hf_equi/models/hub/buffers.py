@@ -11,13 +11,12 @@ from transformers import PreTrainedModel
 __all__ = ["put_back", "unsaved_buffers"]
 
 
-def unsaved_buffers(module: nn.Module, of_models: bool = True, place: str = "") -> dict[str, torch.Tensor]:
+def unsaved_buffers(module: nn.Module, of_models: bool = True) -> dict[str, torch.Tensor]:
     """Return the buffers of a module that are not saved with its weights, by name.
 
     Args:
         module: The module.
         of_models: Whether those inside models of transformers count, which compute theirs again when they are loaded.
-        place: What the names begin with.
 
     Example:
         >>> module = nn.Module()
@@ -25,15 +24,12 @@ def unsaved_buffers(module: nn.Module, of_models: bool = True, place: str = "") 
         >>> unsaved_buffers(nn.Sequential(module, nn.BatchNorm2d(1)))  # statistics of batches are saved
         {'0.grid': tensor([0., 0.])}
     """
-    found = {
-        place + name: buffer
-        for name, buffer in module.named_buffers(recurse=False)
-        if name in module._non_persistent_buffers_set
+    saved = module.state_dict(keep_vars=True)
+    models = [name for name, part in module.named_modules() if name and isinstance(part, PreTrainedModel)]
+    left_out = () if of_models else tuple(f"{name}." for name in models)
+    return {
+        name: buffer for name, buffer in module.named_buffers() if name not in saved and not name.startswith(left_out)
     }
-    for name, child in module.named_children():
-        if of_models or not isinstance(child, PreTrainedModel):
-            found |= unsaved_buffers(child, of_models, f"{place}{name}.")
-    return found
 
 
 def put_back(module: nn.Module, buffers: Mapping[str, torch.Tensor]) -> None:
@@ -46,4 +42,4 @@ def put_back(module: nn.Module, buffers: Mapping[str, torch.Tensor]) -> None:
     for name, value in buffers.items():
         place, _, own = name.rpartition(".")
         part = module.get_submodule(place)
-        part._buffers[own] = value.to(part._buffers[own])
+        setattr(part, own, value.to(getattr(part, own)))
