@@ -114,11 +114,11 @@ class VectorAction(Action):
         if self._signed is None or x.dim() != 2:
             return super().orbit(x)  # type: ignore[no-any-return]
         self._check(x)
-        sources, signs = (table.to(x.device) for table in self._signed)
+        sources, signs = self._signed
         if self._stays:
-            return x.unsqueeze(1) * signs.to(x.dtype)
-        members = x.index_select(1, sources.flatten()).view(-1, *sources.shape)
-        return members if self._keeps_signs else members * signs.to(x.dtype)
+            return x.unsqueeze(1) * signs.to(x)
+        members = x.index_select(1, sources.to(x.device).flatten()).view(-1, *sources.shape)
+        return members if self._keeps_signs else members * signs.to(x)
 
     def keys(self, x: torch.Tensor, /) -> torch.Tensor:
         """Return a key of every member of each sample's orbit, as `Action.keys`."""
