@@ -170,6 +170,8 @@ class ColumnAction(Action):
         moved: `(moved,)` int64, the columns that some element moves, ascending.
         images: `(G, moved)` int64, the columns to which each element sends them.
         places: `(G, moved)` int64, the places of these images in `moved`.
+        spread: `(G, V)` int64, the places of `permutations` in the columns of all members of an orbit together,
+            element after element; `None` if most columns do not move, so that moving them all would take longer.
         general: `(V,)` bool, columns that keep the identity's scores, without a symmetry; `None` if there are none.
         general_columns: `(general,)` int64, these columns; `None` if there are none.
 
@@ -203,6 +205,9 @@ class ColumnAction(Action):
         self.moved = moved.to(self.device)
         self.images = self.permutations[:, self.moved]
         self.places = torch.searchsorted(self.moved, self.images)  # images of moved columns are moved
+        order, columns = self.permutations.shape
+        first = torch.arange(0, order * columns, max(columns, 1), device=self.device)
+        self.spread = self.permutations + first[:, None] if 0 < columns <= 2 * len(self.moved) else None
 
     def to(self, device: torch.device | str) -> Any:
         """Return the same action with its tables on a device."""
@@ -284,6 +289,29 @@ class ColumnAction(Action):
         columns = scores.movedim(-1, 1).flatten(0, 1)  # (R * moved, ...)
         pulled = columns.index_select(0, found.flatten()).view(*found.shape, *columns.shape[1:])
         return pulled.movedim(found.dim() - 1, -1)
+
+    def pull_back_members(self, members: torch.Tensor, elements: torch.Tensor | None = None) -> torch.Tensor:
+        """Do `pull_back` for whole orbits in one operation, if the action has `spread`.
+
+        Args:
+            members: `(B, G, V)` the scores of all members of orbits, in the order of the elements.
+            elements: `(B,)` int64, the one member of each orbit that is asked for; `None` for all of them.
+
+        Returns:
+            `(B, G, V)`, or `(B, V)` with `elements`.
+
+        Example:
+            >>> action = ColumnAction(FiniteGroup.cyclic(2), [[0, 1], [1, 0]])
+            >>> action.pull_back_members(torch.tensor([[[0.1, 0.4], [0.3, 0.2]]]))
+            tensor([[[0.1000, 0.4000],
+                     [0.2000, 0.3000]]])
+        """
+        if self.spread is None:
+            raise ActionError("Most columns of this action do not move: use find_moved and pull_back_moved.")
+        columns = members.flatten(1)
+        if elements is None:
+            return columns.index_select(1, self.spread.flatten()).view(members.shape)
+        return columns.gather(1, self.spread.index_select(0, elements))
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self.group!r}, {len(self.moved)} of {self.permutations.shape[1]} moved)"

@@ -60,11 +60,14 @@ class VectorAction(Action):
             if matrices is not None:
                 raise ActionError(f"The elements of {group!r} are matrices themselves: leave matrices= out.")
             self.dimension, self._matrices = group.dimension, None
-            self._signed = None
+            self._signed, self._stays, self._keeps_signs = None, False, False
         else:
             self._matrices = _matrices_of(group, matrices)
             self.dimension = self._matrices.shape[1]
             self._signed = _signed_permutations(self._matrices)
+            # Whether no coordinate changes its place, and whether none changes its sign.
+            self._stays = self._signed is not None and bool((self._signed[0] == self._signed[0][0]).all())
+            self._keeps_signs = self._signed is not None and bool((self._signed[1] == 1).all())
         self.group = group
 
     def apply(self, elements: Any, x: torch.Tensor, /) -> torch.Tensor:
@@ -105,14 +108,17 @@ class VectorAction(Action):
         Raises:
             ActionError: As in `apply`; for a group that is not finite.
 
-        Cost: two operations where coordinates only change places and signs, and otherwise |G| times `apply`.
+        Cost: one operation where coordinates only change places or only signs, two where they change both, and
+        otherwise |G| times `apply`.
         """
         if self._signed is None or x.dim() != 2:
             return super().orbit(x)  # type: ignore[no-any-return]
         self._check(x)
-        sources, signs = (table.to(x.device) for table in self._signed)
-        members = x.index_select(1, sources.flatten()).view(-1, *sources.shape)
-        return members * signs.to(x.dtype)
+        sources, signs = self._signed
+        if self._stays:
+            return x.unsqueeze(1) * signs.to(x)
+        members = x.index_select(1, sources.to(x.device).flatten()).view(-1, *sources.shape)
+        return members if self._keeps_signs else members * signs.to(x)
 
     def keys(self, x: torch.Tensor, /) -> torch.Tensor:
         """Return a key of every member of each sample's orbit, as `Action.keys`."""

@@ -137,24 +137,34 @@ class OrbitReader:
         for name in self.inputs:
             check_batch(given[name], name)
         first = given[next(iter(self.inputs))]
+        passing = _passed_on(selection)
+        if self._reads_whole(selection, passing):
+            orbit = self._orbits(given, selection, False)
+            with advice_on_memory(f"{first.shape[0]} {what}", orbit.elements, self.chunk, first.device):
+                outputs = self._read_whole(run, given, orbit)
+            return self._rows(orbit, outputs, selection)
         size = None if self.chunk is None else self.chunk * first.shape[0]
         piece = self._piece(base, first)
-        passing = _passed_on(selection)
         # Equal members that pass gradients by different weights have a row each.
         shared = shares_rows(base, piece or size) and (passing is None or passing.shape[1] == 1)
         orbit = self._orbits(given, selection, shared)
         if piece is not None and (size is None or piece < size):
             size = evenly(orbit.rows, piece)
         with advice_on_memory(f"{first.shape[0]} {what}", orbit.elements, self.chunk, first.device):
-            whole = not self.distinct and selection.whole and passing is None and (size is None or size >= orbit.rows)
             read = partial(self._read_rows, run, given, orbit, passing)
-            if whole:
-                read = partial(self._read_whole, run, given, orbit)
             parts = [part for _, part in in_chunks(base, orbit.rows, size, read)]
             outputs = {name: _join([part[name] for part in parts]) for name in parts[0]}
+        return self._rows(orbit, outputs, selection)
+
+    def _rows(self, orbit: Orbit, outputs: dict[str, Any], selection: Selection) -> OrbitRows:
+        """Return the rows with how their columns move."""
         columns = {name: action for name, action in self.outputs.items() if isinstance(action, ColumnAction)}
-        group = next(iter(self.inputs.values())).group
-        return OrbitRows(group, orbit, outputs, columns, selection)
+        return OrbitRows(next(iter(self.inputs.values())).group, orbit, outputs, columns, selection)
+
+    def _reads_whole(self, selection: Selection, passing: torch.Tensor | None) -> bool:
+        """Return whether all members of all orbits are made and read together."""
+        at_once = self.chunk is None or self.chunk >= selection.elements.shape[1]
+        return selection.whole and at_once and not self.distinct and self.piece is None and passing is None
 
     def _piece(self, base: Any, first: torch.Tensor) -> int | None:
         """Return the most rows that go through the base together, if a CPU evaluates it."""
@@ -175,7 +185,7 @@ class OrbitReader:
         if not self.distinct:
             # All elements in their order are also their own numbers.
             rank = elements if selection.whole else Orbit.start(elements, shared=False).rank
-            return SeparateOrbit(elements, rank, False, partial(self._keys, given, elements))
+            return SeparateOrbit(elements, rank, False, partial(self._keys, given, elements), selection.whole)
         return Orbit.of_keys(elements, self._keys(given, elements), shared)
 
     @torch.no_grad()
@@ -205,14 +215,14 @@ class OrbitReader:
         return self._moved_back(run(values), orbit, rows, weights)
 
     def _read_whole(
-        self, run: Callable[[dict[str, Any]], Outputs], given: Mapping[str, Any], orbit: Orbit, rows: slice
+        self, run: Callable[[dict[str, Any]], Outputs], given: Mapping[str, Any], orbit: Orbit
     ) -> dict[str, Any]:
         """Return the same for all members of all orbits, which are made together."""
         others = {name: value for name, value in given.items() if name not in self.inputs}
         values = repeat_rows(others, orbit.batch_of_row, orbit.elements.shape[0]) if others else {}
         for name, action in self.inputs.items():
             values[name] = action.orbit(given[name]).flatten(0, 1)
-        return self._moved_back(run(values), orbit, rows, None)
+        return self._moved_back(run(values), orbit, slice(None), None)
 
     def _moved_back(self, outputs: Outputs, orbit: Orbit, rows: slice, weights: torch.Tensor | None) -> dict[str, Any]:
         """Return outputs of the base for some rows, moved back, unless their columns move."""
@@ -290,6 +300,11 @@ def fold_rows(
         wide = wide.unsqueeze(-1)
     if losses is None and combine.loss is not None:
         losses = losses_of(combine.loss, wide)
+    members = None if normalised else orbit.members(action, wide)
+    if members is not None:
+        found = combine.of_members(orbit, action, members, log_weights, losses)
+        if found is not None:
+            return found[0].to(values.dtype), found[1]
     fold = combine.fold(orbit, action, normalised)
     rows = None
     if log_weights is not None:

@@ -157,7 +157,8 @@ class EquiConfig(InstalledClass, PreTrainedConfig):
     @property
     def method_key(self) -> tuple[Any, ...]:
         """Return the settings from which the method is made."""
-        return tuple(getattr(self, name) for name in self.method_settings)
+        entries = vars(self)  # a config of transformers takes long to ask, and this is asked in every call
+        return tuple([entries[name] for name in type(self).method_settings])
 
     @abstractmethod
     def create_method(self) -> Method:

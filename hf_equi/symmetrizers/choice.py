@@ -13,7 +13,7 @@ from hf_equi.symmetrizers.orbit import Orbit, SeparateOrbit
 if TYPE_CHECKING:
     from hf_equi.actions import ColumnAction
 
-__all__ = ["OrbitChoice", "decide"]
+__all__ = ["OrbitChoice", "decide", "lowest"]
 
 
 class OrbitChoice(Fold):
@@ -130,17 +130,36 @@ def decide(orbit: Orbit, losses: torch.Tensor) -> tuple[torch.Tensor, Decision]:
     else:
         table = losses.new_full((orbit.counts.shape[0], orbit.most), torch.inf)
         table[orbit.batch_of_row, orbit.rank_of_row] = losses
-    ordered, ranks = table.sort(dim=1, stable=True)
-    best = ranks[:, 0]
-    if orbit.most == 1:
-        margin = losses.new_full((table.shape[0],), torch.inf)
-    else:
-        margin = ordered[:, 1] - ordered[:, 0]
-        if isinstance(orbit, SeparateOrbit) and orbit.keys is not None and not bool(margin.all()):
-            keys = orbit.keys()
-            best = keys.masked_fill(table != ordered[:, :1], torch.iinfo(keys.dtype).max).argmin(1)
+    best, margin = lowest(orbit, table)
     chosen = orbit.offsets + best
     # Rows of their own lie in the order of the elements, which `take` finds without a copy of all.
     plain = isinstance(orbit, SeparateOrbit) and orbit.elements.dim() == 2
     element = orbit.elements.take(chosen) if plain else orbit.element_of_row[chosen]
     return chosen, Decision(chosen_element=element, margin=margin)
+
+
+def lowest(orbit: Orbit, table: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    """Return the member with the lowest loss in each orbit; ties go to the smallest member.
+
+    Args:
+        orbit: The rows.
+        table: `(B, K)` the losses of the members of each orbit, in the order of its rows.
+
+    Returns:
+        `(B,)` the place of the member among the rows of its orbit, and `(B,)` how much lower its loss is than the
+        next one; infinite if there is no other.
+    """
+    if table.shape[1] == 1:
+        return table.argmin(1), table.new_full((table.shape[0],), torch.inf)
+    keys = orbit.keys if isinstance(orbit, SeparateOrbit) else None
+    if keys is None:  # the order of the rows does not depend on which member came in, so the first one wins
+        ordered, places = table.sort(dim=1, stable=True)
+        ordered = ordered[:, :2]
+    else:
+        ordered, places = table.topk(2, dim=1, largest=False)
+    least, following = ordered.unbind(1)
+    best, margin = places[:, 0], following - least
+    if keys is not None and not bool(margin.all()):
+        numbers = keys()
+        best = numbers.masked_fill(table != least[:, None], torch.iinfo(numbers.dtype).max).argmin(1)
+    return best, margin

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 import torch
 
 from hf_equi.checks import check_choice
-from hf_equi.symmetrizers.choice import OrbitChoice
-from hf_equi.symmetrizers.fold import Accumulator, Fold, OrbitFold
+from hf_equi.symmetrizers.choice import OrbitChoice, lowest
+from hf_equi.symmetrizers.fold import Accumulator, Decision, Fold, OrbitFold, combine_pulled_back
 from hf_equi.symmetrizers.part import Part
 
 if TYPE_CHECKING:
@@ -39,6 +39,30 @@ class Combine(Part):
     @abstractmethod
     def fold(self, orbit: Orbit, action: ColumnAction, normalised: bool = True) -> Fold:
         """Return the fold that makes one output of the scores of the orbit's rows, renormalised or not."""
+
+    def of_members(
+        self,
+        orbit: Orbit,
+        action: ColumnAction,
+        members: torch.Tensor,
+        log_weights: torch.Tensor | None,
+        losses: torch.Tensor | None,
+    ) -> tuple[torch.Tensor, Decision] | None:
+        """Do what the fold does without renormalising, at once, for all members of orbits.
+
+        A kind that does not define it uses its fold.
+
+        Args:
+            orbit: The rows, one for each element.
+            action: How the columns move, with `spread`.
+            members: `(B, G, V)` the scores of the members, each in its own frame.
+            log_weights: `(B, G)`, or `None` for equal weights.
+            losses: `(R,)` the losses of the rows, for a choice.
+
+        Returns:
+            `(B, V)`, and the decision; `None` to use the fold.
+        """
+        return None
 
     @property
     def takes_best(self) -> bool:
@@ -77,6 +101,17 @@ class Mean(Combine, Accumulator):
     def fold(self, orbit: Orbit, action: ColumnAction, normalised: bool = True) -> Fold:
         """Return the fold that adds up the rows as they come."""
         return OrbitFold(orbit, action, self, normalised)
+
+    def of_members(
+        self,
+        orbit: Orbit,
+        action: ColumnAction,
+        members: torch.Tensor,
+        log_weights: torch.Tensor | None,
+        losses: torch.Tensor | None,
+    ) -> tuple[torch.Tensor, Decision] | None:
+        """Return the mean of all members at once."""
+        return combine_pulled_back(self, action.pull_back_members(members), log_weights), Decision()
 
     def accumulate(
         self, total: torch.Tensor | None, scores: torch.Tensor, log_weight: torch.Tensor | float
@@ -126,6 +161,20 @@ class LeastLoss(Combine):
         mean = OrbitFold(orbit, action, self.mean, normalised)
         # If only one member was asked for, there is nothing to choose.
         return mean if orbit.elements.shape[1] == 1 else OrbitChoice(orbit, action, self.loss, mean)
+
+    def of_members(
+        self,
+        orbit: Orbit,
+        action: ColumnAction,
+        members: torch.Tensor,
+        log_weights: torch.Tensor | None,
+        losses: torch.Tensor | None,
+    ) -> tuple[torch.Tensor, Decision] | None:
+        """Return the member with the lowest loss at once."""
+        if losses is None or members.requires_grad:  # the fold passes on the gradient of the mean
+            return None
+        element, margin = lowest(orbit, losses.view(members.shape[:2]))
+        return action.pull_back_members(members, element), Decision(element, margin)
 
 
 class LargestOfEach(Combine, Accumulator):

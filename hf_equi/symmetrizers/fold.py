@@ -21,7 +21,7 @@ from hf_equi.symmetrizers.orbit import Orbit
 if TYPE_CHECKING:
     from hf_equi.actions import ColumnAction
 
-__all__ = ["Accumulator", "Decision", "Fold", "OrbitFold"]
+__all__ = ["Accumulator", "Decision", "Fold", "OrbitFold", "combine_pulled_back"]
 
 
 @dataclass(frozen=True)
@@ -38,7 +38,7 @@ class Decision:
 
 
 class Accumulator(ABC):
-    """Adds up the scores of members one after the other."""
+    """Adds up the scores of members one after the other. Two of the same weight may come in either order."""
 
     takes_logits: bool
     """Whether scores may come without the normalisation of their row."""
@@ -231,21 +231,45 @@ class OrbitFold(Fold):
         """Pull back and combine the moved columns of all members, `(B, ..., moved)`."""
         rows = self.moved[0] if len(self.moved) == 1 else torch.cat(self.moved)  # (R, ..., moved)
         members = self.action.pull_back_moved(rows, self._found)  # (B, K, ..., moved)
-        size = members.shape[1]
-        log_weights: Sequence[torch.Tensor | float]
-        if not self.log_weights:
-            members = members.sort(dim=1).values
-            log_weights = [-math.log(size)] * size
-        else:
-            weights = torch.cat(self.log_weights)[self.orbit.row_of].unsqueeze(-1) - math.log(size)
-            members, order = members.sort(dim=1)
-            log_weights = weights.expand_as(members).gather(1, order).unbind(1)
-        total = self.accumulator.accumulate(None, members[:, 0], log_weights[0])
-        for slot in range(1, size):
-            total = self.accumulator.accumulate(total, members[:, slot], log_weights[slot])
-        return total
+        log_weights = torch.cat(self.log_weights)[self.orbit.row_of] if self.log_weights else None
+        return combine_pulled_back(self.accumulator, members, log_weights)
 
     @cached_property
     def _found(self) -> torch.Tensor:
         """Return where the rows hold the moved columns of each member, `(B, K, moved)`."""
         return self.action.find_moved(self.orbit.elements, self.orbit.row_of)
+
+
+def combine_pulled_back(
+    accumulator: Accumulator, members: torch.Tensor, log_weights: torch.Tensor | None = None
+) -> torch.Tensor:
+    """Combine members in the order of their values, which does not depend on the member that came in.
+
+    Args:
+        accumulator: How members are added up.
+        members: `(B, K, ..., V)` their scores, pulled back.
+        log_weights: `(B, K, ...)` their log weights; `None` for equal ones.
+
+    Returns:
+        `(B, ..., V)`.
+
+    Example:
+        >>> from hf_equi.symmetrizers import Mean
+        >>> combine_pulled_back(Mean(), torch.tensor([[[1.0, 2.0], [3.0, 6.0]]]))
+        tensor([[2., 4.]])
+    """
+    size = members.shape[1]
+    shares: Sequence[torch.Tensor | float]
+    if log_weights is None:
+        if size > 2:  # two add up to the same in either order
+            members = members.sort(dim=1).values
+        shares = [-math.log(size)] * size
+    else:
+        weights = log_weights.unsqueeze(-1) - math.log(size)
+        members, order = members.sort(dim=1)
+        shares = weights.expand_as(members).gather(1, order).unbind(1)
+    first, *others = members.unbind(1)
+    total = accumulator.accumulate(None, first, shares[0])
+    for member, share in zip(others, shares[1:], strict=True):
+        total = accumulator.accumulate(total, member, share)
+    return total

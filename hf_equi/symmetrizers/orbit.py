@@ -13,8 +13,12 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
+from typing import TYPE_CHECKING
 
 import torch
+
+if TYPE_CHECKING:
+    from hf_equi.actions import ColumnAction
 
 __all__ = ["Orbit", "SeparateOrbit", "distinct_rows"]
 
@@ -159,6 +163,10 @@ class Orbit:
         """Return whether it is known that no two members share a row. Counting the rows would wait for the device."""
         return "rows" in vars(self) and self.rows == self.rank.numel()
 
+    def members(self, action: ColumnAction, scores: torch.Tensor) -> torch.Tensor | None:
+        """Return the scores of rows by member, if they lie so; as in `SeparateOrbit`, and otherwise `None`."""
+        return None
+
     def select(self, indices: torch.Tensor) -> tuple[Orbit, torch.Tensor]:
         """Return the orbits of some batch members, repeated or left out, and the row each new row copies, `(R,)`."""
         new = Orbit(self.elements[indices], self.rank[indices], self.shared)
@@ -178,6 +186,7 @@ class SeparateOrbit(Orbit):
         shared: `False`.
         keys: Returns `(B, K)` int64, equal for equal members only. It is called where members tie, so that the choice
             among them does not depend on which one was the input. `None` for no such choice.
+        whole: Whether these are all elements of a finite group, in their order.
 
     Example:
         >>> SeparateOrbit(torch.tensor([[0, 1], [0, 1]]), torch.tensor([[0, 1], [0, 1]]), False).element_of_row
@@ -185,6 +194,21 @@ class SeparateOrbit(Orbit):
     """
 
     keys: Callable[[], torch.Tensor] | None = None
+    whole: bool = False
+
+    def members(self, action: ColumnAction, scores: torch.Tensor) -> torch.Tensor | None:
+        """Return the scores of rows, `(R, V)`, by member, if the action pulls them back in one operation.
+
+        Args:
+            action: How the columns move.
+            scores: The scores of some rows.
+
+        Returns:
+            `(B, G, V)`; `None` for a part of the rows or of the group, for other scores, and where few columns move.
+        """
+        if not self.whole or action.spread is None or scores.dim() != 2 or action.general_columns is not None:
+            return None
+        return scores.view(*self.rank.shape, -1) if scores.shape[0] == self.rank.numel() else None
 
     @cached_property
     def offsets(self) -> torch.Tensor:

@@ -153,8 +153,24 @@ class WholeGroup(Select):
 
     def members(self, asked: Asked) -> Selection:
         """Select all elements, `(B, G)`."""
-        order = torch.arange(asked.action.group.order, device=asked.x.device)
-        return Selection(order.expand(asked.x.shape[0], -1), whole=True)
+        return self._all(asked.action.group.order, asked.x)
+
+    def __call__(
+        self,
+        action: Any,
+        x: torch.Tensor,
+        mask: torch.Tensor | None = None,
+        draws: Draws | None = None,
+        *,
+        to_score: bool = False,
+        base: Any = None,
+    ) -> Selection:
+        """Select all elements. Nothing but their number is read, which a base of a few layers notices."""
+        return self._all(action.group.order, x)
+
+    @staticmethod
+    def _all(order: int, x: torch.Tensor) -> Selection:
+        return Selection(torch.arange(order, device=x.device).expand(x.shape[0], -1), whole=True)
 
     @property
     def relaxable(self) -> bool:

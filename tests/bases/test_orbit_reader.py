@@ -11,6 +11,8 @@ from hf_equi.bases.orbit_reader import OrbitReader, OrbitRows, check_batch, fold
 from hf_equi.errors import ActionError, ConfigurationError
 from hf_equi.groups import ImageGroup, MatrixGroup
 from hf_equi.symmetrizers import Equitune, Equizero, Identity, MaxProbability, Mean, Orbit, Selection
+from hf_equi.symmetrizers.combine import LargestOfEach, LeastLoss
+from hf_equi.symmetrizers.orbit import SeparateOrbit
 
 GROUP = ImageGroup.rotations(4)
 PIXELS = PixelAction(GROUP)
@@ -225,6 +227,24 @@ def test_outputs_and_columns_that_there_are_not_are_named(base):
     rows = read(base, batch(), {"features": COLUMNS})
     with pytest.raises(ActionError, match="The group moves 5 columns, but the output has the shape"):
         rows.combine("features", Mean())
+
+
+@pytest.mark.parametrize("weighted", [False, True])
+@pytest.mark.parametrize("combine", [Mean(), Mean("probabilities"), LargestOfEach(), LeastLoss(MaxProbability())])
+def test_whole_orbits_at_once_are_those_of_a_fold(combine, weighted):
+    """Where most columns move, no fold is needed. It gives the same values, choices and gradients."""
+    action, elements = COLUMNS, torch.arange(4).expand(6, -1)
+    assert action.spread is not None
+    log_weights = torch.randn(6, 4, dtype=torch.float64) if weighted else None
+    found = []
+    for whole in (False, True):
+        scores = torch.randn(24, 5, dtype=torch.float64, generator=torch.Generator().manual_seed(0)).requires_grad_()
+        orbit = SeparateOrbit(elements, elements, False, None, whole)
+        for rows in (scores.detach(), scores):
+            values, decision = fold_rows(orbit, action, combine, rows, log_weights)
+            found.append((values.detach(), decision.chosen_element, decision.margin))
+        found.append(torch.autograd.grad(values.square().sum(), scores))
+    torch.testing.assert_close(found[:3], found[3:], rtol=0, atol=1e-12)
 
 
 def test_halves_are_folded_in_float32():

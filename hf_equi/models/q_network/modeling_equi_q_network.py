@@ -140,6 +140,9 @@ class EquiQNetwork(EquiPreTrainedModel):
             ConfigurationError: Without states; for labels of another shape or kind; for hidden states or attentions.
         """
         rows, log_weights, values, decision = self._score(states, self.checked_extras(kwargs))
+        # If the sum is a number, there is no NaN. Values are fewer than states, and NaN spreads to all of them.
+        if not torch.compiler.is_exporting() and math.isnan(float(values.detach().sum())):
+            _refuse_nan(states)
         loss = None
         if labels is not None:
             loss = self.penalised(labelled_loss(self.base.config.outputs, values, labels), rows.selection)
@@ -153,7 +156,7 @@ class EquiQNetwork(EquiPreTrainedModel):
         """Return the rows of the orbits, the members' log-weights, the combined scores, and which member decided."""
         if states is None:
             raise ConfigurationError("EquiQNetwork needs states")
-        self._check_states(states)
+        self.base.check_states(states)
         method = self.method
         weigh = method.feature_weights
         run = partial(self._read_rows, extras, weigh is not None)
@@ -196,8 +199,10 @@ class EquiQNetwork(EquiPreTrainedModel):
         if values.shape[1] == 1:
             return values.argmax(1)
         best, actions = values.topk(2, 1)
-        if bool((best[:, 0] - best[:, 1]).all()):  # no two are equal
+        first, second = best.unbind(1)
+        if bool((second < first).all()):  # no two are equal, and none is NaN
             return actions[:, 0]
+        _refuse_nan(states)
         element = self.action.canonical_element(states)
         canonical = self._values_action.apply(element, values)
         return self._values_action.apply(self.group.inverse(element), canonical.argmax(1))
@@ -207,11 +212,8 @@ class EquiQNetwork(EquiPreTrainedModel):
         out = self.base(**rows, **extras, output_features=features, return_dict=False)
         return dict(zip(("q_values", "features"), out, strict=False))
 
-    def _check_states(self, states: Any) -> None:
-        """Refuse states that the base would refuse, and NaN, of which no member is the smallest."""
-        self.base.check_states(states)
-        if not states.is_floating_point() or torch.compiler.is_exporting():
-            return
-        # A sum that is a number shows at once that there is no NaN. Otherwise infinities may have made it NaN.
-        if math.isnan(float(states.detach().sum())) and bool(states.isnan().any()):
-            raise ActionError("states= holds NaN: look for a division by zero in the environment or its wrappers.")
+
+def _refuse_nan(states: torch.Tensor | None) -> None:
+    """Refuse states with NaN, of which no member is the smallest."""
+    if states is not None and states.is_floating_point() and bool(states.isnan().any()):
+        raise ActionError("states= holds NaN: look for a division by zero in the environment or its wrappers.")
