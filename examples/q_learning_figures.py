@@ -97,15 +97,14 @@ def draw_learning(found: Found) -> bytes:
                 for own in records_of(found, environment, False, "pretrain", stage)
             ]
             _draw(axes, later, name, "--")
-        axes.set_xlabel("steps (dashed: finetuned)")
+        axes.set_xlabel("thousand steps (dashed: finetuned)")
     return _png(figure, panels)
 
 
 def draw_gains(found: Found) -> bytes:
     """Draw what equitune adds to agents, by how good they are already, as a PNG."""
-    figure, panels = _panels("gain of equitune over the base")
+    figure, panels = _panels("what equitune adds to it")
     for axes, environment in zip(panels, ENVIRONMENTS, strict=True):
-        axes.axhline(0, color="#999999", linewidth=0.8)
         points = [
             (ways["base"], ways["equitune"] - ways["base"])
             for own in records_of(found, environment, False, "pretrain")
@@ -117,6 +116,8 @@ def draw_gains(found: Found) -> bytes:
             points = [(own["base"]["mean"], own["equitune"]["mean"] - own["base"]["mean"]) for own in ends]
             _scatter(axes, points, label, colour, 40)
         axes.set_xlabel("return of the base")
+        if axes.has_data():
+            axes.axhline(0, color="#999999", linewidth=0.8)
     return _png(figure, panels)
 
 
@@ -135,10 +136,11 @@ def _draw(axes: Any, curves: Sequence[Mapping[int, float]], name: str, style: st
     """Draw the mean of some curves in a band of its 95% interval."""
     if not curves:
         return
-    steps = sorted(set.intersection(*(set(curve) for curve in curves)))
-    values = [[curve[step] for curve in curves] for step in steps]
+    places = sorted(set.intersection(*(set(curve) for curve in curves)))
+    values = [[curve[place] for curve in curves] for place in places]
     middle = [mean(own) for own in values]
     widths = [half_width(stdev(own), len(own)) if len(own) > 1 else 0.0 for own in values]
+    steps = [place / 1000 for place in places]
     axes.plot(steps, middle, style, color=COLOURS[name], label=name if style == "-" else None)
     low, high = ([a + sign * b for a, b in zip(middle, widths, strict=True)] for sign in (-1, 1))
     axes.fill_between(steps, low, high, color=COLOURS[name], alpha=0.12, linewidth=0)
@@ -151,9 +153,16 @@ def _scatter(axes: Any, points: Sequence[tuple[float, float]], label: str, colou
 
 
 def _png(figure: Figure, panels: Sequence[Any]) -> bytes:
-    shown = next((axes for axes in panels if axes.get_legend_handles_labels()[1]), None)
-    if shown is not None:
-        shown.legend(fontsize="x-small")
+    shown: dict[str, Any] = {}
+    for axes in panels:
+        handles, labels = axes.get_legend_handles_labels()
+        shown |= dict(zip(labels, handles, strict=True))
+        if not axes.has_data():
+            axes.set_xticks([])
+            axes.set_yticks([])
+            axes.text(0.5, 0.5, "not measured yet", ha="center", va="center", transform=axes.transAxes)
+    if shown:
+        figure.legend(shown.values(), shown.keys(), loc="outside lower center", ncols=len(shown), fontsize="small")
     buffer = BytesIO()
     figure.savefig(buffer, format="png")
     return buffer.getvalue()

@@ -112,7 +112,7 @@ def _sections(found: Found, folder: str) -> Iterator[str]:
     yield f"## Training\n\n![Returns while training]({folder}/learning.png)\n\nAfter finetuning:"
     yield _table(("environment", "agents", *METHODS), _rows(found, "zero_shot", _finetuned))
     yield "## Reasons: where the twins are"
-    near = ("compared with", *NEAR, "equitune's states near")
+    near = ("compared with", *NEAR, "equitune's path near")
     yield _table(("environment", "agents", *near), _rows(found, "reasons", _near))
     yield "## Reasons: what the network says of twins"
     yield _table(("environment", "agents", "states of", *AGREEMENT.values()), _rows(found, "reasons", _agreement))

@@ -26,7 +26,7 @@ from q_learning_stages import METHODS, PUBLIC, STAGES, Run, Settings
 from hf_equi import EquiQNetwork, QNetwork, QNetworkConfig, symmetrize
 
 CARTPOLE = ENVIRONMENTS["cartpole"]
-TINY = Settings(pretraining=300, finetuning=200, points=2, few=2, episodes=4, agent={"learning_starts": 50})
+TINY = Settings(pretraining=200, finetuning=100, points=2, few=2, episodes=4, agent={"learning_starts": 40})
 
 
 def leaning(push: float = 10.0, right: float = 0.0) -> QNetwork:
@@ -66,7 +66,7 @@ def test_episodes_are_those_of_a_plain_loop() -> None:
 
 def test_a_kept_member_acts_as_the_base_in_the_twin() -> None:
     """Written out: whichever member the first state prefers, its actions are those of the base, moved back."""
-    model, seeds = ways(leaning(push=3.0, right=0.2))["equizero"], range(6)
+    model, seeds = ways(leaning(push=3.0, right=0.2))["equizero"], range(4)
     found = play(CARTPOLE, q_learning_play.Kept(model), seeds)
     sides = set()
     for states in found.states:
@@ -130,22 +130,23 @@ def runs(tmp_path_factory: pytest.TempPathFactory) -> list[Run]:
     folder = tmp_path_factory.mktemp("q_learning")
     archive = folder / str(CARTPOLE.public)
     archive.parent.mkdir(parents=True)
-    leaning(right=0.3).to_stable_baselines3(archive)
+    leaning(push=1.0, right=0.3).to_stable_baselines3(archive)
     given = (("cartpole", PUBLIC), ("torus", 0), ("walled", 1))
     made = [Run(folder, folder / "runs", name, seed, TINY) for name, seed in given]
-    q_learning.work(made, list(STAGES))
+    q_learning.work(made[:2], list(STAGES))
+    q_learning.work(made[2:], ["pretrain", "zero_shot"])
     return made
 
 
 def test_all_stages_run_and_are_kept(runs: list[Run], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Run, "finish", lambda *_: pytest.fail("ran again"))
-    q_learning.work(runs, list(STAGES))
+    q_learning.work(runs[:2], list(STAGES))
     assert [run.name for run in runs] == ["cartpole/public", "torus/seed0", "walled/seed1"]
-    for run in runs:
+    for run in runs[:2]:
         assert run.asymmetry("identity") > 1e-3
         for name, method in METHODS.items():
             record: Any = run.results(f"finetune_{name}")
-            assert list(record["curve"]) == ["0", "100", "200"]
+            assert list(record["curve"]) == ["0", "50", "100"]
             again = EquiQNetwork.from_pretrained(run.folder / f"finetuned_{name}")
             assert run.asymmetry(method) < 1e-5 or name == "base"
             changed = [
@@ -168,10 +169,11 @@ def test_the_page_shows_what_is_there_and_keeps_it(runs: list[Run], tmp_path: Pa
     text = page.read_text(encoding="utf-8")
     assert text.startswith("# By hand\n")
     assert "old" not in text
-    assert "| CartPole | public | its path | 95% |" in text
+    assert text.count("| CartPole | public | its path |") == 4
     assert "| Gridworld, torus | 1 of 5 seeds |" in text
     assert "- Gridworld, walled: " in text
     assert "Not measured yet." not in text
+    assert text.count("| Gridworld, walled |") == 2
     for name in q_learning_results.PLOTS:
         assert (tmp_path / "page" / name).read_bytes().startswith(b"\x89PNG")
     gone = [Run(run.data, tmp_path / "none", run.environment, run.seed) for run in runs]
