@@ -35,6 +35,10 @@ SOURCES = {
     "imagenet_sample": (
         "EliSchwartz/imagenet-sample-images on GitHub, as JPEG, with labels.csv: file, label (0 to 999), synset, name"
     ),
+    "rl": (
+        "DLR-RM/rl-trained-agents on GitHub: CartPole-v1.zip and Acrobot-v1.zip of dqn/CartPole-v1_1 and "
+        "dqn/Acrobot-v1_1, as dqn_CartPole-v1 and dqn_Acrobot-v1"
+    ),
     "gpt2_generations/nlg_bias": "ewsheng/nlg-bias on GitHub, data/generated_samples",
     "gpt2_generations/equinlg": (
         "iasonsky/EfficientEquivariantTransferLearning on GitHub, EquiNLG/generated_samples with its folders"

@@ -129,7 +129,8 @@ def in_pieces(read: Callable[[torch.Tensor], torch.Tensor], network: nn.Module, 
     if x.dim() != 4 or not evaluates_on_cpu(network, x):
         return read(x)
     most = images_at_once(network, math.prod(x.shape[-2:]))
-    return read(x) if len(x) <= most else torch.cat([read(piece) for piece in x.split(evenly(len(x), most))])
+    pieces = torch.split(x, evenly(len(x), most)) if len(x) > most else (x,)
+    return torch.cat([read(piece) for piece in pieces])
 
 
 def shares_rows(base: nn.Module, size: int | None) -> bool:
