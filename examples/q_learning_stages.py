@@ -220,10 +220,14 @@ def _reasons(run: Run) -> dict[str, Any]:
 
 
 def _finetune(name: str, run: Run) -> dict[str, Any]:
-    """Go on training under a method. Exploration goes on where pretraining ended."""
+    """Go on training under a method. Exploration goes on where pretraining ended.
+
+    The replay buffer is empty, so random actions fill it first. With Stable-Baselines3's default of 100 of them, an
+    agent learns from few transitions by heart, and forgets the rest.
+    """
     steps, seeds = run.settings.finetuning, seeds_of("curve", run.settings.few)
-    least = {"exploration_initial_eps": 0.05, "exploration_final_eps": 0.05}
-    settings = {**least, **settings_of(run, steps)}
+    later = {"exploration_initial_eps": 0.05, "exploration_final_eps": 0.05, "learning_starts": 1000}
+    settings = {**later, **settings_of(run, steps)}
     agent = equivariant_dqn(run.archive, run.where.group, METHODS[name], env=run.where.make(), **settings)
 
     def measure(now: DQN) -> dict[str, float]:
