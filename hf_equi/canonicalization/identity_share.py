@@ -84,7 +84,7 @@ class IdentityShare(evaluate.Metric):  # type: ignore[misc]  # evaluate has no t
             **kwargs: As in `evaluate`.
 
         Raises:
-            ConfigurationError: If there is no input.
+            ConfigurationError: For empty predictions.
         """
         if predictions is None and references is None and not self.writer:
             raise ConfigurationError(_NONE)

@@ -84,7 +84,7 @@ class QPolicy:
             if epsilon:
                 raise ConfigurationError("epsilon and temperature explore in two ways: pass one of them")
         self.network, self.epsilon, self.temperature = network, epsilon, temperature
-        self._noise = torch.Generator()
+        self._noise = torch.Generator("cpu")
         if seed is None:
             self._noise.seed()
         else:
@@ -134,8 +134,10 @@ class QPolicy:
         drawn = torch.multinomial(shares, 1, generator=self._noise).squeeze(1)
         if not self.epsilon:
             return drawn
-        anywhere = torch.randint(values.shape[1], drawn.shape, generator=self._noise)
-        return torch.where(torch.rand(drawn.shape, generator=self._noise) < self.epsilon, anywhere, drawn)
+        anywhere = torch.randint(values.shape[1], drawn.shape, generator=self._noise, device="cpu")
+        return torch.where(
+            torch.rand(drawn.shape, generator=self._noise, device="cpu") < self.epsilon, anywhere, drawn
+        )
 
 
 def _read(observation: Any, network: ScoresActions) -> tuple[torch.Tensor, bool]:

@@ -8,7 +8,7 @@ from typing import Any
 import torch
 
 from hf_equi.errors import GroupError
-from hf_equi.groups._axioms import long_tensor
+from hf_equi.groups._axioms import arange, long_tensor
 from hf_equi.groups.finite import FiniteGroup
 from hf_equi.groups.matrices import MatrixGroup
 from hf_equi.groups.registry import TYPE, without_type
@@ -122,7 +122,7 @@ def _read_permutations(actions: Any) -> torch.Tensor:
     rows = long_tensor(actions, "actions")
     if rows.dim() != 2 or not rows.numel():
         raise GroupError(f"actions needs one row for each symmetry, (n, A); received {tuple(rows.shape)}.")
-    wrong = (rows.sort(dim=1).values != torch.arange(rows.shape[1])).any(1).nonzero()
+    wrong = (rows.sort(dim=1).values != arange(rows.shape[1])).any(1).nonzero()
     if len(wrong):
         raise GroupError(
             f"Row {int(wrong[0])} of actions, {rows[int(wrong[0])].tolist()}, is not a permutation of "
@@ -155,7 +155,7 @@ def _of_generators(images: ImageGroup, rows: torch.Tensor) -> torch.Tensor:
             f"actions needs one row for each generator of {images!r}, which are "
             f"{', '.join(repr(images.names[g]) for g in images.generators) or 'none'}; received {len(rows)} rows."
         )
-    found = {0: torch.arange(rows.shape[1])}
+    found = {0: arange(rows.shape[1])}
     while len(found) < images.order:
         for g, row in zip(images.generators, rows, strict=True):
             for h, moved in list(found.items()):

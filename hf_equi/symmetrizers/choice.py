@@ -147,7 +147,7 @@ def lowest(orbit: Orbit, table: torch.Tensor) -> tuple[torch.Tensor, torch.Tenso
 
     Returns:
         `(B,)` the place of the member among the rows of its orbit, and `(B,)` how much lower its loss is than the
-        next one; infinite if there is no other.
+        next one; infinite for a single member.
     """
     if table.shape[1] == 1:
         return table.argmin(1), table.new_full((table.shape[0],), torch.inf)

@@ -30,7 +30,7 @@ class Decision:
 
     Args:
         chosen_element: `(B,)` the element that it took, for methods that take one.
-        margin: `(B,)` how much lower its loss is than that of the next member; infinite if there is no other.
+        margin: `(B,)` how much lower its loss is than that of the next member; infinite for a single member.
     """
 
     chosen_element: torch.Tensor | None = None

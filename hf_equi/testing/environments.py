@@ -71,7 +71,7 @@ def assert_environment_symmetric(
     References: arXiv 2006.16908, section 3.2. Székely and Rizzo 2013, "Energy statistics".
     """
     _check_numbers(states, draws, starts, seed)
-    noise = torch.Generator().manual_seed(seed)
+    noise = torch.Generator("cpu").manual_seed(seed)
     probe = Probe(env, group, place_of(env) if place is None else place, tolerance)
     env.reset(seed=seed)
     steps = visited(env, max(_PLACED, states if isinstance(states, int) else 0), noise)

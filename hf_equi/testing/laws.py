@@ -31,17 +31,17 @@ def law_differs(
     """
     n, tried = own.shape[1], math.ceil(2 / share)
     most = share * (1 + tried) - 1
-    total = torch.zeros(2 * n, 2 * n, dtype=torch.float64)
+    total = torch.zeros(2 * n, 2 * n, dtype=torch.float64, device="cpu")
     for x, y in zip(own, other, strict=True):
         total += _distances(x, y, limits)
-    sides = torch.ones(2 * n, dtype=torch.float64)
+    sides = torch.ones(2 * n, dtype=torch.float64, device="cpu")
     sides[n:] = -1
     found = _energy(total, sides[None])
     above = 0
     for done in range(0, tried, _AT_ONCE):
         if above > most:  # what is left cannot make p small enough
             return None
-        exchanged = sides[torch.rand(min(_AT_ONCE, tried - done), 2 * n, generator=noise).argsort(1)]
+        exchanged = sides[torch.rand(min(_AT_ONCE, tried - done), 2 * n, generator=noise, device="cpu").argsort(1)]
         above += int((_energy(total, exchanged) >= found - 1e-12 * (1 + found.abs())).sum())  # up to rounding
     p = (1 + above) / (1 + tried)
     return p if p <= share else None
@@ -49,7 +49,7 @@ def law_differs(
 
 def most_different(own: torch.Tensor, other: torch.Tensor, limits: torch.Tensor) -> int:
     """Return the experiment whose two sides differ most; the arguments are those of `law_differs`."""
-    sides = torch.ones(1, 2 * own.shape[1], dtype=torch.float64)
+    sides = torch.ones(1, 2 * own.shape[1], dtype=torch.float64, device="cpu")
     sides[:, own.shape[1] :] = -1
     energies = [_energy(_distances(x, y, limits), sides) for x, y in zip(own, other, strict=True)]
     return int(torch.cat(energies).argmax())
@@ -73,7 +73,7 @@ def strangest(
     pairs = zip(single, draws, strict=True)
     sums = torch.stack([_distances(x[None], y, limits).sum(1) for x, y in pairs])  # (P, 1 + n)
     tried = math.ceil(2 / share)
-    exchanged = sums.gather(1, torch.randint(sums.shape[1], (len(sums), tried), generator=noise)).sum(0)
+    exchanged = sums.gather(1, torch.randint(sums.shape[1], (len(sums), tried), generator=noise, device="cpu")).sum(0)
     found = sums[:, 0].sum()
     above = int((exchanged >= found - 1e-12 * (1 + found)).sum())  # up to rounding
     return int((sums[:, 0] - sums[:, 1:].mean(1)).argmax()) if (1 + above) / (1 + tried) <= share else None

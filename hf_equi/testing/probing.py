@@ -81,7 +81,7 @@ class Probe:
         self._action, self.first_action = state_action(group), int(getattr(env.action_space, "start", 0))
         self._dtype = torch.as_tensor(env.reset()[0]).dtype
         limit = tolerance_of(self._dtype) if tolerance is None else tolerance
-        self.limits = torch.tensor([limit] * math.prod(self.shape) + [_REWARD, 0.0], dtype=torch.float64)
+        self.limits = torch.tensor([limit] * math.prod(self.shape) + [_REWARD, 0.0], dtype=torch.float64, device="cpu")
 
     def pairs(self, states: Iterable[Any]) -> list[tuple[torch.Tensor, int]]:
         """Return states with all actions; refuse states that an element moves to where the environment cannot be."""
@@ -107,7 +107,7 @@ class Probe:
         steps = [self._step(g, *pair) for pair in pairs for _ in range(draws)]
         observations = torch.stack([observation for observation, _, _ in steps])
         back = self._action.invert(g, observations).reshape(len(steps), -1).double()
-        rest = torch.tensor([[reward, ended] for _, reward, ended in steps], dtype=torch.float64)
+        rest = torch.tensor([[reward, ended] for _, reward, ended in steps], dtype=torch.float64, device="cpu")
         return torch.cat([back, rest], dim=1).view(len(pairs), draws, -1)
 
     def starts(self, g: int, count: int) -> torch.Tensor:
@@ -165,7 +165,7 @@ def visited(env: Any, count: int, noise: torch.Generator) -> list[Transition]:
     found: list[Transition] = []
     while len(found) < count:
         steps = _episode(env, noise)
-        others = torch.randint(len(steps), (2,), generator=noise).tolist()
+        others = torch.randint(len(steps), (2,), generator=noise, device="cpu").tolist()
         found += [steps[place] for place in (0, len(steps) - 1, *others)]
     return found[:count]
 
@@ -176,11 +176,11 @@ def _episode(env: Any, noise: torch.Generator) -> list[Transition]:
     steps: list[Transition] = []
     first = int(getattr(env.action_space, "start", 0))
     while not ended and len(steps) < _MOST_STEPS:
-        if not steps or float(torch.rand((), generator=noise)) < _CHANGES:
-            action = int(torch.randint(int(env.action_space.n), (), generator=noise))
+        if not steps or float(torch.rand((), generator=noise, device="cpu")) < _CHANGES:
+            action = int(torch.randint(int(env.action_space.n), (), generator=noise, device="cpu"))
         observation, reward, terminated, truncated, _ = env.step(first + action)
         following = _copied(observation)
-        rest = torch.tensor([reward, terminated], dtype=torch.float64)
+        rest = torch.tensor([reward, terminated], dtype=torch.float64, device="cpu")
         steps.append(Transition(state, action, torch.cat([following.flatten().double(), rest])))
         state, ended = following, terminated or truncated
     return steps

@@ -75,7 +75,7 @@ class EquiVisionConfig(EquiConfig):
 
     group_class: ClassVar[Any] = IMAGE_GROUPS
     keys_to_ignore_at_inference: ClassVar[list[str]] = [
-        "loss",  # which a Trainer takes for a prediction if there are no labels
+        "loss",  # which a Trainer without labels takes for a prediction
         "chosen_element",
         "margin",
         "group_weights",

@@ -64,7 +64,7 @@ def read_archive(path: str | os.PathLike[str]) -> StoredAgent:
     if not file.is_file() and (zipped := file.with_name(f"{file.name}.zip")).is_file():
         file = zipped
     if not file.is_file():
-        raise ConfigurationError(f"There is no file {file}: name the archive that the agent's save() wrote")
+        raise ConfigurationError(f"{file} does not exist: name the archive that the agent's save() wrote")
     place = f"The archive {file}"
     with reading(place, AGAIN), zipfile.ZipFile(file) as archive:
         data = json.loads(_part(archive, "data", place))

@@ -104,7 +104,7 @@ def test_broken_parts_are_named(tmp_path, weights, data, message):
 
 
 def test_files_that_are_no_archives_are_named(tmp_path):
-    with pytest.raises(ConfigurationError, match=r"There is no file .*agent\.zip: name the archive that the agent's"):
+    with pytest.raises(ConfigurationError, match=r"agent\.zip does not exist: name the archive that the agent's"):
         read_archive(tmp_path / "agent.zip")
     (tmp_path / "agent.zip").write_bytes(b"no zip")
     with pytest.raises(ConfigurationError, match=r"agent\.zip cannot be read \(BadZipFile"):
