@@ -9,6 +9,7 @@ from hf_equi.actions.shapes import ImageBoxAction, ImagePointAction
 from hf_equi.actions.states import state_action, values_action
 from hf_equi.actions.tokens import TokenAction
 from hf_equi.actions.trivial import TrivialAction
+from hf_equi.actions.units import UnitAction, token_action
 from hf_equi.actions.words import WordAction
 
 __all__ = [
@@ -23,8 +24,10 @@ __all__ = [
     "TokenAction",
     "TokenPairAction",
     "TrivialAction",
+    "UnitAction",
     "VectorAction",
     "WordAction",
     "state_action",
+    "token_action",
     "values_action",
 ]

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
+from functools import cached_property
+from itertools import zip_longest
+from typing import Any, ClassVar
 
 import torch
 
@@ -12,7 +14,10 @@ from hf_equi.actions.base import ColumnAction, check_columns
 from hf_equi.errors import ActionError
 from hf_equi.groups import DemographicGroup
 
-__all__ = ["TokenAction", "TokenMap"]
+__all__ = ["Form", "TokenAction", "TokenMap"]
+
+Form = tuple[int, ...]
+"""The tokens of one spelling of a word."""
 
 
 @dataclass(frozen=True)
@@ -38,6 +43,9 @@ class TokenMap:
     sets: tuple[tuple[tuple[int, ...], ...], ...]
     neutral: tuple[tuple[int, ...] | None, ...] = ()
     general: tuple[tuple[int, ...] | None, ...] = ()
+    composed: tuple[tuple[tuple[Form, ...], ...], ...] = ()
+    composed_neutral: tuple[tuple[Form, ...] | None, ...] = ()
+    composed_general: tuple[tuple[Form, ...] | None, ...] = ()
 
     def __post_init__(self) -> None:
         seen: dict[int, tuple[int, ...]] = {}
@@ -51,6 +59,7 @@ class TokenMap:
                 for token in tokens:
                     self._check_token(token, tokens, seen)
                     seen[token] = tokens
+        self._check_composed(set(seen))
         for listed in (*self.neutral, *self.general):
             if listed and not 0 <= min(listed) <= max(listed) < self.vocab_size:
                 raise ActionError(
@@ -70,18 +79,55 @@ class TokenMap:
                 f"{list(seen.get(token, tokens))}. Symmetrize the base model again to rebuild the map."
             )
 
-    @property
+    def _check_composed(self, in_sets: set[int]) -> None:
+        for row in (row for factor in self.composed for row in factor):
+            if max(map(len, row)) < 2:
+                raise ActionError(
+                    f"The composed set {_shown(row)} has words of one token alone, which belongs into the other sets."
+                )
+        moved = [form for factor in self.composed for row in factor for form in row]
+        listed = dict.fromkeys(form for forms in self._listed_forms() for form in forms)
+        seen: set[Form] = set()
+        for form in (*moved, *listed):
+            if not form or not 0 <= min(form) <= max(form) < self.vocab_size:
+                raise ActionError(
+                    f"The composed word {list(form)} is empty or has a token outside the vocabulary of "
+                    f"{self.vocab_size} tokens. The map belongs to another tokenizer or model: symmetrize the base "
+                    "model again."
+                )
+            if form in seen or (len(form) == 1 and (form in listed or form[0] in in_sets)):
+                raise ActionError(
+                    f"The stored map is not a permutation: the tokens {list(form)} stand for two words, in composed "
+                    "sets, in other sets or in the lists. Symmetrize the base model again to rebuild the map."
+                )
+            seen.add(form)
+
+    def _listed_forms(self) -> Iterator[tuple[Form, ...]]:
+        return (forms for forms in (*self.composed_neutral, *self.composed_general) if forms)
+
+    @cached_property
+    def forms(self) -> tuple[Form, ...]:
+        """The words of several tokens, each once: those that move, then the neutral and the general ones."""
+        moved = (form for factor in self.composed for row in factor for form in row if len(form) > 1)
+        listed = (form for forms in self._listed_forms() for form in forms)
+        return tuple(dict.fromkeys((*moved, *listed)))
+
+    @cached_property
     def moved(self) -> tuple[int, ...]:
-        """The tokens that some element moves, ascending."""
-        return tuple(sorted(token for factor in self.sets for tokens in factor for token in tokens))
+        """The tokens that some element moves, ascending; to a word of several tokens, if there are `composed` sets."""
+        alone = (token for factor in self.sets for tokens in factor for token in tokens)
+        beside = (form[0] for factor in self.composed for row in factor for form in row if len(form) == 1)
+        return tuple(sorted((*alone, *beside)))
 
     def to_dict(self) -> dict[str, Any]:
-        """Return lists and numbers, for a config."""
+        """Return lists and numbers, for a config. What is composed is left out where there is nothing of it."""
+        forms = {name: getattr(self, name) for name in _COMPOSED}
         return {
             "vocab_size": self.vocab_size,
             "sets": [[list(tokens) for tokens in factor] for factor in self.sets],
             "neutral": [None if ids is None else list(ids) for ids in self.neutral],
             "general": [None if ids is None else list(ids) for ids in self.general],
+            **{name: _lists(each) for name, each in forms.items() if each},
         }
 
     @classmethod
@@ -97,6 +143,7 @@ class TokenMap:
                 sets=tuple(tuple(tuple(map(int, tokens)) for tokens in factor) for factor in stored["sets"]),
                 neutral=tuple(None if ids is None else tuple(map(int, ids)) for ids in stored["neutral"]),
                 general=tuple(None if ids is None else tuple(map(int, ids)) for ids in stored["general"]),
+                **{name: _tuples(stored[name]) for name in _COMPOSED if name in stored},
             )
         except (KeyError, TypeError) as error:
             raise ActionError(
@@ -110,12 +157,21 @@ class TokenMap:
             ActionError: If the factors differ in number, in the size of their sets, or in what they list.
         """
         sizes = [len(factor[0]) if factor else None for factor in self.sets]
-        if len(sizes) != len(group.factors) or any(
-            size not in (None, factor.size) for size, factor in zip(sizes, group.factors, strict=True)
+        own = [factor.size for factor in group.factors]
+        composed = self.composed or ((),) * len(own)
+        if (
+            len(sizes) != len(own)
+            or len(composed) != len(own)
+            or any(size not in (None, each) for size, each in zip(sizes, own, strict=True))
+            or any(len(row) != each for rows, each in zip(composed, own, strict=True) for row in rows)
         ):
+            sizes = [
+                size if size is not None or not rows else len(rows[0])
+                for size, rows in zip(sizes, composed, strict=False)
+            ]
             raise ActionError(
                 f"The token map has sets of {sizes} tokens, but the group has factors of "
-                f"{[factor.size for factor in group.factors]} words. Resolve the tokens again for this group."
+                f"{own} words. Resolve the tokens again for this group."
             )
         kinds = [(factor.neutral is None, factor.general is None) for factor in group.factors]
         stored = [(n is None, g is None) for n, g in zip(self.neutral, self.general, strict=False)]
@@ -124,6 +180,21 @@ class TokenMap:
                 "The token map does not list the neutral or general tokens that the factors of the relaxed group "
                 "have. Resolve the tokens again for this group."
             )
+
+
+_COMPOSED = ("composed", "composed_neutral", "composed_general")
+
+
+def _lists(content: Any) -> Any:
+    return list(map(_lists, content)) if isinstance(content, tuple) else content
+
+
+def _tuples(content: Any) -> Any:
+    return tuple(map(_tuples, content)) if isinstance(content, list) else content
+
+
+def _shown(row: Sequence[Form]) -> list[list[int]]:
+    return list(map(list, row))
 
 
 class TokenAction(ColumnAction):
@@ -137,6 +208,7 @@ class TokenAction(ColumnAction):
 
     Attributes:
         permutations: `(group, vocab)` int64.
+        forms: The words of several tokens that move as units; none here (see `UnitAction`).
         moved: `(moved,)` int64, the tokens that some element moves, ascending.
         moving: The same as a set of numbers.
         images: `(group, moved)` int64, the tokens to which each element sends them.
@@ -145,7 +217,7 @@ class TokenAction(ColumnAction):
         general_columns: `(general,)` int64, these tokens; `None` for a group that is not relaxed.
 
     Raises:
-        ActionError: If the map does not fit the group.
+        ActionError: If the map does not fit the group, or has words of several tokens, which a `UnitAction` moves.
 
     Example:
         >>> from hf_equi.groups import DemographicGroup
@@ -156,26 +228,47 @@ class TokenAction(ColumnAction):
 
     group: DemographicGroup
     what = "token ids"
+    composes: ClassVar[bool] = False
+    """Whether words of several tokens move as units."""
 
     def __init__(
         self, group: DemographicGroup, token_map: TokenMap, device: torch.device | str | None = "cpu"
     ) -> None:
         token_map.check_group(group)
+        if token_map.forms and not self.composes:
+            raise ActionError(
+                f"The token map has {len(token_map.forms)} words of several tokens, which a TokenAction does not "
+                "move: make the action with hf_equi.actions.token_action(group, token_map)."
+            )
         self.group = group
         self.token_map = token_map
-        moved = torch.tensor(token_map.moved, dtype=torch.long, device="cpu")
-        self._set_tables(_permutations(group, token_map), moved, device)
-        self.moving = frozenset(token_map.moved)
-        self.is_moved = torch.zeros(token_map.vocab_size, dtype=torch.bool, device=self.device)
+        self.forms = token_map.forms
+        numbers = {form: token_map.vocab_size + place for place, form in enumerate(self.forms)}
+        rows = _rows(token_map, numbers)
+        moved = sorted(unit for factor in rows for row in factor for unit in row)
+        columns = torch.tensor(moved, dtype=torch.long, device="cpu")
+        self._set_tables(_permutations(group, rows, self.units), columns, device)
+        self.moving = frozenset(moved)
+        self.is_moved = torch.zeros(self.units, dtype=torch.bool, device=self.device)
         self.is_moved[self.moved] = True
-        self.general = _general(group, token_map, self.is_moved)
+        self.general = _general(group, token_map, numbers, self.is_moved)
         self.general_columns = None if self.general is None else self.general.nonzero().flatten()
+
+    @property
+    def vocab_size(self) -> int:
+        """The number of tokens."""
+        return self.token_map.vocab_size
+
+    @property
+    def units(self) -> int:
+        """The number of columns that the group permutes: the tokens, then the words of several tokens."""
+        return self.vocab_size + len(self.forms)
 
     def to(self, device: torch.device | str) -> TokenAction:
         """Return the same action with its tables on a device."""
         if torch.device(device) == self.device:
             return self
-        return TokenAction(self.group, self.token_map, device=device)
+        return type(self)(self.group, self.token_map, device=device)
 
     def check_ids(self, ids: torch.Tensor) -> None:
         """Refuse ids that are not in the vocabulary.
@@ -219,10 +312,22 @@ class TokenAction(ColumnAction):
         return f"TokenAction({self.group!r}, {len(self.moved)} of {self.token_map.vocab_size} tokens moved)"
 
 
-def _permutations(group: DemographicGroup, token_map: TokenMap) -> torch.Tensor:
-    tables = torch.arange(token_map.vocab_size, device="cpu").repeat(group.order, 1)
+Rows = list[list[tuple[int, ...]]]
+
+
+def _rows(token_map: TokenMap, numbers: dict[Form, int]) -> Rows:
+    """Return for each factor its sets, as numbers of units."""
+    composed = token_map.composed or ((),) * len(token_map.sets)
+    return [
+        [*sets, *(tuple(numbers.get(form, form[0]) for form in row) for row in rows)]
+        for sets, rows in zip(token_map.sets, composed, strict=True)
+    ]
+
+
+def _permutations(group: DemographicGroup, rows: Rows, units: int) -> torch.Tensor:
+    tables = torch.arange(units, device="cpu").repeat(group.order, 1)
     shifts = torch.tensor(group.coordinates, dtype=torch.long, device="cpu")  # (group, factors)
-    for index, factor in enumerate(token_map.sets):
+    for index, factor in enumerate(rows):
         if not factor:
             continue
         tokens = torch.tensor(factor, dtype=torch.long, device="cpu")  # (sets, places)
@@ -232,18 +337,22 @@ def _permutations(group: DemographicGroup, token_map: TokenMap) -> torch.Tensor:
     return tables
 
 
-def _general(group: DemographicGroup, token_map: TokenMap, is_moved: torch.Tensor) -> torch.Tensor | None:
-    """Return which tokens are general in some factor and equality in none."""
+def _general(
+    group: DemographicGroup, token_map: TokenMap, numbers: dict[Form, int], is_moved: torch.Tensor
+) -> torch.Tensor | None:
+    """Return which units are general in some factor and equality in none."""
     if not group.relaxed:
         return None
     general = torch.zeros_like(is_moved)
-    for neutral, listed in zip(token_map.neutral, token_map.general, strict=True):
+    lists = (token_map.neutral, token_map.general, token_map.composed_neutral, token_map.composed_general)
+    for neutral, listed, *forms in zip_longest(*lists):
+        neutral_forms, general_forms = ([numbers[form] for form in each or ()] for each in forms)
         if neutral is not None:
             others = torch.ones_like(is_moved)
-            others[_ids(neutral, is_moved)] = False
+            others[_ids((*neutral, *neutral_forms), is_moved)] = False
             general |= others
         if listed is not None:
-            general[_ids(listed, is_moved)] = True
+            general[_ids((*listed, *general_forms), is_moved)] = True
     return general & ~is_moved
 
 

@@ -12,7 +12,7 @@ from rich.console import Console
 from rich.table import Table
 from transformers import PreTrainedConfig
 
-from hf_equi.actions import TokenAction, WordAction
+from hf_equi.actions import WordAction, token_action
 from hf_equi.actions.reasons import KINDS
 from hf_equi.actions.resolution import resolve_tokens
 from hf_equi.actions.spellings import shown_pieces
@@ -69,7 +69,7 @@ def run_inspect(
         config, tokenizer = load_description(model, "inspect", origin)
         chosen = chosen or _own_group(config)
         token_map = resolve_tokens(chosen, tokenizer, config.get_text_config().vocab_size, multi_token="skip")
-        action = TokenAction(chosen, token_map)
+        action = token_action(chosen, token_map)
         if isinstance(config, EquizeroLMConfig) and config.action == "words":
             explanations = [explain_words(text, WordAction(chosen)) for text in texts]
         else:

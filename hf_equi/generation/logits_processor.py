@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from transformers import LogitsProcessor, PreTrainedModel
 
-from hf_equi.actions import TokenAction
+from hf_equi.actions import token_action
 from hf_equi.actions.resolution import resolve_tokens
 from hf_equi.actions.staying import StayingWords
 from hf_equi.errors import ConfigurationError, HfEquiWarning
@@ -77,7 +77,7 @@ class EquiLogitsProcessor(LogitsProcessor):
             raise ConfigurationError(f"group={group!r} is not a DemographicGroup: make one, or use a preset")
         vocab_size = model.config.get_text_config().vocab_size
         self.model = model
-        self.action = TokenAction(group, resolve_tokens(group, tokenizer, vocab_size, multi_token))
+        self.action = token_action(group, resolve_tokens(group, tokenizer, vocab_size, multi_token))
         self.staying = StayingWords(self.action, tokenizer)
         self.method = Equitune(average)
         self.pad_token_id = tokenizer.pad_token_id

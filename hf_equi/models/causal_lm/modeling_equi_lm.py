@@ -9,7 +9,7 @@ import torch
 from transformers import AutoModelForCausalLM, PreTrainedModel
 from transformers.cache_utils import Cache
 
-from hf_equi.actions import TokenAction
+from hf_equi.actions import TokenAction, token_action
 from hf_equi.actions.resolution import resolve_tokens
 from hf_equi.actions.staying import TextBatch
 from hf_equi.actions.tokens import TokenMap
@@ -104,12 +104,12 @@ class EquiLM(DecodingMixin, EquiTextModel, AnyReleaseGenerationMixin):  # type: 
 
     def make_action(self, group: DemographicGroup) -> TokenAction:
         """Make the group's action on tokens."""
-        return TokenAction(group, TokenMap.from_dict(self.config.token_map))
+        return token_action(group, TokenMap.from_dict(self.config.token_map))
 
     def _new_action(self, group: DemographicGroup) -> TokenAction:
         size, words = self.config.vocab_size, self.config.multi_token
         token_map = resolve_tokens(group, self.tokenizer, size, words, relaxes=not self.method.searches)
-        return TokenAction(group, token_map, device=self.action.device)
+        return token_action(group, token_map, device=self.action.device)
 
     @accepts_cache()
     def forward(  # noqa: PLR0913, PLR0917  the signature that transformers expects
