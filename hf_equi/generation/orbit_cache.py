@@ -24,6 +24,9 @@ __all__ = ["OrbitCache"]
 _HELD = "orbit_and_origin"
 """The attribute in which a cache of the base keeps whose rows it holds and which method asked for them."""
 
+_KIND = "orbit_cache_kind"
+"""The attribute in which a cache of the base keeps which kind of orbit cache it was."""
+
 
 class OrbitCache(Cache):
     """A cache of B texts that holds the rows of their orbits.
@@ -55,13 +58,13 @@ class OrbitCache(Cache):
         held = getattr(inner, _HELD, None)
         if held is None:
             return cache
-        if int(inner.get_seq_length()) == 0:
-            return inner
-        return cache if inner is not cache else cls(cache, *held)
+        again = cache if inner is not cache else getattr(inner, _KIND)(cache, *held)
+        return again if again.get_seq_length() else inner
 
     def _hold(self, orbit: Orbit, action: TokenAction, select: type[Select]) -> None:
         """Store this with the base's cache, which callers may hold on to."""
         setattr(self.inner, _HELD, (orbit, action, select))
+        setattr(self.inner, _KIND, type(self))
 
     @property
     def orbit(self) -> Orbit:

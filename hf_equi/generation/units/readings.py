@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
+from weakref import WeakKeyDictionary
 
 if TYPE_CHECKING:
     from hf_equi.actions.units import UnitAction
@@ -25,20 +26,29 @@ class UnitTables:
     Attributes:
         root: The node before the first token of a form.
         longest: The most tokens of a form.
-        images: `[g][unit]`, the unit to which each element sends a unit.
-        quiet: `[unit]`, whether no member of the unit ends in the beginning of a form, so that it leaves nothing open.
-        plain: `[unit]`, whether all members of the unit are tokens.
+        size: The number of tokens of the vocabulary.
+        loud: The units of which a member ends in the beginning of a form.
+        composed: The units of which a member has several tokens.
     """
 
     def __init__(self, action: UnitAction) -> None:
         self.action = action
         self.root = action.trie
         self.longest = max(map(len, action.forms), default=1)
-        self.images: list[list[int]] = action.permutations.tolist()
         self.size = action.vocab_size
-        ends = [not self._goes_on(unit) for unit in range(action.units)]
-        self.quiet = [all(ends[image] for image in images) for images in zip(*self.images, strict=True)]
-        self.plain = [all(image < self.size for image in images) for images in zip(*self.images, strict=True)]
+        units = range(action.units)
+        loud = {unit for unit in (*action.trie, *units[self.size :]) if self.after(unit) is not None}
+        elements = range(action.group.order)
+        self.loud = frozenset(u for g in elements for u in action.move(g, loud))  # the orbits of what goes on
+        self.composed = frozenset(u for g in elements for u in action.move(g, units[self.size :]))
+
+    @classmethod
+    def of(cls, action: UnitAction) -> UnitTables:
+        """Return the tables of an action, made once for each."""
+        found = _TABLES.get(action)
+        if found is None:
+            found = _TABLES[action] = cls(action)
+        return found
 
     def tokens(self, unit: int) -> tuple[int, ...]:
         """Return the tokens of a unit."""
@@ -48,13 +58,23 @@ class UnitTables:
         """Return the node after the tokens of a unit, if a form goes on from there; otherwise `None`."""
         node = self.root
         for token in self.tokens(unit):
-            node = node.next.get(token)
+            node = node.get(token)
             if node is None:
                 return None
-        return node if node.next else None
+        return node or None
 
-    def _goes_on(self, unit: int) -> bool:
-        return self.after(unit) is not None
+    def may_go_on(self, tokens: Sequence[int]) -> bool:
+        """Whether some last tokens of a text are the beginning of a form."""
+        tail = tokens[-self.longest + 1 :] if self.longest > 1 else ()
+        return any(self._begins_form(tail[start:]) for start in range(len(tail)))
+
+    def _begins_form(self, tokens: Sequence[int]) -> bool:
+        node = self.root
+        for token in tokens:
+            node = node.get(token)
+            if node is None:
+                return False
+        return bool(node)
 
     def follow(self, nodes: Sequence[Any], unit: int) -> list[Any] | None:
         """Return what is open after one more unit; `None` if the unit would complete a form that is open.
@@ -66,7 +86,7 @@ class UnitTables:
         left = [] if (own := self.after(unit)) is None else [own]
         for node in nodes:
             for token in self.tokens(unit):
-                node = node.next.get(token)
+                node = node.get(token)
                 if node is None:
                     break
                 if node.form is not None:
@@ -76,6 +96,9 @@ class UnitTables:
         return left
 
 
+_TABLES: WeakKeyDictionary[UnitAction, UnitTables] = WeakKeyDictionary()
+
+
 def rests(nodes: Sequence[Any]) -> list[tuple[int, ...]]:
     """Return what is left of the forms that go on from some nodes, without those that begin with another one."""
     found = sorted({rest for node in nodes for rest in _below(node)}, key=len)
@@ -83,7 +106,7 @@ def rests(nodes: Sequence[Any]) -> list[tuple[int, ...]]:
 
 
 def _below(node: Any) -> Iterator[tuple[int, ...]]:
-    for token, child in node.next.items():
+    for token, child in node.items():
         if child.form is not None:
             yield (token,)
         else:
@@ -101,6 +124,7 @@ class Reading:
         stays: Whether some image of the text would be read as other units. Then no member moves the text.
         quiet: Whether nothing is open: no member ends in the beginning of a form.
         plain: Whether no unit of the text has a member of several tokens, so that all members are as long as the text.
+            Texts that stay are plain.
     """
 
     tables: UnitTables
@@ -113,75 +137,104 @@ class Reading:
     @classmethod
     def of(cls, tables: UnitTables, tokens: Sequence[int]) -> Reading:
         """Read a whole text."""
-        given = list(tokens)
-        units = tables.action.read(given)
-        stays = not all(tables.quiet[unit] for unit in units) and not tables.action.reads_back(given)
-        plain = all(tables.plain[unit] for unit in units)
-        return cls(tables, given, units, stays, _is_quiet(tables, units, stays), plain)
+        given, action = list(tokens), tables.action
+        units = action.read(given)
+        stays = not tables.loud.isdisjoint(units) and not action.reads_back(given)
+        quiet = _is_quiet(tables, units, stays)
+        return cls(tables, given, units, stays, quiet, stays or tables.composed.isdisjoint(units))
 
     def then(self, token: int) -> Reading:
         """Return the reading of the text with one more token."""
         tables = self.tables
         tokens = [*self.tokens, token]
-        if self.quiet and tables.quiet[token]:
-            return Reading(tables, tokens, [*self.units, token], self.stays, True, self.plain and tables.plain[token])
-        kept, start = self._before_the_end()
-        units = [*self.units[:kept], *tables.action.read(tokens[start:])]
-        stays = self.stays or not self._reads_back(units)
-        plain = self.plain and all(tables.plain[unit] for unit in units[kept:])
-        return Reading(tables, tokens, units, stays, _is_quiet(tables, units, stays), plain)
+        if self.quiet and token not in tables.loud:
+            plain = self.stays or (self.plain and token not in tables.composed)
+            return Reading(tables, tokens, [*self.units, token], self.stays, True, plain)
+        kept, start = self.settled
+        new = tables.action.read(tokens[start:])
+        units = [*self.units[:kept], *new]
+        stays = self.stays or not self._reads_back(units[max(kept - tables.longest, 0) :])
+        quiet = _is_quiet(tables, units, stays)
+        return Reading(tables, tokens, units, stays, quiet, stays or tables.composed.isdisjoint(units))
 
-    def _before_the_end(self) -> tuple[int, int]:
-        """Return how many units no further token can change, and where they end."""
+    @property
+    def settled(self) -> tuple[int, int]:
+        """How many units no further token can change, and the number of their tokens."""
         kept, start = len(self.units), len(self.tokens)
         while kept and start > len(self.tokens) - self.tables.longest + 1:
             kept -= 1
             start -= len(self.tables.tokens(self.units[kept]))
         return kept, start
 
+    def along(self, tokens: Sequence[int]) -> tuple[Reading, dict[int, Reading]]:
+        """Return the reading after more tokens, and the readings on the way after which something is open.
+
+        Args:
+            tokens: The next tokens.
+
+        Returns:
+            The last reading, and by the number of tokens that were read before it each reading that is not quiet.
+        """
+        reading, loud, run = self, {}, []
+        for number, token in enumerate(tokens):
+            if reading.quiet and token not in self.tables.loud:
+                run.append(token)
+                continue
+            reading = reading._with_run(run).then(token)
+            run = []
+            if not reading.quiet:
+                loud[number] = reading
+        return reading._with_run(run), loud
+
+    def _with_run(self, run: list[int]) -> Reading:
+        """Return the reading after tokens that leave nothing open."""
+        if not run:
+            return self
+        plain = self.stays or (self.plain and self.tables.composed.isdisjoint(run))
+        return Reading(self.tables, [*self.tokens, *run], [*self.units, *run], self.stays, True, plain)
+
+    def unmoved(self) -> Reading:
+        """Return the same text, which no member moves."""
+        return Reading(self.tables, self.tokens, self.units, True, _is_quiet(self.tables, self.units, True), True)
+
     def _reads_back(self, units: list[int]) -> bool:
-        """Whether the last units are read back from each member; the ones before them are."""
+        """Whether the last units are read back in each member; those before them are."""
         action = self.tables.action
-        # A form can begin at most `longest` - 1 tokens, and so as many units, before the last unit.
-        end = units[-self.tables.longest - 1 :]
-        for table in self.tables.images:
-            image = [table[unit] for unit in end]
+        for g in range(action.group.order):
+            image = action.move(g, units)
             if action.read(action.write(image)) != image:
                 return False
         return True
 
     def member(self, element: int, units: Sequence[int] | None = None) -> list[int]:
         """Return the tokens of a member of the text, or of some units in its frame."""
-        units = self.units if units is None else units
-        table = self.tables.images[0 if self.stays else element]
-        return self.tables.action.write([table[unit] for unit in units])
+        action = self.tables.action
+        return action.write(action.move(0 if self.stays else element, self.units if units is None else units))
 
     def open_nodes(self, element: int) -> list[Any]:
         """Return where a member ends in the beginning of forms: one node for each unit from which a form goes on."""
-        if self.quiet:
-            return []
-        return _open_nodes(self.tables, self.units, self.tables.images[0 if self.stays else element])
+        return [] if self.quiet else _open_nodes(self.tables, self.units, 0 if self.stays else element)
 
 
-def _open_nodes(tables: UnitTables, units: Sequence[int], table: Sequence[int]) -> list[Any]:
+def _open_nodes(tables: UnitTables, units: Sequence[int], element: int) -> list[Any]:
     nodes: list[Any] = []
     tail: list[int] = []
-    for unit in reversed(units):
-        tail = [*tables.tokens(table[unit]), *tail]
-        if len(tail) >= tables.longest:
+    for unit in reversed(tables.action.move(element, units[-tables.longest :])):
+        tail = [*tables.tokens(unit), *tail]
+        if len(tail) > tables.longest:
             break
         node = tables.root
         for token in tail:
-            node = node.next.get(token)
+            node = node.get(token)
             if node is None:
                 break
-        if node is not None and node.next:
+        if node:
             nodes.append(node)
     return nodes
 
 
 def _is_quiet(tables: UnitTables, units: Sequence[int], stays: bool) -> bool:
-    if all(tables.quiet[unit] for unit in units[-tables.longest :]):
+    if tables.loud.isdisjoint(units[-tables.longest :]):
         return True
-    images = tables.images[:1] if stays else tables.images
-    return not any(_open_nodes(tables, units, table) for table in images)
+    elements = (0,) if stays else range(tables.action.group.order)
+    return not any(_open_nodes(tables, units, g) for g in elements)

@@ -1,0 +1,1 @@
+"""Words of several tokens inside the scores of a language model."""

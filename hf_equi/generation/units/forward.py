@@ -1,0 +1,303 @@
+"""The reader of texts in which words of several tokens move: the counterpart of `orbit_forward` for units.
+
+    tokens ── read as units, orbit ──► rows of different lengths ── base ──► law of tokens in each row
+           ── forms, looking ahead ──► law of units ── pull back, combine ──► law of units ── marginal ──► (B, T, V)
+
+Letters: B texts, K members of each, R distinct rows, T new tokens, N places, V vocabulary, U units.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import torch
+from transformers import DynamicCache, PreTrainedModel
+from transformers.cache_utils import Cache
+
+from hf_equi.actions.units import UnitAction
+from hf_equi.bases.rows import repeat_rows
+from hf_equi.generation.units.branches import CachedRows, RereadRows, RowReader, logits_by_length
+from hf_equi.generation.units.feeding import RowFeeder, can_hide
+from hf_equi.generation.units.laws import LookAhead, Places, UnitLaw
+from hf_equi.generation.units.marginals import OpenForms, TokenMarginal
+from hf_equi.generation.units.members import GrowingText, Member, signatures
+from hf_equi.generation.units.readings import Reading, UnitTables, rests
+from hf_equi.generation.units.state import RowTexts, UnitCache, UnitTexts
+from hf_equi.symmetrizers import Method, Orbit
+
+__all__ = ["UnitForward", "UnitScores"]
+
+# A second call of the base costs about as much as this number of rows times tokens, because the weights are read
+# again. So a shared prefix is fed separately only if that saves more.
+MINIMUM_SAVING = 256
+
+
+@dataclass(frozen=True)
+class UnitScores:
+    """The output of a forward.
+
+    Args:
+        combined: `(B, keep, V)` the law of the next token.
+        identity: `(B, keep, V)` the base's own, in the user's frame.
+        cache: The cache, if one is kept.
+    """
+
+    combined: torch.Tensor
+    identity: torch.Tensor
+    cache: UnitCache | None
+
+
+@dataclass(frozen=True)
+class UnitForward:
+    """A forward of texts of units.
+
+    Args:
+        base: The base.
+        action: The group on units.
+        method: How members are combined.
+        look: Where to look ahead.
+        extras: The other arguments of the base, with one entry per text where they are tensors.
+        chunk: The members of each orbit that go through the base at once; `None` for all.
+    """
+
+    base: PreTrainedModel
+    action: UnitAction
+    method: Method
+    look: LookAhead
+    extras: dict[str, Any]
+    chunk: int | None = None
+
+    @cached_property
+    def marginal(self) -> TokenMarginal:
+        """The marginal of the law of units on tokens."""
+        return TokenMarginal(self.action)
+
+    def run(
+        self, ids: torch.Tensor, mask: torch.Tensor | None, elements: torch.Tensor, cache: Cache | None, keep: int
+    ) -> UnitScores:
+        """Score the last places of some texts.
+
+        Args:
+            ids: `(B, T)` new tokens, in the user's frame.
+            mask: `(B, T)`, 0 at padding.
+            elements: `(B, K)`.
+            cache: The cache so far, which may be an empty cache of the base; `None` to keep none.
+            keep: The number of last places to score.
+        """
+        held = self._open(cache, elements)
+        known = held.texts.law is not None
+        texts = self._grow(held.texts, ids, mask, keep)
+        numbers = _aligned([text.wanted(known) for text in texts])
+        members = _members(texts, held)
+        fed = self._feed(held, members, numbers, cache is not None)
+        orbit, logits, origins, reader = fed
+        readings = [
+            [None if number is None else text.at(number) for number in row]
+            for text, row in zip(texts, numbers, strict=True)
+        ]
+        law = UnitLaw(self.action, self.method, self.look, reader)
+        combined, own = law.combined(Places(logits, readings, origins, orbit))
+        opened = self._open_forms(held.texts, texts, numbers, combined)
+        tokens = self._mixed(combined, opened)
+        held.texts = UnitTexts(
+            held.texts.length + ids.shape[1],
+            [text.reading for text in texts],
+            [row[-1] for row in opened],
+            combined[:, -1].detach(),
+            held.texts.rows,
+        )
+        slots = _slots(texts, numbers).to(tokens.device)
+        identity = own[orbit.row_of[:, 0]]
+        return UnitScores(_at(tokens, slots), _at(identity, slots), held if cache is not None else None)
+
+    def _open(self, cache: Cache | None, elements: torch.Tensor) -> UnitCache:
+        """Return the cache of the call, or a new one."""
+        if isinstance(cache, UnitCache):
+            return cache
+        inner = cache
+        if inner is None:
+            inner = DynamicCache(config=self.base.config.get_text_config(decoder=True))
+        return UnitCache(inner, Orbit.start(elements), self.action, type(self.method.select))
+
+    def _grow(
+        self, held: UnitTexts, ids: torch.Tensor, mask: torch.Tensor | None, keep: int
+    ) -> list[GrowingText]:
+        """Read the new tokens of each text."""
+        self.action.check_ids(ids)
+        rows = ids.tolist()
+        visible = torch.ones_like(ids, dtype=torch.bool) if mask is None else mask.bool()
+        texts = []
+        for before, row, shown in zip(held.readings, rows, visible.tolist(), strict=True):
+            new = [token for token, there in zip(row, shown, strict=True) if there]
+            count, asked = len(before.tokens), []
+            for there in shown:
+                count += there
+                asked.append(count if there else None)
+            texts.append(GrowingText.grown(before, new, asked[-keep:], held.law is not None))
+        return texts
+
+    def _feed(
+        self, held: UnitCache, members: list[list[Member]], numbers: list[list[int | None]], keeps: bool
+    ) -> tuple[Orbit, torch.Tensor, list[list[Any]], RowReader]:
+        """Run the base on what the rows do not hold; return its scores at the places, and who reads branches."""
+        orbit = held.fork(signatures(members, numbers).to(held.orbit.elements.device))
+        pairs = zip(orbit.batch_of_row.tolist(), orbit.slot_of_row.tolist(), strict=True)
+        rows = [(members[text][slot], numbers[text]) for text, slot in pairs]
+        texts = held.texts.rows
+        targets = [[*text[: member.change[0]], *member.change[1]] for text, (member, _) in zip(texts.tokens, rows, strict=True)]
+        origins = [
+            [None if number is None else _in_row(member.origin(number), target) for number in wanted]
+            for (member, wanted), target in zip(rows, targets, strict=True)
+        ]
+        least = [min([kept for kept, after in filter(None, each) if not after]) for each in origins]
+        kept = [min(member.change[0], first - 1) for (member, _), first in zip(rows, least, strict=True)]
+        deepest = max(len(target) - first for target, first in zip(targets, least, strict=True)) + 1
+        batch, count = orbit.batch_of_row, len(members)
+        if can_hide(self.base, texts.width + max(map(len, targets))):
+            feeder = RowFeeder(self.base, self.extras, batch, count)
+            new = [target[many:] for target, many in zip(targets, kept, strict=True)]
+            fed, now = feeder.feed(held.inner if keeps or texts.width else None, texts, new, kept, deepest)
+            held.texts.rows, logits = now, fed.logits
+            caches = [] if fed.cache is None else [(0, len(rows), fed.cache)]
+            reader: RowReader = CachedRows(self.base, caches, now.places, self.extras, batch, count)
+            if fed.cache is None:
+                reader = RereadRows(self.base, targets, self.extras, batch, count)
+        else:
+
+            def arguments(places: torch.Tensor) -> dict[str, Any]:
+                return repeat_rows(self.extras, batch[places], count)
+
+            logits = logits_by_length(self.base, targets, deepest, arguments, batch.device)
+            held.texts.rows = RowTexts(targets, [[] for _ in targets])
+            reader = RereadRows(self.base, targets, self.extras, batch, count)
+        places = torch.tensor(
+            [
+                [
+                    deepest - 1 if each is None or each[1] else deepest - 1 - (len(target) - each[0])
+                    for each in row
+                ]
+                for row, target in zip(origins, targets, strict=True)
+            ],
+            device=logits.device,
+        )
+        aligned = _at(logits, places)
+        return orbit, self._with_branches(aligned, origins, reader), origins, reader
+
+    def _with_branches(self, logits: torch.Tensor, origins: list[list[Any]], reader: RowReader) -> torch.Tensor:
+        """Fill in the scores after texts that branch off from their rows."""
+        from hf_equi.generation.units.laws import longest_branches
+
+        spots = [
+            (row, place, each)
+            for row, places in enumerate(origins)
+            for place, each in enumerate(places)
+            if each is not None and each[1]
+        ]
+        if not spots:
+            return logits
+        branches, where = longest_branches([(row, kept, after) for row, _, (kept, after) in spots])
+        read = reader.read(branches)
+        at = torch.tensor(where, device=read.device)
+        index = torch.tensor([(row, place) for row, place, _ in spots], device=logits.device)
+        return logits.index_put((index[:, 0], index[:, 1]), read[at[:, 0], at[:, 1]].to(logits.dtype))
+
+    def _open_forms(
+        self,
+        held: UnitTexts,
+        texts: list[GrowingText],
+        numbers: list[list[int | None]],
+        combined: torch.Tensor,
+    ) -> list[list[OpenForms]]:
+        """Return what is open at each place of each text."""
+        found = []
+        for index, (text, wanted) in enumerate(zip(texts, numbers, strict=True)):
+            tokens, read = text.reading.tokens, len(text.before.tokens)
+            closed = OpenForms(combined.new_zeros(()))
+            row: list[OpenForms] = []
+            opened: OpenForms | None = None
+            for place, number in enumerate(wanted):
+                if number is None:
+                    row.append(closed)
+                    continue
+                if opened is None:  # the first place of the text
+                    if 0 < read == number - 1 and held.law is not None and held.opened[index] is not None:
+                        opened = self.marginal.after(held.opened[index], held.law[index], tokens[number - 1])
+                    elif number == 1:
+                        opened = self._begin(tokens[0], combined)
+                    else:
+                        opened = closed
+                else:
+                    opened = self.marginal.after(opened, combined[index, place - 1], tokens[number - 1])
+                row.append(opened)
+            found.append(row)
+        return found
+
+    def _begin(self, token: int, like: torch.Tensor) -> OpenForms:
+        """Return what is open after the first token of a text: there is no law before it, so the base weighs it."""
+        begun = self.marginal.begun(token)
+        if not begun:
+            return OpenForms(like.new_zeros(()))
+        tables = UnitTables.of(self.action)
+        device = self.action.device
+        no_rows = torch.zeros(1, dtype=torch.long, device=device)
+        reader = RereadRows(self.base, [[token]], {}, no_rows, 1)
+        places = Places(
+            logits=logits_by_length(self.base, [[token]], 1, lambda _: {}, device),
+            readings=[[None]],
+            origins=[[(1, ())]],
+            orbit=Orbit.start(no_rows[:, None]),
+        )
+        law = UnitLaw(self.action, self.method, self.look, reader)
+        closed, forms = law.first(places, token, begun)
+        return self.marginal.begin(token, closed, dict(zip(begun, forms, strict=True)))
+
+    def _mixed(self, combined: torch.Tensor, opened: list[list[OpenForms]]) -> torch.Tensor:
+        """Return the law of the next token at each place, `(B, N, V)`."""
+        law = self.marginal.of_closed(combined)
+        for text, row in enumerate(opened):
+            for place, forms in enumerate(row):
+                if forms.forms:
+                    index = (torch.tensor(text, device=law.device), torch.tensor(place, device=law.device))
+                    law = law.index_put(index, self.marginal.mixed(law[text, place], forms))
+        return law
+
+
+def _members(texts: list[GrowingText], held: UnitCache) -> list[list[Member]]:
+    rows, elements = held.orbit.row_of.tolist(), held.orbit.elements.tolist()
+    return [
+        [Member(text, element, held.texts.rows.tokens[row]) for element, row in zip(*pair, strict=True)]
+        for text, *pair in zip(texts, elements, rows, strict=True)
+    ]
+
+
+def _aligned(wanted: list[list[int]]) -> list[list[int | None]]:
+    """Return lists of one length, filled up at their beginnings."""
+    width = max(map(len, wanted))
+    return [[*[None] * (width - len(row)), *row] for row in wanted]
+
+
+def _slots(texts: list[GrowingText], numbers: list[list[int | None]]) -> torch.Tensor:
+    """Return the place of each token that is asked for, `(B, keep)`; padding takes the last one."""
+    table = []
+    for text, row in zip(texts, numbers, strict=True):
+        place = {number: index for index, number in enumerate(row)}
+        table.append([len(row) - 1 if number is None else place[number] for number in text.asked])
+    return torch.tensor(table)
+
+
+def _at(values: torch.Tensor, places: torch.Tensor) -> torch.Tensor:
+    """Return the values of some places in each row: `(R, N, V)` and `(R, M)` to `(R, M, V)`."""
+    everything = torch.arange(values.shape[1], device=places.device)
+    if places.shape[1] == values.shape[1] and bool((places == everything).all()):
+        return values
+    return values[torch.arange(len(places), device=places.device)[:, None], places]
+
+
+def _in_row(origin: tuple[int, tuple[int, ...]], target: Sequence[int]) -> tuple[int, tuple[int, ...]]:
+    """Return a branch as a place of its row, if the row goes on like it."""
+    kept, after = origin
+    end = kept + len(after)
+    return (end, ()) if after and tuple(target[kept:end]) == after else origin

@@ -1,0 +1,346 @@
+r"""The law of the next unit: what a base says of words of several tokens, symmetrised.
+
+$$ p'(u \mid h) \propto p(\text{write}(u) \mid \text{write}(h))\; q(hu), \qquad
+   P_G(u \mid h) = \text{normalise}\; \text{combine}_g\; p'(gu \mid gh) $$
+
+q(h) is the probability that no longer form is completed over the units h. A form needs the base's scores after its
+first tokens. They are asked for where `LookAhead` says so; elsewhere a constant share of the first token's probability
+stands for them. Both are decided for all members alike, so the equation above holds for any setting.
+
+Letters: B texts, K members, R rows, N places, V vocabulary, C forms, U = V + C units.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any
+
+import torch
+
+from hf_equi.actions.units import UnitAction
+from hf_equi.generation.units.branches import Branch, RowReader
+from hf_equi.generation.units.readings import Reading, UnitTables, rests
+from hf_equi.symmetrizers import Method, Orbit
+
+__all__ = ["LookAhead", "Origin", "Places", "UnitLaw"]
+
+
+@dataclass(frozen=True)
+class LookAhead:
+    """Where the base is asked what follows the first tokens of a form.
+
+    Args:
+        threshold: Forms are looked at where the base gives the first token of one of their images at least this
+            probability: 0 for always, 1 for never.
+        share: Elsewhere, the probability of a form is this share of that of its first token.
+    """
+
+    threshold: float = 0.01
+    share: float = 0.01
+
+
+Origin = tuple[int, tuple[int, ...]]
+"""Where a text stands in a row: the number of the row's tokens that it begins with, and the tokens that follow."""
+
+
+@dataclass(frozen=True)
+class Places:
+    """The places whose next unit is asked for.
+
+    Args:
+        logits: `(R, N, V)` the base's scores after each place, in the frame of each row.
+        readings: For each text its reading after each place; `None` where nothing is open, and at padding.
+        origins: For each row where its texts stand; `None` for padding.
+        orbit: Which row holds which member.
+    """
+
+    logits: torch.Tensor
+    readings: Sequence[Sequence[Reading | None]]
+    origins: Sequence[Sequence[Origin | None]]
+    orbit: Orbit
+
+    @cached_property
+    def rows_of(self) -> list[list[int]]:
+        """The row of each member."""
+        rows: list[list[int]] = self.orbit.row_of.tolist()
+        return rows
+
+    @cached_property
+    def elements(self) -> list[list[int]]:
+        """The element of each member."""
+        elements: list[list[int]] = self.orbit.elements.tolist()
+        return elements
+
+
+@dataclass
+class _Asked:
+    """What has to be read ahead, and which values it gives.
+
+    Attributes:
+        pairs: The log-probabilities that are asked for: a row, a place, the tokens after it, the next token.
+        terms: For some columns the numbers of the pairs whose sum is the log-probability of a unit's tokens, and for
+            each rest that would complete a longer form the numbers of its pairs.
+        void: Columns of units that would complete an open form.
+        left_out: The same in the user's frame, for all members: a text, a place and a unit.
+    """
+
+    pairs: dict[tuple[int, int, tuple[int, ...], int], int] = field(default_factory=dict)
+    terms: dict[tuple[int, int, int], tuple[list[int], list[list[int]]]] = field(default_factory=dict)
+    void: set[tuple[int, int, int]] = field(default_factory=set)
+    left_out: set[tuple[int, int, int]] = field(default_factory=set)
+
+    def string(self, row: int, place: int, before: tuple[int, ...], tokens: tuple[int, ...]) -> list[int]:
+        """Return the numbers of the pairs that say how probable some tokens are after others."""
+        return [
+            self.pairs.setdefault((row, place, (*before, *tokens[:size]), token), len(self.pairs))
+            for size, token in enumerate(tokens)
+        ]
+
+
+class UnitLaw:
+    """The law of the next unit at some places.
+
+    Args:
+        action: The group on units.
+        method: How members are combined.
+        look: Where to look ahead.
+        reader: Reads what branches off from the rows.
+    """
+
+    def __init__(self, action: UnitAction, method: Method, look: LookAhead, reader: RowReader) -> None:
+        self.action, self.method, self.look, self.reader = action, method, look, reader
+        self.tables = UnitTables.of(action)
+
+    def combined(self, places: Places) -> tuple[torch.Tensor, torch.Tensor]:
+        """Return log P_G of each unit, `(B, N, U)`, and the base's log-probabilities of tokens by row, `(R, N, V)`.
+
+        Cost: one base forward of the branches that are looked at, if any are.
+        """
+        tokens = places.logits.to(torch.promote_types(places.logits.dtype, torch.float32)).log_softmax(-1)
+        asked = self._ask(places, tokens)
+        columns = self._first_tokens.to(tokens.device)
+        forms = tokens.index_select(-1, columns) + math.log(self.look.share)
+        scores = self._correct(torch.cat([tokens, forms], -1), places, asked)
+        fold = self.method.combine.fold(places.orbit, self.action, True)
+        fold.add(0, scores if fold.takes_logits else scores.log_softmax(-1))
+        combined = fold.result()
+        if asked.left_out:
+            index = _index(sorted(asked.left_out), combined.device)
+            combined = combined.index_put(index, combined.new_tensor(-math.inf))
+            texts = torch.unique(torch.stack(index[:2]), dim=1)
+            combined = combined.index_put((texts[0], texts[1]), combined[texts[0], texts[1]].log_softmax(-1))
+        return combined, tokens
+
+    def first(self, places: Places, token: int, forms: Sequence[int]) -> tuple[torch.Tensor, torch.Tensor]:
+        """Return how the base itself reads the first token of a text.
+
+        Args:
+            places: One text of this token, with one member.
+            token: The token.
+            forms: The forms that begin with it, as units.
+
+        Returns:
+            `()` the log-probability that no form is completed over it, and `(forms,)` those of the forms, given the
+            token.
+        """
+        asked = _Asked()
+        for unit in (token, *forms):
+            written = self.tables.tokens(unit)
+            more = [asked.string(0, 0, written[1:], rest) for rest in rests(self.tables.follow([], unit) or [])]
+            asked.terms[0, 0, unit] = asked.string(0, 0, (), written[1:]), more
+        scores = places.logits.to(torch.promote_types(places.logits.dtype, torch.float32)).log_softmax(-1)
+        values = self._values(scores, places, asked)
+        return values[0], values[1:]
+
+    @cached_property
+    def _first_tokens(self) -> torch.Tensor:
+        return torch.tensor([form[0] for form in self.action.forms], dtype=torch.long)
+
+    def _ask(self, places: Places, tokens: torch.Tensor) -> _Asked:
+        """Decide where to look ahead, and which units may not follow."""
+        asked = _Asked()
+        for text, place, reading in _loud(places):
+            self._rule_out(asked, places, text, place, reading)
+        for text, place, unit in self._looked_at(places, tokens):
+            reading = places.readings[text][place]
+            for row, element in zip(places.rows_of[text], places.elements[text], strict=True):
+                image = self.action.move(element, [unit])[0]
+                self._term(asked, row, place, image, [] if reading is None else reading.open_nodes(element))
+        return asked
+
+    def _rule_out(self, asked: _Asked, places: Places, text: int, place: int, reading: Reading) -> None:
+        """Note the units that would complete an open form of some member."""
+        for row, element in zip(places.rows_of[text], places.elements[text], strict=True):
+            back = self.action.group.inverse(element)
+            for unit in self._completing(reading.open_nodes(element)):
+                asked.void.add((row, place, unit))
+                asked.left_out.add((text, place, self.action.move(back, [unit])[0]))
+
+    def _completing(self, nodes: Sequence[Any]) -> Iterator[int]:
+        """Yield the units that begin with what completes an open form."""
+        for rest in rests(nodes):
+            if len(rest) == 1:
+                yield rest[0]
+            node = self.tables.root
+            for token in rest:
+                node = node.get(token)
+                if node is None:
+                    break
+            if node is not None:
+                yield from _forms_from(node)
+
+    def _looked_at(self, places: Places, tokens: torch.Tensor) -> Iterator[tuple[int, int, int]]:
+        """Yield the texts, places and units whose images are looked at."""
+        if self.look.threshold >= 1:
+            return
+        least = -math.inf if self.look.threshold <= 0 else math.log(self.look.threshold)
+        units, columns, which = self._watched
+        said = tokens.detach().index_select(-1, columns.to(tokens.device))  # (R, N, first tokens)
+        first = which.to(tokens.device)[places.orbit.elements]  # (B, K, units)
+        members = said[places.orbit.row_of]  # (B, K, N, first tokens)
+        best = members.gather(-1, first[:, :, None].expand(-1, -1, said.shape[1], -1)).amax(1)  # (B, N, units)
+        for text, place, number in (best >= least).nonzero().tolist():
+            if places.origins[places.rows_of[text][0]][place] is not None:
+                yield text, place, units[number]
+        for text, place, reading in _loud(places):
+            for unit in self._half_way(places, text, reading) - self._watched_units:
+                if self._likely(places, tokens, text, place, unit) >= least:
+                    yield text, place, unit
+
+    @cached_property
+    def _watched(self) -> tuple[list[int], torch.Tensor, torch.Tensor]:
+        """The units whose images may need more than the next scores; the first tokens of all images; which is whose."""
+        units = sorted(self.tables.loud | self.tables.composed)
+        images = [self.action.move(g, units) for g in range(self.action.group.order)]
+        firsts = [[self.tables.tokens(image)[0] for image in row] for row in images]
+        columns = sorted({token for row in firsts for token in row})
+        number = {token: place for place, token in enumerate(columns)}
+        return units, torch.tensor(columns), torch.tensor([[number[token] for token in row] for row in firsts])
+
+    @cached_property
+    def _watched_units(self) -> frozenset[int]:
+        return self.tables.loud | self.tables.composed
+
+    def _half_way(self, places: Places, text: int, reading: Reading) -> set[int]:
+        """Return the tokens that go on with an open form of a member without completing it, in the user's frame."""
+        found = set()
+        for element in places.elements[text]:
+            back = self.action.group.inverse(element)
+            going = [token for node in reading.open_nodes(element) for token, child in node.items() if child.form is None]
+            found.update(self.action.move(back, going))
+        return found
+
+    def _likely(self, places: Places, tokens: torch.Tensor, text: int, place: int, unit: int) -> float:
+        """Return the highest log-probability of the first token of an image."""
+        members = zip(places.rows_of[text], places.elements[text], strict=True)
+        firsts = [(row, self.tables.tokens(self.action.move(element, [unit])[0])[0]) for row, element in members]
+        return max(float(tokens[row, place, first]) for row, first in firsts)
+
+    def _term(self, asked: _Asked, row: int, place: int, unit: int, nodes: Sequence[Any]) -> None:
+        """Note what the exact value of a unit after a row is made of; a value that the next scores hold needs nothing."""
+        left = self.tables.follow(nodes, unit)
+        if left is None or (row, place, unit) in asked.terms:
+            return
+        written = self.tables.tokens(unit)
+        longer = rests(left)
+        if len(written) == 1 and not longer:
+            return
+        more = [asked.string(row, place, written, rest) for rest in longer]
+        asked.terms[row, place, unit] = asked.string(row, place, (), written), more
+
+    def _correct(self, scores: torch.Tensor, places: Places, asked: _Asked) -> torch.Tensor:
+        """Write the exact values of what was looked at into the scores of units, and rule units out."""
+        if asked.terms:
+            values = self._values(scores, places, asked)
+            scores = scores.index_put(_index(list(asked.terms), scores.device), values)
+        if asked.void:
+            scores = scores.index_put(_index(sorted(asked.void), scores.device), scores.new_tensor(-math.inf))
+        return scores
+
+    def _values(self, scores: torch.Tensor, places: Places, asked: _Asked) -> torch.Tensor:
+        r"""Return the values of the terms: $\log p(\text{write}(u)) + \log\big(1 - \sum_r p(r)\big)$."""
+        said = self._read(scores, places, asked)
+        one, none = len(said), len(said) + 1
+        said = torch.cat([said, said.new_tensor([0.0, -math.inf])])  # an empty product, and what cannot be
+        products = [product for product, _ in asked.terms.values()]
+        most = max(len(more) for _, more in asked.terms.values())
+        value = said[_padded(products, one, said.device)].sum(-1)
+        if not most:
+            return value
+        longest = max(len(rest) for _, more in asked.terms.values() for rest in more)
+        table = [
+            [*(rest + [one] * (longest - len(rest)) for rest in more), *[[none] * longest] * (most - len(more))]
+            for _, more in asked.terms.values()
+        ]
+        lost = said[torch.tensor(table, device=said.device)].sum(-1).exp().sum(-1)  # (terms,)
+        return value + torch.log1p(-lost.clamp(max=1 - torch.finfo(lost.dtype).eps))
+
+    def _read(self, scores: torch.Tensor, places: Places, asked: _Asked) -> torch.Tensor:
+        """Return the log-probabilities of all pairs; those after further tokens are read from branches."""
+        here = [(row, place, token) for row, place, after, token in asked.pairs if not after]
+        numbers = [number for (_, _, after, _), number in asked.pairs.items() if not after]
+        branched = [(pair, number) for pair, number in asked.pairs.items() if pair[2]]
+        found = scores[_index(here, scores.device)]
+        if branched:
+            found = torch.cat([found, self._read_branches([pair for pair, _ in branched], places, scores.dtype)])
+        order = torch.tensor([*numbers, *(number for _, number in branched)], device=scores.device).argsort()
+        return found[order]
+
+    def _read_branches(
+        self, pairs: Sequence[tuple[int, int, tuple[int, ...], int]], places: Places, dtype: torch.dtype
+    ) -> torch.Tensor:
+        """Return the log-probabilities of tokens after branches, `(pairs,)`."""
+        wanted = []
+        for row, place, after, token in pairs:
+            kept, tokens = places.origins[row][place] or (0, ())
+            wanted.append((row, kept, (*tokens, *after), token))
+        branches, where = longest_branches([(row, kept, tokens) for row, kept, tokens, _ in wanted])
+        logits = self.reader.read(branches)
+        spots = torch.tensor(where, device=logits.device)
+        scores = logits[spots[:, 0], spots[:, 1]].to(dtype).log_softmax(-1)
+        last = torch.tensor([token for *_, token in wanted], device=logits.device)
+        return scores.gather(1, last[:, None]).squeeze(1)
+
+
+def longest_branches(
+    wanted: Sequence[tuple[int, int, tuple[int, ...]]],
+) -> tuple[list[Branch], list[tuple[int, int]]]:
+    """Return the branches that hold all texts that are asked for, and for each text its branch and its last token.
+
+    Args:
+        wanted: A row, the number of its tokens that stay, and the tokens that follow.
+    """
+    branches: list[Branch] = []
+    held: dict[tuple[int, int, tuple[int, ...]], tuple[int, int]] = {}
+    for row, kept, tokens in sorted(set(wanted), key=lambda each: -len(each[2])):
+        if (row, kept, tokens) not in held:
+            for size in range(1, len(tokens) + 1):
+                held.setdefault((row, kept, tokens[:size]), (len(branches), size - 1))
+            branches.append(Branch(row, kept, tokens))
+    return branches, [held[each] for each in wanted]
+
+
+def _loud(places: Places) -> Iterator[tuple[int, int, Reading]]:
+    for text, readings in enumerate(places.readings):
+        for place, reading in enumerate(readings):
+            if reading is not None and not reading.quiet:
+                yield text, place, reading
+
+
+def _forms_from(node: Any) -> Iterator[int]:
+    if node.form is not None:
+        yield node.form
+    for child in node.values():
+        yield from _forms_from(child)
+
+
+def _index(columns: Sequence[tuple[int, int, int]], device: torch.device) -> tuple[torch.Tensor, ...]:
+    return torch.tensor(columns, dtype=torch.long, device=device).unbind(1)
+
+
+def _padded(lists: Sequence[Sequence[int]], fill: int, device: torch.device) -> torch.Tensor:
+    width = max(map(len, lists))
+    return torch.tensor([[*each, *[fill] * (width - len(each))] for each in lists], device=device)
