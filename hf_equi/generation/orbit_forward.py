@@ -15,14 +15,15 @@ Letters: B texts, K members of each, R distinct rows, T new tokens, V vocabulary
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import torch
-from transformers import PreTrainedModel
+from transformers import DynamicCache, PreTrainedModel
 from transformers.cache_utils import Cache
 
 from hf_equi.actions import TokenAction
+from hf_equi.actions.units import UnitAction
 from hf_equi.bases.chunks import in_chunks, shares_rows
 from hf_equi.bases.compat import CACHE, cache_of, cached
 from hf_equi.bases.memory import advice_on_memory
@@ -32,6 +33,9 @@ from hf_equi.generation.base_call import call_base
 from hf_equi.generation.encoded_source import EncodedSource
 from hf_equi.generation.orbit_cache import OrbitCache
 from hf_equi.generation.padding import check_mask
+from hf_equi.generation.units.forward import UnitForward
+from hf_equi.generation.units.laws import LookAhead
+from hf_equi.generation.units.state import UnitCache
 from hf_equi.symmetrizers import Decision, Method, Orbit
 
 __all__ = ["OrbitInputs", "OrbitScores", "forward_orbit"]
@@ -59,6 +63,7 @@ class OrbitInputs:
         source: The encoded orbits of the sources, for a base with an encoder.
         counted: `(B, T)` bool, the places by which members are chosen; `None` for all.
         normalised: Whether to renormalise the combination. A distribution has to be; a training objective need not be.
+        look: Where to look ahead, for a group that moves words of several tokens.
     """
 
     input_ids: torch.Tensor
@@ -73,6 +78,7 @@ class OrbitInputs:
     source: EncodedSource | None = None
     counted: torch.Tensor | None = None
     normalised: bool = True
+    look: LookAhead = field(default_factory=LookAhead)
 
     def __post_init__(self) -> None:
         """Refuse masks that rows cannot have, and recognise a cache of the base that holds orbits."""
@@ -128,6 +134,8 @@ def forward_orbit(
     """
     ids = inputs.input_ids
     with advice_on_memory(f"{ids.shape[0]} texts of {ids.shape[1]} tokens", elements, inputs.chunk, ids.device):
+        if isinstance(action, UnitAction):
+            return _forward_units(base, action, method, elements, inputs)
         if inputs.cache is None and not inputs.use_cache:
             return _uncached(base, action, method, elements, inputs)
         if torch.compiler.is_exporting():
@@ -136,6 +144,35 @@ def forward_orbit(
                 f"export the model with use_cache=False and without {CACHE}="
             )
         return _cached(base, action, method, elements, inputs, keep_identity)
+
+
+def _forward_units(
+    base: PreTrainedModel, action: UnitAction, method: Method, elements: torch.Tensor, inputs: OrbitInputs
+) -> OrbitScores:
+    """Score texts in which words of several tokens move."""
+    ids, keep = inputs.input_ids, inputs.logits_to_keep or inputs.input_ids.shape[1]
+    forward = UnitForward(base, action, method, inputs.look, inputs.extras, inputs.chunk)
+    mask = None if inputs.attention_mask is None else inputs.attention_mask[:, -ids.shape[1] :]
+    if inputs.cache is not None or inputs.use_cache:
+        cache = _open_cache(action, method, elements, inputs) or DynamicCache(
+            config=base.config.get_text_config(decoder=True)
+        )
+        out = forward.run(ids, mask, elements, cache, keep)
+        return OrbitScores(out.combined, out.identity, out.cache)
+    # Texts go through one after the other, as many as their rows fit into a chunk.
+    size = len(ids) if inputs.chunk is None else max(1, len(ids) * inputs.chunk // elements.shape[1])
+    parts = [
+        replace(forward, extras=_of_texts(inputs.extras, some, len(ids))).run(
+            ids[some], None if mask is None else mask[some], elements[some], None, keep
+        )
+        for some in (slice(start, start + size) for start in range(0, len(ids), size))
+    ]
+    return OrbitScores(torch.cat([part.combined for part in parts]), torch.cat([part.identity for part in parts]), None)
+
+
+def _of_texts(extras: dict[str, Any], some: slice, count: int) -> dict[str, Any]:
+    """Return the arguments of the base for some texts."""
+    return repeat_rows(extras, torch.arange(count)[some], count)
 
 
 def _cached(
@@ -198,7 +235,23 @@ def _open_cache(action: TokenAction, method: Method, elements: torch.Tensor, inp
             f"This cache was filled by another model, so it does not hold the orbits of its texts. Pass a {CACHE}= "
             "that this model returned, or leave it out."
         )
+    if isinstance(action, UnitAction):
+        return _open_unit_cache(cache, elements, action, method)
     return OrbitCache(cache, inputs.start(elements, shared=not cache.is_compileable), action, type(method.select))
+
+
+def _open_unit_cache(cache: Cache, elements: torch.Tensor, action: UnitAction, method: Method) -> UnitCache:
+    """Return a new cache of texts of units around an empty cache of the base.
+
+    Raises:
+        UnsupportedModelError: For a cache of fixed size.
+    """
+    if cache.is_compileable:
+        raise UnsupportedModelError(
+            "Rows of words of several tokens differ in length, and a cache of fixed size cannot hide places of a row: "
+            'leave cache_implementation out, or symmetrize with multi_token="skip".'
+        )
+    return UnitCache(cache, Orbit.start(elements), action, type(method.select))
 
 
 def _uncached(

@@ -7,7 +7,7 @@ old text is hidden, and only what follows the common beginning is fed. Positions
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
@@ -52,6 +52,10 @@ class RowFeeder:
     batch: torch.Tensor
     count: int
 
+    def of_rows(self, rows: range) -> RowFeeder:
+        """Return the feeder of some rows."""
+        return replace(self, batch=self.batch[rows.start : rows.stop])
+
     def feed(
         self,
         cache: Cache | None,
@@ -59,36 +63,60 @@ class RowFeeder:
         new: Sequence[Sequence[int]],
         kept: Sequence[int],
         keep: int,
-        rows: slice | None = None,
+        most: int | None = None,
     ) -> tuple[Fed, RowTexts]:
-        """Feed each row what follows its first tokens, in one call.
+        """Feed each row what follows its first tokens.
 
         Args:
             cache: The base's cache of these rows; `None` for a new one.
             held: What it holds.
-            new: The tokens to feed, at least one a row.
+            new: The tokens to feed.
             kept: How many tokens of each row stay visible before them.
             keep: How many last places to score.
-            rows: Which rows these are; by default all.
+            most: The most places of a call; `None` for all in one call.
 
         Returns:
             What the base said, and what the rows hold now.
         """
-        device, width = self.batch.device, max(map(len, new))
+        width = max(map(len, new))
+        most = width if most is None else most
+        logits: list[torch.Tensor] = []
+        for start in range(0, width, most):
+            stop = min(start + most, width)
+            parts = [each[max(start - width + len(each), 0) : max(stop - width + len(each), 0)] for each in new]
+            needed = min(max(keep - (width - stop), 0), stop - start)
+            fed, held = self._feed(cache, held, parts, kept, max(needed, 1), stop - start)
+            cache = fed.cache
+            kept = [len(text) for text in held.tokens]
+            if needed:
+                logits.append(fed.logits)
+        return Fed(logits[0] if len(logits) == 1 else torch.cat(logits, 1), cache), held
+
+    def _feed(
+        self,
+        cache: Cache | None,
+        held: RowTexts,
+        new: Sequence[Sequence[int]],
+        kept: Sequence[int],
+        keep: int,
+        width: int,
+    ) -> tuple[Fed, RowTexts]:
+        """Feed a number of places in one call."""
+        device = self.batch.device
         lengths, before = torch.tensor([len(each) for each in new]), torch.tensor(list(kept))
         ids = torch.tensor([[*[0] * (width - len(each)), *each] for each in new], device=device)
         column = torch.arange(width) - (width - lengths)[:, None]  # below 0 at places that stay empty
         visible = self._visible(held, kept, column)
+        end = held.width + width
         now = RowTexts(
             [[*text[:many], *each] for text, many, each in zip(held.tokens, kept, new, strict=True)],
             [
-                [*places[:many], *range(held.width + width - len(each), held.width + width)]
+                [*places[:many], *range(end - len(each), end)]
                 for places, many, each in zip(held.places, kept, new, strict=True)
             ],
-            held.width + width,
+            end,
             visible,
         )
-        batch = self.batch if rows is None else self.batch[rows]
         arguments = self.base.prepare_inputs_for_generation(  # type: ignore[operator]  # from GenerationMixin
             ids,
             is_first_iteration=held.width == 0,
@@ -96,7 +124,7 @@ class RowFeeder:
             attention_mask=None if visible is None else visible.long().to(device),
             position_ids=(before[:, None] + column).clamp(min=0).to(device),
             **cached(cache, type(self.base).prepare_inputs_for_generation),  # type: ignore[attr-defined]
-            **repeat_rows(self.extras, batch, self.count),
+            **repeat_rows(self.extras, self.batch, self.count),
         )
         out = call_base(self.base, arguments, keep)
         return Fed(out.logits, cache_of(out)), now

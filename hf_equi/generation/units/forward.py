@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import takewhile
 from typing import Any
 
 import torch
@@ -21,19 +22,19 @@ from hf_equi.actions.units import UnitAction
 from hf_equi.bases.rows import repeat_rows
 from hf_equi.generation.units.branches import CachedRows, RereadRows, RowReader, logits_by_length
 from hf_equi.generation.units.feeding import RowFeeder, can_hide
-from hf_equi.generation.units.laws import LookAhead, Places, UnitLaw
+from hf_equi.generation.units.laws import LookAhead, Origin, Places, UnitLaw, longest_branches
 from hf_equi.generation.units.marginals import OpenForms, TokenMarginal
-from hf_equi.generation.units.members import GrowingText, Member, signatures
+from hf_equi.generation.units.members import GrowingText, Member
+from hf_equi.generation.units.plans import RowPlan
 from hf_equi.generation.units.readings import Reading, UnitTables, rests
 from hf_equi.generation.units.state import RowTexts, UnitCache, UnitTexts
 from hf_equi.symmetrizers import Method, Orbit
-
-__all__ = ["UnitForward", "UnitScores"]
 
 # A second call of the base costs about as much as this number of rows times tokens, because the weights are read
 # again. So a shared prefix is fed separately only if that saves more.
 MINIMUM_SAVING = 256
 
+__all__ = ["UnitForward", "UnitScores"]
 
 @dataclass(frozen=True)
 class UnitScores:
@@ -92,6 +93,8 @@ class UnitForward:
         texts = self._grow(held.texts, ids, mask, keep)
         numbers = _aligned([text.wanted(known) for text in texts])
         members = _members(texts, held)
+        if cache is not None and self._feeds_prefix(held, members):
+            members = _members(texts, held)
         fed = self._feed(held, members, numbers, cache is not None)
         orbit, logits, origins, reader = fed
         readings = [
@@ -141,68 +144,70 @@ class UnitForward:
 
     def _feed(
         self, held: UnitCache, members: list[list[Member]], numbers: list[list[int | None]], keeps: bool
-    ) -> tuple[Orbit, torch.Tensor, list[list[Any]], RowReader]:
+    ) -> tuple[Orbit, torch.Tensor, list[list[Origin | None]], RowReader]:
         """Run the base on what the rows do not hold; return its scores at the places, and who reads branches."""
-        orbit = held.fork(signatures(members, numbers).to(held.orbit.elements.device))
-        pairs = zip(orbit.batch_of_row.tolist(), orbit.slot_of_row.tolist(), strict=True)
-        rows = [(members[text][slot], numbers[text]) for text, slot in pairs]
-        texts = held.texts.rows
-        targets = [[*text[: member.change[0]], *member.change[1]] for text, (member, _) in zip(texts.tokens, rows, strict=True)]
-        origins = [
-            [None if number is None else _in_row(member.origin(number), target) for number in wanted]
-            for (member, wanted), target in zip(rows, targets, strict=True)
-        ]
-        least = [min([kept for kept, after in filter(None, each) if not after]) for each in origins]
-        kept = [min(member.change[0], first - 1) for (member, _), first in zip(rows, least, strict=True)]
-        deepest = max(len(target) - first for target, first in zip(targets, least, strict=True)) + 1
-        batch, count = orbit.batch_of_row, len(members)
-        if can_hide(self.base, texts.width + max(map(len, targets))):
-            feeder = RowFeeder(self.base, self.extras, batch, count)
-            new = [target[many:] for target, many in zip(targets, kept, strict=True)]
-            fed, now = feeder.feed(held.inner if keeps or texts.width else None, texts, new, kept, deepest)
-            held.texts.rows, logits = now, fed.logits
-            caches = [] if fed.cache is None else [(0, len(rows), fed.cache)]
-            reader: RowReader = CachedRows(self.base, caches, now.places, self.extras, batch, count)
-            if fed.cache is None:
-                reader = RereadRows(self.base, targets, self.extras, batch, count)
-        else:
+        plan = RowPlan.of(held, members, numbers, keeps, self._hides(held, members))
+        batch, count = plan.orbit.batch_of_row, len(members)
+        if plan.hides:
+            logits, caches = self._feed_caches(held, plan, count, keeps)
+            reader: RowReader = CachedRows(self.base, caches, held.texts.rows.places, self.extras, batch, count)
+        if not plan.hides or not caches:
+            reader = RereadRows(self.base, plan.targets, self.extras, batch, count)
+        if not plan.hides:
 
             def arguments(places: torch.Tensor) -> dict[str, Any]:
                 return repeat_rows(self.extras, batch[places], count)
 
-            logits = logits_by_length(self.base, targets, deepest, arguments, batch.device)
-            held.texts.rows = RowTexts(targets, [[] for _ in targets])
-            reader = RereadRows(self.base, targets, self.extras, batch, count)
-        places = torch.tensor(
-            [
-                [
-                    deepest - 1 if each is None or each[1] else deepest - 1 - (len(target) - each[0])
-                    for each in row
-                ]
-                for row, target in zip(origins, targets, strict=True)
-            ],
-            device=logits.device,
+            logits = logits_by_length(self.base, plan.targets, plan.deepest, arguments, batch.device)
+            held.forget_rows(plan.targets)
+        aligned = _at(logits, plan.places.to(logits.device))
+        return plan.orbit, _with_branches(aligned, plan.origins, reader), plan.origins, reader
+
+    def _feeds_prefix(self, held: UnitCache, members: list[list[Member]]) -> bool:
+        """Feed what all members of a text begin with to one row, and return whether that saved enough to do it."""
+        if held.texts.rows.width or held.orbit.rows > len(members) or not self._hides(held, members):
+            return False
+        prefixes = [_common([member.change[1] for member in row]) for row in members]
+        others = [len({tuple(member.change[1]) for member in row}) - 1 for row in members]
+        if sum(many * len(prefix) for many, prefix in zip(others, prefixes, strict=True)) <= MINIMUM_SAVING:
+            return False
+        feeder = RowFeeder(self.base, self.extras, held.orbit.batch_of_row, len(members))
+        width = max(map(len, prefixes))
+        most = width if self.chunk is None else max(1, self.chunk * width)
+        _, held.texts.rows = feeder.feed(held.inner, held.texts.rows, prefixes, [0] * len(prefixes), 1, most)
+        return True
+
+    def _hides(self, held: UnitCache, members: list[list[Member]]) -> bool:
+        """Return whether the rows can be fed to a cache of which some places are hidden."""
+        longest = max(member.length for row in members for member in row)
+        return can_hide(self.base, held.texts.rows.width + longest)
+
+    def _feed_caches(
+        self, held: UnitCache, plan: RowPlan, count: int, keeps: bool
+    ) -> tuple[torch.Tensor, list[tuple[int, int, Cache]]]:
+        """Feed the rows, at most as many at once as the chunk allows; return the scores and the caches."""
+        feeder = RowFeeder(self.base, self.extras, plan.orbit.batch_of_row, count)
+        rows, texts = len(plan.targets), held.texts.rows
+        if keeps:
+            width = max(map(len, plan.new))
+            most = width if self.chunk is None else max(1, count * self.chunk * width // rows)
+            fed, held.texts.rows = feeder.feed(held.inner, texts, plan.new, plan.kept, plan.deepest, most)
+            return fed.logits, [(0, rows, held.inner)]
+        most = rows if self.chunk is None else count * self.chunk
+        logits, caches, parts = [], [], []
+        for start in range(0, rows, most):
+            some = range(start, min(start + most, rows))
+            new, kept = [plan.new[row] for row in some], [0 for _ in some]
+            part = feeder.of_rows(some)
+            fed, now = part.feed(None, texts.take(some), new, kept, plan.deepest)
+            logits.append(torch.nn.functional.pad(fed.logits, (0, 0, plan.deepest - fed.logits.shape[1], 0)))
+            parts.append(now)
+            if fed.cache is not None:
+                caches.append((start, some.stop, fed.cache))
+        held.texts.rows = RowTexts(
+            [tokens for part in parts for tokens in part.tokens], [places for part in parts for places in part.places]
         )
-        aligned = _at(logits, places)
-        return orbit, self._with_branches(aligned, origins, reader), origins, reader
-
-    def _with_branches(self, logits: torch.Tensor, origins: list[list[Any]], reader: RowReader) -> torch.Tensor:
-        """Fill in the scores after texts that branch off from their rows."""
-        from hf_equi.generation.units.laws import longest_branches
-
-        spots = [
-            (row, place, each)
-            for row, places in enumerate(origins)
-            for place, each in enumerate(places)
-            if each is not None and each[1]
-        ]
-        if not spots:
-            return logits
-        branches, where = longest_branches([(row, kept, after) for row, _, (kept, after) in spots])
-        read = reader.read(branches)
-        at = torch.tensor(where, device=read.device)
-        index = torch.tensor([(row, place) for row, place, _ in spots], device=logits.device)
-        return logits.index_put((index[:, 0], index[:, 1]), read[at[:, 0], at[:, 1]].to(logits.dtype))
+        return torch.cat(logits), caches
 
     def _open_forms(
         self,
@@ -265,6 +270,31 @@ class UnitForward:
         return law
 
 
+def _with_branches(logits: torch.Tensor, origins: list[list[Origin | None]], reader: RowReader) -> torch.Tensor:
+    """Fill in the scores after texts that branch off from their rows."""
+    spots = [
+        (row, place, each)
+        for row, places in enumerate(origins)
+        for place, each in enumerate(places)
+        if each is not None and each[1]
+    ]
+    if not spots:
+        return logits
+    branches, where = longest_branches([(row, kept, after) for row, _, (kept, after) in spots])
+    read = reader.read(branches)
+    at = torch.tensor(where, device=read.device)
+    index = torch.tensor([(row, place) for row, place, _ in spots], device=logits.device)
+    return logits.index_put((index[:, 0], index[:, 1]), read[at[:, 0], at[:, 1]].to(logits.dtype))
+
+
+def _common(texts: list[list[int]]) -> list[int]:
+    """Return the tokens that all texts begin with, without the last token of any."""
+    size = min(map(len, texts)) - 1
+    first, last = min(texts), max(texts)
+    same = sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], zip(first, last, strict=False)))
+    return first[: min(size, same)]
+
+
 def _members(texts: list[GrowingText], held: UnitCache) -> list[list[Member]]:
     rows, elements = held.orbit.row_of.tolist(), held.orbit.elements.tolist()
     return [
@@ -295,9 +325,3 @@ def _at(values: torch.Tensor, places: torch.Tensor) -> torch.Tensor:
         return values
     return values[torch.arange(len(places), device=places.device)[:, None], places]
 
-
-def _in_row(origin: tuple[int, tuple[int, ...]], target: Sequence[int]) -> tuple[int, tuple[int, ...]]:
-    """Return a branch as a place of its row, if the row goes on like it."""
-    kept, after = origin
-    end = kept + len(after)
-    return (end, ()) if after and tuple(target[kept:end]) == after else origin

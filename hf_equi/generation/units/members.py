@@ -8,8 +8,6 @@ from dataclasses import dataclass
 from functools import cached_property
 from itertools import accumulate, takewhile
 
-import torch
-
 from hf_equi.generation.units.laws import Origin
 from hf_equi.generation.units.readings import Reading, UnitTables
 
@@ -141,18 +139,3 @@ class Member:
         units = tables.action.move(self.element, self.text.reading.units)
         return list(accumulate((len(tables.tokens(unit)) for unit in units), initial=0))
 
-
-def signatures(members: Sequence[Sequence[Member]], numbers: Sequence[Sequence[int | None]]) -> torch.Tensor:
-    """Return numbers that are equal for members of a text that read the same, `(B, K)`.
-
-    Their order is that of what members read, so it does not depend on which member was given.
-    """
-    table = []
-    for row, wanted in zip(members, numbers, strict=True):
-        reads = [
-            (member.change[0], member.change[1], [member.origin(number) for number in wanted if number is not None])
-            for member in row
-        ]
-        order = sorted(reads)
-        table.append([order.index(each) for each in reads])
-    return torch.tensor(table)

@@ -125,6 +125,12 @@ class UnitCache(OrbitCache):
             super()._take_rows(rows)
         self.texts.rows = self.texts.rows.take(rows.tolist())
 
+    def forget_rows(self, texts: list[list[int]]) -> None:
+        """Forget what the base's cache holds: whole texts were read instead."""
+        if int(self.inner.get_seq_length()) > 0:
+            self.inner.reset()
+        self.texts.rows = RowTexts(texts, [[] for _ in texts])
+
     def take_up(self, elements: torch.Tensor, texts: torch.Tensor) -> None:
         """Continue with other members; the next call feeds them what their rows do not hold."""
         self.check_members(elements.shape[1])
