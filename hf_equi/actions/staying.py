@@ -97,7 +97,7 @@ class StayingWords:
 
     def _staying(self) -> Iterator[tuple[tuple[int, ...], str]]:
         """Yield the tokens of each spelling that stays, and the word."""
-        coverage = cover_tokens(self.action.group, self._tokenizer)
+        coverage = cover_tokens(self.action.group, self._tokenizer, self.action.composes)
         words = written_words(self.action.group.forms())
         apart = [word for word in words if word != composed(word)]
         spellings, decomposed = coverage.spellings, Spellings(apart, self._tokenizer)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import zip_longest
@@ -277,6 +277,14 @@ class TokenAction(ColumnAction):
             ActionError: For such an id.
         """
         check_columns(ids, self.token_map.vocab_size, self.what)
+
+    def read(self, tokens: Sequence[int]) -> list[int]:
+        """Return the units of a text: here its tokens."""
+        return list(tokens)
+
+    def write(self, units: Iterable[int]) -> list[int]:
+        """Return the tokens of some units."""
+        return list(units)
 
     def members(self, elements: torch.Tensor, ids: torch.Tensor) -> torch.Tensor:
         """Return some members of each orbit: elements `(batch, K)`, ids `(batch, tokens)` to `(batch, K, tokens)`."""

@@ -57,6 +57,22 @@ class FormNode(dict[int, "FormNode"]):
             node = node.setdefault(token, FormNode())
         node.form = form
 
+    def read(self, tokens: Sequence[int]) -> list[int]:
+        """Return a text with its words of several tokens as units: from left to right, the longest first."""
+        units, start = [], 0
+        while start < len(tokens):
+            node = self.get(tokens[start])
+            unit, stop = tokens[start], start + 1
+            end = stop
+            while node is not None:
+                if node.form is not None:
+                    unit, stop = node.form, end
+                node = node.get(tokens[end]) if end < len(tokens) else None
+                end += 1
+            units.append(unit)
+            start = stop
+        return units
+
 
 class UnitAction(TokenAction):
     r"""A group on texts of tokens in which words of several tokens move as one.
@@ -126,18 +142,7 @@ class UnitAction(TokenAction):
 
     def read(self, tokens: Sequence[int]) -> list[int]:
         """Return the units of a text: from left to right, the longest word first."""
-        units, start, trie = [], 0, self.trie
-        while start < len(tokens):
-            unit, stop, node = tokens[start], start + 1, trie.get(tokens[start])
-            end = stop
-            while node is not None:
-                if node.form is not None:
-                    unit, stop = node.form, end
-                node = node.get(tokens[end]) if end < len(tokens) else None
-                end += 1
-            units.append(unit)
-            start = stop
-        return units
+        return self.trie.read(tokens)
 
     def write(self, units: Iterable[int]) -> list[int]:
         """Return the tokens of some units."""
