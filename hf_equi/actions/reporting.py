@@ -15,13 +15,15 @@ from hf_equi.errors import ActionError, GroupWarning, warn
 from hf_equi.groups import DemographicGroup, FormRow, occupations, preset_of
 from hf_equi.groups.preset import preset_text
 
-__all__ = ["COMPOSE", "MULTI_TOKEN", "fewer_elements", "report", "report_lists"]
+__all__ = ["COMPOSE", "MULTI_TOKEN", "WORDS", "fewer_elements", "report", "report_lists"]
 
 MULTI_TOKEN = ("auto", "compose", "error", "skip")
 """How to treat words that are not one token: those of presets may stay, all move as units, none may stay, all may."""
 
 COMPOSE = 'Pass multi_token="compose" to move them too'
 """What to do about words that do not move, where scores are combined."""
+WORDS = 'Pass action="words" to move whole words'
+"""What to do about them where texts are mapped back."""
 
 _SHOWN = 3
 """The number of sets or words that a warning names, if there are more. An error names all, because they must go."""

@@ -264,6 +264,16 @@ class TokenAction(ColumnAction):
         """The number of columns that the group permutes: the tokens, then the words of several tokens."""
         return self.vocab_size + len(self.forms)
 
+    @property
+    def moved_tokens(self) -> int:
+        """The number of tokens that move."""
+        return sum(unit < self.vocab_size for unit in self.moving)
+
+    @property
+    def moved_forms(self) -> int:
+        """The number of words of several tokens that move."""
+        return len(self.moving) - self.moved_tokens
+
     def to(self, device: torch.device | str) -> TokenAction:
         """Return the same action with its tables on a device."""
         if torch.device(device) == self.device:
@@ -285,6 +295,10 @@ class TokenAction(ColumnAction):
     def write(self, units: Iterable[int]) -> list[int]:
         """Return the tokens of some units."""
         return list(units)
+
+    def reads_back(self, tokens: Sequence[int]) -> bool:
+        """Whether each image of a text reads as the images of its units: here always."""
+        return True
 
     def members(self, elements: torch.Tensor, ids: torch.Tensor) -> torch.Tensor:
         """Return some members of each orbit: elements `(batch, K)`, ids `(batch, tokens)` to `(batch, K, tokens)`."""

@@ -282,6 +282,5 @@ class UnitAction(TokenAction):
         return [[t for t, keep in zip(*pair, strict=True) if keep] for pair in zip(texts, kept, strict=True)]
 
     def __repr__(self) -> str:
-        tokens = sum(unit < self.vocab_size for unit in self.moving)
-        words = f"{len(self.moving) - tokens} of {len(self.forms)} words"
-        return f"UnitAction({self.group!r}, {tokens} of {self.vocab_size} tokens and {words} moved)"
+        tokens, words = f"{self.moved_tokens} of {self.vocab_size}", f"{self.moved_forms} of {len(self.forms)}"
+        return f"UnitAction({self.group!r}, {tokens} tokens and {words} words moved)"
