@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator
-from typing import Any
+from typing import Any, NamedTuple
 
 from hf_equi.actions.coverage import CONTEXTS, Coverage, TokenRow
 from hf_equi.actions.spellings import Spellings, ids_of
@@ -11,7 +11,7 @@ from hf_equi.actions.tokens import Form
 from hf_equi.errors import ActionError, GroupWarning, warn
 from hf_equi.groups import DemographicGroup, FormRow
 
-__all__ = ["composed_rows", "listed_forms", "possessive", "token_rows", "warn_of_contexts"]
+__all__ = ["Changed", "changed_forms", "composed_rows", "listed_forms", "possessive", "token_rows", "warn_of_contexts"]
 
 _POSSESSIVE = "'s"
 _FOLLOWING = (".", ",", _POSSESSIVE, " said", "\n")
@@ -76,37 +76,67 @@ def listed_forms(words: Iterable[str], covered: Coverage) -> tuple[Form, ...]:
     return tuple(sorted({form for form in spelled if form and len(form) > 1 and not covered.touches(form)}))
 
 
-def warn_of_contexts(covered: Coverage, tokenizer: Any) -> None:
-    """Warn of words of several tokens that the tokenizer writes differently before other characters.
+class Changed(NamedTuple):
+    """A word of several tokens that the tokenizer writes with others, because of what follows it.
 
-    Each is tried before a full stop, a comma, "'s", a word and a new line. Where it is written differently it stays.
+    Args:
+        word: The word.
+        behind: What follows.
+        tokens: The tokens of both.
+    """
+
+    word: str
+    behind: str
+    tokens: Form
+
+
+def changed_forms(covered: Coverage, tokenizer: Any) -> list[Changed]:
+    """Return the words of composed rows that the tokenizer writes differently before other characters.
+
+    Each is tried before a full stop, a comma, "'s", a word and a new line. There it stays.
+
+    Args:
+        covered: What the group moves.
+        tokenizer: The tokenizer.
+
+    Cost: one call of the tokenizer with five short texts for each spelling.
+    """
+    tried = {
+        form: (row.context, word)
+        for row in covered.rows
+        if row.composed
+        for form, word in zip(row.spelled, row.form.words, strict=True)
+    }
+    places = [(form, *where, behind) for form, where in tried.items() for behind in _FOLLOWING]
+    written = ids_of([context + word + behind for _, context, word, behind in places], tokenizer)
+    found = []
+    for (form, context, word, behind), ids in zip(places, written, strict=True):
+        own = ids[covered.spellings.width(context) :]
+        if own[: len(form)] != form and not _owned(covered, context, word, behind):
+            found.append(Changed(word, behind, own))
+    return found
+
+
+def warn_of_contexts(covered: Coverage, tokenizer: Any) -> None:
+    """Warn of the words of `changed_forms`, once.
 
     Warns:
         GroupWarning: If there are any. It names a few, and holds all in `words`.
     """
-    tried = {form: (row.context, word) for row in covered.rows if row.composed for form, word in _spelled(row)}
-    places = [(form, *where, behind) for form, where in tried.items() for behind in _FOLLOWING]
-    written = ids_of([context + word + behind for _, context, word, behind in places], tokenizer)
-    changed: dict[str, list[str]] = {}
-    for (form, context, word, behind), ids in zip(places, written, strict=True):
-        start = covered.spellings.width(context)
-        if ids[start : start + len(form)] != form and not _owned(covered, context, word, behind):
-            changed.setdefault(word, []).append(behind)
-    if changed:
-        named = [f"{word!r} before {', '.join(map(repr, places))}" for word, places in changed.items()]
+    places: dict[str, dict[str, None]] = {}
+    for word, behind, _ in changed_forms(covered, tokenizer):
+        places.setdefault(word, {})[behind] = None
+    if places:
+        named = [f"{word!r} before {', '.join(map(repr, behind))}" for word, behind in places.items()]
         rest = f" and {len(named) - _SHOWN} more words" if len(named) > _SHOWN else ""
         warn(
             GroupWarning(
                 "This tokenizer writes some words of the group with other tokens, depending on what follows: "
                 f"{'; '.join(named[:_SHOWN])}{rest}. There they stay, and nothing is guaranteed for texts that differ "
                 "in them.",
-                changed,
+                places,
             )
         )
-
-
-def _spelled(row: TokenRow) -> Iterator[tuple[Form, str]]:
-    return zip(row.spelled, row.form.words, strict=True)
 
 
 def _owned(covered: Coverage, context: str, word: str, behind: str) -> bool:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from hf_equi.actions.composition import (
@@ -20,7 +20,6 @@ from hf_equi.actions.vocabularies import highest_token
 from hf_equi.checks import check_choice
 from hf_equi.errors import ConfigurationError
 from hf_equi.groups import DemographicGroup
-from hf_equi.groups.forms import surface_forms
 
 __all__ = ["MULTI_TOKEN", "cover_tokens", "resolve_pair", "resolve_tokens"]
 
@@ -149,18 +148,20 @@ def _resolve(
             "belong together. Pass the tokenizer that the model was trained with, or resize the base model's "
             "embedding first."
         )
-    listed = [word for factor in group.factors for word in (*(factor.neutral or ()), *(factor.general or ()))]
-    covered = _cover(group, tokenizer, composes, (form for word in listed for form in surface_forms(word)))
+    listed = {word: factor.spellings(word) for factor in group.factors for word in factor.listed}
+    covered = _cover(group, tokenizer, composes, (form for forms in listed.values() for form in forms))
     token_map = TokenMap(
         vocab_size=vocab_size,
         sets=_by_factor(covered, (row for row in covered.rows if not row.composed), "tokens"),
-        neutral=tuple(_listed_tokens(factor.neutral, covered) for factor in group.factors),
-        general=tuple(_listed_tokens(factor.general, covered) for factor in group.factors),
+        neutral=tuple(_listed_tokens(factor.neutral, listed, covered) for factor in group.factors),
+        general=tuple(_listed_tokens(factor.general, listed, covered) for factor in group.factors),
         composed=_any(_by_factor(covered, (row for row in covered.rows if row.composed), "spelled")),
-        composed_neutral=_any(tuple(_listed_forms(factor.neutral, covered) for factor in group.factors)),
-        composed_general=_any(tuple(_listed_forms(factor.general, covered) for factor in group.factors)),
+        composed_neutral=_any(tuple(_listed_forms(factor.neutral, listed, covered) for factor in group.factors)),
+        composed_general=_any(tuple(_listed_forms(factor.general, listed, covered) for factor in group.factors)),
     )
-    return token_map, covered, [word for word in listed if not _is_known(word, covered)]
+    known = (_listed_tokens, _listed_forms)
+    unknown = [word for word in listed if not any(find([word], listed, covered) for find in known)]
+    return token_map, covered, unknown
 
 
 def _by_factor(covered: Coverage, rows: Iterable[TokenRow], what: str) -> tuple[tuple[Any, ...], ...]:
@@ -176,22 +177,21 @@ def _any(factors: tuple[Any, ...]) -> tuple[Any, ...]:
     return factors if any(factors) else ()
 
 
-def _listed_tokens(words: Sequence[str] | None, covered: Coverage) -> tuple[int, ...] | None:
-    """Return the tokens of neutral or general words, in all their forms."""
-    return None if words is None else tuple(sorted({token for word in words for token in _tokens_of(word, covered)}))
+def _listed_tokens(
+    words: Sequence[str] | None, listed: Mapping[str, Sequence[str]], covered: Coverage
+) -> tuple[int, ...] | None:
+    """Return the tokens of neutral or general words, in all their spellings."""
+    if words is None:
+        return None
+    forms = [form for word in words for form in listed[word]]
+    found = {covered.spellings.token(context, form) for form in forms for context in CONTEXTS}
+    return tuple(sorted(token for token in found if token is not None))
 
 
-def _tokens_of(word: str, covered: Coverage) -> set[int]:
-    found = {covered.spellings.token(context, form) for form in surface_forms(word) for context in CONTEXTS}
-    return {token for token in found if token is not None}
-
-
-def _listed_forms(words: Sequence[str] | None, covered: Coverage) -> tuple[Form, ...] | None:
-    """Return the neutral or general words of several tokens, in all their forms."""
+def _listed_forms(
+    words: Sequence[str] | None, listed: Mapping[str, Sequence[str]], covered: Coverage
+) -> tuple[Form, ...] | None:
+    """Return the neutral or general words of several tokens, in all their spellings."""
     if words is None or not covered.composes:
         return None
-    return listed_forms([form for word in words for form in surface_forms(word)], covered)
-
-
-def _is_known(word: str, covered: Coverage) -> bool:
-    return bool(_tokens_of(word, covered) or _listed_forms([word], covered))
+    return listed_forms([form for word in words for form in listed[word]], covered)

@@ -83,7 +83,7 @@ class TokenMap:
         for row in (row for factor in self.composed for row in factor):
             if max(map(len, row)) < 2:
                 raise ActionError(
-                    f"The composed set {_shown(row)} has words of one token alone, which belongs into the other sets."
+                    f"The composed set {_shown(row)} has only words of one token, so it belongs among the other sets."
                 )
         moved = [form for factor in self.composed for row in factor for form in row]
         listed = dict.fromkeys(form for forms in self._listed_forms() for form in forms)

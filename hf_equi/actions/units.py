@@ -126,7 +126,11 @@ class UnitAction(TokenAction):
         self.trie = FormNode()
         for place, form in enumerate(self.forms):
             self.trie.add(form, self.vocab_size + place)
-        self._images = [dict(zip(self.moved.tolist(), row, strict=True)) for row in self.images.tolist()]
+
+    @cached_property
+    def _images(self) -> list[dict[int, int]]:
+        """For each element the images of the units that move."""
+        return [dict(zip(self.moved.tolist(), row, strict=True)) for row in self.images.tolist()]
 
     @cached_property
     def begins(self) -> torch.Tensor:

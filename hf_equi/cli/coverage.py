@@ -13,7 +13,6 @@ from hf_equi.actions.reporting import fewer_elements
 from hf_equi.actions.resolution import cover_tokens
 from hf_equi.actions.spellings import AFTER_BRACKET, AFTER_SPACE, Spellings, token_text
 from hf_equi.groups import FormRow
-from hf_equi.groups.forms import surface_forms
 
 __all__ = ["GroupCoverage", "SetCoverage", "measure_coverage"]
 
@@ -98,14 +97,14 @@ def measure_coverage(action: TokenAction, tokenizer: Any) -> GroupCoverage:
 def _unknown(action: TokenAction, tokenizer: Any) -> tuple[str, ...]:
     """Return the listed neutral and general words that are neither one token nor one unit in any form."""
     group, units = action.group, set(action.forms)
-    listed = [word for factor in group.factors for word in (*(factor.neutral or ()), *(factor.general or ()))]
-    spellings = Spellings((form for word in listed for form in surface_forms(word)), tokenizer, _CONTEXTS)
+    listed = {word: factor.spellings(word) for factor in group.factors for word in factor.listed}
+    spellings = Spellings((form for forms in listed.values() for form in forms), tokenizer, _CONTEXTS)
 
     def known(forms: Iterable[str]) -> bool:
         found = [spellings.tokens(context, form) for form in forms for context in _CONTEXTS]
         return any(ids is not None and (len(ids) == 1 or ids in units) for ids in found)
 
-    return tuple(word for word in listed if not known(surface_forms(word)))
+    return tuple(word for word, forms in listed.items() if not known(forms))
 
 
 def _tokens_of_forms(covered: Coverage) -> dict[tuple[int, tuple[str, ...]], dict[FormRow, list[TokenRow]]]:
