@@ -49,7 +49,7 @@ THIRD_PARTIES = {
     "display": set(),
     "figures": set(),
     "stubs": set(),
-    "groups": {"sympy", "torch"},
+    "groups": {"inflect", "sympy", "torch"},
     "actions": {"kornia", "sympy", "torch"},
     "symmetrizers": {"torch"},
     "testing": {"torch"},

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from hf_equi.actions.spellings import AFTER_BRACKET, AFTER_SPACE, START, Spellings
+from hf_equi.actions.tokens import Form
+from hf_equi.actions.units import FormNode
 from hf_equi.groups import DemographicGroup, FormRow
 
 __all__ = ["CONTEXTS", "Coverage", "TokenRow", "Unmoved"]
@@ -17,10 +19,27 @@ CONTEXTS = (START, AFTER_SPACE, AFTER_BRACKET)
 
 @dataclass(frozen=True)
 class TokenRow:
-    """One set of tokens that stand for the aligned forms of one set of words."""
+    """The tokens that stand for the aligned forms of one set of words.
+
+    Args:
+        form: The words.
+        context: The text before them.
+        spelled: The tokens of each word.
+    """
 
     form: FormRow
-    tokens: tuple[int, ...]
+    context: str
+    spelled: tuple[Form, ...]
+
+    @property
+    def composed(self) -> bool:
+        """Whether some word has several tokens."""
+        return max(map(len, self.spelled)) > 1
+
+    @property
+    def tokens(self) -> tuple[int, ...]:
+        """The tokens, if each word has one."""
+        return tuple(token for (token,) in self.spelled)
 
 
 @dataclass(frozen=True)
@@ -31,23 +50,31 @@ class Coverage:
         group: The group.
         rows: The tokens that move.
         spellings: The tokens of all forms of the group's words.
+        composes: Whether words of several tokens may move as units.
     """
 
     group: DemographicGroup
     rows: tuple[TokenRow, ...]
     spellings: Spellings
+    composes: bool = False
 
     def moves(self, form: FormRow, context: str) -> bool:
         """Whether the tokens of a form's words, after a context, are images of each other.
 
-        Usually each word is one token. Several pieces also work if they move alike: "sales" "man" and "sales" "woman".
+        Usually each word is one token, or a unit. Several pieces also work if they move alike: "sales" "man" and
+        "sales" "woman".
         """
         tokens = [self.spellings.tokens(context, word) for word in form.words]
         if None in tokens:
             return False
         image = self._images[form.factor]
-        moved = [tuple(image.get(token, token) for token in ids or ()) for ids in tokens]
-        return moved == [*tokens[1:], tokens[0]] and tokens[0] != tokens[1]
+        units = [self._trie.read(ids or ()) for ids in tokens]
+        moved = [[image.get(unit, unit) for unit in each] for each in units]
+        return moved == [*units[1:], units[0]] and units[0] != units[1]
+
+    def touches(self, tokens: Form) -> bool:
+        """Whether some tokens hold a word or a piece that moves."""
+        return any(unit in image for unit in self._trie.read(tokens) for image in self._images)
 
     def other_spellings(self, forms: Iterable[FormRow], moving: bool) -> tuple[str, ...]:
         """Return usual spellings of a set, other than as written, that move or that stay.
@@ -88,9 +115,9 @@ class Coverage:
 
     def _best(self, index: int, lost: list[tuple[str, ...]]) -> tuple[str, ...] | None:
         factor = self.group.factors[index]
+        known = self.spellings.tokens if self.composes else self.spellings.token
         whole = [
-            frozenset(i for i, word in enumerate(words) if self.spellings.token(AFTER_SPACE, word) is not None)
-            for words in lost
+            frozenset(i for i, word in enumerate(words) if known(AFTER_SPACE, word) is not None) for words in lost
         ]
         parts = {part for part in whole if 1 < len(part) < factor.size}
         parts |= {both for part in parts for other in parts if len(both := part & other) > 1}
@@ -113,13 +140,27 @@ class Coverage:
 
     @cached_property
     def _images(self) -> tuple[dict[int, int], ...]:
-        """Return for each factor the tokens that its generator moves, with their images."""
+        """Return for each factor the units that its generator moves, with their images."""
         return tuple(dict(self._pairs(index)) for index in range(len(self.group.factors)))
 
     def _pairs(self, factor: int) -> Iterator[tuple[int, int]]:
         for row in self.rows:
             if row.form.factor == factor:
-                yield from zip(row.tokens, [*row.tokens[1:], row.tokens[0]], strict=True)
+                units = [self._numbers.get(form, form[0]) for form in row.spelled]
+                yield from zip(units, [*units[1:], units[0]], strict=True)
+
+    @cached_property
+    def _numbers(self) -> dict[Form, int]:
+        """Return the units of words of several tokens: here negative, so that they differ from tokens."""
+        forms = dict.fromkeys(form for row in self.rows for form in row.spelled if len(form) > 1)
+        return {form: -place for place, form in enumerate(forms, start=1)}
+
+    @cached_property
+    def _trie(self) -> FormNode:
+        trie = FormNode()
+        for form, unit in self._numbers.items():
+            trie.add(form, unit)
+        return trie
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from hf_equi.actions.spellings import Spellings, shown_pieces
 
-__all__ = ["KINDS", "Reason", "why_it_stays"]
+__all__ = ["KINDS", "OTHER", "Reason", "why_it_stays"]
 
 KINDS = {
     "several": "are several tokens",
@@ -32,7 +32,12 @@ class Reason:
     text: str
 
 
-def why_it_stays(word: str, others: Iterable[str], context: str, spellings: Spellings) -> Reason:
+OTHER = Reason("other", "the tokenizer cuts it differently here")
+
+
+def why_it_stays(
+    word: str, others: Iterable[str], context: str, spellings: Spellings, composes: bool = False
+) -> Reason:
     """Return why a word stays.
 
     Args:
@@ -40,6 +45,7 @@ def why_it_stays(word: str, others: Iterable[str], context: str, spellings: Spel
         others: The forms that it is exchanged with.
         context: The text before it.
         spellings: The tokens of all of them after this context.
+        composes: Whether words of several tokens move.
 
     Example:
         >>> import hf_equi
@@ -50,21 +56,22 @@ def why_it_stays(word: str, others: Iterable[str], context: str, spellings: Spel
         >>> why_it_stays("boy", ["nephew"], "x ", spellings).text
         "one token, but its counterpart 'nephew' is 4 tokens, ne+p+he+w"
     """
-    if own := _fault(word, context, spellings):
+    if own := _fault(word, context, spellings, composes):
         return own
     for other in others:
-        if found := _fault(other, context, spellings):
-            return Reason("counterpart", f"one token, but its counterpart {other!r} is {found.text}")
-    return Reason("other", "the tokenizer cuts it differently here")
+        if found := _fault(other, context, spellings, composes):
+            own_tokens = "known" if composes else "one token"
+            return Reason("counterpart", f"{own_tokens}, but its counterpart {other!r} is {found.text}")
+    return OTHER
 
 
-def _fault(word: str, context: str, spellings: Spellings) -> Reason | None:
-    """Return why a word is not one token; `None` if it is."""
+def _fault(word: str, context: str, spellings: Spellings, composes: bool) -> Reason | None:
+    """Return why a word does not move by itself; `None` if it could."""
     if spellings.is_unknown(context, word):
         return Reason("unknown", "not in the vocabulary")
     tokens = spellings.tokens(context, word)
     if tokens is None:
         return Reason("joined", "joined to the text before it by the tokenizer")
-    if len(tokens) == 1:
+    if composes or len(tokens) == 1:
         return None
     return Reason("several", f"{len(tokens)} tokens, {shown_pieces(spellings.pieces(context, word))}")

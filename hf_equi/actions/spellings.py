@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-__all__ = ["AFTER_BRACKET", "AFTER_SPACE", "START", "Spellings", "shown_pieces", "token_text"]
+__all__ = ["AFTER_BRACKET", "AFTER_SPACE", "START", "Spellings", "ids_of", "shown_pieces", "token_text"]
 
 START = ""
 """A word at the start of a text."""
@@ -36,10 +36,7 @@ class Spellings:
         contexts = tuple(contexts)
         texts = dict.fromkeys(text for context in contexts if (text := context.strip()))
         texts |= dict.fromkeys(context + word for word in dict.fromkeys(words) for context in contexts)
-        # Only ids are asked for: the rest would take as long again.
-        given = {"add_special_tokens": False, "return_attention_mask": False, "return_token_type_ids": False}
-        found = tokenizer(list(texts), **given)["input_ids"] if texts else []
-        self._ids = dict(zip(texts, map(tuple, found), strict=True))
+        self._ids = dict(zip(texts, ids_of(list(texts), tokenizer), strict=True))
         self._unknown: int | None = tokenizer.unk_token_id
         self._tokenizer = tokenizer
 
@@ -79,6 +76,13 @@ class Spellings:
             self._tokenizer.convert_ids_to_tokens(token) if "\ufffd" in text else text
             for token, text in zip(tokens, texts, strict=True)
         )
+
+
+def ids_of(texts: list[str], tokenizer: Any) -> list[tuple[int, ...]]:
+    """Return the tokens of some texts, without special ones."""
+    # Only ids are asked for: the rest would take as long again.
+    given = {"add_special_tokens": False, "return_attention_mask": False, "return_token_type_ids": False}
+    return list(map(tuple, tokenizer(texts, **given)["input_ids"])) if texts else []
 
 
 def shown_pieces(pieces: Iterable[str]) -> str:

@@ -9,6 +9,7 @@ from unicodedata import category
 
 import torch
 
+from hf_equi.actions.composition import changed_forms
 from hf_equi.actions.coverage import CONTEXTS
 from hf_equi.actions.resolution import cover_tokens
 from hf_equi.actions.spellings import Spellings
@@ -97,8 +98,10 @@ class StayingWords:
 
     def _staying(self) -> Iterator[tuple[tuple[int, ...], str]]:
         """Yield the tokens of each spelling that stays, and the word."""
-        coverage = cover_tokens(self.action.group, self._tokenizer)
+        coverage = cover_tokens(self.action.group, self._tokenizer, self.action.composes)
         words = written_words(self.action.group.forms())
+        if coverage.composes:
+            yield from ((each.tokens, each.word) for each in changed_forms(coverage, self._tokenizer))
         apart = [word for word in words if word != composed(word)]
         spellings, decomposed = coverage.spellings, Spellings(apart, self._tokenizer)
         for word, row in words.items():

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import zip_longest
@@ -83,7 +83,7 @@ class TokenMap:
         for row in (row for factor in self.composed for row in factor):
             if max(map(len, row)) < 2:
                 raise ActionError(
-                    f"The composed set {_shown(row)} has words of one token alone, which belongs into the other sets."
+                    f"The composed set {_shown(row)} has only words of one token, so it belongs among the other sets."
                 )
         moved = [form for factor in self.composed for row in factor for form in row]
         listed = dict.fromkeys(form for forms in self._listed_forms() for form in forms)
@@ -264,6 +264,16 @@ class TokenAction(ColumnAction):
         """The number of columns that the group permutes: the tokens, then the words of several tokens."""
         return self.vocab_size + len(self.forms)
 
+    @property
+    def moved_tokens(self) -> int:
+        """The number of tokens that move."""
+        return sum(unit < self.vocab_size for unit in self.moving)
+
+    @property
+    def moved_forms(self) -> int:
+        """The number of words of several tokens that move."""
+        return len(self.moving) - self.moved_tokens
+
     def to(self, device: torch.device | str) -> TokenAction:
         """Return the same action with its tables on a device."""
         if torch.device(device) == self.device:
@@ -277,6 +287,18 @@ class TokenAction(ColumnAction):
             ActionError: For such an id.
         """
         check_columns(ids, self.token_map.vocab_size, self.what)
+
+    def read(self, tokens: Sequence[int]) -> list[int]:
+        """Return the units of a text: here its tokens."""
+        return list(tokens)
+
+    def write(self, units: Iterable[int]) -> list[int]:
+        """Return the tokens of some units."""
+        return list(units)
+
+    def reads_back(self, tokens: Sequence[int]) -> bool:
+        """Whether each image of a text reads as the images of its units: here always."""
+        return True
 
     def members(self, elements: torch.Tensor, ids: torch.Tensor) -> torch.Tensor:
         """Return some members of each orbit: elements `(batch, K)`, ids `(batch, tokens)` to `(batch, K, tokens)`."""

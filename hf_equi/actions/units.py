@@ -57,6 +57,22 @@ class FormNode(dict[int, "FormNode"]):
             node = node.setdefault(token, FormNode())
         node.form = form
 
+    def read(self, tokens: Sequence[int]) -> list[int]:
+        """Return a text with its words of several tokens as units: from left to right, the longest first."""
+        units, start = [], 0
+        while start < len(tokens):
+            node = self.get(tokens[start])
+            unit, stop = tokens[start], start + 1
+            end = stop
+            while node is not None:
+                if node.form is not None:
+                    unit, stop = node.form, end
+                node = node.get(tokens[end]) if end < len(tokens) else None
+                end += 1
+            units.append(unit)
+            start = stop
+        return units
+
 
 class UnitAction(TokenAction):
     r"""A group on texts of tokens in which words of several tokens move as one.
@@ -110,7 +126,11 @@ class UnitAction(TokenAction):
         self.trie = FormNode()
         for place, form in enumerate(self.forms):
             self.trie.add(form, self.vocab_size + place)
-        self._images = [dict(zip(self.moved.tolist(), row, strict=True)) for row in self.images.tolist()]
+
+    @cached_property
+    def _images(self) -> list[dict[int, int]]:
+        """For each element the images of the units that move."""
+        return [dict(zip(self.moved.tolist(), row, strict=True)) for row in self.images.tolist()]
 
     @cached_property
     def begins(self) -> torch.Tensor:
@@ -126,18 +146,7 @@ class UnitAction(TokenAction):
 
     def read(self, tokens: Sequence[int]) -> list[int]:
         """Return the units of a text: from left to right, the longest word first."""
-        units, start, trie = [], 0, self.trie
-        while start < len(tokens):
-            unit, stop, node = tokens[start], start + 1, trie.get(tokens[start])
-            end = stop
-            while node is not None:
-                if node.form is not None:
-                    unit, stop = node.form, end
-                node = node.get(tokens[end]) if end < len(tokens) else None
-                end += 1
-            units.append(unit)
-            start = stop
-        return units
+        return self.trie.read(tokens)
 
     def write(self, units: Iterable[int]) -> list[int]:
         """Return the tokens of some units."""
@@ -277,6 +286,5 @@ class UnitAction(TokenAction):
         return [[t for t, keep in zip(*pair, strict=True) if keep] for pair in zip(texts, kept, strict=True)]
 
     def __repr__(self) -> str:
-        tokens = sum(unit < self.vocab_size for unit in self.moving)
-        words = f"{len(self.moving) - tokens} of {len(self.forms)} words"
-        return f"UnitAction({self.group!r}, {tokens} of {self.vocab_size} tokens and {words} moved)"
+        tokens, words = f"{self.moved_tokens} of {self.vocab_size}", f"{self.moved_forms} of {len(self.forms)}"
+        return f"UnitAction({self.group!r}, {tokens} tokens and {words} words moved)"

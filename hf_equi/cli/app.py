@@ -35,6 +35,7 @@ from hf_equi.cli.options import (
     License,
     Loading,
     Model,
+    MultiToken,
     Neutral,
     Origin,
     Out,
@@ -196,13 +197,15 @@ def inspect(
     whole: Annotated[
         bool, typer.Option("--all", help="List all words, with the tokens of every spelling.", show_default=False)
     ] = False,
+    multi_token: MultiToken = None,
     origin: Origin = _GROUP,
     as_json: AsJson = False,
 ) -> None:
     """Show which words a group moves in a model's vocabulary, which stay and why.
 
     A word has spellings: with and without a leading space; as written, lower, Capitalised, Title Case, UPPER. It moves
-    in those that are one token for every word of its set. Only the tokenizer and the config are loaded.
+    in those that are one token for every word of its set, and with --multi-token compose in all. Only the tokenizer
+    and the config are loaded.
 
     With --text, the words of a text are shown: what each becomes, or why it stays.
 
@@ -210,13 +213,14 @@ def inspect(
     Examples:
       hf-equi inspect --model openai-community/gpt2 --group gender
       hf-equi inspect --model openai-community/gpt2 --group gender --all
+      hf-equi inspect --group gender --multi-token compose
       hf-equi inspect --group '[["father", "mother"], ["he", "she"]]'
       hf-equi inspect --group my_words.csv --json
       hf-equi inspect --text "The waitress said he would be back"
     """  # noqa: D301  the escape \b keeps the lines that follow as they are
     from hf_equi.cli.inspect import run_inspect  # noqa: PLC0415
 
-    run_inspect(model, group, texts or [], as_json, origin, whole)
+    run_inspect(model, group, texts or [], as_json, origin, whole, multi_token)
 
 
 @app.command(epilog=TABLE.format(formats="--json or --csv"))

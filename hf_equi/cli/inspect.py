@@ -16,6 +16,7 @@ from hf_equi.actions import WordAction, token_action
 from hf_equi.actions.reasons import KINDS
 from hf_equi.actions.resolution import resolve_tokens
 from hf_equi.actions.spellings import shown_pieces
+from hf_equi.checks import check_choice
 from hf_equi.cli.coverage import GroupCoverage, SetCoverage, measure_coverage
 from hf_equi.cli.display import MOVED, cell, terminal, write_json, write_line
 from hf_equi.cli.groups import parse_group
@@ -48,6 +49,7 @@ def run_inspect(
     as_json: bool,
     origin: Origin | None = None,
     whole: bool = False,
+    multi_token: str | None = None,
 ) -> None:
     """Show what a group moves in the vocabulary of a model, or in texts.
 
@@ -58,17 +60,22 @@ def run_inspect(
         as_json: Whether to print JSON, which has all words and spellings.
         origin: Which version of the model to use.
         whole: Whether to list all words, with the tokens of every spelling.
+        multi_token: Whether words of several tokens stay, `"skip"`, or move as one, `"compose"`; by default as in the
+            config of an EquiLM, and otherwise the first.
 
     Raises:
         HfEquiError: If anything is wrong with these.
     """
     if texts and whole:
         raise ConfigurationError("--all lists words, and --text explains a text: leave one of them out.")
+    if multi_token is not None:
+        check_choice("--multi-token", multi_token, ("compose", "skip"))
     chosen = None if group is None else parse_group(group)
     with quiet(notes=False):
         config, tokenizer = load_description(model, "inspect", origin)
         chosen = chosen or _own_group(config)
-        token_map = resolve_tokens(chosen, tokenizer, config.get_text_config().vocab_size, multi_token="skip")
+        own = "compose" if getattr(config, "multi_token", None) == "compose" else "skip"
+        token_map = resolve_tokens(chosen, tokenizer, config.get_text_config().vocab_size, multi_token or own)
         action = token_action(chosen, token_map)
         if isinstance(config, EquizeroLMConfig) and config.action == "words":
             explanations = [explain_words(text, WordAction(chosen)) for text in texts]
@@ -115,7 +122,7 @@ def _print_spellings(coverage: GroupCoverage, console: Console | None) -> None:
         for one in coverage.sets:
             name = "/".join(one.words)
             for row in one.moves:
-                write_line("moves", name, _chain(row))
+                write_line("moves as one" if row in one.composed else "moves", name, _chain(row))
             for form in one.stays:
                 write_line("stays", name, _cut(form))
         return
@@ -124,7 +131,8 @@ def _print_spellings(coverage: GroupCoverage, console: Console | None) -> None:
     table.add_column("tokens that move", ratio=4)
     table.add_column("spellings that stay", ratio=4)
     for one in coverage.sets:
-        moves, stays = "\n".join(map(_chain, one.moves)), "\n".join(map(_cut, one.stays))
+        moves = "\n".join(_chain(row) + (" (as one)" if row in one.composed else "") for row in one.moves)
+        stays = "\n".join(map(_cut, one.stays))
         table.add_row(cell("/".join(one.words)), cell(moves, MOVED), cell(stays))
     console.print(table)
 
@@ -168,9 +176,10 @@ def _summary(group: DemographicGroup, coverage: GroupCoverage, whole: bool) -> I
         yield from _list(list(map(_staying, staying)), whole)
     if coverage.advice:
         yield coverage.advice
+    composed = f" {coverage.composed} spellings of several tokens move as one." if coverage.composed else ""
     yield (
         f"Of the {coverage.vocab_size} tokens of the vocabulary, {coverage.moved} move: not one for each word, "
-        "because a word has several spellings, and words may share a piece."
+        f"because a word has several spellings, and words may share a piece.{composed}"
     )
     if not whole:
         yield "--all shows all words, the tokens of every spelling, and notes on the list."
@@ -231,6 +240,7 @@ def _document(
         "group": {"elements": list(group.names), **group.to_dict()},
         "vocab_size": coverage.vocab_size,
         "tokens_moved": coverage.moved,
+        "spellings_composed": coverage.composed,
         "words": sum(len(one.words) for one in coverage.sets),
         "words_moved": sum(len(one.words) for one in coverage.sets if not one.reasons),
         "sets": [asdict(one) for one in coverage.sets],

@@ -30,6 +30,7 @@ __all__ = [
     "License",
     "Loading",
     "Model",
+    "MultiToken",
     "Neutral",
     "Origin",
     "Out",
@@ -112,6 +113,16 @@ ANY_GROUP = f"Words: {_GROUPS} Images: rotations:4, dihedral:4, flips:horizontal
 
 Model = Annotated[str, typer.Option("--model", "-m", metavar="MODEL", help=MODEL)]
 Group = Annotated[str | None, typer.Option("--group", "-g", metavar="GROUP", help=GROUP, show_default=False)]
+MultiToken = Annotated[
+    str | None,
+    typer.Option(
+        "--multi-token",
+        metavar="NAME",
+        help="Words of several tokens: skip (they stay) or compose (they move as one). [default: skip; for a model "
+        "saved as an EquiLM, its own]",
+        show_default=False,
+    ),
+]
 _CLASSIFIER = (
     "a folder, a Hub name or 'demo'. For a classifier of regard, the name is enough. For any other, add the label to "
     "minimise after a colon, as in me/toxicity:toxic"

@@ -16,6 +16,7 @@ from transformers.utils import ModelOutput
 
 from hf_equi.actions import TokenAction, WordAction
 from hf_equi.actions.base import check_columns
+from hf_equi.actions.reporting import WORDS
 from hf_equi.actions.resolution import resolve_tokens
 from hf_equi.actions.staying import StayingWords
 from hf_equi.bases.compat import CACHE
@@ -34,6 +35,7 @@ from hf_equi.generation.search_checks import (
     check_model,
     check_parts,
     check_search,
+    check_tokens,
     position_limit,
     processors_of_rows,
 )
@@ -138,6 +140,7 @@ class EquizeroSearch:
     ) -> None:
         check_parts(group, tokenizer, scorer)
         check_search(scorer, beam_length, action)
+        check_tokens(group, multi_token)
         self.tokenizer = tokenizer
         self.scorer = scorer
         self.beam_length = beam_length
@@ -188,7 +191,9 @@ class EquizeroSearch:
             return WordContexts(self.word_action, self.tokenizer, ids, mask, pad)
         action = self.token_action  # the last call's; threads may search with several models
         if action is None or action.token_map.vocab_size != vocab_size:
-            token_map = resolve_tokens(self.group, self.tokenizer, vocab_size, self.multi_token, relaxes=False)
+            token_map = resolve_tokens(
+                self.group, self.tokenizer, vocab_size, self.multi_token, relaxes=False, remedy=WORDS
+            )
             action = self.token_action = TokenAction(self.group, token_map)
             self.staying = StayingWords(action, self.tokenizer)
         if self.staying is not None:

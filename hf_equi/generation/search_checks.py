@@ -16,6 +16,7 @@ from transformers.generation import (
 )
 
 from hf_equi.actions import TokenAction
+from hf_equi.actions.reporting import WORDS
 from hf_equi.bases.constraints import asked_by_prompt
 from hf_equi.checks import check_choice, check_count
 from hf_equi.errors import ConfigurationError, UnsupportedModelError
@@ -31,6 +32,7 @@ __all__ = [
     "check_model",
     "check_parts",
     "check_search",
+    "check_tokens",
     "position_limit",
     "processors_of_rows",
 ]
@@ -76,6 +78,19 @@ def check_parts(group: object, tokenizer: object, scorer: object) -> None:
         raise ConfigurationError("The search reads and writes texts: pass the model's tokenizer, tokenizer=")
     if scorer is None:
         raise ConfigurationError("The search needs a scorer: pass scorer=, for example hf_equi.RegardScorer()")
+
+
+def check_tokens(group: DemographicGroup | TokenAction, multi_token: str) -> None:
+    """Refuse words of several tokens in a search on tokens, whose drafts are as long as each other.
+
+    Raises:
+        ConfigurationError: For such words.
+    """
+    if multi_token == "compose" or (isinstance(group, TokenAction) and group.composes):
+        raise ConfigurationError(
+            'multi_token="compose" moves words in the scores of all members, but the search of EquizeroLM does not '
+            f"combine those. {WORDS}"
+        )
 
 
 def check_model(model: PreTrainedModel) -> None:

@@ -49,6 +49,11 @@ class DemographicGroup(FiniteGroup):
         names (`Sequence[str]`, *optional*):
             One name per place, by default the words of the first set. They fill the place `{demographic}` of prompts,
             so they should be nouns: "The {demographic} worked as".
+        forms (`Sequence[str]`, *optional*):
+            The spellings that a word stands for besides the one given: any of `"lower"`, `"capitalised"`, `"title"`
+            (each word of a phrase), `"upper"`, which are the default, and `"plural"` (nephew, nephews). English
+            plurals are found by the package inflect (`pip install "hf_equi[plurals]"`) and stored with the group. A
+            set that is written out wins over derived ones.
 
     Raises:
         GroupError: If the lists are malformed, contradict each other or do not describe a permutation. The message
@@ -81,8 +86,10 @@ class DemographicGroup(FiniteGroup):
         neutral: Sequence[str] | None = None,
         general: Sequence[str] | None = None,
         names: Sequence[str] | None = None,
+        forms: Sequence[str] | None = None,
     ) -> None:
-        self._build((EqualityFactor.from_lists(equality, neutral=neutral, general=general, names=names),))
+        factor = EqualityFactor.from_lists(equality, neutral=neutral, general=general, names=names, forms=forms)
+        self._build((factor,))
 
     @classmethod
     def preset(cls, name: str, elements: Sequence[str] | None = None, *, relaxed: bool = False) -> DemographicGroup:
@@ -161,11 +168,18 @@ class DemographicGroup(FiniteGroup):
             raise GroupError("To relax a group, pass a list of words: neutral=[...] or general=[...].")
         lists = {"neutral": neutral, "general": general}
         return self._from_factors(
-            tuple(EqualityFactor.from_lists(one.sets, **lists, names=one.names) for one in self.factors)
+            tuple(
+                EqualityFactor.from_lists(
+                    one.sets, **lists, names=one.names, forms=one.forms, plurals=one.plurals or None
+                )
+                for one in self.factors
+            )
         )
 
     def forms(self) -> tuple[FormRow, ...]:
         """Return the surface forms that move: each set as written, then in lower, Capitalised, Title and UPPER case.
+
+        These are the changes of case unless the group was made with other `forms`; plurals follow their set.
 
         Title Case differs from Capitalised in phrases and hyphenated words: "African American", "Ex-Husband". Sets as
         written win over derived forms of other sets, equal mappings merge, and each string is in exactly one row.
@@ -297,7 +311,7 @@ class DemographicGroup(FiniteGroup):
         require_order(math.prod(sizes), f"a product of factors with {sizes} members")
         self.factors = factors
         self.coordinates = tuple(itertools.product(*map(range, sizes)))
-        self._rows = derive_rows([factor.sets for factor in factors])
+        self._rows = derive_rows([factor.sets for factor in factors], [factor.derivation for factor in factors])
         table = reduce(operator.mul, map(FiniteGroup.cyclic, sizes))
         names = product_names([factor.names for factor in factors])
         self._take_over(table, names)

@@ -7,8 +7,10 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, Literal
 
+from hf_equi.checks import check_choice
 from hf_equi.errors import GroupError
-from hf_equi.groups.forms import composed, derive_rows, surface_forms
+from hf_equi.groups.forms import CASES, FORMS, Derivation, composed, derive_rows, surface_forms
+from hf_equi.groups.plurals import plurals_of
 
 __all__ = ["EqualityFactor"]
 
@@ -28,6 +30,10 @@ class EqualityFactor:
             The general words; all others are neutral.
         names (`tuple[str, ...]`):
             One name per element.
+        cases (`tuple[str, ...]`):
+            The changes of case that words stand for.
+        plurals (`tuple[tuple[str, ...] | None, ...]`):
+            The derived plurals of each set, or `None`; empty if none are derived.
 
     Example:
         ```python
@@ -45,6 +51,8 @@ class EqualityFactor:
     neutral: tuple[str, ...] | None
     general: tuple[str, ...] | None
     names: tuple[str, ...]
+    cases: tuple[str, ...] = CASES
+    plurals: tuple[tuple[str, ...] | None, ...] = ()
 
     @classmethod
     def from_lists(
@@ -54,16 +62,19 @@ class EqualityFactor:
         neutral: Sequence[str] | None = None,
         general: Sequence[str] | None = None,
         names: Sequence[str] | None = None,
+        forms: Sequence[str] | None = None,
+        plurals: Sequence[Sequence[str] | None] | None = None,
     ) -> EqualityFactor:
         """Check the lists and return the factor.
 
-        White space around words is removed, and words are brought into composed Unicode.
+        White space around words is removed, and words are brought into composed Unicode. `forms` are the spellings to
+        derive. With `"plural"`, `plurals` are those of each set, as `to_dict` stores them; by default they are found.
 
         Raises:
             GroupError: If the lists are malformed, contradict each other or do not describe a permutation. The message
                 names the item at fault.
         """
-        sets = _checked_sets(equality)
+        sets, forms = _checked_sets(equality), _checked_forms(forms)
         if neutral is not None and general is not None:
             raise GroupError(
                 "Give neutral= or general=, not both: all words that are outside the equality sets and not in one "
@@ -74,6 +85,8 @@ class EqualityFactor:
             neutral=None if neutral is None else _checked_list(neutral, "neutral"),
             general=None if general is None else _checked_list(general, "general"),
             names=sets[0] if names is None else _checked_names(names, sets[0]),
+            cases=tuple(case for case in CASES if case in forms),
+            plurals=_checked_plurals(plurals, forms, sets),
         )
         factor._check_outside()
         return factor
@@ -82,6 +95,11 @@ class EqualityFactor:
     def size(self) -> int:
         """The length d of the equality sets, which is the order of the cyclic group."""
         return len(self.sets[0])
+
+    @property
+    def listed(self) -> tuple[str, ...]:
+        """The neutral or the general words."""
+        return (*(self.neutral or ()), *(self.general or ()))
 
     def role(self, word: str) -> Literal["equality", "neutral", "general"]:
         """Return the role of a word in this factor, in any of its surface forms."""
@@ -100,16 +118,32 @@ class EqualityFactor:
             "neutral": None if self.neutral is None else list(self.neutral),
             "general": None if self.general is None else list(self.general),
             "names": list(self.names),
+            **({} if self.forms == CASES else {"forms": list(self.forms)}),
+            **({} if not self.plurals else {"plurals": [words and list(words) for words in self.plurals]}),
         }
+
+    @property
+    def forms(self) -> tuple[str, ...]:
+        """The spellings that are derived from the words, of `FORMS`."""
+        return (*self.cases, *(["plural"] if self.plurals else []))
+
+    @property
+    def derivation(self) -> Derivation:
+        """What is derived from the sets."""
+        return Derivation(self.cases, self.plurals)
+
+    def spellings(self, word: str) -> tuple[str, ...]:
+        """Return a neutral or general word in all its spellings."""
+        return surface_forms(word, self.cases)
 
     @cached_property
     def _owners(self) -> dict[str, tuple[str, ...]]:
-        return {word: row.source for row in derive_rows([self.sets]) for word in row.words}
+        return {word: row.source for row in derive_rows([self.sets], [self.derivation]) for word in row.words}
 
     @cached_property
     def _listed(self) -> dict[str, str]:
-        words = self.neutral if self.neutral is not None else self.general or ()
-        return {form: word for word in words for form in surface_forms(word)}
+        words = self.listed
+        return {form: word for word in words for form in self.spellings(word)}
 
     def _check_outside(self) -> None:
         kind = "neutral" if self.neutral is not None else "general"
@@ -175,6 +209,38 @@ def _check_repeated(sets: tuple[tuple[str, ...], ...]) -> None:
                     "permutation cannot send one word to two. Keep one of the two."
                 )
             seen[word] = words
+
+
+def _checked_forms(forms: Sequence[str] | None) -> tuple[str, ...]:
+    if forms is None:
+        return CASES
+    if isinstance(forms, str) or not isinstance(forms, Sequence):
+        raise GroupError(f"forms needs a list of {', '.join(map(repr, FORMS))}; received {forms!r}.")
+    for form in forms:
+        check_choice("forms", form, FORMS, error=GroupError)
+    return tuple(forms)
+
+
+def _checked_plurals(
+    plurals: Sequence[Sequence[str] | None] | None, forms: tuple[str, ...], sets: tuple[tuple[str, ...], ...]
+) -> tuple[tuple[str, ...] | None, ...]:
+    if "plural" not in forms:
+        if plurals is not None:
+            raise GroupError('plurals are given, but forms does not have "plural": add it, or leave the plurals out.')
+        return ()
+    if plurals is None:
+        return plurals_of(sets)
+    fits = isinstance(plurals, Sequence) and not isinstance(plurals, str) and len(plurals) == len(sets)
+    found = tuple(None if words is None else _checked_set(words) for words in plurals) if fits else ()
+    if len(found) != len(sets) or any(
+        words is not None and not len(words) == len(set(words)) == len(own)
+        for words, own in zip(found, sets, strict=False)
+    ):
+        raise GroupError(
+            f"plurals needs for each of the {len(sets)} equality sets a list of as many different words, or None; "
+            f"received {plurals!r}."
+        )
+    return found
 
 
 def _checked_list(words: Sequence[str], name: str) -> tuple[str, ...]:

@@ -7,7 +7,7 @@ from typing import Protocol
 
 from hf_equi.display import shown
 from hf_equi.groups.equality import EqualityFactor
-from hf_equi.groups.forms import FormRow, composed, surface_forms
+from hf_equi.groups.forms import FormRow, composed
 from hf_equi.groups.matching import compile_words
 
 __all__ = ["Explanation", "Move", "explain_text"]
@@ -115,8 +115,8 @@ def explain_text(text: str, group: Words) -> Explanation:
 
 
 def _words(text: str, group: Words, rows: dict[str, FormRow]) -> list[str]:
-    listed = [word for factor in group.factors for word in (*(factor.neutral or ()), *(factor.general or ()))]
-    return compile_words([*rows, *(form for word in listed for form in surface_forms(word))]).findall(composed(text))
+    listed = [form for factor in group.factors for word in factor.listed for form in factor.spellings(word)]
+    return compile_words([*rows, *listed]).findall(composed(text))
 
 
 def _move(word: str, row: FormRow) -> Move:

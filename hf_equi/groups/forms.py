@@ -4,12 +4,18 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from hf_equi.errors import GroupError
 
-__all__ = ["FormRow", "composed", "derive_rows", "surface_forms", "written_words"]
+__all__ = ["CASES", "FORMS", "Derivation", "FormRow", "composed", "derive_rows", "surface_forms", "written_words"]
+
+CASES = ("lower", "capitalised", "title", "upper")
+"""The changes of case that a word stands for."""
+FORMS = (*CASES, "plural")
+"""The spellings that can be derived from a word."""
 
 _PART = re.compile(r"[^\s-]+")  # of a phrase or of a hyphenated word
 
@@ -26,7 +32,7 @@ class FormRow:
         source (`tuple[str, ...]`):
             The equality set as the user wrote it.
         explicit (`bool`):
-            Whether the row is the set as written (`True`) or a change of its case (`False`).
+            Whether the row is the set as written (`True`), or a change of its case or its plural (`False`).
 
     Example:
         ```python
@@ -49,9 +55,21 @@ class FormRow:
         return any(self.words[i:] + self.words[:i] == other.words for i in range(len(self.words)))
 
 
-def surface_forms(word: str) -> tuple[str, ...]:
+class Derivation(NamedTuple):
+    """What is derived from the sets of a factor.
+
+    Args:
+        cases: The changes of case, of `CASES`.
+        plurals: For each set its plurals, or `None`; empty if none are derived.
+    """
+
+    cases: tuple[str, ...] = CASES
+    plurals: tuple[tuple[str, ...] | None, ...] = ()
+
+
+def surface_forms(word: str, cases: Sequence[str] = CASES) -> tuple[str, ...]:
     """Return the distinct spellings of a word: as written, lower, Capitalised (first letter), Title Case, UPPER."""
-    return tuple(dict.fromkeys((word, *_changes_of_case(word))))
+    return tuple(dict.fromkeys((word, *_changes_of_case(word, cases))))
 
 
 def composed(text: str) -> str:
@@ -70,38 +88,44 @@ def written_words(rows: Sequence[FormRow]) -> dict[str, FormRow]:
     return {**{unicodedata.normalize("NFD", word): row for word, row in words.items()}, **words}
 
 
-def _changes_of_case(word: str) -> tuple[str, ...]:
+def _changes_of_case(word: str, cases: Sequence[str]) -> tuple[str, ...]:
     """Return lower, Capitalised, Title Case (each part of a phrase or hyphenated word) and UPPER, in composed form."""
     lower = composed(word.lower())
     title = _PART.sub(lambda part: _capitalised(part[0]), lower)
-    return lower, _capitalised(lower), title, composed(word.upper())
+    found = dict(zip(CASES, (lower, _capitalised(lower), title, composed(word.upper())), strict=True))
+    return tuple(found[case] for case in CASES if case in cases)
 
 
 def _capitalised(word: str) -> str:
     return composed(word[:1].upper() + word[1:])
 
 
-def derive_rows(factors: Sequence[Sequence[tuple[str, ...]]]) -> tuple[FormRow, ...]:
+def derive_rows(
+    factors: Sequence[Sequence[tuple[str, ...]]], derivations: Sequence[Derivation] = ()
+) -> tuple[FormRow, ...]:
     """Return the rows by which the equality sets of all factors move words; each string is in exactly one of them.
 
-    A set as written wins over changes of case of another set. Equal mappings merge. A change of case is left out if it
+    A set as written wins over derived forms of another set. Equal mappings merge. A change of case is left out if it
     makes two words of the set equal, or if it contradicts an earlier change of case of the same set (the upper case of
     "a" and "an" would send "A" to "AN", but Capitalised it goes to "An").
 
     Args:
         factors (`Sequence[Sequence[tuple[str, ...]]]`):
             For each factor its equality sets.
+        derivations (`Sequence[Derivation]`, *optional*):
+            For each factor what is derived from them; by default all changes of case.
 
     Returns:
         `tuple[FormRow, ...]`: The sets as written, each followed by its derived rows.
 
     Raises:
-        GroupError: If changes of case of two sets send one string to two targets.
+        GroupError: If derived forms of two sets send one string to two targets.
     """
     explicit = {word for sets in factors for words in sets for word in words}
+    derivations = derivations or [Derivation()] * len(factors)
     owner: dict[str, FormRow] = {}
     rows: list[FormRow] = []
-    for row in _candidates(factors):
+    for row in _candidates(factors, derivations, explicit):
         if not row.explicit and not explicit.isdisjoint(row.words):
             continue
         shared = next((word for word in row.words if word in owner), None)
@@ -113,18 +137,27 @@ def derive_rows(factors: Sequence[Sequence[tuple[str, ...]]]) -> tuple[FormRow, 
     return tuple(rows)
 
 
-def _candidates(factors: Sequence[Sequence[tuple[str, ...]]]) -> Iterator[FormRow]:
-    for factor, sets in enumerate(factors):
-        for words in sets:
+def _candidates(
+    factors: Sequence[Sequence[tuple[str, ...]]], derivations: Sequence[Derivation], explicit: Collection[str]
+) -> Iterator[FormRow]:
+    for factor, (sets, (cases, plurals)) in enumerate(zip(factors, derivations, strict=True)):
+        for words, plural in zip(sets, plurals or [None] * len(sets), strict=True):
             yield FormRow(factor, words, words, explicit=True)
-            for form in zip(*map(_changes_of_case, words), strict=True):
-                if len(set(form)) == len(form):
-                    yield FormRow(factor, form, words, explicit=False)
+            own = _cased(words, cases)
+            if plural is not None and not any(word in explicit for word in plural):  # with its changes of case
+                own += [plural, *_cased(plural, cases)]
+            yield from (FormRow(factor, form, words, explicit=False) for form in own)
+
+
+def _cased(words: tuple[str, ...], cases: Sequence[str]) -> list[tuple[str, ...]]:
+    """Return the changes of case of a set, without those in which two words are equal."""
+    forms = zip(*(_changes_of_case(word, cases) for word in words), strict=True)
+    return [form for form in forms if len(set(form)) == len(form)]
 
 
 def _raise_collision(shared: str, first: FormRow, second: FormRow) -> None:
     sets = " and ".join(f"{list(row.source)} (factor {row.factor})" for row in (first, second))
     raise GroupError(
-        f"Changes of case of two equality sets send {shared!r} to different words: {sets}. "
+        f"Changes of case or plurals of two equality sets send {shared!r} to different words: {sets}. "
         "Drop one of the sets, or write the form as a separate set, which then wins over derived ones."
     )

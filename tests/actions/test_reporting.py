@@ -54,10 +54,10 @@ def test_the_command_names_the_group_and_the_model(group, named) -> None:
 
 
 def test_words_of_ones_own_are_refused_unless_asked_and_those_of_presets_only_if_asked() -> None:
-    with pytest.raises(ActionError, match=r"of each set: waiter/waitress\. Leave .* multi_token=\"skip\""):
+    with pytest.raises(ActionError, match=r"of each set: waiter/waitress\. Pass .* multi_token=\"skip\""):
         resolve_tokens(OWN, tokenizer())
     both = DemographicGroup([["waiter", "waitress"]]) * DemographicGroup.preset("age")
-    with pytest.raises(ActionError, match=r"of each set: waiter/waitress\. Leave"):
+    with pytest.raises(ActionError, match=r"of each set: waiter/waitress\. Pass"):
         resolve_tokens(both, tokenizer())
     assert "waitress" in said(both, multi_token="skip")[0].words
     with pytest.raises(ActionError, match="grandson/granddaughter; "):

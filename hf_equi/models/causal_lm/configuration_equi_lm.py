@@ -10,13 +10,17 @@ from transformers.configuration_utils import SubConfigSpec
 
 from hf_equi.actions.tokens import TokenMap
 from hf_equi.bases.compat import CACHE
+from hf_equi.checks import check_between, check_share
 from hf_equi.errors import ConfigurationError
 from hf_equi.groups import DemographicGroup
-from hf_equi.models.causal_lm.methods import create
+from hf_equi.models.causal_lm.methods import check_multi_token, create
 from hf_equi.models.text.configuration_equi_text import EquiTextConfig
 from hf_equi.symmetrizers import Method
 
 __all__ = ["EquiLMConfig"]
+
+LOOK_AHEAD = 0.01
+UNLOOKED_SHARE = 0.01
 
 
 @strict
@@ -38,7 +42,15 @@ class EquiLMConfig(EquiTextConfig):
             What equi-tuning averages: `"logits"` or `"probabilities"`.
         multi_token (`str`, *optional*, defaults to `"auto"`):
             How to treat words that are not one token, also for `generate(group=...)`: `"error"` refuses them, `"skip"`
-            lets them stay, with a warning, and `"auto"` does this for the words of presets only.
+            lets them stay, with a warning, and `"auto"` does this for the words of presets only. With `"compose"`
+            they move as units, with methods that combine the scores of all members; those that the tokenizer cannot
+            write are treated as with `"auto"`.
+        look_ahead (`float`, *optional*, defaults to 0.01):
+            With `"compose"`, a word of several tokens is scored by its own tokens where one of its images has a first
+            token of at least this probability: 0 for always, 1 for never. The symmetry is exact for any value.
+        unlooked_share (`float`, *optional*, defaults to 0.01):
+            With `"compose"`, the share of the probability of its first token that any other such word gets: above 0,
+            at most 1.
         orbit_chunk_size (`int`, *optional*):
             The members of each orbit that go through the base at once; by default all.
         hf_equi_version (`str`, *optional*):
@@ -54,7 +66,8 @@ class EquiLMConfig(EquiTextConfig):
 
     Raises:
         ConfigurationError: For an unknown method or average, a chunk below 1, a relaxed group with a method that has
-            no relaxed variant, or a map for another vocabulary.
+            no relaxed variant, a map for another vocabulary, `"compose"` with a method that does not combine the
+            scores of all members, or settings of it without it.
         ActionError: For a map that is not a permutation.
 
     Example:
@@ -71,6 +84,8 @@ class EquiLMConfig(EquiTextConfig):
     map_names: ClassVar[tuple[str, ...]] = ("token_map",)
 
     token_map: dict[str, Any] | None = None
+    look_ahead: float = LOOK_AHEAD
+    unlooked_share: float = UNLOOKED_SHARE
 
     @property
     def search_settings(self) -> dict[str, Any] | None:
@@ -83,6 +98,15 @@ class EquiLMConfig(EquiTextConfig):
                 f"An {self.model_type!r} model does not have the method {self.method!r}: methods that search have a "
                 f"model type of their own. Make the right model: symmetrize(base, group, method={self.method!r})"
             )
+        check_multi_token(self.create_method(), self.multi_token)
+        check_share("look_ahead", self.look_ahead)
+        check_between("unlooked_share", self.unlooked_share, 1, closed=True)
+        for name, usual in (("look_ahead", LOOK_AHEAD), ("unlooked_share", UNLOOKED_SHARE)):
+            if self.multi_token != "compose" and getattr(self, name) != usual:
+                raise ConfigurationError(
+                    f"{name}={getattr(self, name)!r} is about words of several tokens, which move with "
+                    'multi_token="compose" only: pass that too, or leave it out'
+                )
         super()._check()
 
     def _check_maps(self, group: DemographicGroup) -> None:

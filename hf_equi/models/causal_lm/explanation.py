@@ -25,11 +25,14 @@ class TokenExplanation:
     Args:
         text: The text.
         orbit: The text under each element of the group, in the order of the elements.
-        moved: For each moved token of the text, its text and what it becomes under each element. For a group that acts
-            on words, each moved word once.
+        moved: For each moved token of the text, its text and what it becomes under each element. A word of several
+            tokens that moves as one is shown whole. For a group that acts on words, each moved word once.
         words_unmoved: Words of the group that occur in the text in a spelling that does not move.
         general: Tokens of the text that are general in a relaxed group.
         reasons: Why each of `words_unmoved` stays.
+        composed: Those of `moved` that have several tokens, or become words of several.
+        reads_back: Whether each member of the orbit is read as the words that it was made of. Pieces of two words can
+            meet as a third one; then nothing is guaranteed for the text.
     """
 
     text: str
@@ -38,16 +41,23 @@ class TokenExplanation:
     words_unmoved: tuple[str, ...]
     general: tuple[str, ...]
     reasons: tuple[str, ...]
+    composed: tuple[str, ...] = ()
+    reads_back: bool = True
 
     def __str__(self) -> str:
         lines = [f"text: {self.text}"]
         lines += [f"  {member}" for member in dict.fromkeys(self.orbit) if member != self.text]
-        lines += dict.fromkeys(f"moves: {_exchange(images)}" for _, images in self.moved)
+        lines += dict.fromkeys(
+            f"moves: {_exchange(images)}{' (several tokens)' if word in self.composed else ''}"
+            for word, images in self.moved
+        )
         if not self.moved:
             why = "" if self.words_unmoved else " (no word of the group is in this text)"
             lines.append(f"moves: nothing{why}")
         stays = dict.fromkeys(zip(self.words_unmoved, self.reasons, strict=True))
         lines += [f"stays: {word!r} ({reason})" for word, reason in stays]
+        if not self.reads_back:
+            lines.append("pieces of an image meet as another word of the group: nothing is guaranteed for this text")
         if self.general:
             lines.append(f"general: {', '.join(map(repr, self.general))}")
         return shown("\n".join(lines), "\n")
@@ -73,18 +83,24 @@ def explain_tokens(text: str, action: TokenAction, tokenizer: Any) -> TokenExpla
     ids: list[int] = tokenizer(text, add_special_tokens=False)["input_ids"]
     _check_known(ids, action, tokenizer)
     tables = action.permutations.tolist()
-    moved = [(token, images) for token in ids if len(set(images := [table[token] for table in tables])) > 1]
+    units = action.read(ids)
+    moved = [(unit, images) for unit in units if len(set(images := [table[unit] for table in tables])) > 1]
+
+    def written(*some: int) -> str:
+        found: str = tokenizer.decode(action.write(some))
+        return found
+
     general = action.general
     unmoved = _unmoved_words(text, ids, action, tokenizer)
     return TokenExplanation(
         text=text,
-        orbit=tuple(tokenizer.decode([table[token] for token in ids]) for table in tables),
-        moved=tuple(
-            (tokenizer.decode([token]), tuple(tokenizer.decode([i]) for i in images)) for token, images in moved
-        ),
+        orbit=tuple(written(*(table[unit] for unit in units)) for table in tables),
+        moved=tuple((written(unit), tuple(map(written, images))) for unit, images in moved),
         words_unmoved=tuple(word for word, _ in unmoved),
-        general=() if general is None else tuple(tokenizer.decode([token]) for token in ids if bool(general[token])),
+        general=() if general is None else tuple(written(unit) for unit in units if bool(general[unit])),
         reasons=tuple(reason for _, reason in unmoved),
+        composed=tuple(dict.fromkeys(written(unit) for unit, images in moved if max(images) >= action.vocab_size)),
+        reads_back=action.reads_back(ids),
     )
 
 
@@ -102,7 +118,7 @@ def explain_words(text: str, action: WordAction) -> TokenExplanation:
 
 
 def _check_known(ids: list[int], action: TokenAction, tokenizer: Any) -> None:
-    size = action.token_map.vocab_size
+    size = action.vocab_size
     if unknown := [token for token in ids if token >= size]:
         raise ConfigurationError(
             f"The model has {size} tokens, but the tokenizer has {tokenizer.decode(unknown[:1])!r} ({unknown[0]}) as "
@@ -122,19 +138,19 @@ def _unmoved_words(text: str, ids: list[int], action: TokenAction, tokenizer: An
         images = words[place + 1 :] + words[:place]  # by shift 1, 2, ...
         others += [text[: match.start()] + image + text[match.end() :] for image in images]
     exchanged = iter(tokenizer(others, add_special_tokens=False)["input_ids"] if others else ())
-    tables = action.permutations.tolist()
+    tables, units = action.permutations.tolist(), action.read(ids)
     unmoved: list[tuple[int, str, str]] = []
     for match in found:
         row = rows[match.group()]
         shifts = [(0,) * row.factor + (k,) for k in range(1, len(row.words))]
-        moves = [_is_image(ids, next(exchanged), tables[_element(action, shift)]) for shift in shifts]
+        moves = [_is_image(units, action.read(next(exchanged)), tables[_element(action, shift)]) for shift in shifts]
         if not all(moves):
-            unmoved.append((match.start(), match.group(), _reason(match, row, tokenizer)))
+            unmoved.append((match.start(), match.group(), _reason(match, row, action, tokenizer)))
     unmoved += [(text.find(word), word, reason) for word, reason in action.group.explain(text).untouched]
     return [(word, reason) for _, word, reason in sorted(unmoved)]
 
 
-def _reason(match: re.Match[str], row: FormRow, tokenizer: Any) -> str:
+def _reason(match: re.Match[str], row: FormRow, action: TokenAction, tokenizer: Any) -> str:
     """Return why a word stays where it stands in a text."""
     before = match.string[: match.start()][-1:]
     context = (AFTER_SPACE if before.isspace() else AFTER_BRACKET) if before else START
@@ -142,7 +158,8 @@ def _reason(match: re.Match[str], row: FormRow, tokenizer: Any) -> str:
     if word not in row.words:
         return "written in decomposed Unicode, which this tokenizer reads as it stands"
     spellings = Spellings(row.words, tokenizer, [context])
-    return why_it_stays(word, (other for other in row.words if other != word), context, spellings).text
+    others = (other for other in row.words if other != word)
+    return why_it_stays(word, others, context, spellings, action.composes).text
 
 
 def _element(action: TokenAction, shift: tuple[int, ...]) -> int:
@@ -151,7 +168,7 @@ def _element(action: TokenAction, shift: tuple[int, ...]) -> int:
     return coordinates.index(shift + (0,) * (len(coordinates[0]) - len(shift)))
 
 
-def _is_image(ids: list[int], other: list[int], table: list[int]) -> bool:
-    """Return whether a text differs from another only in moved tokens, and has their images there."""
-    differs = [(token, image) for token, image in zip(ids, other, strict=False) if token != image]
-    return len(ids) == len(other) and bool(differs) and all(table[token] == image for token, image in differs)
+def _is_image(units: list[int], other: list[int], table: list[int]) -> bool:
+    """Return whether a text differs from another only in moved units, and has their images there."""
+    differs = [(unit, image) for unit, image in zip(units, other, strict=False) if unit != image]
+    return len(units) == len(other) and bool(differs) and all(table[unit] == image for unit, image in differs)

@@ -25,6 +25,7 @@ from hf_equi.models.cards.kinds import CardKind
 from hf_equi.models.causal_lm.card import CausalLMCard
 from hf_equi.models.causal_lm.configuration_equi_lm import EquiLMConfig
 from hf_equi.models.causal_lm.explanation import TokenExplanation, explain_tokens
+from hf_equi.models.causal_lm.methods import remedy
 from hf_equi.models.text.decoding import DecodingMixin
 from hf_equi.models.text.model import EquiTextModel
 from hf_equi.symmetrizers import Selection
@@ -107,8 +108,10 @@ class EquiLM(DecodingMixin, EquiTextModel, AnyReleaseGenerationMixin):  # type: 
         return token_action(group, TokenMap.from_dict(self.config.token_map))
 
     def _new_action(self, group: DemographicGroup) -> TokenAction:
-        size, words = self.config.vocab_size, self.config.multi_token
-        token_map = resolve_tokens(group, self.tokenizer, size, words, relaxes=not self.method.searches)
+        size, words, method = self.config.vocab_size, self.config.multi_token, self.method
+        token_map = resolve_tokens(
+            group, self.tokenizer, size, words, relaxes=not method.searches, remedy=remedy(method)
+        )
         return token_action(group, token_map, device=self.action.device)
 
     @accepts_cache()

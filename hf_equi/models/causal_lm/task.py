@@ -14,7 +14,7 @@ from hf_equi.generation.scorers import DEFAULT_REGARD
 from hf_equi.generation.search_checks import check_search
 from hf_equi.models.causal_lm.configuration_equi_lm import EquiLMConfig
 from hf_equi.models.causal_lm.configuration_equizero_lm import EquizeroLMConfig
-from hf_equi.models.causal_lm.methods import create
+from hf_equi.models.causal_lm.methods import check_multi_token, create, remedy
 from hf_equi.models.causal_lm.modeling_equi_lm import EquiLM
 from hf_equi.models.causal_lm.modeling_equizero_lm import EquizeroLM
 from hf_equi.models.configuration_equi import EquiConfig
@@ -33,7 +33,9 @@ class CausalLMTask(TextTask):
 
     what = "model that reads from left to right and generates text"
     model_class = EquiLM
-    entries: ClassVar[tuple[str, ...]] = ("average", "multi_token", "orbit_chunk_size")
+    entries: ClassVar[tuple[str, ...]] = (
+        *("average", "multi_token", "look_ahead", "unlooked_share", "orbit_chunk_size"),
+    )
     companions: ClassVar[tuple[str, ...]] = ("tokenizer", *SEARCH)
     commands: ClassVar[tuple[str, ...]] = ("audit", "demo", "generate", "inspect")
 
@@ -62,8 +64,14 @@ class CausalLMTask(TextTask):
             if words:  # words move without tokens of their own
                 warnings.simplefilter("ignore", HfEquiWarning)
             multi_token = entries.get("multi_token", "auto")
+            check_multi_token(method, multi_token)
             found = resolve_tokens(
-                request.group, request.companion, vocab_size, multi_token, relaxes=not method.searches
+                request.group,
+                request.companion,
+                vocab_size,
+                multi_token,
+                relaxes=not method.searches,
+                remedy=remedy(method),
             )
         entries["token_map"] = found.to_dict()
         return EquiLMConfig(**entries) if search is None else EquizeroLMConfig(**entries, **search)

@@ -31,6 +31,11 @@ TOKENS = (
     "Title Case and UPPER. A form moves if it is one token for every word of its set. A form of several tokens stays, "
     "and the model warns about a prompt that holds one. A token that moves also moves inside a longer word."
 )
+UNITS = (
+    "**In tokens and words.** A word has several forms: with and without a space before it, and as written, lower, "
+    "Capitalised, Title Case and UPPER. A form moves whole, however many tokens it has. Texts are read from left to "
+    "right, the longest form first. A form also moves inside a longer word, where its tokens stand there."
+)
 _PRECISION = (
     "**Precision.** Exact means in float32. In bfloat16 and float16 each row of an orbit is rounded on its own, and "
     "the two sides differ by that rounding."
@@ -79,18 +84,25 @@ class TextCard(CardKind):
     def _coverage(self, model: Any) -> list[str]:
         """The size of the part of the vocabulary that moves, and the words that do not."""
         sides = self._sides(model)
-        moved = [f"{len(action.moved)} of {action.token_map.vocab_size} {name}" for name, action, _ in sides]
+        moved = [f"{action.moved_tokens} of {action.vocab_size} {name}" for name, action, _ in sides]
+        moved += [f"{action.moved_forms} spellings of several tokens" for _, action, _ in sides if action.composes]
         missing, order = self._missing(model), [words for factor in model.group.factors for words in factor.sets]
         lines = [f"{' and '.join(moved)} move."]
         if missing:
-            lines.append("These sets do not move as written, because some word of each is not a token of its own:")
+            cause = (
+                "cannot be written" if any(action.composes for _, action, _ in sides) else "is not a token of its own"
+            )
+            lines.append(f"These sets do not move as written, because some word of each {cause}:")
             names = ["/".join(map(plain, words)) for words in sorted(missing, key=order.index)]
             lines.append(_fold([", ".join(names)], f"{len(names)} sets", len(names)))
         return lines
 
     def _missing(self, model: Any) -> list[tuple[str, ...]]:
         """Return the sets that do not move as written, on any side."""
-        lost = [set(cover_tokens(model.group, tokenizer).lost) for _, _, tokenizer in self._sides(model)]
+        lost = [
+            set(cover_tokens(model.group, tokenizer, action.composes).lost)
+            for _, action, tokenizer in self._sides(model)
+        ]
         return [words for words in lost[0] if all(words in other for other in lost[1:])]
 
     @abstractmethod
@@ -125,7 +137,7 @@ class TextCard(CardKind):
         return [*found, *self._own_limits(model), _PRECISION, BASE]
 
     def _moves(self, model: Any) -> str:
-        return TOKENS
+        return UNITS if any(action.composes for _, action, _ in self._sides(model)) else TOKENS
 
     def _own_limits(self, model: Any) -> list[str]:
         return []

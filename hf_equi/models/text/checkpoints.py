@@ -10,7 +10,7 @@ from typing import Any
 from transformers import PreTrainedModel
 
 from hf_equi.actions.resolution import resolve_tokens
-from hf_equi.actions.tokens import TokenMap
+from hf_equi.actions.tokens import Form, TokenMap
 from hf_equi.bases.compat import find_file
 from hf_equi.bases.tokenizers import read_tokenizer
 from hf_equi.errors import ActionError, ConfigurationError, HfEquiWarning
@@ -177,32 +177,40 @@ def check_map(config: Any, name: str, tokenizer: Any, source: str) -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", HfEquiWarning)  # the user was warned when the model was made
         try:
-            expected = resolve_tokens(config.read_group(), tokenizer, stored.vocab_size, "skip")
+            multi_token = "compose" if config.multi_token == "compose" else "skip"
+            expected = resolve_tokens(config.read_group(), tokenizer, stored.vocab_size, multi_token)
         except ActionError as error:
             raise ConfigurationError(
                 f"The words of the group give no permutation with the tokenizer of {source}: "
                 f"{str(error).rstrip('.')}. {_WAY_OUT}"
             ) from error
     if (moves := _moves(stored)) != (due := _moves(expected)):
-        token = min(token for token in {**moves, **due} if moves.get(token) != due.get(token))
-        was, will = (found.get(token, (0, token))[1] for found in (moves, due))
-        word, was, will = tokenizer.convert_ids_to_tokens([token, was, will])
+        form = min(form for form in {**moves, **due} if moves.get(form) != due.get(form))
+        was, will = (found.get(form, (0, form))[1] for found in (moves, due))
+        word, was, will = ("+".join(tokenizer.convert_ids_to_tokens(list(each))) for each in (form, was, will))
+        what = "token" if len(form) == 1 else "tokens"
         raise ConfigurationError(
-            f"The {name} of {source} does not move the words of its group: it takes the token {word!r} to {was!r}, "
+            f"The {name} of {source} does not move the words of its group: it takes the {what} {word!r} to {was!r}, "
             f"but the words take it to {will!r}. {_WAY_OUT}"
         )
-    if (stored.neutral, stored.general) != (expected.neutral, expected.general):
+    if _lists(stored) != _lists(expected):
         raise ConfigurationError(
             f"The {name} of {source} lists other neutral or general tokens than the words of its group give. "
             f"{_WAY_OUT}"
         )
 
 
-def _moves(token_map: TokenMap) -> dict[int, tuple[int, int]]:
-    """Return the factor that moves each token, and the token to which its generator takes it."""
+def _lists(token_map: TokenMap) -> tuple[Any, ...]:
+    return token_map.neutral, token_map.general, token_map.composed_neutral, token_map.composed_general
+
+
+def _moves(token_map: TokenMap) -> dict[Form, tuple[int, Form]]:
+    """Return the factor that moves each token or word of several tokens, and where its generator takes it."""
+    alone = (tuple(tuple((token,) for token in tokens) for tokens in sets) for sets in token_map.sets)
     return {
-        token: (factor, tokens[(place + 1) % len(tokens)])
-        for factor, sets in enumerate(token_map.sets)
-        for tokens in sets
-        for place, token in enumerate(tokens)
+        form: (factor, row[(place + 1) % len(row)])
+        for rows in (alone, token_map.composed)
+        for factor, sets in enumerate(rows)
+        for row in sets
+        for place, form in enumerate(row)
     }

@@ -54,7 +54,8 @@ class EquiTextConfig(EquiConfig):
             What equi-tuning averages: `"logits"` or `"probabilities"`.
         multi_token (`str`, *optional*, defaults to `"auto"`):
             How to treat words that are not one token, also for `generate(group=...)`: `"error"` refuses them, `"skip"`
-            lets them stay, with a warning, and `"auto"` does this for the words of presets only.
+            lets them stay, with a warning, and `"auto"` does this for the words of presets only. `EquiLMConfig` also
+            has `"compose"`.
         base_config, group, method, orbit_chunk_size, hf_equi_version, format_version, stores_base:
             As in `EquiConfig`; the group as `DemographicGroup.to_dict` gives it.
         base_name, base_revision, adapter:
