@@ -20,6 +20,7 @@ from hf_equi.generation.base_call import check_base
 from hf_equi.generation.documents import Documents
 from hf_equi.generation.orbit_cache import OrbitCache
 from hf_equi.generation.orbit_forward import OrbitInputs, forward_orbit
+from hf_equi.generation.units.laws import LookAhead
 from hf_equi.groups import DemographicGroup
 from hf_equi.models.cards.kinds import CardKind
 from hf_equi.models.causal_lm.card import CausalLMCard
@@ -168,6 +169,7 @@ class EquiLM(DecodingMixin, EquiTextModel, AnyReleaseGenerationMixin):  # type: 
             prompt_length=_prompt_length(input_ids, labels),
             chunk=self.config.orbit_chunk_size,
             extras=self.checked_extras(kwargs),
+            look=LookAhead(self.config.look_ahead, self.config.unlooked_share),
         )
         scores, selection, kept = self._score(action, inputs, elements, labels)
         loss = self._loss(scores, labels, attention_mask, items, selection)
