@@ -22,8 +22,9 @@ import torch
 
 from hf_equi.actions.units import UnitAction
 from hf_equi.generation.units.branches import Branch, RowReader
-from hf_equi.generation.units.readings import Reading, UnitTables, rests
+from hf_equi.generation.units.readings import Reading, UnitTables, rests, shortest
 from hf_equi.symmetrizers import Method, Orbit
+from hf_equi.symmetrizers.fold import Accumulator, combine_pulled_back
 
 __all__ = ["LookAhead", "Origin", "Places", "UnitLaw"]
 
@@ -33,8 +34,8 @@ class LookAhead:
     """Where the base is asked what follows the first tokens of a form.
 
     Args:
-        threshold: Forms are looked at where the base gives the first token of one of their images at least this
-            probability: 0 for always, 1 for never.
+        threshold: A form is looked at where the first tokens of its images combine to at least this probability, which
+            bounds its own: 0 for always, 1 for never.
         share: Elsewhere, the probability of a form is this share of that of its first token.
     """
 
@@ -164,11 +165,11 @@ class UnitLaw:
         asked = _Asked()
         for text, place, reading in _loud(places):
             self._rule_out(asked, places, text, place, reading)
-        for text, place, unit in self._looked_at(places, tokens):
+        for text, place, units in self._looked_at(places, tokens):
             reading = places.readings[text][place]
             for row, element in zip(places.rows_of[text], places.elements[text], strict=True):
-                image = self.action.move(element, [unit])[0]
-                self._term(asked, row, place, image, [] if reading is None else reading.open_nodes(element))
+                nodes = [] if reading is None else reading.open_nodes(element)
+                self._terms(asked, (row, place), self.action.move(element, units), nodes)
         return asked
 
     def _rule_out(self, asked: _Asked, places: Places, text: int, place: int, reading: Reading) -> None:
@@ -192,8 +193,8 @@ class UnitLaw:
             if node is not None:
                 yield from _forms_from(node)
 
-    def _looked_at(self, places: Places, tokens: torch.Tensor) -> Iterator[tuple[int, int, int]]:
-        """Yield the texts, places and units whose images are looked at."""
+    def _looked_at(self, places: Places, tokens: torch.Tensor) -> Iterator[tuple[int, int, list[int]]]:
+        """Yield texts and places, with the units whose images are looked at there, in the user's frame."""
         if self.look.threshold >= 1:
             return
         least = -math.inf if self.look.threshold <= 0 else math.log(self.look.threshold)
@@ -201,28 +202,35 @@ class UnitLaw:
         said = tokens.detach().index_select(-1, columns.to(tokens.device))  # (R, N, first tokens)
         first = which.to(tokens.device)[places.orbit.elements]  # (B, K, units)
         members = said[places.orbit.row_of]  # (B, K, N, first tokens)
-        best = members.gather(-1, first[:, :, None].expand(-1, -1, said.shape[1], -1)).amax(1)  # (B, N, units)
-        for text, place, number in (best >= least).nonzero().tolist():
+        members = members.gather(-1, first[:, :, None].expand(-1, -1, said.shape[1], -1))
+        bound = combine_pulled_back(self._accumulator, members)  # (B, N, units)
+        found: dict[tuple[int, int], list[int]] = {}
+        for text, place, number in (bound >= least).nonzero().tolist():
             if places.origins[places.rows_of[text][0]][place] is not None:
-                yield text, place, units[number]
+                found.setdefault((text, place), []).append(units[number])
         for text, place, reading in _loud(places):
-            for unit in self._half_way(places, text, reading) - self._watched_units:
-                if self._likely(places, tokens, text, place, unit) >= least:
-                    yield text, place, unit
+            going = [u for u in sorted(self._half_way(places, text, reading)) if u not in self.tables.composed]
+            likely = [u for u in going if self._bound(places, tokens, (text, place), u) >= least]
+            if likely:
+                found.setdefault((text, place), []).extend(likely)
+        yield from ((text, place, looked) for (text, place), looked in found.items())
+
+    @property
+    def _accumulator(self) -> Accumulator:
+        """How members are added up."""
+        combine = self.method.combine
+        assert isinstance(combine, Accumulator)  # methods of other kinds do not take units
+        return combine
 
     @cached_property
     def _watched(self) -> tuple[list[int], torch.Tensor, torch.Tensor]:
-        """The units whose images may need more than the next scores; the first tokens of all images; which is whose."""
-        units = sorted(self.tables.loud | self.tables.composed)
+        """The units with an image of several tokens; the first tokens of all images; which is whose."""
+        units = sorted(self.tables.composed)
         images = [self.action.move(g, units) for g in range(self.action.group.order)]
         firsts = [[self.tables.tokens(image)[0] for image in row] for row in images]
         columns = sorted({token for row in firsts for token in row})
         number = {token: place for place, token in enumerate(columns)}
         return units, torch.tensor(columns), torch.tensor([[number[token] for token in row] for row in firsts])
-
-    @cached_property
-    def _watched_units(self) -> frozenset[int]:
-        return self.tables.loud | self.tables.composed
 
     def _half_way(self, places: Places, text: int, reading: Reading) -> set[int]:
         """Return the tokens that go on with an open form of a member without completing it, in the user's frame."""
@@ -233,23 +241,44 @@ class UnitLaw:
             found.update(self.action.move(back, going))
         return found
 
-    def _likely(self, places: Places, tokens: torch.Tensor, text: int, place: int, unit: int) -> float:
-        """Return the highest log-probability of the first token of an image."""
+    def _bound(self, places: Places, tokens: torch.Tensor, spot: tuple[int, int], unit: int) -> float:
+        """Return what the first tokens of a unit's images combine to."""
+        text, place = spot
         members = zip(places.rows_of[text], places.elements[text], strict=True)
         firsts = [(row, self.tables.tokens(self.action.move(element, [unit])[0])[0]) for row, element in members]
-        return max(float(tokens[row, place, first]) for row, first in firsts)
+        said = torch.stack([tokens[row, place, first] for row, first in firsts]).detach()
+        return float(combine_pulled_back(self._accumulator, said[None, :, None]))
 
-    def _term(self, asked: _Asked, row: int, place: int, unit: int, nodes: Sequence[Any]) -> None:
-        """Note what the exact value of a unit after a row is made of; a value that the next scores hold needs nothing."""
-        left = self.tables.follow(nodes, unit)
-        if left is None or (row, place, unit) in asked.terms:
-            return
-        written = self.tables.tokens(unit)
-        longer = rests(left)
-        if len(written) == 1 and not longer:
-            return
-        more = [asked.string(row, place, written, rest) for rest in longer]
-        asked.terms[row, place, unit] = asked.string(row, place, (), written), more
+    def _terms(self, asked: _Asked, spot: tuple[int, int], units: Sequence[int], nodes: Sequence[Any]) -> None:
+        """Note what the exact values of units after a row are made of, in the frame of the row.
+
+        Args:
+            asked: Takes the terms.
+            spot: The row and the place.
+            units: The units that are looked at.
+            nodes: What is open in the row.
+        """
+        begun: dict[int, list[tuple[int, ...]]] = {}
+        for unit in units:
+            written = self.tables.tokens(unit)
+            if len(written) > 1:
+                begun.setdefault(written[0], []).append(written[1:])
+                left = self.tables.follow(nodes, unit)
+                if left is not None:
+                    self._term(asked, spot, written, unit, rests(left))
+            elif (half := self.tables.follow_open(nodes, unit)) is not None:
+                begun.setdefault(unit, []).extend(rests(half))
+        for token, more in begun.items():
+            if more and self.tables.follow_open(nodes, token) is not None:
+                self._term(asked, spot, (token,), token, shortest(more))
+
+    @staticmethod
+    def _term(
+        asked: _Asked, spot: tuple[int, int], written: tuple[int, ...], unit: int, longer: list[tuple[int, ...]]
+    ) -> None:
+        if (*spot, unit) not in asked.terms:  # members that share a row look at the same units there
+            more = [asked.string(*spot, written, rest) for rest in longer]
+            asked.terms[*spot, unit] = asked.string(*spot, (), written), more
 
     def _correct(self, scores: torch.Tensor, places: Places, asked: _Asked) -> torch.Tensor:
         """Write the exact values of what was looked at into the scores of units, and rule units out."""

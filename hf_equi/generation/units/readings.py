@@ -83,7 +83,13 @@ class UnitTables:
             nodes: What is open before it.
             unit: A unit in the same frame.
         """
-        left = [] if (own := self.after(unit)) is None else [own]
+        going = self.follow_open(nodes, unit)
+        own = self.after(unit)
+        return going if going is None or own is None else [own, *going]
+
+    def follow_open(self, nodes: Sequence[Any], unit: int) -> list[Any] | None:
+        """Return where the forms that were open go on after one more unit; `None` if it would complete one."""
+        left = []
         for node in nodes:
             for token in self.tokens(unit):
                 node = node.get(token)
@@ -101,8 +107,13 @@ _TABLES: WeakKeyDictionary[UnitAction, UnitTables] = WeakKeyDictionary()
 
 def rests(nodes: Sequence[Any]) -> list[tuple[int, ...]]:
     """Return what is left of the forms that go on from some nodes, without those that begin with another one."""
-    found = sorted({rest for node in nodes for rest in _below(node)}, key=len)
-    return [rest for rest in found if not any(rest[:size] in found for size in range(1, len(rest)))]
+    return shortest([rest for node in nodes for rest in _below(node)])
+
+
+def shortest(strings: Sequence[tuple[int, ...]]) -> list[tuple[int, ...]]:
+    """Return those of some strings of tokens that do not begin with another one."""
+    found = sorted(set(strings), key=lambda string: (len(string), string))
+    return [string for string in found if not any(string[:size] in found for size in range(1, len(string)))]
 
 
 def _below(node: Any) -> Iterator[tuple[int, ...]]:
