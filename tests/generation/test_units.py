@@ -1,0 +1,130 @@
+"""The law of words of several tokens, beside the same by enumeration."""
+
+from __future__ import annotations
+
+import itertools
+
+import pytest
+import torch
+from literal_units import LiteralUnits, log_probabilities, toy_base
+from small_models import base_model, configs
+from token_actions import units_of
+from transformers import DynamicCache
+
+from hf_equi.generation import OrbitInputs, forward_orbit
+from hf_equi.generation.units.laws import LookAhead
+from hf_equi.symmetrizers import Equitune
+
+VOCAB = 8
+# Common beginnings, a form that begins a longer one, pieces that meet, one token that is the image of two.
+PAIRS = [[(2, 3), (4,)], [(2, 5), (6, 1, 3)], [(2, 3, 5), (6, 6)], [(7,), (0,)]]
+TRIPLES = [[(2, 3), (4,), (2, 3, 5)], [(6, 1), (6, 6), (0,)]]
+OTHER = [[(1, 5), (6, 7)]]
+ACTIONS = {"order 2": (PAIRS,), "order 3": (TRIPLES,), "product": ([[(2, 3), (4,)], [(6, 1, 3), (6, 6)]], OTHER)}
+TEXTS = [(2,), (2, 3, 5, 1), (6, 1, 3), (4, 6, 6), (1, 2, 6)]
+SHARE = 0.05
+
+
+def law(base, action, average, look_ahead, ids, **settings):
+    """P(t | x) after each token."""
+    inputs = OrbitInputs(ids, look=LookAhead(look_ahead, SHARE), **settings)
+    elements = torch.arange(action.group.order).expand(len(ids), -1)
+    with torch.no_grad():
+        return forward_orbit(base, action, Equitune(average), elements, inputs)
+
+
+def everything(length):
+    return torch.tensor(list(itertools.product(range(VOCAB), repeat=length)))
+
+
+@pytest.mark.parametrize(
+    ("name", "average", "look_ahead"),
+    [("order 2", "logits", 0.0), ("order 2", "probabilities", 0.3), ("order 3", "logits", 0.05), ("product", "logits", 0.0)],
+)
+def test_the_law_is_the_literal_one(name, average, look_ahead):
+    base, action = toy_base(VOCAB), units_of(VOCAB, *ACTIONS[name])
+    literal = LiteralUnits(action, log_probabilities(base), average, look_ahead, SHARE)
+    for text in TEXTS:
+        found = law(base, action, average, look_ahead, torch.tensor([text])).combined[0].exp()
+        if literal.is_readable(literal.read(text)):
+            expected = [literal.next_tokens(text[:end]) for end in range(1, len(text) + 1)]
+            torch.testing.assert_close(found, torch.tensor(expected, dtype=torch.float64), atol=1e-12, rtol=1e-9)
+
+
+@pytest.mark.parametrize("average", ["logits", "probabilities"])
+@pytest.mark.parametrize("look_ahead", [0, 0.01, 1])
+def test_sums_to_one_and_is_the_base_with_the_identity_alone(average, look_ahead):
+    """All strings of three tokens."""
+    base, ids, action = toy_base(VOCAB, torch.float32), everything(3), units_of(VOCAB, PAIRS)
+    out = law(base, action, average, look_ahead, ids).combined
+    torch.testing.assert_close(out.exp().sum(-1), torch.ones(ids.shape), atol=1e-6, rtol=0)
+    if look_ahead == 0:
+        inputs, alone = OrbitInputs(ids, look=LookAhead(0, SHARE)), torch.zeros(len(ids), 1, dtype=torch.long)
+        with torch.no_grad():
+            found = forward_orbit(base, action, Equitune(average), alone, inputs).combined
+            torch.testing.assert_close(found.exp(), base(ids).logits.softmax(-1), atol=1e-6, rtol=0)
+
+
+@pytest.mark.parametrize("name", ACTIONS)
+@pytest.mark.parametrize("average", ["logits", "probabilities"])
+@pytest.mark.parametrize("look_ahead", [0, 0.01, 1])
+def test_images_of_texts_are_as_probable(name, average, look_ahead):
+    """P(gy | gx) = P(y | x) for all y of two units, closed by a token that begins and ends no word."""
+    for dtype, bound in ((torch.float32, 1e-5), (torch.float64, 1e-10)):
+        base, action = toy_base(VOCAB + 1, dtype), units_of(VOCAB + 1, *ACTIONS[name])
+        texts = [(3, VOCAB, *pair, VOCAB) for pair in itertools.product(range(action.units), repeat=2)]
+        texts = [units for units in texts if _reads_back(action, units)]
+        for g in range(1, action.group.order):
+            pairs = [(action.write(units), action.write(action.move(g, units))) for units in texts]
+            own, image = (_log_probability(base, action, average, look_ahead, side) for side in zip(*pairs, strict=True))
+            torch.testing.assert_close(image, own, atol=bound, rtol=bound)
+
+
+def _reads_back(action, units):
+    text = action.write(units)
+    return action.read(text) == list(units) and action.reads_back(text)
+
+
+def _log_probability(base, action, average, look_ahead, texts):
+    """The probability of each text after its first two tokens."""
+    width = max(map(len, texts))
+    ids = torch.tensor([[*text, *[0] * (width - len(text))] for text in texts])
+    mask = torch.tensor([[1] * len(text) + [0] * (width - len(text)) for text in texts])
+    out = law(base, action, average, look_ahead, ids, attention_mask=mask).combined
+    said = out[:, :-1].gather(-1, ids[:, 1:, None]).squeeze(-1)
+    return said.where(mask[:, 1:] == 1, 0.0)[:, 1:].sum(1)
+
+
+@pytest.mark.parametrize("family", configs())
+def test_a_cache_changes_nothing(family):
+    """Left padding, several tokens at once, reordered texts; windows are filled, and recurrent layers read again."""
+    base, vocab = base_model(family), configs()[family].vocab_size
+    shift = [[tuple(token + 50 for token in word) for word in row] for row in PAIRS]
+    action = units_of(vocab, shift)
+    texts = [[52, 53, 55, 51, 56, 56, 54, 57], [57, 52, 55, 54], [60, 56, 51, 53, 61, 52], [70, 71, 72, 73, 74, 50]]
+    width = max(map(len, texts))
+    mask = torch.tensor([[0] * (width - len(text)) + [1] * len(text) for text in texts])
+    ids = torch.tensor([[1] * (width - len(text)) + text for text in texts])
+    whole = law(base, action, "logits", 0.002, ids, attention_mask=mask).combined
+    cache, order, start = DynamicCache(config=base.config), torch.arange(len(texts)), 0
+    for stop in (5, 6, 8):
+        out = law(
+            base,
+            action,
+            "logits",
+            0.002,
+            ids[order, start:stop],
+            attention_mask=mask[order, :stop],
+            cache=cache,
+            use_cache=True,
+            logits_to_keep=stop - start if start else 1,
+        )
+        kept = out.combined.shape[1]
+        there = mask[order, stop - kept : stop].bool()
+        torch.testing.assert_close(
+            out.combined[there], whole[order, stop - kept : stop][there], atol=2e-4, rtol=1e-4, msg=family
+        )
+        cache, start = out.cache, stop
+        turned = torch.tensor([2, 0, 3, 1])
+        cache.reorder_cache(turned)
+        order = order[turned]
