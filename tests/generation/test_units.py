@@ -7,12 +7,17 @@ import itertools
 import pytest
 import torch
 from literal_units import LiteralUnits, log_probabilities, toy_base
-from small_models import base_model, configs
+from small_models import base_model, calls_of, configs
 from token_actions import units_of
-from transformers import DynamicCache
+from transformers import DynamicCache, StaticCache
 
+from hf_equi.actions import UnitAction
+from hf_equi.actions.tokens import TokenMap
+from hf_equi.errors import UnsupportedModelError
 from hf_equi.generation import OrbitInputs, forward_orbit
+from hf_equi.generation.units.forward import MINIMUM_SAVING
 from hf_equi.generation.units.laws import LookAhead
+from hf_equi.groups import DemographicGroup
 from hf_equi.symmetrizers import Equitune
 
 VOCAB = 8
@@ -70,14 +75,14 @@ def test_sums_to_one_and_is_the_base_with_the_identity_alone(average, look_ahead
 @pytest.mark.parametrize("look_ahead", [0, 0.01, 1])
 def test_images_of_texts_are_as_probable(name, average, look_ahead):
     """P(gy | gx) = P(y | x) for all y of two units, closed by a token that begins and ends no word."""
+    action = units_of(VOCAB + 1, *ACTIONS[name])
+    texts = [(3, VOCAB, *pair, VOCAB) for pair in itertools.product(range(action.units), repeat=2)]
+    texts = [units for units in texts if _reads_back(action, units)][:: 1 if name == "order 2" else 3]
+    members = [action.write(action.move(g, units)) for g in range(action.group.order) for units in texts]
     for dtype, bound in ((torch.float32, 1e-5), (torch.float64, 1e-10)):
-        base, action = toy_base(VOCAB + 1, dtype), units_of(VOCAB + 1, *ACTIONS[name])
-        texts = [(3, VOCAB, *pair, VOCAB) for pair in itertools.product(range(action.units), repeat=2)]
-        texts = [units for units in texts if _reads_back(action, units)]
-        for g in range(1, action.group.order):
-            pairs = [(action.write(units), action.write(action.move(g, units))) for units in texts]
-            own, image = (_log_probability(base, action, average, look_ahead, side) for side in zip(*pairs, strict=True))
-            torch.testing.assert_close(image, own, atol=bound, rtol=bound)
+        base = toy_base(VOCAB + 1, dtype)
+        said = _log_probability(base, action, average, look_ahead, members).view(action.group.order, -1)
+        torch.testing.assert_close(said, said[:1].expand_as(said), atol=bound, rtol=bound)
 
 
 def _reads_back(action, units):
@@ -128,3 +133,60 @@ def test_a_cache_changes_nothing(family):
         turned = torch.tensor([2, 0, 3, 1])
         cache.reorder_cache(turned)
         order = order[turned]
+
+
+def test_general_words_keep_the_scores_of_the_identity():
+    """R-EquiLM: a general word of two tokens, and general tokens."""
+    group = DemographicGroup([["a", "b"]], general=["c", "d"])
+    composed = ((((2, 3), (4,)), ((6, 1), (6, 6))),)
+    token_map = TokenMap(VOCAB, ((),), (None,), ((0, 7),), composed=composed, composed_general=(((5, 1),),))
+    base, action = toy_base(VOCAB), UnitAction(group, token_map)
+    literal = LiteralUnits(action, log_probabilities(base), "logits", 0.0, SHARE)
+    assert literal.general >= {0, 7, action.forms.index((5, 1)) + VOCAB}
+    for text in [(5, 1, 2), (0, 2, 3), (6, 7)]:
+        found = law(base, action, "logits", 0, torch.tensor([text])).combined[0].exp()
+        expected = [literal.next_tokens(text[:end]) for end in range(1, len(text) + 1)]
+        torch.testing.assert_close(found, torch.tensor(expected, dtype=torch.float64), atol=1e-12, rtol=1e-9)
+
+
+@pytest.mark.parametrize("chunk", [None, 1])
+def test_gradients_pass_through_what_is_looked_at(chunk):
+    """The derivative of a text's log-probability along a random direction, beside a difference quotient."""
+    base, action = toy_base(VOCAB), units_of(VOCAB, PAIRS)
+    ids = torch.tensor([[2, 5, 4, 6, 1, 3, 0], [1, 2, 3, 7, 6, 6, 2]])
+    elements = torch.arange(2).expand(2, -1)
+    direction = [torch.randn_like(weight) for weight in base.parameters()]
+
+    def loss(step):
+        with torch.no_grad():
+            for weight, along in zip(base.parameters(), direction, strict=True):
+                weight.add_(along, alpha=step)
+        out = forward_orbit(
+            base, action, Equitune(), elements, OrbitInputs(ids, look=LookAhead(0.001, SHARE), chunk=chunk)
+        )
+        return out.combined[:, :-1].gather(-1, ids[:, 1:, None]).sum()
+
+    found = torch.autograd.grad(loss(0), list(base.parameters()))
+    slope = sum((gradient * along).sum() for gradient, along in zip(found, direction, strict=True))
+    size = 1e-4  # the base computes some of its numbers in float32
+    with torch.no_grad():
+        quotient = (loss(size) - loss(-2 * size)) / (2 * size)
+    torch.testing.assert_close(slope, quotient, atol=0, rtol=1e-3)
+
+
+def test_a_cache_of_fixed_size_is_refused():
+    base, action = toy_base(VOCAB), units_of(VOCAB, PAIRS)
+    cache = StaticCache(config=base.config, max_cache_len=8)
+    with pytest.raises(UnsupportedModelError, match="cannot hide places"):
+        law(base, action, "logits", 0.01, torch.tensor([[2, 3]]), cache=cache, use_cache=True)
+
+
+def test_a_long_beginning_that_members_share_is_fed_once():
+    base, action = toy_base(VOCAB), units_of(VOCAB, [[(2, 3), (4,)]])
+    shared = [5, 1] * MINIMUM_SAVING
+    ids = torch.tensor([[*shared, 2, 3, 5]])
+    with calls_of(base) as calls:
+        kept = law(base, action, "logits", 1, ids, cache=DynamicCache(), use_cache=True, logits_to_keep=1)
+    assert calls == [(1, len(shared)), (2, 3)]
+    whole = law(base, action, "logits", 1, ids).combined[:, -1:]
+    torch.testing.assert_close(kept.combined, whole, atol=1e-10, rtol=1e-8)

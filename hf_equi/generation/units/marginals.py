@@ -135,8 +135,8 @@ class TokenMarginal:
 
 def _scaled(closed: torch.Tensor, forms: dict[tuple[int, int], torch.Tensor]) -> OpenForms:
     """Return weights that add up to 1; those of a text that the law leaves out are those of a closed one."""
-    forms = {key: weight for key, weight in forms.items() if float(weight) > -math.inf}
+    forms = {key: weight for key, weight in forms.items() if not weight.isneginf()}
     total = torch.stack([closed, *forms.values()]).logsumexp(0)
-    if not forms or float(total) == -math.inf:
+    if not forms or total.isneginf():
         return OpenForms(torch.zeros_like(closed), {})
     return OpenForms(closed - total, {key: weight - total for key, weight in forms.items()})
