@@ -30,7 +30,7 @@ def resolve_tokens(
     vocab_size: int | None = None,
     multi_token: str = "auto",
     relaxes: bool = True,
-    remedy: str = COMPOSE,
+    remedy: str | None = COMPOSE,
 ) -> TokenMap:
     """Find the token permutations of a group.
 
@@ -52,7 +52,8 @@ def resolve_tokens(
             stay, and all others are refused. With `"compose"`, words of several tokens move; those that the tokenizer
             cannot write are treated as with `"auto"`. So are neutral and general words.
         relaxes: Whether neutral and general words make a difference. If not, nothing is said about them.
-        remedy: The way to move words of several tokens, for the message of an error, as the beginning of a sentence.
+        remedy: The way to move words of several tokens, for the message of an error, as the beginning of a sentence;
+            `None` if there is none.
 
     Raises:
         ActionError: For a set that is refused; for two words whose forms have the same tokens with different targets;

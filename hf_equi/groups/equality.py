@@ -230,7 +230,7 @@ def _checked_plurals(
         return ()
     if plurals is None:
         return plurals_of(sets)
-    fits = isinstance(plurals, Sequence) and not isinstance(plurals, str) and len(plurals) == len(sets)
+    fits = isinstance(plurals, list | tuple) and len(plurals) == len(sets)
     found = tuple(None if words is None else _checked_set(words) for words in plurals) if fits else ()
     if len(found) != len(sets) or any(
         words is not None and not len(words) == len(set(words)) == len(own)

@@ -98,6 +98,21 @@ def test_json_is_one_document(run, folder) -> None:
     assert document["pronouns"].startswith('"he" and "she" change places, and "his", "him" and "her" stay')
 
 
+def test_words_of_several_tokens_move_as_one_if_asked(run, folder) -> None:
+    chosen = ("inspect", "-m", folder, "--multi-token", "compose")
+    lines = run(*chosen).out.splitlines()
+    assert lines[0] == "130 of 130 words of gender move with this tokenizer."
+    assert re.search(r" \d+ spellings of several tokens move as one\.", "\n".join(lines))
+    assert "moves as one\the/she\t' HE' -> ' SHE'" in run(*chosen, "--all").out.splitlines()
+    document = json.loads(run(*chosen, "--json").out)
+    assert (document["words_moved"], document["sets_missing"]) == (130, [])
+    assert document["spellings_composed"] > 100
+    assert [" stepfather", " stepmother"] in [row for one in document["sets"] for row in one["composed"]]
+    assert "\nmoves: stepfather ↔ stepmother (several tokens)\n" in run(*chosen, "-t", "a stepfather").out
+    refused = run("inspect", "-m", folder, "--multi-token", "auto")
+    assert (refused.status, "use one of 'compose', 'skip'" in refused.err) == (2, True)
+
+
 def test_a_text_is_explained(run, folder) -> None:
     result = run("inspect", "-m", folder, "-t", "the woman said", "-t", "nothing")
     assert "\nmoves: woman ↔ man\n" in result.out

@@ -21,7 +21,9 @@ from transformers.generation import PrefixConstrainedLogitsProcessor, Repetition
 
 import hf_equi
 from hf_equi import DemographicGroup, EquizeroSearch
-from hf_equi.errors import ConfigurationError, UnsupportedModelError
+from hf_equi.actions import token_action
+from hf_equi.actions.resolution import resolve_tokens
+from hf_equi.errors import ActionError, ConfigurationError, UnsupportedModelError
 from hf_equi.generation.search_checks import (
     check_extras,
     check_length,
@@ -88,6 +90,18 @@ def test_what_a_search_cannot_be_made_of(group, made_of, message):
         EquizeroSearch(group, made_of, hashed)
     with pytest.raises(ConfigurationError, match="needs a scorer"):
         check_parts(GENDER, tokenizer(), None)
+
+
+def test_words_of_several_tokens_need_the_search_on_words():
+    group = DemographicGroup([["man", "woman"], ["zebra", "giraffe"]])
+    action = token_action(group, resolve_tokens(group, tokenizer(), multi_token="compose"))
+    for given in ({"group": group, "multi_token": "compose"}, {"group": action}):
+        with pytest.raises(ConfigurationError, match='Pass action="words" to move whole words'):
+            EquizeroSearch(tokenizer=tokenizer(), scorer=hashed, **given)
+    search = EquizeroSearch(group, tokenizer(), hashed)
+    ids = tokenizer()("the man", return_tensors="pt")["input_ids"]
+    with pytest.raises(ActionError, match=r'zebra/giraffe\. Pass action="words" to move whole words, leave them out'):
+        base_model().generate(ids, custom_generate=search, max_new_tokens=4, pad_token_id=1)
 
 
 def test_extras_that_are_tensors_are_refused():

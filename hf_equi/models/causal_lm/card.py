@@ -26,6 +26,11 @@ class CausalLMCard(TextCard):
         "base is not fit for."
     )
 
+    def config_settings(self, model: Any) -> dict[str, Any]:
+        """The settings, with those of words of several tokens if they move."""
+        units = ("look_ahead", "unlooked_share") if model.config.multi_token == "compose" else ()
+        return {**super().config_settings(model), **{name: getattr(model.config, name) for name in units}}
+
     def probe(self, model: Any) -> Probe:
         """Random texts."""
         return text_probe(model)

@@ -10,17 +10,13 @@ from transformers.configuration_utils import SubConfigSpec
 
 from hf_equi.actions.tokens import TokenMap
 from hf_equi.bases.compat import CACHE
-from hf_equi.checks import check_between, check_share
 from hf_equi.errors import ConfigurationError
 from hf_equi.groups import DemographicGroup
-from hf_equi.models.causal_lm.methods import check_multi_token, create
+from hf_equi.models.causal_lm.methods import LOOK_AHEAD, UNLOOKED_SHARE, check_multi_token, create
 from hf_equi.models.text.configuration_equi_text import EquiTextConfig
 from hf_equi.symmetrizers import Method
 
 __all__ = ["EquiLMConfig"]
-
-LOOK_AHEAD = 0.01
-UNLOOKED_SHARE = 0.01
 
 
 @strict
@@ -98,15 +94,7 @@ class EquiLMConfig(EquiTextConfig):
                 f"An {self.model_type!r} model does not have the method {self.method!r}: methods that search have a "
                 f"model type of their own. Make the right model: symmetrize(base, group, method={self.method!r})"
             )
-        check_multi_token(self.create_method(), self.multi_token)
-        check_share("look_ahead", self.look_ahead)
-        check_between("unlooked_share", self.unlooked_share, 1, closed=True)
-        for name, usual in (("look_ahead", LOOK_AHEAD), ("unlooked_share", UNLOOKED_SHARE)):
-            if self.multi_token != "compose" and getattr(self, name) != usual:
-                raise ConfigurationError(
-                    f"{name}={getattr(self, name)!r} is about words of several tokens, which move with "
-                    'multi_token="compose" only: pass that too, or leave it out'
-                )
+        check_multi_token(self.create_method(), self.multi_token, self.look_ahead, self.unlooked_share)
         super()._check()
 
     def _check_maps(self, group: DemographicGroup) -> None:

@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 from hf_equi.actions.reporting import COMPOSE, MULTI_TOKEN, WORDS
-from hf_equi.checks import check_choice
+from hf_equi.checks import check_between, check_choice, check_share
 from hf_equi.errors import ConfigurationError
 from hf_equi.registration import create_method
 from hf_equi.symmetrizers import EqualWeights, HistoryWeights, Method
 from hf_equi.symmetrizers.combine import AVERAGES
 from hf_equi.symmetrizers.select import IdentityMember
 
-__all__ = ["TASK", "check_multi_token", "create", "remedy"]
+__all__ = ["LOOK_AHEAD", "TASK", "UNLOOKED_SHARE", "check_multi_token", "create", "remedy"]
 
 TASK = "causal_lm"
+
+LOOK_AHEAD = 0.01
+"""The probability of a first token from which on words of several tokens are scored by their own tokens."""
+UNLOOKED_SHARE = 0.01
+"""The share of the probability of its first token that any other such word gets."""
 
 
 def create(name: str, average: str) -> Method:
@@ -27,25 +32,40 @@ def create(name: str, average: str) -> Method:
     return method
 
 
-def check_multi_token(method: Method, multi_token: str) -> None:
-    """Refuse words of several tokens in the scores of a method that does not combine those of all members.
+def check_multi_token(
+    method: Method,
+    multi_token: str = "auto",
+    look_ahead: float = LOOK_AHEAD,
+    unlooked_share: float = UNLOOKED_SHARE,
+) -> None:
+    """Refuse settings of words of several tokens that are out of range or would have no effect.
 
     Raises:
-        ConfigurationError: For `"compose"` with such a method, or an unknown value.
+        ConfigurationError: For an unknown `multi_token`; for `"compose"` with a method that does not combine the
+            scores of all members; for the other settings without `"compose"`.
     """
     check_choice("multi_token", multi_token, MULTI_TOKEN)
+    check_share("look_ahead", look_ahead)
+    check_between("unlooked_share", unlooked_share, 1, closed=True)
     if multi_token == "compose" and not _combines(method):
         raise ConfigurationError(
             f'multi_token="compose" moves words in the scores of all members, but method={method.name!r} does not '
-            f"combine those. {remedy(method)}, or use method='equitune'."
+            f"combine those. {remedy(method) or 'Leave it out'}, or use method='equitune'."
         )
+    given = {"look_ahead": (look_ahead, LOOK_AHEAD), "unlooked_share": (unlooked_share, UNLOOKED_SHARE)}
+    for name, (value, usual) in given.items():
+        if multi_token != "compose" and value != usual:
+            raise ConfigurationError(
+                f"{name}={value!r} is about words of several tokens, which move with "
+                'multi_token="compose" only: pass that too, or leave it out'
+            )
 
 
-def remedy(method: Method) -> str:
-    """Return the way to move words of several tokens with a method, as the beginning of a sentence."""
+def remedy(method: Method) -> str | None:
+    """Return how words of several tokens move with a method, as the beginning of a sentence; `None` if none does."""
     if _combines(method):
         return COMPOSE
-    return "Leave it out" if isinstance(method.select, IdentityMember) else WORDS
+    return None if isinstance(method.select, IdentityMember) else WORDS
 
 
 def _combines(method: Method) -> bool:

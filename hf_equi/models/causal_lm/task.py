@@ -26,6 +26,7 @@ from hf_equi.symmetrizers import Method
 __all__ = ["CausalLMTask"]
 
 SEARCH = ("scorer", "beam_length", "action")
+UNITS = ("multi_token", "look_ahead", "unlooked_share")
 
 
 class CausalLMTask(TextTask):
@@ -33,9 +34,7 @@ class CausalLMTask(TextTask):
 
     what = "model that reads from left to right and generates text"
     model_class = EquiLM
-    entries: ClassVar[tuple[str, ...]] = (
-        *("average", "multi_token", "look_ahead", "unlooked_share", "orbit_chunk_size"),
-    )
+    entries: ClassVar[tuple[str, ...]] = ("average", *UNITS, "orbit_chunk_size")
     companions: ClassVar[tuple[str, ...]] = ("tokenizer", *SEARCH)
     commands: ClassVar[tuple[str, ...]] = ("audit", "demo", "generate", "inspect")
 
@@ -55,6 +54,7 @@ class CausalLMTask(TextTask):
         given = request.settings
         method = create(request.method, given.get("average", "logits"))
         search = _search_settings(method, given)
+        check_multi_token(method, **{name: given[name] for name in UNITS if name in given})
         entries = request.common(*self.entries)
         words = given.get("action") == "words"  # then tokens are used only to score
         if words:
@@ -64,7 +64,6 @@ class CausalLMTask(TextTask):
             if words:  # words move without tokens of their own
                 warnings.simplefilter("ignore", HfEquiWarning)
             multi_token = entries.get("multi_token", "auto")
-            check_multi_token(method, multi_token)
             found = resolve_tokens(
                 request.group,
                 request.companion,

@@ -187,11 +187,11 @@ def check_map(config: Any, name: str, tokenizer: Any, source: str) -> None:
     if (moves := _moves(stored)) != (due := _moves(expected)):
         form = min(form for form in {**moves, **due} if moves.get(form) != due.get(form))
         was, will = (found.get(form, (0, form))[1] for found in (moves, due))
-        word, was, will = ("+".join(tokenizer.convert_ids_to_tokens(list(each))) for each in (form, was, will))
+        word, before, after = ("+".join(tokenizer.convert_ids_to_tokens(list(each))) for each in (form, was, will))
         what = "token" if len(form) == 1 else "tokens"
         raise ConfigurationError(
-            f"The {name} of {source} does not move the words of its group: it takes the {what} {word!r} to {was!r}, "
-            f"but the words take it to {will!r}. {_WAY_OUT}"
+            f"The {name} of {source} does not move the words of its group: it takes the {what} {word!r} to "
+            f"{before!r}, but the words take it to {after!r}. {_WAY_OUT}"
         )
     if _lists(stored) != _lists(expected):
         raise ConfigurationError(

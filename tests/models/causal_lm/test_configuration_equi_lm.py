@@ -43,6 +43,10 @@ def test_wrapping_leaves_the_config_of_the_base_as_it_is():
             {"method": "canonical", "group": DemographicGroup([["a", "b"]], neutral=["c"]).to_dict()},
             "'canonical' has no relaxed variant",
         ),
+        ({"multi_token": "drop"}, "multi_token='drop' is not known: use one of 'auto', 'compose', 'error', 'skip'"),
+        ({"multi_token": "compose", "look_ahead": 1.5}, "look_ahead=1.5 is not a share: use a number from 0 to 1"),
+        ({"multi_token": "compose", "unlooked_share": 0.0}, "unlooked_share=0.0 is out of range"),
+        ({"look_ahead": 0.5}, "look_ahead=0.5 is about words of several tokens, .* pass that too, or leave it out"),
     ],
 )
 def test_bad_settings_are_refused(settings, message):

@@ -8,6 +8,7 @@ from token_writers import bytes_tokenizer
 from transformers import ByT5Tokenizer
 
 from hf_equi import DemographicGroup, TokenAction, WordAction
+from hf_equi.actions import token_action
 from hf_equi.actions.resolution import resolve_tokens
 from hf_equi.errors import ConfigurationError
 from hf_equi.models.causal_lm.explanation import TokenExplanation, explain_tokens, explain_words
@@ -58,6 +59,27 @@ def test_a_reason_names_the_counterpart_or_the_spelling():
         ("bOY", "spelled in none of the forms of [boy, girl], which are 'boy', 'Boy', 'BOY'"),
     ]
     assert "stays: 'girl' (not in the vocabulary)" in str(explanation)
+
+
+def test_words_of_several_tokens_are_shown_whole():
+    group = DemographicGroup([["man", "woman"], ["old king", "old queen"], ["boy", "zebra"]])
+    action = token_action(group, resolve_tokens(group, tokenizer(), multi_token="compose"))
+    explanation = explain_tokens("a zebra, MAN and the old king", action, tokenizer())
+    assert explanation.orbit[1] == "a boy, WOMAN and the old queen"
+    assert explanation.moved[0] == (" zebra", (" zebra", " boy"))
+    assert explanation.composed == (" zebra", " MAN", " old king")
+    assert explanation.words_unmoved == ()
+    assert explanation.reads_back
+    assert "\nmoves: old king ↔ old queen (several tokens)" in str(explanation)
+
+
+def test_a_text_whose_image_reads_otherwise_is_named():
+    group = DemographicGroup([["black", "old"], ["black man", "king"]])
+    action = token_action(group, resolve_tokens(group, tokenizer(), multi_token="compose"))
+    explanation = explain_tokens("the old man", action, tokenizer())
+    assert explanation.orbit[1] == "the black man"
+    assert not explanation.reads_back
+    assert "pieces of an image meet as another word" in str(explanation)
 
 
 def test_a_word_in_decomposed_unicode_says_so():

@@ -2,8 +2,9 @@ from __future__ import annotations
 
 import pytest
 
+from hf_equi.actions.reporting import COMPOSE, WORDS
 from hf_equi.errors import ConfigurationError
-from hf_equi.models.causal_lm.methods import TASK, create
+from hf_equi.models.causal_lm.methods import TASK, check_multi_token, create, remedy
 from hf_equi.registration import method_names
 from hf_equi.symmetrizers import Canonical, DraftedEquizero, Equitune, Identity, Mixture
 
@@ -44,3 +45,20 @@ def test_unknown_average_raises():
         ConfigurationError, match="average='median' is not known: use one of 'logits', 'probabilities'"
     ):
         create("equitune", "median")
+
+
+WAYS = {"equitune": COMPOSE, "mixture": WORDS, "canonical": WORDS, "equizero": WORDS, "identity": None}
+
+
+@pytest.mark.parametrize(("name", "way"), WAYS.items())
+def test_words_of_several_tokens_need_the_scores_of_all_members(name, way):
+    method = create(name, "logits")
+    assert remedy(method) == way
+    check_multi_token(method, "skip")
+    if way == COMPOSE:
+        check_multi_token(method, "compose", look_ahead=0, unlooked_share=1)
+        return
+    with pytest.raises(
+        ConfigurationError, match=f"method='{name}' does not combine those. {way or 'Leave it out'}, or"
+    ):
+        check_multi_token(method, "compose")

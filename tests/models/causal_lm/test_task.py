@@ -46,6 +46,22 @@ def test_a_search_has_a_config_of_its_own():
     assert (given.beam_length, given.scorer_settings) == (5, None)
 
 
+def test_words_of_several_tokens_are_in_the_config():
+    config = TASK.make_config(request(group=UNKNOWN, multi_token="compose", look_ahead=0))
+    assert (config.multi_token, config.look_ahead, config.unlooked_share) == ("compose", 0, 0.01)
+    assert config.token_map == resolve_tokens(UNKNOWN, tokenizer(), multi_token="compose").to_dict()
+    assert config.token_map["composed"]
+    lm = TASK.wrap(config, base_model(), request())
+    assert lm.action.composes
+    assert lm.resolve(DemographicGroup([["tiger", "lion"]])).composes  # a group for one call
+    for method, words in (("mixture", "action="), ("equizero", "action="), ("identity", "Leave it out")):
+        with pytest.raises(ConfigurationError, match=f"'{method}' does not combine those. .*{words}"):
+            TASK.make_config(request(method, UNKNOWN, multi_token="compose"))
+        way = words if words == "action=" else "Leave them out"
+        with pytest.raises(ActionError, match=f"of each set: zebra/giraffe. .*{way}"):
+            TASK.make_config(request(method, UNKNOWN))
+
+
 def test_words_without_a_token_raise_are_skipped_or_move_as_words():
     with pytest.raises(ActionError, match="zebra/giraffe"):
         TASK.make_config(request(group=UNKNOWN))

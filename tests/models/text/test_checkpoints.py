@@ -220,6 +220,16 @@ def test_a_map_has_to_be_that_of_the_words():
         check_map(config, "token_map", tokenizer(), "here")
 
 
+def test_a_map_of_words_has_to_be_that_of_the_words(tmp_path):
+    group = hf_equi.DemographicGroup([["man", "woman"], ["zebra", "giraffe"]])
+    lm = hf_equi.symmetrize(base_model(), group, tokenizer=tokenizer(), multi_token="compose")
+    lm.save_pretrained(tmp_path)
+    assert AutoModelForCausalLM.from_pretrained(tmp_path).action.same_as(lm.action)
+    tamper(tmp_path, lambda c: c["token_map"]["composed"][0].pop())
+    with pytest.raises(ConfigurationError, match=r"takes the tokens '.*\+.*' to '.*', but the words take it"):
+        AutoModelForCausalLM.from_pretrained(tmp_path)
+
+
 def test_a_map_has_to_move_each_token_by_the_factor_of_its_word():
     group = hf_equi.DemographicGroup([["man", "woman"]]) * hf_equi.DemographicGroup([["he", "she"]])
     config = hf_equi.symmetrize(base_model(), group, tokenizer=tokenizer()).config
