@@ -50,6 +50,15 @@ class FormNode(dict[int, "FormNode"]):
 
     form: int | None = None
 
+    def after(self, tokens: Iterable[int]) -> FormNode | None:
+        """Return the node after some tokens; `None` if no word goes on like this."""
+        node = self
+        for token in tokens:
+            if (found := node.get(token)) is None:
+                return None
+            node = found
+        return node
+
     def add(self, tokens: Iterable[int], form: int) -> None:
         """Add a word."""
         node = self

@@ -167,7 +167,9 @@ def _forward_units(
         )
         for some in (slice(start, start + size) for start in range(0, len(ids), size))
     ]
-    return OrbitScores(torch.cat([part.combined for part in parts]), torch.cat([part.identity for part in parts]), None)
+    return OrbitScores(
+        torch.cat([part.combined for part in parts]), torch.cat([part.identity for part in parts]), None
+    )
 
 
 def _of_texts(extras: dict[str, Any], some: slice, count: int) -> dict[str, Any]:

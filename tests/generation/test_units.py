@@ -44,7 +44,12 @@ def everything(length):
 
 @pytest.mark.parametrize(
     ("name", "average", "look_ahead"),
-    [("order 2", "logits", 0.0), ("order 2", "probabilities", 0.3), ("order 3", "logits", 0.05), ("product", "logits", 0.0)],
+    [
+        ("order 2", "logits", 0.0),
+        ("order 2", "probabilities", 0.3),
+        ("order 3", "logits", 0.05),
+        ("product", "logits", 0.0),
+    ],
 )
 def test_the_law_is_the_literal_one(name, average, look_ahead):
     base, action = toy_base(VOCAB), units_of(VOCAB, *ACTIONS[name])

@@ -108,7 +108,9 @@ class LiteralUnits:
             return False
         text = (*self.write(units), unit)
         pairs = itertools.product(self.starts(units), self.forms)
-        return any(len(form) > len(text) - start and form[: len(text) - start] == text[start:] for start, form in pairs)
+        return any(
+            len(form) > len(text) - start and form[: len(text) - start] == text[start:] for start, form in pairs
+        )
 
     def survival(self, units: Units, unit: int, looked: Sequence[bool]) -> float:
         """The probability that what follows completes none of the forms that count over the units and the unit."""
@@ -128,7 +130,7 @@ class LiteralUnits:
         return sum(self.probability(text + more, len(text)) for more in survivors)
 
     def of_row(self, units: Units, looked: Sequence[bool]) -> dict[int, float]:
-        """p′ of all units that may follow."""
+        """The base's law of all units that may follow."""
         text, found = self.write(units), {}
         for unit in filter(lambda each: self.is_valid((*units, each)), range(self.units)):
             written = self.tokens(unit)
@@ -152,7 +154,9 @@ class LiteralUnits:
         for unit in range(self.units):
             images = [table[unit] for table in self.images]
             asks = any(len(self.tokens(v)) > 1 or self.is_half_way(v, h) for v, h in zip(images, members, strict=True))
-            first = [math.exp(self.after(self.write(h))[self.tokens(v)[0]]) for v, h in zip(images, members, strict=True)]
+            first = [
+                math.exp(self.after(self.write(h))[self.tokens(v)[0]]) for v, h in zip(images, members, strict=True)
+            ]
             looked.append(asks and self.look_ahead < 1 and self.mean(first) >= self.look_ahead)
         rows = []
         for table, member in zip(self.images, members, strict=True):

@@ -64,7 +64,12 @@ class RereadRows(RowReader):
     """
 
     def __init__(
-        self, base: PreTrainedModel, texts: Sequence[Sequence[int]], extras: dict[str, Any], batch: torch.Tensor, count: int
+        self,
+        base: PreTrainedModel,
+        texts: Sequence[Sequence[int]],
+        extras: dict[str, Any],
+        batch: torch.Tensor,
+        count: int,
     ) -> None:
         self.base, self.texts, self.extras, self.batch, self.count = base, texts, extras, batch, count
 
@@ -171,5 +176,5 @@ def copied_rows(cache: Cache, rows: torch.Tensor) -> Cache:
     """Return a cache that holds some rows of another one, which stays as it is."""
     held = copy.copy(cache)
     held.layers = [copy.copy(layer) for layer in cache.layers]
-    held.batch_select_indices(rows)  # type: ignore[no-untyped-call]
+    held.batch_select_indices(rows)
     return held

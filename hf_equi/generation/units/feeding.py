@@ -135,7 +135,9 @@ class RowFeeder:
         drops = any(many < len(text) for many, text in zip(kept, held.tokens, strict=True))
         if held.visible is None and not drops and bool((column >= 0).all()):
             return None
-        before = torch.ones(len(column), held.width, dtype=torch.bool) if held.visible is None else held.visible.clone()
+        before = (
+            torch.ones(len(column), held.width, dtype=torch.bool) if held.visible is None else held.visible.clone()
+        )
         for row, (places, many) in enumerate(zip(held.places, kept, strict=True)):
             before[row, places[many:]] = False
         return torch.cat([before, column >= 0], 1)

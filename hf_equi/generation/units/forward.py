@@ -8,7 +8,6 @@ Letters: B texts, K members of each, R distinct rows, T new tokens, N places, V 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import takewhile
@@ -26,7 +25,7 @@ from hf_equi.generation.units.laws import LookAhead, Origin, Places, UnitLaw, lo
 from hf_equi.generation.units.marginals import OpenForms, TokenMarginal
 from hf_equi.generation.units.members import GrowingText, Member
 from hf_equi.generation.units.plans import RowPlan
-from hf_equi.generation.units.readings import Reading, UnitTables, rests
+from hf_equi.generation.units.readings import UnitTables
 from hf_equi.generation.units.state import RowTexts, UnitCache, UnitTexts
 from hf_equi.symmetrizers import Method, Orbit
 
@@ -35,6 +34,7 @@ from hf_equi.symmetrizers import Method, Orbit
 MINIMUM_SAVING = 256
 
 __all__ = ["UnitForward", "UnitScores"]
+
 
 @dataclass(frozen=True)
 class UnitScores:
@@ -125,9 +125,7 @@ class UnitForward:
             inner = DynamicCache(config=self.base.config.get_text_config(decoder=True))
         return UnitCache(inner, Orbit.start(elements), self.action, type(self.method.select))
 
-    def _grow(
-        self, held: UnitTexts, ids: torch.Tensor, mask: torch.Tensor | None, keep: int
-    ) -> list[GrowingText]:
+    def _grow(self, held: UnitTexts, ids: torch.Tensor, mask: torch.Tensor | None, keep: int) -> list[GrowingText]:
         """Read the new tokens of each text."""
         self.action.check_ids(ids)
         rows = ids.tolist()
@@ -228,8 +226,9 @@ class UnitForward:
                     row.append(closed)
                     continue
                 if opened is None:  # the first place of the text
-                    if 0 < read == number - 1 and held.law is not None and held.opened[index] is not None:
-                        opened = self.marginal.after(held.opened[index], held.law[index], tokens[number - 1])
+                    last = held.opened[index]
+                    if 0 < read == number - 1 and held.law is not None and last is not None:
+                        opened = self.marginal.after(last, held.law[index], tokens[number - 1])
                     elif number == 1:
                         opened = self._begin(tokens[0], combined)
                     else:
@@ -245,7 +244,6 @@ class UnitForward:
         begun = self.marginal.begun(token)
         if not begun:
             return OpenForms(like.new_zeros(()))
-        tables = UnitTables.of(self.action)
         device = self.action.device
         no_rows = torch.zeros(1, dtype=torch.long, device=device)
         reader = RereadRows(self.base, [[token]], {}, no_rows, 1)
@@ -324,4 +322,3 @@ def _at(values: torch.Tensor, places: torch.Tensor) -> torch.Tensor:
     if places.shape[1] == values.shape[1] and bool((places == everything).all()):
         return values
     return values[torch.arange(len(places), device=places.device)[:, None], places]
-

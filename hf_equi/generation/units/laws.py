@@ -16,11 +16,10 @@ import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any
 
 import torch
 
-from hf_equi.actions.units import UnitAction
+from hf_equi.actions.units import FormNode, UnitAction
 from hf_equi.generation.units.branches import Branch, RowReader
 from hf_equi.generation.units.readings import Reading, UnitTables, rests, shortest
 from hf_equi.symmetrizers import Method, Orbit
@@ -166,9 +165,9 @@ class UnitLaw:
         for text, place, reading in _loud(places):
             self._rule_out(asked, places, text, place, reading)
         for text, place, units in self._looked_at(places, tokens):
-            reading = places.readings[text][place]
+            here = places.readings[text][place]
             for row, element in zip(places.rows_of[text], places.elements[text], strict=True):
-                nodes = [] if reading is None else reading.open_nodes(element)
+                nodes = [] if here is None else here.open_nodes(element)
                 self._terms(asked, (row, place), self.action.move(element, units), nodes)
         return asked
 
@@ -180,17 +179,12 @@ class UnitLaw:
                 asked.void.add((row, place, unit))
                 asked.left_out.add((text, place, self.action.move(back, [unit])[0]))
 
-    def _completing(self, nodes: Sequence[Any]) -> Iterator[int]:
+    def _completing(self, nodes: Sequence[FormNode]) -> Iterator[int]:
         """Yield the units that begin with what completes an open form."""
         for rest in rests(nodes):
             if len(rest) == 1:
                 yield rest[0]
-            node = self.tables.root
-            for token in rest:
-                node = node.get(token)
-                if node is None:
-                    break
-            if node is not None:
+            if (node := self.tables.root.after(rest)) is not None:
                 yield from _forms_from(node)
 
     def _looked_at(self, places: Places, tokens: torch.Tensor) -> Iterator[tuple[int, int, list[int]]]:
@@ -237,7 +231,9 @@ class UnitLaw:
         found = set()
         for element in places.elements[text]:
             back = self.action.group.inverse(element)
-            going = [token for node in reading.open_nodes(element) for token, child in node.items() if child.form is None]
+            going = [
+                token for node in reading.open_nodes(element) for token, child in node.items() if child.form is None
+            ]
             found.update(self.action.move(back, going))
         return found
 
@@ -249,7 +245,7 @@ class UnitLaw:
         said = torch.stack([tokens[row, place, first] for row, first in firsts]).detach()
         return float(combine_pulled_back(self._accumulator, said[None, :, None]))
 
-    def _terms(self, asked: _Asked, spot: tuple[int, int], units: Sequence[int], nodes: Sequence[Any]) -> None:
+    def _terms(self, asked: _Asked, spot: tuple[int, int], units: Sequence[int], nodes: Sequence[FormNode]) -> None:
         """Note what the exact values of units after a row are made of, in the frame of the row.
 
         Args:
@@ -359,7 +355,7 @@ def _loud(places: Places) -> Iterator[tuple[int, int, Reading]]:
                 yield text, place, reading
 
 
-def _forms_from(node: Any) -> Iterator[int]:
+def _forms_from(node: FormNode) -> Iterator[int]:
     if node.form is not None:
         yield node.form
     for child in node.values():

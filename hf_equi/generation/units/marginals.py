@@ -1,6 +1,7 @@
 r"""From the law of units to that of tokens, which is what a model returns.
 
-$$ P(t \mid x) = \frac{W_0 \sum_{u \text{ begins with } t} P_G(u \mid h) + \sum_{f_k = t} W_{f,k}}{W_0 + \sum W_{f,k}} $$
+$$ P(t \mid x) =
+   \frac{W_0 \sum_{u \text{ begins with } t} P_G(u \mid h) + \sum_{f_k = t} W_{f,k}}{W_0 + \sum W_{f,k}} $$
 
 W₀ is the weight of the reading h of the text, in which all units are closed, and W the weight of a form of which k
 tokens are read. Both follow from the text alone. Most texts have nothing open, and W₀ = 1.
@@ -79,9 +80,9 @@ class TokenMarginal:
         tokens = torch.tensor([self._tokens(unit)[read] for unit, read in opened.forms], device=law.device)
         weights = torch.stack(list(opened.forms.values()))
         mixed = law + opened.closed
-        for token in tokens.unique():
+        for token in sorted({self._tokens(unit)[read] for unit, read in opened.forms}):
             here = torch.cat([mixed[token][None], weights[tokens == token]]).logsumexp(0)
-            mixed = mixed.index_put((token,), here)
+            mixed = mixed.index_put((tokens.new_tensor(token),), here)
         return mixed - opened.total
 
     def after(self, opened: OpenForms, combined: torch.Tensor, token: int) -> OpenForms:

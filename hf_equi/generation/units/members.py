@@ -138,4 +138,3 @@ class Member:
         tables: UnitTables = self.text.reading.tables
         units = tables.action.move(self.element, self.text.reading.units)
         return list(accumulate((len(tables.tokens(unit)) for unit in units), initial=0))
-

@@ -8,11 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 from weakref import WeakKeyDictionary
 
 if TYPE_CHECKING:
-    from hf_equi.actions.units import UnitAction
+    from hf_equi.actions.units import FormNode, UnitAction
 
 __all__ = ["Reading", "UnitTables", "rests"]
 
@@ -54,29 +54,16 @@ class UnitTables:
         """Return the tokens of a unit."""
         return (unit,) if unit < self.size else self.action.forms[unit - self.size]
 
-    def after(self, unit: int) -> Any:
+    def after(self, unit: int) -> FormNode | None:
         """Return the node after the tokens of a unit, if a form goes on from there; otherwise `None`."""
-        node = self.root
-        for token in self.tokens(unit):
-            node = node.get(token)
-            if node is None:
-                return None
-        return node or None
+        return self.root.after(self.tokens(unit)) or None
 
     def may_go_on(self, tokens: Sequence[int]) -> bool:
         """Whether some last tokens of a text are the beginning of a form."""
         tail = tokens[-self.longest + 1 :] if self.longest > 1 else ()
-        return any(self._begins_form(tail[start:]) for start in range(len(tail)))
+        return any(self.root.after(tail[start:]) for start in range(len(tail)))
 
-    def _begins_form(self, tokens: Sequence[int]) -> bool:
-        node = self.root
-        for token in tokens:
-            node = node.get(token)
-            if node is None:
-                return False
-        return bool(node)
-
-    def follow(self, nodes: Sequence[Any], unit: int) -> list[Any] | None:
+    def follow(self, nodes: Sequence[FormNode], unit: int) -> list[FormNode] | None:
         """Return what is open after one more unit; `None` if the unit would complete a form that is open.
 
         Args:
@@ -87,25 +74,19 @@ class UnitTables:
         own = self.after(unit)
         return going if going is None or own is None else [own, *going]
 
-    def follow_open(self, nodes: Sequence[Any], unit: int) -> list[Any] | None:
+    def follow_open(self, nodes: Sequence[FormNode], unit: int) -> list[FormNode] | None:
         """Return where the forms that were open go on after one more unit; `None` if it would complete one."""
-        left = []
-        for node in nodes:
-            for token in self.tokens(unit):
-                node = node.get(token)
-                if node is None:
-                    break
-                if node.form is not None:
-                    return None
-            if node is not None:
-                left.append(node)
-        return left
+        tokens = self.tokens(unit)
+        ends = [node.after(tokens[:size]) for node in nodes for size in range(1, len(tokens) + 1)]
+        if any(end is not None and end.form is not None for end in ends):
+            return None
+        return [end for end in ends[len(tokens) - 1 :: len(tokens)] if end is not None]
 
 
 _TABLES: WeakKeyDictionary[UnitAction, UnitTables] = WeakKeyDictionary()
 
 
-def rests(nodes: Sequence[Any]) -> list[tuple[int, ...]]:
+def rests(nodes: Sequence[FormNode]) -> list[tuple[int, ...]]:
     """Return what is left of the forms that go on from some nodes, without those that begin with another one."""
     return shortest([rest for node in nodes for rest in _below(node)])
 
@@ -116,7 +97,7 @@ def shortest(strings: Sequence[tuple[int, ...]]) -> list[tuple[int, ...]]:
     return [string for string in found if not any(string[:size] in found for size in range(1, len(string)))]
 
 
-def _below(node: Any) -> Iterator[tuple[int, ...]]:
+def _below(node: FormNode) -> Iterator[tuple[int, ...]]:
     for token, child in node.items():
         if child.form is not None:
             yield (token,)
@@ -222,24 +203,19 @@ class Reading:
         action = self.tables.action
         return action.write(action.move(0 if self.stays else element, self.units if units is None else units))
 
-    def open_nodes(self, element: int) -> list[Any]:
+    def open_nodes(self, element: int) -> list[FormNode]:
         """Return where a member ends in the beginning of forms: one node for each unit from which a form goes on."""
         return [] if self.quiet else _open_nodes(self.tables, self.units, 0 if self.stays else element)
 
 
-def _open_nodes(tables: UnitTables, units: Sequence[int], element: int) -> list[Any]:
-    nodes: list[Any] = []
+def _open_nodes(tables: UnitTables, units: Sequence[int], element: int) -> list[FormNode]:
+    nodes: list[FormNode] = []
     tail: list[int] = []
     for unit in reversed(tables.action.move(element, units[-tables.longest :])):
         tail = [*tables.tokens(unit), *tail]
         if len(tail) > tables.longest:
             break
-        node = tables.root
-        for token in tail:
-            node = node.get(token)
-            if node is None:
-                break
-        if node:
+        if node := tables.root.after(tail):
             nodes.append(node)
     return nodes
 

@@ -1,10 +1,9 @@
-"""The cache of the orbits of texts that are read as units: its rows differ in length, and some of its places are hidden."""
+"""The cache of the orbits of texts that are read as units: rows differ in length, and some places are hidden."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any
 
 import torch
 from transformers.cache_utils import Cache
@@ -148,4 +147,3 @@ class UnitCache(OrbitCache):
         """Forget all texts."""
         super().reset()
         self.texts = UnitTexts.empty(UnitTables.of(self.action), len(self.orbit.elements), self.orbit.rows)
-
