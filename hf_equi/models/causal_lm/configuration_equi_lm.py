@@ -8,11 +8,12 @@ from huggingface_hub.dataclasses import strict
 from transformers import AutoConfig
 from transformers.configuration_utils import SubConfigSpec
 
+from hf_equi.actions import WordAction
 from hf_equi.actions.tokens import TokenMap
 from hf_equi.bases.compat import CACHE
 from hf_equi.errors import ConfigurationError
 from hf_equi.groups import DemographicGroup
-from hf_equi.models.causal_lm.methods import create
+from hf_equi.models.causal_lm.methods import check_action, create
 from hf_equi.models.text.configuration_equi_text import EquiTextConfig
 from hf_equi.symmetrizers import Method
 
@@ -36,6 +37,9 @@ class EquiLMConfig(EquiTextConfig):
             `"equitune"`, `"mixture"`, `"canonical"` or `"identity"`.
         average (`str`, *optional*, defaults to `"logits"`):
             What equi-tuning averages: `"logits"` or `"probabilities"`.
+        action (`str`, *optional*, defaults to `"tokens"`):
+            What the group acts on: `"tokens"`, or `"words"` with methods that map whole texts back, `"mixture"` and
+            `"canonical"`. On words the model writes texts and has no scores.
         multi_token (`str`, *optional*, defaults to `"auto"`):
             How to treat words that are not one token, also for `generate(group=...)`: `"error"` refuses them, `"skip"`
             lets them stay, with a warning, and `"auto"` does this for the words of presets only.
@@ -53,9 +57,11 @@ class EquiLMConfig(EquiTextConfig):
             The commit of the base on the Hub.
 
     Raises:
-        ConfigurationError: For an unknown method or average, a chunk below 1, a relaxed group with a method that has
-            no relaxed variant, or a map for another vocabulary.
-        ActionError: For a map that is not a permutation.
+        ConfigurationError: For an unknown method, average or action, a chunk below 1, a relaxed group with a method
+            that has no relaxed variant, `"words"` with a method that pulls scores back, or a map for another
+            vocabulary.
+        ActionError: For a map that is not a permutation; with `"words"` as in `WordAction`, for a group whose moves on
+            texts could not be undone.
 
     Example:
         >>> EquiLMConfig(method="mixture").get_text_config().model_type
@@ -71,6 +77,7 @@ class EquiLMConfig(EquiTextConfig):
     map_names: ClassVar[tuple[str, ...]] = ("token_map",)
 
     token_map: dict[str, Any] | None = None
+    action: str = "tokens"
 
     @property
     def search_settings(self) -> dict[str, Any] | None:
@@ -83,7 +90,10 @@ class EquiLMConfig(EquiTextConfig):
                 f"An {self.model_type!r} model does not have the method {self.method!r}: methods that search have a "
                 f"model type of their own. Make the right model: symmetrize(base, group, method={self.method!r})"
             )
+        check_action(self.method, self.action)
         super()._check()
+        if self.action == "words" and self.group is not None:
+            WordAction(self.read_group())
 
     def _check_maps(self, group: DemographicGroup) -> None:
         token_map = TokenMap.from_dict(self.token_map or {})
