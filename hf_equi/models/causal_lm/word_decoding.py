@@ -81,7 +81,8 @@ def write_in_words(
 
 def _filling(settings: GenerationSettings) -> int:
     """Return the token that fills rows, as the base's `generate` chooses it."""
-    return (*([] if settings.pad_token_id is None else [settings.pad_token_id]), *settings.eos_token_ids, 0)[0]
+    known = (settings.pad_token_id, *settings.eos_token_ids, 0)
+    return next(token for token in known if token is not None)
 
 
 @dataclass(frozen=True)
