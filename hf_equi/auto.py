@@ -54,7 +54,7 @@ def symmetrize(
             `EquiSeq2SeqConfig`, `EquiVisionConfig`, `EquiQNetworkConfig`), and arguments of `from_pretrained`: dtype,
             device_map, revision, trust_remote_code and so on. `None` stands for the default.
 
-            - text: `average`, `multi_token`; causal: `beam_length`, `action`, and `scorer`, which `"equizero"`
+            - text: `average`, `multi_token`; causal: `action`, `beam_length`, and `scorer`, which `"equizero"`
               minimises: a `RegardScorer`, by default that of `sasha/regardv3`, or any callable from texts to losses;
             - seq2seq: `target_tokenizer`, if the output has a different tokenizer, `decoding`,
               `teacher_forcing_ratio`;

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from numbers import Integral
 from typing import Any
 
 from hf_equi.errors import ConfigurationError
 
-__all__ = ["end_tokens", "filling_token"]
+__all__ = ["end_tokens", "filling_token", "until_end"]
 
 
 def end_tokens(value: Any, name: str = "eos_token_id") -> tuple[int, ...]:
@@ -48,3 +48,23 @@ def filling_token(tokenizer: Any) -> int:
     """
     known = (tokenizer.pad_token_id, tokenizer.eos_token_id)
     return next((int(token) for token in known if token is not None), 0)
+
+
+def until_end(row: list[int], ends: Collection[int], pad: int) -> list[int]:
+    """Return the written tokens of a row of a batch: up to the first token that ends a text, without padding.
+
+    Args:
+        row: The tokens after the prompt, of which the first is written.
+        ends: The tokens that end a text.
+        pad: The token that fills rows. It also follows texts that end without such a token.
+
+    Example:
+        >>> until_end([5, 0, 1, 1], (0,), 1), until_end([5, 6, 1, 1], (0,), 1)
+        ([5, 0], [5, 6])
+    """
+    for place, token in enumerate(row):
+        if token in ends:
+            return row[: place + 1]
+    while len(row) > 1 and row[-1] == pad:
+        row = row[:-1]
+    return row

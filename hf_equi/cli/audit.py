@@ -26,7 +26,7 @@ from hf_equi.cli.arguments import expanded
 from hf_equi.cli.display import check_output, note, terminal, write_csv, write_json, write_line
 from hf_equi.cli.groups import group_slug, parse_group
 from hf_equi.cli.loading import DEFAULT_GROUP, load_lm, quiet, read_scorer
-from hf_equi.cli.methods import METHODS, audited_name, check_trained
+from hf_equi.cli.methods import METHODS, audited_name, check_trained, plain_method
 from hf_equi.cli.options import Asked, Loading, Output
 from hf_equi.cli.prompts import check_names, collect_prompts
 from hf_equi.errors import ConfigurationError, GroupError, GroupWarning, HfEquiError
@@ -65,7 +65,7 @@ ROWS = (
 
 @dataclass(frozen=True)
 class Search:
-    """How EquizeroLM searches.
+    """How EquizeroLM searches, and what it and other methods that map texts back act on.
 
     Args:
         scorers: Names or folders of classifiers, or "demo", each with or without a label. The search minimises the
@@ -159,7 +159,11 @@ def run_audit(
 
 def _acts_on_tokens(search: Search, name: str) -> bool:
     audited = METHODS[name]
-    return audited.method is not None and (search.action == "tokens" or not audited.searches)
+    return audited.method is not None and not (search.action == "words" and _maps_back(audited.method))
+
+
+def _maps_back(method: str) -> bool:
+    return plain_method("causal_lm", method).maps_texts_back
 
 
 def _of_process(options: Loading, state: PartialState) -> Loading:
@@ -257,16 +261,16 @@ def _build(
     """Return the models by name, all around one base."""
     check_choice("--action", search.action, ACTIONS)
     how: dict[str, Any] = {"scorer": scorer, "beam_length": search.beam_length}
-    if search.action == "words":
-        how["action"] = "words"
     models: dict[str, PreTrainedModel] = {}
     for name in names:
         audited = METHODS[name]
         if audited.method is None:
             models[name] = base
             continue
-        group, settings = groups[audited.relaxed], how if audited.searches else {}
-        models[name] = symmetrize(base, group, audited.method, tokenizer=tokenizer, multi_token="skip", **settings)
+        group, settings = groups[audited.relaxed], {"multi_token": "skip", **(how if audited.searches else {})}
+        if _maps_back(audited.method):
+            settings["action"] = search.action
+        models[name] = symmetrize(base, group, audited.method, tokenizer=tokenizer, **settings)
     return models
 
 

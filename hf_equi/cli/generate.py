@@ -35,7 +35,7 @@ from hf_equi.cli.prompts import check_names, collect_prompts
 from hf_equi.display import Pieces, plain
 from hf_equi.errors import ConfigurationError, GroupWarning
 from hf_equi.fairness.chat import Conversation, fill_prompt, prompt_text
-from hf_equi.fairness.completions import Comparison, Member, PromptOrbit, title
+from hf_equi.fairness.completions import Comparison, Member, PromptOrbit, refused_words, title
 from hf_equi.fairness.decoding import Decoding
 from hf_equi.fairness.limits import limits
 from hf_equi.fairness.prompts import warn_of_braces
@@ -140,7 +140,10 @@ def _check_method(task: str, subject: Subject, decoding: Decoding, config: PreTr
     """Refuse settings that have no effect on the method of the model, or that the method does not support."""
     called = "the method" if subject.method is None else "--method"
     _check_average(task, method, subject.average, called)
-    if not plain_method(task, method).searches:
+    wanted = plain_method(task, method)
+    if isinstance(config, EquiLMConfig) and config.action == "words" and wanted.maps_texts_back:
+        raise ConfigurationError(refused_words())
+    if not wanted.searches:
         if subject.scorer is not None:
             raise ConfigurationError(
                 f"--scorer has no effect with {called} {method}, because only equizero minimises a scorer: leave it "
@@ -149,11 +152,6 @@ def _check_method(task: str, subject: Subject, decoding: Decoding, config: PreTr
         return
     if decoding.beams:
         raise ConfigurationError("--beams has no effect with equizero, which has its own search: leave it out.")
-    if isinstance(config, EquiLMConfig) and (config.search_settings or {}).get("action") == "words":
-        raise ConfigurationError(
-            "This model searches on words, but the orbits shown here are orbits of tokens: use hf-equi audit --action "
-            "words, or lm.generate in Python."
-        )
 
 
 def _print_table(console: Console, lm: EquiLM, comparison: Comparison) -> None:

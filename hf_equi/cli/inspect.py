@@ -28,7 +28,7 @@ from hf_equi.fairness.limits import staying_names
 from hf_equi.groups import DemographicGroup, Preset, preset_of
 from hf_equi.groups.preset import preset_text
 from hf_equi.groups.pronouns import pronoun_limit
-from hf_equi.models.causal_lm import EquizeroLMConfig
+from hf_equi.models.causal_lm import EquiLMConfig
 from hf_equi.models.causal_lm.explanation import TokenExplanation, explain_tokens, explain_words
 from hf_equi.models.configuration_equi import EquiConfig
 
@@ -77,7 +77,7 @@ def run_inspect(
         own = "compose" if getattr(config, "multi_token", None) == "compose" else "skip"
         token_map = resolve_tokens(chosen, tokenizer, config.get_text_config().vocab_size, multi_token or own)
         action = token_action(chosen, token_map)
-        if isinstance(config, EquizeroLMConfig) and config.action == "words":
+        if isinstance(config, EquiLMConfig) and config.action == "words":
             explanations = [explain_words(text, WordAction(chosen)) for text in texts]
         else:
             explanations = [explain_tokens(text, action, tokenizer) for text in texts]

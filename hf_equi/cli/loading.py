@@ -265,11 +265,13 @@ def _load_equi_lm(
 ) -> EquiLM:
     """Load a saved model; if another group, method or average is wanted, make it anew from its base."""
     group, method, average = wanted[0], wanted[1] or config.method, wanted[2]
-    search = config.search_settings or {}
-    if _searches(method):
-        search["scorer"] = _own_scorer(config) if scorer is None else _given(scorer)
+    method_of = plain_method("causal_lm", method)
+    how: dict[str, Any] = {"action": config.action} if method_of.maps_texts_back else {}
+    if method_of.searches:
+        how |= config.search_settings or {}
+        how["scorer"] = _own_scorer(config) if scorer is None else _given(scorer)
     if isinstance(config, EquizeroLMConfig):
-        lm: EquiLM = EquizeroLM.from_pretrained(name, scorer=search.get("scorer"), **arguments)
+        lm: EquiLM = EquizeroLM.from_pretrained(name, scorer=how.get("scorer"), **arguments)
     else:
         lm = EquiLM.from_pretrained(name, **arguments)
     if is_kept(config, wanted[0], wanted[1:]):
@@ -281,7 +283,7 @@ def _load_equi_lm(
         tokenizer=lm.tokenizer,
         average=average or lm.config.average,
         multi_token="skip",
-        **(search if _searches(method) else {}),
+        **how,
     )
     return changed
 

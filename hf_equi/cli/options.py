@@ -18,6 +18,7 @@ __all__ = [
     "MODEL",
     "SCORER",
     "TABLE",
+    "Action",
     "AsJson",
     "Asked",
     "AuditBatchSize",
@@ -132,6 +133,9 @@ SCORER = typer.Option(
     help=f"The classifier that equizero minimises: {_CLASSIFIER}.",
     show_default="demo",
 )
+Action = Annotated[
+    str, typer.Option(metavar="NAME", help="What EquizeroLM, mixture and canonical move: tokens or words.")
+]
 Scorers = Annotated[
     list[str] | None,
     typer.Option(

@@ -22,7 +22,18 @@ from hf_equi.fairness.pieces import text_pieces
 from hf_equi.fairness.work import Work, rows_of_a_text
 from hf_equi.models.causal_lm import EquiLM
 
-__all__ = ["Comparison", "Member", "Prompt", "PromptOrbit", "Report", "RowCounter", "compare", "title", "work"]
+__all__ = [
+    "Comparison",
+    "Member",
+    "Prompt",
+    "PromptOrbit",
+    "Report",
+    "RowCounter",
+    "compare",
+    "refused_words",
+    "title",
+    "work",
+]
 
 
 @dataclass(frozen=True)
@@ -116,13 +127,10 @@ def compare(
 
     Raises:
         ConfigurationError: For a prompt without tokens, or one too long for the model's positions; if there is not
-            enough memory for the texts; for a search on words.
+            enough memory for the texts; for a model that acts on words.
     """
-    if getattr(lm.config, "action", "tokens") == "words":
-        raise ConfigurationError(
-            "This model searches on words, but the orbits shown here are orbits of tokens: use hf-equi audit --action "
-            "words, or lm.generate in Python."
-        )
+    if lm.acts_on_words:
+        raise ConfigurationError(refused_words())
     asked = [_read(lm, prompt) for prompt in prompts]
     orbits = [_orbit_rows(lm, prompt) for prompt in asked]
     for prompt, rows in zip(asked, orbits, strict=True):
@@ -139,7 +147,15 @@ def compare(
     return Comparison(
         orbits=_assemble(lm, asked, orbits, texts["base"], texts["equi"]),
         base_gap=_gap(lm.base, lm.action, base, mask),
-        equi_gap=None if lm.method.searches else _gap(lm, lm.action, equi, mask),
+        equi_gap=_gap(lm, lm.action, equi, mask) if lm.scores_its_texts else None,
+    )
+
+
+def refused_words() -> str:
+    """Return why the texts of a model that acts on words are not compared, and what to do."""
+    return (
+        "This model acts on words, but the orbits shown here are orbits of tokens: use hf-equi audit --action words, "
+        "or lm.generate in Python."
     )
 
 

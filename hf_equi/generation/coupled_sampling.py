@@ -17,6 +17,7 @@ from __future__ import annotations
 import hashlib
 import struct
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import torch
 from transformers import LogitsProcessor
@@ -25,6 +26,7 @@ from hf_equi.actions import TokenAction, WordAction
 from hf_equi.actions._splitmix import shift_right, splitmix
 from hf_equi.checks import check_seed
 from hf_equi.errors import ConfigurationError
+from hf_equi.groups import DemographicGroup
 from hf_equi.symmetrizers import Draws
 
 __all__ = [
@@ -63,6 +65,9 @@ class NoiseKeys:
         ConfigurationError: If `seed` is not a seed.
     """
 
+    length: int = 0
+    """The number of tokens before the first drawn one."""
+
     def __init__(self, elements: torch.Tensor, canonical: Sequence[Sequence[int]], seed: int | None) -> None:
         check_seed(seed)
         self.count = len(elements)
@@ -94,6 +99,15 @@ class NoiseKeys:
     def row_elements(self, rows: int) -> torch.Tensor:
         """Return k(x) of each row, `(rows,)`."""
         return self.elements.repeat_interleave(rows // self.count)
+
+    def counters(self, elements: torch.Tensor, tokens: torch.Tensor) -> torch.Tensor:
+        """Return the numbers of tokens in the noise, `(N,)`, for rows with these k(x): as the rows read them."""
+        return tokens
+
+    @property
+    def moved(self) -> torch.Tensor:
+        """The tokens whose scores are the same as those of other tokens where an orbit ties: none."""
+        return self.elements[:0]
 
 
 class Prompts(NoiseKeys):
@@ -128,19 +142,31 @@ class Prompts(NoiseKeys):
             ]
         super().__init__(elements, canonical, seed)
 
+    def counters(self, elements: torch.Tensor, tokens: torch.Tensor) -> torch.Tensor:
+        """Return the tokens of the canonical texts."""
+        permuted: torch.Tensor = self.written.permutations[elements, tokens]
+        return permuted
+
+    @property
+    def moved(self) -> torch.Tensor:
+        """The tokens that the group moves."""
+        moved: torch.Tensor = self.written.moved
+        return moved
+
 
 class CoupledDraws(Draws):
     """Group elements drawn from the seed: h k(x), where the canonical prompt decides the element h."""
 
-    def __init__(self, prompts: Prompts, samples: int) -> None:
+    def __init__(self, prompts: NoiseKeys, samples: int) -> None:
         self.prompts = prompts
         self.samples = samples
 
-    def elements(self, action: TokenAction, prompt: torch.Tensor, mask: torch.Tensor | None) -> torch.Tensor:
+    def elements(self, action: Any, prompt: torch.Tensor, mask: torch.Tensor | None) -> torch.Tensor:
         """Return one element for each sample of each prompt, `(B,)`."""
         rows = self.prompts.count * self.samples
-        drawn = self.prompts.keys(rows, -1) % action.group.order
-        return action.group.product.to(drawn.device)[drawn, self.prompts.row_elements(rows)]
+        group: DemographicGroup = action.group
+        drawn = self.prompts.keys(rows, -1) % group.order
+        return group.product.to(drawn.device)[drawn, self.prompts.row_elements(rows)]
 
 
 class CoupledNoise(LogitsProcessor):
@@ -158,7 +184,7 @@ class CoupledNoise(LogitsProcessor):
 
     runs_last = True
 
-    def __init__(self, prompts: Prompts, mode: str, record: bool = False) -> None:
+    def __init__(self, prompts: NoiseKeys, mode: str, record: bool = False) -> None:
         self.prompts = prompts
         self.draws = mode == "sample"
         self.choose = {"sample": self._sample, "greedy": self._greedy, "beams": self._nudge}[mode]
@@ -209,7 +235,7 @@ class CoupledNoise(LogitsProcessor):
 
     def _nudge(self, scores: torch.Tensor, step: int) -> torch.Tensor:
         check_scores(scores)
-        moved = self.prompts.written.moved
+        moved = self.prompts.moved
         rows = torch.arange(len(scores), device=scores.device).repeat_interleave(len(moved))
         noise = self._uniform(rows, moved.repeat(len(scores)), self.prompts.keys(len(scores), step, sample=False))
         return scores.index_add(-1, moved, (BEAM_NUDGE * noise).view(len(scores), -1).to(scores.dtype))
@@ -217,8 +243,7 @@ class CoupledNoise(LogitsProcessor):
     def _uniform(self, rows: torch.Tensor, tokens: torch.Tensor, keys: torch.Tensor) -> torch.Tensor:
         """Return uniform numbers in (0, 1) for some (row, token) pairs, float64."""
         elements = self.prompts.row_elements(len(keys))
-        canonical = self.prompts.written.permutations[elements[rows], tokens]
-        return uniform(keys[rows], canonical)
+        return uniform(keys[rows], self.prompts.counters(elements[rows], tokens))
 
 
 def draw_tokens(scores: torch.Tensor, noise: Uniform) -> torch.Tensor:

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
+from torch.nn.utils.rnn import pad_sequence
 from transformers import GenerationConfig, LogitsProcessorList, PreTrainedModel, StoppingCriteriaList
 from transformers.cache_utils import Cache
 from transformers.generation import MaxLengthCriteria, StopStringCriteria
@@ -41,6 +42,7 @@ from hf_equi.generation.search_checks import (
 )
 from hf_equi.generation.search_contexts import SearchContexts, TokenContexts, WordContexts
 from hf_equi.generation.settings_table import value_reader, warn_of_names
+from hf_equi.generation.word_texts import SettledTokens
 from hf_equi.groups import DemographicGroup
 
 __all__ = ["ACTIONS", "EquizeroOutput", "EquizeroSearch", "check_search"]
@@ -245,7 +247,7 @@ class _Run:
     def extend(self, processors: LogitsProcessorList, criteria: StoppingCriteriaList, budget: int) -> None:
         """Run round after round, until all texts have ended or have `budget` new tokens."""
         origin = torch.arange(len(self.active), device=self.device)
-        streamed = 0 if self.search.streamer is None else len(self.contexts.sequence(0))
+        shown = None if self.search.streamer is None else SettledTokens(self.search.streamer, self.contexts)
         while budget > 0 and len(self.active):
             drafted = min(self.search.beam_length, budget)
             going, logs = self._draft(processors, criteria, drafted, origin)
@@ -256,12 +258,8 @@ class _Run:
             grows = going[chosen] if budget > 0 else torch.zeros_like(going[chosen])
             for text in (~grows).nonzero().flatten().tolist():
                 self.sequences[int(self.active[text])] = self.contexts.sequence(text)
-            if self.search.streamer is not None:
-                tokens = self.contexts.sequence(0)
-                tokens = tokens[: self.contexts.settled(0)] if bool(grows[0]) else tokens
-                if len(tokens) > streamed:
-                    self.search.streamer.put(tokens[streamed:].cpu())
-                    streamed = len(tokens)
+            if shown is not None:
+                shown.show(ended=not bool(grows[0]))
             origin = grows.nonzero().flatten()
             self.contexts.keep(origin)
             self.active = self.active[origin]
@@ -353,10 +351,7 @@ class _Run:
 
     def result(self) -> torch.Tensor | EquizeroOutput:
         """Return the sequences, or with `return_dict_in_generate` all decisions of the search."""
-        width = max(map(len, self.sequences))
-        sequences = self.sequences[0].new_full((self.total, width), self.pad)
-        for row, tokens in enumerate(self.sequences):
-            sequences[row, : len(tokens)] = tokens
+        sequences = pad_sequence(self.sequences, batch_first=True, padding_value=self.pad)
         if not self.config.return_dict_in_generate:
             return sequences
         losses = torch.stack([losses for _, losses in self.rounds], 1)  # (B, rounds, G)

@@ -129,15 +129,21 @@ def check_call(config: GenerationConfig, processors: LogitsProcessorList) -> Non
                 )
 
 
-def check_extras(extras: dict[str, Any]) -> None:
+def check_extras(extras: dict[str, Any], caller: str = "The search") -> None:
     """Refuse inputs that belong to the tokens of the prompts, because the base reads other tokens.
+
+    Args:
+        extras: The inputs by name.
+        caller: What calls the base, for the message.
 
     Raises:
         ConfigurationError: For a tensor.
     """
     for name, value in extras.items():
         if isinstance(value, torch.Tensor):
-            raise ConfigurationError(f"The search does not pass {name} to the model: leave it out of the call")
+            raise ConfigurationError(
+                f"{caller} does not pass {name} to the model, which reads other tokens: leave it out of the call"
+            )
 
 
 def position_limit(model: PreTrainedModel) -> int | None:

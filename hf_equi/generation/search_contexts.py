@@ -8,19 +8,17 @@ flattened text by text. Tokens are chosen in a *frame*, which processors and sto
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
 from typing import Any
 
 import torch
 
 from hf_equi.actions import TokenAction, WordAction
 from hf_equi.generation.coupled_sampling import NoiseKeys, Prompts
+from hf_equi.generation.word_texts import PARTIAL, WordTexts, Written
 from hf_equi.groups import DemographicGroup
-from hf_equi.groups.forms import composed
 
 __all__ = ["SearchContexts", "TokenContexts", "WordContexts"]
 
-_PARTIAL = "\ufffd"  # the decoding of the first bytes of a character
 _BYTES = 4  # the most bytes of a character
 
 
@@ -164,14 +162,11 @@ class TokenContexts(SearchContexts):
         return len(self.sequence(text))
 
 
-class WordContexts(SearchContexts):
+class WordContexts(WordTexts, SearchContexts):
     """Texts as strings, on which the group acts by whole words; members are tokenised again in every round.
 
     The text after the last space keeps the tokens in which it was drafted, wherever it does not move. If an incomplete
     word were tokenised again, the model would often no longer read it as part of a word.
-
-    A prompt moves as if it stood alone. In the text after it, the words that begin there move. Special tokens at the
-    start of a prompt are kept. Others are read as the tokenizer reads them in text.
 
     Args:
         action: The group's action on text.
@@ -181,43 +176,25 @@ class WordContexts(SearchContexts):
         pad: The token that fills rows.
     """
 
-    def __init__(self, action: WordAction, tokenizer: Any, ids: torch.Tensor, mask: torch.Tensor, pad: int) -> None:
-        super().__init__(action.group, tokenizer, len(ids), pad)
-        self.action, self.prompt_ids, self.device = action, ids, ids.device
-        special = set(tokenizer.all_special_ids)
-        kept = [row[keep].tolist() for row, keep in zip(ids, mask.bool(), strict=True)]
-        heads = [next((n for n, token in enumerate(row) if token not in special), len(row)) for row in kept]
-        self.prompt_kept = kept
-        self.heads = [row[:n] for row, n in zip(kept, heads, strict=True)]
-        self.prompts = [composed(self._decode(row[n:])) for row, n in zip(kept, heads, strict=True)]
-        self.said = [""] * len(ids)  # the continuations
-        self.tails: list[tuple[str, list[int]]] = [("", [])] * len(ids)  # the last word of each, in its own tokens
-        self.endings: list[list[int]] = [[] for _ in range(len(ids))]
-        words = (word for row in action.group.forms() for word in row.words)
-        self.held = max((len(word.split()) for word in words), default=1)  # words of the longest phrase
+    per_text = (*WordTexts.per_text, "tails")
 
-    def keys(self, samples: int, seed: int | None) -> NoiseKeys:
-        """Make the keys from the smallest member of each prompt's orbit, as text."""
-        return NoiseKeys.of_texts(self.action, self.prompts[::samples], seed, self.device)
+    def __init__(self, action: WordAction, tokenizer: Any, ids: torch.Tensor, mask: torch.Tensor, pad: int) -> None:
+        SearchContexts.__init__(self, action.group, tokenizer, len(ids), pad)
+        WordTexts.__init__(self, action, tokenizer, ids, mask)
+        self.tails: list[tuple[str, list[int]]] = [("", [])] * len(ids)  # the last word of each, in its own tokens
 
     def rows(self) -> tuple[torch.Tensor, torch.Tensor]:
         """Return the images of the texts, tokenised."""
         orders = range(self.group.order)
-        self.members = [
-            self.action.apply(g, prompt + said, len(prompt))
-            for prompt, said in zip(self.prompts, self.said, strict=True)
-            for g in orders
-        ]
+        self.members = [self.member(g, text) for text in range(self.count) for g in orders]
         heads = [head for head in self.heads for _ in orders]
         tails = [tail for tail in self.tails for _ in orders]
         rows = [
             head + self._with_tail(text, *tail) for head, text, tail in zip(heads, self.members, tails, strict=True)
         ]
-        width = max(map(len, rows))
-        self.frame = torch.tensor([[self.pad] * (width - len(row)) + row for row in rows], device=self.device)
-        self.mask = torch.tensor([[0] * (width - len(row)) + [1] * len(row) for row in rows], device=self.device)
+        self.frame, self.mask = self.pad_left(rows, self.pad)
         self.lengths = torch.zeros(len(rows), dtype=torch.long, device=self.device)
-        shape = (self.count, self.group.order, width)
+        shape = (self.count, self.group.order, self.frame.shape[1])
         return self.frame.view(shape), self.mask.view(shape)
 
     def to_frame(self, scores: torch.Tensor) -> torch.Tensor:
@@ -233,25 +210,18 @@ class WordContexts(SearchContexts):
 
     def accept(self, chosen: torch.Tensor, ended: torch.Tensor) -> None:
         """Set X ← g*⁻¹Y as text, with the words of the draft whole."""
-        special = set(self.tokenizer.all_special_ids)
         width = self.mask.shape[1]
         for text, row in enumerate(chosen.tolist()):
-            g, prompt = row % self.group.order, self.prompts[text]
             context = self.frame[row, :width][self.mask[row].bool()].tolist()
             draft = self.frame[row, width : width + int(self.lengths[row])].tolist()
-            self.endings[text] = draft[-1:] if bool(ended[text]) and draft[-1] in special else []
-            draft = draft[: len(draft) - len(self.endings[text])]
-            # A character is not valid text until its last bytes have come.
-            before, whole = self._decode(context).rstrip(_PARTIAL), self._decode(context + draft)
-            member = self.members[row] + whole[len(before) :].rstrip(_PARTIAL)
-            boundary = len(self.action.apply(g, prompt))
-            self.said[text] = self.action.invert(g, member, boundary)[len(prompt) :]
-            self.tails[text] = self._tail(context + draft, whole, len(member) - boundary)
+            written = Written(row % self.group.order, self.members[row], context, draft)
+            draft, whole, said = self.take(text, written, bool(ended[text]))
+            self.tails[text] = self._tail(context + draft, whole, said)
 
     def _tail(self, ids: list[int], whole: str, said: int) -> tuple[str, list[int]]:
         """Return what follows the last space among the last `said` characters, with the space, and its tokens."""
         start = len(whole) - len(whole.rsplit(" ", maxsplit=1)[-1]) - 1
-        tail = whole[start:].rstrip(_PARTIAL)
+        tail = whole[start:].rstrip(PARTIAL)
         if start >= 0 and len(tail) <= said:
             for count in range(1, min(len(ids), len(whole) - start + _BYTES)):
                 if self._decode(ids[:-count]) == whole[:start]:
@@ -263,47 +233,3 @@ class WordContexts(SearchContexts):
         if tokens and text.endswith(tail):
             return self._encode(text[: len(text) - len(tail)]) + tokens
         return self._encode(text)
-
-    def keep(self, texts: torch.Tensor) -> None:
-        """Drop texts."""
-        for name in ("prompt_kept", "heads", "prompts", "said", "tails", "endings"):
-            kept = getattr(self, name)
-            setattr(self, name, [kept[text] for text in texts.tolist()])
-        self.prompt_ids, self.count = self.prompt_ids[texts], len(texts)
-
-    def sequence(self, text: int) -> torch.Tensor:
-        """Return the prompt's own tokens, then those of the continuation."""
-        said, kept = self.said[text], self.prompt_kept[text]
-        target = self._decode(kept) + said
-        # After the prompt; otherwise as the tokenizer begins a text; otherwise after a character that no word begins
-        # with, where the tokenizer puts no mark before the first word.
-        tries = [self._after(self.prompts[text], said), self._encode(said), self._after("\n", said)]
-        after = next((ids for ids in tries if ids is not None and self._decode(kept + ids) == target), tries[1])
-        added = torch.tensor((after or []) + self.endings[text], dtype=torch.long, device=self.device)
-        return torch.cat([self.prompt_ids[text], added])
-
-    def settled(self, text: int) -> int:
-        """Leave out the last words, as many as the longest phrase has: they may still become a phrase that moves."""
-        kept = self.prompt_kept[text]
-        pieces = self.said[text].rsplit(" ", self.held)
-        settled = len(pieces[0]) if len(pieces) > self.held else 0
-        start = self.prompt_ids.shape[1]
-        added = self.sequence(text)[start:].tolist()
-        limit = len(self._decode(kept)) + settled
-        count = len(added)
-        while count and len(self._decode(kept + added[:count])) > limit:
-            count -= 1
-        return start + count
-
-    def _after(self, before: str, text: str) -> list[int] | None:
-        """Return the tokens of a text after another one; `None` if the two cannot be separated."""
-        alone, whole = self._encode(before), self._encode(before + text)
-        return whole[len(alone) :] if whole[: len(alone)] == alone else None
-
-    def _decode(self, ids: Sequence[int]) -> str:
-        text: str = self.tokenizer.decode(ids, skip_special_tokens=False, clean_up_tokenization_spaces=False)
-        return text
-
-    def _encode(self, text: str) -> list[int]:
-        ids: list[int] = self.tokenizer(text, add_special_tokens=False)["input_ids"]
-        return ids

@@ -38,6 +38,7 @@ __all__ = [
     "SEARCH",
     "SETTINGS",
     "TWO_VOCABULARIES",
+    "WORDS",
     "Setting",
     "check_settings",
     "refused_method",
@@ -52,6 +53,7 @@ ENCODER = "encoder"
 ALONE = "alone"
 TWO_VOCABULARIES = "two vocabularies"
 SEARCH = "search"
+WORDS = "words"
 
 SHOWN = 5
 """The most images that a warning lists."""
@@ -69,20 +71,27 @@ class Setting:
         refused: Why the setting is refused, by the way of decoding. The reason continues a sentence that starts with
             the setting's name. The ways are `"causal"`, a language model; `"encoder"`, a model with an encoder;
             `"alone"`, a model that decodes each member alone; `"two vocabularies"`, a model whose source and target
-            have different vocabularies; `"search"`, EquizeroLM.
+            have different vocabularies; `"search"`, EquizeroLM; `"words"`, a language model whose base continues one
+            member of each text, which is mapped back by words.
         asks: Whether a value asks for something. Configs also store values that ask for nothing.
         names: The tokens that a value names, for settings that name tokens.
         acts_with: Another setting, without which this one does nothing.
+        always: The ways that refuse any value, whatever `asks` says of it.
     """
 
     refused: Mapping[str, str] = field(default_factory=dict)
     asks: Callable[[Any], bool] = _given
     names: Callable[[Any], Named] | None = None
     acts_with: str | None = None
+    always: tuple[str, ...] = ()
+
+    def asks_in(self, ways: Iterable[str]) -> Callable[[Any], bool]:
+        """Return whether a value asks for something that these ways of decoding may refuse."""
+        return _given if set(ways) & set(self.always) else self.asks
 
 
 def _everywhere(reason: str, asks: Callable[[Any], bool] = _given) -> Setting:
-    return Setting(dict.fromkeys((CAUSAL, ENCODER, SEARCH), reason), asks)
+    return Setting(dict.fromkeys((CAUSAL, ENCODER, SEARCH, WORDS), reason), asks)
 
 
 def _above(least: float) -> Callable[[Any], bool]:
@@ -129,6 +138,14 @@ _MEMBERS = (
     "asks for output that an orbit does not have: hidden states and attentions belong to its members. Call the base "
     "model for them: model.unwrap()"
 )
+_OF_MEMBER = (
+    "asks for the scores of the member that the base reads, whose tokens are not those of the text that is returned: "
+    'leave it out, or use action="tokens"'
+)
+_WRITES_ALONE = (
+    "asks for another way to write, but on words the base writes one member of each text with its own generate: leave "
+    "it out"
+)
 _SOURCE = "compares the source's token ids with the target's, but here they number different words: leave it out"
 
 _WORKING = (
@@ -137,7 +154,7 @@ _WORKING = (
     "exponential_decay_length_penalty", "is_assistant", "length_penalty", "low_memory", "max_cache_len", "max_length",
     "max_matching_ngram_size", "max_new_tokens", "max_time", "min_length", "min_new_tokens", "min_p",
     "no_repeat_ngram_size", "num_assistant_tokens", "num_assistant_tokens_schedule", "num_return_sequences",
-    "output_scores", "prefill_chunk_size", "remove_invalid_values", "renormalize_logits", "repetition_penalty",
+    "prefill_chunk_size", "remove_invalid_values", "renormalize_logits", "repetition_penalty",
     "return_dict_in_generate", "target_lookbehind", "temperature", "top_h", "top_k", "top_p", "typical_p", "use_cache",
 )  # fmt: skip
 _ARGUMENTS = (
@@ -171,11 +188,23 @@ SETTINGS: dict[str, Setting] = {
         "is for an assistant with another vocabulary, whose tokens the group moves differently: use an assistant "
         "with the same tokenizer"
     ),
-    **dict.fromkeys(CACHE_NAMES, _everywhere(_CACHE, _cannot_fork)),
+    **dict.fromkeys(
+        CACHE_NAMES,
+        Setting(
+            {
+                **dict.fromkeys((CAUSAL, ENCODER, SEARCH), _CACHE),
+                WORDS: "holds the tokens of a text, but on words the base reads those of another member: leave it out",
+            },
+            _cannot_fork,
+            always=(WORDS,),
+        ),
+    ),
     "cache_implementation": Setting(
         {
             **dict.fromkeys((CAUSAL, ENCODER), _CACHE),
             SEARCH: "asks for a cache that cannot take drafts back: leave cache_implementation out",
+            WORDS: "asks for a cache that was not tried with texts that are mapped back by words: leave it out, or "
+            "set it to 'dynamic' or 'static'",
         },
         _cannot_fork,
     ),
@@ -201,9 +230,10 @@ SETTINGS: dict[str, Setting] = {
         {
             ENCODER: "passes the encoder's output on to another model, but here it is an orbit's: leave it out",
             SEARCH: _OTHER,
+            WORDS: _WRITES_ALONE,
         }
     ),
-    "custom_generate": Setting({ALONE: NEEDS_COMBINED, SEARCH: _OTHER}),
+    "custom_generate": Setting({ALONE: NEEDS_COMBINED, SEARCH: _OTHER, WORDS: _WRITES_ALONE}),
     "encoder_no_repeat_ngram_size": Setting({TWO_VOCABULARIES: _SOURCE, SEARCH: _STATE}, _above(0)),
     "encoder_repetition_penalty": Setting({TWO_VOCABULARIES: _SOURCE, SEARCH: _STATE}, _other_than(1)),
     "guidance_scale": Setting(
@@ -213,10 +243,11 @@ SETTINGS: dict[str, Setting] = {
     "num_beams": Setting({SEARCH: _OTHER}, _above(1)),
     **dict.fromkeys(
         ("output_attentions", "output_hidden_states"),
-        Setting({**dict.fromkeys((CAUSAL, ENCODER), _MEMBERS), SEARCH: _NOT_RETURNED}),
+        Setting({**dict.fromkeys((CAUSAL, ENCODER, WORDS), _MEMBERS), SEARCH: _NOT_RETURNED}),
     ),
-    "output_logits": Setting({SEARCH: _NOT_RETURNED}),
-    "prompt_lookup_num_tokens": Setting({ALONE: NEEDS_COMBINED, SEARCH: _OTHER}),
+    "output_logits": Setting({SEARCH: _NOT_RETURNED, WORDS: _OF_MEMBER}),
+    "output_scores": Setting({WORDS: _OF_MEMBER}),
+    "prompt_lookup_num_tokens": Setting({ALONE: NEEDS_COMBINED, SEARCH: _OTHER, WORDS: _WRITES_ALONE}),
 }  # fmt: skip
 """Fields of `GenerationConfig` and arguments of `generate`. A setting without a reason works."""
 
@@ -290,7 +321,7 @@ def _refused(ways: tuple[str, ...]) -> list[tuple[str, Callable[[Any], bool], st
     reasons = {
         name: [setting.refused[way] for way in ways if way in setting.refused] for name, setting in SETTINGS.items()
     }
-    return [(name, SETTINGS[name].asks, each[-1]) for name, each in reasons.items() if each]
+    return [(name, SETTINGS[name].asks_in(ways), each[-1]) for name, each in reasons.items() if each]
 
 
 def warn_of_names(value_of: Callable[[str], Any], action: TokenAction, tokenizer: Any) -> None:

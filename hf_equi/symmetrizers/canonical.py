@@ -15,7 +15,8 @@ class Canonical(Method):
 
     $$ M_G(x) = k(x)^{-1} M(k(x) x) $$
 
-    k(x) is the first element that takes the prompt to the smallest member of its orbit, compared token by token.
+    k(x) is the first element that takes the prompt to the smallest member of its orbit, compared token by token, or
+    character by character on words.
     Components of g that fix the prompt are not symmetrised: the base model's decoding is used for a prompt that names
     no demographic.
 

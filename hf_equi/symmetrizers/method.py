@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, ClassVar, Self
 
 from hf_equi.errors import ConfigurationError
 from hf_equi.symmetrizers.combine import Combine
-from hf_equi.symmetrizers.select import Select
+from hf_equi.symmetrizers.select import IdentityMember, Select
 from hf_equi.symmetrizers.weigh import FeatureWeights, HistoryWeights, Weigh
 
 if TYPE_CHECKING:
@@ -118,6 +118,11 @@ class Method:
     def searches(self) -> bool:
         """Whether its texts come from a search over drafts, and not from the scores of a forward."""
         return self.combine.searches
+
+    @property
+    def maps_texts_back(self) -> bool:
+        """Whether its texts are those of members, mapped back. Then no scores are, and a group may act on words."""
+        return self.searches or (self.selects_one and not isinstance(self.select, IdentityMember))
 
     @property
     def feature_weights(self) -> FeatureWeights | None:

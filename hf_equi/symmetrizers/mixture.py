@@ -17,7 +17,7 @@ class Mixture(Method):
 
     A sample costs one row of the base. Scoring a text costs the whole orbit: after t tokens of y, the weight of a
     member is the probability that it gave to those tokens. So the next-token distribution is that of the mixture of
-    whole texts.
+    whole texts. On words (`action="words"` of a causal language model), gx is a text, and nothing is scored.
 
     Cost: 1 base forward for a sample, |G| for a scored text.
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from small_models import END, GENDER, base_model, tokenizer
+from small_models import END, GENDER, RACE, base_model, tokenizer
 
 import hf_equi
 from hf_equi import EquiLM, EquizeroLM, RegardScorer
@@ -219,13 +219,22 @@ def test_a_saved_search_keeps_its_settings(searches) -> None:
         assert (lm.config.beam_length, lm.config.action, lm.scorer.score) == (3, "tokens", "label")
 
 
+def test_a_saved_model_acts_on_words_for_another_group_too(tmp_path) -> None:
+    hf_equi.symmetrize(base_model(), GENDER, "mixture", tokenizer=tokenizer(), action="words").save_pretrained(
+        tmp_path
+    )
+    for group, method, action in ((None, None, "words"), (RACE, None, "words"), (RACE, "equitune", "tokens")):
+        assert load_lm(str(tmp_path), group, (method, None)).config.action == action
+
+
 @pytest.mark.parametrize(
     ("name", "arguments", "message"),
     [
         ("nameless", (), "was saved without its scorer: pass one with --scorer"),
         ("named", ("--scorer", "/nowhere"), "The scorer '/nowhere' could not be loaded"),
         ("named", ("--beams", "3"), "--beams has no effect with equizero"),
-        ("words", (), "searches on words"),
+        ("words", (), "acts on words"),
+        ("words", ("--method", "mixture"), "acts on words"),
         (
             "named",
             ("--method", "mixture", "--scorer", "demo"),

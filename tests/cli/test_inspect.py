@@ -6,6 +6,7 @@ import json
 import re
 import shutil
 
+import pytest
 from small_models import GENDER, base_model, tokenizer
 
 import hf_equi
@@ -136,9 +137,10 @@ def test_a_stored_map_that_moves_other_words_is_refused(run, equi_folder, tmp_pa
     assert "does not move the words of its group" in result.err
 
 
-def test_a_saved_search_on_words_has_its_words_explained(run, tmp_path) -> None:
-    settings = {"tokenizer": tokenizer(), "scorer": RegardScorer("demo"), "action": "words"}
-    hf_equi.symmetrize(base_model(), GENDER, "equizero", **settings).save_pretrained(tmp_path)
+@pytest.mark.parametrize("own", [{"method": "equizero", "scorer": RegardScorer("demo")}, {"method": "mixture"}])
+def test_a_saved_model_that_acts_on_words_has_its_words_explained(run, tmp_path, own) -> None:
+    settings = {"tokenizer": tokenizer(), "action": "words", **own}
+    hf_equi.symmetrize(base_model(), GENDER, **settings).save_pretrained(tmp_path)
     assert "moves: WOMAN ↔ MAN\n" in run("inspect", "-m", tmp_path, "-t", "the WOMAN said").out
 
 

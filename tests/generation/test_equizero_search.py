@@ -8,7 +8,19 @@ from hypothesis import given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 from literal_search import Drafts, search_tokens, search_words
-from searches import END, OFTEN, PROMPTS, action_of, constant, continuations, hashed, run, to_end
+from searches import (
+    END,
+    OFTEN,
+    PROMPTS,
+    WORDS_BIAS,
+    action_of,
+    constant,
+    continuations,
+    hashed,
+    reduced,
+    run,
+    to_end,
+)
 from small_models import BOTH, GENDER, RACE, base_model, configs, tokenizer
 from transformers import AutoModelForCausalLM
 
@@ -88,11 +100,6 @@ def test_samples_of_a_prompt_are_those_of_the_rule(family):
     assert len({str(row) for row in rows}) == 6
 
 
-# Without single bytes, of which the random model would make broken characters.
-BYTES = {token: -1e4 for token, text in enumerate(map(tokenizer().decode, range(len(tokenizer())))) if len(text) == 1}
-WORDS_BIAS = {**BYTES, **END, **{tokenizer()(word)["input_ids"][0]: 3.0 for word in (" man", " woman", " she", " he")}}
-
-
 @pytest.mark.parametrize(
     ("family", "order", "m", "bias"),
     [("gpt2", 2, 3, WORDS_BIAS), ("llama", 6, 4, WORDS_BIAS), ("jamba", 2, 3, WORDS_BIAS), ("gpt2", 2, 3, {})],
@@ -116,16 +123,6 @@ def test_it_is_the_rule_in_words(family, order, m, bias):
 WORDS = "the man woman he she black white asian person worked as a said . The Man nurse"
 vocabulary = st.sampled_from(WORDS.split())
 prompts = st.lists(vocabulary, min_size=1, max_size=6).map(" ".join)
-
-
-def reduced(image, x, g, group):
-    """g without its components that fix x."""
-    shifts = group.coordinates[g]
-    return next(
-        h
-        for h, other in enumerate(group.coordinates)
-        if image(h, x) == image(g, x) and all(o in (0, s) for o, s in zip(other, shifts, strict=True))
-    )
 
 
 @pytest.mark.filterwarnings("ignore:The text holds words of the group")  # "man" begins some, and is not a token there

@@ -17,6 +17,7 @@ from generate_calls import (
     ASKED,
     BEAMS,
     DRAW,
+    IN_TOKENS,
     LENGTH,
     ONE_TEXT,
     ONE_TOKEN,
@@ -51,6 +52,7 @@ from hf_equi.generation.settings_table import (
     SEARCH,
     SETTINGS,
     TWO_VOCABULARIES,
+    WORDS,
     check_settings,
     value_reader,
 )
@@ -187,7 +189,7 @@ def test_what_is_refused_is_named(way):
 
 
 @pytest.mark.parametrize("name", [name for name, each in SETTINGS.items() if each.names in READERS])
-@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.parametrize("way", IN_TOKENS)
 def test_a_moved_token_that_is_named_without_its_images_is_warned_of(way, name):
     model, ids, written, _ = orbit(way)
     one = int(written.moved[0])
@@ -204,7 +206,7 @@ def test_a_moved_token_that_is_named_without_its_images_is_warned_of(way, name):
         assert moved == other
 
 
-@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.parametrize("way", IN_TOKENS)
 def test_strings_that_end_texts(way):
     model, ids, _, _ = orbit(way)
     word, images = ("walk", ["look", "skip"]) if way in (ENCODER, ALONE) else ("the man", ["the woman"])
@@ -231,9 +233,9 @@ def test_a_method_without_a_guarantee_is_not_warned_of():
     model.generate(torch.tensor([[5, 6]]), bad_words_ids=[[int(model.action.moved[0])]], **LENGTH)
 
 
-def test_words_of_the_search_that_name_tokens_are_those_of_each_member():
-    own = {"method": "equizero", "scorer": hashed, "action": "words"}
-    model = hf_equi.symmetrize(base_model(), BOTH, tokenizer=tokenizer(), **own)
+@pytest.mark.parametrize("own", [{"method": "equizero", "scorer": hashed}, {"method": "canonical"}])
+def test_on_words_settings_that_name_tokens_are_those_of_each_member(own):
+    model = hf_equi.symmetrize(base_model(), BOTH, tokenizer=tokenizer(), action="words", **own)
     man = tokenizer()(" man")["input_ids"]
     model.generate(torch.tensor([[5, 6]]), bad_words_ids=[man], stop_strings="the man", **LENGTH)
 
@@ -267,6 +269,7 @@ def test_values_that_ask_for_nothing_are_taken():
         "output_attentions": False, "use_mtp": False, "cache_implementation": "dynamic", "cache": DynamicCache(),
     }  # fmt: skip
     check_settings(neutral.get, (CAUSAL, ENCODER, ALONE, TWO_VOCABULARIES, SEARCH))
+    check_settings({**neutral, "cache": None}.get, (WORDS,))
 
 
 @pytest.mark.parametrize(

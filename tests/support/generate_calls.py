@@ -16,13 +16,23 @@ import hf_equi
 from hf_equi.actions import TokenPairAction
 from hf_equi.bases.compat import CACHE
 from hf_equi.generation.named_tokens import read_biases, read_tokens, read_words
-from hf_equi.generation.settings_table import ALONE, CAUSAL, ENCODER, SEARCH, SETTINGS, TWO_VOCABULARIES
+from hf_equi.generation.settings_table import (
+    ALONE,
+    CAUSAL,
+    ENCODER,
+    SEARCH,
+    SETTINGS,
+    TWO_VOCABULARIES,
+    WORDS,
+)
 
 LENGTH = {"max_new_tokens": 3}
 DRAW = {"do_sample": True, "seed": 1}
 BEAMS = {"num_beams": 2}
 WHOLE = {"return_dict_in_generate": True}
-WAYS = {CAUSAL: (CAUSAL,), ENCODER: (ENCODER,), ALONE: (ENCODER, ALONE), SEARCH: (SEARCH,)}
+WAYS = {CAUSAL: (CAUSAL,), ENCODER: (ENCODER,), ALONE: (ENCODER, ALONE), SEARCH: (SEARCH,), WORDS: (WORDS,)}
+IN_TOKENS = [way for way in WAYS if way != WORDS]
+"""The ways in which settings that name tokens act in the frame of the prompt."""
 # How each setting is asked for that works, beside its number alone.
 ASKED = {
     "assistant_confidence_threshold": {"assistant_model": "own"},
@@ -126,7 +136,8 @@ AS_THE_BASE = {
 def works(name, way, value):
     if (name, way) == ("cache_implementation", SEARCH):
         return False  # another reason than the table's: the search sees which cache it is given
-    return not (SETTINGS[name].asks(value) and SETTINGS[name].refused.keys() & set(WAYS[way]))
+    setting = SETTINGS[name]
+    return not (setting.asks_in(WAYS[way])(value) and setting.refused.keys() & set(WAYS[way]))
 
 
 @functools.cache
@@ -136,8 +147,26 @@ def model_of(way):
         return small_seq2seq.wrap("t5", small_seq2seq.THREE, **own)
     if way == TWO_VOCABULARIES:
         return small_seq2seq.wrap("lstm", small_seq2seq.THREE)
-    search = {"method": "equizero", "scorer": hashed} if way == SEARCH else {}
-    return hf_equi.symmetrize(base_model(), BOTH, tokenizer=tokenizer(), **search)
+    own = {
+        SEARCH: {"method": "equizero", "scorer": hashed},
+        WORDS: {"method": "mixture", "action": "words"},
+    }.get(way, {})
+    return hf_equi.symmetrize(base_model(), BOTH, tokenizer=tokenizer(), **own)
+
+
+class InWords:
+    """Moves rows of prompts and texts by words, and tokenises them again."""
+
+    def __init__(self, prompt):
+        self.action, self.length = hf_equi.WordAction(BOTH), len(prompt)
+
+    def apply(self, g, rows):
+        texts = tokenizer().batch_decode(rows)
+        moved = [self.action.apply(g, text, self.length) for text in texts]
+        prompts = [self.action.apply(g, text[: self.length]) for text in texts]
+        parts = zip(prompts, moved, strict=True)
+        ids = [tokenizer()([prompt, text[len(prompt) :]])["input_ids"] for prompt, text in parts]
+        return torch.tensor([prompt + said for prompt, said in ids])
 
 
 def orbit(way):
@@ -146,6 +175,7 @@ def orbit(way):
     action, g = model.action, model.group.order - 1
     read, written = (action.source, action.target) if isinstance(action, TokenPairAction) else (action, action)
     text = "jump and walk twice" if model.config.is_encoder_decoder else "the black man met the black man"
+    written = InWords(text) if way == WORDS else written
     ids = model.tokenizer(text, return_tensors="pt")["input_ids"]
     return model, torch.cat([ids, read.apply(g, ids)]), written, g
 

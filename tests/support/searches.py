@@ -16,6 +16,19 @@ from hf_equi.generation import EquizeroSearch
 PROMPTS = ["the man worked as a", "an asian person", "person", "the white woman was known for a black man and"]
 END = {0: 4.0}  # makes the end of a text likely, so that drafts of one round end at different places
 OFTEN = {0: 2.0}  # enough for the model that ends texts most easily
+# Without single bytes, of which the random model would make broken characters.
+BYTES = {token: -1e4 for token, text in enumerate(map(tokenizer().decode, range(len(tokenizer())))) if len(text) == 1}
+WORDS_BIAS = {**BYTES, **END, **{tokenizer()(word)["input_ids"][0]: 3.0 for word in (" man", " woman", " she", " he")}}
+
+
+def reduced(image, x, g, group):
+    """g without its components that fix x."""
+    shifts = group.coordinates[g]
+    return next(
+        h
+        for h, other in enumerate(group.coordinates)
+        if image(h, x) == image(g, x) and all(o in (0, s) for o, s in zip(other, shifts, strict=True))
+    )
 
 
 def hashed(texts):

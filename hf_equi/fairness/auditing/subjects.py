@@ -109,17 +109,17 @@ def _make_subject(
         action = TokenAction(group, resolve_tokens(group, tokenizer, lm.config.vocab_size, "skip"), lm.action.device)
     _check_lengths(name, lm, blocks, max_new_tokens)
     own = lm if isinstance(model, EquiLM) else model
-    words = WordAction(action.group) if getattr(lm.config, "action", "tokens") == "words" else None
+    words = WordAction(action.group) if lm.acts_on_words else None
     if words is not None and any(block.chat is not None for block in blocks):
         raise ConfigurationError(
-            f"The model {name!r} searches on words, which would lose the turns of a chat: search on tokens, or "
-            "ask without a chat."
+            f"The model {name!r} acts on words, which would lose the turns of a chat: let it act on tokens, or ask "
+            "without a chat."
         )
     return Subject(
         name=name,
         lm=lm,
         base=lm.base,
-        scored=None if lm.method.searches else own,
+        scored=own if lm.scores_its_texts else None,
         action=action,
         words=words,
         coupled=words is not None or _exchanges_prompts(name, action, blocks),

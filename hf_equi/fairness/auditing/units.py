@@ -8,7 +8,7 @@ from typing import Any
 
 import torch
 
-from hf_equi.bases.end_tokens import end_tokens, filling_token
+from hf_equi.bases.end_tokens import end_tokens, filling_token, until_end
 from hf_equi.bases.offloading import input_device
 from hf_equi.fairness.auditing.blocks import Block
 from hf_equi.fairness.auditing.scoring import Measures
@@ -90,18 +90,8 @@ def _draw(subject: Subject, block: Block, sampling: Sampling, pad: int) -> list[
             pad_token_id=pad,
             **sampling.arguments(),
         )
-        rests += [_until_end(row, ends, pad) for row in drawn[:, width:].tolist()]
+        rests += [until_end(row, ends, pad) for row in drawn[:, width:].tolist()]
     return rests
-
-
-def _until_end(row: list[int], ends: set[int], pad: int) -> list[int]:
-    for place, token in enumerate(row):
-        if token in ends:
-            return row[: place + 1]
-    # A search on words gives texts of unequal lengths, so padding may follow a text without an end token.
-    while len(row) > 1 and row[-1] == pad:
-        row = row[:-1]
-    return row
 
 
 def _end_tokens(subject: Subject) -> tuple[int, ...]:

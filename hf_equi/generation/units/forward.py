@@ -25,7 +25,6 @@ from hf_equi.generation.units.laws import LookAhead, Origin, Places, UnitLaw, lo
 from hf_equi.generation.units.marginals import OpenForms, TokenMarginal
 from hf_equi.generation.units.members import GrowingText, Member
 from hf_equi.generation.units.plans import RowPlan
-from hf_equi.generation.units.readings import UnitTables
 from hf_equi.generation.units.state import RowTexts, UnitCache, UnitTexts
 from hf_equi.symmetrizers import Method, Orbit
 

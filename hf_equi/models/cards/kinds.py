@@ -44,8 +44,8 @@ class CardKind(ABC):
         return {name: value for name, value in found.items() if value is not None}
 
     @abstractmethod
-    def probe(self, model: Any) -> Probe:
-        """The inputs and actions that the model is measured with."""
+    def probe(self, model: Any) -> Probe | None:
+        """The inputs and actions that the model is measured with; `None` if it has no outputs to compare."""
 
     def group_tags(self, model: Any) -> list[str]:
         """The names of the group that the Hub can filter by. By default there are none."""

@@ -88,7 +88,7 @@ class Measurement:
         return _digits(self.base_error)
 
 
-def measure(model: Any) -> Measurement:
+def measure(model: Any) -> Measurement | None:
     r"""Measure the largest $|g^{-1} M_G(gx) - M_G(x)|$ over elements g and a few random inputs x.
 
     Weights in half precision are copied to float32 first. A model that is large, quantised or spread over devices is
@@ -97,13 +97,18 @@ def measure(model: Any) -> Measurement:
     Args:
         model: A wrapped model.
 
+    Returns:
+        The result; `None` for a model without outputs to compare.
+
     Raises:
         ConfigurationError: If the error is not finite. That of the base may be infinite.
 
     Cost: |G| calls of the model and |G| of its base, for at most 16 elements g; for 5 of a continuous group.
     """
     measured = _in_float32(model)
-    probe: Probe = measured.card_kind.probe(measured)
+    probe: Probe | None = measured.card_kind.probe(measured)
+    if probe is None:
+        return None
     elements = _moving(probe)
     error = base_error = None
     if elements:

@@ -14,11 +14,17 @@ from hf_equi.models.text.probes import text_probe
 __all__ = ["CausalLMCard", "EquizeroLMCard"]
 
 
+_WORDS = (
+    "**In words.** The model moves whole words and phrases of a text, whatever their tokens. It writes texts, and has "
+    "no scores of a given text. Settings of `generate` that name words act on the member that the base reads."
+)
+
+
 class CausalLMCard(TextCard):
     """The card of an EquiLM."""
 
     pipeline_tag = "text-generation"
-    settings: ClassVar[tuple[str, ...]] = ("average", "multi_token")
+    settings: ClassVar[tuple[str, ...]] = ("average", "multi_token", "action")
     what = "A causal language model that treats the words of a group alike"
     use = (
         "Use it to write and score text in which nothing but the words for a demographic should change when the "
@@ -31,9 +37,18 @@ class CausalLMCard(TextCard):
         units = ("look_ahead", "unlooked_share") if model.config.multi_token == "compose" else ()
         return {**super().config_settings(model), **{name: getattr(model.config, name) for name in units}}
 
-    def probe(self, model: Any) -> Probe:
-        """Random texts."""
-        return text_probe(model)
+    def probe(self, model: Any) -> Probe | None:
+        """Random texts, unless the model has no scores of them."""
+        return text_probe(model) if model.has_scores else None
+
+    def _coverage(self, model: Any) -> list[str]:
+        return super()._coverage(model) if model.has_scores else ["All of them move, as whole words."]
+
+    def _missing(self, model: Any) -> list[tuple[str, ...]]:
+        return super()._missing(model) if model.has_scores else []
+
+    def _moves(self, model: Any) -> str:
+        return super()._moves(model) if model.has_scores else _WORDS
 
     def _sides(self, model: Any) -> list[tuple[str, Any, Any]]:
         return [("tokens", model.action, model.tokenizer)]
@@ -55,7 +70,7 @@ class CausalLMCard(TextCard):
 class EquizeroLMCard(CausalLMCard):
     """The card of an EquizeroLM."""
 
-    settings: ClassVar[tuple[str, ...]] = (*CausalLMCard.settings, "beam_length", "action")
+    settings: ClassVar[tuple[str, ...]] = (*CausalLMCard.settings, "beam_length")
     what = "A causal language model that drafts texts for all words of a group and keeps the draft with the least loss"
 
     def config_settings(self, model: Any) -> dict[str, Any]:
@@ -65,7 +80,7 @@ class EquizeroLMCard(CausalLMCard):
 
     def probe(self, model: Any) -> Probe:
         """Random texts that the model scores. Texts that it writes are not measured."""
-        found = super().probe(model)
+        found = text_probe(model)
         return dataclasses.replace(found, said=f"{found.said}, as the model scores a given text")
 
     def _moves(self, model: Any) -> str:

@@ -8,11 +8,12 @@ from huggingface_hub.dataclasses import strict
 from transformers import AutoConfig
 from transformers.configuration_utils import SubConfigSpec
 
+from hf_equi.actions import WordAction
 from hf_equi.actions.tokens import TokenMap
 from hf_equi.bases.compat import CACHE
 from hf_equi.errors import ConfigurationError
 from hf_equi.groups import DemographicGroup
-from hf_equi.models.causal_lm.methods import LOOK_AHEAD, UNLOOKED_SHARE, check_multi_token, create
+from hf_equi.models.causal_lm.methods import LOOK_AHEAD, UNLOOKED_SHARE, check_action, check_multi_token, create
 from hf_equi.models.text.configuration_equi_text import EquiTextConfig
 from hf_equi.symmetrizers import Method
 
@@ -36,6 +37,9 @@ class EquiLMConfig(EquiTextConfig):
             `"equitune"`, `"mixture"`, `"canonical"` or `"identity"`.
         average (`str`, *optional*, defaults to `"logits"`):
             What equi-tuning averages: `"logits"` or `"probabilities"`.
+        action (`str`, *optional*, defaults to `"tokens"`):
+            What the group acts on: `"tokens"`, or `"words"` with methods that map whole texts back, `"mixture"` and
+            `"canonical"`. On words the model writes texts and has no scores.
         multi_token (`str`, *optional*, defaults to `"auto"`):
             How to treat words that are not one token, also for `generate(group=...)`: `"error"` refuses them, `"skip"`
             lets them stay, with a warning, and `"auto"` does this for the words of presets only. With `"compose"`
@@ -61,10 +65,11 @@ class EquiLMConfig(EquiTextConfig):
             The commit of the base on the Hub.
 
     Raises:
-        ConfigurationError: For an unknown method or average, a chunk below 1, a relaxed group with a method that has
-            no relaxed variant, a map for another vocabulary, `"compose"` with a method that does not combine the
-            scores of all members, or settings of it without it.
-        ActionError: For a map that is not a permutation.
+        ConfigurationError: For an unknown method, average or action, a chunk below 1, a relaxed group with a method
+            that has no relaxed variant, `"words"` with a method that pulls scores back, a map for another vocabulary,
+            `"compose"` with a method that does not combine the scores of all members, or settings of it without it.
+        ActionError: For a map that is not a permutation; with `"words"` as in `WordAction`, for a group whose moves on
+            texts could not be undone.
 
     Example:
         >>> EquiLMConfig(method="mixture").get_text_config().model_type
@@ -82,6 +87,7 @@ class EquiLMConfig(EquiTextConfig):
     token_map: dict[str, Any] | None = None
     look_ahead: float = LOOK_AHEAD
     unlooked_share: float = UNLOOKED_SHARE
+    action: str = "tokens"
 
     @property
     def search_settings(self) -> dict[str, Any] | None:
@@ -95,7 +101,10 @@ class EquiLMConfig(EquiTextConfig):
                 f"model type of their own. Make the right model: symmetrize(base, group, method={self.method!r})"
             )
         check_multi_token(self.create_method(), self.multi_token, self.look_ahead, self.unlooked_share)
+        check_action(self.method, self.action)
         super()._check()
+        if self.action == "words" and self.group is not None:
+            WordAction(self.read_group())
 
     def _check_maps(self, group: DemographicGroup) -> None:
         token_map = TokenMap.from_dict(self.token_map or {})

@@ -7,7 +7,6 @@ from typing import Any, ClassVar
 
 from huggingface_hub.dataclasses import strict
 
-from hf_equi.actions import WordAction
 from hf_equi.bases.compat import CACHE
 from hf_equi.generation.search_checks import check_search
 from hf_equi.models.causal_lm.configuration_equi_lm import EquiLMConfig
@@ -31,9 +30,8 @@ class EquizeroLMConfig(EquiLMConfig):
                 stored, and neither is the place of a scorer in a local folder.
 
     Raises:
-        ConfigurationError: As in `EquiLMConfig`, and for a beam length below 1, another action or another method.
-        ActionError: As in `EquiLMConfig`, and with `"words"` as in `WordAction`, for a group whose moves on texts
-            could not be undone.
+        ConfigurationError: As in `EquiLMConfig`, and for a beam length below 1 or another method.
+        ActionError: As in `EquiLMConfig`.
 
     Example:
         >>> EquizeroLMConfig(beam_length=3).action
@@ -45,13 +43,12 @@ class EquizeroLMConfig(EquiLMConfig):
 
     method: str = "equizero"
     beam_length: int = 5
-    action: str = "tokens"
     scorer_settings: dict[str, Any] | None = None
 
     @property
     def search_settings(self) -> dict[str, Any]:
-        """The number of tokens in a draft, and what the search acts on."""
-        return {"beam_length": self.beam_length, "action": self.action}
+        """The number of tokens in a draft."""
+        return {"beam_length": self.beam_length}
 
     @property
     def stored_scorer(self) -> dict[str, Any] | None:
@@ -69,5 +66,3 @@ class EquizeroLMConfig(EquiLMConfig):
     def _check(self) -> None:
         check_search(None, self.beam_length, self.action)
         super()._check()
-        if self.action == "words" and self.group is not None:
-            WordAction(self.read_group())

@@ -5,12 +5,13 @@ from __future__ import annotations
 from hf_equi.actions.reporting import COMPOSE, MULTI_TOKEN, WORDS
 from hf_equi.checks import check_between, check_choice, check_share
 from hf_equi.errors import ConfigurationError
-from hf_equi.registration import create_method
+from hf_equi.generation.search_checks import ACTIONS
+from hf_equi.registration import create_method, method_names
 from hf_equi.symmetrizers import EqualWeights, HistoryWeights, Method
 from hf_equi.symmetrizers.combine import AVERAGES
 from hf_equi.symmetrizers.select import IdentityMember
 
-__all__ = ["LOOK_AHEAD", "TASK", "UNLOOKED_SHARE", "check_multi_token", "create", "remedy"]
+__all__ = ["LOOK_AHEAD", "TASK", "UNLOOKED_SHARE", "check_action", "check_multi_token", "create", "remedy"]
 
 TASK = "causal_lm"
 
@@ -70,3 +71,22 @@ def remedy(method: Method) -> str | None:
 
 def _combines(method: Method) -> bool:
     return not (method.selects_one or method.searches)
+
+
+def check_action(name: str, action: str) -> None:
+    """Refuse an action of the group that a method does not have.
+
+    Args:
+        name: The method.
+        action: What the group acts on, `"tokens"` or `"words"`.
+
+    Raises:
+        ConfigurationError: For another action, or `"words"` with a method that pulls scores back, or moves nothing.
+    """
+    check_choice("action", action, ACTIONS)
+    if action == "words" and not create(name, AVERAGES[0]).maps_texts_back:
+        others = [repr(other) for other in method_names(TASK) if create(other, AVERAGES[0]).maps_texts_back]
+        raise ConfigurationError(
+            f"action='words' needs a method that maps whole texts back, and {name!r} does not: use "
+            f"method={', '.join(others[:-1])} or {others[-1]}, or action='tokens'"
+        )

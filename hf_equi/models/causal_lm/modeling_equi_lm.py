@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any, ClassVar
 
 import torch
 from transformers import AutoModelForCausalLM, PreTrainedModel
 from transformers.cache_utils import Cache
 
-from hf_equi.actions import TokenAction, token_action
+from hf_equi.actions import TokenAction, WordAction, token_action
 from hf_equi.actions.resolution import resolve_tokens
 from hf_equi.actions.staying import TextBatch
 from hf_equi.actions.tokens import TokenMap
@@ -20,13 +22,15 @@ from hf_equi.generation.base_call import check_base
 from hf_equi.generation.documents import Documents
 from hf_equi.generation.orbit_cache import OrbitCache
 from hf_equi.generation.orbit_forward import OrbitInputs, forward_orbit
+from hf_equi.generation.settings_table import WORDS, check_settings
 from hf_equi.generation.units.laws import LookAhead
 from hf_equi.groups import DemographicGroup
 from hf_equi.models.cards.kinds import CardKind
 from hf_equi.models.causal_lm.card import CausalLMCard
 from hf_equi.models.causal_lm.configuration_equi_lm import EquiLMConfig
-from hf_equi.models.causal_lm.explanation import TokenExplanation, explain_tokens
+from hf_equi.models.causal_lm.explanation import TokenExplanation, explain_tokens, explain_words
 from hf_equi.models.causal_lm.methods import remedy
+from hf_equi.models.causal_lm.word_decoding import write_in_words
 from hf_equi.models.text.decoding import DecodingMixin
 from hf_equi.models.text.model import EquiTextModel
 from hf_equi.symmetrizers import Selection
@@ -64,7 +68,9 @@ class EquiLM(DecodingMixin, EquiTextModel, AnyReleaseGenerationMixin):  # type: 
 
     so that $p_G(gy \mid gx) = p_G(y \mid x)$ for every g: exact in tokens, in float32 to 1e-5. With neutral or general
     words in the group, the model is R-EquiLM: general words keep the base model's scores, and equivariance holds only
-    for the odds among equality and neutral tokens. Other methods: `"mixture"`, `"canonical"`.
+    for the odds among equality and neutral tokens. Other methods: `"mixture"`, `"canonical"`. These two also act on
+    words (`action="words"`): the base continues the text of one member, and `WordAction` maps it back. So words of any
+    number of tokens move, and texts are equivariant as strings.
 
     Args:
         config: The model's configuration.
@@ -115,6 +121,31 @@ class EquiLM(DecodingMixin, EquiTextModel, AnyReleaseGenerationMixin):  # type: 
         )
         return token_action(group, token_map, device=self.action.device)
 
+    @property
+    def acts_on_words(self) -> bool:
+        """Whether the group acts on the words of texts, not on tokens."""
+        acts: bool = self.config.action == "words"
+        return acts
+
+    @property
+    def has_scores(self) -> bool:
+        """Whether `forward` scores texts. A search on words scores them as tokens."""
+        return self.method.searches or not self.acts_on_words
+
+    @property
+    def scores_its_texts(self) -> bool:
+        """Whether the scores of `forward` are the distribution of the texts that `generate` writes."""
+        return not (self.method.searches or self.acts_on_words)
+
+    def word_action(self, group: DemographicGroup | TokenAction | None = None) -> WordAction:
+        """Return the action on words of a group for one call; `None` stands for the model's own group.
+
+        Raises:
+            ActionError: As in `WordAction`.
+            ConfigurationError: For anything but a group of words, or if the method has no variant for it.
+        """
+        return WordAction(self.checked_group(group.group if isinstance(group, TokenAction) else group))
+
     @accepts_cache()
     def forward(  # noqa: PLR0913, PLR0917  the signature that transformers expects
         self,
@@ -152,11 +183,11 @@ class EquiLM(DecodingMixin, EquiTextModel, AnyReleaseGenerationMixin):  # type: 
 
         Raises:
             ConfigurationError: For `inputs_embeds`; without `input_ids`; for hidden states or attentions; if a loss
-                computed outside the model would be another one.
+                computed outside the model would be another one; for `"mixture"` and `"canonical"` on words, because
+                the tokens of a text and of its image may differ in number.
             UnsupportedModelError: For a cache of another model; if memory runs out, with advice.
         """
-        if input_ids is None or inputs_embeds is not None:
-            raise ConfigurationError("A group acts on tokens, so EquiLM needs input_ids and cannot read inputs_embeds")
+        input_ids = self._readable(input_ids, inputs_embeds)
         items, action = self._count(labels, kwargs), self.resolve(group)
         self.look_at(group, TextBatch(action, self._tokenizer, input_ids, attention_mask))
         inputs = OrbitInputs(
@@ -177,6 +208,17 @@ class EquiLM(DecodingMixin, EquiTextModel, AnyReleaseGenerationMixin):  # type: 
             loss=loss, logits=scores[:, -logits_to_keep:], chosen_element=selection.only, **cached(kept)
         )
         return self.returned(result, return_dict)
+
+    def _readable(self, input_ids: torch.Tensor | None, inputs_embeds: torch.Tensor | None) -> torch.Tensor:
+        """Return the ids of a forward; refuse what cannot be scored."""
+        if not self.has_scores:
+            raise ConfigurationError(
+                "A model that acts on words writes texts, but has no scores: the tokens of a text and of its image "
+                'may differ in number. Use action="tokens", or score and train the base, lm.base.'
+            )
+        if input_ids is None or inputs_embeds is not None:
+            raise ConfigurationError("A group acts on tokens, so EquiLM needs input_ids and cannot read inputs_embeds")
+        return input_ids
 
     def _score(
         self, action: TokenAction, inputs: OrbitInputs, elements: torch.Tensor | None, labels: torch.Tensor | None
@@ -237,8 +279,26 @@ class EquiLM(DecodingMixin, EquiTextModel, AnyReleaseGenerationMixin):  # type: 
         share = 1.0 if items is None else (labels[:, 1:] != -100).sum() / items
         return self.penalised(loss, selection, share)
 
+    def _check_call(self, value_of: Callable[[str], Any], group: Any) -> Any:
+        if not self.acts_on_words:
+            return super()._check_call(value_of, group)
+        check_settings(value_of, (WORDS,))
+        return self.word_action(group)
+
+    def _prompts(self, action: Any, ids: torch.Tensor, kwargs: dict[str, Any]) -> list[TextBatch]:
+        """Return what a call reads. On words, no word of the group stays."""
+        return [] if self.acts_on_words else super()._prompts(action, ids, kwargs)
+
+    def _write_texts(
+        self, ids: torch.Tensor, call: tuple[Any, Any], group: Any, seed: int | None, kwargs: dict[str, Any]
+    ) -> Any:
+        write = partial(write_in_words, self) if self.acts_on_words else super()._write_texts
+        return write(ids, call, group, seed, kwargs)
+
     def explain(self, text: str, group: DemographicGroup | None = None) -> TokenExplanation:
-        """Return which tokens of a text the group moves, in which forms, and which of its words it does not move."""
+        """Return what the group moves in a text, in which forms, and which of its words stay: tokens, or words."""
+        if self.acts_on_words:
+            return explain_words(text, self.word_action(group))
         return explain_tokens(text, self.resolve(group), self.tokenizer)
 
 

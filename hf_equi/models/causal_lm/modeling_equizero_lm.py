@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-import copy
 import warnings
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, ClassVar
 
 import torch
-from transformers import GenerationConfig, PreTrainedModel, StoppingCriteriaList
-from transformers.generation import StopStringCriteria
+from transformers import PreTrainedModel
 
-from hf_equi.actions import WordAction
-from hf_equi.actions.staying import TextBatch
 from hf_equi.bases.reading import reading
 from hf_equi.errors import ConfigurationError, HfEquiWarning
 from hf_equi.generation.classifiers import ClassifierScorer
@@ -21,12 +17,11 @@ from hf_equi.generation.equizero_search import EquizeroSearch
 from hf_equi.generation.scorers import Scorer, stored_scorer
 from hf_equi.generation.search_checks import check_search
 from hf_equi.generation.settings_table import SEARCH, check_settings
-from hf_equi.groups import DemographicGroup
 from hf_equi.models.cards.kinds import CardKind
 from hf_equi.models.causal_lm.card import EquizeroLMCard
 from hf_equi.models.causal_lm.configuration_equizero_lm import EquizeroLMConfig
-from hf_equi.models.causal_lm.explanation import TokenExplanation, explain_words
 from hf_equi.models.causal_lm.modeling_equi_lm import EquiLM
+from hf_equi.models.text.generation_settings import settings_for_base
 
 __all__ = ["EquizeroLM"]
 
@@ -147,17 +142,7 @@ class EquizeroLM(EquiLM):
 
     def _check_call(self, value_of: Callable[[str], Any], group: Any) -> Any:
         check_settings(value_of, (SEARCH,))
-        return (group or self.group) if self.config.action == "words" else self.resolve(group)
-
-    def _prompts(self, action: Any, ids: torch.Tensor, kwargs: dict[str, Any]) -> list[TextBatch]:
-        """Return what a call reads. A search on words has no words that stay."""
-        return [] if self.config.action == "words" else super()._prompts(action, ids, kwargs)
-
-    def explain(self, text: str, group: DemographicGroup | None = None) -> TokenExplanation:
-        """Return what the search moves in a text and what stays: tokens, or whole words if it acts on those."""
-        if self.config.action == "words":
-            return explain_words(text, WordAction(group or self.group))
-        return super().explain(text, group)
+        return (group or self.group) if self.acts_on_words else self.resolve(group)
 
     def _write_texts(
         self, ids: torch.Tensor, call: tuple[Any, Any], group: Any, seed: int | None, kwargs: dict[str, Any]
@@ -173,34 +158,5 @@ class EquizeroLM(EquiLM):
             self.config.action,
             streamer=kwargs.get("streamer"),
         )
-        config, kwargs = self._own_settings(generation_config, kwargs)
-        kwargs = self._pass_stop_strings(config, kwargs)
+        config, kwargs = settings_for_base(self, generation_config, kwargs)
         return self.base.generate(ids, config, logits_processor, custom_generate=search, seed=seed, **kwargs)
-
-    def _own_settings(
-        self, given: GenerationConfig | None, kwargs: dict[str, Any]
-    ) -> tuple[GenerationConfig, dict[str, Any]]:
-        """Return one config of the call, with gaps filled from this model's own, and what else the base needs."""
-        config = copy.deepcopy(given or self.generation_config)
-        if given is not None:
-            config.update(**self.generation_config.to_dict(), defaults_only=True, allow_custom_entries=True)
-        rest = config.update(**kwargs)
-        # The base would fill the gaps with its own settings, so it is told that there are none.
-        usual = config._get_default_generation_params()
-        for name, value in self.base.generation_config.to_dict().items():
-            if value is not None and getattr(config, name, None) is None:
-                setattr(config, name, usual.get(name))
-                if usual.get(name) is None:
-                    rest[name] = None
-        return config, rest
-
-    def _pass_stop_strings(self, config: GenerationConfig, kwargs: dict[str, Any]) -> dict[str, Any]:
-        """Turn stop strings into criteria: `generate` finds no tokenizer for them with a callable decoding method."""
-        tokenizer = kwargs.pop("tokenizer", None) or self.tokenizer
-        strings, config.stop_strings = config.stop_strings, None
-        if not strings:
-            return kwargs
-        if getattr(self.base.generation_config, "stop_strings", None):
-            kwargs["stop_strings"] = None
-        criteria = [*(kwargs.get("stopping_criteria") or []), StopStringCriteria(tokenizer, strings)]
-        return {**kwargs, "stopping_criteria": StoppingCriteriaList(criteria)}

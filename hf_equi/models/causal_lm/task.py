@@ -14,7 +14,7 @@ from hf_equi.generation.scorers import DEFAULT_REGARD
 from hf_equi.generation.search_checks import check_search
 from hf_equi.models.causal_lm.configuration_equi_lm import EquiLMConfig
 from hf_equi.models.causal_lm.configuration_equizero_lm import EquizeroLMConfig
-from hf_equi.models.causal_lm.methods import check_multi_token, create, remedy
+from hf_equi.models.causal_lm.methods import check_action, check_multi_token, create, remedy
 from hf_equi.models.causal_lm.modeling_equi_lm import EquiLM
 from hf_equi.models.causal_lm.modeling_equizero_lm import EquizeroLM
 from hf_equi.models.configuration_equi import EquiConfig
@@ -25,7 +25,7 @@ from hf_equi.symmetrizers import Method
 
 __all__ = ["CausalLMTask"]
 
-SEARCH = ("scorer", "beam_length", "action")
+SEARCH = ("scorer", "beam_length")
 UNITS = ("multi_token", "look_ahead", "unlooked_share")
 
 
@@ -34,7 +34,7 @@ class CausalLMTask(TextTask):
 
     what = "model that reads from left to right and generates text"
     model_class = EquiLM
-    entries: ClassVar[tuple[str, ...]] = ("average", *UNITS, "orbit_chunk_size")
+    entries: ClassVar[tuple[str, ...]] = ("action", "average", *UNITS, "orbit_chunk_size")
     companions: ClassVar[tuple[str, ...]] = ("tokenizer", *SEARCH)
     commands: ClassVar[tuple[str, ...]] = ("audit", "demo", "generate", "inspect")
 
@@ -53,10 +53,11 @@ class CausalLMTask(TextTask):
         """Make the config, with the tokens that stand for the group's words."""
         given = request.settings
         method = create(request.method, given.get("average", "logits"))
-        search = _search_settings(method, given)
+        search, action = _search_settings(method, given), given.get("action", "tokens")
+        check_action(request.method, action)
         check_multi_token(method, **{name: given[name] for name in UNITS if name in given})
         entries = request.common(*self.entries)
-        words = given.get("action") == "words"  # then tokens are used only to score
+        words = action == "words"  # then tokens are used only to score
         if words:
             entries["multi_token"] = "skip"
         vocab_size = request.base_config.get_text_config().vocab_size
@@ -95,10 +96,10 @@ def _search_settings(method: Method, given: dict[str, Any]) -> dict[str, Any] | 
                 f"{', '.join(names)}: only method='equizero' searches; {method.name!r} does not use these settings"
             )
         return None
-    scorer, beam_length, action = given.get("scorer"), given.get("beam_length", 5), given.get("action", "tokens")
-    check_search(scorer, beam_length, action)
+    scorer, beam_length = given.get("scorer"), given.get("beam_length", 5)
+    check_search(scorer, beam_length, given.get("action", "tokens"))
     default = None if scorer is not None else {"name": DEFAULT_REGARD}
-    return {"beam_length": beam_length, "action": action, "scorer_settings": default}
+    return {"beam_length": beam_length, "scorer_settings": default}
 
 
 def _reads_both_ways(config: PreTrainedConfig) -> bool:

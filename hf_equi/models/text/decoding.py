@@ -77,7 +77,8 @@ class DecodingMixin:
         independent decoding, the strategy decodes each member alone, and the text is the best token of the combined
         outputs at each place. Equizero decodes every member greedily and takes the one with the lowest loss. With a
         strategy other than greedy it then decodes once more, with that member only. An `EquizeroLM` writes with its
-        search, and the settings apply to the drafts.
+        search, and the settings apply to the drafts. With `action="words"`, the base's own `generate` continues the
+        text of one member, and the settings apply to that text.
 
         Args:
             inputs: `(batch, tokens)` prompts or sources, or `input_ids=`.

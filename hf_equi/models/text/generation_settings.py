@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
 import torch
-from transformers import GenerationConfig
+from transformers import GenerationConfig, StoppingCriteriaList
+from transformers.generation import StopStringCriteria
 from transformers.utils import ModelOutput
 
 from hf_equi.bases.end_tokens import end_tokens
@@ -15,7 +17,7 @@ from hf_equi.checks import check_seed
 from hf_equi.errors import ConfigurationError
 from hf_equi.generation.settings_table import value_reader
 
-__all__ = ["GenerationSettings"]
+__all__ = ["GenerationSettings", "settings_for_base"]
 
 
 @dataclass(frozen=True)
@@ -124,6 +126,40 @@ class GenerationSettings:
         if (allowed := kwargs.get("prefix_allowed_tokens_fn")) is not None:
             expanded["prefix_allowed_tokens_fn"] = lambda row, tokens: allowed(row // self.samples, tokens)
         return ids.repeat_interleave(self.samples, dim=0), {**expanded, "num_return_sequences": 1}
+
+
+def settings_for_base(
+    lm: Any, given: GenerationConfig | None, kwargs: dict[str, Any]
+) -> tuple[GenerationConfig, dict[str, Any]]:
+    """Return the config and the other arguments with which a model calls the `generate` of its base.
+
+    The base would fill gaps with its own settings, so it is told that there are none. Stop strings become criteria,
+    because `generate` finds no tokenizer for them if a callable decodes.
+
+    Args:
+        lm: The model, with its base and its tokenizer.
+        given: The config of the call.
+        kwargs: The other arguments of the call.
+    """
+    own, base = lm.generation_config, lm.base.generation_config
+    config = copy.deepcopy(given or own)
+    if given is not None:
+        config.update(**own.to_dict(), defaults_only=True, allow_custom_entries=True)
+    rest = config.update(**kwargs)
+    usual = config._get_default_generation_params()
+    for name, value in base.to_dict().items():
+        if value is not None and getattr(config, name, None) is None:
+            setattr(config, name, usual.get(name))
+            if usual.get(name) is None:
+                rest[name] = None
+    tokenizer = rest.pop("tokenizer", None) or lm.tokenizer
+    strings, config.stop_strings = config.stop_strings, None
+    if not strings:
+        return config, rest
+    if getattr(base, "stop_strings", None):
+        rest["stop_strings"] = None
+    criteria = [*(rest.get("stopping_criteria") or []), StopStringCriteria(tokenizer, strings)]
+    return config, {**rest, "stopping_criteria": StoppingCriteriaList(criteria)}
 
 
 def _only_token(name: str, value_of: Callable[[str], Any]) -> int | None:

@@ -51,17 +51,26 @@ class EquiTextModel(TextCheckpointMixin, EquiPreTrainedModel):  # type: ignore[m
         """
         if isinstance(group, self.action_class):
             return group
-        if group is not None and not isinstance(group, DemographicGroup):
+        group = self.checked_group(group)
+        return self.action if group == self.group else self._new_action(group)
+
+    def checked_group(self, group: Any) -> DemographicGroup:
+        """Return the group of one call; `None` stands for the model's own.
+
+        Raises:
+            ConfigurationError: For anything but a group of words, or if the method has no variant for it.
+        """
+        if group is None:
+            return self.group
+        if not isinstance(group, DemographicGroup):
             raise ConfigurationError(
                 f"group={group!r} is not a DemographicGroup: make one, or use DemographicGroup.preset"
             )
-        if group is None or group == self.group:
-            return self.action
-        if group.relaxed and not self.method.relaxable:
+        if group != self.group and group.relaxed and not self.method.relaxable:
             raise ConfigurationError(
                 f"The method {self.config.method!r} has no relaxed variant for the group {group!r}"
             )
-        return self._new_action(group)
+        return group
 
     @staticmethod
     def named_members(action: Any, elements: torch.Tensor, ids: torch.Tensor) -> Selection:

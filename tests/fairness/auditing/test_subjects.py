@@ -55,9 +55,10 @@ def test_without_a_tractable_likelihood_nothing_scores_a_model() -> None:
 
 
 def test_a_model_that_acts_on_words_is_compared_in_words() -> None:
-    lm = equi(GENDER)
-    lm.config.action = "words"
-    assert subjects({"search": lm})[0].words is not None
+    lm = hf_equi.symmetrize(base_model(), GENDER, "canonical", tokenizer=tokenizer(), action="words")
+    (subject,) = subjects({"words": lm})
+    assert subject.words is not None
+    assert subject.scored is None
 
 
 def test_prompts_that_are_no_images_in_tokens_are_not_compared_and_that_is_noted() -> None:

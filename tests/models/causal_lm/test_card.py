@@ -20,6 +20,7 @@ def wrap(group=GENDER, method="equitune", **settings):
         ({"method": "mixture"}, "In law"),
         ({"method": "equizero", "scorer": RegardScorer("demo")}, "A judge with a bias"),
         ({"method": "equizero", "scorer": RegardScorer("demo"), "action": "words"}, "In words"),
+        ({"method": "canonical", "action": "words"}, "whatever their tokens"),
     ],
 )
 def test_limits_go_by_the_method(settings, words):

@@ -42,4 +42,4 @@ def test_an_equi_lm_does_not_search():
     with pytest.raises(ConfigurationError, match="'equi_lm' model does not have the method 'equizero'"):
         EquiLMConfig(method="equizero")
     assert EquiLMConfig().search_settings is None
-    assert EquizeroLMConfig(beam_length=3).search_settings == {"beam_length": 3, "action": "tokens"}
+    assert EquizeroLMConfig(beam_length=3).search_settings == {"beam_length": 3}

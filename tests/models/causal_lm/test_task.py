@@ -67,10 +67,11 @@ def test_words_without_a_token_raise_are_skipped_or_move_as_words():
         TASK.make_config(request(group=UNKNOWN))
     with pytest.warns(HfEquiWarning, match="zebra/giraffe"):
         assert TASK.make_config(request(group=UNKNOWN, multi_token="skip")).multi_token == "skip"
-    with warnings.catch_warnings():
-        warnings.simplefilter("error")
-        config = TASK.make_config(request("equizero", UNKNOWN, scorer=by_length, action="words"))
-    assert (config.action, config.multi_token) == ("words", "skip")
+    for method in ("equizero", "mixture", "canonical"):
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")
+            config = TASK.make_config(request(method, UNKNOWN, action="words"))
+        assert (config.action, config.multi_token) == ("words", "skip")
     within = DemographicGroup([["man", "woman"], ["old man", "old woman"]])
     with pytest.raises(ActionError, match="'man' is contained in 'old man' as a whole word"):
         TASK.make_config(request("equizero", within, scorer=by_length, action="words"))
@@ -78,8 +79,8 @@ def test_words_without_a_token_raise_are_skipped_or_move_as_words():
 
 @pytest.mark.parametrize("method", ["equitune", "mixture", "canonical", "identity"])
 def test_what_belongs_to_the_search_is_refused_elsewhere(method):
-    settings = {"scorer": by_length, "beam_length": 3, "action": "tokens"}
-    message = rf"scorer, beam_length, action: only method='equizero' searches; '{method}' does not use these"
+    settings = {"scorer": by_length, "beam_length": 3}
+    message = rf"scorer, beam_length: only method='equizero' searches; '{method}' does not use these"
     with pytest.raises(ConfigurationError, match=message):
         TASK.make_config(request(method, **settings))
 
@@ -91,6 +92,16 @@ def test_what_belongs_to_the_search_is_refused_elsewhere(method):
 def test_bad_settings_of_the_search_are_refused(settings, message):
     with pytest.raises(ConfigurationError, match=message):
         TASK.make_config(request("equizero", **settings))
+
+
+@pytest.mark.parametrize("method", ["equitune", "mixture", "identity"])
+def test_actions_that_a_method_does_not_have_are_refused(method):
+    assert TASK.make_config(request(method, action="tokens")).action == "tokens"
+    with pytest.raises(ConfigurationError, match="action='letters'"):
+        TASK.make_config(request(method, action="letters"))
+    if method != "mixture":
+        with pytest.raises(ConfigurationError, match=f"action='words' needs .* '{method}' does not"):
+            TASK.make_config(request(method, UNKNOWN, action="words"))
 
 
 @pytest.mark.parametrize(("method", "kind"), [("equitune", "EquiLM"), ("equizero", "EquizeroLM")])
