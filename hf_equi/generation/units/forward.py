@@ -108,7 +108,7 @@ class UnitForward:
             held.texts.length + ids.shape[1],
             [text.reading for text in texts],
             [row[-1] for row in opened],
-            combined[:, -1].detach(),
+            combined[:, -1].detach().clone(),  # not a view, which would keep the law of all places
             held.texts.rows,
         )
         slots = _slots(texts, numbers).to(tokens.device)
