@@ -9,7 +9,7 @@ from typing import Any
 
 import torch
 from data import require
-from smollm2_run import GROUPS, Experiment, mean_and_interval
+from smollm2_run import COMPOSED, GROUPS, Experiment, mean_and_interval
 
 from hf_equi import DemographicGroup
 
@@ -61,7 +61,8 @@ def sentences(pair: tuple[str, str], profession: str) -> list[str]:
 
 def pairs(run: Experiment) -> dict[str, Any]:
     """Measure how often the male sentence is the more likely one of two that differ by one word of the lists."""
-    group, lm = GROUPS["gender"], run.symmetrize("EquiLM", GROUPS["gender"])
+    group = GROUPS["gender"]
+    lm, composed = (run.symmetrize(name, group) for name in ("EquiLM", COMPOSED))
     rows: list[dict[str, Any]] = []
     texts: list[list[int]] = []
     jobs = professions(run)
@@ -69,13 +70,15 @@ def pairs(run: Experiment) -> dict[str, Any]:
         for job, score in jobs if pair[0] not in NO_SUBJECT else ():
             tokens = run.tokenizer(sentences(pair, job), add_special_tokens=False)["input_ids"]
             image = lm.action.apply(1, torch.tensor(tokens[0])).tolist() == tokens[1]
-            rows.append({"pair": "/".join(pair), "score": score, "why": "image" if image else why_not(group, *pair)})
+            row = {"pair": "/".join(pair), "score": score, "why": "image" if image else why_not(group, *pair)}
+            rows.append(row | {"composed": not image and composed.action.member(1, tokens[0]) == tokens[1]})
             texts += tokens
     found: dict[str, Any] = {"professions": jobs, "pairs": len(word_pairs(run)), "sentences": len(rows)}
     reasons = {row["pair"]: row["why"] for row in rows}
     found["reasons"] = {why: sorted(pair for pair, own in reasons.items() if own == why) for why in REASONS}
     found["reasons"]["no subject"] = sorted(f"{one}/{two}" for one, two in word_pairs(run) if one in NO_SUBJECT)
-    for name, model in (("base", run.base), ("EquiLM", lm)):
+    found["composed"] = sorted({row["pair"] for row in rows if row["composed"]})
+    for name, model in (("base", run.base), ("EquiLM", lm), (COMPOSED, composed)):
         said = run.likelihoods(model, texts, f"pairs, {name}").view(-1, 2)
         found[name] = preferences(rows, said[:, 0] - said[:, 1])
     return found
@@ -109,7 +112,8 @@ def preferences(rows: Sequence[dict[str, Any]], differences: torch.Tensor) -> di
     parts: dict[str, Callable[[dict[str, Any]], bool]] = {
         "all": lambda row: True,
         "image": lambda row: row["why"] == "image",
-        "others": lambda row: row["why"] != "image",
+        "image, composed": lambda row: row["composed"],
+        "others": lambda row: row["why"] != "image" and not row["composed"],
         "image, male jobs": lambda row: row["why"] == "image" and row["score"] > 0,
         "image, female jobs": lambda row: row["why"] == "image" and row["score"] < 0,
     }

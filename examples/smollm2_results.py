@@ -13,8 +13,10 @@ from imagenet_results import BLUE, FAINT, INK, ORANGE, table
 from machine import describe
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
+from smollm2_cells import cell, plain, share
+from smollm2_composed_results import COMPOSED_SECTIONS
 from smollm2_pairs import REASONS, TIE
-from smollm2_run import GROUPS, Experiment
+from smollm2_run import COMPOSED, GROUPS, Experiment
 from smollm2_stages import IN_CHAT, STAGES, TASK
 
 from hf_equi.fairness.report.plots import regard_bars
@@ -61,17 +63,6 @@ def ran(found: Found) -> str:
         minutes = round(sum(earlier) / 60)
         parts += [f"{which} took {minutes} minutes of CPU time."] if minutes else []
     return " ".join(filter(None, parts))
-
-
-def cell(value: float | None, bounds: Sequence[float] | None = None) -> str:
-    """Format a number with its interval."""
-    return number(value) + (f" ({number(bounds[0])} to {number(bounds[1])})" if bounds else "")
-
-
-def share(entry: Mapping[str, Any]) -> str:
-    """Format a share in per cent with its interval; a single word has no interval."""
-    bounds = [f"{100 * bound:.1f}" for bound in entry["interval"] or ()]
-    return f"{100 * entry['mean']:.1f} %" + (f" ({' to '.join(bounds)})" if bounds else "")
 
 
 def figures(models: Sequence[Mapping[str, Any]]) -> str:
@@ -136,11 +127,6 @@ def _texts(rows: Sequence[Mapping[str, str]], names: Sequence[str]) -> str:
     return table(["model", *names], lines())
 
 
-def plain(text: str) -> str:
-    """Return a text that fits in one cell of a table."""
-    return " ".join(text.split()).replace("|", "\\|").replace("<", "&lt;").replace("*", "\\*")
-
-
 def _pairs(own: Found, _: Path) -> Iterator[str]:
     yield f"## Sentences that differ by one word ({SIZE})"
     counts = {why: len(names) for why, names in own["reasons"].items()}
@@ -153,7 +139,9 @@ def _pairs(own: Found, _: Path) -> Iterator[str]:
 
     def rows() -> Iterator[list[str]]:
         for part in own["base"]:
-            for model in ("base", "EquiLM"):
+            for model in ("base", "EquiLM", COMPOSED):
+                if part not in own.get(model, {}):
+                    continue  # a record from before words were composed
                 entry = own[model][part]
                 yield [part, model, str(entry["sentences"]), share(entry), str(entry["ties"]),
                        number(entry["mean_difference"]), number(entry["largest"])]  # fmt: skip
@@ -166,6 +154,9 @@ def _pairs(own: Found, _: Path) -> Iterator[str]:
     def reasons() -> Iterator[list[str]]:
         for why, text in {**REASONS, "no subject": "the words cannot be the subject of the sentence"}.items():
             yield [text, str(counts[why]), ", ".join(own["reasons"][why])]
+        if "composed" in own:
+            text = "of these, images of each other where words of several tokens move"
+            yield [text, str(len(own["composed"])), ", ".join(own["composed"])]
 
     yield table(["", "pairs", "words"], reasons())
 
@@ -235,6 +226,7 @@ SECTIONS = {
     "pairs": _pairs,
     "perplexity": _perplexity,
     "cost": _cost,
+    **COMPOSED_SECTIONS,
 }
 
 

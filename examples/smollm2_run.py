@@ -5,10 +5,11 @@ from __future__ import annotations
 import json
 import warnings
 from collections.abc import Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from machine import progress
@@ -25,16 +26,30 @@ GROUPS = {
     "race": DemographicGroup.preset("race", elements=["Black", "White"]),
     "sexuality": DemographicGroup.preset("sexuality"),
 }
-METHODS: dict[str, tuple[str | None, bool]] = {
-    "base": (None, False),
-    "EquiLM": ("equitune", False),
-    "R-EquiLM": ("equitune", True),
-    "EquizeroLM": ("equizero", False),
-    "mixture": ("mixture", False),
-    "canonical": ("canonical", False),
+COMPOSED = "EquiLM, composed"
+"""The EquiLM that moves words of several tokens, too."""
+
+
+class Way(NamedTuple):
+    """How the base becomes a model: the name of the method, whether the group is relaxed, and which words move."""
+
+    method: str | None
+    relaxed: bool = False
+    multi_token: str = "skip"
+
+
+AUDITED = {
+    "base": Way(None),
+    "EquiLM": Way("equitune"),
+    "R-EquiLM": Way("equitune", relaxed=True),
+    "EquizeroLM": Way("equizero"),
+    "mixture": Way("mixture"),
+    "canonical": Way("canonical"),
 }
-"""The methods by their names in an audit: the name for `symmetrize`, and whether the group is relaxed."""
-SCORED = ("base", "EquiLM", "R-EquiLM", "mixture", "canonical")
+"""The models of an audit."""
+METHODS = {**AUDITED, COMPOSED: Way("equitune", multi_token="compose")}
+"""All models."""
+SCORED = ("base", "EquiLM", COMPOSED, "R-EquiLM", "mixture", "canonical")
 """The methods that have a likelihood."""
 
 
@@ -50,6 +65,12 @@ class Sizes:
         new_tokens: The number of tokens of each timed text.
         repeats: The number of times that each is timed.
         answer: The most tokens of an answer in chat.
+        composed: The number of lines, and of names, with words of several tokens.
+        sampled: The number of sampled continuations of each prompt with such words.
+        continued: The most tokens of one, and of the texts that are shown.
+        exact: How many prompts and lines are measured with `look_ahead=0`, which takes seconds for each token.
+        exact_tokens: The most tokens of such a line.
+        exact_continued: The most tokens of a continuation then.
     """
 
     lines: int = 10
@@ -59,6 +80,17 @@ class Sizes:
     new_tokens: int = 32
     repeats: int = 3
     answer: int = 48
+    composed: int = 60
+    sampled: int = 3
+    continued: int = 16
+    exact: int = 4
+    exact_tokens: int = 24
+    exact_continued: int = 3
+
+
+def unwarned() -> AbstractContextManager[None]:
+    """Say nothing of words that stay: `hf-equi inspect` shows them."""
+    return warnings.catch_warnings(action="ignore", category=GroupWarning)
 
 
 @dataclass
@@ -96,17 +128,17 @@ class Experiment:
         """The tokenizer of the language model."""
         return AutoTokenizer.from_pretrained(self.model)
 
-    def symmetrize(self, name: str, group: DemographicGroup) -> Any:
+    def symmetrize(self, name: str, group: DemographicGroup, **settings: Any) -> Any:
         """Symmetrise the language model with a method, or return the model itself for the base."""
-        method, relaxed = METHODS[name]
-        if method is None:
+        way = METHODS[name]
+        if way.method is None:
             return self.base
-        settings = {"scorer": RegardScorer("demo")} if method == "equizero" else {}
-        group = group.relax(neutral=occupations()) if relaxed else group
-        with warnings.catch_warnings(
-            action="ignore", category=GroupWarning
-        ):  # `hf-equi inspect` shows the words that stay
-            return symmetrize(self.base, group, method, tokenizer=self.tokenizer, multi_token="skip", **settings)
+        if way.method == "equizero":
+            settings["scorer"] = RegardScorer("demo")
+        settings |= {"tokenizer": self.tokenizer, "multi_token": way.multi_token}
+        group = group.relax(neutral=occupations()) if way.relaxed else group
+        with unwarned():
+            return symmetrize(self.base, group, way.method, **settings)
 
     def likelihoods(self, model: PreTrainedModel, texts: Sequence[Sequence[int]], title: str) -> torch.Tensor:
         """Return the log-likelihood of each text `(N,)`, given its first token."""

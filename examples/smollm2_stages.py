@@ -2,30 +2,27 @@
 
 from __future__ import annotations
 
-import gzip
 import json
-import random
 import time
-import warnings
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 import torch
-from data import require, write_json
+from data import write_json
 from datasets import Dataset, concatenate_datasets
 from machine import Clock, machine, progress
+from smollm2_composed import composed_gaps, composed_lines, composed_texts, composed_words
+from smollm2_lines import corpus_lines
 from smollm2_pairs import pairs
-from smollm2_run import GROUPS, METHODS, SCORED, Experiment, mean_and_interval
+from smollm2_run import AUDITED, COMPOSED, GROUPS, METHODS, SCORED, Experiment, mean_and_interval, unwarned
 
 from hf_equi import RegardScorer
-from hf_equi.errors import GroupWarning
 from hf_equi.fairness import audit, fill, prompt_set
 from hf_equi.fairness.auditing.run import SAMPLES
 from hf_equi.fairness.summary import summarise
 
-TEXTS = ("inaugural", "state_union", "udhr_english", "genesis_web", "movie_reviews", "product_reviews", "subjectivity")
 IN_CHAT = "chat-"
 """What the folders of audits in chat begin with."""
 TASK = "Finish the sentence: "
@@ -36,13 +33,11 @@ PARENTS = (("father", "his"), ("mother", "her"))
 
 def draw(run: Experiment, pair: str, samples: int, *, chat: bool = False) -> None:
     """Audit all methods on a pair of demographics, with the seed of the run and the scorer of the library."""
-    models = {name: run.symmetrize(name, GROUPS[pair]) for name in METHODS}
+    models = {name: run.symmetrize(name, GROUPS[pair]) for name in AUDITED}
     prompts = [f"{TASK if chat else ''}{text}" for text in prompt_set("sheng2019")]
     scorer, out = RegardScorer("demo"), run.audits / f"{IN_CHAT if chat else ''}{pair}-{run.seed}"
     _keep_machine(out)
-    with warnings.catch_warnings(
-        action="ignore", category=GroupWarning
-    ):  # `hf-equi inspect` shows the words that stay
+    with unwarned():
         audit(models, run.tokenizer, GROUPS[pair], prompts, scorer, samples, chat=chat, seed=run.seed, out=out)
 
 
@@ -128,10 +123,10 @@ def perplexity(run: Experiment) -> dict[str, Any]:
     base = -run.likelihoods(run.base, texts, "base")
     figures = {"base": {"nats": mean_and_interval(base.tolist(), counts, names)}}
     for pair, group in GROUPS.items():
-        moved = run.symmetrize("EquiLM", group).action.is_moved
-        concerned = [bool(moved[torch.tensor(text)].any()) for text in texts]
-        for name in SCORED[1:] if pair == "gender" else ("EquiLM",):
-            own = -run.likelihoods(run.symmetrize(name, group), texts, f"{name}, {pair}")
+        for name in SCORED[1:] if pair == "gender" else ("EquiLM", COMPOSED):
+            lm = run.symmetrize(name, group)
+            concerned = [not lm.action.moving.isdisjoint(lm.action.read(text)) for text in texts]
+            own = -run.likelihoods(lm, texts, f"{name}, {pair}")
             more = (own - base).tolist()
             entry = {
                 "nats": mean_and_interval(own.tolist(), counts, names),
@@ -140,18 +135,6 @@ def perplexity(run: Experiment) -> dict[str, Any]:
             }
             figures[f"{name}, {pair}"] = entry
     return {"lines": len(lines), "tokens": int(sum(counts)), "figures": figures}
-
-
-def corpus_lines(run: Experiment) -> list[tuple[str, list[int]]]:
-    """Draw lines of at least 20 words from each corpus, and cut them."""
-    (folder,) = require(run.data, "text")
-    generator, found = random.Random(run.seed), []
-    for corpus in TEXTS:
-        with gzip.open(folder / f"{corpus}.txt.gz", "rt", encoding="utf-8") as file:
-            lines = [line.strip() for line in file if len(line.split()) >= 20]
-        for line in generator.sample(lines, min(run.sizes.lines, len(lines))):
-            found.append((corpus, run.tokenizer(line, add_special_tokens=False)["input_ids"][: run.sizes.tokens]))
-    return found
 
 
 def question(job: str, parent: tuple[str, str]) -> str:
@@ -225,6 +208,10 @@ STAGES: dict[str, Callable[[Experiment], dict[str, Any]]] = {
     "asked": asked,
     "chat": chat,
     "audits": audits,
+    "composed_words": composed_words,
+    "composed_gaps": composed_gaps,
+    "composed_texts": composed_texts,
+    "composed_lines": composed_lines,
 }
 AGAIN = ("audits", "chat")
 """The stages that run each time, because more may have been drawn."""

@@ -12,18 +12,26 @@ import pytest
 import torch
 
 sys.path.append(str(Path(__file__).parents[1] / "examples"))
+import smollm2_lines
 import smollm2_results
 import smollm2_stages
 from machine import describe, machine
 from smollm2_pairs import sentences, why_not, word_pairs
-from smollm2_run import GROUPS, Experiment, Sizes
+from smollm2_run import COMPOSED, GROUPS, METHODS, Experiment, Sizes
 
 from hf_equi.bases.embedded import embedded_folder
 from hf_equi.fairness import prompt_set
 from hf_equi.fairness.auditing import Audit
 
-SMALL = Sizes(lines=1, tokens=8, professions=2, batches=(1,), new_tokens=2, repeats=1, answer=4)
+SMALL = Sizes(
+    lines=1, tokens=8, professions=2, batches=(1,), new_tokens=2, repeats=1, answer=4,
+    composed=3, sampled=1, continued=3, exact=1, exact_tokens=6, exact_continued=2,
+)  # fmt: skip
 PAIRS = {"male": ["man", "males", "john", "his"], "female": ["woman", "female", "mary", "her"]}
+NAMES = {
+    "white": {"male": ["Bradley", "Jack"], "female": ["Emily"]},
+    "black": {"male": ["Jamal", "Darnell"], "female": ["Imani"]},
+}
 TEMPLATE = "{% for message in messages %}{{ message['content'] }} {% endfor %}"
 
 
@@ -32,12 +40,16 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Experiment:
     """All stages, and audits of one pair with two seeds."""
     folder = tmp_path_factory.mktemp("smollm2")
     (folder / "text").mkdir()
-    for corpus in smollm2_stages.TEXTS:
+    for corpus in smollm2_lines.TEXTS:
         with gzip.open(folder / "text" / f"{corpus}.txt.gz", "wt", encoding="utf-8") as file:
-            file.write("The man and his wife " * 5 + "\n")
+            file.write("The man and his grandson " * 5 + "\n")
     words = folder / "fairness_words"
     (words / "equinlg").mkdir(parents=True)
     (words / "debiaswe").mkdir()
+    (words / "name_lists").mkdir()
+    for side in ("male", "female"):
+        for kind, listed in NAMES.items():
+            (words / "name_lists" / f"{kind}_{side}_names.txt").write_text("\n".join(listed[side]), encoding="utf-8")
     for side, listed in PAIRS.items():
         (words / "equinlg" / f"{side}_words.txt").write_text("\n".join(listed), encoding="utf-8")
     (words / "debiaswe" / "equalize_pairs.json").write_text(
@@ -48,8 +60,9 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Experiment:
     run = Experiment(folder, str(embedded_folder("demo_lm")), folder / "runs", folder / "audits", 7, SMALL)
     run.tokenizer.chat_template = TEMPLATE
     with pytest.MonkeyPatch.context() as patch:  # all methods write and score in the tests of the library
-        few = {name: smollm2_stages.METHODS[name] for name in ("base", "EquiLM", "EquizeroLM")}
-        patch.setattr(smollm2_stages, "METHODS", few)
+        few = {name: METHODS[name] for name in ("base", "EquiLM", "EquizeroLM")}
+        patch.setattr(smollm2_stages, "AUDITED", few)
+        patch.setattr(smollm2_stages, "METHODS", {**few, COMPOSED: METHODS[COMPOSED]})
         patch.setattr(smollm2_stages, "prompt_set", lambda name: prompt_set(name)[:2])
         patch.setattr(Audit, "_report", lambda *_: None)
         smollm2_stages.draw(run, "gender", 1)
@@ -110,6 +123,21 @@ def test_the_page_tells_stages_without_a_machine_apart() -> None:
     assert smollm2_results.ran({"cost": old, "pairs": new}).endswith(mixed)
 
 
+def test_words_of_several_tokens_move_exactly(run: Experiment) -> None:
+    words = run.results("composed_words")["gender"]
+    before, after = words["sets_moving"]
+    assert before < after == words["sets"]
+    for group in run.results("composed_gaps").values():
+        if "models" in group:
+            gaps = {name: entry["largest"] for name, entry in group["models"].items()}
+            assert (
+                max(gap for name, gap in gaps.items() if COMPOSED in name) < 1e-5 < min(gaps["base"], gaps["EquiLM"])
+            )
+    lines = run.results("composed_lines")
+    assert lines["found"] == lines["read"] == len(smollm2_lines.TEXTS)
+    assert lines["figures"]["with"]["lines"] == 3
+
+
 def test_likelihoods_do_not_depend_on_the_batch(run: Experiment) -> None:
     texts = [[5, 6, 7], [8, 9, 10, 11, 12]]
     together = run.likelihoods(run.base, texts, "")
@@ -132,6 +160,10 @@ def test_page_shows_all_of_it_and_keeps_what_is_gone(run: Experiment, tmp_path: 
         "What each method",
         "Asked in chat",
         "The prompts in chat",
+        "Words of several tokens: which move",
+        "Words of several tokens: the group gap",
+        "Words of several tokens: texts beside",
+        "Words of several tokens: likelihood",
     ):
         assert f"## {title}" in text
     assert "| image | EquiLM | 2 | 50.0 % | 2 |" in text

@@ -25,6 +25,10 @@ from hf_equi.generation.units.readings import Reading, UnitTables, rests, shorte
 from hf_equi.symmetrizers import Method, Orbit
 from hf_equi.symmetrizers.fold import Accumulator, combine_pulled_back
 
+# The most places of texts that are looked ahead of in one call of the base, counted as rows times their longest text:
+# each such row is a copy of the cache.
+MOST_PLACES = 1 << 12
+
 __all__ = ["LookAhead", "Origin", "Places", "UnitLaw"]
 
 
@@ -323,11 +327,26 @@ class UnitLaw:
             kept, tokens = places.origins[row][place] or (0, ())
             wanted.append((row, kept, (*tokens, *after), token))
         branches, where = longest_branches([(row, kept, tokens) for row, kept, tokens, _ in wanted])
-        logits = self.reader.read(branches)
-        spots = torch.tensor(where, device=logits.device)
-        scores = logits[spots[:, 0], spots[:, 1]].to(dtype).log_softmax(-1)
-        last = torch.tensor([token for *_, token in wanted], device=logits.device)
-        return scores.gather(1, last[:, None]).squeeze(1)
+        found, order = [], []
+        for start, stop in _portions(branches):
+            mine = [number for number, (branch, _) in enumerate(where) if start <= branch < stop]
+            logits = self.reader.read(branches[start:stop])
+            spots = torch.tensor([(where[n][0] - start, where[n][1], wanted[n][3]) for n in mine])
+            branch, last, token = spots.to(logits.device).unbind(1)
+            found.append(logits[branch, last].to(dtype).log_softmax(-1).gather(1, token[:, None]).squeeze(1))
+            order += mine
+        return torch.cat(found)[torch.tensor(order, device=found[0].device).argsort()]
+
+
+def _portions(branches: Sequence[Branch]) -> Iterator[tuple[int, int]]:
+    """Yield where each part of some branches begins and ends, so that few places are held at once."""
+    start, longest = 0, 0
+    for number, branch in enumerate(branches):
+        longest = max(longest, branch.kept + len(branch.tokens))
+        if (number - start + 1) * longest > MOST_PLACES and number > start:
+            yield start, number
+            start, longest = number, branch.kept + len(branch.tokens)
+    yield start, len(branches)
 
 
 def longest_branches(
