@@ -24,17 +24,27 @@ if TYPE_CHECKING:
 __all__ = ["Accumulator", "Decision", "Fold", "OrbitFold", "combine_pulled_back"]
 
 
-@dataclass(frozen=True)
+@dataclass
 class Decision:
     """The decisions of a fold for each orbit.
 
     Args:
         chosen_element: `(B,)` the element that it took, for methods that take one.
-        margin: `(B,)` how much lower its loss is than that of the next member; infinite for a single member.
+        losses: `(B, 2)` the loss of that member, and the next one; `(B, 1)` for a single member.
     """
 
     chosen_element: torch.Tensor | None = None
-    margin: torch.Tensor | None = None
+    losses: torch.Tensor | None = None
+
+    @property
+    def margin(self) -> torch.Tensor | None:
+        """How much lower the loss of the member is than the next one, `(B,)`; infinite for a single member."""
+        if self.losses is None:
+            return None
+        least = self.losses.select(1, 0)
+        if self.losses.shape[1] == 1:
+            return torch.full_like(least, torch.inf)
+        return self.losses.select(1, 1) - least
 
 
 class Accumulator(ABC):

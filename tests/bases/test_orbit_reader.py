@@ -12,7 +12,8 @@ from hf_equi.errors import ActionError, ConfigurationError
 from hf_equi.groups import ImageGroup, MatrixGroup
 from hf_equi.symmetrizers import Equitune, Equizero, Identity, MaxProbability, Mean, Orbit, Selection
 from hf_equi.symmetrizers.combine import LargestOfEach, LeastLoss
-from hf_equi.symmetrizers.orbit import SeparateOrbit
+from hf_equi.symmetrizers.orbit import SeparateOrbit, WholeOrbit
+from hf_equi.symmetrizers.select import WholeSelection
 
 GROUP = ImageGroup.rotations(4)
 PIXELS = PixelAction(GROUP)
@@ -239,7 +240,7 @@ def test_whole_orbits_at_once_are_those_of_a_fold(combine, weighted):
     found = []
     for whole in (False, True):
         scores = torch.randn(24, 5, dtype=torch.float64, generator=torch.Generator().manual_seed(0)).requires_grad_()
-        orbit = SeparateOrbit(elements, elements, False, None, whole)
+        orbit = WholeOrbit(WholeSelection(6, 4, "cpu")) if whole else SeparateOrbit(elements, elements, False)
         for rows in (scores.detach(), scores):
             values, decision = fold_rows(orbit, action, combine, rows, log_weights)
             found.append((values.detach(), decision.chosen_element, decision.margin))
