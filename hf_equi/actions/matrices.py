@@ -117,7 +117,7 @@ class VectorAction(Action):
         sources, signs = self._signed
         if self._stays:
             return x.unsqueeze(1) * signs.to(x)
-        members = x.index_select(1, sources.to(x.device).flatten()).view(-1, *sources.shape)
+        members = x.index_select(1, sources.view(-1).to(x.device)).view(-1, *sources.shape)
         return members if self._keeps_signs else members * signs.to(x)
 
     def keys(self, x: torch.Tensor, /) -> torch.Tensor:

@@ -75,10 +75,9 @@ class advice_on_memory(AbstractContextManager[None]):  # noqa: N801  as contextl
             ...
         hf_equi.errors.UnsupportedModelError: The orbits of 3 texts make up to 6 rows; ...
     """
+
     # A class, because the generator of `contextmanager` takes as long as a layer of a small network.
-    def __init__(
-        self, what: str, members: tuple[int, int], chunk: int | None, device: torch.device | str
-    ) -> None:
+    def __init__(self, what: str, members: tuple[int, int], chunk: int | None, device: torch.device | str) -> None:
         self.what, self.members, self.chunk, self.device = what, members, chunk, device
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: Any, /) -> None:
@@ -90,7 +89,7 @@ class advice_on_memory(AbstractContextManager[None]):  # noqa: N801  as contextl
             return
         orbits, members = self.members
         raise UnsupportedModelError(
-            f"The orbits of {orbits} {self.what} make up to {orbits * members} rows; {self.chunk or members} members of each "
-            f"at once are too many for the memory of {self.device}. Set orbit_chunk_size (symmetrize(..., "
+            f"The orbits of {orbits} {self.what} make up to {orbits * members} rows; {self.chunk or members} members "
+            f"of each at once are too many for the memory of {self.device}. Set orbit_chunk_size (symmetrize(..., "
             "orbit_chunk_size=1) runs one member of each at a time, in as many calls), or pass a smaller batch."
         ) from error

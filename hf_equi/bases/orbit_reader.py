@@ -88,21 +88,21 @@ class OrbitRows:
             log_weights = joint_log_weights(log_weights, self.selection.log_weights)
         return fold_rows(self.orbit, action, combine, values, log_weights, losses, normalised)
 
-    def best(self, name: str, combine: Combine) -> torch.Tensor | None:
+    def best(self, name: str, combine: Combine, log_weights: torch.Tensor | None = None) -> torch.Tensor | None:
         """Return the column with the largest value in what `combine` would return, where that takes less time.
 
         Args:
             name: The output.
             combine: How to combine.
+            log_weights: As in `combine`.
 
         Returns:
             `(B,)` int64; `None` to combine first, as where several columns are the largest, or several members tie.
         """
-        if combine.loss is None:  # its kind has to combine, and callers wait for no more than an answer
-            return None
         values, action = self._columns(name)
         wide = _widened(values)
-        return combine.best_of_members(action, wide) if self.orbit.pulls_at_once(action, wide) else None
+        at_once = self.selection.log_weights is None and self.orbit.pulls_at_once(action, wide)
+        return combine.best_of_members(action, wide, log_weights) if at_once else None
 
     def _columns(self, name: str) -> tuple[torch.Tensor, ColumnAction]:
         """Return an output, and how its columns move."""
@@ -159,13 +159,14 @@ class OrbitReader:
         """
         for name in self.inputs:
             check_batch(given[name], name)
-        first = given[next(iter(self.inputs))]
+        name, action = next(iter(self.inputs.items()))
+        first, group = given[name], action.group
         passing = _passed_on(selection)
         if isinstance(selection, WholeSelection) and self._reads_whole(selection, passing):
             orbit = self._whole(given, selection)
             with advice_on_memory(what, orbit.members, self.chunk, first.device):
                 outputs = self._read_whole(run, given, orbit)
-            return self._rows(orbit, outputs, selection)
+            return OrbitRows(group, orbit, outputs, self.outputs, selection)
         size = None if self.chunk is None else self.chunk * first.shape[0]
         piece = self._piece(base, first)
         # Equal members that pass gradients by different weights have a row each.
@@ -177,11 +178,7 @@ class OrbitReader:
             read = partial(self._read_rows, run, given, orbit, passing)
             parts = [part for _, part in in_chunks(base, orbit.rows, size, read)]
             outputs = {name: _join([part[name] for part in parts]) for name in parts[0]}
-        return self._rows(orbit, outputs, selection)
-
-    def _rows(self, orbit: Orbit, outputs: dict[str, Any], selection: Selection) -> OrbitRows:
-        """Return the rows with how their columns move."""
-        return OrbitRows(next(iter(self.inputs.values())).group, orbit, outputs, self.outputs, selection)
+        return OrbitRows(group, orbit, outputs, self.outputs, selection)
 
     def _reads_whole(self, selection: WholeSelection, passing: torch.Tensor | None) -> bool:
         """Return whether all members of all orbits are made and read together."""
@@ -326,8 +323,8 @@ def fold_rows(
     action = action.to(values.device)
     if action.width not in (None, values.shape[-1]):
         raise ActionError(
-            f"The group moves {action.width} columns, but the output has the shape {tuple(values.shape)}: its last axis "
-            "must be these columns."
+            f"The group moves {action.width} columns, but the output has the shape {tuple(values.shape)}: its last "
+            "axis must be these columns."
         )
     wide = _widened(values)
     if values.dim() == 1:  # one number a row is one column
@@ -350,8 +347,9 @@ def fold_rows(
 
 def _widened(values: torch.Tensor) -> torch.Tensor:
     """Return values in float32 at least."""
-    wide = torch.promote_types(values.dtype, torch.float32)
-    return values if values.dtype is wide else values.to(wide)  # `to` takes longer to see that
+    if values.dtype is torch.float32:  # `to` takes longer to see that
+        return values
+    return values.to(torch.promote_types(values.dtype, torch.float32))
 
 
 def losses_of(loss: ProxyLoss, scores: torch.Tensor) -> torch.Tensor:

@@ -54,7 +54,6 @@ class EquiPreTrainedModel(CheckpointMixin, PreTrainedModel):  # type: ignore[mis
     auto_class: ClassVar[Any]
     """The Auto class of the bases, and of the model itself."""
     base_model_prefix = "base"
-    base: Any
     config: Any
     supports_gradient_checkpointing: bool
     shares_members: ClassVar[bool] = True
@@ -147,7 +146,7 @@ class EquiPreTrainedModel(CheckpointMixin, PreTrainedModel):  # type: ignore[mis
             self.config.name_classes()
             base = self._new_base()
             self.check_base(base)
-        self.base = base
+        self.add_module("base", base)
         # Both models share one config object, so that a change in either is seen by both.
         self.config.base_config = base.config
         if not self._owns_weights:
@@ -202,6 +201,15 @@ class EquiPreTrainedModel(CheckpointMixin, PreTrainedModel):  # type: ignore[mis
         if getattr(base, "hf_quantizer", None) is not None:
             self.hf_quantizer = base.hf_quantizer
             self.is_quantized = True
+
+    @property
+    def base(self) -> Any:  # type: ignore[override]
+        """The base model."""
+        # torch looks in three places for a part, which takes as long as a layer of a small base.
+        base = self._modules.get("base")
+        if base is None:
+            raise AttributeError(f"This {type(self).__name__} holds no base yet")
+        return base
 
     @property
     def group(self) -> FiniteGroup:

@@ -171,8 +171,7 @@ def entries_of(config: EquiConfig) -> dict[str, Any]:
 
 def method_key(config: EquiConfig) -> tuple[Any, ...]:
     """Return the settings from which a config makes its method."""
-    entries = entries_of(config)
-    return tuple([entries[name] for name in type(config).method_settings])
+    return tuple(map(entries_of(config).__getitem__, type(config).method_settings))
 
 
 def class_names(classes: Any) -> str:

@@ -2,6 +2,7 @@ r"""The fold of equizero: choose one member of each orbit by a proxy loss, and p
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -13,7 +14,7 @@ from hf_equi.symmetrizers.orbit import Orbit, SeparateOrbit
 if TYPE_CHECKING:
     from hf_equi.actions import ColumnAction
 
-__all__ = ["OrbitChoice", "decide", "lowest"]
+__all__ = ["OrbitChoice", "decide", "lowest", "only_largest"]
 
 
 class OrbitChoice(Fold):
@@ -136,6 +137,25 @@ def decide(orbit: Orbit, losses: torch.Tensor) -> tuple[torch.Tensor, Decision]:
     plain = isinstance(orbit, SeparateOrbit) and orbit.elements.dim() == 2
     element = orbit.elements.take(chosen) if plain else orbit.element_of_row[chosen]
     return chosen, Decision(element, least)
+
+
+def only_largest(
+    scores: torch.Tensor, loss: Callable[[torch.Tensor], torch.Tensor] | None = None
+) -> torch.Tensor | None:
+    """Return the place of the largest number of each row, `(B,)`, if no row has two of them, and none a NaN.
+
+    Args:
+        scores: `(B, N)`, two or more numbers in each row.
+        loss: A falling function of them. Numbers also tie if it is the same for both.
+
+    Example:
+        >>> only_largest(torch.tensor([[1.0, 3.0, 2.0]])), only_largest(torch.tensor([[1.0, 3.0, 3.0]]))
+        (tensor([1]), None)
+    """
+    largest, places = scores.topk(2, 1)
+    first, second = (largest if loss is None else loss(largest)).unbind(1)
+    apart = second < first if loss is None else first < second
+    return places.select(1, 0) if bool(apart.all()) else None
 
 
 def lowest(orbit: Orbit, table: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 import torch
 
 from hf_equi.checks import check_choice
-from hf_equi.symmetrizers.choice import OrbitChoice, lowest
-from hf_equi.symmetrizers.fold import Accumulator, Decision, Fold, OrbitFold, combine_pulled_back
+from hf_equi.symmetrizers.choice import OrbitChoice, lowest, only_largest
+from hf_equi.symmetrizers.fold import Accumulator, Decision, Fold, OrbitFold, combine_pulled_back, in_order
 from hf_equi.symmetrizers.part import Part
 
 if TYPE_CHECKING:
@@ -64,12 +64,15 @@ class Combine(Part):
         """
         return None
 
-    def best_of_members(self, action: ColumnAction, scores: torch.Tensor) -> torch.Tensor | None:
+    def best_of_members(
+        self, action: ColumnAction, scores: torch.Tensor, log_weights: torch.Tensor | None
+    ) -> torch.Tensor | None:
         """Return the column with the largest combined score in each orbit, where that takes less than combining.
 
         Args:
             action: How the columns move, with `spread`.
             scores: `(R, V)` as in `of_members`.
+            log_weights: As in `of_members`.
 
         Returns:
             `(B,)` int64; `None` to combine first: by default, and where members or columns tie.
@@ -123,10 +126,25 @@ class Mean(Combine, Accumulator):
         losses: torch.Tensor | None,
     ) -> tuple[torch.Tensor, Decision] | None:
         """Return the mean of all members at once."""
-        members = action.pull_back_members(scores)
-        if log_weights is None and self.average == "logits" and members.shape[1] == 2:
-            return members.mean(1), Decision()  # of more, torch adds up some columns in another order than others
-        return combine_pulled_back(self, members, log_weights), Decision()
+        if log_weights is None and self.average == "logits" and action.share is not None:
+            return self._sum(action, scores).mul_(action.share), Decision()
+        return combine_pulled_back(self, action.pull_back_members(scores), log_weights), Decision()
+
+    def best_of_members(
+        self, action: ColumnAction, scores: torch.Tensor, log_weights: torch.Tensor | None
+    ) -> torch.Tensor | None:
+        """Return the column with the largest sum over the members; `None` if they have weights."""
+        if log_weights is None and self.average == "logits":
+            return only_largest(self._sum(action, scores))
+        return None
+
+    def _sum(self, action: ColumnAction, scores: torch.Tensor) -> torch.Tensor:
+        """Return the sum over all members, pulled back, `(B, V)`."""
+        members = in_order(action.pull_back_members(scores))
+        if members.shape[1] == 2:
+            return members.sum(1)
+        first, *others = members.unbind(1)  # torch would add up some columns in another order than others
+        return sum(others[1:], first + others[0])
 
     def accumulate(
         self, total: torch.Tensor | None, scores: torch.Tensor, log_weight: torch.Tensor | float
@@ -191,7 +209,9 @@ class LeastLoss(Combine):
         element, least = lowest(orbit, losses.view(orbit.members))
         return action.pull_back_members(scores, element), Decision(element, least)
 
-    def best_of_members(self, action: ColumnAction, scores: torch.Tensor) -> torch.Tensor | None:
+    def best_of_members(
+        self, action: ColumnAction, scores: torch.Tensor, log_weights: torch.Tensor | None
+    ) -> torch.Tensor | None:
         """Return the best column of the member with the lowest loss: of all members' columns, the one that is surest.
 
         The second-best of them shows whether two members or two columns tie.
@@ -200,11 +220,8 @@ class LeastLoss(Combine):
         if loss.of_best is None or action.sources is None:
             return None
         table = scores if loss.of_logits else scores.log_softmax(-1)
-        largest, places = table.view(-1, len(action.sources)).topk(2, 1)
-        least, following = loss.of_best(largest).unbind(1)
-        if not bool((least < following).all()):
-            return None
-        return action.sources.take(places.select(1, 0))
+        places = only_largest(table.view(-1, action.sources.shape[0]), loss.of_best)
+        return None if places is None else action.sources.take(places)
 
 
 class LargestOfEach(Combine, Accumulator):

@@ -21,7 +21,7 @@ from hf_equi.symmetrizers.orbit import Orbit
 if TYPE_CHECKING:
     from hf_equi.actions import ColumnAction
 
-__all__ = ["Accumulator", "Decision", "Fold", "OrbitFold", "combine_pulled_back"]
+__all__ = ["Accumulator", "Decision", "Fold", "OrbitFold", "combine_pulled_back", "in_order"]
 
 
 @dataclass
@@ -250,6 +250,11 @@ class OrbitFold(Fold):
         return self.action.find_moved(self.orbit.elements, self.orbit.row_of)
 
 
+def in_order(members: torch.Tensor) -> torch.Tensor:
+    """Return the scores of members, `(B, K, ...)`, in an order in which they add up to the same, whoever came in."""
+    return members.sort(dim=1).values if members.shape[1] > 2 else members  # two do so in either order
+
+
 def combine_pulled_back(
     accumulator: Accumulator, members: torch.Tensor, log_weights: torch.Tensor | None = None
 ) -> torch.Tensor:
@@ -271,8 +276,7 @@ def combine_pulled_back(
     size = members.shape[1]
     shares: Sequence[torch.Tensor | float]
     if log_weights is None:
-        if size > 2:  # two add up to the same in either order
-            members = members.sort(dim=1).values
+        members = in_order(members)
         shares = [-math.log(size)] * size
     else:
         weights = log_weights.unsqueeze(-1) - math.log(size)

@@ -237,33 +237,33 @@ class WholeOrbit(SeparateOrbit):
         (6, [[0, 1, 2], [3, 4, 5]])
     """
 
+    selection: WholeSelection
     shared = False
 
     def __init__(self, selection: WholeSelection, keys: Callable[[], torch.Tensor] | None = None) -> None:
         vars(self).update(selection=selection, keys=keys)  # the dataclass is frozen
 
     @property
-    def elements(self) -> torch.Tensor:  # type: ignore[override]
+    def elements(self) -> torch.Tensor:
         """`(B, G)`."""
         return self.selection.elements
 
-    rank = elements  # type: ignore[assignment]  # all elements in their order are also their own numbers
+    rank = elements  # all elements in their order are also their own numbers
 
     @property
     def members(self) -> tuple[int, int]:
         """As in `Orbit`."""
         return self.selection.samples, self.selection.order
 
-    @cached_property
+    @property
     def rows(self) -> int:
         """The number of physical rows of the batch."""
-        samples, order = self.members
-        return samples * order
+        return self.selection.samples * self.selection.order
 
     def pulls_at_once(self, action: ColumnAction, scores: torch.Tensor) -> bool:
         """Whether an action pulls back the scores of all rows, `(R, V)`, in one operation: if most columns move."""
-        whole = scores.shape == (self.rows, action.width)
-        return whole and action.spread is not None and action.general_columns is None
+        whole = action.spread is not None and scores.shape == (self.rows, action.width)
+        return whole and action.general_columns is None
 
 
 def distinct_rows(keys: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:

@@ -69,13 +69,16 @@ class WholeSelection(Selection):
                 [0, 1, 2]])
     """
 
+    samples: int
+    order: int
+    device: torch.device | str
     said = MappingProxyType({})
 
     def __init__(self, samples: int, order: int, device: torch.device | str) -> None:
         vars(self).update(samples=samples, order=order, device=device)  # the dataclass is frozen
 
     @cached_property
-    def elements(self) -> torch.Tensor:  # type: ignore[override]
+    def elements(self) -> torch.Tensor:
         """`(B, G)`."""
         return torch.arange(self.order, device=self.device).expand(self.samples, -1)
 

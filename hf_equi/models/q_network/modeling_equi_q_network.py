@@ -22,6 +22,7 @@ from hf_equi.models.q_network.configuration_equi_q_network import EquiQNetworkCo
 from hf_equi.networks.q_network import QNetwork
 from hf_equi.networks.q_network.labelled import labelled_loss
 from hf_equi.symmetrizers import Method
+from hf_equi.symmetrizers.choice import only_largest
 from hf_equi.symmetrizers.weigh import joint_log_weights
 
 __all__ = ["EquiQNetwork", "EquiQNetworkOutput"]
@@ -111,6 +112,18 @@ class EquiQNetwork(EquiPreTrainedModel):
         self.add_network(self.base.feature_size)
 
     @property
+    def device(self) -> torch.device:
+        """That of the base."""
+        device: torch.device = self.base.device
+        return device
+
+    @property
+    def dtype(self) -> torch.dtype:
+        """That of the base."""
+        dtype: torch.dtype = self.base.dtype
+        return dtype
+
+    @property
     def group(self) -> EnvironmentGroup:
         """The group that the model is equivariant to."""
         return cast("EnvironmentGroup", self._values_action.group)
@@ -190,7 +203,7 @@ class EquiQNetwork(EquiPreTrainedModel):
         with torch.no_grad():
             method = self.method
             rows, log_weights = self._read(states, method, {})
-            actions = rows.best("q_values", method.combine)
+            actions = rows.best("q_values", method.combine, log_weights)
             if actions is not None:
                 return actions
             return self.best_actions(rows.combine("q_values", method.combine, log_weights)[0], states)
@@ -204,10 +217,9 @@ class EquiQNetwork(EquiPreTrainedModel):
         """
         if values.shape[1] == 1:
             return values.argmax(1)
-        best, actions = values.topk(2, 1)
-        first, second = best.unbind(1)
-        if bool((second < first).all()):  # no two are equal, and none is NaN
-            return actions.select(1, 0)
+        actions = only_largest(values)
+        if actions is not None:
+            return actions
         _refuse_nan(states)
         element = self.action.canonical_element(states)
         canonical = self._values_action.apply(element, values)
