@@ -175,8 +175,6 @@ class ColumnAction(Action):
             element after element; `None` if most columns do not move, so that moving them all would take longer.
         sources: `(G * V,)` int64, for the columns of all members together the one of the identity's frame that each
             comes from; `None` as `spread`.
-        share: `()` 1 / |G|, for a mean of all members: torch multiplies by a tensor in half the time; `None` as
-            `spread`.
         general: `(V,)` bool, columns that keep the identity's scores, without a symmetry; `None` if there are none.
         general_columns: `(general,)` int64, these columns; `None` if there are none.
 
@@ -213,11 +211,10 @@ class ColumnAction(Action):
         order, columns = self.permutations.shape
         self.width = columns if len(self.moved) else None
         first = torch.arange(0, order * columns, max(columns, 1), device=self.device)
-        self.spread, self.sources, self.share = None, None, None
+        self.spread, self.sources = None, None
         if 0 < columns <= 2 * len(self.moved):
             self.spread, self.sources = self.permutations + first[:, None], self.permutations.argsort(1).flatten()
             self._spread = self.spread.flatten()
-            self.share = torch.tensor(1 / order, dtype=torch.float64, device="cpu")
 
     def to(self, device: torch.device | str) -> Any:
         """Return the same action with its tables on a device."""

@@ -126,8 +126,8 @@ class Mean(Combine, Accumulator):
         losses: torch.Tensor | None,
     ) -> tuple[torch.Tensor, Decision] | None:
         """Return the mean of all members at once."""
-        if log_weights is None and self.average == "logits" and action.share is not None:
-            return self._sum(action, scores).mul_(action.share), Decision()
+        if log_weights is None and self.average == "logits":
+            return self._sum(action, scores).mul_(1 / action.group.order), Decision()
         return combine_pulled_back(self, action.pull_back_members(scores), log_weights), Decision()
 
     def best_of_members(

@@ -10,7 +10,17 @@ from hf_equi.actions import ColumnAction, PixelAction, PointAction, VectorAction
 from hf_equi.bases.orbit_reader import OrbitReader, OrbitRows, check_batch, fold_rows, losses_of
 from hf_equi.errors import ActionError, ConfigurationError
 from hf_equi.groups import ImageGroup, MatrixGroup
-from hf_equi.symmetrizers import Equitune, Equizero, Identity, MaxProbability, Mean, Orbit, Selection
+from hf_equi.symmetrizers import (
+    Entropy,
+    Equitune,
+    Equizero,
+    Identity,
+    MaxProbability,
+    MaxSimilarity,
+    Mean,
+    Orbit,
+    Selection,
+)
 from hf_equi.symmetrizers.combine import LargestOfEach, LeastLoss
 from hf_equi.symmetrizers.orbit import SeparateOrbit, WholeOrbit
 from hf_equi.symmetrizers.select import WholeSelection
@@ -246,6 +256,30 @@ def test_whole_orbits_at_once_are_those_of_a_fold(combine, weighted):
             found.append((values.detach(), decision.chosen_element, decision.margin))
         found.append(torch.autograd.grad(values.square().sum(), scores))
     torch.testing.assert_close(found[:3], found[3:], rtol=0, atol=1e-12)
+
+
+@pytest.mark.parametrize("ties", [False, True])
+@pytest.mark.parametrize(
+    ("combine", "finds"),
+    [
+        (Mean(), True),
+        (LeastLoss(MaxProbability()), True),
+        (LeastLoss(MaxSimilarity()), True),
+        (Mean("probabilities"), False),
+        (LargestOfEach(), False),
+        (LeastLoss(Entropy()), False),
+    ],
+)
+def test_the_best_columns_of_whole_orbits_are_those_of_what_is_combined(combine, finds, ties):
+    """They are found without combining, unless some tie, or the combination depends on more than the best columns."""
+    scores, selection = torch.randn(24, 5, generator=torch.Generator().manual_seed(0)), WholeSelection(6, 4, "cpu")
+    scores = scores.round() if ties else scores
+    rows = OrbitRows(GROUP, WholeOrbit(selection), {"columns": scores}, OUTPUTS, selection)
+    best = rows.best("columns", combine)
+    assert (best is not None) == (finds and not ties)
+    assert best is None or torch.equal(best, rows.combine("columns", combine)[0].argmax(1))
+    if isinstance(combine, Mean):
+        assert rows.best("columns", combine, torch.zeros(6, 4)) is None
 
 
 def test_halves_are_folded_in_float32():
