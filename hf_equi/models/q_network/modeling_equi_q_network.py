@@ -229,7 +229,7 @@ class EquiQNetwork(EquiPreTrainedModel):
 def _read_rows(base: QNetwork, extras: dict[str, Any], features: bool, rows: dict[str, Any]) -> dict[str, Any]:
     """Return the base's scores and features of some states."""
     out = base(**rows, **extras, output_features=features, return_dict=False)
-    return dict(zip(("q_values", "features"), out, strict=False))
+    return {"q_values": out[0], "features": out[1]} if features else {"q_values": out[0]}
 
 
 def _refuse_nan(states: torch.Tensor | None) -> None:
