@@ -273,13 +273,21 @@ def test_whole_orbits_at_once_are_those_of_a_fold(combine, weighted):
 def test_the_best_columns_of_whole_orbits_are_those_of_what_is_combined(combine, finds, ties):
     """They are found without combining, unless some tie, or the combination depends on more than the best columns."""
     scores, selection = torch.randn(24, 5, generator=torch.Generator().manual_seed(0)), WholeSelection(6, 4, "cpu")
-    scores = scores.round() if ties else scores
+    if ties:
+        scores[8:12] = 1.0  # all members and all columns of the third orbit
     rows = OrbitRows(GROUP, WholeOrbit(selection), {"columns": scores}, OUTPUTS, selection)
     best = rows.best("columns", combine)
     assert (best is not None) == (finds and not ties)
     assert best is None or torch.equal(best, rows.combine("columns", combine)[0].argmax(1))
     if isinstance(combine, Mean):
         assert rows.best("columns", combine, torch.zeros(6, 4)) is None
+
+
+def test_columns_with_the_same_scores_in_another_order_tie_to_the_bit():
+    scores, selection = torch.tensor([0.0, 1e8, 1.0, -1e8, 1.0]).repeat(4, 1), WholeSelection(1, 4, "cpu")
+    rows = OrbitRows(GROUP, WholeOrbit(selection), {"columns": scores}, OUTPUTS, selection)
+    assert len(set(rows.combine("columns", Mean())[0][0, 1:].tolist())) == 1
+    assert rows.best("columns", Mean()) is None
 
 
 def test_halves_are_folded_in_float32():
