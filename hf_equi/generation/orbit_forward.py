@@ -133,7 +133,8 @@ def forward_orbit(
     Cost: one base forward of the distinct members; two if a long shared prefix is fed separately.
     """
     ids = inputs.input_ids
-    with advice_on_memory(f"{ids.shape[0]} texts of {ids.shape[1]} tokens", elements, inputs.chunk, ids.device):
+    members = (ids.shape[0], elements.shape[1])
+    with advice_on_memory(f"texts of {ids.shape[1]} tokens", members, inputs.chunk, ids.device):
         if isinstance(action, UnitAction):
             return _forward_units(base, action, method, elements, inputs)
         if inputs.cache is None and not inputs.use_cache:
