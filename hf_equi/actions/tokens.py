@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from itertools import zip_longest
+from itertools import compress, zip_longest
 from typing import Any, ClassVar
 
 import torch
@@ -304,6 +304,16 @@ class TokenAction(ColumnAction):
         """Return some members of each orbit: elements `(batch, K)`, ids `(batch, tokens)` to `(batch, K, tokens)`."""
         self.check_ids(ids)
         return self.permutations[elements.unsqueeze(-1), ids.unsqueeze(1)]
+
+    def members_of(
+        self, elements: torch.Tensor, ids: torch.Tensor, mask: torch.Tensor | None = None
+    ) -> list[list[list[int]]]:
+        """Return some members of each orbit as lists of tokens, without those at which `mask` is 0."""
+        members: list[list[list[int]]] = self.members(elements, ids).tolist()
+        if mask is None:
+            return members
+        kept = mask.bool().tolist()
+        return [[list(compress(row, own)) for row in rows] for rows, own in zip(members, kept, strict=True)]
 
     def orbit(self, ids: torch.Tensor) -> torch.Tensor:
         """All members: `(batch, tokens)` to `(batch, group, tokens)`."""

@@ -117,10 +117,10 @@ class QPolicy:
                 network.
         """
         states, single = _read(observation, self.network)
-        with torch.no_grad():
-            if deterministic:
-                actions = self.network.greedy_actions(states)
-            else:
+        if deterministic:
+            actions = self.network.greedy_actions(states)
+        else:
+            with torch.no_grad():
                 actions = self._drawn(self.network(states=states).q_values.float().cpu())
         found: NDArray[np.int64] = actions.cpu().numpy()
         return (found[0] if single else found), state
@@ -143,7 +143,7 @@ class QPolicy:
 def _read(observation: Any, network: ScoresActions) -> tuple[torch.Tensor, bool]:
     """Return observations as the network reads them, and whether there was a single one."""
     try:
-        states = torch.as_tensor(np.ascontiguousarray(observation))
+        states = torch.from_numpy(np.ascontiguousarray(observation))
     except (TypeError, ValueError) as error:
         given = type(observation).__name__
         hint = (

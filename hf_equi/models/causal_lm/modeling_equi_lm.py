@@ -23,6 +23,7 @@ from hf_equi.generation.documents import Documents
 from hf_equi.generation.orbit_cache import OrbitCache
 from hf_equi.generation.orbit_forward import OrbitInputs, forward_orbit
 from hf_equi.generation.settings_table import WORDS, check_settings
+from hf_equi.generation.units.board import UnitBoard
 from hf_equi.generation.units.laws import LookAhead
 from hf_equi.groups import DemographicGroup
 from hf_equi.models.cards.kinds import CardKind
@@ -159,6 +160,7 @@ class EquiLM(DecodingMixin, EquiTextModel, AnyReleaseGenerationMixin):  # type: 
         logits_to_keep: int = 0,
         group: DemographicGroup | TokenAction | None = None,
         elements: torch.Tensor | None = None,
+        board: UnitBoard | None = None,
         return_dict: bool | None = None,
         **kwargs: Any,
     ) -> EquiCausalLMOutput | tuple[Any, ...]:
@@ -169,8 +171,7 @@ class EquiLM(DecodingMixin, EquiTextModel, AnyReleaseGenerationMixin):  # type: 
             attention_mask: `(batch, past + tokens)`, 0 at padding.
             position_ids: `(batch, tokens)`. Where they restart within a row without padding, another document begins.
                 Each document is a text of its own, with its own orbit and prompt.
-            cache: The cache that an earlier call returned, or an empty cache of the base. The cached members continue;
-                you need not name them.
+            cache: The cache that an earlier call returned, whose members continue, or an empty cache of the base.
             inputs_embeds: Refused, because a group acts on tokens.
             labels: `(batch, tokens)`; −100 and padding are left out of the loss. The method `"mixture"` takes leading
                 −100 for the prompt. Without labels the whole text is the prompt.
@@ -178,13 +179,13 @@ class EquiLM(DecodingMixin, EquiTextModel, AnyReleaseGenerationMixin):  # type: 
             logits_to_keep: The number of last places to score, 0 for all.
             group: Another group, for this call only.
             elements: `(batch,)` run only these elements, as `generate` does for methods of one row.
+            board: Where `generate` has the law of units noted, for words of several tokens.
             return_dict: `False` for a tuple; by default as in the config.
             **kwargs: `num_items_in_batch` goes to the loss, everything else to the base. Only scores are returned.
 
         Raises:
             ConfigurationError: For `inputs_embeds`; without `input_ids`; for hidden states or attentions; if a loss
-                computed outside the model would be another one; for `"mixture"` and `"canonical"` on words, because
-                the tokens of a text and of its image may differ in number.
+                computed outside the model would be another one; for a method that acts on words.
             UnsupportedModelError: For a cache of another model; if memory runs out, with advice.
         """
         input_ids = self._readable(input_ids, inputs_embeds)
@@ -201,12 +202,11 @@ class EquiLM(DecodingMixin, EquiTextModel, AnyReleaseGenerationMixin):  # type: 
             chunk=self.config.orbit_chunk_size,
             extras=self.checked_extras(kwargs),
             look=LookAhead(self.config.look_ahead, self.config.unlooked_share),
+            board=board,
         )
         scores, selection, kept = self._score(action, inputs, elements, labels)
-        loss = self._loss(scores, labels, attention_mask, items, selection)
-        result = EquiCausalLMOutput(
-            loss=loss, logits=scores[:, -logits_to_keep:], chosen_element=selection.only, **cached(kept)
-        )
+        loss, logits = self._loss(scores, labels, attention_mask, items, selection), scores[:, -logits_to_keep:]
+        result = EquiCausalLMOutput(loss=loss, logits=logits, chosen_element=selection.only, **cached(kept))
         return self.returned(result, return_dict)
 
     def _readable(self, input_ids: torch.Tensor | None, inputs_embeds: torch.Tensor | None) -> torch.Tensor:

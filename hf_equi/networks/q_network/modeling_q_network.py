@@ -71,6 +71,16 @@ class QNetwork(SafeLoadingMixin, PreTrainedModel):
         self.post_init()  # type: ignore[no-untyped-call]
 
     @property
+    def device(self) -> torch.device:
+        """The device of the network. transformers would look through all modules for it, in each step of an agent."""
+        return self.head.weight.device
+
+    @property
+    def dtype(self) -> torch.dtype:
+        """The precision of the network."""
+        return self.head.weight.dtype
+
+    @property
     def feature_size(self) -> int:
         """The number of features that the last layer reads."""
         return self.head.in_features

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import copy
+import pickle
+from concurrent.futures import ThreadPoolExecutor
+
 import pytest
 import torch
 from small_q_networks import SQUARE, network, states, targets
@@ -100,6 +104,82 @@ def test_actions_that_tie_move_with_the_state():
     actions = [model.greedy_actions(model.action.apply(g, x)) for g in range(SQUARE.order)]
     assert len(set(actions[0].tolist())) > 1
     assert all(torch.equal(SQUARE.permutations[g][actions[0]], actions[g]) for g in range(SQUARE.order))
+
+
+@pytest.mark.parametrize("steps", [0, 2])
+@torch.no_grad()
+def test_chosen_actions_are_the_best_of_the_scores_at_ties_too(steps):
+    """Weights of a few values make members and actions tie in many of the states."""
+    base = network(sure=1.0, num_actions=5, hidden_sizes=[4])
+    if steps:
+        for weight in base.parameters():
+            weight.copy_((steps * weight).round() / steps)
+    x = states(200).mul(steps).round() if steps else states(200)
+    for method in METHODS:
+        model = symmetrize(base, SQUARE, method)
+        actions, values = model.greedy_actions(x), model(x).q_values
+        assert torch.equal(actions, model.best_actions(values, x))
+        assert torch.equal(values.gather(1, actions[:, None])[:, 0], values.amax(1))
+        moves = (x.abs() != 0).all(1) & (x[:, 0].abs() != x[:, 1].abs())  # in others some element fixes the state
+        for g in range(SQUARE.order) if method != "identity" else ():
+            moved = model.greedy_actions(model.action.apply(g, x))
+            assert torch.equal(moved[moves], SQUARE.permutations[g][actions][moves])
+
+
+def test_calls_leave_nothing_behind_that_the_next_one_reads():
+    """Other batches, precisions, methods, weights, threads and modes in between; each as by a new model."""
+    base = network()
+    model = symmetrize(base, SQUARE, "equizero")
+
+    def check(model, x):
+        fresh = symmetrize(copy.deepcopy(model.base), SQUARE, model.config.method)
+        assert torch.equal(model.greedy_actions(x), fresh.greedy_actions(x))
+        out, expected = model(x), fresh(x)
+        for name in ("q_values", "chosen_element", "margin"):
+            assert (getattr(out, name) is None) == (getattr(expected, name) is None)
+            assert getattr(out, name) is None or torch.equal(getattr(out, name), getattr(expected, name))
+        return out
+
+    with torch.inference_mode():
+        check(model, states(6))
+    check(model, states(6)).q_values.sum().backward()  # nothing from inference mode lies in its graph
+    one, actions = states(1), model.greedy_actions(states(1))
+    with torch.device("meta"):
+        assert torch.equal(model.greedy_actions(one), actions)
+    for method in ("equitune", "identity", "canonical", "equizero"):
+        model.config.method = method
+        check(model, states(3))
+    for dtype in (torch.float64, torch.bfloat16, torch.float32):
+        check(model.to(dtype), states(6).to(dtype))
+    model.load_state_dict({name: 2 * weight.detach() for name, weight in model.state_dict().items()})
+    check(model, states(6))
+    model.config.orbit_chunk_size = 3
+    assert torch.equal(model.greedy_actions(states(6)), symmetrize(base, SQUARE, "equizero").greedy_actions(states(6)))
+    model.config.orbit_chunk_size = None
+    for other in (copy.deepcopy(model), pickle.loads(pickle.dumps(model))):
+        check(other, states(4))
+    sizes = [1, 2, 64, 7] * 8
+    expected = {size: model.greedy_actions(states(size)) for size in sizes}
+    with ThreadPoolExecutor(4) as threads:
+        for size, actions in zip(
+            sizes, threads.map(lambda size: model.greedy_actions(states(size)), sizes), strict=True
+        ):
+            assert torch.equal(actions, expected[size])
+
+
+@pytest.mark.parametrize("method", ["equitune", "equizero", "lambda"])
+@torch.no_grad()
+def test_it_compiles_and_exports_for_any_batch(method):
+    model, x = symmetrize(network(), SQUARE, method), states(5)
+    expected = model(x).q_values
+    compiled = torch.compile(model, backend="eager")
+    given = {"states": x, "return_dict": False}
+    sizes = {"states": {0: torch.export.Dim("batch", min=2)}, "return_dict": None}
+    exported = torch.export.export(model, (), given, strict=False, dynamic_shapes=sizes).module()
+    for rows in (slice(0, 5), slice(1, 4)):
+        torch.testing.assert_close(compiled(x[rows]).q_values, expected[rows])
+        torch.testing.assert_close(exported(states=x[rows], return_dict=False)[0], expected[rows])
+    assert torch.equal(model.greedy_actions(x), expected.argmax(1))
 
 
 @torch.no_grad()
