@@ -122,12 +122,12 @@ class Workload:
         """The tokens of the prompt, `(1, T)`."""
         return self.tokenizer(PROMPT, return_tensors="pt").input_ids
 
-    def wrap(self, method: str) -> EquiLM:
+    def wrap(self, method: str, **settings: Any) -> EquiLM:
         """Make the base in memory equivariant. All models share its weights."""
         group = DemographicGroup.preset("gender")
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", GroupWarning)
-            return hf_equi.symmetrize(self.base, group, method, tokenizer=self.tokenizer)
+            return hf_equi.symmetrize(self.base, group, method, tokenizer=self.tokenizer, **settings)
 
 
 def save_tiny(folder: Path, seed: int) -> str:

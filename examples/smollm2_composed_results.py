@@ -55,8 +55,8 @@ def composed_gaps_section(own: Found, _: Path) -> Iterator[str]:
         "The prompts hold words that move only when composed. Each has texts that the base drew, and a written one "
         "with another such word. The gap is the change of the log-likelihood of a text, in nats a token, when prompt "
         "and text are moved. The last column is the largest change of the log-probability of a next token that "
-        f"nothing moves and that has a probability of at least {number(LEAST)}. With `look_ahead=0`, texts are short "
-        "and few."
+        f"nothing moves and that has a probability of at least 1 in {1 / LEAST:,.0f}. With `look_ahead=0`, texts are "
+        "short and few."
     )
 
     def rows() -> Iterator[list[str]]:

@@ -151,7 +151,7 @@ def test_page_shows_all_of_it_and_keeps_what_is_gone(run: Experiment, tmp_path: 
     smollm2_results.write_page(page, run, "the command")
     text = page.read_text(encoding="utf-8")
     assert text.startswith("# By hand")
-    assert "old" not in text
+    assert "\n\nold" not in text
     for title in (
         "The audits",
         "Ten pairs of texts",
