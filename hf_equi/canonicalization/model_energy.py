@@ -163,6 +163,11 @@ class ModelEnergy(OrbitCanonicalizer):
         )
         return f"{self.group.order} passes of {asked}"
 
+    @property
+    def base_forwards(self) -> int:
+        """Once for each element, if it has no model of its own."""
+        return self.group.order if self.model is None else 0
+
     def to_dict(self) -> dict[str, Any]:
         """Return the settings, the shape of the texts' features and the config of the model."""
         model = _BASE if self.model is None else described(self.model)

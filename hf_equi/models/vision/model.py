@@ -274,6 +274,14 @@ class EquiVisionModel(VisionCheckpointMixin, EquiPreTrainedModel):  # type: igno
         level = self.config.create_level()
         return ImageReader(self.action, self.method, level, self._cut, self.config.orbit_chunk_size, extras)
 
+    @property
+    def base_forwards(self) -> int:
+        """The most images that the base reads for one image, if a canonicalizer names one pose."""
+        select = self.method.select
+        if isinstance(select, LearnedMember):
+            return len(select.theta_in(self.group)) + int(select.network.base_forwards)
+        return 1 if self.method.selects_one else int(self.group.order)
+
     def get_orbit_features(self, pixel_values: torch.Tensor, **kwargs: Any) -> torch.Tensor:
         """Return the features of every member, to train a head or λ on without running the base again.
 
