@@ -152,7 +152,8 @@ class GroupConvolution(FiniteCanonicalizer):
 
     def _edge(self, side: int) -> int:
         """Return how many pixels the crop takes away at each end: as many, so that a turned image is cropped alike."""
-        return round((1 - self.settings["crop"]) / 2 * side)
+        edge: int = round((1 - self.settings["crop"]) / 2 * side)
+        return edge
 
     def _scores(self, maps: torch.Tensor) -> torch.Tensor:
         """Score the elements for what the network sees of each image."""

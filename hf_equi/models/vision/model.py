@@ -170,7 +170,8 @@ class EquiVisionModel(VisionCheckpointMixin, EquiPreTrainedModel):  # type: igno
     @property
     def _task_weight(self) -> float:
         """The weight of the labels' loss, which may have been changed after the config was checked."""
-        check_weight("task_weight", weight := self.config.task_weight)
+        weight: float = self.config.task_weight
+        check_weight("task_weight", weight)
         return weight
 
     def _select_by_prior(self, pixel_values: Any) -> Selection:
