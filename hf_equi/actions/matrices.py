@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import torch
@@ -124,11 +125,26 @@ class VectorAction(Action):
         return members if self._keeps_signs else members * signs
 
     def keys(self, x: torch.Tensor, /) -> torch.Tensor:
-        """Return a key of every member of each sample's orbit, as `Action.keys`."""
+        """Return a key of every member of each sample's orbit, as `Action.keys`.
+
+        Where matrices round, the bits of a member depend on the one it was made from. Then keys are in the order of a
+        fixed weighted sum of the coordinates, which rounding changes little.
+        """
+        if self._signed is None and isinstance(self.group, FiniteGroup):
+            return self._sums(x)
         if self._signed is None or x.dim() != 2:
             return super().keys(x)
         members = self.orbit(x.detach()).flatten(0, 1)
         return checksums(members, position_weights(torch.Size([1, self.dimension]), x.device)).view(len(x), -1)
+
+    @torch.no_grad()
+    def _sums(self, x: torch.Tensor) -> torch.Tensor:
+        """Return a weighted sum of the coordinates of every member, `(B, G)`, as int64 in the same order."""
+        self._check(x)
+        weights = position_weights(torch.Size([1, math.prod(x.shape[1:])]), x.device).double() / 2**63
+        members = (self.apply(g, x.double()).flatten(1) for g in range(self.group.order))
+        bits = (torch.stack([(member * weights).sum(1) for member in members], dim=1) + 0.0).view(torch.int64)
+        return bits ^ ((bits >> 63) & torch.iinfo(torch.int64).max)  # of negative numbers, larger bits are smaller
 
     def _parts(self, elements: Any, like: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor | None]:
         """Return what turns, `(..., d, d)`, and what is added, `(..., d)`; both fit to a tensor of coordinates."""

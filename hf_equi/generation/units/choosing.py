@@ -65,6 +65,8 @@ class UnitNoise(CoupledNoise):
         start: The number of columns of the prompts of the call.
     """
 
+    prompts: Prompts
+
     def __init__(self, prompts: Prompts, mode: str, record: bool, board: UnitBoard, start: int) -> None:
         super().__init__(prompts, mode, record)
         self.draws = True  # `generate` has to take what is chosen here

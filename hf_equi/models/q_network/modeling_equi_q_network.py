@@ -149,7 +149,7 @@ class EquiQNetwork(EquiPreTrainedModel):
             **kwargs: None that a `QNetwork` takes; hidden states and attentions are refused.
 
         Raises:
-            ActionError: For states of another shape or kind, without numbers, or with NaN.
+            ActionError: For states of another shape, kind or precision, without numbers, or with NaN.
             ConfigurationError: Without states; for labels of another shape or kind; for hidden states or attentions.
         """
         method = self.method
@@ -157,7 +157,7 @@ class EquiQNetwork(EquiPreTrainedModel):
         values, decision = rows.combine("q_values", method.combine, log_weights)
         # If the sum is a number, there is no NaN. Values are fewer than states, and NaN spreads to all of them.
         if not torch.compiler.is_exporting() and math.isnan(float(values.detach().sum())):
-            _refuse_nan(states)
+            _refuse_infinite(states)
         loss = None
         if labels is not None:
             loss = self.penalised(labelled_loss(self.base.config.outputs, values, labels), rows.selection)
@@ -220,7 +220,9 @@ class EquiQNetwork(EquiPreTrainedModel):
         actions = only_largest(values)
         if actions is not None:
             return actions
-        _refuse_nan(states)
+        if bool(values.isnan().any()):
+            _refuse_infinite(states)
+            raise ActionError("The values are NaN, so no action is the best: look at the weights and the states.")
         element = self.action.canonical_element(states)
         canonical = self._values_action.apply(element, values)
         return self._values_action.apply(self.group.inverse(element), canonical.argmax(1))
@@ -232,7 +234,9 @@ def _read_rows(base: QNetwork, extras: dict[str, Any], features: bool, rows: dic
     return {"q_values": out[0], "features": out[1]} if features else {"q_values": out[0]}
 
 
-def _refuse_nan(states: torch.Tensor | None) -> None:
-    """Refuse states with NaN, of which no member is the smallest."""
-    if states is not None and states.is_floating_point() and bool(states.isnan().any()):
-        raise ActionError("states= holds NaN: look for a division by zero in the environment or its wrappers.")
+def _refuse_infinite(states: torch.Tensor | None) -> None:
+    """Refuse states with NaN, of which no member is the smallest, or infinity, if values are NaN for it."""
+    if states is not None and states.is_floating_point() and not bool(states.isfinite().all()):
+        raise ActionError(
+            "states= holds NaN or infinity: look for a division by zero in the environment or its wrappers."
+        )

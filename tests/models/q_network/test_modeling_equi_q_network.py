@@ -274,6 +274,8 @@ def test_groups_of_images_name_the_elements_of_the_environment():
         (torch.zeros(3, 2).long(), r"states= holds torch.int64: pass floating numbers, as with states.float\(\)"),
         (torch.zeros(3, 2, dtype=torch.uint8), "states= holds torch.uint8"),
         (torch.full((3, 2), torch.nan), "states= holds NaN"),
+        (torch.full((3, 2), torch.inf), "states= holds NaN or infinity"),
+        (torch.zeros(3, 2).double(), "torch.float64, but the network has torch.float32"),
         (torch.zeros(0, 2), r"There are no states: states has the shape \(0, 2\)"),
         ([[0.0, 0.0]], "received list"),
     ],
@@ -283,6 +285,29 @@ def test_other_states_are_refused(given, message):
     for call in (model, model.greedy_actions):
         with pytest.raises(ActionError, match=message):
             call(given)
+
+
+def test_no_action_is_the_best_of_values_that_are_nan():
+    model = symmetrize(network(sure=torch.nan), SQUARE)
+    with pytest.raises(ActionError, match="The values are NaN, so no action is the best"):
+        model.greedy_actions(states(3))
+
+
+@torch.no_grad()
+def test_rotations_by_eighths_are_exact_to_rounding_at_ties_too():
+    """Their matrices round, so the bits of a member depend on the state that it was made from."""
+    a = 0.5**0.5
+    group = EnvironmentGroup([[[a, -a], [a, a]]], [[1, 2, 3, 4, 5, 6, 7, 0]])
+    base, x = network(num_actions=8), states(100)
+    for scale in (1.0, 0.0):
+        base.head.weight.mul_(scale)
+        for method in METHODS if scale else ("equitune", "equizero"):
+            model = symmetrize(base, group, method)
+            values, actions = model(x).q_values, model.greedy_actions(x)
+            for g in range(group.order) if method != "identity" else ():
+                moved, expected = model.action.apply(g, x), model.values_action.apply(g, values)
+                torch.testing.assert_close(model(moved).q_values, expected, rtol=0, atol=1e-4)
+                assert torch.equal(model.greedy_actions(moved), group.permutations[g][actions])
 
 
 def test_a_call_without_states_is_refused():
