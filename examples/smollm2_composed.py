@@ -29,7 +29,8 @@ PROMPTS = {
 SHARES = (0.001, 0.01, 0.1, 0.3)
 SETTINGS = (
     *({"look_ahead": 0.01, "unlooked_share": share} for share in SHARES),
-    *({"look_ahead": 1, "unlooked_share": share} for share in SHARES[1:]),
+    *({"look_ahead": 0.05, "unlooked_share": share} for share in SHARES[2:]),
+    {"look_ahead": 1, "unlooked_share": 0.1},
 )
 """The settings that are measured on all lines."""
 SLOW = ({"look_ahead": 0.001, "unlooked_share": 0.1}, {"look_ahead": 0})
@@ -113,7 +114,7 @@ def _continued(run: Experiment, group: DemographicGroup, action: Any) -> Iterato
     """Yield prompts with the words that move as units alone, each with sampled texts and a written one."""
     plain = cover_tokens(group, run.tokenizer)
     rows = [form for form in group.forms() if form.explicit and not plain.moves(form, AFTER_SPACE)]
-    rows = random.Random(run.seed).sample(rows, min(len(rows), max(run.sizes.composed // 3, 1)))
+    rows = random.Random(run.seed).sample(rows, min(len(rows), max(run.sizes.composed // 5, 1)))
     article = "" if all(word[0].isupper() and " " not in word for form in rows for word in form.words) else "the "
     torch.manual_seed(run.seed)
     for place, form in enumerate(rows):

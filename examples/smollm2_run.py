@@ -65,7 +65,7 @@ class Sizes:
         new_tokens: The number of tokens of each timed text.
         repeats: The number of times that each is timed.
         answer: The most tokens of an answer in chat.
-        composed: The number of lines, and of names, with words of several tokens.
+        composed: The number of lines with words of several tokens; a fifth as many prompts of each group have some.
         sampled: The number of sampled continuations of each prompt with such words.
         continued: The most tokens of one, and of the texts that are shown.
         exact: How many prompts and lines are measured with `look_ahead=0`, which takes seconds for each token.
@@ -81,10 +81,10 @@ class Sizes:
     repeats: int = 3
     answer: int = 48
     composed: int = 60
-    sampled: int = 3
+    sampled: int = 2
     continued: int = 16
-    exact: int = 4
-    exact_tokens: int = 24
+    exact: int = 3
+    exact_tokens: int = 20
     exact_continued: int = 3
 
 

@@ -129,13 +129,15 @@ class LiteralUnits:
         survivors = (more for more in self.rest if not any(more[: len(form)] == form for form in longer))
         return sum(self.probability(text + more, len(text)) for more in survivors)
 
-    def of_row(self, units: Units, looked: Sequence[bool]) -> dict[int, float]:
+    def of_row(self, units: Units, looked: Sequence[bool], begun: Sequence[bool]) -> dict[int, float]:
         """The base's law of all units that may follow."""
         text, found = self.write(units), {}
         for unit in filter(lambda each: self.is_valid((*units, each)), range(self.units)):
             written = self.tokens(unit)
             if len(written) > 1 and not looked[unit]:
-                found[unit] = self.share * math.exp(self.after(text)[written[0]])
+                part = written[: 2 if begun[unit] else 1]
+                left = 1.0 if part == written else self.share
+                found[unit] = left * self.probability(text + part, len(text))
             else:
                 found[unit] = self.probability(text + written, len(text)) * self.survival(units, unit, looked)
         total = sum(found.values())
@@ -150,20 +152,21 @@ class LiteralUnits:
         """P_G of all units that may follow."""
         moves = self.is_readable(units)
         members = [self.move(g, units) if moves else units for g in range(len(self.images))]
-        looked = []
+        looked, begun = [], []
         for unit in range(self.units):
             images = [table[unit] for table in self.images]
             asks = any(len(self.tokens(v)) > 1 or self.is_half_way(v, h) for v, h in zip(images, members, strict=True))
-            first = [
-                math.exp(self.after(self.write(h))[self.tokens(v)[0]]) for v, h in zip(images, members, strict=True)
-            ]
-            looked.append(asks and self.look_ahead < 1 and self.mean(first) >= self.look_ahead)
+            pairs = [(self.write(h), self.tokens(v)) for v, h in zip(images, members, strict=True)]
+            first, two = (
+                self.mean([self.probability(text + written[:size], len(text)) for text, written in pairs])
+                for size in (1, 2)
+            )
+            begun.append(asks and self.look_ahead < 1 and first >= self.look_ahead)
+            looked.append(begun[-1] and two >= self.look_ahead)
         rows = []
         for table, member in zip(self.images, members, strict=True):
-            in_frame = [False] * self.units
-            for unit in range(self.units):
-                in_frame[table[unit]] = looked[unit]
-            rows.append(self.of_row(member, in_frame))
+            back = sorted(range(self.units), key=table.__getitem__)
+            rows.append(self.of_row(member, [looked[unit] for unit in back], [begun[unit] for unit in back]))
         found = {}
         for unit in range(self.units):
             pairs = [(row, table[unit]) for row, table in zip(rows, self.images, strict=True)]

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import copy
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -23,7 +23,11 @@ from hf_equi.bases.compat import cached
 from hf_equi.bases.rows import repeat_rows
 from hf_equi.generation.base_call import call_base
 
-__all__ = ["Branch", "CachedRows", "RereadRows", "RowReader", "logits_by_length"]
+# The most places of texts that are looked ahead of in one call of the base, counted as rows times their longest text:
+# each such row is a copy of the cache.
+MOST_PLACES = 1 << 12
+
+__all__ = ["Branch", "CachedRows", "RereadRows", "RowReader", "logits_by_length", "longest_branches", "portions"]
 
 
 @dataclass(frozen=True)
@@ -178,3 +182,32 @@ def copied_rows(cache: Cache, rows: torch.Tensor) -> Cache:
     held.layers = [copy.copy(layer) for layer in cache.layers]
     held.batch_select_indices(rows)
     return held
+
+
+def portions(branches: Sequence[Branch]) -> Iterator[tuple[int, int]]:
+    """Yield where each part of some branches begins and ends, so that few places are held at once."""
+    start, longest = 0, 0
+    for number, branch in enumerate(branches):
+        longest = max(longest, branch.kept + len(branch.tokens))
+        if (number - start + 1) * longest > MOST_PLACES and number > start:
+            yield start, number
+            start, longest = number, branch.kept + len(branch.tokens)
+    yield start, len(branches)
+
+
+def longest_branches(
+    wanted: Sequence[tuple[int, int, tuple[int, ...]]],
+) -> tuple[list[Branch], list[tuple[int, int]]]:
+    """Return the branches that hold all texts that are asked for, and for each text its branch and its last token.
+
+    Args:
+        wanted: A row, the number of its tokens that stay, and the tokens that follow.
+    """
+    branches: list[Branch] = []
+    held: dict[tuple[int, int, tuple[int, ...]], tuple[int, int]] = {}
+    for row, kept, tokens in sorted(set(wanted), key=lambda each: -len(each[2])):
+        if (row, kept, tokens) not in held:
+            for size in range(1, len(tokens) + 1):
+                held.setdefault((row, kept, tokens[:size]), (len(branches), size - 1))
+            branches.append(Branch(row, kept, tokens))
+    return branches, [held[each] for each in wanted]

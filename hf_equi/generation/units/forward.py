@@ -19,11 +19,12 @@ from transformers.cache_utils import Cache
 
 from hf_equi.actions.units import UnitAction
 from hf_equi.bases.rows import repeat_rows
-from hf_equi.generation.units.branches import CachedRows, RereadRows, RowReader, logits_by_length
+from hf_equi.generation.units.branches import CachedRows, RereadRows, RowReader, logits_by_length, longest_branches
 from hf_equi.generation.units.feeding import RowFeeder, can_hide
-from hf_equi.generation.units.laws import LookAhead, Origin, Places, UnitLaw, longest_branches
+from hf_equi.generation.units.laws import LookAhead, UnitLaw
 from hf_equi.generation.units.marginals import OpenForms, TokenMarginal
 from hf_equi.generation.units.members import GrowingText, Member
+from hf_equi.generation.units.places import Origin, Places
 from hf_equi.generation.units.plans import RowPlan
 from hf_equi.generation.units.state import RowTexts, UnitCache, UnitTexts
 from hf_equi.symmetrizers import Method, Orbit

@@ -4,8 +4,8 @@ $$ p'(u \mid h) \propto p(\text{write}(u) \mid \text{write}(h))\; q(hu), \qquad
    P_G(u \mid h) = \text{normalise}\; \text{combine}_g\; p'(gu \mid gh) $$
 
 q(h) is the probability that no longer form is completed over the units h. A form needs the base's scores after its
-first tokens. They are asked for where `LookAhead` says so; elsewhere a constant share of the first token's probability
-stands for them. Both are decided for all members alike, so the equation above holds for any setting.
+first tokens. They are asked for where `LookAhead` says so; elsewhere a constant share of the probability of the tokens
+before stands for them. Both are decided for all members alike, so the equation above holds for any setting.
 
 Letters: B texts, K members, R rows, N places, V vocabulary, C forms, U = V + C units.
 """
@@ -16,20 +16,21 @@ import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
+from itertools import islice
 
 import torch
 
 from hf_equi.actions.units import FormNode, UnitAction
-from hf_equi.generation.units.branches import Branch, RowReader
+from hf_equi.generation.units.branches import RowReader, longest_branches, portions
+from hf_equi.generation.units.places import Places
 from hf_equi.generation.units.readings import Reading, UnitTables, rests, shortest
-from hf_equi.symmetrizers import Method, Orbit
+from hf_equi.symmetrizers import Method
 from hf_equi.symmetrizers.fold import Accumulator, combine_pulled_back
 
-# The most places of texts that are looked ahead of in one call of the base, counted as rows times their longest text:
-# each such row is a copy of the cache.
-MOST_PLACES = 1 << 12
+__all__ = ["LookAhead", "UnitLaw"]
 
-__all__ = ["LookAhead", "Origin", "Places", "UnitLaw"]
+_SHARE = -1
+"""Stands for the pairs of a form's tokens that are not read."""
 
 
 @dataclass(frozen=True)
@@ -37,46 +38,13 @@ class LookAhead:
     """Where the base is asked what follows the first tokens of a form.
 
     Args:
-        threshold: A form is looked at where the first tokens of its images combine to at least this probability, which
-            bounds its own: 0 for always, 1 for never.
-        share: Elsewhere, the probability of a form is this share of that of its first token.
+        threshold: The second token of a form is read where the first tokens of its images combine to at least this
+            probability, which bounds its own, and all others where the first two do: 0 for always, 1 for never.
+        share: Elsewhere, the probability of a form is this share of that of its tokens that are read.
     """
 
     threshold: float = 0.01
     share: float = 0.01
-
-
-Origin = tuple[int, tuple[int, ...]]
-"""Where a text stands in a row: the number of the row's tokens that it begins with, and the tokens that follow."""
-
-
-@dataclass(frozen=True)
-class Places:
-    """The places whose next unit is asked for.
-
-    Args:
-        logits: `(R, N, V)` the base's scores after each place, in the frame of each row.
-        readings: For each text its reading after each place; `None` where nothing is open, and at padding.
-        origins: For each row where its texts stand; `None` for padding.
-        orbit: Which row holds which member.
-    """
-
-    logits: torch.Tensor
-    readings: Sequence[Sequence[Reading | None]]
-    origins: Sequence[Sequence[Origin | None]]
-    orbit: Orbit
-
-    @cached_property
-    def rows_of(self) -> list[list[int]]:
-        """The row of each member."""
-        rows: list[list[int]] = self.orbit.row_of.tolist()
-        return rows
-
-    @cached_property
-    def elements(self) -> list[list[int]]:
-        """The element of each member."""
-        elements: list[list[int]] = self.orbit.elements.tolist()
-        return elements
 
 
 @dataclass
@@ -85,8 +53,10 @@ class _Asked:
 
     Attributes:
         pairs: The log-probabilities that are asked for: a row, a place, the tokens after it, the next token.
-        terms: For some columns the numbers of the pairs whose sum is the log-probability of a unit's tokens, and for
-            each rest that would complete a longer form the numbers of its pairs.
+        terms: For some columns the numbers of the pairs whose sum is the log-probability of a unit's tokens, with
+            `_SHARE` for those that are not read, and for each rest that would complete a longer form the numbers of
+            its pairs.
+        said: The log-probabilities of the first pairs, which are read.
         void: Columns of units that would complete an open form.
         left_out: The same in the user's frame, for all members: a text, a place and a unit.
     """
@@ -95,6 +65,7 @@ class _Asked:
     terms: dict[tuple[int, int, int], tuple[list[int], list[list[int]]]] = field(default_factory=dict)
     void: set[tuple[int, int, int]] = field(default_factory=set)
     left_out: set[tuple[int, int, int]] = field(default_factory=set)
+    said: torch.Tensor | None = None
 
     def string(self, row: int, place: int, before: tuple[int, ...], tokens: tuple[int, ...]) -> list[int]:
         """Return the numbers of the pairs that say how probable some tokens are after others."""
@@ -166,18 +137,21 @@ class UnitLaw:
     def _ask(self, places: Places, tokens: torch.Tensor) -> _Asked:
         """Decide where to look ahead, and which units may not follow."""
         asked = _Asked()
-        for text, place, reading in _loud(places):
+        for text, place, reading in places.loud():
             self._rule_out(asked, places, text, place, reading)
-        for text, place, units in self._looked_at(places, tokens):
+        looked = self._read_whole(asked, places, tokens, self._begun(places, tokens))
+        for text, place, going in self._going(places, tokens):
+            looked.setdefault((text, place), []).extend(going)
+        for (text, place), units in looked.items():
             here = places.readings[text][place]
-            for row, element in zip(places.rows_of[text], places.elements[text], strict=True):
+            for row, element in places.members(text):
                 nodes = [] if here is None else here.open_nodes(element)
                 self._terms(asked, (row, place), self.action.move(element, units), nodes)
         return asked
 
     def _rule_out(self, asked: _Asked, places: Places, text: int, place: int, reading: Reading) -> None:
         """Note the units that would complete an open form of some member."""
-        for row, element in zip(places.rows_of[text], places.elements[text], strict=True):
+        for row, element in places.members(text):
             back = self.action.group.inverse(element)
             for unit in self._completing(reading.open_nodes(element)):
                 asked.void.add((row, place, unit))
@@ -191,27 +165,63 @@ class UnitLaw:
             if (node := self.tables.root.after(rest)) is not None:
                 yield from _forms_from(node)
 
-    def _looked_at(self, places: Places, tokens: torch.Tensor) -> Iterator[tuple[int, int, list[int]]]:
-        """Yield texts and places, with the units whose images are looked at there, in the user's frame."""
+    def _begun(self, places: Places, tokens: torch.Tensor) -> list[tuple[int, int, int]]:
+        """Return texts, places and forms whose second tokens are read there, in the user's frame."""
         if self.look.threshold >= 1:
-            return
-        least = -math.inf if self.look.threshold <= 0 else math.log(self.look.threshold)
+            return []
         units, columns, which = self._watched
         said = tokens.detach().index_select(-1, columns.to(tokens.device))  # (R, N, first tokens)
         first = which.to(tokens.device)[places.orbit.elements]  # (B, K, units)
         members = said[places.orbit.row_of]  # (B, K, N, first tokens)
         members = members.gather(-1, first[:, :, None].expand(-1, -1, said.shape[1], -1))
         bound = combine_pulled_back(self._accumulator, members)  # (B, N, units)
-        found: dict[tuple[int, int], list[int]] = {}
-        for text, place, number in (bound >= least).nonzero().tolist():
-            if places.origins[places.rows_of[text][0]][place] is not None:
-                found.setdefault((text, place), []).append(units[number])
-        for text, place, reading in _loud(places):
+        return [
+            (text, place, units[number])
+            for text, place, number in (bound >= self._least).nonzero().tolist()
+            if places.origins[places.rows_of[text][0]][place] is not None
+        ]
+
+    @property
+    def _least(self) -> float:
+        """The logarithm of the threshold."""
+        return -math.inf if self.look.threshold <= 0 else math.log(self.look.threshold)
+
+    def _read_whole(
+        self, asked: _Asked, places: Places, tokens: torch.Tensor, begun: list[tuple[int, int, int]]
+    ) -> dict[tuple[int, int], list[int]]:
+        """Read the second tokens of forms; return by text and place those of which all others are read, too.
+
+        Most first tokens that are likely begin other words, and then the second ones say so.
+        """
+        whole: dict[tuple[int, int], list[int]] = {}
+        if self._least == -math.inf:  # all are read, and this in one call
+            for text, place, unit in begun:
+                whole.setdefault((text, place), []).append(unit)
+        elif begun:
+            images = [
+                [(row, place, self.action.move(element, [unit])[0]) for row, element in places.members(text)]
+                for text, place, unit in begun
+            ]
+            columns = [[asked.string(*at, (), self.tables.tokens(unit)[:2]) for *at, unit in each] for each in images]
+            said = torch.cat([self._read(tokens, places, asked).detach(), tokens.new_zeros(1)])
+            pairs = torch.stack([_padded(each, len(said) - 1, said.device, 2) for each in columns])
+            bound = combine_pulled_back(self._accumulator, said[pairs].sum(-1, keepdim=True))  # (begun, 1)
+            for (text, place, unit), each, numbers, likely in zip(
+                begun, images, columns, (bound >= self._least).flatten().tolist(), strict=True
+            ):
+                if likely:
+                    whole.setdefault((text, place), []).append(unit)
+                    continue
+                for at, first in zip(each, numbers, strict=True):
+                    left = len(self.tables.tokens(at[2])) - len(first)
+                    asked.terms[at] = [*first, *[_SHARE] * (left > 0)], []
+        return whole
+
+    def _going(self, places: Places, tokens: torch.Tensor) -> Iterator[tuple[int, int, list[int]]]:
+        """Yield texts and places, with the tokens that go on with an open form there and are looked at."""
+        for text, place, reading in places.loud() if self.look.threshold < 1 else ():
             going = [u for u in sorted(self._half_way(places, text, reading)) if u not in self.tables.composed]
-            likely = [u for u in going if self._bound(places, tokens, (text, place), u) >= least]
-            if likely:
-                found.setdefault((text, place), []).extend(likely)
-        yield from ((text, place, looked) for (text, place), looked in found.items())
+            yield text, place, [u for u in going if self._bound(places, tokens, (text, place), u) >= self._least]
 
     @property
     def _accumulator(self) -> Accumulator:
@@ -244,8 +254,9 @@ class UnitLaw:
     def _bound(self, places: Places, tokens: torch.Tensor, spot: tuple[int, int], unit: int) -> float:
         """Return what the first tokens of a unit's images combine to."""
         text, place = spot
-        members = zip(places.rows_of[text], places.elements[text], strict=True)
-        firsts = [(row, self.tables.tokens(self.action.move(element, [unit])[0])[0]) for row, element in members]
+        firsts = [
+            (row, self.tables.tokens(self.action.move(element, [unit])[0])[0]) for row, element in places.members(text)
+        ]
         said = torch.stack([tokens[row, place, first] for row, first in firsts]).detach()
         return float(combine_pulled_back(self._accumulator, said[None, :, None]))
 
@@ -293,7 +304,8 @@ class UnitLaw:
         r"""Return the values of the terms: $\log p(\text{write}(u)) + \log\big(1 - \sum_r p(r)\big)$."""
         said = self._read(scores, places, asked)
         one, none = len(said), len(said) + 1
-        said = torch.cat([said, said.new_tensor([0.0, -math.inf])])  # an empty product, and what cannot be
+        # An empty product, what cannot be, and what stands for tokens that are not read.
+        said = torch.cat([said, said.new_tensor([0.0, -math.inf, math.log(self.look.share)])])
         products = [product for product, _ in asked.terms.values()]
         most = max(len(more) for _, more in asked.terms.values())
         value = said[_padded(products, one, said.device)].sum(-1)
@@ -309,14 +321,20 @@ class UnitLaw:
 
     def _read(self, scores: torch.Tensor, places: Places, asked: _Asked) -> torch.Tensor:
         """Return the log-probabilities of all pairs; those after further tokens are read from branches."""
-        here = [(row, place, token) for row, place, after, token in asked.pairs if not after]
-        numbers = [number for (_, _, after, _), number in asked.pairs.items() if not after]
-        branched = [(pair, number) for pair, number in asked.pairs.items() if pair[2]]
-        found = scores[_index(here, scores.device)]
+        known = 0 if asked.said is None else len(asked.said)
+        new = list(islice(asked.pairs.items(), known, None))
+        if not new:
+            assert asked.said is not None  # nobody asks for nothing
+            return asked.said
+        here = [(row, place, token) for (row, place, after, token), _ in new if not after]
+        numbers = [number for (_, _, after, _), number in new if not after]
+        branched = [(pair, number) for pair, number in new if pair[2]]
+        found = scores[_index(here, scores.device)] if here else scores.new_zeros(0)
         if branched:
             found = torch.cat([found, self._read_branches([pair for pair, _ in branched], places, scores.dtype)])
         order = torch.tensor([*numbers, *(number for _, number in branched)], device=scores.device).argsort()
-        return found[order]
+        asked.said = found[order] if asked.said is None else torch.cat([asked.said, found[order]])
+        return asked.said
 
     def _read_branches(
         self, pairs: Sequence[tuple[int, int, tuple[int, ...], int]], places: Places, dtype: torch.dtype
@@ -328,7 +346,7 @@ class UnitLaw:
             wanted.append((row, kept, (*tokens, *after), token))
         branches, where = longest_branches([(row, kept, tokens) for row, kept, tokens, _ in wanted])
         found, order = [], []
-        for start, stop in _portions(branches):
+        for start, stop in portions(branches):
             mine = [number for number, (branch, _) in enumerate(where) if start <= branch < stop]
             logits = self.reader.read(branches[start:stop])
             spots = torch.tensor([(where[n][0] - start, where[n][1], wanted[n][3]) for n in mine])
@@ -336,42 +354,6 @@ class UnitLaw:
             found.append(logits[branch, last].to(dtype).log_softmax(-1).gather(1, token[:, None]).squeeze(1))
             order += mine
         return torch.cat(found)[torch.tensor(order, device=found[0].device).argsort()]
-
-
-def _portions(branches: Sequence[Branch]) -> Iterator[tuple[int, int]]:
-    """Yield where each part of some branches begins and ends, so that few places are held at once."""
-    start, longest = 0, 0
-    for number, branch in enumerate(branches):
-        longest = max(longest, branch.kept + len(branch.tokens))
-        if (number - start + 1) * longest > MOST_PLACES and number > start:
-            yield start, number
-            start, longest = number, branch.kept + len(branch.tokens)
-    yield start, len(branches)
-
-
-def longest_branches(
-    wanted: Sequence[tuple[int, int, tuple[int, ...]]],
-) -> tuple[list[Branch], list[tuple[int, int]]]:
-    """Return the branches that hold all texts that are asked for, and for each text its branch and its last token.
-
-    Args:
-        wanted: A row, the number of its tokens that stay, and the tokens that follow.
-    """
-    branches: list[Branch] = []
-    held: dict[tuple[int, int, tuple[int, ...]], tuple[int, int]] = {}
-    for row, kept, tokens in sorted(set(wanted), key=lambda each: -len(each[2])):
-        if (row, kept, tokens) not in held:
-            for size in range(1, len(tokens) + 1):
-                held.setdefault((row, kept, tokens[:size]), (len(branches), size - 1))
-            branches.append(Branch(row, kept, tokens))
-    return branches, [held[each] for each in wanted]
-
-
-def _loud(places: Places) -> Iterator[tuple[int, int, Reading]]:
-    for text, readings in enumerate(places.readings):
-        for place, reading in enumerate(readings):
-            if reading is not None and not reading.quiet:
-                yield text, place, reading
 
 
 def _forms_from(node: FormNode) -> Iterator[int]:
@@ -385,6 +367,6 @@ def _index(columns: Sequence[tuple[int, int, int]], device: torch.device) -> tup
     return torch.tensor(columns, dtype=torch.long, device=device).unbind(1)
 
 
-def _padded(lists: Sequence[Sequence[int]], fill: int, device: torch.device) -> torch.Tensor:
-    width = max(map(len, lists))
+def _padded(lists: Sequence[Sequence[int]], fill: int, device: torch.device, width: int | None = None) -> torch.Tensor:
+    width = max(map(len, lists)) if width is None else width
     return torch.tensor([[*each, *[fill] * (width - len(each))] for each in lists], device=device)

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from itertools import accumulate, takewhile
 
-from hf_equi.generation.units.laws import Origin
+from hf_equi.generation.units.places import Origin
 from hf_equi.generation.units.readings import Reading, UnitTables
 
 __all__ = ["GrowingText", "Member"]

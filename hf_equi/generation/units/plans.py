@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 import torch
 
-from hf_equi.generation.units.laws import Origin
 from hf_equi.generation.units.members import Member
+from hf_equi.generation.units.places import Origin
 from hf_equi.generation.units.state import UnitCache
 from hf_equi.symmetrizers import Orbit
 

@@ -16,9 +16,9 @@ __all__ = ["LOOK_AHEAD", "TASK", "UNLOOKED_SHARE", "check_action", "check_multi_
 TASK = "causal_lm"
 
 LOOK_AHEAD = 0.01
-"""The probability of a first token from which on words of several tokens are scored by their own tokens."""
+"""The probability of the first tokens of a word from which on its next ones are scored."""
 UNLOOKED_SHARE = 0.01
-"""The share of the probability of its first token that any other such word gets."""
+"""The share that stands for the tokens of a word that are not scored."""
 
 
 def create(name: str, average: str) -> Method:

@@ -7,6 +7,7 @@ from toy_units import pairs
 from transformers import DynamicCache
 
 from hf_equi.bases.compat import CACHE
+from hf_equi.generation.units import branches
 from hf_equi.generation.units.branches import Branch, CachedRows, RereadRows
 
 ROWS = [[1, 2, 3, 4, 5], [6, 5, 4, 3, 2], [7, 1, 0, 2, 2]]
@@ -32,3 +33,13 @@ def test_they_read_as_whole_texts_do_and_leave_the_rows_as_they_are():
                 torch.testing.assert_close(read[number, : len(branch.tokens)], expected, atol=1e-5, rtol=1e-5)
     assert [cache.get_seq_length() for *_, cache in caches] == [5, 5]
     assert [len(cache.layers[0].keys) for *_, cache in caches] == [2, 1]
+
+
+def test_portions_hold_few_places_and_all_branches(monkeypatch):
+    monkeypatch.setattr(branches, "MOST_PLACES", 12)
+    lengths = [(branch.kept + len(branch.tokens)) for branch in BRANCHES]
+    found = list(branches.portions(BRANCHES))
+    assert found == [(0, 2), (2, 4)]
+    assert all((stop - start) * max(lengths[start:stop]) <= 12 for start, stop in found)
+    monkeypatch.setattr(branches, "MOST_PLACES", 1)
+    assert list(branches.portions(BRANCHES)) == [(0, 1), (1, 2), (2, 3), (3, 4)]
