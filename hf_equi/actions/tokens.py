@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from itertools import zip_longest
+from itertools import compress, zip_longest
 from typing import Any, ClassVar
 
 import torch
 
+from hf_equi.actions._elements import checked_element
 from hf_equi.actions.base import ColumnAction, check_columns
 from hf_equi.errors import ActionError
 from hf_equi.groups import DemographicGroup
@@ -274,6 +275,14 @@ class TokenAction(ColumnAction):
         """The number of words of several tokens that move."""
         return len(self.moving) - self.moved_tokens
 
+    @cached_property
+    def alone(self) -> torch.Tensor:
+        """`(vocab,)` bool, the tokens whose images are all single tokens that begin no word of several tokens.
+
+        Their scores move by a look-up, also where words of several tokens move. Here these are all tokens.
+        """
+        return torch.ones(self.vocab_size, dtype=torch.bool, device=self.device)
+
     def to(self, device: torch.device | str) -> TokenAction:
         """Return the same action with its tables on a device."""
         if torch.device(device) == self.device:
@@ -300,10 +309,37 @@ class TokenAction(ColumnAction):
         """Whether each image of a text reads as the images of its units: here always."""
         return True
 
+    def member(self, element: int, tokens: Sequence[int]) -> list[int]:
+        """Return the image of a text under an element.
+
+        Raises:
+            ActionError: If the group has no such element.
+        """
+        images: list[int] = self.permutations[checked_element(self.group, element), list(tokens)].tolist()
+        return images
+
+    def boundary(self, element: int, tokens: Sequence[int], place: int) -> int:
+        """Return where a place between two tokens of a text lies in its image: here at the same place."""
+        return place
+
+    def moves(self, tokens: Sequence[int]) -> list[bool]:
+        """Return for each token of a text whether it moves, alone or as a part of a word."""
+        return [token in self.moving for token in tokens]
+
     def members(self, elements: torch.Tensor, ids: torch.Tensor) -> torch.Tensor:
         """Return some members of each orbit: elements `(batch, K)`, ids `(batch, tokens)` to `(batch, K, tokens)`."""
         self.check_ids(ids)
         return self.permutations[elements.unsqueeze(-1), ids.unsqueeze(1)]
+
+    def members_of(
+        self, elements: torch.Tensor, ids: torch.Tensor, mask: torch.Tensor | None = None
+    ) -> list[list[list[int]]]:
+        """Return some members of each orbit as lists of tokens, without those at which `mask` is 0."""
+        members: list[list[list[int]]] = self.members(elements, ids).tolist()
+        if mask is None:
+            return members
+        kept = mask.bool().tolist()
+        return [[list(compress(row, own)) for row in rows] for rows, own in zip(members, kept, strict=True)]
 
     def orbit(self, ids: torch.Tensor) -> torch.Tensor:
         """All members: `(batch, tokens)` to `(batch, group, tokens)`."""
