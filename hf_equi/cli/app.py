@@ -162,6 +162,7 @@ def generate(  # noqa: PLR0913, PLR0917  a command has as many parameters as opt
         str | None,
         typer.Option(metavar="NAME", help="What equitune averages: logits or probabilities.", show_default="logits"),
     ] = None,
+    multi_token: MultiToken = None,
     drawn: Drawn = _GROUP,
     options: Loading = _GROUP,
     output: Output = _GROUP,
@@ -176,6 +177,7 @@ def generate(  # noqa: PLR0913, PLR0917  a command has as many parameters as opt
     Examples:
       hf-equi generate --prompt "The man worked as"
       hf-equi generate -m openai-community/gpt2 -g "gender*race" -p "The Black man was known for"
+      hf-equi generate -p "The saleswoman said" --multi-token compose
       hf-equi generate -m google/flan-t5-small -p "Translate to German: The man is a doctor."
       hf-equi generate -p "The man said" -p "The {demographic} said" --method mixture --json > texts.json
       hf-equi generate -m HuggingFaceTB/SmolLM2-135M-Instruct --chat -p "Describe the day of a {demographic}."
@@ -185,7 +187,7 @@ def generate(  # noqa: PLR0913, PLR0917  a command has as many parameters as opt
     from hf_equi.fairness.decoding import Decoding  # noqa: PLC0415
 
     decoding = Decoding(**vars(drawn))
-    subject = Subject(model, group, method and method_name(method), average, scorer)
+    subject = Subject(model, group, method and method_name(method), average, scorer, multi_token)
     run_generate(subject, asked, decoding, options, output)
 
 
@@ -243,6 +245,7 @@ def audit(  # noqa: PLR0913, PLR0917  a command has as many parameters as option
     scorers: Scorers = None,
     beam_length: Annotated[int, typer.Option(metavar="N", min=1, help="Tokens of each draft of EquizeroLM.")] = 5,
     action: Action = "tokens",
+    multi_token: MultiToken = None,
     images: Images = None,
     labels: Labels = None,
     batch_size: AuditBatchSize = None,
@@ -267,6 +270,7 @@ def audit(  # noqa: PLR0913, PLR0917  a command has as many parameters as option
       hf-equi audit --model openai-community/gpt2 --scorer sasha/regardv3 --samples 50
       hf-equi audit --scorer sasha/regardv3 --scorer unitary/toxic-bert:toxic
       hf-equi audit -g race --methods base,EquiLM --out race --json > race.json
+      hf-equi audit -p "The {demographic} met a nephew" --methods base,EquiLM --multi-token compose
       hf-equi audit -m HuggingFaceTB/SmolLM2-135M-Instruct --chat --prompts questions.txt --max-new-tokens 60
       hf-equi audit --model microsoft/resnet-50 --group rotations:4 --images photos --labels photos/labels.csv
       accelerate launch --multi_gpu --num_processes 2 -m hf_equi.cli audit      on GPUs, or on CPUs if there are none
@@ -284,7 +288,8 @@ def audit(  # noqa: PLR0913, PLR0917  a command has as many parameters as option
     sampling = Sampling(samples, seed, max_new_tokens, **({} if batch_size is None else {"batch_size": batch_size}))
     search = Search(tuple(scorers or ["demo"]), beam_length, action)
     names = ",".join(DEFAULT_METHODS) if methods is None else methods
-    run_audit(Audited(model, group, names, neutral, search), asked, sampling, options, out, output)
+    audited = Audited(model, group, names, neutral, search, multi_token)
+    run_audit(audited, asked, sampling, options, out, output)
 
 
 @app.command()

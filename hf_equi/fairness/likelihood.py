@@ -227,7 +227,9 @@ class _Texts:
         """Return all members, text by text: `(batch * group, tokens)`."""
         if isinstance(action, UnitAction):
             rows = zip(self.ids.tolist(), self.mask.sum(-1).tolist(), self.prompts.tolist(), strict=True)
-            return _Texts.padded([each for ids, size, prompt in rows for each in members_of(action, ids[:size], prompt)])
+            return _Texts.padded(
+                [each for ids, size, prompt in rows for each in members_of(action, ids[:size], prompt)]
+            )
         repeated = self[torch.arange(len(self.ids), device=self.ids.device).repeat_interleave(action.group.order)]
         return _Texts(action.orbit(self.ids).flatten(0, 1), repeated.mask, repeated.prompts)
 

@@ -211,9 +211,7 @@ def test_words_of_several_tokens_have_no_gap_under_the_equilm_that_moves_them() 
     width, length = max(map(len, prompt_ids)), max(map(len, rest_ids))
     pairs = list(zip(prompt_ids, rest_ids, strict=True))
     rows = torch.tensor([[PAD] * (width - len(p)) + p + r + [END] * (length - len(r)) for p, r in pairs])
-    mask = torch.tensor(
-        [[0] * (width - len(p)) + [1] * (len(p) + len(r)) + [0] * (length - len(r)) for p, r in pairs]
-    )
+    mask = torch.tensor([[0] * (width - len(p)) + [1] * (len(p) + len(r)) + [0] * (length - len(r)) for p, r in pairs])
     assert group_gap(lm, lm.action, rows, width, mask).largest <= 1e-5
     found = group_gaps(lm.base, lm.action, rows, width, mask).tolist()
     rest_ids[2] = rest_ids[2][:-2]

@@ -24,9 +24,7 @@ def test_a_text_is_closed_where_no_member_of_it_goes_on() -> None:
     for text in itertools.product([0, *range(2, 7)], repeat=4):
         units = ACTION.read(text)
         if ACTION.reads_back(list(text)):
-            open_after = [
-                any(goes_on(ACTION.move(g, units[:n])) for g in range(2)) for n in range(len(units) + 1)
-            ]
+            open_after = [any(goes_on(ACTION.move(g, units[:n])) for g in range(2)) for n in range(len(units) + 1)]
             expected = max(n for n, is_open in enumerate(open_after) if not is_open)
             assert closed_units(ACTION, units) == expected
             checked += expected < len(units)
