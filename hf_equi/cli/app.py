@@ -270,7 +270,7 @@ def audit(  # noqa: PLR0913, PLR0917  a command has as many parameters as option
       hf-equi audit --model openai-community/gpt2 --scorer sasha/regardv3 --samples 50
       hf-equi audit --scorer sasha/regardv3 --scorer unitary/toxic-bert:toxic
       hf-equi audit -g race --methods base,EquiLM --out race --json > race.json
-      hf-equi audit -p "The {demographic} met a nephew" --methods base,EquiLM --multi-token compose
+      hf-equi audit -g '[["grandson", "granddaughter"], ["he", "she"]]' --methods base,EquiLM --multi-token compose
       hf-equi audit -m HuggingFaceTB/SmolLM2-135M-Instruct --chat --prompts questions.txt --max-new-tokens 60
       hf-equi audit --model microsoft/resnet-50 --group rotations:4 --images photos --labels photos/labels.csv
       accelerate launch --multi_gpu --num_processes 2 -m hf_equi.cli audit      on GPUs, or on CPUs if there are none
