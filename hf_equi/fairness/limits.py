@@ -67,7 +67,7 @@ def staying_words(prompts: Iterable[Sequence[str]], action: TokenAction, tokeniz
 
 
 def read_words(prompts: Iterable[Sequence[str]], action: TokenAction, tokenizer: Any) -> Iterator[str]:
-    """Yield a line for each prompt with words of several tokens, and one for each that is read in several ways.
+    """Yield a line with the words of several tokens that move, and one for each prompt that is read in several ways.
 
     Args:
         prompts: For each prompt the text that is shown, and what the models read if that is something else.
@@ -76,16 +76,16 @@ def read_words(prompts: Iterable[Sequence[str]], action: TokenAction, tokenizer:
     """
     if not action.composes:
         return
-    for texts in prompts:
-        found = [explain_tokens(text, action, tokenizer) for text in texts]
-        words = dict.fromkeys(word.strip() for one in found for word in one.composed)
-        if words:
-            yield f"in {texts[0]!r} words of several tokens move as one: {', '.join(map(repr, words))}"
+    read = [(texts[0], [explain_tokens(text, action, tokenizer) for text in texts]) for texts in prompts]
+    moved = dict.fromkeys(word.strip() for _, found in read for one in found for word in one.composed)
+    if moved:
+        yield f"words of several tokens that move as one: {', '.join(map(repr, moved))}"
+    for shown, found in read:
         if not all(one.reads_back for one in found):
-            yield f"pieces of {texts[0]!r}, or of an image of it, meet as another word, so nothing in it moves"
+            yield f"pieces of {shown!r}, or of an image of it, meet as another word, so nothing in it moves"
         elif end := next((one.open_end.strip() for one in found[1:] or found if one.open_end), ""):
             yield (
-                f"{texts[0]!r} ends in {end!r}, which may begin a longer word, here or in an image, so nothing is "
+                f"{shown!r} ends in {end!r}, which may begin a longer word, here or in an image, so nothing is "
                 "guaranteed for its texts"
             )
 
