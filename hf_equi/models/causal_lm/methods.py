@@ -16,7 +16,7 @@ __all__ = ["LOOK_AHEAD", "TASK", "UNLOOKED_SHARE", "check_action", "check_multi_
 TASK = "causal_lm"
 
 LOOK_AHEAD = 0.01
-"""The probability of a first token from which on words of several tokens are scored by their own tokens."""
+"""What the probabilities of first tokens have to combine to for words of several tokens to be scored by their own."""
 UNLOOKED_SHARE = 0.01
 """The share of the probability of its first token that any other such word gets."""
 

@@ -30,6 +30,7 @@ from hf_equi.models.causal_lm.card import CausalLMCard
 from hf_equi.models.causal_lm.configuration_equi_lm import EquiLMConfig
 from hf_equi.models.causal_lm.explanation import TokenExplanation, explain_tokens, explain_words
 from hf_equi.models.causal_lm.methods import remedy
+from hf_equi.models.causal_lm.possible_labels import IGNORED, possible_labels
 from hf_equi.models.causal_lm.word_decoding import write_in_words
 from hf_equi.models.text.decoding import DecodingMixin
 from hf_equi.models.text.model import EquiTextModel
@@ -44,6 +45,7 @@ _COMPILED = (
     "the Trainer does not find the model's name around a compiled model, so it does not shift the labels. It does "
     "with model.base.compile() instead of torch_compile=True"
 )
+_LEFT_OUT = "with words of several tokens, some tokens have probability 0: smoothed labels would make it infinite"
 
 
 @dataclass
@@ -172,8 +174,9 @@ class EquiLM(DecodingMixin, EquiTextModel, AnyReleaseGenerationMixin):  # type: 
             cache: The cache that an earlier call returned, or an empty cache of the base. The cached members continue;
                 you need not name them.
             inputs_embeds: Refused, because a group acts on tokens.
-            labels: `(batch, tokens)`; −100 and padding are left out of the loss. The method `"mixture"` takes leading
-                −100 for the prompt. Without labels the whole text is the prompt.
+            labels: `(batch, tokens)`; −100 and padding are left out of the loss, and so are labels of probability 0,
+                which are possible with words of several tokens. A `GroupWarning` counts these. The method `"mixture"`
+                takes leading −100 for the prompt. Without labels the whole text is the prompt.
             use_cache: Whether to return a cache; by default only if one was passed.
             logits_to_keep: The number of last places to score, 0 for all.
             group: Another group, for this call only.
@@ -188,7 +191,8 @@ class EquiLM(DecodingMixin, EquiTextModel, AnyReleaseGenerationMixin):  # type: 
             UnsupportedModelError: For a cache of another model; if memory runs out, with advice.
         """
         input_ids = self._readable(input_ids, inputs_embeds)
-        items, action = self._count(labels, kwargs), self.resolve(group)
+        action = self.resolve(group)
+        items = self._count(action, labels, kwargs)
         self.look_at(group, TextBatch(action, self._tokenizer, input_ids, attention_mask))
         inputs = OrbitInputs(
             input_ids=input_ids,
@@ -203,7 +207,9 @@ class EquiLM(DecodingMixin, EquiTextModel, AnyReleaseGenerationMixin):  # type: 
             look=LookAhead(self.config.look_ahead, self.config.unlooked_share),
         )
         scores, selection, kept = self._score(action, inputs, elements, labels)
-        loss = self._loss(scores, labels, attention_mask, items, selection)
+        if labels is not None:
+            labels = self._counted(action, labels, attention_mask, scores, warns=group is not action)
+        loss = self._loss(scores, labels, items, selection)
         result = EquiCausalLMOutput(
             loss=loss, logits=scores[:, -logits_to_keep:], chosen_element=selection.only, **cached(kept)
         )
@@ -232,11 +238,14 @@ class EquiLM(DecodingMixin, EquiTextModel, AnyReleaseGenerationMixin):  # type: 
         scores = out.combined if documents is None else documents.together(out.combined)
         return scores, selection, out.cache
 
-    def _count(self, labels: torch.Tensor | None, kwargs: dict[str, Any]) -> torch.Tensor | int | None:
+    def _count(
+        self, action: TokenAction, labels: torch.Tensor | None, kwargs: dict[str, Any]
+    ) -> torch.Tensor | int | None:
         """Return how many labels there are in all, if known; refuse a caller that would compute another loss."""
         items: torch.Tensor | int | None = kwargs.pop("num_items_in_batch", None)
         weighs, compiled = self.method.history_weights is not None, torch.compiler.is_compiling()
-        check_outside_loss(labels, items, {_WEIGHS.format(self.config.method): weighs, _COMPILED: compiled})
+        reasons = {_WEIGHS.format(self.config.method): weighs, _COMPILED: compiled, _LEFT_OUT: action.composes}
+        check_outside_loss(labels, items, reasons)
         return items
 
     def _members(
@@ -260,23 +269,29 @@ class EquiLM(DecodingMixin, EquiTextModel, AnyReleaseGenerationMixin):  # type: 
         selection: Selection = self.select_members(action, inputs.input_ids, prompt, to_score=to_score)
         return selection
 
+    @staticmethod
+    def _counted(
+        action: TokenAction, labels: torch.Tensor, mask: torch.Tensor | None, scores: torch.Tensor, warns: bool
+    ) -> torch.Tensor:
+        """Return the labels, with −100 where they do not count."""
+        if mask is not None:
+            labels = labels.masked_fill(mask[:, -labels.shape[1] :] == 0, IGNORED)
+        return possible_labels(labels, scores, warns) if action.composes else labels
+
     def _loss(
         self,
         scores: torch.Tensor,
         labels: torch.Tensor | None,
-        mask: torch.Tensor | None,
         items: torch.Tensor | int | None,
         selection: Selection,
     ) -> torch.Tensor | None:
         """Return the shifted cross-entropy in nats per token, plus what the selection of members adds to it."""
         if labels is None:  # a count without labels comes from a Trainer that computes the loss itself
             return None if items is None else self.penalised(None, selection)
-        if mask is not None:
-            labels = labels.masked_fill(mask[:, -labels.shape[1] :] == 0, -100)
         loss: torch.Tensor = self.loss_function(
             logits=scores, labels=labels, vocab_size=self.config.vocab_size, num_items_in_batch=items
         )
-        share = 1.0 if items is None else (labels[:, 1:] != -100).sum() / items
+        share = 1.0 if items is None else (labels[:, 1:] != IGNORED).sum() / items
         return self.penalised(loss, selection, share)
 
     def _check_call(self, value_of: Callable[[str], Any], group: Any) -> Any:
