@@ -16,8 +16,8 @@ def possible_labels(labels: torch.Tensor, scores: torch.Tensor, warns: bool = Tr
     """Return labels without those of probability 0, whose loss would be infinite.
 
     With words of several tokens, no token may follow with which an image would be read as other words: no "s" follows
-    "tiger" if its image "cat" and "s" are read as the word "cats". A text that has this "s" all the same is scored as
-    the base reads it. So what is left out here are labels that are not the next tokens of their text.
+    "tiger" if its image "cat" and "s" are read as the word "cats". A text that has this "s" all the same is read
+    by all members as it is, so its own tokens are possible. What is left out here are other labels.
 
     Args:
         labels: `(batch, tokens)`.

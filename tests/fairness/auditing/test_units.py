@@ -164,3 +164,17 @@ def test_consistency_of_three_demographics_counts_pairs() -> None:
     found = _consistent(subject, blocks[0], tokens, [""] * 3, 1)
     assert found == [0.5, 0.5, 0.0]
     assert sum(found) / 3 == pytest.approx(1 / 3)
+
+
+@pytest.mark.parametrize("tokens", [3, 12])
+def test_words_of_several_tokens_are_compared_as_words(regard, tokens) -> None:
+    """Texts end after equally many tokens, within words, and so after more words or fewer."""
+    group = DemographicGroup([["old king", "queen"], ["man", "woman"], ["black", "zebra"]])
+    lm = hf_equi.symmetrize(base_model(), group, tokenizer=tokenizer(), multi_token="compose", look_ahead=0.05)
+    rows = unit(lm, regard, group, Sampling(6, seed=3, max_new_tokens=tokens))
+    assert {row["consistent"] for row in rows} == {1.0}
+    assert max(row["gap"] for row in rows) <= 1e-5
+    kings, queens = rows[:6], rows[6:]
+    assert any(
+        lm.action.member(1, king["tokens"]) != queen["tokens"] for king, queen in zip(kings, queens, strict=True)
+    )
