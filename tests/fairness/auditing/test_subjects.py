@@ -115,6 +115,3 @@ def test_words_of_several_tokens_are_exchanged_in_the_figures_of_all_models_if_o
     assert base.action.same_as(lm.action)
     assert (base.exchanged, base.coupled) == (True, False)
     assert (lm.exchanged, lm.coupled) == (True, True)
-    with pytest.warns(HfEquiWarning, match="with its tokens exchanged, so the model 'base' has no group gap"):
-        (alone,) = subjects({"base": base_model()}, group)
-    assert (alone.action.composes, alone.exchanged, alone.coupled) == (False, False, False)
