@@ -173,6 +173,8 @@ def _summary(group: DemographicGroup, coverage: GroupCoverage, whole: bool) -> I
     if staying:
         yield "These stay as they are listed:"
         yield from _list(list(map(_staying, staying)), whole)
+    if reasons["several"] and not coverage.composed:
+        yield "--multi-token compose moves words of several tokens, too."
     if coverage.advice:
         yield coverage.advice
     composed = f" {coverage.composed} spellings of several tokens move as one." if coverage.composed else ""
