@@ -203,8 +203,10 @@ def _load(
 ) -> EquiLM:
     if not needs_tokens:  # words of several tokens move too, so no word stays
         warnings.simplefilter("ignore", GroupWarning)
-    how, needs = How(multi_token=audited.multi_token), {"needs_tokens": needs_tokens, "scorer": scorer}
-    return load_lm(audited.model, group, how, command="audit", options=options, **needs)
+    how = How(multi_token=audited.multi_token)
+    return load_lm(
+        audited.model, group, how, command="audit", needs_tokens=needs_tokens, scorer=scorer, options=options
+    )
 
 
 @contextmanager
