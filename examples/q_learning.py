@@ -7,7 +7,7 @@
 The first line measures the public agents, trains DQNs with five seeds in two grid worlds, CartPole and Acrobot,
 measures what equitune and equizero make of each without training, looks for the reasons, and finetunes. It writes a
 record for each stage, and does not run again what has one. The second line does some of it, and needs no data. The
-third line writes the page from the records so far. The environments need more packages: pip install 'hf_equi[rl]'.
+third line writes the page from the records so far. The environments need more packages: pip install -e '.[rl]'.
 
 With `--smoke` a DQN trains in CartPole for a few thousand steps, in less than a minute. It prints the returns of the
 DQN and of what the methods make of it, and how far the values of a state and of its twin differ.
@@ -27,7 +27,7 @@ from data import add_data_argument, require
 from machine import add_threads_argument, fix_arithmetic
 
 if missing := [name for name in ("gymnasium", "stable_baselines3") if find_spec(name) is None]:
-    raise SystemExit(f"This example needs {' and '.join(missing)}: pip install 'hf_equi[rl]'")
+    raise SystemExit(f"This example needs {' and '.join(missing)}: pip install -e '.[rl]'")
 
 from q_learning_play import ENVIRONMENTS
 from q_learning_results import write_page

@@ -125,6 +125,14 @@ CASES = {
     "equi_seq2seq": EVERYWHERE | WRAPPED | OF_TEXT | {"map-number": entry(SETTINGS, "target_map", 7)},
     "equi_image_classification": EVERYWHERE | WRAPPED | {"units-text": entry(SETTINGS, "lambda_units", "zz")},
     "equi_clip": EVERYWHERE | WRAPPED,
+    "equi_q_network": EVERYWHERE
+    | WRAPPED
+    | {
+        "group-states": entry(SETTINGS, "group.states.0", [[1, 1], [0, 1]]),
+        "group-actions": entry(SETTINGS, "group.actions.0.0", 7),
+        "base-actions": entry(SETTINGS, "base_config.num_actions", 10**9),
+    },
+    "q_network": EVERYWHERE | {"shape-text": entry(SETTINGS, "state_shape", "zz")},
     "recurrent_seq2seq": EVERYWHERE | {"kind-number": entry(SETTINGS, "cell", 7)},
 }
 

@@ -254,7 +254,7 @@ def test_what_runs_the_rows_of_an_orbit_is_named_on_the_page() -> None:
     # What wraps a base for peft is a base itself.
     found = {relative(path) for path in MODULES if "peft" not in path.parts and calls.search(text(path))}
     found -= {"hf_equi/generation/base_call.py", "hf_equi/bases/chunks.py"}  # the functions themselves
-    assert len(found) == 6
+    assert len(found) == 8
     assert {path for path in found if path.removeprefix("hf_equi/") not in page[one:other]} == set()
 
 

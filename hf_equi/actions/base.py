@@ -170,8 +170,11 @@ class ColumnAction(Action):
         moved: `(moved,)` int64, the columns that some element moves, ascending.
         images: `(G, moved)` int64, the columns to which each element sends them.
         places: `(G, moved)` int64, the places of these images in `moved`.
+        width: The number of columns V, for an action that moves some; otherwise `None`, and any number will do.
         spread: `(G, V)` int64, the places of `permutations` in the columns of all members of an orbit together,
             element after element; `None` if most columns do not move, so that moving them all would take longer.
+        sources: `(G * V,)` int64, for the columns of all members together the one of the identity's frame that each
+            comes from; `None` as `spread`.
         general: `(V,)` bool, columns that keep the identity's scores, without a symmetry; `None` if there are none.
         general_columns: `(general,)` int64, these columns; `None` if there are none.
 
@@ -206,12 +209,16 @@ class ColumnAction(Action):
         self.images = self.permutations[:, self.moved]
         self.places = torch.searchsorted(self.moved, self.images)  # images of moved columns are moved
         order, columns = self.permutations.shape
+        self.width = columns if len(self.moved) else None
         first = torch.arange(0, order * columns, max(columns, 1), device=self.device)
-        self.spread = self.permutations + first[:, None] if 0 < columns <= 2 * len(self.moved) else None
+        self.spread, self.sources = None, None
+        if 0 < columns <= 2 * len(self.moved):
+            self.spread, self.sources = self.permutations + first[:, None], self.permutations.argsort(1).flatten()
+            self._spread = self.spread.flatten()
 
     def to(self, device: torch.device | str) -> Any:
         """Return the same action with its tables on a device."""
-        if torch.device(device) == self.device:
+        if device == self.device or torch.device(device) == self.device:
             return self
         moved = copy.copy(self)
         moved._set_tables(self.permutations, self.moved, device)
@@ -290,11 +297,11 @@ class ColumnAction(Action):
         pulled = columns.index_select(0, found.flatten()).view(*found.shape, *columns.shape[1:])
         return pulled.movedim(found.dim() - 1, -1)
 
-    def pull_back_members(self, members: torch.Tensor, elements: torch.Tensor | None = None) -> torch.Tensor:
+    def pull_back_members(self, scores: torch.Tensor, elements: torch.Tensor | None = None) -> torch.Tensor:
         """Do `pull_back` for whole orbits in one operation, if the action has `spread`.
 
         Args:
-            members: `(B, G, V)` the scores of all members of orbits, in the order of the elements.
+            scores: `(B * G, V)` the scores of all members, orbit after orbit, in the order of the elements.
             elements: `(B,)` int64, the one member of each orbit that is asked for; `None` for all of them.
 
         Returns:
@@ -302,15 +309,15 @@ class ColumnAction(Action):
 
         Example:
             >>> action = ColumnAction(FiniteGroup.cyclic(2), [[0, 1], [1, 0]])
-            >>> action.pull_back_members(torch.tensor([[[0.1, 0.4], [0.3, 0.2]]]))
+            >>> action.pull_back_members(torch.tensor([[0.1, 0.4], [0.3, 0.2]]))
             tensor([[[0.1000, 0.4000],
                      [0.2000, 0.3000]]])
         """
         if self.spread is None:
             raise ActionError("Most columns of this action do not move: use find_moved and pull_back_moved.")
-        columns = members.flatten(1)
+        columns = scores.reshape(-1, self.spread.numel())
         if elements is None:
-            return columns.index_select(1, self.spread.flatten()).view(members.shape)
+            return columns.index_select(1, self._spread).view(-1, *self.spread.shape)
         return columns.gather(1, self.spread.index_select(0, elements))
 
     def __repr__(self) -> str:

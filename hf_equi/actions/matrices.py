@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import torch
@@ -60,13 +61,14 @@ class VectorAction(Action):
             if matrices is not None:
                 raise ActionError(f"The elements of {group!r} are matrices themselves: leave matrices= out.")
             self.dimension, self._matrices = group.dimension, None
-            self._signed, self._stays, self._keeps_signs = None, False, False
+            self._signed, self._sources, self._stays, self._keeps_signs = None, None, False, False
         else:
             self._matrices = _matrices_of(group, matrices)
             self.dimension = self._matrices.shape[1]
             self._signed = _signed_permutations(self._matrices)
             # Whether no coordinate changes its place, and whether none changes its sign.
             self._stays = self._signed is not None and bool((self._signed[0] == self._signed[0][0]).all())
+            self._sources = None if self._signed is None else self._signed[0].flatten()
             self._keeps_signs = self._signed is not None and bool((self._signed[1] == 1).all())
         self.group = group
 
@@ -111,21 +113,38 @@ class VectorAction(Action):
         Cost: one operation where coordinates only change places or only signs, two where they change both, and
         otherwise |G| times `apply`.
         """
-        if self._signed is None or x.dim() != 2:
+        if self._signed is None or self._sources is None or x.dim() != 2:
             return super().orbit(x)  # type: ignore[no-any-return]
         self._check(x)
-        sources, signs = self._signed
+        sources, signs = self._sources, self._signed[1]
+        if signs.dtype is not x.dtype or signs.device != x.device:  # `to` takes longer to see that
+            sources, signs = sources.to(x.device), signs.to(x)
         if self._stays:
-            return x.unsqueeze(1) * signs.to(x)
-        members = x.index_select(1, sources.to(x.device).flatten()).view(-1, *sources.shape)
-        return members if self._keeps_signs else members * signs.to(x)
+            return x.unsqueeze(1) * signs
+        members = x.index_select(1, sources).view(-1, *signs.shape)
+        return members if self._keeps_signs else members * signs
 
     def keys(self, x: torch.Tensor, /) -> torch.Tensor:
-        """Return a key of every member of each sample's orbit, as `Action.keys`."""
+        """Return a key of every member of each sample's orbit, as `Action.keys`.
+
+        Where matrices round, the bits of a member depend on the one it was made from. Then keys are in the order of a
+        fixed weighted sum of the coordinates, which rounding changes little.
+        """
+        if self._signed is None and isinstance(self.group, FiniteGroup):
+            return self._sums(x)
         if self._signed is None or x.dim() != 2:
             return super().keys(x)
         members = self.orbit(x.detach()).flatten(0, 1)
         return checksums(members, position_weights(torch.Size([1, self.dimension]), x.device)).view(len(x), -1)
+
+    @torch.no_grad()
+    def _sums(self, x: torch.Tensor) -> torch.Tensor:
+        """Return a weighted sum of the coordinates of every member, `(B, G)`, as int64 in the same order."""
+        self._check(x)
+        weights = position_weights(torch.Size([1, math.prod(x.shape[1:])]), x.device).double() / 2**63
+        members = (self.apply(g, x.double()).flatten(1) for g in range(self.group.order))
+        bits = (torch.stack([(member * weights).sum(1) for member in members], dim=1) + 0.0).view(torch.int64)
+        return bits ^ ((bits >> 63) & torch.iinfo(torch.int64).max)  # of negative numbers, larger bits are smaller
 
     def _parts(self, elements: Any, like: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor | None]:
         """Return what turns, `(..., d, d)`, and what is added, `(..., d)`; both fit to a tensor of coordinates."""

@@ -41,7 +41,9 @@ class TrivialAction(ColumnAction):
 
     def to(self, device: torch.device | str) -> TrivialAction:
         """Return the same action with its tables on a device."""
-        return self if torch.device(device) == self.device else TrivialAction(self.group, device)
+        return (
+            self if device == self.device or torch.device(device) == self.device else TrivialAction(self.group, device)
+        )
 
     def apply(self, elements: Any, x: Any, /) -> Any:
         """Return g x, which is x.

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, suppress
 from pathlib import Path
+from typing import Any
 
 import torch
 from transformers import PreTrainedModel
@@ -55,15 +56,12 @@ def _limits() -> Iterator[int]:
             yield int(Path("/sys/fs/cgroup", name).read_text(encoding="ascii"))
 
 
-@contextmanager
-def advice_on_memory(
-    what: str, elements: torch.Tensor, chunk: int | None, device: torch.device | str
-) -> Iterator[None]:
+class advice_on_memory(AbstractContextManager[None]):  # noqa: N801  as contextlib names its own
     """Say how to make a forward smaller if it does not fit into memory.
 
     Args:
-        what: The batch in words.
-        elements: `(B, K)` the members that are run.
+        what: The samples in words.
+        members: The number of orbits B, and of the members K of each that are run.
         chunk: How many members of each orbit go through the base at once; `None` for all.
         device: The device with the memory.
 
@@ -71,20 +69,27 @@ def advice_on_memory(
         UnsupportedModelError: Instead of the error of torch.
 
     Example:
-        >>> with advice_on_memory("3 texts", torch.zeros(3, 2), None, "cpu"):
+        >>> with advice_on_memory("texts", (3, 2), None, "cpu"):
         ...     raise torch.OutOfMemoryError
         Traceback (most recent call last):
             ...
         hf_equi.errors.UnsupportedModelError: The orbits of 3 texts make up to 6 rows; ...
     """
-    try:
-        yield
-    except RuntimeError as error:
+
+    # A class, because the generator of `contextmanager` takes as long as a layer of a small network.
+    def __init__(self, what: str, members: tuple[int, int], chunk: int | None, device: torch.device | str) -> None:
+        self.what, self.members, self.chunk, self.device = what, members, chunk, device
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: Any, /) -> None:
         # CUDA raises its own class; on the CPU only the message says so.
-        if not isinstance(error, torch.OutOfMemoryError) and "can't allocate memory" not in str(error):
-            raise
+        full = isinstance(error, torch.OutOfMemoryError) or (
+            isinstance(error, RuntimeError) and "can't allocate memory" in str(error)
+        )
+        if not full:
+            return
+        orbits, members = self.members
         raise UnsupportedModelError(
-            f"The orbits of {what} make up to {elements.numel()} rows; {chunk or elements.shape[1]} members of each "
-            f"at once are too many for the memory of {device}. Set orbit_chunk_size (symmetrize(..., "
+            f"The orbits of {orbits} {self.what} make up to {orbits * members} rows; {self.chunk or members} members "
+            f"of each at once are too many for the memory of {self.device}. Set orbit_chunk_size (symmetrize(..., "
             "orbit_chunk_size=1) runs one member of each at a time, in as many calls), or pass a smaller batch."
         ) from error

@@ -23,7 +23,8 @@ from hf_equi.bases.rows import repeat_rows
 from hf_equi.errors import ActionError, ConfigurationError
 from hf_equi.groups import ContinuousGroup, FiniteGroup
 from hf_equi.symmetrizers import Combine, Decision, Orbit, ProxyLoss, Selection
-from hf_equi.symmetrizers.orbit import SeparateOrbit
+from hf_equi.symmetrizers.orbit import SeparateOrbit, WholeOrbit
+from hf_equi.symmetrizers.select import WholeSelection
 from hf_equi.symmetrizers.weigh import joint_log_weights
 
 __all__ = ["OrbitReader", "OrbitRows", "Outputs", "check_batch", "fold_rows", "losses_of"]
@@ -35,7 +36,7 @@ Outputs = Mapping[str, "torch.Tensor | None"]
 _STEP = -0x61C8864680B583EA
 
 
-@dataclass(frozen=True)
+@dataclass
 class OrbitRows:
     """The outputs of a base for the orbits of a batch.
 
@@ -43,14 +44,14 @@ class OrbitRows:
         group: The group.
         orbit: The rows.
         outputs: The outputs of the base for each row, `(R, ...)`, pulled back unless their columns move.
-        actions: How the columns of outputs move. Outputs that are not named do not move.
+        actions: How outputs move. Only columns still have to be pulled back. Outputs that are not named do not move.
         selection: The members, and the term that selecting them adds to the loss.
     """
 
     group: FiniteGroup | ContinuousGroup
     orbit: Orbit
     outputs: dict[str, Any]
-    actions: Mapping[str, ColumnAction]
+    actions: Mapping[str, Action]
     selection: Selection
 
     def by_member(self, name: str) -> torch.Tensor:
@@ -82,14 +83,36 @@ class OrbitRows:
         Returns:
             `(B, ...)`, and the decision.
         """
-        values = self.outputs[name]
-        action = self.actions.get(name) or TrivialAction(self.group, values.device)
+        values, action = self._columns(name)
         if self.selection.log_weights is not None:
             log_weights = joint_log_weights(log_weights, self.selection.log_weights)
         return fold_rows(self.orbit, action, combine, values, log_weights, losses, normalised)
 
+    def best(self, name: str, combine: Combine, log_weights: torch.Tensor | None = None) -> torch.Tensor | None:
+        """Return the column with the largest value in what `combine` would return, where that takes less time.
 
-@dataclass(frozen=True)
+        Args:
+            name: The output.
+            combine: How to combine.
+            log_weights: As in `combine`.
+
+        Returns:
+            `(B,)` int64; `None` to combine first, as where several columns are the largest, or several members tie.
+        """
+        values, action = self._columns(name)
+        wide = _widened(values)
+        at_once = self.selection.log_weights is None and self.orbit.pulls_at_once(action, wide)
+        return combine.best_of_members(action, wide, log_weights) if at_once else None
+
+    def _columns(self, name: str) -> tuple[torch.Tensor, ColumnAction]:
+        """Return an output, and how its columns move."""
+        values, action = self.outputs[name], self.actions.get(name)
+        if not isinstance(action, ColumnAction):
+            return values, TrivialAction(self.group, values.device)
+        return values, action.to(values.device)
+
+
+@dataclass
 class OrbitReader:
     """How the orbits of tensors are read.
 
@@ -136,13 +159,14 @@ class OrbitReader:
         """
         for name in self.inputs:
             check_batch(given[name], name)
-        first = given[next(iter(self.inputs))]
+        name, action = next(iter(self.inputs.items()))
+        first, group = given[name], action.group
         passing = _passed_on(selection)
-        if self._reads_whole(selection, passing):
-            orbit = self._orbits(given, selection, False)
-            with advice_on_memory(f"{first.shape[0]} {what}", orbit.elements, self.chunk, first.device):
+        if isinstance(selection, WholeSelection) and self._reads_whole(selection, passing):
+            orbit = self._whole(given, selection)
+            with advice_on_memory(what, orbit.members, self.chunk, first.device):
                 outputs = self._read_whole(run, given, orbit)
-            return self._rows(orbit, outputs, selection)
+            return OrbitRows(group, orbit, outputs, self.outputs, selection)
         size = None if self.chunk is None else self.chunk * first.shape[0]
         piece = self._piece(base, first)
         # Equal members that pass gradients by different weights have a row each.
@@ -150,21 +174,23 @@ class OrbitReader:
         orbit = self._orbits(given, selection, shared)
         if piece is not None and (size is None or piece < size):
             size = evenly(orbit.rows, piece)
-        with advice_on_memory(f"{first.shape[0]} {what}", orbit.elements, self.chunk, first.device):
+        with advice_on_memory(what, orbit.members, self.chunk, first.device):
             read = partial(self._read_rows, run, given, orbit, passing)
             parts = [part for _, part in in_chunks(base, orbit.rows, size, read)]
             outputs = {name: _join([part[name] for part in parts]) for name in parts[0]}
-        return self._rows(orbit, outputs, selection)
+        return OrbitRows(group, orbit, outputs, self.outputs, selection)
 
-    def _rows(self, orbit: Orbit, outputs: dict[str, Any], selection: Selection) -> OrbitRows:
-        """Return the rows with how their columns move."""
-        columns = {name: action for name, action in self.outputs.items() if isinstance(action, ColumnAction)}
-        return OrbitRows(next(iter(self.inputs.values())).group, orbit, outputs, columns, selection)
-
-    def _reads_whole(self, selection: Selection, passing: torch.Tensor | None) -> bool:
+    def _reads_whole(self, selection: WholeSelection, passing: torch.Tensor | None) -> bool:
         """Return whether all members of all orbits are made and read together."""
-        at_once = self.chunk is None or self.chunk >= selection.elements.shape[1]
-        return selection.whole and at_once and not self.distinct and self.piece is None and passing is None
+        at_once = self.chunk is None or self.chunk >= selection.order
+        return at_once and not self.distinct and self.piece is None and passing is None
+
+    def _whole(self, given: Mapping[str, Any], selection: WholeSelection) -> Orbit:
+        """Return a row for each member of whole orbits, in the order of the elements."""
+        # One member has nothing to tie with, and a graph that is traced cannot look whether members tie.
+        if selection.order == 1 or torch.compiler.is_exporting():
+            return Orbit.start(selection.elements, shared=False)
+        return WholeOrbit(selection, partial(self._keys, given, selection))
 
     def _piece(self, base: Any, first: torch.Tensor) -> int | None:
         """Return the most rows that go through the base together, if a CPU evaluates it."""
@@ -182,18 +208,19 @@ class OrbitReader:
         # There is nothing to order and share, or a graph is traced, with its rows in the order of the elements.
         if elements.shape[1] == 1 or torch.compiler.is_exporting():
             return Orbit.start(elements, shared=False)
+        if not self.distinct and isinstance(selection, WholeSelection):
+            return self._whole(given, selection)
         if not self.distinct:
-            # All elements in their order are also their own numbers.
-            rank = elements if selection.whole else Orbit.start(elements, shared=False).rank
-            return SeparateOrbit(elements, rank, False, partial(self._keys, given, elements), selection.whole)
-        return Orbit.of_keys(elements, self._keys(given, elements), shared)
+            rank = Orbit.start(elements, shared=False).rank
+            return SeparateOrbit(elements, rank, False, partial(self._keys, given, selection))
+        return Orbit.of_keys(elements, self._keys(given, selection), shared)
 
     @torch.no_grad()
-    def _keys(self, given: Mapping[str, Any], elements: torch.Tensor) -> torch.Tensor:
+    def _keys(self, given: Mapping[str, Any], selection: Selection) -> torch.Tensor:
         """Return a key of each member, `(B, K)`, of all its inputs together."""
         keys = [action.keys(given[name]) for name, action in self.inputs.items()]
         total = sum((key * (1 + place * _STEP) for place, key in enumerate(keys[1:], 1)), keys[0])
-        return total.gather(1, elements)
+        return total.gather(1, selection.elements)
 
     def _read_rows(
         self,
@@ -219,7 +246,7 @@ class OrbitReader:
     ) -> dict[str, Any]:
         """Return the same for all members of all orbits, which are made together."""
         others = {name: value for name, value in given.items() if name not in self.inputs}
-        values = repeat_rows(others, orbit.batch_of_row, orbit.elements.shape[0]) if others else {}
+        values = repeat_rows(others, orbit.batch_of_row, orbit.members[0]) if others else {}
         for name, action in self.inputs.items():
             values[name] = action.orbit(given[name]).flatten(0, 1)
         return self._moved_back(run(values), orbit, slice(None), None)
@@ -227,22 +254,26 @@ class OrbitReader:
     def _moved_back(self, outputs: Outputs, orbit: Orbit, rows: slice, weights: torch.Tensor | None) -> dict[str, Any]:
         """Return outputs of the base for some rows, moved back, unless their columns move."""
         said = dict(outputs)
-        if strays := sorted(self.outputs.keys() - said.keys()):
-            raise ActionError(
-                f"The group acts on the outputs {', '.join(map(repr, strays))}, but the base returns "
-                f"{', '.join(map(repr, said))}: give each action the name of an output."
-            )
         for name, action in self.outputs.items():
-            value = said.get(name)
-            if value is None:
+            if name not in said:
+                raise self._strays(said)
+            value, columns = said[name], isinstance(action, ColumnAction)
+            if value is None or (columns and weights is None):
                 continue
             if (
                 weights is not None and value.is_floating_point()
             ):  # in the frame of the member, because columns are pulled back later
                 value = value + action.apply(orbit.element_of_row[rows], _weighted(weights, action.invert, value))
-            columns = isinstance(action, ColumnAction)
             said[name] = value if columns else action.invert(orbit.element_of_row[rows], value)
         return said
+
+    def _strays(self, said: Mapping[str, Any]) -> ActionError:
+        """Return the error about outputs that the base does not return."""
+        strays = sorted(self.outputs.keys() - said.keys())
+        return ActionError(
+            f"The group acts on the outputs {', '.join(map(repr, strays))}, but the base returns "
+            f"{', '.join(map(repr, said))}: give each action the name of an output."
+        )
 
 
 def _passed_on(selection: Selection) -> torch.Tensor | None:
@@ -290,21 +321,20 @@ def fold_rows(
         ConfigurationError: For a choice without `losses` among values that are not scores.
     """
     action = action.to(values.device)
-    if len(action.moved) and values.shape[-1] != (columns := action.permutations.shape[1]):
+    if action.width not in (None, values.shape[-1]):
         raise ActionError(
-            f"The group moves {columns} columns, but the output has the shape {tuple(values.shape)}: its last axis "
-            "must be these columns."
+            f"The group moves {action.width} columns, but the output has the shape {tuple(values.shape)}: its last "
+            "axis must be these columns."
         )
-    wide = values.to(torch.promote_types(values.dtype, torch.float32))
+    wide = _widened(values)
     if values.dim() == 1:  # one number a row is one column
         wide = wide.unsqueeze(-1)
     if losses is None and combine.loss is not None:
         losses = losses_of(combine.loss, wide)
-    members = None if normalised else orbit.members(action, wide)
-    if members is not None:
-        found = combine.of_members(orbit, action, members, log_weights, losses)
+    if not normalised and orbit.pulls_at_once(action, wide):
+        found = combine.of_members(orbit, action, wide, log_weights, losses)
         if found is not None:
-            return found[0].to(values.dtype), found[1]
+            return found if wide is values else (found[0].to(values.dtype), found[1])
     fold = combine.fold(orbit, action, normalised)
     rows = None
     if log_weights is not None:
@@ -313,6 +343,13 @@ def fold_rows(
     fold.add(0, wide, rows, losses=losses)
     combined = fold.result().to(values.dtype)
     return combined.view(-1, *values.shape[1:]), fold.decision()
+
+
+def _widened(values: torch.Tensor) -> torch.Tensor:
+    """Return values in float32 at least."""
+    if values.dtype is torch.float32:  # `to` takes longer to see that
+        return values
+    return values.to(torch.promote_types(values.dtype, torch.float32))
 
 
 def losses_of(loss: ProxyLoss, scores: torch.Tensor) -> torch.Tensor:
@@ -330,7 +367,8 @@ def losses_of(loss: ProxyLoss, scores: torch.Tensor) -> torch.Tensor:
             f"A member is chosen by scores, (rows, classes), but this output has the shape {tuple(scores.shape)}: "
             "pass losses= of an output that holds scores."
         )
-    scores = scores.detach()
+    if scores.requires_grad:
+        scores = scores.detach()
     scores = scores if loss.of_logits else scores.log_softmax(-1)
     return loss.of_steps(scores) if scores.dim() == 2 else loss(scores)  # of one step, or of several
 

@@ -115,6 +115,11 @@ class Canonicalizer(nn.Module, ABC):
         """The cost of `find` in words, for a card: by default one pass of its own."""
         return "one pass of the canonicalizer"
 
+    @property
+    def base_forwards(self) -> int:
+        """How often `find` runs the base for each input: by default as often as the canonicalizers that it asks."""
+        return sum(part.base_forwards for part in self.children() if isinstance(part, Canonicalizer))
+
     def check_inputs(self, shape: tuple[int, ...]) -> None:
         """Refuse inputs that the canonicalizer could not read, before it reads any: by default none.
 

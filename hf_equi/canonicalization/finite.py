@@ -71,7 +71,7 @@ class FiniteCanonicalizer(Canonicalizer):
 
         Raises:
             ActionError: If the group does not act on such inputs.
-            ConfigurationError: For scores of another shape than `(B, G)`, or that are NaN.
+            ConfigurationError: For scores of another shape than `(B, G)`, or if the best one is NaN or infinite.
         """
         scores, loss = scores_of(self, asked)
         _check_scores(scores, asked)
@@ -139,8 +139,8 @@ def _check_scores(scores: Any, asked: Asked) -> None:
             f"The canonicalizer returned scores of the shape {tuple(scores.shape)}; they must have one for each image "
             f"and element, {wanted}"
         )
-    if not torch.compiler.is_exporting() and bool((lost := scores.isnan().any(1)).any()):
+    if not torch.compiler.is_exporting() and bool((lost := ~scores.amax(1).isfinite()).any()):  # amax passes NaN on
         raise ConfigurationError(
-            f"The canonicalizer's scores of sample {int(lost.int().argmax())} are NaN, so it has no canonical member. "
-            "Look for NaN in the input or in the weights; training may have diverged."
+            f"The canonicalizer's scores of sample {int(lost.int().argmax())} are NaN or infinite, so it has no "
+            "canonical member. Look for NaN in the input or in the weights; training may have diverged."
         )

@@ -129,15 +129,14 @@ def check_follows(canonicalizer: Canonicalizer, action: Action, shape: tuple[int
     weight = next(canonicalizer.parameters(), torch.empty(0))
     noise = torch.Generator("cpu").manual_seed(0)
     x = torch.randn(_TRIED, *shape, generator=noise, device="cpu").to(weight.device, weight.dtype)
-    mode = canonicalizer.training
+    mode, finite = canonicalizer.training, isinstance(canonicalizer, FiniteCanonicalizer)
     canonicalizer.eval()
     try:
         asked, tolerance = getattr(canonicalizer, "rule", canonicalizer), None
-        if isinstance(canonicalizer, FiniteCanonicalizer) and asked is canonicalizer:
-            with torch.no_grad():
-                scores: Any = canonicalizer.scores(x)
-            if isinstance(scores, torch.Tensor) and scores.is_floating_point():
-                tolerance = tolerance_of(scores.dtype) * max(1.0, float(scores.abs().max()))
+        with torch.no_grad():  # a rule is refused here if models could not read what it returns
+            found: Any = getattr(canonicalizer, "scores" if finite else "poses", canonicalizer)(x)
+        if finite and asked is canonicalizer and isinstance(found, torch.Tensor) and found.is_floating_point():
+            tolerance = tolerance_of(found.dtype) * max(1.0, float(found.abs().max()))
         assert_canonicalizer(asked, x, action, _exact(action), tolerance=tolerance)
     except EquivarianceError as error:
         raise ConfigurationError(f"canonicalizer= does not fit. {error}") from error

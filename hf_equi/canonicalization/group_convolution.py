@@ -121,7 +121,7 @@ class GroupConvolution(FiniteCanonicalizer):
         """Score the elements for each image, `(B, C, H, W)` to `(B, G)`.
 
         Raises:
-            ConfigurationError: For images with another number of channels.
+            ConfigurationError: As `check_inputs`.
         """
         self.check_inputs(tuple(x.shape[1:]))
         seen = self._seen(x.to(self.head.weight.dtype))
@@ -132,16 +132,28 @@ class GroupConvolution(FiniteCanonicalizer):
         return torch.cat([self._scores(piece) for piece in pieces])
 
     def check_inputs(self, shape: tuple[int, ...]) -> None:
-        """Refuse images with another number of channels, `(C, H, W)`.
+        """Refuse images with another number of channels, `(C, H, W)`, and those of which the crop leaves nothing.
 
         Raises:
             ConfigurationError: For such images.
         """
         if len(shape) != 3 or shape[0] != self.settings["inputs"]:
+            way_out = f"make one with inputs={shape[0]}" if len(shape) == 3 else "pass a batch of images, (B, C, H, W)"
             raise ConfigurationError(
                 f"This GroupConvolution reads images of the shape ({self.settings['inputs']}, H, W), not {shape}: "
-                f"make one with inputs={shape[0]}"
+                f"{way_out}"
             )
+        height, width = shape[1:]
+        if any(2 * self._edge(side) >= side for side in (height, width)):
+            raise ConfigurationError(
+                f"crop={self.settings['crop']} leaves no pixel of images of {height} × {width}: make a "
+                "GroupConvolution with a larger crop"
+            )
+
+    def _edge(self, side: int) -> int:
+        """Return how many pixels the crop takes away at each end: as many, so that a turned image is cropped alike."""
+        edge: int = round((1 - self.settings["crop"]) / 2 * side)
+        return edge
 
     def _scores(self, maps: torch.Tensor) -> torch.Tensor:
         """Score the elements for what the network sees of each image."""
@@ -158,9 +170,7 @@ class GroupConvolution(FiniteCanonicalizer):
     def _seen(self, x: torch.Tensor) -> torch.Tensor:
         """Return the middle of images, shrunk, and without what turns make up."""
         sides = x.shape[-2:]
-        # As much on both sides of the middle, so that a turned image is cropped alike.
-        edges = [round((1 - self.settings["crop"]) / 2 * side) for side in sides]
-        (top, left), (height, width) = edges, sides
+        (top, left), (height, width) = map(self._edge, sides), sides
         x = x[..., top : height - top, left : width - left]
         longest, limit = max(x.shape[-2:]), self.settings["resize"]
         if limit is not None and longest > limit:

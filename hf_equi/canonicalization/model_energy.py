@@ -40,7 +40,8 @@ class ModelEnergy(OrbitCanonicalizer):
         model: A classifier of images, or a CLIP-like model with `text_features`; by default the base of the
             symmetrised model. A model given here is frozen, stays in eval mode, and is saved with the symmetrised
             model, so it must not be the base itself.
-        text_features: `(texts, dim)` the features of texts, for a CLIP-like model: `model.get_text_features(...)`.
+        text_features: `(texts, dim)` the features of texts, for a CLIP-like model:
+            `model.get_text_features(...).pooler_output`.
         energy: `"logsumexp"` or `"largest"`, the two forms of E.
 
     Raises:
@@ -78,7 +79,11 @@ class ModelEnergy(OrbitCanonicalizer):
         if model is not None and not isinstance(model, PreTrainedModel):
             raise ConfigurationError(f"A {type(model).__name__} is not a model of transformers: use an OrbitScorer")
         if text_features is not None and (not torch.is_tensor(text_features) or text_features.dim() != 2):
-            raise ConfigurationError("text_features= are a matrix, (texts, dim): pass get_text_features(...)")
+            given = type(text_features).__name__
+            given += f" of the shape {tuple(text_features.shape)}" if torch.is_tensor(text_features) else ""
+            raise ConfigurationError(
+                f"text_features= are a matrix, (texts, dim), not a {given}: pass get_text_features(...).pooler_output"
+            )
         if model is not None:
             _check_energy(f"A {type(model).__name__}", type(model), model.config, text_features is not None)
         super().__init__(action)
@@ -158,6 +163,11 @@ class ModelEnergy(OrbitCanonicalizer):
         )
         return f"{self.group.order} passes of {asked}"
 
+    @property
+    def base_forwards(self) -> int:
+        """Once for each element, if it has no model of its own."""
+        return self.group.order if self.model is None else 0
+
     def to_dict(self) -> dict[str, Any]:
         """Return the settings, the shape of the texts' features and the config of the model."""
         model = _BASE if self.model is None else described(self.model)
@@ -184,7 +194,7 @@ def _check_energy(name: str, kind: Any, config: Any, texts: bool) -> None:
     if compares and not texts:
         raise ConfigurationError(
             f"{name} compares images with texts, so its energy needs texts: pass text_features=, from its "
-            "get_text_features(...)"
+            "get_text_features(...).pooler_output"
         )
     if texts and not compares:
         raise ConfigurationError(

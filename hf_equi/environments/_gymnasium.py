@@ -7,13 +7,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from hf_equi.checks import check_choice
+from hf_equi.checks import check_choice, to_install
 from hf_equi.errors import ConfigurationError
 
 try:
     import gymnasium
 except ImportError as error:
-    raise ConfigurationError("The environments need gymnasium: pip install 'hf_equi[rl]'") from error
+    raise ConfigurationError(f"The environments need gymnasium: {to_install('gymnasium', 'rl')}") from error
 
 __all__ = ["STEPS", "check_action", "check_render_mode", "gymnasium", "painted", "register"]
 

@@ -12,6 +12,7 @@ from torch import nn
 from transformers import PreTrainedConfig
 
 from hf_equi.auto import symmetrize
+from hf_equi.checks import to_install
 from hf_equi.errors import ConfigurationError
 from hf_equi.groups import EnvironmentGroup, read_group
 from hf_equi.models.q_network import EquiQNetwork
@@ -22,7 +23,7 @@ try:
     from stable_baselines3 import DQN
     from stable_baselines3.dqn.policies import DQNPolicy
 except ImportError as error:
-    raise ConfigurationError("Training needs Stable-Baselines3: pip install 'hf_equi[rl]'") from error
+    raise ConfigurationError(f"Training needs Stable-Baselines3: {to_install('stable-baselines3', 'rl')}") from error
 
 __all__ = ["EquiDQNPolicy", "equivariant_dqn"]
 
@@ -82,10 +83,16 @@ class EquiDQNPolicy(DQNPolicy):
         settings: Mapping[str, Any] | None = None,
         **others: Any,
     ) -> None:
-        self._check(observation_space, others)
+        self._check(observation_space, action_space, others)
         shape = {"state_shape": list(observation_space.shape), "num_actions": int(action_space.n)}
         # The parent builds the networks, so this comes first.
         self._config = QNetworkConfig(**({**network} if network else shape))
+        if (self._config.state_shape, self._config.num_actions) != tuple(shape.values()):
+            raise ConfigurationError(
+                f"The environment has states of the shape {shape['state_shape']} and {shape['num_actions']} actions, "
+                f"but the network reads {self._config.state_shape} and scores {self._config.num_actions}: pass its "
+                "own environment"
+            )
         self._group, self._method, self._settings = group, method, dict(settings or {})
         super().__init__(observation_space, action_space, lr_schedule, **others)
 
@@ -119,12 +126,14 @@ class EquiDQNPolicy(DQNPolicy):
         }
 
     @staticmethod
-    def _check(observation_space: Any, others: Mapping[str, Any]) -> None:
+    def _check(observation_space: Any, action_space: Any, others: Mapping[str, Any]) -> None:
         if not isinstance(observation_space, spaces.Box) or len(observation_space.shape) not in (1, 3):
             raise ConfigurationError(
                 f"A QNetwork reads rows of numbers or images, but the observations are {observation_space}: wrap the "
                 "environment, for example in gymnasium.wrappers.FlattenObservation"
             )
+        if getattr(action_space, "start", 0) != 0:
+            raise ConfigurationError(f"The actions are {action_space}: number them from 0")
         if unknown := sorted(set(others) - {"optimizer_class", "optimizer_kwargs"}):
             raise ConfigurationError(
                 f"policy_kwargs: EquiDQNPolicy does not take {', '.join(unknown)}. Describe the network by network=, "
@@ -183,7 +192,7 @@ def equivariant_dqn(
 
     Raises:
         ConfigurationError: If Stable-Baselines3 is not installed; for an agent that is not a DQN with a network that
-            `QNetwork` has; without an environment; for a group that does not fit; as `symmetrize`.
+            `QNetwork` has; without an environment; for a group or an environment that does not fit; as `symmetrize`.
 
     Cost: each step of training costs |G| times that of the agent, for the forwards of both networks.
 
@@ -197,6 +206,8 @@ def equivariant_dqn(
 
         ```
     """
+    if not isinstance(group, EnvironmentGroup):
+        raise ConfigurationError(f"group= is a {type(group).__name__}: pass an EnvironmentGroup, such as CARTPOLE")
     base = QNetwork.from_stable_baselines3(agent)
     if base.config.outputs != "q_values":
         raise ConfigurationError("The agent is a policy, whose network gives logits: DQN trains Q-values")

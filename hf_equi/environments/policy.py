@@ -50,7 +50,8 @@ class QPolicy:
             The seed of what is drawn; by default another one each time.
 
     Raises:
-        ConfigurationError: For ε outside of 0 to 1, τ that is not above 0, or both; for a wrong seed.
+        ConfigurationError: For another network; for ε outside of 0 to 1, τ that is not above 0, or both; for a wrong
+            seed.
 
     Cost: one call of the network for each call of `predict`.
 
@@ -77,6 +78,11 @@ class QPolicy:
         temperature: float | None = None,
         seed: int | None = None,
     ) -> None:
+        if not all(hasattr(network, name) for name in ("device", "dtype", "greedy_actions")):
+            raise ConfigurationError(
+                f"network= is a {type(network).__name__}, not a QNetwork or EquiQNetwork: "
+                "QNetwork.from_stable_baselines3(agent) reads that of an agent"
+            )
         check_share("epsilon", epsilon)
         check_seed(seed)
         if temperature is not None:
@@ -113,20 +119,22 @@ class QPolicy:
             The actions, int64: a number for one state, `(B,)` for several; and `state`.
 
         Raises:
-            ActionError: For observations that are not one array of numbers, or of another number of axes; as the
-                network.
+            ActionError: For observations that are not one array of numbers, or of another number of axes; for values
+                that are NaN; as the network.
         """
         states, single = _read(observation, self.network)
-        with torch.no_grad():
-            if deterministic:
-                actions = self.network.greedy_actions(states)
-            else:
+        if deterministic:
+            actions = self.network.greedy_actions(states)
+        else:
+            with torch.no_grad():
                 actions = self._drawn(self.network(states=states).q_values.float().cpu())
         found: NDArray[np.int64] = actions.cpu().numpy()
         return (found[0] if single else found), state
 
     def _drawn(self, values: torch.Tensor) -> torch.Tensor:
         """Draw an action for each row of scores, `(B, A)`."""
+        if bool(values.isnan().any()):
+            raise ActionError("The values are NaN, so no action can be drawn: look at the weights and the states.")
         if self.temperature is not None:
             shares = (values / self.temperature).softmax(1)
         else:
@@ -143,7 +151,7 @@ class QPolicy:
 def _read(observation: Any, network: ScoresActions) -> tuple[torch.Tensor, bool]:
     """Return observations as the network reads them, and whether there was a single one."""
     try:
-        states = torch.as_tensor(np.ascontiguousarray(observation))
+        states = torch.from_numpy(np.ascontiguousarray(observation))
     except (TypeError, ValueError) as error:
         given = type(observation).__name__
         hint = (

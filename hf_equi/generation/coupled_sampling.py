@@ -86,15 +86,16 @@ class NoiseKeys:
 
     def keys(self, rows: int, *numbers: int, sample: bool = True) -> torch.Tensor:
         """Return one key a row, `(rows,)`, made of its prompt, its sample's number (unless shared) and `numbers`."""
-        each = rows // self.count
-        samples = range(each) if sample else (0,)
+        return self.row_keys([numbers] * rows, sample)
+
+    def row_keys(self, numbers: Sequence[Sequence[int]], sample: bool = True) -> torch.Tensor:
+        """Return one key a row, `(rows,)`, as `keys` does, from numbers of its own."""
+        each = len(numbers) // self.count
         keys = [
-            struct.unpack("<q", _digest(number, *numbers, salt=digest)[:8])[0]
-            for digest in self.digests
-            for number in samples
+            struct.unpack("<q", _digest(row % each if sample else 0, *own, salt=self.digests[row // each])[:8])[0]
+            for row, own in enumerate(numbers)
         ]
-        table = torch.tensor(keys, dtype=torch.long, device=self.elements.device)
-        return table if sample else table.repeat_interleave(each)
+        return torch.tensor(keys, dtype=torch.long, device=self.elements.device)
 
     def row_elements(self, rows: int) -> torch.Tensor:
         """Return k(x) of each row, `(rows,)`."""
@@ -134,13 +135,8 @@ class Prompts(NoiseKeys):
         self.written = action if written is None else written
         self.length = ids.shape[1] if length is None else length
         elements = action.canonical_element(ids, mask)
-        canonical = action.apply(elements, ids).tolist()
-        if mask is not None:
-            canonical = [
-                [token for token, keep in zip(tokens, keeps, strict=True) if keep]
-                for tokens, keeps in zip(canonical, mask.bool().tolist(), strict=True)
-            ]
-        super().__init__(elements, canonical, seed)
+        members = action.members_of(elements[:, None], ids, mask)
+        super().__init__(elements, [member for (member,) in members], seed)
 
     def counters(self, elements: torch.Tensor, tokens: torch.Tensor) -> torch.Tensor:
         """Return the tokens of the canonical texts."""
@@ -149,9 +145,9 @@ class Prompts(NoiseKeys):
 
     @property
     def moved(self) -> torch.Tensor:
-        """The tokens that the group moves."""
+        """The tokens that the group moves. Words of several tokens have units of their own, which are no tokens."""
         moved: torch.Tensor = self.written.moved
-        return moved
+        return moved[moved < self.written.vocab_size]
 
 
 class CoupledDraws(Draws):

@@ -10,13 +10,14 @@ from transformers import LogitsProcessor, PreTrainedModel
 
 from hf_equi.actions import token_action
 from hf_equi.actions.resolution import resolve_tokens
-from hf_equi.actions.staying import StayingWords
+from hf_equi.actions.staying import StayingWords, TextBatch
 from hf_equi.errors import ConfigurationError, HfEquiWarning
 from hf_equi.generation.base_call import check_base
 from hf_equi.generation.coupled_sampling import check_scores
 from hf_equi.generation.orbit_cache import OrbitCache
 from hf_equi.generation.orbit_forward import OrbitInputs, forward_orbit
 from hf_equi.generation.padding import leading_mask
+from hf_equi.generation.units.prompts import warn_of_prompts
 from hf_equi.groups import DemographicGroup
 from hf_equi.symmetrizers import Equitune
 
@@ -38,7 +39,9 @@ class EquiLogitsProcessor(LogitsProcessor):
         group: The group.
         tokenizer: The model's tokenizer.
         average: As in `Equitune`.
-        multi_token: As in `hf_equi.actions.resolution.resolve_tokens`.
+        multi_token: As in `hf_equi.actions.resolution.resolve_tokens`. With `"compose"`, the law of tokens is that of
+            such an EquiLM, but the strategy chooses tokens, not units. So greedy texts and beams after a prompt and
+            its image are images of each other only where no word of several tokens is likely.
         attention_mask: `(batch, tokens)` of the prompts. By default leading padding tokens are padding. If that token
             also begins or ends texts, the number of them that all prompts begin with does not count as padding.
 
@@ -78,6 +81,7 @@ class EquiLogitsProcessor(LogitsProcessor):
         vocab_size = model.config.get_text_config().vocab_size
         self.model = model
         self.action = token_action(group, resolve_tokens(group, tokenizer, vocab_size, multi_token))
+        self.tokenizer = tokenizer
         self.staying = StayingWords(self.action, tokenizer)
         self.method = Equitune(average)
         self.pad_token_id = tokenizer.pad_token_id
@@ -108,6 +112,7 @@ class EquiLogitsProcessor(LogitsProcessor):
         if parents is None or self._cache is None:
             self._cache, self._mask = None, self._prompt_mask(input_ids)
             self.staying.warn(input_ids, self._mask)
+            warn_of_prompts(TextBatch(self.action, self.tokenizer, input_ids, self._mask))
         else:
             self._cache.reorder_cache(parents)
             if self._mask is not None:

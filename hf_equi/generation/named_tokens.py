@@ -61,6 +61,8 @@ def read_strings(value: Any) -> Named:
 def missing_images(named: Named, action: TokenAction) -> list[Any]:
     """Return the images of named tokens that the setting does not name, or names with another number.
 
+    What is named inside a word of several tokens is named for this word, and so for its images.
+
     Args:
         named: What the setting names.
         action: The group's action on the tokens.
@@ -72,25 +74,54 @@ def missing_images(named: Named, action: TokenAction) -> list[Any]:
         >>> missing_images(read_tokens([1]), action), missing_images(read_tokens([3, 1, 2]), action)
         ([(2,)], [])
     """
-    moving = _moving_strings if any(isinstance(each, str) for each in named) else _moving_tokens
-    moved, moves = moving(list(named), action)
-    images = {(move(each), named[each]): None for move in moves for each in moved}
-    missing = [image for image, number in images if image not in named or named[image] != number]
+    if any(isinstance(each, str) for each in named):
+        words, missing = named, []
+        moved, moves = _moving_strings(list(named), action)
+    else:
+        units = _composed_units(action)
+        words = {word: number for word, number in named.items() if tuple(action.read(word)) not in units}
+        missing = _missing_units(named, action, sorted(unit for (unit,) in units))
+        moved, moves = _moving_tokens(list(words), action)
+    images = {(move(each), words[each]): None for move in moves for each in moved}
+    missing += [image for image, number in images if image not in words or words[image] != number]
     return list(dict.fromkeys(missing))
+
+
+def _composed_units(action: TokenAction) -> set[tuple[int]]:
+    """Return the words of several tokens, and the tokens that some element sends to one."""
+    return {(unit,) for unit in action.moved[(action.images >= action.vocab_size).any(0)].tolist()}
+
+
+def _missing_units(named: Named, action: TokenAction, units: list[int]) -> list[Any]:
+    """Return the images of units that are not named alike, in all that is named of their tokens."""
+    amounts = {unit: _amount(named, tuple(action.write([unit]))) for unit in units}
+    missing = []
+    for unit, images in zip(units, action.permutations[:, units].T.tolist(), strict=True):
+        if amounts[unit]:
+            missing += [tuple(action.write([image])) for image in images if amounts[image] != amounts[unit]]
+    return missing
+
+
+def _amount(named: Named, tokens: tuple[int, ...]) -> float:
+    """Return the sum of the numbers of what is named inside some tokens; what has no number counts as one, once."""
+    ends = [tokens[:size] for size in range(1, len(tokens) + 1)]
+    numbers = [number for end in ends for word, number in named.items() if word and end[-len(word) :] == word]
+    return float(bool(numbers)) if None in numbers else sum(number for number in numbers if number is not None)
 
 
 def _moving_tokens(named: list[Any], action: TokenAction) -> tuple[list[Any], list[Callable[[Any], Any]]]:
     """Return the words, as tokens, that move, and the function by which each element moves them."""
-    words = [word for word in named if not action.moving.isdisjoint(word)]
+    units = {word: action.read(word) for word in named}
+    words = [word for word in named if not action.moving.isdisjoint(units[word])]
     if not words:
         return [], []
-    moved = sorted(action.moving.intersection(chain.from_iterable(words)))
+    moved = sorted(action.moving.intersection(chain.from_iterable(units[word] for word in words)))
     tables = [dict(zip(moved, row, strict=True)) for row in action.permutations[:, moved].tolist()]
-    return words, [partial(_move, table) for table in tables]
+    return words, [partial(_move, action, table) for table in tables]
 
 
-def _move(table: dict[int, int], word: tuple[int, ...]) -> tuple[int, ...]:
-    return tuple(table.get(token, token) for token in word)
+def _move(action: TokenAction, table: dict[int, int], word: tuple[int, ...]) -> tuple[int, ...]:
+    return tuple(action.write(table.get(unit, unit) for unit in action.read(word)))
 
 
 def _moving_strings(named: list[Any], action: TokenAction) -> tuple[list[Any], list[Callable[[Any], Any]]]:

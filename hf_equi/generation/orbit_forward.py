@@ -15,7 +15,7 @@ Letters: B texts, K members of each, R distinct rows, T new tokens, V vocabulary
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any
 
 import torch
@@ -33,6 +33,7 @@ from hf_equi.generation.base_call import call_base
 from hf_equi.generation.encoded_source import EncodedSource
 from hf_equi.generation.orbit_cache import OrbitCache
 from hf_equi.generation.padding import check_mask
+from hf_equi.generation.units.board import UnitBoard
 from hf_equi.generation.units.forward import UnitForward
 from hf_equi.generation.units.laws import LookAhead
 from hf_equi.generation.units.state import UnitCache
@@ -64,6 +65,7 @@ class OrbitInputs:
         counted: `(B, T)` bool, the places by which members are chosen; `None` for all.
         normalised: Whether to renormalise the combination. A distribution has to be; a training objective need not be.
         look: Where to look ahead, for a group that moves words of several tokens.
+        board: Where to note the law of units, for such a group.
     """
 
     input_ids: torch.Tensor
@@ -79,6 +81,7 @@ class OrbitInputs:
     counted: torch.Tensor | None = None
     normalised: bool = True
     look: LookAhead = field(default_factory=LookAhead)
+    board: UnitBoard | None = None
 
     def __post_init__(self) -> None:
         """Refuse masks that rows cannot have, and recognise a cache of the base that holds orbits."""
@@ -133,7 +136,8 @@ def forward_orbit(
     Cost: one base forward of the distinct members; two if a long shared prefix is fed separately.
     """
     ids = inputs.input_ids
-    with advice_on_memory(f"{ids.shape[0]} texts of {ids.shape[1]} tokens", elements, inputs.chunk, ids.device):
+    members = (ids.shape[0], elements.shape[1])
+    with advice_on_memory(f"texts of {ids.shape[1]} tokens", members, inputs.chunk, ids.device):
         if isinstance(action, UnitAction):
             return _forward_units(base, action, method, elements, inputs)
         if inputs.cache is None and not inputs.use_cache:
@@ -150,31 +154,16 @@ def _forward_units(
     base: PreTrainedModel, action: UnitAction, method: Method, elements: torch.Tensor, inputs: OrbitInputs
 ) -> OrbitScores:
     """Score texts in which words of several tokens move."""
-    ids, keep = inputs.input_ids, inputs.logits_to_keep or inputs.input_ids.shape[1]
-    forward = UnitForward(base, action, method, inputs.look, inputs.extras, inputs.chunk)
-    mask = None if inputs.attention_mask is None else inputs.attention_mask[:, -ids.shape[1] :]
+    ids, keep, cache = inputs.input_ids, inputs.logits_to_keep or inputs.input_ids.shape[1], None
     if inputs.cache is not None or inputs.use_cache:
-        cache = _open_cache(action, method, elements, inputs) or DynamicCache(
-            config=base.config.get_text_config(decoder=True)
-        )
-        out = forward.run(ids, mask, elements, cache, keep)
-        return OrbitScores(out.combined, out.identity, out.cache)
-    # Texts go through one after the other, as many as their rows fit into a chunk.
-    size = len(ids) if inputs.chunk is None else max(1, len(ids) * inputs.chunk // elements.shape[1])
-    parts = [
-        replace(forward, extras=_of_texts(inputs.extras, some, len(ids))).run(
-            ids[some], None if mask is None else mask[some], elements[some], None, keep
-        )
-        for some in (slice(start, start + size) for start in range(0, len(ids), size))
-    ]
-    return OrbitScores(
-        torch.cat([part.combined for part in parts]), torch.cat([part.identity for part in parts]), None
-    )
-
-
-def _of_texts(extras: dict[str, Any], some: slice, count: int) -> dict[str, Any]:
-    """Return the arguments of the base for some texts."""
-    return repeat_rows(extras, torch.arange(count)[some], count)
+        config = base.config.get_text_config(decoder=True)
+        cache = _open_cache(action, method, elements, inputs) or DynamicCache(config=config)
+    mask = None if inputs.attention_mask is None else inputs.attention_mask[:, -ids.shape[1] :]
+    forward = UnitForward(base, action, method, inputs.look, inputs.extras, inputs.chunk)
+    out = forward.score(ids, mask, elements, cache, keep)
+    if inputs.board is not None:
+        inputs.board.write(ids.shape[1] if out.cache is None else out.cache.get_seq_length(), out.law, out.opened)
+    return OrbitScores(out.combined, out.identity, out.cache)
 
 
 def _cached(

@@ -42,7 +42,8 @@ class EnvironmentGroup(FiniteGroup):
 
     Raises:
         GroupError: If signs, matrices or permutations are none; if their numbers differ; if permutations do not
-            multiply like the elements of the group of images.
+            multiply like the elements of the group of images; for images, if the group has other angles than quarter
+            turns.
 
     Example:
         ```python
@@ -66,6 +67,11 @@ class EnvironmentGroup(FiniteGroup):
     ) -> None:
         rows = _read_permutations(actions)
         if isinstance(states, ImageGroup):
+            if not states.exact:
+                raise GroupError(
+                    f"{states!r} resamples images, so the image of a state is not one that the environment shows: use "
+                    "quarter turns and mirrors."
+                )
             self.images, self.states = states, None
             self._take_over(states, states.names if names is None else names)
             self._permutations = self.check_permutations(_of_generators(states, rows))

@@ -133,16 +133,17 @@ def _make_subject(name: object, model: object) -> Subject:
             f"The model {name!r} does {kind or 'regression'}, but the audit counts how often a single label is right: "
             "audit a single-label classifier."
         )
-    return Subject(
-        name, model, getattr(model.group, "order", 1) if isinstance(model, EquiForImageClassification) else 1
-    )
+    return Subject(name, model, model.base_forwards if isinstance(model, EquiForImageClassification) else 1)
 
 
 def describe(subject: Subject) -> dict[str, Any]:
     """Return plain JSON that differs between models that may answer differently."""
     config = subject.model.config
-    own = ("method", "level", "loss", "group", "padding")
-    settings = {name: getattr(config, name) for name in own if isinstance(subject.model, EquiForImageClassification)}
+    settings: dict[str, Any] = {}
+    if isinstance(subject.model, EquiForImageClassification):
+        settings = {name: getattr(config, name) for name in ("method", "level", "loss", "group", "padding")}
+        canonical = {name: getattr(config, name) for name in ("theta", "canonicalizer_settings")}
+        settings |= {name: value for name, value in canonical.items() if value is not None}
     return {
         "name": subject.name,
         "class": type(subject.model).__name__,

@@ -92,11 +92,11 @@ def _compared(best: Mapping[str, Any], first: str, few: bool) -> list[str]:
         effect = f"wrapping it {'costs' if best['upright_gain'] < 0 else 'gains'} accuracy there."
     else:
         effect = "they do not show whether wrapping it costs anything there."
+    times = "once" if best["forwards"] == 1 else f"up to {best['forwards']} times"
     return [
         f"{best['model']} is right on {_share(best, 'accuracy_turned')} of the turned pictures: "
-        f"{_gain(best, 'turned_gain')} compared with {first}{chance}. It reads each picture in up to "
-        f"{best['forwards']} positions, and logits of one picture differ over the orbit by "
-        f"{number(best['logit_difference'])} at most.",
+        f"{_gain(best, 'turned_gain')} compared with {first}{chance}. Its base runs {times} for each picture, and "
+        f"logits of one picture differ over the orbit by {number(best['logit_difference'])} at most.",
         f"On pictures as they are, {best['model']} is right on {_share(best, 'accuracy_upright')}: "
         f"{_gain(best, 'upright_gain')} compared with {first}, so {effect}",
     ]

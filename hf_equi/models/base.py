@@ -16,6 +16,7 @@ from hf_equi.bases.offloading import computing_device
 from hf_equi.bases.orbit_reader import OrbitReader, OrbitRows, Outputs, check_batch
 from hf_equi.errors import ConfigurationError
 from hf_equi.groups import FiniteGroup
+from hf_equi.models.configuration_equi import entries_of, method_key
 from hf_equi.models.hub.buffers import put_back, unsaved_buffers
 from hf_equi.models.hub.checkpoints import CheckpointMixin
 from hf_equi.models.peft.bases import attach_adapter, bare_base, check_adapter_names, refused_prompts
@@ -53,7 +54,6 @@ class EquiPreTrainedModel(CheckpointMixin, PreTrainedModel):  # type: ignore[mis
     auto_class: ClassVar[Any]
     """The Auto class of the bases, and of the model itself."""
     base_model_prefix = "base"
-    base: Any
     config: Any
     supports_gradient_checkpointing: bool
     shares_members: ClassVar[bool] = True
@@ -128,13 +128,13 @@ class EquiPreTrainedModel(CheckpointMixin, PreTrainedModel):  # type: ignore[mis
 
         Cost: one base forward for each distinct member.
         """
-        inputs = self.input_actions()
+        base, inputs = self.base, self.input_actions()
         first = next(iter(inputs))
         check_batch(given[first], first, what)
         selection = self.select_members(inputs[first], given[first])
-        chunk, distinct = self.config.orbit_chunk_size, self.shares_members
-        reader = OrbitReader(inputs, outputs or {}, chunk, distinct=distinct)
-        return reader.read(self.base, run, given, selection, what)
+        chunk = entries_of(self.config)["orbit_chunk_size"]
+        reader = OrbitReader(inputs, outputs or {}, chunk, distinct=self.shares_members)
+        return reader.read(base, run, given, selection, what)
 
     def _hold(self, base: PreTrainedModel | None, select_network: nn.Module | None) -> None:
         """Hold the base, or make a new one from the config."""
@@ -146,13 +146,13 @@ class EquiPreTrainedModel(CheckpointMixin, PreTrainedModel):  # type: ignore[mis
             self.config.name_classes()
             base = self._new_base()
             self.check_base(base)
-        self.base = base
+        self.add_module("base", base)
         # Both models share one config object, so that a change in either is seen by both.
         self.config.base_config = base.config
         if not self._owns_weights:
             self.config.follow_base()
         self._share_quantization(base)
-        self._made = (self.config.method_key, None, self.config.create_method())
+        self._made = (method_key(self.config), None, self.config.create_method())
         group = self.config.read_group()
         for part, given in ((self.method.select, select_network), (self.method.combine, None)):
             self._add_network(part, given, group, self.input_shape())
@@ -203,6 +203,15 @@ class EquiPreTrainedModel(CheckpointMixin, PreTrainedModel):  # type: ignore[mis
             self.is_quantized = True
 
     @property
+    def base(self) -> Any:  # type: ignore[override]
+        """The base model."""
+        # torch looks in three places for a part, which takes as long as a layer of a small base.
+        base = self._modules.get("base")
+        if base is None:
+            raise AttributeError(f"This {type(self).__name__} holds no base yet")
+        return base
+
+    @property
     def group(self) -> FiniteGroup:
         """The group that the model is equivariant to."""
         group: FiniteGroup = self.action.group
@@ -217,9 +226,9 @@ class EquiPreTrainedModel(CheckpointMixin, PreTrainedModel):  # type: ignore[mis
         """
         key, held, method = self._made
         # Replicas and peft replace networks by others. Until all networks exist, none are held.
-        if key != self.config.method_key or held not in (None, self._networks):
-            return self._hold_networks()
-        return method
+        if key == method_key(self.config) and (held is None or held == self._networks):
+            return method
+        return self._hold_networks()
 
     @property
     def _networks(self) -> tuple[nn.Module | None, ...]:
@@ -229,10 +238,10 @@ class EquiPreTrainedModel(CheckpointMixin, PreTrainedModel):  # type: ignore[mis
     def _hold_networks(self) -> Method:
         """Hold the method of the config, its parts with their networks."""
         key, _, method = self._made
-        if key != self.config.method_key:
+        if key != method_key(self.config):
             method = self.config.create_method()
         method = method.with_networks(self._modules.get)
-        self._made = (self.config.method_key, self._networks, method)
+        self._made = (method_key(self.config), self._networks, method)
         return method
 
     def select_members(

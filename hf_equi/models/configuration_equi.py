@@ -24,7 +24,7 @@ from hf_equi.errors import ConfigurationError, GroupError, HfEquiWarning
 from hf_equi.groups import FiniteGroup, read_group
 from hf_equi.symmetrizers import Method
 
-__all__ = ["FORMAT", "EquiConfig", "class_names"]
+__all__ = ["FORMAT", "EquiConfig", "class_names", "entries_of", "method_key"]
 
 FORMAT = 1
 """The format of configs that this version writes. It increases if an older version would misread a new config."""
@@ -154,12 +154,6 @@ class EquiConfig(InstalledClass, PreTrainedConfig):
         if self.orbit_chunk_size is not None:
             check_count("orbit_chunk_size", self.orbit_chunk_size, "number of orbit members", ", or None for all")
 
-    @property
-    def method_key(self) -> tuple[Any, ...]:
-        """Return the settings from which the method is made."""
-        entries = vars(self)  # a config of transformers takes long to ask, and this is asked in every call
-        return tuple([entries[name] for name in type(self).method_settings])
-
     @abstractmethod
     def create_method(self) -> Method:
         """Make the method with its settings.
@@ -167,6 +161,19 @@ class EquiConfig(InstalledClass, PreTrainedConfig):
         Raises:
             ConfigurationError: For an unknown method (the message lists the known ones) or setting.
         """
+
+
+def entries_of(config: EquiConfig) -> dict[str, Any]:
+    """Return the entries of a config. Asked for one of them, a config of transformers takes as long as a layer."""
+    if torch.compiler.is_compiling():  # which follows no other way
+        return vars(config)
+    entries: dict[str, Any] = object.__getattribute__(config, "__dict__")
+    return entries
+
+
+def method_key(config: EquiConfig) -> tuple[Any, ...]:
+    """Return the settings from which a config makes its method."""
+    return tuple(map(entries_of(config).__getitem__, type(config).method_settings))
 
 
 def class_names(classes: Any) -> str:

@@ -2,6 +2,7 @@ r"""The fold of equizero: choose one member of each orbit by a proxy loss, and p
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -13,7 +14,7 @@ from hf_equi.symmetrizers.orbit import Orbit, SeparateOrbit
 if TYPE_CHECKING:
     from hf_equi.actions import ColumnAction
 
-__all__ = ["OrbitChoice", "decide", "lowest"]
+__all__ = ["OrbitChoice", "decide", "lowest", "only_largest"]
 
 
 class OrbitChoice(Fold):
@@ -130,12 +131,31 @@ def decide(orbit: Orbit, losses: torch.Tensor) -> tuple[torch.Tensor, Decision]:
     else:
         table = losses.new_full((orbit.counts.shape[0], orbit.most), torch.inf)
         table[orbit.batch_of_row, orbit.rank_of_row] = losses
-    best, margin = lowest(orbit, table)
+    best, least = lowest(orbit, table)
     chosen = orbit.offsets + best
     # Rows of their own lie in the order of the elements, which `take` finds without a copy of all.
     plain = isinstance(orbit, SeparateOrbit) and orbit.elements.dim() == 2
     element = orbit.elements.take(chosen) if plain else orbit.element_of_row[chosen]
-    return chosen, Decision(chosen_element=element, margin=margin)
+    return chosen, Decision(element, least)
+
+
+def only_largest(
+    scores: torch.Tensor, loss: Callable[[torch.Tensor], torch.Tensor] | None = None
+) -> torch.Tensor | None:
+    """Return the place of the largest number of each row, `(B,)`, if no row has two of them, and none a NaN.
+
+    Args:
+        scores: `(B, N)`, two or more numbers in each row.
+        loss: A falling function of them. Numbers also tie if it is the same for both.
+
+    Example:
+        >>> only_largest(torch.tensor([[1.0, 3.0, 2.0]])), only_largest(torch.tensor([[1.0, 3.0, 3.0]]))
+        (tensor([1]), None)
+    """
+    largest, places = scores.topk(2, 1)
+    first, second = (largest if loss is None else loss(largest)).unbind(1)
+    apart = second < first if loss is None else first < second
+    return places.select(1, 0) if bool(apart.all()) else None
 
 
 def lowest(orbit: Orbit, table: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
@@ -146,20 +166,21 @@ def lowest(orbit: Orbit, table: torch.Tensor) -> tuple[torch.Tensor, torch.Tenso
         table: `(B, K)` the losses of the members of each orbit, in the order of its rows.
 
     Returns:
-        `(B,)` the place of the member among the rows of its orbit, and `(B,)` how much lower its loss is than the
-        next one; infinite for a single member.
+        `(B,)` the place of the member among the rows of its orbit, and `(B, 2)` its loss and the next one; `(B, 1)`
+        for a single member.
     """
     if table.shape[1] == 1:
-        return table.argmin(1), table.new_full((table.shape[0],), torch.inf)
+        return table.argmin(1), table
     keys = orbit.keys if isinstance(orbit, SeparateOrbit) else None
     if keys is None:  # the order of the rows does not depend on which member came in, so the first one wins
         ordered, places = table.sort(dim=1, stable=True)
         ordered = ordered[:, :2]
     else:
         ordered, places = table.topk(2, dim=1, largest=False)
-    least, following = ordered.unbind(1)
-    best, margin = places[:, 0], following - least
-    if keys is not None and not bool(margin.all()):
-        numbers = keys()
-        best = numbers.masked_fill(table != least[:, None], torch.iinfo(numbers.dtype).max).argmin(1)
-    return best, margin
+    best = places.select(1, 0)
+    if keys is not None:
+        least, following = ordered.unbind(1)
+        if not bool((least < following).all()):
+            numbers = keys()
+            best = numbers.masked_fill(table != least[:, None], torch.iinfo(numbers.dtype).max).argmin(1)
+    return best, ordered

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 import torch
 
 from hf_equi.checks import check_choice
-from hf_equi.symmetrizers.choice import OrbitChoice, lowest
-from hf_equi.symmetrizers.fold import Accumulator, Decision, Fold, OrbitFold, combine_pulled_back
+from hf_equi.symmetrizers.choice import OrbitChoice, lowest, only_largest
+from hf_equi.symmetrizers.fold import Accumulator, Decision, Fold, OrbitFold, combine_pulled_back, in_order
 from hf_equi.symmetrizers.part import Part
 
 if TYPE_CHECKING:
@@ -44,7 +44,7 @@ class Combine(Part):
         self,
         orbit: Orbit,
         action: ColumnAction,
-        members: torch.Tensor,
+        scores: torch.Tensor,
         log_weights: torch.Tensor | None,
         losses: torch.Tensor | None,
     ) -> tuple[torch.Tensor, Decision] | None:
@@ -53,14 +53,29 @@ class Combine(Part):
         A kind that does not define it uses its fold.
 
         Args:
-            orbit: The rows, one for each element.
+            orbit: The rows, which `pulls_at_once`.
             action: How the columns move, with `spread`.
-            members: `(B, G, V)` the scores of the members, each in its own frame.
+            scores: `(R, V)` the scores of the members, each in its own frame.
             log_weights: `(B, G)`, or `None` for equal weights.
             losses: `(R,)` the losses of the rows, for a choice.
 
         Returns:
             `(B, V)`, and the decision; `None` to use the fold.
+        """
+        return None
+
+    def best_of_members(
+        self, action: ColumnAction, scores: torch.Tensor, log_weights: torch.Tensor | None
+    ) -> torch.Tensor | None:
+        """Return the column with the largest combined score in each orbit, where that takes less than combining.
+
+        Args:
+            action: How the columns move, with `spread`.
+            scores: `(R, V)` as in `of_members`.
+            log_weights: As in `of_members`.
+
+        Returns:
+            `(B,)` int64; `None` to combine first: by default, and where members or columns tie.
         """
         return None
 
@@ -106,12 +121,30 @@ class Mean(Combine, Accumulator):
         self,
         orbit: Orbit,
         action: ColumnAction,
-        members: torch.Tensor,
+        scores: torch.Tensor,
         log_weights: torch.Tensor | None,
         losses: torch.Tensor | None,
     ) -> tuple[torch.Tensor, Decision] | None:
         """Return the mean of all members at once."""
-        return combine_pulled_back(self, action.pull_back_members(members), log_weights), Decision()
+        if log_weights is None and self.average == "logits":
+            return self._sum(action, scores).mul_(1 / action.group.order), Decision()
+        return combine_pulled_back(self, action.pull_back_members(scores), log_weights), Decision()
+
+    def best_of_members(
+        self, action: ColumnAction, scores: torch.Tensor, log_weights: torch.Tensor | None
+    ) -> torch.Tensor | None:
+        """Return the column with the largest sum over the members; `None` if they have weights."""
+        if log_weights is None and self.average == "logits":
+            return only_largest(self._sum(action, scores))
+        return None
+
+    def _sum(self, action: ColumnAction, scores: torch.Tensor) -> torch.Tensor:
+        """Return the sum over all members, pulled back, `(B, V)`."""
+        members = in_order(action.pull_back_members(scores))
+        if members.shape[1] == 2:
+            return members.sum(1)
+        first, *others = members.unbind(1)  # torch would add up some columns in another order than others
+        return sum(others[1:], first + others[0])
 
     def accumulate(
         self, total: torch.Tensor | None, scores: torch.Tensor, log_weight: torch.Tensor | float
@@ -166,15 +199,29 @@ class LeastLoss(Combine):
         self,
         orbit: Orbit,
         action: ColumnAction,
-        members: torch.Tensor,
+        scores: torch.Tensor,
         log_weights: torch.Tensor | None,
         losses: torch.Tensor | None,
     ) -> tuple[torch.Tensor, Decision] | None:
         """Return the member with the lowest loss at once."""
-        if losses is None or members.requires_grad:  # the fold passes on the gradient of the mean
+        if losses is None or scores.requires_grad:  # the fold passes on the gradient of the mean
             return None
-        element, margin = lowest(orbit, losses.view(members.shape[:2]))
-        return action.pull_back_members(members, element), Decision(element, margin)
+        element, least = lowest(orbit, losses.view(orbit.members))
+        return action.pull_back_members(scores, element), Decision(element, least)
+
+    def best_of_members(
+        self, action: ColumnAction, scores: torch.Tensor, log_weights: torch.Tensor | None
+    ) -> torch.Tensor | None:
+        """Return the best column of the member with the lowest loss: of all members' columns, the one that is surest.
+
+        The second-best of them shows whether two members or two columns tie.
+        """
+        loss = self.loss
+        if loss.of_best is None or action.sources is None:
+            return None
+        table = scores if loss.of_logits else scores.log_softmax(-1)
+        places = only_largest(table.view(-1, action.sources.shape[0]), loss.of_best)
+        return None if places is None else action.sources.take(places)
 
 
 class LargestOfEach(Combine, Accumulator):

@@ -21,20 +21,30 @@ from hf_equi.symmetrizers.orbit import Orbit
 if TYPE_CHECKING:
     from hf_equi.actions import ColumnAction
 
-__all__ = ["Accumulator", "Decision", "Fold", "OrbitFold", "combine_pulled_back"]
+__all__ = ["Accumulator", "Decision", "Fold", "OrbitFold", "combine_pulled_back", "in_order"]
 
 
-@dataclass(frozen=True)
+@dataclass
 class Decision:
     """The decisions of a fold for each orbit.
 
     Args:
         chosen_element: `(B,)` the element that it took, for methods that take one.
-        margin: `(B,)` how much lower its loss is than that of the next member; infinite for a single member.
+        losses: `(B, 2)` the loss of that member, and the next one; `(B, 1)` for a single member.
     """
 
     chosen_element: torch.Tensor | None = None
-    margin: torch.Tensor | None = None
+    losses: torch.Tensor | None = None
+
+    @property
+    def margin(self) -> torch.Tensor | None:
+        """How much lower the loss of the member is than the next one, `(B,)`; infinite for a single member."""
+        if self.losses is None:
+            return None
+        least = self.losses.select(1, 0)
+        if self.losses.shape[1] == 1:
+            return torch.full_like(least, torch.inf)
+        return self.losses.select(1, 1) - least
 
 
 class Accumulator(ABC):
@@ -240,6 +250,11 @@ class OrbitFold(Fold):
         return self.action.find_moved(self.orbit.elements, self.orbit.row_of)
 
 
+def in_order(members: torch.Tensor) -> torch.Tensor:
+    """Return the scores of members, `(B, K, ...)`, in an order in which they add up to the same, whoever came in."""
+    return members.sort(dim=1).values if members.shape[1] > 2 else members  # two do so in either order
+
+
 def combine_pulled_back(
     accumulator: Accumulator, members: torch.Tensor, log_weights: torch.Tensor | None = None
 ) -> torch.Tensor:
@@ -261,8 +276,7 @@ def combine_pulled_back(
     size = members.shape[1]
     shares: Sequence[torch.Tensor | float]
     if log_weights is None:
-        if size > 2:  # two add up to the same in either order
-            members = members.sort(dim=1).values
+        members = in_order(members)
         shares = [-math.log(size)] * size
     else:
         weights = log_weights.unsqueeze(-1) - math.log(size)

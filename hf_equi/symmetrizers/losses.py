@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from typing import ClassVar
 
 import torch
@@ -38,6 +38,10 @@ class ProxyLoss(ABC):
 
     of_absences: ClassVar[bool] = False
     """Whether, for classes that are each present or absent, it also reads the probability of absence."""
+
+    of_best: Callable[[torch.Tensor], torch.Tensor] | None = None
+    """The loss of a step as a falling function of its largest log-probability, or logit if `of_logits` is set, if it
+    depends on nothing else."""
 
     @abstractmethod
     def of_steps(self, log_probabilities: torch.Tensor) -> torch.Tensor:
@@ -80,7 +84,12 @@ class MaxProbability(ProxyLoss):
 
     def of_steps(self, log_probabilities: torch.Tensor) -> torch.Tensor:
         """Return minus the largest probability."""
-        return -log_probabilities.amax(-1).exp()
+        return self.of_best(log_probabilities.amax(-1))
+
+    @staticmethod
+    def of_best(best: torch.Tensor) -> torch.Tensor:
+        """Return minus the probability."""
+        return -best.exp()
 
 
 class PublishedMaxProbability(ProxyLoss):
@@ -167,7 +176,12 @@ class MaxSimilarity(ProxyLoss):
 
     def of_steps(self, log_probabilities: torch.Tensor) -> torch.Tensor:
         """Return minus the largest value; the values are logits here."""
-        return -log_probabilities.amax(-1)
+        return self.of_best(log_probabilities.amax(-1))
+
+    @staticmethod
+    def of_best(best: torch.Tensor) -> torch.Tensor:
+        """Return minus the value."""
+        return -best
 
 
 class PublishedLeastConfident(ProxyLoss):

@@ -19,8 +19,9 @@ import torch
 
 if TYPE_CHECKING:
     from hf_equi.actions import ColumnAction
+    from hf_equi.symmetrizers.select import WholeSelection
 
-__all__ = ["Orbit", "SeparateOrbit", "distinct_rows"]
+__all__ = ["Orbit", "SeparateOrbit", "WholeOrbit", "distinct_rows"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -163,9 +164,15 @@ class Orbit:
         """Return whether it is known that no two members share a row. Counting the rows would wait for the device."""
         return "rows" in vars(self) and self.rows == self.rank.numel()
 
-    def members(self, action: ColumnAction, scores: torch.Tensor) -> torch.Tensor | None:
-        """Return the scores of rows by member, if they lie so; as in `SeparateOrbit`, and otherwise `None`."""
-        return None
+    @property
+    def members(self) -> tuple[int, int]:
+        """The number of orbits B, and of the members K that are asked for of each."""
+        samples, members = self.elements.shape[:2]
+        return samples, members
+
+    def pulls_at_once(self, action: ColumnAction, scores: torch.Tensor) -> bool:
+        """Whether an action pulls back the scores of all rows in one operation; no, unless they are whole orbits."""
+        return False
 
     def select(self, indices: torch.Tensor) -> tuple[Orbit, torch.Tensor]:
         """Return the orbits of some batch members, repeated or left out, and the row each new row copies, `(R,)`."""
@@ -186,7 +193,6 @@ class SeparateOrbit(Orbit):
         shared: `False`.
         keys: Returns `(B, K)` int64, equal for equal members only. It is called where members tie, so that the choice
             among them does not depend on which one was the input. `None` for no such choice.
-        whole: Whether these are all elements of a finite group, in their order.
 
     Example:
         >>> SeparateOrbit(torch.tensor([[0, 1], [0, 1]]), torch.tensor([[0, 1], [0, 1]]), False).element_of_row
@@ -194,21 +200,6 @@ class SeparateOrbit(Orbit):
     """
 
     keys: Callable[[], torch.Tensor] | None = None
-    whole: bool = False
-
-    def members(self, action: ColumnAction, scores: torch.Tensor) -> torch.Tensor | None:
-        """Return the scores of rows, `(R, V)`, by member, if the action pulls them back in one operation.
-
-        Args:
-            action: How the columns move.
-            scores: The scores of some rows.
-
-        Returns:
-            `(B, G, V)`; `None` for a part of the rows or of the group, for other scores, and where few columns move.
-        """
-        if not self.whole or action.spread is None or scores.dim() != 2 or action.general_columns is not None:
-            return None
-        return scores.view(*self.rank.shape, -1) if scores.shape[0] == self.rank.numel() else None
 
     @cached_property
     def offsets(self) -> torch.Tensor:
@@ -230,6 +221,49 @@ class SeparateOrbit(Orbit):
     def element_of_row(self) -> torch.Tensor:
         """The group element of that member, `(R,)` or `(R, n, n)`."""
         return self.elements.flatten(0, 1)
+
+
+class WholeOrbit(SeparateOrbit):
+    """Orbits of which all members are asked for, each with a row of its own. Tables are made where they are needed.
+
+    Args:
+        selection: The members.
+        keys: As in `SeparateOrbit`.
+
+    Example:
+        >>> from hf_equi.symmetrizers.select import WholeSelection
+        >>> orbit = WholeOrbit(WholeSelection(2, 3, "cpu"))
+        >>> orbit.rows, orbit.row_of.tolist()
+        (6, [[0, 1, 2], [3, 4, 5]])
+    """
+
+    selection: WholeSelection
+    shared = False
+
+    def __init__(self, selection: WholeSelection, keys: Callable[[], torch.Tensor] | None = None) -> None:
+        vars(self).update(selection=selection, keys=keys)  # the dataclass is frozen
+
+    @property
+    def elements(self) -> torch.Tensor:
+        """`(B, G)`."""
+        return self.selection.elements
+
+    rank = elements  # all elements in their order are also their own numbers
+
+    @property
+    def members(self) -> tuple[int, int]:
+        """As in `Orbit`."""
+        return self.selection.samples, self.selection.order
+
+    @property
+    def rows(self) -> int:
+        """The number of physical rows of the batch."""
+        return self.selection.samples * self.selection.order
+
+    def pulls_at_once(self, action: ColumnAction, scores: torch.Tensor) -> bool:
+        """Whether an action pulls back the scores of all rows, `(R, V)`, in one operation: if most columns move."""
+        whole = action.spread is not None and scores.shape == (self.rows, action.width)
+        return whole and action.general_columns is None
 
 
 def distinct_rows(keys: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from abc import abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
+from types import MappingProxyType
 from typing import Any, ClassVar
 
 import torch
@@ -21,6 +23,7 @@ __all__ = [
     "Selection",
     "SmallestMember",
     "WholeGroup",
+    "WholeSelection",
 ]
 
 
@@ -38,7 +41,6 @@ class Selection:
         said: What a model returns about the selection beside its scores: `(B, ...)` each, by the name of the output.
         log_weights: `(B, K)` how much the selection itself makes each member count, up to a constant for each orbit;
             `None` for all alike.
-        whole: Whether these are all elements of a finite group, in their order.
     """
 
     elements: torch.Tensor
@@ -46,12 +48,44 @@ class Selection:
     passing: torch.Tensor | None = None
     said: Mapping[str, torch.Tensor] = field(default_factory=dict)
     log_weights: torch.Tensor | None = None
-    whole: bool = False
 
     @property
     def only(self) -> torch.Tensor | None:
         """The one element of each sample, `(B,)` or `(B, n, n)`, if one was selected; otherwise `None`."""
         return self.elements[:, 0] if self.elements.shape[1] == 1 else None
+
+
+class WholeSelection(Selection):
+    """All elements of a finite group, in their order. They are listed where something asks for them.
+
+    Args:
+        samples: The number of samples B.
+        order: The number of elements G.
+        device: Where the samples are.
+
+    Example:
+        >>> WholeSelection(2, 3, "cpu").elements
+        tensor([[0, 1, 2],
+                [0, 1, 2]])
+    """
+
+    samples: int
+    order: int
+    device: torch.device | str
+    said = MappingProxyType({})
+
+    def __init__(self, samples: int, order: int, device: torch.device | str) -> None:
+        vars(self).update(samples=samples, order=order, device=device)  # the dataclass is frozen
+
+    @cached_property
+    def elements(self) -> torch.Tensor:
+        """`(B, G)`."""
+        return torch.arange(self.order, device=self.device).expand(self.samples, -1)
+
+    @property
+    def only(self) -> torch.Tensor | None:
+        """As in `Selection`: that of a group of one element."""
+        return self.elements[:, 0] if self.order == 1 else None
 
 
 class Draws:
@@ -153,7 +187,7 @@ class WholeGroup(Select):
 
     def members(self, asked: Asked) -> Selection:
         """Select all elements, `(B, G)`."""
-        return self._all(asked.action.group.order, asked.x)
+        return self(asked.action, asked.x)
 
     def __call__(
         self,
@@ -165,12 +199,8 @@ class WholeGroup(Select):
         to_score: bool = False,
         base: Any = None,
     ) -> Selection:
-        """Select all elements. Nothing but their number is read, which a base of a few layers notices."""
-        return self._all(action.group.order, x)
-
-    @staticmethod
-    def _all(order: int, x: torch.Tensor) -> Selection:
-        return Selection(torch.arange(order, device=x.device).expand(x.shape[0], -1), whole=True)
+        """Select all elements. Nothing but numbers of them is read, which a base of a few layers notices."""
+        return WholeSelection(x.shape[0], action.group.order, x.device)
 
     @property
     def relaxable(self) -> bool:

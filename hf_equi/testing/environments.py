@@ -6,7 +6,7 @@ from typing import Any
 
 import torch
 
-from hf_equi.checks import check_count, check_seed
+from hf_equi.checks import check_between, check_count, check_seed
 from hf_equi.errors import ConfigurationError, EquivarianceError, HfEquiWarning, warn
 from hf_equi.groups import EnvironmentGroup
 from hf_equi.testing.laws import law_differs, most_different, strangest
@@ -58,7 +58,7 @@ def assert_environment_symmetric(
         EquivarianceError: If an equation fails; the message names the element, the state, the action and the
             difference. Also if the group does not act on the environment's states and actions.
         ConfigurationError: If no `place` is known, or steps of episodes cannot be repeated from where it puts the
-            environment; for a number that is not a count.
+            environment; for rewards or observations that are NaN; for arguments of another kind.
 
     Warns `HfEquiWarning` if no step ended an episode. Cost: 2 |G| steps for each state and action, each after a
     `reset`; `draws` |G| more if steps are random.
@@ -70,7 +70,7 @@ def assert_environment_symmetric(
 
     References: arXiv 2006.16908, section 3.2. Székely and Rizzo 2013, "Energy statistics".
     """
-    _check_numbers(states, draws, starts, seed)
+    _check_arguments(env, group, (states, draws, starts, tolerance, seed))
     noise = torch.Generator("cpu").manual_seed(seed)
     probe = Probe(env, group, place_of(env) if place is None else place, tolerance)
     env.reset(seed=seed)
@@ -83,7 +83,14 @@ def assert_environment_symmetric(
         _check_starts(probe, starts, share, noise)
 
 
-def _check_numbers(states: Any, draws: int, starts: int, seed: int) -> None:
+def _check_arguments(env: Any, group: Any, numbers: tuple[Any, int, int, float | None, int]) -> None:
+    if not hasattr(env, "unwrapped"):
+        raise ConfigurationError(f"env={env!r} is not an environment: pass gymnasium.make(...)")
+    if not isinstance(group, EnvironmentGroup):
+        raise ConfigurationError(f"group= is a {type(group).__name__}: pass an EnvironmentGroup, such as CARTPOLE")
+    states, draws, starts, tolerance, seed = numbers
+    if tolerance is not None and tolerance != 0:
+        check_between("tolerance", tolerance)
     if isinstance(states, int):
         check_count("states", states, "number of states", ", or an array of states")
     check_count("draws", draws, "number of draws", least=2)

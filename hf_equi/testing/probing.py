@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import torch
 
 from hf_equi.actions import state_action
-from hf_equi.errors import EquivarianceError, HfEquiError
+from hf_equi.errors import ConfigurationError, EquivarianceError, HfEquiError
 from hf_equi.groups import EnvironmentGroup
 from hf_equi.testing.places import Place
 from hf_equi.testing.tolerances import tolerance_of
@@ -95,6 +95,10 @@ class Probe:
                 )
             for g in range(self.group.order):
                 moved = self._moved(g, state)
+                if not g and not self._env.observation_space.contains(moved.numpy()):
+                    raise ConfigurationError(
+                        f"The state {shown_state(state)} is not in {self._env.observation_space}."
+                    )
                 if not self._env.observation_space.contains(moved.numpy()):
                     raise EquivarianceError(
                         f"The environment is not symmetric: element {self.name(g)} moves the state "
@@ -108,7 +112,15 @@ class Probe:
         observations = torch.stack([observation for observation, _, _ in steps])
         back = self._action.invert(g, observations).reshape(len(steps), -1).double()
         rest = torch.tensor([[reward, ended] for _, reward, ended in steps], dtype=torch.float64, device="cpu")
-        return torch.cat([back, rest], dim=1).view(len(pairs), draws, -1)
+        found = torch.cat([back, rest], dim=1).view(len(pairs), draws, -1)
+        wrong = found.isnan().flatten(1).any(1)
+        if bool(wrong.any()):  # NaN differs from nothing by more than a limit
+            state, action = pairs[int(wrong.int().argmax())]
+            raise ConfigurationError(
+                f"NaN cannot be compared: action {int(self.group.permutations[g, action]) + self.first_action} in "
+                f"{shown_state(self._moved(g, state))} leads to a reward or an observation that is NaN."
+            )
+        return found
 
     def starts(self, g: int, count: int) -> torch.Tensor:
         """Return the images of first states, `(1, count, numbers)` float64."""

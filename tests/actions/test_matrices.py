@@ -79,7 +79,7 @@ def test_signed_permutations_are_gathered_and_other_matrices_multiplied():
         assert all(torch.equal(members[:, g], action.apply(g, x)) for g in range(group.order))
         elements = torch.tensor([0, 3, 7, 11, 2])
         assert torch.equal(action.apply(elements, x), members[torch.arange(5), elements])
-        assert torch.equal(action.keys(x), Action.keys(action, x))
+        assert torch.equal(action.keys(x), Action.keys(action, x)) == exact
         assert action.orbit(x[:, None]).shape == (5, group.order, 1, 3)
         with pytest.raises(ActionError, match="acts on 3 coordinates"):
             action.orbit(x[:, :2])
@@ -87,6 +87,21 @@ def test_signed_permutations_are_gathered_and_other_matrices_multiplied():
     assert VectorAction(MatrixGroup.cube()).apply(1, infinite).isinf().sum() == 1  # zero times infinity would be NaN
     with pytest.raises(ActionError, match="is not a finite group, so the members of an orbit cannot be listed"):
         VectorAction(SO3()).orbit(torch.zeros(1, 3))
+
+
+@pytest.mark.parametrize("shape", [(3,), (4, 3)])
+def test_rounding_does_not_change_which_member_is_the_smallest(shape):
+    group = MatrixGroup.icosahedron()
+    action, x = PointAction(group), torch.randn(20, *shape)
+    smallest, keys = action.canonical_element(x), action.keys(x)
+    assert keys.min() < 0 < keys.max()
+    for g in range(group.order):
+        again = action.canonical_element(action.apply(g, x))
+        assert torch.equal(group.product[again, g], smallest)
+        order = keys[:, group.product[:, g]].argsort(1)
+        assert torch.equal(action.keys(action.apply(g, x)).argsort(1), order)
+    with pytest.raises(ActionError, match="acts on 3 coordinates"):
+        action.keys(x[..., :2])
 
 
 def test_any_representation_acts():

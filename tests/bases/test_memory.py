@@ -27,7 +27,7 @@ def test_the_way_out_is_named(error, chunk, at_once):
     )
     with (
         pytest.raises(UnsupportedModelError, match=message) as raised,
-        advice_on_memory("3 texts", torch.zeros(3, 5), chunk, torch.device("cuda:0")),
+        advice_on_memory("texts", (3, 5), chunk, torch.device("cuda:0")),
     ):
         raise error
     assert raised.value.__cause__ is error
@@ -35,14 +35,14 @@ def test_the_way_out_is_named(error, chunk, at_once):
 
 @pytest.mark.parametrize("error", [RuntimeError("shapes do not fit"), ValueError("can't allocate memory")])
 def test_other_errors_are_left_as_they_are(error):
-    with pytest.raises(type(error), match=str(error)), advice_on_memory("3 texts", torch.zeros(3, 5), None, "cpu"):
+    with pytest.raises(type(error), match=str(error)), advice_on_memory("texts", (3, 5), None, "cpu"):
         raise error
 
 
 def test_a_real_allocation_that_fails():
     with (
         pytest.raises(UnsupportedModelError, match="make up to 2 rows"),
-        advice_on_memory("1 text", torch.zeros(1, 2), None, "cpu"),
+        advice_on_memory("texts", (1, 2), None, "cpu"),
     ):
         torch.empty(2**60, dtype=torch.uint8)
 

@@ -10,9 +10,20 @@ from hf_equi.actions import ColumnAction, PixelAction, PointAction, VectorAction
 from hf_equi.bases.orbit_reader import OrbitReader, OrbitRows, check_batch, fold_rows, losses_of
 from hf_equi.errors import ActionError, ConfigurationError
 from hf_equi.groups import ImageGroup, MatrixGroup
-from hf_equi.symmetrizers import Equitune, Equizero, Identity, MaxProbability, Mean, Orbit, Selection
+from hf_equi.symmetrizers import (
+    Entropy,
+    Equitune,
+    Equizero,
+    Identity,
+    MaxProbability,
+    MaxSimilarity,
+    Mean,
+    Orbit,
+    Selection,
+)
 from hf_equi.symmetrizers.combine import LargestOfEach, LeastLoss
-from hf_equi.symmetrizers.orbit import SeparateOrbit
+from hf_equi.symmetrizers.orbit import SeparateOrbit, WholeOrbit
+from hf_equi.symmetrizers.select import WholeSelection
 
 GROUP = ImageGroup.rotations(4)
 PIXELS = PixelAction(GROUP)
@@ -239,12 +250,44 @@ def test_whole_orbits_at_once_are_those_of_a_fold(combine, weighted):
     found = []
     for whole in (False, True):
         scores = torch.randn(24, 5, dtype=torch.float64, generator=torch.Generator().manual_seed(0)).requires_grad_()
-        orbit = SeparateOrbit(elements, elements, False, None, whole)
+        orbit = WholeOrbit(WholeSelection(6, 4, "cpu")) if whole else SeparateOrbit(elements, elements, False)
         for rows in (scores.detach(), scores):
             values, decision = fold_rows(orbit, action, combine, rows, log_weights)
             found.append((values.detach(), decision.chosen_element, decision.margin))
         found.append(torch.autograd.grad(values.square().sum(), scores))
     torch.testing.assert_close(found[:3], found[3:], rtol=0, atol=1e-12)
+
+
+@pytest.mark.parametrize("ties", [False, True])
+@pytest.mark.parametrize(
+    ("combine", "finds"),
+    [
+        (Mean(), True),
+        (LeastLoss(MaxProbability()), True),
+        (LeastLoss(MaxSimilarity()), True),
+        (Mean("probabilities"), False),
+        (LargestOfEach(), False),
+        (LeastLoss(Entropy()), False),
+    ],
+)
+def test_the_best_columns_of_whole_orbits_are_those_of_what_is_combined(combine, finds, ties):
+    """They are found without combining, unless some tie, or the combination depends on more than the best columns."""
+    scores, selection = torch.randn(24, 5, generator=torch.Generator().manual_seed(0)), WholeSelection(6, 4, "cpu")
+    if ties:
+        scores[8:12] = 1.0  # all members and all columns of the third orbit
+    rows = OrbitRows(GROUP, WholeOrbit(selection), {"columns": scores}, OUTPUTS, selection)
+    best = rows.best("columns", combine)
+    assert (best is not None) == (finds and not ties)
+    assert best is None or torch.equal(best, rows.combine("columns", combine)[0].argmax(1))
+    if isinstance(combine, Mean):
+        assert rows.best("columns", combine, torch.zeros(6, 4)) is None
+
+
+def test_columns_with_the_same_scores_in_another_order_tie_to_the_bit():
+    scores, selection = torch.tensor([0.0, 1e8, 1.0, -1e8, 1.0]).repeat(4, 1), WholeSelection(1, 4, "cpu")
+    rows = OrbitRows(GROUP, WholeOrbit(selection), {"columns": scores}, OUTPUTS, selection)
+    assert len(set(rows.combine("columns", Mean())[0][0, 1:].tolist())) == 1
+    assert rows.best("columns", Mean()) is None
 
 
 def test_halves_are_folded_in_float32():

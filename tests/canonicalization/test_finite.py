@@ -60,9 +60,12 @@ def test_ties_go_to_one_image_whichever_member_came_in():
 
 
 def test_scores_that_name_no_element_are_refused():
-    scores = torch.zeros(3, 8)
-    scores[1, 2] = torch.nan
-    with pytest.raises(ConfigurationError, match="scores of sample 1 are NaN"):
-        find(scores)
+    for lost in (torch.nan, torch.inf, torch.tensor([-torch.inf] * 8)):
+        scores = torch.zeros(3, 8)
+        scores[1, 2 if isinstance(lost, float) else slice(None)] = lost
+        with pytest.raises(ConfigurationError, match="scores of sample 1 are NaN or infinite"):
+            find(scores)
+    scores[1, 3] = 0  # one that is never chosen has -inf
+    assert find(scores).elements[1] == 3
     with pytest.raises(ConfigurationError, match=r"of the shape \(3, 4\); they must .* \(3, 8\)"):
         find(torch.zeros(3, 4))

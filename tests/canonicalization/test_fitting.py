@@ -82,6 +82,23 @@ def test_one_that_does_not_follow_is_refused_with_the_element_and_the_error():
     assert fitted(FixedRule(lambda x: 2 * brightest_corner(x), eighths), PixelAction(eighths), SHAPE).group == eighths
 
 
+@pytest.mark.parametrize(
+    "rule",
+    [
+        lambda x: nn.functional.one_hot(brightest_corner(x), 4).float(),  # scores, which follow their input
+        lambda x: brightest_corner(x) + 4,
+        lambda x: brightest_corner(x).float(),
+        lambda x: brightest_corner(x).tolist(),
+    ],
+)
+def test_a_rule_that_names_no_elements_is_refused_before_a_model_calls_it(rule):
+    with pytest.raises(ConfigurationError, match=r"element of each input, \(2,\) integers from 0 to 3; received"):
+        fitted(rule, ACTION, SHAPE)
+    pair = FixedPose(lambda x: (SO2().identity.expand(len(x), 1, 2, 2), None), SO2())
+    with pytest.raises(ConfigurationError, match=r"element of each input, \(2, 2, 2\) floating .* received tuple"):
+        fitted(pair, PlaneAction(SO2()), SHAPE)
+
+
 def test_another_group_and_bare_networks_are_refused():
     with pytest.raises(ConfigurationError, match=r"is of ImageGroup.dihedral\(4\), but the model is of .*rotations"):
         fitted(GroupConvolution(ImageGroup.dihedral(4)), ACTION, SHAPE)

@@ -126,3 +126,12 @@ def test_images_with_other_channels_are_refused():
     made = GroupConvolution(ImageGroup.rotations(4), inputs=1)
     with pytest.raises(ConfigurationError, match=r"\(1, H, W\), not \(3, 8, 8\): make one with inputs=3"):
         made.scores(torch.zeros(2, 3, 8, 8))
+    with pytest.raises(ConfigurationError, match=r"\(1, H, W\), not \(8, 8\): pass a batch of images"):
+        made.scores(torch.zeros(1, 8, 8))
+
+
+def test_a_crop_that_leaves_no_pixel_is_refused():
+    made = GroupConvolution(ImageGroup.rotations(4), crop=0.01)
+    assert made.scores(torch.zeros(1, 3, 9, 9)).shape == (1, 4)  # the one in the middle
+    with pytest.raises(ConfigurationError, match=r"crop=0.01 leaves no pixel of images of 8 × 8: .* larger crop"):
+        made.scores(torch.zeros(1, 3, 8, 8))

@@ -127,5 +127,10 @@ def test_what_has_no_energy_is_refused():
         ModelEnergy(TURNS, nn.Linear(1, 1))
     with pytest.raises(ConfigurationError, match="energy='low' is not known"):
         ModelEnergy(TURNS, energy="low")
-    with pytest.raises(ConfigurationError, match="are a matrix"):
-        ModelEnergy(TURNS, text_features=torch.zeros(3))
+    model = clip("clip")
+    for given, said in (
+        (torch.zeros(3), r"Tensor of the shape \(3,\)"),
+        (model.get_text_features(**texts()), "BaseM"),
+    ):
+        with pytest.raises(ConfigurationError, match=f"are a matrix, .* not a {said}.*: pass get.*pooler_output"):
+            ModelEnergy(TURNS, model, text_features=given)

@@ -88,5 +88,14 @@ def test_what_does_not_fit_is_refused(agent: Any, tmp_path: Path) -> None:
         equivariant_dqn(agent, ACROBOT, **SHORT)
     with pytest.raises(ConfigurationError, match="The agent is a policy"):
         equivariant_dqn(PPO("MlpPolicy", "CartPole-v1", device="cpu"), CARTPOLE, **SHORT)
+    with pytest.raises(ConfigurationError, match="group= is a str: pass an EnvironmentGroup"):
+        equivariant_dqn(agent, "cart pole", **SHORT)  # type: ignore[arg-type]
+    with pytest.raises(
+        ConfigurationError, match=r"states of the shape \[6\] and 3 actions, but the network reads \[4"
+    ):
+        equivariant_dqn(agent, CARTPOLE, env="Acrobot-v1", **SHORT)
+    space = gymnasium.spaces.Discrete(2, start=1)
+    with pytest.raises(ConfigurationError, match=r"The actions are Discrete\(2, start=1\): number them from 0"):
+        EquiDQNPolicy(agent.observation_space, space, lambda _: 1e-3, group=CARTPOLE)
     with pytest.raises(ConfigurationError, match=r"does not take net_arch\. Describe the network by network="):
         DQN(EquiDQNPolicy, "CartPole-v1", policy_kwargs={"group": CARTPOLE, "net_arch": [8]}, **SHORT)

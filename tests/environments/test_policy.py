@@ -93,6 +93,10 @@ def test_wrong_input_is_refused() -> None:
     ):
         with pytest.raises(ConfigurationError, match=message):
             QPolicy(MIRRORED, **settings)  # type: ignore[arg-type]
+    with pytest.raises(ConfigurationError, match="network= is a Sequential, not a QNetwork or EquiQNetwork"):
+        QPolicy(torch.nn.Sequential())  # type: ignore[arg-type]
+    with pytest.raises(ActionError, match="The values are NaN, so no action can be drawn"):
+        QPolicy(MIRRORED).predict(np.array([np.nan]), deterministic=False)
     with pytest.raises(ActionError, match=r"received a tuple\. env.reset\(\) of gymnasium returns a pair"):
         QPolicy(MIRRORED).predict((np.zeros(1), {}))  # type: ignore[arg-type]
     with pytest.raises(ActionError, match="received a dict"):
@@ -110,7 +114,7 @@ def test_without_the_extra_a_policy_works_and_the_rest_says_how(monkeypatch: pyt
     package = importlib.import_module("hf_equi.environments")
     assert package.QPolicy(MIRRORED).predict(np.array([2.0]))[0] == 0
     for name in ("TorusGridworld", "WalledGridworld", "equivariant_dqn"):
-        with pytest.raises(ConfigurationError, match=r"pip install 'hf_equi\[rl\]'"):
+        with pytest.raises(ConfigurationError, match=r"pip install -e '\.\[rl\]'"):
             getattr(package, name)
 
 

@@ -6,10 +6,13 @@ import copy
 
 import pytest
 import torch
+from literal import positions
+from piece_tokenizers import byte_pairs
 from small_models import BOTH, GENDER, base_model, tokenizer
-from transformers import MambaConfig, MambaForCausalLM
+from transformers import LlamaConfig, LlamaForCausalLM, MambaConfig, MambaForCausalLM
 
 import hf_equi
+from hf_equi import DemographicGroup
 from hf_equi.errors import ConfigurationError, HfEquiWarning, UnsupportedModelError
 from hf_equi.generation import EquiLogitsProcessor
 
@@ -131,3 +134,46 @@ def test_a_processor_that_is_never_called_says_so(monkeypatch):
     processor = EquiLogitsProcessor(base, GENDER, tokenizer())
     base.generate(**encoded, max_new_tokens=2, logits_processor=[processor])
     del processor
+
+
+@pytest.mark.parametrize(
+    "settings", [{"num_beams": 3}, {"num_beams": 3, "num_return_sequences": 2}, {"num_beams": 2, "use_cache": False}]
+)
+def test_words_of_several_tokens_in_beams_and_batches(settings):
+    """Beams are of tokens in both; greedy texts are not, as `generate` of an EquiLM chooses units."""
+    lm, encoded, processor = composing()
+    ours = lm.generate(**encoded, max_new_tokens=8, **settings)
+    theirs = lm.unwrap().generate(**encoded, max_new_tokens=8, logits_processor=[processor], **settings)
+    assert theirs.tolist() == ours.tolist()
+
+
+@torch.no_grad()
+def test_words_of_several_tokens_have_the_law_of_equilm():
+    lm, encoded, processor = composing()
+    ids, mask = encoded["input_ids"], encoded["attention_mask"]
+    for _ in range(6):
+        plain = lm.unwrap()(ids, attention_mask=mask, position_ids=positions(mask)).logits[:, -1].log_softmax(-1)
+        law = lm(ids, attention_mask=mask, position_ids=positions(mask)).logits[:, -1]
+        torch.testing.assert_close(processor(ids, plain), law, atol=2e-5, rtol=0)
+        ids = torch.cat([ids, law.argmax(-1)[:, None]], 1)
+        mask = torch.nn.functional.pad(mask, (0, 1), value=1)
+
+
+def composing():
+    """An EquiLM that moves words of several tokens, prompts of different lengths with such words, and a processor."""
+    words, group = byte_pairs(), DemographicGroup([["grandson", "granddaughter"], ["nephew", "niece"]])
+    torch.manual_seed(0)
+    base = LlamaForCausalLM(
+        LlamaConfig(
+            vocab_size=len(words), hidden_size=16, intermediate_size=16, num_hidden_layers=1, num_attention_heads=2,
+            initializer_range=0.4, bos_token_id=None, eos_token_id=None, pad_token_id=1,
+        )
+    ).eval()  # fmt: skip
+    lm = hf_equi.symmetrize(base, group, tokenizer=words, multi_token="compose")
+    assert lm.action.moved_forms
+    texts = [words(text)["input_ids"] for text in ("the granddaughter and the nephew met", "his niece's", "the man")]
+    width = max(map(len, texts))
+    ids = torch.tensor([[1] * (width - len(text)) + text for text in texts])
+    mask = torch.tensor([[0] * (width - len(text)) + [1] * len(text) for text in texts])
+    processor = EquiLogitsProcessor(base, group, words, multi_token="compose", attention_mask=mask)
+    return lm, {"input_ids": ids, "attention_mask": mask}, processor

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import torch
 from token_actions import action_of
+from unit_models import PAIRS
 
 from hf_equi import DemographicGroup, TokenAction
 from hf_equi.actions.tokens import TokenMap
@@ -55,3 +56,20 @@ def test_strings_of_a_group_that_cannot_act_on_texts():
     group = DemographicGroup([["black", "white"], ["black man", "white man"]])
     action = TokenAction(group, TokenMap(6, (((1, 2), (3, 4)),)))
     assert missing_images(read_strings(["black", "white", "a black man"]), action) == ["a white man"]
+
+
+@pytest.mark.parametrize(
+    ("named", "missing"),
+    [
+        ({(2, 5): None}, [(6, 1, 3)]),
+        ({(2, 5): None, (6, 1, 3): None}, []),
+        ({(3,): None, (4,): None}, [(2, 5), (6, 6)]),  # 3 stands in 2 3, 6 1 3 and 2 3 5
+        ({(2, 3): 1.0, (4,): 1.0}, [(6, 6)]),  # 2 3 begins 2 3 5
+        ({(2, 3): 1.0, (4,): 1.0, (6, 6): 1.0}, []),
+        ({(2, 3): 1.0, (4,): 1.0, (2, 3, 5): 0.5, (6, 6): 1.5}, []),  # what meets adds up
+        ({(9, 2, 5): None}, [(9, 6, 1, 3)]),
+        ({(7,): None, (9,): None}, [(0,)]),
+    ],
+)
+def test_words_of_several_tokens_are_named_by_their_tokens(named, missing):
+    assert missing_images(named, PAIRS) == missing

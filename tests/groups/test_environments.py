@@ -85,6 +85,7 @@ def test_they_survive_json():
         ([[[1.0, 1.0], [0.0, 1.0]]], [[1, 0]], "at most 1024 elements"),
         (ImageGroup.rotations(4), [[1, 0], [0, 1]], r"one row for each generator of .*'90°'; received 2 rows"),
         (ImageGroup.rotations(4), [[1, 2, 0]], "permutations"),
+        (ImageGroup.rotations(8), [[1, 2, 3, 4, 5, 6, 7, 0]], "resamples images.*use quarter turns and mirrors"),
     ],
 )
 def test_what_is_no_symmetry_is_refused(states, actions, message):

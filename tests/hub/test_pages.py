@@ -228,6 +228,7 @@ def test_q_networks(tmp_path: Path) -> None:
     with torch.no_grad():
         for model in (names["model"], names["again"]):
             assert torch.allclose(model(-states).q_values, model(states).q_values.flip(1), atol=1e-5)
+    assert torch.equal(names["kept"], names["model"].greedy_actions(states))  # as long as no state follows
     assert names["base"].head.out_features == 2
     assert (names["mirror"].order, names["turn"].order, names["board"].order) == (2, 4, 4)
 

@@ -9,7 +9,9 @@ from small_vision import classifier
 from transformers import PreTrainedModel
 
 from hf_equi import ImageGroup, symmetrize
+from hf_equi.canonicalization import CircularHarmonic, ModelEnergy
 from hf_equi.errors import ConfigurationError
+from hf_equi.groups import SO2
 from hf_equi.image_audit.subjects import DEFAULT_METHODS, describe, make_models, make_subjects
 
 GROUP = ImageGroup.rotations(4)
@@ -36,6 +38,24 @@ def test_a_trained_model_is_audited_beside_its_base(base: PreTrainedModel) -> No
     assert [*models] == ["base", "equitune", "this model (lambda)"]
     assert models["this model (lambda)"] is trained
     assert [*make_models(trained, ImageGroup.flips(), ["base"])] == ["base"]
+
+
+def test_models_of_one_pose_are_counted_and_told_apart(base: PreTrainedModel) -> None:
+    """Energies and sets Θ have no weights by which two models could be told apart."""
+    angles = CircularHarmonic(SO2(), ModelEnergy(ImageGroup.rotations(8)))
+    made = {
+        "identity": symmetrize(base, GROUP, "identity"),
+        "network": symmetrize(base, GROUP, "canonical"),
+        "energy": symmetrize(base, GROUP, "canonical", canonicalizer=ModelEnergy(GROUP)),
+        "largest": symmetrize(base, GROUP, "canonical", canonicalizer=ModelEnergy(GROUP, energy="largest")),
+        "angles": symmetrize(base, SO2(), "canonical", canonicalizer=angles),
+        "two": symmetrize(base, GROUP, "canonical_lambda", theta=[0, 1]),
+        "others": symmetrize(base, GROUP, "canonical_lambda", theta=[0, 2]),
+    }
+    made["others"].load_state_dict(made["two"].state_dict())
+    subjects = make_subjects({name: model.eval() for name, model in made.items()})
+    assert [subject.forwards for subject in subjects] == [1, 1, 5, 5, 9, 2, 2]
+    assert len({str({**describe(subject), "name": ""}) for subject in subjects}) == len(subjects)
 
 
 @pytest.mark.parametrize(

@@ -34,12 +34,14 @@ def test_the_best_method_is_named_with_its_cost() -> None:
     assert second.startswith(
         "best is right on 79.0 % (40.0 to 90.0) of the turned pictures: +19.0 points (10.0 to 28.0) compared with base"
     )
-    assert "up to 4 positions" in second
+    assert "Its base runs up to 4 times for each picture" in second
     assert third == (
         "On pictures as they are, best is right on 80.0 % (40.0 to 90.0): −2.0 points (−3.0 to −1.0) compared with "
         "base, so wrapping it costs accuracy there."
     )
     assert len(sentences(models[:1], 50, "the group")) == 1
+    models[2]["forwards"] = 1
+    assert "Its base runs once for each picture" in sentences(models, 1200, "the group")[1]
 
 
 def test_a_gain_that_may_be_chance_says_so() -> None:

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import small_networks
+import small_q_networks
 import small_seq2seq
 import small_vision
 import torch
@@ -61,6 +62,10 @@ CHECKPOINTS: dict[str, Callable[[], Any]] = {
     "equi_image_classification": lambda: wrapped_vision.wrap(
         "resnet", ImageGroup.dihedral(4), "lambda", lambda_units=5
     ),
+    "q_network": small_q_networks.network,
+    "equi_q_network": lambda: hf_equi.symmetrize(
+        small_q_networks.network(), small_q_networks.SQUARE, "lambda", lambda_units=5
+    ),
 }
 """What makes the models, by the names of their folders."""
 
@@ -71,6 +76,8 @@ def inputs_of(model: PreTrainedModel) -> dict[str, torch.Tensor]:
         return {"pixel_values": small_vision.images(2), **small_vision.texts(2)}
     if model.main_input_name == "pixel_values":
         return {"pixel_values": small_vision.images(2)}
+    if model.main_input_name == "states":
+        return {"states": small_q_networks.states(3)}
     if not model.config.is_encoder_decoder:
         ids = tokenizer()(["the man worked as", "He met the woman"], return_tensors="pt", padding=True)
         return {name: ids[name] for name in ("input_ids", "attention_mask")}
@@ -82,6 +89,8 @@ def answers(model: PreTrainedModel, inputs: dict[str, torch.Tensor]) -> dict[str
     """What a model says of it: scores, and for those that write, greedy texts."""
     if not model.can_generate():
         out = model(**inputs)
+        if "states" in inputs:
+            return {"scores": out.q_values}
         return {"scores": out.logits_per_image if "input_ids" in inputs else out.logits}
     texts = model.generate(**inputs, max_new_tokens=NEW_TOKENS, do_sample=False, pad_token_id=1)
     start = {"decoder_input_ids": texts[:, :2]} if model.config.is_encoder_decoder else {}

@@ -11,7 +11,7 @@ from token_actions import action_of, texts, token_actions
 from hf_equi.actions import TrivialAction
 from hf_equi.groups import ImageGroup
 from hf_equi.symmetrizers import Entropy, Equitune, Equizero, MaxProbability, Mean, Orbit, OrbitFold, create_loss
-from hf_equi.symmetrizers.choice import decide
+from hf_equi.symmetrizers.choice import decide, only_largest
 from hf_equi.symmetrizers.losses import LOSSES
 from hf_equi.symmetrizers.orbit import SeparateOrbit
 
@@ -247,3 +247,11 @@ def test_members_are_looked_at_only_where_they_tie():
     rows, decision = decide(orbit, torch.tensor([1.0, 1.0, 3.0, 0.5, 0.5, 1.0]))
     assert (rows.tolist(), decision.chosen_element.tolist(), looked) == ([1, 3], [1, 0], [True])
     assert decision.margin.tolist() == [0.0, 0.0]
+
+
+def test_the_only_largest_number_is_none_where_two_tie_by_themselves_or_by_their_loss():
+    for row in ([1.0, 3.0, 3.0], [1.0, float("nan"), 3.0], [float("inf"), 2.0, float("inf")]):
+        assert only_largest(torch.tensor([[1.0, 2.0, 3.0], row])) is None
+    scores = torch.tensor([[1.0, 3.0, 2.0], [4.0, 0.5, 2.0]])
+    assert only_largest(scores).tolist() == only_largest(scores, torch.neg).tolist() == [1, 0]
+    assert only_largest(scores, lambda numbers: -numbers.clamp(max=2.0)) is None

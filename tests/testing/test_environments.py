@@ -199,6 +199,20 @@ def test_what_does_not_fit_is_refused() -> None:
             call(assert_environment_symmetric)
 
 
+def test_what_is_no_environment_group_or_tolerance_is_refused() -> None:
+    cart = gymnasium.make("CartPole-v1")
+    refused: list[tuple[str, Any, Any, dict[str, Any]]] = [
+        ("'CartPole-v1' is not an environment: pass", "CartPole-v1", CARTPOLE, {}),
+        ("group= is a ImageGroup: pass an EnvironmentGroup", cart, ImageGroup.rotations(2), {}),
+        ("tolerance=nan is out of", cart, CARTPOLE, {"tolerance": float("nan")}),
+        ("tolerance=-1 is out of", cart, CARTPOLE, {"tolerance": -1}),
+        (r"state \[9\.0, 0\.0, 0\.0, 0\.0\] is not in Box", cart, CARTPOLE, {"states": np.array([[9.0, 0, 0, 0]])}),
+    ]
+    for message, env, group, settings in refused:
+        with pytest.raises(ConfigurationError, match=message):
+            assert_environment_symmetric(env, group, **settings)
+
+
 def test_a_place_that_places_nothing_is_refused() -> None:
     """All that it leads to would be symmetric."""
 
@@ -211,6 +225,19 @@ def test_a_place_that_places_nothing_is_refused() -> None:
     for place in (nowhere, partly):
         with pytest.raises(ConfigurationError, match=r"Action [01] in s = \[.* led to .* but now leads to .*a copy"):
             assert_environment_symmetric(cart, CARTPOLE, place, states=8)
+
+
+@pytest.mark.parametrize("share", [0.0, 1.0])
+def test_rewards_that_are_nan_are_refused(share: float) -> None:
+    """They would differ from nothing."""
+
+    class Lost(gymnasium.Wrapper):  # type: ignore[misc,name-defined]
+        def step(self, action: int) -> Any:
+            observation, reward, *rest = self.env.step(action)
+            return observation, np.nan if action >= share else reward, *rest
+
+    with pytest.raises(ConfigurationError, match=r"NaN cannot be compared: action [01] in \[.*leads to a reward"):
+        assert_environment_symmetric(Lost(gymnasium.make("CartPole-v1")), CARTPOLE, states=4)
 
 
 def test_torch_keeps_its_own_noise() -> None:

@@ -8,7 +8,7 @@ Letters: B texts, K members of each, R distinct rows, T new tokens, N places, V 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import takewhile
 from typing import Any
@@ -43,11 +43,15 @@ class UnitScores:
         combined: `(B, keep, V)` the law of the next token.
         identity: `(B, keep, V)` the base's own, in the user's frame.
         cache: The cache, if one is kept.
+        law: `(B, keep, U)` the law of the next unit after the closed reading.
+        opened: What is open at each place of each text.
     """
 
     combined: torch.Tensor
     identity: torch.Tensor
     cache: UnitCache | None
+    law: torch.Tensor
+    opened: list[list[OpenForms]]
 
 
 @dataclass(frozen=True)
@@ -74,6 +78,25 @@ class UnitForward:
     def marginal(self) -> TokenMarginal:
         """The marginal of the law of units on tokens."""
         return TokenMarginal(self.action)
+
+    def score(
+        self, ids: torch.Tensor, mask: torch.Tensor | None, elements: torch.Tensor, cache: Cache | None, keep: int
+    ) -> UnitScores:
+        """Score texts as `run` does; without a cache as many at once as their rows fit into a chunk."""
+        count = len(ids)
+        if cache is not None or self.chunk is None or self.chunk >= elements.shape[1]:
+            return self.run(ids, mask, elements, cache, keep)
+        size, parts = max(1, count * self.chunk // elements.shape[1]), []
+        for some in (slice(start, start + size) for start in range(0, count, size)):
+            own = replace(self, extras=repeat_rows(self.extras, torch.arange(count, device=ids.device)[some], count))
+            parts.append(own.run(ids[some], None if mask is None else mask[some], elements[some], None, keep))
+        return UnitScores(
+            torch.cat([part.combined for part in parts]),
+            torch.cat([part.identity for part in parts]),
+            None,
+            torch.cat([part.law for part in parts]),
+            [row for part in parts for row in part.opened],
+        )
 
     def run(
         self, ids: torch.Tensor, mask: torch.Tensor | None, elements: torch.Tensor, cache: Cache | None, keep: int
@@ -108,12 +131,18 @@ class UnitForward:
             held.texts.length + ids.shape[1],
             [text.reading for text in texts],
             [row[-1] for row in opened],
-            combined[:, -1].detach(),
+            combined[:, -1].detach().clone(),  # not a view, which would keep the law of all places
             held.texts.rows,
         )
         slots = _slots(texts, numbers).to(tokens.device)
         identity = own[orbit.row_of[:, 0]]
-        return UnitScores(_at(tokens, slots), _at(identity, slots), held if cache is not None else None)
+        return UnitScores(
+            _at(tokens, slots),
+            _at(identity, slots),
+            held if cache is not None else None,
+            _at(combined, slots),
+            [[row[slot] for slot in own_slots] for row, own_slots in zip(opened, slots.tolist(), strict=True)],
+        )
 
     def _open(self, cache: Cache | None, elements: torch.Tensor) -> UnitCache:
         """Return the cache of the call, or a new one."""

@@ -23,6 +23,7 @@ from hf_equi.generation.documents import Documents
 from hf_equi.generation.orbit_cache import OrbitCache
 from hf_equi.generation.orbit_forward import OrbitInputs, forward_orbit
 from hf_equi.generation.settings_table import WORDS, check_settings
+from hf_equi.generation.units.board import UnitBoard
 from hf_equi.generation.units.laws import LookAhead
 from hf_equi.groups import DemographicGroup
 from hf_equi.models.cards.kinds import CardKind
@@ -161,6 +162,7 @@ class EquiLM(DecodingMixin, EquiTextModel, AnyReleaseGenerationMixin):  # type: 
         logits_to_keep: int = 0,
         group: DemographicGroup | TokenAction | None = None,
         elements: torch.Tensor | None = None,
+        board: UnitBoard | None = None,
         return_dict: bool | None = None,
         **kwargs: Any,
     ) -> EquiCausalLMOutput | tuple[Any, ...]:
@@ -171,23 +173,21 @@ class EquiLM(DecodingMixin, EquiTextModel, AnyReleaseGenerationMixin):  # type: 
             attention_mask: `(batch, past + tokens)`, 0 at padding.
             position_ids: `(batch, tokens)`. Where they restart within a row without padding, another document begins.
                 Each document is a text of its own, with its own orbit and prompt.
-            cache: The cache that an earlier call returned, or an empty cache of the base. The cached members continue;
-                you need not name them.
+            cache: The cache that an earlier call returned, whose members continue, or an empty cache of the base.
             inputs_embeds: Refused, because a group acts on tokens.
-            labels: `(batch, tokens)`; −100 and padding are left out of the loss, and so are labels of probability 0,
-                which are possible with words of several tokens. A `GroupWarning` counts these. The method `"mixture"`
-                takes leading −100 for the prompt. Without labels the whole text is the prompt.
+            labels: `(batch, tokens)`; −100, padding and labels of probability 0 are left out of the loss, the last with
+                a `GroupWarning`. `"mixture"` takes leading −100 for the prompt, and without labels the whole text.
             use_cache: Whether to return a cache; by default only if one was passed.
             logits_to_keep: The number of last places to score, 0 for all.
             group: Another group, for this call only.
             elements: `(batch,)` run only these elements, as `generate` does for methods of one row.
+            board: Where `generate` has the law of units noted, for words of several tokens.
             return_dict: `False` for a tuple; by default as in the config.
             **kwargs: `num_items_in_batch` goes to the loss, everything else to the base. Only scores are returned.
 
         Raises:
             ConfigurationError: For `inputs_embeds`; without `input_ids`; for hidden states or attentions; if a loss
-                computed outside the model would be another one; for `"mixture"` and `"canonical"` on words, because
-                the tokens of a text and of its image may differ in number.
+                computed outside the model would be another one; for a method that acts on words.
             UnsupportedModelError: For a cache of another model; if memory runs out, with advice.
         """
         input_ids = self._readable(input_ids, inputs_embeds)
@@ -205,14 +205,12 @@ class EquiLM(DecodingMixin, EquiTextModel, AnyReleaseGenerationMixin):  # type: 
             chunk=self.config.orbit_chunk_size,
             extras=self.checked_extras(kwargs),
             look=LookAhead(self.config.look_ahead, self.config.unlooked_share),
+            board=board,
         )
         scores, selection, kept = self._score(action, inputs, elements, labels)
-        if labels is not None:
-            labels = self._counted(action, labels, attention_mask, scores, warns=group is not action)
-        loss = self._loss(scores, labels, items, selection)
-        result = EquiCausalLMOutput(
-            loss=loss, logits=scores[:, -logits_to_keep:], chosen_element=selection.only, **cached(kept)
-        )
+        labels = self._counted(action, labels, attention_mask, scores, warns=group is not action)
+        loss, logits = self._loss(scores, labels, items, selection), scores[:, -logits_to_keep:]
+        result = EquiCausalLMOutput(loss=loss, logits=logits, chosen_element=selection.only, **cached(kept))
         return self.returned(result, return_dict)
 
     def _readable(self, input_ids: torch.Tensor | None, inputs_embeds: torch.Tensor | None) -> torch.Tensor:
@@ -271,9 +269,11 @@ class EquiLM(DecodingMixin, EquiTextModel, AnyReleaseGenerationMixin):  # type: 
 
     @staticmethod
     def _counted(
-        action: TokenAction, labels: torch.Tensor, mask: torch.Tensor | None, scores: torch.Tensor, warns: bool
-    ) -> torch.Tensor:
+        action: TokenAction, labels: torch.Tensor | None, mask: torch.Tensor | None, scores: torch.Tensor, warns: bool
+    ) -> torch.Tensor | None:
         """Return the labels, with −100 where they do not count."""
+        if labels is None:
+            return None
         if mask is not None:
             labels = labels.masked_fill(mask[:, -labels.shape[1] :] == 0, IGNORED)
         return possible_labels(labels, scores, warns) if action.composes else labels

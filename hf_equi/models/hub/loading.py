@@ -71,7 +71,9 @@ class LoadingMixin:
             load = super().from_pretrained  # type: ignore[misc]
             loaded, information = load_checked(load, path, *args, config=config, **kwargs)
             loaded.fill_missing(information["missing_keys"])
-            check_complete(loaded, cls._due(information, changed), path)
+            own = ", ".join(f"{name}=" for name in cls.own_arguments if kwargs.get(name) is not None)
+            advice = f"This call passes {own}: pass what the model was saved with, or leave it out. {AGAIN}"
+            check_complete(loaded, cls._due(information, changed), path, advice if own else AGAIN)
         else:
             loaded = cls._load_through_base(path, config, kwargs)
             information = {kind: set() for kind in ("missing_keys", "unexpected_keys", "mismatched_keys")}

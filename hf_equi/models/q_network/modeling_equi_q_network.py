@@ -21,7 +21,8 @@ from hf_equi.models.q_network.card import QNetworkCard
 from hf_equi.models.q_network.configuration_equi_q_network import EquiQNetworkConfig
 from hf_equi.networks.q_network import QNetwork
 from hf_equi.networks.q_network.labelled import labelled_loss
-from hf_equi.symmetrizers import Decision
+from hf_equi.symmetrizers import Method
+from hf_equi.symmetrizers.choice import only_largest
 from hf_equi.symmetrizers.weigh import joint_log_weights
 
 __all__ = ["EquiQNetwork", "EquiQNetworkOutput"]
@@ -111,6 +112,18 @@ class EquiQNetwork(EquiPreTrainedModel):
         self.add_network(self.base.feature_size)
 
     @property
+    def device(self) -> torch.device:
+        """That of the base."""
+        device: torch.device = self.base.device
+        return device
+
+    @property
+    def dtype(self) -> torch.dtype:
+        """That of the base."""
+        dtype: torch.dtype = self.base.dtype
+        return dtype
+
+    @property
     def group(self) -> EnvironmentGroup:
         """The group that the model is equivariant to."""
         return cast("EnvironmentGroup", self._values_action.group)
@@ -136,13 +149,15 @@ class EquiQNetwork(EquiPreTrainedModel):
             **kwargs: None that a `QNetwork` takes; hidden states and attentions are refused.
 
         Raises:
-            ActionError: For states of another shape or kind, without numbers, or with NaN.
+            ActionError: For states of another shape, kind or precision, without numbers, or with NaN.
             ConfigurationError: Without states; for labels of another shape or kind; for hidden states or attentions.
         """
-        rows, log_weights, values, decision = self._score(states, self.checked_extras(kwargs))
+        method = self.method
+        rows, log_weights = self._read(states, method, self.checked_extras(kwargs))
+        values, decision = rows.combine("q_values", method.combine, log_weights)
         # If the sum is a number, there is no NaN. Values are fewer than states, and NaN spreads to all of them.
         if not torch.compiler.is_exporting() and math.isnan(float(values.detach().sum())):
-            _refuse_nan(states)
+            _refuse_infinite(states)
         loss = None
         if labels is not None:
             loss = self.penalised(labelled_loss(self.base.config.outputs, values, labels), rows.selection)
@@ -150,21 +165,20 @@ class EquiQNetwork(EquiPreTrainedModel):
         chosen = rows.selection.only if decision.chosen_element is None else decision.chosen_element
         return self.returned(EquiQNetworkOutput(loss, values, chosen, decision.margin, weights), return_dict)
 
-    def _score(
-        self, states: torch.Tensor | None, extras: dict[str, Any]
-    ) -> tuple[OrbitRows, torch.Tensor | None, torch.Tensor, Decision]:
-        """Return the rows of the orbits, the members' log-weights, the combined scores, and which member decided."""
+    def _read(
+        self, states: torch.Tensor | None, method: Method, extras: dict[str, Any]
+    ) -> tuple[OrbitRows, torch.Tensor | None]:
+        """Return the rows of the orbits, and the members' log-weights."""
         if states is None:
             raise ConfigurationError("EquiQNetwork needs states")
-        self.base.check_states(states)
-        method = self.method
-        weigh = method.feature_weights
-        run = partial(self._read_rows, extras, weigh is not None)
+        base, weigh = self.base, method.feature_weights
+        base.check_states(states)
+        run = partial(_read_rows, base, extras, weigh is not None)
         rows = self.read_orbits({"states": states}, run, {"q_values": self._values_action}, "states")
         log_weights = None
         if weigh is not None:
             log_weights = joint_log_weights(weigh.log_weights(rows.by_member("features")))
-        return rows, log_weights, *rows.combine("q_values", method.combine, log_weights)
+        return rows, log_weights
 
     def greedy_actions(self, states: torch.Tensor) -> torch.Tensor:
         r"""Return the best action in each state.
@@ -187,7 +201,12 @@ class EquiQNetwork(EquiPreTrainedModel):
         Cost: that of `forward`. Ties cost the keys of the orbits.
         """
         with torch.no_grad():
-            return self.best_actions(self._score(states, {})[2], states)
+            method = self.method
+            rows, log_weights = self._read(states, method, {})
+            actions = rows.best("q_values", method.combine, log_weights)
+            if actions is not None:
+                return actions
+            return self.best_actions(rows.combine("q_values", method.combine, log_weights)[0], states)
 
     def best_actions(self, values: torch.Tensor, states: torch.Tensor) -> torch.Tensor:
         """Return the best action in each state, given its scores; ties as in `greedy_actions`.
@@ -198,22 +217,26 @@ class EquiQNetwork(EquiPreTrainedModel):
         """
         if values.shape[1] == 1:
             return values.argmax(1)
-        best, actions = values.topk(2, 1)
-        first, second = best.unbind(1)
-        if bool((second < first).all()):  # no two are equal, and none is NaN
-            return actions[:, 0]
-        _refuse_nan(states)
+        actions = only_largest(values)
+        if actions is not None:
+            return actions
+        if bool(values.isnan().any()):
+            _refuse_infinite(states)
+            raise ActionError("The values are NaN, so no action is the best: look at the weights and the states.")
         element = self.action.canonical_element(states)
         canonical = self._values_action.apply(element, values)
         return self._values_action.apply(self.group.inverse(element), canonical.argmax(1))
 
-    def _read_rows(self, extras: dict[str, Any], features: bool, rows: dict[str, Any]) -> dict[str, Any]:
-        """Return the base's scores and features of some states."""
-        out = self.base(**rows, **extras, output_features=features, return_dict=False)
-        return dict(zip(("q_values", "features"), out, strict=False))
+
+def _read_rows(base: QNetwork, extras: dict[str, Any], features: bool, rows: dict[str, Any]) -> dict[str, Any]:
+    """Return the base's scores and features of some states."""
+    out = base(**rows, **extras, output_features=features, return_dict=False)
+    return {"q_values": out[0], "features": out[1]} if features else {"q_values": out[0]}
 
 
-def _refuse_nan(states: torch.Tensor | None) -> None:
-    """Refuse states with NaN, of which no member is the smallest."""
-    if states is not None and states.is_floating_point() and bool(states.isnan().any()):
-        raise ActionError("states= holds NaN: look for a division by zero in the environment or its wrappers.")
+def _refuse_infinite(states: torch.Tensor | None) -> None:
+    """Refuse states with NaN, of which no member is the smallest, or infinity, if values are NaN for it."""
+    if states is not None and states.is_floating_point() and not bool(states.isfinite().all()):
+        raise ActionError(
+            "states= holds NaN or infinity: look for a division by zero in the environment or its wrappers."
+        )

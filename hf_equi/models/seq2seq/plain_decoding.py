@@ -147,7 +147,8 @@ class PlainDecodingMixin:
         return noise
 
     def _advice(self, ids: torch.Tensor, source: EncodedSource) -> AbstractContextManager[None]:
-        return advice_on_memory(f"{len(ids)} sources", source.elements, self.config.orbit_chunk_size, ids.device)
+        members = (len(ids), source.elements.shape[1])
+        return advice_on_memory("sources", members, self.config.orbit_chunk_size, ids.device)
 
 
 def _every_step(inputs: dict[str, Any]) -> dict[str, Any]:

@@ -21,13 +21,10 @@ from hf_equi.generation.coupled_sampling import CoupledDraws, CoupledNoise, Prom
 from hf_equi.generation.orbit_cache import OrbitCache
 from hf_equi.generation.padding import check_mask, infer_mask, infers_mask, padding_is_known
 from hf_equi.generation.rank_cuts import break_ties
-from hf_equi.generation.settings_table import (
-    CAUSAL,
-    check_settings,
-    refused_method,
-    value_reader,
-    warn_of_names,
-)
+from hf_equi.generation.settings_table import CAUSAL, check_settings, refused_method, value_reader, warn_of_names
+from hf_equi.generation.units.board import UnitBoard
+from hf_equi.generation.units.choosing import UnitNoise
+from hf_equi.generation.units.prompts import warn_of_prompts
 from hf_equi.models.peft.bases import check_adapter_names
 from hf_equi.models.text.generation_settings import GenerationSettings
 from hf_equi.symmetrizers import Draws
@@ -78,7 +75,8 @@ class DecodingMixin:
         outputs at each place. Equizero decodes every member greedily and takes the one with the lowest loss. With a
         strategy other than greedy it then decodes once more, with that member only. An `EquizeroLM` writes with its
         search, and the settings apply to the drafts. With `action="words"`, the base's own `generate` continues the
-        text of one member, and the settings apply to that text.
+        text of one member, and the settings apply to that text. Words of several tokens that move are chosen as a
+        whole, except in beams, as `UnitNoise` says; `max_new_tokens` may cut one.
 
         Args:
             inputs: `(batch, tokens)` prompts or sources, or `input_ids=`.
@@ -108,14 +106,14 @@ class DecodingMixin:
 
         Warns:
             HfEquiWarning: If a setting names a word but not all words that it is exchanged with.
-            GroupWarning: If prompts hold a word of the group that stays where it is.
+            GroupWarning: If prompts hold a word of the group that stays, or may be read as other words.
         """
         kwargs = named_arguments(args, kwargs)
         settings = GenerationSettings.read(self.generation_config, generation_config, kwargs)
         settings.check_seed(seed)
         group = self._check_call(value_reader(self.generation_config, generation_config, kwargs), group)
         ids = self._read_prompts(inputs, settings, kwargs)
-        self.warn_of_staying_words(*self._prompts(group, ids, kwargs))
+        self._warn_of_prompts(self._prompts(group, ids, kwargs), logits_processor)
         masked = kwargs.get("attention_mask") is not None
         known = masked or infers_mask(settings.pad_token_id, settings.eos_token_ids)
         with padding_is_known(self.base) if known else nullcontext():
@@ -132,6 +130,13 @@ class DecodingMixin:
     def _prompts(self, action: Any, ids: torch.Tensor, kwargs: dict[str, Any]) -> list[TextBatch]:
         """Return what a call reads."""
         return [TextBatch(action, self._tokenizer, ids, kwargs.get("attention_mask"))]
+
+    def _warn_of_prompts(self, prompts: list[TextBatch], processors: Any) -> None:
+        """Warn of words that stay, and of prompts that may be read in several ways; not of the texts of a draft."""
+        self.warn_of_staying_words(*prompts)
+        if not any(isinstance(each, UnitNoise) for each in processors or ()):
+            for each in prompts:
+                warn_of_prompts(each)
 
     @property
     def _ways(self) -> tuple[str, ...]:
@@ -171,6 +176,7 @@ class DecodingMixin:
         generation_config, logits_processor = call
         settings = GenerationSettings.read(self.generation_config, generation_config, kwargs)
         action = self.resolve(group)
+        kwargs.pop("board", None)  # an assistant is given that of the call that it drafts for
         mask = kwargs.get("attention_mask")
         if mask is None:
             mask = kwargs["attention_mask"] = infer_mask(ids, settings.pad_token_id, settings.eos_token_ids)
@@ -186,17 +192,32 @@ class DecodingMixin:
             self._check_cached(cache, ids, settings, kwargs)
         prompts = self._describe_prompts(action, ids, mask, noise_seed, generation_config, kwargs)
         ids, kwargs = self._choose_elements(action, ids, kwargs, settings, None if noise_seed is None else prompts)
-        processors, mode = LogitsProcessorList(logits_processor or []), settings.noise_mode
-        if mode is not None:
-            noise = CoupledNoise(prompts, mode, record=settings.keeps_scores)
-            processors.append(noise)
+        processors, noise, own = self._with_noise(logits_processor, prompts, settings, ids.shape[1])
         generation_config = _without_compilation(generation_config, kwargs)
-        out = super().generate(ids, generation_config, processors, group=action, **kwargs)  # type: ignore[misc]
-        if mode == "sample" and settings.keeps_scores:
+        out = super().generate(ids, generation_config, processors, group=action, **own, **kwargs)  # type: ignore[misc]
+        if noise is not None and noise.draws and settings.keeps_scores:
             out.scores = noise.scores(len(out.scores))
         if isinstance(out, ModelOutput) and "elements" in kwargs:
             out.chosen_element = kwargs["elements"]
         return out
+
+    def _with_noise(
+        self, given: Any, prompts: Prompts, settings: GenerationSettings, columns: int
+    ) -> tuple[LogitsProcessorList, CoupledNoise | None, dict[str, Any]]:
+        """Return the processors of a call, the one of them that chooses, if any, and what `forward` needs for it."""
+        processors, mode, record = LogitsProcessorList(given or []), settings.noise_mode, settings.keeps_scores
+        if mode is None:
+            return processors, None, {}
+        noise, own = CoupledNoise(prompts, mode, record), {}
+        if prompts.written.composes and mode != "beams":
+            own["board"] = board = UnitBoard()
+            drafted = [each for each in processors if isinstance(each, UnitNoise)]
+            processors = LogitsProcessorList([each for each in processors if each not in drafted])
+            noise = UnitNoise(prompts, mode, record, board, columns)
+            if drafted:
+                noise = drafted[0].drafting(record, board, columns)
+        processors.append(noise)
+        return processors, noise, own
 
     def _describe_prompts(
         self,
@@ -306,7 +327,7 @@ class DecodingMixin:
 
     def _validate_model_kwargs(self, model_kwargs: dict[str, Any]) -> None:
         """Check that the base knows everything that is passed on to it."""
-        own = ("elements", "group")
+        own = ("board", "elements", "group")
         self.base._validate_model_kwargs({key: value for key, value in model_kwargs.items() if key not in own})
 
     def _sample(self, input_ids: torch.Tensor, *, logits_processor: Any, **kwargs: Any) -> Any:
@@ -332,7 +353,10 @@ class DecodingMixin:
         def place(processor: Any) -> tuple[bool, bool]:
             return not getattr(processor, "runs_first", False), getattr(processor, "runs_last", False)
 
-        return LogitsProcessorList(sorted(processors, key=place))
+        ordered = sorted(processors, key=place)
+        if ordered and isinstance(last := ordered[-1], UnitNoise):
+            ordered = [last.around(ordered[:-1])]
+        return LogitsProcessorList(ordered)
 
 
 def _without_compilation(config: Any, kwargs: dict[str, Any]) -> Any:

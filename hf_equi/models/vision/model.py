@@ -17,6 +17,7 @@ from hf_equi.canonicalization import Canonicalizer, LearnedMember
 from hf_equi.canonicalization.base import DTYPE
 from hf_equi.canonicalization.fitting import check_apart, check_follows, check_settings, fitted
 from hf_equi.canonicalization.learned_member import PENALTY
+from hf_equi.checks import check_weight
 from hf_equi.errors import ConfigurationError
 from hf_equi.groups import FiniteGroup
 from hf_equi.models.base import EquiPreTrainedModel
@@ -53,8 +54,7 @@ class EquiVisionModel(VisionCheckpointMixin, EquiPreTrainedModel):  # type: igno
             network = self._fitted(config, canonicalizer)
             check_apart(network, base)
         super().__init__(config, base, network)
-        if isinstance(held := self._modules.get(Select.network_name), Canonicalizer):
-            check_settings(held, {name: getattr(config, name) for name in ("task_weight", *CANONICAL_SETTINGS)})
+        self._check_settings()
         self._note_canonicalizer()
 
     @classmethod
@@ -73,6 +73,15 @@ class EquiVisionModel(VisionCheckpointMixin, EquiPreTrainedModel):  # type: igno
         found = fitted(canonicalizer, action, image_shape(config.base_config))
         found.check_base(cls, config.base_config)
         return found
+
+    def _check_settings(self) -> None:
+        """Refuse settings of training that have no effect on the canonicalizer, or leave it no loss.
+
+        Raises:
+            ConfigurationError: As `check_settings`.
+        """
+        if isinstance(held := self._modules.get(Select.network_name), Canonicalizer):
+            check_settings(held, {name: getattr(self.config, name) for name in ("task_weight", *CANONICAL_SETTINGS)})
 
     def _note_canonicalizer(self) -> None:
         """Describe the canonicalizer in the config."""
@@ -156,7 +165,14 @@ class EquiVisionModel(VisionCheckpointMixin, EquiPreTrainedModel):  # type: igno
     @property
     def _prior_only(self) -> bool:
         """Whether only the canonicalizer trains, which needs neither the base nor labels."""
-        return self.training and self.config.task_weight == 0 and isinstance(self.method.select, LearnedMember)
+        return self.training and isinstance(self.method.select, LearnedMember) and self._task_weight == 0
+
+    @property
+    def _task_weight(self) -> float:
+        """The weight of the labels' loss, which may have been changed after the config was checked."""
+        weight: float = self.config.task_weight
+        check_weight("task_weight", weight)
+        return weight
 
     def _select_by_prior(self, pixel_values: Any) -> Selection:
         """Select the members of images that are not read."""
@@ -165,6 +181,7 @@ class EquiVisionModel(VisionCheckpointMixin, EquiPreTrainedModel):  # type: igno
         check_batch(pixel_values, "pixel_values", "images")
         selection = self.select_members(self.action, pixel_values)
         if selection.penalty is None and torch.is_grad_enabled():
+            self._check_settings()  # the weights may have been changed
             raise ConfigurationError(
                 "task_weight=0 trains the canonicalizer alone, but no part of it is trained: unfreeze its weights, or "
                 "train the base with task_weight=1"
@@ -193,9 +210,9 @@ class EquiVisionModel(VisionCheckpointMixin, EquiPreTrainedModel):  # type: igno
             return None if said is None else said.mean()
         if self.training and isinstance(self.method.select, LearnedMember):
             if loss is not None:
-                loss = self.config.task_weight * loss
-            elif self.config.task_weight not in (0, 1) and torch.is_grad_enabled():
-                refuse_outside_loss(f"config.task_weight={self.config.task_weight} weighs that of the labels")
+                loss = self._task_weight * loss
+            elif self._task_weight not in (0, 1) and torch.is_grad_enabled():
+                refuse_outside_loss(f"config.task_weight={self._task_weight} weighs that of the labels")
         return super().penalised(loss, selection, share)
 
     @staticmethod
@@ -257,6 +274,14 @@ class EquiVisionModel(VisionCheckpointMixin, EquiPreTrainedModel):  # type: igno
     def _reader(self, extras: dict[str, Any]) -> ImageReader:
         level = self.config.create_level()
         return ImageReader(self.action, self.method, level, self._cut, self.config.orbit_chunk_size, extras)
+
+    @property
+    def base_forwards(self) -> int:
+        """The most images that the base reads for one image, if a canonicalizer names one pose."""
+        select = self.method.select
+        if isinstance(select, LearnedMember):
+            return len(select.theta_in(self.group)) + int(select.network.base_forwards)
+        return 1 if self.method.selects_one else int(self.group.order)
 
     def get_orbit_features(self, pixel_values: torch.Tensor, **kwargs: Any) -> torch.Tensor:
         """Return the features of every member, to train a head or λ on without running the base again.

@@ -61,7 +61,7 @@ def read_archive(path: str | os.PathLike[str]) -> StoredAgent:
             weights could run code.
     """
     file = Path(path)
-    if not file.is_file() and (zipped := file.with_name(f"{file.name}.zip")).is_file():
+    if not file.is_file() and (zipped := Path(f"{file}.zip")).is_file():
         file = zipped
     if not file.is_file():
         raise ConfigurationError(f"{file} does not exist: name the archive that the agent's save() wrote")
@@ -103,7 +103,7 @@ def _tensors(content: bytes, place: str) -> dict[str, torch.Tensor]:
             size = sum(part.file_size for part in packed.infolist())
         if size > _MOST_BYTES["policy.pth"]:
             raise ConfigurationError(f"{place}: its weights have {size} bytes unpacked, which is too much. {AGAIN}")
-        file.seek(0)
+    file.seek(0)  # looking for a zip has moved it to its end
     try:
         weights = torch.load(file, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:

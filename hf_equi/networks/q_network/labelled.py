@@ -24,18 +24,24 @@ def labelled_loss(outputs: str, values: torch.Tensor, labels: torch.Tensor) -> t
         labels: `(B, A)` targets, NaN where there is none; for logits `(B,)` int64 actions.
 
     Raises:
-        ConfigurationError: For labels of another shape or kind, or none that is a number.
+        ConfigurationError: For labels of another shape or kind, actions that do not exist, or no target that is a
+            number.
 
     Example:
         >>> labelled_loss("q_values", torch.tensor([[1.0, 5.0]]), torch.tensor([[3.0, torch.nan]]))
         tensor(1.5000)
     """
+    if not isinstance(labels, torch.Tensor):
+        raise ConfigurationError(f"labels= is a {type(labels).__name__}: pass a tensor")
     if outputs == "logits":
-        if labels.shape != values.shape[:1] or labels.is_floating_point():
+        count = values.shape[1]
+        if labels.shape != values.shape[:1] or labels.is_floating_point() or labels.dtype == torch.bool:
             raise ConfigurationError(
                 f"labels= of a policy are actions, {values.shape[0]} whole numbers; received {labels.dtype} of the "
                 f"shape {tuple(labels.shape)}"
             )
+        if not bool(((labels >= 0) & (labels < count)).all()):
+            raise ConfigurationError(f"labels= of a policy are actions, from 0 to {count - 1}; received others")
         return cross_entropy(values, labels.long())
     if labels.shape != values.shape or not labels.is_floating_point():
         raise ConfigurationError(

@@ -71,6 +71,16 @@ class QNetwork(SafeLoadingMixin, PreTrainedModel):
         self.post_init()  # type: ignore[no-untyped-call]
 
     @property
+    def device(self) -> torch.device:
+        """The device of the network. transformers would look through all modules for it, in each step of an agent."""
+        return self.head.weight.device
+
+    @property
+    def dtype(self) -> torch.dtype:
+        """The precision of the network."""
+        return self.head.weight.dtype
+
+    @property
     def feature_size(self) -> int:
         """The number of features that the last layer reads."""
         return self.head.in_features
@@ -92,11 +102,11 @@ class QNetwork(SafeLoadingMixin, PreTrainedModel):
             return_dict: `False` for a tuple; by default as in the config.
 
         Raises:
-            ActionError: For states of another shape or kind.
+            ActionError: For states of another shape, kind or precision.
             ConfigurationError: For labels of another shape or kind.
         """
         self.check_states(states)
-        features = self.body(self._read(states))
+        features = self._features(states)
         values = self.head(features)
         loss = None if labels is None else labelled_loss(self.config.outputs, values, labels)
         result = (loss, values, features if output_features else None)
@@ -121,6 +131,18 @@ class QNetwork(SafeLoadingMixin, PreTrainedModel):
                 f"states= holds {states.dtype}: pass floating numbers, as with states.float()"
                 + (", or bytes, torch.uint8." if len(shape) == 3 else ".")
             )
+
+    def _features(self, states: torch.Tensor) -> torch.Tensor:
+        """Return what the last layer reads."""
+        try:
+            features: torch.Tensor = self.body(self._read(states))
+        except RuntimeError as error:  # looked at afterwards, because each step of an agent would pay for it before
+            if states.dtype in (torch.uint8, self.dtype):
+                raise
+            raise ActionError(
+                f"states= holds {states.dtype}, but the network has {self.dtype}: pass states.to(network.dtype)."
+            ) from error
+        return features
 
     def _read(self, states: torch.Tensor) -> torch.Tensor:
         """Return states as the first layer reads them."""
@@ -155,8 +177,9 @@ class QNetwork(SafeLoadingMixin, PreTrainedModel):
         with torch.device("meta"):  # before memory is taken for sizes that a damaged archive may give
             wanted = [tuple(module.weight.shape) for module in cls(config)._linear_layers()]
         if wanted != (given := [tuple(weight.shape) for weight, _ in layers]):
+            place = f"The archive {agent}" if isinstance(agent, str | os.PathLike) else "The agent"
             raise ConfigurationError(
-                f"The agent describes a network with weights of the shapes {wanted}, but its weights have the shapes "
+                f"{place} describes a network with weights of the shapes {wanted}, but its weights have the shapes "
                 f"{given}: it is damaged, or has another architecture"
             )
         network = cls(config)

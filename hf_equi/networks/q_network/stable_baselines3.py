@@ -11,6 +11,8 @@ import numpy as np
 import torch
 
 from hf_equi.bases.finite import check_finite
+from hf_equi.bases.reading import AGAIN, reading
+from hf_equi.checks import to_install
 from hf_equi.errors import ConfigurationError
 from hf_equi.networks.q_network.archives import StoredAgent, read_archive
 from hf_equi.networks.q_network.configuration_q_network import ACTIVATIONS, NATURE, QNetworkConfig
@@ -51,9 +53,18 @@ def read_agent(agent: Any, convolutions: Sequence[Sequence[int]] | None) -> tupl
         ConfigurationError: For anything but an agent with discrete actions and a network that `QNetwork` has.
     """
     stored = read_archive(agent) if isinstance(agent, str | os.PathLike) else _describe(agent)
+    with reading(stored.start, AGAIN):  # some errors below do not name the agent
+        return _read_stored(stored, convolutions)
+
+
+def _read_stored(
+    stored: StoredAgent, convolutions: Sequence[Sequence[int]] | None
+) -> tuple[QNetworkConfig, list[Layer]]:
+    """Return the same of what an archive says."""
     actions = _count_actions(stored)
     outputs, names = layer_names(stored.weights)
-    check_finite(stored.weights.items(), stored.place)
+    floating = {name: weight.float() for name, weight in stored.weights.items() if weight.is_floating_point()}
+    check_finite(floating.items(), stored.place)
     layers = [_layer(stored, name) for name in names]
     maps = [layer for layer in layers if layer[0].dim() == 4]
     rest = layers[len(maps) :]
@@ -103,7 +114,9 @@ def layer_names(weights: Iterable[str]) -> tuple[str, list[str]]:
             if (match := re.fullmatch(rf"{pattern}(?:\.(\d+))?", layer))
         ]
         if not found or name == layer:
-            raise ConfigurationError(f"The weight {name!r} belongs to another kind of network. {_SIMPLE}")
+            ours = name.startswith("q_net.network.base.")
+            way_out = "Take agent.policy.network of an agent that equivariant_dqn made." if ours else _SIMPLE
+            raise ConfigurationError(f"The weight {name!r} belongs to another kind of network. {way_out}")
         places[found[0]] = layer
     for place in {place for place, _ in places}:
         numbers = sorted(number for one, number in places if one == place)
@@ -134,7 +147,7 @@ def write_agent(
         import stable_baselines3  # noqa: PLC0415  an extra
     except ImportError as error:
         raise ConfigurationError(
-            "Archives of Stable-Baselines3 are written by that package: pip install 'hf_equi[rl]'"
+            f"Archives of Stable-Baselines3 are written by that package: {to_install('stable-baselines3', 'rl')}"
         ) from error
     if config.convolutions and tuple(map(tuple, config.convolutions)) != NATURE:
         raise ConfigurationError(
@@ -244,11 +257,15 @@ def _convolutions(
     if not maps and given:
         raise ConfigurationError(f"convolutions={given!r}: {stored.place} has none, so leave convolutions= out")
     extractor = stored.policy.get("features_extractor_class")
-    known = given is not None or extractor is None or _class_name(extractor) in ("NatureCNN", "FlattenExtractor")
+    own = extractor is not None and _class_name(extractor) not in ("NatureCNN", "FlattenExtractor")
+    if own and not maps:
+        raise ConfigurationError(
+            f"{stored.start} has a features extractor of its own, {extractor}, whose code is not read. {_SIMPLE}"
+        )
     wanted = NATURE if given is None else given
     shapes = [tuple(weight.shape) for weight, _ in maps]
     if maps and (
-        not known
+        (own and given is None)
         or len(wanted) != len(maps)
         or any(
             (out, *kernel) != (one[0], one[1], one[1]) for (out, _, *kernel), one in zip(shapes, wanted, strict=True)

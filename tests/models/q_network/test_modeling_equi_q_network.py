@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import copy
+import pickle
+from concurrent.futures import ThreadPoolExecutor
+
 import pytest
 import torch
 from small_q_networks import SQUARE, network, states, targets
@@ -102,6 +106,82 @@ def test_actions_that_tie_move_with_the_state():
     assert all(torch.equal(SQUARE.permutations[g][actions[0]], actions[g]) for g in range(SQUARE.order))
 
 
+@pytest.mark.parametrize("steps", [0, 2])
+@torch.no_grad()
+def test_chosen_actions_are_the_best_of_the_scores_at_ties_too(steps):
+    """Weights of a few values make members and actions tie in many of the states."""
+    base = network(sure=1.0, num_actions=5, hidden_sizes=[4])
+    if steps:
+        for weight in base.parameters():
+            weight.copy_((steps * weight).round() / steps)
+    x = states(200).mul(steps).round() if steps else states(200)
+    for method in METHODS:
+        model = symmetrize(base, SQUARE, method)
+        actions, values = model.greedy_actions(x), model(x).q_values
+        assert torch.equal(actions, model.best_actions(values, x))
+        assert torch.equal(values.gather(1, actions[:, None])[:, 0], values.amax(1))
+        moves = (x.abs() != 0).all(1) & (x[:, 0].abs() != x[:, 1].abs())  # in others some element fixes the state
+        for g in range(SQUARE.order) if method != "identity" else ():
+            moved = model.greedy_actions(model.action.apply(g, x))
+            assert torch.equal(moved[moves], SQUARE.permutations[g][actions][moves])
+
+
+def test_calls_leave_nothing_behind_that_the_next_one_reads():
+    """Other batches, precisions, methods, weights, threads and modes in between; each as by a new model."""
+    base = network()
+    model = symmetrize(base, SQUARE, "equizero")
+
+    def check(model, x):
+        fresh = symmetrize(copy.deepcopy(model.base), SQUARE, model.config.method)
+        assert torch.equal(model.greedy_actions(x), fresh.greedy_actions(x))
+        out, expected = model(x), fresh(x)
+        for name in ("q_values", "chosen_element", "margin"):
+            assert (getattr(out, name) is None) == (getattr(expected, name) is None)
+            assert getattr(out, name) is None or torch.equal(getattr(out, name), getattr(expected, name))
+        return out
+
+    with torch.inference_mode():
+        check(model, states(6))
+    check(model, states(6)).q_values.sum().backward()  # nothing from inference mode lies in its graph
+    one, actions = states(1), model.greedy_actions(states(1))
+    with torch.device("meta"):
+        assert torch.equal(model.greedy_actions(one), actions)
+    for method in ("equitune", "identity", "canonical", "equizero"):
+        model.config.method = method
+        check(model, states(3))
+    for dtype in (torch.float64, torch.bfloat16, torch.float32):
+        check(model.to(dtype), states(6).to(dtype))
+    model.load_state_dict({name: 2 * weight.detach() for name, weight in model.state_dict().items()})
+    check(model, states(6))
+    model.config.orbit_chunk_size = 3
+    assert torch.equal(model.greedy_actions(states(6)), symmetrize(base, SQUARE, "equizero").greedy_actions(states(6)))
+    model.config.orbit_chunk_size = None
+    for other in (copy.deepcopy(model), pickle.loads(pickle.dumps(model))):
+        check(other, states(4))
+    sizes = [1, 2, 64, 7] * 8
+    expected = {size: model.greedy_actions(states(size)) for size in sizes}
+    with ThreadPoolExecutor(4) as threads:
+        for size, actions in zip(
+            sizes, threads.map(lambda size: model.greedy_actions(states(size)), sizes), strict=True
+        ):
+            assert torch.equal(actions, expected[size])
+
+
+@pytest.mark.parametrize("method", ["equitune", "equizero", "lambda"])
+@torch.no_grad()
+def test_it_compiles_and_exports_for_any_batch(method):
+    model, x = symmetrize(network(), SQUARE, method), states(5)
+    expected = model(x).q_values
+    compiled = torch.compile(model, backend="eager")
+    given = {"states": x, "return_dict": False}
+    sizes = {"states": {0: torch.export.Dim("batch", min=2)}, "return_dict": None}
+    exported = torch.export.export(model, (), given, strict=False, dynamic_shapes=sizes).module()
+    for rows in (slice(0, 5), slice(1, 4)):
+        torch.testing.assert_close(compiled(x[rows]).q_values, expected[rows])
+        torch.testing.assert_close(exported(states=x[rows], return_dict=False)[0], expected[rows])
+    assert torch.equal(model.greedy_actions(x), expected.argmax(1))
+
+
 @torch.no_grad()
 def test_in_a_symmetric_state_means_are_symmetric_and_a_choice_is_the_base():
     base, origin = network(), torch.zeros(1, 2)
@@ -194,6 +274,8 @@ def test_groups_of_images_name_the_elements_of_the_environment():
         (torch.zeros(3, 2).long(), r"states= holds torch.int64: pass floating numbers, as with states.float\(\)"),
         (torch.zeros(3, 2, dtype=torch.uint8), "states= holds torch.uint8"),
         (torch.full((3, 2), torch.nan), "states= holds NaN"),
+        (torch.full((3, 2), torch.inf), "states= holds NaN or infinity"),
+        (torch.zeros(3, 2).double(), "torch.float64, but the network has torch.float32"),
         (torch.zeros(0, 2), r"There are no states: states has the shape \(0, 2\)"),
         ([[0.0, 0.0]], "received list"),
     ],
@@ -203,6 +285,29 @@ def test_other_states_are_refused(given, message):
     for call in (model, model.greedy_actions):
         with pytest.raises(ActionError, match=message):
             call(given)
+
+
+def test_no_action_is_the_best_of_values_that_are_nan():
+    model = symmetrize(network(sure=torch.nan), SQUARE)
+    with pytest.raises(ActionError, match="The values are NaN, so no action is the best"):
+        model.greedy_actions(states(3))
+
+
+@torch.no_grad()
+def test_rotations_by_eighths_are_exact_to_rounding_at_ties_too():
+    """Their matrices round, so the bits of a member depend on the state that it was made from."""
+    a = 0.5**0.5
+    group = EnvironmentGroup([[[a, -a], [a, a]]], [[1, 2, 3, 4, 5, 6, 7, 0]])
+    base, x = network(num_actions=8), states(100)
+    for scale in (1.0, 0.0):
+        base.head.weight.mul_(scale)
+        for method in METHODS if scale else ("equitune", "equizero"):
+            model = symmetrize(base, group, method)
+            values, actions = model(x).q_values, model.greedy_actions(x)
+            for g in range(group.order) if method != "identity" else ():
+                moved, expected = model.action.apply(g, x), model.values_action.apply(g, values)
+                torch.testing.assert_close(model(moved).q_values, expected, rtol=0, atol=1e-4)
+                assert torch.equal(model.greedy_actions(moved), group.permutations[g][actions])
 
 
 def test_a_call_without_states_is_refused():

@@ -267,6 +267,19 @@ def test_bad_settings_are_refused_before_anything_runs(settings, message):
         hf_equi.symmetrize(classifier("vit"), TURNS, "canonical", **settings)
 
 
+def test_weights_that_are_changed_later_are_checked_too():
+    model, given = wrap().train(), {"pixel_values": images(3), "labels": LABELS}
+    for name in ("task_weight", "prior_weight"):
+        usual = getattr(model.config, name)
+        setattr(model.config, name, -1.0)
+        with pytest.raises(ConfigurationError, match=f"{name}=-1.0 is not a weight"):
+            model(**given)
+        setattr(model.config, name, usual)
+    model.config.task_weight = model.config.prior_weight = 0.0
+    with pytest.raises(ConfigurationError, match="task_weight=0 and prior_weight=0 leave no loss"):
+        model(**given)
+
+
 def test_other_methods_have_no_canonicalizer(tmp_path):
     with pytest.raises(ConfigurationError, match="canonicalizer, prior_weight: the method 'equitune' does not use"):
         hf_equi.symmetrize(classifier("vit"), TURNS, canonicalizer=brightest_corner, prior_weight=1.0)

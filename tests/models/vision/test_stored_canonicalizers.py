@@ -123,6 +123,14 @@ def test_one_that_does_not_follow_is_refused_when_it_is_loaded(tmp_path):
             auto.from_pretrained(tmp_path / "class")
 
 
+def test_weights_of_another_canonicalizer_are_refused_by_its_argument(tmp_path):
+    wrap(GroupConvolution(TURNS)).save_pretrained(tmp_path)
+    with pytest.raises(
+        ConfigurationError, match="passes canonicalizer=: pass what the model was saved with, or leave"
+    ):
+        AutoModelForImageClassification.from_pretrained(tmp_path, canonicalizer=brightest_corner)
+
+
 def test_a_changed_canonicalizer_is_described_anew(tmp_path):
     model = wrap(GroupConvolution(TURNS))
     model.select_network = GroupConvolution(TURNS, channels=3)

@@ -31,7 +31,11 @@ def test_of_logits_it_is_the_cross_entropy():
         ("q_values", torch.zeros(2, 2).long(), "received torch.int64"),
         ("q_values", torch.full((2, 2), torch.nan), "labels= holds NaN alone"),
         ("logits", torch.zeros(2), "actions, 2 whole numbers; received torch.float32"),
+        ("q_values", [[1.0, 2.0]], "labels= is a list: pass a tensor"),
         ("logits", torch.zeros(2, 2).long(), r"of the shape \(2, 2\)"),
+        ("logits", torch.tensor([True, False]), "received torch.bool"),
+        ("logits", torch.tensor([0, 2]), "are actions, from 0 to 1; received others"),
+        ("logits", torch.tensor([-100, -100]), "are actions, from 0 to 1; received others"),
     ],
 )
 def test_other_labels_are_refused(outputs, labels, message):

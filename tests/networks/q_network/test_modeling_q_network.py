@@ -69,6 +69,7 @@ def test_it_is_stored_and_found_by_the_auto_class(tmp_path):
         (torch.zeros(3, 3), r"a tensor of the shape \(B, 2\); received \(3, 3\)"),
         ([[0.0, 0.0]], "received list"),
         (torch.zeros(3, 2).int(), "states= holds torch.int32: pass floating numbers"),
+        (torch.zeros(3, 2).double(), r"torch.float64, but the network has torch.float32: pass states\.to\(network\.d"),
     ],
 )
 def test_other_states_are_refused(given, message):

@@ -117,11 +117,23 @@ def changed(**parts):
         (changed(**{"q_net.q_net.2.weight": torch.zeros(8)}), None, "a layer is neither linear nor a convolution"),
         (changed(**{"q_net.q_net.4.bias": torch.tensor([0.0, torch.nan])}), None, r"q_net\.q_net\.4\.bias holds num"),
         (changed(**layers([2, 2], "q_net.q_net.5")), None, "are not each followed by an activation alone"),
+        (
+            {**dqn_weights(), "q_net.q_net.4.bias": torch.tensor([1e300, 0]).double()},
+            None,
+            "4.bias holds numbers that",
+        ),
+        (dqn_weights(), described(features_extractor_class="<class 'me.Net'>"), "of its own, <class 'me.Net'>, whose"),
+        (
+            layers([4, 2], "q_net.network.base.head"),
+            None,
+            r"Take agent\.policy\.network of an agent that equivariant_",
+        ),
     ],
 )
 def test_other_agents_are_refused(tmp_path, weights, data, message):
-    with pytest.raises(ConfigurationError, match=message):
+    with pytest.raises(ConfigurationError, match=message) as error:
         read(tmp_path, weights, data)
+    assert str(tmp_path / "agent.zip") in str(error.value)
 
 
 def test_other_objects_are_refused():
@@ -133,7 +145,7 @@ def test_reading_needs_no_other_package(tmp_path, monkeypatch):
     for name in ("gymnasium", "stable_baselines3"):
         monkeypatch.setitem(sys.modules, name, None)  # an import of it fails
     model = read(tmp_path, dqn_weights())
-    with pytest.raises(ConfigurationError, match=r"pip install 'hf_equi\[rl\]'"):
+    with pytest.raises(ConfigurationError, match=r"pip install -e '\.\[rl\]'"):
         model.to_stable_baselines3(tmp_path / "out.zip")
     assert not (tmp_path / "out.zip").exists()
 

@@ -1,4 +1,4 @@
-"""The law of words of several tokens, beside the same by enumeration."""
+"""Forwards of texts in which words of several tokens move."""
 
 from __future__ import annotations
 
@@ -6,59 +6,20 @@ import itertools
 
 import pytest
 import torch
-from literal_units import LiteralUnits, log_probabilities, toy_base
+from literal_units import toy_base
 from small_models import base_model, calls_of, configs
 from token_actions import units_of
-from transformers import DynamicCache, StaticCache
+from toy_units import ACTIONS, PAIRS, SHARE, VOCAB, law
+from transformers import DynamicCache
 
-from hf_equi.actions import UnitAction
-from hf_equi.actions.tokens import TokenMap
-from hf_equi.errors import UnsupportedModelError
 from hf_equi.generation import OrbitInputs, forward_orbit
 from hf_equi.generation.units.forward import MINIMUM_SAVING
 from hf_equi.generation.units.laws import LookAhead
-from hf_equi.groups import DemographicGroup
 from hf_equi.symmetrizers import Equitune
-
-VOCAB = 8
-# Common beginnings, a form that begins a longer one, pieces that meet, one token that is the image of two.
-PAIRS = [[(2, 3), (4,)], [(2, 5), (6, 1, 3)], [(2, 3, 5), (6, 6)], [(7,), (0,)]]
-TRIPLES = [[(2, 3), (4,), (2, 3, 5)], [(6, 1), (6, 6), (0,)]]
-OTHER = [[(1, 5), (6, 7)]]
-ACTIONS = {"order 2": (PAIRS,), "order 3": (TRIPLES,), "product": ([[(2, 3), (4,)], [(6, 1, 3), (6, 6)]], OTHER)}
-TEXTS = [(2,), (2, 3, 5, 1), (6, 1, 3), (4, 6, 6), (1, 2, 6)]
-SHARE = 0.05
-
-
-def law(base, action, average, look_ahead, ids, **settings):
-    """P(t | x) after each token."""
-    inputs = OrbitInputs(ids, look=LookAhead(look_ahead, SHARE), **settings)
-    elements = torch.arange(action.group.order).expand(len(ids), -1)
-    with torch.no_grad():
-        return forward_orbit(base, action, Equitune(average), elements, inputs)
 
 
 def everything(length):
     return torch.tensor(list(itertools.product(range(VOCAB), repeat=length)))
-
-
-@pytest.mark.parametrize(
-    ("name", "average", "look_ahead"),
-    [
-        ("order 2", "logits", 0.0),
-        ("order 2", "probabilities", 0.3),
-        ("order 3", "logits", 0.05),
-        ("product", "logits", 0.0),
-    ],
-)
-def test_the_law_is_the_literal_one(name, average, look_ahead):
-    base, action = toy_base(VOCAB), units_of(VOCAB, *ACTIONS[name])
-    literal = LiteralUnits(action, log_probabilities(base), average, look_ahead, SHARE)
-    for text in TEXTS:
-        found = law(base, action, average, look_ahead, torch.tensor([text])).combined[0].exp()
-        if literal.is_readable(literal.read(text)):
-            expected = [literal.next_tokens(text[:end]) for end in range(1, len(text) + 1)]
-            torch.testing.assert_close(found, torch.tensor(expected, dtype=torch.float64), atol=1e-12, rtol=1e-9)
 
 
 @pytest.mark.parametrize("average", ["logits", "probabilities"])
@@ -140,20 +101,6 @@ def test_a_cache_changes_nothing(family):
         order = order[turned]
 
 
-def test_general_words_keep_the_scores_of_the_identity():
-    """R-EquiLM: a general word of two tokens, and general tokens."""
-    group = DemographicGroup([["a", "b"]], general=["c", "d"])
-    composed = ((((2, 3), (4,)), ((6, 1), (6, 6))),)
-    token_map = TokenMap(VOCAB, ((),), (None,), ((0, 7),), composed=composed, composed_general=(((5, 1),),))
-    base, action = toy_base(VOCAB), UnitAction(group, token_map)
-    literal = LiteralUnits(action, log_probabilities(base), "logits", 0.0, SHARE)
-    assert literal.general >= {0, 7, action.forms.index((5, 1)) + VOCAB}
-    for text in [(5, 1, 2), (0, 2, 3), (6, 7)]:
-        found = law(base, action, "logits", 0, torch.tensor([text])).combined[0].exp()
-        expected = [literal.next_tokens(text[:end]) for end in range(1, len(text) + 1)]
-        torch.testing.assert_close(found, torch.tensor(expected, dtype=torch.float64), atol=1e-12, rtol=1e-9)
-
-
 @pytest.mark.parametrize("chunk", [None, 1])
 def test_gradients_pass_through_what_is_looked_at(chunk):
     """The derivative of a text's log-probability along a random direction, beside a difference quotient."""
@@ -177,13 +124,6 @@ def test_gradients_pass_through_what_is_looked_at(chunk):
     with torch.no_grad():
         quotient = (loss(size) - loss(-2 * size)) / (2 * size)
     torch.testing.assert_close(slope, quotient, atol=0, rtol=1e-3)
-
-
-def test_a_cache_of_fixed_size_is_refused():
-    base, action = toy_base(VOCAB), units_of(VOCAB, PAIRS)
-    cache = StaticCache(config=base.config, max_cache_len=8)
-    with pytest.raises(UnsupportedModelError, match="cannot hide places"):
-        law(base, action, "logits", 0.01, torch.tensor([[2, 3]]), cache=cache, use_cache=True)
 
 
 def test_a_long_beginning_that_members_share_is_fed_once():
