@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from hf_equi.actions.spellings import AFTER_BRACKET, AFTER_SPACE, START, Spellings
-from hf_equi.actions.tokens import Form
+from hf_equi.actions.token_maps import Form
 from hf_equi.actions.units import FormNode
 from hf_equi.groups import DemographicGroup, FormRow
 

@@ -10,7 +10,8 @@ import torch
 
 from hf_equi.actions._checksums import checksums, position_weights
 from hf_equi.actions._elements import checked_element, read_elements
-from hf_equi.actions.tokens import TokenAction, TokenMap
+from hf_equi.actions.token_maps import TokenMap
+from hf_equi.actions.tokens import TokenAction
 from hf_equi.errors import ActionError
 from hf_equi.groups import DemographicGroup
 

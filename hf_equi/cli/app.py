@@ -177,7 +177,6 @@ def generate(  # noqa: PLR0913, PLR0917  a command has as many parameters as opt
     Examples:
       hf-equi generate --prompt "The man worked as"
       hf-equi generate -m openai-community/gpt2 -g "gender*race" -p "The Black man was known for"
-      hf-equi generate -p "The saleswoman said" --multi-token compose
       hf-equi generate -m google/flan-t5-small -p "Translate to German: The man is a doctor."
       hf-equi generate -p "The man said" -p "The {demographic} said" --method mixture --json > texts.json
       hf-equi generate -m HuggingFaceTB/SmolLM2-135M-Instruct --chat -p "Describe the day of a {demographic}."
@@ -270,7 +269,6 @@ def audit(  # noqa: PLR0913, PLR0917  a command has as many parameters as option
       hf-equi audit --model openai-community/gpt2 --scorer sasha/regardv3 --samples 50
       hf-equi audit --scorer sasha/regardv3 --scorer unitary/toxic-bert:toxic
       hf-equi audit -g race --methods base,EquiLM --out race --json > race.json
-      hf-equi audit -g '[["grandson", "granddaughter"], ["he", "she"]]' --methods base,EquiLM --multi-token compose
       hf-equi audit -m HuggingFaceTB/SmolLM2-135M-Instruct --chat --prompts questions.txt --max-new-tokens 60
       hf-equi audit --model microsoft/resnet-50 --group rotations:4 --images photos --labels photos/labels.csv
       accelerate launch --multi_gpu --num_processes 2 -m hf_equi.cli audit      on GPUs, or on CPUs if there are none
@@ -288,8 +286,7 @@ def audit(  # noqa: PLR0913, PLR0917  a command has as many parameters as option
     sampling = Sampling(samples, seed, max_new_tokens, **({} if batch_size is None else {"batch_size": batch_size}))
     search = Search(tuple(scorers or ["demo"]), beam_length, action)
     names = ",".join(DEFAULT_METHODS) if methods is None else methods
-    audited = Audited(model, group, names, neutral, search, multi_token)
-    run_audit(audited, asked, sampling, options, out, output)
+    run_audit(Audited(model, group, names, neutral, search, multi_token), asked, sampling, options, out, output)
 
 
 @app.command()

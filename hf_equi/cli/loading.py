@@ -205,12 +205,17 @@ def load_lm(
             )
         move(lm, device)
     if needs_tokens and not len(lm.action.moved):
-        way = "pass --multi-token compose, choose" if command in _COMPOSING and combines(lm.method) else "choose"
-        raise ActionError(
-            f"No word of the group is one token in the vocabulary of {model}, so nothing would move: {way} other "
-            "words or another model. hf-equi inspect shows how words are split."
-        )
+        _refuse_to_move_nothing(lm, model, command)
     return lm
+
+
+def _refuse_to_move_nothing(lm: EquiLM, model: str, command: str) -> None:
+    composes = command in _COMPOSING and combines(lm.method) and lm.config.multi_token != "compose"
+    ways = "Pass --multi-token compose, or choose" if composes else "Choose"
+    raise ActionError(
+        f"No word of the group is one token in the vocabulary of {model}, so nothing would move. {ways} other words "
+        "or another model; hf-equi inspect shows how words are split."
+    )
 
 
 def move(lm: Any, device: torch.device | None) -> None:

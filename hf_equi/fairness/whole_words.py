@@ -29,7 +29,7 @@ def closed_units(action: UnitAction, units: Sequence[int], most: int | None = No
         The number; `most` if a word goes on after each number of units from `least` to `most`.
 
     Example:
-        >>> from hf_equi.actions.tokens import TokenMap
+        >>> from hf_equi.actions.token_maps import TokenMap
         >>> from hf_equi.groups import DemographicGroup
         >>> token_map = TokenMap(vocab_size=4, sets=((),), composed=((((1,), (2, 3)),),))
         >>> action = UnitAction(DemographicGroup([["grandson", "granddaughter"]]), token_map)

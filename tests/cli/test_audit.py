@@ -394,30 +394,3 @@ def test_the_models_share_one_base(folder) -> None:
     }
     assert _relax(group, None).role("doctor") == "neutral"
     assert _relax(group.relax(general=["pregnant"]), None).role("doctor") == "neutral"
-
-
-COMPOSED = ("-g", '[["old king", "queen"], ["he", "she"]]', "--multi-token", "compose")
-
-
-def test_words_of_several_tokens_move_where_methods_combine_members(audit, tmp_path) -> None:
-    result = audit(*COMPOSED, "--methods", "base,EquiLM,mixture", "--json")
-    document = json.loads(result.out)
-    base, lm, mixture = document["models"]
-    assert lm["group_gap"] <= 1e-5 < base["group_gap"]
-    assert (lm["consistency"], mixture["consistency"]) == (1.0, None)
-    assert [one["units"] for one in document["about"]["models"].values()] == [[], ["old king/queen"], []]
-    assert "EquiLM moves words of several tokens as one (old king/queen)" in document["briefing"][0]
-    assert [one.get("multi_token") for one in document["settings"]["models"]] == [None, "compose", None]
-    assert "words of several tokens that move as one: 'old king', 'queen'" in result.err
-    assert "mixture: words of several tokens stay where they are, but the figures exchange them" in result.err
-    again = audit(*COMPOSED, "--methods", "base,EquiLM,mixture", "--json")
-    assert again.out == result.out
-    assert "draws" not in again.err
-
-
-def test_words_of_several_tokens_that_no_audited_method_moves_are_refused(audit) -> None:
-    result = audit("--methods", "base,mixture", "--multi-token", "compose")
-    assert result.status == 2
-    assert "--multi-token compose has no effect on base, mixture: add one of EquiLM, R-EquiLM" in result.err
-    other = audit("--multi-token", "whole")
-    assert (other.status, "use one of 'compose', 'skip'" in other.err) == (2, True)

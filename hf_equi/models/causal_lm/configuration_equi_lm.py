@@ -9,7 +9,7 @@ from transformers import AutoConfig
 from transformers.configuration_utils import SubConfigSpec
 
 from hf_equi.actions import WordAction
-from hf_equi.actions.tokens import TokenMap
+from hf_equi.actions.token_maps import TokenMap
 from hf_equi.bases.compat import CACHE
 from hf_equi.errors import ConfigurationError
 from hf_equi.groups import DemographicGroup

@@ -14,7 +14,7 @@ from transformers.cache_utils import Cache
 from hf_equi.actions import TokenAction, WordAction, token_action
 from hf_equi.actions.resolution import resolve_tokens
 from hf_equi.actions.staying import TextBatch
-from hf_equi.actions.tokens import TokenMap
+from hf_equi.actions.token_maps import TokenMap
 from hf_equi.bases.compat import CachedOutput, accepts_cache, cached
 from hf_equi.bases.decoding import AnyReleaseGenerationMixin
 from hf_equi.errors import ConfigurationError
@@ -171,12 +171,11 @@ class EquiLM(DecodingMixin, EquiTextModel, AnyReleaseGenerationMixin):  # type: 
         Args:
             input_ids: `(batch, tokens)` int64. Except in training, a `GroupWarning` names group words that stay.
             attention_mask: `(batch, past + tokens)`, 0 at padding.
-            position_ids: `(batch, tokens)`. Where they restart within a row without padding, another document begins.
-                Each document is a text of its own, with its own orbit and prompt.
+            position_ids: `(batch, tokens)`. Where they restart within a row without padding, another text begins.
             cache: The cache that an earlier call returned, whose members continue, or an empty cache of the base.
             inputs_embeds: Refused, because a group acts on tokens.
-            labels: `(batch, tokens)`; −100, padding and labels of probability 0 are left out of the loss, the last with
-                a `GroupWarning`. `"mixture"` takes leading −100 for the prompt, and without labels the whole text.
+            labels: `(batch, tokens)`; −100, padding and labels of probability 0 (with a `GroupWarning`) do not count in
+                the loss. `"mixture"` takes leading −100 for the prompt, and without labels the whole text.
             use_cache: Whether to return a cache; by default only if one was passed.
             logits_to_keep: The number of last places to score, 0 for all.
             group: Another group, for this call only.
@@ -190,8 +189,7 @@ class EquiLM(DecodingMixin, EquiTextModel, AnyReleaseGenerationMixin):  # type: 
                 computed outside the model would be another one; for a method that acts on words.
             UnsupportedModelError: For a cache of another model; if memory runs out, with advice.
         """
-        input_ids = self._readable(input_ids, inputs_embeds)
-        action = self.resolve(group)
+        input_ids, action = self._readable(input_ids, inputs_embeds), self.resolve(group)
         items = self._count(action, labels, kwargs)
         self.look_at(group, TextBatch(action, self._tokenizer, input_ids, attention_mask))
         inputs = OrbitInputs(

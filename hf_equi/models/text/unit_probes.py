@@ -10,7 +10,7 @@ import torch
 from hf_equi.actions import TokenAction, UnitAction
 from hf_equi.actions._elements import read_elements
 from hf_equi.actions.base import Action
-from hf_equi.actions.tokens import TokenMap
+from hf_equi.actions.token_maps import TokenMap
 from hf_equi.generation.units.readings import Reading, UnitTables
 from hf_equi.models.cards.random_inputs import seeded
 
