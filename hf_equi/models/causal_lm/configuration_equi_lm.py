@@ -9,7 +9,7 @@ from transformers import AutoConfig
 from transformers.configuration_utils import SubConfigSpec
 
 from hf_equi.actions import WordAction
-from hf_equi.actions.tokens import TokenMap
+from hf_equi.actions.token_maps import TokenMap
 from hf_equi.bases.compat import CACHE
 from hf_equi.errors import ConfigurationError
 from hf_equi.groups import DemographicGroup
@@ -46,8 +46,9 @@ class EquiLMConfig(EquiTextConfig):
             they move as units, with methods that combine the scores of all members; those that the tokenizer cannot
             write are treated as with `"auto"`.
         look_ahead (`float`, *optional*, defaults to 0.01):
-            With `"compose"`, a word of several tokens is scored by its own tokens where one of its images has a first
-            token of at least this probability: 0 for always, 1 for never. The symmetry is exact for any value.
+            With `"compose"`, a word of several tokens is scored by its own tokens where the probabilities of the first
+            tokens of its images combine to at least this: 0 for always, 1 for never. The symmetry is exact for any
+            value.
         unlooked_share (`float`, *optional*, defaults to 0.01):
             With `"compose"`, the share of the probability of its first token that any other such word gets: above 0,
             at most 1.
