@@ -174,8 +174,8 @@ class EquiLM(DecodingMixin, EquiTextModel, AnyReleaseGenerationMixin):  # type: 
             position_ids: `(batch, tokens)`. Where they restart within a row without padding, another text begins.
             cache: The cache that an earlier call returned, whose members continue, or an empty cache of the base.
             inputs_embeds: Refused, because a group acts on tokens.
-            labels: `(batch, tokens)`; −100, padding and labels of probability 0 (with a `GroupWarning`) do not count in
-                the loss. `"mixture"` takes leading −100 for the prompt, and without labels the whole text.
+            labels: `(batch, tokens)`; −100, padding and labels of probability 0 (with a `GroupWarning`) do not count
+                in the loss. `"mixture"` takes leading −100 for the prompt, and without labels the whole text.
             use_cache: Whether to return a cache; by default only if one was passed.
             logits_to_keep: The number of last places to score, 0 for all.
             group: Another group, for this call only.
