@@ -118,19 +118,31 @@ def _continued(run: Experiment, group: DemographicGroup, action: Any) -> Iterato
     article = "" if all(word[0].isupper() and " " not in word for form in rows for word in form.words) else "the "
     torch.manual_seed(run.seed)
     for place, form in enumerate(rows):
-        template = prompt_set("sheng2019")[place % 10].removeprefix("The ")
-        words = form.words[0], rows[(place + 1) % len(rows)].words[-1]
-        text = f"{article}{template.replace('{demographic}', words[0])}"
-        prompt = _tokens(run, text[0].upper() + text[1:])
-        if not (_closed(action, prompt) and action.reads_back(prompt)):
+        prompt = _prompt(run, action, f"{article}{form.words[0]}", place)
+        if prompt is None:
             continue
-        more = [*_sampled(run, prompt), ("written", _tokens(run, f", and {article}{words[1]} went home again."))]
+        other = rows[(place + 1) % len(rows)].words[-1]
+        more = [*_sampled(run, prompt), ("written", _tokens(run, f", and {article}{other} went home again."))]
         for kind, tokens in more:
             end = len(tokens)
             while end and not (_closed(action, [*prompt, *tokens[:end]])):
                 end -= 1
             if end and action.reads_back([*prompt, *tokens[:end]]):
                 yield Continued(kind, prompt, tokens[:end])
+
+
+def _prompt(run: Experiment, action: Any, subject: str, place: int) -> list[int] | None:
+    """Return the first published prompt from some place on, around and around, that ends where no word goes on.
+
+    For names, " as" is the beginning of " asia", which is read as "Asia" in lower case.
+    """
+    templates = prompt_set("sheng2019")
+    for template in (*templates[place % len(templates) :], *templates[: place % len(templates)]):
+        text = template.removeprefix("The ").replace("{demographic}", subject)
+        prompt = _tokens(run, text[0].upper() + text[1:])
+        if _closed(action, prompt) and action.reads_back(prompt):
+            return prompt
+    return None
 
 
 def _sampled(run: Experiment, prompt: list[int]) -> list[tuple[str, list[int]]]:

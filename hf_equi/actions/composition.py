@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 from hf_equi.actions.coverage import CONTEXTS, Coverage, TokenRow
 from hf_equi.actions.spellings import Spellings, ids_of
-from hf_equi.actions.tokens import Form
+from hf_equi.actions.token_maps import Form
 from hf_equi.errors import ActionError, GroupWarning, warn
 from hf_equi.groups import DemographicGroup, FormRow
 

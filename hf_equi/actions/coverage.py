@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from hf_equi.actions.spellings import AFTER_BRACKET, AFTER_SPACE, START, Spellings
-from hf_equi.actions.tokens import Form
+from hf_equi.actions.token_maps import Form
 from hf_equi.actions.units import FormNode
 from hf_equi.groups import DemographicGroup, FormRow
 
@@ -101,6 +101,14 @@ class Coverage:
     def lost(self) -> tuple[tuple[str, ...], ...]:
         """Return the sets that do not move as written, in the middle of a text."""
         return tuple(form.words for form in Unmoved.on([self]).written)
+
+    @cached_property
+    def composed(self) -> tuple[tuple[str, ...], ...]:
+        """Return the sets that move as written, in the middle of a text, although some word has several tokens."""
+        moving = {
+            row.form.source for row in self.rows if row.composed and row.form.explicit and row.context == AFTER_SPACE
+        }
+        return tuple(words for factor in self.group.factors for words in factor.sets if words in moving)
 
     def best_elements(self, lost: Iterable[tuple[str, ...]]) -> list[tuple[str, ...] | None]:
         """Return for each factor the names of fewer elements with which the most of the lost sets would move.

@@ -8,7 +8,8 @@ from functools import cached_property
 import torch
 
 from hf_equi.actions.base import Action
-from hf_equi.actions.tokens import TokenAction, TokenMap
+from hf_equi.actions.token_maps import TokenMap
+from hf_equi.actions.tokens import TokenAction
 from hf_equi.errors import ActionError
 from hf_equi.groups import DemographicGroup
 

@@ -15,7 +15,7 @@ from hf_equi.actions.composition import (
 from hf_equi.actions.coverage import CONTEXTS, Coverage, TokenRow
 from hf_equi.actions.reporting import COMPOSE, MULTI_TOKEN, report, report_lists
 from hf_equi.actions.spellings import Spellings
-from hf_equi.actions.tokens import Form, TokenMap
+from hf_equi.actions.token_maps import Form, TokenMap
 from hf_equi.actions.vocabularies import highest_token
 from hf_equi.checks import check_choice
 from hf_equi.errors import ConfigurationError

@@ -10,7 +10,8 @@ import torch
 
 from hf_equi.actions._checksums import checksums, position_weights
 from hf_equi.actions._elements import checked_element, read_elements
-from hf_equi.actions.tokens import TokenAction, TokenMap
+from hf_equi.actions.token_maps import TokenMap
+from hf_equi.actions.tokens import TokenAction
 from hf_equi.errors import ActionError
 from hf_equi.groups import DemographicGroup
 
@@ -149,9 +150,11 @@ class UnitAction(TokenAction):
         return begins
 
     @cached_property
-    def _alone(self) -> torch.Tensor:
-        """`(vocab,)` bool, the tokens that begin no word of several tokens and become none."""
-        return ~self.begins & (self.permutations[:, : self.vocab_size] < self.vocab_size).all(0)
+    def alone(self) -> torch.Tensor:
+        """`(vocab,)` bool, the tokens whose images are all single tokens that begin no word of several tokens."""
+        is_form = torch.ones(len(self.forms), dtype=torch.bool, device=self.device)
+        joins = torch.cat([self.begins, is_form])
+        return ~joins[self.permutations[:, : self.vocab_size]].any(0)
 
     def read(self, tokens: Sequence[int]) -> list[int]:
         """Return the units of a text: from left to right, the longest word first."""
@@ -179,6 +182,27 @@ class UnitAction(TokenAction):
             ActionError: If the group has no such element.
         """
         return self.write(self.move(checked_element(self.group, element), self.read(tokens)))
+
+    def boundary(self, element: int, tokens: Sequence[int], place: int) -> int:
+        """Return where a place between two tokens of a text lies in its image.
+
+        Args:
+            element: The element.
+            tokens: The text.
+            place: The number of tokens before the place. If it cuts a word, the place before the word counts.
+        """
+        before: list[int] = []
+        size = 0
+        for unit in self.read(tokens):
+            size += len(self.write([unit]))
+            if size > place:
+                break
+            before.append(unit)
+        return len(self.write(self.move(element, before)))
+
+    def moves(self, tokens: Sequence[int]) -> list[bool]:
+        """Return for each token of a text whether it moves, alone or as a part of a word."""
+        return [unit in self.moving for unit in self.read(tokens) for _ in self.write([unit])]
 
     def reads_back(self, tokens: Sequence[int]) -> bool:
         """Whether each image of a text reads as the images of its units, so that the equations of an action hold."""
@@ -281,7 +305,7 @@ class UnitAction(TokenAction):
     def _moves_alone(self, ids: torch.Tensor) -> bool:
         """Whether no word of several tokens is in some texts or in their images."""
         self.check_ids(ids)
-        return bool(self._alone.to(ids.device)[ids].all())
+        return bool(self.alone.to(ids.device)[ids].all())
 
     def _everyone(self, ids: torch.Tensor) -> torch.Tensor:
         return torch.arange(self.group.order, device=ids.device).expand(ids.shape[0], -1)

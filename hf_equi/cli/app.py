@@ -162,6 +162,7 @@ def generate(  # noqa: PLR0913, PLR0917  a command has as many parameters as opt
         str | None,
         typer.Option(metavar="NAME", help="What equitune averages: logits or probabilities.", show_default="logits"),
     ] = None,
+    multi_token: MultiToken = None,
     drawn: Drawn = _GROUP,
     options: Loading = _GROUP,
     output: Output = _GROUP,
@@ -185,7 +186,7 @@ def generate(  # noqa: PLR0913, PLR0917  a command has as many parameters as opt
     from hf_equi.fairness.decoding import Decoding  # noqa: PLC0415
 
     decoding = Decoding(**vars(drawn))
-    subject = Subject(model, group, method and method_name(method), average, scorer)
+    subject = Subject(model, group, method and method_name(method), average, scorer, multi_token)
     run_generate(subject, asked, decoding, options, output)
 
 
@@ -243,6 +244,7 @@ def audit(  # noqa: PLR0913, PLR0917  a command has as many parameters as option
     scorers: Scorers = None,
     beam_length: Annotated[int, typer.Option(metavar="N", min=1, help="Tokens of each draft of EquizeroLM.")] = 5,
     action: Action = "tokens",
+    multi_token: MultiToken = None,
     images: Images = None,
     labels: Labels = None,
     batch_size: AuditBatchSize = None,
@@ -284,7 +286,7 @@ def audit(  # noqa: PLR0913, PLR0917  a command has as many parameters as option
     sampling = Sampling(samples, seed, max_new_tokens, **({} if batch_size is None else {"batch_size": batch_size}))
     search = Search(tuple(scorers or ["demo"]), beam_length, action)
     names = ",".join(DEFAULT_METHODS) if methods is None else methods
-    run_audit(Audited(model, group, names, neutral, search), asked, sampling, options, out, output)
+    run_audit(Audited(model, group, names, neutral, search, multi_token), asked, sampling, options, out, output)
 
 
 @app.command()

@@ -26,18 +26,26 @@ from hf_equi.cli.arguments import expanded
 from hf_equi.cli.display import check_output, note, terminal, write_csv, write_json, write_line
 from hf_equi.cli.groups import group_slug, parse_group
 from hf_equi.cli.loading import DEFAULT_GROUP, load_lm, quiet, read_scorer
-from hf_equi.cli.methods import METHODS, audited_name, check_trained, plain_method
+from hf_equi.cli.methods import (
+    METHODS,
+    How,
+    audited_name,
+    check_multi_token,
+    check_trained,
+    plain_method,
+    units_of,
+)
 from hf_equi.cli.options import Asked, Loading, Output
 from hf_equi.cli.prompts import check_names, collect_prompts
 from hf_equi.errors import ConfigurationError, GroupError, GroupWarning, HfEquiError
 from hf_equi.fairness.auditing import Audit, AuditResult, Sampling
 from hf_equi.fairness.auditing.run import SAMPLES, process_state
 from hf_equi.fairness.auditing.scoring import name_scorers
-from hf_equi.fairness.auditing.subjects import unrelaxed
+from hf_equi.fairness.auditing.subjects import Subject, unrelaxed
 from hf_equi.fairness.briefing import TOY, written_size
 from hf_equi.fairness.chat import encode_prompt, has_place
 from hf_equi.fairness.decoding import check_memory
-from hf_equi.fairness.limits import staying_names, staying_words
+from hf_equi.fairness.limits import read_words, staying_names, staying_words
 from hf_equi.fairness.prompts import PLACE
 from hf_equi.fairness.scales import MASKED, named_figures, read_scales
 from hf_equi.figures import plain_number, short_number
@@ -46,6 +54,8 @@ from hf_equi.generation.search_checks import ACTIONS
 from hf_equi.groups import DemographicGroup
 from hf_equi.groups.preset import occupations
 from hf_equi.models.causal_lm import EquiLM
+from hf_equi.models.causal_lm.methods import combines
+from hf_equi.symmetrizers.select import IdentityMember
 
 __all__ = ["Audited", "Search", "run_audit"]
 
@@ -89,6 +99,7 @@ class Audited:
         methods: The methods, separated by commas.
         neutral: The file of neutral words.
         search: How EquizeroLM searches.
+        multi_token: Whether words of several tokens stay, `"skip"`, or move as one, `"compose"`.
     """
 
     model: str
@@ -96,6 +107,7 @@ class Audited:
     methods: str
     neutral: Path | None
     search: Search
+    multi_token: str | None = None
 
 
 def run_audit(
@@ -117,7 +129,7 @@ def run_audit(
     state, search = process_state(), audited.search
     with _one_voice(state), quiet(notes=state.is_main_process):
         check_output(output)
-        names, templates = _read_methods(audited.methods), collect_prompts(asked, DEFAULT_PROMPTS)
+        names, templates = _read_methods(audited), collect_prompts(asked, DEFAULT_PROMPTS)
         chosen = None if audited.group is None else parse_group(audited.group)
         if chosen is not None:  # before anything loads, because a name may not fit
             check_names(templates, chosen)
@@ -128,19 +140,19 @@ def run_audit(
         name_scorers(scorers)
         on_tokens = any(map(partial(_acts_on_tokens, search), names))
         needs_tokens = on_tokens or search.action == "tokens"
-        lm = _load(audited.model, chosen, needs_tokens, scorers[0], _of_process(options, state))
+        lm = _load(audited, chosen, needs_tokens, scorers[0], _of_process(options, state))
         base, tokenizer, chosen = lm.base, lm.tokenizer, lm.group
         for scorer in scorers:
             scorer.model.to(input_device(base))  # type: ignore[arg-type]  # which transformers hides behind a wrapper
         longest = max(len(encode_prompt(tokenizer, one).tokens) for one in templates) + sampling.max_new_tokens
         check_memory(lm, "-n", sampling.samples, longest, len(names) * len(templates) * chosen.order)
-        models = _build(names, base, tokenizer, (unrelaxed(chosen), _relax(chosen, neutral)), search, scorers[0])
+        models = _build(names, lm, (unrelaxed(chosen), _relax(chosen, neutral)), audited, scorers[0])
         folder = expanded(out or f"audit-{group_slug(audited.group or DEFAULT_GROUP)}-{sampling.seed}")
         audit = Audit(models, tokenizer, chosen, templates, scorers, sampling, out=folder)
     if state.is_main_process and out is None:
         note(f"the results go to {folder}; --out names another folder")
     if state.is_main_process and names != ["base"]:
-        _note_limits(audit, lm, on_tokens)
+        _note_limits(audit, on_tokens)
     try:
         said = warnings.catch_warnings(action="ignore", category=GroupWarning)  # said above, for each prompt
         with quiet(notes=state.is_main_process), said:
@@ -183,11 +195,18 @@ def _of_process(options: Loading, state: PartialState) -> Loading:
 
 
 def _load(
-    model: str, group: DemographicGroup | None, needs_tokens: bool, scorer: ClassifierScorer, options: Loading
+    audited: Audited,
+    group: DemographicGroup | None,
+    needs_tokens: bool,
+    scorer: ClassifierScorer,
+    options: Loading,
 ) -> EquiLM:
     if not needs_tokens:  # words of several tokens move too, so no word stays
         warnings.simplefilter("ignore", GroupWarning)
-    return load_lm(model, group, command="audit", needs_tokens=needs_tokens, scorer=scorer, options=options)
+    how = How(multi_token=audited.multi_token)
+    return load_lm(
+        audited.model, group, how, command="audit", needs_tokens=needs_tokens, scorer=scorer, options=options
+    )
 
 
 @contextmanager
@@ -208,7 +227,9 @@ def _one_voice(state: PartialState) -> Iterator[None]:
         raise fault or ConfigurationError(found[0])
 
 
-def _read_methods(text: str) -> list[str]:
+def _read_methods(audited: Audited) -> list[str]:
+    text = audited.methods
+    check_multi_token(audited.multi_token)
     names = list(dict.fromkeys(audited_name(name.strip()) for name in text.split(",") if name.strip()))
     for name in names:
         check_choice("--methods", name, METHODS)
@@ -218,16 +239,43 @@ def _read_methods(text: str) -> list[str]:
         raise ConfigurationError(
             f"--methods {text!r} names no method: name one or more of {', '.join(METHODS)}, separated by commas."
         )
+    if audited.multi_token == "compose" and not any(map(_moves_units, names)):
+        able = ", ".join(filter(_moves_units, METHODS))
+        raise ConfigurationError(
+            f"--multi-token compose has no effect on {', '.join(names)}: add one of {able} to --methods, or leave it "
+            "out."
+        )
     return names
 
 
-def _note_limits(audit: Audit, lm: EquiLM, on_tokens: bool) -> None:
+def _moves_units(name: str) -> bool:
+    """Whether words of several tokens can move as one in what is audited."""
+    method = METHODS[name].method
+    return method is not None and combines(plain_method("causal_lm", method))
+
+
+def _note_limits(audit: Audit, on_tokens: bool) -> None:
     """Say for which prompts nothing is guaranteed."""
-    if any(not block.neutral for block in audit.blocks) and (line := staying_names(lm.group)) is not None:
+    if any(not block.neutral for block in audit.blocks) and (line := staying_names(audit.group)) is not None:
         note(line)
-    if on_tokens:
-        for line in staying_words([[block.template, *block.read] for block in audit.blocks], lm.action, lm.tokenizer):
-            note(line)
+    if not on_tokens:
+        return
+    action = audit.subjects[0].action  # the same for all, but for their lists
+    prompts = [[block.template, *block.read] for block in audit.blocks]
+    for line in (*staying_words(prompts, action, audit.tokenizer), *read_words(prompts, action, audit.tokenizer)):
+        note(line)
+    apart = [one.name for one in audit.subjects if _stays_apart(one)]
+    if apart:
+        note(
+            f"{', '.join(apart)}: words of several tokens stay where they are, but the figures exchange them. "
+            "--action words moves them with methods that map texts back"
+        )
+
+
+def _stays_apart(subject: Subject) -> bool:
+    """Whether the figures exchange words that the model does not."""
+    moves_nothing = isinstance(subject.lm.method.select, IdentityMember)
+    return subject.action.composes and not (subject.lm.action.composes or moves_nothing or subject.words)
 
 
 def _read_words(path: Path) -> list[str]:
@@ -252,13 +300,13 @@ def _relax(group: DemographicGroup, neutral: list[str] | None) -> DemographicGro
 
 def _build(
     names: Sequence[str],
-    base: PreTrainedModel,
-    tokenizer: Any,
+    lm: EquiLM,
     groups: tuple[DemographicGroup, DemographicGroup],  # the second is relaxed
-    search: Search,
+    asked: Audited,
     scorer: Any,
 ) -> dict[str, PreTrainedModel]:
-    """Return the models by name, all around one base."""
+    """Return the models by name, all around the base of one."""
+    search, base = asked.search, lm.base
     check_choice("--action", search.action, ACTIONS)
     how: dict[str, Any] = {"scorer": scorer, "beam_length": search.beam_length}
     models: dict[str, PreTrainedModel] = {}
@@ -267,10 +315,11 @@ def _build(
         if audited.method is None:
             models[name] = base
             continue
-        group, settings = groups[audited.relaxed], {"multi_token": "skip", **(how if audited.searches else {})}
+        group, settings = groups[audited.relaxed], {**(how if audited.searches else {})}
+        settings |= units_of(audited.method, asked.multi_token, lm.config)
         if _maps_back(audited.method):
             settings["action"] = search.action
-        models[name] = symmetrize(base, group, audited.method, tokenizer=tokenizer, **settings)
+        models[name] = symmetrize(base, group, audited.method, tokenizer=lm.tokenizer, **settings)
     return models
 
 

@@ -10,7 +10,7 @@ from transformers import AutoConfig, PreTrainedConfig
 
 from hf_equi.auto import find_tasks, symmetrize
 from hf_equi.cli.loading import DEFAULT_GROUP, load_lm, load_tokenizer, loading, locate, move, only_trained
-from hf_equi.cli.methods import check_trained, is_kept
+from hf_equi.cli.methods import How, check_trained, is_kept
 from hf_equi.cli.options import Loading, Origin
 from hf_equi.cli.placement import from_hub, read_placement
 from hf_equi.cli.tasks import check_task
@@ -26,8 +26,6 @@ from hf_equi.models.seq2seq import EquiForSeq2SeqLM, EquiSeq2SeqConfig
 __all__ = ["Completer", "find_completer"]
 
 Check = Callable[[PreTrainedConfig, str], None]
-How = tuple[str | None, str | None]
-"""A method, and what it averages."""
 
 
 @dataclass(frozen=True)
@@ -82,7 +80,11 @@ def _load_pair(
     """Load a sequence-to-sequence model; make a saved one anew if another group, method or average is wanted."""
     if scorer is not None:
         raise ConfigurationError("--scorer has no effect on a sequence-to-sequence model: leave it out.")
-    name, (method, average), hub = locate(model), how, from_hub(model, options)
+    if how.multi_token == "compose":
+        raise ConfigurationError(
+            "--multi-token compose is for causal language models, which read and write one text: leave it out."
+        )
+    name, (method, average, _), hub = locate(model), how, from_hub(model, options)
     device, placed = read_placement(options)
     with loading(model), only_trained():
         config = AutoConfig.from_pretrained(name, **hub)

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from hf_equi.cli.methods import any_of, method_name
+from hf_equi.cli.methods import How, any_of, method_name
 from hf_equi.cli.options import SCORER, Group, Loading, Model, grouped, read_path
 from hf_equi.errors import ConfigurationError
 from hf_equi.registration import method_names
@@ -102,7 +102,7 @@ class _Choice:
         from hf_equi.cli.groups import parse_group  # noqa: PLC0415
         from hf_equi.cli.loading import load_lm, quiet  # noqa: PLC0415
 
-        group, how = None if self.group is None else parse_group(self.group), (self.method, None)
+        group, how = None if self.group is None else parse_group(self.group), How(self.method)
         with quiet():
             return load_lm(self.model, group, how, command="demo", scorer=self.scorer, options=self.options)
 

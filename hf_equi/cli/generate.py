@@ -29,7 +29,7 @@ from hf_equi.cli.display import (
 )
 from hf_equi.cli.groups import parse_group
 from hf_equi.cli.loading import quiet
-from hf_equi.cli.methods import plain_method
+from hf_equi.cli.methods import How, check_multi_token, plain_method
 from hf_equi.cli.options import Asked, Loading, Output
 from hf_equi.cli.prompts import check_names, collect_prompts
 from hf_equi.display import Pieces, plain
@@ -41,6 +41,7 @@ from hf_equi.fairness.limits import limits
 from hf_equi.fairness.prompts import warn_of_braces
 from hf_equi.fairness.work import Estimate
 from hf_equi.models.causal_lm import EquiLM, EquiLMConfig
+from hf_equi.models.causal_lm.methods import combines
 from hf_equi.registration import read_settings
 
 __all__ = ["Subject", "run_generate"]
@@ -62,6 +63,7 @@ class Subject:
         method: The method.
         average: What the method averages.
         scorer: The classifier that `equizero` minimises.
+        multi_token: Whether words of several tokens stay, `"skip"`, or move as one, `"compose"`.
     """
 
     model: str
@@ -69,6 +71,7 @@ class Subject:
     method: str | None = None
     average: str | None = None
     scorer: str | None = None
+    multi_token: str | None = None
 
 
 def run_generate(subject: Subject, asked: Asked, decoding: Decoding, options: Loading, output: Output) -> None:
@@ -85,6 +88,7 @@ def run_generate(subject: Subject, asked: Asked, decoding: Decoding, options: Lo
         HfEquiError: If anything is wrong with these.
     """
     check_output(output)
+    check_multi_token(subject.multi_token)
     chosen = None if subject.group is None else parse_group(subject.group)
     prompts = collect_prompts(asked)
     if chosen is not None:  # before anything loads, because a name may not fit
@@ -94,7 +98,7 @@ def run_generate(subject: Subject, asked: Asked, decoding: Decoding, options: Lo
     with quiet(), progress() as bar:
         task = bar.add_task("loading", total=None)
         check = partial(_check_method, completer.task, subject, decoding)
-        how = (subject.method, subject.average)
+        how = How(subject.method, subject.average, subject.multi_token)
         lm = completer.load(subject.model, chosen, how, subject.scorer, check, options)
         warn_of_braces(map(prompt_text, prompts))
         prompts = [fill_prompt(prompt, lm.group.names[0]) for prompt in prompts]
@@ -143,6 +147,11 @@ def _check_method(task: str, subject: Subject, decoding: Decoding, config: PreTr
     wanted = plain_method(task, method)
     if isinstance(config, EquiLMConfig) and config.action == "words" and wanted.maps_texts_back:
         raise ConfigurationError(refused_words())
+    if subject.multi_token == "compose" and task == "causal_lm" and not combines(wanted):
+        raise ConfigurationError(
+            f"--multi-token compose has no effect with {called} {method}, which does not combine the scores of all "
+            "members: leave it out, or pass --method equitune."
+        )
     if not wanted.searches:
         if subject.scorer is not None:
             raise ConfigurationError(
@@ -209,6 +218,7 @@ def _document(
         "group": {"elements": list(lm.group.names), **lm.group.to_dict()},
         "method": lm.config.method,
         "average": lm.config.average,
+        "multi_token": lm.config.multi_token,
         "device": str(input_device(lm.base)),
         "dtype": str(lm.dtype).removeprefix("torch."),
         "seed": decoding.seed,

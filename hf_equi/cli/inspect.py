@@ -16,11 +16,11 @@ from hf_equi.actions import WordAction, token_action
 from hf_equi.actions.reasons import KINDS
 from hf_equi.actions.resolution import resolve_tokens
 from hf_equi.actions.spellings import shown_pieces
-from hf_equi.checks import check_choice
 from hf_equi.cli.coverage import GroupCoverage, SetCoverage, measure_coverage
 from hf_equi.cli.display import MOVED, cell, terminal, write_json, write_line
 from hf_equi.cli.groups import parse_group
 from hf_equi.cli.loading import DEFAULT_GROUP, load_description, quiet
+from hf_equi.cli.methods import DEFAULT_MULTI_TOKEN, check_multi_token, saved_multi_token
 from hf_equi.cli.options import Origin
 from hf_equi.errors import ConfigurationError
 from hf_equi.fairness import fill
@@ -61,20 +61,19 @@ def run_inspect(
         origin: Which version of the model to use.
         whole: Whether to list all words, with the tokens of every spelling.
         multi_token: Whether words of several tokens stay, `"skip"`, or move as one, `"compose"`; by default as in the
-            config of an EquiLM, and otherwise the first.
+            config of an EquiLM, and otherwise `DEFAULT_MULTI_TOKEN`.
 
     Raises:
         HfEquiError: If anything is wrong with these.
     """
     if texts and whole:
         raise ConfigurationError("--all lists words, and --text explains a text: leave one of them out.")
-    if multi_token is not None:
-        check_choice("--multi-token", multi_token, ("compose", "skip"))
+    check_multi_token(multi_token)
     chosen = None if group is None else parse_group(group)
     with quiet(notes=False):
         config, tokenizer = load_description(model, "inspect", origin)
         chosen = chosen or _own_group(config)
-        own = "compose" if getattr(config, "multi_token", None) == "compose" else "skip"
+        own = saved_multi_token(config) if isinstance(config, EquiConfig) else DEFAULT_MULTI_TOKEN
         token_map = resolve_tokens(chosen, tokenizer, config.get_text_config().vocab_size, multi_token or own)
         action = token_action(chosen, token_map)
         if isinstance(config, EquiLMConfig) and config.action == "words":
@@ -174,6 +173,8 @@ def _summary(group: DemographicGroup, coverage: GroupCoverage, whole: bool) -> I
     if staying:
         yield "These stay as they are listed:"
         yield from _list(list(map(_staying, staying)), whole)
+    if reasons["several"] and not coverage.composed:
+        yield "--multi-token compose moves words of several tokens, too."
     if coverage.advice:
         yield coverage.advice
     composed = f" {coverage.composed} spellings of several tokens move as one." if coverage.composed else ""

@@ -20,7 +20,7 @@ from hf_equi.bases.reading import own_code
 from hf_equi.checks import nearest
 from hf_equi.cli.arguments import expanded
 from hf_equi.cli.display import note
-from hf_equi.cli.methods import check_trained, is_kept, plain_method
+from hf_equi.cli.methods import How, check_trained, is_kept, plain_method, units_of
 from hf_equi.cli.options import Loading, Origin
 from hf_equi.cli.placement import from_hub, read_placement
 from hf_equi.cli.tasks import check_task
@@ -36,6 +36,7 @@ from hf_equi.generation.classifiers import ClassifierScorer
 from hf_equi.generation.scorers import LabelScorer, RegardScorer, stored_scorer
 from hf_equi.groups import DemographicGroup
 from hf_equi.models.causal_lm import EquiLM, EquiLMConfig, EquizeroLM, EquizeroLMConfig
+from hf_equi.models.causal_lm.methods import combines
 from hf_equi.models.hub.staging import require_config
 from hf_equi.models.text.checkpoints import check_side
 
@@ -54,6 +55,7 @@ __all__ = [
 
 DEFAULT_GROUP = "gender"
 _LONGEST = 480  # letters of a note
+_COMPOSING = ("audit", "generate")  # commands with the option --multi-token that run a model
 NAMES = "Pass a model's folder, its name on the Hub, or demo."
 
 
@@ -150,7 +152,7 @@ def load_tokenizer(model: str, name: str, hub: dict[str, Any]) -> Any:
 def load_lm(
     model: str,
     group: DemographicGroup | None,
-    how: tuple[str | None, str | None] = (None, None),
+    how: tuple[str | None, ...] = How(),
     *,
     command: str = "generate",
     needs_tokens: bool = True,
@@ -163,8 +165,8 @@ def load_lm(
     Args:
         model: A folder, a name on the Hub, or `"demo"`.
         group: The group; by default gender, or its own for a saved EquiLM.
-        how: The method, by default `"equitune"` or the saved model's own, and what it averages, by default `"logits"`
-            or the saved model's own.
+        how: The method, by default `"equitune"`; what it averages, by default `"logits"`; what happens to words of
+            several tokens. A saved model has its own of each.
         command: The command that needs the model.
         needs_tokens: Whether at least one word of the group must be one token.
         scorer: What the method `"equizero"` minimises: a classifier, its folder or name on the Hub, or `"demo"`; by
@@ -177,7 +179,8 @@ def load_lm(
         ConfigurationError: If there is no such model; for an unknown method or average.
         UnsupportedModelError: For a model that cannot be wrapped or that the command does not read.
     """
-    name, options, (method, average) = locate(model), options or Loading(), how
+    name, options, how = locate(model), options or Loading(), How(*how)
+    method, average, _ = how
     hub, (device, placed) = from_hub(model, options), read_placement(options)
     with loading(model), only_trained():
         config = AutoConfig.from_pretrained(name, **hub)
@@ -186,7 +189,7 @@ def load_lm(
         check(config, used := method or (config.method if saved else "equitune"))
         check_trained("causal_lm", used, saved and is_kept(config, group, how))
         if isinstance(config, EquiLMConfig):
-            lm = _load_equi_lm(config, name, (group, *how), scorer, hub | placed)
+            lm = _load_equi_lm(config, name, (group, how), scorer, hub | placed)
         else:
             lm = symmetrize(
                 name,
@@ -195,18 +198,24 @@ def load_lm(
                 task="causal_lm" if find_tasks(config) else None,  # one of several; no task is another error
                 tokenizer=load_tokenizer(model, name, hub),
                 average=average or "logits",
-                multi_token="skip",
+                **units_of(method or "equitune", how.multi_token),
                 scorer=_given(scorer or DEMO) if _searches(method) else None,
                 **hub,
                 **placed,
             )
         move(lm, device)
     if needs_tokens and not len(lm.action.moved):
-        raise ActionError(
-            f"No word of the group is one token in the vocabulary of {model}, so nothing would move. Choose other "
-            "words or another model; hf-equi inspect shows how words are split."
-        )
+        _refuse_to_move_nothing(lm, model, command)
     return lm
+
+
+def _refuse_to_move_nothing(lm: EquiLM, model: str, command: str) -> None:
+    composes = command in _COMPOSING and combines(lm.method) and lm.config.multi_token != "compose"
+    ways = "Pass --multi-token compose, or choose" if composes else "Choose"
+    raise ActionError(
+        f"No word of the group is one token in the vocabulary of {model}, so nothing would move. {ways} other words "
+        "or another model; hf-equi inspect shows how words are split."
+    )
 
 
 def move(lm: Any, device: torch.device | None) -> None:
@@ -259,12 +268,13 @@ def _given(scorer: str | ClassifierScorer) -> ClassifierScorer:
 def _load_equi_lm(
     config: EquiLMConfig,
     name: str,
-    wanted: tuple[DemographicGroup | None, str | None, str | None],
+    wanted: tuple[DemographicGroup | None, How],
     scorer: str | ClassifierScorer | None,
     arguments: dict[str, Any],
 ) -> EquiLM:
-    """Load a saved model; if another group, method or average is wanted, make it anew from its base."""
-    group, method, average = wanted[0], wanted[1] or config.method, wanted[2]
+    """Load a saved model; if another group or another setting is wanted, make it anew from its base."""
+    group, (given, average, multi_token) = wanted
+    method = given or config.method
     method_of = plain_method("causal_lm", method)
     how: dict[str, Any] = {"action": config.action} if method_of.maps_texts_back else {}
     if method_of.searches:
@@ -274,7 +284,7 @@ def _load_equi_lm(
         lm: EquiLM = EquizeroLM.from_pretrained(name, scorer=how.get("scorer"), **arguments)
     else:
         lm = EquiLM.from_pretrained(name, **arguments)
-    if is_kept(config, wanted[0], wanted[1:]):
+    if is_kept(config, *wanted):
         return lm
     changed: EquiLM = symmetrize(
         lm.unwrap(),
@@ -282,7 +292,7 @@ def _load_equi_lm(
         method,
         tokenizer=lm.tokenizer,
         average=average or lm.config.average,
-        multi_token="skip",
+        **units_of(method, multi_token, config),
         **how,
     )
     return changed

@@ -7,8 +7,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
+from hf_equi.checks import check_choice
 from hf_equi.registration import create_method, method_names
 
 if TYPE_CHECKING:
@@ -16,15 +17,38 @@ if TYPE_CHECKING:
 
 __all__ = [
     "DEFAULT_METHODS",
+    "DEFAULT_MULTI_TOKEN",
     "METHODS",
     "AuditedMethod",
+    "How",
     "any_of",
     "audited_name",
+    "check_multi_token",
     "check_trained",
     "is_kept",
     "method_name",
     "plain_method",
+    "saved_multi_token",
+    "units_of",
 ]
+
+
+DEFAULT_MULTI_TOKEN = "skip"
+"""What happens to words of several tokens if nobody says: they stay, `"skip"`, or move as one, `"compose"`."""
+
+
+class How(NamedTuple):
+    """How a model is symmetrised: its settings, or `None` for the usual ones or those of a saved model.
+
+    Args:
+        method: The method of `hf_equi.symmetrize`.
+        average: What it averages.
+        multi_token: What happens to words of several tokens: `"skip"` or `"compose"`.
+    """
+
+    method: str | None = None
+    average: str | None = None
+    multi_token: str | None = None
 
 
 @dataclass(frozen=True)
@@ -89,16 +113,49 @@ def method_name(text: str) -> str:
     return text.casefold() if audited.method is None or audited.relaxed else audited.method
 
 
-def is_kept(config: Any, group: Any, how: tuple[str | None, str | None]) -> bool:
-    """Whether a saved model is used as it is, because it has the group, the method and the average that are wanted.
+def is_kept(config: Any, group: Any, how: How) -> bool:
+    """Whether a saved model is used as it is, because it has the group and the settings that are wanted.
 
     Args:
         config: Its config.
         group: The group; `None` for its own.
-        how: The method and the average; `None` for its own.
+        how: The settings.
     """
     own = group is None or group == config.read_group()
-    return own and how[0] in (None, config.method) and how[1] in (None, config.average)
+    own = own and how.multi_token in (None, saved_multi_token(config))
+    return own and how.method in (None, config.method) and how.average in (None, config.average)
+
+
+def check_multi_token(name: str | None) -> None:
+    """Refuse an unknown value of `--multi-token`.
+
+    Raises:
+        ConfigurationError: For one.
+    """
+    if name is not None:
+        check_choice("--multi-token", name, ("compose", "skip"))
+
+
+def saved_multi_token(config: Any) -> str:
+    """Return what happens to words of several tokens in a saved model."""
+    return "compose" if getattr(config, "multi_token", None) == "compose" else "skip"
+
+
+def units_of(method: str, multi_token: str | None, config: Any = None) -> dict[str, Any]:
+    """Return the settings of words of several tokens for a method: they stay if it does not combine all members.
+
+    Args:
+        method: A method for causal language models.
+        multi_token: As wanted; `None` for that of the config, or the default.
+        config: The config of a saved model, if there is one.
+    """
+    from hf_equi.models.causal_lm.methods import combines  # noqa: PLC0415
+
+    default = DEFAULT_MULTI_TOKEN if config is None else saved_multi_token(config)
+    if (multi_token or default) != "compose" or not combines(plain_method("causal_lm", method)):
+        return {"multi_token": "skip"}
+    names = ("look_ahead", "unlooked_share") if config is not None and saved_multi_token(config) == "compose" else ()
+    return {"multi_token": "compose", **{name: getattr(config, name) for name in names}}
 
 
 def plain_method(task: str, name: str) -> Method:

@@ -11,7 +11,7 @@ from typing import Annotated, Any, get_type_hints
 import typer
 
 from hf_equi.cli.arguments import filled
-from hf_equi.cli.methods import DEFAULT_METHODS, METHODS
+from hf_equi.cli.methods import DEFAULT_METHODS, DEFAULT_MULTI_TOKEN, METHODS
 
 __all__ = [
     "ANY_GROUP",
@@ -119,8 +119,8 @@ MultiToken = Annotated[
     typer.Option(
         "--multi-token",
         metavar="NAME",
-        help="Words of several tokens: skip (they stay) or compose (they move as one). [default: skip; for a model "
-        "saved as an EquiLM, its own]",
+        help="Words of several tokens: skip (they stay) or compose (they move as one, with methods that combine the "
+        f"scores of all members). [default: {DEFAULT_MULTI_TOKEN}; for a model saved as an EquiLM, its own]",
         show_default=False,
     ),
 ]

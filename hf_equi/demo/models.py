@@ -11,7 +11,7 @@ from hf_equi.errors import ActionError, GroupError
 from hf_equi.fairness.prompts import OCCUPATION, fill
 from hf_equi.groups import DemographicGroup, preset_names
 from hf_equi.models.causal_lm import EquiLM
-from hf_equi.models.causal_lm.methods import create
+from hf_equi.models.causal_lm.methods import combines, create
 from hf_equi.registration import method_names
 from hf_equi.symmetrizers import Identity
 
@@ -105,7 +105,12 @@ class Models:
         return self._made[group, method]
 
     def _make(self, group: DemographicGroup, name: str, method: str) -> EquiLM:
-        settings = {"scorer": self._scorer()} if create(method, "logits").searches else {}
+        own, made = self.first.config, create(method, "logits")
+        settings: dict[str, Any] = {"scorer": self._scorer()} if made.searches else {}
+        if combines(made) and own.multi_token == "compose":
+            settings |= {name: getattr(own, name) for name in ("multi_token", "look_ahead", "unlooked_share")}
+        else:
+            settings["multi_token"] = "skip"
         lm: EquiLM = symmetrize(
             self.first.unwrap(),
             group,
@@ -113,7 +118,6 @@ class Models:
             task="causal_lm",
             tokenizer=self.first.tokenizer,
             average=self.first.config.average,
-            multi_token="skip",
             **settings,
         )
         if not len(lm.action.moved):

@@ -36,7 +36,9 @@ def next_words(lm: EquiLM, members: Sequence[Member], count: int) -> tuple[NextW
 
     $$ p(g v \mid g x) $$
 
-    is compared over g: an equivariant model gives all members of a row the same probability.
+    is compared over g: an equivariant model gives all members of a row the same probability. If words of several
+    tokens move, the tokens that begin one are left out, and so are those that become one: the probability of the next
+    token is not that of the word.
 
     Args:
         lm: The EquiLM, with its base and its tokenizer.
@@ -49,13 +51,15 @@ def next_words(lm: EquiLM, members: Sequence[Member], count: int) -> tuple[NextW
     Cost: one forward of each model.
     """
     elements = [lm.group.names.index(member.elements[0]) for member in members]
-    images = lm.action.permutations[elements]  # (members, vocab)
-    ids = torch.tensor([member.tokens for member in members], device=input_device(lm.base))
+    alone = lm.action.alone
+    tables = lm.action.permutations[:, : lm.action.vocab_size].where(alone, torch.arange(len(alone)).to(alone.device))
+    images = tables[elements]  # (members, vocab)
     models = [lm.base] if lm.method.searches else [lm.base, lm]
-    shares = torch.stack([_shares(model, ids).gather(-1, images) for model in models])  # (models, members, vocab)
-    most = shares.amax((0, 1)).topk(min(count, shares.shape[-1])).indices.tolist()
+    said = (_shares(model, members, input_device(lm.base)) for model in models)
+    shares = torch.stack([each.gather(-1, images) for each in said])  # (models, members, vocab)
+    most = shares.amax((0, 1)).where(alone, 0.0).topk(min(count, int(alone.sum()))).indices.tolist()
     if len(members) == 1:  # each word is beside its counterparts, because no bar shows them
-        counterparts = lm.action.permutations[:, most].T.tolist()
+        counterparts = tables[:, most].T.tolist()
         most = list(dict.fromkeys(one for word, all_ in zip(most, counterparts, strict=True) for one in (word, *all_)))
     table = shares[..., most].tolist()
     return tuple(
@@ -68,10 +72,15 @@ def next_words(lm: EquiLM, members: Sequence[Member], count: int) -> tuple[NextW
     )
 
 
-def _shares(model: Any, ids: torch.Tensor) -> torch.Tensor:
+def _shares(model: Any, members: Sequence[Member], device: torch.device) -> torch.Tensor:
     """Return the probabilities of the next token, `(members, vocab)`."""
-    logits: torch.Tensor = model(input_ids=ids, attention_mask=torch.ones_like(ids), use_cache=False).logits[:, -1]
-    return logits.float().softmax(-1)
+    sizes = torch.tensor([len(member.tokens) for member in members])
+    width = int(sizes.max())  # padding on the right, so that no model family needs to correct positions
+    ids = torch.tensor([[*member.tokens, *[0] * (width - len(member.tokens))] for member in members])
+    mask = (torch.arange(width) < sizes[:, None]).long()
+    logits = model(input_ids=ids.to(device), attention_mask=mask.to(device), use_cache=False).logits
+    said: torch.Tensor = logits[torch.arange(len(sizes)), sizes - 1]
+    return said.float().softmax(-1)
 
 
 def _text(tokenizer: Any, tokens: Sequence[int]) -> str:

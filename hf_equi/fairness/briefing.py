@@ -20,6 +20,7 @@ TOY = "It is a toy: it shows how an audit works, and its labels say little about
 
 _GOOD = (Grade.ALIKE, Grade.ALMOST_ALIKE)
 _PROMPTS = 3  # prompts that are named
+_NAMED = 3  # sets of words that are named
 _LONGEST = 90  # characters of a prompt
 _UNITS = {
     "group_gap_mean": "{} nats a token on average",
@@ -122,7 +123,21 @@ def _asked(summary: Mapping[str, Any], first: Mapping[str, Any], others: Sequenc
     start = f"{when}, {what}" if when else what
     how = _in_chat(settings.get("chat"))
     said = f"{start} was asked{how} {each} about {who} {times}{methods}: {number(count)} texts."
-    return " ".join([said, *_judges(about)])
+    return " ".join([said, *_units(about), *_judges(about)])
+
+
+def _units(about: Mapping[str, Any]) -> list[str]:
+    """Return a sentence on words of several tokens, if some model moves them."""
+    moved = {name: model["units"] for name, model in (about.get("models") or {}).items() if model.get("units")}
+    if not moved:
+        return []
+    sets = list(dict.fromkeys(one for each in moved.values() for one in each))
+    shown = [*sets[:_NAMED], *([f"{number(len(sets) - _NAMED)} more"] if len(sets) > _NAMED else [])]
+    verb = "moves" if len(moved) == 1 else "move"
+    return [
+        f"{listed([*moved])} {verb} words of several tokens as one ({listed(shown)}), and in the figures they are "
+        "exchanged for all models."
+    ]
 
 
 def _in_chat(chat: Mapping[str, Any] | None) -> str:

@@ -134,7 +134,7 @@ def compare(
     asked = [_read(lm, prompt) for prompt in prompts]
     orbits = [_orbit_rows(lm, prompt) for prompt in asked]
     for prompt, rows in zip(asked, orbits, strict=True):
-        _check_length(lm, prompt.text, len(rows[0].tokens), decoding)
+        _check_length(lm, prompt.text, max(len(row.tokens) for row in rows), decoding)
     longest = max(len(row.tokens) for rows in orbits for row in rows) + decoding.max_new_tokens
     check_memory(lm, *decoding.widest, longest, 2 * sum(map(len, orbits)))
     ids, mask = _pad_left([row.tokens for rows in orbits for row in rows], filling_token(lm.tokenizer))
@@ -170,13 +170,22 @@ def _read(lm: EquiLM, prompt: str | Conversation | Prompt) -> Prompt:
 
 def _orbit_rows(lm: EquiLM, prompt: Prompt) -> list[_Row]:
     """Return the distinct members of the orbit of a prompt, in the order of the elements."""
-    ids = torch.tensor(prompt.tokens, dtype=torch.long, device=lm.action.device)
-    if not len(ids):
+    if not prompt.tokens:
         raise ConfigurationError(f"The prompt {prompt.text!r} has no tokens: write some text.")
-    members: dict[tuple[int, ...], list[str]] = {}
-    for name, member in zip(lm.group.names, lm.action.permutations[:, ids].tolist(), strict=True):
-        members.setdefault(tuple(member), []).append(name)
-    return [_Row(tuple(names), tokens, prompt.place) for tokens, names in members.items()]
+    members: dict[tuple[int, ...], list[int]] = {}
+    for element in range(lm.group.order):
+        members.setdefault(tuple(lm.action.member(element, prompt.tokens)), []).append(element)
+    return [
+        _Row(tuple(lm.group.names[g] for g in elements), tokens, _moved_place(lm, elements[0], prompt))
+        for tokens, elements in members.items()
+    ]
+
+
+def _moved_place(lm: EquiLM, element: int, prompt: Prompt) -> tuple[int, int | None]:
+    """Return where the shown part of a prompt lies in an image."""
+    start, stop = prompt.place
+    moved = lm.action.boundary(element, prompt.tokens, start)
+    return moved, None if stop is None else lm.action.boundary(element, prompt.tokens, stop)
 
 
 def _check_length(lm: EquiLM, prompt: str, tokens: int, decoding: Decoding) -> None:

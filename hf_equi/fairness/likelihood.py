@@ -8,11 +8,12 @@ from dataclasses import dataclass
 import torch
 from transformers import PreTrainedModel
 
-from hf_equi.actions import TokenAction
+from hf_equi.actions import TokenAction, UnitAction
 from hf_equi.bases.end_tokens import end_tokens
 from hf_equi.bases.offloading import input_device
 from hf_equi.checks import check_count
 from hf_equi.errors import ConfigurationError
+from hf_equi.fairness.whole_words import members_of
 from hf_equi.figures import plain_number
 from hf_equi.models.causal_lm import EquiLM
 from hf_equi.symmetrizers.orbit import distinct_rows
@@ -68,7 +69,8 @@ def log_likelihood(
         batch_size: The number of texts that go through the model at once.
 
     Returns:
-        `(batch,)` float64 on the CPU, in nats. An end-of-text token counts as a token.
+        `(batch,)` float64 on the CPU, in nats; −inf for a text that a model rules out. An end-of-text token counts as
+        a token.
 
     Raises:
         ConfigurationError: For shapes that do not match, an empty prompt, an empty continuation, or a batch size
@@ -90,6 +92,10 @@ def group_gap(
 ) -> GroupGap:
     r"""Return how much the likelihood of texts changes when a group moves prompt and continuation together.
 
+    If words of several tokens move, a text and its images differ in length, and their likelihoods are those of strings
+    of words. A text that ends in the beginning of a word is scored up to there, and one whose prompt ends in it from
+    there on: of a word that is not complete, no image is known. The gap is counted by the tokens of the given text.
+
     Args:
         model: Any causal language model in evaluation mode.
         action: The group on its tokens: `lm.action` of an `EquiLM`, both for that model and for its base.
@@ -109,7 +115,8 @@ def group_gap(
     Cost: one forward of each distinct member of the orbits.
 
     Guarantee: at most 1e-5 in float32 for an `EquiLM` with a group that is not relaxed and the method `"equitune"` or
-    `"mixture"`; for `"canonical"` if only the identity fixes the prompts.
+    `"mixture"`; for `"canonical"` if only the identity fixes the prompts. With words of several tokens, for texts
+    whose images are read as they were written (`action.reads_back`).
     """
     texts = _Texts.read(model, sequences, prompt_length, attention_mask, eos_token_id)
     gaps = _gaps_by_element(model, action, texts, batch_size)
@@ -160,9 +167,12 @@ def _gaps_by_element(model: PreTrainedModel, action: TokenAction, texts: _Texts,
     order = action.group.order
     if order == 1:
         return torch.zeros(len(texts.ids), 0, dtype=torch.float64)
-    members, place = texts.orbit(action).distinct()
+    orbit = texts.orbit(action)
+    members, place = orbit.distinct()
     scores = _score(model, members, batch_size)[place].view(len(texts.ids), order)
-    return (scores[:, 1:] - scores[:, :1]).abs() / texts.counts[:, None]
+    others, own = scores[:, 1:], scores[:, :1]
+    gaps = (others - own).abs().masked_fill(others == own, 0.0)  # what is ruled out on both sides is alike
+    return gaps / orbit.counts.view(len(texts.ids), order)[:, :1].clamp(min=1)
 
 
 @dataclass(frozen=True)
@@ -215,8 +225,22 @@ class _Texts:
 
     def orbit(self, action: TokenAction) -> _Texts:
         """Return all members, text by text: `(batch * group, tokens)`."""
+        if isinstance(action, UnitAction):
+            rows = zip(self.ids.tolist(), self.mask.sum(-1).tolist(), self.prompts.tolist(), strict=True)
+            return _Texts.padded(
+                [each for ids, size, prompt in rows for each in members_of(action, ids[:size], prompt)]
+            )
         repeated = self[torch.arange(len(self.ids), device=self.ids.device).repeat_interleave(action.group.order)]
         return _Texts(action.orbit(self.ids).flatten(0, 1), repeated.mask, repeated.prompts)
+
+    @classmethod
+    def padded(cls, texts: Sequence[tuple[list[int], list[int]]]) -> _Texts:
+        """Return texts of any length, each a prompt and its continuation."""
+        sizes = torch.tensor([len(prompt) + len(rest) for prompt, rest in texts])
+        width = int(sizes.max())
+        ids = [[*prompt, *rest, *[0] * (width - len(prompt) - len(rest))] for prompt, rest in texts]
+        mask = torch.arange(width) < sizes[:, None]
+        return cls(torch.tensor(ids), mask, torch.tensor([len(prompt) for prompt, _ in texts]))
 
     def distinct(self) -> tuple[_Texts, torch.Tensor]:
         """Return the distinct texts, and the place of each text among them, on the CPU."""

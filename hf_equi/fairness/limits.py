@@ -12,7 +12,7 @@ from hf_equi.groups import DemographicGroup
 from hf_equi.groups.forms import composed
 from hf_equi.models.causal_lm.explanation import explain_tokens
 
-__all__ = ["limits", "staying_names", "staying_words"]
+__all__ = ["limits", "read_words", "staying_names", "staying_words"]
 
 
 def limits(lm: Any, comparison: Comparison, action: TokenAction | None = None) -> Iterator[str]:
@@ -26,11 +26,9 @@ def limits(lm: Any, comparison: Comparison, action: TokenAction | None = None) -
     still = [orbit.prompt for orbit in comparison.orbits if not orbit.moves]
     if still:
         yield f"nothing moves in {', '.join(map(repr, still))}; hf-equi inspect --text shows why"
-    yield from staying_words(
-        [list(dict.fromkeys([orbit.prompt, orbit.read])) for orbit in comparison.orbits],
-        action or lm.action,
-        lm.tokenizer,
-    )
+    prompts = [list(dict.fromkeys([orbit.prompt, orbit.read])) for orbit in comparison.orbits]
+    yield from staying_words(prompts, action or lm.action, lm.tokenizer)
+    yield from read_words(prompts, action or lm.action, lm.tokenizer)
     yield from _moving_turns(comparison, action or lm.action, lm.tokenizer)
     if lm.group.relaxed:
         yield "the group is relaxed: the EquiLM claims no symmetry of general words, so its gap need not be 0"
@@ -66,6 +64,30 @@ def staying_words(prompts: Iterable[Sequence[str]], action: TokenAction, tokeniz
         found = [word for text in texts for word in explain_tokens(text, action, tokenizer).words_unmoved]
         if words := ", ".join(map(repr, dict.fromkeys(found))):
             yield f"in {texts[0]!r} words of the group stay where they are: {words}; hf-equi inspect --text shows why"
+
+
+def read_words(prompts: Iterable[Sequence[str]], action: TokenAction, tokenizer: Any) -> Iterator[str]:
+    """Yield a line with the words of several tokens that move, and one for each prompt that is read in several ways.
+
+    Args:
+        prompts: For each prompt the text that is shown, and what the models read if that is something else.
+        action: The group on the tokens of `tokenizer`. If only single tokens move, there are no lines.
+        tokenizer: A tokenizer.
+    """
+    if not action.composes:
+        return
+    read = [(texts[0], [explain_tokens(text, action, tokenizer) for text in texts]) for texts in prompts]
+    moved = dict.fromkeys(word.strip() for _, found in read for one in found for word in one.composed)
+    if moved:
+        yield f"words of several tokens that move as one: {', '.join(map(repr, moved))}"
+    for shown, found in read:
+        if not all(one.reads_back for one in found):
+            yield f"pieces of {shown!r}, or of an image of it, meet as another word, so nothing in it moves"
+        elif end := next((one.open_end.strip() for one in found[1:] or found if one.open_end), ""):
+            yield (
+                f"{shown!r} ends in {end!r}, which may begin a longer word, here or in an image, so nothing is "
+                "guaranteed for its texts"
+            )
 
 
 def staying_names(group: DemographicGroup) -> str | None:

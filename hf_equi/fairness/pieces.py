@@ -15,6 +15,7 @@ def text_pieces(tokenizer: Any, action: TokenAction, tokens: Sequence[int], befo
     """Return the text of tokens that follow others, in pieces that move or do not.
 
     Tokens are decoded together with all tokens before them, because some tokenizers would drop their space otherwise.
+    They are read together too: a word of several tokens moves as a whole.
 
     Args:
         tokenizer: The tokenizer.
@@ -22,14 +23,14 @@ def text_pieces(tokenizer: Any, action: TokenAction, tokens: Sequence[int], befo
         tokens: The tokens.
         before: The tokens before them.
     """
-    moves, read = action.is_moved.tolist(), _Reader(tokenizer, list(before))
+    moves, read = action.moves([*before, *tokens])[len(before) :], _Reader(tokenizer, list(before))
     pieces: list[tuple[str, bool]] = []
-    for place, token in enumerate(tokens):
-        piece = read.until(list(tokens[: place + 1]))
-        if pieces and pieces[-1][1] == moves[token]:
-            pieces[-1] = (pieces[-1][0] + piece, moves[token])
+    for place, moved in enumerate(moves, start=1):
+        piece = read.until(list(tokens[:place]))
+        if pieces and pieces[-1][1] == moved:
+            pieces[-1] = (pieces[-1][0] + piece, moved)
         else:
-            pieces.append((piece, moves[token]))
+            pieces.append((piece, moved))
     rest = read.rest(list(tokens))
     return (*pieces, (rest, False)) if rest else tuple(pieces)
 

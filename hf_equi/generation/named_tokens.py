@@ -68,7 +68,7 @@ def missing_images(named: Named, action: TokenAction) -> list[Any]:
         action: The group's action on the tokens.
 
     Example:
-        >>> from hf_equi.actions.tokens import TokenMap
+        >>> from hf_equi.actions.token_maps import TokenMap
         >>> from hf_equi.groups import DemographicGroup
         >>> action = TokenAction(DemographicGroup([["man", "woman"]]), TokenMap(4, (((1, 2),),)))
         >>> missing_images(read_tokens([1]), action), missing_images(read_tokens([3, 1, 2]), action)

@@ -35,7 +35,8 @@ class OrbitChoice(Fold):
         arXiv 2305.09900, equation 2 and §3.3.
 
     Example:
-        >>> from hf_equi.actions.tokens import TokenAction, TokenMap
+        >>> from hf_equi.actions.token_maps import TokenMap
+    from hf_equi.actions.tokens import TokenAction
         >>> from hf_equi.groups import DemographicGroup
         >>> from hf_equi.symmetrizers import MaxProbability, Mean
         >>> action = TokenAction(DemographicGroup([["he", "she"]]), TokenMap(vocab_size=3, sets=(((1, 2),),)))

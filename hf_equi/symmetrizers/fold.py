@@ -117,7 +117,8 @@ class OrbitFold(Fold):
         normalised: Whether to renormalise the result. If not, a token's score is the mean of the members' own scores.
 
     Example:
-        >>> from hf_equi.actions.tokens import TokenAction, TokenMap
+        >>> from hf_equi.actions.token_maps import TokenMap
+    from hf_equi.actions.tokens import TokenAction
         >>> from hf_equi.groups import DemographicGroup
         >>> from hf_equi.symmetrizers import Mean
         >>> action = TokenAction(DemographicGroup([["he", "she"]]), TokenMap(vocab_size=3, sets=(((1, 2),),)))

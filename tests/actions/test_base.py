@@ -20,7 +20,7 @@ from hf_equi.actions import (
     VectorAction,
     WordAction,
 )
-from hf_equi.actions.tokens import TokenMap
+from hf_equi.actions.token_maps import TokenMap
 from hf_equi.errors import ActionError
 from hf_equi.groups import E2, O3, SE3, FiniteGroup, MatrixGroup
 from hf_equi.testing import assert_action

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from hf_equi import DemographicGroup, TokenAction, TokenPairAction
-from hf_equi.actions.tokens import TokenMap
+from hf_equi.actions.token_maps import TokenMap
 from hf_equi.errors import ActionError
 
 GROUP = DemographicGroup([["a", "b"]]) * DemographicGroup([["c", "d", "e"]])

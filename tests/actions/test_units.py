@@ -14,7 +14,7 @@ from token_actions import literal_member, literal_read, literal_word, unit_actio
 from hf_equi import DemographicGroup, TokenAction
 from hf_equi.actions import UnitAction, token_action
 from hf_equi.actions.base import ColumnAction
-from hf_equi.actions.tokens import TokenMap
+from hf_equi.actions.token_maps import TokenMap
 from hf_equi.errors import ActionError
 from hf_equi.testing import assert_action
 

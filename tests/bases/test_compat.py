@@ -258,7 +258,7 @@ def ours() -> Iterator[type]:
         try:
             module = import_module(".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__"))
         except ConfigurationError as error:  # it needs an extra
-            if "pip install 'hf_equi[" not in str(error):
+            if "pip install -e '.[" not in str(error):
                 raise
             continue
         yield from (one for one in vars(module).values() if inspect.isclass(one) and one.__module__ == module.__name__)

@@ -377,17 +377,13 @@ def test_processes_that_share_the_work_do_not_share_a_device() -> None:
 
 
 def test_the_models_share_one_base(folder) -> None:
-    from hf_equi.cli.audit import Search, _build, _relax
+    from hf_equi.cli.audit import Audited, Search, _build, _relax
 
     group = DemographicGroup([["man", "woman"]])
-    models = _build(
-        tuple(METHODS),
-        base_model(),
-        tokenizer(),
-        (group, _relax(group, ["nurse"])),
-        Search(),
-        lambda texts: torch.zeros(1),
-    )
+    lm = hf_equi.symmetrize(base_model(), group, tokenizer=tokenizer())
+    asked = Audited(folder, None, ",".join(METHODS), None, Search())
+    groups = group, _relax(group, ["nurse"])
+    models = _build(tuple(METHODS), lm, groups, asked, lambda texts: torch.zeros(1))
     assert [getattr(model, "base", model) is base_model() for model in models.values()] == [True] * len(METHODS)
     assert [name for name, model in models.items() if getattr(model, "group", group).relaxed] == [
         "R-EquiLM",

@@ -65,3 +65,8 @@ def test_a_method_with_a_network_needs_a_trained_one(run, places, tmp_path):
 def test_a_scorer_is_refused(run, places):
     result = run("generate", "-m", places / "equi", "-p", "jump", "--scorer", "demo")
     assert (result.status, "--scorer has no effect on a sequence-to-sequence model" in result.err) == (2, True)
+
+
+def test_words_of_several_tokens_are_for_causal_models(run, places):
+    result = run("generate", "-m", places / "equi", "-p", "jump", "--multi-token", "compose")
+    assert (result.status, "--multi-token compose is for causal language models" in result.err) == (2, True)

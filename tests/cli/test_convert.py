@@ -74,6 +74,9 @@ def test_words_that_are_not_one_token_are_noted(run, folder, tmp_path):
     result = run("convert", folder, tmp_path / "equi", "-g", path)
     assert result.status == 0
     assert "sportsman/sportswoman" in result.err
+    composed = run("convert", folder, tmp_path / "composed", "-g", path, "--set", "multi_token=compose")
+    assert (composed.status, "sportsman/sportswoman" in composed.err) == (0, False)
+    assert "- sportsman/sportswoman" in (tmp_path / "composed" / "README.md").read_text(encoding="utf-8")
 
 
 @pytest.mark.parametrize(

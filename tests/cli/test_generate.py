@@ -6,6 +6,7 @@ import csv
 import io
 import json
 import re
+import warnings
 from pathlib import Path
 
 import pytest
@@ -13,8 +14,9 @@ import torch
 from small_models import END, GENDER, RACE, base_model, tokenizer
 
 import hf_equi
-from hf_equi import EquiLM, EquizeroLM, RegardScorer
+from hf_equi import DemographicGroup, EquiLM, EquizeroLM, RegardScorer
 from hf_equi.cli.loading import load_lm
+from hf_equi.errors import GroupWarning
 
 SHORT = ("--max-new-tokens", "4")
 DEMO = Path(hf_equi.__file__).parent / "assets" / "demo_lm"
@@ -263,3 +265,29 @@ def test_a_setting_is_refused_for_the_method_that_a_model_has_by_itself(run, fol
 
 def test_a_saved_search_takes_another_scorer(run, searches) -> None:
     assert run("generate", "-m", searches["nameless"], "-p", "the man", "--scorer", "demo", *SHORT).status == 0
+
+
+def test_words_of_several_tokens_move_if_they_are_to(run, folder) -> None:
+    chosen = ("generate", "-m", folder, "-g", '[["old king", "queen"], ["he", "she"]]', "--max-new-tokens", "5")
+    result = run(*chosen, "-p", "the old king was", "--multi-token", "compose", "--json")
+    document = json.loads(result.out)
+    assert document["multi_token"] == "compose"
+    assert [member["moved"] for member in document["prompts"][0]["orbit"]] == [[" old king"], [" queen"]]
+    assert document["gap"]["equi_lm"]["largest"] <= 1e-5
+    assert "words of several tokens that move as one: 'old king'" in result.err
+    for method, why in (("mixture", "has no effect with --method mixture"), ("magic", "magic")):
+        refused = run(*chosen, "-p", "x", "--multi-token", "compose", "--method", method)
+        assert (refused.status, why in refused.err) == (2, True)
+
+
+def test_a_saved_model_keeps_how_it_reads_words_of_several_tokens(tmp_path) -> None:
+    group = DemographicGroup([["old king", "queen"], ["he", "she"]])
+    settings = {"multi_token": "compose", "look_ahead": 0.25}
+    hf_equi.symmetrize(base_model(), group, tokenizer=tokenizer(), **settings).save_pretrained(tmp_path)
+    folder = str(tmp_path)
+    assert load_lm(folder, None).config.look_ahead == 0.25
+    other = load_lm(folder, None, (None, "probabilities"))
+    assert (other.action.composes, other.config.look_ahead) == (True, 0.25)
+    with warnings.catch_warnings(action="ignore", category=GroupWarning):
+        assert not load_lm(folder, None, (None, None, "skip")).action.composes
+        assert not load_lm(folder, None, ("mixture", None)).action.composes

@@ -8,7 +8,7 @@ from small_models import BOTH, GENDER, base_model, tokenizer
 
 import hf_equi
 from hf_equi.demo.next_words import next_words
-from hf_equi.fairness.completions import compare
+from hf_equi.fairness.completions import Member, compare
 from hf_equi.fairness.decoding import Decoding
 
 
@@ -59,3 +59,20 @@ def test_a_search_has_no_law() -> None:
     scorer = hf_equi.RegardScorer("demo")
     search = hf_equi.symmetrize(base_model(), GENDER, "equizero", tokenizer=tokenizer(), scorer=scorer)
     assert {word.equi for word in next_words(search, members(search, "the man"), 3)} == {None}
+
+
+def test_words_of_several_tokens_are_left_out() -> None:
+    """Of these, the probability of the first token is not that of the word; images of the prompt differ in length."""
+    group = hf_equi.DemographicGroup([["man", "woman"], ["old king", "queen"], ["black", "tiger"]])
+    lm = hf_equi.symmetrize(base_model(), group, tokenizer=tokenizer(), multi_token="compose", look_ahead=0.05)
+    orbit = [
+        Member((name,), tuple(lm.action.member(g, tokenizer()("the old king was")["input_ids"])), (), (), ())
+        for g, name in enumerate(group.names)
+    ]
+    assert len({len(member.tokens) for member in orbit}) == 2
+    words = next_words(lm, orbit, len(tokenizer()))
+    assert len(words) == int(lm.action.alone.sum()) < len(tokenizer())
+    assert "black" not in {word.text for word in words}
+    assert "man / woman" in {word.text for word in words}
+    assert max(max(word.equi) - min(word.equi) for word in words) < 1e-5
+    assert max(max(word.base) - min(word.base) for word in words) > 0.001

@@ -9,11 +9,13 @@ from dataclasses import replace
 import pytest
 import torch
 from accelerate import cpu_offload
-from small_models import BOTH, GENDER, base_model, tokenizer
+from small_models import BOTH, GENDER, base_model, chat_tokenizer, tokenizer
 
 import hf_equi
+from hf_equi import DemographicGroup
 from hf_equi.display import plain
 from hf_equi.errors import ConfigurationError
+from hf_equi.fairness.chat import Conversation
 from hf_equi.fairness.completions import Prompt, compare, work
 from hf_equi.fairness.decoding import Decoding
 from hf_equi.fairness.work import Work
@@ -137,3 +139,23 @@ def test_a_prompt_may_be_a_part_of_what_the_model_reads() -> None:
     assert [plain(member.prompt) for member in asked.members] == [" the man", " the woman"]
     assert tokenizer().decode(asked.members[1].tokens) == "and he said the woman and she"
     assert [(one.base, one.equi) for one in asked.members] == [(one.base, one.equi) for one in whole.members]
+
+
+def test_words_of_several_tokens_are_shown_whole_and_members_differ_in_length() -> None:
+    group = DemographicGroup([["man", "woman"], ["old king", "queen"]])
+    lm = hf_equi.symmetrize(base_model(), group, tokenizer=tokenizer(), multi_token="compose", look_ahead=0.05)
+    comparison = compare(lm, ["the old king met a man"], Decoding(samples=3, max_new_tokens=8))
+    first, second = comparison.orbits[0].members
+    assert first.prompt == (("the", False), (" old king", True), (" met a", False), (" man", True))
+    assert second.prompt == (("the", False), (" queen", True), (" met a", False), (" woman", True))
+    assert len(first.tokens) != len(second.tokens)
+    assert comparison.equi_gap.largest <= 1e-5
+    assert comparison.base_gap.largest > 0.01
+
+
+def test_the_shown_message_of_a_chat_moves_with_the_words_before_it() -> None:
+    group = DemographicGroup([["man", "woman"], ["old king", "queen"]])
+    lm = hf_equi.symmetrize(base_model(), group, tokenizer=chat_tokenizer(), multi_token="compose")
+    asked = Conversation((("system", "the old king"), ("user", "the man met")), hidden=1)
+    first, second = compare(lm, [asked], Decoding(max_new_tokens=1)).orbits[0].members
+    assert [plain(member.prompt) for member in (first, second)] == ["the man met", "the woman met"]

@@ -197,3 +197,25 @@ def test_an_empty_prompt_is_refused(texts) -> None:
 
 def test_a_gap_prints_small_numbers_in_full() -> None:
     assert str(GroupGap(0.5, 2e-7)) == "largest 0.500, mean 2.0e-07"
+
+
+def test_words_of_several_tokens_have_no_gap_under_the_equilm_that_moves_them() -> None:
+    group = DemographicGroup([["man", "woman"], ["uncle", "aunt"], ["old king", "queen"]])
+    lm = hf_equi.symmetrize(base_model(), group, tokenizer=tokenizer(), multi_token="compose", look_ahead=0.02)
+    read = lm.action.read(ids("the man met an uncle and the old king"))
+    assert sum(unit >= lm.action.vocab_size for unit in read) == 2
+    prompts = ["the man met an uncle", "She", "the old king was"]
+    rests = [" and the queen was known", " met an aunt . the", " white . the man"]
+    prompt_ids, rest_ids = [ids(text) for text in prompts], [ids(text) for text in rests]
+    rest_ids[2] += ids(" uncle")[:2]  # half a word, of which no image is known
+    width, length = max(map(len, prompt_ids)), max(map(len, rest_ids))
+    pairs = list(zip(prompt_ids, rest_ids, strict=True))
+    rows = torch.tensor([[PAD] * (width - len(p)) + p + r + [END] * (length - len(r)) for p, r in pairs])
+    mask = torch.tensor([[0] * (width - len(p)) + [1] * (len(p) + len(r)) + [0] * (length - len(r)) for p, r in pairs])
+    assert group_gap(lm, lm.action, rows, width, mask).largest <= 1e-5
+    found = group_gaps(lm.base, lm.action, rows, width, mask).tolist()
+    rest_ids[2] = rest_ids[2][:-2]
+    for gap, prompt, rest in zip(found, prompt_ids, rest_ids, strict=True):
+        moved = literal(lm.base, lm.action.member(1, prompt), lm.action.member(1, rest))
+        assert gap == pytest.approx(abs(moved - literal(lm.base, prompt, rest)) / len(rest), abs=1e-4)
+    assert min(found) > 0.01

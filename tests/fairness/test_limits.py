@@ -7,11 +7,12 @@ from small_models import GENDER, RACE, base_model, chat_tokenizer, tokenizer
 
 import hf_equi
 from hf_equi import DemographicGroup, TokenAction
+from hf_equi.actions import token_action
 from hf_equi.actions.resolution import resolve_tokens
 from hf_equi.fairness.chat import Conversation
 from hf_equi.fairness.completions import compare
 from hf_equi.fairness.decoding import Decoding
-from hf_equi.fairness.limits import limits, staying_names, staying_words
+from hf_equi.fairness.limits import limits, read_words, staying_names, staying_words
 
 
 def test_words_that_stay_are_said_of_each_prompt() -> None:
@@ -52,3 +53,16 @@ def test_names_that_the_group_does_not_exchange_are_told() -> None:
     said = staying_names(DemographicGroup(sets, names=["male", "female"]))
     assert said.startswith("the group turns the name 'male' into 'male', not into 'female', so nothing is guaranteed")
     assert staying_names(DemographicGroup([["C++", "C"]], names=["x", "y"])) is None  # which has no action on words
+
+
+def test_words_of_several_tokens_and_prompts_that_end_in_one_are_said() -> None:
+    group = DemographicGroup([["tiger", "cat"], ["cats", "dog"]])
+    action = token_action(group, resolve_tokens(group, tokenizer(), multi_token="compose"))
+    prompts = [["the cats met"], ["a tiger"], ["the tigers met"], ["the man"]]
+    assert list(read_words(prompts, action, tokenizer())) == [
+        "words of several tokens that move as one: 'cats', 'tiger'",
+        "'a tiger' ends in 'tiger', which may begin a longer word, here or in an image, so nothing is guaranteed for "
+        "its texts",
+        "pieces of 'the tigers met', or of an image of it, meet as another word, so nothing in it moves",
+    ]
+    assert list(read_words(prompts, TokenAction(GENDER, resolve_tokens(GENDER, tokenizer())), tokenizer())) == []

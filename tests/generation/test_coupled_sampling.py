@@ -11,7 +11,7 @@ import hf_equi
 from hf_equi.actions import TokenAction, WordAction
 from hf_equi.actions._checksums import position_weights
 from hf_equi.actions._splitmix import splitmix
-from hf_equi.actions.tokens import TokenMap
+from hf_equi.actions.token_maps import TokenMap
 from hf_equi.errors import ConfigurationError
 from hf_equi.generation import CoupledDraws, CoupledNoise, Prompts
 from hf_equi.generation.coupled_sampling import BEAM_NUDGE, NoiseKeys, best_tokens, draw_tokens, uniform

@@ -9,7 +9,7 @@ from token_actions import action_of
 from unit_models import PAIRS
 
 from hf_equi import DemographicGroup, TokenAction
-from hf_equi.actions.tokens import TokenMap
+from hf_equi.actions.token_maps import TokenMap
 from hf_equi.generation.named_tokens import missing_images, read_biases, read_strings, read_tokens, read_words
 
 # Two circles: 1 → 2 → 3 with 4 → 5 → 6, and 7 ↔ 8. 0 and 9 do not move.

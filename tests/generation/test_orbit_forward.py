@@ -14,7 +14,7 @@ from transformers import LlamaConfig, LlamaForCausalLM, MambaConfig, MambaForCau
 import hf_equi
 from hf_equi import TokenPairAction
 from hf_equi.actions.resolution import resolve_pair
-from hf_equi.actions.tokens import TokenMap
+from hf_equi.actions.token_maps import TokenMap
 from hf_equi.errors import UnsupportedModelError
 from hf_equi.generation import OrbitInputs, check_base, forward_orbit
 from hf_equi.generation.encoded_source import EncodedSource, encode_orbit

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from hf_equi.actions import Action, TokenAction, TokenPairAction
-from hf_equi.actions.tokens import TokenMap
+from hf_equi.actions.token_maps import TokenMap
 from hf_equi.bases.compat import cache_of, cached
 
 STEP = 1e-6

@@ -60,7 +60,7 @@ def read_command(words: Sequence[str]) -> str:
         except _Parsed:
             return ""
         except SystemExit as ended:
-            if "pip install 'hf_equi[" in str(ended.code):  # without its extra, a program reads nothing
+            if "pip install -e '.[" in str(ended.code):  # without its extra, a program reads nothing
                 return ""
             return said.getvalue() or "no such command"
     return "it reads no arguments"

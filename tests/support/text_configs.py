@@ -6,7 +6,7 @@ from small_models import configs
 from small_seq2seq import base
 
 from hf_equi import DemographicGroup, EquiLMConfig
-from hf_equi.actions.tokens import TokenMap
+from hf_equi.actions.token_maps import TokenMap
 
 GROUP = DemographicGroup([["a", "b"]])
 RELAXED = DemographicGroup([["a", "b"]], neutral=["c"])

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from hf_equi import DemographicGroup, TokenAction
 from hf_equi.actions import UnitAction
-from hf_equi.actions.tokens import TokenMap
+from hf_equi.actions.token_maps import TokenMap
 
 
 @lru_cache

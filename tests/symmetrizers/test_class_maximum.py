@@ -7,7 +7,7 @@ import torch
 from token_actions import action_of, group_of
 
 from hf_equi import TokenAction
-from hf_equi.actions.tokens import TokenMap
+from hf_equi.actions.token_maps import TokenMap
 from hf_equi.symmetrizers import ClassMaximum, Equizero, MaxProbability, Orbit
 
 # Classes that move, and classes that stay where they are while the input is moved.

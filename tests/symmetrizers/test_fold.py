@@ -10,7 +10,7 @@ from token_actions import action_of, texts, token_actions
 
 from hf_equi import DemographicGroup, TokenAction
 from hf_equi.actions import TrivialAction
-from hf_equi.actions.tokens import TokenMap
+from hf_equi.actions.token_maps import TokenMap
 from hf_equi.symmetrizers import Mean, Orbit, OrbitFold
 from hf_equi.symmetrizers.combine import AVERAGES
 

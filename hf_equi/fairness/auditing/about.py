@@ -9,6 +9,7 @@ from typing import Any
 from torch import nn
 from transformers import PreTrainedModel
 
+from hf_equi.actions.resolution import cover_tokens
 from hf_equi.bases.embedded import embedded_folder
 from hf_equi.fairness.auditing.subjects import Subject
 from hf_equi.fairness.scales import Scale
@@ -25,7 +26,8 @@ def describe_models(subjects: tuple[Subject, ...]) -> dict[str, dict[str, Any]]:
 
     Returns:
         By model name: `source`, `revision` (a commit, or `None`), `parameters` of the base, `rows` (the most rows of
-        the base that a text takes), and `scores` (whether the model calls a scorer).
+        the base that a text takes), `scores` (whether the model calls a scorer), and `units` (the sets in which words
+        of several tokens move as one, each as "salesman/saleswoman"; empty if none does).
     """
     return {subject.name: _describe_model(subject) for subject in subjects}
 
@@ -50,7 +52,13 @@ def describe_base(model: PreTrainedModel, base: PreTrainedModel) -> dict[str, An
 def _describe_model(subject: Subject) -> dict[str, Any]:
     lm = subject.lm
     rows = 1 if lm.method.selects_one else lm.group.order
-    return {**describe_base(lm, subject.base), "rows": rows, "scores": lm.method.searches}
+    composed = cover_tokens(lm.group, lm.tokenizer, composes=True).composed if lm.action.composes else ()
+    return {
+        **describe_base(lm, subject.base),
+        "rows": rows,
+        "scores": lm.method.searches,
+        "units": ["/".join(words) for words in composed],
+    }
 
 
 def describe_scorers(scorers: Mapping[Scale, Any]) -> dict[str, dict[str, Any]]:

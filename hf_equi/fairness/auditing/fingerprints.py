@@ -14,7 +14,7 @@ from hf_equi.bases.offloading import input_device
 from hf_equi.bases.weights_fingerprint import weights_fingerprint
 from hf_equi.groups import DemographicGroup
 from hf_equi.groups.registry import TYPE
-from hf_equi.models.cards.audits import SETTINGS, scorer_class
+from hf_equi.models.cards.audits import LOOKING, scorer_class, telling_settings
 from hf_equi.models.causal_lm import EquiLM
 from hf_equi.models.text.fingerprint import fingerprint
 
@@ -47,14 +47,9 @@ def describe_model(model: PreTrainedModel, known: dict[int, str]) -> dict[str, A
     base = model.base if isinstance(model, EquiLM) else model
     if id(base) not in known:
         known[id(base)] = weights_fingerprint(base)
-    settings = {
-        name: getattr(model.config, name)
-        for name in SETTINGS
-        if isinstance(model, EquiLM) and getattr(model.config, name, None) is not None
-    }
     described = {
         "class": type(model).__name__,
-        **settings,
+        **(telling_settings(model.config) if isinstance(model, EquiLM) else {}),
         **({"group": describe_group(model.group)} if isinstance(model, EquiLM) else {}),
         "base_class": type(base).__name__,
         "dtype": str(base.dtype).removeprefix("torch."),
@@ -122,7 +117,10 @@ def describe_scorer(scorer: Any, known: dict[int, str]) -> dict[str, Any]:
 
 
 def _config_digest(config: Any) -> str:
-    return _digest(config.to_dict() if hasattr(config, "to_dict") else None)
+    content = config.to_dict() if hasattr(config, "to_dict") else None
+    if content is not None and content.get("multi_token") != "compose":  # 0.1.1 did not have these
+        content = {name: value for name, value in content.items() if name not in LOOKING}
+    return _digest(content)
 
 
 def _digest(content: Any) -> str:

@@ -12,10 +12,10 @@ from typing import Any
 
 from transformers import PreTrainedModel
 
-from hf_equi.actions import TokenAction, WordAction
+from hf_equi.actions import TokenAction, WordAction, token_action
 from hf_equi.actions.resolution import resolve_tokens
 from hf_equi.auto import symmetrize
-from hf_equi.errors import ConfigurationError, HfEquiWarning
+from hf_equi.errors import ConfigurationError, GroupWarning, HfEquiWarning
 from hf_equi.fairness.auditing.blocks import Block
 from hf_equi.groups import DemographicGroup
 from hf_equi.models.causal_lm import EquiLM
@@ -33,10 +33,12 @@ class Subject:
         lm: The model that draws its texts, coupled by a seed.
         base: Its base model; the model itself if it is plain.
         scored: The model that gives the likelihood of its texts; `None` if that is not tractable.
-        action: The group of the audit on its tokens.
+        action: The group of the audit on its tokens. If some model of the audit moves words of several tokens, they
+            move in the figures of all models.
         words: The group on texts, if texts are compared; `None` to compare tokens.
         coupled: Whether the prompts of a template are images of each other in what the model acts on. If not, each has
-            its own noise, and a group gap or a consistency would be about words other than the demographic.
+            its own noise, and a consistency would be about words other than the demographic.
+        exchanged: Whether they are images of each other under the group of the audit. If not, so would a group gap.
     """
 
     name: str
@@ -46,6 +48,7 @@ class Subject:
     action: TokenAction
     words: WordAction | None
     coupled: bool
+    exchanged: bool
 
 
 def make_subjects(
@@ -71,9 +74,9 @@ def make_subjects(
     """
     if not isinstance(models, Mapping) or not models:
         raise ConfigurationError('models needs at least one model by name, as in {"base": model, "EquiLM": lm}.')
-    return tuple(
-        _make_subject(name, model, group, tokenizer, blocks, max_new_tokens) for name, model in models.items()
-    )
+    composes = any(isinstance(model, EquiLM) and model.action.composes for model in models.values())
+    audited = _Audited(group, tokenizer, "compose" if composes else "skip")
+    return tuple(_make_subject(name, model, audited, blocks, max_new_tokens) for name, model in models.items())
 
 
 def unrelaxed(group: DemographicGroup) -> DemographicGroup:
@@ -83,13 +86,27 @@ def unrelaxed(group: DemographicGroup) -> DemographicGroup:
     return reduce(operator.mul, [DemographicGroup(one.sets, names=one.names) for one in group.factors])
 
 
+@dataclass(frozen=True)
+class _Audited:
+    """The group of an audit, and how it reads words of several tokens."""
+
+    group: DemographicGroup
+    tokenizer: Any
+    multi_token: str
+
+    def action(self, lm: EquiLM, composes: bool | None = None) -> TokenAction:
+        """Return the group on the tokens of a model, as the audit or the model reads words of several tokens."""
+        own: TokenAction = lm.action
+        multi_token = self.multi_token if composes is None else ("compose" if composes else "skip")
+        if unrelaxed(own.group) == self.group and own.composes == (multi_token == "compose"):
+            return own
+        return token_action(
+            self.group, resolve_tokens(self.group, self.tokenizer, lm.config.vocab_size, multi_token), own.device
+        )
+
+
 def _make_subject(
-    name: object,
-    model: object,
-    group: DemographicGroup,
-    tokenizer: Any,
-    blocks: Sequence[Block],
-    max_new_tokens: int,
+    name: object, model: object, audited: _Audited, blocks: Sequence[Block], max_new_tokens: int
 ) -> Subject:
     if not isinstance(name, str) or not name.strip():
         raise ConfigurationError(f"A model has the name {name!r}: name it, as in {{'base': model}}.")
@@ -97,16 +114,18 @@ def _make_subject(
         raise ConfigurationError(f"The model {name!r} is a {type(model).__name__}: pass a PreTrainedModel.")
     if model.training:
         raise ConfigurationError(f"The model {name!r} is in training mode, so its texts are noisy: call model.eval().")
+    tokenizer = audited.tokenizer
     if isinstance(model, EquiLM):
-        _check_group(name, model, group)
+        _check_group(name, model, audited.group)
         expected, cut = model.config.tokenizer_fingerprint, model.config.tokenizer_cut_fingerprint
         check_tokenizer(tokenizer, expected, f"the audit of {name!r}", cut)
         lm = model
     else:
-        lm = symmetrize(model, group, "identity", tokenizer=tokenizer, multi_token="skip")
-    action = lm.action
-    if unrelaxed(action.group) != group:
-        action = TokenAction(group, resolve_tokens(group, tokenizer, lm.config.vocab_size, "skip"), lm.action.device)
+        with warnings.catch_warnings():
+            if audited.multi_token == "compose":  # the model moves nothing, and the figures read other words
+                warnings.simplefilter("ignore", GroupWarning)
+            lm = symmetrize(model, audited.group, "identity", tokenizer=tokenizer, multi_token="skip")
+    action = audited.action(lm)
     _check_lengths(name, lm, blocks, max_new_tokens)
     own = lm if isinstance(model, EquiLM) else model
     words = WordAction(action.group) if lm.acts_on_words else None
@@ -115,6 +134,9 @@ def _make_subject(
             f"The model {name!r} acts on words, which would lose the turns of a chat: let it act on tokens, or ask "
             "without a chat."
         )
+    exchanged = words is not None or _exchanges(blocks, action, _NEITHER.format(name))
+    moved = action if lm.action.composes == action.composes else audited.action(lm, lm.action.composes)
+    coupled = exchanged and (words is not None or moved is action or _exchanges(blocks, moved, _APART.format(name)))
     return Subject(
         name=name,
         lm=lm,
@@ -122,7 +144,8 @@ def _make_subject(
         scored=own if lm.scores_its_texts else None,
         action=action,
         words=words,
-        coupled=words is not None or _exchanges_prompts(name, action, blocks),
+        coupled=coupled,
+        exchanged=exchanged,
     )
 
 
@@ -148,17 +171,22 @@ def _check_lengths(name: str, lm: EquiLM, blocks: Sequence[Block], max_new_token
                 )
 
 
-def _exchanges_prompts(name: str, action: TokenAction, blocks: Sequence[Block]) -> bool:
-    """Whether the prompts of each template are images of each other in tokens."""
-    tables = action.permutations.tolist()
+_NEITHER = "with its tokens exchanged, so the model {!r} has no group gap and no consistency here."
+_APART = "with the words exchanged that the model {!r} moves, so the model has no consistency here."
+
+
+def _exchanges(blocks: Sequence[Block], action: TokenAction, ending: str) -> bool:
+    """Whether the prompts of each template are images of each other; warn of the first ones that are not."""
     for block in blocks:
-        images = [tuple(table[token] for token in block.tokens[0]) for table in tables]
-        if not block.neutral and images != list(block.tokens):
-            warnings.warn(
-                f"{block.prompts[1]!r} is not {block.prompts[0]!r} with its tokens exchanged, so the model {name!r} "
-                "has no group gap and no consistency here.",
-                HfEquiWarning,
-                stacklevel=4,
-            )
+        if not _are_images(block, action):
+            warnings.warn(f"{block.prompts[1]!r} is not {block.prompts[0]!r} {ending}", HfEquiWarning, stacklevel=4)
             return False
     return True
+
+
+def _are_images(block: Block, action: TokenAction) -> bool:
+    """Whether the prompts of a template are images of the first one, in the order of the elements."""
+    if block.neutral:
+        return True
+    images = (tuple(action.member(g, block.tokens[0])) for g in range(action.group.order))
+    return list(images) == list(block.tokens)

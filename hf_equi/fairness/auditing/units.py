@@ -8,6 +8,7 @@ from typing import Any
 
 import torch
 
+from hf_equi.actions import UnitAction
 from hf_equi.bases.end_tokens import end_tokens, filling_token, until_end
 from hf_equi.bases.offloading import input_device
 from hf_equi.fairness.auditing.blocks import Block
@@ -15,6 +16,7 @@ from hf_equi.fairness.auditing.scoring import Measures
 from hf_equi.fairness.auditing.settings import Sampling
 from hf_equi.fairness.auditing.subjects import Subject
 from hf_equi.fairness.likelihood import group_gaps, log_likelihood
+from hf_equi.fairness.whole_words import closed_units
 
 __all__ = ["run_unit"]
 
@@ -53,7 +55,7 @@ def run_unit(
     how: dict[str, Any] = {"eos_token_id": ends, "batch_size": min(LIKELIHOOD_ROWS, sampling.batch_size)}
     nll = (-log_likelihood(subject.base, sequences, width, mask, **how)).tolist()
     gaps: list[float | None] = [None] * len(tokens)
-    if subject.scored is not None and subject.coupled:
+    if subject.scored is not None and subject.exchanged:
         gaps = group_gaps(subject.scored, subject.action, sequences, width, mask, **how).tolist()
     places = [place for place in range(len(block.prompts)) for _ in range(sampling.samples)]
     texts = [_decode(tokenizer, block, place, row) for place, row in zip(places, tokens, strict=True)]
@@ -130,17 +132,32 @@ def _consistent(
     """Return for each text the share of the texts coupled with it that are its images."""
     if block.neutral or not subject.coupled:
         return [None] * len(tokens)
-    moved_back: list[list[Any]] = []
-    for element, prompt in enumerate(block.prompts):
-        rows = range(element * samples, (element + 1) * samples)
-        if subject.words is not None:
-            moved_back.append([subject.words.invert(element, texts[row], boundary=len(prompt)) for row in rows])
-        else:
-            ids = [torch.tensor(tokens[row], device=subject.action.device) for row in rows]
-            moved_back.append([subject.action.invert(element, row).tolist() for row in ids])
+    moved_back = [
+        [_moved_back(subject, element, tokens[row], texts[row], len(prompt)) for row in rows]
+        for element, prompt in enumerate(block.prompts)
+        for rows in (range(element * samples, (element + 1) * samples),)
+    ]
     others = len(block.prompts) - 1
     return [
-        (sum(other[sample] == own[sample] for other in moved_back) - 1) / others
+        (sum(_are_same(subject, other[sample], own[sample]) for other in moved_back) - 1) / others
         for own in moved_back
         for sample in range(samples)
     ]
+
+
+def _moved_back(subject: Subject, element: int, tokens: list[int], text: str, boundary: int) -> Any:
+    """Return what an element made a text of: a string, or units, of which those that go on do not count."""
+    if subject.words is not None:
+        return subject.words.invert(element, text, boundary=boundary)
+    units = subject.action.read(subject.action.member(subject.action.group.inverse(element), tokens))
+    if isinstance(subject.action, UnitAction):
+        return units[: closed_units(subject.action, units)]
+    return units
+
+
+def _are_same(subject: Subject, one: Any, other: Any) -> bool:
+    """Whether two texts are the same. Those of units end after equally many tokens, which may be fewer units."""
+    if subject.words is None and subject.action.composes:
+        size = min(len(one), len(other))
+        return bool(one[:size] == other[:size])
+    return bool(one == other)

@@ -22,7 +22,7 @@ class InnerBiases:
         action: The group on units.
 
     Example:
-        >>> from hf_equi.actions.tokens import TokenMap
+        >>> from hf_equi.actions.token_maps import TokenMap
         >>> from hf_equi.groups import DemographicGroup
         >>> token_map = TokenMap(vocab_size=4, sets=((),), composed=((((1,), (2, 3)),),))
         >>> action = UnitAction(DemographicGroup([["grandson", "granddaughter"]]), token_map)

@@ -18,7 +18,7 @@ from hf_equi.figures import FIGURES, MAIN, MISSING, plain_number
 from hf_equi.groups import DemographicGroup, read_group
 from hf_equi.models.cards.markdown import plain
 
-__all__ = ["SETTINGS", "Evaluation", "read_evaluation", "scorer_class"]
+__all__ = ["LOOKING", "Evaluation", "read_evaluation", "scorer_class", "telling_settings"]
 
 SUMMARY = "summary.json"
 _PARTS = {"models", "settings", "confidence"}
@@ -40,8 +40,12 @@ _SHAPE = {
 """The parts of a summary that a card reads, besides the figures: a type, a list of one kind of item, or keys."""
 TITLES = {key: FIGURES[key].card for key in MAIN if FIGURES[key].card}
 """The titles of the figures that a card has."""
-SETTINGS = ("method", "average", "beam_length", "action")
-"""The settings by which an audit tells models apart, by their names in configs."""
+LOOKING = ("look_ahead", "unlooked_share")
+"""The settings that have an effect only if words of several tokens move as units."""
+_SETTINGS = ("method", "average", "beam_length", "action")
+_UNITS = ("multi_token", *LOOKING)
+"""The settings by which an audit tells models apart, by their names in configs. The second are written only for models
+that move words of several tokens as units, because earlier audits lack them."""
 
 
 @dataclass(frozen=True)
@@ -220,13 +224,24 @@ def _matching(where: str, entries: list[dict[str, Any]], model: Any) -> list[dic
 def _is_model(entry: Mapping[str, Any], model: Any) -> bool:
     """Whether an audited model around the same base is this one."""
     own = _own_entry(model)
-    same = all(entry.get(name) == own.get(name) for name in ("class", *SETTINGS))
+    same = all(entry.get(name) == own.get(name) for name in ("class", *_SETTINGS, *_UNITS))
     return same and _same_group(entry.get("group"), model.config.group) and _same_scorer(entry, model)
+
+
+def telling_settings(config: Any) -> dict[str, Any]:
+    """Return the settings of a model by which an audit tells it from others.
+
+    Args:
+        config: The config of the model.
+    """
+    units = _UNITS if getattr(config, "multi_token", None) == "compose" else ()
+    found = {name: getattr(config, name, None) for name in (*_SETTINGS, *units)}
+    return {name: value for name, value in found.items() if value is not None}
 
 
 def _own_entry(model: Any) -> dict[str, Any]:
     """Describe a model as an audit does, as far as its config allows."""
-    settings = {name: getattr(model.config, name, None) for name in SETTINGS}
+    settings = telling_settings(model.config)
     scorer = getattr(model.config, "scorer_settings", None)
     if scorer is None and getattr(model, "_scorer", None) is not None:
         scorer = {"label": getattr(model._scorer, "label", None)}  # it has no name
@@ -277,7 +292,7 @@ def _same_group(audited: Mapping[str, Any] | None, own: Mapping[str, Any]) -> bo
 
 def _described(entry: Mapping[str, Any]) -> str:
     method = f" by {entry['method']!r}" if "method" in entry else ""
-    settings = [f"{name}={entry[name]!r}" for name in SETTINGS[1:] if entry.get(name) is not None]
+    settings = [f"{name}={entry[name]!r}" for name in (*_SETTINGS[1:], *_UNITS) if entry.get(name) is not None]
     scorer = [f"scorer={_scorer(entry)}"] if "scorer" in entry else []
     return ", ".join([f"{entry['class']}{method}", *settings, *scorer])
 

@@ -20,6 +20,16 @@ _WORDS = (
 )
 
 
+_OPEN = (
+    "**Looking ahead.** A word of several tokens is scored by its own tokens where the probabilities of the first "
+    "tokens of its images combine to at least `look_ahead`. Elsewhere it has a constant share (`unlooked_share`) of "
+    "that of its first token. Both are decided for all images alike, so the symmetry is exact. How probable rare "
+    "words are is approximate.",
+    "**Beginnings of words.** Nothing is guaranteed after a prompt that ends in the beginning of a word of several "
+    "tokens, or where pieces of an image meet as another word. The model warns about such prompts.",
+)
+
+
 class CausalLMCard(TextCard):
     """The card of an EquiLM."""
 
@@ -54,7 +64,7 @@ class CausalLMCard(TextCard):
         return [("tokens", model.action, model.tokenizer)]
 
     def _own_limits(self, model: Any) -> list[str]:
-        return [*self.method(model).limits]
+        return [*self.method(model).limits, *(_OPEN if model.action.composes else ())]
 
     def usage(self, model: Any, place: str) -> str:
         """Code that writes texts after a prompt that names a demographic."""

@@ -9,7 +9,7 @@ from transformers import AutoConfig
 from transformers.configuration_utils import SubConfigSpec
 
 from hf_equi.actions import WordAction
-from hf_equi.actions.tokens import TokenMap
+from hf_equi.actions.token_maps import TokenMap
 from hf_equi.bases.compat import CACHE
 from hf_equi.errors import ConfigurationError
 from hf_equi.groups import DemographicGroup
@@ -46,9 +46,9 @@ class EquiLMConfig(EquiTextConfig):
             they move as units, with methods that combine the scores of all members; those that the tokenizer cannot
             write are treated as with `"auto"`.
         look_ahead (`float`, *optional*, defaults to 0.01):
-            With `"compose"`, the second token of a word is scored by the base where the first tokens of its images
-            combine to at least this probability, and all others where the first two do: 0 for always, 1 for never.
-            The symmetry is exact for any value.
+            With `"compose"`, the second token of a word is scored by the base where the probabilities of the first
+            tokens of its images combine to at least this, and all others where those of the first two do: 0 for
+            always, 1 for never. The symmetry is exact for any value.
         unlooked_share (`float`, *optional*, defaults to 0.01):
             With `"compose"`, the share that stands for the tokens of a word that are not scored: above 0, at most 1.
         orbit_chunk_size (`int`, *optional*):

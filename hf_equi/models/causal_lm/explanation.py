@@ -6,11 +6,12 @@ import re
 from dataclasses import dataclass
 from typing import Any
 
-from hf_equi.actions import TokenAction, WordAction
+from hf_equi.actions import TokenAction, UnitAction, WordAction
 from hf_equi.actions.reasons import why_it_stays
 from hf_equi.actions.spellings import AFTER_BRACKET, AFTER_SPACE, START, Spellings
 from hf_equi.display import shown
 from hf_equi.errors import ConfigurationError
+from hf_equi.generation.units.readings import Reading, UnitTables
 from hf_equi.groups import FormRow
 from hf_equi.groups.forms import composed, written_words
 from hf_equi.groups.matching import compile_words
@@ -33,6 +34,8 @@ class TokenExplanation:
         composed: Those of `moved` that have several tokens, or become words of several.
         reads_back: Whether each member of the orbit is read as the words that it was made of. Pieces of two words can
             meet as a third one; then nothing is guaranteed for the text.
+        open_end: The last word of the text, if it or an image of it may go on as a longer word of several tokens. Then
+            nothing is guaranteed for what follows the text.
     """
 
     text: str
@@ -43,6 +46,7 @@ class TokenExplanation:
     reasons: tuple[str, ...]
     composed: tuple[str, ...] = ()
     reads_back: bool = True
+    open_end: str = ""
 
     def __str__(self) -> str:
         lines = [f"text: {self.text}"]
@@ -58,6 +62,11 @@ class TokenExplanation:
         lines += [f"stays: {word!r} ({reason})" for word, reason in stays]
         if not self.reads_back:
             lines.append("pieces of an image meet as another word of the group: nothing is guaranteed for this text")
+        if self.open_end:
+            lines.append(
+                f"ends in {self.open_end.strip()!r}, which may begin a longer word, here or in an image: nothing is "
+                "guaranteed for what follows"
+            )
         if self.general:
             lines.append(f"general: {', '.join(map(repr, self.general))}")
         return shown("\n".join(lines), "\n")
@@ -90,7 +99,7 @@ def explain_tokens(text: str, action: TokenAction, tokenizer: Any) -> TokenExpla
         found: str = tokenizer.decode(action.write(some))
         return found
 
-    general = action.general
+    general, reads_back = action.general, action.reads_back(ids)
     unmoved = _unmoved_words(text, ids, action, tokenizer)
     return TokenExplanation(
         text=text,
@@ -100,7 +109,8 @@ def explain_tokens(text: str, action: TokenAction, tokenizer: Any) -> TokenExpla
         general=() if general is None else tuple(written(unit) for unit in units if bool(general[unit])),
         reasons=tuple(reason for _, reason in unmoved),
         composed=tuple(dict.fromkeys(written(unit) for unit, images in moved if max(images) >= action.vocab_size)),
-        reads_back=action.reads_back(ids),
+        reads_back=reads_back,
+        open_end=written(units[-1]) if reads_back and _goes_on(action, ids) else "",
     )
 
 
@@ -115,6 +125,11 @@ def explain_words(text: str, action: WordAction) -> TokenExplanation:
         general=found.general,
         reasons=tuple(reason for _, reason in found.untouched),
     )
+
+
+def _goes_on(action: TokenAction, ids: list[int]) -> bool:
+    """Whether a longer word may begin with the last tokens of a text, or of an image of it."""
+    return isinstance(action, UnitAction) and not Reading.of(UnitTables.of(action), ids).quiet
 
 
 def _check_known(ids: list[int], action: TokenAction, tokenizer: Any) -> None:

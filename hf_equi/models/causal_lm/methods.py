@@ -11,7 +11,7 @@ from hf_equi.symmetrizers import EqualWeights, HistoryWeights, Method
 from hf_equi.symmetrizers.combine import AVERAGES
 from hf_equi.symmetrizers.select import IdentityMember
 
-__all__ = ["LOOK_AHEAD", "TASK", "UNLOOKED_SHARE", "check_action", "check_multi_token", "create", "remedy"]
+__all__ = ["LOOK_AHEAD", "TASK", "UNLOOKED_SHARE", "check_action", "check_multi_token", "combines", "create", "remedy"]
 
 TASK = "causal_lm"
 
@@ -48,7 +48,7 @@ def check_multi_token(
     check_choice("multi_token", multi_token, MULTI_TOKEN)
     check_share("look_ahead", look_ahead)
     check_between("unlooked_share", unlooked_share, 1, closed=True)
-    if multi_token == "compose" and not _combines(method):
+    if multi_token == "compose" and not combines(method):
         raise ConfigurationError(
             f'multi_token="compose" moves words in the scores of all members, but method={method.name!r} does not '
             f"combine those. {remedy(method) or 'Leave it out'}, or use method='equitune'."
@@ -64,12 +64,13 @@ def check_multi_token(
 
 def remedy(method: Method) -> str | None:
     """Return how words of several tokens move with a method, as the beginning of a sentence; `None` if none does."""
-    if _combines(method):
+    if combines(method):
         return COMPOSE
     return None if isinstance(method.select, IdentityMember) else WORDS
 
 
-def _combines(method: Method) -> bool:
+def combines(method: Method) -> bool:
+    """Whether a method combines the scores of all members, so that words of several tokens can move as units."""
     return not (method.selects_one or method.searches)
 
 

@@ -14,7 +14,7 @@ from transformers.cache_utils import Cache
 from hf_equi.actions import TokenAction, WordAction, token_action
 from hf_equi.actions.resolution import resolve_tokens
 from hf_equi.actions.staying import TextBatch
-from hf_equi.actions.tokens import TokenMap
+from hf_equi.actions.token_maps import TokenMap
 from hf_equi.bases.compat import CachedOutput, accepts_cache, cached
 from hf_equi.bases.decoding import AnyReleaseGenerationMixin
 from hf_equi.errors import ConfigurationError
@@ -31,6 +31,7 @@ from hf_equi.models.causal_lm.card import CausalLMCard
 from hf_equi.models.causal_lm.configuration_equi_lm import EquiLMConfig
 from hf_equi.models.causal_lm.explanation import TokenExplanation, explain_tokens, explain_words
 from hf_equi.models.causal_lm.methods import remedy
+from hf_equi.models.causal_lm.possible_labels import IGNORED, possible_labels
 from hf_equi.models.causal_lm.word_decoding import write_in_words
 from hf_equi.models.text.decoding import DecodingMixin
 from hf_equi.models.text.model import EquiTextModel
@@ -45,6 +46,7 @@ _COMPILED = (
     "the Trainer does not find the model's name around a compiled model, so it does not shift the labels. It does "
     "with model.base.compile() instead of torch_compile=True"
 )
+_LEFT_OUT = "with words of several tokens, some tokens have probability 0: smoothed labels would make it infinite"
 
 
 @dataclass
@@ -169,12 +171,11 @@ class EquiLM(DecodingMixin, EquiTextModel, AnyReleaseGenerationMixin):  # type: 
         Args:
             input_ids: `(batch, tokens)` int64. Except in training, a `GroupWarning` names group words that stay.
             attention_mask: `(batch, past + tokens)`, 0 at padding.
-            position_ids: `(batch, tokens)`. Where they restart within a row without padding, another document begins.
-                Each document is a text of its own, with its own orbit and prompt.
+            position_ids: `(batch, tokens)`. Where they restart within a row without padding, another text begins.
             cache: The cache that an earlier call returned, whose members continue, or an empty cache of the base.
             inputs_embeds: Refused, because a group acts on tokens.
-            labels: `(batch, tokens)`; −100 and padding are left out of the loss. The method `"mixture"` takes leading
-                −100 for the prompt. Without labels the whole text is the prompt.
+            labels: `(batch, tokens)`; −100, padding and labels of probability 0 (with a `GroupWarning`) do not count
+                in the loss. `"mixture"` takes leading −100 for the prompt, and without labels the whole text.
             use_cache: Whether to return a cache; by default only if one was passed.
             logits_to_keep: The number of last places to score, 0 for all.
             group: Another group, for this call only.
@@ -188,8 +189,8 @@ class EquiLM(DecodingMixin, EquiTextModel, AnyReleaseGenerationMixin):  # type: 
                 computed outside the model would be another one; for a method that acts on words.
             UnsupportedModelError: For a cache of another model; if memory runs out, with advice.
         """
-        input_ids = self._readable(input_ids, inputs_embeds)
-        items, action = self._count(labels, kwargs), self.resolve(group)
+        input_ids, action = self._readable(input_ids, inputs_embeds), self.resolve(group)
+        items = self._count(action, labels, kwargs)
         self.look_at(group, TextBatch(action, self._tokenizer, input_ids, attention_mask))
         inputs = OrbitInputs(
             input_ids=input_ids,
@@ -205,7 +206,8 @@ class EquiLM(DecodingMixin, EquiTextModel, AnyReleaseGenerationMixin):  # type: 
             board=board,
         )
         scores, selection, kept = self._score(action, inputs, elements, labels)
-        loss, logits = self._loss(scores, labels, attention_mask, items, selection), scores[:, -logits_to_keep:]
+        labels = self._counted(action, labels, attention_mask, scores, warns=group is not action)
+        loss, logits = self._loss(scores, labels, items, selection), scores[:, -logits_to_keep:]
         result = EquiCausalLMOutput(loss=loss, logits=logits, chosen_element=selection.only, **cached(kept))
         return self.returned(result, return_dict)
 
@@ -232,11 +234,14 @@ class EquiLM(DecodingMixin, EquiTextModel, AnyReleaseGenerationMixin):  # type: 
         scores = out.combined if documents is None else documents.together(out.combined)
         return scores, selection, out.cache
 
-    def _count(self, labels: torch.Tensor | None, kwargs: dict[str, Any]) -> torch.Tensor | int | None:
+    def _count(
+        self, action: TokenAction, labels: torch.Tensor | None, kwargs: dict[str, Any]
+    ) -> torch.Tensor | int | None:
         """Return how many labels there are in all, if known; refuse a caller that would compute another loss."""
         items: torch.Tensor | int | None = kwargs.pop("num_items_in_batch", None)
         weighs, compiled = self.method.history_weights is not None, torch.compiler.is_compiling()
-        check_outside_loss(labels, items, {_WEIGHS.format(self.config.method): weighs, _COMPILED: compiled})
+        reasons = {_WEIGHS.format(self.config.method): weighs, _COMPILED: compiled, _LEFT_OUT: action.composes}
+        check_outside_loss(labels, items, reasons)
         return items
 
     def _members(
@@ -260,23 +265,31 @@ class EquiLM(DecodingMixin, EquiTextModel, AnyReleaseGenerationMixin):  # type: 
         selection: Selection = self.select_members(action, inputs.input_ids, prompt, to_score=to_score)
         return selection
 
+    @staticmethod
+    def _counted(
+        action: TokenAction, labels: torch.Tensor | None, mask: torch.Tensor | None, scores: torch.Tensor, warns: bool
+    ) -> torch.Tensor | None:
+        """Return the labels, with −100 where they do not count."""
+        if labels is None:
+            return None
+        if mask is not None:
+            labels = labels.masked_fill(mask[:, -labels.shape[1] :] == 0, IGNORED)
+        return possible_labels(labels, scores, warns) if action.composes else labels
+
     def _loss(
         self,
         scores: torch.Tensor,
         labels: torch.Tensor | None,
-        mask: torch.Tensor | None,
         items: torch.Tensor | int | None,
         selection: Selection,
     ) -> torch.Tensor | None:
         """Return the shifted cross-entropy in nats per token, plus what the selection of members adds to it."""
         if labels is None:  # a count without labels comes from a Trainer that computes the loss itself
             return None if items is None else self.penalised(None, selection)
-        if mask is not None:
-            labels = labels.masked_fill(mask[:, -labels.shape[1] :] == 0, -100)
         loss: torch.Tensor = self.loss_function(
             logits=scores, labels=labels, vocab_size=self.config.vocab_size, num_items_in_batch=items
         )
-        share = 1.0 if items is None else (labels[:, 1:] != -100).sum() / items
+        share = 1.0 if items is None else (labels[:, 1:] != IGNORED).sum() / items
         return self.penalised(loss, selection, share)
 
     def _check_call(self, value_of: Callable[[str], Any], group: Any) -> Any:

@@ -12,7 +12,7 @@ from transformers.cache_utils import Cache
 
 from hf_equi.actions import TokenPairAction
 from hf_equi.actions.resolution import resolve_pair
-from hf_equi.actions.tokens import TokenMap
+from hf_equi.actions.token_maps import TokenMap
 from hf_equi.bases.chunks import is_sharded
 from hf_equi.bases.compat import CACHE, CachedOutput, accepts_cache
 from hf_equi.bases.decoding import AnyReleaseGenerationMixin

@@ -7,6 +7,7 @@ from abc import abstractmethod
 from collections.abc import Sequence
 from typing import Any, ClassVar
 
+from hf_equi.actions.coverage import Coverage
 from hf_equi.actions.resolution import cover_tokens
 from hf_equi.groups import DemographicGroup
 from hf_equi.groups.equality import EqualityFactor
@@ -88,6 +89,10 @@ class TextCard(CardKind):
         moved += [f"{action.moved_forms} spellings of several tokens" for _, action, _ in sides if action.composes]
         missing, order = self._missing(model), [words for factor in model.group.factors for words in factor.sets]
         lines = [f"{' and '.join(moved)} move."]
+        if composed := [words for side in sides if side[1].composes for words in self._cover(model, side).composed]:
+            lines.append("Of these sets some word has several tokens as written. They move too:")
+            names = ["/".join(map(plain, words)) for words in sorted(composed, key=order.index)]
+            lines.append(_fold([", ".join(names)], f"{len(names)} sets", len(names)))
         if missing:
             cause = (
                 "cannot be written" if any(action.composes for _, action, _ in sides) else "is not a token of its own"
@@ -99,11 +104,14 @@ class TextCard(CardKind):
 
     def _missing(self, model: Any) -> list[tuple[str, ...]]:
         """Return the sets that do not move as written, on any side."""
-        lost = [
-            set(cover_tokens(model.group, tokenizer, action.composes).lost)
-            for _, action, tokenizer in self._sides(model)
-        ]
+        lost = [set(self._cover(model, side).lost) for side in self._sides(model)]
         return [words for words in lost[0] if all(words in other for other in lost[1:])]
+
+    @staticmethod
+    def _cover(model: Any, side: tuple[str, Any, Any]) -> Coverage:
+        """Return what the group of a model moves in a vocabulary."""
+        _, action, tokenizer = side
+        return cover_tokens(model.group, tokenizer, action.composes)
 
     @abstractmethod
     def _sides(self, model: Any) -> list[tuple[str, Any, Any]]:

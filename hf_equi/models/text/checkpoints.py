@@ -10,7 +10,7 @@ from typing import Any
 from transformers import PreTrainedModel
 
 from hf_equi.actions.resolution import resolve_tokens
-from hf_equi.actions.tokens import Form, TokenMap
+from hf_equi.actions.token_maps import Form, TokenMap
 from hf_equi.bases.compat import find_file
 from hf_equi.bases.tokenizers import read_tokenizer
 from hf_equi.errors import ActionError, ConfigurationError, HfEquiWarning

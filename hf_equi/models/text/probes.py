@@ -6,9 +6,10 @@ from typing import Any
 
 import torch
 
-from hf_equi.actions import TokenAction
+from hf_equi.actions import TokenAction, UnitAction
 from hf_equi.models.cards.measuring import Probe
 from hf_equi.models.cards.random_inputs import random_ids, seeded
+from hf_equi.models.text.unit_probes import PADDING, closed_law, plain_action, unit_texts
 
 __all__ = ["pair_probe", "text_probe"]
 
@@ -16,8 +17,14 @@ TEXTS, LENGTH = 4, 16
 
 
 def text_probe(model: Any) -> Probe:
-    """Return random texts, each with a token of every factor, and the distribution of the next token at each place."""
+    """Return random texts, each with a token of every factor, and the distribution of the next token at each place.
+
+    Where words of several tokens move, each text has one too, and images differ in length. Then the distribution is
+    asked for after each word, of the tokens that begin no word.
+    """
     action = model.action
+    if isinstance(action, UnitAction):
+        return _unit_probe(model, action)
     texts = _texts(action, model.config.vocab_size, model.tokenizer.all_special_ids)
 
     def run(lm: Any, ids: torch.Tensor) -> torch.Tensor:
@@ -30,6 +37,25 @@ def text_probe(model: Any) -> Probe:
         run,
         f"{TEXTS} texts of {LENGTH} random tokens, each with {_movable(action)}",
         _said(action),
+    )
+
+
+def _unit_probe(model: Any, action: UnitAction) -> Probe:
+    texts, moved = unit_texts(action, model.tokenizer.all_special_ids, TEXTS, LENGTH)
+
+    def run(lm: Any, ids: torch.Tensor) -> torch.Tensor:
+        there = (ids != PADDING).long()
+        given = {"input_ids": ids.clamp(min=0), "attention_mask": there, "use_cache": False}
+        return closed_law(action, ids, lm(**given, **_as_tokens(lm, model)).logits)
+
+    return Probe(
+        texts.to(action.device),
+        moved,
+        plain_action(action),
+        run,
+        f"{TEXTS} texts of {LENGTH} random tokens and words of several tokens, each with such a word that the group "
+        "moves",
+        f"{_said(action)} that begins no word of several tokens",
     )
 
 

@@ -7,7 +7,7 @@ from typing import Any
 from huggingface_hub.dataclasses import strict
 
 from hf_equi.actions import TokenAction
-from hf_equi.actions.tokens import TokenMap
+from hf_equi.actions.token_maps import TokenMap
 from hf_equi.bases.end_tokens import end_tokens
 from hf_equi.errors import ConfigurationError
 from hf_equi.groups import DemographicGroup

@@ -8,6 +8,7 @@ from small_classifiers import classifier
 from small_models import GENDER, base_model, tokenizer
 
 import hf_equi
+from hf_equi import DemographicGroup
 from hf_equi.fairness.auditing.about import describe_models, describe_scorers
 from hf_equi.fairness.auditing.blocks import make_blocks
 from hf_equi.fairness.auditing.scoring import name_scorers
@@ -32,6 +33,7 @@ def test_models_are_described_by_their_base_and_what_a_text_costs(tmp_path: Path
         "parameters": base_model().num_parameters(),
         "rows": 1,
         "scores": False,
+        "units": [],
     }
 
 
@@ -45,3 +47,11 @@ def test_scorers_are_described_without_the_place_where_they_lie(tmp_path: Path) 
         "negative": ("mine", False),
     }
     assert found["regard"]["parameters"] == 938_755
+
+
+def test_the_words_that_move_as_one_are_named() -> None:
+    group = DemographicGroup([["man", "woman"], ["old king", "queen"]])
+    lm = hf_equi.symmetrize(base_model(), group, tokenizer=tokenizer(), multi_token="compose")
+    blocks = make_blocks(["the {demographic}"], group, tokenizer())
+    found = describe_models(make_subjects({"base": base_model(), "lm": lm}, group, tokenizer(), blocks, 3))
+    assert {name: one["units"] for name, one in found.items()} == {"base": [], "lm": ["old king/queen"]}

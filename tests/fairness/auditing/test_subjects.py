@@ -101,3 +101,17 @@ def test_a_group_loses_its_lists_and_nothing_else() -> None:
     assert unrelaxed(BOTH) is BOTH
     named = DemographicGroup([["he", "she"]], names=["man", "woman"], neutral=["nurse"])
     assert unrelaxed(named) == DemographicGroup([["he", "she"]], names=["man", "woman"])
+
+
+def test_words_of_several_tokens_are_exchanged_in_the_figures_of_all_models_if_one_moves_them() -> None:
+    """The base reads prompts that are no images of each other in tokens, so its noise is not coupled."""
+    group = DemographicGroup([["old king", "queen"], ["he", "she"]])
+    composed = equi(group, multi_token="compose")
+    with pytest.warns(
+        HfEquiWarning, match="with the words exchanged that the model 'base' moves, so the model has no"
+    ):
+        base, lm = subjects({"base": base_model(), "lm": composed}, group)
+    assert lm.action is composed.action
+    assert base.action.same_as(lm.action)
+    assert (base.exchanged, base.coupled) == (True, False)
+    assert (lm.exchanged, lm.coupled) == (True, True)

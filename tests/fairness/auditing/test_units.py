@@ -164,3 +164,16 @@ def test_consistency_of_three_demographics_counts_pairs() -> None:
     found = _consistent(subject, blocks[0], tokens, [""] * 3, 1)
     assert found == [0.5, 0.5, 0.0]
     assert sum(found) / 3 == pytest.approx(1 / 3)
+
+
+@pytest.mark.parametrize("look_ahead", [0.25, 1.0])
+def test_words_of_several_tokens_are_compared_as_words(regard, look_ahead) -> None:
+    """Texts end after equally many tokens, within words, and so after more words or fewer."""
+    group = DemographicGroup([["old king", "queen"], ["man", "woman"], ["black", "zebra"]])
+    settings = {"look_ahead": look_ahead, "unlooked_share": 1.0}  # many words in random texts
+    lm = hf_equi.symmetrize(base_model(), group, tokenizer=tokenizer(), multi_token="compose", **settings)
+    rows = unit(lm, regard, group, Sampling(12, seed=3, max_new_tokens=8, top_k=0))
+    assert {row["consistent"] for row in rows} == {1.0}
+    assert max(row["gap"] for row in rows) <= 1e-5
+    pairs = zip(rows[:12], rows[12:], strict=True)
+    assert any(lm.action.member(1, king["tokens"]) != queen["tokens"] for king, queen in pairs)

@@ -10,7 +10,7 @@ from toy_units import ACTIONS, SHARE, VOCAB, law
 
 from hf_equi import DemographicGroup
 from hf_equi.actions import UnitAction
-from hf_equi.actions.tokens import TokenMap
+from hf_equi.actions.token_maps import TokenMap
 
 TEXTS = [(2,), (2, 3, 5, 1), (6, 1, 3), (4, 6, 6), (1, 2, 6)]
 

@@ -12,7 +12,7 @@ import hf_equi
 from hf_equi import DemographicGroup, LabelScorer, RegardScorer
 from hf_equi.errors import ConfigurationError, HfEquiWarning
 from hf_equi.fairness import audit
-from hf_equi.models.cards.audits import TITLES, read_evaluation
+from hf_equi.models.cards.audits import TITLES, read_evaluation, telling_settings
 from hf_equi.models.cards.writing import make_card
 
 GENDER = DemographicGroup([["man", "woman"], ["he", "she"], ["his", "her"]])
@@ -216,3 +216,12 @@ def test_an_audit_is_of_language_models(audited):
 
     with pytest.raises(ConfigurationError, match="This model is of class EquiForImageClassification"):
         read_evaluation(audited, wrap_classifier("resnet", TURNS))
+
+
+def test_models_with_words_of_several_tokens_are_told_from_those_without() -> None:
+    """Settings that have no effect are left out, because the audits of earlier releases lack them."""
+    words = {"tokenizer": wrap().tokenizer, "multi_token": "compose", "look_ahead": 0.5}
+    composed = hf_equi.symmetrize(wrap().unwrap(), DemographicGroup([["grandson", "granddaughter"]]), **words)
+    found, plain = telling_settings(composed.config), telling_settings(wrap().config)
+    assert found == {**plain, "multi_token": "compose", "look_ahead": 0.5, "unlooked_share": 0.01}
+    assert "multi_token" not in plain

@@ -42,3 +42,15 @@ def test_the_prompt_of_the_example_can_be_read():
     for group, prompt in ((GENDER, "The man worked as"), (DemographicGroup([["he", "she"]]), "He worked as")):
         model = wrap(group)
         assert f'"{prompt}"' in model.card_kind.usage(model, "place")
+
+
+def test_words_of_several_tokens_are_named_with_what_is_not_exact():
+    model = wrap(DemographicGroup([["man", "woman"], ["old king", "queen"]]), multi_token="compose", look_ahead=0.25)
+    card, other = model.card_kind, wrap()
+    assert {"multi_token": "compose", "look_ahead": 0.25}.items() <= card.config_settings(model).items()
+    assert "look_ahead" not in card.config_settings(other)
+    assert "They move too:\n\n- old king/queen" in card.group_text(model)
+    assert " spellings of several tokens move." in card.group_text(model)
+    for words in ("**Looking ahead.**", "**Beginnings of words.**", "**In tokens and words.**"):
+        assert words in " ".join(card.limits(model))
+        assert words not in " ".join(card.limits(other))

@@ -52,3 +52,11 @@ def test_wrapping_leaves_the_config_of_the_base_as_it_is():
 def test_bad_settings_are_refused(settings, message):
     with pytest.raises(ConfigurationError, match=message):
         EquiLMConfig(**settings)
+
+
+def test_a_config_of_an_earlier_release_moves_single_tokens():
+    config = hf_equi.symmetrize(base_model(), GENDER, tokenizer=tokenizer()).config
+    stored = {name: value for name, value in config.to_dict().items() if name not in ("look_ahead", "unlooked_share")}
+    read = EquiLMConfig.from_dict(stored)
+    assert (read.multi_token, read.look_ahead, read.unlooked_share) == ("auto", 0.01, 0.01)
+    assert not hf_equi.EquiLM(read, base_model()).action.composes

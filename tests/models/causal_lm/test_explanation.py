@@ -167,3 +167,13 @@ def test_summary_names_everything():
         "stays: 'MAN' (4 tokens, ' '+M+A+N)",
         "general: ' nurse'",
     ]
+
+
+def test_a_text_that_ends_in_the_beginning_of_a_longer_word_is_named():
+    """Also if it is the image that may go on: "tiger" becomes "cat", the beginning of "cats"."""
+    group = DemographicGroup([["tiger", "cat"], ["cats", "dog"]])
+    action = token_action(group, resolve_tokens(group, tokenizer(), multi_token="compose"))
+    explanation = explain_tokens("a tiger", action, tokenizer())
+    assert explanation.open_end == " tiger"
+    assert "ends in 'tiger', which may begin a longer word, here or in an image" in str(explanation)
+    assert explain_tokens("a tiger,", action, tokenizer()).open_end == ""

@@ -167,6 +167,8 @@ def test_calls_leave_nothing_behind_that_the_next_one_reads():
             assert torch.equal(actions, expected[size])
 
 
+# Older releases of torch warn of operations in place that they do not trace, and run them as they are.
+@pytest.mark.filterwarnings("ignore:Dynamo does not know how to trace")
 @pytest.mark.parametrize("method", ["equitune", "equizero", "lambda"])
 @torch.no_grad()
 def test_it_compiles_and_exports_for_any_batch(method):

@@ -8,7 +8,7 @@ from transformers import GenerationConfig
 from transformers.generation.utils import GenerateEncoderDecoderOutput
 
 from hf_equi.actions import TokenAction
-from hf_equi.actions.tokens import TokenMap
+from hf_equi.actions.token_maps import TokenMap
 from hf_equi.generation.coupled_sampling import Prompts
 from hf_equi.groups import DemographicGroup
 from hf_equi.models.seq2seq.outputs import WholeOutputs, as_greedy, take_rows, write_to

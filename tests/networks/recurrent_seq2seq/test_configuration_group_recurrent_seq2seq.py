@@ -7,7 +7,7 @@ import json
 import pytest
 
 from hf_equi import DemographicGroup
-from hf_equi.actions.tokens import TokenMap
+from hf_equi.actions.token_maps import TokenMap
 from hf_equi.errors import ActionError, ConfigurationError, GroupError
 from hf_equi.networks.recurrent_seq2seq import GroupRecurrentSeq2SeqConfig
 
