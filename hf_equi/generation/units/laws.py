@@ -202,7 +202,10 @@ class UnitLaw:
                 [(row, place, self.action.move(element, [unit])[0]) for row, element in places.members(text)]
                 for text, place, unit in begun
             ]
-            columns = [[asked.string(*at, (), self.tables.tokens(unit)[:2]) for *at, unit in each] for each in images]
+            columns = [
+                [asked.string(row, here, (), self.tables.tokens(unit)[:2]) for row, here, unit in each]
+                for each in images
+            ]
             said = torch.cat([self._read(tokens, places, asked).detach(), tokens.new_zeros(1)])
             pairs = torch.stack([_padded(each, len(said) - 1, said.device, 2) for each in columns])
             bound = combine_pulled_back(self._accumulator, said[pairs].sum(-1, keepdim=True))  # (begun, 1)
@@ -350,8 +353,8 @@ class UnitLaw:
             mine = [number for number, (branch, _) in enumerate(where) if start <= branch < stop]
             logits = self.reader.read(branches[start:stop])
             spots = torch.tensor([(where[n][0] - start, where[n][1], wanted[n][3]) for n in mine])
-            branch, last, token = spots.to(logits.device).unbind(1)
-            found.append(logits[branch, last].to(dtype).log_softmax(-1).gather(1, token[:, None]).squeeze(1))
+            which, last, wished = spots.to(logits.device).unbind(1)
+            found.append(logits[which, last].to(dtype).log_softmax(-1).gather(1, wished[:, None]).squeeze(1))
             order += mine
         return torch.cat(found)[torch.tensor(order, device=found[0].device).argsort()]
 
