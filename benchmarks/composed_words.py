@@ -42,7 +42,18 @@ without a cache, pulls the next token's scores back and combines them. It cannot
 compares the bytes of all keys and values after sampling with those of a plain cache of as many rows as there are
 members, each as long as the longest member.
 """
-NAMES = ("words-8", "gender-8", "plain-8", "words-1", "prefill", "score-words", "score-plain", "by-hand", "memory")
+NAMES = (
+    "words-8",
+    "gender-8",
+    "plain-8",
+    "ahead-8",
+    "words-1",
+    "prefill",
+    "score-words",
+    "score-plain",
+    "by-hand",
+    "memory",
+)
 PROMPTS = {
     "words": (
         "The grandson said that",
@@ -79,6 +90,9 @@ TEXTS = {
     "words": "The grandson of the old king told his niece that the salesman had left and would not come back.",
     "plain": "The people of the old town knew that the company had left the place and would not come back again.",
 }
+
+MORE = 0.01
+"""A `look_ahead` below the default, so that the base is asked more often."""
 
 
 @dataclass(frozen=True)
@@ -139,6 +153,13 @@ def sampling_claims(workload: Workload) -> Iterator[Claim]:
     }
     for kind, (text, bound) in texts.items():
         yield _sampled(workload, f"{kind}-8", f"8 prompts {text}", PROMPTS[kind], bound)
+    more = workload.model.wrap("equitune", multi_token="compose", look_ahead=MORE)
+    inputs, new = workload.inputs(PROMPTS["words"]), workload.new_tokens
+    text, rule = (
+        f"8 prompts whose words have several tokens, `look_ahead={MORE:g}`",
+        samples(workload.token_rule, inputs, new),
+    )
+    yield Claim("ahead-8", text, samples(more, inputs, new), {"token rule": rule}, 1.35)
     yield _sampled(workload, "words-1", "one prompt with a word of several tokens", PROMPTS["words"][:1], None)
 
 

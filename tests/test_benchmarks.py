@@ -29,7 +29,7 @@ def run(script: str, *arguments: str) -> subprocess.CompletedProcess[str]:
     ("script", "least"),
     [
         ("causal_lm.py", 10),
-        ("composed_words.py", 9),
+        ("composed_words.py", 10),
         ("equizero.py", 4),
         ("pretrained_lm.py", 7),
         ("q_network.py", 52),

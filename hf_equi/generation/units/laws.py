@@ -43,8 +43,8 @@ class LookAhead:
         share: Elsewhere, the probability of a form is this share of that of its tokens that are read.
     """
 
-    threshold: float = 0.01
-    share: float = 0.01
+    threshold: float = 0.05
+    share: float = 0.1
 
 
 @dataclass

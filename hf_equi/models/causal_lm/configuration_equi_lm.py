@@ -45,11 +45,11 @@ class EquiLMConfig(EquiTextConfig):
             lets them stay, with a warning, and `"auto"` does this for the words of presets only. With `"compose"`
             they move as units, with methods that combine the scores of all members; those that the tokenizer cannot
             write are treated as with `"auto"`.
-        look_ahead (`float`, *optional*, defaults to 0.01):
+        look_ahead (`float`, *optional*, defaults to 0.05):
             With `"compose"`, the second token of a word is scored by the base where the probabilities of the first
             tokens of its images combine to at least this, and all others where those of the first two do: 0 for
             always, 1 for never. The symmetry is exact for any value.
-        unlooked_share (`float`, *optional*, defaults to 0.01):
+        unlooked_share (`float`, *optional*, defaults to 0.1):
             With `"compose"`, the share that stands for the tokens of a word that are not scored: above 0, at most 1.
         orbit_chunk_size (`int`, *optional*):
             The members of each orbit that go through the base at once; by default all.

@@ -6,6 +6,7 @@ from hf_equi.actions.reporting import COMPOSE, MULTI_TOKEN, WORDS
 from hf_equi.checks import check_between, check_choice, check_share
 from hf_equi.errors import ConfigurationError
 from hf_equi.generation.search_checks import ACTIONS
+from hf_equi.generation.units.laws import LookAhead
 from hf_equi.registration import create_method, method_names
 from hf_equi.symmetrizers import EqualWeights, HistoryWeights, Method
 from hf_equi.symmetrizers.combine import AVERAGES
@@ -15,9 +16,9 @@ __all__ = ["LOOK_AHEAD", "TASK", "UNLOOKED_SHARE", "check_action", "check_multi_
 
 TASK = "causal_lm"
 
-LOOK_AHEAD = 0.01
+LOOK_AHEAD = LookAhead.threshold
 """The probability of the first tokens of a word from which on its next ones are scored."""
-UNLOOKED_SHARE = 0.01
+UNLOOKED_SHARE = LookAhead.share
 """The share that stands for the tokens of a word that are not scored."""
 
 

@@ -223,5 +223,5 @@ def test_models_with_words_of_several_tokens_are_told_from_those_without() -> No
     words = {"tokenizer": wrap().tokenizer, "multi_token": "compose", "look_ahead": 0.5}
     composed = hf_equi.symmetrize(wrap().unwrap(), DemographicGroup([["grandson", "granddaughter"]]), **words)
     found, plain = telling_settings(composed.config), telling_settings(wrap().config)
-    assert found == {**plain, "multi_token": "compose", "look_ahead": 0.5, "unlooked_share": 0.01}
+    assert found == {**plain, "multi_token": "compose", "look_ahead": 0.5, "unlooked_share": 0.1}
     assert "multi_token" not in plain

@@ -58,5 +58,5 @@ def test_a_config_of_an_earlier_release_moves_single_tokens():
     config = hf_equi.symmetrize(base_model(), GENDER, tokenizer=tokenizer()).config
     stored = {name: value for name, value in config.to_dict().items() if name not in ("look_ahead", "unlooked_share")}
     read = EquiLMConfig.from_dict(stored)
-    assert (read.multi_token, read.look_ahead, read.unlooked_share) == ("auto", 0.01, 0.01)
+    assert (read.multi_token, read.look_ahead, read.unlooked_share) == ("auto", 0.05, 0.1)
     assert not hf_equi.EquiLM(read, base_model()).action.composes

@@ -48,7 +48,7 @@ def test_a_search_has_a_config_of_its_own():
 
 def test_words_of_several_tokens_are_in_the_config():
     config = TASK.make_config(request(group=UNKNOWN, multi_token="compose", look_ahead=0))
-    assert (config.multi_token, config.look_ahead, config.unlooked_share) == ("compose", 0, 0.01)
+    assert (config.multi_token, config.look_ahead, config.unlooked_share) == ("compose", 0, 0.1)
     assert config.token_map == resolve_tokens(UNKNOWN, tokenizer(), multi_token="compose").to_dict()
     assert config.token_map["composed"]
     lm = TASK.wrap(config, base_model(), request())
