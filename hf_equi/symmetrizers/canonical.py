@@ -25,7 +25,7 @@ class Canonical(Method):
     Example:
         >>> import torch
         >>> from hf_equi.actions.token_maps import TokenMap
-    from hf_equi.actions.tokens import TokenAction
+        >>> from hf_equi.actions.tokens import TokenAction
         >>> from hf_equi.groups import DemographicGroup
         >>> action = TokenAction(DemographicGroup([["he", "she"]]), TokenMap(vocab_size=3, sets=(((1, 2),),)))
         >>> Canonical().select(action, torch.tensor([[0, 1], [0, 2]])).elements

@@ -36,7 +36,7 @@ class OrbitChoice(Fold):
 
     Example:
         >>> from hf_equi.actions.token_maps import TokenMap
-    from hf_equi.actions.tokens import TokenAction
+        >>> from hf_equi.actions.tokens import TokenAction
         >>> from hf_equi.groups import DemographicGroup
         >>> from hf_equi.symmetrizers import MaxProbability, Mean
         >>> action = TokenAction(DemographicGroup([["he", "she"]]), TokenMap(vocab_size=3, sets=(((1, 2),),)))

@@ -118,7 +118,7 @@ class OrbitFold(Fold):
 
     Example:
         >>> from hf_equi.actions.token_maps import TokenMap
-    from hf_equi.actions.tokens import TokenAction
+        >>> from hf_equi.actions.tokens import TokenAction
         >>> from hf_equi.groups import DemographicGroup
         >>> from hf_equi.symmetrizers import Mean
         >>> action = TokenAction(DemographicGroup([["he", "she"]]), TokenMap(vocab_size=3, sets=(((1, 2),),)))

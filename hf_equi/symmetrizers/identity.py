@@ -23,7 +23,7 @@ class Identity(Method):
     Example:
         >>> import torch
         >>> from hf_equi.actions.token_maps import TokenMap
-    from hf_equi.actions.tokens import TokenAction
+        >>> from hf_equi.actions.tokens import TokenAction
         >>> from hf_equi.groups import DemographicGroup
         >>> action = TokenAction(DemographicGroup([["he", "she"]]), TokenMap(vocab_size=3, sets=(((1, 2),),)))
         >>> Identity().select(action, torch.tensor([[0, 1], [0, 2]])).elements
