@@ -256,7 +256,7 @@ class UnitForward:
                     continue
                 if opened is None:  # the first place of the text
                     last = held.opened[index]
-                    if 0 < read == number - 1 and held.law is not None and last is not None:
+                    if 0 < read == number - 1 and not text.turned and held.law is not None and last is not None:
                         opened = self.marginal.after(last, held.law[index], tokens[number - 1])
                     elif number == 1:
                         opened = self._begin(tokens[0], combined)
