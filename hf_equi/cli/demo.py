@@ -25,7 +25,7 @@ __all__ = ["demo"]
 
 
 @grouped
-def demo(  # noqa: PLR0913, PLR0917  one argument for each option
+def demo(  # noqa: PLR0913, PLR0917  a command has as many parameters as options
     options: Loading,
     model: Model = "demo",
     group: Group = None,

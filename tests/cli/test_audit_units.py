@@ -31,6 +31,7 @@ def test_words_of_several_tokens_move_where_methods_combine_members(run, folder,
     assert [one.get("multi_token") for one in document["settings"]["models"]] == [None, "compose", None]
     assert "words of several tokens that move as one: 'old king', 'queen'" in result.err
     assert "mixture: words of several tokens stay where they are, but the figures exchange them" in result.err
+    assert "stay as they are with this tokenizer" not in result.err
     assert run(*asked).out == result.out  # from the folder
 
 

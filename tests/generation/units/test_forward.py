@@ -11,7 +11,9 @@ from small_models import base_model, calls_of, configs
 from token_actions import units_of
 from toy_units import ACTIONS, PAIRS, SHARE, VOCAB, law
 from transformers import DynamicCache
+from unit_models import toy_lm
 
+from hf_equi.errors import UnsupportedModelError
 from hf_equi.generation import OrbitInputs, forward_orbit
 from hf_equi.generation.units.forward import MINIMUM_SAVING
 from hf_equi.generation.units.laws import LookAhead
@@ -129,6 +131,12 @@ def test_a_cache_changes_nothing(family):
         turned = torch.tensor([2, 0, 3, 1])
         cache.reorder_cache(turned)
         order = order[turned]
+
+
+def test_an_export_is_refused_by_name():
+    lm = toy_lm(units_of(12, PAIRS))
+    with pytest.raises(UnsupportedModelError, match='export a model with multi_token="skip"'):
+        torch.export.export(lm, (torch.tensor([[2, 3, 1]]),), {"use_cache": False}, strict=False)
 
 
 @pytest.mark.parametrize("chunk", [None, 1])
