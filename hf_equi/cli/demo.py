@@ -8,7 +8,7 @@ import sys
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -111,7 +111,7 @@ class _Choice:
         def check(_: object, method: str) -> None:
             check_composes(self.how.multi_token, method, called)
 
-        how = {"command": "demo", "scorer": self.scorer, "check": check, "options": self.options}
+        how: dict[str, Any] = {"command": "demo", "scorer": self.scorer, "check": check, "options": self.options}
         with quiet():
             return load_lm(self.model, group, self.how, **how)
 

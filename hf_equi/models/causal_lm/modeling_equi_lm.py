@@ -172,8 +172,7 @@ class EquiLM(DecodingMixin, EquiTextModel, AnyReleaseGenerationMixin):  # type: 
         r"""Score texts: float32 log-probabilities of each next token, `(batch, tokens, vocab)`.
 
         Args:
-            input_ids: `(batch, tokens)` int64. Except in training, a `GroupWarning` names group words that stay, and
-                one names texts of which an image would be read as other words of several tokens.
+            input_ids: `(batch, tokens)` int64. Except in training, `GroupWarning`s name what stays in them.
             attention_mask: `(batch, past + tokens)`, 0 at padding.
             position_ids: `(batch, tokens)`. Where they restart within a row without padding, another text begins.
             cache: The cache that an earlier call returned, whose members continue, or an empty cache of the base.
@@ -209,9 +208,7 @@ class EquiLM(DecodingMixin, EquiTextModel, AnyReleaseGenerationMixin):  # type: 
             look=LookAhead(self.config.look_ahead, self.config.unlooked_share),
             board=board,
         )
-        scores, selection, kept = self._score(action, inputs, elements, labels)
-        if action.composes and labels is None and items is not None:  # a loss is computed outside
-            scores = scores.clamp(min=LEAST)
+        scores, selection, kept = self._score(action, inputs, elements, (labels, items))
         labels, items = self._counted(action, (labels, items), attention_mask, scores, warns=group is not action)
         loss, logits = self._loss(scores, labels, items, selection), scores[:, -logits_to_keep:]
         result = EquiCausalLMOutput(loss=loss, logits=logits, chosen_element=selection.only, **cached(kept))
@@ -236,15 +233,18 @@ class EquiLM(DecodingMixin, EquiTextModel, AnyReleaseGenerationMixin):  # type: 
         return input_ids
 
     def _score(
-        self, action: TokenAction, inputs: OrbitInputs, elements: torch.Tensor | None, labels: torch.Tensor | None
+        self, action: TokenAction, inputs: OrbitInputs, elements: torch.Tensor | None, given: _Labels
     ) -> tuple[torch.Tensor, Selection, OrbitCache | None]:
         """Return the scores of rows, with each document read on its own; the members they come from; the cache."""
+        labels, items = given
         if (documents := _documents(inputs)) is not None:
             inputs = _unpacked(inputs, documents, labels)
             elements = None if elements is None else elements[documents.rows]
         selection = self._members(action, inputs, elements, labels is not None)
         out = forward_orbit(self.base, action, self.method, selection.elements, inputs)
         scores = out.combined if documents is None else documents.together(out.combined)
+        if action.composes and labels is None and items is not None:  # a loss is computed outside
+            scores = scores.clamp(min=LEAST)
         return scores, selection, out.cache
 
     def _count(self, labels: torch.Tensor | None, kwargs: dict[str, Any]) -> torch.Tensor | int | None:
