@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -315,11 +315,12 @@ def _build(
         if audited.method is None:
             models[name] = base
             continue
-        group, settings = groups[audited.relaxed], {**(how if audited.searches else {})}
-        settings |= units_of(audited.method, asked.multi_token, lm.config)
-        if _maps_back(audited.method):
-            settings["action"] = search.action
-        models[name] = symmetrize(base, group, audited.method, tokenizer=lm.tokenizer, **settings)
+        group = groups[audited.relaxed]
+        settings = (how if audited.searches else {}) | units_of(audited.method, asked.multi_token, lm.config)
+        settings |= {"action": search.action} if _maps_back(audited.method) else {}
+        apart = asked.multi_token == "compose" and settings["multi_token"] == "skip"  # another note says what stays
+        with warnings.catch_warnings(action="ignore", category=GroupWarning) if apart else nullcontext():
+            models[name] = symmetrize(base, group, audited.method, tokenizer=lm.tokenizer, **settings)
     return models
 
 

@@ -8,12 +8,12 @@ import sys
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from hf_equi.cli.methods import How, any_of, method_name
-from hf_equi.cli.options import SCORER, Group, Loading, Model, grouped, read_path
+from hf_equi.cli.methods import How, any_of, check_composes, check_multi_token, method_name
+from hf_equi.cli.options import SCORER, Group, Loading, Model, MultiToken, grouped, read_path
 from hf_equi.errors import ConfigurationError
 from hf_equi.registration import method_names
 
@@ -25,7 +25,7 @@ __all__ = ["demo"]
 
 
 @grouped
-def demo(
+def demo(  # noqa: PLR0913, PLR0917  a command has as many parameters as options
     options: Loading,
     model: Model = "demo",
     group: Group = None,
@@ -34,6 +34,7 @@ def demo(
         typer.Option(metavar="NAME", help=f"{any_of(method_names('causal_lm'))}.", show_default="equitune"),
     ] = None,
     scorer: Annotated[str | None, SCORER] = None,
+    multi_token: MultiToken = None,
     port: Annotated[
         int | None,
         typer.Option(
@@ -63,9 +64,11 @@ def demo(
     Examples:
       hf-equi demo
       hf-equi demo --model openai-community/gpt2 --group "gender*race" --port 8000
+      hf-equi demo --model openai-community/gpt2 --multi-token compose
       hf-equi demo --model openai-community/gpt2 --export my-space
     """  # noqa: D301  the escape \b keeps the lines that follow as they are
-    choice = _Choice(model, group, method and method_name(method), scorer, options)
+    check_multi_token(multi_token)
+    choice = _Choice(model, group, How(method and method_name(method), None, multi_token), scorer, options)
     if export is None:
         _serve(choice, port, share)
     elif port is not None or share:
@@ -86,7 +89,7 @@ class _Choice:
 
     model: str
     group: str | None
-    method: str | None
+    how: How
     scorer: str | None
     options: Loading
 
@@ -102,9 +105,15 @@ class _Choice:
         from hf_equi.cli.groups import parse_group  # noqa: PLC0415
         from hf_equi.cli.loading import load_lm, quiet  # noqa: PLC0415
 
-        group, how = None if self.group is None else parse_group(self.group), How(self.method)
+        group, called = None if self.group is None else parse_group(self.group), "the method"
+        called = called if self.how.method is None else "--method"
+
+        def check(_: object, method: str) -> None:
+            check_composes(self.how.multi_token, method, called)
+
+        how: dict[str, Any] = {"command": "demo", "scorer": self.scorer, "check": check, "options": self.options}
         with quiet():
-            return load_lm(self.model, group, how, command="demo", scorer=self.scorer, options=self.options)
+            return load_lm(self.model, group, self.how, **how)
 
     def models(self) -> Models:
         """Return the model, with the means to make others from its base."""
@@ -175,7 +184,8 @@ def _export(choice: _Choice, folder: Path) -> None:
     here = choice.model != "demo" and Path(locate(choice.model)).is_dir()
     asked: dict[str, str | bool | None] = {
         "--group": choice.group,
-        "--method": choice.method,
+        "--method": choice.how.method,
+        "--multi-token": choice.how.multi_token,
         "--scorer": choice.scorer,
     }
     space = Space(None if here else choice.model, choice.name, asked | _loading(choice.options), version)

@@ -29,7 +29,7 @@ from hf_equi.cli.display import (
 )
 from hf_equi.cli.groups import parse_group
 from hf_equi.cli.loading import quiet
-from hf_equi.cli.methods import How, check_multi_token, plain_method
+from hf_equi.cli.methods import How, check_composes, check_multi_token, plain_method
 from hf_equi.cli.options import Asked, Loading, Output
 from hf_equi.cli.prompts import check_names, collect_prompts
 from hf_equi.display import Pieces, plain
@@ -41,7 +41,6 @@ from hf_equi.fairness.limits import limits
 from hf_equi.fairness.prompts import warn_of_braces
 from hf_equi.fairness.work import Estimate
 from hf_equi.models.causal_lm import EquiLM, EquiLMConfig
-from hf_equi.models.causal_lm.methods import combines
 from hf_equi.registration import read_settings
 
 __all__ = ["Subject", "run_generate"]
@@ -147,11 +146,8 @@ def _check_method(task: str, subject: Subject, decoding: Decoding, config: PreTr
     wanted = plain_method(task, method)
     if isinstance(config, EquiLMConfig) and config.action == "words" and wanted.maps_texts_back:
         raise ConfigurationError(refused_words())
-    if subject.multi_token == "compose" and task == "causal_lm" and not combines(wanted):
-        raise ConfigurationError(
-            f"--multi-token compose has no effect with {called} {method}, which does not combine the scores of all "
-            "members: leave it out, or pass --method equitune."
-        )
+    if task == "causal_lm":
+        check_composes(subject.multi_token, method, called)
     if not wanted.searches:
         if subject.scorer is not None:
             raise ConfigurationError(

@@ -55,7 +55,7 @@ __all__ = [
 
 DEFAULT_GROUP = "gender"
 _LONGEST = 480  # letters of a note
-_COMPOSING = ("audit", "generate")  # commands with the option --multi-token that run a model
+_COMPOSING = ("audit", "demo", "generate")  # commands with the option --multi-token that run a model
 NAMES = "Pass a model's folder, its name on the Hub, or demo."
 
 

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from hf_equi.checks import check_choice
+from hf_equi.errors import ConfigurationError
 from hf_equi.registration import create_method, method_names
 
 if TYPE_CHECKING:
@@ -23,6 +24,7 @@ __all__ = [
     "How",
     "any_of",
     "audited_name",
+    "check_composes",
     "check_multi_token",
     "check_trained",
     "is_kept",
@@ -134,6 +136,26 @@ def check_multi_token(name: str | None) -> None:
     """
     if name is not None:
         check_choice("--multi-token", name, ("compose", "skip"))
+
+
+def check_composes(multi_token: str | None, method: str, called: str) -> None:
+    """Refuse `--multi-token compose` for a causal language model with a method that does not combine all scores.
+
+    Args:
+        multi_token: As wanted.
+        method: The method.
+        called: What names it, such as `"--method"`.
+
+    Raises:
+        ConfigurationError: If it would have no effect.
+    """
+    from hf_equi.models.causal_lm.methods import combines  # noqa: PLC0415
+
+    if multi_token == "compose" and not combines(plain_method("causal_lm", method)):
+        raise ConfigurationError(
+            f"--multi-token compose has no effect with {called} {method}, which does not combine the scores of all "
+            "members: leave it out, or pass --method equitune."
+        )
 
 
 def saved_multi_token(config: Any) -> str:

@@ -103,7 +103,8 @@ def export(folder: Path, space: Space, load: Callable[[], EquiLM]) -> tuple[str,
     }
     with staged(folder) as new:
         if space.model is None:
-            as_saved = space.group is None and space.asked.get("--method") is None
+            changes = ("--group", "--method", "--multi-token")
+            as_saved = all(space.asked.get(name) is None for name in changes)
             save = lm.save_pretrained if as_saved else lm.save_base_pretrained
             save(new / MODEL)
         if space.group_file:

@@ -121,6 +121,9 @@ class Prompts(NoiseKeys):
         seed: As in `NoiseKeys`.
         written: The action on the tokens that are drawn, if they are of another vocabulary; by default `action`.
         length: The number of tokens before the first drawn one; by default those of the prompts.
+
+    Attributes:
+        padding: The number of places of padding before each prompt.
     """
 
     def __init__(
@@ -137,6 +140,7 @@ class Prompts(NoiseKeys):
         elements = action.canonical_element(ids, mask)
         members = action.members_of(elements[:, None], ids, mask)
         super().__init__(elements, [member for (member,) in members], seed)
+        self.padding = [0] * len(ids) if mask is None else (mask.cumsum(-1) == 0).sum(-1).tolist()
 
     def counters(self, elements: torch.Tensor, tokens: torch.Tensor) -> torch.Tensor:
         """Return the tokens of the canonical texts."""

@@ -17,6 +17,7 @@ from hf_equi.generation.coupled_sampling import check_scores
 from hf_equi.generation.orbit_cache import OrbitCache
 from hf_equi.generation.orbit_forward import OrbitInputs, forward_orbit
 from hf_equi.generation.padding import leading_mask
+from hf_equi.generation.units.laws import LookAhead
 from hf_equi.generation.units.prompts import warn_of_prompts
 from hf_equi.groups import DemographicGroup
 from hf_equi.symmetrizers import Equitune
@@ -42,12 +43,14 @@ class EquiLogitsProcessor(LogitsProcessor):
         multi_token: As in `hf_equi.actions.resolution.resolve_tokens`. With `"compose"`, the law of tokens is that of
             such an EquiLM, but the strategy chooses tokens, not units. So greedy texts and beams after a prompt and
             its image are images of each other only where no word of several tokens is likely.
+        look_ahead: With `"compose"`, as in the config of an EquiLM.
         attention_mask: `(batch, tokens)` of the prompts. By default leading padding tokens are padding. If that token
             also begins or ends texts, the number of them that all prompts begin with does not count as padding.
 
     Raises:
         ActionError: As in `resolve_tokens`.
-        ConfigurationError: If the group is not a `DemographicGroup`. In a call: for NaN.
+        ConfigurationError: If the group is not a `DemographicGroup`; for a `look_ahead` outside 0 to 1, or without
+            `"compose"`. In a call: for NaN.
         UnsupportedModelError: For a model without a key-value cache.
 
     Cost: one base forward of the distinct members for each step, besides that of `generate` itself.
@@ -73,11 +76,14 @@ class EquiLogitsProcessor(LogitsProcessor):
         *,
         average: str = "logits",
         multi_token: str = "auto",
+        look_ahead: float = LookAhead.threshold,
         attention_mask: torch.Tensor | None = None,
     ) -> None:
         check_base(model)
         if not isinstance(group, DemographicGroup):
             raise ConfigurationError(f"group={group!r} is not a DemographicGroup: make one, or use a preset")
+        self.look = LookAhead(look_ahead)
+        self.look.check(multi_token)
         vocab_size = model.config.get_text_config().vocab_size
         self.model = model
         self.action = token_action(group, resolve_tokens(group, tokenizer, vocab_size, multi_token))
@@ -134,7 +140,7 @@ class EquiLogitsProcessor(LogitsProcessor):
         positions = None
         if self._mask is not None:
             positions = (self._mask.long().cumsum(-1) - 1).clamp(min=0)[:, -new.shape[1] :]
-        inputs = OrbitInputs(new, self._mask, positions, self._cache, use_cache=True, logits_to_keep=1)
+        inputs = OrbitInputs(new, self._mask, positions, self._cache, use_cache=True, logits_to_keep=1, look=self.look)
         elements = self.method.select(action, new).elements
         return forward_orbit(self.model, action, self.method, elements, inputs, keep_identity=True)
 

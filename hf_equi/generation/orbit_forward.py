@@ -131,7 +131,7 @@ def forward_orbit(
         ConfigurationError: If a cache holds other members, or another number of texts.
         UnsupportedModelError: If another model, method or group has filled the cache; if memory runs out, with advice;
             if several tokens after a cache are to be scored by a model with recurrent layers; if a cache is in a graph
-            to be exported.
+            to be exported, or words of several tokens.
 
     Cost: one base forward of the distinct members; two if a long shared prefix is fed separately.
     """

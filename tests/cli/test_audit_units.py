@@ -25,11 +25,13 @@ def test_words_of_several_tokens_move_where_methods_combine_members(run, folder,
     base, lm, mixture = document["models"]
     assert lm["group_gap"] <= 1e-5 < base["group_gap"]
     assert (lm["consistency"], mixture["consistency"]) == (1.0, None)
+    assert 0 <= base["consistency"] < 1
     assert [one["units"] for one in document["about"]["models"].values()] == [[], ["old king/queen"], []]
     assert "EquiLM moves words of several tokens as one (old king/queen)" in document["briefing"][0]
     assert [one.get("multi_token") for one in document["settings"]["models"]] == [None, "compose", None]
     assert "words of several tokens that move as one: 'old king', 'queen'" in result.err
     assert "mixture: words of several tokens stay where they are, but the figures exchange them" in result.err
+    assert "stay as they are with this tokenizer" not in result.err
     assert run(*asked).out == result.out  # from the folder
 
 

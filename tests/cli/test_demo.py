@@ -58,6 +58,19 @@ def test_a_port_that_is_taken_is_said_before_the_model_is_loaded(run) -> None:
 
 
 @pytest.mark.usefixtures("_gradio")
+def test_words_of_several_tokens_move_on_the_page(run, folder, tmp_path, monkeypatch) -> None:
+    shown = []
+    monkeypatch.setattr(page.Page, "serve", lambda self, *_: shown.append(self.models))
+    asked = ("-m", folder, "-g", '[["old king", "queen"], ["he", "she"]]', "--multi-token", "compose")
+    assert run("demo", *asked).status == 0
+    [models] = shown
+    assert models.first.action.composes
+    assert models.get("gender", "equitune").config.multi_token == "compose"
+    assert run("demo", *asked, "--export", tmp_path / "space").status == 0
+    assert '"--multi-token", "compose"' in " ".join((tmp_path / "space" / "app.py").read_text().split())
+
+
+@pytest.mark.usefixtures("_gradio")
 def test_a_space_is_written_to_a_new_folder(run, folder, tmp_path) -> None:
     result = run("demo", "-m", folder, "-g", "race", "--export", tmp_path / "space")
     assert result.out.splitlines()[0] == f"wrote\t{tmp_path / 'space'}\tREADME.md, app.py, model/, requirements.txt"
@@ -73,6 +86,8 @@ def test_a_space_is_written_to_a_new_folder(run, folder, tmp_path) -> None:
         (("--export", __file__), "already exists and is not empty"),
         (("--port", "0"), "'--port': .* 1"),
         (("--method", "magic"), "magic"),
+        (("--multi-token", "whole"), "use one of 'compose', 'skip'"),
+        (("--multi-token", "compose", "--method", "mixture"), "has no effect with --method mixture"),
         (("--group", "nobody"), "preset='nobody' is not known"),
         (("--model", "./missing"), r"folder '\./missing' does not exist"),
     ],

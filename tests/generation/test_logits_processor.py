@@ -148,8 +148,9 @@ def test_words_of_several_tokens_in_beams_and_batches(settings):
 
 
 @torch.no_grad()
-def test_words_of_several_tokens_have_the_law_of_equilm():
-    lm, encoded, processor = composing()
+@pytest.mark.parametrize("look_ahead", [0.0, 1.0])
+def test_words_of_several_tokens_have_the_law_of_equilm(look_ahead):
+    lm, encoded, processor = composing(look_ahead)
     ids, mask = encoded["input_ids"], encoded["attention_mask"]
     for _ in range(6):
         plain = lm.unwrap()(ids, attention_mask=mask, position_ids=positions(mask)).logits[:, -1].log_softmax(-1)
@@ -159,7 +160,13 @@ def test_words_of_several_tokens_have_the_law_of_equilm():
         mask = torch.nn.functional.pad(mask, (0, 1), value=1)
 
 
-def composing():
+def test_looking_ahead_is_about_words_of_several_tokens():
+    for how, message in (({"look_ahead": 2.0}, "not a share"), ({"look_ahead": 0.5}, "pass that too")):
+        with pytest.raises(ConfigurationError, match=f"look_ahead.*{message}"):
+            EquiLogitsProcessor(base_model(), GENDER, tokenizer(), **how)
+
+
+def composing(look_ahead=0.05):
     """An EquiLM that moves words of several tokens, prompts of different lengths with such words, and a processor."""
     words, group = byte_pairs(), DemographicGroup([["grandson", "granddaughter"], ["nephew", "niece"]])
     torch.manual_seed(0)
@@ -169,11 +176,12 @@ def composing():
             initializer_range=0.4, bos_token_id=None, eos_token_id=None, pad_token_id=1,
         )
     ).eval()  # fmt: skip
-    lm = hf_equi.symmetrize(base, group, tokenizer=words, multi_token="compose")
+    how = {"multi_token": "compose", "look_ahead": look_ahead}
+    lm = hf_equi.symmetrize(base, group, tokenizer=words, **how)
     assert lm.action.moved_forms
     texts = [words(text)["input_ids"] for text in ("the granddaughter and the nephew met", "his niece's", "the man")]
     width = max(map(len, texts))
     ids = torch.tensor([[1] * (width - len(text)) + text for text in texts])
     mask = torch.tensor([[0] * (width - len(text)) + [1] * len(text) for text in texts])
-    processor = EquiLogitsProcessor(base, group, words, multi_token="compose", attention_mask=mask)
+    processor = EquiLogitsProcessor(base, group, words, **how, attention_mask=mask)
     return lm, {"input_ids": ids, "attention_mask": mask}, processor

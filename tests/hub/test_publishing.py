@@ -15,7 +15,7 @@ from transformers import Trainer, TrainingArguments
 from wrapped_texts import wrap
 
 import hf_equi
-from hf_equi import EquiLM
+from hf_equi import DemographicGroup, EquiLM
 from hf_equi.bases.embedded import embedded_folder
 from hf_equi.errors import ConfigurationError, HfEquiWarning
 from hf_equi.hub import prepare, publish, publishing, send
@@ -81,6 +81,18 @@ def test_a_model_goes_out_as_a_folder_does(hub, tmp_path):
         == saved["model.safetensors"]
         == (tmp_path / "saved" / "model.safetensors").read_bytes()
     )
+
+
+def test_a_model_that_moves_words_of_several_tokens_is_loaded_from_the_hub_as_it_was(hub):
+    group = DemographicGroup([["man", "woman"], ["old king", "queen"]])
+    lm = hf_equi.symmetrize(base_model(), group, tokenizer=tokenizer(), multi_token="compose", look_ahead=0.25)
+    lm.push_to_hub("me/words", license="mit")
+    assert "old king" in ModelCard(files(hub, "me/words")["README.md"].decode()).text
+    loaded, prompt = EquiLM.from_pretrained("me/words"), tokenizer()("the old king met", return_tensors="pt")
+    assert loaded.action.same_as(lm.action)
+    assert loaded.config.look_ahead == 0.25
+    how = {"max_new_tokens": 6, "do_sample": True, "seed": 3}
+    assert torch.equal(loaded.generate(**prompt, **how), lm.generate(**prompt, **how))
 
 
 def clutter(folder, outside):

@@ -125,7 +125,8 @@ def _make_subject(
             if audited.multi_token == "compose":  # the model moves nothing, and the figures read other words
                 warnings.simplefilter("ignore", GroupWarning)
             lm = symmetrize(model, audited.group, "identity", tokenizer=tokenizer, multi_token="skip")
-    action = audited.action(lm)
+        lm.coupling = audited.action(lm)  # a plain model moves nothing itself, so any prompts may share their noise
+    action = lm.coupling or audited.action(lm)
     _check_lengths(name, lm, blocks, max_new_tokens)
     own = lm if isinstance(model, EquiLM) else model
     words = WordAction(action.group) if lm.acts_on_words else None
@@ -135,7 +136,8 @@ def _make_subject(
             "without a chat."
         )
     exchanged = words is not None or _exchanges(blocks, action, _NEITHER.format(name))
-    moved = action if lm.action.composes == action.composes else audited.action(lm, lm.action.composes)
+    is_tied = lm.coupling is action or lm.action.composes == action.composes
+    moved = action if is_tied else audited.action(lm, lm.action.composes)
     coupled = exchanged and (words is not None or moved is action or _exchanges(blocks, moved, _APART.format(name)))
     return Subject(
         name=name,

@@ -98,7 +98,8 @@ class UnitNoise(CoupledNoise):
         going = self._going_on(input_ids)
         opened = self._open(place, columns, going)
         found = self._scores(scores, place, opened, going)
-        self._processors.run(input_ids, found, opened, keeps_tokens=self._recorded is not None)
+        texts = [ids[padding:] for ids, padding in zip(input_ids, self._padding(len(input_ids)), strict=True)]
+        self._processors.run(input_ids, found, opened, texts, keeps_tokens=self._recorded is not None)
         if self._recorded is not None:
             self._recorded[columns - self.start] = found.tokens
         chosen = self._after(columns, len(scores))
@@ -134,6 +135,11 @@ class UnitNoise(CoupledNoise):
         """The first token of each unit, `(U,)`."""
         tokens = torch.arange(self._action.vocab_size)
         return torch.cat([tokens, torch.tensor([form[0] for form in self._action.forms], dtype=torch.long)])
+
+    def _padding(self, rows: int) -> list[int]:
+        """Return the number of places of padding before each row."""
+        each = self.prompts.padding
+        return [padding for padding in each for _ in range(rows // len(each))]
 
     def _written(self, unit: int) -> tuple[int, ...]:
         return tuple(self._action.write([unit]))

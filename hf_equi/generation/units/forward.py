@@ -19,6 +19,7 @@ from transformers.cache_utils import Cache
 
 from hf_equi.actions.units import UnitAction
 from hf_equi.bases.rows import repeat_rows
+from hf_equi.errors import UnsupportedModelError
 from hf_equi.generation.units.branches import CachedRows, RereadRows, RowReader, logits_by_length, longest_branches
 from hf_equi.generation.units.feeding import RowFeeder, can_hide
 from hf_equi.generation.units.laws import LookAhead, UnitLaw
@@ -84,6 +85,11 @@ class UnitForward:
         self, ids: torch.Tensor, mask: torch.Tensor | None, elements: torch.Tensor, cache: Cache | None, keep: int
     ) -> UnitScores:
         """Score texts as `run` does; without a cache as many at once as their rows fit into a chunk."""
+        if torch.compiler.is_exporting():
+            raise UnsupportedModelError(
+                "A graph cannot read words of several tokens, because the words of a text decide how long its rows "
+                'are: export a model with multi_token="skip".'
+            )
         count = len(ids)
         if cache is not None or self.chunk is None or self.chunk >= elements.shape[1]:
             return self.run(ids, mask, elements, cache, keep)
@@ -256,7 +262,7 @@ class UnitForward:
                     continue
                 if opened is None:  # the first place of the text
                     last = held.opened[index]
-                    if 0 < read == number - 1 and held.law is not None and last is not None:
+                    if 0 < read == number - 1 and not text.turned and held.law is not None and last is not None:
                         opened = self.marginal.after(last, held.law[index], tokens[number - 1])
                     elif number == 1:
                         opened = self._begin(tokens[0], combined)

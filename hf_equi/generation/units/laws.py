@@ -21,6 +21,8 @@ from itertools import islice
 import torch
 
 from hf_equi.actions.units import FormNode, UnitAction
+from hf_equi.checks import check_between, check_share
+from hf_equi.errors import ConfigurationError
 from hf_equi.generation.units.branches import RowReader, longest_branches, portions
 from hf_equi.generation.units.places import Places
 from hf_equi.generation.units.readings import Reading, UnitTables, rests, shortest
@@ -45,6 +47,23 @@ class LookAhead:
 
     threshold: float = 0.05
     share: float = 0.1
+
+    def check(self, multi_token: str) -> None:
+        """Refuse values that are out of range, and values without effect, by the names of the settings.
+
+        Raises:
+            ConfigurationError: For any.
+        """
+        check_share("look_ahead", self.threshold)
+        check_between("unlooked_share", self.share, 1, closed=True)
+        usual = LookAhead()
+        given = {"look_ahead": (self.threshold, usual.threshold), "unlooked_share": (self.share, usual.share)}
+        for name, (value, default) in given.items():
+            if multi_token != "compose" and value != default:
+                raise ConfigurationError(
+                    f"{name}={value!r} is about words of several tokens, which move with "
+                    'multi_token="compose" only: pass that too, or leave it out'
+                )
 
 
 @dataclass

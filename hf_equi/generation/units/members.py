@@ -34,14 +34,24 @@ class GrowingText:
 
     @classmethod
     def grown(cls, before: Reading, new: Sequence[int], asked: list[int | None], held: bool) -> GrowingText:
-        """Read new tokens. A text whose images would be read differently stays from its first token on."""
+        """Read new tokens. A text whose images would be read differently stays from its first token on.
+
+        What looks like one in the middle of a form that the law has begun to write moves on: the law allows nothing
+        but the rest of the form. A prompt that ends there stays, because nobody says that its user means the form.
+        """
         reading, loud = before.along(new)
         read = len(before.tokens)
-        loud = {read + number + 1: each for number, each in loud.items()}
-        if reading.stays and not before.stays:
-            reading, held = reading.unmoved(), False
-            loud = {number: each.unmoved() for number, each in loud.items()}
+        reading = reading.moving() if read else reading
+        known = {number: each.unmoved() if reading.stays else each.moving() for number, each in loud.items()}
+        loud = {read + number + 1: each for number, each in known.items()}
+        if reading.stays != before.stays:
+            reading, held = reading.unmoved() if reading.stays else reading, False
         return cls(before, reading, loud, asked, held)
+
+    @property
+    def turned(self) -> bool:
+        """Whether the text moves and did not before, or the other way round, so that its law has to be asked anew."""
+        return self.before.stays != self.reading.stays
 
     @property
     def last(self) -> int:
@@ -59,7 +69,7 @@ class GrowingText:
         """
         numbers = [number for number in self.asked if number is not None]
         first = min([*numbers, self.last])
-        least = len(self.before.tokens) + 1 if known else 1
+        least = len(self.before.tokens) + 1 if known and not self.turned else 1
         while first > least and self.reading.tables.may_go_on(self.reading.tokens[:first][-self._longest :]):
             first -= 1
         return list(range(first, self.last + 1))
@@ -70,8 +80,9 @@ class GrowingText:
 
     def at(self, number: int) -> Reading | None:
         """Return the reading of the first tokens if something is open after them; otherwise `None`."""
-        if number <= len(self.before.tokens) and not self.reading.stays:
+        if number <= len(self.before.tokens):
             reading = Reading.of(self.reading.tables, self.reading.tokens[:number])
+            reading = reading.unmoved() if self.reading.stays else reading.moving()
             return None if reading.quiet else reading
         return self.loud.get(number)
 

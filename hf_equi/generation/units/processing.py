@@ -70,14 +70,20 @@ class UnitProcessors:
         self.processors = [(each, kind_of(each), InnerBiases.read(each, action)) for each in processors]
 
     def run(
-        self, ids: torch.LongTensor, found: StepScores, opened: Sequence[OpenForms | None], keeps_tokens: bool
+        self,
+        ids: torch.LongTensor,
+        found: StepScores,
+        opened: Sequence[OpenForms | None],
+        texts: Sequence[torch.Tensor],
+        keeps_tokens: bool,
     ) -> None:
         """Change the scores of a step.
 
         Args:
-            ids: `(R, T)` the texts.
+            ids: `(R, T)` the texts with padding.
             found: The scores.
             opened: The forms that may be chosen beside the units.
+            texts: The texts without padding, which an image has more or less of.
             keeps_tokens: Whether the scores of tokens are wanted after the last processor.
         """
         by_tokens = [number for number, (_, kind, _) in enumerate(self.processors) if kind == "tokens"]
@@ -89,21 +95,24 @@ class UnitProcessors:
                     found.units = found.units + self._inside(inner, ids.tolist(), opened).to(found.units)
                 continue
             found.units = (
-                self._repeats(processor, ids, found.units) if kind == "repeats" else processor(ids, found.units)
+                self._repeats(processor, ids, texts, found.units) if kind == "repeats" else processor(ids, found.units)
             )
             if number < last:
                 found.tokens = processor(ids, found.tokens)
 
-    def _repeats(self, processor: LogitsProcessor, ids: torch.Tensor, units: torch.Tensor) -> torch.Tensor:
+    def _repeats(
+        self, processor: LogitsProcessor, ids: torch.Tensor, texts: Sequence[torch.Tensor], units: torch.Tensor
+    ) -> torch.Tensor:
         """Run a processor on the units of each text, which differ in number."""
         left_out = getattr(processor, "prompt_ignore_length", None)
         own = copy.copy(processor)
-        starts = [0] * len(ids)
         if left_out is not None:
             own.prompt_ignore_length = None  # type: ignore[attr-defined]  # it counts tokens
             starts = left_out.tolist() if isinstance(left_out, torch.Tensor) else [left_out] * len(ids)
-        texts = [self.action.read(text[start:]) for text, start in zip(ids.tolist(), starts, strict=True)]
-        parts = [own(ids.new_tensor([text]), units[row : row + 1]) for row, text in enumerate(texts)]
+            padding = [ids.shape[1] - len(text) for text in texts]
+            texts = [text[max(n - pad, 0) :] for text, n, pad in zip(texts, starts, padding, strict=True)]
+        read = [self.action.read(text.tolist()) for text in texts]
+        parts = [own(ids.new_tensor([text]), units[row : row + 1]) for row, text in enumerate(read)]
         return torch.cat(parts)
 
     def _inside(self, inner: InnerBiases, texts: list[list[int]], opened: Sequence[OpenForms | None]) -> torch.Tensor:

@@ -114,6 +114,7 @@ class Reading:
         tokens: The tokens of the text, without padding.
         units: The units of the longest reading, all closed.
         stays: Whether some image of the text would be read as other units. Then no member moves the text.
+        transit: Whether it stays only until a longer form that is open in the user's frame is complete.
         quiet: Whether nothing is open: no member ends in the beginning of a form.
         plain: Whether no unit of the text has a member of several tokens, so that all members are as long as the text.
             Texts that stay are plain.
@@ -125,15 +126,20 @@ class Reading:
     stays: bool = False
     quiet: bool = True
     plain: bool = True
+    transit: bool = False
 
     @classmethod
     def of(cls, tables: UnitTables, tokens: Sequence[int]) -> Reading:
         """Read a whole text."""
-        given, action = list(tokens), tables.action
-        units = action.read(given)
-        stays = not tables.loud.isdisjoint(units) and not action.reads_back(given)
+        return cls._read(tables, list(tokens), tables.action.read(list(tokens)), 0)
+
+    @classmethod
+    def _read(cls, tables: UnitTables, tokens: list[int], units: list[int], first: int) -> Reading:
+        """Return the reading of some units, of which those before the number `first` are read back on their own."""
+        stays = not _reads_back(tables, units[first:])
+        transit = stays and _is_transit(tables, units, first)
         quiet = _is_quiet(tables, units, stays)
-        return cls(tables, given, units, stays, quiet, stays or tables.composed.isdisjoint(units))
+        return cls(tables, tokens, units, stays, quiet, stays or tables.composed.isdisjoint(units), transit)
 
     def then(self, token: int) -> Reading:
         """Return the reading of the text with one more token."""
@@ -145,9 +151,9 @@ class Reading:
         kept, start = self.settled
         new = tables.action.read(tokens[start:])
         units = [*self.units[:kept], *new]
-        stays = self.stays or not self._reads_back(units[max(kept - tables.longest, 0) :])
-        quiet = _is_quiet(tables, units, stays)
-        return Reading(tables, tokens, units, stays, quiet, stays or tables.composed.isdisjoint(units))
+        if self.stays and not self.transit:  # no token changes this
+            return Reading(tables, tokens, units, True, _is_quiet(tables, units, True), True)
+        return Reading._read(tables, tokens, units, max(kept - tables.longest, 0))
 
     @property
     def settled(self) -> tuple[int, int]:
@@ -187,16 +193,14 @@ class Reading:
 
     def unmoved(self) -> Reading:
         """Return the same text, which no member moves."""
-        return Reading(self.tables, self.tokens, self.units, True, _is_quiet(self.tables, self.units, True), True)
+        quiet = _is_quiet(self.tables, self.units, True)
+        return Reading(self.tables, self.tokens, self.units, True, quiet, True, self.transit)
 
-    def _reads_back(self, units: list[int]) -> bool:
-        """Whether the last units are read back in each member; those before them are."""
-        action = self.tables.action
-        for g in range(action.group.order):
-            image = action.move(g, units)
-            if action.read(action.write(image)) != image:
-                return False
-        return True
+    def moving(self) -> Reading:
+        """Return the same text, which members move although a longer form has to be completed first."""
+        if not self.transit:
+            return self
+        return Reading(self.tables, self.tokens, self.units, False, False, self.tables.composed.isdisjoint(self.units))
 
     def member(self, element: int, units: Sequence[int] | None = None) -> list[int]:
         """Return the tokens of a member of the text, or of some units in its frame."""
@@ -225,3 +229,25 @@ def _is_quiet(tables: UnitTables, units: Sequence[int], stays: bool) -> bool:
         return True
     elements = (0,) if stays else range(tables.action.group.order)
     return not any(_open_nodes(tables, units, g) for g in elements)
+
+
+def _reads_back(tables: UnitTables, units: Sequence[int]) -> bool:
+    """Whether some units are read back in each member."""
+    if tables.loud.isdisjoint(units):
+        return True
+    action = tables.action
+    images = (action.move(g, units) for g in range(action.group.order))
+    return all(action.read(action.write(image)) == image for image in images)
+
+
+def _is_transit(tables: UnitTables, units: Sequence[int], first: int) -> bool:
+    """Whether a form goes on from some units in the user's frame, and those before them are read back."""
+    tail: list[int] = []
+    opened = None
+    for place in range(len(units) - 1, -1, -1):
+        tail = [*tables.tokens(units[place]), *tail]
+        if len(tail) >= tables.longest:
+            break
+        if tables.root.after(tail):
+            opened = place
+    return opened is not None and _reads_back(tables, units[first:opened])

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from hf_equi.actions.reporting import COMPOSE, MULTI_TOKEN, WORDS
-from hf_equi.checks import check_between, check_choice, check_share
+from hf_equi.checks import check_choice
 from hf_equi.errors import ConfigurationError
 from hf_equi.generation.search_checks import ACTIONS
 from hf_equi.generation.units.laws import LookAhead
@@ -47,20 +47,12 @@ def check_multi_token(
             scores of all members; for the other settings without `"compose"`.
     """
     check_choice("multi_token", multi_token, MULTI_TOKEN)
-    check_share("look_ahead", look_ahead)
-    check_between("unlooked_share", unlooked_share, 1, closed=True)
     if multi_token == "compose" and not combines(method):
         raise ConfigurationError(
             f'multi_token="compose" moves words in the scores of all members, but method={method.name!r} does not '
             f"combine those. {remedy(method) or 'Leave it out'}, or use method='equitune'."
         )
-    given = {"look_ahead": (look_ahead, LOOK_AHEAD), "unlooked_share": (unlooked_share, UNLOOKED_SHARE)}
-    for name, (value, usual) in given.items():
-        if multi_token != "compose" and value != usual:
-            raise ConfigurationError(
-                f"{name}={value!r} is about words of several tokens, which move with "
-                'multi_token="compose" only: pass that too, or leave it out'
-            )
+    LookAhead(look_ahead, unlooked_share).check(multi_token)
 
 
 def remedy(method: Method) -> str | None:

@@ -25,13 +25,14 @@ from hf_equi.generation.orbit_forward import OrbitInputs, forward_orbit
 from hf_equi.generation.settings_table import WORDS, check_settings
 from hf_equi.generation.units.board import UnitBoard
 from hf_equi.generation.units.laws import LookAhead
+from hf_equi.generation.units.prompts import warn_of_readings
 from hf_equi.groups import DemographicGroup
 from hf_equi.models.cards.kinds import CardKind
 from hf_equi.models.causal_lm.card import CausalLMCard
 from hf_equi.models.causal_lm.configuration_equi_lm import EquiLMConfig
 from hf_equi.models.causal_lm.explanation import TokenExplanation, explain_tokens, explain_words
 from hf_equi.models.causal_lm.methods import remedy
-from hf_equi.models.causal_lm.possible_labels import IGNORED, possible_labels
+from hf_equi.models.causal_lm.possible_labels import IGNORED, LEAST, counted_items, possible_labels
 from hf_equi.models.causal_lm.word_decoding import write_in_words
 from hf_equi.models.text.decoding import DecodingMixin
 from hf_equi.models.text.model import EquiTextModel
@@ -46,7 +47,9 @@ _COMPILED = (
     "the Trainer does not find the model's name around a compiled model, so it does not shift the labels. It does "
     "with model.base.compile() instead of torch_compile=True"
 )
-_LEFT_OUT = "with words of several tokens, some tokens have probability 0: smoothed labels would make it infinite"
+
+_Labels = tuple[torch.Tensor | None, torch.Tensor | int | None]
+"""Labels, and how many there are in all batches of a step, if known."""
 
 
 @dataclass
@@ -169,7 +172,7 @@ class EquiLM(DecodingMixin, EquiTextModel, AnyReleaseGenerationMixin):  # type: 
         r"""Score texts: float32 log-probabilities of each next token, `(batch, tokens, vocab)`.
 
         Args:
-            input_ids: `(batch, tokens)` int64. Except in training, a `GroupWarning` names group words that stay.
+            input_ids: `(batch, tokens)` int64. Except in training, `GroupWarning`s name what stays in them.
             attention_mask: `(batch, past + tokens)`, 0 at padding.
             position_ids: `(batch, tokens)`. Where they restart within a row without padding, another text begins.
             cache: The cache that an earlier call returned, whose members continue, or an empty cache of the base.
@@ -190,7 +193,7 @@ class EquiLM(DecodingMixin, EquiTextModel, AnyReleaseGenerationMixin):  # type: 
             UnsupportedModelError: For a cache of another model; if memory runs out, with advice.
         """
         input_ids, action = self._readable(input_ids, inputs_embeds), self.resolve(group)
-        items = self._count(action, labels, kwargs)
+        items = self._count(labels, kwargs)
         self.look_at(group, TextBatch(action, self._tokenizer, input_ids, attention_mask))
         inputs = OrbitInputs(
             input_ids=input_ids,
@@ -205,11 +208,18 @@ class EquiLM(DecodingMixin, EquiTextModel, AnyReleaseGenerationMixin):  # type: 
             look=LookAhead(self.config.look_ahead, self.config.unlooked_share),
             board=board,
         )
-        scores, selection, kept = self._score(action, inputs, elements, labels)
-        labels = self._counted(action, labels, attention_mask, scores, warns=group is not action)
+        scores, selection, kept = self._score(action, inputs, elements, (labels, items))
+        labels, items = self._counted(action, (labels, items), attention_mask, scores, warns=group is not action)
         loss, logits = self._loss(scores, labels, items, selection), scores[:, -logits_to_keep:]
         result = EquiCausalLMOutput(loss=loss, logits=logits, chosen_element=selection.only, **cached(kept))
         return self.returned(result, return_dict)
+
+    def look_at(self, group: Any, *texts: TextBatch) -> None:
+        """Warn of words that stay, and of texts whose images would be read as other words."""
+        super().look_at(group, *texts)
+        if not (isinstance(group, self.action_class) or self.training or torch.compiler.is_compiling()):
+            for each in texts:
+                warn_of_readings(each)
 
     def _readable(self, input_ids: torch.Tensor | None, inputs_embeds: torch.Tensor | None) -> torch.Tensor:
         """Return the ids of a forward; refuse what cannot be scored."""
@@ -223,24 +233,25 @@ class EquiLM(DecodingMixin, EquiTextModel, AnyReleaseGenerationMixin):  # type: 
         return input_ids
 
     def _score(
-        self, action: TokenAction, inputs: OrbitInputs, elements: torch.Tensor | None, labels: torch.Tensor | None
+        self, action: TokenAction, inputs: OrbitInputs, elements: torch.Tensor | None, given: _Labels
     ) -> tuple[torch.Tensor, Selection, OrbitCache | None]:
         """Return the scores of rows, with each document read on its own; the members they come from; the cache."""
+        labels, items = given
         if (documents := _documents(inputs)) is not None:
             inputs = _unpacked(inputs, documents, labels)
             elements = None if elements is None else elements[documents.rows]
         selection = self._members(action, inputs, elements, labels is not None)
         out = forward_orbit(self.base, action, self.method, selection.elements, inputs)
         scores = out.combined if documents is None else documents.together(out.combined)
+        if action.composes and labels is None and items is not None:  # a loss is computed outside
+            scores = scores.clamp(min=LEAST)
         return scores, selection, out.cache
 
-    def _count(
-        self, action: TokenAction, labels: torch.Tensor | None, kwargs: dict[str, Any]
-    ) -> torch.Tensor | int | None:
+    def _count(self, labels: torch.Tensor | None, kwargs: dict[str, Any]) -> torch.Tensor | int | None:
         """Return how many labels there are in all, if known; refuse a caller that would compute another loss."""
         items: torch.Tensor | int | None = kwargs.pop("num_items_in_batch", None)
         weighs, compiled = self.method.history_weights is not None, torch.compiler.is_compiling()
-        reasons = {_WEIGHS.format(self.config.method): weighs, _COMPILED: compiled, _LEFT_OUT: action.composes}
+        reasons = {_WEIGHS.format(self.config.method): weighs, _COMPILED: compiled}
         check_outside_loss(labels, items, reasons)
         return items
 
@@ -267,14 +278,18 @@ class EquiLM(DecodingMixin, EquiTextModel, AnyReleaseGenerationMixin):  # type: 
 
     @staticmethod
     def _counted(
-        action: TokenAction, labels: torch.Tensor | None, mask: torch.Tensor | None, scores: torch.Tensor, warns: bool
-    ) -> torch.Tensor | None:
-        """Return the labels, with −100 where they do not count."""
+        action: TokenAction, given: _Labels, mask: torch.Tensor | None, scores: torch.Tensor, warns: bool
+    ) -> _Labels:
+        """Return the labels, with −100 where they do not count, and how many there are in all, if known."""
+        labels, items = given
         if labels is None:
-            return None
+            return given
         if mask is not None:
             labels = labels.masked_fill(mask[:, -labels.shape[1] :] == 0, IGNORED)
-        return possible_labels(labels, scores, warns) if action.composes else labels
+        if not action.composes:
+            return labels, items
+        possible = possible_labels(labels, scores, warns)
+        return possible, None if items is None else counted_items(items, labels, possible)
 
     def _loss(
         self,

@@ -41,6 +41,8 @@ __all__ = ["DecodingMixin"]
 class DecodingMixin:
     """`generate` with a seed and a group. Comes before `GenerationMixin` in the bases of a model."""
 
+    coupling: Any = None
+    """A `TokenAction` by whose orbits the noise of prompts is tied; by default that of the call."""
     base: Any
     config: Any
     device: torch.device
@@ -229,7 +231,7 @@ class DecodingMixin:
         kwargs: dict[str, Any],
     ) -> Prompts:
         """Return what the noise depends on in the prompts."""
-        return Prompts(action, ids, mask, seed)
+        return Prompts(self.coupling or action, ids, mask, seed, written=action)
 
     def _prompt_action(self, action: Any) -> TokenAction:
         """Return the group's action on the prompts."""

@@ -9,7 +9,7 @@ from small_models import BOTH, GENDER, RACE, base_model, tokenizer
 
 import hf_equi
 from hf_equi import DemographicGroup
-from hf_equi.errors import ConfigurationError, HfEquiWarning
+from hf_equi.errors import ConfigurationError, GroupWarning, HfEquiWarning
 from hf_equi.fairness.auditing.blocks import make_blocks
 from hf_equi.fairness.auditing.subjects import Subject, make_subjects, unrelaxed
 from hf_equi.symmetrizers import Drafts
@@ -104,14 +104,14 @@ def test_a_group_loses_its_lists_and_nothing_else() -> None:
 
 
 def test_words_of_several_tokens_are_exchanged_in_the_figures_of_all_models_if_one_moves_them() -> None:
-    """The base reads prompts that are no images of each other in tokens, so its noise is not coupled."""
+    """The noise of a base is tied by these words. Another method would draw a member of other orbits."""
     group = DemographicGroup([["old king", "queen"], ["he", "she"]])
     composed = equi(group, multi_token="compose")
-    with pytest.warns(
-        HfEquiWarning, match="with the words exchanged that the model 'base' moves, so the model has no"
-    ):
-        base, lm = subjects({"base": base_model(), "lm": composed}, group)
+    with pytest.warns(GroupWarning, match="old king/queen"):
+        mixture = equi(group, method="mixture", multi_token="skip")
+    with pytest.warns(HfEquiWarning, match="exchanged that the model 'mixture' moves, so the model has no"):
+        base, mixture, lm = subjects({"base": base_model(), "mixture": mixture, "lm": composed}, group)
     assert lm.action is composed.action
-    assert base.action.same_as(lm.action)
-    assert (base.exchanged, base.coupled) == (True, False)
-    assert (lm.exchanged, lm.coupled) == (True, True)
+    for one, coupled in ((base, True), (mixture, False), (lm, True)):
+        assert one.action.same_as(lm.action)
+        assert (one.exchanged, one.coupled) == (True, coupled)

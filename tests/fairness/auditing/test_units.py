@@ -177,3 +177,22 @@ def test_words_of_several_tokens_are_compared_as_words(regard, look_ahead) -> No
     assert max(row["gap"] for row in rows) <= 1e-5
     pairs = zip(rows[:12], rows[12:], strict=True)
     assert any(lm.action.member(1, king["tokens"]) != queen["tokens"] for king, queen in pairs)
+
+
+def test_the_noise_of_a_base_is_tied_by_words_of_several_tokens(regard) -> None:
+    """A base that ignores its prompts writes images of its texts, except for a queen, who stays there."""
+    group, base = DemographicGroup([["old king", "queen"], ["man", "woman"]]), copy.deepcopy(base_model())
+    torch.nn.init.zeros_(base.get_output_embeddings().weight)
+    blocks = make_blocks([TEMPLATE], group, tokenizer())
+    lm = hf_equi.symmetrize(base, group, tokenizer=tokenizer(), multi_token="compose")
+    many = Sampling(40, seed=3, max_new_tokens=12, top_k=0)
+    subject, _ = make_subjects({"base": base, "lm": lm}, group, tokenizer(), blocks, 12)
+    rows, _ = run_unit(subject, blocks[0], Measures(name_scorers(regard()), group), many, tokenizer())
+    sets, composed = lm.action.token_map.sets[0], lm.action.token_map.composed[0]
+    swap = {one: other for pair in sets for one, other in (pair, pair[::-1])}
+    queens = {word[0] for pair in composed for word in pair if len(word) == 1}
+    for king, other in zip(rows[:40], rows[40:], strict=True):
+        written = king["tokens"][king["prompt_tokens"] :]
+        moved = [swap.get(token, token) for token in written]
+        assert moved == other["tokens"][other["prompt_tokens"] :]
+        assert king["consistent"] == queens.isdisjoint(written)

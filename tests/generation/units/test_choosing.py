@@ -68,7 +68,7 @@ def test_bans_of_all_images_of_a_word_keep_this(how):
     assert not {4, PAIRS.vocab_size} & {unit for text in out[:, 6:].tolist() for unit in PAIRS.read(text)}
 
 
-@pytest.mark.parametrize("how", [{}, DRAW])
+@pytest.mark.parametrize("how", [{}, DRAW, {"repetition_penalty": 1.5, "no_repeat_ngram_size": 2}])
 def test_a_batch_is_as_one_text_at_a_time(how):
     lm, batch = toy_lm(TRIPLES), padded(PROMPTS)
     together = lm.generate(**batch, max_new_tokens=10, **how)[:, batch["input_ids"].shape[1] :].tolist()

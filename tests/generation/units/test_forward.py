@@ -11,7 +11,9 @@ from small_models import base_model, calls_of, configs
 from token_actions import units_of
 from toy_units import ACTIONS, PAIRS, SHARE, VOCAB, law
 from transformers import DynamicCache
+from unit_models import toy_lm
 
+from hf_equi.errors import UnsupportedModelError
 from hf_equi.generation import OrbitInputs, forward_orbit
 from hf_equi.generation.units.forward import MINIMUM_SAVING
 from hf_equi.generation.units.laws import LookAhead
@@ -66,6 +68,36 @@ def _log_probability(base, action, average, look_ahead, texts):
     return said.where(mask[:, 1:] == 1, 0.0)[:, 1:].sum(1)
 
 
+@pytest.mark.parametrize("look_ahead", [0, 1])
+def test_a_beginning_that_no_image_reads_back_is_that_of_a_longer_word(look_ahead):
+    """3 2 alone is the image of the word 2 3, but 3 and 2 3 are the images of 2 and 1. With a cache and without."""
+    action = units_of(VOCAB + 1, [[(1,), (2, 3)], [(2,), (3,)]])
+    texts = [[VOCAB, 5, 2, 1, VOCAB, 4, 1, VOCAB], [VOCAB, 5, 3, 2, 3, VOCAB, 4, 2, 3, VOCAB]]
+    assert action.member(1, texts[0]) == texts[1]
+    assert not action.reads_back(texts[1][:4])
+    base = toy_base(VOCAB + 1, torch.float64)
+    said = _log_probability(base, action, "logits", look_ahead, texts)
+    torch.testing.assert_close(said[0], said[1], atol=1e-10, rtol=1e-10)
+    ids, cache = torch.tensor([texts[1]]), DynamicCache(config=base.config)
+    whole = law(base, action, "logits", look_ahead, ids).combined
+    for place in range(len(texts[1])):
+        out = law(base, action, "logits", look_ahead, ids[:, place : place + 1], cache=cache, use_cache=True)
+        torch.testing.assert_close(out.combined[:, -1], whole[:, place], atol=1e-10, rtol=1e-10)
+        cache = out.cache
+
+
+def test_a_cache_of_a_text_that_no_longer_reads_back_changes_nothing():
+    action = units_of(VOCAB, [[(0,), (1, 4, 0)], [(1, 1, 1), (0, 1)]], [[(2, 0), (3, 5)]])
+    base, ids = toy_base(VOCAB), torch.tensor([[5, 1, 4, 0, 1, 5, 6]])
+    assert [action.reads_back(ids[0, :size].tolist()) for size in (4, 5, 6)] == [True, False, False]
+    whole, cache = law(base, action, "logits", 0, ids).combined, DynamicCache(config=base.config)
+    for place in range(ids.shape[1]):
+        out = law(base, action, "logits", 0, ids[:, place : place + 1], cache=cache, use_cache=True)
+        cache = out.cache
+        if place > 4:
+            torch.testing.assert_close(out.combined[:, -1], whole[:, place], atol=1e-10, rtol=1e-8)
+
+
 @pytest.mark.parametrize("family", configs())
 def test_a_cache_changes_nothing(family):
     """Left padding, several tokens at once, reordered texts; windows are filled, and recurrent layers read again."""
@@ -99,6 +131,12 @@ def test_a_cache_changes_nothing(family):
         turned = torch.tensor([2, 0, 3, 1])
         cache.reorder_cache(turned)
         order = order[turned]
+
+
+def test_an_export_is_refused_by_name():
+    lm = toy_lm(units_of(12, PAIRS))
+    with pytest.raises(UnsupportedModelError, match='export a model with multi_token="skip"'):
+        torch.export.export(lm, (torch.tensor([[2, 3, 1]]),), {"use_cache": False}, strict=False)
 
 
 @pytest.mark.parametrize("chunk", [None, 1])

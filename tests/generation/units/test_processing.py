@@ -32,7 +32,7 @@ class Add(LogitsProcessor):
 
 
 def run(found, *processors, keeps_tokens=False):
-    UnitProcessors(PAIRS, processors).run(IDS, found, [None], keeps_tokens)
+    UnitProcessors(PAIRS, processors).run(IDS, found, [None], [*IDS], keeps_tokens)
     return found
 
 

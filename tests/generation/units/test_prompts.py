@@ -25,7 +25,14 @@ def test_open_prompts_and_those_that_do_not_read_back(prompt, message):
     assert len(caught) == 1
 
 
+def test_texts_that_do_not_read_back_are_named_by_forward_too():
+    with pytest.warns(GroupWarning, match=r"Pieces of \[4, 5, 9\]") as caught:
+        toy_lm(PAIRS).eval()(**padded([[4, 5, 9], PROMPTS[0]]))
+    assert len(caught) == 1
+
+
 def test_other_prompts_say_nothing():
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         toy_lm(PAIRS).generate(**padded(PROMPTS), max_new_tokens=2)
+        toy_lm(PAIRS).eval()(**padded([*PROMPTS, [9, 2]]))  # a text may end anywhere

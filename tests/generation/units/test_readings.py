@@ -35,8 +35,8 @@ def test_a_text_that_grows_is_read_as_the_whole_text(drawn):
         stepwise = stepwise.then(token)
         assert (number in loud) == (not stepwise.quiet)
         assert stepwise == loud.get(number, stepwise)
-        if not stepwise.stays:
-            assert stepwise == Reading.of(tables, text[: number + 1])
+        assert stepwise == Reading.of(tables, text[: number + 1])
+        assert stepwise.stays == (not action.reads_back(text[: number + 1]))
     assert reading == stepwise
     assert reading.units == action.read(text)
     assert not (reading.plain or reading.stays) or all(len(reading.member(g)) == len(text) for g in range(2))

@@ -13,7 +13,7 @@ from transformers import DataCollatorForSeq2Seq, DataCollatorWithFlattening, Tra
 
 import hf_equi
 from hf_equi import DemographicGroup
-from hf_equi.errors import ConfigurationError, GroupWarning
+from hf_equi.errors import GroupWarning
 from hf_equi.fairness import group_gap
 
 GROUP = DemographicGroup([["man", "woman"], ["uncle", "aunt"], ["old king", "queen"]])
@@ -116,10 +116,43 @@ def test_labels_of_probability_0_do_not_count_and_that_is_said_once():
 def test_a_text_with_an_image_of_other_words_has_a_finite_loss():
     lm, ids = wrap(MEETING), torch.tensor(ids_of("the tigers met"))
     assert not lm.action.reads_back(ids[0].tolist())
-    assert lm(ids, labels=ids).loss.isfinite()
+    assert lm.train()(ids, labels=ids).loss.isfinite()
 
 
-def test_a_loss_outside_the_model_is_refused():
-    lm, ids = wrap(), torch.tensor(ids_of(TEXTS[0]))
-    with pytest.raises(ConfigurationError, match="some tokens have probability 0: smoothed labels"):
-        lm(ids, num_items_in_batch=3)
+@pytest.mark.parametrize("how", ["label_smoothing_factor", "compute_loss_func"])
+def test_a_loss_outside_the_model_reads_finite_scores(tmp_path, how):
+    """Also of tokens of probability 0, which have no gradient."""
+    lm, rows = wrap(MEETING, "llama", look_ahead=0.0), ids_of("the tiger met", "the tiger was")
+    with torch.no_grad():
+        assert lm(torch.tensor(rows)).logits.isneginf().any()
+
+    def loss(outputs, labels, num_items_in_batch):
+        scores = outputs.logits[:, :-1].flatten(0, 1)
+        return torch.nn.functional.cross_entropy(scores, labels[:, 1:].flatten(), reduction="sum") / num_items_in_batch
+
+    settings = {how: 0.1} if how == "label_smoothing_factor" else {}
+    arguments = TrainingArguments(
+        output_dir=str(tmp_path), max_steps=2, per_device_train_batch_size=2, use_cpu=True, report_to="none",
+        save_strategy="no", disable_tqdm=True, **settings,
+    )  # fmt: skip
+    trainer = Trainer(
+        model=lm,
+        args=arguments,
+        train_dataset=Dataset.from_dict({"input_ids": rows, "labels": rows}),
+        compute_loss_func=loss if how == "compute_loss_func" else None,
+    )
+    assert math.isfinite(trainer.train().training_loss)
+    assert all(weight.isfinite().all() for weight in lm.parameters())
+    assert group_gap(lm.eval(), lm.action, torch.tensor(rows[:1]), 2).largest <= 1e-5
+
+
+def test_labels_that_do_not_count_are_not_counted():
+    """The loss of a whole batch is the mean of its labels, whoever counts them."""
+    lm, (ids, meeting) = wrap(MEETING, "llama"), ids_of("the tiger met", "the tigers")
+    labels = torch.tensor([ids, ids])
+    labels[:, len(meeting) - 1] = meeting[-1]
+    lm.train()
+    batch = {"input_ids": torch.tensor([ids, ids]), "labels": labels}
+    with pytest.warns(GroupWarning, match="have probability 0"):
+        alone, counted = lm(**batch).loss, lm(**batch, num_items_in_batch=labels[:, 1:].numel()).loss
+    torch.testing.assert_close(counted, alone)
