@@ -4,15 +4,11 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager, nullcontext, suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
 
-import typer
-from accelerate import PartialState
-from accelerate.utils import gather_object
 from rich import box
 from rich.console import Console
 from rich.table import Table
@@ -36,8 +32,9 @@ from hf_equi.cli.methods import (
     units_of,
 )
 from hf_equi.cli.options import Asked, Loading, Output
+from hf_equi.cli.processes import of_process, one_voice
 from hf_equi.cli.prompts import check_names, collect_prompts
-from hf_equi.errors import ConfigurationError, GroupError, GroupWarning, HfEquiError
+from hf_equi.errors import ConfigurationError, GroupError, GroupWarning
 from hf_equi.fairness.auditing import Audit, AuditResult, Sampling
 from hf_equi.fairness.auditing.run import SAMPLES, process_state
 from hf_equi.fairness.auditing.scoring import name_scorers
@@ -127,7 +124,7 @@ def run_audit(
         HfEquiError: If anything is wrong with these.
     """
     state, search = process_state(), audited.search
-    with _one_voice(state), quiet(notes=state.is_main_process):
+    with one_voice(state), quiet(notes=state.is_main_process):
         check_output(output)
         names, templates = _read_methods(audited), collect_prompts(asked, DEFAULT_PROMPTS)
         chosen = None if audited.group is None else parse_group(audited.group)
@@ -140,7 +137,7 @@ def run_audit(
         name_scorers(scorers)
         on_tokens = any(map(partial(_acts_on_tokens, search), names))
         needs_tokens = on_tokens or search.action == "tokens"
-        lm = _load(audited, chosen, needs_tokens, scorers[0], _of_process(options, state))
+        lm = _load(audited, chosen, needs_tokens, scorers[0], of_process(options, state))
         base, tokenizer, chosen = lm.base, lm.tokenizer, lm.group
         for scorer in scorers:
             scorer.model.to(input_device(base))  # type: ignore[arg-type]  # which transformers hides behind a wrapper
@@ -178,22 +175,6 @@ def _maps_back(method: str) -> bool:
     return plain_method("causal_lm", method).maps_texts_back
 
 
-def _of_process(options: Loading, state: PartialState) -> Loading:
-    """Return the options with the device of this process, if they name none.
-
-    Raises:
-        ConfigurationError: If several processes would share one device or a spread model.
-    """
-    if options.device is None and options.max_memory is None:
-        return replace(options, device=str(state.device))
-    if state.num_processes > 1 and options.device != "cpu":
-        raise ConfigurationError(
-            f"Each of the {state.num_processes} processes has its own device: leave out --device and --max-memory, "
-            "or start one process."
-        )
-    return options
-
-
 def _load(
     audited: Audited,
     group: DemographicGroup | None,
@@ -208,24 +189,6 @@ def _load(
     return load_lm(
         audited.model, group, how, command="audit", needs_tokens=needs_tokens, scorer=scorer, options=options
     )
-
-
-@contextmanager
-def _one_voice(state: PartialState) -> Iterator[None]:
-    """Let one process report a fault in the arguments: the processes compare what they found, usually the same."""
-    fault: Exception | None = None
-    try:
-        yield
-    except (HfEquiError, OSError) as error:
-        fault = error
-    found = [message for message in gather_object([None if fault is None else str(fault)]) if message is not None]
-    if found and not state.is_main_process:
-        # The launcher ends all processes when the first one fails: let that be the one that reports.
-        with suppress(RuntimeError):
-            state.wait_for_everyone()
-        raise typer.Exit(2)
-    if found:
-        raise fault or ConfigurationError(found[0])
 
 
 def _read_methods(audited: Audited) -> list[str]:
@@ -319,8 +282,9 @@ def _build(
         group = groups[audited.relaxed]
         settings = (how if audited.searches else {}) | units_of(audited.method, asked.multi_token, lm.config)
         settings |= {"action": search.action} if _maps_back(audited.method) else {}
-        apart = asked.multi_token == "compose" and settings["multi_token"] == "skip"  # another note says what stays
-        with warnings.catch_warnings(action="ignore", category=GroupWarning) if apart else nullcontext():
+        with warnings.catch_warnings():
+            if lm.config.multi_token == "compose" != settings["multi_token"]:  # another note says what stays
+                warnings.simplefilter("ignore", GroupWarning)
             models[name] = symmetrize(base, group, audited.method, tokenizer=lm.tokenizer, **settings)
     return models
 

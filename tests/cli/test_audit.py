@@ -10,7 +10,6 @@ import re
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
-from types import SimpleNamespace
 
 import pytest
 import torch
@@ -22,8 +21,7 @@ from transformers import BertConfig, BertForSequenceClassification
 import hf_equi
 from hf_equi import DemographicGroup, RegardScorer
 from hf_equi.cli.methods import DEFAULT_METHODS, METHODS
-from hf_equi.cli.options import Loading
-from hf_equi.errors import ConfigurationError, HfEquiWarning
+from hf_equi.errors import HfEquiWarning
 
 LABELS = ("negative", "neutral", "positive")
 SHORT = ("--max-new-tokens", "3", "-n", "2", "-p", "the {demographic} was", "-p", "the {demographic} worked as")
@@ -363,18 +361,6 @@ def timeless(text: str) -> str:
     """Without the seconds that texts took, which differ from run to run."""
     text = re.sub(r'"seconds_per_text": \{[^}]*\}', "", text)
     return re.sub(r"(?<=\s)\S{1,20} s per text instead of \S{1,20} s;", "", text)  # a plot is a word of a megabyte
-
-
-def test_processes_that_share_the_work_do_not_share_a_device() -> None:
-    from hf_equi.cli.audit import _of_process
-
-    many, one = (SimpleNamespace(num_processes=count, device=torch.device("cuda:1")) for count in (2, 1))
-    assert _of_process(Loading(), many).device == "cuda:1"
-    assert _of_process(Loading(device="cpu"), many).device == "cpu"
-    assert _of_process(Loading(max_memory="cpu=1GiB"), one).device is None
-    for options in (Loading(device="cuda"), Loading(max_memory="cpu=1GiB")):
-        with pytest.raises(ConfigurationError, match="Each of the 2 processes has its own device"):
-            _of_process(options, many)
 
 
 def test_the_models_share_one_base(folder) -> None:
