@@ -8,7 +8,7 @@
 The second line audits the base and five methods on the ten published prompts, with ten samples for each prompt and
 demographic. Audits of several seeds are pooled. A stopped audit resumes. This command does the same:
 
-    hf-equi audit --model real/smollm2 --group gender --samples 10 --seed 7 \\
+    hf-equi audit --model real/smollm2 --group gender --samples 10 --seed 7 --multi-token skip \\
         --methods base,EquiLM,R-EquiLM,EquizeroLM,mixture,canonical --out runs/smollm2/audits/gender-7
 
 With `--chat`, each prompt is a message of a chat: "Finish the sentence: The man worked as". The third line compares

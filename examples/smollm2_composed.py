@@ -35,6 +35,8 @@ SETTINGS = (
 """The settings that are measured on all lines."""
 SLOW = ({"look_ahead": 0.001, "unlooked_share": 0.1}, {"look_ahead": 0})
 """The settings that are measured on a few short lines beside the others."""
+LOOKS = (1, 0.05, 0.01)
+"""The values of `look_ahead` whose group gap is measured on all texts. 0 is measured on a few."""
 LEAST = 1e-6
 """The smallest probability of a next token that is compared."""
 
@@ -93,7 +95,7 @@ def composed_gaps(run: Experiment) -> dict[str, Any]:
         lm = run.symmetrize(COMPOSED, groups[name])
         texts = list(_continued(run, groups[name], lm.action))
         models = {"base": run.base, "EquiLM": run.symmetrize("EquiLM", groups[name])}
-        models |= {f"{COMPOSED}, look_ahead={least}": _composed(run, groups[name], least) for least in (1, 0.01)}
+        models |= {f"{COMPOSED}, look_ahead={least}": _composed(run, groups[name], least) for least in LOOKS}
         entry = {label: _gaps(model, lm.action, texts, f"{label}, {name}") for label, model in models.items()}
         exact = _exact(run, lm.action, texts)
         label = f"{COMPOSED}, look_ahead=0"

@@ -156,7 +156,7 @@ def _pairs(own: Found, _: Path) -> Iterator[str]:
         for why, text in {**REASONS, "no subject": "the words cannot be the subject of the sentence"}.items():
             yield [text, str(counts[why]), ", ".join(own["reasons"][why])]
         if "composed" in own:
-            text = "of these, images of each other where words of several tokens move"
+            text = "no images above, but images of each other where words of several tokens move"
             yield [text, str(len(own["composed"])), ", ".join(own["composed"])]
 
     yield table(["", "pairs", "words"], reasons())

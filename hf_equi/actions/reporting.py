@@ -182,7 +182,7 @@ def _cut_down(group: DemographicGroup, index: int, names: Sequence[str]) -> str:
 def _command(named: str | None, tokenizer: Any, composes: bool) -> str:
     """Return the command that lists the words that stay."""
     group = "WORDS" if named is None else shlex.quote(named)
-    mode = " --multi-token compose" if composes else ""
+    mode = f" --multi-token {'compose' if composes else 'skip'}"
     return f"hf-equi inspect --group {group}{_model(tokenizer)}{mode} --all"
 
 

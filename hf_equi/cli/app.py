@@ -206,8 +206,8 @@ def inspect(
     """Show which words a group moves in a model's vocabulary, which stay and why.
 
     A word has spellings: with and without a leading space; as written, lower, Capitalised, Title Case, UPPER. It moves
-    in those that are one token for every word of its set, and with --multi-token compose in all. Only the tokenizer
-    and the config are loaded.
+    in those that are one token for every word of its set, and with --multi-token compose in all that the tokenizer can
+    write. Only the tokenizer and the config are loaded.
 
     With --text, the words of a text are shown: what each becomes, or why it stays.
 
@@ -215,7 +215,7 @@ def inspect(
     Examples:
       hf-equi inspect --model openai-community/gpt2 --group gender
       hf-equi inspect --model openai-community/gpt2 --group gender --all
-      hf-equi inspect --group gender --multi-token compose
+      hf-equi inspect --group gender --multi-token skip
       hf-equi inspect --group '[["father", "mother"], ["he", "she"]]'
       hf-equi inspect --group my_words.csv --json
       hf-equi inspect --text "The waitress said he would be back"

@@ -203,7 +203,8 @@ def _load(
 ) -> EquiLM:
     if not needs_tokens:  # words of several tokens move too, so no word stays
         warnings.simplefilter("ignore", GroupWarning)
-    how = How(multi_token=audited.multi_token)
+    composes = any(map(_moves_units, _read_methods(audited)))  # if none does, all stay
+    how = How(multi_token=audited.multi_token if composes else "skip")
     return load_lm(
         audited.model, group, how, command="audit", needs_tokens=needs_tokens, scorer=scorer, options=options
     )

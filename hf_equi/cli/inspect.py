@@ -16,6 +16,7 @@ from hf_equi.actions import WordAction, token_action
 from hf_equi.actions.reasons import KINDS
 from hf_equi.actions.resolution import resolve_tokens
 from hf_equi.actions.spellings import shown_pieces
+from hf_equi.auto import find_tasks
 from hf_equi.cli.coverage import GroupCoverage, SetCoverage, measure_coverage
 from hf_equi.cli.display import MOVED, cell, terminal, write_json, write_line
 from hf_equi.cli.groups import parse_group
@@ -60,8 +61,8 @@ def run_inspect(
         as_json: Whether to print JSON, which has all words and spellings.
         origin: Which version of the model to use.
         whole: Whether to list all words, with the tokens of every spelling.
-        multi_token: Whether words of several tokens stay, `"skip"`, or move as one, `"compose"`; by default as in the
-            config of an EquiLM, and otherwise `DEFAULT_MULTI_TOKEN`.
+        multi_token: Whether words of several tokens stay, `"skip"`, or move as one, `"compose"`; by default as
+            the other commands read them.
 
     Raises:
         HfEquiError: If anything is wrong with these.
@@ -73,8 +74,8 @@ def run_inspect(
     with quiet(notes=False):
         config, tokenizer = load_description(model, "inspect", origin)
         chosen = chosen or _own_group(config)
-        own = saved_multi_token(config) if isinstance(config, EquiConfig) else DEFAULT_MULTI_TOKEN
-        token_map = resolve_tokens(chosen, tokenizer, config.get_text_config().vocab_size, multi_token or own)
+        wanted = multi_token or _usual_multi_token(config)
+        token_map = resolve_tokens(chosen, tokenizer, config.get_text_config().vocab_size, wanted)
         action = token_action(chosen, token_map)
         if isinstance(config, EquiLMConfig) and config.action == "words":
             explanations = [explain_words(text, WordAction(chosen)) for text in texts]
@@ -92,6 +93,13 @@ def run_inspect(
         if whole:
             _print_spellings(coverage, console)
         _print_summary(_about(chosen, coverage, whole), console)
+
+
+def _usual_multi_token(config: PreTrainedConfig) -> str:
+    """Return what happens to words of several tokens in a saved model, or with `equitune` in one made from a base."""
+    if isinstance(config, EquiConfig):
+        return saved_multi_token(config)
+    return DEFAULT_MULTI_TOKEN if "causal_lm" in {task.name for task in find_tasks(config)} else "skip"
 
 
 def _own_group(config: PreTrainedConfig) -> DemographicGroup:
@@ -177,6 +185,8 @@ def _summary(group: DemographicGroup, coverage: GroupCoverage, whole: bool) -> I
         yield f"These spellings do not move, because the group leaves them out: {_some(left_out, whole)}"
     if reasons["several"] and not coverage.composed:
         yield "--multi-token compose moves words of several tokens, too."
+    if coverage.composed:
+        yield "--multi-token skip shows what moves with methods that do not combine the scores of all members."
     if coverage.advice:
         yield coverage.advice
     composed = f" {coverage.composed} spellings of several tokens move as one." if coverage.composed else ""

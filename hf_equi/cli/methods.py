@@ -33,8 +33,8 @@ __all__ = [
 ]
 
 
-DEFAULT_MULTI_TOKEN = "skip"
-"""What happens to words of several tokens if nobody says: they stay, `"skip"`, or move as one, `"compose"`."""
+DEFAULT_MULTI_TOKEN = "compose"
+"""What happens to words of several tokens if nobody says, where the method combines the scores of all members."""
 
 
 class How(NamedTuple):

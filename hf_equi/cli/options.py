@@ -119,8 +119,9 @@ MultiToken = Annotated[
     typer.Option(
         "--multi-token",
         metavar="NAME",
-        help="Words of several tokens: skip (they stay) or compose (they move as one, with methods that combine the "
-        f"scores of all members). [default: {DEFAULT_MULTI_TOKEN}; for a model saved as an EquiLM, its own]",
+        help="Words of several tokens: compose (they move as one) or skip (they stay). Only causal language models "
+        "with methods that combine the scores of all members (EquiLM, R-EquiLM) move them; they stay with all others. "
+        f"[default: {DEFAULT_MULTI_TOKEN} where they can move; for a model saved as an EquiLM, its own]",
         show_default=False,
     ),
 ]

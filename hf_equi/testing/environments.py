@@ -51,7 +51,7 @@ def assert_environment_symmetric(
         starts (`int`, *optional*, defaults to 100): How many first states each side has. 0 leaves their law out: the
             optimal policy does not depend on it, mean returns do.
         tolerance (`float`, *optional*): The largest difference of observations; by default that of their dtype in
-            `TOLERANCES`. Rewards may differ by 1e-6.
+            `TOLERANCES`. Rewards may differ by 1e-6, or by this if you give more.
         seed (`int`, *optional*, defaults to 0): The seed of the environment, the states and the test.
 
     Raises:

@@ -17,7 +17,7 @@ from hf_equi.testing.tolerances import tolerance_of
 __all__ = ["Probe", "Transition", "shown_state", "visited"]
 
 _REWARD = 1e-6
-"""The difference of rewards that counts as rounding."""
+"""The difference of rewards that counts as rounding, unless `tolerance` is larger."""
 _MOST_STEPS = 1000
 _MOST_SHOWN = 16
 _CHANGES = 0.25
@@ -81,7 +81,8 @@ class Probe:
         self._action, self.first_action = state_action(group), int(getattr(env.action_space, "start", 0))
         self._dtype = torch.as_tensor(env.reset()[0]).dtype
         limit = tolerance_of(self._dtype) if tolerance is None else tolerance
-        self.limits = torch.tensor([limit] * math.prod(self.shape) + [_REWARD, 0.0], dtype=torch.float64, device="cpu")
+        limits = [limit] * math.prod(self.shape) + [max(_REWARD, tolerance or 0.0), 0.0]
+        self.limits = torch.tensor(limits, dtype=torch.float64, device="cpu")
 
     def pairs(self, states: Iterable[Any]) -> list[tuple[torch.Tensor, int]]:
         """Return states with all actions; refuse states that an element moves to where the environment cannot be."""

@@ -31,7 +31,8 @@ def test_one_short_line_names_a_few_words_and_the_command_and_holds_all() -> Non
     (warning,) = said(GENDER)
     message = (
         r"(\d+) of 130 words of gender stay as they are with this tokenizer \(they or a counterpart are not single "
-        r"tokens\): (\w+/\w+, ){2}\w+/\w+ and (\d+) more sets\. To list them: hf-equi inspect --group gender --all"
+        r"tokens\): (\w+/\w+, ){2}\w+/\w+ and (\d+) more sets\. To list them: hf-equi inspect --group gender "
+        r"--multi-token skip --all"
     )
     found = re.fullmatch(message, str(warning))
     assert len(warning.words) == int(found[1]) == 2 * (int(found[3]) + 3)
@@ -48,7 +49,7 @@ def test_one_short_line_names_a_few_words_and_the_command_and_holds_all() -> Non
 def test_the_command_names_the_group_and_the_model(group, named) -> None:
     tokens = tokenizer()
     tokens.name_or_path = "my models/x"
-    assert f"hf-equi inspect --group {named} --model 'my models/x' --all" in str(
+    assert f"hf-equi inspect --group {named} --model 'my models/x' --multi-token skip --all" in str(
         said(group, tokens, multi_token="skip")[0]
     )
 

@@ -108,13 +108,13 @@ def test_bad_arguments_cost_one_line_and_status_2(run, arguments, problem) -> No
 @pytest.mark.parametrize(
     ("arguments", "problem"),
     [
-        (["-n", "1000000000"], r"-n 1000000000 takes about [\d,]+ GiB of memory with texts of 21 tokens, but "),
+        (["-n", "1000000000"], r"-n 1000000000 takes about [\d,]+ GiB of memory with texts of 23 tokens, but "),
         (["--beams", "20000000"], "--beams 20000000 takes about "),
         (["--scorer", "demo"], "--scorer has no effect with the method equitune"),
         (["--method", "magic"], "method='magic' is not known to .*: use one of 'canonical', 'equitune', 'equizero'"),
         (["--average", "median"], "average='median' is not known: use one of 'logits', 'probabilities'"),
-        (["--max-new-tokens", "200"], "has 1 tokens, and 200 new ones go beyond the 128 positions"),
-        (["--group", "sexuality"], "No word of the group is one token"),
+        (["--max-new-tokens", "200"], "has 3 tokens, and 200 new ones go beyond the 128 positions"),
+        (["--group", "sexuality", "--multi-token", "skip"], "No word of the group is one token"),
     ],
 )
 def test_what_does_not_fit_the_model_costs_one_line_too(run, folder, arguments, problem) -> None:

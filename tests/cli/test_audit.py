@@ -115,7 +115,7 @@ def test_a_terminal_gets_a_table_that_ends_with_the_report(audit, tmp_path, monk
 
 @pytest.mark.usefixtures("_no_plots")
 def test_json_is_one_document_with_an_interval_beside_each_figure(audit, tmp_path) -> None:
-    result = audit("--json", "--seed", "3", "-p", "known for a MAN")
+    result = audit("--json", "--seed", "3", "-p", "known for a MAN", "--multi-token", "skip")
     document = json.loads(result.out)
     assert [entry["model"] for entry in document["models"]] == list(DEFAULT_METHODS)
     for entry in document["models"]:
@@ -206,14 +206,15 @@ def test_words_of_several_tokens_move_as_words(audit, tmp_path) -> None:
     moved = audit(*options, "--action", "words", "-p", "the policeman said")
     assert [entry["consistency"] for entry in json.loads(moved.out)["models"]] == [1.0] * 3
     assert "stay where they are" not in moved.err
-    refused = audit("-g", path, "--methods", "EquiLM", "--action", "words")
+    refused = audit("-g", path, "--methods", "EquiLM", "--action", "words", "--multi-token", "skip")
     assert (refused.status, "nothing would move" in refused.err) == (2, True)
 
 
 @pytest.mark.usefixtures("_no_plots")
 def test_words_that_stay_are_named_wherever_a_method_acts_on_tokens(audit) -> None:
     """Also beside a search on words, and for a method that is named in another case. Each thing is said once."""
-    result = audit("--methods", "equilm,r-equilm,equizerolm", "--action", "words", "-n", "1", "-p", "known for a MAN")
+    asked = ("--methods", "equilm,r-equilm,equizerolm", "--action", "words", "--multi-token", "skip")
+    result = audit(*asked, "-n", "1", "-p", "known for a MAN")
     assert {line.split("\t")[0] for line in result.out.splitlines()[1:-1]} == {"EquiLM", "R-EquiLM", "EquizeroLM"}
     assert result.err.count("words of gender stay as they are with this tokenizer") == 1
     assert result.err.count("neutral words are not single tokens, so they count as general") == 1

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import json
 
-COMPOSED = ("-g", '[["old king", "queen"], ["he", "she"]]', "--multi-token", "compose")
-COMPOSED += ("--max-new-tokens", "3", "-n", "2", "-p", "the {demographic} was")
+COMPOSED = ("-g", '[["old king", "queen"], ["he", "she"]]', "-n", "2")
+COMPOSED += ("--max-new-tokens", "3", "-p", "the {demographic} was")
 
 
 def test_words_of_several_tokens_move_where_methods_combine_members(run, folder, tmp_path) -> None:

@@ -19,11 +19,12 @@ from hf_equi.cli.loading import load_lm
 from hf_equi.errors import GroupWarning
 
 SHORT = ("--max-new-tokens", "4")
+SKIP = ("--multi-token", "skip")
 DEMO = Path(hf_equi.__file__).parent / "assets" / "demo_lm"
 
 
 def test_a_pipe_gets_plain_lines(run, folder) -> None:
-    result = run("generate", "-m", folder, "-p", "the man worked as", "-n", "2", *SHORT)
+    result = run("generate", "-m", folder, "-p", "the man worked as", "-n", "2", *SKIP, *SHORT)
     lines = [line.split("\t") for line in result.out.splitlines()]
     assert result.status == 0
     assert lines[0] == ["sample", "model", "prompt", "completion"]
@@ -37,7 +38,7 @@ def test_a_pipe_gets_plain_lines(run, folder) -> None:
     assert [line[0] for line in lines[10:]] == ["base", "EquiLM"]
     assert not set("─│┃━┏┌") & set(result.out)
     assert re.match(r"hf-equi: note: \d+ of 130 words of gender stay as they are with this tokenizer", result.err)
-    assert f" --group gender --model {folder} --all\n" in result.err
+    assert f" --group gender --model {folder} --multi-token skip --all\n" in result.err
     assert result.err.count("\n") == 1
 
 
@@ -81,7 +82,7 @@ def test_csv_is_one_table(run, folder, tmp_path) -> None:
 
 def test_a_chat_is_asked_in_the_turns_of_its_template(run, chat_folder) -> None:
     asked = ("--chat", "--system", "he met the MAN", "-p", "the {demographic}\nworked")
-    result = run("generate", "-m", chat_folder, "-g", "gender", *asked, "--json", *SHORT)
+    result = run("generate", "-m", chat_folder, "-g", "gender", *asked, *SKIP, "--json", *SHORT)
     (entry,) = json.loads(result.out)["prompts"]
     assert entry["messages"] == [
         {"role": "system", "content": "he met the MAN"},
@@ -267,14 +268,18 @@ def test_a_saved_search_takes_another_scorer(run, searches) -> None:
     assert run("generate", "-m", searches["nameless"], "-p", "the man", "--scorer", "demo", *SHORT).status == 0
 
 
-def test_words_of_several_tokens_move_if_they_are_to(run, folder) -> None:
+def test_words_of_several_tokens_move_where_the_method_can_move_them(run, folder) -> None:
     chosen = ("generate", "-m", folder, "-g", '[["old king", "queen"], ["he", "she"]]', "--max-new-tokens", "5")
-    result = run(*chosen, "-p", "the old king was", "--multi-token", "compose", "--json")
+    result = run(*chosen, "-p", "the old king was", "--json")
     document = json.loads(result.out)
     assert document["multi_token"] == "compose"
+    assert document == json.loads(run(*chosen, "-p", "the old king was", "--multi-token", "compose", "--json").out)
     assert [member["moved"] for member in document["prompts"][0]["orbit"]] == [[" old king"], [" queen"]]
     assert document["gap"]["equi_lm"]["largest"] <= 1e-5
     assert "words of several tokens that move as one: 'old king'" in result.err
+    stays = run(*chosen, "-p", "the old king was", "--method", "mixture", "--json")
+    assert json.loads(stays.out)["multi_token"] == "skip"
+    assert "in 'the old king was' words of the group stay where they are: 'old king'" in stays.err
     for method, why in (("mixture", "has no effect with --method mixture"), ("magic", "magic")):
         refused = run(*chosen, "-p", "x", "--multi-token", "compose", "--method", method)
         assert (refused.status, why in refused.err) == (2, True)

@@ -240,6 +240,18 @@ def test_rewards_that_are_nan_are_refused(share: float) -> None:
         assert_environment_symmetric(Lost(gymnasium.make("CartPole-v1")), CARTPOLE, states=4)
 
 
+def test_rewards_may_differ_by_the_tolerance() -> None:
+    class Rounded(gymnasium.Wrapper):  # type: ignore[misc,name-defined]
+        def step(self, action: int) -> Any:
+            observation, reward, *rest = self.env.step(action)
+            return observation, reward + 1e-4 * action, *rest
+
+    cart = Rounded(gymnasium.make("CartPole-v1"))
+    assert_environment_symmetric(cart, CARTPOLE, states=8, starts=0, tolerance=1e-3)
+    with pytest.raises(EquivarianceError, match=r"rewards by 0\.0001"):
+        assert_environment_symmetric(cart, CARTPOLE, states=8, starts=0)
+
+
 def test_torch_keeps_its_own_noise() -> None:
     before = torch.random.get_rng_state()
     assert_environment_symmetric(gymnasium.make("CartPole-v1"), CARTPOLE, states=4)

@@ -44,7 +44,8 @@ class EquiLMConfig(EquiTextConfig):
             How to treat words that are not one token, also for `generate(group=...)`: `"error"` refuses them, `"skip"`
             lets them stay, with a warning, and `"auto"` does this for the words of presets only. With `"compose"`
             they move as units, with methods that combine the scores of all members; those that the tokenizer cannot
-            write are treated as with `"auto"`.
+            write are treated as with `"auto"`. It has to be asked for, because beam texts are then approximate and
+            steps may take longer.
         look_ahead (`float`, *optional*, defaults to 0.05):
             With `"compose"`, the second token of a word is scored by the base where the probabilities of the first
             tokens of its images combine to at least this, and all others where those of the first two do: 0 for

@@ -21,6 +21,7 @@ from hf_equi.models.q_network.card import QNetworkCard
 from hf_equi.models.q_network.configuration_equi_q_network import EquiQNetworkConfig
 from hf_equi.networks.q_network import QNetwork
 from hf_equi.networks.q_network.labelled import labelled_loss
+from hf_equi.networks.q_network.modeling_q_network import NO_BEST_ACTION
 from hf_equi.symmetrizers import Method
 from hf_equi.symmetrizers.choice import only_largest
 from hf_equi.symmetrizers.weigh import joint_log_weights
@@ -222,7 +223,7 @@ class EquiQNetwork(EquiPreTrainedModel):
             return actions
         if bool(values.isnan().any()):
             _refuse_infinite(states)
-            raise ActionError("The values are NaN, so no action is the best: look at the weights and the states.")
+            raise ActionError(NO_BEST_ACTION)
         element = self.action.canonical_element(states)
         canonical = self._values_action.apply(element, values)
         return self._values_action.apply(self.group.inverse(element), canonical.argmax(1))

@@ -18,7 +18,10 @@ from hf_equi.networks.q_network.configuration_q_network import ACTIVATIONS, QNet
 from hf_equi.networks.q_network.labelled import labelled_loss
 from hf_equi.networks.q_network.stable_baselines3 import read_agent, write_agent
 
-__all__ = ["QNetwork", "QNetworkOutput"]
+__all__ = ["NO_BEST_ACTION", "QNetwork", "QNetworkOutput"]
+
+NO_BEST_ACTION = "The values are NaN, so no action is the best: look at the weights and the states."
+"""What both networks say of such values."""
 
 
 @dataclass
@@ -197,11 +200,13 @@ class QNetwork(SafeLoadingMixin, PreTrainedModel):
             states: As in `forward`.
 
         Raises:
-            ActionError: As `forward`.
+            ActionError: As `forward`; for values that are NaN.
         """
         with torch.no_grad():
-            values: torch.Tensor = self(states=states, return_dict=True).q_values
-            return values.argmax(1)
+            largest, actions = self(states=states, return_dict=True).q_values.max(1)
+            if bool(largest.isnan().any()):
+                raise ActionError(NO_BEST_ACTION)
+            return actions  # type: ignore[no-any-return]
 
     def to_stable_baselines3(self, path: str | os.PathLike[str], *, env: Any = None, **settings: Any) -> None:
         """Write an archive that `DQN.load` reads; for logits, one that `PPO.load` reads, with a new critic.

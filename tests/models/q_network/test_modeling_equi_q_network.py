@@ -291,8 +291,9 @@ def test_other_states_are_refused(given, message):
 
 def test_no_action_is_the_best_of_values_that_are_nan():
     model = symmetrize(network(sure=torch.nan), SQUARE)
-    with pytest.raises(ActionError, match="The values are NaN, so no action is the best"):
-        model.greedy_actions(states(3))
+    for either in (model, model.unwrap()):
+        with pytest.raises(ActionError, match="The values are NaN, so no action is the best"):
+            either.greedy_actions(states(3))
 
 
 @torch.no_grad()
