@@ -181,8 +181,6 @@ def _summary(group: DemographicGroup, coverage: GroupCoverage, whole: bool) -> I
     if staying:
         yield "These stay as they are listed:"
         yield from _list(list(map(_staying, staying)), whole)
-    if left_out := ["/".join(row.words) for row in group.left_out()]:
-        yield f"These spellings do not move, because the group leaves them out: {_some(left_out, whole)}"
     if reasons["several"] and not coverage.composed:
         yield "--multi-token compose moves words of several tokens, too."
     if coverage.composed:
@@ -223,6 +221,8 @@ def _about(group: DemographicGroup, coverage: GroupCoverage, whole: bool) -> Ite
         yield f"names: {names}"
     if (pronouns := pronoun_limit(group.forms(), coverage.missing, brief=not whole)) is not None:
         yield f"pronouns: {pronouns}"
+    if left_out := ["/".join(row.words) for row in group.left_out()]:
+        yield f"These spellings do not move, because the group leaves them out: {_some(left_out, whole)}"
     for preset in _presets(group):
         yield f"the words of the preset {preset.name} are from: {preset.source}"
         yield f"the preset {preset.name} does not cover: {' '.join(preset.not_covered)}"
